@@ -1,0 +1,1 @@
+"""The substance: bars in, anomalies out. Knows nothing of Flask or Celery."""

@@ -1,0 +1,42 @@
+"""The one settings object: read once from the environment, passed as an argument everywhere else."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+STATE_DIR = Path(".tapewatch")
+
+
+class Settings(BaseSettings):
+    """What a process needs to know of its surroundings; each field is an environment variable of the same name.
+
+    While `make up` or `make demo` serves, `.tapewatch/servers.env` names its embedded servers, so that the command
+    line finds them without being told.
+    """
+
+    model_config = SettingsConfigDict(env_file=STATE_DIR / "servers.env", extra="ignore", frozen=True)
+
+    mongo_url: str = Field("mongodb://127.0.0.1:27017/?replicaSet=tapewatch", description="MongoDB replica set")
+    mongo_database: str = Field("tapewatch", min_length=1)
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="broker; only messages live there")
+    host: str = Field("127.0.0.1", description="address the API listens on")
+    port: int = Field(5000, ge=1, le=65535)
+    flower_port: int = Field(5555, ge=1, le=65535)
+    url_prefix: str = Field("/py", pattern=r"^(/[a-z0-9_-]+)*$")
+    cors_origins: str = Field("", description="origins of other sites' pages that may ask, with commas between them")
+    rate_limit_reads: str = Field("6000/minute", description="requests that only read, for each API key and process")
+    rate_limit_writes: str = Field("600/minute", description="all other requests, for each API key and process")
+    batch_tickers: int = Field(64, ge=1, le=1000, description="most tickers in one Celery message")
+    batch_bars: int = Field(400_000, ge=1_000, description="most bars in one Celery message")
+    lease_seconds: int = Field(60, ge=2, description="how long a worker may hold a batch before it must renew")
+    max_attempts: int = Field(5, ge=1, description="claims of one batch before it is given up")
+    sweep_seconds: int = Field(15, ge=1, description="period of the sweeper")
+    server_timeout_seconds: float = Field(4.0, gt=0, description="how long an unreachable server is waited for")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return this process's settings. Raises pydantic's ValidationError, which names the variable at fault."""
+    return Settings()
