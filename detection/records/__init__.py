@@ -1,0 +1,1 @@
+"""The MongoDB documents, one module a collection."""

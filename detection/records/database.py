@@ -1,0 +1,68 @@
+"""Connecting to MongoDB, with what the promises need set in one place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
+from pymongo.uri_parser import parse_uri
+
+from detection.errors import ServerUnreachable
+from detection.settings import Settings
+
+Document = dict[str, Any]
+Db = Database[Document]
+
+
+def connect(settings: Settings) -> MongoClient[Document]:
+    """Return a client of this process's own. Make it after the fork: its threads and sockets do not survive one."""
+    timeout_ms = int(settings.server_timeout_seconds * 1000)
+    try:
+        return MongoClient(
+            settings.mongo_url,
+            tz_aware=True,
+            w="majority",
+            readConcernLevel="majority",
+            retryWrites=True,
+            serverSelectionTimeoutMS=timeout_ms,
+            connectTimeoutMS=timeout_ms,
+            appname="tapewatch",
+        )
+    except (InvalidURI, ConfigurationError) as error:
+        raise ServerUnreachable(f"MONGO_URL {hide_credentials(settings.mongo_url)} cannot be used: {error}") from error
+
+
+def open_database(settings: Settings) -> Db:
+    """Return the service's database over a new client."""
+    return connect(settings)[settings.mongo_database]
+
+
+@contextmanager
+def explain_unreachable(settings: Settings) -> Iterator[None]:
+    """Turn a MongoDB that does not answer into `ServerUnreachable`, which names its URL without credentials."""
+    try:
+        yield
+    except (ConnectionFailure, OperationFailure) as error:
+        if isinstance(error, OperationFailure) and error.code not in {13, 18}:
+            raise
+        url = hide_credentials(settings.mongo_url)
+        raise ServerUnreachable(
+            f"MongoDB at {url} did not answer within {settings.server_timeout_seconds:g} s or refused us: "
+            f"{str(error)[:200]}. Start it (`make up` brings one) or set MONGO_URL."
+        ) from error
+
+
+def hide_credentials(url: str) -> str:
+    """Return `url` with user and password replaced, fit for a message or a log line."""
+    scheme, separator, rest = url.partition("://")
+    hosts = rest.split("/", 1)[0]
+    if not separator or "@" not in hosts:
+        return url
+    return f"{scheme}://***@{rest[hosts.rindex('@') + 1 :]}"
+
+
+def is_replica_set(settings: Settings) -> bool:
+    """Whether the URL names a replica set; without one there are no transactions."""
+    return bool(parse_uri(settings.mongo_url, validate=False)["options"].get("replicaset"))

@@ -1,0 +1,21 @@
+"""Heartbeats: when each process was last at work, by the server's clock, and what it had to say."""
+
+from pymongo import WriteConcern
+
+from detection.records.database import Db, Document
+
+SWEEPER = "sweeper"
+
+
+def beat(database: Db, name: str, **facts: object) -> None:
+    """Note that a process is at work now, with facts about it; should this get lost, the next one says it again."""
+    literal = {fact: {"$literal": value} for fact, value in facts.items()}
+    heartbeats = database.heartbeats.with_options(write_concern=WriteConcern(w=1))
+    heartbeats.update_one({"_id": name}, [{"$set": {**literal, "at": "$$NOW"}}], upsert=True)
+
+
+def find_heartbeats(database: Db, names: list[str]) -> dict[str, Document]:
+    """Return the last heartbeat of each of these processes, with its `age_seconds`; one never heard of has none."""
+    age = {"$divide": [{"$subtract": ["$$NOW", "$at"]}, 1_000]}
+    stages: list[Document] = [{"$match": {"_id": {"$in": names}}}, {"$set": {"age_seconds": age}}]
+    return {document["_id"]: document for document in database.heartbeats.aggregate(stages)}

@@ -1,0 +1,22 @@
+"""The outbox: what others are to be told, written in the same transaction as what happened."""
+
+from datetime import datetime
+
+from pymongo.client_session import ClientSession
+
+from detection.records.database import Db, Document
+
+
+def add_event(database: Db, run_id: str, event: str, payload: Document, now: datetime, session: ClientSession) -> None:
+    """Add one event; a second one of the same run and name would break the transaction, not be sent twice."""
+    database.outbox.insert_one(
+        {
+            "_id": f"{run_id}:{event}",
+            "run_id": run_id,
+            "event": event,
+            "payload": payload,
+            "created_at": now,
+            "delivered_at": None,
+        },
+        session=session,
+    )

@@ -1,0 +1,304 @@
+"""Runs: every request becomes one, and its document is where progress and outcome are read.
+
+A run's `_id` is its Celery task id. What happened to one ticker in it is an audit document of its own in the same
+collection, with the `_id` `<run>:<ticker>` and the run's id in `run_id`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import uuid4
+
+from pymongo import DESCENDING, ReturnDocument
+from pymongo.client_session import ClientSession
+
+from detection.errors import Cancelled, NotFound
+from detection.records import batches, outbox
+from detection.records.database import Db, Document
+
+Task = Literal["backfill", "incremental", "verify", "train", "import"]
+OPEN_STATUSES = ("queued", "in_progress")
+LISTED_FAILURES = 1_000
+# null sorts before any date
+_UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a caller asks for, already validated. `options` holds JSON values that only the task itself reads."""
+
+    task: Task
+    trigger: str
+    tickers: tuple[str, ...] = ()
+    interval: str = "1d"
+    period: str | None = None
+    market: str | None = None
+    watchlist: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    body_hash: str | None = None
+    retry_of: str | None = None
+
+
+def insert_run(database: Db, request: RunRequest, now: datetime) -> Document:
+    """Write a queued run and return its document. Raises DuplicateKeyError on a known idempotency key."""
+    run: Document = asdict(request) | {
+        "_id": str(uuid4()),
+        "tickers": list(request.tickers),
+        "ticker": request.tickers[0] if len(request.tickers) == 1 else None,
+        "options": dict(request.options),
+        "status": "queued",
+        "requested_at": now,
+        "started_at": now,
+        "completed_at": None,
+        "duration_seconds": None,
+        "cancel_requested": False,
+        "error": None,
+        "warnings": [],
+        "published_at": None,
+        "attempts": 0,
+        "lease_until": None,
+    }
+    database.detection_runs.insert_one(run)
+    return run
+
+
+def mark_published(database: Db, run_id: str) -> None:
+    """Note that the run's message was sent just now, by the server's clock."""
+    database.detection_runs.update_one({"_id": run_id}, [{"$set": {"published_at": "$$NOW"}}])
+
+
+def claim_run(database: Db, run_id: str, *, lease_seconds: int, max_attempts: int) -> Document | None:
+    """Take a queued run to split it; None where it is not queued, somebody else does, or it was tried too often."""
+    return database.detection_runs.find_one_and_update(
+        {"_id": run_id, "status": "queued", "attempts": {"$lt": max_attempts}, "$expr": _UNHELD},
+        [
+            {
+                "$set": {
+                    "attempts": {"$add": ["$attempts", 1]},
+                    "lease_until": {"$add": ["$$NOW", lease_seconds * 1000]},
+                }
+            }
+        ],
+        return_document=ReturnDocument.AFTER,
+    )
+
+
+def find_lost(database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 1_000) -> list[Document]:
+    """Return queued runs that nobody splits and whose message, not among the `waiting`, is older than this."""
+    age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
+    query = {"status": "queued", "run_id": None, "_id": {"$nin": list(waiting)}, "$expr": {"$and": [age, _UNHELD]}}
+    return list(database.detection_runs.find(query).limit(limit))
+
+
+def start_run(database: Db, run_id: str, plan: Sequence[Document], now: datetime) -> bool:
+    """Move a queued run to `in_progress` and write its batches, in one transaction; False where it is not queued."""
+
+    def write(session: ClientSession) -> bool:
+        run = database.detection_runs.find_one_and_update(
+            {"_id": run_id, "status": "queued"},
+            {"$set": {"status": "in_progress", "started_at": now}},
+            session=session,
+        )
+        if run is None:
+            return False
+        if plan:
+            database.batches.insert_many(list(plan), session=session)
+        return True
+
+    with database.client.start_session() as session:
+        return session.with_transaction(write)
+
+
+def get_active(database: Db, run_id: str) -> Document:
+    """Return a run that work may go on for. Raises Cancelled where it was cancelled, or is gone."""
+    run: Document | None = database.detection_runs.find_one({"_id": run_id})
+    if run is None or run["cancel_requested"]:
+        raise Cancelled(f"run {run_id} was cancelled")
+    return run
+
+
+def find_unfinished(database: Db) -> list[str]:
+    """Return the ids of runs in progress all of whose batches have ended."""
+    running = [run["_id"] for run in database.detection_runs.find({"status": "in_progress"}, {"_id": 1})]
+    is_open = {"run_id": {"$in": running}, "state": {"$in": list(batches.OPEN_STATES)}}
+    still_open = set(database.batches.distinct("run_id", is_open))
+    return [run_id for run_id in running if run_id not in still_open]
+
+
+def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
+    """Bring a run whose batches have all ended to its end state, once, with one completion event.
+
+    Returns the finished run, or None where batches are open or somebody else finished it.
+    """
+    if batches.count_open(database, run_id):
+        return None
+
+    def write(session: ClientSession) -> Document | None:
+        run = database.detection_runs.find_one({"_id": run_id, "status": "in_progress"}, session=session)
+        # Counted again in the transaction's snapshot: outside, a batch may change its state while others are counted.
+        if run is None or batches.count_open(database, run_id, session):
+            return None
+        totals = batches.count_progress(database, run_id, session)
+        failures = batches.find_failures(database, run_id, session)
+        is_cancelled = batches.count_cancelled(database, run_id, session) > 0
+        changes = _build_outcome(run, totals, failures, now, is_cancelled=is_cancelled)
+        database.detection_runs.update_one({"_id": run_id}, {"$set": changes}, session=session)
+        outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
+        return run | changes
+
+    with database.client.start_session() as session:
+        return session.with_transaction(write)
+
+
+def fail_run(database: Db, run_id: str, error: str, now: datetime) -> None:
+    """End a run that could not even be split into batches."""
+    _end_queued(database, run_id, {"status": "failed", "error": error}, now)
+
+
+def request_cancel(database: Db, run_id: str, now: datetime) -> Document:
+    """Ask for a run's end: what is queued ends now, what is held ends between two steps. Raises NotFound."""
+    run = database.detection_runs.find_one_and_update(
+        {"_id": run_id, "run_id": None, "status": {"$in": list(OPEN_STATUSES)}},
+        {"$set": {"cancel_requested": True}},
+        return_document=ReturnDocument.AFTER,
+    )
+    if run is None:
+        return get_run(database, run_id)
+    _end_queued(database, run_id, {"status": "cancelled"}, now)
+    batches.cancel_pending(database, run_id, now)
+    finish_run(database, run_id, now)
+    return get_run(database, run_id)
+
+
+def get_run(database: Db, run_id: str) -> Document:
+    """Return a run with `progress` counted from its batches and its `failures`. Raises NotFound."""
+    run = find_run(database, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id!r}; finished runs are kept for 30 days")
+    return run
+
+
+def find_run(database: Db, run_id: str) -> Document | None:
+    """Return a run with `progress` counted from its batches and its `failures`, or None."""
+    run: Document | None = database.detection_runs.find_one({"_id": run_id, "run_id": None})
+    if run is None:
+        return None
+    totals = batches.count_progress(database, run_id)
+    run["progress"] = _describe_progress(run, totals)
+    run["failures"] = batches.find_failures(database, run_id)[:LISTED_FAILURES]
+    return run
+
+
+def has_ended(database: Db, run_id: str) -> bool:
+    """Whether a run is in an end state."""
+    ended = {"_id": run_id, "status": {"$nin": list(OPEN_STATUSES)}}
+    return database.detection_runs.find_one(ended, {"_id": 1}) is not None
+
+
+def find_runs(
+    database: Db,
+    *,
+    status: str | None = None,
+    trigger: str | None = None,
+    ticker: str | None = None,
+    task: str | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 50,
+) -> list[Document]:
+    """Return runs, the newest first, without their progress.
+
+    `before` is `requested_at` and `_id` of the last one seen, to go on from there.
+    """
+    query: Document = {"run_id": None}
+    equal = {"status": status, "trigger": trigger, "task": task, "tickers": ticker}
+    query |= {name: value for name, value in equal.items() if value is not None}
+    if before is not None:
+        requested_at, run_id = before
+        tie = {"requested_at": requested_at, "_id": {"$lt": run_id}}
+        query["$or"] = [{"requested_at": {"$lt": requested_at}}, tie]
+    order = [("requested_at", DESCENDING), ("_id", DESCENDING)]
+    return list(database.detection_runs.find(query).sort(order).limit(limit))
+
+
+def find_open_backfill(database: Db, tickers: Sequence[str], interval: str) -> Document | None:
+    """Return a backfill that is queued or in progress for any of these series."""
+    query = {
+        "task": "backfill",
+        "status": {"$in": list(OPEN_STATUSES)},
+        "interval": interval,
+        "tickers": {"$in": list(tickers)},
+    }
+    return database.detection_runs.find_one(query)
+
+
+def find_latest(database: Db, ticker: str, interval: str, task: str) -> Document | None:
+    """Return how the newest run of a task went for one series: its audit document, or what its run says so far."""
+    run = database.detection_runs.find_one(
+        {"run_id": None, "tickers": ticker, "interval": interval, "task": task}, sort=[("requested_at", DESCENDING)]
+    )
+    if run is None:
+        return None
+    audit: Document | None = database.detection_runs.find_one({"_id": f"{run['_id']}:{ticker}"})
+    said = ("interval", "period", "status", "started_at", "completed_at", "duration_seconds", "error", "warnings")
+    return audit or {"run_id": run["_id"], "ticker": ticker} | {name: run[name] for name in said}
+
+
+def _end_queued(database: Db, run_id: str, changes: Document, now: datetime) -> None:
+    """End a run before it was split; its completion event goes with it."""
+
+    def write(session: ClientSession) -> None:
+        ended = changes | {"completed_at": now, "duration_seconds": 0.0}
+        queued = {"_id": run_id, "status": "queued"}
+        if database.detection_runs.update_one(queued, {"$set": ended}, session=session).matched_count:
+            outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
+
+    with database.client.start_session() as session:
+        session.with_transaction(write)
+
+
+def _build_outcome(
+    run: Document, totals: Document, failures: Sequence[Document], now: datetime, *, is_cancelled: bool
+) -> Document:
+    failed = len(failures)
+    if is_cancelled:
+        status = "cancelled"
+    elif failed == 0:
+        status = "complete"
+    else:
+        status = "failed" if totals["tickers_done"] == 0 else "partial"
+    error = None
+    if failed:
+        named = ", ".join(failure["ticker"] for failure in failures[:5]) + (", ..." if failed > 5 else "")
+        error = f"{failed} of {max(failed, totals['tickers_total'])} failed ({named}): {failures[0]['error']}"
+    counts = {name: totals[name] for name in ("tickers_total", "tickers_done", "tickers_failed", *batches.ROW_COUNTS)}
+    return counts | {
+        "status": status,
+        "error": error,
+        "reason": failures[0]["reason"] if failed else None,
+        "completed_at": now,
+        "duration_seconds": max(0.0, (now - run["started_at"]).total_seconds()),
+    }
+
+
+def _describe_progress(run: Document, totals: Document) -> Document:
+    """Return what a progress bar needs; `eta_seconds` and `rows_per_second` are None where unknown."""
+    fraction = totals.pop("fraction")
+    if run["completed_at"] is not None:
+        return totals | {
+            "percent": 100.0,
+            "eta_seconds": 0.0,
+            "rows_per_second": _rate(totals, run["duration_seconds"]),
+        }
+    elapsed = (datetime.now(run["started_at"].tzinfo) - run["started_at"]).total_seconds()
+    eta = elapsed * (1 - fraction) / fraction if fraction else None
+    return totals | {
+        "percent": round(100 * fraction, 1),
+        "eta_seconds": eta,
+        "rows_per_second": _rate(totals, elapsed),
+    }
+
+
+def _rate(totals: Document, seconds: float | None) -> float | None:
+    return totals["rows_processed"] / seconds if seconds else None

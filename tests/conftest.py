@@ -1,0 +1,69 @@
+"""Real servers for every test: one pair a session, a database of its own for each test."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+import redis
+
+from detection.records.database import Db, open_database
+from detection.records.indexes import ensure_indexes
+from detection.settings import Settings
+from runner.servers import Servers, run_servers
+
+ROOT = Path(__file__).parent.parent
+REDIS_DATABASES = count(1)
+
+# compiled kernels are kept between test sessions; thread pools would fight over the cores
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".tapewatch" / "numba"))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A real Redis and a MongoDB replica set of one, of this session's own."""
+    with run_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mongo_database(servers: Servers) -> str:
+    """The name of the session's database, with all indexes made: making them anew would take a second a test."""
+    settings = Settings(_env_file=None, mongo_url=servers.mongo_url, mongo_database=f"test_{uuid.uuid4().hex[:12]}")
+    with open_database(settings).client as client:
+        ensure_indexes(client[settings.mongo_database])
+    return settings.mongo_database
+
+
+@pytest.fixture
+def settings(servers: Servers, mongo_database: str) -> Iterator[Settings]:
+    """Settings with the session's MongoDB database and a Redis database of the test's own."""
+    redis_url = servers.redis_url.removesuffix("0") + str(1 + next(REDIS_DATABASES) % 1000)
+    yield Settings(
+        _env_file=None,
+        mongo_url=servers.mongo_url,
+        redis_url=redis_url,
+        mongo_database=mongo_database,
+    )
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+
+
+@pytest.fixture
+def environment(settings: Settings) -> dict[str, str]:
+    """The same settings as environment variables, for processes that a test starts."""
+    fields = settings.model_dump(include={"mongo_url", "redis_url", "mongo_database"})
+    return {**os.environ, **{name.upper(): str(value) for name, value in fields.items()}}
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Db]:
+    """The test's database, empty, with all indexes made."""
+    database = open_database(settings)
+    for name in database.list_collection_names():
+        database[name].delete_many({})
+    yield database
+    database.client.close()

@@ -1,0 +1,108 @@
+"""The embedded servers and supervisor, without the service."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from runner import programs
+from runner.programs import SERVERS, SERVICE, Program
+from runner.servers import (
+    ServerProblem,
+    find_mongod,
+    find_redis_server,
+    free_port,
+    mongo_url,
+    mongod_command,
+    wait_for_primary,
+    wait_for_redis,
+)
+from runner.supervision import Supervision
+from tests.processes import find_processes, wait_until
+
+
+def make_program(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+@contextmanager
+def run_mongod(folder: Path, port: int) -> Iterator[MongoClient]:
+    command = mongod_command(find_mongod(), folder, port, cache_gigabytes=0.25)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for_primary(port)
+            with MongoClient(mongo_url(port)) as client:
+                yield client
+        finally:
+            process.terminate()
+
+
+def test_mongod_keeps_its_data_when_its_port_changes(tmp_path: Path) -> None:
+    with run_mongod(tmp_path, free_port()) as client:
+        client.kept.things.insert_one({"_id": 1})
+    with run_mongod(tmp_path, free_port()) as client, client.start_session() as session, session.start_transaction():
+        assert client.kept.things.find_one(session=session) == {"_id": 1}
+
+
+@pytest.mark.parametrize(("name", "find"), [("redis-server", find_redis_server), ("mongod", find_mongod)])
+def test_a_server_on_the_path_is_preferred(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, find: object
+) -> None:
+    binary = make_program(tmp_path / name, "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert find() == binary
+
+
+def test_a_library_that_mongod_lacks_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = "echo 'mongod: error while loading shared libraries: libcurl.so.4: cannot open' >&2; exit 127"
+    make_program(tmp_path / "fiftyone" / "db" / "bin" / "mongod", lacking)
+    (tmp_path / "fiftyone" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ServerProblem, match=r"(?s)libcurl\.so\.4: cannot open.*apt-get install libcurl4"):
+        find_mongod()
+
+
+def test_servers_that_are_nowhere_are_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("runner.servers.find_spec", lambda _package: None)
+    with pytest.raises(ServerProblem, match="REDIS_URL"):
+        find_redis_server()
+    with pytest.raises(ServerProblem, match="MONGO_URL"):
+        find_mongod()
+
+
+def test_a_server_that_does_not_come_up_is_given_up_in_time() -> None:
+    with pytest.raises(ServerProblem, match="Redis on port"):
+        wait_for_redis(free_port(), timeout_seconds=0.2)
+    with pytest.raises(ServerProblem, match="MongoDB on port"):
+        wait_for_primary(free_port(), timeout_seconds=0.2)
+
+
+def test_a_program_that_does_not_stay_up_is_tried_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "TRIES", 1)
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+    supervision = Supervision(
+        [Program("steady", SERVERS, ["sleep", "1000"]), Program("failing", SERVICE, ["sh", "-c", "exit 3"])],
+        tmp_path / "state",
+        dict(os.environ),
+        said.append,
+    )
+    try:
+        supervision.start_servers()
+        supervision.start_service()
+        wait_until(lambda: sum("failing does not stay up" in line for line in said) == 2, "given up twice")
+    finally:
+        supervision.stop()
+    assert said[0] == "failing died (exit status 3); starting it again"
+    log = tmp_path / "state" / "logs" / "failing.log"
+    assert f"failing does not stay up, see {log}; trying on" in said
+    assert [command for _, command in find_processes(tmp_path) if "pytest" not in command] == []

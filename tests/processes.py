@@ -1,0 +1,121 @@
+"""Starting the service as a user does, and looking at what runs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from runner.servers import free_port
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 120
+
+T = TypeVar("T")
+COMMAND = (sys.executable, "-m", "runner")
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A `python -m runner` in a folder of its own."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    port: int
+
+    def said(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    def pids(self, words: str = "") -> list[int]:
+        """Return the processes that run in this folder and have all these words in their command line."""
+        return [pid for pid, command in find_processes(self.folder) if all(word in command for word in words.split())]
+
+    def parent_pid(self, words: str) -> int:
+        """Return the process with these words that has no parent with them: the master of a pool."""
+        pids = self.pids(words)
+        (pid,) = [pid for pid in pids if get_parent(pid) not in pids]
+        return pid
+
+
+def find_processes(folder: Path) -> Iterator[tuple[int, str]]:
+    """Yield process id and command line of all that run in `folder` or below."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            cwd, command = (entry / "cwd").readlink(), (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if command and cwd.is_relative_to(folder):
+            yield int(entry.name), command.replace(b"\0", b" ").decode()
+
+
+def get_parent(pid: int) -> int:
+    return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+def wait_until(condition: Callable[[], T], what: str, seconds: float = 30) -> T:
+    """Return what the condition returns once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (met := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.05)
+    return met
+
+
+def build_environment(**changes: str) -> dict[str, str]:
+    """Return an environment with free ports and no servers."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"MONGO_URL", "REDIS_URL"}}
+    ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
+    return {**kept, "PYTHONPATH": str(ROOT), **ports, **changes}
+
+
+def run_runner(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m runner` to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=build_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@contextmanager
+def start_runner(
+    folder: Path, *arguments: str, command: Sequence[str] = COMMAND, **environment: str
+) -> Iterator[Runner]:
+    """Start `python -m runner`, or another command that does, in `folder`; what is left of it is killed at the end."""
+    variables = build_environment(**environment)
+    with (folder / "output.txt").open("ab") as output:
+        process = subprocess.Popen(
+            [*command, *arguments],
+            cwd=folder,
+            env=variables,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    runner = Runner(process, folder, int(variables["PORT"]))
+    try:
+        yield runner
+    finally:
+        while pids := runner.pids():
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            process.wait()
+            time.sleep(0.05)
+
+
+@contextmanager
+def start_service(folder: Path, command: Sequence[str] = COMMAND, **environment: str) -> Iterator[Runner]:
+    """Start `python -m runner up` and wait until it serves."""
+    with start_runner(folder, "up", command=command, **environment) as runner:
+        wait_until(lambda: "Serving" in runner.said() or runner.process.poll() is not None, "serves", START_SECONDS)
+        assert runner.process.poll() is None, runner.said()
+        yield runner
