@@ -1,0 +1,254 @@
+"""Bars, from the command line: getting them in, and looking at what is stored."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from flask.cli import AppGroup
+from rich.table import Table
+
+from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.imports import finish_import, show_progress
+from detection.bars.intervals import INTERVALS, parse_interval, parse_period
+from detection.bars.markets import get_market
+from detection.bars.reading import read_bars
+from detection.bars.reasons import REASONS
+from detection.bars.tickers import normalize_ticker
+from detection.records.database import Document
+from detection.records.indexes import ensure_indexes
+from detection.records.rejected import find_rejected
+from detection.records.revisions import find_revisions
+from detection.records.series import find_series, get_series
+
+group = AppGroup("bars", help="Bars of tickers: import them, look at them, correct them.")
+
+interval_option = click.option("--interval", default="1d", show_default=True, help=" ".join(INTERVALS))
+limit_option = click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
+Day = click.DateTime(["%Y-%m-%d"])
+
+
+@group.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@interval_option
+@click.option("--ticker", help="Whose bars a table without a ticker column holds; else the only one to take.")
+@click.option("--market", help="US, JP or TH: tickers without that market's suffix get it.")
+@json_option
+@exits_on_error
+def import_bars(
+    *, paths: tuple[Path, ...], interval: str, ticker: str | None, market: str | None, as_json: bool
+) -> None:
+    """Import CSV, Parquet and JSON files, or folders of them; importing again changes nothing.
+
+    Columns are matched by their usual names in any case: a time (time, date, timestamp), open, high, low, close, and
+    optionally volume, ticker (or symbol) and split (new shares for each old one, on the first session they trade).
+    Without a ticker column a file is one ticker, named like the file. Times without a zone are the exchange's.
+    """
+    from detection.bars.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
+
+    checked = parse_interval(interval)
+    wanted = normalize_ticker(ticker) if ticker else None
+    of_market = get_market(market) if market else None
+    with use_database() as database, show_progress(quiet=as_json) as on_series:
+        ensure_indexes(database)
+        report = import_files(
+            database,
+            paths,
+            interval=checked,
+            now=datetime.now(UTC),
+            ticker=wanted,
+            market=of_market,
+            on_series=on_series,
+        )
+    finish_import(report, as_json=as_json)
+
+
+@group.command("demo")
+@json_option
+@exits_on_error
+def import_demo_bars(*, as_json: bool) -> None:
+    """Import the demo's real daily bars: five stocks 2000-2013 and two indices 1999-2018."""
+    from detection.bars.bulk import import_demo  # noqa: PLC0415 - loads the numeric stack
+
+    with use_database() as database, show_progress(quiet=as_json) as on_series:
+        ensure_indexes(database)
+        report = import_demo(database, now=datetime.now(UTC), on_series=on_series)
+    finish_import(report, as_json=as_json)
+
+
+@group.command("yahoo")
+@click.argument("tickers", nargs=-1, required=True)
+@click.option("--period", default="5y", show_default=True, help="30d, 6mo, 5y or max")
+@interval_option
+@json_option
+@exits_on_error
+def import_yahoo_bars(*, tickers: tuple[str, ...], period: str, interval: str, as_json: bool) -> None:
+    """Import bars from Yahoo, by the optional package yfinance."""
+    from detection.bars.bulk import import_yahoo  # noqa: PLC0415 - loads the numeric stack
+    from detection.bars.sources.yahoo import Yahoo, build_fetch  # noqa: PLC0415 - the same
+
+    wanted = list(dict.fromkeys(normalize_ticker(ticker) for ticker in tickers))
+    checked, back = parse_interval(interval), parse_period(period).text
+    yahoo = Yahoo(build_fetch())
+    with use_database() as database, show_progress(quiet=as_json) as on_series:
+        ensure_indexes(database)
+        report = import_yahoo(
+            database, yahoo, wanted, period=back, interval=checked, now=datetime.now(UTC), on_series=on_series
+        )
+    finish_import(report, as_json=as_json)
+
+
+@group.command("split")
+@click.argument("ticker")
+@click.argument("session", type=Day, metavar="SESSION")
+@click.argument("factor", type=float)
+@interval_option
+@json_option
+@exits_on_error
+def record_split(*, ticker: str, session: datetime, factor: float, interval: str, as_json: bool) -> None:
+    """Record a split: FACTOR new shares for each old one, trading first on SESSION (2005-02-28).
+
+    Bars stay stored as they were quoted and are adjusted when read. A factor of 1 takes a split back.
+    """
+    from detection.bars.writing import write_split  # noqa: PLC0415 - loads the numeric stack
+
+    name, checked = normalize_ticker(ticker), parse_interval(interval)
+    with use_database() as database:
+        written = write_split(database, name, checked, session.date(), factor, datetime.now(UTC))
+        series = get_series(database, name, checked)
+    if as_json:
+        print_json(_summarize(series))
+        return
+    known = ", ".join(f"{split['factor']:g} for 1 on {split['session']:%Y-%m-%d}" for split in series["splits"])
+    said = "" if written.splits else "nothing changed; "
+    click.echo(f"{name} {checked}: {said}known splits: {known or 'none'}; revision {series['revision']}")
+
+
+@group.command("list")
+@click.option("--market", help="US, JP or TH")
+@click.option("--interval", help=" ".join(INTERVALS))
+@json_option
+@exits_on_error
+def list_series(*, market: str | None, interval: str | None, as_json: bool) -> None:
+    """List the stored series."""
+    code = get_market(market).code if market else None
+    checked = parse_interval(interval) if interval else None
+    with use_database() as database:
+        found = find_series(database, market=code, interval=checked)
+    if as_json:
+        print_json([_summarize(series) for series in found])
+        return
+    table = Table("ticker", "interval", "market", "bars", "first", "last", "revision", "source")
+    for series in found:
+        table.add_row(
+            series["ticker"],
+            series["interval"],
+            series["market"],
+            f"{series['bars']:,}",
+            f"{series['first_bar']:%Y-%m-%d}",
+            f"{series['last_bar']:%Y-%m-%d}",
+            str(series["revision"]),
+            series["source"],
+        )
+    print_table(table)
+    if not found:
+        click.echo("no bars are stored: `flask bars import FILE` or `flask bars demo` brings some")
+
+
+@group.command("show")
+@click.argument("ticker")
+@interval_option
+@click.option("--start", type=Day)
+@click.option("--end", type=Day)
+@limit_option
+@json_option
+@exits_on_error
+def show_bars(
+    *, ticker: str, interval: str, start: datetime | None, end: datetime | None, limit: int, as_json: bool
+) -> None:
+    """Show a series and its last bars from --start to --end, adjusted for known splits."""
+    name, checked = normalize_ticker(ticker), parse_interval(interval)
+    bounds = [moment.replace(tzinfo=UTC) if moment else None for moment in (start, end)]
+    with use_database() as database:
+        series = get_series(database, name, checked)
+        bars = read_bars(database, name, checked, start=bounds[0], end=bounds[1], limit=limit)
+    if as_json:
+        rows = [bar._asdict() | {"time": datetime.fromtimestamp(bar.time, UTC)} for bar in bars]
+        print_json(_summarize(series) | {"candles": rows})
+        return
+    label = "synthetic, " if series["synthetic"] else ""
+    click.echo(f"{name} {checked}: {label}{series['bars']:,} bars, revision {series['revision']}")
+    table = Table("time (UTC)", "open", "high", "low", "close", "volume")
+    for bar in bars:
+        prices = (f"{price:g}" for price in (bar.open, bar.high, bar.low, bar.close))
+        table.add_row(f"{datetime.fromtimestamp(bar.time, UTC):%Y-%m-%d %H:%M}", *prices, f"{bar.volume:,.0f}")
+    print_table(table)
+
+
+@group.command("rejected")
+@click.option("--ticker")
+@click.option("--interval", help=" ".join(INTERVALS))
+@click.option("--reason", type=click.Choice(list(REASONS)))
+@limit_option
+@json_option
+@exits_on_error
+def list_rejected(*, ticker: str | None, interval: str | None, reason: str | None, limit: int, as_json: bool) -> None:
+    """List rows that imports kept aside, the newest first, and why."""
+    name = normalize_ticker(ticker) if ticker else None
+    checked = parse_interval(interval) if interval else None
+    with use_database() as database:
+        found = find_rejected(database, ticker=name, interval=checked, reason=reason, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("series", "time", "reason", "values", "source", "row")
+    for row in found:
+        values = " ".join(f"{column}={value}" for column, value in row["values"].items())
+        series = f"{row['ticker']} {row['interval']}"
+        table.add_row(series, row["time"], row["reason"], values, row["source"], str(row["row"]))
+    print_table(table)
+    for code in sorted({row["reason"] for row in found}):
+        click.echo(f"{code}: {REASONS[code]}")
+
+
+@group.command("revisions")
+@click.option("--ticker")
+@click.option("--interval", help=" ".join(INTERVALS))
+@limit_option
+@json_option
+@exits_on_error
+def list_revisions(*, ticker: str | None, interval: str | None, limit: int, as_json: bool) -> None:
+    """List what changed behind the last bar of series, the newest first: corrections, late bars, splits."""
+    name = normalize_ticker(ticker) if ticker else None
+    checked = parse_interval(interval) if interval else None
+    with use_database() as database:
+        found = find_revisions(database, ticker=name, interval=checked, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("series", "revision", "kind", "first touched", "last touched", "what", "source", "at")
+    for revision in found:
+        table.add_row(
+            f"{revision['ticker']} {revision['interval']}",
+            str(revision["revision"]),
+            revision["kind"],
+            f"{revision['first']:%Y-%m-%d %H:%M}",
+            f"{revision['last']:%Y-%m-%d %H:%M}",
+            _describe(revision),
+            revision["source"],
+            f"{revision['at']:%Y-%m-%d %H:%M}",
+        )
+    print_table(table)
+
+
+def _describe(revision: Document) -> str:
+    if revision["kind"] == "changed":
+        old, new = revision["old"], revision["new"]
+        return ", ".join(f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name])
+    if revision["kind"] == "split":
+        return f"{revision['session']:%Y-%m-%d}: {revision['old']:g} -> {revision['new']:g} for 1"
+    return f"{revision['bars']:,} bars"
+
+
+def _summarize(series: Document) -> Document:
+    """Return a series' document without what only the store needs."""
+    return {name: value for name, value in series.items() if name not in {"_id", "digests"}}

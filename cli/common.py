@@ -1,0 +1,102 @@
+"""What all command groups share: the database, errors as exit codes, and `--json`."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, date, datetime
+from typing import IO, Any, NoReturn, ParamSpec, TypeVar
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from detection.errors import BadInput, NotFound, TapewatchError
+from detection.records.database import Db, explain_unreachable, open_database
+from detection.settings import Settings, get_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PIPE_WIDTH = 160
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+class CommandFailed(click.ClickException):
+    """An error of ours on its way to stderr; it says what was asked, found and to be done."""
+
+    exit_code = 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message alone."""
+        click.echo(f"Error: {self.message}", err=True, file=file)
+
+
+class InputRefused(CommandFailed):
+    """The caller gave a value that cannot be used."""
+
+    exit_code = 2
+
+
+def exits_on_error(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn the errors of detection into exit codes: 2 for bad input and names that are nowhere, 1 for the rest."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except TapewatchError as error:
+            fail(error)
+
+    return run
+
+
+def fail(error: TapewatchError) -> NoReturn:
+    """End the command with the error's message and exit code."""
+    kind = InputRefused if isinstance(error, BadInput | NotFound) else CommandFailed
+    raise kind(error.message) from error
+
+
+def read_settings() -> Settings:
+    """Return the settings; an environment variable that cannot be used is bad input, by name."""
+    try:
+        return get_settings()
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise BadInput(f"the settings cannot be used: {faults}") from error
+
+
+@contextmanager
+def use_database() -> Iterator[Db]:
+    """Yield the service's database for one command. Raises ServerUnreachable within 5 seconds, with the URL."""
+    settings = read_settings()
+    with explain_unreachable(settings):
+        database = open_database(settings)
+        try:
+            yield database
+        finally:
+            database.client.close()
+
+
+def print_table(table: Table) -> None:
+    """Print a table as it is: what looks like markup is data; into a pipe it is wide enough to be whole."""
+    Console(markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+def print_json(value: object) -> None:
+    """Print a value of ours as JSON, times as ISO 8601 with Z."""
+    click.echo(json.dumps(value, default=_to_json, indent=2, allow_nan=False))
+
+
+def _to_json(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

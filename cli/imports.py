@@ -1,0 +1,81 @@
+"""Showing an import on the command line: progress while it works, a table afterwards."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cli.common import print_json, print_table
+
+if TYPE_CHECKING:
+    from detection.bars.report import ImportReport, SeriesReport
+
+SHOWN_SERIES = 40
+COUNTS = ("read", "new", "changed", "unchanged", "rejected_rows")
+
+
+@contextmanager
+def show_progress(*, quiet: bool) -> Iterator[Callable[["SeriesReport", int], None]]:
+    """Yield what an import calls after each series."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("tickers"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        done = 0
+
+        def advance(series: "SeriesReport", tickers: int) -> None:
+            nonlocal done
+            done += 1
+            bar.update(task, description=f"importing {series.ticker}", completed=done, total=max(done, tickers))
+
+        yield advance
+
+
+def finish_import(report: "ImportReport", *, as_json: bool) -> None:
+    """Print what an import did; exit with 2 where a file could not be used, else with 1 where a ticker failed."""
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print_table(report)
+    if report.failures:
+        raise click.exceptions.Exit(2)
+    if report.failed:
+        raise click.exceptions.Exit(1)
+
+
+def _print_table(report: "ImportReport") -> None:
+    table = Table("ticker", *(name.removesuffix("_rows") for name in COUNTS), "remarks")
+    # What needs a look comes first, where there are more series than are shown.
+    noted = sorted(report.series, key=lambda series: not (series.error or series.rejected_rows or series.notes))
+    shown = report.series if len(report.series) <= SHOWN_SERIES else noted[:SHOWN_SERIES]
+    for series in shown:
+        table.add_row(series.ticker, *(f"{getattr(series, name):,}" for name in COUNTS), _remark(series))
+    print_table(table)
+    if len(report.series) > len(shown):
+        click.echo(f"... and {len(report.series) - len(shown)} more tickers without remarks: --json has all")
+    totals = ", ".join(f"{report.total(name):,} {name.removesuffix('_rows')}" for name in COUNTS)
+    click.echo(f"{len(report.series):,} tickers: {totals}")
+    if report.total("rejected_rows"):
+        click.echo("rejected rows are kept: `flask bars rejected` lists them")
+    for source, error in report.failures.items():
+        click.echo(f"Error: {source}: {error}", err=True)
+
+
+def _remark(series: "SeriesReport") -> str:
+    if series.error:
+        return f"failed: {series.error}"
+    reasons = Counter(rejection.reason for rejection in series.rejected)
+    remarks = [f"{count} {reason}" for reason, count in reasons.items()]
+    if series.splits:
+        remarks.append(f"{series.splits} split factors")
+    return "; ".join(remarks + series.notes)

@@ -1,0 +1,1 @@
+"""Bars in and out: sources, checks, market calendars and the bar store."""

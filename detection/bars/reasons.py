@@ -1,0 +1,14 @@
+"""Why a row is kept aside: the stable words, each with what it means. A row has the first reason that applies."""
+
+REASONS: dict[str, str] = {
+    "bad_time": "the time cannot be read, or is before 1900",
+    "not_a_number": "a price or the volume is missing, infinite or no number",
+    "non_positive_price": "a price is zero or below",
+    "negative_volume": "the volume is below zero",
+    "high_below_low": "the high is below the low",
+    "outside_range": "the open or the close is above the high or below the low",
+    "not_a_session": "the exchange held no session then",
+    "not_closed": "the bar had not closed yet at the time of import",
+    "duplicate_time": "an earlier row of the ticker has the same time",
+    "out_of_order": "the row's time does not ascend with its neighbours'",
+}

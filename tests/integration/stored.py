@@ -1,0 +1,44 @@
+"""Documents as the service stores them, for tests that only read them back."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from detection.bars.markets import get_market_of
+from detection.records.database import Db
+from detection.records.runs import RunRequest, insert_run
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def add_series(database: Db, *tickers: str, interval: str = "1d", bars: int = 900) -> None:
+    """Make tickers known without their bars: enough for whatever only asks which series there are."""
+    database.series.insert_many(
+        {
+            "_id": f"{ticker}::{interval}",
+            "ticker": ticker,
+            "interval": interval,
+            "market": get_market_of(ticker).code,
+            "bars": bars,
+            "first_bar": datetime(2010, 1, 4, tzinfo=UTC),
+            "last_bar": datetime(2013, 7, 31, tzinfo=UTC),
+            "years": {},
+            "splits": [],
+            "revision": 0,
+            "fingerprint": "sha256:00",
+            "synthetic": True,
+            "updated_at": NOW,
+        }
+        for ticker in tickers
+    )
+
+
+def add_run(database: Db, *tickers: str, task: str = "backfill", now: datetime = NOW) -> str:
+    """Write a queued run and return its id."""
+    trigger = "backfill" if task == "backfill" else "manual"
+    request = RunRequest(task, trigger, tickers=tickers, period="5y")  # type: ignore[arg-type]
+    run_id: str = insert_run(database, request, now)["_id"]
+    return run_id
+
+
+def ids(items: Sequence[dict[str, object]]) -> list[object]:
+    return [item["_id"] for item in items]

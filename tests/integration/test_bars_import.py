@@ -1,0 +1,306 @@
+"""Importing bars into a real MongoDB: real dirt, planted dirt, and doing it twice."""
+
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from detection.bars.bulk import import_upload, import_yahoo
+from detection.bars.importing import import_frame
+from detection.bars.markets import MARKETS
+from detection.bars.reading import Bar, read_bars
+from detection.bars.report import ImportReport
+from detection.bars.sources.demo import read_demo
+from detection.bars.sources.yahoo import Yahoo
+from detection.errors import BadInput, NotFound
+from detection.records.database import Db
+from detection.records.rejected import find_rejected
+from detection.records.uploads import delete_upload, store_upload
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+HEADER = ["date", "open", "high", "low", "close", "volume"]
+GOOD = [
+    ("2013-03-04", 427.80, 428.20, 419.00, 420.05, 20_000_000),
+    ("2013-03-05", 421.48, 435.19, 420.75, 431.14, 22_800_000),
+    ("2013-03-06", 434.51, 435.25, 424.43, 425.66, 16_000_000),
+]
+
+
+def import_rows(
+    database: Db, rows: list[tuple[object, ...]], *, ticker: str = "AAPL", now: datetime = NOW
+) -> ImportReport:
+    return import_frame(
+        database, pd.DataFrame(rows, columns=HEADER), interval="1d", source="hand", ticker=ticker, now=now
+    )
+
+
+def read_all(database: Db, ticker: str = "AAPL", interval: str = "1d") -> list[Bar]:
+    return read_bars(database, ticker, interval, start=None, end=None, limit=1_000_000)
+
+
+def stored(database: Db) -> dict[str, object]:
+    """Everything but the clock."""
+    return {
+        name: sorted(
+            (
+                {k: v for k, v in d.items() if k not in {"updated_at", "at", "rejected_at"}}
+                for d in database[name].find()
+            ),
+            key=lambda document: str(document["_id"]),
+        )
+        for name in ("series", "bars", "bar_revisions", "rejected_bars")
+    }
+
+
+def test_demo_is_real_dirt_and_all(database: Db) -> None:
+    report = import_frame(database, read_demo(), interval="1d", source="demo", now=NOW)
+    assert {series.ticker: series.new for series in report.series} == {
+        "AAPL": 3270,
+        "FB": 196,
+        "GOOG": 2148,
+        "IBM": 3270,
+        "MSFT": 3270,
+        "^GSPC": 5031,
+        "^IXIC": 5031,
+    }
+    assert report.total("rejected_rows") == 0
+    series = database.series.find_one({"_id": "AAPL::1d"})
+    assert series is not None
+    assert series["first_bar"] == datetime(2000, 3, 1, tzinfo=UTC)
+    assert series["last_bar"] == datetime(2013, 3, 1, tzinfo=UTC)
+    assert series["years"]["2001"] == 248
+    assert series["synthetic"] is False
+    bars = {datetime.fromtimestamp(bar.time, UTC).strftime("%Y-%m-%d"): bar for bar in read_all(database)}
+    # the splits, as quoted
+    assert bars["2000-06-20"][1:] == (98.5, 103.94, 98.37, 101.25, 4_476_700.0)
+    assert bars["2000-06-21"][1:] == (50.5, 56.94, 50.31, 55.63, 4_375_000.0)
+    assert bars["2005-02-25"].close == 88.99
+    assert bars["2005-02-28"].close == 44.86
+    # the closure of September 2001
+    assert [day for day in bars if "2001-09-08" <= day <= "2001-09-18"] == ["2001-09-10", "2001-09-17", "2001-09-18"]
+
+
+def test_demo_twice_is_demo_once(database: Db) -> None:
+    import_frame(database, read_demo(), interval="1d", source="demo", now=NOW)
+    before = stored(database)
+    report = import_frame(database, read_demo(), interval="1d", source="demo", now=NOW)
+    assert (report.total("new"), report.total("changed"), report.total("unchanged")) == (0, 0, 22_216)
+    assert stored(database) == before
+
+
+def test_bars_of_the_closure_are_rejected(database: Db) -> None:
+    closed = ["2001-09-11", "2001-09-12", "2001-09-13", "2001-09-14"]
+    rows = [(day, 17.0, 17.5, 16.9, 17.3, 1_000) for day in ["2001-09-10", *closed, "2001-09-17"]]
+    (series,) = import_rows(database, rows).series
+    assert series.new == 2
+    assert [(rejection.row, rejection.time, rejection.reason) for rejection in series.rejected] == [
+        (2, "2001-09-11", "not_a_session"),
+        (3, "2001-09-12", "not_a_session"),
+        (4, "2001-09-13", "not_a_session"),
+        (5, "2001-09-14", "not_a_session"),
+    ]
+
+
+def test_each_planted_fault_is_kept_aside_with_its_reason(database: Db) -> None:
+    planted: list[tuple[object, ...]] = [
+        *GOOD,
+        ("2013-03-06", 1.0, 1.0, 1.0, 1.0, 1),
+        ("2013-03-07", 424.50, 420.00, 421.06, 420.58, 1),
+        ("2013-03-07", 424.50, 423.00, 421.06, 422.00, 1),
+        ("2013-03-08", 0.0, 435.43, 428.61, 431.72, 1),
+        ("2013-03-08", 429.80, float("nan"), 428.61, 431.72, 1),
+        ("2013-03-08", "n.a.", 435.43, 428.61, 431.72, 1),
+        ("2013-03-08", 429.80, float("inf"), 428.61, 431.72, 1),
+        ("2013-03-08", 429.80, 435.43, 428.61, 431.72, -1),
+        ("2013-03-09", 429.80, 435.43, 428.61, 431.72, 1),
+        ("2013-02-28", 444.05, 447.87, 441.40, 441.40, 1),
+        ("2032-03-08", 429.80, 435.43, 428.61, 431.72, 1),
+        ("whenever", 429.80, 435.43, 428.61, 431.72, 1),
+    ]
+    (series,) = import_rows(database, planted).series
+    assert series.new == 3
+    assert series.read == 15
+    assert series.rejected_rows == 12
+    assert [(rejection.row, rejection.reason) for rejection in series.rejected] == [
+        (4, "duplicate_time"),
+        (5, "high_below_low"),
+        (6, "outside_range"),
+        (7, "non_positive_price"),
+        (8, "not_a_number"),
+        (9, "not_a_number"),
+        (10, "not_a_number"),
+        (11, "negative_volume"),
+        (12, "not_a_session"),
+        (13, "out_of_order"),
+        (14, "not_closed"),
+        (15, "bad_time"),
+    ]
+    assert [bar.close for bar in read_all(database)] == [420.05, 431.14, 425.66]
+    kept = find_rejected(database, ticker="AAPL")
+    assert len(kept) == 12
+    text = next(row for row in kept if row["row"] == 9)
+    assert text["values"] == {"open": "n.a.", "high": "435.43", "low": "428.61", "close": "431.72", "volume": "1"}
+    import_rows(database, planted)
+    assert database.rejected_bars.count_documents({}) == 12
+
+
+def test_file_that_runs_backwards_is_read_from_its_end(database: Db) -> None:
+    (series,) = import_rows(database, list(GOOD[::-1])).series
+    assert series.new == 3
+    assert series.notes == ["the source runs from the newest to the oldest bar"]
+    assert [bar.close for bar in read_all(database)] == [420.05, 431.14, 425.66]
+
+
+def test_bad_ticker_leaves_the_rest_alone(database: Db) -> None:
+    frame = pd.DataFrame([("AAPL", *GOOD[0]), ("A B", *GOOD[0]), ("MSFT", *GOOD[0])], columns=["Symbol", *HEADER])
+    report = import_frame(database, frame, interval="1d", source="hand", now=NOW)
+    assert [series.ticker for series in report.failed] == ["A B"]
+    assert "'A B' is no ticker" in str(report.failed[0].error)
+    assert sorted(database.series.distinct("ticker")) == ["AAPL", "MSFT"]
+
+
+def test_only_the_ticker_asked_for_is_taken(database: Db) -> None:
+    frame = pd.DataFrame([("aapl", *GOOD[0]), ("MSFT", *GOOD[0])], columns=["Symbol", *HEADER])
+    import_frame(database, frame, interval="1d", source="hand", ticker="AAPL", now=NOW)
+    assert database.series.distinct("ticker") == ["AAPL"]
+    with pytest.raises(BadInput, match="IBM is nowhere in the table; it has AAPL, MSFT"):
+        import_frame(database, frame, interval="1d", source="hand", ticker="IBM", now=NOW)
+
+
+def test_market_completes_tickers(database: Db) -> None:
+    frame = pd.DataFrame([(7203, "2024-02-09", 1.0, 2.0, 1.0, 2.0, 5)], columns=["code", *HEADER])
+    import_frame(database, frame, interval="1d", source="hand", market=MARKETS["JP"], now=NOW)
+    series = database.series.find_one()
+    assert series is not None
+    assert (series["ticker"], series["market"]) == ("7203.T", "JP")
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pd.DataFrame({"a": [1]}), "no usable column for time, open, high, low, close; found: a"),
+        (pd.DataFrame(columns=HEADER), "no row"),
+        (pd.DataFrame([("soon", 1, 1, 1, 1, 1)], columns=HEADER), "no time can be read in the time column"),
+        (pd.DataFrame([("3/4/2013", 1, 1, 1, 1, 1)], columns=HEADER), "3/4/2013 can be read two ways"),
+    ],
+)
+def test_table_that_cannot_be_used_writes_nothing(database: Db, frame: pd.DataFrame, message: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        import_frame(database, frame, interval="1d", source="hand", ticker="AAPL", now=NOW)
+    assert message in refused.value.message
+    assert stored(database) == {"series": [], "bars": [], "bar_revisions": [], "rejected_bars": []}
+
+
+def test_intraday_bars_taken_for_daily_ones_are_refused(database: Db) -> None:
+    rows = [(f"2013-03-04 {hour}:30", 1.0, 2.0, 1.0, 2.0, 5) for hour in range(10, 16)]
+    (series,) = import_rows(database, rows).series
+    assert "bars of a shorter interval" in str(series.error)
+    assert database.bars.count_documents({}) == 0
+
+
+def test_intraday_bars_are_stored_in_utc(database: Db) -> None:
+    rows = [(f"2013-03-04 {time}", 1.0, 2.0, 1.0, 2.0, 5) for time in ("09:30", "10:30", "15:30", "16:30")]
+    frame = pd.DataFrame(rows, columns=HEADER)
+    (series,) = import_frame(database, frame, interval="1h", source="hand", ticker="AAPL", now=NOW).series
+    assert [rejection.reason for rejection in series.rejected] == ["not_a_session"]
+    assert [f"{datetime.fromtimestamp(bar.time, UTC):%H:%M}" for bar in read_all(database, interval="1h")] == [
+        "14:30",
+        "15:30",
+        "20:30",
+    ]
+
+
+def test_bar_of_today_is_rejected_until_it_has_closed(database: Db) -> None:
+    # New York closes at 16:00, which is 21:00 UTC in winter.
+    at_noon = import_rows(database, [GOOD[0]], now=datetime(2013, 3, 4, 17, 0, tzinfo=UTC))
+    assert [rejection.reason for rejection in at_noon.series[0].rejected] == ["not_closed"]
+    after_close = import_rows(database, [GOOD[0]], now=datetime(2013, 3, 4, 21, 0, tzinfo=UTC))
+    assert after_close.series[0].new == 1
+
+
+def test_missing_volume_is_zero(database: Db) -> None:
+    frame = pd.DataFrame([GOOD[0][:5]], columns=HEADER[:5])
+    import_frame(database, frame, interval="1d", source="hand", ticker="^GSPC", now=NOW)
+    assert read_all(database, "^GSPC")[0].volume == 0.0
+
+
+def test_real_bars_take_the_place_of_synthetic_ones_and_never_mix(database: Db) -> None:
+    frame = pd.DataFrame(GOOD, columns=HEADER)
+    made_up = frame.assign(close=frame["low"])
+    import_frame(database, made_up, interval="1d", source="seed 1", ticker="7203.T", now=NOW, synthetic=True)
+    assert database.series.find_one({"_id": "7203.T::1d"}, {"synthetic": 1}) == {"_id": "7203.T::1d", "synthetic": True}
+    real = import_frame(database, frame[1:], interval="1d", source="hand", ticker="7203.T", now=NOW)
+    assert real.series[0].notes == ["3 synthetic bars gave way to these"]
+    assert [bar.close for bar in read_all(database, "7203.T")] == [431.14, 425.66]
+    again = import_frame(database, made_up, interval="1d", source="seed 1", ticker="7203.T", now=NOW, synthetic=True)
+    assert "synthetic ones are not mixed" in str(again.series[0].error)
+    series = database.series.find_one({"_id": "7203.T::1d"})
+    assert series is not None
+    assert (series["synthetic"], series["bars"], series["revision"]) == (False, 2, 1)
+
+
+def test_two_imports_of_one_ticker_at_once_lose_nothing(database: Db) -> None:
+    sessions = pd.bdate_range("2013-04-01", "2013-06-28").difference(pd.DatetimeIndex(["2013-05-27"]))
+    frame = pd.DataFrame({"date": sessions, "open": 1.0, "high": 2.0, "low": 1.0, "close": 2.0, "volume": 5})
+    parts = [frame[start::8] for start in range(8)]
+
+    def import_part(part: pd.DataFrame) -> ImportReport:
+        return import_frame(database, part, interval="1d", source="hand", ticker="AAPL", now=NOW)
+
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(import_part, parts))
+    assert [report.failed for report in reports] == [[]] * 8
+    assert sum(report.total("new") for report in reports) == len(frame)
+    assert [bar.time for bar in read_all(database)] == [int(session.timestamp()) for session in sessions]
+    series = database.series.find_one({"_id": "AAPL::1d"})
+    assert series is not None
+    assert series["bars"] == len(frame)
+
+
+def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:
+    def fetch(ticker: str, *_: object) -> pd.DataFrame:
+        if ticker == "GONE":
+            raise ValueError("possibly delisted")
+        index = pd.DatetimeIndex(["2005-02-24", "2005-02-25", "2005-02-28"], name="Date").tz_localize(
+            "America/New_York"
+        )
+        close = [44.465, 44.495, 44.86]
+        prices = dict.fromkeys(("Open", "High", "Low", "Close"), close)
+        return pd.DataFrame({**prices, "Volume": 2_000, "Stock Splits": [0.0, 0.0, 2.0]}, index=index)
+
+    report = import_yahoo(
+        database,
+        Yahoo(fetch),
+        ["GONE", "AAPL"],
+        period="max",
+        interval="1d",
+        now=datetime(2005, 3, 1, 12, 0, tzinfo=UTC),
+    )
+    assert [(series.ticker, series.new, series.error) for series in report.series] == [
+        ("GONE", 0, "ValueError: possibly delisted"),
+        ("AAPL", 3, None),
+    ]
+    # shown adjusted, as Yahoo said them; stored as quoted: 88.93 and 88.99
+    assert [bar.close for bar in read_all(database)] == [44.465, 44.495, 44.86]
+    assert [bar.volume for bar in read_all(database)] == [2_000.0, 2_000.0, 2_000.0]
+    bucket = database.bars.find_one({"_id": "AAPL::1d::2005"})
+    assert bucket is not None
+    assert struct.unpack("<3d", bucket["close"]) == (88.93, 88.99, 44.86)
+
+
+def test_upload_is_imported_under_its_name(database: Db) -> None:
+    upload_id = store_upload(database, "AAPL.csv", b"date,open,high,low,close\n2013-03-04,427.8,428.2,419,420.05\n")
+    report = import_upload(database, upload_id, interval="1d", now=NOW)
+    assert (report.source, report.series[0].ticker, report.total("new")) == ("AAPL.csv", "AAPL", 1)
+    delete_upload(database, upload_id)
+    delete_upload(database, upload_id)
+    with pytest.raises(NotFound, match="there is no upload"):
+        import_upload(database, upload_id, interval="1d", now=NOW)
+
+
+def test_upload_that_cannot_be_used_is_named(database: Db) -> None:
+    upload_id = store_upload(database, "notes.csv", b"a,b\n1,2\n")
+    with pytest.raises(BadInput, match=r"notes\.csv: no usable column"):
+        import_upload(database, upload_id, interval="1d", now=NOW)

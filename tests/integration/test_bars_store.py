@@ -1,0 +1,115 @@
+"""Loading panels: what is loaded, in how many queries, and that it is what was stored."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pymongo import MongoClient, monitoring
+
+from detection.bars.bulk import import_synthetic
+from detection.bars.fingerprint import fingerprint_rows
+from detection.bars.importing import import_frame
+from detection.bars.markets import MARKETS
+from detection.bars.sources.synthetic import make_bars
+from detection.bars.store import load_panel
+from detection.features.history import history_start
+from detection.records.database import Db
+from detection.settings import Settings
+
+END = datetime(2024, 12, 31, 23, tzinfo=UTC)
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+TICKERS = ["A", "B", "C.T"]
+
+
+@pytest.fixture
+def frames(database: Db) -> dict[str, pd.DataFrame]:
+    """Three series of 900, 500 and 300 daily bars."""
+    frames = {}
+    for ticker, bars, market in zip(TICKERS, (900, 500, 300), ("US", "US", "JP"), strict=True):
+        frames[ticker] = make_bars([ticker], MARKETS[market], bars=bars, end=END, seed=bars)
+        import_frame(database, frames[ticker], interval="1d", source="synthetic", now=NOW, synthetic=True)
+    return frames
+
+
+def seconds(frame: pd.DataFrame) -> Any:
+    return frame["time"].to_numpy("datetime64[s]").astype(np.int64)
+
+
+def test_whole_series_come_back_to_the_last_bit(database: Db, frames: dict[str, pd.DataFrame]) -> None:
+    panel = load_panel(database, "1d", dict.fromkeys(TICKERS))
+    assert panel.tickers == ("A", "B", "C.T")
+    assert panel.offsets.tolist() == [0, 900, 1400, 1700]
+    assert panel.first_index.tolist() == [0, 0, 0]
+    for position, ticker in enumerate(TICKERS):
+        rows = panel.series(position)
+        assert np.array_equal(panel.times[rows], seconds(frames[ticker]))
+        for name in ("open", "high", "low", "close", "volume"):
+            assert np.array_equal(getattr(panel, name)[rows], frames[ticker][name])
+    assert np.array_equal(panel.sessions, panel.times // 86_400)
+
+
+@pytest.mark.parametrize("index", [0, 1, 399, 400, 527, 528, 640, 899, 900])
+def test_history_of_the_first_wanted_bar_is_loaded_and_no_more(
+    database: Db, frames: dict[str, pd.DataFrame], index: int
+) -> None:
+    times = seconds(frames["A"])
+    start = int(times[index]) if index < 900 else int(times[-1]) + 1
+    panel = load_panel(database, "1d", {"A": start})
+    assert panel.first_index.tolist() == [history_start(index, "1d")]
+    assert np.array_equal(panel.times, times[history_start(index, "1d") :])
+
+
+def test_tickers_without_bars_are_left_out(database: Db, frames: dict[str, pd.DataFrame]) -> None:
+    assert load_panel(database, "1d", {"NONE": None, "B": None}).tickers == ("B",)
+    nothing = load_panel(database, "1h", dict.fromkeys(TICKERS))
+    assert (nothing.tickers, nothing.offsets.tolist(), len(nothing.times)) == ((), [0], 0)
+
+
+def test_two_queries_load_any_number_of_series(
+    settings: Settings, database: Db, frames: dict[str, pd.DataFrame]
+) -> None:
+    class Counter(monitoring.CommandListener):
+        def __init__(self) -> None:
+            self.queries: list[str] = []
+
+        def started(self, event: monitoring.CommandStartedEvent) -> None:
+            self.queries += [event.command["find"]] if event.command_name == "find" else []
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+            """Not of interest."""
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None:
+            """Not of interest."""
+
+    counter = Counter()
+    with MongoClient[dict[str, Any]](settings.mongo_url, tz_aware=True, event_listeners=[counter]) as client:
+        load_panel(client[settings.mongo_database], "1d", dict.fromkeys(TICKERS))
+    assert counter.queries == ["series", "bars"]
+
+
+def test_intraday_bars_belong_to_the_local_session(database: Db) -> None:
+    frame = make_bars(["7203.T"], MARKETS["JP"], bars=300, end=END, seed=1, interval="1h")
+    import_frame(database, frame, interval="1h", source="synthetic", now=NOW, synthetic=True)
+    panel = load_panel(database, "1h", {"7203.T": None})
+    local = frame["time"].dt.tz_convert("Asia/Tokyo").dt.tz_localize(None).to_numpy("datetime64[D]").astype(np.int64)
+    assert np.array_equal(panel.sessions, local)
+
+
+def test_fingerprint_moves_with_any_value_of_its_rows_alone(database: Db, frames: dict[str, pd.DataFrame]) -> None:
+    before = load_panel(database, "1d", {"A": None})
+    changed = frames["A"].copy()
+    changed.loc[450, "volume"] += 1
+    import_frame(database, changed, interval="1d", source="synthetic", now=NOW, synthetic=True)
+    after = load_panel(database, "1d", {"A": None})
+    assert fingerprint_rows(before, 0, 450) == fingerprint_rows(after, 0, 450)
+    assert fingerprint_rows(before, 451, 900) == fingerprint_rows(after, 451, 900)
+    assert fingerprint_rows(before, 450, 451) != fingerprint_rows(after, 450, 451)
+
+
+def test_synthetic_bars_are_made_in_blocks_and_labelled(database: Db) -> None:
+    tickers = [f"T{number:04d}" for number in range(501)]
+    report = import_synthetic(database, tickers, MARKETS["US"], bars=30, seed=1, end=END, now=NOW)
+    assert (len(report.series), report.total("new"), report.failed) == (501, 501 * 30, [])
+    assert database.series.count_documents({"synthetic": True}) == 501
