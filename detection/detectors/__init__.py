@@ -1,0 +1,1 @@
+"""Feature matrix to scores, one file an algorithm."""

@@ -1,0 +1,141 @@
+"""Isolation trees as perfect binary trees in flat arrays, and the compiled walks over them.
+
+A tree grown on a sub-sample of n rows is at most ceil(log2 n) deep, so each is filled up to that depth: the children
+of slot p are 2p + 1 and 2p + 2, no pointer is read, no branch is taken, and many rows step down a tree side by side.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import float32, float64, int32, njit, types
+from numpy.typing import NDArray
+from sklearn.ensemble import IsolationForest
+from sklearn.ensemble._iforest import _average_path_length
+from sklearn.tree._tree import Tree
+
+from detection.bars.panel import Float64
+
+Float32 = NDArray[np.float32]
+
+# Rows that walk a tree together: their columns and positions stay in the first-level cache.
+BLOCK_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class PerfectTrees:
+    """Trees of one depth D.
+
+    Attributes:
+        columns: shape (trees, 2^D - 1), the column each slot splits by.
+        thresholds: same shape; rows with a value above go right. Slots below a leaf have infinity.
+        lengths: shape (trees, 2^D), the path length each last slot stands for.
+        expected: shape (trees, 2^(D + 1) - 1), the mean path length of the training rows below each slot.
+        longest: the path length, summed over trees, that has score -0.5.
+    """
+
+    columns: NDArray[np.int32]
+    thresholds: Float32
+    lengths: Float64
+    expected: Float64
+    longest: float
+
+
+def unfold_trees(forest: IsolationForest) -> PerfectTrees:
+    """Lay the fitted trees of a scikit-learn forest out as perfect trees."""
+    depth = max(tree.tree_.max_depth for tree in forest.estimators_)
+    trees = len(forest.estimators_)
+    columns = np.zeros((trees, 2**depth - 1), np.int32)
+    thresholds = np.full((trees, 2**depth - 1), np.inf, np.float32)
+    lengths = np.empty((trees, 2**depth))
+    expected = np.empty((trees, 2 ** (depth + 1) - 1))
+    for number, (estimator, picked) in enumerate(zip(forest.estimators_, forest.estimators_features_, strict=True)):
+        tree = estimator.tree_
+        # The order of operations is scikit-learn's, so that sums of lengths agree to the last bit.
+        path_lengths = (
+            forest._decision_path_lengths[number] + forest._average_path_length_per_tree[number] - 1.0  # noqa: SLF001 - scikit-learn has no public form
+        )
+        means = _mean_below(tree, path_lengths)
+        nodes = np.zeros(1, np.int64)
+        for level in range(depth):
+            slots = slice(2**level - 1, 2 ** (level + 1) - 1)
+            inner = tree.children_left[nodes] >= 0
+            columns[number, slots] = np.where(inner, picked[tree.feature[nodes]], 0)
+            thresholds[number, slots] = np.where(inner, _round_down(tree.threshold[nodes]), np.float32(np.inf))
+            expected[number, slots] = means[nodes]
+            left = np.where(inner, tree.children_left[nodes], nodes)
+            right = np.where(inner, tree.children_right[nodes], nodes)
+            nodes = np.stack((left, right), axis=1).ravel()
+        expected[number, 2**depth - 1 :] = means[nodes]
+        lengths[number] = path_lengths[nodes]
+    longest = float(trees * _average_path_length([forest._max_samples])[0])  # noqa: SLF001 - as above
+    return PerfectTrees(columns, thresholds, lengths, expected, longest)
+
+
+def _round_down(thresholds: Float64) -> Float32:
+    """Return the largest float32 not above each threshold: a float32 is above one where it is above the other."""
+    rounded = thresholds.astype(np.float32)
+    return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+
+
+def _mean_below(tree: Tree, path_lengths: Float64) -> Float64:
+    """Return for each node the mean of `path_lengths` over the training rows below it."""
+    means = path_lengths.copy()
+    rows = tree.n_node_samples
+    # A node comes before its children in scikit-learn's arrays.
+    for node in np.flatnonzero(tree.children_left >= 0)[::-1]:
+        left, right = tree.children_left[node], tree.children_right[node]
+        means[node] = (rows[left] * means[left] + rows[right] * means[right]) / (rows[left] + rows[right])
+    return means
+
+
+_matrix = types.Array(float32, 2, "C", readonly=True)
+
+
+@njit(
+    float64[::1](_matrix, int32[:, ::1], float32[:, ::1], float64[:, ::1]), nogil=True, cache=True, error_model="numpy"
+)
+def walk_trees(inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, lengths: Float64) -> Float64:
+    """Return for each row of `inputs` (m, d) its path length summed over the trees, in their order, shape (m,)."""
+    rows, width = inputs.shape
+    last = np.uint32(columns.shape[1])
+    total = np.zeros(rows)
+    block = np.empty(BLOCK_ROWS * width, np.float32)
+    slots = np.empty(BLOCK_ROWS, np.uint32)
+    for start in range(0, rows, BLOCK_ROWS):
+        count = min(BLOCK_ROWS, rows - start)
+        for column in range(width):
+            for i in range(count):
+                block[column * count + i] = inputs[start + i, column]
+        for tree in range(columns.shape[0]):
+            column_of, threshold_of, length_of = columns[tree], thresholds[tree], lengths[tree]
+            slots[:count] = 0
+            slot = np.uint32(0)
+            while slot < last:
+                for i in range(count):
+                    slot = slots[i]
+                    value = block[np.uint32(column_of[slot]) * np.uint32(count) + np.uint32(i)]
+                    slots[i] = np.uint32(2) * slot + np.uint32(1) + np.uint32(value > threshold_of[slot])
+                slot = slots[0]
+            for i in range(count):
+                total[start + i] += length_of[slots[i] - last]
+    return total
+
+
+@njit(
+    float64[:, ::1](_matrix, int32[:, ::1], float32[:, ::1], float64[:, ::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def credit_columns(inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, expected: Float64) -> Float64:
+    """Return what each column's splits take off the expected path length of each row, all trees, shape (m, d)."""
+    credit = np.zeros(inputs.shape)
+    for row in range(inputs.shape[0]):
+        for tree in range(columns.shape[0]):
+            slot = 0
+            while slot < columns.shape[1]:
+                column = columns[tree, slot]
+                child = 2 * slot + 1 + int(inputs[row, column] > thresholds[tree, slot])
+                credit[row, column] += expected[tree, slot] - expected[tree, child]
+                slot = child
+    return credit

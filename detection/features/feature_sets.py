@@ -1,0 +1,73 @@
+"""Named, versioned lists of what a model sees of a bar.
+
+Documents keep the 14 features as they are; a model sees columns which are free of the price's scale (the
+definition of each is in `detection/features/kernel.py`). A set never changes: another list is another version.
+"""
+
+from dataclasses import dataclass
+
+from detection.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """What a model sees.
+
+    Attributes:
+        name, version: `market14`, 1.
+        columns: the model's input columns, in order.
+        warm_up_bars: bars of the series before the first one that is scored.
+    """
+
+    name: str
+    version: int
+    columns: tuple[str, ...]
+    warm_up_bars: int
+
+    @property
+    def label(self) -> str:
+        """Return `name/version`, as documents have it."""
+        return f"{self.name}/{self.version}"
+
+
+MARKET14 = FeatureSet(
+    name="market14",
+    version=1,
+    columns=(
+        "return_1_atr",
+        "return_3_atr",
+        "return_6_atr",
+        "zscore_20",
+        "ATR_14_atr",
+        "bb_width_atr",
+        "RSI",
+        "MACD_atr",
+        "MACD_hist_atr",
+        "VWAP_atr",
+        "body_atr",
+        "upper_wick_atr",
+        "lower_wick_atr",
+        "wick_ratio",
+    ),
+    warm_up_bars=40,
+)
+# The ticker's own volatility is the measure, taken twice: the last weeks' forgets a calm past, the last year's a shock.
+TWO_YARDSTICKS = FeatureSet(
+    name="two_yardsticks",
+    version=1,
+    columns=("return_fast", "return_slow", "gap_fast", "departure_fast", "departure_slow"),
+    warm_up_bars=61,
+)
+
+FEATURE_SETS: tuple[FeatureSet, ...] = (MARKET14, TWO_YARDSTICKS)
+DEFAULT_FEATURE_SET = TWO_YARDSTICKS
+
+
+def get_feature_set(name: str, version: int | None = None) -> FeatureSet:
+    """Return the set of that name (its latest version if none is given). Raises BadInput with the choices."""
+    found = [s for s in FEATURE_SETS if s.name == name and version in (None, s.version)]
+    if not found:
+        asked = name if version is None else f"{name}/{version}"
+        choices = ", ".join(feature_set.label for feature_set in FEATURE_SETS)
+        raise BadInput(f"no feature set {asked!r}; choose one of {choices}", reason="unknown_feature_set")
+    return max(found, key=lambda s: s.version)

@@ -1,0 +1,376 @@
+"""The fused pass from bars to features: one compiled function over all series of a panel.
+
+Work goes by blocks of bars, counted from the start of the stored series. A block's recursions start at its anchor minus
+the history; everything else is a sum over a fixed window, added in a fixed order. So a bar's values are the same to the
+last bit whatever was loaded around it. `fastmath` stays off for the same reason: it would let the order of additions
+depend on the length of a loop. Loops run over the rows of a block inside and over the bars of a window outside, so
+that they compile to vector instructions all the same.
+
+All that is compiled stays in this file: numba's cache notices a change of the file of `run_kernel`, and of no other.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import float32, float64, int64, njit, types, void
+from numpy.typing import NDArray
+
+from detection.bars.panel import Float64, Int64
+
+Float32 = NDArray[np.float32]
+# Open, high, low, close, volume.
+Bars = tuple[Float64, Float64, Float64, Float64, Float64]
+# The first row to compute within what is at hand, and how many.
+Span = tuple[int, int]
+
+# What a model may see of a bar, in the order of `_free_of_scale`; a feature set picks from these.
+COLUMNS: tuple[str, ...] = (
+    "return_1_atr",
+    "return_3_atr",
+    "return_6_atr",
+    "zscore_20",
+    "ATR_14_atr",
+    "bb_width_atr",
+    "RSI",
+    "MACD_atr",
+    "MACD_hist_atr",
+    "VWAP_atr",
+    "body_atr",
+    "upper_wick_atr",
+    "lower_wick_atr",
+    "wick_ratio",
+    "return_fast",
+    "return_slow",
+    "gap_fast",
+    "departure_fast",
+    "departure_slow",
+)
+# How far a bar is from the ticker's usual, for the words of an anomaly: see `_measure`.
+MEASURES: tuple[str, ...] = ("return", "gap", "range", "wick", "volume", "unrest", "repeats")
+
+WINDOW = 20
+# The slow yardstick looks back at most 250 bars, in steps of ten; usual volume is that of the last 60.
+SLOW_TENS = 25
+VOLUME_TENS = 6
+# A yardstick, and the body under the wicks, count as at least one basis point of the close: flat prices stay finite.
+SMALLEST_SHARE = 1e-4
+# What makes a wick, volume or stillness as rare as a range of so many yardsticks, on daily bars of stocks and indices.
+WICK_WEIGHT = 2.0
+VOLUME_WEIGHT = 0.8
+STILL_WEIGHT = 0.5
+# Inputs lie on this grid within these bounds, so float32 holds them exactly, and the float noise that another
+# price scale brings (1e-13) is rounded away.
+GRID = 65536.0
+BOUND = 127.0
+
+
+@njit(nogil=True, error_model="numpy")
+def _cut(bars: Bars, start: int, stop: int) -> Bars:
+    open_, high, low, close, volume = bars
+    return open_[start:stop], high[start:stop], low[start:stop], close[start:stop], volume[start:stop]
+
+
+@njit(nogil=True, error_model="numpy")
+def _run_recursions(high: Float64, low: Float64, close: Float64, out: Float64) -> None:
+    """Fill the rows of `out`: 0 ATR_14, 1 and 2 mean gain and loss, 3 MACD, 4 its signal."""
+    previous = close[0]
+    atr = high[0] - low[0]
+    gain = loss = 0.0
+    fast = slow = previous
+    signal = 0.0
+    for t in range(close.size):
+        now = close[t]
+        move = now - previous
+        up, down = max(move, 0.0), max(-move, 0.0)
+        if t == 1:
+            gain, loss = up, down
+        if t > 0:
+            true_range = max(high[t], previous) - min(low[t], previous)
+            atr += (true_range - atr) * (1.0 / 14.0)
+        gain += (up - gain) * (1.0 / 14.0)
+        loss += (down - loss) * (1.0 / 14.0)
+        fast += (now - fast) * (2.0 / 13.0)
+        slow += (now - slow) * (2.0 / 27.0)
+        macd = fast - slow
+        signal += (macd - signal) * 0.2
+        out[0, t], out[1, t], out[2, t], out[3, t], out[4, t] = atr, gain, loss, macd, signal
+        previous = now
+
+
+@njit(nogil=True, error_model="numpy")
+def _compute_bands(close: Float64, span: Span, out: Float64) -> None:
+    """Put into out[0] the mean of 20 closes minus the last one, into out[1] their population deviation."""
+    first, count = span
+    now, mean, variance = close[first : first + count], out[0], out[1]
+    mean[:count] = 0.0
+    variance[:count] = 0.0
+    for back in range(WINDOW):
+        shifted = close[first - back : first - back + count]
+        for i in range(count):
+            mean[i] += shifted[i] - now[i]
+    for i in range(count):
+        mean[i] *= 1.0 / WINDOW
+    for back in range(WINDOW):
+        shifted = close[first - back : first - back + count]
+        for i in range(count):
+            off = shifted[i] - now[i] - mean[i]
+            variance[i] += off * off
+    for i in range(count):
+        variance[i] = np.sqrt(variance[i] * (1.0 / WINDOW))
+
+
+@njit(nogil=True, error_model="numpy")
+def _weigh_window(typical: Float64, volume: Float64, span: Span, out: Float64, shares: Float64) -> None:
+    """Put into `out` the typical price weighted by volume over the last 20 bars; `shares` is scratch."""
+    first, count = span
+    out[:count] = 0.0
+    shares[:count] = 0.0
+    for back in range(WINDOW):
+        start, stop = first - back, first - back + count
+        price, weight = typical[start:stop], volume[start:stop]
+        for i in range(count):
+            out[i] += price[i] * weight[i]
+            shares[i] += weight[i]
+    for i in range(count):
+        if shares[i] > 0.0:
+            out[i] /= shares[i]
+        else:
+            out[i] = np.sum(typical[first + i - WINDOW + 1 : first + i + 1]) / WINDOW
+
+
+@njit(nogil=True, error_model="numpy")
+def _weigh_sessions(typical: Float64, volume: Float64, sessions: Int64, span: Span, out: Float64) -> None:
+    """Put into `out` the typical price weighted by volume since the session's first bar."""
+    first, count = span
+    money = shares = plain = 0.0
+    bars = 0
+    for t in range(first + count):
+        if t == 0 or sessions[t] != sessions[t - 1]:
+            money = shares = plain = 0.0
+            bars = 0
+        money += typical[t] * volume[t]
+        shares += volume[t]
+        plain += typical[t]
+        bars += 1
+        if t >= first:
+            out[t - first] = money / shares if shares > 0.0 else plain / bars
+
+
+@njit(nogil=True, error_model="numpy")
+def _document(bars: Bars, recursions: Float64, bands: Float64, span: Span, out: Float64) -> None:
+    """Put the documented features of the span's rows into the rows of `out`; row 9, VWAP, is already there."""
+    first, count = span
+    open_, high, low, close, _ = bars
+    o, h = open_[first : first + count], high[first : first + count]
+    low_, c = low[first : first + count], close[first : first + count]
+    atr, gain, loss = recursions[0, first:], recursions[1, first:], recursions[2, first:]
+    macd, signal = recursions[3, first:], recursions[4, first:]
+    c1, c3, c6 = close[first - 1 :], close[first - 3 :], close[first - 6 :]
+    for i in range(count):
+        out[0, i] = c[i] / c1[i] - 1.0
+        out[1, i] = c[i] / c3[i] - 1.0
+        out[2, i] = c[i] / c6[i] - 1.0
+        mean, deviation = bands[0, i], bands[1, i]
+        out[3, i] = -mean / deviation if deviation > 0.0 else 0.0
+        out[4, i] = atr[i]
+        out[5, i] = 4.0 * deviation
+        moved = gain[i] + loss[i]
+        out[6, i] = 100.0 * gain[i] / moved if moved > 0.0 else 50.0
+        out[7, i] = macd[i]
+        out[8, i] = macd[i] - signal[i]
+        body = abs(c[i] - o[i])
+        upper = h[i] - max(o[i], c[i])
+        lower = min(o[i], c[i]) - low_[i]
+        out[10, i], out[11, i], out[12, i] = body, upper, lower
+        out[13, i] = (upper + lower) / max(body, c[i] * SMALLEST_SHARE)
+
+
+@njit(nogil=True, error_model="numpy")
+def _sum_tens(values: Float64, out: Float64) -> None:
+    """Put into out[t] the sum of the ten values that end at row t, for rows from 10 on: row 0 never counts."""
+    rows = values.size - 10
+    if rows <= 0:
+        return
+    ten = out[10 : values.size]
+    ten[:] = 0.0
+    for back in range(10):
+        shifted = values[10 - back : values.size - back]
+        for i in range(rows):
+            ten[i] += shifted[i]
+
+
+@njit(nogil=True, error_model="numpy")
+def _mean_tens(sums: Float64, tens: int, span: Span, out: Float64) -> None:
+    """Put into `out` the mean over the `tens` times ten bars that end just before each row, `sums` being of ten.
+
+    Where the series has not so many yet, it is over as many tens as there are.
+    """
+    first, count = span
+    out[:count] = 0.0
+    for k in range(tens):
+        skipped = max(10 * k + 11 - first, 0)
+        if skipped >= count:
+            break
+        ten = sums[first + skipped - 1 - 10 * k : first + count - 1 - 10 * k]
+        mean = out[skipped:count]
+        for i in range(count - skipped):
+            mean[i] += ten[i]
+    for i in range(count):
+        out[i] /= 10.0 * min(tens, (first + i - 1) // 10)
+
+
+@njit(nogil=True, error_model="numpy")
+def _prepare(bars: Bars, out: Float64) -> None:
+    """Fill the rows of `out` for a series: what does not depend on where a block begins.
+
+    0 typical price, 1 fourth root of the relative true range, 2 and 3 sums over ten bars of the latter and of volume.
+    """
+    _, high, low, close, volume = bars
+    typical, roots = out[0], out[1]
+    for t in range(close.size):
+        typical[t] = (high[t] + low[t] + close[t]) / 3.0
+    h, low_, before = high[1:], low[1:], close[: close.size - 1]
+    for i in range(before.size):
+        roots[i + 1] = np.sqrt(np.sqrt((max(h[i], before[i]) - min(low_[i], before[i])) / before[i]))
+    _sum_tens(roots[: close.size], out[2])
+    _sum_tens(volume, out[3])
+
+
+@njit(nogil=True, error_model="numpy")
+def _measure(bars: Bars, atr: Float64, usual: Float64, span: Span, out: Float64) -> None:
+    """Put how far the span's rows are from the ticker's usual into the rows of `out`.
+
+    The fast yardstick is yesterday's ATR_14 over yesterday's close; the slow one the mean of up to 250 true ranges
+    (each over the close before it), as the fourth power of the mean of fourth roots, which one bad tick hardly moves.
+    0 return, 1 gap, 2 true range and 3 longest wick in fast yardsticks; 4 volume over its mean of 60 bars; 5 the fast
+    yardstick in slow ones; 6 whether the bar only repeats the one before; 7 (not handed out) the slow yardstick.
+    """
+    first, count = span
+    open_, high, low, close, volume = bars
+    for i in range(count):
+        t = first + i
+        c1 = close[t - 1]
+        square = usual[0, i] * usual[0, i]
+        slow = max(square * square, SMALLEST_SHARE)
+        fast = max(atr[t - 1] / c1, SMALLEST_SHARE)
+        unit = 1.0 / (c1 * fast)
+        out[0, i] = (close[t] - c1) * unit
+        out[1, i] = (open_[t] - c1) * unit
+        out[2, i] = (max(high[t], c1) - min(low[t], c1)) * unit
+        out[3, i] = max(high[t] - max(open_[t], close[t]), min(open_[t], close[t]) - low[t]) * unit
+        out[4, i] = volume[t] / usual[1, i] if usual[1, i] > 0.0 else 1.0
+        out[5, i] = fast / slow
+        same = open_[t] == open_[t - 1] and high[t] == high[t - 1] and low[t] == low[t - 1] and close[t] == c1
+        out[6, i] = 1.0 if same and (volume[t] == volume[t - 1] or volume[t] == 0.0) else 0.0
+        out[7, i] = slow
+
+
+@njit(nogil=True, error_model="numpy")
+def _free_of_scale(
+    close: Float64, atr: Float64, documented: Float64, measured: Float64, span: Span, out: Float64
+) -> None:
+    """Put the model's input columns of the span's rows into the rows of `out`.
+
+    The first 14 are the documented features, in ATR_14 of yesterday where they are prices. The others are square
+    roots, so that one bad tick among the training bars does not take up the whole range that splits are drawn from.
+    A departure is the largest of true range, wick, volume and stillness, each in the range's measure of rarity.
+    """
+    first, count = span
+    c = close[first : first + count]
+    c1, c3, c6, yesterday = close[first - 1 :], close[first - 3 :], close[first - 6 :], atr[first - 1 :]
+    for i in range(count):
+        unit = 1.0 / max(yesterday[i], c1[i] * SMALLEST_SHARE)
+        out[0, i] = (c[i] - c1[i]) * unit
+        out[1, i] = (c[i] - c3[i]) * unit
+        out[2, i] = (c[i] - c6[i]) * unit
+        for f in (4, 5, 7, 8, 10, 11, 12):
+            out[f, i] = documented[f, i] * unit
+        out[9, i] = (c[i] - documented[9, i]) * unit
+        for f in (3, 6, 13):
+            out[f, i] = documented[f, i]
+        unrest, slow = measured[5, i], measured[7, i]
+        fast = unrest * slow
+        moved = measured[2, i] * fast if measured[6, i] == 0.0 else 0.0
+        still = STILL_WEIGHT / max(moved, SMALLEST_SHARE)
+        loud = max(measured[2, i], WICK_WEIGHT * measured[3, i])
+        volume = VOLUME_WEIGHT * measured[4, i]
+        out[14, i] = np.sqrt(abs(measured[0, i]))
+        out[15, i] = np.sqrt(abs(measured[0, i]) * unrest)
+        out[16, i] = np.sqrt(abs(measured[1, i]))
+        out[17, i] = np.sqrt(max(loud, volume, fast * still))
+        out[18, i] = np.sqrt(max(loud * unrest, volume, slow * still))
+
+
+_floats = types.Array(float64, 1, "C", readonly=True)
+_integers = types.Array(int64, 1, "C", readonly=True)
+
+
+# numba's tuple types are classes without annotations.
+_tuple_of: Any = types.UniTuple
+_mixed: Any = types.Tuple
+_out = _mixed((float64[:, ::1], float32[:, ::1], float32[:, ::1]))
+
+
+@njit(
+    void(_tuple_of(_floats, 5), _integers, _tuple_of(_integers, 4), _tuple_of(int64, 3), _integers, _out),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
+def run_kernel(
+    bars: Bars,
+    sessions: Int64,
+    layout: tuple[Int64, Int64, Int64, Int64],
+    rules: tuple[int, int, int],
+    picked: Int64,
+    out: tuple[Float64, Float32, Float32],
+) -> None:
+    """Compute the wanted rows of all series of a panel; arrays that are read must be marked read-only.
+
+    bars: open, high, low, close, volume, each (n,). layout: offsets (k + 1,), first_index (k,), the first row wanted of
+    each series (k,) and where in `out` it goes (k,); the caller has seen to it that the row has a full warm-up and that
+    its history is loaded. rules: bars from anchor to anchor, bars of history, 1 where VWAP starts with the session.
+    picked: (d,) positions in COLUMNS. out: documented (m, 14), inputs (m, d) and measures (m, 7) to fill.
+    """
+    offsets, first_index, first_rows, out_rows = layout
+    anchor_bars, history_bars, intraday = rules
+    documented, inputs, measures = out
+    longest = np.max(offsets[1:] - offsets[:-1]) if offsets.size > 1 else 0
+    prepared, recursions = np.empty((4, longest)), np.empty((5, history_bars + anchor_bars))
+    bands, usual, spare = np.empty((2, anchor_bars)), np.empty((2, anchor_bars)), np.empty(anchor_bars)
+    features = np.empty((documented.shape[1], anchor_bars))
+    measured = np.empty((measures.shape[1] + 1, anchor_bars))
+    columns = np.empty((len(COLUMNS), anchor_bars))
+    for s in range(offsets.size - 1):
+        begin, end = offsets[s], offsets[s + 1]
+        row, to = first_rows[s], out_rows[s]
+        if row < end:
+            _prepare(_cut(bars, begin, end), prepared)
+        while row < end:
+            index = row - begin + first_index[s]
+            anchor = index // anchor_bars * anchor_bars
+            start = row - index + max(0, anchor - history_bars)
+            stop = min(row - index + anchor + anchor_bars, end)
+            span = (row - start, stop - row)
+            block, ready = _cut(bars, start, stop), prepared[:, start - begin : stop - begin]
+            close, volume = block[3], block[4]
+            _run_recursions(block[1], block[2], close, recursions)
+            _compute_bands(close, span, bands)
+            _mean_tens(ready[2], SLOW_TENS, span, usual[0])
+            _mean_tens(ready[3], VOLUME_TENS, span, usual[1])
+            if intraday:
+                _weigh_sessions(ready[0], volume, sessions[start:stop], span, features[9])
+            else:
+                _weigh_window(ready[0], volume, span, features[9], spare)
+            _document(block, recursions, bands, span, features)
+            _measure(block, recursions[0], usual, span, measured)
+            _free_of_scale(close, recursions[0], features, measured, span, columns)
+            for i in range(stop - row):
+                for f in range(documented.shape[1]):
+                    documented[to + i, f] = features[f, i]
+                for f in range(measures.shape[1]):
+                    measures[to + i, f] = measured[f, i]
+                for f in range(picked.size):
+                    value = columns[picked[f], i]
+                    inputs[to + i, f] = np.rint(min(max(value, -BOUND), BOUND) * GRID) / GRID
+            row, to = stop, to + stop - row

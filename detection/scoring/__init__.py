@@ -1,0 +1,1 @@
+"""Scores to threshold, grade, severity and words."""

@@ -1,0 +1,128 @@
+"""Why a bar is strange, in words: a phrase for each model column that has a large share in it."""
+
+from collections.abc import Callable, Mapping
+
+# A column with less of the attribution than this is not worth a word, and more than three are not read.
+LEAST_SHARE = 0.1
+MOST_REASONS = 3
+# The close is named as outside the Bollinger bands where they are 2 deviations wide.
+BAND_SIGMA = 2.0
+
+Values = Mapping[str, float]
+Phrase = Callable[[Values, Values, float], str]
+
+
+def build_reasons(documented: Values, measures: Values, attribution: Values, *, close: float) -> list[str]:
+    """Return reasons in words, the weightiest first and none twice; never empty.
+
+    `documented` has the 14 features, `measures` how far the bar is from the ticker's usual
+    (`detection.features.kernel.MEASURES`), `attribution` the share of each model column.
+    """
+    ranked = sorted(attribution, key=lambda column: -attribution[column])
+    told = [column for column in ranked if attribution[column] >= LEAST_SHARE] or ranked[:1]
+    phrases = [PHRASES[column](documented, measures, close) for column in told]
+    reasons = list(dict.fromkeys(phrases))[:MOST_REASONS]
+    if abs(documented["zscore_20"]) > BAND_SIGMA and "zscore_20" not in told:
+        reasons.append("close above the upper band" if documented["zscore_20"] > 0 else "close below the lower band")
+    return reasons
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f} times" if ratio < 10 else f"{ratio:.0f} times"
+
+
+def _percent(share: float) -> str:
+    return f"{abs(share) * 100:.1f} %"
+
+
+def _return(documented: Values, measures: Values, _: float) -> str:
+    moved = documented["return_1"]
+    usual = f"{_times(abs(measures['return']))} its usual range"
+    return f"{'rose' if moved > 0 else 'fell'} {_percent(moved)}, {usual}" if moved else "close unchanged"
+
+
+def _gap(_: Values, measures: Values, __: float) -> str:
+    gap = measures["gap"]
+    usual = f"{_times(abs(gap))} its usual range"
+    return f"opened {'above' if gap > 0 else 'below'} the last close by {usual}" if gap else "opened at the last close"
+
+
+def _departure(documented: Values, measures: Values, close: float) -> str:
+    """Name the largest part of a departure, in the order of rarity that the kernel weighs them by."""
+    if measures["repeats"]:
+        return "repeats the bar before it"
+    if measures["range"] == 0.0:
+        return "did not move at all"
+    parts = {
+        _range: measures["range"],
+        _wick: 2.0 * measures["wick"],
+        _volume: 0.8 * measures["volume"],
+        _stillness: 0.5 / measures["range"],
+    }
+    return max(parts, key=lambda part: parts[part])(documented, measures, close)
+
+
+def _range(_: Values, measures: Values, __: float) -> str:
+    return f"range {_times(measures['range'])} its usual"
+
+
+def _stillness(_: Values, measures: Values, __: float) -> str:
+    return f"range only {measures['range']:.2f} of its usual"
+
+
+def _wick(documented: Values, measures: Values, _: float) -> str:
+    side = "upper" if documented["upper_wick"] >= documented["lower_wick"] else "lower"
+    return f"{side} wick {_times(measures['wick'])} its usual range"
+
+
+def _volume(_: Values, measures: Values, __: float) -> str:
+    return f"volume {_times(measures['volume'])} its usual"
+
+
+def _moved(bars: int) -> Phrase:
+    def phrase(documented: Values, _: Values, __: float) -> str:
+        moved = documented[f"return_{bars}"]
+        return f"{'up' if moved >= 0 else 'down'} {_percent(moved)} in {bars} bars"
+
+    return phrase
+
+
+def _zscore(documented: Values, _: Values, __: float) -> str:
+    side = "above" if documented["zscore_20"] >= 0 else "below"
+    return f"close {abs(documented['zscore_20']):.1f} deviations {side} its mean of 20 bars"
+
+
+def _share_of_close(name: str, words: str) -> Phrase:
+    return lambda documented, _, close: f"{words} {_percent(documented[name] / close)} of the close"
+
+
+def _vwap(documented: Values, _: Values, close: float) -> str:
+    side = "above" if close >= documented["VWAP"] else "below"
+    return f"close {_percent(close / documented['VWAP'] - 1.0)} {side} the volume-weighted price"
+
+
+def _trend(name: str, words: str) -> Phrase:
+    return lambda documented, _, close: f"{words} {documented[name] / close * 100:+.1f} % of the close"
+
+
+PHRASES: dict[str, Phrase] = {
+    "return_fast": _return,
+    "return_slow": _return,
+    "gap_fast": _gap,
+    "departure_fast": _departure,
+    "departure_slow": _departure,
+    "return_1_atr": _return,
+    "return_3_atr": _moved(3),
+    "return_6_atr": _moved(6),
+    "zscore_20": _zscore,
+    "ATR_14_atr": _share_of_close("ATR_14", "average range"),
+    "bb_width_atr": _share_of_close("bb_width", "Bollinger bands"),
+    "RSI": lambda documented, _, __: f"RSI {documented['RSI']:.0f}",
+    "MACD_atr": _trend("MACD", "MACD"),
+    "MACD_hist_atr": _trend("MACD_hist", "MACD histogram"),
+    "VWAP_atr": _vwap,
+    "body_atr": _share_of_close("body", "body"),
+    "upper_wick_atr": _share_of_close("upper_wick", "upper wick"),
+    "lower_wick_atr": _share_of_close("lower_wick", "lower wick"),
+    "wick_ratio": lambda documented, _, __: f"wicks {_times(documented['wick_ratio'])} the body",
+}

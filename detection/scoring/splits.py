@@ -1,0 +1,21 @@
+"""Telling an unadjusted split from a real shock, by the size of the jump."""
+
+# Splits in use: 2:1 to 10:1 and the larger round ones, the halves, and all of them in reverse.
+RATIOS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
+# A split day moves like any other: the open is off the exact ratio by at most so much.
+TOLERANCE = 0.04
+
+
+def find_suspected_split(previous_close: float, open_: float) -> float | None:
+    """Return the split ratio that the jump from `previous_close` to `open_` looks like, or None.
+
+    2.0 is two shares for one (the price halved), 0.1 a reverse split of ten shares into one.
+    """
+    if previous_close <= 0.0 or open_ <= 0.0:
+        return None
+    jump = previous_close / open_
+    size = max(jump, 1.0 / jump)
+    ratio = min(RATIOS, key=lambda r: abs(size / r - 1.0))
+    if abs(size / ratio - 1.0) > TOLERANCE:
+        return None
+    return ratio if jump >= 1.0 else 1.0 / ratio

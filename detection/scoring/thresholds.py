@@ -1,0 +1,28 @@
+"""The score under which a bar is an anomaly: by share of bars, by grade, or fixed."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from detection.errors import BadInput
+from detection.scoring.grades import HIGHEST_GRADE, GradeTable
+
+
+def threshold_by_contamination(scores: ArrayLike, contamination: float) -> float:
+    """Return the score that a share of the training `scores` (n,) lies below, as scikit-learn does."""
+    if not 0.0 < contamination <= 0.5:
+        raise BadInput(f"contamination {contamination} is not a share above 0 and up to 0.5; 0.01 is one bar in 100")
+    return float(np.quantile(np.asarray(scores, np.float64), contamination))
+
+
+def threshold_by_grade(grades: GradeTable, grade: float) -> float:
+    """Return the score below which bars have at least `grade`."""
+    if not 0.0 < grade <= HIGHEST_GRADE:
+        raise BadInput(f"grade {grade} is not above 0 and up to 100; 50 is one bar in 100, 75 one in 1,000")
+    return grades.find_score(grade)
+
+
+def threshold_fixed(score: float) -> float:
+    """Return a threshold given as a score. Raises BadInput where no score could lie on either side of it."""
+    if not -1.0 <= score <= 0.0:
+        raise BadInput(f"threshold {score} is not a score: they run from -1 (strangest) to 0; -0.6 is usual")
+    return score

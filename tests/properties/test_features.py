@@ -1,0 +1,104 @@
+"""What must hold of features for every history: the load, later bars and the scale of prices make no difference."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
+from detection.features.compute import Features, compute_features
+from detection.features.feature_sets import FEATURE_SETS, TWO_YARDSTICKS, FeatureSet
+from detection.features.history import history_start
+from detection.features.kernel import GRID
+from tests.unit.features.twin import build_panel, draw_bars, read_real_bars
+
+many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+histories = st.builds(
+    draw_bars,
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 1500),
+    price=st.sampled_from([1e-6, 0.37, 100.0, 1e7]),
+    flat=st.sampled_from([0.0, 0.3, 1.0]),
+    idle=st.sampled_from([0.0, 0.5, 1.0]),
+)
+feature_sets = st.sampled_from(FEATURE_SETS)
+
+
+def compute(bars, feature_set: FeatureSet, interval: str = "1d") -> Features:
+    return compute_features(build_panel(bars, interval=interval), np.zeros(1, np.int64), feature_set)
+
+
+def assert_identical(some: Features, whole: Features, first: int, shift: int = 0) -> None:
+    """Assert that `some` is, bit by bit, what `whole` has from stored position `first` on."""
+    tail = slice(int(np.searchsorted(whole.rows, first)), None)
+    assert (some.rows + shift).tolist() == whole.rows[tail].tolist()
+    for name in ("documented", "inputs", "measures"):
+        assert getattr(some, name).tobytes() == getattr(whole, name)[tail].tobytes(), name
+
+
+@many
+@given(histories, feature_sets, st.sampled_from(["1d", "15m", "1m"]), st.data())
+def test_what_was_loaded_does_not_change_a_bit(bars, feature_set, interval, data) -> None:
+    bars["session"] = np.arange(len(bars)) // 390
+    whole = compute(bars, feature_set, interval)
+    first = data.draw(st.integers(0, len(bars) - 1))
+    start = data.draw(st.integers(0, history_start(first, interval)))
+    panel = build_panel(bars, interval=interval, start=start)
+    assert_identical(compute_features(panel, np.array([first - start]), feature_set), whole, first, start)
+
+
+@many
+@given(histories, feature_sets, st.data())
+def test_later_bars_change_nothing_earlier(bars, feature_set, data) -> None:
+    last = data.draw(st.integers(0, len(bars) - 1))
+    changed = bars.copy()
+    changed.loc[last + 1 :, ["open", "high", "low", "close", "volume"]] *= data.draw(st.sampled_from([0.0, 3.7, 1e9]))
+    whole, other = compute(bars, feature_set), compute(changed, feature_set)
+    shorter = compute(bars.iloc[: last + 1], feature_set)
+    earlier = whole.rows <= last
+    for name in ("documented", "inputs", "measures"):
+        expected = getattr(whole, name)[earlier].tobytes()
+        assert getattr(other, name)[earlier].tobytes() == expected, name
+        assert getattr(shorter, name).tobytes() == expected, name
+
+
+@many
+@given(histories, histories, feature_sets)
+def test_series_in_one_panel_do_not_touch_each_other(one, two, feature_set) -> None:
+    panel = build_panel(one, two)
+    both = compute_features(panel, panel.offsets[:-1], feature_set)
+    second = both.rows >= len(one)
+    assert both.inputs[second].tobytes() == compute(two, feature_set).inputs.tobytes()
+    assert both.inputs[~second].tobytes() == compute(one, feature_set).inputs.tobytes()
+
+
+@many
+@given(histories, feature_sets, st.integers(-30, 30), st.integers(-8, 8))
+def test_powers_of_two_change_no_bit_of_the_inputs(bars, feature_set, power, of_volume) -> None:
+    scaled = bars * 2.0**power
+    scaled["volume"] = bars["volume"] * 2.0**of_volume
+    assert compute(scaled, feature_set).inputs.tobytes() == compute(bars, feature_set).inputs.tobytes()
+
+
+@many
+@given(histories, feature_sets, st.floats(1e-6, 1e6))
+def test_any_scale_moves_inputs_by_a_step_of_the_grid_at_most(bars, feature_set, scale) -> None:
+    scaled = bars * scale
+    scaled["volume"] = bars["volume"]
+    difference = np.abs(compute(scaled, feature_set).inputs.astype(np.float64) - compute(bars, feature_set).inputs)
+    assert difference.max(initial=0.0) <= 1.0 / GRID
+    assert (difference > 0).mean() <= 1e-3 if difference.size else True
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1 / 7, 1.1, np.pi, 1000.0])
+def test_any_scale_gives_real_bars_the_same_scores(scale: float) -> None:
+    series = list(read_real_bars().values())
+    panel = build_panel(*series)
+    first = panel.offsets[:-1]
+    inputs = compute_features(panel, first, TWO_YARDSTICKS).inputs
+    forest = FlatForest(fit_isolation_forest(inputs, trees=100, sample=512, seed=7))
+    prices = {name: getattr(panel, name) * scale for name in ("open", "high", "low", "close")}
+    scaled = compute_features(replace(panel, **prices), first, TWO_YARDSTICKS).inputs
+    assert np.abs(forest.score_samples(scaled) - forest.score_samples(inputs)).max() <= 1e-9
