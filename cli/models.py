@@ -1,0 +1,251 @@
+"""Models, from the command line."""
+
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import click
+from flask.cli import AppGroup
+from rich.table import Table
+
+from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
+from cli.watching import follow, print_outcome, watch_run
+from detection.bars.intervals import parse_interval
+from detection.bars.markets import get_market
+from detection.bars.tickers import normalize_ticker
+from detection.errors import BadInput
+from detection.models import registry
+from detection.models.plan import ThresholdPolicy
+from detection.models.versions import ModelVersion
+from detection.records import models, thresholds
+from detection.records.champions import Scope
+from detection.records.database import Document
+from tasks.broker import build_celery
+from tasks.requests import request_training
+
+group = AppGroup("models", help="Train models, and say which version is in use.")
+
+SHOWN_TICKERS = 10
+scope_options = (
+    click.option("--ticker", help="Of this ticker, in place of its market's."),
+    click.option("--watchlist", help="Of this watchlist, in place of the market's."),
+)
+
+
+@group.command("list")
+@click.option("--market", help="Only of this market: US, JP or TH.")
+@click.option("--state", type=click.Choice(get_args(models.ModelState)))
+@json_option
+@exits_on_error
+def list_models(*, market: str | None, state: models.ModelState | None, as_json: bool) -> None:
+    """List model versions, the newest first."""
+    code = get_market(market).code if market else None
+    with use_database() as database:
+        found = models.find_models(database, market=code, state=state)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("version", "state", "interval", "features", "learned from", "rows", "tickers", "threshold", "made")
+    for record in found:
+        table.add_row(
+            record["version"],
+            record["state"],
+            record["interval"],
+            record["feature_set"],
+            _describe_window(record),
+            f"{record['rows']:,}",
+            f"{record['ticker_count']:,}",
+            f"{record['threshold']:.4f}",
+            f"{record['created_at']:%Y-%m-%d %H:%M}",
+        )
+    print_table(table)
+
+
+@group.command("show")
+@click.argument("version")
+@json_option
+@exits_on_error
+def show_model(*, version: str, as_json: bool) -> None:
+    """Show all that is recorded of VERSION."""
+    ModelVersion.parse(version)
+    with use_database() as database:
+        record = models.get_model_record(database, version)
+    _print_model(record, as_json=as_json)
+
+
+@group.command("train")
+@click.option("--market", required=True, help="US, JP or TH.")
+@click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w")
+@click.option("--tickers", help="Learn from these only, with commas between; else from all of the market.")
+@click.option("--contamination", type=float, help="Share of the bars that pass the threshold.  [default: 0.01]")
+@click.option("--grade", type=float, help="Threshold by grade instead: 50 is one bar in 100, 75 one in 1,000.")
+@click.option("--score", type=float, help="Threshold as a score instead, from -1 (strangest) to 0.")
+@click.option("--feature-set", help="NAME or NAME/VERSION.  [default: the best there is]")
+@click.option("--window-start", help="Learn from bars that start at this ISO date or time, or later.")
+@click.option("--window-end", help="Learn from bars that start at this ISO date or time, or earlier.")
+@click.option(
+    "--promote/--no-promote",
+    default=None,
+    help="Make it the market's champion, or not.  [default: only where there is none yet]",
+)
+@click.option("--no-wait", is_flag=True, help="Return at once; the run goes on.")
+@json_option
+@exits_on_error
+def train(*, market: str, interval: str, tickers: str | None, no_wait: bool, as_json: bool, **options: Any) -> None:
+    """Fit a model of a market, in a run of its own, and store it as the market's next version."""
+    names = [name for name in (tickers or "").split(",") if name.strip()]
+    given = {name: value for name, value in options.items() if value is not None}
+    with use_database() as database:
+        celery = build_celery(read_settings())
+        run = request_training(
+            database,
+            celery,
+            market,
+            interval=parse_interval(interval),
+            tickers=names,
+            options=given,
+            now=datetime.now(UTC),
+        )
+        if no_wait:
+            follow(database, run, wait=False, as_json=as_json)
+            return
+        run = watch_run(database, run["_id"], quiet=as_json)
+        record = models.find_trained(database, run["_id"])
+    if record is not None:
+        _print_model(record, as_json=as_json)
+    elif as_json:
+        print_json(run)
+    else:
+        print_outcome(run)
+    if run["status"] != "complete":
+        raise click.exceptions.Exit(1)
+
+
+@group.command("promote")
+@click.argument("version")
+@scope_options[0]
+@scope_options[1]
+@json_option
+@exits_on_error
+def promote(*, version: str, ticker: str | None, watchlist: str | None, as_json: bool) -> None:
+    """Make VERSION the champion of its market, or of one ticker or watchlist; the next batch uses it."""
+    ModelVersion.parse(version)
+    scope = _choose_scope(None, ticker, watchlist) if ticker or watchlist else None
+    with use_database() as database:
+        pointer = registry.promote(database, version, datetime.now(UTC), scope=scope)
+    _print_pointer(pointer, as_json=as_json)
+
+
+@group.command("rollback")
+@click.option("--market", help="US, JP or TH.")
+@scope_options[0]
+@scope_options[1]
+@json_option
+@exits_on_error
+def rollback(*, market: str | None, ticker: str | None, watchlist: str | None, as_json: bool) -> None:
+    """Go back to the champion before the present one, of a market, a ticker or a watchlist."""
+    scope = _choose_scope(market, ticker, watchlist)
+    with use_database() as database:
+        pointer = registry.rollback(database, scope, datetime.now(UTC))
+    _print_pointer(pointer, as_json=as_json)
+
+
+@group.command("retire")
+@click.argument("version")
+@json_option
+@exits_on_error
+def retire(*, version: str, as_json: bool) -> None:
+    """Take VERSION out of use for good; a champion cannot be retired."""
+    ModelVersion.parse(version)
+    with use_database() as database:
+        record = registry.retire(database, version, datetime.now(UTC))
+    _print_model(record, as_json=as_json)
+
+
+@group.command("threshold")
+@click.option("--market", help="US, JP or TH.")
+@scope_options[0]
+@scope_options[1]
+@click.option("--contamination", type=float, help="Let this share of the bars pass.")
+@click.option("--grade", type=float, help="Let bars of this grade and more pass: 50 is one bar in 100.")
+@click.option("--score", type=float, help="Let bars below this score pass, from -1 (strangest) to 0.")
+@click.option("--reset", is_flag=True, help="Go back to the threshold of the wider scope, at last the model's own.")
+@json_option
+@exits_on_error
+def set_threshold(
+    *,
+    market: str | None,
+    ticker: str | None,
+    watchlist: str | None,
+    reset: bool,
+    as_json: bool,
+    **values: float | None,
+) -> None:
+    """Show or set what counts as an anomaly, in place of the model's own threshold.
+
+    Bars that were scored before keep their verdict until they are backfilled again.
+    """
+    scope = _choose_scope(market, ticker, watchlist)
+    given = any(value is not None for value in values.values())
+    if given and reset:
+        raise BadInput("give a threshold or --reset, not both")
+    policy = ThresholdPolicy.choose(values)
+    with use_database() as database:
+        if reset:
+            thresholds.clear_threshold(database, scope)
+        elif given:
+            thresholds.set_threshold(database, scope, policy.kind, policy.value, datetime.now(UTC))
+        found = thresholds.find_threshold(database, scope)
+    if as_json:
+        print_json(found)
+        return
+    set_to = f"{found['kind']} {found['value']:g}" if found else "none of its own"
+    click.echo(f"threshold of {scope}: {set_to}")
+
+
+def _choose_scope(market: str | None, ticker: str | None, watchlist: str | None) -> Scope:
+    return Scope.choose(
+        market=get_market(market).code if market else None,
+        ticker=normalize_ticker(ticker) if ticker else None,
+        watchlist=watchlist,
+    )
+
+
+def _print_pointer(pointer: Document, *, as_json: bool) -> None:
+    if as_json:
+        print_json(pointer)
+    elif pointer["version"] is None:
+        click.echo(f"{pointer['scope']} {pointer['name']}: back to the champion of its market")
+    else:
+        click.echo(f"{pointer['scope']} {pointer['name']}: champion is {pointer['version']}")
+
+
+def _print_model(record: Document, *, as_json: bool) -> None:
+    if as_json:
+        print_json(record)
+        return
+    tickers = [part["ticker"] for part in record["tickers"]]
+    more = f" and {len(tickers) - SHOWN_TICKERS:,} more" if len(tickers) > SHOWN_TICKERS else ""
+    lines = {
+        "version": record["version"],
+        "state": record["state"] + (f" ({', '.join(record['champion_of'])})" if record["champion_of"] else ""),
+        "sha256": record["sha256"],
+        "feature set": record["feature_set"],
+        "learned from": f"{_describe_window(record)}, {record['interval']}{', synthetic' * record['synthetic']}",
+        "rows": f"{record['rows']:,}, of which {record['rows_fitted']:,} fitted",
+        "tickers": ", ".join(tickers[:SHOWN_TICKERS]) + more,
+        "left out": ", ".join(f"{part['ticker']} ({part['reason']})" for part in record["left_out"]) or "none",
+        "threshold": f"{record['threshold']:.6f}",
+        "parameters": ", ".join(f"{name} {_describe(value)}" for name, value in record["parameters"].items()),
+        "libraries": ", ".join(f"{name} {version}" for name, version in record["library_versions"].items()),
+        "made": f"{record['created_at']:%Y-%m-%d %H:%M:%S} UTC, by run {record['training_run_id']}",
+    }
+    for name, value in lines.items():
+        click.echo(f"{name:>12}  {value}")
+
+
+def _describe_window(record: Document) -> str:
+    return f"{record['window_start']:%Y-%m-%d} to {record['window_end']:%Y-%m-%d}"
+
+
+def _describe(value: object) -> str:
+    return f"by {value['kind']} {value['value']:g}" if isinstance(value, dict) else str(value)

@@ -1,0 +1,1 @@
+"""Versioned models: training, artefacts, the registry of champions, and the cache of each process."""

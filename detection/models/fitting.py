@@ -1,0 +1,177 @@
+"""Fitting: from a market's bars to a detector, its threshold and the distribution of its scores.
+
+Bars are read in portions, so that memory does not grow with the market. The trees, the threshold and the grades all
+come from the same uniform sample of at most `MOST_ROWS` rows: every row, for up to some 400 tickers x 5 years of days.
+The same bars, plan and seed give the same bytes.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+
+from detection.bars.panel import BarPanel, Bools, Int64
+from detection.bars.store import load_panel
+from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
+from detection.errors import BadInput
+from detection.features.compute import Features, compute_features
+from detection.models.artefacts import dump_artefact
+from detection.models.plan import TrainingPlan, find_training_series
+from detection.models.sampling import RowSample
+from detection.models.thresholds import resolve_threshold
+from detection.records.database import Db, Document
+from detection.scoring.grades import GradeTable
+
+MOST_ROWS = 500_000
+FEWEST_ROWS = 100
+PORTION_BARS = 200_000
+LOADED = 0.8
+
+Checkpoint = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted model before it has a version.
+
+    Attributes:
+        plan: what was asked.
+        artefact: the detector's bytes.
+        threshold: score below which a bar is an anomaly.
+        grades: distribution of the training scores.
+        rows_fitted: size of the sample of rows.
+        seen: what was learned from.
+    """
+
+    plan: TrainingPlan
+    artefact: bytes
+    threshold: float
+    grades: GradeTable
+    rows_fitted: int
+    seen: "Seen"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a training has learned from so far; `first` and `last` are UTC seconds of its earliest and latest bar."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, str] = field(default_factory=dict)
+    synthetic: bool = False
+    first: int | None = None
+    last: int | None = None
+
+
+def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda _: None) -> Fit:
+    """Fit a model on stored bars; nothing is written.
+
+    `checkpoint(fraction)` is called between two portions; what it raises ends the work.
+    Raises BadInput where there are no bars, or too few.
+    """
+    series = find_training_series(database, plan)
+    sample = RowSample(MOST_ROWS, len(plan.feature_set.columns), plan.seed)
+    seen = Seen(synthetic=any(s["synthetic"] for s in series))
+    start = None if plan.window_start is None else int(plan.window_start.timestamp())
+    done = 0
+    for portion in _split(series):
+        panel = load_panel(database, plan.interval, dict.fromkeys(portion, start))
+        _learn(panel, plan, start, sample, seen)
+        done += len(portion)
+        checkpoint(LOADED * done / len(series))
+    rows = sample.get_rows()
+    if len(rows) < FEWEST_ROWS:
+        raise BadInput(_explain_too_few(plan, len(series), len(rows)), reason="not_enough_bars")
+    forest = fit_isolation_forest(rows, trees=plan.trees, sample=plan.sample, seed=plan.seed)
+    scores = FlatForest(forest).score_samples(rows)
+    grades = GradeTable.from_scores(scores)
+    checkpoint(0.95)
+    return Fit(plan, dump_artefact(forest), resolve_threshold(plan.threshold, grades, scores), grades, len(rows), seen)
+
+
+def describe_fit(fit: Fit) -> Document:
+    """Return the part of a model's record that the fit determines."""
+    plan, seen = fit.plan, fit.seen
+    return {
+        "market": plan.market,
+        "interval": plan.interval,
+        "feature_set": plan.feature_set.label,
+        "columns": list(plan.feature_set.columns),
+        "warm_up_bars": plan.feature_set.warm_up_bars,
+        "window_start": plan.window_start or _to_time(seen.first),
+        "window_end": plan.window_end or _to_time(seen.last),
+        "rows": seen.rows.total(),
+        "rows_fitted": fit.rows_fitted,
+        "ticker_count": len(seen.rows),
+        "tickers": [{"ticker": ticker, "rows": rows} for ticker, rows in sorted(seen.rows.items())],
+        "left_out": [{"ticker": ticker, "reason": reason} for ticker, reason in sorted(seen.left_out.items())],
+        "synthetic": seen.synthetic,
+        "seed": plan.seed,
+        "parameters": plan.describe_parameters(),
+        "threshold": fit.threshold,
+        "score_quantiles": fit.grades.to_document(),
+    }
+
+
+def _split(series: Sequence[Document]) -> Iterator[list[str]]:
+    """Yield the tickers in portions of at most `PORTION_BARS` bars; a longer series is a portion of its own."""
+    portion: list[str] = []
+    bars = 0
+    for document in series:
+        if portion and bars + document["bars"] > PORTION_BARS:
+            yield portion
+            portion, bars = [], 0
+        portion.append(document["ticker"])
+        bars += document["bars"]
+    yield portion
+
+
+def _learn(panel: BarPanel, plan: TrainingPlan, start: int | None, sample: RowSample, seen: Seen) -> None:
+    """Add the rows of a panel that lie in the window to the sample, and note what they were."""
+    features = compute_features(panel, _find_first_rows(panel, start), plan.feature_set)
+    wanted, bad = _select(panel, features, plan)
+    sample.add(features.inputs[wanted])
+    rows = features.rows[wanted]
+    if rows.size:
+        times = panel.times[rows]
+        seen.first = min(int(times.min()), int(times.min()) if seen.first is None else seen.first)
+        seen.last = max(int(times.max()), int(times.max()) if seen.last is None else seen.last)
+    counts = np.diff(np.searchsorted(rows, panel.offsets))
+    for ticker, count in zip(panel.tickers, counts.tolist(), strict=True):
+        if count:
+            seen.rows[ticker] = count
+        else:
+            seen.left_out[ticker] = "bad_bars" if ticker in bad else "not_enough_bars"
+
+
+def _find_first_rows(panel: BarPanel, start: int | None) -> Int64:
+    first = panel.offsets[:-1].copy()
+    if start is not None:
+        for s in range(len(panel.tickers)):
+            first[s] += np.searchsorted(panel.times[panel.series(s)], start)
+    return first
+
+
+def _select(panel: BarPanel, features: Features, plan: TrainingPlan) -> tuple[Bools, set[str]]:
+    """Return which feature rows to learn from, and the tickers left out because a bar is not a number."""
+    wanted = np.ones(features.rows.size, dtype=np.bool_)
+    if plan.window_end is not None:
+        wanted &= panel.times[features.rows] <= int(plan.window_end.timestamp())
+    finite = np.isfinite(panel.open + panel.high + panel.low + panel.close + panel.volume)
+    bad = np.unique(np.searchsorted(panel.offsets, np.flatnonzero(~finite), side="right") - 1)
+    if bad.size:
+        wanted &= ~np.isin(np.searchsorted(panel.offsets, features.rows, side="right") - 1, bad)
+    return wanted, {panel.tickers[s] for s in bad}
+
+
+def _explain_too_few(plan: TrainingPlan, series: int, rows: int) -> str:
+    window = f" from {plan.window_start or 'the first bar'} to {plan.window_end or 'the last'}"
+    return (
+        f"market {plan.market} has {rows} {plan.interval} bars past their warm-up of {plan.feature_set.warm_up_bars} "
+        f"in {series} tickers{window}; at least {FEWEST_ROWS} are needed: import more or widen the window"
+    )
+
+
+def _to_time(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

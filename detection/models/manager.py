@@ -1,0 +1,192 @@
+"""The models of one process: each version is loaded and checked once, and the champion's pointer read at every use."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import RLock
+from typing import Any
+
+from detection.detectors.isolation_forest import FlatForest
+from detection.errors import ModelIntegrity, NoModel
+from detection.features.feature_sets import FeatureSet, get_feature_set
+from detection.models.artefacts import open_artefact
+from detection.models.plan import ThresholdPolicy
+from detection.models.registry import explain_no_model, get_champion
+from detection.models.thresholds import resolve_threshold
+from detection.records.champions import Champion, find_champions
+from detection.records.database import Db, Document
+from detection.records.models import find_models, get_model_record
+from detection.records.thresholds import find_thresholds
+from detection.scoring.grades import GradeTable
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A version ready to score.
+
+    Attributes:
+        version, sha256: such as `US_model-0.1.0`, and `sha256:...` of its artefact.
+        market, interval: what it learned from.
+        feature_set: what its detector must be shown.
+        threshold: bars with a lower score are anomalies.
+        detector: scores and attributes.
+        grades: how rare a score is.
+        window_start, window_end: aware; first and last start of the bars it may have learned from.
+        parameters, library_versions: as recorded at training.
+    """
+
+    version: str
+    sha256: str
+    market: str
+    interval: str
+    feature_set: FeatureSet
+    threshold: float
+    detector: FlatForest
+    grades: GradeTable
+    window_start: datetime
+    window_end: datetime
+    parameters: dict[str, Any]
+    library_versions: dict[str, str]
+
+
+class ModelManager:
+    """Hands out models by market, ticker or version, and keeps the `capacity` last used ones.
+
+    A version is opened once a process, after its artefact's hash was checked; one that fails the check is refused each
+    time it is asked for, and never kept. A promotion is seen by the next call.
+    """
+
+    def __init__(self, database: Db, capacity: int = 8) -> None:
+        self._database = database
+        self._capacity = capacity
+        self._models: OrderedDict[Champion, LoadedModel] = OrderedDict()
+        self._counts = {"hits": 0, "misses": 0, "loads": 0}
+        self._lock = RLock()
+
+    def get_model(self, market: str, ticker: str | None = None) -> LoadedModel:
+        """Return the champion of a market, or of a ticker in place of it. Raises NoModel, ModelIntegrity."""
+        return self._get(self._get_champion(market, ticker))
+
+    def get_model_version(self, version: str) -> LoadedModel:
+        """Return a version, champion or not. Raises NotFound, ModelIntegrity."""
+        return self._get(Champion(version, get_model_record(self._database, version)["sha256"]))
+
+    def group_by_model(
+        self, market: str, tickers: Sequence[str], *, watchlist: str | None = None
+    ) -> list[tuple[LoadedModel, tuple[str, ...]]]:
+        """Return tickers of one market by the model, with its threshold, in use for them.
+
+        Raises NoModel, ModelIntegrity.
+        """
+        champions = find_champions(self._database, market, tickers, watchlist=watchlist)
+        policies = find_thresholds(self._database, market, tickers, watchlist=watchlist)
+        groups: dict[tuple[Champion, ThresholdPolicy | None], list[str]] = {}
+        for ticker in tickers:
+            if ticker not in champions:
+                raise explain_no_model(market)
+            found = policies.get(ticker)
+            policy = ThresholdPolicy(found["kind"], found["value"]) if found else None
+            groups.setdefault((champions[ticker], policy), []).append(ticker)
+        return [
+            (_with_threshold(self._get(champion), policy), tuple(members))
+            for (champion, policy), members in groups.items()
+        ]
+
+    def list_walk_forward(self, market: str, interval: str) -> list[tuple[LoadedModel, datetime | None]]:
+        """Return, earliest first, the models by which a history can be scored with none having seen what it scores.
+
+        With each comes the last bar it is to score: the end of the window of the next, None for the last one.
+        Raises NoModel where no version of the market and interval is there, ModelIntegrity.
+        """
+        usable = find_models(self._database, market=market)
+        by_end = {r["window_end"]: r for r in reversed(usable) if r["interval"] == interval and not r["retired_at"]}
+        if not by_end:
+            raise NoModel(
+                f"a walk-forward backfill needs models of {market} that end before the bars they score; train some: "
+                f"`flask models train --market {market} --interval {interval} --window-end DATE --no-promote`"
+            )
+        ends = sorted(by_end)
+        champions = [Champion(by_end[end]["_id"], by_end[end]["sha256"]) for end in ends]
+        return [(self._get(champion), last) for champion, last in zip(champions, [*ends[1:], None], strict=True)]
+
+    def get_version(self, market: str, ticker: str | None = None) -> str:
+        """Return the champion's version without loading it. Raises NoModel."""
+        return self._get_champion(market, ticker).version
+
+    def get_full_hash(self, market: str, ticker: str | None = None) -> str:
+        """Return `sha256:...` of the champion's artefact without loading it. Raises NoModel."""
+        return self._get_champion(market, ticker).sha256
+
+    def is_cached(self, market: str, ticker: str | None = None) -> bool:
+        """Whether the champion of today is loaded. Raises NoModel."""
+        champion = self._get_champion(market, ticker)
+        with self._lock:
+            return champion in self._models
+
+    def clear_cache(self) -> None:
+        """Forget all loaded models; the counts go on."""
+        with self._lock:
+            self._models.clear()
+
+    def get_cache_stats(self) -> dict[str, Any]:
+        """Return `hits`, `misses` and `loads` since the start, the `models` loaded (last used last) and `capacity`."""
+        with self._lock:
+            loaded = [champion.version for champion in self._models]
+            return {**self._counts, "models": loaded, "capacity": self._capacity}
+
+    def _get_champion(self, market: str, ticker: str | None) -> Champion:
+        if ticker is None:
+            return get_champion(self._database, market)
+        champion = find_champions(self._database, market, [ticker]).get(ticker)
+        if champion is None:
+            raise explain_no_model(market)
+        return champion
+
+    def _get(self, champion: Champion) -> LoadedModel:
+        # Loading happens under the lock: two threads that ask for the same version must not both open it.
+        with self._lock:
+            if champion in self._models:
+                self._counts["hits"] += 1
+                self._models.move_to_end(champion)
+                return self._models[champion]
+            self._counts["misses"] += 1
+            model = _load(self._database, champion)
+            self._counts["loads"] += 1
+            self._models[champion] = model
+            while len(self._models) > self._capacity:
+                self._models.popitem(last=False)
+            return model
+
+
+def _with_threshold(model: LoadedModel, policy: ThresholdPolicy | None) -> LoadedModel:
+    return model if policy is None else replace(model, threshold=resolve_threshold(policy, model.grades))
+
+
+def _load(database: Db, champion: Champion) -> LoadedModel:
+    record = get_model_record(database, champion.version)
+    if record["sha256"] != champion.sha256:
+        raise ModelIntegrity(
+            f"model {champion.version} was promoted with the hash {champion.sha256}, and its record now says "
+            f"{record['sha256']}; it was not opened. Restore the record from a backup, or promote another version"
+        )
+    detector = FlatForest(open_artefact(database, champion.version, champion.sha256))
+    return _build_model(record, detector)
+
+
+def _build_model(record: Document, detector: FlatForest) -> LoadedModel:
+    name, _, version = record["feature_set"].partition("/")
+    return LoadedModel(
+        version=record["version"],
+        sha256=record["sha256"],
+        market=record["market"],
+        interval=record["interval"],
+        feature_set=get_feature_set(name, int(version)),
+        threshold=record["threshold"],
+        detector=detector,
+        grades=GradeTable.from_document(record["score_quantiles"]),
+        window_start=record["window_start"],
+        window_end=record["window_end"],
+        parameters=record["parameters"],
+        library_versions=record["library_versions"],
+    )

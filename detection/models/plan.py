@@ -1,0 +1,164 @@
+"""What a training is asked to do; numpy-free, so that a request can be refused before a run is written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+from detection.bars.intervals import parse_interval
+from detection.bars.markets import complete_ticker, get_market
+from detection.errors import BadInput
+from detection.features.feature_sets import DEFAULT_FEATURE_SET, FeatureSet, get_feature_set
+from detection.records.database import Db, Document
+from detection.records.series import find_series
+
+ThresholdKind = Literal["contamination", "grade", "score"]
+THRESHOLD_BOUNDS: dict[ThresholdKind, tuple[float, float]] = {
+    "contamination": (1e-6, 0.5),
+    "grade": (1.0, 100.0),
+    "score": (-1.0, 0.0),
+}
+NUMBER_BOUNDS = {"seed": (0, 2**32 - 1), "trees": (1, 10_000), "sample": (2, 16_384)}
+OPTIONS = (*THRESHOLD_BOUNDS, *NUMBER_BOUNDS, "feature_set", "window_start", "window_end", "promote")
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdPolicy:
+    """How the threshold is found: by the share of bars that pass it, by a grade, or as a score that is given."""
+
+    kind: ThresholdKind = "contamination"
+    value: float = 0.01
+
+    @classmethod
+    def choose(cls, values: Mapping[str, float | None]) -> Self:
+        """Return the policy of the one kind that has a value (the default where none has). Raises BadInput."""
+        given = [(kind, values[kind]) for kind in THRESHOLD_BOUNDS if values.get(kind) is not None]
+        if len(given) > 1:
+            raise BadInput(f"the threshold is by one of {', '.join(THRESHOLD_BOUNDS)}; {len(given)} were given")
+        for kind, value in given:
+            low, high = THRESHOLD_BOUNDS[kind]
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise BadInput(f"{kind} {value!r} cannot be used: give a number from {low:g} to {high:g}")
+            return cls(kind, float(value))
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """One training, already validated.
+
+    Attributes:
+        market: such as `US`.
+        interval: of the bars it learns from.
+        tickers: whose bars, in alphabetical order; empty means all of the market.
+        feature_set: what the model sees.
+        threshold: how the threshold is found.
+        seed: of the sample of rows and of the trees.
+        trees, sample: number of isolation trees, and of rows that each is grown from.
+        window_start, window_end: aware; the first and last start of a bar to learn from. None: no bound.
+        promote: make it champion; None: only where the market has none yet.
+    """
+
+    market: str
+    interval: str = "1d"
+    tickers: tuple[str, ...] = ()
+    feature_set: FeatureSet = DEFAULT_FEATURE_SET
+    threshold: ThresholdPolicy = ThresholdPolicy()
+    seed: int = 7
+    trees: int = 100
+    sample: int = 512
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    promote: bool | None = None
+
+    @classmethod
+    def from_options(
+        cls, market: str, *, interval: str = "1d", tickers: Sequence[str] = (), options: Mapping[str, Any]
+    ) -> Self:
+        """Read a plan from a run's fields, `options` being JSON values of the names in `OPTIONS`; None is unset.
+
+        Raises BadInput on what is not known, of the wrong type, out of range, or of another market.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        unknown = sorted(given.keys() - set(OPTIONS))
+        if unknown:
+            raise BadInput(f"no training option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
+        code = get_market(market)
+        fields: dict[str, Any] = {name: _parse_number(name, given[name]) for name in NUMBER_BOUNDS if name in given}
+        if "feature_set" in given:
+            fields["feature_set"] = _parse_feature_set(given["feature_set"])
+        if "promote" in given:
+            fields["promote"] = _check_flag(given["promote"])
+        start, end = (_parse_moment(name, given.get(name)) for name in ("window_start", "window_end"))
+        if start and end and start > end:
+            raise BadInput(f"the window ends ({given['window_end']}) before it starts ({given['window_start']})")
+        return cls(
+            market=code.code,
+            interval=parse_interval(interval),
+            tickers=tuple(sorted({complete_ticker(ticker, code) for ticker in tickers})),
+            threshold=ThresholdPolicy.choose(given),
+            window_start=start,
+            window_end=end,
+            **fields,
+        )
+
+    def describe_parameters(self) -> dict[str, Any]:
+        """Return what makes this another model than its predecessor, the data apart; goes into the record."""
+        return {
+            "detector": "isolation_forest",
+            "interval": self.interval,
+            "trees": self.trees,
+            "sample": self.sample,
+            "seed": self.seed,
+            "threshold": asdict(self.threshold),
+        }
+
+
+def find_training_series(database: Db, plan: TrainingPlan) -> list[Document]:
+    """Return the series to learn from, by ticker. Raises BadInput where one that is named, or any, is missing."""
+    series = find_series(database, tickers=plan.tickers or None, market=plan.market, interval=plan.interval)
+    missing = sorted(set(plan.tickers) - {s["ticker"] for s in series})
+    if missing:
+        named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise BadInput(
+            f"no {plan.interval} bars of {named} are stored; `flask bars list` shows what is", reason="no_bars"
+        )
+    if not series:
+        raise BadInput(
+            f"market {plan.market} has no {plan.interval} bars to learn from; import some first "
+            "(`flask bars import FILE`)",
+            reason="no_bars",
+        )
+    return series
+
+
+def _parse_moment(name: str, text: object) -> datetime | None:
+    """Read an ISO 8601 date or time; without a zone it is UTC, None is None. Raises BadInput."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError as error:
+        raise BadInput(f"{name} {text!r} is no date: write 2010-12-31 or 2010-12-31T15:30:00Z") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _parse_number(name: str, value: object) -> int:
+    low, high = NUMBER_BOUNDS[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise BadInput(f"{name} {value!r} cannot be used: give a whole number from {low} to {high}")
+    return value
+
+
+def _parse_feature_set(label: object) -> FeatureSet:
+    """Read `market14` or `market14/1`."""
+    name, _, version = str(label).partition("/")
+    if version and not version.isdecimal():
+        raise BadInput(f"feature set {label!r}: write its name, or name/version, as market14/1")
+    return get_feature_set(name, int(version) if version else None)
+
+
+def _check_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise BadInput(f"promote {value!r} cannot be used: give true or false")
+    return value

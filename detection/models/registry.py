@@ -1,0 +1,133 @@
+"""Which version is in use: promotion, rollback and retirement.
+
+The champion is moved by one write of its pointer; workers read the pointer at each batch. Retiring and promoting the
+same version exclude each other, because both write that version's document.
+"""
+
+from datetime import datetime
+
+from pymongo.client_session import ClientSession
+
+from detection.bars.markets import get_market_of
+from detection.errors import BadInput, Conflict, NoModel
+from detection.records import champions, models
+from detection.records.champions import Champion, Scope
+from detection.records.database import Db, Document
+
+
+def get_champion(database: Db, market: str) -> Champion:
+    """Return a market's champion. Raises NoModel, with the command that trains one."""
+    champion = champions.find_champion(database, Scope("market", market))
+    if champion is None:
+        raise explain_no_model(market)
+    return champion
+
+
+def explain_no_model(market: str) -> NoModel:
+    """Return the error for a market without a champion."""
+    return NoModel(
+        f"market {market} has no champion model; train one with `flask models train --market {market}`, "
+        "or promote a version that is there (`flask models list`, `flask models promote VERSION`)"
+    )
+
+
+def promote(database: Db, version: str, now: datetime, *, scope: Scope | None = None) -> Document:
+    """Make a version the champion of a scope (of its own market if none is given) and return the pointer.
+
+    Promoting the champion again changes nothing.
+
+    Raises:
+        NotFound: there is no such version.
+        Conflict: it is retired.
+        BadInput: the scope is of another market.
+    """
+    record = models.get_model_record(database, version)
+    scope = scope or Scope("market", record["market"])
+    _check_market(record, scope)
+    with database.client.start_session() as session:
+        return session.with_transaction(lambda active: promote_within(database, record, scope, now, active))
+
+
+def promote_within(database: Db, record: Document, scope: Scope, now: datetime, session: ClientSession) -> Document:
+    """Promote inside a transaction of the caller's. Raises Conflict where the version is retired."""
+    pointer = champions.find_pointer(database, scope, session)
+    if pointer is not None and pointer["version"] == record["_id"]:
+        return pointer
+    if not models.mark_used(database, record["_id"], now, session):
+        raise Conflict(
+            f"{record['_id']} is retired and cannot be promoted; train a new version with "
+            f"`flask models train --market {record['market']}`",
+            reason="model_retired",
+        )
+    return champions.move_pointer(database, scope, record, action="promoted", now=now, session=session)
+
+
+def rollback(database: Db, scope: Scope, now: datetime) -> Document:
+    """Point a scope back to the version before its present one, and return the pointer.
+
+    Retired versions are passed over. A ticker or watchlist with none before goes back to its market's champion.
+
+    Raises:
+        Conflict: the scope has no champion, or the market had none before.
+    """
+    with database.client.start_session() as session:
+        return session.with_transaction(lambda active: _roll_back(database, scope, now, active))
+
+
+def retire(database: Db, version: str, now: datetime) -> Document:
+    """Take a version out of use for good and return its record; its artefact stays, so that verify can use it.
+
+    Raises:
+        NotFound: there is no such version.
+        Conflict: it is somebody's champion.
+    """
+    models.get_model_record(database, version)
+
+    def write(session: ClientSession) -> None:
+        users = champions.find_users(database, version, session)
+        if users:
+            raise Conflict(
+                f"{version} is in use ({', '.join(users)}) and cannot be retired; promote another version first",
+                reason="model_in_use",
+            )
+        models.mark_retired(database, version, now, session)
+
+    with database.client.start_session() as session:
+        session.with_transaction(write)
+    return models.get_model_record(database, version)
+
+
+def _roll_back(database: Db, scope: Scope, now: datetime, session: ClientSession) -> Document:
+    pointer = champions.find_pointer(database, scope, session)
+    if pointer is None or pointer["version"] is None:
+        raise Conflict(f"{scope} has no champion, so there is nothing to roll back", reason="no_champion")
+    for version in reversed(_list_before(pointer["history"])):
+        if models.mark_used(database, version, now, session):
+            record = models.get_model_record(database, version)
+            return champions.move_pointer(database, scope, record, action="rolled_back", now=now, session=session)
+    if scope.kind == "market":
+        raise Conflict(
+            f"{scope} has had no champion before {pointer['version']} that is not retired; promote a version by name",
+            reason="nothing_to_roll_back",
+        )
+    return champions.move_pointer(database, scope, None, action="rolled_back", now=now, session=session)
+
+
+def _list_before(history: list[Document]) -> list[str]:
+    """Return the versions that stand below the present one: a promotion puts one on top, a rollback takes off."""
+    standing: list[str] = []
+    for move in history:
+        if move["action"] == "promoted":
+            standing.append(move["version"])
+        else:
+            while standing and standing[-1] != move["version"]:
+                standing.pop()
+    return standing[:-1]
+
+
+def _check_market(record: Document, scope: Scope) -> None:
+    if scope.kind == "watchlist":
+        return
+    market = scope.name if scope.kind == "market" else get_market_of(scope.name).code
+    if market != record["market"]:
+        raise BadInput(f"{record['_id']} is a model of market {record['market']}, and {scope} is of {market}")

@@ -1,0 +1,110 @@
+"""Giving a fitted model its version, artefact and record."""
+
+import platform
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from importlib.metadata import version as find_version
+
+from gridfs.errors import FileExists
+from pymongo.client_session import ClientSession
+
+from detection.errors import TapewatchError
+from detection.models.artefacts import compute_sha256, delete_artefact, store_artefact
+from detection.models.fitting import Checkpoint, Fit, describe_fit, fit_model
+from detection.models.plan import TrainingPlan
+from detection.models.registry import promote_within
+from detection.models.versions import Change, ModelVersion
+from detection.records import champions, models
+from detection.records.champions import Scope
+from detection.records.database import Db, Document
+
+LIBRARIES = ("numpy", "scikit-learn", "numba", "joblib")
+
+Finish = Callable[[ClientSession, Document], None]
+
+
+def train_model(
+    database: Db, plan: TrainingPlan, *, now: datetime, checkpoint: Checkpoint = lambda _: None
+) -> Document:
+    """Fit a model and save it; return its record. Raises BadInput where there are no bars, or too few."""
+    return save_model(database, fit_model(database, plan, checkpoint), now=now)
+
+
+def save_model(
+    database: Db, fit: Fit, *, now: datetime, run_id: str | None = None, finish: Finish = lambda _session, _record: None
+) -> Document:
+    """Store a fitted model under the next version of its market and return its record.
+
+    The artefact is stored first, which also reserves the version; then, in one transaction, the record is written, the
+    model promoted where its plan says so, and `finish(session, record)` called: what that raises undoes it all.
+    """
+    content = fit.artefact
+    version = _reserve_version(database, fit)
+    record = describe_fit(fit) | {
+        "_id": version,
+        "version": version,
+        "sha256": compute_sha256(content),
+        "artefact_bytes": len(content),
+        "library_versions": find_library_versions(),
+        "training_run_id": run_id,
+        "created_at": now,
+        "promoted_at": None,
+        "retired_at": None,
+    }
+
+    def write(session: ClientSession) -> None:
+        models.insert_model(database, record, session)
+        scope = Scope("market", fit.plan.market)
+        if fit.plan.promote or (fit.plan.promote is None and _has_none(database, scope, session)):
+            promote_within(database, record, scope, now, session)
+        finish(session, record)
+
+    try:
+        with database.client.start_session() as session:
+            session.with_transaction(write)
+    except TapewatchError:
+        # One of our own checks undid the transaction. After any other error it may have been committed all the same.
+        delete_artefact(database, version)
+        raise
+    return models.get_model_record(database, version)
+
+
+def find_library_versions() -> dict[str, str]:
+    """Return the versions of what a score depends on."""
+    return {"python": platform.python_version()} | {name: find_version(name) for name in LIBRARIES}
+
+
+def propose_version(lineage: Sequence[Document], plan: TrainingPlan) -> tuple[ModelVersion, Change]:
+    """Return the version that follows the latest of a market, and in which place it differs."""
+    if not lineage:
+        return ModelVersion.first(plan.market), "patch"
+    latest = max(lineage, key=lambda record: ModelVersion.parse(record["_id"]))
+    change: Change = "patch"
+    if latest["feature_set"] != plan.feature_set.label:
+        change = "major"
+    elif latest["parameters"] != plan.describe_parameters():
+        change = "minor"
+    return ModelVersion.parse(latest["_id"]).bump(change), change
+
+
+def _reserve_version(database: Db, fit: Fit) -> str:
+    """Store the artefact under the next free version.
+
+    Another training may have taken that one a moment ago, or have died after it did; the next is as good.
+    """
+    taken: set[ModelVersion] = set()
+    while True:
+        version, change = propose_version(models.find_lineage(database, fit.plan.market), fit.plan)
+        while version in taken:
+            version = version.bump(change)
+        try:
+            store_artefact(database, str(version), fit.artefact)
+        except FileExists:
+            taken.add(version)
+        else:
+            return str(version)
+
+
+def _has_none(database: Db, scope: Scope, session: ClientSession) -> bool:
+    pointer = champions.find_pointer(database, scope, session)
+    return pointer is None or pointer["version"] is None

@@ -1,0 +1,46 @@
+"""Model versions: `US_model-0.2.1` is the market, then a semantic version."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from detection.errors import BadInput
+
+Change = Literal["major", "minor", "patch"]
+_PATTERN = re.compile(r"(?P<market>[A-Z]{2,8})_model-(?P<major>\d+)\.(?P<minor>\d+)\.(?P<patch>\d+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ModelVersion:
+    """A version of a market's model; versions of one market are ordered by age."""
+
+    market: str
+    major: int
+    minor: int
+    patch: int
+
+    def __str__(self) -> str:
+        return f"{self.market}_model-{self.major}.{self.minor}.{self.patch}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a version. Raises BadInput."""
+        found = _PATTERN.fullmatch(text)
+        if found is None:
+            raise BadInput(f"{text!r} is no model version; they look like US_model-0.1.0 (`flask models list`)")
+        return cls(found["market"], int(found["major"]), int(found["minor"]), int(found["patch"]))
+
+    @classmethod
+    def first(cls, market: str) -> Self:
+        """Return the version of a market's first model."""
+        return cls(market, 0, 1, 0)
+
+    def bump(self, change: Change) -> "ModelVersion":
+        """Return the version that follows: major for another feature set, minor for other parameters, else patch."""
+        match change:
+            case "major":
+                return ModelVersion(self.market, self.major + 1, 0, 0)
+            case "minor":
+                return ModelVersion(self.market, self.major, self.minor + 1, 0)
+            case "patch":
+                return ModelVersion(self.market, self.major, self.minor, self.patch + 1)

@@ -1,0 +1,41 @@
+"""Models for tests of what is done with them: fitted on noise in an instant, stored like any other."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
+from detection.models.artefacts import dump_artefact
+from detection.models.fitting import Fit, Seen
+from detection.models.plan import TrainingPlan
+from detection.models.training import save_model
+from detection.records.database import Db
+from detection.scoring.grades import GradeTable
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def make_fit(seed: int = 7, *, market: str = "US", **changes: Any) -> Fit:
+    """Return a small forest over noise; `changes` go into its plan."""
+    plan = replace(TrainingPlan(market, seed=seed, trees=5), **changes)
+    rows = np.random.default_rng(seed).normal(size=(400, len(plan.feature_set.columns))).astype(np.float32)
+    forest = fit_isolation_forest(rows, trees=plan.trees, sample=64, seed=seed)
+    scores = FlatForest(forest).score_samples(rows)
+    seen = Seen(first=946_684_800, last=1_000_684_800)
+    seen.rows["AAPL"] = len(rows)
+    return Fit(
+        plan=plan,
+        artefact=dump_artefact(forest),
+        threshold=float(np.quantile(scores, 0.01)),
+        grades=GradeTable.from_scores(scores),
+        rows_fitted=len(rows),
+        seen=seen,
+    )
+
+
+def add_model(database: Db, seed: int = 7, *, market: str = "US", **changes: Any) -> str:
+    """Store a small model and return its version; the first of a market becomes its champion."""
+    version: str = save_model(database, make_fit(seed, market=market, **changes), now=NOW)["version"]
+    return version

@@ -1,0 +1,137 @@
+"""`flask models`, as a user types it, with a real worker behind it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from api import create_app
+from cli import models, register_commands
+from detection.features.feature_sets import DEFAULT_FEATURE_SET
+from detection.records.database import Db
+from detection.settings import Settings, get_settings
+from tests.integration.conftest import ROOT, Live
+from tests.integration.detecting import make_bars, store
+from tests.integration.modelling import add_model
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def flask(settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """Run `flask models ...` against the test's own database."""
+    for name, value in (environment | {"COLUMNS": "200"}).items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    app = create_app(settings)
+    register_commands(app)
+    yield lambda *words: app.test_cli_runner().invoke(args=["models", *words])
+    get_settings.cache_clear()
+
+
+def read_json(answer: Result) -> Any:
+    assert answer.exit_code == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def test_promote_rollback_and_retire_from_the_command_line(database: Db, flask: Command) -> None:
+    first, second = add_model(database), add_model(database)
+    assert f"champion is {second}" in flask("promote", second).stdout
+    listed = read_json(flask("list", "--json"))
+    assert {m["version"]: m["state"] for m in listed} == {first: "candidate", second: "champion"}
+    refusal = flask("retire", second)
+    assert (refusal.exit_code, refusal.stdout) == (1, "")
+    assert f"{second} is in use (champion::US)" in refusal.stderr
+    assert read_json(flask("rollback", "--market", "us", "--json"))["version"] == first
+    assert read_json(flask("retire", second, "--json"))["state"] == "retired"
+    table = flask("list", "--state", "retired").stdout
+    assert second in table
+    assert first not in table
+
+
+def test_a_ticker_gets_a_model_of_its_own(database: Db, flask: Command) -> None:
+    add_model(database)
+    own = add_model(database)
+    assert read_json(flask("promote", own, "--ticker", "aapl", "--json"))["_id"] == "champion::ticker::AAPL"
+    assert "back to the champion of its market" in flask("rollback", "--ticker", "AAPL").stdout
+
+
+def test_a_threshold_is_set_shown_and_reset(database: Db, flask: Command) -> None:
+    assert database.thresholds.count_documents({}) == 0
+    assert "grade 60" in flask("threshold", "--market", "us", "--grade", "60").stdout
+    assert read_json(flask("threshold", "--market", "US", "--json"))["value"] == 60.0
+    refusal = flask("threshold", "--market", "US", "--grade", "160")
+    assert (refusal.exit_code, "give a number from 1 to 100" in refusal.stderr) == (2, True)
+    assert "none of its own" in flask("threshold", "--market", "US", "--reset").stdout
+
+
+def test_show_prints_the_whole_record(database: Db, flask: Command) -> None:
+    version = add_model(database)
+    shown = flask("show", version).stdout
+    for part in (version, "champion (champion::US)", "sha256:", DEFAULT_FEATURE_SET.label, "AAPL", "scikit-learn 1."):
+        assert part in shown
+    assert read_json(flask("show", version, "--json"))["window_start"] == "2000-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "US_model-9.9.9"), "there is no model 'US_model-9.9.9'"),
+        (("promote", "champion"), "'champion' is no model version"),
+        (("rollback",), "exactly one of a market, a ticker or a watchlist"),
+        (("train", "--market", "XX"), "'XX' is no market that is known: choose one of US, JP, TH"),
+        (("train", "--market", "US"), "market US has no 1d bars to learn from"),
+        (("train", "--market", "US", "--contamination", "2"), "contamination 2.0"),
+        (("train", "--market", "US", "--feature-set", "nonsense"), "no feature set 'nonsense'"),
+        (("train", "--market", "US", "--interval", "2d"), "'2d' is no interval"),
+    ],
+)
+def test_bad_input_exits_with_2_and_writes_nothing(
+    database: Db, flask: Command, words: tuple[str, ...], said: str
+) -> None:
+    answer = flask(*words)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert said in answer.stderr
+    assert database.detection_runs.count_documents({}) == database.champions.count_documents({}) == 0
+
+
+def test_every_command_explains_itself(flask: Command) -> None:
+    assert set(models.group.commands) == {"list", "show", "train", "promote", "rollback", "retire"}
+    for name in models.group.commands:
+        answer = flask(name, "--help")
+        assert answer.exit_code == 0
+        assert "--json" in answer.stdout
+
+
+def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live) -> None:
+    for seed, ticker in enumerate(("AAA", "BBB"), 1):
+        store(live.database, ticker, make_bars(600, seed))
+    addresses = {n.upper(): str(getattr(live.settings, n)) for n in ("mongo_url", "redis_url", "mongo_database")}
+
+    def train(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "flask", "models", "train", "--market", "US", *words]
+        environment = {**os.environ, **addresses}
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=90
+        )
+
+    first = json.loads(train("--json").stdout)
+    assert (first["version"], first["state"], first["rows"]) == ("US_model-0.1.0", "champion", 2 * (600 - 40))
+    run = live.database.detection_runs.find_one({"_id": first["training_run_id"]})
+    assert run is not None
+    assert (run["status"], run["model_version"], run["model_hash"]) == ("complete", first["version"], first["sha256"])
+    second = train("--tickers", "aaa", "--grade", "75")
+    assert second.returncode == 0, second.stderr
+    assert "US_model-0.2.0" in second.stdout
+    assert "candidate" in second.stdout
+    third = json.loads(train("--window-end", "2016-12-30", "--promote", "--json").stdout)
+    assert (third["version"], third["state"]) == ("US_model-0.3.0", "champion")
+    assert third["window_end"] == "2016-12-30T00:00:00Z"
+    too_short = train("--window-start", "2040-01-01")
+    assert too_short.returncode == 1
+    assert "0 1d bars past their warm-up" in too_short.stdout

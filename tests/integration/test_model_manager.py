@@ -1,0 +1,126 @@
+"""The cache of one process."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import joblib
+import numpy as np
+import pytest
+
+from detection.errors import NoModel, NotFound
+from detection.models.manager import ModelManager
+from detection.models.registry import promote, rollback
+from detection.records.champions import Scope
+from detection.records.database import Db, open_database
+from detection.settings import Settings
+from tests.integration.modelling import NOW, add_model, make_fit
+
+
+def test_a_stored_model_scores_as_the_one_that_was_fitted(database: Db) -> None:
+    fit = make_fit(11)
+    version = add_model(database, 11)
+    model = ModelManager(database).get_model("US")
+    inputs = np.random.default_rng(1).normal(size=(300, len(fit.plan.feature_set.columns))).astype(np.float32)
+    expected = joblib.load(BytesIO(fit.artefact)).score_samples(inputs)
+    assert np.abs(model.detector.score_samples(inputs) - expected).max() <= 1e-12
+    assert (model.version, model.market, model.interval) == (version, "US", "1d")
+    assert model.feature_set == fit.plan.feature_set
+    assert model.threshold == fit.threshold
+    np.testing.assert_array_equal(model.grades.compute(expected), fit.grades.compute(expected))
+
+
+def test_a_version_is_loaded_once(database: Db) -> None:
+    add_model(database)
+    manager = ModelManager(database)
+    assert not manager.is_cached("US")
+    assert manager.get_model("US") is manager.get_model("US")
+    assert manager.is_cached("US")
+    assert manager.get_cache_stats() == {
+        "hits": 1,
+        "misses": 1,
+        "loads": 1,
+        "models": ["US_model-0.1.0"],
+        "capacity": 8,
+    }
+
+
+def test_threads_that_ask_at_once_share_one_load(database: Db) -> None:
+    add_model(database)
+    manager = ModelManager(database)
+    barrier = threading.Barrier(6)
+
+    def ask(_number: int) -> int:
+        barrier.wait()
+        return id(manager.get_model("US"))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(ask, range(6)))) == 1
+    assert manager.get_cache_stats()["loads"] == 1
+
+
+def test_a_promotion_is_seen_by_another_manager_at_its_next_call(database: Db, settings: Settings) -> None:
+    first, second = add_model(database, 1), add_model(database, 2)
+    elsewhere = open_database(settings)
+    manager = ModelManager(elsewhere)
+    assert manager.get_model("US").version == first
+    promote(database, second, NOW)
+    assert manager.get_model("US").version == manager.get_version("US") == second
+    assert manager.get_full_hash("US") == manager.get_model_version(second).sha256
+    rollback(database, Scope("market", "US"), NOW)
+    assert manager.get_model("US").version == first
+    assert manager.get_cache_stats()["loads"] == 2
+    elsewhere.client.close()
+
+
+def test_the_cache_keeps_the_last_used_models_up_to_its_capacity(database: Db) -> None:
+    versions = [add_model(database, seed) for seed in (1, 2, 3)]
+    manager = ModelManager(database, capacity=2)
+    for version in (versions[0], versions[1], versions[0], versions[2]):
+        manager.get_model_version(version)
+    stats = manager.get_cache_stats()
+    assert stats["models"] == [versions[0], versions[2]]
+    assert (stats["loads"], stats["hits"], stats["capacity"]) == (3, 1, 2)
+    manager.get_model_version(versions[1])
+    assert manager.get_cache_stats()["loads"] == 4
+
+
+def test_a_cleared_cache_loads_again(database: Db) -> None:
+    add_model(database)
+    manager = ModelManager(database)
+    manager.get_model("US")
+    manager.clear_cache()
+    assert not manager.is_cached("US")
+    manager.get_model("US")
+    assert manager.get_cache_stats()["loads"] == 2
+
+
+def test_no_champion_names_the_command_that_trains_one(database: Db) -> None:
+    manager = ModelManager(database)
+    for ask in (manager.get_model, manager.get_version, manager.get_full_hash, manager.is_cached):
+        with pytest.raises(NoModel, match="flask models train --market US"):
+            ask("US")
+    with pytest.raises(NoModel, match="flask models train --market US"):
+        manager.group_by_model("US", ["AAPL"])
+    with pytest.raises(NotFound, match=r"US_model-7\.0\.0"):
+        manager.get_model_version("US_model-7.0.0")
+
+
+def test_tickers_are_grouped_by_the_model_in_use_for_them(database: Db) -> None:
+    market, own = add_model(database, 1), add_model(database, 2)
+    promote(database, own, NOW, scope=Scope("ticker", "IBM"))
+    manager = ModelManager(database)
+    groups = {model.version: tickers for model, tickers in manager.group_by_model("US", ["AAPL", "IBM", "MSFT"])}
+    assert groups == {market: ("AAPL", "MSFT"), own: ("IBM",)}
+    assert manager.get_model("US", "IBM").version == own
+    assert manager.get_version("US", "AAPL") == market
+
+
+def test_a_rebuilt_model_of_the_same_version_is_not_taken_for_the_old_one(database: Db) -> None:
+    version = add_model(database, 1)
+    manager = ModelManager(database)
+    before = manager.get_model("US")
+    for name in database.list_collection_names():
+        database[name].delete_many({})
+    assert add_model(database, 2) == version
+    assert manager.get_model("US").sha256 != before.sha256

@@ -1,0 +1,242 @@
+"""Versions, champions and what may be done with them."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pymongo.client_session import ClientSession
+
+from detection.errors import BadInput, Conflict, LeaseLost, NoModel, NotFound
+from detection.models import registry
+from detection.models.artefacts import BUCKET, compute_sha256, store_artefact
+from detection.models.training import save_model
+from detection.records import champions, models
+from detection.records.champions import Champion, Scope
+from detection.records.database import Db, Document
+from tests.integration.modelling import NOW, add_model, make_fit
+
+US = Scope("market", "US")
+
+
+def get_states(database: Db) -> dict[str, str]:
+    return {record["version"]: record["state"] for record in models.find_models(database)}
+
+
+def at_once(*actions: Callable[[], object]) -> list[object]:
+    """Run the actions in threads that start together, and return what each returned or raised."""
+    barrier = threading.Barrier(len(actions))
+
+    def run(action: Callable[[], object]) -> object:
+        barrier.wait()
+        try:
+            return action()
+        except (Conflict, NotFound) as error:
+            return error
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(run, actions))
+
+
+def read_artefact(database: Db, version: str) -> bytes:
+    chunks = database[f"{BUCKET}.chunks"].find({"files_id": version}).sort("n", 1)
+    return b"".join(chunk["data"] for chunk in chunks)
+
+
+def test_the_first_model_of_a_market_is_promoted_and_a_retrain_is_a_candidate(database: Db) -> None:
+    assert [add_model(database), add_model(database)] == ["US_model-0.1.0", "US_model-0.1.1"]
+    assert add_model(database, market="JP") == "JP_model-0.1.0"
+    assert get_states(database) == {
+        "US_model-0.1.0": "champion",
+        "US_model-0.1.1": "candidate",
+        "JP_model-0.1.0": "champion",
+    }
+
+
+def test_a_plan_can_ask_for_promotion_or_against_it(database: Db) -> None:
+    first, second = add_model(database, promote=False), add_model(database, promote=True)
+    assert get_states(database) == {first: "candidate", second: "champion"}
+
+
+def test_promotion_moves_the_champion_and_the_state_follows(database: Db) -> None:
+    first, second = add_model(database), add_model(database)
+    registry.promote(database, second, NOW)
+    assert get_states(database) == {first: "candidate", second: "champion"}
+    assert registry.get_champion(database, "US").version == second
+    assert models.get_model_record(database, second)["champion_of"] == ["champion::US"]
+    assert database.champions.count_documents({}) == 1
+
+
+def test_promoting_the_champion_again_changes_nothing(database: Db) -> None:
+    version = add_model(database)
+    before = champions.find_pointer(database, US)
+    registry.promote(database, version, NOW)
+    assert champions.find_pointer(database, US) == before
+
+
+def test_rollback_goes_back_one_promotion_at_a_time(database: Db) -> None:
+    first, second, third = (add_model(database) for _ in range(3))
+    registry.promote(database, second, NOW)
+    registry.promote(database, third, NOW)
+    went_back = [registry.rollback(database, US, NOW)["version"] for _ in range(2)]
+    assert went_back == [second, first]
+    with pytest.raises(Conflict, match=f"before {first}"):
+        registry.rollback(database, US, NOW)
+    pointer = champions.find_pointer(database, US)
+    assert pointer is not None
+    assert [(move["action"], move["version"]) for move in pointer["history"]] == [
+        ("promoted", first),
+        ("promoted", second),
+        ("promoted", third),
+        ("rolled_back", second),
+        ("rolled_back", first),
+    ]
+
+
+def test_a_promotion_after_a_rollback_is_rolled_back_to_where_it_came_from(database: Db) -> None:
+    first, second, third = (add_model(database) for _ in range(3))
+    registry.promote(database, second, NOW)
+    registry.rollback(database, US, NOW)
+    registry.promote(database, third, NOW)
+    assert registry.rollback(database, US, NOW)["version"] == first
+
+
+def test_rollback_passes_over_retired_versions(database: Db) -> None:
+    first, second, third = (add_model(database) for _ in range(3))
+    registry.promote(database, second, NOW)
+    registry.promote(database, third, NOW)
+    registry.retire(database, second, NOW)
+    assert registry.rollback(database, US, NOW)["version"] == first
+
+
+def test_retiring_a_champion_is_refused_and_names_who_uses_it(database: Db) -> None:
+    version = add_model(database)
+    with pytest.raises(Conflict, match="champion::US") as refusal:
+        registry.retire(database, version, NOW)
+    assert refusal.value.reason == "model_in_use"
+    assert get_states(database) == {version: "champion"}
+
+
+def test_a_retired_version_keeps_its_artefact_and_cannot_be_promoted(database: Db) -> None:
+    first, second = add_model(database), add_model(database)
+    assert registry.retire(database, second, NOW)["state"] == "retired"
+    assert read_artefact(database, second)
+    with pytest.raises(Conflict, match=f"{second} is retired"):
+        registry.promote(database, second, NOW)
+    assert get_states(database) == {first: "champion", second: "retired"}
+
+
+def test_a_ticker_and_a_watchlist_may_have_a_champion_in_place_of_the_markets(database: Db) -> None:
+    market, own, listed = (add_model(database) for _ in range(3))
+    registry.promote(database, own, NOW, scope=Scope("ticker", "AAPL"))
+    registry.promote(database, listed, NOW, scope=Scope("watchlist", "tech"))
+
+    def find(watchlist: str | None = None) -> dict[str, str]:
+        found = champions.find_champions(database, "US", ["AAPL", "MSFT"], watchlist=watchlist)
+        return {ticker: champion.version for ticker, champion in found.items()}
+
+    assert find() == {"AAPL": own, "MSFT": market}
+    assert find("tech") == {"AAPL": own, "MSFT": listed}
+    assert find("other") == {"AAPL": own, "MSFT": market}
+    with pytest.raises(Conflict, match="champion::ticker::AAPL"):
+        registry.retire(database, own, NOW)
+
+
+def test_a_ticker_rolled_back_past_its_first_champion_uses_its_markets(database: Db) -> None:
+    market, own = add_model(database), add_model(database)
+    scope = Scope("ticker", "AAPL")
+    registry.promote(database, own, NOW, scope=scope)
+    assert registry.rollback(database, scope, NOW)["version"] is None
+    assert champions.find_champions(database, "US", ["AAPL"])["AAPL"].version == market
+    assert get_states(database)[own] == "candidate"
+
+
+def test_a_watchlists_champion_is_not_used_for_another_market(database: Db) -> None:
+    add_model(database)
+    japanese = add_model(database, market="JP")
+    registry.promote(database, japanese, NOW, scope=Scope("watchlist", "mixed"))
+    found = champions.find_champions(database, "US", ["AAPL"], watchlist="mixed")
+    assert found["AAPL"].version == "US_model-0.1.0"
+
+
+@pytest.mark.parametrize("scope", [Scope("market", "JP"), Scope("ticker", "7203.T")])
+def test_a_model_of_another_market_is_refused(database: Db, scope: Scope) -> None:
+    version = add_model(database)
+    with pytest.raises(BadInput, match="of market US"):
+        registry.promote(database, version, NOW, scope=scope)
+    assert champions.find_pointer(database, scope) is None
+
+
+def test_a_market_without_a_champion_names_the_command_that_trains_one(database: Db) -> None:
+    with pytest.raises(NoModel, match="flask models train --market TH"):
+        registry.get_champion(database, "TH")
+
+
+def test_an_unknown_version_is_named(database: Db) -> None:
+    for act in (registry.promote, registry.retire):
+        with pytest.raises(NotFound, match=r"US_model-9\.9\.9"):
+            act(database, "US_model-9.9.9", NOW)
+    with pytest.raises(Conflict, match="market US has no champion"):
+        registry.rollback(database, US, NOW)
+
+
+def test_trainings_at_once_get_a_version_each_and_one_champion(database: Db) -> None:
+    fits = [make_fit(7) for _ in range(6)]
+    at_once(*(lambda fit=fit: save_model(database, fit, now=NOW) for fit in fits))  # type: ignore[misc]  # bound now
+    versions = sorted(record["version"] for record in models.find_models(database))
+    assert versions == [f"US_model-0.1.{n}" for n in range(6)]
+    for version in versions:
+        record = models.get_model_record(database, version)
+        assert compute_sha256(read_artefact(database, version)) == record["sha256"]
+    assert list(get_states(database).values()).count("champion") == 1
+    pointer = champions.find_pointer(database, US)
+    assert pointer is not None
+    assert len(pointer["history"]) == 1
+
+
+def test_a_training_that_died_before_its_record_is_never_seen_and_blocks_nothing(database: Db) -> None:
+    store_artefact(database, "US_model-0.1.0", b"left behind")
+    assert models.find_models(database) == []
+    assert add_model(database) == "US_model-0.1.1"
+
+
+def test_a_training_that_lost_its_lease_leaves_nothing(database: Db) -> None:
+    def lose(_session: ClientSession, _record: Document) -> None:
+        raise LeaseLost("somebody else has it")
+
+    with pytest.raises(LeaseLost):
+        save_model(database, make_fit(), now=NOW, finish=lose)
+    assert models.find_models(database) == []
+    assert database.champions.count_documents({}) == 0
+    assert database[f"{BUCKET}.files"].count_documents({}) == 0
+    assert database[f"{BUCKET}.chunks"].count_documents({}) == 0
+
+
+def test_promoting_and_retiring_at_once_never_leaves_a_retired_champion(database: Db) -> None:
+    add_model(database)
+    for _ in range(10):
+        version = add_model(database)
+        outcomes = at_once(
+            lambda version=version: registry.promote(database, version, NOW),  # type: ignore[misc]  # bound now
+            lambda version=version: registry.retire(database, version, NOW),  # type: ignore[misc]  # bound now
+        )
+        assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
+        is_champion = champions.find_champion(database, US) == Champion(
+            version, models.get_model_record(database, version)["sha256"]
+        )
+        assert is_champion is (models.get_model_record(database, version)["retired_at"] is None)
+
+
+def test_lists_leave_out_the_tickers_and_a_single_version_shows_them(database: Db) -> None:
+    version = add_model(database)
+    (listed,) = models.find_models(database, market="US", state="champion")
+    assert "tickers" not in listed
+    assert models.get_model_record(database, version)["tickers"] == [{"ticker": "AAPL", "rows": 400}]
+    assert models.find_models(database, state="candidate") == models.find_models(database, market="JP") == []
+
+
+def test_a_record_says_all_that_is_needed_to_repeat_the_training(database: Db) -> None:
+    record = models.get_model_record(database, add_model(database))
+    needed = {"sha256", "feature_set", "window_start", "window_end", "rows", "tickers", "parameters", "seed"}
+    assert needed | {"library_versions", "threshold", "score_quantiles", "interval", "market"} <= record.keys()
+    assert set(record["library_versions"]) == {"python", "numpy", "scikit-learn", "numba", "joblib"}
