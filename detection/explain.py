@@ -1,0 +1,60 @@
+"""Why a series has no result, in words: what is stored of it, how far it was detected, and what is missing."""
+
+from detection.bars.markets import get_market_of
+from detection.features.feature_sets import DEFAULT_FEATURE_SET
+from detection.records import champions, metadata, models, runs
+from detection.records.database import Db, Document
+from detection.records.series import build_series_id
+
+
+def explain_series(database: Db, ticker: str, interval: str) -> Document:
+    """Return what is known of one series, with `reason` (a stable word) and `message` (the same in full)."""
+    market = get_market_of(ticker).code
+    series = database.series.find_one({"_id": build_series_id(ticker, interval)})
+    watermark = metadata.find_watermarks(database, [ticker], interval).get(ticker)
+    champion = champions.find_champions(database, market, [ticker]).get(ticker)
+    record = models.find_model(database, champion.version) if champion else None
+    latest = [runs.find_latest(database, ticker, interval, task) for task in ("backfill", "incremental")]
+    last_run = max(filter(None, latest), key=lambda run: run["started_at"], default=None)
+    known = {
+        "ticker": ticker,
+        "interval": interval,
+        "market": market,
+        "bars": series["bars"] if series else 0,
+        "first_bar": series["first_bar"] if series else None,
+        "last_bar": series["last_bar"] if series else None,
+        "synthetic": bool(series and series["synthetic"]),
+        "bars_needed": 1 + (record["warm_up_bars"] if record else DEFAULT_FEATURE_SET.warm_up_bars),
+        "watermark": watermark["last_detected_timestamp"] if watermark else None,
+        "model_version": champion.version if champion else None,
+        "last_run": last_run,
+    }
+    reason, message = _find_obstacle(known) or _describe_state(known)
+    return known | {"reason": reason, "message": message}
+
+
+def _find_obstacle(known: Document) -> tuple[str, str] | None:
+    """Return the first thing that stands between a series and any result, in the order in which to mend them."""
+    ticker, interval, market = known["ticker"], known["interval"], known["market"]
+    if not known["bars"]:
+        return "no_bars", f"no {interval} bars of {ticker} are stored; import some: `flask bars import FILE`"
+    if known["model_version"] is None:
+        return "no_model", f"market {market} has no champion model; train one: `flask models train --market {market}`"
+    if known["bars"] < known["bars_needed"]:
+        return "not_enough_bars", f"{ticker} has {known['bars']} bars; the first result takes {known['bars_needed']}"
+    return None
+
+
+def _describe_state(known: Document) -> tuple[str, str]:
+    """Return how far a series that can be detected was."""
+    ticker, run, watermark = known["ticker"], known["last_run"], known["watermark"]
+    if run is not None and run["status"] in runs.OPEN_STATUSES:
+        return "in_progress", f"run {run['run_id']} is {run['status']}"
+    if run is not None and run["status"] == "failed":
+        return "failed", f"run {run['run_id']} failed: {run['error']}"
+    if watermark is None:
+        return "never_detected", f"{ticker} was never detected; start with `flask backfill run {ticker}`"
+    if watermark < known["last_bar"]:
+        went = f"detected up to {watermark:%Y-%m-%d %H:%M} UTC, bars go on to {known['last_bar']:%Y-%m-%d %H:%M}"
+        return "behind", f"{went}; catch up with `flask scan run {ticker}`"
+    return "up_to_date", f"every stored bar up to {known['last_bar']:%Y-%m-%d %H:%M} UTC was looked at"

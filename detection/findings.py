@@ -1,0 +1,107 @@
+"""Turning strange bars into anomaly documents, with all that is needed to understand and to re-derive them."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+
+from detection.bars.fingerprint import fingerprint_rows
+from detection.bars.panel import BarPanel, Float64, Int64
+from detection.features.compute import Features
+from detection.features.history import history_start
+from detection.features.kernel import MEASURES
+from detection.features.names import FEATURES
+from detection.models.manager import LoadedModel
+from detection.outcomes import Job
+from detection.records.anomalies import build_anomaly_id, parse_anomaly_id
+from detection.records.database import Document
+from detection.scoring.grades import get_severity
+from detection.scoring.reasons import build_reasons
+from detection.scoring.splits import find_suspected_split
+
+
+def build_anomalies(
+    panel: BarPanel, features: Features, picked: Int64, scores: Float64, model: LoadedModel, job: Job
+) -> Iterator[Document]:
+    """Yield the documents of the feature rows `picked`, whose scores are `scores`, in the same order."""
+    if picked.size == 0:
+        return
+    now = datetime.now(UTC)
+    rows = features.rows[picked]
+    facts = (
+        rows,
+        np.searchsorted(panel.offsets, rows, side="right") - 1,
+        panel.times[rows],
+        panel.close[rows],
+        panel.volume[rows],
+        scores,
+        model.grades.compute(scores),
+        features.documented[picked],
+        features.inputs[picked],
+        model.detector.attribute(features.inputs[picked]),
+        features.measures[picked],
+    )
+    names = (FEATURES, model.feature_set.columns, model.feature_set.columns, MEASURES)
+    # Whole columns become lists at once: row by row, numpy would take longer than all the rest.
+    listed = (values.tolist() for values in facts)
+    for row, s, seconds, close, volume, score, grade, *vectors in zip(*listed, strict=True):
+        time = datetime.fromtimestamp(seconds, UTC)
+        documented, inputs, attribution, measures = (
+            dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True)
+        )
+        yield {
+            "_id": build_anomaly_id(panel.tickers[s], panel.interval, time),
+            "Ticker": panel.tickers[s],
+            "Datetime": time,
+            "interval": panel.interval,
+            "market": job.market,
+            "Close": close,
+            "Volume": volume,
+            "detection_run_id": job.run_id,
+            "detection_timestamp": now,
+            "model_version": model.version,
+            "model_hash": model.sha256,
+            "feature_set": model.feature_set.label,
+            "features": documented,
+            "inputs": inputs,
+            "anomaly_score": score,
+            "threshold": model.threshold,
+            "grade": grade,
+            "severity": get_severity(grade),
+            "attribution": attribution,
+            "reasons": build_reasons(documented, measures, attribution, close=close),
+            "bars_fingerprint": _fingerprint(panel, s, row),
+            "in_training_window": model.window_start <= time <= model.window_end,
+            "suspected_split": _suspect_split(panel, s, row),
+            "opinions": [],
+            "sent": False,
+            "status": "new",
+            "created_at": now,
+        }
+
+
+def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:
+    """Return the panel rows of the bars that these anomalies are about; bars that are not there are left out."""
+    position = {ticker: s for s, ticker in enumerate(panel.tickers)}
+    rows = []
+    for anomaly_id in anomaly_ids:
+        ticker, time = parse_anomaly_id(anomaly_id)
+        if ticker in position:
+            series = panel.series(position[ticker])
+            row = series.start + int(np.searchsorted(panel.times[series], int(time.timestamp())))
+            if row < series.stop and panel.times[row] == int(time.timestamp()):
+                rows.append(row)
+    return np.array(rows, dtype=np.int64)
+
+
+def _fingerprint(panel: BarPanel, s: int, row: int) -> str:
+    """Return the fingerprint of exactly the bars this row's features are a function of."""
+    start, first_index = int(panel.offsets[s]), int(panel.first_index[s])
+    needed = history_start(first_index + row - start, panel.interval) - first_index
+    return fingerprint_rows(panel, start + max(0, needed), row + 1)
+
+
+def _suspect_split(panel: BarPanel, s: int, row: int) -> float | None:
+    if row == panel.offsets[s]:
+        return None
+    return find_suspected_split(float(panel.close[row - 1]), float(panel.open[row]))

@@ -1,0 +1,191 @@
+"""Deriving stored anomalies again, and saying what moved: the model, the code or the data.
+
+Each anomaly is computed twice from today's bars: with the model that found it, and with today's champion. The first
+says whether the record can be trusted; the second, what would be found today. Nothing that is stored changes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from detection.models.manager import LoadedModel, ModelManager
+from detection.outcomes import Job, Outcome
+from detection.pipeline import Checkpoint, detect_group
+from detection.records.database import Db, Document
+from detection.records.revisions import find_revisions
+from detection.stretches import Stretch
+
+SAME_SCORE = 1e-9
+LISTED_CHANGES = 20
+Spans = Mapping[str, Sequence[tuple[datetime, datetime]]]
+
+
+def verify(
+    database: Db, models: ModelManager, job: Job, stored: Sequence[Document], spans: Spans, checkpoint: Checkpoint
+) -> list[Document]:
+    """Verify stored anomalies of one market and interval, and return a document for each.
+
+    Args:
+        database: where the bars are.
+        models: this process' models.
+        job: the run and its tickers; `job.run_id` is named in the documents.
+        stored: the anomalies to derive again.
+        spans: first and last bar of each ticker within which anomalies found today but not stored count as new.
+        checkpoint: called between two steps; what it raises ends the work.
+
+    Raises NoModel, and ModelIntegrity where a recorded model cannot be opened.
+    """
+    recorded = _recompute(database, models, job, stored, checkpoint)
+    current = _find_current(database, models, job, stored, spans, checkpoint)
+    compared = [
+        _compare(database, anomaly, recorded.get(anomaly["_id"]), current.pop(anomaly["_id"], None), job)
+        for anomaly in stored
+    ]
+    news = [found for found in current.values() if _within(found, spans)]
+    return compared + [
+        _build(job, found, verdict="new", cause=None, original=None, recomputed=None, current=found) for found in news
+    ]
+
+
+def _recompute(
+    database: Db, models: ModelManager, job: Job, stored: Sequence[Document], checkpoint: Checkpoint
+) -> dict[str, Document]:
+    """Return today's finding for each stored anomaly, by the model that found it."""
+    found: dict[str, Document] = {}
+    by_version = sorted(stored, key=lambda anomaly: anomaly["model_version"])
+    for version, group in groupby(by_version, key=lambda anomaly: anomaly["model_version"]):
+        members = list(group)
+        found |= _describe_bars(database, models.get_model_version(version), job, members, {})
+        checkpoint(0.4)
+    return found
+
+
+def _find_current(
+    database: Db,
+    models: ModelManager,
+    job: Job,
+    stored: Sequence[Document],
+    spans: Spans,
+    checkpoint: Checkpoint,
+) -> dict[str, Document]:
+    """Return what the champions of today say of the stored anomalies, and what else they find."""
+    found: dict[str, Document] = {}
+    tickers = {anomaly["Ticker"] for anomaly in stored} | spans.keys()
+    for model, group in models.group_by_model(job.market, tuple(sorted(tickers))):
+        members = [anomaly for anomaly in stored if anomaly["Ticker"] in group]
+        found |= _describe_bars(database, model, job, members, {t: s for t, s in spans.items() if t in group})
+        checkpoint(0.8)
+    return found
+
+
+def _describe_bars(
+    database: Db, model: LoadedModel, job: Job, stored: Sequence[Document], spans: Spans
+) -> dict[str, Document]:
+    plans = {ticker: _cover([first for first, _ in ticker_spans]) for ticker, ticker_spans in spans.items()}
+    for ticker, times in _group_times(stored).items():
+        plans[ticker] = _cover([*times, *(first for first, _ in spans.get(ticker, ()))])
+    outcomes = {ticker: Outcome(ticker) for ticker in plans}
+    detect_group(database, model, plans, job, outcomes, asked=[anomaly["_id"] for anomaly in stored])
+    return {found["_id"]: found for outcome in outcomes.values() for found in outcome.found}
+
+
+def _group_times(stored: Iterable[Document]) -> dict[str, list[datetime]]:
+    times: dict[str, list[datetime]] = {}
+    for anomaly in stored:
+        times.setdefault(anomaly["Ticker"], []).append(anomaly["Datetime"])
+    return times
+
+
+def _cover(times: Sequence[datetime]) -> tuple[Stretch, ...]:
+    return (Stretch(int(min(times).timestamp())),)
+
+
+def _within(found: Document, spans: Spans) -> bool:
+    return any(first <= found["Datetime"] <= last for first, last in spans.get(found["Ticker"], ()))
+
+
+def _compare(
+    database: Db, anomaly: Document, recomputed: Document | None, current: Document | None, job: Job
+) -> Document:
+    """Return the verdict on one stored anomaly: what today's champion says of it, and why that differs."""
+    if current is None or current["anomaly_score"] >= current["threshold"]:
+        verdict = "vanished"
+    elif abs(current["anomaly_score"] - anomaly["anomaly_score"]) <= SAME_SCORE:
+        verdict = "identical"
+    else:
+        verdict = "score_moved"
+    cause, changes = _find_cause(database, anomaly, recomputed, current)
+    document = _build(
+        job, anomaly, verdict=verdict, cause=cause, original=anomaly, recomputed=recomputed, current=current
+    )
+    return document | {"data_changes": changes}
+
+
+def _find_cause(
+    database: Db, anomaly: Document, recomputed: Document | None, current: Document | None
+) -> tuple[str | None, list[Document]]:
+    """Return what moved since the anomaly was found (data before code before model), and which bars changed."""
+    if recomputed is None or recomputed["bars_fingerprint"] != anomaly["bars_fingerprint"]:
+        return "data", _list_changes(database, anomaly)
+    if abs(recomputed["anomaly_score"] - anomaly["anomaly_score"]) > SAME_SCORE:
+        return "code", []
+    if current is None or current["model_hash"] != anomaly["model_hash"]:
+        return "model", []
+    return None, []
+
+
+def _list_changes(database: Db, anomaly: Document) -> list[Document]:
+    """Return the revisions of bars up to the anomaly's that came after it was found, the newest first."""
+    revisions = find_revisions(
+        database,
+        ticker=anomaly["Ticker"],
+        interval=anomaly["interval"],
+        since_revision=anomaly["bars_revision"],
+        end=anomaly["Datetime"],
+        limit=LISTED_CHANGES,
+    )
+    left_out = {"_id", "ticker", "interval"}
+    return [{name: value for name, value in revision.items() if name not in left_out} for revision in revisions]
+
+
+def _build(
+    job: Job,
+    subject: Document,
+    *,
+    verdict: str,
+    cause: str | None,
+    original: Document | None,
+    recomputed: Document | None,
+    current: Document | None,
+) -> Document:
+    def get(document: Document | None, name: str) -> object:
+        return None if document is None else document[name]
+
+    rederived = original is not None and recomputed is not None
+    return {
+        "_id": f"{job.run_id}:{subject['_id']}",
+        "verification_run_id": job.run_id,
+        "verified_at": job.started_at,
+        "anomaly_id": subject["_id"],
+        "ticker": subject["Ticker"],
+        "interval": subject["interval"],
+        "datetime": subject["Datetime"],
+        # the recorded model, on today's bars, gives the recorded score
+        "verified": rederived and _score_gap(original, recomputed) <= SAME_SCORE,
+        "verdict": verdict,
+        "cause": cause,
+        "original_model": get(original, "model_version"),
+        "current_model": get(current, "model_version"),
+        "original_score": get(original, "anomaly_score"),
+        "recomputed_score": get(recomputed, "anomaly_score"),
+        "current_score": get(current, "anomaly_score"),
+        "original_features": get(original, "features"),
+        "current_features": get(current, "features"),
+        "data_changes": [],
+    }
+
+
+def _score_gap(one: Document | None, other: Document | None) -> float:
+    if one is None or other is None:
+        return float("inf")
+    return abs(float(one["anomaly_score"]) - float(other["anomaly_score"]))

@@ -1,0 +1,69 @@
+"""Bars, a model and runs for tests of detection, without Celery in between."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import exchange_calendars as xc
+import numpy as np
+import pandas as pd
+from pymongo.client_session import ClientSession
+
+from detection import pipeline
+from detection.bars.importing import import_frame
+from detection.models.manager import ModelManager
+from detection.models.plan import TrainingPlan
+from detection.models.training import train_model
+from detection.outcomes import Job, Outcome
+from detection.records.database import Db, Document
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def make_bars(bars: int, seed: int = 1, *, shocks: Sequence[int] = ()) -> pd.DataFrame:
+    """Return daily bars on real sessions of 2015 and after, with a 12-sigma close at each position in `shocks`."""
+    rng = np.random.default_rng(seed)
+    returns = rng.standard_t(4, bars) * 0.01
+    returns[list(shocks)] = 0.12
+    close = 50 * np.exp(np.cumsum(returns))
+    opened = close * np.exp(rng.normal(0, 0.003, bars))
+    high = np.maximum(opened, close) * (1 + np.abs(rng.normal(0, 0.004, bars)))
+    low = np.minimum(opened, close) * (1 - np.abs(rng.normal(0, 0.004, bars)))
+    sessions = xc.get_calendar("XNYS", start="2015-01-02", end="2024-12-31").sessions[:bars]
+    volume = rng.lognormal(13, 0.4, bars).round()
+    return pd.DataFrame({"date": sessions, "open": opened, "high": high, "low": low, "close": close, "volume": volume})
+
+
+def store(database: Db, ticker: str, frame: pd.DataFrame) -> None:
+    """Import bars of one ticker; none may be rejected."""
+    report = import_frame(database, frame, interval="1d", source="test", ticker=ticker, now=NOW)
+    assert not any(series.rejected for series in report.series), report
+
+
+def train(database: Db) -> None:
+    """Make the US market's first champion from what is stored."""
+    train_model(database, TrainingPlan("US"), now=NOW)
+
+
+def run(database: Db, task: str, *tickers: str, period: str = "max", run_id: str | None = None) -> list[Document]:
+    """Detect and commit as one batch does, and return the result of each ticker."""
+    job, outcomes = detect(database, task, *tickers, period=period, run_id=run_id)
+
+    def finish(_session: ClientSession, _counts: Document) -> None:
+        """No batch stands behind this."""
+
+    return pipeline.commit(database, job, outcomes, finish)
+
+
+def detect(
+    database: Db, task: str, *tickers: str, period: str = "max", run_id: str | None = None
+) -> tuple[Job, list[Outcome]]:
+    job = Job(run_id or str(uuid4()), task, task, "US", tickers, "1d", period, datetime.now(UTC))
+    return job, pipeline.detect(database, ModelManager(database), job, lambda _fraction: None)
+
+
+def read_anomalies(database: Db, ticker: str) -> list[Document]:
+    """Return what was found of a ticker, by time, without what differs by ticker, run or clock."""
+    own = ("_id", "Ticker", "detection_run_id", "detection_timestamp", "created_at")
+    found = database.anomalies.find({"Ticker": ticker}).sort("Datetime", 1)
+    return [{name: value for name, value in document.items() if name not in own} for document in found]

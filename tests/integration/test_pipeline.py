@@ -1,0 +1,212 @@
+"""The one path of every detection, over real bars, models and documents."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from detection import pipeline
+from detection.errors import LeaseLost, NoModel
+from detection.records.database import Db, Document
+from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
+
+BARS = 900
+SHOCKS = (500, 640, 777, 899)
+
+
+@pytest.fixture
+def market(database: Db) -> Db:
+    """A US market of three series with planted shocks, and its champion."""
+    for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
+        store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
+    train(database)
+    return database
+
+
+def test_planted_shocks_are_found_with_their_whole_lineage(market: Db) -> None:
+    (result,) = run(market, "backfill", "AAA", run_id="run-1")
+    found = {a["Datetime"]: a for a in market.anomalies.find({"Ticker": "AAA"})}
+    for position in SHOCKS:
+        planted = make_bars(BARS, 1)["date"][position].to_pydatetime().replace(tzinfo=UTC)
+        assert planted in found
+    anomaly = found[max(found)]
+    model = market.models.find_one({"_id": anomaly["model_version"]})
+    assert model is not None
+    assert anomaly["model_hash"] == model["sha256"]
+    assert anomaly["detection_run_id"] == "run-1"
+    assert anomaly["anomaly_score"] < anomaly["threshold"] == pytest.approx(model["threshold"])
+    assert len(anomaly["features"]) == 14
+    assert sum(anomaly["attribution"].values()) == pytest.approx(1)
+    assert anomaly["reasons"]
+    assert anomaly["bars_fingerprint"].startswith("sha256:")
+    assert anomaly["status"] == "new"
+    assert anomaly["sent"] is False
+    assert result["new_anomalies"] == len(found) == len(result["anomaly_ids"])
+
+
+def test_the_watermark_names_the_last_bar_model_and_run(market: Db) -> None:
+    run(market, "backfill", "AAA", run_id="run-1")
+    mark = market.detection_metadata.find_one({"_id": "detection_meta::AAA::1d"})
+    assert mark is not None
+    assert mark["last_detected_timestamp"] == make_bars(BARS, 1)["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC)
+    assert mark["last_detection_run"] == "run-1"
+    assert mark["status"] == "complete"
+    assert mark["model_hash"].startswith("sha256:")
+
+
+def test_nothing_new_is_said_so(market: Db) -> None:
+    run(market, "backfill", "AAA")
+    (result,) = run(market, "incremental", "AAA", run_id="run-2")
+    assert result == {
+        "ticker": "AAA",
+        "interval": "1d",
+        "new_anomalies": 0,
+        "detection_run_id": "run-2",
+        "rows_processed": 0,
+        "anomaly_ids": [],
+        "reason": "already_detected",
+    }
+
+
+def test_a_second_backfill_adds_no_anomaly_and_no_opinion(market: Db) -> None:
+    run(market, "backfill", "AAA")
+    before = list(market.anomalies.find().sort("_id", 1))
+    (result,) = run(market, "backfill", "AAA")
+    assert list(market.anomalies.find().sort("_id", 1)) == before
+    assert result["new_anomalies"] == 0
+    assert len(result["anomaly_ids"]) == len(before)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(1, BARS - 1), min_size=1, max_size=6, unique=True), repeat=st.booleans())
+def test_backfill_equals_incremental_in_any_chunks(market: Db, cuts: list[int], *, repeat: bool) -> None:
+    frame = make_bars(BARS, 1, shocks=SHOCKS)
+    whole, parts = f"W{len(cuts)}", "PARTS"
+    for collection in ("bars", "series", "bar_revisions"):
+        market[collection].delete_many({"ticker": parts})
+    market.detection_metadata.delete_many({"ticker": parts})
+    market.anomalies.delete_many({"Ticker": parts})
+    store(market, whole, frame)
+    run(market, "backfill", whole)
+    for cut in [*sorted(cuts), BARS]:
+        store(market, parts, frame[:cut])
+        run(market, "incremental", parts)
+        if repeat:
+            run(market, "incremental", parts)
+    found = read_anomalies(market, parts)
+    assert found == read_anomalies(market, whole)
+    assert len(found) >= len(SHOCKS)
+
+
+def test_later_bars_change_nothing_earlier(market: Db) -> None:
+    frame = make_bars(BARS, 1, shocks=SHOCKS)
+    store(market, "HEAD", frame[:700])
+    run(market, "backfill", "HEAD")
+    run(market, "backfill", "AAA")
+    cut = frame["date"][700].to_pydatetime().replace(tzinfo=UTC)
+    earlier = [anomaly for anomaly in read_anomalies(market, "AAA") if anomaly["Datetime"] < cut]
+    assert read_anomalies(market, "HEAD") == earlier
+
+
+def test_one_year_and_the_whole_history_agree_where_they_overlap(market: Db) -> None:
+    store(market, "YEAR", make_bars(BARS, 1, shocks=SHOCKS))
+    run(market, "backfill", "YEAR", period="1y")
+    run(market, "backfill", "AAA", period="max")
+    scored = market.detection_runs.find_one({"ticker": "YEAR"})["scored"][0]
+    overlapping = [a for a in read_anomalies(market, "AAA") if a["Datetime"] >= scored["first"]]
+    assert read_anomalies(market, "YEAR") == overlapping
+    assert overlapping
+
+
+def test_a_corrected_bar_is_noticed_and_only_what_it_reaches_is_scored_again(market: Db) -> None:
+    run(market, "backfill", "AAA")
+    shocked = make_bars(BARS, 1)["date"][500].to_pydatetime().replace(tzinfo=UTC)
+    before = {a["_id"]: a for a in market.anomalies.find({"Ticker": "AAA"})}
+    calm = make_bars(BARS, 1, shocks=SHOCKS)
+    calm.loc[500:, ["open", "high", "low", "close"]] /= 1.12
+    calm.loc[500, "open"] = calm["close"][500]
+    calm.loc[500, ["high", "low"]] = calm["close"][500] * 1.002, calm["close"][500] * 0.998
+    store(market, "AAA", calm)
+    (result,) = run(market, "incremental", "AAA", run_id="run-2")
+    assert result["rows_processed"] == BARS - 500
+    gone = market.anomalies.find_one({"Ticker": "AAA", "Datetime": shocked})
+    assert gone is not None
+    assert (gone["status"], gone["superseded_by"]) == ("superseded", "run-2")
+    assert gone["anomaly_score"] == before[gone["_id"]]["anomaly_score"], "the score at detection is never rewritten"
+    assert market.anomalies.count_documents({"Ticker": "AAA"}) >= len(before), "nothing is deleted"
+    (again,) = run(market, "incremental", "AAA")
+    assert again["reason"] == "already_detected"
+
+
+def test_one_corrected_bar_is_scored_again_as_far_as_it_reaches(market: Db) -> None:
+    run(market, "backfill", "AAA")
+    corrected = make_bars(BARS, 1, shocks=SHOCKS)
+    corrected.loc[250, "high"] *= 1.3
+    store(market, "AAA", corrected)
+    (result,) = run(market, "incremental", "AAA")
+    reach = 400 + 128  # the history of a recursion, and the block that shares its start
+    assert result["rows_processed"] == 1 + reach
+    store(market, "FRESH", corrected)
+    run(market, "backfill", "FRESH")
+    standing = [a for a in read_anomalies(market, "AAA") if a["status"] == "new"]
+    assert [a["Datetime"] for a in standing] == [a["Datetime"] for a in read_anomalies(market, "FRESH")]
+
+
+def test_a_series_too_short_says_how_many_bars_it_needs(market: Db) -> None:
+    store(market, "TINY", make_bars(30, 9))
+    (result,) = run(market, "backfill", "TINY")
+    assert result["reason"] == "not_enough_bars"
+    assert result["bars_present"] == 30
+    assert result["bars_needed"] > 30
+    assert result["rows_processed"] == 0
+
+
+def test_a_ticker_without_bars_fails_alone(market: Db) -> None:
+    results = {r["ticker"]: r for r in run(market, "backfill", "AAA", "NOPE")}
+    assert results["NOPE"]["reason"] == "no_bars"
+    assert "flask bars import" in results["NOPE"]["error"]
+    assert results["AAA"]["new_anomalies"] > 0
+
+
+def test_bars_that_are_no_numbers_fail_their_ticker_by_name(market: Db) -> None:
+    bucket = market.bars.find_one({"ticker": "BBB"})
+    assert bucket is not None
+    close = np.frombuffer(bucket["close"], "<f8").copy()
+    close[3] = np.nan
+    market.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": close.tobytes()}})
+    results: dict[str, Document] = {r["ticker"]: r for r in run(market, "backfill", "AAA", "BBB", "CCC")}
+    assert results["BBB"]["reason"] == "bad_bars"
+    assert "BBB" in results["BBB"]["error"]
+    assert results["AAA"]["new_anomalies"] > 0
+    assert results["CCC"]["new_anomalies"] > 0
+    assert market.detection_metadata.find_one({"ticker": "BBB"}) is None
+
+
+def test_a_market_without_a_model_says_how_to_train_one(database: Db) -> None:
+    store(database, "AAA", make_bars(100))
+    with pytest.raises(NoModel, match="flask models train --market US"):
+        run(database, "backfill", "AAA")
+
+
+def test_a_commit_that_lost_its_lease_leaves_nothing(market: Db) -> None:
+    job, outcomes = detect(market, "backfill", "AAA")
+
+    def refuse(*_: object) -> None:
+        raise LeaseLost("another worker has it")
+
+    with pytest.raises(LeaseLost):
+        pipeline.commit(market, job, outcomes, refuse)
+    assert market.anomalies.count_documents({}) == 0
+    assert market.detection_metadata.count_documents({}) == 0
+    assert market.detection_runs.count_documents({}) == 0
+
+
+def test_committing_twice_stores_every_anomaly_once(market: Db) -> None:
+    job, outcomes = detect(market, "backfill", "AAA")
+    first = pipeline.commit(market, job, outcomes, lambda *_: None)
+    second = pipeline.commit(market, job, outcomes, lambda *_: None)
+    assert first[0]["new_anomalies"] == market.anomalies.count_documents({}) > 0
+    assert second[0]["new_anomalies"] == 0
+    assert datetime.now(UTC) >= market.anomalies.find_one()["created_at"]

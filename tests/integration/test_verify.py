@@ -1,0 +1,113 @@
+"""Verification says whether a stored anomaly can be derived again, and if not, what moved: model, code or data."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from detection.features import feature_sets
+from detection.models.manager import ModelManager
+from detection.models.plan import TrainingPlan
+from detection.models.training import train_model
+from detection.outcomes import Job
+from detection.records.database import Db, Document
+from detection.verify import Spans, verify
+from tests.integration.detecting import NOW, make_bars, run, store, train
+
+BARS = 700
+SHOCKS = (500, 640)
+
+
+@pytest.fixture
+def market(database: Db) -> Db:
+    for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
+        store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
+    train(database)
+    run(database, "backfill", "AAA", "BBB", "CCC")
+    return database
+
+
+def check(database: Db, stored: Sequence[Document], spans: Spans | None = None) -> dict[str, Document]:
+    """Verify, and return the documents by anomaly id."""
+    tickers = tuple(sorted({anomaly["Ticker"] for anomaly in stored} | (spans or {}).keys()))
+    job = Job("verify-1", "verify", "verification", "US", tickers, "1d", None, datetime.now(UTC))
+    documents = verify(database, ModelManager(database), job, stored, spans or {}, lambda _fraction: None)
+    return {document["anomaly_id"]: document for document in documents}
+
+
+def test_an_untouched_record_is_derived_again_to_the_last_digit(market: Db) -> None:
+    stored = list(market.anomalies.find())
+    documents = check(market, stored)
+    assert len(documents) == len(stored) > 4
+    for anomaly in stored:
+        document = documents[anomaly["_id"]]
+        assert (document["verified"], document["verdict"], document["cause"]) == (True, "identical", None)
+        assert document["original_score"] == document["recomputed_score"] == document["current_score"]
+        assert document["original_features"] == document["current_features"] == anomaly["features"]
+
+
+def test_a_new_champion_is_named_as_the_cause_while_the_record_still_holds(market: Db) -> None:
+    train_model(market, TrainingPlan("US", seed=11, promote=True), now=NOW)
+    documents = check(market, list(market.anomalies.find()))
+    moved = [document for document in documents.values() if document["verdict"] != "identical"]
+    assert moved
+    for document in moved:
+        assert document["verified"] is True
+        assert document["cause"] == "model"
+        assert document["original_model"] != document["current_model"]
+
+
+def test_a_corrected_bar_is_named_as_the_cause_with_what_changed(market: Db) -> None:
+    frame = make_bars(BARS, 1, shocks=SHOCKS)
+    old = float(frame.loc[640, "high"])
+    frame.loc[640, "high"] = old * 1.1
+    store(market, "AAA", frame)
+    changed = frame["date"][640].to_pydatetime().replace(tzinfo=UTC)
+    stored = list(market.anomalies.find({"Ticker": "AAA", "Datetime": changed}))
+    (document,) = check(market, stored).values()
+    assert (document["verified"], document["verdict"], document["cause"]) == (False, "score_moved", "data")
+    (revision,) = document["data_changes"]
+    assert revision["old"]["high"] == pytest.approx(old)
+    assert revision["new"]["high"] == pytest.approx(old * 1.1)
+
+
+def test_a_bar_that_is_no_longer_strange_has_vanished(market: Db) -> None:
+    frame = make_bars(BARS, 1, shocks=SHOCKS)
+    frame.loc[640:, ["open", "high", "low", "close"]] /= 1.12
+    frame.loc[640, ["open", "high", "low"]] = (
+        frame["close"][640] * 1.0,
+        frame["close"][640] * 1.002,
+        frame["close"][640] * 0.998,
+    )
+    store(market, "AAA", frame)
+    calmed = frame["date"][640].to_pydatetime().replace(tzinfo=UTC)
+    (document,) = check(market, list(market.anomalies.find({"Ticker": "AAA", "Datetime": calmed}))).values()
+    assert (document["verdict"], document["cause"]) == ("vanished", "data")
+
+
+def test_a_record_that_was_tampered_with_does_not_verify(market: Db) -> None:
+    anomaly = market.anomalies.find_one()
+    assert anomaly is not None
+    market.anomalies.update_one({"_id": anomaly["_id"]}, {"$set": {"anomaly_score": anomaly["anomaly_score"] - 0.01}})
+    (document,) = check(market, list(market.anomalies.find({"_id": anomaly["_id"]}))).values()
+    assert document["verified"] is False
+    assert document["cause"] == "code"
+
+
+def test_what_is_found_today_but_not_stored_is_new(market: Db) -> None:
+    stored = list(market.anomalies.find({"Ticker": "AAA"}).sort("Datetime", 1))
+    lost = stored.pop()
+    market.anomalies.delete_one({"_id": lost["_id"]})
+    mark = market.detection_metadata.find_one({"ticker": "AAA"})
+    assert mark is not None
+    documents = check(market, stored, {"AAA": [(mark["first_detected_timestamp"], mark["last_detected_timestamp"])]})
+    assert documents[lost["_id"]]["verdict"] == "new"
+    assert [d["verdict"] for i, d in documents.items() if i != lost["_id"]] == ["identical"] * len(stored)
+
+
+def test_verifying_moves_nothing(market: Db) -> None:
+    names = ("anomalies", "detection_metadata", "detection_runs")
+    before = {name: list(market[name].find().sort("_id", 1)) for name in names}
+    check(market, list(market.anomalies.find()))
+    assert {name: list(market[name].find().sort("_id", 1)) for name in names} == before
+    assert feature_sets.DEFAULT_FEATURE_SET.label == before["anomalies"][0]["feature_set"]
