@@ -1,0 +1,1 @@
+"""Celery: when and how work runs."""

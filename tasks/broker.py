@@ -1,0 +1,48 @@
+"""The Celery application as its clients need it: addresses and settings, no task bodies."""
+
+import json
+from base64 import b64decode
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from detection.settings import Settings
+from tasks import names
+
+TASK_MODULES = ("tasks.runs", "tasks.batches", "tasks.control")
+WORK_QUEUES = (names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE)
+# What a broker that is down, frozen or full makes a client raise.
+BROKER_ERRORS = (OperationalError, RedisError, OSError)
+
+
+def build_celery(settings: Settings) -> Celery:
+    """Return an application that sends to, and works from, the broker of these settings."""
+    celery = Celery("tapewatch", include=TASK_MODULES)
+    celery.config_from_object("celeryconfig")
+    sweep = {
+        "task": names.SWEEP,
+        "schedule": settings.sweep_seconds,
+        # A sweep that could not run in its period is followed by the next; a backlog of them helps nobody.
+        "options": {"queue": names.CONTROL_QUEUE, "expires": max(1, settings.sweep_seconds - 1)},
+    }
+    celery.conf.update(broker_url=settings.redis_url, beat_schedule={"sweep": sweep})
+    return celery
+
+
+def find_waiting(celery: Celery) -> set[str]:
+    """Return the ids of the runs and batches that a message in the queues is about. Raises `BROKER_ERRORS`."""
+    with celery.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        messages = [message for queue in WORK_QUEUES for message in channel.client.lrange(queue, 0, -1)]
+    return {subject for message in messages if (subject := _read_subject(message)) is not None}
+
+
+def _read_subject(message: bytes) -> str | None:
+    """Return the one argument of a task message; None where it is not one of ours."""
+    try:
+        args, *_ = json.loads(b64decode(json.loads(message)["body"]))
+        return str(args[0])
+    except (ValueError, LookupError, TypeError):
+        return None

@@ -1,0 +1,100 @@
+"""Accepting work: the run is written first, then its message is sent; a message that gets lost is sent again later."""
+
+from datetime import datetime
+
+import structlog
+from celery import Celery
+from pymongo.errors import DuplicateKeyError
+
+from detection.errors import BadInput
+from detection.records import runs
+from detection.records.database import Db, Document
+from detection.records.runs import RunRequest
+from tasks import names
+from tasks.broker import BROKER_ERRORS
+
+log = structlog.get_logger()
+
+TASK_NAMES: dict[str, str] = {
+    "backfill": names.BACKFILL,
+    "incremental": names.INCREMENTAL,
+    "verify": names.VERIFY,
+    "train": names.TRAIN,
+    "import": names.IMPORT_BARS,
+}
+QUEUES: dict[str, str] = {
+    "backfill": names.BACKFILL_QUEUE,
+    "incremental": names.INTERACTIVE_QUEUE,
+    "verify": names.INTERACTIVE_QUEUE,
+    "train": names.BACKFILL_QUEUE,
+    "import": names.INTERACTIVE_QUEUE,
+}
+
+
+def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: datetime) -> Document:
+    """Write a run and send its message; return the run's document.
+
+    A broker that does not answer is no error to the caller: the sweeper sends the message again. Repeating a request
+    with its idempotency key returns the run of the first one.
+
+    Raises:
+        BadInput: the idempotency key was used for another request (`reason: idempotency_key_reused`).
+    """
+    try:
+        run = runs.insert_run(database, request, now)
+    except DuplicateKeyError:
+        repeated = find_repeated(database, request.idempotency_key or "", request.body_hash)
+        if repeated is None:
+            raise
+        return repeated
+    publish_run(database, celery, run)
+    return run
+
+
+def publish_run(database: Db, celery: Celery, run: Document) -> bool:
+    """Send the message that starts a run; False where the broker does not take it."""
+    name, queue = TASK_NAMES[run["task"]], QUEUES[run["task"]]
+    sent = send(celery, name, run["_id"], queue, task_id=run["_id"], about=_describe(run))
+    if sent:
+        runs.mark_published(database, run["_id"])
+    return sent
+
+
+def send(
+    celery: Celery,
+    name: str,
+    subject: str,
+    queue: str,
+    *,
+    task_id: str | None = None,
+    about: str | None = None,
+) -> bool:
+    """Send one message whose only argument is an id; False, and a log line, where the broker does not take it.
+
+    `about` is what Flower shows in place of the arguments.
+    """
+    try:
+        celery.send_task(name, args=[subject], queue=queue, task_id=task_id, argsrepr=about or subject, retry=False)
+    except BROKER_ERRORS as error:
+        log.warning("publish_failed", task=name, id=subject, error=str(error))
+        return False
+    return True
+
+
+def _describe(run: Document) -> str:
+    tickers = run["tickers"]
+    subject = ", ".join(tickers[:3]) + (f" and {len(tickers) - 3} more" if len(tickers) > 3 else "")
+    return f"run {run['_id']}: {run['task']} {subject or run['market'] or ''} {run['interval']}"
+
+
+def find_repeated(database: Db, idempotency_key: str, body_hash: str | None) -> Document | None:
+    """Return the run that was accepted under this key, or None. Raises BadInput where it had another body."""
+    run: Document | None = database.detection_runs.find_one({"idempotency_key": idempotency_key})
+    if run is not None and run["body_hash"] != body_hash:
+        raise BadInput(
+            f"this idempotency key belongs to run {run['_id']}, whose request was another; "
+            "use a new key for a new request",
+            reason="idempotency_key_reused",
+            run_id=run["_id"],
+        )
+    return run

@@ -1,0 +1,109 @@
+"""The sweeper: MongoDB is the record, a message only a hint; what lost its message is sent again.
+
+Two sweepers at once are harmless: every step is a conditional write, and a message too many finds nothing to claim.
+What waits in a queue is not sent again, however long it waits, so that sweeps never make a backlog longer.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+from pymongo.client_session import ClientSession
+from pymongo.errors import ConnectionFailure
+
+from detection.records import batches, runs
+from detection.records.audits import build_failure, write_audits
+from detection.records.database import Document
+from tasks.broker import BROKER_ERRORS, find_waiting
+from tasks.enqueue import publish_run
+from tasks.planning import publish_batches
+from tasks.worker import Worker
+
+log = structlog.get_logger()
+
+
+def sweep(worker: Worker) -> dict[str, int]:
+    """Recover what is stuck and return how often each action was taken."""
+    done: Counter[str] = Counter()
+    done["lease_ended"] += batches.free_expired(worker.database)
+    try:
+        waiting = find_waiting(worker.celery)
+    except BROKER_ERRORS as error:
+        log.warning("broker_unreachable", error=str(error))
+    else:
+        _recover_batches(worker, waiting, done)
+        _recover_runs(worker, waiting, done)
+    for run_id in runs.find_unfinished(worker.database):
+        with _going_on(run_id):
+            done["run_finished"] += runs.finish_run(worker.database, run_id, datetime.now(UTC)) is not None
+    done = +done
+    if done:
+        log.info("swept", **done)
+    return dict(done)
+
+
+def _recover_batches(worker: Worker, waiting: Collection[str], done: Counter[str]) -> None:
+    """Cancel, bury, split or send again the pending batches whose message was lost."""
+    to_send: dict[str, list[str]] = defaultdict(list)
+    for batch in batches.find_lost(worker.database, worker.settings.sweep_seconds, waiting):
+        with _going_on(batch["_id"]):
+            run = worker.database.detection_runs.find_one({"_id": batch["run_id"]})
+            if run is None:
+                # Finished runs expire with their batches; one without the other has no reader.
+                worker.database.batches.delete_one({"_id": batch["_id"]})
+                done["batch_without_run_deleted"] += 1
+            elif run["cancel_requested"]:
+                done["batch_cancelled"] += batches.cancel_pending(worker.database, run["_id"], datetime.now(UTC))
+            elif batch["attempts"] >= worker.settings.max_attempts:
+                _bury(worker, run, batch)
+                done["batch_buried"] += 1
+            elif batch["attempts"] >= batches.SPLIT_AFTER_ATTEMPTS and len(batch["tickers"]) > 1:
+                to_send[run["task"]] += batches.split_batch(worker.database, batch, datetime.now(UTC))
+                done["batch_split"] += 1
+            else:
+                to_send[run["task"]].append(batch["_id"])
+                done["batch_sent_again"] += 1
+    for task, batch_ids in to_send.items():
+        publish_batches(worker, task, batch_ids)
+
+
+def _recover_runs(worker: Worker, waiting: Collection[str], done: Counter[str]) -> None:
+    """Send again the queued runs whose message was lost, and fail those that cost a worker each time."""
+    for run in runs.find_lost(worker.database, worker.settings.sweep_seconds, waiting):
+        with _going_on(run["_id"]):
+            if run["attempts"] >= worker.settings.max_attempts:
+                error = f"given up after {run['attempts']} attempts to split it into batches; see the workers' logs"
+                runs.fail_run(worker.database, run["_id"], error, datetime.now(UTC))
+                done["run_failed"] += 1
+            elif publish_run(worker.database, worker.celery, run):
+                done["run_sent_again"] += 1
+            else:
+                return
+
+
+def _bury(worker: Worker, run: Document, batch: Document) -> None:
+    """Give up a batch that used all its attempts, with an audit document for each of its tickers."""
+    now = datetime.now(UTC)
+    error = f"given up after {batch['attempts']} attempts: {batch['error']}"
+    result, audits = build_failure(run, batch["tickers"], "attempts_exhausted", error, now)
+
+    def write(session: ClientSession) -> None:
+        if batches.bury_batch(worker.database, batch, session, result=result, now=now):
+            write_audits(worker.database, audits, session)
+
+    with worker.database.client.start_session() as session:
+        session.with_transaction(write)
+
+
+@contextmanager
+def _going_on(subject: str) -> Iterator[None]:
+    """Keep what is wrong with one run or batch from stopping the sweep of all others, each time anew."""
+    try:
+        yield
+    except (ConnectionFailure, SoftTimeLimitExceeded):
+        raise
+    except Exception:
+        log.exception("sweep_failed", subject=subject)

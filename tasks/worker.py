@@ -1,0 +1,29 @@
+"""What a worker process holds on to between tasks."""
+
+import os
+import socket
+from dataclasses import dataclass
+from functools import lru_cache
+
+from celery import Celery, current_app
+
+from detection.records.database import Db, open_database
+from detection.settings import Settings, get_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process' settings, connections and name."""
+
+    settings: Settings
+    database: Db
+    celery: Celery
+    name: str
+
+
+@lru_cache(maxsize=1)
+def get_worker() -> Worker:
+    """Return this process' worker; made at the first call, which must come after the fork."""
+    settings = get_settings()
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    return Worker(settings, open_database(settings), current_app, name)
