@@ -1,0 +1,36 @@
+"""What a request's body may be: how large, and of which type."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask, abort, current_app, request
+
+MIB = 2**20
+JSON_BYTES = MIB
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def takes_body(*, most_bytes: int, mimetype: str = "application/json") -> Callable[[View], View]:
+    """Mark a view that takes a larger body than most, or another than JSON."""
+
+    def mark(view: View) -> View:
+        view.body = (most_bytes, mimetype)  # type: ignore[attr-defined]  # functools.wraps carries it outwards
+        return view
+
+    return mark
+
+
+def register_bodies(app: Flask) -> None:
+    """Have `app` look at each request's body before its view does."""
+    app.config["MAX_CONTENT_LENGTH"] = JSON_BYTES
+    app.before_request(_check_body)
+
+
+def _check_body() -> None:
+    """Set the bound and refuse other types: a form of another site could post those without the browser asking us."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    request.max_content_length, mimetype = getattr(view, "body", (JSON_BYTES, "application/json"))
+    has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
+    if has_body and request.mimetype != mimetype:
+        abort(415, f"the body must be {mimetype}, not {request.mimetype or 'without a Content-Type'}")

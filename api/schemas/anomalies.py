@@ -1,0 +1,105 @@
+"""Anomalies."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.schemas.common import Interval, Market, Page, PageQuery, Query, Record, Ticker, Time
+
+Severity = Literal["low", "medium", "high", "critical"]
+AnomalyStatus = Literal["new", "superseded"]
+ANOMALY_ID = "AAPL::1d::2001-09-17T00:00:00Z"
+
+
+class Opinion(Record):
+    """What a later run found of the same bar, under another model or from other bars."""
+
+    detection_run_id: str
+    detection_timestamp: datetime
+    model_version: str
+    model_hash: str
+    anomaly_score: float
+    grade: float
+    threshold: float
+    bars_fingerprint: str
+
+
+class Anomaly(Record):
+    """A bar whose score passed the threshold, with what is needed to understand it and to derive it again."""
+
+    id: str = Field(alias="_id", examples=[ANOMALY_ID])
+    ticker: str = Field(alias="Ticker", examples=["AAPL"])
+    time: datetime = Field(alias="Datetime", description="start of the bar; daily bars: the session's date")
+    interval: str = Field(examples=["1d"])
+    market: str = Field(examples=["US"])
+    close: float = Field(alias="Close")
+    volume: float = Field(alias="Volume")
+    anomaly_score: float = Field(description="raw score; lower is stranger", examples=[-0.71])
+    threshold: float = Field(description="scores below it are anomalies")
+    grade: float = Field(description="0 to 100; 50 is one bar in 100, 75 one in 1,000", examples=[83.1])
+    severity: Severity
+    features: dict[str, float | None] = Field(description="the 14, by name")
+    inputs: dict[str, float | None] = Field(default_factory=dict, description="what the model saw, by column")
+    attribution: dict[str, float] = Field(default_factory=dict, description="share of each column in the score")
+    reasons: list[str] = Field(default_factory=list, description="the same in words, the weightiest first")
+    status: AnomalyStatus
+    sent: bool
+    detection_run_id: str
+    detection_timestamp: datetime
+    model_version: str = Field(examples=["US_model-0.1.0"])
+    model_hash: str = Field(examples=["sha256:9f86d081884c7d65"])
+    feature_set: str = Field(examples=["market14/1"])
+    bars_fingerprint: str = Field(description="of exactly the bars it was computed from")
+    in_training_window: bool = Field(description="whether the model had seen this bar's time")
+    suspected_split: float | None = Field(None, description="ratio, where the bar looks like an unadjusted split")
+    opinions: list[Opinion] = Field(default_factory=list)
+    superseded_by: str | None = Field(None, description="the run that no longer found it")
+    superseded_at: datetime | None = None
+    created_at: datetime
+
+
+class AnomalyPage(Page[Anomaly]):
+    """Anomalies."""
+
+
+class AnomalyFilter(Query):
+    """Which anomalies; superseded ones only where their status is asked for."""
+
+    ticker: Ticker | None = None
+    market: Market | None = None
+    interval: Interval | None = None
+    start: Time | None = Field(None, description="first bar time, inclusive")
+    end: Time | None = Field(None, description="last bar time, inclusive")
+    min_grade: float | None = Field(None, ge=0, le=100)
+    severity: Severity | None = None
+    status: AnomalyStatus | None = None
+    run_id: str | None = Field(None, max_length=64)
+    model_version: str | None = Field(None, max_length=64)
+
+    def build_filter(self) -> dict[str, Any]:
+        """Return the arguments of `detection.records.anomalies.build_query`."""
+        fields = self.model_dump(include=set(AnomalyFilter.model_fields) - {"ticker"})
+        return fields | {"tickers": None if self.ticker is None else [self.ticker]}
+
+
+class AnomalyQuery(AnomalyFilter, PageQuery):
+    """Which anomalies, in which order. `sort=anomaly_score&limit=10` gives the ten strangest."""
+
+    sort: Literal["-Datetime", "anomaly_score"] = Field("-Datetime", description="newest, or strangest, first")
+
+
+class TickerCount(BaseModel):
+    """How many anomalies a ticker has."""
+
+    ticker: str
+    count: int
+    latest: datetime
+
+
+class AnomalySummary(BaseModel):
+    """How many anomalies there are, counted two ways."""
+
+    total: int
+    by_severity: dict[str, int] = Field(examples=[{"medium": 12, "high": 3}])
+    by_ticker: list[TickerCount] = Field(description="most first, 1,000 tickers at the most")

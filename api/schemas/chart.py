@@ -1,0 +1,55 @@
+"""Charts."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
+
+from api.schemas.bars import ShownCandle
+from api.schemas.common import Interval, Period, Query, Record, Ticker
+from detection.indicators import INDICATORS
+
+
+def _check_indicators(text: str) -> str:
+    unknown = [name for name in text.split(",") if name and name not in INDICATORS]
+    if unknown:
+        choices = ", ".join(INDICATORS)
+        raise PydanticCustomError("bad_input", "{message}", {"message": f"{unknown[0]!r} is none of {choices}"})
+    return text
+
+
+class ChartQuery(Query):
+    """What to draw."""
+
+    ticker: Ticker
+    interval: Interval = "1d"
+    period: Period = Field("1y", description="counted back from the last stored bar")
+    indicators: Annotated[str, Field(max_length=200, examples=["sma,rsi"]), AfterValidator(_check_indicators)] = Field(
+        "", description=f"of {', '.join(INDICATORS)}, with commas between them"
+    )
+
+
+class Marker(Record):
+    """An anomaly, as a mark on the chart."""
+
+    id: str = Field(alias="_id")
+    time: datetime = Field(alias="Datetime")
+    grade: float
+    severity: str
+    anomaly_score: float
+    reasons: list[str]
+
+
+class Chart(BaseModel):
+    """Bars, with what belongs to each of them; `indicators` has one value a bar."""
+
+    ticker: str
+    interval: str
+    period: str
+    synthetic: bool
+    bars: list[ShownCandle]
+    indicators: dict[str, list[float | None]] = Field(examples=[{"RSI": [48.2, 51.7]}])
+    markers: list[Marker]
+    watermark: datetime | None = Field(None, description="last bar that was looked at")
+    run_id: str | None = Field(None, description="the run that looks at what came since, where there is one")

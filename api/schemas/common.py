@@ -1,0 +1,93 @@
+"""Types that every noun uses."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from detection.bars.intervals import INTERVALS, parse_interval, parse_period
+from detection.bars.markets import MARKETS, get_market
+from detection.bars.tickers import normalize_ticker
+from detection.errors import BadInput
+
+MAX_PAGE = 500
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """A JSON body: a field nobody knows, or a value of another type, is an error rather than ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Query(BaseModel):
+    """A query string; an argument nobody knows is an error rather than ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Record(BaseModel):
+    """A stored document as it is shown; fields not named here stay inside."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class Page(BaseModel, Generic[Item]):
+    """A part of a list, and how to get the next."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(
+        description="pass it as `cursor` to get the next page; null on the last", examples=["WyIyMDAxIl0"]
+    )
+
+
+class PageQuery(Query):
+    """How much of a list is wanted."""
+
+    limit: int = Field(50, ge=1, le=MAX_PAGE, description="how many at the most")
+    cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before")
+
+
+def _checked(check: Callable[[str], str]) -> AfterValidator:
+    """Return a validator that lets one of our own checks speak; `check` raises BadInput."""
+
+    def validate(text: str) -> str:
+        try:
+            return check(text)
+        except BadInput as error:
+            raise PydanticCustomError("bad_input", "{message}", {"message": error.message}) from error
+
+    return AfterValidator(validate)
+
+
+def _as_utc(time: datetime) -> datetime:
+    """A time without a zone is taken for UTC."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+Ticker = Annotated[
+    str,
+    Field(min_length=1, max_length=20, examples=["AAPL"]),
+    _checked(normalize_ticker),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9.^=_-]{1,20}$", "examples": ["AAPL"]}),
+]
+Interval = Annotated[
+    str,
+    _checked(parse_interval),
+    WithJsonSchema({"type": "string", "enum": list(INTERVALS), "examples": ["1d"]}),
+]
+Period = Annotated[
+    str,
+    _checked(lambda text: parse_period(text).text),
+    WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,3}(d|w|mo|y)|max)$", "examples": ["5y"]}),
+]
+Market = Annotated[
+    str,
+    _checked(lambda text: get_market(text).code),
+    WithJsonSchema({"type": "string", "enum": list(MARKETS), "examples": ["US"]}),
+]
+WatchlistName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", examples=["tech"])]
+Time = Annotated[datetime, AfterValidator(_as_utc)]

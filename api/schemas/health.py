@@ -1,0 +1,38 @@
+"""Health."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class ServerHealth(BaseModel):
+    """One server as this process sees it."""
+
+    ok: bool = Field(examples=[True])
+    detail: str | None = Field(None, description="what it said, where it is not well")
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    status: Literal["ok", "degraded", "unavailable"] = Field(
+        description="degraded: work is accepted but will wait; unavailable: nothing can be accepted", examples=["ok"]
+    )
+    version: str = Field(examples=["0.1.0"])
+    access: Literal["open", "keys", "unknown"] = Field(
+        description="open: whoever is on this machine may ask for anything, as no API key was made yet",
+        examples=["open"],
+    )
+    mongodb: ServerHealth
+    redis: ServerHealth
+    workers: ServerHealth = Field(description="ok: every queue has a worker that consumes it")
+    sweeper: ServerHealth = Field(description="ok: it swept a short while ago, so beat ticks")
+    oldest_pending_seconds: float | None = Field(
+        None, description="for how long the batch has waited that waits longest; null: none waits"
+    )
+
+
+class Alive(BaseModel):
+    """A process that answers."""
+
+    status: Literal["ok"] = "ok"

@@ -1,0 +1,134 @@
+"""Models."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.schemas.common import Body, Interval, Market, Page, Query, Record, Ticker, Time, WatchlistName
+
+VERSION = "US_model-0.1.0"
+
+
+class ModelSummary(Record):
+    """A version of a market's model, as lists show it."""
+
+    version: str = Field(examples=[VERSION])
+    state: Literal["candidate", "champion", "retired"]
+    champion_of: list[str] = Field(description="the pointers that name it", examples=[["champion::US"]])
+    market: str
+    interval: str
+    sha256: str = Field(description="of the artefact; checked before it is opened", examples=["sha256:9f86d081"])
+    feature_set: str = Field(examples=["market14/1"])
+    columns: list[str] = Field(description="what the model sees of a bar")
+    warm_up_bars: int
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    rows: int = Field(description="bars it was trained on")
+    ticker_count: int
+    synthetic: bool = Field(description="whether any of them were made up")
+    seed: int
+    parameters: dict[str, Any]
+    library_versions: dict[str, str]
+    threshold: float = Field(description="scores below it are anomalies")
+    training_run_id: str | None = None
+    created_at: datetime
+    promoted_at: datetime | None = None
+    retired_at: datetime | None = None
+
+
+class TrainedTicker(Record):
+    """A ticker that a model learned from."""
+
+    ticker: str
+    rows: int
+
+
+class LeftOut(Record):
+    """A ticker that a model could not learn from."""
+
+    ticker: str
+    reason: str
+
+
+class Model(ModelSummary):
+    """A version with all that is known of it."""
+
+    tickers: list[TrainedTicker]
+    left_out: list[LeftOut]
+    score_quantiles: Any = Field(description="distribution of the training scores, from which grades are read")
+
+
+class ModelPage(Page[ModelSummary]):
+    """Versions, the newest first; all on one page."""
+
+
+class ModelQuery(Query):
+    """Which versions."""
+
+    market: Market | None = None
+    state: Literal["candidate", "champion", "retired"] | None = None
+
+
+class Promotion(Body):
+    """Whose champion a version becomes: its market's, or in place of that one a ticker's or a watchlist's."""
+
+    ticker: Ticker | None = None
+    watchlist: WatchlistName | None = None
+
+
+class Pointer(Record):
+    """Which version is in use for whom."""
+
+    id: str = Field(alias="_id", examples=["champion::US"])
+    version: str | None
+    sha256: str | None
+    market: str
+    changed_at: datetime
+
+
+class TrainBody(Body):
+    """A training. The threshold is by one of contamination, grade and score."""
+
+    market: Market
+    interval: Interval = "1d"
+    tickers: list[Ticker] = Field(default_factory=list, max_length=10_000, description="none: all of the market")
+    feature_set: str | None = Field(None, max_length=64, examples=["market14/1"])
+    contamination: float | None = Field(None, description="share of bars that are to be anomalies", examples=[0.01])
+    grade: float | None = None
+    score: float | None = None
+    seed: int | None = None
+    trees: int | None = None
+    sample: int | None = None
+    window_start: Time | None = Field(None, strict=False, description="first bar to learn from")
+    window_end: Time | None = Field(None, strict=False, description="last bar to learn from")
+    promote: bool | None = Field(None, description="null: only where the market has no champion yet")
+
+
+class ProcessCache(Record):
+    """What one worker process holds, as it said after its last batch."""
+
+    pid: int
+    models: list[str] = Field(description="versions, the last used last")
+    hits: int
+    misses: int
+    loads: int
+    capacity: int
+    at: datetime
+
+
+class WorkerCaches(BaseModel):
+    """What the processes of one worker hold; those that have used no model yet are not named."""
+
+    name: str = Field(examples=["worker@host"])
+    queues: list[str]
+    processes: list[ProcessCache]
+
+
+class ModelStats(BaseModel):
+    """What the workers' caches really hold."""
+
+    cached_models: list[str] = Field(description="markets of which a model is cached", examples=[["US"]])
+    model_versions: list[str] = Field(examples=[[VERSION]])
+    total_cached: int = Field(description="over all processes")
+    workers: list[WorkerCaches]

@@ -1,0 +1,166 @@
+"""Runs."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from api.schemas.common import Interval, Page, PageQuery, Query, Record, Ticker
+
+Status = Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
+Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
+TaskName = Literal["backfill", "incremental", "verify", "train", "import"]
+MAX_WAIT_SECONDS = 30
+RUN_ID = "8f14e45f-ceea-467f-ab1c-2d3e4f5a6b7c"
+
+
+class WaitQuery(Query):
+    """Whether to wait for the outcome."""
+
+    wait: int = Field(
+        0, ge=0, le=MAX_WAIT_SECONDS, description="answer 200 with the run if it ends within so many seconds"
+    )
+
+
+class OnceHeaders(BaseModel):
+    """What makes a POST safe to repeat."""
+
+    idempotency_key: str | None = Field(
+        None, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key and body again: the same run, not another"
+    )
+
+
+class EventHeaders(BaseModel):
+    """Where a stream of events was broken off."""
+
+    last_event_id: str | None = Field(None, max_length=100, description="`id` of the last event that was seen")
+
+
+class Accepted(BaseModel):
+    """A run was written and will be worked on; `Location` is its address."""
+
+    status: str = Field(description="what was started", examples=["backfill_started"])
+    run_id: str = Field(examples=[RUN_ID])
+    ticker: str | None = Field(None, description="where one was named", examples=["AAPL"])
+    tickers: list[str] = Field(description="all that the selection came to", examples=[["AAPL"]])
+    market: str | None = None
+    interval: str = Field(examples=["1d"])
+    max_period: str | None = Field(None, description="backfills: how far back", examples=["5y"])
+    message: str = Field(examples=["backfill of AAPL (1d, 5y) accepted"])
+
+
+class Progress(BaseModel):
+    """How far a run is, counted from its batches."""
+
+    percent: float = Field(ge=0, le=100, examples=[62.5])
+    batches_total: int
+    batches_done: int
+    tickers_total: int
+    tickers_done: int
+    tickers_failed: int
+    rows_loaded: int = 0
+    rows_preprocessed: int = 0
+    rows_processed: int = 0
+    anomalies_found: int = 0
+    new_anomalies: int = 0
+    eta_seconds: float | None = Field(None, description="null while nothing has been done yet")
+    rows_per_second: float | None = None
+
+
+class Failure(BaseModel):
+    """Why one ticker has no result."""
+
+    ticker: str
+    reason: str | None = Field(None, description="a stable word", examples=["no_bars"])
+    error: str | None = None
+
+
+class RunSummary(Record):
+    """A run as lists show it."""
+
+    id: str = Field(alias="_id", examples=[RUN_ID])
+    task: TaskName
+    trigger: Trigger
+    status: Status
+    ticker: str | None = Field(None, description="where it is about one only")
+    tickers: list[str] = Field(default_factory=list)
+    market: str | None = None
+    watchlist: str | None = None
+    interval: str | None = None
+    period: str | None = None
+    requested_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    duration_seconds: float | None = None
+    cancel_requested: bool = False
+    retry_of: str | None = Field(None, description="the run whose failed tickers it takes up again")
+    rows_loaded: int | None = None
+    rows_preprocessed: int | None = None
+    rows_processed: int | None = None
+    anomalies_found: int | None = None
+    new_anomalies: int | None = None
+    model_version: str | None = None
+    model_hash: str | None = None
+    error: str | None = None
+    reason: str | None = None
+    warnings: list[str] = Field(default_factory=list)
+
+
+class Run(RunSummary):
+    """A run: live while it works, the audit record afterwards."""
+
+    progress: Progress
+    failures: list[Failure] = Field(description="the tickers that failed, 1,000 at the most")
+    options: dict[str, Any] = Field(default_factory=dict, description="what the task was asked besides")
+    result: dict[str, Any] | None = Field(
+        None, description="an import's report; a verification's count of each verdict"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _show_report(cls, run: Any) -> Any:
+        """What the task left in the run's `report` is its result."""
+        return run | {"result": run["report"]} if isinstance(run, dict) and "report" in run else run
+
+
+class RunPage(Page[RunSummary]):
+    """Runs, the newest first."""
+
+
+class RunQuery(PageQuery):
+    """Which runs."""
+
+    status: Status | None = None
+    trigger: Trigger | None = None
+    task: TaskName | None = None
+    ticker: Ticker | None = None
+
+
+class BackfillStatus(Record):
+    """The latest backfill of one series."""
+
+    run_id: str
+    ticker: str
+    interval: str
+    period: str | None = None
+    status: Status
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    duration_seconds: float | None = None
+    rows_loaded: int | None = None
+    rows_preprocessed: int | None = None
+    rows_processed: int | None = None
+    anomalies_found: int | None = None
+    new_anomalies: int | None = None
+    anomaly_ids: list[str] = Field(default_factory=list)
+    model_version: str | None = None
+    model_hash: str | None = None
+    reason: str | None = None
+    error: str | None = None
+    warnings: list[str] = Field(default_factory=list)
+
+
+class BackfillStatusQuery(Query):
+    """Of which series."""
+
+    interval: Interval = "1d"

@@ -1,0 +1,111 @@
+"""Watchlists, and the scheduler that scans them."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from celery.schedules import ParseException, crontab
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from api.schemas.common import Body, Interval, Page, PageQuery, Record, Ticker, WatchlistName
+from detection.bars.markets import get_market_of
+
+AFTER_CLOSE = "after_close"
+MAX_TICKERS = 10_000
+
+
+def _check_schedule(text: str) -> str:
+    if text == AFTER_CLOSE:
+        return text
+    try:
+        crontab.from_string(text)
+    except (ValueError, ParseException) as error:
+        raise ValueError(f"{AFTER_CLOSE!r}, or a cron expression of five fields such as '0 18 * * 1-5'") from error
+    return text
+
+
+Schedule = Annotated[str, Field(max_length=100), AfterValidator(_check_schedule)]
+
+
+class WatchlistBody(Body):
+    """Tickers of one market that are scanned together."""
+
+    tickers: list[Ticker] = Field(min_length=1, max_length=MAX_TICKERS, description="all of one market")
+    interval: Interval = "1d"
+    schedule: Schedule = Field(
+        AFTER_CLOSE, description="`after_close`: after each closed bar of the market; or cron, in the market's time"
+    )
+    threshold: float | None = Field(
+        None, ge=1, le=100, description="the grade from which a bar is an anomaly here; null: as the model says"
+    )
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _name_one_market(self) -> Self:
+        markets = sorted({get_market_of(ticker).code for ticker in self.tickers})
+        if len(markets) > 1:
+            raise ValueError(f"the tickers are of markets {', '.join(markets)}; a watchlist is of one")
+        self.tickers = list(dict.fromkeys(self.tickers))
+        return self
+
+
+class NewWatchlist(WatchlistBody):
+    """A watchlist to make."""
+
+    name: WatchlistName
+
+
+class Watchlist(Record):
+    """A watchlist, with when it was scanned last and will be next."""
+
+    name: str
+    market: str
+    tickers: list[str]
+    interval: str
+    schedule: str
+    threshold: float | None = None
+    enabled: bool
+    version: int = Field(description="also the ETag")
+    created_at: datetime
+    updated_at: datetime
+    last_scan: datetime | None = None
+    next_scan: datetime | None = None
+
+
+class WatchlistPage(Page[Watchlist]):
+    """Watchlists, by name."""
+
+
+class WatchlistQuery(PageQuery):
+    """How much of the list."""
+
+
+class MatchHeaders(BaseModel):
+    """What makes a change safe against another's."""
+
+    if_match: str | None = Field(
+        None, max_length=100, description="the ETag that was read; the change is refused where it is no longer that"
+    )
+
+
+class WatchlistScans(Record):
+    """When a watchlist is scanned."""
+
+    name: str
+    enabled: bool
+    schedule: str
+    last_scan: datetime | None = None
+    next_scan: datetime | None = None
+
+
+class Scheduler(BaseModel):
+    """Whether periodic scans run."""
+
+    enabled: bool
+    changed_at: datetime | None = Field(None, description="null: never switched")
+    watchlists: list[WatchlistScans]
+
+
+class SchedulerBody(Body):
+    """On or off; nothing: the other of the two."""
+
+    enabled: bool | None = None

@@ -1,0 +1,61 @@
+"""Asking the workers: which queues they consume, and which processes they have."""
+
+from dataclasses import dataclass, field
+from threading import Lock
+from time import monotonic
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+ANSWER_SECONDS = 1.0
+KEPT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAnswer:
+    """One worker: the queues it takes messages from, and the ids of its processes."""
+
+    name: str
+    queues: tuple[str, ...]
+    pids: tuple[int, ...]
+
+    @property
+    def host(self) -> str:
+        """The machine it runs on."""
+        return self.name.partition("@")[2]
+
+
+@dataclass(slots=True)
+class WorkerCensus:
+    """What the workers answered last. Asking takes a second, so that for some seconds nobody asks again."""
+
+    celery: Celery
+    _answers: list[WorkerAnswer] = field(default_factory=list)
+    _asked_at: float = float("-inf")
+    _lock: Lock = field(default_factory=Lock)
+
+    def ask(self) -> list[WorkerAnswer]:
+        """Return the workers that answer; none where the broker does not."""
+        with self._lock:
+            if monotonic() - self._asked_at > KEPT_SECONDS:
+                self._answers = _ask(self.celery)
+                self._asked_at = monotonic()
+            return self._answers
+
+
+def _ask(celery: Celery) -> list[WorkerAnswer]:
+    inspect = celery.control.inspect(timeout=ANSWER_SECONDS)
+    try:
+        stats = inspect.stats() or {}
+        queues = inspect.active_queues() if stats else {}
+    except (OperationalError, RedisError, OSError):
+        return []
+    return [
+        WorkerAnswer(
+            name,
+            tuple(sorted(queue["name"] for queue in (queues or {}).get(name, ()))),
+            tuple(answer["pool"]["processes"]),
+        )
+        for name, answer in sorted(stats.items())
+    ]

@@ -1,0 +1,80 @@
+"""Backfills, from the command line."""
+
+from datetime import UTC, datetime
+
+import click
+from flask.cli import AppGroup
+
+from cli.common import exits_on_error, json_option, print_json, read_settings, use_database
+from cli.selecting import build_selection, takes_selection
+from cli.watching import follow
+from detection.bars.intervals import parse_interval, parse_period
+from detection.bars.tickers import normalize_ticker
+from detection.errors import NotFound
+from detection.records import runs
+from tasks.broker import build_celery
+from tasks.requests import request_backfill
+
+group = AppGroup("backfill", help="Detect whole histories.")
+
+
+@group.command("run")
+@takes_selection
+@click.option("--period", default="5y", show_default=True, help="How far back: 30d, 6mo, 5y, max.")
+@click.option("--force", is_flag=True, help="Cancel a backfill of these series that is in the way.")
+@click.option(
+    "--walk-forward",
+    is_flag=True,
+    help="Score each stretch with the latest model whose window ended before it, not with the champion.",
+)
+@json_option
+@exits_on_error
+def run_backfill(
+    *,
+    tickers: tuple[str, ...],
+    market: str | None,
+    interval: str,
+    period: str,
+    force: bool,
+    walk_forward: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Score the histories of TICKERS with the champion model of their market."""
+    selection = build_selection(tickers, market)
+    period, interval = parse_period(period).text, parse_interval(interval)
+    with use_database() as database:
+        run = request_backfill(
+            database,
+            build_celery(read_settings()),
+            selection,
+            interval=interval,
+            period=period,
+            force=force,
+            walk_forward=walk_forward,
+            now=datetime.now(UTC),
+        )
+        follow(database, run, wait=not no_wait, as_json=as_json)
+
+
+@group.command("status")
+@click.argument("ticker")
+@click.option("--interval", default="1d", show_default=True)
+@json_option
+@exits_on_error
+def show_status(*, ticker: str, interval: str, as_json: bool) -> None:
+    """Say how the latest backfill of TICKER went."""
+    ticker, interval = normalize_ticker(ticker), parse_interval(interval)
+    with use_database() as database:
+        found = runs.find_latest(database, ticker, interval, "backfill")
+    if found is None:
+        raise NotFound(
+            f"there was no {interval} backfill of {ticker} in the last 30 days; "
+            f"start one: `flask backfill run {ticker}`"
+        )
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if name not in {"_id", "anomaly_ids"} and value not in (None, [], ""):
+            click.echo(f"{name:>20}  {value}")

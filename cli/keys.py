@@ -1,0 +1,68 @@
+"""API keys, from the command line."""
+
+from datetime import UTC, datetime
+
+import click
+from flask.cli import AppGroup
+from rich.table import Table
+
+from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from detection.records import keys
+from detection.records.indexes import ensure_indexes
+
+group = AppGroup("keys", help="API keys: who may ask for what.")
+
+
+@group.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(keys.SCOPES),
+    help="Give it once for each scope. admin includes the others.",
+)
+@json_option
+@exits_on_error
+def create_key(*, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
+    """Make a key called NAME and print it: it is stored hashed, and cannot be shown again."""
+    with use_database() as database:
+        ensure_indexes(database)  # two keys of one name are kept apart by an index only
+        key = keys.add_key(database, name, scopes, datetime.now(UTC))
+    if as_json:
+        print_json({"name": name, "scopes": sorted(set(scopes)), "key": key})
+    else:
+        click.echo(key)
+
+
+@group.command("list")
+@json_option
+@exits_on_error
+def list_keys(*, as_json: bool) -> None:
+    """List all keys ever made; not the keys themselves."""
+    with use_database() as database:
+        found = keys.find_keys(database)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("name", "scopes", "created", "revoked")
+    for key in found:
+        revoked = key["revoked_at"]
+        table.add_row(
+            key["name"],
+            ", ".join(key["scopes"]),
+            f"{key['created_at']:%Y-%m-%d %H:%M}",
+            f"{revoked:%Y-%m-%d %H:%M}" if revoked else "",
+        )
+    print_table(table)
+
+
+@group.command("revoke")
+@click.argument("name")
+@exits_on_error
+def revoke_key(name: str) -> None:
+    """End the key called NAME at once."""
+    with use_database() as database:
+        keys.revoke_key(database, name, datetime.now(UTC))
+    click.echo(f"{name} is revoked")

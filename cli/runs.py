@@ -1,0 +1,97 @@
+"""Runs, from the command line."""
+
+from datetime import UTC, datetime
+from typing import get_args
+
+import click
+from flask.cli import AppGroup
+from rich.table import Table
+
+from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
+from cli.watching import follow, print_outcome
+from detection.bars.tickers import normalize_ticker
+from detection.records import runs
+from tasks.broker import build_celery
+from tasks.requests import request_retry
+
+group = AppGroup("runs", help="What was asked for, how far it is, how it ended.")
+
+
+@group.command("list")
+@click.option("--status", type=click.Choice([*runs.OPEN_STATUSES, "complete", "partial", "failed", "cancelled"]))
+@click.option("--task", type=click.Choice(get_args(runs.Task)))
+@click.option("--ticker")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
+@json_option
+@exits_on_error
+def list_runs(*, status: str | None, task: str | None, ticker: str | None, limit: int, as_json: bool) -> None:
+    """List runs, the newest first."""
+    wanted = normalize_ticker(ticker) if ticker else None
+    with use_database() as database:
+        found = runs.find_runs(database, status=status, task=task, ticker=wanted, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("run", "task", "status", "about", "requested", "seconds", "anomalies")
+    for run in found:
+        seconds, anomalies = run["duration_seconds"], run.get("anomalies_found")
+        table.add_row(
+            run["_id"],
+            run["task"],
+            run["status"],
+            run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers",
+            f"{run['requested_at']:%Y-%m-%d %H:%M:%S}",
+            "" if seconds is None else f"{seconds:.1f}",
+            "" if anomalies is None else f"{anomalies:,}",
+        )
+    print_table(table)
+
+
+@group.command("show")
+@click.argument("run_id")
+@json_option
+@exits_on_error
+def show_run(*, run_id: str, as_json: bool) -> None:
+    """Show one run: progress while it works, outcome afterwards."""
+    with use_database() as database:
+        run = runs.get_run(database, run_id)
+    if as_json:
+        print_json(run)
+    else:
+        print_outcome(run)
+
+
+@group.command("watch")
+@click.argument("run_id")
+@json_option
+@exits_on_error
+def watch(*, run_id: str, as_json: bool) -> None:
+    """Follow a run to its end; exit code 1 unless it is complete."""
+    with use_database() as database:
+        follow(database, runs.get_run(database, run_id), wait=True, as_json=as_json)
+
+
+@group.command("cancel")
+@click.argument("run_id")
+@json_option
+@exits_on_error
+def cancel_run(*, run_id: str, as_json: bool) -> None:
+    """Ask a run to end; what is at work ends between two steps."""
+    with use_database() as database:
+        run = runs.request_cancel(database, run_id, datetime.now(UTC))
+    if as_json:
+        print_json(run)
+    else:
+        print_outcome(run)
+
+
+@group.command("retry")
+@click.argument("run_id")
+@click.option("--no-wait", is_flag=True, help="Return at once; the run goes on.")
+@json_option
+@exits_on_error
+def retry_run(*, run_id: str, no_wait: bool, as_json: bool) -> None:
+    """Take up again what a run left undone: its failed tickers only."""
+    with use_database() as database:
+        run = request_retry(database, build_celery(read_settings()), run_id, now=datetime.now(UTC))
+        follow(database, run, wait=not no_wait, as_json=as_json)

@@ -1,0 +1,29 @@
+"""Incremental detection, from the command line."""
+
+from datetime import UTC, datetime
+
+from flask.cli import AppGroup
+
+from cli.common import exits_on_error, json_option, read_settings, use_database
+from cli.selecting import build_selection, takes_selection
+from cli.watching import follow
+from detection.bars.intervals import parse_interval
+from tasks.broker import build_celery
+from tasks.requests import request_incremental
+
+group = AppGroup("scan", help="Detect what came since the last detection.")
+
+
+@group.command("run")
+@takes_selection
+@json_option
+@exits_on_error
+def run_scan(*, tickers: tuple[str, ...], market: str | None, interval: str, no_wait: bool, as_json: bool) -> None:
+    """Score what came, or was corrected, since each series' watermark."""
+    selection = build_selection(tickers, market)
+    interval = parse_interval(interval)
+    with use_database() as database:
+        run = request_incremental(
+            database, build_celery(read_settings()), selection, interval=interval, now=datetime.now(UTC)
+        )
+        follow(database, run, wait=not no_wait, as_json=as_json)

@@ -1,0 +1,31 @@
+"""Saying on the command line what a detection is about."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from detection.bars.markets import get_market
+from detection.bars.tickers import normalize_ticker
+from tasks.selection import Selection
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+OPTIONS = (
+    click.argument("tickers", nargs=-1),
+    click.option("--market", help="All series of a market instead of named tickers: US, JP or TH."),
+    click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w"),
+    click.option("--no-wait", is_flag=True, help="Return at once; the run goes on."),
+)
+
+
+def takes_selection(command: Command) -> Command:
+    """Give a command the arguments that say which series, and whether to wait for the run."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def build_selection(tickers: tuple[str, ...], market: str | None) -> Selection:
+    """Return what the caller named. Raises BadInput where that is nothing, or too much."""
+    return Selection(tuple(normalize_ticker(t) for t in tickers), get_market(market).code if market else None)

@@ -1,0 +1,77 @@
+"""Watching a run from the command line, and saying how it ended."""
+
+from time import sleep
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cli.common import print_json, print_table
+from detection.records.database import Db, Document
+from detection.records.runs import OPEN_STATUSES, get_run
+
+POLL_SECONDS = 0.2
+SHOWN_FAILURES = 20
+
+
+def follow(database: Db, run: Document, *, wait: bool, as_json: bool) -> None:
+    """Watch an accepted run to its end if asked to, print what came of it, and exit with 1 unless it is complete."""
+    if wait:
+        run = watch_run(database, run["_id"], quiet=as_json)
+    if as_json:
+        print_json(run)
+    elif wait:
+        print_outcome(run)
+    else:
+        click.echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
+    if wait and run["status"] != "complete":
+        raise click.exceptions.Exit(1)
+
+
+def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> Document:
+    """Show a run's progress until it ends, and return it. Ctrl-C ends the watching only. Raises NotFound."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[batches]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        run = get_run(database, run_id)
+        task = bar.add_task(run["task"], batches="")
+        while True:
+            progress = run["progress"]
+            bar.update(
+                task,
+                description=f"{run['task']} {run['status']}",
+                completed=progress["percent"],
+                batches=f"{progress['batches_done']}/{progress['batches_total']} batches",
+            )
+            if run["status"] not in OPEN_STATUSES:
+                return run
+            sleep(POLL_SECONDS)
+            run = get_run(database, run_id)
+
+
+def print_outcome(run: Document) -> None:
+    """Print what came of a run, with the tickers that failed."""
+    progress = run["progress"]
+    seconds = run["duration_seconds"]
+    took = "" if seconds is None else f" in {seconds:.1f} s"
+    click.echo(f"run {run['_id']}: {run['task']} {run['status']}{took}")
+    click.echo(
+        f"{progress['tickers_done']} of {progress['tickers_total']} tickers, {progress['rows_processed']:,} bars "
+        f"scored, {progress['anomalies_found']:,} anomalies, {progress['new_anomalies']:,} of them new"
+    )
+    if run["error"]:
+        click.echo(f"error: {run['error']}")
+    failures = run["failures"]
+    if failures:
+        table = Table("ticker", "reason", "error")
+        for failure in failures[:SHOWN_FAILURES]:
+            table.add_row(failure["ticker"], failure["reason"], failure["error"])
+        print_table(table)
+    if len(failures) > SHOWN_FAILURES:
+        click.echo(f"... and {len(failures) - SHOWN_FAILURES} more: `flask runs show {run['_id']} --json`")

@@ -1,0 +1,64 @@
+"""How gunicorn runs the API; the address comes from its command line.
+
+It does not start where strangers could ask for anything.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from typing import Any
+
+# Before prometheus_client is imported: the figures of all worker processes are kept here, and added up when asked for.
+os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="tapewatch-metrics-"))
+
+from celery.platforms import set_pdeathsig  # type: ignore[attr-defined]  # celery-types does not know it
+from prometheus_client.multiprocess import mark_process_dead
+
+from api.auth import is_loopback, refuse_open_access
+from detection.errors import BadInput, ServerUnreachable
+from detection.records.database import explain_unreachable, open_database
+from detection.settings import get_settings
+
+worker_class = "gthread"
+workers = 2
+# each event stream holds a thread for as long as somebody watches
+threads = 64
+# event streams never end by themselves, and everything else is quick
+graceful_timeout = 2
+# it would be one and the same for all services of a user
+control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """Exit with a message where the API would be open to other machines."""
+    settings = get_settings()
+    if is_loopback(settings.host):
+        return
+    try:
+        with explain_unreachable(settings):
+            database = open_database(settings)
+            try:
+                refuse_open_access(settings, database)
+            finally:
+                database.client.close()
+    except BadInput as error:
+        sys.exit(f"The API does not start: {error.message}")
+    except ServerUnreachable as error:
+        # Nobody gets in without a key meanwhile: each request looks for it.
+        server.log.warning("whether an API key exists is not known yet: %s", error.message)
+
+
+def post_fork(_server: object, _worker: object) -> None:
+    """Tie a worker to its master: with an event stream open it would outlive one that was killed with -9."""
+    set_pdeathsig("SIGKILL")
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn calls it so
+    """Forget what only lives with a process."""
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn calls it so
+    """Remove the figures."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -1,0 +1,93 @@
+"""The API over the test's own servers, and a real worker process where one is wanted."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from api import create_app
+from api.state import get_state
+from detection.records.database import Db, open_database
+from detection.records.indexes import ensure_indexes
+from detection.settings import Settings
+from runner.servers import Servers
+from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+
+ROOT = Path(__file__).parent.parent.parent
+QUEUES = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE))
+
+
+@pytest.fixture
+def make_app(database: Db) -> Iterator[Callable[[Settings], APIFlask]]:
+    """What makes an application, and closes its connections after the test."""
+    made: list[APIFlask] = []
+
+    def make(settings: Settings) -> APIFlask:
+        made.append(create_app(settings))
+        return made[-1]
+
+    yield make
+    for app in made:
+        get_state(app).close()
+
+
+@pytest.fixture
+def app(make_app: Callable[[Settings], APIFlask], settings: Settings, database: Db) -> APIFlask:
+    """The API over the test's own database."""
+    return make_app(settings)
+
+
+@pytest.fixture
+def client(app: APIFlask) -> FlaskClient:
+    """A client of that API."""
+    return app.test_client()
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The API with a worker behind it."""
+
+    client: FlaskClient
+    database: Db
+    settings: Settings
+
+
+@pytest.fixture(scope="module")
+def live(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The API and a real worker process over a database of the module's own."""
+    settings = Settings(
+        _env_file=None,
+        mongo_url=servers.mongo_url,
+        redis_url=servers.redis_url,
+        mongo_database=f"live_{uuid.uuid4().hex[:12]}",
+    )
+    database = open_database(settings)
+    ensure_indexes(database)
+    addresses = {name.upper(): str(getattr(settings, name)) for name in ("mongo_url", "redis_url", "mongo_database")}
+    command = [sys.executable, "-m", "celery", "-A", "tasks.app", "worker", "--queues", QUEUES, "--concurrency", "1"]
+    log = tmp_path_factory.mktemp("worker") / "worker.log"
+    with log.open("wb") as output:
+        worker = subprocess.Popen(
+            [*command, "--without-mingle", "--without-gossip"],
+            cwd=ROOT,
+            env={**os.environ, **addresses},
+            stdout=output,
+            stderr=output,
+        )
+    app = create_app(settings)
+    try:
+        yield Live(app.test_client(), database, settings)
+    finally:
+        get_state(app).close()
+        worker.terminate()
+        worker.wait(timeout=30)
+        print(log.read_text()[-4000:])  # noqa: T201 - pytest shows it where a test failed
+        database.client.drop_database(database.name)
+        database.client.close()

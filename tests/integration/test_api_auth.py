@@ -1,0 +1,190 @@
+"""Who may ask for what."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from api.auth import PUBLIC, get_scope
+from detection.records.database import Db
+from detection.records.keys import add_key, revoke_key
+from detection.settings import Settings
+from tests.integration.stored import add_series
+
+ROOT = Path(__file__).parent.parent.parent
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - settings of a server that is never started on it
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+UNAUTHENTICATED = {"/", "/<asset:path>", "/healthz", "/readyz", "/py/health", "/py/openapi.json"} | {
+    "/py/docs",
+    "/py/docs/<asset:path>",
+}
+
+MakeApp = Callable[[Settings], APIFlask]
+
+
+@pytest.fixture
+def keys(database: Db) -> dict[str, str]:
+    """A key of each scope."""
+    return {scope: add_key(database, scope, [scope], NOW) for scope in ("read", "enqueue", "admin")}
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_every_route_needs_a_key_but_the_named_ones(app: APIFlask, keys: dict[str, str]) -> None:
+    client = app.test_client()
+    rules = list(app.url_map.iter_rules())
+    assert {rule.rule for rule in rules if rule.endpoint in PUBLIC} == UNAUTHENTICATED
+    for rule in rules:
+        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
+            path = rule.rule
+            for argument in rule.arguments:
+                path = path.replace(f"<{argument}>", "x").replace(f"<asset:{argument}>", "x.js")
+            with client.open(path, method=method) as response:
+                status = response.status_code
+            if rule.rule in UNAUTHENTICATED:
+                assert status != 401, (method, path)
+            else:
+                assert status == 401, (method, path)
+
+
+def test_promotion_and_retirement_are_for_admins(app: APIFlask) -> None:
+    for endpoint in ("models.promote_model", "models.retire_model"):
+        assert get_scope(app, endpoint, "POST") == "admin"
+
+
+def test_a_key_is_taken_from_either_header(client: FlaskClient, keys: dict[str, str]) -> None:
+    assert client.get("/py/tickers", headers=bearer(keys["read"])).status_code == 200
+    assert client.get("/py/tickers", headers={"X-API-Key": keys["read"]}).status_code == 200
+
+
+def test_a_wrong_key_is_401_and_says_how_to_show_one(client: FlaskClient, keys: dict[str, str]) -> None:
+    response = client.get("/py/tickers", headers=bearer("tw_wrong"))
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    assert response.content_type == "application/problem+json"
+
+
+def test_a_key_without_the_scope_is_403_and_names_it(client: FlaskClient, keys: dict[str, str]) -> None:
+    response = client.post("/py/anomalies/backfill", json={"ticker": "AAPL"}, headers=bearer(keys["read"]))
+    assert response.status_code == 403
+    assert "'enqueue'" in response.text
+    assert client.get("/py/tickers", headers=bearer(keys["enqueue"])).status_code == 403
+
+
+def test_admin_includes_the_other_scopes(client: FlaskClient, keys: dict[str, str]) -> None:
+    assert client.get("/py/tickers", headers=bearer(keys["admin"])).status_code == 200
+    response = client.post("/py/anomalies/backfill", json={"ticker": "AAPL"}, headers=bearer(keys["admin"]))
+    assert response.status_code == 404
+
+
+def test_a_revoked_key_is_refused_at_once_and_the_door_stays_shut(client: FlaskClient, database: Db) -> None:
+    key = add_key(database, "only", ["read"], NOW)
+    assert client.get("/py/tickers", headers=bearer(key)).status_code == 200
+    revoke_key(database, "only", NOW)
+    assert client.get("/py/tickers", headers=bearer(key)).status_code == 401
+    assert client.get("/py/tickers").status_code == 401
+
+
+def test_keys_are_stored_hashed(database: Db) -> None:
+    key = add_key(database, "a", ["read"], NOW)
+    stored = database.api_keys.find_one({"name": "a"})
+    assert stored is not None
+    assert key not in str(stored)
+    assert key.removeprefix("tw_") not in str(stored)
+
+
+def test_without_keys_access_is_open_on_loopback_and_health_says_so(client: FlaskClient, database: Db) -> None:
+    assert client.get("/py/tickers").status_code == 200
+    assert client.get("/py/health").json["access"] == "open"  # type: ignore[index]
+    add_key(database, "first", ["read"], NOW)
+    assert client.get("/py/health").json["access"] == "keys"  # type: ignore[index]
+
+
+def test_without_keys_access_is_shut_where_others_can_reach_it(
+    make_app: MakeApp, settings: Settings, database: Db
+) -> None:
+    client = make_app(settings.model_copy(update={"host": ANY_ADDRESS})).test_client()
+    assert client.get("/py/tickers").status_code == 401
+
+
+@pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "127.0.0.1"])
+def test_open_access_answers_to_loopback_names(client: FlaskClient, host: str) -> None:
+    assert client.get("/py/tickers", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "10.0.0.1", "localhost.evil.example"])
+def test_open_access_refuses_a_rebound_name(client: FlaskClient, host: str) -> None:
+    response = client.get("/py/tickers", headers={"Host": host})
+    assert response.status_code == 403
+    assert response.json["reason"] == "host_not_allowed"  # type: ignore[index]
+
+
+def test_open_access_refuses_other_machines(client: FlaskClient) -> None:
+    assert client.get("/py/tickers", environ_base={"REMOTE_ADDR": "10.0.0.7"}).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:9999"])
+def test_a_post_from_another_sites_page_is_refused(client: FlaskClient, origin: str) -> None:
+    response = client.post("/py/detection-runs/x/cancel", headers={"Origin": origin})
+    assert response.status_code == 403
+    assert response.json["reason"] == "foreign_origin"  # type: ignore[index]
+
+
+def test_a_post_from_our_own_page_is_taken(client: FlaskClient) -> None:
+    response = client.post("/py/detection-runs/x/cancel", headers={"Origin": "http://localhost"})
+    assert response.status_code == 404
+
+
+def start_gunicorn(environment: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", "127.0.0.1:0", "--no-control-socket"]
+    return subprocess.Popen(
+        command, cwd=ROOT, env={**environment, "HOST": ANY_ADDRESS}, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_gunicorn_refuses_to_serve_others_without_keys(environment: dict[str, str], database: Db) -> None:
+    _, said = start_gunicorn(environment).communicate(timeout=30)
+    assert "flask keys create" in said
+    assert "Listening" not in said
+
+
+def test_gunicorn_serves_others_once_there_is_a_key(environment: dict[str, str], database: Db) -> None:
+    add_key(database, "a", ["read"], NOW)
+    process = start_gunicorn(environment)
+    assert process.stderr is not None
+    try:
+        assert any("Listening at" in line for line in process.stderr)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_the_web_process_never_loads_the_numeric_stack(environment: dict[str, str], database: Db) -> None:
+    code = """
+import sys
+from wsgi import app
+client = app.test_client()
+for rule in app.url_map.iter_rules():
+    path = rule.rule
+    for argument in rule.arguments:
+        path = path.replace(f"<{argument}>", "AAPL").replace(f"<asset:{argument}>", "x.js")
+    for method in (rule.methods or set()) & {"GET", "POST"}:
+        json = {"ticker": "AAPL"} if method == "POST" else None
+        status = client.open(path, method=method, json=json).status_code
+        assert status < 500, (method, path, status)
+heavy = {"numpy", "pandas", "scipy", "sklearn", "numba", "pyarrow", "joblib", "exchange_calendars"}
+print(sorted(heavy & sys.modules.keys()))
+"""
+    add_series(database, "AAPL")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "[]"

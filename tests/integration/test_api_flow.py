@@ -1,0 +1,270 @@
+"""From HTTP to MongoDB and back, with a real worker: push bars, train, backfill, read, verify, catch up."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tasks import names
+from tasks.broker import build_celery
+from tests.integration.conftest import Live
+from tests.integration.detecting import make_bars
+from tests.processes import wait_until
+
+TICKERS = ("AAA", "BBB", "CCC")
+SHOCKS = (400, 520, 640)
+BARS = 800
+
+
+def to_candles(ticker: str, first: int, last: int) -> list[dict[str, Any]]:
+    frame = make_bars(BARS + 1, TICKERS.index(ticker) + 1, shocks=SHOCKS)
+    rows = frame.rename(columns={"date": "time"}).iloc[first:last]
+    return [{**row, "time": row["time"].strftime("%Y-%m-%d")} for row in rows.to_dict("records")]
+
+
+def push(live: Live, ticker: str, candles: list[dict[str, Any]]) -> TestResponse:
+    return live.client.post("/py/data/candles?wait=30", json={"ticker": ticker, "candles": candles})
+
+
+@pytest.fixture(scope="module")
+def trained(live: Live) -> Live:
+    """Three tickers' bars pushed, and the US market's first champion trained, all over HTTP."""
+    for ticker in TICKERS:
+        report = push(live, ticker, to_candles(ticker, 0, BARS)).json
+        assert report["status"] == "complete", report
+        assert (report["read"], report["new"]) == (BARS, BARS)
+    run = live.client.post("/py/models/train?wait=30", json={"market": "US"}).json
+    assert run["status"] == "complete", run
+    assert run["model_version"] == "US_model-0.1.0"
+    return live
+
+
+@pytest.fixture(scope="module")
+def detected(trained: Live) -> dict[str, Any]:
+    """The run of a backfill of the market, ended."""
+    body = {"market": "US", "max_period": "max"}
+    run: dict[str, Any] = trained.client.post("/py/anomalies/backfill?wait=30", json=body).json
+    return run
+
+
+def test_a_backfill_ends_with_its_counts(detected: dict[str, Any]) -> None:
+    assert detected["status"] == "complete"
+    assert detected["progress"]["percent"] == 100
+    assert detected["progress"]["tickers_done"] == 3
+    assert detected["failures"] == []
+    assert detected["anomalies_found"] >= 3 * len(SHOCKS)
+
+
+def test_the_planted_shocks_are_found_with_their_lineage(live: Live, detected: dict[str, Any]) -> None:
+    page = live.client.get(f"/py/anomalies?ticker=aaa&run_id={detected['_id']}&limit=500").json
+    times = {anomaly["Datetime"] for anomaly in page["items"]}
+    for candle in (to_candles("AAA", position, position + 1)[0] for position in SHOCKS):
+        assert f"{candle['time']}T00:00:00Z" in times
+    anomaly = live.client.get(f"/py/anomalies/{page['items'][0]['_id']}").json
+    assert anomaly["model_version"] == "US_model-0.1.0"
+    assert anomaly["model_hash"] == live.client.get("/py/models/US_model-0.1.0").json["sha256"]
+    assert anomaly["detection_run_id"] == detected["_id"]
+    assert anomaly["bars_fingerprint"].startswith("sha256:")
+    assert len(anomaly["features"]) == 14
+    assert anomaly["anomaly_score"] < anomaly["threshold"]
+
+
+def test_the_backfill_of_one_ticker_is_its_audit(live: Live, detected: dict[str, Any]) -> None:
+    told = live.client.get("/py/anomalies/backfill/BBB").json
+    assert told["run_id"] == detected["_id"]
+    assert told["status"] == "complete"
+    assert told["rows_loaded"] == BARS
+    assert told["anomalies_found"] == len(told["anomaly_ids"]) >= len(SHOCKS)
+    assert told["model_version"] == "US_model-0.1.0"
+
+
+def test_pages_of_anomalies_meet_without_gap_or_overlap(live: Live, detected: dict[str, Any]) -> None:
+    for sort in ("-Datetime", "anomaly_score"):
+        whole = live.client.get(f"/py/anomalies?sort={sort}&limit=500").json["items"]
+        paged: list[dict[str, Any]] = []
+        cursor = ""
+        while cursor is not None:
+            argument = f"&cursor={cursor}" if cursor else ""
+            page = live.client.get(f"/py/anomalies?sort={sort}&limit=4{argument}").json
+            paged += page["items"]
+            cursor = page["next_cursor"]
+        assert paged == whole
+    scores = [anomaly["anomaly_score"] for anomaly in whole]
+    assert scores == sorted(scores)
+
+
+def test_the_summary_counts_what_the_list_holds(live: Live, detected: dict[str, Any]) -> None:
+    everything = live.client.get("/py/anomalies?limit=500").json["items"]
+    summary = live.client.get("/py/anomalies/summary").json
+    assert summary["total"] == len(everything) == sum(summary["by_severity"].values())
+    assert {count["ticker"] for count in summary["by_ticker"]} == set(TICKERS)
+    severe = live.client.get("/py/anomalies?min_grade=60&limit=500").json["items"]
+    assert len(severe) == sum(anomaly["grade"] >= 60 for anomaly in everything)
+
+
+def test_one_anomaly_is_verified_while_the_caller_waits(live: Live, detected: dict[str, Any]) -> None:
+    anomaly = live.client.get("/py/anomalies?sort=anomaly_score&limit=1").json["items"][0]
+    response = live.client.post(f"/py/anomalies/verify/{anomaly['_id']}?wait=30")
+    assert response.status_code == 200
+    comparison = response.json
+    assert comparison["anomaly_id"] == anomaly["_id"]
+    assert comparison["verified"] is True
+    assert comparison["verdict"] == "identical"
+    assert comparison["cause"] is None
+    assert comparison["recomputed_score"] == pytest.approx(anomaly["anomaly_score"], abs=1e-9)
+
+
+def test_all_of_a_run_is_verified(live: Live, detected: dict[str, Any]) -> None:
+    run = live.client.post("/py/anomalies/verify?wait=30", json={"run_id": detected["_id"]}).json
+    assert run["status"] == "complete"
+    page = live.client.get(f"/py/detection-runs/{run['_id']}/verifications?limit=500").json
+    assert len(page["items"]) == detected["anomalies_found"]
+    assert {document["verdict"] for document in page["items"]} == {"identical"}
+    counts = live.client.get(f"/py/detection-runs/{run['_id']}").json["result"]["verdicts"]
+    assert counts == {"identical": len(page["items"])}
+
+
+def test_verifying_what_is_nowhere_is_404_or_422(live: Live) -> None:
+    assert live.client.post("/py/anomalies/verify/AAA::1d::1999-01-01T00:00:00Z").status_code == 404
+    assert live.client.post("/py/anomalies/verify", json={}).status_code == 422
+    assert live.client.post("/py/anomalies/verify", json={"ticker": "ZZZ"}).status_code == 404
+
+
+def test_pushing_the_same_bars_again_changes_nothing(live: Live, detected: dict[str, Any]) -> None:
+    before = live.client.get("/py/tickers").json["items"]
+    report = push(live, "CCC", to_candles("CCC", 0, BARS)).json
+    assert (report["new"], report["changed"], report["unchanged"]) == (0, 0, BARS)
+    after = live.client.get("/py/tickers").json["items"]
+    assert [s["fingerprint"] for s in before] == [s["fingerprint"] for s in after]
+
+
+def test_dirty_candles_are_kept_aside_and_listed(live: Live, detected: dict[str, Any]) -> None:
+    (good,) = to_candles("CCC", BARS, BARS + 1)
+    dirty = [
+        {**good, "high": good["low"] / 2},
+        {**good, "open": -1.0},
+        {**good, "close": None},
+        {**good, "time": "yesterday"},
+    ]
+    (series,) = push(live, "DDD", dirty).json["series"]
+    assert (series["read"], series["new"], series["rejected_rows"]) == (4, 0, 4)
+    assert [row["reason"] for row in series["rejected"]] == [
+        "high_below_low",
+        "non_positive_price",
+        "not_a_number",
+        "bad_time",
+    ]
+
+
+def test_stored_bars_come_back_as_they_were_pushed(live: Live, detected: dict[str, Any]) -> None:
+    sent = to_candles("BBB", 0, BARS)
+    shown: list[dict[str, Any]] = []
+    cursor = ""
+    while cursor is not None:
+        argument = f"&cursor={cursor}" if cursor else ""
+        page = live.client.get(f"/py/data/candles?ticker=BBB&limit=300{argument}").json
+        shown = page["items"] + shown
+        cursor = page["next_cursor"]
+    assert [bar["time"] for bar in shown] == [f"{bar['time']}T00:00:00Z" for bar in sent]
+    assert [bar["close"] for bar in shown] == [bar["close"] for bar in sent]
+    assert [bar["volume"] for bar in shown] == [bar["volume"] for bar in sent]
+    first, last = sent[100]["time"], sent[104]["time"]
+    part = live.client.get(f"/py/data/candles?ticker=BBB&start={first}&end={last}").json
+    assert part["items"] == shown[100:105]
+    assert part["next_cursor"] is None
+
+
+def test_an_uploaded_file_becomes_a_run_with_its_report(live: Live) -> None:
+    lines = ["Date,Symbol,Open,High,Low,Close,Volume", "2013-03-01,up1,10,11,9,10.5,1000"]
+    file = BytesIO("\n".join(lines).encode())
+    response = live.client.post(
+        "/py/data/import?wait=30",
+        data={"file": (file, "some.csv"), "interval": "1d"},
+        content_type="multipart/form-data",
+    )
+    assert response.status_code == 200, response.text
+    assert response.json["series"][0]["ticker"] == "UP1"
+    assert response.json["new"] == 1
+    run = live.client.get(f"/py/detection-runs/{response.json['run_id']}").json
+    assert run["result"]["series"][0]["new"] == 1
+    assert live.database["uploads.files"].count_documents({}) == 0
+
+
+def test_what_comes_later_is_caught_up_with_and_then_there_is_nothing_new(live: Live, detected: dict[str, Any]) -> None:
+    status = "/py/tickers/AAA/status"
+    assert live.client.get(status).json["reason"] == "up_to_date"
+    listed = {series["ticker"]: series for series in live.client.get("/py/tickers").json["items"]}
+    assert listed["AAA"]["watermark"] == listed["AAA"]["last_bar"]
+    (late,) = to_candles("AAA", BARS, BARS + 1)
+    late |= {"close": 1.3 * late["close"], "high": 1.3 * late["high"], "volume": 20 * late["volume"]}
+    push(live, "AAA", [late])
+    assert live.client.get(status).json["reason"] == "behind"
+    run = live.client.post("/py/anomalies/incremental?wait=30", json={"ticker": "AAA"}).json
+    assert run["status"] == "complete"
+    assert (run["rows_processed"], run["new_anomalies"]) == (1, 1)
+    found = live.client.get(f"/py/anomalies?run_id={run['_id']}").json["items"]
+    assert [anomaly["Datetime"] for anomaly in found] == [f"{late['time']}T00:00:00Z"]
+    assert live.client.get(status).json["reason"] == "up_to_date"
+    again = live.client.post("/py/anomalies/incremental?wait=30", json={"ticker": "AAA"}).json
+    assert again["rows_processed"] == 0
+    assert live.client.get("/py/tickers/AAA/status").json["last_run"]["reason"] == "already_detected"
+
+
+def test_a_market_without_a_model_fails_by_name(live: Live) -> None:
+    candles = [{**candle} for candle in to_candles("AAA", 0, 60)]
+    live.client.post("/py/data/candles?wait=30", json={"ticker": "PTT.BK", "candles": candles})
+    assert live.client.get("/py/tickers/PTT.BK/status").json["reason"] in {"no_model", "no_bars"}
+
+
+def test_why_a_ticker_has_no_result_is_said(live: Live) -> None:
+    told = live.client.get("/py/tickers/NOWHERE/status").json
+    assert told["reason"] == "no_bars"
+    assert "flask bars import" in told["message"]
+
+
+def test_a_chart_shows_bars_lines_and_markers_and_sets_to_work_what_came_since(
+    live: Live, detected: dict[str, Any]
+) -> None:
+    path = "/py/chart?ticker=bbb&period=6mo&indicators=sma,rsi,macd"
+    chart = live.client.get(path).json
+    assert chart["run_id"] is None
+    assert 120 < len(chart["bars"]) < 130
+    assert set(chart["indicators"]) == {"sma_20", "RSI", "MACD", "MACD_hist"}
+    for line in chart["indicators"].values():
+        assert len(line) == len(chart["bars"])
+        assert None not in line  # the history before the first bar shown is there to start from
+    (late,) = to_candles("BBB", BARS, BARS + 1)
+    push(live, "BBB", [late])
+    run_id = live.client.get(path).json["run_id"]
+    run = live.client.get(f"/py/detection-runs/{run_id}").json
+    assert (run["trigger"], run["tickers"]) == ("chart_request", ["BBB"])
+    wait_until(lambda: live.client.get(path).json["watermark"] == f"{late['time']}T00:00:00Z", "the chart is whole")
+
+
+def test_whole_history_has_its_anomalies_as_markers(live: Live, detected: dict[str, Any]) -> None:
+    chart = live.client.get("/py/chart?ticker=AAA&period=max").json
+    listed = live.client.get("/py/anomalies?ticker=AAA&limit=500").json["items"]
+    assert [marker["_id"] for marker in chart["markers"]] == [anomaly["_id"] for anomaly in listed][::-1]
+    assert live.client.get("/py/chart?ticker=AAA&indicators=magic").status_code == 422
+    assert live.client.get("/py/chart?ticker=ZZZ").status_code == 404
+
+
+def test_the_workers_tell_what_their_caches_hold(live: Live, detected: dict[str, Any]) -> None:
+    stats = live.client.get("/py/model-stats").json
+    assert stats["cached_models"] == ["US"]
+    assert stats["model_versions"] == ["US_model-0.1.0"]
+    assert stats["total_cached"] == 1
+    (worker,) = stats["workers"]
+    assert worker["queues"] == ["backfill", "control", "interactive"]
+    (process,) = worker["processes"]
+    assert process["loads"] == 1
+
+
+def test_health_knows_the_worker_and_misses_the_sweeper(live: Live) -> None:
+    health = live.client.get("/py/health").json
+    assert health["workers"] == {"ok": True, "detail": None}
+    assert health["sweeper"]["ok"] is False  # beat is not part of this test
+    build_celery(live.settings).send_task(names.SWEEP, queue=names.CONTROL_QUEUE)
+    wait_until(lambda: live.client.get("/py/health").json["status"] == "ok", "swept")
+    assert live.client.get("/py/health").json["oldest_pending_seconds"] is None

@@ -1,0 +1,101 @@
+"""The OpenAPI document, the page that shows it, and the static files."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from api.auth import PUBLIC
+
+OTHER_KINDS = {"/py/detection-runs/{run_id}/events": "text/event-stream", "/metrics": "text/plain"}
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/py/openapi.json").json
+    return found
+
+
+def find_references(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for inner in value.values():
+            yield from find_references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from find_references(inner)
+
+
+def test_it_is_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+
+
+def test_every_reference_in_it_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for reference in find_references(document):
+        assert reference.removeprefix("#/components/schemas/") in schemas, reference
+
+
+def test_every_route_is_documented_but_pages(app: APIFlask, document: dict[str, Any]) -> None:
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("pages.") or rule.endpoint == "openapi.spec":
+            continue
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
+            operation = document["paths"][path][method.lower()]
+            assert operation["summary"], path
+            assert bool(operation["security"]) is (rule.endpoint not in PUBLIC), path
+
+
+def test_every_error_in_it_is_a_problem_document(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                kinds = list(response.get("content", []))
+                if status >= "400":
+                    assert kinds == ["application/problem+json"], (path, status)
+                elif status != "204":
+                    assert kinds == [OTHER_KINDS.get(path, "application/json")], path
+
+
+def test_every_post_that_enqueues_can_be_made_once(document: dict[str, Any]) -> None:
+    enqueuing = [
+        operation
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        if "202" in operation["responses"] and "200" in operation["responses"]
+    ]
+    assert len(enqueuing) >= 6
+    for operation in enqueuing:
+        assert {"idempotency-key", "wait"} <= {p["name"].lower() for p in operation["parameters"]}, operation
+
+
+def test_the_docs_page_and_its_files_come_from_here(client: FlaskClient) -> None:
+    page = client.get("/py/docs")
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert sources
+    for source in sources:
+        assert "//" not in source
+        with client.get(f"/py/{source}") as file:
+            assert file.status_code == 200, source
+    assert "/py/openapi.json" in client.get("/py/docs/start.js").text
+
+
+def test_pages_run_no_script_but_their_own(client: FlaskClient) -> None:
+    for path in ("/py/docs", "/py/openapi.json", "/py/nowhere"):
+        with client.get(path) as response:
+            policy = response.headers["Content-Security-Policy"]
+            assert "script-src 'self';" in policy
+            assert "unsafe" not in policy
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path", ["/..%2fwsgi.txt", "/%2e%2e/requirements.txt", "/../a.html", "/scripts/../../requirements.txt"]
+)
+def test_files_outside_web_are_not_served(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 404

@@ -1,0 +1,147 @@
+"""Runs as the API shows them. No worker is running here."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from api.events import MOST_STREAMS
+from detection.records.database import Db
+from detection.records.runs import request_cancel
+from tests.integration.stored import NOW, add_run, ids
+
+RUNS = "/py/detection-runs"
+
+
+def test_a_run_that_is_nowhere_is_404(client: FlaskClient) -> None:
+    assert client.get(f"{RUNS}/nowhere").status_code == 404
+    assert client.post(f"{RUNS}/nowhere/cancel").status_code == 404
+
+
+def test_runs_are_listed_newest_first_page_by_page(client: FlaskClient, database: Db) -> None:
+    # Three of the five were asked for in the same millisecond.
+    times = [NOW, NOW + timedelta(seconds=1), NOW + timedelta(seconds=1), NOW + timedelta(seconds=1), NOW]
+    added = {add_run(database, "AAPL", now=now): now for now in times}
+    seen: list[object] = []
+    cursor = ""
+    for _ in range(3):
+        page = client.get(f"{RUNS}?limit=2{cursor}").json
+        seen += ids(page["items"])
+        cursor = f"&cursor={page['next_cursor']}"
+    assert page["next_cursor"] is None
+    assert sorted(map(str, seen)) == sorted(added)
+    assert [added[str(run_id)] for run_id in seen] == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("ticker=msft", ["b"]), ("task=incremental", ["b"]), ("status=queued", ["b", "a"]), ("status=failed", [])],
+)
+def test_runs_are_filtered(client: FlaskClient, database: Db, query: str, expected: list[str]) -> None:
+    names = {add_run(database, "AAPL"): "a", add_run(database, "AAPL", "MSFT", task="incremental"): "b"}
+    found = client.get(f"{RUNS}?{query}").json["items"]
+    assert sorted(names[run["_id"]] for run in found) == sorted(expected)
+
+
+def test_an_unknown_status_is_422_with_the_choices(client: FlaskClient) -> None:
+    response = client.get(f"{RUNS}?status=done")
+    assert response.status_code == 422
+    assert "'in_progress'" in response.json["detail"]
+
+
+def test_a_queued_run_is_cancelled_at_once_and_cancelling_again_changes_nothing(
+    client: FlaskClient, database: Db
+) -> None:
+    run_id = add_run(database, "AAPL")
+    response = client.post(f"{RUNS}/{run_id}/cancel")
+    assert response.status_code == 202
+    assert response.json["status"] == "cancelled"
+    assert client.post(f"{RUNS}/{run_id}/cancel").json == response.json
+
+
+def test_times_are_iso_8601_in_utc(client: FlaskClient, database: Db) -> None:
+    run_id = add_run(database, "AAPL")
+    assert client.get(f"{RUNS}/{run_id}").json["requested_at"] == "2026-01-05T12:00:00Z"
+
+
+def read_events(response: TestResponse) -> Iterator[dict[str, str]]:
+    """Yield events as a browser reads them; comments are passed over."""
+    text = ""
+    for chunk in response.iter_encoded():
+        text += chunk.decode()
+        while "\n\n" in text:
+            event, _, text = text.partition("\n\n")
+            fields = dict(line.split(": ", 1) for line in event.splitlines() if not line.startswith(":"))
+            if fields:
+                yield fields
+
+
+def test_events_tell_each_change_once_and_end_with_the_run(client: FlaskClient, database: Db) -> None:
+    run_id = add_run(database, "AAPL")
+    with client.get(f"{RUNS}/{run_id}/events", buffered=False) as response:
+        assert response.content_type == "text/event-stream"
+        events = read_events(response)
+        first = next(events)
+        assert json.loads(first["data"])["status"] == "queued"
+        request_cancel(database, run_id, NOW)
+        (last,) = list(events)
+    assert last["event"] == "run"
+    assert json.loads(last["data"])["status"] == "cancelled"
+    assert last["id"] != first["id"]
+
+
+def test_a_client_that_comes_back_is_not_told_again_what_it_saw(client: FlaskClient, database: Db) -> None:
+    run_id = add_run(database, "AAPL")
+    request_cancel(database, run_id, NOW)
+    with client.get(f"{RUNS}/{run_id}/events") as response:
+        (seen,) = read_events(response)
+    with client.get(f"{RUNS}/{run_id}/events", headers={"Last-Event-ID": seen["id"]}) as response:
+        assert list(read_events(response)) == []
+    with client.get(f"{RUNS}/{run_id}/events", headers={"Last-Event-ID": "older"}) as response:
+        assert len(list(read_events(response))) == 1
+
+
+def test_events_of_a_run_that_is_nowhere_are_404(client: FlaskClient) -> None:
+    assert client.get(f"{RUNS}/nowhere/events").status_code == 404
+
+
+def test_streams_beyond_the_bound_are_refused_and_free_their_place(client: FlaskClient, database: Db) -> None:
+    path = f"{RUNS}/{add_run(database, 'AAPL')}/events"
+    with ExitStack() as opened:
+        for _ in range(MOST_STREAMS):
+            opened.enter_context(client.get(path, buffered=False))
+        refused = client.get(path)
+        assert (refused.status_code, refused.json["reason"]) == (503, "too_many_streams")
+    with client.get(path, buffered=False) as response:
+        assert response.status_code == 200
+
+
+def end_run(database: Db, run_id: str, status: str, **outcomes: str) -> None:
+    """Bring a run to its end, with an audit of each ticker's outcome."""
+    database.detection_runs.update_one({"_id": run_id}, {"$set": {"status": status, "completed_at": NOW}})
+    database.detection_runs.insert_many(
+        {"_id": f"{run_id}:{ticker}", "run_id": run_id, "ticker": ticker, "status": outcome}
+        for ticker, outcome in outcomes.items()
+    )
+
+
+def test_a_retry_takes_up_what_failed_or_was_never_reached(client: FlaskClient, database: Db) -> None:
+    run_id = add_run(database, "AAPL", "MSFT", "IBM")
+    end_run(database, run_id, "partial", AAPL="complete", MSFT="failed")
+    retried = client.post(f"{RUNS}/{run_id}/retry")
+    assert retried.status_code == 202
+    assert retried.json["tickers"] == ["MSFT", "IBM"]
+    run = client.get(retried.headers["Location"]).json
+    assert (run["retry_of"], run["task"], run["period"]) == (run_id, "backfill", "5y")
+
+
+def test_a_run_that_goes_on_or_left_nothing_undone_is_not_retried(client: FlaskClient, database: Db) -> None:
+    run_id = add_run(database, "AAPL")
+    assert client.post(f"{RUNS}/{run_id}/retry").json["reason"] == "run_in_progress"
+    end_run(database, run_id, "complete", AAPL="complete")
+    response = client.post(f"{RUNS}/{run_id}/retry")
+    assert (response.status_code, response.json["reason"]) == (409, "nothing_to_retry")

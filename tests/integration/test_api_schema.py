@@ -1,0 +1,89 @@
+"""Generated requests against the whole OpenAPI document: no server error, and no answer that it does not describe."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import (
+    content_type_conformance,
+    not_a_server_error,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api import create_app
+from api.state import get_state
+from detection.records.database import open_database
+from detection.records.indexes import ensure_indexes
+from detection.records.keys import add_key
+from detection.records.runs import request_cancel
+from detection.records.watchlists import add_watchlist
+from detection.settings import Settings
+from runner.servers import Servers
+from tests.integration.detecting import make_bars, run, store, train
+from tests.integration.stored import NOW, add_run
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+DOCUMENT: Any = create_app(Settings(_env_file=None)).spec
+OPERATIONS = [(path, method) for path, operations in DOCUMENT["paths"].items() for method in operations]
+WATCHED = {"schedule": "after_close", "threshold": None, "enabled": True}
+
+
+@pytest.fixture(scope="module")
+def api_schema(servers: Servers) -> Iterator[Any]:
+    """The document of an API that has something of everything, but no worker."""
+    config = Settings(
+        _env_file=None,
+        mongo_url=servers.mongo_url,
+        redis_url=servers.redis_url.removesuffix("0") + "1001",
+        mongo_database=f"schema_{uuid.uuid4().hex[:12]}",
+    )
+    database = open_database(config)
+    ensure_indexes(database)
+    store(database, "AAPL", make_bars(400, shocks=(300,)))
+    train(database)
+    run(database, "backfill", "AAPL")
+    now = datetime.now(UTC)  # an ended run of long ago would be gone within a minute
+    run_id = add_run(database, "AAPL", task="incremental", now=now)
+    request_cancel(database, run_id, now)
+    anomaly = database.anomalies.find_one()
+    assert anomaly is not None
+    add_watchlist(database, "tech", {"tickers": ["AAPL"], "market": "US", "interval": "1d"} | WATCHED, NOW)
+    app = create_app(config)
+    known = {
+        "ticker": "AAPL",
+        "run_id": run_id,
+        "anomaly_id": anomaly["_id"],
+        "version": anomaly["model_version"],
+        "name": "tech",
+        "key": add_key(database, "tester", ["admin"], NOW),
+    }
+    yield schemathesis.openapi.from_wsgi("/py/openapi.json", app), known
+    get_state(app).close()
+    database.client.drop_database(database.name)
+    database.client.close()
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_no_server_error_and_no_undocumented_answer(
+    api_schema: tuple[Any, dict[str, str]], path: str, method: str, *, is_known: bool
+) -> None:
+    schema, known = api_schema
+
+    @given(case=schema[path][method.upper()].as_strategy())
+    @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def ask(case: schemathesis.Case) -> None:
+        if is_known:  # random names are nowhere
+            for given_names in (case.path_parameters, case.query):
+                given_names.update({name: known[name] for name in given_names.keys() & known.keys()})
+        case.headers.pop("Authorization", None)
+        case.headers["X-API-Key"] = known["key"]
+        case.query.pop("wait", None)  # no worker is here that would end a run
+        case.call_and_validate(checks=CHECKS)
+
+    ask()

@@ -1,0 +1,113 @@
+"""Watchlists and the scheduler's switch over HTTP. No worker is running here."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api import create_app
+from api.state import get_state
+from detection.records.champions import Scope
+from detection.records.database import Db
+from detection.records.thresholds import find_threshold
+from detection.settings import Settings
+from tests.integration.stored import add_series
+
+LISTS = "/py/watchlists"
+TECH: dict[str, Any] = {"name": "tech", "tickers": ["aapl", "MSFT", "AAPL"]}
+
+
+def test_a_watchlist_is_made_read_changed_and_removed(client: FlaskClient) -> None:
+    made = client.post(LISTS, json=TECH)
+    assert made.status_code == 201
+    assert made.headers["ETag"] == '"1"'
+    expected = {
+        "name": "tech",
+        "market": "US",
+        "tickers": ["AAPL", "MSFT"],
+        "interval": "1d",
+        "schedule": "after_close",
+        "threshold": None,
+        "enabled": True,
+        "version": 1,
+    }
+    assert expected.items() <= made.json.items()
+    assert client.get(f"{LISTS}/tech").json == made.json
+    changed = client.put(f"{LISTS}/tech", json={"tickers": ["IBM"], "enabled": False})
+    assert (changed.json["tickers"], changed.json["enabled"], changed.headers["ETag"]) == (["IBM"], False, '"2"')
+    assert client.delete(f"{LISTS}/tech").status_code == 204
+    assert client.get(f"{LISTS}/tech").status_code == 404
+
+
+def test_a_name_in_use_is_409(client: FlaskClient) -> None:
+    client.post(LISTS, json=TECH)
+    assert client.post(LISTS, json=TECH).status_code == 409
+
+
+def test_a_change_of_an_older_state_is_412_and_changes_nothing(client: FlaskClient) -> None:
+    read = client.post(LISTS, json=TECH).headers["ETag"]
+    mine = {"tickers": ["IBM"]}
+    assert client.put(f"{LISTS}/tech", json=mine, headers={"If-Match": read}).status_code == 200
+    refused = client.put(f"{LISTS}/tech", json={"tickers": ["FB"]}, headers={"If-Match": read})
+    assert (refused.status_code, refused.json["reason"]) == (412, "version_moved")
+    assert client.delete(f"{LISTS}/tech", headers={"If-Match": read}).status_code == 412
+    assert client.get(f"{LISTS}/tech").json["tickers"] == ["IBM"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tickers": []},
+        {"tickers": ["AAPL", "7203.T"]},
+        {"tickers": ["A A"]},
+        {"schedule": "now and then"},
+        {"schedule": "61 * * * *"},
+        {"interval": "2d"},
+        {"threshold": 101},
+        {"name": "../x"},
+        {"unknown": 1},
+    ],
+)
+def test_what_cannot_be_used_is_422(client: FlaskClient, changes: dict[str, Any]) -> None:
+    assert client.post(LISTS, json=TECH | changes).status_code == 422
+    assert client.get(LISTS).json["items"] == []
+
+
+def test_lists_are_paged_by_name(client: FlaskClient) -> None:
+    for name in ("c", "a", "b"):
+        client.post(LISTS, json=TECH | {"name": name, "schedule": "0 18 * * 1-5"})
+    first = client.get(f"{LISTS}?limit=2").json
+    second = client.get(f"{LISTS}?limit=2&cursor={first['next_cursor']}").json
+    assert [item["name"] for item in first["items"] + second["items"]] == ["a", "b", "c"]
+    assert second["next_cursor"] is None
+
+
+def test_a_threshold_of_its_own_is_what_detection_reads(client: FlaskClient, database: Db) -> None:
+    scope = Scope("watchlist", "tech")
+    client.post(LISTS, json=TECH | {"threshold": 60})
+    found = find_threshold(database, scope)
+    assert found is not None
+    assert (found["kind"], found["value"]) == ("grade", 60)
+    client.put(f"{LISTS}/tech", json={"tickers": ["AAPL"]})
+    assert find_threshold(database, scope) is None
+
+
+def test_a_detection_of_a_watchlist_is_of_all_its_tickers(client: FlaskClient, database: Db) -> None:
+    add_series(database, "AAPL")
+    client.post(LISTS, json=TECH)
+    accepted = client.post("/py/anomalies/backfill", json={"watchlist": "tech"})
+    assert accepted.json["tickers"] == ["AAPL", "MSFT"]
+    assert client.get(accepted.headers["Location"]).json["watchlist"] == "tech"
+    assert client.post("/py/anomalies/incremental", json={"watchlist": "nobody"}).status_code == 404
+
+
+def test_the_switch_is_kept_over_a_restart(client: FlaskClient, settings: Settings) -> None:
+    client.post(LISTS, json=TECH)
+    assert client.get("/py/scheduler").json["enabled"] is True
+    assert client.post("/py/scheduler/toggle", json={}).json["enabled"] is False
+    assert client.post("/py/scheduler/toggle", json={"enabled": False}).json["enabled"] is False
+    restarted = create_app(settings)
+    told = restarted.test_client().get("/py/scheduler").json
+    get_state(restarted).close()
+    assert told["enabled"] is False
+    assert [scans["name"] for scans in told["watchlists"]] == ["tech"]

@@ -1,0 +1,103 @@
+"""`flask backfill`, `scan`, `verify`, `runs` and `keys` as a user types them, with a real worker."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import ROOT, Live
+from tests.integration.detecting import make_bars, store, train
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+BARS = 400
+
+
+@pytest.fixture(scope="module")
+def flask(live: Live) -> Command:
+    """Run `flask ...` against the module's database, which holds bars and a model."""
+    for seed, ticker in enumerate(("AAA", "BBB"), 1):
+        store(live.database, ticker, make_bars(BARS, seed, shocks=(300,)))
+    train(live.database)
+    names = ("mongo_url", "redis_url", "mongo_database")
+    environment = {**os.environ, "COLUMNS": "200"} | {n.upper(): str(getattr(live.settings, n)) for n in names}
+
+    def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "flask", *words]
+        return subprocess.run(
+            command, cwd=ROOT, env=environment | changes, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    return run
+
+
+def read_json(answer: subprocess.CompletedProcess[str]) -> Any:
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def test_a_backfill_is_run_watched_listed_and_verified(flask: Command) -> None:
+    run = read_json(flask("backfill", "run", "aaa", "BBB", "--period", "max", "--json"))
+    assert run["status"] == "complete"
+    assert run["anomalies_found"] > 0
+    assert read_json(flask("backfill", "status", "AAA", "--json"))["run_id"] == run["_id"]
+    assert run["_id"] in flask("runs", "list", "--ticker", "aaa").stdout
+    shown = flask("runs", "show", run["_id"])
+    assert "2 of 2 tickers" in shown.stdout
+    verified = read_json(flask("verify", "run", run["_id"], "--json"))
+    assert verified["verdicts"] == {"identical": run["anomalies_found"]}
+
+
+def test_a_scan_of_a_market_says_what_it_did(flask: Command) -> None:
+    answer = flask("scan", "run", "--market", "us")
+    assert answer.returncode == 0, answer.stderr
+    assert "incremental complete" in answer.stdout
+
+
+def test_a_run_that_is_not_waited_for_can_be_watched_later(flask: Command) -> None:
+    run = read_json(flask("scan", "run", "AAA", "--no-wait", "--json"))
+    watched = flask("runs", "watch", run["_id"])
+    assert watched.returncode == 0, watched.stderr
+    assert f"run {run['_id']}: incremental complete" in watched.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("backfill", "run"), "nothing is named"),
+        (("backfill", "run", "APPL"), "no 1d bars are stored of APPL"),
+        (("backfill", "run", "AAA", "--period", "5x"), "'5x'"),
+        (("backfill", "run", "AAA", "--interval", "2d"), "1m, 5m"),
+        (("scan", "run", "--market", "MARS"), "US, JP, TH"),
+        (("verify", "anomaly", "AAA::1d::1999-01-01T00:00:00Z"), "no anomaly"),
+        (("runs", "show", "nowhere"), "no run 'nowhere'"),
+        (("runs", "list", "--status", "done"), "in_progress"),
+    ],
+)
+def test_bad_input_is_said_on_stderr_with_exit_code_2(flask: Command, words: tuple[str, ...], said: str) -> None:
+    answer = flask(*words)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert said in answer.stderr
+
+
+def test_a_server_that_is_not_there_is_named_without_credentials(flask: Command) -> None:
+    answer = flask("runs", "list", MONGO_URL="mongodb://me:secret@127.0.0.1:1/")
+    assert answer.returncode == 1
+    assert "127.0.0.1:1" in answer.stderr
+    assert "secret" not in answer.stderr
+
+
+def test_keys_are_made_shown_once_listed_and_revoked(flask: Command) -> None:
+    made = flask("keys", "create", "a client", "--scope", "read", "--scope", "enqueue")
+    assert made.stdout.startswith("tw_")
+    assert flask("keys", "create", "a client", "--scope", "read").returncode == 1
+    (listed,) = read_json(flask("keys", "list", "--json"))
+    assert (listed["name"], listed["scopes"], listed["revoked_at"]) == ("a client", ["enqueue", "read"], None)
+    assert "sha256" not in listed
+    assert flask("keys", "revoke", "a client").returncode == 0
+    assert flask("keys", "revoke", "a client").returncode == 2
+    assert read_json(flask("keys", "list", "--json"))[0]["revoked_at"] is not None

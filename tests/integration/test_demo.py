@@ -1,0 +1,76 @@
+"""`make demo`, whole: from an empty folder to a table of anomalies, and again."""
+
+import csv
+import gzip
+import json
+import re
+import signal
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from runner.servers import LOOPBACK
+from tests.processes import Runner, run_runner, start_runner, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+SERVES_SECONDS = 240
+
+
+def count_published_bars() -> int:
+    """Count the rows of the published files, apart from our own reader."""
+    files = {
+        "bokeh_sampledata": ["_data/stocks.csv.gz"],
+        "arch": ["data/sp500/sp500.csv.gz", "data/nasdaq/nasdaq.csv.gz"],
+    }
+    total = 0
+    for package, names in files.items():
+        origin = find_spec(package).origin
+        for name in names:
+            with gzip.open(Path(origin).parent / name, "rt") as file:
+                total += len(list(csv.reader(file))) - 1
+    return total
+
+
+def get(runner: Runner, path: str) -> dict[str, Any]:
+    with urlopen(f"http://{LOOPBACK}:{runner.port}{path}", timeout=10) as answer:
+        return json.load(answer)
+
+
+def read_table(output: str) -> list[list[str]]:
+    """Return the cells of the table's rows that begin with a ticker."""
+    rows = [
+        [cell.strip() for cell in line.strip("│").split("│")] for line in output.splitlines() if line.startswith("│")
+    ]
+    return [row for row in rows if row[0]]
+
+
+def test_demo_from_an_empty_folder_and_again(tmp_path: Path) -> None:
+    first = run_runner(tmp_path, "demo", "--once")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert f"Bars: {count_published_bars():,} of 7 tickers, 1999-01-04 to 2018-12-31, imported" in first.stdout
+    assert re.search(r"Backfill: [\d,]+ bars scored", first.stdout)
+    table = read_table(first.stdout)
+    assert len(table) == 12
+    # the split of 2005-02-28 is in the data as quoted: no other day comes near its return
+    assert ["AAPL", "2005-02-28", "44.86"] in [row[:3] for row in table]
+    assert re.search(r"From start to table: [\d.]+ s", first.stdout)
+    assert "Stopping" in first.stdout
+
+    with start_runner(tmp_path, "demo") as again:
+        wait_until(lambda: "Serving" in again.said(), "serves", SERVES_SECONDS)
+        assert "Bars: " in again.said()
+        assert "are here already" in again.said()
+        assert "Backfill: nothing to do, all 7 tickers were detected to their last bar before" in again.said()
+        assert read_table(again.said()) == table
+        runs = get(again, "/py/detection-runs?task=backfill")["items"]
+        assert [run["status"] for run in runs] == ["complete"]
+        assert sorted(runs[0]["tickers"]) == ["AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC"]
+        assert get(again, "/py/anomalies/summary")["total"] == runs[0]["anomalies_found"] > 0
+        again.process.send_signal(signal.SIGINT)
+        assert again.process.wait(60) == 0
+        assert again.pids() == []

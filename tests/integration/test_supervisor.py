@@ -1,0 +1,178 @@
+"""The runner, as a user starts it: what dies is started again, and nothing is left behind."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+import redis
+from kombu.exceptions import OperationalError
+
+from detection.settings import Settings
+from runner.servers import LOOPBACK, Servers, free_port
+from tasks.broker import build_celery
+from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tests.processes import ROOT, Runner, run_runner, start_service, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and needs Linux to tie processes")
+
+DEATHS = [
+    ("supervisor.supervisord", "supervisor"),
+    ("mongod --bind_ip", "mongod"),
+    ("-server", "redis"),
+    ("gunicorn", "api"),
+    ("celery worker --queues interactive", "worker"),
+    ("celery worker --queues control", "control"),
+    ("celery beat", "beat"),
+    ("celery flower", "flower"),
+]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with start_service(tmp_path_factory.mktemp("service")) as runner:
+        yield runner
+        runner.process.terminate()
+        assert runner.process.wait(60) == 0
+        assert runner.pids() == [], "left behind after all those deaths"
+
+
+def get_settings(runner: Runner) -> Settings:
+    return Settings(_env_file=runner.folder / ".tapewatch" / "servers.env")
+
+
+def is_ready(runner: Runner) -> bool:
+    with suppress(URLError, OSError):
+        return urlopen(f"http://{LOOPBACK}:{runner.port}/readyz", timeout=10).status == 200
+    return False
+
+
+def consumed_queues(runner: Runner) -> set[str]:
+    """Return the queues that workers say they consume now."""
+    answers = {}
+    with build_celery(get_settings(runner)) as celery, suppress(redis.RedisError, OperationalError):
+        answers = celery.control.inspect(timeout=2, limit=2).active_queues() or {}
+    return {queue["name"] for queues in answers.values() for queue in queues}
+
+
+def wait_until_consuming(runner: Runner) -> None:
+    wait_until(lambda: is_ready(runner), "API ready", 60)
+    every = {CONTROL_QUEUE, INTERACTIVE_QUEUE, BACKFILL_QUEUE}
+    wait_until(lambda: consumed_queues(runner) == every, "every queue consumed", 120)
+
+
+def wait_until_whole(runner: Runner) -> None:
+    wait_until_consuming(runner)
+    for words, name in DEATHS:
+        wait_until(lambda words=words: runner.pids(words), f"{name} runs")
+
+
+@pytest.mark.parametrize(("words", "name"), DEATHS, ids=[name for _, name in DEATHS])
+def test_killed_process_is_started_again_and_said(service: Runner, words: str, name: str) -> None:
+    wait_until_whole(service)
+    said_before = service.said().count(f"{name} died")
+    pid = service.parent_pid(words)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: service.said().count(f"{name} died") == said_before + 1, "said")
+    wait_until(lambda: service.pids(words) and pid not in service.pids(words), "started again")
+    wait_until_whole(service)
+    assert service.process.poll() is None
+
+
+def test_killed_pool_process_is_replaced(service: Runner) -> None:
+    wait_until_whole(service)
+    parent = service.parent_pid("celery worker --queues interactive")
+    child = next(pid for pid in service.pids("celery worker --queues interactive") if pid != parent)
+    os.kill(child, signal.SIGKILL)
+    wait_until(lambda: child not in service.pids(), "gone")
+    wait_until(lambda: len(service.pids("celery worker --queues interactive")) == 3, "replaced")
+    assert service.parent_pid("celery worker --queues interactive") == parent
+
+
+def test_killed_api_leaves_no_worker_though_a_client_is_connected(service: Runner) -> None:
+    wait_until_whole(service)
+    workers = service.pids("gunicorn")
+    with socket.create_connection((LOOPBACK, service.port)) as client:
+        client.sendall(b"POST /py/anomalies/backfill HTTP/1.1\r\nContent-Length: 9\r\n")
+        os.kill(service.parent_pid("gunicorn"), signal.SIGKILL)
+        wait_until(lambda: not set(workers) & set(service.pids()), "workers gone", 5)
+
+
+def test_second_start_in_the_same_folder_is_refused(service: Runner) -> None:
+    wait_until_whole(service)
+    second = run_runner(service.folder, "up")
+    assert second.returncode == 2
+    assert f"already runs in {service.folder} (process {service.process.pid})" in second.stderr
+    assert is_ready(service)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stop_ends_every_process(tmp_path: Path, number: signal.Signals) -> None:
+    with start_service(tmp_path) as runner:
+        assert (tmp_path / ".tapewatch" / "servers.env").exists()
+        os.killpg(runner.process.pid, number)
+        assert runner.process.wait(60) == 0, runner.said()
+        assert runner.pids() == []
+        assert not (tmp_path / ".tapewatch" / "servers.env").exists()
+
+
+def test_killed_runner_leaves_no_process_and_its_service_can_be_started_again(tmp_path: Path) -> None:
+    with start_service(tmp_path) as runner:
+        runner.process.kill()
+        runner.process.wait()
+        wait_until(lambda: runner.pids() == [], "every process gone", 60)
+    with start_service(tmp_path) as again:
+        wait_until_consuming(again)
+
+
+def test_killed_make_leaves_no_process(tmp_path: Path) -> None:
+    venv = Path(sys.prefix)
+    make = ("make", "--file", str(ROOT / "Makefile"), f"VENV={venv}", "--old-file", str(venv / ".installed"))
+    with start_service(tmp_path, make) as runner:
+        assert len(runner.pids("-m runner up")) == 1
+        runner.process.kill()
+        runner.process.wait()
+        wait_until(lambda: runner.pids() == [], "every process gone", 60)
+
+
+@pytest.mark.parametrize("name", ["PORT", "FLOWER_PORT"])
+def test_taken_port_is_named_before_anything_starts(tmp_path: Path, name: str) -> None:
+    with socket.socket() as other:
+        other.bind((LOOPBACK, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        answer = run_runner(tmp_path, "up", **{name: str(port)})
+    assert answer.returncode == 2
+    assert f"port {port} ({name}) is taken by another program; set {name} to a free one" in answer.stderr
+    assert not (tmp_path / ".tapewatch" / "supervisor.conf").exists()
+
+
+def test_servers_of_the_user_are_used_and_none_started(tmp_path: Path, settings: Settings) -> None:
+    urls = {"MONGO_URL": settings.mongo_url, "REDIS_URL": settings.redis_url, "MONGO_DATABASE": settings.mongo_database}
+    with start_service(tmp_path, **urls) as runner:
+        wait_until_consuming(runner)
+        assert runner.pids("mongod --bind_ip") == []
+        assert runner.pids("-server") == []
+
+
+def test_only_the_server_without_a_url_is_started(tmp_path: Path, servers: Servers) -> None:
+    with start_service(tmp_path, REDIS_URL=servers.redis_url) as runner:
+        assert len(runner.pids("mongod --bind_ip")) == 1
+        assert runner.pids("-server") == []
+
+
+@pytest.mark.parametrize("name", ["MONGO_URL", "REDIS_URL"])
+def test_unreachable_server_is_named_without_its_password(tmp_path: Path, servers: Servers, name: str) -> None:
+    port = free_port()
+    urls = {"MONGO_URL": servers.mongo_url, "REDIS_URL": servers.redis_url}
+    urls[name] = f"{'mongodb' if name == 'MONGO_URL' else 'redis'}://user:secret@{LOOPBACK}:{port}/"
+    answer = run_runner(tmp_path, "up", **urls)
+    assert answer.returncode == 1
+    assert f"***@{LOOPBACK}:{port}" in answer.stderr
+    assert "secret" not in answer.stderr + answer.stdout

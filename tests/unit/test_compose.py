@@ -1,0 +1,78 @@
+"""What docker-compose.yml starts must be what the runner starts."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import celeryconfig
+from detection.settings import Settings
+from runner.programs import worker_command
+from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+
+ROOT = Path(__file__).parent.parent.parent
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+OURS = {name: service for name, service in SERVICES.items() if name not in {"redis", "mongo"}}
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "queues", "processes"),
+    [
+        ("worker", "worker", f"{INTERACTIVE_QUEUE},{BACKFILL_QUEUE}", 2),
+        ("worker-control", "control", CONTROL_QUEUE, 1),
+    ],
+)
+def test_workers_are_started_as_the_runner_starts_them(service: str, name: str, queues: str, processes: int) -> None:
+    _python, _m, *command = worker_command(name, queues, processes)
+    assert shlex.split(SERVICES[service]["command"]) == command
+
+
+def test_every_queue_is_consumed() -> None:
+    commands = [shlex.split(service["command"]) for service in OURS.values()]
+    consumed = {q for words in commands if "--queues" in words for q in words[words.index("--queues") + 1].split(",")}
+    assert consumed == {queue.name for queue in celeryconfig.task_queues}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_is_checked_restarted_and_given_time_to_stop(name: str) -> None:
+    service = SERVICES[name]
+    assert service["healthcheck"]["test"]
+    assert service["restart"] == "unless-stopped"
+    assert service["stop_grace_period"] == "45s"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_service_waits_for_its_servers_and_knows_only_settings_that_exist(name: str) -> None:
+    service = OURS[name]
+    assert {server: wait["condition"] for server, wait in service["depends_on"].items()} == {
+        "mongo": "service_healthy",
+        "redis": "service_healthy",
+    }
+    known = {field.upper() for field in Settings.model_fields} | {"REMAP_SIGTERM", "FLOWER_BASIC_AUTH"}
+    assert set(service["environment"]) <= known
+
+
+def test_workers_finish_what_runs_when_stopped() -> None:
+    for name in ("worker", "worker-control"):
+        assert SERVICES[name]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
+    assert celeryconfig.worker_soft_shutdown_timeout < 45
+
+
+def test_every_variable_is_explained() -> None:
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    explained = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert used == explained
+
+
+def test_nothing_but_api_and_flower_is_published_and_those_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"api", "flower"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_image_is_not_run_by_root() -> None:
+    users = re.findall(r"^USER (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert users == ["tapewatch"]

@@ -1,0 +1,8 @@
+"""Where gunicorn (`wsgi:app`) and the `flask` command find the application."""
+
+from api import create_app
+from cli import register_commands
+from detection.settings import get_settings
+
+app = create_app(get_settings())
+register_commands(app)
