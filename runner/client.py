@@ -1,0 +1,61 @@
+"""A small client of our own API, for the demo."""
+
+import json
+import time
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+from detection.errors import ServerUnreachable, TapewatchError
+from detection.settings import Settings
+from runner.service import api_url
+
+TRY_SECONDS = 30.0
+TIMEOUT_SECONDS = 15.0
+PAUSE_SECONDS = 0.5
+
+Json = dict[str, Any]
+
+
+class ApiRefused(TapewatchError):
+    """The API answered with a problem; `problem` is its document."""
+
+    reason = "api_refused"
+
+    def __init__(self, problem: Json) -> None:
+        super().__init__(f"the API refused: {problem.get('detail', problem)}", reason=problem.get("reason"))
+        self.problem = problem
+
+
+class Api:
+    """Asks the API; while it is being started again, asks once more."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = api_url(settings) + settings.url_prefix
+
+    def get(self, path: str, **query: object) -> Json:
+        """Return the answer to a GET. Raises ApiRefused and ServerUnreachable."""
+        return self._ask(Request(f"{self._url}{path}?{urlencode(query)}"))  # noqa: S310 -- our own address
+
+    def post(self, path: str, body: Json) -> Json:
+        """Return the answer to a POST that enqueues; asked twice, it enqueues once. Raises as `get`."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+        return self._ask(Request(f"{self._url}{path}", json.dumps(body).encode(), headers))  # noqa: S310 -- our own
+
+    def _ask(self, request: Request) -> Json:
+        deadline = time.monotonic() + TRY_SECONDS
+        while True:
+            try:
+                with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 -- our own address
+                    document: Json = json.load(answer)
+                    return document
+            except HTTPError as error:
+                problem = json.load(error)
+                if error.code < 500 or time.monotonic() > deadline:
+                    raise ApiRefused(problem) from error
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise ServerUnreachable(f"the API at {self._url} does not answer: {error}") from error
+            time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,166 @@
+"""`make demo`: real daily bars in, their anomalies out, over the same HTTP that everybody uses."""
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from detection.errors import TapewatchError
+from detection.records.database import Db, open_database
+from detection.records.metadata import find_watermarks
+from detection.records.models import find_models
+from detection.records.runs import OPEN_STATUSES
+from detection.records.series import find_series
+from detection.settings import STATE_DIR, Settings
+from runner.client import Api, ApiRefused
+from runner.servers import die_with_parent
+from runner.service import build_environment, describe_addresses, serve, stay, wait_for_api
+
+MARKET = "US"
+INTERVAL = "1d"
+TICKERS = ("AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC")
+SEVERITIES = ("critical", "high", "medium", "low")
+SHOWN_ANOMALIES = 12
+SHOWN_REASONS = 3
+POLL_SECONDS = 0.15
+RUN_SECONDS = 300
+
+
+class DemoFailed(TapewatchError):
+    """A step of the demo did not come to its end."""
+
+    reason = "demo_failed"
+
+
+def run_demo(console: Console, *, once: bool) -> None:
+    """Bring up the service, show what it finds in real bars, and serve until interrupted, or not with `once`."""
+    started = time.monotonic()
+    console.print("Starting servers, API, workers, beat and Flower.")
+    with serve(console.print) as settings, open_database(settings).client as client:
+        database = client[settings.mongo_database]
+        _bring_bars(console, settings, database)
+        wait_for_api(settings)
+        api = Api(settings)
+        _bring_model(console, api, database)
+        _detect(console, api, database)
+        _show_anomalies(console, api)
+        console.print(f"\nFrom start to table: {time.monotonic() - started:.1f} s.\n")
+        console.print(describe_addresses(settings))
+        if not once:
+            stay(console)
+
+
+def _bring_bars(console: Console, settings: Settings, database: Db) -> None:
+    stored = _find_bars(database)
+    if len(stored) == len(TICKERS):
+        console.print(f"Bars: {_describe_bars(stored)} are here already.")
+        return
+    console.print("Bars: importing the real daily bars that come with bokeh_sampledata and arch.")
+    # A process of its own, so that the runner does not keep the numeric stack for as long as it serves.
+    done = subprocess.run(  # noqa: S603 -- our own command line
+        die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", "bars", "demo", "--json"]),
+        env=build_environment(settings, STATE_DIR.absolute()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DemoFailed(f"the import failed: {done.stderr.strip()}")
+    report = json.loads(done.stdout)
+    console.print(f"Bars: {_describe_bars(_find_bars(database))} imported, {report['rejected_rows']} rejected.")
+
+
+def _find_bars(database: Db) -> list[dict[str, Any]]:
+    return find_series(database, tickers=TICKERS, interval=INTERVAL)
+
+
+def _describe_bars(series: list[dict[str, Any]]) -> str:
+    first, last = min(one["first_bar"] for one in series), max(one["last_bar"] for one in series)
+    return f"{sum(one['bars'] for one in series):,} of {len(series)} tickers, {first:%Y-%m-%d} to {last:%Y-%m-%d},"
+
+
+def _bring_model(console: Console, api: Api, database: Db) -> None:
+    champions = find_models(database, market=MARKET, state="champion")
+    if champions:
+        console.print(f"Model: {champions[0]['version']} is here already.")
+        return
+    run = _follow(console, api, "Model: training", api.post("/models/train", {"market": MARKET})["run_id"])
+    console.print(f"Model: {run['model_version']} trained, an Isolation Forest of the market {MARKET}.")
+
+
+def _detect(console: Console, api: Api, database: Db) -> None:
+    last_bars = {series["ticker"]: series["last_bar"] for series in _find_bars(database)}
+    watermarks = find_watermarks(database, TICKERS, INTERVAL)
+    if all(ticker in watermarks and _is_detected(watermarks[ticker], last) for ticker, last in last_bars.items()):
+        console.print(f"Backfill: nothing to do, all {len(last_bars)} tickers were detected to their last bar before.")
+        return
+    body = {"tickers": list(TICKERS), "interval": INTERVAL, "max_period": "max"}
+    try:
+        run_id = api.post("/anomalies/backfill", body)["run_id"]
+    except ApiRefused as error:
+        # an earlier demo was interrupted: its backfill goes on where it was
+        if error.reason != "backfill_in_progress":
+            raise
+        run_id = error.problem["run_id"]
+    run = _follow(console, api, "Backfill: detecting", run_id)
+    console.print(
+        f"Backfill: {run['rows_processed']:,} bars scored in {run['duration_seconds']:.1f} s, "
+        f"{run['anomalies_found']:,} anomalies (run {run_id})."
+    )
+
+
+def _is_detected(watermark: dict[str, Any], last_bar: object) -> bool:
+    return bool(watermark["last_detected_timestamp"] == last_bar)
+
+
+def _follow(console: Console, api: Api, what: str, run_id: str) -> dict[str, Any]:
+    """Show a run's progress from its document until it has ended; return it. Raises DemoFailed unless complete."""
+    deadline = time.monotonic() + RUN_SECONDS
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(what, total=100)
+        while True:
+            run = api.get(f"/detection-runs/{run_id}")
+            bar.update(task, completed=run["progress"]["percent"])
+            if run["status"] not in OPEN_STATUSES:
+                break
+            if time.monotonic() > deadline:
+                raise DemoFailed(
+                    f"run {run_id} is {run['status']} after {RUN_SECONDS} s; see {STATE_DIR}/logs/worker.log"
+                )
+            time.sleep(POLL_SECONDS)
+    if run["status"] != "complete":
+        failures = "; ".join(f"{failure['ticker']}: {failure['error']}" for failure in run["failures"])
+        raise DemoFailed(f"run {run_id} ended {run['status']}: {run['error'] or failures}")
+    return run
+
+
+def _show_anomalies(console: Console, api: Api) -> None:
+    strongest = api.get("/anomalies", sort="anomaly_score", limit=SHOWN_ANOMALIES)["items"]
+    table = Table(title="The strongest anomalies", title_justify="left")
+    for name in ("ticker", "date"):
+        table.add_column(name, no_wrap=True)
+    for name in ("close", "return", "score"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("what stands out")
+    for anomaly in strongest:
+        table.add_row(
+            anomaly["Ticker"],
+            anomaly["Datetime"][:10],
+            f"{anomaly['Close']:,.2f}",
+            f"{anomaly['features']['return_1']:+.1%}",
+            f"{anomaly['anomaly_score']:.3f}",
+            "; ".join(anomaly["reasons"][:SHOWN_REASONS]),
+        )
+    console.print()
+    console.print(table, soft_wrap=False)
+    summary = api.get("/anomalies/summary")
+    by_ticker = ", ".join(f"{entry['ticker']} {entry['count']}" for entry in summary["by_ticker"])
+    counts = summary["by_severity"]
+    by_severity = ", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES if severity in counts)
+    console.print(f"{summary['total']:,} anomalies in all: {by_severity}. {by_ticker}.")

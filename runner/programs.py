@@ -1,0 +1,143 @@
+"""The programs of the service, and their supervisor configuration."""
+
+import shlex
+import sys
+from configparser import RawConfigParser
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detection.settings import Settings
+from runner.servers import LOOPBACK, die_with_parent, find_mongod, find_redis_server, mongod_command, redis_command
+from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+
+ROOT = Path(__file__).parent.parent
+SERVERS = "servers"
+SERVICE = "service"
+SOCKET = "supervisor.sock"
+LOG_BYTES = "10MB"
+# supervisor waits a second longer before each try; then the runner starts the count afresh
+TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One supervised process: what runs it, and how long it may take to stop."""
+
+    name: str
+    group: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    stop_seconds: int = 10
+
+
+def server_programs(state_dir: Path, *, redis_port: int | None, mongo_port: int | None) -> list[Program]:
+    """Return the embedded servers that have a port, and make their folders."""
+    programs = []
+    if redis_port is not None:
+        folder = _make_folder(state_dir / "redis")
+        programs.append(Program("redis", SERVERS, redis_command(find_redis_server(), folder, redis_port)))
+    if mongo_port is not None:
+        folder = _make_folder(state_dir / "mongod")
+        programs.append(Program("mongod", SERVERS, mongod_command(find_mongod(), folder, mongo_port)))
+    return programs
+
+
+def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
+    """Return the API, the workers, beat and Flower."""
+    # A worker's SIGTERM means: finish what runs, for worker_soft_shutdown_timeout, then hand the rest back.
+    worker_environment = {"REMAP_SIGTERM": "SIGQUIT"}
+    work_queues = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
+    return [
+        Program("api", SERVICE, api_command(settings)),
+        Program("worker", SERVICE, worker_command("worker", work_queues, 2), worker_environment, 25),
+        Program("control", SERVICE, worker_command("control", CONTROL_QUEUE, 1), worker_environment, 25),
+        Program("beat", SERVICE, beat_command(_make_folder(state_dir / "beat"))),
+        Program("flower", SERVICE, flower_command(settings, _make_folder(state_dir / "flower"))),
+    ]
+
+
+def api_command(settings: Settings) -> list[str]:
+    """Return the command of the web server."""
+    return [
+        *(sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"{settings.host}:{settings.port}"),
+        *("--config", str(ROOT / "gunicorn.conf.py")),
+    ]
+
+
+def worker_command(name: str, queues: str, processes: int) -> list[str]:
+    """Return the command of a worker of `queues` with that many pool processes."""
+    # Mingle and gossip would make a worker wait for others at its start, and nothing here needs them.
+    return [
+        *(*_celery("worker"), "--queues", queues, "--hostname", f"{name}@%h", "--concurrency", str(processes)),
+        *("--loglevel", "INFO", "--without-mingle", "--without-gossip"),
+    ]
+
+
+def beat_command(folder: Path) -> list[str]:
+    """Return the command of the scheduler, which keeps when it last sent what in `folder`."""
+    return [*_celery("beat"), "--schedule", str(folder / "schedule"), "--pidfile=", "--loglevel", "INFO"]
+
+
+def flower_command(settings: Settings, folder: Path) -> list[str]:
+    """Return the command of Flower, which keeps what it has seen in `folder`."""
+    return [
+        *(*_celery("flower"), f"--address={LOOPBACK}", f"--port={settings.flower_port}"),
+        *("--persistent=True", f"--db={folder / 'flower'}", "--state_save_interval=60000"),
+    ]
+
+
+def _celery(command: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "tasks.app", command]
+
+
+def _make_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_supervisor_config(state_dir: Path, programs: list[Program], *, with_service: bool) -> Path:
+    """Write the configuration of `programs` under `state_dir` and return its path.
+
+    Servers start with supervisor and stop last; the service starts with it too, or else when told to.
+    """
+    logs = _make_folder(state_dir / "logs")
+    config = RawConfigParser()
+    config["supervisord"] = {
+        "nodaemon": "true",
+        "logfile": str(logs / "supervisor.log"),
+        "pidfile": str(state_dir / "supervisor.pid"),
+    }
+    config["unix_http_server"] = {"file": SOCKET, "chmod": "0700"}
+    config["rpcinterface:supervisor"] = {
+        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    for priority, group in enumerate((SERVERS, SERVICE), 1):
+        names = [program.name for program in programs if program.group == group]
+        if names:
+            config[f"group:{group}"] = {"programs": ",".join(names), "priority": str(priority)}
+    for program in programs:
+        section = _program_section(program, state_dir)
+        section["autostart"] = str(with_service or program.group == SERVERS).lower()
+        config[f"program:{program.name}"] = section
+    path = state_dir / "supervisor.conf"
+    with path.open("w") as file:
+        config.write(file)
+    return path
+
+
+def _program_section(program: Program, state_dir: Path) -> dict[str, str]:
+    section = {
+        "command": shlex.join(die_with_parent(program.command)),
+        "environment": ",".join(f'{name}="{value}"' for name, value in program.environment.items()),
+        "directory": str(state_dir.parent),
+        "autorestart": "true",
+        "startretries": str(TRIES),
+        "stopwaitsecs": str(program.stop_seconds),
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": str(state_dir / "logs" / f"{program.name}.log"),
+        "stdout_logfile_maxbytes": LOG_BYTES,
+        "stdout_logfile_backups": "1",
+    }
+    # supervisor expands %(...)s in every value
+    return {name: value.replace("%", "%%") for name, value in section.items() if value}

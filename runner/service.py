@@ -1,0 +1,179 @@
+"""The whole service on one machine: its servers, its processes, and what they are told."""
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+from urllib.request import urlopen
+
+import redis
+from rich.console import Console
+
+from detection.errors import BadInput, ServerUnreachable
+from detection.records.database import explain_unreachable, hide_credentials, open_database
+from detection.records.indexes import ensure_indexes
+from detection.settings import STATE_DIR, Settings
+from runner.programs import ROOT, server_programs, service_programs
+from runner.servers import (
+    LOOPBACK,
+    ServerProblem,
+    free_port,
+    is_port_free,
+    mongo_url,
+    redis_url,
+    wait_for_primary,
+    wait_for_redis,
+)
+from runner.supervision import Say, Supervision
+
+API_SECONDS = 60.0
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- recognised, not bound
+
+
+@contextmanager
+def serve(say: Say) -> Iterator[Settings]:
+    """Run the service in the current folder and yield its settings, as soon as its processes are started.
+
+    Servers whose URL is in the environment are used; the others are started, with their data under `.tapewatch/`.
+    Raises BadInput when a port is taken or the service already runs here, and ServerProblem or ServerUnreachable
+    when a server cannot be started or does not answer.
+    """
+    wanted = Settings(_env_file=None)
+    state_dir = STATE_DIR.absolute()
+    state_dir.mkdir(exist_ok=True)
+    with _only_one(state_dir):
+        _check_ports(wanted)
+        mongo_port = None if os.environ.get("MONGO_URL") else free_port()
+        redis_port = None if os.environ.get("REDIS_URL") else free_port()
+        settings = wanted.model_copy(
+            update={
+                **({"mongo_url": mongo_url(mongo_port)} if mongo_port else {}),
+                **({"redis_url": redis_url(redis_port)} if redis_port else {}),
+            }
+        )
+        servers = server_programs(state_dir, redis_port=redis_port, mongo_port=mongo_port)
+        programs = [*servers, *service_programs(settings, state_dir)]
+        supervision = Supervision(programs, state_dir, build_environment(settings, state_dir), say)
+        try:
+            supervision.start_servers()
+            _wait_for_servers(settings, redis_port=redis_port, mongo_port=mongo_port)
+            _write_addresses(settings, state_dir)
+            supervision.start_service()
+            yield settings
+        finally:
+            say("Stopping (Ctrl-C again: at once).")
+            (state_dir / "servers.env").unlink(missing_ok=True)
+            supervision.stop()
+
+
+def wait_for_api(settings: Settings) -> None:
+    """Return once the API answers. Raises ServerProblem when it takes too long."""
+    deadline = time.monotonic() + API_SECONDS
+    while True:
+        try:
+            with urlopen(f"{api_url(settings)}/healthz", timeout=5):  # noqa: S310 -- our own address
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ServerProblem(
+                    f"the API does not answer after {API_SECONDS:g} s ({error}); see {STATE_DIR}/logs/api.log"
+                ) from error
+            time.sleep(0.1)
+
+
+def api_url(settings: Settings) -> str:
+    """Return where a program on this machine reaches the API."""
+    return f"http://{LOOPBACK if settings.host == ANY_ADDRESS else settings.host}:{settings.port}"
+
+
+def describe_addresses(settings: Settings) -> str:
+    """Return where the user finds what."""
+    return (
+        f"  API docs   {api_url(settings)}{settings.url_prefix}/docs\n"
+        f"  dashboard  {api_url(settings)}/\n"
+        f"  Flower     http://{LOOPBACK}:{settings.flower_port}/\n"
+        f"  logs       {STATE_DIR}/logs/"
+    )
+
+
+def stay(console: Console) -> NoReturn:
+    """Say that all is up, and wait for the signal that ends it."""
+    console.print("Serving until Ctrl-C.")
+    while True:
+        signal.pause()
+
+
+def build_environment(settings: Settings, state_dir: Path) -> dict[str, str]:
+    """Return the environment of every process of the service."""
+    return {
+        **os.environ,
+        "MONGO_URL": settings.mongo_url,
+        "REDIS_URL": settings.redis_url,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "NUMBA_CACHE_DIR": str(state_dir / "numba"),
+        # processes share the cores; threads of one more library would only fight over them
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@contextmanager
+def _only_one(state_dir: Path) -> Iterator[None]:
+    with (state_dir / "runner.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise BadInput(
+                f"Tapewatch already runs in {state_dir.parent} (process {lock.read().strip()}); stop that one first"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _check_ports(settings: Settings) -> None:
+    if settings.port == settings.flower_port:
+        raise BadInput(f"PORT and FLOWER_PORT are both {settings.port}; set one of them to another")
+    for name, port in (("PORT", settings.port), ("FLOWER_PORT", settings.flower_port)):
+        if not is_port_free(port):
+            raise BadInput(f"port {port} ({name}) is taken by another program; set {name} to a free one")
+
+
+def _wait_for_servers(settings: Settings, *, redis_port: int | None, mongo_port: int | None) -> None:
+    if redis_port:
+        wait_for_redis(redis_port)
+    else:
+        _check_redis(settings)
+    if mongo_port:
+        wait_for_primary(mongo_port)
+    with explain_unreachable(settings):
+        database = open_database(settings)
+        with database.client:
+            ensure_indexes(database)
+            if settings.host != LOOPBACK:
+                from api.auth import refuse_open_access  # noqa: PLC0415 -- slow to load, and seldom needed
+
+                refuse_open_access(settings, database)
+
+
+def _check_redis(settings: Settings) -> None:
+    seconds = settings.server_timeout_seconds
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_connect_timeout=seconds, socket_timeout=seconds) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        url = hide_credentials(settings.redis_url)
+        raise ServerUnreachable(f"Redis at {url} did not answer: {error}. Start it or correct REDIS_URL.") from error
+
+
+def _write_addresses(settings: Settings, state_dir: Path) -> None:
+    """Tell the command line where the servers are, for as long as they run; an external URL may hold a password."""
+    path = state_dir / "servers.env"
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(f"MONGO_URL={settings.mongo_url}\nREDIS_URL={settings.redis_url}\n")

@@ -1,0 +1,140 @@
+"""Running programs under supervisor: started in order, started again when they die, and never left behind."""
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from runner.programs import SERVICE, SOCKET, Program, write_supervisor_config
+from runner.servers import POLL_SECONDS, ServerProblem, die_with_parent
+
+ANSWER_SECONDS = 10.0
+# longer than the longest stop of a program, and of the servers after it
+STOP_SECONDS = 45.0
+RESPAWN_SECONDS = 1.0
+TICK_SECONDS = 0.05
+DONT_WAIT = False
+EXITED = re.compile(r"exited: (?P<name>\S+) \((?P<how>.*); (?:not )?expected\)")
+GAVE_UP = re.compile(r"gave up: (?P<name>\S+) entered FATAL state")
+
+Say = Callable[[str], None]
+
+
+class Supervision:
+    """A supervisord with its programs; `say` gets one line for each process that dies.
+
+    supervisord has a session of its own, so that Ctrl-C reaches only the runner, and dies with the runner. Should it
+    be killed itself, its programs die with it and all are started again.
+    """
+
+    def __init__(self, programs: list[Program], state_dir: Path, environment: dict[str, str], say: Say) -> None:
+        self._programs = programs
+        self._state_dir = state_dir
+        self._environment = environment
+        self._say = say
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        self._watcher = threading.Thread(target=self._watch, name="supervision", daemon=True)
+
+    def start_servers(self) -> None:
+        """Start supervisor and the servers; return when they are started, not yet ready."""
+        self._watcher.start()
+        self._until_answered(lambda: self._call("getState"))
+
+    def start_service(self) -> None:
+        """Start all other programs."""
+        self._until_answered(lambda: self._call("startProcessGroup", SERVICE, DONT_WAIT))
+
+    def stop(self) -> None:
+        """Stop the service, then the servers, then supervisor; kill it when this is interrupted or takes too long."""
+        self._stopping.set()
+        try:
+            if process := self._process:
+                self._ask_to_stop(process)
+                self._wait_for_stop()
+        finally:
+            if self._process and self._process.poll() is None:
+                self._process.kill()
+
+    def _ask_to_stop(self, process: subprocess.Popen[str]) -> None:
+        try:
+            self._call("shutdown")
+        except (OSError, HTTPException, Fault):
+            process.terminate()
+
+    def _wait_for_stop(self) -> None:
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._watcher.is_alive() and time.monotonic() < deadline:
+            # Left alone, supervisor looks only once a second what has ended; a call wakes it.
+            with suppress(OSError, HTTPException, Fault):
+                self._call("getState")
+            self._watcher.join(TICK_SECONDS)
+
+    def _until_answered(self, call: Callable[[], object]) -> None:
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                call()
+            except (OSError, HTTPException) as error:
+                if time.monotonic() > deadline:
+                    log = self._state_dir / "logs" / "supervisor.log"
+                    raise ServerProblem(f"supervisor does not answer ({error}); see {log}") from error
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+
+    def _call(self, method: str, *arguments: object) -> None:
+        # The address is relative to keep within the 108 bytes that a Unix socket may have.
+        socket = (self._state_dir / SOCKET).relative_to(Path.cwd())
+        with ServerProxy("http://localhost", SupervisorTransport(serverurl=f"unix://{socket}")) as proxy:
+            getattr(proxy.supervisor, method)(*arguments)
+
+    def _watch(self) -> None:
+        """Run supervisord, again and again until stopped. The kernel ties it to this thread, which must live on."""
+        with_service = False
+        while not self._stopping.is_set():
+            config = write_supervisor_config(self._state_dir, self._programs, with_service=with_service)
+            command = die_with_parent([sys.executable, "-m", "supervisor.supervisord", "-c", str(config)])
+            with subprocess.Popen(  # noqa: S603 -- built above
+                command,
+                cwd=self._state_dir,
+                env=self._environment,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as self._process:
+                for line in self._process.stdout or ():
+                    self._report(line)
+            if not self._stopping.is_set():
+                self._say("supervisor died, and all programs with it; starting them again")
+                self._stopping.wait(RESPAWN_SECONDS)
+            with_service = True
+
+    def _report(self, line: str) -> None:
+        if self._stopping.is_set():
+            return
+        if died := EXITED.search(line):
+            self._say(f"{died['name']} died ({died['how']}); starting it again")
+        elif failing := GAVE_UP.search(line):
+            name = failing["name"]
+            self._say(f"{name} does not stay up, see {self._state_dir / 'logs' / name}.log; trying on")
+            self._start_again(name)
+
+    def _start_again(self, name: str) -> None:
+        program = next(program for program in self._programs if program.name == name)
+        with suppress(OSError, HTTPException):
+            try:
+                self._call("startProcess", f"{program.group}:{name}", DONT_WAIT)
+            except Fault as fault:
+                if fault.faultCode != Faults.ALREADY_STARTED:
+                    self._say(f"{name} could not be started: {fault.faultString}")
