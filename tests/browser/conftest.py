@@ -1,0 +1,124 @@
+"""A real browser in front of the whole service, with the demo's data in it."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
+
+from detection.records.database import Db, open_database
+from detection.settings import Settings
+from runner.client import Api
+from runner.servers import LOOPBACK
+from tests.processes import Runner, start_runner, wait_until
+
+DEMO_SECONDS = 300
+WAIT_MILLISECONDS = 15_000
+CHROMIUM_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """`python -m runner demo`, serving."""
+
+    runner: Runner
+    api: Api
+    database: Db
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.runner.port}/"
+
+    @contextmanager
+    def stopped_worker(self) -> Iterator[None]:
+        """Freeze the worker, so that what is enqueued stays queued."""
+        pids = self.runner.pids("celery worker --queues interactive")
+        assert pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+
+@dataclass
+class Trouble:
+    """What a page complained of."""
+
+    found: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("console", self._note_message)
+        page.on("pageerror", lambda error: self.found.append(f"page error: {error}"))
+        page.on("response", self._note_response)
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.found.append(f"console {message.type}: {message.text}")
+
+    def _note_response(self, response: Response) -> None:
+        if response.status >= 400:
+            self.found.append(f"{response.status} {response.url}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; its absence is a failure, as a dashboard nobody looked at is none."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("the browser tests need Chromium, which is not on this machine: sudo apt-get install chromium")
+    expect.set_options(timeout=WAIT_MILLISECONDS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo as a user starts it: real bars, a trained model, a backfill that is done."""
+    folder = tmp_path_factory.mktemp("demo")
+    with start_runner(folder, "demo") as runner:
+        wait_until(lambda: "Ctrl-C" in runner.said() or runner.process.poll() is not None, "the demo", DEMO_SECONDS)
+        assert runner.process.poll() is None, runner.said()
+        settings = Settings(_env_file=folder / ".tapewatch" / "servers.env", port=runner.port)
+        database = open_database(settings)
+        yield Demo(runner, Api(settings), database)
+        database.client.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """What opens a page in a profile of its own. A page that complained fails its test."""
+    contexts: list[BrowserContext] = []
+    trouble = Trouble()
+
+    def open_page(url: str, *, width: int = 1280, theme: str = "light", quiet: bool = True) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=theme)
+        contexts.append(context)
+        context.set_default_timeout(WAIT_MILLISECONDS)
+        page = context.new_page()
+        if quiet:
+            trouble.watch(page)
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert trouble.found == []

@@ -1,0 +1,36 @@
+"""A service with keys: the page asks for one, says when it is refused, and goes on where it was."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from detection.records.keys import add_key
+from tests.browser.conftest import Demo
+
+
+@pytest.fixture
+def key(demo: Demo) -> Iterator[str]:
+    """The first key that is made, which ends open access; afterwards it was never made."""
+    yield add_key(demo.database, "browser", ["read", "enqueue"], datetime.now(UTC))
+    demo.database.api_keys.delete_many({})
+
+
+def test_a_missing_key_is_asked_for(demo: Demo, open_page: Callable[..., Page], key: str) -> None:
+    page = open_page(f"{demo.url}#/runs", quiet=False)
+    expect(page.get_by_role("heading", name="A key is needed")).to_be_visible()
+    page.get_by_label("API key").fill("wrong")
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.get_by_role("heading", name="The key was refused")).to_be_visible()
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.get_by_role("link", name="Training of market US")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("link", name="Training of market US")).to_be_visible()
+
+
+def test_without_a_key_the_page_says_why_it_is_empty(demo: Demo, open_page: Callable[..., Page], key: str) -> None:
+    page = open_page(f"{demo.url}#/models", quiet=False)
+    page.get_by_role("button", name="Not now").click()
+    expect(page.get_by_role("alert")).to_contain_text("flask keys create")

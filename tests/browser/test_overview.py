@@ -1,0 +1,87 @@
+"""The overview: what the demo found, and the way from there to a chart."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+
+# what the packages with the demo's bars say of themselves: ticker, last session
+LAST_BARS = {
+    "AAPL": "1 Mar 2013",
+    "FB": "1 Mar 2013",
+    "IBM": "1 Mar 2013",
+    "^GSPC": "31 Dec 2018",
+    "^IXIC": "31 Dec 2018",
+}
+
+
+def test_tickers_show_last_bar_watermark_and_counts(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url)
+    for ticker, last_bar in LAST_BARS.items():
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=ticker, exact=True))
+        expect(row).to_contain_text(last_bar)
+        expect(row).to_contain_text("up to date")
+        stored = demo.database.anomalies.count_documents({"Ticker": ticker, "severity": "medium"})
+        if stored:
+            expect(row.get_by_title("medium")).to_contain_text(str(stored))
+
+
+def test_market_counts_anomalies_by_severity(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url)
+    legend = page.get_by_role("group", name="by severity")
+    for severity in ("critical", "high", "medium", "low"):
+        stored = demo.database.anomalies.count_documents({"severity": severity})
+        expect(legend).to_contain_text(f"{stored} {severity}")
+
+
+def test_strongest_and_latest_come_in_their_order(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url)
+    first = page.locator(".anomaly").first
+    (strongest,) = demo.database.anomalies.find().sort("anomaly_score", 1).limit(1)
+    expect(first).to_contain_text(strongest["Ticker"])
+    expect(first).to_contain_text(f"{strongest['Close']:,.2f}")
+    expect(first).to_contain_text(strongest["reasons"][0])
+    page.get_by_role("button", name="Latest").click()
+    latest = demo.database.anomalies.find().sort("Datetime", -1).limit(1)[0]
+    expect(first).to_contain_text(str(latest["Datetime"].year))
+    page.reload()
+    expect(first).to_contain_text(str(latest["Datetime"].year))
+
+
+def test_a_mark_on_a_lane_leads_to_its_chart(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url)
+    mark = page.locator('.lanes a[aria-label^="^GSPC"]').first
+    date = mark.get_attribute("aria-label").split(", ")[1]
+    mark.hover()
+    expect(page.locator(".hint")).to_contain_text(date)
+    mark.click()
+    expect(page).to_have_url(re.compile(r"#/ticker/%5EGSPC\?.*anomaly="))
+    expect(page.get_by_role("heading", name=date)).to_be_visible()
+
+
+def test_arrow_keys_move_along_the_lanes(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url)
+    marks = page.locator(".lanes [data-mark]")
+    marks.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(marks.nth(1)).to_be_focused()
+    assert page.locator('.lanes [data-mark][tabindex="0"]').count() == 1
+
+
+def test_lost_connection_is_said_and_mends_itself(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url, quiet=False)
+    expect(page.get_by_text("All well")).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.get_by_text("What you see may be old")).to_be_visible()
+    page.get_by_role("button", name="Latest").click()
+    expect(page.get_by_role("alert")).to_contain_text("No connection")
+    page.context.set_offline(False)
+    expect(page.get_by_text("All well")).to_be_visible()
+    expect(page.locator(".anomaly").first).to_be_visible()
+
+
+def test_open_access_is_said(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url)
+    expect(page.get_by_text("Open access: no API key was made yet")).to_be_visible()

@@ -1,0 +1,143 @@
+"""The ticker page: an anomaly in full, and what can be asked for."""
+
+import csv
+import gzip
+import os
+import re
+import signal
+from collections.abc import Callable
+from importlib.resources import files
+from urllib.parse import quote
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+
+NEIGHBOURS = 50  # bars; the chart shows 60 on both sides of what is selected
+
+
+def find_anomalies(demo: Demo, ticker: str) -> list[dict]:
+    return list(demo.database.anomalies.find({"Ticker": ticker}).sort("Datetime", 1))
+
+
+def name(anomaly: dict) -> str:
+    return f"{anomaly['Datetime']:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def link(demo: Demo, anomaly: dict) -> str:
+    return f"{demo.url}#/ticker/{quote(anomaly['Ticker'])}?anomaly={quote(name(anomaly))}"
+
+
+def read_closes(ticker: str) -> list[tuple[str, float]]:
+    """Date and close as the package with the demo's bars has them."""
+    with gzip.open(files("bokeh_sampledata") / "_data" / "stocks.csv.gz", "rt") as file:
+        return [(row["Date"], float(row["Close"])) for row in csv.DictReader(file) if row["Ticker"] == ticker]
+
+
+def test_the_panel_tells_what_is_known_of_an_anomaly(demo: Demo, open_page: Callable[..., Page]) -> None:
+    anomaly = find_anomalies(demo, "IBM")[0]
+    closes = read_closes("IBM")
+    at = [date for date, _ in closes].index(name(anomaly)[:10])
+    change = f"{closes[at][1] / closes[at - 1][1] - 1:+.2%}"
+    page = open_page(link(demo, anomaly))
+    panel = page.get_by_role("region", name="Anomaly", exact=True)
+    expect(panel).to_contain_text(f"{closes[at][1]:.2f}")
+    expect(panel).to_contain_text(change.replace("-", "\N{MINUS SIGN}").replace("%", " %"))
+    expect(panel).to_contain_text(re.compile("about one bar in [0-9,]+|at most one bar in 10,000"))
+    expect(panel).to_contain_text(anomaly["reasons"][0])
+    panel.get_by_text("The 14 features").click()
+    assert panel.locator(".features dt").count() == 14
+    panel.get_by_text("Lineage").click()
+    expect(panel.get_by_title(anomaly["model_hash"])).to_be_visible()
+    expect(panel.get_by_title(anomaly["bars_fingerprint"])).to_be_visible()
+    expect(panel).to_contain_text(anomaly["model_version"])
+    shares = [int(text.rstrip(" %")) for text in panel.locator(".attribution .share").all_text_contents()]
+    assert sum(shares) in range(90, 111)  # each is rounded to a per cent
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_arrow_keys_step_and_the_url_follows(demo: Demo, open_page: Callable[..., Page]) -> None:
+    first, second = find_anomalies(demo, "MSFT")[:2]
+    page = open_page(f"{demo.url}#/ticker/MSFT")
+    expect(page.get_by_text("Pick an anomaly")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(re.escape(quote(name(first), safe=""))))
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(re.escape(quote(name(second), safe=""))))
+    page.reload()
+    expect(page.get_by_text(re.compile("^2 of "))).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_text(re.compile("^1 of "))).to_be_visible()
+
+
+def test_a_click_on_a_marker_opens_its_anomaly(demo: Demo, open_page: Callable[..., Page]) -> None:
+    dates = [date for date, _ in read_closes("AAPL")]
+    found = find_anomalies(demo, "AAPL")
+    at = [dates.index(name(anomaly)[:10]) for anomaly in found]
+    n = next(n for n in range(len(found) - 1) if 10 < at[n + 1] - at[n] < NEIGHBOURS)
+    page = open_page(link(demo, found[n]))
+    page.get_by_role("button", name="Next anomaly").click()  # close enough for the chart to stay as it is
+    expect(page.get_by_text(f"{n + 2} of {len(found)}")).to_be_visible()
+    pane = page.locator(".stage canvas").first.bounding_box()
+    assert pane is not None
+    page.mouse.click(pane["x"] + pane["width"] / 2, pane["y"] + pane["height"] / 2)
+    expect(page.get_by_text(f"{n + 1} of {len(found)}")).to_be_visible()
+
+
+def test_an_indicator_gets_a_pane_and_stays_in_the_url(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/ticker/MSFT")
+    canvases = page.locator(".stage canvas")
+    expect(canvases).not_to_have_count(0)
+    without = canvases.count()
+    page.get_by_label("Indicator").select_option("rsi")
+    expect(page).to_have_url(re.compile("indicator=rsi"))
+    expect(canvases).not_to_have_count(without)
+    with_pane = canvases.count()
+    assert with_pane > without
+    page.reload()
+    expect(canvases).to_have_count(with_pane)
+    page.get_by_label("Indicator").select_option("sma")
+    expect(canvases).to_have_count(without)
+
+
+def test_an_anomaly_is_verified_in_place(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(link(demo, find_anomalies(demo, "IBM")[0]))
+    page.get_by_role("button", name="Verify").click()
+    verdict = page.get_by_role("status").filter(has_text="Stored score")
+    expect(verdict).to_contain_text("Identical")
+    run = demo.database.detection_runs.find({"task": "verify"}).sort("requested_at", -1)[0]
+    expect(verdict.get_by_role("link", name=run["_id"][:8])).to_be_visible()
+
+
+def test_a_ticker_that_is_nowhere_is_explained(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/ticker/MSFTT", quiet=False)
+    expect(page.get_by_role("main")).to_contain_text("MSFTT")
+    expect(page.get_by_role("main")).to_contain_text("no 1d bars")
+
+
+def test_a_backfill_by_click_is_watched_to_its_end(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/ticker/FB")
+    page.get_by_role("button", name="Backfill").click()
+    expect(page.locator(".run-strip").get_by_text("complete")).to_be_visible()
+    run = demo.database.detection_runs.find({"tickers": ["FB"], "task": "backfill"}).sort("requested_at", -1)[0]
+    assert run["status"] == "complete"
+    assert run["period"] == "max"
+
+
+def test_a_scan_by_click_says_that_nothing_is_new(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/ticker/GOOG")
+    page.get_by_role("button", name="Scan now").click()
+    expect(page.locator("#toasts")).to_contain_text("0 new anomalies")
+
+
+def test_progress_survives_a_reload_and_a_restart_of_the_api(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/ticker/IBM", quiet=False)
+    strip = page.locator(".run-strip")
+    with demo.stopped_worker():
+        page.get_by_role("button", name="Backfill").click()
+        expect(strip).to_contain_text("queued")
+        page.reload()
+        expect(strip).to_contain_text("queued")
+        os.kill(demo.runner.parent_pid("gunicorn"), signal.SIGKILL)
+    expect(strip.get_by_text("complete")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("All well")).to_be_visible()

@@ -1,0 +1,83 @@
+// The public API: the only place that talks to the server. Every failure becomes a Problem.
+
+import { reportReached, reportUnreached } from "./connection.js";
+import { askForKey, readKey } from "./key.js";
+
+const PREFIX = "/py";
+const TIMEOUT_MILLISECONDS = 20_000;
+
+/** What went wrong, as the API's problem document says it. */
+export class Problem extends Error {
+  constructor(status, reason, detail, document = {}) {
+    super(detail);
+    this.name = "Problem";
+    this.status = status;
+    this.reason = reason;
+    this.document = document;
+  }
+}
+
+/** Read a JSON document. `query` leaves out what is null, undefined or "". */
+export function get(path, query = {}, signal = null) {
+  return send("GET", withQuery(path, query), { signal });
+}
+
+/** Post JSON. `key` makes a repeated post answer with the first one's run. */
+export function post(path, body = null, { key = null, headers = {} } = {}) {
+  return sendBody("POST", path, body, key ? { ...headers, "Idempotency-Key": key } : headers);
+}
+
+export const put = (path, body, headers = {}) => sendBody("PUT", path, body, headers);
+export const remove = (path, headers = {}) => send("DELETE", path, { headers });
+export const upload = (path, form, headers = {}) => send("POST", path, { body: form, headers });
+
+/** Open a stream of bytes; the caller reads it, and ends it with `signal`. */
+export async function open(path, headers, signal) {
+  const response = await request("GET", path, { headers: { Accept: "text/event-stream", ...headers }, signal });
+  if (response.status === 401 && (await askForKey())) return open(path, headers, signal);
+  if (!response.ok) throw await readProblem(response);
+  return response.body;
+}
+
+function sendBody(method, path, body, headers) {
+  const content = body === null ? {} : { "Content-Type": "application/json" };
+  return send(method, path, { body: body === null ? null : JSON.stringify(body), headers: { ...content, ...headers } });
+}
+
+async function send(method, path, { body = null, headers = {}, signal = null } = {}) {
+  const limit = AbortSignal.timeout(TIMEOUT_MILLISECONDS);
+  const both = signal ? AbortSignal.any([signal, limit]) : limit;
+  const response = await request(method, path, { body, headers, signal: both });
+  if (response.status === 401 && (await askForKey())) return send(method, path, { body, headers, signal });
+  if (!response.ok) throw await readProblem(response);
+  if (response.status === 204) return null;
+  const document = await response.json();
+  const tag = response.headers.get("ETag");
+  if (tag && document !== null && typeof document === "object") document.etag = tag;
+  return document;
+}
+
+async function request(method, path, { body = null, headers = {}, signal = null }) {
+  const key = readKey();
+  const access = key ? { Authorization: `Bearer ${key}` } : {};
+  try {
+    const response = await fetch(PREFIX + path, { method, body, headers: { ...access, ...headers }, signal });
+    reportReached();
+    return response;
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    reportUnreached();
+    throw new Problem(0, "unreachable", "The API does not answer. This page tries again by itself.");
+  }
+}
+
+async function readProblem(response) {
+  const document = await response.json().catch(() => ({}));
+  const detail = document.detail ?? `The API answered ${response.status} ${response.statusText}`;
+  return new Problem(response.status, document.reason ?? "unknown", detail, document);
+}
+
+function withQuery(path, query) {
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+}

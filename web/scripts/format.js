@@ -1,0 +1,71 @@
+// Values as people read them. Bars are labelled in UTC, so all times are shown in UTC.
+
+const DASH = "–";
+const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
+const MINUTE = { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const day = new Intl.DateTimeFormat("en-GB", DAY);
+const minute = new Intl.DateTimeFormat("en-GB", MINUTE);
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+
+/** The start of a bar: a date for daily and longer intervals, else with the minute. */
+export function barTime(time, interval) {
+  if (!time) return DASH;
+  return /[dw]$/.test(interval) ? day.format(new Date(time)) : moment(time);
+}
+
+export const moment = (time) => (time ? `${minute.format(new Date(time))} UTC` : DASH);
+export const count = (value) => (isNumber(value) ? whole.format(value) : DASH);
+export const short = (value) => (isNumber(value) ? compact.format(value) : DASH);
+
+export function price(value) {
+  if (!isNumber(value)) return DASH;
+  const digits = Math.abs(value) >= 1 ? 2 : 4;
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** A share as a percentage with its sign: 0.0312 is "+3.12 %". */
+export function change(value) {
+  if (!isNumber(value)) return DASH;
+  const sign = value > 0 ? "+" : value < 0 ? "−" : "";
+  return `${sign}${Math.abs(value * 100).toFixed(2)} %`;
+}
+
+/** Four significant digits. */
+export function figure(value) {
+  if (!isNumber(value)) return DASH;
+  return Number(value.toPrecision(4)).toLocaleString("en-US", { maximumSignificantDigits: 4 });
+}
+
+/** What a grade means: it is 25 times the powers of ten in "one bar in N". */
+export function frequency(grade) {
+  if (!isNumber(grade)) return DASH;
+  if (grade >= 100) return "at most one bar in 10,000";
+  const bars = Math.pow(10, grade / 25);
+  return `about one bar in ${whole.format(Number(bars.toPrecision(bars < 10 ? 1 : 2)))}`;
+}
+
+export function duration(seconds) {
+  if (!isNumber(seconds)) return DASH;
+  if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+/** How long ago, or until when: "3 minutes ago", "in 2 hours". */
+export function ago(time, now = Date.now()) {
+  if (!time) return DASH;
+  const seconds = (new Date(time).getTime() - now) / 1000;
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+  const found = units.find(([, size]) => Math.abs(seconds) >= size);
+  if (!found) return seconds <= 0 ? "just now" : "in a moment";
+  return relative.format(Math.round(seconds / found[1]), found[0]);
+}
+
+export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+export const hash = (text) => (text ? text.replace(/^(sha256:)?(.{12}).*$/, "$2") : DASH);
+export const words = (name) => (name ?? "").replaceAll("_", " ");
+
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);

@@ -1,0 +1,70 @@
+// Things that go on while a page is open.
+
+import { get } from "./api.js";
+import { readEvents } from "./events.js";
+
+const OPEN_STATUSES = new Set(["queued", "in_progress"]);
+const POLL_MILLISECONDS = 700;
+const RETRY_MILLISECONDS = 1000;
+
+export const isOpen = (run) => OPEN_STATUSES.has(run.status);
+
+export function pause(milliseconds, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}
+
+/** Call `action` now and every so often until `signal` aborts; not while the tab is hidden. Failures are tried again. */
+export async function repeat(milliseconds, action, signal) {
+  while (!signal.aborted) {
+    if (!document.hidden) await action().catch(logUnforeseen);
+    await pause(milliseconds, signal);
+  }
+}
+
+/**
+ * Follow a run by its events to its end, over lost connections and restarts of the API. A browser keeps few connections
+ * to one server, so a page follows one run this way; lists poll.
+ * @param {string} id
+ * @param {(run: object) => void} show called with each state, the last included
+ * @returns {Promise<object|null>} the ended run; null if `signal` aborted
+ */
+export async function followRun(id, show, signal) {
+  let seen = null;
+  while (!signal.aborted) {
+    try {
+      for await (const event of readEvents(`/detection-runs/${id}/events`, seen, signal)) {
+        const run = JSON.parse(event.data);
+        seen = event.id;
+        show(run);
+        if (!isOpen(run)) return run;
+      }
+    } catch (error) {
+      if (error.status === 404) throw error;
+      logUnforeseen(error);
+    }
+    await pause(RETRY_MILLISECONDS, signal);
+  }
+  return null;
+}
+
+/** Poll a run to its end; otherwise as `followRun`. */
+export async function pollRun(id, show, signal) {
+  let ended = null;
+  const done = new AbortController();
+  const look = async () => {
+    const run = await get(`/detection-runs/${id}`, {}, signal);
+    show(run);
+    if (isOpen(run)) return;
+    ended = run;
+    done.abort();
+  };
+  await repeat(POLL_MILLISECONDS, look, AbortSignal.any([signal, done.signal]));
+  return ended;
+}
+
+function logUnforeseen(error) {
+  if (!["Problem", "AbortError", "TypeError"].includes(error.name)) console.error(error); // a stream that breaks off is a TypeError
+}

@@ -1,0 +1,41 @@
+// What an import did, ticker by ticker, with the rows that were kept aside and why.
+
+import { el } from "../../dom.js";
+import { count, plural, words } from "../../format.js";
+import { linkTo } from "../../router.js";
+import { buildProse } from "../../parts/prose.js";
+import { buildStatus } from "../../parts/run_progress.js";
+import { buildTable } from "../../parts/table.js";
+
+const LISTED_ROWS = 100;
+
+/** @param {object} run a finished import */
+export function buildReport(run) {
+  const report = run.result;
+  if (!report) return el("p.row", {}, buildStatus(run), el("strong", {}, run.options.filename), el("span", {}, buildProse(run.error ?? words(run.reason ?? run.status))));
+  const rejected = report.series.flatMap((series) => series.rejected.map((row) => ({ ...row, ticker: series.ticker })));
+  return el("div.stack", {},
+    el("p.row", {}, buildStatus(run), el("strong", {}, report.source), el("span.muted", {}, summarize(report))),
+    buildSeriesTable(report.series),
+    rejected.length > 0 && buildRejected(rejected, report.rejected_rows));
+}
+
+function summarize(report) {
+  return `${plural(report.read, "row")} read: ${count(report.new)} new, ${count(report.changed)} changed, ${count(report.unchanged)} unchanged, ${count(report.rejected_rows)} rejected`;
+}
+
+function buildSeriesTable(series) {
+  const names = ["Ticker", "Read", "New", "Changed", "Unchanged", "Rejected", "Notes"];
+  return buildTable("Import report", names, series.map((one) => el("tr", {},
+    el("td", {}, el("a.ticker-name", { href: linkTo("ticker", one.ticker, { interval: one.interval }) }, one.ticker)),
+    [one.read, one.new, one.changed, one.unchanged, one.rejected_rows].map((value) => el("td", {}, count(value))),
+    el("td.muted", {}, one.error ?? one.notes.join("; ")))));
+}
+
+function buildRejected(rows, total) {
+  return el("details", { open: rows.length <= 20 },
+    el("summary", {}, `Rejected rows: ${count(total)}${total > LISTED_ROWS ? `, the first ${LISTED_ROWS} shown` : ""}`),
+    buildTable("Rejected rows", ["Row", "Ticker", "Time", "Reason", "Values"], rows.slice(0, LISTED_ROWS).map((row) => el("tr", {},
+      el("td", {}, count(row.row)), el("td", {}, row.ticker), el("td.nowrap", {}, row.time), el("td", {}, words(row.reason)),
+      el("td", {}, el("code", {}, Object.entries(row.values).map(([name, value]) => `${name} ${value}`).join(", ")))))));
+}

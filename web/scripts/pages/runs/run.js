@@ -1,0 +1,117 @@
+// One run: live while it works, its audit record afterwards.
+
+import { get, post } from "../../api.js";
+import { el, fill } from "../../dom.js";
+import { count, duration, moment, plural, words } from "../../format.js";
+import { followRun, isOpen } from "../../live.js";
+import { newIdentifier } from "../../identifier.js";
+import { go, linkTo } from "../../router.js";
+import { buildFacts } from "../../parts/facts.js";
+import { buildAnomalyList } from "../../parts/anomaly_list.js";
+import { buildProse } from "../../parts/prose.js";
+import { buildProgress, buildStatus, describeRun } from "../../parts/run_progress.js";
+import { loadInto } from "../../parts/states.js";
+import { buildTable } from "../../parts/table.js";
+import { attempt, say } from "../../parts/toasts.js";
+import { buildResult } from "./result.js";
+
+const LISTED_ANOMALIES = 50;
+
+const RETRIED = new Set(["partial", "failed", "cancelled"]);
+
+export function showRun(main, id, signal) {
+  return loadInto(main, () => get(`/detection-runs/${encodeURIComponent(id)}`, {}, signal), (run) => draw(run, signal), signal, 8);
+}
+
+function draw(first, signal) {
+  const head = el("div.head");
+  const progress = buildProgress("Progress of the run");
+  const details = el("div.stack");
+  let before = null;
+  const show = (run) => {
+    progress.update(run);
+    const state = JSON.stringify([run.status, run.cancel_requested, run.failures]);
+    if (state === before) return;
+    before = state;
+    fill(head, drawHead(run, show));
+    fill(details, drawDetails(run, signal));
+  };
+  show(first);
+  if (isOpen(first)) followRun(first._id, show, signal).catch((error) => say(error.message, "bad"));
+  return [el("p.crumb", {}, el("a", { href: linkTo("runs") }, "Runs")), head,
+    el("div.stack", {}, el("section.card", { "aria-label": "Progress" }, el("div.body", {}, progress.node)), details)];
+}
+
+function drawHead(run, show) {
+  return [
+    el("div", {}, el("div.row", {}, el("h1", {}, describeRun(run)), buildStatus(run)), el("p.lead", {}, el("code", {}, run._id))),
+    isOpen(run) ? buildCancel(run, show) : RETRIED.has(run.status) && buildRetry(run),
+  ];
+}
+
+function buildCancel(run, show) {
+  const button = el("button.button", { type: "button", disabled: run.cancel_requested }, run.cancel_requested ? "Cancelling" : "Cancel run");
+  button.addEventListener("click", async () => {
+    const changed = await attempt(button, () => post(`/detection-runs/${run._id}/cancel`));
+    if (changed) show(changed);
+  });
+  return button;
+}
+
+function buildRetry(run) {
+  const button = el("button.button", { type: "button" }, run.failures.length ? `Retry ${plural(run.failures.length, "failed ticker")}` : "Retry what is left");
+  const key = newIdentifier();
+  button.addEventListener("click", async () => {
+    const accepted = await attempt(button, () => post(`/detection-runs/${run._id}/retry`, null, { key }));
+    if (accepted) go("runs", accepted.run_id);
+  });
+  return button;
+}
+
+function drawDetails(run, signal) {
+  return [
+    run.error && el("p.notice.bad", { role: "alert" }, el("span", {}, buildProse(run.error))),
+    run.failures.length > 0 && drawFailures(run.failures),
+    run.warnings.length > 0 && el("section.card", {}, el("header", {}, el("h2", {}, "Warnings")), el("ul.body", {}, run.warnings.map((text) => el("li", {}, text)))),
+    run.result && !isOpen(run) && buildResult(run),
+    el("section.card", {}, el("header", {}, el("h2", {}, "Audit record")), el("div.body", {}, drawRecord(run))),
+    !isOpen(run) && (run.new_anomalies ?? 0) > 0 && drawFound(run, signal),
+  ];
+}
+
+function drawFailures(failures) {
+  return el("section.card", {},
+    el("header", {}, el("h2", {}, `Failed: ${plural(failures.length, "ticker")}`)),
+    buildTable("Failures", ["Ticker", "Reason", "What was found"], failures.map((failure) => el("tr", {},
+      el("td", {}, el("a.ticker-name", { href: linkTo("ticker", failure.ticker) }, failure.ticker)),
+      el("td.nowrap", {}, words(failure.reason)),
+      el("td", {}, buildProse(failure.error ?? ""))))));
+}
+
+function drawRecord(run) {
+  const tickers = run.tickers.length > 12 ? `${run.tickers.slice(0, 12).join(", ")} and ${count(run.tickers.length - 12)} more` : run.tickers.join(", ");
+  return buildFacts({
+    Task: run.task,
+    Trigger: words(run.trigger),
+    Tickers: tickers || null,
+    Market: run.market,
+    Interval: run.interval,
+    Period: run.period,
+    Requested: moment(run.requested_at),
+    Started: moment(run.started_at),
+    Completed: run.completed_at && moment(run.completed_at),
+    Took: run.duration_seconds === null ? null : duration(run.duration_seconds),
+    "Bars loaded": run.rows_loaded && count(run.rows_loaded),
+    "Bars scored": run.rows_processed && count(run.rows_processed),
+    Anomalies: run.anomalies_found === null ? null : `${count(run.anomalies_found)}, of which ${count(run.new_anomalies ?? 0)} new`,
+    Model: run.model_version,
+    Reason: run.reason && words(run.reason),
+  });
+}
+
+function drawFound(run, signal) {
+  const body = el("div");
+  loadInto(body, () => get("/anomalies", { run_id: run._id, sort: "anomaly_score", limit: LISTED_ANOMALIES }, signal),
+    ({ items }) => buildAnomalyList(items), signal);
+  return el("section.card", {}, el("header", {}, el("h2", {}, "Strongest of what it found")), body);
+}

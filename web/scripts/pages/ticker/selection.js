@@ -1,0 +1,65 @@
+// Which anomaly of the ticker is looked at: in the panel, on the chart, in the list and in the URL, all the same one.
+
+import { el, fill } from "../../dom.js";
+import { keepInUrl } from "../../router.js";
+import { buildAnomalyList } from "../../parts/anomaly_list.js";
+import { buildEmpty } from "../../parts/states.js";
+import { drawAnomaly, drawNoAnomaly } from "./anomaly.js";
+
+/**
+ * @param {object} chart from `buildPriceChart`
+ * @param {string|null} asked time of the anomaly that the URL names
+ * @returns {{panel: Node, list: Node, set: (anomalies: object[], message: string) => void, select: (anomaly) => void, isEmpty: () => boolean}}
+ */
+export function buildSelection(chart, asked, signal) {
+  const panel = el("section.card.panel", { "aria-label": "Anomaly" });
+  const list = el("div.without-ticker.listing");
+  let known = [];
+  let selected = null;
+
+  const select = (anomaly) => {
+    selected = anomaly;
+    keepInUrl({ anomaly: anomaly?.Datetime ?? null });
+    chart.select(anomaly);
+    const at = known.indexOf(anomaly);
+    fill(panel, anomaly ? drawAnomaly(anomaly, { at, of: known.length, step }, signal) : drawNoAnomaly(known.length, step));
+    markListed(list, anomaly);
+  };
+  const step = (move) => {
+    const from = selected ? known.indexOf(selected) : move > 0 ? -1 : known.length;
+    if (known.length > 0) select(known[Math.max(0, Math.min(known.length - 1, from + move))]);
+  };
+  const set = (anomalies, message) => {
+    const time = selected?.Datetime ?? asked;
+    known = anomalies;
+    chart.setAnomalies(anomalies);
+    fill(list, anomalies.length ? buildAnomalyList([...anomalies].reverse(), { withTicker: false }) : buildEmpty("None", message));
+    select(anomalies.find((anomaly) => anomaly.Datetime === time) ?? null);
+  };
+
+  list.addEventListener("click", (event) => {
+    const item = event.target.closest("li");
+    if (!item || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    select(known[known.length - 1 - [...item.parentNode.children].indexOf(item)]);
+  });
+  document.addEventListener("keydown", (event) => stepByKey(event, step), { signal });
+  return { panel, list, set, select, isEmpty: () => selected === null };
+}
+
+function markListed(list, anomaly) {
+  for (const link of list.querySelectorAll("a.anomaly")) {
+    if (anomaly && link.dataset.id === anomaly._id) {
+      link.setAttribute("aria-current", "true");
+      list.scrollTop = link.parentNode.offsetTop - list.clientHeight / 2;
+    } else link.removeAttribute("aria-current");
+  }
+}
+
+/** The arrow keys step from anomaly to anomaly, unless they mean something where the focus is. */
+function stepByKey(event, step) {
+  const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!move || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog, .scroll")) return;
+  event.preventDefault();
+  step(move);
+}

@@ -1,0 +1,77 @@
+// The dialog in which a watchlist is made or changed.
+
+import { post, put } from "../../api.js";
+import { el, fill } from "../../dom.js";
+import { plural } from "../../format.js";
+import { buildProse } from "../../parts/prose.js";
+import { matchVersion } from "./watchlist.js";
+
+const INTERVALS = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"];
+const NEW = { name: "", tickers: [], interval: "1d", schedule: "after_close", threshold: null, enabled: true };
+
+/** Resolve to whether something was stored. @param {object|null} watchlist null makes a new one */
+export function openEditor(watchlist) {
+  return new Promise((resolve) => {
+    const fields = buildFields(watchlist ?? NEW, watchlist === null);
+    const dialog = el("dialog.wide", { "aria-labelledby": "editor-title" });
+    const problem = el("div", { role: "alert" });
+    const submit = async (event) => {
+      event.preventDefault();
+      try {
+        await store(watchlist, fields.read());
+        dialog.close("stored");
+      } catch (error) {
+        fill(problem, el("p.notice.bad", {}, el("span", {}, buildProse(error.message))));
+      }
+    };
+    dialog.append(el("form", { on: { submit } },
+      el("h2", { id: "editor-title" }, watchlist ? `Watchlist ${watchlist.name}` : "New watchlist"),
+      fields.nodes, problem,
+      el("div.row", {},
+        el("button.button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
+        el("button.button.primary", { type: "submit" }, watchlist ? "Save" : "Make it"))));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "stored");
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+function store(watchlist, { name, ...body }) {
+  if (watchlist === null) return post("/watchlists", { name, ...body });
+  return put(`/watchlists/${encodeURIComponent(watchlist.name)}`, { ...body, enabled: watchlist.enabled }, matchVersion(watchlist));
+}
+
+function buildFields(watchlist, isNew) {
+  const name = el("input", { value: watchlist.name, required: true, maxlength: 64, disabled: !isNew, autocomplete: "off" });
+  const tickers = el("textarea", { rows: 4, required: true, spellcheck: "false", placeholder: "AAPL, MSFT, ^GSPC" }, watchlist.tickers.join(", "));
+  const counted = el("span");
+  const interval = el("select", {}, INTERVALS.map((value) => el("option", { value, selected: value === watchlist.interval }, value)));
+  const cron = el("input", { value: watchlist.schedule === "after_close" ? "" : watchlist.schedule, placeholder: "after each closed bar", autocomplete: "off" });
+  const grade = el("input", { type: "number", min: 1, max: 100, step: "any", value: watchlist.threshold ?? "", placeholder: "as the model says" });
+  const tell = () => fill(counted, `${plural(readSymbols(tickers.value).length, "ticker")}`);
+  tickers.addEventListener("input", tell);
+  tell();
+  const read = () => ({
+    name: name.value.trim(),
+    tickers: readSymbols(tickers.value),
+    interval: interval.value,
+    schedule: cron.value.trim() || "after_close",
+    threshold: grade.value === "" ? null : Number(grade.value),
+  });
+  return { read, nodes: [
+    el("label.field", {}, "Name", name),
+    el("label.field", {}, el("span.row.spread", {}, "Tickers of one market, pasted as they come", counted), tickers),
+    el("div.row.fields", {},
+      el("label.field", {}, "Interval", interval),
+      el("label.field", {}, "Cron, in the market's time", cron),
+      el("label.field", {}, "Anomaly from grade", grade)),
+  ] };
+}
+
+/** Symbols out of pasted text, whatever stands between them; each once. */
+function readSymbols(text) {
+  return [...new Set(text.toUpperCase().split(/[\s,;|"']+/).filter(Boolean))];
+}

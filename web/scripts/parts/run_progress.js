@@ -1,0 +1,63 @@
+// How far a run is, how it ended, and what it was asked.
+
+import { el, fill } from "../dom.js";
+import { count, duration, plural, words } from "../format.js";
+import { isOpen } from "../live.js";
+
+const KINDS = { queued: "busy", in_progress: "busy", complete: "ok", partial: "warn", failed: "bad", cancelled: "" };
+const VERBS = { backfill: "Backfill", incremental: "Scan", verify: "Verification", train: "Training", import: "Import" };
+
+export function buildStatus(run) {
+  const status = isOpen(run) && run.cancel_requested ? "cancelling" : words(run.status);
+  const kind = KINDS[run.status];
+  return el(kind ? `span.badge.${kind}` : "span.badge", {}, kind === "busy" && el("i.dot.busy"), status);
+}
+
+/** "Backfill of AAPL, FB, GOOG and 4 more" */
+export function describeRun(run) {
+  const tickers = run.tickers ?? [];
+  const named = tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
+  const about = named || (run.market && `market ${run.market}`);
+  return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
+}
+
+/** A progress bar that `update(run)` moves. */
+export function buildProgress(label) {
+  const bar = el("div.fill");
+  const track = el("div.track", { role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 }, bar);
+  const text = el("div.label.number");
+  const node = el("div.progress", {}, track, text);
+  const update = (run) => {
+    const percent = isOpen(run) ? run.progress.percent : 100;
+    node.className = isOpen(run) ? "progress" : `progress ${KINDS[run.status]}`;
+    bar.style.setProperty("--percent", percent);
+    track.setAttribute("aria-valuenow", String(Math.round(percent)));
+    fill(text, el("span", {}, describeDone(run)), el("span", {}, describePace(run)));
+  };
+  return { node, update };
+}
+
+/** What a run came to, in one line. */
+export function describeOutcome(run) {
+  if (run.error) return run.error;
+  if (isOpen(run)) return run.status === "queued" ? "Waiting for a worker" : "At work";
+  if (run.task === "backfill" || run.task === "incremental") {
+    const found = `${plural(run.new_anomalies ?? 0, "new anomaly", "new anomalies")} in ${plural(run.rows_processed ?? 0, "bar")}`;
+    return run.reason ? `${words(run.reason)}; ${found}` : found;
+  }
+  if (run.task === "train" && run.model_version) return `made ${run.model_version}`;
+  return words(run.reason ?? run.status);
+}
+
+function describeDone(run) {
+  const { percent, tickers_done: done, tickers_total: total, tickers_failed: failed } = run.progress;
+  if (run.status === "queued") return "queued";
+  if (!total) return `${Math.round(percent)} %`;
+  return `${count(done)} of ${plural(total, "ticker")}${failed ? `, ${count(failed)} failed` : ""}`;
+}
+
+function describePace(run) {
+  const { eta_seconds: eta, rows_per_second: pace, rows_processed: rows } = run.progress;
+  if (!isOpen(run)) return [rows ? plural(rows, "bar") : null, run.duration_seconds === null ? null : duration(run.duration_seconds)].filter(Boolean).join(" in ");
+  return [pace ? `${count(pace)} bars/s` : null, eta === null ? null : `${duration(eta)} left`].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,55 @@
+// What a section shows while it has nothing to show: loading, empty, failed. And the loader that moves between them.
+
+import { onConnection } from "../connection.js";
+import { el, fill } from "../dom.js";
+import { buildProse } from "./prose.js";
+
+export function buildSkeleton(lines = 4) {
+  return el("div.skeleton", { "aria-hidden": "true" }, Array.from({ length: lines }, () => el("i")));
+}
+
+export function buildEmpty(title, text = "", ...actions) {
+  return el("div.state", {},
+    el("p.title", {}, title),
+    text && el("p.text", {}, buildProse(text)),
+    actions.length > 0 && el("div.actions", {}, actions));
+}
+
+export function buildFailure(problem, retry = null) {
+  const title = problem.status === 0 ? "No connection" : problem.status === 404 ? "Not found" : "This did not work";
+  const again = retry && el("button.button.small", { type: "button", on: { click: retry } }, "Try again");
+  return el("div.state", { role: "alert" }, el("p.title", {}, title), el("p.text", {}, buildProse(problem.message)), again && el("div.actions", {}, again));
+}
+
+/**
+ * Load into a node: skeleton, then what `draw(data)` returns, or the failure with a way to try again.
+ * Without a connection it tries again as soon as there is one. Resolves to the data, or null.
+ */
+export async function loadInto(node, load, draw, signal, lines = 4) {
+  fill(node, buildSkeleton(lines));
+  node.setAttribute("aria-busy", "true");
+  try {
+    const data = await load();
+    if (!signal.aborted) fill(node, draw(data));
+    return data;
+  } catch (error) {
+    if (signal.aborted || error.name === "AbortError") return null;
+    showFailure(node, error, () => loadInto(node, load, draw, signal, lines), signal);
+    return null;
+  } finally {
+    node.removeAttribute("aria-busy");
+  }
+}
+
+function showFailure(node, error, again, signal) {
+  if (error.name !== "Problem") console.error(error);
+  const once = new AbortController();
+  const retry = () => {
+    once.abort();
+    again();
+  };
+  if (error.status === 0) {
+    onConnection((reached) => reached && retry(), AbortSignal.any([signal, once.signal]));
+  }
+  fill(node, buildFailure(error, retry));
+}

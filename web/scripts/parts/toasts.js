@@ -1,0 +1,26 @@
+// Short messages on what an action came to; screen readers hear them too.
+
+import { el } from "../dom.js";
+import { buildProse } from "./prose.js";
+
+const SHOWN_MILLISECONDS = 6000;
+
+export function say(message, kind = "") {
+  const toast = el(kind ? `div.toast.${kind}` : "div.toast", {}, buildProse(message));
+  document.getElementById("toasts").append(toast);
+  setTimeout(() => toast.remove(), SHOWN_MILLISECONDS);
+}
+
+/** Run an action of a button; a failure is said rather than thrown. Resolves to its result, or null. */
+export async function attempt(button, action) {
+  button.disabled = true;
+  try {
+    return await action();
+  } catch (error) {
+    if (error.name !== "Problem") console.error(error);
+    say(error.message, "bad");
+    return null;
+  } finally {
+    button.disabled = false;
+  }
+}

@@ -1,0 +1,25 @@
+// Where we are: the page and its state live in the URL's fragment, `#/ticker/AAPL?period=5y`, so a view can be shared.
+
+/** Return {page, name, query} of the URL: `#/ticker/AAPL?period=5y` is {page: "ticker", name: "AAPL", query}. */
+export function readRoute(fragment = location.hash) {
+  const [path, search = ""] = fragment.replace(/^#\/?/, "").split("?");
+  const [page, ...rest] = path.split("/").map(decodeURIComponent);
+  return { page: page || "overview", name: rest.join("/") || null, query: new URLSearchParams(search) };
+}
+
+/** Return the link to a page. Query values that are null or "" are left out. */
+export function linkTo(page, name = null, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const path = name === null ? page : `${page}/${encodeURIComponent(name)}`;
+  return `#/${path}${given.length ? `?${new URLSearchParams(given)}` : ""}`;
+}
+
+export function go(page, name = null, query = {}) {
+  location.hash = linkTo(page, name, query);
+}
+
+/** Write a change of state within the page into the URL, without a new entry in the history and without a new page. */
+export function keepInUrl(changes) {
+  const { page, name, query } = readRoute();
+  history.replaceState(null, "", linkTo(page, name, { ...Object.fromEntries(query), ...changes }));
+}

@@ -1,0 +1,90 @@
+// What surrounds every page: brand, navigation, search for a ticker, health, theme.
+
+import { get } from "./api.js";
+import { onConnection } from "./connection.js";
+import { el, fill } from "./dom.js";
+import { repeat } from "./live.js";
+import { go, linkTo } from "./router.js";
+import { buildThemeSwitch } from "./parts/theme_switch.js";
+
+const HEALTH_MILLISECONDS = 10_000;
+const PAGES = [["overview", "Overview"], ["runs", "Runs"], ["watchlists", "Watchlists"], ["models", "Models"], ["data", "Data"]];
+
+const health = el("span.health", { role: "status" }, el("i.dot"), el("span.label", {}, "Connecting"));
+let lastHealth = null;
+
+export function startShell() {
+  fill(document.getElementById("top"),
+    el("a.brand", { href: linkTo("overview"), "aria-label": "Tapewatch, overview" },
+      el("img", { src: "favicon.svg", alt: "", width: 26, height: 26 }), "Tapewatch"),
+    el("nav.nav", { "aria-label": "Pages" }, PAGES.map(([page, label]) => el("a", { href: linkTo(page), data: { page } }, label))),
+    buildSearch(), health, buildThemeSwitch());
+  fill(document.getElementById("foot"),
+    el("a", { href: "py/docs" }, "API documentation"),
+    el("a", { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank" },
+      "Charts by TradingView Lightweight Charts™"));
+  onConnection(showHealth);
+  for (const event of ["offline", "online"]) window.addEventListener(event, checkHealth);
+  repeat(HEALTH_MILLISECONDS, checkHealth, new AbortController().signal);
+}
+
+/** Mark the page in the navigation. A ticker belongs to the overview. */
+export function markPage(page) {
+  for (const link of document.querySelectorAll(".nav a")) {
+    const isCurrent = link.dataset.page === (page === "ticker" ? "overview" : page);
+    if (isCurrent) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+async function checkHealth() {
+  try {
+    lastHealth = await get("/health");
+    showHealth(true);
+  } catch (error) {
+    if (error.name !== "Problem") throw error;
+    showHealth(false);
+  }
+}
+
+function showHealth(reached) {
+  const { kind, label, notice } = describeHealth(reached);
+  fill(health, el(`i.dot.${kind}`), el("span.label", {}, label));
+  health.title = label;
+  fill(document.getElementById("notices"), notice && el(`div.notice.${notice.kind}`, { role: "status" }, notice.text));
+}
+
+function describeHealth(reached) {
+  if (!reached) {
+    const text = "The API does not answer. What you see may be old; this page tries again by itself.";
+    return { kind: "bad", label: "Offline", notice: { kind: "bad", text } };
+  }
+  if (lastHealth === null) return { kind: "busy", label: "Connecting", notice: null };
+  const { status, access, ...parts } = lastHealth;
+  const unwell = Object.values(parts).find((part) => part?.ok === false)?.detail ?? "a part of the service is not well";
+  if (status === "unavailable") return { kind: "bad", label: "Unavailable", notice: { kind: "bad", text: `Nothing can be accepted: ${unwell}.` } };
+  if (status === "degraded") return { kind: "warn", label: "Degraded", notice: { kind: "warn", text: `Work is accepted, but waits: ${unwell}.` } };
+  const open = "Open access: no API key was made yet, so whoever is on this machine may ask for anything.";
+  return { kind: "ok", label: "All well", notice: access === "open" ? { kind: "plain", text: open } : null };
+}
+
+function buildSearch() {
+  const list = el("datalist", { id: "known-tickers" });
+  const input = el("input", {
+    type: "search", name: "ticker", placeholder: "Ticker, e.g. AAPL", "aria-label": "Go to a ticker", list: "known-tickers",
+    maxlength: 20, autocomplete: "off", autocapitalize: "characters", spellcheck: "false",
+  });
+  const suggest = async () => {
+    const { items } = await get("/tickers", { limit: 500 });
+    fill(list, [...new Set(items.map((item) => item.ticker))].map((value) => el("option", { value })));
+  };
+  input.addEventListener("focus", () => suggest().catch(() => {}), { once: true });
+  const submit = (event) => {
+    event.preventDefault();
+    const ticker = input.value.trim().toUpperCase();
+    if (ticker) go("ticker", ticker);
+    input.value = "";
+    input.blur();
+  };
+  return el("form.find", { role: "search", on: { submit } }, input, list);
+}
