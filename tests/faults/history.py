@@ -1,0 +1,99 @@
+"""What was written while a fault struck, in order, as MongoDB's own log has it; and what must hold of it."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from bson import Timestamp
+
+from detection.records.database import Db, Document
+
+ENDED = {"done", "dead", "split", "cancelled"}
+# What a batch of a detection writes: all of it in the transaction that ends the batch.
+EFFECTS = {"anomalies", "detection_metadata", "audits"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write: `kind` is insert, update, replace or delete; `transaction` is None for a write of its own."""
+
+    collection: str
+    id: str
+    kind: str
+    fields: Document
+    transaction: str | None
+
+
+def get_operation_time(database: Db) -> Timestamp:
+    """Return the server's logical time now."""
+    time: Timestamp = database.command("ping")["operationTime"]
+    return time
+
+
+def read_changes(database: Db, since: Timestamp) -> list[Change]:
+    """Return what was written to the database since then."""
+    mark = uuid4().hex
+    database.marks.insert_one({"_id": mark})
+    changes: list[Change] = []
+    with database.watch([{"$project": {"fullDocument": 0}}], start_at_operation_time=since) as stream:
+        for event in stream:
+            change = _parse(event)
+            if change.id == mark:
+                return changes
+            changes.append(change)
+    raise AssertionError("the log ended before its mark")
+
+
+def check_changes(changes: list[Change]) -> None:
+    """Assert that each batch ended once, that its effects came with its end, and that each anomaly came once."""
+    _check_anomalies(changes)
+    _check_batches(changes)
+    _check_effects(changes)
+    events = Counter(change.id for change in changes if change.collection == "outbox")
+    assert set(events.values()) <= {1}, f"told more than once: {events.most_common(3)}"
+
+
+def _check_anomalies(changes: list[Change]) -> None:
+    """Each anomaly was inserted once, and not touched again by a run that found the same."""
+    written = Counter(change.id for change in changes if change.collection == "anomalies")
+    twice = [anomaly for anomaly, times in written.items() if times > 1]
+    assert not twice, f"written more than once: {twice[:5]}"
+
+
+def _check_batches(changes: list[Change]) -> None:
+    """A batch's fence only grows, and of one that has ended no more is noted than when its message was sent."""
+    fences: dict[str, int] = {}
+    ended: dict[str, str] = {}
+    for change in changes:
+        if change.collection != "batches" or change.kind == "delete" or change.fields.keys() == {"published_at"}:
+            continue
+        assert change.id not in ended, f"{change.id} was {ended[change.id]}, and then written to: {change.fields}"
+        fence = change.fields.get("fence", fences.get(change.id, 0))
+        assert fence >= fences.get(change.id, 0), f"the fence of {change.id} fell"
+        fences[change.id] = fence
+        if change.fields.get("state") in ENDED:
+            ended[change.id] = change.fields["state"]
+
+
+def _check_effects(changes: list[Change]) -> None:
+    """Every effect was written in the transaction that ended its batch, and that transaction ended no other."""
+    ends: Counter[str | None] = Counter()
+    effects: dict[str | None, list[Change]] = defaultdict(list)
+    for change in changes:
+        if change.collection == "batches" and change.fields.get("state") in {"done", "dead"}:
+            ends[change.transaction] += 1
+        elif change.collection in EFFECTS:
+            effects[change.transaction].append(change)
+    for transaction, written in effects.items():
+        assert transaction is not None, f"written outside a transaction: {written[0]}"
+        assert ends[transaction] == 1, f"written without ending a batch: {written[0]}"
+
+
+def _parse(event: Any) -> Change:
+    collection, changed = event["ns"].get("coll", ""), event.get("documentKey", {}).get("_id")
+    if collection == "detection_runs" and ":" in str(changed):
+        collection = "audits"
+    transaction = f"{event['lsid']['id'].hex()}:{event['txnNumber']}" if "txnNumber" in event else None
+    fields = event.get("updateDescription", {}).get("updatedFields", {})
+    return Change(collection, str(changed), event["operationType"], fields, transaction)

@@ -1,0 +1,245 @@
+"""The whole service as real processes on loopback, and the ways in which it is hurt."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+from pymongo import MongoClient
+
+from detection.records.database import Db, Document, open_database
+from detection.settings import Settings
+from runner.programs import api_command, beat_command, worker_command
+from runner.servers import (
+    LOOPBACK,
+    die_with_parent,
+    find_mongod,
+    find_redis_server,
+    free_port,
+    is_port_free,
+    mongo_url,
+    mongod_command,
+    redis_command,
+    redis_url,
+    wait_for_primary,
+    wait_for_redis,
+)
+from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tests.processes import ROOT, wait_until
+
+WORKERS = ("worker1", "worker2")
+MEMBERS = ("mongod1", "mongod2", "mongod3")
+SERVICE = (*WORKERS, "control", "beat", "api")
+# Small, so that a recovery takes seconds; a batch of the tests' bars takes a fraction of one.
+LEASE_SECONDS = 3
+SWEEP_SECONDS = 1
+MAX_ATTEMPTS = 4
+# Room for a ticker that is too long for its worker beside others.
+BATCH_BARS = 10_000_000
+
+
+@dataclass(slots=True)
+class Program:
+    """What is started under a name, and the process that runs it now."""
+
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+class Stack:
+    """A three-member MongoDB, a Redis with AOF, API, two workers, the control worker and beat, each by its name."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        """Choose ports and commands; nothing is started. `variables` change the service's environment."""
+        self.folder = folder
+        ports = [free_port() for _ in range(5)]
+        self.member_ports = dict(zip(MEMBERS, ports[:3], strict=True))
+        self.redis_port = ports[3]
+        self.settings = Settings(
+            _env_file=None,
+            mongo_url=mongo_url(*self.member_ports.values()),
+            redis_url=redis_url(self.redis_port),
+            mongo_database="faults",
+            port=ports[4],
+            lease_seconds=LEASE_SECONDS,
+            sweep_seconds=SWEEP_SECONDS,
+            max_attempts=MAX_ATTEMPTS,
+            batch_bars=BATCH_BARS,
+        )
+        given = {name.upper(): str(getattr(self.settings, name)) for name in self.settings.model_fields_set}
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "REMAP_SIGTERM": "SIGQUIT", **given, **variables}
+        self.programs = {name: Program(command) for name, command in self._commands().items()}
+        self.database: Db = open_database(self.settings)
+        self.broker = redis.Redis.from_url(self.settings.redis_url)
+
+    def _commands(self) -> dict[str, list[str]]:
+        for name in (*MEMBERS, "redis", "beat"):
+            (self.folder / name).mkdir(parents=True)
+        work = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
+        members = {
+            name: mongod_command(find_mongod(), self.folder / name, port, cache_gigabytes=0.25)
+            for name, port in self.member_ports.items()
+        }
+        return {
+            **members,
+            "redis": redis_command(find_redis_server(), self.folder / "redis", self.redis_port),
+            **{name: worker_command(name, work, 2) for name in WORKERS},
+            "control": worker_command("control", CONTROL_QUEUE, 1),
+            "beat": beat_command(self.folder / "beat"),
+            "api": api_command(self.settings),
+        }
+
+    def start_servers(self) -> None:
+        self.start(*MEMBERS, "redis")
+        wait_for_redis(self.redis_port)
+        # A set of one elects itself at once; of three that start together, nobody is elected for 10 s.
+        first, *others = self.member_ports.values()
+        wait_for_primary(first)
+        wait_for_primary(first, *others)
+        # A killed client's open transaction keeps what it wrote locked for as long; in the service, with its longer
+        # leases, it is 20 s.
+        for port in self.member_ports.values():
+            with MongoClient[Document](LOOPBACK, port, directConnection=True) as member:
+                member.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=2)
+
+    def start(self, *names: str) -> None:
+        """Start programs that do not run; return at once."""
+        for name in names:
+            program = self.programs[name]
+            if not program.is_running:
+                with self.log(name).open("ab") as log:
+                    program.process = subprocess.Popen(
+                        die_with_parent(program.command),
+                        cwd=self.folder,
+                        env={**self.environment, **program.environment},
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
+
+    def wait_until_serving(self) -> None:
+        """Return once every running worker waits for messages and the API listens."""
+        consuming = sum(self.programs[name].is_running for name in (*WORKERS, "control"))
+        wait_until(lambda: len(self.find_consumers()) >= consuming, "the workers consume", 60)
+        if self.programs["api"].is_running:
+            wait_until(lambda: not is_port_free(self.settings.port), "the API listens", 60)
+
+    def find_consumers(self) -> list[dict[str, str]]:
+        """Return Redis' clients that wait in BRPOP."""
+        clients: list[dict[str, str]] = self.broker.client_list()
+        return [client for client in clients if client["cmd"] == "brpop"]
+
+    def kill(self, *names: str) -> None:
+        """Kill programs with -9. What they started dies with them."""
+        for name in names:
+            process = self._get(name)
+            process.kill()
+            process.wait()
+
+    def stop(self, *names: str) -> None:
+        """Ask programs to end, and wait until they have."""
+        for name in names:
+            self._get(name).terminate()
+        for name in names:
+            self._get(name).wait(timeout=60)
+
+    def freeze(self, *names: str) -> None:
+        """Stop programs in their tracks (SIGSTOP), with all they started."""
+        for pid in (pid for name in names for pid in self.pids(name)):
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self, *names: str) -> None:
+        """Let frozen programs go on (SIGCONT)."""
+        for pid in (pid for name in names for pid in self.pids(name)):
+            os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def frozen(self, *names: str) -> Iterator[None]:
+        """Freeze programs for the length of a `with`."""
+        self.freeze(*names)
+        try:
+            yield
+        finally:
+            self.thaw(*names)
+
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Start again what exits, as the service's supervisor does."""
+        over = threading.Event()
+
+        def keep_running() -> None:
+            while not over.wait(1):
+                self.start(*self.programs)
+
+        keeper = threading.Thread(target=keep_running, name="supervisor")
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
+
+    def pids(self, name: str) -> list[int]:
+        """Return a program's process and those it started; none where it does not run."""
+        if not self.programs[name].is_running:
+            return []
+        main = self._get(name).pid
+        return [main, *find_children(main)]
+
+    def name_of(self, pid: int) -> str:
+        """Return the program that a process belongs to."""
+        return next(name for name in self.programs if pid in self.pids(name))
+
+    def log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def said(self, name: str) -> str:
+        return self.log(name).read_text() if self.log(name).exists() else ""
+
+    def find_primary(self) -> str:
+        """Return the name of MongoDB's primary, once there is one."""
+        _, port = wait_until(lambda: self.database.client.primary, "there is a primary", 60) or (None, None)
+        return next(name for name, member_port in self.member_ports.items() if member_port == port)
+
+    def end(self) -> None:
+        """Kill everything."""
+        self.database.client.close()
+        self.broker.close()
+        for program in self.programs.values():
+            if program.is_running and program.process:
+                program.process.kill()
+                program.process.wait()
+
+    def _get(self, name: str) -> subprocess.Popen[bytes]:
+        process = self.programs[name].process
+        assert process is not None, f"{name} was never started"
+        return process
+
+
+def find_children(pid: int) -> list[int]:
+    """Return the processes that a process started and that are still there."""
+    children: list[int] = []
+    with suppress(OSError):
+        for thread in (Path("/proc") / str(pid) / "task").iterdir():
+            children += map(int, (thread / "children").read_text().split())
+    return children
+
+
+@contextmanager
+def run_stack(folder: Path, **variables: str) -> Iterator[Stack]:
+    """Choose a stack, and kill at the end whatever of it was started."""
+    stack = Stack(folder, **variables)
+    try:
+        yield stack
+    finally:
+        stack.end()

@@ -1,0 +1,125 @@
+"""A broker that forgets, repeats itself, or holds what nobody can read."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from celery import Celery
+
+from runner.servers import wait_for_redis
+from tasks import names
+from tasks.broker import build_celery
+from tasks.enqueue import send
+from tests.faults.stack import WORKERS
+from tests.faults.trial import TICKERS, Trial
+from tests.processes import wait_until
+
+# How long a worker waits in one BRPOP.
+BRPOP_SECONDS = 1
+
+
+@pytest.fixture
+def celery(trial: Trial) -> Iterator[Celery]:
+    """A client of the trial's broker."""
+    celery = build_celery(trial.stack.settings)
+    yield celery
+    celery.close()
+
+
+def test_redis_flushed_while_a_run_is_queued_is_only_a_delay(trial: Trial) -> None:
+    """A run whose message was wiped out before any worker saw it is sent again."""
+    with trial.stack.frozen(*WORKERS):
+        time.sleep(BRPOP_SECONDS + 0.5)
+        trial.backfill()
+        assert trial.stack.broker.llen(names.BACKFILL_QUEUE) == 1
+        trial.stack.broker.flushall()
+    with trial.recovering("FLUSHALL while queued"):
+        trial.wait_for_end()
+    trial.check()
+
+
+def test_redis_flushed_while_a_run_is_at_work_is_only_a_delay(trial: Trial) -> None:
+    """Batches whose messages were wiped out are sent again; those at work are not done twice."""
+    trial.wait_for_lease(trial.backfill())
+    with trial.recovering("FLUSHALL while running"):
+        trial.stack.broker.flushall()
+    trial.check()
+
+
+def test_redis_flushed_while_idle_leaves_nobody_deaf(trial: Trial) -> None:
+    """After Redis lost its queues and bindings, messages still find the workers."""
+    trial.stack.broker.flushall()
+    with trial.recovering("FLUSHALL while idle, then a backfill"):
+        trial.backfill()
+    trial.check()
+
+
+def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celery) -> None:
+    """However often a run and its batches are delivered, during and after their work, each is done once."""
+    run_id = trial.backfill()
+    trial.wait_for_lease(run_id)
+    batch_ids = trial.database.batches.distinct("_id", {"run_id": run_id})
+
+    def repeat() -> None:
+        for _ in range(5):
+            assert send(celery, names.BACKFILL, run_id, names.BACKFILL_QUEUE, task_id=run_id)
+            assert all(send(celery, names.RUN_BATCH, batch_id, names.BACKFILL_QUEUE) for batch_id in batch_ids)
+
+    repeat()
+    trial.wait_for_end()
+    repeat()
+    wait_until(lambda: trial.stack.broker.llen(names.BACKFILL_QUEUE) == 0, "all were taken")
+    trial.check()
+    assert trial.database.batches.distinct("attempts") == [1]
+
+
+def test_messages_nobody_can_read_harm_no_run(trial: Trial, celery: Celery) -> None:
+    """A broken body, an unknown task and an id that is nowhere cost only themselves, and no worker."""
+    broker, queue = trial.stack.broker, names.BACKFILL_QUEUE
+    send(celery, names.RUN_BATCH, "nowhere:00000", queue)
+    celery.send_task("tapewatch.no_such_task", queue=queue)
+    with trial.stack.frozen(*WORKERS):
+        time.sleep(BRPOP_SECONDS + 0.5)
+        send(celery, names.RUN_BATCH, "nowhere:00001", queue)
+        message = json.loads(broker.lpop(queue))
+        for body in ("", "AAAA", "W10=", "W1s3XSwge30sIHt9XQ=="):
+            broker.lpush(queue, json.dumps(message | {"body": body}))
+    with trial.recovering("messages that nobody can read"):
+        trial.backfill()
+    trial.check()
+    assert all(trial.stack.programs[worker].is_running for worker in WORKERS)
+
+
+@pytest.mark.faults
+def test_rubbish_in_a_queue_costs_one_restart_of_one_worker(trial: Trial) -> None:
+    """What is not even an envelope ends the worker that takes it, whose supervisor starts it again; runs go on."""
+    for _ in range(2):
+        trial.stack.broker.lpush(names.BACKFILL_QUEUE, b"\xffrubbish")
+    with trial.stack.supervised(), trial.recovering("rubbish in a queue"):
+        trial.backfill()
+    trial.check()
+
+
+@pytest.mark.faults
+def test_redis_killed_ten_times_under_load_is_only_a_delay(trial: Trial) -> None:
+    """Whatever messages a killed Redis forgets, all runs are completed, and the workers hear of new ones."""
+    with trial.recovering("Redis killed (-9) ten times under load"):
+        for part in range(10):
+            trial.wait_for_lease(trial.backfill(*TICKERS[6 * part : 6 * part + 6]))
+            trial.stack.kill("redis")
+            trial.stack.start("redis")
+            wait_for_redis(trial.stack.redis_port)
+    trial.backfill()
+    trial.wait_for_end()
+    trial.check()
+
+
+@pytest.mark.faults
+def test_redis_out_of_memory_is_only_a_delay(trial: Trial) -> None:
+    """While Redis takes no message runs are accepted; whatever gives up meanwhile is started again."""
+    with trial.stack.supervised(), trial.recovering("Redis out of memory, then freed"):
+        trial.stack.broker.config_set("maxmemory", 1)
+        trial.backfill()
+        trial.stack.broker.config_set("maxmemory", 0)
+    trial.check()

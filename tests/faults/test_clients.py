@@ -1,0 +1,78 @@
+"""Faults as those meet them who ask: requests that hang, are cancelled, or lose their server."""
+
+import json
+import threading
+import time
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import pytest
+
+from tests.faults.trial import TICKERS, Trial
+from tests.processes import wait_until
+
+ANSWER_SECONDS = 7
+
+
+@pytest.mark.faults
+def test_a_post_to_a_frozen_redis_is_accepted_once_a_key(trial: Trial) -> None:
+    """With Redis frozen a POST is answered 202 within 7 s; repeated under its key it is the same run."""
+    key = uuid4().hex
+    with trial.stack.frozen("redis"):
+        first, second = post(trial, key), post(trial, key)
+    with trial.recovering("Redis frozen during a POST, then woken"):
+        trial.run_ids.append(first)
+        trial.wait_for_end()
+    assert second == first
+    assert post(trial, key) == first
+    trial.check()
+
+
+def test_a_cancel_that_races_a_kill_ends_the_run_once(trial: Trial) -> None:
+    """A run cancelled while the worker at it is killed ends cancelled; what was done is whole, the rest not begun."""
+    run_id = trial.backfill()
+    held = trial.freeze_holder(run_id)
+    with trial.recovering("cancelled while its worker is killed"):
+        killer = threading.Thread(target=trial.stack.kill, args=(trial.stack.name_of(held.pid),))
+        killer.start()
+        trial.cancel(run_id)
+        killer.join()
+    trial.check(**{run_id: "cancelled"})
+
+
+@pytest.mark.faults
+def test_an_api_killed_between_insert_and_publish_has_accepted_the_run(trial: Trial) -> None:
+    """A run that was written when its API died is worked on, though nobody sent its message."""
+    key = uuid4().hex
+    with trial.stack.frozen("redis"):
+        # Its publish waits for the frozen Redis.
+        asker = threading.Thread(target=ignore_hang_up, args=(trial, key))
+        asker.start()
+        run = wait_until(lambda: trial.database.detection_runs.find_one({"status": "queued"}), "the run is written")
+        trial.stack.kill("api")
+        asker.join()
+    assert run["published_at"] is None
+    with trial.recovering("API killed (-9) between insert and publish"):
+        trial.run_ids.append(run["_id"])
+        trial.stack.start("api")
+        trial.wait_for_end()
+    trial.stack.wait_until_serving()
+    assert post(trial, key) == run["_id"]
+    trial.check()
+
+
+def ignore_hang_up(trial: Trial, key: str) -> None:
+    with pytest.raises(OSError, match=r"refused|reset|closed"):
+        post(trial, key)
+
+
+def post(trial: Trial, key: str) -> str:
+    """Ask for a backfill under a key and return its run's id, accepted in time."""
+    body = json.dumps({"tickers": TICKERS, "max_period": "max"}).encode()
+    headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+    started = time.monotonic()
+    with urlopen(Request(f"{trial.url}/anomalies/backfill", body, headers), timeout=30) as answer:  # noqa: S310 -- ours
+        run_id: str = json.load(answer)["run_id"]
+        assert answer.status == 202
+    assert time.monotonic() - started < ANSWER_SECONDS
+    return run_id

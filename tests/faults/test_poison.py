@@ -1,0 +1,107 @@
+"""Bars that kill, and bars that are broken."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from resource import getpagesize
+
+import numpy as np
+import pytest
+
+from detection.bars.buckets import COLUMNS, build_bucket, build_bucket_id
+from detection.bars.store import load_panel
+from detection.records.database import Db, Document
+from detection.records.runs import get_run
+from detection.records.series import build_series_id
+from tests.faults.stack import WORKERS, Stack
+from tests.faults.trial import TICKERS, Trial
+from tests.integration.detecting import NOW
+
+SOUND = TICKERS[:13]
+POISON = ("KILLER", "TORN", "NAN")
+YEARS = range(2001, 2006)
+# As many as a document of 16 MB holds; five years of them take some 500 MB to detect.
+BARS_A_YEAR = 300_000
+LIMIT_BYTES = 450_000_000
+
+
+@pytest.fixture
+def poison(trial: Trial) -> Iterator[None]:
+    """Three tickers that cannot be detected: one too big for its process, one cut short, one that is not a number."""
+    database = trial.database
+    add_copy(database, "KILLER", years={str(year): BARS_A_YEAR for year in YEARS})
+    panel = load_panel(database, "1d", {TICKERS[0]: None})
+    long = {name: np.resize(getattr(panel, name), BARS_A_YEAR) for name in COLUMNS}
+    for year in YEARS:
+        long["times"] = int(np.datetime64(f"{year}-01-01", "s").astype(int)) + 100 * np.arange(BARS_A_YEAR)
+        database.bars.replace_one(
+            {"_id": build_bucket_id("KILLER", "1d", year)}, build_bucket("KILLER", "1d", year, long, NOW), upsert=True
+        )
+    for ticker in ("TORN", "NAN"):
+        add_copy(database, ticker)
+        for bucket in database.bars.find({"ticker": TICKERS[0]}):
+            database.bars.insert_one(bucket | {"_id": build_bucket_id(ticker, "1d", bucket["year"]), "ticker": ticker})
+    torn, nan = (build_bucket_id(ticker, "1d", 2020) for ticker in ("TORN", "NAN"))
+    closes = get_bucket(database, torn)["close"]
+    database.bars.update_one({"_id": torn}, {"$set": {"close": closes[:-3]}})
+    database.bars.update_one({"_id": nan}, {"$set": {"close": closes[:-8] + np.array([np.nan]).tobytes()}})
+    yield
+    for name in ("bars", "series"):
+        database[name].delete_many({"ticker": {"$in": POISON}})
+
+
+def test_tickers_that_kill_or_break_cost_only_themselves(trial: Trial, poison: None) -> None:
+    """A run with such tickers ends partial and names them; the others of their batches are detected all the same."""
+    tickers = [name for pair in zip(SOUND, POISON, strict=False) for name in pair]
+    with out_of_memory_killer(trial.stack) as killed, trial.recovering("bars that kill, are torn or not a number"):
+        run_id = trial.backfill(*tickers, *SOUND[len(POISON) :])
+    failures = {failure["ticker"]: failure["reason"] for failure in get_run(trial.database, run_id)["failures"]}
+    assert failures == {"KILLER": "attempts_exhausted", "TORN": "attempts_exhausted", "NAN": "bad_bars"}
+    assert killed
+    trial.check(lost=POISON, **{run_id: "partial"})
+
+
+@contextmanager
+def out_of_memory_killer(stack: Stack) -> Iterator[list[int]]:
+    """Kill pool processes that grow past a limit, as the kernel would, and note which."""
+    over = threading.Event()
+    killed: list[int] = []
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            for pid in (pid for worker in WORKERS for pid in stack.pids(worker)[1:]):
+                with suppress(OSError):
+                    if count_resident_bytes(pid) > LIMIT_BYTES:
+                        os.kill(pid, signal.SIGKILL)
+                        killed.append(pid)
+
+    thread = threading.Thread(target=watch, name="oom-killer")
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
+
+
+def count_resident_bytes(pid: int) -> int:
+    return int((Path("/proc") / str(pid) / "statm").read_text().split()[1]) * getpagesize()
+
+
+def add_copy(database: Db, ticker: str, *, years: dict[str, int] | None = None) -> None:
+    """Add a series that claims to be like the first ticker's, or to have so many bars of these years."""
+    series = database.series.find_one({"_id": build_series_id(TICKERS[0], "1d")})
+    assert series is not None
+    series |= {"_id": build_series_id(ticker, "1d"), "ticker": ticker}
+    if years is not None:
+        series |= {"years": years, "bars": sum(years.values())}
+    database.series.insert_one(series)
+
+
+def get_bucket(database: Db, bucket_id: str) -> Document:
+    bucket = database.bars.find_one({"_id": bucket_id})
+    assert bucket is not None
+    return bucket

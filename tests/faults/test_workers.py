@@ -1,0 +1,123 @@
+"""Workers that die or freeze."""
+
+import os
+import resource
+import signal
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import libfaketime
+import pytest
+
+from tasks.names import BACKFILL_QUEUE
+from tests.faults.stack import WORKERS
+from tests.faults.trial import TICKERS, Trial
+from tests.processes import wait_until
+
+SPARE_BYTES = 2_000_000
+
+
+def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(trial: Trial) -> None:
+    """A worker killed with -9 commits nothing of its batches; others do them, once, after the lease."""
+    held = trial.freeze_holder(trial.backfill())
+    with trial.recovering("worker killed (-9) in mid-batch"):
+        trial.stack.kill(trial.stack.name_of(held.pid))
+        assert trial.is_held(held)
+    trial.check()
+
+
+def test_a_pool_process_killed_in_mid_batch_loses_and_doubles_nothing(trial: Trial) -> None:
+    """A pool process killed with -9, as by the kernel when memory runs out, is replaced and its batch done again."""
+    held = trial.freeze_holder(trial.backfill())
+    worker = trial.stack.name_of(held.pid)
+    with trial.recovering("pool process killed (-9) in mid-batch"):
+        os.kill(held.pid, signal.SIGKILL)
+    trial.check()
+    wait_until(lambda: len(trial.stack.pids(worker)) == 3, "the pool process was replaced")
+
+
+def test_a_frozen_worker_that_wakes_up_after_its_lease_writes_nothing(trial: Trial) -> None:
+    """A worker frozen past its lease finds on waking that its batch was done by another, and commits nothing."""
+    run_id = trial.backfill()
+    held = trial.freeze_holder(run_id)
+    worker = trial.stack.name_of(held.pid)
+    with trial.recovering("worker frozen (SIGSTOP) past its lease, then woken"), trial.stack.frozen(worker):
+        trial.wait_for_end(run_id)
+    wait_until(lambda: "lease_lost" in trial.stack.said(worker), "the frozen worker noticed")
+    trial.check()
+
+
+def test_messages_taken_by_workers_that_die_before_noting_it_are_sent_again(trial: Trial) -> None:
+    """A message that left its queue and reached nobody (between BRPOP and `unacked`) is only a delay for its run."""
+    unused = list(TICKERS)
+    while not is_taken_unnoticed(trial, unused.pop(), unused.pop()):
+        # Their BRPOPs, of a second each, had just ended.
+        trial.stack.thaw(*WORKERS)
+        trial.wait_for_end()
+    with trial.recovering("workers killed (-9) between BRPOP and unacked, one started again"):
+        trial.stack.kill(*WORKERS)
+        trial.stack.start(WORKERS[0])
+    trial.check()
+
+
+def test_a_pool_process_that_is_refused_memory_hands_its_batch_back(trial: Trial) -> None:
+    """A pool process without memory gives its batch back, or dies; others complete the run."""
+    starved = trial.stack.pids(WORKERS[0])[1]
+    pages = int((Path("/proc") / str(starved) / "statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + SPARE_BYTES
+    resource.prlimit(starved, resource.RLIMIT_AS, (limit, limit))
+    try:
+        with trial.recovering("pool process out of memory"):
+            trial.backfill()
+        trial.check()
+        assert "MemoryError" in trial.stack.said(WORKERS[0])
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(starved, signal.SIGKILL)
+
+
+@pytest.mark.faults
+def test_a_worker_whose_clock_is_two_hours_ahead_harms_nobody(trial: Trial) -> None:
+    """Leases go by MongoDB's clock, so that a worker's own lets it neither steal a batch nor lose one."""
+    fast = trial.stack.programs[WORKERS[1]]
+    fast.environment = {**libfaketime.get_reload_information()[1], "FAKETIME": "+2h"}
+    try:
+        trial.stack.kill(WORKERS[1])
+        trial.stack.start(WORKERS[1])
+        trial.stack.wait_until_serving()
+        with trial.recovering("worker killed (-9) beside one whose clock is two hours ahead"):
+            trial.freeze_holder(trial.backfill(), WORKERS[0])
+            trial.stack.kill(WORKERS[0])
+        ahead = datetime.now(UTC) + timedelta(hours=1)
+        assert trial.database.anomalies.count_documents({"created_at": {"$gt": ahead}}), "its clock was ahead"
+        trial.check()
+    finally:
+        fast.environment = {}
+        trial.stack.kill(WORKERS[1])
+
+
+@pytest.mark.faults
+def test_a_rolling_restart_under_load_repeats_and_loses_nothing(trial: Trial) -> None:
+    """Workers asked to end one after the other, some 20 s each, finish or hand back what they have; others go on."""
+    for worker in WORKERS:
+        trial.wait_for_lease(trial.backfill(), worker)
+        stopping = threading.Thread(target=trial.stack.stop, args=(worker,))
+        stopping.start()
+        while stopping.is_alive():
+            trial.wait_for_end()
+            trial.backfill()
+        stopping.join()
+        trial.stack.start(worker)
+        trial.stack.wait_until_serving()
+        trial.wait_for_end()
+    trial.check()
+
+
+def is_taken_unnoticed(trial: Trial, *tickers: str) -> bool:
+    """Freeze the workers and ask for backfills; whether a message left its queue all the same."""
+    trial.stack.freeze(*WORKERS)
+    for ticker in tickers:
+        trial.backfill(ticker)
+    return trial.stack.broker.llen(BACKFILL_QUEUE) < len(tickers)

@@ -1,0 +1,204 @@
+"""One trial: what is asked of the service while a fault strikes, and what must hold when it has recovered."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from urllib.request import urlopen
+
+from pymongo.errors import ConnectionFailure
+
+from detection.records.database import Db, Document
+from detection.records.runs import OPEN_STATUSES
+from runner.client import Api
+from runner.service import api_url
+from tests.faults.history import check_changes, get_operation_time, read_changes
+from tests.faults.stack import MAX_ATTEMPTS, SERVICE, Stack
+
+TICKERS = tuple(f"T{number:03d}" for number in range(64))
+RESULTS = ("detection_runs", "batches", "anomalies", "detection_metadata", "outbox", "verifications")
+# What the service promises, with the default lease of 60 s and sweeps of 15 s; here both are far shorter.
+RECOVERY_SECONDS = float(os.environ.get("RECOVERY_SECONDS", "90"))
+OWN = ("detection_run_id", "detection_timestamp", "created_at", "last_detection_run", "updated_at")
+POLL_SECONDS = 0.05
+
+Results = dict[str, Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A batch whose holder was frozen in the middle of it."""
+
+    batch_id: str
+    fence: int
+    pid: int
+
+
+class Trial:
+    """Runs that were accepted, what was seen of their progress, and how long recoveries took."""
+
+    def __init__(self, stack: Stack, recoveries: list[tuple[str, float]], reference: Results) -> None:
+        self.stack = stack
+        self.database = stack.database
+        self.api = Api(stack.settings)
+        self.url = api_url(stack.settings) + stack.settings.url_prefix
+        self.run_ids: list[str] = []
+        self._recoveries = recoveries
+        self._reference = reference
+        self._since = get_operation_time(stack.database)
+        self._seen: dict[str, list[float]] = defaultdict(list)
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch_progress, name="progress")
+        self._watcher.start()
+
+    def backfill(self, *tickers: str) -> str:
+        """Ask for a backfill over HTTP and return its run's id."""
+        body = {"tickers": list(tickers or TICKERS), "max_period": "max"}
+        accepted = self.api.post("/anomalies/backfill", body)
+        self.run_ids.append(accepted["run_id"])
+        return self.run_ids[-1]
+
+    def cancel(self, run_id: str) -> None:
+        """Ask for a run's end over HTTP."""
+        self.api.post(f"/detection-runs/{run_id}/cancel", {})
+
+    def wait_for_end(self, *run_ids: str, seconds: float = RECOVERY_SECONDS) -> list[Document]:
+        """Return the runs (all that were accepted, if none are named) once they have ended."""
+        wanted = {"_id": {"$in": list(run_ids or self.run_ids)}}
+        deadline = time.monotonic() + seconds
+        is_open = wanted | {"status": {"$in": list(OPEN_STATUSES)}}
+        while True:
+            with suppress(ConnectionFailure):
+                if not self.database.detection_runs.count_documents(is_open):
+                    return list(self.database.detection_runs.find(wanted))
+            assert time.monotonic() < deadline, f"not ended within {seconds:g} s: {self._describe_open()}"
+            time.sleep(POLL_SECONDS)
+
+    @contextmanager
+    def recovering(self, fault: str) -> Iterator[None]:
+        """Take the time from a fault until all runs have ended."""
+        started = time.monotonic()
+        yield
+        self.wait_for_end()
+        self._recoveries.append((fault, time.monotonic() - started))
+
+    def wait_for_lease(self, run_id: str, worker: str | None = None) -> Document:
+        """Return a batch of a run as soon as somebody, or this worker, works on it."""
+        pids = [f":{pid}" for pid in self.stack.pids(worker)] if worker else [""]
+        leased = {"run_id": run_id, "state": "leased", "owner": {"$regex": f"({'|'.join(pids)})$"}}
+        deadline = time.monotonic() + 30
+        while not (batch := self.database.batches.find_one(leased)):
+            assert time.monotonic() < deadline, f"nobody took a batch of {run_id}: {self._describe_open()}"
+        return batch
+
+    def freeze_holder(self, run_id: str, worker: str | None = None) -> Held:
+        """Freeze a pool process (of this worker) that is in the middle of a batch of a run."""
+        while True:
+            batch = self.wait_for_lease(run_id, worker)
+            held = Held(batch["_id"], batch["fence"], int(batch["owner"].rpartition(":")[2]))
+            with suppress(ProcessLookupError):
+                os.kill(held.pid, signal.SIGSTOP)
+            # What it sent before may still be at work in MongoDB.
+            time.sleep(0.1)
+            if self.is_held(held):
+                return held
+            os.kill(held.pid, signal.SIGCONT)
+
+    def is_held(self, held: Held) -> bool:
+        """Whether the batch is still as its holder claimed it."""
+        claimed = {"_id": held.batch_id, "state": "leased", "fence": held.fence}
+        return self.database.batches.count_documents(claimed) == 1
+
+    def check(self, *, lost: Collection[str] = (), **statuses: str) -> None:
+        """Assert all that is promised.
+
+        Args:
+            lost: tickers that nobody could detect, so that there is no result of them.
+            statuses: how runs ended that are not complete, by their ids.
+        """
+        self.stop_watching()
+        ended = {run["_id"]: (run["status"], run["error"]) for run in self.wait_for_end(seconds=0)}
+        wrong = {run_id: how for run_id, how in ended.items() if how[0] != statuses.get(run_id, "complete")}
+        assert not wrong
+        assert ended.keys() == set(self.run_ids)
+        for run in self.database.detection_runs.find({"status": "complete", "run_id": None}):
+            assert run["tickers_done"] == run["tickers_total"] == len(run["tickers"]), run["_id"]
+        undone = list(self.database.batches.find({"state": {"$in": ["pending", "leased"]}}))
+        assert not undone, f"never ended: {undone[:3]}"
+        assert self.database.batches.count_documents({"attempts": {"$gt": MAX_ATTEMPTS}}) == 0
+        events = {event["run_id"] for event in self.database.outbox.find({"event": "run_completed"})}
+        assert events == set(self.run_ids), "each run is told to have ended, and nothing else is"
+        check_changes(read_changes(self.database, self._since))
+        self._check_progress()
+        done = set(self.database.batches.distinct("tickers", {"state": "done"})) - set(lost)
+        check_same(read_results(self.database), {key: r for key, r in self._reference.items() if get_ticker(r) in done})
+
+    def stop_watching(self) -> None:
+        """End the polling of progress."""
+        self._over.set()
+        self._watcher.join()
+
+    def _check_progress(self) -> None:
+        for run_id in self.run_ids:
+            seen = self._seen[run_id]
+            assert seen, f"nothing was seen of run {run_id}"
+            fell = [(before, after) for before, after in pairwise(seen) if after < before]
+            assert not fell, f"the progress of {run_id} fell: {fell}"
+
+    def _watch_progress(self) -> None:
+        """Look at the runs as a client does; while the API or MongoDB is away nothing is seen."""
+        while not self._over.wait(POLL_SECONDS):
+            for run_id in self.run_ids[-3:]:
+                address = f"{self.url}/detection-runs/{run_id}"
+                with suppress(OSError), urlopen(address, timeout=2) as answer:  # noqa: S310 -- our own address
+                    self._seen[run_id].append(json.load(answer)["progress"]["percent"])
+
+    def _describe_open(self) -> list[Any]:
+        fields = {"state": 1, "attempts": 1, "owner": 1, "lease_until": 1, "published_at": 1, "error": 1}
+        open_batches = self.database.batches.find({"state": {"$in": ["pending", "leased"]}}, fields)
+        open_runs = self.database.detection_runs.find({"status": {"$in": list(OPEN_STATUSES)}}, {"status": 1})
+        return [*open_runs, *open_batches]
+
+
+def reset(stack: Stack) -> None:
+    """Bring the service back to full strength, idle, with its bars and models and nothing else."""
+    stack.thaw(*stack.programs)
+    stack.start(*stack.programs)
+    stack.wait_until_serving()
+    for name in RESULTS:
+        stack.database[name].delete_many({})
+
+
+def read_results(database: Db) -> Results:
+    """Return what detections have stored, without what differs by run or clock."""
+    found: Results = {}
+    for collection in ("anomalies", "detection_metadata"):
+        for document in database[collection].find({}):
+            found[document["_id"]] = {name: value for name, value in document.items() if name not in OWN}
+    return found
+
+
+def get_ticker(found: Document) -> str:
+    """Return whose result this is."""
+    return str(found.get("Ticker") or found["ticker"])
+
+
+def check_same(found: Results, expected: Results) -> None:
+    """Assert that two sets of results are the same to the last bit."""
+    assert not expected.keys() - found.keys(), f"lost: {sorted(expected.keys() - found.keys())[:5]}"
+    assert not found.keys() - expected.keys(), f"not in a fault-free run: {sorted(found.keys() - expected.keys())[:5]}"
+    for key, document in found.items():
+        assert document == expected[key], key
+
+
+def start_service(stack: Stack) -> None:
+    """Start all programs but the servers."""
+    stack.start(*SERVICE)
+    stack.wait_until_serving()
