@@ -1,0 +1,94 @@
+"""`make bench`: how fast detection is, beside scikit-learn alone and beside the naive way.
+
+Real servers of its own, real worker processes; bars in MongoDB in, anomalies, watermarks and audit documents out,
+majority-acknowledged.
+"""
+
+import argparse
+import json
+import os
+import platform
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.table import Table
+
+from detection.settings import STATE_DIR, Settings
+from runner.servers import free_port, run_servers
+from runner.service import build_environment
+
+RESULTS = Path(__file__).parent / "results.json"
+# figure: the bound it should reach, and on which side of it
+BOUNDS = {
+    "backfill_over_bare_scoring": (">=", 1.5),
+    "backfill_over_naive": (">=", 35.0),
+    "scan_naive_over_ours": (">=", 200.0),
+    "score_max_abs_difference": ("<=", 1e-12),
+    "celery_two_workers_over_one_process": (">=", 1.3),
+    "cost_per_ticker_10000_over_1000": ("<=", 1.1),
+    "worker_peak_mib_10000_tickers": ("<=", 600.0),
+    "one_ticker_latency_ms": ("<=", 50.0),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the speed of detection.")
+    parser.add_argument("--quick", action="store_true", help="fewer tickers and rounds: a look, not the figures")
+    quick = parser.parse_args().quick
+    console = Console()
+    machine = describe_machine()
+    console.print(machine)
+    STATE_DIR.mkdir(exist_ok=True)
+    with (
+        TemporaryDirectory(prefix="bench-", dir=STATE_DIR.absolute()) as folder,
+        run_servers(Path(folder), cache_gigabytes=1.0) as servers,
+    ):
+        settings = Settings(_env_file=None, mongo_url=servers.mongo_url, redis_url=servers.redis_url, port=free_port())
+        # numba and BLAS read it when they are imported
+        os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+        speed = import_module("benchmarks.speed")
+        figures, clock = speed.measure(settings, speed.QUICK if quick else speed.FULL, Path(folder), console.print)
+    console.print(build_times(clock.seconds), build_figures(figures))
+    if quick:
+        console.print("A quick look: too little for the figures that count, so none are written.")
+    else:
+        RESULTS.write_text(json.dumps({**figures, "machine": machine}, indent=2) + "\n")
+        console.print(f"Written to {RESULTS}.")
+
+
+def build_figures(figures: dict[str, float]) -> Table:
+    table = Table("figure", "measured", "to reach", "", title="What counts")
+    for name, measured in figures.items():
+        side, bound = BOUNDS[name]
+        reached = measured >= bound if side == ">=" else measured <= bound
+        table.add_row(name, f"{measured:.3g}", f"{side} {bound:g}", "reached" if reached else "SHORT")
+    return table
+
+
+def build_times(seconds: dict[str, list[float]]) -> Table:
+    table = Table("side", "median", "least", "most", title="Seconds")
+    for side, times in seconds.items():
+        middle = sorted(times)[len(times) // 2]
+        table.add_row(side, *(f"{value:.3f}" for value in (middle, min(times), max(times))))
+    return table
+
+
+def describe_machine() -> str:
+    return (
+        f"{os.cpu_count()} cores, {_name_processor()}, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} before the start"
+    )
+
+
+def _name_processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Faults as feeds have them, planted in real bars: one bar, or one stretch of stale ones, in each copy of a history."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+PRICES = ["open", "high", "low", "close"]
+STALE_BARS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A history with one fault: the bars of a ticker up to the fault's last bar.
+
+    Attributes:
+        ticker, kind: whose bars, and the name in `FAULTS`.
+        bars: table of open, high, low, close and volume, from position `start` of the ticker's series on.
+        start: position of the first row in the series.
+        first: position of the fault's first bar in the series.
+    """
+
+    ticker: str
+    kind: str
+    bars: pd.DataFrame
+    start: int
+    first: int
+
+
+def plant(ticker: str, kind: str, bars: pd.DataFrame, start: int, first: int, random: np.random.Generator) -> Fault:
+    """Plant a fault into a copy of a series' rows from `start` on, at position `first` of the series."""
+    stop = first + (STALE_BARS if kind.startswith("stale") else 1)
+    copy = bars.iloc[start:stop].reset_index(drop=True)
+    FAULTS[kind](copy, first - start, random)
+    return Fault(ticker, kind, copy, start, first)
+
+
+def _tick(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
+    """Put the close 100 times off, the high or low with it."""
+    up = random.random() < 0.5
+    bars.loc[t, "close"] *= 100.0 if up else 0.01
+    bars.loc[t, "high" if up else "low"] = bars.loc[t, "close"]
+
+
+def _split(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
+    ratio = random.choice([1.5, 2.0, 3.0, 7.0, 0.5, 0.1])
+    bars.loc[t, PRICES] /= ratio
+    bars.loc[t, "volume"] *= ratio
+
+
+def _wick(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
+    """Add a wick of five mean true ranges of the 14 bars before; the close stays."""
+    before = bars["close"].shift(1)
+    reach = np.maximum(bars["high"], before) - np.minimum(bars["low"], before)
+    length = 5 * reach.iloc[t - 14 : t].mean()
+    if random.random() < 0.5:
+        bars.loc[t, "high"] = bars.loc[t, ["open", "close"]].max() + length
+    else:
+        floor = bars.loc[t, ["open", "close"]].min()
+        bars.loc[t, "low"] = max(floor - length, 0.05 * floor)
+
+
+def _six_sigma(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
+    """Make the return six standard deviations of the 60 before."""
+    sigma = np.log(bars["close"]).diff().iloc[t - 60 : t].std()
+    bars.loc[t, "close"] = bars.loc[t - 1, "close"] * np.exp(6 * sigma * random.choice([-1, 1]))
+    bars.loc[t, "high"] = bars.loc[t, PRICES].max()
+    bars.loc[t, "low"] = bars.loc[t, PRICES].min()
+
+
+def _stale_flat(bars: pd.DataFrame, t: int, _: np.random.Generator) -> None:
+    """Stop trading at the last close."""
+    bars.loc[t:, PRICES] = bars.loc[t - 1, "close"]
+    bars.loc[t:, "volume"] = 0.0
+
+
+def _stale_repeated(bars: pd.DataFrame, t: int, _: np.random.Generator) -> None:
+    """Send the last bar again and again."""
+    bars.loc[t:] = bars.loc[t - 1].to_numpy()
+
+
+def _volume(bars: pd.DataFrame, t: int, _: np.random.Generator) -> None:
+    bars.loc[t, "volume"] *= 20.0
+
+
+FAULTS: dict[str, Callable[[pd.DataFrame, int, np.random.Generator], None]] = {
+    "tick_100_times_off": _tick,
+    "unadjusted_split": _split,
+    "flash_wick": _wick,
+    "six_sigma_return": _six_sigma,
+    "stale_flat": _stale_flat,
+    "stale_repeated": _stale_repeated,
+    "twenty_fold_volume": _volume,
+}

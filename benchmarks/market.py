@@ -1,0 +1,90 @@
+"""The market that is detected: made-up bars, a model, and the same bars once more as the naive way stores them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import IsolationForest
+
+from benchmarks import naive
+from detection.bars.bulk import import_synthetic
+from detection.bars.markets import get_market
+from detection.bars.panel import BarPanel
+from detection.bars.store import load_panel
+from detection.features.compute import compute_features
+from detection.features.feature_sets import get_feature_set
+from detection.models.artefacts import open_artefact
+from detection.models.manager import LoadedModel
+from detection.models.plan import TrainingPlan
+from detection.models.training import train_model
+from detection.records.database import Db
+from detection.records.indexes import ensure_indexes
+
+MARKET = "US"
+INTERVAL = "1d"
+BARS = 1_260
+SEED = 7
+END = datetime(2025, 12, 31, tzinfo=UTC)
+PORTION_TICKERS = 100
+RESULTS = ("anomalies", "batches", "detection_metadata", "detection_runs", "outbox")
+
+
+def fill(database: Db, tickers: Sequence[str], compared: Sequence[str]) -> None:
+    """Store bars of all `tickers`, train a model on those `compared`, and store their bars the naive way too."""
+    ensure_indexes(database)
+    now = datetime.now(UTC)
+    import_synthetic(database, tickers, get_market(MARKET), bars=BARS, seed=SEED, end=END, now=now)
+    plan = TrainingPlan(MARKET, tickers=tuple(sorted(compared)), feature_set=get_feature_set("market14"), seed=SEED)
+    train_model(database, plan, now=now)
+    for panel in load_portions(database, compared):
+        naive.store_bars(database, build_table(panel))
+
+
+def load_portions(database: Db, tickers: Sequence[str]) -> list[BarPanel]:
+    """Return all bars of the tickers."""
+    portions = (tickers[start : start + PORTION_TICKERS] for start in range(0, len(tickers), PORTION_TICKERS))
+    return [load_panel(database, INTERVAL, dict.fromkeys(portion)) for portion in portions]
+
+
+def build_table(panel: BarPanel) -> pd.DataFrame:
+    """Return a panel as a table of a row a bar."""
+    values = {name: getattr(panel, name) for name in ("open", "high", "low", "close", "volume")}
+    tickers = np.repeat(panel.tickers, np.diff(panel.offsets))
+    return pd.DataFrame({"ticker": tickers, "time": pd.to_datetime(panel.times, unit="s", utc=True), **values})
+
+
+def build_matrix(database: Db, tickers: Sequence[str], model: LoadedModel) -> np.ndarray:
+    """Return what the model sees of all bars of the tickers."""
+    panels = load_portions(database, tickers)
+    return np.concatenate([compute_features(p, p.offsets[:-1].copy(), model.feature_set).inputs for p in panels])
+
+
+def open_forest(database: Db, model: LoadedModel) -> IsolationForest:
+    """Return scikit-learn's own object of a model, whose `predict` has the model's threshold."""
+    forest = open_artefact(database, model.version, model.sha256)
+    forest.offset_ = model.threshold
+    return forest
+
+
+def store_file(forest: IsolationForest, folder: Path) -> Path:
+    """Store a forest as a file, for the naive way."""
+    path = folder / "model.joblib"
+    joblib.dump(forest, path)
+    return path
+
+
+def forget_results(database: Db) -> None:
+    """Bring the database back to where nothing was detected."""
+    for name in RESULTS:
+        database[name].drop()
+    ensure_indexes(database)
+
+
+def forget_last_bar(database: Db, ticker: str) -> None:
+    """Bring the database back to where the last bar, the same for all tickers, has not been detected."""
+    before, last = (datetime.fromtimestamp(t, UTC) for t in load_panel(database, INTERVAL, {ticker: None}).times[-2:])
+    database.detection_metadata.update_many({}, {"$set": {"last_detected_timestamp": before}})
+    database.anomalies.delete_many({"Datetime": last})

@@ -1,0 +1,42 @@
+"""The service that is timed: the API and the worker as `make up` starts them."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from detection.settings import Settings
+from runner.programs import service_programs
+from runner.servers import die_with_parent
+from runner.service import wait_for_api
+
+
+@contextmanager
+def run_service(settings: Settings, folder: Path) -> Iterator[int]:
+    """Start API and worker in this process' environment, stop them at the end, and yield the worker's process id."""
+    processes = {}
+    try:
+        for program in service_programs(settings, folder):
+            if program.name in {"api", "worker"}:
+                with (folder / f"{program.name}.log").open("wb") as log:
+                    command, environment = die_with_parent(program.command), os.environ | program.environment
+                    processes[program.name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        wait_for_api(settings)
+        yield processes["worker"].pid
+    finally:
+        for process in processes.values():
+            process.terminate()
+        for process in processes.values():
+            process.wait()
+
+
+def find_peak_mib(pid: int) -> float:
+    """Return the most memory that a process, or one that it started, has held so far, in MiB (Linux only)."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return max(_read_peak_kib(each) for each in (str(pid), *children)) / 1024
+
+
+def _read_peak_kib(pid: str) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])

@@ -1,0 +1,59 @@
+"""What is timed: the same work done by one process, by the service's workers, and over HTTP."""
+
+import time
+from datetime import UTC, datetime
+
+from celery import Celery
+
+from detection.records import runs
+from detection.records.database import Db, Document
+from detection.records.runs import RunRequest
+from runner.client import Api
+from tasks.enqueue import accept_run
+from tasks.execution import execute_batch
+from tasks.planning import plan_batches
+from tasks.worker import Worker
+
+POLL_SECONDS = 0.005
+HTTP_WAIT_SECONDS = 10
+RUN_SECONDS = 600
+
+
+def ask(task: str, tickers: tuple[str, ...]) -> RunRequest:
+    """Return the request of a detection of these tickers."""
+    return RunRequest(task, "manual", tickers=tickers, period="max")  # type: ignore[arg-type]  # one of its literals
+
+
+def run_here(worker: Worker, request: RunRequest) -> Document:
+    """Do a run in this process, batch after batch as the workers do them, and return it."""
+    database, settings = worker.database, worker.settings
+    run_id = runs.insert_run(database, request, datetime.now(UTC))["_id"]
+    run = runs.claim_run(database, run_id, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts)
+    assert run is not None
+    plan = plan_batches(worker, run, datetime.now(UTC))
+    runs.start_run(database, run_id, plan, datetime.now(UTC))
+    for batch in plan:
+        execute_batch(worker, batch["_id"])
+    return _get_complete(database, run_id)
+
+
+def run_by_workers(database: Db, celery: Celery, request: RunRequest) -> Document:
+    """Have the workers do a run, and return it."""
+    run_id = accept_run(database, celery, request, now=datetime.now(UTC))["_id"]
+    deadline = time.monotonic() + RUN_SECONDS
+    while not runs.has_ended(database, run_id):
+        assert time.monotonic() < deadline, f"run {run_id} has not ended after {RUN_SECONDS} s; see worker.log"
+        time.sleep(POLL_SECONDS)
+    return _get_complete(database, run_id)
+
+
+def run_over_http(api: Api, ticker: str) -> None:
+    """Have one ticker detected over HTTP: a request that is answered with the outcome."""
+    run = api.post(f"/anomalies/backfill?wait={HTTP_WAIT_SECONDS}", {"ticker": ticker})
+    assert run["status"] == "complete", f"run {run['run_id']} is {run['status']}"
+
+
+def _get_complete(database: Db, run_id: str) -> Document:
+    run = runs.get_run(database, run_id)
+    assert run["status"] == "complete", f"run {run_id} is {run['status']}: {run['error']}"
+    return run
