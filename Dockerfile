@@ -15,7 +15,6 @@ COPY wsgi.py celeryconfig.py gunicorn.conf.py ./
 COPY api api
 COPY cli cli
 COPY detection detection
-COPY runner runner
 COPY tasks tasks
 COPY web web
 

@@ -85,12 +85,13 @@ def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
     """Plant `each` faults of each kind in copies of each ticker's bars, on days drawn at random."""
     random = np.random.default_rng(7)
     faults = []
-    for ticker, series in bars.items():
-        first = max(FIRST_BAR, int(np.searchsorted(series["date"], pd.Timestamp(FIRST_YEAR, 1, 1))))
+    for ticker, dated in bars.items():
+        series = dated.drop(columns="date")
+        first = max(FIRST_BAR, int(np.searchsorted(dated["date"], pd.Timestamp(FIRST_YEAR, 1, 1))))
         days = np.arange(first, len(series) - 5)
         for kind in FAULTS:
-            for day in random.choice(days, min(each, len(days) // 30), replace=False).tolist():
-                faults.append(plant(ticker, kind, series.drop(columns="date"), history_start(day, "1d"), day, random))
+            drawn = random.choice(days, min(each, len(days) // 30), replace=False).tolist()
+            faults += [plant(ticker, kind, series, history_start(day, "1d"), day, random) for day in drawn]
     return faults
 
 
@@ -179,7 +180,11 @@ def count_found(
 
 
 def build_table(sides: dict[str, dict[str, float]]) -> Table:
-    table = Table("share found", *sides, title="1 % of each ticker's days flagged, walk-forward by year")
+    table = Table(
+        "share found",
+        *(side.replace("_", " ") for side in sides),
+        title="1 % of each ticker's days flagged, walk-forward by year",
+    )
     for what in next(iter(sides.values())):
         table.add_row(what.replace("_", " "), *(f"{found[what]:.2f}" for found in sides.values()))
     return table

@@ -132,9 +132,10 @@ class Supervision:
 
     def _start_again(self, name: str) -> None:
         program = next(program for program in self._programs if program.name == name)
-        with suppress(OSError, HTTPException):
+        # Should supervisor itself be gone, then everything is started again anyway.
+        with suppress(ServerProblem):
             try:
-                self._call("startProcess", f"{program.group}:{name}", DONT_WAIT)
+                self._until_answered(lambda: self._call("startProcess", f"{program.group}:{name}", DONT_WAIT))
             except Fault as fault:
                 if fault.faultCode != Faults.ALREADY_STARTED:
                     self._say(f"{name} could not be started: {fault.faultString}")

@@ -1,14 +1,20 @@
 """Faults as those meet them who ask: requests that hang, are cancelled, or lose their server."""
 
 import json
+import os
+import signal
 import threading
 import time
+from collections.abc import Iterable
+from contextlib import suppress
+from http.client import HTTPException
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
 
-from tests.faults.trial import TICKERS, Trial
+from runner.client import Json
+from tests.faults.trial import RECOVERY_SECONDS, TICKERS, Trial
 from tests.processes import wait_until
 
 ANSWER_SECONDS = 7
@@ -76,3 +82,59 @@ def post(trial: Trial, key: str) -> str:
         assert answer.status == 202
     assert time.monotonic() - started < ANSWER_SECONDS
     return run_id
+
+
+@pytest.mark.faults
+def test_a_stream_cut_by_an_api_restart_goes_on_where_it_was(trial: Trial) -> None:
+    """Who follows a run, and reconnects when the API comes back, sees each state once, to the end."""
+    run_id = trial.backfill()
+    held = trial.freeze_holder(run_id)
+    stream = Stream(trial, run_id)
+    wait_until(lambda: stream.events, "the first event")
+    with trial.recovering("API killed (-9) under an event stream, started again"):
+        trial.stack.kill("api")
+        trial.stack.start("api")
+        trial.stack.wait_until_serving()
+        os.kill(held.pid, signal.SIGCONT)
+        trial.wait_for_end()
+    stream.join(timeout=30)
+    assert stream.connections > 1
+    assert stream.events[-1][1]["status"] == "complete"
+    versions = [version for version, _ in stream.events]
+    assert len(set(versions)) == len(versions), "none came twice"
+    percents = [run["progress"]["percent"] for _, run in stream.events]
+    assert percents == sorted(percents)
+    trial.check()
+
+
+class Stream(threading.Thread):
+    """A client that follows a run's events as a browser does, and comes back when it is cut off."""
+
+    def __init__(self, trial: Trial, run_id: str) -> None:
+        super().__init__(name="stream")
+        self.events: list[tuple[str, Json]] = []
+        self.connections = 0
+        self._address = f"{trial.url}/detection-runs/{run_id}/events"
+        self.start()
+
+    def run(self) -> None:
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while not self._has_ended() and time.monotonic() < deadline:
+            headers = {"Last-Event-ID": self.events[-1][0]} if self.events else {}
+            request = Request(self._address, headers=headers)  # noqa: S310 -- our own address
+            with suppress(OSError, HTTPException), urlopen(request, timeout=30) as answer:  # noqa: S310 -- the same
+                self.connections += 1
+                self._read(answer)
+            time.sleep(0.1)
+
+    def _read(self, lines: Iterable[bytes]) -> None:
+        version = ""
+        for line in lines:
+            name, _, value = line.decode().strip().partition(": ")
+            if name == "id":
+                version = value
+            elif name == "data":
+                self.events.append((version, json.loads(value)))
+
+    def _has_ended(self) -> bool:
+        return bool(self.events) and self.events[-1][1]["completed_at"] is not None

@@ -4,19 +4,19 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * Make an HTML element.
- * @param {string} tag name, with classes after dots: "span.badge.ok"
- * @param {object} attributes attributes, and besides: `on` {event: listener}, `vars` {"--name": value},
- *   `data` {name: value}; true sets an empty attribute; false, null and undefined leave it out
- * @param {...(Node|string|number|null|false|Array)} children
+ * Make an HTML element: el("a.button", { href: "#/" }, "Overview").
+ * @param {string} tag name, with classes after dots
+ * @param {...(object|Node|string|number|null|false|Array)} parts attributes, if it has any, then children. Among the
+ *   attributes are `on` {event: listener}, `vars` {"--name": value} and `data` {name: value}; true sets an empty one;
+ *   false, null and undefined leave it out, as they do a child
  */
-export function el(tag, attributes = {}, ...children) {
-  return build(document.createElement(tag.split(".")[0]), tag, attributes, children);
+export function el(tag, ...parts) {
+  return build(document.createElement(tag.split(".")[0]), tag, parts);
 }
 
 /** Make an SVG element; arguments as for `el`. */
-export function svg(tag, attributes = {}, ...children) {
-  return build(document.createElementNS(SVG, tag.split(".")[0]), tag, attributes, children);
+export function svg(tag, ...parts) {
+  return build(document.createElementNS(SVG, tag.split(".")[0]), tag, parts);
 }
 
 /** Replace all children of a node. */
@@ -25,7 +25,8 @@ export function fill(node, ...children) {
   return node;
 }
 
-function build(node, tag, attributes, children) {
+function build(node, tag, parts) {
+  const [attributes, ...children] = isAttributes(parts[0]) ? parts : [{}, ...parts];
   for (const name of tag.split(".").slice(1)) node.classList.add(name);
   const { on = {}, vars = {}, data = {}, ...plain } = attributes;
   for (const [event, listener] of Object.entries(on)) node.addEventListener(event, listener);
@@ -38,5 +39,6 @@ function build(node, tag, attributes, children) {
   return node;
 }
 
+const isAttributes = (part) => part?.constructor === Object;
 const isShown = (child) => child !== null && child !== undefined && child !== false;
 const toNode = (child) => (child instanceof Node ? child : document.createTextNode(String(child)));

@@ -25,6 +25,9 @@ export async function* readEvents(path, lastId, signal) {
 }
 
 function parse(block) {
-  const lines = block.split("\n").map((line) => /^(\w+): ?(.*)$/.exec(line)).filter(Boolean);
+  const lines = block
+    .split("\n")
+    .map((line) => /^(\w+): ?(.*)$/.exec(line))
+    .filter(Boolean);
   return Object.fromEntries(lines.map(([, name, value]) => [name, value]));
 }

@@ -58,7 +58,11 @@ export function duration(seconds) {
 export function ago(time, now = Date.now()) {
   if (!time) return DASH;
   const seconds = (new Date(time).getTime() - now) / 1000;
-  const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+  const units = [
+    ["day", 86400],
+    ["hour", 3600],
+    ["minute", 60],
+  ];
   const found = units.find(([, size]) => Math.abs(seconds) >= size);
   if (!found) return seconds <= 0 ? "just now" : "in a moment";
   return relative.format(Math.round(seconds / found[1]), found[0]);

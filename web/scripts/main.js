@@ -23,7 +23,14 @@ async function show() {
   const route = readRoute();
   const main = document.getElementById("main");
   if (!Object.hasOwn(PAGES, route.page)) {
-    fill(main, buildEmpty("There is no such page", `Nothing is at ${location.hash}.`, el("a.button", { href: "#/" }, "Overview")));
+    fill(
+      main,
+      buildEmpty(
+        "There is no such page",
+        `Nothing is at ${location.hash}.`,
+        el("a.button", { href: "#/" }, "Overview"),
+      ),
+    );
     return;
   }
   markPage(route.page);

@@ -20,7 +20,9 @@ export async function loadSeries(signal) {
 
 /** Return {ticker: {severity: count}}, over everything stored. */
 export async function loadCounts(query, signal) {
-  const summaries = await Promise.all(SEVERITIES.map((severity) => get("/anomalies/summary", { ...query, severity }, signal)));
+  const summaries = await Promise.all(
+    SEVERITIES.map((severity) => get("/anomalies/summary", { ...query, severity }, signal)),
+  );
   const counts = new Map();
   summaries.forEach((summary, n) => {
     for (const { ticker, count } of summary.by_ticker) {

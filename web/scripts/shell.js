@@ -8,21 +8,44 @@ import { go, linkTo } from "./router.js";
 import { buildThemeSwitch } from "./parts/theme_switch.js";
 
 const HEALTH_MILLISECONDS = 10_000;
-const PAGES = [["overview", "Overview"], ["runs", "Runs"], ["watchlists", "Watchlists"], ["models", "Models"], ["data", "Data"]];
+const PAGES = [
+  ["overview", "Overview"],
+  ["runs", "Runs"],
+  ["watchlists", "Watchlists"],
+  ["models", "Models"],
+  ["data", "Data"],
+];
 
-const health = el("span.health", { role: "status" }, el("i.dot"), el("span.label", {}, "Connecting"));
+const health = el("span.health", { role: "status" }, el("i.dot"), el("span.label", "Connecting"));
 let lastHealth = null;
 
 export function startShell() {
-  fill(document.getElementById("top"),
-    el("a.brand", { href: linkTo("overview"), "aria-label": "Tapewatch, overview" },
-      el("img", { src: "favicon.svg", alt: "", width: 26, height: 26 }), "Tapewatch"),
-    el("nav.nav", { "aria-label": "Pages" }, PAGES.map(([page, label]) => el("a", { href: linkTo(page), data: { page } }, label))),
-    buildSearch(), health, buildThemeSwitch());
-  fill(document.getElementById("foot"),
+  fill(
+    document.getElementById("top"),
+    el(
+      "a.brand",
+      { href: linkTo("overview"), "aria-label": "Tapewatch, overview" },
+      el("img", { src: "favicon.svg", alt: "", width: 26, height: 26 }),
+      "Tapewatch",
+    ),
+    el(
+      "nav.nav",
+      { "aria-label": "Pages" },
+      PAGES.map(([page, label]) => el("a", { href: linkTo(page), data: { page } }, label)),
+    ),
+    buildSearch(),
+    health,
+    buildThemeSwitch(),
+  );
+  fill(
+    document.getElementById("foot"),
     el("a", { href: "py/docs" }, "API documentation"),
-    el("a", { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank" },
-      "Charts by TradingView Lightweight Charts™"));
+    el(
+      "a",
+      { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank" },
+      "Charts by TradingView Lightweight Charts™",
+    ),
+  );
   onConnection(showHealth);
   for (const event of ["offline", "online"]) window.addEventListener(event, checkHealth);
   repeat(HEALTH_MILLISECONDS, checkHealth, new AbortController().signal);
@@ -49,7 +72,7 @@ async function checkHealth() {
 
 function showHealth(reached) {
   const { kind, label, notice } = describeHealth(reached);
-  fill(health, el(`i.dot.${kind}`), el("span.label", {}, label));
+  fill(health, el(`i.dot.${kind}`), el("span.label", label));
   health.title = label;
   fill(document.getElementById("notices"), notice && el(`div.notice.${notice.kind}`, { role: "status" }, notice.text));
 }
@@ -62,8 +85,14 @@ function describeHealth(reached) {
   if (lastHealth === null) return { kind: "busy", label: "Connecting", notice: null };
   const { status, access, ...parts } = lastHealth;
   const unwell = Object.values(parts).find((part) => part?.ok === false)?.detail ?? "a part of the service is not well";
-  if (status === "unavailable") return { kind: "bad", label: "Unavailable", notice: { kind: "bad", text: `Nothing can be accepted: ${unwell}.` } };
-  if (status === "degraded") return { kind: "warn", label: "Degraded", notice: { kind: "warn", text: `Work is accepted, but waits: ${unwell}.` } };
+  if (status === "unavailable")
+    return { kind: "bad", label: "Unavailable", notice: { kind: "bad", text: `Nothing can be accepted: ${unwell}.` } };
+  if (status === "degraded")
+    return {
+      kind: "warn",
+      label: "Degraded",
+      notice: { kind: "warn", text: `Work is accepted, but waits: ${unwell}.` },
+    };
   const open = "Open access: no API key was made yet, so whoever is on this machine may ask for anything.";
   return { kind: "ok", label: "All well", notice: access === "open" ? { kind: "plain", text: open } : null };
 }
@@ -71,12 +100,22 @@ function describeHealth(reached) {
 function buildSearch() {
   const list = el("datalist", { id: "known-tickers" });
   const input = el("input", {
-    type: "search", name: "ticker", placeholder: "Ticker, e.g. AAPL", "aria-label": "Go to a ticker", list: "known-tickers",
-    maxlength: 20, autocomplete: "off", autocapitalize: "characters", spellcheck: "false",
+    type: "search",
+    name: "ticker",
+    placeholder: "Ticker, e.g. AAPL",
+    "aria-label": "Go to a ticker",
+    list: "known-tickers",
+    maxlength: 20,
+    autocomplete: "off",
+    autocapitalize: "characters",
+    spellcheck: "false",
   });
   const suggest = async () => {
     const { items } = await get("/tickers", { limit: 500 });
-    fill(list, [...new Set(items.map((item) => item.ticker))].map((value) => el("option", { value })));
+    fill(
+      list,
+      [...new Set(items.map((item) => item.ticker))].map((value) => el("option", { value })),
+    );
   };
   input.addEventListener("focus", () => suggest().catch(() => {}), { once: true });
   const submit = (event) => {

@@ -16,41 +16,95 @@ export const title = (route) => route.name ?? "Models";
 
 export function show(main, route, signal) {
   if (route.name) {
-    const refresh = () => loadInto(main, () => get(`/models/${encodeURIComponent(route.name)}`, {}, signal), (model) => drawModel(model, refresh), signal, 8);
+    const refresh = () =>
+      loadInto(
+        main,
+        () => get(`/models/${encodeURIComponent(route.name)}`, {}, signal),
+        (model) => drawModel(model, refresh),
+        signal,
+        8,
+      );
     return refresh();
   }
-  const refresh = () => loadInto(main, () => get("/models", {}, signal), ({ items }) => draw(items, refresh, signal), signal, 8);
+  const refresh = () =>
+    loadInto(
+      main,
+      () => get("/models", {}, signal),
+      ({ items }) => draw(items, refresh, signal),
+      signal,
+      8,
+    );
   return refresh();
 }
 
 function draw(models, refresh, signal) {
   const markets = [...new Set(models.map((model) => model.market))].sort();
   return [
-    el("div.head", {}, el("div", {}, el("h1", {}, "Models"), el("p.lead", {}, "Every version that was trained, and which one is in use: the champion of its market."))),
+    el(
+      "div.head",
+      el(
+        "div",
+        el("h1", "Models"),
+        el("p.lead", "Every version that was trained, and which one is in use: the champion of its market."),
+      ),
+    ),
     models.length === 0
-      ? el("div.card", {}, buildEmpty("No models yet", "A market needs a model before its bars can be scored. `flask models train --market US` trains one."))
-      : el("div.stack", {}, markets.map((market) => drawMarket(market, models.filter((model) => model.market === market), refresh)), buildWorkers(signal)),
+      ? el(
+          "div.card",
+          buildEmpty(
+            "No models yet",
+            "A market needs a model before its bars can be scored. `flask models train --market US` trains one.",
+          ),
+        )
+      : el(
+          "div.stack",
+          markets.map((market) =>
+            drawMarket(
+              market,
+              models.filter((model) => model.market === market),
+              refresh,
+            ),
+          ),
+          buildWorkers(signal),
+        ),
   ];
 }
 
 function drawMarket(market, models, refresh) {
   const names = ["Version", "State", "Trained on", "Window", "Feature set", "Threshold", "Hash", "Made"];
-  return el("section.card", { "aria-label": `Models of ${market}` },
-    el("header", {}, el("h2", {}, `Market ${market}`), el("div.row", {},
-      el("span.muted", {}, `champion: ${models.find((model) => model.state === "champion")?.version ?? "none"}`), buildRollback(models, refresh))),
-    buildTable(`Versions of ${market}`, names, models.map(buildRow)));
+  return el(
+    "section.card",
+    { "aria-label": `Models of ${market}` },
+    el(
+      "header",
+      el("h2", `Market ${market}`),
+      el(
+        "div.row",
+        el("span.muted", `champion: ${models.find((model) => model.state === "champion")?.version ?? "none"}`),
+        buildRollback(models, refresh),
+      ),
+    ),
+    buildTable(`Versions of ${market}`, names, models.map(buildRow)),
+  );
 }
 
 function buildRow(model) {
-  return el("tr.link", { on: { click: () => go("models", model.version) } },
-    el("td.nowrap", {}, el("a.ticker-name", { href: linkTo("models", model.version) }, model.version)),
-    el("td", {}, buildState(model)),
-    el("td.nowrap.number-left", {}, `${count(model.rows)} bars of ${count(model.ticker_count)} tickers`, model.synthetic && el("span.badge.warn", {}, "synthetic")),
-    el("td.nowrap", {}, `${barTime(model.window_start, model.interval)} to ${barTime(model.window_end, model.interval)}`),
-    el("td", {}, model.feature_set),
-    el("td", {}, model.threshold.toFixed(4)),
-    el("td", {}, el("code", { title: model.sha256 }, hash(model.sha256))),
-    el("td.nowrap.muted", {}, moment(model.created_at)));
+  return el(
+    "tr.link",
+    { on: { click: () => go("models", model.version) } },
+    el("td.nowrap", el("a.ticker-name", { href: linkTo("models", model.version) }, model.version)),
+    el("td", buildState(model)),
+    el(
+      "td.nowrap.number-left",
+      `${count(model.rows)} bars of ${count(model.ticker_count)} tickers`,
+      model.synthetic && el("span.badge.warn", "synthetic"),
+    ),
+    el("td.nowrap", `${barTime(model.window_start, model.interval)} to ${barTime(model.window_end, model.interval)}`),
+    el("td", model.feature_set),
+    el("td", model.threshold.toFixed(4)),
+    el("td", el("code", { title: model.sha256 }, hash(model.sha256))),
+    el("td.nowrap.muted", moment(model.created_at)),
+  );
 }
 
 export function buildState(model) {

@@ -14,30 +14,45 @@ import { buildEmpty, loadInto } from "../parts/states.js";
 export const title = () => "Overview";
 
 export function show(main, route, signal) {
-  return loadInto(main, () => load(signal), (data) => draw(data, route, signal), signal, 8);
+  return loadInto(
+    main,
+    () => load(signal),
+    (data) => draw(data, route, signal),
+    signal,
+    8,
+  );
 }
 
 async function load(signal) {
   const [series, counts, { items: watchlists }, scheduler] = await Promise.all([
-    loadSeries(signal), loadCounts({}, signal), get("/watchlists", { limit: 500 }, signal), get("/scheduler", {}, signal),
+    loadSeries(signal),
+    loadCounts({}, signal),
+    get("/watchlists", { limit: 500 }, signal),
+    get("/scheduler", {}, signal),
   ]);
   return { series, counts, schedules: { watchlists, enabled: scheduler.enabled } };
 }
 
 function draw({ series, counts, schedules }, route, signal) {
   if (series.length === 0) return buildWelcome();
-  return el("div.stack", {},
-    el("h1.hidden-text", {}, "Overview"),
+  return el(
+    "div.stack",
+    el("h1.hidden-text", "Overview"),
     buildMarkets(series, counts, schedules),
     buildLanesCard(series, counts, route, signal),
-    el("div.columns", {},
-      buildAnomalyCard(route, signal),
-      buildRunsCard(signal)),
-    buildTickersCard(series, counts));
+    el("div.columns", buildAnomalyCard(route, signal), buildRunsCard(signal)),
+    buildTickersCard(series, counts),
+  );
 }
 
 function buildWelcome() {
-  return el("div.card", {}, el("h1.hidden-text", {}, "Overview"), buildEmpty("No bars yet",
-    "Tapewatch watches bars that you bring: drop a CSV file on the data page, or run `flask bars import FILE`. `make demo` brings real ones to look at.",
-    el("a.button.primary", { href: linkTo("data") }, "Upload bars")));
+  return el(
+    "div.card",
+    el("h1.hidden-text", "Overview"),
+    buildEmpty(
+      "No bars yet",
+      "Tapewatch watches bars that you bring: drop a CSV file on the data page, or run `flask bars import FILE`. `make demo` brings real ones to look at.",
+      el("a.button.primary", { href: linkTo("data") }, "Upload bars"),
+    ),
+  );
 }

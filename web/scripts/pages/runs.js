@@ -25,19 +25,33 @@ export const title = (route) => (route.name ? "Run" : "Runs");
 export function show(main, route, signal) {
   if (route.name) return showRun(main, route.name, signal);
   const body = el("div");
-  fill(main,
-    el("div.head", {}, el("h1", {}, "Runs"), buildFilters(route.query)),
-    el("section.card", { "aria-label": "Runs" }, body));
+  fill(
+    main,
+    el("div.head", el("h1", "Runs"), buildFilters(route.query)),
+    el("section.card", { "aria-label": "Runs" }, body),
+  );
   return keepListed(body, Object.fromEntries(route.query), signal);
 }
 
 function buildFilters(query) {
   const apply = (name, value) => go("runs", null, { ...Object.fromEntries(query), [name]: value });
-  const ticker = el("input", { name: "ticker", value: query.get("ticker") ?? "", maxlength: 20, size: 9, autocomplete: "off" });
+  const ticker = el("input", {
+    name: "ticker",
+    value: query.get("ticker") ?? "",
+    maxlength: 20,
+    size: 9,
+    autocomplete: "off",
+  });
   ticker.addEventListener("change", () => apply("ticker", ticker.value.trim().toUpperCase()));
   const selects = Object.entries(FILTERS).map(([name, values]) =>
-    buildSelect(words(name), [["", "all"], ...values.map((value) => [value, words(value)])], query.get(name) ?? "", (value) => apply(name, value)));
-  return el("div.row", {}, selects, el("label.field", {}, "ticker", ticker));
+    buildSelect(
+      words(name),
+      [["", "all"], ...values.map((value) => [value, words(value)])],
+      query.get(name) ?? "",
+      (value) => apply(name, value),
+    ),
+  );
+  return el("div.row", selects, el("label.field", "ticker", ticker));
 }
 
 async function keepListed(body, query, signal) {
@@ -49,13 +63,22 @@ async function keepListed(body, query, signal) {
       if (!rows.has(run._id)) rows.set(run._id, buildRow(run._id));
       rows.get(run._id).update(run, signal);
     }
-    fill(list, items.map((run) => rows.get(run._id).node));
+    fill(
+      list,
+      items.map((run) => rows.get(run._id).node),
+    );
   };
-  await loadInto(body, load, (page) => {
-    if (page.items.length === 0) return drawEmpty(query);
-    update(page);
-    return [buildList(list), buildMore(page.next_cursor, query, list, signal)];
-  }, signal, 8);
+  await loadInto(
+    body,
+    load,
+    (page) => {
+      if (page.items.length === 0) return drawEmpty(query);
+      update(page);
+      return [buildList(list), buildMore(page.next_cursor, query, list, signal)];
+    },
+    signal,
+    8,
+  );
   const look = async () => {
     const page = await load();
     if (list.isConnected) update(page);
@@ -67,12 +90,21 @@ async function keepListed(body, query, signal) {
 function drawEmpty(query) {
   const isFiltered = Object.keys(query).length > 0;
   return isFiltered
-    ? buildEmpty("No such runs", "No run of the last 30 days matches these filters.", el("a.button", { href: linkTo("runs") }, "Show all"))
+    ? buildEmpty(
+        "No such runs",
+        "No run of the last 30 days matches these filters.",
+        el("a.button", { href: linkTo("runs") }, "Show all"),
+      )
     : buildEmpty("No runs yet", "Whatever is asked for becomes a run. Open a ticker and ask for a backfill.");
 }
 
 function buildList(list) {
-  return buildTable("List of runs", ["Run", "Status", "Trigger", "Outcome", "Requested", ["Took", ".number"]], list, ".runs-table");
+  return buildTable(
+    "List of runs",
+    ["Run", "Status", "Trigger", "Outcome", "Requested", ["Took", ".number"]],
+    list,
+    ".runs-table",
+  );
 }
 
 function buildRow(id) {
@@ -84,13 +116,19 @@ function buildRow(id) {
     if (isOpen(run)) progress.update(await get(`/detection-runs/${id}`, {}, signal));
     if (state === shown) return;
     shown = state;
-    fill(node,
-      el("td.nowrap", {}, el("a.run-name", { href: linkTo("runs", id) }, describeRun(run)), el("div.muted", {}, [run.interval, run.period].filter(Boolean).join(", "))),
-      el("td", {}, buildStatus(run)),
-      el("td.trigger.muted.nowrap", {}, words(run.trigger)),
-      el("td.outcome", {}, isOpen(run) ? progress.node : buildProse(describeOutcome(run))),
+    fill(
+      node,
+      el(
+        "td.nowrap",
+        el("a.run-name", { href: linkTo("runs", id) }, describeRun(run)),
+        el("div.muted", [run.interval, run.period].filter(Boolean).join(", ")),
+      ),
+      el("td", buildStatus(run)),
+      el("td.trigger.muted.nowrap", words(run.trigger)),
+      el("td.outcome", isOpen(run) ? progress.node : buildProse(describeOutcome(run))),
       el("td.muted.nowrap", { title: moment(run.requested_at) }, ago(run.requested_at)),
-      el("td.number.nowrap", {}, duration(run.duration_seconds)));
+      el("td.number.nowrap", duration(run.duration_seconds)),
+    );
   };
   return { node, update: (run, signal) => update(run, signal).catch(() => {}) };
 }
@@ -99,12 +137,17 @@ function buildMore(cursor, query, list, signal) {
   const node = el("div.more");
   const load = async () => {
     const page = await get("/detection-runs", { ...query, limit: PART, cursor }, signal);
-    list.after(el("tbody", {}, page.items.map((run) => {
-      const row = buildRow(run._id);
-      row.update(run, signal);
-      return row.node;
-    })));
-    fill(node, page.next_cursor && el("span.muted", {}, `More than ${count(2 * PART)}; narrow the filters.`));
+    list.after(
+      el(
+        "tbody",
+        page.items.map((run) => {
+          const row = buildRow(run._id);
+          row.update(run, signal);
+          return row.node;
+        }),
+      ),
+    );
+    fill(node, page.next_cursor && el("span.muted", `More than ${count(2 * PART)}; narrow the filters.`));
   };
   return fill(node, cursor && el("button.button.small", { type: "button", on: { click: load } }, "Show more"));
 }

@@ -14,7 +14,12 @@ import { buildSelection } from "./ticker/selection.js";
 import { buildHead, drawStatus } from "./ticker/status.js";
 
 const MOST_ANOMALIES = 500;
-const PERIODS = [["3mo", "3 months"], ["1y", "1 year"], ["5y", "5 years"], ["max", "All"]];
+const PERIODS = [
+  ["3mo", "3 months"],
+  ["1y", "1 year"],
+  ["5y", "5 years"],
+  ["max", "All"],
+];
 
 export const title = (route) => route.name ?? "Ticker";
 
@@ -26,7 +31,13 @@ export function show(main, route, signal) {
     indicator: pick(INDICATORS, route.query.get("indicator"), ""),
     anomaly: route.query.get("anomaly"),
   };
-  return loadInto(main, () => load(asked, signal), (data) => draw(data, asked, signal), signal, 10);
+  return loadInto(
+    main,
+    () => load(asked, signal),
+    (data) => draw(data, asked, signal),
+    signal,
+    10,
+  );
 }
 
 const pick = (options, value, fallback) => (options.some(([known]) => known === value) ? value : fallback);
@@ -52,7 +63,13 @@ async function loadKnown({ ticker, interval }, signal) {
 function draw({ known, history }, asked, signal) {
   const { ticker, interval } = history;
   const status = el("div.body");
-  const chart = buildPriceChart({ ticker, interval, bars: history.bars, choose: (anomaly) => selection.select(anomaly), signal });
+  const chart = buildPriceChart({
+    ticker,
+    interval,
+    bars: history.bars,
+    choose: (anomaly) => selection.select(anomaly),
+    signal,
+  });
   const selection = buildSelection(chart, asked.anomaly, signal);
   const tell = ({ status: now, anomalies }) => {
     fill(status, drawStatus(now));
@@ -63,14 +80,26 @@ function draw({ known, history }, asked, signal) {
   chart.setIndicator(history.indicators);
   if (selection.isEmpty()) chart.showPeriod(asked.period);
   return [
-    el("div.head", {}, buildHead(known.status, history.bars), actions.buttons),
+    el("div.head", buildHead(known.status, history.bars), actions.buttons),
     actions.progress,
-    el("div.ticker-layout", {},
-      el("div.stack", {},
-        el("section.card", { "aria-label": "Chart" }, el("header", {}, chart.legend, buildControls(chart, asked, signal)), chart.node),
-        el("section.card.found", {}, el("header", {}, el("h2", {}, "All anomalies"), el("span.muted", {}, "newest first")), selection.list)),
-      el("div.stack", {}, selection.panel,
-        el("section.card.series", {}, el("header", {}, el("h2", {}, "Series")), status))),
+    el(
+      "div.ticker-layout",
+      el(
+        "div.stack",
+        el(
+          "section.card",
+          { "aria-label": "Chart" },
+          el("header", chart.legend, buildControls(chart, asked, signal)),
+          chart.node,
+        ),
+        el(
+          "section.card.found",
+          el("header", el("h2", "All anomalies"), el("span.muted", "newest first")),
+          selection.list,
+        ),
+      ),
+      el("div.stack", selection.panel, el("section.card.series", el("header", el("h2", "Series")), status)),
+    ),
   ];
 }
 
@@ -83,7 +112,11 @@ function buildControls(chart, asked, signal) {
     keepInUrl({ period: period === "max" ? null : period });
     chart.showPeriod(period);
   };
-  return el("div.row", {},
-    buildSelect("Indicator", INDICATORS, asked.indicator, (name) => showIndicator(name).catch((error) => say(error.message, "bad"))),
-    buildChoice("Period shown", PERIODS, asked.period, showPeriod));
+  return el(
+    "div.row",
+    buildSelect("Indicator", INDICATORS, asked.indicator, (name) =>
+      showIndicator(name).catch((error) => say(error.message, "bad")),
+    ),
+    buildChoice("Period shown", PERIODS, asked.period, showPeriod),
+  );
 }

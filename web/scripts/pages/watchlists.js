@@ -11,12 +11,22 @@ import { buildWatchlist } from "./watchlists/watchlist.js";
 export const title = () => "Watchlists";
 
 export function show(main, route, signal) {
-  const refresh = () => loadInto(main, () => load(signal), (data) => draw(data, refresh, signal), signal, 8);
+  const refresh = () =>
+    loadInto(
+      main,
+      () => load(signal),
+      (data) => draw(data, refresh, signal),
+      signal,
+      8,
+    );
   return refresh();
 }
 
 async function load(signal) {
-  const [{ items }, scheduler] = await Promise.all([get("/watchlists", { limit: 500 }, signal), get("/scheduler", {}, signal)]);
+  const [{ items }, scheduler] = await Promise.all([
+    get("/watchlists", { limit: 500 }, signal),
+    get("/scheduler", {}, signal),
+  ]);
   return { watchlists: items, scheduler };
 }
 
@@ -24,12 +34,28 @@ function draw({ watchlists, scheduler }, refresh, signal) {
   const edit = (watchlist) => openEditor(watchlist).then((changed) => changed && refresh());
   const make = () => el("button.button.primary", { type: "button", on: { click: () => edit(null) } }, "New watchlist");
   return [
-    el("div.head", {},
-      el("div", {}, el("h1", {}, "Watchlists"), el("p.lead", {}, "Tickers of one market that are scanned together whenever it has closed a bar.")),
-      el("div.row", {}, buildSwitch(scheduler), make())),
+    el(
+      "div.head",
+      el(
+        "div",
+        el("h1", "Watchlists"),
+        el("p.lead", "Tickers of one market that are scanned together whenever it has closed a bar."),
+      ),
+      el("div.row", buildSwitch(scheduler), make()),
+    ),
     watchlists.length === 0
-      ? el("div.card", {}, buildEmpty("No watchlists yet", "Paste the symbols you care about; each new bar of theirs is looked at as soon as it has closed.", make()))
-      : el("div.watchlists", {}, watchlists.map((watchlist) => buildWatchlist(watchlist, { edit, refresh, signal }))),
+      ? el(
+          "div.card",
+          buildEmpty(
+            "No watchlists yet",
+            "Paste the symbols you care about; each new bar of theirs is looked at as soon as it has closed.",
+            make(),
+          ),
+        )
+      : el(
+          "div.watchlists",
+          watchlists.map((watchlist) => buildWatchlist(watchlist, { edit, refresh, signal })),
+        ),
   ];
 }
 

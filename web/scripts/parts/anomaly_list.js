@@ -13,18 +13,32 @@ export const linkToAnomaly = (anomaly) =>
  * @param {{withTicker?: boolean, extra?: (anomaly: object) => Node}} options `extra` draws a picture into each line
  */
 export function buildAnomalyList(anomalies, { withTicker = true, extra = null } = {}) {
-  return el("ul.anomalies", {}, anomalies.map((anomaly) => buildItem(anomaly, withTicker, extra)));
+  return el(
+    "ul.anomalies",
+    anomalies.map((anomaly) => buildItem(anomaly, withTicker, extra)),
+  );
 }
 
 function buildItem(anomaly, withTicker, extra) {
   const date = barTime(anomaly.Datetime, anomaly.interval);
   const move = anomaly.features.return_1;
-  return el("li", {}, el("a.anomaly", { href: linkToAnomaly(anomaly), data: { id: anomaly._id } },
-    el("span.what", {}, withTicker && el("span.ticker-name", {}, anomaly.Ticker), el("span.when.number", {}, date)),
-    el("span.how", {}, buildSeverity(anomaly.severity)),
-    extra && el("span.spark", {}, extra(anomaly)),
-    el("span.price.number", {}, price(anomaly.Close)),
-    el(`span.move.number.${move < 0 ? "fell" : "rose"}`, {}, change(move)),
-    el("span.grade.number", { title: frequency(anomaly.grade) }, el("span.hidden-text", {}, "grade "), count(anomaly.grade)),
-    el("span.why", {}, anomaly.suspected_split && [el("span.badge.warn", {}, "split?"), " "], anomaly.reasons.join(", "))));
+  return el(
+    "li",
+    el(
+      "a.anomaly",
+      { href: linkToAnomaly(anomaly), data: { id: anomaly._id } },
+      el("span.what", withTicker && el("span.ticker-name", anomaly.Ticker), el("span.when.number", date)),
+      el("span.how", buildSeverity(anomaly.severity)),
+      extra && el("span.spark", extra(anomaly)),
+      el("span.price.number", price(anomaly.Close)),
+      el(`span.move.number.${move < 0 ? "fell" : "rose"}`, change(move)),
+      el(
+        "span.grade.number",
+        { title: frequency(anomaly.grade) },
+        el("span.hidden-text", "grade "),
+        count(anomaly.grade),
+      ),
+      el("span.why", anomaly.suspected_split && [el("span.badge.warn", "split?"), " "], anomaly.reasons.join(", ")),
+    ),
+  );
 }

@@ -6,12 +6,19 @@ import { el } from "../dom.js";
 export function confirm(title, text, verb) {
   return new Promise((resolve) => {
     const dialog = el("dialog", { "aria-labelledby": "confirm-title" });
-    dialog.append(el("form", { method: "dialog" },
-      el("h2", { id: "confirm-title" }, title),
-      el("p.muted", {}, text),
-      el("div.row", {},
-        el("button.button", { type: "submit", value: "no", autofocus: true }, "Cancel"),
-        el("button.button.primary", { type: "submit", value: "yes" }, verb))));
+    dialog.append(
+      el(
+        "form",
+        { method: "dialog" },
+        el("h2", { id: "confirm-title" }, title),
+        el("p.muted", text),
+        el(
+          "div.row",
+          el("button.button", { type: "submit", value: "no", autofocus: true }, "Cancel"),
+          el("button.button.primary", { type: "submit", value: "yes" }, verb),
+        ),
+      ),
+    );
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "yes");

@@ -3,6 +3,11 @@
 import { el } from "../dom.js";
 
 export function buildFacts(facts) {
-  const shown = Object.entries(facts).filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
-  return el("dl.facts", {}, shown.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  const shown = Object.entries(facts).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "" && value !== false,
+  );
+  return el(
+    "dl.facts",
+    shown.map(([name, value]) => [el("dt", name), el("dd", value)]),
+  );
 }

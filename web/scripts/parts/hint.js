@@ -7,10 +7,17 @@ import { buildSeverity } from "./severity.js";
 export function buildHint() {
   const node = el("div.hint", { hidden: true, "aria-hidden": "true" });
   const show = (anomaly, x, y) => {
-    fill(node,
-      el("span.row", {}, el("strong", {}, anomaly.Ticker), barTime(anomaly.Datetime, anomaly.interval), buildSeverity(anomaly.severity)),
-      el("span.number", {}, `${price(anomaly.Close)}  ${change(anomaly.features.return_1)}`),
-      el("span.muted", {}, `${frequency(anomaly.grade)}: ${anomaly.reasons.join(", ")}`));
+    fill(
+      node,
+      el(
+        "span.row",
+        el("strong", anomaly.Ticker),
+        barTime(anomaly.Datetime, anomaly.interval),
+        buildSeverity(anomaly.severity),
+      ),
+      el("span.number", `${price(anomaly.Close)}  ${change(anomaly.features.return_1)}`),
+      el("span.muted", `${frequency(anomaly.grade)}: ${anomaly.reasons.join(", ")}`),
+    );
     node.hidden = false;
     const left = Math.max(8, Math.min(x + 10, node.parentNode.clientWidth - node.offsetWidth - 8));
     node.style.setProperty("--left", `${left}px`);

@@ -5,7 +5,13 @@ import { count, duration, plural, words } from "../format.js";
 import { isOpen } from "../live.js";
 
 const KINDS = { queued: "busy", in_progress: "busy", complete: "ok", partial: "warn", failed: "bad", cancelled: "" };
-const VERBS = { backfill: "Backfill", incremental: "Scan", verify: "Verification", train: "Training", import: "Import" };
+const VERBS = {
+  backfill: "Backfill",
+  incremental: "Scan",
+  verify: "Verification",
+  train: "Training",
+  import: "Import",
+};
 
 export function buildStatus(run) {
   const status = isOpen(run) && run.cancel_requested ? "cancelling" : words(run.status);
@@ -24,15 +30,19 @@ export function describeRun(run) {
 /** A progress bar that `update(run)` moves. */
 export function buildProgress(label) {
   const bar = el("div.fill");
-  const track = el("div.track", { role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 }, bar);
+  const track = el(
+    "div.track",
+    { role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 },
+    bar,
+  );
   const text = el("div.label.number");
-  const node = el("div.progress", {}, track, text);
+  const node = el("div.progress", track, text);
   const update = (run) => {
     const percent = isOpen(run) ? run.progress.percent : 100;
     node.className = isOpen(run) ? "progress" : `progress ${KINDS[run.status]}`;
     bar.style.setProperty("--percent", percent);
     track.setAttribute("aria-valuenow", String(Math.round(percent)));
-    fill(text, el("span", {}, describeDone(run)), el("span", {}, describePace(run)));
+    fill(text, el("span", describeDone(run)), el("span", describePace(run)));
   };
   return { node, update };
 }
@@ -58,6 +68,11 @@ function describeDone(run) {
 
 function describePace(run) {
   const { eta_seconds: eta, rows_per_second: pace, rows_processed: rows } = run.progress;
-  if (!isOpen(run)) return [rows ? plural(rows, "bar") : null, run.duration_seconds === null ? null : duration(run.duration_seconds)].filter(Boolean).join(" in ");
-  return [pace ? `${count(pace)} bars/s` : null, eta === null ? null : `${duration(eta)} left`].filter(Boolean).join(" · ");
+  if (!isOpen(run))
+    return [rows ? plural(rows, "bar") : null, run.duration_seconds === null ? null : duration(run.duration_seconds)]
+      .filter(Boolean)
+      .join(" in ");
+  return [pace ? `${count(pace)} bars/s` : null, eta === null ? null : `${duration(eta)} left`]
+    .filter(Boolean)
+    .join(" · ");
 }

@@ -5,22 +5,33 @@ import { count } from "../format.js";
 
 export const SEVERITIES = ["critical", "high", "medium", "low"];
 
-export const buildSeverity = (severity) => el(`span.badge.severity.${severity}`, {}, severity);
+export const buildSeverity = (severity) => el(`span.badge.severity.${severity}`, severity);
 
 /** A bar of shares with its legend, from {severity: count}. */
 export function buildSeverityBar(counts) {
   const shown = SEVERITIES.filter((severity) => counts[severity]);
-  const bar = el("div.severity-bar", { "aria-hidden": "true" },
-    shown.map((severity) => el(`i.${severity}`, { vars: { "--count": counts[severity] } })));
-  const legend = el("ul.severity-legend", {},
-    SEVERITIES.map((severity) => el("li", {}, el(`i.key.${severity}`, { "aria-hidden": "true" }), `${count(counts[severity] ?? 0)} ${severity}`)));
-  return el("div", {}, bar, legend);
+  const bar = el(
+    "div.severity-bar",
+    { "aria-hidden": "true" },
+    shown.map((severity) => el(`i.${severity}`, { vars: { "--count": counts[severity] } })),
+  );
+  const legend = el(
+    "ul.severity-legend",
+    SEVERITIES.map((severity) =>
+      el("li", el(`i.key.${severity}`, { "aria-hidden": "true" }), `${count(counts[severity] ?? 0)} ${severity}`),
+    ),
+  );
+  return el("div", bar, legend);
 }
 
 /** The counts of one ticker, in one line of numbers. */
 export function buildSeverityCounts(counts) {
   const shown = SEVERITIES.filter((severity) => counts[severity]);
-  if (shown.length === 0) return el("span.muted", {}, "none");
-  return el("span.severity-counts", {},
-    shown.map((severity) => el(`span.${severity}`, { title: severity }, count(counts[severity]), el("span.hidden-text", {}, ` ${severity} `))));
+  if (shown.length === 0) return el("span.muted", "none");
+  return el(
+    "span.severity-counts",
+    shown.map((severity) =>
+      el(`span.${severity}`, { title: severity }, count(counts[severity]), el("span.hidden-text", ` ${severity} `)),
+    ),
+  );
 }

@@ -10,7 +10,14 @@ export function buildSparkline(anomaly, signal) {
   const node = el("span", { "aria-hidden": "true" });
   const query = { ticker: anomaly.Ticker, interval: anomaly.interval, end: anomaly.Datetime, limit: BARS };
   get("/data/candles", query, signal)
-    .then(({ items }) => node.replaceChildren(drawLine(items.map((bar) => bar.close), anomaly.severity)))
+    .then(({ items }) =>
+      node.replaceChildren(
+        drawLine(
+          items.map((bar) => bar.close),
+          anomaly.severity,
+        ),
+      ),
+    )
     .catch(() => {}); // a line without its picture still says all
   return node;
 }
@@ -20,7 +27,10 @@ function drawLine(closes, severity) {
   const x = (n) => EDGE + (n / Math.max(1, closes.length - 1)) * (WIDTH - 2 * EDGE);
   const y = (close) => EDGE + ((high - close) / (high - low || 1)) * (HEIGHT - 2 * EDGE);
   const points = closes.map((close, n) => `${x(n).toFixed(1)},${y(close).toFixed(1)}`).join(" ");
-  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT },
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT },
     svg("polyline.spark-line", { points }),
-    svg(`circle.mark.${severity}`, { cx: x(closes.length - 1), cy: y(closes.at(-1)), r: 3 }));
+    svg(`circle.mark.${severity}`, { cx: x(closes.length - 1), cy: y(closes.at(-1)), r: 3 }),
+  );
 }

@@ -5,20 +5,32 @@ import { el, fill } from "../dom.js";
 import { buildProse } from "./prose.js";
 
 export function buildSkeleton(lines = 4) {
-  return el("div.skeleton", { "aria-hidden": "true" }, Array.from({ length: lines }, () => el("i")));
+  return el(
+    "div.skeleton",
+    { "aria-hidden": "true" },
+    Array.from({ length: lines }, () => el("i")),
+  );
 }
 
 export function buildEmpty(title, text = "", ...actions) {
-  return el("div.state", {},
-    el("p.title", {}, title),
-    text && el("p.text", {}, buildProse(text)),
-    actions.length > 0 && el("div.actions", {}, actions));
+  return el(
+    "div.state",
+    el("p.title", title),
+    text && el("p.text", buildProse(text)),
+    actions.length > 0 && el("div.actions", actions),
+  );
 }
 
 export function buildFailure(problem, retry = null) {
   const title = problem.status === 0 ? "No connection" : problem.status === 404 ? "Not found" : "This did not work";
   const again = retry && el("button.button.small", { type: "button", on: { click: retry } }, "Try again");
-  return el("div.state", { role: "alert" }, el("p.title", {}, title), el("p.text", {}, buildProse(problem.message)), again && el("div.actions", {}, again));
+  return el(
+    "div.state",
+    { role: "alert" },
+    el("p.title", title),
+    el("p.text", buildProse(problem.message)),
+    again && el("div.actions", again),
+  );
 }
 
 /**

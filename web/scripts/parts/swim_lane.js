@@ -22,7 +22,7 @@ const MARK_WIDTH = 3;
  */
 export function buildSwimLane(lanes, anomalies, span, signal) {
   const hint = buildHint();
-  const node = el("div.lanes", {}, hint.node);
+  const node = el("div.lanes", hint.node);
   const draw = () => {
     if (node.clientWidth === 0) return;
     const scale = buildScale(span, node.clientWidth);
@@ -44,28 +44,52 @@ function buildScale(span, width) {
 function drawPicture(lanes, anomalies, scale, hint) {
   const height = STRIP + lanes.length * LANE + AXIS;
   const rows = new Map(lanes.map((lane, row) => [lane.ticker, STRIP + row * LANE]));
-  const marks = anomalies.filter((anomaly) => rows.has(anomaly.Ticker)).sort(byTickerAndTime(rows))
+  const marks = anomalies
+    .filter((anomaly) => rows.has(anomaly.Ticker))
+    .sort(byTickerAndTime(rows))
     .map((anomaly, n) => drawMark(anomaly, rows.get(anomaly.Ticker), scale, hint, n === 0));
-  return svg("svg", { viewBox: `0 0 ${scale.width} ${height}`, height, role: "group", "aria-label": "Anomalies by ticker and time" },
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${scale.width} ${height}`, height, role: "group", "aria-label": "Anomalies by ticker and time" },
     lanes.map((lane) => drawLane(lane, rows.get(lane.ticker), scale)),
     buildTimeAxis(scale, STRIP - 4, height - AXIS),
     drawStrip(anomalies, scale),
-    marks);
+    marks,
+  );
 }
 
 function drawLane(lane, top, scale) {
   const from = Math.max(scale.at(lane.first), NAME_WIDTH);
-  return svg("g", {},
-    svg("rect.extent", { x: from, y: top + 3, width: Math.max(0, Math.min(scale.at(lane.last), scale.right) - from), height: LANE - 6, rx: 3 }),
-    svg("a", { href: linkTo("ticker", lane.ticker, { interval: lane.interval }) },
-      svg("text.lane-name", { x: 16, y: top + LANE / 2 + 4 }, lane.ticker)));
+  return svg(
+    "g",
+    svg("rect.extent", {
+      x: from,
+      y: top + 3,
+      width: Math.max(0, Math.min(scale.at(lane.last), scale.right) - from),
+      height: LANE - 6,
+      rx: 3,
+    }),
+    svg(
+      "a",
+      { href: linkTo("ticker", lane.ticker, { interval: lane.interval }) },
+      svg("text.lane-name", { x: 16, y: top + LANE / 2 + 4 }, lane.ticker),
+    ),
+  );
 }
 
 function drawMark(anomaly, top, scale, hint, isFirst) {
   const height = 6 + ((LANE - 10) * Math.min(100, anomaly.grade)) / 100;
   const x = scale.at(Date.parse(anomaly.Datetime)) - MARK_WIDTH / 2;
-  const link = svg("a", { href: linkToAnomaly(anomaly), tabindex: isFirst ? 0 : -1, "aria-label": hint.describe(anomaly), data: { mark: "" } },
-    svg("rect.mark", { x, y: top + (LANE - height) / 2, width: MARK_WIDTH, height, rx: 1 }));
+  const link = svg(
+    "a",
+    {
+      href: linkToAnomaly(anomaly),
+      tabindex: isFirst ? 0 : -1,
+      "aria-label": hint.describe(anomaly),
+      data: { mark: "" },
+    },
+    svg("rect.mark", { x, y: top + (LANE - height) / 2, width: MARK_WIDTH, height, rx: 1 }),
+  );
   link.firstChild.classList.add(anomaly.severity);
   for (const event of ["pointerenter", "focus"]) link.addEventListener(event, () => hint.show(anomaly, x, top + LANE));
   for (const event of ["pointerleave", "blur"]) link.addEventListener(event, hint.hide);
@@ -82,7 +106,11 @@ function drawStrip(anomalies, scale) {
   }
   const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
   const unit = (STRIP - 12) / Math.max(4, ...[...bins.values()].map(sum));
-  return svg("g", { "aria-hidden": "true" }, [...bins].map(([bin, counts]) => drawBin(bin, counts, unit)));
+  return svg(
+    "g",
+    { "aria-hidden": "true" },
+    [...bins].map(([bin, counts]) => drawBin(bin, counts, unit)),
+  );
 }
 
 function drawBin(bin, counts, unit) {

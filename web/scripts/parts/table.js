@@ -8,7 +8,12 @@ import { el } from "../dom.js";
  * @param {Node|Node[]} body a tbody, or rows
  */
 export function buildTable(name, columns, body, classes = "") {
-  const heads = columns.map((column) => [column].flat()).map(([text, kind = ""]) => el(`th${kind}`, { scope: "col" }, text));
-  return el("div.scroll", { tabindex: 0, role: "region", "aria-label": name },
-    el(`table.table${classes}`, {}, el("thead", {}, el("tr", {}, heads)), Array.isArray(body) ? el("tbody", {}, body) : body));
+  const heads = columns
+    .map((column) => [column].flat())
+    .map(([text, kind = ""]) => el(`th${kind}`, { scope: "col" }, text));
+  return el(
+    "div.scroll",
+    { tabindex: 0, role: "region", "aria-label": name },
+    el(`table.table${classes}`, el("thead", el("tr", heads)), Array.isArray(body) ? el("tbody", body) : body),
+  );
 }

@@ -19,10 +19,12 @@ export function onTheme(listener, signal) {
 export function readColours(...names) {
   const probe = el("i", { hidden: true });
   document.body.append(probe);
-  const colours = Object.fromEntries(names.map((name) => {
-    probe.style.color = `var(--${name})`;
-    return [name, getComputedStyle(probe).color];
-  }));
+  const colours = Object.fromEntries(
+    names.map((name) => {
+      probe.style.color = `var(--${name})`;
+      return [name, getComputedStyle(probe).color];
+    }),
+  );
   probe.remove();
   return colours;
 }

@@ -9,12 +9,18 @@ const month = new Intl.DateTimeFormat("en-GB", { month: "short", year: "2-digit"
 
 /** @param {{start: number, end: number, at: (time: number) => number, right: number}} scale */
 export function buildTimeAxis(scale, top, bottom) {
-  return svg("g", { "aria-hidden": "true" }, listTicks(scale).map((time) => {
-    const x = scale.at(time);
-    return svg("g", {},
-      svg("line.year", { x1: x, x2: x, y1: top, y2: bottom }),
-      svg("text", { x, y: bottom + 15, "text-anchor": "middle" }, label(time)));
-  }));
+  return svg(
+    "g",
+    { "aria-hidden": "true" },
+    listTicks(scale).map((time) => {
+      const x = scale.at(time);
+      return svg(
+        "g",
+        svg("line.year", { x1: x, x2: x, y1: top, y2: bottom }),
+        svg("text", { x, y: bottom + 15, "text-anchor": "middle" }, label(time)),
+      );
+    }),
+  );
 }
 
 function listTicks({ start, end, at, right }) {

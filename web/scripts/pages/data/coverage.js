@@ -15,19 +15,36 @@ export function buildCoverage(series) {
   const share = (time) => (Date.parse(time) - start) / Math.max(1, end - start);
   const names = ["Series", ["Bars", ".wide-only"], ["From", ".wide-only"], "Covered", "To", ["Revision", ".wide-only"]];
   return [
-    buildTable("Stretches of time", names, series.slice(0, LISTED).map((one) => buildRow(one, share)), ".coverage"),
-    series.length > LISTED && el("p.more.muted", {}, `The first ${LISTED} of ${plural(series.length, "series", "series")}.`),
+    buildTable(
+      "Stretches of time",
+      names,
+      series.slice(0, LISTED).map((one) => buildRow(one, share)),
+      ".coverage",
+    ),
+    series.length > LISTED &&
+      el("p.more.muted", `The first ${LISTED} of ${plural(series.length, "series", "series")}.`),
   ];
 }
 
 function buildRow(one, share) {
   const [from, to] = [share(one.first_bar), share(one.last_bar)];
-  return el("tr", {},
-    el("td.nowrap", {}, el("a.ticker-name", { href: linkTo("ticker", one.ticker, { interval: one.interval }) }, one.ticker), " ",
-      el("span.muted", {}, one.interval), " ", one.synthetic && el("span.badge.warn", {}, "synthetic")),
-    el("td.nowrap.wide-only", {}, count(one.bars)),
-    el("td.nowrap.wide-only", {}, barTime(one.first_bar, one.interval)),
-    el("td.covered", {}, el("div.stretch", { "aria-hidden": "true" }, el("i", { vars: { "--from": from, "--width": to - from } }))),
-    el("td.nowrap", {}, barTime(one.last_bar, one.interval)),
-    el("td.muted.wide-only", { title: "raised by each correction of stored bars" }, count(one.revision)));
+  return el(
+    "tr",
+    el(
+      "td.nowrap",
+      el("a.ticker-name", { href: linkTo("ticker", one.ticker, { interval: one.interval }) }, one.ticker),
+      " ",
+      el("span.muted", one.interval),
+      " ",
+      one.synthetic && el("span.badge.warn", "synthetic"),
+    ),
+    el("td.nowrap.wide-only", count(one.bars)),
+    el("td.nowrap.wide-only", barTime(one.first_bar, one.interval)),
+    el(
+      "td.covered",
+      el("div.stretch", { "aria-hidden": "true" }, el("i", { vars: { "--from": from, "--width": to - from } })),
+    ),
+    el("td.nowrap", barTime(one.last_bar, one.interval)),
+    el("td.muted.wide-only", { title: "raised by each correction of stored bars" }, count(one.revision)),
+  );
 }

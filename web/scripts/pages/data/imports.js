@@ -8,13 +8,24 @@ import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildReport } from "./report.js";
 
 export function buildImports(runs, signal) {
-  if (runs.length === 0) return buildEmpty("No imports over the API", "Files that are dropped here, and bars that are pushed, show up with what became of every row.");
-  return el("div.body.stack", {}, runs.map((run) => buildItem(run, signal)));
+  if (runs.length === 0)
+    return buildEmpty(
+      "No imports over the API",
+      "Files that are dropped here, and bars that are pushed, show up with what became of every row.",
+    );
+  return el(
+    "div.body.stack",
+    runs.map((run) => buildItem(run, signal)),
+  );
 }
 
 function buildItem(run, signal) {
   const body = el("div");
-  const node = el("details", {}, el("summary", {}, el("span.row.inline", {}, describeRun(run), buildStatus(run), el("span.muted", {}, ago(run.requested_at)))), body);
+  const node = el(
+    "details",
+    el("summary", el("span.row.inline", describeRun(run), buildStatus(run), el("span.muted", ago(run.requested_at)))),
+    body,
+  );
   const load = () => loadInto(body, () => get(`/detection-runs/${run._id}`, {}, signal), buildReport, signal, 3);
   node.addEventListener("toggle", load, { once: true });
   return node;

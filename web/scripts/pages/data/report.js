@@ -12,12 +12,20 @@ const LISTED_ROWS = 100;
 /** @param {object} run a finished import */
 export function buildReport(run) {
   const report = run.result;
-  if (!report) return el("p.row", {}, buildStatus(run), el("strong", {}, run.options.filename), el("span", {}, buildProse(run.error ?? words(run.reason ?? run.status))));
+  if (!report)
+    return el(
+      "p.row",
+      buildStatus(run),
+      el("strong", run.options.filename),
+      el("span", buildProse(run.error ?? words(run.reason ?? run.status))),
+    );
   const rejected = report.series.flatMap((series) => series.rejected.map((row) => ({ ...row, ticker: series.ticker })));
-  return el("div.stack", {},
-    el("p.row", {}, buildStatus(run), el("strong", {}, report.source), el("span.muted", {}, summarize(report))),
+  return el(
+    "div.stack",
+    el("p.row", buildStatus(run), el("strong", report.source), el("span.muted", summarize(report))),
     buildSeriesTable(report.series),
-    rejected.length > 0 && buildRejected(rejected, report.rejected_rows));
+    rejected.length > 0 && buildRejected(rejected, report.rejected_rows),
+  );
 }
 
 function summarize(report) {
@@ -26,16 +34,46 @@ function summarize(report) {
 
 function buildSeriesTable(series) {
   const names = ["Ticker", "Read", "New", "Changed", "Unchanged", "Rejected", "Notes"];
-  return buildTable("Import report", names, series.map((one) => el("tr", {},
-    el("td", {}, el("a.ticker-name", { href: linkTo("ticker", one.ticker, { interval: one.interval }) }, one.ticker)),
-    [one.read, one.new, one.changed, one.unchanged, one.rejected_rows].map((value) => el("td", {}, count(value))),
-    el("td.muted", {}, one.error ?? one.notes.join("; ")))));
+  return buildTable(
+    "Import report",
+    names,
+    series.map((one) =>
+      el(
+        "tr",
+        el("td", el("a.ticker-name", { href: linkTo("ticker", one.ticker, { interval: one.interval }) }, one.ticker)),
+        [one.read, one.new, one.changed, one.unchanged, one.rejected_rows].map((value) => el("td", count(value))),
+        el("td.muted", one.error ?? one.notes.join("; ")),
+      ),
+    ),
+  );
 }
 
 function buildRejected(rows, total) {
-  return el("details", { open: rows.length <= 20 },
-    el("summary", {}, `Rejected rows: ${count(total)}${total > LISTED_ROWS ? `, the first ${LISTED_ROWS} shown` : ""}`),
-    buildTable("Rejected rows", ["Row", "Ticker", "Time", "Reason", "Values"], rows.slice(0, LISTED_ROWS).map((row) => el("tr", {},
-      el("td", {}, count(row.row)), el("td", {}, row.ticker), el("td.nowrap", {}, row.time), el("td", {}, words(row.reason)),
-      el("td", {}, el("code", {}, Object.entries(row.values).map(([name, value]) => `${name} ${value}`).join(", ")))))));
+  return el(
+    "details",
+    { open: rows.length <= 20 },
+    el("summary", `Rejected rows: ${count(total)}${total > LISTED_ROWS ? `, the first ${LISTED_ROWS} shown` : ""}`),
+    buildTable(
+      "Rejected rows",
+      ["Row", "Ticker", "Time", "Reason", "Values"],
+      rows.slice(0, LISTED_ROWS).map((row) =>
+        el(
+          "tr",
+          el("td", count(row.row)),
+          el("td", row.ticker),
+          el("td.nowrap", row.time),
+          el("td", words(row.reason)),
+          el(
+            "td",
+            el(
+              "code",
+              Object.entries(row.values)
+                .map(([name, value]) => `${name} ${value}`)
+                .join(", "),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }

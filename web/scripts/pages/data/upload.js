@@ -13,7 +13,13 @@ const INTERVALS = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"];
 
 export function buildUpload(refresh, signal) {
   const outcome = el("div.stack", { role: "status" });
-  const ticker = el("input", { name: "ticker", maxlength: 20, size: 12, placeholder: "from the file", autocomplete: "off" });
+  const ticker = el("input", {
+    name: "ticker",
+    maxlength: 20,
+    size: 12,
+    placeholder: "from the file",
+    autocomplete: "off",
+  });
   let interval = "1d";
   const choose = (value) => {
     interval = value;
@@ -21,10 +27,10 @@ export function buildUpload(refresh, signal) {
   const send = async (file) => {
     if (!file) return;
     const bar = buildProgress("Progress of the import");
-    fill(outcome, el("p", {}, `Sending ${file.name}`), bar.node);
+    fill(outcome, el("p", `Sending ${file.name}`), bar.node);
     try {
       const accepted = await sendFile(file, interval, ticker.value.trim());
-      fill(outcome, el("p", {}, `Importing ${file.name}`), bar.node);
+      fill(outcome, el("p", `Importing ${file.name}`), bar.node);
       const run = await followRun(accepted.run_id, bar.update, signal);
       if (run) fill(outcome, buildReport(run));
       await refresh();
@@ -32,10 +38,25 @@ export function buildUpload(refresh, signal) {
       fill(outcome, buildFailure(error));
     }
   };
-  return el("section.card", {}, el("header", {}, el("h2", {}, "Bring bars in")),
-    el("div.body.stack", {},
-      el("div.row", {}, buildSelect("Interval", INTERVALS.map((one) => [one, one]), interval, choose), el("label.field", {}, "Ticker, where the file has none", ticker)),
-      buildDropzone(send), outcome));
+  return el(
+    "section.card",
+    el("header", el("h2", "Bring bars in")),
+    el(
+      "div.body.stack",
+      el(
+        "div.row",
+        buildSelect(
+          "Interval",
+          INTERVALS.map((one) => [one, one]),
+          interval,
+          choose,
+        ),
+        el("label.field", "Ticker, where the file has none", ticker),
+      ),
+      buildDropzone(send),
+      outcome,
+    ),
+  );
 }
 
 function sendFile(file, interval, ticker) {
@@ -52,8 +73,15 @@ function buildDropzone(send) {
     send(input.files[0]);
     input.value = "";
   });
-  const zone = el("label.dropzone", { for: "file" },
-    el("strong", {}, "Drop a CSV or Parquet file here"), el("span.muted", {}, "or choose one. Columns: date, open, high, low, close, volume, and ticker where there are several."));
+  const zone = el(
+    "label.dropzone",
+    { for: "file" },
+    el("strong", "Drop a CSV or Parquet file here"),
+    el(
+      "span.muted",
+      "or choose one. Columns: date, open, high, low, close, volume, and ticker where there are several.",
+    ),
+  );
   const over = (is) => (event) => {
     event.preventDefault();
     zone.classList.toggle("over", is);
@@ -64,5 +92,5 @@ function buildDropzone(send) {
     over(false)(event);
     send(event.dataTransfer.files[0]);
   });
-  return el("div.drop", {}, input, zone);
+  return el("div.drop", input, zone);
 }

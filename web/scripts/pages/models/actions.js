@@ -6,21 +6,41 @@ import { confirm } from "../../parts/confirmation.js";
 import { attempt, say } from "../../parts/toasts.js";
 
 export function buildPromotion(model, refresh) {
-  return buildAction("Promote", `Promote ${model.version}?`, `It becomes the champion of ${model.market}: the next batch of every worker takes it.`,
-    () => post(`/models/${model.version}/promote`, {}), `${model.version} is the champion of ${model.market} now.`, refresh);
+  return buildAction(
+    "Promote",
+    `Promote ${model.version}?`,
+    `It becomes the champion of ${model.market}: the next batch of every worker takes it.`,
+    () => post(`/models/${model.version}/promote`, {}),
+    `${model.version} is the champion of ${model.market} now.`,
+    refresh,
+  );
 }
 
 export function buildRetirement(model, refresh) {
-  return buildAction("Retire", `Retire ${model.version}?`, "It cannot be promoted any more. What it found can still be verified.",
-    () => post(`/models/${model.version}/retire`), `${model.version} is retired.`, refresh);
+  return buildAction(
+    "Retire",
+    `Retire ${model.version}?`,
+    "It cannot be promoted any more. What it found can still be verified.",
+    () => post(`/models/${model.version}/retire`),
+    `${model.version} is retired.`,
+    refresh,
+  );
 }
 
 /** Back to the version that was champion before; null where there is none. */
 export function buildRollback(models, refresh) {
-  const [before] = models.filter((model) => model.state === "candidate" && model.promoted_at).sort((a, b) => (a.promoted_at < b.promoted_at ? 1 : -1));
+  const [before] = models
+    .filter((model) => model.state === "candidate" && model.promoted_at)
+    .sort((a, b) => (a.promoted_at < b.promoted_at ? 1 : -1));
   if (!before) return null;
-  return buildAction(`Roll back to ${before.version}`, `Roll back to ${before.version}?`, "It was the champion before, and becomes it again.",
-    () => post(`/models/${before.version}/promote`, {}), `${before.version} is the champion of ${before.market} again.`, refresh);
+  return buildAction(
+    `Roll back to ${before.version}`,
+    `Roll back to ${before.version}?`,
+    "It was the champion before, and becomes it again.",
+    () => post(`/models/${before.version}/promote`, {}),
+    `${before.version} is the champion of ${before.market} again.`,
+    refresh,
+  );
 }
 
 function buildAction(label, question, text, act, done, refresh) {

@@ -11,18 +11,52 @@ const LISTED = 60;
 
 export function drawModel(model, refresh) {
   return [
-    el("p.crumb", {}, el("a", { href: linkTo("models") }, "Models")),
-    el("div.head", {}, el("div.row", {}, el("h1", {}, model.version), buildState(model), model.synthetic && el("span.badge.warn", {}, "synthetic bars")),
-      el("div.row", {}, model.state !== "champion" && model.state !== "retired" && buildPromotion(model, refresh), model.state === "candidate" && buildRetirement(model, refresh))),
-    el("div.columns.even", {},
-      el("section.card", {}, el("header", {}, el("h2", {}, "Training")), el("div.body", {}, drawTraining(model))),
-      el("section.card", {}, el("header", {}, el("h2", {}, "Detector")), el("div.body", {}, drawDetector(model)))),
-    el("section.card.below", {}, el("header", {}, el("h2", {}, `Learned from ${plural(model.tickers.length, "ticker")}`)),
-      el("ul.chips.body", {}, model.tickers.slice(0, LISTED).map(({ ticker, rows }) =>
-        el("li", {}, el("a.ticker-name", { href: linkTo("ticker", ticker, { interval: model.interval }) }, ticker), el("span.muted.number", {}, ` ${count(rows)}`))),
-      model.tickers.length > LISTED && el("li.muted", {}, `and ${count(model.tickers.length - LISTED)} more`))),
-    model.left_out.length > 0 && el("section.card.below", {}, el("header", {}, el("h2", {}, "Left out")),
-      el("ul.chips.body", {}, model.left_out.slice(0, LISTED).map(({ ticker, reason }) => el("li", {}, `${ticker}: ${words(reason)}`)))),
+    el("p.crumb", el("a", { href: linkTo("models") }, "Models")),
+    el(
+      "div.head",
+      el(
+        "div.row",
+        el("h1", model.version),
+        buildState(model),
+        model.synthetic && el("span.badge.warn", "synthetic bars"),
+      ),
+      el(
+        "div.row",
+        model.state !== "champion" && model.state !== "retired" && buildPromotion(model, refresh),
+        model.state === "candidate" && buildRetirement(model, refresh),
+      ),
+    ),
+    el(
+      "div.columns.even",
+      el("section.card", el("header", el("h2", "Training")), el("div.body", drawTraining(model))),
+      el("section.card", el("header", el("h2", "Detector")), el("div.body", drawDetector(model))),
+    ),
+    el(
+      "section.card.below",
+      el("header", el("h2", `Learned from ${plural(model.tickers.length, "ticker")}`)),
+      el(
+        "ul.chips.body",
+        model.tickers
+          .slice(0, LISTED)
+          .map(({ ticker, rows }) =>
+            el(
+              "li",
+              el("a.ticker-name", { href: linkTo("ticker", ticker, { interval: model.interval }) }, ticker),
+              el("span.muted.number", ` ${count(rows)}`),
+            ),
+          ),
+        model.tickers.length > LISTED && el("li.muted", `and ${count(model.tickers.length - LISTED)} more`),
+      ),
+    ),
+    model.left_out.length > 0 &&
+      el(
+        "section.card.below",
+        el("header", el("h2", "Left out")),
+        el(
+          "ul.chips.body",
+          model.left_out.slice(0, LISTED).map(({ ticker, reason }) => el("li", `${ticker}: ${words(reason)}`)),
+        ),
+      ),
   ];
 }
 
@@ -34,7 +68,9 @@ function drawTraining(model) {
     Bars: count(model.rows),
     Seed: model.seed,
     "Champion of": model.champion_of.map((id) => id.replace("champion::", "").replaceAll("::", " ")).join(", "),
-    Run: model.training_run_id && el("a", { href: linkTo("runs", model.training_run_id) }, el("code", {}, model.training_run_id.slice(0, 8))),
+    Run:
+      model.training_run_id &&
+      el("a", { href: linkTo("runs", model.training_run_id) }, el("code", model.training_run_id.slice(0, 8))),
     Made: moment(model.created_at),
     Promoted: model.promoted_at && moment(model.promoted_at),
     Retired: model.retired_at && moment(model.retired_at),
@@ -42,14 +78,17 @@ function drawTraining(model) {
 }
 
 function drawDetector(model) {
-  const write = (values) => Object.entries(values).map(([name, value]) => el("div", {}, `${words(name)} `, el("code", {}, typeof value === "object" ? JSON.stringify(value) : String(value))));
+  const write = (values) =>
+    Object.entries(values).map(([name, value]) =>
+      el("div", `${words(name)} `, el("code", typeof value === "object" ? JSON.stringify(value) : String(value))),
+    );
   return buildFacts({
     "Feature set": model.feature_set,
     Columns: model.columns.join(", "),
     "Warm-up": plural(model.warm_up_bars, "bar"),
-    Threshold: el("code", {}, String(model.threshold)),
+    Threshold: el("code", String(model.threshold)),
     Parameters: write(model.parameters),
-    Hash: el("code", {}, model.sha256),
+    Hash: el("code", model.sha256),
     Libraries: write(model.library_versions),
   });
 }

@@ -10,16 +10,39 @@ import { buildTable } from "../../parts/table.js";
 export function buildWorkers(signal) {
   const body = el("div");
   loadInto(body, () => get("/model-stats", {}, signal), drawStats, signal, 2);
-  return el("section.card", { "aria-labelledby": "workers-title" },
-    el("header", {}, el("h2", { id: "workers-title" }, "Loaded by workers")), body);
+  return el(
+    "section.card",
+    { "aria-labelledby": "workers-title" },
+    el("header", el("h2", { id: "workers-title" }, "Loaded by workers")),
+    body,
+  );
 }
 
 function drawStats({ workers }) {
-  const processes = workers.flatMap((worker) => worker.processes.map((process) => ({ ...process, worker: worker.name })));
-  if (processes.length === 0) return buildEmpty("None is loaded", workers.length ? "A worker loads a model with its first batch." : "No worker answers.");
-  return buildTable("Worker processes", ["Worker", "Process", "Models", "Loads", "Hits", "Said"], processes.map((process) => el("tr", {},
-    el("td.nowrap", {}, process.worker),
-    el("td", {}, el("code", {}, String(process.pid))),
-    el("td", {}, process.models.map((version, n) => [n > 0 && ", ", el("a", { href: linkTo("models", version) }, version)])),
-    el("td", {}, count(process.loads)), el("td", {}, count(process.hits)), el("td.muted.nowrap", {}, ago(process.at)))));
+  const processes = workers.flatMap((worker) =>
+    worker.processes.map((process) => ({ ...process, worker: worker.name })),
+  );
+  if (processes.length === 0)
+    return buildEmpty(
+      "None is loaded",
+      workers.length ? "A worker loads a model with its first batch." : "No worker answers.",
+    );
+  return buildTable(
+    "Worker processes",
+    ["Worker", "Process", "Models", "Loads", "Hits", "Said"],
+    processes.map((process) =>
+      el(
+        "tr",
+        el("td.nowrap", process.worker),
+        el("td", el("code", String(process.pid))),
+        el(
+          "td",
+          process.models.map((version, n) => [n > 0 && ", ", el("a", { href: linkTo("models", version) }, version)]),
+        ),
+        el("td", count(process.loads)),
+        el("td", count(process.hits)),
+        el("td.muted.nowrap", ago(process.at)),
+      ),
+    ),
+  );
 }

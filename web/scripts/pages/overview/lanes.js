@@ -9,7 +9,11 @@ import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildSwimLane } from "../../parts/swim_lane.js";
 
 const YEAR = 365.25 * 86_400_000;
-const SPANS = [["1y", "1 year"], ["5y", "5 years"], ["all", "All"]];
+const SPANS = [
+  ["1y", "1 year"],
+  ["5y", "5 years"],
+  ["all", "All"],
+];
 const MOST_LANES = 30;
 const MOST_MARKS = 500;
 
@@ -20,11 +24,21 @@ export function buildLanesCard(series, counts, route, signal) {
   const draw = (span) => {
     const range = findRange(series, span);
     const query = { start: new Date(range.start).toISOString(), sort: "anomaly_score", limit: MOST_MARKS };
-    return loadInto(body, () => get("/anomalies", query, signal), ({ items, next_cursor: more }) => {
-      fill(note, describe(lanes, series, items, more));
-      if (items.length === 0) return buildEmpty("Nothing strange", "No anomaly in this span. A wider span may have some; a ticker without a backfill has none yet.");
-      return buildSwimLane(lanes, items, range, signal);
-    }, signal, 6);
+    return loadInto(
+      body,
+      () => get("/anomalies", query, signal),
+      ({ items, next_cursor: more }) => {
+        fill(note, describe(lanes, series, items, more));
+        if (items.length === 0)
+          return buildEmpty(
+            "Nothing strange",
+            "No anomaly in this span. A wider span may have some; a ticker without a backfill has none yet.",
+          );
+        return buildSwimLane(lanes, items, range, signal);
+      },
+      signal,
+      6,
+    );
   };
   const choose = (span) => {
     keepInUrl({ span: span === "all" ? null : span });
@@ -32,10 +46,16 @@ export function buildLanesCard(series, counts, route, signal) {
   };
   const span = SPANS.some(([value]) => value === route.query.get("span")) ? route.query.get("span") : "all";
   draw(span);
-  return el("section.card", { "aria-labelledby": "lanes-title" },
-    el("header", {}, el("div.row", {}, el("h2", { id: "lanes-title" }, "Anomalies by ticker and time"), note),
-      buildChoice("Span of time", SPANS, span, choose)),
-    body);
+  return el(
+    "section.card",
+    { "aria-labelledby": "lanes-title" },
+    el(
+      "header",
+      el("div.row", el("h2", { id: "lanes-title" }, "Anomalies by ticker and time"), note),
+      buildChoice("Span of time", SPANS, span, choose),
+    ),
+    body,
+  );
 }
 
 /** The tickers with the gravest anomalies; all of them where there are few. */
@@ -47,7 +67,11 @@ function pickLanes(series, counts) {
   const byTicker = new Map();
   for (const { ticker, interval, first_bar: first, last_bar: last } of series) {
     const known = byTicker.get(ticker) ?? { ticker, interval, first: Infinity, last: -Infinity };
-    byTicker.set(ticker, { ...known, first: Math.min(known.first, Date.parse(first)), last: Math.max(known.last, Date.parse(last)) });
+    byTicker.set(ticker, {
+      ...known,
+      first: Math.min(known.first, Date.parse(first)),
+      last: Math.max(known.last, Date.parse(last)),
+    });
   }
   const all = [...byTicker.values()];
   if (all.length <= MOST_LANES) return all;

@@ -28,25 +28,40 @@ export function buildRunsCard(signal) {
     if (describeState(page.items) !== shown) fill(body, redraw(page));
   };
   loadInto(body, load, redraw, signal).then(() => repeat(LOOK_MILLISECONDS, look, signal));
-  return el("section.card", { "aria-labelledby": "runs-title" },
-    el("header", {}, el("h2", { id: "runs-title" }, "Runs"), el("a", { href: linkTo("runs") }, "All runs")),
-    body);
+  return el(
+    "section.card",
+    { "aria-labelledby": "runs-title" },
+    el("header", el("h2", { id: "runs-title" }, "Runs"), el("a", { href: linkTo("runs") }, "All runs")),
+    body,
+  );
 }
 
 const describeState = (runs) => JSON.stringify(runs.map((run) => [run._id, run.status]));
 
 function draw(runs, signal) {
-  if (runs.length === 0) return buildEmpty("No runs yet", "Whatever is asked for becomes a run: a backfill, a scan, an upload.");
-  return el("ul.runs", {}, runs.map((run) => buildItem(run, signal)));
+  if (runs.length === 0)
+    return buildEmpty("No runs yet", "Whatever is asked for becomes a run: a backfill, a scan, an upload.");
+  return el(
+    "ul.runs",
+    runs.map((run) => buildItem(run, signal)),
+  );
 }
 
 function buildItem(run, signal) {
   const item = el("li");
   const progress = isOpen(run) ? buildProgress(describeRun(run)) : null;
   const show = (state) => {
-    fill(item,
-      el("div.row.spread", {}, el("a.run-name", { href: linkTo("runs", state._id) }, describeRun(state)), buildStatus(state)),
-      progress ? progress.node : el("p.muted.outcome", {}, ago(state.completed_at), ": ", buildProse(describeOutcome(state))));
+    fill(
+      item,
+      el(
+        "div.row.spread",
+        el("a.run-name", { href: linkTo("runs", state._id) }, describeRun(state)),
+        buildStatus(state),
+      ),
+      progress
+        ? progress.node
+        : el("p.muted.outcome", ago(state.completed_at), ": ", buildProse(describeOutcome(state))),
+    );
     if (progress) progress.update(state);
   };
   if (progress) pollRun(run._id, show, signal);

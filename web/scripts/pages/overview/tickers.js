@@ -11,40 +11,76 @@ const PART = 50;
 export function buildTickersCard(series, counts) {
   const body = el("tbody");
   const more = el("div.more");
-  const input = el("input", { type: "search", "aria-label": "Filter tickers", placeholder: "Filter", autocomplete: "off" });
+  const input = el("input", {
+    type: "search",
+    "aria-label": "Filter tickers",
+    placeholder: "Filter",
+    autocomplete: "off",
+  });
   const draw = (shown) => {
     const wanted = input.value.trim().toUpperCase();
     const found = series.filter((one) => one.ticker.includes(wanted));
-    fill(body, found.slice(0, shown).map((one) => buildRow(one, counts.get(one.ticker) ?? {})));
-    if (found.length === 0) fill(body, el("tr", {}, el("td.muted", { colspan: 6 }, `No ticker has "${wanted}" in it.`)));
+    fill(
+      body,
+      found.slice(0, shown).map((one) => buildRow(one, counts.get(one.ticker) ?? {})),
+    );
+    if (found.length === 0) fill(body, el("tr", el("td.muted", { colspan: 6 }, `No ticker has "${wanted}" in it.`)));
     const show = () => draw(shown + 4 * PART);
-    fill(more, found.length > shown && el("button.button.small", { type: "button", on: { click: show } }, `Show more of ${count(found.length)}`));
+    fill(
+      more,
+      found.length > shown &&
+        el("button.button.small", { type: "button", on: { click: show } }, `Show more of ${count(found.length)}`),
+    );
   };
   input.addEventListener("input", () => draw(PART));
   draw(PART);
-  const names = ["Ticker", ["Market", ".wide-only"], ["Bars", ".number.wide-only"], "Last bar", "Watermark", "Anomalies"];
-  return el("section.card", { "aria-labelledby": "tickers-title" },
-    el("header", {},
-      el("div.row", {}, el("h2", { id: "tickers-title" }, "Tickers"), el("span.muted", {}, plural(series.length, "series", "series"))),
-      series.length > 10 && el("label.field", {}, input)),
+  const names = [
+    "Ticker",
+    ["Market", ".wide-only"],
+    ["Bars", ".number.wide-only"],
+    "Last bar",
+    "Watermark",
+    "Anomalies",
+  ];
+  return el(
+    "section.card",
+    { "aria-labelledby": "tickers-title" },
+    el(
+      "header",
+      el(
+        "div.row",
+        el("h2", { id: "tickers-title" }, "Tickers"),
+        el("span.muted", plural(series.length, "series", "series")),
+      ),
+      series.length > 10 && el("label.field", input),
+    ),
     buildTable("List of tickers", names, body),
-    more);
+    more,
+  );
 }
 
 function buildRow(one, counts) {
   const state = { interval: one.interval };
-  return el("tr.link", { on: { click: () => go("ticker", one.ticker, state) } },
-    el("td.nowrap", {}, el("a.ticker-name", { href: linkTo("ticker", one.ticker, state) }, one.ticker), " ", el("span.muted", {}, one.interval)),
-    el("td.wide-only", {}, one.market, one.synthetic && el("span.badge.warn", {}, "synthetic")),
-    el("td.number.wide-only", {}, count(one.bars)),
-    el("td.nowrap", {}, barTime(one.last_bar, one.interval)),
-    el("td.nowrap", {}, buildWatermark(one)),
-    el("td", {}, buildSeverityCounts(counts)));
+  return el(
+    "tr.link",
+    { on: { click: () => go("ticker", one.ticker, state) } },
+    el(
+      "td.nowrap",
+      el("a.ticker-name", { href: linkTo("ticker", one.ticker, state) }, one.ticker),
+      " ",
+      el("span.muted", one.interval),
+    ),
+    el("td.wide-only", one.market, one.synthetic && el("span.badge.warn", "synthetic")),
+    el("td.number.wide-only", count(one.bars)),
+    el("td.nowrap", barTime(one.last_bar, one.interval)),
+    el("td.nowrap", buildWatermark(one)),
+    el("td", buildSeverityCounts(counts)),
+  );
 }
 
 /** How far detection has come, against the last bar. */
 export function buildWatermark(one) {
-  if (!one.watermark) return el("span.badge", {}, "not detected yet");
-  if (one.watermark >= one.last_bar) return el("span.badge.ok", {}, "up to date");
-  return el("span.badge.warn", {}, `behind, at ${barTime(one.watermark, one.interval)}`);
+  if (!one.watermark) return el("span.badge", "not detected yet");
+  if (one.watermark >= one.last_bar) return el("span.badge.ok", "up to date");
+  return el("span.badge.warn", `behind, at ${barTime(one.watermark, one.interval)}`);
 }

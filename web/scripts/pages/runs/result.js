@@ -4,6 +4,7 @@ import { el } from "../../dom.js";
 import { buildReport } from "../data/report.js";
 
 export function buildResult(run) {
-  const content = run.task === "import" && run.result.series ? buildReport(run) : el("pre", {}, JSON.stringify(run.result, null, 2));
-  return el("section.card", {}, el("header", {}, el("h2", {}, "Result")), el("div.body", {}, content));
+  const content =
+    run.task === "import" && run.result.series ? buildReport(run) : el("pre", JSON.stringify(run.result, null, 2));
+  return el("section.card", el("header", el("h2", "Result")), el("div.body", content));
 }

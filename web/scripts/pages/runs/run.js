@@ -20,7 +20,13 @@ const LISTED_ANOMALIES = 50;
 const RETRIED = new Set(["partial", "failed", "cancelled"]);
 
 export function showRun(main, id, signal) {
-  return loadInto(main, () => get(`/detection-runs/${encodeURIComponent(id)}`, {}, signal), (run) => draw(run, signal), signal, 8);
+  return loadInto(
+    main,
+    () => get(`/detection-runs/${encodeURIComponent(id)}`, {}, signal),
+    (run) => draw(run, signal),
+    signal,
+    8,
+  );
 }
 
 function draw(first, signal) {
@@ -38,19 +44,26 @@ function draw(first, signal) {
   };
   show(first);
   if (isOpen(first)) followRun(first._id, show, signal).catch((error) => say(error.message, "bad"));
-  return [el("p.crumb", {}, el("a", { href: linkTo("runs") }, "Runs")), head,
-    el("div.stack", {}, el("section.card", { "aria-label": "Progress" }, el("div.body", {}, progress.node)), details)];
+  return [
+    el("p.crumb", el("a", { href: linkTo("runs") }, "Runs")),
+    head,
+    el("div.stack", el("section.card", { "aria-label": "Progress" }, el("div.body", progress.node)), details),
+  ];
 }
 
 function drawHead(run, show) {
   return [
-    el("div", {}, el("div.row", {}, el("h1", {}, describeRun(run)), buildStatus(run)), el("p.lead", {}, el("code", {}, run._id))),
+    el("div", el("div.row", el("h1", describeRun(run)), buildStatus(run)), el("p.lead", el("code", run._id))),
     isOpen(run) ? buildCancel(run, show) : RETRIED.has(run.status) && buildRetry(run),
   ];
 }
 
 function buildCancel(run, show) {
-  const button = el("button.button", { type: "button", disabled: run.cancel_requested }, run.cancel_requested ? "Cancelling" : "Cancel run");
+  const button = el(
+    "button.button",
+    { type: "button", disabled: run.cancel_requested },
+    run.cancel_requested ? "Cancelling" : "Cancel run",
+  );
   button.addEventListener("click", async () => {
     const changed = await attempt(button, () => post(`/detection-runs/${run._id}/cancel`));
     if (changed) show(changed);
@@ -59,7 +72,11 @@ function buildCancel(run, show) {
 }
 
 function buildRetry(run) {
-  const button = el("button.button", { type: "button" }, run.failures.length ? `Retry ${plural(run.failures.length, "failed ticker")}` : "Retry what is left");
+  const button = el(
+    "button.button",
+    { type: "button" },
+    run.failures.length ? `Retry ${plural(run.failures.length, "failed ticker")}` : "Retry what is left",
+  );
   const key = newIdentifier();
   button.addEventListener("click", async () => {
     const accepted = await attempt(button, () => post(`/detection-runs/${run._id}/retry`, null, { key }));
@@ -70,26 +87,47 @@ function buildRetry(run) {
 
 function drawDetails(run, signal) {
   return [
-    run.error && el("p.notice.bad", { role: "alert" }, el("span", {}, buildProse(run.error))),
+    run.error && el("p.notice.bad", { role: "alert" }, el("span", buildProse(run.error))),
     run.failures.length > 0 && drawFailures(run.failures),
-    run.warnings.length > 0 && el("section.card", {}, el("header", {}, el("h2", {}, "Warnings")), el("ul.body", {}, run.warnings.map((text) => el("li", {}, text)))),
+    run.warnings.length > 0 &&
+      el(
+        "section.card",
+        el("header", el("h2", "Warnings")),
+        el(
+          "ul.body",
+          run.warnings.map((text) => el("li", text)),
+        ),
+      ),
     run.result && !isOpen(run) && buildResult(run),
-    el("section.card", {}, el("header", {}, el("h2", {}, "Audit record")), el("div.body", {}, drawRecord(run))),
+    el("section.card", el("header", el("h2", "Audit record")), el("div.body", drawRecord(run))),
     !isOpen(run) && (run.new_anomalies ?? 0) > 0 && drawFound(run, signal),
   ];
 }
 
 function drawFailures(failures) {
-  return el("section.card", {},
-    el("header", {}, el("h2", {}, `Failed: ${plural(failures.length, "ticker")}`)),
-    buildTable("Failures", ["Ticker", "Reason", "What was found"], failures.map((failure) => el("tr", {},
-      el("td", {}, el("a.ticker-name", { href: linkTo("ticker", failure.ticker) }, failure.ticker)),
-      el("td.nowrap", {}, words(failure.reason)),
-      el("td", {}, buildProse(failure.error ?? ""))))));
+  return el(
+    "section.card",
+    el("header", el("h2", `Failed: ${plural(failures.length, "ticker")}`)),
+    buildTable(
+      "Failures",
+      ["Ticker", "Reason", "What was found"],
+      failures.map((failure) =>
+        el(
+          "tr",
+          el("td", el("a.ticker-name", { href: linkTo("ticker", failure.ticker) }, failure.ticker)),
+          el("td.nowrap", words(failure.reason)),
+          el("td", buildProse(failure.error ?? "")),
+        ),
+      ),
+    ),
+  );
 }
 
 function drawRecord(run) {
-  const tickers = run.tickers.length > 12 ? `${run.tickers.slice(0, 12).join(", ")} and ${count(run.tickers.length - 12)} more` : run.tickers.join(", ");
+  const tickers =
+    run.tickers.length > 12
+      ? `${run.tickers.slice(0, 12).join(", ")} and ${count(run.tickers.length - 12)} more`
+      : run.tickers.join(", ");
   return buildFacts({
     Task: run.task,
     Trigger: words(run.trigger),
@@ -103,7 +141,10 @@ function drawRecord(run) {
     Took: run.duration_seconds === null ? null : duration(run.duration_seconds),
     "Bars loaded": run.rows_loaded && count(run.rows_loaded),
     "Bars scored": run.rows_processed && count(run.rows_processed),
-    Anomalies: run.anomalies_found === null ? null : `${count(run.anomalies_found)}, of which ${count(run.new_anomalies ?? 0)} new`,
+    Anomalies:
+      run.anomalies_found === null
+        ? null
+        : `${count(run.anomalies_found)}, of which ${count(run.new_anomalies ?? 0)} new`,
     Model: run.model_version,
     Reason: run.reason && words(run.reason),
   });
@@ -111,7 +152,11 @@ function drawRecord(run) {
 
 function drawFound(run, signal) {
   const body = el("div");
-  loadInto(body, () => get("/anomalies", { run_id: run._id, sort: "anomaly_score", limit: LISTED_ANOMALIES }, signal),
-    ({ items }) => buildAnomalyList(items), signal);
-  return el("section.card", {}, el("header", {}, el("h2", {}, "Strongest of what it found")), body);
+  loadInto(
+    body,
+    () => get("/anomalies", { run_id: run._id, sort: "anomaly_score", limit: LISTED_ANOMALIES }, signal),
+    ({ items }) => buildAnomalyList(items),
+    signal,
+  );
+  return el("section.card", el("header", el("h2", "Strongest of what it found")), body);
 }

@@ -9,7 +9,11 @@ import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../
 import { buildSelect } from "../../parts/select.js";
 import { attempt, say } from "../../parts/toasts.js";
 
-const PERIODS = [["max", "all bars"], ["5y", "5 years"], ["1y", "1 year"]];
+const PERIODS = [
+  ["max", "all bars"],
+  ["5y", "5 years"],
+  ["1y", "1 year"],
+];
 
 /** @returns {{buttons, progress}}; `refresh` is called whenever a run of the series has ended */
 export function buildActions({ ticker, interval }, refresh, signal) {
@@ -24,13 +28,20 @@ export function buildActions({ ticker, interval }, refresh, signal) {
   const ask = (button, path, body) => attempt(button, async () => follow((await enqueue(path, body)).run_id));
   const backfill = el("button.button.primary", { type: "button" }, "Backfill");
   const scan = el("button.button", { type: "button" }, "Scan now");
-  backfill.addEventListener("click", () => ask(backfill, "/anomalies/backfill", { ticker, interval, max_period: period }));
+  backfill.addEventListener("click", () =>
+    ask(backfill, "/anomalies/backfill", { ticker, interval, max_period: period }),
+  );
   scan.addEventListener("click", () => ask(scan, "/anomalies/incremental", { ticker, interval }));
   const choose = (value) => {
     period = value;
   };
-  findOpenRun(ticker, interval, signal).then((run) => run && follow(run._id)).catch(() => {});
-  return { progress, buttons: el("div.row.actions", {}, buildSelect("Backfill", PERIODS, period, choose), backfill, scan) };
+  findOpenRun(ticker, interval, signal)
+    .then((run) => run && follow(run._id))
+    .catch(() => {});
+  return {
+    progress,
+    buttons: el("div.row.actions", buildSelect("Backfill", PERIODS, period, choose), backfill, scan),
+  };
 }
 
 /** Ask for a run; where one is in the way, that one is as good. A repeat after a lost answer enqueues nothing twice. */
@@ -57,7 +68,12 @@ function buildStrip(node) {
   fill(node, head, bar.node);
   node.hidden = false;
   return (run) => {
-    fill(head, el("a.run-name", { href: linkTo("runs", run._id) }, describeRun(run)), buildStatus(run), isOpen(run) && buildCancel(run));
+    fill(
+      head,
+      el("a.run-name", { href: linkTo("runs", run._id) }, describeRun(run)),
+      buildStatus(run),
+      isOpen(run) && buildCancel(run),
+    );
     bar.update(run);
   };
 }

@@ -15,15 +15,25 @@ const SHOWN_SHARES = 6;
 export function drawAnomaly(anomaly, place, signal) {
   return [
     drawHeader(barTime(anomaly.Datetime, anomaly.interval), place),
-    el("div.body.stack", {},
+    el(
+      "div.body.stack",
       drawGrade(anomaly),
       anomaly.suspected_split && drawSplit(anomaly.suspected_split),
-      el("section", {}, el("h3", {}, "Why"), el("ul.reasons", {}, anomaly.reasons.map((reason) => el("li", {}, reason)))),
-      el("section", {}, el("h3", {}, "What the score rests on"), drawAttribution(anomaly)),
+      el(
+        "section",
+        el("h3", "Why"),
+        el(
+          "ul.reasons",
+          anomaly.reasons.map((reason) => el("li", reason)),
+        ),
+      ),
+      el("section", el("h3", "What the score rests on"), drawAttribution(anomaly)),
       buildVerification(anomaly, signal),
-      drawMore("The 14 features", el("div.features.number", {}, buildFacts(describeFeatures(anomaly.features)))),
-      anomaly.opinions.length > 0 && drawMore(`Later opinions (${anomaly.opinions.length})`, drawOpinions(anomaly.opinions)),
-      drawMore("Lineage", drawLineage(anomaly))),
+      drawMore("The 14 features", el("div.features.number", buildFacts(describeFeatures(anomaly.features)))),
+      anomaly.opinions.length > 0 &&
+        drawMore(`Later opinions (${anomaly.opinions.length})`, drawOpinions(anomaly.opinions)),
+      drawMore("Lineage", drawLineage(anomaly)),
+    ),
   ];
 }
 
@@ -32,30 +42,55 @@ export function drawNoAnomaly(known, step) {
     drawHeader("Anomaly", { at: -1, of: known, step }),
     known === 0
       ? buildEmpty("No anomalies", "There is nothing to show until a backfill has found something.")
-      : buildEmpty("Pick an anomaly", "Click a marker on the chart, choose one from the list, or step with the arrow keys."),
+      : buildEmpty(
+          "Pick an anomaly",
+          "Click a marker on the chart, choose one from the list, or step with the arrow keys.",
+        ),
   ];
 }
 
 function drawHeader(heading, { at, of, step }) {
   const button = (label, arrow, move, disabled) =>
-    el("button.button.small", { type: "button", "aria-label": label, title: label, disabled, on: { click: () => step(move) } }, arrow);
-  return el("header", {}, el("h2.number", {}, heading), el("div.row", {},
-    at >= 0 && el("span.muted.number", {}, `${at + 1} of ${of}`),
-    button("Previous anomaly", "←", -1, of === 0 || at === 0),
-    button("Next anomaly", "→", 1, of === 0 || at === of - 1)));
+    el(
+      "button.button.small",
+      { type: "button", "aria-label": label, title: label, disabled, on: { click: () => step(move) } },
+      arrow,
+    );
+  return el(
+    "header",
+    el("h2.number", heading),
+    el(
+      "div.row",
+      at >= 0 && el("span.muted.number", `${at + 1} of ${of}`),
+      button("Previous anomaly", "←", -1, of === 0 || at === 0),
+      button("Next anomaly", "→", 1, of === 0 || at === of - 1),
+    ),
+  );
 }
 
 function drawGrade(anomaly) {
   const move = anomaly.features.return_1;
-  return el("div.grade-row", {},
-    el("div.grade-number.number", { data: { severity: anomaly.severity } }, count(anomaly.grade), el("span", {}, "grade")),
-    el("div.stack.tight", {},
-      el("div.row", {}, buildSeverity(anomaly.severity), el("strong.number", {}, change(move)), el("span.muted.number", {}, `to ${price(anomaly.Close)}`)),
-      el("p.muted", {}, `As strange is ${frequency(anomaly.grade)} of its market.`)));
+  return el(
+    "div.grade-row",
+    el("div.grade-number.number", { data: { severity: anomaly.severity } }, count(anomaly.grade), el("span", "grade")),
+    el(
+      "div.stack.tight",
+      el(
+        "div.row",
+        buildSeverity(anomaly.severity),
+        el("strong.number", change(move)),
+        el("span.muted.number", `to ${price(anomaly.Close)}`),
+      ),
+      el("p.muted", `As strange is ${frequency(anomaly.grade)} of its market.`),
+    ),
+  );
 }
 
 function drawSplit(ratio) {
-  return el("p.notice.warn", {}, `Looks like a stock split that the stored bars are not adjusted for (ratio ${figure(ratio)}).`);
+  return el(
+    "p.notice.warn",
+    `Looks like a stock split that the stored bars are not adjusted for (ratio ${figure(ratio)}).`,
+  );
 }
 
 function drawAttribution({ attribution, inputs }) {
@@ -63,30 +98,42 @@ function drawAttribution({ attribution, inputs }) {
   const widest = Math.max(...shares.map(([, share]) => share), 1e-9);
   const items = shares.map(([column, share]) => buildShare(column, share, share / widest, inputs[column]));
   return [
-    el("ul.attribution", {}, items.slice(0, SHOWN_SHARES)),
-    items.length > SHOWN_SHARES && drawMore(`${items.length - SHOWN_SHARES} smaller shares`, el("ul.attribution", {}, items.slice(SHOWN_SHARES))),
+    el("ul.attribution", items.slice(0, SHOWN_SHARES)),
+    items.length > SHOWN_SHARES &&
+      drawMore(`${items.length - SHOWN_SHARES} smaller shares`, el("ul.attribution", items.slice(SHOWN_SHARES))),
   ];
 }
 
 function buildShare(column, share, width, value) {
-  return el("li", { title: `${column} = ${figure(value)}` },
-    el("span.name", {}, describeColumn(column)),
-    el("span.share.number", {}, `${Math.round(share * 100)} %`),
-    el("span.track", { "aria-hidden": "true" }, el("i", { vars: { "--share": width } })));
+  return el(
+    "li",
+    { title: `${column} = ${figure(value)}` },
+    el("span.name", describeColumn(column)),
+    el("span.share.number", `${Math.round(share * 100)} %`),
+    el("span.track", { "aria-hidden": "true" }, el("i", { vars: { "--share": width } })),
+  );
 }
 
 function drawMore(name, content) {
-  return el("details", {}, el("summary", {}, name), content);
+  return el("details", el("summary", name), content);
 }
 
 function drawOpinions(opinions) {
-  return el("ul.opinions", {}, opinions.map((opinion) => el("li", {}, buildFacts({
-    Model: opinion.model_version,
-    Grade: count(opinion.grade),
-    Score: figure(opinion.anomaly_score),
-    Run: linkToRun(opinion.detection_run_id),
-    At: moment(opinion.detection_timestamp),
-  }))));
+  return el(
+    "ul.opinions",
+    opinions.map((opinion) =>
+      el(
+        "li",
+        buildFacts({
+          Model: opinion.model_version,
+          Grade: count(opinion.grade),
+          Score: figure(opinion.anomaly_score),
+          Run: linkToRun(opinion.detection_run_id),
+          At: moment(opinion.detection_timestamp),
+        }),
+      ),
+    ),
+  );
 }
 
 function drawLineage(anomaly) {
@@ -103,4 +150,4 @@ function drawLineage(anomaly) {
   });
 }
 
-const linkToRun = (id) => el("a", { href: linkTo("runs", id) }, el("code", {}, id.slice(0, 8)));
+const linkToRun = (id) => el("a", { href: linkTo("runs", id) }, el("code", id.slice(0, 8)));

@@ -1,38 +1,54 @@
 // Candles and volume, with a marker on every anomaly. Drawn by TradingView's Lightweight Charts; its logo stays on it.
 
 import {
-  CandlestickSeries, ColorType, CrosshairMode, HistogramSeries, PriceScaleMode, createChart, createSeriesMarkers,
+  CandlestickSeries,
+  ColorType,
+  CrosshairMode,
+  HistogramSeries,
+  PriceScaleMode,
+  createChart,
+  createSeriesMarkers,
   createTextWatermark,
 } from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { el, fill } from "../../dom.js";
-import { barTime, change, plural, price, short } from "../../format.js";
+import { plural } from "../../format.js";
 import { onTheme, readColours } from "../../parts/theme_switch.js";
 import { buildIndicator } from "./indicator.js";
+import { describeBar } from "./legend.js";
+import { buildView } from "./view.js";
 
-const COLOURS = ["text", "muted", "surface", "grid", "line", "up", "down", "up-volume", "down-volume", "low-mark", "medium-mark", "high-mark", "critical-mark", "accent"];
-const BARS_AROUND = 60;
+const COLOURS = [
+  "text",
+  "muted",
+  "surface",
+  "grid",
+  "line",
+  "up",
+  "down",
+  "up-volume",
+  "down-volume",
+  "low-mark",
+  "medium-mark",
+  "high-mark",
+  "critical-mark",
+  "accent",
+];
 const STRETCHES = [5, 1, 1]; // prices, volume, grade
 const LOGARITHMIC_FROM = 5; // the highest price over the lowest: beyond it the low years of a linear scale look flat
 const CLICK_BARS = 3;
-const DAYS = { "3mo": 91, "1y": 365, "5y": 1826 };
 
 const seconds = (time) => Date.parse(time) / 1000;
 
 /**
- * @param {{ticker: string, interval: string, bars: object[], choose: (anomaly: object) => void, signal: AbortSignal}} options
+ * @param {{ticker: string, interval: string, bars: object[], choose: (anomaly: object) => void, signal}} options
  * @returns {{node, legend, setAnomalies, select, showPeriod, setIndicator}}
  */
 export function buildPriceChart({ ticker, interval, bars, choose, signal }) {
   const stage = el("div.stage", { role: "img" });
-  const node = el("div.chart", {}, stage, buildCredit());
+  const node = el("div.chart", stage, buildCredit());
   const legend = el("p.legend.number");
   const chart = createChart(stage, { autoSize: true, ...buildOptions(interval) });
-  const candles = chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineVisible: false });
-  const volume = chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false }, 1);
-  const grades = chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false }, 2);
-  STRETCHES.forEach((stretch, pane) => chart.panes()[pane].setStretchFactor(stretch));
-  const labels = ["Volume", "Grade"].map((text, n) => [text, createTextWatermark(chart.panes()[n + 1], { horzAlign: "left", vertAlign: "top", lines: [] })]);
-  const markers = createSeriesMarkers(candles, []);
+  const { candles, volume, grades, labels, markers } = addSeries(chart);
   const data = bars.map((bar) => ({ ...bar, time: seconds(bar.time) }));
   const rows = new Map(data.map((bar, row) => [bar.time, row]));
   const state = { anomalies: [], selected: null, colours: {} };
@@ -42,7 +58,8 @@ export function buildPriceChart({ ticker, interval, bars, choose, signal }) {
   const paint = () => {
     state.colours = readColours(...COLOURS);
     paintChart(chart, candles, volume, data, state.colours);
-    for (const [text, label] of labels) label.applyOptions({ lines: [{ text, color: state.colours.muted, fontSize: 11 }] });
+    for (const [text, label] of labels)
+      label.applyOptions({ lines: [{ text, color: state.colours.muted, fontSize: 11 }] });
     indicator.paint(state.colours);
     mark();
   };
@@ -69,7 +86,8 @@ export function buildPriceChart({ ticker, interval, bars, choose, signal }) {
     legend,
     setAnomalies(anomalies) {
       state.anomalies = anomalies;
-      stage.setAttribute("aria-label", `${ticker}, ${plural(bars.length, "bar")}, ${plural(anomalies.length, "anomaly", "anomalies")}. The arrow keys step from anomaly to anomaly.`);
+      const counted = `${plural(bars.length, "bar")}, ${plural(anomalies.length, "anomaly", "anomalies")}`;
+      stage.setAttribute("aria-label", `${ticker}, ${counted}. The arrow keys step from anomaly to anomaly.`);
       mark();
     },
     select(anomaly) {
@@ -82,9 +100,26 @@ export function buildPriceChart({ ticker, interval, bars, choose, signal }) {
   };
 }
 
+/** Candles, volume and grades, each in a pane of its own, the lower two with a label. */
+function addSeries(chart) {
+  const columns = { priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false };
+  const candles = chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineVisible: false });
+  const volume = chart.addSeries(HistogramSeries, columns, 1);
+  const grades = chart.addSeries(HistogramSeries, columns, 2);
+  STRETCHES.forEach((stretch, pane) => chart.panes()[pane].setStretchFactor(stretch));
+  const corner = { horzAlign: "left", vertAlign: "top", lines: [] };
+  const labels = ["Volume", "Grade"].map((text, n) => [text, createTextWatermark(chart.panes()[n + 1], corner)]);
+  return { candles, volume, grades, labels, markers: createSeriesMarkers(candles, []) };
+}
+
 function buildOptions(interval) {
   return {
-    layout: { attributionLogo: false, fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11, background: { type: ColorType.Solid, color: "transparent" } },
+    layout: {
+      attributionLogo: false,
+      fontFamily: getComputedStyle(document.body).fontFamily,
+      fontSize: 11,
+      background: { type: ColorType.Solid, color: "transparent" },
+    },
     crosshair: { mode: CrosshairMode.Normal },
     rightPriceScale: { borderVisible: false },
     timeScale: { borderVisible: false, timeVisible: !/[dw]$/.test(interval), minBarSpacing: 0.05, rightOffset: 4 },
@@ -98,10 +133,19 @@ function paintChart(chart, candles, volume, data, colours) {
     layout: { textColor: colours.muted, panes: { separatorColor: colours.line, separatorHoverColor: colours.grid } },
     grid: { vertLines: { color: colours.grid }, horzLines: { color: colours.grid } },
   });
-  candles.applyOptions({ upColor: colours.up, wickUpColor: colours.up, downColor: colours.down, wickDownColor: colours.down });
-  volume.setData(data.map((bar) => ({
-    time: bar.time, value: bar.volume, color: bar.close >= bar.open ? colours["up-volume"] : colours["down-volume"],
-  })));
+  candles.applyOptions({
+    upColor: colours.up,
+    wickUpColor: colours.up,
+    downColor: colours.down,
+    wickDownColor: colours.down,
+  });
+  volume.setData(
+    data.map((bar) => ({
+      time: bar.time,
+      value: bar.volume,
+      color: bar.close >= bar.open ? colours["up-volume"] : colours["down-volume"],
+    })),
+  );
 }
 
 function buildMarker(anomaly, { selected, colours }) {
@@ -130,54 +174,21 @@ function findClicked(anomalies, id, rows, time) {
   return close.sort((a, b) => away(a) - away(b))[0];
 }
 
-/** What stretch of time is seen. Before the chart has its size a wish is kept. */
-function buildView(scale, data, rows) {
-  let wish = null;
-  const see = (range) => {
-    if (scale.width() === 0) wish = range;
-    else scale.setVisibleLogicalRange(range);
-  };
-  scale.subscribeSizeChange(() => {
-    if (wish) scale.setVisibleLogicalRange(wish);
-    wish = null;
-  });
-  return {
-    /** Move only where the bar would not be seen well. */
-    reveal(time) {
-      const row = rows.get(time);
-      const seen = wish ?? scale.getVisibleLogicalRange();
-      if (row === undefined) return;
-      const isSeen = seen && row > seen.from + 2 && row < seen.to - 2 && seen.to - seen.from < 6 * BARS_AROUND;
-      if (!isSeen) see({ from: row - BARS_AROUND, to: row + BARS_AROUND });
-    },
-    showPeriod(period) {
-      const start = period in DAYS ? data.at(-1)?.time - DAYS[period] * 86_400 : -Infinity;
-      const from = data.findIndex((bar) => bar.time >= start);
-      const margin = 1 + 0.015 * (data.length - from);
-      see({ from: from - margin, to: data.length + margin });
-    },
-  };
-}
-
 /** Whether equal distances should mean equal ratios. */
 function isWide(data) {
   const [low, high] = [Math.min(...data.map((bar) => bar.low)), Math.max(...data.map((bar) => bar.high))];
   return high > LOGARITHMIC_FROM * low;
 }
 
-function describeBar(data, row, interval) {
-  const bar = data[row];
-  if (!bar) return [];
-  const before = data[row - 1];
-  return [
-    el("strong", {}, barTime(bar.time * 1000, interval)),
-    [["O", bar.open], ["H", bar.high], ["L", bar.low], ["C", bar.close]].map(([name, value]) => el("span", {}, el("span.muted", {}, `${name} `), price(value))),
-    before && el("span", {}, change(bar.close / before.close - 1)),
-    el("span", {}, el("span.muted", {}, "Vol "), short(bar.volume)),
-  ];
-}
-
 function buildCredit() {
-  return el("a.credit", { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank", title: "Charting by TradingView" },
-    el("img", { src: "vendor/lightweight-charts/logo.svg", alt: "Charting by TradingView", width: 35, height: 19 }));
+  return el(
+    "a.credit",
+    {
+      href: "https://www.tradingview.com/",
+      rel: "noopener noreferrer",
+      target: "_blank",
+      title: "Charting by TradingView",
+    },
+    el("img", { src: "vendor/lightweight-charts/logo.svg", alt: "Charting by TradingView", width: 35, height: 19 }),
+  );
 }

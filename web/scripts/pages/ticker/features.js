@@ -21,14 +21,20 @@ const FEATURES = {
 
 /** Return {label: text} of stored features. */
 export function describeFeatures(features) {
-  return Object.fromEntries(Object.entries(features).map(([name, value]) => {
-    const [label, write] = FEATURES[name] ?? [name, figure];
-    return [label, write(value)];
-  }));
+  return Object.fromEntries(
+    Object.entries(features).map(([name, value]) => {
+      const [label, write] = FEATURES[name] ?? [name, figure];
+      return [label, write(value)];
+    }),
+  );
 }
 
 const COLUMNS = { return: "Return", gap: "Gap at the open", departure: "Range, wick or volume" };
-const YARDSTICKS = { fast: "by the last weeks' measure", slow: "by the last year's measure", atr: "by its average true range" };
+const YARDSTICKS = {
+  fast: "by the last weeks' measure",
+  slow: "by the last year's measure",
+  atr: "by its average true range",
+};
 
 /** "return_fast" is the return, measured by how much the ticker moved in the last weeks. */
 export function describeColumn(column) {

@@ -1,9 +1,19 @@
 // An indicator of the API on the chart: over the prices where it is a price, else in a pane of its own.
 
-import { HistogramSeries, LineSeries, createTextWatermark } from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import {
+  HistogramSeries,
+  LineSeries,
+  createTextWatermark,
+} from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 
 export const INDICATORS = [
-  ["", "none"], ["sma", "Mean of 20"], ["ema", "EMA 12 and 26"], ["bollinger", "Bollinger bands"], ["rsi", "RSI"], ["macd", "MACD"], ["atr", "ATR"],
+  ["", "none"],
+  ["sma", "Mean of 20"],
+  ["ema", "EMA 12 and 26"],
+  ["bollinger", "Bollinger bands"],
+  ["rsi", "RSI"],
+  ["macd", "MACD"],
+  ["atr", "ATR"],
 ];
 
 const OVER_PRICES = /^(sma|ema|bb)_/;
@@ -22,7 +32,9 @@ export function buildIndicator(chart, data) {
   };
   const paint = (colours) => {
     drawn.forEach(({ series }, n) => series.applyOptions({ color: n === 0 ? colours.accent : colours["high-mark"] }));
-    label?.applyOptions({ lines: [{ text: drawn.map(({ name }) => name).join(", "), color: colours.muted, fontSize: 11 }] });
+    label?.applyOptions({
+      lines: [{ text: drawn.map(({ name }) => name).join(", "), color: colours.muted, fontSize: 11 }],
+    });
   };
   const set = (lines, colours) => {
     clear();

@@ -22,7 +22,10 @@ export function buildSelection(chart, asked, signal) {
     keepInUrl({ anomaly: anomaly?.Datetime ?? null });
     chart.select(anomaly);
     const at = known.indexOf(anomaly);
-    fill(panel, anomaly ? drawAnomaly(anomaly, { at, of: known.length, step }, signal) : drawNoAnomaly(known.length, step));
+    fill(
+      panel,
+      anomaly ? drawAnomaly(anomaly, { at, of: known.length, step }, signal) : drawNoAnomaly(known.length, step),
+    );
     markListed(list, anomaly);
   };
   const step = (move) => {
@@ -33,7 +36,12 @@ export function buildSelection(chart, asked, signal) {
     const time = selected?.Datetime ?? asked;
     known = anomalies;
     chart.setAnomalies(anomalies);
-    fill(list, anomalies.length ? buildAnomalyList([...anomalies].reverse(), { withTicker: false }) : buildEmpty("None", message));
+    fill(
+      list,
+      anomalies.length
+        ? buildAnomalyList([...anomalies].reverse(), { withTicker: false })
+        : buildEmpty("None", message),
+    );
     select(anomalies.find((anomaly) => anomaly.Datetime === time) ?? null);
   };
 
@@ -59,7 +67,14 @@ function markListed(list, anomaly) {
 /** The arrow keys step from anomaly to anomaly, unless they mean something where the focus is. */
 function stepByKey(event, step) {
   const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (!move || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog, .scroll")) return;
+  if (
+    !move ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    event.target.closest("input, select, textarea, dialog, .scroll")
+  )
+    return;
   event.preventDefault();
   step(move);
 }

@@ -26,20 +26,24 @@ const CAUSES = {
 export function buildVerification(anomaly, signal) {
   const outcome = el("div", { role: "status" });
   const button = el("button.button.small", { type: "button" }, "Verify");
-  button.addEventListener("click", () => attempt(button, async () => {
-    fill(outcome, el("p.muted", {}, "Deriving it again…"));
-    try {
-      fill(outcome, drawVerdict(await verify(anomaly._id, signal)));
-    } catch (error) {
-      fill(outcome);
-      throw error;
-    }
-  }));
-  return el("section.verification", {}, el("div.row.spread", {}, el("h3", {}, "Does it still hold?"), button), outcome);
+  button.addEventListener("click", () =>
+    attempt(button, async () => {
+      fill(outcome, el("p.muted", "Deriving it again…"));
+      try {
+        fill(outcome, drawVerdict(await verify(anomaly._id, signal)));
+      } catch (error) {
+        fill(outcome);
+        throw error;
+      }
+    }),
+  );
+  return el("section.verification", el("div.row.spread", el("h3", "Does it still hold?"), button), outcome);
 }
 
 async function verify(id, signal) {
-  const answer = await post(`/anomalies/verify/${encodeURIComponent(id)}?wait=${WAIT_SECONDS}`, null, { key: newIdentifier() });
+  const answer = await post(`/anomalies/verify/${encodeURIComponent(id)}?wait=${WAIT_SECONDS}`, null, {
+    key: newIdentifier(),
+  });
   if (answer.verdict) return answer;
   const run = await followRun(answer.run_id ?? answer._id, () => {}, signal);
   const { items } = await get(`/detection-runs/${run._id}/verifications`, { limit: 1 }, signal);
@@ -48,18 +52,33 @@ async function verify(id, signal) {
 
 function drawVerdict(found) {
   const [kind, label, text] = VERDICTS[found.verdict] ?? ["bad", "Not verified", found.error];
-  return el("div.stack.tight", {},
-    el("p", {}, el(`span.badge.${kind}`, {}, label), " ", text, found.cause && ` ${CAUSES[found.cause]}`),
+  return el(
+    "div.stack.tight",
+    el("p", el(`span.badge.${kind}`, label), " ", text, found.cause && ` ${CAUSES[found.cause]}`),
     buildFacts({
       "Stored score": found.original_score != null && figure(found.original_score),
       "Same model, today": found.recomputed_score != null && figure(found.recomputed_score),
       "Champion, today": found.current_score != null && `${figure(found.current_score)} (${found.current_model})`,
-      Run: el("a", { href: linkTo("runs", found.verification_run_id) }, el("code", {}, found.verification_run_id.slice(0, 8))),
+      Run: el(
+        "a",
+        { href: linkTo("runs", found.verification_run_id) },
+        el("code", found.verification_run_id.slice(0, 8)),
+      ),
     }),
-    found.data_changes?.length > 0 && drawChanges(found.data_changes));
+    found.data_changes?.length > 0 && drawChanges(found.data_changes),
+  );
 }
 
 function drawChanges(changes) {
-  return el("ul.reasons", {}, changes.slice(0, LISTED_CHANGES).map((change) =>
-    el("li", {}, Object.entries(change).map(([name, value]) => `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", "))));
+  return el(
+    "ul.reasons",
+    changes.slice(0, LISTED_CHANGES).map((change) =>
+      el(
+        "li",
+        Object.entries(change)
+          .map(([name, value]) => `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`)
+          .join(", "),
+      ),
+    ),
+  );
 }

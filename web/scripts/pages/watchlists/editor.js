@@ -21,15 +21,23 @@ export function openEditor(watchlist) {
         await store(watchlist, fields.read());
         dialog.close("stored");
       } catch (error) {
-        fill(problem, el("p.notice.bad", {}, el("span", {}, buildProse(error.message))));
+        fill(problem, el("p.notice.bad", el("span", buildProse(error.message))));
       }
     };
-    dialog.append(el("form", { on: { submit } },
-      el("h2", { id: "editor-title" }, watchlist ? `Watchlist ${watchlist.name}` : "New watchlist"),
-      fields.nodes, problem,
-      el("div.row", {},
-        el("button.button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
-        el("button.button.primary", { type: "submit" }, watchlist ? "Save" : "Make it"))));
+    dialog.append(
+      el(
+        "form",
+        { on: { submit } },
+        el("h2", { id: "editor-title" }, watchlist ? `Watchlist ${watchlist.name}` : "New watchlist"),
+        fields.nodes,
+        problem,
+        el(
+          "div.row",
+          el("button.button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
+          el("button.button.primary", { type: "submit" }, watchlist ? "Save" : "Make it"),
+        ),
+      ),
+    );
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "stored");
@@ -41,16 +49,44 @@ export function openEditor(watchlist) {
 
 function store(watchlist, { name, ...body }) {
   if (watchlist === null) return post("/watchlists", { name, ...body });
-  return put(`/watchlists/${encodeURIComponent(watchlist.name)}`, { ...body, enabled: watchlist.enabled }, matchVersion(watchlist));
+  return put(
+    `/watchlists/${encodeURIComponent(watchlist.name)}`,
+    { ...body, enabled: watchlist.enabled },
+    matchVersion(watchlist),
+  );
 }
 
 function buildFields(watchlist, isNew) {
-  const name = el("input", { value: watchlist.name, required: true, maxlength: 64, disabled: !isNew, autocomplete: "off" });
-  const tickers = el("textarea", { rows: 4, required: true, spellcheck: "false", placeholder: "AAPL, MSFT, ^GSPC" }, watchlist.tickers.join(", "));
+  const name = el("input", {
+    value: watchlist.name,
+    required: true,
+    maxlength: 64,
+    disabled: !isNew,
+    autocomplete: "off",
+  });
+  const tickers = el(
+    "textarea",
+    { rows: 4, required: true, spellcheck: "false", placeholder: "AAPL, MSFT, ^GSPC" },
+    watchlist.tickers.join(", "),
+  );
   const counted = el("span");
-  const interval = el("select", {}, INTERVALS.map((value) => el("option", { value, selected: value === watchlist.interval }, value)));
-  const cron = el("input", { value: watchlist.schedule === "after_close" ? "" : watchlist.schedule, placeholder: "after each closed bar", autocomplete: "off" });
-  const grade = el("input", { type: "number", min: 1, max: 100, step: "any", value: watchlist.threshold ?? "", placeholder: "as the model says" });
+  const interval = el(
+    "select",
+    INTERVALS.map((value) => el("option", { value, selected: value === watchlist.interval }, value)),
+  );
+  const cron = el("input", {
+    value: watchlist.schedule === "after_close" ? "" : watchlist.schedule,
+    placeholder: "after each closed bar",
+    autocomplete: "off",
+  });
+  const grade = el("input", {
+    type: "number",
+    min: 1,
+    max: 100,
+    step: "any",
+    value: watchlist.threshold ?? "",
+    placeholder: "as the model says",
+  });
   const tell = () => fill(counted, `${plural(readSymbols(tickers.value).length, "ticker")}`);
   tickers.addEventListener("input", tell);
   tell();
@@ -61,17 +97,29 @@ function buildFields(watchlist, isNew) {
     schedule: cron.value.trim() || "after_close",
     threshold: grade.value === "" ? null : Number(grade.value),
   });
-  return { read, nodes: [
-    el("label.field", {}, "Name", name),
-    el("label.field", {}, el("span.row.spread", {}, "Tickers of one market, pasted as they come", counted), tickers),
-    el("div.row.fields", {},
-      el("label.field", {}, "Interval", interval),
-      el("label.field", {}, "Cron, in the market's time", cron),
-      el("label.field", {}, "Anomaly from grade", grade)),
-  ] };
+  return {
+    read,
+    nodes: [
+      el("label.field", "Name", name),
+      el("label.field", el("span.row.spread", "Tickers of one market, pasted as they come", counted), tickers),
+      el(
+        "div.row.fields",
+        el("label.field", "Interval", interval),
+        el("label.field", "Cron, in the market's time", cron),
+        el("label.field", "Anomaly from grade", grade),
+      ),
+    ],
+  };
 }
 
 /** Symbols out of pasted text, whatever stands between them; each once. */
 function readSymbols(text) {
-  return [...new Set(text.toUpperCase().split(/[\s,;|"']+/).filter(Boolean))];
+  return [
+    ...new Set(
+      text
+        .toUpperCase()
+        .split(/[\s,;|"']+/)
+        .filter(Boolean),
+    ),
+  ];
 }

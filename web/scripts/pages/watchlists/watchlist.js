@@ -15,35 +15,65 @@ const LISTED = 24;
 
 export function buildWatchlist(watchlist, { edit, refresh, signal }) {
   const strip = el("div.stack.tight", { hidden: true });
-  return el("article.card", { "aria-label": `Watchlist ${watchlist.name}` },
-    el("header", {},
-      el("div.row", {}, el("h2", {}, watchlist.name), el("span.badge", {}, watchlist.market), el("span.badge", {}, watchlist.interval)),
-      buildSwitch(watchlist, refresh)),
-    el("div.body.stack", {},
-      el("ul.chips", {}, watchlist.tickers.slice(0, LISTED).map((ticker) =>
-        el("li", {}, el("a.ticker-name", { href: linkTo("ticker", ticker, { interval: watchlist.interval }) }, ticker))),
-      watchlist.tickers.length > LISTED && el("li.muted", {}, `and ${count(watchlist.tickers.length - LISTED)} more`)),
+  return el(
+    "article.card",
+    { "aria-label": `Watchlist ${watchlist.name}` },
+    el(
+      "header",
+      el("div.row", el("h2", watchlist.name), el("span.badge", watchlist.market), el("span.badge", watchlist.interval)),
+      buildSwitch(watchlist, refresh),
+    ),
+    el(
+      "div.body.stack",
+      el(
+        "ul.chips",
+        watchlist.tickers
+          .slice(0, LISTED)
+          .map((ticker) =>
+            el("li", el("a.ticker-name", { href: linkTo("ticker", ticker, { interval: watchlist.interval }) }, ticker)),
+          ),
+        watchlist.tickers.length > LISTED && el("li.muted", `and ${count(watchlist.tickers.length - LISTED)} more`),
+      ),
       buildFacts({
-        Scanned: watchlist.schedule === "after_close" ? "after each closed bar" : el("code", {}, watchlist.schedule),
+        Scanned: watchlist.schedule === "after_close" ? "after each closed bar" : el("code", watchlist.schedule),
         "Anomaly from": watchlist.threshold === null ? "as the model says" : `grade ${watchlist.threshold}`,
-        "Last scan": watchlist.last_scan ? el("span", { title: moment(watchlist.last_scan) }, ago(watchlist.last_scan)) : "never",
-        "Next scan": watchlist.next_scan ? el("span", { title: moment(watchlist.next_scan) }, ago(watchlist.next_scan)) : "none",
+        "Last scan": watchlist.last_scan
+          ? el("span", { title: moment(watchlist.last_scan) }, ago(watchlist.last_scan))
+          : "never",
+        "Next scan": watchlist.next_scan
+          ? el("span", { title: moment(watchlist.next_scan) }, ago(watchlist.next_scan))
+          : "none",
       }),
       strip,
-      el("div.row", {}, buildScan(watchlist, strip, signal),
+      el(
+        "div.row",
+        buildScan(watchlist, strip, signal),
         el("button.button.small", { type: "button", on: { click: () => edit(watchlist) } }, "Edit"),
-        buildRemove(watchlist, refresh))));
+        buildRemove(watchlist, refresh),
+      ),
+    ),
+  );
 }
 
 export const matchVersion = ({ version }) => ({ "If-Match": `"${version}"` });
 
 function buildSwitch(watchlist, refresh) {
-  const button = el("button.switch", { type: "button", role: "switch", "aria-checked": String(watchlist.enabled) },
-    el("i", { "aria-hidden": "true" }), watchlist.enabled ? "On" : "Off", el("span.hidden-text", {}, ` watchlist ${watchlist.name}`));
+  const button = el(
+    "button.switch",
+    { type: "button", role: "switch", "aria-checked": String(watchlist.enabled) },
+    el("i", { "aria-hidden": "true" }),
+    watchlist.enabled ? "On" : "Off",
+    el("span.hidden-text", ` watchlist ${watchlist.name}`),
+  );
   button.addEventListener("click", async () => {
     const { tickers, interval, schedule, threshold, enabled } = watchlist;
     const body = { tickers, interval, schedule, threshold, enabled: !enabled };
-    if (await attempt(button, () => put(`/watchlists/${encodeURIComponent(watchlist.name)}`, body, matchVersion(watchlist)))) refresh();
+    if (
+      await attempt(button, () =>
+        put(`/watchlists/${encodeURIComponent(watchlist.name)}`, body, matchVersion(watchlist)),
+      )
+    )
+      refresh();
   });
   return button;
 }

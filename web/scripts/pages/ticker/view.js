@@ -1,0 +1,33 @@
+// Which stretch of time a chart shows.
+
+const BARS_AROUND = 60;
+const DAYS = { "3mo": 91, "1y": 365, "5y": 1826 };
+
+/** What stretch of time is seen. Before the chart has its size a wish is kept. */
+export function buildView(scale, data, rows) {
+  let wish = null;
+  const see = (range) => {
+    if (scale.width() === 0) wish = range;
+    else scale.setVisibleLogicalRange(range);
+  };
+  scale.subscribeSizeChange(() => {
+    if (wish) scale.setVisibleLogicalRange(wish);
+    wish = null;
+  });
+  return {
+    /** Move only where the bar would not be seen well. */
+    reveal(time) {
+      const row = rows.get(time);
+      const seen = wish ?? scale.getVisibleLogicalRange();
+      if (row === undefined) return;
+      const isSeen = seen && row > seen.from + 2 && row < seen.to - 2 && seen.to - seen.from < 6 * BARS_AROUND;
+      if (!isSeen) see({ from: row - BARS_AROUND, to: row + BARS_AROUND });
+    },
+    showPeriod(period) {
+      const start = period in DAYS ? data.at(-1)?.time - DAYS[period] * 86_400 : -Infinity;
+      const from = data.findIndex((bar) => bar.time >= start);
+      const margin = 1 + 0.015 * (data.length - from);
+      see({ from: from - margin, to: data.length + margin });
+    },
+  };
+}
