@@ -18,7 +18,9 @@ from detection.records.runs import get_run, has_ended
 from tasks.enqueue import find_repeated
 from tasks.requests import Once
 
-POLL_SECONDS = 0.05
+# The end of a run is asked for at first often, then after a quarter of the time waited so far.
+SHORTEST_POLL_SECONDS = 0.005
+LONGEST_POLL_SECONDS = 0.05
 Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
 Outcome = Callable[[Document], BaseModel | None]
 
@@ -94,11 +96,11 @@ def _answer_accepted(run: Document) -> Response:
 
 def _wait_for_end(run_id: str, wait_seconds: int) -> Document | None:
     """Return the run once it has ended; None where it takes longer than the caller waits."""
-    deadline = monotonic() + wait_seconds
-    while monotonic() < deadline:
+    start = monotonic()
+    while (waited := monotonic() - start) < wait_seconds:
         if has_ended(get_database(), run_id):
             return get_run(get_database(), run_id)
-        sleep(POLL_SECONDS)
+        sleep(min(max(waited / 4, SHORTEST_POLL_SECONDS), LONGEST_POLL_SECONDS))
     return None
 
 

@@ -76,6 +76,11 @@ def store_file(forest: IsolationForest, folder: Path) -> Path:
     return path
 
 
+def find_bars_found(database: Db, collection: str) -> set[tuple[str, datetime]]:
+    """Return ticker and time of the anomalies in a collection."""
+    return {(a["Ticker"], a["Datetime"]) for a in database[collection].find({}, {"Ticker": 1, "Datetime": 1})}
+
+
 def forget_results(database: Db) -> None:
     """Bring the database back to where nothing was detected."""
     for name in RESULTS:

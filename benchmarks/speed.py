@@ -99,6 +99,8 @@ def compare_ways(settings: Settings, tickers: Tickers, rounds: int, folder: Path
             for ticker in part:
                 naive.scan(database, ticker, forest)
     ours = model.detector.score_samples(matrix)
+    found, found_naively = (market.find_bars_found(database, name) for name in ("anomalies", "naive_anomalies"))
+    assert len(found ^ found_naively) <= len(found) / 1_000, "the naive way found other anomalies"
     assert np.array_equal(ours < model.threshold, forest.predict(matrix) == -1), "a label differs from scikit-learn's"
     return float(np.abs(ours - scores).max())
 

@@ -72,7 +72,7 @@ def detect_group(
     features = compute_features(panel, np.array(starts, dtype=np.int64), model.feature_set)
     usable = np.flatnonzero(_mark_wanted(panel, features, spans) & _mark_finite(panel, features, outcomes))
     rows = features.rows[usable]
-    scores = model.detector.score_samples(features.inputs[usable])
+    scores = model.detector.score_samples(features.inputs.take(usable, axis=0))
     for ticker in plans.keys() - set(panel.tickers):
         outcomes[ticker].fail("no_bars", f"{ticker} lost its stored {panel.interval} bars; import them again")
     for s, ticker in enumerate(panel.tickers):

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     cors_origins: str = Field("", description="origins of other sites' pages that may ask, with commas between them")
     rate_limit_reads: str = Field("6000/minute", description="requests that only read, for each API key and process")
     rate_limit_writes: str = Field("600/minute", description="all other requests, for each API key and process")
-    batch_tickers: int = Field(64, ge=1, le=1000, description="most tickers in one Celery message")
+    batch_tickers: int = Field(100, ge=1, le=1000, description="most tickers in one Celery message")
     batch_bars: int = Field(400_000, ge=1_000, description="most bars in one Celery message")
     lease_seconds: int = Field(60, ge=2, description="how long a worker may hold a batch before it must renew")
     max_attempts: int = Field(5, ge=1, description="claims of one batch before it is given up")

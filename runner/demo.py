@@ -26,7 +26,7 @@ INTERVAL = "1d"
 TICKERS = ("AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC")
 SEVERITIES = ("critical", "high", "medium", "low")
 SHOWN_ANOMALIES = 12
-SHOWN_REASONS = 3
+SHOWN_REASONS = 2
 POLL_SECONDS = 0.15
 RUN_SECONDS = 300
 
@@ -140,6 +140,12 @@ def _follow(console: Console, api: Api, what: str, run_id: str) -> dict[str, Any
     return run
 
 
+def _tell_split(anomaly: dict[str, Any]) -> list[str]:
+    """Return the likeliest reason of all, where the jump has the size of a split that nobody recorded."""
+    ratio = anomaly["suspected_split"]
+    return [f"looks like a split of {ratio:g} for 1"] if ratio else []
+
+
 def _show_anomalies(console: Console, api: Api) -> None:
     strongest = api.get("/anomalies", sort="anomaly_score", limit=SHOWN_ANOMALIES)["items"]
     table = Table(title="The strongest anomalies", title_justify="left")
@@ -155,7 +161,7 @@ def _show_anomalies(console: Console, api: Api) -> None:
             f"{anomaly['Close']:,.2f}",
             f"{anomaly['features']['return_1']:+.1%}",
             f"{anomaly['anomaly_score']:.3f}",
-            "; ".join(anomaly["reasons"][:SHOWN_REASONS]),
+            "; ".join([*_tell_split(anomaly), *anomaly["reasons"]][:SHOWN_REASONS]),
         )
     console.print()
     console.print(table, soft_wrap=False)

@@ -15,6 +15,8 @@ def find_suspected_split(previous_close: float, open_: float) -> float | None:
         return None
     jump = previous_close / open_
     size = max(jump, 1.0 / jump)
+    if size < RATIOS[0] * (1.0 - TOLERANCE):
+        return None
     ratio = min(RATIOS, key=lambda r: abs(size / r - 1.0))
     if abs(size / ratio - 1.0) > TOLERANCE:
         return None

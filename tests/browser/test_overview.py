@@ -73,6 +73,7 @@ def test_arrow_keys_move_along_the_lanes(demo: Demo, open_page: Callable[..., Pa
 def test_lost_connection_is_said_and_mends_itself(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(demo.url, quiet=False)
     expect(page.get_by_text("All well")).to_be_visible()
+    expect(page.locator(".anomaly").first).to_be_visible()
     page.context.set_offline(True)
     expect(page.get_by_text("What you see may be old")).to_be_visible()
     page.get_by_role("button", name="Latest").click()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,8 @@ class Stack:
         given = {name.upper(): str(getattr(self.settings, name)) for name in self.settings.model_fields_set}
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "REMAP_SIGTERM": "SIGQUIT", **given, **variables}
         self.programs = {name: Program(command) for name, command in self._commands().items()}
+        # What is started dies with the thread that started it, so that one must last.
+        self._starter = ThreadPoolExecutor(max_workers=1)
         self.database: Db = open_database(self.settings)
         self.broker = redis.Redis.from_url(self.settings.redis_url)
 
@@ -115,24 +118,27 @@ class Stack:
     def start(self, *names: str) -> None:
         """Start programs that do not run; return at once."""
         for name in names:
-            program = self.programs[name]
-            if not program.is_running:
-                with self.log(name).open("ab") as log:
-                    program.process = subprocess.Popen(
-                        die_with_parent(program.command),
-                        cwd=self.folder,
-                        env={**self.environment, **program.environment},
-                        stdout=log,
-                        stderr=log,
-                        start_new_session=True,
-                    )
+            if not self.programs[name].is_running:
+                self._starter.submit(self._start, name).result()
+
+    def _start(self, name: str) -> None:
+        program = self.programs[name]
+        with self.log(name).open("ab") as log:
+            program.process = subprocess.Popen(
+                die_with_parent(program.command),
+                cwd=self.folder,
+                env={**self.environment, **program.environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def wait_until_serving(self) -> None:
         """Return once every running worker waits for messages and the API listens."""
         consuming = sum(self.programs[name].is_running for name in (*WORKERS, "control"))
-        wait_until(lambda: len(self.find_consumers()) >= consuming, "the workers consume", 60)
+        wait_until(lambda: len(self.find_consumers()) >= consuming, "the workers consume", 120)
         if self.programs["api"].is_running:
-            wait_until(lambda: not is_port_free(self.settings.port), "the API listens", 60)
+            wait_until(lambda: not is_port_free(self.settings.port), "the API listens", 120)
 
     def find_consumers(self) -> list[dict[str, str]]:
         """Return Redis' clients that wait in BRPOP."""
@@ -219,6 +225,7 @@ class Stack:
             if program.is_running and program.process:
                 program.process.kill()
                 program.process.wait()
+        self._starter.shutdown()
 
     def _get(self, name: str) -> subprocess.Popen[bytes]:
         process = self.programs[name].process

@@ -60,9 +60,11 @@ class Trial:
 
     def backfill(self, *tickers: str) -> str:
         """Ask for a backfill over HTTP and return its run's id."""
-        body = {"tickers": list(tickers or TICKERS), "max_period": "max"}
-        accepted = self.api.post("/anomalies/backfill", body)
-        self.run_ids.append(accepted["run_id"])
+        return self.ask("/anomalies/backfill", tickers=list(tickers or TICKERS), max_period="max")
+
+    def ask(self, path: str, **body: object) -> str:
+        """Ask for a run over HTTP and return its id. Raises ApiRefused."""
+        self.run_ids.append(self.api.post(path, body)["run_id"])
         return self.run_ids[-1]
 
     def cancel(self, run_id: str) -> None:
@@ -146,9 +148,8 @@ class Trial:
         self._watcher.join()
 
     def _check_progress(self) -> None:
-        for run_id in self.run_ids:
-            seen = self._seen[run_id]
-            assert seen, f"nothing was seen of run {run_id}"
+        assert self._seen, "nothing was seen of any run"
+        for run_id, seen in self._seen.items():
             fell = [(before, after) for before, after in pairwise(seen) if after < before]
             assert not fell, f"the progress of {run_id} fell: {fell}"
 

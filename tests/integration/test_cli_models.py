@@ -101,7 +101,7 @@ def test_bad_input_exits_with_2_and_writes_nothing(
 
 
 def test_every_command_explains_itself(flask: Command) -> None:
-    assert set(models.group.commands) == {"list", "show", "train", "promote", "rollback", "retire"}
+    assert set(models.group.commands) == {"list", "show", "train", "promote", "rollback", "retire", "threshold"}
     for name in models.group.commands:
         answer = flask(name, "--help")
         assert answer.exit_code == 0
@@ -121,7 +121,11 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live) -> No
         )
 
     first = json.loads(train("--json").stdout)
-    assert (first["version"], first["state"], first["rows"]) == ("US_model-0.1.0", "champion", 2 * (600 - 40))
+    assert (first["version"], first["state"], first["rows"]) == (
+        "US_model-0.1.0",
+        "champion",
+        2 * (600 - DEFAULT_FEATURE_SET.warm_up_bars),
+    )
     run = live.database.detection_runs.find_one({"_id": first["training_run_id"]})
     assert run is not None
     assert (run["status"], run["model_version"], run["model_hash"]) == ("complete", first["version"], first["sha256"])

@@ -38,7 +38,7 @@ def record(version: str, *, feature_set: str = "market14/1", **parameters: objec
             "detector": "isolation_forest",
             "interval": "1d",
             "trees": 100,
-            "sample": 256,
+            "sample": 512,
             "seed": 7,
             "threshold": {"kind": "contamination", "value": 0.01},
         }
