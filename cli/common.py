@@ -21,6 +21,8 @@ from detection.settings import Settings, get_settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# A command takes a second to start, and is to say within five that there is no database.
+LONGEST_WAIT_SECONDS = 3.0
 PIPE_WIDTH = 160
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -74,6 +76,8 @@ def read_settings() -> Settings:
 def use_database() -> Iterator[Db]:
     """Yield the service's database for one command. Raises ServerUnreachable within 5 seconds, with the URL."""
     settings = read_settings()
+    waiting = min(settings.server_timeout_seconds, LONGEST_WAIT_SECONDS)
+    settings = settings.model_copy(update={"server_timeout_seconds": waiting})
     with explain_unreachable(settings):
         database = open_database(settings)
         try:

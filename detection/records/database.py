@@ -48,9 +48,11 @@ def explain_unreachable(settings: Settings) -> Iterator[None]:
         if isinstance(error, OperationFailure) and error.code not in {13, 18}:
             raise
         url = hide_credentials(settings.mongo_url)
+        # The driver goes on to describe its settings and its view of the servers, which helps nobody here.
+        found = str(error).partition(" (configured timeouts")[0][:200]
         raise ServerUnreachable(
             f"MongoDB at {url} did not answer within {settings.server_timeout_seconds:g} s or refused us: "
-            f"{str(error)[:200]}. Start it (`make up` brings one) or set MONGO_URL."
+            f"{found}. Start it (`make up` brings one) or set MONGO_URL."
         ) from error
 
 
