@@ -48,7 +48,7 @@ def test_a_run_is_cancelled(demo: Demo, open_page: Callable[..., Page]) -> None:
 
 def test_models_show_the_champion_and_what_it_learned_from(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/models")
-    page.get_by_role("link", name="US_model-0.1.0").click()
+    page.get_by_role("region", name="Models of US").get_by_role("link", name="US_model-0.1.0").click()
     expect(page.get_by_role("heading", name="US_model-0.1.0")).to_be_visible()
     record = demo.database.models.find_one({"version": "US_model-0.1.0"})
     expect(page.get_by_role("main")).to_contain_text(record["sha256"])
