@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults soak bench bench-quality lint format lock
+.PHONY: help demo up test faults bench bench-quality lint format lock
 
 help:  ## list the targets
 	@echo "Tapewatch: make TARGET"
@@ -27,9 +27,6 @@ test: $(VENV)/.installed-dev  ## run the tests against real servers of their own
 
 faults: $(VENV)/.installed-dev  ## kill, freeze and flush everything, and check that nothing is lost
 	@$(TIED) $(BIN)/python -m pytest tests/faults $(ARGS)
-
-soak: $(VENV)/.installed-dev  ## random faults under steady load (MINUTES=10 SEED=1)
-	@MINUTES=$(or $(MINUTES),10) SEED=$(or $(SEED),1) $(TIED) $(BIN)/python -m pytest tests/faults/soak.py $(ARGS)
 
 bench: $(VENV)/.installed  ## measure the speed of detection, some ten minutes on a quiet machine (QUICK=1: a look in one)
 	@$(TIED) $(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick)
@@ -64,6 +61,9 @@ $(VENV)/.made:
 $(VENV)/.installed: requirements.txt | $(VENV)/.made
 	@echo "Installing the pinned packages into $(VENV) (a minute or two, once)."
 	@$(INSTALL) -r requirements.txt
+	@echo "Compiling the numeric kernels, once."
+	@NUMBA_CACHE_DIR=$(CURDIR)/.tapewatch/numba $(BIN)/python -c \
+	  "import detection.features.compute, detection.detectors.isolation_forest"
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed

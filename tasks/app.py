@@ -1,8 +1,5 @@
 """Entry point of workers, beat and Flower: `celery -A tasks.app ...`. Reads the environment once, here."""
 
-import ctypes
-import signal
-import sys
 from importlib import import_module
 from typing import Any
 
@@ -16,8 +13,6 @@ from tasks.worker import get_worker
 
 app = build_celery(get_settings())
 
-PR_SET_PDEATHSIG = 1
-
 
 @worker_init.connect
 def load_numeric_stack(sender: Any, **_: object) -> None:
@@ -28,10 +23,7 @@ def load_numeric_stack(sender: Any, **_: object) -> None:
 
 @worker_process_init.connect
 def start_pool_process(**_: object) -> None:
-    """Tie a pool process to its parent and connect it: clients do not survive a fork."""
-    if sys.platform == "linux":
-        # A parent killed with -9 cannot end its children; the kernel can.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Connect a pool process: clients do not survive a fork."""
     get_worker()
 
 
