@@ -17,7 +17,6 @@ POLL_SECONDS = 0.5
 COMMENT_SECONDS = 15.0
 # Of this process' 64 threads; each stream holds one, and requests need some too.
 MOST_STREAMS = 40
-TIMINGS = frozenset({"eta_seconds", "rows_per_second"})
 
 EVENT = {
     "type": "object",

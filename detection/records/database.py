@@ -7,7 +7,6 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
-from pymongo.uri_parser import parse_uri
 
 from detection.errors import ServerUnreachable
 from detection.settings import Settings
@@ -63,8 +62,3 @@ def hide_credentials(url: str) -> str:
     if not separator or "@" not in hosts:
         return url
     return f"{scheme}://***@{rest[hosts.rindex('@') + 1 :]}"
-
-
-def is_replica_set(settings: Settings) -> bool:
-    """Whether the URL names a replica set; without one there are no transactions."""
-    return bool(parse_uri(settings.mongo_url, validate=False)["options"].get("replicaset"))

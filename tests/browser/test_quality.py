@@ -12,7 +12,6 @@ from tests.browser.conftest import Demo
 
 WEB = Path(__file__).parent.parent.parent / "web"
 MOST_BYTES = 300_000
-TRIES = 3  # a busy machine may be late for once
 SIZES = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 PAGES = {  # by heading
     "Overview": "#/",
