@@ -14,12 +14,13 @@ from api.state import get_database, get_settings, get_state
 from detection.errors import ServerUnreachable
 from detection.records.batches import find_oldest_pending_seconds
 from detection.records.database import explain_unreachable, hide_credentials
-from detection.records.heartbeats import SWEEPER, find_heartbeats
+from detection.records.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
 from detection.settings import Settings
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
 ALL_QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
-SWEEPS_MISSED = 4
+BEATS_MISSED = 4
+LEAST_LATE_SECONDS = 60
 REDIS_TIMEOUT_SECONDS = 1.0
 
 health = APIBlueprint("health", __name__, tag="health")
@@ -33,15 +34,17 @@ def get_health() -> Health:
     settings = get_settings()
     mongodb, redis = _ask_mongodb(), _ask_redis(settings)
     workers = _ask_workers() if redis.ok else ServerHealth(ok=False, detail="Redis does not answer")
-    sweeper = _look_at_sweeper(settings) if mongodb.ok else ServerHealth(ok=False, detail="MongoDB does not answer")
+    sweeper = _look_for_beat(SWEEPER, settings.sweep_seconds, mongodb)
+    scheduler = _look_for_beat(SCHEDULER, settings.tick_seconds, mongodb)
     return Health(
-        status=_judge(mongodb, redis, workers, sweeper),
+        status=_judge(mongodb, redis, workers, sweeper, scheduler),
         version=API_VERSION,
         access="unknown" if not mongodb.ok else "open" if is_open(settings, get_database()) else "keys",
         mongodb=mongodb,
         redis=redis,
         workers=workers,
         sweeper=sweeper,
+        scheduler=scheduler,
         oldest_pending_seconds=find_oldest_pending_seconds(get_database()) if mongodb.ok else None,
     )
 
@@ -87,13 +90,18 @@ def _ask_workers() -> ServerHealth:
     return ServerHealth(ok=not missing, detail=f"nobody consumes {', '.join(missing)}" if missing else None)
 
 
-def _look_at_sweeper(settings: Settings) -> ServerHealth:
-    last = find_heartbeats(get_database(), [SWEEPER]).get(SWEEPER)
+def _look_for_beat(name: str, period_seconds: int, mongodb: ServerHealth) -> ServerHealth:
+    """Look how long ago something was done that beat has done every so often."""
+    if not mongodb.ok:
+        return ServerHealth(ok=False, detail="MongoDB does not answer")
+    last = find_heartbeats(get_database(), [name]).get(name)
     if last is None:
-        return ServerHealth(ok=False, detail="it has not swept yet; is beat running?")
+        return ServerHealth(ok=False, detail="it has not run yet; are beat and the control worker running?")
     age = last["age_seconds"]
-    is_late = age > SWEEPS_MISSED * settings.sweep_seconds
-    return ServerHealth(ok=not is_late, detail=f"it swept last {age:.0f} s ago; is beat running?" if is_late else None)
+    # The control worker may be busy with a sweep of its own for a while.
+    is_late = age > max(BEATS_MISSED * period_seconds, LEAST_LATE_SECONDS)
+    detail = f"it ran last {age:.0f} s ago; are beat and the control worker running?"
+    return ServerHealth(ok=not is_late, detail=detail if is_late else None)
 
 
 def _judge(mongodb: ServerHealth, *others: ServerHealth) -> Literal["ok", "degraded", "unavailable"]:

@@ -103,7 +103,10 @@ def toggle_scheduler(json_data: SchedulerBody) -> Document:
 
 
 def _describe_scheduler(switch: Document) -> Document:
-    return {**switch, "watchlists": watchlists.find_watchlists(get_database())}
+    lists = watchlists.find_watchlists(get_database())
+    if not switch["enabled"]:
+        lists = [watchlist | {"next_scan": None} for watchlist in lists]
+    return {**switch, "watchlists": lists}
 
 
 def _build_fields(body: WatchlistBody) -> Document:

@@ -2,9 +2,9 @@
 
 from flask import Flask
 
-from cli import backfill, bars, keys, models, runs, scan, verify
+from cli import backfill, bars, keys, models, runs, scan, sessions, verify
 
-GROUPS = (bars.group, models.group, backfill.group, scan.group, verify.group, runs.group, keys.group)
+GROUPS = (bars.group, models.group, backfill.group, scan.group, verify.group, runs.group, keys.group, sessions.group)
 
 
 def register_commands(app: Flask) -> None:

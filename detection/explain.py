@@ -2,7 +2,7 @@
 
 from detection.bars.markets import get_market_of
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
-from detection.records import champions, metadata, models, runs
+from detection.records import champions, metadata, models, runs, scheduler, watchlists
 from detection.records.database import Db, Document
 from detection.records.series import build_series_id
 
@@ -28,6 +28,9 @@ def explain_series(database: Db, ticker: str, interval: str) -> Document:
         "watermark": watermark["last_detected_timestamp"] if watermark else None,
         "model_version": champion.version if champion else None,
         "last_run": last_run,
+        "next_scan": watchlists.find_next_scan(database, ticker, interval)
+        if scheduler.get_switch(database)["enabled"]
+        else None,
     }
     reason, message = _find_obstacle(known) or _describe_state(known)
     return known | {"reason": reason, "message": message}

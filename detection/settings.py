@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(60, ge=2, description="how long a worker may hold a batch before it must renew")
     max_attempts: int = Field(5, ge=1, description="claims of one batch before it is given up")
     sweep_seconds: int = Field(15, ge=1, description="period of the sweeper")
+    tick_seconds: int = Field(5, ge=1, description="how often the scheduler looks for watchlists that are due")
     server_timeout_seconds: float = Field(4.0, gt=0, description="how long an unreachable server is waited for")
 
 

@@ -21,14 +21,18 @@ def build_celery(settings: Settings) -> Celery:
     """Return an application that sends to, and works from, the broker of these settings."""
     celery = Celery("tapewatch", include=TASK_MODULES)
     celery.config_from_object("celeryconfig")
-    sweep = {
-        "task": names.SWEEP,
-        "schedule": settings.sweep_seconds,
-        # A sweep that could not run in its period is followed by the next; a backlog of them helps nobody.
-        "options": {"queue": names.CONTROL_QUEUE, "expires": max(1, settings.sweep_seconds - 1)},
+    beat_schedule = {
+        "sweep": _build_entry(names.SWEEP, settings.sweep_seconds),
+        "tick": _build_entry(names.TICK, settings.tick_seconds),
     }
-    celery.conf.update(broker_url=settings.redis_url, beat_schedule={"sweep": sweep})
+    celery.conf.update(broker_url=settings.redis_url, beat_schedule=beat_schedule)
     return celery
+
+
+def _build_entry(task: str, period_seconds: int) -> dict[str, Any]:
+    """Return the beat entry of a control task; it is followed by the next, so that a backlog of it helps nobody."""
+    options = {"queue": names.CONTROL_QUEUE, "expires": max(1, period_seconds - 1)}
+    return {"task": task, "schedule": period_seconds, "options": options}
 
 
 def find_waiting(celery: Celery) -> set[str]:

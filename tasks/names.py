@@ -7,6 +7,7 @@ TRAIN = "tapewatch.train"
 IMPORT_BARS = "tapewatch.import_bars"
 RUN_BATCH = "tapewatch.run_batch"
 SWEEP = "tapewatch.sweep"
+TICK = "tapewatch.tick"
 
 CONTROL_QUEUE = "control"
 INTERACTIVE_QUEUE = "interactive"

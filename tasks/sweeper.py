@@ -5,19 +5,17 @@ What waits in a queue is not sent again, however long it waits, so that sweeps n
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import structlog
-from celery.exceptions import SoftTimeLimitExceeded
 from pymongo.client_session import ClientSession
-from pymongo.errors import ConnectionFailure
 
 from detection.records import batches, runs
 from detection.records.audits import build_failure, write_audits
 from detection.records.database import Document
 from tasks.broker import BROKER_ERRORS, find_waiting
+from tasks.each import going_on
 from tasks.enqueue import publish_run
 from tasks.planning import publish_batches
 from tasks.worker import Worker
@@ -37,7 +35,7 @@ def sweep(worker: Worker) -> dict[str, int]:
         _recover_batches(worker, waiting, done)
         _recover_runs(worker, waiting, done)
     for run_id in runs.find_unfinished(worker.database):
-        with _going_on(run_id):
+        with going_on("sweep_failed", run_id):
             done["run_finished"] += runs.finish_run(worker.database, run_id, datetime.now(UTC)) is not None
     done = +done
     if done:
@@ -49,7 +47,7 @@ def _recover_batches(worker: Worker, waiting: Collection[str], done: Counter[str
     """Cancel, bury, split or send again the pending batches whose message was lost."""
     to_send: dict[str, list[str]] = defaultdict(list)
     for batch in batches.find_lost(worker.database, worker.settings.sweep_seconds, waiting):
-        with _going_on(batch["_id"]):
+        with going_on("sweep_failed", batch["_id"]):
             run = worker.database.detection_runs.find_one({"_id": batch["run_id"]})
             if run is None:
                 # Finished runs expire with their batches; one without the other has no reader.
@@ -73,7 +71,7 @@ def _recover_batches(worker: Worker, waiting: Collection[str], done: Counter[str
 def _recover_runs(worker: Worker, waiting: Collection[str], done: Counter[str]) -> None:
     """Send again the queued runs whose message was lost, and fail those that cost a worker each time."""
     for run in runs.find_lost(worker.database, worker.settings.sweep_seconds, waiting):
-        with _going_on(run["_id"]):
+        with going_on("sweep_failed", run["_id"]):
             if run["attempts"] >= worker.settings.max_attempts:
                 error = f"given up after {run['attempts']} attempts to split it into batches; see the workers' logs"
                 runs.fail_run(worker.database, run["_id"], error, datetime.now(UTC))
@@ -96,14 +94,3 @@ def _bury(worker: Worker, run: Document, batch: Document) -> None:
 
     with worker.database.client.start_session() as session:
         session.with_transaction(write)
-
-
-@contextmanager
-def _going_on(subject: str) -> Iterator[None]:
-    """Keep what is wrong with one run or batch from stopping the sweep of all others, each time anew."""
-    try:
-        yield
-    except (ConnectionFailure, SoftTimeLimitExceeded):
-        raise
-    except Exception:
-        log.exception("sweep_failed", subject=subject)

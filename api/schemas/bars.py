@@ -156,6 +156,7 @@ class SeriesStatus(Record):
     watermark: datetime | None = Field(None, description="last bar that was looked at")
     model_version: str | None = Field(None, description="the champion that looks at it")
     last_run: LastRun | None = None
+    next_scan: datetime | None = Field(None, description="null: no watchlist that is scanned has it")
     reason: str = Field(description="a stable word", examples=["up_to_date"])
     message: str = Field(description="the same in full, with what to do")
 

@@ -11,6 +11,7 @@ from detection.bars.intervals import INTERVALS, parse_interval, parse_period
 from detection.bars.markets import MARKETS, get_market
 from detection.bars.tickers import normalize_ticker
 from detection.errors import BadInput
+from detection.schedules import AFTER_CLOSE, parse_schedule
 
 MAX_PAGE = 500
 
@@ -90,4 +91,9 @@ Market = Annotated[
     WithJsonSchema({"type": "string", "enum": list(MARKETS), "examples": ["US"]}),
 ]
 WatchlistName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", examples=["tech"])]
+Schedule = Annotated[
+    str,
+    Field(max_length=100, examples=[AFTER_CLOSE]),
+    _checked(parse_schedule),
+]
 Time = Annotated[datetime, AfterValidator(_as_utc)]

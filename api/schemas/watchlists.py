@@ -1,29 +1,15 @@
 """Watchlists, and the scheduler that scans them."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
-from celery.schedules import ParseException, crontab
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from api.schemas.common import Body, Interval, Page, PageQuery, Record, Ticker, WatchlistName
+from api.schemas.common import Body, Interval, Page, PageQuery, Record, Schedule, Ticker, WatchlistName
 from detection.bars.markets import get_market_of
+from detection.schedules import AFTER_CLOSE
 
-AFTER_CLOSE = "after_close"
 MAX_TICKERS = 10_000
-
-
-def _check_schedule(text: str) -> str:
-    if text == AFTER_CLOSE:
-        return text
-    try:
-        crontab.from_string(text)
-    except (ValueError, ParseException) as error:
-        raise ValueError(f"{AFTER_CLOSE!r}, or a cron expression of five fields such as '0 18 * * 1-5'") from error
-    return text
-
-
-Schedule = Annotated[str, Field(max_length=100), AfterValidator(_check_schedule)]
 
 
 class WatchlistBody(Body):
@@ -33,6 +19,9 @@ class WatchlistBody(Body):
     interval: Interval = "1d"
     schedule: Schedule = Field(
         AFTER_CLOSE, description="`after_close`: after each closed bar of the market; or cron, in the market's time"
+    )
+    delay_minutes: int = Field(
+        5, ge=0, le=1_440, description="after a bar has closed: how long it may take to be stored here"
     )
     threshold: float | None = Field(
         None, ge=1, le=100, description="the grade from which a bar is an anomaly here; null: as the model says"
@@ -62,13 +51,15 @@ class Watchlist(Record):
     tickers: list[str]
     interval: str
     schedule: str
+    delay_minutes: int
     threshold: float | None = None
     enabled: bool
     version: int = Field(description="also the ETag")
     created_at: datetime
     updated_at: datetime
     last_scan: datetime | None = None
-    next_scan: datetime | None = None
+    last_run_id: str | None = Field(None, description="the run of the last scan")
+    next_scan: datetime | None = Field(None, description="null: not looked at yet, or not enabled")
 
 
 class WatchlistPage(Page[Watchlist]):
@@ -94,7 +85,8 @@ class WatchlistScans(Record):
     enabled: bool
     schedule: str
     last_scan: datetime | None = None
-    next_scan: datetime | None = None
+    last_run_id: str | None = Field(None, description="the run of the last scan")
+    next_scan: datetime | None = Field(None, description="null: not looked at yet, or not enabled")
 
 
 class Scheduler(BaseModel):

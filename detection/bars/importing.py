@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import pandas as pd
 from pymongo.errors import DocumentTooLarge
 
+from detection.bars.calendars import find_sessions
 from detection.bars.intervals import parse_interval
 from detection.bars.markets import Market
 from detection.bars.report import ImportReport, SeriesReport
@@ -48,7 +50,8 @@ def import_frame(
     Raises BadInput where the table as a whole cannot be used; then nothing was written.
     """
     report = ImportReport(source, parse_interval(interval))
-    tickers = read_rows(frame, interval=report.interval, ticker=ticker, market=market, now=now)
+    sessions_of = partial(find_sessions, database)
+    tickers = read_rows(frame, interval=report.interval, ticker=ticker, market=market, now=now, sessions_of=sessions_of)
     for rows in tickers:
         series = _import_rows(database, rows, report.interval, source, now, synthetic=synthetic)
         report.series.append(series)

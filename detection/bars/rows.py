@@ -1,5 +1,6 @@
 """A source's table as checked rows, ticker by ticker."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -11,10 +12,10 @@ from detection.bars.buckets import VALUES, Columns, empty_columns
 from detection.bars.checks import ACCEPTED, CODES, NAMES, Codes, check_order, check_times, check_values, clip_rounding
 from detection.bars.columns import match_columns
 from detection.bars.intervals import DAY_SECONDS, is_intraday
-from detection.bars.markets import MARKETS, Market, complete_ticker, get_market_of
+from detection.bars.markets import Market, complete_ticker, get_market_of
 from detection.bars.panel import Int64
 from detection.bars.report import Rejection
-from detection.bars.sessions import find_closes, local_days
+from detection.bars.sessions import Sessions, find_closes, load_sessions, local_days
 from detection.bars.tickers import normalize_ticker
 from detection.bars.times import label_times, read_times
 from detection.errors import BadInput
@@ -58,7 +59,13 @@ class _Table:
 
 
 def read_rows(
-    frame: pd.DataFrame, *, interval: str, ticker: str | None, market: Market | None, now: datetime
+    frame: pd.DataFrame,
+    *,
+    interval: str,
+    ticker: str | None,
+    market: Market | None,
+    now: datetime,
+    sessions_of: Callable[[Market], Sessions] = load_sessions,
 ) -> list[TickerRows]:
     """Check a table with any usual column names and return its tickers, in order of first appearance.
 
@@ -68,6 +75,7 @@ def read_rows(
         ticker: whose they are where the table has no ticker column; where it has one, the only one to take.
         market: whose suffix tickers without one get.
         now: bars that close later are rejected.
+        sessions_of: what tells the sessions of a market.
 
     Raises BadInput where columns are missing, no time can be read, or there are too many rows.
     """
@@ -75,7 +83,8 @@ def read_rows(
         raise BadInput(f"the table has more than {MOST_ROWS:,} rows; import it in parts")
     written = match_columns(frame)
     codes, errors = _name_tickers(written, ticker, market)
-    table = _read_table(written, codes, [get_market_of(name) for name in errors], interval, now)
+    sessions = {market: sessions_of(market) for market in dict.fromkeys(get_market_of(name) for name in errors)}
+    table = _read_table(written, codes, [get_market_of(name) for name in errors], interval, now, sessions)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(errors) + 1))
     slices = [order[start:stop] for start, stop in pairwise(bounds)]
@@ -117,18 +126,25 @@ def _name_tickers(
     return lookup[row_texts], errors
 
 
-def _read_table(written: pd.DataFrame, codes: Int64, markets: list[Market], interval: str, now: datetime) -> _Table:
+def _read_table(
+    written: pd.DataFrame,
+    codes: Int64,
+    markets: list[Market],
+    interval: str,
+    now: datetime,
+    sessions: Mapping[Market, Sessions],
+) -> _Table:
     times = read_times(written["time"])
     if times.bad.all():
         raise BadInput(f"no time can be read in the time column; the first is {str(written['time'].iloc[0])[:40]!r}")
     columns = {name: _to_numbers(written, name, codes) for name in VALUES} | {"times": np.zeros(len(codes), np.int64)}
     reasons = np.where(times.bad, CODES["bad_time"], check_values(columns))
-    for market in MARKETS.values():
+    for market, known in sessions.items():
         of_market = np.array([m is market for m in markets])
         rows = np.flatnonzero(of_market[codes] & (codes >= 0) & ~times.bad)
         labels = label_times(times.take(rows), market, interval)
         columns["times"][rows] = labels.seconds
-        held, closes = find_closes(labels.seconds, market, interval)
+        held, closes = find_closes(labels.seconds, market, interval, known)
         late = np.where(labels.bad, CODES["bad_time"], check_times(held, closes, int(now.timestamp())))
         reasons[rows] = np.where(reasons[rows] == ACCEPTED, late, reasons[rows])
     return _Table(interval, written, columns, reasons.astype(np.int8))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import MongoClient
@@ -36,6 +37,12 @@ def connect(settings: Settings) -> MongoClient[Document]:
 def open_database(settings: Settings) -> Db:
     """Return the service's database over a new client."""
     return connect(settings)[settings.mongo_database]
+
+
+def get_server_time(database: Db) -> datetime:
+    """Return MongoDB's time, which is everybody's: the clocks of hosts differ."""
+    now: datetime = database.command("hello")["localTime"]
+    return now.replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pymongo import WriteConcern
 from detection.records.database import Db, Document
 
 SWEEPER = "sweeper"
+SCHEDULER = "scheduler"
 
 
 def beat(database: Db, name: str, **facts: object) -> None:

@@ -62,7 +62,8 @@ INDEXES: dict[str, list[IndexModel]] = {
     "outbox": [_index("run_id", "event", unique=True), _index("delivered_at", "created_at")],
     "rejected_bars": [_index("ticker", "interval", "time"), _index("-rejected_at")],
     "series": [_index("market", "interval"), _index("ticker")],
-    "watchlists": [_index("enabled")],
+    "session_overrides": [_index("market", "day", unique=True)],
+    "watchlists": [_index("enabled", "next_scan"), _index("tickers", "interval", "next_scan")],
     "verifications": [
         _index("verification_run_id", "verdict"),
         _index("verified_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),

@@ -233,6 +233,12 @@ def find_open_backfill(database: Db, tickers: Sequence[str], interval: str) -> D
     return database.detection_runs.find_one(query)
 
 
+def has_open_scan(database: Db, watchlist: str) -> bool:
+    """Whether a periodic scan of this watchlist is queued or in progress."""
+    query = {"watchlist": watchlist, "trigger": "scheduler", "status": {"$in": list(OPEN_STATUSES)}}
+    return database.detection_runs.find_one(query, {"_id": 1}) is not None
+
+
 def find_latest(database: Db, ticker: str, interval: str, task: str) -> Document | None:
     """Return how the newest run of a task went for one series: its audit document, or what its run says so far."""
     run = database.detection_runs.find_one(

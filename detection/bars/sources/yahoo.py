@@ -126,11 +126,12 @@ def _examine(ticker: str, answer: pd.DataFrame | Exception, interval: str, now: 
         return Answer(ticker, None, f"Yahoo has no {interval} bars of it in this period")
     market = get_market_of(ticker)
     times = label_times(read_times(pd.Series(answer.index)), market, interval).seconds
-    _, closes = find_closes(times, market, interval)
+    sessions = load_sessions(market)
+    _, closes = find_closes(times, market, interval, sessions)
     closed = closes <= now.timestamp()
     notes = [] if closed.all() else ["the last bar has not closed yet and is left out"]
     if interval == "1d":
-        notes += _find_gaps(times[closed], load_sessions(market).days, load_sessions(market).closes, now)
+        notes += _find_gaps(times[closed], sessions.days, sessions.closes, now)
     return Answer(ticker, _quote(answer)[closed], None, notes)
 
 

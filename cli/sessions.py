@@ -1,0 +1,104 @@
+"""Sessions of the markets, from the command line: what an exchange announced besides its calendar."""
+
+from datetime import UTC, date, datetime
+
+import click
+from flask.cli import AppGroup
+from rich.table import Table
+
+from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from detection.bars.markets import get_market
+from detection.errors import BadInput
+from detection.records import session_overrides
+from detection.records.database import Document
+from detection.records.watchlists import forget_next_scans
+
+group = AppGroup("sessions", help="Days on which an exchange does not keep to its calendar.")
+LOCAL_TIME = "%H:%M"
+
+
+@group.command("close")
+@click.argument("market")
+@click.argument("day")
+@click.option("--note", default="", help="Why, for others.")
+@exits_on_error
+def close_day(*, market: str, day: str, note: str) -> None:
+    """Say that MARKET stays shut on DAY (2025-01-09): no scan is due, and no bar of that day is taken in."""
+    _store(market, day, None, note)
+
+
+@group.command("open")
+@click.argument("market")
+@click.argument("day")
+@click.argument("opens")
+@click.argument("closes")
+@click.option("--note", default="", help="Why, for others.")
+@exits_on_error
+def open_day(*, market: str, day: str, opens: str, closes: str, note: str) -> None:
+    """Say when MARKET opens and closes on DAY, in its own time: `flask sessions open US 2025-12-24 09:30 13:00`."""
+    _store(market, day, (opens, closes), note)
+
+
+@group.command("list")
+@json_option
+@exits_on_error
+def list_overrides(*, as_json: bool) -> None:
+    """List the days that were set, of all markets."""
+    with use_database() as database:
+        found = session_overrides.find_overrides(database)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("market", "day", "opens", "closes", "note")
+    for override in found:
+        table.add_row(override["market"], override["day"], *_show_times(override), override["note"])
+    print_table(table)
+
+
+@group.command("forget")
+@click.argument("market")
+@click.argument("day")
+@exits_on_error
+def forget_day(*, market: str, day: str) -> None:
+    """Go by the exchange's calendar again on DAY."""
+    code, when = get_market(market).code, _read_day(day)
+    with use_database() as database:
+        session_overrides.remove_override(database, code, when.isoformat())
+        forget_next_scans(database, code)
+    click.echo(f"{code} keeps to its calendar on {when}")
+
+
+def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> None:
+    known, when = get_market(market), _read_day(day)
+    opens, closes = (_read_time(text, when).replace(tzinfo=known.zone) for text in hours) if hours else (None, None)
+    if opens and closes and opens >= closes:
+        raise BadInput(f"{known.code} cannot open at {opens:{LOCAL_TIME}} and close at {closes:{LOCAL_TIME}}")
+    with use_database() as database:
+        session_overrides.set_override(
+            database, known.code, when.isoformat(), opens=opens, closes=closes, note=note, now=datetime.now(UTC)
+        )
+        forget_next_scans(database, known.code)
+    hours_said = f"opens {opens:{LOCAL_TIME}} and closes {closes:{LOCAL_TIME}}" if opens and closes else "stays shut"
+    click.echo(f"{known.code} {hours_said} on {when} ({known.timezone})")
+
+
+def _read_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"{text!r} is no day; write it as 2025-01-09") from error
+
+
+def _read_time(text: str, day: date) -> datetime:
+    try:
+        return datetime.combine(day, datetime.strptime(text, LOCAL_TIME).time())  # noqa: DTZ007 - the caller has the zone
+    except ValueError as error:
+        raise BadInput(f"{text!r} is no time of day; write it as 09:30") from error
+
+
+def _show_times(override: Document) -> tuple[str, str]:
+    zone = get_market(override["market"]).zone
+    opens, closes = (
+        override[name] and f"{override[name].astimezone(zone):{LOCAL_TIME}}" for name in ("opens", "closes")
+    )
+    return opens or "shut", closes or "shut"

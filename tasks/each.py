@@ -1,0 +1,24 @@
+"""Doing the same for many."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+from pymongo.errors import ConnectionFailure
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def going_on(event: str, subject: str) -> Iterator[None]:
+    """Log what is wrong with one of many as `event`, so that it does not stop the others, each time anew.
+
+    A database that is gone and a time limit that has passed are everybody's, and are raised.
+    """
+    try:
+        yield
+    except (ConnectionFailure, SoftTimeLimitExceeded):
+        raise
+    except Exception:
+        log.exception(event, subject=subject)

@@ -1,0 +1,229 @@
+"""Periodic scans: one run a slot, whoever ticks, and one for all the slots that were missed."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import sessions
+from detection.records import runs, scheduler, watchlists
+from detection.records.database import Db, Document
+from detection.settings import Settings, get_settings
+from runner.programs import beat_command, worker_command
+from tasks import names
+from tasks.broker import build_celery
+from tasks.scans import scan_due
+from tasks.worker import Worker
+from tests.integration.detecting import make_bars, run, store, train
+
+# A Wednesday: New York closes at 20:00 UTC, and the bar is given five minutes.
+BEFORE, CLOSE = datetime(2024, 6, 5, 20, 4, tzinfo=UTC), datetime(2024, 6, 5, 20, 5, tzinfo=UTC)
+TECH: dict[str, Any] = {
+    "tickers": ["AAPL", "MSFT"],
+    "interval": "1d",
+    "schedule": "after_close",
+    "delay_minutes": 5,
+    "threshold": None,
+    "enabled": True,
+    "market": "US",
+}
+
+
+@pytest.fixture
+def worker(settings: Settings, database: Db) -> Worker:
+    return Worker(settings, database, build_celery(settings), "test")
+
+
+@pytest.fixture
+def flask_sessions(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    for name in ("mongo_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    get_settings.cache_clear()
+    yield lambda *words: CliRunner().invoke(sessions.group, words)
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def tech(database: Db) -> Document:
+    return watchlists.add_watchlist(database, "tech", TECH, BEFORE - timedelta(hours=1))
+
+
+def get_list(database: Db, name: str = "tech") -> Document:
+    return watchlists.get_watchlist(database, name)
+
+
+def end(database: Db, run_id: str) -> None:
+    runs.fail_run(database, run_id, "ended by the test", CLOSE)
+
+
+@pytest.mark.usefixtures("tech")
+def test_a_watchlist_is_scanned_once_when_its_market_has_closed_a_bar(worker: Worker) -> None:
+    database = worker.database
+    assert scan_due(worker, BEFORE) == []
+    assert get_list(database)["next_scan"] == CLOSE
+    (run_id,) = scan_due(worker, CLOSE)
+    run = runs.get_run(database, run_id)
+    assert (run["task"], run["trigger"], run["watchlist"]) == ("incremental", "scheduler", "tech")
+    assert run["tickers"] == ["AAPL", "MSFT"]
+    end(database, run_id)
+    assert scan_due(worker, CLOSE + timedelta(seconds=5)) == []
+    scanned = get_list(database)
+    assert (scanned["last_scan"], scanned["last_run_id"]) == (CLOSE, run_id)
+    assert scanned["next_scan"] == CLOSE + timedelta(days=1)
+
+
+@pytest.mark.usefixtures("tech")
+def test_of_many_who_tick_at_once_one_run_comes(worker: Worker, settings: Settings) -> None:
+    scan_due(worker, BEFORE)
+    others = [Worker(settings, worker.database, build_celery(settings), f"beat {n}") for n in range(8)]
+    ready = threading.Barrier(len(others))
+
+    def tick(other: Worker) -> None:
+        ready.wait()
+        scan_due(other, CLOSE)
+
+    threads = [threading.Thread(target=tick, args=(other,)) for other in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert worker.database.detection_runs.count_documents({"trigger": "scheduler"}) == 1
+
+
+@pytest.mark.usefixtures("tech")
+def test_slots_missed_while_nobody_ticked_are_one_scan(worker: Worker) -> None:
+    scan_due(worker, BEFORE)
+    (run_id,) = scan_due(worker, CLOSE + timedelta(days=9, hours=3))
+    end(worker.database, run_id)
+    assert scan_due(worker, CLOSE + timedelta(days=9, hours=4)) == []
+    # From Friday over the weekend to Monday.
+    assert get_list(worker.database)["next_scan"] == datetime(2024, 6, 17, 20, 5, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("tech")
+def test_while_a_scan_is_open_no_other_is_added_and_none_is_forgotten(worker: Worker) -> None:
+    (first,) = scan_due(worker, CLOSE)
+    later = CLOSE + timedelta(days=2)
+    assert scan_due(worker, CLOSE + timedelta(days=1)) == []
+    assert scan_due(worker, later) == []
+    end(worker.database, first)
+    (second,) = scan_due(worker, later)
+    assert second != first
+    end(worker.database, second)
+    assert scan_due(worker, later) == []
+
+
+@pytest.mark.usefixtures("tech")
+def test_one_who_dies_between_the_run_and_the_note_doubles_nothing(worker: Worker) -> None:
+    database = worker.database
+    (run_id,) = scan_due(worker, CLOSE)
+    # As if the note had never been written.
+    forgotten = {"last_slot": BEFORE, "last_scan": None, "last_run_id": None, "next_scan": CLOSE}
+    watchlists.note_scan(database, get_list(database), forgotten)
+    end(database, run_id)
+    scan_due(worker, CLOSE + timedelta(seconds=5))
+    assert database.detection_runs.count_documents({"trigger": "scheduler"}) == 1
+    assert get_list(database)["last_run_id"] == run_id
+
+
+@pytest.mark.usefixtures("tech")
+def test_nothing_is_scanned_while_scans_or_the_watchlist_are_off_and_afterwards_once(worker: Worker) -> None:
+    database = worker.database
+    scheduler.turn_switch(database, BEFORE, enabled=False)
+    assert scan_due(worker, CLOSE + timedelta(days=2)) == []
+    scheduler.turn_switch(database, BEFORE, enabled=True)
+    watchlists.replace_watchlist(database, "tech", TECH | {"enabled": False}, BEFORE)
+    assert scan_due(worker, CLOSE + timedelta(days=2)) == []
+    watchlists.replace_watchlist(database, "tech", TECH, BEFORE)
+    assert len(scan_due(worker, CLOSE + timedelta(days=2))) == 1
+
+
+@pytest.mark.usefixtures("tech")
+def test_a_changed_schedule_counts_from_the_next_tick_on(worker: Worker) -> None:
+    database = worker.database
+    scan_due(worker, BEFORE)
+    watchlists.replace_watchlist(database, "tech", TECH | {"schedule": "0 18 * * 1-5"}, BEFORE)
+    (run_id,) = scan_due(worker, CLOSE + timedelta(hours=3))
+    assert get_list(database)["last_slot"] == datetime(2024, 6, 5, 22, tzinfo=UTC)
+    assert get_list(database)["next_scan"] == datetime(2024, 6, 6, 22, tzinfo=UTC)
+    end(database, run_id)
+
+
+def test_what_is_wrong_with_one_watchlist_does_not_stop_the_others(worker: Worker, tech: Document) -> None:
+    database = worker.database
+    broken = watchlists.add_watchlist(database, "broken", TECH, BEFORE)
+    watchlists.note_scan(database, broken, {"schedule": "no schedule at all"})
+    (run_id,) = scan_due(worker, CLOSE)
+    assert runs.get_run(database, run_id)["watchlist"] == tech["name"]
+
+
+@pytest.mark.usefixtures("tech")
+def test_no_scan_is_due_on_a_day_the_exchange_stays_shut(worker: Worker, flask_sessions: Callable[..., Result]) -> None:
+    scan_due(worker, BEFORE)
+    assert flask_sessions("close", "us", "2024-06-05", "--note", "a day of mourning").exit_code == 0
+    assert scan_due(worker, CLOSE) == []
+    assert get_list(worker.database)["next_scan"] == CLOSE + timedelta(days=1)
+    assert flask_sessions("open", "US", "2024-06-05", "09:30", "15:30").exit_code == 0
+    assert "15:30" in flask_sessions("list").output
+    assert len(scan_due(worker, CLOSE - timedelta(minutes=25))) == 1
+    assert flask_sessions("forget", "US", "2024-06-05").exit_code == 0
+    assert flask_sessions("forget", "US", "2024-06-05").exit_code == 2
+    assert flask_sessions("open", "US", "2024-06-05", "16:00", "12:00").exit_code == 2
+    assert flask_sessions("close", "US", "today").exit_code == 2
+
+
+@contextmanager
+def started(environment: dict[str, str], folder: Path, *commands: list[str]) -> Iterator[None]:
+    """Run processes of the service until the end of the block."""
+    folder.mkdir()
+    with (folder / "log").open("wb") as output:
+        processes = [Popen(command, env=environment, stdout=output, stderr=output) for command in commands]
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(timeout=60)
+
+
+def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
+    environment: dict[str, str], database: Db, tmp_path: Path
+) -> None:
+    """Each of two beats ticks every second; the strange bar that came in is found by one run of the watchlist."""
+    frame = make_bars(400, shocks=[399])
+    store(database, "AAPL", frame[:-1])
+    train(database)
+    run(database, "backfill", "AAPL")
+    store(database, "AAPL", frame)
+    now = datetime.now(UTC)
+    # Due every year; one has passed, and with it a slot was missed.
+    fields = TECH | {"schedule": "0 0 1 1 *", "tickers": ["AAPL", "NOBARS"]}
+    watchlists.add_watchlist(database, "tech", fields, now - timedelta(days=500))
+    quick = environment | {"TICK_SECONDS": "1", "SWEEP_SECONDS": "1"}
+    work = ",".join((names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE))
+    workers = [worker_command("control", names.CONTROL_QUEUE, 1), worker_command("worker", work, 1)]
+    for number in (1, 2):
+        (tmp_path / f"beat{number}").mkdir()
+    beats = [beat_command(tmp_path / f"beat{number}") for number in (1, 2)]
+    with started(quick, tmp_path / "logs", *workers, *beats):
+        deadline = time.monotonic() + 60
+        scans: list[Document] = []
+        while time.monotonic() < deadline and not any(scan["completed_at"] for scan in scans):
+            time.sleep(0.5)
+            scans = list(database.detection_runs.find({"trigger": "scheduler", "run_id": None}))
+        time.sleep(3)
+        scans = list(database.detection_runs.find({"trigger": "scheduler", "run_id": None}))
+    assert [scan["status"] for scan in scans] == ["partial"]
+    assert "NOBARS" in scans[0]["error"]
+    found = database.anomalies.find_one({"detection_run_id": scans[0]["_id"]})
+    assert found is not None
+    assert (found["Ticker"], found["Datetime"]) == ("AAPL", frame["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC))
+    assert get_list(database)["last_run_id"] == scans[0]["_id"]
