@@ -1,5 +1,6 @@
 """The measurements: all sides take turns, round after round."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,8 @@ def warm_up(settings: Settings, tickers: Tickers) -> None:
     sides.run_by_workers(database, build_celery(settings), sides.ask("backfill", tickers))
     market.forget_results(database)
     sides.run_here(get_worker(), sides.ask("backfill", tickers[:10]))
+    gc.collect()
+    gc.freeze()  # as the workers do
 
 
 def compare_ways(settings: Settings, tickers: Tickers, rounds: int, folder: Path, clock: Clock, say: Say) -> float:

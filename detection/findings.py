@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from detection.bars.fingerprint import fingerprint_rows
+from detection.bars.fingerprint import PanelFingerprints
 from detection.bars.panel import BarPanel, Float64, Int64
 from detection.features.compute import Features
 from detection.features.history import history_start
@@ -34,21 +34,21 @@ def build_anomalies(
         panel.times[rows],
         panel.close[rows],
         panel.volume[rows],
+        panel.close[rows - 1],
+        panel.open[rows],
         scores,
         model.grades.compute(scores),
         features.documented[picked],
-        features.inputs[picked],
         model.detector.attribute(features.inputs[picked]),
         features.measures[picked],
     )
-    names = (FEATURES, model.feature_set.columns, model.feature_set.columns, MEASURES)
+    names = (FEATURES, model.feature_set.columns, MEASURES)
+    fingerprints = PanelFingerprints(panel)
     # Whole columns become lists at once: row by row, numpy would take longer than all the rest.
     listed = (values.tolist() for values in facts)
-    for row, s, seconds, close, volume, score, grade, *vectors in zip(*listed, strict=True):
+    for row, s, seconds, close, volume, before, opened, score, grade, *vectors in zip(*listed, strict=True):
         time = datetime.fromtimestamp(seconds, UTC)
-        documented, inputs, attribution, measures = (
-            dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True)
-        )
+        documented, attribution, measures = (dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True))
         yield {
             "_id": build_anomaly_id(panel.tickers[s], panel.interval, time),
             "Ticker": panel.tickers[s],
@@ -63,16 +63,15 @@ def build_anomalies(
             "model_hash": model.sha256,
             "feature_set": model.feature_set.label,
             "features": documented,
-            "inputs": inputs,
             "anomaly_score": score,
             "threshold": model.threshold,
             "grade": grade,
             "severity": get_severity(grade),
             "attribution": attribution,
             "reasons": build_reasons(documented, measures, attribution, close=close),
-            "bars_fingerprint": _fingerprint(panel, s, row),
+            "bars_fingerprint": fingerprints.compute(_find_first_needed(panel, s, row), row + 1),
             "in_training_window": model.window_start <= time <= model.window_end,
-            "suspected_split": _suspect_split(panel, s, row),
+            "suspected_split": None if row == panel.offsets[s] else find_suspected_split(before, opened),
             "opinions": [],
             "sent": False,
             "status": "new",
@@ -94,14 +93,8 @@ def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:
     return np.array(rows, dtype=np.int64)
 
 
-def _fingerprint(panel: BarPanel, s: int, row: int) -> str:
-    """Return the fingerprint of exactly the bars this row's features are a function of."""
+def _find_first_needed(panel: BarPanel, s: int, row: int) -> int:
+    """Return the first of the rows that this row's features are a function of."""
     start, first_index = int(panel.offsets[s]), int(panel.first_index[s])
     needed = history_start(first_index + row - start, panel.interval) - first_index
-    return fingerprint_rows(panel, start + max(0, needed), row + 1)
-
-
-def _suspect_split(panel: BarPanel, s: int, row: int) -> float | None:
-    if row == panel.offsets[s]:
-        return None
-    return find_suspected_split(float(panel.close[row - 1]), float(panel.open[row]))
+    return start + max(0, needed)

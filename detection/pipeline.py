@@ -72,13 +72,17 @@ def detect_group(
     features = compute_features(panel, np.array(starts, dtype=np.int64), model.feature_set)
     usable = np.flatnonzero(_mark_wanted(panel, features, spans) & _mark_finite(panel, features, outcomes))
     rows = features.rows[usable]
-    scores = model.detector.score_samples(features.inputs.take(usable, axis=0))
+    inputs = features.inputs.take(usable, axis=0)
+    scores = model.detector.score_samples(inputs, below=model.threshold)
+    wanted = np.flatnonzero(np.isin(rows, find_rows(panel, asked)))
+    scores[wanted] = model.detector.score_samples(inputs[wanted])
     for ticker in plans.keys() - set(panel.tickers):
         outcomes[ticker].fail("no_bars", f"{ticker} lost its stored {panel.interval} bars; import them again")
     for s, ticker in enumerate(panel.tickers):
         _describe(panel, s, spans[s], rows, model, outcomes[ticker])
         outcomes[ticker].warm_up_rows += int(features.warm_up[s])
-    described = (scores < model.threshold) | np.isin(rows, find_rows(panel, asked))
+    described = scores < model.threshold
+    described[wanted] = True
     for anomaly in build_anomalies(panel, features, usable[described], scores[described], model, job):
         outcome = outcomes[anomaly["Ticker"]]
         outcome.found.append(anomaly | {"bars_revision": outcome.bars_revision})
@@ -120,7 +124,9 @@ def commit(
 def _plan(database: Db, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, tuple[Stretch, ...]]:
     """Return what to score of each ticker; a ticker left out has its reason in its outcome."""
     # The revision is read before the bars: an import in between is noticed by the next run.
-    series = {s["ticker"]: s for s in find_series(database, tickers=job.tickers, interval=job.interval)}
+    fields = ("ticker", "revision", "fingerprint", "last_bar")
+    found = find_series(database, tickers=job.tickers, interval=job.interval, fields=fields)
+    series = {s["ticker"]: s for s in found}
     watermarks = metadata.find_watermarks(database, job.tickers, job.interval) if job.task == "incremental" else {}
     plans = {}
     for ticker, outcome in outcomes.items():

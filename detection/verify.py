@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
+from detection.models.libraries import find_library_versions
 from detection.models.manager import LoadedModel, ModelManager
 from detection.outcomes import Job, Outcome
 from detection.pipeline import Checkpoint, detect_group
 from detection.records.database import Db, Document
+from detection.records.models import get_model_record
 from detection.records.revisions import find_revisions
 from detection.stretches import Stretch
 
@@ -114,27 +116,38 @@ def _compare(
         verdict = "identical"
     else:
         verdict = "score_moved"
-    cause, changes = _find_cause(database, anomaly, recomputed, current)
+    cause = _find_cause(anomaly, recomputed, current)
     document = _build(
         job, anomaly, verdict=verdict, cause=cause, original=anomaly, recomputed=recomputed, current=current
     )
-    return document | {"data_changes": changes}
+    if cause == "data":
+        document["data_changes"] = _list_data_changes(database, anomaly)
+    if cause == "code":
+        document["code_changes"] = _list_code_changes(database, anomaly)
+    return document
 
 
-def _find_cause(
-    database: Db, anomaly: Document, recomputed: Document | None, current: Document | None
-) -> tuple[str | None, list[Document]]:
-    """Return what moved since the anomaly was found (data before code before model), and which bars changed."""
+def _find_cause(anomaly: Document, recomputed: Document | None, current: Document | None) -> str | None:
+    """Return what moved since the anomaly was found: data before code before model."""
     if recomputed is None or recomputed["bars_fingerprint"] != anomaly["bars_fingerprint"]:
-        return "data", _list_changes(database, anomaly)
+        return "data"
     if abs(recomputed["anomaly_score"] - anomaly["anomaly_score"]) > SAME_SCORE:
-        return "code", []
+        return "code"
     if current is None or current["model_hash"] != anomaly["model_hash"]:
-        return "model", []
-    return None, []
+        return "model"
+    return None
 
 
-def _list_changes(database: Db, anomaly: Document) -> list[Document]:
+def _list_code_changes(database: Db, anomaly: Document) -> list[Document]:
+    """Return the libraries whose versions are not those that the anomaly's model was trained under.
+
+    Where there is none, what moved is our own code of its feature set, or the record itself.
+    """
+    then, now = get_model_record(database, anomaly["model_version"])["library_versions"], find_library_versions()
+    return [{"name": name, "then": then.get(name), "now": now[name]} for name in now if then.get(name) != now[name]]
+
+
+def _list_data_changes(database: Db, anomaly: Document) -> list[Document]:
     """Return the revisions of bars up to the anomaly's that came after it was found, the newest first."""
     revisions = find_revisions(
         database,
@@ -181,7 +194,9 @@ def _build(
         "current_score": get(current, "anomaly_score"),
         "original_features": get(original, "features"),
         "current_features": get(current, "features"),
+        "feature_set": subject["feature_set"],
         "data_changes": [],
+        "code_changes": [],
     }
 
 

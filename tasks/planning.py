@@ -20,6 +20,8 @@ from tasks.worker import Worker
 
 # A run of few tickers is still shared by the workers, and its progress still moves.
 LEAST_BATCHES = 8
+# A scan does so little for each ticker that what a batch costs in itself would weigh.
+SCAN_FACTOR = 5
 
 
 def start(worker: Worker, run_id: str) -> Result:
@@ -63,6 +65,8 @@ def plan_batches(worker: Worker, run: Document, now: datetime) -> list[Document]
         return [batches.build_batch(run["_id"], "00000", [], run["market"], now)]
     tickers, series = _find_subjects(worker, run)
     at_most = worker.settings.batch_tickers
+    if run["task"] == "incremental":
+        at_most *= SCAN_FACTOR
     if run["task"] == "backfill":
         at_most = min(at_most, ceil(len(tickers) / LEAST_BATCHES))
     bars = Counter({s["ticker"]: int(s["bars"]) for s in series})
@@ -79,9 +83,11 @@ def _find_subjects(worker: Worker, run: Document) -> tuple[list[str], list[Docum
         tickers = sorted(worker.database.anomalies.distinct("Ticker", build_selection(run["options"])))
         if not tickers:
             raise BadInput(f"there is no anomaly to verify for {run['options']}", reason="no_anomalies")
-        return tickers, find_series(worker.database, tickers=tickers)
+        return tickers, find_series(worker.database, tickers=tickers, fields=("ticker", "bars"))
     named = run["tickers"] or None
-    series = find_series(worker.database, tickers=named, market=run["market"], interval=run["interval"])
+    series = find_series(
+        worker.database, tickers=named, market=run["market"], interval=run["interval"], fields=("ticker", "bars")
+    )
     tickers = run["tickers"] or [s["ticker"] for s in series]
     if not tickers:
         raise BadInput(

@@ -23,6 +23,14 @@ class VerifyBody(Body):
         return self
 
 
+class LibraryChange(Record):
+    """A library whose version moved."""
+
+    name: str = Field(examples=["numpy"])
+    then: str | None = Field(None, examples=["2.4.6"])
+    now: str = Field(examples=["2.5.0"])
+
+
 class Verification(Record):
     """What became of one anomaly when it was derived again from today's bars."""
 
@@ -45,6 +53,10 @@ class Verification(Record):
     original_features: dict[str, float | None] | None = None
     current_features: dict[str, float | None] | None = None
     data_changes: list[dict[str, Any]] = Field(default_factory=list, description="the bars that changed since")
+    feature_set: str = Field(description="what the model was shown", examples=["two_yardsticks/1"])
+    code_changes: list[LibraryChange] = Field(
+        default_factory=list, description="cause `code`: libraries of other versions than the model was trained under"
+    )
 
 
 class VerificationPage(Page[Verification]):

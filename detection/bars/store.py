@@ -16,6 +16,8 @@ from detection.features.history import history_start
 from detection.records.database import Db, Document
 from detection.records.series import build_series_id
 
+SERIES_FIELDS = ("ticker", "interval", "market", "bars", "years", "splits")
+
 
 def load_panel(database: Db, interval: str, starts: Mapping[str, int | None]) -> BarPanel:
     """Load series from the history that their first wanted bar needs, to their end, adjusted for known splits.
@@ -31,7 +33,7 @@ def load_panel(database: Db, interval: str, starts: Mapping[str, int | None]) ->
     """
     with database.client.start_session(snapshot=True) as session:
         ids = [build_series_id(ticker, interval) for ticker in starts]
-        found = {s["ticker"]: s for s in database.series.find({"_id": {"$in": ids}}, session=session)}
+        found = {s["ticker"]: s for s in database.series.find({"_id": {"$in": ids}}, SERIES_FIELDS, session=session)}
         series = [found[ticker] for ticker in starts if ticker in found]
         years = [_list_years(s, starts[s["ticker"]]) for s in series]
         wanted = [

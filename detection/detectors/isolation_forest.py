@@ -52,11 +52,14 @@ class FlatForest:
         if not self.is_flat:
             log.warning("flat_forest_differs", trees=len(forest.estimators_), checked_rows=CHECKED_ROWS)
 
-    def score_samples(self, inputs: ArrayLike) -> Float64:
-        """Return the score of each row of `inputs` (m, d), shape (m,), in [-1, 0); lower is stranger."""
+    def score_samples(self, inputs: ArrayLike, *, below: float = 0.0) -> Float64:
+        """Return the score of each row of `inputs` (m, d), shape (m,), in [-1, 0); lower is stranger.
+
+        Only scores lower than `below` are wanted: rows that cannot have one, as a part of the trees tells, have 0.0.
+        """
         matrix = np.ascontiguousarray(inputs, np.float32)
         if self.is_flat or len(matrix) == 0:
-            return self._walk(matrix)
+            return self._walk(matrix, below)
         scores: Float64 = self._forest.score_samples(matrix)
         return scores
 
@@ -77,9 +80,12 @@ class FlatForest:
         shares: Float64 = credit / credit.sum(axis=1, keepdims=True)
         return shares
 
-    def _walk(self, matrix: NDArray[np.float32]) -> Float64:
+    def _walk(self, matrix: NDArray[np.float32], below: float = 0.0) -> Float64:
         trees = self._trees
-        lengths = walk_trees(matrix, trees.columns, trees.thresholds, trees.lengths)
+        limit = -np.log2(-below) * trees.longest if below < 0.0 else np.inf
+        # Where rounding could matter the walk goes on, so that what is below is told by the score alone.
+        enough = limit * (1.0 + CHECK_TOLERANCE) - trees.to_come
+        lengths = walk_trees(matrix, trees.columns, trees.thresholds, trees.lengths, enough)
         scores: Float64 = -(2.0 ** (-(lengths / trees.longest)))
         return scores
 

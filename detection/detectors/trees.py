@@ -13,12 +13,16 @@ from sklearn.ensemble import IsolationForest
 from sklearn.ensemble._iforest import _average_path_length
 from sklearn.tree._tree import Tree
 
-from detection.bars.panel import Float64
+from detection.bars.panel import Float64, Int64
 
 Float32 = NDArray[np.float32]
+Slots = NDArray[np.uint32]
 
 # Rows that walk a tree together: their columns and positions stay in the first-level cache.
 BLOCK_ROWS = 512
+# How often rows that have walked enough are looked for, and how few must be left for the others to move together.
+TREES_BETWEEN = 8
+WORTH_MOVING = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class PerfectTrees:
         lengths: shape (trees, 2^D), the path length each last slot stands for.
         expected: shape (trees, 2^(D + 1) - 1), the mean path length of the training rows below each slot.
         longest: the path length, summed over trees, that has score -0.5.
+        to_come: shape (trees,), the least path length that the trees after each one can add.
     """
 
     columns: NDArray[np.int32]
@@ -38,6 +43,7 @@ class PerfectTrees:
     lengths: Float64
     expected: Float64
     longest: float
+    to_come: Float64
 
 
 def unfold_trees(forest: IsolationForest) -> PerfectTrees:
@@ -68,7 +74,8 @@ def unfold_trees(forest: IsolationForest) -> PerfectTrees:
         expected[number, 2**depth - 1 :] = means[nodes]
         lengths[number] = path_lengths[nodes]
     longest = float(trees * _average_path_length([forest._max_samples])[0])  # noqa: SLF001 - as above
-    return PerfectTrees(columns, thresholds, lengths, expected, longest)
+    shortest = lengths.min(axis=1)
+    return PerfectTrees(columns, thresholds, lengths, expected, longest, shortest[::-1].cumsum()[::-1] - shortest)
 
 
 def _round_down(thresholds: Float64) -> Float32:
@@ -91,33 +98,79 @@ def _mean_below(tree: Tree, path_lengths: Float64) -> Float64:
 _matrix = types.Array(float32, 2, "C", readonly=True)
 
 
+@njit(inline="always")
+def _step_down(
+    block: Float32, stride: int, count: int, column_of: NDArray[np.int32], threshold_of: Float32, slots: Slots
+) -> None:
+    """Bring the first `count` rows of a block from the root of a tree to its last level, side by side."""
+    last = np.uint32(column_of.shape[0])
+    slots[:count] = 0
+    slot = np.uint32(0)
+    while slot < last:
+        for i in range(count):
+            slot = slots[i]
+            value = block[np.uint32(column_of[slot]) * np.uint32(stride) + np.uint32(i)]
+            slots[i] = np.uint32(2) * slot + np.uint32(1) + np.uint32(value > threshold_of[slot])
+        slot = slots[0]
+
+
+@njit(inline="always")
+def _close_ranks(block: Float32, stride: int, count: int, sums: Float64, rows: Int64, enough: float) -> int:
+    """Move the rows whose sums are below `enough` to the front, if that is worth it; return how many still walk."""
+    left = 0
+    for i in range(count):
+        left += sums[i] < enough
+    if left > WORTH_MOVING * count:
+        return count
+    for column in range(block.size // BLOCK_ROWS):
+        at = column * stride
+        for i in range(count):
+            if sums[i] < enough:
+                block[at] = block[column * stride + i]
+                at += 1
+    at = 0
+    for i in range(count):
+        if sums[i] < enough:
+            sums[at], rows[at] = sums[i], rows[i]
+            at += 1
+    return left
+
+
 @njit(
-    float64[::1](_matrix, int32[:, ::1], float32[:, ::1], float64[:, ::1]), nogil=True, cache=True, error_model="numpy"
+    float64[::1](_matrix, int32[:, ::1], float32[:, ::1], float64[:, ::1], float64[::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
 )
-def walk_trees(inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, lengths: Float64) -> Float64:
-    """Return for each row of `inputs` (m, d) its path length summed over the trees, in their order, shape (m,)."""
-    rows, width = inputs.shape
+def walk_trees(
+    inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, lengths: Float64, enough: Float64
+) -> Float64:
+    """Return for each row of `inputs` (m, d) its path length summed over the trees, in their order, shape (m,).
+
+    A row whose sum after tree t is `enough[t]` or more need not be walked further; it may have the sum infinity.
+    """
+    width, trees = inputs.shape[1], columns.shape[0]
     last = np.uint32(columns.shape[1])
-    total = np.zeros(rows)
+    total = np.full(inputs.shape[0], np.inf)
     block = np.empty(BLOCK_ROWS * width, np.float32)
-    slots = np.empty(BLOCK_ROWS, np.uint32)
-    for start in range(0, rows, BLOCK_ROWS):
-        count = min(BLOCK_ROWS, rows - start)
-        for column in range(width):
+    slots, sums, rows = np.empty(BLOCK_ROWS, np.uint32), np.empty(BLOCK_ROWS), np.empty(BLOCK_ROWS, np.int64)
+    for start in range(0, inputs.shape[0], BLOCK_ROWS):
+        stride = min(BLOCK_ROWS, inputs.shape[0] - start)
+        count = stride
+        for i in range(count):
+            rows[i], sums[i] = start + i, 0.0
+            for column in range(width):
+                block[column * stride + i] = inputs[start + i, column]
+        for tree in range(trees):
+            _step_down(block, stride, count, columns[tree], thresholds[tree], slots)
             for i in range(count):
-                block[column * count + i] = inputs[start + i, column]
-        for tree in range(columns.shape[0]):
-            column_of, threshold_of, length_of = columns[tree], thresholds[tree], lengths[tree]
-            slots[:count] = 0
-            slot = np.uint32(0)
-            while slot < last:
-                for i in range(count):
-                    slot = slots[i]
-                    value = block[np.uint32(column_of[slot]) * np.uint32(count) + np.uint32(i)]
-                    slots[i] = np.uint32(2) * slot + np.uint32(1) + np.uint32(value > threshold_of[slot])
-                slot = slots[0]
-            for i in range(count):
-                total[start + i] += length_of[slots[i] - last]
+                sums[i] += lengths[tree, slots[i] - last]
+            if tree % TREES_BETWEEN == TREES_BETWEEN - 1:
+                count = _close_ranks(block, stride, count, sums, rows, enough[tree])
+                if count == 0:
+                    break
+        for i in range(count):
+            total[rows[i]] = sums[i]
     return total
 
 

@@ -2,13 +2,14 @@
 
 Recursions (EMA, Wilder) never run from the first bar loaded: for the bar at position t of the stored series they
 start at `history_start(t)`. So every feature is a function of the stored series and t alone, to the last bit; and
-400 bars of history bring it within 1e-9 of a recursion over the whole series, since (13/14)^400 < 1e-12.
+384 bars of history bring it within 1e-9 of a recursion over the whole series, since (13/14)^384 < 1e-12. Histories
+are whole blocks, so that they begin where a block does.
 """
 
 ANCHOR_BARS = 128
-HISTORY_BARS = 400
+HISTORY_BARS = 3 * ANCHOR_BARS
 # The bars of one session are all needed for its VWAP, and at one minute a round-the-clock session has 1,440.
-MINUTE_HISTORY_BARS = 1440
+MINUTE_HISTORY_BARS = 12 * ANCHOR_BARS
 
 
 def count_history_bars(interval: str) -> int:

@@ -1,9 +1,7 @@
 """Giving a fitted model its version, artefact and record."""
 
-import platform
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from importlib.metadata import version as find_version
 
 from gridfs.errors import FileExists
 from pymongo.client_session import ClientSession
@@ -11,14 +9,13 @@ from pymongo.client_session import ClientSession
 from detection.errors import TapewatchError
 from detection.models.artefacts import compute_sha256, delete_artefact, store_artefact
 from detection.models.fitting import Checkpoint, Fit, describe_fit, fit_model
+from detection.models.libraries import find_library_versions
 from detection.models.plan import TrainingPlan
 from detection.models.registry import promote_within
 from detection.models.versions import Change, ModelVersion
 from detection.records import champions, models
 from detection.records.champions import Scope
 from detection.records.database import Db, Document
-
-LIBRARIES = ("numpy", "scikit-learn", "numba", "joblib")
 
 Finish = Callable[[ClientSession, Document], None]
 
@@ -67,11 +64,6 @@ def save_model(
         delete_artefact(database, version)
         raise
     return models.get_model_record(database, version)
-
-
-def find_library_versions() -> dict[str, str]:
-    """Return the versions of what a score depends on."""
-    return {"python": platform.python_version()} | {name: find_version(name) for name in LIBRARIES}
 
 
 def propose_version(lineage: Sequence[Document], plan: TrainingPlan) -> tuple[ModelVersion, Change]:

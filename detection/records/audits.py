@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
 from detection.records.batches import ROW_COUNTS
@@ -45,8 +44,8 @@ def build_failure(
 def write_audits(database: Db, audits: Sequence[Document], session: ClientSession) -> None:
     """Store audit documents inside the transaction of their batch."""
     if audits:
-        writes = [ReplaceOne({"_id": audit["_id"]}, audit, upsert=True) for audit in audits]
-        database.detection_runs.bulk_write(writes, ordered=False, session=session)
+        # A ticker is in one batch of a run at a time, and that ends in the same transaction: none can be there yet.
+        database.detection_runs.insert_many(list(audits), ordered=False, session=session)
 
 
 def find_unfinished(database: Db, run: Document) -> list[str]:

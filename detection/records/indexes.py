@@ -19,7 +19,7 @@ _FINISHED = {"completed_at": {"$type": "date"}}
 
 INDEXES: dict[str, list[IndexModel]] = {
     "anomalies": [
-        _index("Ticker", "interval", "Datetime", name="natural_key", unique=True),
+        # The unique natural key is `_id` itself: ticker, interval and time.
         _index("Ticker", "Datetime"),
         _index("sent", "-Datetime"),
         _index("detection_run_id"),

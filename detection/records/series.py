@@ -20,12 +20,13 @@ def find_series(
     tickers: Sequence[str] | None = None,
     market: str | None = None,
     interval: str | None = None,
+    fields: Sequence[str] | None = None,
 ) -> list[Document]:
-    """Return the series documents that match, by ticker and interval."""
+    """Return the series documents that match, or only `fields` of them, by ticker and interval."""
     query: Document = {name: value for name, value in (("market", market), ("interval", interval)) if value is not None}
     if tickers is not None:
         query["ticker"] = {"$in": list(tickers)}
-    return list(database.series.find(query).sort([("ticker", 1), ("interval", 1)]))
+    return list(database.series.find(query, fields).sort([("ticker", 1), ("interval", 1)]))
 
 
 def list_series(

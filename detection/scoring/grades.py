@@ -4,6 +4,7 @@ grade = 25 x -log10(share of training bars at least as strange), at most 100: 50
 thousand, 100 one in ten thousand or rarer.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,7 +19,8 @@ HIGHEST_GRADE = 100.0
 # The strangest training scores are all kept, the others at ranks 1 % apart: 0.11 of a grade.
 DENSE_RANKS = 100
 RANK_STEP = 1.01
-SEVERITIES = ((100.0, "critical"), (75.0, "high"), (50.0, "medium"), (0.0, "low"))
+SEVERITIES = ("low", "medium", "high", "critical")
+LEAST_GRADES = (50.0, 75.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class GradeTable:
 
 def get_severity(grade: float) -> str:
     """Return the word for a grade: `medium` is one bar in 100, `high` in 1,000, `critical` in 10,000."""
-    return next(word for least, word in SEVERITIES if grade >= least)
+    return SEVERITIES[bisect_right(LEAST_GRADES, grade)]
 
 
 def _count_steps(rows: int) -> int:

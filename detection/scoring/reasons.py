@@ -18,7 +18,7 @@ def build_reasons(documented: Values, measures: Values, attribution: Values, *, 
     `documented` has the 14 features, `measures` how far the bar is from the ticker's usual
     (`detection.features.kernel.MEASURES`), `attribution` the share of each model column.
     """
-    ranked = sorted(attribution, key=lambda column: -attribution[column])
+    ranked = sorted(attribution, key=attribution.__getitem__, reverse=True)
     told = [column for column in ranked if attribution[column] >= LEAST_SHARE] or ranked[:1]
     phrases = [PHRASES[column](documented, measures, close) for column in told]
     reasons = list(dict.fromkeys(phrases))[:MOST_REASONS]

@@ -1,5 +1,6 @@
 """The one path of every detection, over real bars, models and documents."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detection import pipeline
+from detection.bars.writing import write_split
 from detection.errors import LeaseLost, NoModel
 from detection.records.database import Db, Document
 from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
@@ -146,12 +148,54 @@ def test_one_corrected_bar_is_scored_again_as_far_as_it_reaches(market: Db) -> N
     corrected.loc[250, "high"] *= 1.3
     store(market, "AAA", corrected)
     (result,) = run(market, "incremental", "AAA")
-    reach = 400 + 128  # the history of a recursion, and the block that shares its start
+    reach = 384 + 128  # the history of a recursion, and the block that shares its start
     assert result["rows_processed"] == 1 + reach
     store(market, "FRESH", corrected)
     run(market, "backfill", "FRESH")
     standing = [a for a in read_anomalies(market, "AAA") if a["status"] == "new"]
     assert [a["Datetime"] for a in standing] == [a["Datetime"] for a in read_anomalies(market, "FRESH")]
+
+
+def test_late_bars_are_scored_with_all_that_they_reach(market: Db) -> None:
+    """A gap that is filled behind the watermark ends where a history without the gap does."""
+    whole = make_bars(BARS, 4, shocks=SHOCKS)
+    store(market, "LATE", whole.drop(range(495, 505)))
+    run(market, "backfill", "LATE")
+    store(market, "LATE", whole)
+    (result,) = run(market, "incremental", "LATE", run_id="run-2")
+    assert result["rows_processed"] == BARS - 495, "late bars move all that follow"
+    store(market, "WHOLE", whole)
+    run(market, "backfill", "WHOLE")
+    standing = {a["Datetime"]: a for a in market.anomalies.find({"Ticker": "LATE", "status": "new"})}
+    expected = {a["Datetime"]: a for a in market.anomalies.find({"Ticker": "WHOLE"})}
+    assert standing.keys() == expected.keys()
+    assert whole["date"][500].to_pydatetime().replace(tzinfo=UTC) in standing
+    for time, anomaly in expected.items():
+        latest = (standing[time]["opinions"] or [standing[time]])[-1]
+        assert latest["anomaly_score"] == anomaly["anomaly_score"]
+
+
+def test_a_split_that_gets_known_takes_its_anomaly_back(market: Db) -> None:
+    """Prices that halve overnight are an anomaly, named as a likely split, until the split is known."""
+    bars = make_bars(BARS, 4)
+    bars.loc[700:, ["open", "high", "low", "close"]] /= 2
+    bars.loc[700:, "volume"] *= 2
+    bars.loc[700, "open"] = bars["close"][699] / 2
+    bars.loc[700, ["high", "low"]] = (
+        bars.loc[700, ["open", "close"]].max() * 1.002,
+        bars.loc[700, ["open", "close"]].min() * 0.998,
+    )
+    store(market, "SPLIT", bars)
+    run(market, "backfill", "SPLIT")
+    day = bars["date"][700].to_pydatetime().replace(tzinfo=UTC)
+    found = market.anomalies.find_one({"Ticker": "SPLIT", "Datetime": day})
+    assert found is not None
+    assert found["suspected_split"] == 2.0
+    write_split(market, "SPLIT", "1d", day.date(), 2.0, now=datetime.now(UTC))
+    run(market, "incremental", "SPLIT", run_id="run-2")
+    gone = market.anomalies.find_one({"Ticker": "SPLIT", "Datetime": day})
+    assert gone is not None
+    assert (gone["status"], gone["superseded_by"]) == ("superseded", "run-2")
 
 
 def test_a_series_too_short_says_how_many_bars_it_needs(market: Db) -> None:
@@ -206,7 +250,7 @@ def test_a_commit_that_lost_its_lease_leaves_nothing(market: Db) -> None:
 def test_committing_twice_stores_every_anomaly_once(market: Db) -> None:
     job, outcomes = detect(market, "backfill", "AAA")
     first = pipeline.commit(market, job, outcomes, lambda *_: None)
-    second = pipeline.commit(market, job, outcomes, lambda *_: None)
+    second = pipeline.commit(market, replace(job, run_id="another"), outcomes, lambda *_: None)
     assert first[0]["new_anomalies"] == market.anomalies.count_documents({}) > 0
     assert second[0]["new_anomalies"] == 0
     assert datetime.now(UTC) >= market.anomalies.find_one()["created_at"]

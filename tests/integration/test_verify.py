@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from detection.features import feature_sets
@@ -92,6 +93,18 @@ def test_a_record_that_was_tampered_with_does_not_verify(market: Db) -> None:
     (document,) = check(market, list(market.anomalies.find({"_id": anomaly["_id"]}))).values()
     assert document["verified"] is False
     assert document["cause"] == "code"
+    assert document["code_changes"] == []
+
+
+def test_a_library_that_moved_is_named(market: Db) -> None:
+    anomaly = market.anomalies.find_one()
+    assert anomaly is not None
+    market.anomalies.update_one({"_id": anomaly["_id"]}, {"$set": {"anomaly_score": anomaly["anomaly_score"] - 0.01}})
+    market.models.update_one({"_id": anomaly["model_version"]}, {"$set": {"library_versions.numpy": "1.0.0"}})
+    (document,) = check(market, list(market.anomalies.find({"_id": anomaly["_id"]}))).values()
+    (change,) = document["code_changes"]
+    assert (change["name"], change["then"]) == ("numpy", "1.0.0")
+    assert change["now"] == np.__version__
 
 
 def test_what_is_found_today_but_not_stored_is_new(market: Db) -> None:

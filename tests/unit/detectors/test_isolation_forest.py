@@ -38,6 +38,22 @@ def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int, w
     assert ((flat.score_samples(rows) < threshold) == (expected < threshold)).all()
 
 
+@pytest.mark.parametrize("count", [1, 511, 512, 513, 20_000])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.5, 1.0])
+@pytest.mark.parametrize(("trees", "sample", "width"), [(3, 33, 3), (100, 256, 14)])
+def test_scores_below_a_threshold_are_found_without_walking_all_rows_to_the_end(
+    count: int, share: float, trees: int, sample: int, width: int
+) -> None:
+    forest = fit_isolation_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
+    rows = draw_rows(2, count, width)
+    expected = forest.score_samples(rows)
+    threshold = float(np.quantile(expected, share))
+    found = FlatForest(forest).score_samples(rows, below=threshold)
+    is_below = FlatForest(forest).score_samples(rows) < threshold
+    assert ((found < threshold) == is_below).all()
+    np.testing.assert_allclose(found[is_below], expected[is_below], rtol=0, atol=1e-15)
+
+
 def test_scores_of_real_bars_are_those_of_scikit_learn(real_inputs: np.ndarray) -> None:
     forest = fit_isolation_forest(real_inputs, trees=100, sample=512, seed=7)
     np.testing.assert_allclose(

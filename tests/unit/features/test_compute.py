@@ -32,7 +32,7 @@ def test_features_of_real_bars_equal_pandas_over_the_whole_series(ticker: str) -
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
     assert len(features.rows) == len(bars) - MARKET14.warm_up_bars
     expected = compute_twin(bars).iloc[features.rows]
-    # A recursion started 400 bars back differs from one over the whole series by 1e-13 of older price levels.
+    # A recursion started 384 bars back differs from one over the whole series by 1e-13 of older price levels.
     assert_same(features.documented, expected, 100 * bars["close"].to_numpy()[features.rows])
 
 
@@ -123,7 +123,7 @@ def test_a_panel_without_the_history_is_refused_by_ticker() -> None:
     bars = draw_bars(1, 1000)
     first = 900
     start = history_start(first, "1d")
-    assert start == 900 // ANCHOR_BARS * ANCHOR_BARS - 400
+    assert start == 900 // ANCHOR_BARS * ANCHOR_BARS - 384
     panel = build_panel(bars, start=start + 1)
     with pytest.raises(ValueError, match=f"T0: bars from position {start} on are needed"):
         compute_features(panel, np.array([first - start - 1]), MARKET14)

@@ -66,6 +66,7 @@ function drawVerdict(found) {
       ),
     }),
     found.data_changes?.length > 0 && drawChanges(found.data_changes),
+    found.code_changes?.length > 0 && drawChanges(found.code_changes),
   );
 }
 

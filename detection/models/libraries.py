@@ -1,0 +1,11 @@
+"""The libraries that a score depends on."""
+
+import platform
+from importlib.metadata import version as find_version
+
+LIBRARIES = ("numpy", "scikit-learn", "numba", "joblib")
+
+
+def find_library_versions() -> dict[str, str]:
+    """Return the version of each by name, as they are installed here."""
+    return {"python": platform.python_version()} | {name: find_version(name) for name in LIBRARIES}
