@@ -13,9 +13,8 @@ from sklearn.ensemble import IsolationForest
 from sklearn.ensemble._iforest import _average_path_length
 from sklearn.tree._tree import Tree
 
-from detection.bars.panel import Float64, Int64
+from detection.bars.panel import Float32, Float64, Int64
 
-Float32 = NDArray[np.float32]
 Slots = NDArray[np.uint32]
 
 # Rows that walk a tree together: their columns and positions stay in the first-level cache.

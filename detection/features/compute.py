@@ -5,10 +5,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from detection.bars.panel import BarPanel, Float64, Int64
+from detection.bars.panel import BarPanel, Float32, Float64, Int64
 from detection.features.feature_sets import FeatureSet
 from detection.features.history import ANCHOR_BARS, count_history_bars, history_start
-from detection.features.kernel import COLUMNS, MEASURES, Float32, run_kernel
+from detection.features.kernel import COLUMNS, MEASURES, run_kernel
 from detection.features.names import FEATURES
 
 Column = TypeVar("Column", Float64, Int64)

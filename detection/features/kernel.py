@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 from numba import float32, float64, int64, njit, types, void
-from numpy.typing import NDArray
 
-from detection.bars.panel import Float64, Int64
+from detection.bars.panel import Float32, Float64, Int64
 
-Float32 = NDArray[np.float32]
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]
 # The first row to compute within what is at hand, and how many.

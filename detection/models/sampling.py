@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from detection.bars.panel import Float64
-from detection.features.kernel import Float32
+from detection.bars.panel import Float32, Float64
 
 
 class RowSample:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from detection.features.compute import Float32
+from detection.bars.panel import Float32
 from detection.models.sampling import RowSample
 
 
