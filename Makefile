@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults bench bench-quality lint format lock
+.PHONY: help demo up test faults soak bench bench-scale bench-quality bench-api bench-web lint format lock
 
 help:  ## list the targets
 	@echo "Tapewatch: make TARGET"
@@ -28,11 +28,23 @@ test: $(VENV)/.installed-dev  ## run the tests against real servers of their own
 faults: $(VENV)/.installed-dev  ## kill, freeze and flush everything, and check that nothing is lost
 	@$(TIED) $(BIN)/python -m pytest tests/faults $(ARGS)
 
+soak: $(VENV)/.installed-dev  ## let random faults strike under steady load, then check the same (MINUTES=10 SEED=1)
+	@MINUTES=$(or $(MINUTES),10) SEED=$(or $(SEED),1) $(TIED) $(BIN)/python -m pytest tests/faults/soak.py $(ARGS)
+
 bench: $(VENV)/.installed  ## measure the speed of detection, some ten minutes on a quiet machine (QUICK=1: a look in one)
 	@$(TIED) $(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick)
 
+bench-scale: $(VENV)/.installed  ## measure 1, 2 and 4 workers, and what each part of the service costs
+	@$(TIED) $(BIN)/python -m benchmarks.scale
+
 bench-quality: $(VENV)/.installed  ## measure what is found: known event days and injected faults, beside two baselines
 	@$(TIED) $(BIN)/python -m benchmarks.quality
+
+bench-api: $(VENV)/.installed  ## measure how quickly the API answers, some three minutes on a quiet machine (QUICK=1: a look)
+	@$(TIED) $(BIN)/python -m benchmarks.api $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-web: $(VENV)/.installed-dev  ## measure the dashboard in a browser, some two minutes on a quiet machine (QUICK=1: a look)
+	@$(TIED) $(BIN)/python -m benchmarks.web $(if $(filter-out 0,$(QUICK)),--quick)
 
 lint: $(VENV)/.installed-dev  ## check style, types and the layers
 	$(BIN)/ruff check .
@@ -46,6 +58,7 @@ format: $(VENV)/.installed-dev  ## let ruff put the code in order
 
 lock: $(VENV)/.installed-dev  ## pin anew what requirements*.in ask for
 	$(LOCK) --upgrade --output-file requirements.txt requirements.in
+	$(LOCK) --upgrade --output-file requirements-traces.txt requirements-traces.in
 	$(LOCK) --upgrade --output-file requirements-dev.txt requirements-dev.in
 
 $(VENV)/.made:

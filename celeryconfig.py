@@ -70,6 +70,6 @@ worker_send_task_events = True
 task_send_sent_event = True
 task_track_started = True
 
-# structlog writes the logs; Celery would replace its handlers.
-worker_hijack_root_logger = False
+# A result may name thousands of anomalies: logs and Flower show how it begins. The request's log lines name the run.
+task_annotations = {"*": {"resultrepr_maxsize": 200, "Request": "tasks.consumer:Request"}}
 timezone = "UTC"

@@ -13,13 +13,28 @@ from typing import Any
 os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="tapewatch-metrics-"))
 
 from celery.platforms import set_pdeathsig  # type: ignore[attr-defined]  # celery-types does not know it
+from gunicorn import glogging
 from prometheus_client.multiprocess import mark_process_dead
 
 from api.auth import is_loopback, refuse_open_access
 from detection.errors import BadInput, ServerUnreachable
+from detection.logs import configure_logs
 from detection.records.database import explain_unreachable, open_database
 from detection.settings import get_settings
 
+
+class Logger(glogging.Logger):
+    """Gunicorn's logger, whose lines go where all others of the process go."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set up the logs of this process."""
+        super().setup(cfg)
+        configure_logs(get_settings().log_level)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+logger_class = Logger
 worker_class = "gthread"
 workers = 2
 # each event stream holds a thread for as long as somebody watches

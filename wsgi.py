@@ -2,7 +2,9 @@
 
 from api import create_app
 from cli import register_commands
+from detection.logs import configure_logs
 from detection.settings import get_settings
 
+configure_logs(get_settings().log_level)
 app = create_app(get_settings())
 register_commands(app)

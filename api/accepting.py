@@ -9,6 +9,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, json, request, url_for
 from pydantic import BaseModel
+from structlog.contextvars import bind_contextvars
 
 from api.auth import get_client
 from api.schemas.runs import Accepted, OnceHeaders, Run, WaitQuery
@@ -42,9 +43,10 @@ def enqueues(
         @wraps(view)
         def answer(*args: Any, query_data: WaitQuery, headers_data: OnceHeaders, **kwargs: Any) -> Response:
             once = _read_once(headers_data)
-            run = find_repeated(get_database(), once.key, once.body_hash) if once.key else None
+            run = find_repeated(get_database(), once.key, once.body_hash)
             if run is None:
                 run = view(*args, once=once, **kwargs)
+            bind_contextvars(run_id=run["_id"])
             ended = _wait_for_end(run["_id"], query_data.wait)
             if ended is None:
                 return _answer_accepted(run)

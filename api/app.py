@@ -1,24 +1,32 @@
 """Making the Flask application."""
 
+import logging
 import re
+from http import HTTPStatus
+from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from apiflask import APIBlueprint, APIFlask
 from flask import Response, g, request
-from flask.json.provider import DefaultJSONProvider
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from api.anomalies import anomalies
-from api.auth import register_auth
+from api.auth import SAFE_METHODS, register_auth
 from api.bars import bars
 from api.bodies import register_bodies
 from api.chart import charts
+from api.compression import register_compression
+from api.data_quality import data_quality
 from api.detections import detections
 from api.errors import register_errors
 from api.health import health, probes
+from api.json import JsonProvider
 from api.limits import list_origins, register_limits, register_origins
 from api.metrics import figures, register_metrics
 from api.models import models
+from api.notifications import notifications
 from api.openapi import API_VERSION, register_openapi
 from api.pages import register_pages
 from api.runs import detection_runs
@@ -27,17 +35,22 @@ from api.verifications import verifications
 from api.watchlists import lists
 from detection.settings import Settings
 from tasks.broker import build_celery
+from tasks.traces import start_traces
+
+log = structlog.get_logger()
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
     anomalies,
     bars,
     charts,
+    data_quality,
     detections,
     detection_runs,
     health,
     lists,
     models,
+    notifications,
     verifications,
 )
 
@@ -64,12 +77,14 @@ def create_app(settings: Settings) -> APIFlask:
         openapi_blueprint_url_prefix=settings.url_prefix or None,
         static_folder=None,  # type: ignore[arg-type]  # Flask takes None; APIFlask's annotation forgot it
     )
-    app.json = DefaultJSONProvider(app)
-    app.json.sort_keys = False
+    app.json = JsonProvider(app)
+    start_traces(settings, "api", app)
     add_state(app, State(settings, build_celery(settings)))
     app.before_request(_name_request)
     app.after_request(_add_headers)
     register_metrics(app)
+    register_compression(app)
+    app.after_request(_log_request)
     register_errors(app)
     register_origins(app, settings)
     register_auth(app, list_origins(settings))
@@ -85,9 +100,21 @@ def create_app(settings: Settings) -> APIFlask:
 
 
 def _name_request() -> None:
-    """Give the request an id: the caller's own, if it looks like one."""
+    """Give the request an id, the caller's own if it looks like one, and every log line about it this id."""
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+    clear_contextvars()
+    run = {"run_id": str(request.view_args["run_id"])} if request.view_args and "run_id" in request.view_args else {}
+    bind_contextvars(request_id=g.request_id, **run)
+
+
+def _log_request(response: Response) -> Response:
+    """Log what asks for a change, and what went wrong here; what only reads, which is most, at debug."""
+    is_told = request.method not in SAFE_METHODS or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    seconds = round(perf_counter() - g.started, 4)
+    fields = {"method": request.method, "path": request.path, "status": response.status_code, "seconds": seconds}
+    log.log(logging.INFO if is_told else logging.DEBUG, "request", **fields)
+    return response
 
 
 def _add_headers(response: Response) -> Any:

@@ -18,8 +18,8 @@ from api.schemas.bars import (
     SeriesPage,
     SeriesQuery,
     SeriesStatus,
-    SeriesStatusQuery,
 )
+from api.schemas.common import IntervalQuery
 from api.state import get_database, get_now, get_state
 from detection.bars.reading import read_bars
 from detection.bars.tickers import normalize_ticker
@@ -110,9 +110,8 @@ def get_candles(query_data: CandleQuery) -> Document:
         end=end,
         limit=query_data.limit + 1,
     )
-    shown = [bar._asdict() | {"time": datetime.fromtimestamp(bar.time, UTC)} for bar in found]
     # The bar before the first one shown ends the next page.
-    page = build_page(shown[::-1], query_data.limit, lambda _: (shown[0]["time"],))
+    page = build_page(found[::-1], query_data.limit, lambda _: (datetime.fromtimestamp(found[0].time, UTC),))
     return {**page, "items": page["items"][::-1], "ticker": query_data.ticker, "interval": query_data.interval}
 
 
@@ -135,8 +134,8 @@ def list_tickers(query_data: SeriesQuery) -> Document:
 
 
 @bars.get("/tickers/<ticker>/status")
-@bars.input(SeriesStatusQuery, location="query")
+@bars.input(IntervalQuery, location="query")
 @bars.output(SeriesStatus)
-def get_ticker_status(ticker: str, query_data: SeriesStatusQuery) -> Document:
+def get_ticker_status(ticker: str, query_data: IntervalQuery) -> Document:
     """Say why a series has results up to where it has, or none."""
     return explain_series(get_database(), normalize_ticker(ticker), query_data.interval)

@@ -1,6 +1,8 @@
 """Charts: stored bars with indicators and anomalies, at once; what is not detected yet is set to work."""
 
-from datetime import UTC, datetime
+from bisect import bisect_left
+from datetime import datetime
+from operator import attrgetter
 
 from apiflask import APIBlueprint
 
@@ -8,20 +10,21 @@ from api.auth import has_scope
 from api.schemas.chart import Chart, ChartQuery
 from api.state import State, get_now, get_state
 from detection.bars.intervals import parse_period, period_start
-from detection.bars.reading import Bar, read_bars
-from detection.explain import explain_series
-from detection.features.history import HISTORY_BARS
-from detection.indicators import INDICATORS, Line
+from detection.bars.reading import Bar, number_sessions, read_series
+from detection.explain import find_reason
+from detection.features.history import count_history_bars
+from detection.indicators import Line, compute_indicator
 from detection.records.anomalies import build_query, find_anomalies
 from detection.records.database import Db, Document
 from detection.records.series import get_series
-from tasks.requests import request_incremental
+from tasks.requests import request_detection
 from tasks.selection import Selection
 
 charts = APIBlueprint("chart", __name__, tag="chart")
 
 MOST_BARS = 20_000
 MOST_MARKERS = 5_000
+MARKED = ("Datetime", "grade", "severity", "anomaly_score", "reasons")
 
 
 @charts.get("/chart")
@@ -35,33 +38,41 @@ def get_chart(query_data: ChartQuery) -> Document:
     state = get_state()
     database, ticker, interval = state.database, query_data.ticker, query_data.interval
     series = get_series(database, ticker, interval)
+    known = find_reason(database, ticker, interval, series)
     start = period_start(parse_period(query_data.period), series["last_bar"])
-    bars, lines = _compute(database, ticker, interval, start, query_data.indicators)
-    known = explain_series(database, ticker, interval)
+    bars, lines = _compute(database, series, start, query_data.indicators)
     query = build_query(tickers=[ticker], interval=interval, start=start)
     return {
         "ticker": ticker,
         "interval": interval,
         "period": query_data.period,
         "synthetic": known["synthetic"],
-        "bars": [bar._asdict() | {"time": datetime.fromtimestamp(bar.time, UTC)} for bar in bars],
+        "bars": bars,
         "indicators": lines,
-        "markers": find_anomalies(database, query, limit=MOST_MARKERS)[::-1],
+        "markers": find_anomalies(database, query, limit=MOST_MARKERS, fields=MARKED)[::-1],
         "watermark": known["watermark"],
         "run_id": _catch_up(state, known),
     }
 
 
 def _compute(
-    database: Db, ticker: str, interval: str, start: datetime | None, indicators: str
+    database: Db, series: Document, start: datetime | None, indicators: str
 ) -> tuple[list[Bar], dict[str, Line]]:
     """Return the bars from `start` on and a value of each line for each of them."""
-    loaded = read_bars(database, ticker, interval, start=None, end=None, limit=MOST_BARS)
-    first = next((n for n, bar in enumerate(loaded) if start is None or bar.time >= start.timestamp()), len(loaded))
-    history = max(0, first - HISTORY_BARS)
+    names = [name for name in indicators.split(",") if name]
+    if not names:
+        return read_series(database, series, start=start, end=None, limit=MOST_BARS), {}
+    # Only lines look at what was before the first bar shown.
+    history_bars = count_history_bars(series["interval"])
+    loaded = read_series(database, series, start=None, end=None, limit=MOST_BARS + history_bars)
+    first = 0 if start is None else bisect_left(loaded, start.timestamp(), key=attrgetter("time"))
+    first = max(first, len(loaded) - MOST_BARS)
+    history = max(0, first - history_bars)
+    seen = loaded[history:]
     lines: dict[str, Line] = {}
-    for name in filter(None, indicators.split(",")):
-        lines |= INDICATORS[name](loaded[history:])
+    sessions = number_sessions(seen, series["ticker"], series["interval"])
+    for name in names:
+        lines |= compute_indicator(name, seen, sessions)
     return loaded[first:], {name: line[first - history :] for name, line in lines.items()}
 
 
@@ -73,7 +84,7 @@ def _catch_up(state: State, known: Document) -> str | None:
         return run_id
     if known["reason"] != "behind" or not has_scope("enqueue"):
         return None
-    run = request_incremental(
+    run = request_detection(
         state.database,
         state.celery,
         Selection((ticker,)),

@@ -3,14 +3,15 @@
 from apiflask import APIBlueprint
 
 from api.accepting import enqueues
-from api.schemas.runs import BackfillStatus, BackfillStatusQuery
+from api.schemas.common import IntervalQuery
+from api.schemas.runs import BackfillStatus
 from api.schemas.selection import BackfillBody, SelectionBody
 from api.state import get_database, get_now, get_state
 from detection.bars.tickers import normalize_ticker
 from detection.errors import NotFound
 from detection.records import runs
 from detection.records.database import Document
-from tasks.requests import Once, request_backfill, request_incremental
+from tasks.requests import Once, request_detection
 
 detections = APIBlueprint("detections", __name__, tag="detections")
 
@@ -24,10 +25,12 @@ def start_backfill(json_data: BackfillBody, once: Once) -> Document:
     409 with the `run_id` in the way where a backfill of one of these series is open, unless `force` replaces it.
     """
     state = get_state()
-    return request_backfill(
+    return request_detection(
         state.database,
         state.celery,
         json_data.select(),
+        task="backfill",
+        trigger="backfill",
         interval=json_data.interval,
         period=json_data.max_period,
         force=json_data.force,
@@ -38,9 +41,9 @@ def start_backfill(json_data: BackfillBody, once: Once) -> Document:
 
 
 @detections.get("/anomalies/backfill/<ticker>")
-@detections.input(BackfillStatusQuery, location="query")
+@detections.input(IntervalQuery, location="query")
 @detections.output(BackfillStatus)
-def get_backfill(ticker: str, query_data: BackfillStatusQuery) -> Document:
+def get_backfill(ticker: str, query_data: IntervalQuery) -> Document:
     """How the latest backfill of a ticker went, or how it is going."""
     ticker = normalize_ticker(ticker)
     found = runs.find_latest(get_database(), ticker, query_data.interval, "backfill")
@@ -58,6 +61,6 @@ def get_backfill(ticker: str, query_data: BackfillStatusQuery) -> Document:
 def start_incremental(json_data: SelectionBody, once: Once) -> Document:
     """Detect what came, or was corrected, since each series' watermark."""
     state = get_state()
-    return request_incremental(
+    return request_detection(
         state.database, state.celery, json_data.select(), interval=json_data.interval, now=get_now(), once=once
     )

@@ -27,6 +27,7 @@ STATUSES: dict[type[errors.TapewatchError], int] = {
     errors.NoModel: 409,
     errors.VersionMoved: 412,
     errors.Transient: 503,
+    errors.DatabaseUnfit: 503,
     errors.TapewatchError: 500,
 }
 RETRY_AFTER_SECONDS = 5
@@ -139,5 +140,5 @@ def _answer_werkzeug(error: HTTPException) -> Response:
 
 
 def _answer_unforeseen(error: Exception) -> Response:
-    log.error("request_failed", exc_info=error, path=request.path, request_id=g.get("request_id"))
+    log.error("request_failed", exc_info=error, path=request.path)
     return build_problem(500, "something went wrong here that nobody foresaw; the log has it under this request_id")

@@ -15,6 +15,7 @@ from detection.errors import ServerUnreachable
 from detection.records.batches import find_oldest_pending_seconds
 from detection.records.database import explain_unreachable, hide_credentials
 from detection.records.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
+from detection.records.migrations import check_version
 from detection.settings import Settings
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
@@ -45,6 +46,7 @@ def get_health() -> Health:
         workers=workers,
         sweeper=sweeper,
         scheduler=scheduler,
+        flower_url=settings.flower_url or None,
         oldest_pending_seconds=find_oldest_pending_seconds(get_database()) if mongodb.ok else None,
     )
 
@@ -59,9 +61,12 @@ def get_liveness() -> Alive:
 @probes.get("/readyz")
 @probes.output(Alive)
 def get_readiness() -> Alive:
-    """Whether work can be accepted: it is once MongoDB has it, so Redis is not asked."""
+    """Whether work can be accepted: it is once MongoDB, at the version that this code needs, has it.
+
+    Redis is not asked: the sweeper sends what it missed.
+    """
     with explain_unreachable(get_settings()):
-        get_database().command("ping")
+        check_version(get_database())
     return Alive()
 
 

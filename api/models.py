@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 
 from api.accepting import enqueues
 from api.auth import needs_scope
-from api.schemas.models import Model, ModelPage, ModelQuery, ModelStats, Pointer, Promotion, TrainBody
+from api.schemas.models import Model, ModelPage, ModelQuery, ModelStats, Pointer, Promotion, Rollback, TrainBody
 from api.state import get_database, get_now, get_state
 from api.workers import WorkerAnswer
 from detection.models import registry
@@ -63,6 +63,19 @@ def promote_model(version: str, json_data: Promotion) -> Document:
     """Put a version in use: the next batch of every worker takes it."""
     named = json_data.model_dump(exclude_none=True)
     return registry.promote(get_database(), version, get_now(), scope=Scope.choose(**named) if named else None)
+
+
+@models.post("/models/rollback")
+@needs_scope("admin")
+@models.input(Rollback, example={"market": "US"})
+@models.output(Pointer)
+@models.doc(responses={409: "there was none before"})
+def roll_model_back(json_data: Rollback) -> Document:
+    """Go back to the champion before the present one.
+
+    Retired versions are passed over; a ticker or watchlist that had none before goes back to its market's champion.
+    """
+    return registry.rollback(get_database(), Scope.choose(**json_data.model_dump()), get_now())
 
 
 @models.post("/models/<version>/retire")

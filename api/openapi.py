@@ -1,7 +1,9 @@
 """What APIFlask does not put into the OpenAPI document by itself: problems, keys and scopes."""
 
+import json
 import re
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from apiflask import APIFlask
@@ -12,6 +14,8 @@ from api.errors import PROBLEM_TYPE
 from api.schemas.bars import ImportReport
 from api.schemas.verifications import Verification
 
+# Real answers, which a test compares with what the service says; it also writes them anew.
+EXAMPLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "examples.json").read_text())
 API_VERSION = "0.1.0"
 DESCRIPTION = (
     "Enqueue detections, watch them run, read what they found. Whatever is asked for becomes a run: the answer is "
@@ -75,7 +79,7 @@ DESCRIPTIONS = {
     415: "the body is of another media type",
     422: "a value cannot be used; nothing was written",
     429: "the key asked too often; `Retry-After` says when it may again",
-    503: "MongoDB could not be reached; try again",
+    503: "MongoDB could not be reached (try again), or needs `flask db upgrade`",
 }
 
 
@@ -138,6 +142,8 @@ def _complete_operation(app: APIFlask, operation: Operation, endpoint: str, meth
         statuses |= {404, 422}
     for status in sorted(statuses):
         operation["responses"].setdefault(str(status), {"description": DESCRIPTIONS[status]})
+    for answered, example in EXAMPLES.get(operation["operationId"], {}).items():
+        operation["responses"][answered]["content"]["application/json"]["example"] = example
     for status, response in operation["responses"].items():
         if int(status) >= 400:
             response["content"] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, send_from_directory, url_for
+from flask import Blueprint, Flask, Response, request, send_from_directory, url_for
 from werkzeug.routing import PathConverter
 
 WEB = Path(__file__).parent.parent / "web"
@@ -20,6 +20,8 @@ DOCS_PAGE = """<!doctype html>
 <script src="docs/start.js"></script>
 </html>
 """
+# Where the page looks for the API, as seen from the page itself; it must not come in a script, which would be inline.
+API_FOLDER = '<meta name="api" content="{}" />'
 DOCS_START = 'SwaggerUIBundle({{url: "{url}", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null}});\n'
 
 
@@ -33,16 +35,29 @@ def register_pages(app: Flask, url_prefix: str) -> None:
     """Serve the dashboard at `/` and the documentation under the API's prefix."""
     app.url_map.converters["asset"] = AssetConverter
     pages = Blueprint("pages", __name__)
-    pages.get("/")(get_index)
+    index = build_index(url_prefix)
+    pages.get("/", endpoint="get_index")(lambda: answer_index(index))
     pages.get("/<asset:path>")(get_asset)
     pages.get(f"{url_prefix}/docs")(get_docs)
     pages.get(f"{url_prefix}/docs/<asset:path>")(get_docs_asset)
     app.register_blueprint(pages)
 
 
-def get_index() -> Response:
+def build_index(url_prefix: str) -> str:
+    """Return the dashboard's page, which says where the API is."""
+    page = (WEB / "index.html").read_text("utf-8")
+    folder = url_prefix.removeprefix("/")
+    return page.replace(API_FOLDER.format("py"), API_FOLDER.format(folder)).replace(
+        '"py/docs"', f'"{folder}/docs"' if folder else '"docs"'
+    )
+
+
+def answer_index(index: str) -> Response:
     """Return the dashboard."""
-    return send_from_directory(WEB, "index.html")
+    response = Response(index, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 def get_asset(path: str) -> Response:

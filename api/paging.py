@@ -3,12 +3,14 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import json
 
 from detection.errors import BadInput
 from detection.records.database import Document
+
+Item = TypeVar("Item")
 
 
 def encode_cursor(*parts: object) -> str:
@@ -26,9 +28,7 @@ def decode_cursor(cursor: str, *readers: Callable[[Any], Any]) -> tuple[Any, ...
         raise BadInput(f"cursor {cursor!r} is none of ours; pass `next_cursor` of the page before") from error
 
 
-def build_page(
-    documents: Sequence[Document], limit: int, describe_last: Callable[[Document], tuple[Any, ...]]
-) -> Document:
+def build_page(documents: Sequence[Item], limit: int, describe_last: Callable[[Item], tuple[Any, ...]]) -> Document:
     """Return {items, next_cursor} of documents that were asked for with one more than the limit."""
     items = list(documents[:limit])
     more = len(documents) > limit

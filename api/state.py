@@ -8,7 +8,7 @@ from flask import Flask, current_app
 
 from api.workers import WorkerCensus
 from detection.records.database import Db, open_database
-from detection.records.indexes import ensure_indexes
+from detection.records.migrations import prepare_database
 from detection.settings import Settings
 
 EXTENSION = "tapewatch"
@@ -34,7 +34,7 @@ class State:
         # An idempotency key is only as good as its unique index. Not under the lock: while MongoDB is away, one
         # request after the other would wait for it.
         if not self._has_indexes:
-            ensure_indexes(self._database)
+            prepare_database(self._database, get_now())
             self._has_indexes = True
         return self._database
 

@@ -1,13 +1,29 @@
 """The command line: `flask GROUP COMMAND`, one file a group."""
 
+from functools import partial
+
 from flask import Flask
 
-from cli import backfill, bars, keys, models, runs, scan, sessions, verify
+from cli import backfill, bars, db, keys, models, notify, runs, scan, sessions, verify
+from detection.logs import configure_logs
 
-GROUPS = (bars.group, models.group, backfill.group, scan.group, verify.group, runs.group, keys.group, sessions.group)
+GROUPS = (
+    bars.group,
+    models.group,
+    backfill.group,
+    scan.group,
+    verify.group,
+    runs.group,
+    keys.group,
+    sessions.group,
+    notify.group,
+    db.group,
+)
 
 
 def register_commands(app: Flask) -> None:
     """Add the command groups to the `flask` command."""
     for group in GROUPS:
+        # A command says what it did in words of its own, and logs only what went wrong.
+        group.callback = partial(configure_logs, "warning")
         app.cli.add_command(group)

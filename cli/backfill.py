@@ -13,7 +13,7 @@ from detection.bars.tickers import normalize_ticker
 from detection.errors import NotFound
 from detection.records import runs
 from tasks.broker import build_celery
-from tasks.requests import request_backfill
+from tasks.requests import request_detection
 
 group = AppGroup("backfill", help="Detect whole histories.")
 
@@ -44,10 +44,12 @@ def run_backfill(
     selection = build_selection(tickers, market)
     period, interval = parse_period(period).text, parse_interval(interval)
     with use_database() as database:
-        run = request_backfill(
+        run = request_detection(
             database,
             build_celery(read_settings()),
             selection,
+            task="backfill",
+            trigger="backfill",
             interval=interval,
             period=period,
             force=force,

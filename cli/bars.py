@@ -15,7 +15,7 @@ from detection.bars.reading import read_bars
 from detection.bars.reasons import REASONS
 from detection.bars.tickers import normalize_ticker
 from detection.records.database import Document
-from detection.records.indexes import ensure_indexes
+from detection.records.migrations import prepare_database
 from detection.records.rejected import find_rejected
 from detection.records.revisions import find_revisions
 from detection.records.series import find_series, get_series
@@ -49,7 +49,7 @@ def import_bars(
     wanted = normalize_ticker(ticker) if ticker else None
     of_market = get_market(market) if market else None
     with use_database() as database, show_progress(quiet=as_json) as on_series:
-        ensure_indexes(database)
+        prepare_database(database, datetime.now(UTC))
         report = import_files(
             database,
             paths,
@@ -70,7 +70,7 @@ def import_demo_bars(*, as_json: bool) -> None:
     from detection.bars.bulk import import_demo  # noqa: PLC0415 - loads the numeric stack
 
     with use_database() as database, show_progress(quiet=as_json) as on_series:
-        ensure_indexes(database)
+        prepare_database(database, datetime.now(UTC))
         report = import_demo(database, now=datetime.now(UTC), on_series=on_series)
     finish_import(report, as_json=as_json)
 
@@ -90,7 +90,7 @@ def import_yahoo_bars(*, tickers: tuple[str, ...], period: str, interval: str, a
     checked, back = parse_interval(interval), parse_period(period).text
     yahoo = Yahoo(build_fetch())
     with use_database() as database, show_progress(quiet=as_json) as on_series:
-        ensure_indexes(database)
+        prepare_database(database, datetime.now(UTC))
         report = import_yahoo(
             database, yahoo, wanted, period=back, interval=checked, now=datetime.now(UTC), on_series=on_series
         )

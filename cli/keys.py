@@ -8,7 +8,7 @@ from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from detection.records import keys
-from detection.records.indexes import ensure_indexes
+from detection.records.migrations import prepare_database
 
 group = AppGroup("keys", help="API keys: who may ask for what.")
 
@@ -28,7 +28,7 @@ group = AppGroup("keys", help="API keys: who may ask for what.")
 def create_key(*, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Make a key called NAME and print it: it is stored hashed, and cannot be shown again."""
     with use_database() as database:
-        ensure_indexes(database)  # two keys of one name are kept apart by an index only
+        prepare_database(database, datetime.now(UTC))  # two keys of one name are kept apart by an index only
         key = keys.add_key(database, name, scopes, datetime.now(UTC))
     if as_json:
         print_json({"name": name, "scopes": sorted(set(scopes)), "key": key})

@@ -9,7 +9,7 @@ from cli.selecting import build_selection, takes_selection
 from cli.watching import follow
 from detection.bars.intervals import parse_interval
 from tasks.broker import build_celery
-from tasks.requests import request_incremental
+from tasks.requests import request_detection
 
 group = AppGroup("scan", help="Detect what came since the last detection.")
 
@@ -23,7 +23,7 @@ def run_scan(*, tickers: tuple[str, ...], market: str | None, interval: str, no_
     selection = build_selection(tickers, market)
     interval = parse_interval(interval)
     with use_database() as database:
-        run = request_incremental(
+        run = request_detection(
             database, build_celery(read_settings()), selection, interval=interval, now=datetime.now(UTC)
         )
         follow(database, run, wait=not no_wait, as_json=as_json)

@@ -10,7 +10,7 @@ from cli.common import exits_on_error, json_option, print_json, print_table, use
 from detection.bars.markets import get_market
 from detection.errors import BadInput
 from detection.records import session_overrides
-from detection.records.database import Document
+from detection.records.database import Db, Document
 from detection.records.watchlists import forget_next_scans
 
 group = AppGroup("sessions", help="Days on which an exchange does not keep to its calendar.")
@@ -64,7 +64,7 @@ def forget_day(*, market: str, day: str) -> None:
     code, when = get_market(market).code, _read_day(day)
     with use_database() as database:
         session_overrides.remove_override(database, code, when.isoformat())
-        forget_next_scans(database, code)
+        _follow(database, code, when)
     click.echo(f"{code} keeps to its calendar on {when}")
 
 
@@ -77,9 +77,17 @@ def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> N
         session_overrides.set_override(
             database, known.code, when.isoformat(), opens=opens, closes=closes, note=note, now=datetime.now(UTC)
         )
-        forget_next_scans(database, known.code)
+        _follow(database, known.code, when)
     hours_said = f"opens {opens:{LOCAL_TIME}} and closes {closes:{LOCAL_TIME}}" if opens and closes else "stays shut"
     click.echo(f"{known.code} {hours_said} on {when} ({known.timezone})")
+
+
+def _follow(database: Db, market: str, day: date) -> None:
+    """Have what rests on a market's sessions go by the changed one."""
+    from detection.bars.gaps import refresh_coverage  # noqa: PLC0415 - loads the numeric stack
+
+    forget_next_scans(database, market)
+    refresh_coverage(database, get_market(market), day)
 
 
 def _read_day(text: str) -> date:

@@ -64,6 +64,12 @@ class ModelIntegrity(TapewatchError):
     reason = "model_integrity"
 
 
+class DatabaseUnfit(TapewatchError):
+    """The database is not as this code needs it; the message says what brings it there."""
+
+    reason = "database_unfit"
+
+
 class SeriesError(TapewatchError):
     """One series cannot be detected; the rest of its batch goes on."""
 

@@ -8,14 +8,19 @@ from detection.records.series import build_series_id
 
 
 def explain_series(database: Db, ticker: str, interval: str) -> Document:
+    """Return what is known of one series and when it is scanned next, with the reason of `find_reason`."""
+    is_scanned = scheduler.get_switch(database)["enabled"]
+    next_scan = watchlists.find_next_scan(database, ticker, interval) if is_scanned else None
+    series = database.series.find_one({"_id": build_series_id(ticker, interval)})
+    return find_reason(database, ticker, interval, series) | {"next_scan": next_scan}
+
+
+def find_reason(database: Db, ticker: str, interval: str, series: Document | None) -> Document:
     """Return what is known of one series, with `reason` (a stable word) and `message` (the same in full)."""
     market = get_market_of(ticker).code
-    series = database.series.find_one({"_id": build_series_id(ticker, interval)})
     watermark = metadata.find_watermarks(database, [ticker], interval).get(ticker)
     champion = champions.find_champions(database, market, [ticker]).get(ticker)
-    record = models.find_model(database, champion.version) if champion else None
-    latest = [runs.find_latest(database, ticker, interval, task) for task in ("backfill", "incremental")]
-    last_run = max(filter(None, latest), key=lambda run: run["started_at"], default=None)
+    warm_up_bars = models.find_warm_up_bars(database, champion.version) if champion else None
     known = {
         "ticker": ticker,
         "interval": interval,
@@ -24,13 +29,10 @@ def explain_series(database: Db, ticker: str, interval: str) -> Document:
         "first_bar": series["first_bar"] if series else None,
         "last_bar": series["last_bar"] if series else None,
         "synthetic": bool(series and series["synthetic"]),
-        "bars_needed": 1 + (record["warm_up_bars"] if record else DEFAULT_FEATURE_SET.warm_up_bars),
+        "bars_needed": 1 + (DEFAULT_FEATURE_SET.warm_up_bars if warm_up_bars is None else warm_up_bars),
         "watermark": watermark["last_detected_timestamp"] if watermark else None,
         "model_version": champion.version if champion else None,
-        "last_run": last_run,
-        "next_scan": watchlists.find_next_scan(database, ticker, interval)
-        if scheduler.get_switch(database)["enabled"]
-        else None,
+        "last_run": runs.find_latest(database, ticker, interval, "backfill", "incremental"),
     }
     reason, message = _find_obstacle(known) or _describe_state(known)
     return known | {"reason": reason, "message": message}

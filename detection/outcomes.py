@@ -32,7 +32,10 @@ class Job:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one series. `reason` is the stable word for why there is no result; `error` says it in full."""
+    """What came of one series. `reason` is the stable word for why there is no result; `error` says it in full.
+
+    `watermark` is the last bar that was looked at before.
+    """
 
     ticker: str
     status: str = "complete"
@@ -45,6 +48,7 @@ class Outcome:
     warm_up_rows: int = 0
     bars_needed: int | None = None
     bars_present: int | None = None
+    watermark: datetime | None = None
     first_scored: datetime | None = None
     last_bar: datetime | None = None
     bars_revision: int = 0

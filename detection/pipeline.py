@@ -141,6 +141,7 @@ def _plan(database: Db, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, 
             plans[ticker] = plan_backfill(stored, job.period or "max")
             continue
         watermark = watermarks.get(ticker)
+        outcome.watermark = watermark["last_detected_timestamp"] if watermark else None
         change = None
         if watermark is not None and watermark["bars_revision"] != stored["revision"]:
             change = find_changes(database, ticker, job.interval, watermark["bars_revision"])

@@ -2,10 +2,12 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 STATE_DIR = Path(".tapewatch")
 
 
@@ -25,6 +27,8 @@ class Settings(BaseSettings):
     port: int = Field(5000, ge=1, le=65535)
     flower_port: int = Field(5555, ge=1, le=65535)
     url_prefix: str = Field("/py", pattern=r"^(/[a-z0-9_-]+)*$")
+    log_level: LogLevel = Field("info", description="the least that is logged")
+    flower_url: str = Field("", pattern=r"^(https?://\S+)?$", description="where browsers find Flower, for a link")
     cors_origins: str = Field("", description="origins of other sites' pages that may ask, with commas between them")
     rate_limit_reads: str = Field("6000/minute", description="requests that only read, for each API key and process")
     rate_limit_writes: str = Field("600/minute", description="all other requests, for each API key and process")
@@ -34,6 +38,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(5, ge=1, description="claims of one batch before it is given up")
     sweep_seconds: int = Field(15, ge=1, description="period of the sweeper")
     tick_seconds: int = Field(5, ge=1, description="how often the scheduler looks for watchlists that are due")
+    otel_exporter_otlp_endpoint: str = Field("", description="where traces are sent; empty: nowhere")
     server_timeout_seconds: float = Field(4.0, gt=0, description="how long an unreachable server is waited for")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -30,10 +31,11 @@ class ApiRefused(TapewatchError):
 
 
 class Api:
-    """Asks the API; while it is being started again, asks once more."""
+    """Asks the API; while it is being started again, asks once more, for so long."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, try_seconds: float = TRY_SECONDS) -> None:
         self._url = api_url(settings) + settings.url_prefix
+        self._try_seconds = try_seconds
 
     def get(self, path: str, **query: object) -> Json:
         """Return the answer to a GET. Raises ApiRefused and ServerUnreachable."""
@@ -45,17 +47,16 @@ class Api:
         return self._ask(Request(f"{self._url}{path}", json.dumps(body).encode(), headers))  # noqa: S310 -- our own
 
     def _ask(self, request: Request) -> Json:
-        deadline = time.monotonic() + TRY_SECONDS
+        deadline = time.monotonic() + self._try_seconds
         while True:
             try:
                 with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 -- our own address
                     document: Json = json.load(answer)
                     return document
             except HTTPError as error:
-                problem = json.load(error)
                 if error.code < 500 or time.monotonic() > deadline:
-                    raise ApiRefused(problem) from error
-            except OSError as error:
+                    raise ApiRefused(json.load(error)) from error
+            except (OSError, HTTPException) as error:
                 if time.monotonic() > deadline:
                     raise ServerUnreachable(f"the API at {self._url} does not answer: {error}") from error
             time.sleep(PAUSE_SECONDS)

@@ -15,6 +15,8 @@ SERVERS = "servers"
 SERVICE = "service"
 SOCKET = "supervisor.sock"
 LOG_BYTES = "10MB"
+# the 20 s of worker_soft_shutdown_timeout, and as long again to hand the rest back
+WORKER_SECONDS = 45
 # supervisor waits a second longer before each try; then the runner starts the count afresh
 TRIES = 10
 
@@ -49,8 +51,8 @@ def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
     work_queues = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
     return [
         Program("api", SERVICE, api_command(settings)),
-        Program("worker", SERVICE, worker_command("worker", work_queues, 2), worker_environment, 25),
-        Program("control", SERVICE, worker_command("control", CONTROL_QUEUE, 1), worker_environment, 25),
+        Program("worker", SERVICE, worker_command("worker", work_queues, 2), worker_environment, WORKER_SECONDS),
+        Program("control", SERVICE, worker_command("control", CONTROL_QUEUE, 1), worker_environment, WORKER_SECONDS),
         Program("beat", SERVICE, beat_command(_make_folder(state_dir / "beat"))),
         Program("flower", SERVICE, flower_command(settings, _make_folder(state_dir / "flower"))),
     ]
@@ -69,25 +71,26 @@ def worker_command(name: str, queues: str, processes: int) -> list[str]:
     # Mingle and gossip would make a worker wait for others at its start, and nothing here needs them.
     return [
         *(*_celery("worker"), "--queues", queues, "--hostname", f"{name}@%h", "--concurrency", str(processes)),
-        *("--loglevel", "INFO", "--without-mingle", "--without-gossip"),
+        *("--without-mingle", "--without-gossip"),
     ]
 
 
 def beat_command(folder: Path) -> list[str]:
     """Return the command of the scheduler, which keeps when it last sent what in `folder`."""
-    return [*_celery("beat"), "--schedule", str(folder / "schedule"), "--pidfile=", "--loglevel", "INFO"]
+    return [*_celery("beat"), "--schedule", str(folder / "schedule"), "--pidfile="]
 
 
 def flower_command(settings: Settings, folder: Path) -> list[str]:
     """Return the command of Flower, which keeps what it has seen in `folder`."""
     return [
         *(*_celery("flower"), f"--address={LOOPBACK}", f"--port={settings.flower_port}"),
-        *("--persistent=True", f"--db={folder / 'flower'}", "--state_save_interval=60000"),
+        *("--persistent=True", f"--db={folder / 'flower'}", "--state_save_interval=60000", "--read_only=True"),
     ]
 
 
 def _celery(command: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "tasks.app", command]
+    # quiet: no banner between the lines of the log
+    return [sys.executable, "-m", "celery", "-A", "tasks.app", "--quiet", command]
 
 
 def _make_folder(folder: Path) -> Path:

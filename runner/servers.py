@@ -124,7 +124,13 @@ def redis_command(binary: Path, folder: Path, port: int) -> list[str]:
 
 
 def mongod_command(
-    binary: Path, folder: Path, port: int, *, cache_gigabytes: float = 1.0, replica_set: str = REPLICA_SET
+    binary: Path,
+    folder: Path,
+    port: int,
+    *,
+    cache_gigabytes: float = 1.0,
+    transaction_seconds: int = 20,
+    replica_set: str = REPLICA_SET,
 ) -> list[str]:
     """Return the command of a replica set member with its data in `folder`."""
     return [
@@ -138,7 +144,7 @@ def mongod_command(
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
         # what a worker killed in mid-commit wrote stays locked for so long (up to 1.5 times that, as it is looked for
         # only now and then); with the default of 60 s its batch would not be back within 90 s
-        *("--setParameter", "transactionLifetimeLimitSeconds=20"),
+        *("--setParameter", f"transactionLifetimeLimitSeconds={transaction_seconds}"),
     ]
 
 

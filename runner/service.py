@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 from urllib.request import urlopen
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from detection.errors import BadInput, ServerUnreachable
 from detection.records.database import explain_unreachable, hide_credentials, open_database
-from detection.records.indexes import ensure_indexes
+from detection.records.migrations import upgrade
 from detection.settings import STATE_DIR, Settings
 from runner.programs import ROOT, server_programs, service_programs
 from runner.servers import (
@@ -90,12 +91,17 @@ def api_url(settings: Settings) -> str:
     return f"http://{LOOPBACK if settings.host == ANY_ADDRESS else settings.host}:{settings.port}"
 
 
+def flower_url(settings: Settings) -> str:
+    """Return where a browser on this machine finds Flower."""
+    return f"http://{LOOPBACK}:{settings.flower_port}/"
+
+
 def describe_addresses(settings: Settings) -> str:
     """Return where the user finds what."""
     return (
         f"  API docs   {api_url(settings)}{settings.url_prefix}/docs\n"
         f"  dashboard  {api_url(settings)}/\n"
-        f"  Flower     http://{LOOPBACK}:{settings.flower_port}/\n"
+        f"  Flower     {flower_url(settings)}\n"
         f"  logs       {STATE_DIR}/logs/"
     )
 
@@ -113,6 +119,7 @@ def build_environment(settings: Settings, state_dir: Path) -> dict[str, str]:
         **os.environ,
         "MONGO_URL": settings.mongo_url,
         "REDIS_URL": settings.redis_url,
+        "FLOWER_URL": settings.flower_url or flower_url(settings),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         "NUMBA_CACHE_DIR": str(state_dir / "numba"),
         # processes share the cores; threads of one more library would only fight over them
@@ -154,7 +161,8 @@ def _wait_for_servers(settings: Settings, *, redis_port: int | None, mongo_port:
     with explain_unreachable(settings):
         database = open_database(settings)
         with database.client:
-            ensure_indexes(database)
+            # Whoever starts everything at once has nobody else to do it.
+            upgrade(database, datetime.now(UTC))
             if settings.host != LOOPBACK:
                 from api.auth import refuse_open_access  # noqa: PLC0415 -- slow to load, and seldom needed
 

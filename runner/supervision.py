@@ -18,7 +18,7 @@ from runner.servers import POLL_SECONDS, ServerProblem, die_with_parent
 
 ANSWER_SECONDS = 10.0
 # longer than the longest stop of a program, and of the servers after it
-STOP_SECONDS = 45.0
+STOP_SECONDS = 60.0
 RESPAWN_SECONDS = 1.0
 TICK_SECONDS = 0.05
 DONT_WAIT = False

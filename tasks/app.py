@@ -1,36 +1,70 @@
 """Entry point of workers, beat and Flower: `celery -A tasks.app ...`. Reads the environment once, here."""
 
+import gc
+import logging
 from importlib import import_module
 from typing import Any
 
 import structlog
-from celery.signals import task_postrun, task_prerun, worker_init, worker_process_init
+from celery.signals import setup_logging, task_postrun, task_prerun, task_received, worker_init, worker_process_init
 
+from detection.logs import configure_logs
 from detection.settings import get_settings
 from tasks import names
 from tasks.broker import build_celery
+from tasks.consumer import Request
+from tasks.logs import describe_task
+from tasks.traces import start_traces
 from tasks.worker import get_worker
 
+log = structlog.get_logger()
+
 app = build_celery(get_settings())
+configure_logs(get_settings().log_level)
+# Its line about each message that came in does not name the run; ours does.
+logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+
+
+@setup_logging.connect
+def keep_logs(**_: object) -> None:
+    """Keep Celery, which asks, from setting up logs of its own."""
 
 
 @worker_init.connect
 def load_numeric_stack(sender: Any, **_: object) -> None:
     """Import what detection needs before the fork, so that pool processes share it and start at once."""
-    if names.CONTROL_QUEUE not in sender.app.amqp.queues.consume_from:
+    if names.CONTROL_QUEUE in sender.app.amqp.queues.consume_from:
+        return
+    try:
         import_module("tasks.handlers")
+    except Exception as error:
+        # Celery would log it and go on, and each task would fail.
+        log.exception("numeric_stack_missing")
+        raise SystemExit(1) from error
+    # What is there now stays: collections need not look through it, and pool processes need not copy it.
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect
 def start_pool_process(**_: object) -> None:
-    """Connect a pool process: clients do not survive a fork."""
+    """Connect a pool process: clients and threads do not survive a fork."""
+    start_traces(get_settings(), "worker")
     get_worker()
+
+
+@task_received.connect
+def log_received(request: Request, **_: object) -> None:
+    """Say that a message about a run came in."""
+    if request.args:
+        log.info("task_received", **request.describe())
 
 
 @task_prerun.connect
 def bind_task(task_id: str, task: Any, args: list[str], **_: object) -> None:
-    """Put task and subject into every log line of this task."""
-    structlog.contextvars.bind_contextvars(task=task.name, task_id=task_id, subject=args[0] if args else None)
+    """Put task, run and request into every log line of this task."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**describe_task(task.name, task_id, args, task.request.__dict__))
 
 
 @task_postrun.connect

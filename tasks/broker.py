@@ -5,11 +5,13 @@ from base64 import b64decode
 from typing import Any
 
 from celery import Celery
+from celery.signals import before_task_publish
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from detection.settings import Settings
 from tasks import names
+from tasks.logs import hand_on_request_id
 
 TASK_MODULES = ("tasks.runs", "tasks.batches", "tasks.control")
 WORK_QUEUES = (names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE)
@@ -26,6 +28,7 @@ def build_celery(settings: Settings) -> Celery:
         "tick": _build_entry(names.TICK, settings.tick_seconds),
     }
     celery.conf.update(broker_url=settings.redis_url, beat_schedule=beat_schedule)
+    before_task_publish.connect(hand_on_request_id)
     return celery
 
 

@@ -3,16 +3,26 @@
 from collections.abc import Callable
 from typing import Any
 
-from celery.worker import consumer
+from celery.worker import consumer, request
 from kombu.message import Message
+from structlog.contextvars import bound_contextvars
+
+from tasks.logs import describe_task
 
 
 class Consumer(consumer.Consumer):
-    """Celery's consumer, but a message that cannot be read costs only itself.
+    """Celery's consumer, but neither a message that cannot be read nor a lost connection ends the worker.
 
     Some bodies that are no task (an empty one, for example) end Celery's own with an error. The message then goes back
     to its queue, and ends each worker that takes it.
     """
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Give the connection up, and go on with what is being worked on."""
+        tasks: Any = getattr(self, "task_consumer", None)
+        if tasks is not None:
+            _silence(tasks.channel)
+        super().on_connection_error_after_connected(exc)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         """Return what is called with each message."""
@@ -27,3 +37,35 @@ class Consumer(consumer.Consumer):
                 self.on_decode_error(message, error)
 
         return handle_or_discard
+
+
+class Request(request.Request):
+    """Celery's request as its worker's main process has it, but its log lines name the run."""
+
+    def describe(self) -> dict[str, str]:
+        """Return the fields of its log lines."""
+        return describe_task(self.name, self.id, self.args, self.request_dict)
+
+    def on_failure(self, *args: Any, **kwargs: Any) -> Any:
+        """Record an error, or the loss of the pool process."""
+        with bound_contextvars(**self.describe()):
+            return super().on_failure(*args, **kwargs)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - the pool calls it so
+        """Record that it took too long."""
+        with bound_contextvars(**self.describe()):
+            super().on_timeout(soft, timeout)
+
+
+def _silence(channel: Any) -> None:
+    """Have a channel whose connection is gone neither acknowledge nor hand back what came in over it.
+
+    It would raise an AttributeError (kombu 5.7), which ends the worker and all that it works on. A message that is not
+    acknowledged comes once more, when its visibility timeout is over, and finds nothing left to claim.
+    """
+    channel.do_restore = False
+    channel.basic_ack = channel.basic_reject = _ignore
+
+
+def _ignore(*_args: object, **_options: object) -> None:
+    pass

@@ -1,11 +1,16 @@
-"""Tasks of the control queue, which has a worker of its own."""
+"""Tasks that keep the service going; but for the notifier's, on the control queue, which has a worker of its own."""
 
 from celery import shared_task
 
 from detection.records.database import get_server_time
-from detection.records.heartbeats import SCHEDULER, SWEEPER, beat
-from tasks import names, sweeper
+from detection.records.heartbeats import NOTIFIER, SCHEDULER, SWEEPER, beat, give_turn, take_turn
+from tasks import names, notifications, sweeper
+from tasks.enqueue import send
+from tasks.notifications import has_work
 from tasks.worker import get_worker
+
+# A message to the notifier that was not worked on for so long is taken for lost.
+TURN_SECONDS = 60
 
 
 @shared_task(name=names.SWEEP)
@@ -18,10 +23,21 @@ def sweep() -> dict[str, int]:
 
 @shared_task(name=names.TICK)
 def tick() -> list[str]:
-    """Accept the scans that are due: see tasks/scans.py."""
+    """Accept the scans that are due (see tasks/scans.py), and have people told what there is to tell."""
     from tasks.scans import scan_due  # noqa: PLC0415 - the calendars load slowly, and a sweep must not wait for them
 
     worker = get_worker()
     accepted = scan_due(worker, get_server_time(worker.database))
+    if has_work(worker.database) and take_turn(worker.database, NOTIFIER, TURN_SECONDS):
+        send(worker.celery, names.NOTIFY, NOTIFIER, names.INTERACTIVE_QUEUE)
     beat(worker.database, SCHEDULER)
     return accepted
+
+
+@shared_task(name=names.NOTIFY)
+def notify(_: str) -> dict[str, int]:
+    """Tell people's channels what happened: see tasks/notifications.py. Slow channels must not keep the sweeper."""
+    worker = get_worker()
+    done = notifications.notify(worker)
+    give_turn(worker.database, NOTIFIER)
+    return done

@@ -5,13 +5,15 @@ from datetime import datetime
 import structlog
 from celery import Celery
 from pymongo.errors import DuplicateKeyError
+from structlog.contextvars import bound_contextvars
 
-from detection.errors import BadInput
+from detection.errors import BadInput, Conflict
 from detection.records import runs
 from detection.records.database import Db, Document
 from detection.records.runs import RunRequest
 from tasks import names
 from tasks.broker import BROKER_ERRORS
+from tasks.logs import describe_subject
 
 log = structlog.get_logger()
 
@@ -31,23 +33,31 @@ QUEUES: dict[str, str] = {
 }
 
 
-def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: datetime) -> Document:
+def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: datetime, force: bool = False) -> Document:
     """Write a run and send its message; return the run's document.
 
     A broker that does not answer is no error to the caller: the sweeper sends the message again. Repeating a request
-    with its idempotency key returns the run of the first one.
+    with its idempotency key returns the run of the first one. With `force`, backfills in the way of a backfill are
+    cancelled.
 
     Raises:
         BadInput: the idempotency key was used for another request (`reason: idempotency_key_reused`).
+        Conflict: a backfill of one of these series is open (`reason: backfill_in_progress`, `run_id` names it).
     """
     try:
         run = runs.insert_run(database, request, now)
-    except DuplicateKeyError:
-        repeated = find_repeated(database, request.idempotency_key or "", request.body_hash)
-        if repeated is None:
+    except (Conflict, DuplicateKeyError):
+        repeated = find_repeated(database, request.idempotency_key, request.body_hash)
+        if repeated is not None:
+            return repeated
+        if not force:
             raise
-        return repeated
-    publish_run(database, celery, run)
+        for other in runs.find_open_backfills(database, request.tickers, request.interval):
+            runs.request_cancel(database, other["_id"], now)
+        return accept_run(database, celery, request, now=now, force=force)
+    with bound_contextvars(run_id=run["_id"]):
+        log.info("run_accepted", asked=run["task"], trigger=run["trigger"], tickers=len(run["tickers"]))
+        publish_run(database, celery, run)
     return run
 
 
@@ -76,7 +86,7 @@ def send(
     try:
         celery.send_task(name, args=[subject], queue=queue, task_id=task_id, argsrepr=about or subject, retry=False)
     except BROKER_ERRORS as error:
-        log.warning("publish_failed", task=name, id=subject, error=str(error))
+        log.warning("publish_failed", sent_task=name, error=str(error), **describe_subject(subject))
         return False
     return True
 
@@ -87,8 +97,10 @@ def _describe(run: Document) -> str:
     return f"run {run['_id']}: {run['task']} {subject or run['market'] or ''} {run['interval']}"
 
 
-def find_repeated(database: Db, idempotency_key: str, body_hash: str | None) -> Document | None:
+def find_repeated(database: Db, idempotency_key: str | None, body_hash: str | None) -> Document | None:
     """Return the run that was accepted under this key, or None. Raises BadInput where it had another body."""
+    if idempotency_key is None:
+        return None
     run: Document | None = database.detection_runs.find_one({"idempotency_key": idempotency_key})
     if run is not None and run["body_hash"] != body_hash:
         raise BadInput(

@@ -34,7 +34,6 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
     if batch is None:
         log.info("batch_not_free", batch_id=batch_id)
         return None
-    structlog.contextvars.bind_contextvars(run_id=batch.run_id)
     try:
         result = _work(worker, batch)
     except LeaseLost as lost:

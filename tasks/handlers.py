@@ -11,6 +11,7 @@ from detection import pipeline
 from detection.bars.columns import is_ticker_column
 from detection.bars.importing import import_frame
 from detection.bars.sources.files import name_ticker, read_content
+from detection.counting import count_detection
 from detection.models.fitting import fit_model
 from detection.models.manager import ModelManager
 from detection.models.plan import TrainingPlan
@@ -18,6 +19,7 @@ from detection.models.training import save_model
 from detection.outcomes import Job
 from detection.records import batches, runs, verifications
 from detection.records.batches import Batch
+from detection.records.counters import MODEL_CACHE, add_counts
 from detection.records.database import Db, Document
 from detection.records.heartbeats import beat
 from detection.records.uploads import delete_upload, open_upload
@@ -40,7 +42,9 @@ def detect(worker: Worker, run: Document, batch: Batch) -> list[Document]:
     job = build_job(run, batch, run["interval"])
     outcomes = pipeline.detect(worker.database, get_models(), job, build_checkpoint(worker, batch))
     report_models(worker)
-    return pipeline.commit(worker.database, job, outcomes, build_finish(worker.database, batch))
+    results = pipeline.commit(worker.database, job, outcomes, build_finish(worker.database, batch))
+    add_counts(worker.database, count_detection(worker.database, job, outcomes, results, datetime.now(UTC)))
+    return results
 
 
 def verify(worker: Worker, run: Document, batch: Batch) -> list[Document]:
@@ -110,13 +114,15 @@ def import_bars(worker: Worker, run: Document, batch: Batch) -> Document:
 
     with database.client.start_session() as session:
         session.with_transaction(write)
-    delete_upload(database, options["upload_id"])
+    if not failures:  # what failed can be retried
+        delete_upload(database, options["upload_id"])
     return {"detection_run_id": run["_id"]} | {name: report.total(name) for name in ("read", "new", "changed")}
 
 
 def report_models(worker: Worker) -> None:
-    """Say what this process' model cache holds, for those who ask the workers."""
+    """Say what this process' model cache holds, for those who ask the workers, and count its use."""
     beat(worker.database, worker.name, **get_models().get_cache_stats())
+    add_counts(worker.database, {MODEL_CACHE: get_models().take_counts()})
 
 
 def build_job(run: Document, batch: Batch, interval: str) -> Job:

@@ -8,6 +8,7 @@ IMPORT_BARS = "tapewatch.import_bars"
 RUN_BATCH = "tapewatch.run_batch"
 SWEEP = "tapewatch.sweep"
 TICK = "tapewatch.tick"
+NOTIFY = "tapewatch.notify"
 
 CONTROL_QUEUE = "control"
 INTERACTIVE_QUEUE = "interactive"

@@ -46,17 +46,24 @@ def start(worker: Worker, run_id: str) -> Result:
         return {"detection_run_id": run_id, "reason": error.reason, "error": error.message}
     if not runs.start_run(worker.database, run_id, plan, now):
         return None
-    batch_ids = [batch["_id"] for batch in plan]
-    if len(batch_ids) == 1:
-        return execute_batch(worker, batch_ids[0])
-    publish_batches(worker, run["task"], batch_ids)
-    return {"detection_run_id": run_id, "batches": len(batch_ids)}
+    if len(plan) == 1:
+        return execute_batch(worker, plan[0]["_id"])
+    publish_batches(worker, run["task"], {batch["_id"]: len(batch["tickers"]) for batch in plan})
+    return {"detection_run_id": run_id, "batches": len(plan)}
 
 
-def publish_batches(worker: Worker, task: str, batch_ids: Sequence[str]) -> None:
-    """Send one message a batch, up to the first that the broker does not take; the rest is the sweeper's."""
-    sent = takewhile(lambda batch_id: send(worker.celery, names.RUN_BATCH, batch_id, QUEUES[task]), batch_ids)
-    batches.mark_published(worker.database, sent)
+def publish_batches(worker: Worker, task: str, tickers: Mapping[str, int]) -> None:
+    """Send one message a batch, up to the first that the broker does not take; the rest is the sweeper's.
+
+    `tickers` says how many tickers each batch has, by its id.
+    """
+
+    def publish(batch_id: str) -> bool:
+        run_id, _, label = batch_id.partition(":")
+        about = f"run {run_id}: {task}, batch {label} of {tickers[batch_id]} ticker{'s' * (tickers[batch_id] != 1)}"
+        return send(worker.celery, names.RUN_BATCH, batch_id, QUEUES[task], about=about)
+
+    batches.mark_published(worker.database, takewhile(publish, tickers))
 
 
 def plan_batches(worker: Worker, run: Document, now: datetime) -> list[Document]:

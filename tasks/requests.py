@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from celery import Celery
 
@@ -28,20 +28,21 @@ class Once:
 NOT_ONCE = Once()
 
 
-def request_backfill(
+def request_detection(
     database: Db,
     celery: Celery,
     selection: Selection,
     *,
     interval: str,
-    period: str,
     now: datetime,
+    task: Literal["backfill", "incremental"] = "incremental",
+    trigger: str = "manual",
+    period: str | None = None,
     force: bool = False,
     walk_forward: bool = False,
-    trigger: str = "backfill",
     once: Once = NOT_ONCE,
 ) -> Document:
-    """Accept a backfill and return its run. With `force` a backfill in the way is cancelled.
+    """Accept a detection and return its run. With `force`, backfills in the way of a backfill are cancelled.
 
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the champion.
 
@@ -50,11 +51,10 @@ def request_backfill(
         Conflict: a backfill of one of these series is open (`run_id` names it).
         BadInput: the key of `once` belongs to another request.
     """
-    tickers = select_tickers(database, selection, interval)
     request = RunRequest(
-        "backfill",
+        task,
         trigger,
-        tickers=tickers,
+        tickers=select_tickers(database, selection, interval),
         interval=interval,
         period=period,
         market=selection.market,
@@ -63,32 +63,7 @@ def request_backfill(
         idempotency_key=once.key,
         body_hash=once.body_hash,
     )
-    _clear_the_way(database, request, now, force=force)
-    return accept_run(database, celery, request, now=now)
-
-
-def request_incremental(
-    database: Db,
-    celery: Celery,
-    selection: Selection,
-    *,
-    interval: str,
-    now: datetime,
-    trigger: str = "manual",
-    once: Once = NOT_ONCE,
-) -> Document:
-    """Accept an incremental detection and return its run. Raises NotFound, and BadInput as above."""
-    request = RunRequest(
-        "incremental",
-        trigger,
-        tickers=select_tickers(database, selection, interval),
-        interval=interval,
-        market=selection.market,
-        watchlist=selection.watchlist,
-        idempotency_key=once.key,
-        body_hash=once.body_hash,
-    )
-    return accept_run(database, celery, request, now=now)
+    return accept_run(database, celery, request, now=now, force=force)
 
 
 def request_training(
@@ -194,7 +169,8 @@ def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, o
 
     Raises:
         NotFound: there is no such run.
-        Conflict: it goes on (`run_in_progress`), or left nothing undone (`nothing_to_retry`).
+        Conflict: it goes on (`run_in_progress`), left nothing undone (`nothing_to_retry`), or another backfill of one
+            of its series is open.
     """
     run = runs.get_run(database, run_id)
     if run["status"] in runs.OPEN_STATUSES:
@@ -207,21 +183,4 @@ def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, o
     request = RunRequest(
         **asked, tickers=tuple(tickers), retry_of=run_id, idempotency_key=once.key, body_hash=once.body_hash
     )
-    if run["task"] == "backfill":
-        _clear_the_way(database, request, now, force=False)
     return accept_run(database, celery, request, now=now)
-
-
-def _clear_the_way(database: Db, request: RunRequest, now: datetime, *, force: bool) -> None:
-    in_the_way = runs.find_open_backfill(database, request.tickers, request.interval)
-    if in_the_way is None or (request.idempotency_key and in_the_way["idempotency_key"] == request.idempotency_key):
-        return
-    if not force:
-        shared = sorted(set(request.tickers) & set(in_the_way["tickers"]))
-        raise Conflict(
-            f"a {request.interval} backfill of {shared[0]} is {in_the_way['status']}: run {in_the_way['_id']}; "
-            "wait for it, cancel it, or pass force",
-            reason="backfill_in_progress",
-            run_id=in_the_way["_id"],
-        )
-    runs.request_cancel(database, in_the_way["_id"], now)

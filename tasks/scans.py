@@ -18,7 +18,7 @@ from detection.records.database import Db, Document
 from detection.records.scheduler import get_switch
 from detection.schedules import AFTER_CLOSE, find_cron_slots
 from tasks.each import going_on
-from tasks.requests import Once, request_incremental
+from tasks.requests import Once, request_detection
 from tasks.selection import Selection
 from tasks.worker import Worker
 
@@ -51,7 +51,7 @@ def _scan(worker: Worker, watchlist: Document, now: datetime) -> Document | None
         return None
     if runs.has_open_scan(database, name):
         return None
-    run = request_incremental(
+    run = request_detection(
         database,
         worker.celery,
         Selection(watchlist=name),

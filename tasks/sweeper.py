@@ -11,14 +11,19 @@ from datetime import UTC, datetime
 import structlog
 from pymongo.client_session import ClientSession
 
-from detection.records import batches, runs
+from detection.records import batches, counters, runs
 from detection.records.audits import build_failure, write_audits
-from detection.records.database import Document
+from detection.records.database import Document, get_server_time
+from detection.records.heartbeats import CLEANER, take_turn
+from detection.records.leftovers import delete_leftovers
 from tasks.broker import BROKER_ERRORS, find_waiting
 from tasks.each import going_on
 from tasks.enqueue import publish_run
 from tasks.planning import publish_batches
 from tasks.worker import Worker
+
+# What is left over does no harm but take room.
+CLEANING_SECONDS = 3_600
 
 log = structlog.get_logger()
 
@@ -37,15 +42,18 @@ def sweep(worker: Worker) -> dict[str, int]:
     for run_id in runs.find_unfinished(worker.database):
         with going_on("sweep_failed", run_id):
             done["run_finished"] += runs.finish_run(worker.database, run_id, datetime.now(UTC)) is not None
+    if take_turn(worker.database, CLEANER, CLEANING_SECONDS):
+        done["leftover_deleted"] += delete_leftovers(worker.database, get_server_time(worker.database))
     done = +done
     if done:
         log.info("swept", **done)
+        counters.add_counts(worker.database, {counters.SWEEPER: done})
     return dict(done)
 
 
 def _recover_batches(worker: Worker, waiting: Collection[str], done: Counter[str]) -> None:
     """Cancel, bury, split or send again the pending batches whose message was lost."""
-    to_send: dict[str, list[str]] = defaultdict(list)
+    to_send: dict[str, dict[str, int]] = defaultdict(dict)
     for batch in batches.find_lost(worker.database, worker.settings.sweep_seconds, waiting):
         with going_on("sweep_failed", batch["_id"]):
             run = worker.database.detection_runs.find_one({"_id": batch["run_id"]})
@@ -59,13 +67,14 @@ def _recover_batches(worker: Worker, waiting: Collection[str], done: Counter[str
                 _bury(worker, run, batch)
                 done["batch_buried"] += 1
             elif batch["attempts"] >= batches.SPLIT_AFTER_ATTEMPTS and len(batch["tickers"]) > 1:
-                to_send[run["task"]] += batches.split_batch(worker.database, batch, datetime.now(UTC))
+                parts = batches.split_batch(worker.database, batch, datetime.now(UTC))
+                to_send[run["task"]] |= dict.fromkeys(parts, 1)
                 done["batch_split"] += 1
             else:
-                to_send[run["task"]].append(batch["_id"])
+                to_send[run["task"]][batch["_id"]] = len(batch["tickers"])
                 done["batch_sent_again"] += 1
-    for task, batch_ids in to_send.items():
-        publish_batches(worker, task, batch_ids)
+    for task, tickers in to_send.items():
+        publish_batches(worker, task, tickers)
 
 
 def _recover_runs(worker: Worker, waiting: Collection[str], done: Counter[str]) -> None:

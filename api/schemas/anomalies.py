@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Interval, Market, Page, PageQuery, Query, Record, Ticker, Time
+from api.schemas.common import Interval, Market, Page, PageQuery, Record, Ticker, TimesQuery
 
 Severity = Literal["low", "medium", "high", "critical"]
 AnomalyStatus = Literal["new", "superseded"]
@@ -63,14 +63,12 @@ class AnomalyPage(Page[Anomaly]):
     """Anomalies."""
 
 
-class AnomalyFilter(Query):
+class AnomalyFilter(TimesQuery):
     """Which anomalies; superseded ones only where their status is asked for."""
 
     ticker: Ticker | None = None
     market: Market | None = None
     interval: Interval | None = None
-    start: Time | None = Field(None, description="first bar time, inclusive")
-    end: Time | None = Field(None, description="last bar time, inclusive")
     min_grade: float | None = Field(None, ge=0, le=100)
     severity: Severity | None = None
     status: AnomalyStatus | None = None

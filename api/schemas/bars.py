@@ -6,7 +6,17 @@ from typing import Any
 from apiflask.fields import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.common import Body, Interval, Market, Page, PageQuery, Query, Record, Ticker, Time
+from api.schemas.common import (
+    Body,
+    Interval,
+    IntervalQuery,
+    Market,
+    Page,
+    PageQuery,
+    Record,
+    Ticker,
+    TimesQuery,
+)
 
 MAX_CANDLES = 100_000
 
@@ -44,6 +54,8 @@ class ImportForm(BaseModel):
 class ShownCandle(BaseModel):
     """One stored bar, adjusted for known splits."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     time: datetime
     open: float
     high: float
@@ -59,15 +71,11 @@ class CandlePage(Page[ShownCandle]):
     interval: str
 
 
-class CandleQuery(Query):
+class CandleQuery(IntervalQuery, TimesQuery, PageQuery):
     """Which bars."""
 
     ticker: Ticker
-    interval: Interval = "1d"
-    start: Time | None = Field(None, description="inclusive")
-    end: Time | None = Field(None, description="inclusive")
-    limit: int = Field(1_000, ge=1, le=10_000)
-    cursor: str | None = Field(None, max_length=500)
+    limit: int = Field(1_000, ge=1, le=10_000, description="how many at the most")
 
 
 class SeriesImport(Record):
@@ -102,6 +110,14 @@ class ImportReport(Record):
     series: list[SeriesImport]
 
 
+class CoverageCounts(Record):
+    """Of how many sessions of its exchange a series has bars, from its first bar to its last."""
+
+    sessions: int
+    missing: int = Field(description="how many of them have no bar; `/tickers/{ticker}/coverage` says which")
+    gap_count: int = Field(description="how many stretches of neighbouring sessions these are")
+
+
 class Series(Record):
     """One stored series."""
 
@@ -115,6 +131,7 @@ class Series(Record):
     revision: int = Field(description="raised by each correction of what was stored before")
     fingerprint: str
     synthetic: bool = Field(description="whether its bars were made up")
+    coverage: CoverageCounts | None = Field(None, description="null: counted at the next import")
     updated_at: datetime
 
 
@@ -159,9 +176,3 @@ class SeriesStatus(Record):
     next_scan: datetime | None = Field(None, description="null: no watchlist that is scanned has it")
     reason: str = Field(description="a stable word", examples=["up_to_date"])
     message: str = Field(description="the same in full, with what to do")
-
-
-class SeriesStatusQuery(Query):
-    """Of which series."""
-
-    interval: Interval = "1d"

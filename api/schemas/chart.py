@@ -7,26 +7,25 @@ from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
 from api.schemas.bars import ShownCandle
-from api.schemas.common import Interval, Period, Query, Record, Ticker
-from detection.indicators import INDICATORS
+from api.schemas.common import IntervalQuery, Period, Record, Ticker
+from detection.indicators import NAMES
 
 
 def _check_indicators(text: str) -> str:
-    unknown = [name for name in text.split(",") if name and name not in INDICATORS]
+    unknown = [name for name in text.split(",") if name and name not in NAMES]
     if unknown:
-        choices = ", ".join(INDICATORS)
+        choices = ", ".join(NAMES)
         raise PydanticCustomError("bad_input", "{message}", {"message": f"{unknown[0]!r} is none of {choices}"})
     return text
 
 
-class ChartQuery(Query):
+class ChartQuery(IntervalQuery):
     """What to draw."""
 
     ticker: Ticker
-    interval: Interval = "1d"
     period: Period = Field("1y", description="counted back from the last stored bar")
-    indicators: Annotated[str, Field(max_length=200, examples=["sma,rsi"]), AfterValidator(_check_indicators)] = Field(
-        "", description=f"of {', '.join(INDICATORS)}, with commas between them"
+    indicators: Annotated[str, Field(max_length=300, examples=["sma,RSI"]), AfterValidator(_check_indicators)] = Field(
+        "", description=f"of {', '.join(NAMES)}, with commas between them"
     )
 
 
@@ -42,7 +41,7 @@ class Marker(Record):
 
 
 class Chart(BaseModel):
-    """Bars, with what belongs to each of them; `indicators` has one value a bar."""
+    """Bars, with what belongs to each of them; `indicators` has one value a bar, null where too little came before."""
 
     ticker: str
     interval: str

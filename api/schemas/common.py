@@ -11,6 +11,7 @@ from detection.bars.intervals import INTERVALS, parse_interval, parse_period
 from detection.bars.markets import MARKETS, get_market
 from detection.bars.tickers import normalize_ticker
 from detection.errors import BadInput
+from detection.notices import parse_clock
 from detection.schedules import AFTER_CLOSE, parse_schedule
 
 MAX_PAGE = 500
@@ -66,7 +67,10 @@ def _checked(check: Callable[[str], str]) -> AfterValidator:
 
 def _as_utc(time: datetime) -> datetime:
     """A time without a zone is taken for UTC."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC this is before the year 1 or after the year 9999") from error
 
 
 Ticker = Annotated[
@@ -96,4 +100,18 @@ Schedule = Annotated[
     Field(max_length=100, examples=[AFTER_CLOSE]),
     _checked(parse_schedule),
 ]
+Clock = Annotated[str, Field(max_length=8, examples=["22:00"]), _checked(parse_clock)]
 Time = Annotated[datetime, AfterValidator(_as_utc)]
+
+
+class IntervalQuery(Query):
+    """Of which of a ticker's series."""
+
+    interval: Interval = "1d"
+
+
+class TimesQuery(Query):
+    """From which bar to which."""
+
+    start: Time | None = Field(None, description="first bar time, inclusive")
+    end: Time | None = Field(None, description="last bar time, inclusive")

@@ -28,6 +28,7 @@ class Health(BaseModel):
     workers: ServerHealth = Field(description="ok: every queue has a worker that consumes it")
     sweeper: ServerHealth = Field(description="ok: it swept a short while ago, so beat ticks")
     scheduler: ServerHealth = Field(description="ok: it looked for watchlists that are due a short while ago")
+    flower_url: str | None = Field(None, description="where a browser finds Flower; null: the settings do not say")
     oldest_pending_seconds: float | None = Field(
         None, description="for how long the batch has waited that waits longest; null: none waits"
     )

@@ -77,11 +77,17 @@ class Promotion(Body):
     watchlist: WatchlistName | None = None
 
 
+class Rollback(Promotion):
+    """Whose champion goes back to the one before: exactly one of these."""
+
+    market: Market | None = None
+
+
 class Pointer(Record):
     """Which version is in use for whom."""
 
     id: str = Field(alias="_id", examples=["champion::US"])
-    version: str | None
+    version: str | None = Field(description="null: that of its market", examples=[VERSION])
     sha256: str | None
     market: str
     changed_at: datetime

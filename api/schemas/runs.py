@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from api.schemas.common import Interval, Page, PageQuery, Query, Record, Ticker
+from api.schemas.common import Page, PageQuery, Query, Record, Ticker
 
 Status = Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
 Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
@@ -158,9 +158,3 @@ class BackfillStatus(Record):
     reason: str | None = None
     error: str | None = None
     warnings: list[str] = Field(default_factory=list)
-
-
-class BackfillStatusQuery(Query):
-    """Of which series."""
-
-    interval: Interval = "1d"

@@ -1,5 +1,6 @@
 """Importing bars: check, merge, store, and report ticker by ticker."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -14,6 +15,7 @@ from detection.bars.report import ImportReport, SeriesReport
 from detection.bars.rows import TickerRows, read_rows
 from detection.bars.writing import Arrival, write_arrival
 from detection.errors import TapewatchError
+from detection.records.counters import IMPORTED, REJECTED, add_counts
 from detection.records.database import Db
 from detection.records.rejected import build_rejected
 
@@ -57,6 +59,9 @@ def import_frame(
         report.series.append(series)
         if on_series is not None:
             on_series(series, len(tickers))
+    rejected = Counter(rejection.reason for series in report.series for rejection in series.rejected)
+    counts = {name: report.total(name) for name in ("new", "changed", "unchanged")}
+    add_counts(database, {IMPORTED: counts, REJECTED: rejected})
     return report
 
 

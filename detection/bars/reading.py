@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from detection.bars.intervals import DAY_SECONDS, is_intraday
-from detection.bars.markets import get_market
+from detection.bars.markets import get_market, get_market_of
 from detection.bars.splits import find_adjustment, list_adjustments
 from detection.records.database import Db, Document
 from detection.records.series import get_series
@@ -34,7 +34,13 @@ def read_bars(
     database: Db, ticker: str, interval: str, *, start: datetime | None, end: datetime | None, limit: int
 ) -> list[Bar]:
     """Return the last `limit` bars from `start` to `end` (both inclusive), ascending. Raises NotFound."""
-    series = get_series(database, ticker, interval)
+    return read_series(database, get_series(database, ticker, interval), start=start, end=end, limit=limit)
+
+
+def read_series(
+    database: Db, series: Document, *, start: datetime | None, end: datetime | None, limit: int
+) -> list[Bar]:
+    """Return the same of a series whose document is at hand."""
     first = start.timestamp() if start else float("-inf")
     last = end.timestamp() if end else float("inf")
     bars: list[Bar] = []
@@ -44,6 +50,14 @@ def read_bars(
         if len(bars) == limit:
             break
     return bars
+
+
+def number_sessions(bars: Sequence[Bar], ticker: str, interval: str) -> list[int] | None:
+    """Return the session of each intraday bar, in days since 1970; None where bars are of a day or longer."""
+    if not is_intraday(interval):
+        return None
+    zone = get_market_of(ticker).zone
+    return [datetime.fromtimestamp(bar.time, zone).toordinal() - EPOCH_ORDINAL for bar in bars]
 
 
 def _find_buckets(database: Db, series: Document, start: datetime | None, end: datetime | None) -> Iterator[Document]:

@@ -20,6 +20,7 @@ from detection.bars.buckets import (
     years_of,
 )
 from detection.bars.fingerprint import fingerprint_series
+from detection.bars.gaps import find_coverage
 from detection.bars.markets import get_market_of
 from detection.bars.merging import merge_bars
 from detection.bars.splits import merge_splits
@@ -104,7 +105,11 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
         if first_bar is not None:
             revisions += changes.list_late(arrival.columns, merge, series["last_bar"])
             revisions += changes.list_split(changed_days, series["splits"], splits, first_bar)
+        last_bar = series["last_bar"]
         _write_buckets(database, series, merge.columns, arrival.now, session)
+        if new:
+            came = arrival.columns["times"][merge.new]
+            series["coverage"] = find_coverage(database, series, came, last_bar, session)
         _close_series(series, splits, arrival)
         series["revision"] += bool(revisions)
         replace_series(database, series, session)

@@ -13,8 +13,9 @@ from gridfs.errors import CorruptGridFile, NoFile
 
 from detection.errors import ModelIntegrity
 from detection.records.database import Db
+from detection.records.models import ARTEFACTS
 
-BUCKET = "model_artefacts"
+BUCKET = ARTEFACTS
 # zlib at a stated level and pickle at a stated protocol: the same fit gives the same bytes.
 _COMPRESSION = ("zlib", 3)
 _PROTOCOL = 5

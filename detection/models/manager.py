@@ -62,6 +62,7 @@ class ModelManager:
         self._capacity = capacity
         self._models: OrderedDict[Champion, LoadedModel] = OrderedDict()
         self._counts = {"hits": 0, "misses": 0, "loads": 0}
+        self._taken = dict(self._counts)
         self._lock = RLock()
 
     def get_model(self, market: str, ticker: str | None = None) -> LoadedModel:
@@ -134,6 +135,13 @@ class ModelManager:
         with self._lock:
             loaded = [champion.version for champion in self._models]
             return {**self._counts, "models": loaded, "capacity": self._capacity}
+
+    def take_counts(self) -> dict[str, int]:
+        """Return the `hits`, `misses` and `loads` since the last call."""
+        with self._lock:
+            counts = {name: count - self._taken[name] for name, count in self._counts.items()}
+            self._taken = dict(self._counts)
+            return counts
 
     def _get_champion(self, market: str, ticker: str | None) -> Champion:
         if ticker is None:

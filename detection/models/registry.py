@@ -13,6 +13,8 @@ from detection.errors import BadInput, Conflict, NoModel
 from detection.records import champions, models
 from detection.records.champions import Champion, Scope
 from detection.records.database import Db, Document
+from detection.records.series import find_series, get_series
+from detection.records.watchlists import get_watchlist
 
 
 def get_champion(database: Db, market: str) -> Champion:
@@ -37,13 +39,13 @@ def promote(database: Db, version: str, now: datetime, *, scope: Scope | None = 
     Promoting the champion again changes nothing.
 
     Raises:
-        NotFound: there is no such version.
+        NotFound: there is no such version, watchlist, or ticker with stored bars.
         Conflict: it is retired.
         BadInput: the scope is of another market.
     """
     record = models.get_model_record(database, version)
     scope = scope or Scope("market", record["market"])
-    _check_market(record, scope)
+    _check_scope(database, record, scope)
     with database.client.start_session() as session:
         return session.with_transaction(lambda active: promote_within(database, record, scope, now, active))
 
@@ -125,9 +127,14 @@ def _list_before(history: list[Document]) -> list[str]:
     return standing[:-1]
 
 
-def _check_market(record: Document, scope: Scope) -> None:
+def _check_scope(database: Db, record: Document, scope: Scope) -> None:
+    """Raise NotFound where there is nothing of this name, and BadInput where it is of another market."""
+    market = scope.name
     if scope.kind == "watchlist":
-        return
-    market = scope.name if scope.kind == "market" else get_market_of(scope.name).code
+        market = get_watchlist(database, scope.name)["market"]
+    elif scope.kind == "ticker":
+        market = get_market_of(scope.name).code
     if market != record["market"]:
         raise BadInput(f"{record['_id']} is a model of market {record['market']}, and {scope} is of {market}")
+    if scope.kind == "ticker" and not find_series(database, tickers=[scope.name], fields=["ticker"]):
+        get_series(database, scope.name, record["interval"])

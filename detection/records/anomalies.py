@@ -147,6 +147,7 @@ def find_anomalies(
     sort: str = "-Datetime",
     after: tuple[Any, str] | None = None,
     limit: int = 50,
+    fields: Sequence[str] | None = None,
 ) -> list[Document]:
     """Return anomalies that match `build_query(...)`, in order.
 
@@ -156,6 +157,7 @@ def find_anomalies(
         sort: `-Datetime` (newest first) or `anomaly_score` (strangest first).
         after: sort value and `_id` of the last one seen, to go on from there.
         limit: how many at the most.
+        fields: what to return of each besides its `_id`; everything where it is None.
     """
     name, direction = SORTS[sort]
     if after is not None:
@@ -163,7 +165,7 @@ def find_anomalies(
         beyond = "$lt" if direction == DESCENDING else "$gt"
         tie = {name: value, "_id": {"$gt": last_id}}
         query = {"$and": [query, {"$or": [{name: {beyond: value}}, tie]}]}
-    return list(database.anomalies.find(query).sort([(name, direction), ("_id", ASCENDING)]).limit(limit))
+    return list(database.anomalies.find(query, fields).sort([(name, direction), ("_id", ASCENDING)]).limit(limit))
 
 
 def summarize_anomalies(database: Db, query: Document) -> Document:

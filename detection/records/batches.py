@@ -221,10 +221,16 @@ def find_oldest_pending_seconds(database: Db) -> float | None:
     """Return for how long the oldest batch that nobody works on has been waiting; None where none is."""
     stages: list[Document] = [
         {"$match": {"state": "pending"}},
-        {"$group": {"_id": None, "oldest": {"$min": "$created_at"}}},
-        {"$set": {"age": {"$divide": [{"$subtract": ["$$NOW", "$oldest"]}, 1_000]}}},
+        {"$sort": {"created_at": 1}},
+        {"$limit": 1},
+        {"$set": {"age": {"$divide": [{"$subtract": ["$$NOW", "$created_at"]}, 1_000]}}},
     ]
     return next((found["age"] for found in database.batches.aggregate(stages)), None)
+
+
+def count_states(database: Db) -> dict[str, int]:
+    """Return how many batches are pending, leased and dead."""
+    return {state: database.batches.count_documents({"state": state}) for state in (*OPEN_STATES, "dead")}
 
 
 def find_failures(database: Db, run_id: str, session: ClientSession | None = None) -> list[Document]:

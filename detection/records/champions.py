@@ -107,6 +107,18 @@ def find_champions(
     return champions
 
 
+def find_market_ages(database: Db) -> list[Document]:
+    """Return {market, version, age_seconds} of each market's champion; the age is since it was trained."""
+    stages: list[Document] = [
+        {"$match": {"scope": "market", "version": {"$ne": None}}},
+        {"$lookup": {"from": "models", "localField": "version", "foreignField": "_id", "as": "model"}},
+        {"$set": {"trained_at": {"$first": "$model.created_at"}}},
+        {"$set": {"age_seconds": {"$divide": [{"$subtract": ["$$NOW", "$trained_at"]}, 1_000]}}},
+        {"$project": {"_id": 0, "market": "$name", "version": 1, "age_seconds": 1}},
+    ]
+    return list(database.champions.aggregate(stages))
+
+
 def find_champion(database: Db, scope: Scope) -> Champion | None:
     """Return the champion set for exactly this scope, or None."""
     pointer = find_pointer(database, scope)

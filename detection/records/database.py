@@ -51,7 +51,7 @@ def explain_unreachable(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (ConnectionFailure, OperationFailure) as error:
-        if isinstance(error, OperationFailure) and error.code not in {13, 18}:
+        if isinstance(error, OperationFailure) and error.code not in {13, 18} and not error.timeout:
             raise
         url = hide_credentials(settings.mongo_url)
         # The driver goes on to describe its settings and its view of the servers, which helps nobody here.

@@ -1,11 +1,15 @@
 """Every index of every collection, in one place."""
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import OperationFailure
 
+from detection.errors import DatabaseUnfit
 from detection.records.database import Db
 
 DAY_SECONDS = 86_400
 FINISHED_RUNS_DAYS = 30
+# Options or keys that differ from those of an index with the same name or keys, and documents that are not unique.
+_CANNOT_BE_MADE = {85, 86, 11000}
 
 
 def _index(*keys: str, **options: object) -> IndexModel:
@@ -16,6 +20,8 @@ def _index(*keys: str, **options: object) -> IndexModel:
 
 # Only finished runs have `completed_at`: an unfinished one must outlive any TTL, however long it waits.
 _FINISHED = {"completed_at": {"$type": "date"}}
+
+_OPEN_BACKFILL = {"task": "backfill", "completed_at": {"$type": "null"}}
 
 INDEXES: dict[str, list[IndexModel]] = {
     "anomalies": [
@@ -32,11 +38,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("sha256", unique=True),
         _index("name", unique=True, partialFilterExpression={"revoked_at": {"$type": "null"}}),
     ],
-    "bar_revisions": [_index("ticker", "interval", "revision")],
+    "bar_revisions": [_index("ticker", "interval", "revision"), _index("-at", "-first", "-_id")],
     "bars": [_index("ticker", "interval", "year", unique=True)],
     "batches": [
         _index("run_id", "state"),
         _index("state", "lease_until"),
+        _index("state", "created_at"),
         _index("finished_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
     ],
     "champions": [_index("version")],
@@ -49,6 +56,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("run_id", "ticker", sparse=True),
         _index("run_id", "-requested_at", "-_id"),
         _index("tickers", "-requested_at"),
+        _index("interval", partialFilterExpression=_OPEN_BACKFILL),
+        _index("options.upload_id", sparse=True),
         _index("idempotency_key", unique=True, partialFilterExpression={"idempotency_key": {"$type": "string"}}),
         _index(
             "started_at",
@@ -59,8 +68,17 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "heartbeats": [_index("at", expireAfterSeconds=DAY_SECONDS)],
     "models": [_index("market", "-created_at"), _index("sha256")],
-    "outbox": [_index("run_id", "event", unique=True), _index("delivered_at", "created_at")],
-    "rejected_bars": [_index("ticker", "interval", "time"), _index("-rejected_at")],
+    "deliveries": [
+        _index("state", "due_at"),
+        _index("-created_at", "-_id"),
+        _index("created_at", name="deliveries_ttl", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
+    ],
+    "outbox": [
+        _index("run_id", "event", unique=True),
+        _index("delivered_at", "created_at"),
+        _index("delivered_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
+    ],
+    "rejected_bars": [_index("ticker", "interval", "time"), _index("-rejected_at", "row", "_id")],
     "series": [_index("market", "interval"), _index("ticker")],
     "session_overrides": [_index("market", "day", unique=True)],
     "watchlists": [_index("enabled", "next_scan"), _index("tickers", "interval", "next_scan")],
@@ -72,6 +90,18 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 
 def ensure_indexes(database: Db) -> None:
-    """Make the indexes that are missing; those that exist are left as they are."""
+    """Make the indexes that are missing; those that exist are left as they are.
+
+    Raises DatabaseUnfit where one exists that is another than the code says, or its documents do not allow it.
+    """
     for collection, indexes in INDEXES.items():
-        database[collection].create_indexes(indexes)
+        try:
+            database[collection].create_indexes(indexes)
+        except OperationFailure as error:
+            if error.code not in _CANNOT_BE_MADE:
+                raise
+            raise DatabaseUnfit(
+                f"an index of {collection} cannot be made: {error}. Remove what is in its way with mongosh "
+                f"(db.{collection}.dropIndex(NAME), or documents that are there twice), and run "
+                "`flask db upgrade`"
+            ) from error

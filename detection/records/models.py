@@ -14,6 +14,8 @@ from pymongo.client_session import ClientSession
 from detection.errors import NotFound
 from detection.records.database import Db, Document
 
+ARTEFACTS = "model_artefacts"
+
 ModelState = Literal["candidate", "champion", "retired"]
 
 # A model of a whole market names thousands of tickers: only the version's own page shows them.
@@ -43,6 +45,12 @@ def get_model_record(database: Db, version: str) -> Document:
     if record is None:
         raise NotFound(f"there is no model {version!r}; `flask models list` shows those there are")
     return record
+
+
+def find_warm_up_bars(database: Db, version: str) -> int | None:
+    """Return how many bars a version needs before the first that it scores, or None where there is no such version."""
+    record = database.models.find_one({"_id": version}, {"warm_up_bars": 1})
+    return None if record is None else int(record["warm_up_bars"])
 
 
 def find_trained(database: Db, run_id: str) -> Document | None:

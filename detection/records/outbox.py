@@ -20,3 +20,14 @@ def add_event(database: Db, run_id: str, event: str, payload: Document, now: dat
         },
         session=session,
     )
+
+
+def find_undelivered(database: Db, *, limit: int) -> list[Document]:
+    """Return the events that nobody was told of yet, the oldest first."""
+    return list(database.outbox.find({"delivered_at": None}).sort("created_at", 1).limit(limit))
+
+
+def mark_delivered(database: Db, event_id: str, now: datetime, session: ClientSession) -> bool:
+    """Note that an event was handed on; False where somebody else did."""
+    undelivered = {"_id": event_id, "delivered_at": None}
+    return database.outbox.update_one(undelivered, {"$set": {"delivered_at": now}}, session=session).modified_count == 1

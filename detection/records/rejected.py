@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from pymongo import DESCENDING, UpdateOne
+from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
 from detection.records.database import Db, Document
@@ -51,9 +51,21 @@ def find_rejected(
     ticker: str | None = None,
     interval: str | None = None,
     reason: str | None = None,
+    after: tuple[datetime, int, str] | None = None,
     limit: int = 100,
 ) -> list[Document]:
-    """Return rejected rows, the newest first."""
+    """Return rejected rows, those of the newest import first, each import's in the order of its source.
+
+    With `after` (`rejected_at`, `row` and `_id` of a row), those that follow this one.
+    """
     fields = (("ticker", ticker), ("interval", interval), ("reason", reason))
-    query = {name: value for name, value in fields if value is not None}
-    return list(database.rejected_bars.find(query).sort([("rejected_at", DESCENDING), ("row", 1)]).limit(limit))
+    query: Document = {name: value for name, value in fields if value is not None}
+    if after is not None:
+        at, row, row_id = after
+        query["$or"] = [
+            {"rejected_at": {"$lt": at}},
+            {"rejected_at": at, "row": {"$gt": row}},
+            {"rejected_at": at, "row": row, "_id": {"$gt": row_id}},
+        ]
+    order = [("rejected_at", DESCENDING), ("row", ASCENDING), ("_id", ASCENDING)]
+    return list(database.rejected_bars.find(query).sort(order).limit(limit))

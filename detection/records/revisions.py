@@ -38,14 +38,25 @@ def find_revisions(
     since_revision: int = 0,
     start: datetime | None = None,
     end: datetime | None = None,
+    after: tuple[datetime, datetime, str] | None = None,
     limit: int = 100,
 ) -> list[Document]:
-    """Return revisions that touch bars from `start` to `end`, both included, the newest first."""
+    """Return revisions that touch bars from `start` to `end`, both included, the newest first.
+
+    With `after` (`at`, `first` and `_id` of a revision), those that follow this one.
+    """
     query: Document = {"revision": {"$gt": since_revision}}
     query |= {name: value for name, value in (("ticker", ticker), ("interval", interval)) if value is not None}
     if start is not None:
         query["last"] = {"$gte": start}
     if end is not None:
         query["first"] = {"$lte": end}
-    order = [("at", DESCENDING), ("first", DESCENDING)]
+    if after is not None:
+        at, first, revision_id = after
+        query["$or"] = [
+            {"at": {"$lt": at}},
+            {"at": at, "first": {"$lt": first}},
+            {"at": at, "first": first, "_id": {"$lt": revision_id}},
+        ]
+    order = [("at", DESCENDING), ("first", DESCENDING), ("_id", DESCENDING)]
     return list(database.bar_revisions.find(query).sort(order).limit(limit))

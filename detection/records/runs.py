@@ -10,16 +10,17 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from pymongo import DESCENDING, ReturnDocument
+from pymongo import DESCENDING, ReturnDocument, timeout
 from pymongo.client_session import ClientSession
 
-from detection.errors import Cancelled, NotFound
-from detection.records import batches, outbox
+from detection.errors import Cancelled, Conflict, NotFound
+from detection.records import batches, counters, outbox
 from detection.records.database import Db, Document
 
 Task = Literal["backfill", "incremental", "verify", "train", "import"]
 OPEN_STATUSES = ("queued", "in_progress")
 LISTED_FAILURES = 1_000
+INSERT_SECONDS = 10.0
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
 
@@ -42,7 +43,11 @@ class RunRequest:
 
 
 def insert_run(database: Db, request: RunRequest, now: datetime) -> Document:
-    """Write a queued run and return its document. Raises DuplicateKeyError on a known idempotency key."""
+    """Write a queued run and return its document.
+
+    Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill and another of one
+    of its series is open.
+    """
     run: Document = asdict(request) | {
         "_id": str(uuid4()),
         "tickers": list(request.tickers),
@@ -60,8 +65,32 @@ def insert_run(database: Db, request: RunRequest, now: datetime) -> Document:
         "attempts": 0,
         "lease_until": None,
     }
-    database.detection_runs.insert_one(run)
+    if request.task != "backfill":
+        database.detection_runs.insert_one(run)
+        return run
+
+    def write(session: ClientSession) -> None:
+        # Whoever adds a backfill writes this document, so that of two at once the second looks when the first is there.
+        turn = {"_id": f"backfills::{request.interval}"}
+        database.settings.update_one(turn, {"$inc": {"added": 1}}, upsert=True, session=session)
+        _refuse_second_backfill(database, request, session)
+        database.detection_runs.insert_one(run, session=session)
+
+    # By itself a transaction would be tried for two minutes while there is no primary, and somebody waits.
+    with timeout(INSERT_SECONDS), database.client.start_session() as session:
+        session.with_transaction(write)
     return run
+
+
+def _refuse_second_backfill(database: Db, request: RunRequest, session: ClientSession) -> None:
+    for other in find_open_backfills(database, request.tickers, request.interval, session):
+        shared = min(set(request.tickers) & set(other["tickers"]))
+        raise Conflict(
+            f"a {request.interval} backfill of {shared} is {other['status']}: run {other['_id']}; "
+            "wait for it, cancel it, or pass force",
+            reason="backfill_in_progress",
+            run_id=other["_id"],
+        )
 
 
 def mark_published(database: Db, run_id: str) -> None:
@@ -119,6 +148,14 @@ def get_active(database: Db, run_id: str) -> Document:
     return run
 
 
+def count_open_runs(database: Db) -> dict[tuple[str, str], int]:
+    """Return how many runs are still to end, by trigger and status."""
+    group = {"_id": {"trigger": "$trigger", "status": "$status"}, "count": {"$sum": 1}}
+    stages: list[Document] = [{"$match": {"status": {"$in": list(OPEN_STATUSES)}}}, {"$group": group}]
+    found = database.detection_runs.aggregate(stages)
+    return {(each["_id"]["trigger"], each["_id"]["status"]): each["count"] for each in found}
+
+
 def find_unfinished(database: Db) -> list[str]:
     """Return the ids of runs in progress all of whose batches have ended."""
     running = [run["_id"] for run in database.detection_runs.find({"status": "in_progress"}, {"_id": 1})]
@@ -149,7 +186,9 @@ def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
         return run | changes
 
     with database.client.start_session() as session:
-        return session.with_transaction(write)
+        finished = session.with_transaction(write)
+    _count_end(database, finished)
+    return finished
 
 
 def fail_run(database: Db, run_id: str, error: str, now: datetime) -> None:
@@ -187,7 +226,7 @@ def find_run(database: Db, run_id: str) -> Document | None:
         return None
     totals = batches.count_progress(database, run_id)
     run["progress"] = _describe_progress(run, totals)
-    run["failures"] = batches.find_failures(database, run_id)[:LISTED_FAILURES]
+    run["failures"] = batches.find_failures(database, run_id)[:LISTED_FAILURES] if totals["tickers_failed"] else []
     return run
 
 
@@ -222,15 +261,16 @@ def find_runs(
     return list(database.detection_runs.find(query).sort(order).limit(limit))
 
 
-def find_open_backfill(database: Db, tickers: Sequence[str], interval: str) -> Document | None:
-    """Return a backfill that is queued or in progress for any of these series."""
-    query = {
-        "task": "backfill",
-        "status": {"$in": list(OPEN_STATUSES)},
-        "interval": interval,
-        "tickers": {"$in": list(tickers)},
-    }
-    return database.detection_runs.find_one(query)
+def find_open_backfills(
+    database: Db, tickers: Sequence[str], interval: str, session: ClientSession | None = None
+) -> list[Document]:
+    """Return the backfills of any of these series that are queued or in progress.
+
+    One that was cancelled is in nobody's way, though a batch of it may still end.
+    """
+    is_open = {"task": "backfill", "completed_at": {"$type": "null"}, "cancel_requested": False}
+    query = is_open | {"interval": interval, "tickers": {"$in": list(tickers)}}
+    return list(database.detection_runs.find(query, {"status": 1, "tickers": 1}, session=session))
 
 
 def has_open_scan(database: Db, watchlist: str) -> bool:
@@ -239,29 +279,39 @@ def has_open_scan(database: Db, watchlist: str) -> bool:
     return database.detection_runs.find_one(query, {"_id": 1}) is not None
 
 
-def find_latest(database: Db, ticker: str, interval: str, task: str) -> Document | None:
-    """Return how the newest run of a task went for one series: its audit document, or what its run says so far."""
-    run = database.detection_runs.find_one(
-        {"run_id": None, "tickers": ticker, "interval": interval, "task": task}, sort=[("requested_at", DESCENDING)]
-    )
+def find_latest(database: Db, ticker: str, interval: str, *tasks: str) -> Document | None:
+    """Return how the newest run of these tasks went for one series: its audit, or what its run says so far."""
+    said = ("interval", "period", "status", "started_at", "completed_at", "duration_seconds", "error", "warnings")
+    query = {"run_id": None, "tickers": ticker, "interval": interval, "task": {"$in": list(tasks)}}
+    # A run may name ten thousand tickers: what it says of this one is all that is read.
+    run = database.detection_runs.find_one(query, said, sort=[("requested_at", DESCENDING)])
     if run is None:
         return None
     audit: Document | None = database.detection_runs.find_one({"_id": f"{run['_id']}:{ticker}"})
-    said = ("interval", "period", "status", "started_at", "completed_at", "duration_seconds", "error", "warnings")
     return audit or {"run_id": run["_id"], "ticker": ticker} | {name: run[name] for name in said}
 
 
 def _end_queued(database: Db, run_id: str, changes: Document, now: datetime) -> None:
     """End a run before it was split; its completion event goes with it."""
 
-    def write(session: ClientSession) -> None:
-        ended = changes | {"completed_at": now, "duration_seconds": 0.0}
+    def write(session: ClientSession) -> Document | None:
+        ended = {"$set": changes | {"completed_at": now, "duration_seconds": 0.0}}
         queued = {"_id": run_id, "status": "queued"}
-        if database.detection_runs.update_one(queued, {"$set": ended}, session=session).matched_count:
+        run: Document | None = database.detection_runs.find_one_and_update(
+            queued, ended, return_document=ReturnDocument.AFTER, session=session
+        )
+        if run is not None:
             outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
+        return run
 
     with database.client.start_session() as session:
-        session.with_transaction(write)
+        ended = session.with_transaction(write)
+    _count_end(database, ended)
+
+
+def _count_end(database: Db, run: Document | None) -> None:
+    if run is not None:
+        counters.add_counts(database, {counters.RUNS_ENDED: {f"{run['trigger']}:{run['status']}": 1}})
 
 
 def _build_outcome(

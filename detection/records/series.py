@@ -8,6 +8,8 @@ from pymongo.client_session import ClientSession
 from detection.errors import NotFound
 from detection.records.database import Db, Document
 
+_LISTS = {"years": 0, "digests": 0, "coverage.gaps": 0}
+
 
 def build_series_id(ticker: str, interval: str) -> str:
     """Return the `_id` of a series."""
@@ -37,10 +39,10 @@ def list_series(
     after: str = "",
     limit: int,
 ) -> list[Document]:
-    """Return series documents by `_id`, from the one after `after` on."""
+    """Return series documents by `_id`, from the one after `after` on, without what they list by year and by gap."""
     query: Document = {"_id": {"$gt": after}}
     query |= {name: value for name, value in (("market", market), ("interval", interval)) if value is not None}
-    return list(database.series.find(query).sort("_id", 1).limit(limit))
+    return list(database.series.find(query, _LISTS).sort("_id", 1).limit(limit))
 
 
 def find_tickers(

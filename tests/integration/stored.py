@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from detection.bars.markets import get_market_of
 from detection.records.database import Db
 from detection.records.runs import RunRequest, insert_run
+from detection.records.watchlists import add_watchlist
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -30,6 +31,12 @@ def add_series(database: Db, *tickers: str, interval: str = "1d", bars: int = 90
         }
         for ticker in tickers
     )
+
+
+def add_list(database: Db, name: str, *tickers: str) -> None:
+    """Make a watchlist of tickers of one market."""
+    fields = {"tickers": list(tickers), "market": get_market_of(tickers[0]).code, "interval": "1d", "enabled": True}
+    add_watchlist(database, name, fields | {"schedule": "after_close", "delay_minutes": 5, "threshold": None}, NOW)
 
 
 def add_run(database: Db, *tickers: str, task: str = "backfill", now: datetime = NOW) -> str:

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from api.auth import PUBLIC, get_scope
 from detection.records.database import Db
 from detection.records.keys import add_key, revoke_key
+from detection.records.migrations import prepare_database
 from detection.settings import Settings
 from tests.integration.stored import add_series
 
@@ -54,8 +55,8 @@ def test_every_route_needs_a_key_but_the_named_ones(app: APIFlask, keys: dict[st
                 assert status == 401, (method, path)
 
 
-def test_promotion_and_retirement_are_for_admins(app: APIFlask) -> None:
-    for endpoint in ("models.promote_model", "models.retire_model"):
+def test_promotion_rollback_and_retirement_are_for_admins(app: APIFlask) -> None:
+    for endpoint in ("models.promote_model", "models.roll_model_back", "models.retire_model"):
         assert get_scope(app, endpoint, "POST") == "admin"
 
 
@@ -182,6 +183,7 @@ for rule in app.url_map.iter_rules():
 heavy = {"numpy", "pandas", "scipy", "sklearn", "numba", "pyarrow", "joblib", "exchange_calendars"}
 print(sorted(heavy & sys.modules.keys()))
 """
+    prepare_database(database, NOW)
     add_series(database, "AAPL")
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False

@@ -191,6 +191,18 @@ def test_an_uploaded_file_becomes_a_run_with_its_report(live: Live) -> None:
     assert live.database["uploads.files"].count_documents({}) == 0
 
 
+def test_an_upload_of_which_a_part_failed_is_kept_and_can_be_tried_again(live: Live) -> None:
+    lines = ["Date,Symbol,Open,High,Low,Close,Volume", "2013-03-01,up2,10,11,9,10.5,1000", "2013-03-01,n!,1,1,1,1,1"]
+    file = BytesIO("\n".join(lines).encode())
+    report = live.client.post(
+        "/py/data/import?wait=30", data={"file": (file, "part.csv")}, content_type="multipart/form-data"
+    ).json
+    assert report["status"] == "partial"
+    again = live.client.post(f"/py/detection-runs/{report['run_id']}/retry?wait=30")
+    assert again.status_code == 200, again.text
+    assert {series["ticker"]: series["unchanged"] for series in again.json["result"]["series"]} == {"n!": 0, "UP2": 1}
+
+
 def test_what_comes_later_is_caught_up_with_and_then_there_is_nothing_new(live: Live, detected: dict[str, Any]) -> None:
     status = "/py/tickers/AAA/status"
     assert live.client.get(status).json["reason"] == "up_to_date"
@@ -265,6 +277,7 @@ def test_health_knows_the_worker_and_misses_the_sweeper(live: Live) -> None:
     health = live.client.get("/py/health").json
     assert health["workers"] == {"ok": True, "detail": None}
     assert health["sweeper"]["ok"] is False  # beat is not part of this test
-    build_celery(live.settings).send_task(names.SWEEP, queue=names.CONTROL_QUEUE)
-    wait_until(lambda: live.client.get("/py/health").json["status"] == "ok", "swept")
+    for task in (names.SWEEP, names.TICK):
+        build_celery(live.settings).send_task(task, queue=names.CONTROL_QUEUE)
+    wait_until(lambda: live.client.get("/py/health").json["status"] == "ok", "swept and ticked")
     assert live.client.get("/py/health").json["oldest_pending_seconds"] is None

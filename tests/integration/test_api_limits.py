@@ -1,15 +1,14 @@
-"""Rate limits, other sites' pages, and the figures for Prometheus."""
+"""Rate limits, and other sites' pages."""
 
 from collections.abc import Callable
 
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from prometheus_client.parser import text_string_to_metric_families
 
 from detection.records.database import Db
 from detection.records.keys import add_key
 from detection.settings import Settings
-from tests.integration.stored import NOW, add_run
+from tests.integration.stored import NOW
 
 MakeApp = Callable[[Settings], APIFlask]
 SITE = "https://charts.example"
@@ -46,18 +45,3 @@ def test_another_sites_page_may_ask_where_the_settings_name_it(make_app: MakeApp
 def test_no_other_site_may_ask_by_default(client: FlaskClient) -> None:
     response = client.get("/py/tickers", headers={"Origin": SITE})
     assert "Access-Control-Allow-Origin" not in response.headers
-
-
-def test_metrics_count_requests_and_runs(client: FlaskClient, database: Db) -> None:
-    add_run(database, "AAPL")
-    client.get("/py/nowhere")
-    text = client.get("/metrics").text
-    samples = {
-        (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-    assert samples["tapewatch_runs", ("status", "queued"), ("task", "backfill")] == 1
-    assert samples["tapewatch_open_batches", ("state", "pending")] == 0
-    missed = (("endpoint", "none"), ("method", "GET"), ("status", "404"))
-    assert samples["tapewatch_request_seconds_count", *missed] >= 1

@@ -39,10 +39,52 @@ def test_a_version_that_is_nowhere_is_404(client: FlaskClient) -> None:
 
 def test_promotion_moves_the_market_or_one_ticker(client: FlaskClient, database: Db) -> None:
     first, second = add_model(database), add_model(database)
+    add_series(database, "AAPL")
     assert client.post(f"/py/models/{second}/promote", json={}).json["_id"] == "champion::US"
     assert client.get(f"/py/models/{first}").json["state"] == "candidate"
     pointer = client.post(f"/py/models/{first}/promote", json={"ticker": "aapl"}).json
     assert (pointer["_id"], pointer["version"]) == ("champion::ticker::AAPL", first)
+
+
+def test_promotion_for_what_is_nowhere_or_elsewhere_moves_nothing(client: FlaskClient, database: Db) -> None:
+    path = f"/py/models/{add_model(database)}/promote"
+    add_series(database, "AAPL", "7203.T")
+    client.post("/py/watchlists", json={"name": "tokyo", "tickers": ["7203.T"]})
+    nowhere = client.post(path, json={"ticker": "APPL"})
+    assert (nowhere.status_code, nowhere.json["reason"]) == (404, "no_bars")
+    assert "AAPL" in nowhere.json["detail"]
+    assert "tokyo" in client.post(path, json={"watchlist": "tokio"}).json["detail"]
+    assert client.post(path, json={"watchlist": "tokio"}).status_code == 404
+    for elsewhere in ({"watchlist": "tokyo"}, {"ticker": "7203.T"}):
+        assert client.post(path, json=elsewhere).status_code == 422
+    assert client.post(path, json={"ticker": "AAPL", "watchlist": "tokyo"}).status_code == 422
+    assert [pointer["_id"] for pointer in database.champions.find()] == ["champion::US"]
+
+
+def test_a_watchlist_has_a_champion_of_its_own_until_it_is_rolled_back(client: FlaskClient, database: Db) -> None:
+    _, second = add_model(database), add_model(database)
+    client.post("/py/watchlists", json={"name": "tech", "tickers": ["AAPL"]})
+    promoted = client.post(f"/py/models/{second}/promote", json={"watchlist": "tech"}).json
+    assert (promoted["_id"], promoted["version"]) == ("champion::watchlist::tech", second)
+    rolled = client.post("/py/models/rollback", json={"watchlist": "tech"}).json
+    assert (rolled["_id"], rolled["version"]) == ("champion::watchlist::tech", None)
+
+
+def test_rollback_goes_to_the_champion_before_and_says_when_there_is_none(client: FlaskClient, database: Db) -> None:
+    first, second = add_model(database), add_model(database)
+    client.post(f"/py/models/{second}/promote", json={})
+    rolled = client.post("/py/models/rollback", json={"market": "us"}).json
+    assert (rolled["_id"], rolled["version"]) == ("champion::US", first)
+    assert client.get(f"/py/models/{first}").json["state"] == "champion"
+    refused = client.post("/py/models/rollback", json={"market": "US"})
+    assert (refused.status_code, refused.json["reason"]) == (409, "nothing_to_roll_back")
+    assert client.post("/py/models/rollback", json={"market": "JP"}).json["reason"] == "no_champion"
+
+
+@pytest.mark.parametrize("body", [{}, {"market": "US", "ticker": "AAPL"}, {"market": {"$ne": ""}}, {"market": "MARS"}])
+def test_a_rollback_of_no_one_scope_is_422(client: FlaskClient, database: Db, body: dict[str, Any]) -> None:
+    add_model(database)
+    assert client.post("/py/models/rollback", json=body).status_code == 422
 
 
 def test_a_version_in_use_cannot_be_retired_nor_a_retired_one_promoted(client: FlaskClient, database: Db) -> None:

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from api import events
 from api.events import MOST_STREAMS
 from detection.records.database import Db
 from detection.records.runs import request_cancel
@@ -25,7 +26,7 @@ def test_a_run_that_is_nowhere_is_404(client: FlaskClient) -> None:
 def test_runs_are_listed_newest_first_page_by_page(client: FlaskClient, database: Db) -> None:
     # Three of the five were asked for in the same millisecond.
     times = [NOW, NOW + timedelta(seconds=1), NOW + timedelta(seconds=1), NOW + timedelta(seconds=1), NOW]
-    added = {add_run(database, "AAPL", now=now): now for now in times}
+    added = {add_run(database, "AAPL", task="incremental", now=now): now for now in times}
     seen: list[object] = []
     cursor = ""
     for _ in range(3):
@@ -92,6 +93,20 @@ def test_events_tell_each_change_once_and_end_with_the_run(client: FlaskClient, 
     assert last["event"] == "run"
     assert json.loads(last["data"])["status"] == "cancelled"
     assert last["id"] != first["id"]
+
+
+def test_a_long_silence_is_broken_by_comments(
+    client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "COMMENT_SECONDS", 0.1)
+    monkeypatch.setattr(events, "POLL_SECONDS", 0.05)
+    run_id = add_run(database, "AAPL")
+    with client.get(f"{RUNS}/{run_id}/events", buffered=False) as response:
+        chunks = response.iter_encoded()
+        assert next(chunks).startswith(b"event: run\n")
+        assert [next(chunks) for _ in range(2)] == [b": still here\n\n"] * 2
+        request_cancel(database, run_id, NOW)
+        assert b"cancelled" in b"".join(chunks)
 
 
 def test_a_client_that_comes_back_is_not_told_again_what_it_saw(client: FlaskClient, database: Db) -> None:

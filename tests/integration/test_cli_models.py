@@ -18,6 +18,7 @@ from detection.settings import Settings, get_settings
 from tests.integration.conftest import ROOT, Live
 from tests.integration.detecting import make_bars, store
 from tests.integration.modelling import add_model
+from tests.integration.stored import add_series
 
 Command = Callable[..., Result]
 
@@ -57,6 +58,7 @@ def test_promote_rollback_and_retire_from_the_command_line(database: Db, flask: 
 def test_a_ticker_gets_a_model_of_its_own(database: Db, flask: Command) -> None:
     add_model(database)
     own = add_model(database)
+    add_series(database, "AAPL")
     assert read_json(flask("promote", own, "--ticker", "aapl", "--json"))["_id"] == "champion::ticker::AAPL"
     assert "back to the champion of its market" in flask("rollback", "--ticker", "AAPL").stdout
 

@@ -15,6 +15,7 @@ from detection.records.champions import Scope
 from detection.records.database import Db, open_database
 from detection.settings import Settings
 from tests.integration.modelling import NOW, add_model, make_fit
+from tests.integration.stored import add_series
 
 
 def test_a_stored_model_scores_as_the_one_that_was_fitted(database: Db) -> None:
@@ -108,6 +109,7 @@ def test_no_champion_names_the_command_that_trains_one(database: Db) -> None:
 
 def test_tickers_are_grouped_by_the_model_in_use_for_them(database: Db) -> None:
     market, own = add_model(database, 1), add_model(database, 2)
+    add_series(database, "IBM")
     promote(database, own, NOW, scope=Scope("ticker", "IBM"))
     manager = ModelManager(database)
     groups = {model.version: tickers for model, tickers in manager.group_by_model("US", ["AAPL", "IBM", "MSFT"])}

@@ -15,6 +15,7 @@ from detection.records import champions, models
 from detection.records.champions import Champion, Scope
 from detection.records.database import Db, Document
 from tests.integration.modelling import NOW, add_model, make_fit
+from tests.integration.stored import add_list, add_series
 
 US = Scope("market", "US")
 
@@ -128,6 +129,8 @@ def test_a_retired_version_keeps_its_artefact_and_cannot_be_promoted(database: D
 
 def test_a_ticker_and_a_watchlist_may_have_a_champion_in_place_of_the_markets(database: Db) -> None:
     market, own, listed = (add_model(database) for _ in range(3))
+    add_series(database, "AAPL")
+    add_list(database, "tech", "AAPL", "MSFT")
     registry.promote(database, own, NOW, scope=Scope("ticker", "AAPL"))
     registry.promote(database, listed, NOW, scope=Scope("watchlist", "tech"))
 
@@ -144,6 +147,7 @@ def test_a_ticker_and_a_watchlist_may_have_a_champion_in_place_of_the_markets(da
 
 def test_a_ticker_rolled_back_past_its_first_champion_uses_its_markets(database: Db) -> None:
     market, own = add_model(database), add_model(database)
+    add_series(database, "AAPL")
     scope = Scope("ticker", "AAPL")
     registry.promote(database, own, NOW, scope=scope)
     assert registry.rollback(database, scope, NOW)["version"] is None
@@ -154,15 +158,25 @@ def test_a_ticker_rolled_back_past_its_first_champion_uses_its_markets(database:
 def test_a_watchlists_champion_is_not_used_for_another_market(database: Db) -> None:
     add_model(database)
     japanese = add_model(database, market="JP")
-    registry.promote(database, japanese, NOW, scope=Scope("watchlist", "mixed"))
-    found = champions.find_champions(database, "US", ["AAPL"], watchlist="mixed")
+    add_list(database, "tokyo", "7203.T")
+    registry.promote(database, japanese, NOW, scope=Scope("watchlist", "tokyo"))
+    found = champions.find_champions(database, "US", ["AAPL"], watchlist="tokyo")
     assert found["AAPL"].version == "US_model-0.1.0"
 
 
-@pytest.mark.parametrize("scope", [Scope("market", "JP"), Scope("ticker", "7203.T")])
+@pytest.mark.parametrize("scope", [Scope("market", "JP"), Scope("ticker", "7203.T"), Scope("watchlist", "tokyo")])
 def test_a_model_of_another_market_is_refused(database: Db, scope: Scope) -> None:
     version = add_model(database)
+    add_list(database, "tokyo", "7203.T")
     with pytest.raises(BadInput, match="of market US"):
+        registry.promote(database, version, NOW, scope=scope)
+    assert champions.find_pointer(database, scope) is None
+
+
+@pytest.mark.parametrize("scope", [Scope("ticker", "AAPL"), Scope("watchlist", "tech")])
+def test_what_is_nowhere_gets_no_champion(database: Db, scope: Scope) -> None:
+    version = add_model(database)
+    with pytest.raises(NotFound):
         registry.promote(database, version, NOW, scope=scope)
     assert champions.find_pointer(database, scope) is None
 

@@ -11,6 +11,7 @@ import yaml
 import celeryconfig
 from detection.settings import Settings
 from runner.programs import worker_command
+from runner.servers import mongod_command
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,12 +29,6 @@ OURS = {name: service for name, service in SERVICES.items() if name not in {"red
 def test_workers_are_started_as_the_runner_starts_them(service: str, name: str, queues: str, processes: int) -> None:
     _python, _m, *command = worker_command(name, queues, processes)
     assert shlex.split(SERVICES[service]["command"]) == command
-
-
-def test_every_queue_is_consumed() -> None:
-    commands = [shlex.split(service["command"]) for service in OURS.values()]
-    consumed = {q for words in commands if "--queues" in words for q in words[words.index("--queues") + 1].split(",")}
-    assert consumed == {queue.name for queue in celeryconfig.task_queues}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -76,3 +71,21 @@ def test_nothing_but_api_and_flower_is_published_and_those_on_loopback() -> None
 def test_image_is_not_run_by_root() -> None:
     users = re.findall(r"^USER (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert users == ["tapewatch"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_log_fills_the_disk(name: str) -> None:
+    assert set(SERVICES[name]["logging"]["options"]) == {"max-size", "max-file"}
+
+
+def test_mongodb_is_told_what_the_embedded_one_is() -> None:
+    *_, embedded = mongod_command(Path("mongod"), Path("data"), 27017)
+    assert embedded.startswith("transactionLifetimeLimitSeconds=")
+    assert f"--setParameter {embedded}" in SERVICES["mongo"]["command"]
+
+
+def test_flower_is_exposed_read_only_and_with_a_password() -> None:
+    flower = SERVICES["flower"]
+    assert "--read_only=True" in shlex.split(flower["command"])
+    assert flower["environment"]["FLOWER_BASIC_AUTH"].startswith("${FLOWER_USER:?")
+    assert "FLOWER_UNAUTHENTICATED_API" not in (ROOT / "docker-compose.yml").read_text()

@@ -1,0 +1,97 @@
+"""Notification rules and deliveries."""
+
+from datetime import datetime
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from api.schemas.common import Body, Clock, Page, PageQuery, Record, WatchlistName
+
+
+class RuleBody(Body):
+    """What a channel is told of."""
+
+    channel: str = Field(
+        min_length=4, max_length=1_000, description="an address that apprise knows; it is never shown again in full"
+    )
+    watchlist: WatchlistName | None = Field(None, description="only anomalies of its tickers; null: of all")
+    min_grade: float = Field(75.0, ge=0, le=100, description="only anomalies of at least this grade")
+    quiet_from: Clock | None = Field(None, description="from this local time on nothing is sent")
+    quiet_until: Clock | None = Field(None, description="from this local time on what was held back is sent")
+    timezone: str = Field("UTC", max_length=60, description="IANA name; of the quiet hours", examples=["Asia/Tokyo"])
+    backfills: bool = Field(default=False, description="tell of backfills too")
+    failures: bool = Field(default=True, description="tell of runs that failed, whole or in part")
+    enabled: bool = True
+
+    @field_validator("timezone")
+    @classmethod
+    def _know_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("no time zone is known by this name; write one like Asia/Tokyo") from error
+        return name
+
+    @model_validator(mode="after")
+    def _name_both_ends(self) -> Self:
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise ValueError("quiet hours have two ends: give quiet_from and quiet_until, or neither")
+        return self
+
+
+class Rule(Record):
+    """A notification rule; the channel without its secrets."""
+
+    name: str
+    shown_channel: str = Field(examples=["slack://T...2/A...D/T...Q/"])
+    watchlist: str | None = None
+    min_grade: float
+    quiet_from: str | None = None
+    quiet_until: str | None = None
+    timezone: str
+    backfills: bool
+    failures: bool
+    enabled: bool
+    updated_at: datetime
+
+
+class Rules(BaseModel):
+    """All rules, by name."""
+
+    items: list[Rule]
+
+
+class Tried(BaseModel):
+    """What became of a message sent to try a channel."""
+
+    sent: bool
+    error: str | None = Field(None, description="what the channel said, where it did not take it")
+
+
+class Delivery(Record):
+    """One message to one channel."""
+
+    id: str = Field(alias="_id")
+    rule: str
+    shown_channel: str
+    run_id: str | None = None
+    title: str
+    body: str
+    state: Literal["pending", "sent", "failed"]
+    attempts: int
+    due_at: datetime = Field(description="when it is tried next, or was last due")
+    created_at: datetime
+    sent_at: datetime | None = None
+    error: str | None = None
+
+
+class DeliveryPage(Page[Delivery]):
+    """Deliveries, the newest first."""
+
+
+class DeliveryQuery(PageQuery):
+    """Which deliveries."""
+
+    state: Literal["pending", "sent", "failed"] | None = None
+    rule: WatchlistName | None = None

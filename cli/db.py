@@ -1,0 +1,38 @@
+"""The database, from the command line: bring it to what this code needs, and check what it says."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+from flask.cli import AppGroup
+
+from cli.common import exits_on_error, json_option, print_json, use_database
+from detection.records.consistency import find_disagreements
+from detection.records.migrations import find_version, upgrade
+
+group = AppGroup("db", help="Bring the database to what this code needs, and check what it says.")
+
+
+@group.command("upgrade")
+@exits_on_error
+def upgrade_database() -> None:
+    """Apply the migrations that are missing; safe at any time, and by several at once."""
+    with use_database() as database:
+        for migration in upgrade(database, datetime.now(UTC)):
+            click.echo(f"migration {migration.number} applied: {migration.name}")
+        click.echo(f"the database is at version {find_version(database)}")
+
+
+@group.command("check")
+@json_option
+@exits_on_error
+def check_database(*, as_json: bool) -> None:
+    """Compare watermarks, anomalies, audits and runs; print where they disagree, and then exit with 1."""
+    with use_database() as database:
+        found = list(find_disagreements(database, datetime.now(UTC)))
+    if as_json:
+        print_json([asdict(each) for each in found])
+    else:
+        click.echo("\n".join(map(str, found)) or "watermarks, anomalies, audits and runs agree")
+    if found:
+        raise click.exceptions.Exit(1)

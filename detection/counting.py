@@ -1,0 +1,37 @@
+"""What a detection adds to the counters."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from detection.bars.calendars import find_sessions
+from detection.bars.markets import MARKETS
+from detection.bars.sessions import find_closes
+from detection.outcomes import Job, Outcome
+from detection.records import counters
+from detection.records.database import Db, Document
+
+
+def count_detection(
+    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[Document], now: datetime
+) -> dict[str, counters.Counts]:
+    """Return what a committed batch adds: bars, tickers and anomalies of its trigger, and latencies of its news.
+
+    News are the anomalies that the scheduler's scans find in bars later than the watermark: of a series that was never
+    detected, of a corrected bar and of a backfill, nobody could have known as the bar closed. A latency runs from the
+    close of the bar to the commit, and so includes how long the bar took to be stored here.
+    """
+    detected = {
+        "bars": sum(result["rows_processed"] for result in results),
+        "tickers": sum(outcome.status == "complete" for outcome in outcomes),
+        "anomalies": sum(result["new_anomalies"] for result in results),
+    }
+    counts: dict[str, counters.Counts] = {f"{counters.DETECTED}::{job.trigger}": detected}
+    news = [a["Datetime"] for o in outcomes if o.watermark for a in o.found if a["Datetime"] > o.watermark]
+    if news and job.trigger == "scheduler":
+        market = MARKETS[job.market]
+        times = np.array([time.timestamp() for time in news], np.int64)
+        _, closes = find_closes(times, market, job.interval, find_sessions(database, market))
+        counts[counters.LATENCY] = counters.count_latencies(now.timestamp() - float(close) for close in closes)
+    return counts

@@ -1,0 +1,62 @@
+"""The main flow, once through, and what each route answered: the examples of the OpenAPI document."""
+
+from typing import Any
+
+from flask.testing import FlaskClient
+
+ANOMALY_ID = "AAPL::1d::2005-02-28T00:00:00Z"
+SHOWN_ITEMS = 2
+CANDLE = {"time": "2013-03-04", "open": 427.8, "high": 428.2, "low": 419.0, "close": 420.05, "volume": 20812700}
+
+Examples = dict[str, dict[str, Any]]
+
+
+def collect_examples(client: FlaskClient) -> Examples:
+    """Ask for everything and return the answers by operation and status. AAPL's real bars and a model are there."""
+    found: Examples = {}
+
+    def ask(operation: str, method: str, path: str, body: object = None) -> Any:
+        response = client.open(f"/py{path}", method=method, json=body)
+        assert response.status_code < 300, response.text
+        found.setdefault(operation, {})[str(response.status_code)] = shorten(response.json)
+        return response.json
+
+    push = {"ticker": "AAPL", "candles": [CANDLE]}
+    ask("push_candles", "POST", "/data/candles?wait=30", push)
+    accepted = ask("start_backfill", "POST", "/anomalies/backfill", {"ticker": "AAPL", "max_period": "max"})
+    run = f"/detection-runs/{accepted['run_id']}"
+    client.get(f"/py{run}/events").get_data()  # it ends with the run
+    ask("get_detection_run", "GET", run)
+    ask("get_detection_runs", "GET", "/detection-runs?limit=1")
+    ask("get_backfill", "GET", "/anomalies/backfill/AAPL")
+    ask("start_incremental", "POST", "/anomalies/incremental?wait=30", {"ticker": "AAPL"})
+    ask("list_anomalies", "GET", "/anomalies?ticker=AAPL&sort=anomaly_score&limit=1")
+    ask("get_one_anomaly", "GET", f"/anomalies/{ANOMALY_ID}")
+    ask("count_anomalies", "GET", "/anomalies/summary?ticker=AAPL")
+    ask("verify_anomaly", "POST", f"/anomalies/verify/{ANOMALY_ID}?wait=30")
+    ask("list_models", "GET", "/models")
+    ask("get_model", "GET", "/models/US_model-0.1.0")
+    ask("get_chart", "GET", "/chart?ticker=AAPL&period=6mo&indicators=sma,rsi")
+    ask("list_tickers", "GET", "/tickers")
+    ask("get_ticker_status", "GET", "/tickers/AAPL/status")
+    ask("get_coverage", "GET", "/tickers/AAPL/coverage")
+    ask("get_candles", "GET", "/data/candles?ticker=AAPL&limit=2")
+    return found
+
+
+def shorten(value: Any) -> Any:
+    """Return a document with the first items of each list."""
+    if isinstance(value, dict):
+        return {name: shorten(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [shorten(inner) for inner in value[:SHOWN_ITEMS]]
+    return value
+
+
+def list_keys(value: Any, path: str = "") -> set[str]:
+    """Return every key in a document with the way to it; those of all items of a list count as one's."""
+    if isinstance(value, dict):
+        return {f"{path}/{name}" for name in value} | {k for n, v in value.items() for k in list_keys(v, f"{path}/{n}")}
+    if isinstance(value, list):
+        return {key for inner in value for key in list_keys(inner, f"{path}[]")}
+    return set()

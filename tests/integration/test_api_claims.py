@@ -1,0 +1,133 @@
+"""A series has one backfill at a time, however many ask at the same moment. No worker is running here."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from detection.records import runs
+from detection.records.batches import build_batch
+from detection.records.database import Db
+from detection.settings import Settings
+from tests.integration.serving import at_once, post, serve_api
+from tests.integration.stored import NOW, add_run, add_series
+
+BACKFILL = "/py/anomalies/backfill"
+ASKED = 6
+
+
+@pytest.fixture
+def url(settings: Settings, database: Db) -> Iterator[str]:
+    """A real gunicorn over the test's database."""
+    with serve_api(settings) as address:
+        yield address
+
+
+def find_open(database: Db) -> list[str]:
+    return [run["_id"] for run in database.detection_runs.find({"status": "queued", "cancel_requested": False})]
+
+
+def test_of_those_who_ask_at_once_one_is_accepted_and_the_others_are_told_its_run(url: str, database: Db) -> None:
+    tickers = [f"T{number}" for number in range(10)]
+    add_series(database, *tickers)
+    for ticker in tickers:
+        answers = at_once([partial(post, url + BACKFILL, {"ticker": ticker})] * ASKED)
+        assert Counter(status for status, _ in answers) == {202: 1, 409: ASKED - 1}
+        assert len({answer["run_id"] for _, answer in answers}) == 1
+    assert database.detection_runs.count_documents({}) == len(tickers)
+
+
+def test_selections_that_share_one_series_exclude_each_other(url: str, database: Db) -> None:
+    add_series(database, "A", "B", "C")
+    for _ in range(5):
+        pairs = (["A", "B"], ["B", "C"], ["C", "A"])
+        answers = at_once([partial(post, url + BACKFILL, {"tickers": pair}) for pair in pairs])
+        assert Counter(status for status, _ in answers) == {202: 1, 409: 2}
+        runs.request_cancel(database, find_open(database)[0], NOW)
+
+
+def test_of_those_who_force_at_once_the_last_is_left(url: str, database: Db) -> None:
+    add_series(database, "A")
+    for _ in range(5):
+        answers = at_once([partial(post, url + BACKFILL, {"ticker": "A", "force": True})] * 3)
+        assert [status for status, _ in answers] == [202] * 3
+        assert len(find_open(database)) == 1
+
+
+def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(url: str, database: Db) -> None:
+    add_series(database, "A")
+    failed = add_run(database, "A")
+    runs.fail_run(database, failed, "no luck", NOW)
+    answers = at_once([partial(post, f"{url}/py/detection-runs/{failed}/retry", {})] * ASKED)
+    assert Counter(status for status, _ in answers) == {202: 1, 409: ASKED - 1}
+
+
+def test_the_same_key_at_once_is_one_run_to_all(url: str, database: Db) -> None:
+    add_series(database, "A")
+    body: dict[str, Any] = {"ticker": "A"}
+    answers = at_once([partial(post, url + BACKFILL, body, **{"Idempotency-Key": "monday"})] * ASKED)
+    assert [status for status, _ in answers] == [202] * ASKED
+    assert len({answer["run_id"] for _, answer in answers}) == 1
+
+
+def start(database: Db, run_id: str) -> str:
+    batch = build_batch(run_id, "00000", ["A"], "US", NOW)
+    runs.start_run(database, run_id, [batch], NOW)
+    return str(batch["_id"])
+
+
+def complete(database: Db, run_id: str) -> None:
+    result = {"tickers_done": 1, "tickers_failed": 0, "failures": []}
+    database.batches.update_one({"_id": start(database, run_id)}, {"$set": {"state": "done", "result": result}})
+    runs.finish_run(database, run_id, NOW)
+
+
+def give_up(database: Db, run_id: str) -> None:
+    failure = {"ticker": "A", "reason": "attempts_exhausted", "error": "given up"}
+    result = {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}
+    database.batches.update_one({"_id": start(database, run_id)}, {"$set": {"state": "dead", "result": result}})
+    runs.finish_run(database, run_id, NOW)
+
+
+def cancel_at_work(database: Db, run_id: str) -> None:
+    database.batches.update_one({"_id": start(database, run_id)}, {"$set": {"state": "leased"}})
+    runs.request_cancel(database, run_id, NOW)
+
+
+ENDS: list[Callable[[Db, str], object]] = [
+    complete,
+    give_up,
+    cancel_at_work,
+    lambda database, run_id: runs.request_cancel(database, run_id, NOW),
+    lambda database, run_id: runs.fail_run(database, run_id, "could not be split", NOW),
+    lambda database, run_id: database.detection_runs.delete_one({"_id": run_id}),
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_however_a_backfill_ends_its_series_are_free_again(
+    client: FlaskClient, database: Db, end: Callable[[Db, str], object]
+) -> None:
+    add_series(database, "A")
+    run_id = client.post(BACKFILL, json={"ticker": "A"}).json["run_id"]
+    assert client.post(BACKFILL, json={"ticker": "A"}).status_code == 409
+    end(database, run_id)
+    assert client.post(BACKFILL, json={"ticker": "A"}).status_code == 202
+
+
+def test_force_cancels_every_backfill_in_the_way(client: FlaskClient, database: Db) -> None:
+    add_series(database, "A", "B")
+    others = [client.post(BACKFILL, json={"ticker": ticker}).json["run_id"] for ticker in "AB"]
+    kept = client.post(BACKFILL, json={"tickers": ["A", "B"], "force": True}).json["run_id"]
+    assert find_open(database) == [kept]
+    assert all(runs.get_run(database, run_id)["status"] == "cancelled" for run_id in others)
+
+
+def test_another_interval_is_another_series(client: FlaskClient, database: Db) -> None:
+    add_series(database, "A")
+    add_series(database, "A", interval="1h")
+    for interval in ("1d", "1h"):
+        assert client.post(BACKFILL, json={"ticker": "A", "interval": interval}).status_code == 202

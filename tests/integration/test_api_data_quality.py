@@ -1,0 +1,95 @@
+"""Coverage, corrected bars and rejected rows over the API."""
+
+from datetime import UTC, date, datetime
+
+import pandas as pd
+from flask.testing import FlaskClient
+
+from detection.bars.gaps import refresh_coverage
+from detection.bars.importing import import_frame
+from detection.bars.markets import MARKETS
+from detection.records.database import Db
+from detection.records.session_overrides import set_override
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def import_closes(database: Db, closes: dict[str, float], *, ticker: str = "NEWCO", now: datetime = NOW) -> None:
+    """Import a bar for each date; a close of zero cannot be right."""
+    rows = [(day, close, close, close, close, 1_000) for day, close in closes.items()]
+    frame = pd.DataFrame(rows, columns=["date", "open", "high", "low", "close", "volume"])
+    import_frame(database, frame, interval="1d", source="hand", ticker=ticker, now=now)
+
+
+def test_sessions_without_a_bar_are_told(client: FlaskClient, database: Db) -> None:
+    import_closes(database, {"2025-01-02": 10, "2025-01-03": 10, "2025-01-07": 10})
+    import_closes(database, {"2025-01-08": 10, "2025-01-14": 10})
+    # the 9th, a day of mourning, is closed in the calendar; the 6th, 10th and 13th were sessions
+    answer = client.get("/py/tickers/newco/coverage").json
+    assert (answer["sessions"], answer["missing"], answer["gap_count"]) == (8, 3, 2)
+    assert [(gap["first"][:10], gap["last"][:10], gap["sessions"]) for gap in answer["gaps"]] == [
+        ("2025-01-06", "2025-01-06", 1),
+        ("2025-01-10", "2025-01-13", 2),
+    ]
+    (series,) = client.get("/py/tickers").json["items"]
+    assert series["coverage"] == {"sessions": 8, "missing": 3, "gap_count": 2}
+    import_closes(database, {"2025-01-10": 10})
+    assert client.get("/py/tickers/NEWCO/coverage").json["gaps"][-1]["first"][:10] == "2025-01-13"
+
+
+def test_a_day_that_turns_out_to_have_been_shut_is_no_gap_any_more(client: FlaskClient, database: Db) -> None:
+    import_closes(database, {"2025-03-04": 10, "2025-03-06": 10})
+    assert client.get("/py/tickers/NEWCO/coverage").json["missing"] == 1
+    set_override(database, "US", "2025-03-05", opens=None, closes=None, note="", now=NOW)
+    assert refresh_coverage(database, MARKETS["US"], date(2025, 3, 5)) == 1
+    assert client.get("/py/tickers/NEWCO/coverage").json["missing"] == 0
+
+
+def test_coverage_of_what_is_not_stored_is_not_found(client: FlaskClient) -> None:
+    assert client.get("/py/tickers/NEWCO/coverage").json["reason"] == "no_bars"
+
+
+def read_pages(client: FlaskClient, path: str) -> list[dict[str, object]]:
+    """Return the items of all pages of two."""
+    items, cursor = [], ""
+    while cursor is not None:
+        page = client.get(path, query_string={"limit": 2} | ({"cursor": cursor} if cursor else {})).json
+        items += page["items"]
+        cursor = page["next_cursor"]
+    return items
+
+
+def test_corrected_bars_come_page_by_page_the_newest_first(client: FlaskClient, database: Db) -> None:
+    days = [f"2025-02-{day:02}" for day in (3, 4, 5, 6, 7)]
+    import_closes(database, dict.fromkeys(days, 10.0))
+    import_closes(database, dict.fromkeys(days[:3], 11.0), now=datetime(2026, 1, 6, tzinfo=UTC))
+    import_closes(database, {days[4]: 12.0}, now=datetime(2026, 1, 7, tzinfo=UTC))
+    found = read_pages(client, "/py/data/revisions")
+    assert [(item["first"][:10], item["new"]["close"]) for item in found] == [
+        (days[4], 12.0),
+        (days[2], 11.0),
+        (days[1], 11.0),
+        (days[0], 11.0),
+    ]
+    assert {item["old"]["close"] for item in found} == {10.0}
+    assert client.get("/py/data/revisions?ticker=OTHER").json["items"] == []
+
+
+def test_rejected_rows_come_page_by_page_in_the_order_of_their_source(client: FlaskClient, database: Db) -> None:
+    import_closes(database, {"2025-02-03": 10, "2025-02-04": 0, "2025-02-05": 0, "2025-02-08": 10})
+    import_closes(database, {"2025-02-06": 0}, ticker="OTHER", now=datetime(2026, 1, 6, tzinfo=UTC))
+    found = read_pages(client, "/py/data/rejected")
+    assert [(item["ticker"], item["time"][:10], item["reason"]) for item in found] == [
+        ("OTHER", "2025-02-06", "non_positive_price"),
+        ("NEWCO", "2025-02-04", "non_positive_price"),
+        ("NEWCO", "2025-02-05", "non_positive_price"),
+        ("NEWCO", "2025-02-08", "not_a_session"),
+    ]
+    saturday = client.get("/py/data/rejected?reason=not_a_session&ticker=newco").json["items"]
+    assert [item["row"] for item in saturday] == [found[-1]["row"]]
+
+
+def test_a_cursor_of_another_list_is_refused(client: FlaskClient, database: Db) -> None:
+    import_closes(database, {"2025-02-03": 10, "2025-02-04": 0, "2025-02-05": 0})
+    cursor = client.get("/py/data/rejected?limit=1").json["next_cursor"]
+    assert client.get("/py/data/revisions", query_string={"cursor": cursor}).status_code == 422

@@ -1,0 +1,144 @@
+"""The figures for Prometheus: what they count, and that a scrape does not read what is big."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from flask.testing import FlaskClient
+
+from detection import pipeline
+from detection.bars.importing import import_frame
+from detection.counting import count_detection
+from detection.records import counters, runs
+from detection.records.database import Db
+from detection.records.keys import add_key
+from detection.records.runs import RunRequest
+from detection.settings import Settings
+from tasks.broker import build_celery
+from tasks.sweeper import sweep
+from tasks.worker import Worker
+from tests.conftest import ROOT
+from tests.integration.detecting import detect, make_bars, run, store, train
+from tests.integration.stored import NOW, add_run
+from tests.scraping import read_samples
+
+BARS = 800
+BUCKET = "tapewatch_detection_latency_seconds_bucket"
+
+
+def scrape(client: FlaskClient) -> dict[tuple[object, ...], float]:
+    return read_samples(client.get("/metrics").text)
+
+
+def count_latency(database: Db, frame: pd.DataFrame, trigger: str, after_close: timedelta) -> None:
+    """Let the last bar come in and be detected so long after New York closed, at 21:00 UTC in winter."""
+    store(database, "AAA", frame)
+    job, outcomes = detect(database, "incremental", "AAA")
+    results = pipeline.commit(database, job, outcomes, lambda _session, _counts: None)
+    close = frame["date"].iloc[-1].to_pydatetime().replace(hour=21, tzinfo=UTC)
+    scanned = replace(job, trigger=trigger)
+    counters.add_counts(database, count_detection(database, scanned, outcomes, results, close + after_close))
+
+
+@pytest.fixture
+def detected(database: Db) -> Iterator[pd.DataFrame]:
+    """A series that was detected up to the bar before its last, which is a shock, on a day in winter."""
+    frame = make_bars(BARS, shocks=(BARS - 1,))
+    assert frame["date"].iloc[-1] == datetime(2018, 3, 7)  # noqa: DTZ001 - pandas' sessions have no zone
+    store(database, "AAA", frame.iloc[:-1])
+    train(database)
+    run(database, "backfill", "AAA")
+    return frame
+
+
+def test_runs_are_counted_by_trigger_and_status(client: FlaskClient, database: Db) -> None:
+    add_run(database, "AAPL")
+    cancelled = runs.insert_run(database, RunRequest("train", "manual", market="US"), NOW)
+    runs.request_cancel(database, cancelled["_id"], NOW)
+    samples = scrape(client)
+    assert samples["tapewatch_open_runs", ("status", "queued"), ("trigger", "backfill")] == 1
+    assert samples["tapewatch_open_runs", ("status", "queued"), ("trigger", "manual")] == 0
+    assert samples["tapewatch_runs_ended_total", ("status", "cancelled"), ("trigger", "manual")] == 1
+    assert samples["tapewatch_runs_ended_total", ("status", "failed"), ("trigger", "scheduler")] == 0
+
+
+def test_what_the_sweeper_does_is_counted(client: FlaskClient, settings: Settings, database: Db) -> None:
+    add_run(database, "AAPL")
+    worker = Worker(settings, database, build_celery(settings), "test")
+    before = scrape(client)["tapewatch_sweeper_actions_total", ("action", "run_sent_again")]
+    assert sweep(worker) == {"run_sent_again": 1}
+    assert scrape(client)["tapewatch_sweeper_actions_total", ("action", "run_sent_again")] == before + 1
+
+
+def test_every_action_of_the_sweeper_is_offered_before_it_is_taken() -> None:
+    source = (ROOT / "tasks" / "sweeper.py").read_text()
+    assert set(re.findall(r'done\["(\w+)"\]', source)) == set(counters.SWEEPER_ACTIONS)
+
+
+def test_rejected_rows_are_counted_by_reason(client: FlaskClient, database: Db) -> None:
+    frame = make_bars(10)
+    frame.loc[3, "high"] = frame.loc[3, "low"] / 2
+    frame.loc[5:6, "close"] = -1.0
+    import_frame(database, frame, interval="1d", source="test", ticker="AAA", now=NOW)
+    samples = scrape(client)
+    assert samples["tapewatch_bars_imported_total", ("outcome", "new")] == 7
+    assert samples["tapewatch_rows_rejected_total", ("reason", "high_below_low")] == 1
+    assert samples["tapewatch_rows_rejected_total", ("reason", "non_positive_price")] == 2
+    assert samples["tapewatch_rows_rejected_total", ("reason", "not_closed")] == 0
+
+
+def test_latency_runs_from_the_close_of_the_bar(client: FlaskClient, database: Db, detected: pd.DataFrame) -> None:
+    count_latency(database, detected, "scheduler", timedelta(seconds=90))
+    samples = scrape(client)
+    assert samples["tapewatch_detection_latency_seconds_sum",] == 90
+    assert samples["tapewatch_detection_latency_seconds_count",] == 1
+    assert (samples[BUCKET, ("le", "60")], samples[BUCKET, ("le", "120")], samples[BUCKET, ("le", "+Inf")]) == (0, 1, 1)
+
+
+def test_only_news_of_the_scheduler_has_a_latency(client: FlaskClient, database: Db, detected: pd.DataFrame) -> None:
+    count_latency(database, detected, "manual", timedelta(seconds=90))
+    corrected = detected.copy()
+    corrected.loc[BARS - 100, ["high", "close"]] *= 1.5
+    count_latency(database, corrected, "scheduler", timedelta(seconds=90))
+    assert database.anomalies.count_documents({"Datetime": corrected["date"].iloc[BARS - 100]}) == 1
+    assert scrape(client)["tapewatch_detection_latency_seconds_count",] == 0
+
+
+def test_a_counter_that_cannot_be_written_harms_nothing(settings: Settings, database: Db) -> None:
+    database.counters.insert_one({"_id": counters.SWEEPER, "run_failed": "not a number"})
+    counters.add_counts(database, {counters.SWEEPER: {"run_failed": 1}, counters.IMPORTED: {"new": 2}})
+    assert counters.read_counts(database)[counters.IMPORTED] == {"new": 2}
+
+
+def test_a_made_up_method_becomes_no_label(client: FlaskClient) -> None:
+    client.open("/py/tickers", method="MADEUP")
+    assert not any(("method", "MADEUP") in sample for sample in scrape(client))
+
+
+def test_a_key_that_may_read_may_scrape(client: FlaskClient, database: Db) -> None:
+    key = add_key(database, "prometheus", ["read"], NOW)
+    assert client.get("/metrics").status_code == 401
+    assert client.get("/metrics", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+
+def test_a_scrape_does_not_read_what_is_big(client: FlaskClient, database: Db) -> None:
+    # audits of 2,000 tickers, and as many batches that ended
+    run_id = add_run(database, "AAPL")
+    audit = {"status": "complete", "trigger": "scheduler", "started_at": NOW, "completed_at": NOW}
+    database.detection_runs.insert_many({"_id": f"x:{n}", "run_id": "x", "ticker": "A", **audit} for n in range(2_000))
+    database.batches.insert_many({"_id": f"x:{n}", "run_id": run_id, "state": "done"} for n in range(2_000))
+    client.get("/metrics")
+    database.command("profile", 2)
+    try:
+        assert client.get("/metrics").status_code == 200
+    finally:
+        database.command("profile", 0)
+    read = list(
+        database["system.profile"].find({"ns": {"$ne": f"{database.name}.system.profile"}, "nreturned": {"$gte": 0}})
+    )
+    assert {entry["ns"].partition(".")[2] for entry in read} >= {"detection_runs", "batches", "counters"}
+    assert max(entry["docsExamined"] + entry["keysExamined"] for entry in read) < 20
+    database["system.profile"].drop()

@@ -1,0 +1,113 @@
+"""Whatever is sent as a value: it is used, or refused with its place; never a query to the database, never a 500."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api import create_app
+from detection.records.database import Db
+from detection.settings import Settings
+from tests.integration.stored import add_series
+
+DOCUMENT: Any = create_app(Settings(_env_file=None)).spec
+QUERY = {"$ne": ""}
+
+
+def find_body_fields() -> Iterator[tuple[str, str, str]]:
+    """Yield method, path and field of everything that is taken as JSON."""
+    for path, operations in DOCUMENT["paths"].items():
+        for method, operation in operations.items():
+            schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+            if schema is not None:
+                name = schema["$ref"].rpartition("/")[2]
+                for field in DOCUMENT["components"]["schemas"][name]["properties"]:
+                    yield method, path, field
+
+
+def find_query_fields() -> Iterator[tuple[str, str]]:
+    for path, operations in DOCUMENT["paths"].items():
+        for parameter in operations.get("get", {}).get("parameters", ()):
+            if parameter["in"] == "query":
+                yield path, parameter["name"]
+
+
+def fill(path: str) -> str:
+    for name in ("ticker", "version", "run_id", "anomaly_id", "name"):
+        path = path.replace(f"{{{name}}}", "AAPL")
+    return path
+
+
+@pytest.mark.parametrize(("method", "path", "field"), list(find_body_fields()))
+def test_an_object_where_a_value_belongs_is_422_at_its_place(
+    client: FlaskClient, database: Db, method: str, path: str, field: str
+) -> None:
+    for sent in (QUERY, [QUERY]):
+        response = client.open(fill(path), method=method.upper(), json={field: sent})
+        assert response.status_code == 422, response.text
+        assert any(wrong["pointer"].startswith(f"/{field}") for wrong in response.json["errors"]), response.text
+    assert database.detection_runs.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(("path", "name"), list(find_query_fields()))
+def test_an_operator_in_a_query_string_is_422(client: FlaskClient, path: str, name: str) -> None:
+    assert client.get(f"{fill(path)}?{name}[$ne]=").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/py/anomalies?start=0001-01-01T00:00:00%2B14:00", 422),
+        ("/py/anomalies?end=9999-12-31T23:59:59-14:00", 422),
+        ("/py/anomalies?start=0001-01-01&end=9999-12-31", 200),
+        ("/py/anomalies?start=2020-01-02&end=2020-01-01", 200),
+        ("/py/anomalies?min_grade=nan", 422),
+        ("/py/anomalies?min_grade=inf", 422),
+        ("/py/anomalies?limit=501", 422),
+        ("/py/anomalies?limit=99999999999999999999", 422),
+        ("/py/anomalies?run_id=%00", 200),
+        ("/py/anomalies/%00", 404),
+        ("/py/anomalies/%F0%9F%92%A9", 404),
+        ("/py/chart?ticker=AAPL&period=9999y", 404),
+        ("/py/chart?ticker=AAPL&period=0d", 422),
+        ("/py/data/candles?ticker=NOBODY&limit=10001", 422),
+        ("/py/tickers/A%00B/status", 422),
+        ("/py/tickers?cursor=WyJcdTAwMDAiXQ", 200),
+    ],
+)
+def test_values_at_and_beyond_the_edge(client: FlaskClient, database: Db, path: str, status: int) -> None:
+    assert client.get(path).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"ticker": "AAPL", "max_period": "9999y"}, 202),
+        ({"ticker": "AAPL", "max_period": "99999y"}, 422),
+        ({"ticker": "AAPL", "max_period": "max"}, 202),
+        ({"ticker": "A" * 21}, 422),
+        ({"ticker": "\x00"}, 422),
+        ({"ticker": "\ud800"}, 422),
+        ({"watchlist": "x" * 65}, 422),
+    ],
+)
+def test_backfills_at_and_beyond_the_edge(client: FlaskClient, database: Db, body: dict[str, str], status: int) -> None:
+    add_series(database, "AAPL")
+    assert client.post("/py/anomalies/backfill", json=body).status_code == status
+
+
+@pytest.mark.parametrize("field", ["seed", "trees", "sample", "contamination", "grade", "score"])
+@pytest.mark.parametrize("value", [-1, 2**31, 2**64, 1e300])
+def test_a_training_option_beyond_its_bound_is_422(client: FlaskClient, database: Db, field: str, value: float) -> None:
+    add_series(database, "AAPL")
+    status = client.post("/py/models/train", json={"market": "US", field: value}).status_code
+    allowed = {("seed", 2**31), ("score", -1)}
+    assert status == (202 if (field, value) in allowed else 422)
+
+
+def test_numbers_that_are_none_are_kept_aside_not_stored(client: FlaskClient, database: Db) -> None:
+    candle = '{"time": "2013-03-01", "open": 1e999, "high": NaN, "low": -1e999, "close": 1}'
+    body = f'{{"ticker": "AAPL", "candles": [{candle}]}}'
+    response = client.post("/py/data/candles", data=body, content_type="application/json")
+    assert response.status_code in {202, 400, 422}

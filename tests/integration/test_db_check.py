@@ -1,0 +1,160 @@
+"""`flask db check`: silent where all agree, and a line for each thing that was changed behind the service's back."""
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from detection import pipeline
+from detection.records import batches, runs
+from detection.records.consistency import find_disagreements
+from detection.records.database import Db, open_database
+from detection.records.indexes import ensure_indexes
+from detection.records.runs import RunRequest
+from detection.settings import Settings
+from runner.servers import Servers
+from tasks.handlers import build_finish
+from tests.conftest import ROOT
+from tests.integration.detecting import detect, make_bars, run, store, train
+
+CHECK = (sys.executable, "-m", "flask", "--app", "wsgi", "db", "check")
+TICKERS = ("AAA", "BBB")
+OF_AAA = {"ticker": "AAA"}
+AUDIT = {"ticker": "AAA", "run_id": {"$gt": ""}}
+Change = Callable[[Db], Any]
+
+
+@pytest.fixture(scope="module")
+def prepared(servers: Servers) -> Iterator[Db]:
+    """Two series, and the run that detected them, ended; in a database of the module's own."""
+    settings = Settings(_env_file=None, mongo_url=servers.mongo_url, mongo_database=f"check_{uuid.uuid4().hex[:12]}")
+    database = open_database(settings)
+    ensure_indexes(database)
+    backfill(database)
+    yield database
+    database.client.drop_database(database.name)
+    database.client.close()
+
+
+@pytest.fixture
+def detected(prepared: Db) -> Iterator[Db]:
+    """The same, as it was, whatever other tests changed."""
+    saved = {name: list(prepared[name].find()) for name in prepared.list_collection_names()}
+    yield prepared
+    for name, documents in saved.items():
+        prepared[name].delete_many({})
+        if documents:
+            prepared[name].insert_many(documents)
+
+
+def backfill(database: Db) -> None:
+    for seed, ticker in enumerate(TICKERS):
+        store(database, ticker, make_bars(800, seed, shocks=(500, 640)))
+    train(database)
+    now = datetime.now(UTC)
+    run_id = runs.insert_run(database, RunRequest("backfill", "backfill", TICKERS), now)["_id"]
+    runs.start_run(database, run_id, [batches.build_batch(run_id, "00000", TICKERS, "US", now)], now)
+    batch = batches.claim_batch(database, f"{run_id}:00000", "w1", lease_seconds=60, max_attempts=5)
+    assert batch is not None
+    job, outcomes = detect(database, "backfill", *TICKERS, run_id=run_id)
+    pipeline.commit(database, job, outcomes, build_finish(database, batch))
+    assert runs.finish_run(database, run_id, datetime.now(UTC))
+
+
+def check(database: Db, now: datetime | None = None) -> list[str]:
+    return [str(found) for found in find_disagreements(database, now or datetime.now(UTC))]
+
+
+def move_anomaly(database: Db) -> None:
+    anomaly = database.anomalies.find_one({"Ticker": "AAA"})
+    assert anomaly is not None
+    database.anomalies.update_one(
+        {"_id": anomaly["_id"]}, {"$set": {"Datetime": anomaly["Datetime"] + timedelta(hours=1)}}
+    )
+
+
+def add_anomaly(database: Db) -> None:
+    anomaly = database.anomalies.find_one({"Ticker": "AAA"})
+    assert anomaly is not None
+    time = datetime(2017, 1, 4, 5, tzinfo=UTC)
+    database.anomalies.insert_one(anomaly | {"_id": "AAA::1d::2017-01-04T05:00:00Z", "Datetime": time})
+
+
+def move_watermark(time: datetime) -> Change:
+    return lambda database: database.detection_metadata.update_one(OF_AAA, {"$set": {"last_detected_timestamp": time}})
+
+
+def test_an_undisturbed_database_agrees(detected: Db) -> None:
+    assert check(detected) == []
+
+
+def test_later_corrections_and_scans_agree(detected: Db) -> None:
+    frame = make_bars(820, 0, shocks=(500, 640, 810))
+    frame.loc[600, ["high", "close"]] *= 1.5
+    store(detected, "AAA", frame)
+    run(detected, "incremental", *TICKERS)
+    run(detected, "backfill", "AAA")
+    assert check(detected) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "advice"),
+    [
+        (lambda d: d.anomalies.delete_one({"Ticker": "AAA"}), "is not stored", "flask backfill run AAA --interval 1d"),
+        (lambda d: d.detection_metadata.delete_one(OF_AAA), "has no watermark", "flask backfill run AAA"),
+        (lambda d: d.detection_runs.delete_one(AUDIT), "has no audit of this ticker", "flask backfill run AAA"),
+        (lambda d: d.detection_runs.delete_one(AUDIT), "in its audits together", "restore its audits"),
+        (
+            lambda d: d.detection_metadata.update_one(OF_AAA, {"$inc": {"rows_processed": 1}}),
+            "rows_processed is",
+            "AAA",
+        ),
+        (lambda d: d.detection_runs.update_one(AUDIT, {"$inc": {"anomalies_found": 1}}), "and lists", "AAA"),
+        (lambda d: d.series.delete_one(OF_AAA), "no bars are stored", "flask bars import"),
+        (move_watermark(datetime(2030, 1, 2, tzinfo=UTC)), "after the last bar", "flask bars import"),
+        (move_watermark(datetime(2016, 1, 4, tzinfo=UTC)), "never detected at", "flask backfill run AAA"),
+        (move_anomaly, "its bar is AAA 1d", "restore it from a backup"),
+        (add_anomaly, "does not list it", "flask verify ticker AAA"),
+        (lambda d: d.batches.update_one({}, {"$set": {"state": "pending"}}), "still to end", "flask runs retry"),
+    ],
+)
+def test_each_disagreement_is_named_with_what_to_do(detected: Db, change: Change, found: str, advice: str) -> None:
+    change(detected)
+    lines = check(detected)
+    assert any(found in line and advice in line for line in lines), lines
+    assert not any("BBB" in line for line in lines), lines
+
+
+def test_a_missing_index_is_named(detected: Db) -> None:
+    detected.anomalies.drop_index("created_at_-1")
+    try:
+        assert check(detected) == ["index created_at_-1 of anomalies: is missing; run `flask db upgrade`"]
+    finally:
+        ensure_indexes(detected)
+
+
+def test_expired_audits_are_no_disagreement(detected: Db) -> None:
+    detected.detection_runs.delete_many({})
+    detected.batches.delete_many({})
+    assert check(detected, datetime.now(UTC) + timedelta(days=30)) == []
+
+
+def test_the_command_exits_with_1_where_something_disagrees(detected: Db, environment: dict[str, str]) -> None:
+    environment = environment | {"MONGO_DATABASE": detected.name}
+
+    def call(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*CHECK, *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    agreed = call()
+    assert (agreed.returncode, agreed.stdout) == (0, "watermarks, anomalies, audits and runs agree\n")
+    detected.detection_metadata.delete_one(OF_AAA)
+    answer = call("--json")
+    assert answer.returncode == 1
+    assert {line["found"] for line in json.loads(answer.stdout)} == {"its series has no watermark"}

@@ -1,0 +1,97 @@
+"""What is left in GridFS when those who needed it are done, or died half-way."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from bson import ObjectId
+from gridfs import GridFSBucket
+
+from detection.models.artefacts import BUCKET as ARTEFACTS
+from detection.models.artefacts import open_artefact, store_artefact
+from detection.records.database import Db
+from detection.records.leftovers import delete_leftovers
+from detection.records.runs import RunRequest, insert_run
+from detection.records.uploads import BUCKET as UPLOADS
+from detection.records.uploads import store_upload
+from detection.settings import Settings
+from tasks.broker import build_celery
+from tasks.sweeper import sweep
+from tasks.worker import Worker
+from tests.integration.modelling import add_model
+from tests.integration.stored import NOW
+
+LATER = datetime.now(UTC) + timedelta(days=2)
+
+
+def add_upload(database: Db, status: str | None) -> str:
+    """Keep an upload, with an import of it in this status; with none where the request broke off."""
+    upload_id = store_upload(database, "bars.csv", b"Date,Close\n")
+    if status is not None:
+        run = insert_run(database, RunRequest("import", "manual", options={"upload_id": upload_id}), NOW)
+        database.detection_runs.update_one({"_id": run["_id"]}, {"$set": {"status": status}})
+    return upload_id
+
+
+def count(database: Db, bucket: str) -> tuple[int, int]:
+    return tuple(database[f"{bucket}.{part}"].count_documents({}) for part in ("files", "chunks"))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress", "failed", "partial", "cancelled"])
+def test_an_upload_is_kept_while_its_import_can_read_it(database: Db, status: str) -> None:
+    add_upload(database, status)
+    assert delete_leftovers(database, LATER) == 0
+    assert count(database, UPLOADS) == (1, 1)
+
+
+def test_an_upload_goes_with_the_run_that_could_be_retried(database: Db) -> None:
+    add_upload(database, "failed")
+    database.detection_runs.delete_many({})  # as its TTL does
+    assert delete_leftovers(database, LATER) == 1
+    assert count(database, UPLOADS) == (0, 0)
+
+
+@pytest.mark.parametrize("status", ["complete", None])
+def test_an_upload_that_nobody_will_read_goes_after_a_day(database: Db, status: str | None) -> None:
+    add_upload(database, status)
+    assert delete_leftovers(database, datetime.now(UTC)) == 0
+    assert delete_leftovers(database, LATER) == 1
+    assert count(database, UPLOADS) == (0, 0)
+
+
+def test_an_upload_that_one_import_read_is_kept_for_another_that_failed(database: Db) -> None:
+    upload_id = add_upload(database, "complete")
+    run = insert_run(database, RunRequest("import", "manual", options={"upload_id": upload_id}), NOW)
+    database.detection_runs.update_one({"_id": run["_id"]}, {"$set": {"status": "failed"}})
+    assert delete_leftovers(database, LATER) == 0
+
+
+def test_an_artefact_without_a_model_goes_after_a_day_and_others_stay(database: Db) -> None:
+    version = add_model(database)
+    store_artefact(database, "US_model-7.0.0", b"whose training died")
+    assert delete_leftovers(database, datetime.now(UTC)) == 0
+    assert delete_leftovers(database, LATER) == 1
+    assert [file["_id"] for file in database[f"{ARTEFACTS}.files"].find()] == [version]
+    record = database.models.find_one({"_id": version})
+    assert record is not None
+    open_artefact(database, version, record["sha256"])
+
+
+@pytest.mark.parametrize("bucket", [UPLOADS, ARTEFACTS])
+def test_chunks_of_a_file_whose_writer_died_go_after_a_day(database: Db, bucket: str) -> None:
+    GridFSBucket(database, bucket, chunk_size_bytes=1_024).upload_from_stream_with_id("x", "x", bytes(5_000))
+    database[f"{bucket}.files"].delete_one({"_id": "x"})  # it would have been written last
+    assert count(database, bucket) == (0, 5)
+    assert delete_leftovers(database, datetime.now(UTC)) == 0
+    assert delete_leftovers(database, LATER) == 1
+    assert count(database, bucket) == (0, 0)
+
+
+def test_the_sweeper_cleans_up_once_an_hour(settings: Settings, database: Db) -> None:
+    worker = Worker(settings, database, build_celery(settings), "test")
+    days_ago = ObjectId.from_datetime(datetime.now(UTC) - timedelta(days=2))
+    chunk = {"files_id": "x", "n": 0, "data": b""}
+    database[f"{UPLOADS}.chunks"].insert_one({"_id": days_ago, **chunk})
+    assert sweep(worker)["leftover_deleted"] == 1
+    database[f"{UPLOADS}.chunks"].insert_one({"_id": days_ago, **chunk})
+    assert sweep(worker) == {}
+    assert count(database, UPLOADS) == (0, 1)

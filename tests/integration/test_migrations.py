@@ -1,0 +1,115 @@
+"""Migrations: what is new is up to date, what is old says so, and an upgrade may be run by several at once."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from flask.testing import FlaskClient
+
+from detection.errors import DatabaseUnfit
+from detection.records.database import Db
+from detection.records.indexes import INDEXES
+from detection.records.migrations import (
+    MIGRATIONS,
+    Migration,
+    check_version,
+    find_version,
+    prepare_database,
+    upgrade,
+)
+from tests.conftest import ROOT
+from tests.integration.stored import add_run
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+LATEST = MIGRATIONS[-1].number
+UPGRADE = (sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade")
+
+
+@pytest.fixture
+def fresh(database: Db) -> Iterator[Db]:
+    """A database of the test's own with nothing in it, not even an index."""
+    fresh = database.client[f"{database.name}_fresh"]
+    yield fresh
+    database.client.drop_database(fresh.name)
+
+
+def list_indexes(database: Db) -> dict[str, set[str]]:
+    return {name: set(database[name].index_information()) for name in INDEXES}
+
+
+def test_numbers_are_without_gaps() -> None:
+    assert [migration.number for migration in MIGRATIONS] == list(range(1, LATEST + 1))
+
+
+def test_a_new_database_needs_no_upgrade(fresh: Db) -> None:
+    prepare_database(fresh, NOW)
+    check_version(fresh)
+    assert find_version(fresh) == LATEST
+
+
+def test_a_database_with_data_of_an_earlier_version_is_not_ready(client: FlaskClient, database: Db) -> None:
+    add_run(database, "AAPL")
+    refused = client.get("/readyz")
+    assert refused.status_code == 503
+    assert refused.json["reason"] == "database_unfit"
+    assert "flask db upgrade" in refused.json["detail"]
+    assert client.get("/py/tickers").status_code == 200
+    upgrade(database, NOW)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_an_upgrade_makes_every_index_and_is_applied_once(fresh: Db) -> None:
+    add_run(fresh, "AAPL")
+    assert [migration.number for migration in upgrade(fresh, NOW)] == [m.number for m in MIGRATIONS]
+    for collection, indexes in INDEXES.items():
+        assert {index.document["name"] for index in indexes} < list_indexes(fresh)[collection]
+    assert upgrade(fresh, NOW) == []
+
+
+def test_upgrades_at_once_are_as_one(fresh: Db, environment: dict[str, str]) -> None:
+    add_run(fresh, "AAPL")
+    processes = [
+        subprocess.Popen(
+            UPGRADE, cwd=ROOT, env=environment | {"MONGO_DATABASE": fresh.name}, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    answers = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert all(answer.endswith(f"the database is at version {LATEST}\n") for answer in answers), answers
+    assert all(len(names) > 1 for names in list_indexes(fresh).values())
+
+
+def test_the_second_migration_drops_the_index_that_says_what_the_id_says(fresh: Db) -> None:
+    fresh.anomalies.create_index(["Ticker", "interval", "Datetime"], name="natural_key", unique=True)
+    add_run(fresh, "AAPL")
+    upgrade(fresh, NOW)
+    assert "natural_key" not in list_indexes(fresh)["anomalies"]
+
+
+def test_migrations_are_applied_in_order_from_where_the_last_upgrade_ended(fresh: Db) -> None:
+    applied: list[int] = []
+    steps = [Migration(n, f"step {n}", lambda _database, n=n: applied.append(n)) for n in (1, 2, 3)]
+    upgrade(fresh, NOW, steps[:1])
+    with pytest.raises(DatabaseUnfit, match="at version 1, and this code needs 3"):
+        check_version(fresh, steps)
+    upgrade(fresh, NOW, steps)
+    assert applied == [1, 2, 3]
+    check_version(fresh, steps[:2])
+
+
+def test_a_migration_that_fails_is_tried_again(fresh: Db) -> None:
+    def fail(_database: Db) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        upgrade(fresh, NOW, [*MIGRATIONS, Migration(LATEST + 1, "fails", fail)])
+    assert find_version(fresh) == LATEST
+
+
+def test_an_index_that_differs_is_named_with_what_to_do(fresh: Db) -> None:
+    fresh.bars.create_index(["ticker", "interval", "year"])
+    with pytest.raises(DatabaseUnfit, match=r"index of bars cannot be made.*db\.bars\.dropIndex"):
+        prepare_database(fresh, NOW)

@@ -1,0 +1,244 @@
+"""From a run's end to a channel: a real HTTP receiver takes what apprise sends."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from detection.notices import find_due
+from detection.records import deliveries, notification_rules, runs
+from detection.records.batches import build_batch
+from detection.records.database import Db, Document
+from detection.records.runs import RunRequest
+from detection.settings import Settings
+from tasks.broker import build_celery
+from tasks.notifications import has_work, notify
+from tasks.worker import Worker
+from tests.receiver import Receiver, run_receiver
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+RULES = "/py/notifications/rules"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with run_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def worker(settings: Settings, database: Db) -> Worker:
+    return Worker(settings, database, build_celery(settings), "test")
+
+
+def set_rule(client: FlaskClient, receiver: Receiver, name: str = "me", **fields: object) -> None:
+    answer = client.put(f"{RULES}/{name}", json={"channel": receiver.channel} | fields)
+    assert answer.status_code == 200, answer.json
+
+
+def finish_scan(
+    database: Db, *found: tuple[str, float], task: str = "incremental", watchlist: str | None = None
+) -> str:
+    """Have a run end that found anomalies of these tickers and grades; return its id."""
+    request = RunRequest(task, "scheduler", tuple({t for t, _ in found}) or ("AAPL",), watchlist=watchlist)  # type: ignore[arg-type]
+    run_id: str = runs.insert_run(database, request, NOW)["_id"]
+    runs.start_run(database, run_id, [], NOW)
+    for number, (ticker, grade) in enumerate(found):
+        database.anomalies.insert_one(build_anomaly(run_id, ticker, grade, number))
+    assert runs.finish_run(database, run_id, NOW) is not None
+    return run_id
+
+
+def build_anomaly(run_id: str, ticker: str, grade: float, number: int) -> Document:
+    return {
+        "_id": f"{ticker}::1d::{number}::{run_id}",
+        "Ticker": ticker,
+        "Datetime": datetime(2026, 1, 2, tzinfo=UTC),
+        "interval": "1d",
+        "detection_run_id": run_id,
+        "anomaly_score": -grade / 100,
+        "grade": grade,
+        "severity": "high",
+        "reasons": ["fell 9.0 %, 4.1 times its usual range"],
+        "status": "new",
+        "sent": False,
+    }
+
+
+def make_due(database: Db) -> None:
+    database.deliveries.update_many({}, {"$set": {"due_at": NOW}})
+
+
+def test_one_summary_a_scan_tells_the_strangest_first_and_marks_them_sent(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    set_rule(client, receiver)
+    run_id = finish_scan(database, ("AAPL", 80.0), ("MSFT", 99.0), ("IBM", 60.0), watchlist="tech")
+    assert has_work(database)
+    assert notify(worker) == {"sent": 1, "not_sent": 0}
+    (message,) = receiver.messages
+    assert message["title"] == "tech: 2 anomalies in 1d bars"
+    lines = message["message"].splitlines()
+    assert lines[0] == "MSFT 2026-01-02: high (grade 99), fell 9.0 %, 4.1 times its usual range"
+    assert lines[1].startswith("AAPL 2026-01-02")
+    assert run_id in lines[-1]
+    assert {a["Ticker"]: a["sent"] for a in database.anomalies.find()} == {"AAPL": True, "MSFT": True, "IBM": False}
+    assert not has_work(database)
+    assert notify(worker) == {"sent": 0, "not_sent": 0}
+    assert len(receiver.messages) == 1
+
+
+def test_a_scan_that_found_nothing_tells_nobody(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
+    set_rule(client, receiver)
+    finish_scan(worker.database, ("AAPL", 50.0))
+    notify(worker)
+    assert receiver.messages == []
+    assert worker.database.deliveries.count_documents({}) == 0
+
+
+def test_backfills_are_silent_unless_asked(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
+    set_rule(client, receiver)
+    finish_scan(worker.database, ("AAPL", 90.0), task="backfill")
+    notify(worker)
+    assert receiver.messages == []
+    set_rule(client, receiver, backfills=True)
+    finish_scan(worker.database, ("AAPL", 90.0), task="backfill")
+    notify(worker)
+    assert len(receiver.messages) == 1
+
+
+def test_a_rule_of_a_watchlist_is_told_of_its_tickers_alone(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    client.post("/py/watchlists", json={"name": "tech", "tickers": ["AAPL"]})
+    set_rule(client, receiver, watchlist="tech")
+    finish_scan(worker.database, ("AAPL", 90.0), ("IBM", 99.0))
+    notify(worker)
+    (message,) = receiver.messages
+    assert "AAPL" in message["message"]
+    assert "IBM" not in message["message"]
+
+
+def test_a_run_that_failed_is_told_with_its_error(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
+    set_rule(client, receiver)
+    set_rule(client, receiver, "quiet about failures", failures=False)
+    run = runs.insert_run(worker.database, RunRequest("incremental", "scheduler", ("AAPL",)), NOW)
+    runs.start_run(worker.database, run["_id"], [build_batch(run["_id"], "00000", ["AAPL"], "US", NOW)], NOW)
+    failure = {"ticker": "AAPL", "reason": "bad_bars", "error": "AAPL has a bar that is not a number"}
+    result = {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}
+    worker.database.batches.update_one({"run_id": run["_id"]}, {"$set": {"state": "done", "result": result}})
+    runs.finish_run(worker.database, run["_id"], NOW)
+    notify(worker)
+    (message,) = receiver.messages
+    assert message["title"] == "AAPL: incremental failed"
+    assert "not a number" in message["message"]
+
+
+def test_what_a_channel_does_not_take_is_shown_and_tried_again_until_it_does(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    set_rule(client, receiver)
+    finish_scan(database, ("AAPL", 90.0))
+    receiver.status = 503
+    assert notify(worker) == {"sent": 0, "not_sent": 1}
+    (shown,) = client.get("/py/notifications/deliveries").json["items"]
+    assert (shown["state"], shown["attempts"]) == ("pending", 1)
+    assert "503" in shown["error"]
+    assert "secret" not in json.dumps(shown)
+    assert not deliveries.has_due(database), "it waits before the next try"
+    receiver.status = 200
+    make_due(database)
+    assert notify(worker) == {"sent": 1, "not_sent": 0}
+    assert len(receiver.messages) == 1
+    (shown,) = client.get("/py/notifications/deliveries?state=sent").json["items"]
+    assert shown["error"] is None
+
+
+def test_a_channel_that_never_takes_it_is_given_up(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
+    set_rule(client, receiver)
+    finish_scan(worker.database, ("AAPL", 90.0))
+    receiver.status = 500
+    for _ in range(deliveries.MOST_ATTEMPTS):
+        notify(worker)
+        make_due(worker.database)
+    assert not has_work(worker.database)
+    (shown,) = client.get("/py/notifications/deliveries?state=failed").json["items"]
+    assert shown["attempts"] == deliveries.MOST_ATTEMPTS
+    assert worker.database.anomalies.count_documents({"sent": True}) == 0
+
+
+def test_many_senders_at_once_send_each_message_once(
+    client: FlaskClient, worker: Worker, receiver: Receiver, settings: Settings
+) -> None:
+    set_rule(client, receiver)
+    for number in range(12):
+        finish_scan(worker.database, (f"T{number}", 90.0))
+    others = [Worker(settings, worker.database, worker.celery, f"sender {n}") for n in range(4)]
+    threads = [threading.Thread(target=notify, args=(other,)) for other in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    notify(worker)
+    assert sorted(m["message"].split()[0] for m in receiver.messages) == sorted(f"T{n}" for n in range(12))
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-01-05T12:59", "2026-01-05T12:59"),
+        ("2026-01-05T13:00", "2026-01-05T22:00"),
+        ("2026-01-05T20:00", "2026-01-05T22:00"),
+        ("2026-01-05T22:00", "2026-01-05T22:00"),
+    ],
+)
+def test_in_quiet_hours_a_message_waits_for_their_end(now: str, due: str) -> None:
+    rule = {"quiet_from": "22:00", "quiet_until": "07:00", "timezone": "Asia/Tokyo"}
+    moments = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (now, due))
+    assert find_due(rule, next(moments)) == next(moments)
+
+
+def test_what_waits_for_the_end_of_quiet_hours_is_not_sent(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    set_rule(client, receiver, quiet_from="00:00", quiet_until="23:59")
+    finish_scan(worker.database, ("AAPL", 90.0))
+    assert notify(worker) == {"sent": 0, "not_sent": 0}
+    assert client.get("/py/notifications/deliveries?state=pending").json["items"] != []
+
+
+def test_rules_are_listed_without_secrets_tried_and_removed(
+    client: FlaskClient, database: Db, receiver: Receiver
+) -> None:
+    set_rule(client, receiver)
+    (shown,) = client.get(RULES).json["items"]
+    assert shown["shown_channel"] == f"json://someone:****@127.0.0.1:{receiver.server_port}/alerts"
+    assert "secret" not in json.dumps(shown)
+    assert client.post(f"{RULES}/me/test").json == {"sent": True, "error": None}
+    receiver.status = 403
+    assert client.post(f"{RULES}/me/test").json["sent"] is False
+    assert client.delete(f"{RULES}/me").status_code == 204
+    assert client.delete(f"{RULES}/me").status_code == 404
+    assert notification_rules.find_rules(database) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"channel": "nonsense"},
+        {"channel": "json://127.0.0.1/", "timezone": "Mars/Olympus"},
+        {"channel": "json://127.0.0.1/", "quiet_from": "22:00"},
+        {"channel": "json://127.0.0.1/", "quiet_from": "25:00", "quiet_until": "07:00"},
+        {"channel": "json://127.0.0.1/", "watchlist": "nobody"},
+        {"channel": "json://127.0.0.1/", "min_grade": 101},
+    ],
+)
+def test_a_rule_that_cannot_be_used_is_refused(client: FlaskClient, fields: dict[str, Any]) -> None:
+    assert client.put(f"{RULES}/me", json=fields).status_code in {404, 422}
+    assert client.get(RULES).json["items"] == []

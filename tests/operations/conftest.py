@@ -1,0 +1,121 @@
+"""The whole service as real processes, with passwords in its URLs; and one backfill that was asked of it over HTTP."""
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from detection.records.database import Db, open_database
+from detection.records.migrations import prepare_database
+from detection.settings import Settings
+from runner.programs import service_programs
+from runner.servers import (
+    LOOPBACK,
+    Servers,
+    die_with_parent,
+    find_redis_server,
+    free_port,
+    is_port_free,
+    redis_command,
+)
+from tests.integration.detecting import NOW, make_bars, store, train
+from tests.processes import ROOT, wait_until
+
+SECRET = "tell-nobody"
+FLOWER_USER = f"ops:{SECRET}"
+REQUEST_ID = "asked-by-a-test"
+TICKERS = ("AAA", "BBB", "CCC")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The running service, and the backfill that it ran."""
+
+    settings: Settings
+    database: Db
+    folder: Path
+    run: dict[str, Any]
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.settings.port}"
+
+    def read(self, path: str) -> str:
+        with urlopen(self.url + path, timeout=30) as answer:  # noqa: S310 - our own address
+            return str(answer.read().decode())
+
+    def post(self, path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+        headers |= {"Content-Type": "application/json"}
+        request = Request(self.url + path, json.dumps(body).encode(), headers)  # noqa: S310 - our own address
+        with urlopen(request, timeout=60) as answer:  # noqa: S310
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def logged(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+
+@pytest.fixture(scope="session")
+def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """API, worker, control worker, beat and Flower, over servers that ask for a password."""
+    folder = tmp_path_factory.mktemp("service")
+    redis_port = free_port()
+    settings = Settings(
+        _env_file=None,
+        mongo_url=servers.mongo_url.replace("://", f"://ops:{SECRET}@") + "&authSource=admin",
+        mongo_database=f"operated_{uuid.uuid4().hex[:12]}",
+        redis_url=f"redis://:{SECRET}@{LOOPBACK}:{redis_port}/0",
+        port=free_port(),
+        flower_port=free_port(),
+        flower_url="https://flower.example/",
+    )
+    with ExitStack() as stack:
+        with open_database(settings.model_copy(update={"mongo_url": servers.mongo_url})).client as client:
+            client.admin.command("createUser", "ops", pwd=SECRET, roles=["root"])
+        database = open_database(settings)
+        stack.callback(database.client.close)
+        stack.callback(database.client.drop_database, database.name)
+        fill(database)
+        redis = [*redis_command(find_redis_server(), folder, redis_port), "--requirepass", SECRET]
+        start(stack, folder, "redis", redis, {})
+        for program in service_programs(settings, folder):
+            start(stack, folder, program.name, program.command, build_environment(settings) | program.environment)
+        ports = (settings.port, settings.flower_port)
+        wait_until(lambda: not any(is_port_free(port) for port in ports), "API and Flower listen", 120)
+        running = Service(settings, database, folder, {})
+        body = {"market": "US", "max_period": "max"}
+        run = running.post("/py/anomalies/backfill?wait=30", body, **{"X-Request-ID": REQUEST_ID})
+        assert run["status"] == "complete", run
+        yield Service(settings, database, folder, run)
+
+
+def fill(database: Db) -> None:
+    """Store bars and a champion; nothing runs yet."""
+    prepare_database(database, NOW)
+    for seed, ticker in enumerate(TICKERS):
+        store(database, ticker, make_bars(800, seed, shocks=(400, 520)))
+    train(database)
+
+
+def start(stack: ExitStack, folder: Path, name: str, command: list[str], environment: dict[str, str]) -> None:
+    """Start a process that ends with the stack."""
+    log = stack.enter_context((folder / f"{name}.log").open("ab"))
+    process = subprocess.Popen(
+        die_with_parent(command), cwd=folder, env=os.environ | environment, stdout=log, stderr=log
+    )
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+
+
+def build_environment(settings: Settings) -> dict[str, str]:
+    """Return what the processes of the service are told."""
+    given = {name.upper(): str(getattr(settings, name)) for name in settings.model_fields_set}
+    return given | {"PYTHONPATH": str(ROOT), "FLOWER_BASIC_AUTH": FLOWER_USER}

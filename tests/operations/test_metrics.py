@@ -1,0 +1,41 @@
+"""The figures that the running service offers to Prometheus."""
+
+from tests.operations.conftest import TICKERS, Service
+from tests.processes import wait_until
+from tests.scraping import read_samples
+
+
+def test_what_the_pool_processes_detected_is_counted_once(service: Service) -> None:
+    samples = read_samples(service.read("/metrics"))
+    assert samples["tapewatch_bars_detected_total", ("trigger", "backfill")] == service.run["rows_processed"]
+    assert samples["tapewatch_tickers_detected_total", ("trigger", "backfill")] == len(TICKERS)
+    assert samples["tapewatch_anomalies_found_total", ("trigger", "backfill")] == service.run["anomalies_found"]
+    ended = ("tapewatch_runs_ended_total", ("status", "complete"), ("trigger", "backfill"))
+    wait_until(lambda: read_samples(service.read("/metrics"))[ended] == 1, "its end is counted")
+
+
+def test_beat_and_its_tasks_were_heard_of_a_short_while_ago(service: Service) -> None:
+    for name in ("sweeper", "scheduler"):
+        age = ("tapewatch_heartbeat_age_seconds", ("name", name))
+        wait_until(lambda age=age: 0 <= read_samples(service.read("/metrics"))[age] < 30, f"{name} was heard of")
+
+
+def test_model_caches_of_all_processes_are_added_up(service: Service) -> None:
+    samples = read_samples(service.read("/metrics"))
+    cache = {outcome: samples["tapewatch_model_cache_total", ("outcome", outcome)] for outcome in ("hits", "misses")}
+    assert cache["hits"] + cache["misses"] == len(TICKERS)
+    assert 1 <= samples["tapewatch_model_cache_total", ("outcome", "loads")] <= 2
+
+
+def test_requests_to_all_processes_of_the_api_are_counted(service: Service) -> None:
+    labels = (("endpoint", "anomalies.list_anomalies"), ("method", "GET"), ("status", "200"))
+    count = ("tapewatch_request_seconds_count", *labels)
+    before = read_samples(service.read("/metrics")).get(count, 0)
+    for _ in range(20):
+        service.read("/py/anomalies?limit=1")
+    assert read_samples(service.read("/metrics"))[count] == before + 20
+
+
+def test_the_age_of_the_champion_is_told(service: Service) -> None:
+    samples = read_samples(service.read("/metrics"))
+    assert samples["tapewatch_model_age_seconds", ("market", "US"), ("version", "US_model-0.1.0")] > 0

@@ -1,0 +1,14 @@
+"""Reading what /metrics says."""
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+def read_samples(text: str) -> dict[tuple[Any, ...], float]:
+    """Return the value of each sample by its name and, in order of their names, its labels."""
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
