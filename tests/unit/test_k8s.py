@@ -1,0 +1,64 @@
+"""The manifests are what Kubernetes knows, and start what docker-compose.yml starts."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "deploy" / "k8s"
+MANIFESTS = [
+    manifest
+    for path in sorted(FOLDER.glob("*.yaml"))
+    for manifest in yaml.safe_load_all(path.read_text())
+    if path.name != "kustomization.yaml"
+]
+NATIVE = [manifest for manifest in MANIFESTS if manifest["apiVersion"] != "keda.sh/v1alpha1"]
+DEPLOYMENTS = {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in MANIFESTS if m["kind"] == "Deployment"}
+SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+SERVICE_OF = {"api": "api", "worker": "worker", "control": "worker-control", "beat": "beat"}
+
+
+@pytest.mark.parametrize("manifest", NATIVE, ids=lambda m: f"{m['kind']} {m['metadata']['name']}")
+def test_kubernetes_knows_every_field(manifest: dict[str, Any]) -> None:
+    kubernetes_validate.validate(manifest, "1.31", strict=True)
+
+
+def test_every_file_is_applied_or_named_as_optional() -> None:
+    listed = (FOLDER / "kustomization.yaml").read_text()
+    for path in FOLDER.glob("*.yaml"):
+        assert path.name in listed or path.name == "kustomization.yaml"
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICE_OF if name != "beat"])
+def test_pods_run_what_the_services_of_compose_run(name: str) -> None:
+    (container,) = DEPLOYMENTS[name]["containers"]
+    assert container["command"] == shlex.split(SERVICES[SERVICE_OF[name]]["command"])
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_pods_are_probed_limited_and_without_rights(name: str) -> None:
+    pod = DEPLOYMENTS[name]
+    (container,) = pod["containers"]
+    assert container["livenessProbe"]
+    assert container["resources"]["limits"]["memory"]
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert pod["securityContext"]["runAsUser"] == 10001
+    assert "useradd --uid 10001" in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("name", ["worker", "control"])
+def test_workers_have_the_time_to_end_that_compose_gives_them(name: str) -> None:
+    seconds = DEPLOYMENTS[name]["terminationGracePeriodSeconds"]
+    assert f"{seconds}s" == SERVICES[SERVICE_OF[name]]["stop_grace_period"]
+    assert {"name": "REMAP_SIGTERM", "value": "SIGQUIT"} in DEPLOYMENTS[name]["containers"][0]["env"]
+
+
+def test_workers_are_scaled_by_what_waits() -> None:
+    (scaled,) = [manifest for manifest in MANIFESTS if manifest["kind"] == "ScaledObject"]
+    assert scaled["spec"]["scaleTargetRef"]["name"] in DEPLOYMENTS
+    (trigger,) = scaled["spec"]["triggers"]
+    assert trigger["metadata"]["query"] == 'max(tapewatch_batches{state="pending"})'
