@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
+from detection.logs import configure_logs
 from detection.settings import STATE_DIR, Settings
 from runner.servers import free_port, run_servers
 from runner.service import build_environment
@@ -37,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the speed of detection.")
     parser.add_argument("--quick", action="store_true", help="fewer tickers and rounds: a look, not the figures")
     quick = parser.parse_args().quick
+    configure_logs("warning")
     console = Console()
     machine = describe_machine()
     console.print(machine)

@@ -1,0 +1,229 @@
+"""`make bench-api`: how quickly the API answers, beside `/healthz`, which is the floor of the same stack.
+
+A real gunicorn with one worker process, a Redis and a MongoDB of its own. No Celery worker runs: what is enqueued
+waits, as it would behind a backlog. Both sides of a figure take turns, so that a machine whose speed drifts slows both,
+and a figure is the median of its rounds.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.__main__ import describe_machine
+from benchmarks.load import Client, read_at_rate
+from detection.records import runs
+from detection.records.database import Db, open_database
+from detection.settings import STATE_DIR, Settings
+from runner.programs import api_command
+from runner.servers import die_with_parent, free_port, run_servers
+from runner.service import build_environment, wait_for_api
+
+RESULTS = Path(__file__).parent / "api.json"
+TICKERS = 1_000
+DETECTED_TICKERS = 100
+READS_PER_SECOND = 300
+# figure: the bound it should keep below
+BOUNDS = {
+    "enqueue_1_ticker_median_ms": 20.0,
+    "enqueue_1000_over_1_ticker": 5.0,
+    "reads_p99_ms": 50.0,
+}
+BACKFILL = "/py/anomalies/backfill"
+SIDES = {
+    "healthz": "GET /healthz",
+    "one": "POST a backfill of 1 ticker",
+    "many": f"POST a backfill of {TICKERS:,} tickers",
+    "healthz_reads": f"GET /healthz, {READS_PER_SECOND} a second",
+    "reads": f"mixed reads, {READS_PER_SECOND} a second",
+}
+
+Times = dict[str, list[list[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured: rounds of so many POSTs of each kind, and of so many seconds of reads."""
+
+    rounds: int
+    posts: int
+    read_seconds: float
+
+
+FULL = Size(rounds=5, posts=40, read_seconds=10)
+QUICK = Size(rounds=2, posts=10, read_seconds=3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.api", description="Measure how quickly the API answers."
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not the figures")
+    quick = parser.parse_args().quick
+    console = Console()
+    machine = describe_machine()
+    console.print(machine)
+    STATE_DIR.mkdir(exist_ok=True)
+    with (
+        TemporaryDirectory(prefix="bench-", dir=STATE_DIR.absolute()) as folder,
+        run_servers(Path(folder), cache_gigabytes=1.0) as servers,
+    ):
+        settings = Settings(_env_file=None, mongo_url=servers.mongo_url, redis_url=servers.redis_url, port=free_port())
+        os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+        console.print(f"Making up {TICKERS:,} series, and detecting {DETECTED_TICKERS} of them.")
+        with open_database(settings).client as client, run_api(settings, Path(folder)):
+            database = client[settings.mongo_database]
+            paths = fill(database)
+            times = measure(settings, database, paths, QUICK if quick else FULL, console.print)
+    figures = build_figures(times)
+    console.print(build_times(times), build_bounds(figures))
+    if quick:
+        console.print("A quick look: too little for the figures that count, so none are written.")
+    else:
+        RESULTS.write_text(json.dumps({**figures, "machine": machine}, indent=2) + "\n")
+        console.print(f"Written to {RESULTS}.")
+
+
+@contextmanager
+def run_api(settings: Settings, folder: Path) -> Iterator[None]:
+    """Start gunicorn with one worker process, and stop it at the end."""
+    command = die_with_parent([*api_command(settings), "--workers", "1"])
+    with (folder / "api.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            wait_for_api(settings)
+            yield
+        finally:
+            process.terminate()
+
+
+def fill(database: Db) -> list[str]:
+    """Store bars, a model, anomalies and runs, and return what a dashboard asks for."""
+    # They load the numeric stack, which reads the environment when it is imported.
+    from benchmarks import market, sides  # noqa: PLC0415
+    from detection.bars.bulk import import_synthetic  # noqa: PLC0415
+    from detection.bars.markets import get_market  # noqa: PLC0415
+    from detection.models.plan import TrainingPlan  # noqa: PLC0415
+    from detection.models.training import train_model  # noqa: PLC0415
+    from detection.records.indexes import ensure_indexes  # noqa: PLC0415
+    from tasks.worker import get_worker  # noqa: PLC0415
+
+    ensure_indexes(database)
+    tickers, now = tuple(f"T{number:05d}" for number in range(TICKERS)), datetime.now(UTC)
+    import_synthetic(
+        database, tickers, get_market(market.MARKET), bars=market.BARS, seed=market.SEED, end=market.END, now=now
+    )
+    detected = tickers[:DETECTED_TICKERS]
+    train_model(database, TrainingPlan(market.MARKET, tickers=detected, seed=market.SEED), now=now)
+    run_id = sides.run_here(get_worker(), sides.ask("backfill", detected))["_id"]
+    found = [anomaly["_id"] for anomaly in database.anomalies.find({}, {"_id": 1}).limit(100)]
+    return [
+        path
+        for anomaly_id, ticker in zip(found, detected, strict=True)
+        for path in (
+            "/py/anomalies?limit=50",
+            f"/py/anomalies/{anomaly_id}",
+            f"/py/detection-runs/{run_id}",
+            f"/py/tickers/{ticker}/status",
+            f"/py/chart?ticker={ticker}&period=1y",
+        )
+    ]
+
+
+def measure(settings: Settings, database: Db, paths: Sequence[str], size: Size, say: Callable[[str], None]) -> Times:
+    """Return the seconds of each answer, by what was asked and round."""
+    times: Times = {name: [] for name in SIDES}
+    everything = {"market": "US"}
+    with Client(settings.port) as client:
+        for path in paths[:10]:
+            client.ask(path)
+        post(client, database, everything)
+    for number in range(size.rounds):
+        say(f"Round {number + 1} of {size.rounds}, load {os.getloadavg()[0]:.1f}.")
+        floor, one, many = [], [], []
+        with Client(settings.port) as client:
+            for ticker in range(size.posts):
+                floor.append(time_it(client, "/healthz"))
+                one.append(post(client, database, {"ticker": f"T{ticker:05d}"}))
+                if ticker % 4 == 0:
+                    many.append(post(client, database, everything))
+        load = {"per_second": READS_PER_SECOND, "seconds": size.read_seconds}
+        floor_reads = read_at_rate(settings.port, ["/healthz"], **load)
+        reads = read_at_rate(settings.port, paths, **load)
+        for name, seconds in zip(SIDES, (floor, one, many, floor_reads, reads), strict=True):
+            times[name].append(seconds)
+    return times
+
+
+def post(client: Client, database: Db, body: dict[str, str]) -> float:
+    """Return the seconds that a backfill took to be accepted; it is cancelled, so that the next finds a free way."""
+    start = time.perf_counter()
+    accepted = json.loads(client.ask(BACKFILL, body))
+    seconds = time.perf_counter() - start
+    runs.request_cancel(database, accepted["run_id"], datetime.now(UTC))
+    return seconds
+
+
+def time_it(client: Client, path: str) -> float:
+    start = time.perf_counter()
+    client.ask(path)
+    return time.perf_counter() - start
+
+
+def build_figures(times: Times) -> dict[str, float]:
+    """Return the figures: milliseconds, and how many times as long as `/healthz` or one ticker in the same round."""
+
+    def find(share: float, name: str, over: str | None = None) -> float:
+        rounds = [percentile(seconds, share) for seconds in times[name]]
+        if over is None:
+            return 1_000 * median(rounds)
+        return median(a / percentile(b, share) for a, b in zip(rounds, times[over], strict=True))
+
+    figures = {
+        "enqueue_1_ticker_median_ms": find(0.5, "one"),
+        "enqueue_1_ticker_p99_ms": find(0.99, "one"),
+        "enqueue_1_ticker_over_healthz": find(0.5, "one", "healthz"),
+        "enqueue_1000_tickers_median_ms": find(0.5, "many"),
+        "enqueue_1000_tickers_p99_ms": find(0.99, "many"),
+        "enqueue_1000_over_1_ticker": find(0.5, "many", "one"),
+        "reads_median_ms": find(0.5, "reads"),
+        "reads_p99_ms": find(0.99, "reads"),
+        "reads_p99_over_healthz": find(0.99, "reads", "healthz_reads"),
+    }
+    return {name: round(value, 2) for name, value in figures.items()}
+
+
+def percentile(seconds: Sequence[float], share: float) -> float:
+    return sorted(seconds)[min(len(seconds) - 1, int(share * len(seconds)))]
+
+
+def build_times(times: Times) -> Table:
+    table = Table("asked", "times", "median", "p99", "most", title="Milliseconds, one gunicorn worker, all rounds")
+    for name, rounds in times.items():
+        seconds = [one for each in rounds for one in each]
+        values = (percentile(seconds, 0.5), percentile(seconds, 0.99), max(seconds))
+        table.add_row(SIDES[name], f"{len(seconds):,}", *(f"{1_000 * value:.1f}" for value in values))
+    return table
+
+
+def build_bounds(figures: dict[str, float]) -> Table:
+    table = Table("figure", "measured", "below", "", title="What counts")
+    for name, measured in figures.items():
+        bound = BOUNDS.get(name)
+        reached = "" if bound is None else "reached" if measured < bound else "SHORT"
+        table.add_row(name, f"{measured:g}", "" if bound is None else f"{bound:g}", reached)
+    return table
+
+
+if __name__ == "__main__":
+    main()

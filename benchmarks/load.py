@@ -1,0 +1,64 @@
+"""Requests that come when they come: an open loop, which does not wait for one answer before it asks for the next."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from itertools import count
+from json import dumps
+from threading import Lock
+from typing import Self
+
+CLIENTS = 16
+
+
+class Client:
+    """One connection that is kept open."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def ask(self, path: str, body: object = None) -> bytes:
+        """Send a GET, or a POST where there is a body, and return the answer's body; any but a 2xx is an error."""
+        if body is None:
+            self._connection.request("GET", path)
+        else:
+            self._connection.request("POST", path, dumps(body), {"Content-Type": "application/json"})
+        response = self._connection.getresponse()
+        content = response.read()
+        assert 200 <= response.status < 300, (path, response.status, content[:500])
+        return content
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
+def read_at_rate(port: int, paths: Sequence[str], *, per_second: float, seconds: float) -> list[float]:
+    """Ask for the paths in turn, so many a second, and return how long each answer took, in seconds.
+
+    The time of an answer counts from the moment at which the request was due: one that had to wait for a connection,
+    because answers before it were slow, waited all the same.
+    """
+    total = int(per_second * seconds)
+    numbers, lock = count(), Lock()
+    start = time.perf_counter() + 0.2
+
+    def work() -> list[float]:
+        took = []
+        with Client(port) as client:
+            client.ask("/healthz")
+            while True:
+                with lock:
+                    number = next(numbers)
+                if number >= total:
+                    return took
+                due = start + number / per_second
+                time.sleep(max(0.0, due - time.perf_counter()))
+                client.ask(paths[number % len(paths)])
+                took.append(time.perf_counter() - due)
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return [seconds for part in [pool.submit(work) for _ in range(CLIENTS)] for seconds in part.result()]

@@ -1,0 +1,230 @@
+"""`make bench-web`: how quickly the dashboard shows something, how smoothly a chart pans, and how much is loaded.
+
+A real gunicorn and Debian's Chromium on this machine, which draws by software. Beside each figure stands a baseline of
+the same server and browser: for the first paint and the weight a page of the same origin without scripts, for panning
+frames in which nothing is drawn. Each load is by a browser profile of its own, so nothing is cached; the sides take
+turns, so that a machine whose speed drifts slows both.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.__main__ import describe_machine
+from benchmarks.api import run_api
+from detection.records.database import Db, open_database
+from detection.settings import STATE_DIR, Settings
+from runner.servers import LOOPBACK, free_port, run_servers
+from runner.service import build_environment
+
+RESULTS = Path(__file__).parent / "web.json"
+TICKERS = 1_000
+DETECTED_TICKERS = 100
+CHART_BARS = 5_000
+CHART_TICKER = "LONG"
+ROUNDS = 7
+PAN_STEPS = 120
+BLANK = "favicon.svg"  # a page of the same server that has nothing but itself
+CHROMIUM = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+# figure: the bound it should keep below
+BOUNDS = {
+    "first_useful_paint_ms": 1_000.0,
+    "chart_paint_ms": 1_000.0,
+    "pan_frame_p95_ms": 33.4,  # two of a screen's 60 frames a second
+    "pan_cpu_per_frame_ms": 16.7,  # of the page's thread, which depends less on what else runs on the machine
+    "page_weight_kb": 300.0,
+}
+# What a first look is for, of the overview: the market's figures and the lanes with their marks.
+USEFUL = ".market .figures dd, .lanes [data-mark]"
+CHART = ".stage canvas"
+
+# Frames while the mouse drags the chart: the time between one and the next.
+START_FRAMES = """() => {
+  window.frames_ = [];
+  let before = performance.now();
+  const note = (now) => {
+    window.frames_.push(now - before);
+    before = now;
+    window.frame_ = requestAnimationFrame(note);
+  };
+  window.frame_ = requestAnimationFrame(note);
+}"""
+STOP_FRAMES = "() => { cancelAnimationFrame(window.frame_); return window.frames_.slice(2); }"
+# The moment of the frame in which an element of the selector is first there, since the navigation began.
+AWAIT = """(selector) => new Promise((resolve) => {
+  const look = () => document.querySelectorAll(selector).length >= 2
+    ? requestAnimationFrame((now) => resolve(now)) : requestAnimationFrame(look);
+  look();
+})"""
+WEIGH = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+  .map((entry) => [entry.name, entry.encodedBodySize])"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.web", description="Measure the dashboard.")
+    parser.add_argument("--quick", action="store_true", help="two rounds: a look, not the figures")
+    quick = parser.parse_args().quick
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("this benchmark needs Chromium: sudo apt-get install chromium")
+    console = Console()
+    machine = describe_machine()
+    console.print(machine)
+    STATE_DIR.mkdir(exist_ok=True)
+    with (
+        TemporaryDirectory(prefix="bench-", dir=STATE_DIR.absolute()) as folder,
+        run_servers(Path(folder), cache_gigabytes=1.0) as servers,
+    ):
+        settings = Settings(_env_file=None, mongo_url=servers.mongo_url, redis_url=servers.redis_url, port=free_port())
+        os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+        console.print(f"Making up {TICKERS:,} series and one of {CHART_BARS:,} bars; detecting {DETECTED_TICKERS + 1}.")
+        with open_database(settings).client as client:
+            fill(client[settings.mongo_database])
+        with run_api(settings, Path(folder)), sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
+            measured = measure(browser, f"http://{LOOPBACK}:{settings.port}/", 2 if quick else ROUNDS)
+            version = browser.version
+            browser.close()
+    figures = {name: measured[name][0] for name in BOUNDS}
+    console.print(build_table(measured), f"Chromium {version}. Load afterwards: {os.getloadavg()[0]:.1f}.")
+    if quick:
+        console.print("A quick look: too little for the figures that count, so none are written.")
+        return
+    baselines = {f"{name}_baseline": measured[name][1] for name in BOUNDS}
+    about = {"machine": machine, "load_afterwards": round(os.getloadavg()[0], 1), "browser": version}
+    RESULTS.write_text(json.dumps({**figures, **baselines, **about}, indent=2) + "\n")
+    console.print(f"Written to {RESULTS}.")
+
+
+def fill(database: Db) -> None:
+    """Store what is shown: series, a model, and the anomalies of some of them."""
+    # They load the numeric stack, which reads the environment when it is imported.
+    from benchmarks import market, sides  # noqa: PLC0415
+    from detection.bars.bulk import import_synthetic  # noqa: PLC0415
+    from detection.bars.markets import get_market  # noqa: PLC0415
+    from detection.models.plan import TrainingPlan  # noqa: PLC0415
+    from detection.models.training import train_model  # noqa: PLC0415
+    from detection.records.indexes import ensure_indexes  # noqa: PLC0415
+
+    ensure_indexes(database)
+    tickers, now = tuple(f"T{number:05d}" for number in range(TICKERS)), datetime.now(UTC)
+    for names, bars in ((tickers, market.BARS), ((CHART_TICKER,), CHART_BARS)):
+        import_synthetic(
+            database, names, get_market(market.MARKET), bars=bars, seed=market.SEED, end=market.END, now=now
+        )
+    detected = (*tickers[:DETECTED_TICKERS], CHART_TICKER)
+    train_model(database, TrainingPlan(market.MARKET, tickers=detected, seed=market.SEED), now=now)
+    from tasks.worker import get_worker  # noqa: PLC0415
+
+    sides.run_here(get_worker(), sides.ask("backfill", detected))
+
+
+def measure(browser: Browser, url: str, rounds: int) -> dict[str, tuple[float, float]]:
+    """Return each figure with its baseline."""
+    times: dict[str, list[float]] = {name: [] for name in ("useful", "blank", "chart", "pan", "still")}
+    cpu: dict[str, list[float]] = {"pan": [], "still": []}
+    weights: list[dict[str, float]] = []
+    for _ in range(rounds):
+        with open_page(browser, url + BLANK) as page:
+            times["blank"].append(await_paint(page))
+            frames, seconds = measure_frames(page, lambda page: page.wait_for_timeout(1_000))
+            times["still"] += frames
+            cpu["still"].append(1_000 * seconds / len(frames))
+            weights.append({"blank": weigh(page, url)})
+        with open_page(browser, url) as page:
+            times["useful"].append(page.evaluate(AWAIT, USEFUL))
+        with open_page(browser, f"{url}#/ticker/{CHART_TICKER}") as page:
+            times["chart"].append(page.evaluate(AWAIT, CHART))
+            page.wait_for_load_state("networkidle")
+            frames, seconds = measure_frames(page, pan)
+            times["pan"] += frames
+            cpu["pan"].append(1_000 * seconds / len(frames))
+            weights[-1]["page"] = weigh(page, url)
+    return {
+        "first_useful_paint_ms": (median(times["useful"]), median(times["blank"])),
+        "chart_paint_ms": (median(times["chart"]), median(times["blank"])),
+        "pan_frame_p95_ms": (find_percentile(times["pan"], 95), find_percentile(times["still"], 95)),
+        "pan_cpu_per_frame_ms": (median(cpu["pan"]), median(cpu["still"])),
+        "page_weight_kb": (weights[-1]["page"], weights[-1]["blank"]),
+    }
+
+
+@contextmanager
+def open_page(browser: Browser, url: str) -> Iterator[Page]:
+    """Open a page in a profile of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    page = context.new_page()
+    try:
+        page.goto(url, wait_until="commit")
+        yield page
+    finally:
+        context.close()
+
+
+def await_paint(page: Page) -> float:
+    """Return when the page was painted first, in ms since its navigation began."""
+    return float(page.evaluate("() => new Promise((resolve) => requestAnimationFrame(resolve))"))
+
+
+def pan(page: Page) -> None:
+    """Drag the chart, all of whose bars are in sight, to and fro, as a hand does: a little each frame."""
+    box = page.locator(CHART).first.bounding_box()
+    assert box is not None
+    middle, level = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(middle, level)
+    page.mouse.down()
+    for step in range(PAN_STEPS):
+        away = step if step < PAN_STEPS / 2 else PAN_STEPS - step
+        page.mouse.move(middle + 6 * away, level)
+    page.mouse.up()
+
+
+def measure_frames(page: Page, act: Callable[[Page], None]) -> tuple[list[float], float]:
+    """Return the milliseconds between frames while something is done, and the seconds of CPU that the page took."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.evaluate(START_FRAMES)
+    before = read_cpu_seconds(session)
+    act(page)
+    seconds = read_cpu_seconds(session) - before
+    frames: list[float] = page.evaluate(STOP_FRAMES)
+    return frames, seconds
+
+
+def read_cpu_seconds(session: CDPSession) -> float:
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
+
+
+def weigh(page: Page, url: str) -> float:
+    """Return the kB of the page's own files as they were sent, without the API's answers."""
+    loaded: list[tuple[str, float]] = page.evaluate(WEIGH)
+    return sum(size for name, size in loaded if not name.startswith(f"{url}py/")) / 1000
+
+
+def find_percentile(values: Sequence[float], percent: int) -> float:
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
+
+
+def build_table(measured: dict[str, tuple[float, float]]) -> Table:
+    table = Table("figure", "measured", "baseline", "to keep below", "", title="The dashboard")
+    for name, (value, baseline) in measured.items():
+        kept = "kept" if value <= BOUNDS[name] else "OVER"
+        table.add_row(name, f"{value:.1f}", f"{baseline:.1f}", f"{BOUNDS[name]:g}", kept)
+    return table
+
+
+if __name__ == "__main__":
+    main()
