@@ -1,17 +1,23 @@
 """A broker that forgets, repeats itself, or holds what nobody can read."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 
 import pytest
+import redis
 from celery import Celery
 
+from runner.programs import service_programs
 from runner.servers import wait_for_redis
+from runner.supervision import Say, Supervision
 from tasks import names
 from tasks.broker import build_celery
 from tasks.enqueue import send
-from tests.faults.stack import WORKERS
+from tests.faults.stack import WORKERS, Stack
 from tests.faults.trial import TICKERS, Trial
 from tests.processes import wait_until
 
@@ -102,11 +108,31 @@ def test_rubbish_in_a_queue_costs_one_restart_of_one_worker(trial: Trial) -> Non
 
 
 @pytest.mark.faults
+def test_a_worker_whose_redis_is_killed_in_mid_batch_goes_on_with_it(trial: Trial) -> None:
+    """A worker that loses Redis while it works and waits for more keeps its processes, and what they are doing."""
+    run_id = trial.backfill(*TICKERS[:2])
+    held = trial.freeze_holder(run_id)
+    worker = trial.stack.name_of(held.pid)
+    before = trial.stack.pids(worker)
+    with trial.recovering("Redis killed (-9) while a worker is in mid-batch"):
+        trial.stack.kill("redis")
+        trial.stack.start("redis")
+        os.kill(held.pid, signal.SIGCONT)
+        trial.wait_for_end()
+    assert trial.stack.pids(worker) == before
+    trial.stack.wait_until_serving()
+    trial.backfill()
+    trial.wait_for_end()
+    trial.check()
+    assert trial.database.batches.distinct("attempts", {"run_id": run_id}) == [1]
+
+
+@pytest.mark.faults
 def test_redis_killed_ten_times_under_load_is_only_a_delay(trial: Trial) -> None:
     """Whatever messages a killed Redis forgets, all runs are completed, and the workers hear of new ones."""
     with trial.recovering("Redis killed (-9) ten times under load"):
         for part in range(10):
-            trial.wait_for_lease(trial.backfill(*TICKERS[6 * part : 6 * part + 6]))
+            trial.wait_for_claim(trial.backfill(*TICKERS[6 * part : 6 * part + 6]))
             trial.stack.kill("redis")
             trial.stack.start("redis")
             wait_for_redis(trial.stack.redis_port)
@@ -117,9 +143,39 @@ def test_redis_killed_ten_times_under_load_is_only_a_delay(trial: Trial) -> None
 
 @pytest.mark.faults
 def test_redis_out_of_memory_is_only_a_delay(trial: Trial) -> None:
-    """While Redis takes no message runs are accepted; whatever gives up meanwhile is started again."""
-    with trial.stack.supervised(), trial.recovering("Redis out of memory, then freed"):
-        trial.stack.broker.config_set("maxmemory", 1)
-        trial.backfill()
-        trial.stack.broker.config_set("maxmemory", 0)
+    """While Redis takes no message runs are accepted; a worker that gives up is started again by the supervisor."""
+    said: list[str] = []
+    with supervised_workers(trial.stack, said.append):
+        trial.wait_for_lease(trial.backfill(*TICKERS[8:]))
+        with full(trial.stack.broker):
+            wait_until(lambda: any("worker died" in line for line in said), "a worker gave up", 90)
+            trial.backfill(*TICKERS[:8])
+        with trial.recovering("Redis out of memory, then freed"):
+            trial.wait_for_end()
     trial.check()
+
+
+@contextmanager
+def full(broker: redis.Redis) -> Iterator[None]:
+    """Leave a Redis no memory for another message."""
+    broker.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        broker.config_set("maxmemory", 0)
+
+
+@contextmanager
+def supervised_workers(stack: Stack, say: Say) -> Iterator[None]:
+    """Have the workers run as the service has them: by its configuration, under its supervisor."""
+    stack.kill(*WORKERS, "control")
+    programs = [p for p in service_programs(stack.settings, stack.folder) if p.name in {"worker", "control"}]
+    with chdir(stack.folder):
+        supervision = Supervision(programs, stack.folder, stack.environment, say)
+        supervision.start_servers()
+        supervision.start_service()
+        try:
+            stack.wait_for_consumers(2)
+            yield
+        finally:
+            supervision.stop()

@@ -12,16 +12,15 @@ from tests.processes import wait_until
 @pytest.mark.faults
 def test_a_primary_stepped_down_twice_and_killed_while_writing_loses_nothing(trial: Trial) -> None:
     """Whatever primary the writes go to, each takes place once; a run goes on with the next one."""
-    with trial.recovering("primary stepped down twice, then killed (-9)"):
-        for _ in range(2):
-            trial.wait_for_lease(trial.backfill())
-            step_down(trial)
-            trial.wait_for_end()
+    for _ in range(2):
         trial.wait_for_lease(trial.backfill())
-        killed = trial.stack.find_primary()
+        with trial.recovering("primary stepped down"):
+            step_down(trial)
+    trial.wait_for_lease(trial.backfill())
+    killed = trial.stack.find_primary()
+    with trial.recovering("primary killed (-9) while writing"):
         trial.stack.kill(killed)
-        trial.wait_for_end()
-        trial.stack.start(killed)
+    trial.stack.start(killed)
     trial.check()
 
 
@@ -38,6 +37,12 @@ def test_a_frozen_primary_is_only_a_delay(trial: Trial) -> None:
 def step_down(trial: Trial) -> None:
     """Make the primary hand over, and wait for the next one."""
     before = trial.stack.find_primary()
-    with suppress(ConnectionFailure):
-        trial.database.client.admin.command("replSetStepDown", 10, force=True)
-    wait_until(lambda: trial.stack.find_primary() != before, "another primary", 60)
+
+    def has_moved() -> bool:
+        # Where its successor is too slow to be elected, the old primary is again, and has to step down once more.
+        if trial.stack.find_primary() == before:
+            with suppress(ConnectionFailure):
+                trial.database.client.admin.command("replSetStepDown", 10, force=True)
+        return trial.stack.find_primary() != before
+
+    wait_until(has_moved, "another primary", 90)

@@ -5,8 +5,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from resource import getpagesize
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from detection.bars.store import load_panel
 from detection.records.database import Db, Document
 from detection.records.runs import get_run
 from detection.records.series import build_series_id
+from tests.faults.memory import count_resident_bytes
 from tests.faults.stack import WORKERS, Stack
 from tests.faults.trial import TICKERS, Trial
 from tests.integration.detecting import NOW
@@ -73,8 +72,8 @@ def out_of_memory_killer(stack: Stack) -> Iterator[list[int]]:
     def watch() -> None:
         while not over.wait(0.005):
             for pid in (pid for worker in WORKERS for pid in stack.pids(worker)[1:]):
-                with suppress(OSError):
-                    if count_resident_bytes(pid) > LIMIT_BYTES:
+                if count_resident_bytes(pid) > LIMIT_BYTES:
+                    with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                         killed.append(pid)
 
@@ -85,10 +84,6 @@ def out_of_memory_killer(stack: Stack) -> Iterator[list[int]]:
     finally:
         over.set()
         thread.join()
-
-
-def count_resident_bytes(pid: int) -> int:
-    return int((Path("/proc") / str(pid) / "statm").read_text().split()[1]) * getpagesize()
 
 
 def add_copy(database: Db, ticker: str, *, years: dict[str, int] | None = None) -> None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from itertools import pairwise
 from typing import Any
 from urllib.request import urlopen
@@ -20,10 +21,11 @@ from detection.records.runs import OPEN_STATUSES
 from runner.client import Api
 from runner.service import api_url
 from tests.faults.history import check_changes, get_operation_time, read_changes
-from tests.faults.stack import MAX_ATTEMPTS, SERVICE, Stack
+from tests.faults.stack import MAX_ATTEMPTS, TICK_SECONDS, Stack
+from tests.processes import wait_until
 
 TICKERS = tuple(f"T{number:03d}" for number in range(64))
-RESULTS = ("detection_runs", "batches", "anomalies", "detection_metadata", "outbox", "verifications")
+RESULTS = ("watchlists", "detection_runs", "batches", "anomalies", "detection_metadata", "outbox", "verifications")
 # What the service promises, with the default lease of 60 s and sweeps of 15 s; here both are far shorter.
 RECOVERY_SECONDS = float(os.environ.get("RECOVERY_SECONDS", "90"))
 OWN = ("detection_run_id", "detection_timestamp", "created_at", "last_detection_run", "updated_at")
@@ -42,15 +44,16 @@ class Held:
 
 
 class Trial:
-    """Runs that were accepted, what was seen of their progress, and how long recoveries took."""
+    """Runs that were accepted, what was seen of their progress, and how long recoveries took (in seconds, by fault)."""
 
-    def __init__(self, stack: Stack, recoveries: list[tuple[str, float]], reference: Results) -> None:
+    def __init__(self, stack: Stack, reference: Results) -> None:
         self.stack = stack
         self.database = stack.database
-        self.api = Api(stack.settings)
+        self.api = Api(stack.settings, try_seconds=RECOVERY_SECONDS)
         self.url = api_url(stack.settings) + stack.settings.url_prefix
         self.run_ids: list[str] = []
-        self._recoveries = recoveries
+        self.cancelled: set[str] = set()
+        self.recoveries: dict[str, float] = {}
         self._reference = reference
         self._since = get_operation_time(stack.database)
         self._seen: dict[str, list[float]] = defaultdict(list)
@@ -67,8 +70,22 @@ class Trial:
         self.run_ids.append(self.api.post(path, body)["run_id"])
         return self.run_ids[-1]
 
+    def add_watchlist(self, name: str, *tickers: str, schedule: str) -> None:
+        """Have tickers scanned periodically until `end_scans`."""
+        self.api.post("/watchlists", {"name": name, "tickers": tickers, "schedule": schedule})
+
+    def end_scans(self) -> list[Document]:
+        """Remove all watchlists; return the runs of their scans, which now belong to the trial."""
+        self.database.watchlists.delete_many({})
+        # A tick that had seen them has ended by then.
+        time.sleep(3 * TICK_SECONDS)
+        scans = self._find_scans()
+        self.run_ids += [scan["_id"] for scan in scans]
+        return scans
+
     def cancel(self, run_id: str) -> None:
-        """Ask for a run's end over HTTP."""
+        """Ask for a run's end over HTTP; it may end otherwise before it notices. Raises ApiRefused."""
+        self.cancelled.add(run_id)
         self.api.post(f"/detection-runs/{run_id}/cancel", {})
 
     def wait_for_end(self, *run_ids: str, seconds: float = RECOVERY_SECONDS) -> list[Document]:
@@ -85,20 +102,25 @@ class Trial:
 
     @contextmanager
     def recovering(self, fault: str) -> Iterator[None]:
-        """Take the time from a fault until all runs have ended."""
+        """Take the time from a fault until all runs have ended; the longest, where it strikes again."""
         started = time.monotonic()
         yield
         self.wait_for_end()
-        self._recoveries.append((fault, time.monotonic() - started))
+        self.recoveries[fault] = max(time.monotonic() - started, self.recoveries.get(fault, 0.0))
 
     def wait_for_lease(self, run_id: str, worker: str | None = None) -> Document:
         """Return a batch of a run as soon as somebody, or this worker, works on it."""
         pids = [f":{pid}" for pid in self.stack.pids(worker)] if worker else [""]
         leased = {"run_id": run_id, "state": "leased", "owner": {"$regex": f"({'|'.join(pids)})$"}}
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + max(30, RECOVERY_SECONDS)
         while not (batch := self.database.batches.find_one(leased)):
             assert time.monotonic() < deadline, f"nobody took a batch of {run_id}: {self._describe_open()}"
         return batch
+
+    def wait_for_claim(self, run_id: str) -> None:
+        """Return once somebody works on a run, or has done so."""
+        claimed = {"run_id": run_id, "attempts": {"$gte": 1}}
+        wait_until(lambda: self.database.batches.find_one(claimed), f"{run_id} is worked on", RECOVERY_SECONDS)
 
     def freeze_holder(self, run_id: str, worker: str | None = None) -> Held:
         """Freeze a pool process (of this worker) that is in the middle of a batch of a run."""
@@ -127,6 +149,8 @@ class Trial:
         """
         self.stop_watching()
         ended = {run["_id"]: (run["status"], run["error"]) for run in self.wait_for_end(seconds=0)}
+        for run_id in self.cancelled - statuses.keys():
+            statuses[run_id] = "cancelled" if ended[run_id][0] == "cancelled" else "complete"
         wrong = {run_id: how for run_id, how in ended.items() if how[0] != statuses.get(run_id, "complete")}
         assert not wrong
         assert ended.keys() == set(self.run_ids)
@@ -148,7 +172,8 @@ class Trial:
         self._watcher.join()
 
     def _check_progress(self) -> None:
-        assert self._seen, "nothing was seen of any run"
+        scans = {scan["_id"] for scan in self._find_scans()}
+        assert self._seen or scans >= set(self.run_ids), "nothing was seen of any run"
         for run_id, seen in self._seen.items():
             fell = [(before, after) for before, after in pairwise(seen) if after < before]
             assert not fell, f"the progress of {run_id} fell: {fell}"
@@ -158,14 +183,31 @@ class Trial:
         while not self._over.wait(POLL_SECONDS):
             for run_id in self.run_ids[-3:]:
                 address = f"{self.url}/detection-runs/{run_id}"
-                with suppress(OSError), urlopen(address, timeout=2) as answer:  # noqa: S310 -- our own address
+                with suppress(OSError, HTTPException), urlopen(address, timeout=2) as answer:  # noqa: S310 -- our own address
                     self._seen[run_id].append(json.load(answer)["progress"]["percent"])
+
+    def _find_scans(self) -> list[Document]:
+        return list(self.database.detection_runs.find({"trigger": "scheduler", "run_id": None}))
 
     def _describe_open(self) -> list[Any]:
         fields = {"state": 1, "attempts": 1, "owner": 1, "lease_until": 1, "published_at": 1, "error": 1}
         open_batches = self.database.batches.find({"state": {"$in": ["pending", "leased"]}}, fields)
         open_runs = self.database.detection_runs.find({"status": {"$in": list(OPEN_STATUSES)}}, {"status": 1})
         return [*open_runs, *open_batches]
+
+
+def make_reference(stack: Stack) -> Results:
+    """Return what a backfill of all tickers stores when nothing goes wrong."""
+    reset(stack)
+    trial = Trial(stack, {})
+    try:
+        trial.backfill()
+        (run,) = trial.wait_for_end()
+        assert run["status"] == "complete", run["error"]
+        assert run["anomalies_found"] > len(TICKERS)
+    finally:
+        trial.stop_watching()
+    return read_results(stack.database)
 
 
 def reset(stack: Stack) -> None:
@@ -197,9 +239,3 @@ def check_same(found: Results, expected: Results) -> None:
     assert not found.keys() - expected.keys(), f"not in a fault-free run: {sorted(found.keys() - expected.keys())[:5]}"
     for key, document in found.items():
         assert document == expected[key], key
-
-
-def start_service(stack: Stack) -> None:
-    """Start all programs but the servers."""
-    stack.start(*SERVICE)
-    stack.wait_until_serving()
