@@ -11,6 +11,7 @@ from detection.records import batches, runs
 from detection.records.audits import build_failure, write_audits
 from detection.records.batches import Batch
 from detection.records.database import Document
+from tasks.abandoned import free_abandoned, sign
 from tasks.worker import Worker
 
 log = structlog.get_logger()
@@ -23,14 +24,9 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
 
     Whatever goes wrong, the batch ends in a state from which the sweeper or another worker goes on.
     """
-    settings = worker.settings
-    batch = batches.claim_batch(
-        worker.database,
-        batch_id,
-        worker.name,
-        lease_seconds=settings.lease_seconds,
-        max_attempts=settings.max_attempts,
-    )
+    batch = _claim(worker, batch_id)
+    if batch is None and free_abandoned(worker.database, batch_id):
+        batch = _claim(worker, batch_id)
     if batch is None:
         log.info("batch_not_free", batch_id=batch_id)
         return None
@@ -41,6 +37,17 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
         return None
     runs.finish_run(worker.database, batch.run_id, datetime.now(UTC))
     return result
+
+
+def _claim(worker: Worker, batch_id: str) -> Batch | None:
+    settings = worker.settings
+    return batches.claim_batch(
+        worker.database,
+        batch_id,
+        sign(worker),
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+    )
 
 
 def _work(worker: Worker, batch: Batch) -> Result:

@@ -16,6 +16,7 @@ from detection.records.audits import build_failure, write_audits
 from detection.records.database import Document, get_server_time
 from detection.records.heartbeats import CLEANER, take_turn
 from detection.records.leftovers import delete_leftovers
+from tasks.abandoned import free_abandoned
 from tasks.broker import BROKER_ERRORS, find_waiting
 from tasks.each import going_on
 from tasks.enqueue import publish_run
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 def sweep(worker: Worker) -> dict[str, int]:
     """Recover what is stuck and return how often each action was taken."""
     done: Counter[str] = Counter()
+    free_abandoned(worker.database)
     done["lease_ended"] += batches.free_expired(worker.database)
     try:
         waiting = find_waiting(worker.celery)

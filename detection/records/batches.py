@@ -5,6 +5,7 @@ one) or `cancelled`. Every claim raises `fence`; whoever writes under an older f
 decide anything are the server's, so that a worker's clock does not matter.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,10 +56,14 @@ def build_batch(
 
 
 def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, max_attempts: int) -> Batch | None:
-    """Take the batch if it is free and has attempts left; None where somebody else has it or it is over."""
+    """Take the batch if it is free and has attempts left; None where somebody else has it or it is over.
+
+    One of several tickers that failed twice is not taken again, but split by the sweeper.
+    """
     free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
+    whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
     document = database.batches.find_one_and_update(
-        {"_id": batch_id, "attempts": {"$lt": max_attempts}, "$or": free},
+        {"_id": batch_id, "attempts": {"$lt": max_attempts}, "$and": [{"$or": free}, {"$or": whole}]},
         [
             {
                 "$set": {
@@ -157,6 +162,21 @@ def bury_batch(database: Db, document: Document, session: ClientSession, *, resu
         session=session,
     )
     return buried.modified_count == 1
+
+
+def find_held(database: Db, owner_prefix: str, batch_id: str | None = None) -> list[Document]:
+    """Return id, owner and fence of the batches held by owners whose names begin so, or of one such batch."""
+    held: Document = {"state": "leased", "owner": {"$regex": f"^{re.escape(owner_prefix)}"}}
+    if batch_id is not None:
+        held["_id"] = batch_id
+    return list(database.batches.find(held, {"owner": 1, "fence": 1}))
+
+
+def end_lease(database: Db, document: Document) -> bool:
+    """Let the lease of a held batch run out now, as its holder is gone; False where that is another's by now."""
+    held = {"_id": document["_id"], "fence": document["fence"], "state": "leased"}
+    over = [{"$set": {"lease_until": {"$subtract": ["$$NOW", 1]}}}]
+    return database.batches.update_one(held, over).modified_count == 1
 
 
 def free_expired(database: Db) -> int:

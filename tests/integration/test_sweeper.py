@@ -1,5 +1,7 @@
 """The sweeper against a real broker: what it sends again, what it gives up, and what it leaves alone."""
 
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from detection.records.database import Db, Document
 from detection.records.runs import RunRequest
 from detection.settings import Settings
 from tasks import names
+from tasks.abandoned import sign
 from tasks.broker import build_celery, find_waiting
 from tasks.enqueue import publish_run
 from tasks.planning import start
@@ -43,8 +46,8 @@ def make_run(database: Db, *batches_of: tuple[str, ...], task: str = "backfill")
     return run["_id"]
 
 
-def claim(database: Db, batch_id: str, *, lease_seconds: float = 60) -> batches.Batch:
-    batch = batches.claim_batch(database, batch_id, "w1", lease_seconds=lease_seconds, max_attempts=5)
+def claim(database: Db, batch_id: str, *, lease_seconds: float = 60, owner: str = "w1") -> batches.Batch:
+    batch = batches.claim_batch(database, batch_id, owner, lease_seconds=lease_seconds, max_attempts=5)
     assert batch is not None
     return batch
 
@@ -127,6 +130,34 @@ def test_a_lease_that_ended_is_freed_and_its_holder_can_write_no_more(worker: Wo
     with pytest.raises(LeaseLost):
         finish(worker.database, held)
     finish(worker.database, claim(worker.database, held.id))
+
+
+def sign_as(worker: Worker, pid: int) -> str:
+    """Return how a process of this machine would sign."""
+    return f"{sign(worker).rpartition(':')[0]}:{pid}"
+
+
+def test_a_holder_that_died_on_this_machine_need_not_be_waited_for(worker: Worker) -> None:
+    run_id = make_run(worker.database, ("AAPL",), ("MSFT",))
+    with subprocess.Popen(["true"]) as unwaited, subprocess.Popen(["true"]) as ended:
+        ended.wait()
+        os.waitid(os.P_PID, unwaited.pid, os.WEXITED | os.WNOWAIT)
+        for label, pid in (("00000", ended.pid), ("00001", unwaited.pid)):
+            claim(worker.database, f"{run_id}:{label}", owner=sign_as(worker, pid))
+        assert sweep(worker) == {"lease_ended": 2, "batch_sent_again": 2}
+
+
+def test_a_holder_that_lives_or_is_elsewhere_keeps_its_lease(worker: Worker) -> None:
+    run_id = make_run(worker.database, ("AAPL",), ("MSFT",))
+    claim(worker.database, f"{run_id}:00000", owner=sign(worker))
+    claim(worker.database, f"{run_id}:00001", owner="another-machine/host:1")
+    assert sweep(worker) == {}
+
+
+def test_a_batch_of_several_that_failed_twice_is_left_to_be_split(worker: Worker) -> None:
+    run_id = make_run(worker.database, ("AAPL", "MSFT"))
+    fail_batch(worker.database, f"{run_id}:00000", 2)
+    assert batches.claim_batch(worker.database, f"{run_id}:00000", "w1", lease_seconds=60, max_attempts=5) is None
 
 
 def test_a_batch_that_failed_twice_is_split_and_the_progress_does_not_fall(worker: Worker) -> None:
