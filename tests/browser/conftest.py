@@ -3,9 +3,11 @@
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
@@ -13,8 +15,10 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from detection.records.database import Db, open_database
 from detection.settings import Settings
 from runner.client import Api
-from runner.servers import LOOPBACK
-from tests.processes import Runner, start_runner, wait_until
+from runner.programs import api_command
+from runner.servers import LOOPBACK, die_with_parent, free_port
+from runner.service import wait_for_api
+from tests.processes import Runner, build_environment, start_runner, wait_until
 
 DEMO_SECONDS = 300
 WAIT_MILLISECONDS = 15_000
@@ -54,6 +58,25 @@ class Demo:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def run_another_api(demo: Demo, folder: Path, **changes: str) -> Iterator[str]:
+    """Start an API with other settings on the demo's servers, and yield its address."""
+    port = free_port()
+    settings = Settings(_env_file=demo.runner.folder / ".tapewatch" / "servers.env", port=port)
+    command = die_with_parent([*api_command(settings), "--workers", "1"])
+    environment = build_environment(
+        PORT=str(port), MONGO_URL=settings.mongo_url, REDIS_URL=settings.redis_url, **changes
+    )
+    with (folder / "api.txt").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        wait_for_api(settings)
+        yield f"http://{LOOPBACK}:{port}/"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @dataclass
@@ -100,6 +123,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         database = open_database(settings)
         yield Demo(runner, Api(settings), database)
         database.client.close()
+
+
+@pytest.fixture(scope="session")
+def empty_service(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service in whose database nothing is yet, with its API where a company's gateway wants it."""
+    folder = tmp_path_factory.mktemp("empty")
+    with run_another_api(demo, folder, MONGO_DATABASE="nothing", URL_PREFIX="/internal/v1") as url:
+        yield url
 
 
 @pytest.fixture

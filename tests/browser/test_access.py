@@ -25,9 +25,9 @@ def test_a_missing_key_is_asked_for(demo: Demo, open_page: Callable[..., Page], 
     expect(page.get_by_role("heading", name="The key was refused")).to_be_visible()
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Use this key").click()
-    expect(page.get_by_role("link", name="Training of market US")).to_be_visible()
+    expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
     page.reload()
-    expect(page.get_by_role("link", name="Training of market US")).to_be_visible()
+    expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
 def test_without_a_key_the_page_says_why_it_is_empty(demo: Demo, open_page: Callable[..., Page], key: str) -> None:

@@ -1,5 +1,6 @@
 """Data: what is covered, and a file that is dropped on the page."""
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -43,6 +44,53 @@ def test_a_dropped_file_is_imported_and_every_row_accounted_for(demo: Demo, open
     expect(rejected.get_by_role("row").filter(has_text="2024-01-06")).to_contain_text("session")
     expect(page.get_by_role("region", name="Stretches of time")).to_contain_text("NEWCO")
     assert demo.database.series.find_one({"ticker": "NEWCO"})["bars"] == 3
+
+
+# A correction of the second session, and what came since; of the sessions the 5th and the 8th are missing.
+SECOND_CSV = """ticker,date,open,high,low,close,volume
+NEWCO,2024-01-03,10.5,11,10,10.9,1100
+NEWCO,2024-01-09,11,12,10,11.5,1400
+NEWCO,2024-01-10,11,12,10,11.5,1400
+"""
+
+
+def test_gaps_corrections_and_rejected_rows_are_told(demo: Demo, open_page: Callable[..., Page]) -> None:
+    for text in (CSV, SECOND_CSV):
+        rows = [dict(zip(text.split("\n", 1)[0].split(","), line.split(","), strict=True)) for line in text.split()[1:]]
+        candles = [
+            {"time": row["date"]} | {name: float(row[name]) for name in ("open", "high", "low", "close", "volume")}
+            for row in rows
+        ]
+        demo.api.post("/data/candles?wait=20", {"ticker": "NEWCO", "interval": "1d", "candles": candles})
+    page = open_page(f"{demo.url}#/data?ticker=NEWCO")
+    page.get_by_role("button", name="2 of 7 missing").click()
+    expect(page.get_by_role("list", name="Sessions without a bar")).to_have_text("5 Jan 2024 to 8 Jan 2024, 2 sessions")
+
+    page.get_by_role("button", name="Revised").click()
+    expect(page).to_have_url(re.compile("view=revisions"))
+    correction = page.get_by_role("row").filter(has_text="3 Jan 2024")
+    expect(correction).to_contain_text("close 10.90, was 10.80")
+
+    page.get_by_role("button", name="Rejected").click()
+    rejected = page.get_by_role("region", name="All rejected rows")
+    expect(rejected.get_by_role("row").filter(has_text="2024-01-05").first).to_contain_text("high below low")
+    page.reload()
+    expect(rejected.get_by_role("row").filter(has_text="2024-01-06").first).to_contain_text("not a session")
+    page.get_by_role("searchbox", name="Only of ticker").fill("GOOG")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No row was rejected")).to_be_visible()
+
+
+def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
+    saturday = {"open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
+    candles = [{"time": f"2024-01-06T00:{minute:02}:00"} | saturday for minute in range(60)]
+    demo.api.post("/data/candles?wait=20", {"ticker": "SATCO", "interval": "1m", "candles": candles})
+    page = open_page(f"{demo.url}#/data?view=rejected&ticker=SATCO")
+    rows = page.get_by_role("region", name="All rejected rows").locator("tbody tr")
+    expect(rows).to_have_count(50)
+    page.get_by_role("button", name="Show more").click()
+    expect(rows).to_have_count(60)
+    expect(page.get_by_role("button", name="Show more")).to_have_count(0)
 
 
 def test_a_file_that_cannot_be_used_is_refused_in_words(demo: Demo, open_page: Callable[..., Page]) -> None:

@@ -1,27 +1,44 @@
-"""What holds for every page: no complaint in the console, WCAG, no sideways scrolling, little weight."""
+"""What holds for every page and state: no complaint in the console, WCAG, no sideways scrolling, little weight."""
 
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
 
-WEB = Path(__file__).parent.parent.parent / "web"
 MOST_BYTES = 300_000
 SIZES = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 PAGES = {  # by heading
     "Overview": "#/",
-    "AAPL": "#/ticker/AAPL?period=1y",
+    "AAPL": "#/ticker/AAPL?period=1y&panes=volume,grade,RSI,MACD,MACD_hist,bollinger",
     "Runs": "#/runs",
     "Watchlists": "#/watchlists",
     "Models": "#/models",
     "US_model-0.1.0": "#/models/US_model-0.1.0",
     "Data": "#/data",
 }
+DATA_VIEWS = ("revisions", "rejected", "imports")
+
+
+class Look:
+    """Looks at a page as it is: a screenshot, WCAG, whether it scrolls sideways."""
+
+    def __init__(self, page: Page, folder: Path) -> None:
+        self.page = page
+        self.folder = folder
+        self.wrong: list[str] = []
+
+    def take(self, name: str) -> None:
+        self.page.wait_for_load_state("networkidle")
+        width = self.page.viewport_size["width"]
+        self.page.screenshot(path=self.folder / f"{name}.png", full_page=True)
+        violations = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+        self.wrong += [f"{name}: {one['id']}: {one['nodes'][0]['failureSummary']}" for one in violations]
+        if self.page.evaluate("document.documentElement.scrollWidth") > width:
+            self.wrong.append(f"{name} scrolls sideways")
 
 
 @pytest.mark.parametrize(("width", "theme"), SIZES)
@@ -29,27 +46,96 @@ def test_every_page_is_accessible_and_fits(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int, theme: str
 ) -> None:
     page = open_page(demo.url, width=width, theme=theme)
-    wrong: list[str] = []
+    look = Look(page, tmp_path)
     for heading, fragment in PAGES.items():
         page.goto(demo.url + fragment)
         page.get_by_role("heading", level=1, name=heading, exact=True).wait_for()
-        page.wait_for_load_state("networkidle")
         if heading == "AAPL":
             page.keyboard.press("ArrowRight")
-        page.screenshot(path=tmp_path / f"{heading}-{width}-{theme}.png", full_page=True)
-        violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        wrong += [f"{heading}: {one['id']}: {one['nodes'][0]['failureSummary']}" for one in violations]
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            wrong.append(f"{heading} scrolls sideways")
-    assert wrong == []
+        look.take(heading)
+    run_id = demo.database.detection_runs.find_one({"task": "backfill", "new_anomalies": {"$gt": 100}})["_id"]
+    page.goto(f"{demo.url}#/runs/{run_id}")
+    expect(page.locator(".anomaly").first).to_be_visible()
+    look.take("run")
+    for view in DATA_VIEWS:
+        page.goto(f"{demo.url}#/data?view={view}")
+        expect(page.get_by_role("region", name="What is stored").locator("[aria-busy]")).to_have_count(0)
+        look.take(f"data, {view}")
+    assert look.wrong == []
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (390, "light")])
+def test_what_opens_over_a_page_is_accessible_and_fits(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int, theme: str
+) -> None:
+    page = open_page(f"{demo.url}#/ticker/AAPL", width=width, theme=theme)
+    look = Look(page, tmp_path)
+    page.get_by_text("Panes", exact=True).click()
+    look.take("panes")
+    for where, button in (("watchlists", "New watchlist"), ("models", "Train a model")):
+        page.goto(f"{demo.url}#/{where}")
+        page.get_by_role("button", name=button).first.click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        look.take(button)
+        page.keyboard.press("Escape")
+    assert look.wrong == []
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+def test_empty_pages_and_errors_are_accessible_and_fit(
+    empty_service: str, open_page: Callable[..., Page], tmp_path: Path, width: int, theme: str
+) -> None:
+    page = open_page(empty_service, width=width, theme=theme)
+    look = Look(page, tmp_path)
+    expect(page.get_by_text("No bars yet")).to_be_visible()
+    look.take("nothing")
+    for where, text in (
+        ("runs", "No runs yet"),
+        ("watchlists", "No watchlists yet"),
+        ("models", "No models yet"),
+        ("data", "No bars yet"),
+        ("data?view=revisions", "Nothing was revised"),
+        ("data?view=rejected", "No row was rejected"),
+        ("nowhere", "There is no such page"),
+    ):
+        page.goto(f"{empty_service}#/{where}")
+        expect(page.get_by_text(text)).to_be_visible()
+        look.take(f"empty, {where.replace('?', ' ')}")
+    assert look.wrong == []
+
+
+def test_failures_are_accessible_and_fit(demo: Demo, open_page: Callable[..., Page], tmp_path: Path) -> None:
+    page = open_page(f"{demo.url}#/runs/nothing", width=390, quiet=False)
+    look = Look(page, tmp_path)
+    expect(page.get_by_role("alert")).to_contain_text("Not found")
+    look.take("not found")
+    page.route("**/py/models", lambda route: route.abort())
+    page.goto(f"{demo.url}#/models")
+    expect(page.get_by_role("alert")).to_contain_text("No connection")
+    expect(page.get_by_text("What you see may be old")).to_be_visible()
+    look.take("offline")
+    assert look.wrong == []
 
 
 def test_the_page_is_light_and_from_its_own_origin(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/ticker/AAPL")
     page.wait_for_load_state("networkidle")
-    loaded = [demo.url, *page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")]
-    assert all(url.startswith(demo.url) for url in loaded)
-    files = {url.removeprefix(demo.url).partition("?")[0] or "index.html" for url in loaded}
-    weights = [len(gzip.compress((WEB / file).read_bytes())) for file in files if not file.startswith("py/")]
+    kinds = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+    loaded = page.evaluate(f"{kinds}.map((entry) => [entry.name, entry.encodedBodySize])")
+    assert all(url.startswith(demo.url) for url, _ in loaded)
+    weights = [size for url, size in loaded if not url.startswith(f"{demo.url}py/")]
     assert len(weights) > 20
     assert sum(weights) < MOST_BYTES
+
+
+def test_what_the_first_page_is_made_of_is_asked_for_at_once(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url)
+    expect(page.locator(".anomaly").first).to_be_visible()
+    scripts = (
+        "performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => /scripts/.test(name))"
+    )
+    loaded = {url.removeprefix(demo.url) for url in page.evaluate(scripts)}
+    links = page.evaluate(
+        "[...document.querySelectorAll('[rel=modulepreload]')].map((link) => link.getAttribute('href'))"
+    )
+    assert set(links) == loaded - {"scripts/main.js", "scripts/theme.js"}

@@ -1,4 +1,4 @@
-"""Runs: listed, filtered, watched, cancelled; models."""
+"""Runs: listed, filtered, watched, cancelled."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.browser.conftest import Demo
 
 def test_runs_are_listed_and_filtered(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/runs")
-    expect(page.get_by_role("link", name="Training of market US")).to_be_visible()
+    expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
     page.get_by_label("task").select_option("backfill")
     expect(page).to_have_url(re.compile("task=backfill"))
     expect(page.get_by_role("link", name=re.compile("^Backfill of")).first).to_be_visible()
@@ -21,7 +21,7 @@ def test_filters_that_match_nothing_say_so(demo: Demo, open_page: Callable[..., 
     page = open_page(f"{demo.url}#/runs?ticker=ZZZZ")
     expect(page.get_by_text("No such runs")).to_be_visible()
     page.get_by_role("link", name="Show all").click()
-    expect(page.get_by_role("link", name="Training of market US")).to_be_visible()
+    expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
 def test_a_finished_run_shows_its_record_and_what_it_found(demo: Demo, open_page: Callable[..., Page]) -> None:
@@ -44,26 +44,3 @@ def test_a_run_is_cancelled(demo: Demo, open_page: Callable[..., Page]) -> None:
     page.get_by_role("button", name="Retry what is left").click()
     expect(page).not_to_have_url(re.compile(run_id))
     expect(page.get_by_role("main").get_by_text("complete", exact=True)).to_be_visible()
-
-
-def test_models_show_the_champion_and_what_it_learned_from(demo: Demo, open_page: Callable[..., Page]) -> None:
-    page = open_page(f"{demo.url}#/models")
-    page.get_by_role("region", name="Models of US").get_by_role("link", name="US_model-0.1.0").click()
-    expect(page.get_by_role("heading", name="US_model-0.1.0")).to_be_visible()
-    record = demo.database.models.find_one({"version": "US_model-0.1.0"})
-    expect(page.get_by_role("main")).to_contain_text(record["sha256"])
-    expect(page.get_by_role("heading", name="Learned from 7 tickers")).to_be_visible()
-
-
-def test_a_version_is_promoted_and_rolled_back(demo: Demo, open_page: Callable[..., Page]) -> None:
-    before = demo.database.champions.find_one({"_id": "champion::US"})["version"]
-    run_id = demo.api.post("/models/train?wait=30", {"market": "US", "trees": 20, "promote": False})["_id"]
-    version = demo.database.detection_runs.find_one({"_id": run_id})["model_version"]
-    page = open_page(f"{demo.url}#/models/{version}")
-    page.get_by_role("button", name="Promote").click()
-    page.get_by_role("dialog").get_by_role("button", name="Promote").click()
-    expect(page.get_by_role("main").get_by_text("champion", exact=True)).to_be_visible()
-    page.get_by_role("navigation").get_by_role("link", name="Models").click()
-    page.get_by_role("button", name=f"Roll back to {before}").click()
-    page.get_by_role("dialog").get_by_role("button", name=f"Roll back to {before}").click()
-    expect(page.get_by_text(f"champion: {before}")).to_be_visible()

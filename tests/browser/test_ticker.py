@@ -11,7 +11,9 @@ from urllib.parse import quote
 
 from playwright.sync_api import Page, expect
 
+from detection.features.names import FEATURES
 from tests.browser.conftest import Demo
+from tests.unit.features.twin import compute_twin, read_real_bars
 
 NEIGHBOURS = 50  # bars; the chart shows 60 on both sides of what is selected
 
@@ -84,20 +86,39 @@ def test_a_click_on_a_marker_opens_its_anomaly(demo: Demo, open_page: Callable[.
     expect(page.get_by_text(f"{n + 1} of {len(found)}")).to_be_visible()
 
 
-def test_an_indicator_gets_a_pane_and_stays_in_the_url(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_panes_are_chosen_from_a_menu_and_stay_in_the_url(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/ticker/MSFT")
-    canvases = page.locator(".stage canvas")
-    expect(canvases).not_to_have_count(0)
+    stage = page.locator(".stage")
+    canvases = stage.locator("canvas")
+    expect(stage).to_have_attribute("data-panes", "volume,grade")
     without = canvases.count()
-    page.get_by_label("Indicator").select_option("rsi")
-    expect(page).to_have_url(re.compile("indicator=rsi"))
-    expect(canvases).not_to_have_count(without)
-    with_pane = canvases.count()
-    assert with_pane > without
+    page.get_by_text("Panes", exact=True).click()
+    for label in ("RSI, 14", "Wicks to body"):
+        page.get_by_label(label, exact=True).check()
+    expect(stage).to_have_attribute("data-panes", "volume,grade,RSI,wick_ratio")
+    expect(page).to_have_url(re.compile("panes=volume%2Cgrade%2CRSI%2Cwick_ratio"))
+    with_panes = canvases.count()
+    assert with_panes > without
     page.reload()
-    expect(canvases).to_have_count(with_pane)
-    page.get_by_label("Indicator").select_option("sma")
+    expect(canvases).to_have_count(with_panes)
+    page.get_by_text("Panes", exact=True).click()
+    for label in ("RSI, 14", "Wicks to body"):
+        page.get_by_label(label, exact=True).uncheck()
     expect(canvases).to_have_count(without)
+    expect(page).not_to_have_url(re.compile("panes="))
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Grade", exact=True)).to_be_hidden()
+
+
+def test_every_feature_can_be_drawn(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/ticker/MSFT?panes={','.join(FEATURES)}")
+    vwap = compute_twin(read_real_bars()["MSFT"])["VWAP"].iloc[-1]
+    expect(page.locator(".legend")).to_contain_text(f"VWAP {vwap:.2f}")
+    page.get_by_text("Panes", exact=True).click()
+    for group in ("Over the prices", "Features"):
+        boxes = page.get_by_role("group", name=group).get_by_role("checkbox")
+        assert boxes.count() > 0
+    assert page.locator(".menu input:checked").count() == len(FEATURES)
 
 
 def test_an_anomaly_is_verified_in_place(demo: Demo, open_page: Callable[..., Page]) -> None:
@@ -127,7 +148,7 @@ def test_a_backfill_by_click_is_watched_to_its_end(demo: Demo, open_page: Callab
 def test_a_scan_by_click_says_that_nothing_is_new(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/ticker/GOOG")
     page.get_by_role("button", name="Scan now").click()
-    expect(page.locator("#toasts")).to_contain_text("0 new anomalies")
+    expect(page.locator("#toasts")).to_contain_text("no new bars")
 
 
 def test_progress_survives_a_reload_and_a_restart_of_the_api(demo: Demo, open_page: Callable[..., Page]) -> None:

@@ -1,6 +1,8 @@
 """Watchlists: made from pasted symbols, scanned, switched, deleted."""
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page, expect
 
@@ -29,6 +31,57 @@ def test_a_watchlist_is_made_scanned_switched_and_deleted(demo: Demo, open_page:
     card.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("No watchlists yet")).to_be_visible()
+
+
+def test_the_scheduler_scans_a_watchlist_while_one_looks_on(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/watchlists")
+    page.get_by_role("button", name="New watchlist").first.click()
+    page.get_by_label("Name").fill("every minute")
+    page.get_by_label("Tickers of one market").fill("IBM FB")
+    page.get_by_label("Scanned").select_option("by cron")
+    page.get_by_label("Cron, in the market's time").fill("* * * * *")
+    page.get_by_role("button", name="Make it").click()
+    card = page.get_by_role("article", name="Watchlist every minute")
+    expect(card).to_contain_text("* * * * *")
+    expect(card).to_contain_text("never")
+    # as if the minute before had passed while nobody ticked
+    passed = {"last_slot": datetime.now(UTC) - timedelta(minutes=2), "next_scan": None}
+    demo.database.watchlists.update_one({"_id": "every minute"}, {"$set": passed})
+
+    expect(card.get_by_role("link", name="Periodic scan")).to_be_visible(timeout=30_000)
+    expect(card.get_by_text("complete", exact=True)).to_be_visible()
+    run = demo.database.detection_runs.find_one({"watchlist": "every minute"}) or demo.database.detection_runs.find_one(
+        {"trigger": "scheduler"}
+    )
+    assert run is not None
+    assert sorted(run["tickers"]) == ["FB", "IBM"]
+    expect(card.get_by_role("link", name="just now").or_(card.get_by_role("link", name="minute"))).to_have_attribute(
+        "href", re.compile("#/runs/")
+    )
+
+    overview = open_page(demo.url)
+    market = overview.get_by_role("region", name="Markets")
+    expect(market).to_contain_text("Watched2")
+    expect(market).to_contain_text(re.compile("Last scan(just now|.* ago)"))
+
+    card.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No watchlists yet")).to_be_visible()
+
+
+def test_a_change_keeps_what_is_not_shown(demo: Demo, open_page: Callable[..., Page]) -> None:
+    demo.api.post("/watchlists", {"name": "slow feed", "tickers": ["IBM"], "delay_minutes": 45})
+    page = open_page(f"{demo.url}#/watchlists")
+    card = page.get_by_role("article", name="Watchlist slow feed")
+    expect(card).to_contain_text("45 minutes after each closed bar")
+    card.get_by_role("switch").click()
+    expect(card.get_by_role("switch")).to_have_attribute("aria-checked", "false")
+    card.get_by_role("button", name="Edit").click()
+    page.get_by_label("Minutes after the close").fill("90")
+    page.get_by_role("button", name="Save").click()
+    expect(card).to_contain_text("90 minutes after each closed bar")
+    stored = demo.database.watchlists.find_one_and_delete({"_id": "slow feed"})
+    assert (stored["delay_minutes"], stored["enabled"], stored["schedule"]) == (90, False, "after_close")
 
 
 def test_what_is_wrong_with_a_watchlist_is_said_in_the_dialog(demo: Demo, open_page: Callable[..., Page]) -> None:

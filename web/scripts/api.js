@@ -3,7 +3,9 @@
 import { reportReached, reportUnreached } from "./connection.js";
 import { askForKey, readKey } from "./key.js";
 
-const PREFIX = "/py";
+// The server says in the page where the API is, as seen from the page, so that both may live below any path.
+const FOLDER = document.querySelector('meta[name="api"]').content;
+const PREFIX = new URL(FOLDER || ".", document.baseURI).href.replace(/\/$/, "");
 const TIMEOUT_MILLISECONDS = 20_000;
 
 /** What went wrong, as the API's problem document says it. */
@@ -16,6 +18,8 @@ export class Problem extends Error {
     this.document = document;
   }
 }
+
+export const DOCS = `${PREFIX}/docs`;
 
 /** Read a JSON document. `query` leaves out what is null, undefined or "". */
 export function get(path, query = {}, signal = null) {

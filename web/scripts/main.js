@@ -12,6 +12,7 @@ const PAGES = {
   watchlists: () => import("./pages/watchlists.js"),
   models: () => import("./pages/models.js"),
   data: () => import("./pages/data.js"),
+  notifications: () => import("./pages/notifications.js"),
 };
 
 let leave = new AbortController();
@@ -25,6 +26,7 @@ async function show() {
   if (!Object.hasOwn(PAGES, route.page)) {
     fill(
       main,
+      el("h1.hidden-text", "No such page"),
       buildEmpty(
         "There is no such page",
         `Nothing is at ${location.hash}.`,

@@ -1,6 +1,6 @@
 // What surrounds every page: brand, navigation, search for a ticker, health, theme.
 
-import { get } from "./api.js";
+import { DOCS, get } from "./api.js";
 import { onConnection } from "./connection.js";
 import { el, fill } from "./dom.js";
 import { repeat } from "./live.js";
@@ -16,7 +16,16 @@ const PAGES = [
   ["data", "Data"],
 ];
 
+const NAMES = {
+  mongodb: "MongoDB",
+  redis: "Redis",
+  workers: "The workers",
+  sweeper: "The sweeper",
+  scheduler: "The scheduler",
+};
+
 const health = el("span.health", { role: "status" }, el("i.dot"), el("span.label", "Connecting"));
+const flower = el("a", { rel: "noopener noreferrer", target: "_blank", hidden: true }, "Tasks and workers in Flower");
 let lastHealth = null;
 
 export function startShell() {
@@ -39,7 +48,8 @@ export function startShell() {
   );
   fill(
     document.getElementById("foot"),
-    el("a", { href: "py/docs" }, "API documentation"),
+    el("a", { href: DOCS }, "API documentation"),
+    flower,
     el(
       "a",
       { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank" },
@@ -51,10 +61,13 @@ export function startShell() {
   repeat(HEALTH_MILLISECONDS, checkHealth, new AbortController().signal);
 }
 
-/** Mark the page in the navigation. A ticker belongs to the overview. */
+// Pages that are reached from another one.
+const PARENTS = { ticker: "overview", notifications: "watchlists" };
+
+/** Mark the page in the navigation, or the one it belongs to. */
 export function markPage(page) {
   for (const link of document.querySelectorAll(".nav a")) {
-    const isCurrent = link.dataset.page === (page === "ticker" ? "overview" : page);
+    const isCurrent = link.dataset.page === (PARENTS[page] ?? page);
     if (isCurrent) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -64,6 +77,8 @@ async function checkHealth() {
   try {
     lastHealth = await get("/health");
     showHealth(true);
+    flower.hidden = !lastHealth.flower_url;
+    if (lastHealth.flower_url) flower.href = lastHealth.flower_url;
   } catch (error) {
     if (error.name !== "Problem") throw error;
     showHealth(false);
@@ -84,17 +99,25 @@ function describeHealth(reached) {
   }
   if (lastHealth === null) return { kind: "busy", label: "Connecting", notice: null };
   const { status, access, ...parts } = lastHealth;
-  const unwell = Object.values(parts).find((part) => part?.ok === false)?.detail ?? "a part of the service is not well";
+  const unwell = describeUnwell(parts);
   if (status === "unavailable")
-    return { kind: "bad", label: "Unavailable", notice: { kind: "bad", text: `Nothing can be accepted: ${unwell}.` } };
+    return { kind: "bad", label: "Unavailable", notice: { kind: "bad", text: `Nothing can be accepted. ${unwell}` } };
   if (status === "degraded")
     return {
       kind: "warn",
       label: "Degraded",
-      notice: { kind: "warn", text: `Work is accepted, but waits: ${unwell}.` },
+      notice: { kind: "warn", text: `Work is accepted, but waits. ${unwell}` },
     };
   const open = "Open access: no API key was made yet, so whoever is on this machine may ask for anything.";
   return { kind: "ok", label: "All well", notice: access === "open" ? { kind: "plain", text: open } : null };
+}
+
+/** "The scheduler: it ran last 40 s ago." */
+function describeUnwell(parts) {
+  const [name, part] = Object.entries(parts).find(([, one]) => one?.ok === false) ?? [];
+  if (!name) return "A part of the service is not well.";
+  const text = `${NAMES[name] ?? name}: ${part.detail ?? "not well"}`;
+  return /[.?!]$/.test(text) ? text : `${text}.`;
 }
 
 function buildSearch() {

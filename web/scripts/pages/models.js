@@ -4,10 +4,11 @@ import { get } from "../api.js";
 import { el } from "../dom.js";
 import { barTime, count, hash, moment } from "../format.js";
 import { go, linkTo } from "../router.js";
-import { buildEmpty, loadInto } from "../parts/states.js";
+import { buildEmpty, buildRefresh } from "../parts/states.js";
 import { buildTable } from "../parts/table.js";
 import { buildRollback } from "./models/actions.js";
 import { drawModel } from "./models/model.js";
+import { buildTraining } from "./models/training.js";
 import { buildWorkers } from "./models/workers.js";
 
 const KINDS = { champion: "ok", candidate: "busy", retired: "" };
@@ -15,29 +16,15 @@ const KINDS = { champion: "ok", candidate: "busy", retired: "" };
 export const title = (route) => route.name ?? "Models";
 
 export function show(main, route, signal) {
-  if (route.name) {
-    const refresh = () =>
-      loadInto(
-        main,
-        () => get(`/models/${encodeURIComponent(route.name)}`, {}, signal),
-        (model) => drawModel(model, refresh),
-        signal,
-        8,
-      );
-    return refresh();
-  }
-  const refresh = () =>
-    loadInto(
-      main,
-      () => get("/models", {}, signal),
-      ({ items }) => draw(items, refresh, signal),
-      signal,
-      8,
-    );
-  return refresh();
+  if (!route.name) return buildRefresh(main, loadModels, draw, signal)();
+  const load = (both) => get(`/models/${encodeURIComponent(route.name)}`, {}, both);
+  return buildRefresh(main, load, drawModel, signal)();
 }
 
-function draw(models, refresh, signal) {
+const loadModels = (signal) => get("/models", {}, signal);
+
+function draw({ items: models }, refresh, signal) {
+  const { button, strip } = buildTraining(refresh, signal);
   const markets = [...new Set(models.map((model) => model.market))].sort();
   return [
     el(
@@ -47,13 +34,15 @@ function draw(models, refresh, signal) {
         el("h1", "Models"),
         el("p.lead", "Every version that was trained, and which one is in use: the champion of its market."),
       ),
+      button,
     ),
+    strip,
     models.length === 0
       ? el(
           "div.card",
           buildEmpty(
             "No models yet",
-            "A market needs a model before its bars can be scored. `flask models train --market US` trains one.",
+            "A market needs a model before its bars can be scored: once it has bars, train one here, or with `flask models train --market US`.",
           ),
         )
       : el(
@@ -81,7 +70,7 @@ function drawMarket(market, models, refresh) {
       el(
         "div.row",
         el("span.muted", `champion: ${models.find((model) => model.state === "champion")?.version ?? "none"}`),
-        buildRollback(models, refresh),
+        buildRollback(market, models, refresh),
       ),
     ),
     buildTable(`Versions of ${market}`, names, models.map(buildRow)),

@@ -24,13 +24,20 @@ export function show(main, route, signal) {
 }
 
 async function load(signal) {
-  const [series, counts, { items: watchlists }, scheduler] = await Promise.all([
+  const [series, counts, schedules] = await Promise.all([
     loadSeries(signal),
     loadCounts({}, signal),
+    loadSchedules(signal),
+  ]);
+  return { series, counts, schedules };
+}
+
+async function loadSchedules(signal) {
+  const [{ items: watchlists }, { enabled }] = await Promise.all([
     get("/watchlists", { limit: 500 }, signal),
     get("/scheduler", {}, signal),
   ]);
-  return { series, counts, schedules: { watchlists, enabled: scheduler.enabled } };
+  return { watchlists, enabled };
 }
 
 function draw({ series, counts, schedules }, route, signal) {
@@ -38,7 +45,7 @@ function draw({ series, counts, schedules }, route, signal) {
   return el(
     "div.stack",
     el("h1.hidden-text", "Overview"),
-    buildMarkets(series, counts, schedules),
+    buildMarkets(series, counts, schedules, () => loadSchedules(signal), signal),
     buildLanesCard(series, counts, route, signal),
     el("div.columns", buildAnomalyCard(route, signal), buildRunsCard(signal)),
     buildTickersCard(series, counts),

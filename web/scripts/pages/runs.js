@@ -45,13 +45,13 @@ function buildFilters(query) {
   ticker.addEventListener("change", () => apply("ticker", ticker.value.trim().toUpperCase()));
   const selects = Object.entries(FILTERS).map(([name, values]) =>
     buildSelect(
-      words(name),
+      `${name[0].toUpperCase()}${name.slice(1)}`,
       [["", "all"], ...values.map((value) => [value, words(value)])],
       query.get(name) ?? "",
       (value) => apply(name, value),
     ),
   );
-  return el("div.row", selects, el("label.field", "ticker", ticker));
+  return el("div.row", selects, el("label.field", "Ticker", ticker));
 }
 
 async function keepListed(body, query, signal) {

@@ -4,12 +4,11 @@ import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { keepInUrl } from "../router.js";
 import { buildChoice } from "../parts/choice.js";
-import { buildSelect } from "../parts/select.js";
 import { loadInto } from "../parts/states.js";
 import { say } from "../parts/toasts.js";
 import { buildActions } from "./ticker/actions.js";
-import { buildPriceChart } from "./ticker/chart.js";
-import { INDICATORS } from "./ticker/indicator.js";
+import { buildPaneMenu, readPanes, writePanes } from "./ticker/pane_menu.js";
+import { listAsked } from "./ticker/pane_names.js";
 import { buildSelection } from "./ticker/selection.js";
 import { buildHead, drawStatus } from "./ticker/status.js";
 
@@ -28,7 +27,7 @@ export function show(main, route, signal) {
     ticker: route.name ?? "",
     interval: route.query.get("interval") ?? "1d",
     period: pick(PERIODS, route.query.get("period"), "max"),
-    indicator: pick(INDICATORS, route.query.get("indicator"), ""),
+    panes: readPanes(route.query.get("panes")),
     anomaly: route.query.get("anomaly"),
   };
   return loadInto(
@@ -43,13 +42,18 @@ export function show(main, route, signal) {
 const pick = (options, value, fallback) => (options.some(([known]) => known === value) ? value : fallback);
 
 async function load(asked, signal) {
-  const [known, history] = await Promise.all([loadKnown(asked, signal), loadHistory(asked, asked.indicator, signal)]);
-  return { known, history };
+  // The library that draws charts is the heaviest part of the page: it comes while the API answers.
+  const [known, history, { buildPriceChart }] = await Promise.all([
+    loadKnown(asked, signal),
+    loadHistory(asked, asked.panes, signal),
+    import("./ticker/chart.js"),
+  ]);
+  return { known, history, buildPriceChart };
 }
 
-/** Bars and an indicator. Where bars came since the last detection, asking sets a run to work. */
-const loadHistory = ({ ticker, interval }, indicators, signal) =>
-  get("/chart", { ticker, interval, period: "max", indicators }, signal);
+/** Bars, and what is drawn with them. Where bars came since the last detection, asking sets a run to work. */
+const loadHistory = ({ ticker, interval }, panes, signal) =>
+  get("/chart", { ticker, interval, period: "max", indicators: listAsked(panes).join(",") }, signal);
 
 /** The status of the series, and its strangest anomalies in the order of time. */
 async function loadKnown({ ticker, interval }, signal) {
@@ -60,7 +64,7 @@ async function loadKnown({ ticker, interval }, signal) {
   return { status, anomalies: items.sort((a, b) => (a.Datetime < b.Datetime ? -1 : 1)) };
 }
 
-function draw({ known, history }, asked, signal) {
+function draw({ known, history, buildPriceChart }, asked, signal) {
   const { ticker, interval } = history;
   const status = el("div.body");
   const chart = buildPriceChart({
@@ -77,7 +81,7 @@ function draw({ known, history }, asked, signal) {
   };
   const actions = buildActions(known.status, async () => tell(await loadKnown(asked, signal)), signal);
   tell(known);
-  chart.setIndicator(history.indicators);
+  chart.setPanes(asked.panes, history.indicators);
   if (selection.isEmpty()) chart.showPeriod(asked.period);
   return [
     el("div.head", buildHead(known.status, history.bars), actions.buttons),
@@ -104,9 +108,12 @@ function draw({ known, history }, asked, signal) {
 }
 
 function buildControls(chart, asked, signal) {
-  const showIndicator = async (name) => {
-    keepInUrl({ indicator: name });
-    chart.setIndicator(name ? (await loadHistory(asked, name, signal)).indicators : {});
+  let latest = 0;
+  const showPanes = async (panes) => {
+    const turn = ++latest; // a choice may be changed before its lines are there
+    keepInUrl({ panes: writePanes(panes) });
+    const { indicators } = listAsked(panes).length ? await loadHistory(asked, panes, signal) : { indicators: {} };
+    if (turn === latest && !signal.aborted) chart.setPanes(panes, indicators);
   };
   const showPeriod = (period) => {
     keepInUrl({ period: period === "max" ? null : period });
@@ -114,9 +121,7 @@ function buildControls(chart, asked, signal) {
   };
   return el(
     "div.row",
-    buildSelect("Indicator", INDICATORS, asked.indicator, (name) =>
-      showIndicator(name).catch((error) => say(error.message, "bad")),
-    ),
+    buildPaneMenu(asked.panes, (panes) => showPanes(panes).catch((error) => say(error.message, "bad")), signal),
     buildChoice("Period shown", PERIODS, asked.period, showPeriod),
   );
 }

@@ -3,23 +3,19 @@
 import { get, post } from "../api.js";
 import { el, fill } from "../dom.js";
 import { moment } from "../format.js";
+import { repeat } from "../live.js";
+import { linkTo } from "../router.js";
 import { attempt } from "../parts/toasts.js";
-import { buildEmpty, loadInto } from "../parts/states.js";
+import { buildEmpty, buildRefresh } from "../parts/states.js";
 import { openEditor } from "./watchlists/editor.js";
 import { buildWatchlist } from "./watchlists/watchlist.js";
+
+const LOOK_MILLISECONDS = 2000;
 
 export const title = () => "Watchlists";
 
 export function show(main, route, signal) {
-  const refresh = () =>
-    loadInto(
-      main,
-      () => load(signal),
-      (data) => draw(data, refresh, signal),
-      signal,
-      8,
-    );
-  return refresh();
+  return buildRefresh(main, load, draw, signal)();
 }
 
 async function load(signal) {
@@ -27,11 +23,33 @@ async function load(signal) {
     get("/watchlists", { limit: 500 }, signal),
     get("/scheduler", {}, signal),
   ]);
-  return { watchlists: items, scheduler };
+  const known = new Map(scheduler.watchlists.map((one) => [one.name, one]));
+  const watchlists = items.map((one) => ({ ...one, next_scan: known.get(one.name)?.next_scan ?? null }));
+  return { watchlists, scheduler };
 }
 
-function draw({ watchlists, scheduler }, refresh, signal) {
+/** What was changed by hand; what the scheduler notes meanwhile is shown without drawing all anew. */
+const describeChanges = ({ watchlists, scheduler }) =>
+  JSON.stringify([scheduler.enabled, watchlists.map(({ name, version }) => [name, version])]);
+
+/** Show what the scheduler does, for as long as the page does. */
+function keepUpToDate(cards, shown, refresh, signal) {
+  const look = async () => {
+    const now = await load(signal);
+    if (describeChanges(now) !== describeChanges(shown)) {
+      if (!document.querySelector("dialog[open]")) refresh();
+      return;
+    }
+    now.watchlists.forEach((watchlist, n) => cards[n].update(watchlist));
+  };
+  repeat(LOOK_MILLISECONDS, look, signal);
+}
+
+function draw(data, refresh, signal) {
+  const { watchlists, scheduler } = data;
   const edit = (watchlist) => openEditor(watchlist).then((changed) => changed && refresh());
+  const cards = watchlists.map((watchlist) => buildWatchlist(watchlist, { edit, refresh, signal }));
+  keepUpToDate(cards, data, refresh, signal);
   const make = () => el("button.button.primary", { type: "button", on: { click: () => edit(null) } }, "New watchlist");
   return [
     el(
@@ -41,7 +59,12 @@ function draw({ watchlists, scheduler }, refresh, signal) {
         el("h1", "Watchlists"),
         el("p.lead", "Tickers of one market that are scanned together whenever it has closed a bar."),
       ),
-      el("div.row", buildSwitch(scheduler), make()),
+      el(
+        "div.row",
+        buildSwitch(scheduler, refresh),
+        el("a.button", { href: linkTo("notifications") }, "Notifications"),
+        make(),
+      ),
     ),
     watchlists.length === 0
       ? el(
@@ -54,13 +77,13 @@ function draw({ watchlists, scheduler }, refresh, signal) {
         )
       : el(
           "div.watchlists",
-          watchlists.map((watchlist) => buildWatchlist(watchlist, { edit, refresh, signal })),
+          cards.map(({ node }) => node),
         ),
   ];
 }
 
 /** The switch of all periodic scans. */
-function buildSwitch(scheduler) {
+function buildSwitch(scheduler, refresh) {
   const button = el("button.switch", { type: "button", role: "switch" });
   const mark = (state) => {
     button.setAttribute("aria-checked", String(state.enabled));
@@ -70,7 +93,7 @@ function buildSwitch(scheduler) {
   button.addEventListener("click", async () => {
     const enabled = button.getAttribute("aria-checked") !== "true";
     const changed = await attempt(button, () => post("/scheduler/toggle", { enabled }));
-    if (changed) mark(changed);
+    if (changed) refresh();
   });
   mark(scheduler);
   return button;

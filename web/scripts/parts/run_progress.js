@@ -52,9 +52,11 @@ export function describeOutcome(run) {
   if (run.error) return run.error;
   if (isOpen(run)) return run.status === "queued" ? "Waiting for a worker" : "At work";
   if (run.task === "backfill" || run.task === "incremental") {
+    if (run.task === "incremental" && !run.rows_processed && !run.reason) return "no new bars";
     const found = `${plural(run.new_anomalies ?? 0, "new anomaly", "new anomalies")} in ${plural(run.rows_processed ?? 0, "bar")}`;
     return run.reason ? `${words(run.reason)}; ${found}` : found;
   }
+  if (run.task === "import" && run.rows_loaded !== null) return `${plural(run.rows_loaded, "row")} read`;
   if (run.task === "train" && run.model_version) return `made ${run.model_version}`;
   return words(run.reason ?? run.status);
 }

@@ -53,6 +53,31 @@ export async function loadInto(node, load, draw, signal, lines = 4) {
   }
 }
 
+/**
+ * Return what loads a page and shows what `draw(data, refresh, signal)` returns, and does both anew at each call; what
+ * is shown stays until then, and its signal aborts.
+ */
+export function buildRefresh(node, load, draw, signal) {
+  let showing = null;
+  const refresh = async () => {
+    const isFirst = showing === null;
+    showing?.abort();
+    showing = new AbortController();
+    const both = AbortSignal.any([signal, showing.signal]);
+    const redraw = (data) => draw(data, refresh, both);
+    if (isFirst) return loadInto(node, () => load(both), redraw, both, 8);
+    try {
+      const data = await load(both);
+      if (!both.aborted) fill(node, redraw(data));
+      return data;
+    } catch (error) {
+      if (!both.aborted) showFailure(node, error, refresh, both);
+      return null;
+    }
+  };
+  return refresh;
+}
+
 function showFailure(node, error, again, signal) {
   if (error.name !== "Problem") console.error(error);
   const once = new AbortController();
@@ -63,5 +88,7 @@ function showFailure(node, error, again, signal) {
   if (error.status === 0) {
     onConnection((reached) => reached && retry(), AbortSignal.any([signal, once.signal]));
   }
-  fill(node, buildFailure(error, retry));
+  // A page that failed as a whole has no other heading.
+  const heading = node.id === "main" && el("h1.hidden-text", document.title.split(" · ")[0]);
+  fill(node, heading, buildFailure(error, retry));
 }

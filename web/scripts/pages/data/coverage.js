@@ -1,34 +1,60 @@
-// Which stretch of time each series covers, drawn on one axis.
+// Which stretch of time each series covers, drawn on one axis, and the sessions of its exchange that it lacks.
 
-import { el } from "../../dom.js";
+import { get } from "../../api.js";
+import { el, fill } from "../../dom.js";
 import { barTime, count, plural } from "../../format.js";
 import { linkTo } from "../../router.js";
-import { buildEmpty } from "../../parts/states.js";
+import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 
 const LISTED = 200;
+const COLUMNS = [
+  "Series",
+  ["Bars", ".number.wide-only"],
+  ["From", ".wide-only"],
+  ["Covered", ".wide-only"],
+  "To",
+  "Sessions",
+  ["Revision", ".number.wide-only"],
+];
 
-export function buildCoverage(series) {
-  if (series.length === 0) return buildEmpty("No bars yet", "Drop a file above, or run `flask bars import FILE`.");
+export function buildCoverage(all, ticker, signal) {
+  const series = all.filter((one) => one.ticker.includes(ticker));
+  if (all.length === 0) return buildEmpty("No bars yet", "Drop a file above, or run `flask bars import FILE`.");
+  if (series.length === 0) return buildEmpty("No such series", `No ticker with stored bars has "${ticker}" in it.`);
   const start = Math.min(...series.map((one) => Date.parse(one.first_bar)));
   const end = Math.max(...series.map((one) => Date.parse(one.last_bar)));
-  const share = (time) => (Date.parse(time) - start) / Math.max(1, end - start);
-  const names = ["Series", ["Bars", ".wide-only"], ["From", ".wide-only"], "Covered", "To", ["Revision", ".wide-only"]];
+  const share = (time) => Math.min(1, Math.max(0, (Date.parse(time) - start) / Math.max(1, end - start)));
   return [
+    el("p.summary.muted", summarize(series)),
     buildTable(
       "Stretches of time",
-      names,
-      series.slice(0, LISTED).map((one) => buildRow(one, share)),
+      COLUMNS,
+      series.slice(0, LISTED).flatMap((one) => buildRows(one, share, signal)),
       ".coverage",
     ),
     series.length > LISTED &&
-      el("p.more.muted", `The first ${LISTED} of ${plural(series.length, "series", "series")}.`),
+      el("p.more.muted", `The first ${LISTED} of ${plural(series.length, "series", "series")}; filter to see others.`),
   ];
 }
 
-function buildRow(one, share) {
+function summarize(series) {
+  const bars = series.reduce((sum, one) => sum + one.bars, 0);
+  const missing = series.reduce((sum, one) => sum + (one.coverage?.missing ?? 0), 0);
+  const lacking = series.filter((one) => one.coverage?.missing > 0).length;
+  const gaps = missing ? `${plural(missing, "session")} missing, in ${plural(lacking, "series", "series")}` : "no gap";
+  return `${plural(series.length, "series", "series")}, ${plural(bars, "bar")}, ${gaps}.`;
+}
+
+/** The row of a series, and the one below it that lists its gaps on demand. */
+function buildRows(one, share, signal) {
   const [from, to] = [share(one.first_bar), share(one.last_bar)];
-  return el(
+  const stretch = el(
+    "div.stretch",
+    { "aria-hidden": "true" },
+    el("i", { vars: { "--from": from, "--width": to - from } }),
+  );
+  const row = el(
     "tr",
     el(
       "td.nowrap",
@@ -38,13 +64,78 @@ function buildRow(one, share) {
       " ",
       one.synthetic && el("span.badge.warn", "synthetic"),
     ),
-    el("td.nowrap.wide-only", count(one.bars)),
+    el("td.number.wide-only", count(one.bars)),
     el("td.nowrap.wide-only", barTime(one.first_bar, one.interval)),
-    el(
-      "td.covered",
-      el("div.stretch", { "aria-hidden": "true" }, el("i", { vars: { "--from": from, "--width": to - from } })),
-    ),
+    el("td.covered.wide-only", stretch),
     el("td.nowrap", barTime(one.last_bar, one.interval)),
-    el("td.muted.wide-only", { title: "raised by each correction of stored bars" }, count(one.revision)),
   );
+  const revision = el(
+    "td.number.muted.wide-only",
+    { title: "raised by each correction of stored bars" },
+    count(one.revision),
+  );
+  if (!one.coverage?.missing) {
+    row.append(el("td.nowrap", describeComplete(one.coverage)), revision);
+    return [row];
+  }
+  const details = el("tr.details", { hidden: true }, el("td", { colspan: COLUMNS.length }));
+  row.append(el("td.nowrap", buildToggle(one, details, stretch, share, signal)), revision);
+  return [row, details];
+}
+
+function describeComplete(coverage) {
+  if (!coverage) return el("span.muted", { title: "counted at the next import" }, "not counted yet");
+  return el("span", el("span.badge.ok", "complete"), el("span.muted.number", ` ${count(coverage.sessions)}`));
+}
+
+function buildToggle(one, details, stretch, share, signal) {
+  const { missing, sessions } = one.coverage;
+  const button = el(
+    "button.button.small",
+    { type: "button", "aria-expanded": "false" },
+    `${count(missing)} of ${count(sessions)} missing`,
+  );
+  button.addEventListener("click", () => {
+    const isOpen = details.hidden;
+    details.hidden = !isOpen;
+    button.setAttribute("aria-expanded", String(isOpen));
+    if (!isOpen || details.dataset.loaded) return;
+    details.dataset.loaded = "true";
+    loadInto(
+      details.firstChild,
+      () => get(`/tickers/${encodeURIComponent(one.ticker)}/coverage`, { interval: one.interval }, signal),
+      (coverage) => {
+        markGaps(stretch, coverage.gaps, share);
+        return drawGaps(coverage);
+      },
+      signal,
+      2,
+    );
+  });
+  return button;
+}
+
+function markGaps(stretch, gaps, share) {
+  const marks = gaps.map(({ first, last }) => {
+    const from = share(first);
+    return el("b", { vars: { "--from": from, "--width": share(last) - from } });
+  });
+  fill(stretch, stretch.firstChild, marks);
+}
+
+function drawGaps({ gaps, gap_count: total }) {
+  return [
+    el(
+      "ul.chips.gaps",
+      { "aria-label": "Sessions without a bar", tabindex: 0 },
+      gaps.map(({ first, last, sessions }) =>
+        el(
+          "li",
+          first === last ? barTime(first, "1d") : `${barTime(first, "1d")} to ${barTime(last, "1d")}`,
+          sessions > 1 && el("span.muted", `, ${plural(sessions, "session")}`),
+        ),
+      ),
+    ),
+    total > gaps.length && el("p.muted", `The latest ${gaps.length} of ${plural(total, "gap")}.`),
+  ];
 }

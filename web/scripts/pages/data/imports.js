@@ -14,7 +14,7 @@ export function buildImports(runs, signal) {
       "Files that are dropped here, and bars that are pushed, show up with what became of every row.",
     );
   return el(
-    "div.body.stack",
+    "div.imports.stack",
     runs.map((run) => buildItem(run, signal)),
   );
 }

@@ -6,6 +6,7 @@ import { linkTo } from "../../router.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildStatus } from "../../parts/run_progress.js";
 import { buildTable } from "../../parts/table.js";
+import { writeValues } from "./rejected.js";
 
 const LISTED_ROWS = 100;
 
@@ -63,15 +64,7 @@ function buildRejected(rows, total) {
           el("td", row.ticker),
           el("td.nowrap", row.time),
           el("td", words(row.reason)),
-          el(
-            "td",
-            el(
-              "code",
-              Object.entries(row.values)
-                .map(([name, value]) => `${name} ${value}`)
-                .join(", "),
-            ),
-          ),
+          el("td", el("code", writeValues(row.values))),
         ),
       ),
     ),

@@ -27,18 +27,16 @@ export function buildRetirement(model, refresh) {
   );
 }
 
-/** Back to the version that was champion before; null where there is none. */
-export function buildRollback(models, refresh) {
-  const [before] = models
-    .filter((model) => model.state === "candidate" && model.promoted_at)
-    .sort((a, b) => (a.promoted_at < b.promoted_at ? 1 : -1));
-  if (!before) return null;
+/** Back to the version that was champion before the present one; null where no other ever was. */
+export function buildRollback(market, models, refresh) {
+  const used = models.filter((model) => model.promoted_at);
+  if (used.length < 2 || !used.some((model) => model.state === "champion")) return null;
   return buildAction(
-    `Roll back to ${before.version}`,
-    `Roll back to ${before.version}?`,
-    "It was the champion before, and becomes it again.",
-    () => post(`/models/${before.version}/promote`, {}),
-    `${before.version} is the champion of ${before.market} again.`,
+    "Roll back",
+    `Roll back the champion of ${market}?`,
+    "The version that was in use before becomes the champion again: the next batch of every worker takes it.",
+    () => post("/models/rollback", { market }),
+    (pointer) => `${pointer.version} is the champion of ${market} again.`,
     refresh,
   );
 }
@@ -47,8 +45,9 @@ function buildAction(label, question, text, act, done, refresh) {
   const button = el("button.button.small", { type: "button" }, label);
   button.addEventListener("click", async () => {
     if (!(await confirm(question, text, label))) return;
-    if (!(await attempt(button, act))) return;
-    say(done, "ok");
+    const answer = await attempt(button, act);
+    if (!answer) return;
+    say(typeof done === "string" ? done : done(answer), "ok");
     refresh();
   });
   return button;

@@ -80,7 +80,7 @@ function drawTraining(model) {
 function drawDetector(model) {
   const write = (values) =>
     Object.entries(values).map(([name, value]) =>
-      el("div", `${words(name)} `, el("code", typeof value === "object" ? JSON.stringify(value) : String(value))),
+      el("div", `${words(name)} `, el("code", value !== null && typeof value === "object" ? Object.values(value).join(" ") : String(value))),
     );
   return buildFacts({
     "Feature set": model.feature_set,

@@ -38,7 +38,7 @@ export function buildTickersCard(series, counts) {
     "Ticker",
     ["Market", ".wide-only"],
     ["Bars", ".number.wide-only"],
-    "Last bar",
+    ["Last bar", ".wide-only"],
     "Watermark",
     "Anomalies",
   ];
@@ -72,7 +72,7 @@ function buildRow(one, counts) {
     ),
     el("td.wide-only", one.market, one.synthetic && el("span.badge.warn", "synthetic")),
     el("td.number.wide-only", count(one.bars)),
-    el("td.nowrap", barTime(one.last_bar, one.interval)),
+    el("td.nowrap.wide-only", barTime(one.last_bar, one.interval)),
     el("td.nowrap", buildWatermark(one)),
     el("td", buildSeverityCounts(counts)),
   );

@@ -1,20 +1,20 @@
-// Candles and volume, with a marker on every anomaly. Drawn by TradingView's Lightweight Charts; its logo stays on it.
+// Candles, with a marker on every anomaly, and the panes below them. Drawn by TradingView's Lightweight Charts; its
+// logo stays on it.
 
 import {
   CandlestickSeries,
   ColorType,
   CrosshairMode,
-  HistogramSeries,
   PriceScaleMode,
   createChart,
   createSeriesMarkers,
-  createTextWatermark,
 } from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { el, fill } from "../../dom.js";
 import { plural } from "../../format.js";
-import { onTheme, readColours } from "../../parts/theme_switch.js";
-import { buildIndicator } from "./indicator.js";
+import { isDark, onTheme, readColours } from "../../parts/theme_switch.js";
 import { describeBar } from "./legend.js";
+import { BELOW } from "./pane_names.js";
+import { buildPanes } from "./panes.js";
 import { buildView } from "./view.js";
 
 const COLOURS = [
@@ -23,6 +23,7 @@ const COLOURS = [
   "surface",
   "grid",
   "line",
+  "line-strong",
   "up",
   "down",
   "up-volume",
@@ -33,7 +34,6 @@ const COLOURS = [
   "critical-mark",
   "accent",
 ];
-const STRETCHES = [5, 1, 1]; // prices, volume, grade
 const LOGARITHMIC_FROM = 5; // the highest price over the lowest: beyond it the low years of a linear scale look flat
 const CLICK_BARS = 3;
 
@@ -41,39 +41,42 @@ const seconds = (time) => Date.parse(time) / 1000;
 
 /**
  * @param {{ticker: string, interval: string, bars: object[], choose: (anomaly: object) => void, signal}} options
- * @returns {{node, legend, setAnomalies, select, showPeriod, setIndicator}}
+ * @returns {{node, legend, setAnomalies, select, showPeriod, setPanes}}
  */
 export function buildPriceChart({ ticker, interval, bars, choose, signal }) {
   const stage = el("div.stage", { role: "img" });
-  const node = el("div.chart", stage, buildCredit());
+  const logo = el("img", { alt: "Charting by TradingView", width: 35, height: 19 });
+  const node = el("div.chart", stage, buildCredit(logo));
   const legend = el("p.legend.number");
   const chart = createChart(stage, { autoSize: true, ...buildOptions(interval) });
-  const { candles, volume, grades, labels, markers } = addSeries(chart);
-  const data = bars.map((bar) => ({ ...bar, time: seconds(bar.time) }));
+  const candles = chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineVisible: false });
+  const markers = createSeriesMarkers(candles, []);
+  const data = bars.map((bar, row) => ({ ...bar, row, time: seconds(bar.time) }));
   const rows = new Map(data.map((bar, row) => [bar.time, row]));
-  const state = { anomalies: [], selected: null, colours: {} };
-  const indicator = buildIndicator(chart, data);
+  const state = { anomalies: [], selected: null, colours: {}, lines: {} };
+  const panes = buildPanes(chart, data);
   const view = buildView(chart.timeScale(), data, rows);
 
   const paint = () => {
     state.colours = readColours(...COLOURS);
-    paintChart(chart, candles, volume, data, state.colours);
-    for (const [text, label] of labels)
-      label.applyOptions({ lines: [{ text, color: state.colours.muted, fontSize: 11 }] });
-    indicator.paint(state.colours);
+    logo.src = `vendor/lightweight-charts/logo${isDark() ? "-dark" : ""}.svg`;
+    paintChart(chart, candles, state.colours);
+    panes.paint(state.colours);
     mark();
   };
-  const mark = () => {
-    markers.setMarkers(state.anomalies.map((anomaly) => buildMarker(anomaly, state)));
-    grades.setData(state.anomalies.map((anomaly) => buildGrade(anomaly, state)));
+  const mark = () => markers.setMarkers(state.anomalies.map((anomaly) => buildMarker(anomaly, state)));
+  const tell = (row) => {
+    fill(legend, describeBar(data, row, interval, state.lines));
+    panes.tell(row);
   };
-  const showLegend = (row) => fill(legend, describeBar(data, row, interval));
 
   candles.setData(data);
   if (isWide(data)) candles.priceScale().applyOptions({ mode: PriceScaleMode.Logarithmic });
   paint();
-  showLegend(data.length - 1);
-  chart.subscribeCrosshairMove(({ time }) => showLegend(rows.get(time) ?? data.length - 1));
+  // The bar that is told of: the one under the mouse, else that of the anomaly, else the last.
+  const tellAtRest = () => tell(rows.get(seconds(state.selected?.Datetime)) ?? data.length - 1);
+  tellAtRest();
+  chart.subscribeCrosshairMove(({ time }) => (rows.has(time) ? tell(rows.get(time)) : tellAtRest()));
   chart.subscribeClick(({ hoveredObjectId, time }) => {
     const found = findClicked(state.anomalies, hoveredObjectId, rows, time);
     if (found) choose(found);
@@ -86,6 +89,7 @@ export function buildPriceChart({ ticker, interval, bars, choose, signal }) {
     legend,
     setAnomalies(anomalies) {
       state.anomalies = anomalies;
+      panes.setAnomalies(anomalies);
       const counted = `${plural(bars.length, "bar")}, ${plural(anomalies.length, "anomaly", "anomalies")}`;
       stage.setAttribute("aria-label", `${ticker}, ${counted}. The arrow keys step from anomaly to anomaly.`);
       mark();
@@ -93,23 +97,18 @@ export function buildPriceChart({ ticker, interval, bars, choose, signal }) {
     select(anomaly) {
       state.selected = anomaly;
       mark();
+      tellAtRest();
       if (anomaly) view.reveal(seconds(anomaly.Datetime));
     },
     showPeriod: view.showPeriod,
-    setIndicator: (lines) => indicator.set(lines, state.colours),
+    setPanes(chosen, lines) {
+      state.lines = lines;
+      stage.style.setProperty("--panes", chosen.filter((name) => BELOW.some(([known]) => known === name)).length);
+      panes.set(chosen, lines);
+      stage.dataset.panes = chosen.join();
+      tellAtRest();
+    },
   };
-}
-
-/** Candles, volume and grades, each in a pane of its own, the lower two with a label. */
-function addSeries(chart) {
-  const columns = { priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false };
-  const candles = chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineVisible: false });
-  const volume = chart.addSeries(HistogramSeries, columns, 1);
-  const grades = chart.addSeries(HistogramSeries, columns, 2);
-  STRETCHES.forEach((stretch, pane) => chart.panes()[pane].setStretchFactor(stretch));
-  const corner = { horzAlign: "left", vertAlign: "top", lines: [] };
-  const labels = ["Volume", "Grade"].map((text, n) => [text, createTextWatermark(chart.panes()[n + 1], corner)]);
-  return { candles, volume, grades, labels, markers: createSeriesMarkers(candles, []) };
 }
 
 function buildOptions(interval) {
@@ -128,7 +127,7 @@ function buildOptions(interval) {
   };
 }
 
-function paintChart(chart, candles, volume, data, colours) {
+function paintChart(chart, candles, colours) {
   chart.applyOptions({
     layout: { textColor: colours.muted, panes: { separatorColor: colours.line, separatorHoverColor: colours.grid } },
     grid: { vertLines: { color: colours.grid }, horzLines: { color: colours.grid } },
@@ -139,13 +138,6 @@ function paintChart(chart, candles, volume, data, colours) {
     downColor: colours.down,
     wickDownColor: colours.down,
   });
-  volume.setData(
-    data.map((bar) => ({
-      time: bar.time,
-      value: bar.volume,
-      color: bar.close >= bar.open ? colours["up-volume"] : colours["down-volume"],
-    })),
-  );
 }
 
 function buildMarker(anomaly, { selected, colours }) {
@@ -159,10 +151,6 @@ function buildMarker(anomaly, { selected, colours }) {
     color: colours[`${anomaly.severity}-mark`],
     size: isSelected ? 2 : 1,
   };
-}
-
-function buildGrade(anomaly, { colours }) {
-  return { time: seconds(anomaly.Datetime), value: anomaly.grade, color: colours[`${anomaly.severity}-mark`] };
 }
 
 /** The anomaly whose marker was hit, or the one closest to the bar that was hit. */
@@ -180,7 +168,7 @@ function isWide(data) {
   return high > LOGARITHMIC_FROM * low;
 }
 
-function buildCredit() {
+function buildCredit(logo) {
   return el(
     "a.credit",
     {
@@ -189,6 +177,6 @@ function buildCredit() {
       target: "_blank",
       title: "Charting by TradingView",
     },
-    el("img", { src: "vendor/lightweight-charts/logo.svg", alt: "Charting by TradingView", width: 35, height: 19 }),
+    logo,
   );
 }

@@ -19,13 +19,16 @@ const FEATURES = {
   wick_ratio: ["Wicks to body", figure],
 };
 
+export const FEATURE_NAMES = Object.keys(FEATURES);
+export const describeFeature = (name) => FEATURES[name][0];
+
+/** Return a feature's value as people read it. */
+export const writeFeature = (name, value) => (FEATURES[name]?.[1] ?? figure)(value);
+
 /** Return {label: text} of stored features. */
 export function describeFeatures(features) {
   return Object.fromEntries(
-    Object.entries(features).map(([name, value]) => {
-      const [label, write] = FEATURES[name] ?? [name, figure];
-      return [label, write(value)];
-    }),
+    Object.entries(features).map(([name, value]) => [FEATURES[name]?.[0] ?? name, writeFeature(name, value)]),
   );
 }
 

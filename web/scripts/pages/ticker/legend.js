@@ -1,10 +1,11 @@
-// One bar in words and numbers: its date, prices, change and volume.
+// One bar in words and numbers: its date, prices, change, and the lines drawn over the prices.
 
 import { el } from "../../dom.js";
-import { barTime, change, price, short } from "../../format.js";
+import { barTime, change, price } from "../../format.js";
+import { describeOverlays } from "./pane_names.js";
 
-/** @param {object[]} data bars with `time` in seconds; `row` says which */
-export function describeBar(data, row, interval) {
+/** @param {object[]} data bars with `time` in seconds; `row` says which @param {object} lines by name */
+export function describeBar(data, row, interval, lines) {
   const bar = data[row];
   if (!bar) return [];
   const before = data[row - 1];
@@ -17,6 +18,8 @@ export function describeBar(data, row, interval) {
       ["C", bar.close],
     ].map(([name, value]) => el("span", el("span.muted", `${name} `), price(value))),
     before && el("span", change(bar.close / before.close - 1)),
-    el("span", el("span.muted", "Vol "), short(bar.volume)),
+    describeOverlays(lines, row).map(([name, colour, value]) =>
+      el("span", el("i.stroke", { vars: { "--colour": `var(--${colour})` } }), el("span.muted", `${name} `), value),
+    ),
   ];
 }

@@ -59,7 +59,8 @@ function markListed(list, anomaly) {
   for (const link of list.querySelectorAll("a.anomaly")) {
     if (anomaly && link.dataset.id === anomaly._id) {
       link.setAttribute("aria-current", "true");
-      list.scrollTop = link.parentNode.offsetTop - list.clientHeight / 2;
+      // Only what is laid out has a place, and the list may not be on the page yet.
+      requestAnimationFrame(() => (list.scrollTop = link.parentNode.offsetTop - list.clientHeight / 2));
     } else link.removeAttribute("aria-current");
   }
 }

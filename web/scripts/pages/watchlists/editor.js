@@ -4,10 +4,24 @@ import { post, put } from "../../api.js";
 import { el, fill } from "../../dom.js";
 import { plural } from "../../format.js";
 import { buildProse } from "../../parts/prose.js";
+import { buildSelect } from "../../parts/select.js";
 import { matchVersion } from "./watchlist.js";
 
 const INTERVALS = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"];
-const NEW = { name: "", tickers: [], interval: "1d", schedule: "after_close", threshold: null, enabled: true };
+const NEW = {
+  name: "",
+  tickers: [],
+  interval: "1d",
+  schedule: "after_close",
+  delay_minutes: 5,
+  threshold: null,
+  enabled: true,
+};
+const EVERY_BAR = "after_close";
+const SCHEDULES = [
+  [EVERY_BAR, "after each bar"],
+  ["cron", "by cron"],
+];
 
 /** Resolve to whether something was stored. @param {object|null} watchlist null makes a new one */
 export function openEditor(watchlist) {
@@ -75,17 +89,30 @@ function buildFields(watchlist, isNew) {
     INTERVALS.map((value) => el("option", { value, selected: value === watchlist.interval }, value)),
   );
   const cron = el("input", {
-    value: watchlist.schedule === "after_close" ? "" : watchlist.schedule,
-    placeholder: "after each closed bar",
+    value: watchlist.schedule === EVERY_BAR ? "" : watchlist.schedule,
+    required: true,
+    placeholder: "0 18 * * 1-5",
     autocomplete: "off",
+    spellcheck: "false",
   });
+  const delay = el("input", { type: "number", min: 0, max: 1440, required: true, value: watchlist.delay_minutes });
+  const cronField = el("label.field", "Cron, in the market's time", cron);
+  const delayField = el("label.field", "Minutes after the close", delay);
+  const schedule = buildSelect("Scanned", SCHEDULES, watchlist.schedule === EVERY_BAR ? EVERY_BAR : "cron", (kind) =>
+    showFields(kind),
+  );
+  const showFields = (kind) => {
+    cronField.hidden = cron.disabled = kind !== "cron";
+    delayField.hidden = delay.disabled = kind === "cron";
+  };
+  showFields(watchlist.schedule === EVERY_BAR ? EVERY_BAR : "cron");
   const grade = el("input", {
     type: "number",
     min: 1,
     max: 100,
     step: "any",
     value: watchlist.threshold ?? "",
-    placeholder: "as the model says",
+    placeholder: "the model's",
   });
   const tell = () => fill(counted, `${plural(readSymbols(tickers.value).length, "ticker")}`);
   tickers.addEventListener("input", tell);
@@ -94,18 +121,21 @@ function buildFields(watchlist, isNew) {
     name: name.value.trim(),
     tickers: readSymbols(tickers.value),
     interval: interval.value,
-    schedule: cron.value.trim() || "after_close",
+    schedule: cron.disabled ? EVERY_BAR : cron.value.trim(),
+    delay_minutes: Number(delay.value),
     threshold: grade.value === "" ? null : Number(grade.value),
   });
   return {
     read,
     nodes: [
       el("label.field", "Name", name),
-      el("label.field", el("span.row.spread", "Tickers of one market, pasted as they come", counted), tickers),
+      el("label.field", el("span.row.spread", "Tickers of one market, pasted", counted), tickers),
       el(
         "div.row.fields",
         el("label.field", "Interval", interval),
-        el("label.field", "Cron, in the market's time", cron),
+        schedule,
+        cronField,
+        delayField,
         el("label.field", "Anomaly from grade", grade),
       ),
     ],

@@ -4,18 +4,30 @@ import { post, put, remove } from "../../api.js";
 import { el, fill } from "../../dom.js";
 import { ago, count, moment, plural } from "../../format.js";
 import { newIdentifier } from "../../identifier.js";
-import { followRun } from "../../live.js";
+import { isOpen, pollRun } from "../../live.js";
 import { linkTo } from "../../router.js";
 import { buildFacts } from "../../parts/facts.js";
+import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome } from "../../parts/run_progress.js";
 import { confirm } from "../../parts/confirmation.js";
 import { attempt, say } from "../../parts/toasts.js";
 
 const LISTED = 24;
+const RECENT_MILLISECONDS = 60_000; // a scan that was asked for so short a while ago may still go on
 
+/** @returns {{node: Node, update: (watchlist: object) => void}}; `update` shows what the scheduler did meanwhile */
 export function buildWatchlist(watchlist, { edit, refresh, signal }) {
-  const strip = el("div.stack.tight", { hidden: true });
-  return el(
+  const strip = buildStrip(watchlist, signal);
+  const facts = el("div");
+  let seen = null;
+  const update = (now) => {
+    fill(facts, drawFacts(now));
+    const isNew = now.last_run_id !== seen && Date.now() - Date.parse(now.last_scan) < RECENT_MILLISECONDS;
+    seen = now.last_run_id;
+    if (isNew) strip.follow(seen).catch((error) => say(error.message, "bad"));
+  };
+  update(watchlist);
+  const node = el(
     "article.card",
     { "aria-label": `Watchlist ${watchlist.name}` },
     el(
@@ -34,25 +46,34 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
           ),
         watchlist.tickers.length > LISTED && el("li.muted", `and ${count(watchlist.tickers.length - LISTED)} more`),
       ),
-      buildFacts({
-        Scanned: watchlist.schedule === "after_close" ? "after each closed bar" : el("code", watchlist.schedule),
-        "Anomaly from": watchlist.threshold === null ? "as the model says" : `grade ${watchlist.threshold}`,
-        "Last scan": watchlist.last_scan
-          ? el("span", { title: moment(watchlist.last_scan) }, ago(watchlist.last_scan))
-          : "never",
-        "Next scan": watchlist.next_scan
-          ? el("span", { title: moment(watchlist.next_scan) }, ago(watchlist.next_scan))
-          : "none",
-      }),
-      strip,
+      facts,
+      strip.node,
       el(
         "div.row",
-        buildScan(watchlist, strip, signal),
+        buildScan(watchlist, strip),
         el("button.button.small", { type: "button", on: { click: () => edit(watchlist) } }, "Edit"),
         buildRemove(watchlist, refresh),
       ),
     ),
   );
+  return { node, update };
+}
+
+function drawFacts(watchlist) {
+  const { last_scan: last, next_scan: next, last_run_id: run } = watchlist;
+  return buildFacts({
+    Scanned: describeSchedule(watchlist),
+    "Anomaly from": watchlist.threshold === null ? "as the model says" : `grade ${watchlist.threshold}`,
+    "Last scan": last ? el("a", { href: linkTo("runs", run), title: moment(last) }, ago(last)) : "never",
+    "Next scan": next ? el("span", { title: moment(next) }, describeNext(next)) : watchlist.enabled ? "soon" : "none",
+  });
+}
+
+const describeNext = (time) => (Date.parse(time) <= Date.now() ? "now" : ago(time));
+
+function describeSchedule({ schedule, delay_minutes: delay }) {
+  if (schedule !== "after_close") return el("code", schedule);
+  return delay === 0 ? "after each closed bar" : `${plural(delay, "minute")} after each closed bar`;
 }
 
 export const matchVersion = ({ version }) => ({ "If-Match": `"${version}"` });
@@ -66,8 +87,8 @@ function buildSwitch(watchlist, refresh) {
     el("span.hidden-text", ` watchlist ${watchlist.name}`),
   );
   button.addEventListener("click", async () => {
-    const { tickers, interval, schedule, threshold, enabled } = watchlist;
-    const body = { tickers, interval, schedule, threshold, enabled: !enabled };
+    const { tickers, interval, schedule, delay_minutes, threshold, enabled } = watchlist;
+    const body = { tickers, interval, schedule, delay_minutes, threshold, enabled: !enabled };
     if (
       await attempt(button, () =>
         put(`/watchlists/${encodeURIComponent(watchlist.name)}`, body, matchVersion(watchlist)),
@@ -78,20 +99,34 @@ function buildSwitch(watchlist, refresh) {
   return button;
 }
 
-function buildScan(watchlist, strip, signal) {
-  const button = el("button.button.small", { type: "button" }, "Scan now");
+/** Where a scan shows how far it is, whoever asked for it: `follow(id)` resolves to the run when it has ended. */
+function buildStrip(watchlist, signal) {
   const bar = buildProgress(`Progress of the scan of ${watchlist.name}`);
   const status = el("div.row.spread");
+  const outcome = el("p.muted.outcome");
+  const node = el("div.stack.tight", { hidden: true }, status, bar.node, outcome);
+  let followed = null;
   const show = (run) => {
-    fill(status, el("a.run-name", { href: linkTo("runs", run._id) }, "Scan"), buildStatus(run));
+    const name = run.trigger === "scheduler" ? "Periodic scan" : "Scan";
+    fill(status, el("a.run-name", { href: linkTo("runs", run._id) }, name), buildStatus(run));
+    fill(outcome, !isOpen(run) && buildProse(describeOutcome(run)));
     bar.update(run);
+    node.hidden = false;
   };
+  const follow = async (id) => {
+    if (id === followed) return null;
+    followed = id;
+    return pollRun(id, (run) => id === followed && show(run), signal);
+  };
+  return { node, follow };
+}
+
+function buildScan(watchlist, strip) {
+  const button = el("button.button.small", { type: "button" }, "Scan now");
   const scan = async () => {
     const body = { watchlist: watchlist.name, interval: watchlist.interval };
     const { run_id: id } = await post("/anomalies/incremental", body, { key: newIdentifier() });
-    fill(strip, status, bar.node);
-    strip.hidden = false;
-    const run = await followRun(id, show, signal);
+    const run = await strip.follow(id);
     if (run) say(`Scan of ${watchlist.name}: ${describeOutcome(run)}`, run.status === "complete" ? "ok" : "bad");
   };
   button.addEventListener("click", () => attempt(button, scan));

@@ -1,0 +1,64 @@
+"""Models: what is in use, trained by click, promoted and rolled back."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+
+
+def test_models_show_the_champion_and_what_it_learned_from(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/models")
+    page.get_by_role("region", name="Models of US").get_by_role("link", name="US_model-0.1.0").click()
+    expect(page.get_by_role("heading", name="US_model-0.1.0")).to_be_visible()
+    record = demo.database.models.find_one({"version": "US_model-0.1.0"})
+    expect(page.get_by_role("main")).to_contain_text(record["sha256"])
+    expect(page.get_by_role("heading", name="Learned from 7 tickers")).to_be_visible()
+
+
+def test_a_version_is_promoted_and_rolled_back(demo: Demo, open_page: Callable[..., Page]) -> None:
+    before = demo.database.champions.find_one({"_id": "champion::US"})["version"]
+    run_id = demo.api.post("/models/train?wait=30", {"market": "US", "trees": 20, "promote": False})["_id"]
+    version = demo.database.detection_runs.find_one({"_id": run_id})["model_version"]
+    page = open_page(f"{demo.url}#/models/{version}")
+    page.get_by_role("button", name="Promote").click()
+    page.get_by_role("dialog").get_by_role("button", name="Promote").click()
+    expect(page.get_by_role("main").get_by_text("champion", exact=True)).to_be_visible()
+    page.get_by_role("navigation").get_by_role("link", name="Models").click()
+    page.get_by_role("button", name="Roll back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(page.get_by_text(f"champion: {before}")).to_be_visible()
+
+
+def test_a_model_is_trained_by_click_and_watched_over_a_reload(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/models")
+    known = {model["version"] for model in demo.database.models.find()}
+    strip = page.get_by_role("region", name="Training", exact=True)
+    with demo.stopped_worker():
+        page.get_by_role("button", name="Train a model").click()
+        page.get_by_label("Trees").fill("20")
+        page.get_by_label("Bars to flag, in %").fill("2")
+        page.get_by_role("dialog").get_by_role("button", name="Train").click()
+        expect(strip).to_contain_text("queued")
+        page.reload()
+        expect(strip.get_by_role("link", name="Training of market US")).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("made US_model-")
+    (made,) = [model for model in demo.database.models.find() if model["version"] not in known]
+    expect(page.get_by_role("row").filter(has_text=made["version"])).to_contain_text("candidate")
+    run = demo.database.detection_runs.find_one({"_id": made["training_run_id"]})
+    assert run["status"] == "complete"
+
+
+def test_what_workers_have_loaded_is_told(demo: Demo, open_page: Callable[..., Page]) -> None:
+    demo.api.post("/anomalies/incremental?wait=20", {"ticker": "IBM"})
+    page = open_page(f"{demo.url}#/models")
+    workers = page.get_by_role("region", name="Loaded by workers")
+    expect(workers.get_by_role("link", name="US_model-0.1.0").first).to_be_visible()
+
+
+def test_a_training_that_cannot_be_is_refused_in_words(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/models", quiet=False)
+    page.get_by_role("button", name="Train a model").click()
+    page.get_by_role("combobox", name="Market").select_option("JP")
+    page.get_by_role("dialog").get_by_role("button", name="Train").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("market JP has no 1d bars")

@@ -1,0 +1,46 @@
+"""Notifications: a rule made by hand, its channel tried, its messages shown."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+from tests.receiver import run_receiver
+
+
+def test_a_rule_is_made_tried_and_deleted(demo: Demo, open_page: Callable[..., Page]) -> None:
+    with run_receiver() as receiver:
+        page = open_page(f"{demo.url}#/watchlists")
+        page.get_by_role("link", name="Notifications").click()
+        expect(page.get_by_text("Nobody is told yet")).to_be_visible()
+        page.get_by_role("button", name="New rule").click()
+        page.get_by_label("Name").fill("ops")
+        page.get_by_label("Channel").fill(receiver.channel)
+        page.get_by_label("From grade").fill("90")
+        page.get_by_role("button", name="Make it").click()
+        card = page.get_by_role("article", name="Rule ops")
+        expect(card.get_by_text("grade 90")).to_be_visible()
+        expect(card).not_to_contain_text("secret")
+
+        card.get_by_role("button", name="Send a test").click()
+        expect(page.get_by_text("The channel took it.")).to_be_visible()
+        assert [message["title"] for message in receiver.messages] == ["Tapewatch"]
+
+        card.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("Nobody is told yet")).to_be_visible()
+
+
+def test_messages_are_shown_with_what_became_of_them(demo: Demo, open_page: Callable[..., Page]) -> None:
+    now = demo.database.client.admin.command("hello")["localTime"]
+    delivery = {"_id": "x:run_completed:ops", "rule": "ops", "shown_channel": "json://127.0.0.1/", "run_id": None}
+    delivery |= {"title": "tech: 2 anomalies in 1d bars", "body": "", "state": "failed", "attempts": 8, "due_at": now}
+    delivery |= {"created_at": now, "sent_at": None, "error": "503 from the channel", "anomaly_ids": []}
+    demo.database.deliveries.insert_one(delivery)
+    try:
+        page = open_page(f"{demo.url}#/notifications")
+        row = page.get_by_role("row", name="tech: 2 anomalies")
+        expect(row).to_contain_text("failed")
+        expect(row).to_contain_text("503 from the channel (8 tries)")
+    finally:
+        demo.database.deliveries.delete_one({"_id": delivery["_id"]})

@@ -1,0 +1,129 @@
+// Training a version: asked for in a dialog, followed to its end, also when the page is opened while one goes on.
+
+import { get, post } from "../../api.js";
+import { el, fill } from "../../dom.js";
+import { newIdentifier } from "../../identifier.js";
+import { followRun, isOpen } from "../../live.js";
+import { linkTo } from "../../router.js";
+import { buildProse } from "../../parts/prose.js";
+import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
+import { say } from "../../parts/toasts.js";
+
+const MARKETS = ["US", "JP", "TH"];
+const INTERVALS = ["1d", "1w", "1h", "4h", "30m", "15m", "5m", "1m"];
+
+/**
+ * @param {() => void} refresh called whenever a training has ended
+ * @returns {{button: Node, strip: Node}} what asks for one, and where it shows how far it is
+ */
+export function buildTraining(refresh, signal) {
+  const strip = el("section.run-strip", { hidden: true, "aria-label": "Training" });
+  const follow = async (id) => {
+    const ended = await followRun(id, buildStrip(strip), signal);
+    if (!ended) return;
+    say(`${describeRun(ended)}: ${describeOutcome(ended)}`, ended.status === "complete" ? "ok" : "bad");
+    refresh();
+  };
+  const button = el("button.button.primary", { type: "button" }, "Train a model");
+  button.addEventListener("click", () => openDialog().then((id) => id && follow(id)));
+  findOpenTraining(signal)
+    .then((run) => run && follow(run._id))
+    .catch(() => {});
+  return { button, strip };
+}
+
+async function findOpenTraining(signal) {
+  const { items } = await get("/detection-runs", { task: "train", limit: 5 }, signal);
+  return items.find(isOpen);
+}
+
+function buildStrip(node) {
+  const bar = buildProgress("Progress of the training");
+  const head = el("div.row.spread");
+  fill(node, head, bar.node);
+  node.hidden = false;
+  return (run) => {
+    fill(head, el("a.run-name", { href: linkTo("runs", run._id) }, describeRun(run)), buildStatus(run));
+    bar.update(run);
+  };
+}
+
+/** Resolve to the id of the run that was asked for, or null. */
+function openDialog() {
+  return new Promise((resolve) => {
+    const fields = buildFields();
+    const problem = el("div", { role: "alert" });
+    const dialog = el("dialog.wide", { "aria-labelledby": "training-title" });
+    const key = newIdentifier();
+    let id = null;
+    const submit = async (event) => {
+      event.preventDefault();
+      try {
+        id = (await post("/models/train", fields.read(), { key })).run_id;
+        dialog.close();
+      } catch (error) {
+        fill(problem, el("p.notice.bad", el("span", buildProse(error.message))));
+      }
+    };
+    const cancel = () => dialog.close();
+    dialog.append(
+      el(
+        "form",
+        { on: { submit } },
+        el("h2", { id: "training-title" }, "Train a model"),
+        el(
+          "p.muted",
+          "It learns what is usual from all stored bars of its market, and is kept as a version of its own.",
+        ),
+        fields.nodes,
+        problem,
+        el(
+          "div.row",
+          el("button.button", { type: "button", on: { click: cancel } }, "Cancel"),
+          el("button.button.primary", { type: "submit" }, "Train"),
+        ),
+      ),
+    );
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(id);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+function buildFields() {
+  const market = buildOptions(MARKETS);
+  const interval = buildOptions(INTERVALS);
+  const share = buildNumber({ min: 0.01, max: 10, step: "any", placeholder: "as usual" });
+  const trees = buildNumber({ min: 10, max: 1000, placeholder: "as usual" });
+  const promote = el("input", { type: "checkbox" });
+  const read = () => ({
+    market: market.value,
+    interval: interval.value,
+    ...(share.value && { contamination: Number(share.value) / 100 }),
+    ...(trees.value && { trees: Number(trees.value) }),
+    ...(promote.checked && { promote: true }),
+  });
+  return {
+    read,
+    nodes: [
+      el(
+        "div.row.fields",
+        el("label.field", "Market", market),
+        el("label.field", "Interval", interval),
+        el("label.field", "Bars to flag, in %", share),
+        el("label.field", "Trees", trees),
+      ),
+      el("label.tick", promote, "Put it in use at once; without this only where the market has no champion"),
+    ],
+  };
+}
+
+const buildNumber = (limits) => el("input", { type: "number", ...limits });
+const buildOptions = (values) =>
+  el(
+    "select",
+    values.map((value) => el("option", { value }, value)),
+  );

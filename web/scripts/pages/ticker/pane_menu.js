@@ -1,0 +1,55 @@
+// Which panes and lines the chart shows: chosen from a menu, kept in the URL.
+
+import { el } from "../../dom.js";
+import { BELOW, CHOSEN_AT_FIRST, OVER_PRICES } from "./pane_names.js";
+
+const KNOWN = [...OVER_PRICES, ...BELOW].map(([name]) => name);
+const NONE = "none";
+
+/** The choice that a URL names: "RSI,zscore_20"; the usual one where it names none. */
+export function readPanes(text) {
+  if (text === null) return CHOSEN_AT_FIRST;
+  const named = new Set(text.split(","));
+  return KNOWN.filter((name) => named.has(name));
+}
+
+/** The same for the URL; null for the usual choice. */
+export function writePanes(chosen) {
+  if (chosen.join() === readPanes(CHOSEN_AT_FIRST.join()).join()) return null;
+  return chosen.join() || NONE;
+}
+
+/** A button that opens a list to tick; `choose(names)` is called at each change. */
+export function buildPaneMenu(chosen, choose, signal) {
+  const boxes = new Map(KNOWN.map((name) => [name, buildBox(name, chosen.includes(name))]));
+  const read = () => KNOWN.filter((name) => boxes.get(name).checked);
+  const menu = el(
+    "details.menu",
+    el("summary.button.small", "Panes"),
+    el(
+      "div.sheet",
+      buildGroup("Over the prices", OVER_PRICES, boxes),
+      buildGroup("Below", BELOW.slice(0, CHOSEN_AT_FIRST.length), boxes),
+      buildGroup("Features", BELOW.slice(CHOSEN_AT_FIRST.length), boxes),
+    ),
+  );
+  menu.addEventListener("change", () => choose(read()));
+  const close = (event) => {
+    if (event.type === "keydown" ? event.key === "Escape" && menu.open : !menu.contains(event.target)) {
+      menu.open = false;
+      if (event.type === "keydown") menu.firstChild.focus();
+    }
+  };
+  for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, close, { signal });
+  return menu;
+}
+
+const buildBox = (name, checked) => el("input", { type: "checkbox", name, checked });
+
+function buildGroup(title, options, boxes) {
+  return el(
+    "fieldset",
+    el("legend", title),
+    options.map(([name, label]) => el("label", boxes.get(name), label)),
+  );
+}
