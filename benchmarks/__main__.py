@@ -10,15 +10,12 @@ import os
 import platform
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.service import run_bench_servers
 from detection.logs import configure_logs
-from detection.settings import STATE_DIR, Settings
-from runner.servers import free_port, run_servers
-from runner.service import build_environment
 
 RESULTS = Path(__file__).parent / "results.json"
 # figure: the bound it should reach, and on which side of it
@@ -42,16 +39,9 @@ def main() -> None:
     console = Console()
     machine = describe_machine()
     console.print(machine)
-    STATE_DIR.mkdir(exist_ok=True)
-    with (
-        TemporaryDirectory(prefix="bench-", dir=STATE_DIR.absolute()) as folder,
-        run_servers(Path(folder), cache_gigabytes=1.0) as servers,
-    ):
-        settings = Settings(_env_file=None, mongo_url=servers.mongo_url, redis_url=servers.redis_url, port=free_port())
-        # numba and BLAS read it when they are imported
-        os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+    with run_bench_servers() as (settings, folder):
         speed = import_module("benchmarks.speed")
-        figures, clock = speed.measure(settings, speed.QUICK if quick else speed.FULL, Path(folder), console.print)
+        figures, clock = speed.measure(settings, speed.QUICK if quick else speed.FULL, folder, console.print)
     console.print(build_times(clock.seconds), build_figures(figures))
     if quick:
         console.print("A quick look: too little for the figures that count, so none are written.")

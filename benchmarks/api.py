@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.__main__ import describe_machine
 from benchmarks.load import Client, read_at_rate
+from benchmarks.service import run_bench_servers
 from detection.records import runs
 from detection.records.database import Db, open_database
-from detection.settings import STATE_DIR, Settings
+from detection.settings import Settings
 from runner.programs import api_command
-from runner.servers import die_with_parent, free_port, run_servers
-from runner.service import build_environment, wait_for_api
+from runner.servers import die_with_parent
+from runner.service import wait_for_api
 
 RESULTS = Path(__file__).parent / "api.json"
 TICKERS = 1_000
@@ -74,15 +74,9 @@ def main() -> None:
     console = Console()
     machine = describe_machine()
     console.print(machine)
-    STATE_DIR.mkdir(exist_ok=True)
-    with (
-        TemporaryDirectory(prefix="bench-", dir=STATE_DIR.absolute()) as folder,
-        run_servers(Path(folder), cache_gigabytes=1.0) as servers,
-    ):
-        settings = Settings(_env_file=None, mongo_url=servers.mongo_url, redis_url=servers.redis_url, port=free_port())
-        os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+    with run_bench_servers() as (settings, folder):
         console.print(f"Making up {TICKERS:,} series, and detecting {DETECTED_TICKERS} of them.")
-        with open_database(settings).client as client, run_api(settings, Path(folder)):
+        with open_database(settings).client as client, run_api(settings, folder):
             database = client[settings.mongo_database]
             paths = fill(database)
             times = measure(settings, database, paths, QUICK if quick else FULL, console.print)

@@ -5,11 +5,29 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from detection.settings import Settings
+from detection.settings import STATE_DIR, Settings
 from runner.programs import service_programs
-from runner.servers import die_with_parent
-from runner.service import wait_for_api
+from runner.servers import die_with_parent, free_port, run_servers
+from runner.service import build_environment, wait_for_api
+
+
+@contextmanager
+def run_bench_servers() -> Iterator[tuple[Settings, Path]]:
+    """Start a Redis and a MongoDB in a folder that is removed at the end; yield settings for them, and the folder.
+
+    This process' environment says the same, also what numba and BLAS read when they are imported: import what loads
+    them afterwards.
+    """
+    STATE_DIR.mkdir(exist_ok=True)
+    with (
+        TemporaryDirectory(prefix="bench-", dir=STATE_DIR.absolute()) as folder,
+        run_servers(Path(folder), cache_gigabytes=1.0) as servers,
+    ):
+        settings = Settings(_env_file=None, mongo_url=servers.mongo_url, redis_url=servers.redis_url, port=free_port())
+        os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+        yield settings, Path(folder)
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 from rich.console import Console
@@ -24,10 +23,9 @@ from rich.table import Table
 
 from benchmarks.__main__ import describe_machine
 from benchmarks.api import run_api
+from benchmarks.service import run_bench_servers
 from detection.records.database import Db, open_database
-from detection.settings import STATE_DIR, Settings
-from runner.servers import LOOPBACK, free_port, run_servers
-from runner.service import build_environment
+from runner.servers import LOOPBACK
 
 RESULTS = Path(__file__).parent / "web.json"
 TICKERS = 1_000
@@ -82,27 +80,21 @@ def main() -> None:
     console = Console()
     machine = describe_machine()
     console.print(machine)
-    STATE_DIR.mkdir(exist_ok=True)
-    with (
-        TemporaryDirectory(prefix="bench-", dir=STATE_DIR.absolute()) as folder,
-        run_servers(Path(folder), cache_gigabytes=1.0) as servers,
-    ):
-        settings = Settings(_env_file=None, mongo_url=servers.mongo_url, redis_url=servers.redis_url, port=free_port())
-        os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+    with run_bench_servers() as (settings, folder):
         console.print(f"Making up {TICKERS:,} series and one of {CHART_BARS:,} bars; detecting {DETECTED_TICKERS + 1}.")
         with open_database(settings).client as client:
             fill(client[settings.mongo_database])
-        with run_api(settings, Path(folder)), sync_playwright() as playwright:
+        with run_api(settings, folder), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
             measured = measure(browser, f"http://{LOOPBACK}:{settings.port}/", 2 if quick else ROUNDS)
             version = browser.version
             browser.close()
-    figures = {name: measured[name][0] for name in BOUNDS}
+    figures = {name: round(measured[name][0], 1) for name in BOUNDS}
     console.print(build_table(measured), f"Chromium {version}. Load afterwards: {os.getloadavg()[0]:.1f}.")
     if quick:
         console.print("A quick look: too little for the figures that count, so none are written.")
         return
-    baselines = {f"{name}_baseline": measured[name][1] for name in BOUNDS}
+    baselines = {f"{name}_baseline": round(measured[name][1], 1) for name in BOUNDS}
     about = {"machine": machine, "load_afterwards": round(os.getloadavg()[0], 1), "browser": version}
     RESULTS.write_text(json.dumps({**figures, **baselines, **about}, indent=2) + "\n")
     console.print(f"Written to {RESULTS}.")

@@ -72,7 +72,7 @@ def detect_group(
     features = compute_features(panel, np.array(starts, dtype=np.int64), model.feature_set)
     usable = np.flatnonzero(_mark_wanted(panel, features, spans) & _mark_finite(panel, features, outcomes))
     rows = features.rows[usable]
-    inputs = features.inputs.take(usable, axis=0)
+    inputs = features.inputs if usable.size == features.rows.size else features.inputs.take(usable, axis=0)
     scores = model.detector.score_samples(inputs, below=model.threshold)
     wanted = np.flatnonzero(np.isin(rows, find_rows(panel, asked)))
     scores[wanted] = model.detector.score_samples(inputs[wanted])

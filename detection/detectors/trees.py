@@ -17,8 +17,9 @@ from detection.bars.panel import Float32, Float64, Int64
 
 Slots = NDArray[np.uint32]
 
-# Rows that walk a tree together: their columns and positions stay in the first-level cache.
-BLOCK_ROWS = 512
+# Rows that walk a tree together: their columns and positions stay in the first-level cache, as long as this is no
+# power of two, which would put all columns into the same few lines of it.
+BLOCK_ROWS = 400
 # How often rows that have walked enough are looked for, and how few must be left for the others to move together.
 TREES_BETWEEN = 8
 WORTH_MOVING = 0.9
@@ -162,8 +163,9 @@ def walk_trees(
                 block[column * stride + i] = inputs[start + i, column]
         for tree in range(trees):
             _step_down(block, stride, count, columns[tree], thresholds[tree], slots)
+            length_of = lengths[tree]
             for i in range(count):
-                sums[i] += lengths[tree, slots[i] - last]
+                sums[i] += length_of[slots[i] - last]
             if tree % TREES_BETWEEN == TREES_BETWEEN - 1:
                 count = _close_ranks(block, stride, count, sums, rows, enough[tree])
                 if count == 0:
@@ -182,12 +184,16 @@ def walk_trees(
 def credit_columns(inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, expected: Float64) -> Float64:
     """Return what each column's splits take off the expected path length of each row, all trees, shape (m, d)."""
     credit = np.zeros(inputs.shape)
-    for row in range(inputs.shape[0]):
-        for tree in range(columns.shape[0]):
-            slot = 0
-            while slot < columns.shape[1]:
-                column = columns[tree, slot]
-                child = 2 * slot + 1 + int(inputs[row, column] > thresholds[tree, slot])
-                credit[row, column] += expected[tree, slot] - expected[tree, child]
-                slot = child
+    last = np.uint32(columns.shape[1])
+    for tree in range(columns.shape[0]):
+        column_of, threshold_of, expected_of = columns[tree], thresholds[tree], expected[tree]
+        for row in range(inputs.shape[0]):
+            slot = np.uint32(0)
+            before = expected_of[slot]
+            while slot < last:
+                column = np.uint32(column_of[slot])
+                slot = np.uint32(2) * slot + np.uint32(1) + np.uint32(inputs[row, column] > threshold_of[slot])
+                after = expected_of[slot]
+                credit[row, column] += before - after
+                before = after
     return credit

@@ -22,7 +22,7 @@ SPARE_BYTES = 2_000_000
 
 
 def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(trial: Trial) -> None:
-    """A worker killed with -9 commits nothing of its batches; others do them, once, after the lease."""
+    """A worker killed with -9 commits nothing of its batches; others do them, once."""
     held = trial.freeze_holder(trial.backfill())
     with trial.recovering("worker killed (-9) in mid-batch"):
         trial.stack.kill(trial.stack.name_of(held.pid))

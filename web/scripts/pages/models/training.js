@@ -5,7 +5,7 @@ import { el, fill } from "../../dom.js";
 import { newIdentifier } from "../../identifier.js";
 import { followRun, isOpen } from "../../live.js";
 import { linkTo } from "../../router.js";
-import { buildProse } from "../../parts/prose.js";
+import { askInDialog } from "../../parts/form_dialog.js";
 import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
 import { say } from "../../parts/toasts.js";
 
@@ -50,46 +50,14 @@ function buildStrip(node) {
 
 /** Resolve to the id of the run that was asked for, or null. */
 function openDialog() {
-  return new Promise((resolve) => {
-    const fields = buildFields();
-    const problem = el("div", { role: "alert" });
-    const dialog = el("dialog.wide", { "aria-labelledby": "training-title" });
-    const key = newIdentifier();
-    let id = null;
-    const submit = async (event) => {
-      event.preventDefault();
-      try {
-        id = (await post("/models/train", fields.read(), { key })).run_id;
-        dialog.close();
-      } catch (error) {
-        fill(problem, el("p.notice.bad", el("span", buildProse(error.message))));
-      }
-    };
-    const cancel = () => dialog.close();
-    dialog.append(
-      el(
-        "form",
-        { on: { submit } },
-        el("h2", { id: "training-title" }, "Train a model"),
-        el(
-          "p.muted",
-          "It learns what is usual from all stored bars of its market, and is kept as a version of its own.",
-        ),
-        fields.nodes,
-        problem,
-        el(
-          "div.row",
-          el("button.button", { type: "button", on: { click: cancel } }, "Cancel"),
-          el("button.button.primary", { type: "submit" }, "Train"),
-        ),
-      ),
-    );
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(id);
-    });
-    document.body.append(dialog);
-    dialog.showModal();
+  const fields = buildFields();
+  const key = newIdentifier();
+  return askInDialog({
+    title: "Train a model",
+    lead: "It learns what is usual from all stored bars of its market, and is kept as a version of its own.",
+    nodes: fields.nodes,
+    verb: "Train",
+    send: async () => (await post("/models/train", fields.read(), { key })).run_id,
   });
 }
 

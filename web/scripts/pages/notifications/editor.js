@@ -1,46 +1,19 @@
 // The dialog in which a notification rule is made.
 
 import { get, put } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { buildProse } from "../../parts/prose.js";
+import { el } from "../../dom.js";
+import { askInDialog } from "../../parts/form_dialog.js";
 
-/** Resolve to whether a rule was stored. */
+/** Resolve to the rule that was stored, or null. */
 export async function openRuleEditor() {
   const { items: watchlists } = await get("/watchlists", { limit: 500 });
-  return new Promise((resolve) => {
-    const fields = buildFields(watchlists);
-    const dialog = el("dialog.wide", { "aria-labelledby": "rule-title" });
-    const problem = el("div", { role: "alert" });
-    const submit = async (event) => {
-      event.preventDefault();
-      const { name, ...body } = fields.read();
-      try {
-        await put(`/notifications/rules/${encodeURIComponent(name)}`, body);
-        dialog.close("stored");
-      } catch (error) {
-        fill(problem, el("p.notice.bad", el("span", buildProse(error.message))));
-      }
-    };
-    dialog.append(
-      el(
-        "form",
-        { on: { submit } },
-        el("h2", { id: "rule-title" }, "New rule"),
-        fields.nodes,
-        problem,
-        el(
-          "div.row",
-          el("button.button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
-          el("button.button.primary", { type: "submit" }, "Make it"),
-        ),
-      ),
-    );
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "stored");
-    });
-    document.body.append(dialog);
-    dialog.showModal();
+  const fields = buildFields(watchlists);
+  const store = ({ name, ...body }) => put(`/notifications/rules/${encodeURIComponent(name)}`, body);
+  return askInDialog({
+    title: "New rule",
+    nodes: fields.nodes,
+    verb: "Make it",
+    send: () => store(fields.read()),
   });
 }
 
@@ -85,8 +58,8 @@ function buildFields(watchlists) {
         el("label.field", "Quiet from", from),
         el("label.field", "until", until),
       ),
-      el("label.row", backfills, "Tell of backfills too"),
-      el("label.row", failures, "Tell of runs that failed"),
+      el("label.tick", backfills, "Tell of backfills too"),
+      el("label.tick", failures, "Tell of runs that failed"),
     ],
   };
 }

@@ -3,7 +3,7 @@
 import { post, put } from "../../api.js";
 import { el, fill } from "../../dom.js";
 import { plural } from "../../format.js";
-import { buildProse } from "../../parts/prose.js";
+import { askInDialog } from "../../parts/form_dialog.js";
 import { buildSelect } from "../../parts/select.js";
 import { matchVersion } from "./watchlist.js";
 
@@ -23,41 +23,14 @@ const SCHEDULES = [
   ["cron", "by cron"],
 ];
 
-/** Resolve to whether something was stored. @param {object|null} watchlist null makes a new one */
+/** Resolve to what was stored, or null. @param {object|null} watchlist null makes a new one */
 export function openEditor(watchlist) {
-  return new Promise((resolve) => {
-    const fields = buildFields(watchlist ?? NEW, watchlist === null);
-    const dialog = el("dialog.wide", { "aria-labelledby": "editor-title" });
-    const problem = el("div", { role: "alert" });
-    const submit = async (event) => {
-      event.preventDefault();
-      try {
-        await store(watchlist, fields.read());
-        dialog.close("stored");
-      } catch (error) {
-        fill(problem, el("p.notice.bad", el("span", buildProse(error.message))));
-      }
-    };
-    dialog.append(
-      el(
-        "form",
-        { on: { submit } },
-        el("h2", { id: "editor-title" }, watchlist ? `Watchlist ${watchlist.name}` : "New watchlist"),
-        fields.nodes,
-        problem,
-        el(
-          "div.row",
-          el("button.button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
-          el("button.button.primary", { type: "submit" }, watchlist ? "Save" : "Make it"),
-        ),
-      ),
-    );
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "stored");
-    });
-    document.body.append(dialog);
-    dialog.showModal();
+  const fields = buildFields(watchlist ?? NEW, watchlist === null);
+  return askInDialog({
+    title: watchlist ? `Watchlist ${watchlist.name}` : "New watchlist",
+    nodes: fields.nodes,
+    verb: watchlist ? "Save" : "Make it",
+    send: () => store(watchlist, fields.read()),
   });
 }
 
