@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
+from cli.notify import group
 from detection.notices import find_due
 from detection.records import deliveries, notification_rules, runs
 from detection.records.batches import build_batch
 from detection.records.database import Db, Document
 from detection.records.runs import RunRequest
-from detection.settings import Settings
+from detection.settings import Settings, get_settings
 from tasks.broker import build_celery
 from tasks.notifications import has_work, notify
 from tasks.worker import Worker
@@ -22,6 +24,7 @@ from tests.receiver import Receiver, run_receiver
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 RULES = "/py/notifications/rules"
+TOLD: dict[str, Any] = {"run_id": None, "title": "a title", "body": "", "due_at": NOW, "now": NOW}
 
 
 @pytest.fixture
@@ -226,6 +229,35 @@ def test_rules_are_listed_without_secrets_tried_and_removed(
     assert client.delete(f"{RULES}/me").status_code == 204
     assert client.delete(f"{RULES}/me").status_code == 404
     assert notification_rules.find_rules(database) == []
+
+
+def test_the_command_line_sets_tries_lists_and_removes(
+    settings: Settings, database: Db, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mongo_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    get_settings.cache_clear()
+
+    def flask_notify(*words: str) -> Result:
+        return CliRunner().invoke(group, words)
+
+    assert flask_notify("set", "ops", receiver.channel, "--quiet", "22:00", "7:00", "--timezone", "UTC").exit_code == 0
+    assert flask_notify("test", "ops").exit_code == 0
+    assert [message["title"] for message in receiver.messages] == ["Tapewatch"]
+    listed = json.loads(flask_notify("list", "--json").output)
+    assert (listed[0]["quiet_from"], listed[0]["quiet_until"]) == ("22:00", "07:00")
+    assert "secret" not in json.dumps(listed)
+    delivery = deliveries.build_delivery("x", listed[0] | {"_id": "ops", "channel": "c"}, **TOLD)
+    deliveries.add_deliveries(database, [delivery])
+    assert json.loads(flask_notify("sent", "--json", "--state", "pending").output)[0]["title"] == "a title"
+    receiver.status = 500
+    assert flask_notify("test", "ops").exit_code == 1
+    assert flask_notify("set", "ops", "nonsense").exit_code == 2
+    assert flask_notify("set", "ops", receiver.channel, "--timezone", "Mars/Olympus").exit_code == 2
+    assert flask_notify("set", "ops", receiver.channel, "--watchlist", "nobody").exit_code == 2
+    assert flask_notify("remove", "ops").exit_code == 0
+    assert flask_notify("remove", "ops").exit_code == 2
+    get_settings.cache_clear()
 
 
 @pytest.mark.parametrize(
