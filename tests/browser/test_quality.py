@@ -19,6 +19,7 @@ PAGES = {  # by heading
     "Models": "#/models",
     "US_model-0.1.0": "#/models/US_model-0.1.0",
     "Data": "#/data",
+    "Notifications": "#/notifications",
 }
 DATA_VIEWS = ("revisions", "rejected", "imports")
 
@@ -72,7 +73,7 @@ def test_what_opens_over_a_page_is_accessible_and_fits(
     look = Look(page, tmp_path)
     page.get_by_text("Panes", exact=True).click()
     look.take("panes")
-    for where, button in (("watchlists", "New watchlist"), ("models", "Train a model")):
+    for where, button in (("watchlists", "New watchlist"), ("models", "Train a model"), ("notifications", "New rule")):
         page.goto(f"{demo.url}#/{where}")
         page.get_by_role("button", name=button).first.click()
         expect(page.get_by_role("dialog")).to_be_visible()
@@ -94,6 +95,7 @@ def test_empty_pages_and_errors_are_accessible_and_fit(
         ("watchlists", "No watchlists yet"),
         ("models", "No models yet"),
         ("data", "No bars yet"),
+        ("notifications", "Nobody is told yet"),
         ("data?view=revisions", "Nothing was revised"),
         ("data?view=rejected", "No row was rejected"),
         ("nowhere", "There is no such page"),
