@@ -8,7 +8,7 @@ from api.auth import needs_scope
 from api.paging import build_page, decode_cursor
 from api.schemas.notifications import DeliveryPage, DeliveryQuery, Rule, RuleBody, Rules, Tried
 from api.state import get_database, get_now
-from detection.channels import hide_secrets, send_message
+from detection.channels import hide_secrets, try_rule
 from detection.errors import BadInput, Transient
 from detection.records import deliveries, notification_rules
 from detection.records.database import Document
@@ -50,11 +50,11 @@ def remove_rule(name: str) -> str:
 @notifications.post("/notifications/rules/<name>/test")
 @needs_scope("admin")
 @notifications.output(Tried)
-def try_rule(name: str) -> Document:
+def try_channel(name: str) -> Document:
     """Send a line to a rule's channel now."""
     rule = notification_rules.get_rule(get_database(), name)
     try:
-        send_message(rule["channel"], "Tapewatch", f"This is what the rule {name} sends its messages to.")
+        try_rule(rule)
     except (BadInput, Transient) as error:
         return {"sent": False, "error": error.message}
     return {"sent": True}

@@ -1,16 +1,14 @@
 """Notifications, from the command line: who is told of what, and what was sent."""
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
-from detection.channels import hide_secrets, send_message
-from detection.errors import BadInput
-from detection.notices import parse_clock
+from detection.channels import hide_secrets, try_rule
+from detection.notices import parse_clock, parse_zone
 from detection.records import deliveries, notification_rules
 from detection.records.database import Document
 from detection.records.watchlists import get_watchlist
@@ -40,13 +38,14 @@ def set_rule(
     failures: bool,
 ) -> None:
     """Tell CHANNEL, an address that apprise knows, what the rule NAME asks for."""
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise BadInput(f"{timezone!r} is no time zone; write one like Asia/Tokyo") from error
     quiet_from, quiet_until = (parse_clock(text) for text in quiet) if quiet else (None, None)
     fields: Document = {"channel": channel, "shown_channel": hide_secrets(channel), "watchlist": watchlist}
-    fields |= {"min_grade": min_grade, "quiet_from": quiet_from, "quiet_until": quiet_until, "timezone": timezone}
+    fields |= {
+        "min_grade": min_grade,
+        "quiet_from": quiet_from,
+        "quiet_until": quiet_until,
+        "timezone": parse_zone(timezone),
+    }
     fields |= {"backfills": backfills, "failures": failures, "enabled": True}
     with use_database() as database:
         if watchlist is not None:
@@ -93,7 +92,7 @@ def try_channel(*, name: str) -> None:
     """Send a line to the channel of the rule NAME now, and say what it answered."""
     with use_database() as database:
         rule = notification_rules.get_rule(database, name)
-    send_message(rule["channel"], "Tapewatch", f"This is what the rule {name} sends its messages to.")
+    try_rule(rule)
     click.echo(f"{rule['shown_channel']} took it")
 
 

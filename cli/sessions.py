@@ -1,6 +1,6 @@
 """Sessions of the markets, from the command line: what an exchange announced besides its calendar."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import click
 from flask.cli import AppGroup
@@ -9,6 +9,7 @@ from rich.table import Table
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from detection.bars.markets import get_market
 from detection.errors import BadInput
+from detection.notices import parse_clock
 from detection.records import session_overrides
 from detection.records.database import Db, Document
 from detection.records.watchlists import forget_next_scans
@@ -70,7 +71,11 @@ def forget_day(*, market: str, day: str) -> None:
 
 def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> None:
     known, when = get_market(market), _read_day(day)
-    opens, closes = (_read_time(text, when).replace(tzinfo=known.zone) for text in hours) if hours else (None, None)
+    opens, closes = (
+        (datetime.combine(when, time.fromisoformat(parse_clock(text)), known.zone) for text in hours)
+        if hours
+        else (None, None)
+    )
     if opens and closes and opens >= closes:
         raise BadInput(f"{known.code} cannot open at {opens:{LOCAL_TIME}} and close at {closes:{LOCAL_TIME}}")
     with use_database() as database:
@@ -95,13 +100,6 @@ def _read_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise BadInput(f"{text!r} is no day; write it as 2025-01-09") from error
-
-
-def _read_time(text: str, day: date) -> datetime:
-    try:
-        return datetime.combine(day, datetime.strptime(text, LOCAL_TIME).time())  # noqa: DTZ007 - the caller has the zone
-    except ValueError as error:
-        raise BadInput(f"{text!r} is no time of day; write it as 09:30") from error
 
 
 def _show_times(override: Document) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Channels that a message can be sent to: mail, Slack, LINE, webhooks and what else apprise knows."""
 
 from detection.errors import BadInput, Transient
+from detection.records.database import Document
 
 EXAMPLES = "mailtos://user:password@example.com?to=me@example.com, slack://TOKEN_A/TOKEN_B/TOKEN_C, json://host/path"
 
@@ -15,6 +16,11 @@ def hide_secrets(channel: str) -> str:
         raise BadInput(f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}")
     shown: str = known.url(privacy=True)  # type: ignore[no-untyped-call]
     return shown.partition("?")[0]
+
+
+def try_rule(rule: Document) -> None:
+    """Send a line to the channel of a notification rule. Raises as `send_message`."""
+    send_message(rule["channel"], "Tapewatch", f"This is what the rule {rule['name']} sends its messages to.")
 
 
 def send_message(channel: str, title: str, body: str) -> None:

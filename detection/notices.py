@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from detection.errors import BadInput
 from detection.records.database import Document
@@ -16,6 +16,14 @@ def parse_clock(text: str) -> str:
         return f"{time.fromisoformat(text.strip().zfill(5)):%H:%M}"
     except ValueError as error:
         raise BadInput(f"{text[:20]!r} is no time of day; write it as 22:00") from error
+
+
+def parse_zone(text: str) -> str:
+    """Return a time zone's IANA name. Raises BadInput where none is known by it."""
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise BadInput(f"no time zone is known by the name {text[:60]!r}; write one like Asia/Tokyo") from error
 
 
 def is_concerned(rule: Document, run: Document) -> bool:

@@ -11,7 +11,7 @@ from detection.bars.intervals import INTERVALS, parse_interval, parse_period
 from detection.bars.markets import MARKETS, get_market
 from detection.bars.tickers import normalize_ticker
 from detection.errors import BadInput
-from detection.notices import parse_clock
+from detection.notices import parse_clock, parse_zone
 from detection.schedules import AFTER_CLOSE, parse_schedule
 
 MAX_PAGE = 500
@@ -101,6 +101,7 @@ Schedule = Annotated[
     _checked(parse_schedule),
 ]
 Clock = Annotated[str, Field(max_length=8, examples=["22:00"]), _checked(parse_clock)]
+Zone = Annotated[str, Field(max_length=60, examples=["Asia/Tokyo"]), _checked(parse_zone)]
 Time = Annotated[datetime, AfterValidator(_as_utc)]
 
 

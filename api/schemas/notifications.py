@@ -2,11 +2,10 @@
 
 from datetime import datetime
 from typing import Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from api.schemas.common import Body, Clock, Page, PageQuery, Record, WatchlistName
+from api.schemas.common import Body, Clock, Page, PageQuery, Record, WatchlistName, Zone
 
 
 class RuleBody(Body):
@@ -19,19 +18,10 @@ class RuleBody(Body):
     min_grade: float = Field(75.0, ge=0, le=100, description="only anomalies of at least this grade")
     quiet_from: Clock | None = Field(None, description="from this local time on nothing is sent")
     quiet_until: Clock | None = Field(None, description="from this local time on what was held back is sent")
-    timezone: str = Field("UTC", max_length=60, description="IANA name; of the quiet hours", examples=["Asia/Tokyo"])
+    timezone: Zone = Field("UTC", description="IANA name; of the quiet hours")
     backfills: bool = Field(default=False, description="tell of backfills too")
     failures: bool = Field(default=True, description="tell of runs that failed, whole or in part")
     enabled: bool = True
-
-    @field_validator("timezone")
-    @classmethod
-    def _know_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("no time zone is known by this name; write one like Asia/Tokyo") from error
-        return name
 
     @model_validator(mode="after")
     def _name_both_ends(self) -> Self:

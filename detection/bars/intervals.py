@@ -3,11 +3,13 @@
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import MINYEAR, datetime, timedelta
+from datetime import MINYEAR, date, datetime, timedelta
 
 from detection.errors import BadInput
 
 DAY_SECONDS = 86_400
+# `date.toordinal()` of the day from which days are counted
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 # Nominal length in seconds. A session's last bar may be shorter, and a daily bar lasts from the open to the close.
 INTERVALS: dict[str, int] = {

@@ -6,16 +6,15 @@ Detection reads with `detection/bars/store.py`; both adjust for known splits.
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from detection.bars.intervals import DAY_SECONDS, is_intraday
+from detection.bars.intervals import DAY_SECONDS, EPOCH_ORDINAL, is_intraday
 from detection.bars.markets import get_market, get_market_of
 from detection.bars.splits import find_adjustment, list_adjustments
 from detection.records.database import Db, Document
 from detection.records.series import get_series
 
-EPOCH_ORDINAL = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
 COLUMNS = ("times", "open", "high", "low", "close", "volume")
 
 

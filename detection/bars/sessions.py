@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bars.intervals import DAY_SECONDS, INTERVALS, is_intraday
+from detection.bars.intervals import DAY_SECONDS, EPOCH_ORDINAL, INTERVALS, is_intraday
 from detection.bars.markets import Market
 from detection.bars.panel import Int64
 
 HOUR_SECONDS = 3_600
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 # The first day that exchange_calendars knows of an exchange, where that is not long before any bars.
 CALENDAR_STARTS = {"XTKS": "1997-01-01"}
 
