@@ -38,7 +38,8 @@ def test_redis_flushed_while_a_run_is_queued_is_only_a_delay(trial: Trial) -> No
     with trial.stack.frozen(*WORKERS):
         time.sleep(BRPOP_SECONDS + 0.5)
         trial.backfill()
-        assert trial.stack.broker.llen(names.BACKFILL_QUEUE) == 1
+        # A sweep that took place just then may have sent it too.
+        assert trial.stack.broker.llen(names.BACKFILL_QUEUE) >= 1
         trial.stack.broker.flushall()
     with trial.recovering("FLUSHALL while queued"):
         trial.wait_for_end()
