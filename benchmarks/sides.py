@@ -7,7 +7,7 @@ from celery import Celery
 
 from detection.records import runs
 from detection.records.database import Db, Document
-from detection.records.runs import RunRequest
+from detection.records.requests import RunRequest, insert_run
 from runner.client import Api
 from tasks.enqueue import accept_run
 from tasks.execution import execute_batch
@@ -27,7 +27,7 @@ def ask(task: str, tickers: tuple[str, ...]) -> RunRequest:
 def run_here(worker: Worker, request: RunRequest) -> Document:
     """Do a run in this process, batch after batch as the workers do them, and return it."""
     database, settings = worker.database, worker.settings
-    run_id = runs.insert_run(database, request, datetime.now(UTC))["_id"]
+    run_id = insert_run(database, request, datetime.now(UTC))["_id"]
     run = runs.claim_run(database, run_id, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts)
     assert run is not None
     plan = plan_batches(worker, run, datetime.now(UTC))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
+import structlog
 
 from detection.bars.calendars import find_sessions
 from detection.bars.markets import MARKETS
@@ -11,6 +12,19 @@ from detection.bars.sessions import find_closes
 from detection.outcomes import Job, Outcome
 from detection.records import counters
 from detection.records.database import Db, Document
+
+log = structlog.get_logger()
+
+
+def add_detection(
+    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[Document], now: datetime
+) -> None:
+    """Count a committed batch. Never raises: what was done is done, whether or not it is counted."""
+    try:
+        counters.add_counts(database, count_detection(database, job, outcomes, results, now))
+    except Exception as error:
+        # The batch is committed, and must not look as if it had failed.
+        log.warning("not_counted", run_id=job.run_id, exc_info=error)
 
 
 def count_detection(

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
+RATE = r"^[1-9][0-9]{0,9}/(second|minute|hour|day)$"
 STATE_DIR = Path(".tapewatch")
 
 
@@ -22,7 +23,7 @@ class Settings(BaseSettings):
 
     mongo_url: str = Field("mongodb://127.0.0.1:27017/?replicaSet=tapewatch", description="MongoDB replica set")
     mongo_database: str = Field("tapewatch", min_length=1)
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="broker; only messages live there")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="broker; also counts how often keys ask")
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(5000, ge=1, le=65535)
     flower_port: int = Field(5555, ge=1, le=65535)
@@ -30,12 +31,14 @@ class Settings(BaseSettings):
     log_level: LogLevel = Field("info", description="the least that is logged")
     flower_url: str = Field("", pattern=r"^(https?://\S+)?$", description="where browsers find Flower, for a link")
     cors_origins: str = Field("", description="origins of other sites' pages that may ask, with commas between them")
-    rate_limit_reads: str = Field("6000/minute", description="requests that only read, for each API key and process")
-    rate_limit_writes: str = Field("600/minute", description="all other requests, for each API key and process")
+    rate_limit_reads: str = Field("6000/minute", pattern=RATE, description="requests that only read, by API key")
+    rate_limit_writes: str = Field("600/minute", pattern=RATE, description="all other requests, by API key")
     batch_tickers: int = Field(100, ge=1, le=1000, description="most tickers in one Celery message")
     batch_bars: int = Field(400_000, ge=1_000, description="most bars in one Celery message")
-    lease_seconds: int = Field(60, ge=2, description="how long a worker may hold a batch before it must renew")
-    max_attempts: int = Field(5, ge=1, description="claims of one batch before it is given up")
+    # With a sweep, and half a minute for the work itself, what a lost host held is done again within 90 s.
+    lease_seconds: int = Field(45, ge=2, description="how long a worker may hold a batch before it must renew")
+    # After two a batch is split: its sound tickers need at least one more.
+    max_attempts: int = Field(5, ge=3, description="claims of a ticker's batches before it is given up")
     sweep_seconds: int = Field(15, ge=1, description="period of the sweeper")
     tick_seconds: int = Field(5, ge=1, description="how often the scheduler looks for watchlists that are due")
     otel_exporter_otlp_endpoint: str = Field("", description="where traces are sent; empty: nowhere")

@@ -22,13 +22,13 @@ def sign(worker: Worker) -> str:
 
 
 def free_abandoned(database: Db, batch_id: str | None = None) -> int:
-    """End the lease of a batch, or of all, whose holder was a process of this machine and is gone; return how many."""
+    """Free a batch, or all, whose holder was a process of this machine and is gone; return how many."""
     machine = _find_machine()
     if machine is None:
         return 0
     held = batches.find_held(database, f"{machine}/", batch_id)
     dead = [batch for batch in held if not _is_alive(int(batch["owner"].rpartition(":")[2]))]
-    return sum(batches.end_lease(database, batch) for batch in dead)
+    return sum(batches.free_lost(database, batch) for batch in dead)
 
 
 @lru_cache(maxsize=1)

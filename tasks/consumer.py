@@ -3,11 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
+import structlog
+from billiard.exceptions import WorkerLostError
 from celery.worker import consumer, request
 from kombu.message import Message
+from pymongo.errors import PyMongoError
 from structlog.contextvars import bound_contextvars
 
+from detection.records.counters import SWEEPER, add_counts
+from detection.records.database import open_database
+from detection.settings import get_settings
+from tasks.abandoned import free_abandoned
 from tasks.logs import describe_task
+
+log = structlog.get_logger()
 
 
 class Consumer(consumer.Consumer):
@@ -46,15 +55,32 @@ class Request(request.Request):
         """Return the fields of its log lines."""
         return describe_task(self.name, self.id, self.args, self.request_dict)
 
-    def on_failure(self, *args: Any, **kwargs: Any) -> Any:
-        """Record an error, or the loss of the pool process."""
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        """Record an error, or the loss of the pool process, whose batch is free before its message is sent back."""
         with bound_contextvars(**self.describe()):
-            return super().on_failure(*args, **kwargs)
+            if issubclass(exc_info.type, (WorkerLostError, SystemExit)):
+                _free_lost()
+            return super().on_failure(exc_info, *args, **kwargs)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - the pool calls it so
         """Record that it took too long."""
         with bound_contextvars(**self.describe()):
             super().on_timeout(soft, timeout)
+
+
+def _free_lost() -> None:
+    """Free what lost pool processes held: the worker that is sent the message next may be on another machine."""
+    settings = get_settings()
+    try:
+        # The main process forks, and so keeps no connection.
+        with open_database(settings).client as client:
+            database = client[settings.mongo_database]
+            freed = free_abandoned(database)
+            log.warning("pool_process_lost", batches_freed=freed)
+            add_counts(database, {SWEEPER: {"lease_ended": freed}})
+    except PyMongoError as error:
+        # Then their leases run out.
+        log.warning("batches_not_freed", error=str(error))
 
 
 def _silence(channel: Any) -> None:

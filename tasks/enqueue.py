@@ -1,16 +1,20 @@
 """Accepting work: the run is written first, then its message is sent; a message that gets lost is sent again later."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from itertools import takewhile
 
 import structlog
 from celery import Celery
+from pymongo import timeout
 from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
 from structlog.contextvars import bound_contextvars
 
 from detection.errors import BadInput, Conflict
-from detection.records import runs
+from detection.records import batches, runs
 from detection.records.database import Db, Document
-from detection.records.runs import RunRequest
+from detection.records.requests import INSERT_SECONDS, RunRequest, insert_run
 from tasks import names
 from tasks.broker import BROKER_ERRORS
 from tasks.logs import describe_subject
@@ -45,9 +49,12 @@ def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: dateti
         Conflict: a backfill of one of these series is open (`reason: backfill_in_progress`, `run_id` names it).
     """
     try:
-        run = runs.insert_run(database, request, now)
+        run = insert_run(database, request, now)
     except (Conflict, DuplicateKeyError):
-        repeated = find_repeated(database, request.idempotency_key, request.body_hash)
+        # What is in the way may be this request's own run, written when MongoDB had no majority to confirm it.
+        confirmed = database.with_options(read_concern=ReadConcern("linearizable"))
+        with timeout(INSERT_SECONDS):
+            repeated = find_repeated(confirmed, request.idempotency_key, request.body_hash)
         if repeated is not None:
             return repeated
         if not force:
@@ -68,6 +75,20 @@ def publish_run(database: Db, celery: Celery, run: Document) -> bool:
     if sent:
         runs.mark_published(database, run["_id"])
     return sent
+
+
+def publish_batches(database: Db, celery: Celery, task: str, tickers: Mapping[str, int]) -> None:
+    """Send one message a batch, up to the first that the broker does not take; the rest is the sweeper's.
+
+    `tickers` says how many tickers each batch has, by its id.
+    """
+
+    def publish(batch_id: str) -> bool:
+        run_id, _, label = batch_id.partition(":")
+        about = f"run {run_id}: {task}, batch {label} of {tickers[batch_id]} ticker{'s' * (tickers[batch_id] != 1)}"
+        return send(celery, names.RUN_BATCH, batch_id, QUEUES[task], about=about)
+
+    batches.mark_published(database, takewhile(publish, tickers))
 
 
 def send(

@@ -1,20 +1,25 @@
 """Doing one batch: claim it, work, commit under its fence, finish the run if it was the last."""
 
 from datetime import UTC, datetime
+from time import sleep
 
 import structlog
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from detection.errors import Cancelled, LeaseLost, TapewatchError, Transient
-from detection.records import batches, runs
+from detection.records import batches, counters, runs
 from detection.records.audits import build_failure, write_audits
 from detection.records.batches import Batch
 from detection.records.database import Document
 from tasks.abandoned import free_abandoned, sign
+from tasks.recovery import recover_used_up
 from tasks.worker import Worker
 
 log = structlog.get_logger()
+
+# A process that fails at once, for want of memory or disk, must not have every batch before a sound one asks for work.
+PAUSE_SECONDS = 1.0
 
 Result = Document | list[Document] | None
 
@@ -25,10 +30,12 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
     Whatever goes wrong, the batch ends in a state from which the sweeper or another worker goes on.
     """
     batch = _claim(worker, batch_id)
-    if batch is None and free_abandoned(worker.database, batch_id):
+    if batch is None and (freed := free_abandoned(worker.database, batch_id)):
+        counters.add_counts(worker.database, {counters.SWEEPER: {"lease_ended": freed}})
         batch = _claim(worker, batch_id)
     if batch is None:
         log.info("batch_not_free", batch_id=batch_id)
+        recover_used_up(worker, batch_id)
         return None
     try:
         result = _work(worker, batch)
@@ -73,6 +80,8 @@ def _work(worker: Worker, batch: Batch) -> Result:
 def _release(worker: Worker, batch: Batch, error: Exception) -> None:
     log.warning("batch_released", batch_id=batch.id, attempts=batch.attempts, exc_info=error)
     batches.release_batch(worker.database, batch, f"{type(error).__name__}: {error}")
+    recover_used_up(worker, batch.id)
+    sleep(PAUSE_SECONDS)
 
 
 def _fail(worker: Worker, run: Document, batch: Batch, error: TapewatchError) -> Document:

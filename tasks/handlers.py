@@ -11,7 +11,7 @@ from detection import pipeline
 from detection.bars.columns import is_ticker_column
 from detection.bars.importing import import_frame
 from detection.bars.sources.files import name_ticker, read_content
-from detection.counting import count_detection
+from detection.counting import add_detection
 from detection.models.fitting import fit_model
 from detection.models.manager import ModelManager
 from detection.models.plan import TrainingPlan
@@ -43,7 +43,7 @@ def detect(worker: Worker, run: Document, batch: Batch) -> list[Document]:
     outcomes = pipeline.detect(worker.database, get_models(), job, build_checkpoint(worker, batch))
     report_models(worker)
     results = pipeline.commit(worker.database, job, outcomes, build_finish(worker.database, batch))
-    add_counts(worker.database, count_detection(worker.database, job, outcomes, results, datetime.now(UTC)))
+    add_detection(worker.database, job, outcomes, results, datetime.now(UTC))
     return results
 
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import takewhile
 from math import ceil
 
 from detection.bars.markets import get_market_of
@@ -13,8 +12,7 @@ from detection.records.database import Document
 from detection.records.series import find_series
 from detection.records.verifications import build_selection
 from detection.settings import Settings
-from tasks import names
-from tasks.enqueue import QUEUES, send
+from tasks.enqueue import publish_batches
 from tasks.execution import Result, execute_batch
 from tasks.worker import Worker
 
@@ -48,22 +46,10 @@ def start(worker: Worker, run_id: str) -> Result:
         return None
     if len(plan) == 1:
         return execute_batch(worker, plan[0]["_id"])
-    publish_batches(worker, run["task"], {batch["_id"]: len(batch["tickers"]) for batch in plan})
+    publish_batches(
+        worker.database, worker.celery, run["task"], {batch["_id"]: len(batch["tickers"]) for batch in plan}
+    )
     return {"detection_run_id": run_id, "batches": len(plan)}
-
-
-def publish_batches(worker: Worker, task: str, tickers: Mapping[str, int]) -> None:
-    """Send one message a batch, up to the first that the broker does not take; the rest is the sweeper's.
-
-    `tickers` says how many tickers each batch has, by its id.
-    """
-
-    def publish(batch_id: str) -> bool:
-        run_id, _, label = batch_id.partition(":")
-        about = f"run {run_id}: {task}, batch {label} of {tickers[batch_id]} ticker{'s' * (tickers[batch_id] != 1)}"
-        return send(worker.celery, names.RUN_BATCH, batch_id, QUEUES[task], about=about)
-
-    batches.mark_published(worker.database, takewhile(publish, tickers))
 
 
 def plan_batches(worker: Worker, run: Document, now: datetime) -> list[Document]:

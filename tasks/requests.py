@@ -11,7 +11,7 @@ from detection.errors import Conflict, NotFound
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.records import audits, runs, uploads
 from detection.records.database import Db, Document
-from detection.records.runs import RunRequest
+from detection.records.requests import RunRequest
 from detection.records.verifications import build_selection
 from tasks.enqueue import accept_run
 from tasks.selection import Selection, select_tickers
@@ -111,7 +111,12 @@ def request_verification(
     anomaly = database.anomalies.find_one(build_selection(options), {"Ticker": 1, "interval": 1, "market": 1})
     if anomaly is None:
         asked = ", ".join(f"{name} {value}" for name, value in options.items())
-        raise NotFound(f"there is no anomaly to verify for {asked}", reason="no_anomalies")
+        advice = (
+            "; an anomaly belongs to the run that found it first, so verify a ticker or a model version instead"
+            if "run_id" in options
+            else ""
+        )
+        raise NotFound(f"there is no anomaly to verify for {asked}{advice}", reason="no_anomalies")
     is_single = len(options.get("anomaly_ids", ())) == 1 or "ticker" in options
     request = RunRequest(
         "verify",

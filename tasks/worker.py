@@ -10,6 +10,10 @@ from celery import Celery, current_app
 from detection.records.database import Db, open_database
 from detection.settings import Settings, get_settings
 
+# An election takes some 12 s. A worker that gave up before could not even hand back what it holds, and the batch would
+# have to wait for its lease.
+ELECTION_SECONDS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Worker:
@@ -26,4 +30,4 @@ def get_worker() -> Worker:
     """Return this process' worker; made at the first call, which must come after the fork."""
     settings = get_settings()
     name = f"{socket.gethostname()}:{os.getpid()}"
-    return Worker(settings, open_database(settings), current_app, name)
+    return Worker(settings, open_database(settings, ELECTION_SECONDS), current_app, name)

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
+from pymongo import MongoClient
 
-from detection.records.database import Db, open_database
+from detection.records.database import Db, Document, open_database
 from detection.records.indexes import ensure_indexes
 from detection.settings import Settings
 from runner.servers import Servers, run_servers
@@ -21,11 +23,20 @@ REDIS_DATABASES = count(1)
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".tapewatch" / "numba"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# how long an example takes says more about what else the machine does than about the code
+hypothesis.settings.register_profile(
+    "patient", hypothesis.settings.default, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A real Redis and a MongoDB replica set of one, of this session's own."""
     with run_servers(tmp_path_factory.mktemp("servers")) as running:
+        with MongoClient[Document](running.mongo_url) as client:
+            # The runs of the tests' own past would be deleted as expired, once a minute and in mid-test.
+            client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
         yield running
 
 

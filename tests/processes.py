@@ -6,15 +6,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
+
+import redis
 
 from runner.servers import free_port
 
 ROOT = Path(__file__).parent.parent
-START_SECONDS = 120
+START_SECONDS = 240
+# How long a machine with much else to do may take over what usually takes a moment.
+PATIENCE_SECONDS = 120
 
 T = TypeVar("T")
 COMMAND = (sys.executable, "-m", "runner")
@@ -37,9 +42,12 @@ class Runner:
 
     def parent_pid(self, words: str) -> int:
         """Return the process with these words that has no parent with them: the master of a pool."""
+        return wait_until(lambda: self._find_parent(words), f"one master of {words}")
+
+    def _find_parent(self, words: str) -> int | None:
         pids = self.pids(words)
-        (pid,) = [pid for pid in pids if get_parent(pid) not in pids]
-        return pid
+        masters = [pid for pid in pids if get_parent(pid) not in pids]
+        return masters[0] if len(masters) == 1 else None
 
 
 def find_processes(folder: Path) -> Iterator[tuple[int, str]]:
@@ -53,17 +61,28 @@ def find_processes(folder: Path) -> Iterator[tuple[int, str]]:
             yield int(entry.name), command.replace(b"\0", b" ").decode()
 
 
-def get_parent(pid: int) -> int:
-    return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+def get_parent(pid: int) -> int | None:
+    """Return the parent of a process; None where it has ended."""
+    try:
+        return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 30) -> T:
+def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS) -> T:
     """Return what the condition returns once it is true."""
     deadline = time.monotonic() + seconds
     while not (met := condition()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         time.sleep(0.05)
     return met
+
+
+def count_consumers(redis_url: str) -> int:
+    """Count the clients of a Redis database that wait in BRPOP now: each idle worker is one, but for moments."""
+    number = urlsplit(redis_url).path.removeprefix("/")
+    with redis.Redis.from_url(redis_url) as client:
+        return sum("b" in other["flags"] and other["db"] == number for other in client.client_list())
 
 
 def build_environment(**changes: str) -> dict[str, str]:
@@ -107,7 +126,8 @@ def start_runner(
     finally:
         while pids := runner.pids():
             for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait()
             time.sleep(0.05)
 

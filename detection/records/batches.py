@@ -19,6 +19,14 @@ from detection.records.database import Db, Document
 
 OPEN_STATES = ("pending", "leased")
 SPLIT_AFTER_ATTEMPTS = 2
+# What becomes of a batch whose holder is gone; it can commit no more, and the next sweep sends the batch again.
+LOST: Document = {
+    "state": "pending",
+    "owner": None,
+    "lease_until": None,
+    "published_at": None,
+    "error": "its worker was lost, or took longer than its lease",
+}
 ROW_COUNTS = ("rows_loaded", "rows_preprocessed", "rows_processed", "anomalies_found", "new_anomalies")
 
 
@@ -35,9 +43,19 @@ class Batch:
 
 
 def build_batch(
-    run_id: str, label: str, tickers: Sequence[str], market: str | None, now: datetime, *, progress: float = 0.0
+    run_id: str,
+    label: str,
+    tickers: Sequence[str],
+    market: str | None,
+    now: datetime,
+    *,
+    attempts: int = 0,
+    progress: float = 0.0,
 ) -> Document:
-    """Return the document of a new, pending batch; `progress` (0 to 1) is what a person has seen of it already."""
+    """Return the document of a new, pending batch.
+
+    Of a part, `attempts` is how often its tickers were tried before, and `progress` (0 to 1) what a person has seen.
+    """
     return {
         "_id": f"{run_id}:{label}",
         "run_id": run_id,
@@ -47,7 +65,7 @@ def build_batch(
         "state": "pending",
         "owner": None,
         "fence": 0,
-        "attempts": 0,
+        "attempts": attempts,
         "lease_until": None,
         "progress": progress,
         "created_at": now,
@@ -58,7 +76,7 @@ def build_batch(
 def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, max_attempts: int) -> Batch | None:
     """Take the batch if it is free and has attempts left; None where somebody else has it or it is over.
 
-    One of several tickers that failed twice is not taken again, but split by the sweeper.
+    One of several tickers that failed twice is not taken again, but split.
     """
     free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
     whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
@@ -118,8 +136,8 @@ def cancel_batch(database: Db, batch: Batch, now: datetime) -> None:
 
 
 def release_batch(database: Db, batch: Batch, error: str) -> None:
-    """Hand a held batch back after a failure, for the sweeper to send again. Raises LeaseLost."""
-    _close(database, batch, {"state": "pending", "owner": None, "lease_until": None, "error": error[:2000]})
+    """Hand a held batch back after a failure, for the next sweep to send again. Raises LeaseLost."""
+    _close(database, batch, LOST | {"error": error[:2000]})
 
 
 def cancel_pending(database: Db, run_id: str, now: datetime) -> int:
@@ -130,11 +148,20 @@ def cancel_pending(database: Db, run_id: str, now: datetime) -> int:
 
 
 def split_batch(database: Db, document: Document, now: datetime) -> list[str]:
-    """Replace a batch that failed twice by batches of one ticker, so that a poisonous one costs only itself."""
+    """Replace a batch that failed twice by batches of one ticker, so that a poisonous one costs only itself.
+
+    They go on counting its attempts: a ticker is tried as often as a batch, not that often once more by itself.
+    """
     label = document["_id"].rpartition(":")[2]
     parts = [
         build_batch(
-            document["run_id"], f"{label}.{n}", [ticker], document["market"], now, progress=document["progress"]
+            document["run_id"],
+            f"{label}.{n}",
+            [ticker],
+            document["market"],
+            now,
+            attempts=document["attempts"],
+            progress=document["progress"],
         )
         for n, ticker in enumerate(document["tickers"])
     ]
@@ -172,19 +199,23 @@ def find_held(database: Db, owner_prefix: str, batch_id: str | None = None) -> l
     return list(database.batches.find(held, {"owner": 1, "fence": 1}))
 
 
-def end_lease(database: Db, document: Document) -> bool:
-    """Let the lease of a held batch run out now, as its holder is gone; False where that is another's by now."""
+def free_lost(database: Db, document: Document) -> bool:
+    """Make a held batch pending, as its holder is gone; False where it is another's by now."""
     held = {"_id": document["_id"], "fence": document["fence"], "state": "leased"}
-    over = [{"$set": {"lease_until": {"$subtract": ["$$NOW", 1]}}}]
-    return database.batches.update_one(held, over).modified_count == 1
+    return database.batches.update_one(held, {"$set": LOST}).modified_count == 1
 
 
 def free_expired(database: Db) -> int:
-    """Make the batches pending whose holder let the lease run out; it can commit no more. Returns how many."""
-    lost = {"state": "pending", "owner": None, "lease_until": None, "published_at": None}
-    lost["error"] = "its worker was lost, or took longer than its lease"
+    """Make the batches pending whose holder let the lease run out. Returns how many."""
     expired = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
-    return database.batches.update_many(expired, {"$set": lost}).modified_count
+    return database.batches.update_many(expired, {"$set": LOST}).modified_count
+
+
+def find_used_up(database: Db, batch_id: str, *, max_attempts: int) -> list[Document]:
+    """Return a pending batch that may not be claimed as it is: it is to be split, or given up."""
+    split_next = {"attempts": {"$gte": SPLIT_AFTER_ATTEMPTS}, "units": {"$gt": 1}}
+    used_up = [{"attempts": {"$gte": max_attempts}}, split_next]
+    return list(database.batches.find({"_id": batch_id, "state": "pending", "$or": used_up}))
 
 
 def find_lost(database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 10_000) -> list[Document]:

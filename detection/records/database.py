@@ -16,8 +16,11 @@ Document = dict[str, Any]
 Db = Database[Document]
 
 
-def connect(settings: Settings) -> MongoClient[Document]:
-    """Return a client of this process's own. Make it after the fork: its threads and sockets do not survive one."""
+def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClient[Document]:
+    """Return a client of this process's own. Make it after the fork: its threads and sockets do not survive one.
+
+    Its calls wait so long for a primary; by default as long as for a server that does not answer.
+    """
     timeout_ms = int(settings.server_timeout_seconds * 1000)
     try:
         return MongoClient(
@@ -26,7 +29,7 @@ def connect(settings: Settings) -> MongoClient[Document]:
             w="majority",
             readConcernLevel="majority",
             retryWrites=True,
-            serverSelectionTimeoutMS=timeout_ms,
+            serverSelectionTimeoutMS=timeout_ms if wait_seconds is None else int(wait_seconds * 1000),
             connectTimeoutMS=timeout_ms,
             appname="tapewatch",
         )
@@ -34,9 +37,9 @@ def connect(settings: Settings) -> MongoClient[Document]:
         raise ServerUnreachable(f"MONGO_URL {hide_credentials(settings.mongo_url)} cannot be used: {error}") from error
 
 
-def open_database(settings: Settings) -> Db:
-    """Return the service's database over a new client."""
-    return connect(settings)[settings.mongo_database]
+def open_database(settings: Settings, wait_seconds: float | None = None) -> Db:
+    """Return the service's database over a new client; see `connect`."""
+    return connect(settings, wait_seconds)[settings.mongo_database]
 
 
 def get_server_time(database: Db) -> datetime:

@@ -29,13 +29,13 @@ from runner.servers import (
     wait_for_redis,
 )
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
-from tests.processes import ROOT, wait_until
+from tests.processes import ROOT, count_consumers, wait_until
 
 WORKERS = ("worker1", "worker2")
 MEMBERS = ("mongod1", "mongod2", "mongod3")
 SERVICE = (*WORKERS, "control", "beat", "api")
 # Small, so that a recovery takes seconds; a batch of the tests' bars takes a fraction of one. With the service's own
-# (60 and 15) the same recoveries can be measured as users meet them.
+# (45 and 15) the same recoveries can be measured as users meet them.
 LEASE_SECONDS = int(os.environ.get("LEASE_SECONDS", "3"))
 SWEEP_SECONDS = int(os.environ.get("SWEEP_SECONDS", "1"))
 TICK_SECONDS = 1
@@ -45,7 +45,6 @@ TRANSACTION_SECONDS = min(20, LEASE_SECONDS)
 CACHE_GIGABYTES = 0.25
 # What a program is given to end before it is killed.
 STOP_SECONDS = 45
-MAX_ATTEMPTS = 4
 # Room for a ticker that is too long for its worker beside others.
 BATCH_BARS = 10_000_000
 
@@ -81,7 +80,6 @@ class Stack:
             lease_seconds=LEASE_SECONDS,
             sweep_seconds=SWEEP_SECONDS,
             tick_seconds=TICK_SECONDS,
-            max_attempts=MAX_ATTEMPTS,
             batch_bars=BATCH_BARS,
         )
         given = {name.upper(): str(getattr(self.settings, name)) for name in self.settings.model_fields_set}
@@ -145,17 +143,12 @@ class Stack:
         """Return once every running worker waits for messages and the API listens."""
         self.wait_for_consumers(sum(self.programs[name].is_running for name in (*WORKERS, "control")))
         if self.programs["api"].is_running:
-            wait_until(lambda: not is_port_free(self.settings.port), "the API listens", 120)
+            wait_until(lambda: not is_port_free(self.settings.port), "the API listens")
 
     def wait_for_consumers(self, workers: int) -> None:
         """Return once Redis answers and so many workers wait for its messages."""
         wait_for_redis(self.redis_port)
-        wait_until(lambda: len(self.find_consumers()) >= workers, "the workers consume", 120)
-
-    def find_consumers(self) -> list[dict[str, str]]:
-        """Return Redis' clients that wait in BRPOP."""
-        clients: list[dict[str, str]] = self.broker.client_list()
-        return [client for client in clients if client["cmd"] == "brpop"]
+        wait_until(lambda: count_consumers(self.settings.redis_url) >= workers, "the workers consume")
 
     def kill(self, *names: str) -> None:
         """Kill programs with -9. What they started dies with them."""
@@ -193,6 +186,13 @@ class Stack:
             yield
         finally:
             self.thaw(*names)
+
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Freeze all workers for the length of a `with`, when none of them is given a message any more."""
+        with self.frozen(*WORKERS, "control"):
+            wait_until(lambda: count_consumers(self.settings.redis_url) == 0, "no BRPOP waits")
+            yield
 
     @contextmanager
     def supervised(self) -> Iterator[None]:
@@ -234,7 +234,7 @@ class Stack:
 
     def find_primary(self) -> str:
         """Return the name of MongoDB's primary, once there is one."""
-        _, port = wait_until(lambda: self.database.client.primary, "there is a primary", 60) or (None, None)
+        _, port = wait_until(lambda: self.database.client.primary, "there is a primary") or (None, None)
         return next(name for name, member_port in self.member_ports.items() if member_port == port)
 
     def end(self) -> None:

@@ -26,7 +26,7 @@ def second_beat(trial: Trial) -> Iterator[str]:
     """A second beat beside the first."""
     folder = trial.stack.folder / "beat2"
     folder.mkdir(exist_ok=True)
-    trial.stack.programs["beat2"] = Program(beat_command(folder))
+    trial.stack.programs["beat2"] = Program(beat_command(folder), {"LOG_LEVEL": "debug"})
     trial.stack.start("beat2")
     yield "beat2"
     trial.stack.kill("beat2")
@@ -64,7 +64,7 @@ def test_slots_missed_while_everything_was_down_are_one_scan_of_each_watchlist(t
         add_watchlist(trial.database, name, build_fields(tickers, schedule), now - timedelta(hours=72))
     with trial.recovering("everything but MongoDB down while 72 slots passed"):
         trial.stack.start(*down)
-        wait_until(lambda: len(find_slots(trial, status="complete")) == len(WATCHLISTS), "all are scanned", 90)
+        wait_until(lambda: len(find_slots(trial, status="complete")) == len(WATCHLISTS), "all are scanned")
     trial.end_scans()
     assert find_slots(trial) == Counter((name, latest) for name in WATCHLISTS)
     trial.check()
@@ -82,7 +82,8 @@ def test_slots_missed_while_everything_was_down_are_one_scan_of_each_watchlist(t
 )
 def test_the_night_the_clock_changes_has_one_scan_a_slot(trial: Trial, night: datetime, slots: list[str]) -> None:
     """With a watchlist due at 01:30, 02:30 and 03:30 of New York, and two who tick, each slot is scanned once."""
-    trial.stack.kill("beat")
+    # A tick of theirs would go by the clock.
+    trial.stack.kill("beat", "control")
     add_watchlist(trial.database, "nightly", build_fields(TICKERS[:8], "30 1,2,3 * * *"), night)
     with build_celery(trial.stack.settings) as celery, ThreadPoolExecutor() as pool:
         worker = Worker(trial.stack.settings, trial.database, celery, "ticking")
@@ -109,7 +110,9 @@ def test_each_minute_has_one_scan_whatever_happens_to_the_two_who_beat(trial: Tr
     wait_until(lambda: ("minutely", slots[1]) in find_slots(trial), "the second slot is scanned", 120)
     trial.end_scans()
     trial.wait_for_end()
-    assert find_slots(trial) == Counter(("minutely", slot) for slot in slots)
+    scanned = find_slots(trial)
+    assert set(scanned.values()) == {1}
+    assert {("minutely", slot) for slot in slots} <= scanned.keys()
     trial.check()
 
 

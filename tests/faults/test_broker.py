@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 
@@ -21,9 +20,6 @@ from tests.faults.stack import WORKERS, Stack
 from tests.faults.trial import TICKERS, Trial
 from tests.processes import wait_until
 
-# How long a worker waits in one BRPOP.
-BRPOP_SECONDS = 1
-
 
 @pytest.fixture
 def celery(trial: Trial) -> Iterator[Celery]:
@@ -35,11 +31,9 @@ def celery(trial: Trial) -> Iterator[Celery]:
 
 def test_redis_flushed_while_a_run_is_queued_is_only_a_delay(trial: Trial) -> None:
     """A run whose message was wiped out before any worker saw it is sent again."""
-    with trial.stack.frozen(*WORKERS):
-        time.sleep(BRPOP_SECONDS + 0.5)
+    with trial.stack.deaf():
         trial.backfill()
-        # A sweep that took place just then may have sent it too.
-        assert trial.stack.broker.llen(names.BACKFILL_QUEUE) >= 1
+        assert trial.stack.broker.llen(names.BACKFILL_QUEUE) == 1
         trial.stack.broker.flushall()
     with trial.recovering("FLUSHALL while queued"):
         trial.wait_for_end()
@@ -64,8 +58,7 @@ def test_redis_flushed_while_idle_leaves_nobody_deaf(trial: Trial) -> None:
 
 def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celery) -> None:
     """However often a run and its batches are delivered, during and after their work, each is done once."""
-    run_id = trial.backfill()
-    trial.wait_for_lease(run_id)
+    run_id = trial.wait_for_lease(trial.backfill())["run_id"]
     batch_ids = trial.database.batches.distinct("_id", {"run_id": run_id})
 
     def repeat() -> None:
@@ -78,7 +71,6 @@ def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celer
     repeat()
     wait_until(lambda: trial.stack.broker.llen(names.BACKFILL_QUEUE) == 0, "all were taken")
     trial.check()
-    assert trial.database.batches.distinct("attempts") == [1]
 
 
 def test_messages_nobody_can_read_harm_no_run(trial: Trial, celery: Celery) -> None:
@@ -86,8 +78,7 @@ def test_messages_nobody_can_read_harm_no_run(trial: Trial, celery: Celery) -> N
     broker, queue = trial.stack.broker, names.BACKFILL_QUEUE
     send(celery, names.RUN_BATCH, "nowhere:00000", queue)
     celery.send_task("tapewatch.no_such_task", queue=queue)
-    with trial.stack.frozen(*WORKERS):
-        time.sleep(BRPOP_SECONDS + 0.5)
+    with trial.stack.deaf():
         send(celery, names.RUN_BATCH, "nowhere:00001", queue)
         message = json.loads(broker.lpop(queue))
         for body in ("", "AAAA", "W10=", "W1s3XSwge30sIHt9XQ=="):
@@ -111,8 +102,7 @@ def test_rubbish_in_a_queue_costs_one_restart_of_one_worker(trial: Trial) -> Non
 @pytest.mark.faults
 def test_a_worker_whose_redis_is_killed_in_mid_batch_goes_on_with_it(trial: Trial) -> None:
     """A worker that loses Redis while it works and waits for more keeps its processes, and what they are doing."""
-    run_id = trial.backfill(*TICKERS[:2])
-    held = trial.freeze_holder(run_id)
+    held = trial.freeze_holder(trial.backfill(*TICKERS[:2]))
     worker = trial.stack.name_of(held.pid)
     before = trial.stack.pids(worker)
     with trial.recovering("Redis killed (-9) while a worker is in mid-batch"):
@@ -125,7 +115,6 @@ def test_a_worker_whose_redis_is_killed_in_mid_batch_goes_on_with_it(trial: Tria
     trial.backfill()
     trial.wait_for_end()
     trial.check()
-    assert trial.database.batches.distinct("attempts", {"run_id": run_id}) == [1]
 
 
 @pytest.mark.faults

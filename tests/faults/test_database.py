@@ -1,11 +1,16 @@
 """MongoDB losing its primary, and its disk."""
 
+import time
 from contextlib import suppress
+from uuid import uuid4
 
 import pytest
 from pymongo.errors import ConnectionFailure
 
-from tests.faults.trial import Trial
+from detection.records.requests import INSERT_SECONDS
+from tests.faults.stack import MEMBERS
+from tests.faults.trial import TICKERS, Trial
+from tests.integration.serving import post
 from tests.processes import wait_until
 
 
@@ -31,6 +36,30 @@ def test_a_frozen_primary_is_only_a_delay(trial: Trial) -> None:
     frozen = trial.stack.find_primary()
     with trial.recovering("primary frozen (SIGSTOP)"), trial.stack.frozen(frozen):
         trial.wait_for_end()
+    trial.check()
+
+
+@pytest.mark.faults
+def test_a_backfill_asked_for_without_a_majority_is_refused_in_time_and_accepted_once(trial: Trial) -> None:
+    """While MongoDB cannot confirm a write a POST is answered 503 in time; repeated under its key it is one run."""
+    url, body = f"{trial.url}/anomalies/backfill", {"tickers": TICKERS, "max_period": "max"}
+    key = {"Idempotency-Key": uuid4().hex}
+    primary = trial.stack.find_primary()
+    with trial.stack.frozen(*(name for name in MEMBERS if name != primary)):
+        started = time.monotonic()
+        assert post(url, body, **key)[0] == 503
+        # A transaction by itself would be tried for two minutes.
+        assert time.monotonic() - started < 4 * INSERT_SECONDS
+
+    def ask() -> str | None:
+        status, answer = post(url, body, **key)
+        assert status in {202, 503}, answer
+        return answer["run_id"] if status == 202 else None
+
+    with trial.recovering("MongoDB without a majority during a POST"):
+        trial.run_ids.append(wait_until(ask, "the run is accepted") or "")
+        trial.wait_for_end()
+    assert ask() == trial.run_ids[-1]
     trial.check()
 
 

@@ -21,8 +21,8 @@ from tests.integration.detecting import NOW
 
 SOUND = TICKERS[:13]
 POISON = ("KILLER", "TORN", "NAN")
-YEARS = range(2001, 2006)
-# As many as a document of 16 MB holds; five years of them take some 500 MB to detect.
+YEARS = range(2001, 2011)
+# As many as a document of 16 MB holds; ten years of them take far more than the limit to detect.
 BARS_A_YEAR = 300_000
 LIMIT_BYTES = 450_000_000
 

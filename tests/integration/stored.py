@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from detection.bars.markets import get_market_of
 from detection.records.database import Db
-from detection.records.runs import RunRequest, insert_run
+from detection.records.requests import RunRequest, insert_run
 from detection.records.watchlists import add_watchlist
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

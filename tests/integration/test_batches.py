@@ -2,21 +2,21 @@
 
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from detection.errors import Cancelled, LeaseLost
 from detection.records import batches, runs
-from detection.records.database import Db, Document
-from detection.records.runs import RunRequest
+from detection.records.database import Db, Document, get_server_time
+from detection.records.requests import RunRequest, insert_run
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 def make_run(database: Db, tickers: tuple[str, ...] = ("AAPL", "MSFT")) -> tuple[str, list[str]]:
     """Insert a run in progress with one batch a ticker."""
-    run = runs.insert_run(database, RunRequest("backfill", "backfill", tickers), NOW)
+    run = insert_run(database, RunRequest("backfill", "backfill", tickers), NOW)
     plan = [batches.build_batch(run["_id"], f"{n:05d}", [ticker], "US", NOW) for n, ticker in enumerate(tickers)]
     assert runs.start_run(database, run["_id"], plan, NOW)
     return run["_id"], [batch["_id"] for batch in plan]
@@ -83,10 +83,11 @@ def test_the_cap_on_attempts_is_in_the_claim(database: Db) -> None:
 
 def test_a_worker_clock_hours_off_changes_no_lease(database: Db) -> None:
     _, (batch_id, _) = make_run(database)
-    before = datetime.now(UTC)
+    lease, rounding = timedelta(seconds=60), timedelta(milliseconds=1)
+    before = get_server_time(database)
     assert claim(database, batch_id, lease_seconds=60) is not None
     lease_until = database.batches.find_one({"_id": batch_id})["lease_until"]
-    assert 59 <= (lease_until - before).total_seconds() <= 65
+    assert before + lease - rounding <= lease_until <= get_server_time(database) + lease + rounding
 
 
 def test_progress_never_falls_when_a_second_attempt_starts_over(database: Db) -> None:
@@ -154,7 +155,7 @@ def test_a_failed_ticker_makes_the_run_partial_and_is_named(database: Db) -> Non
 
 
 def test_splitting_a_batch_leaves_one_batch_a_ticker(database: Db) -> None:
-    run = runs.insert_run(database, RunRequest("backfill", "backfill", ("A", "B", "C")), NOW)
+    run = insert_run(database, RunRequest("backfill", "backfill", ("A", "B", "C")), NOW)
     runs.start_run(database, run["_id"], [batches.build_batch(run["_id"], "00000", ["A", "B", "C"], "US", NOW)], NOW)
     document = database.batches.find_one({"run_id": run["_id"]})
     assert document is not None
@@ -178,7 +179,7 @@ def test_cancelling_ends_what_is_pending_and_stops_what_is_held(database: Db) ->
 
 
 def test_a_queued_run_is_cancelled_at_once(database: Db) -> None:
-    run = runs.insert_run(database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
+    run = insert_run(database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
     assert runs.request_cancel(database, run["_id"], NOW)["status"] == "cancelled"
     assert runs.start_run(database, run["_id"], [], NOW) is False
 

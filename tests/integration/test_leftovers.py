@@ -10,7 +10,7 @@ from detection.models.artefacts import BUCKET as ARTEFACTS
 from detection.models.artefacts import open_artefact, store_artefact
 from detection.records.database import Db
 from detection.records.leftovers import delete_leftovers
-from detection.records.runs import RunRequest, insert_run
+from detection.records.requests import RunRequest, insert_run
 from detection.records.uploads import BUCKET as UPLOADS
 from detection.records.uploads import store_upload
 from detection.settings import Settings

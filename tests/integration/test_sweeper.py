@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +14,7 @@ import redis
 from detection.errors import LeaseLost
 from detection.records import batches, runs
 from detection.records.database import Db, Document
-from detection.records.runs import RunRequest
+from detection.records.requests import RunRequest, insert_run
 from detection.settings import Settings
 from tasks import names
 from tasks.abandoned import sign
@@ -40,7 +41,7 @@ def broker(settings: Settings) -> Iterator[redis.Redis]:
 def make_run(database: Db, *batches_of: tuple[str, ...], task: str = "backfill") -> str:
     """Insert a run in progress with a batch of each group of tickers."""
     tickers = tuple(ticker for group in batches_of for ticker in group)
-    run = runs.insert_run(database, RunRequest(task, "backfill", tickers, market="US"), NOW)
+    run = insert_run(database, RunRequest(task, "backfill", tickers, market="US"), NOW)
     plan = [batches.build_batch(run["_id"], f"{n:05d}", group, "US", NOW) for n, group in enumerate(batches_of)]
     assert runs.start_run(database, run["_id"], plan, NOW)
     return run["_id"]
@@ -97,7 +98,7 @@ def test_a_lost_message_is_sent_again_while_others_wait_in_the_queue(worker: Wor
 
 
 def test_a_queued_run_whose_message_was_lost_is_sent_again_once(worker: Worker, broker: redis.Redis) -> None:
-    run = runs.insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
+    run = insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
     assert sweep(worker) == {"run_sent_again": 1}
     forget_messages(worker.database)
     assert sweep(worker) == {}
@@ -107,10 +108,11 @@ def test_a_queued_run_whose_message_was_lost_is_sent_again_once(worker: Worker, 
 
 
 def test_a_message_just_sent_is_given_time_to_be_taken(worker: Worker, broker: redis.Redis) -> None:
-    run = runs.insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
+    run = insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
     publish_run(worker.database, worker.celery, run)
     broker.flushdb()
-    assert sweep(worker) == {}
+    patient = worker.settings.model_copy(update={"sweep_seconds": 3_600})
+    assert sweep(replace(worker, settings=patient)) == {}
 
 
 def test_what_is_in_the_queues_besides_our_messages_does_not_stop_the_sweeper(
@@ -210,14 +212,14 @@ def test_an_abandoned_batch_of_a_cancelled_run_is_cancelled_not_sent(worker: Wor
 
 
 def test_a_training_that_was_cancelled_ends_cancelled(worker: Worker) -> None:
-    run = runs.insert_run(worker.database, RunRequest("train", "manual", market="US"), NOW)
+    run = insert_run(worker.database, RunRequest("train", "manual", market="US"), NOW)
     batch = batches.build_batch(run["_id"], "00000", [], "US", NOW)
     runs.start_run(worker.database, run["_id"], [batch], NOW)
     assert runs.request_cancel(worker.database, run["_id"], NOW)["status"] == "cancelled"
 
 
 def test_a_run_whose_splitting_costs_its_worker_each_time_is_failed(worker: Worker) -> None:
-    run = runs.insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
+    run = insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
     for _ in range(5):
         assert runs.claim_run(worker.database, run["_id"], lease_seconds=0, max_attempts=5) is not None
         time.sleep(0.01)
@@ -230,7 +232,7 @@ def test_a_run_whose_splitting_costs_its_worker_each_time_is_failed(worker: Work
 
 
 def test_a_run_that_is_being_split_is_left_alone(worker: Worker) -> None:
-    run = runs.insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
+    run = insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
     assert runs.claim_run(worker.database, run["_id"], lease_seconds=60, max_attempts=5) is not None
     assert runs.claim_run(worker.database, run["_id"], lease_seconds=60, max_attempts=5) is None
     assert sweep(worker) == {}

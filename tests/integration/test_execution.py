@@ -1,0 +1,145 @@
+"""Doing a batch: what is left when its bars are torn, its holders died, or what comes after its commit goes wrong."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from celery import Celery
+
+from detection.records import batches, counters, runs
+from detection.records.database import Db
+from detection.records.requests import RunRequest, insert_run
+from detection.settings import Settings, get_settings
+from tasks import execution, handlers
+from tasks.abandoned import free_abandoned, sign
+from tasks.broker import build_celery, find_waiting
+from tasks.execution import execute_batch
+from tasks.sweeper import sweep
+from tasks.worker import Worker, get_worker
+from tests.integration.detecting import NOW, make_bars, run, store, train
+
+TICKERS = ("AAA", "BBB", "CCC")
+BARS = 800
+
+
+@pytest.fixture
+def celery(settings: Settings) -> Iterator[Celery]:
+    with build_celery(settings) as celery:
+        yield celery
+
+
+@pytest.fixture
+def worker(
+    settings: Settings, database: Db, celery: Celery, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Worker]:
+    """A worker of this process, whose model cache reads the environment; it does not pause after a failure."""
+    for name in ("MONGO_URL", "MONGO_DATABASE", "REDIS_URL"):
+        monkeypatch.setenv(name, environment[name])
+    monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
+    caches = (get_settings, get_worker, handlers.get_models)
+    for cache in caches:
+        cache.cache_clear()
+    yield Worker(settings, database, celery, "test:1")
+    get_worker().database.client.close()
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.fixture
+def stocked(database: Db) -> None:
+    """Three series without their last bar, which is a shock, and the market's champion."""
+    for seed, ticker in enumerate(TICKERS):
+        store(database, ticker, make_bars(BARS, seed, shocks=(BARS - 1,)).iloc[:-1])
+    train(database)
+
+
+def start_run(database: Db, *tickers: str, task: str = "backfill", trigger: str = "backfill") -> str:
+    """Insert a run in progress with one batch; return the batch's id."""
+    asked = insert_run(database, RunRequest(task, trigger, tickers, period="max", market="US"), NOW)
+    batch = batches.build_batch(asked["_id"], "00000", tickers, "US", NOW)
+    assert runs.start_run(database, asked["_id"], [batch], NOW)
+    return str(batch["_id"])
+
+
+def tear(database: Db, ticker: str) -> None:
+    """Cut a column of a ticker's bars short."""
+    bucket = database.bars.find_one({"ticker": ticker})
+    assert bucket is not None
+    database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": bucket["close"][:-3]}})
+
+
+def count_claims(database: Db, run_id: str, ticker: str) -> int:
+    """Return how often a ticker was claimed in a run; each claim raises its batch's fence by one."""
+    return sum(batch["fence"] for batch in database.batches.find({"run_id": run_id, "tickers": ticker}))
+
+
+def work(worker: Worker) -> None:
+    """Do what waits in the queues, as workers do, until nothing does."""
+    while waiting := find_waiting(worker.celery):
+        worker.celery.control.purge()
+        for batch_id in sorted(waiting):
+            execute_batch(worker, batch_id)
+
+
+def sign_dead(worker: Worker) -> str:
+    """Return the signature of a process of this machine that is gone."""
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    return f"{sign(worker).rpartition(':')[0]}:{ended.pid}"
+
+
+def die_with(worker: Worker, batch_id: str) -> None:
+    """Free a batch of the one who died with it before, if any, and claim it for another who is dead too."""
+    free_abandoned(worker.database, batch_id)
+    limits = {"lease_seconds": 60, "max_attempts": worker.settings.max_attempts}
+    assert batches.claim_batch(worker.database, batch_id, sign_dead(worker), **limits) is not None
+
+
+@pytest.mark.usefixtures("stocked")
+def test_a_ticker_that_fails_each_time_is_split_off_and_given_up_without_a_sweep_of_their_own(worker: Worker) -> None:
+    """Sweeps only send it again, after each failure but the one that splits its batch and the last."""
+    tear(worker.database, "BBB")
+    run_id = start_run(worker.database, *TICKERS).partition(":")[0]
+    sweeps = 0
+    while not runs.has_ended(worker.database, run_id):
+        assert sweep(worker) == {"batch_sent_again": 1}
+        work(worker)
+        sweeps += 1
+    assert sweeps == worker.settings.max_attempts - 1
+    ended = runs.get_run(worker.database, run_id)
+    assert ended["status"] == "partial"
+    assert [(failure["ticker"], failure["reason"]) for failure in ended["failures"]] == [("BBB", "attempts_exhausted")]
+    assert count_claims(worker.database, run_id, "BBB") == worker.settings.max_attempts
+    assert count_claims(worker.database, run_id, "AAA") == batches.SPLIT_AFTER_ATTEMPTS + 1
+
+
+@pytest.mark.usefixtures("stocked")
+def test_a_ticker_that_kills_its_process_each_time_is_given_up_without_any_sweep(worker: Worker) -> None:
+    """Whoever is sent the message of a process that died goes on at once: again, with its parts, or giving up."""
+    batch_id = start_run(worker.database, "AAA", "BBB")
+    run_id, killer = batch_id.partition(":")[0], f"{batch_id}.1"
+    for _ in range(batches.SPLIT_AFTER_ATTEMPTS):
+        die_with(worker, batch_id)
+    execute_batch(worker, batch_id)
+    assert find_waiting(worker.celery) == {f"{batch_id}.0", killer}
+    while count_claims(worker.database, run_id, "BBB") < worker.settings.max_attempts:
+        die_with(worker, killer)
+    work(worker)
+    ended = runs.get_run(worker.database, run_id)
+    assert ended["status"] == "partial"
+    assert [failure["ticker"] for failure in ended["failures"]] == ["BBB"]
+    assert count_claims(worker.database, run_id, "BBB") == worker.settings.max_attempts
+
+
+@pytest.mark.usefixtures("stocked")
+def test_what_cannot_be_counted_is_done_all_the_same(worker: Worker) -> None:
+    """A batch is committed and its run ends, though the latency of what it found cannot be told."""
+    run(worker.database, "backfill", "AAA")
+    store(worker.database, "AAA", make_bars(BARS, 0, shocks=(BARS - 1,)))
+    # A day that is none, as a slip of the hand in the database's shell leaves it.
+    worker.database.session_overrides.insert_one({"market": "US", "day": "2018-02-30", "opens": None, "closes": None})
+    batch_id = start_run(worker.database, "AAA", task="incremental", trigger="scheduler")
+    (result,) = execute_batch(worker, batch_id)
+    assert result["new_anomalies"] == 1
+    assert runs.get_run(worker.database, batch_id.partition(":")[0])["status"] == "complete"
+    assert counters.LATENCY not in counters.read_counts(worker.database)
