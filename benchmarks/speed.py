@@ -14,6 +14,7 @@ from detection.settings import Settings
 from runner.client import Api
 from tasks.broker import build_celery
 from tasks.handlers import get_models
+from tasks.memory import keep_freed_memory
 from tasks.worker import get_worker
 
 Say = Callable[[str], None]
@@ -66,8 +67,10 @@ def warm_up(settings: Settings, tickers: Tickers) -> None:
     sides.run_by_workers(database, build_celery(settings), sides.ask("backfill", tickers))
     market.forget_results(database)
     sides.run_here(get_worker(), sides.ask("backfill", tickers[:10]))
+    # as the workers do
     gc.collect()
-    gc.freeze()  # as the workers do
+    gc.freeze()
+    keep_freed_memory()
 
 
 def compare_ways(settings: Settings, tickers: Tickers, rounds: int, folder: Path, clock: Clock, say: Say) -> float:

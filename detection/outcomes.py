@@ -52,7 +52,6 @@ class Outcome:
     first_scored: datetime | None = None
     last_bar: datetime | None = None
     bars_revision: int = 0
-    bars_fingerprint: str | None = None
     spans: list[tuple[datetime, datetime]] = field(default_factory=list)
     found: list[Document] = field(default_factory=list)
 
@@ -75,7 +74,6 @@ def build_watermark(job: Job, outcome: Outcome, model: LoadedModel, now: datetim
         "rows_processed": outcome.rows_processed,
         "anomalies_found": len(outcome.found),
         "bars_revision": outcome.bars_revision,
-        "bars_fingerprint": outcome.bars_fingerprint,
         "status": outcome.reason or outcome.status,
         "updated_at": now,
     }

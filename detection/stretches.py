@@ -1,14 +1,16 @@
 """Which bars of a series a run must score."""
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from datetime import datetime
-
-import numpy as np
 
 from detection.bars.intervals import parse_period, period_start
 from detection.bars.panel import BarPanel
 from detection.features.history import ANCHOR_BARS, count_history_bars
 from detection.records.database import Document
+
+WATERMARK_FIELDS = ("first_detected_timestamp", "last_detected_timestamp", "bars_revision")
+"""What of a metadata document an incremental run is planned by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +65,20 @@ def find_first(stretches: tuple[Stretch, ...]) -> int | None:
 
 def select_rows(panel: BarPanel, position: int, stretches: tuple[Stretch, ...]) -> list[tuple[int, int]]:
     """Return the panel rows [start, stop) of each stretch of the series at `position`, in order and disjoint."""
-    rows = panel.series(position)
-    times = panel.times[rows]
-    reach = count_history_bars(panel.interval) + ANCHOR_BARS
+    rows, times = panel.series(position), panel.times.data
     spans: list[tuple[int, int]] = []
     for stretch in sorted(stretches, key=lambda s: -1 if s.first is None else s.first):
-        start = 0 if stretch.first is None else int(np.searchsorted(times, stretch.first))
-        stop = times.size
+        start = rows.start if stretch.first is None else bisect_left(times, stretch.first, rows.start, rows.stop)
+        stop = rows.stop
         if stretch.last_changed is not None:
-            stop = min(stop, int(np.searchsorted(times, stretch.last_changed, side="right")) + reach)
+            reach = count_history_bars(panel.interval) + ANCHOR_BARS
+            stop = min(stop, bisect_right(times, stretch.last_changed, rows.start, rows.stop) + reach)
         if stretch.last is not None:
-            stop = min(stop, int(np.searchsorted(times, stretch.last, side="right")))
+            stop = min(stop, bisect_right(times, stretch.last, rows.start, rows.stop))
         if spans:
-            start = max(start, spans[-1][1] - rows.start)
+            start = max(start, spans[-1][1])
         if start < stop:
-            spans.append((rows.start + start, rows.start + stop))
+            spans.append((start, stop))
     return spans
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
+from detection.bars.store import load_panel
 from detection.models.libraries import find_library_versions
 from detection.models.manager import LoadedModel, ModelManager
 from detection.outcomes import Job, Outcome
-from detection.pipeline import Checkpoint, detect_group
+from detection.pipeline import Checkpoint, detect_panel, find_starts
 from detection.records.database import Db, Document
 from detection.records.models import get_model_record
 from detection.records.revisions import find_revisions
@@ -87,7 +88,8 @@ def _describe_bars(
     for ticker, times in _group_times(stored).items():
         plans[ticker] = _cover([*times, *(first for first, _ in spans.get(ticker, ()))])
     outcomes = {ticker: Outcome(ticker) for ticker in plans}
-    detect_group(database, model, plans, job, outcomes, asked=[anomaly["_id"] for anomaly in stored])
+    panel = load_panel(database, job.interval, find_starts(plans))
+    detect_panel(panel, model, plans, job, outcomes, asked=[anomaly["_id"] for anomaly in stored])
     return {found["_id"]: found for outcome in outcomes.values() for found in outcome.found}
 
 

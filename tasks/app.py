@@ -14,6 +14,7 @@ from tasks import names
 from tasks.broker import build_celery
 from tasks.consumer import Request
 from tasks.logs import describe_task
+from tasks.memory import keep_freed_memory
 from tasks.traces import start_traces
 from tasks.worker import get_worker
 
@@ -49,6 +50,7 @@ def load_numeric_stack(sender: Any, **_: object) -> None:
 @worker_process_init.connect
 def start_pool_process(**_: object) -> None:
     """Connect a pool process: clients and threads do not survive a fork."""
+    keep_freed_memory()
     start_traces(get_settings(), "worker")
     get_worker()
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from time import monotonic
 
+import structlog
 from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
 
 from detection import pipeline
 from detection.bars.columns import is_ticker_column
@@ -17,6 +19,7 @@ from detection.models.manager import ModelManager
 from detection.models.plan import TrainingPlan
 from detection.models.training import save_model
 from detection.outcomes import Job
+from detection.pipeline import PART_TICKERS
 from detection.records import batches, runs, verifications
 from detection.records.batches import Batch
 from detection.records.counters import MODEL_CACHE, add_counts
@@ -30,6 +33,8 @@ from tasks.worker import Worker, get_worker
 # A cancelled run notices within this time, and a batch that takes less is no trouble.
 CHECK_SECONDS = 0.5
 
+log = structlog.get_logger()
+
 
 @lru_cache(maxsize=1)
 def get_models() -> ModelManager:
@@ -40,9 +45,9 @@ def get_models() -> ModelManager:
 def detect(worker: Worker, run: Document, batch: Batch) -> list[Document]:
     """Detect the batch's tickers, for a backfill or an incremental run."""
     job = build_job(run, batch, run["interval"])
-    outcomes = pipeline.detect(worker.database, get_models(), job, build_checkpoint(worker, batch))
+    checkpoint, finish = build_checkpoint(worker, batch), build_finish(worker.database, batch)
+    outcomes, results = pipeline.detect_and_commit(worker.database, get_models(), job, checkpoint, finish)
     report_models(worker)
-    results = pipeline.commit(worker.database, job, outcomes, build_finish(worker.database, batch))
     add_detection(worker.database, job, outcomes, results, datetime.now(UTC))
     return results
 
@@ -120,8 +125,14 @@ def import_bars(worker: Worker, run: Document, batch: Batch) -> Document:
 
 
 def report_models(worker: Worker) -> None:
-    """Say what this process' model cache holds, for those who ask the workers, and count its use."""
-    beat(worker.database, worker.name, **get_models().get_cache_stats())
+    """Say what this process' model cache holds, for those who ask the workers, and count its use.
+
+    Never raises: a batch that is committed must not look as if it had failed.
+    """
+    try:
+        beat(worker.database, worker.name, **get_models().get_cache_stats())
+    except PyMongoError as error:
+        log.warning("models_not_reported", error=str(error))
     add_counts(worker.database, {MODEL_CACHE: get_models().take_counts()})
 
 
@@ -146,14 +157,22 @@ def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
 
     A call soon after the last one, or after the claim, does nothing: steps may be short, and there may be thousands.
     """
-    checked = monotonic()
+    checked = renewed = monotonic()
+    # Written part by part, a batch has a transaction open that ends with the batch's own document: a renewal in
+    # between means that all is written once more.
+    in_parts = len(batch.tickers) > PART_TICKERS
+    renew_seconds = worker.settings.lease_seconds / 3 if in_parts else CHECK_SECONDS
 
     def checkpoint(fraction: float) -> None:
-        nonlocal checked
-        if monotonic() - checked < CHECK_SECONDS:
+        nonlocal checked, renewed
+        now = monotonic()
+        if now - checked < CHECK_SECONDS:
             return
-        checked = monotonic()
+        checked = now
         runs.get_active(worker.database, batch.run_id)
+        if now - renewed < renew_seconds:
+            return
+        renewed = now
         batches.renew_lease(worker.database, batch, lease_seconds=worker.settings.lease_seconds, progress=fraction)
 
     return checkpoint

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
 
+from detection.bars.intervals import INTERVALS
 from detection.bars.markets import get_market_of
 from detection.errors import BadInput, TapewatchError, Transient
 from detection.records import batches, runs
 from detection.records.database import Document
+from detection.records.metadata import find_detected_since
 from detection.records.series import find_series
 from detection.records.verifications import build_selection
 from detection.settings import Settings
@@ -19,7 +21,9 @@ from tasks.worker import Worker
 # A run of few tickers is still shared by the workers, and its progress still moves.
 LEAST_BATCHES = 8
 # A scan does so little for each ticker that what a batch costs in itself would weigh.
-SCAN_FACTOR = 5
+SCAN_FACTOR = 10
+# A series that was detected no longer ago than so many bars take is short work: it does not count in a batch's bars.
+RECENT_BARS = 500
 
 
 def start(worker: Worker, run_id: str) -> Result:
@@ -62,7 +66,11 @@ def plan_batches(worker: Worker, run: Document, now: datetime) -> list[Document]
         at_most *= SCAN_FACTOR
     if run["task"] == "backfill":
         at_most = min(at_most, ceil(len(tickers) / LEAST_BATCHES))
-    bars = Counter({s["ticker"]: int(s["bars"]) for s in series})
+    recent: set[str] = set()
+    if run["task"] == "incremental":
+        since = now - RECENT_BARS * timedelta(seconds=INTERVALS[run["interval"]])
+        recent = find_detected_since(worker.database, [s["_id"] for s in series], since)
+    bars = Counter({s["ticker"]: int(s["bars"]) for s in series if s["_id"] not in recent})
     groups = _group(tickers, bars, at_most, worker.settings)
     return [
         batches.build_batch(run["_id"], f"{number:05d}", group, market, now)

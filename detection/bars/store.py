@@ -1,10 +1,12 @@
 """Reading stored bars: two queries bring the panel of any number of series."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 
 import numpy as np
+from pymongo.client_session import ClientSession
 
 from detection.bars.buckets import COLUMNS, PRICES, Columns, build_bucket_id
 from detection.bars.intervals import DAY_SECONDS, is_intraday
@@ -14,16 +16,17 @@ from detection.bars.sessions import local_days
 from detection.bars.splits import list_adjustments
 from detection.features.history import history_start
 from detection.records.database import Db, Document
-from detection.records.series import build_series_id
+from detection.records.series import find_series_of
 
-SERIES_FIELDS = ("ticker", "interval", "market", "bars", "years", "splits")
+SERIES_FIELDS = ("interval", "market", "bars", "years", "splits")
+"""What of a series' document `read_panel` needs."""
 
 
 def load_panel(database: Db, interval: str, starts: Mapping[str, int | None]) -> BarPanel:
     """Load series from the history that their first wanted bar needs, to their end, adjusted for known splits.
 
     Args:
-        database: where the bars are; both queries read one snapshot of it.
+        database: where the bars are; series and bars are read in one snapshot of it.
         interval: of all the series.
         starts: for each ticker the UTC seconds from which bars are wanted; None means all. Where no stored bar is as
             late as that, the history of the bar that would come next is loaded.
@@ -32,18 +35,29 @@ def load_panel(database: Db, interval: str, starts: Mapping[str, int | None]) ->
         The panel, tickers in the order of `starts`; those of which nothing is stored are left out.
     """
     with database.client.start_session(snapshot=True) as session:
-        ids = [build_series_id(ticker, interval) for ticker in starts]
-        found = {s["ticker"]: s for s in database.series.find({"_id": {"$in": ids}}, SERIES_FIELDS, session=session)}
-        series = [found[ticker] for ticker in starts if ticker in found]
-        years = [_list_years(s, starts[s["ticker"]]) for s in series]
-        wanted = [
-            build_bucket_id(s["ticker"], interval, year) for s, held in zip(series, years, strict=True) for year in held
-        ]
-        projection = dict.fromkeys(COLUMNS, 1)
-        buckets = {b["_id"]: b for b in database.bars.find({"_id": {"$in": wanted}}, projection, session=session)}
-    columns = {name: _join(name, [buckets[bucket_id][name] for bucket_id in wanted]) for name in COLUMNS}
-    lengths = [sum(s["years"][year] for year in held) for s, held in zip(series, years, strict=True)]
-    return _build_panel(interval, series, *_trim(columns, series, lengths, starts))
+        series = find_series_of(database, tuple(starts), interval, SERIES_FIELDS, session)
+        return read_panel(database, interval, series, starts, session)
+
+
+def read_panel(
+    database: Db,
+    interval: str,
+    documents: Mapping[str, Document],
+    starts: Mapping[str, int | None],
+    session: ClientSession,
+) -> BarPanel:
+    """Return the same of series whose documents were read, by ticker, in the same session's snapshot."""
+    series = [documents[ticker] for ticker in starts if ticker in documents]
+    years = [_list_years(s, starts[s["ticker"]]) for s in series]
+    wanted = [build_bucket_id(s["ticker"], interval, y) for s, held in zip(series, years, strict=True) for y in held]
+    found = database.bars.find(
+        {"_id": {"$in": wanted}}, dict.fromkeys(COLUMNS, 1), batch_size=len(wanted) + 1, session=session
+    )
+    buckets = {bucket["_id"]: bucket for bucket in found}
+    held = [buckets[bucket_id] for bucket_id in wanted]
+    firsts, lengths, skips = _find_rows(_join("times", held), series, years, starts)
+    columns = {name: _join(name, held, skips) for name in COLUMNS}
+    return _build_panel(interval, series, columns, lengths, firsts)
 
 
 def _list_years(series: Document, start: int | None) -> list[str]:
@@ -51,44 +65,56 @@ def _list_years(series: Document, start: int | None) -> list[str]:
 
     That bar's position is at least that of its year's first bar, so the history of the latter is enough for both.
     """
-    years = sorted(series["years"])
+    counts: dict[str, int] = series["years"]
+    years = sorted(counts)
     if start is None:
         return years
-    ends = list(accumulate(series["years"][year] for year in years))
-    year = datetime.fromtimestamp(start, UTC).year
-    before = sum(series["years"][y] for y in years if int(y) < year)
+    # A loop over few years, for each of thousands of series: what is made for it would take longer than the loop.
+    first_year, before, later = str(datetime.fromtimestamp(start, UTC).year), 0, series["bars"]
+    for year in years:
+        if year < first_year:
+            before += counts[year]
     first = history_start(before, series["interval"])
-    return [y for y, end in zip(years, ends, strict=True) if end > first]
+    for position in range(len(years) - 1, -1, -1):
+        later -= counts[years[position]]
+        if later <= first:
+            return years[position:]
+    return years
 
 
-def _join(name: str, binaries: Sequence[bytes]) -> Int64 | Float64:
-    """Return one column of all buckets, end to end."""
+def _join(name: str, buckets: Sequence[Document], skips: Sequence[int] | None = None) -> Int64 | Float64:
+    """Return one column of all buckets, end to end, without the rows of each that are to be skipped."""
+    binaries: Iterable[bytes | memoryview] = (bucket[name] for bucket in buckets)
+    if skips is not None:
+        binaries = (memoryview(b)[8 * skip :] if skip else b for b, skip in zip(binaries, skips, strict=True))
     return np.frombuffer(bytearray().join(binaries), dtype="<i8" if name == "times" else "<f8")
 
 
-def _trim(
-    columns: Columns, series: Sequence[Document], lengths: Sequence[int], starts: Mapping[str, int | None]
-) -> tuple[Columns, list[int], list[int]]:
-    """Leave out the rows before each series' first bar needed.
+def _find_rows(
+    times: Int64 | Float64, series: Sequence[Document], years: Sequence[Sequence[str]], starts: Mapping[str, int | None]
+) -> tuple[list[int], list[int], list[int]]:
+    """Return what is needed of the buckets whose `times` these are.
 
-    Returns the columns, the series' lengths, and the position of each series' first row in what is stored of it.
+    Returns the position of each series' first row in what is stored of it, how many rows follow from there on, and how
+    many of each bucket come before.
     """
-    keep = np.ones(len(columns["times"]), np.bool_)
-    kept, firsts = [], []
-    row = 0
-    for document, length in zip(series, lengths, strict=True):
-        start = starts[document["ticker"]]
-        loaded_from = first = document["bars"] - length
+    firsts, lengths, skips = [], [], []
+    seconds, row = times.data, 0
+    for document, held in zip(series, years, strict=True):
+        counts = [document["years"][year] for year in held]
+        loaded = sum(counts)
+        start, first = starts[document["ticker"]], document["bars"] - loaded
+        skip = 0
         if start is not None:
-            index = loaded_from + int(np.searchsorted(columns["times"][row : row + length], start))
-            first = history_start(index, document["interval"])
-            keep[row : row + first - loaded_from] = False
-        kept.append(length - (first - loaded_from))
-        firsts.append(first)
-        row += length
-    if not keep.all():
-        columns = {name: values[keep] for name, values in columns.items()}
-    return columns, kept, firsts
+            index = first + bisect_left(seconds, start, row, row + loaded) - row
+            skip = history_start(index, document["interval"]) - first
+        row += loaded
+        firsts.append(first + skip)
+        lengths.append(loaded - skip)
+        for count in counts:
+            skips.append(min(skip, count))
+            skip -= skips[-1]
+    return firsts, lengths, skips
 
 
 def _build_panel(

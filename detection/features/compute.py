@@ -7,7 +7,7 @@ import numpy as np
 
 from detection.bars.panel import BarPanel, Float32, Float64, Int64
 from detection.features.feature_sets import FeatureSet
-from detection.features.history import ANCHOR_BARS, count_history_bars, history_start
+from detection.features.history import ANCHOR_BARS, count_history_bars
 from detection.features.kernel import COLUMNS, MEASURES, run_kernel
 from detection.features.names import FEATURES
 
@@ -45,20 +45,19 @@ def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet
     shift = panel.first_index - starts
     wanted = np.clip(first_rows, starts, stops)
     first = np.clip(feature_set.warm_up_bars - shift, wanted, stops)
-    for s in np.flatnonzero((panel.first_index > 0) & (first < stops)):
-        needed = history_start(int(first[s] + shift[s]), panel.interval)
-        if panel.first_index[s] > needed:
-            raise ValueError(
-                f"{panel.tickers[s]}: bars from position {needed} on are needed, "
-                f"the panel has them from {panel.first_index[s]} on"
-            )
+    history_bars, intraday = count_history_bars(panel.interval), panel.interval not in INTERVALS_OVER_SESSIONS
+    needed = np.maximum((first + shift) // ANCHOR_BARS * ANCHOR_BARS - history_bars, 0)
+    for s in np.flatnonzero((panel.first_index > needed) & (first < stops)):
+        raise ValueError(
+            f"{panel.tickers[s]}: bars from position {needed[s]} on are needed, "
+            f"the panel has them from {panel.first_index[s]} on"
+        )
     counts = stops - first
     ends = np.cumsum(counts)
     total = int(ends[-1]) if ends.size else 0
     documented = np.empty((total, len(FEATURES)))
     inputs = np.empty((total, len(feature_set.columns)), np.float32)
     measures = np.empty((total, len(MEASURES)), np.float32)
-    history_bars, intraday = count_history_bars(panel.interval), panel.interval not in INTERVALS_OVER_SESSIONS
     picked = np.array([COLUMNS.index(name) for name in feature_set.columns], np.int64)
     run_kernel(
         (_freeze(panel.open), _freeze(panel.high), _freeze(panel.low), _freeze(panel.close), _freeze(panel.volume)),

@@ -5,9 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from pymongo.client_session import ClientSession
+from pymongo.errors import BulkWriteError
 
+from detection.errors import LeaseLost
 from detection.records.batches import ROW_COUNTS
 from detection.records.database import Db, Document
+
+DUPLICATE_KEY = 11000
 
 
 def build_audit_document(
@@ -42,10 +46,19 @@ def build_failure(
 
 
 def write_audits(database: Db, audits: Sequence[Document], session: ClientSession) -> None:
-    """Store audit documents inside the transaction of their batch."""
-    if audits:
-        # A ticker is in one batch of a run at a time, and that ends in the same transaction: none can be there yet.
+    """Store audit documents inside the transaction of their batch.
+
+    Raises LeaseLost where one is there: a ticker is in one batch of a run at a time, and that ends in the same
+    transaction, so another worker has ended it.
+    """
+    if not audits:
+        return
+    try:
         database.detection_runs.insert_many(list(audits), ordered=False, session=session)
+    except BulkWriteError as error:
+        if any(failed["code"] == DUPLICATE_KEY for failed in error.details["writeErrors"]):
+            raise LeaseLost(f"run {audits[0]['run_id']} has an audit document of one of these tickers") from error
+        raise
 
 
 def find_unfinished(database: Db, run: Document) -> list[str]:

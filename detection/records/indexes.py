@@ -21,6 +21,9 @@ def _index(*keys: str, **options: object) -> IndexModel:
 # Only finished runs have `completed_at`: an unfinished one must outlive any TTL, however long it waits.
 _FINISHED = {"completed_at": {"$type": "date"}}
 
+# A run has no `run_id`, and an audit document has: of these there are a thousand times as many.
+_RUN = {"run_id": None}
+
 _OPEN_BACKFILL = {"task": "backfill", "completed_at": {"$type": "null"}}
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -52,10 +55,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("ticker", "-started_at"),
         _index("status"),
         _index("trigger"),
-        _index("-started_at"),
         _index("run_id", "ticker", sparse=True),
-        _index("run_id", "-requested_at", "-_id"),
-        _index("tickers", "-requested_at"),
+        _index("-started_at", name="runs_by_start", partialFilterExpression=_RUN),
+        _index("-requested_at", "-_id", name="runs_by_request", partialFilterExpression=_RUN),
+        _index("tickers", "-requested_at", name="runs_by_ticker", partialFilterExpression=_RUN),
         _index("interval", partialFilterExpression=_OPEN_BACKFILL),
         _index("options.upload_id", sparse=True),
         _index("idempotency_key", unique=True, partialFilterExpression={"idempotency_key": {"$type": "string"}}),

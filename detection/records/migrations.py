@@ -39,9 +39,25 @@ def drop_index(database: Db, collection: str, name: str) -> None:
             raise
 
 
+def narrow_run_indexes(database: Db) -> None:
+    """Have runs alone in the indexes that only runs are looked for by."""
+    ensure_indexes(database)
+    for name in ("started_at_-1", "run_id_1_requested_at_-1__id_-1", "tickers_1_requested_at_-1"):
+        drop_index(database, "detection_runs", name)
+
+
+def forget_fingerprints(database: Db) -> None:
+    """Take the bars' fingerprint out of watermarks, which go by the bars' revision."""
+    database.detection_metadata.update_many(
+        {"bars_fingerprint": {"$exists": True}}, {"$unset": {"bars_fingerprint": ""}}
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "make the indexes", ensure_indexes),
     Migration(2, "drop an index that says what `_id` says", lambda d: drop_index(d, "anomalies", "natural_key")),
+    Migration(3, "take audit documents out of the indexes of runs", narrow_run_indexes),
+    Migration(4, "forget a fingerprint that says what the revision says", forget_fingerprints),
 )
 
 

@@ -26,14 +26,26 @@ def find_series(
 ) -> list[Document]:
     """Return the series documents that match, or only `fields` of them, by ticker and interval."""
     query: Document = {name: value for name, value in (("market", market), ("interval", interval)) if value is not None}
-    if tickers is not None:
+    if tickers is not None and interval is not None:
+        query["_id"] = {"$in": [build_series_id(ticker, interval) for ticker in tickers]}
+    elif tickers is not None:
         query["ticker"] = {"$in": list(tickers)}
     return list(database.series.find(query, fields).sort([("ticker", 1), ("interval", 1)]))
+
+
+def find_series_of(
+    database: Db, tickers: Sequence[str], interval: str, fields: Sequence[str], session: ClientSession
+) -> dict[str, Document]:
+    """Return `fields` of these tickers' series by ticker, as they are in a session's snapshot."""
+    query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
+    found = database.series.find(query, ("ticker", *fields), batch_size=len(tickers) + 1, session=session)
+    return {document["ticker"]: document for document in found}
 
 
 def list_series(
     database: Db,
     *,
+    ticker: str | None = None,
     market: str | None = None,
     interval: str | None = None,
     after: str = "",
@@ -41,7 +53,8 @@ def list_series(
 ) -> list[Document]:
     """Return series documents by `_id`, from the one after `after` on, without what they list by year and by gap."""
     query: Document = {"_id": {"$gt": after}}
-    query |= {name: value for name, value in (("market", market), ("interval", interval)) if value is not None}
+    equal = {"ticker": ticker, "market": market, "interval": interval}
+    query |= {name: value for name, value in equal.items() if value is not None}
     return list(database.series.find(query, _LISTS).sort("_id", 1).limit(limit))
 
 

@@ -52,7 +52,7 @@ def run(database: Db, task: str, *tickers: str, period: str = "max", run_id: str
     def finish(_session: ClientSession, _counts: Document) -> None:
         """No batch stands behind this."""
 
-    return pipeline.commit(database, job, outcomes, finish)
+    return pipeline.commit(database, job, [outcomes], finish)
 
 
 def detect(

@@ -15,7 +15,7 @@ from detection.records import batches, runs
 from detection.records.consistency import find_disagreements
 from detection.records.database import Db, open_database
 from detection.records.indexes import ensure_indexes
-from detection.records.runs import RunRequest
+from detection.records.requests import RunRequest, insert_run
 from detection.settings import Settings
 from runner.servers import Servers
 from tasks.handlers import build_finish
@@ -57,12 +57,12 @@ def backfill(database: Db) -> None:
         store(database, ticker, make_bars(800, seed, shocks=(500, 640)))
     train(database)
     now = datetime.now(UTC)
-    run_id = runs.insert_run(database, RunRequest("backfill", "backfill", TICKERS), now)["_id"]
+    run_id = insert_run(database, RunRequest("backfill", "backfill", TICKERS), now)["_id"]
     runs.start_run(database, run_id, [batches.build_batch(run_id, "00000", TICKERS, "US", now)], now)
     batch = batches.claim_batch(database, f"{run_id}:00000", "w1", lease_seconds=60, max_attempts=5)
     assert batch is not None
     job, outcomes = detect(database, "backfill", *TICKERS, run_id=run_id)
-    pipeline.commit(database, job, outcomes, build_finish(database, batch))
+    pipeline.commit(database, job, [outcomes], build_finish(database, batch))
     assert runs.finish_run(database, run_id, datetime.now(UTC))
 
 
@@ -149,7 +149,7 @@ def test_the_command_exits_with_1_where_something_disagrees(detected: Db, enviro
 
     def call(*options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*CHECK, *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+            [*CHECK, *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
 
     agreed = call()

@@ -76,7 +76,7 @@ def test_upgrades_at_once_are_as_one(fresh: Db, environment: dict[str, str]) -> 
         )
         for _ in range(3)
     ]
-    answers = [process.communicate(timeout=60)[0] for process in processes]
+    answers = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert all(answer.endswith(f"the database is at version {LATEST}\n") for answer in answers), answers
     assert all(len(names) > 1 for names in list_indexes(fresh).values())

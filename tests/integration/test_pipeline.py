@@ -241,7 +241,7 @@ def test_a_commit_that_lost_its_lease_leaves_nothing(market: Db) -> None:
         raise LeaseLost("another worker has it")
 
     with pytest.raises(LeaseLost):
-        pipeline.commit(market, job, outcomes, refuse)
+        pipeline.commit(market, job, [outcomes], refuse)
     assert market.anomalies.count_documents({}) == 0
     assert market.detection_metadata.count_documents({}) == 0
     assert market.detection_runs.count_documents({}) == 0
@@ -249,8 +249,8 @@ def test_a_commit_that_lost_its_lease_leaves_nothing(market: Db) -> None:
 
 def test_committing_twice_stores_every_anomaly_once(market: Db) -> None:
     job, outcomes = detect(market, "backfill", "AAA")
-    first = pipeline.commit(market, job, outcomes, lambda *_: None)
-    second = pipeline.commit(market, replace(job, run_id="another"), outcomes, lambda *_: None)
+    first = pipeline.commit(market, job, [outcomes], lambda *_: None)
+    second = pipeline.commit(market, replace(job, run_id="another"), [outcomes], lambda *_: None)
     assert first[0]["new_anomalies"] == market.anomalies.count_documents({}) > 0
     assert second[0]["new_anomalies"] == 0
     assert datetime.now(UTC) >= market.anomalies.find_one()["created_at"]

@@ -35,7 +35,7 @@ def run_walk_forward(database: Db) -> list[Document]:
     def finish(_session: ClientSession, _counts: Document) -> None:
         """No batch stands behind this."""
 
-    return pipeline.commit(database, job, outcomes, finish)
+    return pipeline.commit(database, job, [outcomes], finish)
 
 
 def test_every_anomaly_lies_after_the_window_of_its_model_and_before_that_of_the_next(market: Db) -> None:

@@ -1,0 +1,116 @@
+"""A batch of many tickers, which is written part by part while the next part is computed, in one transaction."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pymongo.client_session import ClientSession
+
+from detection import pipeline
+from detection.errors import LeaseLost
+from detection.models.manager import ModelManager
+from detection.outcomes import Job
+from detection.records.database import Db, Document
+from tests.integration.detecting import detect, make_bars, read_anomalies, store, train
+
+BARS = 600
+TICKERS = ("AAA", "BBB", "CCC", "DDD", "EEE")
+WRITTEN = ("anomalies", "detection_metadata", "detection_runs")
+
+
+@pytest.fixture
+def market(database: Db, monkeypatch: pytest.MonkeyPatch) -> Db:
+    """A US market of five series with a planted shock, and its champion; parts are of two tickers."""
+    for seed, ticker in enumerate(TICKERS, 1):
+        store(database, ticker, make_bars(BARS, seed, shocks=(500,)))
+    train(database)
+    monkeypatch.setattr(pipeline, "PART_TICKERS", 2)
+    return database
+
+
+def build_job(run_id: str, task: str = "backfill", tickers: tuple[str, ...] = TICKERS) -> Job:
+    return Job(run_id, task, task, "US", tickers, "1d", "max", datetime.now(UTC))
+
+
+def run(database: Db, job: Job, finish: pipeline.Finish = lambda *_: None) -> list[Document]:
+    outcomes, results = pipeline.detect_and_commit(database, ModelManager(database), job, lambda _: None, finish)
+    assert [outcome.ticker for outcome in outcomes] == [result["ticker"] for result in results] == [*job.tickers]
+    return results
+
+
+def read_watermarks(database: Db) -> dict[str, Document]:
+    """Return what watermarks say, by `_id`, without what differs by clock."""
+    return {mark.pop("_id"): mark for mark in database.detection_metadata.find({}, {"updated_at": 0})}
+
+
+def test_in_parts_is_found_what_is_found_in_one_piece(market: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = build_job("run-1", tickers=(*TICKERS, "NONE"))
+    results = run(market, job)
+    anomalies, watermarks = {t: read_anomalies(market, t) for t in TICKERS}, read_watermarks(market)
+    assert all(anomalies.values())
+    for name in WRITTEN:
+        market[name].delete_many({})
+    monkeypatch.setattr(pipeline, "PART_TICKERS", 100)
+    assert run(market, job) == results
+    assert results[-1]["reason"] == "no_bars"
+    assert {t: read_anomalies(market, t) for t in TICKERS} == anomalies
+    assert read_watermarks(market) == watermarks
+    assert len(watermarks) == len(TICKERS)
+
+
+def test_a_scan_says_of_each_series_what_became_of_it(market: Db) -> None:
+    run(market, build_job("run-1"))
+    before = read_watermarks(market)
+    last = max(mark["last_detected_timestamp"] for mark in before.values())
+    earlier = make_bars(BARS, 1)["date"].iloc[-2].to_pydatetime().replace(tzinfo=UTC)
+    market.detection_metadata.update_many({"ticker": {"$ne": "CCC"}}, {"$set": {"last_detected_timestamp": earlier}})
+    results = run(market, build_job("run-2", "incremental"))
+    assert {r["ticker"]: r["rows_processed"] for r in results} == dict.fromkeys(TICKERS, 1) | {"CCC": 0}
+    for mark_id, mark in read_watermarks(market).items():
+        assert mark_id == f"detection_meta::{mark['ticker']}::1d"
+        assert mark["last_detected_timestamp"] == last
+        assert mark["first_detected_timestamp"] == before[mark_id]["first_detected_timestamp"]
+        assert mark["last_detection_run"] == ("run-1" if mark["ticker"] == "CCC" else "run-2")
+
+
+def test_a_transaction_that_is_repeated_writes_every_part_once(market: Db) -> None:
+    market.batches.insert_one({"_id": "run-1:00000", "fence": 1})
+    calls = []
+
+    def finish(session: ClientSession, _counts: Document) -> None:
+        if not calls:  # somebody writes the batch behind the transaction's back
+            market.batches.update_one({"_id": "run-1:00000"}, {"$set": {"progress": 0.5}})
+        calls.append(None)
+        market.batches.update_one({"_id": "run-1:00000"}, {"$set": {"state": "done"}}, session=session)
+
+    results = run(market, build_job("run-1"), finish)
+    assert len(calls) == 2
+    assert market.detection_runs.count_documents({"run_id": "run-1"}) == len(TICKERS)
+    assert market.anomalies.count_documents({}) == sum(result["new_anomalies"] for result in results) > 0
+
+
+def test_parts_of_a_batch_that_lost_its_lease_leave_nothing(market: Db) -> None:
+    def refuse(*_: object) -> None:
+        raise LeaseLost("another worker has it")
+
+    with pytest.raises(LeaseLost):
+        run(market, build_job("run-1"), refuse)
+    assert [market[name].count_documents({}) for name in WRITTEN] == [0, 0, 0]
+
+
+def test_a_checkpoint_that_refuses_ends_the_work_between_two_parts(market: Db) -> None:
+    def check(fraction: float) -> None:
+        if fraction > 0.5:
+            raise LeaseLost("another worker has it")
+
+    with pytest.raises(LeaseLost):
+        pipeline.detect_and_commit(market, ModelManager(market), build_job("run-1"), check, lambda *_: None)
+    assert [market[name].count_documents({}) for name in WRITTEN] == [0, 0, 0]
+
+
+def test_who_comes_second_with_the_same_tickers_of_a_run_has_lost_them(market: Db) -> None:
+    job, outcomes = detect(market, "backfill", "AAA", run_id="run-1")
+    pipeline.commit(market, job, [outcomes], lambda *_: None)
+    stored = market.anomalies.count_documents({})
+    with pytest.raises(LeaseLost, match="run-1"):
+        pipeline.commit(market, job, [outcomes], lambda *_: None)
+    assert market.anomalies.count_documents({}) == stored
