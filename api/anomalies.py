@@ -27,6 +27,7 @@ def list_anomalies(query_data: AnomalyQuery) -> Document:
         sort=query_data.sort,
         after=after,
         limit=query_data.limit + 1,
+        fields=query_data.list_fields(),
     )
     return build_page(found, query_data.limit, lambda anomaly: (anomaly[field], anomaly["_id"]))
 

@@ -123,6 +123,7 @@ def list_tickers(query_data: SeriesQuery) -> Document:
     (after,) = decode_cursor(query_data.cursor, str) if query_data.cursor else ("",)
     found = list_series(
         get_database(),
+        ticker=query_data.ticker,
         market=query_data.market,
         interval=query_data.interval,
         after=after,

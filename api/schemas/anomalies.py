@@ -1,11 +1,13 @@
 """Anomalies."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, RootModel
+from pydantic_core import PydanticCustomError
 
 from api.schemas.common import Interval, Market, Page, PageQuery, Record, Ticker, TimesQuery
+from detection.features.names import FEATURES
 
 Severity = Literal["low", "medium", "high", "critical"]
 AnomalyStatus = Literal["new", "superseded"]
@@ -59,8 +61,25 @@ class Anomaly(Record):
     created_at: datetime
 
 
-class AnomalyPage(Page[Anomaly]):
-    """Anomalies."""
+NAMES = [field.alias or name for name, field in Anomaly.model_fields.items()]
+FEATURE_NAMES = [f"features.{name}" for name in FEATURES]
+
+
+def _check_fields(text: str) -> str:
+    unknown = [name for name in text.split(",") if name not in (*NAMES, *FEATURE_NAMES)]
+    if unknown:
+        choices = f"{', '.join(NAMES)}, or one feature, as in {FEATURE_NAMES[0]}"
+        raise PydanticCustomError("bad_input", "{message}", {"message": f"{unknown[0]!r} is none of {choices}"})
+    return text
+
+
+class AnomalyPart(RootModel[dict[str, Any]]):
+    """What was asked for of an anomaly, its `_id`, and what it is sorted by."""
+
+
+# Whole ones are tried first: a part is whatever it is.
+class AnomalyPage(Page[Annotated[Anomaly | AnomalyPart, Field(union_mode="left_to_right")]]):
+    """Anomalies, whole unless `fields` were named."""
 
 
 class AnomalyFilter(TimesQuery):
@@ -85,6 +104,19 @@ class AnomalyQuery(AnomalyFilter, PageQuery):
     """Which anomalies, in which order. `sort=anomaly_score&limit=10` gives the ten strangest."""
 
     sort: Literal["-Datetime", "anomaly_score"] = Field("-Datetime", description="newest, or strangest, first")
+    fields: Annotated[str, AfterValidator(_check_fields)] | None = Field(
+        None,
+        max_length=500,
+        description="what to return of each, with commas between; everything if it is not given",
+        examples=["Ticker,Datetime,grade,reasons,features.return_1"],
+    )
+
+    def list_fields(self) -> list[str] | None:
+        """Return the fields that are wanted, and the one they are sorted by; None for all."""
+        if self.fields is None:
+            return None
+        names = {*self.fields.split(","), self.sort.lstrip("-")}
+        return sorted(names - set(FEATURE_NAMES) if "features" in names else names)
 
 
 class TickerCount(BaseModel):

@@ -142,6 +142,7 @@ class SeriesPage(Page[Series]):
 class SeriesQuery(PageQuery):
     """Which series."""
 
+    ticker: Ticker | None = None
     market: Market | None = None
     interval: Interval | None = None
 

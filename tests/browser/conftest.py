@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from runner.service import wait_for_api
 from tests.processes import Runner, build_environment, start_runner, wait_until
 
 DEMO_SECONDS = 300
-WAIT_MILLISECONDS = 15_000
+WAIT_MILLISECONDS = 60_000  # what a starved machine may take; nothing waits longer than it has to
 CHROMIUM_ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -58,6 +58,14 @@ class Demo:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+
+
+def push_candles(demo: Demo, ticker: str, interval: str, times: Sequence[str]) -> None:
+    """Store a bar at each of these times of the exchange's sessions."""
+    values = {"open": 10, "high": 11, "low": 9, "close": 10.5, "volume": 1000}
+    candles = [{"time": time} | values for time in times]
+    run = demo.api.post("/data/candles?wait=30", {"ticker": ticker, "interval": interval, "candles": candles})
+    assert (run["status"], run["rejected_rows"]) == ("complete", 0), run
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from detection.records.keys import add_key
+from detection.records.keys import add_key, revoke_key
 from tests.browser.conftest import Demo
+from tests.browser.looking import Look
 
 
 @pytest.fixture
@@ -27,6 +29,42 @@ def test_a_missing_key_is_asked_for(demo: Demo, open_page: Callable[..., Page], 
     page.get_by_role("button", name="Use this key").click()
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
     page.reload()
+    expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
+
+
+def test_a_key_that_was_not_given_is_not_asked_for_again_and_again(
+    demo: Demo, open_page: Callable[..., Page], key: str, tmp_path: Path
+) -> None:
+    page = open_page(f"{demo.url}#/runs", width=390, quiet=False)
+    look = Look(page, tmp_path)
+    expect(page.get_by_role("dialog")).to_be_visible()
+    look.take("key asked for", is_loaded=False)
+    page.get_by_role("button", name="Not now").click()
+    for _ in range(2):  # the page goes on looking by itself
+        with page.expect_response(lambda response: "detection-runs" in response.url and response.status == 401):
+            pass
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    look.take("key not given")
+    assert look.wrong == []
+    page.get_by_role("button", name="Enter a key").click()
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
+
+
+def test_a_key_that_is_revoked_under_an_open_page_is_asked_for_anew(
+    demo: Demo, open_page: Callable[..., Page], key: str
+) -> None:
+    page = open_page(f"{demo.url}#/runs", quiet=False)
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
+    another = add_key(demo.database, "another", ["read"], datetime.now(UTC))
+    revoke_key(demo.database, "browser", datetime.now(UTC))
+    expect(page.get_by_role("heading", name="The key was refused")).to_be_visible()
+    page.get_by_label("API key").fill(another)
+    with page.expect_response(lambda response: "detection-runs" in response.url and response.ok):
+        page.get_by_role("button", name="Use this key").click()
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 

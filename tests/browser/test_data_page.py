@@ -93,6 +93,20 @@ def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
 
 
+def test_several_files_are_imported_one_after_the_other(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/data")
+    rows = "ticker,date,open,high,low,close,volume\n{},2024-01-02,10,11,9,10.5,1000\n"
+    files = [
+        {"name": f"{ticker}.csv", "mimeType": "text/csv", "buffer": rows.format(ticker).encode()}
+        for ticker in ("ONECO", "TWOCO")
+    ]
+    page.locator("#file").set_input_files(files)
+    reports = page.get_by_role("region", name="Import report")
+    expect(reports).to_have_count(2)
+    expect(reports.nth(0)).to_contain_text("ONECO")
+    expect(reports.nth(1)).to_contain_text("TWOCO")
+
+
 def test_a_file_that_cannot_be_used_is_refused_in_words(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/data")
     expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()

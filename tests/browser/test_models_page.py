@@ -5,6 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+from tests.processes import wait_until
 
 
 def test_models_show_the_champion_and_what_it_learned_from(demo: Demo, open_page: Callable[..., Page]) -> None:
@@ -42,8 +43,9 @@ def test_a_model_is_trained_by_click_and_watched_over_a_reload(demo: Demo, open_
         expect(strip).to_contain_text("queued")
         page.reload()
         expect(strip.get_by_role("link", name="Training of market US")).to_be_visible()
-    expect(page.locator("#toasts")).to_contain_text("made US_model-")
-    (made,) = [model for model in demo.database.models.find() if model["version"] not in known]
+    (made,) = wait_until(
+        lambda: [model for model in demo.database.models.find() if model["version"] not in known], "a version is made"
+    )
     expect(page.get_by_role("row").filter(has_text=made["version"])).to_contain_text("candidate")
     run = demo.database.detection_runs.find_one({"_id": made["training_run_id"]})
     assert run["status"] == "complete"

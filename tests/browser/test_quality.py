@@ -1,13 +1,14 @@
 """What holds for every page and state: no complaint in the console, WCAG, no sideways scrolling, little weight."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+from tests.browser.looking import Look
 
 MOST_BYTES = 300_000
 SIZES = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
@@ -21,25 +22,7 @@ PAGES = {  # by heading
     "Data": "#/data",
     "Notifications": "#/notifications",
 }
-DATA_VIEWS = ("revisions", "rejected", "imports")
-
-
-class Look:
-    """Looks at a page as it is: a screenshot, WCAG, whether it scrolls sideways."""
-
-    def __init__(self, page: Page, folder: Path) -> None:
-        self.page = page
-        self.folder = folder
-        self.wrong: list[str] = []
-
-    def take(self, name: str) -> None:
-        self.page.wait_for_load_state("networkidle")
-        width = self.page.viewport_size["width"]
-        self.page.screenshot(path=self.folder / f"{name}.png", full_page=True)
-        violations = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
-        self.wrong += [f"{name}: {one['id']}: {one['nodes'][0]['failureSummary']}" for one in violations]
-        if self.page.evaluate("document.documentElement.scrollWidth") > width:
-            self.wrong.append(f"{name} scrolls sideways")
+DATA_VIEWS = {"revisions": "Revised", "rejected": "Rejected", "imports": "Imports"}
 
 
 @pytest.mark.parametrize(("width", "theme"), SIZES)
@@ -58,9 +41,13 @@ def test_every_page_is_accessible_and_fits(
     page.goto(f"{demo.url}#/runs/{run_id}")
     expect(page.locator(".anomaly").first).to_be_visible()
     look.take("run")
-    for view in DATA_VIEWS:
+    verification = demo.api.post("/anomalies/verify?wait=30", {"ticker": "FB"})["_id"]
+    page.goto(f"{demo.url}#/runs/{verification}")
+    expect(page.get_by_role("region", name="Verdicts")).to_be_visible()
+    look.take("verification")
+    for view, button in DATA_VIEWS.items():
         page.goto(f"{demo.url}#/data?view={view}")
-        expect(page.get_by_role("region", name="What is stored").locator("[aria-busy]")).to_have_count(0)
+        expect(page.get_by_role("button", name=button, pressed=True)).to_be_visible()
         look.take(f"data, {view}")
     assert look.wrong == []
 
@@ -69,9 +56,13 @@ def test_every_page_is_accessible_and_fits(
 def test_what_opens_over_a_page_is_accessible_and_fits(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int, theme: str
 ) -> None:
-    page = open_page(f"{demo.url}#/ticker/AAPL", width=width, theme=theme)
+    page = open_page(f"{demo.url}#/ticker/AAPL?panes=volume,bollinger", width=width, theme=theme)
     look = Look(page, tmp_path)
     page.get_by_text("Panes", exact=True).click()
+    sheet = page.locator(".menu .sheet").bounding_box()
+    assert sheet is not None
+    assert sheet["x"] >= 0
+    assert sheet["x"] + sheet["width"] <= width
     look.take("panes")
     for where, button in (("watchlists", "New watchlist"), ("models", "Train a model"), ("notifications", "New rule")):
         page.goto(f"{demo.url}#/{where}")
@@ -107,11 +98,13 @@ def test_empty_pages_and_errors_are_accessible_and_fit(
 
 
 def test_failures_are_accessible_and_fit(demo: Demo, open_page: Callable[..., Page], tmp_path: Path) -> None:
-    page = open_page(f"{demo.url}#/runs/nothing", width=390, quiet=False)
+    page = open_page(f"{demo.url}#/models", width=390, quiet=False)
     look = Look(page, tmp_path)
+    expect(page.get_by_role("heading", name="Market US")).to_be_visible()
+    page.goto(f"{demo.url}#/runs/nothing")
     expect(page.get_by_role("alert")).to_contain_text("Not found")
     look.take("not found")
-    page.route("**/py/models", lambda route: route.abort())
+    page.context.set_offline(True)
     page.goto(f"{demo.url}#/models")
     expect(page.get_by_role("alert")).to_contain_text("No connection")
     expect(page.get_by_text("What you see may be old")).to_be_visible()
@@ -121,7 +114,8 @@ def test_failures_are_accessible_and_fit(demo: Demo, open_page: Callable[..., Pa
 
 def test_the_page_is_light_and_from_its_own_origin(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/ticker/AAPL")
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(".stage")).to_have_attribute("data-seen", re.compile(" to "))
+    page.evaluate("document.fonts.ready")
     kinds = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
     loaded = page.evaluate(f"{kinds}.map((entry) => [entry.name, entry.encodedBodySize])")
     assert all(url.startswith(demo.url) for url, _ in loaded)

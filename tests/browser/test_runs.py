@@ -17,6 +17,24 @@ def test_runs_are_listed_and_filtered(demo: Demo, open_page: Callable[..., Page]
     expect(page.get_by_role("link", name="Training of market US")).to_have_count(0)
 
 
+def test_runs_of_long_ago_come_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
+    run = demo.database.detection_runs.find_one({"task": "train"})
+    assert run is not None
+    run |= {"tickers": ["MANYCO"], "options": {}}
+    copies = [run | {"_id": f"many-{n}", "idempotency_key": None} for n in range(120)]
+    demo.database.detection_runs.insert_many(copies)
+    try:
+        page = open_page(f"{demo.url}#/runs?ticker=MANYCO")
+        rows = page.get_by_role("region", name="List of runs").locator("tbody tr")
+        for count in (50, 100, 120):
+            expect(rows).to_have_count(count)
+            if count < 120:
+                page.get_by_role("button", name="Show more").click()
+        expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+    finally:
+        demo.database.detection_runs.delete_many({"tickers": "MANYCO"})
+
+
 def test_filters_that_match_nothing_say_so(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/runs?ticker=ZZZZ")
     expect(page.get_by_text("No such runs")).to_be_visible()
@@ -32,6 +50,17 @@ def test_a_finished_run_shows_its_record_and_what_it_found(demo: Demo, open_page
     expect(page.get_by_role("main")).to_contain_text(f"{run['new_anomalies']} new")
     (strongest,) = demo.database.anomalies.find().sort("anomaly_score", 1).limit(1)
     expect(page.locator(".anomaly").first).to_contain_text(strongest["Ticker"])
+
+
+def test_a_verification_shows_what_became_of_each_anomaly(demo: Demo, open_page: Callable[..., Page]) -> None:
+    run_id = demo.api.post("/anomalies/verify?wait=30", {"ticker": "FB"})["_id"]
+    verdicts = list(demo.database.verifications.find({"verification_run_id": run_id}))
+    page = open_page(f"{demo.url}#/runs/{run_id}")
+    rows = page.get_by_role("region", name="Verdicts").locator("tbody tr")
+    expect(rows).to_have_count(len(verdicts))
+    expect(rows.first).to_contain_text("Identical")
+    rows.first.get_by_role("link", name="FB").click()
+    expect(page).to_have_url(re.compile("#/ticker/FB.*anomaly="))
 
 
 def test_a_run_is_cancelled(demo: Demo, open_page: Callable[..., Page]) -> None:

@@ -12,10 +12,11 @@ from urllib.parse import quote
 from playwright.sync_api import Page, expect
 
 from detection.features.names import FEATURES
-from tests.browser.conftest import Demo
+from tests.browser.conftest import Demo, push_candles
 from tests.unit.features.twin import compute_twin, read_real_bars
 
-NEIGHBOURS = 50  # bars; the chart shows 60 on both sides of what is selected
+AROUND = 60  # bars that the chart shows on both sides of what is selected
+NEIGHBOURS = 50
 
 
 def find_anomalies(demo: Demo, ticker: str) -> list[dict]:
@@ -48,7 +49,7 @@ def test_the_panel_tells_what_is_known_of_an_anomaly(demo: Demo, open_page: Call
     expect(panel).to_contain_text(re.compile("about one bar in [0-9,]+|at most one bar in 10,000"))
     expect(panel).to_contain_text(anomaly["reasons"][0])
     panel.get_by_text("The 14 features").click()
-    assert panel.locator(".features dt").count() == 14
+    expect(panel.locator(".features dt")).to_have_count(14)
     panel.get_by_text("Lineage").click()
     expect(panel.get_by_title(anomaly["model_hash"])).to_be_visible()
     expect(panel.get_by_title(anomaly["bars_fingerprint"])).to_be_visible()
@@ -72,6 +73,22 @@ def test_arrow_keys_step_and_the_url_follows(demo: Demo, open_page: Callable[...
     expect(page.get_by_text(re.compile("^1 of "))).to_be_visible()
 
 
+def test_the_list_is_one_stop_of_the_tab_key(demo: Demo, open_page: Callable[..., Page]) -> None:
+    latest, before = find_anomalies(demo, "MSFT")[:-3:-1]
+    page = open_page(link(demo, latest))
+    listed = page.locator(".listing .anomaly")
+    listed.first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(listed.nth(1)).to_be_focused()
+    expect(page).to_have_url(re.compile(re.escape(quote(name(before), safe=""))))
+    page.keyboard.press("Tab")
+    previous = page.get_by_role("button", name="Previous anomaly")
+    expect(previous).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile(f"^{len(find_anomalies(demo, 'MSFT')) - 2} of "))).to_be_visible()
+    expect(previous).to_be_focused()
+
+
 def test_a_click_on_a_marker_opens_its_anomaly(demo: Demo, open_page: Callable[..., Page]) -> None:
     dates = [date for date, _ in read_closes("AAPL")]
     found = find_anomalies(demo, "AAPL")
@@ -80,6 +97,8 @@ def test_a_click_on_a_marker_opens_its_anomaly(demo: Demo, open_page: Callable[.
     page = open_page(link(demo, found[n]))
     page.get_by_role("button", name="Next anomaly").click()  # close enough for the chart to stay as it is
     expect(page.get_by_text(f"{n + 2} of {len(found)}")).to_be_visible()
+    first = dates[max(0, at[n] - AROUND)]
+    expect(page.locator(".stage")).to_have_attribute("data-seen", re.compile(f"^{first} to "))
     pane = page.locator(".stage canvas").first.bounding_box()
     assert pane is not None
     page.mouse.click(pane["x"] + pane["width"] / 2, pane["y"] + pane["height"] / 2)
@@ -89,22 +108,21 @@ def test_a_click_on_a_marker_opens_its_anomaly(demo: Demo, open_page: Callable[.
 def test_panes_are_chosen_from_a_menu_and_stay_in_the_url(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/ticker/MSFT")
     stage = page.locator(".stage")
-    canvases = stage.locator("canvas")
+    rows = stage.locator("tr")  # one a pane, one between each two, and one for the times
     expect(stage).to_have_attribute("data-panes", "volume,grade")
-    without = canvases.count()
+    expect(rows).to_have_count(6)
     page.get_by_text("Panes", exact=True).click()
     for label in ("RSI, 14", "Wicks to body"):
         page.get_by_label(label, exact=True).check()
     expect(stage).to_have_attribute("data-panes", "volume,grade,RSI,wick_ratio")
     expect(page).to_have_url(re.compile("panes=volume%2Cgrade%2CRSI%2Cwick_ratio"))
-    with_panes = canvases.count()
-    assert with_panes > without
+    expect(rows).to_have_count(10)
     page.reload()
-    expect(canvases).to_have_count(with_panes)
+    expect(rows).to_have_count(10)
     page.get_by_text("Panes", exact=True).click()
     for label in ("RSI, 14", "Wicks to body"):
         page.get_by_label(label, exact=True).uncheck()
-    expect(canvases).to_have_count(without)
+    expect(rows).to_have_count(6)
     expect(page).not_to_have_url(re.compile("panes="))
     page.keyboard.press("Escape")
     expect(page.get_by_label("Grade", exact=True)).to_be_hidden()
@@ -117,8 +135,8 @@ def test_every_feature_can_be_drawn(demo: Demo, open_page: Callable[..., Page]) 
     page.get_by_text("Panes", exact=True).click()
     for group in ("Over the prices", "Features"):
         boxes = page.get_by_role("group", name=group).get_by_role("checkbox")
-        assert boxes.count() > 0
-    assert page.locator(".menu input:checked").count() == len(FEATURES)
+        expect(boxes.first).to_be_visible()
+    expect(page.locator(".menu input:checked")).to_have_count(len(FEATURES))
 
 
 def test_an_anomaly_is_verified_in_place(demo: Demo, open_page: Callable[..., Page]) -> None:
@@ -128,6 +146,45 @@ def test_an_anomaly_is_verified_in_place(demo: Demo, open_page: Callable[..., Pa
     expect(verdict).to_contain_text("Identical")
     run = demo.database.detection_runs.find({"task": "verify"}).sort("requested_at", -1)[0]
     expect(verdict.get_by_role("link", name=run["_id"][:8])).to_be_visible()
+
+
+def test_intervals_are_switched_between(demo: Demo, open_page: Callable[..., Page]) -> None:
+    push_candles(demo, "HOURCO", "1d", ["2024-01-02", "2024-01-03"])
+    push_candles(demo, "HOURCO", "1h", ["2024-01-02T14:30:00Z", "2024-01-02T15:30:00Z"])
+    page = open_page(f"{demo.url}#/ticker/HOURCO?panes=grade")
+    intervals = page.get_by_role("group", name="Interval", exact=True)
+    expect(intervals.get_by_role("button", pressed=True)).to_have_text("1d")
+    intervals.get_by_role("button", name="1h").click()
+    expect(page).to_have_url(re.compile(r"interval=1h&panes=grade"))
+    for _ in range(2):
+        expect(intervals.get_by_role("button", pressed=True)).to_have_text("1h")
+        expect(page.locator(".legend")).to_contain_text("2 Jan 2024, 15:30 UTC")
+        expect(page.locator(".stage")).to_have_attribute("data-panes", "grade")
+        page.reload()
+
+
+def test_a_ticker_with_one_interval_opens_with_it(demo: Demo, open_page: Callable[..., Page]) -> None:
+    push_candles(demo, "ONLYCO", "1h", ["2024-01-02T14:30:00Z"])
+    page = open_page(demo.url)
+    page.get_by_role("combobox", name="Go to a ticker").fill("onlyco")
+    page.keyboard.press("Enter")
+    expect(page.locator(".legend")).to_contain_text("2 Jan 2024, 14:30 UTC")
+    expect(page.get_by_role("group", name="Interval", exact=True)).to_have_count(0)
+
+
+def test_the_period_that_is_marked_is_the_one_that_is_shown(demo: Demo, open_page: Callable[..., Page]) -> None:
+    last = read_closes("IBM")[-1][0]
+    page = open_page(f"{demo.url}#/ticker/IBM")
+    pressed = page.get_by_role("group", name="Period shown").get_by_role("button", pressed=True)
+    seen = page.locator(".stage")
+    expect(pressed).to_have_text("All")
+    expect(seen).to_have_attribute("data-seen", f"2000-03-01 to {last}")
+    page.get_by_role("button", name="1 year").click()
+    expect(pressed).to_have_text("1 year")
+    expect(seen).to_have_attribute("data-seen", re.compile(f"^2012-.* to {last}"))
+    page.keyboard.press("ArrowRight")  # to the first anomaly, years before
+    expect(seen).to_have_attribute("data-seen", re.compile("^2000-"))
+    expect(pressed).to_have_count(0)
 
 
 def test_a_ticker_that_is_nowhere_is_explained(demo: Demo, open_page: Callable[..., Page]) -> None:
@@ -148,7 +205,7 @@ def test_a_backfill_by_click_is_watched_to_its_end(demo: Demo, open_page: Callab
 def test_a_scan_by_click_says_that_nothing_is_new(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/ticker/GOOG")
     page.get_by_role("button", name="Scan now").click()
-    expect(page.locator("#toasts")).to_contain_text("no new bars")
+    expect(page.locator(".run-strip")).to_contain_text("no new bars")
 
 
 def test_progress_survives_a_reload_and_a_restart_of_the_api(demo: Demo, open_page: Callable[..., Page]) -> None:
@@ -160,5 +217,5 @@ def test_progress_survives_a_reload_and_a_restart_of_the_api(demo: Demo, open_pa
         page.reload()
         expect(strip).to_contain_text("queued")
         os.kill(demo.runner.parent_pid("gunicorn"), signal.SIGKILL)
-    expect(strip.get_by_text("complete")).to_be_visible(timeout=30_000)
+    expect(strip.get_by_text("complete")).to_be_visible()
     expect(page.get_by_text("All well")).to_be_visible()

@@ -8,6 +8,8 @@ const FOLDER = document.querySelector('meta[name="api"]').content;
 const PREFIX = new URL(FOLDER || ".", document.baseURI).href.replace(/\/$/, "");
 const TIMEOUT_MILLISECONDS = 20_000;
 
+export const UNREACHED = "The API does not answer. This page tries again by itself.";
+
 /** What went wrong, as the API's problem document says it. */
 export class Problem extends Error {
   constructor(status, reason, detail, document = {}) {
@@ -71,7 +73,8 @@ async function request(method, path, { body = null, headers = {}, signal = null 
   } catch (error) {
     if (error.name === "AbortError") throw error;
     reportUnreached();
-    throw new Problem(0, "unreachable", "The API does not answer. This page tries again by itself.");
+    const text = method === "GET" ? UNREACHED : "The API does not answer. Try again in a moment.";
+    throw new Problem(0, "unreachable", text);
   }
 }
 

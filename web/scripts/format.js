@@ -1,5 +1,7 @@
 // Values as people read them. Bars are labelled in UTC, so all times are shown in UTC.
 
+import { isIntraday } from "./intervals.js";
+
 const DASH = "–";
 const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
 const MINUTE = { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
@@ -12,7 +14,7 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 /** The start of a bar: a date for daily and longer intervals, else with the minute. */
 export function barTime(time, interval) {
   if (!time) return DASH;
-  return /[dw]$/.test(interval) ? day.format(new Date(time)) : moment(time);
+  return isIntraday(interval) ? moment(time) : day.format(new Date(time));
 }
 
 export const moment = (time) => (time ? `${minute.format(new Date(time))} UTC` : DASH);
@@ -22,7 +24,8 @@ export const short = (value) => (isNumber(value) ? compact.format(value) : DASH)
 export function price(value) {
   if (!isNumber(value)) return DASH;
   const digits = Math.abs(value) >= 1 ? 2 : 4;
-  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const text = value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return text.replace("-", "−");
 }
 
 /** A share as a percentage with its sign: 0.0312 is "+3.12 %". */
@@ -35,7 +38,7 @@ export function change(value) {
 /** Four significant digits. */
 export function figure(value) {
   if (!isNumber(value)) return DASH;
-  return Number(value.toPrecision(4)).toLocaleString("en-US", { maximumSignificantDigits: 4 });
+  return Number(value.toPrecision(4)).toLocaleString("en-US", { maximumSignificantDigits: 4 }).replace("-", "−");
 }
 
 /** What a grade means: it is 25 times the powers of ten in "one bar in N". */

@@ -4,11 +4,16 @@ import { el } from "./dom.js";
 
 const SLOT = "tapewatch.key";
 let asking = null;
+let declined = false;
 
 export const readKey = () => sessionStorage.getItem(SLOT);
 
-/** Ask for a key; resolves to whether one was given. Callers at the same time share one question. */
+/**
+ * Ask for a key; resolves to whether one was given. Callers at the same time share one question, and what goes on in
+ * the background does not ask again where the reader did not answer: a notice offers it.
+ */
 export function askForKey() {
+  if (declined) return Promise.resolve(false);
   asking ??= openPrompt().finally(() => {
     asking = null;
   });
@@ -34,12 +39,25 @@ function openPrompt() {
     dialog.addEventListener("close", () => {
       const key = dialog.returnValue === "use" ? input.value.trim() : "";
       if (key) sessionStorage.setItem(SLOT, key);
+      else showOffer();
       dialog.remove();
       resolve(key !== "");
     });
     document.body.append(dialog);
     dialog.showModal();
   });
+}
+
+function showOffer() {
+  declined = true;
+  const offer = el("div.notice.warn", { role: "status" }, "Without an API key nothing can be shown or asked for.");
+  const enter = async () => {
+    declined = false;
+    offer.remove();
+    if (await askForKey()) location.reload();
+  };
+  offer.append(el("button.button.small", { type: "button", on: { click: enter } }, "Enter a key"));
+  document.getElementById("notices").after(offer);
 }
 
 function buildForm(input, refused, cancel) {

@@ -16,11 +16,14 @@ export function pause(milliseconds, signal) {
   });
 }
 
-/** Call `action` now and every so often until `signal` aborts; not while the tab is hidden. Failures are tried again. */
+/**
+ * Call `action` now and every so many milliseconds, or as many as a function says, until `signal` aborts; not while the
+ * tab is hidden. Failures are tried again.
+ */
 export async function repeat(milliseconds, action, signal) {
   while (!signal.aborted) {
     if (!document.hidden) await action().catch(logUnforeseen);
-    await pause(milliseconds, signal);
+    await pause(typeof milliseconds === "function" ? milliseconds() : milliseconds, signal);
   }
 }
 

@@ -1,9 +1,11 @@
 // Starts the page and shows what the URL asks for.
 
+import { Problem, UNREACHED } from "./api.js";
+import { onConnection } from "./connection.js";
 import { el, fill } from "./dom.js";
 import { readRoute } from "./router.js";
 import { markPage, startShell } from "./shell.js";
-import { buildEmpty } from "./parts/states.js";
+import { buildEmpty, buildFailure } from "./parts/states.js";
 
 const PAGES = {
   overview: () => import("./pages/overview.js"),
@@ -36,17 +38,39 @@ async function show() {
     return;
   }
   markPage(route.page);
-  const page = await PAGES[route.page]();
+  const page = await PAGES[route.page]().catch(logBroken);
   if (signal.aborted) return;
+  if (page === null) {
+    showUnloaded(main, signal);
+    return;
+  }
   document.title = `${page.title(route)} · Tapewatch`;
   window.scrollTo(0, 0);
   page.show(main, route, signal);
+}
+
+function logBroken(error) {
+  if (error.name !== "TypeError") console.error(error); // scripts that could not be had are a TypeError
+  return null;
+}
+
+/** A page whose scripts could not be had, as they had not been asked for before: the whole is loaded anew then. */
+function showUnloaded(main, signal) {
+  const reload = () => location.reload();
+  fill(main, el("h1.hidden-text", "No connection"), buildFailure(new Problem(0, "unreachable", UNREACHED), reload));
+  onConnection((reached) => reached && reload(), signal);
 }
 
 function moveFocus() {
   document.getElementById("main").focus({ preventScroll: true });
 }
 
+// The address is that of a page: within one there is nothing to go to, only to focus on.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  moveFocus();
+  document.getElementById("main").scrollIntoView();
+});
 startShell();
 window.addEventListener("hashchange", () => show().then(moveFocus));
 show();

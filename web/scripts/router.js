@@ -3,8 +3,17 @@
 /** Return {page, name, query} of the URL: `#/ticker/AAPL?period=5y` is {page: "ticker", name: "AAPL", query}. */
 export function readRoute(fragment = location.hash) {
   const [path, search = ""] = fragment.replace(/^#\/?/, "").split("?");
-  const [page, ...rest] = path.split("/").map(decodeURIComponent);
+  const [page, ...rest] = path.split("/").map(decode);
   return { page: page || "overview", name: rest.join("/") || null, query: new URLSearchParams(search) };
+}
+
+/** As it stands where it cannot be decoded: an address that was cut off. */
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Return the link to a page. Query values that are null or "" are left out. */

@@ -18,17 +18,20 @@ export async function loadSeries(signal) {
   return found;
 }
 
-/** Return {ticker: {severity: count}}, over everything stored. */
-export async function loadCounts(query, signal) {
-  const summaries = await Promise.all(
-    SEVERITIES.map((severity) => get("/anomalies/summary", { ...query, severity }, signal)),
-  );
+export const nameSeries = ({ ticker, interval }) => `${ticker}::${interval}`;
+
+/** Return how many anomalies these series have: a map from their names to {severity: count}. */
+export async function loadCounts(series, signal) {
   const counts = new Map();
-  summaries.forEach((summary, n) => {
-    for (const { ticker, count } of summary.by_ticker) {
-      counts.set(ticker, { ...counts.get(ticker), [SEVERITIES[n]]: count });
+  const count = async (interval, severity) => {
+    const summary = await get("/anomalies/summary", { interval, severity }, signal);
+    for (const { ticker, count: found } of summary.by_ticker) {
+      const name = nameSeries({ ticker, interval });
+      counts.set(name, { ...counts.get(name), [severity]: found });
     }
-  });
+  };
+  const intervals = [...new Set(series.map(({ interval }) => interval))];
+  await Promise.all(intervals.flatMap((interval) => SEVERITIES.map((severity) => count(interval, severity))));
   return counts;
 }
 

@@ -1,13 +1,14 @@
 // What surrounds every page: brand, navigation, search for a ticker, health, theme.
 
 import { DOCS, get } from "./api.js";
-import { onConnection } from "./connection.js";
+import { isReached, onConnection } from "./connection.js";
 import { el, fill } from "./dom.js";
 import { repeat } from "./live.js";
 import { go, linkTo } from "./router.js";
 import { buildThemeSwitch } from "./parts/theme_switch.js";
 
 const HEALTH_MILLISECONDS = 10_000;
+const LOST_MILLISECONDS = 2_000; // while the API does not answer
 const PAGES = [
   ["overview", "Overview"],
   ["runs", "Runs"],
@@ -58,7 +59,7 @@ export function startShell() {
   );
   onConnection(showHealth);
   for (const event of ["offline", "online"]) window.addEventListener(event, checkHealth);
-  repeat(HEALTH_MILLISECONDS, checkHealth, new AbortController().signal);
+  repeat(() => (isReached() ? HEALTH_MILLISECONDS : LOST_MILLISECONDS), checkHealth, new AbortController().signal);
 }
 
 // Pages that are reached from another one.

@@ -50,7 +50,7 @@ export function show(main, route, signal) {
         { "aria-label": "What is stored" },
         el(
           "header",
-          buildChoice("Shown", VIEWS, state.view, (view) => change({ view })),
+          buildChoice("Shown", VIEWS, state.view, (view) => change({ view })).node,
           buildFilter(state.ticker, (ticker) => change({ ticker })),
         ),
         body,

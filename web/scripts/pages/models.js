@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { el } from "../dom.js";
-import { barTime, count, hash, moment } from "../format.js";
+import { barTime, count, hash, moment, plural } from "../format.js";
 import { go, linkTo } from "../router.js";
 import { buildEmpty, buildRefresh } from "../parts/states.js";
 import { buildTable } from "../parts/table.js";
@@ -11,6 +11,16 @@ import { drawModel } from "./models/model.js";
 import { buildTraining } from "./models/training.js";
 import { buildWorkers } from "./models/workers.js";
 
+const COLUMNS = [
+  "Version",
+  "State",
+  "Trained on",
+  ["Window", ".wide-only"],
+  ["Feature set", ".wide-only"],
+  ["Threshold", ".number.wide-only"],
+  ["Hash", ".wide-only"],
+  ["Made", ".wide-only"],
+];
 const KINDS = { champion: "ok", candidate: "busy", retired: "" };
 
 export const title = (route) => route.name ?? "Models";
@@ -60,7 +70,7 @@ function draw({ items: models }, refresh, signal) {
 }
 
 function drawMarket(market, models, refresh) {
-  const names = ["Version", "State", "Trained on", "Window", "Feature set", "Threshold", "Hash", "Made"];
+  const champions = models.filter((model) => model.state === "champion");
   return el(
     "section.card",
     { "aria-label": `Models of ${market}` },
@@ -69,11 +79,11 @@ function drawMarket(market, models, refresh) {
       el("h2", `Market ${market}`),
       el(
         "div.row",
-        el("span.muted", `champion: ${models.find((model) => model.state === "champion")?.version ?? "none"}`),
+        el("span.muted", `champion: ${champions.map((model) => model.version).join(", ") || "none"}`),
         buildRollback(market, models, refresh),
       ),
     ),
-    buildTable(`Versions of ${market}`, names, models.map(buildRow)),
+    buildTable(`Versions of ${market}`, COLUMNS, models.map(buildRow)),
   );
 }
 
@@ -81,18 +91,23 @@ function buildRow(model) {
   return el(
     "tr.link",
     { on: { click: () => go("models", model.version) } },
-    el("td.nowrap", el("a.ticker-name", { href: linkTo("models", model.version) }, model.version)),
+    el(
+      "td.nowrap",
+      el("a.ticker-name", { href: linkTo("models", model.version) }, model.version),
+      " ",
+      el("span.muted", model.interval),
+    ),
     el("td", buildState(model)),
     el(
-      "td.nowrap.number-left",
-      `${count(model.rows)} bars of ${count(model.ticker_count)} tickers`,
+      "td",
+      `${count(model.rows)} bars of ${plural(model.ticker_count, "ticker")}`,
       model.synthetic && el("span.badge.warn", "synthetic"),
     ),
-    el("td.nowrap", `${barTime(model.window_start, model.interval)} to ${barTime(model.window_end, model.interval)}`),
-    el("td", model.feature_set),
-    el("td", model.threshold.toFixed(4)),
-    el("td", el("code", { title: model.sha256 }, hash(model.sha256))),
-    el("td.nowrap.muted", moment(model.created_at)),
+    el("td.nowrap.wide-only", `${barTime(model.window_start, model.interval)} to ${barTime(model.window_end, model.interval)}`),
+    el("td.wide-only", model.feature_set),
+    el("td.number.wide-only", model.threshold.toFixed(4).replace("-", "−")),
+    el("td.wide-only", el("code", { title: model.sha256 }, hash(model.sha256))),
+    el("td.nowrap.muted.wide-only", moment(model.created_at)),
   );
 }
 

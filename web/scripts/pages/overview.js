@@ -2,34 +2,34 @@
 
 import { get } from "../api.js";
 import { el } from "../dom.js";
+import { pause, repeat } from "../live.js";
 import { linkTo } from "../router.js";
 import { loadCounts, loadSeries } from "../series.js";
 import { buildAnomalyCard } from "./overview/anomalies.js";
 import { buildLanesCard } from "./overview/lanes.js";
 import { buildMarkets } from "./overview/markets.js";
-import { buildRunsCard } from "./overview/runs.js";
+import { buildRunsCard, loadRuns } from "./overview/runs.js";
 import { buildTickersCard } from "./overview/tickers.js";
-import { buildEmpty, loadInto } from "../parts/states.js";
+import { buildEmpty, buildRefresh } from "../parts/states.js";
+
+const LOOK_MILLISECONDS = 5000;
 
 export const title = () => "Overview";
 
 export function show(main, route, signal) {
-  return loadInto(
-    main,
-    () => load(signal),
-    (data) => draw(data, route, signal),
-    signal,
-    8,
-  );
+  const drawPage = (data, again, both) => (data.series.length ? draw(data, route, both) : drawWelcome(again, both));
+  return buildRefresh(main, load, drawPage, signal)();
 }
 
 async function load(signal) {
-  const [series, counts, schedules] = await Promise.all([
-    loadSeries(signal),
-    loadCounts({}, signal),
-    loadSchedules(signal),
-  ]);
-  return { series, counts, schedules };
+  const runs = await loadRuns(signal); // first: what ends from here on is seen to end, and all is loaded again
+  const [{ series, counts }, schedules] = await Promise.all([loadKnown(signal), loadSchedules(signal)]);
+  return { runs, series, counts, schedules };
+}
+
+async function loadKnown(signal) {
+  const series = await loadSeries(signal);
+  return { series, counts: await loadCounts(series, signal) };
 }
 
 async function loadSchedules(signal) {
@@ -40,19 +40,41 @@ async function loadSchedules(signal) {
   return { watchlists, enabled };
 }
 
-function draw({ series, counts, schedules }, route, signal) {
-  if (series.length === 0) return buildWelcome();
+function draw(known, route, signal) {
+  const markets = buildMarkets(known);
+  const lanes = buildLanesCard(known, route, signal);
+  const anomalies = buildAnomalyCard(route, signal);
+  const tickers = buildTickersCard(known, route);
+  // What a run that ended may have changed: bars, anomalies, watermarks.
+  const refresh = async () => {
+    Object.assign(known, await loadKnown(signal));
+    if (signal.aborted) return;
+    markets.update();
+    if (!tickers.node.contains(document.activeElement)) tickers.update();
+    await Promise.all([lanes.refresh(), anomalies.refresh()]);
+  };
+  const tellSchedules = async () => {
+    known.schedules = await loadSchedules(signal);
+    markets.update();
+  };
+  pause(LOOK_MILLISECONDS, signal).then(() => repeat(LOOK_MILLISECONDS, tellSchedules, signal));
   return el(
     "div.stack",
     el("h1.hidden-text", "Overview"),
-    buildMarkets(series, counts, schedules, () => loadSchedules(signal), signal),
-    buildLanesCard(series, counts, route, signal),
-    el("div.columns", buildAnomalyCard(route, signal), buildRunsCard(signal)),
-    buildTickersCard(series, counts),
+    markets.node,
+    lanes.node,
+    el("div.columns", anomalies.node, buildRunsCard(known.runs, refresh, signal)),
+    tickers.node,
   );
 }
 
-function buildWelcome() {
+/** Nothing is stored: say what to do, and go on by itself as soon as something is. */
+function drawWelcome(again, signal) {
+  const look = async () => {
+    const { items } = await get("/tickers", { limit: 1 }, signal);
+    if (items.length) again();
+  };
+  pause(LOOK_MILLISECONDS, signal).then(() => repeat(LOOK_MILLISECONDS, look, signal));
   return el(
     "div.card",
     el("h1.hidden-text", "Overview"),

@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
-import { ago, count, duration, moment, words } from "../format.js";
+import { ago, duration, moment, words } from "../format.js";
 import { isOpen, repeat } from "../live.js";
 import { go, linkTo } from "../router.js";
 import { buildProse } from "../parts/prose.js";
@@ -10,6 +10,7 @@ import { buildProgress, buildStatus, describeOutcome, describeRun } from "../par
 import { buildSelect } from "../parts/select.js";
 import { buildEmpty, loadInto } from "../parts/states.js";
 import { buildTable } from "../parts/table.js";
+import { attempt } from "../parts/toasts.js";
 import { showRun } from "./runs/run.js";
 
 const LOOK_MILLISECONDS = 2000;
@@ -133,21 +134,25 @@ function buildRow(id) {
   return { node, update: (run, signal) => update(run, signal).catch(() => {}) };
 }
 
-function buildMore(cursor, query, list, signal) {
+/** What came before the list, a part at each click; these rows stay as they are. */
+function buildMore(first, query, list, signal) {
   const node = el("div.more");
-  const load = async () => {
-    const page = await get("/detection-runs", { ...query, limit: PART, cursor }, signal);
-    list.after(
-      el(
-        "tbody",
-        page.items.map((run) => {
-          const row = buildRow(run._id);
-          row.update(run, signal);
-          return row.node;
-        }),
-      ),
-    );
-    fill(node, page.next_cursor && el("span.muted", `More than ${count(2 * PART)}; narrow the filters.`));
+  const offer = (cursor) => fill(node, cursor && buildButton(cursor));
+  const buildButton = (cursor) => {
+    const button = el("button.button.small", { type: "button" }, "Show more");
+    const load = () => get("/detection-runs", { ...query, limit: PART, cursor }, signal);
+    button.addEventListener("click", async () => {
+      const page = await attempt(button, load);
+      if (!page) return;
+      list.parentNode.append(el("tbody", page.items.map(buildOld)));
+      offer(page.next_cursor);
+    });
+    return button;
   };
-  return fill(node, cursor && el("button.button.small", { type: "button", on: { click: load } }, "Show more"));
+  const buildOld = (run) => {
+    const row = buildRow(run._id);
+    row.update(run, signal);
+    return row.node;
+  };
+  return offer(first);
 }

@@ -2,31 +2,32 @@
 
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
-import { keepInUrl } from "../router.js";
-import { buildChoice } from "../parts/choice.js";
-import { loadInto } from "../parts/states.js";
-import { say } from "../parts/toasts.js";
+import { repeat } from "../live.js";
+import { linkTo } from "../router.js";
+import { buildEmpty, loadInto } from "../parts/states.js";
 import { buildActions } from "./ticker/actions.js";
-import { buildPaneMenu, readPanes, writePanes } from "./ticker/pane_menu.js";
+import { buildControls } from "./ticker/controls.js";
+import { readPanes } from "./ticker/pane_menu.js";
 import { listAsked } from "./ticker/pane_names.js";
 import { buildSelection } from "./ticker/selection.js";
-import { buildHead, drawStatus } from "./ticker/status.js";
+import { drawHead, drawStatus } from "./ticker/status.js";
 
 const MOST_ANOMALIES = 500;
-const PERIODS = [
-  ["3mo", "3 months"],
-  ["1y", "1 year"],
-  ["5y", "5 years"],
-  ["max", "All"],
-];
+const LOOK_MILLISECONDS = 10_000;
+const USUAL_INTERVAL = "1d";
 
 export const title = (route) => route.name ?? "Ticker";
 
 export function show(main, route, signal) {
+  if (!route.name) {
+    const overview = el("a.button", { href: linkTo("overview") }, "Overview");
+    fill(main, el("h1.hidden-text", "Ticker"), buildEmpty("Which ticker?", "This address names none.", overview));
+    return null;
+  }
   const asked = {
-    ticker: route.name ?? "",
-    interval: route.query.get("interval") ?? "1d",
-    period: pick(PERIODS, route.query.get("period"), "max"),
+    ticker: route.name,
+    interval: route.query.get("interval"),
+    period: route.query.get("period"),
     panes: readPanes(route.query.get("panes")),
     anomaly: route.query.get("anomaly"),
   };
@@ -39,63 +40,84 @@ export function show(main, route, signal) {
   );
 }
 
-const pick = (options, value, fallback) => (options.some(([known]) => known === value) ? value : fallback);
-
 async function load(asked, signal) {
   // The library that draws charts is the heaviest part of the page: it comes while the API answers.
+  const library = import("./ticker/chart.js");
+  library.catch(() => {}); // where what is asked for first fails too, that is told
+  const intervals = await listIntervals(asked.ticker, signal);
+  asked.interval ??= pickInterval(intervals);
   const [known, history, { buildPriceChart }] = await Promise.all([
     loadKnown(asked, signal),
-    loadHistory(asked, asked.panes, signal),
-    import("./ticker/chart.js"),
+    loadHistory(asked, signal),
+    library,
   ]);
-  return { known, history, buildPriceChart };
+  return { known, history, buildPriceChart, intervals };
 }
 
+async function listIntervals(ticker, signal) {
+  const { items } = await get("/tickers", { ticker }, signal);
+  return items.map((series) => series.interval);
+}
+
+const pickInterval = (intervals) =>
+  intervals.length === 0 || intervals.includes(USUAL_INTERVAL) ? USUAL_INTERVAL : intervals[0];
+
 /** Bars, and what is drawn with them. Where bars came since the last detection, asking sets a run to work. */
-const loadHistory = ({ ticker, interval }, panes, signal) =>
+const loadHistory = ({ ticker, interval, panes }, signal) =>
   get("/chart", { ticker, interval, period: "max", indicators: listAsked(panes).join(",") }, signal);
 
+const loadStatus = ({ ticker, interval }, signal) =>
+  get(`/tickers/${encodeURIComponent(ticker)}/status`, { interval }, signal);
+
 /** The status of the series, and its strangest anomalies in the order of time. */
-async function loadKnown({ ticker, interval }, signal) {
+async function loadKnown(asked, signal) {
+  const { ticker, interval } = asked;
   const [status, { items }] = await Promise.all([
-    get(`/tickers/${encodeURIComponent(ticker)}/status`, { interval }, signal),
+    loadStatus(asked, signal),
     get("/anomalies", { ticker, interval, sort: "anomaly_score", limit: MOST_ANOMALIES }, signal),
   ]);
   return { status, anomalies: items.sort((a, b) => (a.Datetime < b.Datetime ? -1 : 1)) };
 }
 
-function draw({ known, history, buildPriceChart }, asked, signal) {
+function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
   const { ticker, interval } = history;
+  const head = el("div");
   const status = el("div.body");
-  const chart = buildPriceChart({
-    ticker,
-    interval,
-    bars: history.bars,
-    choose: (anomaly) => selection.select(anomaly),
-    signal,
-  });
+  const chart = buildPriceChart({ ticker, interval, choose: (anomaly) => selection.select(anomaly), signal });
   const selection = buildSelection(chart, asked.anomaly, signal);
-  const tell = ({ status: now, anomalies }) => {
-    fill(status, drawStatus(now));
-    selection.set(anomalies, now.message);
+  const controls = buildControls(chart, asked, () => loadHistory(asked, signal), signal);
+  let shown = null;
+  const tell = (now, bars = null) => {
+    shown = now;
+    if (bars) chart.setBars(bars.bars, asked.panes, bars.indicators);
+    fill(head, drawHead(now.status, chart.lastBars(), intervals, asked));
+    fill(status, drawStatus(now.status));
+    selection.set(now.anomalies, now.status.message);
   };
-  const actions = buildActions(known.status, async () => tell(await loadKnown(asked, signal)), signal);
-  tell(known);
-  chart.setPanes(asked.panes, history.indicators);
-  if (selection.isEmpty()) chart.showPeriod(asked.period);
+  /** Whether other bars are stored than those that are drawn. */
+  const hasOthers = ({ bars, last_bar: last }) =>
+    bars !== shown.status.bars || Date.parse(last) !== chart.lastBars().at(-1)?.time;
+  const refresh = async () => {
+    const now = await loadKnown(asked, signal);
+    const bars = hasOthers(now.status) ? await loadHistory(asked, signal) : null;
+    if (!signal.aborted) tell(now, bars);
+  };
+  const look = async () => {
+    const now = await loadStatus(asked, signal);
+    if (hasOthers(now) || JSON.stringify(now) !== JSON.stringify(shown.status)) await refresh();
+  };
+  tell(known, history);
+  if (selection.isEmpty()) controls.showPeriod();
+  repeat(LOOK_MILLISECONDS, look, signal);
+  const actions = buildActions(known.status, refresh, signal);
   return [
-    el("div.head", buildHead(known.status, history.bars), actions.buttons),
+    el("div.head", head, actions.buttons),
     actions.progress,
     el(
       "div.ticker-layout",
       el(
         "div.stack",
-        el(
-          "section.card",
-          { "aria-label": "Chart" },
-          el("header", chart.legend, buildControls(chart, asked, signal)),
-          chart.node,
-        ),
+        el("section.card", { "aria-label": "Chart" }, el("header", controls.node), chart.legend, chart.node),
         el(
           "section.card.found",
           el("header", el("h2", "All anomalies"), el("span.muted", "newest first")),
@@ -105,23 +127,4 @@ function draw({ known, history, buildPriceChart }, asked, signal) {
       el("div.stack", selection.panel, el("section.card.series", el("header", el("h2", "Series")), status)),
     ),
   ];
-}
-
-function buildControls(chart, asked, signal) {
-  let latest = 0;
-  const showPanes = async (panes) => {
-    const turn = ++latest; // a choice may be changed before its lines are there
-    keepInUrl({ panes: writePanes(panes) });
-    const { indicators } = listAsked(panes).length ? await loadHistory(asked, panes, signal) : { indicators: {} };
-    if (turn === latest && !signal.aborted) chart.setPanes(panes, indicators);
-  };
-  const showPeriod = (period) => {
-    keepInUrl({ period: period === "max" ? null : period });
-    chart.showPeriod(period);
-  };
-  return el(
-    "div.row",
-    buildPaneMenu(asked.panes, (panes) => showPanes(panes).catch((error) => say(error.message, "bad")), signal),
-    buildChoice("Period shown", PERIODS, asked.period, showPeriod),
-  );
 }

@@ -5,6 +5,11 @@ import { barTime, change, count, frequency, price } from "../format.js";
 import { linkTo } from "../router.js";
 import { buildSeverity } from "./severity.js";
 
+const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
+
+// What a line shows of an anomaly: a long list asks for no more.
+export const LISTED_FIELDS = "Ticker,Datetime,interval,Close,severity,grade,reasons,suspected_split,features.return_1";
+
 export const linkToAnomaly = (anomaly) =>
   linkTo("ticker", anomaly.Ticker, { interval: anomaly.interval, anomaly: anomaly.Datetime });
 
@@ -38,7 +43,12 @@ function buildItem(anomaly, withTicker, extra) {
         el("span.hidden-text", "grade "),
         count(anomaly.grade),
       ),
-      el("span.why", anomaly.suspected_split && [el("span.badge.warn", "split?"), " "], anomaly.reasons.join(", ")),
+      el(
+        "span.why",
+        { title: anomaly.reasons.join(", ") },
+        anomaly.suspected_split && [el("span.badge.warn", "split?"), " "],
+        anomaly.reasons.slice(0, SHOWN_REASONS).join(", "),
+      ),
     ),
   );
 }

@@ -19,11 +19,11 @@ export function buildStatus(run) {
   return el(kind ? `span.badge.${kind}` : "span.badge", {}, kind === "busy" && el("i.dot.busy"), status);
 }
 
-/** "Backfill of AAPL, FB, GOOG and 4 more" */
+/** "Backfill of AAPL, FB, GOOG and 4 more", or by the watchlist: "Scan of tech" */
 export function describeRun(run) {
   const tickers = run.tickers ?? [];
   const named = tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
-  const about = named || (run.market && `market ${run.market}`);
+  const about = run.watchlist || named || (run.market && `market ${run.market}`);
   return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
 }
 
@@ -53,10 +53,12 @@ export function describeOutcome(run) {
   if (isOpen(run)) return run.status === "queued" ? "Waiting for a worker" : "At work";
   if (run.task === "backfill" || run.task === "incremental") {
     if (run.task === "incremental" && !run.rows_processed && !run.reason) return "no new bars";
-    const found = `${plural(run.new_anomalies ?? 0, "new anomaly", "new anomalies")} in ${plural(run.rows_processed ?? 0, "bar")}`;
+    const anomalies = run.new_anomalies ? plural(run.new_anomalies, "new anomaly", "new anomalies") : "no new anomaly";
+    const found = `${anomalies} in ${plural(run.rows_processed ?? 0, "bar")}`;
     return run.reason ? `${words(run.reason)}; ${found}` : found;
   }
   if (run.task === "import" && run.rows_loaded !== null) return `${plural(run.rows_loaded, "row")} read`;
+  if (run.task === "verify" && run.status === "complete") return "derived again and compared";
   if (run.task === "train" && run.model_version) return `made ${run.model_version}`;
   return words(run.reason ?? run.status);
 }

@@ -2,7 +2,11 @@
 
 import { onConnection } from "../connection.js";
 import { el, fill } from "../dom.js";
+import { pause } from "../live.js";
 import { buildProse } from "./prose.js";
+
+const PASSING = new Set([429, 502, 503, 504]); // answers that will be others by themselves
+const RETRY_MILLISECONDS = 5000;
 
 export function buildSkeleton(lines = 4) {
   return el(
@@ -54,6 +58,32 @@ export async function loadInto(node, load, draw, signal, lines = 4) {
 }
 
 /**
+ * A section that is loaded by `show()`, and again by `refresh()` while its page is open: without a skeleton, and only
+ * where something changed and the focus is elsewhere. Both load what `load` loads then.
+ */
+export function buildSection(load, draw, signal, lines) {
+  const node = el("div");
+  let shown = null;
+  let latest = 0;
+  const loadLatest = async () => {
+    const turn = ++latest;
+    const data = await load();
+    if (turn !== latest) throw new DOMException("something else was asked for meanwhile", "AbortError");
+    return data;
+  };
+  const keep = (data) => {
+    shown = JSON.stringify(data);
+    return draw(data);
+  };
+  const refresh = async () => {
+    if (node.hasAttribute("aria-busy") || node.contains(document.activeElement)) return;
+    const data = await loadLatest();
+    if (!signal.aborted && JSON.stringify(data) !== shown) fill(node, keep(data));
+  };
+  return { node, refresh, show: () => loadInto(node, loadLatest, keep, signal, lines) };
+}
+
+/**
  * Return what loads a page and shows what `draw(data, refresh, signal)` returns, and does both anew at each call; what
  * is shown stays until then, and its signal aborts.
  */
@@ -85,9 +115,9 @@ function showFailure(node, error, again, signal) {
     once.abort();
     again();
   };
-  if (error.status === 0) {
-    onConnection((reached) => reached && retry(), AbortSignal.any([signal, once.signal]));
-  }
+  const both = AbortSignal.any([signal, once.signal]);
+  if (error.status === 0) onConnection((reached) => reached && retry(), both);
+  if (PASSING.has(error.status)) pause(RETRY_MILLISECONDS, both).then(() => both.aborted || retry());
   // A page that failed as a whole has no other heading.
   const heading = node.id === "main" && el("h1.hidden-text", document.title.split(" · ")[0]);
   fill(node, heading, buildFailure(error, retry));

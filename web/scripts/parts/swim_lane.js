@@ -11,7 +11,8 @@ import { linkTo } from "../router.js";
 const LANE = 26;
 const STRIP = 44;
 const AXIS = 20;
-const NAME_WIDTH = 62;
+const LETTER_WIDTH = 8.2;
+const [LEAST_NAME_WIDTH, MOST_NAME_WIDTH] = [62, 120];
 const BIN_WIDTH = 6;
 const MARK_WIDTH = 3;
 
@@ -23,9 +24,11 @@ const MARK_WIDTH = 3;
 export function buildSwimLane(lanes, anomalies, span, signal) {
   const hint = buildHint();
   const node = el("div.lanes", hint.node);
+  let width = 0;
   const draw = () => {
-    if (node.clientWidth === 0) return;
-    const scale = buildScale(span, node.clientWidth);
+    if (node.clientWidth === width) return; // only its height has changed, by being drawn
+    width = node.clientWidth;
+    const scale = buildScale(span, width, lanes);
     fill(node, drawPicture(lanes, anomalies, scale, hint), hint.node);
   };
   const observer = new ResizeObserver(draw);
@@ -35,10 +38,12 @@ export function buildSwimLane(lanes, anomalies, span, signal) {
   return node;
 }
 
-function buildScale(span, width) {
-  const room = width - NAME_WIDTH - 16;
-  const at = (time) => NAME_WIDTH + ((time - span.start) / (span.end - span.start)) * room;
-  return { ...span, at, width, right: NAME_WIDTH + room };
+function buildScale(span, width, lanes) {
+  const letters = Math.max(...lanes.map((lane) => lane.ticker.length));
+  const left = Math.min(MOST_NAME_WIDTH, Math.max(LEAST_NAME_WIDTH, 24 + LETTER_WIDTH * letters));
+  const room = width - left - 16;
+  const at = (time) => left + ((time - span.start) / Math.max(1, span.end - span.start)) * room;
+  return { ...span, at, width, left, right: left + room };
 }
 
 function drawPicture(lanes, anomalies, scale, hint) {
@@ -59,13 +64,13 @@ function drawPicture(lanes, anomalies, scale, hint) {
 }
 
 function drawLane(lane, top, scale) {
-  const from = Math.max(scale.at(lane.first), NAME_WIDTH);
+  const from = Math.max(scale.at(lane.first), scale.left);
   return svg(
     "g",
     svg("rect.extent", {
       x: from,
       y: top + 3,
-      width: Math.max(0, Math.min(scale.at(lane.last), scale.right) - from),
+      width: Math.max(lane.last < scale.start ? 0 : MARK_WIDTH, Math.min(scale.at(lane.last), scale.right) - from),
       height: LANE - 6,
       rx: 3,
     }),
@@ -99,7 +104,7 @@ function drawMark(anomaly, top, scale, hint, isFirst) {
 function drawStrip(anomalies, scale) {
   const bins = new Map();
   for (const { Datetime: time, severity } of anomalies) {
-    const bin = Math.floor((scale.at(Date.parse(time)) - NAME_WIDTH) / BIN_WIDTH);
+    const bin = Math.floor((scale.at(Date.parse(time)) - scale.left) / BIN_WIDTH);
     const counts = bins.get(bin) ?? {};
     counts[severity] = (counts[severity] ?? 0) + 1;
     bins.set(bin, counts);
@@ -109,16 +114,16 @@ function drawStrip(anomalies, scale) {
   return svg(
     "g",
     { "aria-hidden": "true" },
-    [...bins].map(([bin, counts]) => drawBin(bin, counts, unit)),
+    [...bins].map(([bin, counts]) => drawBin(scale.left + bin * BIN_WIDTH, counts, unit)),
   );
 }
 
-function drawBin(bin, counts, unit) {
+function drawBin(x, counts, unit) {
   let y = STRIP - 4;
   return SEVERITIES.filter((severity) => counts[severity]).map((severity) => {
     const height = counts[severity] * unit;
     y -= height;
-    return svg(`rect.bin.${severity}`, { x: NAME_WIDTH + bin * BIN_WIDTH, y, width: BIN_WIDTH - 1, height });
+    return svg(`rect.bin.${severity}`, { x, y, width: BIN_WIDTH - 1, height });
   });
 }
 

@@ -38,7 +38,7 @@ function buildRow(revision) {
     ),
     el("td.nowrap", describeSpan(revision)),
     el("td", el("span.badge", KINDS[kind] ?? kind), " "),
-    el("td.number-left", describeChange(revision)),
+    el("td", describeChange(revision)),
     el("td.muted.wide-only", revision.source),
     el("td.muted.nowrap", { title: moment(revision.at) }, ago(revision.at)),
   );

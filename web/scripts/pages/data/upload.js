@@ -3,13 +3,12 @@
 import { upload } from "../../api.js";
 import { el, fill } from "../../dom.js";
 import { newIdentifier } from "../../identifier.js";
+import { INTERVALS } from "../../intervals.js";
 import { followRun } from "../../live.js";
 import { buildProgress } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildFailure } from "../../parts/states.js";
 import { buildReport } from "./report.js";
-
-const INTERVALS = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"];
 
 export function buildUpload(refresh, signal) {
   const outcome = el("div.stack", { role: "status" });
@@ -25,18 +24,22 @@ export function buildUpload(refresh, signal) {
     interval = value;
   };
   const send = async (file) => {
-    if (!file) return;
-    const bar = buildProgress("Progress of the import");
-    fill(outcome, el("p", `Sending ${file.name}`), bar.node);
+    const bar = buildProgress(`Progress of the import of ${file.name}`);
+    const node = el("div.stack.tight", el("p", `Sending ${file.name}`), bar.node);
+    outcome.append(node);
     try {
       const accepted = await sendFile(file, interval, ticker.value.trim());
-      fill(outcome, el("p", `Importing ${file.name}`), bar.node);
+      fill(node, el("p", `Importing ${file.name}`), bar.node);
       const run = await followRun(accepted.run_id, bar.update, signal);
-      if (run) fill(outcome, buildReport(run));
+      if (run) fill(node, buildReport(run));
       await refresh();
     } catch (error) {
-      fill(outcome, buildFailure(error));
+      fill(node, buildFailure(error));
     }
+  };
+  const sendAll = async (files) => {
+    fill(outcome);
+    for (const file of files) await send(file);
   };
   return el(
     "section.card",
@@ -53,7 +56,7 @@ export function buildUpload(refresh, signal) {
         ),
         el("label.field", "Ticker, where the file has none", ticker),
       ),
-      buildDropzone(send),
+      buildDropzone(sendAll),
       outcome,
     ),
   );
@@ -67,19 +70,19 @@ function sendFile(file, interval, ticker) {
   return upload("/data/import", form, { "Idempotency-Key": newIdentifier() });
 }
 
-function buildDropzone(send) {
-  const input = el("input.hidden-text", { type: "file", id: "file", accept: ".csv,.gz,.parquet,.json" });
+function buildDropzone(sendAll) {
+  const input = el("input.hidden-text", { type: "file", id: "file", multiple: true, accept: ".csv,.gz,.parquet,.json" });
   input.addEventListener("change", () => {
-    send(input.files[0]);
+    sendAll([...input.files]);
     input.value = "";
   });
   const zone = el(
     "label.dropzone",
     { for: "file" },
-    el("strong", "Drop a CSV or Parquet file here"),
+    el("strong", "Drop CSV or Parquet files here"),
     el(
       "span.muted",
-      "or choose one. Columns: date, open, high, low, close, volume, and ticker where there are several.",
+      "or choose them. Columns: date, open, high, low, close, volume, and ticker where there are several.",
     ),
   );
   const over = (is) => (event) => {
@@ -90,7 +93,7 @@ function buildDropzone(send) {
   zone.addEventListener("dragleave", over(false));
   zone.addEventListener("drop", (event) => {
     over(false)(event);
-    send(event.dataTransfer.files[0]);
+    sendAll([...event.dataTransfer.files]);
   });
   return el("div.drop", input, zone);
 }

@@ -7,6 +7,15 @@ import { linkTo } from "../../router.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 
+const COLUMNS = [
+  "Worker",
+  ["Process", ".wide-only"],
+  "Models",
+  ["Loads", ".number.wide-only"],
+  ["Hits", ".number.wide-only"],
+  "Said",
+];
+
 export function buildWorkers(signal) {
   const body = el("div");
   loadInto(body, () => get("/model-stats", {}, signal), drawStats, signal, 2);
@@ -29,18 +38,18 @@ function drawStats({ workers }) {
     );
   return buildTable(
     "Worker processes",
-    ["Worker", "Process", "Models", "Loads", "Hits", "Said"],
+    COLUMNS,
     processes.map((process) =>
       el(
         "tr",
         el("td.nowrap", process.worker),
-        el("td", el("code", String(process.pid))),
+        el("td.wide-only", el("code", String(process.pid))),
         el(
           "td",
           process.models.map((version, n) => [n > 0 && ", ", el("a", { href: linkTo("models", version) }, version)]),
         ),
-        el("td", count(process.loads)),
-        el("td", count(process.hits)),
+        el("td.number.wide-only", count(process.loads)),
+        el("td.number.wide-only", count(process.hits)),
         el("td.muted.nowrap", ago(process.at)),
       ),
     ),

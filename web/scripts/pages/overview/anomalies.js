@@ -3,10 +3,10 @@
 import { get } from "../../api.js";
 import { el } from "../../dom.js";
 import { keepInUrl } from "../../router.js";
-import { buildAnomalyList } from "../../parts/anomaly_list.js";
+import { LISTED_FIELDS, buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildSparkline } from "../../parts/sparkline.js";
-import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildEmpty, buildSection } from "../../parts/states.js";
 
 const SHOWN = 12;
 const ORDERS = [
@@ -16,31 +16,30 @@ const ORDERS = [
 const SORTS = { latest: "-Datetime", strongest: "anomaly_score" };
 
 export function buildAnomalyCard(route, signal) {
-  const body = el("div");
-  const draw = (order) =>
-    loadInto(
-      body,
-      () => get("/anomalies", { sort: SORTS[order], limit: SHOWN }, signal),
-      ({ items }) =>
-        items.length
-          ? el("div.with-spark", buildAnomalyList(items, { extra: (anomaly) => buildSparkline(anomaly, signal) }))
-          : buildEmpty(
-              "No anomalies yet",
-              "Open a ticker and ask for a backfill: its history is scored and the strange bars appear here.",
-            ),
-      signal,
-      SHOWN,
-    );
-  const order = route.query.get("order") === "latest" ? "latest" : "strongest";
-  draw(order);
+  let order = route.query.get("order") === "strongest" ? "strongest" : "latest";
+  const load = () => get("/anomalies", { sort: SORTS[order], limit: SHOWN, fields: LISTED_FIELDS }, signal);
+  const section = buildSection(load, ({ items }) => draw(items, signal), signal, SHOWN);
   const choose = (chosen) => {
-    keepInUrl({ order: chosen === "strongest" ? null : chosen });
-    draw(chosen);
+    order = chosen;
+    keepInUrl({ order: chosen === "latest" ? null : chosen });
+    section.show();
   };
-  return el(
+  section.show();
+  const choice = buildChoice("Order", ORDERS, order, choose);
+  const node = el(
     "section.card",
     { "aria-labelledby": "anomalies-title" },
-    el("header", el("h2", { id: "anomalies-title" }, "Anomalies"), buildChoice("Order", ORDERS, order, choose)),
-    body,
+    el("header", el("h2", { id: "anomalies-title" }, "Anomalies"), choice.node),
+    section.node,
   );
+  return { node, refresh: section.refresh };
+}
+
+function draw(anomalies, signal) {
+  if (anomalies.length === 0)
+    return buildEmpty(
+      "No anomalies yet",
+      "Open a ticker and ask for a backfill: its history is scored and the strange bars appear here.",
+    );
+  return el("div.with-spark", buildAnomalyList(anomalies, { extra: (anomaly) => buildSparkline(anomaly, signal) }));
 }

@@ -4,8 +4,10 @@ import { get } from "../../api.js";
 import { el, fill } from "../../dom.js";
 import { count, plural } from "../../format.js";
 import { keepInUrl } from "../../router.js";
+import { addCounts, nameSeries } from "../../series.js";
 import { buildChoice } from "../../parts/choice.js";
-import { buildEmpty, loadInto } from "../../parts/states.js";
+import { LISTED_FIELDS } from "../../parts/anomaly_list.js";
+import { buildEmpty, buildSection } from "../../parts/states.js";
 import { buildSwimLane } from "../../parts/swim_lane.js";
 
 const YEAR = 365.25 * 86_400_000;
@@ -17,55 +19,58 @@ const SPANS = [
 const MOST_LANES = 30;
 const MOST_MARKS = 500;
 
-export function buildLanesCard(series, counts, route, signal) {
-  const body = el("div");
+/**
+ * @param {{series, counts}} known as it is whenever `refresh()` is called
+ * @returns {{node: Node, refresh: () => Promise<void>}}
+ */
+export function buildLanesCard(known, route, signal) {
   const note = el("span.muted");
-  const lanes = pickLanes(series, counts);
-  const draw = (span) => {
-    const range = findRange(series, span);
+  let span = SPANS.some(([value]) => value === route.query.get("span")) ? route.query.get("span") : "all";
+  const load = async () => {
+    const range = findRange(known.series, span);
     const query = { start: new Date(range.start).toISOString(), sort: "anomaly_score", limit: MOST_MARKS };
-    return loadInto(
-      body,
-      () => get("/anomalies", query, signal),
-      ({ items, next_cursor: more }) => {
-        fill(note, describe(lanes, series, items, more));
-        if (items.length === 0)
-          return buildEmpty(
-            "Nothing strange",
-            "No anomaly in this span. A wider span may have some; a ticker without a backfill has none yet.",
-          );
-        return buildSwimLane(lanes, items, range, signal);
-      },
-      signal,
-      6,
-    );
+    const { items, next_cursor: more } = await get("/anomalies", { ...query, fields: LISTED_FIELDS }, signal);
+    return { items, more, range, lanes: pickLanes(known.series, known.counts) };
   };
-  const choose = (span) => {
-    keepInUrl({ span: span === "all" ? null : span });
-    draw(span);
+  const draw = ({ items, more, range, lanes }) => {
+    fill(note, describe(lanes, known.series, items, more));
+    if (items.length === 0)
+      return buildEmpty(
+        "Nothing strange",
+        "No anomaly in this span. A wider span may have some; a ticker without a backfill has none yet.",
+      );
+    return buildSwimLane(lanes, items, range, signal);
   };
-  const span = SPANS.some(([value]) => value === route.query.get("span")) ? route.query.get("span") : "all";
-  draw(span);
-  return el(
+  const section = buildSection(load, draw, signal, 6);
+  const choose = (chosen) => {
+    span = chosen;
+    keepInUrl({ span: chosen === "all" ? null : chosen });
+    section.show();
+  };
+  section.show();
+  const node = el(
     "section.card",
     { "aria-labelledby": "lanes-title" },
     el(
       "header",
       el("div.row", el("h2", { id: "lanes-title" }, "Anomalies by ticker and time"), note),
-      buildChoice("Span of time", SPANS, span, choose),
+      buildChoice("Span of time", SPANS, span, choose).node,
     ),
-    body,
+    section.node,
   );
+  return { node, refresh: section.refresh };
 }
 
-/** The tickers with the gravest anomalies; all of them where there are few. */
+/** The tickers with the gravest anomalies; where there are few, those without any too. */
 function pickLanes(series, counts) {
   const gravity = ({ ticker }) => {
-    const { critical = 0, high = 0, medium = 0, low = 0 } = counts.get(ticker) ?? {};
+    const { critical = 0, high = 0, medium = 0, low = 0 } = totals.get(ticker);
     return critical * 1e9 + high * 1e6 + medium * 1e3 + low;
   };
   const byTicker = new Map();
+  const totals = new Map();
   for (const { ticker, interval, first_bar: first, last_bar: last } of series) {
+    totals.set(ticker, addCounts([totals.get(ticker), counts.get(nameSeries({ ticker, interval }))]));
     const known = byTicker.get(ticker) ?? { ticker, interval, first: Infinity, last: -Infinity };
     byTicker.set(ticker, {
       ...known,
@@ -75,7 +80,8 @@ function pickLanes(series, counts) {
   }
   const all = [...byTicker.values()];
   if (all.length <= MOST_LANES) return all;
-  return all.sort((a, b) => gravity(b) - gravity(a)).slice(0, MOST_LANES);
+  const found = all.filter((lane) => gravity(lane) > 0).sort((a, b) => gravity(b) - gravity(a));
+  return (found.length ? found : all).slice(0, MOST_LANES);
 }
 
 function findRange(series, span) {

@@ -3,37 +3,56 @@
 import { get } from "../../api.js";
 import { el, fill } from "../../dom.js";
 import { ago } from "../../format.js";
-import { isOpen, pollRun, repeat } from "../../live.js";
+import { isOpen, pause, pollRun, repeat } from "../../live.js";
 import { linkTo } from "../../router.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
-import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildEmpty } from "../../parts/states.js";
 
 const SHOWN = 6;
 const LOOK_MILLISECONDS = 3000;
 
-export function buildRunsCard(signal) {
+/**
+ * @param {object[]} runs from `loadRuns`
+ * @param {() => Promise<void>} refresh called whenever a run has come or ended
+ */
+export function buildRunsCard(runs, refresh, signal) {
   const body = el("div");
   let shown = null;
+  let isNews = false; // until the page has been told
   let drawing = new AbortController();
-  const load = () => get("/detection-runs", { limit: SHOWN }, signal);
-  const redraw = ({ items }) => {
+  const show = (now) => {
     drawing.abort();
     drawing = new AbortController();
-    shown = describeState(items);
-    return draw(items, AbortSignal.any([signal, drawing.signal]));
+    shown = describeState(now);
+    fill(body, draw(now, AbortSignal.any([signal, drawing.signal])));
   };
   const look = async () => {
-    const page = await load();
-    if (describeState(page.items) !== shown) fill(body, redraw(page));
+    const now = await loadRuns(signal);
+    if (describeState(now) !== shown) {
+      show(now);
+      isNews = true;
+    }
+    if (!isNews) return;
+    await refresh();
+    isNews = false;
   };
-  loadInto(body, load, redraw, signal).then(() => repeat(LOOK_MILLISECONDS, look, signal));
+  show(runs);
+  pause(LOOK_MILLISECONDS, signal).then(() => repeat(LOOK_MILLISECONDS, look, signal));
   return el(
     "section.card",
     { "aria-labelledby": "runs-title" },
     el("header", el("h2", { id: "runs-title" }, "Runs"), el("a", { href: linkTo("runs") }, "All runs")),
     body,
   );
+}
+
+/** The runs that are open, however many came after them, then the last that ended. */
+export async function loadRuns(signal) {
+  const ask = async (query) => (await get("/detection-runs", { ...query, limit: SHOWN }, signal)).items;
+  const found = await Promise.all([ask({ status: "in_progress" }), ask({ status: "queued" }), ask({})]);
+  const runs = new Map(found.flat().map((run) => [run._id, run]));
+  return [...runs.values()].sort((a, b) => isOpen(b) - isOpen(a)).slice(0, SHOWN);
 }
 
 const describeState = (runs) => JSON.stringify(runs.map((run) => [run._id, run.status]));
@@ -62,9 +81,9 @@ function buildItem(run, signal) {
         ? progress.node
         : el("p.muted.outcome", ago(state.completed_at), ": ", buildProse(describeOutcome(state))),
     );
-    if (progress) progress.update(state);
+    if (progress && state.progress) progress.update(state); // a list says nothing of it
   };
+  show(run);
   if (progress) pollRun(run._id, show, signal);
-  else show(run);
   return item;
 }

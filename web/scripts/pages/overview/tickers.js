@@ -2,38 +2,58 @@
 
 import { el, fill } from "../../dom.js";
 import { barTime, count, plural } from "../../format.js";
-import { go, linkTo } from "../../router.js";
+import { go, keepInUrl, linkTo } from "../../router.js";
+import { nameSeries } from "../../series.js";
 import { buildSeverityCounts } from "../../parts/severity.js";
 import { buildTable } from "../../parts/table.js";
 
 const PART = 50;
+const FEW = 10;
 
-export function buildTickersCard(series, counts) {
+/**
+ * @param {{series, counts}} known as it is whenever `update()` is called
+ * @returns {{node: Node, update: () => void}}
+ */
+export function buildTickersCard(known, route) {
   const body = el("tbody");
   const more = el("div.more");
   const input = el("input", {
     type: "search",
     "aria-label": "Filter tickers",
     placeholder: "Filter",
+    value: route.query.get("filter") ?? "",
     autocomplete: "off",
   });
-  const draw = (shown) => {
+  const counted = el("span.muted");
+  const field = el("label.field", input);
+  let shown = PART;
+  const update = () => {
+    const { series, counts } = known;
     const wanted = input.value.trim().toUpperCase();
     const found = series.filter((one) => one.ticker.includes(wanted));
     fill(
       body,
-      found.slice(0, shown).map((one) => buildRow(one, counts.get(one.ticker) ?? {})),
+      found.slice(0, shown).map((one) => buildRow(one, counts.get(nameSeries(one)) ?? {})),
     );
     if (found.length === 0) fill(body, el("tr", el("td.muted", { colspan: 6 }, `No ticker has "${wanted}" in it.`)));
-    const show = () => draw(shown + 4 * PART);
+    const show = () => {
+      shown += 4 * PART;
+      update();
+    };
+    fill(counted, plural(series.length, "series", "series"));
+    field.hidden = series.length <= FEW && !wanted;
     fill(
       more,
       found.length > shown &&
         el("button.button.small", { type: "button", on: { click: show } }, `Show more of ${count(found.length)}`),
     );
   };
-  input.addEventListener("input", () => draw(PART));
-  draw(PART);
+  input.addEventListener("input", () => {
+    keepInUrl({ filter: input.value.trim() });
+    shown = PART;
+    update();
+  });
+  update();
   const names = [
     "Ticker",
     ["Market", ".wide-only"],
@@ -42,21 +62,14 @@ export function buildTickersCard(series, counts) {
     "Watermark",
     "Anomalies",
   ];
-  return el(
+  const node = el(
     "section.card",
     { "aria-labelledby": "tickers-title" },
-    el(
-      "header",
-      el(
-        "div.row",
-        el("h2", { id: "tickers-title" }, "Tickers"),
-        el("span.muted", plural(series.length, "series", "series")),
-      ),
-      series.length > 10 && el("label.field", input),
-    ),
+    el("header", el("div.row", el("h2", { id: "tickers-title" }, "Tickers"), counted), field),
     buildTable("List of tickers", names, body),
     more,
   );
+  return { node, update };
 }
 
 function buildRow(one, counts) {

@@ -1,10 +1,71 @@
-// What a run that is no detection came to: an import report, a comparison, a model.
+// What a run that is no detection came to: an import report, or what became of each anomaly that was derived again.
 
+import { get } from "../../api.js";
 import { el } from "../../dom.js";
+import { barTime, count, figure } from "../../format.js";
+import { linkTo } from "../../router.js";
+import { showPagedTable } from "../../parts/paged_table.js";
+import { buildEmpty } from "../../parts/states.js";
+import { buildVerdict } from "../../parts/verdicts.js";
 import { buildReport } from "../data/report.js";
 
-export function buildResult(run) {
+const PART = 50;
+const COLUMNS = [
+  "Anomaly",
+  "Verdict",
+  ["What moved", ".wide-only"],
+  ["Stored score", ".number.wide-only"],
+  ["Today", ".number"],
+];
+
+export function buildResult(run, signal) {
+  if (run.task === "verify") return buildVerdicts(run, signal);
   const content =
     run.task === "import" && run.result.series ? buildReport(run) : el("pre", JSON.stringify(run.result, null, 2));
   return el("section.card", el("header", el("h2", "Result")), el("div.body", content));
+}
+
+function buildVerdicts(run, signal) {
+  const body = el("div");
+  const counts = Object.entries(run.result.verdicts);
+  showPagedTable(
+    body,
+    {
+      name: "Verdicts",
+      columns: COLUMNS,
+      load: (cursor) => get(`/detection-runs/${run._id}/verifications`, { limit: PART, cursor }, signal),
+      buildRow,
+      buildEmpty: () => buildEmpty("Nothing was derived again", "What the run was asked for has no anomalies."),
+    },
+    signal,
+  );
+  return el(
+    "section.card",
+    el(
+      "header",
+      el("h2", "Derived again"),
+      el(
+        "div.row",
+        counts.map(([name, number]) => el("span.row.inline", buildVerdict(name), count(number))),
+      ),
+    ),
+    body,
+  );
+}
+
+function buildRow(found) {
+  const { ticker, interval, datetime } = found;
+  return el(
+    "tr",
+    el(
+      "td.nowrap",
+      el("a.ticker-name", { href: linkTo("ticker", ticker, { interval, anomaly: datetime }) }, ticker),
+      " ",
+      el("span.muted", barTime(datetime, interval)),
+    ),
+    el("td", buildVerdict(found.verdict)),
+    el("td.wide-only", found.cause ?? "nothing"),
+    el("td.number.wide-only", figure(found.original_score)),
+    el("td.number", figure(found.current_score)),
+  );
 }

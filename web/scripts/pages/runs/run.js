@@ -98,7 +98,7 @@ function drawDetails(run, signal) {
           run.warnings.map((text) => el("li", text)),
         ),
       ),
-    run.result && !isOpen(run) && buildResult(run),
+    run.result && !isOpen(run) && buildResult(run, signal),
     el("section.card", el("header", el("h2", "Audit record")), el("div.body", drawRecord(run))),
     !isOpen(run) && (run.new_anomalies ?? 0) > 0 && drawFound(run, signal),
   ];
@@ -139,12 +139,9 @@ function drawRecord(run) {
     Started: moment(run.started_at),
     Completed: run.completed_at && moment(run.completed_at),
     Took: run.duration_seconds === null ? null : duration(run.duration_seconds),
-    "Bars loaded": run.rows_loaded && count(run.rows_loaded),
-    "Bars scored": run.rows_processed && count(run.rows_processed),
-    Anomalies:
-      run.anomalies_found === null
-        ? null
-        : `${count(run.anomalies_found)}, of which ${count(run.new_anomalies ?? 0)} new`,
+    "Bars loaded": run.rows_loaded > 0 && count(run.rows_loaded),
+    "Bars scored": run.rows_processed > 0 && count(run.rows_processed),
+    Anomalies: run.rows_processed > 0 && `${count(run.anomalies_found)}, of which ${count(run.new_anomalies ?? 0)} new`,
     Model: run.model_version,
     Reason: run.reason && words(run.reason),
   });

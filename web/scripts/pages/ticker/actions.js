@@ -5,6 +5,7 @@ import { el, fill } from "../../dom.js";
 import { newIdentifier } from "../../identifier.js";
 import { followRun, isOpen } from "../../live.js";
 import { linkTo } from "../../router.js";
+import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { attempt, say } from "../../parts/toasts.js";
@@ -65,16 +66,22 @@ async function findOpenRun(ticker, interval, signal) {
 function buildStrip(node) {
   const bar = buildProgress("Progress of the run");
   const head = el("div.row.spread");
-  fill(node, head, bar.node);
+  const outcome = el("p.muted");
+  let shown = null;
+  fill(node, head, bar.node, outcome);
   node.hidden = false;
   return (run) => {
+    bar.update(run);
+    const state = `${run.status} ${run.cancel_requested}`;
+    if (state === shown) return; // a button that has the focus stays
+    shown = state;
     fill(
       head,
       el("a.run-name", { href: linkTo("runs", run._id) }, describeRun(run)),
       buildStatus(run),
       isOpen(run) && buildCancel(run),
     );
-    bar.update(run);
+    fill(outcome, !isOpen(run) && buildProse(describeOutcome(run)));
   };
 }
 

@@ -10,7 +10,8 @@ import {
   createSeriesMarkers,
 } from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { el, fill } from "../../dom.js";
-import { plural } from "../../format.js";
+import { plural, price } from "../../format.js";
+import { isIntraday } from "../../intervals.js";
 import { isDark, onTheme, readColours } from "../../parts/theme_switch.js";
 import { describeBar } from "./legend.js";
 import { BELOW } from "./pane_names.js";
@@ -36,24 +37,31 @@ const COLOURS = [
 ];
 const LOGARITHMIC_FROM = 5; // the highest price over the lowest: beyond it the low years of a linear scale look flat
 const CLICK_BARS = 3;
+const CANDLES = {
+  borderVisible: false,
+  priceLineVisible: false,
+  priceFormat: { type: "custom", minMove: 1e-4, formatter: price },
+};
 
 const seconds = (time) => Date.parse(time) / 1000;
+const writeDay = (time) => new Date(1000 * time).toISOString().slice(0, 10);
 
 /**
- * @param {{ticker: string, interval: string, bars: object[], choose: (anomaly: object) => void, signal}} options
- * @returns {{node, legend, setAnomalies, select, showPeriod, setPanes}}
+ * @param {{ticker: string, interval: string, choose: (anomaly: object) => void, signal}} options
+ * @returns {{node, legend, setBars, lastBars, setAnomalies, select, showPeriod, onMoved, setPanes}}
  */
-export function buildPriceChart({ ticker, interval, bars, choose, signal }) {
+export function buildPriceChart({ ticker, interval, choose, signal }) {
   const stage = el("div.stage", { role: "img" });
   const logo = el("img", { alt: "Charting by TradingView", width: 35, height: 19 });
   const node = el("div.chart", stage, buildCredit(logo));
   const legend = el("p.legend.number");
   const chart = createChart(stage, { autoSize: true, ...buildOptions(interval) });
-  const candles = chart.addSeries(CandlestickSeries, { borderVisible: false, priceLineVisible: false });
+  const candles = chart.addSeries(CandlestickSeries, CANDLES);
+  candles.priceScale().applyOptions({ scaleMargins: { top: 0.13, bottom: 0.07 } });
   const markers = createSeriesMarkers(candles, []);
-  const data = bars.map((bar, row) => ({ ...bar, row, time: seconds(bar.time) }));
-  const rows = new Map(data.map((bar, row) => [bar.time, row]));
-  const state = { anomalies: [], selected: null, colours: {}, lines: {} };
+  const data = []; // the bars, and the row of each by its time; both are filled anew where bars came
+  const rows = new Map();
+  const state = { anomalies: [], selected: null, colours: {}, lines: {}, onMoved: () => {} };
   const panes = buildPanes(chart, data);
   const view = buildView(chart.timeScale(), data, rows);
 
@@ -70,44 +78,67 @@ export function buildPriceChart({ ticker, interval, bars, choose, signal }) {
     panes.tell(row);
   };
 
-  candles.setData(data);
-  if (isWide(data)) candles.priceScale().applyOptions({ mode: PriceScaleMode.Logarithmic });
-  paint();
+  const setPanes = (chosen, lines) => {
+    state.lines = lines;
+    stage.style.setProperty("--panes", chosen.filter((name) => BELOW.some(([known]) => known === name)).length);
+    panes.set(chosen, lines);
+    stage.dataset.panes = chosen.join();
+    tellAtRest();
+  };
+
+  const describe = () => {
+    const counted = `${plural(data.length, "bar")}, ${plural(state.anomalies.length, "anomaly", "anomalies")}`;
+    stage.setAttribute("aria-label", `${ticker}, ${counted}. The arrow keys step from anomaly to anomaly.`);
+  };
+
   // The bar that is told of: the one under the mouse, else that of the anomaly, else the last.
   const tellAtRest = () => tell(rows.get(seconds(state.selected?.Datetime)) ?? data.length - 1);
-  tellAtRest();
+  paint();
   chart.subscribeCrosshairMove(({ time }) => (rows.has(time) ? tell(rows.get(time)) : tellAtRest()));
+  chart.timeScale().subscribeVisibleTimeRangeChange((range) => {
+    stage.dataset.seen = range ? `${writeDay(range.from)} to ${writeDay(range.to)}` : "";
+  });
   chart.subscribeClick(({ hoveredObjectId, time }) => {
     const found = findClicked(state.anomalies, hoveredObjectId, rows, time);
     if (found) choose(found);
   });
+  stage.addEventListener("wheel", () => state.onMoved(), { passive: true });
+  stage.addEventListener("pointermove", ({ buttons }) => buttons && state.onMoved());
   onTheme(paint, signal);
   signal.addEventListener("abort", () => chart.remove());
 
   return {
     node,
     legend,
+    /** Show these bars; what stretch of time is seen stays. */
+    setBars(bars, chosen, lines) {
+      data.splice(0, data.length, ...bars.map((bar, row) => ({ ...bar, row, time: seconds(bar.time) })));
+      rows.clear();
+      for (const bar of data) rows.set(bar.time, bar.row);
+      candles.setData(data);
+      if (isWide(data)) candles.priceScale().applyOptions({ mode: PriceScaleMode.Logarithmic });
+      setPanes(chosen, lines);
+      describe();
+    },
+    lastBars: () => data.slice(-2).map((bar) => ({ ...bar, time: 1000 * bar.time })),
     setAnomalies(anomalies) {
       state.anomalies = anomalies;
       panes.setAnomalies(anomalies);
-      const counted = `${plural(bars.length, "bar")}, ${plural(anomalies.length, "anomaly", "anomalies")}`;
-      stage.setAttribute("aria-label", `${ticker}, ${counted}. The arrow keys step from anomaly to anomaly.`);
+      describe();
       mark();
     },
     select(anomaly) {
       state.selected = anomaly;
       mark();
       tellAtRest();
-      if (anomaly) view.reveal(seconds(anomaly.Datetime));
+      if (anomaly && view.reveal(seconds(anomaly.Datetime))) state.onMoved();
     },
     showPeriod: view.showPeriod,
-    setPanes(chosen, lines) {
-      state.lines = lines;
-      stage.style.setProperty("--panes", chosen.filter((name) => BELOW.some(([known]) => known === name)).length);
-      panes.set(chosen, lines);
-      stage.dataset.panes = chosen.join();
-      tellAtRest();
+    /** Call `listener` when another stretch of time is seen than the one that `showPeriod` showed. */
+    onMoved(listener) {
+      state.onMoved = listener;
     },
+    setPanes,
   };
 }
 
@@ -121,7 +152,7 @@ function buildOptions(interval) {
     },
     crosshair: { mode: CrosshairMode.Normal },
     rightPriceScale: { borderVisible: false },
-    timeScale: { borderVisible: false, timeVisible: !/[dw]$/.test(interval), minBarSpacing: 0.05, rightOffset: 4 },
+    timeScale: { borderVisible: false, timeVisible: isIntraday(interval), minBarSpacing: 0.05, rightOffset: 4 },
     localization: { locale: "en-GB" },
     handleScale: { axisPressedMouseMove: true },
   };

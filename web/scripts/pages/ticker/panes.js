@@ -18,6 +18,7 @@ const PRICES_STRETCH = 5;
 const PLAIN = { lineWidth: 1, priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false };
 // A pane leaves room for its label, and its scale is a plain one, whatever that of the prices is.
 const SCALE = { mode: PriceScaleMode.Normal, scaleMargins: { top: 0.26, bottom: 0.04 } };
+const ABOVE = { text: " ", fontSize: 4 }; // an empty line between the label and the edge of its pane
 const GRADES = () => ({ priceRange: { minValue: 0, maxValue: 100 } });
 const WHOLE = { type: "price", precision: 0, minMove: 1 };
 const PERCENT = { type: "custom", minMove: 1e-4, formatter: (value) => `${(100 * value).toFixed(1)} %` };
@@ -28,7 +29,7 @@ const PERCENT = { type: "custom", minMove: 1e-4, formatter: (value) => `${(100 *
  */
 export function buildPanes(chart, data) {
   const { fontFamily } = getComputedStyle(document.body);
-  const state = { panes: [], anomalies: [], colours: {}, row: data.length - 1 };
+  const state = { panes: [], anomalies: [], colours: {}, row: 0 };
   const everyLine = () => state.panes.flatMap(({ lines }) => lines);
 
   const paint = (isMeant = () => true) => {
@@ -46,7 +47,7 @@ export function buildPanes(chart, data) {
     state.row = row;
     for (const { label, lines } of state.panes) {
       const text = lines.map((line) => describeLine(line, data[row])).join("   ");
-      label?.applyOptions({ lines: [{ text, color: state.colours.muted, fontSize: 11, fontFamily }] });
+      label?.applyOptions({ lines: [ABOVE, { text, color: state.colours.muted, fontSize: 11, fontFamily }] });
     }
   };
   return {

@@ -16,16 +16,21 @@ export function buildSelection(chart, asked, signal) {
   const list = el("div.without-ticker.listing");
   let known = [];
   let selected = null;
+  let drawn = null;
 
   const select = (anomaly) => {
     selected = anomaly;
     keepInUrl({ anomaly: anomaly?.Datetime ?? null });
     chart.select(anomaly);
     const at = known.indexOf(anomaly);
+    const hadFocus = panel.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
     fill(
       panel,
       anomaly ? drawAnomaly(anomaly, { at, of: known.length, step }, signal) : drawNoAnomaly(known.length, step),
     );
+    // Who steps by the keyboard's Enter goes on from the same button, or from its neighbour at the end.
+    const buttons = [...panel.querySelectorAll("header button:enabled")];
+    if (hadFocus) (buttons.find((button) => button.getAttribute("aria-label") === hadFocus) ?? buttons[0])?.focus();
     markListed(list, anomaly);
   };
   const step = (move) => {
@@ -33,6 +38,9 @@ export function buildSelection(chart, asked, signal) {
     if (known.length > 0) select(known[Math.max(0, Math.min(known.length - 1, from + move))]);
   };
   const set = (anomalies, message) => {
+    const now = JSON.stringify(anomalies.length ? anomalies : message);
+    if (now === drawn) return; // what was opened in the panel stays open
+    drawn = now;
     const time = selected?.Datetime ?? asked;
     known = anomalies;
     chart.setAnomalies(anomalies);
@@ -51,23 +59,29 @@ export function buildSelection(chart, asked, signal) {
     event.preventDefault();
     select(known[known.length - 1 - [...item.parentNode.children].indexOf(item)]);
   });
-  document.addEventListener("keydown", (event) => stepByKey(event, step), { signal });
+  list.addEventListener("keydown", (event) => stepByKey(event, step, { ArrowUp: 1, ArrowDown: -1 }));
+  document.addEventListener("keydown", (event) => stepByKey(event, step, { ArrowLeft: -1, ArrowRight: 1 }), { signal });
   return { panel, list, set, select, isEmpty: () => selected === null };
 }
 
+/** The whole list is one stop of the Tab key: the anomaly that is looked at, else the first. */
 function markListed(list, anomaly) {
-  for (const link of list.querySelectorAll("a.anomaly")) {
-    if (anomaly && link.dataset.id === anomaly._id) {
-      link.setAttribute("aria-current", "true");
-      // Only what is laid out has a place, and the list may not be on the page yet.
-      requestAnimationFrame(() => (list.scrollTop = link.parentNode.offsetTop - list.clientHeight / 2));
-    } else link.removeAttribute("aria-current");
+  const links = [...list.querySelectorAll("a.anomaly")];
+  const current = links.find((link) => link.dataset.id === anomaly?._id);
+  for (const link of links) {
+    link.removeAttribute("aria-current");
+    link.tabIndex = link === (current ?? links[0]) ? 0 : -1;
   }
+  if (!current) return;
+  current.setAttribute("aria-current", "true");
+  if (list.contains(document.activeElement)) current.focus({ preventScroll: true });
+  // Only what is laid out has a place, and the list may not be on the page yet.
+  requestAnimationFrame(() => (list.scrollTop = current.parentNode.offsetTop - list.clientHeight / 2));
 }
 
-/** The arrow keys step from anomaly to anomaly, unless they mean something where the focus is. */
-function stepByKey(event, step) {
-  const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+/** Arrow keys step from anomaly to anomaly, unless they mean something where the focus is. */
+function stepByKey(event, step, moves) {
+  const move = moves[event.key];
   if (
     !move ||
     event.ctrlKey ||

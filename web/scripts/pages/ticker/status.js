@@ -2,32 +2,44 @@
 
 import { el } from "../../dom.js";
 import { ago, barTime, change, count, price, words } from "../../format.js";
-import { linkTo } from "../../router.js";
+import { INTERVALS } from "../../intervals.js";
+import { go, linkTo } from "../../router.js";
+import { buildChoice } from "../../parts/choice.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildProse } from "../../parts/prose.js";
+import { writePanes } from "./pane_menu.js";
 
 const KINDS = { up_to_date: "ok", behind: "warn", never_detected: "warn", in_progress: "busy", failed: "bad" };
 
-export function buildHead(status, bars) {
+/**
+ * @param {object[]} bars the last two
+ * @param {string[]} intervals of which the ticker has bars
+ * @param {{panes: string[]}} asked what is kept where another interval is chosen
+ */
+export function drawHead(status, bars, intervals, { panes }) {
   const [before, last] = [bars.at(-2), bars.at(-1)];
-  return el(
-    "div",
+  const goTo = (interval) => go("ticker", status.ticker, { interval, panes: writePanes(panes) });
+  return [
     el(
       "div.row",
       el("h1", status.ticker),
       el("span.badge", status.market),
-      el("span.badge", status.interval),
+      intervals.length > 1
+        ? buildChoice("Interval", sortIntervals(intervals), status.interval, goTo).node
+        : el("span.badge", status.interval),
       status.synthetic && el("span.badge.warn", "synthetic bars"),
     ),
     last &&
       el(
         "p.lead.number",
-        `${price(last.close)} `,
-        before && `${change(last.close / before.close - 1)} `,
-        `on ${barTime(last.time, status.interval)}`,
+        el("strong", price(last.close)),
+        before && ` ${change(last.close / before.close - 1)}`,
+        ` on ${barTime(last.time, status.interval)}`,
       ),
-  );
+  ];
 }
+
+const sortIntervals = (intervals) => INTERVALS.filter((one) => intervals.includes(one)).map((one) => [one, one]);
 
 export function drawStatus(status) {
   const run = status.last_run;

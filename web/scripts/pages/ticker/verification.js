@@ -8,20 +8,10 @@ import { followRun } from "../../live.js";
 import { linkTo } from "../../router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { attempt } from "../../parts/toasts.js";
+import { CAUSES, VERDICTS, buildVerdict } from "../../parts/verdicts.js";
 
 const WAIT_SECONDS = 5;
 const LISTED_CHANGES = 5;
-const VERDICTS = {
-  identical: ["ok", "Identical", "Derived again from today's bars: the same score by the same model."],
-  score_moved: ["warn", "Score moved", "It is still an anomaly today, with another score."],
-  vanished: ["warn", "Vanished", "Today it would not be an anomaly any more."],
-  new: ["warn", "New", "Today's model finds it; it is not among the stored anomalies."],
-};
-const CAUSES = {
-  model: "The champion is another model than the one that found it.",
-  code: "The same model and bars give another score: the code moved.",
-  data: "The bars it was computed from have changed.",
-};
 
 export function buildVerification(anomaly, signal) {
   const outcome = el("div", { role: "status" });
@@ -51,10 +41,10 @@ async function verify(id, signal) {
 }
 
 function drawVerdict(found) {
-  const [kind, label, text] = VERDICTS[found.verdict] ?? ["bad", "Not verified", found.error];
+  const [, , text] = VERDICTS[found.verdict] ?? [null, null, found.error];
   return el(
     "div.stack.tight",
-    el("p", el(`span.badge.${kind}`, label), " ", text, found.cause && ` ${CAUSES[found.cause]}`),
+    el("p", buildVerdict(found.verdict), " ", text, found.cause && ` ${CAUSES[found.cause]}`),
     buildFacts({
       "Stored score": found.original_score != null && figure(found.original_score),
       "Same model, today": found.recomputed_score != null && figure(found.recomputed_score),

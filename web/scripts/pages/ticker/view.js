@@ -1,7 +1,7 @@
 // Which stretch of time a chart shows.
 
 const BARS_AROUND = 60;
-const DAYS = { "3mo": 91, "1y": 365, "5y": 1826 };
+const DAYS = { "5d": 5, "1mo": 31, "3mo": 91, "1y": 365, "5y": 1826 };
 
 /** What stretch of time is seen. Before the chart has its size a wish is kept. */
 export function buildView(scale, data, rows) {
@@ -15,13 +15,14 @@ export function buildView(scale, data, rows) {
     wish = null;
   });
   return {
-    /** Move only where the bar would not be seen well. */
+    /** Move only where the bar would not be seen well; returns whether it did. */
     reveal(time) {
       const row = rows.get(time);
       const seen = wish ?? scale.getVisibleLogicalRange();
-      if (row === undefined) return;
+      if (row === undefined) return false;
       const isSeen = seen && row > seen.from + 2 && row < seen.to - 2 && seen.to - seen.from < 6 * BARS_AROUND;
       if (!isSeen) see({ from: row - BARS_AROUND, to: row + BARS_AROUND });
+      return !isSeen;
     },
     showPeriod(period) {
       const start = period in DAYS ? data.at(-1)?.time - DAYS[period] * 86_400 : -Infinity;

@@ -3,11 +3,11 @@
 import { post, put } from "../../api.js";
 import { el, fill } from "../../dom.js";
 import { plural } from "../../format.js";
+import { INTERVALS } from "../../intervals.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 import { buildSelect } from "../../parts/select.js";
 import { matchVersion } from "./watchlist.js";
 
-const INTERVALS = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"];
 const NEW = {
   name: "",
   tickers: [],

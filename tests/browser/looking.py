@@ -1,0 +1,26 @@
+"""Looking at a page as it is."""
+
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+
+class Look:
+    """Looks at a page as it is: a screenshot, WCAG, whether it scrolls sideways."""
+
+    def __init__(self, page: Page, folder: Path) -> None:
+        self.page = page
+        self.folder = folder
+        self.wrong: list[str] = []
+
+    def take(self, name: str, *, is_loaded: bool = True) -> None:
+        if is_loaded:
+            expect(self.page.locator("[aria-busy]")).to_have_count(0)
+        self.page.evaluate("document.fonts.ready")
+        width = self.page.viewport_size["width"]
+        self.page.screenshot(path=self.folder / f"{name}.png", full_page=True)
+        violations = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+        self.wrong += [f"{name}: {one['id']}: {one['nodes'][0]['failureSummary']}" for one in violations]
+        if self.page.evaluate("document.documentElement.scrollWidth") > width:
+            self.wrong.append(f"{name} scrolls sideways")

@@ -1,0 +1,62 @@
+"""What happens while a page is open shows on it by itself."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo, push_candles
+
+RUNS_ON_THE_OVERVIEW = 6
+
+
+def test_the_overview_shows_what_came_since_it_was_opened(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(demo.url)
+    tickers = page.get_by_role("region", name="List of tickers")
+    expect(tickers.get_by_role("link", name="AAPL", exact=True)).to_be_visible()
+    push_candles(demo, "LIVECO", "1d", ["2024-01-02", "2024-01-03"])
+    row = tickers.get_by_role("row").filter(has=page.get_by_role("link", name="LIVECO", exact=True))
+    expect(row).to_contain_text("3 Jan 2024")
+    known = len(demo.database.series.distinct("ticker"))
+    expect(page.get_by_role("region", name="Markets")).to_contain_text(f"Tickers{known}Bars")
+
+
+def test_a_run_that_is_open_stays_in_sight_however_many_came_later(demo: Demo, open_page: Callable[..., Page]) -> None:
+    with demo.stopped_worker():
+        demo.api.post("/anomalies/backfill", {"tickers": ["FB", "IBM"]})
+        for _ in range(RUNS_ON_THE_OVERVIEW):
+            later = demo.api.post("/anomalies/incremental", {"ticker": "MSFT"})["run_id"]
+            demo.api.post(f"/detection-runs/{later}/cancel", {})
+        page = open_page(demo.url)
+        first = page.get_by_role("region", name="Runs", exact=True).get_by_role("listitem").first
+        expect(first).to_contain_text("Backfill of FB, IBM")
+        expect(first.get_by_role("progressbar")).to_be_visible()
+        expect(first).to_contain_text("queued")
+    ended = page.get_by_role("listitem").filter(has_text="Backfill of FB, IBM").first
+    expect(ended.get_by_text("complete")).to_be_visible()
+
+
+def test_the_empty_overview_goes_on_when_bars_come(
+    demo: Demo, empty_service: str, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(empty_service)
+    expect(page.get_by_text("No bars yet")).to_be_visible()
+    stored = demo.database.client["nothing"].series
+    stored.insert_one(demo.database.series.find_one({"ticker": "FB"}))
+    try:
+        row = page.get_by_role("region", name="List of tickers").get_by_role("row").filter(has_text="FB")
+        expect(row).to_contain_text("not detected yet")
+        expect(page.get_by_text("No anomalies yet")).to_be_visible()
+    finally:
+        stored.delete_many({})
+
+
+def test_the_chart_shows_bars_that_came_since_it_was_opened(demo: Demo, open_page: Callable[..., Page]) -> None:
+    push_candles(demo, "GROWCO", "1d", ["2024-01-02", "2024-01-03"])
+    page = open_page(f"{demo.url}#/ticker/GROWCO")
+    main = page.get_by_role("main")
+    expect(main.get_by_text("on 3 Jan 2024")).to_be_visible()
+    push_candles(demo, "GROWCO", "1d", ["2024-01-04"])
+    expect(main.get_by_text("on 4 Jan 2024")).to_be_visible()
+    expect(page.locator(".legend")).to_contain_text("4 Jan 2024")
+    expect(page.get_by_role("img", name=re.compile("^GROWCO, 3 bars"))).to_be_visible()

@@ -1,0 +1,22 @@
+// What became of an anomaly that was derived again, and what moved since.
+
+import { el } from "../dom.js";
+
+/** By name: kind of badge, label, and what it means. */
+export const VERDICTS = {
+  identical: ["ok", "Identical", "Derived again from today's bars: the same score by the same model."],
+  score_moved: ["warn", "Score moved", "It is still an anomaly today, with another score."],
+  vanished: ["warn", "Vanished", "Today it would not be an anomaly any more."],
+  new: ["warn", "New", "Today's model finds it; it is not among the stored anomalies."],
+};
+
+export const CAUSES = {
+  model: "The champion is another model than the one that found it.",
+  code: "The same model and bars give another score: the code moved.",
+  data: "The bars it was computed from have changed.",
+};
+
+export function buildVerdict(name) {
+  const [kind, label] = VERDICTS[name] ?? ["bad", "Not verified"];
+  return el(`span.badge.${kind}`, label);
+}
