@@ -48,14 +48,17 @@ control_socket_disable = True
 
 def on_starting(server: Any) -> None:
     """Exit with a message where the API would be open to other machines."""
+    # Whoever gives gunicorn another address than HOST is held to that, too; a Unix socket is of this machine.
+    bound = [address[0] for address in server.cfg.address if isinstance(address, tuple)]
     settings = get_settings()
-    if is_loopback(settings.host):
+    exposed = next((host for host in (settings.host, *bound) if not is_loopback(host)), None)
+    if exposed is None:
         return
     try:
         with explain_unreachable(settings):
             database = open_database(settings)
             try:
-                refuse_open_access(settings, database)
+                refuse_open_access(settings.model_copy(update={"host": exposed}), database)
             finally:
                 database.client.close()
     except BadInput as error:

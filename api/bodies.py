@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, abort, current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 MIB = 2**20
 JSON_BYTES = MIB
@@ -34,3 +35,7 @@ def _check_body() -> None:
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
     if has_body and request.mimetype != mimetype:
         abort(415, f"the body must be {mimetype}, not {request.mimetype or 'without a Content-Type'}")
+    # Of a body that does not tell its length werkzeug reads what is allowed, and leaves out the rest.
+    is_untold = "Transfer-Encoding" in request.headers and mimetype == "application/json"
+    if is_untold and len(request.get_data()) >= (request.max_content_length or 0):
+        raise RequestEntityTooLarge

@@ -10,7 +10,7 @@ from flask import Response, g, json, request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pymongo.errors import PyMongoError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from api.state import get_settings
 from detection import errors
@@ -95,10 +95,10 @@ def describe_errors(details: Sequence[ErrorDetails], location: str) -> list[dict
 
 
 def _describe(found: ErrorDetails) -> str:
-    value = found["input"]
+    value, said = found["input"], found["msg"].removeprefix("Value error, ")
     if found["type"] == "missing" or not isinstance(value, str | int | float | bool) or len(str(value)) > 80:
-        return found["msg"]
-    return f"{found['msg']} (got {value!r})"
+        return said
+    return f"{said} (got {value!r})"
 
 
 def _answer_ours(error: errors.TapewatchError) -> Response:
@@ -130,13 +130,25 @@ def _answer_apiflask(error: HTTPError) -> Response:
 
 def _answer_werkzeug(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    if error.response is not None or status < HTTPStatus.BAD_REQUEST:  # a redirect is no problem
+    if isinstance(error.response, Response):
+        return error.response
+    if status < HTTPStatus.BAD_REQUEST:  # a redirect is no problem
         return Response(error.get_body(), status, dict(error.get_headers()))
-    detail = error.description or HTTPStatus(status).description
-    if isinstance(error, RequestEntityTooLarge):
-        detail = f"the body of this request may have {request.max_content_length} bytes at most"
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
-    return build_problem(status, detail, headers=headers)
+    return build_problem(status, _describe_werkzeug(error), headers=headers)
+
+
+def _describe_werkzeug(error: HTTPException) -> str:
+    if isinstance(error, RequestEntityTooLarge):
+        return f"the body of this request may have {request.max_content_length} bytes at most"
+    if isinstance(error, MethodNotAllowed):
+        methods = ", ".join(sorted(error.valid_methods or ()))
+        return f"{request.path[:200]} does not take {request.method[:20]}; it takes {methods}"
+    if isinstance(error, NotFound) and request.routing_exception is error:
+        return f"there is no {request.path[:200]} here; {get_settings().url_prefix}/docs lists what there is"
+    if isinstance(error, BadRequest) and isinstance(error.__cause__, BadRequest):  # Flask keeps to itself what it read
+        return f"the body cannot be read as JSON: {error.__cause__.description}"
+    return error.description or HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR).description
 
 
 def _answer_unforeseen(error: Exception) -> Response:

@@ -1,11 +1,13 @@
 """The registry of models, and what the workers hold of it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from apiflask import APIBlueprint
 
 from api.accepting import enqueues
 from api.auth import needs_scope
+from api.paging import build_page, decode_cursor
 from api.schemas.models import Model, ModelPage, ModelQuery, ModelStats, Pointer, Promotion, Rollback, TrainBody
 from api.state import get_database, get_now, get_state
 from api.workers import WorkerAnswer
@@ -24,8 +26,15 @@ models = APIBlueprint("models", __name__, tag="models")
 @models.output(ModelPage)
 def list_models(query_data: ModelQuery) -> Document:
     """List versions, the newest first."""
-    found = find_models(get_database(), market=query_data.market, state=query_data.state)
-    return {"items": found, "next_cursor": None}
+    before = decode_cursor(query_data.cursor, datetime.fromisoformat, str) if query_data.cursor else None
+    found = find_models(
+        get_database(),
+        market=query_data.market,
+        state=query_data.state,
+        before=before,
+        limit=query_data.limit + 1,
+    )
+    return build_page(found, query_data.limit, lambda model: (model["created_at"], model["_id"]))
 
 
 @models.get("/models/<version>")

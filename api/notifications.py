@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 
 from api.auth import needs_scope
 from api.paging import build_page, decode_cursor
-from api.schemas.notifications import DeliveryPage, DeliveryQuery, Rule, RuleBody, Rules, Tried
+from api.schemas.notifications import DeliveryPage, DeliveryQuery, Rule, RuleBody, RulePage, RuleQuery, Tried
 from api.state import get_database, get_now
 from detection.channels import hide_secrets, try_rule
 from detection.errors import BadInput, Transient
@@ -20,10 +20,13 @@ EXAMPLE = {"channel": "json://127.0.0.1:8080/alerts", "min_grade": 75, "quiet_fr
 
 
 @notifications.get("/notifications/rules")
-@notifications.output(Rules)
-def list_rules() -> Document:
+@notifications.input(RuleQuery, location="query")
+@notifications.output(RulePage)
+def list_rules(query_data: RuleQuery) -> Document:
     """List the rules by which people are told."""
-    return {"items": notification_rules.find_rules(get_database())}
+    (after,) = decode_cursor(query_data.cursor, str) if query_data.cursor else ("",)
+    found = notification_rules.find_rules(get_database(), after=after, limit=query_data.limit + 1)
+    return build_page(found, query_data.limit, lambda rule: (rule["_id"],))
 
 
 @notifications.put("/notifications/rules/<name>")

@@ -4,10 +4,11 @@ from apiflask import APIBlueprint
 
 from api.accepting import enqueues
 from api.paging import build_page, decode_cursor
+from api.schemas.runs import Run
 from api.schemas.verifications import Verification, VerificationPage, VerificationQuery, VerifyBody
 from api.state import get_database, get_now, get_state
 from detection.records.database import Document
-from detection.records.verifications import find_verifications
+from detection.records.verifications import count_verdicts, find_verifications
 from tasks.requests import Once, request_verification
 
 verifications = APIBlueprint("verifications", __name__, tag="verifications")
@@ -27,9 +28,14 @@ def verify_anomaly(anomaly_id: str, once: Once) -> Document:
     return request_verification(state.database, state.celery, {"anomaly_ids": [anomaly_id]}, now=get_now(), once=once)
 
 
+def _show_verdicts(run: Document) -> Run:
+    """Return a finished run with how often it came to each verdict."""
+    return Run.model_validate(run | {"report": {"verdicts": count_verdicts(get_database(), run["_id"])}})
+
+
 @verifications.post("/anomalies/verify")
 @verifications.input(VerifyBody, example={"ticker": "AAPL"})
-@enqueues(verifications)
+@enqueues(verifications, find_outcome=_show_verdicts)
 def verify_many(json_data: VerifyBody, once: Once) -> Document:
     """Derive the anomalies of a run, a ticker or a model version again."""
     state = get_state()

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import url_for
 
 from api.auth import needs_scope
 from api.paging import build_page, decode_cursor
@@ -28,7 +29,8 @@ from detection.records.thresholds import clear_threshold, set_threshold
 lists = APIBlueprint("watchlists", __name__, tag="watchlists")
 
 EXAMPLE = {"tickers": ["AAPL", "MSFT"], "interval": "1d", "schedule": "after_close", "enabled": True}
-ETAG = re.compile(r'"(?P<version>[0-9]{1,9})"')
+# A proxy that compresses answers marks their ETags as weak.
+ETAG = re.compile(r'(?:W/)?"(?P<version>[0-9]{1,9})"')
 MOVED: Any = {412: "the version of If-Match is not the present one"}
 Answer = tuple[Document, int, dict[str, str]]
 
@@ -51,7 +53,7 @@ def add_watchlist(json_data: NewWatchlist) -> Answer:
     """Make a watchlist."""
     made = watchlists.add_watchlist(get_database(), json_data.name, _build_fields(json_data), get_now())
     _set_threshold(made)
-    return _answer(made, 201)
+    return _answer(made, 201, Location=url_for("watchlists.get_watchlist", name=made["name"]))
 
 
 @lists.get("/watchlists/<name>")
@@ -133,5 +135,5 @@ def _read_version(headers: MatchHeaders) -> int | None:
     return int(tag["version"])
 
 
-def _answer(watchlist: Document, status: int = 200) -> Answer:
-    return watchlist, status, {"ETag": f'"{watchlist["version"]}"'}
+def _answer(watchlist: Document, status: int = 200, **headers: str) -> Answer:
+    return watchlist, status, {"ETag": f'"{watchlist["version"]}"'} | headers

@@ -35,7 +35,7 @@ def verify_anomaly(*, anomaly_id: str, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def verify_run(*, run_id: str, as_json: bool) -> None:
-    """Verify all that a run found."""
+    """Verify all that a run was the first to find."""
     _verify({"run_id": run_id}, as_json=as_json)
 
 

@@ -22,7 +22,7 @@ from detection.errors import TapewatchError
 
 LOOPBACK = "127.0.0.1"
 REPLICA_SET = "tapewatch"
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 NOT_YET_INITIALIZED = 94
 

@@ -31,7 +31,7 @@ from runner.servers import (
 )
 from runner.supervision import Say, Supervision
 
-API_SECONDS = 60.0
+API_SECONDS = 120.0
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- recognised, not bound
 
 

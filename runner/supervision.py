@@ -16,7 +16,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from runner.programs import SERVICE, SOCKET, Program, write_supervisor_config
 from runner.servers import POLL_SECONDS, ServerProblem, die_with_parent
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 60.0
 # longer than the longest stop of a program, and of the servers after it
 STOP_SECONDS = 60.0
 RESPAWN_SECONDS = 1.0

@@ -13,7 +13,7 @@ from detection.settings import get_settings
 from tasks import names
 from tasks.broker import build_celery
 from tasks.consumer import Request
-from tasks.logs import describe_task
+from tasks.logs import describe_task, quiet_routine
 from tasks.memory import keep_freed_memory
 from tasks.traces import start_traces
 from tasks.worker import get_worker
@@ -24,6 +24,8 @@ app = build_celery(get_settings())
 configure_logs(get_settings().log_level)
 # Its line about each message that came in does not name the run; ours does.
 logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+if get_settings().log_level != "debug":
+    quiet_routine()
 
 
 @setup_logging.connect

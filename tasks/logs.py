@@ -1,13 +1,30 @@
 """What every log line of a task says: which task it is, of which run and batch, and which request asked for it."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from structlog.contextvars import get_contextvars
 
+from tasks import names
+
 REQUEST_ID = "request_id"
 SUBJECT = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(:\S+)?")
+
+# What beat sends every few seconds; these tasks log themselves what they did.
+ROUTINE = frozenset({names.SWEEP, names.TICK})
+
+
+def quiet_routine() -> None:
+    """Leave out Celery's lines that say no more than that a sweep or a tick was sent, or went well."""
+    for name in ("celery.beat", "celery.app.trace"):
+        logging.getLogger(name).addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    about = record.args.values() if isinstance(record.args, Mapping) else record.args or ()
+    return record.levelno > logging.INFO or ROUTINE.isdisjoint(map(str, about))
 
 
 def describe_task(name: str, task_id: str, args: Sequence[Any] | None, headers: Mapping[str, Any]) -> dict[str, str]:

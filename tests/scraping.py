@@ -4,8 +4,10 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+Samples = dict[tuple[Any, ...], float]
 
-def read_samples(text: str) -> dict[tuple[Any, ...], float]:
+
+def read_samples(text: str) -> Samples:
     """Return the value of each sample by its name and, in order of their names, its labels."""
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value

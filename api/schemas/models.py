@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Body, Interval, Market, Page, Query, Record, Ticker, Time, WatchlistName
+from api.schemas.common import MAX_PAGE, Body, Interval, Market, Page, PageQuery, Record, Ticker, Time, WatchlistName
 
 VERSION = "US_model-0.1.0"
 
@@ -60,11 +60,13 @@ class Model(ModelSummary):
 
 
 class ModelPage(Page[ModelSummary]):
-    """Versions, the newest first; all on one page."""
+    """Versions, the newest first."""
 
 
-class ModelQuery(Query):
+class ModelQuery(PageQuery):
     """Which versions."""
+
+    limit: int = Field(MAX_PAGE, ge=1, le=MAX_PAGE, description="how many at the most")
 
     market: Market | None = None
     state: Literal["candidate", "champion", "retired"] | None = None

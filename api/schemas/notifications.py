@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from api.schemas.common import Body, Clock, Page, PageQuery, Record, WatchlistName, Zone
+from api.schemas.common import MAX_PAGE, Body, Clock, Page, PageQuery, Record, WatchlistName, Zone
 
 
 class RuleBody(Body):
@@ -46,10 +46,14 @@ class Rule(Record):
     updated_at: datetime
 
 
-class Rules(BaseModel):
-    """All rules, by name."""
+class RulePage(Page[Rule]):
+    """Rules, by name."""
 
-    items: list[Rule]
+
+class RuleQuery(PageQuery):
+    """How much of the list."""
+
+    limit: int = Field(MAX_PAGE, ge=1, le=MAX_PAGE, description="how many at the most")
 
 
 class Tried(BaseModel):

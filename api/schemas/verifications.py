@@ -11,7 +11,7 @@ from api.schemas.common import Body, Page, PageQuery, Record, Ticker
 class VerifyBody(Body):
     """Exactly one of these."""
 
-    run_id: str | None = Field(None, min_length=1, max_length=64, description="all that this run found")
+    run_id: str | None = Field(None, min_length=1, max_length=64, description="all that this run was the first to find")
     ticker: Ticker | None = None
     model_version: str | None = Field(None, min_length=1, max_length=64)
     anomaly_ids: list[str] | None = Field(None, min_length=1, max_length=1_000)

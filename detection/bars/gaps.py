@@ -10,18 +10,19 @@ from detection.bars.calendars import find_sessions
 from detection.bars.coverage import add_coverage, measure_coverage
 from detection.bars.markets import Market, get_market
 from detection.bars.panel import Int64
+from detection.bars.sessions import Sessions
 from detection.records.database import Db, Document
 
 
 def find_coverage(
-    database: Db, series: Document, new: Int64, last_bar: datetime | None, session: ClientSession
+    database: Db, series: Document, known: Sessions, new: Int64, last_bar: datetime | None, session: ClientSession
 ) -> Document:
     """Return the coverage of a series that was written with bars at `new` times, its last being `last_bar` before.
 
     What only follows that bar is added to what is known, so that a bar a minute doesn't read years of minutes.
+    `known` are the sessions of its market.
     """
     market, interval = get_market(series["market"]), series["interval"]
-    known = find_sessions(database, market)
     if last_bar is None:
         return measure_coverage(new, market, interval, known)
     if "coverage" in series and new[0] > last_bar.timestamp():
@@ -32,7 +33,7 @@ def find_coverage(
 def refresh_coverage(database: Db, market: Market, day: date) -> int:
     """Measure anew the series of a market that reach over a day whose session has changed; return how many.
 
-    A series that an import writes meanwhile is left to that import.
+    A series that an import writes meanwhile is left to that import, which goes by the sessions it found at its start.
     """
     midnight = datetime.combine(day, datetime.min.time(), UTC)
     reaches = {"first_bar": {"$lt": midnight + timedelta(days=1)}, "last_bar": {"$gte": midnight - timedelta(days=1)}}

@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 
 import pandas as pd
 from pymongo.errors import DocumentTooLarge
 
 from detection.bars.calendars import find_sessions
 from detection.bars.intervals import parse_interval
-from detection.bars.markets import Market
+from detection.bars.markets import Market, get_market_of
 from detection.bars.report import ImportReport, SeriesReport
 from detection.bars.rows import TickerRows, read_rows
+from detection.bars.sessions import Sessions
 from detection.bars.writing import Arrival, write_arrival
 from detection.errors import TapewatchError
 from detection.records.counters import IMPORTED, REJECTED, add_counts
@@ -52,10 +53,11 @@ def import_frame(
     Raises BadInput where the table as a whole cannot be used; then nothing was written.
     """
     report = ImportReport(source, parse_interval(interval))
-    sessions_of = partial(find_sessions, database)
+    # Asked for once a market, not once a ticker.
+    sessions_of = cache(partial(find_sessions, database))
     tickers = read_rows(frame, interval=report.interval, ticker=ticker, market=market, now=now, sessions_of=sessions_of)
     for rows in tickers:
-        series = _import_rows(database, rows, report.interval, source, now, synthetic=synthetic)
+        series = _import_rows(database, rows, sessions_of, report.interval, source, now, synthetic=synthetic)
         report.series.append(series)
         if on_series is not None:
             on_series(series, len(tickers))
@@ -66,7 +68,14 @@ def import_frame(
 
 
 def _import_rows(
-    database: Db, rows: TickerRows, interval: str, source: str, now: datetime, *, synthetic: bool
+    database: Db,
+    rows: TickerRows,
+    sessions_of: Callable[[Market], Sessions],
+    interval: str,
+    source: str,
+    now: datetime,
+    *,
+    synthetic: bool,
 ) -> SeriesReport:
     report = SeriesReport(rows.ticker, interval, read=rows.read, notes=list(rows.notes), error=rows.error)
     if rows.error is not None:
@@ -77,7 +86,8 @@ def _import_rows(
         )
         for r in rows.rejected
     ]
-    arrival = Arrival(rows.ticker, interval, source, now, rows.columns, rows.splits, rejected, synthetic)
+    known = sessions_of(get_market_of(rows.ticker))
+    arrival = Arrival(rows.ticker, interval, source, now, known, rows.columns, rows.splits, rejected, synthetic)
     try:
         written = write_arrival(database, arrival)
     except TapewatchError as error:

@@ -56,7 +56,8 @@ def parse_period(text: str) -> Period:
     match = _PERIOD.fullmatch(name)
     if match is None:
         raise BadInput(
-            f"{text[:40]!r} is no period: write a number and d, w, mo or y (30d, 2w, 6mo, 5y), or max for everything"
+            f"{text[:40]!r} is no period: write a number from 1 to 9999 and d, w, mo or y (30d, 2w, 6mo, 5y), "
+            "or max for everything"
         )
     count, unit = int(match[1]), match[2]
     if unit in {"d", "w"}:

@@ -19,10 +19,12 @@ from detection.bars.buckets import (
     split_years,
     years_of,
 )
+from detection.bars.calendars import find_sessions
 from detection.bars.fingerprint import fingerprint_series
 from detection.bars.gaps import find_coverage
-from detection.bars.markets import get_market_of
+from detection.bars.markets import get_market, get_market_of
 from detection.bars.merging import merge_bars
+from detection.bars.sessions import Sessions
 from detection.bars.splits import merge_splits
 from detection.errors import BadInput, SeriesError
 from detection.records.database import Db, Document
@@ -35,12 +37,16 @@ LEAST_FACTOR = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What comes in for one series: bars ascending by time, split factors by session day, rejected rows."""
+    """What comes in for one series: bars ascending by time, split factors by session day, rejected rows.
+
+    `known` are the sessions of its market.
+    """
 
     ticker: str
     interval: str
     source: str
     now: datetime
+    known: Sessions
     columns: Columns = field(default_factory=empty_columns)
     splits: Mapping[int, float] = field(default_factory=dict)
     rejected: Sequence[Document] = ()
@@ -85,7 +91,10 @@ def write_split(database: Db, ticker: str, interval: str, session: date, factor:
             f"to {series['last_bar']:%Y-%m-%d}"
         )
     day = (session - date(1970, 1, 1)).days
-    arrival = Arrival(ticker, interval, "split command", now, splits={day: factor}, synthetic=series["synthetic"])
+    known = find_sessions(database, get_market(series["market"]))
+    arrival = Arrival(
+        ticker, interval, "split command", now, known, splits={day: factor}, synthetic=series["synthetic"]
+    )
     return write_arrival(database, arrival)
 
 
@@ -109,7 +118,7 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
         _write_buckets(database, series, merge.columns, arrival.now, session)
         if new:
             came = arrival.columns["times"][merge.new]
-            series["coverage"] = find_coverage(database, series, came, last_bar, session)
+            series["coverage"] = find_coverage(database, series, arrival.known, came, last_bar, session)
         _close_series(series, splits, arrival)
         series["revision"] += bool(revisions)
         replace_series(database, series, session)

@@ -28,10 +28,22 @@ def insert_model(database: Db, record: Document, session: ClientSession | None =
 
 
 def find_models(
-    database: Db, *, market: str | None = None, state: ModelState | None = None, limit: int = 1_000
+    database: Db,
+    *,
+    market: str | None = None,
+    state: ModelState | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 1_000,
 ) -> list[Document]:
-    """Return versions, the newest first, each with its `state` and, in `champion_of`, who uses it."""
-    return _find(database, {"market": market} if market else {}, state=state, limit=limit, hide=_LONG_FIELDS)
+    """Return versions, the newest first, each with its `state` and, in `champion_of`, who uses it.
+
+    `before` is `created_at` and version of the last one that was seen.
+    """
+    query: Document = {"market": market} if market else {}
+    if before is not None:
+        at, version = before
+        query["$or"] = [{"created_at": {"$lt": at}}, {"created_at": at, "_id": {"$lt": version}}]
+    return _find(database, query, state=state, limit=limit, hide=_LONG_FIELDS)
 
 
 def find_model(database: Db, version: str) -> Document | None:

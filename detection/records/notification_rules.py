@@ -34,9 +34,9 @@ def set_rule(database: Db, name: str, fields: Mapping[str, Any], now: datetime) 
     return rule
 
 
-def find_rules(database: Db, *, enabled: bool | None = None, limit: int = 1_000) -> list[Document]:
-    """Return rules by name."""
-    query = {} if enabled is None else {"enabled": enabled}
+def find_rules(database: Db, *, enabled: bool | None = None, after: str = "", limit: int = 1_000) -> list[Document]:
+    """Return the rules whose names follow `after`, by name."""
+    query: Document = {"_id": {"$gt": after}} | ({} if enabled is None else {"enabled": enabled})
     return list(database.notification_rules.find(query).sort("_id", 1).limit(limit))
 
 

@@ -6,11 +6,14 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from api import create_app
 from api.state import get_state
@@ -19,6 +22,7 @@ from detection.records.indexes import ensure_indexes
 from detection.settings import Settings
 from runner.servers import Servers
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tests.processes import PATIENCE_SECONDS, count_consumers, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 QUEUES = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE))
@@ -58,6 +62,16 @@ class Live:
     database: Db
     settings: Settings
 
+    def post(self, path: str, **sent: Any) -> TestResponse:
+        """Return the answer to a POST once its run has ended; asked again under the same key it is the same run."""
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+
+        def ask() -> TestResponse | None:
+            answer = self.client.post(path, query_string={"wait": 30}, headers=headers, **sent)
+            return None if answer.status_code == HTTPStatus.ACCEPTED else answer
+
+        return wait_until(ask, f"the run of {path} ends")
+
 
 @pytest.fixture(scope="module")
 def live(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
@@ -83,11 +97,12 @@ def live(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         )
     app = create_app(settings)
     try:
+        wait_until(lambda: count_consumers(settings.redis_url), "the worker consumes")
         yield Live(app.test_client(), database, settings)
     finally:
         get_state(app).close()
         worker.terminate()
-        worker.wait(timeout=30)
+        worker.wait(timeout=PATIENCE_SECONDS)
         print(log.read_text()[-4000:])  # noqa: T201 - pytest shows it where a test failed
         database.client.drop_database(database.name)
         database.client.close()

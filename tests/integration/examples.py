@@ -1,11 +1,16 @@
 """The main flow, once through, and what each route answered: the examples of the OpenAPI document."""
 
 from typing import Any
+from uuid import uuid4
 
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.processes import wait_until
 
 ANOMALY_ID = "AAPL::1d::2005-02-28T00:00:00Z"
 SHOWN_ITEMS = 2
+CHANNEL = "json://127.0.0.1:8080/alerts"
 CANDLE = {"time": "2013-03-04", "open": 427.8, "high": 428.2, "low": 419.0, "close": 420.05, "volume": 20812700}
 
 Examples = dict[str, dict[str, Any]]
@@ -16,9 +21,16 @@ def collect_examples(client: FlaskClient) -> Examples:
     found: Examples = {}
 
     def ask(operation: str, method: str, path: str, body: object = None) -> Any:
-        response = client.open(f"/py{path}", method=method, json=body)
+        # Asked again under its key a POST waits for the same run.
+        headers = {"Idempotency-Key": uuid4().hex} if "wait=" in path else {}
+
+        def answer() -> TestResponse | None:
+            response = client.open(f"/py{path}", method=method, json=body, headers=headers)
+            return None if headers and response.status_code == 202 else response
+
+        response = wait_until(answer, f"{operation} to its end")
         assert response.status_code < 300, response.text
-        found.setdefault(operation, {})[str(response.status_code)] = shorten(response.json)
+        found.setdefault(operation, {}).setdefault(str(response.status_code), shorten(response.json))
         return response.json
 
     push = {"ticker": "AAPL", "candles": [CANDLE]}
@@ -41,6 +53,21 @@ def collect_examples(client: FlaskClient) -> Examples:
     ask("get_ticker_status", "GET", "/tickers/AAPL/status")
     ask("get_coverage", "GET", "/tickers/AAPL/coverage")
     ask("get_candles", "GET", "/data/candles?ticker=AAPL&limit=2")
+    verified = ask("verify_many", "POST", "/anomalies/verify?wait=30", {"ticker": "AAPL"})
+    ask("list_verifications", "GET", f"/detection-runs/{verified['_id']}/verifications?limit=1")
+    ask("add_watchlist", "POST", "/watchlists", {"name": "tech", "tickers": ["AAPL"]})
+    ask("replace_watchlist", "PUT", "/watchlists/tech", {"tickers": ["AAPL"], "delay_minutes": 10})
+    ask("get_watchlist", "GET", "/watchlists/tech")
+    ask("list_watchlists", "GET", "/watchlists")
+    ask("get_scheduler", "GET", "/scheduler")
+    ask("toggle_scheduler", "POST", "/scheduler/toggle", {"enabled": True})
+    ask("set_rule", "PUT", "/notifications/rules/ops", {"channel": CHANNEL, "watchlist": "tech"})
+    ask("list_rules", "GET", "/notifications/rules")
+    corrected = [CANDLE | {"volume": 20812701}, CANDLE | {"high": 1.0}]
+    for candle in corrected:
+        ask("push_candles", "POST", "/data/candles?wait=30", {"ticker": "AAPL", "candles": [candle]})
+    ask("list_revisions", "GET", "/data/revisions")
+    ask("list_rejected", "GET", "/data/rejected")
     return found
 
 

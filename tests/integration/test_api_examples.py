@@ -92,7 +92,7 @@ def test_the_readmes_commands_do_what_it_says(demo: Live, tmp_path: Path) -> Non
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
     assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-2000:])

@@ -1,6 +1,6 @@
 """From HTTP to MongoDB and back, with a real worker: push bars, train, backfill, read, verify, catch up."""
 
-from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ def to_candles(ticker: str, first: int, last: int) -> list[dict[str, Any]]:
 
 
 def push(live: Live, ticker: str, candles: list[dict[str, Any]]) -> TestResponse:
-    return live.client.post("/py/data/candles?wait=30", json={"ticker": ticker, "candles": candles})
+    return live.post("/py/data/candles", json={"ticker": ticker, "candles": candles})
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def trained(live: Live) -> Live:
         report = push(live, ticker, to_candles(ticker, 0, BARS)).json
         assert report["status"] == "complete", report
         assert (report["read"], report["new"]) == (BARS, BARS)
-    run = live.client.post("/py/models/train?wait=30", json={"market": "US"}).json
+    run = live.post("/py/models/train", json={"market": "US"}).json
     assert run["status"] == "complete", run
     assert run["model_version"] == "US_model-0.1.0"
     return live
@@ -44,7 +44,7 @@ def trained(live: Live) -> Live:
 def detected(trained: Live) -> dict[str, Any]:
     """The run of a backfill of the market, ended."""
     body = {"market": "US", "max_period": "max"}
-    run: dict[str, Any] = trained.client.post("/py/anomalies/backfill?wait=30", json=body).json
+    run: dict[str, Any] = trained.post("/py/anomalies/backfill", json=body).json
     return run
 
 
@@ -94,6 +94,24 @@ def test_pages_of_anomalies_meet_without_gap_or_overlap(live: Live, detected: di
     assert scores == sorted(scores)
 
 
+def test_a_list_holds_only_the_fields_that_were_asked_for(live: Live, detected: dict[str, Any]) -> None:
+    asked = "/py/anomalies?sort=anomaly_score&limit=2"
+    whole = live.client.get(asked).json
+    page = live.client.get(f"{asked}&fields=Datetime,severity,features.return_1").json
+    kept = ("_id", "Datetime", "severity", "anomaly_score")
+    features = [{"return_1": anomaly["features"]["return_1"]} for anomaly in whole["items"]]
+    expected = [{name: anomaly[name] for name in kept} for anomaly in whole["items"]]
+    assert page["items"] == [one | {"features": two} for one, two in zip(expected, features, strict=True)]
+    assert page["next_cursor"] == whole["next_cursor"]
+    more = live.client.get(f"{asked}&fields=features,features.return_1&cursor={page['next_cursor']}").json
+    assert all(len(anomaly["features"]) == 14 for anomaly in more["items"])
+
+
+@pytest.mark.parametrize("fields", ["", "grade,", "_id,%24where", "features.close", "Ticker" * 100])
+def test_a_field_that_no_anomaly_has_is_refused(live: Live, fields: str) -> None:
+    assert live.client.get(f"/py/anomalies?fields={fields}").status_code == 422
+
+
 def test_the_summary_counts_what_the_list_holds(live: Live, detected: dict[str, Any]) -> None:
     everything = live.client.get("/py/anomalies?limit=500").json["items"]
     summary = live.client.get("/py/anomalies/summary").json
@@ -105,7 +123,7 @@ def test_the_summary_counts_what_the_list_holds(live: Live, detected: dict[str, 
 
 def test_one_anomaly_is_verified_while_the_caller_waits(live: Live, detected: dict[str, Any]) -> None:
     anomaly = live.client.get("/py/anomalies?sort=anomaly_score&limit=1").json["items"][0]
-    response = live.client.post(f"/py/anomalies/verify/{anomaly['_id']}?wait=30")
+    response = live.post(f"/py/anomalies/verify/{anomaly['_id']}")
     assert response.status_code == 200
     comparison = response.json
     assert comparison["anomaly_id"] == anomaly["_id"]
@@ -116,8 +134,9 @@ def test_one_anomaly_is_verified_while_the_caller_waits(live: Live, detected: di
 
 
 def test_all_of_a_run_is_verified(live: Live, detected: dict[str, Any]) -> None:
-    run = live.client.post("/py/anomalies/verify?wait=30", json={"run_id": detected["_id"]}).json
+    run = live.post("/py/anomalies/verify", json={"run_id": detected["_id"]}).json
     assert run["status"] == "complete"
+    assert run["result"] == {"verdicts": {"identical": detected["anomalies_found"]}}
     page = live.client.get(f"/py/detection-runs/{run['_id']}/verifications?limit=500").json
     assert len(page["items"]) == detected["anomalies_found"]
     assert {document["verdict"] for document in page["items"]} == {"identical"}
@@ -133,6 +152,7 @@ def test_verifying_what_is_nowhere_is_404_or_422(live: Live) -> None:
 
 def test_pushing_the_same_bars_again_changes_nothing(live: Live, detected: dict[str, Any]) -> None:
     before = live.client.get("/py/tickers").json["items"]
+    assert live.client.get("/py/tickers?ticker=bbb").json["items"] == [s for s in before if s["ticker"] == "BBB"]
     report = push(live, "CCC", to_candles("CCC", 0, BARS)).json
     assert (report["new"], report["changed"], report["unchanged"]) == (0, 0, BARS)
     after = live.client.get("/py/tickers").json["items"]
@@ -175,14 +195,10 @@ def test_stored_bars_come_back_as_they_were_pushed(live: Live, detected: dict[st
     assert part["next_cursor"] is None
 
 
-def test_an_uploaded_file_becomes_a_run_with_its_report(live: Live) -> None:
+def test_an_uploaded_file_becomes_a_run_with_its_report(live: Live, tmp_path: Path) -> None:
     lines = ["Date,Symbol,Open,High,Low,Close,Volume", "2013-03-01,up1,10,11,9,10.5,1000"]
-    file = BytesIO("\n".join(lines).encode())
-    response = live.client.post(
-        "/py/data/import?wait=30",
-        data={"file": (file, "some.csv"), "interval": "1d"},
-        content_type="multipart/form-data",
-    )
+    (tmp_path / "some.csv").write_text("\n".join(lines))
+    response = live.post("/py/data/import", data={"file": (tmp_path / "some.csv", "some.csv"), "interval": "1d"})
     assert response.status_code == 200, response.text
     assert response.json["series"][0]["ticker"] == "UP1"
     assert response.json["new"] == 1
@@ -191,14 +207,12 @@ def test_an_uploaded_file_becomes_a_run_with_its_report(live: Live) -> None:
     assert live.database["uploads.files"].count_documents({}) == 0
 
 
-def test_an_upload_of_which_a_part_failed_is_kept_and_can_be_tried_again(live: Live) -> None:
+def test_an_upload_of_which_a_part_failed_is_kept_and_can_be_tried_again(live: Live, tmp_path: Path) -> None:
     lines = ["Date,Symbol,Open,High,Low,Close,Volume", "2013-03-01,up2,10,11,9,10.5,1000", "2013-03-01,n!,1,1,1,1,1"]
-    file = BytesIO("\n".join(lines).encode())
-    report = live.client.post(
-        "/py/data/import?wait=30", data={"file": (file, "part.csv")}, content_type="multipart/form-data"
-    ).json
+    (tmp_path / "part.csv").write_text("\n".join(lines))
+    report = live.post("/py/data/import", data={"file": (tmp_path / "part.csv", "part.csv")}).json
     assert report["status"] == "partial"
-    again = live.client.post(f"/py/detection-runs/{report['run_id']}/retry?wait=30")
+    again = live.post(f"/py/detection-runs/{report['run_id']}/retry")
     assert again.status_code == 200, again.text
     assert {series["ticker"]: series["unchanged"] for series in again.json["result"]["series"]} == {"n!": 0, "UP2": 1}
 
@@ -212,20 +226,20 @@ def test_what_comes_later_is_caught_up_with_and_then_there_is_nothing_new(live: 
     late |= {"close": 1.3 * late["close"], "high": 1.3 * late["high"], "volume": 20 * late["volume"]}
     push(live, "AAA", [late])
     assert live.client.get(status).json["reason"] == "behind"
-    run = live.client.post("/py/anomalies/incremental?wait=30", json={"ticker": "AAA"}).json
+    run = live.post("/py/anomalies/incremental", json={"ticker": "AAA"}).json
     assert run["status"] == "complete"
     assert (run["rows_processed"], run["new_anomalies"]) == (1, 1)
     found = live.client.get(f"/py/anomalies?run_id={run['_id']}").json["items"]
     assert [anomaly["Datetime"] for anomaly in found] == [f"{late['time']}T00:00:00Z"]
     assert live.client.get(status).json["reason"] == "up_to_date"
-    again = live.client.post("/py/anomalies/incremental?wait=30", json={"ticker": "AAA"}).json
+    again = live.post("/py/anomalies/incremental", json={"ticker": "AAA"}).json
     assert again["rows_processed"] == 0
     assert live.client.get("/py/tickers/AAA/status").json["last_run"]["reason"] == "already_detected"
 
 
 def test_a_market_without_a_model_fails_by_name(live: Live) -> None:
     candles = [{**candle} for candle in to_candles("AAA", 0, 60)]
-    live.client.post("/py/data/candles?wait=30", json={"ticker": "PTT.BK", "candles": candles})
+    live.post("/py/data/candles", json={"ticker": "PTT.BK", "candles": candles})
     assert live.client.get("/py/tickers/PTT.BK/status").json["reason"] in {"no_model", "no_bars"}
 
 
@@ -263,7 +277,12 @@ def test_whole_history_has_its_anomalies_as_markers(live: Live, detected: dict[s
 
 
 def test_the_workers_tell_what_their_caches_hold(live: Live, detected: dict[str, Any]) -> None:
-    stats = live.client.get("/py/model-stats").json
+    # A worker has a second to answer.
+    def ask() -> dict[str, Any] | None:
+        told: dict[str, Any] = live.client.get("/py/model-stats").json
+        return told if any(worker["queues"] for worker in told["workers"]) else None
+
+    stats = wait_until(ask, "the worker answers") or {}
     assert stats["cached_models"] == ["US"]
     assert stats["model_versions"] == ["US_model-0.1.0"]
     assert stats["total_cached"] == 1
@@ -274,7 +293,7 @@ def test_the_workers_tell_what_their_caches_hold(live: Live, detected: dict[str,
 
 
 def test_health_knows_the_worker_and_misses_the_sweeper(live: Live) -> None:
-    health = live.client.get("/py/health").json
+    health = wait_until(lambda: (told := live.client.get("/py/health").json)["workers"]["ok"] and told, "it answers")
     assert health["workers"] == {"ok": True, "detail": None}
     assert health["sweeper"]["ok"] is False  # beat is not part of this test
     for task in (names.SWEEP, names.TICK):

@@ -1,10 +1,15 @@
 """Rate limits, and other sites' pages."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
+import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
+from api import limits
 from detection.records.database import Db
 from detection.records.keys import add_key
 from detection.settings import Settings
@@ -14,6 +19,20 @@ MakeApp = Callable[[Settings], APIFlask]
 SITE = "https://charts.example"
 
 
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with much else to do is no reason to count in memory."""
+    monkeypatch.setattr(limits, "REDIS_SECONDS", 30)
+
+
+@pytest.fixture
+def frozen_url() -> Iterator[str]:
+    """The address of a Redis that takes connections, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        yield f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
+
+
+@pytest.mark.usefixtures("_patient")
 def test_a_key_that_asks_too_often_is_429_and_told_when_to_come_back(
     make_app: MakeApp, settings: Settings, database: Db
 ) -> None:
@@ -23,9 +42,44 @@ def test_a_key_that_asks_too_often_is_429_and_told_when_to_come_back(
     refused = client.get("/py/models", headers=eager)
     assert refused.content_type == "application/problem+json"
     assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert "3 reads in 60 s" in refused.json["detail"]
     assert client.get("/py/tickers", headers=other).status_code == 200
     assert client.post("/py/scheduler/toggle", json={}, headers=eager).status_code == 200
     assert client.get("/healthz", headers=eager).status_code == 200
+
+
+@pytest.mark.usefixtures("_patient")
+def test_all_api_processes_count_together(make_app: MakeApp, settings: Settings, database: Db) -> None:
+    limited = settings.model_copy(update={"rate_limit_reads": "3/minute"})
+    one, two = (make_app(limited).test_client() for _ in range(2))
+    headers = {"X-API-Key": add_key(database, "a", ["read"], NOW)}
+    asked = (one, two, one, two, one)
+    assert [client.get("/py/tickers", headers=headers).status_code for client in asked] == [200, 200, 200, 429, 429]
+
+
+@pytest.mark.parametrize("where", ["frozen", "gone"])
+def test_without_redis_a_process_counts_for_itself(
+    make_app: MakeApp, settings: Settings, database: Db, frozen_url: str, where: str
+) -> None:
+    url = frozen_url if where == "frozen" else "redis://127.0.0.1:1/0"
+    client = make_app(settings.model_copy(update={"redis_url": url, "rate_limit_reads": "3/minute"})).test_client()
+    headers = {"X-API-Key": add_key(database, "a", ["read"], NOW)}
+    assert [client.get("/py/tickers", headers=headers).status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_those_who_wait_for_redis_when_it_freezes_are_answered_all(
+    make_app: MakeApp, settings: Settings, database: Db, frozen_url: str
+) -> None:
+    app = make_app(settings.model_copy(update={"redis_url": frozen_url}))
+    headers = {"X-API-Key": add_key(database, "a", ["read"], NOW)}
+    ready = Barrier(8)
+
+    def ask(_: int) -> int:
+        ready.wait()
+        return app.test_client().get("/py/tickers", headers=headers).status_code
+
+    with ThreadPoolExecutor(ready.parties) as pool:
+        assert list(pool.map(ask, range(ready.parties))) == [200] * ready.parties
 
 
 def test_another_sites_page_may_ask_where_the_settings_name_it(make_app: MakeApp, settings: Settings) -> None:

@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 
 from detection import pipeline
 from detection.bars.importing import import_frame
-from detection.counting import count_detection
+from detection.counting import add_detection
 from detection.records import counters, runs
 from detection.records.database import Db
 from detection.records.keys import add_key
-from detection.records.runs import RunRequest
+from detection.records.requests import RunRequest, insert_run
 from detection.settings import Settings
 from tasks.broker import build_celery
 from tasks.sweeper import sweep
@@ -37,10 +37,10 @@ def count_latency(database: Db, frame: pd.DataFrame, trigger: str, after_close: 
     """Let the last bar come in and be detected so long after New York closed, at 21:00 UTC in winter."""
     store(database, "AAA", frame)
     job, outcomes = detect(database, "incremental", "AAA")
-    results = pipeline.commit(database, job, outcomes, lambda _session, _counts: None)
+    results = pipeline.commit(database, job, [outcomes], lambda _session, _counts: None)
     close = frame["date"].iloc[-1].to_pydatetime().replace(hour=21, tzinfo=UTC)
     scanned = replace(job, trigger=trigger)
-    counters.add_counts(database, count_detection(database, scanned, outcomes, results, close + after_close))
+    add_detection(database, scanned, outcomes, results, close + after_close)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def detected(database: Db) -> Iterator[pd.DataFrame]:
 
 def test_runs_are_counted_by_trigger_and_status(client: FlaskClient, database: Db) -> None:
     add_run(database, "AAPL")
-    cancelled = runs.insert_run(database, RunRequest("train", "manual", market="US"), NOW)
+    cancelled = insert_run(database, RunRequest("train", "manual", market="US"), NOW)
     runs.request_cancel(database, cancelled["_id"], NOW)
     samples = scrape(client)
     assert samples["tapewatch_open_runs", ("status", "queued"), ("trigger", "backfill")] == 1
@@ -74,7 +74,7 @@ def test_what_the_sweeper_does_is_counted(client: FlaskClient, settings: Setting
 
 
 def test_every_action_of_the_sweeper_is_offered_before_it_is_taken() -> None:
-    source = (ROOT / "tasks" / "sweeper.py").read_text()
+    source = "".join((ROOT / "tasks" / name).read_text() for name in ("sweeper.py", "recovery.py"))
     assert set(re.findall(r'done\["(\w+)"\]', source)) == set(counters.SWEEPER_ACTIONS)
 
 

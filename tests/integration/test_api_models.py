@@ -23,6 +23,18 @@ def test_versions_are_listed_with_who_uses_them(client: FlaskClient, database: D
     assert {m["version"] for m in champions} == {first, japanese}
 
 
+def test_versions_are_listed_page_by_page(client: FlaskClient, database: Db) -> None:
+    made = [add_model(database) for _ in range(5)]
+    seen: list[str] = []
+    cursor = ""
+    for _ in range(3):
+        page = client.get(f"/py/models?limit=2{cursor}").json
+        seen += [model["version"] for model in page["items"]]
+        cursor = f"&cursor={page['next_cursor']}"
+    assert page["next_cursor"] is None
+    assert seen == made[::-1]
+
+
 def test_a_version_tells_what_it_learned_from(client: FlaskClient, database: Db) -> None:
     version = add_model(database)
     shown = client.get(f"/py/models/{version}").json

@@ -74,6 +74,19 @@ def test_every_post_that_enqueues_can_be_made_once(document: dict[str, Any]) -> 
         assert {"idempotency-key", "wait"} <= {p["name"].lower() for p in operation["parameters"]}, operation
 
 
+def test_every_list_comes_in_pages(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    lists = 0
+    for path, operations in document["paths"].items():
+        answer = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        name = answer.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if "items" in schemas.get(name, {}).get("properties", {}):
+            lists += 1
+            assert "next_cursor" in schemas[name]["properties"], path
+            assert {"limit", "cursor"} <= {parameter["name"] for parameter in operations["get"]["parameters"]}, path
+    assert lists >= 10
+
+
 def test_the_docs_page_and_its_files_come_from_here(client: FlaskClient) -> None:
     page = client.get("/py/docs")
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -47,9 +46,8 @@ def api_schema(servers: Servers) -> Iterator[Any]:
     store(database, "AAPL", make_bars(400, shocks=(300,)))
     train(database)
     run(database, "backfill", "AAPL")
-    now = datetime.now(UTC)  # an ended run of long ago would be gone within a minute
-    run_id = add_run(database, "AAPL", task="incremental", now=now)
-    request_cancel(database, run_id, now)
+    run_id = add_run(database, "AAPL", task="incremental")
+    request_cancel(database, run_id, NOW)
     anomaly = database.anomalies.find_one()
     assert anomaly is not None
     add_watchlist(database, "tech", {"tickers": ["AAPL"], "market": "US", "interval": "1d"} | WATCHED, NOW)

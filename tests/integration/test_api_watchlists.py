@@ -21,6 +21,7 @@ def test_a_watchlist_is_made_read_changed_and_removed(client: FlaskClient) -> No
     made = client.post(LISTS, json=TECH)
     assert made.status_code == 201
     assert made.headers["ETag"] == '"1"'
+    assert made.headers["Location"] == f"{LISTS}/tech"
     expected = {
         "name": "tech",
         "market": "US",
@@ -52,6 +53,12 @@ def test_a_change_of_an_older_state_is_412_and_changes_nothing(client: FlaskClie
     assert (refused.status_code, refused.json["reason"]) == (412, "version_moved")
     assert client.delete(f"{LISTS}/tech", headers={"If-Match": read}).status_code == 412
     assert client.get(f"{LISTS}/tech").json["tickers"] == ["IBM"]
+
+
+def test_an_etag_that_a_proxy_made_weak_is_taken(client: FlaskClient) -> None:
+    client.post(LISTS, json=TECH)
+    assert client.put(f"{LISTS}/tech", json={"tickers": ["IBM"]}, headers={"If-Match": 'W/"1"'}).status_code == 200
+    assert client.put(f"{LISTS}/tech", json={"tickers": ["FB"]}, headers={"If-Match": 'W/"1"'}).status_code == 412
 
 
 @pytest.mark.parametrize(

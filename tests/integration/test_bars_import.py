@@ -259,6 +259,20 @@ def test_two_imports_of_one_ticker_at_once_lose_nothing(database: Db) -> None:
     assert series["bars"] == len(frame)
 
 
+def test_overridden_sessions_are_asked_for_once_a_market(database: Db) -> None:
+    frame = pd.concat(
+        pd.DataFrame(GOOD, columns=HEADER).assign(ticker=name) for name in ("AAPL", "MSFT", "IBM", "7203.T", "9984.T")
+    )
+    database.command("profile", 2)
+    try:
+        import_frame(database, frame, interval="1d", source="hand", now=NOW)
+    finally:
+        database.command("profile", 0)
+    asked = list(database["system.profile"].find({"ns": f"{database.name}.session_overrides"}))
+    database["system.profile"].drop()
+    assert sorted(question["command"]["filter"]["market"] for question in asked) == ["JP", "US"]
+
+
 def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:
     def fetch(ticker: str, *_: object) -> pd.DataFrame:
         if ticker == "GONE":

@@ -28,7 +28,7 @@ def flask(live: Live) -> Command:
     def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "flask", *words]
         return subprocess.run(
-            command, cwd=ROOT, env=environment | changes, capture_output=True, text=True, check=False, timeout=60
+            command, cwd=ROOT, env=environment | changes, capture_output=True, text=True, check=False, timeout=300
         )
 
     return run

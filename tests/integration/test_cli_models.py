@@ -119,7 +119,7 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live) -> No
         command = [sys.executable, "-m", "flask", "models", "train", "--market", "US", *words]
         environment = {**os.environ, **addresses}
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=90
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
         )
 
     first = json.loads(train("--json").stdout)

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from runner.servers import LOOPBACK
-from tests.processes import Runner, run_runner, start_runner, wait_until
+from tests.processes import PATIENCE_SECONDS, Runner, run_runner, start_runner, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -37,7 +37,7 @@ def count_published_bars() -> int:
 
 
 def get(runner: Runner, path: str) -> dict[str, Any]:
-    with urlopen(f"http://{LOOPBACK}:{runner.port}{path}", timeout=10) as answer:
+    with urlopen(f"http://{LOOPBACK}:{runner.port}{path}", timeout=PATIENCE_SECONDS) as answer:
         return json.load(answer)
 
 
@@ -72,5 +72,5 @@ def test_demo_from_an_empty_folder_and_again(tmp_path: Path) -> None:
         assert sorted(runs[0]["tickers"]) == ["AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC"]
         assert get(again, "/py/anomalies/summary")["total"] == runs[0]["anomalies_found"] > 0
         again.process.send_signal(signal.SIGINT)
-        assert again.process.wait(60) == 0
+        assert again.process.wait(PATIENCE_SECONDS) == 0
         assert again.pids() == []

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from detection.notices import find_due
 from detection.records import deliveries, notification_rules, runs
 from detection.records.batches import build_batch
 from detection.records.database import Db, Document
-from detection.records.runs import RunRequest
+from detection.records.requests import RunRequest, insert_run
 from detection.settings import Settings, get_settings
 from tasks.broker import build_celery
 from tasks.notifications import has_work, notify
@@ -48,7 +48,7 @@ def finish_scan(
 ) -> str:
     """Have a run end that found anomalies of these tickers and grades; return its id."""
     request = RunRequest(task, "scheduler", tuple({t for t, _ in found}) or ("AAPL",), watchlist=watchlist)  # type: ignore[arg-type]
-    run_id: str = runs.insert_run(database, request, NOW)["_id"]
+    run_id: str = insert_run(database, request, NOW)["_id"]
     runs.start_run(database, run_id, [], NOW)
     for number, (ticker, grade) in enumerate(found):
         database.anomalies.insert_one(build_anomaly(run_id, ticker, grade, number))
@@ -130,7 +130,7 @@ def test_a_rule_of_a_watchlist_is_told_of_its_tickers_alone(
 def test_a_run_that_failed_is_told_with_its_error(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
     set_rule(client, receiver)
     set_rule(client, receiver, "quiet about failures", failures=False)
-    run = runs.insert_run(worker.database, RunRequest("incremental", "scheduler", ("AAPL",)), NOW)
+    run = insert_run(worker.database, RunRequest("incremental", "scheduler", ("AAPL",)), NOW)
     runs.start_run(worker.database, run["_id"], [build_batch(run["_id"], "00000", ["AAPL"], "US", NOW)], NOW)
     failure = {"ticker": "AAPL", "reason": "bad_bars", "error": "AAPL has a bar that is not a number"}
     result = {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}
@@ -210,7 +210,9 @@ def test_in_quiet_hours_a_message_waits_for_their_end(now: str, due: str) -> Non
 def test_what_waits_for_the_end_of_quiet_hours_is_not_sent(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
-    set_rule(client, receiver, quiet_from="00:00", quiet_until="23:59")
+    now = datetime.now(UTC)
+    quiet = (f"{now - timedelta(hours=1):%H:%M}", f"{now + timedelta(hours=1):%H:%M}")
+    set_rule(client, receiver, quiet_from=quiet[0], quiet_until=quiet[1])
     finish_scan(worker.database, ("AAPL", 90.0))
     assert notify(worker) == {"sent": 0, "not_sent": 0}
     assert client.get("/py/notifications/deliveries?state=pending").json["items"] != []
@@ -229,6 +231,15 @@ def test_rules_are_listed_without_secrets_tried_and_removed(
     assert client.delete(f"{RULES}/me").status_code == 204
     assert client.delete(f"{RULES}/me").status_code == 404
     assert notification_rules.find_rules(database) == []
+
+
+def test_rules_are_listed_page_by_page(client: FlaskClient, database: Db, receiver: Receiver) -> None:
+    for name in ("b", "a", "c"):
+        set_rule(client, receiver, name)
+    first = client.get(f"{RULES}?limit=2").json
+    second = client.get(f"{RULES}?limit=2&cursor={first['next_cursor']}").json
+    assert [rule["name"] for rule in first["items"] + second["items"]] == ["a", "b", "c"]
+    assert second["next_cursor"] is None
 
 
 def test_the_command_line_sets_tries_lists_and_removes(

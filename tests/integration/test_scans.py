@@ -22,6 +22,7 @@ from tasks.broker import build_celery
 from tasks.scans import scan_due
 from tasks.worker import Worker
 from tests.integration.detecting import make_bars, run, store, train
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 # A Wednesday: New York closes at 20:00 UTC, and the bar is given five minutes.
 BEFORE, CLOSE = datetime(2024, 6, 5, 20, 4, tzinfo=UTC), datetime(2024, 6, 5, 20, 5, tzinfo=UTC)
@@ -191,7 +192,7 @@ def started(environment: dict[str, str], folder: Path, *commands: list[str]) -> 
             for process in processes:
                 process.terminate()
             for process in processes:
-                process.wait(timeout=60)
+                process.wait(timeout=PATIENCE_SECONDS)
 
 
 def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
@@ -214,11 +215,9 @@ def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
         (tmp_path / f"beat{number}").mkdir()
     beats = [beat_command(tmp_path / f"beat{number}") for number in (1, 2)]
     with started(quick, tmp_path / "logs", *workers, *beats):
-        deadline = time.monotonic() + 60
-        scans: list[Document] = []
-        while time.monotonic() < deadline and not any(scan["completed_at"] for scan in scans):
-            time.sleep(0.5)
-            scans = list(database.detection_runs.find({"trigger": "scheduler", "run_id": None}))
+        wait_until(lambda: get_list(database)["last_run_id"], "a scan is noted")
+        wait_until(lambda: runs.has_ended(database, get_list(database)["last_run_id"]), "it has ended")
+        # Time for those who tick to add another.
         time.sleep(3)
         scans = list(database.detection_runs.find({"trigger": "scheduler", "run_id": None}))
     assert [scan["status"] for scan in scans] == ["partial"]

@@ -99,7 +99,7 @@ def test_a_program_that_does_not_stay_up_is_tried_for_ever(tmp_path: Path, monke
     try:
         supervision.start_servers()
         supervision.start_service()
-        wait_until(lambda: sum("failing does not stay up" in line for line in said) == 2, "given up twice", 120)
+        wait_until(lambda: sum("failing does not stay up" in line for line in said) == 2, "given up twice")
     finally:
         supervision.stop()
     assert said[0] == "failing died (exit status 3); starting it again"

@@ -21,7 +21,7 @@ def test_one_trace_leads_from_the_post_to_the_commit(database: Db, environment: 
     train(database)
     body = json.dumps({"tickers": ["AAA", "BBB"], "max_period": "max"})
     command = [sys.executable, "-m", "tests.integration.traced", "/py/anomalies/backfill", body]
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
     spans: list[dict[str, Any]] = json.loads(ran.stdout.splitlines()[-1])
     (post,) = [span for span in spans if span["name"].startswith("POST") and span["parent"] is None]

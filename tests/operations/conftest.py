@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import uuid
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pytest
 
 from detection.records.database import Db, open_database
 from detection.records.migrations import prepare_database
+from detection.records.runs import has_ended
 from detection.settings import Settings
 from runner.programs import service_programs
 from runner.servers import (
@@ -27,7 +29,7 @@ from runner.servers import (
     redis_command,
 )
 from tests.integration.detecting import NOW, make_bars, store, train
-from tests.processes import ROOT, wait_until
+from tests.processes import PATIENCE_SECONDS, ROOT, count_consumers, wait_until
 
 SECRET = "tell-nobody"
 FLOWER_USER = f"ops:{SECRET}"
@@ -49,18 +51,19 @@ class Service:
         return f"http://{LOOPBACK}:{self.settings.port}"
 
     def read(self, path: str) -> str:
-        with urlopen(self.url + path, timeout=30) as answer:  # noqa: S310 - our own address
+        with urlopen(self.url + path, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 - our own address
             return str(answer.read().decode())
 
     def post(self, path: str, body: dict[str, Any], **headers: str) -> dict[str, Any]:
         headers |= {"Content-Type": "application/json"}
         request = Request(self.url + path, json.dumps(body).encode(), headers)  # noqa: S310 - our own address
-        with urlopen(request, timeout=60) as answer:  # noqa: S310
+        with urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)
             return found
 
     def logged(self, name: str) -> str:
-        return (self.folder / f"{name}.log").read_text()
+        """Return a process' log, without a line that it may just be writing."""
+        return "".join((self.folder / f"{name}.log").read_text().rpartition("\n")[:2])
 
 
 @pytest.fixture(scope="session")
@@ -89,12 +92,25 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for program in service_programs(settings, folder):
             start(stack, folder, program.name, program.command, build_environment(settings) | program.environment)
         ports = (settings.port, settings.flower_port)
-        wait_until(lambda: not any(is_port_free(port) for port in ports), "API and Flower listen", 120)
+        wait_until(lambda: not any(is_port_free(port) for port in ports), "API and Flower listen")
+        wait_until(lambda: count_consumers(settings.redis_url) >= 2, "worker and control worker consume")
+        # What happened before it listens Flower never learns; of beat's ticks it hears within seconds.
+        wait_until(lambda: ask_flower(settings, "/api/tasks"), "Flower takes events")
         running = Service(settings, database, folder, {})
         body = {"market": "US", "max_period": "max"}
-        run = running.post("/py/anomalies/backfill?wait=30", body, **{"X-Request-ID": REQUEST_ID})
+        run_id = running.post("/py/anomalies/backfill", body, **{"X-Request-ID": REQUEST_ID})["run_id"]
+        wait_until(lambda: has_ended(database, run_id), "the backfill ends")
+        run = json.loads(running.read(f"/py/detection-runs/{run_id}"))
         assert run["status"] == "complete", run
         yield Service(settings, database, folder, run)
+
+
+def ask_flower(settings: Settings, path: str, *, method: str = "GET", user: str = FLOWER_USER) -> Any:
+    """Return what Flower answers, whose API asks for user and password."""
+    headers = {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
+    request = Request(f"http://{LOOPBACK}:{settings.flower_port}{path}", method=method, headers=headers)
+    with urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
+        return json.load(answer)
 
 
 def fill(database: Db) -> None:

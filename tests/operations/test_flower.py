@@ -1,49 +1,39 @@
 """Flower as it is exposed: with a password, read-only, and in words that a person can read."""
 
 import json
-from base64 import b64encode
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
-from runner.servers import LOOPBACK
-from tests.operations.conftest import FLOWER_USER, TICKERS, Service
+from tests.operations.conftest import TICKERS, Service, ask_flower
 from tests.processes import wait_until
-
-
-def ask(service: Service, path: str, *, method: str = "GET", user: str = FLOWER_USER) -> Any:
-    headers = {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
-    url = f"http://{LOOPBACK}:{service.settings.flower_port}{path}"
-    with urlopen(Request(url, method=method, headers=headers), timeout=10) as answer:
-        return json.load(answer)
 
 
 def refuse(service: Service, path: str, **how: str) -> int:
     """Return the status of what is not answered."""
     with pytest.raises(HTTPError) as refused:
-        ask(service, path, **how)
+        ask_flower(service.settings, path, **how)
     with refused.value as error:
         return error.code
 
 
 def find_tasks(service: Service) -> dict[str, Any]:
     """Return the tasks of the backfill that Flower knows of, by their ids."""
-    found = ask(service, "/api/tasks?limit=1000")
+    found = ask_flower(service.settings, "/api/tasks?limit=1000")
     return {task_id: task for task_id, task in found.items() if service.run["_id"] in (task["args"] or "")}
 
 
 @pytest.fixture
 def tasks(service: Service) -> dict[str, Any]:
-    return wait_until(lambda: len(found := find_tasks(service)) == 1 + len(TICKERS) and found, "Flower knows") or {}
+    return wait_until(lambda: len(found := find_tasks(service)) > len(TICKERS) and found, "Flower knows") or {}
 
 
 def test_arguments_say_which_run_which_batch_and_how_many_tickers(service: Service, tasks: dict[str, Any]) -> None:
     run_id = service.run["_id"]
     assert tasks[run_id]["name"] == "tapewatch.backfill"
     assert tasks[run_id]["args"] == f"run {run_id}: backfill AAA, BBB, CCC 1d"
-    batches = sorted(task["args"] for task in tasks.values() if task["name"] == "tapewatch.run_batch")
+    batches = sorted({task["args"] for task in tasks.values() if task["name"] == "tapewatch.run_batch"})
     assert batches == [f"run {run_id}: backfill, batch {n:05d} of 1 ticker" for n in range(len(TICKERS))]
 
 

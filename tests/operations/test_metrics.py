@@ -2,12 +2,15 @@
 
 from tests.operations.conftest import TICKERS, Service
 from tests.processes import wait_until
-from tests.scraping import read_samples
+from tests.scraping import Samples, read_samples
 
 
 def test_what_the_pool_processes_detected_is_counted_once(service: Service) -> None:
+    bars = ("tapewatch_bars_detected_total", ("trigger", "backfill"))
+    # A batch is counted after its commit, which may have ended the run.
+    wait_until(lambda: read_samples(service.read("/metrics"))[bars] >= service.run["rows_processed"], "all is counted")
     samples = read_samples(service.read("/metrics"))
-    assert samples["tapewatch_bars_detected_total", ("trigger", "backfill")] == service.run["rows_processed"]
+    assert samples[bars] == service.run["rows_processed"]
     assert samples["tapewatch_tickers_detected_total", ("trigger", "backfill")] == len(TICKERS)
     assert samples["tapewatch_anomalies_found_total", ("trigger", "backfill")] == service.run["anomalies_found"]
     ended = ("tapewatch_runs_ended_total", ("status", "complete"), ("trigger", "backfill"))
@@ -21,9 +24,12 @@ def test_beat_and_its_tasks_were_heard_of_a_short_while_ago(service: Service) ->
 
 
 def test_model_caches_of_all_processes_are_added_up(service: Service) -> None:
+    def count_uses(samples: Samples) -> float:
+        return sum(samples["tapewatch_model_cache_total", ("outcome", outcome)] for outcome in ("hits", "misses"))
+
+    wait_until(lambda: count_uses(read_samples(service.read("/metrics"))) >= len(TICKERS), "all is counted")
     samples = read_samples(service.read("/metrics"))
-    cache = {outcome: samples["tapewatch_model_cache_total", ("outcome", outcome)] for outcome in ("hits", "misses")}
-    assert cache["hits"] + cache["misses"] == len(TICKERS)
+    assert count_uses(samples) == len(TICKERS)
     assert 1 <= samples["tapewatch_model_cache_total", ("outcome", "loads")] <= 2
 
 

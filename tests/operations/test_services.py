@@ -15,13 +15,13 @@ import yaml
 from detection.records.database import Db
 from detection.records.keys import add_key
 from runner.servers import die_with_parent, free_port
-from tests.processes import ROOT, wait_until
+from tests.processes import PATIENCE_SECONDS, ROOT, wait_until
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 FILLED_IN = {"REDIS_PASSWORD": "letters", "FLOWER_USER": "ops", "FLOWER_PASSWORD": "letters"}
 OURS = ("api", "worker", "worker-control", "beat", "flower")
-START_SECONDS = 90
+START_SECONDS = 240
 
 
 def test_debians_docker_compose_takes_the_file() -> None:
@@ -60,7 +60,8 @@ def test_a_service_starts_from_the_image_s_files_and_turns_healthy(
     name: str, image: Path, variables: dict[str, str], tmp_path: Path
 ) -> None:
     described = yaml.safe_load(fill_in(COMPOSE))["services"][name]
-    environment = os.environ | described["environment"] | variables | {"HOSTNAME": socket.gethostname()}
+    given = {variable: value for variable, value in described["environment"].items() if value is not None}
+    environment = os.environ | given | variables | {"HOSTNAME": socket.gethostname()}
     environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(image)}
     # Nothing is detected here, so that compiling the kernels for this folder would only take time.
     environment |= {"NUMBA_DISABLE_JIT": "1"}
@@ -86,7 +87,7 @@ def test_a_service_starts_from_the_image_s_files_and_turns_healthy(
     try:
         wait_until(is_healthy, f"{name} to be healthy", seconds=START_SECONDS)
         process.terminate()
-        assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0, (tmp_path / "log").read_text()
     finally:
         process.kill()
         process.wait()

@@ -16,6 +16,7 @@ from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+USED = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
 OURS = {name: service for name, service in SERVICES.items() if name not in {"redis", "mongo"}}
 
 
@@ -57,9 +58,20 @@ def test_workers_finish_what_runs_when_stopped() -> None:
 
 
 def test_every_variable_is_explained() -> None:
-    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
     explained = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    assert used == explained
+    assert explained == USED
+
+
+def test_every_other_setting_can_be_given_and_is_explained_with_its_default() -> None:
+    explained = dict(re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert explained == {
+        name.upper(): str(field.default)
+        for name, field in Settings.model_fields.items()
+        # compose itself knows where the servers are and where the API listens
+        if name.upper() not in {*USED, "MONGO_URL", "REDIS_URL", "HOST"}
+    }
+    for service in OURS.values():
+        assert {name for name, value in service["environment"].items() if value is None} == set(explained)
 
 
 def test_nothing_but_api_and_flower_is_published_and_those_on_loopback() -> None:
