@@ -15,15 +15,16 @@ CLIENTS = 16
 class Client:
     """One connection that is kept open."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     def ask(self, path: str, body: object = None) -> bytes:
         """Send a GET, or a POST where there is a body, and return the answer's body; any but a 2xx is an error."""
         if body is None:
-            self._connection.request("GET", path)
+            self._connection.request("GET", path, headers=self._headers)
         else:
-            self._connection.request("POST", path, dumps(body), {"Content-Type": "application/json"})
+            self._connection.request("POST", path, dumps(body), self._headers)
         response = self._connection.getresponse()
         content = response.read()
         assert 200 <= response.status < 300, (path, response.status, content[:500])
@@ -36,7 +37,7 @@ class Client:
         self._connection.close()
 
 
-def read_at_rate(port: int, paths: Sequence[str], *, per_second: float, seconds: float) -> list[float]:
+def read_at_rate(port: int, key: str, paths: Sequence[str], *, per_second: float, seconds: float) -> list[float]:
     """Ask for the paths in turn, so many a second, and return how long each answer took, in seconds.
 
     The time of an answer counts from the moment at which the request was due: one that had to wait for a connection,
@@ -48,7 +49,7 @@ def read_at_rate(port: int, paths: Sequence[str], *, per_second: float, seconds:
 
     def work() -> list[float]:
         took = []
-        with Client(port) as client:
+        with Client(port, key) as client:
             client.ask("/healthz")
             while True:
                 with lock:
