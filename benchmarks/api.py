@@ -23,10 +23,10 @@ from rich.table import Table
 from benchmarks.__main__ import describe_machine
 from benchmarks.load import Client, read_at_rate
 from benchmarks.service import run_bench_servers
-from detection.records import runs
-from detection.records.database import Db, open_database
-from detection.records.keys import add_key
-from detection.settings import Settings
+from core.settings import Settings
+from records.database import Db, open_database
+from records.keys import add_key
+from records.work import runs
 from runner.programs import api_command
 from runner.servers import die_with_parent
 from runner.service import wait_for_api
@@ -112,12 +112,12 @@ def fill(database: Db) -> list[str]:
     """Store bars, a model, anomalies and runs, and return what a dashboard asks for."""
     # They load the numeric stack, which reads the environment when it is imported.
     from benchmarks import market, sides  # noqa: PLC0415
-    from detection.bars.bulk import import_synthetic  # noqa: PLC0415
-    from detection.bars.markets import get_market  # noqa: PLC0415
     from detection.models.plan import TrainingPlan  # noqa: PLC0415
     from detection.models.training import train_model  # noqa: PLC0415
-    from detection.records.indexes import ensure_indexes  # noqa: PLC0415
-    from tasks.worker import get_worker  # noqa: PLC0415
+    from market.imports.bulk import import_synthetic  # noqa: PLC0415
+    from market.markets import get_market  # noqa: PLC0415
+    from records.indexes import ensure_indexes  # noqa: PLC0415
+    from tasks.process.worker import get_worker  # noqa: PLC0415
 
     ensure_indexes(database)
     tickers, now = tuple(f"T{number:05d}" for number in range(TICKERS)), datetime.now(UTC)

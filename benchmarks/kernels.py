@@ -12,11 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from detection.bars.panel import BarPanel
 from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
 from detection.features.compute import compute_features
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, MARKET14
 from detection.models.plan import TrainingPlan
+from market.bars.panel import BarPanel
 
 TICKERS, BARS, ROUNDS = 200, 1_260, 7
 

@@ -10,18 +10,18 @@ import pandas as pd
 from sklearn.ensemble import IsolationForest
 
 from benchmarks import naive
-from detection.bars.bulk import import_synthetic
-from detection.bars.markets import get_market
-from detection.bars.panel import BarPanel
-from detection.bars.store import load_panel
 from detection.features.compute import compute_features
 from detection.features.feature_sets import get_feature_set
 from detection.models.artefacts import open_artefact
 from detection.models.manager import LoadedModel
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
-from detection.records.database import Db
-from detection.records.indexes import ensure_indexes
+from market.bars.panel import BarPanel
+from market.bars.store import load_panel
+from market.imports.bulk import import_synthetic
+from market.markets import get_market
+from records.database import Db
+from records.indexes import ensure_indexes
 
 MARKET = "US"
 INTERVAL = "1d"

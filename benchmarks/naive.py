@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import IsolationForest
 
-from detection.features.history import HISTORY_BARS
-from detection.records.database import Db
+from market.bars.history import HISTORY_BARS
+from records.database import Db
 
 WARM_UP_BARS = 40
 

@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.faults import FAULTS, PRICES, Fault, plant
-from detection.bars.panel import BarPanel, Float64
-from detection.bars.sources.demo import read_demo
+from core.arrays import Float64
 from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, MARKET14, FeatureSet
-from detection.features.history import history_start
 from detection.models.plan import TrainingPlan
+from market.bars.history import history_start
+from market.bars.panel import BarPanel
+from market.imports.sources.demo import read_demo
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "quality.json"

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from benchmarks.__main__ import describe_machine
 from benchmarks.clock import Clock
-from detection.logs import configure_logs
-from detection.settings import STATE_DIR, Settings
+from core.logs import configure_logs
+from core.settings import STATE_DIR, Settings
 from runner import servers
 from runner.programs import worker_command
 from runner.service import build_environment
@@ -50,8 +50,8 @@ def main() -> None:
 def measure(folder: Path, settings: Settings, pids: dict[str, int], console: Console) -> tuple[dict[str, float], Table]:
     """Time the backfills, and return the figures by name and as a table."""
     market, sides = import_module("benchmarks.market"), import_module("benchmarks.sides")
-    database = import_module("tasks.worker").get_worker().database
-    celery = import_module("tasks.broker").build_celery(settings)
+    database = import_module("tasks.process.worker").get_worker().database
+    celery = import_module("tasks.process.broker").build_celery(settings)
     console.print(f"Making up {market.BARS:,} bars of each of {len(TICKERS):,} tickers, and training a model.")
     market.fill(database, TICKERS, TICKERS[:100])
     clock = Clock()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from detection.settings import STATE_DIR, Settings
+from core.settings import STATE_DIR, Settings
 from runner.programs import service_programs
 from runner.servers import die_with_parent, free_port, run_servers
 from runner.service import build_environment, wait_for_api

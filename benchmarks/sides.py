@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 from celery import Celery
 
-from detection.records import runs
-from detection.records.database import Db, Document
-from detection.records.requests import RunRequest, insert_run
+from records.database import Db, Document
+from records.work import runs
+from records.work.requests import RunRequest, insert_run
 from runner.client import Api
-from tasks.enqueue import accept_run
-from tasks.execution import execute_batch
-from tasks.planning import plan_batches
-from tasks.worker import Worker
+from tasks.engine.accept import accept_run
+from tasks.engine.execution import execute_batch
+from tasks.engine.planning import plan_batches
+from tasks.process.worker import Worker
 
 POLL_SECONDS = 0.005
 HTTP_WAIT_SECONDS = 10

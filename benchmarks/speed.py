@@ -10,12 +10,12 @@ import numpy as np
 from benchmarks import market, naive, sides
 from benchmarks.clock import Clock
 from benchmarks.service import find_peak_mib, run_service
-from detection.settings import Settings
+from core.settings import Settings
 from runner.client import Api
-from tasks.broker import build_celery
-from tasks.handlers import get_models
-from tasks.memory import keep_freed_memory
-from tasks.worker import get_worker
+from tasks.kinds.handlers import get_models
+from tasks.process.broker import build_celery
+from tasks.process.memory import keep_freed_memory
+from tasks.process.worker import get_worker
 
 Say = Callable[[str], None]
 Tickers = tuple[str, ...]

@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.__main__ import describe_machine
 from benchmarks.api import run_api
 from benchmarks.service import run_bench_servers
-from detection.records.database import Db, open_database
+from records.database import Db, open_database
 from runner.servers import LOOPBACK
 
 RESULTS = Path(__file__).parent / "web.json"
@@ -104,11 +104,11 @@ def fill(database: Db) -> None:
     """Store what is shown: series, a model, and the anomalies of some of them."""
     # They load the numeric stack, which reads the environment when it is imported.
     from benchmarks import market, sides  # noqa: PLC0415
-    from detection.bars.bulk import import_synthetic  # noqa: PLC0415
-    from detection.bars.markets import get_market  # noqa: PLC0415
     from detection.models.plan import TrainingPlan  # noqa: PLC0415
     from detection.models.training import train_model  # noqa: PLC0415
-    from detection.records.indexes import ensure_indexes  # noqa: PLC0415
+    from market.imports.bulk import import_synthetic  # noqa: PLC0415
+    from market.markets import get_market  # noqa: PLC0415
+    from records.indexes import ensure_indexes  # noqa: PLC0415
 
     ensure_indexes(database)
     tickers, now = tuple(f"T{number:05d}" for number in range(TICKERS)), datetime.now(UTC)
@@ -118,7 +118,7 @@ def fill(database: Db) -> None:
         )
     detected = (*tickers[:DETECTED_TICKERS], CHART_TICKER)
     train_model(database, TrainingPlan(market.MARKET, tickers=detected, seed=market.SEED), now=now)
-    from tasks.worker import get_worker  # noqa: PLC0415
+    from tasks.process.worker import get_worker  # noqa: PLC0415
 
     sides.run_here(get_worker(), sides.ask("backfill", detected))
 

@@ -5,7 +5,7 @@ from functools import partial
 from flask import Flask
 
 from cli import backfill, bars, db, keys, models, notify, runs, scan, sessions, verify
-from detection.logs import configure_logs
+from core.logs import configure_logs
 
 GROUPS = (
     bars.group,

@@ -8,12 +8,12 @@ from flask.cli import AppGroup
 from cli.common import exits_on_error, json_option, print_json, read_settings, use_database
 from cli.selecting import build_selection, takes_selection
 from cli.watching import follow
-from detection.bars.intervals import parse_interval, parse_period
-from detection.bars.tickers import normalize_ticker
-from detection.errors import NotFound
-from detection.records import runs
-from tasks.broker import build_celery
-from tasks.requests import request_detection
+from core.errors import NotFound
+from market.intervals import parse_interval, parse_period
+from market.tickers import normalize_ticker
+from records.work import runs
+from tasks.process.broker import build_celery
+from tasks.requests.runs import request_detection
 
 group = AppGroup("backfill", help="Detect whole histories.")
 

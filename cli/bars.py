@@ -9,16 +9,16 @@ from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from cli.imports import finish_import, show_progress
-from detection.bars.intervals import INTERVALS, parse_interval, parse_period
-from detection.bars.markets import get_market
-from detection.bars.reading import read_bars
-from detection.bars.reasons import REASONS
-from detection.bars.tickers import normalize_ticker
-from detection.records.database import Document
-from detection.records.migrations import prepare_database
-from detection.records.rejected import find_rejected
-from detection.records.revisions import find_revisions
-from detection.records.series import find_series, get_series
+from market.bars.reading import read_bars
+from market.imports.rejection import REASONS
+from market.intervals import INTERVALS, parse_interval, parse_period
+from market.markets import get_market
+from market.tickers import normalize_ticker
+from records.database import Document
+from records.market.rejected import find_rejected
+from records.market.revisions import find_revisions
+from records.market.series import find_series, get_series
+from records.migrations import prepare_database
 
 group = AppGroup("bars", help="Bars of tickers: import them, look at them, correct them.")
 
@@ -43,7 +43,7 @@ def import_bars(
     optionally volume, ticker (or symbol) and split (new shares for each old one, on the first session they trade).
     Without a ticker column a file is one ticker, named like the file. Times without a zone are the exchange's.
     """
-    from detection.bars.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
+    from market.imports.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
 
     checked = parse_interval(interval)
     wanted = normalize_ticker(ticker) if ticker else None
@@ -67,7 +67,7 @@ def import_bars(
 @exits_on_error
 def import_demo_bars(*, as_json: bool) -> None:
     """Import the demo's real daily bars: five stocks 2000-2013 and two indices 1999-2018."""
-    from detection.bars.bulk import import_demo  # noqa: PLC0415 - loads the numeric stack
+    from market.imports.bulk import import_demo  # noqa: PLC0415 - loads the numeric stack
 
     with use_database() as database, show_progress(quiet=as_json) as on_series:
         prepare_database(database, datetime.now(UTC))
@@ -83,8 +83,8 @@ def import_demo_bars(*, as_json: bool) -> None:
 @exits_on_error
 def import_yahoo_bars(*, tickers: tuple[str, ...], period: str, interval: str, as_json: bool) -> None:
     """Import bars from Yahoo, by the optional package yfinance."""
-    from detection.bars.bulk import import_yahoo  # noqa: PLC0415 - loads the numeric stack
-    from detection.bars.sources.yahoo import Yahoo, build_fetch  # noqa: PLC0415 - the same
+    from market.imports.bulk import import_yahoo  # noqa: PLC0415 - loads the numeric stack
+    from market.imports.sources.yahoo import Yahoo, build_fetch  # noqa: PLC0415 - the same
 
     wanted = list(dict.fromkeys(normalize_ticker(ticker) for ticker in tickers))
     checked, back = parse_interval(interval), parse_period(period).text
@@ -109,7 +109,7 @@ def record_split(*, ticker: str, session: datetime, factor: float, interval: str
 
     Bars stay stored as they were quoted and are adjusted when read. A factor of 1 takes a split back.
     """
-    from detection.bars.writing import write_split  # noqa: PLC0415 - loads the numeric stack
+    from market.bars.writing import write_split  # noqa: PLC0415 - loads the numeric stack
 
     name, checked = normalize_ticker(ticker), parse_interval(interval)
     with use_database() as database:

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from detection.errors import BadInput, NotFound, TapewatchError
-from detection.records.database import Db, explain_unreachable, open_database
-from detection.settings import Settings, get_settings
+from core.errors import BadInput, NotFound, TapewatchError
+from core.settings import Settings, get_settings
+from records.database import Db, explain_unreachable, open_database
 
 P = ParamSpec("P")
 R = TypeVar("R")

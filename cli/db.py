@@ -7,8 +7,8 @@ import click
 from flask.cli import AppGroup
 
 from cli.common import exits_on_error, json_option, print_json, use_database
-from detection.records.consistency import find_disagreements
-from detection.records.migrations import find_version, upgrade
+from records.consistency import find_disagreements
+from records.migrations import find_version, upgrade
 
 group = AppGroup("db", help="Bring the database to what this code needs, and check what it says.")
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from cli.common import print_json, print_table
 
 if TYPE_CHECKING:
-    from detection.bars.report import ImportReport, SeriesReport
+    from market.imports.report import ImportReport, SeriesReport
 
 SHOWN_SERIES = 40
 COUNTS = ("read", "new", "changed", "unchanged", "rejected_rows")

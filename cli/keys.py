@@ -7,8 +7,8 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
-from detection.records import keys
-from detection.records.migrations import prepare_database
+from records import keys
+from records.migrations import prepare_database
 
 group = AppGroup("keys", help="API keys: who may ask for what.")
 

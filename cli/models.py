@@ -9,18 +9,18 @@ from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
 from cli.watching import follow, print_outcome, watch_run
-from detection.bars.intervals import parse_interval
-from detection.bars.markets import get_market
-from detection.bars.tickers import normalize_ticker
-from detection.errors import BadInput
+from core.errors import BadInput
 from detection.models import registry
 from detection.models.plan import ThresholdPolicy
 from detection.models.versions import ModelVersion
-from detection.records import models, thresholds
-from detection.records.champions import Scope
-from detection.records.database import Document
-from tasks.broker import build_celery
-from tasks.requests import request_training
+from market.intervals import parse_interval
+from market.markets import get_market
+from market.tickers import normalize_ticker
+from records.database import Document
+from records.models import models, thresholds
+from records.models.champions import Scope
+from tasks.process.broker import build_celery
+from tasks.requests.runs import request_training
 
 group = AppGroup("models", help="Train models, and say which version is in use.")
 

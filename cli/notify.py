@@ -6,12 +6,12 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
+from alerts.channels import hide_secrets, try_rule
+from alerts.messages import parse_clock, parse_zone
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
-from detection.channels import hide_secrets, try_rule
-from detection.notices import parse_clock, parse_zone
-from detection.records import deliveries, notification_rules
-from detection.records.database import Document
-from detection.records.watchlists import get_watchlist
+from records.alerts import deliveries, notification_rules
+from records.database import Document
+from records.work.watchlists import get_watchlist
 
 group = AppGroup("notify", help="Notifications: who is told of what.")
 

@@ -9,10 +9,10 @@ from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
 from cli.watching import follow, print_outcome
-from detection.bars.tickers import normalize_ticker
-from detection.records import runs
-from tasks.broker import build_celery
-from tasks.requests import request_retry
+from market.tickers import normalize_ticker
+from records.work import runs
+from tasks.process.broker import build_celery
+from tasks.requests.runs import request_retry
 
 group = AppGroup("runs", help="What was asked for, how far it is, how it ended.")
 

@@ -7,9 +7,9 @@ from flask.cli import AppGroup
 from cli.common import exits_on_error, json_option, read_settings, use_database
 from cli.selecting import build_selection, takes_selection
 from cli.watching import follow
-from detection.bars.intervals import parse_interval
-from tasks.broker import build_celery
-from tasks.requests import request_detection
+from market.intervals import parse_interval
+from tasks.process.broker import build_celery
+from tasks.requests.runs import request_detection
 
 group = AppGroup("scan", help="Detect what came since the last detection.")
 

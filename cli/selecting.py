@@ -5,9 +5,9 @@ from typing import TypeVar
 
 import click
 
-from detection.bars.markets import get_market
-from detection.bars.tickers import normalize_ticker
-from tasks.selection import Selection
+from market.markets import get_market
+from market.tickers import normalize_ticker
+from tasks.requests.selection import Selection
 
 Command = TypeVar("Command", bound=Callable[..., object])
 

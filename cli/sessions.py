@@ -6,13 +6,13 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
+from alerts.messages import parse_clock
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
-from detection.bars.markets import get_market
-from detection.errors import BadInput
-from detection.notices import parse_clock
-from detection.records import session_overrides
-from detection.records.database import Db, Document
-from detection.records.watchlists import forget_next_scans
+from core.errors import BadInput
+from market.markets import get_market
+from records.database import Db, Document
+from records.market import session_overrides
+from records.work.watchlists import forget_next_scans
 
 group = AppGroup("sessions", help="Days on which an exchange does not keep to its calendar.")
 LOCAL_TIME = "%H:%M"
@@ -89,7 +89,7 @@ def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> N
 
 def _follow(database: Db, market: str, day: date) -> None:
     """Have what rests on a market's sessions go by the changed one."""
-    from detection.bars.gaps import refresh_coverage  # noqa: PLC0415 - loads the numeric stack
+    from market.bars.coverage_upkeep import refresh_coverage  # noqa: PLC0415 - loads the numeric stack
 
     forget_next_scans(database, market)
     refresh_coverage(database, get_market(market), day)

@@ -10,11 +10,11 @@ from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
 from cli.watching import print_outcome, watch_run
-from detection.bars.tickers import normalize_ticker
-from detection.records.database import Document
-from detection.records.verifications import count_unverified, count_verdicts, find_verifications
-from tasks.broker import build_celery
-from tasks.requests import request_verification
+from market.tickers import normalize_ticker
+from records.database import Document
+from records.findings.verifications import count_unverified, count_verdicts, find_verifications
+from tasks.process.broker import build_celery
+from tasks.requests.runs import request_verification
 
 group = AppGroup("verify", help="Derive stored anomalies again, and say what moved: model, code or data.")
 

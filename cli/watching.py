@@ -8,8 +8,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from cli.common import print_json, print_table
-from detection.records.database import Db, Document
-from detection.records.runs import OPEN_STATUSES, get_run
+from records.database import Db, Document
+from records.work.runs import OPEN_STATUSES, get_run
 
 POLL_SECONDS = 0.2
 SHOWN_FAILURES = 20

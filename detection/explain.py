@@ -1,15 +1,17 @@
 """Why a series has no result, in words: what is stored of it, how far it was detected, and what is missing."""
 
-from detection.bars.markets import get_market_of
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
-from detection.records import champions, metadata, models, runs, scheduler, watchlists
-from detection.records.database import Db, Document
-from detection.records.series import build_series_id
+from market.markets import get_market_of
+from records.database import Db, Document
+from records.findings import watermarks
+from records.market.series import build_series_id
+from records.models import champions, models
+from records.work import runs, scan_switch, watchlists
 
 
 def explain_series(database: Db, ticker: str, interval: str) -> Document:
     """Return what is known of one series and when it is scanned next, with the reason of `find_reason`."""
-    is_scanned = scheduler.get_switch(database)["enabled"]
+    is_scanned = scan_switch.get_switch(database)["enabled"]
     next_scan = watchlists.find_next_scan(database, ticker, interval) if is_scanned else None
     series = database.series.find_one({"_id": build_series_id(ticker, interval)})
     return find_reason(database, ticker, interval, series) | {"next_scan": next_scan}
@@ -18,7 +20,7 @@ def explain_series(database: Db, ticker: str, interval: str) -> Document:
 def find_reason(database: Db, ticker: str, interval: str, series: Document | None) -> Document:
     """Return what is known of one series, with `reason` (a stable word) and `message` (the same in full)."""
     market = get_market_of(ticker).code
-    watermark = metadata.find_watermarks(database, [ticker], interval).get(ticker)
+    watermark = watermarks.find_watermarks(database, [ticker], interval).get(ticker)
     champion = champions.find_champions(database, market, [ticker]).get(ticker)
     warm_up_bars = models.find_warm_up_bars(database, champion.version) if champion else None
     known = {

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from math import sqrt
 
-from detection.bars.reading import Bar
 from detection.features.names import FEATURES
+from market.bars.reading import Bar
 
 Line = list[float | None]
 WINDOW_BARS = 20

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from detection.bars.store import load_panel
 from detection.models.libraries import find_library_versions
 from detection.models.manager import LoadedModel, ModelManager
-from detection.outcomes import Job, Outcome
-from detection.pipeline import Checkpoint, detect_panel, find_starts
-from detection.records.database import Db, Document
-from detection.records.models import get_model_record
-from detection.records.revisions import find_revisions
-from detection.stretches import Stretch
+from detection.pipeline.detect import Checkpoint, detect_panel, find_starts
+from detection.pipeline.job import Job, Outcome
+from detection.pipeline.stretches import Stretch
+from market.bars.store import load_panel
+from records.database import Db, Document
+from records.market.revisions import find_revisions
+from records.models.models import get_model_record
 
 SAME_SCORE = 1e-9
 LISTED_CHANGES = 20

@@ -8,7 +8,7 @@ from types import FrameType
 from pydantic import ValidationError
 from rich.console import Console
 
-from detection.errors import BadInput, TapewatchError
+from core.errors import BadInput, TapewatchError
 from runner.service import describe_addresses, serve, stay, wait_for_api
 
 

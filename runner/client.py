@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
-from detection.errors import ServerUnreachable, TapewatchError
-from detection.settings import Settings
+from core.errors import ServerUnreachable, TapewatchError
+from core.settings import Settings
 from runner.service import api_url
 
 TRY_SECONDS = 30.0

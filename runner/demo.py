@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from detection.errors import TapewatchError
-from detection.records.database import Db, open_database
-from detection.records.metadata import find_watermarks
-from detection.records.models import find_models
-from detection.records.runs import OPEN_STATUSES
-from detection.records.series import find_series
-from detection.settings import STATE_DIR, Settings
+from core.errors import TapewatchError
+from core.settings import STATE_DIR, Settings
+from records.database import Db, open_database
+from records.findings.watermarks import find_watermarks
+from records.market.series import find_series
+from records.models.models import find_models
+from records.work.runs import OPEN_STATUSES
 from runner.client import Api, ApiRefused
 from runner.servers import die_with_parent
 from runner.service import build_environment, describe_addresses, serve, stay, wait_for_api

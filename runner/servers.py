@@ -18,7 +18,7 @@ import redis
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from detection.errors import TapewatchError
+from core.errors import TapewatchError
 
 LOOPBACK = "127.0.0.1"
 REPLICA_SET = "tapewatch"

@@ -14,10 +14,10 @@ from urllib.request import urlopen
 import redis
 from rich.console import Console
 
-from detection.errors import BadInput, ServerUnreachable
-from detection.records.database import explain_unreachable, hide_credentials, open_database
-from detection.records.migrations import upgrade
-from detection.settings import STATE_DIR, Settings
+from core.errors import BadInput, ServerUnreachable
+from core.settings import STATE_DIR, Settings
+from records.database import explain_unreachable, hide_credentials, open_database
+from records.migrations import upgrade
 from runner.programs import ROOT, server_programs, service_programs
 from runner.servers import (
     LOOPBACK,
@@ -164,7 +164,7 @@ def _wait_for_servers(settings: Settings, *, redis_port: int | None, mongo_port:
             # Whoever starts everything at once has nobody else to do it.
             upgrade(database, datetime.now(UTC))
             if settings.host != LOOPBACK:
-                from api.auth import refuse_open_access  # noqa: PLC0415 -- slow to load, and seldom needed
+                from api.http.auth import refuse_open_access  # noqa: PLC0415 -- slow to load, and seldom needed
 
                 refuse_open_access(settings, database)
 

@@ -8,15 +8,15 @@ from typing import Any
 import structlog
 from celery.signals import setup_logging, task_postrun, task_prerun, task_received, worker_init, worker_process_init
 
-from detection.logs import configure_logs
-from detection.settings import get_settings
+from core.logs import configure_logs
+from core.settings import get_settings
 from tasks import names
-from tasks.broker import build_celery
-from tasks.consumer import Request
-from tasks.logs import describe_task, quiet_routine
-from tasks.memory import keep_freed_memory
-from tasks.traces import start_traces
-from tasks.worker import get_worker
+from tasks.process.broker import build_celery
+from tasks.process.consumer import Request
+from tasks.process.logs import describe_task, quiet_routine
+from tasks.process.memory import keep_freed_memory
+from tasks.process.traces import start_traces
+from tasks.process.worker import get_worker
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ def load_numeric_stack(sender: Any, **_: object) -> None:
     if names.CONTROL_QUEUE in sender.app.amqp.queues.consume_from:
         return
     try:
-        import_module("tasks.handlers")
+        import_module("tasks.kinds.handlers")
     except Exception as error:
         # Celery would log it and go on, and each task would fail.
         log.exception("numeric_stack_missing")

@@ -11,9 +11,9 @@ import pytest
 import redis
 from pymongo import MongoClient
 
-from detection.records.database import Db, Document, open_database
-from detection.records.indexes import ensure_indexes
-from detection.settings import Settings
+from core.settings import Settings
+from records.database import Db, Document, open_database
+from records.indexes import ensure_indexes
 from runner.servers import Servers, run_servers
 
 ROOT = Path(__file__).parent.parent

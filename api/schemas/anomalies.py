@@ -95,7 +95,7 @@ class AnomalyFilter(TimesQuery):
     model_version: str | None = Field(None, max_length=64)
 
     def build_filter(self) -> dict[str, Any]:
-        """Return the arguments of `detection.records.anomalies.build_query`."""
+        """Return the arguments of `records.findings.anomalies.build_query`."""
         fields = self.model_dump(include=set(AnomalyFilter.model_fields) - {"ticker"})
         return fields | {"tickers": None if self.ticker is None else [self.ticker]}
 

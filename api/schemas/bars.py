@@ -6,17 +6,7 @@ from typing import Any
 from apiflask.fields import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.common import (
-    Body,
-    Interval,
-    IntervalQuery,
-    Market,
-    Page,
-    PageQuery,
-    Record,
-    Ticker,
-    TimesQuery,
-)
+from api.schemas.common import Body, Interval, IntervalQuery, Market, Page, PageQuery, Record, Ticker, TimesQuery
 
 MAX_CANDLES = 100_000
 

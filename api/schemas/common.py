@@ -7,12 +7,12 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from detection.bars.intervals import INTERVALS, parse_interval, parse_period
-from detection.bars.markets import MARKETS, get_market
-from detection.bars.tickers import normalize_ticker
-from detection.errors import BadInput
-from detection.notices import parse_clock, parse_zone
-from detection.schedules import AFTER_CLOSE, parse_schedule
+from alerts.messages import parse_clock, parse_zone
+from core.errors import BadInput
+from market.intervals import INTERVALS, parse_interval, parse_period
+from market.markets import MARKETS, get_market
+from market.sessions.schedules import AFTER_CLOSE, parse_schedule
+from market.tickers import normalize_ticker
 
 MAX_PAGE = 500
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from api.schemas.common import Body, Interval, Market, Period, Ticker, WatchlistName
-from tasks.selection import Selection
+from tasks.requests.selection import Selection
 
 MAX_TICKERS = 10_000
 

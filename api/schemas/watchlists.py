@@ -6,8 +6,8 @@ from typing import Self
 from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.common import Body, Interval, Page, PageQuery, Record, Schedule, Ticker, WatchlistName
-from detection.bars.markets import get_market_of
-from detection.schedules import AFTER_CLOSE
+from market.markets import get_market_of
+from market.sessions.schedules import AFTER_CLOSE
 
 MAX_TICKERS = 10_000
 

@@ -10,9 +10,9 @@ import structlog
 from numpy.typing import ArrayLike, NDArray
 from sklearn.ensemble import IsolationForest
 
-from detection.bars.panel import Float64
+from core.arrays import Float64
+from core.errors import BadInput
 from detection.detectors.trees import credit_columns, unfold_trees, walk_trees
-from detection.errors import BadInput
 
 # A perfect tree over so many rows has 14 levels; deeper ones would not fit a cache.
 LARGEST_SAMPLE = 16_384

@@ -13,7 +13,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.ensemble._iforest import _average_path_length
 from sklearn.tree._tree import Tree
 
-from detection.bars.panel import Float32, Float64, Int64
+from core.arrays import Float32, Float64, Int64
 
 Slots = NDArray[np.uint32]
 

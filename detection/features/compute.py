@@ -5,11 +5,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from detection.bars.panel import BarPanel, Float32, Float64, Int64
+from core.arrays import Float32, Float64, Int64
 from detection.features.feature_sets import FeatureSet
-from detection.features.history import ANCHOR_BARS, count_history_bars
 from detection.features.kernel import COLUMNS, MEASURES, run_kernel
 from detection.features.names import FEATURES
+from market.bars.history import ANCHOR_BARS, count_history_bars
+from market.bars.panel import BarPanel
 
 Column = TypeVar("Column", Float64, Int64)
 

@@ -6,7 +6,7 @@ definition of each is in `detection/features/kernel.py`). A set never changes: a
 
 from dataclasses import dataclass
 
-from detection.errors import BadInput
+from core.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)

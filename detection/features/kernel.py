@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import float32, float64, int64, njit, types, void
 
-from detection.bars.panel import Float32, Float64, Int64
+from core.arrays import Float32, Float64, Int64
 
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]

@@ -11,9 +11,9 @@ import joblib
 from gridfs import GridFSBucket
 from gridfs.errors import CorruptGridFile, NoFile
 
-from detection.errors import ModelIntegrity
-from detection.records.database import Db
-from detection.records.models import ARTEFACTS
+from core.errors import ModelIntegrity
+from records.database import Db
+from records.models.models import ARTEFACTS
 
 BUCKET = ARTEFACTS
 # zlib at a stated level and pickle at a stated protocol: the same fit gives the same bytes.

@@ -12,17 +12,18 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from detection.bars.panel import BarPanel, Bools, Int64
-from detection.bars.store import load_panel
+from core.arrays import Bools, Int64
+from core.errors import BadInput
 from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
-from detection.errors import BadInput
 from detection.features.compute import Features, compute_features
 from detection.models.artefacts import dump_artefact
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.models.sampling import RowSample
 from detection.models.thresholds import resolve_threshold
-from detection.records.database import Db, Document
 from detection.scoring.grades import GradeTable
+from market.bars.panel import BarPanel
+from market.bars.store import load_panel
+from records.database import Db, Document
 
 MOST_ROWS = 500_000
 FEWEST_ROWS = 100

@@ -7,18 +7,18 @@ from datetime import datetime
 from threading import RLock
 from typing import Any
 
+from core.errors import ModelIntegrity, NoModel
 from detection.detectors.isolation_forest import FlatForest
-from detection.errors import ModelIntegrity, NoModel
 from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.models.artefacts import open_artefact
 from detection.models.plan import ThresholdPolicy
 from detection.models.registry import explain_no_model, get_champion
 from detection.models.thresholds import resolve_threshold
-from detection.records.champions import Champion, find_champions
-from detection.records.database import Db, Document
-from detection.records.models import find_models, get_model_record
-from detection.records.thresholds import find_thresholds
 from detection.scoring.grades import GradeTable
+from records.database import Db, Document
+from records.models.champions import Champion, find_champions
+from records.models.models import find_models, get_model_record
+from records.models.thresholds import find_thresholds
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from detection.bars.intervals import parse_interval
-from detection.bars.markets import complete_ticker, get_market
-from detection.errors import BadInput
+from core.errors import BadInput
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, FeatureSet, get_feature_set
-from detection.records.database import Db, Document
-from detection.records.series import find_series
+from market.intervals import parse_interval
+from market.markets import complete_ticker, get_market
+from records.database import Db, Document
+from records.market.series import find_series
 
 ThresholdKind = Literal["contamination", "grade", "score"]
 THRESHOLD_BOUNDS: dict[ThresholdKind, tuple[float, float]] = {

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from pymongo.client_session import ClientSession
 
-from detection.bars.markets import get_market_of
-from detection.errors import BadInput, Conflict, NoModel
-from detection.records import champions, models
-from detection.records.champions import Champion, Scope
-from detection.records.database import Db, Document
-from detection.records.series import find_series, get_series
-from detection.records.watchlists import get_watchlist
+from core.errors import BadInput, Conflict, NoModel
+from market.markets import get_market_of
+from records.database import Db, Document
+from records.market.series import find_series, get_series
+from records.models import champions, models
+from records.models.champions import Champion, Scope
+from records.work.watchlists import get_watchlist
 
 
 def get_champion(database: Db, market: str) -> Champion:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detection.bars.panel import Float32, Float64
+from core.arrays import Float32, Float64
 
 
 class RowSample:

@@ -2,7 +2,7 @@
 
 from math import log10
 
-from detection.bars.panel import Float64
+from core.arrays import Float64
 from detection.models.plan import ThresholdPolicy
 from detection.scoring.grades import POINTS_PER_DECADE, GradeTable
 from detection.scoring.thresholds import threshold_by_contamination, threshold_by_grade, threshold_fixed

@@ -6,16 +6,16 @@ from datetime import datetime
 from gridfs.errors import FileExists
 from pymongo.client_session import ClientSession
 
-from detection.errors import TapewatchError
+from core.errors import TapewatchError
 from detection.models.artefacts import compute_sha256, delete_artefact, store_artefact
 from detection.models.fitting import Checkpoint, Fit, describe_fit, fit_model
 from detection.models.libraries import find_library_versions
 from detection.models.plan import TrainingPlan
 from detection.models.registry import promote_within
 from detection.models.versions import Change, ModelVersion
-from detection.records import champions, models
-from detection.records.champions import Scope
-from detection.records.database import Db, Document
+from records.database import Db, Document
+from records.models import champions, models
+from records.models.champions import Scope
 
 Finish = Callable[[ClientSession, Document], None]
 

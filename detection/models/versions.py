@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from detection.errors import BadInput
+from core.errors import BadInput
 
 Change = Literal["major", "minor", "patch"]
 _PATTERN = re.compile(r"(?P<market>[A-Z]{2,8})_model-(?P<major>\d+)\.(?P<minor>\d+)\.(?P<patch>\d+)")

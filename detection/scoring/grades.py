@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detection.bars.panel import Float64, Int64
+from core.arrays import Float64, Int64
 
 POINTS_PER_DECADE = 25.0
 HIGHEST_GRADE = 100.0

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detection.errors import BadInput
+from core.errors import BadInput
 from detection.scoring.grades import HIGHEST_GRADE, GradeTable
 
 

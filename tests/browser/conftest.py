@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
 
-from detection.records.database import Db, open_database
-from detection.settings import Settings
+from core.settings import Settings
+from records.database import Db, open_database
 from runner.client import Api
 from runner.programs import api_command
 from runner.servers import LOOPBACK, die_with_parent, free_port

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from detection.records.keys import add_key, revoke_key
+from records.keys import add_key, revoke_key
 from tests.browser.conftest import Demo
 from tests.browser.looking import Look
 

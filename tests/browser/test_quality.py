@@ -134,4 +134,4 @@ def test_what_the_first_page_is_made_of_is_asked_for_at_once(demo: Demo, open_pa
     links = page.evaluate(
         "[...document.querySelectorAll('[rel=modulepreload]')].map((link) => link.getAttribute('href'))"
     )
-    assert set(links) == loaded - {"scripts/main.js", "scripts/theme.js"}
+    assert set(links) == loaded - {"scripts/main.js", "scripts/lib/theme.js"}

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from detection.features.names import FEATURES
 from tests.browser.conftest import Demo, push_candles
-from tests.unit.features.twin import compute_twin, read_real_bars
+from tests.unit.detection.features.twin import compute_twin, read_real_bars
 
 AROUND = 60  # bars that the chart shows on both sides of what is selected
 NEIGHBOURS = 50

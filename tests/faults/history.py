@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from bson import Timestamp
 
-from detection.records.database import Db, Document
+from records.database import Db, Document
 
 ENDED = {"done", "dead", "split", "cancelled"}
 # What a batch of a detection writes: all of it in the transaction that ends the batch.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import redis
 
-from detection.records.database import Db, open_database
-from detection.settings import Settings
+from core.settings import Settings
+from records.database import Db, open_database
 from runner.programs import api_command, beat_command, worker_command
 from runner.servers import (
     die_with_parent,

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from detection.bars.importing import import_frame
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
-from detection.records.database import Db
-from detection.records.indexes import ensure_indexes
+from market.imports.importing import import_frame
+from records.database import Db
+from records.indexes import ensure_indexes
 from tests.faults.trial import TICKERS
 from tests.integration.detecting import NOW, make_bars
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from detection.records.watchlists import add_watchlist, get_watchlist
+from records.work.watchlists import add_watchlist, get_watchlist
 from runner.programs import beat_command
-from tasks.broker import build_celery
 from tasks.names import BACKFILL_QUEUE
-from tasks.scans import scan_due
-from tasks.worker import Worker
+from tasks.periodic.scans import scan_due
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 from tests.faults.stack import SERVICE, Program
 from tests.faults.trial import TICKERS, Trial
 from tests.processes import wait_until

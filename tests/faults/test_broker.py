@@ -14,8 +14,8 @@ from runner.programs import service_programs
 from runner.servers import wait_for_redis
 from runner.supervision import Say, Supervision
 from tasks import names
-from tasks.broker import build_celery
-from tasks.enqueue import send
+from tasks.engine.accept import send
+from tasks.process.broker import build_celery
 from tests.faults.stack import WORKERS, Stack
 from tests.faults.trial import TICKERS, Trial
 from tests.processes import wait_until

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from pymongo.errors import ConnectionFailure
 
-from detection.records.requests import INSERT_SECONDS
+from records.work.requests import INSERT_SECONDS
 from tests.faults.stack import MEMBERS
 from tests.faults.trial import TICKERS, Trial
 from tests.integration.serving import post

@@ -13,7 +13,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from detection.records.database import Document
+from records.database import Document
 from runner.servers import LOOPBACK, die_with_parent
 from tests.faults.recoveries import run_trial
 from tests.faults.stack import MEMBERS, SERVICE, run_stack

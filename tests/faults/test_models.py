@@ -13,7 +13,7 @@ import pytest
 
 from detection.models.artefacts import compute_sha256, delete_artefact, store_artefact
 from detection.models.registry import promote
-from detection.records.models import get_model_record
+from records.models.models import get_model_record
 from tests.faults.trial import Trial
 from tests.integration.detecting import NOW
 

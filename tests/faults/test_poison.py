@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import pytest
 
-from detection.bars.buckets import COLUMNS, build_bucket, build_bucket_id
-from detection.bars.store import load_panel
-from detection.records.database import Db, Document
-from detection.records.runs import get_run
-from detection.records.series import build_series_id
+from market.bars.buckets import COLUMNS, build_bucket, build_bucket_id
+from market.bars.store import load_panel
+from records.database import Db, Document
+from records.market.series import build_series_id
+from records.work.runs import get_run
 from tests.faults.memory import count_resident_bytes
 from tests.faults.stack import WORKERS, Stack
 from tests.faults.trial import TICKERS, Trial

@@ -16,9 +16,9 @@ from urllib.request import urlopen
 
 from pymongo.errors import ConnectionFailure
 
-from detection.records.database import Db, Document
-from detection.records.heartbeats import SCHEDULER, find_heartbeats
-from detection.records.runs import OPEN_STATUSES, get_run, has_ended
+from records.database import Db, Document
+from records.work.heartbeats import SCHEDULER, find_heartbeats
+from records.work.runs import OPEN_STATUSES, get_run, has_ended
 from runner.client import Api
 from runner.service import api_url
 from tests.faults.history import check_changes, get_operation_time, read_changes

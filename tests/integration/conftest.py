@@ -16,10 +16,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api import create_app
-from api.state import get_state
-from detection.records.database import Db, open_database
-from detection.records.indexes import ensure_indexes
-from detection.settings import Settings
+from api.http.state import get_state
+from core.settings import Settings
+from records.database import Db, open_database
+from records.indexes import ensure_indexes
 from runner.servers import Servers
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tests.processes import PATIENCE_SECONDS, count_consumers, wait_until

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from pymongo.client_session import ClientSession
 
-from detection import pipeline
-from detection.bars.importing import import_frame
 from detection.models.manager import ModelManager
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
-from detection.outcomes import Job, Outcome
-from detection.records.database import Db, Document
+from detection.pipeline import detect as pipeline
+from detection.pipeline.job import Job, Outcome
+from market.imports.importing import import_frame
+from records.database import Db, Document
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from detection.models.artefacts import dump_artefact
 from detection.models.fitting import Fit, Seen
 from detection.models.plan import TrainingPlan
 from detection.models.training import save_model
-from detection.records.database import Db
 from detection.scoring.grades import GradeTable
+from records.database import Db
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from detection.settings import Settings
+from core.settings import Settings
 from runner.programs import ROOT, api_command
 from runner.servers import free_port
 from runner.service import api_url, wait_for_api

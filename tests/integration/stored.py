@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from detection.bars.markets import get_market_of
-from detection.records.database import Db
-from detection.records.requests import RunRequest, insert_run
-from detection.records.watchlists import add_watchlist
+from market.markets import get_market_of
+from records.database import Db
+from records.work.requests import RunRequest, insert_run
+from records.work.watchlists import add_watchlist
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

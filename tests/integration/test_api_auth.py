@@ -10,11 +10,11 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
-from api.auth import PUBLIC, get_scope
-from detection.records.database import Db
-from detection.records.keys import add_key, revoke_key
-from detection.records.migrations import prepare_database
-from detection.settings import Settings
+from api.http.auth import PUBLIC, get_scope
+from core.settings import Settings
+from records.database import Db
+from records.keys import add_key, revoke_key
+from records.migrations import prepare_database
 from tests.integration.stored import add_series
 
 ROOT = Path(__file__).parent.parent.parent

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from detection.records import runs
-from detection.records.batches import build_batch
-from detection.records.database import Db
-from detection.settings import Settings
+from core.settings import Settings
+from records.database import Db
+from records.work import runs
+from records.work.batches import build_batch
 from tests.integration.serving import at_once, post, serve_api
 from tests.integration.stored import NOW, add_run, add_series
 

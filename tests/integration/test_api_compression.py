@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from detection.records.database import Db
-from detection.records.runs import request_cancel
-from detection.settings import Settings
+from core.settings import Settings
+from records.database import Db
+from records.work.runs import request_cancel
 from tests.integration.serving import serve_api
 from tests.integration.stored import NOW, add_run, add_series
 

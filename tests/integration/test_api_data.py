@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from detection.bars.sources.files import SUFFIXES
-from detection.records.database import Db
+from market.imports.sources.files import SUFFIXES
+from records.database import Db
 from tests.integration.stored import add_series
 
 CSV = b"Date,Ticker,Open,High,Low,Close,Volume\n2013-03-01,AAPL,438,438.18,429.98,430.47,19730300\n"

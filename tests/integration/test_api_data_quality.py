@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime
 import pandas as pd
 from flask.testing import FlaskClient
 
-from detection.bars.gaps import refresh_coverage
-from detection.bars.importing import import_frame
-from detection.bars.markets import MARKETS
-from detection.records.database import Db
-from detection.records.session_overrides import set_override
+from market.bars.coverage_upkeep import refresh_coverage
+from market.imports.importing import import_frame
+from market.markets import MARKETS
+from records.database import Db
+from records.market.session_overrides import set_override
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 

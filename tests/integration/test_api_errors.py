@@ -12,8 +12,8 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from detection.records.database import Db
-from detection.settings import Settings
+from core.settings import Settings
+from records.database import Db
 from tests.integration.serving import serve_api
 from tests.integration.stored import add_series
 from tests.processes import PATIENCE_SECONDS

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from detection.bars.importing import import_frame
-from detection.bars.sources.demo import read_demo
+from market.imports.importing import import_frame
+from market.imports.sources.demo import read_demo
 from tests.integration.conftest import ROOT, Live
 from tests.integration.detecting import NOW, train
 from tests.integration.examples import ANOMALY_ID, Examples, collect_examples, list_keys

@@ -7,7 +7,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tasks import names
-from tasks.broker import build_celery
+from tasks.process.broker import build_celery
 from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars
 from tests.processes import wait_until

@@ -9,10 +9,10 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
-from api import limits
-from detection.records.database import Db
-from detection.records.keys import add_key
-from detection.settings import Settings
+from api.http import limits
+from core.settings import Settings
+from records.database import Db
+from records.keys import add_key
 from tests.integration.stored import NOW
 
 MakeApp = Callable[[Settings], APIFlask]

@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 
-from detection import pipeline
-from detection.bars.importing import import_frame
-from detection.counting import add_detection
-from detection.records import counters, runs
-from detection.records.database import Db
-from detection.records.keys import add_key
-from detection.records.requests import RunRequest, insert_run
-from detection.settings import Settings
-from tasks.broker import build_celery
-from tasks.sweeper import sweep
-from tasks.worker import Worker
+from core.settings import Settings
+from detection.pipeline import detect as pipeline
+from detection.pipeline.work_counts import add_detection
+from market.imports.importing import import_frame
+from records.database import Db
+from records.keys import add_key
+from records.work import counters, runs
+from records.work.requests import RunRequest, insert_run
+from tasks.engine.sweeper import sweep
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 from tests.conftest import ROOT
 from tests.integration.detecting import detect, make_bars, run, store, train
 from tests.integration.stored import NOW, add_run

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from detection.records.database import Db
+from records.database import Db
 from tests.integration.modelling import add_model
 from tests.integration.stored import add_series
 

@@ -8,7 +8,7 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
-from api.auth import PUBLIC
+from api.http.auth import PUBLIC
 
 OTHER_KINDS = {"/py/detection-runs/{run_id}/events": "text/event-stream", "/metrics": "text/plain"}
 

@@ -9,10 +9,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api import events
-from api.events import MOST_STREAMS
-from detection.records.database import Db
-from detection.records.runs import request_cancel
+from api.http import events
+from api.http.events import MOST_STREAMS
+from records.database import Db
+from records.work.runs import request_cancel
 from tests.integration.stored import NOW, add_run, ids
 
 RUNS = "/py/detection-runs"

@@ -15,13 +15,13 @@ from schemathesis.checks import (
 )
 
 from api import create_app
-from api.state import get_state
-from detection.records.database import open_database
-from detection.records.keys import add_key
-from detection.records.migrations import prepare_database
-from detection.records.runs import request_cancel
-from detection.records.watchlists import add_watchlist
-from detection.settings import Settings
+from api.http.state import get_state
+from core.settings import Settings
+from records.database import open_database
+from records.keys import add_key
+from records.migrations import prepare_database
+from records.work.runs import request_cancel
+from records.work.watchlists import add_watchlist
 from runner.servers import Servers
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import NOW, add_run

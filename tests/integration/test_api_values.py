@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import create_app
-from detection.records.database import Db
-from detection.settings import Settings
+from core.settings import Settings
+from records.database import Db
 from tests.integration.stored import add_series
 
 DOCUMENT: Any = create_app(Settings(_env_file=None)).spec

@@ -6,11 +6,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import create_app
-from api.state import get_state
-from detection.records.champions import Scope
-from detection.records.database import Db
-from detection.records.thresholds import find_threshold
-from detection.settings import Settings
+from api.http.state import get_state
+from core.settings import Settings
+from records.database import Db
+from records.models.champions import Scope
+from records.models.thresholds import find_threshold
 from tests.integration.stored import add_series
 
 LISTS = "/py/watchlists"

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.bars import group
-from detection.bars.reasons import REASONS
-from detection.records.database import Db
-from detection.settings import Settings, get_settings
+from core.settings import Settings, get_settings
+from market.imports.rejection import REASONS
+from records.database import Db
 
 Command = Callable[..., Result]
 GOOD = (

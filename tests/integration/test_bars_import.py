@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from detection.bars.bulk import import_upload, import_yahoo
-from detection.bars.importing import import_frame
-from detection.bars.markets import MARKETS
-from detection.bars.reading import Bar, read_bars
-from detection.bars.report import ImportReport
-from detection.bars.sources.demo import read_demo
-from detection.bars.sources.yahoo import Yahoo
-from detection.errors import BadInput, NotFound
-from detection.records.database import Db
-from detection.records.rejected import find_rejected
-from detection.records.uploads import delete_upload, store_upload
+from core.errors import BadInput, NotFound
+from market.bars.reading import Bar, read_bars
+from market.imports.bulk import import_upload, import_yahoo
+from market.imports.importing import import_frame
+from market.imports.report import ImportReport
+from market.imports.sources.demo import read_demo
+from market.imports.sources.yahoo import Yahoo
+from market.markets import MARKETS
+from records.database import Db
+from records.market.rejected import find_rejected
+from records.market.uploads import delete_upload, store_upload
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 HEADER = ["date", "open", "high", "low", "close", "volume"]

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from detection.bars.importing import import_frame
-from detection.bars.reading import read_bars
-from detection.bars.sources.demo import read_demo
-from detection.bars.store import load_panel
-from detection.bars.writing import write_split
-from detection.errors import BadInput, NotFound
-from detection.records.database import Db, Document
-from detection.records.revisions import find_changes, find_revisions
+from core.errors import BadInput, NotFound
+from market.bars.reading import read_bars
+from market.bars.store import load_panel
+from market.bars.writing import write_split
+from market.imports.importing import import_frame
+from market.imports.sources.demo import read_demo
+from records.database import Db, Document
+from records.market.revisions import find_changes, find_revisions
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 

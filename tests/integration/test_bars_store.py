@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 from pymongo import MongoClient, monitoring
 
-from detection.bars.bulk import import_synthetic
-from detection.bars.fingerprint import PanelFingerprints
-from detection.bars.importing import import_frame
-from detection.bars.markets import MARKETS
-from detection.bars.sources.synthetic import make_bars
-from detection.bars.store import load_panel
-from detection.features.history import history_start
-from detection.records.database import Db
-from detection.settings import Settings
+from core.settings import Settings
+from market.bars.fingerprint import PanelFingerprints
+from market.bars.history import history_start
+from market.bars.store import load_panel
+from market.imports.bulk import import_synthetic
+from market.imports.importing import import_frame
+from market.imports.sources.synthetic import make_bars
+from market.markets import MARKETS
+from records.database import Db
 
 END = datetime(2024, 12, 31, 23, tzinfo=UTC)
 NOW = datetime(2026, 1, 5, tzinfo=UTC)

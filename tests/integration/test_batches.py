@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from detection.errors import Cancelled, LeaseLost
-from detection.records import batches, runs
-from detection.records.database import Db, Document, get_server_time
-from detection.records.requests import RunRequest, insert_run
+from core.errors import Cancelled, LeaseLost
+from records.database import Db, Document, get_server_time
+from records.work import batches, runs
+from records.work.requests import RunRequest, insert_run
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

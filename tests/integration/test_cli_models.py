@@ -12,9 +12,9 @@ from click.testing import Result
 
 from api import create_app
 from cli import models, register_commands
+from core.settings import Settings, get_settings
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
-from detection.records.database import Db
-from detection.settings import Settings, get_settings
+from records.database import Db
 from tests.integration.conftest import ROOT, Live
 from tests.integration.detecting import make_bars, store
 from tests.integration.modelling import add_model

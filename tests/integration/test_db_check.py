@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from detection import pipeline
-from detection.records import batches, runs
-from detection.records.consistency import find_disagreements
-from detection.records.database import Db, open_database
-from detection.records.indexes import ensure_indexes
-from detection.records.requests import RunRequest, insert_run
-from detection.settings import Settings
+from core.settings import Settings
+from detection.pipeline import detect as pipeline
+from records.consistency import find_disagreements
+from records.database import Db, open_database
+from records.indexes import ensure_indexes
+from records.work import batches, runs
+from records.work.requests import RunRequest, insert_run
 from runner.servers import Servers
-from tasks.handlers import build_finish
+from tasks.kinds.handlers import build_finish
 from tests.conftest import ROOT
 from tests.integration.detecting import detect, make_bars, run, store, train
 

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 
-from detection.records import batches, counters, runs
-from detection.records.database import Db
-from detection.records.requests import RunRequest, insert_run
-from detection.settings import Settings, get_settings
-from tasks import execution, handlers
-from tasks.abandoned import free_abandoned, sign
-from tasks.broker import build_celery, find_waiting
-from tasks.execution import execute_batch
-from tasks.sweeper import sweep
-from tasks.worker import Worker, get_worker
+from core.settings import Settings, get_settings
+from records.database import Db
+from records.work import batches, counters, runs
+from records.work.requests import RunRequest, insert_run
+from tasks.engine import execution
+from tasks.engine.execution import execute_batch
+from tasks.engine.sweeper import sweep
+from tasks.kinds import handlers
+from tasks.process.broker import build_celery, find_waiting
+from tasks.process.holders import free_abandoned, sign
+from tasks.process.worker import Worker, get_worker
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
 TICKERS = ("AAA", "BBB", "CCC")

@@ -6,17 +6,17 @@ import pytest
 from bson import ObjectId
 from gridfs import GridFSBucket
 
+from core.settings import Settings
 from detection.models.artefacts import BUCKET as ARTEFACTS
 from detection.models.artefacts import open_artefact, store_artefact
-from detection.records.database import Db
-from detection.records.leftovers import delete_leftovers
-from detection.records.requests import RunRequest, insert_run
-from detection.records.uploads import BUCKET as UPLOADS
-from detection.records.uploads import store_upload
-from detection.settings import Settings
-from tasks.broker import build_celery
-from tasks.sweeper import sweep
-from tasks.worker import Worker
+from records.database import Db
+from records.leftovers import delete_leftovers
+from records.market.uploads import BUCKET as UPLOADS
+from records.market.uploads import store_upload
+from records.work.requests import RunRequest, insert_run
+from tasks.engine.sweeper import sweep
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 from tests.integration.modelling import add_model
 from tests.integration.stored import NOW
 

@@ -8,17 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from flask.testing import FlaskClient
 
-from detection.errors import DatabaseUnfit
-from detection.records.database import Db
-from detection.records.indexes import INDEXES
-from detection.records.migrations import (
-    MIGRATIONS,
-    Migration,
-    check_version,
-    find_version,
-    prepare_database,
-    upgrade,
-)
+from core.errors import DatabaseUnfit
+from records.database import Db
+from records.indexes import INDEXES
+from records.migrations import MIGRATIONS, Migration, check_version, find_version, prepare_database, upgrade
 from tests.conftest import ROOT
 from tests.integration.stored import add_run
 

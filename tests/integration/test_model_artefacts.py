@@ -10,11 +10,11 @@ import joblib
 import pytest
 from gridfs import GridFSBucket
 
-from detection.errors import ModelIntegrity
+from core.errors import ModelIntegrity
 from detection.models.artefacts import BUCKET, compute_sha256
 from detection.models.manager import ModelManager
 from detection.models.training import save_model
-from detection.records.database import Db
+from records.database import Db
 from tests.integration.modelling import NOW, add_model, make_fit
 
 

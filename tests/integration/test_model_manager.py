@@ -8,12 +8,12 @@ import joblib
 import numpy as np
 import pytest
 
-from detection.errors import NoModel, NotFound
+from core.errors import NoModel, NotFound
+from core.settings import Settings
 from detection.models.manager import ModelManager
 from detection.models.registry import promote, rollback
-from detection.records.champions import Scope
-from detection.records.database import Db, open_database
-from detection.settings import Settings
+from records.database import Db, open_database
+from records.models.champions import Scope
 from tests.integration.modelling import NOW, add_model, make_fit
 from tests.integration.stored import add_series
 

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pymongo.client_session import ClientSession
 
-from detection.errors import BadInput, Conflict, LeaseLost, NoModel, NotFound
+from core.errors import BadInput, Conflict, LeaseLost, NoModel, NotFound
 from detection.models import registry
 from detection.models.artefacts import BUCKET, compute_sha256, store_artefact
 from detection.models.training import save_model
-from detection.records import champions, models
-from detection.records.champions import Champion, Scope
-from detection.records.database import Db, Document
+from records.database import Db, Document
+from records.models import champions, models
+from records.models.champions import Champion, Scope
 from tests.integration.modelling import NOW, add_model, make_fit
 from tests.integration.stored import add_list, add_series
 

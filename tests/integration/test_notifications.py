@@ -10,16 +10,17 @@ import pytest
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
+from alerts.messages import find_due
 from cli.notify import group
-from detection.notices import find_due
-from detection.records import deliveries, notification_rules, runs
-from detection.records.batches import build_batch
-from detection.records.database import Db, Document
-from detection.records.requests import RunRequest, insert_run
-from detection.settings import Settings, get_settings
-from tasks.broker import build_celery
-from tasks.notifications import has_work, notify
-from tasks.worker import Worker
+from core.settings import Settings, get_settings
+from records.alerts import deliveries, notification_rules
+from records.database import Db, Document
+from records.work import runs
+from records.work.batches import build_batch
+from records.work.requests import RunRequest, insert_run
+from tasks.periodic.notifications import has_work, notify
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 from tests.receiver import Receiver, run_receiver
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 from pymongo.client_session import ClientSession
 
-from detection import pipeline
-from detection.errors import LeaseLost
+from core.errors import LeaseLost
 from detection.models.manager import ModelManager
-from detection.outcomes import Job
-from detection.records.database import Db, Document
+from detection.pipeline import detect as pipeline
+from detection.pipeline.job import Job
+from records.database import Db, Document
 from tests.integration.detecting import detect, make_bars, read_anomalies, store, train
 
 BARS = 600

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detection import pipeline
-from detection.bars.writing import write_split
-from detection.errors import LeaseLost, NoModel
-from detection.records.database import Db, Document
+from core.errors import LeaseLost, NoModel
+from detection.pipeline import detect as pipeline
+from market.bars.writing import write_split
+from records.database import Db, Document
 from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
 
 BARS = 900

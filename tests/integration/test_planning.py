@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from detection.records import runs
-from detection.records.database import Db
-from detection.records.requests import RunRequest, insert_run
-from detection.settings import Settings
-from tasks.broker import build_celery
-from tasks.planning import RECENT_BARS, plan_batches
-from tasks.worker import Worker
+from core.settings import Settings
+from records.database import Db
+from records.work import runs
+from records.work.requests import RunRequest, insert_run
+from tasks.engine.planning import RECENT_BARS, plan_batches
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 TICKERS = ("AAA", "BBB", "CCC", "DDD")

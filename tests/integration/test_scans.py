@@ -13,14 +13,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import sessions
-from detection.records import runs, scheduler, watchlists
-from detection.records.database import Db, Document
-from detection.settings import Settings, get_settings
+from core.settings import Settings, get_settings
+from records.database import Db, Document
+from records.work import runs, scan_switch, watchlists
 from runner.programs import beat_command, worker_command
 from tasks import names
-from tasks.broker import build_celery
-from tasks.scans import scan_due
-from tasks.worker import Worker
+from tasks.periodic.scans import scan_due
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 from tests.integration.detecting import make_bars, run, store, train
 from tests.processes import PATIENCE_SECONDS, wait_until
 
@@ -137,9 +137,9 @@ def test_one_who_dies_between_the_run_and_the_note_doubles_nothing(worker: Worke
 @pytest.mark.usefixtures("tech")
 def test_nothing_is_scanned_while_scans_or_the_watchlist_are_off_and_afterwards_once(worker: Worker) -> None:
     database = worker.database
-    scheduler.turn_switch(database, BEFORE, enabled=False)
+    scan_switch.turn_switch(database, BEFORE, enabled=False)
     assert scan_due(worker, CLOSE + timedelta(days=2)) == []
-    scheduler.turn_switch(database, BEFORE, enabled=True)
+    scan_switch.turn_switch(database, BEFORE, enabled=True)
     watchlists.replace_watchlist(database, "tech", TECH | {"enabled": False}, BEFORE)
     assert scan_due(worker, CLOSE + timedelta(days=2)) == []
     watchlists.replace_watchlist(database, "tech", TECH, BEFORE)

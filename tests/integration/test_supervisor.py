@@ -14,10 +14,10 @@ import pytest
 import redis
 from kombu.exceptions import OperationalError
 
-from detection.settings import Settings
+from core.settings import Settings
 from runner.servers import LOOPBACK, Servers, free_port
-from tasks.broker import build_celery
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tasks.process.broker import build_celery
 from tests.processes import PATIENCE_SECONDS, ROOT, Runner, run_runner, start_service, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and needs Linux to tie processes")

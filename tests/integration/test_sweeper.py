@@ -11,18 +11,18 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
-from detection.errors import LeaseLost
-from detection.records import batches, runs
-from detection.records.database import Db, Document
-from detection.records.requests import RunRequest, insert_run
-from detection.settings import Settings
+from core.errors import LeaseLost
+from core.settings import Settings
+from records.database import Db, Document
+from records.work import batches, runs
+from records.work.requests import RunRequest, insert_run
 from tasks import names
-from tasks.abandoned import sign
-from tasks.broker import build_celery, find_waiting
-from tasks.enqueue import publish_run
-from tasks.planning import start
-from tasks.sweeper import sweep
-from tasks.worker import Worker
+from tasks.engine.accept import publish_run
+from tasks.engine.planning import start
+from tasks.engine.sweeper import sweep
+from tasks.process.broker import build_celery, find_waiting
+from tasks.process.holders import sign
+from tasks.process.worker import Worker
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

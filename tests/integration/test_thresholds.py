@@ -3,9 +3,9 @@
 import pytest
 
 from detection.models.manager import ModelManager
-from detection.records.champions import Scope
-from detection.records.database import Db
-from detection.records.thresholds import clear_threshold, find_thresholds, set_threshold
+from records.database import Db
+from records.models.champions import Scope
+from records.models.thresholds import clear_threshold, find_thresholds, set_threshold
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from detection.errors import BadInput
-from detection.records.database import Db
-from detection.settings import Settings
-from tasks import traces
+from core.errors import BadInput
+from core.settings import Settings
+from records.database import Db
+from tasks.process import traces
 from tests.integration.detecting import make_bars, store, train
 from tests.processes import ROOT
 

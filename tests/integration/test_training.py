@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from detection.bars.store import load_panel
-from detection.errors import BadInput, Cancelled
+from core.errors import BadInput, Cancelled
 from detection.features.compute import compute_features
 from detection.models import fitting
 from detection.models.artefacts import BUCKET, compute_sha256
@@ -19,7 +18,8 @@ from detection.models.fitting import fit_model
 from detection.models.manager import ModelManager
 from detection.models.plan import ThresholdPolicy, TrainingPlan
 from detection.models.training import train_model
-from detection.records.database import Db, Document
+from market.bars.store import load_panel
+from records.database import Db, Document
 from tests.integration.detecting import make_bars, store
 from tests.processes import ROOT
 
@@ -102,8 +102,8 @@ def test_a_training_is_repeated_from_its_record_after_more_bars_came(market: Db)
 def test_the_same_bars_and_seed_give_the_same_bytes_in_another_process(market: Db, environment: dict[str, str]) -> None:
     code = (
         "from detection.models.fitting import fit_model; from detection.models.plan import TrainingPlan;"
-        "from detection.models.artefacts import compute_sha256; from detection.records.database import open_database;"
-        "from detection.settings import get_settings;"
+        "from detection.models.artefacts import compute_sha256; from records.database import open_database;"
+        "from core.settings import get_settings;"
         "print(compute_sha256(fit_model(open_database(get_settings()), TrainingPlan('US')).artefact))"
     )
     ours = compute_sha256(fit_model(market, TrainingPlan("US")).artefact)

@@ -10,9 +10,9 @@ from detection.features import feature_sets
 from detection.models.manager import ModelManager
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
-from detection.outcomes import Job
-from detection.records.database import Db, Document
+from detection.pipeline.job import Job
 from detection.verify import Spans, verify
+from records.database import Db, Document
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
 BARS = 700

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from pymongo.client_session import ClientSession
 
-from detection import pipeline
-from detection.errors import NoModel
+from core.errors import NoModel
 from detection.models.manager import ModelManager
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
-from detection.outcomes import Job
-from detection.records.database import Db, Document
+from detection.pipeline import detect as pipeline
+from detection.pipeline.job import Job
+from records.database import Db, Document
 from tests.integration.detecting import NOW, make_bars, store
 
 # 2015-01-02 and the 1,199 sessions after it

@@ -12,10 +12,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from api import create_app
-from api.state import get_state
-from detection.settings import get_settings
+from api.http.state import get_state
+from core.settings import get_settings
 from tasks.app import app as celery
-from tasks.traces import build_provider, instrument
+from tasks.process.traces import build_provider, instrument
 
 
 def main() -> None:

@@ -14,10 +14,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from detection.records.database import Db, open_database
-from detection.records.migrations import prepare_database
-from detection.records.runs import has_ended
-from detection.settings import Settings
+from core.settings import Settings
+from records.database import Db, open_database
+from records.migrations import prepare_database
+from records.work.runs import has_ended
 from runner.programs import service_programs
 from runner.servers import (
     LOOPBACK,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from detection.records.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
+from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
 from runner.programs import service_programs
 from tasks import names
 from tests.operations.conftest import REQUEST_ID, SECRET, TICKERS, Service, build_environment, start

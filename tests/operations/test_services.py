@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from detection.records.database import Db
-from detection.records.keys import add_key
+from records.database import Db
+from records.keys import add_key
 from runner.servers import die_with_parent, free_port
 from tests.processes import PATIENCE_SECONDS, ROOT, wait_until
 

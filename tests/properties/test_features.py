@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import FEATURE_SETS, TWO_YARDSTICKS, FeatureSet
-from detection.features.history import history_start
 from detection.features.kernel import GRID
-from tests.unit.features.twin import build_panel, draw_bars, read_real_bars
+from market.bars.history import history_start
+from tests.unit.detection.features.twin import build_panel, draw_bars, read_real_bars
 
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 histories = st.builds(

@@ -7,10 +7,10 @@ import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detection.bars.importing import import_frame
-from detection.bars.markets import MARKETS
-from detection.bars.sources.synthetic import make_bars
-from detection.records.database import Db, Document
+from market.imports.importing import import_frame
+from market.imports.sources.synthetic import make_bars
+from market.markets import MARKETS
+from records.database import Db, Document
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 # 120 sessions around a New Year: two buckets

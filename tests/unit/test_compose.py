@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import celeryconfig
-from detection.settings import Settings
+from core.settings import Settings
 from runner.programs import worker_command
 from runner.servers import mongod_command
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE

@@ -1,20 +1,20 @@
 // Starts the page and shows what the URL asks for.
 
-import { Problem, UNREACHED } from "./api.js";
-import { onConnection } from "./connection.js";
-import { el, fill } from "./dom.js";
-import { readRoute } from "./router.js";
-import { markPage, startShell } from "./shell.js";
+import { Problem, UNREACHED } from "./lib/api.js";
+import { onConnection } from "./lib/connection.js";
+import { el, fill } from "./lib/dom.js";
+import { readRoute } from "./lib/router.js";
+import { markPage, startShell } from "./lib/shell.js";
 import { buildEmpty, buildFailure } from "./parts/states.js";
 
 const PAGES = {
-  overview: () => import("./pages/overview.js"),
-  ticker: () => import("./pages/ticker.js"),
-  runs: () => import("./pages/runs.js"),
-  watchlists: () => import("./pages/watchlists.js"),
-  models: () => import("./pages/models.js"),
-  data: () => import("./pages/data.js"),
-  notifications: () => import("./pages/notifications.js"),
+  overview: () => import("./pages/overview/page.js"),
+  ticker: () => import("./pages/ticker/page.js"),
+  runs: () => import("./pages/runs/page.js"),
+  watchlists: () => import("./pages/watchlists/page.js"),
+  models: () => import("./pages/models/page.js"),
+  data: () => import("./pages/data/page.js"),
+  notifications: () => import("./pages/notifications/page.js"),
 };
 
 let leave = new AbortController();

@@ -1,8 +1,8 @@
 // Anomalies as a list, one line each, every line a link to its chart.
 
-import { el } from "../dom.js";
-import { barTime, change, count, frequency, price } from "../format.js";
-import { linkTo } from "../router.js";
+import { el } from "../lib/dom.js";
+import { barTime, change, count, frequency, price } from "../lib/format.js";
+import { linkTo } from "../lib/router.js";
 import { buildSeverity } from "./severity.js";
 
 const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page

@@ -1,6 +1,6 @@
 // A row of buttons of which one is pressed, or none.
 
-import { el } from "../dom.js";
+import { el } from "../lib/dom.js";
 
 /**
  * @param {[string, string][]} options value and label

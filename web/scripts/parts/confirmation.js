@@ -1,6 +1,6 @@
 // Asking before something is done that cannot be taken back, or that changes what everybody sees.
 
-import { el } from "../dom.js";
+import { el } from "../lib/dom.js";
 
 /** Resolve to whether the reader agrees. */
 export function confirm(title, text, verb) {

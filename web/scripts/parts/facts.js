@@ -1,6 +1,6 @@
 // Names and values, one a line; what is null is left out.
 
-import { el } from "../dom.js";
+import { el } from "../lib/dom.js";
 
 export function buildFacts(facts) {
   const shown = Object.entries(facts).filter(

@@ -1,6 +1,6 @@
 // A dialog with a form that is sent to the API; what the API refuses is said in the dialog.
 
-import { el, fill } from "../dom.js";
+import { el, fill } from "../lib/dom.js";
 import { buildProse } from "./prose.js";
 
 /**

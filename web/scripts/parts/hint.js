@@ -1,7 +1,7 @@
 // The small card beside a mark that the pointer or the keyboard is on.
 
-import { el, fill } from "../dom.js";
-import { barTime, change, frequency, price } from "../format.js";
+import { el, fill } from "../lib/dom.js";
+import { barTime, change, frequency, price } from "../lib/format.js";
 import { buildSeverity } from "./severity.js";
 
 export function buildHint() {

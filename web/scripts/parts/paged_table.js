@@ -1,6 +1,6 @@
 // A table of a list that the API gives page by page: the next page comes at the click of a button.
 
-import { el, fill } from "../dom.js";
+import { el, fill } from "../lib/dom.js";
 import { buildTable } from "./table.js";
 import { attempt } from "./toasts.js";
 import { loadInto } from "./states.js";

@@ -1,8 +1,8 @@
 // How far a run is, how it ended, and what it was asked.
 
-import { el, fill } from "../dom.js";
-import { count, duration, plural, words } from "../format.js";
-import { isOpen } from "../live.js";
+import { el, fill } from "../lib/dom.js";
+import { count, duration, plural, words } from "../lib/format.js";
+import { isOpen } from "../lib/live.js";
 
 const KINDS = { queued: "busy", in_progress: "busy", complete: "ok", partial: "warn", failed: "bad", cancelled: "" };
 const VERBS = {

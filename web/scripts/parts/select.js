@@ -1,6 +1,6 @@
 // A labelled select.
 
-import { el } from "../dom.js";
+import { el } from "../lib/dom.js";
 
 /** @param {[string, string][]} options value and label */
 export function buildSelect(label, options, chosen, choose) {

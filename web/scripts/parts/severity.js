@@ -1,7 +1,7 @@
 // Severities: always a word or a count beside the colour.
 
-import { el } from "../dom.js";
-import { count } from "../format.js";
+import { el } from "../lib/dom.js";
+import { count } from "../lib/format.js";
 
 export const SEVERITIES = ["critical", "high", "medium", "low"];
 

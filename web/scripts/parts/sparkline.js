@@ -1,7 +1,7 @@
 // The closes that led to an anomaly, as a small line that ends in its mark.
 
-import { get } from "../api.js";
-import { el, svg } from "../dom.js";
+import { get } from "../lib/api.js";
+import { el, svg } from "../lib/dom.js";
 
 const BARS = 40;
 const [WIDTH, HEIGHT, EDGE] = [84, 24, 3];

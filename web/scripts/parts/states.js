@@ -1,8 +1,8 @@
 // What a section shows while it has nothing to show: loading, empty, failed. And the loader that moves between them.
 
-import { onConnection } from "../connection.js";
-import { el, fill } from "../dom.js";
-import { pause } from "../live.js";
+import { onConnection } from "../lib/connection.js";
+import { el, fill } from "../lib/dom.js";
+import { pause } from "../lib/live.js";
 import { buildProse } from "./prose.js";
 
 const PASSING = new Set([429, 502, 503, 504]); // answers that will be others by themselves

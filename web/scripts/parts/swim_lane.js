@@ -1,12 +1,12 @@
 // Tickers by time: one lane a ticker, one mark an anomaly, as high as its grade and coloured by its severity.
 // The strip above counts the anomalies of all lanes, so that a turmoil of the whole market stands out.
 
-import { el, fill, svg } from "../dom.js";
+import { el, fill, svg } from "../lib/dom.js";
 import { buildHint } from "./hint.js";
 import { linkToAnomaly } from "./anomaly_list.js";
 import { buildTimeAxis } from "./time_axis.js";
 import { SEVERITIES } from "./severity.js";
-import { linkTo } from "../router.js";
+import { linkTo } from "../lib/router.js";
 
 const LANE = 26;
 const STRIP = 44;

@@ -1,6 +1,6 @@
 // Tables that scroll sideways in a box of their own, which the keyboard can reach.
 
-import { el } from "../dom.js";
+import { el } from "../lib/dom.js";
 
 /**
  * @param {string} name what the box is called

@@ -1,6 +1,6 @@
 // Light or dark: what the system says, until the reader chooses.
 
-import { el } from "../dom.js";
+import { el } from "../lib/dom.js";
 
 const SLOT = "tapewatch.theme";
 

@@ -1,6 +1,6 @@
 // Vertical lines and labels at round dates.
 
-import { svg } from "../dom.js";
+import { svg } from "../lib/dom.js";
 
 const DAY = 86_400_000;
 const LABEL_WIDTH = 54;

@@ -1,6 +1,6 @@
 // Short messages on what an action came to; screen readers hear them too.
 
-import { el } from "../dom.js";
+import { el } from "../lib/dom.js";
 import { buildProse } from "./prose.js";
 
 const SHOWN_MILLISECONDS = 6000;

@@ -1,6 +1,6 @@
 // What became of an anomaly that was derived again, and what moved since.
 
-import { el } from "../dom.js";
+import { el } from "../lib/dom.js";
 
 /** By name: kind of badge, label, and what it means. */
 export const VERDICTS = {

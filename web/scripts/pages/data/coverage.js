@@ -1,9 +1,9 @@
 // Which stretch of time each series covers, drawn on one axis, and the sessions of its exchange that it lacks.
 
-import { get } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { barTime, count, plural } from "../../format.js";
-import { linkTo } from "../../router.js";
+import { get } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { barTime, count, plural } from "../../lib/format.js";
+import { linkTo } from "../../lib/router.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 

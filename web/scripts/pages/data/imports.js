@@ -1,8 +1,8 @@
 // The last imports, each with its report on demand.
 
-import { get } from "../../api.js";
-import { el } from "../../dom.js";
-import { ago } from "../../format.js";
+import { get } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { ago } from "../../lib/format.js";
 import { buildStatus, describeRun } from "../../parts/run_progress.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildReport } from "./report.js";

@@ -1,8 +1,8 @@
 // Rows that imports kept aside, each with its reason and as its source wrote it.
 
-import { get } from "../../api.js";
-import { el } from "../../dom.js";
-import { ago, count, moment, words } from "../../format.js";
+import { get } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { ago, count, moment, words } from "../../lib/format.js";
 import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 

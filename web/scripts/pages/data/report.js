@@ -1,8 +1,8 @@
 // What an import did, ticker by ticker, with the rows that were kept aside and why.
 
-import { el } from "../../dom.js";
-import { count, plural, words } from "../../format.js";
-import { linkTo } from "../../router.js";
+import { el } from "../../lib/dom.js";
+import { count, plural, words } from "../../lib/format.js";
+import { linkTo } from "../../lib/router.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildStatus } from "../../parts/run_progress.js";
 import { buildTable } from "../../parts/table.js";

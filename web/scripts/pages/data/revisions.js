@@ -1,9 +1,9 @@
 // What changed in stored bars: corrections, bars that came late, splits, synthetic bars that gave way.
 
-import { get } from "../../api.js";
-import { el } from "../../dom.js";
-import { ago, barTime, count, figure, moment, plural, price, short } from "../../format.js";
-import { linkTo } from "../../router.js";
+import { get } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { ago, barTime, count, figure, moment, plural, price, short } from "../../lib/format.js";
+import { linkTo } from "../../lib/router.js";
 import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 

@@ -1,10 +1,10 @@
 // Bringing a file in: dropped or chosen, sent, followed to its end, and reported.
 
-import { upload } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { newIdentifier } from "../../identifier.js";
-import { INTERVALS } from "../../intervals.js";
-import { followRun } from "../../live.js";
+import { upload } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { newIdentifier } from "../../lib/identifier.js";
+import { INTERVALS } from "../../lib/intervals.js";
+import { followRun } from "../../lib/live.js";
 import { buildProgress } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildFailure } from "../../parts/states.js";

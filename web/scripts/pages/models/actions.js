@@ -1,7 +1,7 @@
 // Promoting, rolling back and retiring: each asks first, since it changes what every worker does next.
 
-import { post } from "../../api.js";
-import { el } from "../../dom.js";
+import { post } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
 import { confirm } from "../../parts/confirmation.js";
 import { attempt, say } from "../../parts/toasts.js";
 

@@ -1,11 +1,11 @@
 // One version of a model: what it learned from, with which parameters.
 
-import { el } from "../../dom.js";
-import { barTime, count, moment, plural, words } from "../../format.js";
-import { linkTo } from "../../router.js";
+import { el } from "../../lib/dom.js";
+import { barTime, count, moment, plural, words } from "../../lib/format.js";
+import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
-import { buildState } from "../models.js";
 import { buildPromotion, buildRetirement } from "./actions.js";
+import { buildState } from "./state.js";
 
 const LISTED = 60;
 

@@ -1,10 +1,10 @@
 // Training a version: asked for in a dialog, followed to its end, also when the page is opened while one goes on.
 
-import { get, post } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { newIdentifier } from "../../identifier.js";
-import { followRun, isOpen } from "../../live.js";
-import { linkTo } from "../../router.js";
+import { get, post } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { newIdentifier } from "../../lib/identifier.js";
+import { followRun, isOpen } from "../../lib/live.js";
+import { linkTo } from "../../lib/router.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
 import { say } from "../../parts/toasts.js";

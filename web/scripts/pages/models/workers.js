@@ -1,9 +1,9 @@
 // What the worker processes hold in their caches, as they said after their last batch.
 
-import { get } from "../../api.js";
-import { el } from "../../dom.js";
-import { ago, count } from "../../format.js";
-import { linkTo } from "../../router.js";
+import { get } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { ago, count } from "../../lib/format.js";
+import { linkTo } from "../../lib/router.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 

@@ -1,7 +1,7 @@
 // The dialog in which a notification rule is made.
 
-import { get, put } from "../../api.js";
-import { el } from "../../dom.js";
+import { get, put } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 
 /** Resolve to the rule that was stored, or null. */

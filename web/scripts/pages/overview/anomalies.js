@@ -1,8 +1,8 @@
 // The card of anomalies: the latest or the strongest.
 
-import { get } from "../../api.js";
-import { el } from "../../dom.js";
-import { keepInUrl } from "../../router.js";
+import { get } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { keepInUrl } from "../../lib/router.js";
 import { LISTED_FIELDS, buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildSparkline } from "../../parts/sparkline.js";

@@ -1,10 +1,10 @@
 // The card of the swim-lane: which span of time, which tickers.
 
-import { get } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { count, plural } from "../../format.js";
-import { keepInUrl } from "../../router.js";
-import { addCounts, nameSeries } from "../../series.js";
+import { get } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { count, plural } from "../../lib/format.js";
+import { keepInUrl } from "../../lib/router.js";
+import { addCounts, nameSeries } from "../../lib/series.js";
 import { buildChoice } from "../../parts/choice.js";
 import { LISTED_FIELDS } from "../../parts/anomaly_list.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";

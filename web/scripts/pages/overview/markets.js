@@ -1,8 +1,8 @@
 // One card a market: how many tickers, how recent, how many anomalies.
 
-import { el, fill } from "../../dom.js";
-import { ago, barTime, count, plural } from "../../format.js";
-import { addCounts, nameSeries } from "../../series.js";
+import { el, fill } from "../../lib/dom.js";
+import { ago, barTime, count, plural } from "../../lib/format.js";
+import { addCounts, nameSeries } from "../../lib/series.js";
 import { buildSeverityBar } from "../../parts/severity.js";
 
 const NAMES = { US: "United States", JP: "Japan", TH: "Thailand" };

@@ -1,10 +1,10 @@
 // The card of runs: those in progress with live bars, then the last that ended.
 
-import { get } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { ago } from "../../format.js";
-import { isOpen, pause, pollRun, repeat } from "../../live.js";
-import { linkTo } from "../../router.js";
+import { get } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { ago } from "../../lib/format.js";
+import { isOpen, pause, pollRun, repeat } from "../../lib/live.js";
+import { linkTo } from "../../lib/router.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
 import { buildEmpty } from "../../parts/states.js";

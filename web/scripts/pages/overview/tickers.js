@@ -1,9 +1,9 @@
 // The card of all tickers: last bar, watermark, anomalies by severity. Long lists are filtered and shown in parts.
 
-import { el, fill } from "../../dom.js";
-import { barTime, count, plural } from "../../format.js";
-import { go, keepInUrl, linkTo } from "../../router.js";
-import { nameSeries } from "../../series.js";
+import { el, fill } from "../../lib/dom.js";
+import { barTime, count, plural } from "../../lib/format.js";
+import { go, keepInUrl, linkTo } from "../../lib/router.js";
+import { nameSeries } from "../../lib/series.js";
 import { buildSeverityCounts } from "../../parts/severity.js";
 import { buildTable } from "../../parts/table.js";
 

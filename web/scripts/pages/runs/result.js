@@ -1,9 +1,9 @@
 // What a run that is no detection came to: an import report, or what became of each anomaly that was derived again.
 
-import { get } from "../../api.js";
-import { el } from "../../dom.js";
-import { barTime, count, figure } from "../../format.js";
-import { linkTo } from "../../router.js";
+import { get } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { barTime, count, figure } from "../../lib/format.js";
+import { linkTo } from "../../lib/router.js";
 import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
 import { buildVerdict } from "../../parts/verdicts.js";

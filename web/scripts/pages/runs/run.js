@@ -1,11 +1,11 @@
 // One run: live while it works, its audit record afterwards.
 
-import { get, post } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { count, duration, moment, plural, words } from "../../format.js";
-import { followRun, isOpen } from "../../live.js";
-import { newIdentifier } from "../../identifier.js";
-import { go, linkTo } from "../../router.js";
+import { get, post } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { count, duration, moment, plural, words } from "../../lib/format.js";
+import { followRun, isOpen } from "../../lib/live.js";
+import { newIdentifier } from "../../lib/identifier.js";
+import { go, linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildProse } from "../../parts/prose.js";

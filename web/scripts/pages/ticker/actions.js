@@ -1,10 +1,10 @@
 // Backfill and Scan now, with their progress. A run that is under way when the page opens is picked up again.
 
-import { get, post } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { newIdentifier } from "../../identifier.js";
-import { followRun, isOpen } from "../../live.js";
-import { linkTo } from "../../router.js";
+import { get, post } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { newIdentifier } from "../../lib/identifier.js";
+import { followRun, isOpen } from "../../lib/live.js";
+import { linkTo } from "../../lib/router.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";

@@ -1,8 +1,8 @@
 // One anomaly in full: how strange, why, what was measured, and where it comes from.
 
-import { el } from "../../dom.js";
-import { barTime, change, count, figure, frequency, hash, moment, price } from "../../format.js";
-import { linkTo } from "../../router.js";
+import { el } from "../../lib/dom.js";
+import { barTime, change, count, figure, frequency, hash, moment, price } from "../../lib/format.js";
+import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildSeverity } from "../../parts/severity.js";
 import { buildEmpty } from "../../parts/states.js";

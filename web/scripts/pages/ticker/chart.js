@@ -9,9 +9,9 @@ import {
   createChart,
   createSeriesMarkers,
 } from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { el, fill } from "../../dom.js";
-import { plural, price } from "../../format.js";
-import { isIntraday } from "../../intervals.js";
+import { el, fill } from "../../lib/dom.js";
+import { plural, price } from "../../lib/format.js";
+import { isIntraday } from "../../lib/intervals.js";
 import { isDark, onTheme, readColours } from "../../parts/theme_switch.js";
 import { describeBar } from "./legend.js";
 import { BELOW } from "./pane_names.js";

@@ -1,7 +1,7 @@
 // Above the chart: which stretch of time it shows, and which panes.
 
-import { isIntraday } from "../../intervals.js";
-import { keepInUrl } from "../../router.js";
+import { isIntraday } from "../../lib/intervals.js";
+import { keepInUrl } from "../../lib/router.js";
 import { buildChoice } from "../../parts/choice.js";
 import { say } from "../../parts/toasts.js";
 import { buildPaneMenu, writePanes } from "./pane_menu.js";

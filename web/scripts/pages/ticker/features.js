@@ -1,6 +1,6 @@
 // The 14 features, in words.
 
-import { change, figure, price } from "../../format.js";
+import { change, figure, price } from "../../lib/format.js";
 
 const FEATURES = {
   return_1: ["Return, 1 bar", change],

@@ -1,7 +1,7 @@
 // One bar in words and numbers: its date, prices, change, and the lines drawn over the prices.
 
-import { el } from "../../dom.js";
-import { barTime, change, price } from "../../format.js";
+import { el } from "../../lib/dom.js";
+import { barTime, change, price } from "../../lib/format.js";
 import { describeOverlays } from "./pane_names.js";
 
 /** @param {object[]} data bars with `time` in seconds; `row` says which @param {object} lines by name */

@@ -1,6 +1,6 @@
 // Which panes and lines the chart shows: chosen from a menu, kept in the URL.
 
-import { el } from "../../dom.js";
+import { el } from "../../lib/dom.js";
 import { BELOW, CHOSEN_AT_FIRST, OVER_PRICES } from "./pane_names.js";
 
 const KNOWN = [...OVER_PRICES, ...BELOW].map(([name]) => name);

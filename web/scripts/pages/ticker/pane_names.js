@@ -1,6 +1,6 @@
 // What a chart can show besides the candles, by the names of the API. (Without the library that draws it.)
 
-import { price } from "../../format.js";
+import { price } from "../../lib/format.js";
 import { FEATURE_NAMES, describeFeature } from "./features.js";
 
 export const OVER_PRICES = [

@@ -7,7 +7,7 @@ import {
   PriceScaleMode,
   createTextWatermark,
 } from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { count, short } from "../../format.js";
+import { count, short } from "../../lib/format.js";
 import { writeFeature } from "./features.js";
 import { BELOW, LABELS, OVERLAYS } from "./pane_names.js";
 

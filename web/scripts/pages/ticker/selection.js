@@ -1,7 +1,7 @@
 // Which anomaly of the ticker is looked at: in the panel, on the chart, in the list and in the URL, all the same one.
 
-import { el, fill } from "../../dom.js";
-import { keepInUrl } from "../../router.js";
+import { el, fill } from "../../lib/dom.js";
+import { keepInUrl } from "../../lib/router.js";
 import { buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildEmpty } from "../../parts/states.js";
 import { drawAnomaly, drawNoAnomaly } from "./anomaly.js";

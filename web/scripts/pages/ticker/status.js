@@ -1,9 +1,9 @@
 // What is known of a series, and why it has a result or none.
 
-import { el } from "../../dom.js";
-import { ago, barTime, change, count, price, words } from "../../format.js";
-import { INTERVALS } from "../../intervals.js";
-import { go, linkTo } from "../../router.js";
+import { el } from "../../lib/dom.js";
+import { ago, barTime, change, count, price, words } from "../../lib/format.js";
+import { INTERVALS } from "../../lib/intervals.js";
+import { go, linkTo } from "../../lib/router.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildProse } from "../../parts/prose.js";

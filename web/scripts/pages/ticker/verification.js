@@ -1,11 +1,11 @@
 // Deriving an anomaly again, with the verdict and what moved shown where it was asked for.
 
-import { get, post } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { figure, words } from "../../format.js";
-import { newIdentifier } from "../../identifier.js";
-import { followRun } from "../../live.js";
-import { linkTo } from "../../router.js";
+import { get, post } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { figure, words } from "../../lib/format.js";
+import { newIdentifier } from "../../lib/identifier.js";
+import { followRun } from "../../lib/live.js";
+import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { attempt } from "../../parts/toasts.js";
 import { CAUSES, VERDICTS, buildVerdict } from "../../parts/verdicts.js";

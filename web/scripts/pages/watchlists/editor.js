@@ -1,9 +1,9 @@
 // The dialog in which a watchlist is made or changed.
 
-import { post, put } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { plural } from "../../format.js";
-import { INTERVALS } from "../../intervals.js";
+import { post, put } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { plural } from "../../lib/format.js";
+import { INTERVALS } from "../../lib/intervals.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 import { buildSelect } from "../../parts/select.js";
 import { matchVersion } from "./watchlist.js";

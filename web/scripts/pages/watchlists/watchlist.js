@@ -1,11 +1,11 @@
 // One watchlist as a card: what it holds, when it is scanned, and what can be done with it.
 
-import { post, put, remove } from "../../api.js";
-import { el, fill } from "../../dom.js";
-import { ago, count, moment, plural } from "../../format.js";
-import { newIdentifier } from "../../identifier.js";
-import { isOpen, pollRun } from "../../live.js";
-import { linkTo } from "../../router.js";
+import { post, put, remove } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { ago, count, moment, plural } from "../../lib/format.js";
+import { newIdentifier } from "../../lib/identifier.js";
+import { isOpen, pollRun } from "../../lib/live.js";
+import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome } from "../../parts/run_progress.js";

@@ -1,0 +1,81 @@
+"""What a person is told of a run: one message, however many anomalies it found."""
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from core.errors import BadInput
+from records.database import Document
+
+LISTED_ANOMALIES = 10
+
+
+def parse_clock(text: str) -> str:
+    """Return a local time of day as it is stored, such as `07:00`. Raises BadInput on anything else."""
+    try:
+        return f"{time.fromisoformat(text.strip().zfill(5)):%H:%M}"
+    except ValueError as error:
+        raise BadInput(f"{text[:20]!r} is no time of day; write it as 22:00") from error
+
+
+def parse_zone(text: str) -> str:
+    """Return a time zone's IANA name. Raises BadInput where none is known by it."""
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise BadInput(f"no time zone is known by the name {text[:60]!r}; write one like Asia/Tokyo") from error
+
+
+def is_concerned(rule: Document, run: Document) -> bool:
+    """Whether a rule has anything to do with runs of this kind."""
+    return run["trigger"] != "verification" and bool(rule["backfills"] or run["task"] != "backfill")
+
+
+def tells_failure(rule: Document, run: Document) -> bool:
+    """Whether a rule wants to know how this run ended for its own sake."""
+    return bool(rule["failures"]) and run["status"] in {"failed", "partial"}
+
+
+def build_title(run: Document, anomalies: Sequence[Document]) -> str:
+    """Return the message's first line."""
+    subject = run["watchlist"] or run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers"
+    if not anomalies:
+        return f"{subject}: {run['task']} {run['status']}"
+    count = "1 anomaly" if len(anomalies) == 1 else f"{len(anomalies)} anomalies"
+    return f"{subject}: {count} in {run['interval']} bars"
+
+
+def build_body(run: Document, anomalies: Sequence[Document]) -> str:
+    """Return the rest: the strangest bars with their reasons, what went wrong, and the run.
+
+    `anomalies` are the strangest first.
+    """
+    lines = [_describe(anomaly) for anomaly in anomalies[:LISTED_ANOMALIES]]
+    if len(anomalies) > LISTED_ANOMALIES:
+        lines.append(f"... and {len(anomalies) - LISTED_ANOMALIES} more")
+    if run["error"]:
+        lines.append(f"{run['status']}: {run['error']}")
+    lines.append(f"run {run['_id']} ({run['trigger']})")
+    return "\n".join(lines)
+
+
+def find_due(rule: Document, now: datetime) -> datetime:
+    """Return when a message may go out: now or, within the quiet hours, at their end."""
+    if rule["quiet_from"] is None or rule["quiet_until"] is None:
+        return now
+    start, end = (time.fromisoformat(rule[name]) for name in ("quiet_from", "quiet_until"))
+    zone = ZoneInfo(rule["timezone"])
+    local = now.astimezone(zone)
+    clock = local.time().replace(tzinfo=None)
+    is_quiet = start <= clock < end if start <= end else clock >= start or clock < end
+    if not is_quiet:
+        return now
+    day = local.date() if clock < end else local.date() + timedelta(days=1)
+    return datetime.combine(day, end, zone)
+
+
+def _describe(anomaly: Document) -> str:
+    when = anomaly["Datetime"]
+    moment = f"{when:%Y-%m-%d}" if anomaly["interval"] in {"1d", "1w"} else f"{when:%Y-%m-%d %H:%M} UTC"
+    reasons = "; ".join(anomaly["reasons"])
+    return f"{anomaly['Ticker']} {moment}: {anomaly['severity']} (grade {anomaly['grade']:.0f}), {reasons}"

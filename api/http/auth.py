@@ -1,0 +1,145 @@
+"""Who may ask for what: API keys with scopes, and open access on loopback while no key has been made."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from apiflask import APIFlask
+from flask import Response, current_app, g, request
+from flask_httpauth import HTTPTokenAuth, MultiAuth
+
+from api.http.errors import build_problem
+from api.http.state import get_database, get_settings
+from core.errors import BadInput
+from core.settings import Settings
+from records import keys
+from records.database import Db, Document
+
+PUBLIC = frozenset(
+    {"health.get_health", "probes.get_liveness", "probes.get_readiness", "openapi.spec"}
+    | {"pages.get_index", "pages.get_asset", "pages.get_docs", "pages.get_docs_asset"}
+)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN_ACCESS_KEY: Document = {"_id": None, "name": "open access", "scopes": ["admin"]}
+
+bearer = HTTPTokenAuth("Bearer", realm="tapewatch")
+api_key = HTTPTokenAuth("Bearer", realm="tapewatch", header="X-API-Key")
+either = MultiAuth(bearer, api_key)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def register_auth(app: APIFlask, origins: Collection[str] = ()) -> None:
+    """Ask every request for a key, but those to the endpoints in `PUBLIC`; of other sites' pages, hear `origins`."""
+    for scheme in (bearer, api_key):
+        scheme.verify_token(_find_key)
+        scheme.get_user_roles(_get_scopes)
+        scheme.error_handler(_refuse)
+    app.before_request(partial(_refuse_foreign_origin, frozenset(origins)))
+    app.before_request(_require_key)
+
+
+def needs_scope(scope: str) -> Callable[[View], View]:
+    """Mark a view whose scope is not what its method says (GET `read`, all others `enqueue`)."""
+
+    def mark(view: View) -> View:
+        view.scope = scope  # type: ignore[attr-defined]  # functools.wraps carries it to the outermost wrapper
+        return view
+
+    return mark
+
+
+def get_scope(app: APIFlask, endpoint: str, method: str) -> str:
+    """Return the scope that a request to this endpoint needs."""
+    default = "read" if method in SAFE_METHODS else "enqueue"
+    scope: str = getattr(app.view_functions[endpoint], "scope", default)
+    return scope
+
+
+def get_client() -> str:
+    """Return who asks: the id of the key, or a word for open access."""
+    return str(g.flask_httpauth_user["_id"] or "open")
+
+
+def has_scope(scope: str) -> bool:
+    """Whether the key of this request has a scope."""
+    return not {scope, "admin"}.isdisjoint(g.flask_httpauth_user["scopes"])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address (without port) means this machine."""
+    if host in {"localhost", ""}:
+        return host == "localhost"
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_open(settings: Settings, database: Db) -> bool:
+    """Whether access is open: the API listens on loopback and no key was ever made."""
+    return is_loopback(settings.host) and not keys.has_keys(database)
+
+
+def refuse_open_access(settings: Settings, database: Db) -> None:
+    """Raise BadInput where the API would listen to other machines although no key has been made."""
+    if not is_loopback(settings.host) and not keys.has_keys(database):
+        raise BadInput(
+            f"HOST={settings.host} lets other machines in, and no API key has been made. Make one with "
+            "`flask keys create NAME --scope read --scope enqueue`, or listen on 127.0.0.1."
+        )
+
+
+def _refuse_foreign_origin(allowed: frozenset[str]) -> Response | None:
+    """Stop another site's page from posting through a visitor's browser; our own page names our own origin."""
+    origin = request.headers.get("Origin")
+    if request.method in SAFE_METHODS or origin is None or origin in allowed:
+        return None
+    if urlsplit(origin).netloc == request.host:
+        return None
+    return build_problem(403, f"requests from the origin {origin[:100]} are not taken", reason="foreign_origin")
+
+
+def _require_key() -> Any:
+    endpoint = request.endpoint
+    if endpoint is None or endpoint in PUBLIC or request.method == "OPTIONS":
+        return None
+    has_key = "Authorization" in request.headers or "X-API-Key" in request.headers
+    if not has_key and is_open(get_settings(), get_database()):
+        return _admit_openly()
+    scope = get_scope(current_app, endpoint, request.method)  # type: ignore[arg-type]  # a proxy of our APIFlask
+    g.needed_scope = scope
+    return either.login_required(role=[scope, "admin"])(lambda: None)()
+
+
+def _admit_openly() -> Response | None:
+    """Let a request in without a key if it comes from this machine and meant this machine.
+
+    A page of another site can have its name resolve to 127.0.0.1 and so reach us from a visitor's browser (DNS
+    rebinding); its requests still carry that name in `Host`.
+    """
+    host = urlsplit(f"//{request.host}").hostname or ""
+    if not is_loopback(host) or not is_loopback(request.remote_addr or ""):
+        detail = f"access without a key is open to this machine under a loopback name only, not as {host[:100]!r}"
+        return build_problem(403, detail, reason="host_not_allowed")
+    g.flask_httpauth_user = OPEN_ACCESS_KEY
+    return None
+
+
+def _find_key(token: str) -> Document | None:
+    return keys.find_key(get_database(), token)
+
+
+def _get_scopes(key: Document) -> list[str]:
+    scopes: list[str] = key["scopes"]
+    return scopes
+
+
+def _refuse(status: int) -> Response:
+    if status == HTTPStatus.FORBIDDEN:
+        return build_problem(403, f"this key does not have the scope {g.needed_scope!r}", reason="scope_missing")
+    detail = "this needs a key in force: `Authorization: Bearer KEY` or `X-API-Key: KEY`; `flask keys create` makes one"
+    return build_problem(401, detail, reason="key_missing")

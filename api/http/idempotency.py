@@ -1,0 +1,122 @@
+"""Answering a POST that enqueues: once an idempotency key; `202` with the run's address or, after a wait, `200`."""
+
+from collections.abc import Callable
+from functools import wraps
+from hashlib import file_digest, sha256
+from time import monotonic, sleep
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, json, request, url_for
+from pydantic import BaseModel
+from structlog.contextvars import bind_contextvars
+
+from api.http.auth import get_client
+from api.http.state import get_database
+from api.schemas.runs import Accepted, OnceHeaders, Run, WaitQuery
+from records.database import Document
+from records.work.runs import get_run, has_ended
+from tasks.engine.accept import find_repeated
+from tasks.requests.runs import Once
+
+# The end of a run is asked for at first often, then after a quarter of the time waited so far.
+SHORTEST_POLL_SECONDS = 0.005
+LONGEST_POLL_SECONDS = 0.05
+Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
+Outcome = Callable[[Document], BaseModel | None]
+
+
+def _show_run(run: Document) -> Run:
+    return Run.model_validate(run)
+
+
+def enqueues(
+    blueprint: APIBlueprint, model: type[BaseModel] = Run, find_outcome: Outcome = _show_run
+) -> Callable[[Callable[..., Document]], Callable[..., Response]]:
+    """Turn a view that returns an accepted run into one that answers with it.
+
+    The view gets `once`, and is not called at all where the same request was accepted before under the same key. Who
+    waits for the outcome gets what `find_outcome(run)` returns, of type `model`; the run itself where that is None.
+    """
+
+    def decorate(view: Callable[..., Document]) -> Callable[..., Response]:
+        @wraps(view)
+        def answer(*args: Any, query_data: WaitQuery, headers_data: OnceHeaders, **kwargs: Any) -> Response:
+            once = _read_once(headers_data)
+            run = find_repeated(get_database(), once.key, once.body_hash)
+            if run is None:
+                run = view(*args, once=once, **kwargs)
+            bind_contextvars(run_id=run["_id"])
+            ended = _wait_for_end(run["_id"], query_data.wait)
+            if ended is None:
+                return _answer_accepted(run)
+            return _answer(find_outcome(ended) or _show_run(ended), 200)
+
+        documented = blueprint.doc(responses=_document_answers(model))(blueprint.output(Accepted, 202)(answer))
+        with_wait = blueprint.input(WaitQuery, location="query")(documented)
+        return blueprint.input(OnceHeaders, location="headers")(with_wait)
+
+    return decorate
+
+
+def describe_accepted(run: Document) -> Accepted:
+    """Return what the caller is told of a run that was written."""
+    tickers: list[str] = run["tickers"]
+    about = ", ".join(tickers[:3]) + (f" and {len(tickers) - 3} more" if len(tickers) > 3 else "")
+    asked = ", ".join(filter(None, (run["interval"], run["period"])))
+    return Accepted(
+        status=f"{run['task']}_started",
+        run_id=run["_id"],
+        ticker=run["ticker"],
+        tickers=tickers,
+        market=run["market"],
+        interval=run["interval"],
+        max_period=run["period"],
+        message=f"{run['task']} of {about or run['market'] or 'what was sent'} ({asked}) accepted",
+    )
+
+
+def _read_once(headers: OnceHeaders) -> Once:
+    """Return the caller's idempotency key, which is this caller's own, with a hash of what is asked under it."""
+    if headers.idempotency_key is None:
+        return Once()
+    asked = sha256(f"{request.method} {request.path}\n".encode())
+    asked.update(request.get_data())
+    # A form's boundary is another each time it is sent, so what counts is what is in it.
+    asked.update(json.dumps(sorted(request.form.items())).encode())
+    for name, file in sorted(request.files.items()):
+        asked.update(f"{name} {file.filename}\n".encode())
+        asked.update(file_digest(file.stream, "sha256").digest())  # type: ignore[arg-type]  # readable, if not a BinaryIO
+        file.stream.seek(0)
+    return Once(f"{get_client()}:{headers.idempotency_key}", asked.hexdigest())
+
+
+def _answer_accepted(run: Document) -> Response:
+    location = url_for("runs.get_detection_run", run_id=run["_id"])
+    return _answer(describe_accepted(run), 202, {"Location": location})
+
+
+def _wait_for_end(run_id: str, wait_seconds: int) -> Document | None:
+    """Return the run once it has ended; None where it takes longer than the caller waits."""
+    start = monotonic()
+    while (waited := monotonic() - start) < wait_seconds:
+        if has_ended(get_database(), run_id):
+            return get_run(get_database(), run_id)
+        sleep(min(max(waited / 4, SHORTEST_POLL_SECONDS), LONGEST_POLL_SECONDS))
+    return None
+
+
+def _answer(body: BaseModel, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(body.model_dump_json(by_alias=True), status, headers, content_type="application/json")
+
+
+def _document_answers(model: type[BaseModel]) -> Answers:
+    names = {model.__name__, Run.__name__}
+    schema = {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in sorted(names)]}
+    return {
+        200: {
+            "description": "the outcome, where the run ended within `wait` seconds",
+            "content": {"application/json": {"schema": schema}},
+        },
+        409: {"description": "not in the present state"},
+    }

@@ -1,0 +1,70 @@
+"""How often a key may ask, and from which other sites' pages."""
+
+from time import time
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Response, g, request
+from flask_cors import CORS
+from flask_limiter import Limiter, RequestLimit
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from api.http.auth import OPEN_ACCESS_KEY, SAFE_METHODS, get_client
+from api.http.errors import build_problem
+from core.settings import Settings
+
+# What a request may wait for Redis; then this process counts in memory, and looks now and then whether it is back.
+REDIS_SECONDS = 0.25
+EXPOSED = ["ETag", "Location", "Retry-After", "X-Request-ID"]
+ALLOWED = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID", "X-API-Key"]
+
+
+def register_limits(app: APIFlask, settings: Settings) -> None:
+    """Count each key's requests in Redis, for all API processes together; while it is away, each counts for itself."""
+    # redis-py's own, which flask-limiter takes for text
+    options: Any = {
+        "socket_timeout": REDIS_SECONDS,
+        "socket_connect_timeout": REDIS_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    limiter = Limiter(
+        get_client,
+        application_limits=[
+            lambda: settings.rate_limit_reads if request.method in SAFE_METHODS else settings.rate_limit_writes
+        ],
+        storage_uri=settings.redis_url,
+        storage_options=options,
+        in_memory_fallback_enabled=True,
+        # Of those who wait when Redis goes away the first turns to memory; the others must not be told an error.
+        swallow_errors=True,
+        on_breach=_refuse,
+    )
+    limiter.request_filter(_is_unlimited)
+    limiter.init_app(app)
+
+
+def register_origins(app: APIFlask, settings: Settings) -> None:
+    """Let the pages of the sites in the settings ask."""
+    origins = list_origins(settings)
+    if origins:
+        CORS(app, origins=origins, allow_headers=ALLOWED, expose_headers=EXPOSED, max_age=600)
+
+
+def list_origins(settings: Settings) -> list[str]:
+    """Return the origins of other sites that may ask."""
+    return [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+
+
+def _refuse(broken: RequestLimit) -> Response:
+    seconds = max(1, int(broken.reset_at - time()))  # it is rounded up
+    kind = "reads" if request.method in SAFE_METHODS else "requests that are no reads"
+    detail = (
+        f"this key may send {broken.limit.amount} {kind} in {broken.limit.get_expiry()} s; try again in {seconds} s"
+    )
+    return build_problem(429, detail, headers={"Retry-After": str(seconds)})
+
+
+def _is_unlimited() -> bool:
+    """Whether there is no key to count: a public page, or open access on this machine."""
+    return g.get("flask_httpauth_user") in (None, OPEN_ACCESS_KEY)

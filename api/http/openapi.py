@@ -1,0 +1,149 @@
+"""What APIFlask does not put into the OpenAPI document by itself: problems, keys and scopes."""
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from apiflask import APIFlask
+from apiflask.openapi_adapters import extract_pydantic_defs, openapi_helper
+
+from api.http.auth import PUBLIC, get_scope
+from api.http.errors import PROBLEM_TYPE
+from api.schemas.bars import ImportReport
+from api.schemas.verifications import Verification
+
+# Real answers, which a test compares with what the service says; it also writes them anew.
+EXAMPLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent.parent / "examples.json").read_text())
+API_VERSION = "0.1.0"
+DESCRIPTION = (
+    "Enqueue detections, watch them run, read what they found. Whatever is asked for becomes a run: the answer is "
+    "`202 Accepted` with its address in `Location`, and its document shows progress and outcome. "
+    "Errors are problem documents (RFC 9457); `reason` is the word to switch on. Times are ISO 8601 in UTC."
+)
+Operation = dict[str, Any]
+# What APIFlask does not see: the answers to those who wait.
+OUTCOMES = (ImportReport, Verification)
+
+PROBLEM = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "reason", "errors", "request_id"],
+    "properties": {
+        "type": {"type": "string", "description": "`urn:tapewatch:problem:` and the reason"},
+        "title": {"type": "string", "description": "the phrase of the HTTP status"},
+        "status": {"type": "integer", "description": "the HTTP status"},
+        "detail": {"type": "string", "description": "what was asked, what was found, what to do"},
+        "reason": {"type": "string", "description": "a stable word to switch on"},
+        "errors": {
+            "type": "array",
+            "description": "one entry a wrong value",
+            "items": {
+                "type": "object",
+                "required": ["location", "pointer", "detail", "reason"],
+                "properties": {
+                    "location": {"type": "string", "description": "json, query or files"},
+                    "pointer": {"type": "string", "description": "JSON pointer to the value"},
+                    "detail": {"type": "string"},
+                    "reason": {"type": "string"},
+                },
+            },
+        },
+        "request_id": {"type": ["string", "null"], "description": "also in the log and in `X-Request-ID`"},
+    },
+    "example": {
+        "type": "urn:tapewatch:problem:bad_input",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "interval: Input should be one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w (got '2d')",
+        "reason": "bad_input",
+        "errors": [
+            {
+                "location": "json",
+                "pointer": "/interval",
+                "detail": "Input should be one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w (got '2d')",
+                "reason": "bad_input",
+            }
+        ],
+        "request_id": "4f1c0a8e0f5b4b1d8a6c2d3e4f5a6b7c",
+    },
+}
+DESCRIPTIONS = {
+    400: "not a request that can be read",
+    401: "no key, or one that is not in force",
+    403: "the key lacks the scope, or the request comes from where it may not",
+    404: "what was named is nowhere",
+    409: "not in the present state",
+    413: "the body is larger than allowed",
+    415: "the body is of another media type",
+    422: "a value cannot be used; nothing was written",
+    429: "the key asked too often; `Retry-After` says when it may again",
+    503: "MongoDB could not be reached (try again), or needs `flask db upgrade`",
+}
+
+
+def register_openapi(app: APIFlask) -> None:
+    """Set up `app`'s OpenAPI document."""
+    app.description = DESCRIPTION
+    app.config.update(
+        AUTO_404_RESPONSE=False,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_AUTH_ERROR_RESPONSE=False,
+        AUTO_SERVERS=False,
+        AUTO_OPERATION_ID=False,
+    )
+    app.security_schemes = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "a key made by `flask keys create`"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+
+    app.spec_processor(partial(_complete, app))
+
+
+def _complete(app: APIFlask, spec: dict[str, Any] | str) -> dict[str, Any]:
+    document = cast("dict[str, Any]", spec)  # it is a str only where YAML is asked for
+    schemas = document["components"]["schemas"]
+    schemas.pop("HTTPError", None)
+    schemas["Problem"] = PROBLEM
+    for model in OUTCOMES:
+        schema = openapi_helper.schema_to_json_schema(model)
+        schemas |= extract_pydantic_defs(schema, model.__name__) | {model.__name__: schema}
+    for endpoint, path, method in _list_routes(app):
+        operation = document["paths"].get(path, {}).get(method)
+        if operation is not None:
+            _complete_operation(app, operation, endpoint, method)
+    return document
+
+
+def _list_routes(app: APIFlask) -> list[tuple[str, str, str]]:
+    """Return (endpoint, path as OpenAPI writes it, method in lower case)."""
+    return [
+        (rule.endpoint, re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule), method)
+        for rule in app.url_map.iter_rules()
+        for method in ("get", "post", "put", "patch", "delete")
+        if method.upper() in (rule.methods or ())
+    ]
+
+
+def _complete_operation(app: APIFlask, operation: Operation, endpoint: str, method: str) -> None:
+    operation["operationId"] = endpoint.rpartition(".")[2]
+    statuses = {503}
+    if endpoint in PUBLIC:
+        operation["security"] = []
+    else:
+        operation["security"] = [{"bearer": []}, {"header": []}]
+        operation["x-scope"] = get_scope(app, endpoint, method.upper())
+        statuses |= {401, 403, 429}
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
+        statuses |= {400, 413, 415, 422}
+    if operation["parameters"]:
+        statuses |= {404, 422}
+    for status in sorted(statuses):
+        operation["responses"].setdefault(str(status), {"description": DESCRIPTIONS[status]})
+    for answered, example in EXAMPLES.get(operation["operationId"], {}).items():
+        operation["responses"][answered]["content"]["application/json"]["example"] = example
+    for status, response in operation["responses"].items():
+        if int(status) >= 400:
+            response["content"] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

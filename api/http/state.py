@@ -1,0 +1,73 @@
+"""What the app holds besides its routes: settings, this process's connection to MongoDB, and the Celery client."""
+
+from datetime import UTC, datetime
+from threading import Lock
+
+from celery import Celery
+from flask import Flask, current_app
+
+from api.http.workers import WorkerCensus
+from core.settings import Settings
+from records.database import Db, open_database
+from records.migrations import prepare_database
+
+EXTENSION = "tapewatch"
+
+
+class State:
+    """Connections are made on first use: the server that runs the app may fork after making it."""
+
+    def __init__(self, settings: Settings, celery: Celery) -> None:
+        self.settings = settings
+        self.celery = celery
+        self.workers = WorkerCensus(celery)
+        self._lock = Lock()
+        self._database: Db | None = None
+        self._has_indexes = False
+
+    @property
+    def database(self) -> Db:
+        """The service's database, over the one client of this process."""
+        with self._lock:
+            if self._database is None:
+                self._database = open_database(self.settings)
+        # An idempotency key is only as good as its unique index. Not under the lock: while MongoDB is away, one
+        # request after the other would wait for it.
+        if not self._has_indexes:
+            prepare_database(self._database, get_now())
+            self._has_indexes = True
+        return self._database
+
+    def close(self) -> None:
+        """Give up the connection."""
+        with self._lock:
+            if self._database is not None:
+                self._database.client.close()
+                self._database = None
+
+
+def add_state(app: Flask, state: State) -> None:
+    """Give the app its state."""
+    app.extensions[EXTENSION] = state
+
+
+def get_state(app: Flask | None = None) -> State:
+    """Return the state of an app, or of the one that is answering."""
+    state: State = (app or current_app).extensions[EXTENSION]
+    return state
+
+
+def get_settings() -> Settings:
+    """Return the settings of the app that is answering."""
+    return get_state().settings
+
+
+def get_database() -> Db:
+    """Return the database of the app that is answering."""
+    return get_state().database
+
+
+def get_now() -> datetime:
+    """Return the time at which a request is answered, in the milliseconds that MongoDB keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1_000 * 1_000)

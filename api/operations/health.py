@@ -1,0 +1,115 @@
+"""Whether the service is alive, ready, and well."""
+
+from typing import Literal
+
+from apiflask import APIBlueprint
+from pymongo.errors import PyMongoError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from api.http.auth import is_open
+from api.http.openapi import API_VERSION
+from api.http.state import get_database, get_settings, get_state
+from api.schemas.health import Alive, Health, ServerHealth
+from core.errors import ServerUnreachable
+from core.settings import Settings
+from records.database import explain_unreachable, hide_credentials
+from records.migrations import check_version
+from records.work.batches import find_oldest_pending_seconds
+from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
+from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+
+ALL_QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
+BEATS_MISSED = 4
+LEAST_LATE_SECONDS = 60
+REDIS_TIMEOUT_SECONDS = 1.0
+
+health = APIBlueprint("health", __name__, tag="health")
+probes = APIBlueprint("probes", __name__, tag="health")  # where orchestrators look: at the root
+
+
+@health.get("/health")
+@health.output(Health)
+def get_health() -> Health:
+    """How the service is, part by part."""
+    settings = get_settings()
+    mongodb, redis = _ask_mongodb(), _ask_redis(settings)
+    workers = _ask_workers() if redis.ok else ServerHealth(ok=False, detail="Redis does not answer")
+    sweeper = _look_for_beat(SWEEPER, settings.sweep_seconds, mongodb)
+    scheduler = _look_for_beat(SCHEDULER, settings.tick_seconds, mongodb)
+    return Health(
+        status=_judge(mongodb, redis, workers, sweeper, scheduler),
+        version=API_VERSION,
+        access="unknown" if not mongodb.ok else "open" if is_open(settings, get_database()) else "keys",
+        mongodb=mongodb,
+        redis=redis,
+        workers=workers,
+        sweeper=sweeper,
+        scheduler=scheduler,
+        flower_url=settings.flower_url or None,
+        oldest_pending_seconds=find_oldest_pending_seconds(get_database()) if mongodb.ok else None,
+    )
+
+
+@probes.get("/healthz")
+@probes.output(Alive)
+def get_liveness() -> Alive:
+    """Whether this process answers at all; asks no other."""
+    return Alive()
+
+
+@probes.get("/readyz")
+@probes.output(Alive)
+def get_readiness() -> Alive:
+    """Whether work can be accepted: it is once MongoDB, at the version that this code needs, has it.
+
+    Redis is not asked: the sweeper sends what it missed.
+    """
+    with explain_unreachable(get_settings()):
+        check_version(get_database())
+    return Alive()
+
+
+def _ask_mongodb() -> ServerHealth:
+    try:
+        with explain_unreachable(get_settings()):
+            get_database().command("ping")
+    except (ServerUnreachable, PyMongoError) as error:
+        return ServerHealth(ok=False, detail=str(error))
+    return ServerHealth(ok=True)
+
+
+def _ask_redis(settings: Settings) -> ServerHealth:
+    timeouts = {"socket_connect_timeout": REDIS_TIMEOUT_SECONDS, "socket_timeout": REDIS_TIMEOUT_SECONDS}
+    try:
+        with Redis.from_url(settings.redis_url, **timeouts) as client:
+            client.ping()
+    except RedisError as error:
+        return ServerHealth(ok=False, detail=f"Redis at {hide_credentials(settings.redis_url)}: {error}")
+    return ServerHealth(ok=True)
+
+
+def _ask_workers() -> ServerHealth:
+    consumed = {queue for worker in get_state().workers.ask() for queue in worker.queues}
+    missing = [queue for queue in ALL_QUEUES if queue not in consumed]
+    return ServerHealth(ok=not missing, detail=f"nobody consumes {', '.join(missing)}" if missing else None)
+
+
+def _look_for_beat(name: str, period_seconds: int, mongodb: ServerHealth) -> ServerHealth:
+    """Look how long ago something was done that beat has done every so often."""
+    if not mongodb.ok:
+        return ServerHealth(ok=False, detail="MongoDB does not answer")
+    last = find_heartbeats(get_database(), [name]).get(name)
+    if last is None:
+        return ServerHealth(ok=False, detail="it has not run yet; are beat and the control worker running?")
+    age = last["age_seconds"]
+    # The control worker may be busy with a sweep of its own for a while.
+    is_late = age > max(BEATS_MISSED * period_seconds, LEAST_LATE_SECONDS)
+    detail = f"it ran last {age:.0f} s ago; are beat and the control worker running?"
+    return ServerHealth(ok=not is_late, detail=detail if is_late else None)
+
+
+def _judge(mongodb: ServerHealth, *others: ServerHealth) -> Literal["ok", "degraded", "unavailable"]:
+    if not mongodb.ok:
+        return "unavailable"
+    return "ok" if all(other.ok for other in others) else "degraded"

@@ -1,0 +1,131 @@
+"""What MongoDB has of the work, as figures for Prometheus; only what is small, or has an index, is read."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, product
+from typing import Any, get_args
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from api.schemas.runs import Status, Trigger
+from market.imports.rejection import REASONS
+from records.alerts import deliveries
+from records.database import Db
+from records.models.champions import find_market_ages
+from records.work import batches, counters, runs
+from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
+
+TRIGGERS: tuple[str, ...] = get_args(Trigger)
+ENDED: tuple[str, ...] = tuple(status for status in get_args(Status) if status not in runs.OPEN_STATUSES)
+NEVER = float("inf")
+
+Counts = Mapping[str, Mapping[str, float]]
+# By the values of the labels, a tuple as long as there are labels.
+Samples = Mapping[Any, float]
+
+
+def build_work_figures(database: Db) -> CollectorRegistry:
+    """Return a registry that reads MongoDB when it is asked."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Work(database))
+    return registry
+
+
+class _Work:
+    """Gauges of what is there now, and totals of what was done, which rise for as long as the database lives."""
+
+    def __init__(self, database: Db) -> None:
+        self._database = database
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures."""
+        yield from _describe_waiting(self._database)
+        counts = counters.read_counts(self._database)
+        yield from _describe_runs(counts)
+        yield from _describe_detection(counts)
+        yield from _describe_models(self._database, counts)
+        yield from _describe_imports(counts)
+        yield _build_latency(counts.get(counters.LATENCY, {}))
+
+
+def _describe_waiting(database: Db) -> Iterator[Metric]:
+    open_runs = {**dict.fromkeys(product(TRIGGERS, runs.OPEN_STATUSES), 0), **runs.count_open_runs(database)}
+    yield _gauge("open_runs", "Runs that are still to end.", ("trigger", "status"), open_runs)
+    states = {(state,): count for state, count in batches.count_states(database).items()}
+    yield _gauge("batches", "Batches that wait, are at work, or were given up in the last 30 days.", ("state",), states)
+    oldest = batches.find_oldest_pending_seconds(database) or 0.0
+    yield _gauge(
+        "oldest_pending_seconds", "For how long the batch waits that waits longest; 0: none.", (), {(): oldest}
+    )
+    told = {(state,): count for state, count in deliveries.count_states(database).items()}
+    yield _gauge("deliveries", "Notifications that wait, were taken, or were given up, in 30 days.", ("state",), told)
+    heard = find_heartbeats(database, [SWEEPER, SCHEDULER])
+    ages = {(name,): heard[name]["age_seconds"] if name in heard else NEVER for name in (SWEEPER, SCHEDULER)}
+    yield _gauge("heartbeat_age_seconds", "How long ago beat had this done last; +Inf: not in a day.", ("name",), ages)
+
+
+def _describe_runs(counts: Counts) -> Iterator[Metric]:
+    known = [f"{trigger}:{status}" for trigger, status in product(TRIGGERS, ENDED)]
+    ended = {tuple(name.split(":")): count for name, count in _with_zeros(counts, counters.RUNS_ENDED, known).items()}
+    yield _counter("runs_ended", "Runs that came to an end.", ("trigger", "status"), ended)
+    actions = _with_zeros(counts, counters.SWEEPER, counters.SWEEPER_ACTIONS)
+    yield _counter("sweeper_actions", "What the sweeper had to do.", ("action",), _by_name(actions))
+
+
+def _describe_detection(counts: Counts) -> Iterator[Metric]:
+    texts = {
+        "bars": ("bars_detected", "Bars scored and committed."),
+        "tickers": ("tickers_detected", "Tickers detected and committed; each counts once a run."),
+        "anomalies": ("anomalies_found", "Anomalies that were not known before."),
+    }
+    for count, (name, text) in texts.items():
+        values = {(trigger,): counts.get(f"{counters.DETECTED}::{trigger}", {}).get(count, 0) for trigger in TRIGGERS}
+        yield _counter(name, text, ("trigger",), values)
+
+
+def _describe_models(database: Db, counts: Counts) -> Iterator[Metric]:
+    ages = {(found["market"], found["version"]): found["age_seconds"] for found in find_market_ages(database)}
+    yield _gauge("model_age_seconds", "How long ago a market's champion was trained.", ("market", "version"), ages)
+    cache = _with_zeros(counts, counters.MODEL_CACHE, ("hits", "misses", "loads"))
+    yield _counter("model_cache", "Uses of the workers' model caches.", ("outcome",), _by_name(cache))
+
+
+def _describe_imports(counts: Counts) -> Iterator[Metric]:
+    imported = _with_zeros(counts, counters.IMPORTED, ("new", "changed", "unchanged"))
+    yield _counter("bars_imported", "Bars that imports brought.", ("outcome",), _by_name(imported))
+    rejected = _with_zeros(counts, counters.REJECTED, REASONS)
+    yield _counter("rows_rejected", "Rows that imports kept aside.", ("reason",), _by_name(rejected))
+
+
+def _build_latency(counts: Mapping[str, float]) -> Metric:
+    bounds = [str(bound) for bound in (*counters.LATENCY_BUCKETS_SECONDS, "+Inf")]
+    totals = accumulate(counts.get(bound, 0) for bound in bounds)
+    return HistogramMetricFamily(
+        "tapewatch_detection_latency_seconds",
+        "From the close of a bar to the commit of its anomaly, in the scheduler's scans.",
+        buckets=list(zip(bounds, totals, strict=True)),
+        sum_value=counts.get("sum", 0),
+    )
+
+
+def _with_zeros(counts: Counts, group: str, known: Iterable[str]) -> dict[str, float]:
+    """Return a group's counters, those never raised among them: of a total that appears at 1, no rate is seen."""
+    return {**dict.fromkeys(known, 0), **counts.get(group, {})}
+
+
+def _by_name(counts: Mapping[str, float]) -> Samples:
+    return {(name,): count for name, count in counts.items()}
+
+
+def _gauge(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    family = GaugeMetricFamily(f"tapewatch_{name}", text, labels=labels)
+    for values, value in samples.items():
+        family.add_metric(values, value)
+    return family
+
+
+def _counter(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    family = CounterMetricFamily(f"tapewatch_{name}", text, labels=labels)
+    for values, value in samples.items():
+        family.add_metric(values, value)
+    return family

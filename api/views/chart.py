@@ -1,0 +1,95 @@
+"""Charts: stored bars with indicators and anomalies, at once; what is not detected yet is set to work."""
+
+from bisect import bisect_left
+from datetime import datetime
+from operator import attrgetter
+
+from apiflask import APIBlueprint
+
+from api.http.auth import has_scope
+from api.http.state import State, get_now, get_state
+from api.schemas.chart import Chart, ChartQuery
+from detection.explain import find_reason
+from detection.indicators import Line, compute_indicator
+from market.bars.history import count_history_bars
+from market.bars.reading import Bar, number_sessions, read_series
+from market.intervals import parse_period, period_start
+from records.database import Db, Document
+from records.findings.anomalies import build_query, find_anomalies
+from records.market.series import get_series
+from tasks.requests.runs import request_detection
+from tasks.requests.selection import Selection
+
+charts = APIBlueprint("chart", __name__, tag="chart")
+
+MOST_BARS = 20_000
+MOST_MARKERS = 5_000
+MARKED = ("Datetime", "grade", "severity", "anomaly_score", "reasons")
+
+
+@charts.get("/chart")
+@charts.input(ChartQuery, location="query")
+@charts.output(Chart)
+def get_chart(query_data: ChartQuery) -> Document:
+    """Return what a chart of one series shows.
+
+    Where bars came since the last detection, a run that looks at them is enqueued, if the key may, and named.
+    """
+    state = get_state()
+    database, ticker, interval = state.database, query_data.ticker, query_data.interval
+    series = get_series(database, ticker, interval)
+    known = find_reason(database, ticker, interval, series)
+    start = period_start(parse_period(query_data.period), series["last_bar"])
+    bars, lines = _compute(database, series, start, query_data.indicators)
+    query = build_query(tickers=[ticker], interval=interval, start=start)
+    return {
+        "ticker": ticker,
+        "interval": interval,
+        "period": query_data.period,
+        "synthetic": known["synthetic"],
+        "bars": bars,
+        "indicators": lines,
+        "markers": find_anomalies(database, query, limit=MOST_MARKERS, fields=MARKED)[::-1],
+        "watermark": known["watermark"],
+        "run_id": _catch_up(state, known),
+    }
+
+
+def _compute(
+    database: Db, series: Document, start: datetime | None, indicators: str
+) -> tuple[list[Bar], dict[str, Line]]:
+    """Return the bars from `start` on and a value of each line for each of them."""
+    names = [name for name in indicators.split(",") if name]
+    if not names:
+        return read_series(database, series, start=start, end=None, limit=MOST_BARS), {}
+    # Only lines look at what was before the first bar shown.
+    history_bars = count_history_bars(series["interval"])
+    loaded = read_series(database, series, start=None, end=None, limit=MOST_BARS + history_bars)
+    first = 0 if start is None else bisect_left(loaded, start.timestamp(), key=attrgetter("time"))
+    first = max(first, len(loaded) - MOST_BARS)
+    history = max(0, first - history_bars)
+    seen = loaded[history:]
+    lines: dict[str, Line] = {}
+    sessions = number_sessions(seen, series["ticker"], series["interval"])
+    for name in names:
+        lines |= compute_indicator(name, seen, sessions)
+    return loaded[first:], {name: line[first - history :] for name, line in lines.items()}
+
+
+def _catch_up(state: State, known: Document) -> str | None:
+    """Return the run that detects what came since the watermark, enqueued now or already open; None without need."""
+    ticker, interval = known["ticker"], known["interval"]
+    if known["reason"] == "in_progress":
+        run_id: str = known["last_run"]["run_id"]
+        return run_id
+    if known["reason"] != "behind" or not has_scope("enqueue"):
+        return None
+    run = request_detection(
+        state.database,
+        state.celery,
+        Selection((ticker,)),
+        interval=interval,
+        now=get_now(),
+        trigger="chart_request",
+    )
+    return str(run["_id"])

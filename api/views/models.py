@@ -1,0 +1,119 @@
+"""The registry of models, and what the workers hold of it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from apiflask import APIBlueprint
+
+from api.http.auth import needs_scope
+from api.http.idempotency import enqueues
+from api.http.paging import build_page, decode_cursor
+from api.http.state import get_database, get_now, get_state
+from api.http.workers import WorkerAnswer
+from api.schemas.models import Model, ModelPage, ModelQuery, ModelStats, Pointer, Promotion, Rollback, TrainBody
+from detection.models import registry
+from records.database import Document
+from records.models.champions import Scope
+from records.models.models import find_models, get_model_record
+from records.work.heartbeats import find_heartbeats
+from tasks.requests.runs import Once, request_training
+
+models = APIBlueprint("models", __name__, tag="models")
+
+
+@models.get("/models")
+@models.input(ModelQuery, location="query")
+@models.output(ModelPage)
+def list_models(query_data: ModelQuery) -> Document:
+    """List versions, the newest first."""
+    before = decode_cursor(query_data.cursor, datetime.fromisoformat, str) if query_data.cursor else None
+    found = find_models(
+        get_database(),
+        market=query_data.market,
+        state=query_data.state,
+        before=before,
+        limit=query_data.limit + 1,
+    )
+    return build_page(found, query_data.limit, lambda model: (model["created_at"], model["_id"]))
+
+
+@models.get("/models/<version>")
+@models.output(Model)
+def get_model(version: str) -> Document:
+    """Return a version: what it learned from, with which parameters, and its threshold."""
+    return get_model_record(get_database(), version)
+
+
+@models.post("/models/train")
+@models.input(TrainBody, example={"market": "US", "contamination": 0.01})
+@enqueues(models)
+def train_model(json_data: TrainBody, once: Once) -> Document:
+    """Train a new version of a market's model; the run's document names it when it is there."""
+    state = get_state()
+    options = json_data.model_dump(mode="json", exclude={"market", "interval", "tickers"}, exclude_none=True)
+    return request_training(
+        state.database,
+        state.celery,
+        json_data.market,
+        interval=json_data.interval,
+        tickers=json_data.tickers,
+        options=options,
+        now=get_now(),
+        once=once,
+    )
+
+
+@models.post("/models/<version>/promote")
+@needs_scope("admin")
+@models.input(Promotion, example={})
+@models.output(Pointer)
+@models.doc(responses={409: "it is retired"})
+def promote_model(version: str, json_data: Promotion) -> Document:
+    """Put a version in use: the next batch of every worker takes it."""
+    named = json_data.model_dump(exclude_none=True)
+    return registry.promote(get_database(), version, get_now(), scope=Scope.choose(**named) if named else None)
+
+
+@models.post("/models/rollback")
+@needs_scope("admin")
+@models.input(Rollback, example={"market": "US"})
+@models.output(Pointer)
+@models.doc(responses={409: "there was none before"})
+def roll_model_back(json_data: Rollback) -> Document:
+    """Go back to the champion before the present one.
+
+    Retired versions are passed over; a ticker or watchlist that had none before goes back to its market's champion.
+    """
+    return registry.rollback(get_database(), Scope.choose(**json_data.model_dump()), get_now())
+
+
+@models.post("/models/<version>/retire")
+@needs_scope("admin")
+@models.output(Model)
+@models.doc(responses={409: "it is in use"})
+def retire_model(version: str) -> Document:
+    """Take a version out of use for good. What it found can still be verified."""
+    return registry.retire(get_database(), version, get_now())
+
+
+@models.get("/model-stats")
+@models.output(ModelStats)
+def get_model_stats() -> Document:
+    """Ask the workers what their model caches hold."""
+    workers = get_state().workers.ask()
+    names = [f"{worker.host}:{pid}" for worker in workers for pid in worker.pids]
+    said = find_heartbeats(get_database(), names)
+    caches = [_describe_caches(worker, said) for worker in workers]
+    held = [version for worker in caches for process in worker["processes"] for version in process["models"]]
+    return {
+        "cached_models": sorted({version.partition("_model-")[0] for version in held}),
+        "model_versions": sorted(set(held)),
+        "total_cached": len(held),
+        "workers": caches,
+    }
+
+
+def _describe_caches(worker: WorkerAnswer, said: Mapping[str, Document]) -> Document:
+    names = {f"{worker.host}:{pid}": pid for pid in worker.pids}
+    processes = [said[name] | {"pid": pid} for name, pid in names.items() if "models" in said.get(name, {})]
+    return {"name": worker.name, "queues": list(worker.queues), "processes": processes}

@@ -1,0 +1,75 @@
+"""Notifications: the rules by which people are told, and what was sent to them."""
+
+from datetime import datetime
+
+from apiflask import APIBlueprint
+
+from alerts.channels import hide_secrets, try_rule
+from api.http.auth import needs_scope
+from api.http.paging import build_page, decode_cursor
+from api.http.state import get_database, get_now
+from api.schemas.notifications import DeliveryPage, DeliveryQuery, Rule, RuleBody, RulePage, RuleQuery, Tried
+from core.errors import BadInput, Transient
+from records.alerts import deliveries, notification_rules
+from records.database import Document
+from records.work.watchlists import get_watchlist
+
+notifications = APIBlueprint("notifications", __name__, tag="notifications")
+
+EXAMPLE = {"channel": "json://127.0.0.1:8080/alerts", "min_grade": 75, "quiet_from": "22:00", "quiet_until": "07:00"}
+
+
+@notifications.get("/notifications/rules")
+@notifications.input(RuleQuery, location="query")
+@notifications.output(RulePage)
+def list_rules(query_data: RuleQuery) -> Document:
+    """List the rules by which people are told."""
+    (after,) = decode_cursor(query_data.cursor, str) if query_data.cursor else ("",)
+    found = notification_rules.find_rules(get_database(), after=after, limit=query_data.limit + 1)
+    return build_page(found, query_data.limit, lambda rule: (rule["_id"],))
+
+
+@notifications.put("/notifications/rules/<name>")
+@needs_scope("admin")
+@notifications.input(RuleBody, example=EXAMPLE)
+@notifications.output(Rule)
+def set_rule(name: str, json_data: RuleBody) -> Document:
+    """Make a rule, or put another in its place."""
+    if json_data.watchlist is not None:
+        get_watchlist(get_database(), json_data.watchlist)
+    fields = json_data.model_dump() | {"shown_channel": hide_secrets(json_data.channel)}
+    return notification_rules.set_rule(get_database(), name, fields, get_now())
+
+
+@notifications.delete("/notifications/rules/<name>")
+@needs_scope("admin")
+@notifications.output({}, 204)
+def remove_rule(name: str) -> str:
+    """Remove a rule; what it has sent stays listed."""
+    notification_rules.remove_rule(get_database(), name)
+    return ""
+
+
+@notifications.post("/notifications/rules/<name>/test")
+@needs_scope("admin")
+@notifications.output(Tried)
+def try_channel(name: str) -> Document:
+    """Send a line to a rule's channel now."""
+    rule = notification_rules.get_rule(get_database(), name)
+    try:
+        try_rule(rule)
+    except (BadInput, Transient) as error:
+        return {"sent": False, "error": error.message}
+    return {"sent": True}
+
+
+@notifications.get("/notifications/deliveries")
+@notifications.input(DeliveryQuery, location="query")
+@notifications.output(DeliveryPage)
+def list_deliveries(query_data: DeliveryQuery) -> Document:
+    """List what was sent, is to be sent, or could not be."""
+    before = decode_cursor(query_data.cursor, datetime.fromisoformat, str) if query_data.cursor else None
+    found = deliveries.find_deliveries(
+        get_database(), state=query_data.state, rule=query_data.rule, before=before, limit=query_data.limit + 1
+    )
+    return build_page(found, query_data.limit, lambda delivery: (delivery["created_at"], delivery["_id"]))

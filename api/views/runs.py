@@ -1,0 +1,71 @@
+"""Runs: what was asked for, how far it is, how it ended."""
+
+from datetime import datetime
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from api.http.events import STREAM, answer_stream, follow_run
+from api.http.idempotency import enqueues
+from api.http.paging import build_page, decode_cursor
+from api.http.state import get_database, get_now, get_state
+from api.schemas.runs import EventHeaders, Run, RunPage, RunQuery
+from records.database import Document
+from records.findings.verifications import count_verdicts
+from records.work import runs
+from tasks.requests.runs import Once, request_retry
+
+detection_runs = APIBlueprint("runs", __name__, tag="runs")
+
+
+@detection_runs.get("/detection-runs")
+@detection_runs.input(RunQuery, location="query")
+@detection_runs.output(RunPage)
+def get_detection_runs(query_data: RunQuery) -> Document:
+    """List runs, the newest first."""
+    before = decode_cursor(query_data.cursor, datetime.fromisoformat, str) if query_data.cursor else None
+    found = runs.find_runs(
+        get_database(),
+        **query_data.model_dump(include={"status", "trigger", "task", "ticker"}),
+        before=before,
+        limit=query_data.limit + 1,
+    )
+    return build_page(found, query_data.limit, lambda run: (run["requested_at"], run["_id"]))
+
+
+@detection_runs.get("/detection-runs/<run_id>")
+@detection_runs.output(Run)
+def get_detection_run(run_id: str) -> Document:
+    """Return a run: live while it works, its audit record afterwards."""
+    run = runs.get_run(get_database(), run_id)
+    if run["task"] == "verify":
+        run["report"] = {"verdicts": count_verdicts(get_database(), run_id)}
+    return run
+
+
+@detection_runs.post("/detection-runs/<run_id>/cancel")
+@detection_runs.output(Run, 202)
+def cancel_detection_run(run_id: str) -> Document:
+    """Ask a run to end: what waits ends now, what is at work ends between two steps.
+
+    A run that has ended stays as it is.
+    """
+    return runs.request_cancel(get_database(), run_id, get_now())
+
+
+@detection_runs.post("/detection-runs/<run_id>/retry")
+@enqueues(detection_runs)
+def retry_detection_run(run_id: str, once: Once) -> Document:
+    """Take up again what a run left undone: the tickers that failed, and those it never came to."""
+    state = get_state()
+    return request_retry(state.database, state.celery, run_id, now=get_now(), once=once)
+
+
+@detection_runs.get("/detection-runs/<run_id>/events")
+@detection_runs.input(EventHeaders, location="headers")
+@detection_runs.doc(responses=STREAM)
+def stream_detection_run(run_id: str, headers_data: EventHeaders) -> Response:
+    """Send the run as server-sent events: at once, with each change, and a last time when it has ended."""
+    state = get_state()
+    runs.get_run(state.database, run_id)
+    return answer_stream(follow_run(state.database, run_id, headers_data.last_event_id))

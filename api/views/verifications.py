@@ -1,0 +1,55 @@
+"""Deriving stored anomalies again."""
+
+from apiflask import APIBlueprint
+
+from api.http.idempotency import enqueues
+from api.http.paging import build_page, decode_cursor
+from api.http.state import get_database, get_now, get_state
+from api.schemas.runs import Run
+from api.schemas.verifications import Verification, VerificationPage, VerificationQuery, VerifyBody
+from records.database import Document
+from records.findings.verifications import count_verdicts, find_verifications
+from tasks.requests.runs import Once, request_verification
+
+verifications = APIBlueprint("verifications", __name__, tag="verifications")
+
+
+def _find_comparison(run: Document) -> Verification | None:
+    """Return what a finished run said of its one anomaly; None where it failed."""
+    found = find_verifications(get_database(), run["_id"], limit=1)
+    return Verification.model_validate(found[0]) if found else None
+
+
+@verifications.post("/anomalies/verify/<anomaly_id>")
+@enqueues(verifications, Verification, _find_comparison)
+def verify_anomaly(anomaly_id: str, once: Once) -> Document:
+    """Derive one anomaly again, and say whether model, code or data moved."""
+    state = get_state()
+    return request_verification(state.database, state.celery, {"anomaly_ids": [anomaly_id]}, now=get_now(), once=once)
+
+
+def _show_verdicts(run: Document) -> Run:
+    """Return a finished run with how often it came to each verdict."""
+    return Run.model_validate(run | {"report": {"verdicts": count_verdicts(get_database(), run["_id"])}})
+
+
+@verifications.post("/anomalies/verify")
+@verifications.input(VerifyBody, example={"ticker": "AAPL"})
+@enqueues(verifications, find_outcome=_show_verdicts)
+def verify_many(json_data: VerifyBody, once: Once) -> Document:
+    """Derive the anomalies of a run, a ticker or a model version again."""
+    state = get_state()
+    options = json_data.model_dump(exclude_none=True)
+    return request_verification(state.database, state.celery, options, now=get_now(), once=once)
+
+
+@verifications.get("/detection-runs/<run_id>/verifications")
+@verifications.input(VerificationQuery, location="query")
+@verifications.output(VerificationPage)
+def list_verifications(run_id: str, query_data: VerificationQuery) -> Document:
+    """List what a verification said of each anomaly."""
+    (after,) = decode_cursor(query_data.cursor, str) if query_data.cursor else ("",)
+    found = find_verifications(
+        get_database(), run_id, verdict=query_data.verdict, after=after, limit=query_data.limit + 1
+    )
+    return build_page(found, query_data.limit, lambda document: (document["_id"],))

@@ -1,0 +1,139 @@
+"""Watchlists: made, changed and removed; and the switch of the scheduler that scans them."""
+
+import re
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import url_for
+
+from api.http.auth import needs_scope
+from api.http.paging import build_page, decode_cursor
+from api.http.state import get_database, get_now
+from api.schemas.watchlists import (
+    MatchHeaders,
+    NewWatchlist,
+    Scheduler,
+    SchedulerBody,
+    Watchlist,
+    WatchlistBody,
+    WatchlistPage,
+    WatchlistQuery,
+)
+from core.errors import BadInput
+from market.markets import get_market_of
+from records.database import Document
+from records.models.champions import Scope
+from records.models.thresholds import clear_threshold, set_threshold
+from records.work import scan_switch, watchlists
+
+lists = APIBlueprint("watchlists", __name__, tag="watchlists")
+
+EXAMPLE = {"tickers": ["AAPL", "MSFT"], "interval": "1d", "schedule": "after_close", "enabled": True}
+# A proxy that compresses answers marks their ETags as weak.
+ETAG = re.compile(r'(?:W/)?"(?P<version>[0-9]{1,9})"')
+MOVED: Any = {412: "the version of If-Match is not the present one"}
+Answer = tuple[Document, int, dict[str, str]]
+
+
+@lists.get("/watchlists")
+@lists.input(WatchlistQuery, location="query")
+@lists.output(WatchlistPage)
+def list_watchlists(query_data: WatchlistQuery) -> Document:
+    """List watchlists by name."""
+    (after,) = decode_cursor(query_data.cursor, str) if query_data.cursor else ("",)
+    found = watchlists.find_watchlists(get_database(), after=after, limit=query_data.limit + 1)
+    return build_page(found, query_data.limit, lambda watchlist: (watchlist["_id"],))
+
+
+@lists.post("/watchlists")
+@lists.input(NewWatchlist, example={"name": "tech", **EXAMPLE})
+@lists.output(Watchlist, 201)
+@lists.doc(responses={409: "there is one of this name"})
+def add_watchlist(json_data: NewWatchlist) -> Answer:
+    """Make a watchlist."""
+    made = watchlists.add_watchlist(get_database(), json_data.name, _build_fields(json_data), get_now())
+    _set_threshold(made)
+    return _answer(made, 201, Location=url_for("watchlists.get_watchlist", name=made["name"]))
+
+
+@lists.get("/watchlists/<name>")
+@lists.output(Watchlist)
+def get_watchlist(name: str) -> Answer:
+    """Return a watchlist, with its version as ETag."""
+    return _answer(watchlists.get_watchlist(get_database(), name))
+
+
+@lists.put("/watchlists/<name>")
+@lists.input(WatchlistBody, example=EXAMPLE)
+@lists.input(MatchHeaders, location="headers")
+@lists.output(Watchlist)
+@lists.doc(responses=MOVED)
+def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHeaders) -> Answer:
+    """Change a watchlist; with `If-Match`, only if nobody else did since it was read."""
+    changed = watchlists.replace_watchlist(
+        get_database(), name, _build_fields(json_data), get_now(), version=_read_version(headers_data)
+    )
+    _set_threshold(changed)
+    return _answer(changed)
+
+
+@lists.delete("/watchlists/<name>")
+@lists.input(MatchHeaders, location="headers")
+@lists.output({}, 204)
+@lists.doc(responses=MOVED)
+def remove_watchlist(name: str, headers_data: MatchHeaders) -> str:
+    """Remove a watchlist; its runs and anomalies stay."""
+    watchlists.remove_watchlist(get_database(), name, version=_read_version(headers_data))
+    clear_threshold(get_database(), Scope("watchlist", name))
+    return ""
+
+
+@lists.get("/scheduler")
+@lists.output(Scheduler)
+def get_scheduler() -> Document:
+    """Say whether periodic scans run, and when each watchlist is scanned."""
+    return _describe_scheduler(scan_switch.get_switch(get_database()))
+
+
+@lists.post("/scheduler/toggle")
+@needs_scope("admin")
+@lists.input(SchedulerBody, example={"enabled": False})
+@lists.output(Scheduler)
+def toggle_scheduler(json_data: SchedulerBody) -> Document:
+    """Switch periodic scans on or off, for as long as nobody switches again."""
+    return _describe_scheduler(scan_switch.turn_switch(get_database(), get_now(), enabled=json_data.enabled))
+
+
+def _describe_scheduler(switch: Document) -> Document:
+    lists = watchlists.find_watchlists(get_database())
+    if not switch["enabled"]:
+        lists = [watchlist | {"next_scan": None} for watchlist in lists]
+    return {**switch, "watchlists": lists}
+
+
+def _build_fields(body: WatchlistBody) -> Document:
+    fields = body.model_dump(exclude={"name"})
+    return fields | {"market": get_market_of(body.tickers[0]).code}
+
+
+def _set_threshold(watchlist: Document) -> None:
+    """Have detection use the watchlist's own threshold, or none."""
+    scope = Scope("watchlist", watchlist["_id"])
+    if watchlist["threshold"] is None:
+        clear_threshold(get_database(), scope)
+    else:
+        set_threshold(get_database(), scope, "grade", watchlist["threshold"], get_now())
+
+
+def _read_version(headers: MatchHeaders) -> int | None:
+    """Return the version that the caller last saw; None where any is fine."""
+    if headers.if_match in (None, "*"):
+        return None
+    tag = ETAG.fullmatch(headers.if_match)
+    if tag is None:
+        raise BadInput(f'If-Match {headers.if_match!r} is none of our ETags; they look like "3"')
+    return int(tag["version"])
+
+
+def _answer(watchlist: Document, status: int = 200, **headers: str) -> Answer:
+    return watchlist, status, {"ETag": f'"{watchlist["version"]}"'} | headers

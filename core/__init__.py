@@ -1,0 +1,1 @@
+"""What everything stands on: errors, settings, logs, array types, closed vocabularies. Imports nothing of ours."""

@@ -1,0 +1,100 @@
+"""Every error that Tapewatch raises on purpose, in one tree.
+
+A message says what was asked, what was found and what to do. `api/http/errors.py` maps the classes to HTTP statuses,
+the command line exits with 2 on `BadInput`, and tasks retry exactly the `Transient` branch.
+"""
+
+
+class TapewatchError(Exception):
+    """Something this service knows how to explain.
+
+    `reason` is the stable word clients can switch on; `details` are further facts for them, such as the `run_id` of a
+    run that is in the way.
+    """
+
+    reason = "error"
+
+    def __init__(self, message: str, *, reason: str | None = None, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        if reason is not None:
+            self.reason = reason
+
+
+class BadInput(TapewatchError):
+    """The caller's value cannot be used; nothing was written."""
+
+    reason = "bad_input"
+
+
+class NothingNamed(BadInput):
+    """The request does not say what it is about."""
+
+    reason = "nothing_named"
+
+
+class NotFound(TapewatchError):
+    """What was asked for by name is nowhere."""
+
+    reason = "not_found"
+
+
+class Conflict(TapewatchError):
+    """The request is sound, but not in the present state."""
+
+    reason = "conflict"
+
+
+class VersionMoved(Conflict):
+    """Somebody else changed it since it was read."""
+
+    reason = "version_moved"
+
+
+class NoModel(Conflict):
+    """A market, watchlist or ticker has no champion model."""
+
+    reason = "no_model"
+
+
+class ModelIntegrity(TapewatchError):
+    """A stored model artefact is missing, cut short or altered; it was not opened."""
+
+    reason = "model_integrity"
+
+
+class DatabaseUnfit(TapewatchError):
+    """The database is not as this code needs it; the message says what brings it there."""
+
+    reason = "database_unfit"
+
+
+class SeriesError(TapewatchError):
+    """One series cannot be detected; the rest of its batch goes on."""
+
+    reason = "series_error"
+
+
+class Cancelled(TapewatchError):
+    """The run was cancelled while its batch was at work."""
+
+    reason = "cancelled"
+
+
+class LeaseLost(TapewatchError):
+    """Another worker holds the batch now; this one must write nothing."""
+
+    reason = "lease_lost"
+
+
+class Transient(TapewatchError):
+    """A server did not answer; the same call may succeed later."""
+
+    reason = "transient"
+
+
+class ServerUnreachable(Transient):
+    """MongoDB or Redis could not be reached."""
+
+    reason = "server_unreachable"

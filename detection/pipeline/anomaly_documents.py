@@ -1,0 +1,101 @@
+"""Turning strange bars into anomaly documents, with all that is needed to understand and to re-derive them."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+
+from core.arrays import Float64, Int64
+from detection.features.compute import Features
+from detection.features.kernel import MEASURES
+from detection.features.names import FEATURES
+from detection.models.manager import LoadedModel
+from detection.pipeline.job import Job
+from detection.scoring.grades import get_severity
+from detection.scoring.phrases import build_reasons
+from detection.scoring.suspected_split import find_suspected_split
+from market.bars.fingerprint import PanelFingerprints
+from market.bars.history import history_start
+from market.bars.panel import BarPanel
+from records.database import Document
+from records.findings.anomalies import build_anomaly_id, parse_anomaly_id
+
+
+def build_anomalies(
+    panel: BarPanel, features: Features, picked: Int64, scores: Float64, model: LoadedModel, job: Job
+) -> Iterator[Document]:
+    """Yield the documents of the feature rows `picked`, whose scores are `scores`, in the same order."""
+    if picked.size == 0:
+        return
+    now = datetime.now(UTC)
+    rows = features.rows[picked]
+    facts = (
+        rows,
+        np.searchsorted(panel.offsets, rows, side="right") - 1,
+        panel.times[rows],
+        panel.close[rows],
+        panel.volume[rows],
+        panel.close[rows - 1],
+        panel.open[rows],
+        scores,
+        model.grades.compute(scores),
+        features.documented[picked],
+        model.detector.attribute(features.inputs[picked]),
+        features.measures[picked],
+    )
+    names = (FEATURES, model.feature_set.columns, MEASURES)
+    fingerprints = PanelFingerprints(panel)
+    # Whole columns become lists at once: row by row, numpy would take longer than all the rest.
+    listed = (values.tolist() for values in facts)
+    for row, s, seconds, close, volume, before, opened, score, grade, *vectors in zip(*listed, strict=True):
+        time = datetime.fromtimestamp(seconds, UTC)
+        documented, attribution, measures = (dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True))
+        yield {
+            "_id": build_anomaly_id(panel.tickers[s], panel.interval, time),
+            "Ticker": panel.tickers[s],
+            "Datetime": time,
+            "interval": panel.interval,
+            "market": job.market,
+            "Close": close,
+            "Volume": volume,
+            "detection_run_id": job.run_id,
+            "detection_timestamp": now,
+            "model_version": model.version,
+            "model_hash": model.sha256,
+            "feature_set": model.feature_set.label,
+            "features": documented,
+            "anomaly_score": score,
+            "threshold": model.threshold,
+            "grade": grade,
+            "severity": get_severity(grade),
+            "attribution": attribution,
+            "reasons": build_reasons(documented, measures, attribution, close=close),
+            "bars_fingerprint": fingerprints.compute(_find_first_needed(panel, s, row), row + 1),
+            "in_training_window": model.window_start <= time <= model.window_end,
+            "suspected_split": None if row == panel.offsets[s] else find_suspected_split(before, opened),
+            "opinions": [],
+            "sent": False,
+            "status": "new",
+            "created_at": now,
+        }
+
+
+def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:
+    """Return the panel rows of the bars that these anomalies are about; bars that are not there are left out."""
+    position = {ticker: s for s, ticker in enumerate(panel.tickers)}
+    rows = []
+    for anomaly_id in anomaly_ids:
+        ticker, time = parse_anomaly_id(anomaly_id)
+        if ticker in position:
+            series = panel.series(position[ticker])
+            row = series.start + int(np.searchsorted(panel.times[series], int(time.timestamp())))
+            if row < series.stop and panel.times[row] == int(time.timestamp()):
+                rows.append(row)
+    return np.array(rows, dtype=np.int64)
+
+
+def _find_first_needed(panel: BarPanel, s: int, row: int) -> int:
+    """Return the first of the rows that this row's features are a function of."""
+    start, first_index = int(panel.offsets[s]), int(panel.first_index[s])
+    needed = history_start(first_index + row - start, panel.interval) - first_index
+    return start + max(0, needed)

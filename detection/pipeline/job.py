@@ -1,0 +1,127 @@
+"""What a job asks for, and what came of each of its series, as the records have it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from detection.models.manager import LoadedModel
+from records.database import Document
+from records.findings import watermarks
+from records.work.audits import build_audit_document
+from records.work.batches import ROW_COUNTS
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be detected: the part of a run that falls to one batch, all of it of one market.
+
+    With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the champion.
+    """
+
+    run_id: str
+    task: str
+    trigger: str
+    market: str
+    tickers: tuple[str, ...]
+    interval: str
+    period: str | None
+    started_at: datetime
+    watchlist: str | None = None
+    walk_forward: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one series. `reason` is the stable word for why there is no result; `error` says it in full.
+
+    `watermark` is the last bar that was looked at before.
+    """
+
+    ticker: str
+    status: str = "complete"
+    reason: str | None = None
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    model: LoadedModel | None = None
+    rows_loaded: int = 0
+    rows_processed: int = 0
+    warm_up_rows: int = 0
+    bars_needed: int | None = None
+    bars_present: int | None = None
+    watermark: datetime | None = None
+    first_scored: datetime | None = None
+    last_bar: datetime | None = None
+    bars_revision: int = 0
+    spans: list[tuple[datetime, datetime]] = field(default_factory=list)
+    found: list[Document] = field(default_factory=list)
+
+    def fail(self, reason: str, error: str) -> None:
+        """Turn this outcome into a failure of its own, which leaves the rest of the batch alone."""
+        self.status, self.reason, self.error = "failed", reason, error
+
+
+def build_watermark(job: Job, outcome: Outcome, model: LoadedModel, now: datetime) -> Document:
+    """Return the metadata document of a series that was looked at."""
+    return {
+        "_id": watermarks.build_metadata_id(outcome.ticker, job.interval),
+        "ticker": outcome.ticker,
+        "interval": job.interval,
+        "last_detection_run": job.run_id,
+        "last_detected_timestamp": outcome.last_bar,
+        "first_detected_timestamp": outcome.first_scored or outcome.last_bar,
+        "model_version": model.version,
+        "model_hash": model.sha256,
+        "rows_processed": outcome.rows_processed,
+        "anomalies_found": len(outcome.found),
+        "bars_revision": outcome.bars_revision,
+        "status": outcome.reason or outcome.status,
+        "updated_at": now,
+    }
+
+
+def build_audit(job: Job, outcome: Outcome, new_anomalies: int, now: datetime) -> Document:
+    """Return the audit document of one series in a run."""
+    return build_audit_document(
+        job.run_id,
+        outcome.ticker,
+        task=job.task,
+        trigger=job.trigger,
+        interval=job.interval,
+        period=job.period,
+        model_version=outcome.model.version if outcome.model else None,
+        model_hash=outcome.model.sha256 if outcome.model else None,
+        started_at=job.started_at,
+        completed_at=now,
+        rows_loaded=outcome.rows_loaded,
+        rows_preprocessed=outcome.rows_loaded - outcome.warm_up_rows,
+        rows_processed=outcome.rows_processed,
+        warm_up_rows=outcome.warm_up_rows,
+        anomalies_found=len(outcome.found),
+        new_anomalies=new_anomalies,
+        anomaly_ids=[anomaly["_id"] for anomaly in outcome.found],
+        status=outcome.status,
+        reason=outcome.reason,
+        error=outcome.error,
+        bars_needed=outcome.bars_needed,
+        bars_present=outcome.bars_present,
+        scored=[{"first": first, "last": last} for first, last in outcome.spans],
+        warnings=outcome.warnings,
+    )
+
+
+def build_result(audit: Document) -> Document:
+    """Return what the task returns for one ticker; `reason` is there where there is something to explain."""
+    result = {name: audit[name] for name in ("ticker", "interval", "new_anomalies", "rows_processed", "anomaly_ids")}
+    explained = ("reason", "error", "bars_needed", "bars_present")
+    return result | {"detection_run_id": audit["run_id"]} | {name: audit[name] for name in explained if audit[name]}
+
+
+def count_outcomes(outcomes: Sequence[Outcome], audits: Sequence[Document]) -> Document:
+    """Return a batch's result: what its run's progress is counted from."""
+    failures = [{"ticker": o.ticker, "reason": o.reason, "error": o.error} for o in outcomes if o.status == "failed"]
+    counts = {name: sum(audit[name] for audit in audits) for name in ROW_COUNTS}
+    return counts | {
+        "tickers_done": len(outcomes) - len(failures),
+        "tickers_failed": len(failures),
+        "failures": failures,
+    }

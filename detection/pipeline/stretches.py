@@ -1,0 +1,86 @@
+"""Which bars of a series a run must score."""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from market.bars.history import ANCHOR_BARS, count_history_bars
+from market.bars.panel import BarPanel
+from market.intervals import parse_period, period_start
+from records.database import Document
+
+WATERMARK_FIELDS = ("first_detected_timestamp", "last_detected_timestamp", "bars_revision")
+"""What of a metadata document an incremental run is planned by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Bars to score, in UTC seconds: from `first` to `last`, and no further than a change of `last_changed` reaches."""
+
+    first: int | None
+    last_changed: int | None = None
+    last: int | None = None
+
+
+def plan_backfill(series: Document, period: str) -> tuple[Stretch, ...]:
+    """Return the stretch that a backfill of `period`, counted back from the last stored bar, scores."""
+    start = period_start(parse_period(period), series["last_bar"])
+    return (Stretch(first=None if start is None else int(start.timestamp())),)
+
+
+def plan_incremental(
+    series: Document, watermark: Document | None, change: tuple[int, int | None] | None
+) -> tuple[Stretch, ...]:
+    """Return what an incremental run scores: the bars after the watermark, and what a correction behind it reaches.
+
+    Args:
+        series: the series' document.
+        watermark: its metadata document; None where it was never detected, so that all of it is new.
+        change: first and last bar changed since the watermark was written (UTC seconds), None for none.
+    """
+    if watermark is None:
+        return (Stretch(first=None),)
+    stretches = []
+    if change is not None:
+        detected_from = int(watermark["first_detected_timestamp"].timestamp())
+        stretches.append(Stretch(max(change[0], detected_from), change[1]))
+    if series["last_bar"] > watermark["last_detected_timestamp"]:
+        stretches.append(Stretch(_after(watermark["last_detected_timestamp"])))
+    return tuple(stretches)
+
+
+def cut(stretches: tuple[Stretch, ...], after: int, last: int | None) -> tuple[Stretch, ...]:
+    """Return what of some stretches lies later than `after` and not later than `last`."""
+    return tuple(
+        replace(stretch, first=max(after + 1, after if stretch.first is None else stretch.first), last=last)
+        for stretch in stretches
+    )
+
+
+def find_first(stretches: tuple[Stretch, ...]) -> int | None:
+    """Return the earliest bar wanted in UTC seconds, None for the first one stored."""
+    firsts = [stretch.first for stretch in stretches]
+    return None if None in firsts else min(first for first in firsts if first is not None)
+
+
+def select_rows(panel: BarPanel, position: int, stretches: tuple[Stretch, ...]) -> list[tuple[int, int]]:
+    """Return the panel rows [start, stop) of each stretch of the series at `position`, in order and disjoint."""
+    rows, times = panel.series(position), panel.times.data
+    spans: list[tuple[int, int]] = []
+    for stretch in sorted(stretches, key=lambda s: -1 if s.first is None else s.first):
+        start = rows.start if stretch.first is None else bisect_left(times, stretch.first, rows.start, rows.stop)
+        stop = rows.stop
+        if stretch.last_changed is not None:
+            reach = count_history_bars(panel.interval) + ANCHOR_BARS
+            stop = min(stop, bisect_right(times, stretch.last_changed, rows.start, rows.stop) + reach)
+        if stretch.last is not None:
+            stop = min(stop, bisect_right(times, stretch.last, rows.start, rows.stop))
+        if spans:
+            start = max(start, spans[-1][1])
+        if start < stop:
+            spans.append((start, stop))
+    return spans
+
+
+def _after(time: datetime) -> int:
+    return int(time.timestamp()) + 1

@@ -1,0 +1,51 @@
+"""What a detection adds to the counters."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import structlog
+
+from detection.pipeline.job import Job, Outcome
+from market.markets import MARKETS
+from market.sessions.calendar import find_closes
+from market.sessions.overrides import find_sessions
+from records.database import Db, Document
+from records.work import counters
+
+log = structlog.get_logger()
+
+
+def add_detection(
+    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[Document], now: datetime
+) -> None:
+    """Count a committed batch. Never raises: what was done is done, whether or not it is counted."""
+    try:
+        counters.add_counts(database, count_detection(database, job, outcomes, results, now))
+    except Exception as error:
+        # The batch is committed, and must not look as if it had failed.
+        log.warning("not_counted", run_id=job.run_id, exc_info=error)
+
+
+def count_detection(
+    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[Document], now: datetime
+) -> dict[str, counters.Counts]:
+    """Return what a committed batch adds: bars, tickers and anomalies of its trigger, and latencies of its news.
+
+    News are the anomalies that the scheduler's scans find in bars later than the watermark: of a series that was never
+    detected, of a corrected bar and of a backfill, nobody could have known as the bar closed. A latency runs from the
+    close of the bar to the commit, and so includes how long the bar took to be stored here.
+    """
+    detected = {
+        "bars": sum(result["rows_processed"] for result in results),
+        "tickers": sum(outcome.status == "complete" for outcome in outcomes),
+        "anomalies": sum(result["new_anomalies"] for result in results),
+    }
+    counts: dict[str, counters.Counts] = {f"{counters.DETECTED}::{job.trigger}": detected}
+    news = [a["Datetime"] for o in outcomes if o.watermark for a in o.found if a["Datetime"] > o.watermark]
+    if news and job.trigger == "scheduler":
+        market = MARKETS[job.market]
+        times = np.array([time.timestamp() for time in news], np.int64)
+        _, closes = find_closes(times, market, job.interval, find_sessions(database, market))
+        counts[counters.LATENCY] = counters.count_latencies(now.timestamp() - float(close) for close in closes)
+    return counts

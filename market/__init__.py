@@ -1,0 +1,1 @@
+"""What is traded, when, and what came in. Knows nothing of detection."""

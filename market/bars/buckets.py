@@ -1,0 +1,68 @@
+"""Buckets: the bars of one series and calendar year (UTC), each column a little-endian binary."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from core.arrays import Float64, Int64
+from records.database import Document
+
+PRICES = ("open", "high", "low", "close")
+VALUES = (*PRICES, "volume")
+COLUMNS = ("times", *VALUES)
+
+Columns = dict[str, Any]
+"""The six columns by name: `times` Int64 (n,), UTC seconds, ascending; the others Float64 (n,)."""
+
+
+def build_bucket_id(ticker: str, interval: str, year: int | str) -> str:
+    """Return the `_id` of one year's bucket."""
+    return f"{ticker}::{interval}::{year}"
+
+
+def empty_columns() -> Columns:
+    """Return six columns of no bars."""
+    return {"times": np.empty(0, np.int64)} | {name: np.empty(0, np.float64) for name in VALUES}
+
+
+def read_column(bucket: Mapping[str, Any], name: str) -> Int64 | Float64:
+    """Return one column of a bucket as a read-only view of its bytes."""
+    return np.frombuffer(bucket[name], dtype="<i8" if name == "times" else "<f8")
+
+
+def build_bucket(ticker: str, interval: str, year: int, columns: Columns, now: datetime) -> Document:
+    """Return the document that stores these bars, all of one year."""
+    binaries = {name: _to_bytes(columns[name], name) for name in COLUMNS}
+    return {
+        "_id": build_bucket_id(ticker, interval, year),
+        "ticker": ticker,
+        "interval": interval,
+        "year": year,
+        "count": len(columns["times"]),
+        **binaries,
+        "sha256": hashlib.sha256(b"".join(binaries.values())).hexdigest(),
+        "updated_at": now,
+    }
+
+
+def split_years(columns: Columns) -> Iterator[tuple[int, Columns]]:
+    """Yield (year, columns of that year's bars) in order."""
+    years = years_of(columns["times"])
+    edges = np.flatnonzero(np.diff(years)) + 1
+    bounds = [0, *edges.tolist(), len(years)]
+    for start, stop in pairwise(bounds):
+        if start < stop:
+            yield int(years[start]), {name: columns[name][start:stop] for name in COLUMNS}
+
+
+def years_of(times: Int64) -> Int64:
+    """Return the calendar year (UTC) of each time in seconds."""
+    return times.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
+
+
+def _to_bytes(values: Int64 | Float64, name: str) -> bytes:
+    return values.astype("<i8" if name == "times" else "<f8", copy=False).tobytes()

@@ -1,0 +1,76 @@
+"""What an arrival changes at or before a series' last bar, as revision documents (pure)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from market.bars.buckets import VALUES, Columns
+from market.bars.merging import Merge
+from market.bars.splits import session_of
+from market.intervals import DAY_SECONDS
+from records.database import Document
+
+
+def moment(seconds: float) -> datetime:
+    """Return UTC seconds since 1970 as a datetime."""
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def list_changed(stored: Columns, incoming: Columns, merge: Merge) -> Iterator[Document]:
+    """Yield a document for each stored bar that got other values."""
+    for row in np.flatnonzero(merge.changed):
+        time = moment(incoming["times"][row])
+        yield {
+            "kind": "changed",
+            "first": time,
+            "last": time,
+            "bars": 1,
+            "old": _values(stored, int(merge.stored_rows[row])),
+            "new": _values(incoming, int(row)),
+        }
+
+
+def list_late(incoming: Columns, merge: Merge, last_bar: datetime) -> Iterator[Document]:
+    """Yield a document for each stretch of neighbouring bars that came after a later bar was stored.
+
+    Each touches all bars up to `last_bar`, the series' last one so far, for their positions move.
+    """
+    late = np.flatnonzero(merge.new & (incoming["times"] < last_bar.timestamp()))
+    edges = np.flatnonzero(np.diff(merge.stored_rows[late])) + 1
+    for stretch in np.split(late, edges) if len(late) else []:
+        yield {
+            "kind": "inserted",
+            "first": moment(incoming["times"][stretch[0]]),
+            "last": last_bar,
+            "bars": len(stretch),
+            "inserted_until": moment(incoming["times"][stretch[-1]]),
+            "old": None,
+            "new": _values(incoming, int(stretch[0])) if len(stretch) == 1 else None,
+        }
+
+
+def list_split(
+    changed_days: Sequence[int], old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], first_bar: datetime
+) -> Iterator[Document]:
+    """Yield a document for each split that came, changed or went; it touches the bars of the sessions before it."""
+    before = {split["session"]: split["factor"] for split in old}
+    after = {split["session"]: split["factor"] for split in new}
+    for day in changed_days:
+        session = session_of(day)
+        # No market of ours is open at 00:00 UTC but Tokyo, which opens then: so this parts the sessions of all.
+        last = moment(day * DAY_SECONDS - 1)
+        if first_bar <= last:
+            yield {
+                "kind": "split",
+                "first": first_bar,
+                "last": last,
+                "session": session,
+                "old": before.get(session, 1.0),
+                "new": after.get(session, 1.0),
+            }
+
+
+def _values(columns: Columns, row: int) -> Document:
+    return {name: float(columns[name][row]) for name in VALUES}

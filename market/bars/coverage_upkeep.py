@@ -1,0 +1,52 @@
+"""The coverage that is stored with each series, kept in step with its bars and with its exchange's sessions."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+from pymongo.client_session import ClientSession
+
+from core.arrays import Int64
+from market.bars.buckets import build_bucket_id, read_column
+from market.bars.coverage import add_coverage, measure_coverage
+from market.markets import Market, get_market
+from market.sessions.calendar import Sessions
+from market.sessions.overrides import find_sessions
+from records.database import Db, Document
+
+
+def find_coverage(
+    database: Db, series: Document, known: Sessions, new: Int64, last_bar: datetime | None, session: ClientSession
+) -> Document:
+    """Return the coverage of a series that was written with bars at `new` times, its last being `last_bar` before.
+
+    What only follows that bar is added to what is known, so that a bar a minute doesn't read years of minutes.
+    `known` are the sessions of its market.
+    """
+    market, interval = get_market(series["market"]), series["interval"]
+    if last_bar is None:
+        return measure_coverage(new, market, interval, known)
+    if "coverage" in series and new[0] > last_bar.timestamp():
+        return add_coverage(series["coverage"], measure_coverage(new, market, interval, known, after=last_bar))
+    return measure_coverage(_read_times(database, series, session), market, interval, known)
+
+
+def refresh_coverage(database: Db, market: Market, day: date) -> int:
+    """Measure anew the series of a market that reach over a day whose session has changed; return how many.
+
+    A series that an import writes meanwhile is left to that import, which goes by the sessions it found at its start.
+    """
+    midnight = datetime.combine(day, datetime.min.time(), UTC)
+    reaches = {"first_bar": {"$lt": midnight + timedelta(days=1)}, "last_bar": {"$gte": midnight - timedelta(days=1)}}
+    known = find_sessions(database, market)
+    found = list(database.series.find({"market": market.code, **reaches}))
+    for series in found:
+        coverage = measure_coverage(_read_times(database, series), market, series["interval"], known)
+        same = {"_id": series["_id"], "fingerprint": series["fingerprint"]}
+        database.series.update_one(same, {"$set": {"coverage": coverage}})
+    return len(found)
+
+
+def _read_times(database: Db, series: Document, session: ClientSession | None = None) -> Int64:
+    ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in series["years"]]
+    buckets = database.bars.find({"_id": {"$in": ids}}, {"times": 1}, session=session).sort("year", 1)
+    return np.concatenate([read_column(bucket, "times").astype(np.int64) for bucket in buckets])

@@ -1,0 +1,40 @@
+"""The one shape in which bars travel through detection."""
+
+from dataclasses import dataclass
+
+from core.arrays import Float64, Int64
+
+
+@dataclass(frozen=True, slots=True)
+class BarPanel:
+    """Bars of several series of one interval, laid end to end, each series ascending by time.
+
+    Series s has the rows `offsets[s]:offsets[s + 1]` of every column (n rows in all, k series).
+
+    Attributes:
+        interval: such as `1d`.
+        tickers: the k tickers.
+        offsets: shape (k + 1,).
+        first_index: shape (k,); position of each series' first row here within the whole stored series, so that
+            what is computed does not depend on how much was loaded.
+        times: shape (n,), start of the bar, UTC seconds since 1970.
+        sessions: shape (n,), number of the exchange session (local date, in days since 1970) the bar belongs to.
+        open, high, low, close: shape (n,), in the series' currency, adjusted for known splits.
+        volume: shape (n,), shares.
+    """
+
+    interval: str
+    tickers: tuple[str, ...]
+    offsets: Int64
+    first_index: Int64
+    times: Int64
+    sessions: Int64
+    open: Float64
+    high: Float64
+    low: Float64
+    close: Float64
+    volume: Float64
+
+    def series(self, position: int) -> slice:
+        """Return the rows of the series at `position`."""
+        return slice(int(self.offsets[position]), int(self.offsets[position + 1]))

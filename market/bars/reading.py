@@ -1,0 +1,95 @@
+"""Reading one series' bars as plain numbers, for showing them: the web process does without numpy.
+
+Detection reads with `market/bars/store.py`; both adjust for known splits.
+"""
+
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from market.bars.splits import find_adjustment, list_adjustments
+from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, is_intraday
+from market.markets import get_market, get_market_of
+from records.database import Db, Document
+from records.market.series import get_series
+
+COLUMNS = ("times", "open", "high", "low", "close", "volume")
+
+
+class Bar(NamedTuple):
+    """One bar: UTC seconds of its start, prices in the series' currency, volume in shares."""
+
+    time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+def read_bars(
+    database: Db, ticker: str, interval: str, *, start: datetime | None, end: datetime | None, limit: int
+) -> list[Bar]:
+    """Return the last `limit` bars from `start` to `end` (both inclusive), ascending. Raises NotFound."""
+    return read_series(database, get_series(database, ticker, interval), start=start, end=end, limit=limit)
+
+
+def read_series(
+    database: Db, series: Document, *, start: datetime | None, end: datetime | None, limit: int
+) -> list[Bar]:
+    """Return the same of a series whose document is at hand."""
+    first = start.timestamp() if start else float("-inf")
+    last = end.timestamp() if end else float("inf")
+    bars: list[Bar] = []
+    for bucket in _find_buckets(database, series, start, end):
+        wanted = [bar for bar in _read_bucket(bucket, series) if first <= bar.time <= last]
+        bars = wanted[max(0, len(wanted) - (limit - len(bars))) :] + bars
+        if len(bars) == limit:
+            break
+    return bars
+
+
+def number_sessions(bars: Sequence[Bar], ticker: str, interval: str) -> list[int] | None:
+    """Return the session of each intraday bar, in days since 1970; None where bars are of a day or longer."""
+    if not is_intraday(interval):
+        return None
+    zone = get_market_of(ticker).zone
+    return [datetime.fromtimestamp(bar.time, zone).toordinal() - EPOCH_ORDINAL for bar in bars]
+
+
+def _find_buckets(database: Db, series: Document, start: datetime | None, end: datetime | None) -> Iterator[Document]:
+    """Yield the years' buckets, the last first."""
+    years = {"$gte": start.year if start else 0, "$lte": end.year if end else 9_999}
+    query = {"ticker": series["ticker"], "interval": series["interval"], "year": years}
+    yield from database.bars.find(query, dict.fromkeys(COLUMNS, 1)).sort("year", -1)
+
+
+def _read_bucket(bucket: Document, series: Document) -> list[Bar]:
+    columns = [_read_column(bucket[name], "q" if name == "times" else "d") for name in COLUMNS]
+    bars = [Bar(*row) for row in zip(*columns, strict=True)]
+    if not series["splits"]:
+        return bars
+    days, factors = list_adjustments(series["splits"])
+    return [_adjust(bar, find_adjustment(_session_day(bar.time, series), days, factors)) for bar in bars]
+
+
+def _read_column(binary: bytes, code: str) -> Sequence[Any]:
+    column = array(code, binary)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
+def _adjust(bar: Bar, factor: float) -> Bar:
+    return Bar(
+        bar.time, bar.open / factor, bar.high / factor, bar.low / factor, bar.close / factor, bar.volume * factor
+    )
+
+
+def _session_day(time: int, series: Document) -> int:
+    """Return the session of a bar in days since 1970; daily and longer bars are labelled by theirs."""
+    if not is_intraday(series["interval"]):
+        return time // DAY_SECONDS
+    return datetime.fromtimestamp(time, get_market(series["market"]).zone).toordinal() - EPOCH_ORDINAL

@@ -1,0 +1,49 @@
+"""Known splits: bars are stored as they were quoted, and adjusted whenever they are read.
+
+A split of factor f on a session makes f shares of one: prices of earlier sessions are divided by f, their volumes
+multiplied. A reverse split has a factor below 1. Plain numbers only, so that the web process can use this module.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from math import prod
+from typing import Any
+
+from market.intervals import DAY_SECONDS
+
+
+def list_adjustments(splits: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[float]]:
+    """Return (days, factors) of a series' splits for `find_adjustment`.
+
+    days: the splits' sessions in days since 1970, ascending. factors: one longer; factors[i] is the product of the
+    splits from days[i] on, by which prices of sessions before days[i], but not before days[i - 1], are divided.
+    """
+    ordered = sorted(splits, key=lambda split: split["session"])
+    days = [int(split["session"].timestamp()) // DAY_SECONDS for split in ordered]
+    factors = [prod(split["factor"] for split in ordered[position:]) for position in range(len(ordered))]
+    return days, [*factors, 1.0]
+
+
+def find_adjustment(session_day: int, days: Sequence[int], factors: Sequence[float]) -> float:
+    """Return what prices of one session are divided by, and volumes multiplied."""
+    return factors[bisect_right(days, session_day)]
+
+
+def session_of(day: int) -> datetime:
+    """Return the label of a session from its number of days since 1970."""
+    return datetime.fromtimestamp(day * DAY_SECONDS, UTC)
+
+
+def merge_splits(
+    stored: Sequence[Mapping[str, Any]], incoming: Mapping[int, float]
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Return a series' splits with the incoming factors by session day, and the days on which that changed any.
+
+    A factor of 1 takes a split back.
+    """
+    factors = {int(split["session"].timestamp()) // DAY_SECONDS: float(split["factor"]) for split in stored}
+    changed = [day for day, factor in sorted(incoming.items()) if factors.get(day, 1.0) != factor]
+    factors |= incoming
+    merged = [{"session": session_of(day), "factor": factors[day]} for day in sorted(factors) if factors[day] != 1]
+    return merged, changed

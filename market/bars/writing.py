@@ -1,0 +1,211 @@
+"""Writing bars: whatever comes in for one series is stored in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import numpy as np
+from pymongo import ReplaceOne
+from pymongo.client_session import ClientSession
+
+from core.errors import BadInput, SeriesError
+from market.bars import changes
+from market.bars.buckets import (
+    COLUMNS,
+    Columns,
+    build_bucket,
+    build_bucket_id,
+    empty_columns,
+    read_column,
+    split_years,
+    years_of,
+)
+from market.bars.coverage_upkeep import find_coverage
+from market.bars.fingerprint import fingerprint_series
+from market.bars.merging import merge_bars
+from market.bars.splits import merge_splits
+from market.markets import get_market, get_market_of
+from market.sessions.calendar import Sessions
+from market.sessions.overrides import find_sessions
+from records.database import Db, Document
+from records.market.rejected import add_rejected
+from records.market.revisions import add_revisions
+from records.market.series import build_series_id, get_series, replace_series
+
+LEAST_FACTOR = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What comes in for one series: bars ascending by time, split factors by session day, rejected rows.
+
+    `known` are the sessions of its market.
+    """
+
+    ticker: str
+    interval: str
+    source: str
+    now: datetime
+    known: Sessions
+    columns: Columns = field(default_factory=empty_columns)
+    splits: Mapping[int, float] = field(default_factory=dict)
+    rejected: Sequence[Document] = ()
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of an arrival, and the series' revision afterwards (None where there is no such series).
+
+    `replaced` is how many synthetic bars gave way to real ones.
+    """
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    splits: int = 0
+    revision: int | None = None
+    replaced: int = 0
+
+
+def write_arrival(database: Db, arrival: Arrival) -> Written:
+    """Merge bars and splits into their series and keep the rejected rows aside, all or nothing.
+
+    Real bars take the place of a whole synthetic series. Raises SeriesError for synthetic bars of a real one.
+    """
+    with database.client.start_session() as session:
+        return session.with_transaction(lambda session: _write(database, arrival, session))
+
+
+def write_split(database: Db, ticker: str, interval: str, session: date, factor: float, now: datetime) -> Written:
+    """Record that `factor` shares were made of one on a session; a factor of 1 takes a split back.
+
+    Raises NotFound where the series is not stored, BadInput where the factor or the session cannot be.
+    """
+    series = get_series(database, ticker, interval)
+    if not LEAST_FACTOR <= factor <= 1 / LEAST_FACTOR:
+        raise BadInput(f"a split of {factor:g} for 1 cannot be: give the new shares for each old one (2, 1.5, 0.1)")
+    if not series["first_bar"].date() < session <= series["last_bar"].date():
+        raise BadInput(
+            f"{session} is not within the {interval} bars of {ticker}, which run from {series['first_bar']:%Y-%m-%d} "
+            f"to {series['last_bar']:%Y-%m-%d}"
+        )
+    day = (session - date(1970, 1, 1)).days
+    known = find_sessions(database, get_market(series["market"]))
+    arrival = Arrival(
+        ticker, interval, "split command", now, known, splits={day: factor}, synthetic=series["synthetic"]
+    )
+    return write_arrival(database, arrival)
+
+
+def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
+    add_rejected(database, arrival.rejected, session)
+    series, revisions = _open_series(database, arrival, session)
+    if not series["bars"] and not len(arrival.columns["times"]):
+        return Written()
+    stored = _read_stored(database, series, arrival.columns, session)
+    merge = merge_bars(stored, arrival.columns)
+    splits, changed_days = merge_splits(series["splits"], arrival.splits)
+    new, changed = int(merge.new.sum()), int(merge.changed.sum())
+    replaced = sum(document["bars"] for document in revisions)
+    if new or changed or changed_days or replaced:
+        first_bar = series["first_bar"]
+        revisions += changes.list_changed(stored, arrival.columns, merge)
+        if first_bar is not None:
+            revisions += changes.list_late(arrival.columns, merge, series["last_bar"])
+            revisions += changes.list_split(changed_days, series["splits"], splits, first_bar)
+        last_bar = series["last_bar"]
+        _write_buckets(database, series, merge.columns, arrival.now, session)
+        if new:
+            came = arrival.columns["times"][merge.new]
+            series["coverage"] = find_coverage(database, series, arrival.known, came, last_bar, session)
+        _close_series(series, splits, arrival)
+        series["revision"] += bool(revisions)
+        replace_series(database, series, session)
+        add_revisions(database, _number(revisions, series, arrival), session)
+    unchanged = len(arrival.columns["times"]) - new - changed
+    return Written(new, changed, unchanged, len(changed_days), series["revision"], replaced)
+
+
+def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tuple[Document, list[Document]]:
+    """Return the series to merge into, an empty one where there is none, and what making room for it changed."""
+    series_id = build_series_id(arrival.ticker, arrival.interval)
+    series = database.series.find_one({"_id": series_id}, session=session)
+    if series is not None and series["synthetic"] == arrival.synthetic:
+        return series, []
+    if series is not None and arrival.synthetic:
+        raise SeriesError(f"{arrival.ticker} has real {arrival.interval} bars: synthetic ones are not mixed with them")
+    empty: Document = {
+        "_id": series_id,
+        "ticker": arrival.ticker,
+        "interval": arrival.interval,
+        "market": get_market_of(arrival.ticker).code,
+        "first_bar": None,
+        "last_bar": None,
+        "bars": 0,
+        "years": {},
+        "digests": {},
+        "splits": [],
+        "revision": 0,
+        "synthetic": arrival.synthetic,
+    }
+    if series is None or not len(arrival.columns["times"]):
+        return series or empty, []
+    database.bars.delete_many({"ticker": arrival.ticker, "interval": arrival.interval}, session=session)
+    replaced = {
+        "kind": "replaced",
+        "first": min(series["first_bar"], changes.moment(arrival.columns["times"][0])),
+        "last": series["last_bar"],
+        "bars": series["bars"],
+    }
+    return empty | {"revision": series["revision"]}, [replaced]
+
+
+def _read_stored(database: Db, series: Document, incoming: Columns, session: ClientSession) -> Columns:
+    """Return the stored bars of the years that the incoming ones fall into."""
+    years = {str(year) for year in np.unique(years_of(incoming["times"]))} & series["years"].keys()
+    ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in sorted(years)]
+    buckets = list(database.bars.find({"_id": {"$in": ids}}, session=session).sort("year", 1)) if ids else []
+    if not buckets:
+        return empty_columns()
+    return {name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS}
+
+
+def _write_buckets(database: Db, series: Document, columns: Columns, now: datetime, session: ClientSession) -> None:
+    """Store the years that differ from what is stored, and note their counts and digests in the series."""
+    writes = []
+    for year, values in split_years(columns):
+        bucket = build_bucket(series["ticker"], series["interval"], year, values, now)
+        if series["digests"].get(str(year)) != bucket["sha256"]:
+            writes.append(ReplaceOne({"_id": bucket["_id"]}, bucket, upsert=True))
+            series["years"][str(year)] = bucket["count"]
+            series["digests"][str(year)] = bucket["sha256"]
+    if writes:
+        database.bars.bulk_write(writes, ordered=False, session=session)
+        ends = [changes.moment(columns["times"][position]) for position in (0, -1)]
+        series["first_bar"] = min(ends[0], series["first_bar"] or ends[0])
+        series["last_bar"] = max(ends[1], series["last_bar"] or ends[1])
+
+
+def _close_series(series: Document, splits: list[Document], arrival: Arrival) -> None:
+    series["years"] = dict(sorted(series["years"].items()))
+    series["bars"] = sum(series["years"].values())
+    series["splits"] = splits
+    series["fingerprint"] = fingerprint_series(series["digests"], splits)
+    series["source"] = arrival.source
+    series["updated_at"] = arrival.now
+
+
+def _number(revisions: Iterable[Document], series: Document, arrival: Arrival) -> list[Document]:
+    """Complete revision documents with the series, its new revision number and where the change came from."""
+    common = {
+        "ticker": series["ticker"],
+        "interval": series["interval"],
+        "revision": series["revision"],
+        "source": arrival.source,
+        "at": arrival.now,
+    }
+    return [
+        {"_id": f"{series['_id']}::{series['revision']}::{position}", **common, **document}
+        for position, document in enumerate(revisions)
+    ]

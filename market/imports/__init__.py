@@ -1,0 +1,1 @@
+"""Importing bars: sources, columns, times, checks and the report."""

@@ -1,0 +1,89 @@
+"""Which rows can be bars: every row gets the first reason against it, or none."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.arrays import Int64
+from market.bars.buckets import PRICES, VALUES, Columns
+from market.imports.rejection import REASONS
+
+Codes = NDArray[np.int8]
+ACCEPTED = 0
+CODES = {reason: code for code, reason in enumerate(REASONS, start=1)}
+NAMES = dict(enumerate(REASONS, start=1))
+# A vendor's float rounding may put a close above its high; the high is then raised to it. Real faults are larger: a
+# price is quoted in steps of 1e-6 of itself at the very least.
+ROUNDING = 1e-6
+
+
+def check_values(columns: Columns) -> Codes:
+    """Return a code for each row by its prices and volume alone."""
+    o, h, l, c = (columns[name] for name in PRICES)  # noqa: E741 - the four letters of the field
+    with np.errstate(invalid="ignore"):
+        slack = ROUNDING * h
+        faults = {
+            "not_a_number": ~np.all([np.isfinite(columns[name]) for name in VALUES], axis=0),
+            "non_positive_price": np.minimum.reduce([o, h, l, c]) <= 0,
+            "negative_volume": columns["volume"] < 0,
+            "high_below_low": h < l - slack,
+            "outside_range": (np.maximum(o, c) > h + slack) | (np.minimum(o, c) < l - slack),
+        }
+    return _first_fault(faults, len(o))
+
+
+def check_times(held: NDArray[np.bool_], closes: Int64, now_seconds: int) -> Codes:
+    """Return a code for each row by whether its exchange held a session then, and whether the bar has closed."""
+    return _first_fault({"not_a_session": ~held, "not_closed": closes > now_seconds}, len(held))
+
+
+def check_order(times: Int64) -> tuple[Codes, bool]:
+    """Return a code for each row of one ticker, in the order of the source, and whether that runs backwards.
+
+    Of rows with one time the first stands. A source whose times all descend is read from its end. Otherwise the fewest
+    rows are rejected that leave the rest ascending, so that one wrong date costs one row.
+    """
+    codes = np.zeros(len(times), np.int8)
+    _, firsts = np.unique(times, return_index=True)
+    codes[np.setdiff1d(np.arange(len(times)), firsts)] = CODES["duplicate_time"]
+    standing = np.sort(firsts)
+    steps = np.diff(times[standing])
+    backwards = len(steps) > 0 and bool((steps < 0).all())
+    if not backwards and (steps < 0).any():
+        kept = _longest_ascent(times[standing].tolist())
+        codes[np.delete(standing, kept)] = CODES["out_of_order"]
+    return codes, backwards
+
+
+def clip_rounding(columns: Columns) -> Columns:
+    """Return accepted rows with highs and lows that hold their open and close to the last bit."""
+    high = np.maximum.reduce([columns[name] for name in PRICES])
+    low = np.minimum.reduce([columns[name] for name in PRICES])
+    return columns | {"high": high, "low": low}
+
+
+def _first_fault(faults: dict[str, NDArray[np.bool_]], rows: int) -> Codes:
+    codes = np.zeros(rows, np.int8)
+    for reason, faulty in faults.items():
+        codes[faulty & (codes == ACCEPTED)] = CODES[reason]
+    return codes
+
+
+def _longest_ascent(values: Sequence[int]) -> list[int]:
+    """Return the positions of a longest strictly ascending subsequence (patience sorting, n log n)."""
+    tails: list[int] = []
+    ends: list[int] = []
+    previous: list[int] = []
+    for position, value in enumerate(values):
+        length = bisect_left(tails, value)
+        previous.append(ends[length - 1] if length else -1)
+        tails[length : length + 1] = [value]
+        ends[length : length + 1] = [position]
+    chain: list[int] = []
+    position = ends[-1]
+    while position >= 0:
+        chain.append(position)
+        position = previous[position]
+    return chain[::-1]

@@ -1,0 +1,75 @@
+"""What an import did, ticker by ticker."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+LISTED_REJECTIONS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One row that was kept aside.
+
+    Attributes:
+        row: its number in the source, the first row of data being 1.
+        time: as the source wrote it.
+        reason: one of `market.imports.rejection.REASONS`.
+        values: the row's other cells, as the source wrote them.
+    """
+
+    row: int
+    time: str
+    reason: str
+    values: dict[str, str]
+
+
+@dataclass(slots=True)
+class SeriesReport:
+    """What became of one ticker's rows: each was new, changed, unchanged or rejected.
+
+    `error` says why nothing of the ticker was stored; `revision` is the series' afterwards.
+    """
+
+    ticker: str
+    interval: str
+    read: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    rejected_rows: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+    splits: int = 0
+    revision: int | None = None
+    notes: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of a whole import; `failures` are the sources of several that could not be used, and why."""
+
+    source: str
+    interval: str
+    series: list[SeriesReport] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def total(self, name: str) -> int:
+        """Return the sum of one count over all series."""
+        return sum(getattr(series, name) for series in self.series)
+
+    @property
+    def failed(self) -> list[SeriesReport]:
+        """The series of which nothing could be stored."""
+        return [series for series in self.series if series.error is not None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values: the totals, then each series; 1,000 rejected rows in all are listed."""
+        counts = ("read", "new", "changed", "unchanged", "rejected_rows")
+        series = [asdict(report) for report in self.series]
+        listed = 0
+        for report in series:
+            report["rejected"] = report["rejected"][: LISTED_REJECTIONS - listed]
+            listed += len(report["rejected"])
+        totals = {name: self.total(name) for name in counts}
+        head = {"source": self.source, "interval": self.interval, **totals}
+        return head | {"series": series, "failures": self.failures}

@@ -1,0 +1,80 @@
+"""Intervals (how long a bar is) and periods (how far back to look)."""
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import MINYEAR, date, datetime, timedelta
+
+from core.errors import BadInput
+
+DAY_SECONDS = 86_400
+# `date.toordinal()` of the day from which days are counted
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+
+# Nominal length in seconds. A session's last bar may be shorter, and a daily bar lasts from the open to the close.
+INTERVALS: dict[str, int] = {
+    "1m": 60,
+    "5m": 300,
+    "15m": 900,
+    "30m": 1_800,
+    "1h": 3_600,
+    "4h": 14_400,
+    "1d": DAY_SECONDS,
+    "1w": 7 * DAY_SECONDS,
+}
+
+_PERIOD = re.compile(r"([1-9][0-9]{0,3})(d|w|mo|y)")
+
+
+def parse_interval(text: str) -> str:
+    """Return the interval's name. Raises BadInput on one that is not known."""
+    name = text.strip()
+    if name not in INTERVALS:
+        raise BadInput(f"{text[:40]!r} is no interval that is known: choose one of {', '.join(INTERVALS)}")
+    return name
+
+
+def is_intraday(interval: str) -> bool:
+    """Whether a session holds several bars of this interval."""
+    return INTERVALS[interval] < DAY_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of calendar time counted back from the last stored bar; of neither days nor months: everything."""
+
+    text: str
+    days: int = 0
+    months: int = 0
+
+
+def parse_period(text: str) -> Period:
+    """Read a period such as `30d`, `2w`, `6mo`, `5y` or `max`. Raises BadInput on anything else."""
+    name = text.strip().lower()
+    if name == "max":
+        return Period(name)
+    match = _PERIOD.fullmatch(name)
+    if match is None:
+        raise BadInput(
+            f"{text[:40]!r} is no period: write a number from 1 to 9999 and d, w, mo or y (30d, 2w, 6mo, 5y), "
+            "or max for everything"
+        )
+    count, unit = int(match[1]), match[2]
+    if unit in {"d", "w"}:
+        return Period(name, days=count * (7 if unit == "w" else 1))
+    return Period(name, months=count * (12 if unit == "y" else 1))
+
+
+def period_start(period: Period, last: datetime) -> datetime | None:
+    """Return the moment `period` before `last`; None where that means everything.
+
+    Months are calendar months: one month before 31 March is the last day of February.
+    """
+    if not period.days and not period.months:
+        return None
+    if period.days:
+        return last - timedelta(days=period.days)
+    year, month = divmod(last.year * 12 + last.month - 1 - period.months, 12)
+    if year < MINYEAR:
+        return None
+    return last.replace(year=year, month=month + 1, day=min(last.day, monthrange(year, month + 1)[1]))

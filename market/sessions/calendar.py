@@ -1,0 +1,153 @@
+"""Sessions: which times belong to which trading day of an exchange."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.arrays import Int64
+from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, INTERVALS, is_intraday
+from market.markets import Market
+
+HOUR_SECONDS = 3_600
+# The first day that exchange_calendars knows of an exchange, where that is not long before any bars.
+CALENDAR_STARTS = {"XTKS": "1997-01-01"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The sessions of an exchange, in order; each array of shape (s,).
+
+    Attributes:
+        days: dates, in days since 1970.
+        opens, closes: UTC seconds.
+        pauses, resumes: first and last second of the lunch break, in UTC seconds; both the close where there is none.
+    """
+
+    days: Int64
+    opens: Int64
+    closes: Int64
+    pauses: Int64
+    resumes: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What an exchange announced of one day besides its calendar; without `opens` and `closes` it stays shut."""
+
+    day: date
+    opens: datetime | None = None
+    closes: datetime | None = None
+
+
+def find_closes(times: Int64, market: Market, interval: str, known: Sessions) -> tuple[NDArray[np.bool_], Int64]:
+    """Return which bars lie in a session, and when each closes (UTC seconds, at the latest), by its label.
+
+    A daily bar's label must be a session, a week must hold one, and an intraday bar must overlap one; it closes with
+    its session if not before. Lunch breaks are not left out. Outside the years of which the exchange's calendar is
+    known (from `CALENDAR_STARTS` to a year from now), weekdays count as sessions.
+    """
+    if not len(times):
+        return np.zeros(0, np.bool_), times
+    length = INTERVALS[interval]
+    if is_intraday(interval):
+        row = np.searchsorted(known.closes, times, side="right")
+        at = np.minimum(row, len(known.closes) - 1)
+        held = (row < len(known.closes)) & (known.opens[at] < times + length)
+        closes = np.minimum(known.closes[at], times + length)
+        days = local_days(times, market.zone)
+    else:
+        days = times // DAY_SECONDS
+        last_day = days + length // DAY_SECONDS - 1
+        row = np.searchsorted(known.days, last_day, side="right") - 1
+        at = np.maximum(row, 0)
+        held = (row >= 0) & (known.days[at] >= days)
+        closes = known.closes[at]
+    outside = (days < known.days[0]) | (days > known.days[-1])
+    held = np.where(outside, (days + 3) % 7 < 5, held)
+    return held, np.where(outside, times + length, closes)
+
+
+def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
+    """Return when bars of `interval` close between `start` and `end` (UTC seconds, both inclusive), in order.
+
+    Intraday bars are counted from their session's open, and close with it or with its lunch break if not before; a
+    week's bar closes with its last session.
+    """
+    inside = slice(*np.searchsorted(known.days, ((start // DAY_SECONDS) - 8, end // DAY_SECONDS + 8)))
+    opens, closes, days = known.opens[inside], known.closes[inside], known.days[inside]
+    if is_intraday(interval):
+        ends = [
+            np.arange(o + INTERVALS[interval], c + INTERVALS[interval], INTERVALS[interval])
+            for o, c in zip(opens, closes, strict=True)
+        ]
+        session = np.repeat(np.arange(len(ends)), [len(each) for each in ends])
+        times = np.minimum(np.concatenate([*ends, np.zeros(0, np.int64)]), closes[session])
+        pauses, resumes = known.pauses[inside][session], known.resumes[inside][session]
+        times = np.where((times > pauses) & (times <= resumes), pauses, times)
+    elif interval == "1w":
+        is_last = np.append(np.diff((days + 3) // 7) > 0, True)
+        times = closes[is_last]
+    else:
+        times = closes
+    found: Int64 = np.unique(times[(times >= start) & (times <= end)])
+    return found
+
+
+@lru_cache(maxsize=8)
+def load_sessions(market: Market) -> Sessions:
+    """Return all sessions of a market's calendar; made once a process (about 0.2 s)."""
+    import exchange_calendars  # noqa: PLC0415 - loads slowly, and only imports of bars and scans need it
+
+    start = CALENDAR_STARTS.get(market.calendar, "1900-01-01")
+    schedule = exchange_calendars.get_calendar(market.calendar, start=start).schedule
+    names = ("open", "close", "break_start", "break_end")
+    opens, closes, pauses, resumes = (schedule[name].to_numpy("datetime64[s]").astype(np.int64) for name in names)
+    has_break = ~np.isnat(schedule["break_start"].to_numpy("datetime64[s]"))
+    days = schedule.index.to_numpy("datetime64[D]").astype(np.int64)
+    return Sessions(days, opens, closes, np.where(has_break, pauses, closes), np.where(has_break, resumes, closes))
+
+
+def apply_overrides(known: Sessions, overrides: Sequence[Override]) -> Sessions:
+    """Return the sessions with what was announced of single days put in place of what the calendar says of them."""
+    if not overrides:
+        return known
+    announced = np.array([_count_days(override.day) for override in overrides], np.int64)
+    kept = ~np.isin(known.days, announced)
+    held = [o for o in overrides if o.opens is not None and o.closes is not None]
+    opens = np.array([o.opens.timestamp() for o in held if o.opens], np.int64)
+    closes = np.array([o.closes.timestamp() for o in held if o.closes], np.int64)
+    columns = {
+        "days": np.array([_count_days(o.day) for o in held], np.int64),
+        "opens": opens,
+        "closes": closes,
+        "pauses": closes,
+        "resumes": closes,
+    }
+    merged = {name: np.concatenate((getattr(known, name)[kept], added)) for name, added in columns.items()}
+    order = np.argsort(merged["days"])
+    return Sessions(**{name: values[order] for name, values in merged.items()})
+
+
+def _count_days(day: date) -> int:
+    return day.toordinal() - EPOCH_ORDINAL
+
+
+def local_days(times: Int64, zone: ZoneInfo) -> Int64:
+    """Return the local date of each UTC time, in days since 1970.
+
+    A zone's offset is looked up once an hour: all our markets change theirs on the full hour, if at all.
+    """
+    hours, positions = np.unique(times // HOUR_SECONDS, return_inverse=True)
+    offsets = [_offset_seconds(int(hour) * HOUR_SECONDS, zone) for hour in hours]
+    days: Int64 = (times + np.array(offsets, np.int64)[positions]) // DAY_SECONDS
+    return days
+
+
+def _offset_seconds(time: int, zone: ZoneInfo) -> int:
+    offset = datetime.fromtimestamp(time, zone).utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0

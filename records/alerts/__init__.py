@@ -1,0 +1,1 @@
+"""Documents of who is told: notification rules and deliveries."""

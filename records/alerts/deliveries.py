@@ -1,0 +1,105 @@
+"""Deliveries: one message to one channel, sent until it arrived or was given up.
+
+A delivery is `pending`, then `sent` or `failed`. Whoever claims one has it for a while by the server's clock; should
+the sender die between the channel's answer and the note of it, the message goes out a second time.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pymongo import DESCENDING, ReturnDocument
+from pymongo.client_session import ClientSession
+
+from records.database import Db, Document
+
+STATES = ("pending", "sent", "failed")
+MOST_ATTEMPTS = 8
+HOLD_SECONDS = 60
+FIRST_WAIT_SECONDS = 15
+LONGEST_WAIT_SECONDS = 3_600
+
+
+def build_delivery(
+    delivery_id: str, rule: Document, *, run_id: str | None, title: str, body: str, due_at: datetime, now: datetime
+) -> Document:
+    """Return a pending delivery, not yet written; anomalies that it tells of are added as `anomaly_ids`."""
+    return {
+        "_id": delivery_id,
+        "rule": rule["_id"],
+        "channel": rule["channel"],
+        "shown_channel": rule["shown_channel"],
+        "run_id": run_id,
+        "title": title,
+        "body": body,
+        "anomaly_ids": [],
+        "state": "pending",
+        "attempts": 0,
+        "due_at": due_at,
+        "created_at": now,
+        "sent_at": None,
+        "error": None,
+    }
+
+
+def add_deliveries(database: Db, deliveries: Sequence[Document], session: ClientSession | None = None) -> None:
+    """Write pending deliveries."""
+    if deliveries:
+        database.deliveries.insert_many(list(deliveries), session=session)
+
+
+def has_due(database: Db) -> bool:
+    """Whether a delivery waits for nothing but a sender."""
+    return database.deliveries.find_one(_DUE, {"_id": 1}) is not None
+
+
+def claim_due(database: Db) -> Document | None:
+    """Take the delivery that has been due for longest; None where there is none."""
+    hold = {"$set": {"attempts": {"$add": ["$attempts", 1]}, "due_at": {"$add": ["$$NOW", HOLD_SECONDS * 1_000]}}}
+    claimed: Document | None = database.deliveries.find_one_and_update(
+        _DUE, [hold], sort=[("due_at", 1)], return_document=ReturnDocument.AFTER
+    )
+    return claimed
+
+
+def mark_sent(database: Db, delivery: Document, now: datetime) -> None:
+    """Note that the channel took it, on the anomalies that it tells of too."""
+    changes = {"state": "sent", "sent_at": now, "error": None}
+    database.deliveries.update_one({"_id": delivery["_id"]}, {"$set": changes})
+    database.anomalies.update_many({"_id": {"$in": delivery["anomaly_ids"]}}, {"$set": {"sent": True}})
+
+
+def mark_failed(database: Db, delivery: Document, error: str) -> None:
+    """Note that the channel did not take it: it is tried again after a while, or given up."""
+    attempts = delivery["attempts"]
+    wait = min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), LONGEST_WAIT_SECONDS)
+    changes = {
+        "state": "failed" if attempts >= MOST_ATTEMPTS else "pending",
+        "error": {"$literal": error[:500]},
+        "due_at": {"$add": ["$$NOW", wait * 1_000]},
+    }
+    database.deliveries.update_one({"_id": delivery["_id"]}, [{"$set": changes}])
+
+
+def count_states(database: Db) -> dict[str, int]:
+    """Return how many deliveries of the last 30 days are in each state."""
+    return {state: database.deliveries.count_documents({"state": state}) for state in STATES}
+
+
+def find_deliveries(
+    database: Db,
+    *,
+    state: str | None = None,
+    rule: str | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 50,
+) -> list[Document]:
+    """Return deliveries, the newest first; `before` is `created_at` and `_id` of the last one seen."""
+    query: Document = {name: value for name, value in (("state", state), ("rule", rule)) if value is not None}
+    if before is not None:
+        created_at, delivery_id = before
+        tie = {"created_at": created_at, "_id": {"$lt": delivery_id}}
+        query["$or"] = [{"created_at": {"$lt": created_at}}, tie]
+    return list(database.deliveries.find(query).sort([("created_at", DESCENDING), ("_id", DESCENDING)]).limit(limit))
+
+
+_DUE: Document = {"state": "pending", "$expr": {"$lte": ["$due_at", "$$NOW"]}}

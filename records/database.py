@@ -1,0 +1,74 @@
+"""Connecting to MongoDB, with what the promises need set in one place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
+
+from core.errors import ServerUnreachable
+from core.settings import Settings
+
+Document = dict[str, Any]
+Db = Database[Document]
+
+
+def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClient[Document]:
+    """Return a client of this process's own. Make it after the fork: its threads and sockets do not survive one.
+
+    Its calls wait so long for a primary; by default as long as for a server that does not answer.
+    """
+    timeout_ms = int(settings.server_timeout_seconds * 1000)
+    try:
+        return MongoClient(
+            settings.mongo_url,
+            tz_aware=True,
+            w="majority",
+            readConcernLevel="majority",
+            retryWrites=True,
+            serverSelectionTimeoutMS=timeout_ms if wait_seconds is None else int(wait_seconds * 1000),
+            connectTimeoutMS=timeout_ms,
+            appname="tapewatch",
+        )
+    except (InvalidURI, ConfigurationError) as error:
+        raise ServerUnreachable(f"MONGO_URL {hide_credentials(settings.mongo_url)} cannot be used: {error}") from error
+
+
+def open_database(settings: Settings, wait_seconds: float | None = None) -> Db:
+    """Return the service's database over a new client; see `connect`."""
+    return connect(settings, wait_seconds)[settings.mongo_database]
+
+
+def get_server_time(database: Db) -> datetime:
+    """Return MongoDB's time, which is everybody's: the clocks of hosts differ."""
+    now: datetime = database.command("hello")["localTime"]
+    return now.replace(tzinfo=UTC)
+
+
+@contextmanager
+def explain_unreachable(settings: Settings) -> Iterator[None]:
+    """Turn a MongoDB that does not answer into `ServerUnreachable`, which names its URL without credentials."""
+    try:
+        yield
+    except (ConnectionFailure, OperationFailure) as error:
+        if isinstance(error, OperationFailure) and error.code not in {13, 18} and not error.timeout:
+            raise
+        url = hide_credentials(settings.mongo_url)
+        # The driver goes on to describe its settings and its view of the servers, which helps nobody here.
+        found = str(error).partition(" (configured timeouts")[0][:200]
+        raise ServerUnreachable(
+            f"MongoDB at {url} did not answer within {settings.server_timeout_seconds:g} s or refused us: "
+            f"{found}. Start it (`make up` brings one) or set MONGO_URL."
+        ) from error
+
+
+def hide_credentials(url: str) -> str:
+    """Return `url` with user and password replaced, fit for a message or a log line."""
+    scheme, separator, rest = url.partition("://")
+    hosts = rest.split("/", 1)[0]
+    if not separator or "@" not in hosts:
+        return url
+    return f"{scheme}://***@{rest[hosts.rindex('@') + 1 :]}"

@@ -1,0 +1,1 @@
+"""Documents of what was found: anomalies, watermarks, verifications."""

@@ -1,0 +1,205 @@
+"""Anomalies: bars whose score passed the threshold, written once and never rewritten.
+
+`score at detection` stays as it was. A later run that finds the bar again under another model or other bars appends an
+opinion; one that no longer finds it marks it superseded. Nothing is deleted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
+from pymongo.client_session import ClientSession
+
+from core.errors import BadInput, NotFound
+from records.database import Db, Document
+
+SUPERSEDED = "superseded"
+Write = InsertOne[Document] | UpdateOne
+
+
+def build_anomaly_id(ticker: str, interval: str, time: datetime) -> str:
+    """Return the one `_id` that the anomaly of this bar can have."""
+    return f"{ticker}::{interval}::{time.astimezone(UTC).isoformat()[:19]}Z"
+
+
+def parse_anomaly_id(anomaly_id: str) -> tuple[str, datetime]:
+    """Return ticker and bar time of an anomaly's `_id`. Raises BadInput."""
+    try:
+        ticker, _, time = anomaly_id.split("::")
+        return ticker, datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise BadInput(
+            f"{anomaly_id[:80]!r} is no anomaly id; one looks like AAPL::1d::2001-09-17T00:00:00Z"
+        ) from error
+
+
+def plan_writes(
+    found: Sequence[Document],
+    existing: Mapping[str, Document],
+    gone: Iterable[str],
+    run_id: str,
+    now: datetime,
+) -> list[Write]:
+    """Return what brings the collection from `existing` (by `_id`) to what a run found.
+
+    Args:
+        found: the anomalies of the bars that the run scored.
+        existing: the stored anomalies of those same bars.
+        gone: ids in `existing` that the run did not find.
+        run_id: the run, named as the author of opinions and supersessions.
+        now: when.
+    """
+    writes: list[Write] = []
+    for anomaly in found:
+        stored = existing.get(anomaly["_id"])
+        if stored is None:
+            writes.append(InsertOne(anomaly))
+        elif _is_new_opinion(stored, anomaly):
+            writes.append(_append_opinion(anomaly, stored, run_id, now))
+    for anomaly_id in gone:
+        if existing[anomaly_id]["status"] != SUPERSEDED:
+            changes = {"status": SUPERSEDED, "superseded_by": run_id, "superseded_at": now}
+            writes.append(UpdateOne({"_id": anomaly_id}, {"$set": changes}))
+    return writes
+
+
+def find_stored(
+    database: Db, interval: str, stretches: Mapping[str, Sequence[tuple[datetime, datetime]]], session: ClientSession
+) -> list[Document]:
+    """Return the stored anomalies within these stretches (first and last bar, inclusive) of each ticker."""
+    spans = [span for ticker_spans in stretches.values() for span in ticker_spans]
+    if not spans:
+        return []
+    # One range for all tickers, narrowed down here: MongoDB would plan a query of a range for each ticker once a
+    # ticker, which took longer than all else in a commit.
+    within = {"$gte": min(first for first, _ in spans), "$lte": max(last for _, last in spans)}
+    query = {"Ticker": {"$in": list(stretches)}, "interval": interval, "Datetime": within}
+    wanted = {"status": 1, "Ticker": 1, "Datetime": 1, "opinions": 1} | dict.fromkeys(_OPINION, 1)
+    return [
+        anomaly
+        for anomaly in database.anomalies.find(query, wanted, session=session)
+        if any(first <= anomaly["Datetime"] <= last for first, last in stretches[anomaly["Ticker"]])
+    ]
+
+
+def write_anomalies(database: Db, writes: Sequence[Write], session: ClientSession) -> None:
+    """Apply planned writes inside the transaction of their batch."""
+    if writes:
+        database.anomalies.bulk_write(list(writes), ordered=False, session=session)
+
+
+def get_anomaly(database: Db, anomaly_id: str) -> Document:
+    """Return one anomaly with its full lineage. Raises NotFound."""
+    anomaly = find_anomaly(database, anomaly_id)
+    if anomaly is None:
+        raise NotFound(f"there is no anomaly {anomaly_id!r}; an id looks like AAPL::1d::2001-09-17T00:00:00Z")
+    return anomaly
+
+
+def find_anomaly(database: Db, anomaly_id: str) -> Document | None:
+    """Return one anomaly with its full lineage, or None."""
+    return database.anomalies.find_one({"_id": anomaly_id})
+
+
+def build_query(
+    *,
+    tickers: Sequence[str] | None = None,
+    market: str | None = None,
+    interval: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    min_grade: float | None = None,
+    severity: str | None = None,
+    status: str | None = None,
+    run_id: str | None = None,
+    model_version: str | None = None,
+) -> Document:
+    """Return the MongoDB query of these filters; superseded anomalies are left out unless their status is asked for."""
+    query: Document = {"status": status or {"$ne": SUPERSEDED}}
+    equal = {
+        "market": market,
+        "interval": interval,
+        "severity": severity,
+        "detection_run_id": run_id,
+        "model_version": model_version,
+    }
+    query |= {name: value for name, value in equal.items() if value is not None}
+    if tickers is not None:
+        query["Ticker"] = {"$in": list(tickers)}
+    if start is not None or end is not None:
+        query["Datetime"] = {k: v for k, v in {"$gte": start, "$lte": end}.items() if v is not None}
+    if min_grade is not None:
+        query["grade"] = {"$gte": min_grade}
+    return query
+
+
+SORTS: dict[str, tuple[str, int]] = {
+    "-Datetime": ("Datetime", DESCENDING),
+    "anomaly_score": ("anomaly_score", ASCENDING),
+}
+
+
+def find_anomalies(
+    database: Db,
+    query: Document,
+    *,
+    sort: str = "-Datetime",
+    after: tuple[Any, str] | None = None,
+    limit: int = 50,
+    fields: Sequence[str] | None = None,
+) -> list[Document]:
+    """Return anomalies that match `build_query(...)`, in order.
+
+    Args:
+        database: where.
+        query: from `build_query`.
+        sort: `-Datetime` (newest first) or `anomaly_score` (strangest first).
+        after: sort value and `_id` of the last one seen, to go on from there.
+        limit: how many at the most.
+        fields: what to return of each besides its `_id`; everything where it is None.
+    """
+    name, direction = SORTS[sort]
+    if after is not None:
+        value, last_id = after
+        beyond = "$lt" if direction == DESCENDING else "$gt"
+        tie = {name: value, "_id": {"$gt": last_id}}
+        query = {"$and": [query, {"$or": [{name: {beyond: value}}, tie]}]}
+    return list(database.anomalies.find(query, fields).sort([(name, direction), ("_id", ASCENDING)]).limit(limit))
+
+
+def summarize_anomalies(database: Db, query: Document) -> Document:
+    """Return {total, by_severity, by_ticker} of the anomalies that match `build_query(...)`."""
+    facets = {
+        "by_severity": [{"$group": {"_id": "$severity", "count": {"$sum": 1}}}],
+        "by_ticker": [
+            {"$group": {"_id": "$Ticker", "count": {"$sum": 1}, "latest": {"$max": "$Datetime"}}},
+            {"$sort": {"count": -1, "_id": 1}},
+            {"$limit": 1_000},
+        ],
+        "total": [{"$count": "count"}],
+    }
+    found = next(iter(database.anomalies.aggregate([{"$match": query}, {"$facet": facets}])))
+    return {
+        "total": found["total"][0]["count"] if found["total"] else 0,
+        "by_severity": {group["_id"]: group["count"] for group in found["by_severity"]},
+        "by_ticker": [{"ticker": g["_id"], "count": g["count"], "latest": g["latest"]} for g in found["by_ticker"]],
+    }
+
+
+_OPINION = ("anomaly_score", "model_version", "model_hash", "bars_fingerprint")
+
+
+def _is_new_opinion(stored: Document, anomaly: Document) -> bool:
+    """Whether this finding says something that the last one did not."""
+    latest = stored["opinions"][-1] if stored["opinions"] else stored
+    return stored["status"] == SUPERSEDED or any(latest[name] != anomaly[name] for name in _OPINION)
+
+
+def _append_opinion(anomaly: Document, stored: Document, run_id: str, now: datetime) -> UpdateOne:
+    opinion = {name: anomaly[name] for name in (*_OPINION, "grade", "threshold")}
+    opinion |= {"detection_run_id": run_id, "detection_timestamp": now}
+    changes: Document = {"$push": {"opinions": opinion}}
+    if stored["status"] == SUPERSEDED:
+        changes |= {"$set": {"status": "new"}, "$unset": {"superseded_by": "", "superseded_at": ""}}
+    return UpdateOne({"_id": anomaly["_id"]}, changes)

@@ -1,0 +1,83 @@
+"""Verifications: what a verify run said of each anomaly, kept as long as its run."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, ReplaceOne
+from pymongo.client_session import ClientSession
+
+from core.errors import BadInput
+from records.database import Db, Document
+from records.findings.anomalies import build_query
+from records.findings.watermarks import find_watermarks
+
+SELECTIONS = ("anomaly_ids", "run_id", "ticker", "model_version")
+
+
+def build_selection(options: Mapping[str, Any]) -> Document:
+    """Return the query of the anomalies that a verify run is about. Raises BadInput where it names none of them."""
+    if "anomaly_ids" in options:
+        return {"_id": {"$in": list(options["anomaly_ids"])}}
+    if "run_id" in options:
+        return build_query(run_id=options["run_id"])
+    if "ticker" in options:
+        return build_query(tickers=[options["ticker"]])
+    if "model_version" in options:
+        return build_query(model_version=options["model_version"])
+    raise BadInput(f"say what to verify: one of {', '.join(SELECTIONS)}")
+
+
+def find_spans(
+    database: Db, options: Mapping[str, Any], tickers: Sequence[str], interval: str
+) -> dict[str, list[tuple[datetime, datetime]]]:
+    """Return the bars of each ticker in which anomalies that were not found before would be news.
+
+    For a run these are the bars that it scored; for a ticker or a model, all that were ever detected; for single
+    anomalies there are none.
+    """
+    if "anomaly_ids" in options:
+        return {}
+    if "run_id" in options:
+        query = {"run_id": options["run_id"], "interval": interval, "ticker": {"$in": list(tickers)}}
+        audits = database.detection_runs.find(query, {"ticker": 1, "scored": 1})
+        return {a["ticker"]: [(span["first"], span["last"]) for span in a.get("scored", [])] for a in audits}
+    watermarks = find_watermarks(database, tickers, interval)
+    return {
+        ticker: [(mark["first_detected_timestamp"], mark["last_detected_timestamp"])]
+        for ticker, mark in watermarks.items()
+    }
+
+
+def write_verifications(database: Db, documents: Sequence[Document], session: ClientSession) -> None:
+    """Store verifications inside the transaction of their batch."""
+    if documents:
+        writes = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
+        database.verifications.bulk_write(writes, ordered=False, session=session)
+
+
+def find_verifications(
+    database: Db, run_id: str, *, verdict: str | None = None, after: str = "", limit: int = 100
+) -> list[Document]:
+    """Return what a verify run said of each anomaly, by id."""
+    query: Document = {"verification_run_id": run_id, "_id": {"$gt": after}}
+    if verdict is not None:
+        query["verdict"] = verdict
+    return list(database.verifications.find(query).sort("_id", ASCENDING).limit(limit))
+
+
+def count_verdicts(database: Db, run_id: str) -> dict[str, int]:
+    """Return how many anomalies of a verify run got each verdict."""
+    stages: list[Document] = [
+        {"$match": {"verification_run_id": run_id}},
+        {"$group": {"_id": "$verdict", "count": {"$sum": 1}}},
+        {"$sort": {"_id": 1}},
+    ]
+    return {group["_id"]: group["count"] for group in database.verifications.aggregate(stages)}
+
+
+def count_unverified(database: Db, run_id: str) -> int:
+    """Return of how many stored anomalies a verify run could not confirm the record."""
+    return database.verifications.count_documents(
+        {"verification_run_id": run_id, "verified": False, "verdict": {"$ne": "new"}}
+    )

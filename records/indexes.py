@@ -1,0 +1,110 @@
+"""Every index of every collection, in one place."""
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import OperationFailure
+
+from core.errors import DatabaseUnfit
+from records.database import Db
+
+DAY_SECONDS = 86_400
+FINISHED_RUNS_DAYS = 30
+# Options or keys that differ from those of an index with the same name or keys, and documents that are not unique.
+_CANNOT_BE_MADE = {85, 86, 11000}
+
+
+def _index(*keys: str, **options: object) -> IndexModel:
+    """Build an index from field names; a leading `-` means descending."""
+    order = [(key.lstrip("-"), DESCENDING if key.startswith("-") else ASCENDING) for key in keys]
+    return IndexModel(order, **options)
+
+
+# Only finished runs have `completed_at`: an unfinished one must outlive any TTL, however long it waits.
+_FINISHED = {"completed_at": {"$type": "date"}}
+
+# A run has no `run_id`, and an audit document has: of these there are a thousand times as many.
+_RUN = {"run_id": None}
+
+_OPEN_BACKFILL = {"task": "backfill", "completed_at": {"$type": "null"}}
+
+INDEXES: dict[str, list[IndexModel]] = {
+    "anomalies": [
+        # The unique natural key is `_id` itself: ticker, interval and time.
+        _index("Ticker", "Datetime"),
+        _index("sent", "-Datetime"),
+        _index("detection_run_id"),
+        _index("model_version"),
+        _index("-anomaly_score"),
+        _index("-created_at"),
+        _index("-Datetime", "_id"),
+    ],
+    "api_keys": [
+        _index("sha256", unique=True),
+        _index("name", unique=True, partialFilterExpression={"revoked_at": {"$type": "null"}}),
+    ],
+    "bar_revisions": [_index("ticker", "interval", "revision"), _index("-at", "-first", "-_id")],
+    "bars": [_index("ticker", "interval", "year", unique=True)],
+    "batches": [
+        _index("run_id", "state"),
+        _index("state", "lease_until"),
+        _index("state", "created_at"),
+        _index("finished_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
+    ],
+    "champions": [_index("version")],
+    "detection_metadata": [_index("ticker"), _index("-updated_at")],
+    "detection_runs": [
+        _index("ticker", "-started_at"),
+        _index("status"),
+        _index("trigger"),
+        _index("run_id", "ticker", sparse=True),
+        _index("-started_at", name="runs_by_start", partialFilterExpression=_RUN),
+        _index("-requested_at", "-_id", name="runs_by_request", partialFilterExpression=_RUN),
+        _index("tickers", "-requested_at", name="runs_by_ticker", partialFilterExpression=_RUN),
+        _index("interval", partialFilterExpression=_OPEN_BACKFILL),
+        _index("options.upload_id", sparse=True),
+        _index("idempotency_key", unique=True, partialFilterExpression={"idempotency_key": {"$type": "string"}}),
+        _index(
+            "started_at",
+            name="finished_runs_ttl",
+            expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS,
+            partialFilterExpression=_FINISHED,
+        ),
+    ],
+    "heartbeats": [_index("at", expireAfterSeconds=DAY_SECONDS)],
+    "models": [_index("market", "-created_at"), _index("sha256")],
+    "deliveries": [
+        _index("state", "due_at"),
+        _index("-created_at", "-_id"),
+        _index("created_at", name="deliveries_ttl", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
+    ],
+    "outbox": [
+        _index("run_id", "event", unique=True),
+        _index("delivered_at", "created_at"),
+        _index("delivered_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
+    ],
+    "rejected_bars": [_index("ticker", "interval", "time"), _index("-rejected_at", "row", "_id")],
+    "series": [_index("market", "interval"), _index("ticker")],
+    "session_overrides": [_index("market", "day", unique=True)],
+    "watchlists": [_index("enabled", "next_scan"), _index("tickers", "interval", "next_scan")],
+    "verifications": [
+        _index("verification_run_id", "verdict"),
+        _index("verified_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
+    ],
+}
+
+
+def ensure_indexes(database: Db) -> None:
+    """Make the indexes that are missing; those that exist are left as they are.
+
+    Raises DatabaseUnfit where one exists that is another than the code says, or its documents do not allow it.
+    """
+    for collection, indexes in INDEXES.items():
+        try:
+            database[collection].create_indexes(indexes)
+        except OperationFailure as error:
+            if error.code not in _CANNOT_BE_MADE:
+                raise
+            raise DatabaseUnfit(
+                f"an index of {collection} cannot be made: {error}. Remove what is in its way with mongosh "
+                f"(db.{collection}.dropIndex(NAME), or documents that are there twice), and run "
+                "`flask db upgrade`"
+            ) from error

@@ -1,0 +1,71 @@
+"""API keys: what a client shows to be let in. Only a hash is stored; the key itself is shown once, when it is made.
+
+The hash is one round of SHA-256. Slow hashes such as bcrypt protect secrets that people choose, which can be guessed;
+a key here is 256 random bits, which cannot, and it is checked on every request.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from uuid import uuid4
+
+from pymongo.errors import DuplicateKeyError
+
+from core.errors import BadInput, Conflict, NotFound
+from records.database import Db, Document
+
+SCOPES = ("read", "enqueue", "admin")
+KEY_BYTES = 32
+KEY_PREFIX = "tw_"
+MAX_NAME_LENGTH = 64
+
+
+def add_key(database: Db, name: str, scopes: Sequence[str], now: datetime) -> str:
+    """Make a key and return it; it cannot be shown again. Raises BadInput, and Conflict on a name in use."""
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise BadInput(f"scopes {', '.join(unknown) or '(none)'} cannot be given; the choices are {', '.join(SCOPES)}")
+    if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise BadInput(f"a key's name has 1 to {MAX_NAME_LENGTH} printable characters; this one is {name!r}")
+    key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
+    document = {
+        "_id": str(uuid4()),
+        "name": name,
+        "sha256": _hash(key),
+        "scopes": sorted(set(scopes)),
+        "created_at": now,
+        "revoked_at": None,
+    }
+    try:
+        database.api_keys.insert_one(document)
+    except DuplicateKeyError as error:
+        raise Conflict(f"there is a key named {name!r}; revoke it first, or choose another name") from error
+    return key
+
+
+def find_key(database: Db, key: str) -> Document | None:
+    """Return the document of a key that is in force, or None."""
+    return database.api_keys.find_one({"sha256": _hash(key), "revoked_at": None}, {"sha256": 0})
+
+
+def find_keys(database: Db) -> list[Document]:
+    """Return all keys, the newest first, without their hashes."""
+    return list(database.api_keys.find({}, {"sha256": 0}).sort("created_at", -1))
+
+
+def has_keys(database: Db) -> bool:
+    """Whether a key was ever made. Revoking the last one does not open the door again."""
+    return database.api_keys.find_one({}, {"_id": 1}) is not None
+
+
+def revoke_key(database: Db, name: str, now: datetime) -> None:
+    """End a key at once. Raises NotFound where no key of this name is in force."""
+    ended = database.api_keys.update_one({"name": name, "revoked_at": None}, {"$set": {"revoked_at": now}})
+    if ended.matched_count == 0:
+        known = [key["name"] for key in find_keys(database) if key["revoked_at"] is None]
+        raise NotFound(f"no key named {name!r} is in force; those that are: {', '.join(known) or '(none)'}")
+
+
+def _hash(key: str) -> str:
+    return sha256(key.encode()).hexdigest()

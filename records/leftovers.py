@@ -1,0 +1,48 @@
+"""Leftovers: files in GridFS that nobody will read, and parts of files whose writer died.
+
+An upload is needed until its import is complete: one that failed can be retried for as long as its run is kept. An
+artefact is needed where a model names it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from records.database import Db
+from records.market import uploads
+from records.models import models
+
+# Whoever writes a file writes the document that needs it within minutes.
+YOUNGEST = timedelta(days=1)
+
+
+def delete_leftovers(database: Db, now: datetime) -> int:
+    """Delete what is older than a day and not needed, and return how many files that were."""
+    before = now - YOUNGEST
+    imports, records = database.detection_runs, database.models
+
+    def find_retried(ids: list[str]) -> list[str]:
+        """Return the uploads that an import has to read, or could be asked to read again."""
+        return imports.distinct("options.upload_id", {"options.upload_id": {"$in": ids}, "status": {"$ne": "complete"}})
+
+    def find_named(ids: list[str]) -> list[str]:
+        """Return the artefacts that a model names."""
+        return records.distinct("_id", {"_id": {"$in": ids}})
+
+    return _delete(database, uploads.BUCKET, before, find_retried) + _delete(
+        database, models.ARTEFACTS, before, find_named
+    )
+
+
+def _delete(database: Db, bucket: str, before: datetime, find_needed: Callable[[list[str]], list[str]]) -> int:
+    files, chunks = database[f"{bucket}.files"], database[f"{bucket}.chunks"]
+    old = set(files.distinct("_id", {"uploadDate": {"$lt": before}}))
+    # A file's document is written last.
+    for broken_off in set(chunks.distinct("files_id")) - set(files.distinct("_id")):
+        chunk = chunks.find_one({"files_id": broken_off}, {"_id": 1})
+        if chunk is not None and chunk["_id"].generation_time < before:
+            old.add(broken_off)
+    unneeded = list(old - set(find_needed(list(old))))
+    if unneeded:
+        files.delete_many({"_id": {"$in": unneeded}})
+        chunks.delete_many({"files_id": {"$in": unneeded}})
+    return len(unneeded)

@@ -1,0 +1,1 @@
+"""Documents of what came in: series, revisions, rejected rows, session overrides, uploads."""

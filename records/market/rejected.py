@@ -1,0 +1,71 @@
+"""Rejected rows: what an import kept aside, with the reason, as the source wrote it."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pymongo import ASCENDING, DESCENDING, UpdateOne
+from pymongo.client_session import ClientSession
+
+from records.database import Db, Document
+
+
+def build_rejected(
+    ticker: str,
+    interval: str,
+    *,
+    row: int,
+    time: str,
+    reason: str,
+    values: Mapping[str, str],
+    source: str,
+    now: datetime,
+) -> Document:
+    """Return the document of one row. Its `_id` comes of what it says, so that importing again adds nothing."""
+    content = json.dumps([time, reason, dict(values)], sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:24]
+    return {
+        "_id": f"{ticker}::{interval}::{digest}",
+        "ticker": ticker,
+        "interval": interval,
+        "row": row,
+        "time": time,
+        "reason": reason,
+        "values": dict(values),
+        "source": source,
+        "rejected_at": now,
+    }
+
+
+def add_rejected(database: Db, documents: Sequence[Document], session: ClientSession) -> None:
+    """Keep rows that are not kept already, inside the transaction of their import."""
+    writes = [UpdateOne({"_id": d["_id"]}, {"$setOnInsert": d}, upsert=True) for d in documents]
+    if writes:
+        database.rejected_bars.bulk_write(writes, ordered=False, session=session)
+
+
+def find_rejected(
+    database: Db,
+    *,
+    ticker: str | None = None,
+    interval: str | None = None,
+    reason: str | None = None,
+    after: tuple[datetime, int, str] | None = None,
+    limit: int = 100,
+) -> list[Document]:
+    """Return rejected rows, those of the newest import first, each import's in the order of its source.
+
+    With `after` (`rejected_at`, `row` and `_id` of a row), those that follow this one.
+    """
+    fields = (("ticker", ticker), ("interval", interval), ("reason", reason))
+    query: Document = {name: value for name, value in fields if value is not None}
+    if after is not None:
+        at, row, row_id = after
+        query["$or"] = [
+            {"rejected_at": {"$lt": at}},
+            {"rejected_at": at, "row": {"$gt": row}},
+            {"rejected_at": at, "row": row, "_id": {"$gt": row_id}},
+        ]
+    order = [("rejected_at", DESCENDING), ("row", ASCENDING), ("_id", ASCENDING)]
+    return list(database.rejected_bars.find(query).sort(order).limit(limit))

@@ -1,0 +1,34 @@
+"""Uploads: files of bars on their way from the API to a worker, in GridFS."""
+
+from typing import IO
+from uuid import uuid4
+
+from gridfs import GridFSBucket, GridOut, NoFile
+
+from core.errors import NotFound
+from records.database import Db
+
+BUCKET = "uploads"
+
+
+def store_upload(database: Db, filename: str, content: bytes | IO[bytes]) -> str:
+    """Keep a file and return its upload id."""
+    upload_id = str(uuid4())
+    GridFSBucket(database, BUCKET).upload_from_stream_with_id(upload_id, filename, content)
+    return upload_id
+
+
+def open_upload(database: Db, upload_id: str) -> GridOut:
+    """Return an upload's content as a readable stream. Raises NotFound."""
+    try:
+        return GridFSBucket(database, BUCKET).open_download_stream(upload_id)
+    except NoFile as error:
+        raise NotFound(f"there is no upload {upload_id!r}: it was imported already, or never completed") from error
+
+
+def delete_upload(database: Db, upload_id: str) -> None:
+    """Remove an upload; one that is gone already is no error."""
+    try:
+        GridFSBucket(database, BUCKET).delete(upload_id)
+    except NoFile:
+        return

@@ -1,0 +1,107 @@
+"""Migrations: numbered steps that bring a database to what this code needs.
+
+A migration may be run again at any time, by two processes at once, and beside the code of the version before: it adds
+and rewrites, and takes away only what that code no longer reads. So no lock is needed, and none can be left behind.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pymongo.errors import OperationFailure
+
+from core.errors import DatabaseUnfit
+from records.database import Db
+from records.indexes import ensure_indexes
+
+SCHEMA = "schema"
+# There is no such index, or not even the collection.
+_GONE = {26, 27}
+# Who has one of these has used the service before.
+_DATA = ("series", "detection_runs", "models")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step: its number, what it does, and how."""
+
+    number: int
+    name: str
+    apply: Callable[[Db], None]
+
+
+def drop_index(database: Db, collection: str, name: str) -> None:
+    """Drop an index, unless it is gone already."""
+    try:
+        database[collection].drop_index(name)
+    except OperationFailure as error:
+        if error.code not in _GONE:
+            raise
+
+
+def narrow_run_indexes(database: Db) -> None:
+    """Have runs alone in the indexes that only runs are looked for by."""
+    ensure_indexes(database)
+    for name in ("started_at_-1", "run_id_1_requested_at_-1__id_-1", "tickers_1_requested_at_-1"):
+        drop_index(database, "detection_runs", name)
+
+
+def forget_fingerprints(database: Db) -> None:
+    """Take the bars' fingerprint out of watermarks, which go by the bars' revision."""
+    database.detection_metadata.update_many(
+        {"bars_fingerprint": {"$exists": True}}, {"$unset": {"bars_fingerprint": ""}}
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "make the indexes", ensure_indexes),
+    Migration(2, "drop an index that says what `_id` says", lambda d: drop_index(d, "anomalies", "natural_key")),
+    Migration(3, "take audit documents out of the indexes of runs", narrow_run_indexes),
+    Migration(4, "forget a fingerprint that says what the revision says", forget_fingerprints),
+)
+
+
+def find_version(database: Db) -> int:
+    """Return the number of the last migration that was applied; 0 where none was."""
+    schema = database.settings.find_one({"_id": SCHEMA})
+    return int(schema["version"]) if schema else 0
+
+
+def upgrade(database: Db, now: datetime, migrations: Sequence[Migration] = MIGRATIONS) -> list[Migration]:
+    """Apply the migrations that were not applied yet, in order, and return them.
+
+    Indexes that came since are made too: a new one needs no number, but one that changed does. Raises DatabaseUnfit.
+    """
+    version = find_version(database)
+    pending = [migration for migration in migrations if migration.number > version]
+    for migration in pending:
+        migration.apply(database)
+        _note_version(database, migration.number, now)
+    ensure_indexes(database)
+    return pending
+
+
+def prepare_database(database: Db, now: datetime) -> None:
+    """Make the indexes that are missing, as every process does at its start; what is new needs no migration.
+
+    Raises DatabaseUnfit where an index cannot be made.
+    """
+    ensure_indexes(database)
+    if find_version(database) == 0 and all(database[name].find_one({}, {"_id": 1}) is None for name in _DATA):
+        _note_version(database, MIGRATIONS[-1].number, now)
+
+
+def check_version(database: Db, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Raise DatabaseUnfit where a migration was not applied yet."""
+    version, wanted = find_version(database), migrations[-1].number
+    if version < wanted:
+        raise DatabaseUnfit(
+            f"the database is at version {version}, and this code needs {wanted}; run `flask db upgrade`",
+            version=version,
+            needed=wanted,
+        )
+
+
+def _note_version(database: Db, version: int, now: datetime) -> None:
+    """Note a version, unless another process is further already."""
+    database.settings.update_one({"_id": SCHEMA}, {"$max": {"version": version, "upgraded_at": now}}, upsert=True)

@@ -1,0 +1,1 @@
+"""Documents of models: versions, champions, thresholds."""

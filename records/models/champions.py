@@ -1,0 +1,127 @@
+"""Champions: for a market, a ticker or a watchlist, the model version in use, in one document each.
+
+Its `version` is all that detection reads, so one write of it changes the model for every worker. `history` lists
+every move of the pointer, for rollback and for whoever asks what was in force when.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Self, cast
+
+from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
+
+from core.errors import BadInput
+from records.database import Db, Document
+
+ScopeKind = Literal["market", "ticker", "watchlist"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose champion: a market's, or that of a ticker or watchlist in place of its market's."""
+
+    kind: ScopeKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    @property
+    def pointer_id(self) -> str:
+        """Return the `_id` of the pointer: `champion::US`, `champion::ticker::AAPL`."""
+        return f"champion::{self.name}" if self.kind == "market" else f"champion::{self.kind}::{self.name}"
+
+    @classmethod
+    def choose(cls, *, market: str | None = None, ticker: str | None = None, watchlist: str | None = None) -> Self:
+        """Return the one scope that is given. Raises BadInput where there is none, or more than one."""
+        given: list[tuple[ScopeKind, str | None]] = [("market", market), ("ticker", ticker), ("watchlist", watchlist)]
+        named = [(kind, name) for kind, name in given if name]
+        if len(named) != 1:
+            raise BadInput("say whose champion is meant: exactly one of a market, a ticker or a watchlist")
+        return cls(*named[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The version in use, and the hash its artefact must have."""
+
+    version: str
+    sha256: str
+
+
+def find_pointer(database: Db, scope: Scope, session: ClientSession | None = None) -> Document | None:
+    """Return the pointer of a scope with its history, or None where it never had one."""
+    return database.champions.find_one({"_id": scope.pointer_id}, session=session)
+
+
+def find_users(database: Db, version: str, session: ClientSession | None = None) -> list[str]:
+    """Return the pointers that name this version."""
+    return [pointer["_id"] for pointer in database.champions.find({"version": version}, {"_id": 1}, session=session)]
+
+
+def move_pointer(
+    database: Db,
+    scope: Scope,
+    record: Document | None,
+    *,
+    action: Literal["promoted", "rolled_back"],
+    now: datetime,
+    session: ClientSession,
+) -> Document:
+    """Point a scope to another version, or to none, in one write; return the pointer."""
+    target = {"version": record["_id"], "sha256": record["sha256"]} if record else {"version": None, "sha256": None}
+    changes = target | {"market": record["market"]} if record else target
+    pointer = database.champions.find_one_and_update(
+        {"_id": scope.pointer_id},
+        {
+            "$set": changes | {"scope": scope.kind, "name": scope.name, "changed_at": now},
+            "$push": {"history": target | {"action": action, "at": now}},
+        },
+        upsert=True,
+        return_document=ReturnDocument.AFTER,
+        session=session,
+    )
+    return cast("Document", pointer)  # an upsert always returns one
+
+
+def find_champions(
+    database: Db, market: str, tickers: Iterable[str], *, watchlist: str | None = None
+) -> dict[str, Champion]:
+    """Return the champion of each ticker of a market, in one query: its own, else its watchlist's, else the market's.
+
+    Tickers for which there is none are left out.
+    """
+    ids = {ticker: Scope("ticker", ticker).pointer_id for ticker in tickers}
+    shared = [Scope("watchlist", watchlist).pointer_id] if watchlist else []
+    shared.append(Scope("market", market).pointer_id)
+    query = {"_id": {"$in": [*ids.values(), *shared]}, "market": market, "version": {"$ne": None}}
+    pointers = database.champions.find(query, {"version": 1, "sha256": 1})
+    found = {pointer["_id"]: Champion(pointer["version"], pointer["sha256"]) for pointer in pointers}
+    champions = {}
+    for ticker, own in ids.items():
+        champion = next((found[choice] for choice in (own, *shared) if choice in found), None)
+        if champion is not None:
+            champions[ticker] = champion
+    return champions
+
+
+def find_market_ages(database: Db) -> list[Document]:
+    """Return {market, version, age_seconds} of each market's champion; the age is since it was trained."""
+    stages: list[Document] = [
+        {"$match": {"scope": "market", "version": {"$ne": None}}},
+        {"$lookup": {"from": "models", "localField": "version", "foreignField": "_id", "as": "model"}},
+        {"$set": {"trained_at": {"$first": "$model.created_at"}}},
+        {"$set": {"age_seconds": {"$divide": [{"$subtract": ["$$NOW", "$trained_at"]}, 1_000]}}},
+        {"$project": {"_id": 0, "market": "$name", "version": 1, "age_seconds": 1}},
+    ]
+    return list(database.champions.aggregate(stages))
+
+
+def find_champion(database: Db, scope: Scope) -> Champion | None:
+    """Return the champion set for exactly this scope, or None."""
+    pointer = find_pointer(database, scope)
+    if pointer is None or pointer["version"] is None:
+        return None
+    return Champion(pointer["version"], pointer["sha256"])

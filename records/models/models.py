@@ -1,0 +1,116 @@
+"""Models: one document a version. It is written once and never changed, but for `retired_at`.
+
+`state` is not stored: whether a version is a champion is what the pointers in `champions` say, so that the two
+cannot disagree. The artefact is in GridFS under the same id.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pymongo import DESCENDING
+from pymongo.client_session import ClientSession
+
+from core.errors import NotFound
+from records.database import Db, Document
+
+ARTEFACTS = "model_artefacts"
+
+ModelState = Literal["candidate", "champion", "retired"]
+
+# A model of a whole market names thousands of tickers: only the version's own page shows them.
+_LONG_FIELDS = ("tickers", "left_out")
+
+
+def insert_model(database: Db, record: Document, session: ClientSession | None = None) -> None:
+    """Write a version's document. Raises DuplicateKeyError where the version exists."""
+    database.models.insert_one(record, session=session)
+
+
+def find_models(
+    database: Db,
+    *,
+    market: str | None = None,
+    state: ModelState | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 1_000,
+) -> list[Document]:
+    """Return versions, the newest first, each with its `state` and, in `champion_of`, who uses it.
+
+    `before` is `created_at` and version of the last one that was seen.
+    """
+    query: Document = {"market": market} if market else {}
+    if before is not None:
+        at, version = before
+        query["$or"] = [{"created_at": {"$lt": at}}, {"created_at": at, "_id": {"$lt": version}}]
+    return _find(database, query, state=state, limit=limit, hide=_LONG_FIELDS)
+
+
+def find_model(database: Db, version: str) -> Document | None:
+    """Return a version with its `state` and all its fields, or None."""
+    return next(iter(_find(database, {"_id": version})), None)
+
+
+def get_model_record(database: Db, version: str) -> Document:
+    """Return a version with its `state` and all its fields. Raises NotFound."""
+    record = find_model(database, version)
+    if record is None:
+        raise NotFound(f"there is no model {version!r}; `flask models list` shows those there are")
+    return record
+
+
+def find_warm_up_bars(database: Db, version: str) -> int | None:
+    """Return how many bars a version needs before the first that it scores, or None where there is no such version."""
+    record = database.models.find_one({"_id": version}, {"warm_up_bars": 1})
+    return None if record is None else int(record["warm_up_bars"])
+
+
+def find_trained(database: Db, run_id: str) -> Document | None:
+    """Return the version that a training run made, or None."""
+    return next(iter(_find(database, {"training_run_id": run_id})), None)
+
+
+def find_lineage(database: Db, market: str) -> list[Document]:
+    """Return of all versions of a market what the next one's number depends on."""
+    return list(database.models.find({"market": market}, {"feature_set": 1, "parameters": 1}))
+
+
+def mark_used(database: Db, version: str, now: datetime, session: ClientSession) -> bool:
+    """Note a promotion in a version that is not retired; False where it is.
+
+    Because this writes the document that `mark_retired` writes, only one of the two can commit.
+    """
+    open_version = {"_id": version, "retired_at": None}
+    changed = database.models.update_one(open_version, {"$set": {"promoted_at": now}}, session=session)
+    return changed.matched_count == 1
+
+
+def mark_retired(database: Db, version: str, now: datetime, session: ClientSession) -> None:
+    """Note when a version was retired; the first time counts."""
+    database.models.update_one({"_id": version, "retired_at": None}, {"$set": {"retired_at": now}}, session=session)
+
+
+def _find(
+    database: Db,
+    query: Document,
+    *,
+    state: ModelState | None = None,
+    limit: int = 1,
+    hide: Sequence[str] = (),
+) -> list[Document]:
+    unused: dict[str, Any] = {"$cond": [{"$eq": ["$retired_at", None]}, "candidate", "retired"]}
+    derived = {
+        "champion_of": "$champion_of._id",
+        "state": {"$cond": [{"$eq": ["$champion_of", []]}, unused, "champion"]},
+    }
+    pipeline: list[dict[str, Any]] = [
+        {"$match": query},
+        {"$sort": {"created_at": DESCENDING, "_id": DESCENDING}},
+        {"$lookup": {"from": "champions", "localField": "_id", "foreignField": "version", "as": "champion_of"}},
+        {"$set": derived},
+        {"$match": {"state": state} if state else {}},
+        {"$limit": limit},
+    ]
+    if hide:
+        pipeline.append({"$unset": list(hide)})
+    return list(database.models.aggregate(pipeline))

@@ -1,0 +1,1 @@
+"""Documents of work: runs, requests, batches, audits, the outbox, watchlists."""

@@ -1,0 +1,301 @@
+"""Batches: the unit that a worker claims, holds by a lease, and commits once.
+
+A batch is `pending`, then `leased`, then one of `done`, `dead` (given up), `split` (its tickers went on as batches of
+one) or `cancelled`. Every claim raises `fence`; whoever writes under an older fence has lost the batch. All times that
+decide anything are the server's, so that a worker's clock does not matter.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
+
+from core.errors import LeaseLost
+from records.database import Db, Document
+
+OPEN_STATES = ("pending", "leased")
+SPLIT_AFTER_ATTEMPTS = 2
+# What becomes of a batch whose holder is gone; it can commit no more, and the next sweep sends the batch again.
+LOST: Document = {
+    "state": "pending",
+    "owner": None,
+    "lease_until": None,
+    "published_at": None,
+    "error": "its worker was lost, or took longer than its lease",
+}
+ROW_COUNTS = ("rows_loaded", "rows_preprocessed", "rows_processed", "anomalies_found", "new_anomalies")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as its holder sees it; `fence` is the proof of the claim."""
+
+    id: str
+    run_id: str
+    market: str | None
+    tickers: tuple[str, ...]
+    fence: int
+    attempts: int
+
+
+def build_batch(
+    run_id: str,
+    label: str,
+    tickers: Sequence[str],
+    market: str | None,
+    now: datetime,
+    *,
+    attempts: int = 0,
+    progress: float = 0.0,
+) -> Document:
+    """Return the document of a new, pending batch.
+
+    Of a part, `attempts` is how often its tickers were tried before, and `progress` (0 to 1) what a person has seen.
+    """
+    return {
+        "_id": f"{run_id}:{label}",
+        "run_id": run_id,
+        "market": market,
+        "tickers": list(tickers),
+        "units": max(1, len(tickers)),
+        "state": "pending",
+        "owner": None,
+        "fence": 0,
+        "attempts": attempts,
+        "lease_until": None,
+        "progress": progress,
+        "created_at": now,
+        "published_at": None,
+    }
+
+
+def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, max_attempts: int) -> Batch | None:
+    """Take the batch if it is free and has attempts left; None where somebody else has it or it is over.
+
+    One of several tickers that failed twice is not taken again, but split.
+    """
+    free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
+    whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
+    document = database.batches.find_one_and_update(
+        {"_id": batch_id, "attempts": {"$lt": max_attempts}, "$and": [{"$or": free}, {"$or": whole}]},
+        [
+            {
+                "$set": {
+                    "state": "leased",
+                    "owner": owner,
+                    "fence": {"$add": ["$fence", 1]},
+                    "attempts": {"$add": ["$attempts", 1]},
+                    "lease_until": {"$add": ["$$NOW", lease_seconds * 1000]},
+                }
+            }
+        ],
+        return_document=ReturnDocument.AFTER,
+    )
+    if document is None:
+        return None
+    return Batch(
+        id=document["_id"],
+        run_id=document["run_id"],
+        market=document["market"],
+        tickers=tuple(document["tickers"]),
+        fence=document["fence"],
+        attempts=document["attempts"],
+    )
+
+
+def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: float = 0.0) -> None:
+    """Hold the batch for another lease and note how far it is (0 to 1). Raises LeaseLost."""
+    renewed = database.batches.update_one(
+        _held(batch),
+        [
+            {
+                "$set": {
+                    "lease_until": {"$add": ["$$NOW", lease_seconds * 1000]},
+                    # A second attempt starts over, but what a person has seen of the progress never falls.
+                    "progress": {"$max": ["$progress", progress]},
+                }
+            }
+        ],
+    )
+    if renewed.matched_count == 0:
+        raise LeaseLost(f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written")
+
+
+def finish_batch(database: Db, batch: Batch, session: ClientSession, *, result: Document, now: datetime) -> None:
+    """Mark the batch done inside the transaction that writes its effects. Raises LeaseLost, which aborts it."""
+    _close(database, batch, {"state": "done", "result": result, "finished_at": now}, session)
+
+
+def cancel_batch(database: Db, batch: Batch, now: datetime) -> None:
+    """Give a held batch up because its run was cancelled. Raises LeaseLost."""
+    _close(database, batch, {"state": "cancelled", "finished_at": now})
+
+
+def release_batch(database: Db, batch: Batch, error: str) -> None:
+    """Hand a held batch back after a failure, for the next sweep to send again. Raises LeaseLost."""
+    _close(database, batch, LOST | {"error": error[:2000]})
+
+
+def cancel_pending(database: Db, run_id: str, now: datetime) -> int:
+    """Cancel the batches of a run that nobody holds; those held notice between two steps. Returns how many."""
+    return database.batches.update_many(
+        {"run_id": run_id, "state": "pending"}, {"$set": {"state": "cancelled", "finished_at": now}}
+    ).modified_count
+
+
+def split_batch(database: Db, document: Document, now: datetime) -> list[str]:
+    """Replace a batch that failed twice by batches of one ticker, so that a poisonous one costs only itself.
+
+    They go on counting its attempts: a ticker is tried as often as a batch, not that often once more by itself.
+    """
+    label = document["_id"].rpartition(":")[2]
+    parts = [
+        build_batch(
+            document["run_id"],
+            f"{label}.{n}",
+            [ticker],
+            document["market"],
+            now,
+            attempts=document["attempts"],
+            progress=document["progress"],
+        )
+        for n, ticker in enumerate(document["tickers"])
+    ]
+
+    def write(session: ClientSession) -> list[str]:
+        split = database.batches.update_one(
+            {"_id": document["_id"], "fence": document["fence"], "state": document["state"]},
+            {"$set": {"state": "split", "finished_at": now}},
+            session=session,
+        )
+        if split.matched_count == 0:
+            return []
+        database.batches.insert_many(parts, session=session)
+        return [part["_id"] for part in parts]
+
+    with database.client.start_session() as session:
+        return session.with_transaction(write)
+
+
+def bury_batch(database: Db, document: Document, session: ClientSession, *, result: Document, now: datetime) -> bool:
+    """Give up a batch that used all its attempts; False where somebody took it after all."""
+    buried = database.batches.update_one(
+        {"_id": document["_id"], "fence": document["fence"], "state": document["state"]},
+        {"$set": {"state": "dead", "result": result, "finished_at": now}},
+        session=session,
+    )
+    return buried.modified_count == 1
+
+
+def find_held(database: Db, owner_prefix: str, batch_id: str | None = None) -> list[Document]:
+    """Return id, owner and fence of the batches held by owners whose names begin so, or of one such batch."""
+    held: Document = {"state": "leased", "owner": {"$regex": f"^{re.escape(owner_prefix)}"}}
+    if batch_id is not None:
+        held["_id"] = batch_id
+    return list(database.batches.find(held, {"owner": 1, "fence": 1}))
+
+
+def free_lost(database: Db, document: Document) -> bool:
+    """Make a held batch pending, as its holder is gone; False where it is another's by now."""
+    held = {"_id": document["_id"], "fence": document["fence"], "state": "leased"}
+    return database.batches.update_one(held, {"$set": LOST}).modified_count == 1
+
+
+def free_expired(database: Db) -> int:
+    """Make the batches pending whose holder let the lease run out. Returns how many."""
+    expired = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
+    return database.batches.update_many(expired, {"$set": LOST}).modified_count
+
+
+def find_used_up(database: Db, batch_id: str, *, max_attempts: int) -> list[Document]:
+    """Return a pending batch that may not be claimed as it is: it is to be split, or given up."""
+    split_next = {"attempts": {"$gte": SPLIT_AFTER_ATTEMPTS}, "units": {"$gt": 1}}
+    used_up = [{"attempts": {"$gte": max_attempts}}, split_next]
+    return list(database.batches.find({"_id": batch_id, "state": "pending", "$or": used_up}))
+
+
+def find_lost(database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 10_000) -> list[Document]:
+    """Return pending batches whose message was sent longer ago than this, or never, and is not among the `waiting`."""
+    age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
+    query = {"state": "pending", "_id": {"$nin": list(waiting)}, "$expr": age}
+    return list(database.batches.find(query).limit(limit))
+
+
+def mark_published(database: Db, batch_ids: Iterable[str]) -> None:
+    """Note that the messages of these batches were sent just now, by the server's clock."""
+    database.batches.update_many({"_id": {"$in": list(batch_ids)}}, [{"$set": {"published_at": "$$NOW"}}])
+
+
+def count_open(database: Db, run_id: str, session: ClientSession | None = None) -> int:
+    """Count the batches of a run that are still to end."""
+    return database.batches.count_documents({"run_id": run_id, "state": {"$in": list(OPEN_STATES)}}, session=session)
+
+
+def count_cancelled(database: Db, run_id: str, session: ClientSession | None = None) -> int:
+    """Count the batches of a run that were given up because it was cancelled."""
+    return database.batches.count_documents({"run_id": run_id, "state": "cancelled"}, session=session)
+
+
+def count_progress(database: Db, run_id: str, session: ClientSession | None = None) -> Document:
+    """Count a run's progress from its batches; there is no counter that could drift from them.
+
+    Returns batches_total, batches_done, tickers_total, tickers_done, tickers_failed, rows_loaded, rows_preprocessed,
+    rows_processed, anomalies_found, new_anomalies and `fraction` (0 to 1).
+    """
+    over: dict[str, Any] = {"$in": ["$state", ["done", "dead", "cancelled"]]}
+    # An import learns its tickers only from its bars.
+    ended = {"$sum": [f"$result.{name}" for name in ("tickers_done", "tickers_failed")]}
+    counted = ("tickers_done", "tickers_failed", *ROW_COUNTS)
+    group: dict[str, Any] = {
+        "_id": None,
+        "batches_total": {"$sum": 1},
+        "batches_done": {"$sum": {"$cond": [over, 1, 0]}},
+        "tickers_total": {"$sum": {"$max": [{"$size": "$tickers"}, ended]}},
+        "units": {"$sum": "$units"},
+        "units_done": {"$sum": {"$multiply": ["$units", {"$cond": [over, 1, "$progress"]}]}},
+    }
+    group |= {name: {"$sum": {"$ifNull": [f"$result.{name}", 0]}} for name in counted}
+    pipeline = [{"$match": {"run_id": run_id, "state": {"$ne": "split"}}}, {"$group": group}]
+    counted_batches = database.batches.aggregate(pipeline, session=session)
+    totals: Document = next(iter(counted_batches), dict.fromkeys(group, 0))
+    totals.pop("_id", None)
+    units, done = totals.pop("units"), totals.pop("units_done")
+    totals["fraction"] = done / units if units else 0.0
+    return totals
+
+
+def find_oldest_pending_seconds(database: Db) -> float | None:
+    """Return for how long the oldest batch that nobody works on has been waiting; None where none is."""
+    stages: list[Document] = [
+        {"$match": {"state": "pending"}},
+        {"$sort": {"created_at": 1}},
+        {"$limit": 1},
+        {"$set": {"age": {"$divide": [{"$subtract": ["$$NOW", "$created_at"]}, 1_000]}}},
+    ]
+    return next((found["age"] for found in database.batches.aggregate(stages)), None)
+
+
+def count_states(database: Db) -> dict[str, int]:
+    """Return how many batches are pending, leased and dead."""
+    return {state: database.batches.count_documents({"state": state}) for state in (*OPEN_STATES, "dead")}
+
+
+def find_failures(database: Db, run_id: str, session: ClientSession | None = None) -> list[Document]:
+    """Return the failed tickers of a run: {ticker, reason, error} each."""
+    failed = {"run_id": run_id, "result.tickers_failed": {"$gt": 0}}
+    cursor = database.batches.find(failed, {"result.failures": 1}, session=session)
+    return sorted((f for b in cursor for f in b["result"]["failures"]), key=lambda failure: failure["ticker"])
+
+
+def _held(batch: Batch) -> Document:
+    return {"_id": batch.id, "fence": batch.fence, "state": "leased"}
+
+
+def _close(database: Db, batch: Batch, changes: Document, session: ClientSession | None = None) -> None:
+    closed = database.batches.update_one(_held(batch), {"$set": changes}, session=session)
+    if closed.matched_count == 0:
+        raise LeaseLost(f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written")

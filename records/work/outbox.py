@@ -1,0 +1,33 @@
+"""The outbox: what others are to be told, written in the same transaction as what happened."""
+
+from datetime import datetime
+
+from pymongo.client_session import ClientSession
+
+from records.database import Db, Document
+
+
+def add_event(database: Db, run_id: str, event: str, payload: Document, now: datetime, session: ClientSession) -> None:
+    """Add one event; a second one of the same run and name would break the transaction, not be sent twice."""
+    database.outbox.insert_one(
+        {
+            "_id": f"{run_id}:{event}",
+            "run_id": run_id,
+            "event": event,
+            "payload": payload,
+            "created_at": now,
+            "delivered_at": None,
+        },
+        session=session,
+    )
+
+
+def find_undelivered(database: Db, *, limit: int) -> list[Document]:
+    """Return the events that nobody was told of yet, the oldest first."""
+    return list(database.outbox.find({"delivered_at": None}).sort("created_at", 1).limit(limit))
+
+
+def mark_delivered(database: Db, event_id: str, now: datetime, session: ClientSession) -> bool:
+    """Note that an event was handed on; False where somebody else did."""
+    undelivered = {"_id": event_id, "delivered_at": None}
+    return database.outbox.update_one(undelivered, {"$set": {"delivered_at": now}}, session=session).modified_count == 1

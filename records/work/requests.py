@@ -1,0 +1,85 @@
+"""Requests: what a caller asks for is written as a queued run, before any message is sent."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from pymongo import timeout
+from pymongo.client_session import ClientSession
+
+from core.errors import Conflict
+from records.database import Db, Document
+from records.work.runs import Task, find_open_backfills
+
+INSERT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a caller asks for, already validated. `options` holds JSON values that only the task itself reads."""
+
+    task: Task
+    trigger: str
+    tickers: tuple[str, ...] = ()
+    interval: str = "1d"
+    period: str | None = None
+    market: str | None = None
+    watchlist: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    body_hash: str | None = None
+    retry_of: str | None = None
+
+
+def insert_run(database: Db, request: RunRequest, now: datetime) -> Document:
+    """Write a queued run and return its document.
+
+    Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill and another of one
+    of its series is open.
+    """
+    run: Document = asdict(request) | {
+        "_id": str(uuid4()),
+        "tickers": list(request.tickers),
+        "ticker": request.tickers[0] if len(request.tickers) == 1 else None,
+        "options": dict(request.options),
+        "status": "queued",
+        "requested_at": now,
+        "started_at": now,
+        "completed_at": None,
+        "duration_seconds": None,
+        "cancel_requested": False,
+        "error": None,
+        "warnings": [],
+        "published_at": None,
+        "attempts": 0,
+        "lease_until": None,
+    }
+
+    def write(session: ClientSession) -> None:
+        # Whoever adds a backfill writes this document, so that of two at once the second looks when the first is there.
+        turn = {"_id": f"backfills::{request.interval}"}
+        database.settings.update_one(turn, {"$inc": {"added": 1}}, upsert=True, session=session)
+        _refuse_second_backfill(database, request, session)
+        database.detection_runs.insert_one(run, session=session)
+
+    # By itself a transaction would be tried for two minutes while there is no primary, and somebody waits.
+    with timeout(INSERT_SECONDS):
+        if request.task == "backfill":
+            with database.client.start_session() as session:
+                session.with_transaction(write)
+        else:
+            database.detection_runs.insert_one(run)
+    return run
+
+
+def _refuse_second_backfill(database: Db, request: RunRequest, session: ClientSession) -> None:
+    for other in find_open_backfills(database, request.tickers, request.interval, session):
+        shared = min(set(request.tickers) & set(other["tickers"]))
+        raise Conflict(
+            f"a {request.interval} backfill of {shared} is {other['status']}: run {other['_id']}; "
+            "wait for it, cancel it, or pass force",
+            reason="backfill_in_progress",
+            run_id=other["_id"],
+        )

@@ -1,0 +1,289 @@
+"""Runs: every request becomes one, and its document is where progress and outcome are read.
+
+A run's `_id` is its Celery task id. What happened to one ticker in it is an audit document of its own in the same
+collection, with the `_id` `<run>:<ticker>` and the run's id in `run_id`.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Literal
+
+from pymongo import DESCENDING, ReturnDocument
+from pymongo.client_session import ClientSession
+
+from core.errors import Cancelled, NotFound
+from records.database import Db, Document
+from records.work import batches, counters, outbox
+
+Task = Literal["backfill", "incremental", "verify", "train", "import"]
+OPEN_STATUSES = ("queued", "in_progress")
+LISTED_FAILURES = 1_000
+# null sorts before any date
+_UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
+
+
+def mark_published(database: Db, run_id: str) -> None:
+    """Note that the run's message was sent just now, by the server's clock."""
+    database.detection_runs.update_one({"_id": run_id}, [{"$set": {"published_at": "$$NOW"}}])
+
+
+def claim_run(database: Db, run_id: str, *, lease_seconds: int, max_attempts: int) -> Document | None:
+    """Take a queued run to split it; None where it is not queued, somebody else does, or it was tried too often."""
+    return database.detection_runs.find_one_and_update(
+        {"_id": run_id, "status": "queued", "attempts": {"$lt": max_attempts}, "$expr": _UNHELD},
+        [
+            {
+                "$set": {
+                    "attempts": {"$add": ["$attempts", 1]},
+                    "lease_until": {"$add": ["$$NOW", lease_seconds * 1000]},
+                }
+            }
+        ],
+        return_document=ReturnDocument.AFTER,
+    )
+
+
+def find_lost(database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 1_000) -> list[Document]:
+    """Return queued runs that nobody splits and whose message, not among the `waiting`, is older than this."""
+    age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
+    query = {"status": "queued", "run_id": None, "_id": {"$nin": list(waiting)}, "$expr": {"$and": [age, _UNHELD]}}
+    return list(database.detection_runs.find(query).limit(limit))
+
+
+def start_run(database: Db, run_id: str, plan: Sequence[Document], now: datetime) -> bool:
+    """Move a queued run to `in_progress` and write its batches, in one transaction; False where it is not queued."""
+
+    def write(session: ClientSession) -> bool:
+        run = database.detection_runs.find_one_and_update(
+            {"_id": run_id, "status": "queued"},
+            {"$set": {"status": "in_progress", "started_at": now}},
+            session=session,
+        )
+        if run is None:
+            return False
+        if plan:
+            database.batches.insert_many(list(plan), session=session)
+        return True
+
+    with database.client.start_session() as session:
+        return session.with_transaction(write)
+
+
+def get_active(database: Db, run_id: str) -> Document:
+    """Return a run that work may go on for. Raises Cancelled where it was cancelled, or is gone."""
+    run: Document | None = database.detection_runs.find_one({"_id": run_id})
+    if run is None or run["cancel_requested"]:
+        raise Cancelled(f"run {run_id} was cancelled")
+    return run
+
+
+def count_open_runs(database: Db) -> dict[tuple[str, str], int]:
+    """Return how many runs are still to end, by trigger and status."""
+    group = {"_id": {"trigger": "$trigger", "status": "$status"}, "count": {"$sum": 1}}
+    stages: list[Document] = [{"$match": {"status": {"$in": list(OPEN_STATUSES)}}}, {"$group": group}]
+    found = database.detection_runs.aggregate(stages)
+    return {(each["_id"]["trigger"], each["_id"]["status"]): each["count"] for each in found}
+
+
+def find_unfinished(database: Db) -> list[str]:
+    """Return the ids of runs in progress all of whose batches have ended."""
+    running = [run["_id"] for run in database.detection_runs.find({"status": "in_progress"}, {"_id": 1})]
+    is_open = {"run_id": {"$in": running}, "state": {"$in": list(batches.OPEN_STATES)}}
+    still_open = set(database.batches.distinct("run_id", is_open))
+    return [run_id for run_id in running if run_id not in still_open]
+
+
+def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
+    """Bring a run whose batches have all ended to its end state, once, with one completion event.
+
+    Returns the finished run, or None where batches are open or somebody else finished it.
+    """
+    if batches.count_open(database, run_id):
+        return None
+
+    def write(session: ClientSession) -> Document | None:
+        run = database.detection_runs.find_one({"_id": run_id, "status": "in_progress"}, session=session)
+        # Counted again in the transaction's snapshot: outside, a batch may change its state while others are counted.
+        if run is None or batches.count_open(database, run_id, session):
+            return None
+        totals = batches.count_progress(database, run_id, session)
+        failures = batches.find_failures(database, run_id, session)
+        is_cancelled = batches.count_cancelled(database, run_id, session) > 0
+        changes = _build_outcome(run, totals, failures, now, is_cancelled=is_cancelled)
+        database.detection_runs.update_one({"_id": run_id}, {"$set": changes}, session=session)
+        outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
+        return run | changes
+
+    with database.client.start_session() as session:
+        finished = session.with_transaction(write)
+    _count_end(database, finished)
+    return finished
+
+
+def fail_run(database: Db, run_id: str, error: str, now: datetime) -> None:
+    """End a run that could not even be split into batches."""
+    _end_queued(database, run_id, {"status": "failed", "error": error}, now)
+
+
+def request_cancel(database: Db, run_id: str, now: datetime) -> Document:
+    """Ask for a run's end: what is queued ends now, what is held ends between two steps. Raises NotFound."""
+    run = database.detection_runs.find_one_and_update(
+        {"_id": run_id, "run_id": None, "status": {"$in": list(OPEN_STATUSES)}},
+        {"$set": {"cancel_requested": True}},
+        return_document=ReturnDocument.AFTER,
+    )
+    if run is None:
+        return get_run(database, run_id)
+    _end_queued(database, run_id, {"status": "cancelled"}, now)
+    batches.cancel_pending(database, run_id, now)
+    finish_run(database, run_id, now)
+    return get_run(database, run_id)
+
+
+def get_run(database: Db, run_id: str) -> Document:
+    """Return a run with `progress` counted from its batches and its `failures`. Raises NotFound."""
+    run = find_run(database, run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id!r}; finished runs are kept for 30 days")
+    return run
+
+
+def find_run(database: Db, run_id: str) -> Document | None:
+    """Return a run with `progress` counted from its batches and its `failures`, or None."""
+    run: Document | None = database.detection_runs.find_one({"_id": run_id, "run_id": None})
+    if run is None:
+        return None
+    totals = batches.count_progress(database, run_id)
+    run["progress"] = _describe_progress(run, totals)
+    run["failures"] = batches.find_failures(database, run_id)[:LISTED_FAILURES] if totals["tickers_failed"] else []
+    return run
+
+
+def has_ended(database: Db, run_id: str) -> bool:
+    """Whether a run is in an end state."""
+    ended = {"_id": run_id, "status": {"$nin": list(OPEN_STATUSES)}}
+    return database.detection_runs.find_one(ended, {"_id": 1}) is not None
+
+
+def find_runs(
+    database: Db,
+    *,
+    status: str | None = None,
+    trigger: str | None = None,
+    ticker: str | None = None,
+    task: str | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 50,
+) -> list[Document]:
+    """Return runs, the newest first, without their progress.
+
+    `before` is `requested_at` and `_id` of the last one seen, to go on from there.
+    """
+    query: Document = {"run_id": None}
+    equal = {"status": status, "trigger": trigger, "task": task, "tickers": ticker}
+    query |= {name: value for name, value in equal.items() if value is not None}
+    if before is not None:
+        requested_at, run_id = before
+        tie = {"requested_at": requested_at, "_id": {"$lt": run_id}}
+        query["$or"] = [{"requested_at": {"$lt": requested_at}}, tie]
+    order = [("requested_at", DESCENDING), ("_id", DESCENDING)]
+    return list(database.detection_runs.find(query).sort(order).limit(limit))
+
+
+def find_open_backfills(
+    database: Db, tickers: Sequence[str], interval: str, session: ClientSession | None = None
+) -> list[Document]:
+    """Return the backfills of any of these series that are queued or in progress.
+
+    One that was cancelled is in nobody's way, though a batch of it may still end.
+    """
+    is_open = {"task": "backfill", "completed_at": {"$type": "null"}, "cancel_requested": False}
+    query = is_open | {"interval": interval, "tickers": {"$in": list(tickers)}}
+    return list(database.detection_runs.find(query, {"status": 1, "tickers": 1}, session=session))
+
+
+def has_open_scan(database: Db, watchlist: str) -> bool:
+    """Whether a periodic scan of this watchlist is queued or in progress."""
+    query = {"watchlist": watchlist, "trigger": "scheduler", "status": {"$in": list(OPEN_STATUSES)}}
+    return database.detection_runs.find_one(query, {"_id": 1}) is not None
+
+
+def find_latest(database: Db, ticker: str, interval: str, *tasks: str) -> Document | None:
+    """Return how the newest run of these tasks went for one series: its audit, or what its run says so far."""
+    said = ("interval", "period", "status", "started_at", "completed_at", "duration_seconds", "error", "warnings")
+    query = {"run_id": None, "tickers": ticker, "interval": interval, "task": {"$in": list(tasks)}}
+    # A run may name ten thousand tickers: what it says of this one is all that is read.
+    run = database.detection_runs.find_one(query, said, sort=[("requested_at", DESCENDING)])
+    if run is None:
+        return None
+    audit: Document | None = database.detection_runs.find_one({"_id": f"{run['_id']}:{ticker}"})
+    return audit or {"run_id": run["_id"], "ticker": ticker} | {name: run[name] for name in said}
+
+
+def _end_queued(database: Db, run_id: str, changes: Document, now: datetime) -> None:
+    """End a run before it was split; its completion event goes with it."""
+
+    def write(session: ClientSession) -> Document | None:
+        ended = {"$set": changes | {"completed_at": now, "duration_seconds": 0.0}}
+        queued = {"_id": run_id, "status": "queued"}
+        run: Document | None = database.detection_runs.find_one_and_update(
+            queued, ended, return_document=ReturnDocument.AFTER, session=session
+        )
+        if run is not None:
+            outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
+        return run
+
+    with database.client.start_session() as session:
+        ended = session.with_transaction(write)
+    _count_end(database, ended)
+
+
+def _count_end(database: Db, run: Document | None) -> None:
+    if run is not None:
+        counters.add_counts(database, {counters.RUNS_ENDED: {f"{run['trigger']}:{run['status']}": 1}})
+
+
+def _build_outcome(
+    run: Document, totals: Document, failures: Sequence[Document], now: datetime, *, is_cancelled: bool
+) -> Document:
+    failed = len(failures)
+    if is_cancelled:
+        status = "cancelled"
+    elif failed == 0:
+        status = "complete"
+    else:
+        status = "failed" if totals["tickers_done"] == 0 else "partial"
+    error = None
+    if failed:
+        named = ", ".join(failure["ticker"] for failure in failures[:5]) + (", ..." if failed > 5 else "")
+        error = f"{failed} of {max(failed, totals['tickers_total'])} failed ({named}): {failures[0]['error']}"
+    counts = {name: totals[name] for name in ("tickers_total", "tickers_done", "tickers_failed", *batches.ROW_COUNTS)}
+    return counts | {
+        "status": status,
+        "error": error,
+        "reason": failures[0]["reason"] if failed else None,
+        "completed_at": now,
+        "duration_seconds": max(0.0, (now - run["started_at"]).total_seconds()),
+    }
+
+
+def _describe_progress(run: Document, totals: Document) -> Document:
+    """Return what a progress bar needs; `eta_seconds` and `rows_per_second` are None where unknown."""
+    fraction = totals.pop("fraction")
+    if run["completed_at"] is not None:
+        return totals | {
+            "percent": 100.0,
+            "eta_seconds": 0.0,
+            "rows_per_second": _rate(totals, run["duration_seconds"]),
+        }
+    elapsed = (datetime.now(run["started_at"].tzinfo) - run["started_at"]).total_seconds()
+    eta = elapsed * (1 - fraction) / fraction if fraction else None
+    return totals | {
+        "percent": round(100 * fraction, 1),
+        "eta_seconds": eta,
+        "rows_per_second": _rate(totals, elapsed),
+    }
+
+
+def _rate(totals: Document, seconds: float | None) -> float | None:
+    return totals["rows_processed"] / seconds if seconds else None

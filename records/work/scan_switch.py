@@ -1,0 +1,28 @@
+"""The switch of the periodic scans, which outlives any restart."""
+
+from datetime import datetime
+
+from pymongo import ReturnDocument
+
+from records.database import Db, Document
+
+SWITCH = "scheduler"
+
+
+def get_switch(database: Db) -> Document:
+    """Return {enabled, changed_at}; scans run until somebody switches them off."""
+    found = database.settings.find_one({"_id": SWITCH}, {"_id": 0})
+    return found or {"enabled": True, "changed_at": None}
+
+
+def turn_switch(database: Db, now: datetime, *, enabled: bool | None) -> Document:
+    """Switch the scans on or off, or to the other of the two, in one write; return the switch."""
+    other = {"$not": [{"$ifNull": ["$enabled", True]}]}
+    turned: Document | None = database.settings.find_one_and_update(
+        {"_id": SWITCH},
+        [{"$set": {"enabled": other if enabled is None else enabled, "changed_at": now}}],
+        projection={"_id": 0},
+        upsert=True,
+        return_document=ReturnDocument.AFTER,
+    )
+    return turned or get_switch(database)

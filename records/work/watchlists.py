@@ -1,0 +1,99 @@
+"""Watchlists: named tickers of one market that are scanned together, when their market has closed a bar or by cron.
+
+`version` rises with each change, so that one who changes an older state is told. What the scheduler notes of its scans
+(`last_slot`, `last_scan`, `last_run_id`, `next_scan`) is not part of what a caller changes. A `next_scan` of None, as
+after any change, has the scheduler look at the schedule anew.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from core.errors import Conflict, NotFound, VersionMoved
+from records.database import Db, Document
+
+
+def add_watchlist(database: Db, name: str, fields: Mapping[str, Any], now: datetime) -> Document:
+    """Make a watchlist and return it. Raises Conflict where there is one of this name."""
+    # Slots that passed before the watchlist was made are nobody's.
+    scans = {"last_slot": now, "last_scan": None, "last_run_id": None, "next_scan": None}
+    watchlist = {"_id": name, "name": name, **fields, "version": 1, "created_at": now, "updated_at": now, **scans}
+    try:
+        database.watchlists.insert_one(watchlist)
+    except DuplicateKeyError as error:
+        raise Conflict(f"there is a watchlist named {name!r}; change it with PUT, or choose another name") from error
+    return watchlist
+
+
+def find_watchlists(database: Db, *, after: str = "", limit: int = 1_000) -> list[Document]:
+    """Return watchlists by name, from the one after `after` on."""
+    return list(database.watchlists.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit))
+
+
+def get_watchlist(database: Db, name: str) -> Document:
+    """Return a watchlist. Raises NotFound with the names there are."""
+    watchlist: Document | None = database.watchlists.find_one({"_id": name})
+    if watchlist is None:
+        names = [other["_id"] for other in find_watchlists(database, limit=10)]
+        raise NotFound(f"there is no watchlist {name!r}; there are: {', '.join(names) or '(none)'}")
+    return watchlist
+
+
+def replace_watchlist(
+    database: Db, name: str, fields: Mapping[str, Any], now: datetime, *, version: int | None = None
+) -> Document:
+    """Change a watchlist and return it; with `version`, only where that is its present one.
+
+    Raises NotFound, VersionMoved.
+    """
+    replaced: Document | None = database.watchlists.find_one_and_update(
+        _select(name, version),
+        {"$set": {**fields, "updated_at": now, "next_scan": None}, "$inc": {"version": 1}},
+        return_document=ReturnDocument.AFTER,
+    )
+    if replaced is None:
+        raise _explain_unchanged(database, name, version)
+    return replaced
+
+
+def remove_watchlist(database: Db, name: str, *, version: int | None = None) -> None:
+    """Remove a watchlist; its runs and anomalies stay. Raises as `replace_watchlist`."""
+    if database.watchlists.delete_one(_select(name, version)).deleted_count == 0:
+        raise _explain_unchanged(database, name, version)
+
+
+def find_due(database: Db, now: datetime) -> list[Document]:
+    """Return the watchlists whose next scan has come, or is not known, by the time it came."""
+    is_due = {"enabled": True, "$or": [{"next_scan": None}, {"next_scan": {"$lte": now}}]}
+    return list(database.watchlists.find(is_due).sort([("next_scan", 1), ("_id", 1)]))
+
+
+def note_scan(database: Db, watchlist: Document, scanned: Mapping[str, Any]) -> None:
+    """Note what was scanned, or is next, where the watchlist is still the one that was looked at."""
+    database.watchlists.update_one(_select(watchlist["_id"], watchlist["version"]), {"$set": dict(scanned)})
+
+
+def find_next_scan(database: Db, ticker: str, interval: str) -> datetime | None:
+    """Return when a series is scanned next, by whichever watchlist; None where none does."""
+    query = {"tickers": ticker, "interval": interval, "enabled": True, "next_scan": {"$ne": None}}
+    watchlist = database.watchlists.find_one(query, {"next_scan": 1}, sort=[("next_scan", 1)])
+    return None if watchlist is None else watchlist["next_scan"]
+
+
+def forget_next_scans(database: Db, market: str) -> None:
+    """Have the scheduler look at the schedules of a market's watchlists anew: its sessions have changed."""
+    database.watchlists.update_many({"market": market}, {"$set": {"next_scan": None}})
+
+
+def _select(name: str, version: int | None) -> Document:
+    return {"_id": name} if version is None else {"_id": name, "version": version}
+
+
+def _explain_unchanged(database: Db, name: str, version: int | None) -> VersionMoved:
+    present = get_watchlist(database, name)["version"]
+    return VersionMoved(
+        f"watchlist {name!r} is at version {present}, not {version}; read it again before you change it"
+    )

@@ -1,0 +1,1 @@
+"""How a run is accepted, split, done in batches, recovered and finished."""

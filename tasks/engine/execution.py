@@ -1,0 +1,99 @@
+"""Doing one batch: claim it, work, commit under its fence, finish the run if it was the last."""
+
+from datetime import UTC, datetime
+from time import sleep
+
+import structlog
+from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
+
+from core.errors import Cancelled, LeaseLost, TapewatchError, Transient
+from records.database import Document
+from records.work import batches, counters, runs
+from records.work.audits import build_failure, write_audits
+from records.work.batches import Batch
+from tasks.engine.recovery import recover_used_up
+from tasks.process.holders import free_abandoned, sign
+from tasks.process.worker import Worker
+
+log = structlog.get_logger()
+
+# A process that fails at once, for want of memory or disk, must not have every batch before a sound one asks for work.
+PAUSE_SECONDS = 1.0
+
+Result = Document | list[Document] | None
+
+
+def execute_batch(worker: Worker, batch_id: str) -> Result:
+    """Do the work of a batch, if it is free, and return its result.
+
+    Whatever goes wrong, the batch ends in a state from which the sweeper or another worker goes on.
+    """
+    batch = _claim(worker, batch_id)
+    if batch is None and (freed := free_abandoned(worker.database, batch_id)):
+        counters.add_counts(worker.database, {counters.SWEEPER: {"lease_ended": freed}})
+        batch = _claim(worker, batch_id)
+    if batch is None:
+        log.info("batch_not_free", batch_id=batch_id)
+        recover_used_up(worker, batch_id)
+        return None
+    try:
+        result = _work(worker, batch)
+    except LeaseLost as lost:
+        log.warning("lease_lost", batch_id=batch.id, fence=batch.fence, error=lost.message)
+        return None
+    runs.finish_run(worker.database, batch.run_id, datetime.now(UTC))
+    return result
+
+
+def _claim(worker: Worker, batch_id: str) -> Batch | None:
+    settings = worker.settings
+    return batches.claim_batch(
+        worker.database,
+        batch_id,
+        sign(worker),
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+    )
+
+
+def _work(worker: Worker, batch: Batch) -> Result:
+    """Run the handler of the batch's task and record how it ended. Raises LeaseLost."""
+    from tasks.kinds.handlers import HANDLERS  # noqa: PLC0415 - the control worker never loads the numeric stack
+
+    try:
+        run = runs.get_active(worker.database, batch.run_id)
+        return HANDLERS[run["task"]](worker, run, batch)
+    except LeaseLost:
+        raise
+    except Cancelled:
+        batches.cancel_batch(worker.database, batch, datetime.now(UTC))
+    except (Transient, PyMongoError) as error:
+        _release(worker, batch, error)
+    except TapewatchError as error:
+        return _fail(worker, run, batch, error)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the batch must not stay in our hands
+        _release(worker, batch, error)
+    return None
+
+
+def _release(worker: Worker, batch: Batch, error: Exception) -> None:
+    log.warning("batch_released", batch_id=batch.id, attempts=batch.attempts, exc_info=error)
+    batches.release_batch(worker.database, batch, f"{type(error).__name__}: {error}")
+    recover_used_up(worker, batch.id)
+    sleep(PAUSE_SECONDS)
+
+
+def _fail(worker: Worker, run: Document, batch: Batch, error: TapewatchError) -> Document:
+    """Record an error that another attempt would only repeat."""
+    now = datetime.now(UTC)
+    result, audits = build_failure(run, batch.tickers, error.reason, error.message, now)
+
+    def write(session: ClientSession) -> None:
+        batches.finish_batch(worker.database, batch, session, result=result, now=now)
+        write_audits(worker.database, audits, session)
+
+    with worker.database.client.start_session() as session:
+        session.with_transaction(write)
+    log.warning("batch_failed", batch_id=batch.id, reason=error.reason, error=error.message)
+    return {"detection_run_id": batch.run_id, "reason": error.reason, "error": error.message}

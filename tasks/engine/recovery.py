@@ -1,0 +1,76 @@
+"""What becomes of a batch that nobody holds and no message is about: another attempt, its parts, or its end."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import structlog
+from pymongo.client_session import ClientSession
+
+from records.database import Document
+from records.work import batches, counters, runs
+from records.work.audits import build_failure, write_audits
+from tasks.engine.accept import publish_batches
+from tasks.engine.one_of_many import going_on
+from tasks.process.worker import Worker
+
+log = structlog.get_logger()
+
+
+def recover_batches(worker: Worker, lost: Iterable[Document]) -> Counter[str]:
+    """Cancel, give up, split or send again these pending batches; return how often which.
+
+    Every step is a conditional write, so that two who find the same batch are harmless.
+    """
+    done: Counter[str] = Counter()
+    to_send: dict[str, dict[str, int]] = defaultdict(dict)
+    for batch in lost:
+        with going_on("batch_not_recovered", batch["_id"]):
+            run = worker.database.detection_runs.find_one({"_id": batch["run_id"]})
+            if run is None:
+                # Finished runs expire with their batches; one without the other has no reader.
+                worker.database.batches.delete_one({"_id": batch["_id"]})
+                done["batch_without_run_deleted"] += 1
+            elif run["cancel_requested"]:
+                done["batch_cancelled"] += batches.cancel_pending(worker.database, run["_id"], datetime.now(UTC))
+            elif batch["attempts"] >= worker.settings.max_attempts:
+                done["batch_buried"] += _bury(worker, run, batch)
+            elif batch["attempts"] >= batches.SPLIT_AFTER_ATTEMPTS and len(batch["tickers"]) > 1:
+                parts = batches.split_batch(worker.database, batch, datetime.now(UTC))
+                to_send[run["task"]] |= dict.fromkeys(parts, 1)
+                done["batch_split"] += bool(parts)
+            else:
+                to_send[run["task"]][batch["_id"]] = len(batch["tickers"])
+                done["batch_sent_again"] += 1
+    for task, tickers in to_send.items():
+        publish_batches(worker.database, worker.celery, task, tickers)
+    return done
+
+
+def recover_used_up(worker: Worker, batch_id: str) -> None:
+    """Split or give up at once a batch that nobody may claim any more; what may be claimed is left to the sweeper.
+
+    A poisonous ticker would otherwise wait for a sweep at each turn.
+    """
+    used_up = batches.find_used_up(worker.database, batch_id, max_attempts=worker.settings.max_attempts)
+    done = recover_batches(worker, used_up)
+    if done:
+        log.info("recovered", batch_id=batch_id, **done)
+        counters.add_counts(worker.database, {counters.SWEEPER: done})
+        runs.finish_run(worker.database, used_up[0]["run_id"], datetime.now(UTC))
+
+
+def _bury(worker: Worker, run: Document, batch: Document) -> bool:
+    """Give up a batch that used all its attempts, with an audit document for each of its tickers."""
+    now = datetime.now(UTC)
+    error = f"given up after {batch['attempts']} attempts: {batch['error']}"
+    result, audits = build_failure(run, batch["tickers"], "attempts_exhausted", error, now)
+
+    def write(session: ClientSession) -> bool:
+        buried = batches.bury_batch(worker.database, batch, session, result=result, now=now)
+        if buried:
+            write_audits(worker.database, audits, session)
+        return buried
+
+    with worker.database.client.start_session() as session:
+        return session.with_transaction(write)

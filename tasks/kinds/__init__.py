@@ -1,0 +1,1 @@
+"""What a batch of each kind of run does."""

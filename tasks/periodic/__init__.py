@@ -1,0 +1,1 @@
+"""What beat has done again and again: sweeps, scans, notifications."""

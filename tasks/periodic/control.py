@@ -1,0 +1,45 @@
+"""Tasks that keep the service going; but for the notifier's, on the control queue, which has a worker of its own."""
+
+from celery import shared_task
+
+from records.database import get_server_time
+from records.work.heartbeats import NOTIFIER, SCHEDULER, SWEEPER, beat, give_turn, take_turn
+from tasks import names
+from tasks.engine import sweeper
+from tasks.engine.accept import send
+from tasks.periodic import notifications
+from tasks.periodic.notifications import has_work
+from tasks.process.worker import get_worker
+
+# A message to the notifier that was not worked on for so long is taken for lost.
+TURN_SECONDS = 60
+
+
+@shared_task(name=names.SWEEP)
+def sweep() -> dict[str, int]:
+    """Bring back what got lost: see tasks/engine/sweeper.py."""
+    done = sweeper.sweep(get_worker())
+    beat(get_worker().database, SWEEPER)
+    return done
+
+
+@shared_task(name=names.TICK)
+def tick() -> list[str]:
+    """Accept the scans that are due (see tasks/periodic/scans.py), and have people told what there is to tell."""
+    from tasks.periodic.scans import scan_due  # noqa: PLC0415 - the calendars load slowly, and a sweep must not wait for them
+
+    worker = get_worker()
+    accepted = scan_due(worker, get_server_time(worker.database))
+    if has_work(worker.database) and take_turn(worker.database, NOTIFIER, TURN_SECONDS):
+        send(worker.celery, names.NOTIFY, NOTIFIER, names.INTERACTIVE_QUEUE)
+    beat(worker.database, SCHEDULER)
+    return accepted
+
+
+@shared_task(name=names.NOTIFY)
+def notify(_: str) -> dict[str, int]:
+    """Send what happened to people's channels. Slow channels must not keep the sweeper."""
+    worker = get_worker()
+    done = notifications.notify(worker)
+    give_turn(worker.database, NOTIFIER)
+    return done

@@ -1,0 +1,94 @@
+"""From the outbox to the channels: an event becomes one delivery a rule, and each is sent until it arrives."""
+
+from datetime import UTC, datetime
+from time import monotonic
+
+import structlog
+from pymongo.client_session import ClientSession
+
+from alerts.channels import send_message
+from alerts.messages import build_body, build_title, find_due, is_concerned, tells_failure
+from core.errors import TapewatchError
+from records.alerts import deliveries
+from records.alerts.notification_rules import find_rules
+from records.database import Db, Document
+from records.work import outbox
+from tasks.engine.one_of_many import going_on
+from tasks.process.worker import Worker
+
+# What is not sent within this time is for the next round, so that slow channels do not keep a worker for long.
+ROUND_SECONDS = 30.0
+
+log = structlog.get_logger()
+
+
+def has_work(database: Db) -> bool:
+    """Whether anything waits to be told."""
+    return outbox.find_undelivered(database, limit=1) != [] or deliveries.has_due(database)
+
+
+def notify(worker: Worker) -> dict[str, int]:
+    """Turn events into deliveries and send those that are due; return how many were sent and how many not."""
+    for event in outbox.find_undelivered(worker.database, limit=1_000):
+        with going_on("event_failed", event["_id"]):
+            _dispatch(worker.database, event, datetime.now(UTC))
+    started, done = monotonic(), {"sent": 0, "not_sent": 0}
+    while monotonic() - started < ROUND_SECONDS and (delivery := deliveries.claim_due(worker.database)) is not None:
+        with going_on("delivery_failed", delivery["_id"]):
+            done["sent" if _send(worker.database, delivery) else "not_sent"] += 1
+    return done
+
+
+def _dispatch(database: Db, event: Document, now: datetime) -> None:
+    """Write a delivery for each rule that an event concerns, and that the event is done with, in one transaction."""
+    run = database.detection_runs.find_one({"_id": event["run_id"]})
+    planned = [] if run is None else _plan(database, event, run, now)
+
+    def write(session: ClientSession) -> None:
+        if outbox.mark_delivered(database, event["_id"], now, session):
+            deliveries.add_deliveries(database, planned, session)
+
+    with database.client.start_session() as session:
+        session.with_transaction(write)
+
+
+def _plan(database: Db, event: Document, run: Document, now: datetime) -> list[Document]:
+    planned = []
+    for rule in find_rules(database, enabled=True):
+        if not is_concerned(rule, run):
+            continue
+        anomalies = _find_news(database, rule, run)
+        if anomalies or tells_failure(rule, run):
+            delivery = deliveries.build_delivery(
+                f"{event['_id']}:{rule['_id']}",
+                rule,
+                run_id=run["_id"],
+                title=build_title(run, anomalies),
+                body=build_body(run, anomalies),
+                due_at=find_due(rule, now),
+                now=now,
+            )
+            planned.append(delivery | {"anomaly_ids": [anomaly["_id"] for anomaly in anomalies]})
+    return planned
+
+
+def _find_news(database: Db, rule: Document, run: Document) -> list[Document]:
+    """Return the anomalies that a run found first and a rule asks for, the strangest first."""
+    query: Document = {"detection_run_id": run["_id"], "status": "new", "grade": {"$gte": rule["min_grade"]}}
+    if rule["watchlist"] is not None:
+        watchlist = database.watchlists.find_one({"_id": rule["watchlist"]}) or {"tickers": []}
+        query["Ticker"] = {"$in": watchlist["tickers"]}
+    return list(database.anomalies.find(query).sort([("anomaly_score", 1), ("_id", 1)]))
+
+
+def _send(database: Db, delivery: Document) -> bool:
+    try:
+        send_message(delivery["channel"], delivery["title"], delivery["body"])
+    except TapewatchError as error:
+        log.warning(
+            "notification_not_sent", delivery=delivery["_id"], attempts=delivery["attempts"], error=error.message
+        )
+        deliveries.mark_failed(database, delivery, error.message)
+        return False
+    deliveries.mark_sent(database, delivery, datetime.now(UTC))
+    return True

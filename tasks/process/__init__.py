@@ -1,0 +1,1 @@
+"""What a worker process is made of: broker, consumer, logs, memory, traces."""

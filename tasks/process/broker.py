@@ -1,0 +1,55 @@
+"""The Celery application as its clients need it: addresses and settings, no task bodies."""
+
+import json
+from base64 import b64decode
+from typing import Any
+
+from celery import Celery
+from celery.signals import before_task_publish
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from core.settings import Settings
+from tasks import names
+from tasks.process.logs import hand_on_request_id
+
+TASK_MODULES = ("tasks.engine.run_tasks", "tasks.engine.batch_task", "tasks.periodic.control")
+WORK_QUEUES = (names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE)
+# What a broker that is down, frozen or full makes a client raise.
+BROKER_ERRORS = (OperationalError, RedisError, OSError)
+
+
+def build_celery(settings: Settings) -> Celery:
+    """Return an application that sends to, and works from, the broker of these settings."""
+    celery = Celery("tapewatch", include=TASK_MODULES)
+    celery.config_from_object("celeryconfig")
+    beat_schedule = {
+        "sweep": _build_entry(names.SWEEP, settings.sweep_seconds),
+        "tick": _build_entry(names.TICK, settings.tick_seconds),
+    }
+    celery.conf.update(broker_url=settings.redis_url, beat_schedule=beat_schedule)
+    before_task_publish.connect(hand_on_request_id)
+    return celery
+
+
+def _build_entry(task: str, period_seconds: int) -> dict[str, Any]:
+    """Return the beat entry of a control task; it is followed by the next, so that a backlog of it helps nobody."""
+    options = {"queue": names.CONTROL_QUEUE, "expires": max(1, period_seconds - 1)}
+    return {"task": task, "schedule": period_seconds, "options": options}
+
+
+def find_waiting(celery: Celery) -> set[str]:
+    """Return the ids of the runs and batches that a message in the queues is about. Raises `BROKER_ERRORS`."""
+    with celery.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        messages = [message for queue in WORK_QUEUES for message in channel.client.lrange(queue, 0, -1)]
+    return {subject for message in messages if (subject := _read_subject(message)) is not None}
+
+
+def _read_subject(message: bytes) -> str | None:
+    """Return the one argument of a task message; None where it is not one of ours."""
+    try:
+        args, *_ = json.loads(b64decode(json.loads(message)["body"]))
+        return str(args[0])
+    except (ValueError, LookupError, TypeError):
+        return None

@@ -1,0 +1,183 @@
+"""The flat forest against scikit-learn, and its attribution against re-scoring."""
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+from sklearn.ensemble import IsolationForest
+from structlog.testing import capture_logs
+
+from core.errors import BadInput
+from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
+from detection.features.compute import compute_features
+from detection.features.feature_sets import MARKET14, TWO_YARDSTICKS
+from tests.unit.detection.features.twin import build_panel, read_real_bars
+
+
+def draw_rows(seed: int, count: int, width: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_t(4, (count, width)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def real_inputs() -> np.ndarray:
+    panel = build_panel(*read_real_bars().values())
+    return compute_features(panel, panel.offsets[:-1], TWO_YARDSTICKS).inputs
+
+
+@pytest.mark.parametrize("count", [1, 511, 512, 513, 20_000])
+@pytest.mark.parametrize(("trees", "sample", "width"), [(1, 2, 1), (7, 33, 3), (100, 256, 14), (30, 4096, 5)])
+def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int, width: int) -> None:
+    forest = fit_isolation_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
+    flat = FlatForest(forest)
+    rows = draw_rows(2, count, width)
+    expected = forest.score_samples(rows)
+    assert flat.is_flat
+    np.testing.assert_allclose(flat.score_samples(rows), expected, rtol=0, atol=1e-15)
+    threshold = np.quantile(expected, 0.01)
+    assert ((flat.score_samples(rows) < threshold) == (expected < threshold)).all()
+
+
+@pytest.mark.parametrize("count", [1, 511, 512, 513, 20_000])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.5, 1.0])
+@pytest.mark.parametrize(("trees", "sample", "width"), [(3, 33, 3), (100, 256, 14)])
+def test_scores_below_a_threshold_are_found_without_walking_all_rows_to_the_end(
+    count: int, share: float, trees: int, sample: int, width: int
+) -> None:
+    forest = fit_isolation_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
+    rows = draw_rows(2, count, width)
+    expected = forest.score_samples(rows)
+    threshold = float(np.quantile(expected, share))
+    found = FlatForest(forest).score_samples(rows, below=threshold)
+    is_below = FlatForest(forest).score_samples(rows) < threshold
+    assert ((found < threshold) == is_below).all()
+    np.testing.assert_allclose(found[is_below], expected[is_below], rtol=0, atol=1e-15)
+
+
+def test_scores_of_real_bars_are_those_of_scikit_learn(real_inputs: np.ndarray) -> None:
+    forest = fit_isolation_forest(real_inputs, trees=100, sample=512, seed=7)
+    np.testing.assert_allclose(
+        FlatForest(forest).score_samples(real_inputs), forest.score_samples(real_inputs), rtol=0, atol=1e-15
+    )
+
+
+def test_values_on_a_threshold_go_the_way_scikit_learn_sends_them() -> None:
+    # Few distinct values make thresholds and rows meet.
+    rows = np.random.default_rng(0).integers(0, 4, (3000, 3)).astype(np.float32) / 3
+    forest = fit_isolation_forest(rows, trees=50, sample=256, seed=1)
+    thresholds = np.concatenate([tree.tree_.threshold for tree in forest.estimators_]).astype(np.float32)
+    meeting = np.random.default_rng(1).choice(thresholds, (2000, 3))
+    np.testing.assert_array_equal(FlatForest(forest).score_samples(meeting), forest.score_samples(meeting))
+
+
+def test_trees_of_some_columns_only_keep_their_columns() -> None:
+    rows = draw_rows(1, 3000, 6)
+    forest = IsolationForest(n_estimators=40, max_features=0.5, random_state=1).fit(rows)
+    np.testing.assert_allclose(FlatForest(forest).score_samples(rows), forest.score_samples(rows), rtol=0, atol=1e-15)
+
+
+def test_rows_that_are_all_alike_score_alike() -> None:
+    rows = np.ones((100, 3), np.float32)
+    forest = fit_isolation_forest(rows, trees=5, sample=64, seed=1)
+    flat = FlatForest(forest)
+    np.testing.assert_allclose(flat.score_samples(rows), forest.score_samples(rows), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(flat.attribute(rows), 1 / 3)
+
+
+def test_no_rows_give_no_scores() -> None:
+    flat = FlatForest(fit_isolation_forest(draw_rows(1, 100, 3), trees=5, sample=64, seed=1))
+    assert flat.score_samples(np.empty((0, 3))).shape == (0,)
+    assert flat.attribute(np.empty((0, 3))).shape == (0, 3)
+
+
+def test_scikit_learn_scores_where_the_flat_forest_differs() -> None:
+    class Moved(IsolationForest):
+        def score_samples(self, X: np.ndarray) -> np.ndarray:  # noqa: N803 - scikit-learn's name
+            return super().score_samples(X) * 0.5
+
+    rows = draw_rows(1, 1000, 3)
+    forest = Moved(n_estimators=10, random_state=1).fit(rows)
+    with capture_logs() as logs:
+        flat = FlatForest(forest)
+    assert not flat.is_flat
+    assert [entry["event"] for entry in logs] == ["flat_forest_differs"]
+    np.testing.assert_array_equal(flat.score_samples(rows), forest.score_samples(rows))
+
+
+def test_the_same_seed_gives_the_same_forest() -> None:
+    rows = draw_rows(1, 2000, 4)
+    one, two = (fit_isolation_forest(rows, trees=10, sample=128, seed=5).score_samples(rows) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(("trees", "sample", "count"), [(0, 256, 100), (10, 1, 100), (10, 20_000, 100), (10, 256, 1)])
+def test_what_cannot_be_fitted_is_refused(trees: int, sample: int, count: int) -> None:
+    with pytest.raises(BadInput, match=f"{trees} trees of {sample} rows from {count} rows"):
+        fit_isolation_forest(draw_rows(1, count, 3), trees=trees, sample=sample, seed=1)
+
+
+def replace_each(forest: FlatForest, rows: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Return how much less strange each row is once a column has its usual value: the brute force, shape (m, d)."""
+    effects = np.empty(rows.shape)
+    before = forest.score_samples(rows)
+    for column in range(rows.shape[1]):
+        replaced = rows.copy()
+        replaced[:, column] = usual[column]
+        effects[:, column] = forest.score_samples(replaced) - before
+    return effects
+
+
+def compute_shapley(forest: FlatForest, row: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Return each column's Shapley value in the strangeness of a row, by its definition over all coalitions."""
+    width = row.size
+    masks = [np.isin(np.arange(width), kept) for size in range(width + 1) for kept in combinations(range(width), size)]
+    strangeness = -forest.score_samples(np.where(masks, row, usual))
+    value = {tuple(mask): found for mask, found in zip(map(tuple, masks), strangeness, strict=True)}
+    shapley = np.zeros(width)
+    for mask in masks:
+        for column in np.flatnonzero(~mask):
+            joined = mask.copy()
+            joined[column] = True
+            shapley[column] += (value[tuple(joined)] - value[tuple(mask)]) / (width * comb(width - 1, int(mask.sum())))
+    return shapley
+
+
+@pytest.mark.parametrize("width", [3, 5, 14])
+def test_shares_name_the_one_planted_column(width: int) -> None:
+    rows = draw_rows(1, 5000, width)
+    forest = FlatForest(fit_isolation_forest(rows, trees=100, sample=256, seed=1))
+    planted = np.zeros((2 * width, width), np.float32)
+    planted[np.arange(2 * width), np.arange(2 * width) % width] = np.repeat([40.0, -40.0], width)
+    shares = forest.attribute(planted)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    assert (shares >= 0).all()
+    assert (shares.argmax(axis=1) == np.arange(2 * width) % width).all()
+    assert (replace_each(forest, planted, np.median(rows, axis=0)).argmax(axis=1) == shares.argmax(axis=1)).all()
+    assert shares.max(axis=1).min() > 0.7
+
+
+def rank_agreement(one: np.ndarray, two: np.ndarray) -> float:
+    """Return the mean Spearman correlation over rows."""
+    ranks = [values.argsort(axis=1).argsort(axis=1) for values in (one, two)]
+    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(*ranks, strict=True)]))
+
+
+def test_shares_of_real_anomalies_agree_with_re_scoring_and_with_shapley_values(real_inputs: np.ndarray) -> None:
+    forest = FlatForest(fit_isolation_forest(real_inputs, trees=100, sample=512, seed=7))
+    scores = forest.score_samples(real_inputs)
+    strange = real_inputs[scores < np.quantile(scores, 0.01)]
+    usual = np.median(real_inputs, axis=0)
+    shares = forest.attribute(strange)
+    shapley = np.array([compute_shapley(forest, row, usual) for row in strange])
+    assert rank_agreement(shares, shapley) > 0.7
+    assert rank_agreement(shares, replace_each(forest, strange, usual)) > 0.5
+
+
+def test_shares_of_the_documented_set_agree_with_re_scoring() -> None:
+    panel = build_panel(*read_real_bars().values())
+    inputs = compute_features(panel, panel.offsets[:-1], MARKET14).inputs
+    forest = FlatForest(fit_isolation_forest(inputs, trees=100, sample=256, seed=7))
+    scores = forest.score_samples(inputs)
+    strange = inputs[scores < np.quantile(scores, 0.01)]
+    effects = replace_each(forest, strange, np.median(inputs, axis=0))
+    assert rank_agreement(forest.attribute(strange), effects) > 0.5

@@ -1,0 +1,145 @@
+"""The compiled features against pandas and TA-Lib."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import talib
+
+from detection.features.compute import compute_features
+from detection.features.feature_sets import FEATURE_SETS, MARKET14, TWO_YARDSTICKS, FeatureSet
+from detection.features.kernel import BOUND, GRID
+from detection.features.names import FEATURES
+from market.bars.history import ANCHOR_BARS, history_start
+from tests.unit.detection.features.twin import build_panel, compute_twin, compute_twin_inputs, draw_bars, read_real_bars
+
+REAL = read_real_bars()
+# Differences of prices are known to the rounding of the prices they come from.
+FLOORS = dict.fromkeys(("zscore_20", "RSI", "return_1", "return_3", "return_6", "wick_ratio"), 1e-13)
+PRICE_FLOOR = 1e-13
+
+
+def assert_same(found: np.ndarray, expected: pd.DataFrame, close: np.ndarray, relative: float = 1e-9) -> None:
+    for position, name in enumerate(FEATURES):
+        floor = FLOORS.get(name, PRICE_FLOOR * close)
+        error = np.abs(found[:, position] - expected[name].to_numpy())
+        bound = relative * np.abs(expected[name].to_numpy()) + floor
+        assert (error <= bound).all(), (name, float((error / bound).max()))
+
+
+@pytest.mark.parametrize("ticker", sorted(REAL))
+def test_features_of_real_bars_equal_pandas_over_the_whole_series(ticker: str) -> None:
+    bars = REAL[ticker]
+    features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
+    assert len(features.rows) == len(bars) - MARKET14.warm_up_bars
+    expected = compute_twin(bars).iloc[features.rows]
+    # A recursion started 384 bars back differs from one over the whole series by 1e-13 of older price levels.
+    assert_same(features.documented, expected, 100 * bars["close"].to_numpy()[features.rows])
+
+
+@pytest.mark.parametrize("price", [1e-6, 1.0, 1e7])
+@pytest.mark.parametrize(("flat", "idle"), [(0.0, 0.0), (0.7, 0.5), (0.98, 1.0), (1.0, 1.0)])
+def test_features_of_random_bars_equal_pandas_from_the_anchor(price: float, flat: float, idle: float) -> None:
+    bars = draw_bars(3, 900, price=price, flat=flat, idle=idle)
+    features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
+    for t in (40, 41, 127, 128, 399, 527, 528, 640, 899):
+        history = bars.iloc[history_start(t, "1d") : t + 1]
+        position = np.searchsorted(features.rows, t)
+        expected = compute_twin(history).iloc[[-1]]
+        assert_same(features.documented[[position]], expected, history["close"].to_numpy()[-1:])
+
+
+@pytest.mark.parametrize(("interval", "per_session"), [("15m", 26), ("1h", 7), ("1m", 390)])
+def test_intraday_vwap_runs_from_the_open_of_the_session(interval: str, per_session: int) -> None:
+    bars = draw_bars(5, 2000, idle=0.4)
+    bars["session"] = np.arange(2000) // per_session
+    bars.loc[bars["session"] == 3, "volume"] = 0.0
+    features = compute_features(build_panel(bars, interval=interval), np.zeros(1, np.int64), MARKET14)
+    expected = compute_twin(bars, intraday=True).iloc[features.rows]
+    assert_same(features.documented, expected, 100 * bars["close"].to_numpy()[features.rows])
+
+
+def test_features_equal_talib_where_definitions_coincide() -> None:
+    bars = REAL["IBM"]
+    high, low, close = (bars[name].to_numpy() for name in ("high", "low", "close"))
+    features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
+    upper, _, lower = talib.BBANDS(close, 20, 2.0, 2.0)
+    macd, _, macd_hist = talib.MACD(close, 12, 26, 9)
+    expected = {
+        "return_1": talib.ROCP(close, 1),
+        "return_6": talib.ROCP(close, 6),
+        "bb_width": upper - lower,
+        "ATR_14": talib.ATR(high, low, close, 14),
+        "RSI": talib.RSI(close, 14),
+        "MACD": macd,
+        "MACD_hist": macd_hist,
+    }
+    settled = features.rows > 600  # TA-Lib seeds its recursions with a mean
+    for name, values in expected.items():
+        found = features.documented[settled, FEATURES.index(name)]
+        # TA-Lib's bands come from running sums of squares, which lose half the digits of the price.
+        floor = 1e-6 if name == "bb_width" else 1e-10
+        np.testing.assert_allclose(found, values[features.rows[settled]], rtol=1e-9, atol=floor, err_msg=name)
+
+
+@pytest.mark.parametrize("ticker", sorted(REAL))
+def test_inputs_of_real_bars_equal_pandas_rounded_to_the_grid(ticker: str) -> None:
+    bars = REAL[ticker]
+    features = compute_features(build_panel(bars), np.zeros(1, np.int64), TWO_YARDSTICKS)
+    expected = compute_twin_inputs(bars).iloc[features.rows]
+    # The grid rounds to half a step; the fast yardstick's recursion and the square root add float noise.
+    np.testing.assert_allclose(features.inputs, expected.to_numpy().clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9)
+
+
+@pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.name)
+@pytest.mark.parametrize("seed", range(3))
+def test_inputs_stay_finite_and_on_the_grid_whatever_the_bars(feature_set: FeatureSet, seed: int) -> None:
+    bars = draw_bars(seed, 700, price=10.0 ** (7 * seed - 6), flat=(0.0, 0.5, 1.0)[seed], idle=(0.0, 0.5, 1.0)[seed])
+    bars.loc[300, ["high", "close"]] *= 1e6
+    bars.loc[500, "volume"] = 1e15
+    features = compute_features(build_panel(bars), np.zeros(1, np.int64), feature_set)
+    assert np.isfinite(features.inputs).all()
+    assert np.abs(features.inputs).max() <= BOUND
+    assert (features.inputs.astype(np.float64) * GRID == np.rint(features.inputs.astype(np.float64) * GRID)).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 40, 61, 62])
+def test_bars_before_the_warm_up_are_counted_and_not_scored(count: int) -> None:
+    panel = build_panel(draw_bars(1, count), draw_bars(2, 300))
+    features = compute_features(panel, panel.offsets[:-1], TWO_YARDSTICKS)
+    warm_up = TWO_YARDSTICKS.warm_up_bars
+    assert features.warm_up.tolist() == [min(count, warm_up), warm_up]
+    assert features.rows.tolist() == [*range(warm_up, count), *range(count + warm_up, count + 300)]
+    assert len(features.documented) == len(features.inputs) == len(features.measures) == len(features.rows)
+
+
+def test_only_wanted_rows_come_back() -> None:
+    panel = build_panel(draw_bars(1, 300), draw_bars(2, 300), draw_bars(3, 300))
+    features = compute_features(panel, np.array([299, 600, 650]), TWO_YARDSTICKS)
+    assert features.rows.tolist() == [299, *range(661, 900)]
+    assert features.warm_up.tolist() == [0, 0, 11]
+
+
+def test_a_panel_without_the_history_is_refused_by_ticker() -> None:
+    bars = draw_bars(1, 1000)
+    first = 900
+    start = history_start(first, "1d")
+    assert start == 900 // ANCHOR_BARS * ANCHOR_BARS - 384
+    panel = build_panel(bars, start=start + 1)
+    with pytest.raises(ValueError, match=f"T0: bars from position {start} on are needed"):
+        compute_features(panel, np.array([first - start - 1]), MARKET14)
+
+
+def test_a_bad_bar_leaves_other_series_alone() -> None:
+    good = draw_bars(1, 300)
+    bad = good.copy()
+    bad.loc[100, "close"] = np.nan
+    alone = compute_features(build_panel(good), np.zeros(1, np.int64), TWO_YARDSTICKS)
+    panel = build_panel(bad, good)
+    beside = compute_features(panel, panel.offsets[:-1], TWO_YARDSTICKS)
+    assert beside.inputs[beside.rows >= 300].tobytes() == alone.inputs.tobytes()
+
+
+def test_an_empty_panel_gives_no_rows() -> None:
+    panel = build_panel(draw_bars(1, 0))
+    features = compute_features(panel, panel.offsets[:-1], TWO_YARDSTICKS)
+    assert features.inputs.shape == (0, 5)

@@ -1,0 +1,129 @@
+"""The features as anybody would write them in pandas from the table of definitions: slow, obvious, and the oracle."""
+
+import numpy as np
+import pandas as pd
+
+from market.bars.panel import BarPanel
+from market.imports.sources.demo import read_demo
+
+PRICES = ["open", "high", "low", "close"]
+
+
+def compute_twin(bars: pd.DataFrame, *, intraday: bool = False) -> pd.DataFrame:
+    """Return the 14 features of one series; recursions run from its first row. NaN where a window is not full."""
+    open_, high, low, close = (bars[name] for name in PRICES)
+    before = close.shift(1)
+    true_range = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(axis=1)
+    flat = close.rolling(20).max() == close.rolling(20).min()
+    deviation = close.rolling(20).apply(np.std, raw=True).where(~flat, 0.0)
+    change = close.diff()
+    gain = change.clip(lower=0).ewm(alpha=1 / 14, adjust=False).mean()
+    loss = (-change).clip(lower=0).ewm(alpha=1 / 14, adjust=False).mean()
+    macd = close.ewm(span=12, adjust=False).mean() - close.ewm(span=26, adjust=False).mean()
+    body = (close - open_).abs()
+    upper = high - np.maximum(open_, close)
+    lower = np.minimum(open_, close) - low
+    return pd.DataFrame(
+        {
+            "return_1": close / close.shift(1) - 1,
+            "return_3": close / close.shift(3) - 1,
+            "return_6": close / close.shift(6) - 1,
+            "zscore_20": ((close - close.rolling(20).mean()) / deviation).where(deviation > 0, 0.0),
+            "ATR_14": true_range.ewm(alpha=1 / 14, adjust=False).mean(),
+            "bb_width": 4 * deviation,
+            "RSI": (100 * gain / (gain + loss)).where(gain + loss > 0, 50.0),
+            "MACD": macd,
+            "MACD_hist": macd - macd.ewm(span=9, adjust=False).mean(),
+            "VWAP": _weigh(bars, intraday=intraday),
+            "body": body,
+            "upper_wick": upper,
+            "lower_wick": lower,
+            "wick_ratio": (upper + lower) / np.maximum(body, close / 10000),
+        }
+    )
+
+
+def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of the feature set `two_yardsticks`, before they are rounded to the grid."""
+    open_, high, low, close, volume = (bars[name] for name in [*PRICES, "volume"])
+    before = close.shift(1)
+    true_range = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(axis=1)
+    fast = np.maximum((true_range.ewm(alpha=1 / 14, adjust=False).mean() / close).shift(1), 1e-4)
+    relative = (true_range / before).iloc[1:].to_numpy()
+    shares = volume.to_numpy()
+    slow, usual_volume = np.full(len(bars), np.nan), np.full(len(bars), np.nan)
+    for t in range(11, len(bars)):
+        tens = (t - 1) // 10
+        slow[t] = max(np.mean(relative[t - 1 - 10 * min(tens, 25) : t - 1] ** 0.25) ** 4, 1e-4)
+        usual_volume[t] = shares[t - 10 * min(tens, 6) : t].mean()
+    wick = np.maximum(high - np.maximum(open_, close), np.minimum(open_, close) - low) / before
+    times_volume = np.where(usual_volume > 0, shares / np.where(usual_volume > 0, usual_volume, 1.0), 1.0)
+    same = (bars[PRICES] == bars[PRICES].shift(1)).all(axis=1) & ((volume == volume.shift(1)) | (volume == 0))
+    moved = np.maximum((true_range / before).where(~same, 0.0), 1e-4)
+
+    def depart(yardstick: np.ndarray) -> np.ndarray:
+        parts = (true_range / before / yardstick, 2 * wick / yardstick, 0.8 * times_volume, 0.5 * yardstick / moved)
+        return np.sqrt(np.maximum.reduce(parts))
+
+    return pd.DataFrame(
+        {
+            "return_fast": np.sqrt((close / before - 1).abs() / fast),
+            "return_slow": np.sqrt((close / before - 1).abs() / slow),
+            "gap_fast": np.sqrt((open_ / before - 1).abs() / fast),
+            "departure_fast": depart(fast.to_numpy()),
+            "departure_slow": depart(slow),
+        }
+    )
+
+
+def _weigh(bars: pd.DataFrame, *, intraday: bool) -> pd.Series:
+    typical = (bars["high"] + bars["low"] + bars["close"]) / 3
+    money = typical * bars["volume"]
+    if intraday:
+        session = bars["session"]
+        shares = bars["volume"].groupby(session).cumsum()
+        plain = typical.groupby(session).expanding().mean().droplevel(0).sort_index()
+        return (money.groupby(session).cumsum() / shares).where(shares > 0, plain)
+    shares = bars["volume"].rolling(20).apply(np.sum, raw=True)
+    return (money.rolling(20).apply(np.sum, raw=True) / shares).where(shares > 0, typical.rolling(20).mean())
+
+
+def build_panel(*series: pd.DataFrame, interval: str = "1d", start: int = 0) -> BarPanel:
+    """Return a panel of the series' rows from position `start` on."""
+    cut = [bars.iloc[start:] for bars in series]
+    whole = pd.concat(cut, ignore_index=True)
+    sessions = whole["session"] if "session" in whole else pd.Series(np.arange(len(whole)))
+    columns = (whole[name].to_numpy(np.float64) for name in [*PRICES, "volume"])
+    return BarPanel(
+        interval,
+        tuple(f"T{position}" for position in range(len(series))),
+        np.cumsum([0, *map(len, cut)], dtype=np.int64),
+        np.full(len(series), start, np.int64),
+        np.arange(len(whole), dtype=np.int64),
+        sessions.to_numpy(np.int64),
+        *columns,
+    )
+
+
+def read_real_bars() -> dict[str, pd.DataFrame]:
+    """Return real daily bars by ticker, as quoted."""
+    frame = read_demo()
+    frame.columns = frame.columns.str.lower()
+    return {
+        str(ticker): bars.sort_values("date").reset_index(drop=True)[[*PRICES, "volume"]].astype(float)
+        for ticker, bars in frame.groupby("ticker")
+    }
+
+
+def draw_bars(seed: int, count: int, *, price: float = 100.0, flat: float = 0.0, idle: float = 0.0) -> pd.DataFrame:
+    """Return random bars; the shares `flat` of them do not move and `idle` have no volume."""
+    random = np.random.default_rng(seed)
+    still = random.random(count) < flat
+    moves = np.where(still, 0.0, random.standard_t(4, count) * 0.02).clip(-0.4, 0.4)
+    close = price * np.exp(np.cumsum(moves))
+    open_ = np.where(still, close, close * np.exp(random.normal(0, 0.01, count)))
+    reach = np.where(still, 0.0, np.abs(random.normal(0, 0.01, (2, count))))
+    volume = np.where(random.random(count) < idle, 0.0, random.integers(1, 10**6, count))
+    bars = {"open": open_, "high": np.maximum(open_, close) * (1 + reach[0])}
+    bars |= {"low": np.minimum(open_, close) * (1 - reach[1]), "close": close, "volume": volume}
+    return pd.DataFrame(bars)

@@ -1,0 +1,102 @@
+"""Grades have a frequency meaning, survive storage, and set thresholds."""
+
+import json
+from bisect import bisect_right
+from math import log10
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import BadInput
+from detection.scoring.grades import GradeTable, get_severity
+from detection.scoring.thresholds import threshold_by_contamination, threshold_by_grade, threshold_fixed
+
+
+def draw_scores(count: int) -> np.ndarray:
+    return -np.random.default_rng(1).beta(20, 30, count)
+
+
+@pytest.mark.parametrize("count", [1, 50, 100, 101, 10_000, 300_000])
+def test_grades_are_those_of_the_definition(count: int) -> None:
+    scores = draw_scores(count)
+    ordered = sorted(scores.tolist())
+    table = GradeTable.from_scores(scores)
+    for score in np.random.default_rng(2).choice(scores, 200):
+        expected = min(100.0, 25 * -log10(bisect_right(ordered, score) / count))
+        # Beyond the 100 strangest, ranks are kept 1 % apart: 25 x log10(1.01).
+        assert abs(table.compute([score])[0] - expected) <= 0.11
+    for score in ordered[:100]:
+        assert table.compute([score])[0] == pytest.approx(min(100.0, 25 * -log10(bisect_right(ordered, score) / count)))
+
+
+def test_the_table_stays_small() -> None:
+    assert len(GradeTable.from_scores(draw_scores(500_000)).ranks) < 1000
+
+
+def test_fifty_is_one_bar_in_a_hundred_and_seventy_five_one_in_a_thousand() -> None:
+    scores = np.linspace(-0.9, -0.3, 100_000)
+    grades = GradeTable.from_scores(scores).compute(scores[[999, 99, 9]])
+    assert grades.tolist() == pytest.approx([50.0, 75.0, 100.0], abs=0.11)
+
+
+def test_a_score_below_all_counts_as_half_a_bar() -> None:
+    table = GradeTable.from_scores(np.linspace(-0.6, -0.4, 100))
+    assert table.compute([-0.7])[0] == pytest.approx(25 * -log10(0.5 / 100))
+    assert table.compute([-0.3])[0] == 0.0
+
+
+@given(st.lists(st.floats(-1, 0), min_size=1, max_size=300), st.lists(st.floats(-1, 0), min_size=2, max_size=20))
+def test_a_stranger_score_never_has_a_lower_grade(training: list[float], scores: list[float]) -> None:
+    grades = GradeTable.from_scores(training).compute(sorted(scores))
+    assert (np.diff(grades) <= 0).all()
+    assert ((grades >= 0) & (grades <= 100)).all()
+
+
+@given(st.lists(st.floats(-1, 0), min_size=1, max_size=300))
+def test_storage_changes_nothing(training: list[float]) -> None:
+    table = GradeTable.from_scores(training)
+    stored = GradeTable.from_document(json.loads(json.dumps(table.to_document())))
+    scores = np.linspace(-1, 0, 101)
+    assert stored.compute(scores).tolist() == table.compute(scores).tolist()
+
+
+@pytest.mark.parametrize(
+    ("grade", "word"),
+    [(0, "low"), (49.9, "low"), (50, "medium"), (74.9, "medium"), (75, "high"), (99.9, "high"), (100, "critical")],
+)
+def test_severity_follows_the_grade(grade: float, word: str) -> None:
+    assert get_severity(grade) == word
+
+
+@pytest.mark.parametrize("grade", [10.0, 50.0, 62.5, 75.0, 100.0])
+def test_scores_below_the_threshold_of_a_grade_are_those_with_the_grade(grade: float) -> None:
+    scores = draw_scores(50_000)
+    table = GradeTable.from_scores(scores)
+    assert ((scores < threshold_by_grade(table, grade)) == (table.compute(scores) >= grade)).all()
+
+
+@pytest.mark.parametrize("contamination", [0.001, 0.01, 0.25])
+def test_contamination_is_the_share_of_training_bars_below(contamination: float) -> None:
+    scores = draw_scores(20_000)
+    below = (scores < threshold_by_contamination(scores, contamination)).mean()
+    assert below == pytest.approx(contamination, abs=1 / 20_000)
+
+
+@pytest.mark.parametrize("value", [-0.1, 0.0, 0.6, float("nan")])
+def test_an_impossible_contamination_is_refused(value: float) -> None:
+    with pytest.raises(BadInput, match="contamination"):
+        threshold_by_contamination([-0.5], value)
+
+
+@pytest.mark.parametrize("value", [0.0, 100.1, float("nan")])
+def test_an_impossible_grade_is_refused(value: float) -> None:
+    with pytest.raises(BadInput, match="grade"):
+        threshold_by_grade(GradeTable.from_scores([-0.5]), value)
+
+
+def test_a_fixed_threshold_is_a_score() -> None:
+    assert threshold_fixed(-0.61) == -0.61
+    with pytest.raises(BadInput, match=r"0\.61"):
+        threshold_fixed(0.61)

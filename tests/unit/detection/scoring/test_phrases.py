@@ -1,0 +1,68 @@
+"""The words for an anomaly say what its features say."""
+
+import numpy as np
+import pytest
+
+from detection.features.compute import compute_features
+from detection.features.feature_sets import FEATURE_SETS, TWO_YARDSTICKS, FeatureSet
+from detection.features.kernel import COLUMNS, MEASURES
+from detection.features.names import FEATURES
+from detection.scoring.phrases import PHRASES, build_reasons
+from tests.unit.detection.features.twin import build_panel, draw_bars
+
+USUAL = dict.fromkeys(FEATURES, 0.0) | {"VWAP": 100.0, "ATR_14": 2.0}
+CALM = dict(zip(MEASURES, (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.0), strict=True))
+
+
+@pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.name)
+def test_every_column_of_every_set_has_words(feature_set: FeatureSet) -> None:
+    assert set(feature_set.columns) <= set(COLUMNS) == set(PHRASES)
+    for column in feature_set.columns:
+        assert build_reasons(USUAL, CALM, {column: 1.0}, close=100.0)[0]
+
+
+def explain(bars, row: int) -> list[str]:
+    panel = build_panel(bars)
+    features = compute_features(panel, np.array([row]), TWO_YARDSTICKS)
+    documented = dict(zip(FEATURES, features.documented[0].tolist(), strict=True))
+    measures = dict(zip(MEASURES, features.measures[0].tolist(), strict=True))
+    return build_reasons(documented, measures, {"departure_slow": 0.7, "return_fast": 0.3}, close=bars["close"][row])
+
+
+def test_a_crash_is_told_as_range_and_fall_below_the_band() -> None:
+    bars = draw_bars(4, 400)
+    bars.loc[399, ["open", "high"]] = bars.loc[398, "close"]
+    bars.loc[399, ["low", "close"]] = bars.loc[398, "close"] * 0.6
+    first, second, third = explain(bars, 399)
+    assert first.startswith("range ")
+    assert first.endswith(" times its usual")
+    assert second.startswith("fell 40.0 %, ")
+    assert third == "close below the lower band"
+
+
+def test_twenty_fold_volume_is_told() -> None:
+    bars = draw_bars(4, 400)
+    bars["volume"] = 1000.0
+    bars.loc[399, "volume"] = 20_000.0
+    assert explain(bars, 399)[0] == "volume 20 times its usual"
+
+
+def test_a_flash_wick_is_told_with_its_side() -> None:
+    bars = draw_bars(4, 400)
+    bars.loc[399, "low"] = bars.loc[399, ["open", "close"]].min() * 0.7
+    assert explain(bars, 399)[0].startswith("lower wick ")
+
+
+def test_still_and_repeated_bars_are_told() -> None:
+    bars = draw_bars(4, 400)
+    bars.loc[399, ["open", "high", "low", "close"]] = bars.loc[398, "close"]
+    assert explain(bars, 399) == ["did not move at all", "close unchanged"]
+    bars.loc[399] = bars.loc[398]
+    assert explain(bars, 399)[0] == "repeats the bar before it"
+
+
+def test_small_shares_and_repetitions_are_left_out() -> None:
+    shares = {"return_fast": 0.5, "return_slow": 0.45, "gap_fast": 0.05}
+    assert build_reasons(USUAL | {"return_1": 0.02}, CALM, shares, close=100.0) == [
+        "rose 2.0 %, 0.1 times its usual range"
+    ]

@@ -1,0 +1,46 @@
+"""Jumps that look like splits, and shocks that do not."""
+
+import pytest
+
+from detection.scoring.suspected_split import find_suspected_split
+from tests.unit.detection.features.twin import read_real_bars
+
+
+@pytest.mark.parametrize(
+    ("ticker", "previous_close", "open_"),
+    [("AAPL", 101.25, 50.5), ("AAPL", 88.99, 44.68), ("MSFT", 48.30, 24.62)],
+)
+def test_real_splits_are_suspected(ticker: str, previous_close: float, open_: float) -> None:
+    bars = read_real_bars()[ticker]
+    day = bars.index[bars["open"] == open_][0]
+    assert bars["close"][day - 1] == previous_close
+    assert find_suspected_split(previous_close, open_) == 2.0
+
+
+def test_of_all_real_bars_only_the_splits_are_suspected() -> None:
+    suspected = [
+        (ticker, open_)
+        for ticker, bars in read_real_bars().items()
+        for before, open_ in zip(bars["close"], bars["open"][1:], strict=False)
+        if find_suspected_split(before, open_)
+    ]
+    # Apple's profit warning of 2000-09-29, a fall from 53.50 to 28.19 at the open, is none.
+    assert set(suspected) == {("AAPL", 50.5), ("AAPL", 44.68), ("MSFT", 24.62)}
+
+
+@pytest.mark.parametrize(
+    ("jump", "ratio"),
+    [(2.0, 2.0), (1.97, 2.0), (3.05, 3.0), (7.0, 7.0), (0.1, 0.1), (0.05, 0.05), (1.5, 1.5), (20.3, 20.0)],
+)
+def test_ratios_are_recognised_both_ways(jump: float, ratio: float) -> None:
+    assert find_suspected_split(100.0, 100.0 / jump) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("jump", [1.0, 1.05, 0.95, 1.2, 1.3, 1.75, 0.8, 500.0, 0.002])
+def test_other_jumps_are_not(jump: float) -> None:
+    assert find_suspected_split(100.0, 100.0 / jump) is None
+
+
+@pytest.mark.parametrize(("previous_close", "open_"), [(0.0, 1.0), (1.0, 0.0)])
+def test_prices_that_are_none_give_no_ratio(previous_close: float, open_: float) -> None:
+    assert find_suspected_split(previous_close, open_) is None

@@ -1,0 +1,46 @@
+"""Merging rows with stored bars, against a dictionary."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market.bars.buckets import VALUES, Columns, build_bucket, read_column, split_years
+from market.bars.merging import merge_bars
+
+Bars = dict[int, float]
+bars = st.dictionaries(st.integers(0, 40), st.sampled_from([1.0, 2.0, 3.0]), max_size=20)
+
+
+def columns_of(values: Bars) -> Columns:
+    ordered = sorted(values)
+    prices = np.array([values[time] for time in ordered], np.float64)
+    return {"times": np.array(ordered, np.int64)} | dict.fromkeys(VALUES, prices)
+
+
+@given(stored=bars, incoming=bars)
+def test_incoming_rows_win(stored: Bars, incoming: Bars) -> None:
+    merge = merge_bars(columns_of(stored), columns_of(incoming))
+    both = stored | incoming
+    assert merge.columns["times"].tolist() == sorted(both)
+    for name in VALUES:
+        assert merge.columns[name].tolist() == [both[time] for time in sorted(both)]
+    assert int(merge.new.sum()) == len(incoming.keys() - stored.keys())
+    assert int(merge.changed.sum()) == sum(incoming[t] != stored[t] for t in incoming.keys() & stored.keys())
+
+
+def test_one_changed_column_is_a_change() -> None:
+    stored, incoming = columns_of({1: 1.0, 2: 1.0}), columns_of({1: 1.0, 2: 1.0})
+    incoming["volume"] = np.array([1.0, 7.0])
+    assert merge_bars(stored, incoming).changed.tolist() == [False, True]
+
+
+def test_bucket_holds_one_calendar_year_as_little_endian_columns() -> None:
+    times = np.array(["2000-12-29", "2001-01-02"], dtype="datetime64[s]").astype(np.int64)
+    columns = {"times": times} | {name: np.array([1.5, 2.5]) for name in VALUES}
+    years = dict(split_years(columns))
+    assert list(years) == [2000, 2001]
+    bucket = build_bucket("AAPL", "1d", 2001, years[2001], now=None)  # type: ignore[arg-type] - no moment is needed
+    assert bucket["_id"] == "AAPL::1d::2001"
+    assert bucket["times"] == (978393600).to_bytes(8, "little")
+    assert bucket["close"] == b"\x00\x00\x00\x00\x00\x00\x04@"
+    assert read_column(bucket, "close").tolist() == [2.5]

@@ -1,0 +1,138 @@
+"""The Yahoo adapter, on tables shaped as yfinance 1.7 hands them out; no test asks the network."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import BadInput
+from market.imports.sources.yahoo import MOST_TRIES, Answer, Fetch, Yahoo
+
+NOW = datetime(2005, 3, 2, 15, 0, tzinfo=UTC)
+SESSIONS = ["2005-02-24", "2005-02-25", "2005-02-28", "2005-03-01"]
+
+
+class YFRateLimitError(Exception):
+    """Has the name of yfinance's own."""
+
+
+def answer_of(sessions: list[str], *, splits: dict[str, float] | None = None) -> pd.DataFrame:
+    """AAPL as Yahoo told it in March 2005: 88.93 and 88.99 of before the split of 2005-02-28 are halved."""
+    prices = {"2005-02-24": 44.465, "2005-02-25": 44.495, "2005-02-28": 44.86, "2005-03-01": 44.5, "2005-03-02": 44.12}
+    close = np.array([prices[session] for session in sessions], np.float32).astype(np.float64)
+    factors = pd.Series(0.0, index=sessions)
+    for session, factor in (splits or {}).items():
+        factors[session] = factor
+    return pd.DataFrame(
+        {
+            "Open": close,
+            "High": close,
+            "Low": close,
+            "Close": close,
+            "Adj Close": close / 30,
+            "Volume": np.full(len(sessions), 32_696_800),
+            "Dividends": 0.0,
+            "Stock Splits": factors.to_numpy(),
+        },
+        index=pd.DatetimeIndex(sessions, name="Date").tz_localize("America/New_York"),
+    )
+
+
+def ask(fetch: Fetch, *tickers: str, interval: str = "1d", pauses: list[float] | None = None) -> list[Answer]:
+    yahoo = Yahoo(fetch, sleep=(pauses if pauses is not None else []).append)
+    return list(yahoo.download(tickers, period="5y", interval=interval, now=NOW))
+
+
+def test_prices_come_as_they_were_quoted_with_the_factor_beside() -> None:
+    (answer,) = ask(lambda *_: answer_of(SESSIONS, splits={"2005-02-28": 2.0}), "AAPL")
+    assert answer.frame is not None
+    assert answer.frame["close"].tolist() == [88.93, 88.99, 44.86, 44.5]
+    assert answer.frame["volume"].tolist() == [16_348_400, 16_348_400, 32_696_800, 32_696_800]
+    assert answer.frame["split"].tolist() == [1.0, 1.0, 2.0, 1.0]
+    assert answer.notes == []
+
+
+def test_same_bars_told_after_a_split_are_quoted_the_same() -> None:
+    (before,) = ask(lambda *_: answer_of(SESSIONS[2:]), "AAPL")
+    halved = answer_of(SESSIONS[2:])
+    halved[["Open", "High", "Low", "Close"]] = (halved[["Open", "High", "Low", "Close"]] / 7).astype(np.float32)
+    halved.loc[halved.index[-1], "Stock Splits"] = 0.0
+    later = pd.concat([halved, halved.iloc[-1:].set_axis([pd.Timestamp("2005-03-02", tz="America/New_York")])])
+    later["Stock Splits"] = [0.0, 0.0, 7.0]
+    (after,) = ask(lambda *_: later, "AAPL")
+    assert before.frame is not None
+    assert after.frame is not None
+    assert after.frame["close"].tolist()[:2] == before.frame["close"].tolist()
+
+
+def test_period_becomes_a_start() -> None:
+    asked: list[tuple[str, datetime | None, str]] = []
+
+    def fetch(ticker: str, start: datetime | None, interval: str) -> pd.DataFrame:
+        asked.append((ticker, start, interval))
+        return answer_of(SESSIONS)
+
+    ask(fetch, "AAPL", interval="1w")
+    assert asked == [("AAPL", datetime(2000, 3, 2, 15, 0, tzinfo=UTC), "1wk")]
+
+
+def test_bar_that_has_not_closed_is_left_out_and_said() -> None:
+    (answer,) = ask(lambda *_: answer_of([*SESSIONS, "2005-03-02"]), "AAPL")
+    assert answer.frame is not None
+    assert len(answer.frame) == 4
+    assert answer.notes == ["the last bar has not closed yet and is left out"]
+
+
+def test_partial_answer_is_noticed() -> None:
+    (gap,) = ask(lambda *_: answer_of([SESSIONS[0], SESSIONS[3]]), "AAPL")
+    assert gap.notes == ["partial answer: 2 sessions between its first and last bar are missing"]
+    (short,) = ask(lambda *_: answer_of(SESSIONS[:2]), "AAPL")
+    assert short.notes == ["partial answer: the last 2 sessions are missing"]
+
+
+def test_one_ticker_without_an_answer_leaves_the_rest_alone() -> None:
+    def fetch(ticker: str, *_: object) -> pd.DataFrame:
+        if ticker == "GONE":
+            raise ValueError("$GONE: possibly delisted; no price data found")
+        return pd.DataFrame() if ticker == "NONE" else answer_of(SESSIONS)
+
+    answers = {answer.ticker: answer for answer in ask(fetch, "AAPL", "GONE", "NONE", "MSFT")}
+    assert answers["AAPL"].error is None
+    assert answers["MSFT"].error is None
+    assert "possibly delisted" in str(answers["GONE"].error)
+    assert answers["NONE"].error == "Yahoo has no 1d bars of it in this period"
+
+
+def test_too_many_requests_are_asked_again_after_longer_and_longer_pauses() -> None:
+    refused = {"AAPL": 2, "MSFT": 0}
+    asked: list[str] = []
+
+    def fetch(ticker: str, *_: object) -> pd.DataFrame:
+        asked.append(ticker)
+        if refused[ticker]:
+            refused[ticker] -= 1
+            raise YFRateLimitError("Too Many Requests. Rate limited. Try after a while.")
+        return answer_of(SESSIONS)
+
+    pauses: list[float] = []
+    answers = ask(fetch, "AAPL", "MSFT", pauses=pauses)
+    assert [answer.error for answer in answers] == [None, None]
+    assert pauses == [5.0, 10.0]
+    assert sorted(asked) == ["AAPL", "AAPL", "AAPL", "MSFT"]
+
+
+def test_endless_refusal_ends_with_an_error() -> None:
+    def fetch(*_: object) -> pd.DataFrame:
+        raise YFRateLimitError("429")
+
+    pauses: list[float] = []
+    (answer,) = ask(fetch, "AAPL", pauses=pauses)
+    assert answer.frame is None
+    assert "too many requests" in str(answer.error)
+    assert len(pauses) == MOST_TRIES - 1
+
+
+def test_interval_that_yahoo_has_not_is_refused() -> None:
+    with pytest.raises(BadInput, match="Yahoo has no 4h bars"):
+        ask(lambda *_: answer_of(SESSIONS), "AAPL", interval="4h")

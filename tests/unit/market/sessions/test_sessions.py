@@ -1,0 +1,145 @@
+"""Sessions of the exchanges, against what happened."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from core.arrays import Int64
+from market.markets import MARKETS
+from market.sessions.calendar import Override, apply_overrides, find_closes, list_closes, load_sessions, local_days
+
+
+def seconds(*moments: str) -> Int64:
+    return np.array(moments, dtype="datetime64[s]").astype(np.int64)
+
+
+def test_new_york_was_closed_after_11_september_2001() -> None:
+    days = seconds("2001-09-10", "2001-09-11", "2001-09-12", "2001-09-13", "2001-09-14", "2001-09-15", "2001-09-17")
+    held, _ = find_closes(days, MARKETS["US"], "1d", load_sessions(MARKETS["US"]))
+    assert held.tolist() == [True, False, False, False, False, False, True]
+
+
+def test_daily_bar_closes_with_its_session() -> None:
+    # 24 November 2023, the day after Thanksgiving, ended at 13:00 in New York.
+    _, closes = find_closes(seconds("2023-11-22", "2023-11-24"), MARKETS["US"], "1d", load_sessions(MARKETS["US"]))
+    assert closes.tolist() == seconds("2023-11-22T21:00", "2023-11-24T18:00").tolist()
+
+
+@pytest.mark.parametrize(
+    ("market", "holiday"), [("JP", "2024-02-12"), ("TH", "2024-04-15"), ("US", "2024-07-04"), ("US", "2012-10-29")]
+)
+def test_each_exchange_has_its_own_holidays(market: str, holiday: str) -> None:
+    held, _ = find_closes(seconds(holiday), MARKETS[market], "1d", load_sessions(MARKETS[market]))
+    assert not held.any()
+
+
+def test_week_needs_one_session() -> None:
+    held, closes = find_closes(seconds("2001-09-10", "2001-09-17"), MARKETS["US"], "1w", load_sessions(MARKETS["US"]))
+    assert held.tolist() == [True, True]
+    assert closes.tolist() == seconds("2001-09-10T20:00", "2001-09-21T20:00").tolist()
+
+
+@pytest.mark.parametrize(
+    ("start", "interval", "inside"),
+    [
+        ("2001-09-10T13:30", "1h", True),
+        ("2001-09-10T13:00", "1h", True),
+        ("2001-09-10T12:30", "1h", False),
+        ("2001-09-10T19:59", "1m", True),
+        ("2001-09-10T20:00", "1m", False),
+        ("2001-09-11T14:30", "1m", False),
+    ],
+)
+def test_intraday_bar_must_overlap_a_session(start: str, interval: str, *, inside: bool) -> None:
+    held, _ = find_closes(seconds(start), MARKETS["US"], interval, load_sessions(MARKETS["US"]))
+    assert held.tolist() == [inside]
+
+
+def test_last_intraday_bar_closes_with_its_session() -> None:
+    _, closes = find_closes(seconds("2001-09-10T19:30"), MARKETS["US"], "1h", load_sessions(MARKETS["US"]))
+    assert closes.tolist() == seconds("2001-09-10T20:00").tolist()
+
+
+def test_before_the_calendar_is_known_weekdays_count() -> None:
+    held, _ = find_closes(seconds("1989-12-29", "1989-12-30"), MARKETS["JP"], "1d", load_sessions(MARKETS["JP"]))
+    assert held.tolist() == [True, False]
+
+
+def test_local_days_agree_with_the_time_zone_database() -> None:
+    zone = ZoneInfo("America/New_York")
+    times = np.arange(0, 2_000_000_000, 1_234_567)
+    expected = [
+        (datetime.fromtimestamp(t, UTC).astimezone(zone).date() - date(1970, 1, 1)).days for t in times.tolist()
+    ]
+    assert local_days(times, zone).tolist() == expected
+
+
+def closes_between(market: str, interval: str, start: str, end: str) -> list[str]:
+    found = list_closes(load_sessions(MARKETS[market]), interval, *seconds(start, end).tolist())
+    return np.array(found, "datetime64[s]").astype("datetime64[m]").astype(str).tolist()
+
+
+def test_daily_closes_follow_daylight_saving_holidays_and_half_days() -> None:
+    # New York set its clocks forward on 10 March 2024; 29 March was Good Friday.
+    assert closes_between("US", "1d", "2024-03-08T00:00", "2024-03-11T23:00") == [
+        "2024-03-08T21:00",
+        "2024-03-11T20:00",
+    ]
+    assert closes_between("US", "1d", "2024-03-28T00:00", "2024-04-01T23:00") == [
+        "2024-03-28T20:00",
+        "2024-04-01T20:00",
+    ]
+    # The day after Thanksgiving ended at 13:00.
+    assert closes_between("US", "1d", "2023-11-23T00:00", "2023-11-25T00:00") == ["2023-11-24T18:00"]
+
+
+def test_a_close_counts_on_both_ends_of_the_window() -> None:
+    assert closes_between("US", "1d", "2024-03-08T21:00", "2024-03-08T21:00") == ["2024-03-08T21:00"]
+    assert closes_between("US", "1d", "2024-03-08T21:01", "2024-03-11T19:59") == []
+
+
+def test_intraday_bars_close_with_the_session_and_with_its_lunch_break() -> None:
+    # Tokyo, until 4 November 2024: 09:00 to 11:30 and 12:30 to 15:00, nine hours ahead of UTC.
+    assert closes_between("JP", "1h", "2024-06-03T00:00", "2024-06-03T12:00") == [
+        "2024-06-03T01:00",
+        "2024-06-03T02:00",
+        "2024-06-03T02:30",
+        "2024-06-03T04:00",
+        "2024-06-03T05:00",
+        "2024-06-03T06:00",
+    ]
+    quarters = closes_between("JP", "15m", "2024-06-03T02:00", "2024-06-03T04:00")
+    assert quarters == [
+        "2024-06-03T02:00",
+        "2024-06-03T02:15",
+        "2024-06-03T02:30",
+        "2024-06-03T03:45",
+        "2024-06-03T04:00",
+    ]
+
+
+def test_hours_are_counted_from_the_open_and_the_last_bar_is_short() -> None:
+    assert closes_between("US", "4h", "2024-06-03T00:00", "2024-06-03T23:00") == [
+        "2024-06-03T17:30",
+        "2024-06-03T20:00",
+    ]
+
+
+def test_a_week_closes_with_its_last_session() -> None:
+    # Friday 29 March 2024 was a holiday.
+    weeks = closes_between("US", "1w", "2024-03-18T00:00", "2024-04-06T00:00")
+    assert weeks == ["2024-03-22T20:00", "2024-03-28T20:00", "2024-04-05T20:00"]
+
+
+def test_what_an_exchange_announced_of_a_day_takes_the_place_of_its_calendar() -> None:
+    shut = Override(date(2024, 6, 3))
+    short = Override(date(2024, 6, 4), datetime(2024, 6, 4, 13, 30, tzinfo=UTC), datetime(2024, 6, 4, 17, tzinfo=UTC))
+    saturday = Override(date(2024, 6, 8), datetime(2024, 6, 8, 14, tzinfo=UTC), datetime(2024, 6, 8, 16, tzinfo=UTC))
+    known = apply_overrides(load_sessions(MARKETS["US"]), [saturday, shut, short])
+    closes = list_closes(known, "1d", *seconds("2024-06-03", "2024-06-09").tolist())
+    stamps = ["2024-06-04T17:00", "2024-06-05T20:00", "2024-06-06T20:00", "2024-06-07T20:00", "2024-06-08T16:00"]
+    assert closes.tolist() == seconds(*stamps).tolist()
+    held, _ = find_closes(seconds("2024-06-03", "2024-06-08"), MARKETS["US"], "1d", known)
+    assert held.tolist() == [False, True]

@@ -1,0 +1,98 @@
+"""What must fit together between the tasks, the queues and the processes that are started."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from celery import Celery
+
+import celeryconfig
+from core.settings import Settings
+from runner.programs import service_programs
+from runner.supervision import STOP_SECONDS
+from tasks import names
+from tasks.engine.accept import QUEUES, TASK_NAMES
+from tasks.process.broker import build_celery
+from tests.conftest import ROOT
+
+ALL_QUEUES = {queue.name for queue in celeryconfig.task_queues}
+
+
+@pytest.fixture(scope="module")
+def celery() -> Celery:
+    celery = build_celery(Settings(_env_file=None))
+    celery.loader.import_default_modules()
+    celery.finalize()
+    return celery
+
+
+def own_tasks(celery: Celery) -> set[str]:
+    return {name for name in celery.tasks if not name.startswith("celery.")}
+
+
+def list_supervised(folder: Path) -> list[list[str]]:
+    """Return the commands that the runner starts."""
+    return [program.command for program in service_programs(Settings(_env_file=None), folder)]
+
+
+def list_composed(_folder: Path) -> list[list[str]]:
+    """Return the commands that docker-compose.yml starts."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
+    return [shlex.split(service["command"]) for service in services]
+
+
+def find_worker_queues(commands: list[list[str]]) -> list[list[str]]:
+    """Return the queues of each worker among these commands."""
+    return [words[words.index("--queues") + 1].split(",") for words in commands if "worker" in words]
+
+
+@pytest.mark.parametrize("list_commands", [list_supervised, list_composed])
+def test_every_queue_is_consumed_and_control_by_a_worker_of_its_own(
+    list_commands: Callable[[Path], list[list[str]]], tmp_path: Path
+) -> None:
+    workers = find_worker_queues(list_commands(tmp_path))
+    assert {queue for queues in workers for queue in queues} == ALL_QUEUES
+    assert [queues for queues in workers if names.CONTROL_QUEUE in queues] == [[names.CONTROL_QUEUE]]
+
+
+@pytest.mark.parametrize("name", ["worker", "control"])
+def test_workers_are_killed_only_after_their_soft_shutdown(name: str, tmp_path: Path) -> None:
+    (program,) = [p for p in service_programs(Settings(_env_file=None), tmp_path) if p.name == name]
+    assert program.environment["REMAP_SIGTERM"] == "SIGQUIT"
+    assert celeryconfig.worker_soft_shutdown_timeout < program.stop_seconds == 45
+    assert program.stop_seconds < STOP_SECONDS
+
+
+def test_every_task_has_an_explicit_name_of_ours(celery: Celery) -> None:
+    known = {value for name, value in vars(names).items() if name.isupper() and not name.endswith("_QUEUE")}
+    assert own_tasks(celery) == known
+
+
+def test_every_task_is_sent_to_a_queue_that_exists(celery: Celery) -> None:
+    assert TASK_NAMES.keys() == QUEUES.keys()
+    queues = {TASK_NAMES[kind]: queue for kind, queue in QUEUES.items()}
+    queues |= {entry["task"]: entry["options"]["queue"] for entry in celery.conf.beat_schedule.values()}
+    # A batch goes where its run went, and a tick calls the notifier; both name their queue as they are sent.
+    assert queues.keys() | {names.RUN_BATCH, names.NOTIFY} == own_tasks(celery)
+    assert set(queues.values()) <= ALL_QUEUES
+    assert celery.conf.task_create_missing_queues is False
+
+
+def test_every_task_has_time_limits_within_which_its_message_is_not_sent_again(celery: Celery) -> None:
+    for name in own_tasks(celery):
+        task = celery.tasks[name]
+        soft = task.soft_time_limit or celery.conf.task_soft_time_limit
+        hard = task.time_limit or celery.conf.task_time_limit
+        assert 0 < soft < hard < celery.conf.broker_transport_options["visibility_timeout"], name
+
+
+def test_every_beat_entry_expires_before_its_period_ends(celery: Celery) -> None:
+    assert celery.conf.beat_schedule
+    for name, entry in celery.conf.beat_schedule.items():
+        assert 0 < entry["options"]["expires"] < entry["schedule"], name
+
+
+def test_only_json_is_taken_from_the_broker() -> None:
+    assert celeryconfig.accept_content == ["json"]

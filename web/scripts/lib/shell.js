@@ -1,0 +1,153 @@
+// What surrounds every page: brand, navigation, search for a ticker, health, theme.
+
+import { DOCS, get } from "./api.js";
+import { isReached, onConnection } from "./connection.js";
+import { el, fill } from "./dom.js";
+import { repeat } from "./live.js";
+import { go, linkTo } from "./router.js";
+import { buildThemeSwitch } from "../parts/theme_switch.js";
+
+const HEALTH_MILLISECONDS = 10_000;
+const LOST_MILLISECONDS = 2_000; // while the API does not answer
+const PAGES = [
+  ["overview", "Overview"],
+  ["runs", "Runs"],
+  ["watchlists", "Watchlists"],
+  ["models", "Models"],
+  ["data", "Data"],
+];
+
+const NAMES = {
+  mongodb: "MongoDB",
+  redis: "Redis",
+  workers: "The workers",
+  sweeper: "The sweeper",
+  scheduler: "The scheduler",
+};
+
+const health = el("span.health", { role: "status" }, el("i.dot"), el("span.label", "Connecting"));
+const flower = el("a", { rel: "noopener noreferrer", target: "_blank", hidden: true }, "Tasks and workers in Flower");
+let lastHealth = null;
+
+export function startShell() {
+  fill(
+    document.getElementById("top"),
+    el(
+      "a.brand",
+      { href: linkTo("overview"), "aria-label": "Tapewatch, overview" },
+      el("img", { src: "favicon.svg", alt: "", width: 26, height: 26 }),
+      "Tapewatch",
+    ),
+    el(
+      "nav.nav",
+      { "aria-label": "Pages" },
+      PAGES.map(([page, label]) => el("a", { href: linkTo(page), data: { page } }, label)),
+    ),
+    buildSearch(),
+    health,
+    buildThemeSwitch(),
+  );
+  fill(
+    document.getElementById("foot"),
+    el("a", { href: DOCS }, "API documentation"),
+    flower,
+    el(
+      "a",
+      { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank" },
+      "Charts by TradingView Lightweight Charts™",
+    ),
+  );
+  onConnection(showHealth);
+  for (const event of ["offline", "online"]) window.addEventListener(event, checkHealth);
+  repeat(() => (isReached() ? HEALTH_MILLISECONDS : LOST_MILLISECONDS), checkHealth, new AbortController().signal);
+}
+
+// Pages that are reached from another one.
+const PARENTS = { ticker: "overview", notifications: "watchlists" };
+
+/** Mark the page in the navigation, or the one it belongs to. */
+export function markPage(page) {
+  for (const link of document.querySelectorAll(".nav a")) {
+    const isCurrent = link.dataset.page === (PARENTS[page] ?? page);
+    if (isCurrent) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+async function checkHealth() {
+  try {
+    lastHealth = await get("/health");
+    showHealth(true);
+    flower.hidden = !lastHealth.flower_url;
+    if (lastHealth.flower_url) flower.href = lastHealth.flower_url;
+  } catch (error) {
+    if (error.name !== "Problem") throw error;
+    showHealth(false);
+  }
+}
+
+function showHealth(reached) {
+  const { kind, label, notice } = describeHealth(reached);
+  fill(health, el(`i.dot.${kind}`), el("span.label", label));
+  health.title = label;
+  fill(document.getElementById("notices"), notice && el(`div.notice.${notice.kind}`, { role: "status" }, notice.text));
+}
+
+function describeHealth(reached) {
+  if (!reached) {
+    const text = "The API does not answer. What you see may be old; this page tries again by itself.";
+    return { kind: "bad", label: "Offline", notice: { kind: "bad", text } };
+  }
+  if (lastHealth === null) return { kind: "busy", label: "Connecting", notice: null };
+  const { status, access, ...parts } = lastHealth;
+  const unwell = describeUnwell(parts);
+  if (status === "unavailable")
+    return { kind: "bad", label: "Unavailable", notice: { kind: "bad", text: `Nothing can be accepted. ${unwell}` } };
+  if (status === "degraded")
+    return {
+      kind: "warn",
+      label: "Degraded",
+      notice: { kind: "warn", text: `Work is accepted, but waits. ${unwell}` },
+    };
+  const open = "Open access: no API key was made yet, so whoever is on this machine may ask for anything.";
+  return { kind: "ok", label: "All well", notice: access === "open" ? { kind: "plain", text: open } : null };
+}
+
+/** "The scheduler: it ran last 40 s ago." */
+function describeUnwell(parts) {
+  const [name, part] = Object.entries(parts).find(([, one]) => one?.ok === false) ?? [];
+  if (!name) return "A part of the service is not well.";
+  const text = `${NAMES[name] ?? name}: ${part.detail ?? "not well"}`;
+  return /[.?!]$/.test(text) ? text : `${text}.`;
+}
+
+function buildSearch() {
+  const list = el("datalist", { id: "known-tickers" });
+  const input = el("input", {
+    type: "search",
+    name: "ticker",
+    placeholder: "Ticker, e.g. AAPL",
+    "aria-label": "Go to a ticker",
+    list: "known-tickers",
+    maxlength: 20,
+    autocomplete: "off",
+    autocapitalize: "characters",
+    spellcheck: "false",
+  });
+  const suggest = async () => {
+    const { items } = await get("/tickers", { limit: 500 });
+    fill(
+      list,
+      [...new Set(items.map((item) => item.ticker))].map((value) => el("option", { value })),
+    );
+  };
+  input.addEventListener("focus", () => suggest().catch(() => {}), { once: true });
+  const submit = (event) => {
+    event.preventDefault();
+    const ticker = input.value.trim().toUpperCase();
+    if (ticker) go("ticker", ticker);
+    input.value = "";
+    input.blur();
+  };
+  return el("form.find", { role: "search", on: { submit } }, input, list);
+}

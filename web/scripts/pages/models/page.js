@@ -1,0 +1,111 @@
+// Models: the versions of every market, and one version in full.
+
+import { get } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { barTime, count, hash, moment, plural } from "../../lib/format.js";
+import { go, linkTo } from "../../lib/router.js";
+import { buildEmpty, buildRefresh } from "../../parts/states.js";
+import { buildTable } from "../../parts/table.js";
+import { buildRollback } from "./actions.js";
+import { drawModel } from "./model.js";
+import { buildState } from "./state.js";
+import { buildTraining } from "./training.js";
+import { buildWorkers } from "./workers.js";
+
+const COLUMNS = [
+  "Version",
+  "State",
+  "Trained on",
+  ["Window", ".wide-only"],
+  ["Feature set", ".wide-only"],
+  ["Threshold", ".number.wide-only"],
+  ["Hash", ".wide-only"],
+  ["Made", ".wide-only"],
+];
+export const title = (route) => route.name ?? "Models";
+
+export function show(main, route, signal) {
+  if (!route.name) return buildRefresh(main, loadModels, draw, signal)();
+  const load = (both) => get(`/models/${encodeURIComponent(route.name)}`, {}, both);
+  return buildRefresh(main, load, drawModel, signal)();
+}
+
+const loadModels = (signal) => get("/models", {}, signal);
+
+function draw({ items: models }, refresh, signal) {
+  const { button, strip } = buildTraining(refresh, signal);
+  const markets = [...new Set(models.map((model) => model.market))].sort();
+  return [
+    el(
+      "div.head",
+      el(
+        "div",
+        el("h1", "Models"),
+        el("p.lead", "Every version that was trained, and which one is in use: the champion of its market."),
+      ),
+      button,
+    ),
+    strip,
+    models.length === 0
+      ? el(
+          "div.card",
+          buildEmpty(
+            "No models yet",
+            "A market needs a model before its bars can be scored: once it has bars, train one here, or with `flask models train --market US`.",
+          ),
+        )
+      : el(
+          "div.stack",
+          markets.map((market) =>
+            drawMarket(
+              market,
+              models.filter((model) => model.market === market),
+              refresh,
+            ),
+          ),
+          buildWorkers(signal),
+        ),
+  ];
+}
+
+function drawMarket(market, models, refresh) {
+  const champions = models.filter((model) => model.state === "champion");
+  return el(
+    "section.card",
+    { "aria-label": `Models of ${market}` },
+    el(
+      "header",
+      el("h2", `Market ${market}`),
+      el(
+        "div.row",
+        el("span.muted", `champion: ${champions.map((model) => model.version).join(", ") || "none"}`),
+        buildRollback(market, models, refresh),
+      ),
+    ),
+    buildTable(`Versions of ${market}`, COLUMNS, models.map(buildRow)),
+  );
+}
+
+function buildRow(model) {
+  return el(
+    "tr.link",
+    { on: { click: () => go("models", model.version) } },
+    el(
+      "td.nowrap",
+      el("a.ticker-name", { href: linkTo("models", model.version) }, model.version),
+      " ",
+      el("span.muted", model.interval),
+    ),
+    el("td", buildState(model)),
+    el(
+      "td",
+      `${count(model.rows)} bars of ${plural(model.ticker_count, "ticker")}`,
+      model.synthetic && el("span.badge.warn", "synthetic"),
+    ),
+    el("td.nowrap.wide-only", `${barTime(model.window_start, model.interval)} to ${barTime(model.window_end, model.interval)}`),
+    el("td.wide-only", model.feature_set),
+    el("td.number.wide-only", model.threshold.toFixed(4).replace("-", "−")),
+    el("td.wide-only", el("code", { title: model.sha256 }, hash(model.sha256))),
+    el("td.nowrap.muted.wide-only", moment(model.created_at)),
+  );
+}

@@ -1,0 +1,111 @@
+// Notifications: who is told of what, and what became of the messages.
+
+import { get, post, remove } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { ago, moment } from "../../lib/format.js";
+import { linkTo } from "../../lib/router.js";
+import { confirm } from "../../parts/confirmation.js";
+import { buildFacts } from "../../parts/facts.js";
+import { showPagedTable } from "../../parts/paged_table.js";
+import { buildEmpty, loadInto } from "../../parts/states.js";
+import { attempt, say } from "../../parts/toasts.js";
+import { openRuleEditor } from "./editor.js";
+
+export const title = () => "Notifications";
+
+const KINDS = { sent: "ok", pending: "busy", failed: "bad" };
+
+export function show(main, route, signal) {
+  const rules = el("div");
+  const deliveries = el("div");
+  const refresh = () => {
+    loadInto(rules, () => get("/notifications/rules", {}, signal), (data) => drawRules(data.items, refresh), signal);
+    return showDeliveries(deliveries, signal);
+  };
+  const make = el("button.button.primary", { type: "button" }, "New rule");
+  make.addEventListener("click", () => openRuleEditor().then((stored) => stored && refresh()));
+  fill(
+    main,
+    el(
+      "div.head",
+      el(
+        "div",
+        el("h1", "Notifications"),
+        el("p.lead", "One message a scan to your mail, chat or webhook; backfills are silent unless asked."),
+      ),
+      make,
+    ),
+    el("div.stack", rules, el("section.card", { "aria-label": "Messages" }, el("header", el("h2", "Messages")), deliveries)),
+  );
+  return refresh();
+}
+
+function drawRules(rules, refresh) {
+  if (rules.length === 0) {
+    return el(
+      "div.card",
+      buildEmpty("Nobody is told yet", "A rule says which channel is told of which anomalies, and when it is left in peace."),
+    );
+  }
+  return el(
+    "div.watchlists",
+    rules.map((rule) => buildRule(rule, refresh)),
+  );
+}
+
+function buildRule(rule, refresh) {
+  const path = `/notifications/rules/${encodeURIComponent(rule.name)}`;
+  const tryIt = el("button.button.small", { type: "button" }, "Send a test");
+  tryIt.addEventListener("click", async () => {
+    const tried = await attempt(tryIt, () => post(`${path}/test`, {}));
+    if (tried) say(tried.sent ? "The channel took it." : `The channel did not take it: ${tried.error}`, tried.sent ? "ok" : "bad");
+  });
+  const drop = el("button.button.small", { type: "button" }, "Delete");
+  drop.addEventListener("click", async () => {
+    if (!(await confirm(`Delete ${rule.name}?`, "Its channel is told of nothing any more.", "Delete"))) return;
+    await attempt(drop, () => remove(path));
+    refresh();
+  });
+  const told = [
+    `anomalies of grade ${rule.min_grade} and above`,
+    rule.failures && "runs that failed",
+    rule.backfills && "backfills too",
+  ];
+  return el(
+    "article.card",
+    { "aria-label": `Rule ${rule.name}` },
+    el("header", el("h2", rule.name), !rule.enabled && el("span.badge", "off")),
+    el(
+      "div.body.stack",
+      buildFacts({
+        Channel: el("code", rule.shown_channel),
+        "Is told of": told.filter(Boolean).join(", "),
+        Tickers: rule.watchlist ? `watchlist ${rule.watchlist}` : "all",
+        "Quiet hours": rule.quiet_from && `${rule.quiet_from} to ${rule.quiet_until} (${rule.timezone})`,
+      }),
+      el("div.row", tryIt, drop),
+    ),
+  );
+}
+
+function showDeliveries(node, signal) {
+  const list = {
+    name: "Messages",
+    columns: ["When", "Rule", "Message", "State"],
+    load: (cursor) => get("/notifications/deliveries", { limit: 50, cursor }, signal),
+    buildRow: (delivery) =>
+      el(
+        "tr",
+        el("td", { title: moment(delivery.created_at) }, ago(delivery.created_at)),
+        el("td", delivery.rule),
+        el("td", delivery.run_id ? el("a", { href: linkTo("runs", delivery.run_id) }, delivery.title) : delivery.title),
+        el(
+          "td",
+          el(`span.badge.${KINDS[delivery.state]}`, delivery.state),
+          delivery.error && el("p.muted", `${delivery.error} (${delivery.attempts} tries)`),
+        ),
+      ),
+    buildEmpty: () => buildEmpty("Nothing was sent yet", "Messages are listed here with what became of them."),
+  };
+  return showPagedTable(node, list, signal);
+}

@@ -1,0 +1,87 @@
+// The overview: markets, the swim-lane, the anomalies that matter, what runs, and every ticker.
+
+import { get } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { pause, repeat } from "../../lib/live.js";
+import { linkTo } from "../../lib/router.js";
+import { loadCounts, loadSeries } from "../../lib/series.js";
+import { buildAnomalyCard } from "./anomalies.js";
+import { buildLanesCard } from "./lanes.js";
+import { buildMarkets } from "./markets.js";
+import { buildRunsCard, loadRuns } from "./runs.js";
+import { buildTickersCard } from "./tickers.js";
+import { buildEmpty, buildRefresh } from "../../parts/states.js";
+
+const LOOK_MILLISECONDS = 5000;
+
+export const title = () => "Overview";
+
+export function show(main, route, signal) {
+  const drawPage = (data, again, both) => (data.series.length ? draw(data, route, both) : drawWelcome(again, both));
+  return buildRefresh(main, load, drawPage, signal)();
+}
+
+async function load(signal) {
+  const runs = await loadRuns(signal); // first: what ends from here on is seen to end, and all is loaded again
+  const [{ series, counts }, schedules] = await Promise.all([loadKnown(signal), loadSchedules(signal)]);
+  return { runs, series, counts, schedules };
+}
+
+async function loadKnown(signal) {
+  const series = await loadSeries(signal);
+  return { series, counts: await loadCounts(series, signal) };
+}
+
+async function loadSchedules(signal) {
+  const [{ items: watchlists }, { enabled }] = await Promise.all([
+    get("/watchlists", { limit: 500 }, signal),
+    get("/scheduler", {}, signal),
+  ]);
+  return { watchlists, enabled };
+}
+
+function draw(known, route, signal) {
+  const markets = buildMarkets(known);
+  const lanes = buildLanesCard(known, route, signal);
+  const anomalies = buildAnomalyCard(route, signal);
+  const tickers = buildTickersCard(known, route);
+  // What a run that ended may have changed: bars, anomalies, watermarks.
+  const refresh = async () => {
+    Object.assign(known, await loadKnown(signal));
+    if (signal.aborted) return;
+    markets.update();
+    if (!tickers.node.contains(document.activeElement)) tickers.update();
+    await Promise.all([lanes.refresh(), anomalies.refresh()]);
+  };
+  const tellSchedules = async () => {
+    known.schedules = await loadSchedules(signal);
+    markets.update();
+  };
+  pause(LOOK_MILLISECONDS, signal).then(() => repeat(LOOK_MILLISECONDS, tellSchedules, signal));
+  return el(
+    "div.stack",
+    el("h1.hidden-text", "Overview"),
+    markets.node,
+    lanes.node,
+    el("div.columns", anomalies.node, buildRunsCard(known.runs, refresh, signal)),
+    tickers.node,
+  );
+}
+
+/** Nothing is stored: say what to do, and go on by itself as soon as something is. */
+function drawWelcome(again, signal) {
+  const look = async () => {
+    const { items } = await get("/tickers", { limit: 1 }, signal);
+    if (items.length) again();
+  };
+  pause(LOOK_MILLISECONDS, signal).then(() => repeat(LOOK_MILLISECONDS, look, signal));
+  return el(
+    "div.card",
+    el("h1.hidden-text", "Overview"),
+    buildEmpty(
+      "No bars yet",
+      "Tapewatch watches bars that you bring: drop a CSV file on the data page, or run `flask bars import FILE`. `make demo` brings real ones to look at.",
+      el("a.button.primary", { href: linkTo("data") }, "Upload bars"),
+    ),
+  );
+}

@@ -1,0 +1,158 @@
+// Runs: the list with its filters, and one run in full.
+
+import { get } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { ago, duration, moment, words } from "../../lib/format.js";
+import { isOpen, repeat } from "../../lib/live.js";
+import { go, linkTo } from "../../lib/router.js";
+import { buildProse } from "../../parts/prose.js";
+import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
+import { buildSelect } from "../../parts/select.js";
+import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildTable } from "../../parts/table.js";
+import { attempt } from "../../parts/toasts.js";
+import { showRun } from "./run.js";
+
+const LOOK_MILLISECONDS = 2000;
+const PART = 50;
+const FILTERS = {
+  status: ["queued", "in_progress", "complete", "partial", "failed", "cancelled"],
+  task: ["backfill", "incremental", "verify", "train", "import"],
+  trigger: ["backfill", "scheduler", "chart_request", "verification", "manual"],
+};
+
+export const title = (route) => (route.name ? "Run" : "Runs");
+
+export function show(main, route, signal) {
+  if (route.name) return showRun(main, route.name, signal);
+  const body = el("div");
+  fill(
+    main,
+    el("div.head", el("h1", "Runs"), buildFilters(route.query)),
+    el("section.card", { "aria-label": "Runs" }, body),
+  );
+  return keepListed(body, Object.fromEntries(route.query), signal);
+}
+
+function buildFilters(query) {
+  const apply = (name, value) => go("runs", null, { ...Object.fromEntries(query), [name]: value });
+  const ticker = el("input", {
+    name: "ticker",
+    value: query.get("ticker") ?? "",
+    maxlength: 20,
+    size: 9,
+    autocomplete: "off",
+  });
+  ticker.addEventListener("change", () => apply("ticker", ticker.value.trim().toUpperCase()));
+  const selects = Object.entries(FILTERS).map(([name, values]) =>
+    buildSelect(
+      `${name[0].toUpperCase()}${name.slice(1)}`,
+      [["", "all"], ...values.map((value) => [value, words(value)])],
+      query.get(name) ?? "",
+      (value) => apply(name, value),
+    ),
+  );
+  return el("div.row", selects, el("label.field", "Ticker", ticker));
+}
+
+async function keepListed(body, query, signal) {
+  const load = () => get("/detection-runs", { ...query, limit: PART }, signal);
+  const list = el("tbody");
+  const rows = new Map();
+  const update = ({ items }) => {
+    for (const run of items) {
+      if (!rows.has(run._id)) rows.set(run._id, buildRow(run._id));
+      rows.get(run._id).update(run, signal);
+    }
+    fill(
+      list,
+      items.map((run) => rows.get(run._id).node),
+    );
+  };
+  await loadInto(
+    body,
+    load,
+    (page) => {
+      if (page.items.length === 0) return drawEmpty(query);
+      update(page);
+      return [buildList(list), buildMore(page.next_cursor, query, list, signal)];
+    },
+    signal,
+    8,
+  );
+  const look = async () => {
+    const page = await load();
+    if (list.isConnected) update(page);
+    else if (page.items.length) fill(body, (update(page), buildList(list)));
+  };
+  await repeat(LOOK_MILLISECONDS, look, signal);
+}
+
+function drawEmpty(query) {
+  const isFiltered = Object.keys(query).length > 0;
+  return isFiltered
+    ? buildEmpty(
+        "No such runs",
+        "No run of the last 30 days matches these filters.",
+        el("a.button", { href: linkTo("runs") }, "Show all"),
+      )
+    : buildEmpty("No runs yet", "Whatever is asked for becomes a run. Open a ticker and ask for a backfill.");
+}
+
+function buildList(list) {
+  return buildTable(
+    "List of runs",
+    ["Run", "Status", "Trigger", "Outcome", "Requested", ["Took", ".number"]],
+    list,
+    ".runs-table",
+  );
+}
+
+function buildRow(id) {
+  const node = el("tr.link", { on: { click: () => go("runs", id) } });
+  const progress = buildProgress("Progress");
+  let shown = null;
+  const update = async (run, signal) => {
+    const state = JSON.stringify(run);
+    if (isOpen(run)) progress.update(await get(`/detection-runs/${id}`, {}, signal));
+    if (state === shown) return;
+    shown = state;
+    fill(
+      node,
+      el(
+        "td.nowrap",
+        el("a.run-name", { href: linkTo("runs", id) }, describeRun(run)),
+        el("div.muted", [run.interval, run.period].filter(Boolean).join(", ")),
+      ),
+      el("td", buildStatus(run)),
+      el("td.trigger.muted.nowrap", words(run.trigger)),
+      el("td.outcome", isOpen(run) ? progress.node : buildProse(describeOutcome(run))),
+      el("td.muted.nowrap", { title: moment(run.requested_at) }, ago(run.requested_at)),
+      el("td.number.nowrap", duration(run.duration_seconds)),
+    );
+  };
+  return { node, update: (run, signal) => update(run, signal).catch(() => {}) };
+}
+
+/** What came before the list, a part at each click; these rows stay as they are. */
+function buildMore(first, query, list, signal) {
+  const node = el("div.more");
+  const offer = (cursor) => fill(node, cursor && buildButton(cursor));
+  const buildButton = (cursor) => {
+    const button = el("button.button.small", { type: "button" }, "Show more");
+    const load = () => get("/detection-runs", { ...query, limit: PART, cursor }, signal);
+    button.addEventListener("click", async () => {
+      const page = await attempt(button, load);
+      if (!page) return;
+      list.parentNode.append(el("tbody", page.items.map(buildOld)));
+      offer(page.next_cursor);
+    });
+    return button;
+  };
+  const buildOld = (run) => {
+    const row = buildRow(run._id);
+    row.update(run, signal);
+    return row.node;
+  };
+  return offer(first);
+}

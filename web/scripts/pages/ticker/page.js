@@ -1,0 +1,130 @@
+// One ticker: its chart with the anomalies on it, one anomaly in full, and what can be asked for.
+
+import { get } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { repeat } from "../../lib/live.js";
+import { linkTo } from "../../lib/router.js";
+import { buildEmpty, loadInto } from "../../parts/states.js";
+import { buildActions } from "./actions.js";
+import { buildControls } from "./controls.js";
+import { readPanes } from "./pane_menu.js";
+import { listAsked } from "./pane_names.js";
+import { buildSelection } from "./selection.js";
+import { drawHead, drawStatus } from "./status.js";
+
+const MOST_ANOMALIES = 500;
+const LOOK_MILLISECONDS = 10_000;
+const USUAL_INTERVAL = "1d";
+
+export const title = (route) => route.name ?? "Ticker";
+
+export function show(main, route, signal) {
+  if (!route.name) {
+    const overview = el("a.button", { href: linkTo("overview") }, "Overview");
+    fill(main, el("h1.hidden-text", "Ticker"), buildEmpty("Which ticker?", "This address names none.", overview));
+    return null;
+  }
+  const asked = {
+    ticker: route.name,
+    interval: route.query.get("interval"),
+    period: route.query.get("period"),
+    panes: readPanes(route.query.get("panes")),
+    anomaly: route.query.get("anomaly"),
+  };
+  return loadInto(
+    main,
+    () => load(asked, signal),
+    (data) => draw(data, asked, signal),
+    signal,
+    10,
+  );
+}
+
+async function load(asked, signal) {
+  // The library that draws charts is the heaviest part of the page: it comes while the API answers.
+  const library = import("./chart.js");
+  library.catch(() => {}); // where what is asked for first fails too, that is told
+  const intervals = await listIntervals(asked.ticker, signal);
+  asked.interval ??= pickInterval(intervals);
+  const [known, history, { buildPriceChart }] = await Promise.all([
+    loadKnown(asked, signal),
+    loadHistory(asked, signal),
+    library,
+  ]);
+  return { known, history, buildPriceChart, intervals };
+}
+
+async function listIntervals(ticker, signal) {
+  const { items } = await get("/tickers", { ticker }, signal);
+  return items.map((series) => series.interval);
+}
+
+const pickInterval = (intervals) =>
+  intervals.length === 0 || intervals.includes(USUAL_INTERVAL) ? USUAL_INTERVAL : intervals[0];
+
+/** Bars, and what is drawn with them. Where bars came since the last detection, asking sets a run to work. */
+const loadHistory = ({ ticker, interval, panes }, signal) =>
+  get("/chart", { ticker, interval, period: "max", indicators: listAsked(panes).join(",") }, signal);
+
+const loadStatus = ({ ticker, interval }, signal) =>
+  get(`/tickers/${encodeURIComponent(ticker)}/status`, { interval }, signal);
+
+/** The status of the series, and its strangest anomalies in the order of time. */
+async function loadKnown(asked, signal) {
+  const { ticker, interval } = asked;
+  const [status, { items }] = await Promise.all([
+    loadStatus(asked, signal),
+    get("/anomalies", { ticker, interval, sort: "anomaly_score", limit: MOST_ANOMALIES }, signal),
+  ]);
+  return { status, anomalies: items.sort((a, b) => (a.Datetime < b.Datetime ? -1 : 1)) };
+}
+
+function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
+  const { ticker, interval } = history;
+  const head = el("div");
+  const status = el("div.body");
+  const chart = buildPriceChart({ ticker, interval, choose: (anomaly) => selection.select(anomaly), signal });
+  const selection = buildSelection(chart, asked.anomaly, signal);
+  const controls = buildControls(chart, asked, () => loadHistory(asked, signal), signal);
+  let shown = null;
+  const tell = (now, bars = null) => {
+    shown = now;
+    if (bars) chart.setBars(bars.bars, asked.panes, bars.indicators);
+    fill(head, drawHead(now.status, chart.lastBars(), intervals, asked));
+    fill(status, drawStatus(now.status));
+    selection.set(now.anomalies, now.status.message);
+  };
+  /** Whether other bars are stored than those that are drawn. */
+  const hasOthers = ({ bars, last_bar: last }) =>
+    bars !== shown.status.bars || Date.parse(last) !== chart.lastBars().at(-1)?.time;
+  const refresh = async () => {
+    const now = await loadKnown(asked, signal);
+    const bars = hasOthers(now.status) ? await loadHistory(asked, signal) : null;
+    if (!signal.aborted) tell(now, bars);
+  };
+  const look = async () => {
+    const now = await loadStatus(asked, signal);
+    if (hasOthers(now) || JSON.stringify(now) !== JSON.stringify(shown.status)) await refresh();
+  };
+  tell(known, history);
+  if (selection.isEmpty()) controls.showPeriod();
+  repeat(LOOK_MILLISECONDS, look, signal);
+  const actions = buildActions(known.status, refresh, signal);
+  return [
+    el("div.head", head, actions.buttons),
+    actions.progress,
+    el(
+      "div.ticker-layout",
+      el(
+        "div.stack",
+        el("section.card", { "aria-label": "Chart" }, el("header", controls.node), chart.legend, chart.node),
+        el(
+          "section.card.found",
+          el("header", el("h2", "All anomalies"), el("span.muted", "newest first")),
+          selection.list,
+        ),
+      ),
+      el("div.stack", selection.panel, el("section.card.series", el("header", el("h2", "Series")), status)),
+    ),
+  ];
+}

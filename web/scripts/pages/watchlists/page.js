@@ -1,0 +1,100 @@
+// Watchlists: which tickers are scanned together, and when.
+
+import { get, post } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { moment } from "../../lib/format.js";
+import { repeat } from "../../lib/live.js";
+import { linkTo } from "../../lib/router.js";
+import { attempt } from "../../parts/toasts.js";
+import { buildEmpty, buildRefresh } from "../../parts/states.js";
+import { openEditor } from "./editor.js";
+import { buildWatchlist } from "./watchlist.js";
+
+const LOOK_MILLISECONDS = 2000;
+
+export const title = () => "Watchlists";
+
+export function show(main, route, signal) {
+  return buildRefresh(main, load, draw, signal)();
+}
+
+async function load(signal) {
+  const [{ items }, scheduler] = await Promise.all([
+    get("/watchlists", { limit: 500 }, signal),
+    get("/scheduler", {}, signal),
+  ]);
+  const known = new Map(scheduler.watchlists.map((one) => [one.name, one]));
+  const watchlists = items.map((one) => ({ ...one, next_scan: known.get(one.name)?.next_scan ?? null }));
+  return { watchlists, scheduler };
+}
+
+/** What was changed by hand; what the scheduler notes meanwhile is shown without drawing all anew. */
+const describeChanges = ({ watchlists, scheduler }) =>
+  JSON.stringify([scheduler.enabled, watchlists.map(({ name, version }) => [name, version])]);
+
+/** Show what the scheduler does, for as long as the page does. */
+function keepUpToDate(cards, shown, refresh, signal) {
+  const look = async () => {
+    const now = await load(signal);
+    if (describeChanges(now) !== describeChanges(shown)) {
+      if (!document.querySelector("dialog[open]")) refresh();
+      return;
+    }
+    now.watchlists.forEach((watchlist, n) => cards[n].update(watchlist));
+  };
+  repeat(LOOK_MILLISECONDS, look, signal);
+}
+
+function draw(data, refresh, signal) {
+  const { watchlists, scheduler } = data;
+  const edit = (watchlist) => openEditor(watchlist).then((changed) => changed && refresh());
+  const cards = watchlists.map((watchlist) => buildWatchlist(watchlist, { edit, refresh, signal }));
+  keepUpToDate(cards, data, refresh, signal);
+  const make = () => el("button.button.primary", { type: "button", on: { click: () => edit(null) } }, "New watchlist");
+  return [
+    el(
+      "div.head",
+      el(
+        "div",
+        el("h1", "Watchlists"),
+        el("p.lead", "Tickers of one market that are scanned together whenever it has closed a bar."),
+      ),
+      el(
+        "div.row",
+        buildSwitch(scheduler, refresh),
+        el("a.button", { href: linkTo("notifications") }, "Notifications"),
+        make(),
+      ),
+    ),
+    watchlists.length === 0
+      ? el(
+          "div.card",
+          buildEmpty(
+            "No watchlists yet",
+            "Paste the symbols you care about; each new bar of theirs is looked at as soon as it has closed.",
+            make(),
+          ),
+        )
+      : el(
+          "div.watchlists",
+          cards.map(({ node }) => node),
+        ),
+  ];
+}
+
+/** The switch of all periodic scans. */
+function buildSwitch(scheduler, refresh) {
+  const button = el("button.switch", { type: "button", role: "switch" });
+  const mark = (state) => {
+    button.setAttribute("aria-checked", String(state.enabled));
+    button.title = state.changed_at ? `switched ${moment(state.changed_at)}` : "never switched";
+    fill(button, el("i", { "aria-hidden": "true" }), `Periodic scans ${state.enabled ? "on" : "off"}`);
+  };
+  button.addEventListener("click", async () => {
+    const enabled = button.getAttribute("aria-checked") !== "true";
+    const changed = await attempt(button, () => post("/scheduler/toggle", { enabled }));
+    if (changed) refresh();
+  });
+  mark(scheduler);
+  return button;
+}
