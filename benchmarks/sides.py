@@ -11,7 +11,7 @@ from records.work.requests import RunRequest, insert_run
 from runner.client import Api
 from tasks.engine.accept import accept_run
 from tasks.engine.execution import execute_batch
-from tasks.engine.planning import plan_batches
+from tasks.engine.kind import KINDS
 from tasks.process.worker import Worker
 
 POLL_SECONDS = 0.005
@@ -30,7 +30,7 @@ def run_here(worker: Worker, request: RunRequest) -> Document:
     run_id = insert_run(database, request, datetime.now(UTC))["_id"]
     run = runs.claim_run(database, run_id, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts)
     assert run is not None
-    plan = plan_batches(worker, run, datetime.now(UTC))
+    plan = KINDS[run["task"]].split(worker, run, datetime.now(UTC))
     runs.start_run(database, run_id, plan, datetime.now(UTC))
     for batch in plan:
         execute_batch(worker, batch["_id"])

@@ -12,7 +12,6 @@ from benchmarks.clock import Clock
 from benchmarks.service import find_peak_mib, run_service
 from core.settings import Settings
 from runner.client import Api
-from tasks.kinds.handlers import get_models
 from tasks.process.broker import build_celery
 from tasks.process.memory import keep_freed_memory
 from tasks.process.worker import get_worker
@@ -79,7 +78,7 @@ def compare_ways(settings: Settings, tickers: Tickers, rounds: int, folder: Path
     The naive way does another part of the tickers each round, and after the last round has done all of them.
     """
     worker, celery = get_worker(), build_celery(settings)
-    database, model = worker.database, get_models().get_model(market.MARKET)
+    database, model = worker.database, worker.models.get_model(market.MARKET)
     forest, matrix = market.open_forest(database, model), market.build_matrix(database, tickers, model)
     model_file = market.store_file(forest, folder)
     for number in range(rounds):

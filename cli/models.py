@@ -10,6 +10,7 @@ from rich.table import Table
 from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
+from core.words import ModelState
 from detection.models import registry
 from detection.models.plan import ThresholdPolicy
 from detection.models.versions import ModelVersion
@@ -33,10 +34,10 @@ scope_options = (
 
 @group.command("list")
 @click.option("--market", help="Only of this market: US, JP or TH.")
-@click.option("--state", type=click.Choice(get_args(models.ModelState)))
+@click.option("--state", type=click.Choice(get_args(ModelState)))
 @json_option
 @exits_on_error
-def list_models(*, market: str | None, state: models.ModelState | None, as_json: bool) -> None:
+def list_models(*, market: str | None, state: ModelState | None, as_json: bool) -> None:
     """List model versions, the newest first."""
     code = get_market(market).code if market else None
     with use_database() as database:

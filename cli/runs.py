@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
 from cli.watching import follow, print_outcome
+from core.words import Status, Task
 from market.tickers import normalize_ticker
 from records.work import runs
 from tasks.process.broker import build_celery
@@ -18,8 +19,8 @@ group = AppGroup("runs", help="What was asked for, how far it is, how it ended."
 
 
 @group.command("list")
-@click.option("--status", type=click.Choice([*runs.OPEN_STATUSES, "complete", "partial", "failed", "cancelled"]))
-@click.option("--task", type=click.Choice(get_args(runs.Task)))
+@click.option("--status", type=click.Choice(get_args(Status)))
+@click.option("--task", type=click.Choice(get_args(Task)))
 @click.option("--ticker")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
 @json_option

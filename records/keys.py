@@ -8,14 +8,16 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import get_args
 from uuid import uuid4
 
 from pymongo.errors import DuplicateKeyError
 
 from core.errors import BadInput, Conflict, NotFound
+from core.words import KeyScope
 from records.database import Db, Document
 
-SCOPES = ("read", "enqueue", "admin")
+SCOPES: tuple[str, ...] = get_args(KeyScope)
 KEY_BYTES = 32
 KEY_PREFIX = "tw_"
 MAX_NAME_LENGTH = 64

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-from importlib import import_module
 from typing import Any
 
 import structlog
@@ -11,6 +10,7 @@ from celery.signals import setup_logging, task_postrun, task_prerun, task_receiv
 from core.logs import configure_logs
 from core.settings import get_settings
 from tasks import names
+from tasks.engine.kind import KINDS
 from tasks.process.broker import build_celery
 from tasks.process.consumer import Request
 from tasks.process.logs import describe_task, quiet_routine
@@ -39,7 +39,8 @@ def load_numeric_stack(sender: Any, **_: object) -> None:
     if names.CONTROL_QUEUE in sender.app.amqp.queues.consume_from:
         return
     try:
-        import_module("tasks.kinds.handlers")
+        for kind in KINDS.values():
+            kind.load_handler()
     except Exception as error:
         # Celery would log it and go on, and each task would fail.
         log.exception("numeric_stack_missing")

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from api.schemas.runs import Status, Trigger
+from core.words import Status, Trigger
 from market.imports.rejection import REASONS
 from records.alerts import deliveries
 from records.database import Db

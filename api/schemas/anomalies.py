@@ -7,10 +7,9 @@ from pydantic import AfterValidator, BaseModel, Field, RootModel
 from pydantic_core import PydanticCustomError
 
 from api.schemas.common import Interval, Market, Page, PageQuery, Record, Ticker, TimesQuery
+from core.words import AnomalyStatus, Severity
 from detection.features.names import FEATURES
 
-Severity = Literal["low", "medium", "high", "critical"]
-AnomalyStatus = Literal["new", "superseded"]
 ANOMALY_ID = "AAPL::1d::2001-09-17T00:00:00Z"
 
 

@@ -1,11 +1,12 @@
 """What is known of the stored bars' quality."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from api.schemas.common import Interval, Page, PageQuery, Query, Record, Ticker
+from core.words import RevisionKind
 
 
 class Gap(Record):
@@ -43,7 +44,7 @@ class BarRevision(Record):
     ticker: str
     interval: str
     revision: int = Field(description="of the series, by this change")
-    kind: Literal["changed", "inserted", "split", "replaced"]
+    kind: RevisionKind
     first: datetime = Field(description="first stored bar that it touches")
     last: datetime
     bars: int | None = Field(None, description="how many bars came, changed or went")

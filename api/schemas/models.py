@@ -1,11 +1,12 @@
 """Models."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
 from api.schemas.common import MAX_PAGE, Body, Interval, Market, Page, PageQuery, Record, Ticker, Time, WatchlistName
+from core.words import ModelState
 
 VERSION = "US_model-0.1.0"
 
@@ -14,7 +15,7 @@ class ModelSummary(Record):
     """A version of a market's model, as lists show it."""
 
     version: str = Field(examples=[VERSION])
-    state: Literal["candidate", "champion", "retired"]
+    state: ModelState
     champion_of: list[str] = Field(description="the pointers that name it", examples=[["champion::US"]])
     market: str
     interval: str
@@ -69,7 +70,7 @@ class ModelQuery(PageQuery):
     limit: int = Field(MAX_PAGE, ge=1, le=MAX_PAGE, description="how many at the most")
 
     market: Market | None = None
-    state: Literal["candidate", "champion", "retired"] | None = None
+    state: ModelState | None = None
 
 
 class Promotion(Body):

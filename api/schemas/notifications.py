@@ -1,11 +1,12 @@
 """Notification rules and deliveries."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.common import MAX_PAGE, Body, Clock, Page, PageQuery, Record, WatchlistName, Zone
+from core.words import DeliveryState
 
 
 class RuleBody(Body):
@@ -72,7 +73,7 @@ class Delivery(Record):
     run_id: str | None = None
     title: str
     body: str
-    state: Literal["pending", "sent", "failed"]
+    state: DeliveryState
     attempts: int
     due_at: datetime = Field(description="when it is tried next, or was last due")
     created_at: datetime
@@ -87,5 +88,5 @@ class DeliveryPage(Page[Delivery]):
 class DeliveryQuery(PageQuery):
     """Which deliveries."""
 
-    state: Literal["pending", "sent", "failed"] | None = None
+    state: DeliveryState | None = None
     rule: WatchlistName | None = None

@@ -1,15 +1,13 @@
 """Runs."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.common import Page, PageQuery, Query, Record, Ticker
+from core.words import Status, Task, Trigger
 
-Status = Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
-Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
-TaskName = Literal["backfill", "incremental", "verify", "train", "import"]
 MAX_WAIT_SECONDS = 30
 RUN_ID = "8f14e45f-ceea-467f-ab1c-2d3e4f5a6b7c"
 
@@ -79,7 +77,7 @@ class RunSummary(Record):
     """A run as lists show it."""
 
     id: str = Field(alias="_id", examples=[RUN_ID])
-    task: TaskName
+    task: Task
     trigger: Trigger
     status: Status
     ticker: str | None = Field(None, description="where it is about one only")
@@ -132,7 +130,7 @@ class RunQuery(PageQuery):
 
     status: Status | None = None
     trigger: Trigger | None = None
-    task: TaskName | None = None
+    task: Task | None = None
     ticker: Ticker | None = None
 
 

@@ -1,11 +1,12 @@
 """Verifications: stored anomalies derived again."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from api.schemas.common import Body, Page, PageQuery, Record, Ticker
+from core.words import Cause, Verdict
 
 
 class VerifyBody(Body):
@@ -38,10 +39,8 @@ class Verification(Record):
     verification_run_id: str
     verified_at: datetime
     verified: bool = Field(description="whether the model that found it gives the stored score on today's bars")
-    verdict: Literal["identical", "score_moved", "vanished", "new"] = Field(
-        description="what today's champion says of it"
-    )
-    cause: Literal["model", "code", "data"] | None = Field(None, description="what moved since")
+    verdict: Verdict = Field(description="what today's champion says of it")
+    cause: Cause | None = Field(None, description="what moved since")
     ticker: str
     interval: str
     time: datetime = Field(alias="datetime")
@@ -66,4 +65,4 @@ class VerificationPage(Page[Verification]):
 class VerificationQuery(PageQuery):
     """Which verifications of a run."""
 
-    verdict: Literal["identical", "score_moved", "vanished", "new"] | None = None
+    verdict: Verdict | None = None

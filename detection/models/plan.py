@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from core.errors import BadInput
+from core.words import ThresholdKind
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, FeatureSet, get_feature_set
 from market.intervals import parse_interval
 from market.markets import complete_ticker, get_market
 from records.database import Db, Document
 from records.market.series import find_series
 
-ThresholdKind = Literal["contamination", "grade", "score"]
 THRESHOLD_BOUNDS: dict[ThresholdKind, tuple[float, float]] = {
     "contamination": (1e-6, 0.5),
     "grade": (1.0, 100.0),

@@ -7,19 +7,20 @@ thousand, 100 one in ten thousand or rarer.
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from core.arrays import Float64, Int64
+from core.words import Severity
 
 POINTS_PER_DECADE = 25.0
 HIGHEST_GRADE = 100.0
 # The strangest training scores are all kept, the others at ranks 1 % apart: 0.11 of a grade.
 DENSE_RANKS = 100
 RANK_STEP = 1.01
-SEVERITIES = ("low", "medium", "high", "critical")
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 LEAST_GRADES = (50.0, 75.0, 100.0)
 
 

@@ -13,9 +13,8 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
+from core.words import ScopeKind
 from records.database import Db, Document
-
-ScopeKind = Literal["market", "ticker", "watchlist"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,17 @@ cannot disagree. The artefact is in GridFS under the same id.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
+from core.words import ModelState
 from records.database import Db, Document
 
 ARTEFACTS = "model_artefacts"
 
-ModelState = Literal["candidate", "champion", "retired"]
 
 # A model of a whole market names thousands of tickers: only the version's own page shows them.
 _LONG_FIELDS = ("tickers", "left_out")

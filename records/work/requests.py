@@ -10,8 +10,9 @@ from pymongo import timeout
 from pymongo.client_session import ClientSession
 
 from core.errors import Conflict
+from core.words import Task
 from records.database import Db, Document
-from records.work.runs import Task, find_open_backfills
+from records.work.runs import find_open_backfills
 
 INSERT_SECONDS = 10.0
 

@@ -6,17 +6,17 @@ collection, with the `_id` `<run>:<ticker>` and the run's id in `run_id`.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import get_args
 
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 
 from core.errors import Cancelled, NotFound
+from core.words import OpenStatus
 from records.database import Db, Document
 from records.work import batches, counters, outbox
 
-Task = Literal["backfill", "incremental", "verify", "train", "import"]
-OPEN_STATUSES = ("queued", "in_progress")
+OPEN_STATUSES: tuple[str, ...] = get_args(OpenStatus)
 LISTED_FAILURES = 1_000
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}

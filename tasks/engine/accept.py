@@ -16,25 +16,11 @@ from records.database import Db, Document
 from records.work import batches, runs
 from records.work.requests import INSERT_SECONDS, RunRequest, insert_run
 from tasks import names
+from tasks.engine.kind import KINDS
 from tasks.process.broker import BROKER_ERRORS
 from tasks.process.logs import describe_subject
 
 log = structlog.get_logger()
-
-TASK_NAMES: dict[str, str] = {
-    "backfill": names.BACKFILL,
-    "incremental": names.INCREMENTAL,
-    "verify": names.VERIFY,
-    "train": names.TRAIN,
-    "import": names.IMPORT_BARS,
-}
-QUEUES: dict[str, str] = {
-    "backfill": names.BACKFILL_QUEUE,
-    "incremental": names.INTERACTIVE_QUEUE,
-    "verify": names.INTERACTIVE_QUEUE,
-    "train": names.BACKFILL_QUEUE,
-    "import": names.INTERACTIVE_QUEUE,
-}
 
 
 def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: datetime, force: bool = False) -> Document:
@@ -70,8 +56,8 @@ def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: dateti
 
 def publish_run(database: Db, celery: Celery, run: Document) -> bool:
     """Send the message that starts a run; False where the broker does not take it."""
-    name, queue = TASK_NAMES[run["task"]], QUEUES[run["task"]]
-    sent = send(celery, name, run["_id"], queue, task_id=run["_id"], about=_describe(run))
+    kind = KINDS[run["task"]]
+    sent = send(celery, kind.name, run["_id"], kind.queue, task_id=run["_id"], about=_describe(run))
     if sent:
         runs.mark_published(database, run["_id"])
     return sent
@@ -86,7 +72,7 @@ def publish_batches(database: Db, celery: Celery, task: str, tickers: Mapping[st
     def publish(batch_id: str) -> bool:
         run_id, _, label = batch_id.partition(":")
         about = f"run {run_id}: {task}, batch {label} of {tickers[batch_id]} ticker{'s' * (tickers[batch_id] != 1)}"
-        return send(celery, names.RUN_BATCH, batch_id, QUEUES[task], about=about)
+        return send(celery, names.RUN_BATCH, batch_id, KINDS[task].queue, about=about)
 
     batches.mark_published(database, takewhile(publish, tickers))
 

@@ -12,6 +12,7 @@ from records.database import Document
 from records.work import batches, counters, runs
 from records.work.audits import build_failure, write_audits
 from records.work.batches import Batch
+from tasks.engine.kind import KINDS, Result
 from tasks.engine.recovery import recover_used_up
 from tasks.process.holders import free_abandoned, sign
 from tasks.process.worker import Worker
@@ -20,8 +21,6 @@ log = structlog.get_logger()
 
 # A process that fails at once, for want of memory or disk, must not have every batch before a sound one asks for work.
 PAUSE_SECONDS = 1.0
-
-Result = Document | list[Document] | None
 
 
 def execute_batch(worker: Worker, batch_id: str) -> Result:
@@ -59,11 +58,9 @@ def _claim(worker: Worker, batch_id: str) -> Batch | None:
 
 def _work(worker: Worker, batch: Batch) -> Result:
     """Run the handler of the batch's task and record how it ended. Raises LeaseLost."""
-    from tasks.kinds.handlers import HANDLERS  # noqa: PLC0415 - the control worker never loads the numeric stack
-
     try:
         run = runs.get_active(worker.database, batch.run_id)
-        return HANDLERS[run["task"]](worker, run, batch)
+        return KINDS[run["task"]].load_handler()(worker, run, batch)
     except LeaseLost:
         raise
     except Cancelled:

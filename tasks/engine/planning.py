@@ -1,29 +1,13 @@
-"""Splitting a run into batches."""
+"""Starting a run: it is split into batches, which are written before they are sent."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from math import ceil
+from datetime import UTC, datetime
 
-from core.errors import BadInput, TapewatchError, Transient
-from core.settings import Settings
-from market.intervals import INTERVALS
-from market.markets import get_market_of
-from records.database import Document
-from records.findings.verifications import build_selection
-from records.findings.watermarks import find_detected_since
-from records.market.series import find_series
-from records.work import batches, runs
+from core.errors import TapewatchError, Transient
+from records.work import runs
 from tasks.engine.accept import publish_batches
-from tasks.engine.execution import Result, execute_batch
+from tasks.engine.execution import execute_batch
+from tasks.engine.kind import KINDS, Result
 from tasks.process.worker import Worker
-
-# A run of few tickers is still shared by the workers, and its progress still moves.
-LEAST_BATCHES = 8
-# A scan does so little for each ticker that what a batch costs in itself would weigh.
-SCAN_FACTOR = 10
-# A series that was detected no longer ago than so many bars take is short work: it does not count in a batch's bars.
-RECENT_BARS = 500
 
 
 def start(worker: Worker, run_id: str) -> Result:
@@ -40,7 +24,7 @@ def start(worker: Worker, run_id: str) -> Result:
         return None
     now = datetime.now(UTC)
     try:
-        plan = plan_batches(worker, run, now)
+        plan = KINDS[run["task"]].split(worker, run, now)
     except Transient:
         raise
     except TapewatchError as error:
@@ -54,64 +38,3 @@ def start(worker: Worker, run_id: str) -> Result:
         worker.database, worker.celery, run["task"], {batch["_id"]: len(batch["tickers"]) for batch in plan}
     )
     return {"detection_run_id": run_id, "batches": len(plan)}
-
-
-def plan_batches(worker: Worker, run: Document, now: datetime) -> list[Document]:
-    """Return the batches of a run, not yet written. Raises BadInput where there is nothing to do."""
-    if run["task"] in {"train", "import"}:
-        return [batches.build_batch(run["_id"], "00000", [], run["market"], now)]
-    tickers, series = _find_subjects(worker, run)
-    at_most = worker.settings.batch_tickers
-    if run["task"] == "incremental":
-        at_most *= SCAN_FACTOR
-    if run["task"] == "backfill":
-        at_most = min(at_most, ceil(len(tickers) / LEAST_BATCHES))
-    recent: set[str] = set()
-    if run["task"] == "incremental":
-        since = now - RECENT_BARS * timedelta(seconds=INTERVALS[run["interval"]])
-        recent = find_detected_since(worker.database, [s["_id"] for s in series], since)
-    bars = Counter({s["ticker"]: int(s["bars"]) for s in series if s["_id"] not in recent})
-    groups = _group(tickers, bars, at_most, worker.settings)
-    return [
-        batches.build_batch(run["_id"], f"{number:05d}", group, market, now)
-        for number, (market, group) in enumerate(groups)
-    ]
-
-
-def _find_subjects(worker: Worker, run: Document) -> tuple[list[str], list[Document]]:
-    """Return the tickers of a run and what is known of their series. Raises BadInput where there are none."""
-    if run["task"] == "verify":
-        tickers = sorted(worker.database.anomalies.distinct("Ticker", build_selection(run["options"])))
-        if not tickers:
-            raise BadInput(f"there is no anomaly to verify for {run['options']}", reason="no_anomalies")
-        return tickers, find_series(worker.database, tickers=tickers, fields=("ticker", "bars"))
-    named = run["tickers"] or None
-    series = find_series(
-        worker.database, tickers=named, market=run["market"], interval=run["interval"], fields=("ticker", "bars")
-    )
-    tickers = run["tickers"] or [s["ticker"] for s in series]
-    if not tickers:
-        raise BadInput(
-            f"market {run['market']} has no {run['interval']} bars; import some first (`flask bars import FILE`)",
-            reason="no_bars",
-        )
-    return tickers, series
-
-
-def _group(
-    tickers: Sequence[str], bars: Mapping[str, int], at_most: int, settings: Settings
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield (market, tickers) of at most so many tickers and, but for a single long series, so many bars."""
-    by_market: dict[str, list[str]] = {}
-    for ticker in tickers:
-        by_market.setdefault(get_market_of(ticker).code, []).append(ticker)
-    for market, members in by_market.items():
-        group: list[str] = []
-        weight = 0
-        for ticker in members:
-            if group and (len(group) == at_most or weight + bars[ticker] > settings.batch_bars):
-                yield market, group
-                group, weight = [], 0
-            group.append(ticker)
-            weight += bars[ticker]
-        yield market, group

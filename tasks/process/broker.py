@@ -13,7 +13,7 @@ from core.settings import Settings
 from tasks import names
 from tasks.process.logs import hand_on_request_id
 
-TASK_MODULES = ("tasks.engine.run_tasks", "tasks.engine.batch_task", "tasks.periodic.control")
+TASK_MODULES = ("tasks.engine.celery_tasks", "tasks.periodic.control")
 WORK_QUEUES = (names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE)
 # What a broker that is down, frozen or full makes a client raise.
 BROKER_ERRORS = (OperationalError, RedisError, OSError)

@@ -3,26 +3,37 @@
 import os
 import socket
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from celery import Celery, current_app
 
 from core.settings import Settings, get_settings
 from records.database import Db, open_database
 
+if TYPE_CHECKING:
+    from detection.models.manager import ModelManager
+
 # An election takes some 12 s. A worker that gave up before could not even hand back what it holds, and the batch would
 # have to wait for its lease.
 ELECTION_SECONDS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Worker:
-    """One process' settings, connections and name."""
+    """One process' settings, connections, name and model cache."""
 
     settings: Settings
     database: Db
     celery: Celery
     name: str
+
+    @cached_property
+    def models(self) -> "ModelManager":
+        """The models that this process has loaded; made at first use, since the control worker never loads numpy."""
+        from detection.models.manager import ModelManager  # noqa: PLC0415 - see above
+
+        return ModelManager(self.database)
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from runner.servers import wait_for_redis
 from runner.supervision import Say, Supervision
 from tasks import names
 from tasks.engine.accept import send
+from tasks.engine.kind import KINDS
 from tasks.process.broker import build_celery
 from tests.faults.stack import WORKERS, Stack
 from tests.faults.trial import TICKERS, Trial
@@ -63,7 +64,7 @@ def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celer
 
     def repeat() -> None:
         for _ in range(5):
-            assert send(celery, names.BACKFILL, run_id, names.BACKFILL_QUEUE, task_id=run_id)
+            assert send(celery, KINDS["backfill"].name, run_id, names.BACKFILL_QUEUE, task_id=run_id)
             assert all(send(celery, names.RUN_BATCH, batch_id, names.BACKFILL_QUEUE) for batch_id in batch_ids)
 
     repeat()

@@ -18,7 +18,7 @@ from records.indexes import ensure_indexes
 from records.work import batches, runs
 from records.work.requests import RunRequest, insert_run
 from runner.servers import Servers
-from tasks.kinds.handlers import build_finish
+from tasks.kinds.parts import build_finish
 from tests.conftest import ROOT
 from tests.integration.detecting import detect, make_bars, run, store, train
 

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 
-from core.settings import Settings, get_settings
+from core.settings import Settings
 from records.database import Db
 from records.work import batches, counters, runs
 from records.work.requests import RunRequest, insert_run
 from tasks.engine import execution
 from tasks.engine.execution import execute_batch
 from tasks.engine.sweeper import sweep
-from tasks.kinds import handlers
 from tasks.process.broker import build_celery, find_waiting
 from tasks.process.holders import free_abandoned, sign
-from tasks.process.worker import Worker, get_worker
+from tasks.process.worker import Worker
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
 TICKERS = ("AAA", "BBB", "CCC")
@@ -30,20 +29,10 @@ def celery(settings: Settings) -> Iterator[Celery]:
 
 
 @pytest.fixture
-def worker(
-    settings: Settings, database: Db, celery: Celery, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Worker]:
-    """A worker of this process, whose model cache reads the environment; it does not pause after a failure."""
-    for name in ("MONGO_URL", "MONGO_DATABASE", "REDIS_URL"):
-        monkeypatch.setenv(name, environment[name])
+def worker(settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """A worker of this process; it does not pause after a failure."""
     monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
-    caches = (get_settings, get_worker, handlers.get_models)
-    for cache in caches:
-        cache.cache_clear()
-    yield Worker(settings, database, celery, "test:1")
-    get_worker().database.client.close()
-    for cache in caches:
-        cache.cache_clear()
+    return Worker(settings, database, celery, "test:1")
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from core.settings import Settings
 from records.database import Db
 from records.work import runs
 from records.work.requests import RunRequest, insert_run
-from tasks.engine.planning import RECENT_BARS, plan_batches
+from tasks.engine.kind import KINDS
+from tasks.engine.splitting import RECENT_BARS
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 
@@ -31,7 +32,7 @@ def plan_scan(worker: Worker) -> list[list[str]]:
     run = insert_run(worker.database, RunRequest("incremental", "manual", TICKERS), NOW)
     claimed = runs.claim_run(worker.database, run["_id"], lease_seconds=60, max_attempts=5)
     assert claimed is not None
-    return [batch["tickers"] for batch in plan_batches(worker, claimed, NOW)]
+    return [batch["tickers"] for batch in KINDS[claimed["task"]].split(worker, claimed, NOW)]
 
 
 def note_detection(database: Db, ticker: str, at: datetime) -> None:

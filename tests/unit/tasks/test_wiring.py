@@ -1,8 +1,11 @@
 """What must fit together between the tasks, the queues and the processes that are started."""
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -10,10 +13,11 @@ from celery import Celery
 
 import celeryconfig
 from core.settings import Settings
+from core.words import Task
 from runner.programs import service_programs
 from runner.supervision import STOP_SECONDS
 from tasks import names
-from tasks.engine.accept import QUEUES, TASK_NAMES
+from tasks.engine.kind import KINDS, RunKind
 from tasks.process.broker import build_celery
 from tests.conftest import ROOT
 
@@ -67,12 +71,11 @@ def test_workers_are_killed_only_after_their_soft_shutdown(name: str, tmp_path: 
 
 def test_every_task_has_an_explicit_name_of_ours(celery: Celery) -> None:
     known = {value for name, value in vars(names).items() if name.isupper() and not name.endswith("_QUEUE")}
-    assert own_tasks(celery) == known
+    assert own_tasks(celery) == known | {kind.name for kind in KINDS.values()}
 
 
 def test_every_task_is_sent_to_a_queue_that_exists(celery: Celery) -> None:
-    assert TASK_NAMES.keys() == QUEUES.keys()
-    queues = {TASK_NAMES[kind]: queue for kind, queue in QUEUES.items()}
+    queues = {kind.name: kind.queue for kind in KINDS.values()}
     queues |= {entry["task"]: entry["options"]["queue"] for entry in celery.conf.beat_schedule.values()}
     # A batch goes where its run went, and a tick calls the notifier; both name their queue as they are sent.
     assert queues.keys() | {names.RUN_BATCH, names.NOTIFY} == own_tasks(celery)
@@ -96,3 +99,18 @@ def test_every_beat_entry_expires_before_its_period_ends(celery: Celery) -> None
 
 def test_only_json_is_taken_from_the_broker() -> None:
     assert celeryconfig.accept_content == ["json"]
+
+
+def test_every_word_for_a_task_has_its_kind_of_run() -> None:
+    assert tuple(KINDS) == get_args(Task)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=str)
+def test_every_kind_of_run_has_a_handler(kind: RunKind) -> None:
+    assert callable(kind.load_handler())
+
+
+def test_kinds_of_runs_are_known_without_the_numeric_stack() -> None:
+    program = "import sys, tasks.engine.celery_tasks; print({'numpy', 'pandas'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

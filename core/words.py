@@ -1,0 +1,20 @@
+"""The closed vocabularies: words that stand in documents, travel over HTTP and are chosen on the command line."""
+
+from typing import Literal
+
+Task = Literal["backfill", "incremental", "verify", "train", "import"]
+Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
+OpenStatus = Literal["queued", "in_progress"]
+EndStatus = Literal["complete", "partial", "failed", "cancelled"]
+Status = Literal[OpenStatus, EndStatus]
+BatchState = Literal["pending", "leased", "done", "dead", "split", "cancelled"]
+Severity = Literal["low", "medium", "high", "critical"]
+AnomalyStatus = Literal["new", "superseded"]
+Verdict = Literal["identical", "score_moved", "vanished", "new"]
+Cause = Literal["model", "code", "data"]
+ModelState = Literal["candidate", "champion", "retired"]
+ScopeKind = Literal["market", "ticker", "watchlist"]
+ThresholdKind = Literal["contamination", "grade", "score"]
+DeliveryState = Literal["pending", "sent", "failed"]
+RevisionKind = Literal["changed", "inserted", "split", "replaced"]
+KeyScope = Literal["read", "enqueue", "admin"]

@@ -1,0 +1,86 @@
+"""Kinds of runs: one row each says how runs of it are named, queued, split and done."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from core.words import Task
+from records.database import Document
+from records.work.batches import Batch
+from tasks import names
+from tasks.engine import splitting
+
+if TYPE_CHECKING:
+    from tasks.process.worker import Worker
+
+Result = Document | list[Document] | None
+Handler = Callable[["Worker", Document, Batch], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class RunKind:
+    """One kind of run.
+
+    Attributes:
+        task: the word for it in run documents and over HTTP.
+        name: the Celery task's name. It is wire format: messages in flight carry it, so it is never renamed.
+        queue: where its messages go, those of its batches too.
+        split: returns the documents of a run's batches, not yet written; raises where there is nothing to do.
+        handler: what does one batch, as `module:function`. It calls one function of a wing, then commits under the
+            batch's fence. Named by its path, since the control worker knows all kinds and never loads numpy.
+    """
+
+    task: Task
+    name: str
+    queue: str
+    split: Callable[["Worker", Document, datetime], list[Document]]
+    handler: str
+
+    def load_handler(self) -> Handler:
+        """Return the function that does one batch; its module is imported at the first call."""
+        module, _, function = self.handler.partition(":")
+        return cast("Handler", getattr(import_module(module), function))
+
+
+KINDS: dict[str, RunKind] = {
+    kind.task: kind
+    for kind in (
+        RunKind(
+            task="backfill",
+            name="tapewatch.backfill",
+            queue=names.BACKFILL_QUEUE,
+            split=splitting.split_backfill,
+            handler="tasks.kinds.detection:detect",
+        ),
+        RunKind(
+            task="incremental",
+            name="tapewatch.incremental",
+            queue=names.INTERACTIVE_QUEUE,
+            split=splitting.split_incremental,
+            handler="tasks.kinds.detection:detect",
+        ),
+        RunKind(
+            task="verify",
+            name="tapewatch.verify",
+            queue=names.INTERACTIVE_QUEUE,
+            split=splitting.split_verification,
+            handler="tasks.kinds.verification:verify",
+        ),
+        RunKind(
+            task="train",
+            name="tapewatch.train",
+            queue=names.BACKFILL_QUEUE,
+            split=splitting.keep_whole,
+            handler="tasks.kinds.training:train",
+        ),
+        RunKind(
+            task="import",
+            name="tapewatch.import_bars",
+            queue=names.INTERACTIVE_QUEUE,
+            split=splitting.keep_whole,
+            handler="tasks.kinds.bar_import:import_bars",
+        ),
+    )
+}

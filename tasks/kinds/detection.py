@@ -1,0 +1,20 @@
+"""Detecting the bars of a batch's tickers, for a backfill or an incremental run."""
+
+from datetime import UTC, datetime
+
+from detection.pipeline import detect as pipeline
+from detection.pipeline.work_counts import add_detection
+from records.database import Document
+from records.work.batches import Batch
+from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
+from tasks.process.worker import Worker
+
+
+def detect(worker: Worker, run: Document, batch: Batch) -> list[Document]:
+    """Detect the batch's tickers, for a backfill or an incremental run."""
+    job = build_job(run, batch, run["interval"])
+    checkpoint, finish = build_checkpoint(worker, batch), build_finish(worker.database, batch)
+    outcomes, results = pipeline.detect_and_commit(worker.database, worker.models, job, checkpoint, finish)
+    report_models(worker)
+    add_detection(worker.database, job, outcomes, results, datetime.now(UTC))
+    return results

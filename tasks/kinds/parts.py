@@ -1,0 +1,86 @@
+"""What handlers share: the batch's job, checkpoints within it, and its end in the transaction of its effects."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import monotonic
+
+import structlog
+from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
+
+from detection.pipeline.detect import PART_TICKERS
+from detection.pipeline.job import Job
+from records.database import Db, Document
+from records.work import batches, runs
+from records.work.batches import Batch
+from records.work.counters import MODEL_CACHE, add_counts
+from records.work.heartbeats import beat
+from tasks.process.worker import Worker
+
+# A cancelled run notices within this time, and a batch that takes less is no trouble.
+CHECK_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+def report_models(worker: Worker) -> None:
+    """Say what this process' model cache holds, for those who ask the workers, and count its use.
+
+    Never raises: a batch that is committed must not look as if it had failed.
+    """
+    try:
+        beat(worker.database, worker.name, **worker.models.get_cache_stats())
+    except PyMongoError as error:
+        log.warning("models_not_reported", error=str(error))
+    add_counts(worker.database, {MODEL_CACHE: worker.models.take_counts()})
+
+
+def build_job(run: Document, batch: Batch, interval: str) -> Job:
+    """Return the part of a run that falls to a batch."""
+    return Job(
+        run_id=run["_id"],
+        task=run["task"],
+        trigger=run["trigger"],
+        market=str(batch.market),
+        tickers=batch.tickers,
+        interval=interval,
+        period=run["period"],
+        started_at=datetime.now(UTC),
+        watchlist=run["watchlist"],
+        walk_forward=bool(run["options"].get("walk_forward")),
+    )
+
+
+def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
+    """Return what long work calls between two steps. It raises LeaseLost and Cancelled.
+
+    A call soon after the last one, or after the claim, does nothing: steps may be short, and there may be thousands.
+    """
+    checked = renewed = monotonic()
+    # Written part by part, a batch has a transaction open that ends with the batch's own document: a renewal in
+    # between means that all is written once more.
+    in_parts = len(batch.tickers) > PART_TICKERS
+    renew_seconds = worker.settings.lease_seconds / 3 if in_parts else CHECK_SECONDS
+
+    def checkpoint(fraction: float) -> None:
+        nonlocal checked, renewed
+        now = monotonic()
+        if now - checked < CHECK_SECONDS:
+            return
+        checked = now
+        runs.get_active(worker.database, batch.run_id)
+        if now - renewed < renew_seconds:
+            return
+        renewed = now
+        batches.renew_lease(worker.database, batch, lease_seconds=worker.settings.lease_seconds, progress=fraction)
+
+    return checkpoint
+
+
+def build_finish(database: Db, batch: Batch) -> Callable[[ClientSession, Document], None]:
+    """Return what closes the batch inside the transaction of its effects."""
+
+    def finish(session: ClientSession, result: Document) -> None:
+        batches.finish_batch(database, batch, session, result=result, now=datetime.now(UTC))
+
+    return finish

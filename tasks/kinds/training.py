@@ -1,0 +1,30 @@
+"""Fitting a model."""
+
+from datetime import UTC, datetime
+
+from pymongo.client_session import ClientSession
+
+from detection.models.fitting import fit_model
+from detection.models.plan import TrainingPlan
+from detection.models.training import save_model
+from records.database import Document
+from records.work.batches import Batch
+from tasks.kinds.parts import build_checkpoint, build_finish
+from tasks.process.worker import Worker
+
+
+def train(worker: Worker, run: Document, batch: Batch) -> Document:
+    """Fit a model of the run's market and store it under its next version."""
+    plan = TrainingPlan.from_options(
+        run["market"], interval=run["interval"], tickers=run["tickers"], options=run["options"]
+    )
+    database, finish = worker.database, build_finish(worker.database, batch)
+    fit = fit_model(database, plan, build_checkpoint(worker, batch))
+
+    def finish_training(session: ClientSession, record: Document) -> None:
+        trained = {"model_version": record["version"], "model_hash": record["sha256"]}
+        database.detection_runs.update_one({"_id": run["_id"]}, {"$set": trained}, session=session)
+        finish(session, {"tickers_done": 0, "tickers_failed": 0, "failures": []})
+
+    record = save_model(database, fit, now=datetime.now(UTC), run_id=run["_id"], finish=finish_training)
+    return {"detection_run_id": run["_id"], "model_version": record["version"], "model_hash": record["sha256"]}

@@ -1,0 +1,32 @@
+"""Deriving stored anomalies of a batch's tickers again."""
+
+from pymongo.client_session import ClientSession
+
+from detection.verify import verify as rederive
+from records.database import Document
+from records.findings import verifications
+from records.work.batches import Batch
+from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
+from tasks.process.worker import Worker
+
+
+def verify(worker: Worker, run: Document, batch: Batch) -> list[Document]:
+    """Derive the run's anomalies of the batch's tickers again; watermarks and anomalies stay as they are."""
+    database, options = worker.database, run["options"]
+    selection = verifications.build_selection(options) | {"Ticker": {"$in": list(batch.tickers)}}
+    checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
+    documents: list[Document] = []
+    for interval in database.anomalies.distinct("interval", selection):
+        job = build_job(run, batch, interval)
+        stored = list(database.anomalies.find(selection | {"interval": interval}))
+        spans = verifications.find_spans(database, options, batch.tickers, interval)
+        documents += rederive(database, worker.models, job, stored, spans, checkpoint)
+    report_models(worker)
+
+    def write(session: ClientSession) -> None:
+        finish(session, {"tickers_done": len(batch.tickers), "tickers_failed": 0, "failures": []})
+        verifications.write_verifications(database, documents, session)
+
+    with database.client.start_session() as session:
+        session.with_transaction(write)
+    return [{name: document[name] for name in ("anomaly_id", "verdict", "cause")} for document in documents[:20]]
