@@ -17,7 +17,7 @@ from detection.models.manager import LoadedModel
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
 from market.bars.panel import BarPanel
-from market.bars.store import load_panel
+from market.bars.store import ALL_BARS, load_panel
 from market.imports.bulk import import_synthetic
 from market.markets import get_market
 from records.database import Db
@@ -46,7 +46,7 @@ def fill(database: Db, tickers: Sequence[str], compared: Sequence[str]) -> None:
 def load_portions(database: Db, tickers: Sequence[str]) -> list[BarPanel]:
     """Return all bars of the tickers."""
     portions = (tickers[start : start + PORTION_TICKERS] for start in range(0, len(tickers), PORTION_TICKERS))
-    return [load_panel(database, INTERVAL, dict.fromkeys(portion)) for portion in portions]
+    return [load_panel(database, INTERVAL, dict.fromkeys(portion, ALL_BARS)) for portion in portions]
 
 
 def build_table(panel: BarPanel) -> pd.DataFrame:
@@ -90,6 +90,8 @@ def forget_results(database: Db) -> None:
 
 def forget_last_bar(database: Db, ticker: str) -> None:
     """Bring the database back to where the last bar, the same for all tickers, has not been detected."""
-    before, last = (datetime.fromtimestamp(t, UTC) for t in load_panel(database, INTERVAL, {ticker: None}).times[-2:])
+    before, last = (
+        datetime.fromtimestamp(t, UTC) for t in load_panel(database, INTERVAL, {ticker: ALL_BARS}).times[-2:]
+    )
     database.detection_metadata.update_many({}, {"$set": {"last_detected_timestamp": before}})
     database.anomalies.delete_many({"Datetime": last})

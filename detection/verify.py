@@ -4,16 +4,19 @@ Each anomaly is computed twice from today's bars: with the model that found it, 
 says whether the record can be trusted; the second, what would be found today. Nothing that is stored changes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 
 from detection.models.libraries import find_library_versions
 from detection.models.manager import LoadedModel, ModelManager
-from detection.pipeline.detect import Checkpoint, detect_panel, find_starts
-from detection.pipeline.job import Job, Outcome
+from detection.pipeline.detect import Checkpoint
+from detection.pipeline.job import Job
+from detection.pipeline.load import load
+from detection.pipeline.plan import plan_stretches
+from detection.pipeline.score import score
 from detection.pipeline.stretches import Stretch
-from market.bars.store import load_panel
 from records.database import Db, Document
 from records.market.revisions import find_revisions
 from records.models.models import get_model_record
@@ -71,7 +74,7 @@ def _find_current(
     spans: Spans,
     checkpoint: Checkpoint,
 ) -> dict[str, Document]:
-    """Return what the champions of today say of the stored anomalies, and what else they find."""
+    """Return what the champions of today say of the stored anomalies, and what else they find in the spans."""
     found: dict[str, Document] = {}
     tickers = {anomaly["Ticker"] for anomaly in stored} | spans.keys()
     for model, group in models.group_by_model(job.market, tuple(sorted(tickers))):
@@ -84,24 +87,20 @@ def _find_current(
 def _describe_bars(
     database: Db, model: LoadedModel, job: Job, stored: Sequence[Document], spans: Spans
 ) -> dict[str, Document]:
-    plans = {ticker: _cover([first for first, _ in ticker_spans]) for ticker, ticker_spans in spans.items()}
-    for ticker, times in _group_times(stored).items():
-        plans[ticker] = _cover([*times, *(first for first, _ in spans.get(ticker, ()))])
-    outcomes = {ticker: Outcome(ticker) for ticker in plans}
-    panel = load_panel(database, job.interval, find_starts(plans))
-    detect_panel(panel, model, plans, job, outcomes, asked=[anomaly["_id"] for anomaly in stored])
-    return {found["_id"]: found for outcome in outcomes.values() for found in outcome.found}
-
-
-def _group_times(stored: Iterable[Document]) -> dict[str, list[datetime]]:
-    times: dict[str, list[datetime]] = {}
+    """Return what a model finds today, by id, of the bars of stored anomalies and in the spans; no other is scored."""
+    stretches: dict[str, list[Stretch]] = {}
     for anomaly in stored:
-        times.setdefault(anomaly["Ticker"], []).append(anomaly["Datetime"])
-    return times
-
-
-def _cover(times: Sequence[datetime]) -> tuple[Stretch, ...]:
-    return (Stretch(int(min(times).timestamp())),)
+        time = int(anomaly["Datetime"].timestamp())
+        stretches.setdefault(anomaly["Ticker"], []).append(Stretch(time, last=time))
+    for ticker, ticker_spans in spans.items():
+        own = (Stretch(int(first.timestamp()), last=int(last.timestamp())) for first, last in ticker_spans)
+        stretches.setdefault(ticker, []).extend(own)
+    wanted = {ticker: tuple(own) for ticker, own in stretches.items()}
+    with database.client.start_session(snapshot=True) as session:
+        plan = plan_stretches(database, replace(job, tickers=tuple(wanted)), wanted, session)
+        loaded = load(database, plan, model, wanted, session)
+    outcomes = score(loaded, plan.outcomes, job, job.started_at, asked=[anomaly["_id"] for anomaly in stored])
+    return {found["_id"]: found for outcome in outcomes.values() for found in outcome.found}
 
 
 def _within(found: Document, spans: Spans) -> bool:

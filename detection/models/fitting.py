@@ -75,9 +75,10 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     sample = RowSample(MOST_ROWS, len(plan.feature_set.columns), plan.seed)
     seen = Seen(synthetic=any(s["synthetic"] for s in series))
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
+    end = None if plan.window_end is None else int(plan.window_end.timestamp())
     done = 0
     for portion in _split(series):
-        panel = load_panel(database, plan.interval, dict.fromkeys(portion, start))
+        panel = load_panel(database, plan.interval, dict.fromkeys(portion, (start, end)))
         _learn(panel, plan, start, sample, seen)
         done += len(portion)
         checkpoint(LOADED * done / len(series))

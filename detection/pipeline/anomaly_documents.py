@@ -9,8 +9,8 @@ from core.arrays import Float64, Int64
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES
 from detection.features.names import FEATURES
-from detection.models.manager import LoadedModel
 from detection.pipeline.job import Job
+from detection.pipeline.load import Load
 from detection.scoring.grades import get_severity
 from detection.scoring.phrases import build_reasons
 from detection.scoring.suspected_split import find_suspected_split
@@ -22,12 +22,12 @@ from records.findings.anomalies import build_anomaly_id, parse_anomaly_id
 
 
 def build_anomalies(
-    panel: BarPanel, features: Features, picked: Int64, scores: Float64, model: LoadedModel, job: Job
+    load: Load, features: Features, picked: Int64, scores: Float64, job: Job, now: datetime
 ) -> Iterator[Document]:
-    """Yield the documents of the feature rows `picked`, whose scores are `scores`, in the same order."""
+    """Yield the documents, found `now`, of the feature rows `picked` with these scores, in the same order."""
+    panel, model = load.panel, load.model
     if picked.size == 0:
         return
-    now = datetime.now(UTC)
     rows = features.rows[picked]
     facts = (
         rows,

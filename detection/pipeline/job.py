@@ -1,8 +1,9 @@
 """What a job asks for, and what came of each of its series, as the records have it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 from detection.models.manager import LoadedModel
 from records.database import Document
@@ -30,18 +31,18 @@ class Job:
     walk_forward: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one series. `reason` is the stable word for why there is no result; `error` says it in full.
 
-    `watermark` is the last bar that was looked at before.
+    `watermark` is the last bar that was looked at before; `bars_stored` and `last_bar` are the series' as it was read.
     """
 
     ticker: str
     status: str = "complete"
     reason: str | None = None
     error: str | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
     model: LoadedModel | None = None
     rows_loaded: int = 0
     rows_processed: int = 0
@@ -52,12 +53,13 @@ class Outcome:
     first_scored: datetime | None = None
     last_bar: datetime | None = None
     bars_revision: int = 0
-    spans: list[tuple[datetime, datetime]] = field(default_factory=list)
-    found: list[Document] = field(default_factory=list)
+    bars_stored: int = 0
+    spans: tuple[tuple[datetime, datetime], ...] = ()
+    found: tuple[Document, ...] = ()
 
-    def fail(self, reason: str, error: str) -> None:
-        """Turn this outcome into a failure of its own, which leaves the rest of the batch alone."""
-        self.status, self.reason, self.error = "failed", reason, error
+    def fail(self, reason: str, error: str) -> Self:
+        """Return this outcome as a failure of its own, which leaves the rest of the batch alone."""
+        return replace(self, status="failed", reason=reason, error=error)
 
 
 def build_watermark(job: Job, outcome: Outcome, model: LoadedModel, now: datetime) -> Document:
@@ -105,7 +107,7 @@ def build_audit(job: Job, outcome: Outcome, new_anomalies: int, now: datetime) -
         bars_needed=outcome.bars_needed,
         bars_present=outcome.bars_present,
         scored=[{"first": first, "last": last} for first, last in outcome.spans],
-        warnings=outcome.warnings,
+        warnings=list(outcome.warnings),
     )
 
 

@@ -63,6 +63,12 @@ def find_first(stretches: tuple[Stretch, ...]) -> int | None:
     return None if None in firsts else min(first for first in firsts if first is not None)
 
 
+def find_last(stretches: tuple[Stretch, ...]) -> int | None:
+    """Return the latest bar wanted in UTC seconds, None for the last one stored."""
+    lasts = [stretch.last for stretch in stretches]
+    return None if None in lasts else max(last for last in lasts if last is not None)
+
+
 def select_rows(panel: BarPanel, position: int, stretches: tuple[Stretch, ...]) -> list[tuple[int, int]]:
     """Return the panel rows [start, stop) of each stretch of the series at `position`, in order and disjoint."""
     rows, times = panel.series(position), panel.times.data

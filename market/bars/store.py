@@ -1,6 +1,6 @@
 """Reading stored bars: two queries bring the panel of any number of series."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
@@ -22,56 +22,69 @@ from records.market.series import find_series_of
 SERIES_FIELDS = ("interval", "market", "bars", "years", "splits")
 """What of a series' document `read_panel` needs."""
 
+# First and last bar that are wanted of a series, in UTC seconds; None for the first or last one stored.
+Wanted = tuple[int | None, int | None]
+ALL_BARS: Wanted = (None, None)
+# The rows of a bucket that are used, from the first to before the second; None for all.
+Cut = tuple[int, int] | None
 
-def load_panel(database: Db, interval: str, starts: Mapping[str, int | None]) -> BarPanel:
-    """Load series from the history that their first wanted bar needs, to their end, adjusted for known splits.
+
+def load_panel(database: Db, interval: str, wanted: Mapping[str, Wanted]) -> BarPanel:
+    """Load series from the history that their first wanted bar needs to their last one, adjusted for known splits.
 
     Args:
         database: where the bars are; series and bars are read in one snapshot of it.
         interval: of all the series.
-        starts: for each ticker the UTC seconds from which bars are wanted; None means all. Where no stored bar is as
-            late as that, the history of the bar that would come next is loaded.
+        wanted: for each ticker the first and last bar that are wanted (UTC seconds); None means the first or last
+            one stored. Where no stored bar is as late as the first, the history of the bar that would come next is
+            loaded.
 
     Returns:
-        The panel, tickers in the order of `starts`; those of which nothing is stored are left out.
+        The panel, tickers in the order of `wanted`; those of which nothing is stored are left out.
     """
     with database.client.start_session(snapshot=True) as session:
-        series = find_series_of(database, tuple(starts), interval, SERIES_FIELDS, session)
-        return read_panel(database, interval, series, starts, session)
+        series = find_series_of(database, tuple(wanted), interval, SERIES_FIELDS, session)
+        return read_panel(database, interval, series, wanted, session)
 
 
 def read_panel(
     database: Db,
     interval: str,
     documents: Mapping[str, Document],
-    starts: Mapping[str, int | None],
+    wanted: Mapping[str, Wanted],
     session: ClientSession,
 ) -> BarPanel:
     """Return the same of series whose documents were read, by ticker, in the same session's snapshot."""
-    series = [documents[ticker] for ticker in starts if ticker in documents]
-    years = [_list_years(s, starts[s["ticker"]]) for s in series]
-    wanted = [build_bucket_id(s["ticker"], interval, y) for s, held in zip(series, years, strict=True) for y in held]
+    series = [documents[ticker] for ticker in wanted if ticker in documents]
+    years = [_list_years(s, wanted[s["ticker"]]) for s in series]
+    ids = [build_bucket_id(s["ticker"], interval, y) for s, held in zip(series, years, strict=True) for y in held]
     found = database.bars.find(
-        {"_id": {"$in": wanted}}, dict.fromkeys(COLUMNS, 1), batch_size=len(wanted) + 1, session=session
+        {"_id": {"$in": ids}}, dict.fromkeys(COLUMNS, 1), batch_size=len(ids) + 1, session=session
     )
     buckets = {bucket["_id"]: bucket for bucket in found}
-    held = [buckets[bucket_id] for bucket_id in wanted]
-    firsts, lengths, skips = _find_rows(_join("times", held), series, years, starts)
-    columns = {name: _join(name, held, skips) for name in COLUMNS}
+    held = [buckets[bucket_id] for bucket_id in ids]
+    firsts, lengths, cuts = _find_rows(_join("times", held), series, years, wanted)
+    columns = {name: _join(name, held, cuts) for name in COLUMNS}
     return _build_panel(interval, series, columns, lengths, firsts)
 
 
-def _list_years(series: Document, start: int | None) -> list[str]:
-    """Return the years whose buckets hold all bars from the history of the first wanted bar on.
+def _list_years(series: Document, wanted: Wanted) -> list[str]:
+    """Return the years whose buckets hold all bars from the history of the first wanted bar to the last one.
 
-    That bar's position is at least that of its year's first bar, so the history of the latter is enough for both.
+    The first bar's position is at least that of its year's first bar, so the history of the latter is enough for both.
     """
     counts: dict[str, int] = series["years"]
-    years = sorted(counts)
+    years, later = sorted(counts), series["bars"]
+    start, last = wanted
+    if last is not None:
+        last_year = str(datetime.fromtimestamp(last, UTC).year)
+        # At least one bar is loaded of every series that is stored.
+        years = [year for year in years if year <= last_year] or years[:1]
+        later = sum(counts[year] for year in years)
     if start is None:
         return years
     # A loop over few years, for each of thousands of series: what is made for it would take longer than the loop.
-    first_year, before, later = str(datetime.fromtimestamp(start, UTC).year), 0, series["bars"]
+    first_year, before = str(datetime.fromtimestamp(start, UTC).year), 0
     for year in years:
         if year < first_year:
             before += counts[year]
@@ -83,39 +96,49 @@ def _list_years(series: Document, start: int | None) -> list[str]:
     return years
 
 
-def _join(name: str, buckets: Sequence[Document], skips: Sequence[int] | None = None) -> Int64 | Float64:
-    """Return one column of all buckets, end to end, without the rows of each that are to be skipped."""
+def _join(name: str, buckets: Sequence[Document], cuts: Sequence[Cut] | None = None) -> Int64 | Float64:
+    """Return one column of all buckets, end to end; of each the rows of its cut, where there is one."""
     binaries: Iterable[bytes | memoryview] = (bucket[name] for bucket in buckets)
-    if skips is not None:
-        binaries = (memoryview(b)[8 * skip :] if skip else b for b, skip in zip(binaries, skips, strict=True))
+    if cuts is not None:
+        binaries = (
+            b if cut is None else memoryview(b)[8 * cut[0] : 8 * cut[1]] for b, cut in zip(binaries, cuts, strict=True)
+        )
     return np.frombuffer(bytearray().join(binaries), dtype="<i8" if name == "times" else "<f8")
 
 
 def _find_rows(
-    times: Int64 | Float64, series: Sequence[Document], years: Sequence[Sequence[str]], starts: Mapping[str, int | None]
-) -> tuple[list[int], list[int], list[int]]:
+    times: Int64 | Float64, series: Sequence[Document], years: Sequence[Sequence[str]], wanted: Mapping[str, Wanted]
+) -> tuple[list[int], list[int], list[Cut]]:
     """Return what is needed of the buckets whose `times` these are.
 
-    Returns the position of each series' first row in what is stored of it, how many rows follow from there on, and how
-    many of each bucket come before.
+    Returns the position of each series' first row in what is stored of it, how many rows follow from there on, and the
+    cut of each bucket.
     """
-    firsts, lengths, skips = [], [], []
+    firsts: list[int] = []
+    lengths: list[int] = []
+    cuts: list[Cut] = []
     seconds, row = times.data, 0
     for document, held in zip(series, years, strict=True):
         counts = [document["years"][year] for year in held]
         loaded = sum(counts)
-        start, first = starts[document["ticker"]], document["bars"] - loaded
-        skip = 0
+        start, last = wanted[document["ticker"]]
+        first, skip, stop = document["bars"] - loaded, 0, loaded
+        if last is not None:
+            first -= sum(count for year, count in document["years"].items() if year > held[-1])
         if start is not None:
             index = first + bisect_left(seconds, start, row, row + loaded) - row
-            skip = history_start(index, document["interval"]) - first
+            skip = max(0, min(history_start(index, document["interval"]) - first, loaded - 1))
+        if last is not None:
+            stop = max(skip + 1, bisect_right(seconds, last, row, row + loaded) - row)
         row += loaded
         firsts.append(first + skip)
-        lengths.append(loaded - skip)
+        lengths.append(stop - skip)
         for count in counts:
-            skips.append(min(skip, count))
-            skip -= skips[-1]
-    return firsts, lengths, skips
+            begin, end = min(skip, count), min(stop, count)
+            cuts.append((begin, end) if begin or end < count else None)
+            skip -= begin
+            stop -= end
+    return firsts, lengths, cuts
 
 
 def _build_panel(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from market.bars.buckets import COLUMNS, build_bucket, build_bucket_id
-from market.bars.store import load_panel
+from market.bars.store import ALL_BARS, load_panel
 from records.database import Db, Document
 from records.market.series import build_series_id
 from records.work.runs import get_run
@@ -32,7 +32,7 @@ def poison(trial: Trial) -> Iterator[None]:
     """Three tickers that cannot be detected: one too big for its process, one cut short, one that is not a number."""
     database = trial.database
     add_copy(database, "KILLER", years={str(year): BARS_A_YEAR for year in YEARS})
-    panel = load_panel(database, "1d", {TICKERS[0]: None})
+    panel = load_panel(database, "1d", {TICKERS[0]: ALL_BARS})
     long = {name: np.resize(getattr(panel, name), BARS_A_YEAR) for name in COLUMNS}
     for year in YEARS:
         long["times"] = int(np.datetime64(f"{year}-01-01", "s").astype(int)) + 100 * np.arange(BARS_A_YEAR)

@@ -13,6 +13,7 @@ from detection.models.manager import ModelManager
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
 from detection.pipeline import detect as pipeline
+from detection.pipeline.commit import commit
 from detection.pipeline.job import Job, Outcome
 from market.imports.importing import import_frame
 from records.database import Db, Document
@@ -52,14 +53,15 @@ def run(database: Db, task: str, *tickers: str, period: str = "max", run_id: str
     def finish(_session: ClientSession, _counts: Document) -> None:
         """No batch stands behind this."""
 
-    return pipeline.commit(database, job, [outcomes], finish)
+    return commit(database, job, [outcomes], datetime.now(UTC), finish)
 
 
 def detect(
     database: Db, task: str, *tickers: str, period: str = "max", run_id: str | None = None
 ) -> tuple[Job, list[Outcome]]:
     job = Job(run_id or str(uuid4()), task, task, "US", tickers, "1d", period, datetime.now(UTC))
-    return job, pipeline.detect(database, ModelManager(database), job, lambda _fraction: None)
+    with pipeline.detect(database, ModelManager(database), job, lambda _fraction: None) as parts:
+        return job, [outcome for part in parts for outcome in part]
 
 
 def read_anomalies(database: Db, ticker: str) -> list[Document]:

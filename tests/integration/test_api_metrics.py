@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from core.settings import Settings
-from detection.pipeline import detect as pipeline
+from detection.pipeline.commit import commit
 from detection.pipeline.work_counts import add_detection
 from market.imports.importing import import_frame
 from records.database import Db
@@ -37,7 +37,7 @@ def count_latency(database: Db, frame: pd.DataFrame, trigger: str, after_close: 
     """Let the last bar come in and be detected so long after New York closed, at 21:00 UTC in winter."""
     store(database, "AAA", frame)
     job, outcomes = detect(database, "incremental", "AAA")
-    results = pipeline.commit(database, job, [outcomes], lambda _session, _counts: None)
+    results = commit(database, job, [outcomes], datetime.now(UTC), lambda _session, _counts: None)
     close = frame["date"].iloc[-1].to_pydatetime().replace(hour=21, tzinfo=UTC)
     scanned = replace(job, trigger=trigger)
     add_detection(database, scanned, outcomes, results, close + after_close)
@@ -74,7 +74,7 @@ def test_what_the_sweeper_does_is_counted(client: FlaskClient, settings: Setting
 
 
 def test_every_action_of_the_sweeper_is_offered_before_it_is_taken() -> None:
-    source = "".join((ROOT / "tasks" / name).read_text() for name in ("sweeper.py", "recovery.py"))
+    source = "".join((ROOT / "tasks" / "engine" / name).read_text() for name in ("sweeper.py", "recovery.py"))
     assert set(re.findall(r'done\["(\w+)"\]', source)) == set(counters.SWEEPER_ACTIONS)
 
 

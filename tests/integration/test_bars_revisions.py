@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import BadInput, NotFound
 from market.bars.reading import read_bars
-from market.bars.store import load_panel
+from market.bars.store import ALL_BARS, load_panel
 from market.bars.writing import write_split
 from market.imports.importing import import_frame
 from market.imports.sources.demo import read_demo
@@ -127,7 +127,7 @@ def test_known_splits_adjust_bars_when_read_and_leave_the_stored_ones(demo: Db) 
     raw = [bucket["sha256"] for bucket in demo.bars.find().sort("_id")]
     write_split(demo, "AAPL", "1d", date(2005, 2, 28), 2.0, NOW)
     write_split(demo, "AAPL", "1d", date(2000, 6, 21), 2.0, NOW)
-    panel = load_panel(demo, "1d", {"AAPL": None})
+    panel = load_panel(demo, "1d", {"AAPL": ALL_BARS})
     rows = {str(day): row for row, day in enumerate(panel.times.astype("datetime64[s]").astype("datetime64[D]"))}
     close, volume = panel.close, panel.volume
     # 101.25 / 4, 55.63 / 2, 88.99 / 2 and 44.86, with volumes 4 and 2 times as large
@@ -165,13 +165,13 @@ def test_imported_factor_is_a_split_of_the_session_it_stands_on(database: Db) ->
     import_closes(database, {"2005-02-28": 44.86}, split={"2005-02-28": 2.0})
     assert get_series(database)["splits"] == [{"session": datetime(2005, 2, 28, tzinfo=UTC), "factor": 2.0}]
     assert find_changes(database, "AAPL", "1d", 0) == (at("2005-02-24"), at("2005-02-28") - 1)
-    assert load_panel(database, "1d", {"AAPL": None}).close.tolist() == [44.465, 44.495, 44.86]
+    assert load_panel(database, "1d", {"AAPL": ALL_BARS}).close.tolist() == [44.465, 44.495, 44.86]
 
 
 def test_vendors_stock_splits_column_adjusts_nothing(database: Db) -> None:
     import_closes(database, {"2005-02-25": 44.495, "2005-02-28": 44.86}, **{"Stock Splits": {"2005-02-28": 2.0}})
     assert get_series(database)["splits"] == []
-    assert load_panel(database, "1d", {"AAPL": None}).close.tolist() == [44.495, 44.86]
+    assert load_panel(database, "1d", {"AAPL": ALL_BARS}).close.tolist() == [44.495, 44.86]
 
 
 @pytest.mark.parametrize("factor", [0.0, -2.0, 1e9, float("nan"), float("inf")])

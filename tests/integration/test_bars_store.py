@@ -11,7 +11,7 @@ from pymongo import MongoClient, monitoring
 from core.settings import Settings
 from market.bars.fingerprint import PanelFingerprints
 from market.bars.history import history_start
-from market.bars.store import load_panel
+from market.bars.store import ALL_BARS, load_panel
 from market.imports.bulk import import_synthetic
 from market.imports.importing import import_frame
 from market.imports.sources.synthetic import make_bars
@@ -38,7 +38,7 @@ def seconds(frame: pd.DataFrame) -> Any:
 
 
 def test_whole_series_come_back_to_the_last_bit(database: Db, frames: dict[str, pd.DataFrame]) -> None:
-    panel = load_panel(database, "1d", dict.fromkeys(TICKERS))
+    panel = load_panel(database, "1d", dict.fromkeys(TICKERS, ALL_BARS))
     assert panel.tickers == ("A", "B", "C.T")
     assert panel.offsets.tolist() == [0, 900, 1400, 1700]
     assert panel.first_index.tolist() == [0, 0, 0]
@@ -56,14 +56,32 @@ def test_history_of_the_first_wanted_bar_is_loaded_and_no_more(
 ) -> None:
     times = seconds(frames["A"])
     start = int(times[index]) if index < 900 else int(times[-1]) + 1
-    panel = load_panel(database, "1d", {"A": start})
+    panel = load_panel(database, "1d", {"A": (start, None)})
     assert panel.first_index.tolist() == [history_start(index, "1d")]
     assert np.array_equal(panel.times, times[history_start(index, "1d") :])
 
 
+@pytest.mark.parametrize("index", [0, 1, 384, 640, 899])
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_no_bar_after_the_last_wanted_one_is_loaded(
+    database: Db, frames: dict[str, pd.DataFrame], index: int, count: int
+) -> None:
+    times = seconds(frames["A"])
+    last = min(index + count, 900) - 1
+    wanted = {"B": ALL_BARS, "A": (int(times[index]), int(times[last]))}
+    panel = load_panel(database, "1d", wanted)
+    first = history_start(index, "1d")
+    own = panel.series(1)
+    assert panel.first_index.tolist() == [0, first]
+    assert np.array_equal(panel.times[own], times[first : last + 1])
+    for name in ("open", "high", "low", "close", "volume"):
+        assert np.array_equal(getattr(panel, name)[own], frames["A"][name][first : last + 1])
+    assert np.array_equal(panel.times[panel.series(0)], seconds(frames["B"]))
+
+
 def test_tickers_without_bars_are_left_out(database: Db, frames: dict[str, pd.DataFrame]) -> None:
-    assert load_panel(database, "1d", {"NONE": None, "B": None}).tickers == ("B",)
-    nothing = load_panel(database, "1h", dict.fromkeys(TICKERS))
+    assert load_panel(database, "1d", {"NONE": ALL_BARS, "B": ALL_BARS}).tickers == ("B",)
+    nothing = load_panel(database, "1h", dict.fromkeys(TICKERS, ALL_BARS))
     assert (nothing.tickers, nothing.offsets.tolist(), len(nothing.times)) == ((), [0], 0)
 
 
@@ -85,24 +103,24 @@ def test_two_queries_load_any_number_of_series(
 
     counter = Counter()
     with MongoClient[dict[str, Any]](settings.mongo_url, tz_aware=True, event_listeners=[counter]) as client:
-        load_panel(client[settings.mongo_database], "1d", dict.fromkeys(TICKERS))
+        load_panel(client[settings.mongo_database], "1d", dict.fromkeys(TICKERS, ALL_BARS))
     assert counter.queries == ["series", "bars"]
 
 
 def test_intraday_bars_belong_to_the_local_session(database: Db) -> None:
     frame = make_bars(["7203.T"], MARKETS["JP"], bars=300, end=END, seed=1, interval="1h")
     import_frame(database, frame, interval="1h", source="synthetic", now=NOW, synthetic=True)
-    panel = load_panel(database, "1h", {"7203.T": None})
+    panel = load_panel(database, "1h", {"7203.T": ALL_BARS})
     local = frame["time"].dt.tz_convert("Asia/Tokyo").dt.tz_localize(None).to_numpy("datetime64[D]").astype(np.int64)
     assert np.array_equal(panel.sessions, local)
 
 
 def test_fingerprint_moves_with_any_value_of_its_rows_alone(database: Db, frames: dict[str, pd.DataFrame]) -> None:
-    before = load_panel(database, "1d", {"A": None})
+    before = load_panel(database, "1d", {"A": ALL_BARS})
     changed = frames["A"].copy()
     changed.loc[450, "volume"] += 1
     import_frame(database, changed, interval="1d", source="synthetic", now=NOW, synthetic=True)
-    after = load_panel(database, "1d", {"A": None})
+    after = load_panel(database, "1d", {"A": ALL_BARS})
     first, second = PanelFingerprints(before), PanelFingerprints(after)
     assert first.compute(0, 450) == second.compute(0, 450)
     assert first.compute(451, 900) == second.compute(451, 900)

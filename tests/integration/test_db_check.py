@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.settings import Settings
-from detection.pipeline import detect as pipeline
+from detection.pipeline.commit import commit
 from records.consistency import find_disagreements
 from records.database import Db, open_database
 from records.indexes import ensure_indexes
@@ -62,7 +62,7 @@ def backfill(database: Db) -> None:
     batch = batches.claim_batch(database, f"{run_id}:00000", "w1", lease_seconds=60, max_attempts=5)
     assert batch is not None
     job, outcomes = detect(database, "backfill", *TICKERS, run_id=run_id)
-    pipeline.commit(database, job, [outcomes], build_finish(database, batch))
+    commit(database, job, [outcomes], datetime.now(UTC), build_finish(database, batch))
     assert runs.finish_run(database, run_id, datetime.now(UTC))
 
 

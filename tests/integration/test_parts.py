@@ -8,6 +8,7 @@ from pymongo.client_session import ClientSession
 from core.errors import LeaseLost
 from detection.models.manager import ModelManager
 from detection.pipeline import detect as pipeline
+from detection.pipeline.commit import Finish, commit
 from detection.pipeline.job import Job
 from records.database import Db, Document
 from tests.integration.detecting import detect, make_bars, read_anomalies, store, train
@@ -31,7 +32,7 @@ def build_job(run_id: str, task: str = "backfill", tickers: tuple[str, ...] = TI
     return Job(run_id, task, task, "US", tickers, "1d", "max", datetime.now(UTC))
 
 
-def run(database: Db, job: Job, finish: pipeline.Finish = lambda *_: None) -> list[Document]:
+def run(database: Db, job: Job, finish: Finish = lambda *_: None) -> list[Document]:
     outcomes, results = pipeline.detect_and_commit(database, ModelManager(database), job, lambda _: None, finish)
     assert [outcome.ticker for outcome in outcomes] == [result["ticker"] for result in results] == [*job.tickers]
     return results
@@ -109,8 +110,8 @@ def test_a_checkpoint_that_refuses_ends_the_work_between_two_parts(market: Db) -
 
 def test_who_comes_second_with_the_same_tickers_of_a_run_has_lost_them(market: Db) -> None:
     job, outcomes = detect(market, "backfill", "AAA", run_id="run-1")
-    pipeline.commit(market, job, [outcomes], lambda *_: None)
+    commit(market, job, [outcomes], datetime.now(UTC), lambda *_: None)
     stored = market.anomalies.count_documents({})
     with pytest.raises(LeaseLost, match="run-1"):
-        pipeline.commit(market, job, [outcomes], lambda *_: None)
+        commit(market, job, [outcomes], datetime.now(UTC), lambda *_: None)
     assert market.anomalies.count_documents({}) == stored

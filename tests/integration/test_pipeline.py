@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import LeaseLost, NoModel
-from detection.pipeline import detect as pipeline
+from detection.pipeline.commit import commit
 from market.bars.writing import write_split
 from records.database import Db, Document
 from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
@@ -241,7 +241,7 @@ def test_a_commit_that_lost_its_lease_leaves_nothing(market: Db) -> None:
         raise LeaseLost("another worker has it")
 
     with pytest.raises(LeaseLost):
-        pipeline.commit(market, job, [outcomes], refuse)
+        commit(market, job, [outcomes], datetime.now(UTC), refuse)
     assert market.anomalies.count_documents({}) == 0
     assert market.detection_metadata.count_documents({}) == 0
     assert market.detection_runs.count_documents({}) == 0
@@ -249,8 +249,8 @@ def test_a_commit_that_lost_its_lease_leaves_nothing(market: Db) -> None:
 
 def test_committing_twice_stores_every_anomaly_once(market: Db) -> None:
     job, outcomes = detect(market, "backfill", "AAA")
-    first = pipeline.commit(market, job, [outcomes], lambda *_: None)
-    second = pipeline.commit(market, replace(job, run_id="another"), [outcomes], lambda *_: None)
+    first = commit(market, job, [outcomes], datetime.now(UTC), lambda *_: None)
+    second = commit(market, replace(job, run_id="another"), [outcomes], datetime.now(UTC), lambda *_: None)
     assert first[0]["new_anomalies"] == market.anomalies.count_documents({}) > 0
     assert second[0]["new_anomalies"] == 0
     assert datetime.now(UTC) >= market.anomalies.find_one()["created_at"]

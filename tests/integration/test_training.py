@@ -18,7 +18,7 @@ from detection.models.fitting import fit_model
 from detection.models.manager import ModelManager
 from detection.models.plan import ThresholdPolicy, TrainingPlan
 from detection.models.training import train_model
-from market.bars.store import load_panel
+from market.bars.store import ALL_BARS, load_panel
 from records.database import Db, Document
 from tests.integration.detecting import make_bars, store
 from tests.processes import ROOT
@@ -49,7 +49,7 @@ def count_rows(frames: dict[str, pd.DataFrame], start: str, end: str) -> list[Do
 
 def compute_scores(database: Db, version: str, tickers: Sequence[str]) -> np.ndarray:
     model = ModelManager(database).get_model_version(version)
-    panel = load_panel(database, "1d", dict.fromkeys(tickers))
+    panel = load_panel(database, "1d", dict.fromkeys(tickers, ALL_BARS))
     return model.detector.score_samples(compute_features(panel, panel.offsets[:-1], model.feature_set).inputs)
 
 

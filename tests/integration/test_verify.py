@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
 
+from detection.detectors.isolation_forest import CHECKED_ROWS, FlatForest
 from detection.features import feature_sets
 from detection.models.manager import ModelManager
-from detection.models.plan import TrainingPlan
+from detection.models.plan import ThresholdPolicy, TrainingPlan
 from detection.models.training import train_model
+from detection.pipeline import load
 from detection.pipeline.job import Job
 from detection.verify import Spans, verify
+from market.bars.panel import BarPanel
 from records.database import Db, Document
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
@@ -45,6 +49,49 @@ def test_an_untouched_record_is_derived_again_to_the_last_digit(market: Db) -> N
         assert (document["verified"], document["verdict"], document["cause"]) == (True, "identical", None)
         assert document["original_score"] == document["recomputed_score"] == document["current_score"]
         assert document["original_features"] == document["current_features"] == anomaly["features"]
+
+
+def test_of_one_bar_no_more_is_read_and_scored_than_it_needs(market: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, scored = [], []
+
+    def note_read(*args: Any) -> BarPanel:
+        read.append(read_panel(*args))
+        return read[-1]
+
+    def note_scored(detector: FlatForest, inputs: np.ndarray, **bounds: float) -> np.ndarray:
+        scored.append(len(inputs))
+        return score_samples(detector, inputs, **bounds)
+
+    read_panel, score_samples = load.read_panel, FlatForest.score_samples
+    monkeypatch.setattr(load, "read_panel", note_read)
+    monkeypatch.setattr(FlatForest, "score_samples", note_scored)
+    anomaly = market.anomalies.find_one({"Ticker": "AAA"}, sort=[("Datetime", 1)])
+    assert anomaly is not None
+    scored.clear()
+    assert check(market, [anomaly])[anomaly["_id"]]["verdict"] == "identical"
+    bar = int(anomaly["Datetime"].timestamp())
+    assert [int(panel.times[-1]) for panel in read] == [bar, bar]
+    own = [count for count in scored if count != CHECKED_ROWS]
+    assert own == [1, 1, 1, 1]  # by each model: below its threshold or not, and then its score in full
+
+
+def test_findings_of_one_version_leave_those_of_another_alone(market: Db) -> None:
+    """A ticker that two versions flagged: each anomaly is held against the version that found it."""
+    first = list(market.anomalies.find())
+    train_model(
+        market, TrainingPlan("US", seed=11, threshold=ThresholdPolicy("contamination", 0.05), promote=True), now=NOW
+    )
+    run(market, "backfill", "AAA", "BBB", "CCC")
+    stored = list(market.anomalies.find({"status": "new"}))
+    assert len({anomaly["model_version"] for anomaly in stored}) == 2
+    assert len(stored) > len(first)
+    documents = check(market, stored)
+    alone = {anomaly["_id"]: check(market, [anomaly])[anomaly["_id"]] for anomaly in stored}
+    for anomaly_id, document in documents.items():
+        assert document["verified"] is True
+        assert document["cause"] in {None, "model"}
+        assert document["recomputed_score"] == document["original_score"]
+        assert document == alone[anomaly_id] | {"verified_at": document["verified_at"]}
 
 
 def test_a_new_champion_is_named_as_the_cause_while_the_record_still_holds(market: Db) -> None:

@@ -10,6 +10,7 @@ from detection.models.manager import ModelManager
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
 from detection.pipeline import detect as pipeline
+from detection.pipeline.commit import commit
 from detection.pipeline.job import Job
 from records.database import Db, Document
 from tests.integration.detecting import NOW, make_bars, store
@@ -30,12 +31,13 @@ def market(database: Db) -> Db:
 
 def run_walk_forward(database: Db) -> list[Document]:
     job = Job("wf", "backfill", "manual", "US", ("AAA", "BBB"), "1d", "max", NOW, walk_forward=True)
-    outcomes = pipeline.detect(database, ModelManager(database), job, lambda _fraction: None)
+    with pipeline.detect(database, ModelManager(database), job, lambda _fraction: None) as parts:
+        outcomes = [outcome for part in parts for outcome in part]
 
     def finish(_session: ClientSession, _counts: Document) -> None:
         """No batch stands behind this."""
 
-    return pipeline.commit(database, job, [outcomes], finish)
+    return commit(database, job, [outcomes], datetime.now(UTC), finish)
 
 
 def test_every_anomaly_lies_after_the_window_of_its_model_and_before_that_of_the_next(market: Db) -> None:

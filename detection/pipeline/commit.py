@@ -1,0 +1,63 @@
+"""The fourth step: everything that was found is written in one transaction, or nothing is."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+
+from pymongo.client_session import ClientSession
+
+from detection.pipeline.job import Job, Outcome, build_audit, build_result, build_watermark, count_outcomes
+from records.database import Db, Document
+from records.findings import anomalies
+from records.findings.watermarks import write_watermarks
+from records.work.audits import write_audits
+
+Finish = Callable[[ClientSession, Document], None]
+
+
+def commit(database: Db, job: Job, parts: Iterable[Sequence[Outcome]], now: datetime, finish: Finish) -> list[Document]:
+    """Write anomalies, watermarks and audit documents in one transaction, and return a result for each ticker.
+
+    Each of the `parts` is written as soon as it is there. `finish(session, counts)` closes the batch in the same
+    transaction and raises LeaseLost where it is no longer ours.
+    """
+    coming = iter(parts)
+    come: list[Sequence[Outcome]] = []
+
+    def take_parts() -> Iterator[Sequence[Outcome]]:
+        yield from come  # where MongoDB asked for the transaction to be repeated
+        for part in coming:
+            come.append(part)
+            yield part
+
+    def write(session: ClientSession) -> list[Document]:
+        outcomes: list[Outcome] = []
+        audits: list[Document] = []
+        for part in take_parts():
+            outcomes += part
+            audits += _write_part(database, job, part, now, session)
+        finish(session, count_outcomes(outcomes, audits))
+        return [build_result(audit) for audit in audits]
+
+    with database.client.start_session() as session:
+        return session.with_transaction(write)
+
+
+def _write_part(
+    database: Db, job: Job, outcomes: Sequence[Outcome], now: datetime, session: ClientSession
+) -> list[Document]:
+    """Write what was found of some tickers, and return their audit documents."""
+    spans = {outcome.ticker: outcome.spans for outcome in outcomes}
+    stored: dict[str, dict[str, Document]] = {ticker: {} for ticker in spans}
+    for document in anomalies.find_stored(database, job.interval, spans, session):
+        stored[document["Ticker"]][document["_id"]] = document
+    writes: list[anomalies.Write] = []
+    audits = []
+    for outcome in outcomes:
+        existing = stored[outcome.ticker]
+        found_ids = {anomaly["_id"] for anomaly in outcome.found}
+        writes += anomalies.plan_writes(outcome.found, existing, existing.keys() - found_ids, job.run_id, now)
+        audits.append(build_audit(job, outcome, len(found_ids - existing.keys()), now))
+    anomalies.write_anomalies(database, writes, session)
+    write_watermarks(database, [build_watermark(job, o, o.model, now) for o in outcomes if o.model], session)
+    write_audits(database, audits, session)
+    return audits

@@ -1,0 +1,50 @@
+"""The second step: the bars that each model is to score, with what its features need before them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pymongo.client_session import ClientSession
+
+from detection.models.manager import LoadedModel, ModelManager
+from detection.pipeline.plan import Plan, Stretches
+from detection.pipeline.stretches import cut, find_first, find_last
+from market.bars.panel import BarPanel
+from market.bars.store import read_panel
+from records.database import Db
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The bars of series that share a model, and what is to be scored of them."""
+
+    panel: BarPanel
+    model: LoadedModel
+    stretches: Stretches
+
+
+def choose_models(models: ModelManager, plan: Plan) -> Sequence[tuple[LoadedModel, Stretches]]:
+    """Return each model with what it is to score: champions, or in a walk forward those that had not seen it.
+
+    Raises NoModel, ModelIntegrity.
+    """
+    job = plan.job
+    if not plan.stretches:
+        return []
+    if not job.walk_forward:
+        groups = models.group_by_model(job.market, tuple(plan.stretches), watchlist=job.watchlist)
+        return [(model, {ticker: plan.stretches[ticker] for ticker in tickers}) for model, tickers in groups]
+    chosen = []
+    for model, last in models.list_walk_forward(job.market, job.interval):
+        after = int(model.window_end.timestamp())
+        end = None if last is None else int(last.timestamp())
+        chosen.append((model, {t: cut(stretches, after, end) for t, stretches in plan.stretches.items()}))
+    return chosen
+
+
+def load(database: Db, plan: Plan, model: LoadedModel, stretches: Stretches, session: ClientSession) -> Load:
+    """Return the bars that a model needs to score these stretches.
+
+    They are read in the session's snapshot, in which the plan was made.
+    """
+    wanted = {ticker: (find_first(own), find_last(own)) for ticker, own in stretches.items()}
+    return Load(read_panel(database, plan.job.interval, plan.series, wanted, session), model, stretches)
