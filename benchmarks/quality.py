@@ -19,7 +19,8 @@ from rich.table import Table
 
 from benchmarks.faults import FAULTS, PRICES, Fault, plant
 from core.arrays import Float64
-from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
+from detection.detectors.isolation_forest import FlatForest
+from detection.detectors.isolation_forest import fit as fit_isolation_forest
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, MARKET14, FeatureSet
 from detection.models.plan import TrainingPlan
@@ -126,7 +127,7 @@ def measure_forest(
 
 def fit(inputs: np.ndarray, seed: int) -> FlatForest:
     plan = TrainingPlan("US")
-    return FlatForest(fit_isolation_forest(inputs, trees=plan.trees, sample=plan.sample, seed=seed))
+    return FlatForest(fit_isolation_forest(inputs, **plan.parameters, seed=seed))
 
 
 def compute_faults(

@@ -1,5 +1,6 @@
 """Models, from the command line."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -11,8 +12,9 @@ from cli.common import exits_on_error, json_option, print_json, print_table, rea
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
 from core.words import ModelState
+from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS, PARAMETERS
 from detection.models import registry
-from detection.models.plan import ThresholdPolicy
+from detection.models.plan import SEED, ThresholdPolicy
 from detection.models.versions import ModelVersion
 from market.intervals import parse_interval
 from market.markets import get_market
@@ -26,6 +28,17 @@ from tasks.requests.runs import request_training
 group = AppGroup("models", help="Train models, and say which version is in use.")
 
 SHOWN_TICKERS = 10
+
+
+def detector_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each parameter of the detectors' catalogue."""
+    for name, parameter in reversed(PARAMETERS.items()):
+        bounds = f"{parameter.low:,} to {parameter.high:,}"
+        said = f"{parameter.meaning[0].upper()}{parameter.meaning[1:]}, {bounds}.  [default: {parameter.default}]"
+        command = click.option(f"--{name.replace('_', '-')}", name, type=int, help=said)(command)
+    return command
+
+
 scope_options = (
     click.option("--ticker", help="Of this ticker, in place of its market's."),
     click.option("--watchlist", help="Of this watchlist, in place of the market's."),
@@ -80,6 +93,9 @@ def show_model(*, version: str, as_json: bool) -> None:
 @click.option("--contamination", type=float, help="Share of the bars that pass the threshold.  [default: 0.01]")
 @click.option("--grade", type=float, help="Threshold by grade instead: 50 is one bar in 100, 75 one in 1,000.")
 @click.option("--score", type=float, help="Threshold as a score instead, from -1 (strangest) to 0.")
+@click.option("--detector", type=click.Choice([*DETECTORS]), help=f"Which algorithm.  [default: {DEFAULT_DETECTOR}]")
+@detector_options
+@click.option("--seed", type=int, help=f"Of what is drawn.  [default: {SEED.default}]")
 @click.option("--feature-set", help="NAME or NAME/VERSION.  [default: the best there is]")
 @click.option("--window-start", help="Learn from bars that start at this ISO date or time, or later.")
 @click.option("--window-end", help="Learn from bars that start at this ISO date or time, or earlier.")

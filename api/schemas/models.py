@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from api.schemas.common import MAX_PAGE, Body, Interval, Market, Page, PageQuery, Record, Ticker, Time, WatchlistName
 from core.words import ModelState
+from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS
 
 VERSION = "US_model-0.1.0"
 
@@ -96,7 +97,14 @@ class Pointer(Record):
     changed_at: datetime
 
 
-class TrainBody(Body):
+# One field for each parameter of the detectors' catalogue.
+_PARAMETERS: dict[str, Any] = {
+    name: (int | None, Field(None, description=parameter.meaning)) for name, parameter in PARAMETERS.items()
+}
+DetectorParameters = create_model("DetectorParameters", __base__=Body, **_PARAMETERS)
+
+
+class TrainBody(DetectorParameters):
     """A training. The threshold is by one of contamination, grade and score."""
 
     market: Market
@@ -107,8 +115,7 @@ class TrainBody(Body):
     grade: float | None = None
     score: float | None = None
     seed: int | None = None
-    trees: int | None = None
-    sample: int | None = None
+    detector: str | None = Field(None, max_length=64, examples=[DEFAULT_DETECTOR])
     window_start: Time | None = Field(None, strict=False, description="first bar to learn from")
     window_end: Time | None = Field(None, strict=False, description="last bar to learn from")
     promote: bool | None = Field(None, description="null: only where the market has no champion yet")

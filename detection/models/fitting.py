@@ -14,7 +14,7 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
-from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
+from detection.detectors.catalogue import get_detector
 from detection.features.compute import Features, compute_features
 from detection.models.artefacts import dump_artefact
 from detection.models.plan import TrainingPlan, find_training_series
@@ -85,11 +85,12 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     rows = sample.get_rows()
     if len(rows) < FEWEST_ROWS:
         raise BadInput(_explain_too_few(plan, len(series), len(rows)), reason="not_enough_bars")
-    forest = fit_isolation_forest(rows, trees=plan.trees, sample=plan.sample, seed=plan.seed)
-    scores = FlatForest(forest).score_samples(rows)
+    kind = get_detector(plan.detector)
+    fitted = kind.fit(rows, seed=plan.seed, parameters=plan.parameters)
+    scores = kind.load(fitted).score_samples(rows)
     grades = GradeTable.from_scores(scores)
     checkpoint(0.95)
-    return Fit(plan, dump_artefact(forest), resolve_threshold(plan.threshold, grades, scores), grades, len(rows), seen)
+    return Fit(plan, dump_artefact(fitted), resolve_threshold(plan.threshold, grades, scores), grades, len(rows), seen)
 
 
 def describe_fit(fit: Fit) -> Document:

@@ -8,7 +8,8 @@ from threading import RLock
 from typing import Any
 
 from core.errors import ModelIntegrity, NoModel
-from detection.detectors.isolation_forest import FlatForest
+from detection.detectors.catalogue import get_detector
+from detection.detectors.contract import Detector
 from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.models.artefacts import open_artefact
 from detection.models.plan import ThresholdPolicy
@@ -42,7 +43,7 @@ class LoadedModel:
     interval: str
     feature_set: FeatureSet
     threshold: float
-    detector: FlatForest
+    detector: Detector
     grades: GradeTable
     window_start: datetime
     window_end: datetime
@@ -178,11 +179,12 @@ def _load(database: Db, champion: Champion) -> LoadedModel:
             f"model {champion.version} was promoted with the hash {champion.sha256}, and its record now says "
             f"{record['sha256']}; it was not opened. Restore the record from a backup, or promote another version"
         )
-    detector = FlatForest(open_artefact(database, champion.version, champion.sha256))
-    return _build_model(record, detector)
+    fitted = open_artefact(database, champion.version, champion.sha256)
+    kind = get_detector(record["parameters"]["detector"])
+    return _build_model(record, kind.load(fitted))
 
 
-def _build_model(record: Document, detector: FlatForest) -> LoadedModel:
+def _build_model(record: Document, detector: Detector) -> LoadedModel:
     name, _, version = record["feature_set"].partition("/")
     return LoadedModel(
         version=record["version"],

@@ -1,12 +1,14 @@
 """What a training is asked to do; numpy-free, so that a request can be refused before a run is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from core.errors import BadInput
 from core.words import ThresholdKind
+from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS, get_detector
+from detection.detectors.contract import Parameter
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, FeatureSet, get_feature_set
 from market.intervals import parse_interval
 from market.markets import complete_ticker, get_market
@@ -18,8 +20,8 @@ THRESHOLD_BOUNDS: dict[ThresholdKind, tuple[float, float]] = {
     "grade": (1.0, 100.0),
     "score": (-1.0, 0.0),
 }
-NUMBER_BOUNDS = {"seed": (0, 2**32 - 1), "trees": (1, 10_000), "sample": (2, 16_384)}
-OPTIONS = (*THRESHOLD_BOUNDS, *NUMBER_BOUNDS, "feature_set", "window_start", "window_end", "promote")
+SEED = Parameter(7, 0, 2**32 - 1, "of the sample of rows and of what the detector draws")
+OPTIONS = (*THRESHOLD_BOUNDS, "seed", "detector", *PARAMETERS, "feature_set", "window_start", "window_end", "promote")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,9 @@ class TrainingPlan:
         tickers: whose bars, in alphabetical order; empty means all of the market.
         feature_set: what the model sees.
         threshold: how the threshold is found.
-        seed: of the sample of rows and of the trees.
-        trees, sample: number of isolation trees, and of rows that each is grown from.
+        seed: of the sample of rows and of what the detector draws.
+        detector: which algorithm; its name in the catalogue.
+        parameters: what it is fitted with.
         window_start, window_end: aware; the first and last start of a bar to learn from. None: no bound.
         promote: make it champion; None: only where the market has none yet.
     """
@@ -64,9 +67,9 @@ class TrainingPlan:
     tickers: tuple[str, ...] = ()
     feature_set: FeatureSet = DEFAULT_FEATURE_SET
     threshold: ThresholdPolicy = ThresholdPolicy()
-    seed: int = 7
-    trees: int = 100
-    sample: int = 512
+    seed: int = SEED.default
+    detector: str = DEFAULT_DETECTOR
+    parameters: Mapping[str, int] = field(default_factory=get_detector(DEFAULT_DETECTOR).get_defaults)
     window_start: datetime | None = None
     window_end: datetime | None = None
     promote: bool | None = None
@@ -84,9 +87,8 @@ class TrainingPlan:
         if unknown:
             raise BadInput(f"no training option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
         code = get_market(market)
-        fields: dict[str, Any] = {name: _parse_number(name, given[name]) for name in NUMBER_BOUNDS if name in given}
-        if "feature_set" in given:
-            fields["feature_set"] = _parse_feature_set(given["feature_set"])
+        kind = get_detector(str(given.get("detector", DEFAULT_DETECTOR)))
+        fields: dict[str, Any] = {}
         if "promote" in given:
             fields["promote"] = _check_flag(given["promote"])
         start, end = (_parse_moment(name, given.get(name)) for name in ("window_start", "window_end"))
@@ -96,7 +98,11 @@ class TrainingPlan:
             market=code.code,
             interval=parse_interval(interval),
             tickers=tuple(sorted({complete_ticker(ticker, code) for ticker in tickers})),
+            feature_set=_parse_feature_set(given.get("feature_set", kind.feature_set)),
             threshold=ThresholdPolicy.choose(given),
+            seed=SEED.read("seed", given.get("seed", SEED.default)),
+            detector=kind.name,
+            parameters=kind.read_parameters({name: given[name] for name in PARAMETERS if name in given}),
             window_start=start,
             window_end=end,
             **fields,
@@ -105,10 +111,9 @@ class TrainingPlan:
     def describe_parameters(self) -> dict[str, Any]:
         """Return what makes this another model than its predecessor, the data apart; goes into the record."""
         return {
-            "detector": "isolation_forest",
+            "detector": self.detector,
             "interval": self.interval,
-            "trees": self.trees,
-            "sample": self.sample,
+            **self.parameters,
             "seed": self.seed,
             "threshold": asdict(self.threshold),
         }
@@ -141,13 +146,6 @@ def _parse_moment(name: str, text: object) -> datetime | None:
     except ValueError as error:
         raise BadInput(f"{name} {text!r} is no date: write 2010-12-31 or 2010-12-31T15:30:00Z") from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _parse_number(name: str, value: object) -> int:
-    low, high = NUMBER_BOUNDS[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise BadInput(f"{name} {value!r} cannot be used: give a whole number from {low} to {high}")
-    return value
 
 
 def _parse_feature_set(label: object) -> FeatureSet:

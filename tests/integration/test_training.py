@@ -145,7 +145,8 @@ def test_contamination_is_the_share_of_training_bars_below_the_threshold(market:
 
 def test_versions_say_what_changed(market: Db) -> None:
     plan = TrainingPlan("US")
-    plans = (plan, plan, replace(plan, trees=50), replace(plan, trees=50, tickers=("AAA", "BBB")))
+    fewer = replace(plan, parameters={**plan.parameters, "trees": 50})
+    plans = (plan, plan, fewer, replace(fewer, tickers=("AAA", "BBB")))
     versions = [train_model(market, each, now=NOW)["version"] for each in plans]
     assert versions == ["US_model-0.1.0", "US_model-0.1.1", "US_model-0.2.0", "US_model-0.2.1"]
 

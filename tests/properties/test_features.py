@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detection.detectors.isolation_forest import FlatForest, fit_isolation_forest
+from detection.detectors.isolation_forest import FlatForest
+from detection.detectors.isolation_forest import fit as fit_isolation_forest
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import FEATURE_SETS, TWO_YARDSTICKS, FeatureSet
 from detection.features.kernel import GRID

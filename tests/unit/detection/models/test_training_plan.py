@@ -10,7 +10,8 @@ from detection.models.plan import ThresholdPolicy, TrainingPlan
 def test_an_empty_request_trains_the_whole_market_by_the_documented_defaults() -> None:
     plan = TrainingPlan.from_options("us", options={})
     assert (plan.market, plan.interval, plan.tickers) == ("US", "1d", ())
-    assert (plan.seed, plan.trees, plan.promote) == (7, 100, None)
+    assert (plan.seed, plan.promote) == (7, None)
+    assert (plan.detector, plan.parameters) == ("isolation_forest", {"trees": 100, "sample": 512})
     assert plan.threshold == ThresholdPolicy("contamination", 0.01)
 
 
@@ -46,7 +47,10 @@ def test_options_are_read_and_tickers_completed_and_sorted() -> None:
         ({"score": 0.1}, "0.1"),
         ({"seed": -1}, "seed -1"),
         ({"trees": 2.5}, "2.5"),
-        ({"sample": 1}, "sample 1"),
+        ({"sample": 1}, "sample 1 .* 2 to 16384"),
+        ({"sample": 16_385}, "sample 16385"),
+        ({"trees": 0}, "trees 0 .* 1 to 10000"),
+        ({"detector": "oracle"}, "'oracle'; choose one of isolation_forest"),
         ({"feature_set": "nonsense"}, "market14/1"),
         ({"feature_set": "market14/x"}, "market14/x"),
         ({"window_start": "yesterday"}, "yesterday"),
