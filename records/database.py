@@ -1,11 +1,12 @@
 """Connecting to MongoDB, with what the promises need set in one place."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo import MongoClient
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
 
@@ -14,6 +15,8 @@ from core.settings import Settings
 
 Document = dict[str, Any]
 Db = Database[Document]
+
+Written = TypeVar("Written")
 
 
 def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClient[Document]:
@@ -46,6 +49,16 @@ def get_server_time(database: Db) -> datetime:
     """Return MongoDB's time, which is everybody's: the clocks of hosts differ."""
     now: datetime = database.command("hello")["localTime"]
     return now.replace(tzinfo=UTC)
+
+
+def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> Written:
+    """Commit all that `write` does in the session it is given, or nothing, and return what it returned.
+
+    MongoDB may ask for it to be repeated, so `write` is to do the same at each call. What it raises ends the
+    transaction.
+    """
+    with database.client.start_session() as session:
+        return session.with_transaction(write)
 
 
 @contextmanager

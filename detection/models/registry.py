@@ -10,7 +10,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, Conflict, NoModel
 from market.markets import get_market_of
-from records.database import Db, Document
+from records.database import Db, Document, in_transaction
 from records.market.series import find_series, get_series
 from records.models import champions, models
 from records.models.champions import Champion, Scope
@@ -46,8 +46,7 @@ def promote(database: Db, version: str, now: datetime, *, scope: Scope | None = 
     record = models.get_model_record(database, version)
     scope = scope or Scope("market", record["market"])
     _check_scope(database, record, scope)
-    with database.client.start_session() as session:
-        return session.with_transaction(lambda active: promote_within(database, record, scope, now, active))
+    return in_transaction(database, lambda active: promote_within(database, record, scope, now, active))
 
 
 def promote_within(database: Db, record: Document, scope: Scope, now: datetime, session: ClientSession) -> Document:
@@ -72,8 +71,7 @@ def rollback(database: Db, scope: Scope, now: datetime) -> Document:
     Raises:
         Conflict: the scope has no champion, or the market had none before.
     """
-    with database.client.start_session() as session:
-        return session.with_transaction(lambda active: _roll_back(database, scope, now, active))
+    return in_transaction(database, lambda active: _roll_back(database, scope, now, active))
 
 
 def retire(database: Db, version: str, now: datetime) -> Document:
@@ -94,8 +92,7 @@ def retire(database: Db, version: str, now: datetime) -> Document:
             )
         models.mark_retired(database, version, now, session)
 
-    with database.client.start_session() as session:
-        session.with_transaction(write)
+    in_transaction(database, write)
     return models.get_model_record(database, version)
 
 

@@ -13,7 +13,7 @@ from detection.models.libraries import find_library_versions
 from detection.models.plan import TrainingPlan
 from detection.models.registry import promote_within
 from detection.models.versions import Change, ModelVersion
-from records.database import Db, Document
+from records.database import Db, Document, in_transaction
 from records.models import champions, models
 from records.models.champions import Scope
 
@@ -57,8 +57,7 @@ def save_model(
         finish(session, record)
 
     try:
-        with database.client.start_session() as session:
-            session.with_transaction(write)
+        in_transaction(database, write)
     except TapewatchError:
         # One of our own checks undid the transaction. After any other error it may have been committed all the same.
         delete_artefact(database, version)

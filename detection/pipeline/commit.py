@@ -6,7 +6,7 @@ from datetime import datetime
 from pymongo.client_session import ClientSession
 
 from detection.pipeline.job import Job, Outcome, build_audit, build_result, build_watermark, count_outcomes
-from records.database import Db, Document
+from records.database import Db, Document, in_transaction
 from records.findings import anomalies
 from records.findings.watermarks import write_watermarks
 from records.work.audits import write_audits
@@ -38,8 +38,7 @@ def commit(database: Db, job: Job, parts: Iterable[Sequence[Outcome]], now: date
         finish(session, count_outcomes(outcomes, audits))
         return [build_result(audit) for audit in audits]
 
-    with database.client.start_session() as session:
-        return session.with_transaction(write)
+    return in_transaction(database, write)
 
 
 def _write_part(

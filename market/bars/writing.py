@@ -27,7 +27,7 @@ from market.bars.splits import merge_splits
 from market.markets import get_market, get_market_of
 from market.sessions.calendar import Sessions
 from market.sessions.overrides import find_sessions
-from records.database import Db, Document
+from records.database import Db, Document, in_transaction
 from records.market.rejected import add_rejected
 from records.market.revisions import add_revisions
 from records.market.series import build_series_id, get_series, replace_series
@@ -73,8 +73,7 @@ def write_arrival(database: Db, arrival: Arrival) -> Written:
 
     Real bars take the place of a whole synthetic series. Raises SeriesError for synthetic bars of a real one.
     """
-    with database.client.start_session() as session:
-        return session.with_transaction(lambda session: _write(database, arrival, session))
+    return in_transaction(database, lambda session: _write(database, arrival, session))
 
 
 def write_split(database: Db, ticker: str, interval: str, session: date, factor: float, now: datetime) -> Written:

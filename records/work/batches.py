@@ -15,7 +15,7 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
 from core.errors import LeaseLost
-from records.database import Db, Document
+from records.database import Db, Document, in_transaction
 
 OPEN_STATES = ("pending", "leased")
 SPLIT_AFTER_ATTEMPTS = 2
@@ -177,8 +177,7 @@ def split_batch(database: Db, document: Document, now: datetime) -> list[str]:
         database.batches.insert_many(parts, session=session)
         return [part["_id"] for part in parts]
 
-    with database.client.start_session() as session:
-        return session.with_transaction(write)
+    return in_transaction(database, write)
 
 
 def bury_batch(database: Db, document: Document, session: ClientSession, *, result: Document, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import Conflict
 from core.words import Task
-from records.database import Db, Document
+from records.database import Db, Document, in_transaction
 from records.work.runs import find_open_backfills
 
 INSERT_SECONDS = 10.0
@@ -68,8 +68,7 @@ def insert_run(database: Db, request: RunRequest, now: datetime) -> Document:
     # By itself a transaction would be tried for two minutes while there is no primary, and somebody waits.
     with timeout(INSERT_SECONDS):
         if request.task == "backfill":
-            with database.client.start_session() as session:
-                session.with_transaction(write)
+            in_transaction(database, write)
         else:
             database.detection_runs.insert_one(run)
     return run

@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import Cancelled, NotFound
 from core.words import OpenStatus
-from records.database import Db, Document
+from records.database import Db, Document, in_transaction
 from records.work import batches, counters, outbox
 
 OPEN_STATUSES: tuple[str, ...] = get_args(OpenStatus)
@@ -65,8 +65,7 @@ def start_run(database: Db, run_id: str, plan: Sequence[Document], now: datetime
             database.batches.insert_many(list(plan), session=session)
         return True
 
-    with database.client.start_session() as session:
-        return session.with_transaction(write)
+    return in_transaction(database, write)
 
 
 def get_active(database: Db, run_id: str) -> Document:
@@ -114,8 +113,7 @@ def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
         outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
         return run | changes
 
-    with database.client.start_session() as session:
-        finished = session.with_transaction(write)
+    finished = in_transaction(database, write)
     _count_end(database, finished)
     return finished
 
@@ -233,8 +231,7 @@ def _end_queued(database: Db, run_id: str, changes: Document, now: datetime) -> 
             outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
         return run
 
-    with database.client.start_session() as session:
-        ended = session.with_transaction(write)
+    ended = in_transaction(database, write)
     _count_end(database, ended)
 
 

@@ -8,7 +8,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from core.errors import Cancelled, LeaseLost, TapewatchError, Transient
-from records.database import Document
+from records.database import Document, in_transaction
 from records.work import batches, counters, runs
 from records.work.audits import build_failure, write_audits
 from records.work.batches import Batch
@@ -90,7 +90,6 @@ def _fail(worker: Worker, run: Document, batch: Batch, error: TapewatchError) ->
         batches.finish_batch(worker.database, batch, session, result=result, now=now)
         write_audits(worker.database, audits, session)
 
-    with worker.database.client.start_session() as session:
-        session.with_transaction(write)
+    in_transaction(worker.database, write)
     log.warning("batch_failed", batch_id=batch.id, reason=error.reason, error=error.message)
     return {"detection_run_id": batch.run_id, "reason": error.reason, "error": error.message}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import structlog
 from pymongo.client_session import ClientSession
 
-from records.database import Document
+from records.database import Document, in_transaction
 from records.work import batches, counters, runs
 from records.work.audits import build_failure, write_audits
 from tasks.engine.accept import publish_batches
@@ -72,5 +72,4 @@ def _bury(worker: Worker, run: Document, batch: Document) -> bool:
             write_audits(worker.database, audits, session)
         return buried
 
-    with worker.database.client.start_session() as session:
-        return session.with_transaction(write)
+    return in_transaction(worker.database, write)

@@ -7,7 +7,7 @@ from pymongo.client_session import ClientSession
 from market.imports.columns import is_ticker_column
 from market.imports.importing import import_frame
 from market.imports.sources.files import name_ticker, read_content
-from records.database import Document
+from records.database import Document, in_transaction
 from records.market.uploads import delete_upload, open_upload
 from records.work.batches import Batch
 from tasks.kinds.parts import build_checkpoint, build_finish
@@ -40,8 +40,7 @@ def import_bars(worker: Worker, run: Document, batch: Batch) -> Document:
         database.detection_runs.update_one({"_id": run["_id"]}, {"$set": {"report": report.to_dict()}}, session=session)
         finish(session, counts | result)
 
-    with database.client.start_session() as session:
-        session.with_transaction(write)
+    in_transaction(database, write)
     if not failures:  # what failed can be retried
         delete_upload(database, options["upload_id"])
     return {"detection_run_id": run["_id"]} | {name: report.total(name) for name in ("read", "new", "changed")}

@@ -3,7 +3,7 @@
 from pymongo.client_session import ClientSession
 
 from detection.verify import verify as rederive
-from records.database import Document
+from records.database import Document, in_transaction
 from records.findings import verifications
 from records.work.batches import Batch
 from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
@@ -27,6 +27,5 @@ def verify(worker: Worker, run: Document, batch: Batch) -> list[Document]:
         finish(session, {"tickers_done": len(batch.tickers), "tickers_failed": 0, "failures": []})
         verifications.write_verifications(database, documents, session)
 
-    with database.client.start_session() as session:
-        session.with_transaction(write)
+    in_transaction(database, write)
     return [{name: document[name] for name in ("anomaly_id", "verdict", "cause")} for document in documents[:20]]

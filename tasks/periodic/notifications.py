@@ -11,7 +11,7 @@ from alerts.messages import build_body, build_title, find_due, is_concerned, tel
 from core.errors import TapewatchError
 from records.alerts import deliveries
 from records.alerts.notification_rules import find_rules
-from records.database import Db, Document
+from records.database import Db, Document, in_transaction
 from records.work import outbox
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
@@ -48,8 +48,7 @@ def _dispatch(database: Db, event: Document, now: datetime) -> None:
         if outbox.mark_delivered(database, event["_id"], now, session):
             deliveries.add_deliveries(database, planned, session)
 
-    with database.client.start_session() as session:
-        session.with_transaction(write)
+    in_transaction(database, write)
 
 
 def _plan(database: Db, event: Document, run: Document, now: datetime) -> list[Document]:
