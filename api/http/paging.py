@@ -1,16 +1,21 @@
 """Cursors: where a page ended, as an opaque word."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+import bson
+from bson.errors import BSONError
 from flask import json
 
 from core.errors import BadInput
 from records.database import Document
+from records.keyset import Position
 
 Item = TypeVar("Item")
+
+_READERS: Mapping[type, Callable[[Any], Any]] = {datetime: datetime.fromisoformat}
 
 
 def encode_cursor(*parts: object) -> str:
@@ -19,17 +24,24 @@ def encode_cursor(*parts: object) -> str:
     return urlsafe_b64encode(json.dumps(texts).encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, *readers: Callable[[Any], Any]) -> tuple[Any, ...]:
-    """Return the values of a cursor, each read by its reader. Raises BadInput."""
+def decode_cursor(cursor: str | None, types: Sequence[type]) -> Position | None:
+    """Return the values of a cursor, each of its type; None where there is no cursor. Raises BadInput."""
+    if not cursor:
+        return None
     try:
         parts = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return tuple(read(part) for read, part in zip(readers, parts, strict=True))
-    except (ValueError, TypeError) as error:
+        position = tuple(_READERS.get(wanted, wanted)(part) for wanted, part in zip(types, parts, strict=True))
+        bson.encode({"position": position})  # or MongoDB could not be asked for it
+    except (ValueError, TypeError, OverflowError, BSONError) as error:
         raise BadInput(f"cursor {cursor!r} is none of ours; pass `next_cursor` of the page before") from error
+    return position
 
 
-def build_page(documents: Sequence[Item], limit: int, describe_last: Callable[[Item], tuple[Any, ...]]) -> Document:
-    """Return {items, next_cursor} of documents that were asked for with one more than the limit."""
+def build_page(documents: Sequence[Item], limit: int, locate: Callable[[Item], Position]) -> Document:
+    """Return {items, next_cursor} of documents that were asked for with one more than the limit.
+
+    `locate` returns an item's place in their order.
+    """
     items = list(documents[:limit])
     more = len(documents) > limit
-    return {"items": items, "next_cursor": encode_cursor(*describe_last(items[-1])) if more else None}
+    return {"items": items, "next_cursor": encode_cursor(*locate(items[-1])) if more else None}

@@ -1,14 +1,12 @@
 """Anomalies: lists, one with its lineage, and counts."""
 
-from datetime import datetime
-
 from apiflask import APIBlueprint
 
 from api.http.paging import build_page, decode_cursor
 from api.http.state import get_database
 from api.schemas.anomalies import Anomaly, AnomalyFilter, AnomalyPage, AnomalyQuery, AnomalySummary
 from records.database import Document
-from records.findings.anomalies import build_query, find_anomalies, get_anomaly, summarize_anomalies
+from records.findings.anomalies import ORDERS, build_query, find_anomalies, get_anomaly, summarize_anomalies
 
 anomalies = APIBlueprint("anomalies", __name__, tag="anomalies")
 
@@ -18,18 +16,16 @@ anomalies = APIBlueprint("anomalies", __name__, tag="anomalies")
 @anomalies.output(AnomalyPage)
 def list_anomalies(query_data: AnomalyQuery) -> Document:
     """List anomalies, the newest or the strangest first."""
-    field = query_data.sort.lstrip("-")
-    read = datetime.fromisoformat if field == "Datetime" else float
-    after = decode_cursor(query_data.cursor, read, str) if query_data.cursor else None
+    order = ORDERS[query_data.sort]
     found = find_anomalies(
         get_database(),
         build_query(**query_data.build_filter()),
         sort=query_data.sort,
-        after=after,
+        after=decode_cursor(query_data.cursor, order.types),
         limit=query_data.limit + 1,
         fields=query_data.list_fields(),
     )
-    return build_page(found, query_data.limit, lambda anomaly: (anomaly[field], anomaly["_id"]))
+    return build_page(found, query_data.limit, order.locate)
 
 
 @anomalies.get("/anomalies/<anomaly_id>")

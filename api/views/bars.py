@@ -27,6 +27,7 @@ from market.bars.reading import read_bars
 from market.tickers import normalize_ticker
 from records.database import Document
 from records.findings.watermarks import find_watermark_times
+from records.keyset import BY_ID
 from records.market.series import list_series
 from tasks.requests.runs import Once, Sent, request_import
 
@@ -99,9 +100,7 @@ def import_file(form: ImportForm, once: Once) -> Document:
 @bars.output(CandlePage)
 def get_candles(query_data: CandleQuery) -> Document:
     """Return stored bars, adjusted for known splits."""
-    end = query_data.end
-    if query_data.cursor:
-        (end,) = decode_cursor(query_data.cursor, datetime.fromisoformat)
+    (end,) = decode_cursor(query_data.cursor, (datetime,)) or (query_data.end,)
     found = read_bars(
         get_database(),
         query_data.ticker,
@@ -120,18 +119,17 @@ def get_candles(query_data: CandleQuery) -> Document:
 @bars.output(SeriesPage)
 def list_tickers(query_data: SeriesQuery) -> Document:
     """List the series that have stored bars."""
-    (after,) = decode_cursor(query_data.cursor, str) if query_data.cursor else ("",)
     found = list_series(
         get_database(),
         ticker=query_data.ticker,
         market=query_data.market,
         interval=query_data.interval,
-        after=after,
+        after=decode_cursor(query_data.cursor, BY_ID.types),
         limit=query_data.limit + 1,
     )
     watermarks = find_watermark_times(get_database(), [series["_id"] for series in found])
     known = [series | {"watermark": watermarks.get(series["_id"])} for series in found]
-    return build_page(known, query_data.limit, lambda series: (series["_id"],))
+    return build_page(known, query_data.limit, BY_ID.locate)
 
 
 @bars.get("/tickers/<ticker>/status")

@@ -1,7 +1,5 @@
 """What is known of the stored bars' quality: sessions without bars, corrected bars, rejected rows."""
 
-from datetime import datetime
-
 from apiflask import APIBlueprint
 
 from api.http.paging import build_page, decode_cursor
@@ -16,8 +14,7 @@ from api.schemas.data_quality import (
 )
 from market.tickers import normalize_ticker
 from records.database import Document
-from records.market.rejected import find_rejected
-from records.market.revisions import find_revisions
+from records.market import rejected, revisions
 from records.market.series import get_series
 
 data_quality = APIBlueprint("data_quality", __name__, tag="bars")
@@ -37,15 +34,14 @@ def get_coverage(ticker: str, query_data: CoverageQuery) -> Document:
 @data_quality.output(RevisionPage)
 def list_revisions(query_data: RevisionQuery) -> Document:
     """List what changed in stored bars, the newest first."""
-    readers = (datetime.fromisoformat, datetime.fromisoformat, str)
-    found = find_revisions(
+    found = revisions.find_revisions(
         get_database(),
         ticker=query_data.ticker,
         interval=query_data.interval,
-        after=decode_cursor(query_data.cursor, *readers) if query_data.cursor else None,
+        after=decode_cursor(query_data.cursor, revisions.NEWEST_FIRST.types),
         limit=query_data.limit + 1,
     )
-    return build_page(found, query_data.limit, lambda revision: (revision["at"], revision["first"], revision["_id"]))
+    return build_page(found, query_data.limit, revisions.NEWEST_FIRST.locate)
 
 
 @data_quality.get("/data/rejected")
@@ -53,13 +49,12 @@ def list_revisions(query_data: RevisionQuery) -> Document:
 @data_quality.output(RejectedPage)
 def list_rejected(query_data: RejectedQuery) -> Document:
     """List rows that imports kept aside: those of the newest import first, each import's in the order of its source."""
-    readers = (datetime.fromisoformat, int, str)
-    found = find_rejected(
+    found = rejected.find_rejected(
         get_database(),
         ticker=query_data.ticker,
         interval=query_data.interval,
         reason=query_data.reason,
-        after=decode_cursor(query_data.cursor, *readers) if query_data.cursor else None,
+        after=decode_cursor(query_data.cursor, rejected.NEWEST_FIRST.types),
         limit=query_data.limit + 1,
     )
-    return build_page(found, query_data.limit, lambda row: (row["rejected_at"], row["row"], row["_id"]))
+    return build_page(found, query_data.limit, rejected.NEWEST_FIRST.locate)

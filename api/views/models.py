@@ -1,7 +1,6 @@
 """The registry of models, and what the workers hold of it."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from apiflask import APIBlueprint
 
@@ -14,7 +13,7 @@ from api.schemas.models import Model, ModelPage, ModelQuery, ModelStats, Pointer
 from detection.models import registry
 from records.database import Document
 from records.models.champions import Scope
-from records.models.models import find_models, get_model_record
+from records.models.models import NEWEST_FIRST, find_models, get_model_record
 from records.work.heartbeats import find_heartbeats
 from tasks.requests.runs import Once, request_training
 
@@ -26,15 +25,14 @@ models = APIBlueprint("models", __name__, tag="models")
 @models.output(ModelPage)
 def list_models(query_data: ModelQuery) -> Document:
     """List versions, the newest first."""
-    before = decode_cursor(query_data.cursor, datetime.fromisoformat, str) if query_data.cursor else None
     found = find_models(
         get_database(),
         market=query_data.market,
         state=query_data.state,
-        before=before,
+        after=decode_cursor(query_data.cursor, NEWEST_FIRST.types),
         limit=query_data.limit + 1,
     )
-    return build_page(found, query_data.limit, lambda model: (model["created_at"], model["_id"]))
+    return build_page(found, query_data.limit, NEWEST_FIRST.locate)
 
 
 @models.get("/models/<version>")

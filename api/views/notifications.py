@@ -1,7 +1,5 @@
 """Notifications: the rules by which people are told, and what was sent to them."""
 
-from datetime import datetime
-
 from apiflask import APIBlueprint
 
 from alerts.channels import hide_secrets, try_rule
@@ -12,6 +10,7 @@ from api.schemas.notifications import DeliveryPage, DeliveryQuery, Rule, RuleBod
 from core.errors import BadInput, Transient
 from records.alerts import deliveries, notification_rules
 from records.database import Document
+from records.keyset import BY_ID
 from records.work.watchlists import get_watchlist
 
 notifications = APIBlueprint("notifications", __name__, tag="notifications")
@@ -24,9 +23,9 @@ EXAMPLE = {"channel": "json://127.0.0.1:8080/alerts", "min_grade": 75, "quiet_fr
 @notifications.output(RulePage)
 def list_rules(query_data: RuleQuery) -> Document:
     """List the rules by which people are told."""
-    (after,) = decode_cursor(query_data.cursor, str) if query_data.cursor else ("",)
+    after = decode_cursor(query_data.cursor, BY_ID.types)
     found = notification_rules.find_rules(get_database(), after=after, limit=query_data.limit + 1)
-    return build_page(found, query_data.limit, lambda rule: (rule["_id"],))
+    return build_page(found, query_data.limit, BY_ID.locate)
 
 
 @notifications.put("/notifications/rules/<name>")
@@ -68,8 +67,8 @@ def try_channel(name: str) -> Document:
 @notifications.output(DeliveryPage)
 def list_deliveries(query_data: DeliveryQuery) -> Document:
     """List what was sent, is to be sent, or could not be."""
-    before = decode_cursor(query_data.cursor, datetime.fromisoformat, str) if query_data.cursor else None
+    after = decode_cursor(query_data.cursor, deliveries.NEWEST_FIRST.types)
     found = deliveries.find_deliveries(
-        get_database(), state=query_data.state, rule=query_data.rule, before=before, limit=query_data.limit + 1
+        get_database(), state=query_data.state, rule=query_data.rule, after=after, limit=query_data.limit + 1
     )
-    return build_page(found, query_data.limit, lambda delivery: (delivery["created_at"], delivery["_id"]))
+    return build_page(found, query_data.limit, deliveries.NEWEST_FIRST.locate)

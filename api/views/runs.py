@@ -1,7 +1,5 @@
 """Runs: what was asked for, how far it is, how it ended."""
 
-from datetime import datetime
-
 from apiflask import APIBlueprint
 from flask import Response
 
@@ -23,14 +21,13 @@ detection_runs = APIBlueprint("runs", __name__, tag="runs")
 @detection_runs.output(RunPage)
 def get_detection_runs(query_data: RunQuery) -> Document:
     """List runs, the newest first."""
-    before = decode_cursor(query_data.cursor, datetime.fromisoformat, str) if query_data.cursor else None
     found = runs.find_runs(
         get_database(),
         **query_data.model_dump(include={"status", "trigger", "task", "ticker"}),
-        before=before,
+        after=decode_cursor(query_data.cursor, runs.NEWEST_FIRST.types),
         limit=query_data.limit + 1,
     )
-    return build_page(found, query_data.limit, lambda run: (run["requested_at"], run["_id"]))
+    return build_page(found, query_data.limit, runs.NEWEST_FIRST.locate)
 
 
 @detection_runs.get("/detection-runs/<run_id>")

@@ -9,6 +9,7 @@ from api.schemas.runs import Run
 from api.schemas.verifications import Verification, VerificationPage, VerificationQuery, VerifyBody
 from records.database import Document
 from records.findings.verifications import count_verdicts, find_verifications
+from records.keyset import BY_ID
 from tasks.requests.runs import Once, request_verification
 
 verifications = APIBlueprint("verifications", __name__, tag="verifications")
@@ -48,8 +49,8 @@ def verify_many(json_data: VerifyBody, once: Once) -> Document:
 @verifications.output(VerificationPage)
 def list_verifications(run_id: str, query_data: VerificationQuery) -> Document:
     """List what a verification said of each anomaly."""
-    (after,) = decode_cursor(query_data.cursor, str) if query_data.cursor else ("",)
+    after = decode_cursor(query_data.cursor, BY_ID.types)
     found = find_verifications(
         get_database(), run_id, verdict=query_data.verdict, after=after, limit=query_data.limit + 1
     )
-    return build_page(found, query_data.limit, lambda document: (document["_id"],))
+    return build_page(found, query_data.limit, BY_ID.locate)

@@ -22,6 +22,7 @@ from api.schemas.watchlists import (
 from core.errors import BadInput
 from market.markets import get_market_of
 from records.database import Document
+from records.keyset import BY_ID
 from records.models.champions import Scope
 from records.models.thresholds import clear_threshold, set_threshold
 from records.work import scan_switch, watchlists
@@ -40,9 +41,9 @@ Answer = tuple[Document, int, dict[str, str]]
 @lists.output(WatchlistPage)
 def list_watchlists(query_data: WatchlistQuery) -> Document:
     """List watchlists by name."""
-    (after,) = decode_cursor(query_data.cursor, str) if query_data.cursor else ("",)
+    after = decode_cursor(query_data.cursor, BY_ID.types)
     found = watchlists.find_watchlists(get_database(), after=after, limit=query_data.limit + 1)
-    return build_page(found, query_data.limit, lambda watchlist: (watchlist["_id"],))
+    return build_page(found, query_data.limit, BY_ID.locate)
 
 
 @lists.post("/watchlists")

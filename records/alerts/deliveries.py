@@ -11,12 +11,14 @@ from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 
 from records.database import Db, Document
+from records.keyset import Key, Keyset, Position, find_page
 
 STATES = ("pending", "sent", "failed")
 MOST_ATTEMPTS = 8
 HOLD_SECONDS = 60
 FIRST_WAIT_SECONDS = 15
 LONGEST_WAIT_SECONDS = 3_600
+NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 
 
 def build_delivery(
@@ -90,16 +92,12 @@ def find_deliveries(
     *,
     state: str | None = None,
     rule: str | None = None,
-    before: tuple[datetime, str] | None = None,
+    after: Position | None = None,
     limit: int = 50,
 ) -> list[Document]:
-    """Return deliveries, the newest first; `before` is `created_at` and `_id` of the last one seen."""
+    """Return deliveries in the order NEWEST_FIRST, from the one after `after` on."""
     query: Document = {name: value for name, value in (("state", state), ("rule", rule)) if value is not None}
-    if before is not None:
-        created_at, delivery_id = before
-        tie = {"created_at": created_at, "_id": {"$lt": delivery_id}}
-        query["$or"] = [{"created_at": {"$lt": created_at}}, tie]
-    return list(database.deliveries.find(query).sort([("created_at", DESCENDING), ("_id", DESCENDING)]).limit(limit))
+    return find_page(database.deliveries, query, NEWEST_FIRST, after=after, limit=limit)
 
 
 _DUE: Document = {"state": "pending", "$expr": {"$lte": ["$due_at", "$$NOW"]}}

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.errors import BadInput, NotFound
 from records.database import Db, Document
+from records.keyset import BY_ID, Position, find_page
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
@@ -34,10 +35,12 @@ def set_rule(database: Db, name: str, fields: Mapping[str, Any], now: datetime) 
     return rule
 
 
-def find_rules(database: Db, *, enabled: bool | None = None, after: str = "", limit: int = 1_000) -> list[Document]:
+def find_rules(
+    database: Db, *, enabled: bool | None = None, after: Position | None = None, limit: int = 1_000
+) -> list[Document]:
     """Return the rules whose names follow `after`, by name."""
-    query: Document = {"_id": {"$gt": after}} | ({} if enabled is None else {"enabled": enabled})
-    return list(database.notification_rules.find(query).sort("_id", 1).limit(limit))
+    query = {} if enabled is None else {"enabled": enabled}
+    return find_page(database.notification_rules, query, BY_ID, after=after, limit=limit)
 
 
 def get_rule(database: Db, name: str) -> Document:

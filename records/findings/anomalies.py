@@ -6,13 +6,13 @@ opinion; one that no longer finds it marks it superseded. Nothing is deleted.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
+from pymongo import DESCENDING, InsertOne, UpdateOne
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, NotFound
 from records.database import Db, Document
+from records.keyset import Key, Keyset, Position, find_page
 
 SUPERSEDED = "superseded"
 Write = InsertOne[Document] | UpdateOne
@@ -134,10 +134,11 @@ def build_query(
     return query
 
 
-SORTS: dict[str, tuple[str, int]] = {
-    "-Datetime": ("Datetime", DESCENDING),
-    "anomaly_score": ("anomaly_score", ASCENDING),
+ORDERS = {
+    "-Datetime": Keyset((Key("Datetime", datetime, DESCENDING), Key("_id", str))),
+    "anomaly_score": Keyset((Key("anomaly_score", float), Key("_id", str))),
 }
+"""The newest first, and the strangest first."""
 
 
 def find_anomalies(
@@ -145,7 +146,7 @@ def find_anomalies(
     query: Document,
     *,
     sort: str = "-Datetime",
-    after: tuple[Any, str] | None = None,
+    after: Position | None = None,
     limit: int = 50,
     fields: Sequence[str] | None = None,
 ) -> list[Document]:
@@ -154,18 +155,12 @@ def find_anomalies(
     Args:
         database: where.
         query: from `build_query`.
-        sort: `-Datetime` (newest first) or `anomaly_score` (strangest first).
-        after: sort value and `_id` of the last one seen, to go on from there.
+        sort: one of ORDERS.
+        after: the position in this order of the last one seen, to go on from there.
         limit: how many at the most.
         fields: what to return of each besides its `_id`; everything where it is None.
     """
-    name, direction = SORTS[sort]
-    if after is not None:
-        value, last_id = after
-        beyond = "$lt" if direction == DESCENDING else "$gt"
-        tie = {name: value, "_id": {"$gt": last_id}}
-        query = {"$and": [query, {"$or": [{name: {beyond: value}}, tie]}]}
-    return list(database.anomalies.find(query, fields).sort([(name, direction), ("_id", ASCENDING)]).limit(limit))
+    return find_page(database.anomalies, query, ORDERS[sort], after=after, limit=limit, fields=fields)
 
 
 def summarize_anomalies(database: Db, query: Document) -> Document:

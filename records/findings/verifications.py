@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
 from records.database import Db, Document
 from records.findings.anomalies import build_query
 from records.findings.watermarks import find_watermarks
+from records.keyset import BY_ID, Position, find_page
 
 SELECTIONS = ("anomaly_ids", "run_id", "ticker", "model_version")
 
@@ -57,13 +58,13 @@ def write_verifications(database: Db, documents: Sequence[Document], session: Cl
 
 
 def find_verifications(
-    database: Db, run_id: str, *, verdict: str | None = None, after: str = "", limit: int = 100
+    database: Db, run_id: str, *, verdict: str | None = None, after: Position | None = None, limit: int = 100
 ) -> list[Document]:
     """Return what a verify run said of each anomaly, by id."""
-    query: Document = {"verification_run_id": run_id, "_id": {"$gt": after}}
+    query: Document = {"verification_run_id": run_id}
     if verdict is not None:
         query["verdict"] = verdict
-    return list(database.verifications.find(query).sort("_id", ASCENDING).limit(limit))
+    return find_page(database.verifications, query, BY_ID, after=after, limit=limit)
 
 
 def count_verdicts(database: Db, run_id: str) -> dict[str, int]:

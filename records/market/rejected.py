@@ -5,10 +5,14 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from pymongo import ASCENDING, DESCENDING, UpdateOne
+from pymongo import DESCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
 from records.database import Db, Document
+from records.keyset import Key, Keyset, Position, find_page
+
+NEWEST_FIRST = Keyset((Key("rejected_at", datetime, DESCENDING), Key("row", int), Key("_id", str)))
+"""The newest import first, each import's rows in the order of its source."""
 
 
 def build_rejected(
@@ -51,21 +55,10 @@ def find_rejected(
     ticker: str | None = None,
     interval: str | None = None,
     reason: str | None = None,
-    after: tuple[datetime, int, str] | None = None,
+    after: Position | None = None,
     limit: int = 100,
 ) -> list[Document]:
-    """Return rejected rows, those of the newest import first, each import's in the order of its source.
-
-    With `after` (`rejected_at`, `row` and `_id` of a row), those that follow this one.
-    """
+    """Return rejected rows in the order NEWEST_FIRST, from the one after `after` on."""
     fields = (("ticker", ticker), ("interval", interval), ("reason", reason))
     query: Document = {name: value for name, value in fields if value is not None}
-    if after is not None:
-        at, row, row_id = after
-        query["$or"] = [
-            {"rejected_at": {"$lt": at}},
-            {"rejected_at": at, "row": {"$gt": row}},
-            {"rejected_at": at, "row": row, "_id": {"$gt": row_id}},
-        ]
-    order = [("rejected_at", DESCENDING), ("row", ASCENDING), ("_id", ASCENDING)]
-    return list(database.rejected_bars.find(query).sort(order).limit(limit))
+    return find_page(database.rejected_bars, query, NEWEST_FIRST, after=after, limit=limit)

@@ -13,6 +13,11 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from records.database import Db, Document
+from records.keyset import Key, Keyset, Position, find_page
+
+NEWEST_FIRST = Keyset(
+    (Key("at", datetime, DESCENDING), Key("first", datetime, DESCENDING), Key("_id", str, DESCENDING))
+)
 
 
 def add_revisions(database: Db, documents: Sequence[Document], session: ClientSession) -> None:
@@ -38,12 +43,12 @@ def find_revisions(
     since_revision: int = 0,
     start: datetime | None = None,
     end: datetime | None = None,
-    after: tuple[datetime, datetime, str] | None = None,
+    after: Position | None = None,
     limit: int = 100,
 ) -> list[Document]:
-    """Return revisions that touch bars from `start` to `end`, both included, the newest first.
+    """Return revisions that touch bars from `start` to `end`, both included.
 
-    With `after` (`at`, `first` and `_id` of a revision), those that follow this one.
+    They are in the order NEWEST_FIRST, from the one after `after` on.
     """
     query: Document = {"revision": {"$gt": since_revision}}
     query |= {name: value for name, value in (("ticker", ticker), ("interval", interval)) if value is not None}
@@ -51,12 +56,4 @@ def find_revisions(
         query["last"] = {"$gte": start}
     if end is not None:
         query["first"] = {"$lte": end}
-    if after is not None:
-        at, first, revision_id = after
-        query["$or"] = [
-            {"at": {"$lt": at}},
-            {"at": at, "first": {"$lt": first}},
-            {"at": at, "first": first, "_id": {"$lt": revision_id}},
-        ]
-    order = [("at", DESCENDING), ("first", DESCENDING), ("_id", DESCENDING)]
-    return list(database.bar_revisions.find(query).sort(order).limit(limit))
+    return find_page(database.bar_revisions, query, NEWEST_FIRST, after=after, limit=limit)

@@ -7,6 +7,7 @@ from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
 from records.database import Db, Document
+from records.keyset import BY_ID, Position, find_page
 
 _LISTS = {"years": 0, "digests": 0, "coverage.gaps": 0}
 
@@ -48,14 +49,13 @@ def list_series(
     ticker: str | None = None,
     market: str | None = None,
     interval: str | None = None,
-    after: str = "",
+    after: Position | None = None,
     limit: int,
 ) -> list[Document]:
     """Return series documents by `_id`, from the one after `after` on, without what they list by year and by gap."""
-    query: Document = {"_id": {"$gt": after}}
     equal = {"ticker": ticker, "market": market, "interval": interval}
-    query |= {name: value for name, value in equal.items() if value is not None}
-    return list(database.series.find(query, _LISTS).sort("_id", 1).limit(limit))
+    query = {name: value for name, value in equal.items() if value is not None}
+    return find_page(database.series, query, BY_ID, after=after, limit=limit, fields=_LISTS)
 
 
 def find_tickers(

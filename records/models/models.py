@@ -14,9 +14,10 @@ from pymongo.client_session import ClientSession
 from core.errors import NotFound
 from core.words import ModelState
 from records.database import Db, Document
+from records.keyset import Key, Keyset, Position
 
 ARTEFACTS = "model_artefacts"
-
+NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 
 # A model of a whole market names thousands of tickers: only the version's own page shows them.
 _LONG_FIELDS = ("tickers", "left_out")
@@ -32,17 +33,14 @@ def find_models(
     *,
     market: str | None = None,
     state: ModelState | None = None,
-    before: tuple[datetime, str] | None = None,
+    after: Position | None = None,
     limit: int = 1_000,
 ) -> list[Document]:
-    """Return versions, the newest first, each with its `state` and, in `champion_of`, who uses it.
+    """Return versions in the order NEWEST_FIRST, from the one after `after` on.
 
-    `before` is `created_at` and version of the last one that was seen.
+    Each has its `state` and, in `champion_of`, who uses it.
     """
-    query: Document = {"market": market} if market else {}
-    if before is not None:
-        at, version = before
-        query["$or"] = [{"created_at": {"$lt": at}}, {"created_at": at, "_id": {"$lt": version}}]
+    query = ({"market": market} if market else {}) | NEWEST_FIRST.build_query(after)
     return _find(database, query, state=state, limit=limit, hide=_LONG_FIELDS)
 
 
@@ -105,7 +103,7 @@ def _find(
     }
     pipeline: list[dict[str, Any]] = [
         {"$match": query},
-        {"$sort": {"created_at": DESCENDING, "_id": DESCENDING}},
+        {"$sort": dict(NEWEST_FIRST.sort)},
         {"$lookup": {"from": "champions", "localField": "_id", "foreignField": "version", "as": "champion_of"}},
         {"$set": derived},
         {"$match": {"state": state} if state else {}},

@@ -14,10 +14,12 @@ from pymongo.client_session import ClientSession
 from core.errors import Cancelled, NotFound
 from core.words import OpenStatus
 from records.database import Db, Document, in_transaction
+from records.keyset import Key, Keyset, Position, find_page
 from records.work import batches, counters, outbox
 
 OPEN_STATUSES: tuple[str, ...] = get_args(OpenStatus)
 LISTED_FAILURES = 1_000
+NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
 
@@ -170,22 +172,14 @@ def find_runs(
     trigger: str | None = None,
     ticker: str | None = None,
     task: str | None = None,
-    before: tuple[datetime, str] | None = None,
+    after: Position | None = None,
     limit: int = 50,
 ) -> list[Document]:
-    """Return runs, the newest first, without their progress.
-
-    `before` is `requested_at` and `_id` of the last one seen, to go on from there.
-    """
+    """Return runs in the order NEWEST_FIRST, from the one after `after` on, without their progress."""
     query: Document = {"run_id": None}
     equal = {"status": status, "trigger": trigger, "task": task, "tickers": ticker}
     query |= {name: value for name, value in equal.items() if value is not None}
-    if before is not None:
-        requested_at, run_id = before
-        tie = {"requested_at": requested_at, "_id": {"$lt": run_id}}
-        query["$or"] = [{"requested_at": {"$lt": requested_at}}, tie]
-    order = [("requested_at", DESCENDING), ("_id", DESCENDING)]
-    return list(database.detection_runs.find(query).sort(order).limit(limit))
+    return find_page(database.detection_runs, query, NEWEST_FIRST, after=after, limit=limit)
 
 
 def find_open_backfills(

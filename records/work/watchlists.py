@@ -14,6 +14,7 @@ from pymongo.errors import DuplicateKeyError
 
 from core.errors import Conflict, NotFound, VersionMoved
 from records.database import Db, Document
+from records.keyset import BY_ID, Position, find_page
 
 
 def add_watchlist(database: Db, name: str, fields: Mapping[str, Any], now: datetime) -> Document:
@@ -28,9 +29,9 @@ def add_watchlist(database: Db, name: str, fields: Mapping[str, Any], now: datet
     return watchlist
 
 
-def find_watchlists(database: Db, *, after: str = "", limit: int = 1_000) -> list[Document]:
+def find_watchlists(database: Db, *, after: Position | None = None, limit: int = 1_000) -> list[Document]:
     """Return watchlists by name, from the one after `after` on."""
-    return list(database.watchlists.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit))
+    return find_page(database.watchlists, {}, BY_ID, after=after, limit=limit)
 
 
 def get_watchlist(database: Db, name: str) -> Document:

@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import create_app
+from api.http.paging import encode_cursor as encode
 from core.settings import Settings
 from records.database import Db
 from tests.integration.stored import add_series
@@ -74,6 +75,10 @@ def test_an_operator_in_a_query_string_is_422(client: FlaskClient, path: str, na
         ("/py/data/candles?ticker=NOBODY&limit=10001", 422),
         ("/py/tickers/A%00B/status", 422),
         ("/py/tickers?cursor=WyJcdTAwMDAiXQ", 200),
+        # a half of a surrogate pair, a number of more than 64 bits, and a time before the year 1 in UTC
+        ("/py/tickers?cursor=WyJcdWQ4MDAiXQ", 422),
+        (f"/py/data/rejected?cursor={encode('2020-01-01T00:00:00+00:00', 10**30, 'x')}", 422),
+        (f"/py/data/candles?ticker=AAPL&cursor={encode('0001-01-01T00:00:00+14:00')}", 422),
     ],
 )
 def test_values_at_and_beyond_the_edge(client: FlaskClient, database: Db, path: str, status: int) -> None:

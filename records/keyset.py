@@ -1,0 +1,71 @@
+"""Keyset paging: a page begins after the last document of the page before, whatever was added meanwhile."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.collection import Collection
+
+Position = tuple[Any, ...]
+"""What a document has in the fields of an order."""
+
+Item = TypeVar("Item", bound=Mapping[str, Any])
+
+
+class Key(NamedTuple):
+    """One field of an order, the type of its values, and its direction."""
+
+    field: str
+    type: type
+    direction: int = ASCENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """An order of documents; its last key is unique, so that no two documents share a place in it."""
+
+    keys: tuple[Key, ...]
+
+    @property
+    def sort(self) -> list[tuple[str, int]]:
+        """Return the order as MongoDB takes it."""
+        return [(key.field, key.direction) for key in self.keys]
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        """Return the types of a position's values."""
+        return tuple(key.type for key in self.keys)
+
+    def locate(self, document: Mapping[str, Any]) -> Position:
+        """Return a document's place in the order."""
+        return tuple(document[key.field] for key in self.keys)
+
+    def build_query(self, after: Position | None) -> dict[str, Any]:
+        """Return the query of the documents that follow a position, of all where it is None."""
+        if after is None:
+            return {}
+        beyond: list[dict[str, Any]] = []
+        tie: dict[str, Any] = {}
+        for key, value in zip(self.keys, after, strict=True):
+            beyond.append(tie | {key.field: {"$lt" if key.direction == DESCENDING else "$gt": value}})
+            tie = tie | {key.field: value}
+        return {"$or": beyond}
+
+
+BY_ID = Keyset((Key("_id", str),))
+
+
+def find_page(
+    collection: Collection[Item],
+    query: Mapping[str, Any],
+    order: Keyset,
+    *,
+    after: Position | None,
+    limit: int,
+    fields: Sequence[str] | Mapping[str, Any] | None = None,
+) -> list[Item]:
+    """Return at most `limit` documents that match and that follow a position, in order."""
+    following = order.build_query(after)
+    found = collection.find({"$and": [query, following]} if following else query, fields)
+    return list(found.sort(order.sort).limit(limit))
