@@ -4,7 +4,7 @@ from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from market.markets import get_market_of
 from records.database import Db, Document
 from records.findings import watermarks
-from records.market.series import build_series_id
+from records.market.series import find_one_series
 from records.models import champions, models
 from records.work import runs, scan_switch, watchlists
 
@@ -13,7 +13,7 @@ def explain_series(database: Db, ticker: str, interval: str) -> Document:
     """Return what is known of one series and when it is scanned next, with the reason of `find_reason`."""
     is_scanned = scan_switch.get_switch(database)["enabled"]
     next_scan = watchlists.find_next_scan(database, ticker, interval) if is_scanned else None
-    series = database.series.find_one({"_id": build_series_id(ticker, interval)})
+    series = find_one_series(database, ticker, interval)
     return find_reason(database, ticker, interval, series) | {"next_scan": next_scan}
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from records.database import Db
 from records.market import uploads
-from records.models import models
+from records.models import artefacts
 
 # Whoever writes a file writes the document that needs it within minutes.
 YOUNGEST = timedelta(days=1)
@@ -29,7 +29,7 @@ def delete_leftovers(database: Db, now: datetime) -> int:
         return records.distinct("_id", {"_id": {"$in": ids}})
 
     return _delete(database, uploads.BUCKET, before, find_retried) + _delete(
-        database, models.ARTEFACTS, before, find_named
+        database, artefacts.BUCKET, before, find_named
     )
 
 

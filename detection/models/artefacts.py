@@ -1,4 +1,4 @@
-"""Fitted detectors as bytes: made by joblib, kept in GridFS under their version, hashed before they are opened.
+"""Fitted detectors as bytes: made by joblib, and hashed before they are opened.
 
 Opening a pickle runs whatever it says, so bytes that are not the recorded ones are never given to joblib.
 """
@@ -8,14 +8,11 @@ from io import BytesIO
 from typing import Any
 
 import joblib
-from gridfs import GridFSBucket
-from gridfs.errors import CorruptGridFile, NoFile
 
-from core.errors import ModelIntegrity
+from core.errors import ModelIntegrity, NotFound
 from records.database import Db
-from records.models.models import ARTEFACTS
+from records.models.artefacts import read_artefact
 
-BUCKET = ARTEFACTS
 # zlib at a stated level and pickle at a stated protocol: the same fit gives the same bytes.
 _COMPRESSION = ("zlib", 3)
 _PROTOCOL = 5
@@ -33,30 +30,16 @@ def compute_sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def store_artefact(database: Db, version: str, content: bytes) -> None:
-    """Keep the bytes under `version`. Raises gridfs.errors.FileExists where another training took the version."""
-    GridFSBucket(database, BUCKET).upload_from_stream_with_id(version, f"{version}.joblib", content)
-
-
-def delete_artefact(database: Db, version: str) -> None:
-    """Drop bytes that no record will name."""
-    GridFSBucket(database, BUCKET).delete(version)
-
-
 def open_artefact(database: Db, version: str, sha256: str) -> Any:
     """Return the detector stored under `version`, if its bytes have the recorded hash.
 
     Raises:
         ModelIntegrity: the bytes are missing, cut short or others than recorded; they were not opened.
     """
-    bucket = GridFSBucket(database, BUCKET)
     try:
-        with bucket.open_download_stream(version) as stream:
-            content = stream.read()
-    except NoFile as error:
-        raise _explain(version, sha256, "no artefact at all") from error
-    except CorruptGridFile as error:
-        raise _explain(version, sha256, f"an incomplete artefact ({error})") from error
+        content = read_artefact(database, version)
+    except NotFound as error:
+        raise _explain(version, sha256, error.message) from error
     found = compute_sha256(content)
     if found != sha256:
         raise _explain(version, sha256, f"{found} ({len(content):,} bytes)")

@@ -7,7 +7,7 @@ from gridfs.errors import FileExists
 from pymongo.client_session import ClientSession
 
 from core.errors import TapewatchError
-from detection.models.artefacts import compute_sha256, delete_artefact, store_artefact
+from detection.models.artefacts import compute_sha256
 from detection.models.fitting import Checkpoint, Fit, describe_fit, fit_model
 from detection.models.libraries import find_library_versions
 from detection.models.plan import TrainingPlan
@@ -15,6 +15,7 @@ from detection.models.registry import promote_within
 from detection.models.versions import Change, ModelVersion
 from records.database import Db, Document, in_transaction
 from records.models import champions, models
+from records.models.artefacts import delete_artefact, store_artefact
 from records.models.champions import Scope
 
 Finish = Callable[[ClientSession, Document], None]

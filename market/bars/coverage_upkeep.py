@@ -12,6 +12,7 @@ from market.markets import Market, get_market
 from market.sessions.calendar import Sessions
 from market.sessions.overrides import find_sessions
 from records.database import Db, Document
+from records.market.series import find_series_between, set_coverage
 
 
 def find_coverage(
@@ -36,13 +37,13 @@ def refresh_coverage(database: Db, market: Market, day: date) -> int:
     A series that an import writes meanwhile is left to that import, which goes by the sessions it found at its start.
     """
     midnight = datetime.combine(day, datetime.min.time(), UTC)
-    reaches = {"first_bar": {"$lt": midnight + timedelta(days=1)}, "last_bar": {"$gte": midnight - timedelta(days=1)}}
+    a_day = timedelta(days=1)
     known = find_sessions(database, market)
-    found = list(database.series.find({"market": market.code, **reaches}))
+    found = find_series_between(database, market.code, midnight - a_day, midnight + a_day)
     for series in found:
-        coverage = measure_coverage(_read_times(database, series), market, series["interval"], known)
-        same = {"_id": series["_id"], "fingerprint": series["fingerprint"]}
-        database.series.update_one(same, {"$set": {"coverage": coverage}})
+        set_coverage(
+            database, series, measure_coverage(_read_times(database, series), market, series["interval"], known)
+        )
     return len(found)
 
 

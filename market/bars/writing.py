@@ -30,7 +30,7 @@ from market.sessions.overrides import find_sessions
 from records.database import Db, Document, in_transaction
 from records.market.rejected import add_rejected
 from records.market.revisions import add_revisions
-from records.market.series import build_series_id, get_series, replace_series
+from records.market.series import build_series_id, find_one_series, get_series, replace_series
 
 LEAST_FACTOR = 1e-4
 
@@ -128,14 +128,13 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
 
 def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tuple[Document, list[Document]]:
     """Return the series to merge into, an empty one where there is none, and what making room for it changed."""
-    series_id = build_series_id(arrival.ticker, arrival.interval)
-    series = database.series.find_one({"_id": series_id}, session=session)
+    series = find_one_series(database, arrival.ticker, arrival.interval, session)
     if series is not None and series["synthetic"] == arrival.synthetic:
         return series, []
     if series is not None and arrival.synthetic:
         raise SeriesError(f"{arrival.ticker} has real {arrival.interval} bars: synthetic ones are not mixed with them")
     empty: Document = {
-        "_id": series_id,
+        "_id": build_series_id(arrival.ticker, arrival.interval),
         "ticker": arrival.ticker,
         "interval": arrival.interval,
         "market": get_market_of(arrival.ticker).code,

@@ -102,6 +102,14 @@ def find_anomaly(database: Db, anomaly_id: str) -> Document | None:
     return database.anomalies.find_one({"_id": anomaly_id})
 
 
+def find_new(database: Db, run_id: str, *, min_grade: float, tickers: Sequence[str] | None) -> list[Document]:
+    """Return the anomalies that a run found first, of these tickers or of all, the strangest first."""
+    query: Document = {"detection_run_id": run_id, "status": "new", "grade": {"$gte": min_grade}}
+    if tickers is not None:
+        query["Ticker"] = {"$in": list(tickers)}
+    return list(database.anomalies.find(query).sort(ORDERS["anomaly_score"].sort))
+
+
 def build_query(
     *,
     tickers: Sequence[str] | None = None,

@@ -16,6 +16,27 @@ from records.keyset import BY_ID, Position, find_page
 SELECTIONS = ("anomaly_ids", "run_id", "ticker", "model_version")
 
 
+def find_selected_tickers(database: Db, options: Mapping[str, Any]) -> list[str]:
+    """Return the tickers of the anomalies that a verify run is about, in order. Raises as `build_selection`."""
+    tickers: list[str] = database.anomalies.distinct("Ticker", build_selection(options))
+    return sorted(tickers)
+
+
+def find_selected_intervals(database: Db, options: Mapping[str, Any], tickers: Sequence[str]) -> list[str]:
+    """Return the intervals of those of the anomalies that are of these tickers."""
+    return database.anomalies.distinct("interval", _select(options, tickers))
+
+
+def find_selected(database: Db, options: Mapping[str, Any], tickers: Sequence[str], interval: str) -> list[Document]:
+    """Return the anomalies of these tickers and this interval that a verify run is about."""
+    return list(database.anomalies.find(_select(options, tickers) | {"interval": interval}))
+
+
+def find_any_selected(database: Db, options: Mapping[str, Any]) -> Document | None:
+    """Return {Ticker, interval, market} of one of the anomalies that a verify run is about; None where none is."""
+    return database.anomalies.find_one(build_selection(options), {"Ticker": 1, "interval": 1, "market": 1})
+
+
 def build_selection(options: Mapping[str, Any]) -> Document:
     """Return the query of the anomalies that a verify run is about. Raises BadInput where it names none of them."""
     if "anomaly_ids" in options:
@@ -82,3 +103,7 @@ def count_unverified(database: Db, run_id: str) -> int:
     return database.verifications.count_documents(
         {"verification_run_id": run_id, "verified": False, "verdict": {"$ne": "new"}}
     )
+
+
+def _select(options: Mapping[str, Any], tickers: Sequence[str]) -> Document:
+    return build_selection(options) | {"Ticker": {"$in": list(tickers)}}

@@ -1,6 +1,7 @@
 """The series that are stored: one document a ticker and interval, kept in step with its bars."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from difflib import get_close_matches
 
 from pymongo.client_session import ClientSession
@@ -70,14 +71,31 @@ def find_tickers(
     return sorted(document["ticker"] for document in database.series.find(query, {"_id": 0, "ticker": 1}))
 
 
+def find_one_series(database: Db, ticker: str, interval: str, session: ClientSession | None = None) -> Document | None:
+    """Return one series' document, or None."""
+    return database.series.find_one({"_id": build_series_id(ticker, interval)}, session=session)
+
+
 def get_series(database: Db, ticker: str, interval: str) -> Document:
     """Return one series' document. Raises NotFound, naming what is stored that looks alike."""
-    series = database.series.find_one({"_id": build_series_id(ticker, interval)})
+    series = find_one_series(database, ticker, interval)
     if series is None:
         raise NotFound(
             f"no {interval} bars of {ticker} are stored; {_describe_choices(database, ticker)}", reason="no_bars"
         )
     return series
+
+
+def find_series_between(database: Db, market: str, start: datetime, end: datetime) -> list[Document]:
+    """Return the series of a market that have bars both before `end` and at or after `start`."""
+    reaches = {"first_bar": {"$lt": end}, "last_bar": {"$gte": start}}
+    return list(database.series.find({"market": market, **reaches}))
+
+
+def set_coverage(database: Db, series: Document, coverage: Document) -> None:
+    """Note a series' coverage, unless its bars have changed since its document was read."""
+    same = {"_id": series["_id"], "fingerprint": series["fingerprint"]}
+    database.series.update_one(same, {"$set": {"coverage": coverage}})
 
 
 def replace_series(database: Db, series: Document, session: ClientSession) -> None:

@@ -16,7 +16,6 @@ from core.words import ModelState
 from records.database import Db, Document
 from records.keyset import Key, Keyset, Position
 
-ARTEFACTS = "model_artefacts"
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 
 # A model of a whole market names thousands of tickers: only the version's own page shows them.

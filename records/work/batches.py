@@ -180,6 +180,11 @@ def split_batch(database: Db, document: Document, now: datetime) -> list[str]:
     return in_transaction(database, write)
 
 
+def delete_batch(database: Db, batch_id: str) -> None:
+    """Delete a batch whose run is gone: finished runs expire with their batches, and one without has no reader."""
+    database.batches.delete_one({"_id": batch_id})
+
+
 def bury_batch(database: Db, document: Document, session: ClientSession, *, result: Document, now: datetime) -> bool:
     """Give up a batch that used all its attempts; False where somebody took it after all."""
     buried = database.batches.update_one(

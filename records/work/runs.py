@@ -148,9 +148,24 @@ def get_run(database: Db, run_id: str) -> Document:
     return run
 
 
+def find_bare_run(database: Db, run_id: str) -> Document | None:
+    """Return a run without its progress and failures, or None."""
+    return database.detection_runs.find_one({"_id": run_id, "run_id": None})
+
+
+def find_by_key(database: Db, idempotency_key: str) -> Document | None:
+    """Return the run that was accepted under an idempotency key, or None."""
+    return database.detection_runs.find_one({"idempotency_key": idempotency_key})
+
+
+def note_outcome(database: Db, run_id: str, outcome: Document, session: ClientSession) -> None:
+    """Note in a run what its one batch found out, inside the transaction that ends the batch."""
+    database.detection_runs.update_one({"_id": run_id}, {"$set": outcome}, session=session)
+
+
 def find_run(database: Db, run_id: str) -> Document | None:
     """Return a run with `progress` counted from its batches and its `failures`, or None."""
-    run: Document | None = database.detection_runs.find_one({"_id": run_id, "run_id": None})
+    run = find_bare_run(database, run_id)
     if run is None:
         return None
     totals = batches.count_progress(database, run_id)

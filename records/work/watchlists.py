@@ -34,9 +34,14 @@ def find_watchlists(database: Db, *, after: Position | None = None, limit: int =
     return find_page(database.watchlists, {}, BY_ID, after=after, limit=limit)
 
 
+def find_watchlist(database: Db, name: str) -> Document | None:
+    """Return a watchlist, or None."""
+    return database.watchlists.find_one({"_id": name})
+
+
 def get_watchlist(database: Db, name: str) -> Document:
     """Return a watchlist. Raises NotFound with the names there are."""
-    watchlist: Document | None = database.watchlists.find_one({"_id": name})
+    watchlist = find_watchlist(database, name)
     if watchlist is None:
         names = [other["_id"] for other in find_watchlists(database, limit=10)]
         raise NotFound(f"there is no watchlist {name!r}; there are: {', '.join(names) or '(none)'}")

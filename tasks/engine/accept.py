@@ -108,7 +108,7 @@ def find_repeated(database: Db, idempotency_key: str | None, body_hash: str | No
     """Return the run that was accepted under this key, or None. Raises BadInput where it had another body."""
     if idempotency_key is None:
         return None
-    run: Document | None = database.detection_runs.find_one({"idempotency_key": idempotency_key})
+    run = runs.find_by_key(database, idempotency_key)
     if run is not None and run["body_hash"] != body_hash:
         raise BadInput(
             f"this idempotency key belongs to run {run['_id']}, whose request was another; "

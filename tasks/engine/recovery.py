@@ -26,10 +26,9 @@ def recover_batches(worker: Worker, lost: Iterable[Document]) -> Counter[str]:
     to_send: dict[str, dict[str, int]] = defaultdict(dict)
     for batch in lost:
         with going_on("batch_not_recovered", batch["_id"]):
-            run = worker.database.detection_runs.find_one({"_id": batch["run_id"]})
+            run = runs.find_bare_run(worker.database, batch["run_id"])
             if run is None:
-                # Finished runs expire with their batches; one without the other has no reader.
-                worker.database.batches.delete_one({"_id": batch["_id"]})
+                batches.delete_batch(worker.database, batch["_id"])
                 done["batch_without_run_deleted"] += 1
             elif run["cancel_requested"]:
                 done["batch_cancelled"] += batches.cancel_pending(worker.database, run["_id"], datetime.now(UTC))

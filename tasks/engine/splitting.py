@@ -11,7 +11,7 @@ from core.settings import Settings
 from market.intervals import INTERVALS
 from market.markets import get_market_of
 from records.database import Document
-from records.findings.verifications import build_selection
+from records.findings.verifications import find_selected_tickers
 from records.findings.watermarks import find_detected_since
 from records.market.series import find_series
 from records.work.batches import build_batch
@@ -50,7 +50,7 @@ def split_incremental(worker: "Worker", run: Document, now: datetime) -> list[Do
 
 def split_verification(worker: "Worker", run: Document, now: datetime) -> list[Document]:
     """Return a verification's batches. Raises BadInput where no stored anomaly was asked about."""
-    tickers = sorted(worker.database.anomalies.distinct("Ticker", build_selection(run["options"])))
+    tickers = find_selected_tickers(worker.database, run["options"])
     if not tickers:
         raise BadInput(f"there is no anomaly to verify for {run['options']}", reason="no_anomalies")
     series = find_series(worker.database, tickers=tickers, fields=("ticker", "bars"))

@@ -10,6 +10,7 @@ from market.imports.sources.files import name_ticker, read_content
 from records.database import Document, in_transaction
 from records.market.uploads import delete_upload, open_upload
 from records.work.batches import Batch
+from records.work.runs import note_outcome
 from tasks.kinds.parts import build_checkpoint, build_finish
 from tasks.process.worker import Worker
 
@@ -37,7 +38,7 @@ def import_bars(worker: Worker, run: Document, batch: Batch) -> Document:
     result = {"tickers_done": len(report.series) - len(failures), "tickers_failed": len(failures), "failures": failures}
 
     def write(session: ClientSession) -> None:
-        database.detection_runs.update_one({"_id": run["_id"]}, {"$set": {"report": report.to_dict()}}, session=session)
+        note_outcome(database, run["_id"], {"report": report.to_dict()}, session)
         finish(session, counts | result)
 
     in_transaction(database, write)

@@ -9,6 +9,7 @@ from detection.models.plan import TrainingPlan
 from detection.models.training import save_model
 from records.database import Document
 from records.work.batches import Batch
+from records.work.runs import note_outcome
 from tasks.kinds.parts import build_checkpoint, build_finish
 from tasks.process.worker import Worker
 
@@ -23,7 +24,7 @@ def train(worker: Worker, run: Document, batch: Batch) -> Document:
 
     def finish_training(session: ClientSession, record: Document) -> None:
         trained = {"model_version": record["version"], "model_hash": record["sha256"]}
-        database.detection_runs.update_one({"_id": run["_id"]}, {"$set": trained}, session=session)
+        note_outcome(database, run["_id"], trained, session)
         finish(session, {"tickers_done": 0, "tickers_failed": 0, "failures": []})
 
     record = save_model(database, fit, now=datetime.now(UTC), run_id=run["_id"], finish=finish_training)

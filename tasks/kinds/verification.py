@@ -13,12 +13,11 @@ from tasks.process.worker import Worker
 def verify(worker: Worker, run: Document, batch: Batch) -> list[Document]:
     """Derive the run's anomalies of the batch's tickers again; watermarks and anomalies stay as they are."""
     database, options = worker.database, run["options"]
-    selection = verifications.build_selection(options) | {"Ticker": {"$in": list(batch.tickers)}}
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
     documents: list[Document] = []
-    for interval in database.anomalies.distinct("interval", selection):
+    for interval in verifications.find_selected_intervals(database, options, batch.tickers):
         job = build_job(run, batch, interval)
-        stored = list(database.anomalies.find(selection | {"interval": interval}))
+        stored = verifications.find_selected(database, options, batch.tickers, interval)
         spans = verifications.find_spans(database, options, batch.tickers, interval)
         documents += rederive(database, worker.models, job, stored, spans, checkpoint)
     report_models(worker)

@@ -12,7 +12,10 @@ from core.errors import TapewatchError
 from records.alerts import deliveries
 from records.alerts.notification_rules import find_rules
 from records.database import Db, Document, in_transaction
+from records.findings.anomalies import find_new
 from records.work import outbox
+from records.work.runs import find_bare_run
+from records.work.watchlists import find_watchlist
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
 
@@ -41,7 +44,7 @@ def notify(worker: Worker) -> dict[str, int]:
 
 def _dispatch(database: Db, event: Document, now: datetime) -> None:
     """Write a delivery for each rule that an event concerns, and that the event is done with, in one transaction."""
-    run = database.detection_runs.find_one({"_id": event["run_id"]})
+    run = find_bare_run(database, event["run_id"])
     planned = [] if run is None else _plan(database, event, run, now)
 
     def write(session: ClientSession) -> None:
@@ -73,11 +76,11 @@ def _plan(database: Db, event: Document, run: Document, now: datetime) -> list[D
 
 def _find_news(database: Db, rule: Document, run: Document) -> list[Document]:
     """Return the anomalies that a run found first and a rule asks for, the strangest first."""
-    query: Document = {"detection_run_id": run["_id"], "status": "new", "grade": {"$gte": rule["min_grade"]}}
+    tickers = None
     if rule["watchlist"] is not None:
-        watchlist = database.watchlists.find_one({"_id": rule["watchlist"]}) or {"tickers": []}
-        query["Ticker"] = {"$in": watchlist["tickers"]}
-    return list(database.anomalies.find(query).sort([("anomaly_score", 1), ("_id", 1)]))
+        watchlist = find_watchlist(database, rule["watchlist"])
+        tickers = watchlist["tickers"] if watchlist else []
+    return find_new(database, run["_id"], min_grade=rule["min_grade"], tickers=tickers)
 
 
 def _send(database: Db, delivery: Document) -> bool:

@@ -10,7 +10,7 @@ from celery import Celery
 from core.errors import Conflict, NotFound
 from detection.models.plan import TrainingPlan, find_training_series
 from records.database import Db, Document
-from records.findings.verifications import build_selection
+from records.findings.verifications import find_any_selected
 from records.market import uploads
 from records.work import audits, runs
 from records.work.requests import RunRequest
@@ -109,7 +109,7 @@ def request_verification(
 
     Raises NotFound where there is no such anomaly, and BadInput.
     """
-    anomaly = database.anomalies.find_one(build_selection(options), {"Ticker": 1, "interval": 1, "market": 1})
+    anomaly = find_any_selected(database, options)
     if anomaly is None:
         asked = ", ".join(f"{name} {value}" for name, value in options.items())
         advice = (

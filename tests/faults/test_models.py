@@ -11,8 +11,9 @@ from typing import Any
 import joblib
 import pytest
 
-from detection.models.artefacts import compute_sha256, delete_artefact, store_artefact
+from detection.models.artefacts import compute_sha256
 from detection.models.registry import promote
+from records.models.artefacts import delete_artefact, store_artefact
 from records.models.models import get_model_record
 from tests.faults.trial import Trial
 from tests.integration.detecting import NOW

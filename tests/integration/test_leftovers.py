@@ -7,12 +7,13 @@ from bson import ObjectId
 from gridfs import GridFSBucket
 
 from core.settings import Settings
-from detection.models.artefacts import BUCKET as ARTEFACTS
-from detection.models.artefacts import open_artefact, store_artefact
+from detection.models.artefacts import open_artefact
 from records.database import Db
 from records.leftovers import delete_leftovers
 from records.market.uploads import BUCKET as UPLOADS
 from records.market.uploads import store_upload
+from records.models.artefacts import BUCKET as ARTEFACTS
+from records.models.artefacts import store_artefact
 from records.work.requests import RunRequest, insert_run
 from tasks.engine.sweeper import sweep
 from tasks.process.broker import build_celery

@@ -11,10 +11,11 @@ import pytest
 from gridfs import GridFSBucket
 
 from core.errors import ModelIntegrity
-from detection.models.artefacts import BUCKET, compute_sha256
+from detection.models.artefacts import compute_sha256
 from detection.models.manager import ModelManager
 from detection.models.training import save_model
 from records.database import Db
+from records.models.artefacts import BUCKET
 from tests.integration.modelling import NOW, add_model, make_fit
 
 

@@ -9,10 +9,11 @@ from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, Conflict, LeaseLost, NoModel, NotFound
 from detection.models import registry
-from detection.models.artefacts import BUCKET, compute_sha256, store_artefact
+from detection.models.artefacts import compute_sha256
 from detection.models.training import save_model
 from records.database import Db, Document
 from records.models import champions, models
+from records.models.artefacts import BUCKET, store_artefact
 from records.models.champions import Champion, Scope
 from tests.integration.modelling import NOW, add_model, make_fit
 from tests.integration.stored import add_list, add_series

@@ -13,13 +13,14 @@ import pytest
 from core.errors import BadInput, Cancelled
 from detection.features.compute import compute_features
 from detection.models import fitting
-from detection.models.artefacts import BUCKET, compute_sha256
+from detection.models.artefacts import compute_sha256
 from detection.models.fitting import fit_model
 from detection.models.manager import ModelManager
 from detection.models.plan import ThresholdPolicy, TrainingPlan
 from detection.models.training import train_model
 from market.bars.store import ALL_BARS, load_panel
 from records.database import Db, Document
+from records.models.artefacts import BUCKET
 from tests.integration.detecting import make_bars, store
 from tests.processes import ROOT
 
