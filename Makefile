@@ -2,9 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# Exactly the locks, from wheels: pip resolves nothing and builds nothing, so no later release changes what is installed.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all:
+WHOLE := $(BIN)/python -m pip check --disable-pip-version-check >$(VENV)/check.txt || { cat $(VENV)/check.txt; \
+  echo "$(VENV) does not hold what the locks name: rm -r $(VENV), then try again."; exit 1; }
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
         --no-emit-index-url --no-emit-find-links
+PYTHONS := 3.11 3.12 3.13 3.14
 # Where Linux offers it, the service stops when make is killed.
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
@@ -60,6 +64,11 @@ lock: $(VENV)/.installed-dev  ## pin anew what requirements*.in ask for
 	$(LOCK) --upgrade --output-file requirements.txt requirements.in
 	$(LOCK) --upgrade --output-file requirements-traces.txt requirements-traces.in
 	$(LOCK) --upgrade --output-file requirements-dev.txt requirements-dev.in
+	@for lock in requirements.txt requirements-traces.txt requirements-dev.txt; do for version in $(PYTHONS); do \
+	  echo "Trying $$lock with Python $$version."; \
+	  $(BIN)/uv pip install --quiet --dry-run --no-deps --require-hashes --no-build --python-version $$version \
+	    --target $(VENV)/tried -r $$lock || exit 1; \
+	done; done
 
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or later"; exit 1; }
@@ -74,6 +83,7 @@ $(VENV)/.made:
 $(VENV)/.installed: requirements.txt | $(VENV)/.made
 	@echo "Installing the pinned packages into $(VENV) (a minute or two, once)."
 	@$(INSTALL) -r requirements.txt
+	@$(WHOLE)
 	@echo "Compiling the numeric kernels, once."
 	@NUMBA_CACHE_DIR=$(CURDIR)/.tapewatch/numba $(BIN)/python -c \
 	  "import detection.features.compute, detection.detectors.isolation_forest"
@@ -82,4 +92,5 @@ $(VENV)/.installed: requirements.txt | $(VENV)/.made
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what tests and checks need."
 	@$(INSTALL) -r requirements-dev.txt
+	@$(WHOLE)
 	@touch $@

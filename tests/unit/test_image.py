@@ -1,0 +1,86 @@
+"""The image has all that its processes import, and .dockerignore keeps none of it away."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+COPIED = [
+    source
+    for line in re.findall(r"^COPY (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    for source in line.split()[:-1]
+]
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import celeryconfig, wsgi, tasks.app
+for package in sys.argv[2:]:
+    for module in pkgutil.walk_packages([f"{sys.argv[1]}/{package}"], f"{package}."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+"""
+
+
+def files_of(source: str) -> list[str]:
+    """Return what git keeps under a source, as paths from the root."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", source],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def is_ignored(path: str) -> bool:
+    """Answer as a build does: the last pattern that matches the path, or a folder that it lies in, decides."""
+    parents = ["/".join(path.split("/")[: depth + 1]) for depth in range(path.count("/") + 1)]
+    ignored = False
+    for line in (ROOT / ".dockerignore").read_text().split():
+        pattern = line.removeprefix("!").removeprefix("**/")
+        tried = [parent.rsplit("/", 1)[-1] for parent in parents] if "**/" in line else parents
+        # a star of these patterns matches within one name
+        if any(fnmatch(name, pattern) and name.count("/") == pattern.count("/") for name in tried):
+            ignored = not line.startswith("!")
+    return ignored
+
+
+@pytest.mark.parametrize("source", COPIED)
+def test_what_the_image_copies_is_there_and_not_ignored(source: str) -> None:
+    files = files_of(source)
+    assert files
+    assert [file for file in files if is_ignored(file)] == []
+
+
+def test_nothing_else_is_sent_to_the_build() -> None:
+    sent = [file for file in files_of(".") if not is_ignored(file)]
+    assert [file for file in sent if not any(Path(file).is_relative_to(source) for source in COPIED)] == []
+    assert is_ignored(".env")
+    assert is_ignored("api/__pycache__/app.cpython-311.pyc")
+
+
+def test_every_module_of_the_image_finds_what_it_imports(tmp_path: Path) -> None:
+    for file in [file for source in COPIED for file in files_of(source)]:
+        place = tmp_path / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, place)
+    packages = sorted(path.parent.name for path in tmp_path.glob("*/__init__.py"))
+    assert {"api", "cli", "tasks"} <= set(packages)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", IMPORT_ALL, str(tmp_path), *packages],
+        cwd=tmp_path,
+        # imports alone are tried, not kernels
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
