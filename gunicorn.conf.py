@@ -1,7 +1,4 @@
-"""How gunicorn runs the API; the address comes from its command line.
-
-It does not start where strangers could ask for anything.
-"""
+"""How gunicorn runs the API; the address comes from its command line."""
 
 import gc
 import os
@@ -17,8 +14,8 @@ from celery.platforms import set_pdeathsig  # type: ignore[attr-defined]  # cele
 from gunicorn import glogging
 from prometheus_client.multiprocess import mark_process_dead
 
-from api.http.auth import is_loopback, refuse_open_access
-from core.errors import BadInput, ServerUnreachable
+from api.http.auth import check_keys, is_loopback
+from core.errors import DatabaseUnfit, ServerUnreachable
 from core.logs import configure_logs
 from core.settings import get_settings
 from records.database import explain_unreachable, open_database
@@ -47,10 +44,10 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """Exit with a message where the API would be open to other machines."""
-    # Whoever gives gunicorn another address than HOST is held to that, too; a Unix socket is of this machine.
-    bound = [address[0] for address in server.cfg.address if isinstance(address, tuple)]
+    """Say where nobody gets in for want of a key; exit where gunicorn would let in more than HOST says."""
     settings = get_settings()
+    # a Unix socket is of this machine
+    bound = [address[0] for address in server.cfg.address if isinstance(address, tuple)]
     exposed = next((host for host in (settings.host, *bound) if not is_loopback(host)), None)
     if exposed is None:
         return
@@ -58,11 +55,16 @@ def on_starting(server: Any) -> None:
         with explain_unreachable(settings):
             database = open_database(settings)
             try:
-                refuse_open_access(settings.model_copy(update={"host": exposed}), database)
+                check_keys(settings.model_copy(update={"host": exposed}), database)
             finally:
                 database.client.close()
-    except BadInput as error:
-        sys.exit(f"The API does not start: {error.message}")
+    except DatabaseUnfit as error:
+        if is_loopback(settings.host):
+            sys.exit(
+                f"The API does not start: gunicorn listens on {exposed}, while HOST={settings.host} lets whoever comes "
+                f"over loopback in without a key. Set HOST={exposed}, or make a key: `flask keys create`."
+            )
+        server.log.warning(error.message)
     except ServerUnreachable as error:
         # Nobody gets in without a key meanwhile: each request looks for it.
         server.log.warning("whether an API key exists is not known yet: %s", error.message)

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import redis
 from rich.console import Console
 
-from core.errors import BadInput, ServerUnreachable
+from core.errors import BadInput, DatabaseUnfit, ServerUnreachable
 from core.settings import STATE_DIR, Settings
 from records.database import explain_unreachable, hide_credentials, open_database
 from records.migrations import upgrade
@@ -61,7 +61,7 @@ def serve(say: Say) -> Iterator[Settings]:
         supervision = Supervision(programs, state_dir, build_environment(settings, state_dir), say)
         try:
             supervision.start_servers()
-            _wait_for_servers(settings, redis_port=redis_port, mongo_port=mongo_port)
+            _wait_for_servers(settings, say, redis_port=redis_port, mongo_port=mongo_port)
             _write_addresses(settings, state_dir)
             supervision.start_service()
             yield settings
@@ -151,7 +151,7 @@ def _check_ports(settings: Settings) -> None:
             raise BadInput(f"port {port} ({name}) is taken by another program; set {name} to a free one")
 
 
-def _wait_for_servers(settings: Settings, *, redis_port: int | None, mongo_port: int | None) -> None:
+def _wait_for_servers(settings: Settings, say: Say, *, redis_port: int | None, mongo_port: int | None) -> None:
     if redis_port:
         wait_for_redis(redis_port)
     else:
@@ -164,9 +164,12 @@ def _wait_for_servers(settings: Settings, *, redis_port: int | None, mongo_port:
             # Whoever starts everything at once has nobody else to do it.
             upgrade(database, datetime.now(UTC))
             if settings.host != LOOPBACK:
-                from api.http.auth import refuse_open_access  # noqa: PLC0415 -- slow to load, and seldom needed
+                from api.http.auth import check_keys  # noqa: PLC0415 -- slow to load, and seldom needed
 
-                refuse_open_access(settings, database)
+                try:
+                    check_keys(settings, database)
+                except DatabaseUnfit as error:
+                    say(error.message[0].upper() + error.message[1:])
 
 
 def _check_redis(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from flask_httpauth import HTTPTokenAuth, MultiAuth
 
 from api.http.errors import build_problem
 from api.http.state import get_database, get_settings
-from core.errors import BadInput
+from core.errors import DatabaseUnfit
 from core.settings import Settings
 from records import keys
 from records.database import Db, Document
@@ -84,12 +84,13 @@ def is_open(settings: Settings, database: Db) -> bool:
     return is_loopback(settings.host) and not keys.has_keys(database)
 
 
-def refuse_open_access(settings: Settings, database: Db) -> None:
-    """Raise BadInput where the API would listen to other machines although no key has been made."""
+def check_keys(settings: Settings, database: Db) -> None:
+    """Raise DatabaseUnfit where the API listens to other machines although no key has been made: nobody gets in."""
     if not is_loopback(settings.host) and not keys.has_keys(database):
-        raise BadInput(
-            f"HOST={settings.host} lets other machines in, and no API key has been made. Make one with "
-            "`flask keys create NAME --scope read --scope enqueue`, or listen on 127.0.0.1."
+        raise DatabaseUnfit(
+            f"nobody gets in yet: HOST={settings.host} lets other machines ask, and no API key has been made. Make one "
+            "with `flask keys create NAME --scope admin`.",
+            reason="no_key",
         )
 
 

@@ -7,7 +7,7 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from api.http.auth import is_open
+from api.http.auth import check_keys, is_open
 from api.http.openapi import API_VERSION
 from api.http.state import get_database, get_settings, get_state
 from api.schemas.health import Alive, Health, ServerHealth
@@ -63,10 +63,13 @@ def get_liveness() -> Alive:
 def get_readiness() -> Alive:
     """Whether work can be accepted: it is once MongoDB, at the version that this code needs, has it.
 
+    Where other machines may ask, there is nobody to accept it from until a key has been made.
+
     Redis is not asked: the sweeper sends what it missed.
     """
     with explain_unreachable(get_settings()):
         check_version(get_database())
+        check_keys(get_settings(), get_database())
     return Alive()
 
 

@@ -40,6 +40,14 @@ def test_service_is_checked_restarted_and_given_time_to_stop(name: str) -> None:
     assert service["stop_grace_period"] == "45s"
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_checks_and_commands_use_no_variable_that_only_some_engines_set(name: str) -> None:
+    service = SERVICES[name]
+    given = set(service.get("environment", {}))
+    for text in (service["healthcheck"]["test"], service.get("command", "")):
+        assert set(re.findall(r"\$\$\{?(\w+)", text)) <= given
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_service_waits_for_its_servers_and_knows_only_settings_that_exist(name: str) -> None:
     service = OURS[name]

@@ -19,6 +19,8 @@ MANIFESTS = [
 NATIVE = [manifest for manifest in MANIFESTS if manifest["apiVersion"] != "keda.sh/v1alpha1"]
 DEPLOYMENTS = {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in MANIFESTS if m["kind"] == "Deployment"}
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+# beat's folder in Compose, and that of its pod, which keeps nothing
+BEAT_FOLDERS = ("/var/lib/tapewatch/beat", "/tmp")  # noqa: S108 - the pod has its /tmp to itself
 SERVICE_OF = {"api": "api", "worker": "worker", "control": "worker-control", "beat": "beat"}
 
 
@@ -37,6 +39,29 @@ def test_every_file_is_applied_or_named_as_optional() -> None:
 def test_pods_run_what_the_services_of_compose_run(name: str) -> None:
     (container,) = DEPLOYMENTS[name]["containers"]
     assert container["command"] == shlex.split(SERVICES[SERVICE_OF[name]]["command"])
+
+
+@pytest.mark.parametrize("name", ["worker", "control", "beat"])
+def test_pods_are_asked_what_the_services_of_compose_are_asked(name: str) -> None:
+    (container,) = DEPLOYMENTS[name]["containers"]
+    check = SERVICES[SERVICE_OF[name]]["healthcheck"]["test"].replace("$$", "$")
+    assert container["livenessProbe"]["exec"]["command"] == [
+        "sh",
+        "-c",
+        check.replace(*BEAT_FOLDERS),
+    ]
+
+
+def test_beat_runs_as_in_compose_but_for_its_folder() -> None:
+    (container,) = DEPLOYMENTS["beat"]["containers"]
+    assert container["command"] == shlex.split(SERVICES["beat"]["command"].replace(*BEAT_FOLDERS))
+
+
+def test_the_api_is_ready_by_the_route_that_compose_asks() -> None:
+    (container,) = DEPLOYMENTS["api"]["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] in SERVICES["api"]["healthcheck"]["test"]
+    # a restart would bring no key
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
