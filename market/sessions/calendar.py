@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -49,7 +50,7 @@ def find_closes(times: Int64, market: Market, interval: str, known: Sessions) ->
 
     A daily bar's label must be a session, a week must hold one, and an intraday bar must overlap one; it closes with
     its session if not before. Lunch breaks are not left out. Outside the years of which the exchange's calendar is
-    known (from `CALENDAR_STARTS` to a year from now), weekdays count as sessions.
+    known (see `load_sessions`), weekdays count as sessions.
     """
     if not len(times):
         return np.zeros(0, np.bool_), times
@@ -98,18 +99,40 @@ def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
     return found
 
 
-@lru_cache(maxsize=8)
 def load_sessions(market: Market) -> Sessions:
-    """Return all sessions of a market's calendar; made once a process (about 0.2 s)."""
-    import exchange_calendars  # noqa: PLC0415 - loads slowly, and only imports of bars and scans need it
+    """Return all sessions of a market's calendar, from `CALENDAR_STARTS` to a year after the first of this month.
 
-    start = CALENDAR_STARTS.get(market.calendar, "1900-01-01")
-    schedule = exchange_calendars.get_calendar(market.calendar, start=start).schedule
+    A process makes them once a month (about 0.2 s), so that they do not end under one that lives for years.
+    """
+    return _make_sessions(market, datetime.now(UTC).date().replace(day=1))
+
+
+@lru_cache(maxsize=8)
+def _make_sessions(market: Market, month: date) -> Sessions:
+    schedule = _get_calendar(market, month.replace(year=month.year + 1)).schedule
     names = ("open", "close", "break_start", "break_end")
     opens, closes, pauses, resumes = (schedule[name].to_numpy("datetime64[s]").astype(np.int64) for name in names)
     has_break = ~np.isnat(schedule["break_start"].to_numpy("datetime64[s]"))
     days = schedule.index.to_numpy("datetime64[D]").astype(np.int64)
     return Sessions(days, opens, closes, np.where(has_break, pauses, closes), np.where(has_break, resumes, closes))
+
+
+def find_last_listed_year(market: Market, now: datetime) -> int | None:
+    """Return the last year whose holidays are in a list that somebody has to add to; None where all follow rules.
+
+    Single days of mourning or of a storm make no such list: one has days in each of its last three years.
+    """
+    listed = _get_calendar(market, now.date()).adhoc_holidays
+    years = {day.year for day in listed}
+    last = max(years, default=0)
+    return last if {last - 1, last - 2} <= years else None
+
+
+def _get_calendar(market: Market, end: date) -> Any:
+    import exchange_calendars  # noqa: PLC0415 - loads slowly, and only imports of bars and scans need it
+
+    start = CALENDAR_STARTS.get(market.calendar, "1900-01-01")
+    return exchange_calendars.get_calendar(market.calendar, start=start, end=end.isoformat())
 
 
 def apply_overrides(known: Sessions, overrides: Sequence[Override]) -> Sessions:

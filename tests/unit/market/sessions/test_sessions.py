@@ -1,14 +1,29 @@
 """Sessions of the exchanges, against what happened."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import libfaketime
 import numpy as np
 import pytest
 
 from core.arrays import Int64
 from market.markets import MARKETS
-from market.sessions.calendar import Override, apply_overrides, find_closes, list_closes, load_sessions, local_days
+from market.sessions.calendar import (
+    Override,
+    apply_overrides,
+    find_closes,
+    find_last_listed_year,
+    list_closes,
+    load_sessions,
+    local_days,
+)
+
+ROOT = Path(__file__).parents[4]
 
 
 def seconds(*moments: str) -> Int64:
@@ -143,3 +158,44 @@ def test_what_an_exchange_announced_of_a_day_takes_the_place_of_its_calendar() -
     assert closes.tolist() == seconds(*stamps).tolist()
     held, _ = find_closes(seconds("2024-06-03", "2024-06-08"), MARKETS["US"], "1d", known)
     assert held.tolist() == [False, True]
+
+
+def test_calendars_go_on_under_a_process_that_outlives_them(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from market.markets import MARKETS
+from market.sessions.calendar import load_sessions
+for clock in ("2026-02-10 12:00:00", "2028-03-10 12:00:00"):
+    Path(sys.argv[1]).write_text("@" + clock)
+    for market in MARKETS.values():
+        print(load_sessions(market).days[-1])
+"""
+    clock = tmp_path / "clock"
+    clock.write_text("@2026-02-10 12:00:00")
+    environment = {**os.environ, **libfaketime.get_reload_information()[1]}
+    environment |= {"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "TZ": "UTC"}
+    environment.pop("FAKETIME", None)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(clock)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    ends = np.array(done.stdout.split(), np.int64).reshape(2, len(MARKETS))
+    asked = np.array(["2027-02-01", "2029-03-01"], "datetime64[D]").astype(np.int64)
+    assert (ends <= asked[:, None]).all()
+    assert (ends > asked[:, None] - 7).all()
+
+
+def test_lists_of_holidays_end_and_rules_do_not() -> None:
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    last = {code: find_last_listed_year(market, now) for code, market in MARKETS.items()}
+    # Thailand's holidays by the moon are announced a few years ahead; Japan's equinoxes are computed to 2040
+    assert last["US"] is None
+    assert last["TH"] is not None
+    assert 2029 <= last["TH"] < 2040
+    assert last["JP"] == 2040
