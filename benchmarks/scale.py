@@ -19,6 +19,7 @@ from rich.table import Table
 
 from benchmarks.__main__ import describe_machine
 from benchmarks.clock import Clock
+from core.binaries import find_mongod, find_redis_server
 from core.logs import configure_logs
 from core.settings import STATE_DIR, Settings
 from runner import servers
@@ -98,8 +99,8 @@ def run_servers(folder: Path) -> Iterator[tuple[Settings, dict[str, int]]]:
     """Start Redis and MongoDB, listening on Unix sockets in `folder` too; yield settings and process ids by name."""
     redis_port, mongo_port = servers.free_port(), servers.free_port()
     redis_folder, mongo_folder = folder / "redis", folder / "mongod"
-    redis = servers.redis_command(servers.find_redis_server(), redis_folder, redis_port)
-    mongod = servers.mongod_command(servers.find_mongod(), mongo_folder, mongo_port, cache_gigabytes=1.0)
+    redis = servers.redis_command(find_redis_server(), redis_folder, redis_port)
+    mongod = servers.mongod_command(find_mongod(), mongo_folder, mongo_port, cache_gigabytes=1.0)
     mongod.remove("--nounixsocket")
     commands = {
         "redis": [*redis, "--unixsocket", str(folder / "redis.sock")],

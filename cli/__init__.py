@@ -4,7 +4,7 @@ from functools import partial
 
 from flask import Flask
 
-from cli import backfill, bars, db, keys, models, notify, runs, scan, sessions, verify
+from cli import backfill, bars, db, doctor, keys, models, notify, runs, scan, sessions, verify
 from core.logs import configure_logs
 
 GROUPS = (
@@ -27,3 +27,4 @@ def register_commands(app: Flask) -> None:
         # A command says what it did in words of its own, and logs only what went wrong.
         group.callback = partial(configure_logs, "warning")
         app.cli.add_command(group)
+    app.cli.add_command(doctor.doctor)

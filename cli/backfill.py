@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import click
 from flask.cli import AppGroup
 
-from cli.common import exits_on_error, json_option, print_json, read_settings, use_database
+from cli.common import exits_on_error, json_option, print_json, use_database
 from cli.selecting import build_selection, takes_selection
 from cli.watching import follow
 from core.errors import NotFound
+from core.settings import get_settings
 from market.intervals import parse_interval, parse_period
 from market.tickers import normalize_ticker
 from records.work import runs
@@ -46,7 +47,7 @@ def run_backfill(
     with use_database() as database:
         run = request_detection(
             database,
-            build_celery(read_settings()),
+            build_celery(get_settings()),
             selection,
             task="backfill",
             trigger="backfill",

@@ -10,12 +10,11 @@ from datetime import UTC, date, datetime
 from typing import IO, Any, NoReturn, ParamSpec, TypeVar
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from core.errors import BadInput, NotFound, TapewatchError
-from core.settings import Settings, get_settings
+from core.settings import get_settings
 from records.database import Db, explain_unreachable, open_database
 
 P = ParamSpec("P")
@@ -63,19 +62,10 @@ def fail(error: TapewatchError) -> NoReturn:
     raise kind(error.message) from error
 
 
-def read_settings() -> Settings:
-    """Return the settings; an environment variable that cannot be used is bad input, by name."""
-    try:
-        return get_settings()
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        raise BadInput(f"the settings cannot be used: {faults}") from error
-
-
 @contextmanager
 def use_database() -> Iterator[Db]:
     """Yield the service's database for one command. Raises ServerUnreachable within 5 seconds, with the URL."""
-    settings = read_settings()
+    settings = get_settings()
     waiting = min(settings.server_timeout_seconds, LONGEST_WAIT_SECONDS)
     settings = settings.model_copy(update={"server_timeout_seconds": waiting})
     with explain_unreachable(settings):

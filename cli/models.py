@@ -8,9 +8,10 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
+from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
+from core.settings import get_settings
 from core.words import ModelState
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS, PARAMETERS
 from detection.models import registry
@@ -112,7 +113,7 @@ def train(*, market: str, interval: str, tickers: str | None, no_wait: bool, as_
     names = [name for name in (tickers or "").split(",") if name.strip()]
     given = {name: value for name, value in options.items() if value is not None}
     with use_database() as database:
-        celery = build_celery(read_settings())
+        celery = build_celery(get_settings())
         run = request_training(
             database,
             celery,

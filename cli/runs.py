@@ -7,8 +7,9 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
+from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from cli.watching import follow, print_outcome
+from core.settings import get_settings
 from core.words import Status, Task
 from market.tickers import normalize_ticker
 from records.work import runs
@@ -94,5 +95,5 @@ def cancel_run(*, run_id: str, as_json: bool) -> None:
 def retry_run(*, run_id: str, no_wait: bool, as_json: bool) -> None:
     """Take up again what a run left undone: its failed tickers only."""
     with use_database() as database:
-        run = request_retry(database, build_celery(read_settings()), run_id, now=datetime.now(UTC))
+        run = request_retry(database, build_celery(get_settings()), run_id, now=datetime.now(UTC))
         follow(database, run, wait=not no_wait, as_json=as_json)

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 from flask.cli import AppGroup
 
-from cli.common import exits_on_error, json_option, read_settings, use_database
+from cli.common import exits_on_error, json_option, use_database
 from cli.selecting import build_selection, takes_selection
 from cli.watching import follow
+from core.settings import get_settings
 from market.intervals import parse_interval
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_detection
@@ -24,6 +25,6 @@ def run_scan(*, tickers: tuple[str, ...], market: str | None, interval: str, no_
     interval = parse_interval(interval)
     with use_database() as database:
         run = request_detection(
-            database, build_celery(read_settings()), selection, interval=interval, now=datetime.now(UTC)
+            database, build_celery(get_settings()), selection, interval=interval, now=datetime.now(UTC)
         )
         follow(database, run, wait=not no_wait, as_json=as_json)

@@ -8,8 +8,9 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, read_settings, use_database
+from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from cli.watching import print_outcome, watch_run
+from core.settings import get_settings
 from market.tickers import normalize_ticker
 from records.database import Document
 from records.findings.verifications import count_unverified, count_verdicts, find_verifications
@@ -60,7 +61,7 @@ def verify_model(*, version: str, as_json: bool) -> None:
 def _verify(options: Mapping[str, Any], *, as_json: bool) -> None:
     """Run a verification to its end and print it; exit with 1 unless every anomaly was verified."""
     with use_database() as database:
-        run = request_verification(database, build_celery(read_settings()), options, now=datetime.now(UTC))
+        run = request_verification(database, build_celery(get_settings()), options, now=datetime.now(UTC))
         run = watch_run(database, run["_id"], quiet=as_json)
         verdicts = count_verdicts(database, run["_id"])
         found = find_verifications(database, run["_id"], limit=SHOWN)

@@ -98,3 +98,9 @@ class ServerUnreachable(Transient):
     """MongoDB or Redis could not be reached."""
 
     reason = "server_unreachable"
+
+
+class ServerProblem(TapewatchError):
+    """An embedded server cannot be started; the message says what is missing and how to get it."""
+
+    reason = "server_problem"

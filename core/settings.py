@@ -4,8 +4,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import BadInput
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 RATE = r"^[1-9][0-9]{0,9}/(second|minute|hour|day)$"
@@ -47,5 +49,14 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return this process's settings. Raises pydantic's ValidationError, which names the variable at fault."""
-    return Settings()
+    """Return this process's settings. Raises BadInput, which names the variables that cannot be used."""
+    return read_settings()
+
+
+def read_settings(*, env_file: Path | None = STATE_DIR / "servers.env") -> Settings:
+    """Return the settings of the environment, and of a file. Raises BadInput, which names what cannot be used."""
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise BadInput(f"the settings cannot be used: {faults}") from error

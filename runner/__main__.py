@@ -5,7 +5,6 @@ import signal
 import sys
 from types import FrameType
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from core.errors import BadInput, TapewatchError
@@ -34,9 +33,6 @@ def main() -> int:
         console.print("Stopped.")
     except BadInput as error:
         return _complain(error.message, 2)
-    except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
-        return _complain(f"the settings cannot be used: {'; '.join(faults)}", 2)
     except TapewatchError as error:
         return _complain(error.message, 1)
     return 0

@@ -6,8 +6,9 @@ from configparser import RawConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.binaries import find_mongod, find_redis_server
 from core.settings import Settings
-from runner.servers import LOOPBACK, die_with_parent, find_mongod, find_redis_server, mongod_command, redis_command
+from runner.servers import LOOPBACK, die_with_parent, mongod_command, redis_command
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
 ROOT = Path(__file__).parent.parent

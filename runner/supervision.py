@@ -13,8 +13,9 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from core.errors import ServerProblem
 from runner.programs import SERVICE, SOCKET, Program, write_supervisor_config
-from runner.servers import POLL_SECONDS, ServerProblem, die_with_parent
+from runner.servers import POLL_SECONDS, die_with_parent
 
 ANSWER_SECONDS = 60.0
 # longer than the longest stop of a program, and of the servers after it

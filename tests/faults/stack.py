@@ -12,13 +12,12 @@ from pathlib import Path
 
 import redis
 
+from core.binaries import find_mongod, find_redis_server
 from core.settings import Settings
 from records.database import Db, open_database
 from runner.programs import api_command, beat_command, worker_command
 from runner.servers import (
     die_with_parent,
-    find_mongod,
-    find_redis_server,
     free_port,
     is_port_free,
     mongo_url,

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
+from core.binaries import find_mongod, find_redis_server
+from core.errors import ServerProblem
 from runner import programs
 from runner.programs import SERVERS, SERVICE, Program
 from runner.servers import (
-    ServerProblem,
-    find_mongod,
-    find_redis_server,
     free_port,
     mongo_url,
     mongod_command,
@@ -70,9 +69,18 @@ def test_a_library_that_mongod_lacks_is_named_with_its_remedy(tmp_path: Path, mo
         find_mongod()
 
 
+def test_a_processor_that_is_too_old_for_mongod_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_program(tmp_path / "fiftyone" / "db" / "bin" / "mongod", "kill -ILL $$")
+    (tmp_path / "fiftyone" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ServerProblem, match=r"no AVX.*MONGO_URL"):
+        find_mongod()
+
+
 def test_servers_that_are_nowhere_are_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("runner.servers.find_spec", lambda _package: None)
+    monkeypatch.setattr("core.binaries.find_spec", lambda _package: None)
     with pytest.raises(ServerProblem, match="REDIS_URL"):
         find_redis_server()
     with pytest.raises(ServerProblem, match="MONGO_URL"):

@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from core.binaries import find_redis_server
 from core.settings import Settings
 from records.database import Db, open_database
 from records.migrations import prepare_database
@@ -23,7 +24,6 @@ from runner.servers import (
     LOOPBACK,
     Servers,
     die_with_parent,
-    find_redis_server,
     free_port,
     is_port_free,
     redis_command,

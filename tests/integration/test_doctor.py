@@ -1,0 +1,149 @@
+"""`flask doctor`: what it says of a sound machine, and of each thing that is not."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import libfaketime
+import pytest
+
+from cli import doctor
+from cli.doctor import Finding
+from core.settings import Settings
+from records.database import Db
+from records.keys import add_key
+from records.migrations import SCHEMA, prepare_database
+from runner.servers import free_port
+from tests.conftest import ROOT
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def ask_doctor(environment: dict[str, str], *options: str) -> tuple[int, str]:
+    ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "doctor", *options],
+        cwd=ROOT,
+        env={**ports, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def read(answer: tuple[int, str]) -> dict[str, dict[str, Any]]:
+    return {finding["check"]: finding for finding in json.loads(answer[1])}
+
+
+def at_clock(environment: dict[str, str], clock: str) -> dict[str, str]:
+    """Return an environment whose processes go by another clock."""
+    return {**environment, **libfaketime.get_reload_information()[1], "FAKETIME": clock}
+
+
+def only(findings: Any) -> Finding:
+    (finding,) = findings
+    return finding
+
+
+def test_a_sound_machine_is_told_so(environment: dict[str, str], database: Db) -> None:
+    prepare_database(database, NOW)
+    code, said = answer = ask_doctor(environment, "--json")
+    assert code == 0, said
+    findings = read(answer)
+    assert {name for name, finding in findings.items() if finding["state"] == "failed"} == set()
+    assert {"Python", "packages", "processor", "disk", "PORT", "FLOWER_PORT"} <= findings.keys()
+    assert {"Redis", "MongoDB", "clock", "database", "calendar US", "calendar JP", "calendar TH"} <= findings.keys()
+    assert findings["clock"]["found"] == "agrees with MongoDB's"
+
+
+def test_what_fails_is_named_with_what_to_do_and_the_exit_code(environment: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        nowhere = {"MONGO_URL": f"mongodb://127.0.0.1:{free_port()}/?replicaSet=none", "SERVER_TIMEOUT_SECONDS": "1"}
+        code, said = ask_doctor({**environment, **nowhere, "PORT": port}, "--json")
+        told = ask_doctor({**environment, **nowhere, "PORT": port})[1]
+    assert code == 1
+    findings = read((code, said))
+    assert findings["PORT"]["state"] == findings["MongoDB"]["state"] == "failed"
+    assert port in findings["PORT"]["found"]
+    assert "MONGO_URL" in findings["MongoDB"]["todo"]
+    assert "set PORT to a free one" in told
+
+
+@pytest.mark.parametrize(("clock", "said"), [("+2h", "ahead of"), ("-2h", "behind")])
+def test_a_clock_that_is_wrong_is_said_so(environment: dict[str, str], database: Db, clock: str, said: str) -> None:
+    prepare_database(database, NOW)
+    code, answer = ask_doctor(at_clock(environment, clock), "--json")
+    finding = read((code, answer))["clock"]
+    assert code == 1
+    assert finding["state"] == "failed"
+    assert finding["found"].startswith("7,")
+    assert said in finding["found"]
+
+
+def test_lists_of_holidays_that_have_ended_are_said_so(environment: dict[str, str], database: Db) -> None:
+    prepare_database(database, NOW)
+    code, answer = ask_doctor(at_clock(environment, "@2045-03-01 12:00:00"), "--json")
+    findings = read((code, answer))
+    assert code == 1
+    assert findings["calendar US"]["state"] == "ok"
+    assert findings["calendar TH"]["state"] == findings["calendar JP"]["state"] == "failed"
+    assert "exchange_calendars" in findings["calendar TH"]["todo"]
+
+
+def test_packages_that_differ_from_the_lock_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = (
+        "nowhere-to-be-found==1.0 \\\n    --hash=sha256:00\n"
+        "numpy==0.1 ; python_full_version >= '3.2' \\\n    --hash=sha256:00\n"
+        "scipy==0.1 ; sys_platform == 'win32' \\\n    --hash=sha256:00\n"
+    )
+    (tmp_path / "requirements.txt").write_text(lock)
+    monkeypatch.setattr(doctor, "ROOT", tmp_path)
+    finding = only(doctor.check_packages(Settings(_env_file=None), NOW))
+    assert finding.state == "failed"
+    assert "nowhere-to-be-found missing, locked 1.0" in finding.found
+    assert "locked 0.1" in finding.found
+    assert "scipy" not in finding.found
+
+
+def test_what_the_api_waits_for_is_named(settings: Settings, database: Db) -> None:
+    prepare_database(database, NOW)
+    exposed = Settings(
+        _env_file=None,
+        **settings.model_dump(include={"mongo_url", "redis_url", "mongo_database"}),
+        host="0.0.0.0",  # noqa: S104 - nothing is bound
+    )
+    findings = {finding.check: finding for finding in doctor.check_mongodb(exposed, NOW)}
+    assert findings["database"].state == "failed"
+    assert "flask keys create" in findings["database"].found
+    add_key(database, "first", ["admin"], NOW)
+    findings = {finding.check: finding for finding in doctor.check_mongodb(exposed, NOW)}
+    assert findings["database"].state == "ok"
+    database.settings.update_one({"_id": SCHEMA}, {"$set": {"version": 1}})
+    findings = {finding.check: finding for finding in doctor.check_mongodb(exposed, NOW)}
+    assert "flask db upgrade" in findings["database"].found
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/kernels")
+    findings = {finding.check: finding for finding in doctor.check_disk(Settings(_env_file=None), NOW)}
+    assert findings["kernels"].state == "failed"
+    assert "/proc" in findings["kernels"].found
+
+
+def test_servers_that_nobody_named_are_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    unnamed = Settings(_env_file=None)
+    assert only(doctor.check_redis(unnamed, NOW)).state == "ok"
+    assert only(doctor.check_mongodb(unnamed, NOW)).state == "ok"
+    monkeypatch.setenv("PATH", os.devnull)
+    monkeypatch.setattr("core.binaries.find_spec", lambda _package: None)
+    assert "REDIS_URL" in only(doctor.check_redis(unnamed, NOW)).found
