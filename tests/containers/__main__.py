@@ -1,0 +1,329 @@
+"""`make containers`: the services of docker-compose.yml in real containers, undisturbed and then struck by faults.
+
+The same work is done twice, in two databases: once in peace, once while a worker's container is killed, another is cut
+off from the network, and Redis and MongoDB are stopped. What was found must be the same, to the last bit.
+
+IMAGE=NAME takes an image that is there already instead of building one.
+"""
+
+import io
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from market.imports.sources.synthetic import make_bars
+from market.markets import MARKETS
+from records.work.runs import OPEN_STATUSES
+from runner.servers import free_port
+from tests.containers.engine import OURS, ContainersFailed, Engine, wait_until
+
+PROJECT = "tapewatch-check"
+WORKERS = 3
+TICKERS = 200  # of each part of the work: one is done while one fault strikes
+BARS = 2_500
+LAST_BAR = datetime(2025, 6, 30, 23, tzinfo=UTC)
+BATCH_TICKERS = 10
+# What the service promises; the same as on one machine.
+PROMISED_SECONDS = 90.0
+RUN_SECONDS = 600.0
+AWAY_SECONDS = 15.0
+# of a run and of the clock: the same work has others the second time
+OWN = ("detection_run_id", "detection_timestamp", "created_at", "updated_at")
+
+Json = dict[str, Any]
+say = Console(soft_wrap=True, highlight=False, markup=False).print
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How long the work took, in seconds, after a fault and after what was taken away was back."""
+
+    fault: str
+    effect: str
+    seconds: float
+
+
+class Client:
+    """Asks the API with a key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {key}"
+
+    def ask(self, method: str, path: str, **how: Any) -> Json:
+        """Return the answer. Raises ContainersFailed where it is a refusal."""
+        answer = self._session.request(method, self._url + path, timeout=60, **how)
+        if not answer.ok:
+            raise ContainersFailed(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+        document: Json = answer.json()
+        return document
+
+    def get_run(self, run_id: str) -> Json | None:
+        """Return a run; None while nobody answers, as when MongoDB is away."""
+        try:
+            return self.ask("GET", f"/py/detection-runs/{run_id}")
+        except (requests.RequestException, ContainersFailed):
+            return None
+
+    def follow(self, run_id: str, seconds: float = RUN_SECONDS) -> Json:
+        """Return a run once it is complete. Raises ContainersFailed where it ends otherwise, or not in time."""
+        run: Json = {}
+
+        def has_ended() -> bool:
+            run.update(self.get_run(run_id) or {})
+            return bool(run) and run["status"] not in OPEN_STATUSES
+
+        wait_until(has_ended, lambda: f"run {run_id} is {run.get('status')}, {run.get('progress')}", seconds)
+        if run["status"] != "complete":
+            raise ContainersFailed(f"run {run_id} ended {run['status']}: {run['error']} {run['failures'][:3]}")
+        return run
+
+    def find_anomalies(self) -> dict[str, Json]:
+        """Return all anomalies by ticker and time, without what is a run's own."""
+        found: dict[str, Json] = {}
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.ask("GET", "/py/anomalies", params={"limit": 500, **cursor})
+            for item in page["items"]:
+                found[f"{item['Ticker']} {item['Datetime']}"] = {k: v for k, v in item.items() if k not in OWN}
+            if not page.get("next_cursor"):
+                return found
+            cursor = {"cursor": page["next_cursor"]}
+
+
+class Check:
+    """One go at everything: the engine, the settings of its services, and what was measured."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.port = free_port()
+        self.recoveries: list[Recovery] = []
+        self._settings = {
+            "REDIS_PASSWORD": secrets.token_hex(16),
+            "FLOWER_USER": "check",
+            "FLOWER_PASSWORD": secrets.token_hex(16),
+            "PORT": str(self.port),
+            "FLOWER_PORT": str(free_port()),
+            "BATCH_TICKERS": str(BATCH_TICKERS),
+        }
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, database: str) -> None:
+        """Bring all services up, with a database that nobody has used."""
+        self.engine.configure({**self._settings, "MONGO_DATABASE": database})
+        self.engine.compose("up", "--detach", "--no-build", "--scale", f"worker={WORKERS}", seconds=900)
+
+    def make_first_key(self) -> Client:
+        """Wait until the API has said that it lacks a key, and nobody restarted it; make the key."""
+        said: list[Json] = []
+
+        def has_said() -> bool:
+            try:
+                answer = requests.get(f"{self.url}/readyz", timeout=10)
+            except requests.RequestException:
+                return False
+            said[:] = [answer.json()]
+            return answer.status_code == 503
+
+        wait_until(has_said, lambda: f"the API without a key says {said}", 120)
+        if said[0].get("reason") != "no_key":
+            raise ContainersFailed(f"the API without a key says {said[0]}")
+        (api,) = self.engine.find_containers("api")
+        if api["RestartCount"] or not api["State"]["Running"]:
+            raise ContainersFailed(f"the API was restarted {api['RestartCount']} times for want of a key")
+        key = self.engine.compose("exec", "-T", "api", "flask", "keys", "create", "check", "--scope", "admin").strip()
+        return Client(self.url, key)
+
+    def stock(self, client: Client) -> None:
+        """Import the bars of all parts over HTTP, and train the model."""
+        for part in range(len(FAULTS)):
+            bars = make_bars(name_tickers(part), MARKETS["US"], bars=BARS, end=LAST_BAR, seed=part)
+            file = io.BytesIO()
+            bars.to_parquet(file)
+            upload = {"file": ("bars.parquet", file.getvalue())}
+            run_id = client.ask("POST", "/py/data/import", files=upload, data={"interval": "1d"})["run_id"]
+            client.follow(run_id)
+        client.follow(client.ask("POST", "/py/models/train", json={"market": "US"})["run_id"])
+
+    def detect(self, client: Client, strike: Callable[["Check", Client, str], None] | None, part: int) -> Json:
+        """Backfill one part, while a fault strikes as soon as the work is on its way; return the run."""
+        body = {"tickers": name_tickers(part), "max_period": "max"}
+        run_id = client.ask("POST", "/py/anomalies/backfill", json=body)["run_id"]
+        if strike is not None:
+            wait_until(lambda: is_on_its_way(client, run_id), lambda: f"run {run_id} did not begin", 120)
+            strike(self, client, run_id)
+        return client.follow(run_id)
+
+    def note(self, fault: str, effect: str, since: float, client: Client, run_id: str) -> None:
+        """Take the time until a run that a fault has struck is complete, by the monotonic clock."""
+        client.follow(run_id)
+        self.recoveries.append(Recovery(fault, effect, time.monotonic() - since))
+        say(f"  {fault}: {effect}; complete after {self.recoveries[-1].seconds:.1f} s.")
+
+    def count_held(self, container: Json) -> int:
+        """Return how many batches the workers of a container hold, as MongoDB has it."""
+        query = f"{{state: 'leased', owner: /^{container['Config']['Hostname']}:/}}"
+        script = f"db.getSiblingDB('struck').batches.countDocuments({query})"
+        return int(self.engine.compose("exec", "-T", "mongo", "mongosh", "--quiet", "--eval", script).strip())
+
+
+def name_tickers(part: int) -> list[str]:
+    """Return the tickers of a part of the work."""
+    return [f"C{part}{number:03d}" for number in range(TICKERS)]
+
+
+def is_on_its_way(client: Client, run_id: str) -> bool:
+    """Whether some of a run is done, and most is not; where all is done already the work is too little."""
+    run = client.get_run(run_id)
+    done = run["progress"]["percent"] if run else 0
+    if done >= 80:
+        raise ContainersFailed(f"run {run_id} was {done} % done before anybody looked: the machine needs more work")
+    return done > 0
+
+
+def kill_worker(check: Check, client: Client, run_id: str) -> None:
+    """Kill the container of a worker that holds batches; others do them."""
+    container = check.engine.find_containers("worker")[0]
+    lose_worker(check, container, check.engine.kill, "a worker's container killed", client, run_id)
+    check.engine.start(container)
+
+
+def cut_worker_off(check: Check, client: Client, run_id: str) -> None:
+    """Cut a worker that holds batches off from Redis and MongoDB; others do them."""
+    container = check.engine.find_containers("worker")[1]
+    lose_worker(check, container, check.engine.cut_off, "a worker cut off from the network", client, run_id)
+    check.engine.reconnect(container)
+
+
+def lose_worker(
+    check: Check, container: Json, lose: Callable[[Json], None], fault: str, client: Client, run_id: str
+) -> None:
+    """Lose a worker, see that it held something, and take the time until others have done it."""
+    since = time.monotonic()
+    lose(container)
+    held = check.count_held(container)
+    if not held:
+        raise ContainersFailed(f"{fault}: it held nothing, so that nothing was tried")
+    check.note(fault, f"it held {held} batches", since, client, run_id)
+
+
+def stop_redis(check: Check, client: Client, run_id: str) -> None:
+    """Stop Redis for a while."""
+    stop_server(check, "redis", "Redis", client, run_id)
+
+
+def stop_mongo(check: Check, client: Client, run_id: str) -> None:
+    """Stop MongoDB for a while."""
+    stop_server(check, "mongo", "MongoDB", client, run_id)
+
+
+def stop_server(check: Check, service: str, name: str, client: Client, run_id: str) -> None:
+    """Stop a server, start it again after a while, and take the time from then on."""
+    check.engine.compose("stop", service)
+    time.sleep(AWAY_SECONDS)
+    since = time.monotonic()
+    check.engine.compose("start", service)
+    check.note(f"{name} stopped for {AWAY_SECONDS:g} s", "counted from its start", since, client, run_id)
+
+
+FAULTS = (kill_worker, cut_worker_off, stop_redis, stop_mongo)
+
+
+def do_all(check: Check) -> None:
+    """Do the work in peace and then under faults, and compare. Raises ContainersFailed."""
+    engine = check.engine
+    say("In peace: starting all services, without a key.")
+    check.start("peace")
+    engine.wait_until_healthy(but=["api"])
+    client = check.make_first_key()
+    engine.wait_until_healthy()
+    say(f"All healthy, the API since it has a key. Importing {len(FAULTS) * TICKERS * BARS:,} bars and training.")
+    check.stock(client)
+    expected_runs = [check.detect(client, None, part) for part in range(len(FAULTS))]
+    expected = client.find_anomalies()
+    if not expected:
+        raise ContainersFailed("nothing was found in peace, so that there is nothing to compare")
+    say(f"{len(expected):,} anomalies in peace. The same again, under faults.")
+
+    check.start("struck")
+    engine.wait_until_healthy(but=["api"])
+    client = check.make_first_key()
+    engine.wait_until_healthy()
+    check.stock(client)
+    runs = [check.detect(client, strike, part) for part, strike in enumerate(FAULTS)]
+    engine.wait_until_healthy()
+    say("All containers are healthy again.")
+    found = client.find_anomalies()
+    differing = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
+    if differing:
+        first = differing[0]
+        raise ContainersFailed(
+            f"{len(differing)} anomalies differ, the first {first}: {expected.get(first)} in peace, {found.get(first)}"
+        )
+    for expected_run, run in zip(expected_runs, runs, strict=True):
+        for name in ("rows_processed", "anomalies_found", "tickers_done", "tickers_total"):
+            if run[name] != expected_run[name]:
+                raise ContainersFailed(f"{name} of {run['run_id']} is {run[name]}, in peace {expected_run[name]}")
+    said = engine.compose("exec", "-T", "api", "flask", "db", "check").strip()
+    say(f"{len(found):,} anomalies under faults, every one the same to the last bit. db check: {said}.")
+
+
+def show(recoveries: list[Recovery]) -> None:
+    """Print what was measured beside what is promised."""
+    table = Table("fault", "what it struck", "complete after", f"promised: {PROMISED_SECONDS:g} s")
+    for one in recoveries:
+        kept = "kept" if one.seconds <= PROMISED_SECONDS else "not kept"
+        table.add_row(one.fault, one.effect, f"{one.seconds:.1f} s", kept)
+    Console(markup=False).print(table)
+
+
+def main() -> int:
+    """Check everything and take it all down. Returns 1 where something did not hold."""
+    image = os.environ.get("IMAGE") or ""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            engine = Engine(PROJECT, Path(folder), image or "tapewatch-check")
+            say(f"Engine: {engine.describe()}")
+        except ContainersFailed as error:
+            say(str(error))
+            return 1
+        check = Check(engine)
+        engine.configure(check._settings)
+        try:
+            if image:
+                say(f"Image: {image} is taken as it is; the build of the Dockerfile is skipped.")
+            else:
+                say("Image: building it from the Dockerfile.")
+                engine.build()
+            do_all(check)
+            for line in engine.describe_images():
+                say(f"Stands on {line}")
+            show(check.recoveries)
+        except (ContainersFailed, requests.RequestException) as error:
+            say(f"Failed: {error}")
+            say(engine.logs(*OURS))
+            return 1
+        finally:
+            say("Taking all down.")
+            engine.remove()
+    return int(any(one.seconds > PROMISED_SECONDS for one in check.recoveries))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
