@@ -13,7 +13,7 @@ PYTHONS := 3.11 3.12 3.13 3.14
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults soak containers doctor bench bench-scale bench-quality bench-api bench-web lint format lock
+.PHONY: help demo up test faults soak containers fresh doctor bench bench-scale bench-quality bench-api bench-web lint format lock
 
 help:  ## list the targets
 	@echo "Tapewatch: make TARGET"
@@ -37,6 +37,9 @@ soak: $(VENV)/.installed-dev  ## let random faults strike under steady load, the
 
 containers: $(VENV)/.installed-dev  ## build the image, run docker-compose.yml, strike it, and check the same (IMAGE=name: skip the build)
 	@$(TIED) $(BIN)/python -m tests.containers
+
+fresh: $(VENV)/.installed-dev  ## install what is committed in empty clones: from a registry that has moved on, and from none
+	@$(TIED) $(BIN)/python -m tests.fresh
 
 doctor: $(VENV)/.installed  ## check whether this machine can run the service, and say what to do
 	@$(BIN)/flask doctor

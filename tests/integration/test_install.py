@@ -1,66 +1,22 @@
 """An install of a lock, as the Makefile does it, from indexes that have moved on."""
 
-import base64
 import hashlib
 import os
 import re
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
+from tests.indexes import make_wheel, serving
+
 ROOT = Path(__file__).parent.parent.parent
-
-
-def make_wheel(folder: Path, name: str, version: str, *needs: str) -> Path:
-    """Write the wheel of a package with one empty module, which asks for others."""
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": "",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nProvides-Extra: mail\n"
-        + "".join(f"Requires-Dist: {need}\n" for need in needs),
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(
-        f"{file},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},"
-        f"{len(text)}\n"
-        for file, text in files.items()
-    )
-    with zipfile.ZipFile(path, "w") as archive:
-        for file, text in {**files, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
-            archive.writestr(file, text)
-    return path
 
 
 def hash_of(file: Path) -> str:
     """Return the hash of a file as a lock has it."""
     return f"--hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve the files of a folder as a simple index on loopback, and yield its address."""
-    for file in folder.glob("*-*"):
-        place = folder / "simple" / file.name.split("-")[0]
-        place.mkdir(parents=True, exist_ok=True)
-        (place / file.name).write_bytes(file.read_bytes())
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/simple/"
-        server.shutdown()
 
 
 def install_arguments() -> list[str]:
