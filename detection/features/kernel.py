@@ -15,6 +15,7 @@ import numpy as np
 from numba import float32, float64, int64, njit, types, void
 
 from core.arrays import Float32, Float64, Int64
+from detection.features.feature_sets import MARKET14, TWO_YARDSTICKS
 
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]
@@ -22,27 +23,7 @@ Bars = tuple[Float64, Float64, Float64, Float64, Float64]
 Span = tuple[int, int]
 
 # What a model may see of a bar, in the order of `_free_of_scale`; a feature set picks from these.
-COLUMNS: tuple[str, ...] = (
-    "return_1_atr",
-    "return_3_atr",
-    "return_6_atr",
-    "zscore_20",
-    "ATR_14_atr",
-    "bb_width_atr",
-    "RSI",
-    "MACD_atr",
-    "MACD_hist_atr",
-    "VWAP_atr",
-    "body_atr",
-    "upper_wick_atr",
-    "lower_wick_atr",
-    "wick_ratio",
-    "return_fast",
-    "return_slow",
-    "gap_fast",
-    "departure_fast",
-    "departure_slow",
-)
+COLUMNS: tuple[str, ...] = (*MARKET14.columns, *TWO_YARDSTICKS.columns)
 # How far a bar is from the ticker's usual, for the words of an anomaly: see `_measure`.
 MEASURES: tuple[str, ...] = ("return", "gap", "range", "wick", "volume", "unrest", "repeats")
 

@@ -19,8 +19,8 @@ from detection.features.compute import Features, compute_features
 from detection.models.artefacts import dump_artefact
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.models.sampling import RowSample
-from detection.models.thresholds import resolve_threshold
 from detection.scoring.grades import GradeTable
+from detection.scoring.thresholds import find_threshold
 from market.bars.panel import BarPanel
 from market.bars.store import load_panel
 from records.database import Db, Document
@@ -89,8 +89,9 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     fitted = kind.fit(rows, seed=plan.seed, parameters=plan.parameters)
     scores = kind.load(fitted).score_samples(rows)
     grades = GradeTable.from_scores(scores)
+    threshold = find_threshold(plan.threshold.kind, plan.threshold.value, grades, scores)
     checkpoint(0.95)
-    return Fit(plan, dump_artefact(fitted), resolve_threshold(plan.threshold, grades, scores), grades, len(rows), seen)
+    return Fit(plan, dump_artefact(fitted), threshold, grades, len(rows), seen)
 
 
 def describe_fit(fit: Fit) -> Document:

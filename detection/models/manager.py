@@ -14,8 +14,8 @@ from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.models.artefacts import open_artefact
 from detection.models.plan import ThresholdPolicy
 from detection.models.registry import explain_no_model, get_champion
-from detection.models.thresholds import resolve_threshold
 from detection.scoring.grades import GradeTable
+from detection.scoring.thresholds import find_threshold
 from records.database import Db, Document
 from records.models.champions import Champion, find_champions
 from records.models.models import find_models, get_model_record
@@ -169,7 +169,9 @@ class ModelManager:
 
 
 def _with_threshold(model: LoadedModel, policy: ThresholdPolicy | None) -> LoadedModel:
-    return model if policy is None else replace(model, threshold=resolve_threshold(policy, model.grades))
+    return (
+        model if policy is None else replace(model, threshold=find_threshold(policy.kind, policy.value, model.grades))
+    )
 
 
 def _load(database: Db, champion: Champion) -> LoadedModel:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from detection.features.kernel import STILL_WEIGHT, VOLUME_WEIGHT, WICK_WEIGHT
+
 # A column with less of the attribution than this is not worth a word, and more than three are not read.
 LEAST_SHARE = 0.1
 MOST_REASONS = 3
@@ -55,9 +57,9 @@ def _departure(documented: Values, measures: Values, close: float) -> str:
         return "did not move at all"
     parts = {
         _range: measures["range"],
-        _wick: 2.0 * measures["wick"],
-        _volume: 0.8 * measures["volume"],
-        _stillness: 0.5 / measures["range"],
+        _wick: WICK_WEIGHT * measures["wick"],
+        _volume: VOLUME_WEIGHT * measures["volume"],
+        _stillness: STILL_WEIGHT / measures["range"],
     }
     return max(parts, key=lambda part: parts[part])(documented, measures, close)
 

@@ -1,10 +1,30 @@
 """The score under which a bar is an anomaly: by share of bars, by grade, or fixed."""
 
+from math import log10
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from core.errors import BadInput
-from detection.scoring.grades import HIGHEST_GRADE, GradeTable
+from core.words import ThresholdKind
+from detection.scoring.grades import HIGHEST_GRADE, POINTS_PER_DECADE, GradeTable
+
+
+def find_threshold(kind: ThresholdKind, value: float, grades: GradeTable, scores: ArrayLike | None = None) -> float:
+    """Return the threshold of a kind for a model with these grades. Raises BadInput on a value out of range.
+
+    A contamination is exact with the training scores, shape (n,); a model that is stored has only their grades, which
+    give it to 1 % of the share.
+    """
+    match kind:
+        case "score":
+            return threshold_fixed(value)
+        case "grade":
+            return threshold_by_grade(grades, value)
+        case "contamination" if scores is not None:
+            return threshold_by_contamination(scores, value)
+        case "contamination":
+            return threshold_by_grade(grades, min(HIGHEST_GRADE, -POINTS_PER_DECADE * log10(value)))
 
 
 def threshold_by_contamination(scores: ArrayLike, contamination: float) -> float:

@@ -1,0 +1,101 @@
+"""The house: what its documents name is there, and its rooms are those that the layers know."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONTRACTS = PYPROJECT["tool"]["importlinter"]["contracts"]
+PACKAGES = sorted(
+    file.parent.name for file in ROOT.glob("*/__init__.py") if file.parent.name not in {"benchmarks", "tests"}
+)
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "deploy").rglob("*.md")),
+]
+# A path as prose names it: with a folder and an ending, or a folder and a slash behind it.
+ENDINGS = "py|js|md|json|toml|ya?ml|sh|css|html|png|txt"
+PATH = re.compile(rf"(?<![\w./<>{{}}:*$~-])((?:[\w-]+/)+(?:[\w.-]+\.(?:{ENDINGS}))?)(?![\w*<{{/])")
+TOP = {path.name for path in ROOT.iterdir()}
+
+
+def list_modules() -> list[Path]:
+    return sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+
+
+def find_paths(text: str) -> Iterator[str]:
+    """Yield the paths of this project that a text names."""
+    for path in PATH.findall(text):
+        if path.split("/")[0] in TOP:
+            yield path
+
+
+def exists(path: str, beside: Path) -> bool:
+    return (ROOT / path).exists() or (beside / path).exists()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_that_a_document_names_exists(document: Path) -> None:
+    missing = [path for path in find_paths(document.read_text()) if not exists(path, document.parent)]
+    assert missing == []
+
+
+def test_every_path_that_code_names_exists() -> None:
+    missing = [
+        f"{module.relative_to(ROOT)}: {path}"
+        for module in list_modules()
+        for path in find_paths(module.read_text())
+        if path.endswith((".py", ".md")) and not exists(path, module.parent)
+    ]
+    assert missing == []
+
+
+def test_every_package_has_its_layer() -> None:
+    (house,) = [contract for contract in CONTRACTS if contract["name"].startswith("The house")]
+    layered = {package.strip() for layer in house["layers"] for package in layer.split(":")}
+    assert layered == set(PACKAGES)
+    assert set(PYPROJECT["tool"]["importlinter"]["root_packages"]) == set(PACKAGES)
+    assert set(PYPROJECT["tool"]["mypy"]["packages"]) == set(PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_with_rooms_has_its_floors(package: str) -> None:
+    rooms = [path for path in (ROOT / package).iterdir() if path.is_dir() and list(path.glob("*.py"))]
+    containers = {name for contract in CONTRACTS for name in contract.get("containers", [])}
+    assert package in containers or not rooms
+
+
+@pytest.mark.parametrize("package", ["api", "cli", "records"])
+def test_importing_loads_no_numeric_package(package: str) -> None:
+    modules = [
+        ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for module in list_modules()
+        if module.is_relative_to(ROOT / package)
+    ]
+    program = (
+        f"import sys, importlib; [importlib.import_module(name) for name in {modules!r}]; "
+        "print(sorted({'numpy', 'pandas', 'pyarrow', 'numba', 'sklearn', 'scipy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_function_says_what_it_does() -> None:
+    """Ruff asks for the docstring; a sentence it must be, with more than the name in it."""
+    short = [
+        f"{module.relative_to(ROOT)}: {node.name}"
+        for module in list_modules()
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        if (said := ast.get_docstring(node)) and len(said.split()) < 3
+    ]
+    assert short == []
