@@ -16,7 +16,9 @@ COMPOSE_FILE = ROOT / "docker-compose.yml"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
 OURS = tuple(name for name, service in SERVICES.items() if "build" in service)
 HEALTH_SECONDS = 360.0
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.25
+# asking compose for all containers is work of its own
+HEALTH_POLL_SECONDS = 3.0
 
 
 class ContainersFailed(Exception):
@@ -84,6 +86,7 @@ class Engine:
             lambda: not self._find_unhealthy(but),
             lambda: f"not healthy: {', '.join(self._find_unhealthy(but))}",
             HEALTH_SECONDS,
+            HEALTH_POLL_SECONDS,
         )
 
     def _find_unhealthy(self, but: Sequence[str]) -> list[str]:
@@ -147,13 +150,15 @@ def run(command: Sequence[str], *, seconds: float = 120) -> str:
     return done.stdout
 
 
-def wait_until(is_so: Callable[[], bool], describe: Callable[[], str], seconds: float) -> None:
+def wait_until(
+    is_so: Callable[[], bool], describe: Callable[[], str], seconds: float, poll_seconds: float = POLL_SECONDS
+) -> None:
     """Return once something is so. Raises ContainersFailed with what is instead."""
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:
             raise ContainersFailed(f"after {seconds:g} s {describe()}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
 
 
 def _find_cli() -> list[str]:
