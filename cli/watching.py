@@ -65,6 +65,9 @@ def print_outcome(run: Document) -> None:
         f"{progress['tickers_done']} of {progress['tickers_total']} tickers, {progress['rows_processed']:,} bars "
         f"scored, {progress['anomalies_found']:,} anomalies, {progress['new_anomalies']:,} of them new"
     )
+    if reasons := run.get("reasons"):
+        counts = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
+        click.echo("reasons: " + ", ".join(f"{count} {reason}" for reason, count in counts))
     if run["error"]:
         click.echo(f"error: {run['error']}")
     failures = run["failures"]

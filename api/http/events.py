@@ -46,8 +46,11 @@ def answer_stream(events: Iterator[str]) -> Response:
     return response
 
 
-def follow_run(database: Db, run_id: str, last_seen: str | None) -> Iterator[str]:
-    """Yield a run as events: whenever its version is not the one seen last, and a comment when it is long unchanged."""
+def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | None) -> Iterator[str]:
+    """Yield a run as events: whenever its version is not the one seen last.
+
+    A comment is yielded when it is long unchanged.
+    """
     said = monotonic()
     while True:
         run = find_run(database, run_id)
@@ -55,7 +58,8 @@ def follow_run(database: Db, run_id: str, last_seen: str | None) -> Iterator[str
             return
         version = build_version(run)
         if version != last_seen:
-            yield f"event: run\nid: {version}\ndata: {Run.model_validate(run).model_dump_json(by_alias=True)}\n\n"
+            shown = Run.model_validate(run | {"tickers_url": tickers_url})
+            yield f"event: run\nid: {version}\ndata: {shown.model_dump_json(by_alias=True)}\n\n"
             last_seen, said = version, monotonic()
         if run["status"] not in OPEN_STATUSES:
             return

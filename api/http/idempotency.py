@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from structlog.contextvars import bind_contextvars
 
 from api.http.auth import get_client
+from api.http.links import link_run
 from api.http.state import get_database
 from api.schemas.runs import Accepted, OnceHeaders, Run, WaitQuery
 from records.database import Document
@@ -27,7 +28,7 @@ Outcome = Callable[[Document], BaseModel | None]
 
 
 def _show_run(run: Document) -> Run:
-    return Run.model_validate(run)
+    return Run.model_validate(link_run(run))
 
 
 def enqueues(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from api.schemas.common import Page, PageQuery, Query, Record, Ticker
 from core.words import Status, Task, Trigger
@@ -100,25 +100,38 @@ class RunSummary(Record):
     model_version: str | None = None
     model_hash: str | None = None
     error: str | None = None
-    reason: str | None = None
-    warnings: list[str] = Field(default_factory=list)
+    errors: list[str] = Field(default_factory=list, description="what went wrong, each message once, 100 at the most")
+    reason: str | None = Field(
+        None,
+        description="why its tickers have no result, where all have the same reason",
+        examples=["already_detected"],
+    )
+    reasons: dict[str, int] = Field(
+        default_factory=dict,
+        description="how many tickers have each reason",
+        examples=[{"already_detected": 12, "no_bars": 1}],
+    )
+    warnings: list[str] = Field(default_factory=list, description="each once, 100 at the most")
 
 
 class Run(RunSummary):
     """A run: live while it works, the audit record afterwards."""
 
     progress: Progress
+    anomaly_ids: list[str] = Field(
+        default_factory=list,
+        description="the anomalies that it found, known before or not; of several tickers the "
+        "first 1,000, and `tickers_url` has all",
+    )
+    tickers_url: str = Field(
+        description="where the audit record of each ticker is",
+        examples=[f"/py/detection-runs/{RUN_ID}/tickers"],
+    )
     failures: list[Failure] = Field(description="the tickers that failed, 1,000 at the most")
     options: dict[str, Any] = Field(default_factory=dict, description="what the task was asked besides")
     result: dict[str, Any] | None = Field(
         None, description="an import's report; a verification's count of each verdict"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _show_report(cls, run: Any) -> Any:
-        """What the task left in the run's `report` is its result."""
-        return run | {"result": run["report"]} if isinstance(run, dict) and "report" in run else run
 
 
 class RunPage(Page[RunSummary]):
@@ -134,8 +147,8 @@ class RunQuery(PageQuery):
     ticker: Ticker | None = None
 
 
-class BackfillStatus(Record):
-    """The latest backfill of one series."""
+class TickerAudit(Record):
+    """What happened to one ticker in a run."""
 
     run_id: str
     ticker: str
@@ -153,6 +166,21 @@ class BackfillStatus(Record):
     anomaly_ids: list[str] = Field(default_factory=list)
     model_version: str | None = None
     model_hash: str | None = None
-    reason: str | None = None
+    reason: str | None = Field(
+        None, description="why it has no result, or none that is new", examples=["not_enough_bars"]
+    )
     error: str | None = None
+    bars_needed: int | None = Field(None, description="reason `not_enough_bars`: for a first result")
+    bars_present: int | None = None
     warnings: list[str] = Field(default_factory=list)
+
+
+class TickerAuditPage(Page[TickerAudit]):
+    """What happened to each ticker of a run so far, by ticker."""
+
+
+class TickerAuditQuery(PageQuery):
+    """Which tickers."""
+
+    status: Status | None = None
+    reason: str | None = Field(None, max_length=40, examples=["already_detected"])

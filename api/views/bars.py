@@ -38,9 +38,9 @@ ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".json")
 
 def _find_report(run: Document) -> ImportReport | None:
     """Return what a finished import did; None where it failed as a whole."""
-    if run.get("report") is None:
+    if run.get("result") is None:
         return None
-    return ImportReport.model_validate({**run["report"], "run_id": run["_id"], "status": run["status"]})
+    return ImportReport.model_validate({**run["result"], "run_id": run["_id"], "status": run["status"]})
 
 
 @bars.post("/data/candles")

@@ -5,7 +5,7 @@ from apiflask import APIBlueprint
 from api.http.idempotency import enqueues
 from api.http.state import get_database, get_now, get_state
 from api.schemas.common import IntervalQuery
-from api.schemas.runs import BackfillStatus
+from api.schemas.runs import TickerAudit
 from api.schemas.selection import BackfillBody, SelectionBody
 from core.errors import NotFound
 from market.tickers import normalize_ticker
@@ -42,7 +42,7 @@ def start_backfill(json_data: BackfillBody, once: Once) -> Document:
 
 @detections.get("/anomalies/backfill/<ticker>")
 @detections.input(IntervalQuery, location="query")
-@detections.output(BackfillStatus)
+@detections.output(TickerAudit)
 def get_backfill(ticker: str, query_data: IntervalQuery) -> Document:
     """How the latest backfill of a ticker went, or how it is going."""
     ticker = normalize_ticker(ticker)

@@ -5,12 +5,19 @@ from flask import Response
 
 from api.http.events import STREAM, answer_stream, follow_run
 from api.http.idempotency import enqueues
+from api.http.links import link_run, link_tickers
 from api.http.paging import build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
-from api.schemas.runs import EventHeaders, Run, RunPage, RunQuery
+from api.schemas.runs import (
+    EventHeaders,
+    Run,
+    RunPage,
+    RunQuery,
+    TickerAuditPage,
+    TickerAuditQuery,
+)
 from records.database import Document
-from records.findings.verifications import count_verdicts
-from records.work import runs
+from records.work import audits, runs
 from tasks.requests.runs import Once, request_retry
 
 detection_runs = APIBlueprint("runs", __name__, tag="runs")
@@ -34,10 +41,24 @@ def get_detection_runs(query_data: RunQuery) -> Document:
 @detection_runs.output(Run)
 def get_detection_run(run_id: str) -> Document:
     """Return a run: live while it works, its audit record afterwards."""
-    run = runs.get_run(get_database(), run_id)
-    if run["task"] == "verify":
-        run["report"] = {"verdicts": count_verdicts(get_database(), run_id)}
-    return run
+    return link_run(runs.get_run(get_database(), run_id))
+
+
+@detection_runs.get("/detection-runs/<run_id>/tickers")
+@detection_runs.input(TickerAuditQuery, location="query")
+@detection_runs.output(TickerAuditPage)
+def list_run_tickers(run_id: str, query_data: TickerAuditQuery) -> Document:
+    """List the audit records of a run: what happened to each of its tickers."""
+    runs.check_run(get_database(), run_id)
+    found = audits.find_audits(
+        get_database(),
+        run_id,
+        status=query_data.status,
+        reason=query_data.reason,
+        after=decode_cursor(query_data.cursor, audits.BY_TICKER.types),
+        limit=query_data.limit + 1,
+    )
+    return build_page(found, query_data.limit, audits.BY_TICKER.locate)
 
 
 @detection_runs.post("/detection-runs/<run_id>/cancel")
@@ -47,7 +68,7 @@ def cancel_detection_run(run_id: str) -> Document:
 
     A run that has ended stays as it is.
     """
-    return runs.request_cancel(get_database(), run_id, get_now())
+    return link_run(runs.request_cancel(get_database(), run_id, get_now()))
 
 
 @detection_runs.post("/detection-runs/<run_id>/retry")
@@ -65,4 +86,5 @@ def stream_detection_run(run_id: str, headers_data: EventHeaders) -> Response:
     """Send the run as server-sent events: at once, with each change, and a last time when it has ended."""
     state = get_state()
     runs.get_run(state.database, run_id)
-    return answer_stream(follow_run(state.database, run_id, headers_data.last_event_id))
+    seen = headers_data.last_event_id
+    return answer_stream(follow_run(state.database, run_id, link_tickers(run_id), seen))

@@ -5,10 +5,9 @@ from apiflask import APIBlueprint
 from api.http.idempotency import enqueues
 from api.http.paging import build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
-from api.schemas.runs import Run
 from api.schemas.verifications import Verification, VerificationPage, VerificationQuery, VerifyBody
 from records.database import Document
-from records.findings.verifications import count_verdicts, find_verifications
+from records.findings.verifications import find_verifications
 from records.keyset import BY_ID
 from tasks.requests.runs import Once, request_verification
 
@@ -29,14 +28,9 @@ def verify_anomaly(anomaly_id: str, once: Once) -> Document:
     return request_verification(state.database, state.celery, {"anomaly_ids": [anomaly_id]}, now=get_now(), once=once)
 
 
-def _show_verdicts(run: Document) -> Run:
-    """Return a finished run with how often it came to each verdict."""
-    return Run.model_validate(run | {"report": {"verdicts": count_verdicts(get_database(), run["_id"])}})
-
-
 @verifications.post("/anomalies/verify")
 @verifications.input(VerifyBody, example={"ticker": "AAPL"})
-@enqueues(verifications, find_outcome=_show_verdicts)
+@enqueues(verifications)
 def verify_many(json_data: VerifyBody, once: Once) -> Document:
     """Derive the anomalies of a run, a ticker or a model version again."""
     state = get_state()

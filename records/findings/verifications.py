@@ -88,14 +88,14 @@ def find_verifications(
     return find_page(database.verifications, query, BY_ID, after=after, limit=limit)
 
 
-def count_verdicts(database: Db, run_id: str) -> dict[str, int]:
+def count_verdicts(database: Db, run_id: str, session: ClientSession | None = None) -> dict[str, int]:
     """Return how many anomalies of a verify run got each verdict."""
     stages: list[Document] = [
         {"$match": {"verification_run_id": run_id}},
         {"$group": {"_id": "$verdict", "count": {"$sum": 1}}},
         {"$sort": {"_id": 1}},
     ]
-    return {group["_id"]: group["count"] for group in database.verifications.aggregate(stages)}
+    return {group["_id"]: group["count"] for group in database.verifications.aggregate(stages, session=session)}
 
 
 def count_unverified(database: Db, run_id: str) -> int:

@@ -1,5 +1,6 @@
 """Audit documents: what happened to one ticker in a run, kept beside the run in `detection_runs`."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -9,9 +10,14 @@ from pymongo.errors import BulkWriteError
 
 from core.errors import LeaseLost
 from records.database import Db, Document
+from records.keyset import Key, Keyset, Position, find_page
 from records.work.batches import ROW_COUNTS
 
+BY_TICKER = Keyset((Key("ticker", str),))
 DUPLICATE_KEY = 11000
+# What a run of many tickers repeats of its audit documents; those have all of it.
+LISTED_ANOMALIES = 1_000
+LISTED_WARNINGS = 100
 
 
 def build_audit_document(
@@ -59,6 +65,62 @@ def write_audits(database: Db, audits: Sequence[Document], session: ClientSessio
         if any(failed["code"] == DUPLICATE_KEY for failed in error.details["writeErrors"]):
             raise LeaseLost(f"run {audits[0]['run_id']} has an audit document of one of these tickers") from error
         raise
+
+
+def find_audits(
+    database: Db,
+    run_id: str,
+    *,
+    status: str | None = None,
+    reason: str | None = None,
+    after: Position | None = None,
+    limit: int = 50,
+) -> list[Document]:
+    """Return what happened to each ticker of a run so far, by ticker, from the one after `after` on."""
+    wanted = {"run_id": run_id, "status": status, "reason": reason}
+    query = {name: value for name, value in wanted.items() if value is not None}
+    return find_page(database.detection_runs, query, BY_TICKER, after=after, limit=limit)
+
+
+def summarize_audits(database: Db, run: Document, session: ClientSession) -> Document:
+    """Return what a run's audit documents say together, as the run repeats it.
+
+    Returns model_version and model_hash (None where the tickers had several models, or none),
+    `reasons` (a count of the tickers that were not failures, by reason), warnings (each once) and
+    anomaly_ids: all of a run of one ticker, of a run of many the first so many.
+    """
+    runs, of_run = database.detection_runs, {"run_id": run["_id"]}
+    kinds = {"reason": "$reason", "status": "$status", "version": "$model_version", "hash": "$model_hash"}
+    stages: list[Document] = [{"$match": of_run}, {"$group": {"_id": kinds, "count": {"$sum": 1}}}]
+    reasons: Counter[str] = Counter()
+    models = set()
+    for group in runs.aggregate(stages, session=session):
+        kind = group["_id"]
+        if kind.get("version"):
+            models.add((kind["version"], kind["hash"]))
+        if kind.get("reason") and kind["status"] != "failed":
+            reasons[kind["reason"]] += group["count"]
+    version, sha256 = models.pop() if len(models) == 1 else (None, None)
+    return {
+        "model_version": version,
+        "model_hash": sha256,
+        "reasons": reasons,
+        "warnings": sorted(runs.distinct("warnings", of_run, session=session))[:LISTED_WARNINGS],
+        "anomaly_ids": _list_anomalies(database, run, session),
+    }
+
+
+def _list_anomalies(database: Db, run: Document, session: ClientSession) -> list[str]:
+    found = {"run_id": run["_id"], "anomalies_found": {"$gt": 0}}
+    stages: list[Document] = [
+        {"$match": found},
+        {"$sort": {"ticker": 1}},
+        {"$project": {"anomaly_ids": 1}},
+        {"$unwind": "$anomaly_ids"},
+    ]
+    if len(run["tickers"]) != 1:
+        stages.append({"$limit": LISTED_ANOMALIES})
+    return [each["anomaly_ids"] for each in database.detection_runs.aggregate(stages, session=session)]
 
 
 def find_unfinished(database: Db, run: Document) -> list[str]:

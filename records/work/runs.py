@@ -4,6 +4,7 @@ A run's `_id` is its Celery task id. What happened to one ticker in it is an aud
 collection, with the `_id` `<run>:<ticker>` and the run's id in `run_id`.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import get_args
@@ -14,11 +15,14 @@ from pymongo.client_session import ClientSession
 from core.errors import Cancelled, NotFound
 from core.words import OpenStatus
 from records.database import Db, Document, in_transaction
+from records.findings.verifications import count_verdicts
 from records.keyset import Key, Keyset, Position, find_page
 from records.work import batches, counters, outbox
+from records.work.audits import summarize_audits
 
 OPEN_STATUSES: tuple[str, ...] = get_args(OpenStatus)
 LISTED_FAILURES = 1_000
+LISTED_ERRORS = 100
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
@@ -111,6 +115,7 @@ def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
         failures = batches.find_failures(database, run_id, session)
         is_cancelled = batches.count_cancelled(database, run_id, session) > 0
         changes = _build_outcome(run, totals, failures, now, is_cancelled=is_cancelled)
+        changes |= _build_record(database, run, totals, failures, session)
         database.detection_runs.update_one({"_id": run_id}, {"$set": changes}, session=session)
         outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
         return run | changes
@@ -120,9 +125,9 @@ def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
     return finished
 
 
-def fail_run(database: Db, run_id: str, error: str, now: datetime) -> None:
+def fail_run(database: Db, run_id: str, reason: str, error: str, now: datetime) -> None:
     """End a run that could not even be split into batches."""
-    _end_queued(database, run_id, {"status": "failed", "error": error}, now)
+    _end_queued(database, run_id, {"status": "failed", "reason": reason, "error": error, "errors": [error]}, now)
 
 
 def request_cancel(database: Db, run_id: str, now: datetime) -> Document:
@@ -144,7 +149,7 @@ def get_run(database: Db, run_id: str) -> Document:
     """Return a run with `progress` counted from its batches and its `failures`. Raises NotFound."""
     run = find_run(database, run_id)
     if run is None:
-        raise NotFound(f"there is no run {run_id!r}; finished runs are kept for 30 days")
+        raise _build_not_found(run_id)
     return run
 
 
@@ -161,6 +166,12 @@ def find_by_key(database: Db, idempotency_key: str) -> Document | None:
 def note_outcome(database: Db, run_id: str, outcome: Document, session: ClientSession) -> None:
     """Note in a run what its one batch found out, inside the transaction that ends the batch."""
     database.detection_runs.update_one({"_id": run_id}, {"$set": outcome}, session=session)
+
+
+def check_run(database: Db, run_id: str) -> None:
+    """Raise NotFound where there is no such run."""
+    if database.detection_runs.find_one({"_id": run_id, "run_id": None}, {"_id": 1}) is None:
+        raise _build_not_found(run_id)
 
 
 def find_run(database: Db, run_id: str) -> Document | None:
@@ -194,7 +205,11 @@ def find_runs(
     query: Document = {"run_id": None}
     equal = {"status": status, "trigger": trigger, "task": task, "tickers": ticker}
     query |= {name: value for name, value in equal.items() if value is not None}
-    return find_page(database.detection_runs, query, NEWEST_FIRST, after=after, limit=limit)
+    # A run repeats what may be thousands of ids.
+    without_ids = {"anomaly_ids": 0}
+    return find_page(
+        database.detection_runs, query, NEWEST_FIRST, after=after, limit=limit, fields=without_ids
+    )
 
 
 def find_open_backfills(
@@ -225,6 +240,10 @@ def find_latest(database: Db, ticker: str, interval: str, *tasks: str) -> Docume
         return None
     audit: Document | None = database.detection_runs.find_one({"_id": f"{run['_id']}:{ticker}"})
     return audit or {"run_id": run["_id"], "ticker": ticker} | {name: run[name] for name in said}
+
+
+def _build_not_found(run_id: str) -> NotFound:
+    return NotFound(f"there is no run {run_id!r}; finished runs are kept for 30 days")
 
 
 def _end_queued(database: Db, run_id: str, changes: Document, now: datetime) -> None:
@@ -267,10 +286,29 @@ def _build_outcome(
     return counts | {
         "status": status,
         "error": error,
-        "reason": failures[0]["reason"] if failed else None,
+        "errors": list(dict.fromkeys(failure["error"] for failure in failures))[:LISTED_ERRORS],
         "completed_at": now,
         "duration_seconds": max(0.0, (now - run["started_at"]).total_seconds()),
     }
+
+
+def _build_record(
+    database: Db, run: Document, totals: Document, failures: Sequence[Document], session: ClientSession
+) -> Document:
+    """Return what an ended run says of all that happened in it: the record that clients read.
+
+    `reason` is the one that all its tickers have, `reasons` counts them. A verification's `result` is its verdicts;
+    other tasks write theirs with their effects.
+    """
+    record = summarize_audits(database, run, session)
+    reasons = record["reasons"] + Counter(failure["reason"] for failure in failures)
+    is_shared = len(reasons) == 1 and reasons.total() >= totals["tickers_total"]
+    record |= {"reasons": dict(reasons), "reason": next(iter(reasons)) if is_shared else None}
+    if run["task"] == "train":  # the model that it made is not one that it scored with
+        del record["model_version"], record["model_hash"]
+    if run["task"] == "verify":
+        record["result"] = {"verdicts": count_verdicts(database, run["_id"], session)}
+    return record
 
 
 def _describe_progress(run: Document, totals: Document) -> Document:

@@ -28,7 +28,7 @@ def start(worker: Worker, run_id: str) -> Result:
     except Transient:
         raise
     except TapewatchError as error:
-        runs.fail_run(worker.database, run_id, error.message, now)
+        runs.fail_run(worker.database, run_id, error.reason, error.message, now)
         return {"detection_run_id": run_id, "reason": error.reason, "error": error.message}
     if not runs.start_run(worker.database, run_id, plan, now):
         return None

@@ -56,7 +56,7 @@ def _recover_runs(worker: Worker, waiting: Collection[str], done: Counter[str]) 
         with going_on("sweep_failed", run["_id"]):
             if run["attempts"] >= worker.settings.max_attempts:
                 error = f"given up after {run['attempts']} attempts to split it into batches; see the workers' logs"
-                runs.fail_run(worker.database, run["_id"], error, datetime.now(UTC))
+                runs.fail_run(worker.database, run["_id"], "attempts_exhausted", error, datetime.now(UTC))
                 done["run_failed"] += 1
             elif publish_run(worker.database, worker.celery, run):
                 done["run_sent_again"] += 1

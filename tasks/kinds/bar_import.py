@@ -38,7 +38,7 @@ def import_bars(worker: Worker, run: Document, batch: Batch) -> Document:
     result = {"tickers_done": len(report.series) - len(failures), "tickers_failed": len(failures), "failures": failures}
 
     def write(session: ClientSession) -> None:
-        note_outcome(database, run["_id"], {"report": report.to_dict()}, session)
+        note_outcome(database, run["_id"], {"result": report.to_dict()}, session)
         finish(session, counts | result)
 
     in_transaction(database, write)

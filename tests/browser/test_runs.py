@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+from tests.browser.looking import Look
 
 
 def test_runs_are_listed_and_filtered(demo: Demo, open_page: Callable[..., Page]) -> None:
@@ -50,6 +52,27 @@ def test_a_finished_run_shows_its_record_and_what_it_found(demo: Demo, open_page
     expect(page.get_by_role("main")).to_contain_text(f"{run['new_anomalies']} new")
     (strongest,) = demo.database.anomalies.find().sort("anomaly_score", 1).limit(1)
     expect(page.locator(".anomaly").first).to_contain_text(strongest["Ticker"])
+
+
+def test_a_run_of_many_shows_what_happened_to_each_ticker(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    run = demo.api.post("/anomalies/incremental?wait=30", {"market": "US"})
+    tickers = sorted(run["tickers"])
+    assert run["reasons"] == {"already_detected": len(tickers)}
+    for width in (1280, 390):
+        page = open_page(f"{demo.url}#/runs/{run['_id']}", width=width)
+        rows = page.get_by_role("region", name="Tickers of the run").locator("tbody tr")
+        expect(rows).to_have_count(len(tickers))
+        expect(rows.first).to_contain_text(tickers[0])
+        expect(rows.first).to_contain_text("already detected")
+        look = Look(page, tmp_path)
+        look.take(f"run-{width}")
+        assert look.wrong == []
+    page.get_by_label("Reason").select_option(label=f"already detected ({len(tickers)})")
+    expect(rows).to_have_count(len(tickers))
+    page.get_by_label("Status").select_option("failed")
+    expect(page.get_by_text("No such tickers")).to_be_visible()
 
 
 def test_a_verification_shows_what_became_of_each_anomaly(demo: Demo, open_page: Callable[..., Page]) -> None:

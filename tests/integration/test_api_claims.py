@@ -60,7 +60,7 @@ def test_of_those_who_force_at_once_the_last_is_left(url: str, database: Db) -> 
 def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(url: str, database: Db) -> None:
     add_series(database, "A")
     failed = add_run(database, "A")
-    runs.fail_run(database, failed, "no luck", NOW)
+    runs.fail_run(database, failed, "no_bars", "no luck", NOW)
     answers = at_once([partial(post, f"{url}/py/detection-runs/{failed}/retry", {})] * ASKED)
     assert Counter(status for status, _ in answers) == {202: 1, 409: ASKED - 1}
 
@@ -102,7 +102,7 @@ ENDS: list[Callable[[Db, str], object]] = [
     give_up,
     cancel_at_work,
     lambda database, run_id: runs.request_cancel(database, run_id, NOW),
-    lambda database, run_id: runs.fail_run(database, run_id, "could not be split", NOW),
+    lambda database, run_id: runs.fail_run(database, run_id, "no_bars", "could not be split", NOW),
     lambda database, run_id: database.detection_runs.delete_one({"_id": run_id}),
 ]
 

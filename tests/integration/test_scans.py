@@ -61,7 +61,7 @@ def get_list(database: Db, name: str = "tech") -> Document:
 
 
 def end(database: Db, run_id: str) -> None:
-    runs.fail_run(database, run_id, "ended by the test", CLOSE)
+    runs.fail_run(database, run_id, "no_bars", "ended by the test", CLOSE)
 
 
 @pytest.mark.usefixtures("tech")

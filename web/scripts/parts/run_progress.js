@@ -52,7 +52,7 @@ export function describeOutcome(run) {
   if (run.error) return run.error;
   if (isOpen(run)) return run.status === "queued" ? "Waiting for a worker" : "At work";
   if (run.task === "backfill" || run.task === "incremental") {
-    if (run.task === "incremental" && !run.rows_processed && !run.reason) return "no new bars";
+    if (run.reason === "already_detected") return "no new bars";
     const anomalies = run.new_anomalies ? plural(run.new_anomalies, "new anomaly", "new anomalies") : "no new anomaly";
     const found = `${anomalies} in ${plural(run.rows_processed ?? 0, "bar")}`;
     return run.reason ? `${words(run.reason)}; ${found}` : found;

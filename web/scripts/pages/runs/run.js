@@ -2,7 +2,7 @@
 
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { count, duration, moment, plural, words } from "../../lib/format.js";
+import { count, duration, hash, moment, plural, words } from "../../lib/format.js";
 import { followRun, isOpen } from "../../lib/live.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { go, linkTo } from "../../lib/router.js";
@@ -14,9 +14,11 @@ import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt, say } from "../../parts/toasts.js";
 import { buildResult } from "./result.js";
+import { buildTickers } from "./tickers.js";
 
 const LISTED_ANOMALIES = 50;
 
+const DETECTIONS = new Set(["backfill", "incremental"]);
 const RETRIED = new Set(["partial", "failed", "cancelled"]);
 
 export function showRun(main, id, signal) {
@@ -100,6 +102,7 @@ function drawDetails(run, signal) {
       ),
     run.result && !isOpen(run) && buildResult(run, signal),
     el("section.card", el("header", el("h2", "Audit record")), el("div.body", drawRecord(run))),
+    !isOpen(run) && DETECTIONS.has(run.task) && run.tickers.length !== 1 && buildTickers(run, signal),
     !isOpen(run) && (run.new_anomalies ?? 0) > 0 && drawFound(run, signal),
   ];
 }
@@ -140,11 +143,19 @@ function drawRecord(run) {
     Completed: run.completed_at && moment(run.completed_at),
     Took: run.duration_seconds === null ? null : duration(run.duration_seconds),
     "Bars loaded": run.rows_loaded > 0 && count(run.rows_loaded),
+    "Bars with history": run.rows_preprocessed > 0 && count(run.rows_preprocessed),
     "Bars scored": run.rows_processed > 0 && count(run.rows_processed),
     Anomalies: run.rows_processed > 0 && `${count(run.anomalies_found)}, of which ${count(run.new_anomalies ?? 0)} new`,
-    Model: run.model_version,
-    Reason: run.reason && words(run.reason),
+    Model: run.model_version && el("a", { href: linkTo("models", run.model_version) }, run.model_version),
+    "Model hash": run.model_hash && el("code", { title: run.model_hash }, hash(run.model_hash)),
+    Reason: run.reason ? words(run.reason) : describeReasons(run.reasons),
   });
+}
+
+/** "already detected 12, no bars 1" */
+function describeReasons(reasons) {
+  const counts = Object.entries(reasons).sort((a, b) => b[1] - a[1]);
+  return counts.map(([reason, number]) => `${words(reason)} ${count(number)}`).join(", ") || null;
 }
 
 function drawFound(run, signal) {
