@@ -23,6 +23,7 @@ DESCRIPTION = (
     "Errors are problem documents (RFC 9457); `reason` is the word to switch on. Times are ISO 8601 in UTC."
 )
 Operation = dict[str, Any]
+Schemas = dict[str, Any]
 # What APIFlask does not see: the answers to those who wait.
 OUTCOMES = (ImportReport, Verification)
 
@@ -109,11 +110,38 @@ def _complete(app: APIFlask, spec: dict[str, Any] | str) -> dict[str, Any]:
     for model in OUTCOMES:
         schema = openapi_helper.schema_to_json_schema(model)
         schemas |= extract_pydantic_defs(schema, model.__name__) | {model.__name__: schema}
+    _shorten_references(document)
+    document["components"]["schemas"] = _name_once(schemas)
+    document["tags"] = list({tag["name"]: tag for tag in document["tags"]}.values())
     for endpoint, path, method in _list_routes(app):
         operation = document["paths"].get(path, {}).get(method)
         if operation is not None:
             _complete_operation(app, operation, endpoint, method)
     return document
+
+
+def _name_once(schemas: Schemas) -> Schemas:
+    """Return the schemas by their own names: APIFlask repeats each below every schema that refers to it."""
+    named: Schemas = {}
+    for name, schema in schemas.items():
+        own = name.rpartition(".")[2]
+        if named.setdefault(own, schema) != schema:
+            raise ValueError(f"two schemas of the API are named {own}; rename one")
+    return dict(sorted(named.items()))
+
+
+def _shorten_references(part: Any) -> None:
+    """Have every reference in a part of the document lead to a schema's own name."""
+    if isinstance(part, list):
+        for inner in part:
+            _shorten_references(inner)
+    if isinstance(part, dict):
+        reference = part.get("$ref")
+        if isinstance(reference, str):
+            folder, _, name = reference.rpartition("/")
+            part["$ref"] = f"{folder}/{name.rpartition('.')[2]}"
+        for inner in part.values():
+            _shorten_references(inner)
 
 
 def _list_routes(app: APIFlask) -> list[tuple[str, str, str]]:
