@@ -19,6 +19,7 @@ from api.http.errors import register_errors
 from api.http.json import JsonProvider
 from api.http.limits import list_origins, register_limits, register_origins
 from api.http.openapi import API_VERSION, register_openapi
+from api.http.repeated import register_repeated
 from api.http.state import State, add_state
 from api.operations.health import health, probes
 from api.operations.metrics import figures, register_metrics
@@ -90,6 +91,7 @@ def create_app(settings: Settings) -> APIFlask:
     register_auth(app, list_origins(settings))
     register_limits(app, settings)
     register_bodies(app)
+    register_repeated(app)
     register_openapi(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix)

@@ -162,12 +162,12 @@ def _complete_operation(app: APIFlask, operation: Operation, endpoint: str, meth
     else:
         operation["security"] = [{"bearer": []}, {"header": []}]
         operation["x-scope"] = get_scope(app, endpoint, method.upper())
-        statuses |= {401, 403, 429}
+        statuses |= {401, 403, 422, 429}
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
         statuses |= {400, 413, 415, 422}
     if operation["parameters"]:
-        statuses |= {404, 422}
+        statuses.add(404)
     for status in sorted(statuses):
         operation["responses"].setdefault(str(status), {"description": DESCRIPTIONS[status]})
     for answered, example in EXAMPLES.get(operation["operationId"], {}).items():

@@ -1,6 +1,7 @@
 """Whatever is sent as a value: it is used, or refused with its place; never a query to the database, never a 500."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -48,6 +49,29 @@ def test_an_object_where_a_value_belongs_is_422_at_its_place(
         response = client.open(fill(path), method=method.upper(), json={field: sent})
         assert response.status_code == 422, response.text
         assert any(wrong["pointer"].startswith(f"/{field}") for wrong in response.json["errors"]), response.text
+    assert database.detection_runs.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(("path", "name"), list(find_query_fields()))
+def test_a_query_that_gives_a_value_twice_is_422(client: FlaskClient, path: str, name: str) -> None:
+    response = client.get(f"{fill(path)}?{name}=AAPL&{name}=MSFT")
+    assert (response.status_code, response.json["reason"]) == (422, "given_twice")
+    assert [(wrong["location"], wrong["pointer"]) for wrong in response.json["errors"]] == [("query", f"/{name}")]
+
+
+def test_a_form_or_an_object_that_gives_a_value_twice_is_refused(client: FlaskClient, database: Db) -> None:
+    add_series(database, "AAPL", "MSFT")
+    form = {"file": (BytesIO(b"Date,Close"), "a.csv"), "ticker": ["AAPL", "MSFT"]}
+    response = client.post("/py/data/import", data=form)
+    assert (response.status_code, response.json["errors"][0]["location"]) == (422, "form")
+    files = {"file": [(BytesIO(b"Date,Close"), "a.csv"), (BytesIO(b"Date,Close"), "b.csv")]}
+    response = client.post("/py/data/import", data=files)
+    assert (response.status_code, response.json["errors"][0]["location"]) == (422, "files")
+    response = client.post(
+        "/py/anomalies/backfill", data='{"ticker": "AAPL", "ticker": "MSFT"}', content_type="application/json"
+    )
+    assert response.status_code == 400
+    assert "'ticker'" in response.json["detail"]
     assert database.detection_runs.count_documents({}) == 0
 
 

@@ -1,0 +1,48 @@
+"""Values that are given more than once: they are refused, as only the first, or the last, would be taken."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.datastructures import MultiDict
+
+from api.http.auth import PUBLIC
+from api.http.errors import build_problem
+
+
+def register_repeated(app: Flask) -> None:
+    """Have `app` refuse a query or a form that gives a value twice; JSON is read by `JsonProvider`."""
+    app.before_request(_refuse_repeated)
+
+
+def refuse_repeated_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object. Raises ValueError where two of them have the same name."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object has more than one member named {repeated[:80]!r}")
+    return members
+
+
+def _refuse_repeated() -> Response | None:
+    if request.endpoint is None or request.endpoint in PUBLIC:
+        return None
+    given: dict[str, MultiDict[str, Any]] = {"query": request.args}
+    if request.mimetype == "multipart/form-data":
+        given |= {"form": request.form, "files": request.files}
+    wrong = [
+        {
+            "location": location,
+            "pointer": f"/{name}",
+            "detail": f"{name} is given {len(found)} times, and takes one value",
+            "reason": "given_twice",
+        }
+        for location, values in given.items()
+        for name, found in values.lists()
+        if len(found) > 1
+    ]
+    if not wrong:
+        return None
+    detail = "; ".join(each["detail"] for each in wrong[:3])
+    return build_problem(422, f"{detail}; ask once for each value", reason="given_twice", errors=wrong)
