@@ -209,7 +209,7 @@ def set_threshold(
     policy = ThresholdPolicy.choose(values)
     with use_database() as database:
         if reset:
-            thresholds.clear_threshold(database, scope)
+            thresholds.clear_threshold(database, scope, datetime.now(UTC))
         elif given:
             thresholds.set_threshold(database, scope, policy.kind, policy.value, datetime.now(UTC))
         found = thresholds.find_threshold(database, scope)

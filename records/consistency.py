@@ -46,6 +46,7 @@ def find_disagreements(database: Db, now: datetime) -> Iterator[Disagreement]:
     Reads all watermarks and anomalies, and what is left of the audit documents.
     """
     yield from _check_indexes(database)
+    yield from _check_thresholds(database)
     with database.client.start_session(snapshot=True) as session:
         yield from _check_watermarks(database, now - KEPT, session)
         yield from _check_anomalies(database, now - KEPT, session)
@@ -60,6 +61,15 @@ def _check_indexes(database: Db) -> Iterator[Disagreement]:
             name = index.document["name"]
             if name not in present:
                 yield Disagreement(f"index {name} of {collection}", "is missing", "run `flask db upgrade`")
+
+
+def _check_thresholds(database: Db) -> Iterator[Disagreement]:
+    """Look for thresholds of watchlists that are not in the watchlist, where detection reads them."""
+    for policy in database.thresholds.find({"scope": "watchlist"}):
+        subject = f"threshold of watchlist {policy['name']}"
+        command = f"flask models threshold --watchlist '{policy['name']}' --{policy['kind']}"
+        advice = f"set it again: `{command} {policy['value']:g}`"
+        yield Disagreement(subject, "is kept beside the watchlist, where nobody reads it", advice)
 
 
 def _check_watermarks(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:

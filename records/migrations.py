@@ -53,11 +53,22 @@ def forget_fingerprints(database: Db) -> None:
     )
 
 
+def move_thresholds(database: Db) -> None:
+    """Move the thresholds of watchlists, which were kept twice, into the watchlists: detection read the others."""
+    kept = {each["name"]: each for each in database.thresholds.find({"scope": "watchlist"})}
+    for watchlist in database.watchlists.find({"threshold": {"$not": {"$type": "object"}}}):
+        policy = kept.get(watchlist["_id"])
+        stored = {"kind": policy["kind"], "value": policy["value"]} if policy else None
+        database.watchlists.update_one({"_id": watchlist["_id"]}, {"$set": {"threshold": stored}})
+    database.thresholds.delete_many({"scope": "watchlist"})
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "make the indexes", ensure_indexes),
     Migration(2, "drop an index that says what `_id` says", lambda d: drop_index(d, "anomalies", "natural_key")),
     Migration(3, "take audit documents out of the indexes of runs", narrow_run_indexes),
     Migration(4, "forget a fingerprint that says what the revision says", forget_fingerprints),
+    Migration(5, "keep the threshold of a watchlist in the watchlist alone", move_thresholds),
 )
 
 

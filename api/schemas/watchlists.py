@@ -1,15 +1,23 @@
 """Watchlists, and the scheduler that scans them."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from api.schemas.common import Body, Interval, Page, PageQuery, Record, Schedule, Ticker, WatchlistName
+from core.words import ThresholdKind
 from market.markets import get_market_of
 from market.sessions.schedules import AFTER_CLOSE
 
 MAX_TICKERS = 10_000
+
+
+class Threshold(Body):
+    """What passes as an anomaly, by a share of the bars, a grade or a score."""
+
+    kind: ThresholdKind
+    value: float
 
 
 class WatchlistBody(Body):
@@ -23,8 +31,10 @@ class WatchlistBody(Body):
     delay_minutes: int = Field(
         5, ge=0, le=1_440, description="after a bar has closed: how long it may take to be stored here"
     )
-    threshold: float | None = Field(
-        None, ge=1, le=100, description="the grade from which a bar is an anomaly here; null: as the model says"
+    threshold: Annotated[float, Field(ge=1, le=100)] | Threshold | None = Field(
+        None,
+        description="what is an anomaly here: the grade from which a bar is, or a kind and its value; "
+        "null: as the model says",
     )
     enabled: bool = True
 
@@ -52,7 +62,9 @@ class Watchlist(Record):
     interval: str
     schedule: str
     delay_minutes: int
-    threshold: float | None = None
+    threshold: float | Threshold | None = Field(
+        None, description="a grade, or a kind and its value; null: as the model says"
+    )
     enabled: bool
     version: int = Field(description="also the ETag")
     created_at: datetime
@@ -60,6 +72,12 @@ class Watchlist(Record):
     last_scan: datetime | None = None
     last_run_id: str | None = Field(None, description="the run of the last scan")
     next_scan: datetime | None = Field(None, description="null: not looked at yet, or not enabled")
+
+    @field_validator("threshold", mode="before")
+    @classmethod
+    def _shorten_grade(cls, policy: Any) -> Any:
+        """Show a grade as the number that it is."""
+        return policy["value"] if policy and policy["kind"] == "grade" else policy
 
 
 class WatchlistPage(Page[Watchlist]):

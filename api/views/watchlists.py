@@ -1,6 +1,7 @@
 """Watchlists: made, changed and removed; and the switch of the scheduler that scans them."""
 
 import re
+from dataclasses import asdict
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -14,17 +15,17 @@ from api.schemas.watchlists import (
     NewWatchlist,
     Scheduler,
     SchedulerBody,
+    Threshold,
     Watchlist,
     WatchlistBody,
     WatchlistPage,
     WatchlistQuery,
 )
 from core.errors import BadInput
+from detection.models.plan import ThresholdPolicy
 from market.markets import get_market_of
 from records.database import Document
 from records.keyset import BY_ID
-from records.models.champions import Scope
-from records.models.thresholds import clear_threshold, set_threshold
 from records.work import scan_switch, watchlists
 
 lists = APIBlueprint("watchlists", __name__, tag="watchlists")
@@ -53,7 +54,6 @@ def list_watchlists(query_data: WatchlistQuery) -> Document:
 def add_watchlist(json_data: NewWatchlist) -> Answer:
     """Make a watchlist."""
     made = watchlists.add_watchlist(get_database(), json_data.name, _build_fields(json_data), get_now())
-    _set_threshold(made)
     return _answer(made, 201, Location=url_for("watchlists.get_watchlist", name=made["name"]))
 
 
@@ -74,7 +74,6 @@ def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHe
     changed = watchlists.replace_watchlist(
         get_database(), name, _build_fields(json_data), get_now(), version=_read_version(headers_data)
     )
-    _set_threshold(changed)
     return _answer(changed)
 
 
@@ -85,7 +84,6 @@ def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHe
 def remove_watchlist(name: str, headers_data: MatchHeaders) -> str:
     """Remove a watchlist; its runs and anomalies stay."""
     watchlists.remove_watchlist(get_database(), name, version=_read_version(headers_data))
-    clear_threshold(get_database(), Scope("watchlist", name))
     return ""
 
 
@@ -113,17 +111,17 @@ def _describe_scheduler(switch: Document) -> Document:
 
 
 def _build_fields(body: WatchlistBody) -> Document:
-    fields = body.model_dump(exclude={"name"})
-    return fields | {"market": get_market_of(body.tickers[0]).code}
+    fields = body.model_dump(exclude={"name", "threshold"})
+    market = get_market_of(body.tickers[0]).code
+    return fields | {"market": market, "threshold": _build_policy(body.threshold)}
 
 
-def _set_threshold(watchlist: Document) -> None:
-    """Have detection use the watchlist's own threshold, or none."""
-    scope = Scope("watchlist", watchlist["_id"])
-    if watchlist["threshold"] is None:
-        clear_threshold(get_database(), scope)
-    else:
-        set_threshold(get_database(), scope, "grade", watchlist["threshold"], get_now())
+def _build_policy(threshold: float | Threshold | None) -> Document | None:
+    """Return a threshold as it is stored. Raises BadInput where its value is out of bounds."""
+    if threshold is None:
+        return None
+    given = threshold if isinstance(threshold, Threshold) else Threshold(kind="grade", value=threshold)
+    return asdict(ThresholdPolicy.choose({given.kind: given.value}))
 
 
 def _read_version(headers: MatchHeaders) -> int | None:

@@ -1,41 +1,67 @@
-"""Thresholds set for a market, a watchlist or a ticker, in place of the one a model was trained with."""
+"""Thresholds set for a market, a watchlist or a ticker, in place of the one a model was trained with.
+
+A policy says what passes: {kind: `contamination`, `grade` or `score`, value}. A watchlist's is a field of the
+watchlist, which a change of it moves to its next version, as any other change does.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
 
+from core.errors import NotFound
 from records.database import Db, Document
 from records.models.champions import Scope
 
 
 def set_threshold(database: Db, scope: Scope, kind: str, value: float, now: datetime) -> None:
-    """Set what passes in a scope: by `contamination`, by `grade` or as a `score`; the next detection uses it."""
-    policy = {"scope": scope.kind, "name": scope.name, "kind": kind, "value": value, "changed_at": now}
-    database.thresholds.replace_one({"_id": _build_id(scope)}, policy, upsert=True)
+    """Set what passes in a scope; the next detection uses it. Raises NotFound where a watchlist is nowhere."""
+    policy = {"kind": kind, "value": value}
+    if scope.kind == "watchlist":
+        _change_watchlist(database, scope.name, policy, now)
+        return
+    document = policy | {"scope": scope.kind, "name": scope.name, "changed_at": now}
+    database.thresholds.replace_one({"_id": _build_id(scope)}, document, upsert=True)
 
 
-def clear_threshold(database: Db, scope: Scope) -> bool:
-    """Go back to the wider scope's threshold, at last the model's own; False where none was set."""
-    return database.thresholds.delete_one({"_id": _build_id(scope)}).deleted_count == 1
+def clear_threshold(database: Db, scope: Scope, now: datetime) -> None:
+    """Go back to the wider scope's threshold, at last the model's own. Raises as `set_threshold`."""
+    if scope.kind == "watchlist":
+        _change_watchlist(database, scope.name, None, now)
+    else:
+        database.thresholds.delete_one({"_id": _build_id(scope)})
 
 
 def find_threshold(database: Db, scope: Scope) -> Document | None:
-    """Return what is set for exactly this scope, or None."""
+    """Return the policy that is set for exactly this scope, or None."""
+    if scope.kind == "watchlist":
+        return _find_of_watchlist(database, scope.name)
     return database.thresholds.find_one({"_id": _build_id(scope)})
 
 
 def find_thresholds(
     database: Db, market: str, tickers: Iterable[str], *, watchlist: str | None = None
 ) -> dict[str, Document]:
-    """Return what is set for each ticker, in one query: its own, else its watchlist's, else its market's.
+    """Return the policy of each ticker: its own, else its watchlist's, else its market's.
 
-    Tickers for which nothing is set are left out.
+    Tickers for which nothing is set are left out. Two queries at the most, whatever the number of tickers.
     """
     own = {ticker: _build_id(Scope("ticker", ticker)) for ticker in tickers}
-    shared = [_build_id(Scope("watchlist", watchlist))] if watchlist else []
-    shared.append(_build_id(Scope("market", market)))
-    found = {d["_id"]: d for d in database.thresholds.find({"_id": {"$in": [*own.values(), *shared]}})}
-    choices = {t: next((found[i] for i in (own_id, *shared) if i in found), None) for t, own_id in own.items()}
+    of_market = _build_id(Scope("market", market))
+    found = {d["_id"]: d for d in database.thresholds.find({"_id": {"$in": [*own.values(), of_market]}})}
+    shared = _find_of_watchlist(database, watchlist) if watchlist else None
+    shared = shared or found.get(of_market)
+    choices = {ticker: found.get(own_id, shared) for ticker, own_id in own.items()}
     return {ticker: choice for ticker, choice in choices.items() if choice is not None}
+
+
+def _find_of_watchlist(database: Db, name: str) -> Document | None:
+    watchlist = database.watchlists.find_one({"_id": name}, {"threshold": 1}) or {}
+    return watchlist.get("threshold")
+
+
+def _change_watchlist(database: Db, name: str, policy: Document | None, now: datetime) -> None:
+    changes = {"$set": {"threshold": policy, "updated_at": now}, "$inc": {"version": 1}}
+    if database.watchlists.update_one({"_id": name}, changes).matched_count == 0:
+        raise NotFound(f"there is no watchlist {name!r} whose threshold could be set")
 
 
 def _build_id(scope: Scope) -> str:

@@ -10,8 +10,8 @@ from api.http.state import get_state
 from core.settings import Settings
 from records.database import Db
 from records.models.champions import Scope
-from records.models.thresholds import find_threshold
-from tests.integration.stored import add_series
+from records.models.thresholds import find_threshold, set_threshold
+from tests.integration.stored import NOW, add_series
 
 LISTS = "/py/watchlists"
 TECH: dict[str, Any] = {"name": "tech", "tickers": ["aapl", "MSFT", "AAPL"]}
@@ -71,6 +71,8 @@ def test_an_etag_that_a_proxy_made_weak_is_taken(client: FlaskClient) -> None:
         {"schedule": "61 * * * *"},
         {"interval": "2d"},
         {"threshold": 101},
+        {"threshold": {"kind": "score", "value": 1.0}},
+        {"threshold": {"kind": "luck", "value": 1.0}},
         {"name": "../x"},
         {"unknown": 1},
     ],
@@ -95,8 +97,25 @@ def test_a_threshold_of_its_own_is_what_detection_reads(client: FlaskClient, dat
     found = find_threshold(database, scope)
     assert found is not None
     assert (found["kind"], found["value"]) == ("grade", 60)
+    assert client.get(f"{LISTS}/tech").json["threshold"] == 60
     client.put(f"{LISTS}/tech", json={"tickers": ["AAPL"]})
     assert find_threshold(database, scope) is None
+
+
+def test_a_click_does_not_undo_the_threshold_that_the_command_line_set(client: FlaskClient, database: Db) -> None:
+    """A page sends back what it read, and may have read it before."""
+    shown = client.post(LISTS, json=TECH)
+    set_threshold(database, Scope("watchlist", "tech"), "contamination", 0.05, NOW)
+    stale = {name: shown.json[name] for name in ("tickers", "interval", "threshold")} | {"enabled": False}
+    seen = {"If-Match": shown.headers["ETag"]}
+    assert client.put(f"{LISTS}/tech", json=stale, headers=seen).status_code == 412
+    read = client.get(f"{LISTS}/tech")
+    assert read.json["threshold"] == {"kind": "contamination", "value": 0.05}
+    click = stale | {"threshold": read.json["threshold"]}
+    changed = client.put(f"{LISTS}/tech", json=click, headers={"If-Match": read.headers["ETag"]})
+    assert (changed.status_code, changed.json["threshold"]) == (200, read.json["threshold"])
+    found = find_threshold(database, Scope("watchlist", "tech"))
+    assert found == {"kind": "contamination", "value": 0.05}
 
 
 def test_a_detection_of_a_watchlist_is_of_all_its_tickers(client: FlaskClient, database: Db) -> None:

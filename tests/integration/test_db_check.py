@@ -138,6 +138,17 @@ def test_a_missing_index_is_named(detected: Db) -> None:
         ensure_indexes(detected)
 
 
+def test_a_threshold_that_is_kept_beside_its_watchlist_is_named(detected: Db) -> None:
+    policy = {"scope": "watchlist", "name": "tech", "kind": "grade", "value": 60.0}
+    detected.thresholds.insert_one(policy)
+    try:
+        (line,) = check(detected)
+        assert "threshold of watchlist tech" in line
+        assert "flask models threshold --watchlist 'tech' --grade 60" in line
+    finally:
+        detected.thresholds.drop()
+
+
 def test_expired_audits_are_no_disagreement(detected: Db) -> None:
     detected.detection_runs.delete_many({})
     detected.batches.delete_many({})

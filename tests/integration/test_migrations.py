@@ -82,6 +82,26 @@ def test_the_second_migration_drops_the_index_that_says_what_the_id_says(fresh: 
     assert "natural_key" not in list_indexes(fresh)["anomalies"]
 
 
+def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_them(fresh: Db) -> None:
+    watchlists = {"a": 60.0, "b": None, "c": 70.0, "d": None}
+    fresh.watchlists.insert_many({"_id": name, "threshold": grade} for name, grade in watchlists.items())
+    kept = {
+        ("watchlist", "a"): ("grade", 60.0),
+        ("watchlist", "b"): ("contamination", 0.05),
+        ("market", "US"): ("grade", 50.0),
+    }
+    fresh.thresholds.insert_many(
+        {"_id": f"threshold::{scope}::{name}", "scope": scope, "name": name, "kind": kind, "value": value}
+        for (scope, name), (kind, value) in kept.items()
+    )
+    upgrade(fresh, NOW)
+    moved = {each["_id"]: each["threshold"] for each in fresh.watchlists.find()}
+    assert moved.pop("a") == {"kind": "grade", "value": 60.0}
+    assert moved.pop("b") == {"kind": "contamination", "value": 0.05}
+    assert moved == {"c": None, "d": None}  # detection went by the other home, which said nothing of these
+    assert [each["scope"] for each in fresh.thresholds.find()] == ["market"]
+
+
 def test_migrations_are_applied_in_order_from_where_the_last_upgrade_ended(fresh: Db) -> None:
     applied: list[int] = []
     steps = [Migration(n, f"step {n}", lambda _database, n=n: applied.append(n)) for n in (1, 2, 3)]

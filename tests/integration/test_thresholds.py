@@ -2,10 +2,12 @@
 
 import pytest
 
+from core.errors import NotFound
 from detection.models.manager import ModelManager
 from records.database import Db
 from records.models.champions import Scope
-from records.models.thresholds import clear_threshold, find_thresholds, set_threshold
+from records.models.thresholds import clear_threshold, find_threshold, find_thresholds, set_threshold
+from records.work.watchlists import add_watchlist, get_watchlist
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
 
@@ -19,13 +21,31 @@ def market(database: Db) -> Db:
 
 def test_the_narrowest_scope_wins(market: Db) -> None:
     set_threshold(market, Scope("market", "US"), "grade", 60.0, NOW)
+    add_watchlist(market, "mine", {"tickers": ["AAA", "BBB"], "threshold": None}, NOW)
     set_threshold(market, Scope("watchlist", "mine"), "grade", 70.0, NOW)
     set_threshold(market, Scope("ticker", "AAA"), "grade", 80.0, NOW)
     found = find_thresholds(market, "US", ["AAA", "BBB"], watchlist="mine")
     assert {ticker: policy["value"] for ticker, policy in found.items()} == {"AAA": 80.0, "BBB": 70.0}
     assert find_thresholds(market, "US", ["BBB"])["BBB"]["value"] == 60.0
-    assert clear_threshold(market, Scope("market", "US"))
+    clear_threshold(market, Scope("market", "US"), NOW)
     assert find_thresholds(market, "US", ["BBB"]) == {}
+    clear_threshold(market, Scope("watchlist", "mine"), NOW)
+    assert find_thresholds(market, "US", ["BBB"], watchlist="mine") == {}
+
+
+def test_a_threshold_of_a_watchlist_is_kept_in_it_as_its_next_version(database: Db) -> None:
+    add_watchlist(database, "mine", {"tickers": ["AAA"], "threshold": None}, NOW)
+    set_threshold(database, Scope("watchlist", "mine"), "contamination", 0.05, NOW)
+    watchlist = get_watchlist(database, "mine")
+    assert (watchlist["threshold"], watchlist["version"]) == ({"kind": "contamination", "value": 0.05}, 2)
+    assert find_threshold(database, Scope("watchlist", "mine")) == watchlist["threshold"]
+    assert database.thresholds.count_documents({}) == 0
+    for nowhere in (
+        lambda s: set_threshold(database, s, "grade", 60.0, NOW),
+        lambda s: clear_threshold(database, s, NOW),
+    ):
+        with pytest.raises(NotFound, match="no watchlist 'nobodys'"):
+            nowhere(Scope("watchlist", "nobodys"))
 
 
 def test_a_ticker_of_its_own_threshold_is_held_to_it_and_the_others_to_the_model(market: Db) -> None:

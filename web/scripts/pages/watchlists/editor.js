@@ -6,7 +6,7 @@ import { plural } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 import { buildSelect } from "../../parts/select.js";
-import { matchVersion } from "./watchlist.js";
+import { describeThreshold, matchVersion } from "./watchlist.js";
 
 const NEW = {
   name: "",
@@ -79,13 +79,14 @@ function buildFields(watchlist, isNew) {
     delayField.hidden = delay.disabled = kind === "cron";
   };
   showFields(watchlist.schedule === EVERY_BAR ? EVERY_BAR : "cron");
+  const hasOtherKind = watchlist.threshold?.kind !== undefined; // what only the command line sets stays
   const grade = el("input", {
     type: "number",
     min: 1,
     max: 100,
     step: "any",
-    value: watchlist.threshold ?? "",
-    placeholder: "the model's",
+    value: hasOtherKind ? "" : (watchlist.threshold ?? ""),
+    placeholder: hasOtherKind ? describeThreshold(watchlist.threshold) : "the model's",
   });
   const tell = () => fill(counted, `${plural(readSymbols(tickers.value).length, "ticker")}`);
   tickers.addEventListener("input", tell);
@@ -96,7 +97,7 @@ function buildFields(watchlist, isNew) {
     interval: interval.value,
     schedule: cron.disabled ? EVERY_BAR : cron.value.trim(),
     delay_minutes: Number(delay.value),
-    threshold: grade.value === "" ? null : Number(grade.value),
+    threshold: grade.value !== "" ? Number(grade.value) : hasOtherKind ? watchlist.threshold : null,
   });
   return {
     read,

@@ -63,10 +63,16 @@ function drawFacts(watchlist) {
   const { last_scan: last, next_scan: next, last_run_id: run } = watchlist;
   return buildFacts({
     Scanned: describeSchedule(watchlist),
-    "Anomaly from": watchlist.threshold === null ? "as the model says" : `grade ${watchlist.threshold}`,
+    "Anomaly from": describeThreshold(watchlist.threshold),
     "Last scan": last ? el("a", { href: linkTo("runs", run), title: moment(last) }, ago(last)) : "never",
     "Next scan": next ? el("span", { title: moment(next) }, describeNext(next)) : watchlist.enabled ? "soon" : "none",
   });
+}
+
+/** A number is a grade; other kinds are set from the command line. */
+export function describeThreshold(threshold) {
+  if (threshold === null) return "as the model says";
+  return typeof threshold === "number" ? `grade ${threshold}` : `${threshold.kind} ${threshold.value}`;
 }
 
 const describeNext = (time) => (Date.parse(time) <= Date.now() ? "now" : ago(time));
