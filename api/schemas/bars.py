@@ -118,6 +118,10 @@ class Series(Record):
     first_bar: datetime | None
     last_bar: datetime | None
     watermark: datetime | None = Field(None, description="last bar that was looked at")
+    anomalies: dict[str, int] = Field(
+        description="how many there are, by severity; superseded ones do not count",
+        examples=[{"medium": 12, "high": 3}],
+    )
     revision: int = Field(description="raised by each correction of what was stored before")
     fingerprint: str
     synthetic: bool = Field(description="whether its bars were made up")

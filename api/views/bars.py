@@ -26,6 +26,7 @@ from detection.explain import explain_series
 from market.bars.reading import read_bars
 from market.tickers import normalize_ticker
 from records.database import Document
+from records.findings.anomalies import count_by_series
 from records.findings.watermarks import find_watermark_times
 from records.keyset import BY_ID
 from records.market.series import list_series
@@ -118,7 +119,7 @@ def get_candles(query_data: CandleQuery) -> Document:
 @bars.input(SeriesQuery, location="query")
 @bars.output(SeriesPage)
 def list_tickers(query_data: SeriesQuery) -> Document:
-    """List the series that have stored bars."""
+    """List the series that have stored bars, with how many anomalies each has."""
     found = list_series(
         get_database(),
         ticker=query_data.ticker,
@@ -128,7 +129,11 @@ def list_tickers(query_data: SeriesQuery) -> Document:
         limit=query_data.limit + 1,
     )
     watermarks = find_watermark_times(get_database(), [series["_id"] for series in found])
-    known = [series | {"watermark": watermarks.get(series["_id"])} for series in found]
+    counts = count_by_series(get_database(), [series["ticker"] for series in found])
+    known = [
+        series | {"watermark": watermarks.get(series["_id"]), "anomalies": counts.get(series["_id"], {})}
+        for series in found
+    ]
     return build_page(known, query_data.limit, BY_ID.locate)
 
 

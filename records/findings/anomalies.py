@@ -171,6 +171,24 @@ def find_anomalies(
     return find_page(database.anomalies, query, ORDERS[sort], after=after, limit=limit, fields=fields)
 
 
+def count_by_series(database: Db, tickers: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return how many anomalies each series (`AAPL::1d`) of these tickers has, by severity.
+
+    Superseded ones do not count, and series without any are left out.
+    """
+    series = {"ticker": "$Ticker", "interval": "$interval", "severity": "$severity"}
+    stages: list[Document] = [
+        {"$match": build_query(tickers=tickers)},
+        {"$group": {"_id": series, "count": {"$sum": 1}}},
+    ]
+    counts: dict[str, dict[str, int]] = {}
+    for group in database.anomalies.aggregate(stages):
+        kind = group["_id"]
+        own = counts.setdefault(f"{kind['ticker']}::{kind['interval']}", {})
+        own[kind["severity"]] = group["count"]
+    return counts
+
+
 def summarize_anomalies(database: Db, query: Document) -> Document:
     """Return {total, by_severity, by_ticker} of the anomalies that match `build_query(...)`."""
     facets = {

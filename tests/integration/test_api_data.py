@@ -95,6 +95,31 @@ def test_series_are_listed_page_by_page_and_by_market(client: FlaskClient, datab
     assert [series["ticker"] for series in client.get("/py/tickers?market=jp").json["items"]] == ["7203.T"]
 
 
+def test_each_series_has_its_anomalies_counted_by_severity_however_many_series(
+    client: FlaskClient, database: Db
+) -> None:
+    tickers = [f"T{number:04d}" for number in range(1_200)]
+    add_series(database, *tickers)
+    add_series(database, "T0000", interval="1h")
+    severities = ["high", "low", "low"]
+    database.anomalies.insert_many(
+        {"_id": f"{ticker}:{n}", "Ticker": ticker, "interval": "1d", "severity": severity, "status": "new"}
+        for ticker in tickers
+        for n, severity in enumerate(severities)
+    )
+    database.anomalies.update_one({"_id": "T0001:0"}, {"$set": {"status": "superseded"}})
+    listed: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = client.get("/py/tickers?limit=500" + (f"&cursor={cursor}" if cursor else "")).json
+        listed += page["items"]
+        cursor = page["next_cursor"]
+    counts = {(one["ticker"], one["interval"]): one["anomalies"] for one in listed}
+    assert counts.pop(("T0000", "1h")) == {}
+    assert counts.pop(("T0001", "1d")) == {"low": 2}
+    assert list(counts.values()) == [{"high": 1, "low": 2}] * 1_199
+
+
 @pytest.mark.parametrize(
     ("ticker", "bars", "reason"), [("NOBODY", 0, "no_bars"), ("AAPL", 900, "no_model"), ("7203.T", 900, "no_model")]
 )

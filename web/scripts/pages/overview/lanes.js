@@ -4,7 +4,7 @@ import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { count, plural } from "../../lib/format.js";
 import { keepInUrl } from "../../lib/router.js";
-import { addCounts, nameSeries } from "../../lib/series.js";
+import { addCounts } from "../../lib/series.js";
 import { buildChoice } from "../../parts/choice.js";
 import { LISTED_FIELDS } from "../../parts/anomaly_list.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
@@ -20,7 +20,7 @@ const MOST_LANES = 30;
 const MOST_MARKS = 500;
 
 /**
- * @param {{series, counts}} known as it is whenever `refresh()` is called
+ * @param {{series}} known as it is whenever `refresh()` is called
  * @returns {{node: Node, refresh: () => Promise<void>}}
  */
 export function buildLanesCard(known, route, signal) {
@@ -30,7 +30,7 @@ export function buildLanesCard(known, route, signal) {
     const range = findRange(known.series, span);
     const query = { start: new Date(range.start).toISOString(), sort: "anomaly_score", limit: MOST_MARKS };
     const { items, next_cursor: more } = await get("/anomalies", { ...query, fields: LISTED_FIELDS }, signal);
-    return { items, more, range, lanes: pickLanes(known.series, known.counts) };
+    return { items, more, range, lanes: pickLanes(known.series) };
   };
   const draw = ({ items, more, range, lanes }) => {
     fill(note, describe(lanes, known.series, items, more));
@@ -62,15 +62,15 @@ export function buildLanesCard(known, route, signal) {
 }
 
 /** The tickers with the gravest anomalies; where there are few, those without any too. */
-function pickLanes(series, counts) {
+function pickLanes(series) {
   const gravity = ({ ticker }) => {
     const { critical = 0, high = 0, medium = 0, low = 0 } = totals.get(ticker);
     return critical * 1e9 + high * 1e6 + medium * 1e3 + low;
   };
   const byTicker = new Map();
   const totals = new Map();
-  for (const { ticker, interval, first_bar: first, last_bar: last } of series) {
-    totals.set(ticker, addCounts([totals.get(ticker), counts.get(nameSeries({ ticker, interval }))]));
+  for (const { ticker, interval, anomalies, first_bar: first, last_bar: last } of series) {
+    totals.set(ticker, addCounts([totals.get(ticker), anomalies]));
     const known = byTicker.get(ticker) ?? { ticker, interval, first: Infinity, last: -Infinity };
     byTicker.set(ticker, {
       ...known,

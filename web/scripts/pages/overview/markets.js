@@ -2,12 +2,12 @@
 
 import { el, fill } from "../../lib/dom.js";
 import { ago, barTime, count, plural } from "../../lib/format.js";
-import { addCounts, nameSeries } from "../../lib/series.js";
+import { addCounts } from "../../lib/series.js";
 import { buildSeverityBar } from "../../parts/severity.js";
 
 const NAMES = { US: "United States", JP: "Japan", TH: "Thailand" };
 
-/** @param {{series, counts, schedules}} known as it is whenever `update()` is called */
+/** @param {{series, schedules}} known as it is whenever `update()` is called */
 export function buildMarkets(known) {
   const node = el("section.markets", { "aria-label": "Markets" });
   const update = () => {
@@ -23,11 +23,11 @@ export function buildMarkets(known) {
 
 const compareMarkets = (a, b) => (a === "US" ? -1 : b === "US" ? 1 : a < b ? -1 : 1);
 
-function drawMarket(market, { series: all, counts, schedules }) {
+function drawMarket(market, { series: all, schedules }) {
   const series = all.filter((one) => one.market === market);
   const tickers = [...new Set(series.map((one) => one.ticker))];
   const latest = series.reduce((a, b) => (a.last_bar > b.last_bar ? a : b));
-  const total = addCounts(series.map((one) => counts.get(nameSeries(one))));
+  const total = addCounts(series.map((one) => one.anomalies));
   const anomalies = Object.values(total).reduce((a, b) => a + b, 0);
   return el(
     "article.card.market",

@@ -4,7 +4,7 @@ import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { pause, repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
-import { loadCounts, loadSeries } from "../../lib/series.js";
+import { loadSeries } from "../../lib/series.js";
 import { buildAnomalyCard } from "./anomalies.js";
 import { buildLanesCard } from "./lanes.js";
 import { buildMarkets } from "./markets.js";
@@ -23,13 +23,8 @@ export function show(main, route, signal) {
 
 async function load(signal) {
   const runs = await loadRuns(signal); // first: what ends from here on is seen to end, and all is loaded again
-  const [{ series, counts }, schedules] = await Promise.all([loadKnown(signal), loadSchedules(signal)]);
-  return { runs, series, counts, schedules };
-}
-
-async function loadKnown(signal) {
-  const series = await loadSeries(signal);
-  return { series, counts: await loadCounts(series, signal) };
+  const [series, schedules] = await Promise.all([loadSeries(signal), loadSchedules(signal)]);
+  return { runs, series, schedules };
 }
 
 async function loadSchedules(signal) {
@@ -47,7 +42,7 @@ function draw(known, route, signal) {
   const tickers = buildTickersCard(known, route);
   // What a run that ended may have changed: bars, anomalies, watermarks.
   const refresh = async () => {
-    Object.assign(known, await loadKnown(signal));
+    known.series = await loadSeries(signal);
     if (signal.aborted) return;
     markets.update();
     if (!tickers.node.contains(document.activeElement)) tickers.update();

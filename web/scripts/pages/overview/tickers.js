@@ -3,7 +3,6 @@
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, plural } from "../../lib/format.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
-import { nameSeries } from "../../lib/series.js";
 import { buildSeverityCounts } from "../../parts/severity.js";
 import { buildTable } from "../../parts/table.js";
 
@@ -11,7 +10,7 @@ const PART = 50;
 const FEW = 10;
 
 /**
- * @param {{series, counts}} known as it is whenever `update()` is called
+ * @param {{series}} known as it is whenever `update()` is called
  * @returns {{node: Node, update: () => void}}
  */
 export function buildTickersCard(known, route) {
@@ -28,12 +27,12 @@ export function buildTickersCard(known, route) {
   const field = el("label.field", input);
   let shown = PART;
   const update = () => {
-    const { series, counts } = known;
+    const { series } = known;
     const wanted = input.value.trim().toUpperCase();
     const found = series.filter((one) => one.ticker.includes(wanted));
     fill(
       body,
-      found.slice(0, shown).map((one) => buildRow(one, counts.get(nameSeries(one)) ?? {})),
+      found.slice(0, shown).map(buildRow),
     );
     if (found.length === 0) fill(body, el("tr", el("td.muted", { colspan: 6 }, `No ticker has "${wanted}" in it.`)));
     const show = () => {
@@ -72,7 +71,7 @@ export function buildTickersCard(known, route) {
   return { node, update };
 }
 
-function buildRow(one, counts) {
+function buildRow(one) {
   const state = { interval: one.interval };
   return el(
     "tr.link",
@@ -87,7 +86,7 @@ function buildRow(one, counts) {
     el("td.number.wide-only", count(one.bars)),
     el("td.nowrap.wide-only", barTime(one.last_bar, one.interval)),
     el("td.nowrap", buildWatermark(one)),
-    el("td", buildSeverityCounts(counts)),
+    el("td", buildSeverityCounts(one.anomalies)),
   );
 }
 
