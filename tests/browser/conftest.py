@@ -49,7 +49,13 @@ class Demo:
     @contextmanager
     def stopped_worker(self) -> Iterator[None]:
         """Freeze the worker, so that what is enqueued stays queued."""
-        pids = self.runner.pids("celery worker --queues interactive")
+        with self.frozen("celery worker --queues interactive"):
+            yield
+
+    @contextmanager
+    def frozen(self, command: str) -> Iterator[None]:
+        """Freeze the processes whose command line has this in it."""
+        pids = self.runner.pids(command)
         assert pids
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)

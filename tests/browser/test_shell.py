@@ -3,9 +3,12 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+
+FROZEN_MILLISECONDS = 5_000
 
 
 def test_the_keyboard_skips_to_the_content(demo: Demo, open_page: Callable[..., Page]) -> None:
@@ -25,6 +28,34 @@ def test_an_address_that_was_cut_off_is_answered(demo: Demo, open_page: Callable
     expect(page.get_by_text("There is no such page")).to_be_visible()
     page.goto(f"{demo.url}#/ticker")
     expect(page.get_by_text("Which ticker?")).to_be_visible()
+
+
+def test_a_frozen_api_is_told_within_five_seconds_and_forgotten_when_it_is_back(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url, quiet=False)
+    expect(page.get_by_text("All well")).to_be_visible()
+    with demo.frozen("gunicorn"):
+        expect(page.get_by_text("What you see may be old")).to_be_visible(timeout=FROZEN_MILLISECONDS)
+        expect(page.get_by_text("All well")).to_have_count(0)
+    expect(page.get_by_text("All well")).to_be_visible()
+    expect(page.get_by_text("What you see may be old")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("link", "button"), [("Watchlists", "New watchlist"), ("Models", "Train a model")])
+def test_a_dialog_goes_with_the_page_that_opened_it(
+    demo: Demo, open_page: Callable[..., Page], link: str, button: str
+) -> None:
+    page = open_page(demo.url)
+    page.get_by_role("link", name=link, exact=True).click()
+    page.get_by_role("button", name=button).first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".anomaly").first).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("link", name=link, exact=True).click()
+    page.get_by_role("button", name=button).first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def test_a_page_that_was_never_loaded_is_when_the_connection_is_back(

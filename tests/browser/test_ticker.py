@@ -7,12 +7,14 @@ import re
 import signal
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 from urllib.parse import quote
 
 from playwright.sync_api import Page, expect
 
 from detection.features.names import FEATURES
 from tests.browser.conftest import Demo, push_candles
+from tests.browser.looking import Look
 from tests.unit.detection.features.twin import compute_twin, read_real_bars
 
 AROUND = 60  # bars that the chart shows on both sides of what is selected
@@ -219,3 +221,31 @@ def test_progress_survives_a_reload_and_a_restart_of_the_api(demo: Demo, open_pa
         os.kill(demo.runner.parent_pid("gunicorn"), signal.SIGKILL)
     expect(strip.get_by_text("complete")).to_be_visible()
     expect(page.get_by_text("All well")).to_be_visible()
+
+
+def test_a_link_to_a_superseded_anomaly_opens_it(demo: Demo, open_page: Callable[..., Page], tmp_path: Path) -> None:
+    anomaly = demo.database.anomalies.find_one({"Ticker": "AAPL", "status": "new"})
+    run = demo.database.detection_runs.find_one({"task": "backfill"})
+    assert anomaly is not None
+    assert run is not None
+    gone = {"status": "superseded", "superseded_by": run["_id"], "superseded_at": run["completed_at"]}
+    demo.database.anomalies.update_one({"_id": anomaly["_id"]}, {"$set": gone})
+    try:
+        time = f"{anomaly['Datetime']:%Y-%m-%dT%H:%M:%SZ}"
+        page = open_page(f"{demo.url}#/ticker/AAPL?interval=1d&anomaly={time}", width=390)
+        panel = page.get_by_label("Anomaly", exact=True)
+        expect(panel.get_by_text("Superseded: a later run")).to_be_visible()
+        expect(panel.get_by_role("link", name=run["_id"][:8]).first).to_be_visible()
+        expect(panel.get_by_text("What the score rests on")).to_be_visible()
+        expect(page).to_have_url(re.compile("anomaly="))
+        look = Look(page, tmp_path)
+        look.take("superseded")
+        assert look.wrong == []
+    finally:
+        demo.database.anomalies.replace_one({"_id": anomaly["_id"]}, anomaly)
+
+
+def test_a_link_to_an_anomaly_that_never_was_says_so(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/ticker/AAPL?interval=1d&anomaly=1999-01-01T00:00:00Z", quiet=False)
+    expect(page.get_by_text("Nothing was found in a bar of 1999-01-01T00:00:00Z")).to_be_visible()
+    expect(page.get_by_text("Pick an anomaly")).to_be_visible()

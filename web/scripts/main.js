@@ -21,6 +21,7 @@ let leave = new AbortController();
 
 async function show() {
   leave.abort();
+  closeDialogs();
   leave = new AbortController();
   const { signal } = leave;
   const route = readRoute();
@@ -47,6 +48,11 @@ async function show() {
   document.title = `${page.title(route)} · Tapewatch`;
   window.scrollTo(0, 0);
   page.show(main, route, signal);
+}
+
+/** A dialog belongs to the page that opened it; the one that asks for the key belongs to all. */
+function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]:not([data-stays])")) dialog.close();
 }
 
 function logBroken(error) {

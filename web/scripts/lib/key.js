@@ -33,7 +33,7 @@ function openPrompt() {
     });
     const dialog = el(
       "dialog",
-      { "aria-labelledby": "key-title" },
+      { "aria-labelledby": "key-title", data: { stays: "" } },
       buildForm(input, refused, () => dialog.close()),
     );
     dialog.addEventListener("close", () => {

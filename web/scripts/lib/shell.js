@@ -1,14 +1,14 @@
 // What surrounds every page: brand, navigation, search for a ticker, health, theme.
 
 import { DOCS, get } from "./api.js";
-import { isReached, onConnection } from "./connection.js";
+import { onConnection } from "./connection.js";
 import { el, fill } from "./dom.js";
 import { repeat } from "./live.js";
+import { watchConnection } from "./probe.js";
 import { go, linkTo } from "./router.js";
 import { buildThemeSwitch } from "../parts/theme_switch.js";
 
 const HEALTH_MILLISECONDS = 10_000;
-const LOST_MILLISECONDS = 2_000; // while the API does not answer
 const PAGES = [
   ["overview", "Overview"],
   ["runs", "Runs"],
@@ -57,9 +57,11 @@ export function startShell() {
       "Charts by TradingView Lightweight Charts™",
     ),
   );
-  onConnection(showHealth);
+  const { signal } = new AbortController();
+  onConnection((reached) => (reached ? checkHealth() : showHealth(false)), signal);
   for (const event of ["offline", "online"]) window.addEventListener(event, checkHealth);
-  repeat(() => (isReached() ? HEALTH_MILLISECONDS : LOST_MILLISECONDS), checkHealth, new AbortController().signal);
+  watchConnection(signal);
+  repeat(HEALTH_MILLISECONDS, checkHealth, signal);
 }
 
 // Pages that are reached from another one.

@@ -17,6 +17,7 @@ export function drawAnomaly(anomaly, place, signal) {
     drawHeader(barTime(anomaly.Datetime, anomaly.interval), place),
     el(
       "div.body.stack",
+      anomaly.status === "superseded" && drawSuperseded(anomaly),
       drawGrade(anomaly),
       anomaly.suspected_split && drawSplit(anomaly.suspected_split),
       el(
@@ -37,9 +38,10 @@ export function drawAnomaly(anomaly, place, signal) {
   ];
 }
 
-export function drawNoAnomaly(known, step) {
+export function drawNoAnomaly(known, step, missing = null) {
   return [
     drawHeader("Anomaly", { at: -1, of: known, step }),
+    missing && el("p.notice.warn", { role: "status" }, `Nothing was found in a bar of ${missing}, the one that this address names.`),
     known === 0
       ? buildEmpty("No anomalies", "There is nothing to show until a backfill has found something.")
       : buildEmpty(
@@ -83,6 +85,13 @@ function drawGrade(anomaly) {
       ),
       el("p.muted", `As strange is ${frequency(anomaly.grade)} of its market.`),
     ),
+  );
+}
+
+function drawSuperseded({ superseded_by: run, superseded_at: at }) {
+  return el(
+    "p.notice.warn",
+    el("span", "Superseded: a later run of the same bars no longer finds it, ", linkToRun(run), `, ${moment(at)}.`),
   );
 }
 

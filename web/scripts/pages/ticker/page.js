@@ -76,7 +76,20 @@ async function loadKnown(asked, signal) {
     loadStatus(asked, signal),
     get("/anomalies", { ticker, interval, sort: "anomaly_score", limit: MOST_ANOMALIES }, signal),
   ]);
+  if (asked.anomaly && !items.some((anomaly) => anomaly.Datetime === asked.anomaly)) {
+    items.push(...(await findUnlisted(asked, signal)));
+  }
   return { status, anomalies: items.sort((a, b) => (a.Datetime < b.Datetime ? -1 : 1)) };
+}
+
+/** The anomaly that the address names, where it is superseded, or not among the strangest. */
+async function findUnlisted({ ticker, interval, anomaly }, signal) {
+  try {
+    return [await get(`/anomalies/${encodeURIComponent(`${ticker}::${interval}::${anomaly}`)}`, {}, signal)];
+  } catch (error) {
+    if (error.status === 404) return [];
+    throw error;
+  }
 }
 
 function draw({ known, history, buildPriceChart, intervals }, asked, signal) {

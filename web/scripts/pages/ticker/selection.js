@@ -17,6 +17,7 @@ export function buildSelection(chart, asked, signal) {
   let known = [];
   let selected = null;
   let drawn = null;
+  let missing = null; // the time that the URL names, where nothing was ever found
 
   const select = (anomaly) => {
     selected = anomaly;
@@ -26,7 +27,7 @@ export function buildSelection(chart, asked, signal) {
     const hadFocus = panel.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
     fill(
       panel,
-      anomaly ? drawAnomaly(anomaly, { at, of: known.length, step }, signal) : drawNoAnomaly(known.length, step),
+      anomaly ? drawAnomaly(anomaly, { at, of: known.length, step }, signal) : drawNoAnomaly(known.length, step, missing),
     );
     // Who steps by the keyboard's Enter goes on from the same button, or from its neighbour at the end.
     const buttons = [...panel.querySelectorAll("header button:enabled")];
@@ -50,7 +51,10 @@ export function buildSelection(chart, asked, signal) {
         ? buildAnomalyList([...anomalies].reverse(), { withTicker: false })
         : buildEmpty("None", message),
     );
-    select(anomalies.find((anomaly) => anomaly.Datetime === time) ?? null);
+    const found = anomalies.find((anomaly) => anomaly.Datetime === time) ?? null;
+    missing = found ? null : time;
+    select(found);
+    missing = null;
   };
 
   list.addEventListener("click", (event) => {
