@@ -207,9 +207,7 @@ def find_runs(
     query |= {name: value for name, value in equal.items() if value is not None}
     # A run repeats what may be thousands of ids.
     without_ids = {"anomaly_ids": 0}
-    return find_page(
-        database.detection_runs, query, NEWEST_FIRST, after=after, limit=limit, fields=without_ids
-    )
+    return find_page(database.detection_runs, query, NEWEST_FIRST, after=after, limit=limit, fields=without_ids)
 
 
 def find_open_backfills(
