@@ -1,7 +1,7 @@
 """Channels that a message can be sent to: mail, Slack, LINE, webhooks and what else apprise knows."""
 
 from core.errors import BadInput, Transient
-from records.database import Document
+from records.alerts.documents import RuleDocument
 
 EXAMPLES = "mailtos://user:password@example.com?to=me@example.com, slack://TOKEN_A/TOKEN_B/TOKEN_C, json://host/path"
 
@@ -18,7 +18,7 @@ def hide_secrets(channel: str) -> str:
     return shown.partition("?")[0]
 
 
-def try_rule(rule: Document) -> None:
+def try_rule(rule: RuleDocument) -> None:
     """Send a line to the channel of a notification rule. Raises as `send_message`."""
     send_message(rule["channel"], "Tapewatch", f"This is what the rule {rule['name']} sends its messages to.")
 

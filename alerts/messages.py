@@ -5,6 +5,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.errors import BadInput
+from records.alerts.documents import RuleDocument
 from records.database import Document
 
 LISTED_ANOMALIES = 10
@@ -26,14 +27,14 @@ def parse_zone(text: str) -> str:
         raise BadInput(f"no time zone is known by the name {text[:60]!r}; write one like Asia/Tokyo") from error
 
 
-def is_concerned(rule: Document, run: Document) -> bool:
+def is_concerned(rule: RuleDocument, run: Document) -> bool:
     """Whether a rule has anything to do with runs of this kind."""
-    return run["trigger"] != "verification" and bool(rule["backfills"] or run["task"] != "backfill")
+    return run["trigger"] != "verification" and (rule["backfills"] or run["task"] != "backfill")
 
 
-def tells_failure(rule: Document, run: Document) -> bool:
+def tells_failure(rule: RuleDocument, run: Document) -> bool:
     """Whether a rule wants to know how this run ended for its own sake."""
-    return bool(rule["failures"]) and run["status"] in {"failed", "partial"}
+    return rule["failures"] and run["status"] in {"failed", "partial"}
 
 
 def build_title(run: Document, anomalies: Sequence[Document]) -> str:
@@ -59,11 +60,11 @@ def build_body(run: Document, anomalies: Sequence[Document]) -> str:
     return "\n".join(lines)
 
 
-def find_due(rule: Document, now: datetime) -> datetime:
+def find_due(rule: RuleDocument, now: datetime) -> datetime:
     """Return when a message may go out: now or, within the quiet hours, at their end."""
     if rule["quiet_from"] is None or rule["quiet_until"] is None:
         return now
-    start, end = (time.fromisoformat(rule[name]) for name in ("quiet_from", "quiet_until"))
+    start, end = time.fromisoformat(rule["quiet_from"]), time.fromisoformat(rule["quiet_until"])
     zone = ZoneInfo(rule["timezone"])
     local = now.astimezone(zone)
     clock = local.time().replace(tzinfo=None)

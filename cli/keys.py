@@ -7,6 +7,7 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from core.words import KeyScope
 from records import keys
 from records.migrations import prepare_database
 
@@ -25,7 +26,7 @@ group = AppGroup("keys", help="API keys: who may ask for what.")
 )
 @json_option
 @exits_on_error
-def create_key(*, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
+def create_key(*, name: str, scopes: tuple[KeyScope, ...], as_json: bool) -> None:
     """Make a key called NAME and print it: it is stored hashed, and cannot be shown again."""
     with use_database() as database:
         prepare_database(database, datetime.now(UTC))  # two keys of one name are kept apart by an index only

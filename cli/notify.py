@@ -9,8 +9,9 @@ from rich.table import Table
 from alerts.channels import hide_secrets, try_rule
 from alerts.messages import parse_clock, parse_zone
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from core.words import DeliveryState
 from records.alerts import deliveries, notification_rules
-from records.database import Document
+from records.alerts.documents import RuleFields
 from records.work.watchlists import get_watchlist
 
 group = AppGroup("notify", help="Notifications: who is told of what.")
@@ -39,14 +40,18 @@ def set_rule(
 ) -> None:
     """Tell CHANNEL, an address that apprise knows, what the rule NAME asks for."""
     quiet_from, quiet_until = (parse_clock(text) for text in quiet) if quiet else (None, None)
-    fields: Document = {"channel": channel, "shown_channel": hide_secrets(channel), "watchlist": watchlist}
-    fields |= {
+    fields: RuleFields = {
+        "channel": channel,
+        "shown_channel": hide_secrets(channel),
+        "watchlist": watchlist,
         "min_grade": min_grade,
         "quiet_from": quiet_from,
         "quiet_until": quiet_until,
         "timezone": parse_zone(timezone),
+        "backfills": backfills,
+        "failures": failures,
+        "enabled": True,
     }
-    fields |= {"backfills": backfills, "failures": failures, "enabled": True}
     with use_database() as database:
         if watchlist is not None:
             get_watchlist(database, watchlist)
@@ -61,14 +66,13 @@ def list_rules(*, as_json: bool) -> None:
     """List the rules; channels without their secrets."""
     with use_database() as database:
         found = notification_rules.find_rules(database)
-    shown = [{key: value for key, value in rule.items() if key not in {"_id", "channel"}} for rule in found]
     if as_json:
-        print_json(shown)
+        print_json([{key: value for key, value in rule.items() if key not in {"_id", "channel"}} for rule in found])
         return
     table = Table("name", "channel", "watchlist", "least grade", "quiet hours", "backfills", "failures")
-    for rule in shown:
+    for rule in found:
         quiet = f"{rule['quiet_from']} to {rule['quiet_until']} {rule['timezone']}" if rule["quiet_from"] else ""
-        told = ("yes" if rule[name] else "no" for name in ("backfills", "failures"))
+        told = ("yes" if is_told else "no" for is_told in (rule["backfills"], rule["failures"]))
         table.add_row(
             rule["name"], rule["shown_channel"], rule["watchlist"] or "all", f"{rule['min_grade']:g}", quiet, *told
         )
@@ -100,7 +104,7 @@ def try_channel(*, name: str) -> None:
 @click.option("--state", type=click.Choice(deliveries.STATES), help="Only those.")
 @json_option
 @exits_on_error
-def list_deliveries(*, state: str | None, as_json: bool) -> None:
+def list_deliveries(*, state: DeliveryState | None, as_json: bool) -> None:
     """List the latest messages, and what became of them."""
     with use_database() as database:
         found = deliveries.find_deliveries(database, state=state)

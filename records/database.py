@@ -14,7 +14,7 @@ from core.errors import ServerUnreachable
 from core.settings import Settings
 
 Document = dict[str, Any]
-Db = Database[Document]
+Db = Database[Any]
 
 Written = TypeVar("Written")
 

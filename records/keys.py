@@ -8,22 +8,44 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import get_args
+from typing import TypedDict, get_args
 from uuid import uuid4
 
+from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from core.errors import BadInput, Conflict, NotFound
 from core.words import KeyScope
-from records.database import Db, Document
+from records.database import Db
 
-SCOPES: tuple[str, ...] = get_args(KeyScope)
+SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
 KEY_BYTES = 32
 KEY_PREFIX = "tw_"
 MAX_NAME_LENGTH = 64
 
 
-def add_key(database: Db, name: str, scopes: Sequence[str], now: datetime) -> str:
+class KnownKey(TypedDict):
+    """An API key as all may know it: without its hash."""
+
+    _id: str
+    name: str
+    scopes: list[KeyScope]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class KeyDocument(KnownKey):
+    """An API key."""
+
+    sha256: str
+
+
+def keys_in(database: Db) -> Collection[KeyDocument]:
+    """Return the collection of API keys."""
+    return database.api_keys
+
+
+def add_key(database: Db, name: str, scopes: Sequence[KeyScope], now: datetime) -> str:
     """Make a key and return it; it cannot be shown again. Raises BadInput, and Conflict on a name in use."""
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
@@ -31,7 +53,7 @@ def add_key(database: Db, name: str, scopes: Sequence[str], now: datetime) -> st
     if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
         raise BadInput(f"a key's name has 1 to {MAX_NAME_LENGTH} printable characters; this one is {name!r}")
     key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
-    document = {
+    document: KeyDocument = {
         "_id": str(uuid4()),
         "name": name,
         "sha256": _hash(key),
@@ -40,30 +62,30 @@ def add_key(database: Db, name: str, scopes: Sequence[str], now: datetime) -> st
         "revoked_at": None,
     }
     try:
-        database.api_keys.insert_one(document)
+        keys_in(database).insert_one(document)
     except DuplicateKeyError as error:
         raise Conflict(f"there is a key named {name!r}; revoke it first, or choose another name") from error
     return key
 
 
-def find_key(database: Db, key: str) -> Document | None:
+def find_key(database: Db, key: str) -> KnownKey | None:
     """Return the document of a key that is in force, or None."""
-    return database.api_keys.find_one({"sha256": _hash(key), "revoked_at": None}, {"sha256": 0})
+    return keys_in(database).find_one({"sha256": _hash(key), "revoked_at": None}, {"sha256": 0})
 
 
-def find_keys(database: Db) -> list[Document]:
+def find_keys(database: Db) -> list[KnownKey]:
     """Return all keys, the newest first, without their hashes."""
-    return list(database.api_keys.find({}, {"sha256": 0}).sort("created_at", -1))
+    return [*keys_in(database).find({}, {"sha256": 0}).sort("created_at", -1)]
 
 
 def has_keys(database: Db) -> bool:
     """Whether a key was ever made. Revoking the last one does not open the door again."""
-    return database.api_keys.find_one({}, {"_id": 1}) is not None
+    return keys_in(database).find_one({}, {"_id": 1}) is not None
 
 
 def revoke_key(database: Db, name: str, now: datetime) -> None:
     """End a key at once. Raises NotFound where no key of this name is in force."""
-    ended = database.api_keys.update_one({"name": name, "revoked_at": None}, {"$set": {"revoked_at": now}})
+    ended = keys_in(database).update_one({"name": name, "revoked_at": None}, {"$set": {"revoked_at": now}})
     if ended.matched_count == 0:
         known = [key["name"] for key in find_keys(database) if key["revoked_at"] is None]
         raise NotFound(f"no key named {name!r} is in force; those that are: {', '.join(known) or '(none)'}")

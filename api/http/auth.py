@@ -15,15 +15,16 @@ from api.http.errors import build_problem
 from api.http.state import get_database, get_settings
 from core.errors import DatabaseUnfit
 from core.settings import Settings
+from core.words import KeyScope
 from records import keys
-from records.database import Db, Document
+from records.database import Db
 
 PUBLIC = frozenset(
     {"health.get_health", "probes.get_liveness", "probes.get_readiness", "openapi.spec"}
     | {"pages.get_index", "pages.get_asset", "pages.get_docs", "pages.get_docs_asset"}
 )
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_ACCESS_KEY: Document = {"_id": None, "name": "open access", "scopes": ["admin"]}
+OPEN_ACCESS_KEY = {"_id": None, "name": "open access", "scopes": ["admin"]}
 
 bearer = HTTPTokenAuth("Bearer", realm="tapewatch")
 api_key = HTTPTokenAuth("Bearer", realm="tapewatch", header="X-API-Key")
@@ -130,13 +131,12 @@ def _admit_openly() -> Response | None:
     return None
 
 
-def _find_key(token: str) -> Document | None:
+def _find_key(token: str) -> keys.KnownKey | None:
     return keys.find_key(get_database(), token)
 
 
-def _get_scopes(key: Document) -> list[str]:
-    scopes: list[str] = key["scopes"]
-    return scopes
+def _get_scopes(key: keys.KnownKey) -> list[KeyScope]:
+    return key["scopes"]
 
 
 def _refuse(status: int) -> Response:

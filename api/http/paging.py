@@ -3,17 +3,24 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
 import bson
 from bson.errors import BSONError
 from flask import json
 
 from core.errors import BadInput
-from records.database import Document
 from records.keyset import Position
 
 Item = TypeVar("Item")
+
+
+class Listed(TypedDict, Generic[Item]):
+    """A page of a list, and the cursor that asks for the next; None on the last."""
+
+    items: list[Item]
+    next_cursor: str | None
+
 
 _READERS: Mapping[type, Callable[[Any], Any]] = {datetime: datetime.fromisoformat}
 
@@ -37,7 +44,7 @@ def decode_cursor(cursor: str | None, types: Sequence[type]) -> Position | None:
     return position
 
 
-def build_page(documents: Sequence[Item], limit: int, locate: Callable[[Item], Position]) -> Document:
+def build_page(documents: Sequence[Item], limit: int, locate: Callable[[Item], Position]) -> Listed[Item]:
     """Return {items, next_cursor} of documents that were asked for with one more than the limit.
 
     `locate` returns an item's place in their order.

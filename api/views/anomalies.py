@@ -2,7 +2,7 @@
 
 from apiflask import APIBlueprint
 
-from api.http.paging import build_page, decode_cursor
+from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database
 from api.schemas.anomalies import Anomaly, AnomalyFilter, AnomalyPage, AnomalyQuery, AnomalySummary
 from records.database import Document
@@ -14,7 +14,7 @@ anomalies = APIBlueprint("anomalies", __name__, tag="anomalies")
 @anomalies.get("/anomalies")
 @anomalies.input(AnomalyQuery, location="query")
 @anomalies.output(AnomalyPage)
-def list_anomalies(query_data: AnomalyQuery) -> Document:
+def list_anomalies(query_data: AnomalyQuery) -> Listed[Document]:
     """List anomalies, the newest or the strangest first."""
     order = ORDERS[query_data.sort]
     found = find_anomalies(

@@ -8,7 +8,7 @@ from flask import json
 
 from api.http.bodies import MIB, takes_body
 from api.http.idempotency import enqueues
-from api.http.paging import build_page, decode_cursor
+from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
 from api.schemas.bars import (
     CandlePage,
@@ -118,7 +118,7 @@ def get_candles(query_data: CandleQuery) -> Document:
 @bars.get("/tickers")
 @bars.input(SeriesQuery, location="query")
 @bars.output(SeriesPage)
-def list_tickers(query_data: SeriesQuery) -> Document:
+def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
     """List the series that have stored bars, with how many anomalies each has."""
     found = list_series(
         get_database(),

@@ -2,7 +2,7 @@
 
 from apiflask import APIBlueprint
 
-from api.http.paging import build_page, decode_cursor
+from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database
 from api.schemas.data_quality import (
     CoverageQuery,
@@ -32,7 +32,7 @@ def get_coverage(ticker: str, query_data: CoverageQuery) -> Document:
 @data_quality.get("/data/revisions")
 @data_quality.input(RevisionQuery, location="query")
 @data_quality.output(RevisionPage)
-def list_revisions(query_data: RevisionQuery) -> Document:
+def list_revisions(query_data: RevisionQuery) -> Listed[Document]:
     """List what changed in stored bars, the newest first."""
     found = revisions.find_revisions(
         get_database(),
@@ -47,7 +47,7 @@ def list_revisions(query_data: RevisionQuery) -> Document:
 @data_quality.get("/data/rejected")
 @data_quality.input(RejectedQuery, location="query")
 @data_quality.output(RejectedPage)
-def list_rejected(query_data: RejectedQuery) -> Document:
+def list_rejected(query_data: RejectedQuery) -> Listed[Document]:
     """List rows that imports kept aside: those of the newest import first, each import's in the order of its source."""
     found = rejected.find_rejected(
         get_database(),

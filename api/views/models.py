@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 
 from api.http.auth import needs_scope
 from api.http.idempotency import enqueues
-from api.http.paging import build_page, decode_cursor
+from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
 from api.http.workers import WorkerAnswer
 from api.schemas.models import Model, ModelPage, ModelQuery, ModelStats, Pointer, Promotion, Rollback, TrainBody
@@ -23,7 +23,7 @@ models = APIBlueprint("models", __name__, tag="models")
 @models.get("/models")
 @models.input(ModelQuery, location="query")
 @models.output(ModelPage)
-def list_models(query_data: ModelQuery) -> Document:
+def list_models(query_data: ModelQuery) -> Listed[Document]:
     """List versions, the newest first."""
     found = find_models(
         get_database(),

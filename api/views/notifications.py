@@ -1,14 +1,17 @@
 """Notifications: the rules by which people are told, and what was sent to them."""
 
+from typing import cast
+
 from apiflask import APIBlueprint
 
 from alerts.channels import hide_secrets, try_rule
 from api.http.auth import needs_scope
-from api.http.paging import build_page, decode_cursor
+from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now
 from api.schemas.notifications import DeliveryPage, DeliveryQuery, Rule, RuleBody, RulePage, RuleQuery, Tried
 from core.errors import BadInput, Transient
 from records.alerts import deliveries, notification_rules
+from records.alerts.documents import DeliveryDocument, RuleDocument, RuleFields
 from records.database import Document
 from records.keyset import BY_ID
 from records.work.watchlists import get_watchlist
@@ -21,7 +24,7 @@ EXAMPLE = {"channel": "json://127.0.0.1:8080/alerts", "min_grade": 75, "quiet_fr
 @notifications.get("/notifications/rules")
 @notifications.input(RuleQuery, location="query")
 @notifications.output(RulePage)
-def list_rules(query_data: RuleQuery) -> Document:
+def list_rules(query_data: RuleQuery) -> Listed[RuleDocument]:
     """List the rules by which people are told."""
     after = decode_cursor(query_data.cursor, BY_ID.types)
     found = notification_rules.find_rules(get_database(), after=after, limit=query_data.limit + 1)
@@ -32,12 +35,12 @@ def list_rules(query_data: RuleQuery) -> Document:
 @needs_scope("admin")
 @notifications.input(RuleBody, example=EXAMPLE)
 @notifications.output(Rule)
-def set_rule(name: str, json_data: RuleBody) -> Document:
+def set_rule(name: str, json_data: RuleBody) -> RuleDocument:
     """Make a rule, or put another in its place."""
     if json_data.watchlist is not None:
         get_watchlist(get_database(), json_data.watchlist)
     fields = json_data.model_dump() | {"shown_channel": hide_secrets(json_data.channel)}
-    return notification_rules.set_rule(get_database(), name, fields, get_now())
+    return notification_rules.set_rule(get_database(), name, cast("RuleFields", fields), get_now())
 
 
 @notifications.delete("/notifications/rules/<name>")
@@ -65,7 +68,7 @@ def try_channel(name: str) -> Document:
 @notifications.get("/notifications/deliveries")
 @notifications.input(DeliveryQuery, location="query")
 @notifications.output(DeliveryPage)
-def list_deliveries(query_data: DeliveryQuery) -> Document:
+def list_deliveries(query_data: DeliveryQuery) -> Listed[DeliveryDocument]:
     """List what was sent, is to be sent, or could not be."""
     after = decode_cursor(query_data.cursor, deliveries.NEWEST_FIRST.types)
     found = deliveries.find_deliveries(

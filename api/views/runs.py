@@ -6,7 +6,7 @@ from flask import Response
 from api.http.events import STREAM, answer_stream, follow_run
 from api.http.idempotency import enqueues
 from api.http.links import link_run, link_tickers
-from api.http.paging import build_page, decode_cursor
+from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
 from api.schemas.runs import (
     EventHeaders,
@@ -26,7 +26,7 @@ detection_runs = APIBlueprint("runs", __name__, tag="runs")
 @detection_runs.get("/detection-runs")
 @detection_runs.input(RunQuery, location="query")
 @detection_runs.output(RunPage)
-def get_detection_runs(query_data: RunQuery) -> Document:
+def get_detection_runs(query_data: RunQuery) -> Listed[Document]:
     """List runs, the newest first."""
     found = runs.find_runs(
         get_database(),
@@ -47,7 +47,7 @@ def get_detection_run(run_id: str) -> Document:
 @detection_runs.get("/detection-runs/<run_id>/tickers")
 @detection_runs.input(TickerAuditQuery, location="query")
 @detection_runs.output(TickerAuditPage)
-def list_run_tickers(run_id: str, query_data: TickerAuditQuery) -> Document:
+def list_run_tickers(run_id: str, query_data: TickerAuditQuery) -> Listed[Document]:
     """List the audit records of a run: what happened to each of its tickers."""
     runs.check_run(get_database(), run_id)
     found = audits.find_audits(

@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from flask import url_for
 
 from api.http.auth import needs_scope
-from api.http.paging import build_page, decode_cursor
+from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now
 from api.schemas.watchlists import (
     MatchHeaders,
@@ -40,7 +40,7 @@ Answer = tuple[Document, int, dict[str, str]]
 @lists.get("/watchlists")
 @lists.input(WatchlistQuery, location="query")
 @lists.output(WatchlistPage)
-def list_watchlists(query_data: WatchlistQuery) -> Document:
+def list_watchlists(query_data: WatchlistQuery) -> Listed[Document]:
     """List watchlists by name."""
     after = decode_cursor(query_data.cursor, BY_ID.types)
     found = watchlists.find_watchlists(get_database(), after=after, limit=query_data.limit + 1)

@@ -6,14 +6,17 @@ the sender die between the channel's answer and the note of it, the message goes
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import get_args
 
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 
-from records.database import Db, Document
+from core.words import DeliveryState
+from records.alerts.documents import DeliveryDocument, RuleDocument, deliveries_in
+from records.database import Db
 from records.keyset import Key, Keyset, Position, find_page
 
-STATES = ("pending", "sent", "failed")
+STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
 MOST_ATTEMPTS = 8
 HOLD_SECONDS = 60
 FIRST_WAIT_SECONDS = 15
@@ -22,9 +25,17 @@ NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, 
 
 
 def build_delivery(
-    delivery_id: str, rule: Document, *, run_id: str | None, title: str, body: str, due_at: datetime, now: datetime
-) -> Document:
-    """Return a pending delivery, not yet written; anomalies that it tells of are added as `anomaly_ids`."""
+    delivery_id: str,
+    rule: RuleDocument,
+    *,
+    run_id: str | None,
+    title: str,
+    body: str,
+    anomaly_ids: Sequence[str] = (),
+    due_at: datetime,
+    now: datetime,
+) -> DeliveryDocument:
+    """Return a pending delivery, not yet written; `anomaly_ids` are those that it tells of."""
     return {
         "_id": delivery_id,
         "rule": rule["_id"],
@@ -33,7 +44,7 @@ def build_delivery(
         "run_id": run_id,
         "title": title,
         "body": body,
-        "anomaly_ids": [],
+        "anomaly_ids": list(anomaly_ids),
         "state": "pending",
         "attempts": 0,
         "due_at": due_at,
@@ -43,34 +54,33 @@ def build_delivery(
     }
 
 
-def add_deliveries(database: Db, deliveries: Sequence[Document], session: ClientSession | None = None) -> None:
+def add_deliveries(database: Db, deliveries: Sequence[DeliveryDocument], session: ClientSession | None = None) -> None:
     """Write pending deliveries."""
     if deliveries:
-        database.deliveries.insert_many(list(deliveries), session=session)
+        deliveries_in(database).insert_many(list(deliveries), session=session)
 
 
 def has_due(database: Db) -> bool:
     """Whether a delivery waits for nothing but a sender."""
-    return database.deliveries.find_one(_DUE, {"_id": 1}) is not None
+    return deliveries_in(database).find_one(_DUE, {"_id": 1}) is not None
 
 
-def claim_due(database: Db) -> Document | None:
+def claim_due(database: Db) -> DeliveryDocument | None:
     """Take the delivery that has been due for longest; None where there is none."""
     hold = {"$set": {"attempts": {"$add": ["$attempts", 1]}, "due_at": {"$add": ["$$NOW", HOLD_SECONDS * 1_000]}}}
-    claimed: Document | None = database.deliveries.find_one_and_update(
+    return deliveries_in(database).find_one_and_update(
         _DUE, [hold], sort=[("due_at", 1)], return_document=ReturnDocument.AFTER
     )
-    return claimed
 
 
-def mark_sent(database: Db, delivery: Document, now: datetime) -> None:
+def mark_sent(database: Db, delivery: DeliveryDocument, now: datetime) -> None:
     """Note that the channel took it, on the anomalies that it tells of too."""
     changes = {"state": "sent", "sent_at": now, "error": None}
-    database.deliveries.update_one({"_id": delivery["_id"]}, {"$set": changes})
+    deliveries_in(database).update_one({"_id": delivery["_id"]}, {"$set": changes})
     database.anomalies.update_many({"_id": {"$in": delivery["anomaly_ids"]}}, {"$set": {"sent": True}})
 
 
-def mark_failed(database: Db, delivery: Document, error: str) -> None:
+def mark_failed(database: Db, delivery: DeliveryDocument, error: str) -> None:
     """Note that the channel did not take it: it is tried again after a while, or given up."""
     attempts = delivery["attempts"]
     wait = min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), LONGEST_WAIT_SECONDS)
@@ -79,25 +89,25 @@ def mark_failed(database: Db, delivery: Document, error: str) -> None:
         "error": {"$literal": error[:500]},
         "due_at": {"$add": ["$$NOW", wait * 1_000]},
     }
-    database.deliveries.update_one({"_id": delivery["_id"]}, [{"$set": changes}])
+    deliveries_in(database).update_one({"_id": delivery["_id"]}, [{"$set": changes}])
 
 
 def count_states(database: Db) -> dict[str, int]:
     """Return how many deliveries of the last 30 days are in each state."""
-    return {state: database.deliveries.count_documents({"state": state}) for state in STATES}
+    return {state: deliveries_in(database).count_documents({"state": state}) for state in STATES}
 
 
 def find_deliveries(
     database: Db,
     *,
-    state: str | None = None,
+    state: DeliveryState | None = None,
     rule: str | None = None,
     after: Position | None = None,
     limit: int = 50,
-) -> list[Document]:
+) -> list[DeliveryDocument]:
     """Return deliveries in the order NEWEST_FIRST, from the one after `after` on."""
-    query: Document = {name: value for name, value in (("state", state), ("rule", rule)) if value is not None}
-    return find_page(database.deliveries, query, NEWEST_FIRST, after=after, limit=limit)
+    query = {name: value for name, value in (("state", state), ("rule", rule)) if value is not None}
+    return find_page(deliveries_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 
-_DUE: Document = {"state": "pending", "$expr": {"$lte": ["$due_at", "$$NOW"]}}
+_DUE = {"state": "pending", "$expr": {"$lte": ["$due_at", "$$NOW"]}}

@@ -107,7 +107,9 @@ def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
         return None
 
     def write(session: ClientSession) -> Document | None:
-        run = database.detection_runs.find_one({"_id": run_id, "status": "in_progress"}, session=session)
+        run: Document | None = database.detection_runs.find_one(
+            {"_id": run_id, "status": "in_progress"}, session=session
+        )
         # Counted again in the transaction's snapshot: outside, a batch may change its state while others are counted.
         if run is None or batches.count_open(database, run_id, session):
             return None

@@ -10,6 +10,7 @@ from alerts.channels import send_message
 from alerts.messages import build_body, build_title, find_due, is_concerned, tells_failure
 from core.errors import TapewatchError
 from records.alerts import deliveries
+from records.alerts.documents import DeliveryDocument, RuleDocument
 from records.alerts.notification_rules import find_rules
 from records.database import Db, Document, in_transaction
 from records.findings.anomalies import find_new
@@ -54,7 +55,7 @@ def _dispatch(database: Db, event: Document, now: datetime) -> None:
     in_transaction(database, write)
 
 
-def _plan(database: Db, event: Document, run: Document, now: datetime) -> list[Document]:
+def _plan(database: Db, event: Document, run: Document, now: datetime) -> list[DeliveryDocument]:
     planned = []
     for rule in find_rules(database, enabled=True):
         if not is_concerned(rule, run):
@@ -67,14 +68,15 @@ def _plan(database: Db, event: Document, run: Document, now: datetime) -> list[D
                 run_id=run["_id"],
                 title=build_title(run, anomalies),
                 body=build_body(run, anomalies),
+                anomaly_ids=[anomaly["_id"] for anomaly in anomalies],
                 due_at=find_due(rule, now),
                 now=now,
             )
-            planned.append(delivery | {"anomaly_ids": [anomaly["_id"] for anomaly in anomalies]})
+            planned.append(delivery)
     return planned
 
 
-def _find_news(database: Db, rule: Document, run: Document) -> list[Document]:
+def _find_news(database: Db, rule: RuleDocument, run: Document) -> list[Document]:
     """Return the anomalies that a run found first and a rule asks for, the strangest first."""
     tickers = None
     if rule["watchlist"] is not None:
@@ -83,7 +85,7 @@ def _find_news(database: Db, rule: Document, run: Document) -> list[Document]:
     return find_new(database, run["_id"], min_grade=rule["min_grade"], tickers=tickers)
 
 
-def _send(database: Db, delivery: Document) -> bool:
+def _send(database: Db, delivery: DeliveryDocument) -> bool:
     try:
         send_message(delivery["channel"], delivery["title"], delivery["body"])
     except TapewatchError as error:
