@@ -14,7 +14,7 @@ from market.imports.rejection import REASONS
 from market.intervals import INTERVALS, parse_interval, parse_period
 from market.markets import get_market
 from market.tickers import normalize_ticker
-from records.database import Document
+from records.market.documents import RevisionDocument, SeriesDocument
 from records.market.rejected import find_rejected
 from records.market.revisions import find_revisions
 from records.market.series import find_series, get_series
@@ -240,15 +240,15 @@ def list_revisions(*, ticker: str | None, interval: str | None, limit: int, as_j
     print_table(table)
 
 
-def _describe(revision: Document) -> str:
-    if revision["kind"] == "changed":
-        old, new = revision["old"], revision["new"]
+def _describe(revision: RevisionDocument) -> str:
+    old, new = revision.get("old"), revision.get("new")
+    if revision["kind"] == "changed" and isinstance(old, dict) and isinstance(new, dict):
         return ", ".join(f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name])
     if revision["kind"] == "split":
-        return f"{revision['session']:%Y-%m-%d}: {revision['old']:g} -> {revision['new']:g} for 1"
+        return f"{revision['session']:%Y-%m-%d}: {old:g} -> {new:g} for 1"
     return f"{revision['bars']:,} bars"
 
 
-def _summarize(series: Document) -> Document:
+def _summarize(series: SeriesDocument) -> dict[str, object]:
     """Return a series' document without what only the store needs."""
     return {name: value for name, value in series.items() if name not in {"_id", "digests"}}

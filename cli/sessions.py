@@ -10,8 +10,9 @@ from alerts.messages import parse_clock
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from core.errors import BadInput
 from market.markets import get_market
-from records.database import Db, Document
+from records.database import Db
 from records.market import session_overrides
+from records.market.documents import OverrideDocument
 from records.work.watchlists import forget_next_scans
 
 group = AppGroup("sessions", help="Days on which an exchange does not keep to its calendar.")
@@ -102,9 +103,10 @@ def _read_day(text: str) -> date:
         raise BadInput(f"{text!r} is no day; write it as 2025-01-09") from error
 
 
-def _show_times(override: Document) -> tuple[str, str]:
+def _show_times(override: OverrideDocument) -> tuple[str, str]:
     zone = get_market(override["market"]).zone
     opens, closes = (
-        override[name] and f"{override[name].astimezone(zone):{LOCAL_TIME}}" for name in ("opens", "closes")
+        f"{moment.astimezone(zone):{LOCAL_TIME}}" if moment else "shut"
+        for moment in (override["opens"], override["closes"])
     )
-    return opens or "shut", closes or "shut"
+    return opens, closes

@@ -4,6 +4,7 @@ from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from market.markets import get_market_of
 from records.database import Db, Document
 from records.findings import watermarks
+from records.market.documents import SeriesDocument
 from records.market.series import find_one_series
 from records.models import champions, models
 from records.work import runs, scan_switch, watchlists
@@ -17,7 +18,7 @@ def explain_series(database: Db, ticker: str, interval: str) -> Document:
     return find_reason(database, ticker, interval, series) | {"next_scan": next_scan}
 
 
-def find_reason(database: Db, ticker: str, interval: str, series: Document | None) -> Document:
+def find_reason(database: Db, ticker: str, interval: str, series: SeriesDocument | None) -> Document:
     """Return what is known of one series, with `reason` (a stable word) and `message` (the same in full)."""
     market = get_market_of(ticker).code
     watermark = watermarks.find_watermarks(database, [ticker], interval).get(ticker)

@@ -14,6 +14,7 @@ from core.errors import TapewatchError
 from core.settings import STATE_DIR, Settings
 from records.database import Db, open_database
 from records.findings.watermarks import find_watermarks
+from records.market.documents import SeriesDocument
 from records.market.series import find_series
 from records.models.models import find_models
 from records.work.runs import OPEN_STATUSES
@@ -75,11 +76,11 @@ def _bring_bars(console: Console, settings: Settings, database: Db) -> None:
     console.print(f"Bars: {_describe_bars(_find_bars(database))} imported, {report['rejected_rows']} rejected.")
 
 
-def _find_bars(database: Db) -> list[dict[str, Any]]:
+def _find_bars(database: Db) -> list[SeriesDocument]:
     return find_series(database, tickers=TICKERS, interval=INTERVAL)
 
 
-def _describe_bars(series: list[dict[str, Any]]) -> str:
+def _describe_bars(series: list[SeriesDocument]) -> str:
     first, last = min(one["first_bar"] for one in series), max(one["last_bar"] for one in series)
     return f"{sum(one['bars'] for one in series):,} of {len(series)} tickers, {first:%Y-%m-%d} to {last:%Y-%m-%d},"
 

@@ -16,6 +16,7 @@ from market.bars.reading import Bar, number_sessions, read_series
 from market.intervals import parse_period, period_start
 from records.database import Db, Document
 from records.findings.anomalies import build_query, find_anomalies
+from records.market.documents import SeriesDocument
 from records.market.series import get_series
 from tasks.requests.runs import request_detection
 from tasks.requests.selection import Selection
@@ -56,7 +57,7 @@ def get_chart(query_data: ChartQuery) -> Document:
 
 
 def _compute(
-    database: Db, series: Document, start: datetime | None, indicators: str
+    database: Db, series: SeriesDocument, start: datetime | None, indicators: str
 ) -> tuple[list[Bar], dict[str, Line]]:
     """Return the bars from `start` on and a value of each line for each of them."""
     names = [name for name in indicators.split(",") if name]

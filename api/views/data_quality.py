@@ -15,6 +15,7 @@ from api.schemas.data_quality import (
 from market.tickers import normalize_ticker
 from records.database import Document
 from records.market import rejected, revisions
+from records.market.documents import RejectedDocument, RevisionDocument
 from records.market.series import get_series
 
 data_quality = APIBlueprint("data_quality", __name__, tag="bars")
@@ -32,7 +33,7 @@ def get_coverage(ticker: str, query_data: CoverageQuery) -> Document:
 @data_quality.get("/data/revisions")
 @data_quality.input(RevisionQuery, location="query")
 @data_quality.output(RevisionPage)
-def list_revisions(query_data: RevisionQuery) -> Listed[Document]:
+def list_revisions(query_data: RevisionQuery) -> Listed[RevisionDocument]:
     """List what changed in stored bars, the newest first."""
     found = revisions.find_revisions(
         get_database(),
@@ -47,7 +48,7 @@ def list_revisions(query_data: RevisionQuery) -> Listed[Document]:
 @data_quality.get("/data/rejected")
 @data_quality.input(RejectedQuery, location="query")
 @data_quality.output(RejectedPage)
-def list_rejected(query_data: RejectedQuery) -> Listed[Document]:
+def list_rejected(query_data: RejectedQuery) -> Listed[RejectedDocument]:
     """List rows that imports kept aside: those of the newest import first, each import's in the order of its source."""
     found = rejected.find_rejected(
         get_database(),

@@ -24,6 +24,7 @@ from detection.scoring.thresholds import find_threshold
 from market.bars.panel import BarPanel
 from market.bars.store import load_panel
 from records.database import Db, Document
+from records.market.documents import SeriesDocument
 
 MOST_ROWS = 500_000
 FEWEST_ROWS = 100
@@ -118,7 +119,7 @@ def describe_fit(fit: Fit) -> Document:
     }
 
 
-def _split(series: Sequence[Document]) -> Iterator[list[str]]:
+def _split(series: Sequence[SeriesDocument]) -> Iterator[list[str]]:
     """Yield the tickers in portions of at most `PORTION_BARS` bars; a longer series is a portion of its own."""
     portion: list[str] = []
     bars = 0

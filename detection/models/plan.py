@@ -12,7 +12,8 @@ from detection.detectors.contract import Parameter
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, FeatureSet, get_feature_set
 from market.intervals import parse_interval
 from market.markets import complete_ticker, get_market
-from records.database import Db, Document
+from records.database import Db
+from records.market.documents import SeriesDocument
 from records.market.series import find_series
 
 THRESHOLD_BOUNDS: dict[ThresholdKind, tuple[float, float]] = {
@@ -119,7 +120,7 @@ class TrainingPlan:
         }
 
 
-def find_training_series(database: Db, plan: TrainingPlan) -> list[Document]:
+def find_training_series(database: Db, plan: TrainingPlan) -> list[SeriesDocument]:
     """Return the series to learn from, by ticker. Raises BadInput where one that is named, or any, is missing."""
     series = find_series(database, tickers=plan.tickers or None, market=plan.market, interval=plan.interval)
     missing = sorted(set(plan.tickers) - {s["ticker"] for s in series})

@@ -11,7 +11,7 @@ from pymongo.client_session import ClientSession
 from core.errors import BadInput, Conflict, NoModel
 from market.markets import get_market_of
 from records.database import Db, Document, in_transaction
-from records.market.series import find_series, get_series
+from records.market.series import get_series, has_series
 from records.models import champions, models
 from records.models.champions import Champion, Scope
 from records.work.watchlists import get_watchlist
@@ -133,5 +133,5 @@ def _check_scope(database: Db, record: Document, scope: Scope) -> None:
         market = get_market_of(scope.name).code
     if market != record["market"]:
         raise BadInput(f"{record['_id']} is a model of market {record['market']}, and {scope} is of {market}")
-    if scope.kind == "ticker" and not find_series(database, tickers=[scope.name], fields=["ticker"]):
+    if scope.kind == "ticker" and not has_series(database, scope.name):
         get_series(database, scope.name, record["interval"])

@@ -7,13 +7,11 @@ from pymongo.client_session import ClientSession
 
 from detection.pipeline.job import Job, Outcome
 from detection.pipeline.stretches import WATERMARK_FIELDS, Stretch, plan_backfill, plan_incremental
-from market.bars.store import SERIES_FIELDS
 from records.database import Db, Document
 from records.findings.watermarks import find_watermarks
+from records.market.documents import PanelSeries
 from records.market.revisions import find_changes
-from records.market.series import find_series_of
-
-_FIELDS = (*SERIES_FIELDS, "revision", "last_bar")
+from records.market.series import find_panel_series
 
 Stretches = Mapping[str, tuple[Stretch, ...]]
 Outcomes = Mapping[str, Outcome]
@@ -31,7 +29,7 @@ class Plan:
     """
 
     job: Job
-    series: Mapping[str, Document]
+    series: Mapping[str, PanelSeries]
     stretches: Stretches
     outcomes: Outcomes
 
@@ -61,9 +59,9 @@ def plan_stretches(database: Db, job: Job, stretches: Stretches, session: Client
     return Plan(job, series, stretches, outcomes)
 
 
-def _find_series(database: Db, job: Job, session: ClientSession) -> tuple[dict[str, Document], dict[str, Outcome]]:
+def _find_series(database: Db, job: Job, session: ClientSession) -> tuple[dict[str, PanelSeries], dict[str, Outcome]]:
     """Return the job's series by ticker, and an outcome to begin with for each of its tickers."""
-    series = find_series_of(database, job.tickers, job.interval, _FIELDS, session)
+    series = find_panel_series(database, job.tickers, job.interval, session)
     outcomes = {}
     for ticker in job.tickers:
         stored = series.get(ticker)
@@ -77,7 +75,7 @@ def _find_series(database: Db, job: Job, session: ClientSession) -> tuple[dict[s
     return series, outcomes
 
 
-def _choose_stretches(database: Db, job: Job, series: Document, watermark: Document | None) -> tuple[Stretch, ...]:
+def _choose_stretches(database: Db, job: Job, series: PanelSeries, watermark: Document | None) -> tuple[Stretch, ...]:
     if job.task == "backfill":
         return plan_backfill(series, job.period or "max")
     change = None

@@ -8,6 +8,7 @@ from market.bars.history import ANCHOR_BARS, count_history_bars
 from market.bars.panel import BarPanel
 from market.intervals import parse_period, period_start
 from records.database import Document
+from records.market.documents import PanelSeries
 
 WATERMARK_FIELDS = ("first_detected_timestamp", "last_detected_timestamp", "bars_revision")
 """What of a metadata document an incremental run is planned by."""
@@ -22,14 +23,14 @@ class Stretch:
     last: int | None = None
 
 
-def plan_backfill(series: Document, period: str) -> tuple[Stretch, ...]:
+def plan_backfill(series: PanelSeries, period: str) -> tuple[Stretch, ...]:
     """Return the stretch that a backfill of `period`, counted back from the last stored bar, scores."""
     start = period_start(parse_period(period), series["last_bar"])
     return (Stretch(first=None if start is None else int(start.timestamp())),)
 
 
 def plan_incremental(
-    series: Document, watermark: Document | None, change: tuple[int, int | None] | None
+    series: PanelSeries, watermark: Document | None, change: tuple[int, int | None] | None
 ) -> tuple[Stretch, ...]:
     """Return what an incremental run scores: the bars after the watermark, and what a correction behind it reaches.
 

@@ -1,8 +1,7 @@
 """What an arrival changes at or before a series' last bar, as revision documents (pure)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from market.bars.buckets import VALUES, Columns
 from market.bars.merging import Merge
 from market.bars.splits import session_of
 from market.intervals import DAY_SECONDS
-from records.database import Document
+from records.market.documents import BarValues, ChangeFields, SplitFields
 
 
 def moment(seconds: float) -> datetime:
@@ -18,7 +17,7 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
-def list_changed(stored: Columns, incoming: Columns, merge: Merge) -> Iterator[Document]:
+def list_changed(stored: Columns, incoming: Columns, merge: Merge) -> Iterator[ChangeFields]:
     """Yield a document for each stored bar that got other values."""
     for row in np.flatnonzero(merge.changed):
         time = moment(incoming["times"][row])
@@ -32,7 +31,7 @@ def list_changed(stored: Columns, incoming: Columns, merge: Merge) -> Iterator[D
         }
 
 
-def list_late(incoming: Columns, merge: Merge, last_bar: datetime) -> Iterator[Document]:
+def list_late(incoming: Columns, merge: Merge, last_bar: datetime) -> Iterator[ChangeFields]:
     """Yield a document for each stretch of neighbouring bars that came after a later bar was stored.
 
     Each touches all bars up to `last_bar`, the series' last one so far, for their positions move.
@@ -52,8 +51,8 @@ def list_late(incoming: Columns, merge: Merge, last_bar: datetime) -> Iterator[D
 
 
 def list_split(
-    changed_days: Sequence[int], old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], first_bar: datetime
-) -> Iterator[Document]:
+    changed_days: Sequence[int], old: Sequence[SplitFields], new: Sequence[SplitFields], first_bar: datetime
+) -> Iterator[ChangeFields]:
     """Yield a document for each split that came, changed or went; it touches the bars of the sessions before it."""
     before = {split["session"]: split["factor"] for split in old}
     after = {split["session"]: split["factor"] for split in new}
@@ -72,5 +71,5 @@ def list_split(
             }
 
 
-def _values(columns: Columns, row: int) -> Document:
+def _values(columns: Columns, row: int) -> BarValues:
     return {name: float(columns[name][row]) for name in VALUES}

@@ -12,7 +12,7 @@ from core.arrays import Int64
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import Sessions, local_days
-from records.database import Document
+from records.market.documents import CoverageFields
 
 # The latest stretches are listed, all are counted.
 LISTED_GAPS = 100
@@ -21,7 +21,7 @@ EPOCH = date(1970, 1, 1)
 
 def measure_coverage(
     times: Int64, market: Market, interval: str, known: Sessions, *, after: datetime | None = None
-) -> Document:
+) -> CoverageFields:
     """Return {sessions, missing, gap_count, gaps} of a series' bars, which start at `times` (UTC seconds, ascending).
 
     `sessions` is how many there were from the first bar to the last, `missing` how many of them have no bar,
@@ -47,10 +47,14 @@ def measure_coverage(
     }
 
 
-def add_coverage(coverage: Document, later: Document) -> Document:
+def add_coverage(coverage: CoverageFields, later: CoverageFields) -> CoverageFields:
     """Return the coverage up to a series' last bar, from that up to a bar before and that measured after this bar."""
-    counts = {name: coverage[name] + later[name] for name in ("sessions", "missing", "gap_count")}
-    return {**counts, "gaps": [*coverage["gaps"], *later["gaps"]][-LISTED_GAPS:]}
+    return {
+        "sessions": coverage["sessions"] + later["sessions"],
+        "missing": coverage["missing"] + later["missing"],
+        "gap_count": coverage["gap_count"] + later["gap_count"],
+        "gaps": [*coverage["gaps"], *later["gaps"]][-LISTED_GAPS:],
+    }
 
 
 def _list_days(times: Int64, market: Market, interval: str, known: Sessions) -> tuple[Int64, Int64]:

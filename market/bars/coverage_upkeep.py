@@ -11,13 +11,14 @@ from market.bars.coverage import add_coverage, measure_coverage
 from market.markets import Market, get_market
 from market.sessions.calendar import Sessions
 from market.sessions.overrides import find_sessions
-from records.database import Db, Document
+from records.database import Db
+from records.market.documents import CoverageFields, SeriesDocument
 from records.market.series import find_series_between, set_coverage
 
 
 def find_coverage(
-    database: Db, series: Document, known: Sessions, new: Int64, last_bar: datetime | None, session: ClientSession
-) -> Document:
+    database: Db, series: SeriesDocument, known: Sessions, new: Int64, last_bar: datetime | None, session: ClientSession
+) -> CoverageFields:
     """Return the coverage of a series that was written with bars at `new` times, its last being `last_bar` before.
 
     What only follows that bar is added to what is known, so that a bar a minute doesn't read years of minutes.
@@ -47,7 +48,7 @@ def refresh_coverage(database: Db, market: Market, day: date) -> int:
     return len(found)
 
 
-def _read_times(database: Db, series: Document, session: ClientSession | None = None) -> Int64:
+def _read_times(database: Db, series: SeriesDocument, session: ClientSession | None = None) -> Int64:
     ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in series["years"]]
     buckets = database.bars.find({"_id": {"$in": ids}}, {"times": 1}, session=session).sort("year", 1)
     return np.concatenate([read_column(bucket, "times").astype(np.int64) for bucket in buckets])

@@ -5,14 +5,15 @@ Detection reads with `market/bars/store.py`; both adjust for known splits.
 
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from market.bars.splits import find_adjustment, list_adjustments
 from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, is_intraday
 from market.markets import get_market, get_market_of
-from records.database import Db, Document
+from records.database import Db
+from records.market.documents import SeriesDocument
 from records.market.series import get_series
 
 COLUMNS = ("times", "open", "high", "low", "close", "volume")
@@ -37,7 +38,7 @@ def read_bars(
 
 
 def read_series(
-    database: Db, series: Document, *, start: datetime | None, end: datetime | None, limit: int
+    database: Db, series: SeriesDocument, *, start: datetime | None, end: datetime | None, limit: int
 ) -> list[Bar]:
     """Return the same of a series whose document is at hand."""
     first = start.timestamp() if start else float("-inf")
@@ -59,14 +60,16 @@ def number_sessions(bars: Sequence[Bar], ticker: str, interval: str) -> list[int
     return [datetime.fromtimestamp(bar.time, zone).toordinal() - EPOCH_ORDINAL for bar in bars]
 
 
-def _find_buckets(database: Db, series: Document, start: datetime | None, end: datetime | None) -> Iterator[Document]:
+def _find_buckets(
+    database: Db, series: SeriesDocument, start: datetime | None, end: datetime | None
+) -> Iterator[Mapping[str, Any]]:
     """Yield the years' buckets, the last first."""
     years = {"$gte": start.year if start else 0, "$lte": end.year if end else 9_999}
     query = {"ticker": series["ticker"], "interval": series["interval"], "year": years}
     yield from database.bars.find(query, dict.fromkeys(COLUMNS, 1)).sort("year", -1)
 
 
-def _read_bucket(bucket: Document, series: Document) -> list[Bar]:
+def _read_bucket(bucket: Mapping[str, Any], series: SeriesDocument) -> list[Bar]:
     columns = [_read_column(bucket[name], "q" if name == "times" else "d") for name in COLUMNS]
     bars = [Bar(*row) for row in zip(*columns, strict=True)]
     if not series["splits"]:
@@ -88,7 +91,7 @@ def _adjust(bar: Bar, factor: float) -> Bar:
     )
 
 
-def _session_day(time: int, series: Document) -> int:
+def _session_day(time: int, series: SeriesDocument) -> int:
     """Return the session of a bar in days since 1970; daily and longer bars are labelled by theirs."""
     if not is_intraday(series["interval"]):
         return time // DAY_SECONDS

@@ -8,12 +8,12 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import prod
-from typing import Any
 
 from market.intervals import DAY_SECONDS
+from records.market.documents import SplitFields
 
 
-def list_adjustments(splits: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[float]]:
+def list_adjustments(splits: Sequence[SplitFields]) -> tuple[list[int], list[float]]:
     """Return (days, factors) of a series' splits for `find_adjustment`.
 
     days: the splits' sessions in days since 1970, ascending. factors: one longer; factors[i] is the product of the
@@ -35,9 +35,7 @@ def session_of(day: int) -> datetime:
     return datetime.fromtimestamp(day * DAY_SECONDS, UTC)
 
 
-def merge_splits(
-    stored: Sequence[Mapping[str, Any]], incoming: Mapping[int, float]
-) -> tuple[list[dict[str, Any]], list[int]]:
+def merge_splits(stored: Sequence[SplitFields], incoming: Mapping[int, float]) -> tuple[list[SplitFields], list[int]]:
     """Return a series' splits with the incoming factors by session day, and the days on which that changed any.
 
     A factor of 1 takes a split back.
@@ -45,5 +43,7 @@ def merge_splits(
     factors = {int(split["session"].timestamp()) // DAY_SECONDS: float(split["factor"]) for split in stored}
     changed = [day for day, factor in sorted(incoming.items()) if factors.get(day, 1.0) != factor]
     factors |= incoming
-    merged = [{"session": session_of(day), "factor": factors[day]} for day in sorted(factors) if factors[day] != 1]
+    merged: list[SplitFields] = [
+        {"session": session_of(day), "factor": factors[day]} for day in sorted(factors) if factors[day] != 1
+    ]
     return merged, changed

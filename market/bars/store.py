@@ -16,11 +16,9 @@ from market.bars.splits import list_adjustments
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import MARKETS
 from market.sessions.calendar import local_days
-from records.database import Db, Document
-from records.market.series import find_series_of
-
-SERIES_FIELDS = ("interval", "market", "bars", "years", "splits")
-"""What of a series' document `read_panel` needs."""
+from records.database import Db
+from records.market.documents import PanelSeries
+from records.market.series import find_panel_series
 
 # First and last bar that are wanted of a series, in UTC seconds; None for the first or last one stored.
 Wanted = tuple[int | None, int | None]
@@ -43,14 +41,14 @@ def load_panel(database: Db, interval: str, wanted: Mapping[str, Wanted]) -> Bar
         The panel, tickers in the order of `wanted`; those of which nothing is stored are left out.
     """
     with database.client.start_session(snapshot=True) as session:
-        series = find_series_of(database, tuple(wanted), interval, SERIES_FIELDS, session)
+        series = find_panel_series(database, tuple(wanted), interval, session)
         return read_panel(database, interval, series, wanted, session)
 
 
 def read_panel(
     database: Db,
     interval: str,
-    documents: Mapping[str, Document],
+    documents: Mapping[str, PanelSeries],
     wanted: Mapping[str, Wanted],
     session: ClientSession,
 ) -> BarPanel:
@@ -68,12 +66,12 @@ def read_panel(
     return _build_panel(interval, series, columns, lengths, firsts)
 
 
-def _list_years(series: Document, wanted: Wanted) -> list[str]:
+def _list_years(series: PanelSeries, wanted: Wanted) -> list[str]:
     """Return the years whose buckets hold all bars from the history of the first wanted bar to the last one.
 
     The first bar's position is at least that of its year's first bar, so the history of the latter is enough for both.
     """
-    counts: dict[str, int] = series["years"]
+    counts = series["years"]
     years, later = sorted(counts), series["bars"]
     start, last = wanted
     if last is not None:
@@ -96,7 +94,7 @@ def _list_years(series: Document, wanted: Wanted) -> list[str]:
     return years
 
 
-def _join(name: str, buckets: Sequence[Document], cuts: Sequence[Cut] | None = None) -> Int64 | Float64:
+def _join(name: str, buckets: Sequence[Mapping[str, bytes]], cuts: Sequence[Cut] | None = None) -> Int64 | Float64:
     """Return one column of all buckets, end to end; of each the rows of its cut, where there is one."""
     binaries: Iterable[bytes | memoryview] = (bucket[name] for bucket in buckets)
     if cuts is not None:
@@ -107,7 +105,7 @@ def _join(name: str, buckets: Sequence[Document], cuts: Sequence[Cut] | None = N
 
 
 def _find_rows(
-    times: Int64 | Float64, series: Sequence[Document], years: Sequence[Sequence[str]], wanted: Mapping[str, Wanted]
+    times: Int64 | Float64, series: Sequence[PanelSeries], years: Sequence[Sequence[str]], wanted: Mapping[str, Wanted]
 ) -> tuple[list[int], list[int], list[Cut]]:
     """Return what is needed of the buckets whose `times` these are.
 
@@ -142,7 +140,7 @@ def _find_rows(
 
 
 def _build_panel(
-    interval: str, series: Sequence[Document], columns: Columns, lengths: list[int], firsts: list[int]
+    interval: str, series: Sequence[PanelSeries], columns: Columns, lengths: list[int], firsts: list[int]
 ) -> BarPanel:
     offsets = np.array([0, *accumulate(lengths)], np.int64)
     rows = [slice(int(start), int(stop)) for start, stop in pairwise(offsets)]

@@ -27,7 +27,8 @@ from market.bars.splits import merge_splits
 from market.markets import get_market, get_market_of
 from market.sessions.calendar import Sessions
 from market.sessions.overrides import find_sessions
-from records.database import Db, Document, in_transaction
+from records.database import Db, in_transaction
+from records.market.documents import ChangeFields, RejectedDocument, RevisionDocument, SeriesDocument, SplitFields
 from records.market.rejected import add_rejected
 from records.market.revisions import add_revisions
 from records.market.series import build_series_id, find_one_series, get_series, replace_series
@@ -49,7 +50,7 @@ class Arrival:
     known: Sessions
     columns: Columns = field(default_factory=empty_columns)
     splits: Mapping[int, float] = field(default_factory=dict)
-    rejected: Sequence[Document] = ()
+    rejected: Sequence[RejectedDocument] = ()
     synthetic: bool = False
 
 
@@ -126,40 +127,45 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
     return Written(new, changed, unchanged, len(changed_days), series["revision"], replaced)
 
 
-def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tuple[Document, list[Document]]:
+def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tuple[SeriesDocument, list[ChangeFields]]:
     """Return the series to merge into, an empty one where there is none, and what making room for it changed."""
     series = find_one_series(database, arrival.ticker, arrival.interval, session)
     if series is not None and series["synthetic"] == arrival.synthetic:
         return series, []
     if series is not None and arrival.synthetic:
         raise SeriesError(f"{arrival.ticker} has real {arrival.interval} bars: synthetic ones are not mixed with them")
-    empty: Document = {
+    empty: SeriesDocument = {
         "_id": build_series_id(arrival.ticker, arrival.interval),
         "ticker": arrival.ticker,
         "interval": arrival.interval,
         "market": get_market_of(arrival.ticker).code,
-        "first_bar": None,
-        "last_bar": None,
+        # Its first bars give it these, a few lines on.
+        "first_bar": None,  # type: ignore[typeddict-item]
+        "last_bar": None,  # type: ignore[typeddict-item]
         "bars": 0,
         "years": {},
         "digests": {},
         "splits": [],
         "revision": 0,
         "synthetic": arrival.synthetic,
+        "fingerprint": "",
+        "source": arrival.source,
+        "updated_at": arrival.now,
     }
     if series is None or not len(arrival.columns["times"]):
         return series or empty, []
     database.bars.delete_many({"ticker": arrival.ticker, "interval": arrival.interval}, session=session)
-    replaced = {
+    replaced: ChangeFields = {
         "kind": "replaced",
         "first": min(series["first_bar"], changes.moment(arrival.columns["times"][0])),
         "last": series["last_bar"],
         "bars": series["bars"],
     }
-    return empty | {"revision": series["revision"]}, [replaced]
+    empty["revision"] = series["revision"]
+    return empty, [replaced]
 
 
-def _read_stored(database: Db, series: Document, incoming: Columns, session: ClientSession) -> Columns:
+def _read_stored(database: Db, series: SeriesDocument, incoming: Columns, session: ClientSession) -> Columns:
     """Return the stored bars of the years that the incoming ones fall into."""
     years = {str(year) for year in np.unique(years_of(incoming["times"]))} & series["years"].keys()
     ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in sorted(years)]
@@ -169,7 +175,9 @@ def _read_stored(database: Db, series: Document, incoming: Columns, session: Cli
     return {name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS}
 
 
-def _write_buckets(database: Db, series: Document, columns: Columns, now: datetime, session: ClientSession) -> None:
+def _write_buckets(
+    database: Db, series: SeriesDocument, columns: Columns, now: datetime, session: ClientSession
+) -> None:
     """Store the years that differ from what is stored, and note their counts and digests in the series."""
     writes = []
     for year, values in split_years(columns):
@@ -185,7 +193,7 @@ def _write_buckets(database: Db, series: Document, columns: Columns, now: dateti
         series["last_bar"] = max(ends[1], series["last_bar"] or ends[1])
 
 
-def _close_series(series: Document, splits: list[Document], arrival: Arrival) -> None:
+def _close_series(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) -> None:
     series["years"] = dict(sorted(series["years"].items()))
     series["bars"] = sum(series["years"].values())
     series["splits"] = splits
@@ -194,16 +202,17 @@ def _close_series(series: Document, splits: list[Document], arrival: Arrival) ->
     series["updated_at"] = arrival.now
 
 
-def _number(revisions: Iterable[Document], series: Document, arrival: Arrival) -> list[Document]:
+def _number(revisions: Iterable[ChangeFields], series: SeriesDocument, arrival: Arrival) -> list[RevisionDocument]:
     """Complete revision documents with the series, its new revision number and where the change came from."""
-    common = {
-        "ticker": series["ticker"],
-        "interval": series["interval"],
-        "revision": series["revision"],
-        "source": arrival.source,
-        "at": arrival.now,
-    }
     return [
-        {"_id": f"{series['_id']}::{series['revision']}::{position}", **common, **document}
-        for position, document in enumerate(revisions)
+        {
+            "_id": f"{series['_id']}::{series['revision']}::{position}",
+            "ticker": series["ticker"],
+            "interval": series["interval"],
+            "revision": series["revision"],
+            "source": arrival.source,
+            "at": arrival.now,
+            **change,
+        }
+        for position, change in enumerate(revisions)
     ]

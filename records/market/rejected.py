@@ -8,8 +8,9 @@ from datetime import datetime
 from pymongo import DESCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
-from records.database import Db, Document
+from records.database import Db
 from records.keyset import Key, Keyset, Position, find_page
+from records.market.documents import RejectedDocument, rejected_in
 
 NEWEST_FIRST = Keyset((Key("rejected_at", datetime, DESCENDING), Key("row", int), Key("_id", str)))
 """The newest import first, each import's rows in the order of its source."""
@@ -25,7 +26,7 @@ def build_rejected(
     values: Mapping[str, str],
     source: str,
     now: datetime,
-) -> Document:
+) -> RejectedDocument:
     """Return the document of one row. Its `_id` comes of what it says, so that importing again adds nothing."""
     content = json.dumps([time, reason, dict(values)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:24]
@@ -42,11 +43,11 @@ def build_rejected(
     }
 
 
-def add_rejected(database: Db, documents: Sequence[Document], session: ClientSession) -> None:
+def add_rejected(database: Db, documents: Sequence[RejectedDocument], session: ClientSession) -> None:
     """Keep rows that are not kept already, inside the transaction of their import."""
     writes = [UpdateOne({"_id": d["_id"]}, {"$setOnInsert": d}, upsert=True) for d in documents]
     if writes:
-        database.rejected_bars.bulk_write(writes, ordered=False, session=session)
+        rejected_in(database).bulk_write(writes, ordered=False, session=session)
 
 
 def find_rejected(
@@ -57,8 +58,8 @@ def find_rejected(
     reason: str | None = None,
     after: Position | None = None,
     limit: int = 100,
-) -> list[Document]:
+) -> list[RejectedDocument]:
     """Return rejected rows in the order NEWEST_FIRST, from the one after `after` on."""
     fields = (("ticker", ticker), ("interval", interval), ("reason", reason))
-    query: Document = {name: value for name, value in fields if value is not None}
-    return find_page(database.rejected_bars, query, NEWEST_FIRST, after=after, limit=limit)
+    query = {name: value for name, value in fields if value is not None}
+    return find_page(rejected_in(database), query, NEWEST_FIRST, after=after, limit=limit)

@@ -12,18 +12,19 @@ from datetime import datetime
 from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
-from records.database import Db, Document
+from records.database import Db
 from records.keyset import Key, Keyset, Position, find_page
+from records.market.documents import RevisionDocument, revisions_in
 
 NEWEST_FIRST = Keyset(
     (Key("at", datetime, DESCENDING), Key("first", datetime, DESCENDING), Key("_id", str, DESCENDING))
 )
 
 
-def add_revisions(database: Db, documents: Sequence[Document], session: ClientSession) -> None:
+def add_revisions(database: Db, documents: Sequence[RevisionDocument], session: ClientSession) -> None:
     """Store revisions inside the transaction that changed the bars."""
     if documents:
-        database.bar_revisions.insert_many(list(documents), session=session)
+        revisions_in(database).insert_many(list(documents), session=session)
 
 
 def find_changes(database: Db, ticker: str, interval: str, since_revision: int) -> tuple[int, int] | None:
@@ -45,15 +46,15 @@ def find_revisions(
     end: datetime | None = None,
     after: Position | None = None,
     limit: int = 100,
-) -> list[Document]:
+) -> list[RevisionDocument]:
     """Return revisions that touch bars from `start` to `end`, both included.
 
     They are in the order NEWEST_FIRST, from the one after `after` on.
     """
-    query: Document = {"revision": {"$gt": since_revision}}
+    query: dict[str, object] = {"revision": {"$gt": since_revision}}
     query |= {name: value for name, value in (("ticker", ticker), ("interval", interval)) if value is not None}
     if start is not None:
         query["last"] = {"$gte": start}
     if end is not None:
         query["first"] = {"$lte": end}
-    return find_page(database.bar_revisions, query, NEWEST_FIRST, after=after, limit=limit)
+    return find_page(revisions_in(database), query, NEWEST_FIRST, after=after, limit=limit)

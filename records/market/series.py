@@ -3,14 +3,26 @@
 from collections.abc import Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from typing import cast
 
 from pymongo.client_session import ClientSession
+from pymongo.cursor import Cursor
 
 from core.errors import NotFound
-from records.database import Db, Document
+from records.database import Db
 from records.keyset import BY_ID, Position, find_page
+from records.market.documents import (
+    CoverageFields,
+    PanelSeries,
+    SeriesDocument,
+    SeriesSize,
+    SeriesSummary,
+    series_in,
+)
 
 _LISTS = {"years": 0, "digests": 0, "coverage.gaps": 0}
+_PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
+_BY_NAME = [("ticker", 1), ("interval", 1)]
 
 
 def build_series_id(ticker: str, interval: str) -> str:
@@ -24,23 +36,34 @@ def find_series(
     tickers: Sequence[str] | None = None,
     market: str | None = None,
     interval: str | None = None,
-    fields: Sequence[str] | None = None,
-) -> list[Document]:
-    """Return the series documents that match, or only `fields` of them, by ticker and interval."""
-    query: Document = {name: value for name, value in (("market", market), ("interval", interval)) if value is not None}
-    if tickers is not None and interval is not None:
-        query["_id"] = {"$in": [build_series_id(ticker, interval) for ticker in tickers]}
-    elif tickers is not None:
-        query["ticker"] = {"$in": list(tickers)}
-    return list(database.series.find(query, fields).sort([("ticker", 1), ("interval", 1)]))
+) -> list[SeriesDocument]:
+    """Return the series that match, by ticker and interval."""
+    return list(series_in(database).find(_build_query(tickers, market, interval)).sort(_BY_NAME))
 
 
-def find_series_of(
-    database: Db, tickers: Sequence[str], interval: str, fields: Sequence[str], session: ClientSession
-) -> dict[str, Document]:
-    """Return `fields` of these tickers' series by ticker, as they are in a session's snapshot."""
+def find_sizes(
+    database: Db,
+    *,
+    tickers: Sequence[str] | None = None,
+    market: str | None = None,
+    interval: str | None = None,
+) -> list[SeriesSize]:
+    """Return how much is stored of the series that match, by ticker and interval."""
+    found = series_in(database).find(_build_query(tickers, market, interval), ("ticker", "bars"))
+    return [*cast("Cursor[SeriesSize]", found).sort(_BY_NAME)]
+
+
+def has_series(database: Db, ticker: str) -> bool:
+    """Whether bars of a ticker are stored, of any interval."""
+    return series_in(database).find_one({"ticker": ticker}, {"_id": 1}) is not None
+
+
+def find_panel_series(
+    database: Db, tickers: Sequence[str], interval: str, session: ClientSession
+) -> dict[str, PanelSeries]:
+    """Return what a panel of these tickers' series is made from, by ticker, in a session's snapshot."""
     query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
-    found = database.series.find(query, ("ticker", *fields), batch_size=len(tickers) + 1, session=session)
+    found = series_in(database).find(query, _PANEL, batch_size=len(tickers) + 1, session=session)
     return {document["ticker"]: document for document in found}
 
 
@@ -52,31 +75,34 @@ def list_series(
     interval: str | None = None,
     after: Position | None = None,
     limit: int,
-) -> list[Document]:
+) -> list[SeriesSummary]:
     """Return series documents by `_id`, from the one after `after` on, without what they list by year and by gap."""
     equal = {"ticker": ticker, "market": market, "interval": interval}
     query = {name: value for name, value in equal.items() if value is not None}
-    return find_page(database.series, query, BY_ID, after=after, limit=limit, fields=_LISTS)
+    found = find_page(series_in(database), query, BY_ID, after=after, limit=limit, fields=_LISTS)
+    return cast("list[SeriesSummary]", found)
 
 
 def find_tickers(
     database: Db, interval: str, *, tickers: Sequence[str] | None = None, market: str | None = None
 ) -> list[str]:
     """Return which tickers have stored bars of this interval, of those named or of a market, in order."""
-    query: Document = {"interval": interval}
+    query: dict[str, object] = {"interval": interval}
     if tickers is not None:
         query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
     if market is not None:
         query["market"] = market
-    return sorted(document["ticker"] for document in database.series.find(query, {"_id": 0, "ticker": 1}))
+    return sorted(document["ticker"] for document in series_in(database).find(query, {"_id": 0, "ticker": 1}))
 
 
-def find_one_series(database: Db, ticker: str, interval: str, session: ClientSession | None = None) -> Document | None:
+def find_one_series(
+    database: Db, ticker: str, interval: str, session: ClientSession | None = None
+) -> SeriesDocument | None:
     """Return one series' document, or None."""
-    return database.series.find_one({"_id": build_series_id(ticker, interval)}, session=session)
+    return series_in(database).find_one({"_id": build_series_id(ticker, interval)}, session=session)
 
 
-def get_series(database: Db, ticker: str, interval: str) -> Document:
+def get_series(database: Db, ticker: str, interval: str) -> SeriesDocument:
     """Return one series' document. Raises NotFound, naming what is stored that looks alike."""
     series = find_one_series(database, ticker, interval)
     if series is None:
@@ -86,29 +112,40 @@ def get_series(database: Db, ticker: str, interval: str) -> Document:
     return series
 
 
-def find_series_between(database: Db, market: str, start: datetime, end: datetime) -> list[Document]:
+def find_series_between(database: Db, market: str, start: datetime, end: datetime) -> list[SeriesDocument]:
     """Return the series of a market that have bars both before `end` and at or after `start`."""
     reaches = {"first_bar": {"$lt": end}, "last_bar": {"$gte": start}}
-    return list(database.series.find({"market": market, **reaches}))
+    return list(series_in(database).find({"market": market, **reaches}))
 
 
-def set_coverage(database: Db, series: Document, coverage: Document) -> None:
+def set_coverage(database: Db, series: SeriesDocument, coverage: CoverageFields) -> None:
     """Note a series' coverage, unless its bars have changed since its document was read."""
     same = {"_id": series["_id"], "fingerprint": series["fingerprint"]}
-    database.series.update_one(same, {"$set": {"coverage": coverage}})
+    series_in(database).update_one(same, {"$set": {"coverage": coverage}})
 
 
-def replace_series(database: Db, series: Document, session: ClientSession) -> None:
+def replace_series(database: Db, series: SeriesDocument, session: ClientSession) -> None:
     """Store a series' document inside the transaction that wrote its bars."""
-    database.series.replace_one({"_id": series["_id"]}, series, upsert=True, session=session)
+    series_in(database).replace_one({"_id": series["_id"]}, series, upsert=True, session=session)
+
+
+def _build_query(tickers: Sequence[str] | None, market: str | None, interval: str | None) -> dict[str, object]:
+    query: dict[str, object] = {
+        name: value for name, value in (("market", market), ("interval", interval)) if value is not None
+    }
+    if tickers is not None and interval is not None:
+        query["_id"] = {"$in": [build_series_id(ticker, interval) for ticker in tickers]}
+    elif tickers is not None:
+        query["ticker"] = {"$in": list(tickers)}
+    return query
 
 
 def _describe_choices(database: Db, ticker: str) -> str:
     """Say what else there is, so that a typing error is seen as one."""
-    intervals = [document["interval"] for document in database.series.find({"ticker": ticker}, {"interval": 1})]
+    intervals = [document["interval"] for document in series_in(database).find({"ticker": ticker}, {"interval": 1})]
     if intervals:
         return f"of this ticker there is {', '.join(sorted(intervals))}"
-    stored = sorted(database.series.distinct("ticker"))
+    stored = sorted(series_in(database).distinct("ticker"))
     if not stored:
         return "nothing is: `flask bars import FILE` or `flask bars demo` brings some"
     shown = get_close_matches(ticker, stored, n=5, cutoff=0.5) or stored[:5]

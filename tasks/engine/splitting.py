@@ -13,7 +13,8 @@ from market.markets import get_market_of
 from records.database import Document
 from records.findings.verifications import find_selected_tickers
 from records.findings.watermarks import find_detected_since
-from records.market.series import find_series
+from records.market.documents import SeriesSize
+from records.market.series import find_sizes
 from records.work.batches import build_batch
 
 if TYPE_CHECKING:
@@ -53,16 +54,14 @@ def split_verification(worker: "Worker", run: Document, now: datetime) -> list[D
     tickers = find_selected_tickers(worker.database, run["options"])
     if not tickers:
         raise BadInput(f"there is no anomaly to verify for {run['options']}", reason="no_anomalies")
-    series = find_series(worker.database, tickers=tickers, fields=("ticker", "bars"))
+    series = find_sizes(worker.database, tickers=tickers)
     return _build_batches(worker, run, tickers, _count_bars(series), worker.settings.batch_tickers, now)
 
 
-def _find_series(worker: "Worker", run: Document) -> tuple[list[str], list[Document]]:
+def _find_series(worker: "Worker", run: Document) -> tuple[list[str], list[SeriesSize]]:
     """Return the tickers of a run and what is known of their series. Raises BadInput where there are none."""
     named = run["tickers"] or None
-    series = find_series(
-        worker.database, tickers=named, market=run["market"], interval=run["interval"], fields=("ticker", "bars")
-    )
+    series = find_sizes(worker.database, tickers=named, market=run["market"], interval=run["interval"])
     tickers = run["tickers"] or [s["ticker"] for s in series]
     if not tickers:
         raise BadInput(
@@ -72,8 +71,8 @@ def _find_series(worker: "Worker", run: Document) -> tuple[list[str], list[Docum
     return tickers, series
 
 
-def _count_bars(series: Iterable[Document]) -> Mapping[str, int]:
-    return Counter({s["ticker"]: int(s["bars"]) for s in series})
+def _count_bars(series: Iterable[SeriesSize]) -> Mapping[str, int]:
+    return Counter({s["ticker"]: s["bars"] for s in series})
 
 
 def _build_batches(

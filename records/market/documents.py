@@ -1,0 +1,173 @@
+"""What the documents of what came in look like, and the collections that they are in."""
+
+from datetime import datetime
+from typing import NotRequired, TypedDict
+
+from pymongo.collection import Collection
+
+from core.words import RevisionKind
+from records.database import Db
+
+BarValues = dict[str, float]
+"""Open, high, low, close and volume of one bar, by name."""
+
+
+class SplitFields(TypedDict):
+    """A split: on a session, `factor` shares were made of one."""
+
+    session: datetime
+    factor: float
+
+
+class GapFields(TypedDict):
+    """Neighbouring sessions of which a series has no bar, by the first and the last."""
+
+    first: datetime
+    last: datetime
+    sessions: int
+
+
+class CoverageCounts(TypedDict):
+    """How many sessions there were from a series' first bar to its last, and how many have no bar.
+
+    `gap_count` is how many stretches of neighbouring sessions the missing ones are.
+    """
+
+    sessions: int
+    missing: int
+    gap_count: int
+
+
+class CoverageFields(CoverageCounts):
+    """The same with the latest gaps, ascending."""
+
+    gaps: list[GapFields]
+
+
+class _SeriesFields(TypedDict):
+    _id: str
+    ticker: str
+    interval: str
+    market: str
+    first_bar: datetime
+    last_bar: datetime
+    bars: int
+    splits: list[SplitFields]
+    revision: int
+    synthetic: bool
+    fingerprint: str
+    source: str
+    updated_at: datetime
+
+
+class SeriesDocument(_SeriesFields):
+    """A stored series.
+
+    `years` are how many bars each calendar year has, `digests` the hashes of their columns.
+    """
+
+    years: dict[str, int]
+    digests: dict[str, str]
+    coverage: NotRequired[CoverageFields]
+
+
+class SeriesSummary(_SeriesFields):
+    """What lists say of a series: all but what it lists by year and by gap."""
+
+    coverage: NotRequired[CoverageCounts]
+
+
+class SeriesSize(TypedDict):
+    """How much is stored of a series."""
+
+    _id: str
+    ticker: str
+    bars: int
+
+
+class PanelSeries(TypedDict):
+    """What of a series a panel of its bars is made from, and what detection is planned by."""
+
+    _id: str
+    ticker: str
+    interval: str
+    market: str
+    last_bar: datetime
+    bars: int
+    years: dict[str, int]
+    splits: list[SplitFields]
+    revision: int
+
+
+class ChangeFields(TypedDict):
+    """What changed behind a series' last bar; `first` and `last` bound the stored bars that it touches.
+
+    `old` and `new` are a bar's values, or a split's factor. `inserted_until` is the last of the bars
+    that came late, `session` that of a split, which has no `bars`.
+    """
+
+    kind: RevisionKind
+    first: datetime
+    last: datetime
+    bars: NotRequired[int]
+    old: NotRequired[BarValues | float | None]
+    new: NotRequired[BarValues | float | None]
+    inserted_until: NotRequired[datetime]
+    session: NotRequired[datetime]
+
+
+class RevisionDocument(ChangeFields):
+    """A change with the series, the number of its revision, and where and when it came from."""
+
+    _id: str
+    ticker: str
+    interval: str
+    revision: int
+    source: str
+    at: datetime
+
+
+class RejectedDocument(TypedDict):
+    """A row that an import kept aside: its number in the source, and its values as they stood there."""
+
+    _id: str
+    ticker: str
+    interval: str
+    row: int
+    time: str
+    reason: str
+    values: dict[str, str]
+    source: str
+    rejected_at: datetime
+
+
+class OverrideDocument(TypedDict):
+    """When a market opens and closes on a day (ISO date); without times it stays shut."""
+
+    _id: str
+    market: str
+    day: str
+    opens: datetime | None
+    closes: datetime | None
+    note: str
+    changed_at: datetime
+
+
+def series_in(database: Db) -> Collection[SeriesDocument]:
+    """Return the collection of series."""
+    return database.series
+
+
+def revisions_in(database: Db) -> Collection[RevisionDocument]:
+    """Return the collection of revisions."""
+    return database.bar_revisions
+
+
+def rejected_in(database: Db) -> Collection[RejectedDocument]:
+    """Return the collection of rejected rows."""
+    return database.rejected_bars
+
+
+def overrides_in(database: Db) -> Collection[OverrideDocument]:
+    """Return the collection of session overrides."""
+    return database.session_overrides
