@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from core.errors import BadInput
 from records.alerts.documents import RuleDocument
 from records.database import Document
+from records.findings.documents import AnomalyDocument
 
 LISTED_ANOMALIES = 10
 
@@ -37,7 +38,7 @@ def tells_failure(rule: RuleDocument, run: Document) -> bool:
     return rule["failures"] and run["status"] in {"failed", "partial"}
 
 
-def build_title(run: Document, anomalies: Sequence[Document]) -> str:
+def build_title(run: Document, anomalies: Sequence[AnomalyDocument]) -> str:
     """Return the message's first line."""
     subject = run["watchlist"] or run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers"
     if not anomalies:
@@ -46,7 +47,7 @@ def build_title(run: Document, anomalies: Sequence[Document]) -> str:
     return f"{subject}: {count} in {run['interval']} bars"
 
 
-def build_body(run: Document, anomalies: Sequence[Document]) -> str:
+def build_body(run: Document, anomalies: Sequence[AnomalyDocument]) -> str:
     """Return the rest: the strangest bars with their reasons, what went wrong, and the run.
 
     `anomalies` are the strangest first.
@@ -75,7 +76,7 @@ def find_due(rule: RuleDocument, now: datetime) -> datetime:
     return datetime.combine(day, end, zone)
 
 
-def _describe(anomaly: Document) -> str:
+def _describe(anomaly: AnomalyDocument) -> str:
     when = anomaly["Datetime"]
     moment = f"{when:%Y-%m-%d}" if anomaly["interval"] in {"1d", "1w"} else f"{when:%Y-%m-%d %H:%M} UTC"
     reasons = "; ".join(anomaly["reasons"])

@@ -11,8 +11,10 @@ from rich.table import Table
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from cli.watching import print_outcome, watch_run
 from core.settings import get_settings
+from core.words import Verdict
 from market.tickers import normalize_ticker
 from records.database import Document
+from records.findings.documents import VerificationDocument
 from records.findings.verifications import count_unverified, count_verdicts, find_verifications
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_verification
@@ -74,7 +76,7 @@ def _verify(options: Mapping[str, Any], *, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _print_verifications(run: Document, verdicts: Mapping[str, int], found: list[Document]) -> None:
+def _print_verifications(run: Document, verdicts: Mapping[Verdict, int], found: list[VerificationDocument]) -> None:
     if run["status"] != "complete":
         print_outcome(run)
     table = Table("anomaly", "verified", "verdict", "what moved", "score then", "score now")

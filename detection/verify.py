@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 
+from core.words import Cause, Verdict
 from detection.models.libraries import find_library_versions
 from detection.models.manager import LoadedModel, ModelManager
 from detection.pipeline.detect import Checkpoint
@@ -17,7 +18,8 @@ from detection.pipeline.load import load
 from detection.pipeline.plan import plan_stretches
 from detection.pipeline.score import score
 from detection.pipeline.stretches import Stretch
-from records.database import Db, Document
+from records.database import Db
+from records.findings.documents import AnomalyDocument, LibraryChange, VerificationDocument
 from records.market.revisions import find_revisions
 from records.models.models import get_model_record
 
@@ -27,8 +29,13 @@ Spans = Mapping[str, Sequence[tuple[datetime, datetime]]]
 
 
 def verify(
-    database: Db, models: ModelManager, job: Job, stored: Sequence[Document], spans: Spans, checkpoint: Checkpoint
-) -> list[Document]:
+    database: Db,
+    models: ModelManager,
+    job: Job,
+    stored: Sequence[AnomalyDocument],
+    spans: Spans,
+    checkpoint: Checkpoint,
+) -> list[VerificationDocument]:
     """Verify stored anomalies of one market and interval, and return a document for each.
 
     Args:
@@ -54,10 +61,10 @@ def verify(
 
 
 def _recompute(
-    database: Db, models: ModelManager, job: Job, stored: Sequence[Document], checkpoint: Checkpoint
-) -> dict[str, Document]:
+    database: Db, models: ModelManager, job: Job, stored: Sequence[AnomalyDocument], checkpoint: Checkpoint
+) -> dict[str, AnomalyDocument]:
     """Return today's finding for each stored anomaly, by the model that found it."""
-    found: dict[str, Document] = {}
+    found: dict[str, AnomalyDocument] = {}
     by_version = sorted(stored, key=lambda anomaly: anomaly["model_version"])
     for version, group in groupby(by_version, key=lambda anomaly: anomaly["model_version"]):
         members = list(group)
@@ -70,12 +77,12 @@ def _find_current(
     database: Db,
     models: ModelManager,
     job: Job,
-    stored: Sequence[Document],
+    stored: Sequence[AnomalyDocument],
     spans: Spans,
     checkpoint: Checkpoint,
-) -> dict[str, Document]:
+) -> dict[str, AnomalyDocument]:
     """Return what the champions of today say of the stored anomalies, and what else they find in the spans."""
-    found: dict[str, Document] = {}
+    found: dict[str, AnomalyDocument] = {}
     tickers = {anomaly["Ticker"] for anomaly in stored} | spans.keys()
     for model, group in models.group_by_model(job.market, tuple(sorted(tickers))):
         members = [anomaly for anomaly in stored if anomaly["Ticker"] in group]
@@ -85,8 +92,8 @@ def _find_current(
 
 
 def _describe_bars(
-    database: Db, model: LoadedModel, job: Job, stored: Sequence[Document], spans: Spans
-) -> dict[str, Document]:
+    database: Db, model: LoadedModel, job: Job, stored: Sequence[AnomalyDocument], spans: Spans
+) -> dict[str, AnomalyDocument]:
     """Return what a model finds today, by id, of the bars of stored anomalies and in the spans; no other is scored."""
     stretches: dict[str, list[Stretch]] = {}
     for anomaly in stored:
@@ -103,16 +110,20 @@ def _describe_bars(
     return {found["_id"]: found for outcome in outcomes.values() for found in outcome.found}
 
 
-def _within(found: Document, spans: Spans) -> bool:
+def _within(found: AnomalyDocument, spans: Spans) -> bool:
     return any(first <= found["Datetime"] <= last for first, last in spans.get(found["Ticker"], ()))
 
 
 def _compare(
-    database: Db, anomaly: Document, recomputed: Document | None, current: Document | None, job: Job
-) -> Document:
+    database: Db,
+    anomaly: AnomalyDocument,
+    recomputed: AnomalyDocument | None,
+    current: AnomalyDocument | None,
+    job: Job,
+) -> VerificationDocument:
     """Return the verdict on one stored anomaly: what today's champion says of it, and why that differs."""
     if current is None or current["anomaly_score"] >= current["threshold"]:
-        verdict = "vanished"
+        verdict: Verdict = "vanished"
     elif abs(current["anomaly_score"] - anomaly["anomaly_score"]) <= SAME_SCORE:
         verdict = "identical"
     else:
@@ -128,7 +139,9 @@ def _compare(
     return document
 
 
-def _find_cause(anomaly: Document, recomputed: Document | None, current: Document | None) -> str | None:
+def _find_cause(
+    anomaly: AnomalyDocument, recomputed: AnomalyDocument | None, current: AnomalyDocument | None
+) -> Cause | None:
     """Return what moved since the anomaly was found: data before code before model."""
     if recomputed is None or recomputed["bars_fingerprint"] != anomaly["bars_fingerprint"]:
         return "data"
@@ -139,7 +152,7 @@ def _find_cause(anomaly: Document, recomputed: Document | None, current: Documen
     return None
 
 
-def _list_code_changes(database: Db, anomaly: Document) -> list[Document]:
+def _list_code_changes(database: Db, anomaly: AnomalyDocument) -> list[LibraryChange]:
     """Return the libraries whose versions are not those that the anomaly's model was trained under.
 
     Where there is none, what moved is our own code of its feature set, or the record itself.
@@ -148,7 +161,7 @@ def _list_code_changes(database: Db, anomaly: Document) -> list[Document]:
     return [{"name": name, "then": then.get(name), "now": now[name]} for name in now if then.get(name) != now[name]]
 
 
-def _list_data_changes(database: Db, anomaly: Document) -> list[Document]:
+def _list_data_changes(database: Db, anomaly: AnomalyDocument) -> list[Mapping[str, object]]:
     """Return the revisions of bars up to the anomaly's that came after it was found, the newest first."""
     revisions = find_revisions(
         database,
@@ -164,17 +177,14 @@ def _list_data_changes(database: Db, anomaly: Document) -> list[Document]:
 
 def _build(
     job: Job,
-    subject: Document,
+    subject: AnomalyDocument,
     *,
-    verdict: str,
-    cause: str | None,
-    original: Document | None,
-    recomputed: Document | None,
-    current: Document | None,
-) -> Document:
-    def get(document: Document | None, name: str) -> object:
-        return None if document is None else document[name]
-
+    verdict: Verdict,
+    cause: Cause | None,
+    original: AnomalyDocument | None,
+    recomputed: AnomalyDocument | None,
+    current: AnomalyDocument | None,
+) -> VerificationDocument:
     rederived = original is not None and recomputed is not None
     return {
         "_id": f"{job.run_id}:{subject['_id']}",
@@ -188,20 +198,20 @@ def _build(
         "verified": rederived and _score_gap(original, recomputed) <= SAME_SCORE,
         "verdict": verdict,
         "cause": cause,
-        "original_model": get(original, "model_version"),
-        "current_model": get(current, "model_version"),
-        "original_score": get(original, "anomaly_score"),
-        "recomputed_score": get(recomputed, "anomaly_score"),
-        "current_score": get(current, "anomaly_score"),
-        "original_features": get(original, "features"),
-        "current_features": get(current, "features"),
+        "original_model": original["model_version"] if original else None,
+        "current_model": current["model_version"] if current else None,
+        "original_score": original["anomaly_score"] if original else None,
+        "recomputed_score": recomputed["anomaly_score"] if recomputed else None,
+        "current_score": current["anomaly_score"] if current else None,
+        "original_features": original["features"] if original else None,
+        "current_features": current["features"] if current else None,
         "feature_set": subject["feature_set"],
         "data_changes": [],
         "code_changes": [],
     }
 
 
-def _score_gap(one: Document | None, other: Document | None) -> float:
+def _score_gap(one: AnomalyDocument | None, other: AnomalyDocument | None) -> float:
     if one is None or other is None:
         return float("inf")
-    return abs(float(one["anomaly_score"]) - float(other["anomaly_score"]))
+    return abs(one["anomaly_score"] - other["anomaly_score"])

@@ -1,6 +1,6 @@
 """Connecting to MongoDB, with what the promises need set in one place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -14,6 +14,8 @@ from core.errors import ServerUnreachable
 from core.settings import Settings
 
 Document = dict[str, Any]
+Query = Mapping[str, Any]
+"""What is asked for, as MongoDB takes it."""
 Db = Database[Any]
 
 Written = TypeVar("Written")

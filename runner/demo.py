@@ -96,8 +96,8 @@ def _bring_model(console: Console, api: Api, database: Db) -> None:
 
 def _detect(console: Console, api: Api, database: Db) -> None:
     last_bars = {series["ticker"]: series["last_bar"] for series in _find_bars(database)}
-    watermarks = find_watermarks(database, TICKERS, INTERVAL)
-    if all(ticker in watermarks and _is_detected(watermarks[ticker], last) for ticker, last in last_bars.items()):
+    marks = find_watermarks(database, TICKERS, INTERVAL)
+    if all(t in marks and marks[t]["last_detected_timestamp"] == last for t, last in last_bars.items()):
         console.print(f"Backfill: nothing to do, all {len(last_bars)} tickers were detected to their last bar before.")
         return
     body = {"tickers": list(TICKERS), "interval": INTERVAL, "max_period": "max"}
@@ -113,10 +113,6 @@ def _detect(console: Console, api: Api, database: Db) -> None:
         f"Backfill: {run['rows_processed']:,} bars scored in {run['duration_seconds']:.1f} s, "
         f"{run['anomalies_found']:,} anomalies (run {run_id})."
     )
-
-
-def _is_detected(watermark: dict[str, Any], last_bar: object) -> bool:
-    return bool(watermark["last_detected_timestamp"] == last_bar)
 
 
 def _follow(console: Console, api: Api, what: str, run_id: str) -> dict[str, Any]:

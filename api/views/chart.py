@@ -15,7 +15,7 @@ from market.bars.history import count_history_bars
 from market.bars.reading import Bar, number_sessions, read_series
 from market.intervals import parse_period, period_start
 from records.database import Db, Document
-from records.findings.anomalies import build_query, find_anomalies
+from records.findings.anomalies import build_query, find_anomaly_parts
 from records.market.documents import SeriesDocument
 from records.market.series import get_series
 from tasks.requests.runs import request_detection
@@ -50,7 +50,7 @@ def get_chart(query_data: ChartQuery) -> Document:
         "synthetic": known["synthetic"],
         "bars": bars,
         "indicators": lines,
-        "markers": find_anomalies(database, query, limit=MOST_MARKERS, fields=MARKED)[::-1],
+        "markers": find_anomaly_parts(database, query, MARKED, limit=MOST_MARKERS)[::-1],
         "watermark": known["watermark"],
         "run_id": _catch_up(state, known),
     }

@@ -7,6 +7,7 @@ from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
 from api.schemas.verifications import Verification, VerificationPage, VerificationQuery, VerifyBody
 from records.database import Document
+from records.findings.documents import VerificationDocument
 from records.findings.verifications import find_verifications
 from records.keyset import BY_ID
 from tasks.requests.runs import Once, request_verification
@@ -41,7 +42,7 @@ def verify_many(json_data: VerifyBody, once: Once) -> Document:
 @verifications.get("/detection-runs/<run_id>/verifications")
 @verifications.input(VerificationQuery, location="query")
 @verifications.output(VerificationPage)
-def list_verifications(run_id: str, query_data: VerificationQuery) -> Listed[Document]:
+def list_verifications(run_id: str, query_data: VerificationQuery) -> Listed[VerificationDocument]:
     """List what a verification said of each anomaly."""
     after = decode_cursor(query_data.cursor, BY_ID.types)
     found = find_verifications(

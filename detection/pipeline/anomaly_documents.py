@@ -17,13 +17,13 @@ from detection.scoring.suspected_split import find_suspected_split
 from market.bars.fingerprint import PanelFingerprints
 from market.bars.history import history_start
 from market.bars.panel import BarPanel
-from records.database import Document
 from records.findings.anomalies import build_anomaly_id, parse_anomaly_id
+from records.findings.documents import AnomalyDocument
 
 
 def build_anomalies(
     load: Load, features: Features, picked: Int64, scores: Float64, job: Job, now: datetime
-) -> Iterator[Document]:
+) -> Iterator[AnomalyDocument]:
     """Yield the documents, found `now`, of the feature rows `picked` with these scores, in the same order."""
     panel, model = load.panel, load.model
     if picked.size == 0:

@@ -8,6 +8,7 @@ from pymongo.client_session import ClientSession
 from detection.pipeline.job import Job, Outcome, build_audit, build_result, build_watermark, count_outcomes
 from records.database import Db, Document, in_transaction
 from records.findings import anomalies
+from records.findings.documents import StoredAnomaly
 from records.findings.watermarks import write_watermarks
 from records.work.audits import write_audits
 
@@ -46,7 +47,7 @@ def _write_part(
 ) -> list[Document]:
     """Write what was found of some tickers, and return their audit documents."""
     spans = {outcome.ticker: outcome.spans for outcome in outcomes}
-    stored: dict[str, dict[str, Document]] = {ticker: {} for ticker in spans}
+    stored: dict[str, dict[str, StoredAnomaly]] = {ticker: {} for ticker in spans}
     for document in anomalies.find_stored(database, job.interval, spans, session):
         stored[document["Ticker"]][document["_id"]] = document
     writes: list[anomalies.Write] = []
@@ -57,6 +58,7 @@ def _write_part(
         writes += anomalies.plan_writes(outcome.found, existing, existing.keys() - found_ids, job.run_id, now)
         audits.append(build_audit(job, outcome, len(found_ids - existing.keys()), now))
     anomalies.write_anomalies(database, writes, session)
-    write_watermarks(database, [build_watermark(job, o, o.model, now) for o in outcomes if o.model], session)
+    looked_at = [build_watermark(job, o, o.model, o.last_bar, now) for o in outcomes if o.model and o.last_bar]
+    write_watermarks(database, looked_at, session)
     write_audits(database, audits, session)
     return audits

@@ -8,6 +8,7 @@ from typing import Self
 from detection.models.manager import LoadedModel
 from records.database import Document
 from records.findings import watermarks
+from records.findings.documents import AnomalyDocument, WatermarkDocument
 from records.work.audits import build_audit_document
 from records.work.batches import ROW_COUNTS
 
@@ -55,22 +56,24 @@ class Outcome:
     bars_revision: int = 0
     bars_stored: int = 0
     spans: tuple[tuple[datetime, datetime], ...] = ()
-    found: tuple[Document, ...] = ()
+    found: tuple[AnomalyDocument, ...] = ()
 
     def fail(self, reason: str, error: str) -> Self:
         """Return this outcome as a failure of its own, which leaves the rest of the batch alone."""
         return replace(self, status="failed", reason=reason, error=error)
 
 
-def build_watermark(job: Job, outcome: Outcome, model: LoadedModel, now: datetime) -> Document:
-    """Return the metadata document of a series that was looked at."""
+def build_watermark(
+    job: Job, outcome: Outcome, model: LoadedModel, last_bar: datetime, now: datetime
+) -> WatermarkDocument:
+    """Return the watermark of a series that was looked at up to `last_bar`."""
     return {
         "_id": watermarks.build_metadata_id(outcome.ticker, job.interval),
         "ticker": outcome.ticker,
         "interval": job.interval,
         "last_detection_run": job.run_id,
-        "last_detected_timestamp": outcome.last_bar,
-        "first_detected_timestamp": outcome.first_scored or outcome.last_bar,
+        "last_detected_timestamp": last_bar,
+        "first_detected_timestamp": outcome.first_scored or last_bar,
         "model_version": model.version,
         "model_hash": model.sha256,
         "rows_processed": outcome.rows_processed,

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pymongo.client_session import ClientSession
 
 from detection.pipeline.job import Job, Outcome
-from detection.pipeline.stretches import WATERMARK_FIELDS, Stretch, plan_backfill, plan_incremental
-from records.database import Db, Document
-from records.findings.watermarks import find_watermarks
+from detection.pipeline.stretches import Stretch, plan_backfill, plan_incremental
+from records.database import Db
+from records.findings.documents import DetectedRange
+from records.findings.watermarks import find_detected_ranges
 from records.market.documents import PanelSeries
 from records.market.revisions import find_changes
 from records.market.series import find_panel_series
@@ -39,7 +40,7 @@ def make_plan(database: Db, job: Job, session: ClientSession) -> Plan:
     series, outcomes = _find_series(database, job, session)
     watermarks = {}
     if job.task == "incremental":
-        watermarks = find_watermarks(database, job.tickers, job.interval, WATERMARK_FIELDS)
+        watermarks = find_detected_ranges(database, job.tickers, job.interval)
     stretches: dict[str, tuple[Stretch, ...]] = {}
     for ticker, stored in series.items():
         watermark = watermarks.get(ticker)
@@ -75,7 +76,9 @@ def _find_series(database: Db, job: Job, session: ClientSession) -> tuple[dict[s
     return series, outcomes
 
 
-def _choose_stretches(database: Db, job: Job, series: PanelSeries, watermark: Document | None) -> tuple[Stretch, ...]:
+def _choose_stretches(
+    database: Db, job: Job, series: PanelSeries, watermark: DetectedRange | None
+) -> tuple[Stretch, ...]:
     if job.task == "backfill":
         return plan_backfill(series, job.period or "max")
     change = None

@@ -16,7 +16,7 @@ from detection.pipeline.load import Load
 from detection.pipeline.plan import Outcomes
 from detection.pipeline.stretches import select_rows
 from market.bars.panel import BarPanel
-from records.database import Document
+from records.findings.documents import AnomalyDocument
 
 Spans = Sequence[Sequence[tuple[int, int]]]
 
@@ -37,7 +37,7 @@ class _Scored:
     rows: Int64
     warm_up: Int64
     errors: Mapping[str, str]
-    found: Mapping[str, Sequence[Document]]
+    found: Mapping[str, Sequence[AnomalyDocument]]
 
 
 def score(load: Load, outcomes: Outcomes, job: Job, now: datetime, *, asked: Iterable[str] = ()) -> dict[str, Outcome]:
@@ -64,7 +64,7 @@ def score(load: Load, outcomes: Outcomes, job: Job, now: datetime, *, asked: Ite
     scores[wanted] = model.detector.score_samples(inputs[wanted])
     described = scores < model.threshold
     described[wanted] = True
-    found: dict[str, list[Document]] = {}
+    found: dict[str, list[AnomalyDocument]] = {}
     for anomaly in build_anomalies(load, features, usable[described], scores[described], job, now):
         found.setdefault(anomaly["Ticker"], []).append(anomaly)
     lost = f"lost its stored {panel.interval} bars; import them again"

@@ -7,11 +7,8 @@ from datetime import datetime
 from market.bars.history import ANCHOR_BARS, count_history_bars
 from market.bars.panel import BarPanel
 from market.intervals import parse_period, period_start
-from records.database import Document
+from records.findings.documents import DetectedRange
 from records.market.documents import PanelSeries
-
-WATERMARK_FIELDS = ("first_detected_timestamp", "last_detected_timestamp", "bars_revision")
-"""What of a metadata document an incremental run is planned by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ def plan_backfill(series: PanelSeries, period: str) -> tuple[Stretch, ...]:
 
 
 def plan_incremental(
-    series: PanelSeries, watermark: Document | None, change: tuple[int, int | None] | None
+    series: PanelSeries, watermark: DetectedRange | None, change: tuple[int, int | None] | None
 ) -> tuple[Stretch, ...]:
     """Return what an incremental run scores: the bars after the watermark, and what a correction behind it reaches.
 

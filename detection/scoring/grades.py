@@ -75,7 +75,7 @@ class GradeTable:
         return float(self.scores[usual[0]]) if usual.size else 0.0
 
 
-def get_severity(grade: float) -> str:
+def get_severity(grade: float) -> Severity:
     """Return the word for a grade: `medium` is one bar in 100, `high` in 1,000, `critical` in 10,000."""
     return SEVERITIES[bisect_right(LEAST_GRADES, grade)]
 

@@ -14,6 +14,7 @@ from pymongo.client_session import ClientSession
 from core.words import DeliveryState
 from records.alerts.documents import DeliveryDocument, RuleDocument, deliveries_in
 from records.database import Db
+from records.findings.documents import anomalies_in
 from records.keyset import Key, Keyset, Position, find_page
 
 STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
@@ -77,7 +78,7 @@ def mark_sent(database: Db, delivery: DeliveryDocument, now: datetime) -> None:
     """Note that the channel took it, on the anomalies that it tells of too."""
     changes = {"state": "sent", "sent_at": now, "error": None}
     deliveries_in(database).update_one({"_id": delivery["_id"]}, {"$set": changes})
-    database.anomalies.update_many({"_id": {"$in": delivery["anomaly_ids"]}}, {"$set": {"sent": True}})
+    anomalies_in(database).update_many({"_id": {"$in": delivery["anomaly_ids"]}}, {"$set": {"sent": True}})
 
 
 def mark_failed(database: Db, delivery: DeliveryDocument, error: str) -> None:

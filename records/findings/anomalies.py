@@ -6,16 +6,27 @@ opinion; one that no longer finds it marks it superseded. Nothing is deleted.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any, cast
 
 from pymongo import DESCENDING, InsertOne, UpdateOne
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, NotFound
-from records.database import Db, Document
+from core.words import AnomalyStatus, Severity
+from records.database import Db, Query
+from records.findings.documents import (
+    AnomalyCounts,
+    AnomalyDocument,
+    FindingFields,
+    OpinionFields,
+    StoredAnomaly,
+    anomalies_in,
+)
 from records.keyset import Key, Keyset, Position, find_page
 
 SUPERSEDED = "superseded"
-Write = InsertOne[Document] | UpdateOne
+_STORED = dict.fromkeys(StoredAnomaly.__annotations__, 1)
+Write = InsertOne[AnomalyDocument] | UpdateOne
 
 
 def build_anomaly_id(ticker: str, interval: str, time: datetime) -> str:
@@ -35,8 +46,8 @@ def parse_anomaly_id(anomaly_id: str) -> tuple[str, datetime]:
 
 
 def plan_writes(
-    found: Sequence[Document],
-    existing: Mapping[str, Document],
+    found: Sequence[AnomalyDocument],
+    existing: Mapping[str, StoredAnomaly],
     gone: Iterable[str],
     run_id: str,
     now: datetime,
@@ -66,7 +77,7 @@ def plan_writes(
 
 def find_stored(
     database: Db, interval: str, stretches: Mapping[str, Sequence[tuple[datetime, datetime]]], session: ClientSession
-) -> list[Document]:
+) -> list[StoredAnomaly]:
     """Return the stored anomalies within these stretches (first and last bar, inclusive) of each ticker."""
     spans = [span for ticker_spans in stretches.values() for span in ticker_spans]
     if not spans:
@@ -75,10 +86,9 @@ def find_stored(
     # ticker, which took longer than all else in a commit.
     within = {"$gte": min(first for first, _ in spans), "$lte": max(last for _, last in spans)}
     query = {"Ticker": {"$in": list(stretches)}, "interval": interval, "Datetime": within}
-    wanted = {"status": 1, "Ticker": 1, "Datetime": 1, "opinions": 1} | dict.fromkeys(_OPINION, 1)
     return [
         anomaly
-        for anomaly in database.anomalies.find(query, wanted, session=session)
+        for anomaly in anomalies_in(database).find(query, _STORED, session=session)
         if any(first <= anomaly["Datetime"] <= last for first, last in stretches[anomaly["Ticker"]])
     ]
 
@@ -86,10 +96,10 @@ def find_stored(
 def write_anomalies(database: Db, writes: Sequence[Write], session: ClientSession) -> None:
     """Apply planned writes inside the transaction of their batch."""
     if writes:
-        database.anomalies.bulk_write(list(writes), ordered=False, session=session)
+        anomalies_in(database).bulk_write(list(writes), ordered=False, session=session)
 
 
-def get_anomaly(database: Db, anomaly_id: str) -> Document:
+def get_anomaly(database: Db, anomaly_id: str) -> AnomalyDocument:
     """Return one anomaly with its full lineage. Raises NotFound."""
     anomaly = find_anomaly(database, anomaly_id)
     if anomaly is None:
@@ -97,17 +107,17 @@ def get_anomaly(database: Db, anomaly_id: str) -> Document:
     return anomaly
 
 
-def find_anomaly(database: Db, anomaly_id: str) -> Document | None:
+def find_anomaly(database: Db, anomaly_id: str) -> AnomalyDocument | None:
     """Return one anomaly with its full lineage, or None."""
-    return database.anomalies.find_one({"_id": anomaly_id})
+    return anomalies_in(database).find_one({"_id": anomaly_id})
 
 
-def find_new(database: Db, run_id: str, *, min_grade: float, tickers: Sequence[str] | None) -> list[Document]:
+def find_new(database: Db, run_id: str, *, min_grade: float, tickers: Sequence[str] | None) -> list[AnomalyDocument]:
     """Return the anomalies that a run found first, of these tickers or of all, the strangest first."""
-    query: Document = {"detection_run_id": run_id, "status": "new", "grade": {"$gte": min_grade}}
+    query: dict[str, object] = {"detection_run_id": run_id, "status": "new", "grade": {"$gte": min_grade}}
     if tickers is not None:
         query["Ticker"] = {"$in": list(tickers)}
-    return list(database.anomalies.find(query).sort(ORDERS["anomaly_score"].sort))
+    return list(anomalies_in(database).find(query).sort(ORDERS["anomaly_score"].sort))
 
 
 def build_query(
@@ -118,13 +128,13 @@ def build_query(
     start: datetime | None = None,
     end: datetime | None = None,
     min_grade: float | None = None,
-    severity: str | None = None,
-    status: str | None = None,
+    severity: Severity | None = None,
+    status: AnomalyStatus | None = None,
     run_id: str | None = None,
     model_version: str | None = None,
-) -> Document:
+) -> Query:
     """Return the MongoDB query of these filters; superseded anomalies are left out unless their status is asked for."""
-    query: Document = {"status": status or {"$ne": SUPERSEDED}}
+    query: dict[str, object] = {"status": status or {"$ne": SUPERSEDED}}
     equal = {
         "market": market,
         "interval": interval,
@@ -151,13 +161,12 @@ ORDERS = {
 
 def find_anomalies(
     database: Db,
-    query: Document,
+    query: Query,
     *,
     sort: str = "-Datetime",
     after: Position | None = None,
     limit: int = 50,
-    fields: Sequence[str] | None = None,
-) -> list[Document]:
+) -> list[AnomalyDocument]:
     """Return anomalies that match `build_query(...)`, in order.
 
     Args:
@@ -166,22 +175,21 @@ def find_anomalies(
         sort: one of ORDERS.
         after: the position in this order of the last one seen, to go on from there.
         limit: how many at the most.
-        fields: what to return of each besides its `_id`; everything where it is None.
     """
-    return find_page(database.anomalies, query, ORDERS[sort], after=after, limit=limit, fields=fields)
+    return find_page(anomalies_in(database), query, ORDERS[sort], after=after, limit=limit)
 
 
-def count_by_series(database: Db, tickers: Sequence[str]) -> dict[str, dict[str, int]]:
+def count_by_series(database: Db, tickers: Sequence[str]) -> dict[str, dict[Severity, int]]:
     """Return how many anomalies each series (`AAPL::1d`) of these tickers has, by severity.
 
     Superseded ones do not count, and series without any are left out.
     """
     series = {"ticker": "$Ticker", "interval": "$interval", "severity": "$severity"}
-    stages: list[Document] = [
+    stages: list[Query] = [
         {"$match": build_query(tickers=tickers)},
         {"$group": {"_id": series, "count": {"$sum": 1}}},
     ]
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[Severity, int]] = {}
     for group in database.anomalies.aggregate(stages):
         kind = group["_id"]
         own = counts.setdefault(f"{kind['ticker']}::{kind['interval']}", {})
@@ -189,7 +197,21 @@ def count_by_series(database: Db, tickers: Sequence[str]) -> dict[str, dict[str,
     return counts
 
 
-def summarize_anomalies(database: Db, query: Document) -> Document:
+def find_anomaly_parts(
+    database: Db,
+    query: Query,
+    fields: Sequence[str],
+    *,
+    sort: str = "-Datetime",
+    after: Position | None = None,
+    limit: int = 50,
+) -> list[Mapping[str, Any]]:
+    """Return `fields` of the same anomalies, and their `_id`; that which they are sorted by must be among them."""
+    found = find_page(anomalies_in(database), query, ORDERS[sort], after=after, limit=limit, fields=fields)
+    return cast("list[Mapping[str, Any]]", found)
+
+
+def summarize_anomalies(database: Db, query: Query) -> AnomalyCounts:
     """Return {total, by_severity, by_ticker} of the anomalies that match `build_query(...)`."""
     facets = {
         "by_severity": [{"$group": {"_id": "$severity", "count": {"$sum": 1}}}],
@@ -208,19 +230,30 @@ def summarize_anomalies(database: Db, query: Document) -> Document:
     }
 
 
-_OPINION = ("anomaly_score", "model_version", "model_hash", "bars_fingerprint")
-
-
-def _is_new_opinion(stored: Document, anomaly: Document) -> bool:
+def _is_new_opinion(stored: StoredAnomaly, anomaly: AnomalyDocument) -> bool:
     """Whether this finding says something that the last one did not."""
-    latest = stored["opinions"][-1] if stored["opinions"] else stored
-    return stored["status"] == SUPERSEDED or any(latest[name] != anomaly[name] for name in _OPINION)
+    latest: FindingFields = stored["opinions"][-1] if stored["opinions"] else stored
+    return (
+        stored["status"] == SUPERSEDED
+        or latest["anomaly_score"] != anomaly["anomaly_score"]
+        or latest["model_version"] != anomaly["model_version"]
+        or latest["model_hash"] != anomaly["model_hash"]
+        or latest["bars_fingerprint"] != anomaly["bars_fingerprint"]
+    )
 
 
-def _append_opinion(anomaly: Document, stored: Document, run_id: str, now: datetime) -> UpdateOne:
-    opinion = {name: anomaly[name] for name in (*_OPINION, "grade", "threshold")}
-    opinion |= {"detection_run_id": run_id, "detection_timestamp": now}
-    changes: Document = {"$push": {"opinions": opinion}}
+def _append_opinion(anomaly: AnomalyDocument, stored: StoredAnomaly, run_id: str, now: datetime) -> UpdateOne:
+    opinion: OpinionFields = {
+        "anomaly_score": anomaly["anomaly_score"],
+        "model_version": anomaly["model_version"],
+        "model_hash": anomaly["model_hash"],
+        "bars_fingerprint": anomaly["bars_fingerprint"],
+        "grade": anomaly["grade"],
+        "threshold": anomaly["threshold"],
+        "detection_run_id": run_id,
+        "detection_timestamp": now,
+    }
+    changes: dict[str, object] = {"$push": {"opinions": opinion}}
     if stored["status"] == SUPERSEDED:
         changes |= {"$set": {"status": "new"}, "$unset": {"superseded_by": "", "superseded_at": ""}}
     return UpdateOne({"_id": anomaly["_id"]}, changes)

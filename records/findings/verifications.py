@@ -8,9 +8,17 @@ from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
-from records.database import Db, Document
+from core.words import Verdict
+from records.database import Db, Query
 from records.findings.anomalies import build_query
-from records.findings.watermarks import find_watermarks
+from records.findings.documents import (
+    AnomalyDocument,
+    AnomalySubject,
+    VerificationDocument,
+    anomalies_in,
+    verifications_in,
+)
+from records.findings.watermarks import find_detected_ranges
 from records.keyset import BY_ID, Position, find_page
 
 SELECTIONS = ("anomaly_ids", "run_id", "ticker", "model_version")
@@ -18,26 +26,28 @@ SELECTIONS = ("anomaly_ids", "run_id", "ticker", "model_version")
 
 def find_selected_tickers(database: Db, options: Mapping[str, Any]) -> list[str]:
     """Return the tickers of the anomalies that a verify run is about, in order. Raises as `build_selection`."""
-    tickers: list[str] = database.anomalies.distinct("Ticker", build_selection(options))
+    tickers: list[str] = anomalies_in(database).distinct("Ticker", build_selection(options))
     return sorted(tickers)
 
 
 def find_selected_intervals(database: Db, options: Mapping[str, Any], tickers: Sequence[str]) -> list[str]:
     """Return the intervals of those of the anomalies that are of these tickers."""
-    return database.anomalies.distinct("interval", _select(options, tickers))
+    return anomalies_in(database).distinct("interval", _select(options, tickers))
 
 
-def find_selected(database: Db, options: Mapping[str, Any], tickers: Sequence[str], interval: str) -> list[Document]:
+def find_selected(
+    database: Db, options: Mapping[str, Any], tickers: Sequence[str], interval: str
+) -> list[AnomalyDocument]:
     """Return the anomalies of these tickers and this interval that a verify run is about."""
-    return list(database.anomalies.find(_select(options, tickers) | {"interval": interval}))
+    return list(anomalies_in(database).find({**_select(options, tickers), "interval": interval}))
 
 
-def find_any_selected(database: Db, options: Mapping[str, Any]) -> Document | None:
+def find_any_selected(database: Db, options: Mapping[str, Any]) -> AnomalySubject | None:
     """Return {Ticker, interval, market} of one of the anomalies that a verify run is about; None where none is."""
-    return database.anomalies.find_one(build_selection(options), {"Ticker": 1, "interval": 1, "market": 1})
+    return anomalies_in(database).find_one(build_selection(options), dict.fromkeys(AnomalySubject.__annotations__, 1))
 
 
-def build_selection(options: Mapping[str, Any]) -> Document:
+def build_selection(options: Mapping[str, Any]) -> Query:
     """Return the query of the anomalies that a verify run is about. Raises BadInput where it names none of them."""
     if "anomaly_ids" in options:
         return {"_id": {"$in": list(options["anomaly_ids"])}}
@@ -64,33 +74,33 @@ def find_spans(
         query = {"run_id": options["run_id"], "interval": interval, "ticker": {"$in": list(tickers)}}
         audits = database.detection_runs.find(query, {"ticker": 1, "scored": 1})
         return {a["ticker"]: [(span["first"], span["last"]) for span in a.get("scored", [])] for a in audits}
-    watermarks = find_watermarks(database, tickers, interval)
+    ranges = find_detected_ranges(database, tickers, interval)
     return {
-        ticker: [(mark["first_detected_timestamp"], mark["last_detected_timestamp"])]
-        for ticker, mark in watermarks.items()
+        ticker: [(detected["first_detected_timestamp"], detected["last_detected_timestamp"])]
+        for ticker, detected in ranges.items()
     }
 
 
-def write_verifications(database: Db, documents: Sequence[Document], session: ClientSession) -> None:
+def write_verifications(database: Db, documents: Sequence[VerificationDocument], session: ClientSession) -> None:
     """Store verifications inside the transaction of their batch."""
     if documents:
         writes = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
-        database.verifications.bulk_write(writes, ordered=False, session=session)
+        verifications_in(database).bulk_write(writes, ordered=False, session=session)
 
 
 def find_verifications(
-    database: Db, run_id: str, *, verdict: str | None = None, after: Position | None = None, limit: int = 100
-) -> list[Document]:
+    database: Db, run_id: str, *, verdict: Verdict | None = None, after: Position | None = None, limit: int = 100
+) -> list[VerificationDocument]:
     """Return what a verify run said of each anomaly, by id."""
-    query: Document = {"verification_run_id": run_id}
+    query = {"verification_run_id": run_id}
     if verdict is not None:
         query["verdict"] = verdict
-    return find_page(database.verifications, query, BY_ID, after=after, limit=limit)
+    return find_page(verifications_in(database), query, BY_ID, after=after, limit=limit)
 
 
-def count_verdicts(database: Db, run_id: str, session: ClientSession | None = None) -> dict[str, int]:
+def count_verdicts(database: Db, run_id: str, session: ClientSession | None = None) -> dict[Verdict, int]:
     """Return how many anomalies of a verify run got each verdict."""
-    stages: list[Document] = [
+    stages: list[Query] = [
         {"$match": {"verification_run_id": run_id}},
         {"$group": {"_id": "$verdict", "count": {"$sum": 1}}},
         {"$sort": {"_id": 1}},
@@ -100,10 +110,10 @@ def count_verdicts(database: Db, run_id: str, session: ClientSession | None = No
 
 def count_unverified(database: Db, run_id: str) -> int:
     """Return of how many stored anomalies a verify run could not confirm the record."""
-    return database.verifications.count_documents(
+    return verifications_in(database).count_documents(
         {"verification_run_id": run_id, "verified": False, "verdict": {"$ne": "new"}}
     )
 
 
-def _select(options: Mapping[str, Any], tickers: Sequence[str]) -> Document:
-    return build_selection(options) | {"Ticker": {"$in": list(tickers)}}
+def _select(options: Mapping[str, Any], tickers: Sequence[str]) -> Query:
+    return {**build_selection(options), "Ticker": {"$in": list(tickers)}}

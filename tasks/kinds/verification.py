@@ -5,6 +5,7 @@ from pymongo.client_session import ClientSession
 from detection.verify import verify as rederive
 from records.database import Document, in_transaction
 from records.findings import verifications
+from records.findings.documents import VerificationDocument
 from records.work.batches import Batch
 from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
 from tasks.process.worker import Worker
@@ -14,7 +15,7 @@ def verify(worker: Worker, run: Document, batch: Batch) -> list[Document]:
     """Derive the run's anomalies of the batch's tickers again; watermarks and anomalies stay as they are."""
     database, options = worker.database, run["options"]
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
-    documents: list[Document] = []
+    documents: list[VerificationDocument] = []
     for interval in verifications.find_selected_intervals(database, options, batch.tickers):
         job = build_job(run, batch, interval)
         stored = verifications.find_selected(database, options, batch.tickers, interval)

@@ -14,6 +14,7 @@ from records.alerts.documents import DeliveryDocument, RuleDocument
 from records.alerts.notification_rules import find_rules
 from records.database import Db, Document, in_transaction
 from records.findings.anomalies import find_new
+from records.findings.documents import AnomalyDocument
 from records.work import outbox
 from records.work.runs import find_bare_run
 from records.work.watchlists import find_watchlist
@@ -76,7 +77,7 @@ def _plan(database: Db, event: Document, run: Document, now: datetime) -> list[D
     return planned
 
 
-def _find_news(database: Db, rule: RuleDocument, run: Document) -> list[Document]:
+def _find_news(database: Db, rule: RuleDocument, run: Document) -> list[AnomalyDocument]:
     """Return the anomalies that a run found first and a rule asks for, the strangest first."""
     tickers = None
     if rule["watchlist"] is not None:

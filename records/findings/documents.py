@@ -1,0 +1,179 @@
+"""What the documents of what was found look like, and the collections that they are in."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NotRequired, TypedDict
+
+from pymongo.collection import Collection
+
+from core.words import AnomalyStatus, Cause, Severity, Verdict
+from records.database import Db
+
+
+class FindingFields(TypedDict):
+    """What one model says of one bar: the score, the model's hash, and of which bars it was computed."""
+
+    anomaly_score: float
+    model_version: str
+    model_hash: str
+    bars_fingerprint: str
+
+
+class OpinionFields(FindingFields):
+    """What a later run found of the same bar, under another model or from other bars."""
+
+    grade: float
+    threshold: float
+    detection_run_id: str
+    detection_timestamp: datetime
+
+
+class StoredAnomaly(FindingFields):
+    """What of a stored anomaly a run needs to see whether it has anything to add."""
+
+    _id: str
+    Ticker: str
+    Datetime: datetime
+    status: AnomalyStatus
+    opinions: list[OpinionFields]
+
+
+class AnomalyDocument(StoredAnomaly):
+    """A bar whose score passed the threshold, with what is needed to understand it and to derive it again.
+
+    Attributes:
+        features: the documented features, by name.
+        attribution: the share of each column of the model's in the score.
+        reasons: the same in words, the weightiest first.
+        bars_revision: the series' revision that it was found in.
+        in_training_window: whether the model had seen this bar's time.
+        suspected_split: the ratio, where the bar looks like an unadjusted split.
+        opinions: what later runs found, in order.
+        sent: whether somebody was told.
+        superseded_by: the run that no longer found it.
+    """
+
+    interval: str
+    market: str
+    Close: float
+    Volume: float
+    detection_run_id: str
+    detection_timestamp: datetime
+    feature_set: str
+    features: dict[str, float]
+    threshold: float
+    grade: float
+    severity: Severity
+    attribution: dict[str, float]
+    reasons: list[str]
+    bars_revision: NotRequired[int]
+    in_training_window: bool
+    suspected_split: float | None
+    sent: bool
+    created_at: datetime
+    superseded_by: NotRequired[str]
+    superseded_at: NotRequired[datetime]
+
+
+class AnomalySubject(TypedDict):
+    """Which series an anomaly is of."""
+
+    _id: str
+    Ticker: str
+    interval: str
+    market: str
+
+
+class TickerCount(TypedDict):
+    """How many anomalies a ticker has, and when the latest was."""
+
+    ticker: str
+    count: int
+    latest: datetime
+
+
+class AnomalyCounts(TypedDict):
+    """How many anomalies there are, counted two ways."""
+
+    total: int
+    by_severity: dict[Severity, int]
+    by_ticker: list[TickerCount]
+
+
+class DetectedRange(TypedDict):
+    """The first and the last bar of a series that were looked at, and the bars' revision then."""
+
+    _id: str
+    ticker: str
+    first_detected_timestamp: datetime
+    last_detected_timestamp: datetime
+    bars_revision: int
+
+
+class WatermarkDocument(DetectedRange):
+    """How far a series has been detected, and what the last run that looked at it found."""
+
+    interval: str
+    last_detection_run: str
+    model_version: str
+    model_hash: str
+    rows_processed: int
+    anomalies_found: int
+    status: str
+    updated_at: datetime
+
+
+class LibraryChange(TypedDict):
+    """A library whose version is not the one that a model was trained under."""
+
+    name: str
+    then: str | None
+    now: str
+
+
+class VerificationDocument(TypedDict):
+    """What became of one anomaly when it was derived again from today's bars.
+
+    Attributes:
+        verified: whether the model that found it gives the recorded score.
+        verdict: what today's champion says of it.
+        cause: what moved since.
+        original_score: as it was recorded; the others are of today, by the same model and by the champion.
+        data_changes: the revisions of its bars since, without their series.
+    """
+
+    _id: str
+    verification_run_id: str
+    verified_at: datetime
+    anomaly_id: str
+    ticker: str
+    interval: str
+    datetime: datetime
+    verified: bool
+    verdict: Verdict
+    cause: Cause | None
+    original_model: str | None
+    current_model: str | None
+    original_score: float | None
+    recomputed_score: float | None
+    current_score: float | None
+    original_features: dict[str, float] | None
+    current_features: dict[str, float] | None
+    feature_set: str
+    data_changes: list[Mapping[str, Any]]
+    code_changes: list[LibraryChange]
+
+
+def anomalies_in(database: Db) -> Collection[AnomalyDocument]:
+    """Return the collection of anomalies."""
+    return database.anomalies
+
+
+def watermarks_in(database: Db) -> Collection[WatermarkDocument]:
+    """Return the collection of watermarks."""
+    return database.detection_metadata
+
+
+def verifications_in(database: Db) -> Collection[VerificationDocument]:
+    """Return the collection of verifications."""
+    return database.verifications
