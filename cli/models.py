@@ -20,9 +20,9 @@ from detection.models.versions import ModelVersion
 from market.intervals import parse_interval
 from market.markets import get_market
 from market.tickers import normalize_ticker
-from records.database import Document
 from records.models import models, thresholds
 from records.models.champions import Scope
+from records.models.documents import ModelRecord, ModelSummary, PointerDocument
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_training
 
@@ -228,7 +228,7 @@ def _choose_scope(market: str | None, ticker: str | None, watchlist: str | None)
     )
 
 
-def _print_pointer(pointer: Document, *, as_json: bool) -> None:
+def _print_pointer(pointer: PointerDocument, *, as_json: bool) -> None:
     if as_json:
         print_json(pointer)
     elif pointer["version"] is None:
@@ -237,7 +237,7 @@ def _print_pointer(pointer: Document, *, as_json: bool) -> None:
         click.echo(f"{pointer['scope']} {pointer['name']}: champion is {pointer['version']}")
 
 
-def _print_model(record: Document, *, as_json: bool) -> None:
+def _print_model(record: ModelRecord, *, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
@@ -261,7 +261,7 @@ def _print_model(record: Document, *, as_json: bool) -> None:
         click.echo(f"{name:>12}  {value}")
 
 
-def _describe_window(record: Document) -> str:
+def _describe_window(record: ModelSummary) -> str:
     return f"{record['window_start']:%Y-%m-%d} to {record['window_end']:%Y-%m-%d}"
 
 

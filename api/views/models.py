@@ -13,6 +13,7 @@ from api.schemas.models import Model, ModelPage, ModelQuery, ModelStats, Pointer
 from detection.models import registry
 from records.database import Document
 from records.models.champions import Scope
+from records.models.documents import ModelRecord, ModelSummary, PointerDocument
 from records.models.models import NEWEST_FIRST, find_models, get_model_record
 from records.work.heartbeats import find_heartbeats
 from tasks.requests.runs import Once, request_training
@@ -23,7 +24,7 @@ models = APIBlueprint("models", __name__, tag="models")
 @models.get("/models")
 @models.input(ModelQuery, location="query")
 @models.output(ModelPage)
-def list_models(query_data: ModelQuery) -> Listed[Document]:
+def list_models(query_data: ModelQuery) -> Listed[ModelSummary]:
     """List versions, the newest first."""
     found = find_models(
         get_database(),
@@ -37,7 +38,7 @@ def list_models(query_data: ModelQuery) -> Listed[Document]:
 
 @models.get("/models/<version>")
 @models.output(Model)
-def get_model(version: str) -> Document:
+def get_model(version: str) -> ModelRecord:
     """Return a version: what it learned from, with which parameters, and its threshold."""
     return get_model_record(get_database(), version)
 
@@ -66,7 +67,7 @@ def train_model(json_data: TrainBody, once: Once) -> Document:
 @models.input(Promotion, example={})
 @models.output(Pointer)
 @models.doc(responses={409: "it is retired"})
-def promote_model(version: str, json_data: Promotion) -> Document:
+def promote_model(version: str, json_data: Promotion) -> PointerDocument:
     """Put a version in use: the next batch of every worker takes it."""
     named = json_data.model_dump(exclude_none=True)
     return registry.promote(get_database(), version, get_now(), scope=Scope.choose(**named) if named else None)
@@ -77,7 +78,7 @@ def promote_model(version: str, json_data: Promotion) -> Document:
 @models.input(Rollback, example={"market": "US"})
 @models.output(Pointer)
 @models.doc(responses={409: "there was none before"})
-def roll_model_back(json_data: Rollback) -> Document:
+def roll_model_back(json_data: Rollback) -> PointerDocument:
     """Go back to the champion before the present one.
 
     Retired versions are passed over; a ticker or watchlist that had none before goes back to its market's champion.
@@ -89,7 +90,7 @@ def roll_model_back(json_data: Rollback) -> Document:
 @needs_scope("admin")
 @models.output(Model)
 @models.doc(responses={409: "it is in use"})
-def retire_model(version: str) -> Document:
+def retire_model(version: str) -> ModelRecord:
     """Take a version out of use for good. What it found can still be verified."""
     return registry.retire(get_database(), version, get_now())
 

@@ -5,6 +5,7 @@ come from the same uniform sample of at most `MOST_ROWS` rows: every row, for up
 The same bars, plan and seed give the same bytes.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import find_threshold
 from market.bars.panel import BarPanel
 from market.bars.store import load_panel
-from records.database import Db, Document
+from records.database import Db
 from records.market.documents import SeriesDocument
+from records.models.documents import FitFields
 
 MOST_ROWS = 500_000
 FEWEST_ROWS = 100
@@ -62,8 +64,8 @@ class Seen:
     rows: Counter[str] = field(default_factory=Counter)
     left_out: dict[str, str] = field(default_factory=dict)
     synthetic: bool = False
-    first: int | None = None
-    last: int | None = None
+    first: int = sys.maxsize
+    last: int = -sys.maxsize
 
 
 def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda _: None) -> Fit:
@@ -95,7 +97,7 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     return Fit(plan, dump_artefact(fitted), threshold, grades, len(rows), seen)
 
 
-def describe_fit(fit: Fit) -> Document:
+def describe_fit(fit: Fit) -> FitFields:
     """Return the part of a model's record that the fit determines."""
     plan, seen = fit.plan, fit.seen
     return {
@@ -140,8 +142,8 @@ def _learn(panel: BarPanel, plan: TrainingPlan, start: int | None, sample: RowSa
     rows = features.rows[wanted]
     if rows.size:
         times = panel.times[rows]
-        seen.first = min(int(times.min()), int(times.min()) if seen.first is None else seen.first)
-        seen.last = max(int(times.max()), int(times.max()) if seen.last is None else seen.last)
+        seen.first = min(seen.first, int(times.min()))
+        seen.last = max(seen.last, int(times.max()))
     counts = np.diff(np.searchsorted(rows, panel.offsets))
     for ticker, count in zip(panel.tickers, counts.tolist(), strict=True):
         if count:
@@ -178,5 +180,5 @@ def _explain_too_few(plan: TrainingPlan, series: int, rows: int) -> str:
     )
 
 
-def _to_time(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+def _to_time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

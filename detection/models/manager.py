@@ -16,8 +16,9 @@ from detection.models.plan import ThresholdPolicy
 from detection.models.registry import explain_no_model, get_champion
 from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import find_threshold
-from records.database import Db, Document
+from records.database import Db
 from records.models.champions import Champion, find_champions
+from records.models.documents import ModelDocument
 from records.models.models import find_models, get_model_record
 from records.models.thresholds import find_thresholds
 
@@ -186,7 +187,7 @@ def _load(database: Db, champion: Champion) -> LoadedModel:
     return _build_model(record, kind.load(fitted))
 
 
-def _build_model(record: Document, detector: Detector) -> LoadedModel:
+def _build_model(record: ModelDocument, detector: Detector) -> LoadedModel:
     name, _, version = record["feature_set"].partition("/")
     return LoadedModel(
         version=record["version"],

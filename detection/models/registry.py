@@ -10,10 +10,11 @@ from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, Conflict, NoModel
 from market.markets import get_market_of
-from records.database import Db, Document, in_transaction
+from records.database import Db, in_transaction
 from records.market.series import get_series, has_series
 from records.models import champions, models
 from records.models.champions import Champion, Scope
+from records.models.documents import ModelDocument, ModelRecord, MoveFields, PointerDocument
 from records.work.watchlists import get_watchlist
 
 
@@ -33,7 +34,7 @@ def explain_no_model(market: str) -> NoModel:
     )
 
 
-def promote(database: Db, version: str, now: datetime, *, scope: Scope | None = None) -> Document:
+def promote(database: Db, version: str, now: datetime, *, scope: Scope | None = None) -> PointerDocument:
     """Make a version the champion of a scope (of its own market if none is given) and return the pointer.
 
     Promoting the champion again changes nothing.
@@ -49,7 +50,9 @@ def promote(database: Db, version: str, now: datetime, *, scope: Scope | None = 
     return in_transaction(database, lambda active: promote_within(database, record, scope, now, active))
 
 
-def promote_within(database: Db, record: Document, scope: Scope, now: datetime, session: ClientSession) -> Document:
+def promote_within(
+    database: Db, record: ModelDocument, scope: Scope, now: datetime, session: ClientSession
+) -> PointerDocument:
     """Promote inside a transaction of the caller's. Raises Conflict where the version is retired."""
     pointer = champions.find_pointer(database, scope, session)
     if pointer is not None and pointer["version"] == record["_id"]:
@@ -63,7 +66,7 @@ def promote_within(database: Db, record: Document, scope: Scope, now: datetime, 
     return champions.move_pointer(database, scope, record, action="promoted", now=now, session=session)
 
 
-def rollback(database: Db, scope: Scope, now: datetime) -> Document:
+def rollback(database: Db, scope: Scope, now: datetime) -> PointerDocument:
     """Point a scope back to the version before its present one, and return the pointer.
 
     Retired versions are passed over. A ticker or watchlist with none before goes back to its market's champion.
@@ -74,7 +77,7 @@ def rollback(database: Db, scope: Scope, now: datetime) -> Document:
     return in_transaction(database, lambda active: _roll_back(database, scope, now, active))
 
 
-def retire(database: Db, version: str, now: datetime) -> Document:
+def retire(database: Db, version: str, now: datetime) -> ModelRecord:
     """Take a version out of use for good and return its record; its artefact stays, so that verify can use it.
 
     Raises:
@@ -96,7 +99,7 @@ def retire(database: Db, version: str, now: datetime) -> Document:
     return models.get_model_record(database, version)
 
 
-def _roll_back(database: Db, scope: Scope, now: datetime, session: ClientSession) -> Document:
+def _roll_back(database: Db, scope: Scope, now: datetime, session: ClientSession) -> PointerDocument:
     pointer = champions.find_pointer(database, scope, session)
     if pointer is None or pointer["version"] is None:
         raise Conflict(f"{scope} has no champion, so there is nothing to roll back", reason="no_champion")
@@ -112,11 +115,11 @@ def _roll_back(database: Db, scope: Scope, now: datetime, session: ClientSession
     return champions.move_pointer(database, scope, None, action="rolled_back", now=now, session=session)
 
 
-def _list_before(history: list[Document]) -> list[str]:
+def _list_before(history: list[MoveFields]) -> list[str]:
     """Return the versions that stand below the present one: a promotion puts one on top, a rollback takes off."""
     standing: list[str] = []
     for move in history:
-        if move["action"] == "promoted":
+        if move["action"] == "promoted" and move["version"] is not None:
             standing.append(move["version"])
         else:
             while standing and standing[-1] != move["version"]:
@@ -124,7 +127,7 @@ def _list_before(history: list[Document]) -> list[str]:
     return standing[:-1]
 
 
-def _check_scope(database: Db, record: Document, scope: Scope) -> None:
+def _check_scope(database: Db, record: ModelDocument, scope: Scope) -> None:
     """Raise NotFound where there is nothing of this name, and BadInput where it is of another market."""
     market = scope.name
     if scope.kind == "watchlist":

@@ -13,24 +13,25 @@ from detection.models.libraries import find_library_versions
 from detection.models.plan import TrainingPlan
 from detection.models.registry import promote_within
 from detection.models.versions import Change, ModelVersion
-from records.database import Db, Document, in_transaction
+from records.database import Db, in_transaction
 from records.models import champions, models
 from records.models.artefacts import delete_artefact, store_artefact
 from records.models.champions import Scope
+from records.models.documents import LineageFields, ModelDocument, ModelRecord
 
-Finish = Callable[[ClientSession, Document], None]
+Finish = Callable[[ClientSession, ModelDocument], None]
 
 
 def train_model(
     database: Db, plan: TrainingPlan, *, now: datetime, checkpoint: Checkpoint = lambda _: None
-) -> Document:
+) -> ModelRecord:
     """Fit a model and save it; return its record. Raises BadInput where there are no bars, or too few."""
     return save_model(database, fit_model(database, plan, checkpoint), now=now)
 
 
 def save_model(
     database: Db, fit: Fit, *, now: datetime, run_id: str | None = None, finish: Finish = lambda _session, _record: None
-) -> Document:
+) -> ModelRecord:
     """Store a fitted model under the next version of its market and return its record.
 
     The artefact is stored first, which also reserves the version; then, in one transaction, the record is written, the
@@ -38,7 +39,8 @@ def save_model(
     """
     content = fit.artefact
     version = _reserve_version(database, fit)
-    record = describe_fit(fit) | {
+    record: ModelDocument = {
+        **describe_fit(fit),
         "_id": version,
         "version": version,
         "sha256": compute_sha256(content),
@@ -66,7 +68,7 @@ def save_model(
     return models.get_model_record(database, version)
 
 
-def propose_version(lineage: Sequence[Document], plan: TrainingPlan) -> tuple[ModelVersion, Change]:
+def propose_version(lineage: Sequence[LineageFields], plan: TrainingPlan) -> tuple[ModelVersion, Change]:
     """Return the version that follows the latest of a market, and in which place it differs."""
     if not lineage:
         return ModelVersion.first(plan.market), "patch"

@@ -14,7 +14,8 @@ from pymongo.client_session import ClientSession
 
 from core.errors import BadInput
 from core.words import ScopeKind
-from records.database import Db, Document
+from records.database import Db, Query
+from records.models.documents import ChampionAge, ModelDocument, PointerDocument, pointers_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +51,29 @@ class Champion:
     sha256: str
 
 
-def find_pointer(database: Db, scope: Scope, session: ClientSession | None = None) -> Document | None:
+def find_pointer(database: Db, scope: Scope, session: ClientSession | None = None) -> PointerDocument | None:
     """Return the pointer of a scope with its history, or None where it never had one."""
-    return database.champions.find_one({"_id": scope.pointer_id}, session=session)
+    return pointers_in(database).find_one({"_id": scope.pointer_id}, session=session)
 
 
 def find_users(database: Db, version: str, session: ClientSession | None = None) -> list[str]:
     """Return the pointers that name this version."""
-    return [pointer["_id"] for pointer in database.champions.find({"version": version}, {"_id": 1}, session=session)]
+    return [pointer["_id"] for pointer in pointers_in(database).find({"version": version}, {"_id": 1}, session=session)]
 
 
 def move_pointer(
     database: Db,
     scope: Scope,
-    record: Document | None,
+    record: ModelDocument | None,
     *,
     action: Literal["promoted", "rolled_back"],
     now: datetime,
     session: ClientSession,
-) -> Document:
+) -> PointerDocument:
     """Point a scope to another version, or to none, in one write; return the pointer."""
     target = {"version": record["_id"], "sha256": record["sha256"]} if record else {"version": None, "sha256": None}
     changes = target | {"market": record["market"]} if record else target
-    pointer = database.champions.find_one_and_update(
+    pointer = pointers_in(database).find_one_and_update(
         {"_id": scope.pointer_id},
         {
             "$set": changes | {"scope": scope.kind, "name": scope.name, "changed_at": now},
@@ -82,7 +83,7 @@ def move_pointer(
         return_document=ReturnDocument.AFTER,
         session=session,
     )
-    return cast("Document", pointer)  # an upsert always returns one
+    return cast("PointerDocument", pointer)  # an upsert always returns one
 
 
 def find_champions(
@@ -96,8 +97,8 @@ def find_champions(
     shared = [Scope("watchlist", watchlist).pointer_id] if watchlist else []
     shared.append(Scope("market", market).pointer_id)
     query = {"_id": {"$in": [*ids.values(), *shared]}, "market": market, "version": {"$ne": None}}
-    pointers = database.champions.find(query, {"version": 1, "sha256": 1})
-    found = {pointer["_id"]: Champion(pointer["version"], pointer["sha256"]) for pointer in pointers}
+    pointers = pointers_in(database).find(query, {"version": 1, "sha256": 1})
+    found = {pointer["_id"]: champion for pointer in pointers if (champion := _read(pointer))}
     champions = {}
     for ticker, own in ids.items():
         champion = next((found[choice] for choice in (own, *shared) if choice in found), None)
@@ -106,9 +107,9 @@ def find_champions(
     return champions
 
 
-def find_market_ages(database: Db) -> list[Document]:
+def find_market_ages(database: Db) -> list[ChampionAge]:
     """Return {market, version, age_seconds} of each market's champion; the age is since it was trained."""
-    stages: list[Document] = [
+    stages: list[Query] = [
         {"$match": {"scope": "market", "version": {"$ne": None}}},
         {"$lookup": {"from": "models", "localField": "version", "foreignField": "_id", "as": "model"}},
         {"$set": {"trained_at": {"$first": "$model.created_at"}}},
@@ -121,6 +122,9 @@ def find_market_ages(database: Db) -> list[Document]:
 def find_champion(database: Db, scope: Scope) -> Champion | None:
     """Return the champion set for exactly this scope, or None."""
     pointer = find_pointer(database, scope)
-    if pointer is None or pointer["version"] is None:
-        return None
-    return Champion(pointer["version"], pointer["sha256"])
+    return None if pointer is None else _read(pointer)
+
+
+def _read(pointer: PointerDocument) -> Champion | None:
+    version, sha256 = pointer["version"], pointer["sha256"]
+    return None if version is None or sha256 is None else Champion(version, sha256)

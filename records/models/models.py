@@ -4,7 +4,7 @@
 cannot disagree. The artefact is in GridFS under the same id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,9 @@ from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
 from core.words import ModelState
-from records.database import Db, Document
+from records.database import Db, Query
 from records.keyset import Key, Keyset, Position
+from records.models.documents import LineageFields, ModelDocument, ModelRecord, ModelSummary, models_in
 
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 
@@ -22,9 +23,9 @@ NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, 
 _LONG_FIELDS = ("tickers", "left_out")
 
 
-def insert_model(database: Db, record: Document, session: ClientSession | None = None) -> None:
+def insert_model(database: Db, record: ModelDocument, session: ClientSession | None = None) -> None:
     """Write a version's document. Raises DuplicateKeyError where the version exists."""
-    database.models.insert_one(record, session=session)
+    models_in(database).insert_one(record, session=session)
 
 
 def find_models(
@@ -34,21 +35,21 @@ def find_models(
     state: ModelState | None = None,
     after: Position | None = None,
     limit: int = 1_000,
-) -> list[Document]:
+) -> list[ModelSummary]:
     """Return versions in the order NEWEST_FIRST, from the one after `after` on.
 
     Each has its `state` and, in `champion_of`, who uses it.
     """
     query = ({"market": market} if market else {}) | NEWEST_FIRST.build_query(after)
-    return _find(database, query, state=state, limit=limit, hide=_LONG_FIELDS)
+    return list(_find(database, query, state=state, limit=limit, hide=_LONG_FIELDS))
 
 
-def find_model(database: Db, version: str) -> Document | None:
+def find_model(database: Db, version: str) -> ModelRecord | None:
     """Return a version with its `state` and all its fields, or None."""
-    return next(iter(_find(database, {"_id": version})), None)
+    return next(_find(database, {"_id": version}), None)
 
 
-def get_model_record(database: Db, version: str) -> Document:
+def get_model_record(database: Db, version: str) -> ModelRecord:
     """Return a version with its `state` and all its fields. Raises NotFound."""
     record = find_model(database, version)
     if record is None:
@@ -58,18 +59,18 @@ def get_model_record(database: Db, version: str) -> Document:
 
 def find_warm_up_bars(database: Db, version: str) -> int | None:
     """Return how many bars a version needs before the first that it scores, or None where there is no such version."""
-    record = database.models.find_one({"_id": version}, {"warm_up_bars": 1})
-    return None if record is None else int(record["warm_up_bars"])
+    record = models_in(database).find_one({"_id": version}, {"warm_up_bars": 1})
+    return None if record is None else record["warm_up_bars"]
 
 
-def find_trained(database: Db, run_id: str) -> Document | None:
+def find_trained(database: Db, run_id: str) -> ModelRecord | None:
     """Return the version that a training run made, or None."""
-    return next(iter(_find(database, {"training_run_id": run_id})), None)
+    return next(_find(database, {"training_run_id": run_id}), None)
 
 
-def find_lineage(database: Db, market: str) -> list[Document]:
+def find_lineage(database: Db, market: str) -> list[LineageFields]:
     """Return of all versions of a market what the next one's number depends on."""
-    return list(database.models.find({"market": market}, {"feature_set": 1, "parameters": 1}))
+    return [*models_in(database).find({"market": market}, dict.fromkeys(LineageFields.__annotations__, 1))]
 
 
 def mark_used(database: Db, version: str, now: datetime, session: ClientSession) -> bool:
@@ -78,23 +79,23 @@ def mark_used(database: Db, version: str, now: datetime, session: ClientSession)
     Because this writes the document that `mark_retired` writes, only one of the two can commit.
     """
     open_version = {"_id": version, "retired_at": None}
-    changed = database.models.update_one(open_version, {"$set": {"promoted_at": now}}, session=session)
+    changed = models_in(database).update_one(open_version, {"$set": {"promoted_at": now}}, session=session)
     return changed.matched_count == 1
 
 
 def mark_retired(database: Db, version: str, now: datetime, session: ClientSession) -> None:
     """Note when a version was retired; the first time counts."""
-    database.models.update_one({"_id": version, "retired_at": None}, {"$set": {"retired_at": now}}, session=session)
+    models_in(database).update_one({"_id": version, "retired_at": None}, {"$set": {"retired_at": now}}, session=session)
 
 
 def _find(
     database: Db,
-    query: Document,
+    query: Query,
     *,
     state: ModelState | None = None,
     limit: int = 1,
     hide: Sequence[str] = (),
-) -> list[Document]:
+) -> Iterator[Any]:
     unused: dict[str, Any] = {"$cond": [{"$eq": ["$retired_at", None]}, "candidate", "retired"]}
     derived = {
         "champion_of": "$champion_of._id",
@@ -110,4 +111,4 @@ def _find(
     ]
     if hide:
         pipeline.append({"$unset": list(hide)})
-    return list(database.models.aggregate(pipeline))
+    return database.models.aggregate(pipeline)

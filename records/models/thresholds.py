@@ -8,18 +8,26 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from core.errors import NotFound
-from records.database import Db, Document
+from core.words import ThresholdKind
+from records.database import Db
 from records.models.champions import Scope
+from records.models.documents import PolicyFields, ThresholdDocument, thresholds_in
 
 
-def set_threshold(database: Db, scope: Scope, kind: str, value: float, now: datetime) -> None:
+def set_threshold(database: Db, scope: Scope, kind: ThresholdKind, value: float, now: datetime) -> None:
     """Set what passes in a scope; the next detection uses it. Raises NotFound where a watchlist is nowhere."""
-    policy = {"kind": kind, "value": value}
+    policy: PolicyFields = {"kind": kind, "value": value}
     if scope.kind == "watchlist":
         _change_watchlist(database, scope.name, policy, now)
         return
-    document = policy | {"scope": scope.kind, "name": scope.name, "changed_at": now}
-    database.thresholds.replace_one({"_id": _build_id(scope)}, document, upsert=True)
+    document: ThresholdDocument = {
+        **policy,
+        "_id": _build_id(scope),
+        "scope": scope.kind,
+        "name": scope.name,
+        "changed_at": now,
+    }
+    thresholds_in(database).replace_one({"_id": document["_id"]}, document, upsert=True)
 
 
 def clear_threshold(database: Db, scope: Scope, now: datetime) -> None:
@@ -27,38 +35,41 @@ def clear_threshold(database: Db, scope: Scope, now: datetime) -> None:
     if scope.kind == "watchlist":
         _change_watchlist(database, scope.name, None, now)
     else:
-        database.thresholds.delete_one({"_id": _build_id(scope)})
+        thresholds_in(database).delete_one({"_id": _build_id(scope)})
 
 
-def find_threshold(database: Db, scope: Scope) -> Document | None:
+def find_threshold(database: Db, scope: Scope) -> PolicyFields | None:
     """Return the policy that is set for exactly this scope, or None."""
     if scope.kind == "watchlist":
         return _find_of_watchlist(database, scope.name)
-    return database.thresholds.find_one({"_id": _build_id(scope)})
+    return thresholds_in(database).find_one({"_id": _build_id(scope)})
 
 
 def find_thresholds(
     database: Db, market: str, tickers: Iterable[str], *, watchlist: str | None = None
-) -> dict[str, Document]:
+) -> dict[str, PolicyFields]:
     """Return the policy of each ticker: its own, else its watchlist's, else its market's.
 
     Tickers for which nothing is set are left out. Two queries at the most, whatever the number of tickers.
     """
     own = {ticker: _build_id(Scope("ticker", ticker)) for ticker in tickers}
     of_market = _build_id(Scope("market", market))
-    found = {d["_id"]: d for d in database.thresholds.find({"_id": {"$in": [*own.values(), of_market]}})}
+    found: dict[str, PolicyFields] = {
+        d["_id"]: d for d in thresholds_in(database).find({"_id": {"$in": [*own.values(), of_market]}})
+    }
     shared = _find_of_watchlist(database, watchlist) if watchlist else None
     shared = shared or found.get(of_market)
     choices = {ticker: found.get(own_id, shared) for ticker, own_id in own.items()}
     return {ticker: choice for ticker, choice in choices.items() if choice is not None}
 
 
-def _find_of_watchlist(database: Db, name: str) -> Document | None:
+def _find_of_watchlist(database: Db, name: str) -> PolicyFields | None:
     watchlist = database.watchlists.find_one({"_id": name}, {"threshold": 1}) or {}
-    return watchlist.get("threshold")
+    policy: PolicyFields | None = watchlist.get("threshold")
+    return policy
 
 
-def _change_watchlist(database: Db, name: str, policy: Document | None, now: datetime) -> None:
+def _change_watchlist(database: Db, name: str, policy: PolicyFields | None, now: datetime) -> None:
     changes = {"$set": {"threshold": policy, "updated_at": now}, "$inc": {"version": 1}}
     if database.watchlists.update_one({"_id": name}, changes).matched_count == 0:
         raise NotFound(f"there is no watchlist {name!r} whose threshold could be set")

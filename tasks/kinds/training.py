@@ -8,6 +8,7 @@ from detection.models.fitting import fit_model
 from detection.models.plan import TrainingPlan
 from detection.models.training import save_model
 from records.database import Document
+from records.models.documents import ModelDocument
 from records.work.batches import Batch
 from records.work.runs import note_outcome
 from tasks.kinds.parts import build_checkpoint, build_finish
@@ -22,7 +23,7 @@ def train(worker: Worker, run: Document, batch: Batch) -> Document:
     database, finish = worker.database, build_finish(worker.database, batch)
     fit = fit_model(database, plan, build_checkpoint(worker, batch))
 
-    def finish_training(session: ClientSession, record: Document) -> None:
+    def finish_training(session: ClientSession, record: ModelDocument) -> None:
         trained = {"model_version": record["version"], "model_hash": record["sha256"]}
         note_outcome(database, run["_id"], trained, session)
         finish(session, {"tickers_done": 0, "tickers_failed": 0, "failures": []})
