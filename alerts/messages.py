@@ -1,4 +1,4 @@
-"""What a person is told of a run: one message, however many anomalies it found."""
+"""A message tells a person of a run, however many anomalies it found."""
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta

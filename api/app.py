@@ -1,4 +1,4 @@
-"""Making the Flask application."""
+"""This builds the Flask application."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""The markets: calendar, time zone and ticker suffix of each."""
+"""A market has a calendar, a time zone and a ticker suffix."""
 
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo

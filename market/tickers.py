@@ -1,4 +1,4 @@
-"""How a ticker is written."""
+"""A ticker is written in upper case, in a few letters, digits and marks."""
 
 import re
 

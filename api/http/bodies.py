@@ -1,4 +1,4 @@
-"""What a request's body may be: how large, and of which type."""
+"""Bodies of requests are bounded in size, and of the type that the route takes."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

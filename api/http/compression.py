@@ -1,4 +1,4 @@
-"""Shorter answers for who can read them: JSON and the pages' files, by zstd or gzip."""
+"""Answers of JSON and the pages' files are compressed by zstd or gzip for clients that read it."""
 
 from http import HTTPStatus
 

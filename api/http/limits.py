@@ -1,4 +1,4 @@
-"""How often a key may ask, and from which other sites' pages."""
+"""Rate limits say how often a key may ask; CORS, from which other sites' pages."""
 
 from time import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the app holds besides its routes: settings, this process's connection to MongoDB, and the Celery client."""
+"""The app holds its settings, this process's connection to MongoDB, and the Celery client."""
 
 from datetime import UTC, datetime
 from threading import Lock

@@ -1,4 +1,4 @@
-"""Whether the service is alive, ready, and well."""
+"""The health routes say whether the service is alive, ready, and well."""
 
 from typing import Literal
 

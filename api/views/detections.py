@@ -1,4 +1,4 @@
-"""Asking for detections: backfills and incremental runs, and how a series' last backfill went."""
+"""Detections: a caller asks for backfills and incremental runs, and how the last backfill went."""
 
 from apiflask import APIBlueprint
 

@@ -1,4 +1,4 @@
-"""The registry of models, and what the workers hold of it."""
+"""Models: the registry, and what the workers have loaded of it."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Deriving stored anomalies again."""
+"""Verifications: a caller asks for stored anomalies to be derived again."""
 
 from apiflask import APIBlueprint
 

@@ -1,4 +1,4 @@
-"""From bars to the 14 documented features and to what the model sees, for many series in one call."""
+"""Bars become the 14 documented features and a model's inputs, for many series in one call."""
 
 from dataclasses import dataclass
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Giving a fitted model its version, artefact and record."""
+"""A fitted model gets its version, artefact and record."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

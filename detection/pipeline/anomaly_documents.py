@@ -1,4 +1,4 @@
-"""Turning strange bars into anomaly documents, with all that is needed to understand and to re-derive them."""
+"""Strange bars become anomaly documents, with all that is needed to derive them again."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a job asks for, and what came of each of its series, as the records have it."""
+"""A job is one batch's part of a run; an outcome says what came of one series of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Working ahead: the next part is made in a thread while the one before is used."""
+"""A thread makes the next part while the one before is used."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What a detection adds to the counters."""
+"""A detection adds its bars, tickers, anomalies and latencies to the counters."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""Bars in and out: sources, checks, market calendars and the bar store."""
+"""Bars as they are stored: the store, writing, merging, splits, coverage and fingerprints."""

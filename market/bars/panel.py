@@ -1,4 +1,4 @@
-"""The one shape in which bars travel through detection."""
+"""A panel holds the bars of many series in flat arrays: the one shape in which bars travel."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the documents of who is told look like, and the collections that they are in."""
+"""The documents and collections of notification rules and deliveries."""
 
 from datetime import datetime
 from typing import TypedDict

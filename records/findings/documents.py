@@ -1,4 +1,4 @@
-"""What the documents of what was found look like, and the collections that they are in."""
+"""The documents and collections of anomalies, watermarks and verifications."""
 
 from collections.abc import Mapping
 from datetime import datetime

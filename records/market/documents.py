@@ -1,4 +1,4 @@
-"""What the documents of what came in look like, and the collections that they are in."""
+"""The documents and collections of series, revisions, rejected rows and session overrides."""
 
 from datetime import datetime
 from typing import NotRequired, TypedDict

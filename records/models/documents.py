@@ -1,4 +1,4 @@
-"""What the documents of models look like, and the collections that they are in."""
+"""The documents and collections of models, champions and thresholds."""
 
 from datetime import datetime
 from typing import Any, Literal, TypedDict

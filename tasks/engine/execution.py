@@ -1,4 +1,4 @@
-"""Doing one batch: claim it, work, commit under its fence, finish the run if it was the last."""
+"""A worker does one batch: claims it, works, commits under its fence, and ends a run that is done."""
 
 from datetime import UTC, datetime
 from time import sleep

@@ -1,4 +1,4 @@
-"""Doing the same for many."""
+"""What fails for one of many does not end the work on the others."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

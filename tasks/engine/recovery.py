@@ -1,4 +1,4 @@
-"""What becomes of a batch that nobody holds and no message is about: another attempt, its parts, or its end."""
+"""A batch that has no holder and no queued message is tried again, split, or given up."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable

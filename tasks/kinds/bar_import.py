@@ -1,4 +1,4 @@
-"""Importing bars that were pushed or uploaded."""
+"""The batch of an import takes in bars that were pushed or uploaded."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Detecting the bars of a batch's tickers, for a backfill or an incremental run."""
+"""A batch of a backfill or an incremental run has the bars of its tickers detected."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What handlers share: the batch's job, checkpoints within it, and its end in the transaction of its effects."""
+"""Handlers share the batch's job, checkpoints within it, and its end in their transaction."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Fitting a model."""
+"""The batch of a training fits a model and stores it."""
 
 from datetime import UTC, datetime
 

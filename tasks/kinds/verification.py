@@ -1,4 +1,4 @@
-"""Deriving stored anomalies of a batch's tickers again."""
+"""A batch of a verification has the stored anomalies of its tickers derived again."""
 
 from pymongo.client_session import ClientSession
 

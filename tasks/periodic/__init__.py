@@ -1,1 +1,1 @@
-"""What beat has done again and again: sweeps, scans, notifications."""
+"""Beat has these done again and again: sweeps, scans, notifications."""

@@ -1,4 +1,4 @@
-"""Tasks that keep the service going; but for the notifier's, on the control queue, which has a worker of its own."""
+"""Control tasks keep the service going: the sweep, the tick, and the notifier that it calls."""
 
 from celery import shared_task
 

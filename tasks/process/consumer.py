@@ -1,4 +1,4 @@
-"""How a worker takes its messages."""
+"""A worker's consumer takes messages, and survives those that it cannot read."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The memory of a process that does one batch after the other."""
+"""A process that does one batch after the other keeps the memory it has freed."""
 
 import ctypes
 

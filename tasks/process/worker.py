@@ -1,4 +1,4 @@
-"""What a worker process holds on to between tasks."""
+"""A worker process holds its settings, connections and loaded models between tasks."""
 
 import os
 import socket

@@ -1,1 +1,1 @@
-"""Asking for runs: what the API and the command line do alike before a run is accepted."""
+"""The API and the command line ask for runs through these functions."""

@@ -1,4 +1,4 @@
-"""Asking for runs: what the API and the command line do alike before a run is accepted."""
+"""The API and the command line ask for runs through one function a kind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

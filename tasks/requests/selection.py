@@ -1,4 +1,4 @@
-"""What a request is about: from what the caller names to the tickers that have stored bars."""
+"""A selection becomes the tickers with stored bars that a request is about."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
