@@ -102,12 +102,13 @@ def try_channel(*, name: str) -> None:
 
 @group.command("sent")
 @click.option("--state", type=click.Choice(deliveries.STATES), help="Only those.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @json_option
 @exits_on_error
-def list_deliveries(*, state: DeliveryState | None, as_json: bool) -> None:
+def list_deliveries(*, state: DeliveryState | None, limit: int, as_json: bool) -> None:
     """List the latest messages, and what became of them."""
     with use_database() as database:
-        found = deliveries.find_deliveries(database, state=state)
+        found = deliveries.find_deliveries(database, state=state, limit=limit)
     if as_json:
         print_json([{key: value for key, value in delivery.items() if key != "channel"} for delivery in found])
         return

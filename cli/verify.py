@@ -66,7 +66,7 @@ def _verify(options: Mapping[str, Any], *, as_json: bool) -> None:
         run = request_verification(database, build_celery(get_settings()), options, now=datetime.now(UTC))
         run = watch_run(database, run["_id"], quiet=as_json)
         verdicts = count_verdicts(database, run["_id"])
-        found = find_verifications(database, run["_id"], limit=SHOWN)
+        found = find_verifications(database, run["_id"])
         unverified = count_unverified(database, run["_id"])
     if as_json:
         print_json({"run_id": run["_id"], "status": run["status"], "verdicts": verdicts, "verifications": found})
@@ -80,7 +80,7 @@ def _print_verifications(run: Document, verdicts: Mapping[Verdict, int], found: 
     if run["status"] != "complete":
         print_outcome(run)
     table = Table("anomaly", "verified", "verdict", "what moved", "score then", "score now")
-    for document in found:
+    for document in found[:SHOWN]:
         scores = [document["original_score"], document["current_score"]]
         table.add_row(
             document["anomaly_id"],
@@ -90,4 +90,6 @@ def _print_verifications(run: Document, verdicts: Mapping[Verdict, int], found: 
             *("" if score is None else f"{score:.6f}" for score in scores),
         )
     print_table(table)
+    if len(found) > SHOWN:
+        click.echo(f"... and {len(found) - SHOWN:,} more: --json prints all")
     click.echo(", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()))

@@ -23,9 +23,9 @@ def set_rule(database: Db, name: str, fields: RuleFields, now: datetime) -> Rule
 
 
 def find_rules(
-    database: Db, *, enabled: bool | None = None, after: Position | None = None, limit: int = 1_000
+    database: Db, *, enabled: bool | None = None, after: Position | None = None, limit: int = 0
 ) -> list[RuleDocument]:
-    """Return the rules whose names follow `after`, by name."""
+    """Return the rules whose names follow `after`, by name; all where `limit` is 0."""
     query = {} if enabled is None else {"enabled": enabled}
     return find_page(rules_in(database), query, BY_ID, after=after, limit=limit)
 

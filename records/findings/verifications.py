@@ -89,9 +89,9 @@ def write_verifications(database: Db, documents: Sequence[VerificationDocument],
 
 
 def find_verifications(
-    database: Db, run_id: str, *, verdict: Verdict | None = None, after: Position | None = None, limit: int = 100
+    database: Db, run_id: str, *, verdict: Verdict | None = None, after: Position | None = None, limit: int = 0
 ) -> list[VerificationDocument]:
-    """Return what a verify run said of each anomaly, by id."""
+    """Return what a verify run said of each anomaly, by id; all where `limit` is 0."""
     query = {"verification_run_id": run_id}
     if verdict is not None:
         query["verdict"] = verdict

@@ -34,11 +34,11 @@ def find_models(
     market: str | None = None,
     state: ModelState | None = None,
     after: Position | None = None,
-    limit: int = 1_000,
+    limit: int = 0,
 ) -> list[ModelSummary]:
     """Return versions in the order NEWEST_FIRST, from the one after `after` on.
 
-    Each has its `state` and, in `champion_of`, who uses it.
+    Each has its `state` and, in `champion_of`, who uses it. All of them where `limit` is 0.
     """
     query = ({"market": market} if market else {}) | NEWEST_FIRST.build_query(after)
     return list(_find(database, query, state=state, limit=limit, hide=_LONG_FIELDS))
@@ -107,8 +107,9 @@ def _find(
         {"$lookup": {"from": "champions", "localField": "_id", "foreignField": "version", "as": "champion_of"}},
         {"$set": derived},
         {"$match": {"state": state} if state else {}},
-        {"$limit": limit},
     ]
+    if limit:
+        pipeline.append({"$limit": limit})
     if hide:
         pipeline.append({"$unset": list(hide)})
     return database.models.aggregate(pipeline)

@@ -51,6 +51,17 @@ def test_a_backfill_is_run_watched_listed_and_verified(flask: Command) -> None:
     assert verified["verdicts"] == {"identical": run["anomalies_found"]}
 
 
+def test_every_verification_is_printed_or_the_rest_counted(live: Live, flask: Command) -> None:
+    store(live.database, "MANY", make_bars(BARS, 7))
+    assert flask("models", "threshold", "--ticker", "MANY", "--contamination", "0.5").returncode == 0
+    run = read_json(flask("backfill", "run", "MANY", "--period", "max", "--json"))
+    found = run["anomalies_found"]
+    assert found > 110
+    verified = read_json(flask("verify", "run", run["_id"], "--json"))
+    assert len(verified["verifications"]) == found == sum(verified["verdicts"].values())
+    assert f"and {found - 100} more" in flask("verify", "ticker", "MANY").stdout
+
+
 def test_a_scan_of_a_market_says_what_it_did(flask: Command) -> None:
     answer = flask("scan", "run", "--market", "us")
     assert answer.returncode == 0, answer.stderr
