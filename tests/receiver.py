@@ -14,6 +14,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.status = 200
+        self.answer = b""
         self.messages: list[dict[str, Any]] = []
 
     @property
@@ -30,6 +31,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.messages.append(json.loads(body))
         self.send_response(self.server.status)
         self.end_headers()
+        self.wfile.write(self.server.answer)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -18,6 +18,7 @@ from records.database import Db, Document
 from records.work import runs
 from records.work.batches import build_batch
 from records.work.requests import RunRequest, insert_run
+from runner.servers import free_port
 from tasks.periodic.notifications import has_work, notify
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
@@ -162,6 +163,23 @@ def test_what_a_channel_does_not_take_is_shown_and_tried_again_until_it_does(
     assert len(receiver.messages) == 1
     (shown,) = client.get("/py/notifications/deliveries?state=sent").json["items"]
     assert shown["error"] is None
+
+
+def test_why_a_channel_did_not_take_it_is_said_without_its_secrets(
+    client: FlaskClient, database: Db, receiver: Receiver
+) -> None:
+    """The cause is what the channel answered or, where none was reached, what the network said."""
+    set_rule(client, receiver)
+    receiver.status, receiver.answer = 403, b'{"message": "the room of the key Secret is closed"}'
+    told = client.post(f"{RULES}/me/test").json
+    assert told["sent"] is False
+    assert "the room of the key *** is closed" in told["error"]
+    channel = f"json://someone:secret@127.0.0.1:{free_port()}/hooks/T0K3N?to=person"
+    client.put(f"{RULES}/me", json={"channel": channel})
+    told = client.post(f"{RULES}/me/test").json
+    assert "Connection refused" in told["error"]
+    for word in ("secret", "someone:"):
+        assert word not in told["error"]
 
 
 def test_a_channel_that_never_takes_it_is_given_up(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
