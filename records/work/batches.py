@@ -19,6 +19,10 @@ from records.database import Db, Document, in_transaction
 
 OPEN_STATES = ("pending", "leased")
 SPLIT_AFTER_ATTEMPTS = 2
+# A ticker that is tried alone after its batch failed may be what took its worker down: whoever holds it renews all the
+# time (see `tasks/engine/renewal.py`), so that it is missed soon.
+SUSPECT_LEASE_SHARE = 5
+SHORTEST_LEASE_SECONDS = 5
 # What becomes of a batch whose holder is gone; it can commit no more, and the next sweep sends the batch again.
 LOST: Document = {
     "state": "pending",
@@ -40,6 +44,12 @@ class Batch:
     tickers: tuple[str, ...]
     fence: int
     attempts: int
+    lease_seconds: int
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether its one ticker was in a batch that failed, or failed by itself, so often that it is watched."""
+        return len(self.tickers) == 1 and self.attempts > SPLIT_AFTER_ATTEMPTS
 
 
 def build_batch(
@@ -76,8 +86,11 @@ def build_batch(
 def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, max_attempts: int) -> Batch | None:
     """Take the batch if it is free and has attempts left; None where somebody else has it or it is over.
 
-    One of several tickers that failed twice is not taken again, but split.
+    One of several tickers that failed twice is not taken again, but split. A suspect is held by a shorter lease.
     """
+    suspect_seconds = min(lease_seconds, max(SHORTEST_LEASE_SECONDS, lease_seconds // SUSPECT_LEASE_SHARE))
+    is_suspect = {"$and": [{"$eq": [{"$size": "$tickers"}, 1]}, {"$gte": ["$attempts", SPLIT_AFTER_ATTEMPTS]}]}
+    held_seconds = {"$cond": [is_suspect, suspect_seconds, lease_seconds]}
     free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
     whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
     document = database.batches.find_one_and_update(
@@ -89,7 +102,8 @@ def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, 
                     "owner": owner,
                     "fence": {"$add": ["$fence", 1]},
                     "attempts": {"$add": ["$attempts", 1]},
-                    "lease_until": {"$add": ["$$NOW", lease_seconds * 1000]},
+                    "lease_seconds": held_seconds,
+                    "lease_until": {"$add": ["$$NOW", {"$multiply": [held_seconds, 1000]}]},
                 }
             }
         ],
@@ -104,6 +118,7 @@ def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, 
         tickers=tuple(document["tickers"]),
         fence=document["fence"],
         attempts=document["attempts"],
+        lease_seconds=document["lease_seconds"],
     )
 
 
@@ -209,10 +224,19 @@ def free_lost(database: Db, document: Document) -> bool:
     return database.batches.update_one(held, {"$set": LOST}).modified_count == 1
 
 
+def has_expired(database: Db) -> bool:
+    """Whether the holder of a batch let the lease run out."""
+    return database.batches.find_one(_EXPIRED, {"_id": 1}) is not None
+
+
 def free_expired(database: Db) -> int:
-    """Make the batches pending whose holder let the lease run out. Returns how many."""
-    expired = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
-    return database.batches.update_many(expired, {"$set": LOST}).modified_count
+    """Make the batches pending whose holder let the lease run out. Returns how many.
+
+    That counts as two attempts: whatever took a whole host, each further attempt costs another lease, and the other
+    tickers of the batch are not to wait for it.
+    """
+    lost = LOST | {"attempts": {"$add": ["$attempts", 1]}}
+    return database.batches.update_many(_EXPIRED, [{"$set": lost}]).modified_count
 
 
 def find_used_up(database: Db, batch_id: str, *, max_attempts: int) -> list[Document]:
@@ -293,6 +317,9 @@ def find_failures(database: Db, run_id: str, session: ClientSession | None = Non
     failed = {"run_id": run_id, "result.tickers_failed": {"$gt": 0}}
     cursor = database.batches.find(failed, {"result.failures": 1}, session=session)
     return sorted((f for b in cursor for f in b["result"]["failures"]), key=lambda failure: failure["ticker"])
+
+
+_EXPIRED: Document = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
 
 
 def _held(batch: Batch) -> Document:

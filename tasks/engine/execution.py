@@ -14,6 +14,7 @@ from records.work.audits import build_failure, write_audits
 from records.work.batches import Batch
 from tasks.engine.kind import KINDS, Result
 from tasks.engine.recovery import recover_used_up
+from tasks.engine.renewal import renewing
 from tasks.process.holders import free_abandoned, sign
 from tasks.process.worker import Worker
 
@@ -60,7 +61,8 @@ def _work(worker: Worker, batch: Batch) -> Result:
     """Run the handler of the batch's task and record how it ended. Raises LeaseLost."""
     try:
         run = runs.get_active(worker.database, batch.run_id)
-        return KINDS[run["task"]].load_handler()(worker, run, batch)
+        with renewing(worker.database, batch):
+            return KINDS[run["task"]].load_handler()(worker, run, batch)
     except LeaseLost:
         raise
     except Cancelled:

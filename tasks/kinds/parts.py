@@ -15,6 +15,7 @@ from records.work import batches, runs
 from records.work.batches import Batch
 from records.work.counters import MODEL_CACHE, add_counts
 from records.work.heartbeats import beat
+from tasks.engine.renewal import stop_renewing
 from tasks.process.worker import Worker
 
 # A cancelled run notices within this time, and a batch that takes less is no trouble.
@@ -60,7 +61,7 @@ def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
     # Written part by part, a batch has a transaction open that ends with the batch's own document: a renewal in
     # between means that all is written once more.
     in_parts = len(batch.tickers) > PART_TICKERS
-    renew_seconds = worker.settings.lease_seconds / 3 if in_parts else CHECK_SECONDS
+    renew_seconds = batch.lease_seconds / 3 if in_parts else CHECK_SECONDS
 
     def checkpoint(fraction: float) -> None:
         nonlocal checked, renewed
@@ -72,7 +73,7 @@ def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
         if now - renewed < renew_seconds:
             return
         renewed = now
-        batches.renew_lease(worker.database, batch, lease_seconds=worker.settings.lease_seconds, progress=fraction)
+        batches.renew_lease(worker.database, batch, lease_seconds=batch.lease_seconds, progress=fraction)
 
     return checkpoint
 
@@ -81,6 +82,7 @@ def build_finish(database: Db, batch: Batch) -> Callable[[ClientSession, Documen
     """Return what closes the batch inside the transaction of its effects."""
 
     def finish(session: ClientSession, result: Document) -> None:
+        stop_renewing()
         batches.finish_batch(database, batch, session, result=result, now=datetime.now(UTC))
 
     return finish

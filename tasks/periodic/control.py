@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from records.database import get_server_time
+from records.work import batches
 from records.work.heartbeats import NOTIFIER, SCHEDULER, SWEEPER, beat, give_turn, take_turn
 from tasks import names
 from tasks.engine import sweeper
@@ -25,10 +26,15 @@ def sweep() -> dict[str, int]:
 
 @shared_task(name=names.TICK)
 def tick() -> list[str]:
-    """Accept the scans that are due (see tasks/periodic/scans.py), and have people told what there is to tell."""
+    """Accept the scans that are due (see tasks/periodic/scans.py), and have people told what there is to tell.
+
+    A batch whose lease has run out need not wait for the next sweep.
+    """
+    worker = get_worker()
+    if batches.has_expired(worker.database):
+        sweeper.sweep(worker)
     from tasks.periodic.scans import scan_due  # noqa: PLC0415 - the calendars load slowly, and a sweep must not wait for them
 
-    worker = get_worker()
     accepted = scan_due(worker, get_server_time(worker.database))
     if has_work(worker.database) and take_turn(worker.database, NOTIFIER, TURN_SECONDS):
         send(worker.celery, names.NOTIFY, NOTIFIER, names.INTERACTIVE_QUEUE)

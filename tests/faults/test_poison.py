@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,11 +21,14 @@ from tests.faults.trial import TICKERS, Trial
 from tests.integration.detecting import NOW
 
 SOUND = TICKERS[:13]
-POISON = ("KILLER", "TORN", "NAN")
+KILLER = "KILLER"
+POISON = (KILLER, "TORN", "NAN")
 YEARS = range(2001, 2011)
 # As many as a document of 16 MB holds; ten years of them take far more than the limit to detect.
 BARS_A_YEAR = 300_000
 LIMIT_BYTES = 450_000_000
+# Whoever is not root gets the right to it in a namespace of his own.
+ALONE = ("unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child=KILL")
 
 
 @pytest.fixture
@@ -61,6 +65,65 @@ def test_tickers_that_kill_or_break_cost_only_themselves(trial: Trial, poison: N
     assert failures == {"KILLER": "attempts_exhausted", "TORN": "attempts_exhausted", "NAN": "bad_bars"}
     assert killed
     trial.check(lost=POISON, **{run_id: "partial"})
+
+
+@pytest.fixture
+def contained(stack: Stack) -> Iterator[Stack]:
+    """The service with each worker among processes of its own, as in a container: none sees another's die."""
+    saved = {name: stack.programs[name].command for name in WORKERS}
+    for name in WORKERS:
+        stack.stop(name)
+        stack.programs[name].command = [*ALONE, *saved[name]]
+    stack.start(*WORKERS)
+    stack.wait_until_serving()
+    yield stack
+    for name in WORKERS:
+        stack.kill(name)
+        stack.programs[name].command = saved[name]
+
+
+@pytest.mark.faults
+def test_a_ticker_that_takes_its_container_down_costs_only_itself(trial: Trial, poison: None, contained: Stack) -> None:
+    """A ticker whose container is lost at each attempt is given up by name within 90 s; its batch is done."""
+    with contained.supervised(), container_killer(trial, KILLER) as lost:
+        with trial.recovering("a ticker that takes its whole container down each time"):
+            run_id = trial.backfill(KILLER, *SOUND)
+        failures = {failure["ticker"]: failure["reason"] for failure in get_run(trial.database, run_id)["failures"]}
+    assert failures == {KILLER: "attempts_exhausted"}
+    assert len(lost) == 3
+    trial.check(lost=POISON, **{run_id: "partial"})
+
+
+@contextmanager
+def container_killer(trial: Trial, ticker: str) -> Iterator[list[str]]:
+    """Kill the container, with all in it, that holds a batch with this ticker, and note which."""
+    over = threading.Event()
+    lost: list[str] = []
+    stack, held = trial.stack, {"state": "leased", "tickers": ticker}
+
+    def watch() -> None:
+        while not over.wait(0.002):
+            for batch in trial.database.batches.find(held, {"owner": 1}):
+                namespace = batch["owner"].partition("/")[0].rpartition("-")[2]
+                for name in WORKERS:
+                    if namespace in {find_namespace(pid) for pid in stack.pids(name)[1:]}:
+                        stack.kill(name)
+                        lost.append(name)
+
+    thread = threading.Thread(target=watch, name="container-killer")
+    thread.start()
+    try:
+        yield lost
+    finally:
+        over.set()
+        thread.join()
+
+
+def find_namespace(pid: int) -> str | None:
+    """Return which processes this one sees, as its batches' signature has it; None where it is gone."""
+    with suppress(OSError):
+        return str(Path(f"/proc/{pid}/ns/pid").stat().st_ino)
+    return None
 
 
 @contextmanager

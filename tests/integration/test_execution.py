@@ -2,12 +2,17 @@
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from time import sleep
+from typing import Any
 
 import pytest
 from celery import Celery
 
 from core.settings import Settings
-from records.database import Db
+from detection.pipeline import detect as pipeline
+from records.database import Db, get_server_time
 from records.work import batches, counters, runs
 from records.work.requests import RunRequest, insert_run
 from tasks.engine import execution
@@ -20,6 +25,11 @@ from tests.integration.detecting import NOW, make_bars, run, store, train
 
 TICKERS = ("AAA", "BBB", "CCC")
 BARS = 800
+SECOND = timedelta(seconds=1)
+# What README and docs/operations.md promise, and what of it the work itself may take.
+PROMISED_SECONDS = 90
+WORK_SECONDS = 10
+SOUND = {"state": "done", "result": {"tickers_done": 1, "tickers_failed": 0, "failures": []}}
 
 
 @pytest.fixture
@@ -119,6 +129,58 @@ def test_a_ticker_that_kills_its_process_each_time_is_given_up_without_any_sweep
     assert ended["status"] == "partial"
     assert [failure["ticker"] for failure in ended["failures"]] == ["BBB"]
     assert count_claims(worker.database, run_id, "BBB") == worker.settings.max_attempts
+
+
+def test_a_ticker_that_takes_its_host_down_each_time_is_given_up_within_what_is_promised(
+    worker: Worker, database: Db
+) -> None:
+    """Nobody sees such a holder die: its leases run out, and what they take together is all that there is to wait."""
+    waited, settings = 0.0, worker.settings
+    batch_id = start_run(database, "AAA", "BBB")
+    run_id = batch_id.partition(":")[0]
+    lost = batch_id
+    while not runs.has_ended(database, run_id):
+        claimed = batches.claim_batch(
+            database, lost, "elsewhere/host:7", lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
+        )
+        assert claimed is not None
+        waited += claimed.lease_seconds + settings.tick_seconds
+        database.batches.update_one({"_id": lost}, {"$set": {"lease_until": get_server_time(database) - SECOND}})
+        assert batches.has_expired(database)
+        worker.celery.control.purge()  # the message went down with its worker
+        sweep(worker)
+        lost = f"{batch_id}.1"
+        database.batches.update_one({"_id": f"{batch_id}.0"}, {"$set": SOUND})
+    ended = runs.get_run(database, run_id)
+    assert ended["status"] == "partial"
+    assert [(failure["ticker"], failure["reason"]) for failure in ended["failures"]] == [("BBB", "attempts_exhausted")]
+    assert count_claims(database, run_id, "BBB") == 3
+    assert waited < PROMISED_SECONDS - WORK_SECONDS
+
+
+@pytest.mark.usefixtures("stocked")
+def test_the_short_lease_of_a_suspect_is_renewed_while_its_work_goes_on(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sound ticker of a batch whose host was lost may take longer than its lease, and nobody may free it."""
+    batch_id = start_run(worker.database, "AAA")
+    worker.database.batches.update_one({"_id": batch_id}, {"$set": {"attempts": batches.SPLIT_AFTER_ATTEMPTS}})
+    monkeypatch.setattr(batches, "SHORTEST_LEASE_SECONDS", 1)
+    worker = replace(worker, settings=worker.settings.model_copy(update={"lease_seconds": 2}))
+    expired = []
+    load = pipeline.detect_and_commit
+
+    def take_long(*args: Any) -> Any:
+        for _ in range(12):
+            sleep(0.25)
+            expired.append(batches.has_expired(worker.database))
+        return load(*args)
+
+    monkeypatch.setattr(pipeline, "detect_and_commit", take_long)
+    (result,) = execute_batch(worker, batch_id)
+    assert result["rows_processed"] > 0
+    assert expired == [False] * 12
+    assert count_claims(worker.database, batch_id.partition(":")[0], "AAA") == 1
 
 
 @pytest.mark.usefixtures("stocked")

@@ -165,9 +165,9 @@ def test_a_batch_of_several_that_failed_twice_is_left_to_be_split(worker: Worker
 def test_a_batch_that_failed_twice_is_split_and_the_progress_does_not_fall(worker: Worker) -> None:
     run_id = make_run(worker.database, ("AAPL", "MSFT"), ("IBM",))
     batch_id = f"{run_id}:00000"
-    batches.renew_lease(worker.database, claim(worker.database, batch_id), lease_seconds=0, progress=0.6)
-    time.sleep(0.05)
-    sweep(worker)
+    held = claim(worker.database, batch_id)
+    batches.renew_lease(worker.database, held, lease_seconds=60, progress=0.6)
+    batches.release_batch(worker.database, held, "it failed")
     fail_batch(worker.database, batch_id, 1)
     before = runs.get_run(worker.database, run_id)["progress"]
     forget_messages(worker.database)
@@ -177,6 +177,16 @@ def test_a_batch_that_failed_twice_is_split_and_the_progress_does_not_fall(worke
     assert after["percent"] == before["percent"] == 40.0
     assert after["tickers_total"] == before["tickers_total"] == 3
     assert {f"{batch_id}.0", f"{batch_id}.1"} <= find_waiting(worker.celery)
+
+
+def test_a_batch_whose_lease_ran_out_is_split_at_once(worker: Worker) -> None:
+    """One of its tickers may have taken the host down, and each further attempt would cost another lease."""
+    run_id = make_run(worker.database, ("AAPL", "MSFT"))
+    claim(worker.database, f"{run_id}:00000", lease_seconds=0)
+    time.sleep(0.05)
+    assert sweep(worker) == {"lease_ended": 1, "batch_split": 1}
+    parts = list(worker.database.batches.find({"run_id": run_id, "state": "pending"}))
+    assert [(part["tickers"], part["attempts"]) for part in parts] == [(["AAPL"], 2), (["MSFT"], 2)]
 
 
 def test_a_batch_at_its_cap_is_buried_and_its_run_names_it(worker: Worker) -> None:

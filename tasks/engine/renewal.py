@@ -1,0 +1,62 @@
+"""Renewing the lease of a suspect while its work goes on, whatever that does meanwhile."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Event, Thread
+
+import structlog
+from pymongo.errors import PyMongoError
+
+from core.errors import LeaseLost
+from records.database import Db
+from records.work.batches import Batch, renew_lease
+
+# Two renewals may fail, or come late, before the lease runs out.
+RENEWALS = 4
+
+_over: ContextVar[Event | None] = ContextVar("renewal_over", default=None)
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def renewing(database: Db, batch: Batch) -> Iterator[None]:
+    """Hold a suspect's short lease by a thread until the end of the context; other batches renew between two steps.
+
+    Where the batch is another's by now the thread ends, and the commit finds it out. A worker that hangs is ended by
+    its time limit.
+    """
+    if not batch.is_suspect:
+        yield
+        return
+    over = Event()
+
+    def renew() -> None:
+        while not over.wait(batch.lease_seconds / RENEWALS):
+            try:
+                renew_lease(database, batch, lease_seconds=batch.lease_seconds)
+            except LeaseLost:
+                return
+            except PyMongoError as error:
+                log.warning("lease_not_renewed", batch_id=batch.id, error=str(error))
+
+    thread = Thread(target=renew, name="lease", daemon=True)
+    token = _over.set(over)
+    thread.start()
+    try:
+        yield
+    finally:
+        _over.reset(token)
+        over.set()
+        thread.join()
+
+
+def stop_renewing() -> None:
+    """End the renewals of this context, as a commit is about to close the batch.
+
+    Each would have MongoDB repeat the transaction that it falls into.
+    """
+    over = _over.get()
+    if over is not None:
+        over.set()
