@@ -15,6 +15,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from api.http.auth import SAFE_METHODS, register_auth
 from api.http.bodies import register_bodies
 from api.http.compression import register_compression
+from api.http.deadlines import register_deadlines
 from api.http.errors import register_errors
 from api.http.json import JsonProvider
 from api.http.limits import list_origins, register_limits, register_origins
@@ -92,6 +93,7 @@ def create_app(settings: Settings) -> APIFlask:
     register_limits(app, settings)
     register_bodies(app)
     register_repeated(app)
+    register_deadlines(app)
     register_openapi(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix)

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 from apiflask import APIFlask
 from flask import Response, current_app, g, request
 from flask_httpauth import HTTPTokenAuth, MultiAuth
+from pymongo import timeout
 
+from api.http.deadlines import ANSWER_SECONDS
 from api.http.errors import build_problem
 from api.http.state import get_database, get_settings
 from core.errors import DatabaseUnfit
@@ -109,6 +111,11 @@ def _require_key() -> Any:
     endpoint = request.endpoint
     if endpoint is None or endpoint in PUBLIC or request.method == "OPTIONS":
         return None
+    with timeout(ANSWER_SECONDS):
+        return _check_key(endpoint)
+
+
+def _check_key(endpoint: str) -> Any:
     has_key = "Authorization" in request.headers or "X-API-Key" in request.headers
     if not has_key and is_open(get_settings(), get_database()):
         return _admit_openly()

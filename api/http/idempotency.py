@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from structlog.contextvars import bind_contextvars
 
 from api.http.auth import get_client
+from api.http.deadlines import lift_deadline
 from api.http.links import link_run
 from api.http.state import get_database
 from api.schemas.runs import Accepted, OnceHeaders, Run, WaitQuery
@@ -100,6 +101,8 @@ def _answer_accepted(run: Document) -> Response:
 def _wait_for_end(run_id: str, wait_seconds: int) -> Document | None:
     """Return the run once it has ended; None where it takes longer than the caller waits."""
     start = monotonic()
+    if wait_seconds:
+        lift_deadline()
     while (waited := monotonic() - start) < wait_seconds:
         if has_ended(get_database(), run_id):
             return get_run(get_database(), run_id)

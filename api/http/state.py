@@ -1,5 +1,6 @@
 """The app holds its settings, this process's connection to MongoDB, and the Celery client."""
 
+from contextvars import Context
 from datetime import UTC, datetime
 from threading import Lock
 
@@ -34,7 +35,8 @@ class State:
         # An idempotency key is only as good as its unique index. Not under the lock: while MongoDB is away, one
         # request after the other would wait for it.
         if not self._has_indexes:
-            prepare_database(self._database, get_now())
+            # Making an index may take longer than a request, whose deadline would end it each time anew.
+            Context().run(prepare_database, self._database, get_now())
             self._has_indexes = True
         return self._database
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
@@ -31,6 +32,24 @@ def test_a_post_to_a_frozen_redis_is_accepted_once_a_key(trial: Trial) -> None:
         trial.wait_for_end()
     assert second == first
     assert post(trial, key) == first
+    trial.check()
+
+
+@pytest.mark.faults
+def test_a_post_to_a_frozen_primary_is_answered_in_time_and_accepted_once_a_key(trial: Trial) -> None:
+    """With MongoDB's primary frozen a POST is answered within 7 s; repeated under its key it becomes one run."""
+    key = uuid4().hex
+    primary = trial.stack.find_primary()
+    with trial.recovering("MongoDB's primary frozen during a POST"):
+        with trial.stack.frozen(primary):
+            answers = [try_post(trial, key)]
+            assert answers[0] is None, "nobody else was primary yet"
+            while answers[-1] is None:
+                answers.append(try_post(trial, key))
+        run_id = str(answers[-1])
+        trial.run_ids.append(run_id)
+        trial.wait_for_end()
+    assert post(trial, key) == run_id
     trial.check()
 
 
@@ -69,6 +88,19 @@ def test_an_api_killed_between_insert_and_publish_has_accepted_the_run(trial: Tr
 def ignore_hang_up(trial: Trial, key: str) -> None:
     with pytest.raises(OSError, match=r"refused|reset|closed"):
         post(trial, key)
+
+
+def try_post(trial: Trial, key: str) -> str | None:
+    """Ask as `post` does; None where the answer, in time, is to try again."""
+    started = time.monotonic()
+    try:
+        return post(trial, key)
+    except HTTPError as error:
+        refused = error
+    assert (refused.code, json.load(refused)["reason"]) == (503, "server_unreachable")
+    assert refused.headers["Retry-After"]
+    assert time.monotonic() - started < ANSWER_SECONDS
+    return None
 
 
 def post(trial: Trial, key: str) -> str:
