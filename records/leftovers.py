@@ -1,7 +1,7 @@
 """Leftovers: files in GridFS that nobody will read, and parts of files whose writer died.
 
-An upload is needed until its import is complete: one that failed can be retried for as long as its run is kept. An
-artefact is needed where a model names it.
+An upload is needed until its import is complete: one that failed, in whole or in part, or was cancelled can be retried
+for three days. An artefact is needed where a model names it.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,12 @@ from datetime import datetime, timedelta
 from records.database import Db
 from records.market import uploads
 from records.models import artefacts
+from records.work.runs import OPEN_STATUSES
 
 # Whoever writes a file writes the document that needs it within minutes.
 YOUNGEST = timedelta(days=1)
+# What an import that failed or was cancelled would read again; whoever retries it does so within days.
+RETRIED_WITHIN = timedelta(days=3)
 
 
 def delete_leftovers(database: Db, now: datetime) -> int:
@@ -22,7 +25,10 @@ def delete_leftovers(database: Db, now: datetime) -> int:
 
     def find_retried(ids: list[str]) -> list[str]:
         """Return the uploads that an import has to read, or could be asked to read again."""
-        return imports.distinct("options.upload_id", {"options.upload_id": {"$in": ids}, "status": {"$ne": "complete"}})
+        is_open = {"status": {"$in": list(OPEN_STATUSES)}}
+        can_be_retried = {"status": {"$ne": "complete"}, "completed_at": {"$gte": now - RETRIED_WITHIN}}
+        wanted = {"options.upload_id": {"$in": ids}, "$or": [is_open, can_be_retried]}
+        return imports.distinct("options.upload_id", wanted)
 
     def find_named(ids: list[str]) -> list[str]:
         """Return the artefacts that a model names."""

@@ -18,6 +18,11 @@ def store_upload(database: Db, filename: str, content: bytes | IO[bytes]) -> str
     return upload_id
 
 
+def has_upload(database: Db, upload_id: str) -> bool:
+    """Whether an upload is still kept."""
+    return database[f"{BUCKET}.files"].find_one({"_id": upload_id}, {"_id": 1}) is not None
+
+
 def open_upload(database: Db, upload_id: str) -> GridOut:
     """Return an upload's content as a readable stream. Raises NotFound."""
     try:

@@ -11,6 +11,7 @@ from core.errors import Conflict, NotFound
 from detection.models.plan import TrainingPlan, find_training_series
 from records.database import Db, Document
 from records.findings.verifications import find_any_selected
+from records.leftovers import RETRIED_WITHIN
 from records.market import uploads
 from records.work import audits, runs
 from records.work.requests import RunRequest
@@ -175,8 +176,8 @@ def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, o
 
     Raises:
         NotFound: there is no such run.
-        Conflict: it goes on (`run_in_progress`), left nothing undone (`nothing_to_retry`), or another backfill of one
-            of its series is open.
+        Conflict: it goes on (`run_in_progress`), left nothing undone (`nothing_to_retry`), what it would import is
+            no longer kept (`upload_gone`), or another backfill of one of its series is open.
     """
     run = runs.get_run(database, run_id)
     if run["status"] in runs.OPEN_STATUSES:
@@ -185,6 +186,10 @@ def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, o
     tickers = audits.find_unfinished(database, run) if is_detection else run["tickers"]
     if run["status"] == "complete" or (is_detection and not tickers):
         raise Conflict(f"run {run_id} left nothing undone", reason="nothing_to_retry")
+    upload_id = run["options"].get("upload_id")
+    if upload_id is not None and not uploads.has_upload(database, upload_id):
+        days = RETRIED_WITHIN.days
+        raise Conflict(f"what run {run_id} imported was kept for {days} days; send it again", reason="upload_gone")
     asked = {name: run[name] for name in ("task", "trigger", "interval", "period", "market", "watchlist", "options")}
     request = RunRequest(
         **asked, tickers=tuple(tickers), retry_of=run_id, idempotency_key=once.key, body_hash=once.body_hash

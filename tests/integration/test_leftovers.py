@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from bson import ObjectId
+from flask.testing import FlaskClient
 from gridfs import GridFSBucket
 
 from core.settings import Settings
@@ -24,12 +25,12 @@ from tests.integration.stored import NOW
 LATER = datetime.now(UTC) + timedelta(days=2)
 
 
-def add_upload(database: Db, status: str | None) -> str:
+def add_upload(database: Db, status: str | None, ended: datetime | None = None) -> str:
     """Keep an upload, with an import of it in this status; with none where the request broke off."""
     upload_id = store_upload(database, "bars.csv", b"Date,Close\n")
     if status is not None:
         run = insert_run(database, RunRequest("import", "manual", options={"upload_id": upload_id}), NOW)
-        database.detection_runs.update_one({"_id": run["_id"]}, {"$set": {"status": status}})
+        database.detection_runs.update_one({"_id": run["_id"]}, {"$set": {"status": status, "completed_at": ended}})
     return upload_id
 
 
@@ -37,15 +38,28 @@ def count(database: Db, bucket: str) -> tuple[int, int]:
     return tuple(database[f"{bucket}.{part}"].count_documents({}) for part in ("files", "chunks"))  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("status", ["queued", "in_progress", "failed", "partial", "cancelled"])
-def test_an_upload_is_kept_while_its_import_can_read_it(database: Db, status: str) -> None:
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_an_upload_is_kept_while_its_import_is_to_read_it(database: Db, status: str) -> None:
     add_upload(database, status)
-    assert delete_leftovers(database, LATER) == 0
+    assert delete_leftovers(database, LATER + timedelta(days=60)) == 0
     assert count(database, UPLOADS) == (1, 1)
 
 
+@pytest.mark.parametrize("status", ["failed", "partial", "cancelled"])
+def test_an_upload_whose_import_failed_is_kept_for_three_days(client: FlaskClient, database: Db, status: str) -> None:
+    add_upload(database, status, ended=NOW)
+    run = database.detection_runs.find_one({"options.upload_id": {"$exists": True}})
+    assert run is not None
+    database[f"{UPLOADS}.files"].update_many({}, {"$set": {"uploadDate": NOW}})
+    assert delete_leftovers(database, NOW + timedelta(days=2, hours=23)) == 0
+    assert delete_leftovers(database, NOW + timedelta(days=3, hours=1)) == 1
+    assert count(database, UPLOADS) == (0, 0)
+    refused = client.post(f"/py/detection-runs/{run['_id']}/retry")
+    assert (refused.status_code, refused.json["reason"]) == (409, "upload_gone")
+
+
 def test_an_upload_goes_with_the_run_that_could_be_retried(database: Db) -> None:
-    add_upload(database, "failed")
+    add_upload(database, "failed", ended=NOW)
     database.detection_runs.delete_many({})  # as its TTL does
     assert delete_leftovers(database, LATER) == 1
     assert count(database, UPLOADS) == (0, 0)
@@ -62,7 +76,8 @@ def test_an_upload_that_nobody_will_read_goes_after_a_day(database: Db, status: 
 def test_an_upload_that_one_import_read_is_kept_for_another_that_failed(database: Db) -> None:
     upload_id = add_upload(database, "complete")
     run = insert_run(database, RunRequest("import", "manual", options={"upload_id": upload_id}), NOW)
-    database.detection_runs.update_one({"_id": run["_id"]}, {"$set": {"status": "failed"}})
+    failed = {"status": "failed", "completed_at": LATER - timedelta(days=1)}
+    database.detection_runs.update_one({"_id": run["_id"]}, {"$set": failed})
     assert delete_leftovers(database, LATER) == 0
 
 
