@@ -29,8 +29,8 @@ def add_watchlist(database: Db, name: str, fields: Mapping[str, Any], now: datet
     return watchlist
 
 
-def find_watchlists(database: Db, *, after: Position | None = None, limit: int = 1_000) -> list[Document]:
-    """Return watchlists by name, from the one after `after` on."""
+def find_watchlists(database: Db, *, after: Position | None = None, limit: int = 0) -> list[Document]:
+    """Return watchlists by name, from the one after `after` on; all where `limit` is 0."""
     return find_page(database.watchlists, {}, BY_ID, after=after, limit=limit)
 
 
@@ -80,6 +80,13 @@ def find_due(database: Db, now: datetime) -> list[Document]:
 def note_scan(database: Db, watchlist: Document, scanned: Mapping[str, Any]) -> None:
     """Note what was scanned, or is next, where the watchlist is still the one that was looked at."""
     database.watchlists.update_one(_select(watchlist["_id"], watchlist["version"]), {"$set": dict(scanned)})
+
+
+def note_last_scan(database: Db, name: str, run: Document) -> None:
+    """Note the run that scans a watchlist, whoever asked for it, unless a later one is noted."""
+    is_older = {"_id": name, "last_scan": {"$not": {"$gte": run["requested_at"]}}}
+    scanned = {"last_scan": run["requested_at"], "last_run_id": run["_id"]}
+    database.watchlists.update_one(is_older, {"$set": scanned})
 
 
 def find_next_scan(database: Db, ticker: str, interval: str) -> datetime | None:

@@ -60,8 +60,7 @@ def _scan(worker: Worker, watchlist: Document, now: datetime) -> Document | None
         trigger="scheduler",
         once=Once(f"scan of {name} at {latest:%Y-%m-%dT%H:%M:%SZ}"),
     )
-    scanned = {"last_slot": latest, "last_scan": now, "last_run_id": run["_id"], "next_scan": following}
-    watchlists.note_scan(database, watchlist, scanned)
+    watchlists.note_scan(database, watchlist, {"last_slot": latest, "next_scan": following})
     log.info("scan_accepted", watchlist=name, slot=latest.isoformat(), run_id=run["_id"])
     return run
 

@@ -13,7 +13,7 @@ from records.database import Db, Document
 from records.findings.verifications import find_any_selected
 from records.leftovers import RETRIED_WITHIN
 from records.market import uploads
-from records.work import audits, runs
+from records.work import audits, runs, watchlists
 from records.work.requests import RunRequest
 from tasks.engine.accept import accept_run
 from tasks.requests.selection import Selection, select_tickers
@@ -65,7 +65,10 @@ def request_detection(
         idempotency_key=once.key,
         body_hash=once.body_hash,
     )
-    return accept_run(database, celery, request, now=now, force=force)
+    run = accept_run(database, celery, request, now=now, force=force)
+    if task == "incremental" and selection.watchlist:
+        watchlists.note_last_scan(database, selection.watchlist, run)
+    return run
 
 
 def request_training(

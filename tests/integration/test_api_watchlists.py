@@ -127,6 +127,24 @@ def test_a_detection_of_a_watchlist_is_of_all_its_tickers(client: FlaskClient, d
     assert client.post("/py/anomalies/incremental", json={"watchlist": "nobody"}).status_code == 404
 
 
+def test_a_scan_that_somebody_asked_for_is_the_last_scan(client: FlaskClient, database: Db) -> None:
+    add_series(database, "AAPL", "MSFT")
+    made = client.post(LISTS, json=TECH).json
+    assert (made["last_scan"], made["last_run_id"]) == (None, None)
+    client.post("/py/anomalies/backfill", json={"watchlist": "tech"})
+    assert client.get(f"{LISTS}/tech").json["last_scan"] is None, "a backfill is no scan"
+    key = {"Idempotency-Key": "first"}
+    accepted = [client.post("/py/anomalies/incremental", json={"watchlist": "tech"}, headers=h).json for h in (key, {})]
+    for _ in range(2):
+        shown = client.get(f"{LISTS}/tech").json
+        assert shown["last_run_id"] == accepted[1]["run_id"]
+        assert shown["last_scan"] == client.get(f"/py/detection-runs/{accepted[1]['run_id']}").json["requested_at"]
+        assert shown["version"] == made["version"], "nobody changed it"
+        client.post("/py/anomalies/incremental", json={"watchlist": "tech"}, headers=key)  # the first, told again
+    listed = client.get("/py/scheduler").json["watchlists"]
+    assert listed[0]["last_run_id"] == accepted[1]["run_id"]
+
+
 def test_the_switch_is_kept_over_a_restart(client: FlaskClient, settings: Settings) -> None:
     client.post(LISTS, json=TECH)
     assert client.get("/py/scheduler").json["enabled"] is True
