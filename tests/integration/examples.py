@@ -39,6 +39,7 @@ def collect_examples(client: FlaskClient) -> Examples:
     run = f"/detection-runs/{accepted['run_id']}"
     client.get(f"/py{run}/events").get_data()  # it ends with the run
     ask("get_detection_run", "GET", run)
+    ask("list_run_tickers", "GET", f"{run}/tickers")
     ask("get_detection_runs", "GET", "/detection-runs?limit=1")
     ask("get_backfill", "GET", "/anomalies/backfill/AAPL")
     ask("start_incremental", "POST", "/anomalies/incremental?wait=30", {"ticker": "AAPL"})
