@@ -24,6 +24,9 @@ task_acks_on_timeout = True
 # Without it a message with an empty body ends one worker after the other.
 worker_consumer = "tasks.process.consumer:Consumer"
 
+# Its file says that beat lives.
+beat_scheduler = "tasks.process.beat:Scheduler"
+
 # One message at a time: a worker that reserves more leaves others idle beside a full one.
 worker_prefetch_multiplier = 1
 # A batch is sized for well under a minute; what takes this long hangs, and must give its process back.
