@@ -16,6 +16,7 @@ from tasks.process.consumer import Request
 from tasks.process.logs import describe_task, quiet_routine
 from tasks.process.memory import keep_freed_memory
 from tasks.process.traces import start_traces
+from tasks.process.transport import forbid_commands
 from tasks.process.worker import get_worker
 
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ def keep_logs(**_: object) -> None:
 @worker_init.connect
 def load_numeric_stack(sender: Any, **_: object) -> None:
     """Import what detection needs before the fork, so that pool processes share it and start at once."""
+    forbid_commands()
     if names.CONTROL_QUEUE in sender.app.amqp.queues.consume_from:
         return
     try:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
+from typing import Any
 
+import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+
+log = structlog.get_logger()
 
 ANSWER_SECONDS = 1.0
 KEPT_SECONDS = 10.0
@@ -47,15 +51,16 @@ class WorkerCensus:
 def _ask(celery: Celery) -> list[WorkerAnswer]:
     inspect = celery.control.inspect(timeout=ANSWER_SECONDS)
     try:
-        stats = inspect.stats() or {}
-        queues = inspect.active_queues() if stats else {}
+        stats: dict[str, Any] = dict(inspect.stats() or {})
+        queues: dict[str, Any] = dict(inspect.active_queues() or {}) if stats else {}
+        return [_read(name, answer, queues.get(name, ())) for name, answer in sorted(stats.items())]
     except (OperationalError, RedisError, OSError):
         return []
-    return [
-        WorkerAnswer(
-            name,
-            tuple(sorted(queue["name"] for queue in (queues or {}).get(name, ()))),
-            tuple(answer["pool"]["processes"]),
-        )
-        for name, answer in sorted(stats.items())
-    ]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # Whoever can write to the broker can answer in a worker's place.
+        log.warning("answers_not_read", error=f"{type(error).__name__}: {str(error)[:200]}")
+        return []
+
+
+def _read(name: str, answer: Any, queues: Any) -> WorkerAnswer:
+    return WorkerAnswer(name, tuple(sorted(queue["name"] for queue in queues)), tuple(answer["pool"]["processes"]))

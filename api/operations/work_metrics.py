@@ -14,10 +14,12 @@ from records.database import Db
 from records.models.champions import find_market_ages
 from records.work import batches, counters, runs
 from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
+from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
 TRIGGERS: tuple[str, ...] = get_args(Trigger)
 ENDED: tuple[str, ...] = tuple(status for status in get_args(Status) if status not in runs.OPEN_STATUSES)
 NEVER = float("inf")
+QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
 
 Counts = Mapping[str, Mapping[str, float]]
 # By the values of the labels, a tuple as long as there are labels.
@@ -43,6 +45,7 @@ class _Work:
         counts = counters.read_counts(self._database)
         yield from _describe_runs(counts)
         yield from _describe_detection(counts)
+        yield _describe_unreadable(counts)
         yield from _describe_models(self._database, counts)
         yield from _describe_imports(counts)
         yield _build_latency(counts.get(counters.LATENCY, {}))
@@ -70,6 +73,11 @@ def _describe_runs(counts: Counts) -> Iterator[Metric]:
     yield _counter("runs_ended", "Runs that came to an end.", ("trigger", "status"), ended)
     actions = _with_zeros(counts, counters.SWEEPER, counters.SWEEPER_ACTIONS)
     yield _counter("sweeper_actions", "What the sweeper had to do.", ("action",), _by_name(actions))
+
+
+def _describe_unreadable(counts: Counts) -> Metric:
+    found = _with_zeros(counts, counters.UNREADABLE, QUEUES)
+    return _counter("unreadable_messages", "Messages set aside that nobody here sends.", ("queue",), _by_name(found))
 
 
 def _describe_detection(counts: Counts) -> Iterator[Metric]:

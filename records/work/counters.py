@@ -15,6 +15,7 @@ from records.database import Db
 
 RUNS_ENDED = "runs_ended"
 SWEEPER = "sweeper"
+UNREADABLE = "unreadable"
 MODEL_CACHE = "model_cache"
 IMPORTED = "imported"
 REJECTED = "rejected"

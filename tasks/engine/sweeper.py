@@ -17,7 +17,7 @@ from records.work.heartbeats import CLEANER, take_turn
 from tasks.engine.accept import publish_run
 from tasks.engine.one_of_many import going_on
 from tasks.engine.recovery import recover_batches
-from tasks.process.broker import BROKER_ERRORS, find_waiting
+from tasks.process.broker import BROKER_ERRORS, find_waiting, take_unreadable
 from tasks.process.holders import free_abandoned
 from tasks.process.worker import Worker
 
@@ -38,6 +38,7 @@ def sweep(worker: Worker) -> dict[str, int]:
     else:
         done += recover_batches(worker, batches.find_lost(worker.database, worker.settings.sweep_seconds, waiting))
         _recover_runs(worker, waiting, done)
+        _count_unreadable(worker)
     for run_id in runs.find_unfinished(worker.database):
         with going_on("sweep_failed", run_id):
             done["run_finished"] += runs.finish_run(worker.database, run_id, datetime.now(UTC)) is not None
@@ -48,6 +49,14 @@ def sweep(worker: Worker) -> dict[str, int]:
         log.info("swept", **done)
         counters.add_counts(worker.database, {counters.SWEEPER: done})
     return dict(done)
+
+
+def _count_unreadable(worker: Worker) -> None:
+    """Count the messages that workers set aside, whose own processes keep no connection to MongoDB."""
+    try:
+        counters.add_counts(worker.database, {counters.UNREADABLE: take_unreadable(worker.celery)})
+    except BROKER_ERRORS as error:
+        log.warning("broker_unreachable", error=str(error))
 
 
 def _recover_runs(worker: Worker, waiting: Collection[str], done: Counter[str]) -> None:

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from core.settings import Settings
 from tasks import names
+from tasks.process import transport
 from tasks.process.logs import hand_on_request_id
 
 TASK_MODULES = ("tasks.engine.celery_tasks", "tasks.periodic.control")
@@ -21,6 +22,7 @@ BROKER_ERRORS = (OperationalError, RedisError, OSError)
 
 def build_celery(settings: Settings) -> Celery:
     """Return an application that sends to, and works from, the broker of these settings."""
+    transport.install()
     celery = Celery("tapewatch", include=TASK_MODULES)
     celery.config_from_object("celeryconfig")
     beat_schedule = {
@@ -44,6 +46,13 @@ def find_waiting(celery: Celery) -> set[str]:
         channel: Any = connection.default_channel
         messages = [message for queue in WORK_QUEUES for message in channel.client.lrange(queue, 0, -1)]
     return {subject for message in messages if (subject := _read_subject(message)) is not None}
+
+
+def take_unreadable(celery: Celery) -> dict[str, int]:
+    """Return how many unreadable messages of each queue were set aside since the last call. Raises `BROKER_ERRORS`."""
+    with celery.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        return transport.take_counts(channel.client)
 
 
 def _read_subject(message: bytes) -> str | None:

@@ -1,0 +1,98 @@
+"""What a message in our queues may look like: exactly what this service sends, and nothing more.
+
+Celery believes what a message's headers say; a time limit that is text, for example, ends the worker that takes it, and
+each that takes it after that one. So every message is held against this before Celery sees it.
+"""
+
+from base64 import b64decode
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from kombu.utils.json import loads
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+MOST_BYTES = 64 * 1024
+QUOTED = 200
+
+Word = Annotated[str, Field(max_length=300)]
+Text = Annotated[str, Field(max_length=4_000)]
+
+
+class _Part(BaseModel):
+    """A part of a message; what it names besides is a number, a short text, or nothing."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+    __pydantic_extra__: dict[str, Word | int | bool | None] = Field(init=False)
+
+
+class _Headers(_Part):
+    task: Word
+    id: Word
+    # Nobody here sends a task for later, or with limits, groups or chords of its own.
+    eta: None = None
+    timelimit: tuple[None, None] | list[None] | None = None
+    group: None = None
+    group_index: None = None
+    expires: Word | None = None
+    retries: Literal[0] = 0
+    argsrepr: Text | None = None
+    kwargsrepr: Text | None = None
+    stamped_headers: Annotated[list[Any], Field(max_length=0)] | None = None
+    stamps: Annotated[dict[str, Any], Field(max_length=0)] | None = None
+    # A small message could unpack to any size.
+    compression: None = None
+
+
+class _DeliveryInfo(_Part):
+    exchange: Word
+    routing_key: Word
+
+
+class _Properties(_Part):
+    delivery_tag: Word
+    delivery_info: _DeliveryInfo
+    body_encoding: Literal["base64"]
+    priority: Annotated[int, Field(ge=0, le=9)] | None = None
+
+
+class _Envelope(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=True)
+
+    body: str
+    content_type: Literal["application/json"] = Field(alias="content-type")
+    content_encoding: Literal["utf-8"] = Field(alias="content-encoding")
+    headers: _Headers
+    properties: _Properties
+
+
+# (args, kwargs, embedded): ids and ISO strings travel, nothing else.
+_Body = tuple[
+    Annotated[list[Word], Field(max_length=4)],
+    Annotated[dict[str, Any], Field(max_length=0)],
+    dict[Word, None],
+]
+_BODY: TypeAdapter[Any] = TypeAdapter(_Body)
+
+
+def find_fault(content: bytes) -> str | None:
+    """Return what is wrong with a message as it came from a queue; None where nothing is.
+
+    It is parsed as kombu will parse it, so that what was checked is what is used.
+    """
+    if len(content) > MOST_BYTES:
+        return f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}"
+    try:
+        envelope = _Envelope.model_validate(loads(content.decode()))
+        if envelope.headers.expires is not None and datetime.fromisoformat(envelope.headers.expires).tzinfo is None:
+            return "headers.expires has no time zone"
+        body = loads(b64decode(envelope.body, validate=True).decode())
+        _BODY.validate_python(tuple(body) if isinstance(body, list) else body, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part)[:QUOTED] for part in first["loc"][:4])
+        return f"{where}: {first['msg'][:QUOTED]}"
+    except RecursionError:
+        return "it is nested too deeply"
+    except Exception as error:  # noqa: BLE001 - kombu's decoder raises what the types in it raise
+        return f"{type(error).__name__}: {str(error)[:QUOTED]}"
+    return None
