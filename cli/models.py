@@ -211,7 +211,7 @@ def set_threshold(
         if reset:
             thresholds.clear_threshold(database, scope, datetime.now(UTC))
         elif given:
-            thresholds.set_threshold(database, scope, policy.kind, policy.value, datetime.now(UTC))
+            registry.set_threshold(database, scope, policy, datetime.now(UTC))
         found = thresholds.find_threshold(database, scope)
     if as_json:
         print_json(found)

@@ -34,6 +34,12 @@ class NothingNamed(BadInput):
     reason = "nothing_named"
 
 
+class ScopeMissing(TapewatchError):
+    """The key of the request may not do what this request would do."""
+
+    reason = "scope_missing"
+
+
 class NotFound(TapewatchError):
     """What was asked for by name is nowhere."""
 

@@ -15,7 +15,7 @@ from pymongo import timeout
 from api.http.deadlines import ANSWER_SECONDS
 from api.http.errors import build_problem
 from api.http.state import get_database, get_settings
-from core.errors import DatabaseUnfit
+from core.errors import DatabaseUnfit, ScopeMissing
 from core.settings import Settings
 from core.words import KeyScope
 from records import keys
@@ -70,6 +70,12 @@ def get_client() -> str:
 def has_scope(scope: str) -> bool:
     """Whether the key of this request has a scope."""
     return not {scope, "admin"}.isdisjoint(g.flask_httpauth_user["scopes"])
+
+
+def require_scope(scope: str, deed: str) -> None:
+    """Raise ScopeMissing where the key of this request lacks a scope that only some requests to its route need."""
+    if not has_scope(scope):
+        raise ScopeMissing(f"{deed} needs a key with the scope {scope!r}, which this key does not have")
 
 
 def is_loopback(host: str) -> bool:

@@ -22,6 +22,7 @@ PROBLEM_TYPE = "application/problem+json"
 STATUSES: dict[type[errors.TapewatchError], int] = {
     errors.BadInput: 422,
     errors.NothingNamed: 400,
+    errors.ScopeMissing: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.NoModel: 409,

@@ -118,7 +118,7 @@ class TrainBody(DetectorParameters):
     detector: str | None = Field(None, max_length=64, examples=[DEFAULT_DETECTOR])
     window_start: Time | None = Field(None, strict=False, description="first bar to learn from")
     window_end: Time | None = Field(None, strict=False, description="last bar to learn from")
-    promote: bool | None = Field(None, description="null: only where the market has no champion yet")
+    promote: bool | None = Field(None, description="admin only; null: only where the market has no champion yet")
 
 
 class ProcessCache(Record):

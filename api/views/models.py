@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from apiflask import APIBlueprint
 
-from api.http.auth import needs_scope
+from api.http.auth import has_scope, needs_scope, require_scope
 from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
@@ -47,9 +47,16 @@ def get_model(version: str) -> ModelRecord:
 @models.input(TrainBody, example={"market": "US", "contamination": 0.01})
 @enqueues(models)
 def train_model(json_data: TrainBody, once: Once) -> Document:
-    """Train a new version of a market's model; the run's document names it when it is there."""
+    """Train a new version of a market's model; the run's document names it when it is there.
+
+    To have it put in use takes a key that may do so directly: for others `promote` is false.
+    """
     state = get_state()
     options = json_data.model_dump(mode="json", exclude={"market", "interval", "tickers"}, exclude_none=True)
+    if json_data.promote:
+        require_scope("admin", "a training that puts its model in use (`promote`)")
+    if not has_scope("admin"):
+        options["promote"] = False
     return request_training(
         state.database,
         state.celery,
@@ -66,7 +73,7 @@ def train_model(json_data: TrainBody, once: Once) -> Document:
 @needs_scope("admin")
 @models.input(Promotion, example={})
 @models.output(Pointer)
-@models.doc(responses={409: "it is retired"})
+@models.doc(responses={409: "it is retired, or flags nothing or far more than was asked"})
 def promote_model(version: str, json_data: Promotion) -> PointerDocument:
     """Put a version in use: the next batch of every worker takes it."""
     named = json_data.model_dump(exclude_none=True)

@@ -3,6 +3,7 @@
 from apiflask import APIBlueprint
 from flask import Response
 
+from api.http.auth import require_scope
 from api.http.events import STREAM, answer_stream, follow_run
 from api.http.idempotency import enqueues
 from api.http.links import link_run, link_tickers
@@ -74,8 +75,14 @@ def cancel_detection_run(run_id: str) -> Document:
 @detection_runs.post("/detection-runs/<run_id>/retry")
 @enqueues(detection_runs)
 def retry_detection_run(run_id: str, once: Once) -> Document:
-    """Take up again what a run left undone: the tickers that failed, and those it never came to."""
+    """Take up again what a run left undone: the tickers that failed, and those it never came to.
+
+    A training that may put its model in use is retried by a key that may do so directly.
+    """
     state = get_state()
+    run = runs.get_run(state.database, run_id)
+    if run["task"] == "train" and run["options"].get("promote") is not False:
+        require_scope("admin", f"to retry run {run_id}, a training that may put its model in use,")
     return request_retry(state.database, state.celery, run_id, now=get_now(), once=once)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import url_for
 
-from api.http.auth import needs_scope
+from api.http.auth import needs_scope, require_scope
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now
 from api.schemas.watchlists import (
@@ -26,6 +26,7 @@ from detection.models.plan import ThresholdPolicy
 from market.markets import get_market_of
 from records.database import Document
 from records.keyset import BY_ID
+from records.models.champions import Scope, find_champion
 from records.work import scan_switch, watchlists
 
 lists = APIBlueprint("watchlists", __name__, tag="watchlists")
@@ -52,8 +53,10 @@ def list_watchlists(query_data: WatchlistQuery) -> Listed[Document]:
 @lists.output(Watchlist, 201)
 @lists.doc(responses={409: "there is one of this name"})
 def add_watchlist(json_data: NewWatchlist) -> Answer:
-    """Make a watchlist."""
-    made = watchlists.add_watchlist(get_database(), json_data.name, _build_fields(json_data), get_now())
+    """Make a watchlist. One with a threshold or a champion of its own is an admin's."""
+    fields = _build_fields(json_data)
+    _check_scope(json_data.name, fields)
+    made = watchlists.add_watchlist(get_database(), json_data.name, fields, get_now())
     return _answer(made, 201, Location=url_for("watchlists.get_watchlist", name=made["name"]))
 
 
@@ -70,10 +73,14 @@ def get_watchlist(name: str) -> Answer:
 @lists.output(Watchlist)
 @lists.doc(responses=MOVED)
 def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHeaders) -> Answer:
-    """Change a watchlist; with `If-Match`, only if nobody else did since it was read."""
-    changed = watchlists.replace_watchlist(
-        get_database(), name, _build_fields(json_data), get_now(), version=_read_version(headers_data)
-    )
+    """Change a watchlist; with `If-Match`, only if nobody else did since it was read.
+
+    Which tickers a threshold or champion of its own is for, and the threshold, are an admin's to change.
+    """
+    fields = _build_fields(json_data)
+    _check_scope(name, fields)
+    version = _read_version(headers_data)
+    changed = watchlists.replace_watchlist(get_database(), name, fields, get_now(), version=version)
     return _answer(changed)
 
 
@@ -82,7 +89,8 @@ def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHe
 @lists.output({}, 204)
 @lists.doc(responses=MOVED)
 def remove_watchlist(name: str, headers_data: MatchHeaders) -> str:
-    """Remove a watchlist; its runs and anomalies stay."""
+    """Remove a watchlist; its runs and anomalies stay. One with a threshold of its own is an admin's."""
+    _check_scope(name, None)
     watchlists.remove_watchlist(get_database(), name, version=_read_version(headers_data))
     return ""
 
@@ -114,6 +122,19 @@ def _build_fields(body: WatchlistBody) -> Document:
     fields = body.model_dump(exclude={"name", "threshold"})
     market = get_market_of(body.tickers[0]).code
     return fields | {"market": market, "threshold": _build_policy(body.threshold)}
+
+
+def _check_scope(name: str, wanted: Document | None) -> None:
+    """Raise ScopeMissing where a watchlist's own threshold or champion is put in force, or out of it, by no admin."""
+    present = watchlists.find_watchlist(get_database(), name)
+    policies = [found["threshold"] for found in (present, wanted) if found is not None]
+    if not any(policies) and find_champion(get_database(), Scope("watchlist", name)) is None:
+        return
+    if present is not None and wanted is not None:
+        same_threshold = present["threshold"] == wanted["threshold"]
+        if same_threshold and set(present["tickers"]) == set(wanted["tickers"]):
+            return
+    require_scope("admin", f"what decides which bars of watchlist {name!r} are anomalies")
 
 
 def _build_policy(threshold: float | Threshold | None) -> Document | None:

@@ -6,16 +6,22 @@ same version exclude each other, because both write that version's document.
 
 from datetime import datetime
 
+import structlog
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, Conflict, NoModel
+from detection.models.plan import ThresholdPolicy
+from detection.models.plausibility import check_plausible, check_threshold
 from market.markets import get_market_of
 from records.database import Db, in_transaction
 from records.market.series import get_series, has_series
-from records.models import champions, models
+from records.models import champions, models, thresholds
 from records.models.champions import Champion, Scope
 from records.models.documents import ModelDocument, ModelRecord, MoveFields, PointerDocument
+from records.work.counters import PROMOTIONS_REFUSED, add_counts
 from records.work.watchlists import get_watchlist
+
+log = structlog.get_logger()
 
 
 def get_champion(database: Db, market: str) -> Champion:
@@ -41,7 +47,7 @@ def promote(database: Db, version: str, now: datetime, *, scope: Scope | None = 
 
     Raises:
         NotFound: there is no such version, watchlist, or ticker with stored bars.
-        Conflict: it is retired.
+        Conflict: it is retired, or flags nothing or far more than was asked (`implausible_threshold`).
         BadInput: the scope is of another market.
     """
     record = models.get_model_record(database, version)
@@ -53,10 +59,16 @@ def promote(database: Db, version: str, now: datetime, *, scope: Scope | None = 
 def promote_within(
     database: Db, record: ModelDocument, scope: Scope, now: datetime, session: ClientSession
 ) -> PointerDocument:
-    """Promote inside a transaction of the caller's. Raises Conflict where the version is retired."""
+    """Promote inside a transaction of the caller's. Raises Conflict as `promote` does."""
     pointer = champions.find_pointer(database, scope, session)
     if pointer is not None and pointer["version"] == record["_id"]:
         return pointer
+    try:
+        check_plausible(record)
+    except Conflict as error:
+        log.warning("promotion_refused", model=record["_id"], scope=str(scope), error=error.message)
+        add_counts(database, {PROMOTIONS_REFUSED: {record["market"]: 1}})
+        raise
     if not models.mark_used(database, record["_id"], now, session):
         raise Conflict(
             f"{record['_id']} is retired and cannot be promoted; train a new version with "
@@ -75,6 +87,20 @@ def rollback(database: Db, scope: Scope, now: datetime) -> PointerDocument:
         Conflict: the scope has no champion, or the market had none before.
     """
     return in_transaction(database, lambda active: _roll_back(database, scope, now, active))
+
+
+def set_threshold(database: Db, scope: Scope, policy: ThresholdPolicy, now: datetime) -> None:
+    """Set what passes in a scope in place of its champion's own threshold; the next detection uses it.
+
+    Raises Conflict where a score is given with which that champion flags nothing, or far too much, and NotFound where
+    there is no such watchlist.
+    """
+    champion = champions.find_champion(database, scope) or champions.find_champion(
+        database, Scope("market", _find_market(database, scope))
+    )
+    if policy.kind == "score" and champion is not None:
+        check_threshold(models.get_model_record(database, champion.version), policy.value, policy)
+    thresholds.set_threshold(database, scope, policy.kind, policy.value, now)
 
 
 def retire(database: Db, version: str, now: datetime) -> ModelRecord:
@@ -129,12 +155,14 @@ def _list_before(history: list[MoveFields]) -> list[str]:
 
 def _check_scope(database: Db, record: ModelDocument, scope: Scope) -> None:
     """Raise NotFound where there is nothing of this name, and BadInput where it is of another market."""
-    market = scope.name
-    if scope.kind == "watchlist":
-        market = get_watchlist(database, scope.name)["market"]
-    elif scope.kind == "ticker":
-        market = get_market_of(scope.name).code
+    market = _find_market(database, scope)
     if market != record["market"]:
         raise BadInput(f"{record['_id']} is a model of market {record['market']}, and {scope} is of {market}")
     if scope.kind == "ticker" and not has_series(database, scope.name):
         get_series(database, scope.name, record["interval"])
+
+
+def _find_market(database: Db, scope: Scope) -> str:
+    if scope.kind == "watchlist":
+        return str(get_watchlist(database, scope.name)["market"])
+    return get_market_of(scope.name).code if scope.kind == "ticker" else scope.name

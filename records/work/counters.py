@@ -16,6 +16,7 @@ from records.database import Db
 RUNS_ENDED = "runs_ended"
 SWEEPER = "sweeper"
 UNREADABLE = "unreadable"
+PROMOTIONS_REFUSED = "promotions_refused"
 MODEL_CACHE = "model_cache"
 IMPORTED = "imported"
 REJECTED = "rejected"

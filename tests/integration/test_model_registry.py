@@ -10,11 +10,13 @@ from pymongo.client_session import ClientSession
 from core.errors import BadInput, Conflict, LeaseLost, NoModel, NotFound
 from detection.models import registry
 from detection.models.artefacts import compute_sha256
+from detection.models.plan import ThresholdPolicy
 from detection.models.training import save_model
 from records.database import Db, Document
 from records.models import champions, models
 from records.models.artefacts import BUCKET, store_artefact
 from records.models.champions import Champion, Scope
+from records.work.counters import PROMOTIONS_REFUSED, read_counts
 from tests.integration.modelling import NOW, add_model, make_fit
 from tests.integration.stored import add_list, add_series
 
@@ -255,3 +257,23 @@ def test_a_record_says_all_that_is_needed_to_repeat_the_training(database: Db) -
     needed = {"sha256", "feature_set", "window_start", "window_end", "rows", "tickers", "parameters", "seed"}
     assert needed | {"library_versions", "threshold", "score_quantiles", "interval", "market"} <= record.keys()
     assert set(record["library_versions"]) == {"python", "numpy", "scikit-learn", "numba", "joblib"}
+
+
+def test_a_version_that_flags_nothing_is_not_put_in_use_and_is_counted(database: Db) -> None:
+    sound = add_model(database)
+    silent = add_model(database, threshold=ThresholdPolicy("score", -0.99), promote=False)
+    database.models.update_one({"_id": silent}, {"$set": {"threshold": -0.99}})
+    with pytest.raises(Conflict, match="silent"):
+        registry.promote(database, silent, NOW)
+    assert registry.get_champion(database, "US").version == sound
+    assert read_counts(database)[PROMOTIONS_REFUSED] == {"US": 1}
+
+
+def test_a_score_with_which_the_champion_would_be_silent_is_not_set(database: Db) -> None:
+    add_model(database)
+    for value in (-1.0, 0.0):
+        with pytest.raises(Conflict):
+            registry.set_threshold(database, Scope("ticker", "AAPL"), ThresholdPolicy("score", value), NOW)
+    assert database.thresholds.count_documents({}) == 0
+    registry.set_threshold(database, Scope("ticker", "AAPL"), ThresholdPolicy("grade", 60.0), NOW)
+    assert database.thresholds.count_documents({}) == 1

@@ -1,0 +1,64 @@
+"""Whether a version flags about as many bars as it was asked to; numpy-free, so that the API can ask.
+
+A version that flags nothing silences its market, and one that flags far more than was asked buries what matters. What
+counts is how many of its own training bars lie below the threshold, by the score quantiles in its record.
+"""
+
+from bisect import bisect_left
+
+from core.errors import Conflict
+from detection.models.plan import ThresholdPolicy
+from records.models.documents import ModelDocument
+
+# As in detection/scoring/grades.py, which loads numpy.
+POINTS_PER_DECADE = 25.0
+MOST_TIMES_ASKED = 3.0
+# Of few bars a handful more or less says nothing.
+FEWEST_TOO_MANY = 10
+# Where a score was given, nobody said how many bars are to have a lower one.
+MOST_SHARE_BY_SCORE = 0.1
+
+
+def check_plausible(record: ModelDocument) -> None:
+    """Raise Conflict where a version flags none of its training bars, or far more than it was asked to."""
+    policy = ThresholdPolicy(**record["parameters"]["threshold"])
+    check_threshold(record, record["threshold"], policy)
+
+
+def check_threshold(record: ModelDocument, threshold: float, policy: ThresholdPolicy) -> None:
+    """Raise Conflict where a threshold, found by this policy, has a version flag nothing, or far more than asked."""
+    rows = int(record["score_quantiles"]["rows"])
+    flagged = count_flagged(record, threshold)
+    asked = find_asked_share(policy)
+    most = MOST_SHARE_BY_SCORE * rows if asked is None else max(MOST_TIMES_ASKED * asked * rows, FEWEST_TOO_MANY)
+    # Less than one bar was asked for: that there is none is what was to be expected.
+    least = 0 if asked is not None and asked * rows < 1 else 1
+    if least <= flagged <= most:
+        return
+    problem = "far more than was asked" if flagged else "so it would be silent"
+    raise Conflict(
+        f"with the threshold {threshold:.4f} (by {policy.kind} {policy.value:g}) {record['_id']} flags {flagged:,} of "
+        f"the {rows:,} bars that it learned from, {problem}; it was not put in use. Ask for a share of the bars, as "
+        f"with `--contamination 0.01`: `flask models train --market {record['market']} --contamination 0.01`",
+        reason="implausible_threshold",
+        flagged=flagged,
+        rows=rows,
+    )
+
+
+def count_flagged(record: ModelDocument, threshold: float) -> int:
+    """Return how many training bars have a score below a threshold, to 1 %."""
+    quantiles = record["score_quantiles"]
+    position = bisect_left(quantiles["scores"], threshold)
+    return int(quantiles["ranks"][position - 1]) if position else 0
+
+
+def find_asked_share(policy: ThresholdPolicy) -> float | None:
+    """Return the share of bars that a policy asks for; None where it asks for none."""
+    match policy.kind:
+        case "contamination":
+            return policy.value
+        case "grade":
+            return float(10 ** (-policy.value / POINTS_PER_DECADE))
+        case "score":
+            return None

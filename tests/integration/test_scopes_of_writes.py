@@ -1,0 +1,287 @@
+"""Who can put a model, a threshold or a rule in force, by whichever route: every write is listed with its scope."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from pymongo import monitoring
+
+from api import create_app
+from api.http.state import get_state
+from core.settings import Settings
+from records.database import Db, open_database
+from records.indexes import INDEXES
+from records.keys import add_key
+from records.migrations import prepare_database
+from records.models.champions import Scope
+from records.models.thresholds import set_threshold
+from records.work.batches import OPEN_STATES
+from records.work.requests import RunRequest, insert_run
+from records.work.scan_switch import SWITCH
+from tasks.engine import planning
+from tasks.engine.execution import execute_batch
+from tasks.process.worker import Worker
+from tests.integration.detecting import make_bars, store
+from tests.integration.modelling import add_model
+from tests.integration.stored import add_list
+from tests.receiver import run_receiver
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+# What decides what is an anomaly, who is told of it, who is let in, and when is scanned at all.
+IN_FORCE = {"champions", "thresholds", "notification_rules", "settings", "session_overrides", "api_keys"}
+# What happened, and what is to be done; models are versions that nobody uses before they are champions.
+FACTS = {
+    "anomalies",
+    "bar_revisions",
+    "bars",
+    "batches",
+    "deliveries",
+    "detection_metadata",
+    "detection_runs",
+    "heartbeats",
+    "models",
+    "outbox",
+    "rejected_bars",
+    "series",
+    "verifications",
+    "watchlists",
+}
+SCOPES = ("read", "enqueue", "admin")
+WRITES = {"insert", "update", "delete", "findAndModify"}
+
+# Which writes there are, and by which scopes they are reached. Nobody but an admin may be in it.
+EXPECTED = {
+    ("champions", "models.train_model"): {"admin"},
+    ("champions", "models.promote_model"): {"admin"},
+    ("champions", "models.roll_model_back"): {"admin"},
+    ("champions", "runs.retry_detection_run"): {"admin"},
+    ("thresholds", "watchlists.add_watchlist"): {"admin"},
+    ("thresholds", "watchlists.replace_watchlist"): {"admin"},
+    ("thresholds", "watchlists.remove_watchlist"): {"admin"},
+    ("notification_rules", "notifications.set_rule"): {"admin"},
+    ("notification_rules", "notifications.remove_rule"): {"admin"},
+    ("settings", "watchlists.toggle_scheduler"): {"admin"},
+}
+
+
+class Writes(monitoring.CommandListener):
+    """Notes the collections that are written to; deletions and changes of nothing are none."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self.collections: set[str] = set()
+        self._asked: dict[int, str] = {}
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if not self.active or event.command_name not in WRITES:
+            return
+        collection = event.command[event.command_name]
+        # Of the settings only the switch decides anything; the others are what the service notes for itself.
+        if collection != "settings" or SWITCH in str(event.command):
+            self._asked[event.request_id] = collection
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        collection = self._asked.pop(event.request_id, None)
+        if collection and (event.reply.get("n") or (event.reply.get("lastErrorObject") or {}).get("n")):
+            self.collections.add(collection)
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        self._asked.pop(event.request_id, None)
+
+
+LISTENER = Writes()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def listener() -> Writes:
+    monitoring.register(LISTENER)
+    return LISTENER
+
+
+@pytest.fixture
+def app(settings: Settings, database: Db) -> Iterator[APIFlask]:
+    app = create_app(settings)
+    yield app
+    get_state(app).close()
+
+
+@pytest.fixture
+def worker(app: APIFlask, settings: Settings) -> Iterator[Worker]:
+    """Does the work of runs here, so that what it writes is heard."""
+    database = open_database(settings)
+    yield Worker(settings, database, get_state(app).celery, "test:1")
+    database.client.close()
+
+
+def prepare(database: Db) -> dict[str, str]:
+    """Store what every route can be asked about; return the ids that their paths need."""
+    prepare_database(database, NOW)
+    for name in database.list_collection_names():
+        if name not in {"settings", "bars", "series"}:
+            database[name].delete_many({})
+    if not database.series.find_one({}):
+        store(database, "AAPL", make_bars(500))
+    first, second = add_model(database), add_model(database)
+    database.champions.update_one({"_id": "champion::US"}, {"$push": {"history": moved(database, second)}})
+    database.champions.update_one({"_id": "champion::US"}, {"$set": {"version": second}})
+    add_list(database, "tech", "AAPL")
+    set_threshold(database, Scope("watchlist", "tech"), "grade", 60.0, NOW)
+    run_id = add_failed_training(database)
+    return {"version": first, "name": "tech", "run_id": run_id, "ticker": "AAPL", "anomaly_id": "AAPL::1d::x"}
+
+
+def moved(database: Db, version: str) -> dict[str, Any]:
+    record = database.models.find_one({"_id": version})
+    assert record is not None
+    return {"version": version, "sha256": record["sha256"], "action": "promoted", "at": NOW}
+
+
+def add_failed_training(database: Db) -> str:
+    """Write a training that an admin asked for and that failed; return its id."""
+    options = {"promote": True, "trees": 5, "seed": 3}
+    run_id: str = insert_run(database, RunRequest("train", "manual", market="US", options=options), NOW)["_id"]
+    database.detection_runs.update_one({"_id": run_id}, {"$set": {"status": "failed", "completed_at": NOW}})
+    return run_id
+
+
+def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what each route is asked, at least one body a route; a new route must be given one."""
+    lists = {"tickers": ["AAPL"], "interval": "1d"}
+    multipart = {"data": {"interval": "1d", "ticker": "AAPL"}}
+    return {
+        "bars.push_candles": [{"json": {"ticker": "AAPL", "candles": [candle()]}}],
+        "bars.import_file": [multipart],
+        "detections.start_backfill": [{"json": {"ticker": "AAPL"}}],
+        "detections.start_incremental": [{"json": {"ticker": "AAPL"}}, {"json": {"watchlist": "tech"}}],
+        "runs.cancel_detection_run": [{}],
+        "runs.retry_detection_run": [{}],
+        "models.train_model": [
+            {"json": {"market": "US", "trees": 5, "promote": True}},
+            {"json": {"market": "US", "trees": 5, "promote": None}},
+        ],
+        "models.promote_model": [{"json": {}}, {"json": {"ticker": "AAPL"}}, {"json": {"watchlist": "tech"}}],
+        "models.roll_model_back": [{"json": {"market": "US"}}],
+        "models.retire_model": [{}],
+        "notifications.set_rule": [{"json": {"channel": channel}}],
+        "notifications.remove_rule": [{}],
+        "notifications.try_channel": [{}],
+        "verifications.verify_anomaly": [{}],
+        "verifications.verify_many": [{"json": {"ticker": "AAPL"}}],
+        "watchlists.add_watchlist": [{"json": {"name": "other", "threshold": 99.0, **lists}}],
+        "watchlists.replace_watchlist": [{"json": {"threshold": 99.0, **lists}}, {"json": lists}],
+        "watchlists.remove_watchlist": [{}],
+        "watchlists.toggle_scheduler": [{"json": {"enabled": False}}],
+    }
+
+
+def candle() -> dict[str, Any]:
+    return {"time": "2013-03-01", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0}
+
+
+def find_policies(database: Db) -> dict[str, tuple[Any, set[str]]]:
+    """Return the threshold that each watchlist has of its own, and for which tickers: it is a field of the list."""
+    found = database.watchlists.find({"threshold": {"$ne": None}})
+    return {watchlist["_id"]: (watchlist["threshold"], set(watchlist["tickers"])) for watchlist in found}
+
+
+def work_off(worker: Worker) -> None:
+    """Do what was asked for, as workers do."""
+    for run in worker.database.detection_runs.find({"status": "queued", "run_id": None}):
+        planning.start(worker, run["_id"])
+    for batch in worker.database.batches.find({"state": {"$in": list(OPEN_STATES)}}):
+        execute_batch(worker, batch["_id"])
+
+
+def list_routes(app: APIFlask) -> list[tuple[str, str, str]]:
+    return [
+        (rule.endpoint, rule.rule, method)
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) & {"POST", "PUT", "PATCH", "DELETE"})
+    ]
+
+
+def test_what_is_in_force_is_written_by_admins_alone(app: APIFlask, database: Db, worker: Worker) -> None:
+    with run_receiver() as receiver:
+        asked = bodies(receiver.channel)
+        routes = list_routes(app)
+        assert {endpoint for endpoint, *_ in routes} == asked.keys(), "a route has no body here to be tried with"
+        found: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for scope in SCOPES:
+            for endpoint, path, method in routes:
+                for body in asked[endpoint]:
+                    names = prepare(database)
+                    if endpoint.startswith("notifications"):
+                        names["name"] = "ops"
+                        database.notification_rules.insert_one(rule(receiver.channel))
+                    key = add_key(database, "asks", [scope], NOW)
+                    address = re.sub("<([a-z_]+)>", lambda name, names=names: names[name[1]], path)
+                    before = find_policies(database)
+                    LISTENER.collections, LISTENER.active = set(), True
+                    answer = app.test_client().open(address, method=method, headers={"X-API-Key": key}, **body)
+                    assert answer.status_code < 500, answer.text
+                    work_off(worker)
+                    LISTENER.active = False
+                    if find_policies(database) != before:
+                        LISTENER.collections.add("thresholds")
+                    for collection in LISTENER.collections & IN_FORCE:
+                        found[collection, endpoint].add(scope)
+    assert found == EXPECTED
+
+
+def rule(channel: str) -> dict[str, Any]:
+    return {"_id": "ops", "name": "ops", "channel": channel, "shown_channel": "json", "enabled": True} | {
+        "watchlist": None,
+        "min_grade": 75.0,
+        "quiet_from": None,
+        "quiet_until": None,
+        "timezone": "UTC",
+        "backfills": False,
+        "failures": True,
+        "updated_at": NOW,
+    }
+
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(client: FlaskClient, database: Db) -> Ask:
+    """Asks with a key that may enqueue, and no more."""
+    key = add_key(database, "enqueues", ["read", "enqueue"], NOW)
+    return lambda method, path, **sent: client.open(path, method=method, headers={"X-API-Key": key}, **sent)
+
+
+def test_a_training_by_who_may_only_enqueue_is_never_put_in_use(ask: Ask, database: Db, worker: Worker) -> None:
+    store(database, "AAPL", make_bars(500))
+    refused = ask("POST", "/py/models/train", json={"market": "US", "promote": True})
+    assert (refused.status_code, refused.json["reason"]) == (403, "scope_missing")
+    assert "'admin'" in refused.json["detail"]
+    accepted = ask("POST", "/py/models/train", json={"market": "US", "trees": 5, "score": -0.9})
+    assert accepted.status_code == 202
+    work_off(worker)
+    run = ask("GET", accepted.headers["Location"]).json
+    assert (run["status"], run["options"]["promote"]) == ("complete", False)
+    assert database.models.count_documents({}) == 1
+    assert database.champions.count_documents({}) == 0
+
+
+def test_who_may_only_enqueue_changes_a_watchlist_but_not_what_is_an_anomaly(ask: Ask, database: Db) -> None:
+    plain = {"tickers": ["AAPL"], "interval": "1d"}
+    assert ask("POST", "/py/watchlists", json={"name": "a", **plain}).status_code == 201
+    assert ask("PUT", "/py/watchlists/a", json=plain | {"tickers": ["AAPL", "MSFT"]}).status_code == 200
+    assert ask("PUT", "/py/watchlists/a", json=plain | {"threshold": 100.0}).status_code == 403
+    set_threshold(database, Scope("watchlist", "a"), "grade", 60.0, NOW)
+    same = {"tickers": ["MSFT", "AAPL"], "threshold": 60.0, "interval": "1d"}
+    assert ask("PUT", "/py/watchlists/a", json=same | {"delay_minutes": 9}).status_code == 200
+    assert ask("PUT", "/py/watchlists/a", json=same | {"tickers": ["AAPL", "IBM"]}).status_code == 403
+    assert ask("DELETE", "/py/watchlists/a").status_code == 403
+    assert database.watchlists.find_one({"_id": "a"})["threshold"] == {"kind": "grade", "value": 60.0}
+
+
+def test_every_collection_was_thought_about() -> None:
+    assert set(INDEXES) | {"settings", "thresholds", "notification_rules"} == IN_FORCE | FACTS

@@ -1,0 +1,64 @@
+"""A version that flags nothing, or far more than was asked, is told from one that does as it was asked."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import Conflict
+from detection.models.plan import ThresholdPolicy
+from detection.models.plausibility import check_plausible, count_flagged, find_asked_share
+from detection.scoring import grades
+from detection.scoring.grades import GradeTable
+
+SCORES = np.random.default_rng(3).uniform(-0.8, -0.4, 10_000)
+
+
+def make_record(kind: str, value: float, threshold: float, scores: Any = SCORES) -> dict[str, Any]:
+    table = GradeTable.from_scores(scores).to_document()
+    policy = {"threshold": {"kind": kind, "value": value}}
+    return {"_id": "US_model-0.1.0", "market": "US", "threshold": threshold, "score_quantiles": table} | {
+        "parameters": policy
+    }
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5])
+def test_a_share_that_was_asked_for_is_plausible(share: float) -> None:
+    threshold = float(np.quantile(SCORES, share))
+    record = make_record("contamination", share, threshold)
+    check_plausible(record)
+    assert count_flagged(record, threshold) == pytest.approx(share * SCORES.size, rel=0.02, abs=1)
+
+
+@pytest.mark.parametrize("grade", [25.0, 50.0, 75.0])
+def test_a_grade_that_was_asked_for_is_plausible(grade: float) -> None:
+    check_plausible(make_record("grade", grade, GradeTable.from_scores(SCORES).find_score(grade)))
+
+
+def test_less_than_one_bar_of_those_learned_from_is_plausible_too() -> None:
+    scores = SCORES[:400]
+    check_plausible(make_record("grade", 100.0, GradeTable.from_scores(scores).find_score(100.0), scores))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "threshold", "said"),
+    [
+        ("score", -1.0, -1.0, "silent"),
+        ("score", -0.81, -0.81, "silent"),
+        ("score", 0.0, 0.0, "far more"),
+        ("score", -0.7, -0.7, "far more"),
+        ("contamination", 0.01, -0.9, "silent"),
+        ("contamination", 0.01, -0.7, "far more"),
+        ("grade", 50.0, -0.9, "silent"),
+    ],
+)
+def test_what_flags_nothing_or_far_too_much_is_refused(kind: str, value: float, threshold: float, said: str) -> None:
+    with pytest.raises(Conflict, match=said) as refusal:
+        check_plausible(make_record(kind, value, threshold))
+    assert refusal.value.reason == "implausible_threshold"
+    assert "--contamination 0.01" in refusal.value.message
+
+
+def test_a_grade_asks_for_the_share_that_the_grades_say() -> None:
+    assert find_asked_share(ThresholdPolicy("grade", 50.0)) == pytest.approx(0.01)
+    assert find_asked_share(ThresholdPolicy("grade", 3 * grades.POINTS_PER_DECADE)) == pytest.approx(0.001)
