@@ -12,8 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from detection.detectors.isolation_forest import FlatForest
-from detection.detectors.isolation_forest import fit as fit_isolation_forest
+from detection.detectors.isolation_forest import FlatForest, fit_forest
 from detection.features.compute import compute_features
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, MARKET14
 from detection.models.plan import TrainingPlan
@@ -28,8 +27,8 @@ def main() -> None:
     for feature_set in (MARKET14, DEFAULT_FEATURE_SET):
         inputs = compute_features(panel, panel.offsets[:-1], feature_set).inputs
         plan = TrainingPlan("US", feature_set=feature_set)
-        forest = fit_isolation_forest(inputs, **plan.parameters, seed=plan.seed)
-        flat = FlatForest(forest)
+        forest = fit_forest(inputs, **plan.parameters, seed=plan.seed)
+        flat = FlatForest.from_sklearn(forest)
         strange = inputs[:2_000]
         features, ours, theirs, shares = take_turns(
             lambda: compute_features(panel, panel.offsets[:-1], feature_set),  # noqa: B023 - called in this turn

@@ -10,9 +10,9 @@ import pandas as pd
 from sklearn.ensemble import IsolationForest
 
 from benchmarks import naive
+from detection.detectors.isolation_forest import fit_forest
 from detection.features.compute import compute_features
 from detection.features.feature_sets import get_feature_set
-from detection.models.artefacts import open_artefact
 from detection.models.manager import LoadedModel
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
@@ -62,9 +62,14 @@ def build_matrix(database: Db, tickers: Sequence[str], model: LoadedModel) -> np
     return np.concatenate([compute_features(p, p.offsets[:-1].copy(), model.feature_set).inputs for p in panels])
 
 
-def open_forest(database: Db, model: LoadedModel) -> IsolationForest:
-    """Return scikit-learn's own object of a model, whose `predict` has the model's threshold."""
-    forest = open_artefact(database, model.version, model.sha256)
+def refit(database: Db, model: LoadedModel, tickers: Sequence[str]) -> IsolationForest:
+    """Return scikit-learn's own object of a model of these tickers, whose `predict` has the model's threshold.
+
+    What is stored of a model is its nodes; the same rows, seed and parameters give the same trees again.
+    """
+    rows = build_matrix(database, sorted(tickers), model)
+    given = {name: model.parameters[name] for name in ("trees", "sample", "seed")}
+    forest = fit_forest(rows, **given)
     forest.offset_ = model.threshold
     return forest
 

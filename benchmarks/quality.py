@@ -19,8 +19,7 @@ from rich.table import Table
 
 from benchmarks.faults import FAULTS, PRICES, Fault, plant
 from core.arrays import Float64
-from detection.detectors.isolation_forest import FlatForest
-from detection.detectors.isolation_forest import fit as fit_isolation_forest
+from detection.detectors.isolation_forest import FlatForest, fit_forest
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, MARKET14, FeatureSet
 from detection.models.plan import TrainingPlan
@@ -127,7 +126,7 @@ def measure_forest(
 
 def fit(inputs: np.ndarray, seed: int) -> FlatForest:
     plan = TrainingPlan("US")
-    return FlatForest(fit_isolation_forest(inputs, **plan.parameters, seed=seed))
+    return FlatForest.from_sklearn(fit_forest(inputs, **plan.parameters, seed=seed))
 
 
 def compute_faults(

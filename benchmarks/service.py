@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from core.settings import STATE_DIR, Settings
+from core.settings import STATE_DIR, Settings, get_settings
+from detection.models.signing import make_key
 from runner.programs import service_programs
 from runner.servers import die_with_parent, free_port, run_servers
 from runner.service import build_environment, wait_for_api
@@ -27,6 +28,8 @@ def run_bench_servers() -> Iterator[tuple[Settings, Path]]:
     ):
         settings = Settings(_env_file=None, mongo_url=servers.mongo_url, redis_url=servers.redis_url, port=free_port())
         os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+        os.environ["ARTEFACT_KEYS"] = make_key()
+        get_settings.cache_clear()
         yield settings, Path(folder)
 
 

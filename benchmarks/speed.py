@@ -79,7 +79,7 @@ def compare_ways(settings: Settings, tickers: Tickers, rounds: int, folder: Path
     """
     worker, celery = get_worker(), build_celery(settings)
     database, model = worker.database, worker.models.get_model(market.MARKET)
-    forest, matrix = market.open_forest(database, model), market.build_matrix(database, tickers, model)
+    forest, matrix = market.refit(database, model, tickers), market.build_matrix(database, tickers, model)
     model_file = market.store_file(forest, folder)
     for number in range(rounds):
         say(f"Round {number + 1} of {rounds}, {len(tickers):,} tickers.")

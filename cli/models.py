@@ -220,6 +220,63 @@ def set_threshold(
     click.echo(f"threshold of {scope}: {set_to}")
 
 
+@group.command("sign")
+@json_option
+@exits_on_error
+def sign(*, as_json: bool) -> None:
+    """Sign with the present key what an older one had signed; ARTEFACT_KEYS or the keys' file has both meanwhile."""
+    from detection.models.resigning import sign_again  # noqa: PLC0415 - loads the numeric stack
+
+    with use_database() as database:
+        _print_signed(*sign_again(database, get_settings()), as_json=as_json)
+
+
+@group.command("rotate-key")
+@json_option
+@exits_on_error
+def rotate_key(*, as_json: bool) -> None:
+    """Make a new key to sign artefacts with, sign them all anew, and forget the old key; nothing need be stopped."""
+    from detection.models.resigning import rotate_key as rotate  # noqa: PLC0415 - loads the numeric stack
+
+    with use_database() as database:
+        _print_signed(*rotate(database, get_settings()), as_json=as_json)
+
+
+@group.command("migrate")
+@click.argument("version")
+@click.option("--trust", is_flag=True, help="Yes: nobody but this service could ever write to the database.")
+@json_option
+@exits_on_error
+def migrate(*, version: str, trust: bool, as_json: bool) -> None:
+    """Bring VERSION, which an earlier release stored as a pickle, to arrays that are signed. It scores the same.
+
+    Opening a pickle runs whatever it says, so this is only for a database to which nobody else could write.
+    """
+    from detection.models.resigning import migrate_pickle  # noqa: PLC0415 - loads the numeric stack
+
+    ModelVersion.parse(version)
+    if not trust:
+        raise BadInput(
+            f"the artefact of {version} would be opened as a pickle, which runs whatever it says; say --trust if "
+            "nobody else could write to the database, or train a new version"
+        )
+    with use_database() as database:
+        migrate_pickle(database, get_settings(), version)
+        record = models.get_model_record(database, version)
+    _print_model(record, as_json=as_json)
+
+
+def _print_signed(signed: int, unsigned: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"signed": signed, "unsigned": unsigned})
+    else:
+        click.echo(f"{signed} artefacts signed with the present key")
+        for version in unsigned:
+            click.echo(f"{version}: not signed by any known key, or damaged; it is refused (`flask models migrate`)")
+    if unsigned:
+        raise click.exceptions.Exit(1)
+
+
 def _choose_scope(market: str | None, ticker: str | None, watchlist: str | None) -> Scope:
     return Scope.choose(
         market=get_market(market).code if market else None,

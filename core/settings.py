@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     flower_port: int = Field(5555, ge=1, le=65535)
     url_prefix: str = Field("/py", pattern=r"^(/[a-z0-9_-]+)*$")
     log_level: LogLevel = Field("info", description="the least that is logged")
+    artefact_keys: str = Field(
+        "", repr=False, description="what models are signed with, the first new ones; empty: .tapewatch/artefact.keys"
+    )
     flower_url: str = Field("", pattern=r"^(https?://\S+)?$", description="where browsers find Flower, for a link")
     cors_origins: str = Field("", description="origins of other sites' pages that may ask, with commas between them")
     rate_limit_reads: str = Field("6000/minute", pattern=RATE, description="requests that only read, by API key")

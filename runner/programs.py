@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.binaries import find_mongod, find_redis_server
 from core.settings import Settings
+from runner.passwords import Passwords, write_private
 from runner.servers import LOOPBACK, die_with_parent, mongod_command, redis_command
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
@@ -33,15 +34,20 @@ class Program:
     stop_seconds: int = 10
 
 
-def server_programs(state_dir: Path, *, redis_port: int | None, mongo_port: int | None) -> list[Program]:
+def server_programs(
+    state_dir: Path, passwords: Passwords, *, redis_port: int | None, mongo_port: int | None
+) -> list[Program]:
     """Return the embedded servers that have a port, and make their folders."""
     programs = []
     if redis_port is not None:
-        folder = _make_folder(state_dir / "redis")
-        programs.append(Program("redis", SERVERS, redis_command(find_redis_server(), folder, redis_port)))
+        folder, config = _make_folder(state_dir / "redis"), state_dir / "secrets" / "redis.conf"
+        write_private(config, f"requirepass {passwords.redis}\n")
+        command = redis_command(find_redis_server(), folder, redis_port, config=config)
+        programs.append(Program("redis", SERVERS, command))
     if mongo_port is not None:
         folder = _make_folder(state_dir / "mongod")
-        programs.append(Program("mongod", SERVERS, mongod_command(find_mongod(), folder, mongo_port)))
+        command = mongod_command(find_mongod(), folder, mongo_port, key_file=passwords.mongo_key_file)
+        programs.append(Program("mongod", SERVERS, command))
     return programs
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 from pymongo import MongoClient
@@ -24,6 +25,8 @@ REPLICA_SET = "tapewatch"
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 NOT_YET_INITIALIZED = 94
+# The user of an embedded MongoDB that asks for a password.
+ADMIN = "tapewatch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,11 @@ def die_with_parent(command: list[str]) -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command
 
 
-def redis_command(binary: Path, folder: Path, port: int) -> list[str]:
-    """Return the command of a durable Redis: every write in the append-only file, nothing ever evicted."""
+def redis_command(binary: Path, folder: Path, port: int, *, config: Path | None = None) -> list[str]:
+    """Return the command of a durable Redis: every write in the append-only file, nothing ever evicted.
+
+    `config` is a file with what others must not see, such as a password, in a list of processes.
+    """
     options = {
         "bind": LOOPBACK,
         "port": port,
@@ -70,7 +76,8 @@ def redis_command(binary: Path, folder: Path, port: int) -> list[str]:
         "maxmemory-policy": "noeviction",
         "databases": 1024,
     }
-    return [str(binary), *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+    given = [] if config is None else [str(config)]
+    return [str(binary), *given, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
 
 
 def mongod_command(
@@ -81,8 +88,10 @@ def mongod_command(
     cache_gigabytes: float = 1.0,
     transaction_seconds: int = 20,
     replica_set: str = REPLICA_SET,
+    key_file: Path | None = None,
 ) -> list[str]:
-    """Return the command of a replica set member with its data in `folder`."""
+    """Return the command of a replica set member with its data in `folder`; with a key file it asks for passwords."""
+    protection = ["--keyFile", str(key_file), "--setParameter", "enableLocalhostAuthBypass=0"] if key_file else []
     return [
         str(binary),
         *("--bind_ip", LOOPBACK, "--port", str(port), "--dbpath", str(folder), "--replSet", replica_set),
@@ -95,23 +104,25 @@ def mongod_command(
         # what a worker killed in mid-commit wrote stays locked for so long (up to 1.5 times that, as it is looked for
         # only now and then); with the default of 60 s its batch would not be back within 90 s
         *("--setParameter", f"transactionLifetimeLimitSeconds={transaction_seconds}"),
+        *protection,
     ]
 
 
-def redis_url(port: int) -> str:
+def redis_url(port: int, password: str | None = None) -> str:
     """Return the URL of an embedded Redis."""
-    return f"redis://{LOOPBACK}:{port}/0"
+    return f"redis://{f':{password}@' if password else ''}{LOOPBACK}:{port}/0"
 
 
-def mongo_url(*ports: int, replica_set: str = REPLICA_SET) -> str:
+def mongo_url(*ports: int, replica_set: str = REPLICA_SET, password: str | None = None) -> str:
     """Return the URL of an embedded replica set."""
-    return f"mongodb://{','.join(f'{LOOPBACK}:{port}' for port in ports)}/?replicaSet={replica_set}"
+    user, source = (f"{ADMIN}:{password}@", "&authSource=admin") if password else ("", "")
+    return f"mongodb://{user}{','.join(f'{LOOPBACK}:{port}' for port in ports)}/?replicaSet={replica_set}{source}"
 
 
-def wait_for_redis(port: int, timeout_seconds: float = READY_SECONDS) -> None:
+def wait_for_redis(port: int, timeout_seconds: float = READY_SECONDS, *, password: str | None = None) -> None:
     """Return once Redis answers and has loaded its data. Raises ServerProblem after `timeout_seconds`."""
     deadline = time.monotonic() + timeout_seconds
-    with redis.Redis(host=LOOPBACK, port=port, socket_timeout=1) as client:
+    with redis.Redis(host=LOOPBACK, port=port, password=password, socket_timeout=1) as client:
         while True:
             try:
                 client.ping()
@@ -125,15 +136,21 @@ def wait_for_redis(port: int, timeout_seconds: float = READY_SECONDS) -> None:
                 return
 
 
-def wait_for_primary(*ports: int, replica_set: str = REPLICA_SET, timeout_seconds: float = READY_SECONDS) -> None:
+def wait_for_primary(
+    *ports: int,
+    replica_set: str = REPLICA_SET,
+    timeout_seconds: float = READY_SECONDS,
+    password: str | None = None,
+) -> None:
     """Initiate the replica set on `ports` where that was not done yet, and return once it has a primary.
 
     A set whose data were made on another port is told its new address. Raises ServerProblem when it is not
     ready after `timeout_seconds`.
     """
     deadline = time.monotonic() + timeout_seconds
+    shown: dict[str, Any] = {"username": ADMIN, "password": password, "authSource": "admin"} if password else {}
     client: MongoClient[dict[str, object]] = MongoClient(
-        LOOPBACK, ports[0], directConnection=True, serverSelectionTimeoutMS=500, connectTimeoutMS=500
+        LOOPBACK, ports[0], directConnection=True, serverSelectionTimeoutMS=500, connectTimeoutMS=500, **shown
     )
     with client:
         while True:

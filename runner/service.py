@@ -14,10 +14,12 @@ from urllib.request import urlopen
 import redis
 from rich.console import Console
 
+from core.binaries import find_mongod
 from core.errors import BadInput, DatabaseUnfit, ServerProblem, ServerUnreachable
 from core.settings import STATE_DIR, Settings, read_settings
 from records.database import explain_unreachable, hide_credentials, open_database
 from records.migrations import upgrade
+from runner.passwords import Passwords, protect_mongod, read_passwords
 from runner.programs import ROOT, server_programs, service_programs
 from runner.servers import (
     LOOPBACK,
@@ -44,23 +46,28 @@ def serve(say: Say) -> Iterator[Settings]:
     """
     wanted = read_settings(env_file=None)
     state_dir = STATE_DIR.absolute()
-    state_dir.mkdir(exist_ok=True)
+    state_dir.mkdir(mode=0o700, exist_ok=True)
+    # One that an earlier version made may be open to others.
+    state_dir.chmod(0o700)
     with _only_one(state_dir):
         _check_ports(wanted)
         mongo_port = None if os.environ.get("MONGO_URL") else free_port()
         redis_port = None if os.environ.get("REDIS_URL") else free_port()
+        passwords = read_passwords(state_dir)
         settings = wanted.model_copy(
             update={
-                **({"mongo_url": mongo_url(mongo_port)} if mongo_port else {}),
-                **({"redis_url": redis_url(redis_port)} if redis_port else {}),
+                **({"mongo_url": mongo_url(mongo_port, password=passwords.mongo)} if mongo_port else {}),
+                **({"redis_url": redis_url(redis_port, passwords.redis)} if redis_port else {}),
             }
         )
-        servers = server_programs(state_dir, redis_port=redis_port, mongo_port=mongo_port)
+        servers = server_programs(state_dir, passwords, redis_port=redis_port, mongo_port=mongo_port)
+        if mongo_port:
+            protect_mongod(find_mongod(), state_dir, passwords)
         programs = [*servers, *service_programs(settings, state_dir)]
         supervision = Supervision(programs, state_dir, build_environment(settings, state_dir), say)
         try:
             supervision.start_servers()
-            _wait_for_servers(settings, say, redis_port=redis_port, mongo_port=mongo_port)
+            _wait_for_servers(settings, passwords, say, redis_port=redis_port, mongo_port=mongo_port)
             _write_addresses(settings, state_dir)
             supervision.start_service()
             yield settings
@@ -150,13 +157,15 @@ def _check_ports(settings: Settings) -> None:
             raise BadInput(f"port {port} ({name}) is taken by another program; set {name} to a free one")
 
 
-def _wait_for_servers(settings: Settings, say: Say, *, redis_port: int | None, mongo_port: int | None) -> None:
+def _wait_for_servers(
+    settings: Settings, passwords: Passwords, say: Say, *, redis_port: int | None, mongo_port: int | None
+) -> None:
     if redis_port:
-        wait_for_redis(redis_port)
+        wait_for_redis(redis_port, password=passwords.redis)
     else:
         _check_redis(settings)
     if mongo_port:
-        wait_for_primary(mongo_port)
+        wait_for_primary(mongo_port, password=passwords.mongo)
     with explain_unreachable(settings):
         database = open_database(settings)
         with database.client:

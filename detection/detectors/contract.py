@@ -1,7 +1,8 @@
 """What a detector is: it is fitted on rows, and then says of each row how strange it is, and which column makes it so.
 
-A detector is one module with `fit(inputs, *, seed, **parameters)`, which returns what is stored, and
-`load(fitted)`, which returns the `Detector`; and one row of `detection/detectors/catalogue.py`. The rows are known
+A detector is one module with `fit(inputs, *, seed, **parameters)`, which returns what is stored: arrays of
+numbers by name, since anything else could execute when it is opened; and `load(fitted)`, which returns the
+`Detector`; and one row of `detection/detectors/catalogue.py`. The rows are known
 without numpy, so that a request can be refused before a run is written.
 """
 
@@ -15,7 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from core.errors import BadInput
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from core.arrays import Float32, Float64
+
+    Fitted = Mapping[str, NDArray[Any]]
 
 
 class Detector(Protocol):
@@ -80,11 +85,12 @@ class DetectorKind:
             raise BadInput(f"{self.name} has no parameter {name!r}; it has {', '.join(self.parameters) or '(none)'}")
         return {name: p.read(name, given.get(name, p.default)) for name, p in self.parameters.items()}
 
-    def fit(self, inputs: Float32, *, seed: int, parameters: Mapping[str, int]) -> Any:
+    def fit(self, inputs: Float32, *, seed: int, parameters: Mapping[str, int]) -> Fitted:
         """Return a detector fitted on rows of shape (n, d), as it is stored. Raises BadInput where it cannot be."""
-        return import_module(self.module).fit(inputs, seed=seed, **parameters)
+        fitted: Fitted = import_module(self.module).fit(inputs, seed=seed, **parameters)
+        return fitted
 
-    def load(self, fitted: Any) -> Detector:
+    def load(self, fitted: Fitted) -> Detector:
         """Return what scores, made of what `fit` returned."""
         detector: Detector = import_module(self.module).load(fitted)
         return detector

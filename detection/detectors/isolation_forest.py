@@ -5,23 +5,38 @@ compiled walk, several times as fast. It costs trees x depth steps a bar, and fa
 inputs beyond the range seen in training all look alike.
 """
 
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Self
+
 import numpy as np
-import structlog
 from numpy.typing import ArrayLike, NDArray
+from sklearn import __version__ as sklearn_version
 from sklearn.ensemble import IsolationForest
 
 from core.arrays import Float64
-from core.errors import BadInput
-from detection.detectors.trees import credit_columns, unfold_trees, walk_trees
+from core.errors import BadInput, TapewatchError
+from detection.detectors.trees import ForestNodes, collect_nodes, credit_columns, unfold_trees, walk_trees
 
 CHECKED_ROWS = 512
-CHECK_TOLERANCE = 1e-12
-
-log = structlog.get_logger()
+ROUNDING = 1e-12
 
 
-def fit(inputs: ArrayLike, *, trees: int, sample: int, seed: int) -> IsolationForest:
-    """Fit `trees` trees on `sample` rows each of `inputs` (n, d), or on all n where there are fewer.
+def fit(inputs: ArrayLike, *, trees: int, sample: int, seed: int) -> dict[str, NDArray[Any]]:
+    """Return the nodes of a forest (see `ForestNodes`) fitted on `inputs` (n, d).
+
+    Raises BadInput when there is nothing to fit on, and TapewatchError where our scores would not be scikit-learn's.
+    """
+    return FlatForest.from_sklearn(fit_forest(inputs, trees=trees, sample=sample, seed=seed)).get_arrays()
+
+
+def load(fitted: Mapping[str, NDArray[Any]]) -> "FlatForest":
+    """Return the forest of these nodes, laid out for speed. Its scores are the same to the last bit."""
+    return FlatForest(ForestNodes(**{field.name: fitted[field.name] for field in fields(ForestNodes)}))
+
+
+def fit_forest(inputs: ArrayLike, *, trees: int, sample: int, seed: int) -> IsolationForest:
+    """Return scikit-learn's forest of `trees` trees on `sample` rows each of `inputs`, or on all where there are fewer.
 
     Raises BadInput when there is nothing to fit on.
     """
@@ -32,36 +47,41 @@ def fit(inputs: ArrayLike, *, trees: int, sample: int, seed: int) -> IsolationFo
     return forest.fit(matrix)
 
 
-def load(forest: IsolationForest) -> "FlatForest":
-    """Return the forest laid out for speed."""
-    return FlatForest(forest)
-
-
 class FlatForest:
-    """A fitted scikit-learn forest laid out for speed; built from it when a model is loaded, never stored.
+    """A fitted forest, laid out for speed when it is loaded."""
 
-    At construction its scores are held against scikit-learn's; should they differ (another version's internals),
-    scikit-learn scores from then on, and the log says so.
-    """
+    def __init__(self, nodes: ForestNodes) -> None:
+        self._nodes = nodes
+        self._trees = unfold_trees(nodes)
 
-    def __init__(self, forest: IsolationForest) -> None:
-        self._forest = forest
-        self._trees = unfold_trees(forest)
-        sample = self._draw_sample()
-        self.is_flat = bool(np.abs(self._walk(sample) - forest.score_samples(sample)).max() <= CHECK_TOLERANCE)
-        if not self.is_flat:
-            log.warning("flat_forest_differs", trees=len(forest.estimators_), checked_rows=CHECKED_ROWS)
+    @classmethod
+    def from_sklearn(cls, forest: IsolationForest) -> Self:
+        """Return the forest that scikit-learn fitted.
+
+        Its scores of rows where a comparison is most easily wrong are held against scikit-learn's. Raises
+        TapewatchError should any of them differ, as by another version's internals.
+        """
+        flat = cls(collect_nodes(forest))
+        sample = flat._draw_sample()
+        differences = np.abs(flat.score_samples(sample) - forest.score_samples(sample))
+        if differences.max() != 0.0:
+            raise TapewatchError(
+                f"{np.count_nonzero(differences)} of {CHECKED_ROWS} scores differ from those of scikit-learn "
+                f"{sklearn_version}, by up to {differences.max():.3g}; no model was made. Install the pinned version",
+                reason="scores_differ",
+            )
+        return flat
+
+    def get_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what is stored of it, by name."""
+        return {field.name: getattr(self._nodes, field.name) for field in fields(ForestNodes)}
 
     def score_samples(self, inputs: ArrayLike, *, below: float = 0.0) -> Float64:
         """Return the score of each row of `inputs` (m, d), shape (m,), in [-1, 0); lower is stranger.
 
         Only scores lower than `below` are wanted: rows that cannot have one, as a part of the trees tells, have 0.0.
         """
-        matrix = np.ascontiguousarray(inputs, np.float32)
-        if self.is_flat or len(matrix) == 0:
-            return self._walk(matrix, below)
-        scores: Float64 = self._forest.score_samples(matrix)
-        return scores
+        return self._walk(np.ascontiguousarray(inputs, np.float32), below)
 
     def attribute(self, inputs: ArrayLike) -> Float64:
         """Return the share of each column in what makes each row strange, shape (m, d); a row's shares sum to 1.
@@ -84,7 +104,7 @@ class FlatForest:
         trees = self._trees
         limit = -np.log2(-below) * trees.longest if below < 0.0 else np.inf
         # Where rounding could matter the walk goes on, so that what is below is told by the score alone.
-        enough = limit * (1.0 + CHECK_TOLERANCE) - trees.to_come
+        enough = limit * (1.0 + ROUNDING) - trees.to_come
         lengths = walk_trees(matrix, trees.columns, trees.thresholds, trees.lengths, enough)
         scores: Float64 = -(2.0 ** (-(lengths / trees.longest)))
         return scores
@@ -93,7 +113,7 @@ class FlatForest:
         """Return rows made of the trees' own thresholds, where a comparison is most easily wrong, and of noise."""
         generator = np.random.default_rng(0)
         trees = self._trees
-        width = self._forest.n_features_in_
+        width = int(self._nodes.width)
         sample = generator.normal(scale=20.0, size=(CHECKED_ROWS, width)).astype(np.float32)
         for column in range(width):
             found = trees.thresholds[(trees.columns == column) & np.isfinite(trees.thresholds)]

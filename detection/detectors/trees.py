@@ -11,7 +11,6 @@ from numba import float32, float64, int32, njit, types
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.ensemble._iforest import _average_path_length
-from sklearn.tree._tree import Tree
 
 from core.arrays import Float32, Float64, Int64
 
@@ -46,36 +45,94 @@ class PerfectTrees:
     to_come: Float64
 
 
-def unfold_trees(forest: IsolationForest) -> PerfectTrees:
-    """Lay the fitted trees of a scikit-learn forest out as perfect trees."""
-    depth = max(tree.tree_.max_depth for tree in forest.estimators_)
-    trees = len(forest.estimators_)
+@dataclass(frozen=True, slots=True)
+class ForestNodes:
+    """The nodes of fitted isolation trees, tree after tree: what is stored of a forest.
+
+    Attributes:
+        offsets: shape (trees + 1,), where the nodes of each tree begin.
+        columns: shape (nodes,), the column each splits by; 0 at a leaf.
+        thresholds: shape (nodes,), rows with a value above go right.
+        left, right: shape (nodes,), a node's children by their number within the tree; -1 at a leaf. A node comes
+            before its children.
+        rows: shape (nodes,), how many training rows came by.
+        lengths: shape (nodes,), the path length each stands for, were it a leaf.
+        longest: shape (), the path length, summed over trees, that has score -0.5.
+        width: shape (), number of columns of the inputs.
+    """
+
+    offsets: Int64
+    columns: NDArray[np.int32]
+    thresholds: Float64
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    rows: Int64
+    lengths: Float64
+    longest: Float64
+    width: Int64
+
+
+def collect_nodes(forest: IsolationForest) -> ForestNodes:
+    """Return the nodes of a fitted scikit-learn forest."""
+    trees = [estimator.tree_ for estimator in forest.estimators_]
+    columns = [
+        np.where(tree.children_left >= 0, picked[np.maximum(tree.feature, 0)], 0)
+        for tree, picked in zip(trees, forest.estimators_features_, strict=True)
+    ]
+    # The order of operations is scikit-learn's, so that sums of lengths agree to the last bit.
+    lengths = [
+        forest._decision_path_lengths[number] + forest._average_path_length_per_tree[number] - 1.0  # noqa: SLF001 - scikit-learn has no public form
+        for number in range(len(trees))
+    ]
+    longest = len(trees) * _average_path_length([forest._max_samples])[0]  # noqa: SLF001 - as above
+    return ForestNodes(
+        offsets=np.cumsum([0, *(tree.node_count for tree in trees)], dtype=np.int64),
+        columns=np.concatenate(columns).astype(np.int32),
+        thresholds=np.concatenate([tree.threshold for tree in trees]).astype(np.float64),
+        left=np.concatenate([tree.children_left for tree in trees]).astype(np.int32),
+        right=np.concatenate([tree.children_right for tree in trees]).astype(np.int32),
+        rows=np.concatenate([tree.n_node_samples for tree in trees]).astype(np.int64),
+        lengths=np.concatenate(lengths).astype(np.float64),
+        longest=np.array(longest, np.float64),
+        width=np.array(forest.n_features_in_, np.int64),
+    )
+
+
+def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
+    """Lay trees out as perfect trees."""
+    trees = len(nodes.offsets) - 1
+    depth = max(_find_depth(nodes, tree) for tree in range(trees))
     columns = np.zeros((trees, 2**depth - 1), np.int32)
     thresholds = np.full((trees, 2**depth - 1), np.inf, np.float32)
     lengths = np.empty((trees, 2**depth))
     expected = np.empty((trees, 2 ** (depth + 1) - 1))
-    for number, (estimator, picked) in enumerate(zip(forest.estimators_, forest.estimators_features_, strict=True)):
-        tree = estimator.tree_
-        # The order of operations is scikit-learn's, so that sums of lengths agree to the last bit.
-        path_lengths = (
-            forest._decision_path_lengths[number] + forest._average_path_length_per_tree[number] - 1.0  # noqa: SLF001 - scikit-learn has no public form
-        )
-        means = _mean_below(tree, path_lengths)
-        nodes = np.zeros(1, np.int64)
+    for number in range(trees):
+        tree = slice(int(nodes.offsets[number]), int(nodes.offsets[number + 1]))
+        children, path_lengths = (nodes.left[tree], nodes.right[tree]), nodes.lengths[tree]
+        split_by, cuts = nodes.columns[tree], _round_down(nodes.thresholds[tree])
+        means = _mean_below(*children, nodes.rows[tree], path_lengths)
+        place = np.zeros(1, np.int64)
         for level in range(depth):
             slots = slice(2**level - 1, 2 ** (level + 1) - 1)
-            inner = tree.children_left[nodes] >= 0
-            columns[number, slots] = np.where(inner, picked[tree.feature[nodes]], 0)
-            thresholds[number, slots] = np.where(inner, _round_down(tree.threshold[nodes]), np.float32(np.inf))
-            expected[number, slots] = means[nodes]
-            left = np.where(inner, tree.children_left[nodes], nodes)
-            right = np.where(inner, tree.children_right[nodes], nodes)
-            nodes = np.stack((left, right), axis=1).ravel()
-        expected[number, 2**depth - 1 :] = means[nodes]
-        lengths[number] = path_lengths[nodes]
-    longest = float(trees * _average_path_length([forest._max_samples])[0])  # noqa: SLF001 - as above
+            inner = children[0][place] >= 0
+            columns[number, slots] = np.where(inner, split_by[place], 0)
+            thresholds[number, slots] = np.where(inner, cuts[place], np.float32(np.inf))
+            expected[number, slots] = means[place]
+            left, right = (np.where(inner, child[place], place) for child in children)
+            place = np.stack((left, right), axis=1).ravel()
+        expected[number, 2**depth - 1 :] = means[place]
+        lengths[number] = path_lengths[place]
     shortest = lengths.min(axis=1)
-    return PerfectTrees(columns, thresholds, lengths, expected, longest, shortest[::-1].cumsum()[::-1] - shortest)
+    to_come = shortest[::-1].cumsum()[::-1] - shortest
+    return PerfectTrees(columns, thresholds, lengths, expected, float(nodes.longest), to_come)
+
+
+def _find_depth(nodes: ForestNodes, tree: int) -> int:
+    start, end = int(nodes.offsets[tree]), int(nodes.offsets[tree + 1])
+    depths = np.zeros(end - start, np.int64)
+    for node in np.flatnonzero(nodes.left[start:end] >= 0):
+        depths[nodes.left[start + node]] = depths[nodes.right[start + node]] = depths[node] + 1
+    return int(depths.max())
 
 
 def _round_down(thresholds: Float64) -> Float32:
@@ -84,14 +141,13 @@ def _round_down(thresholds: Float64) -> Float32:
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
-def _mean_below(tree: Tree, path_lengths: Float64) -> Float64:
+def _mean_below(left: NDArray[np.int32], right: NDArray[np.int32], rows: Int64, path_lengths: Float64) -> Float64:
     """Return for each node the mean of `path_lengths` over the training rows below it."""
     means = path_lengths.copy()
-    rows = tree.n_node_samples
     # A node comes before its children in scikit-learn's arrays.
-    for node in np.flatnonzero(tree.children_left >= 0)[::-1]:
-        left, right = tree.children_left[node], tree.children_right[node]
-        means[node] = (rows[left] * means[left] + rows[right] * means[right]) / (rows[left] + rows[right])
+    for node in np.flatnonzero(left >= 0)[::-1]:
+        one, two = left[node], right[node]
+        means[node] = (rows[one] * means[one] + rows[two] * means[two]) / (rows[one] + rows[two])
     return means
 
 

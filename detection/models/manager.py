@@ -19,7 +19,7 @@ from detection.scoring.thresholds import find_threshold
 from records.database import Db
 from records.models.champions import Champion, find_champions
 from records.models.documents import ModelDocument
-from records.models.models import find_models, get_model_record
+from records.models.models import find_models, get_artefact_hash, get_model_record
 from records.models.thresholds import find_thresholds
 
 
@@ -55,8 +55,8 @@ class LoadedModel:
 class ModelManager:
     """Hands out models by market, ticker or version, and keeps the `capacity` last used ones.
 
-    A version is opened once a process, after its artefact's hash was checked; one that fails the check is refused each
-    time it is asked for, and never kept. A promotion is seen by the next call.
+    A version is opened once a process, after hash and signature of its artefact were checked; one that fails the check
+    is refused each time it is asked for, and never kept. A promotion is seen by the next call.
     """
 
     def __init__(self, database: Db, capacity: int = 8) -> None:
@@ -182,7 +182,7 @@ def _load(database: Db, champion: Champion) -> LoadedModel:
             f"model {champion.version} was promoted with the hash {champion.sha256}, and its record now says "
             f"{record['sha256']}; it was not opened. Restore the record from a backup, or promote another version"
         )
-    fitted = open_artefact(database, champion.version, champion.sha256)
+    fitted = open_artefact(database, champion.version, get_artefact_hash(record))
     kind = get_detector(record["parameters"]["detector"])
     return _build_model(record, kind.load(fitted))
 

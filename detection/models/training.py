@@ -7,7 +7,7 @@ from gridfs.errors import FileExists
 from pymongo.client_session import ClientSession
 
 from core.errors import TapewatchError
-from detection.models.artefacts import compute_sha256
+from detection.models.artefacts import compute_sha256, store_artefact
 from detection.models.fitting import Checkpoint, Fit, describe_fit, fit_model
 from detection.models.libraries import find_library_versions
 from detection.models.plan import TrainingPlan
@@ -15,7 +15,7 @@ from detection.models.registry import promote_within
 from detection.models.versions import Change, ModelVersion
 from records.database import Db, in_transaction
 from records.models import champions, models
-from records.models.artefacts import delete_artefact, store_artefact
+from records.models.artefacts import delete_artefact
 from records.models.champions import Scope
 from records.models.documents import LineageFields, ModelDocument, ModelRecord
 
@@ -45,6 +45,7 @@ def save_model(
         "version": version,
         "sha256": compute_sha256(content),
         "artefact_bytes": len(content),
+        "artefact_sha256": None,
         "library_versions": find_library_versions(),
         "training_run_id": run_id,
         "created_at": now,

@@ -66,6 +66,8 @@ class _VersionFields(TypedDict):
     version: str
     sha256: str
     artefact_bytes: int
+    # Of an artefact that was brought to another form; `sha256` stays, by which anomalies name the model.
+    artefact_sha256: str | None
     library_versions: dict[str, str]
     training_run_id: str | None
     created_at: datetime

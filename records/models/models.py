@@ -57,6 +57,23 @@ def get_model_record(database: Db, version: str) -> ModelRecord:
     return record
 
 
+def get_artefact_hash(record: ModelDocument) -> str:
+    """Return what a version's artefact must hash to: `sha256`, unless it was brought to another form since."""
+    return str(record.get("artefact_sha256") or record["sha256"])
+
+
+def find_artefact_hashes(database: Db) -> list[tuple[str, str]]:
+    """Return each version with what its artefact must hash to."""
+    records = database.models.find({}, {"sha256": 1, "artefact_sha256": 1}).sort("_id", 1)
+    return [(record["_id"], get_artefact_hash(record)) for record in records]
+
+
+def set_artefact_hash(database: Db, version: str, sha256: str, size: int, session: ClientSession) -> None:
+    """Note what the artefact of a version hashes to in its new form."""
+    changes = {"artefact_sha256": sha256, "artefact_bytes": size}
+    database.models.update_one({"_id": version}, {"$set": changes}, session=session)
+
+
 def find_warm_up_bars(database: Db, version: str) -> int | None:
     """Return how many bars a version needs before the first that it scores, or None where there is no such version."""
     record = models_in(database).find_one({"_id": version}, {"warm_up_bars": 1})

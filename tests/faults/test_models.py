@@ -11,9 +11,9 @@ from typing import Any
 import joblib
 import pytest
 
-from detection.models.artefacts import compute_sha256
+from detection.models.artefacts import compute_sha256, store_artefact
 from detection.models.registry import promote
-from records.models.artefacts import delete_artefact, store_artefact
+from records.models.artefacts import delete_artefact
 from records.models.models import get_model_record
 from tests.faults.trial import Trial
 from tests.integration.detecting import NOW
@@ -87,7 +87,7 @@ def test_an_artefact_swapped_with_its_hash_is_never_opened(
 def install(trial: Trial, champion: str, artefact: bytes, *, sha256: str) -> None:
     """Promote a copy of the champion with these bytes for an artefact and this hash in its record."""
     record = get_model_record(trial.database, champion) | {"_id": VERSION, "version": VERSION, "sha256": sha256}
-    store_artefact(trial.database, VERSION, artefact)
+    store_artefact(trial.database, VERSION, artefact)  # signed, as by one of our own
     trial.database.models.insert_one(record)
     promote(trial.database, VERSION, NOW)
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from detection.detectors.isolation_forest import FlatForest
-from detection.detectors.isolation_forest import fit as fit_isolation_forest
+from detection.detectors import isolation_forest
 from detection.models.artefacts import dump_artefact
 from detection.models.fitting import Fit, Seen
 from detection.models.plan import TrainingPlan
@@ -22,8 +21,8 @@ def make_fit(seed: int = 7, *, market: str = "US", **changes: Any) -> Fit:
     """Return a small forest over noise; `changes` go into its plan."""
     plan = replace(TrainingPlan(market, seed=seed, parameters={"trees": 5, "sample": 64}), **changes)
     rows = np.random.default_rng(seed).normal(size=(400, len(plan.feature_set.columns))).astype(np.float32)
-    forest = fit_isolation_forest(rows, **plan.parameters, seed=seed)
-    scores = FlatForest(forest).score_samples(rows)
+    forest = isolation_forest.fit(rows, **plan.parameters, seed=seed)
+    scores = isolation_forest.load(forest).score_samples(rows)
     seen = Seen(first=946_684_800, last=1_000_684_800)
     seen.rows["AAPL"] = len(rows)
     return Fit(

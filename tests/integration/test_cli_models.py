@@ -103,7 +103,11 @@ def test_bad_input_exits_with_2_and_writes_nothing(
 
 
 def test_every_command_explains_itself(flask: Command) -> None:
-    assert set(models.group.commands) == {"list", "show", "train", "promote", "rollback", "retire", "threshold"}
+    assert set(models.group.commands) == {"list", "show", "train", "promote", "rollback", "retire", "threshold"} | {
+        "sign",
+        "rotate-key",
+        "migrate",
+    }
     for name in models.group.commands:
         answer = flask(name, "--help")
         assert answer.exit_code == 0

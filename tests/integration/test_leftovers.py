@@ -83,7 +83,7 @@ def test_an_upload_that_one_import_read_is_kept_for_another_that_failed(database
 
 def test_an_artefact_without_a_model_goes_after_a_day_and_others_stay(database: Db) -> None:
     version = add_model(database)
-    store_artefact(database, "US_model-7.0.0", b"whose training died")
+    store_artefact(database, "US_model-7.0.0", b"whose training died", {})
     assert delete_leftovers(database, datetime.now(UTC)) == 0
     assert delete_leftovers(database, LATER) == 1
     assert [file["_id"] for file in database[f"{ARTEFACTS}.files"].find()] == [version]

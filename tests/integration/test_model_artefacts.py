@@ -1,22 +1,34 @@
-"""A pickle does what it says when it is opened; so one that is not as recorded must never be."""
+"""What an artefact holds cannot execute; and one that is not as recorded, or not signed, is not opened at all."""
 
+import os
 import pickle
-from collections.abc import Callable
+import re
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pytest
 from gridfs import GridFSBucket
+from sklearn.ensemble import IsolationForest
 
-from core.errors import ModelIntegrity
+from core.errors import BadInput, ModelIntegrity
+from core.settings import Settings, get_settings
+from detection.detectors.isolation_forest import fit_forest
+from detection.models import signing
 from detection.models.artefacts import compute_sha256
 from detection.models.manager import ModelManager
+from detection.models.resigning import migrate_pickle, rotate_key, sign_again
+from detection.models.signing import sign
 from detection.models.training import save_model
 from records.database import Db
 from records.models.artefacts import BUCKET
 from tests.integration.modelling import NOW, add_model, make_fit
+from tests.processes import ROOT
 
 
 class Trap:
@@ -48,9 +60,16 @@ def chunks(database: Db, version: str) -> list[bytes]:
 
 
 def replace_content(database: Db, version: str, content: bytes) -> None:
-    bucket = GridFSBucket(database, BUCKET)
+    """Put other bytes in the place of an artefact, under the signature that it has."""
+    bucket, signature = GridFSBucket(database, BUCKET), read_signature(database, version)
     bucket.delete(version)
-    bucket.upload_from_stream_with_id(version, f"{version}.joblib", content)
+    bucket.upload_from_stream_with_id(version, f"{version}.npz", content, metadata=signature)
+
+
+def read_signature(database: Db, version: str) -> dict[str, str]:
+    file = database[f"{BUCKET}.files"].find_one({"_id": version})
+    assert file is not None
+    return dict(file["metadata"])
 
 
 def flip_a_byte(database: Db, version: str) -> None:
@@ -167,3 +186,172 @@ def test_one_altered_model_leaves_the_other_markets_alone(database: Db) -> None:
         manager.group_by_model("US", ["AAPL"])
     ((model, tickers),) = manager.group_by_model("JP", ["7203.T"])
     assert (model.version, tickers) == (sound, ("7203.T",))
+
+
+def point_to(database: Db, version: str, sha256: str) -> None:
+    """Put a hash into record and pointer, as one who can write to the database would."""
+    database.models.update_one({"_id": version}, {"$set": {"sha256": sha256}})
+    database.champions.update_one({"_id": "champion::US"}, {"$set": {"sha256": sha256}})
+
+
+@pytest.mark.parametrize("forged", ["kept", "taken away", "made with another key"])
+def test_an_artefact_replaced_with_both_its_hashes_is_refused_unopened(
+    database: Db, sprung: Path, forged: str, settings: Settings
+) -> None:
+    version, foreign = add_model(database), pickle.dumps(Trap(sprung))
+    replace_content(database, version, foreign)
+    point_to(database, version, compute_sha256(foreign))
+    if forged != "kept":
+        mine = settings.model_copy(update={"artefact_keys": "a" * 64})
+        metadata = sign(mine, version, compute_sha256(foreign)) if "key" in forged else None
+        database[f"{BUCKET}.files"].update_one({"_id": version}, {"$set": {"metadata": metadata}})
+    with pytest.raises(ModelIntegrity, match="not signed by any key"):
+        ModelManager(database).get_model("US")
+    assert not sprung.exists()
+
+
+def test_a_signed_artefact_of_another_version_is_refused(database: Db) -> None:
+    version, other = add_model(database), add_model(database, 8)
+    replace_content(database, version, b"".join(chunks(database, other)))
+    database[f"{BUCKET}.files"].update_one({"_id": version}, {"$set": {"metadata": read_signature(database, other)}})
+    point_to(database, version, database.models.find_one({"_id": other})["sha256"])
+    with pytest.raises(ModelIntegrity, match="not signed by any key"):
+        ModelManager(database).get_model("US")
+
+
+def test_even_a_signed_pickle_runs_nothing(database: Db, sprung: Path) -> None:
+    for number, content in enumerate((pickle.dumps(Trap(sprung)), dump_objects(sprung), b"", b"PK")):
+        fit = replace(make_fit(market="JP"), artefact=content)
+        version = save_model(database, fit, now=NOW)["version"]
+        assert version == f"JP_model-0.1.{number}"
+        with pytest.raises(ModelIntegrity, match="no artefact"):
+            ModelManager(database).get_model_version(version)
+    assert not sprung.exists()
+
+
+def dump_objects(path: Path) -> bytes:
+    """Return an archive of arrays, one of which is of objects: numpy would unpickle it."""
+    buffer = BytesIO()
+    np.savez(buffer, header=np.frombuffer(b"{}", np.uint8), trap=np.array([Trap(path)], object))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Keys from a file, as on one machine."""
+    monkeypatch.setattr(signing, "KEYS_FILE", tmp_path / "artefact.keys")
+    monkeypatch.setenv("ARTEFACT_KEYS", "")
+    get_settings.cache_clear()
+    yield tmp_path / "artefact.keys"
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+
+def test_the_key_is_made_at_first_use_for_its_owner_alone(database: Db, key_file: Path) -> None:
+    version = add_model(database)
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    assert ModelManager(database).get_model("US").version == version
+    key_file.chmod(0o640)
+    with pytest.raises(BadInput, match="others can read"):
+        ModelManager(database).get_model("US")
+
+
+def test_processes_that_make_the_key_at_once_agree_on_one(key_file: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: signing.read_keys(get_settings())[0], range(8)))
+    assert len(set(found)) == 1
+    assert os.listdir(key_file.parent) == ["artefact.keys"]  # noqa: PTH208 - names only
+
+
+def test_a_key_is_rotated_and_the_old_one_forgotten(database: Db, key_file: Path) -> None:
+    versions = [add_model(database), add_model(database, 8)]
+    before, (old,) = read_signature(database, versions[0]), key_file.read_text().split()
+    hashes = [database.models.find_one({"_id": version})["sha256"] for version in versions]
+    assert rotate_key(database, get_settings()) == (2, [])
+    (new,) = key_file.read_text().split()
+    assert (new != old, read_signature(database, versions[0]) != before) == (True, True)
+    manager = ModelManager(database)
+    assert [manager.get_model_version(version).sha256 for version in versions] == hashes
+    key_file.write_text(f"{old}\n")
+    with pytest.raises(ModelIntegrity, match="not signed by any key"):
+        ModelManager(database).get_model("US")
+
+
+def test_a_rotation_signs_nothing_that_was_not_signed(database: Db, key_file: Path) -> None:
+    sound, forged = add_model(database), add_model(database, 8)
+    database[f"{BUCKET}.files"].update_one({"_id": forged}, {"$unset": {"metadata": ""}})
+    assert rotate_key(database, get_settings()) == (1, [forged])
+    assert ModelManager(database).get_model_version(sound).version == sound
+    with pytest.raises(ModelIntegrity):
+        ModelManager(database).get_model_version(forged)
+
+
+def test_keys_of_the_environment_are_rotated_by_their_owner(database: Db, settings: Settings) -> None:
+    version = add_model(database)
+    present = get_settings().artefact_keys
+    both = settings.model_copy(update={"artefact_keys": f"{'b' * 64},{present}"})
+    assert sign_again(database, both) == (1, [])
+    assert sign_again(database, both) == (0, [])
+    new_alone = settings.model_copy(update={"artefact_keys": "b" * 64})
+    sha256 = database.models.find_one({"_id": version})["sha256"]
+    assert signing.find_signer(new_alone, version, sha256, read_signature(database, version))
+    with pytest.raises(BadInput, match="flask models sign"):
+        rotate_key(database, both)
+    with pytest.raises(BadInput, match="at least 32 characters"):
+        signing.read_keys(settings.model_copy(update={"artefact_keys": "short"}))
+
+
+@pytest.fixture
+def pickled(database: Db) -> tuple[str, IsolationForest]:
+    """A champion as an earlier version stored it: pickled by joblib, hashed, not signed."""
+    version, fit = add_model(database, 11), make_fit(11)
+    rows = np.random.default_rng(11).normal(size=(400, len(fit.plan.feature_set.columns))).astype(np.float32)
+    forest = fit_forest(rows, **fit.plan.parameters, seed=11)
+    buffer = BytesIO()
+    joblib.dump(forest, buffer, compress=("zlib", 3), protocol=5)
+    GridFSBucket(database, BUCKET).delete(version)
+    GridFSBucket(database, BUCKET).upload_from_stream_with_id(version, f"{version}.joblib", buffer.getvalue())
+    point_to(database, version, compute_sha256(buffer.getvalue()))
+    return version, forest
+
+
+def test_an_old_artefact_is_migrated_and_scores_the_same(
+    database: Db, pickled: tuple[str, IsolationForest], settings: Settings
+) -> None:
+    version, forest = pickled
+    with pytest.raises(ModelIntegrity, match=f"flask models migrate {version} --trust"):
+        ModelManager(database).get_model("US")
+    before = database.models.find_one({"_id": version})["sha256"]
+    migrate_pickle(database, get_settings(), version)
+    model = ModelManager(database).get_model("US")
+    inputs = np.random.default_rng(1).normal(size=(2_000, forest.n_features_in_)).astype(np.float32)
+    np.testing.assert_array_equal(model.detector.score_samples(inputs), forest.score_samples(inputs))
+    assert model.sha256 == before, "anomalies name the model by it"
+    assert database[f"{BUCKET}.files"].count_documents({}) == 1
+    assert set(database[f"{BUCKET}.chunks"].distinct("files_id")) == {version}
+    with pytest.raises(BadInput, match="nothing to migrate"):
+        migrate_pickle(database, get_settings(), version)
+
+
+def test_a_pickle_that_is_not_as_recorded_is_not_migrated(
+    database: Db, pickled: tuple[str, IsolationForest], sprung: Path
+) -> None:
+    version, _ = pickled
+    GridFSBucket(database, BUCKET).delete(version)
+    trap = pickle.dumps(Trap(sprung))
+    GridFSBucket(database, BUCKET).upload_from_stream_with_id(version, f"{version}.joblib", trap)
+    with pytest.raises(ModelIntegrity):
+        migrate_pickle(database, get_settings(), version)
+    assert not sprung.exists()
+
+
+def test_nothing_that_runs_opens_a_pickle() -> None:
+    """Only the migration, which a person asks for, has what could open one."""
+    users = {
+        str(path.relative_to(ROOT))
+        for wing in ("core", "records", "market", "detection", "alerts", "tasks", "api", "cli", "runner")
+        for path in (ROOT / wing).rglob("*.py")
+        if re.search(r"^\s*(?:import|from) (?:joblib|pickle|shelve|marshal|dill|cloudpickle)\b", path.read_text(), re.M)
+        or "allow_pickle=True" in path.read_text()
+    }
+    assert users == {"detection/models/resigning.py"}

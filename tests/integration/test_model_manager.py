@@ -2,14 +2,13 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 
-import joblib
 import numpy as np
 import pytest
 
 from core.errors import NoModel, NotFound
 from core.settings import Settings
+from detection.detectors.isolation_forest import fit_forest
 from detection.models.manager import ModelManager
 from detection.models.registry import promote, rollback
 from records.database import Db, open_database
@@ -23,8 +22,9 @@ def test_a_stored_model_scores_as_the_one_that_was_fitted(database: Db) -> None:
     version = add_model(database, 11)
     model = ModelManager(database).get_model("US")
     inputs = np.random.default_rng(1).normal(size=(300, len(fit.plan.feature_set.columns))).astype(np.float32)
-    expected = joblib.load(BytesIO(fit.artefact)).score_samples(inputs)
-    assert np.abs(model.detector.score_samples(inputs) - expected).max() <= 1e-12
+    rows = np.random.default_rng(11).normal(size=(400, inputs.shape[1])).astype(np.float32)
+    expected = fit_forest(rows, **fit.plan.parameters, seed=11).score_samples(inputs)
+    np.testing.assert_array_equal(model.detector.score_samples(inputs), expected)
     assert (model.version, model.market, model.interval) == (version, "US", "1d")
     assert model.feature_set == fit.plan.feature_set
     assert model.threshold == fit.threshold

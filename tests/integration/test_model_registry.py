@@ -212,7 +212,7 @@ def test_trainings_at_once_get_a_version_each_and_one_champion(database: Db) -> 
 
 
 def test_a_training_that_died_before_its_record_is_never_seen_and_blocks_nothing(database: Db) -> None:
-    store_artefact(database, "US_model-0.1.0", b"left behind")
+    store_artefact(database, "US_model-0.1.0", b"left behind", {})
     assert models.find_models(database) == []
     assert add_model(database) == "US_model-0.1.1"
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detection.detectors.isolation_forest import FlatForest
-from detection.detectors.isolation_forest import fit as fit_isolation_forest
+from detection.detectors.isolation_forest import FlatForest, fit_forest
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import FEATURE_SETS, TWO_YARDSTICKS, FeatureSet
 from detection.features.kernel import GRID
@@ -99,7 +98,7 @@ def test_any_scale_gives_real_bars_the_same_scores(scale: float) -> None:
     panel = build_panel(*series)
     first = panel.offsets[:-1]
     inputs = compute_features(panel, first, TWO_YARDSTICKS).inputs
-    forest = FlatForest(fit_isolation_forest(inputs, trees=100, sample=512, seed=7))
+    forest = FlatForest.from_sklearn(fit_forest(inputs, trees=100, sample=512, seed=7))
     prices = {name: getattr(panel, name) * scale for name in ("open", "high", "low", "close")}
     scaled = compute_features(replace(panel, **prices), first, TWO_YARDSTICKS).inputs
     assert np.abs(forest.score_samples(scaled) - forest.score_samples(inputs)).max() <= 1e-9

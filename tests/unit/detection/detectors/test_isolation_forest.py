@@ -6,11 +6,9 @@ from math import comb
 import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
-from structlog.testing import capture_logs
 
-from core.errors import BadInput
-from detection.detectors.isolation_forest import FlatForest
-from detection.detectors.isolation_forest import fit as fit_isolation_forest
+from core.errors import BadInput, TapewatchError
+from detection.detectors.isolation_forest import FlatForest, fit_forest, load
 from detection.features.compute import compute_features
 from detection.features.feature_sets import MARKET14, TWO_YARDSTICKS
 from tests.unit.detection.features.twin import build_panel, read_real_bars
@@ -29,12 +27,11 @@ def real_inputs() -> np.ndarray:
 @pytest.mark.parametrize("count", [1, 511, 512, 513, 20_000])
 @pytest.mark.parametrize(("trees", "sample", "width"), [(1, 2, 1), (7, 33, 3), (100, 256, 14), (30, 4096, 5)])
 def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int, width: int) -> None:
-    forest = fit_isolation_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
-    flat = FlatForest(forest)
+    forest = fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
+    flat = FlatForest.from_sklearn(forest)
     rows = draw_rows(2, count, width)
     expected = forest.score_samples(rows)
-    assert flat.is_flat
-    np.testing.assert_allclose(flat.score_samples(rows), expected, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(flat.score_samples(rows), expected, rtol=0, atol=0)
     threshold = np.quantile(expected, 0.01)
     assert ((flat.score_samples(rows) < threshold) == (expected < threshold)).all()
 
@@ -45,75 +42,81 @@ def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int, w
 def test_scores_below_a_threshold_are_found_without_walking_all_rows_to_the_end(
     count: int, share: float, trees: int, sample: int, width: int
 ) -> None:
-    forest = fit_isolation_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
+    forest = fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
     rows = draw_rows(2, count, width)
     expected = forest.score_samples(rows)
     threshold = float(np.quantile(expected, share))
-    found = FlatForest(forest).score_samples(rows, below=threshold)
-    is_below = FlatForest(forest).score_samples(rows) < threshold
+    found = FlatForest.from_sklearn(forest).score_samples(rows, below=threshold)
+    is_below = FlatForest.from_sklearn(forest).score_samples(rows) < threshold
     assert ((found < threshold) == is_below).all()
-    np.testing.assert_allclose(found[is_below], expected[is_below], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(found[is_below], expected[is_below], rtol=0, atol=0)
 
 
 def test_scores_of_real_bars_are_those_of_scikit_learn(real_inputs: np.ndarray) -> None:
-    forest = fit_isolation_forest(real_inputs, trees=100, sample=512, seed=7)
-    np.testing.assert_allclose(
-        FlatForest(forest).score_samples(real_inputs), forest.score_samples(real_inputs), rtol=0, atol=1e-15
-    )
+    forest = fit_forest(real_inputs, trees=100, sample=512, seed=7)
+    flat = FlatForest.from_sklearn(forest)
+    np.testing.assert_array_equal(flat.score_samples(real_inputs), forest.score_samples(real_inputs))
 
 
 def test_values_on_a_threshold_go_the_way_scikit_learn_sends_them() -> None:
     # Few distinct values make thresholds and rows meet.
     rows = np.random.default_rng(0).integers(0, 4, (3000, 3)).astype(np.float32) / 3
-    forest = fit_isolation_forest(rows, trees=50, sample=256, seed=1)
+    forest = fit_forest(rows, trees=50, sample=256, seed=1)
     thresholds = np.concatenate([tree.tree_.threshold for tree in forest.estimators_]).astype(np.float32)
     meeting = np.random.default_rng(1).choice(thresholds, (2000, 3))
-    np.testing.assert_array_equal(FlatForest(forest).score_samples(meeting), forest.score_samples(meeting))
+    np.testing.assert_array_equal(FlatForest.from_sklearn(forest).score_samples(meeting), forest.score_samples(meeting))
 
 
 def test_trees_of_some_columns_only_keep_their_columns() -> None:
     rows = draw_rows(1, 3000, 6)
     forest = IsolationForest(n_estimators=40, max_features=0.5, random_state=1).fit(rows)
-    np.testing.assert_allclose(FlatForest(forest).score_samples(rows), forest.score_samples(rows), rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(FlatForest.from_sklearn(forest).score_samples(rows), forest.score_samples(rows))
 
 
 def test_rows_that_are_all_alike_score_alike() -> None:
     rows = np.ones((100, 3), np.float32)
-    forest = fit_isolation_forest(rows, trees=5, sample=64, seed=1)
-    flat = FlatForest(forest)
-    np.testing.assert_allclose(flat.score_samples(rows), forest.score_samples(rows), rtol=0, atol=1e-15)
+    forest = fit_forest(rows, trees=5, sample=64, seed=1)
+    flat = FlatForest.from_sklearn(forest)
+    np.testing.assert_allclose(flat.score_samples(rows), forest.score_samples(rows), rtol=0, atol=0)
     np.testing.assert_allclose(flat.attribute(rows), 1 / 3)
 
 
 def test_no_rows_give_no_scores() -> None:
-    flat = FlatForest(fit_isolation_forest(draw_rows(1, 100, 3), trees=5, sample=64, seed=1))
+    flat = FlatForest.from_sklearn(fit_forest(draw_rows(1, 100, 3), trees=5, sample=64, seed=1))
     assert flat.score_samples(np.empty((0, 3))).shape == (0,)
     assert flat.attribute(np.empty((0, 3))).shape == (0, 3)
 
 
-def test_scikit_learn_scores_where_the_flat_forest_differs() -> None:
+def test_a_forest_whose_scores_would_differ_is_none() -> None:
     class Moved(IsolationForest):
         def score_samples(self, X: np.ndarray) -> np.ndarray:  # noqa: N803 - scikit-learn's name
-            return super().score_samples(X) * 0.5
+            return super().score_samples(X) * (1 - 2**-52)
 
-    rows = draw_rows(1, 1000, 3)
-    forest = Moved(n_estimators=10, random_state=1).fit(rows)
-    with capture_logs() as logs:
-        flat = FlatForest(forest)
-    assert not flat.is_flat
-    assert [entry["event"] for entry in logs] == ["flat_forest_differs"]
-    np.testing.assert_array_equal(flat.score_samples(rows), forest.score_samples(rows))
+    forest = Moved(n_estimators=10, random_state=1).fit(draw_rows(1, 1000, 3))
+    with pytest.raises(TapewatchError, match="scores differ from those of scikit-learn") as refusal:
+        FlatForest.from_sklearn(forest)
+    assert refusal.value.reason == "scores_differ"
+
+
+@pytest.mark.parametrize(("trees", "sample", "width"), [(1, 2, 1), (7, 33, 3), (100, 512, 14), (30, 4096, 5)])
+def test_a_stored_forest_scores_and_attributes_the_same_to_the_last_bit(trees: int, sample: int, width: int) -> None:
+    forest = FlatForest.from_sklearn(fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3))
+    arrays, rows = forest.get_arrays(), draw_rows(2, 3000, width)
+    assert all(array.dtype.kind in "if" for array in arrays.values())
+    again = load(arrays)
+    np.testing.assert_array_equal(again.score_samples(rows), forest.score_samples(rows))
+    np.testing.assert_array_equal(again.attribute(rows), forest.attribute(rows))
 
 
 def test_the_same_seed_gives_the_same_forest() -> None:
     rows = draw_rows(1, 2000, 4)
-    one, two = (fit_isolation_forest(rows, trees=10, sample=128, seed=5).score_samples(rows) for _ in range(2))
+    one, two = (fit_forest(rows, trees=10, sample=128, seed=5).score_samples(rows) for _ in range(2))
     np.testing.assert_array_equal(one, two)
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(BadInput, match="10 trees of 256 rows from 1 rows"):
-        fit_isolation_forest(draw_rows(1, 1, 3), trees=10, sample=256, seed=1)
+        fit_forest(draw_rows(1, 1, 3), trees=10, sample=256, seed=1)
 
 
 def replace_each(forest: FlatForest, rows: np.ndarray, usual: np.ndarray) -> np.ndarray:
@@ -145,7 +148,7 @@ def compute_shapley(forest: FlatForest, row: np.ndarray, usual: np.ndarray) -> n
 @pytest.mark.parametrize("width", [3, 5, 14])
 def test_shares_name_the_one_planted_column(width: int) -> None:
     rows = draw_rows(1, 5000, width)
-    forest = FlatForest(fit_isolation_forest(rows, trees=100, sample=256, seed=1))
+    forest = FlatForest.from_sklearn(fit_forest(rows, trees=100, sample=256, seed=1))
     planted = np.zeros((2 * width, width), np.float32)
     planted[np.arange(2 * width), np.arange(2 * width) % width] = np.repeat([40.0, -40.0], width)
     shares = forest.attribute(planted)
@@ -163,7 +166,7 @@ def rank_agreement(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def test_shares_of_real_anomalies_agree_with_re_scoring_and_with_shapley_values(real_inputs: np.ndarray) -> None:
-    forest = FlatForest(fit_isolation_forest(real_inputs, trees=100, sample=512, seed=7))
+    forest = FlatForest.from_sklearn(fit_forest(real_inputs, trees=100, sample=512, seed=7))
     scores = forest.score_samples(real_inputs)
     strange = real_inputs[scores < np.quantile(scores, 0.01)]
     usual = np.median(real_inputs, axis=0)
@@ -176,7 +179,7 @@ def test_shares_of_real_anomalies_agree_with_re_scoring_and_with_shapley_values(
 def test_shares_of_the_documented_set_agree_with_re_scoring() -> None:
     panel = build_panel(*read_real_bars().values())
     inputs = compute_features(panel, panel.offsets[:-1], MARKET14).inputs
-    forest = FlatForest(fit_isolation_forest(inputs, trees=100, sample=256, seed=7))
+    forest = FlatForest.from_sklearn(fit_forest(inputs, trees=100, sample=256, seed=7))
     scores = forest.score_samples(inputs)
     strange = inputs[scores < np.quantile(scores, 0.01)]
     effects = replace_each(forest, strange, np.median(inputs, axis=0))
