@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.errors import BadInput
 from records.alerts.documents import RuleDocument
-from records.database import Document
 from records.findings.documents import AnomalyDocument
+from records.work.documents import RunDocument
 
 LISTED_ANOMALIES = 10
 
@@ -28,17 +28,17 @@ def parse_zone(text: str) -> str:
         raise BadInput(f"no time zone is known by the name {text[:60]!r}; write one like Asia/Tokyo") from error
 
 
-def is_concerned(rule: RuleDocument, run: Document) -> bool:
+def is_concerned(rule: RuleDocument, run: RunDocument) -> bool:
     """Whether a rule has anything to do with runs of this kind."""
     return run["trigger"] != "verification" and (rule["backfills"] or run["task"] != "backfill")
 
 
-def tells_failure(rule: RuleDocument, run: Document) -> bool:
+def tells_failure(rule: RuleDocument, run: RunDocument) -> bool:
     """Whether a rule wants to know how this run ended for its own sake."""
     return rule["failures"] and run["status"] in {"failed", "partial"}
 
 
-def build_title(run: Document, anomalies: Sequence[AnomalyDocument]) -> str:
+def build_title(run: RunDocument, anomalies: Sequence[AnomalyDocument]) -> str:
     """Return the message's first line."""
     subject = run["watchlist"] or run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers"
     if not anomalies:
@@ -47,7 +47,7 @@ def build_title(run: Document, anomalies: Sequence[AnomalyDocument]) -> str:
     return f"{subject}: {count} in {run['interval']} bars"
 
 
-def build_body(run: Document, anomalies: Sequence[AnomalyDocument]) -> str:
+def build_body(run: RunDocument, anomalies: Sequence[AnomalyDocument]) -> str:
     """Return the rest: the strangest bars with their reasons, what went wrong, and the run.
 
     `anomalies` are the strangest first.

@@ -114,7 +114,7 @@ def train(*, market: str, interval: str, tickers: str | None, no_wait: bool, as_
     given = {name: value for name, value in options.items() if value is not None}
     with use_database() as database:
         celery = build_celery(get_settings())
-        run = request_training(
+        accepted = request_training(
             database,
             celery,
             market,
@@ -124,9 +124,9 @@ def train(*, market: str, interval: str, tickers: str | None, no_wait: bool, as_
             now=datetime.now(UTC),
         )
         if no_wait:
-            follow(database, run, wait=False, as_json=as_json)
+            follow(database, accepted, wait=False, as_json=as_json)
             return
-        run = watch_run(database, run["_id"], quiet=as_json)
+        run = watch_run(database, accepted["_id"], quiet=as_json)
         record = models.find_trained(database, run["_id"])
     if record is not None:
         _print_model(record, as_json=as_json)

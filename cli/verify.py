@@ -13,9 +13,9 @@ from cli.watching import print_outcome, watch_run
 from core.settings import get_settings
 from core.words import Verdict
 from market.tickers import normalize_ticker
-from records.database import Document
 from records.findings.documents import VerificationDocument
 from records.findings.verifications import count_unverified, count_verdicts, find_verifications
+from records.work.documents import ShownRun
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_verification
 
@@ -63,8 +63,8 @@ def verify_model(*, version: str, as_json: bool) -> None:
 def _verify(options: Mapping[str, Any], *, as_json: bool) -> None:
     """Run a verification to its end and print it; exit with 1 unless every anomaly was verified."""
     with use_database() as database:
-        run = request_verification(database, build_celery(get_settings()), options, now=datetime.now(UTC))
-        run = watch_run(database, run["_id"], quiet=as_json)
+        accepted = request_verification(database, build_celery(get_settings()), options, now=datetime.now(UTC))
+        run = watch_run(database, accepted["_id"], quiet=as_json)
         verdicts = count_verdicts(database, run["_id"])
         found = find_verifications(database, run["_id"])
         unverified = count_unverified(database, run["_id"])
@@ -76,7 +76,7 @@ def _verify(options: Mapping[str, Any], *, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _print_verifications(run: Document, verdicts: Mapping[Verdict, int], found: list[VerificationDocument]) -> None:
+def _print_verifications(run: ShownRun, verdicts: Mapping[Verdict, int], found: list[VerificationDocument]) -> None:
     if run["status"] != "complete":
         print_outcome(run)
     table = Table("anomaly", "verified", "verdict", "what moved", "score then", "score now")

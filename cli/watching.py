@@ -8,28 +8,32 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from cli.common import print_json, print_table
-from records.database import Db, Document
+from records.database import Db
+from records.work.documents import RunDocument, ShownRun
 from records.work.runs import OPEN_STATUSES, get_run
 
 POLL_SECONDS = 0.2
 SHOWN_FAILURES = 20
 
 
-def follow(database: Db, run: Document, *, wait: bool, as_json: bool) -> None:
+def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None:
     """Watch an accepted run to its end if asked to, print what came of it, and exit with 1 unless it is complete."""
-    if wait:
-        run = watch_run(database, run["_id"], quiet=as_json)
+    if not wait:
+        if as_json:
+            print_json(run)
+        else:
+            click.echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
+        return
+    ended = watch_run(database, run["_id"], quiet=as_json)
     if as_json:
-        print_json(run)
-    elif wait:
-        print_outcome(run)
+        print_json(ended)
     else:
-        click.echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
-    if wait and run["status"] != "complete":
+        print_outcome(ended)
+    if ended["status"] != "complete":
         raise click.exceptions.Exit(1)
 
 
-def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> Document:
+def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> ShownRun:
     """Show a run's progress until it ends, and return it. Ctrl-C ends the watching only. Raises NotFound."""
     columns = (
         TextColumn("{task.description}"),
@@ -55,7 +59,7 @@ def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> Document:
             run = get_run(database, run_id)
 
 
-def print_outcome(run: Document) -> None:
+def print_outcome(run: ShownRun) -> None:
     """Print what came of a run, with the tickers that failed."""
     progress = run["progress"]
     seconds = run["duration_seconds"]

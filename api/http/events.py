@@ -10,7 +10,8 @@ from flask import Response
 
 from api.http.errors import build_problem
 from api.schemas.runs import Run
-from records.database import Db, Document
+from records.database import Db
+from records.work.documents import ShownRun
 from records.work.runs import OPEN_STATUSES, find_run
 
 POLL_SECONDS = 0.5
@@ -70,7 +71,7 @@ def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | Non
         sleep(POLL_SECONDS)
 
 
-def build_version(run: Document) -> str:
+def build_version(run: ShownRun) -> str:
     """Return a word that changes when the run does; what only time changes (ETA, rate) is left out."""
     progress = {
         name: value for name, value in run["progress"].items() if name not in {"eta_seconds", "rows_per_second"}

@@ -16,7 +16,7 @@ from api.http.deadlines import lift_deadline
 from api.http.links import link_run
 from api.http.state import get_database
 from api.schemas.runs import Accepted, OnceHeaders, Run, WaitQuery
-from records.database import Document
+from records.work.documents import RunDocument, ShownRun
 from records.work.runs import get_run, has_ended
 from tasks.engine.accept import find_repeated
 from tasks.requests.runs import Once
@@ -25,23 +25,23 @@ from tasks.requests.runs import Once
 SHORTEST_POLL_SECONDS = 0.005
 LONGEST_POLL_SECONDS = 0.05
 Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
-Outcome = Callable[[Document], BaseModel | None]
+Outcome = Callable[[ShownRun], BaseModel | None]
 
 
-def _show_run(run: Document) -> Run:
+def _show_run(run: ShownRun) -> Run:
     return Run.model_validate(link_run(run))
 
 
 def enqueues(
     blueprint: APIBlueprint, model: type[BaseModel] = Run, find_outcome: Outcome = _show_run
-) -> Callable[[Callable[..., Document]], Callable[..., Response]]:
+) -> Callable[[Callable[..., RunDocument]], Callable[..., Response]]:
     """Turn a view that returns an accepted run into one that answers with it.
 
     The view gets `once`, and is not called at all where the same request was accepted before under the same key. Who
     waits for the outcome gets what `find_outcome(run)` returns, of type `model`; the run itself where that is None.
     """
 
-    def decorate(view: Callable[..., Document]) -> Callable[..., Response]:
+    def decorate(view: Callable[..., RunDocument]) -> Callable[..., Response]:
         @wraps(view)
         def answer(*args: Any, query_data: WaitQuery, headers_data: OnceHeaders, **kwargs: Any) -> Response:
             once = _read_once(headers_data)
@@ -61,7 +61,7 @@ def enqueues(
     return decorate
 
 
-def describe_accepted(run: Document) -> Accepted:
+def describe_accepted(run: RunDocument) -> Accepted:
     """Return what the caller is told of a run that was written."""
     tickers: list[str] = run["tickers"]
     about = ", ".join(tickers[:3]) + (f" and {len(tickers) - 3} more" if len(tickers) > 3 else "")
@@ -93,12 +93,12 @@ def _read_once(headers: OnceHeaders) -> Once:
     return Once(f"{get_client()}:{headers.idempotency_key}", asked.hexdigest())
 
 
-def _answer_accepted(run: Document) -> Response:
+def _answer_accepted(run: RunDocument) -> Response:
     location = url_for("runs.get_detection_run", run_id=run["_id"])
     return _answer(describe_accepted(run), 202, {"Location": location})
 
 
-def _wait_for_end(run_id: str, wait_seconds: int) -> Document | None:
+def _wait_for_end(run_id: str, wait_seconds: int) -> ShownRun | None:
     """Return the run once it has ended; None where it takes longer than the caller waits."""
     start = monotonic()
     if wait_seconds:

@@ -2,12 +2,18 @@
 
 from flask import url_for
 
-from records.database import Document
+from records.work.documents import ShownRun
 
 
-def link_run(run: Document) -> Document:
+class LinkedRun(ShownRun):
+    """A run with the address of its tickers' audit records."""
+
+    tickers_url: str
+
+
+def link_run(run: ShownRun) -> LinkedRun:
     """Return a run with the address of its tickers' audit records."""
-    return run | {"tickers_url": link_tickers(run["_id"])}
+    return {**run, "tickers_url": link_tickers(run["_id"])}
 
 
 def link_tickers(run_id: str) -> str:

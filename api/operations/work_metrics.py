@@ -17,7 +17,7 @@ from records.work import batches, counters, runs
 from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
-TRIGGERS: tuple[str, ...] = get_args(Trigger)
+TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 ENDED: tuple[str, ...] = tuple(status for status in get_args(Status) if status not in runs.OPEN_STATUSES)
 NEVER = float("inf")
 QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
@@ -53,7 +53,8 @@ class _Work:
 
 
 def _describe_waiting(database: Db) -> Iterator[Metric]:
-    open_runs = {**dict.fromkeys(product(TRIGGERS, runs.OPEN_STATUSES), 0), **runs.count_open_runs(database)}
+    none: dict[tuple[Trigger, Status], int] = dict.fromkeys(product(TRIGGERS, runs.OPEN_STATUSES), 0)
+    open_runs = none | runs.count_open_runs(database)
     yield _gauge("open_runs", "Runs that are still to end.", ("trigger", "status"), open_runs)
     states = {(state,): count for state, count in batches.count_states(database).items()}
     yield _gauge("batches", "Batches that wait, are at work, or were given up in the last 30 days.", ("state",), states)

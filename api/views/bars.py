@@ -30,6 +30,7 @@ from records.findings.anomalies import count_by_series
 from records.findings.watermarks import find_watermark_times
 from records.keyset import BY_ID
 from records.market.series import list_series
+from records.work.documents import RunDocument, ShownRun
 from tasks.requests.runs import Once, Sent, request_import
 
 bars = APIBlueprint("bars", __name__, tag="bars")
@@ -37,11 +38,12 @@ bars = APIBlueprint("bars", __name__, tag="bars")
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".json")
 
 
-def _find_report(run: Document) -> ImportReport | None:
+def _find_report(run: ShownRun) -> ImportReport | None:
     """Return what a finished import did; None where it failed as a whole."""
-    if run.get("result") is None:
+    result = run.get("result")
+    if result is None:
         return None
-    return ImportReport.model_validate({**run["result"], "run_id": run["_id"], "status": run["status"]})
+    return ImportReport.model_validate({**result, "run_id": run["_id"], "status": run["status"]})
 
 
 @bars.post("/data/candles")
@@ -57,7 +59,7 @@ def _find_report(run: Document) -> ImportReport | None:
     },
 )
 @enqueues(bars, ImportReport, _find_report)
-def push_candles(json_data: CandlesBody, once: Once) -> Document:
+def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
     """Take in bars. Pushing them again changes nothing; a bar that differs from the stored one is a correction."""
     state = get_state()
     unnamed = sum(candle.ticker is None for candle in json_data.candles)
@@ -79,7 +81,7 @@ def push_candles(json_data: CandlesBody, once: Once) -> Document:
 @takes_body(most_bytes=128 * MIB, mimetype="multipart/form-data")
 @bars.input(ImportForm, location="form_and_files", arg_name="form")
 @enqueues(bars, ImportReport, _find_report)
-def import_file(form: ImportForm, once: Once) -> Document:
+def import_file(form: ImportForm, once: Once) -> RunDocument:
     """Take in a file with a ticker column, or of one ticker."""
     state = get_state()
     name = PurePath(form.file.filename or "").name

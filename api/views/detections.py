@@ -9,8 +9,8 @@ from api.schemas.runs import TickerAudit
 from api.schemas.selection import BackfillBody, SelectionBody
 from core.errors import NotFound
 from market.tickers import normalize_ticker
-from records.database import Document
 from records.work import runs
+from records.work.documents import AuditDocument, LatestRun, RunDocument
 from tasks.requests.runs import Once, request_detection
 
 detections = APIBlueprint("detections", __name__, tag="detections")
@@ -19,7 +19,7 @@ detections = APIBlueprint("detections", __name__, tag="detections")
 @detections.post("/anomalies/backfill")
 @detections.input(BackfillBody, example={"ticker": "AAPL", "max_period": "5y", "interval": "1d"})
 @enqueues(detections)
-def start_backfill(json_data: BackfillBody, once: Once) -> Document:
+def start_backfill(json_data: BackfillBody, once: Once) -> RunDocument:
     """Detect whole histories.
 
     409 with the `run_id` in the way where a backfill of one of these series is open, unless `force` replaces it.
@@ -43,7 +43,7 @@ def start_backfill(json_data: BackfillBody, once: Once) -> Document:
 @detections.get("/anomalies/backfill/<ticker>")
 @detections.input(IntervalQuery, location="query")
 @detections.output(TickerAudit)
-def get_backfill(ticker: str, query_data: IntervalQuery) -> Document:
+def get_backfill(ticker: str, query_data: IntervalQuery) -> AuditDocument | LatestRun:
     """How the latest backfill of a ticker went, or how it is going."""
     ticker = normalize_ticker(ticker)
     found = runs.find_latest(get_database(), ticker, query_data.interval, "backfill")
@@ -58,7 +58,7 @@ def get_backfill(ticker: str, query_data: IntervalQuery) -> Document:
 @detections.post("/anomalies/incremental")
 @detections.input(SelectionBody, example={"tickers": ["AAPL", "MSFT"], "interval": "1d"})
 @enqueues(detections)
-def start_incremental(json_data: SelectionBody, once: Once) -> Document:
+def start_incremental(json_data: SelectionBody, once: Once) -> RunDocument:
     """Detect what came, or was corrected, since each series' watermark."""
     state = get_state()
     return request_detection(

@@ -15,6 +15,7 @@ from records.database import Document
 from records.models.champions import Scope
 from records.models.documents import ModelRecord, ModelSummary, PointerDocument
 from records.models.models import NEWEST_FIRST, find_models, get_model_record
+from records.work.documents import HeartbeatDocument, RunDocument
 from records.work.heartbeats import find_heartbeats
 from tasks.requests.runs import Once, request_training
 
@@ -46,7 +47,7 @@ def get_model(version: str) -> ModelRecord:
 @models.post("/models/train")
 @models.input(TrainBody, example={"market": "US", "contamination": 0.01})
 @enqueues(models)
-def train_model(json_data: TrainBody, once: Once) -> Document:
+def train_model(json_data: TrainBody, once: Once) -> RunDocument:
     """Train a new version of a market's model; the run's document names it when it is there.
 
     To have it put in use takes a key that may do so directly: for others `promote` is false.
@@ -119,7 +120,7 @@ def get_model_stats() -> Document:
     }
 
 
-def _describe_caches(worker: WorkerAnswer, said: Mapping[str, Document]) -> Document:
+def _describe_caches(worker: WorkerAnswer, said: Mapping[str, HeartbeatDocument]) -> Document:
     names = {f"{worker.host}:{pid}": pid for pid in worker.pids}
     processes = [said[name] | {"pid": pid} for name, pid in names.items() if "models" in said.get(name, {})]
     return {"name": worker.name, "queues": list(worker.queues), "processes": processes}

@@ -6,7 +6,7 @@ from flask import Response
 from api.http.auth import require_scope
 from api.http.events import STREAM, answer_stream, follow_run
 from api.http.idempotency import enqueues
-from api.http.links import link_run, link_tickers
+from api.http.links import LinkedRun, link_run, link_tickers
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
 from api.schemas.runs import (
@@ -17,8 +17,8 @@ from api.schemas.runs import (
     TickerAuditPage,
     TickerAuditQuery,
 )
-from records.database import Document
 from records.work import audits, runs
+from records.work.documents import AuditDocument, RunDocument
 from tasks.requests.runs import Once, request_retry
 
 detection_runs = APIBlueprint("runs", __name__, tag="runs")
@@ -27,7 +27,7 @@ detection_runs = APIBlueprint("runs", __name__, tag="runs")
 @detection_runs.get("/detection-runs")
 @detection_runs.input(RunQuery, location="query")
 @detection_runs.output(RunPage)
-def get_detection_runs(query_data: RunQuery) -> Listed[Document]:
+def get_detection_runs(query_data: RunQuery) -> Listed[RunDocument]:
     """List runs, the newest first."""
     found = runs.find_runs(
         get_database(),
@@ -40,7 +40,7 @@ def get_detection_runs(query_data: RunQuery) -> Listed[Document]:
 
 @detection_runs.get("/detection-runs/<run_id>")
 @detection_runs.output(Run)
-def get_detection_run(run_id: str) -> Document:
+def get_detection_run(run_id: str) -> LinkedRun:
     """Return a run: live while it works, its audit record afterwards."""
     return link_run(runs.get_run(get_database(), run_id))
 
@@ -48,7 +48,7 @@ def get_detection_run(run_id: str) -> Document:
 @detection_runs.get("/detection-runs/<run_id>/tickers")
 @detection_runs.input(TickerAuditQuery, location="query")
 @detection_runs.output(TickerAuditPage)
-def list_run_tickers(run_id: str, query_data: TickerAuditQuery) -> Listed[Document]:
+def list_run_tickers(run_id: str, query_data: TickerAuditQuery) -> Listed[AuditDocument]:
     """List the audit records of a run: what happened to each of its tickers."""
     runs.check_run(get_database(), run_id)
     found = audits.find_audits(
@@ -64,7 +64,7 @@ def list_run_tickers(run_id: str, query_data: TickerAuditQuery) -> Listed[Docume
 
 @detection_runs.post("/detection-runs/<run_id>/cancel")
 @detection_runs.output(Run, 202)
-def cancel_detection_run(run_id: str) -> Document:
+def cancel_detection_run(run_id: str) -> LinkedRun:
     """Ask a run to end: what waits ends now, what is at work ends between two steps.
 
     A run that has ended stays as it is.
@@ -74,7 +74,7 @@ def cancel_detection_run(run_id: str) -> Document:
 
 @detection_runs.post("/detection-runs/<run_id>/retry")
 @enqueues(detection_runs)
-def retry_detection_run(run_id: str, once: Once) -> Document:
+def retry_detection_run(run_id: str, once: Once) -> RunDocument:
     """Take up again what a run left undone: the tickers that failed, and those it never came to.
 
     A training that may put its model in use is retried by a key that may do so directly.

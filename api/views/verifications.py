@@ -6,16 +6,16 @@ from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
 from api.schemas.verifications import Verification, VerificationPage, VerificationQuery, VerifyBody
-from records.database import Document
 from records.findings.documents import VerificationDocument
 from records.findings.verifications import find_verifications
 from records.keyset import BY_ID
+from records.work.documents import RunDocument, ShownRun
 from tasks.requests.runs import Once, request_verification
 
 verifications = APIBlueprint("verifications", __name__, tag="verifications")
 
 
-def _find_comparison(run: Document) -> Verification | None:
+def _find_comparison(run: ShownRun) -> Verification | None:
     """Return what a finished run said of its one anomaly; None where it failed."""
     found = find_verifications(get_database(), run["_id"], limit=1)
     return Verification.model_validate(found[0]) if found else None
@@ -23,7 +23,7 @@ def _find_comparison(run: Document) -> Verification | None:
 
 @verifications.post("/anomalies/verify/<anomaly_id>")
 @enqueues(verifications, Verification, _find_comparison)
-def verify_anomaly(anomaly_id: str, once: Once) -> Document:
+def verify_anomaly(anomaly_id: str, once: Once) -> RunDocument:
     """Derive one anomaly again, and say whether model, code or data moved."""
     state = get_state()
     return request_verification(state.database, state.celery, {"anomaly_ids": [anomaly_id]}, now=get_now(), once=once)
@@ -32,7 +32,7 @@ def verify_anomaly(anomaly_id: str, once: Once) -> Document:
 @verifications.post("/anomalies/verify")
 @verifications.input(VerifyBody, example={"ticker": "AAPL"})
 @enqueues(verifications)
-def verify_many(json_data: VerifyBody, once: Once) -> Document:
+def verify_many(json_data: VerifyBody, once: Once) -> RunDocument:
     """Derive the anomalies of a run, a ticker or a model version again."""
     state = get_state()
     options = json_data.model_dump(exclude_none=True)

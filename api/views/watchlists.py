@@ -1,7 +1,6 @@
 """Watchlists: made, changed and removed; and the switch of the scheduler that scans them."""
 
 import re
-from dataclasses import asdict
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -24,10 +23,11 @@ from api.schemas.watchlists import (
 from core.errors import BadInput
 from detection.models.plan import ThresholdPolicy
 from market.markets import get_market_of
-from records.database import Document
 from records.keyset import BY_ID
 from records.models.champions import Scope, find_champion
+from records.models.documents import PolicyFields
 from records.work import scan_switch, watchlists
+from records.work.documents import ScanSwitch, WatchlistDocument, WatchlistFields
 
 lists = APIBlueprint("watchlists", __name__, tag="watchlists")
 
@@ -35,13 +35,19 @@ EXAMPLE = {"tickers": ["AAPL", "MSFT"], "interval": "1d", "schedule": "after_clo
 # A proxy that compresses answers marks their ETags as weak.
 ETAG = re.compile(r'(?:W/)?"(?P<version>[0-9]{1,9})"')
 MOVED: Any = {412: "the version of If-Match is not the present one"}
-Answer = tuple[Document, int, dict[str, str]]
+Answer = tuple[WatchlistDocument, int, dict[str, str]]
+
+
+class SchedulerState(ScanSwitch):
+    """The switch of the periodic scans, and what they scan."""
+
+    watchlists: list[WatchlistDocument]
 
 
 @lists.get("/watchlists")
 @lists.input(WatchlistQuery, location="query")
 @lists.output(WatchlistPage)
-def list_watchlists(query_data: WatchlistQuery) -> Listed[Document]:
+def list_watchlists(query_data: WatchlistQuery) -> Listed[WatchlistDocument]:
     """List watchlists by name."""
     after = decode_cursor(query_data.cursor, BY_ID.types)
     found = watchlists.find_watchlists(get_database(), after=after, limit=query_data.limit + 1)
@@ -97,7 +103,7 @@ def remove_watchlist(name: str, headers_data: MatchHeaders) -> str:
 
 @lists.get("/scheduler")
 @lists.output(Scheduler)
-def get_scheduler() -> Document:
+def get_scheduler() -> SchedulerState:
     """Say whether periodic scans run, and when each watchlist is scanned."""
     return _describe_scheduler(scan_switch.get_switch(get_database()))
 
@@ -106,25 +112,31 @@ def get_scheduler() -> Document:
 @needs_scope("admin")
 @lists.input(SchedulerBody, example={"enabled": False})
 @lists.output(Scheduler)
-def toggle_scheduler(json_data: SchedulerBody) -> Document:
+def toggle_scheduler(json_data: SchedulerBody) -> SchedulerState:
     """Switch periodic scans on or off, for as long as nobody switches again."""
     return _describe_scheduler(scan_switch.turn_switch(get_database(), get_now(), enabled=json_data.enabled))
 
 
-def _describe_scheduler(switch: Document) -> Document:
+def _describe_scheduler(switch: ScanSwitch) -> SchedulerState:
     lists = watchlists.find_watchlists(get_database())
     if not switch["enabled"]:
-        lists = [watchlist | {"next_scan": None} for watchlist in lists]
+        lists = [{**watchlist, "next_scan": None} for watchlist in lists]
     return {**switch, "watchlists": lists}
 
 
-def _build_fields(body: WatchlistBody) -> Document:
-    fields = body.model_dump(exclude={"name", "threshold"})
-    market = get_market_of(body.tickers[0]).code
-    return fields | {"market": market, "threshold": _build_policy(body.threshold)}
+def _build_fields(body: WatchlistBody) -> WatchlistFields:
+    return {
+        "market": get_market_of(body.tickers[0]).code,
+        "tickers": body.tickers,
+        "interval": body.interval,
+        "schedule": body.schedule,
+        "delay_minutes": body.delay_minutes,
+        "threshold": _build_policy(body.threshold),
+        "enabled": body.enabled,
+    }
 
 
-def _check_scope(name: str, wanted: Document | None) -> None:
+def _check_scope(name: str, wanted: WatchlistFields | None) -> None:
     """Raise ScopeMissing where a watchlist's own threshold or champion is put in force, or out of it, by no admin."""
     present = watchlists.find_watchlist(get_database(), name)
     policies = [found["threshold"] for found in (present, wanted) if found is not None]
@@ -137,12 +149,13 @@ def _check_scope(name: str, wanted: Document | None) -> None:
     require_scope("admin", f"what decides which bars of watchlist {name!r} are anomalies")
 
 
-def _build_policy(threshold: float | Threshold | None) -> Document | None:
+def _build_policy(threshold: float | Threshold | None) -> PolicyFields | None:
     """Return a threshold as it is stored. Raises BadInput where its value is out of bounds."""
     if threshold is None:
         return None
     given = threshold if isinstance(threshold, Threshold) else Threshold(kind="grade", value=threshold)
-    return asdict(ThresholdPolicy.choose({given.kind: given.value}))
+    policy = ThresholdPolicy.choose({given.kind: given.value})
+    return {"kind": policy.kind, "value": policy.value}
 
 
 def _read_version(headers: MatchHeaders) -> int | None:
@@ -155,5 +168,5 @@ def _read_version(headers: MatchHeaders) -> int | None:
     return int(tag["version"])
 
 
-def _answer(watchlist: Document, status: int = 200, **headers: str) -> Answer:
+def _answer(watchlist: WatchlistDocument, status: int = 200, **headers: str) -> Answer:
     return watchlist, status, {"ETag": f'"{watchlist["version"]}"'} | headers

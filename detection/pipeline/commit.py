@@ -5,17 +5,28 @@ from datetime import datetime
 
 from pymongo.client_session import ClientSession
 
-from detection.pipeline.job import Job, Outcome, build_audit, build_result, build_watermark, count_outcomes
-from records.database import Db, Document, in_transaction
+from detection.pipeline.job import (
+    Job,
+    Outcome,
+    TickerResult,
+    build_audit,
+    build_result,
+    build_watermark,
+    count_outcomes,
+)
+from records.database import Db, in_transaction
 from records.findings import anomalies
 from records.findings.documents import StoredAnomaly
 from records.findings.watermarks import write_watermarks
 from records.work.audits import write_audits
+from records.work.documents import AuditDocument, BatchResult
 
-Finish = Callable[[ClientSession, Document], None]
+Finish = Callable[[ClientSession, BatchResult], None]
 
 
-def commit(database: Db, job: Job, parts: Iterable[Sequence[Outcome]], now: datetime, finish: Finish) -> list[Document]:
+def commit(
+    database: Db, job: Job, parts: Iterable[Sequence[Outcome]], now: datetime, finish: Finish
+) -> list[TickerResult]:
     """Write anomalies, watermarks and audit documents in one transaction, and return a result for each ticker.
 
     Each of the `parts` is written as soon as it is there. `finish(session, counts)` closes the batch in the same
@@ -30,9 +41,9 @@ def commit(database: Db, job: Job, parts: Iterable[Sequence[Outcome]], now: date
             come.append(part)
             yield part
 
-    def write(session: ClientSession) -> list[Document]:
+    def write(session: ClientSession) -> list[TickerResult]:
         outcomes: list[Outcome] = []
-        audits: list[Document] = []
+        audits: list[AuditDocument] = []
         for part in take_parts():
             outcomes += part
             audits += _write_part(database, job, part, now, session)
@@ -44,7 +55,7 @@ def commit(database: Db, job: Job, parts: Iterable[Sequence[Outcome]], now: date
 
 def _write_part(
     database: Db, job: Job, outcomes: Sequence[Outcome], now: datetime, session: ClientSession
-) -> list[Document]:
+) -> list[AuditDocument]:
     """Write what was found of some tickers, and return their audit documents."""
     spans = {outcome.ticker: outcome.spans for outcome in outcomes}
     stored: dict[str, dict[str, StoredAnomaly]] = {ticker: {} for ticker in spans}

@@ -12,12 +12,12 @@ from itertools import chain
 
 from detection.models.manager import ModelManager
 from detection.pipeline.commit import Finish, commit
-from detection.pipeline.job import Job, Outcome
+from detection.pipeline.job import Job, Outcome, TickerResult
 from detection.pipeline.load import Load, choose_models, load
 from detection.pipeline.plan import Plan, make_plan
 from detection.pipeline.prefetch import work_ahead
 from detection.pipeline.score import score
-from records.database import Db, Document
+from records.database import Db
 
 # Enough that what a query costs in itself does not weigh, and so few that the memory of their bars is used again by
 # the next part: larger pieces go back to the system, which takes longer to hand them out again than to fill them.
@@ -32,7 +32,7 @@ Piece = tuple[Plan, Load | None, bool]
 
 def detect_and_commit(
     database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint, finish: Finish
-) -> tuple[list[Outcome], list[Document]]:
+) -> tuple[list[Outcome], list[TickerResult]]:
     """Detect the series of a job, write what was found, and return an outcome and a result for each.
 
     Raises as `detect` and `commit` do; then nothing is written.

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Self
+from typing import NotRequired, Self, TypedDict
 
+from core.words import EndStatus, Task, Trigger
 from detection.models.manager import LoadedModel
-from records.database import Document
 from records.findings import watermarks
 from records.findings.documents import AnomalyDocument, WatermarkDocument
 from records.work.audits import build_audit_document
-from records.work.batches import ROW_COUNTS
+from records.work.batches import sum_row_counts
+from records.work.documents import AuditDocument, BatchResult, TickerFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class Job:
     """
 
     run_id: str
-    task: str
-    trigger: str
+    task: Task
+    trigger: Trigger
     market: str
     tickers: tuple[str, ...]
     interval: str
@@ -40,7 +41,7 @@ class Outcome:
     """
 
     ticker: str
-    status: str = "complete"
+    status: EndStatus = "complete"
     reason: str | None = None
     error: str | None = None
     warnings: tuple[str, ...] = ()
@@ -61,6 +62,21 @@ class Outcome:
     def fail(self, reason: str, error: str) -> Self:
         """Return this outcome as a failure of its own, which leaves the rest of the batch alone."""
         return replace(self, status="failed", reason=reason, error=error)
+
+
+class TickerResult(TypedDict):
+    """What the task returns for one ticker."""
+
+    ticker: str
+    interval: str
+    new_anomalies: int
+    rows_processed: int
+    anomaly_ids: list[str]
+    detection_run_id: str
+    reason: NotRequired[str]
+    error: NotRequired[str]
+    bars_needed: NotRequired[int]
+    bars_present: NotRequired[int]
 
 
 def build_watermark(
@@ -84,7 +100,7 @@ def build_watermark(
     }
 
 
-def build_audit(job: Job, outcome: Outcome, new_anomalies: int, now: datetime) -> Document:
+def build_audit(job: Job, outcome: Outcome, new_anomalies: int, now: datetime) -> AuditDocument:
     """Return the audit document of one series in a run."""
     return build_audit_document(
         job.run_id,
@@ -114,18 +130,35 @@ def build_audit(job: Job, outcome: Outcome, new_anomalies: int, now: datetime) -
     )
 
 
-def build_result(audit: Document) -> Document:
+def build_result(audit: AuditDocument) -> TickerResult:
     """Return what the task returns for one ticker; `reason` is there where there is something to explain."""
-    result = {name: audit[name] for name in ("ticker", "interval", "new_anomalies", "rows_processed", "anomaly_ids")}
-    explained = ("reason", "error", "bars_needed", "bars_present")
-    return result | {"detection_run_id": audit["run_id"]} | {name: audit[name] for name in explained if audit[name]}
+    result: TickerResult = {
+        "ticker": audit["ticker"],
+        "interval": audit["interval"],
+        "new_anomalies": audit["new_anomalies"],
+        "rows_processed": audit["rows_processed"],
+        "anomaly_ids": audit["anomaly_ids"],
+        "detection_run_id": audit["run_id"],
+    }
+    if audit["reason"]:
+        result["reason"] = audit["reason"]
+    if audit["error"]:
+        result["error"] = audit["error"]
+    needed, present = audit["bars_needed"], audit["bars_present"]
+    if needed:
+        result["bars_needed"] = needed
+    if present:
+        result["bars_present"] = present
+    return result
 
 
-def count_outcomes(outcomes: Sequence[Outcome], audits: Sequence[Document]) -> Document:
+def count_outcomes(outcomes: Sequence[Outcome], audits: Sequence[AuditDocument]) -> BatchResult:
     """Return a batch's result: what its run's progress is counted from."""
-    failures = [{"ticker": o.ticker, "reason": o.reason, "error": o.error} for o in outcomes if o.status == "failed"]
-    counts = {name: sum(audit[name] for audit in audits) for name in ROW_COUNTS}
-    return counts | {
+    failures: list[TickerFailure] = [
+        {"ticker": o.ticker, "reason": o.reason or "", "error": o.error or ""} for o in outcomes if o.status == "failed"
+    ]
+    return {
+        **sum_row_counts(audits),
         "tickers_done": len(outcomes) - len(failures),
         "tickers_failed": len(failures),
         "failures": failures,

@@ -6,18 +6,18 @@ from datetime import datetime
 import numpy as np
 import structlog
 
-from detection.pipeline.job import Job, Outcome
+from detection.pipeline.job import Job, Outcome, TickerResult
 from market.markets import MARKETS
 from market.sessions.calendar import find_closes
 from market.sessions.overrides import find_sessions
-from records.database import Db, Document
+from records.database import Db
 from records.work import counters
 
 log = structlog.get_logger()
 
 
 def add_detection(
-    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[Document], now: datetime
+    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[TickerResult], now: datetime
 ) -> None:
     """Count a committed batch. Never raises: what was done is done, whether or not it is counted."""
     try:
@@ -28,7 +28,7 @@ def add_detection(
 
 
 def count_detection(
-    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[Document], now: datetime
+    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[TickerResult], now: datetime
 ) -> dict[str, counters.Counts]:
     """Return what a committed batch adds: bars, tickers and anomalies of its trigger, and latencies of its news.
 

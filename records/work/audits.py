@@ -3,15 +3,24 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Unpack
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
 
 from core.errors import LeaseLost
-from records.database import Db, Document
+from core.words import Status
+from records.database import Db, Query
 from records.keyset import Key, Keyset, Position, find_page
-from records.work.batches import ROW_COUNTS
+from records.work.documents import (
+    AuditDocument,
+    AuditFields,
+    AuditSummary,
+    BatchResult,
+    RunDocument,
+    TickerFailure,
+    audits_in,
+)
 
 BY_TICKER = Keyset((Key("ticker", str),))
 DUPLICATE_KEY = 11000
@@ -21,8 +30,8 @@ LISTED_WARNINGS = 100
 
 
 def build_audit_document(
-    run_id: str, ticker: str, *, started_at: datetime, completed_at: datetime, **fields: Any
-) -> Document:
+    run_id: str, ticker: str, *, started_at: datetime, completed_at: datetime, **fields: Unpack[AuditFields]
+) -> AuditDocument:
     """Return the audit document of one ticker in a run; `fields` say what was asked, done and found."""
     return {
         "_id": f"{run_id}:{ticker}",
@@ -36,22 +45,35 @@ def build_audit_document(
 
 
 def build_failure(
-    run: Document, tickers: Sequence[str], reason: str, error: str, now: datetime
-) -> tuple[Document, list[Document]]:
+    run: RunDocument, tickers: Sequence[str], reason: str, error: str, now: datetime
+) -> tuple[BatchResult, list[AuditDocument]]:
     """Return the result of a batch that failed whole, and an audit document for each of its tickers."""
     subjects = tickers or (run["market"] or run["task"],)
-    failures = [{"ticker": subject, "reason": reason, "error": error} for subject in subjects]
-    asked = {name: run[name] for name in ("task", "trigger", "interval", "period")}
-    outcome: Document = dict.fromkeys(ROW_COUNTS, 0) | {"anomaly_ids": [], "warnings": []}
-    outcome |= {"status": "failed", "reason": reason, "error": error}
+    failures: list[TickerFailure] = [{"ticker": subject, "reason": reason, "error": error} for subject in subjects]
+    outcome: AuditFields = {
+        "task": run["task"],
+        "trigger": run["trigger"],
+        "interval": run["interval"],
+        "period": run["period"],
+        "rows_loaded": 0,
+        "rows_preprocessed": 0,
+        "rows_processed": 0,
+        "anomalies_found": 0,
+        "new_anomalies": 0,
+        "anomaly_ids": [],
+        "warnings": [],
+        "status": "failed",
+        "reason": reason,
+        "error": error,
+    }
     audits = [
-        build_audit_document(run["_id"], ticker, started_at=run["started_at"], completed_at=now, **asked, **outcome)
+        build_audit_document(run["_id"], ticker, started_at=run["started_at"], completed_at=now, **outcome)
         for ticker in tickers
     ]
     return {"tickers_done": 0, "tickers_failed": len(failures), "failures": failures}, audits
 
 
-def write_audits(database: Db, audits: Sequence[Document], session: ClientSession) -> None:
+def write_audits(database: Db, audits: Sequence[AuditDocument], session: ClientSession) -> None:
     """Store audit documents inside the transaction of their batch.
 
     Raises LeaseLost where one is there: a ticker is in one batch of a run at a time, and that ends in the same
@@ -60,7 +82,7 @@ def write_audits(database: Db, audits: Sequence[Document], session: ClientSessio
     if not audits:
         return
     try:
-        database.detection_runs.insert_many(list(audits), ordered=False, session=session)
+        audits_in(database).insert_many(list(audits), ordered=False, session=session)
     except BulkWriteError as error:
         if any(failed["code"] == DUPLICATE_KEY for failed in error.details["writeErrors"]):
             raise LeaseLost(f"run {audits[0]['run_id']} has an audit document of one of these tickers") from error
@@ -71,27 +93,22 @@ def find_audits(
     database: Db,
     run_id: str,
     *,
-    status: str | None = None,
+    status: Status | None = None,
     reason: str | None = None,
     after: Position | None = None,
     limit: int = 50,
-) -> list[Document]:
+) -> list[AuditDocument]:
     """Return what happened to each ticker of a run so far, by ticker, from the one after `after` on."""
     wanted = {"run_id": run_id, "status": status, "reason": reason}
     query = {name: value for name, value in wanted.items() if value is not None}
-    return find_page(database.detection_runs, query, BY_TICKER, after=after, limit=limit)
+    return find_page(audits_in(database), query, BY_TICKER, after=after, limit=limit)
 
 
-def summarize_audits(database: Db, run: Document, session: ClientSession) -> Document:
-    """Return what a run's audit documents say together, as the run repeats it.
-
-    Returns model_version and model_hash (None where the tickers had several models, or none),
-    `reasons` (a count of the tickers that were not failures, by reason), warnings (each once) and
-    anomaly_ids: all of a run of one ticker, of a run of many the first so many.
-    """
+def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> AuditSummary:
+    """Return what a run's audit documents say together, as the run repeats it; `reasons` without failures."""
     runs, of_run = database.detection_runs, {"run_id": run["_id"]}
     kinds = {"reason": "$reason", "status": "$status", "version": "$model_version", "hash": "$model_hash"}
-    stages: list[Document] = [{"$match": of_run}, {"$group": {"_id": kinds, "count": {"$sum": 1}}}]
+    stages: list[Query] = [{"$match": of_run}, {"$group": {"_id": kinds, "count": {"$sum": 1}}}]
     reasons: Counter[str] = Counter()
     models = set()
     for group in runs.aggregate(stages, session=session):
@@ -104,15 +121,15 @@ def summarize_audits(database: Db, run: Document, session: ClientSession) -> Doc
     return {
         "model_version": version,
         "model_hash": sha256,
-        "reasons": reasons,
+        "reasons": dict(reasons),
         "warnings": sorted(runs.distinct("warnings", of_run, session=session))[:LISTED_WARNINGS],
         "anomaly_ids": _list_anomalies(database, run, session),
     }
 
 
-def _list_anomalies(database: Db, run: Document, session: ClientSession) -> list[str]:
+def _list_anomalies(database: Db, run: RunDocument, session: ClientSession) -> list[str]:
     found = {"run_id": run["_id"], "anomalies_found": {"$gt": 0}}
-    stages: list[Document] = [
+    stages: list[Query] = [
         {"$match": found},
         {"$sort": {"ticker": 1}},
         {"$project": {"anomaly_ids": 1}},
@@ -123,8 +140,8 @@ def _list_anomalies(database: Db, run: Document, session: ClientSession) -> list
     return [each["anomaly_ids"] for each in database.detection_runs.aggregate(stages, session=session)]
 
 
-def find_unfinished(database: Db, run: Document) -> list[str]:
+def find_unfinished(database: Db, run: RunDocument) -> list[str]:
     """Return the tickers of a run that have no result of it: those that failed, and those it never came to."""
-    done = database.detection_runs.find({"run_id": run["_id"], "status": {"$ne": "failed"}}, {"ticker": 1})
+    done = audits_in(database).find({"run_id": run["_id"], "status": {"$ne": "failed"}}, {"ticker": 1})
     finished = {audit["ticker"] for audit in done}
     return [ticker for ticker in run["tickers"] if ticker not in finished]

@@ -9,29 +9,62 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
 from core.errors import LeaseLost
-from records.database import Db, Document, in_transaction
+from core.words import BatchState
+from records.database import Db, Query, in_transaction
+from records.work.documents import (
+    BatchDocument,
+    BatchResult,
+    HeldBatch,
+    RowCount,
+    RowCounts,
+    RunTotals,
+    TickerFailure,
+    batches_in,
+)
 
-OPEN_STATES = ("pending", "leased")
+OPEN_STATES: tuple[BatchState, ...] = ("pending", "leased")
 SPLIT_AFTER_ATTEMPTS = 2
 # A ticker that is tried alone after its batch failed may be what took its worker down: whoever holds it renews all the
 # time (see `tasks/engine/renewal.py`), so that it is missed soon.
 SUSPECT_LEASE_SHARE = 5
 SHORTEST_LEASE_SECONDS = 5
 # What becomes of a batch whose holder is gone; it can commit no more, and the next sweep sends the batch again.
-LOST: Document = {
+LOST: Query = {
     "state": "pending",
     "owner": None,
     "lease_until": None,
     "published_at": None,
     "error": "its worker was lost, or took longer than its lease",
 }
-ROW_COUNTS = ("rows_loaded", "rows_preprocessed", "rows_processed", "anomalies_found", "new_anomalies")
+ROW_COUNTS: tuple[RowCount, ...] = (
+    "rows_loaded",
+    "rows_preprocessed",
+    "rows_processed",
+    "anomalies_found",
+    "new_anomalies",
+)
+
+
+def get_row_counts(counted: RowCounts) -> RowCounts:
+    """Return these counts alone."""
+    return {
+        "rows_loaded": counted["rows_loaded"],
+        "rows_preprocessed": counted["rows_preprocessed"],
+        "rows_processed": counted["rows_processed"],
+        "anomalies_found": counted["anomalies_found"],
+        "new_anomalies": counted["new_anomalies"],
+    }
+
+
+def sum_row_counts(counted: Sequence[RowCounts]) -> RowCounts:
+    """Return these counts added up."""
+    return cast("RowCounts", {name: sum(counts[name] for counts in counted) for name in ROW_COUNTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +94,7 @@ def build_batch(
     *,
     attempts: int = 0,
     progress: float = 0.0,
-) -> Document:
+) -> BatchDocument:
     """Return the document of a new, pending batch.
 
     Of a part, `attempts` is how often its tickers were tried before, and `progress` (0 to 1) what a person has seen.
@@ -93,7 +126,7 @@ def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, 
     held_seconds = {"$cond": [is_suspect, suspect_seconds, lease_seconds]}
     free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
     whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
-    document = database.batches.find_one_and_update(
+    document = batches_in(database).find_one_and_update(
         {"_id": batch_id, "attempts": {"$lt": max_attempts}, "$and": [{"$or": free}, {"$or": whole}]},
         [
             {
@@ -124,7 +157,7 @@ def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, 
 
 def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: float = 0.0) -> None:
     """Hold the batch for another lease and note how far it is (0 to 1). Raises LeaseLost."""
-    renewed = database.batches.update_one(
+    renewed = batches_in(database).update_one(
         _held(batch),
         [
             {
@@ -140,7 +173,7 @@ def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: flo
         raise LeaseLost(f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written")
 
 
-def finish_batch(database: Db, batch: Batch, session: ClientSession, *, result: Document, now: datetime) -> None:
+def finish_batch(database: Db, batch: Batch, session: ClientSession, *, result: BatchResult, now: datetime) -> None:
     """Mark the batch done inside the transaction that writes its effects. Raises LeaseLost, which aborts it."""
     _close(database, batch, {"state": "done", "result": result, "finished_at": now}, session)
 
@@ -152,17 +185,19 @@ def cancel_batch(database: Db, batch: Batch, now: datetime) -> None:
 
 def release_batch(database: Db, batch: Batch, error: str) -> None:
     """Hand a held batch back after a failure, for the next sweep to send again. Raises LeaseLost."""
-    _close(database, batch, LOST | {"error": error[:2000]})
+    _close(database, batch, {**LOST, "error": error[:2000]})
 
 
 def cancel_pending(database: Db, run_id: str, now: datetime) -> int:
     """Cancel the batches of a run that nobody holds; those held notice between two steps. Returns how many."""
-    return database.batches.update_many(
-        {"run_id": run_id, "state": "pending"}, {"$set": {"state": "cancelled", "finished_at": now}}
-    ).modified_count
+    return (
+        batches_in(database)
+        .update_many({"run_id": run_id, "state": "pending"}, {"$set": {"state": "cancelled", "finished_at": now}})
+        .modified_count
+    )
 
 
-def split_batch(database: Db, document: Document, now: datetime) -> list[str]:
+def split_batch(database: Db, document: BatchDocument, now: datetime) -> list[str]:
     """Replace a batch that failed twice by batches of one ticker, so that a poisonous one costs only itself.
 
     They go on counting its attempts: a ticker is tried as often as a batch, not that often once more by itself.
@@ -182,14 +217,14 @@ def split_batch(database: Db, document: Document, now: datetime) -> list[str]:
     ]
 
     def write(session: ClientSession) -> list[str]:
-        split = database.batches.update_one(
+        split = batches_in(database).update_one(
             {"_id": document["_id"], "fence": document["fence"], "state": document["state"]},
             {"$set": {"state": "split", "finished_at": now}},
             session=session,
         )
         if split.matched_count == 0:
             return []
-        database.batches.insert_many(parts, session=session)
+        batches_in(database).insert_many(parts, session=session)
         return [part["_id"] for part in parts]
 
     return in_transaction(database, write)
@@ -197,12 +232,14 @@ def split_batch(database: Db, document: Document, now: datetime) -> list[str]:
 
 def delete_batch(database: Db, batch_id: str) -> None:
     """Delete a batch whose run is gone: finished runs expire with their batches, and one without has no reader."""
-    database.batches.delete_one({"_id": batch_id})
+    batches_in(database).delete_one({"_id": batch_id})
 
 
-def bury_batch(database: Db, document: Document, session: ClientSession, *, result: Document, now: datetime) -> bool:
+def bury_batch(
+    database: Db, document: BatchDocument, session: ClientSession, *, result: BatchResult, now: datetime
+) -> bool:
     """Give up a batch that used all its attempts; False where somebody took it after all."""
-    buried = database.batches.update_one(
+    buried = batches_in(database).update_one(
         {"_id": document["_id"], "fence": document["fence"], "state": document["state"]},
         {"$set": {"state": "dead", "result": result, "finished_at": now}},
         session=session,
@@ -210,23 +247,23 @@ def bury_batch(database: Db, document: Document, session: ClientSession, *, resu
     return buried.modified_count == 1
 
 
-def find_held(database: Db, owner_prefix: str, batch_id: str | None = None) -> list[Document]:
+def find_held(database: Db, owner_prefix: str, batch_id: str | None = None) -> list[HeldBatch]:
     """Return id, owner and fence of the batches held by owners whose names begin so, or of one such batch."""
-    held: Document = {"state": "leased", "owner": {"$regex": f"^{re.escape(owner_prefix)}"}}
+    held: dict[str, object] = {"state": "leased", "owner": {"$regex": f"^{re.escape(owner_prefix)}"}}
     if batch_id is not None:
         held["_id"] = batch_id
-    return list(database.batches.find(held, {"owner": 1, "fence": 1}))
+    return cast("list[HeldBatch]", list(batches_in(database).find(held, {"owner": 1, "fence": 1})))
 
 
-def free_lost(database: Db, document: Document) -> bool:
+def free_lost(database: Db, document: HeldBatch) -> bool:
     """Make a held batch pending, as its holder is gone; False where it is another's by now."""
     held = {"_id": document["_id"], "fence": document["fence"], "state": "leased"}
-    return database.batches.update_one(held, {"$set": LOST}).modified_count == 1
+    return batches_in(database).update_one(held, {"$set": LOST}).modified_count == 1
 
 
 def has_expired(database: Db) -> bool:
     """Whether the holder of a batch let the lease run out."""
-    return database.batches.find_one(_EXPIRED, {"_id": 1}) is not None
+    return batches_in(database).find_one(_EXPIRED, {"_id": 1}) is not None
 
 
 def free_expired(database: Db) -> int:
@@ -235,40 +272,44 @@ def free_expired(database: Db) -> int:
     That counts as two attempts: whatever took a whole host, each further attempt costs another lease, and the other
     tickers of the batch are not to wait for it.
     """
-    lost = LOST | {"attempts": {"$add": ["$attempts", 1]}}
-    return database.batches.update_many(_EXPIRED, [{"$set": lost}]).modified_count
+    lost = {**LOST, "attempts": {"$add": ["$attempts", 1]}}
+    return batches_in(database).update_many(_EXPIRED, [{"$set": lost}]).modified_count
 
 
-def find_used_up(database: Db, batch_id: str, *, max_attempts: int) -> list[Document]:
+def find_used_up(database: Db, batch_id: str, *, max_attempts: int) -> list[BatchDocument]:
     """Return a pending batch that may not be claimed as it is: it is to be split, or given up."""
     split_next = {"attempts": {"$gte": SPLIT_AFTER_ATTEMPTS}, "units": {"$gt": 1}}
     used_up = [{"attempts": {"$gte": max_attempts}}, split_next]
-    return list(database.batches.find({"_id": batch_id, "state": "pending", "$or": used_up}))
+    return list(batches_in(database).find({"_id": batch_id, "state": "pending", "$or": used_up}))
 
 
-def find_lost(database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 10_000) -> list[Document]:
+def find_lost(
+    database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 10_000
+) -> list[BatchDocument]:
     """Return pending batches whose message was sent longer ago than this, or never, and is not among the `waiting`."""
     age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
     query = {"state": "pending", "_id": {"$nin": list(waiting)}, "$expr": age}
-    return list(database.batches.find(query).limit(limit))
+    return list(batches_in(database).find(query).limit(limit))
 
 
 def mark_published(database: Db, batch_ids: Iterable[str]) -> None:
     """Note that the messages of these batches were sent just now, by the server's clock."""
-    database.batches.update_many({"_id": {"$in": list(batch_ids)}}, [{"$set": {"published_at": "$$NOW"}}])
+    batches_in(database).update_many({"_id": {"$in": list(batch_ids)}}, [{"$set": {"published_at": "$$NOW"}}])
 
 
 def count_open(database: Db, run_id: str, session: ClientSession | None = None) -> int:
     """Count the batches of a run that are still to end."""
-    return database.batches.count_documents({"run_id": run_id, "state": {"$in": list(OPEN_STATES)}}, session=session)
+    return batches_in(database).count_documents(
+        {"run_id": run_id, "state": {"$in": list(OPEN_STATES)}}, session=session
+    )
 
 
 def count_cancelled(database: Db, run_id: str, session: ClientSession | None = None) -> int:
     """Count the batches of a run that were given up because it was cancelled."""
-    return database.batches.count_documents({"run_id": run_id, "state": "cancelled"}, session=session)
+    return batches_in(database).count_documents({"run_id": run_id, "state": "cancelled"}, session=session)
 
 
-def count_progress(database: Db, run_id: str, session: ClientSession | None = None) -> Document:
+def count_progress(database: Db, run_id: str, session: ClientSession | None = None) -> RunTotals:
     """Count a run's progress from its batches; there is no counter that could drift from them.
 
     Returns batches_total, batches_done, tickers_total, tickers_done, tickers_failed, rows_loaded, rows_preprocessed,
@@ -289,16 +330,15 @@ def count_progress(database: Db, run_id: str, session: ClientSession | None = No
     group |= {name: {"$sum": {"$ifNull": [f"$result.{name}", 0]}} for name in counted}
     pipeline = [{"$match": {"run_id": run_id, "state": {"$ne": "split"}}}, {"$group": group}]
     counted_batches = database.batches.aggregate(pipeline, session=session)
-    totals: Document = next(iter(counted_batches), dict.fromkeys(group, 0))
+    totals = next(iter(counted_batches), dict.fromkeys(group, 0))
     totals.pop("_id", None)
     units, done = totals.pop("units"), totals.pop("units_done")
-    totals["fraction"] = done / units if units else 0.0
-    return totals
+    return cast("RunTotals", totals | {"fraction": done / units if units else 0.0})
 
 
 def find_oldest_pending_seconds(database: Db) -> float | None:
     """Return for how long the oldest batch that nobody works on has been waiting; None where none is."""
-    stages: list[Document] = [
+    stages: list[Query] = [
         {"$match": {"state": "pending"}},
         {"$sort": {"created_at": 1}},
         {"$limit": 1},
@@ -307,26 +347,26 @@ def find_oldest_pending_seconds(database: Db) -> float | None:
     return next((found["age"] for found in database.batches.aggregate(stages)), None)
 
 
-def count_states(database: Db) -> dict[str, int]:
+def count_states(database: Db) -> dict[BatchState, int]:
     """Return how many batches are pending, leased and dead."""
-    return {state: database.batches.count_documents({"state": state}) for state in (*OPEN_STATES, "dead")}
+    return {state: batches_in(database).count_documents({"state": state}) for state in (*OPEN_STATES, "dead")}
 
 
-def find_failures(database: Db, run_id: str, session: ClientSession | None = None) -> list[Document]:
+def find_failures(database: Db, run_id: str, session: ClientSession | None = None) -> list[TickerFailure]:
     """Return the failed tickers of a run: {ticker, reason, error} each."""
     failed = {"run_id": run_id, "result.tickers_failed": {"$gt": 0}}
-    cursor = database.batches.find(failed, {"result.failures": 1}, session=session)
+    cursor = batches_in(database).find(failed, {"result.failures": 1}, session=session)
     return sorted((f for b in cursor for f in b["result"]["failures"]), key=lambda failure: failure["ticker"])
 
 
-_EXPIRED: Document = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
+_EXPIRED: Query = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
 
 
-def _held(batch: Batch) -> Document:
+def _held(batch: Batch) -> Query:
     return {"_id": batch.id, "fence": batch.fence, "state": "leased"}
 
 
-def _close(database: Db, batch: Batch, changes: Document, session: ClientSession | None = None) -> None:
-    closed = database.batches.update_one(_held(batch), {"$set": changes}, session=session)
+def _close(database: Db, batch: Batch, changes: Query, session: ClientSession | None = None) -> None:
+    closed = batches_in(database).update_one(_held(batch), {"$set": changes}, session=session)
     if closed.matched_count == 0:
         raise LeaseLost(f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written")

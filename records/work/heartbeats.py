@@ -2,7 +2,8 @@
 
 from pymongo import WriteConcern
 
-from records.database import Db, Document
+from records.database import Db, Query
+from records.work.documents import HeartbeatDocument
 
 SWEEPER = "sweeper"
 SCHEDULER = "scheduler"
@@ -31,8 +32,8 @@ def give_turn(database: Db, name: str) -> None:
     database.heartbeats.delete_one({"_id": name})
 
 
-def find_heartbeats(database: Db, names: list[str]) -> dict[str, Document]:
+def find_heartbeats(database: Db, names: list[str]) -> dict[str, HeartbeatDocument]:
     """Return the last heartbeat of each of these processes, with its `age_seconds`; one never heard of has none."""
     age = {"$divide": [{"$subtract": ["$$NOW", "$at"]}, 1_000]}
-    stages: list[Document] = [{"$match": {"_id": {"$in": names}}}, {"$set": {"age_seconds": age}}]
+    stages: list[Query] = [{"$match": {"_id": {"$in": names}}}, {"$set": {"age_seconds": age}}]
     return {document["_id"]: document for document in database.heartbeats.aggregate(stages)}

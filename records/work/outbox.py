@@ -1,15 +1,24 @@
 """The outbox: what others are to be told, written in the same transaction as what happened."""
 
 from datetime import datetime
+from typing import Literal
 
 from pymongo.client_session import ClientSession
 
-from records.database import Db, Document
+from records.database import Db
+from records.work.documents import EventDocument, EventPayload, events_in
 
 
-def add_event(database: Db, run_id: str, event: str, payload: Document, now: datetime, session: ClientSession) -> None:
+def add_event(
+    database: Db,
+    run_id: str,
+    event: Literal["run_completed"],
+    payload: EventPayload,
+    now: datetime,
+    session: ClientSession,
+) -> None:
     """Add one event; a second one of the same run and name would break the transaction, not be sent twice."""
-    database.outbox.insert_one(
+    events_in(database).insert_one(
         {
             "_id": f"{run_id}:{event}",
             "run_id": run_id,
@@ -22,12 +31,15 @@ def add_event(database: Db, run_id: str, event: str, payload: Document, now: dat
     )
 
 
-def find_undelivered(database: Db, *, limit: int) -> list[Document]:
+def find_undelivered(database: Db, *, limit: int) -> list[EventDocument]:
     """Return the events that nobody was told of yet, the oldest first."""
-    return list(database.outbox.find({"delivered_at": None}).sort("created_at", 1).limit(limit))
+    return list(events_in(database).find({"delivered_at": None}).sort("created_at", 1).limit(limit))
 
 
 def mark_delivered(database: Db, event_id: str, now: datetime, session: ClientSession) -> bool:
     """Note that an event was handed on; False where somebody else did."""
     undelivered = {"_id": event_id, "delivered_at": None}
-    return database.outbox.update_one(undelivered, {"$set": {"delivered_at": now}}, session=session).modified_count == 1
+    return (
+        events_in(database).update_one(undelivered, {"$set": {"delivered_at": now}}, session=session).modified_count
+        == 1
+    )

@@ -1,7 +1,7 @@
 """Requests: what a caller asks for is written as a queued run, before any message is sent."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -10,8 +10,9 @@ from pymongo import timeout
 from pymongo.client_session import ClientSession
 
 from core.errors import Conflict
-from core.words import Task
-from records.database import Db, Document, in_transaction
+from core.words import Task, Trigger
+from records.database import Db, in_transaction
+from records.work.documents import RunDocument, runs_in
 from records.work.runs import find_open_backfills
 
 INSERT_SECONDS = 10.0
@@ -22,7 +23,7 @@ class RunRequest:
     """What a caller asks for, already validated. `options` holds JSON values that only the task itself reads."""
 
     task: Task
-    trigger: str
+    trigger: Trigger
     tickers: tuple[str, ...] = ()
     interval: str = "1d"
     period: str | None = None
@@ -34,17 +35,26 @@ class RunRequest:
     retry_of: str | None = None
 
 
-def insert_run(database: Db, request: RunRequest, now: datetime) -> Document:
+def insert_run(database: Db, request: RunRequest, now: datetime) -> RunDocument:
     """Write a queued run and return its document.
 
     Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill and another of one
     of its series is open.
     """
-    run: Document = asdict(request) | {
+    run: RunDocument = {
         "_id": str(uuid4()),
+        "task": request.task,
+        "trigger": request.trigger,
         "tickers": list(request.tickers),
         "ticker": request.tickers[0] if len(request.tickers) == 1 else None,
+        "interval": request.interval,
+        "period": request.period,
+        "market": request.market,
+        "watchlist": request.watchlist,
         "options": dict(request.options),
+        "idempotency_key": request.idempotency_key,
+        "body_hash": request.body_hash,
+        "retry_of": request.retry_of,
         "status": "queued",
         "requested_at": now,
         "started_at": now,
@@ -63,14 +73,14 @@ def insert_run(database: Db, request: RunRequest, now: datetime) -> Document:
         turn = {"_id": f"backfills::{request.interval}"}
         database.settings.update_one(turn, {"$inc": {"added": 1}}, upsert=True, session=session)
         _refuse_second_backfill(database, request, session)
-        database.detection_runs.insert_one(run, session=session)
+        runs_in(database).insert_one(run, session=session)
 
     # By itself a transaction would be tried for two minutes while there is no primary, and somebody waits.
     with timeout(INSERT_SECONDS):
         if request.task == "backfill":
             in_transaction(database, write)
         else:
-            database.detection_runs.insert_one(run)
+            runs_in(database).insert_one(run)
     return run
 
 

@@ -13,29 +13,47 @@ from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 
 from core.errors import Cancelled, NotFound
-from core.words import OpenStatus
-from records.database import Db, Document, in_transaction
+from core.words import EndStatus, OpenStatus, Status, Task, Trigger
+from records.database import Db, Query, in_transaction
 from records.findings.verifications import count_verdicts
 from records.keyset import Key, Keyset, Position, find_page
 from records.work import batches, counters, outbox
 from records.work.audits import summarize_audits
+from records.work.documents import (
+    AuditDocument,
+    BatchDocument,
+    LatestRun,
+    OpenBackfill,
+    RunDocument,
+    RunOutcome,
+    RunProgress,
+    RunRecord,
+    RunTotals,
+    ShownRun,
+    TickerFailure,
+    audits_in,
+    batches_in,
+    runs_in,
+)
 
-OPEN_STATUSES: tuple[str, ...] = get_args(OpenStatus)
+OPEN_STATUSES: tuple[OpenStatus, ...] = get_args(OpenStatus)
 LISTED_FAILURES = 1_000
 LISTED_ERRORS = 100
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
+# What find_latest says of a run: one may name ten thousand tickers.
+_SAID = ("interval", "period", "status", "started_at", "completed_at", "duration_seconds", "error", "warnings")
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
 
 
 def mark_published(database: Db, run_id: str) -> None:
     """Note that the run's message was sent just now, by the server's clock."""
-    database.detection_runs.update_one({"_id": run_id}, [{"$set": {"published_at": "$$NOW"}}])
+    runs_in(database).update_one({"_id": run_id}, [{"$set": {"published_at": "$$NOW"}}])
 
 
-def claim_run(database: Db, run_id: str, *, lease_seconds: int, max_attempts: int) -> Document | None:
+def claim_run(database: Db, run_id: str, *, lease_seconds: int, max_attempts: int) -> RunDocument | None:
     """Take a queued run to split it; None where it is not queued, somebody else does, or it was tried too often."""
-    return database.detection_runs.find_one_and_update(
+    return runs_in(database).find_one_and_update(
         {"_id": run_id, "status": "queued", "attempts": {"$lt": max_attempts}, "$expr": _UNHELD},
         [
             {
@@ -49,18 +67,20 @@ def claim_run(database: Db, run_id: str, *, lease_seconds: int, max_attempts: in
     )
 
 
-def find_lost(database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 1_000) -> list[Document]:
+def find_lost(
+    database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 1_000
+) -> list[RunDocument]:
     """Return queued runs that nobody splits and whose message, not among the `waiting`, is older than this."""
     age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
     query = {"status": "queued", "run_id": None, "_id": {"$nin": list(waiting)}, "$expr": {"$and": [age, _UNHELD]}}
-    return list(database.detection_runs.find(query).limit(limit))
+    return list(runs_in(database).find(query).limit(limit))
 
 
-def start_run(database: Db, run_id: str, plan: Sequence[Document], now: datetime) -> bool:
+def start_run(database: Db, run_id: str, plan: Sequence[BatchDocument], now: datetime) -> bool:
     """Move a queued run to `in_progress` and write its batches, in one transaction; False where it is not queued."""
 
     def write(session: ClientSession) -> bool:
-        run = database.detection_runs.find_one_and_update(
+        run = runs_in(database).find_one_and_update(
             {"_id": run_id, "status": "queued"},
             {"$set": {"status": "in_progress", "started_at": now}},
             session=session,
@@ -68,37 +88,37 @@ def start_run(database: Db, run_id: str, plan: Sequence[Document], now: datetime
         if run is None:
             return False
         if plan:
-            database.batches.insert_many(list(plan), session=session)
+            batches_in(database).insert_many(list(plan), session=session)
         return True
 
     return in_transaction(database, write)
 
 
-def get_active(database: Db, run_id: str) -> Document:
+def get_active(database: Db, run_id: str) -> RunDocument:
     """Return a run that work may go on for. Raises Cancelled where it was cancelled, or is gone."""
-    run: Document | None = database.detection_runs.find_one({"_id": run_id})
+    run = runs_in(database).find_one({"_id": run_id})
     if run is None or run["cancel_requested"]:
         raise Cancelled(f"run {run_id} was cancelled")
     return run
 
 
-def count_open_runs(database: Db) -> dict[tuple[str, str], int]:
+def count_open_runs(database: Db) -> dict[tuple[Trigger, Status], int]:
     """Return how many runs are still to end, by trigger and status."""
     group = {"_id": {"trigger": "$trigger", "status": "$status"}, "count": {"$sum": 1}}
-    stages: list[Document] = [{"$match": {"status": {"$in": list(OPEN_STATUSES)}}}, {"$group": group}]
+    stages: list[Query] = [{"$match": {"status": {"$in": list(OPEN_STATUSES)}}}, {"$group": group}]
     found = database.detection_runs.aggregate(stages)
     return {(each["_id"]["trigger"], each["_id"]["status"]): each["count"] for each in found}
 
 
 def find_unfinished(database: Db) -> list[str]:
     """Return the ids of runs in progress all of whose batches have ended."""
-    running = [run["_id"] for run in database.detection_runs.find({"status": "in_progress"}, {"_id": 1})]
+    running = [run["_id"] for run in runs_in(database).find({"status": "in_progress"}, {"_id": 1})]
     is_open = {"run_id": {"$in": running}, "state": {"$in": list(batches.OPEN_STATES)}}
-    still_open = set(database.batches.distinct("run_id", is_open))
+    still_open = set(batches_in(database).distinct("run_id", is_open))
     return [run_id for run_id in running if run_id not in still_open]
 
 
-def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
+def finish_run(database: Db, run_id: str, now: datetime) -> RunDocument | None:
     """Bring a run whose batches have all ended to its end state, once, with one completion event.
 
     Returns the finished run, or None where batches are open or somebody else finished it.
@@ -106,21 +126,19 @@ def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
     if batches.count_open(database, run_id):
         return None
 
-    def write(session: ClientSession) -> Document | None:
-        run: Document | None = database.detection_runs.find_one(
-            {"_id": run_id, "status": "in_progress"}, session=session
-        )
+    def write(session: ClientSession) -> RunDocument | None:
+        run = runs_in(database).find_one({"_id": run_id, "status": "in_progress"}, session=session)
         # Counted again in the transaction's snapshot: outside, a batch may change its state while others are counted.
         if run is None or batches.count_open(database, run_id, session):
             return None
         totals = batches.count_progress(database, run_id, session)
         failures = batches.find_failures(database, run_id, session)
         is_cancelled = batches.count_cancelled(database, run_id, session) > 0
-        changes = _build_outcome(run, totals, failures, now, is_cancelled=is_cancelled)
-        changes |= _build_record(database, run, totals, failures, session)
-        database.detection_runs.update_one({"_id": run_id}, {"$set": changes}, session=session)
-        outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
-        return run | changes
+        outcome = _build_outcome(run, totals, failures, now, is_cancelled=is_cancelled)
+        record = _build_record(database, run, totals, failures, session)
+        runs_in(database).update_one({"_id": run_id}, {"$set": {**outcome, **record}}, session=session)
+        outbox.add_event(database, run_id, "run_completed", {"status": outcome["status"]}, now, session)
+        return {**run, **outcome, **record}
 
     finished = in_transaction(database, write)
     _count_end(database, finished)
@@ -129,25 +147,25 @@ def finish_run(database: Db, run_id: str, now: datetime) -> Document | None:
 
 def fail_run(database: Db, run_id: str, reason: str, error: str, now: datetime) -> None:
     """End a run that could not even be split into batches."""
-    _end_queued(database, run_id, {"status": "failed", "reason": reason, "error": error, "errors": [error]}, now)
+    _end_queued(database, run_id, "failed", {"reason": reason, "error": error, "errors": [error]}, now)
 
 
-def request_cancel(database: Db, run_id: str, now: datetime) -> Document:
+def request_cancel(database: Db, run_id: str, now: datetime) -> ShownRun:
     """Ask for a run's end: what is queued ends now, what is held ends between two steps. Raises NotFound."""
-    run = database.detection_runs.find_one_and_update(
+    run = runs_in(database).find_one_and_update(
         {"_id": run_id, "run_id": None, "status": {"$in": list(OPEN_STATUSES)}},
         {"$set": {"cancel_requested": True}},
         return_document=ReturnDocument.AFTER,
     )
     if run is None:
         return get_run(database, run_id)
-    _end_queued(database, run_id, {"status": "cancelled"}, now)
+    _end_queued(database, run_id, "cancelled", {}, now)
     batches.cancel_pending(database, run_id, now)
     finish_run(database, run_id, now)
     return get_run(database, run_id)
 
 
-def get_run(database: Db, run_id: str) -> Document:
+def get_run(database: Db, run_id: str) -> ShownRun:
     """Return a run with `progress` counted from its batches and its `failures`. Raises NotFound."""
     run = find_run(database, run_id)
     if run is None:
@@ -155,125 +173,134 @@ def get_run(database: Db, run_id: str) -> Document:
     return run
 
 
-def find_bare_run(database: Db, run_id: str) -> Document | None:
+def find_bare_run(database: Db, run_id: str) -> RunDocument | None:
     """Return a run without its progress and failures, or None."""
-    return database.detection_runs.find_one({"_id": run_id, "run_id": None})
+    return runs_in(database).find_one({"_id": run_id, "run_id": None})
 
 
-def find_by_key(database: Db, idempotency_key: str) -> Document | None:
+def find_by_key(database: Db, idempotency_key: str) -> RunDocument | None:
     """Return the run that was accepted under an idempotency key, or None."""
-    return database.detection_runs.find_one({"idempotency_key": idempotency_key})
+    return runs_in(database).find_one({"idempotency_key": idempotency_key})
 
 
-def note_outcome(database: Db, run_id: str, outcome: Document, session: ClientSession) -> None:
+def note_outcome(database: Db, run_id: str, outcome: RunRecord, session: ClientSession) -> None:
     """Note in a run what its one batch found out, inside the transaction that ends the batch."""
-    database.detection_runs.update_one({"_id": run_id}, {"$set": outcome}, session=session)
+    runs_in(database).update_one({"_id": run_id}, {"$set": outcome}, session=session)
 
 
 def check_run(database: Db, run_id: str) -> None:
     """Raise NotFound where there is no such run."""
-    if database.detection_runs.find_one({"_id": run_id, "run_id": None}, {"_id": 1}) is None:
+    if runs_in(database).find_one({"_id": run_id, "run_id": None}, {"_id": 1}) is None:
         raise _build_not_found(run_id)
 
 
-def find_run(database: Db, run_id: str) -> Document | None:
+def find_run(database: Db, run_id: str) -> ShownRun | None:
     """Return a run with `progress` counted from its batches and its `failures`, or None."""
     run = find_bare_run(database, run_id)
     if run is None:
         return None
     totals = batches.count_progress(database, run_id)
-    run["progress"] = _describe_progress(run, totals)
-    run["failures"] = batches.find_failures(database, run_id)[:LISTED_FAILURES] if totals["tickers_failed"] else []
-    return run
+    failures = batches.find_failures(database, run_id)[:LISTED_FAILURES] if totals["tickers_failed"] else []
+    return {**run, "progress": _describe_progress(run, totals), "failures": failures}
 
 
 def has_ended(database: Db, run_id: str) -> bool:
     """Whether a run is in an end state."""
     ended = {"_id": run_id, "status": {"$nin": list(OPEN_STATUSES)}}
-    return database.detection_runs.find_one(ended, {"_id": 1}) is not None
+    return runs_in(database).find_one(ended, {"_id": 1}) is not None
 
 
 def find_runs(
     database: Db,
     *,
-    status: str | None = None,
-    trigger: str | None = None,
+    status: Status | None = None,
+    trigger: Trigger | None = None,
     ticker: str | None = None,
-    task: str | None = None,
+    task: Task | None = None,
     after: Position | None = None,
     limit: int = 50,
-) -> list[Document]:
+) -> list[RunDocument]:
     """Return runs in the order NEWEST_FIRST, from the one after `after` on, without their progress."""
-    query: Document = {"run_id": None}
+    query: dict[str, object] = {"run_id": None}
     equal = {"status": status, "trigger": trigger, "task": task, "tickers": ticker}
     query |= {name: value for name, value in equal.items() if value is not None}
     # A run repeats what may be thousands of ids.
     without_ids = {"anomaly_ids": 0}
-    return find_page(database.detection_runs, query, NEWEST_FIRST, after=after, limit=limit, fields=without_ids)
+    return find_page(runs_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=without_ids)
 
 
 def find_open_backfills(
     database: Db, tickers: Sequence[str], interval: str, session: ClientSession | None = None
-) -> list[Document]:
+) -> list[OpenBackfill]:
     """Return the backfills of any of these series that are queued or in progress.
 
     One that was cancelled is in nobody's way, though a batch of it may still end.
     """
     is_open = {"task": "backfill", "completed_at": {"$type": "null"}, "cancel_requested": False}
     query = is_open | {"interval": interval, "tickers": {"$in": list(tickers)}}
-    return list(database.detection_runs.find(query, {"status": 1, "tickers": 1}, session=session))
+    return [*runs_in(database).find(query, {"status": 1, "tickers": 1}, session=session)]
 
 
 def has_open_scan(database: Db, watchlist: str) -> bool:
     """Whether a periodic scan of this watchlist is queued or in progress."""
     query = {"watchlist": watchlist, "trigger": "scheduler", "status": {"$in": list(OPEN_STATUSES)}}
-    return database.detection_runs.find_one(query, {"_id": 1}) is not None
+    return runs_in(database).find_one(query, {"_id": 1}) is not None
 
 
-def find_latest(database: Db, ticker: str, interval: str, *tasks: str) -> Document | None:
+def find_latest(database: Db, ticker: str, interval: str, *tasks: Task) -> AuditDocument | LatestRun | None:
     """Return how the newest run of these tasks went for one series: its audit, or what its run says so far."""
-    said = ("interval", "period", "status", "started_at", "completed_at", "duration_seconds", "error", "warnings")
     query = {"run_id": None, "tickers": ticker, "interval": interval, "task": {"$in": list(tasks)}}
     # A run may name ten thousand tickers: what it says of this one is all that is read.
-    run = database.detection_runs.find_one(query, said, sort=[("requested_at", DESCENDING)])
+    run = runs_in(database).find_one(query, _SAID, sort=[("requested_at", DESCENDING)])
     if run is None:
         return None
-    audit: Document | None = database.detection_runs.find_one({"_id": f"{run['_id']}:{ticker}"})
-    return audit or {"run_id": run["_id"], "ticker": ticker} | {name: run[name] for name in said}
+    audit = audits_in(database).find_one({"_id": f"{run['_id']}:{ticker}"})
+    return audit or {
+        "run_id": run["_id"],
+        "ticker": ticker,
+        "interval": run["interval"],
+        "period": run["period"],
+        "status": run["status"],
+        "started_at": run["started_at"],
+        "completed_at": run["completed_at"],
+        "duration_seconds": run["duration_seconds"],
+        "error": run["error"],
+        "warnings": run["warnings"],
+    }
 
 
 def _build_not_found(run_id: str) -> NotFound:
     return NotFound(f"there is no run {run_id!r}; finished runs are kept for 30 days")
 
 
-def _end_queued(database: Db, run_id: str, changes: Document, now: datetime) -> None:
+def _end_queued(database: Db, run_id: str, status: EndStatus, record: RunRecord, now: datetime) -> None:
     """End a run before it was split; its completion event goes with it."""
 
-    def write(session: ClientSession) -> Document | None:
-        ended = {"$set": changes | {"completed_at": now, "duration_seconds": 0.0}}
+    def write(session: ClientSession) -> RunDocument | None:
+        ended = {"$set": {**record, "status": status, "completed_at": now, "duration_seconds": 0.0}}
         queued = {"_id": run_id, "status": "queued"}
-        run: Document | None = database.detection_runs.find_one_and_update(
+        run = runs_in(database).find_one_and_update(
             queued, ended, return_document=ReturnDocument.AFTER, session=session
         )
         if run is not None:
-            outbox.add_event(database, run_id, "run_completed", {"status": changes["status"]}, now, session)
+            outbox.add_event(database, run_id, "run_completed", {"status": status}, now, session)
         return run
 
     ended = in_transaction(database, write)
     _count_end(database, ended)
 
 
-def _count_end(database: Db, run: Document | None) -> None:
+def _count_end(database: Db, run: RunDocument | None) -> None:
     if run is not None:
         counters.add_counts(database, {counters.RUNS_ENDED: {f"{run['trigger']}:{run['status']}": 1}})
 
 
 def _build_outcome(
-    run: Document, totals: Document, failures: Sequence[Document], now: datetime, *, is_cancelled: bool
-) -> Document:
+    run: RunDocument, totals: RunTotals, failures: Sequence[TickerFailure], now: datetime, *, is_cancelled: bool
+) -> RunOutcome:
     failed = len(failures)
     if is_cancelled:
-        status = "cancelled"
+        status: EndStatus = "cancelled"
     elif failed == 0:
         status = "complete"
     else:
@@ -282,8 +309,11 @@ def _build_outcome(
     if failed:
         named = ", ".join(failure["ticker"] for failure in failures[:5]) + (", ..." if failed > 5 else "")
         error = f"{failed} of {max(failed, totals['tickers_total'])} failed ({named}): {failures[0]['error']}"
-    counts = {name: totals[name] for name in ("tickers_total", "tickers_done", "tickers_failed", *batches.ROW_COUNTS)}
-    return counts | {
+    return {
+        "tickers_total": totals["tickers_total"],
+        "tickers_done": totals["tickers_done"],
+        "tickers_failed": totals["tickers_failed"],
+        **batches.get_row_counts(totals),
         "status": status,
         "error": error,
         "errors": list(dict.fromkeys(failure["error"] for failure in failures))[:LISTED_ERRORS],
@@ -293,17 +323,24 @@ def _build_outcome(
 
 
 def _build_record(
-    database: Db, run: Document, totals: Document, failures: Sequence[Document], session: ClientSession
-) -> Document:
+    database: Db, run: RunDocument, totals: RunTotals, failures: Sequence[TickerFailure], session: ClientSession
+) -> RunRecord:
     """Return what an ended run says of all that happened in it: the record that clients read.
 
     `reason` is the one that all its tickers have, `reasons` counts them. A verification's `result` is its verdicts;
     other tasks write theirs with their effects.
     """
-    record = summarize_audits(database, run, session)
-    reasons = record["reasons"] + Counter(failure["reason"] for failure in failures)
+    summary = summarize_audits(database, run, session)
+    reasons = Counter(summary["reasons"]) + Counter(failure["reason"] for failure in failures)
     is_shared = len(reasons) == 1 and reasons.total() >= totals["tickers_total"]
-    record |= {"reasons": dict(reasons), "reason": next(iter(reasons)) if is_shared else None}
+    record: RunRecord = {
+        "model_version": summary["model_version"],
+        "model_hash": summary["model_hash"],
+        "warnings": summary["warnings"],
+        "anomaly_ids": summary["anomaly_ids"],
+        "reasons": dict(reasons),
+        "reason": next(iter(reasons)) if is_shared else None,
+    }
     if run["task"] == "train":  # the model that it made is not one that it scored with
         del record["model_version"], record["model_hash"]
     if run["task"] == "verify":
@@ -311,23 +348,26 @@ def _build_record(
     return record
 
 
-def _describe_progress(run: Document, totals: Document) -> Document:
+def _describe_progress(run: RunDocument, totals: RunTotals) -> RunProgress:
     """Return what a progress bar needs; `eta_seconds` and `rows_per_second` are None where unknown."""
-    fraction = totals.pop("fraction")
-    if run["completed_at"] is not None:
-        return totals | {
-            "percent": 100.0,
-            "eta_seconds": 0.0,
-            "rows_per_second": _rate(totals, run["duration_seconds"]),
-        }
-    elapsed = (datetime.now(run["started_at"].tzinfo) - run["started_at"]).total_seconds()
-    eta = elapsed * (1 - fraction) / fraction if fraction else None
-    return totals | {
-        "percent": round(100 * fraction, 1),
+    fraction = totals["fraction"]
+    eta: float | None = 0.0
+    seconds = run["duration_seconds"]
+    if run["completed_at"] is None:
+        seconds = (datetime.now(run["started_at"].tzinfo) - run["started_at"]).total_seconds()
+        eta = seconds * (1 - fraction) / fraction if fraction else None
+    return {
+        "batches_total": totals["batches_total"],
+        "batches_done": totals["batches_done"],
+        "tickers_total": totals["tickers_total"],
+        "tickers_done": totals["tickers_done"],
+        "tickers_failed": totals["tickers_failed"],
+        **batches.get_row_counts(totals),
+        "percent": 100.0 if run["completed_at"] is not None else round(100 * fraction, 1),
         "eta_seconds": eta,
-        "rows_per_second": _rate(totals, elapsed),
+        "rows_per_second": _rate(totals, seconds),
     }
 
 
-def _rate(totals: Document, seconds: float | None) -> float | None:
+def _rate(totals: RunTotals, seconds: float | None) -> float | None:
     return totals["rows_processed"] / seconds if seconds else None

@@ -4,21 +4,22 @@ from datetime import datetime
 
 from pymongo import ReturnDocument
 
-from records.database import Db, Document
+from records.database import Db
+from records.work.documents import ScanSwitch
 
 SWITCH = "scheduler"
 
 
-def get_switch(database: Db) -> Document:
+def get_switch(database: Db) -> ScanSwitch:
     """Return {enabled, changed_at}; scans run until somebody switches them off."""
-    found = database.settings.find_one({"_id": SWITCH}, {"_id": 0})
+    found: ScanSwitch | None = database.settings.find_one({"_id": SWITCH}, {"_id": 0})
     return found or {"enabled": True, "changed_at": None}
 
 
-def turn_switch(database: Db, now: datetime, *, enabled: bool | None) -> Document:
+def turn_switch(database: Db, now: datetime, *, enabled: bool | None) -> ScanSwitch:
     """Switch the scans on or off, or to the other of the two, in one write; return the switch."""
     other = {"$not": [{"$ifNull": ["$enabled", True]}]}
-    turned: Document | None = database.settings.find_one_and_update(
+    turned: ScanSwitch | None = database.settings.find_one_and_update(
         {"_id": SWITCH},
         [{"$set": {"enabled": other if enabled is None else enabled, "changed_at": now}}],
         projection={"_id": 0},

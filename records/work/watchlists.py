@@ -5,41 +5,50 @@
 after any change, has the scheduler look at the schedule anew.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from core.errors import Conflict, NotFound, VersionMoved
-from records.database import Db, Document
+from records.database import Db, Query
 from records.keyset import BY_ID, Position, find_page
+from records.work.documents import RunDocument, ScanFields, WatchlistDocument, WatchlistFields, watchlists_in
 
 
-def add_watchlist(database: Db, name: str, fields: Mapping[str, Any], now: datetime) -> Document:
+def add_watchlist(database: Db, name: str, fields: WatchlistFields, now: datetime) -> WatchlistDocument:
     """Make a watchlist and return it. Raises Conflict where there is one of this name."""
-    # Slots that passed before the watchlist was made are nobody's.
-    scans = {"last_slot": now, "last_scan": None, "last_run_id": None, "next_scan": None}
-    watchlist = {"_id": name, "name": name, **fields, "version": 1, "created_at": now, "updated_at": now, **scans}
+    watchlist: WatchlistDocument = {
+        "_id": name,
+        "name": name,
+        **fields,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+        # Slots that passed before the watchlist was made are nobody's.
+        "last_slot": now,
+        "last_scan": None,
+        "last_run_id": None,
+        "next_scan": None,
+    }
     try:
-        database.watchlists.insert_one(watchlist)
+        watchlists_in(database).insert_one(watchlist)
     except DuplicateKeyError as error:
         raise Conflict(f"there is a watchlist named {name!r}; change it with PUT, or choose another name") from error
     return watchlist
 
 
-def find_watchlists(database: Db, *, after: Position | None = None, limit: int = 0) -> list[Document]:
+def find_watchlists(database: Db, *, after: Position | None = None, limit: int = 0) -> list[WatchlistDocument]:
     """Return watchlists by name, from the one after `after` on; all where `limit` is 0."""
-    return find_page(database.watchlists, {}, BY_ID, after=after, limit=limit)
+    return find_page(watchlists_in(database), {}, BY_ID, after=after, limit=limit)
 
 
-def find_watchlist(database: Db, name: str) -> Document | None:
+def find_watchlist(database: Db, name: str) -> WatchlistDocument | None:
     """Return a watchlist, or None."""
-    return database.watchlists.find_one({"_id": name})
+    return watchlists_in(database).find_one({"_id": name})
 
 
-def get_watchlist(database: Db, name: str) -> Document:
+def get_watchlist(database: Db, name: str) -> WatchlistDocument:
     """Return a watchlist. Raises NotFound with the names there are."""
     watchlist = find_watchlist(database, name)
     if watchlist is None:
@@ -49,13 +58,13 @@ def get_watchlist(database: Db, name: str) -> Document:
 
 
 def replace_watchlist(
-    database: Db, name: str, fields: Mapping[str, Any], now: datetime, *, version: int | None = None
-) -> Document:
+    database: Db, name: str, fields: WatchlistFields, now: datetime, *, version: int | None = None
+) -> WatchlistDocument:
     """Change a watchlist and return it; with `version`, only where that is its present one.
 
     Raises NotFound, VersionMoved.
     """
-    replaced: Document | None = database.watchlists.find_one_and_update(
+    replaced = watchlists_in(database).find_one_and_update(
         _select(name, version),
         {"$set": {**fields, "updated_at": now, "next_scan": None}, "$inc": {"version": 1}},
         return_document=ReturnDocument.AFTER,
@@ -67,41 +76,41 @@ def replace_watchlist(
 
 def remove_watchlist(database: Db, name: str, *, version: int | None = None) -> None:
     """Remove a watchlist; its runs and anomalies stay. Raises as `replace_watchlist`."""
-    if database.watchlists.delete_one(_select(name, version)).deleted_count == 0:
+    if watchlists_in(database).delete_one(_select(name, version)).deleted_count == 0:
         raise _explain_unchanged(database, name, version)
 
 
-def find_due(database: Db, now: datetime) -> list[Document]:
+def find_due(database: Db, now: datetime) -> list[WatchlistDocument]:
     """Return the watchlists whose next scan has come, or is not known, by the time it came."""
     is_due = {"enabled": True, "$or": [{"next_scan": None}, {"next_scan": {"$lte": now}}]}
-    return list(database.watchlists.find(is_due).sort([("next_scan", 1), ("_id", 1)]))
+    return list(watchlists_in(database).find(is_due).sort([("next_scan", 1), ("_id", 1)]))
 
 
-def note_scan(database: Db, watchlist: Document, scanned: Mapping[str, Any]) -> None:
+def note_scan(database: Db, watchlist: WatchlistDocument, scanned: ScanFields) -> None:
     """Note what was scanned, or is next, where the watchlist is still the one that was looked at."""
-    database.watchlists.update_one(_select(watchlist["_id"], watchlist["version"]), {"$set": dict(scanned)})
+    watchlists_in(database).update_one(_select(watchlist["_id"], watchlist["version"]), {"$set": scanned})
 
 
-def note_last_scan(database: Db, name: str, run: Document) -> None:
+def note_last_scan(database: Db, name: str, run: RunDocument) -> None:
     """Note the run that scans a watchlist, whoever asked for it, unless a later one is noted."""
     is_older = {"_id": name, "last_scan": {"$not": {"$gte": run["requested_at"]}}}
     scanned = {"last_scan": run["requested_at"], "last_run_id": run["_id"]}
-    database.watchlists.update_one(is_older, {"$set": scanned})
+    watchlists_in(database).update_one(is_older, {"$set": scanned})
 
 
 def find_next_scan(database: Db, ticker: str, interval: str) -> datetime | None:
     """Return when a series is scanned next, by whichever watchlist; None where none does."""
     query = {"tickers": ticker, "interval": interval, "enabled": True, "next_scan": {"$ne": None}}
-    watchlist = database.watchlists.find_one(query, {"next_scan": 1}, sort=[("next_scan", 1)])
+    watchlist = watchlists_in(database).find_one(query, {"next_scan": 1}, sort=[("next_scan", 1)])
     return None if watchlist is None else watchlist["next_scan"]
 
 
 def forget_next_scans(database: Db, market: str) -> None:
     """Have the scheduler look at the schedules of a market's watchlists anew: its sessions have changed."""
-    database.watchlists.update_many({"market": market}, {"$set": {"next_scan": None}})
+    watchlists_in(database).update_many({"market": market}, {"$set": {"next_scan": None}})
 
 
-def _select(name: str, version: int | None) -> Document:
+def _select(name: str, version: int | None) -> Query:
     return {"_id": name} if version is None else {"_id": name, "version": version}
 
 

@@ -12,8 +12,9 @@ from pymongo.read_concern import ReadConcern
 from structlog.contextvars import bound_contextvars
 
 from core.errors import BadInput, Conflict
-from records.database import Db, Document
+from records.database import Db
 from records.work import batches, runs
+from records.work.documents import RunDocument
 from records.work.requests import INSERT_SECONDS, RunRequest, insert_run
 from tasks import names
 from tasks.engine.kind import KINDS
@@ -23,7 +24,7 @@ from tasks.process.logs import describe_subject
 log = structlog.get_logger()
 
 
-def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: datetime, force: bool = False) -> Document:
+def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: datetime, force: bool = False) -> RunDocument:
     """Write a run and send its message; return the run's document.
 
     A broker that does not answer is no error to the caller: the sweeper sends the message again. Repeating a request
@@ -54,7 +55,7 @@ def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: dateti
     return run
 
 
-def publish_run(database: Db, celery: Celery, run: Document) -> bool:
+def publish_run(database: Db, celery: Celery, run: RunDocument) -> bool:
     """Send the message that starts a run; False where the broker does not take it."""
     kind = KINDS[run["task"]]
     sent = send(celery, kind.name, run["_id"], kind.queue, task_id=run["_id"], about=_describe(run))
@@ -98,13 +99,13 @@ def send(
     return True
 
 
-def _describe(run: Document) -> str:
+def _describe(run: RunDocument) -> str:
     tickers = run["tickers"]
     subject = ", ".join(tickers[:3]) + (f" and {len(tickers) - 3} more" if len(tickers) > 3 else "")
     return f"run {run['_id']}: {run['task']} {subject or run['market'] or ''} {run['interval']}"
 
 
-def find_repeated(database: Db, idempotency_key: str | None, body_hash: str | None) -> Document | None:
+def find_repeated(database: Db, idempotency_key: str | None, body_hash: str | None) -> RunDocument | None:
     """Return the run that was accepted under this key, or None. Raises BadInput where it had another body."""
     if idempotency_key is None:
         return None

@@ -8,10 +8,11 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from core.errors import Cancelled, LeaseLost, TapewatchError, Transient
-from records.database import Document, in_transaction
+from records.database import in_transaction
 from records.work import batches, counters, runs
 from records.work.audits import build_failure, write_audits
 from records.work.batches import Batch
+from records.work.documents import RunDocument
 from tasks.engine.kind import KINDS, Result
 from tasks.engine.recovery import recover_used_up
 from tasks.engine.renewal import renewing
@@ -83,7 +84,7 @@ def _release(worker: Worker, batch: Batch, error: Exception) -> None:
     sleep(PAUSE_SECONDS)
 
 
-def _fail(worker: Worker, run: Document, batch: Batch, error: TapewatchError) -> Document:
+def _fail(worker: Worker, run: RunDocument, batch: Batch, error: TapewatchError) -> Result:
     """Record an error that another attempt would only repeat."""
     now = datetime.now(UTC)
     result, audits = build_failure(run, batch.tickers, error.reason, error.message, now)

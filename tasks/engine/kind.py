@@ -1,22 +1,22 @@
 """Kinds of runs: one row each says how runs of it are named, queued, split and done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from core.words import Task
-from records.database import Document
 from records.work.batches import Batch
+from records.work.documents import BatchDocument, RunDocument
 from tasks import names
 from tasks.engine import splitting
 
 if TYPE_CHECKING:
     from tasks.process.worker import Worker
 
-Result = Document | list[Document] | None
-Handler = Callable[["Worker", Document, Batch], Result]
+Result = Mapping[str, object] | Sequence[Mapping[str, object]] | None
+Handler = Callable[["Worker", RunDocument, Batch], Result]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RunKind:
     task: Task
     name: str
     queue: str
-    split: Callable[["Worker", Document, datetime], list[Document]]
+    split: Callable[["Worker", RunDocument, datetime], list[BatchDocument]]
     handler: str
 
     def load_handler(self) -> Handler:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 import structlog
 from pymongo.client_session import ClientSession
 
-from records.database import Document, in_transaction
+from core.words import Task
+from records.database import in_transaction
 from records.work import batches, counters, runs
 from records.work.audits import build_failure, write_audits
+from records.work.documents import BatchDocument, RunDocument
 from tasks.engine.accept import publish_batches
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
@@ -17,13 +19,13 @@ from tasks.process.worker import Worker
 log = structlog.get_logger()
 
 
-def recover_batches(worker: Worker, lost: Iterable[Document]) -> Counter[str]:
+def recover_batches(worker: Worker, lost: Iterable[BatchDocument]) -> Counter[str]:
     """Cancel, give up, split or send again these pending batches; return how often which.
 
     Every step is a conditional write, so that two who find the same batch are harmless.
     """
     done: Counter[str] = Counter()
-    to_send: dict[str, dict[str, int]] = defaultdict(dict)
+    to_send: dict[Task, dict[str, int]] = defaultdict(dict)
     for batch in lost:
         with going_on("batch_not_recovered", batch["_id"]):
             run = runs.find_bare_run(worker.database, batch["run_id"])
@@ -59,10 +61,10 @@ def recover_used_up(worker: Worker, batch_id: str) -> None:
         runs.finish_run(worker.database, used_up[0]["run_id"], datetime.now(UTC))
 
 
-def _bury(worker: Worker, run: Document, batch: Document) -> bool:
+def _bury(worker: Worker, run: RunDocument, batch: BatchDocument) -> bool:
     """Give up a batch that used all its attempts, with an audit document for each of its tickers."""
     now = datetime.now(UTC)
-    error = f"given up after {batch['attempts']} attempts: {batch['error']}"
+    error = f"given up after {batch['attempts']} attempts: {batch.get('error')}"
     result, audits = build_failure(run, batch["tickers"], "attempts_exhausted", error, now)
 
     def write(session: ClientSession) -> bool:

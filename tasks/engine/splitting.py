@@ -10,12 +10,12 @@ from core.errors import BadInput
 from core.settings import Settings
 from market.intervals import INTERVALS
 from market.markets import get_market_of
-from records.database import Document
 from records.findings.verifications import find_selected_tickers
 from records.findings.watermarks import find_detected_since
 from records.market.documents import SeriesSize
 from records.market.series import find_sizes
 from records.work.batches import build_batch
+from records.work.documents import BatchDocument, RunDocument
 
 if TYPE_CHECKING:
     from tasks.process.worker import Worker
@@ -28,19 +28,19 @@ SCAN_FACTOR = 10
 RECENT_BARS = 500
 
 
-def keep_whole(_worker: "Worker", run: Document, now: datetime) -> list[Document]:
+def keep_whole(_worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
     """Return the one batch of a run that is not about single tickers."""
     return [build_batch(run["_id"], "00000", [], run["market"], now)]
 
 
-def split_backfill(worker: "Worker", run: Document, now: datetime) -> list[Document]:
+def split_backfill(worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
     """Return a backfill's batches. Raises BadInput where its market has no bars."""
     tickers, series = _find_series(worker, run)
     at_most = min(worker.settings.batch_tickers, ceil(len(tickers) / LEAST_BATCHES))
     return _build_batches(worker, run, tickers, _count_bars(series), at_most, now)
 
 
-def split_incremental(worker: "Worker", run: Document, now: datetime) -> list[Document]:
+def split_incremental(worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
     """Return an incremental run's batches. Raises BadInput where its market has no bars."""
     tickers, series = _find_series(worker, run)
     since = now - RECENT_BARS * timedelta(seconds=INTERVALS[run["interval"]])
@@ -49,7 +49,7 @@ def split_incremental(worker: "Worker", run: Document, now: datetime) -> list[Do
     return _build_batches(worker, run, tickers, bars, worker.settings.batch_tickers * SCAN_FACTOR, now)
 
 
-def split_verification(worker: "Worker", run: Document, now: datetime) -> list[Document]:
+def split_verification(worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
     """Return a verification's batches. Raises BadInput where no stored anomaly was asked about."""
     tickers = find_selected_tickers(worker.database, run["options"])
     if not tickers:
@@ -58,7 +58,7 @@ def split_verification(worker: "Worker", run: Document, now: datetime) -> list[D
     return _build_batches(worker, run, tickers, _count_bars(series), worker.settings.batch_tickers, now)
 
 
-def _find_series(worker: "Worker", run: Document) -> tuple[list[str], list[SeriesSize]]:
+def _find_series(worker: "Worker", run: RunDocument) -> tuple[list[str], list[SeriesSize]]:
     """Return the tickers of a run and what is known of their series. Raises BadInput where there are none."""
     named = run["tickers"] or None
     series = find_sizes(worker.database, tickers=named, market=run["market"], interval=run["interval"])
@@ -76,8 +76,8 @@ def _count_bars(series: Iterable[SeriesSize]) -> Mapping[str, int]:
 
 
 def _build_batches(
-    worker: "Worker", run: Document, tickers: Sequence[str], bars: Mapping[str, int], at_most: int, now: datetime
-) -> list[Document]:
+    worker: "Worker", run: RunDocument, tickers: Sequence[str], bars: Mapping[str, int], at_most: int, now: datetime
+) -> list[BatchDocument]:
     groups = _group(tickers, bars, at_most, worker.settings)
     return [
         build_batch(run["_id"], f"{number:05d}", group, market, now) for number, (market, group) in enumerate(groups)

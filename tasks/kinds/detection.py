@@ -3,14 +3,15 @@
 from datetime import UTC, datetime
 
 from detection.pipeline import detect as pipeline
+from detection.pipeline.job import TickerResult
 from detection.pipeline.work_counts import add_detection
-from records.database import Document
 from records.work.batches import Batch
+from records.work.documents import RunDocument
 from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
 from tasks.process.worker import Worker
 
 
-def detect(worker: Worker, run: Document, batch: Batch) -> list[Document]:
+def detect(worker: Worker, run: RunDocument, batch: Batch) -> list[TickerResult]:
     """Detect the batch's tickers, for a backfill or an incremental run."""
     job = build_job(run, batch, run["interval"])
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(worker.database, batch)

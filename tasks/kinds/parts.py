@@ -10,10 +10,11 @@ from pymongo.errors import PyMongoError
 
 from detection.pipeline.detect import PART_TICKERS
 from detection.pipeline.job import Job
-from records.database import Db, Document
+from records.database import Db
 from records.work import batches, runs
 from records.work.batches import Batch
 from records.work.counters import MODEL_CACHE, add_counts
+from records.work.documents import BatchResult, RunDocument
 from records.work.heartbeats import beat
 from tasks.engine.renewal import stop_renewing
 from tasks.process.worker import Worker
@@ -36,7 +37,7 @@ def report_models(worker: Worker) -> None:
     add_counts(worker.database, {MODEL_CACHE: worker.models.take_counts()})
 
 
-def build_job(run: Document, batch: Batch, interval: str) -> Job:
+def build_job(run: RunDocument, batch: Batch, interval: str) -> Job:
     """Return the part of a run that falls to a batch."""
     return Job(
         run_id=run["_id"],
@@ -78,10 +79,10 @@ def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
     return checkpoint
 
 
-def build_finish(database: Db, batch: Batch) -> Callable[[ClientSession, Document], None]:
+def build_finish(database: Db, batch: Batch) -> Callable[[ClientSession, BatchResult], None]:
     """Return what closes the batch inside the transaction of its effects."""
 
-    def finish(session: ClientSession, result: Document) -> None:
+    def finish(session: ClientSession, result: BatchResult) -> None:
         stop_renewing()
         batches.finish_batch(database, batch, session, result=result, now=datetime.now(UTC))
 

@@ -7,24 +7,25 @@ from pymongo.client_session import ClientSession
 from detection.models.fitting import fit_model
 from detection.models.plan import TrainingPlan
 from detection.models.training import save_model
-from records.database import Document
 from records.models.documents import ModelDocument
 from records.work.batches import Batch
+from records.work.documents import RunDocument, RunRecord
 from records.work.runs import note_outcome
+from tasks.engine.kind import Result
 from tasks.kinds.parts import build_checkpoint, build_finish
 from tasks.process.worker import Worker
 
 
-def train(worker: Worker, run: Document, batch: Batch) -> Document:
+def train(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Fit a model of the run's market and store it under its next version."""
     plan = TrainingPlan.from_options(
-        run["market"], interval=run["interval"], tickers=run["tickers"], options=run["options"]
+        str(run["market"]), interval=run["interval"], tickers=run["tickers"], options=run["options"]
     )
     database, finish = worker.database, build_finish(worker.database, batch)
     fit = fit_model(database, plan, build_checkpoint(worker, batch))
 
     def finish_training(session: ClientSession, record: ModelDocument) -> None:
-        trained = {"model_version": record["version"], "model_hash": record["sha256"]}
+        trained: RunRecord = {"model_version": record["version"], "model_hash": record["sha256"]}
         note_outcome(database, run["_id"], trained, session)
         finish(session, {"tickers_done": 0, "tickers_failed": 0, "failures": []})
 

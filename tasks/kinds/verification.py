@@ -3,15 +3,17 @@
 from pymongo.client_session import ClientSession
 
 from detection.verify import verify as rederive
-from records.database import Document, in_transaction
+from records.database import in_transaction
 from records.findings import verifications
 from records.findings.documents import VerificationDocument
 from records.work.batches import Batch
+from records.work.documents import RunDocument
+from tasks.engine.kind import Result
 from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
 from tasks.process.worker import Worker
 
 
-def verify(worker: Worker, run: Document, batch: Batch) -> list[Document]:
+def verify(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Derive the run's anomalies of the batch's tickers again; watermarks and anomalies stay as they are."""
     database, options = worker.database, run["options"]
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)

@@ -12,10 +12,11 @@ from core.errors import TapewatchError
 from records.alerts import deliveries
 from records.alerts.documents import DeliveryDocument, RuleDocument
 from records.alerts.notification_rules import find_rules
-from records.database import Db, Document, in_transaction
+from records.database import Db, in_transaction
 from records.findings.anomalies import find_new
 from records.findings.documents import AnomalyDocument
 from records.work import outbox
+from records.work.documents import EventDocument, RunDocument
 from records.work.runs import find_bare_run
 from records.work.watchlists import find_watchlist
 from tasks.engine.one_of_many import going_on
@@ -44,7 +45,7 @@ def notify(worker: Worker) -> dict[str, int]:
     return done
 
 
-def _dispatch(database: Db, event: Document, now: datetime) -> None:
+def _dispatch(database: Db, event: EventDocument, now: datetime) -> None:
     """Write a delivery for each rule that an event concerns, and that the event is done with, in one transaction."""
     run = find_bare_run(database, event["run_id"])
     planned = [] if run is None else _plan(database, event, run, now)
@@ -56,7 +57,7 @@ def _dispatch(database: Db, event: Document, now: datetime) -> None:
     in_transaction(database, write)
 
 
-def _plan(database: Db, event: Document, run: Document, now: datetime) -> list[DeliveryDocument]:
+def _plan(database: Db, event: EventDocument, run: RunDocument, now: datetime) -> list[DeliveryDocument]:
     planned = []
     for rule in find_rules(database, enabled=True):
         if not is_concerned(rule, run):
@@ -77,7 +78,7 @@ def _plan(database: Db, event: Document, run: Document, now: datetime) -> list[D
     return planned
 
 
-def _find_news(database: Db, rule: RuleDocument, run: Document) -> list[AnomalyDocument]:
+def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[AnomalyDocument]:
     """Return the anomalies that a run found first and a rule asks for, the strangest first."""
     tickers = None
     if rule["watchlist"] is not None:

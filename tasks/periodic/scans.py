@@ -14,8 +14,9 @@ from market.markets import MARKETS
 from market.sessions.calendar import list_closes
 from market.sessions.overrides import find_sessions
 from market.sessions.schedules import AFTER_CLOSE, find_cron_slots
-from records.database import Db, Document
+from records.database import Db
 from records.work import runs, watchlists
+from records.work.documents import RunDocument, WatchlistDocument
 from records.work.scan_switch import get_switch
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
@@ -42,7 +43,7 @@ def scan_due(worker: Worker, now: datetime) -> list[str]:
     return run_ids
 
 
-def _scan(worker: Worker, watchlist: Document, now: datetime) -> Document | None:
+def _scan(worker: Worker, watchlist: WatchlistDocument, now: datetime) -> RunDocument | None:
     """Accept the scan of the latest slot if that was not scanned yet, and note the next; None where there was none."""
     database, name = worker.database, watchlist["_id"]
     latest, following = find_slots(database, watchlist, now)
@@ -65,7 +66,7 @@ def _scan(worker: Worker, watchlist: Document, now: datetime) -> Document | None
     return run
 
 
-def find_slots(database: Db, watchlist: Document, now: datetime) -> tuple[datetime | None, datetime | None]:
+def find_slots(database: Db, watchlist: WatchlistDocument, now: datetime) -> tuple[datetime | None, datetime | None]:
     """Return a watchlist's latest slot that is not after `now`, and the next; None where its calendar knows of none.
 
     After each closed bar means so many minutes after it as the bar may take to arrive.

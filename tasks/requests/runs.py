@@ -8,12 +8,14 @@ from typing import IO, Any, Literal
 from celery import Celery
 
 from core.errors import Conflict, NotFound
+from core.words import Trigger
 from detection.models.plan import TrainingPlan, find_training_series
-from records.database import Db, Document
+from records.database import Db
 from records.findings.verifications import find_any_selected
 from records.leftovers import RETRIED_WITHIN
 from records.market import uploads
 from records.work import audits, runs, watchlists
+from records.work.documents import RunDocument
 from records.work.requests import RunRequest
 from tasks.engine.accept import accept_run
 from tasks.requests.selection import Selection, select_tickers
@@ -38,12 +40,12 @@ def request_detection(
     interval: str,
     now: datetime,
     task: Literal["backfill", "incremental"] = "incremental",
-    trigger: str = "manual",
+    trigger: Trigger = "manual",
     period: str | None = None,
     force: bool = False,
     walk_forward: bool = False,
     once: Once = NOT_ONCE,
-) -> Document:
+) -> RunDocument:
     """Accept a detection and return its run. With `force`, backfills in the way of a backfill are cancelled.
 
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the champion.
@@ -81,7 +83,7 @@ def request_training(
     options: Mapping[str, Any],
     now: datetime,
     once: Once = NOT_ONCE,
-) -> Document:
+) -> RunDocument:
     """Accept a training and return its run. `options` are those of `TrainingPlan.from_options`.
 
     Raises BadInput at once where an option cannot be used or there are no bars to learn from.
@@ -108,7 +110,7 @@ def request_verification(
     *,
     now: datetime,
     once: Once = NOT_ONCE,
-) -> Document:
+) -> RunDocument:
     """Accept a verification and return its run; `options` are those of `verifications.build_selection`.
 
     Raises NotFound where there is no such anomaly, and BadInput.
@@ -153,7 +155,7 @@ def request_import(
     ticker: str | None,
     now: datetime,
     once: Once = NOT_ONCE,
-) -> Document:
+) -> RunDocument:
     """Keep what was sent and accept its import; return the run.
 
     Options of the run: upload_id, filename, ticker (whose the bars are where they do not say).
@@ -174,7 +176,7 @@ def request_import(
     return run
 
 
-def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, once: Once = NOT_ONCE) -> Document:
+def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, once: Once = NOT_ONCE) -> RunDocument:
     """Accept a run of what another left undone: its failed tickers or, where it is about none, the whole of it.
 
     Raises:
@@ -193,8 +195,17 @@ def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, o
     if upload_id is not None and not uploads.has_upload(database, upload_id):
         days = RETRIED_WITHIN.days
         raise Conflict(f"what run {run_id} imported was kept for {days} days; send it again", reason="upload_gone")
-    asked = {name: run[name] for name in ("task", "trigger", "interval", "period", "market", "watchlist", "options")}
     request = RunRequest(
-        **asked, tickers=tuple(tickers), retry_of=run_id, idempotency_key=once.key, body_hash=once.body_hash
+        run["task"],
+        run["trigger"],
+        tickers=tuple(tickers),
+        interval=run["interval"],
+        period=run["period"],
+        market=run["market"],
+        watchlist=run["watchlist"],
+        options=run["options"],
+        retry_of=run_id,
+        idempotency_key=once.key,
+        body_hash=once.body_hash,
     )
     return accept_run(database, celery, request, now=now)

@@ -1,0 +1,390 @@
+"""What the documents of work look like, and the collections that they are in."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, NotRequired, TypedDict
+
+from pymongo.collection import Collection
+
+from core.words import BatchState, EndStatus, Status, Task, Trigger
+from records.database import Db
+from records.models.documents import PolicyFields
+
+RowCount = Literal["rows_loaded", "rows_preprocessed", "rows_processed", "anomalies_found", "new_anomalies"]
+
+
+class RowCounts(TypedDict):
+    """How many bars were loaded, have features and were scored; how many anomalies that found, and found first."""
+
+    rows_loaded: int
+    rows_preprocessed: int
+    rows_processed: int
+    anomalies_found: int
+    new_anomalies: int
+
+
+class SomeRowCounts(TypedDict, total=False):
+    """The same of work that may not have counted them."""
+
+    rows_loaded: int
+    rows_preprocessed: int
+    rows_processed: int
+    anomalies_found: int
+    new_anomalies: int
+
+
+class TickerFailure(TypedDict):
+    """Why a ticker has no result: a stable word, and the same in full."""
+
+    ticker: str
+    reason: str
+    error: str
+
+
+class TickerCounts(TypedDict):
+    """How many tickers there are, were done, and failed."""
+
+    tickers_total: int
+    tickers_done: int
+    tickers_failed: int
+
+
+class RunTotals(RowCounts, TickerCounts):
+    """What a run's batches come to; `fraction` (0 to 1) is how far they are."""
+
+    batches_total: int
+    batches_done: int
+    fraction: float
+
+
+class RunProgress(RowCounts, TickerCounts):
+    """What a progress bar needs; `eta_seconds` and `rows_per_second` are None where unknown."""
+
+    batches_total: int
+    batches_done: int
+    percent: float
+    eta_seconds: float | None
+    rows_per_second: float | None
+
+
+class AuditSummary(TypedDict):
+    """What a run's audit documents say together.
+
+    Attributes:
+        model_version, model_hash: None where the tickers had several models, or none.
+        reasons: how many tickers have which reason.
+        warnings: each once.
+        anomaly_ids: all of a run of one ticker, of a run of many the first so many.
+    """
+
+    model_version: str | None
+    model_hash: str | None
+    reasons: dict[str, int]
+    warnings: list[str]
+    anomaly_ids: list[str]
+
+
+class RunRecord(TypedDict, total=False):
+    """What whoever finishes a run writes into it of all that happened in it.
+
+    Attributes:
+        reason: the one that all its tickers have.
+        errors: each once.
+        result: an import's report, a verification's count of each verdict.
+    """
+
+    model_version: str | None
+    model_hash: str | None
+    reason: str | None
+    reasons: dict[str, int]
+    error: str | None
+    errors: list[str]
+    warnings: list[str]
+    anomaly_ids: list[str]
+    result: Mapping[str, Any]
+
+
+class RunOutcome(RowCounts, TickerCounts):
+    """How a run ended."""
+
+    status: EndStatus
+    error: str | None
+    errors: list[str]
+    completed_at: datetime
+    duration_seconds: float
+
+
+class RunDocument(SomeRowCounts):
+    """A run: what was asked for, who works on it, and how it ended.
+
+    Attributes:
+        ticker: where it is about one only.
+        options: what the task was asked besides, as JSON values that only the task itself reads.
+        body_hash: of the request that came under `idempotency_key`.
+        retry_of: the run whose failed tickers it takes up again.
+        published_at, attempts, lease_until: when its message was sent, how often it was taken to be
+            split, and until when somebody has it for that.
+        rows_loaded and what follows, model_version and what follows: once it has ended.
+    """
+
+    _id: str
+    task: Task
+    trigger: Trigger
+    tickers: list[str]
+    ticker: str | None
+    interval: str
+    period: str | None
+    market: str | None
+    watchlist: str | None
+    options: Mapping[str, Any]
+    idempotency_key: str | None
+    body_hash: str | None
+    retry_of: str | None
+    status: Status
+    requested_at: datetime
+    started_at: datetime
+    completed_at: datetime | None
+    duration_seconds: float | None
+    cancel_requested: bool
+    error: str | None
+    warnings: list[str]
+    published_at: datetime | None
+    attempts: int
+    lease_until: datetime | None
+    tickers_total: NotRequired[int]
+    tickers_done: NotRequired[int]
+    tickers_failed: NotRequired[int]
+    model_version: NotRequired[str | None]
+    model_hash: NotRequired[str | None]
+    reason: NotRequired[str | None]
+    reasons: NotRequired[dict[str, int]]
+    errors: NotRequired[list[str]]
+    anomaly_ids: NotRequired[list[str]]
+    result: NotRequired[Mapping[str, Any]]
+
+
+class ShownRun(RunDocument):
+    """A run with its progress, counted from its batches, and its first failures."""
+
+    progress: RunProgress
+    failures: list[TickerFailure]
+
+
+class OpenBackfill(TypedDict):
+    """A backfill that is queued or in progress, and of what."""
+
+    _id: str
+    status: Status
+    tickers: list[str]
+
+
+class ScoredSpan(TypedDict):
+    """The first and the last of neighbouring bars that were scored."""
+
+    first: datetime
+    last: datetime
+
+
+class AuditFields(RowCounts):
+    """What was asked of one ticker in a run, what was done and what was found.
+
+    Attributes:
+        bars_needed, bars_present: where there were not enough.
+        scored: which bars were.
+    """
+
+    task: Task
+    trigger: Trigger
+    interval: str
+    period: str | None
+    status: EndStatus
+    reason: str | None
+    error: str | None
+    warnings: list[str]
+    anomaly_ids: list[str]
+    model_version: NotRequired[str | None]
+    model_hash: NotRequired[str | None]
+    warm_up_rows: NotRequired[int]
+    bars_needed: NotRequired[int | None]
+    bars_present: NotRequired[int | None]
+    scored: NotRequired[list[ScoredSpan]]
+
+
+class AuditDocument(AuditFields):
+    """What happened to one ticker in a run."""
+
+    _id: str
+    run_id: str
+    ticker: str
+    started_at: datetime
+    completed_at: datetime
+    duration_seconds: float
+
+
+class LatestRun(TypedDict):
+    """How the latest run went for one series, or goes: what is the same in audit documents and runs."""
+
+    run_id: str
+    ticker: str
+    interval: str
+    period: str | None
+    status: Status
+    started_at: datetime
+    completed_at: datetime | None
+    duration_seconds: float | None
+    error: str | None
+    warnings: list[str]
+
+
+class BatchResult(SomeRowCounts):
+    """What a batch came to; its run's progress is counted from this."""
+
+    tickers_done: int
+    tickers_failed: int
+    failures: list[TickerFailure]
+
+
+class BatchDocument(TypedDict):
+    """A batch: the part of a run that a worker claims, holds by a lease, and commits once.
+
+    Attributes:
+        units: what it counts for in its run's progress.
+        owner, fence, lease_until: who has it, under which claim, and until when.
+        lease_seconds: for how long at a time, once it was claimed.
+        attempts: how often its tickers were tried.
+        progress: how far a person has seen it (0 to 1).
+    """
+
+    _id: str
+    run_id: str
+    market: str | None
+    tickers: list[str]
+    units: int
+    state: BatchState
+    owner: str | None
+    fence: int
+    attempts: int
+    lease_until: datetime | None
+    lease_seconds: NotRequired[int]
+    progress: float
+    created_at: datetime
+    published_at: datetime | None
+    error: NotRequired[str]
+    result: NotRequired[BatchResult]
+    finished_at: NotRequired[datetime]
+
+
+class HeldBatch(TypedDict):
+    """Who holds a batch, under which claim."""
+
+    _id: str
+    owner: str
+    fence: int
+
+
+class EventPayload(TypedDict):
+    """What an event says of its run."""
+
+    status: EndStatus
+
+
+class EventDocument(TypedDict):
+    """An event that others are to be told of."""
+
+    _id: str
+    run_id: str
+    event: Literal["run_completed"]
+    payload: EventPayload
+    created_at: datetime
+    delivered_at: datetime | None
+
+
+class HeartbeatDocument(TypedDict):
+    """When a process was last at work.
+
+    Attributes:
+        age_seconds: as it is read.
+        models, hits, misses, loads, capacity: a worker's model cache.
+    """
+
+    _id: str
+    at: datetime
+    age_seconds: float
+    models: NotRequired[list[str]]
+    hits: NotRequired[int]
+    misses: NotRequired[int]
+    loads: NotRequired[int]
+    capacity: NotRequired[int]
+
+
+class WatchlistFields(TypedDict):
+    """What a caller says of a watchlist.
+
+    Attributes:
+        schedule: `after_close`, or cron in the market's time.
+        delay_minutes: after a bar has closed, how long it may take to be stored here.
+        threshold: what passes; None for the model's own.
+    """
+
+    market: str
+    tickers: list[str]
+    interval: str
+    schedule: str
+    delay_minutes: int
+    threshold: PolicyFields | None
+    enabled: bool
+
+
+class ScanFields(TypedDict, total=False):
+    """What the scheduler notes of a watchlist: the slot of the last scan, when that was, its run, and the next."""
+
+    last_slot: datetime
+    last_scan: datetime | None
+    last_run_id: str | None
+    next_scan: datetime | None
+
+
+class WatchlistDocument(WatchlistFields):
+    """A watchlist; `version` rises with each change."""
+
+    _id: str
+    name: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    last_slot: datetime
+    last_scan: datetime | None
+    last_run_id: str | None
+    next_scan: datetime | None
+
+
+class ScanSwitch(TypedDict):
+    """Whether periodic scans run, and since when; None where nobody has switched yet."""
+
+    enabled: bool
+    changed_at: datetime | None
+
+
+def runs_in(database: Db) -> Collection[RunDocument]:
+    """Return the collection of runs; audit documents are in it too, and have a `run_id`."""
+    return database.detection_runs
+
+
+def audits_in(database: Db) -> Collection[AuditDocument]:
+    """Return the collection of audit documents; runs are in it too, and have no `run_id`."""
+    return database.detection_runs
+
+
+def batches_in(database: Db) -> Collection[BatchDocument]:
+    """Return the collection of batches."""
+    return database.batches
+
+
+def events_in(database: Db) -> Collection[EventDocument]:
+    """Return the collection of events."""
+    return database.outbox
+
+
+def watchlists_in(database: Db) -> Collection[WatchlistDocument]:
+    """Return the collection of watchlists."""
+    return database.watchlists
