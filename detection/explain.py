@@ -1,30 +1,68 @@
 """Why a series has no result, in words: what is stored of it, how far it was detected, and what is missing."""
 
+from datetime import datetime
+from typing import TypedDict
+
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from market.markets import get_market_of
-from records.database import Db, Document
+from records.database import Db
 from records.findings import watermarks
 from records.market.documents import SeriesDocument
 from records.market.series import find_one_series
 from records.models import champions, models
 from records.work import runs, scan_switch, watchlists
+from records.work.documents import AuditDocument, LatestRun
 
 
-def explain_series(database: Db, ticker: str, interval: str) -> Document:
+class SeriesState(TypedDict):
+    """What is known of one series.
+
+    Attributes:
+        bars_needed: how many it needs for a first result.
+        watermark: the last bar that was looked at.
+    """
+
+    ticker: str
+    interval: str
+    market: str
+    bars: int
+    first_bar: datetime | None
+    last_bar: datetime | None
+    synthetic: bool
+    bars_needed: int
+    watermark: datetime | None
+    model_version: str | None
+    last_run: AuditDocument | LatestRun | None
+
+
+class SeriesReason(SeriesState):
+    """The same with why it has no result, or no newer one: a stable word, and the same in full."""
+
+    reason: str
+    message: str
+
+
+class SeriesOutlook(SeriesReason):
+    """The same with when it is scanned next."""
+
+    next_scan: datetime | None
+
+
+def explain_series(database: Db, ticker: str, interval: str) -> SeriesOutlook:
     """Return what is known of one series and when it is scanned next, with the reason of `find_reason`."""
     is_scanned = scan_switch.get_switch(database)["enabled"]
     next_scan = watchlists.find_next_scan(database, ticker, interval) if is_scanned else None
     series = find_one_series(database, ticker, interval)
-    return find_reason(database, ticker, interval, series) | {"next_scan": next_scan}
+    return {**find_reason(database, ticker, interval, series), "next_scan": next_scan}
 
 
-def find_reason(database: Db, ticker: str, interval: str, series: SeriesDocument | None) -> Document:
+def find_reason(database: Db, ticker: str, interval: str, series: SeriesDocument | None) -> SeriesReason:
     """Return what is known of one series, with `reason` (a stable word) and `message` (the same in full)."""
     market = get_market_of(ticker).code
     watermark = watermarks.find_watermarks(database, [ticker], interval).get(ticker)
     champion = champions.find_champions(database, market, [ticker]).get(ticker)
     warm_up_bars = models.find_warm_up_bars(database, champion.version) if champion else None
-    known = {
+    known: SeriesState = {
         "ticker": ticker,
         "interval": interval,
         "market": market,
@@ -38,10 +76,10 @@ def find_reason(database: Db, ticker: str, interval: str, series: SeriesDocument
         "last_run": runs.find_latest(database, ticker, interval, "backfill", "incremental"),
     }
     reason, message = _find_obstacle(known) or _describe_state(known)
-    return known | {"reason": reason, "message": message}
+    return {**known, "reason": reason, "message": message}
 
 
-def _find_obstacle(known: Document) -> tuple[str, str] | None:
+def _find_obstacle(known: SeriesState) -> tuple[str, str] | None:
     """Return the first thing that stands between a series and any result, in the order in which to mend them."""
     ticker, interval, market = known["ticker"], known["interval"], known["market"]
     if not known["bars"]:
@@ -53,16 +91,17 @@ def _find_obstacle(known: Document) -> tuple[str, str] | None:
     return None
 
 
-def _describe_state(known: Document) -> tuple[str, str]:
+def _describe_state(known: SeriesState) -> tuple[str, str]:
     """Return how far a series that can be detected was."""
-    ticker, run, watermark = known["ticker"], known["last_run"], known["watermark"]
+    ticker, run = known["ticker"], known["last_run"]
+    watermark, last_bar = known["watermark"], known["last_bar"]
     if run is not None and run["status"] in runs.OPEN_STATUSES:
         return "in_progress", f"run {run['run_id']} is {run['status']}"
     if run is not None and run["status"] == "failed":
         return "failed", f"run {run['run_id']} failed: {run['error']}"
-    if watermark is None:
+    if watermark is None or last_bar is None:
         return "never_detected", f"{ticker} was never detected; start with `flask backfill run {ticker}`"
-    if watermark < known["last_bar"]:
-        went = f"detected up to {watermark:%Y-%m-%d %H:%M} UTC, bars go on to {known['last_bar']:%Y-%m-%d %H:%M}"
+    if watermark < last_bar:
+        went = f"detected up to {watermark:%Y-%m-%d %H:%M} UTC, bars go on to {last_bar:%Y-%m-%d %H:%M}"
         return "behind", f"{went}; catch up with `flask scan run {ticker}`"
-    return "up_to_date", f"every stored bar up to {known['last_bar']:%Y-%m-%d %H:%M} UTC was looked at"
+    return "up_to_date", f"every stored bar up to {last_bar:%Y-%m-%d %H:%M} UTC was looked at"

@@ -5,27 +5,40 @@ backup of which only a part was restored, or by an error of ours. Audit document
 not asked.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any, Literal, TypeVar
 
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 
-from records.database import Db, Document
+from records.database import Db, Query
 from records.findings.anomalies import build_anomaly_id
+from records.findings.documents import WatermarkDocument, anomalies_in, watermarks_in
 from records.findings.watermarks import build_metadata_id
 from records.indexes import FINISHED_RUNS_DAYS, INDEXES
+from records.market.documents import series_in
 from records.market.series import build_series_id
 from records.work.batches import OPEN_STATES
+from records.work.documents import audits_in, batches_in, runs_in
 from records.work.runs import OPEN_STATUSES
+
+Item = TypeVar("Item", bound=Mapping[str, Any])
 
 CHUNK = 1_000
 DETECTIONS = ("backfill", "incremental")
 # A day less than they are kept, so that none is missed that was just about to expire.
 KEPT = timedelta(days=FINISHED_RUNS_DAYS - 1)
 # What a watermark and the audit document of the run that wrote it both say.
-_SHARED = ("rows_processed", "anomalies_found", "model_version", "model_hash")
+_SHARED: tuple[Literal["rows_processed", "anomalies_found", "model_version", "model_hash"], ...] = (
+    "rows_processed",
+    "anomalies_found",
+    "model_version",
+    "model_hash",
+)
+_SUMMED: tuple[Literal["rows_processed", "anomalies_found"], ...] = ("rows_processed", "anomalies_found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +87,9 @@ def _check_thresholds(database: Db) -> Iterator[Disagreement]:
 
 def _check_watermarks(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:
     """Hold watermarks against the bars that are stored, and against the audit document of the run that wrote them."""
-    for marks in _chunk(database.detection_metadata.find(session=session)):
-        series = _find(database, "series", (build_series_id(m["ticker"], m["interval"]) for m in marks), session)
-        audits = _find(database, "detection_runs", map(_build_audit_id, marks), session)
+    for marks in _chunk(watermarks_in(database).find(session=session)):
+        series = _find(series_in(database), (build_series_id(m["ticker"], m["interval"]) for m in marks), session)
+        audits = _find(audits_in(database), map(_build_audit_id, marks), session)
         for mark in marks:
             subject = f"watermark of {mark['ticker']} {mark['interval']}"
             stored = series.get(build_series_id(mark["ticker"], mark["interval"]))
@@ -90,20 +103,20 @@ def _check_watermarks(database: Db, since: datetime, session: ClientSession) -> 
             if audit is not None:
                 for name in (name for name in _SHARED if mark[name] != audit[name]):
                     found = f"{name} is {mark[name]}, and {audit[name]} in the audit of run {audit['run_id']}"
-                    yield Disagreement(subject, found, _advise_backfill(mark))
+                    yield Disagreement(subject, found, _advise_backfill(mark["ticker"], mark["interval"]))
             elif mark["updated_at"] > since:
                 found = f"run {mark['last_detection_run']} wrote it, and has no audit of this ticker"
-                yield Disagreement(subject, found, _advise_backfill(mark))
+                yield Disagreement(subject, found, _advise_backfill(mark["ticker"], mark["interval"]))
 
 
 def _check_anomalies(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:
     """Hold anomalies against the watermark of their series, and against the audit of the run that found them."""
     fields = dict.fromkeys(("Ticker", "interval", "Datetime", "detection_run_id", "detection_timestamp"), 1)
-    for anomalies in _chunk(database.anomalies.find({}, fields, session=session)):
+    for anomalies in _chunk(anomalies_in(database).find({}, fields, session=session)):
         ids = {build_metadata_id(a["Ticker"], a["interval"]) for a in anomalies}
-        marks = _find(database, "detection_metadata", ids, session)
+        marks = _find(watermarks_in(database), ids, session)
         recent = (f"{a['detection_run_id']}:{a['Ticker']}" for a in anomalies if a["detection_timestamp"] > since)
-        audits = _find(database, "detection_runs", set(recent), session)
+        audits = _find(audits_in(database), set(recent), session)
         listed = {audit_id: set(audit["anomaly_ids"]) for audit_id, audit in audits.items()}
         for anomaly in anomalies:
             ticker, time = anomaly["Ticker"], anomaly["Datetime"]
@@ -113,10 +126,12 @@ def _check_anomalies(database: Db, since: datetime, session: ClientSession) -> I
                 found = f"its bar is {ticker} {anomaly['interval']} {time:%Y-%m-%d %H:%M}"
                 yield Disagreement(subject, found, "restore it from a backup, or remove it")
             if mark is None:
-                yield Disagreement(subject, "its series has no watermark", _advise_backfill(anomaly))
+                yield Disagreement(
+                    subject, "its series has no watermark", _advise_backfill(ticker, anomaly["interval"])
+                )
             elif not mark["first_detected_timestamp"] <= time <= mark["last_detected_timestamp"]:
                 found = f"its series was never detected at {time:%Y-%m-%d %H:%M}, by its watermark"
-                yield Disagreement(subject, found, _advise_backfill(anomaly))
+                yield Disagreement(subject, found, _advise_backfill(ticker, anomaly["interval"]))
             run_id = anomaly["detection_run_id"]
             if anomaly["detection_timestamp"] > since and anomaly["_id"] not in listed.get(f"{run_id}:{ticker}", ()):
                 found = f"run {run_id} found it, by what it says, and does not list it in its audit of {ticker}"
@@ -126,56 +141,58 @@ def _check_anomalies(database: Db, since: datetime, session: ClientSession) -> I
 def _check_audits(database: Db, session: ClientSession) -> Iterator[Disagreement]:
     """Look for the anomalies that audit documents list."""
     query = {"run_id": {"$gt": ""}, "task": {"$in": list(DETECTIONS)}, "status": "complete"}
-    for audits in _chunk(database.detection_runs.find(query, session=session)):
+    for audits in _chunk(audits_in(database).find(query, session=session)):
         listed = (anomaly_id for audit in audits for anomaly_id in audit["anomaly_ids"])
-        present = _find(database, "anomalies", listed, session, {"_id": 1})
+        present = _find(anomalies_in(database), listed, session, {"_id": 1})
         for audit in audits:
             subject = f"audit of {audit['ticker']} {audit['interval']} in run {audit['run_id']}"
             for anomaly_id in (each for each in audit["anomaly_ids"] if each not in present):
-                yield Disagreement(subject, f"its anomaly {anomaly_id} is not stored", _advise_backfill(audit))
+                yield Disagreement(
+                    subject,
+                    f"its anomaly {anomaly_id} is not stored",
+                    _advise_backfill(audit["ticker"], audit["interval"]),
+                )
             if len(audit["anomaly_ids"]) != audit["anomalies_found"]:
                 found = f"it counts {audit['anomalies_found']} anomalies, and lists {len(audit['anomaly_ids'])}"
-                yield Disagreement(subject, found, _advise_backfill(audit))
+                yield Disagreement(subject, found, _advise_backfill(audit["ticker"], audit["interval"]))
 
 
 def _check_runs(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:
     """Hold ended detections against the sum of their audit documents, and look for batches they left open."""
-    names = ("rows_processed", "anomalies_found")
-    sums = {name: {"$sum": f"${name}"} for name in names}
-    stages: list[Document] = [{"$match": {"run_id": {"$gt": ""}}}, {"$group": {"_id": "$run_id", **sums}}]
+    sums = {name: {"$sum": f"${name}"} for name in _SUMMED}
+    stages: list[Query] = [{"$match": {"run_id": {"$gt": ""}}}, {"$group": {"_id": "$run_id", **sums}}]
     audited = {found["_id"]: found for found in database.detection_runs.aggregate(stages, session=session)}
-    left_open = set(database.batches.distinct("run_id", {"state": {"$in": list(OPEN_STATES)}}, session=session))
+    left_open = set(batches_in(database).distinct("run_id", {"state": {"$in": list(OPEN_STATES)}}, session=session))
     ended = {"status": {"$nin": list(OPEN_STATUSES)}, "run_id": None, "started_at": {"$gt": since}}
-    for run in database.detection_runs.find(ended, session=session):
+    for run in runs_in(database).find(ended, session=session):
         subject = f"run {run['_id']}"
         if run["_id"] in left_open:
             found = f"it is {run['status']}, and has batches that are still to end"
             yield Disagreement(subject, found, f"do it again: `flask runs retry {run['_id']}`")
-        if run["task"] not in DETECTIONS or names[0] not in run:
+        if run["task"] not in DETECTIONS or "rows_processed" not in run:
             continue
-        sums_found = audited.get(run["_id"], dict.fromkeys(names, 0))
-        for name in (name for name in names if run[name] != sums_found[name]):
+        sums_found = audited.get(run["_id"], dict.fromkeys(_SUMMED, 0))
+        for name in (name for name in _SUMMED if run[name] != sums_found[name]):
             found = f"{name} is {run[name]}, and {sums_found[name]} in its audits together"
             yield Disagreement(subject, found, "restore its audits from a backup; they expire after 30 days")
 
 
 def _find(
-    database: Db, collection: str, ids: Iterable[str], session: ClientSession, fields: Document | None = None
-) -> dict[str, Document]:
-    found = database[collection].find({"_id": {"$in": list(ids)}}, fields, session=session)
+    collection: Collection[Item], ids: Iterable[str], session: ClientSession, fields: Query | None = None
+) -> dict[str, Item]:
+    found = collection.find({"_id": {"$in": list(ids)}}, fields, session=session)
     return {document["_id"]: document for document in found}
 
 
-def _chunk(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def _chunk(documents: Iterable[Item]) -> Iterator[list[Item]]:
     iterator = iter(documents)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
 
 
-def _build_audit_id(mark: Document) -> str:
+def _build_audit_id(mark: WatermarkDocument) -> str:
     return f"{mark['last_detection_run']}:{mark['ticker']}"
 
 
-def _advise_backfill(subject: Document) -> str:
-    ticker = subject.get("ticker") or subject["Ticker"]
-    return f"detect it again: `flask backfill run {ticker} --interval {subject['interval']} --period max`"
+def _advise_backfill(ticker: str, interval: str) -> str:
+    return f"detect it again: `flask backfill run {ticker} --interval {interval} --period max`"

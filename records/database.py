@@ -14,6 +14,7 @@ from core.errors import ServerUnreachable
 from core.settings import Settings
 
 Document = dict[str, Any]
+"""What is put together of documents, such as an answer. What is stored has types of its own."""
 Query = Mapping[str, Any]
 """What is asked for, as MongoDB takes it."""
 Db = Database[Any]
@@ -21,7 +22,7 @@ Db = Database[Any]
 Written = TypeVar("Written")
 
 
-def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClient[Document]:
+def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClient[Any]:
     """Return a client of this process's own. Make it after the fork: its threads and sockets do not survive one.
 
     Its calls wait so long for a primary; by default as long as for a server that does not answer.
@@ -54,10 +55,10 @@ def get_server_time(database: Db) -> datetime:
 
 
 def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> Written:
-    """Commit all that `write` does in the session it is given, or nothing, and return what it returned.
+    """Commit all that `write` does in the session it is given, or nothing; return what it returned.
 
-    MongoDB may ask for it to be repeated, so `write` is to do the same at each call. What it raises ends the
-    transaction.
+    MongoDB may ask for it to be repeated, so `write` is to do the same at each call. What it raises
+    ends the transaction.
     """
     with database.client.start_session() as session:
         return session.with_transaction(write)

@@ -1,4 +1,4 @@
-"""Keyset paging: a page begins after the last document of the page before, whatever was added meanwhile."""
+"""Keyset paging: a page begins after the last document of the one before, whatever came meanwhile."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
+
+from records.database import Query
 
 Position = tuple[Any, ...]
 """What a document has in the fields of an order."""
@@ -23,7 +25,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """An order of documents; its last key is unique, so that no two documents share a place in it."""
+    """An order of documents; its last key is unique, so that no two documents share a place."""
 
     keys: tuple[Key, ...]
 
@@ -41,15 +43,15 @@ class Keyset:
         """Return a document's place in the order."""
         return tuple(document[key.field] for key in self.keys)
 
-    def build_query(self, after: Position | None) -> dict[str, Any]:
+    def build_query(self, after: Position | None) -> Query:
         """Return the query of the documents that follow a position, of all where it is None."""
         if after is None:
             return {}
-        beyond: list[dict[str, Any]] = []
-        tie: dict[str, Any] = {}
+        beyond: list[Query] = []
+        tie: Query = {}
         for key, value in zip(self.keys, after, strict=True):
-            beyond.append(tie | {key.field: {"$lt" if key.direction == DESCENDING else "$gt": value}})
-            tie = tie | {key.field: value}
+            beyond.append({**tie, key.field: {"$lt" if key.direction == DESCENDING else "$gt": value}})
+            tie = {**tie, key.field: value}
         return {"$or": beyond}
 
 
@@ -58,12 +60,12 @@ BY_ID = Keyset((Key("_id", str),))
 
 def find_page(
     collection: Collection[Item],
-    query: Mapping[str, Any],
+    query: Query,
     order: Keyset,
     *,
     after: Position | None,
     limit: int,
-    fields: Sequence[str] | Mapping[str, Any] | None = None,
+    fields: Sequence[str] | Query | None = None,
 ) -> list[Item]:
     """Return at most `limit` documents that match and that follow a position, in order."""
     following = order.build_query(after)

@@ -22,7 +22,7 @@ from api.schemas.bars import (
 )
 from api.schemas.common import IntervalQuery
 from core.errors import BadInput
-from detection.explain import explain_series
+from detection.explain import SeriesOutlook, explain_series
 from market.bars.reading import read_bars
 from market.tickers import normalize_ticker
 from records.database import Document
@@ -142,6 +142,6 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
 @bars.get("/tickers/<ticker>/status")
 @bars.input(IntervalQuery, location="query")
 @bars.output(SeriesStatus)
-def get_ticker_status(ticker: str, query_data: IntervalQuery) -> Document:
+def get_ticker_status(ticker: str, query_data: IntervalQuery) -> SeriesOutlook:
     """Say why a series has results up to where it has, or none."""
     return explain_series(get_database(), normalize_ticker(ticker), query_data.interval)

@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from api.http.auth import has_scope
 from api.http.state import State, get_now, get_state
 from api.schemas.chart import Chart, ChartQuery
-from detection.explain import find_reason
+from detection.explain import SeriesReason, find_reason
 from detection.indicators import Line, compute_indicator
 from market.bars.history import count_history_bars
 from market.bars.reading import Bar, number_sessions, read_series
@@ -77,12 +77,12 @@ def _compute(
     return loaded[first:], {name: line[first - history :] for name, line in lines.items()}
 
 
-def _catch_up(state: State, known: Document) -> str | None:
+def _catch_up(state: State, known: SeriesReason) -> str | None:
     """Return the run that detects what came since the watermark, enqueued now or already open; None without need."""
     ticker, interval = known["ticker"], known["interval"]
-    if known["reason"] == "in_progress":
-        run_id: str = known["last_run"]["run_id"]
-        return run_id
+    last_run = known["last_run"]
+    if known["reason"] == "in_progress" and last_run is not None:
+        return last_run["run_id"]
     if known["reason"] != "behind" or not has_scope("enqueue"):
         return None
     run = request_detection(
@@ -93,4 +93,4 @@ def _catch_up(state: State, known: Document) -> str | None:
         now=get_now(),
         trigger="chart_request",
     )
-    return str(run["_id"])
+    return run["_id"]

@@ -15,7 +15,7 @@ from records.database import Document
 from records.models.champions import Scope
 from records.models.documents import ModelRecord, ModelSummary, PointerDocument
 from records.models.models import NEWEST_FIRST, find_models, get_model_record
-from records.work.documents import HeartbeatDocument, RunDocument
+from records.work.documents import Heartbeat, RunDocument
 from records.work.heartbeats import find_heartbeats
 from tasks.requests.runs import Once, request_training
 
@@ -120,7 +120,7 @@ def get_model_stats() -> Document:
     }
 
 
-def _describe_caches(worker: WorkerAnswer, said: Mapping[str, HeartbeatDocument]) -> Document:
+def _describe_caches(worker: WorkerAnswer, said: Mapping[str, Heartbeat]) -> Document:
     names = {f"{worker.host}:{pid}": pid for pid in worker.pids}
     processes = [said[name] | {"pid": pid} for name, pid in names.items() if "models" in said.get(name, {})]
     return {"name": worker.name, "queues": list(worker.queues), "processes": processes}

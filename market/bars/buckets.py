@@ -1,19 +1,19 @@
 """Buckets: the bars of one series and calendar year (UTC), each column a little-endian binary."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from core.arrays import Float64, Int64
-from records.database import Document
+from records.market.documents import BarColumn, BarColumns, BucketDocument
 
 PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume")
-COLUMNS = ("times", *VALUES)
+COLUMNS: tuple[BarColumn, ...] = get_args(BarColumn)
 
 Columns = dict[str, Any]
 """The six columns by name: `times` Int64 (n,), UTC seconds, ascending; the others Float64 (n,)."""
@@ -29,14 +29,21 @@ def empty_columns() -> Columns:
     return {"times": np.empty(0, np.int64)} | {name: np.empty(0, np.float64) for name in VALUES}
 
 
-def read_column(bucket: Mapping[str, Any], name: str) -> Int64 | Float64:
+def read_column(bucket: BarColumns, name: BarColumn) -> Int64 | Float64:
     """Return one column of a bucket as a read-only view of its bytes."""
     return np.frombuffer(bucket[name], dtype="<i8" if name == "times" else "<f8")
 
 
-def build_bucket(ticker: str, interval: str, year: int, columns: Columns, now: datetime) -> Document:
+def build_bucket(ticker: str, interval: str, year: int, columns: Columns, now: datetime) -> BucketDocument:
     """Return the document that stores these bars, all of one year."""
-    binaries = {name: _to_bytes(columns[name], name) for name in COLUMNS}
+    binaries: BarColumns = {
+        "times": _to_bytes(columns["times"], "<i8"),
+        "open": _to_bytes(columns["open"], "<f8"),
+        "high": _to_bytes(columns["high"], "<f8"),
+        "low": _to_bytes(columns["low"], "<f8"),
+        "close": _to_bytes(columns["close"], "<f8"),
+        "volume": _to_bytes(columns["volume"], "<f8"),
+    }
     return {
         "_id": build_bucket_id(ticker, interval, year),
         "ticker": ticker,
@@ -44,7 +51,7 @@ def build_bucket(ticker: str, interval: str, year: int, columns: Columns, now: d
         "year": year,
         "count": len(columns["times"]),
         **binaries,
-        "sha256": hashlib.sha256(b"".join(binaries.values())).hexdigest(),
+        "sha256": hashlib.sha256(b"".join(binaries[name] for name in COLUMNS)).hexdigest(),
         "updated_at": now,
     }
 
@@ -64,5 +71,5 @@ def years_of(times: Int64) -> Int64:
     return times.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
 
 
-def _to_bytes(values: Int64 | Float64, name: str) -> bytes:
-    return values.astype("<i8" if name == "times" else "<f8", copy=False).tobytes()
+def _to_bytes(values: Int64 | Float64, form: str) -> bytes:
+    return values.astype(form, copy=False).tobytes()

@@ -12,7 +12,7 @@ from market.markets import Market, get_market
 from market.sessions.calendar import Sessions
 from market.sessions.overrides import find_sessions
 from records.database import Db
-from records.market.documents import CoverageFields, SeriesDocument
+from records.market.documents import CoverageFields, SeriesDocument, bars_in
 from records.market.series import find_series_between, set_coverage
 
 
@@ -50,5 +50,5 @@ def refresh_coverage(database: Db, market: Market, day: date) -> int:
 
 def _read_times(database: Db, series: SeriesDocument, session: ClientSession | None = None) -> Int64:
     ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in series["years"]]
-    buckets = database.bars.find({"_id": {"$in": ids}}, {"times": 1}, session=session).sort("year", 1)
+    buckets = bars_in(database).find({"_id": {"$in": ids}}, {"times": 1}, session=session).sort("year", 1)
     return np.concatenate([read_column(bucket, "times").astype(np.int64) for bucket in buckets])

@@ -5,18 +5,18 @@ Detection reads with `market/bars/store.py`; both adjust for known splits.
 
 import sys
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from market.bars.splits import find_adjustment, list_adjustments
 from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, is_intraday
 from market.markets import get_market, get_market_of
 from records.database import Db
-from records.market.documents import SeriesDocument
+from records.market.documents import BarColumn, BarColumns, SeriesDocument, bars_in
 from records.market.series import get_series
 
-COLUMNS = ("times", "open", "high", "low", "close", "volume")
+COLUMNS: tuple[BarColumn, ...] = get_args(BarColumn)
 
 
 class Bar(NamedTuple):
@@ -62,14 +62,14 @@ def number_sessions(bars: Sequence[Bar], ticker: str, interval: str) -> list[int
 
 def _find_buckets(
     database: Db, series: SeriesDocument, start: datetime | None, end: datetime | None
-) -> Iterator[Mapping[str, Any]]:
+) -> Iterator[BarColumns]:
     """Yield the years' buckets, the last first."""
     years = {"$gte": start.year if start else 0, "$lte": end.year if end else 9_999}
     query = {"ticker": series["ticker"], "interval": series["interval"], "year": years}
-    yield from database.bars.find(query, dict.fromkeys(COLUMNS, 1)).sort("year", -1)
+    yield from bars_in(database).find(query, dict.fromkeys(COLUMNS, 1)).sort("year", -1)
 
 
-def _read_bucket(bucket: Mapping[str, Any], series: SeriesDocument) -> list[Bar]:
+def _read_bucket(bucket: BarColumns, series: SeriesDocument) -> list[Bar]:
     columns = [_read_column(bucket[name], "q" if name == "times" else "d") for name in COLUMNS]
     bars = [Bar(*row) for row in zip(*columns, strict=True)]
     if not series["splits"]:

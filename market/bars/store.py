@@ -17,7 +17,7 @@ from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import MARKETS
 from market.sessions.calendar import local_days
 from records.database import Db
-from records.market.documents import PanelSeries
+from records.market.documents import BarColumn, BarColumns, PanelSeries, bars_in
 from records.market.series import find_panel_series
 
 # First and last bar that are wanted of a series, in UTC seconds; None for the first or last one stored.
@@ -56,13 +56,13 @@ def read_panel(
     series = [documents[ticker] for ticker in wanted if ticker in documents]
     years = [_list_years(s, wanted[s["ticker"]]) for s in series]
     ids = [build_bucket_id(s["ticker"], interval, y) for s, held in zip(series, years, strict=True) for y in held]
-    found = database.bars.find(
+    found = bars_in(database).find(
         {"_id": {"$in": ids}}, dict.fromkeys(COLUMNS, 1), batch_size=len(ids) + 1, session=session
     )
     buckets = {bucket["_id"]: bucket for bucket in found}
     held = [buckets[bucket_id] for bucket_id in ids]
     firsts, lengths, cuts = _find_rows(_join("times", held), series, years, wanted)
-    columns = {name: _join(name, held, cuts) for name in COLUMNS}
+    columns: Columns = {name: _join(name, held, cuts) for name in COLUMNS}
     return _build_panel(interval, series, columns, lengths, firsts)
 
 
@@ -94,7 +94,7 @@ def _list_years(series: PanelSeries, wanted: Wanted) -> list[str]:
     return years
 
 
-def _join(name: str, buckets: Sequence[Mapping[str, bytes]], cuts: Sequence[Cut] | None = None) -> Int64 | Float64:
+def _join(name: BarColumn, buckets: Sequence[BarColumns], cuts: Sequence[Cut] | None = None) -> Int64 | Float64:
     """Return one column of all buckets, end to end; of each the rows of its cut, where there is one."""
     binaries: Iterable[bytes | memoryview] = (bucket[name] for bucket in buckets)
     if cuts is not None:

@@ -28,7 +28,14 @@ from market.markets import get_market, get_market_of
 from market.sessions.calendar import Sessions
 from market.sessions.overrides import find_sessions
 from records.database import Db, in_transaction
-from records.market.documents import ChangeFields, RejectedDocument, RevisionDocument, SeriesDocument, SplitFields
+from records.market.documents import (
+    ChangeFields,
+    RejectedDocument,
+    RevisionDocument,
+    SeriesDocument,
+    SplitFields,
+    bars_in,
+)
 from records.market.rejected import add_rejected
 from records.market.revisions import add_revisions
 from records.market.series import build_series_id, find_one_series, get_series, replace_series
@@ -154,7 +161,7 @@ def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tupl
     }
     if series is None or not len(arrival.columns["times"]):
         return series or empty, []
-    database.bars.delete_many({"ticker": arrival.ticker, "interval": arrival.interval}, session=session)
+    bars_in(database).delete_many({"ticker": arrival.ticker, "interval": arrival.interval}, session=session)
     replaced: ChangeFields = {
         "kind": "replaced",
         "first": min(series["first_bar"], changes.moment(arrival.columns["times"][0])),
@@ -169,7 +176,7 @@ def _read_stored(database: Db, series: SeriesDocument, incoming: Columns, sessio
     """Return the stored bars of the years that the incoming ones fall into."""
     years = {str(year) for year in np.unique(years_of(incoming["times"]))} & series["years"].keys()
     ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in sorted(years)]
-    buckets = list(database.bars.find({"_id": {"$in": ids}}, session=session).sort("year", 1)) if ids else []
+    buckets = list(bars_in(database).find({"_id": {"$in": ids}}, session=session).sort("year", 1)) if ids else []
     if not buckets:
         return empty_columns()
     return {name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS}
@@ -187,7 +194,7 @@ def _write_buckets(
             series["years"][str(year)] = bucket["count"]
             series["digests"][str(year)] = bucket["sha256"]
     if writes:
-        database.bars.bulk_write(writes, ordered=False, session=session)
+        bars_in(database).bulk_write(writes, ordered=False, session=session)
         ends = [changes.moment(columns["times"][position]) for position in (0, -1)]
         series["first_bar"] = min(ends[0], series["first_bar"] or ends[0])
         series["last_bar"] = max(ends[1], series["last_bar"] or ends[1])

@@ -13,11 +13,12 @@ class RuleFields(TypedDict):
     """What a notification rule says.
 
     Attributes:
-        channel: the channel's address, which often holds a secret; `shown_channel` is the same without it.
+        channel: the channel's address, which often holds a secret.
+        shown_channel: the same without it.
         watchlist: only anomalies of its tickers; None for all.
         min_grade: only anomalies of at least this grade.
-        quiet_from, quiet_until, timezone: local times of day (`22:00`) between which nothing is sent;
-            None for none.
+        quiet_from, quiet_until: times of day (`22:00`), local to `timezone`, between which nothing is
+            sent; None for none.
         backfills: whether backfills are told too.
         failures: whether runs that failed, whole or in part, are told.
         enabled: whether the rule counts.

@@ -11,7 +11,7 @@ from records.database import Db
 
 
 class FindingFields(TypedDict):
-    """What one model says of one bar: the score, the model's hash, and of which bars it was computed."""
+    """What one model says of one bar: its score, and of which bars that was computed."""
 
     anomaly_score: float
     model_version: str
@@ -39,7 +39,7 @@ class StoredAnomaly(FindingFields):
 
 
 class AnomalyDocument(StoredAnomaly):
-    """A bar whose score passed the threshold, with what is needed to understand it and to derive it again.
+    """A bar whose score passed the threshold, with what it takes to understand it and derive it again.
 
     Attributes:
         features: the documented features, by name.
@@ -138,7 +138,8 @@ class VerificationDocument(TypedDict):
         verified: whether the model that found it gives the recorded score.
         verdict: what today's champion says of it.
         cause: what moved since.
-        original_score: as it was recorded; the others are of today, by the same model and by the champion.
+        original_score: as it was recorded.
+        recomputed_score, current_score: of today's bars, by the same model and by the champion.
         data_changes: the revisions of its bars since, without their series.
     """
 

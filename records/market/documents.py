@@ -1,7 +1,7 @@
 """The documents and collections of series, revisions, rejected rows and session overrides."""
 
 from datetime import datetime
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from pymongo.collection import Collection
 
@@ -99,11 +99,41 @@ class PanelSeries(TypedDict):
     revision: int
 
 
-class ChangeFields(TypedDict):
-    """What changed behind a series' last bar; `first` and `last` bound the stored bars that it touches.
+BarColumn = Literal["times", "open", "high", "low", "close", "volume"]
 
-    `old` and `new` are a bar's values, or a split's factor. `inserted_until` is the last of the bars
-    that came late, `session` that of a split, which has no `bars`.
+
+class BarColumns(TypedDict):
+    """Bars as little-endian columns: `times` of 64-bit UTC seconds, the others of 64-bit floats."""
+
+    times: bytes
+    open: bytes
+    high: bytes
+    low: bytes
+    close: bytes
+    volume: bytes
+
+
+class BucketDocument(BarColumns):
+    """The bars of one series and calendar year (UTC), and the hash of their columns."""
+
+    _id: str
+    ticker: str
+    interval: str
+    year: int
+    count: int
+    sha256: str
+    updated_at: datetime
+
+
+class ChangeFields(TypedDict):
+    """What changed behind a series' last bar.
+
+    Attributes:
+        first, last: of the stored bars that it touches.
+        bars: how many changed or came; a split has none.
+        old, new: a bar's values, or a split's factor.
+        inserted_until: the last of the bars that came late.
+        session: that of a split.
     """
 
     kind: RevisionKind
@@ -128,7 +158,7 @@ class RevisionDocument(ChangeFields):
 
 
 class RejectedDocument(TypedDict):
-    """A row that an import kept aside: its number in the source, and its values as they stood there."""
+    """A row that an import kept aside: its number in the source, and its values as they stood."""
 
     _id: str
     ticker: str
@@ -156,6 +186,11 @@ class OverrideDocument(TypedDict):
 def series_in(database: Db) -> Collection[SeriesDocument]:
     """Return the collection of series."""
     return database.series
+
+
+def bars_in(database: Db) -> Collection[BucketDocument]:
+    """Return the collection of bars; `market/bars` reads and writes it."""
+    return database.bars
 
 
 def revisions_in(database: Db) -> Collection[RevisionDocument]:

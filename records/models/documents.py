@@ -85,7 +85,7 @@ class ModelDocument(FitFields, _VersionFields):
 
 
 class ModelSummary(FitSummary, _VersionFields, _UseFields):
-    """A version as lists show it: with its state and the pointers that name it, without its tickers."""
+    """A version as lists show it: with its state and who uses it, without its tickers."""
 
 
 class ModelRecord(ModelDocument, _UseFields):

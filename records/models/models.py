@@ -40,7 +40,7 @@ def find_models(
 
     Each has its `state` and, in `champion_of`, who uses it. All of them where `limit` is 0.
     """
-    query = ({"market": market} if market else {}) | NEWEST_FIRST.build_query(after)
+    query = {**({"market": market} if market else {}), **NEWEST_FIRST.build_query(after)}
     return list(_find(database, query, state=state, limit=limit, hide=_LONG_FIELDS))
 
 

@@ -14,7 +14,7 @@ RowCount = Literal["rows_loaded", "rows_preprocessed", "rows_processed", "anomal
 
 
 class RowCounts(TypedDict):
-    """How many bars were loaded, have features and were scored; how many anomalies that found, and found first."""
+    """How many bars were loaded, have features and were scored; how many anomalies were found, and new."""
 
     rows_loaded: int
     rows_preprocessed: int
@@ -222,7 +222,7 @@ class AuditDocument(AuditFields):
 
 
 class LatestRun(TypedDict):
-    """How the latest run went for one series, or goes: what is the same in audit documents and runs."""
+    """How the latest run goes for one series: what audit documents and runs have alike."""
 
     run_id: str
     ticker: str
@@ -303,18 +303,22 @@ class HeartbeatDocument(TypedDict):
     """When a process was last at work.
 
     Attributes:
-        age_seconds: as it is read.
         models, hits, misses, loads, capacity: a worker's model cache.
     """
 
     _id: str
     at: datetime
-    age_seconds: float
     models: NotRequired[list[str]]
     hits: NotRequired[int]
     misses: NotRequired[int]
     loads: NotRequired[int]
     capacity: NotRequired[int]
+
+
+class Heartbeat(HeartbeatDocument):
+    """The same with how long ago that was, as it was read."""
+
+    age_seconds: float
 
 
 class WatchlistFields(TypedDict):
@@ -336,7 +340,7 @@ class WatchlistFields(TypedDict):
 
 
 class ScanFields(TypedDict, total=False):
-    """What the scheduler notes of a watchlist: the slot of the last scan, when that was, its run, and the next."""
+    """What the scheduler notes of a watchlist: slot, time and run of the last scan, and the next."""
 
     last_slot: datetime
     last_scan: datetime | None
@@ -383,6 +387,11 @@ def batches_in(database: Db) -> Collection[BatchDocument]:
 def events_in(database: Db) -> Collection[EventDocument]:
     """Return the collection of events."""
     return database.outbox
+
+
+def heartbeats_in(database: Db) -> Collection[HeartbeatDocument]:
+    """Return the collection of heartbeats."""
+    return database.heartbeats
 
 
 def watchlists_in(database: Db) -> Collection[WatchlistDocument]:

@@ -3,7 +3,7 @@
 from pymongo import WriteConcern
 
 from records.database import Db, Query
-from records.work.documents import HeartbeatDocument
+from records.work.documents import Heartbeat, heartbeats_in
 
 SWEEPER = "sweeper"
 SCHEDULER = "scheduler"
@@ -14,7 +14,7 @@ NOTIFIER = "notifier"
 def beat(database: Db, name: str, **facts: object) -> None:
     """Note that a process is at work now, with facts about it; should this get lost, the next one says it again."""
     literal = {fact: {"$literal": value} for fact, value in facts.items()}
-    heartbeats = database.heartbeats.with_options(write_concern=WriteConcern(w=1))
+    heartbeats = heartbeats_in(database).with_options(write_concern=WriteConcern(w=1))
     heartbeats.update_one({"_id": name}, [{"$set": {**literal, "at": "$$NOW"}}], upsert=True)
 
 
@@ -23,16 +23,16 @@ def take_turn(database: Db, name: str, seconds: float) -> bool:
     # null, as of one never heard of, sorts before any date
     is_due = {"$lt": ["$at", {"$subtract": ["$$NOW", int(seconds * 1_000)]}]}
     turn = [{"$set": {"at": {"$cond": [is_due, "$$NOW", "$at"]}}}]
-    taken = database.heartbeats.update_one({"_id": name}, turn, upsert=True)
+    taken = heartbeats_in(database).update_one({"_id": name}, turn, upsert=True)
     return taken.modified_count == 1 or taken.upserted_id is not None
 
 
 def give_turn(database: Db, name: str) -> None:
     """Let the next who asks have the turn at once."""
-    database.heartbeats.delete_one({"_id": name})
+    heartbeats_in(database).delete_one({"_id": name})
 
 
-def find_heartbeats(database: Db, names: list[str]) -> dict[str, HeartbeatDocument]:
+def find_heartbeats(database: Db, names: list[str]) -> dict[str, Heartbeat]:
     """Return the last heartbeat of each of these processes, with its `age_seconds`; one never heard of has none."""
     age = {"$divide": [{"$subtract": ["$$NOW", "$at"]}, 1_000]}
     stages: list[Query] = [{"$match": {"_id": {"$in": names}}}, {"$set": {"age_seconds": age}}]
