@@ -33,10 +33,13 @@ class Logger(glogging.Logger):
 
 
 logger_class = Logger
-worker_class = "gthread"
+worker_class = "api.http.server.Worker"
+worker_connections = 512
 workers = 2
-# each event stream holds a thread for as long as somebody watches
+# each event stream holds a thread for as long as somebody watches; how they are shared says api/http/server.py
 threads = 64
+# nothing here rests on where the application thinks it is mounted, and a header must not say so
+forwarder_headers = ""
 # event streams never end by themselves, and everything else is quick
 graceful_timeout = 2
 # it would be one and the same for all services of a user

@@ -73,6 +73,13 @@ def find_key(database: Db, key: str) -> KnownKey | None:
     return keys_in(database).find_one({"sha256": _hash(key), "revoked_at": None}, {"sha256": 0})
 
 
+def is_admitted(database: Db, key_id: str | None) -> bool:
+    """Whether a key, by its id, is still in force; None is open access, which ends with the first key."""
+    if key_id is None:
+        return not has_keys(database)
+    return keys_in(database).find_one({"_id": key_id, "revoked_at": None}, {"_id": 1}) is not None
+
+
 def find_keys(database: Db) -> list[KnownKey]:
     """Return all keys, the newest first, without their hashes."""
     return [*keys_in(database).find({}, {"sha256": 0}).sort("created_at", -1)]

@@ -67,6 +67,12 @@ def get_client() -> str:
     return str(g.flask_httpauth_user["_id"] or "open")
 
 
+def get_key_id() -> str | None:
+    """Return the id of the key that asks; None for open access."""
+    key_id: str | None = g.flask_httpauth_user["_id"]
+    return key_id
+
+
 def has_scope(scope: str) -> bool:
     """Whether the key of this request has a scope."""
     return not {scope, "admin"}.isdisjoint(g.flask_httpauth_user["scopes"])

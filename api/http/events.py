@@ -1,15 +1,19 @@
 """Server-sent events: a run as it changes, until it has ended."""
 
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
-from threading import BoundedSemaphore
 from time import monotonic, sleep
 from typing import Any
 
 from flask import Response
 
+from api.http.auth import get_key_id
 from api.http.errors import build_problem
+from api.http.shares import Shares
+from api.http.state import get_database
 from api.schemas.runs import Run
+from records import keys
 from records.database import Db
 from records.work.documents import ShownRun
 from records.work.runs import OPEN_STATUSES, find_run
@@ -17,7 +21,9 @@ from records.work.runs import OPEN_STATUSES, find_run
 POLL_SECONDS = 0.5
 COMMENT_SECONDS = 15.0
 # Of this process' 64 threads; each stream holds one, and requests need some too.
-MOST_STREAMS = 40
+STREAMS = Shares(24, each=12)
+# A key that was revoked is heard of within this time.
+KEY_SECONDS = 2.0
 
 EVENT = {
     "type": "object",
@@ -34,23 +40,39 @@ STREAM: Any = {
     },
     503: "too many streams are open; try again, or ask for the run itself",
 }
-_streams = BoundedSemaphore(MOST_STREAMS)
 
 
 def answer_stream(events: Iterator[str]) -> Response:
-    """Return the streaming answer, or a problem where too many streams are open."""
-    if not _streams.acquire(blocking=False):
-        detail = f"{MOST_STREAMS} event streams are open here; try again, or ask for the run itself"
+    """Return the streaming answer, or a problem where too many streams are open. It ends with the key's force."""
+    place = STREAMS.take()
+    if place is None:
+        detail = (
+            f"too many event streams are open here ({STREAMS.each} of one key, {STREAMS.total} in all); try again, or "
+            "ask for the run itself"
+        )
         return build_problem(503, detail, reason="too_many_streams", headers={"Retry-After": "5"})
-    response = Response(events, content_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-    response.call_on_close(_streams.release)
+    guarded = _end_with_key(get_database(), get_key_id(), events)
+    response = Response(guarded, content_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    response.call_on_close(partial(STREAMS.give_back, place))
     return response
+
+
+def _end_with_key(database: Db, key_id: str | None, events: Iterator[str]) -> Iterator[str]:
+    """Yield the events for as long as the key of the request is in force; an empty one only gives occasion to look."""
+    looked = monotonic()
+    for event in events:
+        if monotonic() - looked >= KEY_SECONDS:
+            looked = monotonic()
+            if not keys.is_admitted(database, key_id):
+                return
+        if event:
+            yield event
 
 
 def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | None) -> Iterator[str]:
     """Yield a run as events: whenever its version is not the one seen last.
 
-    A comment is yielded when it is long unchanged.
+    A comment is yielded when it is long unchanged, and an empty text whenever it was looked at.
     """
     said = monotonic()
     while True:
@@ -68,6 +90,7 @@ def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | Non
             # Without it, proxies give up on a quiet stream, and we never learn that a client has gone.
             yield ": still here\n\n"
             said = monotonic()
+        yield ""
         sleep(POLL_SECONDS)
 
 

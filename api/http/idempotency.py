@@ -14,6 +14,7 @@ from structlog.contextvars import bind_contextvars
 from api.http.auth import get_client
 from api.http.deadlines import lift_deadline
 from api.http.links import link_run
+from api.http.shares import Shares
 from api.http.state import get_database
 from api.schemas.runs import Accepted, OnceHeaders, Run, WaitQuery
 from records.work.documents import RunDocument, ShownRun
@@ -25,6 +26,8 @@ from tasks.requests.runs import Once
 SHORTEST_POLL_SECONDS = 0.005
 LONGEST_POLL_SECONDS = 0.05
 Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
+# Of this process' 64 threads, each of which holds one for as long as its caller waits.
+WAITS = Shares(24, each=8)
 Outcome = Callable[[ShownRun], BaseModel | None]
 
 
@@ -99,10 +102,19 @@ def _answer_accepted(run: RunDocument) -> Response:
 
 
 def _wait_for_end(run_id: str, wait_seconds: int) -> ShownRun | None:
-    """Return the run once it has ended; None where it takes longer than the caller waits."""
+    """Return the run once it has ended; None where it takes longer than the caller waits, or too many wait here."""
+    place = WAITS.take() if wait_seconds else None
+    if place is None:
+        return None
+    try:
+        return _watch(run_id, wait_seconds)
+    finally:
+        WAITS.give_back(place)
+
+
+def _watch(run_id: str, wait_seconds: int) -> ShownRun | None:
     start = monotonic()
-    if wait_seconds:
-        lift_deadline()
+    lift_deadline()
     while (waited := monotonic() - start) < wait_seconds:
         if has_ended(get_database(), run_id):
             return get_run(get_database(), run_id)

@@ -16,7 +16,10 @@ class WaitQuery(Query):
     """Whether to wait for the outcome."""
 
     wait: int = Field(
-        0, ge=0, le=MAX_WAIT_SECONDS, description="answer 200 with the run if it ends within so many seconds"
+        0,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        description="answer 200 with the run if it ends within so many seconds; 202 at once where many wait",
     )
 
 

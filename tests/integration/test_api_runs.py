@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.http import events
-from api.http.events import MOST_STREAMS
+from api.http.events import STREAMS
 from records.database import Db
 from records.work.runs import request_cancel
 from tests.integration.stored import NOW, add_run, ids
@@ -127,7 +127,7 @@ def test_events_of_a_run_that_is_nowhere_are_404(client: FlaskClient) -> None:
 def test_streams_beyond_the_bound_are_refused_and_free_their_place(client: FlaskClient, database: Db) -> None:
     path = f"{RUNS}/{add_run(database, 'AAPL')}/events"
     with ExitStack() as opened:
-        for _ in range(MOST_STREAMS):
+        for _ in range(STREAMS.each):
             opened.enter_context(client.get(path, buffered=False))
         refused = client.get(path)
         assert (refused.status_code, refused.json["reason"]) == (503, "too_many_streams")

@@ -1,0 +1,290 @@
+"""The gunicorn worker: threads are for requests that can be answered, shared fairly, and health has threads of its own.
+
+gunicorn's own gives a thread to each connection as soon as it is open, and a client that says nothing, says it slowly,
+or does not read the answer, keeps it. Here the main loop, which costs nothing, waits until a request's headers are
+there; bodies and answers have to move at a least pace; and no one key or address holds all threads.
+"""
+
+import re
+import socket
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from errno import ECONNRESET
+from functools import partial
+from hashlib import sha256
+from selectors import EVENT_READ
+from time import monotonic
+from typing import Any
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+# What a client has to send all headers of a request, and an idle one to send its first byte.
+HEADER_SECONDS = 10.0
+LARGEST_HEADERS = 32 * 1024
+HEADERS_END = b"\r\n\r\n"
+# Headers that came in part are looked at again so often.
+LOOK_SECONDS = 0.1
+# A body, or an answer, has so long, and as much longer as it takes at the least pace.
+PATIENCE_SECONDS = 20.0
+LEAST_BYTES_PER_SECOND = 64 * 1024
+# After its last answer a connection is given so long to be closed by its client.
+LINGER_SECONDS = 2.0
+UNWANTED_SECONDS = 0.05
+
+# Of 512 connections and 64 threads a process (gunicorn.conf.py): others always find some free.
+MOST_CONNECTIONS_PER_ADDRESS = 384
+MOST_THREADS_PER_ADDRESS = 56
+MOST_THREADS_PER_KEY = 32
+PROBES = re.compile(rb"(?:GET|HEAD) /(?:healthz|readyz)[ ?]")
+PROBE_THREADS = 4
+BODY = re.compile(rb"^(?:content-length|transfer-encoding):", re.IGNORECASE | re.MULTILINE)
+KEY = re.compile(rb"^(?:authorization|x-api-key):[ \t]*(.+?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+Owner = tuple[str, str]
+LIMITS = {"key": MOST_THREADS_PER_KEY, "address": MOST_THREADS_PER_ADDRESS}
+
+
+class PacedSocket(socket.socket):
+    """A socket on which, in a thread, nothing takes for ever."""
+
+    deadline = 0.0
+
+    def start(self) -> None:
+        """Begin a request: from now on its body must come in at the least pace."""
+        self.deadline = monotonic() + PATIENCE_SECONDS
+
+    def recv(self, *args: Any) -> bytes:
+        """Return what comes in next. Raises ConnectionResetError where the body comes too slowly."""
+        if self.gettimeout() == 0.0:  # the main loop's, which never waits
+            return super().recv(*args)
+        self.settimeout(max(self.deadline - monotonic(), 0.001))
+        try:
+            content = super().recv(*args)
+        except TimeoutError as error:
+            raise ConnectionResetError(ECONNRESET, "the request came in too slowly") from error
+        self.deadline += len(content) / LEAST_BYTES_PER_SECOND
+        return content
+
+    def sendall(self, data: Any, *args: Any) -> None:
+        """Send all of it. Raises ConnectionResetError where the client takes it too slowly."""
+        self.settimeout(PATIENCE_SECONDS + len(data) / LEAST_BYTES_PER_SECOND)
+        try:
+            super().sendall(data, *args)
+        except TimeoutError as error:
+            raise ConnectionResetError(ECONNRESET, "the answer was taken too slowly") from error
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send a file. Raises ConnectionResetError where the client takes none of it for a while."""
+        self.settimeout(PATIENCE_SECONDS)
+        try:
+            return super().sendfile(file, offset, count)
+        except TimeoutError as error:
+            raise ConnectionResetError(ECONNRESET, "the answer was taken too slowly") from error
+
+
+class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
+    """One client's connection."""
+
+    def __init__(self, worker: "Worker", sock: PacedSocket, client: Any, server: Any) -> None:
+        super().__init__(worker.cfg, sock, client, server)
+        self.worker = worker
+        self.address = str(client[0]) if client else ""
+        self.owners: tuple[Owner, ...] = ()
+        self.headers_due = 0.0
+        self.is_closed = False
+
+    def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn calls it so
+        """Close it; where an answer may still be on its way, as soon as the client has, and never by waiting."""
+        if graceful and not self.is_closed:
+            self.worker.linger(self)
+            return
+        if not self.is_closed:
+            self.is_closed = True
+            self.worker.forget(self)
+            super().close()
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # as above
+    """gunicorn's worker with threads, which it hands out as said above. All but `handle` runs in the main loop."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._open: Counter[str] = Counter()
+        self._busy: Counter[Owner] = Counter()
+        # Those whose headers are there in part, those that wait for their share, and those whose client has to close.
+        self._partial: deque[Connection] = deque()
+        self._awaited: deque[tuple[float, Connection]] = deque()
+        self._waiting: deque[Connection] = deque()
+        self._lingering: deque[tuple[float, Connection]] = deque()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Make the threads of this process, those of the probes too."""
+        self._probes = ThreadPoolExecutor(PROBE_THREADS, thread_name_prefix="probe")
+        return ThreadPoolExecutor(self.cfg.threads)
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection, unless its address has too many."""
+        if self.cfg.is_ssl:
+            raise RuntimeError("this worker speaks no TLS: put a reverse proxy before it")
+        try:
+            accepted, client = listener.accept()
+        except OSError as error:
+            # Mostly there are no more; too many open files pass, and must not end the process.
+            self.log.debug("not accepted: %s", error)
+            return
+        sock = PacedSocket(fileno=accepted.detach())
+        conn = Connection(self, sock, client, listener.getsockname())
+        self.nr_conns += 1
+        self._open[conn.address] += 1
+        if self._open[conn.address] > MOST_CONNECTIONS_PER_ADDRESS:
+            self._drop(conn)
+            return
+        self._await_headers(conn)
+
+    def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
+        """Go on with a connection that was kept for a further request."""
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._await_headers(conn)
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """Go on with a connection of which more was read than its last request: only with whole headers."""
+        content = conn.parser.unreader.buf.getvalue()
+        if HEADERS_END in content:
+            self._dispatch(conn, content)
+        else:
+            self._drop(conn)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for what happens next, and look after those that take too long."""
+        super().wait_for_and_dispatch_events(min(timeout, LOOK_SECONDS) if self._partial else timeout)
+        now = monotonic()
+        for _ in range(len(self._partial)):
+            self._look(self._partial.popleft())
+        while self._awaited and self._awaited[0][0] < now:
+            due, conn = self._awaited.popleft()
+            if conn.headers_due == due and not conn.is_closed:  # else they came, or it is another request by now
+                self._unregister(conn)
+                self._drop(conn)
+        while self._lingering and self._lingering[0][0] < now:
+            self._end(self._lingering.popleft()[1])
+
+    def handle(self, conn: Connection) -> Any:
+        """Answer a request, in a thread; whole headers are there."""
+        conn.data_ready = True
+        conn.sock.start()
+        return super().handle(conn)
+
+    def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
+        """Keep the connection or close it; then it is the turn of who waits for a share."""
+        self._busy.subtract(conn.owners)
+        conn.owners = ()
+        super().finish_request(conn, fs)
+        for _ in range(len(self._waiting)):
+            waiting = self._waiting.popleft()
+            if self._submit(waiting):
+                break
+
+    def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
+        """Whether the connection can be kept: not where a body that nobody wanted would have to be waited for."""
+        return bool(keepalive) and bool(conn.parser.finish_body(deadline=monotonic() + UNWANTED_SECONDS))
+
+    def linger(self, conn: Connection) -> None:
+        """Say that no more is coming, and wait in the main loop until the client has closed."""
+        try:
+            conn.sock.settimeout(0.0)
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, EVENT_READ, partial(self._drain, conn))
+        except (OSError, KeyError, ValueError):
+            conn.close()
+            return
+        self._lingering.append((monotonic() + LINGER_SECONDS, conn))
+
+    def forget(self, conn: Connection) -> None:
+        """Count a connection no longer."""
+        self._open[conn.address] -= 1
+        if self._open[conn.address] <= 0:
+            del self._open[conn.address]
+
+    def _await_headers(self, conn: Connection) -> None:
+        conn.sock.settimeout(0.0)
+        conn.headers_due = monotonic() + HEADER_SECONDS
+        self._awaited.append((conn.headers_due, conn))
+        self._look(conn)
+
+    def _look(self, conn: Connection) -> None:
+        """Go on with a connection as far as what it sent allows."""
+        if conn.is_closed:
+            return
+        try:
+            content = conn.sock.recv(LARGEST_HEADERS, socket.MSG_PEEK)
+        except BlockingIOError:
+            self.poller.register(conn.sock, EVENT_READ, partial(self._on_first_bytes, conn))
+        except OSError:
+            self._drop(conn)
+        else:
+            if not content:
+                self._drop(conn)
+            elif HEADERS_END in content or len(content) >= LARGEST_HEADERS:
+                conn.headers_due = 0.0
+                self._dispatch(conn, content)
+            else:
+                self._partial.append(conn)
+
+    def _on_first_bytes(self, conn: Connection, client: socket.socket) -> None:
+        self.poller.unregister(client)
+        self._look(conn)
+
+    def _dispatch(self, conn: Connection, content: bytes) -> None:
+        """Give a request to a thread as soon as its key and its address hold fewer than they may."""
+        headers = content.partition(HEADERS_END)[0]
+        key = KEY.search(headers)
+        owners: list[Owner] = [("address", conn.address)]
+        if key is not None:
+            owners.append(("key", sha256(key[1]).hexdigest()))
+        if PROBES.match(headers) and not BODY.search(headers):
+            self._start(conn, self._probes)
+            return
+        conn.owners = tuple(owners)
+        self._submit(conn)
+
+    def _submit(self, conn: Connection) -> bool:
+        """Give a request to a thread; False where it has to wait for its share."""
+        if any(self._busy[owner] >= LIMITS[owner[0]] for owner in conn.owners):
+            self._waiting.append(conn)
+            return False
+        self._busy.update(conn.owners)
+        self._start(conn, self.tpool)
+        return True
+
+    def _start(self, conn: Connection, pool: ThreadPoolExecutor) -> None:
+        done: Callable[[Future[Any]], None] = partial(self._note_done, conn)
+        pool.submit(self.handle, conn).add_done_callback(done)
+
+    def _note_done(self, conn: Connection, future: "Future[Any]") -> None:
+        self.method_queue.defer(self.finish_request, conn, future)
+
+    def _drain(self, conn: Connection, client: socket.socket) -> None:
+        try:
+            if client.recv(65_536):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._end(conn)
+
+    def _end(self, conn: Connection) -> None:
+        self._unregister(conn)
+        conn.close()
+
+    def _drop(self, conn: Connection) -> None:
+        conn.headers_due = 0.0
+        self.nr_conns -= 1
+        conn.close()
+
+    def _unregister(self, conn: Connection) -> None:
+        with suppress(KeyError, ValueError, OSError):
+            self.poller.unregister(conn.sock)

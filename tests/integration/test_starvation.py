@@ -1,0 +1,131 @@
+"""While one asks for everything, others are answered, and health probes come what may."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+from urllib.request import Request, urlopen
+
+import pytest
+
+from api.http.server import LIMITS
+from core.settings import Settings
+from records.database import Db
+from records.keys import add_key, revoke_key
+from records.migrations import prepare_database
+from tests.attack import starving
+from tests.attack.starving import Answers, ask_as_others
+from tests.integration.serving import serve_api
+from tests.integration.stored import add_run, add_series
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+PROBES = ("/healthz", "/readyz")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server of its own, a key that attacks and one that asks for its due."""
+
+    url: str
+    attacker: str
+    other: str
+    run_id: str
+    database: Db
+
+
+@pytest.fixture
+def target(settings: Settings, database: Db) -> Iterator[Target]:
+    prepare_database(database, NOW)
+    add_series(database, *(f"T{number:04d}" for number in range(500)))
+    attacker = add_key(database, "attacker", ["read", "enqueue"], NOW)
+    other = add_key(database, "other", ["read"], NOW)
+    run_id = add_run(database, "T0001")
+    with serve_api(settings) as url:
+        assert not ask_as_others(url, other, ("/py/tickers", *PROBES), 3).failed
+        yield Target(url, attacker, other, run_id, database)
+
+
+def list_attacks(target: Target) -> dict[str, AbstractContextManager[None]]:
+    url, key = target.url, target.attacker
+    return {
+        "half-sent requests": starving.half_sent_requests(url),
+        "silent connections": starving.silent_connections(url),
+        "slow bodies": starving.slow_bodies(url, key),
+        "slow bodies without a key": starving.slow_bodies(url, "nobody"),
+        "deaf readers": starving.deaf_readers(url, key, "/py/tickers?limit=500"),
+        "waiting posts": starving.waiting_posts(url, key),
+        "event streams": starving.event_streams(url, key, target.run_id),
+    }
+
+
+ATTACKS = (
+    "half-sent requests",
+    "silent connections",
+    "slow bodies",
+    "slow bodies without a key",
+    "deaf readers",
+    "waiting posts",
+    "event streams",
+)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_others_are_answered_while_it_goes_on(target: Target, name: str) -> None:
+    attack = list_attacks(target)[name]
+    with attack:
+        answers = ask_as_others(target.url, target.other, ("/py/tickers?limit=5", *PROBES))
+    assert isinstance(answers, Answers)
+    assert answers.failed == [], f"{name}: {answers}"
+
+
+def test_half_a_request_is_put_out_in_time(target: Target) -> None:
+    piece = b"X-Padding: more\r\n"
+    with starving.hold(target.url, 5, b"GET /healthz HTTP/1.1\r\n", piece) as sockets:
+        for one in sockets:
+            one.settimeout(30)
+            with suppress(ConnectionError):
+                assert one.recv(1) == b""
+
+
+def test_a_request_whose_headers_come_in_pieces_is_answered(target: Target) -> None:
+    address = starving.refuse_strangers(target.url)
+    pieces = (b"GET /heal", b"thz HTTP/1.1\r\nHost: loc", b"alhost\r\n", b"Connection: close\r\n\r", b"\n")
+    with socket.create_connection(address, timeout=20) as one:
+        for piece in pieces:
+            one.sendall(piece)
+            time.sleep(0.15)
+        answer = b""
+        while content := one.recv(4096):
+            answer += content
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_requests_one_after_another_on_one_connection_are_answered(target: Target) -> None:
+    connection = HTTPConnection(*starving.refuse_strangers(target.url), timeout=20)
+    for _ in range(50):
+        connection.request("GET", "/py/tickers?limit=1", headers={"X-API-Key": target.other})
+        answer = connection.getresponse()
+        assert (answer.status, len(answer.read()) > 0) == (200, True)
+    connection.close()
+
+
+def test_no_share_is_all(target: Target) -> None:
+    assert max(LIMITS.values()) < 64
+
+
+def test_a_stream_ends_when_its_key_does(target: Target) -> None:
+    ask = Request(f"{target.url}/py/detection-runs/{target.run_id}/events", headers={"X-API-Key": target.other})  # noqa: S310 - as below
+    with urlopen(ask, timeout=30) as stream:  # noqa: S310 - our own address
+        assert stream.readline() == b"event: run\n"
+        revoke_key(target.database, "other", NOW)
+        while stream.readline():
+            pass  # it ends
+
+
+def test_a_header_does_not_say_where_the_service_is_mounted(target: Target) -> None:
+    ask = Request(f"{target.url}/py/docs/start.js", headers={"SCRIPT_NAME": "/evil"})  # noqa: S310 - as below
+    with urlopen(ask, timeout=30) as answer:  # noqa: S310 - our own address
+        assert b"evil" not in answer.read()
