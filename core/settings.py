@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(45, ge=2, description="how long a worker may hold a batch before it must renew")
     # After two a batch is split: its sound tickers need at least one more.
     max_attempts: int = Field(5, ge=3, description="claims of a ticker's batches before it is given up")
+    heavy_at_once: int = Field(1, ge=1, description="trainings and other heavy batches at work at once, of all workers")
     sweep_seconds: int = Field(15, ge=1, description="period of the sweeper")
     tick_seconds: int = Field(5, ge=1, description="how often the scheduler looks for watchlists that are due")
     otel_exporter_otlp_endpoint: str = Field("", description="where traces are sent; empty: nowhere")

@@ -10,10 +10,12 @@ DETECTORS: dict[str, DetectorKind] = {
             name="isolation_forest",
             feature_set="two_yardsticks/1",
             parameters={
-                "trees": Parameter(100, 1, 10_000, "how many trees"),
+                "trees": Parameter(100, 1, 1_000, "how many trees"),
                 # A perfect tree over 16,384 rows has 14 levels; deeper ones would not fit a cache.
                 "sample": Parameter(512, 2, 16_384, "rows that each tree is grown from"),
             },
+            # Of such a forest a model has some 50 MB.
+            most_product=1_000_000,
             warm_up_bars=0,
             score_range=(-1.0, 0.0),
             module="detection.detectors.isolation_forest",

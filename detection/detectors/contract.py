@@ -1,16 +1,17 @@
 """What a detector is: it is fitted on rows, and then says of each row how strange it is, and which column makes it so.
 
-A detector is one module with `fit(inputs, *, seed, **parameters)`, which returns what is stored: arrays of
-numbers by name, since anything else could execute when it is opened; and `load(fitted)`, which returns the
-`Detector`; and one row of `detection/detectors/catalogue.py`. The rows are known
-without numpy, so that a request can be refused before a run is written.
+A detector is one module and one row of `detection/detectors/catalogue.py`. Its `fit(inputs, *, seed, checkpoint,
+**parameters)` returns what is stored: arrays of numbers by name, since anything else could execute when it is opened.
+Meanwhile it calls `checkpoint(fraction)` at least once a second, by which a cancellation is heard. Its `load(fitted)`
+returns the `Detector`. The rows are known without numpy, so that a request can be refused before a run is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import BadInput
@@ -63,6 +64,7 @@ class DetectorKind:
         name: the word for it in documents and over HTTP.
         feature_set: label of the one it sees where none is asked for.
         parameters: what it is fitted with, by name.
+        most_product: what the product of all parameters may be at most, as time and memory grow with it.
         warm_up_bars: bars that it needs before a bar, besides those of its feature set.
         score_range: lowest and highest score.
         module: dotted name of the module that has `fit` and `load`; imported at first use.
@@ -71,6 +73,7 @@ class DetectorKind:
     name: str
     feature_set: str
     parameters: Mapping[str, Parameter]
+    most_product: int
     warm_up_bars: int
     score_range: tuple[float, float]
     module: str
@@ -83,11 +86,23 @@ class DetectorKind:
         """Return all parameters, those not given at their default. Raises BadInput on one that cannot be used."""
         for name in given.keys() - self.parameters.keys():
             raise BadInput(f"{self.name} has no parameter {name!r}; it has {', '.join(self.parameters) or '(none)'}")
-        return {name: p.read(name, given.get(name, p.default)) for name, p in self.parameters.items()}
+        values = {name: p.read(name, given.get(name, p.default)) for name, p in self.parameters.items()}
+        found = prod(values.values())
+        if found > self.most_product:
+            named = " x ".join(f"{name} {value:,}" for name, value in values.items())
+            raise BadInput(f"{named} is {found:,}, and may be {self.most_product:,} at the most: lower one of them")
+        return values
 
-    def fit(self, inputs: Float32, *, seed: int, parameters: Mapping[str, int]) -> Fitted:
+    def fit(
+        self,
+        inputs: Float32,
+        *,
+        seed: int,
+        parameters: Mapping[str, int],
+        checkpoint: Callable[[float], None] = lambda _fraction: None,
+    ) -> Fitted:
         """Return a detector fitted on rows of shape (n, d), as it is stored. Raises BadInput where it cannot be."""
-        fitted: Fitted = import_module(self.module).fit(inputs, seed=seed, **parameters)
+        fitted: Fitted = import_module(self.module).fit(inputs, seed=seed, checkpoint=checkpoint, **parameters)
         return fitted
 
     def load(self, fitted: Fitted) -> Detector:

@@ -5,7 +5,7 @@ compiled walk, several times as fast. It costs trees x depth steps a bar, and fa
 inputs beyond the range seen in training all look alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, Self
 
@@ -19,15 +19,22 @@ from core.errors import BadInput, TapewatchError
 from detection.detectors.trees import ForestNodes, collect_nodes, credit_columns, unfold_trees, walk_trees
 
 CHECKED_ROWS = 512
+# What is grown between two checkpoints: trees, and trees times rows. Of many rows to choose from each tree costs too.
+STEP_TREES, STEP_ROWS = 10, 65_536
 ROUNDING = 1e-12
 
+Checkpoint = Callable[[float], None]
 
-def fit(inputs: ArrayLike, *, trees: int, sample: int, seed: int) -> dict[str, NDArray[Any]]:
+
+def fit(
+    inputs: ArrayLike, *, trees: int, sample: int, seed: int, checkpoint: Checkpoint = lambda _fraction: None
+) -> dict[str, NDArray[Any]]:
     """Return the nodes of a forest (see `ForestNodes`) fitted on `inputs` (n, d).
 
     Raises BadInput when there is nothing to fit on, and TapewatchError where our scores would not be scikit-learn's.
     """
-    return FlatForest.from_sklearn(fit_forest(inputs, trees=trees, sample=sample, seed=seed)).get_arrays()
+    forest = fit_forest(inputs, trees=trees, sample=sample, seed=seed, checkpoint=checkpoint)
+    return FlatForest.from_sklearn(forest).get_arrays()
 
 
 def load(fitted: Mapping[str, NDArray[Any]]) -> "FlatForest":
@@ -35,16 +42,24 @@ def load(fitted: Mapping[str, NDArray[Any]]) -> "FlatForest":
     return FlatForest(ForestNodes(**{field.name: fitted[field.name] for field in fields(ForestNodes)}))
 
 
-def fit_forest(inputs: ArrayLike, *, trees: int, sample: int, seed: int) -> IsolationForest:
+def fit_forest(
+    inputs: ArrayLike, *, trees: int, sample: int, seed: int, checkpoint: Checkpoint = lambda _fraction: None
+) -> IsolationForest:
     """Return scikit-learn's forest of `trees` trees on `sample` rows each of `inputs`, or on all where there are fewer.
 
-    Raises BadInput when there is nothing to fit on.
+    It is grown in steps, and is the same as if it were grown at once. Raises BadInput when there is nothing to fit on.
     """
     matrix = np.ascontiguousarray(inputs, np.float32)
     if len(matrix) < 2:
         raise BadInput(f"asked for {trees} trees of {sample} rows from {len(matrix)} rows; give at least two rows")
-    forest = IsolationForest(n_estimators=trees, max_samples=min(sample, len(matrix)), random_state=seed)
-    return forest.fit(matrix)
+    rows = min(sample, len(matrix))
+    step = max(1, min(STEP_TREES, STEP_ROWS // rows))
+    forest = IsolationForest(n_estimators=step, max_samples=rows, random_state=seed, warm_start=True)
+    for grown in range(step, trees + step, step):
+        forest.set_params(n_estimators=min(grown, trees))
+        forest.fit(matrix)
+        checkpoint(min(grown, trees) / trees)
+    return forest
 
 
 class FlatForest:

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from core.arrays import Bools, Int64
+from core.arrays import Bools, Float32, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.catalogue import get_detector
+from detection.detectors.contract import Detector
 from detection.features.compute import Features, compute_features
 from detection.models.artefacts import dump_artefact
 from detection.models.plan import TrainingPlan, find_training_series
@@ -31,7 +32,8 @@ from records.models.documents import FitFields
 MOST_ROWS = 500_000
 FEWEST_ROWS = 100
 PORTION_BARS = 200_000
-LOADED = 0.8
+LOADED, FITTED, SCORED = 0.7, 0.85, 0.98
+SCORED_ROWS = 5_000
 
 Checkpoint = Callable[[float], None]
 
@@ -89,12 +91,26 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     if len(rows) < FEWEST_ROWS:
         raise BadInput(_explain_too_few(plan, len(series), len(rows)), reason="not_enough_bars")
     kind = get_detector(plan.detector)
-    fitted = kind.fit(rows, seed=plan.seed, parameters=plan.parameters)
-    scores = kind.load(fitted).score_samples(rows)
+    fitted = kind.fit(
+        rows,
+        seed=plan.seed,
+        parameters=plan.parameters,
+        checkpoint=lambda fraction: checkpoint(LOADED + (FITTED - LOADED) * fraction),
+    )
+    scores = _score(kind.load(fitted), rows, checkpoint)
     grades = GradeTable.from_scores(scores)
     threshold = find_threshold(plan.threshold.kind, plan.threshold.value, grades, scores)
-    checkpoint(0.95)
     return Fit(plan, dump_artefact(fitted), threshold, grades, len(rows), seen)
+
+
+def _score(detector: Detector, rows: Float32, checkpoint: Checkpoint) -> Float64:
+    """Return the score of each row, in portions: of many trees each takes its time."""
+    scores = np.empty(len(rows))
+    for start in range(0, len(rows), SCORED_ROWS):
+        portion = slice(start, start + SCORED_ROWS)
+        scores[portion] = detector.score_samples(rows[portion])
+        checkpoint(FITTED + (SCORED - FITTED) * start / len(rows))
+    return scores
 
 
 def describe_fit(fit: Fit) -> FitFields:

@@ -7,12 +7,14 @@ decide anything are the server's, so that a worker's clock does not matter.
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
 
 from core.errors import LeaseLost
 from core.words import BatchState
@@ -39,6 +41,7 @@ LOST: Query = {
     "state": "pending",
     "owner": None,
     "lease_until": None,
+    "slot": None,
     "published_at": None,
     "error": "its worker was lost, or took longer than its lease",
 }
@@ -78,6 +81,7 @@ class Batch:
     fence: int
     attempts: int
     lease_seconds: int
+    heavy: bool = False
 
     @property
     def is_suspect(self) -> bool:
@@ -94,6 +98,7 @@ def build_batch(
     *,
     attempts: int = 0,
     progress: float = 0.0,
+    heavy: bool = False,
 ) -> BatchDocument:
     """Return the document of a new, pending batch.
 
@@ -105,6 +110,8 @@ def build_batch(
         "market": market,
         "tickers": list(tickers),
         "units": max(1, len(tickers)),
+        "heavy": heavy,
+        "slot": None,
         "state": "pending",
         "owner": None,
         "fence": 0,
@@ -116,32 +123,22 @@ def build_batch(
     }
 
 
-def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, max_attempts: int) -> Batch | None:
+def claim_batch(
+    database: Db, batch_id: str, owner: str, *, lease_seconds: int, max_attempts: int, heavy_at_once: int = 1
+) -> Batch | None:
     """Take the batch if it is free and has attempts left; None where somebody else has it or it is over.
 
-    One of several tickers that failed twice is not taken again, but split. A suspect is held by a shorter lease.
+    One of several tickers that failed twice is not taken again, but split. A suspect is held by a shorter lease. A
+    heavy one is taken only into a free slot, of which there are `heavy_at_once` for all workers together.
     """
-    suspect_seconds = min(lease_seconds, max(SHORTEST_LEASE_SECONDS, lease_seconds // SUSPECT_LEASE_SHARE))
-    is_suspect = {"$and": [{"$eq": [{"$size": "$tickers"}, 1]}, {"$gte": ["$attempts", SPLIT_AFTER_ATTEMPTS]}]}
-    held_seconds = {"$cond": [is_suspect, suspect_seconds, lease_seconds]}
     free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
     whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
-    document = batches_in(database).find_one_and_update(
-        {"_id": batch_id, "attempts": {"$lt": max_attempts}, "$and": [{"$or": free}, {"$or": whole}]},
-        [
-            {
-                "$set": {
-                    "state": "leased",
-                    "owner": owner,
-                    "fence": {"$add": ["$fence", 1]},
-                    "attempts": {"$add": ["$attempts", 1]},
-                    "lease_seconds": held_seconds,
-                    "lease_until": {"$add": ["$$NOW", {"$multiply": [held_seconds, 1000]}]},
-                }
-            }
-        ],
-        return_document=ReturnDocument.AFTER,
-    )
+    query: Query = {"_id": batch_id, "attempts": {"$lt": max_attempts}, "$and": [{"$or": free}, {"$or": whole}]}
+    document = _take(database, {**query, "heavy": {"$ne": True}}, owner, lease_seconds, None)
+    for number in range(heavy_at_once):
+        # Another's heavy batch in the slot is told by the slot's unique index.
+        with suppress(DuplicateKeyError):
+            document = document or _take(database, {**query, "heavy": True}, owner, lease_seconds, f"heavy:{number}")
     if document is None:
         return None
     return Batch(
@@ -152,7 +149,30 @@ def claim_batch(database: Db, batch_id: str, owner: str, *, lease_seconds: int, 
         fence=document["fence"],
         attempts=document["attempts"],
         lease_seconds=document["lease_seconds"],
+        heavy=document.get("heavy", False),
     )
+
+
+def _take(database: Db, query: Query, owner: str, lease_seconds: int, slot: str | None) -> BatchDocument | None:
+    suspect_seconds = min(lease_seconds, max(SHORTEST_LEASE_SECONDS, lease_seconds // SUSPECT_LEASE_SHARE))
+    is_suspect = {"$and": [{"$eq": [{"$size": "$tickers"}, 1]}, {"$gte": ["$attempts", SPLIT_AFTER_ATTEMPTS]}]}
+    held_seconds = {"$cond": [is_suspect, suspect_seconds, lease_seconds]}
+    taken = {
+        "state": "leased",
+        "owner": owner,
+        "slot": slot,
+        "fence": {"$add": ["$fence", 1]},
+        "attempts": {"$add": ["$attempts", 1]},
+        "lease_seconds": held_seconds,
+        "lease_until": {"$add": ["$$NOW", {"$multiply": [held_seconds, 1000]}]},
+    }
+    return batches_in(database).find_one_and_update(query, [{"$set": taken}], return_document=ReturnDocument.AFTER)
+
+
+def find_waiting_heavy(database: Db) -> list[BatchDocument]:
+    """Return the heavy batch that has waited for a slot for longest, if any does."""
+    waiting = {"state": "pending", "heavy": True}
+    return list(batches_in(database).find(waiting).sort("created_at", 1).limit(1))
 
 
 def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: float = 0.0) -> None:
@@ -212,6 +232,7 @@ def split_batch(database: Db, document: BatchDocument, now: datetime) -> list[st
             now,
             attempts=document["attempts"],
             progress=document["progress"],
+            heavy=document.get("heavy", False),
         )
         for n, ticker in enumerate(document["tickers"])
     ]
@@ -367,6 +388,6 @@ def _held(batch: Batch) -> Query:
 
 
 def _close(database: Db, batch: Batch, changes: Query, session: ClientSession | None = None) -> None:
-    closed = batches_in(database).update_one(_held(batch), {"$set": changes}, session=session)
+    closed = batches_in(database).update_one(_held(batch), {"$set": {"slot": None, **changes}}, session=session)
     if closed.matched_count == 0:
         raise LeaseLost(f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written")

@@ -249,6 +249,8 @@ class BatchDocument(TypedDict):
 
     Attributes:
         units: what it counts for in its run's progress.
+        heavy: whether it is worked on only in one of the few slots that all workers share.
+        slot: which of these it is in.
         owner, fence, lease_until: who has it, under which claim, and until when.
         lease_seconds: for how long at a time, once it was claimed.
         attempts: how often its tickers were tried.
@@ -260,6 +262,8 @@ class BatchDocument(TypedDict):
     market: str | None
     tickers: list[str]
     units: int
+    heavy: NotRequired[bool]
+    slot: NotRequired[str | None]
     state: BatchState
     owner: str | None
     fence: int

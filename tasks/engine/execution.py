@@ -14,7 +14,7 @@ from records.work.audits import build_failure, write_audits
 from records.work.batches import Batch
 from records.work.documents import RunDocument
 from tasks.engine.kind import KINDS, Result
-from tasks.engine.recovery import recover_used_up
+from tasks.engine.recovery import recover_batches, recover_used_up
 from tasks.engine.renewal import renewing
 from tasks.process.holders import free_abandoned, sign
 from tasks.process.worker import Worker
@@ -44,6 +44,9 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
         log.warning("lease_lost", batch_id=batch.id, fence=batch.fence, error=lost.message)
         return None
     runs.finish_run(worker.database, batch.run_id, datetime.now(UTC))
+    if batch.heavy:
+        # Its slot is free: whoever waits for one need not wait for a sweep.
+        recover_batches(worker, batches.find_waiting_heavy(worker.database))
     return result
 
 
@@ -55,6 +58,7 @@ def _claim(worker: Worker, batch_id: str) -> Batch | None:
         sign(worker),
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
+        heavy_at_once=settings.heavy_at_once,
     )
 
 

@@ -28,8 +28,12 @@ class RunKind:
         name: the Celery task's name. It is wire format: messages in flight carry it, so it is never renamed.
         queue: where its messages go, those of its batches too.
         split: returns the documents of a run's batches, not yet written; raises where there is nothing to do.
+        heavy: whether one batch of it takes long, or much memory. Of heavy batches, of whatever kinds, HEAVY_AT_ONCE
+            are at work at once, so that scans always find a process.
         handler: what does one batch, as `module:function`. It calls one function of a wing, then commits under the
-            batch's fence. Named by its path, since the control worker knows all kinds and never loads numpy.
+            batch's fence. In long work it calls its checkpoint (tasks/kinds/parts.py) at least once a second, which
+            keeps the lease and hears of a cancellation. Named by its path, since the control worker knows all kinds
+            and never loads numpy.
     """
 
     task: Task
@@ -37,6 +41,7 @@ class RunKind:
     queue: str
     split: Callable[["Worker", RunDocument, datetime], list[BatchDocument]]
     handler: str
+    heavy: bool = False
 
     def load_handler(self) -> Handler:
         """Return the function that does one batch; its module is imported at the first call."""
@@ -74,6 +79,7 @@ KINDS: dict[str, RunKind] = {
             queue=names.BACKFILL_QUEUE,
             split=splitting.keep_whole,
             handler="tasks.kinds.training:train",
+            heavy=True,
         ),
         RunKind(
             task="import",

@@ -24,7 +24,8 @@ def start(worker: Worker, run_id: str) -> Result:
         return None
     now = datetime.now(UTC)
     try:
-        plan = KINDS[run["task"]].split(worker, run, now)
+        kind = KINDS[run["task"]]
+        plan = [batch | {"heavy": kind.heavy} for batch in kind.split(worker, run, now)]
     except Transient:
         raise
     except TapewatchError as error:

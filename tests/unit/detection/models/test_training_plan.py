@@ -49,7 +49,7 @@ def test_options_are_read_and_tickers_completed_and_sorted() -> None:
         ({"trees": 2.5}, "2.5"),
         ({"sample": 1}, "sample 1 .* 2 to 16384"),
         ({"sample": 16_385}, "sample 16385"),
-        ({"trees": 0}, "trees 0 .* 1 to 10000"),
+        ({"trees": 0}, "trees 0 .* 1 to 1000"),
         ({"detector": "oracle"}, "'oracle'; choose one of isolation_forest"),
         ({"feature_set": "nonsense"}, "market14/1"),
         ({"feature_set": "market14/x"}, "market14/x"),
