@@ -71,3 +71,33 @@ def find_page(
     following = order.build_query(after)
     found = collection.find({"$and": [query, following]} if following else query, fields)
     return list(found.sort(order.sort).limit(limit))
+
+
+def fit_page(
+    collection: Collection[Item],
+    query: Query,
+    order: Keyset,
+    *,
+    after: Position | None,
+    limit: int,
+    field: str,
+    most: int,
+) -> int:
+    """Return how many documents of a page, at least one, have at most so many entries of a list between them.
+
+    A page of 500 documents, each with a list of ten thousand, would be a gigabyte of answer.
+    """
+    following = order.build_query(after)
+    stages: list[dict[str, Any]] = [
+        {"$match": {"$and": [query, following]} if following else query},
+        {"$sort": dict(order.sort)},
+        {"$limit": limit},
+        {"$project": {"_id": 0, "entries": {"$size": {"$ifNull": [f"${field}", []]}}}},
+    ]
+    total = fitting = 0
+    for found in collection.aggregate(stages):
+        total += found["entries"]
+        if fitting and total > most:
+            break
+        fitting += 1
+    return max(fitting, 1)

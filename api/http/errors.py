@@ -32,6 +32,11 @@ STATUSES: dict[type[errors.TapewatchError], int] = {
     errors.TapewatchError: 500,
 }
 RETRY_AFTER_SECONDS = 5
+# An answer is no longer because what was asked is: the first errors of a body, and quotes of what is wrong with it.
+MOST_ERRORS = 100
+LONGEST_DETAIL = 2_000
+QUOTED = 100
+DEEPEST = 20
 
 
 def register_errors(app: APIFlask) -> None:
@@ -68,7 +73,7 @@ def build_problem(
         "type": f"urn:tapewatch:problem:{reason}",
         "title": title,
         "status": status,
-        "detail": detail,
+        "detail": detail if len(detail) <= LONGEST_DETAIL else f"{detail[:LONGEST_DETAIL]}...",
         "reason": reason,
         "errors": list(errors),
         "request_id": g.get("request_id"),
@@ -83,15 +88,15 @@ def get_status(error: errors.TapewatchError) -> int:
 
 
 def describe_errors(details: Sequence[ErrorDetails], location: str) -> list[dict[str, Any]]:
-    """Return pydantic's findings as `errors[]`; the wrong value itself is named in the detail where it is short."""
+    """Return pydantic's first findings as `errors[]`; the wrong value itself is named where it is short."""
     return [
         {
             "location": location,
-            "pointer": "".join(f"/{part}" for part in found["loc"]),
-            "detail": _describe(found),
+            "pointer": "".join(f"/{str(part)[:QUOTED]}" for part in found["loc"][:DEEPEST]),
+            "detail": _describe(found)[:LONGEST_DETAIL],
             "reason": found["type"],
         }
-        for found in details
+        for found in details[:MOST_ERRORS]
     ]
 
 
@@ -122,10 +127,13 @@ def _answer_apiflask(error: HTTPError) -> Response:
     """Answer what APIFlask raises: mostly a request that pydantic did not accept."""
     found = error.__cause__
     if isinstance(found, ValidationError):
+        count = found.error_count()
         wrong = describe_errors(found.errors(include_url=False, include_context=False), next(iter(error.detail)))
         summary = "; ".join(f"{entry['pointer'].lstrip('/') or 'body'}: {entry['detail']}" for entry in wrong[:3])
-        more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
-        return build_problem(error.status_code, summary + more, reason="bad_input", errors=wrong)
+        more = f" (and {count - 3:,} more)" if count > 3 else ""
+        return build_problem(
+            error.status_code, summary + more, reason="bad_input", errors=wrong, extensions={"error_count": count}
+        )
     return build_problem(error.status_code, str(error.message))
 
 

@@ -39,7 +39,7 @@ PROBLEM = {
         "reason": {"type": "string", "description": "a stable word to switch on"},
         "errors": {
             "type": "array",
-            "description": "one entry a wrong value",
+            "description": "one entry a wrong value, the first 100; `error_count` says how many there are",
             "items": {
                 "type": "object",
                 "required": ["location", "pointer", "detail", "reason"],

@@ -49,7 +49,7 @@ class Page(BaseModel, Generic[Item]):
 class PageQuery(Query):
     """How much of a list is wanted."""
 
-    limit: int = Field(50, ge=1, le=MAX_PAGE, description="how many at the most")
+    limit: int = Field(50, ge=1, le=MAX_PAGE, description="how many at the most; fewer where they are large")
     cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before")
 
 

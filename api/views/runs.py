@@ -29,13 +29,11 @@ detection_runs = APIBlueprint("runs", __name__, tag="runs")
 @detection_runs.output(RunPage)
 def get_detection_runs(query_data: RunQuery) -> Listed[RunDocument]:
     """List runs, the newest first."""
-    found = runs.find_runs(
-        get_database(),
-        **query_data.model_dump(include={"status", "trigger", "task", "ticker"}),
-        after=decode_cursor(query_data.cursor, runs.NEWEST_FIRST.types),
-        limit=query_data.limit + 1,
-    )
-    return build_page(found, query_data.limit, runs.NEWEST_FIRST.locate)
+    wanted = query_data.model_dump(include={"status", "trigger", "task", "ticker"})
+    after = decode_cursor(query_data.cursor, runs.NEWEST_FIRST.types)
+    limit = runs.fit_runs(get_database(), **wanted, after=after, limit=query_data.limit)
+    found = runs.find_runs(get_database(), **wanted, after=after, limit=limit + 1)
+    return build_page(found, limit, runs.NEWEST_FIRST.locate)
 
 
 @detection_runs.get("/detection-runs/<run_id>")

@@ -50,8 +50,9 @@ class SchedulerState(ScanSwitch):
 def list_watchlists(query_data: WatchlistQuery) -> Listed[WatchlistDocument]:
     """List watchlists by name."""
     after = decode_cursor(query_data.cursor, BY_ID.types)
-    found = watchlists.find_watchlists(get_database(), after=after, limit=query_data.limit + 1)
-    return build_page(found, query_data.limit, BY_ID.locate)
+    limit = watchlists.fit_watchlists(get_database(), after=after, limit=query_data.limit)
+    found = watchlists.find_watchlists(get_database(), after=after, limit=limit + 1)
+    return build_page(found, limit, BY_ID.locate)
 
 
 @lists.post("/watchlists")
@@ -118,7 +119,7 @@ def toggle_scheduler(json_data: SchedulerBody) -> SchedulerState:
 
 
 def _describe_scheduler(switch: ScanSwitch) -> SchedulerState:
-    lists = watchlists.find_watchlists(get_database())
+    lists = watchlists.find_scans(get_database())
     if not switch["enabled"]:
         lists = [{**watchlist, "next_scan": None} for watchlist in lists]
     return {**switch, "watchlists": lists}

@@ -16,7 +16,7 @@ from core.errors import Cancelled, NotFound
 from core.words import EndStatus, OpenStatus, Status, Task, Trigger
 from records.database import Db, Query, in_transaction
 from records.findings.verifications import count_verdicts
-from records.keyset import Key, Keyset, Position, find_page
+from records.keyset import Key, Keyset, Position, find_page, fit_page
 from records.work import batches, counters, outbox
 from records.work.audits import summarize_audits
 from records.work.documents import (
@@ -39,6 +39,7 @@ from records.work.documents import (
 OPEN_STATUSES: tuple[OpenStatus, ...] = get_args(OpenStatus)
 LISTED_FAILURES = 1_000
 LISTED_ERRORS = 100
+LISTED_TICKERS = 20_000
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 # What find_latest says of a run: one may name ten thousand tickers.
 _SAID = ("interval", "period", "status", "started_at", "completed_at", "duration_seconds", "error", "warnings")
@@ -221,12 +222,30 @@ def find_runs(
     limit: int = 50,
 ) -> list[RunDocument]:
     """Return runs in the order NEWEST_FIRST, from the one after `after` on, without their progress."""
-    query: dict[str, object] = {"run_id": None}
-    equal = {"status": status, "trigger": trigger, "task": task, "tickers": ticker}
-    query |= {name: value for name, value in equal.items() if value is not None}
+    query = _build_query(status=status, trigger=trigger, tickers=ticker, task=task)
     # A run repeats what may be thousands of ids.
     without_ids = {"anomaly_ids": 0}
     return find_page(runs_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=without_ids)
+
+
+def fit_runs(
+    database: Db,
+    *,
+    status: Status | None = None,
+    trigger: Trigger | None = None,
+    ticker: str | None = None,
+    task: Task | None = None,
+    after: Position | None = None,
+    limit: int = 50,
+) -> int:
+    """Return how many of the runs that `find_runs` returns, at least one, have no more tickers than a page may."""
+    query = _build_query(status=status, trigger=trigger, tickers=ticker, task=task)
+    found = runs_in(database)
+    return fit_page(found, query, NEWEST_FIRST, after=after, limit=limit, field="tickers", most=LISTED_TICKERS)
+
+
+def _build_query(**equal: str | None) -> dict[str, object]:
+    return {"run_id": None} | {name: value for name, value in equal.items() if value is not None}
 
 
 def find_open_backfills(

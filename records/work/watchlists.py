@@ -12,8 +12,10 @@ from pymongo.errors import DuplicateKeyError
 
 from core.errors import Conflict, NotFound, VersionMoved
 from records.database import Db, Query
-from records.keyset import BY_ID, Position, find_page
+from records.keyset import BY_ID, Position, find_page, fit_page
 from records.work.documents import RunDocument, ScanFields, WatchlistDocument, WatchlistFields, watchlists_in
+
+LISTED_TICKERS = 20_000
 
 
 def add_watchlist(database: Db, name: str, fields: WatchlistFields, now: datetime) -> WatchlistDocument:
@@ -41,6 +43,17 @@ def add_watchlist(database: Db, name: str, fields: WatchlistFields, now: datetim
 def find_watchlists(database: Db, *, after: Position | None = None, limit: int = 0) -> list[WatchlistDocument]:
     """Return watchlists by name, from the one after `after` on; all where `limit` is 0."""
     return find_page(watchlists_in(database), {}, BY_ID, after=after, limit=limit)
+
+
+def fit_watchlists(database: Db, *, after: Position | None, limit: int) -> int:
+    """Return how many of the next `limit` watchlists, at least one, have no more tickers than a page may."""
+    found = watchlists_in(database)
+    return fit_page(found, {}, BY_ID, after=after, limit=limit, field="tickers", most=LISTED_TICKERS)
+
+
+def find_scans(database: Db) -> list[WatchlistDocument]:
+    """Return all watchlists by name, without what they may have thousands of."""
+    return find_page(watchlists_in(database), {}, BY_ID, after=None, limit=0, fields={"tickers": 0})
 
 
 def find_watchlist(database: Db, name: str) -> WatchlistDocument | None:

@@ -1,20 +1,9 @@
 // Series as the API lists them, with the counts of their anomalies.
 
-import { get } from "./api.js";
+import { getAll } from "./pages.js";
 
-const PAGE = 500;
-
-/** Return all known series, page by page. */
-export async function loadSeries(signal) {
-  const found = [];
-  let cursor = null;
-  do {
-    const page = await get("/tickers", { limit: PAGE, cursor }, signal);
-    found.push(...page.items);
-    cursor = page.next_cursor;
-  } while (cursor);
-  return found;
-}
+/** Return all known series. */
+export const loadSeries = (signal) => getAll("/tickers", {}, signal);
 
 /** Add counts up: [{severity: count}, …] to {severity: count}. */
 export function addCounts(counts) {

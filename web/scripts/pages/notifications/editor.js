@@ -1,12 +1,13 @@
 // The dialog in which a notification rule is made.
 
-import { get, put } from "../../lib/api.js";
+import { put } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
+import { getAll } from "../../lib/pages.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 
 /** Resolve to the rule that was stored, or null. */
 export async function openRuleEditor() {
-  const { items: watchlists } = await get("/watchlists", { limit: 500 });
+  const watchlists = await getAll("/watchlists");
   const fields = buildFields(watchlists);
   const store = ({ name, ...body }) => put(`/notifications/rules/${encodeURIComponent(name)}`, body);
   return askInDialog({

@@ -3,6 +3,7 @@
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { pause, repeat } from "../../lib/live.js";
+import { getAll } from "../../lib/pages.js";
 import { linkTo } from "../../lib/router.js";
 import { loadSeries } from "../../lib/series.js";
 import { buildAnomalyCard } from "./anomalies.js";
@@ -28,8 +29,8 @@ async function load(signal) {
 }
 
 async function loadSchedules(signal) {
-  const [{ items: watchlists }, { enabled }] = await Promise.all([
-    get("/watchlists", { limit: 500 }, signal),
+  const [watchlists, { enabled }] = await Promise.all([
+    getAll("/watchlists", {}, signal),
     get("/scheduler", {}, signal),
   ]);
   return { watchlists, enabled };

@@ -4,6 +4,7 @@ import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { moment } from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
+import { getAll } from "../../lib/pages.js";
 import { linkTo } from "../../lib/router.js";
 import { attempt } from "../../parts/toasts.js";
 import { buildEmpty, buildRefresh } from "../../parts/states.js";
@@ -19,8 +20,8 @@ export function show(main, route, signal) {
 }
 
 async function load(signal) {
-  const [{ items }, scheduler] = await Promise.all([
-    get("/watchlists", { limit: 500 }, signal),
+  const [items, scheduler] = await Promise.all([
+    getAll("/watchlists", {}, signal),
     get("/scheduler", {}, signal),
   ]);
   const known = new Map(scheduler.watchlists.map((one) => [one.name, one]));

@@ -1,0 +1,89 @@
+"""An answer is no longer because what was asked is: errors, quotes, and pages of large documents."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.http.errors import LONGEST_DETAIL, MOST_ERRORS
+from records.database import Db
+from records.work import runs, watchlists
+from tests.integration.stored import add_list, add_run, add_series
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+# What an answer may have that says what is wrong with a body of whatever size.
+MOST_BYTES = 64 * 1024
+
+
+def test_sixty_kilobytes_of_empty_candles_are_answered_with_a_few(client: FlaskClient) -> None:
+    asked = json.dumps({"ticker": "AAPL", "candles": [{}] * 20_000})
+    refused = client.post("/py/data/candles", data=asked, content_type="application/json")
+    assert refused.status_code == 422
+    assert len(refused.data) < min(MOST_BYTES, len(asked))
+    assert refused.json["error_count"] >= 1
+
+
+def test_the_first_hundred_errors_are_told_and_how_many_there_are(client: FlaskClient) -> None:
+    refused = client.post("/py/anomalies/backfill", json={"tickers": ["not a ticker"] * 5_000})
+    assert refused.status_code == 422
+    assert len(refused.json["errors"]) == MOST_ERRORS
+    assert refused.json["error_count"] == 5_000
+    assert "(and 4,997 more)" in refused.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"a" * 500_000: 1},
+        {"ticker": "A" * 500_000},
+        {"tickers": ["A" * 900] * 1_000},
+        {"interval": "1" * 900_000},
+        {"max_period": "9" * 900_000},
+        {"watchlist": "w" * 900_000},
+        {"market": "M" * 900_000},
+        {"ticker": {"a": "b" * 900_000}},
+    ],
+)
+def test_what_is_wrong_is_quoted_in_part(client: FlaskClient, body: dict[str, Any]) -> None:
+    refused = client.post("/py/anomalies/backfill", json=body)
+    assert refused.status_code in {400, 422}
+    assert len(refused.data) < 2 * MOST_BYTES
+    assert len(refused.json["detail"]) <= LONGEST_DETAIL + 3
+
+
+def test_a_page_of_large_watchlists_ends_early_and_the_next_goes_on(client: FlaskClient, database: Db) -> None:
+    tickers = [f"T{number:05d}" for number in range(watchlists.LISTED_TICKERS // 2)]
+    for number in range(5):
+        add_list(database, f"list{number}", *tickers)
+    seen, cursor, pages = [], None, 0
+    while True:
+        page = client.get("/py/watchlists", query_string={"limit": 500, "cursor": cursor} if cursor else "").json
+        assert sum(len(item["tickers"]) for item in page["items"]) <= watchlists.LISTED_TICKERS
+        seen += [item["name"] for item in page["items"]]
+        pages, cursor = pages + 1, page["next_cursor"]
+        if cursor is None:
+            break
+    assert (seen, pages) == ([f"list{number}" for number in range(5)], 3)
+    scans = client.get("/py/scheduler")
+    assert len(scans.json["watchlists"]) == 5
+    assert len(scans.data) < MOST_BYTES
+
+
+def test_a_page_of_large_runs_ends_early(client: FlaskClient, database: Db) -> None:
+    tickers = [f"T{number:05d}" for number in range(runs.LISTED_TICKERS)]
+    ids = {add_run(database, *tickers[: runs.LISTED_TICKERS - number], task="incremental") for number in range(3)}
+    seen, cursor = set(), None
+    for _ in range(3):
+        page = client.get("/py/detection-runs", query_string={"cursor": cursor} if cursor else "").json
+        (item,) = page["items"]
+        seen.add(item["_id"])
+        cursor = page["next_cursor"]
+    assert (seen, cursor) == (ids, None)
+
+
+def test_a_detection_of_many_tickers_is_accepted_as_before(client: FlaskClient, database: Db) -> None:
+    add_series(database, *(f"T{number:04d}" for number in range(50)))
+    accepted = client.post("/py/anomalies/incremental", json={"tickers": [f"T{number:04d}" for number in range(50)]})
+    assert accepted.status_code == 202
