@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import structlog
 from apiflask import APIBlueprint, APIFlask
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from api.http.auth import SAFE_METHODS, register_auth
+from api.http.auth import get_scope, register_auth
 from api.http.bodies import register_bodies
 from api.http.compression import register_compression
 from api.http.deadlines import register_deadlines
@@ -22,6 +22,7 @@ from api.http.limits import list_origins, register_limits, register_origins
 from api.http.openapi import API_VERSION, register_openapi
 from api.http.repeated import register_repeated
 from api.http.state import State, add_state
+from api.http.turns import Turns
 from api.operations.health import health, probes
 from api.operations.metrics import figures, register_metrics
 from api.operations.pages import register_pages
@@ -33,6 +34,8 @@ from api.views.detections import detections
 from api.views.models import models
 from api.views.notifications import notifications
 from api.views.runs import detection_runs
+from api.views.series_predictions import series_predictions
+from api.views.single_series import single_series
 from api.views.verifications import verifications
 from api.views.watchlists import lists
 from core.settings import Settings
@@ -53,6 +56,8 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     lists,
     models,
     notifications,
+    series_predictions,
+    single_series,
     verifications,
 )
 
@@ -97,9 +102,13 @@ def create_app(settings: Settings) -> APIFlask:
     register_openapi(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint, url_prefix=settings.url_prefix)
+    if settings.url_prefix:  # where clients of such services look for it
+        for blueprint in (single_series, series_predictions):
+            app.register_blueprint(blueprint, name=f"root_{blueprint.name}")
     app.register_blueprint(probes)
     app.register_blueprint(figures)
     register_pages(app, settings.url_prefix)
+    app.wsgi_app = Turns(app.wsgi_app, "/predict/")  # type: ignore[method-assign]  # Flask's own way for middleware
     return app
 
 
@@ -114,7 +123,8 @@ def _name_request() -> None:
 
 def _log_request(response: Response) -> Response:
     """Log what asks for a change, and what went wrong here; what only reads, which is most, at debug."""
-    is_told = request.method not in SAFE_METHODS or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    scope = get_scope(current_app, request.endpoint or "", request.method)  # type: ignore[arg-type]  # a proxy
+    is_told = scope != "read" or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     seconds = round(perf_counter() - g.started, 4)
     fields = {"method": request.method, "path": request.path, "status": response.status_code, "seconds": seconds}
     log.log(logging.INFO if is_told else logging.DEBUG, "request", **fields)

@@ -4,12 +4,13 @@ from functools import partial
 
 from flask import Flask
 
-from cli import backfill, bars, db, doctor, keys, models, notify, runs, scan, sessions, verify
+from cli import backfill, bars, db, doctor, keys, models, notify, runs, scan, series, sessions, verify
 from core.logs import configure_logs
 
 GROUPS = (
     bars.group,
     models.group,
+    series.group,
     backfill.group,
     scan.group,
     verify.group,

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Task = Literal["backfill", "incremental", "verify", "train", "import"]
+Task = Literal["backfill", "incremental", "verify", "train", "import", "fit_series"]
 Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
 OpenStatus = Literal["queued", "in_progress"]
 EndStatus = Literal["complete", "partial", "failed", "cancelled"]
@@ -17,4 +17,5 @@ ScopeKind = Literal["market", "ticker", "watchlist"]
 ThresholdKind = Literal["contamination", "grade", "score"]
 DeliveryState = Literal["pending", "sent", "failed"]
 RevisionKind = Literal["changed", "inserted", "split", "replaced"]
+Feedback = Literal["confirmed", "expected", "false_alarm", "new_trend"]
 KeyScope = Literal["read", "enqueue", "admin"]

@@ -21,6 +21,7 @@ from records.findings.watermarks import build_metadata_id
 from records.indexes import FINISHED_RUNS_DAYS, INDEXES
 from records.market.documents import series_in
 from records.market.series import build_series_id
+from records.models.single_series import count_versions, find_fits, has_points
 from records.work.batches import OPEN_STATES
 from records.work.documents import audits_in, batches_in, runs_in
 from records.work.runs import OPEN_STATUSES
@@ -60,11 +61,24 @@ def find_disagreements(database: Db, now: datetime) -> Iterator[Disagreement]:
     """
     yield from _check_indexes(database)
     yield from _check_thresholds(database)
+    yield from _check_single_series(database)
     with database.client.start_session(snapshot=True) as session:
         yield from _check_watermarks(database, now - KEPT, session)
         yield from _check_anomalies(database, now - KEPT, session)
         yield from _check_audits(database, session)
         yield from _check_runs(database, now - KEPT, session)
+
+
+def _check_single_series(database: Db) -> Iterator[Disagreement]:
+    """Each version of a single series has its history, and the versions of each are counted without a gap."""
+    for model_id, fit_id in find_fits(database):
+        if not has_points(database, fit_id):
+            advice = "fit the series again"
+            yield Disagreement(f"model {model_id}", f"its history, fit {fit_id}, is not there", advice)
+    for series_id, latest, count in count_versions(database):
+        if latest != count:
+            found = f"its latest version is {latest}, and {count} are there"
+            yield Disagreement(f"series {series_id}", found, f"`flask series delete {series_id}`, and fit it again")
 
 
 def _check_indexes(database: Db) -> Iterator[Disagreement]:

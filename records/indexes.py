@@ -84,6 +84,13 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("delivered_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
     ],
     "rejected_bars": [_index("ticker", "interval", "time"), _index("-rejected_at", "row", "_id")],
+    "series_models": [
+        _index("series_id", "-version", unique=True),
+        _index("series_id", "fingerprint", unique=True),
+        _index("fit_id"),
+    ],
+    "series_points": [_index("fit_id", "chunk", unique=True), _index("created_at")],
+    "series_predictions": [_index("series_id", "-timestamp", "-version")],
     "series": [_index("market", "interval"), _index("ticker")],
     "session_overrides": [_index("market", "day", unique=True)],
     "watchlists": [_index("enabled", "next_scan"), _index("tickers", "interval", "next_scan")],

@@ -1,4 +1,4 @@
-"""Leftovers: files in GridFS that nobody will read, and parts of files whose writer died.
+"""Leftovers: files in GridFS and histories of series that nobody will read, and parts whose writer died.
 
 An upload is needed until its import is complete: one that failed, in whole or in part, or was cancelled can be retried
 for three days. An artefact is needed where a model names it.
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from records.database import Db
 from records.market import uploads
 from records.models import artefacts
+from records.models.single_series import delete_unneeded_points
 from records.work.runs import OPEN_STATUSES
 
 # Whoever writes a file writes the document that needs it within minutes.
@@ -34,8 +35,10 @@ def delete_leftovers(database: Db, now: datetime) -> int:
         """Return the artefacts that a model names."""
         return records.distinct("_id", {"_id": {"$in": ids}})
 
-    return _delete(database, uploads.BUCKET, before, find_retried) + _delete(
-        database, artefacts.BUCKET, before, find_named
+    return (
+        _delete(database, uploads.BUCKET, before, find_retried)
+        + _delete(database, artefacts.BUCKET, before, find_named)
+        + delete_unneeded_points(database, before)
     )
 
 

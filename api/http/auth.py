@@ -23,6 +23,7 @@ from records.database import Db
 
 PUBLIC = frozenset(
     {"health.get_health", "probes.get_liveness", "probes.get_readiness", "openapi.spec"}
+    | {"single_series.get_series_health", "root_single_series.get_series_health"}
     | {"pages.get_index", "pages.get_asset", "pages.get_docs", "pages.get_docs_asset"}
 )
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -56,9 +57,9 @@ def needs_scope(scope: str) -> Callable[[View], View]:
 
 
 def get_scope(app: APIFlask, endpoint: str, method: str) -> str:
-    """Return the scope that a request to this endpoint needs."""
+    """Return the scope that a request to this endpoint needs; where there is none, that of its method."""
     default = "read" if method in SAFE_METHODS else "enqueue"
-    scope: str = getattr(app.view_functions[endpoint], "scope", default)
+    scope: str = getattr(app.view_functions.get(endpoint), "scope", default)
     return scope
 
 

@@ -12,10 +12,16 @@ JSON_BYTES = MIB
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def takes_body(*, most_bytes: int, mimetype: str = "application/json") -> Callable[[View], View]:
-    """Mark a view that takes a larger body than most, or another than JSON."""
+def takes_body(
+    *, most_bytes: int, mimetype: str = "application/json", documented: dict[str, Any] | None = None
+) -> Callable[[View], View]:
+    """Mark a view that takes a larger body than most, or another than JSON.
+
+    `documented` is the schema of a body that the view reads by itself.
+    """
 
     def mark(view: View) -> View:
+        view.body_schema = documented  # type: ignore[attr-defined]  # functools.wraps carries it outwards
         view.body = (most_bytes, mimetype)  # type: ignore[attr-defined]  # functools.wraps carries it outwards
         return view
 

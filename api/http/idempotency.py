@@ -47,27 +47,33 @@ def enqueues(
     def decorate(view: Callable[..., RunDocument]) -> Callable[..., Response]:
         @wraps(view)
         def answer(*args: Any, query_data: WaitQuery, headers_data: OnceHeaders, **kwargs: Any) -> Response:
-            once = _read_once(headers_data)
+            once = read_once(headers_data)
             run = find_repeated(get_database(), once.key, once.body_hash)
             if run is None:
                 run = view(*args, once=once, **kwargs)
-            bind_contextvars(run_id=run["_id"])
-            ended = _wait_for_end(run["_id"], query_data.wait)
-            if ended is None:
-                return _answer_accepted(run)
-            return _answer(find_outcome(ended) or _show_run(ended), 200)
+            return answer_run(run, query_data.wait, find_outcome)
 
-        documented = blueprint.doc(responses=_document_answers(model))(blueprint.output(Accepted, 202)(answer))
+        documented = blueprint.doc(responses=document_answers(model))(blueprint.output(Accepted, 202)(answer))
         with_wait = blueprint.input(WaitQuery, location="query")(documented)
         return blueprint.input(OnceHeaders, location="headers")(with_wait)
 
     return decorate
 
 
+def answer_run(run: RunDocument, wait_seconds: int, find_outcome: Outcome = _show_run) -> Response:
+    """Answer with an accepted run: 202 with its address, or its outcome where it ends within the wait."""
+    bind_contextvars(run_id=run["_id"])
+    ended = _wait_for_end(run["_id"], wait_seconds)
+    if ended is None:
+        return _answer_accepted(run)
+    return _answer(find_outcome(ended) or _show_run(ended), 200)
+
+
 def describe_accepted(run: RunDocument) -> Accepted:
     """Return what the caller is told of a run that was written."""
     tickers: list[str] = run["tickers"]
     about = ", ".join(tickers[:3]) + (f" and {len(tickers) - 3} more" if len(tickers) > 3 else "")
+    subject = about or run["market"] or run["options"].get("series_id") or "what was sent"
     asked = ", ".join(filter(None, (run["interval"], run["period"])))
     return Accepted(
         status=f"{run['task']}_started",
@@ -77,11 +83,11 @@ def describe_accepted(run: RunDocument) -> Accepted:
         market=run["market"],
         interval=run["interval"],
         max_period=run["period"],
-        message=f"{run['task']} of {about or run['market'] or 'what was sent'} ({asked}) accepted",
+        message=f"{run['task']} of {subject} ({asked}) accepted",
     )
 
 
-def _read_once(headers: OnceHeaders) -> Once:
+def read_once(headers: OnceHeaders) -> Once:
     """Return the caller's idempotency key, which is this caller's own, with a hash of what is asked under it."""
     if headers.idempotency_key is None:
         return Once()
@@ -126,7 +132,8 @@ def _answer(body: BaseModel, status: int, headers: dict[str, str] | None = None)
     return Response(body.model_dump_json(by_alias=True), status, headers, content_type="application/json")
 
 
-def _document_answers(model: type[BaseModel]) -> Answers:
+def document_answers(model: type[BaseModel]) -> Answers:
+    """Return what the OpenAPI document says of the answers to those who wait, and of a conflict."""
     names = {model.__name__, Run.__name__}
     schema = {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in sorted(names)]}
     return {

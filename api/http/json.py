@@ -19,5 +19,11 @@ class JsonProvider(DefaultJSONProvider):
             return super().dumps(obj, **kwargs)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Return what a JSON text says. Raises ValueError where an object has two members of a name."""
-        return super().loads(s, **{"object_pairs_hook": refuse_repeated_names} | kwargs)
+        """Return what a JSON text says.
+
+        Raises ValueError where an object has two members of a name, or it is nested deeper than anybody needs.
+        """
+        try:
+            return super().loads(s, **{"object_pairs_hook": refuse_repeated_names} | kwargs)
+        except RecursionError as error:
+            raise ValueError("it is nested too deep") from error

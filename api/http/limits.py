@@ -4,13 +4,13 @@ from time import time
 from typing import Any
 
 from apiflask import APIFlask
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 from flask_cors import CORS
 from flask_limiter import Limiter, RequestLimit
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from api.http.auth import OPEN_ACCESS_KEY, SAFE_METHODS, get_client
+from api.http.auth import OPEN_ACCESS_KEY, get_client, get_scope
 from api.http.errors import build_problem
 from core.settings import Settings
 
@@ -30,9 +30,7 @@ def register_limits(app: APIFlask, settings: Settings) -> None:
     }
     limiter = Limiter(
         get_client,
-        application_limits=[
-            lambda: settings.rate_limit_reads if request.method in SAFE_METHODS else settings.rate_limit_writes
-        ],
+        application_limits=[lambda: settings.rate_limit_reads if _is_read() else settings.rate_limit_writes],
         storage_uri=settings.redis_url,
         storage_options=options,
         in_memory_fallback_enabled=True,
@@ -58,11 +56,16 @@ def list_origins(settings: Settings) -> list[str]:
 
 def _refuse(broken: RequestLimit) -> Response:
     seconds = max(1, int(broken.reset_at - time()))  # it is rounded up
-    kind = "reads" if request.method in SAFE_METHODS else "requests that are no reads"
+    kind = "reads" if _is_read() else "requests that are no reads"
     detail = (
         f"this key may send {broken.limit.amount} {kind} in {broken.limit.get_expiry()} s; try again in {seconds} s"
     )
     return build_problem(429, detail, headers={"Retry-After": str(seconds)})
+
+
+def _is_read() -> bool:
+    """Whether the request only reads: by its scope, since a POST may."""
+    return get_scope(current_app, request.endpoint or "", request.method) == "read"  # type: ignore[arg-type]
 
 
 def _is_unlimited() -> bool:

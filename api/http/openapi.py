@@ -12,6 +12,7 @@ from apiflask.openapi_adapters import extract_pydantic_defs, openapi_helper
 from api.http.auth import PUBLIC, get_scope
 from api.http.errors import PROBLEM_TYPE
 from api.schemas.bars import ImportReport
+from api.schemas.single_series import Plot, Prediction, Predictions
 from api.schemas.verifications import Verification
 
 # Real answers, which a test compares with what the service says; it also writes them anew.
@@ -25,7 +26,7 @@ DESCRIPTION = (
 Operation = dict[str, Any]
 Schemas = dict[str, Any]
 # What APIFlask does not see: the answers to those who wait.
-OUTCOMES = (ImportReport, Verification)
+OUTCOMES = (ImportReport, Verification, Prediction, Predictions, Plot)
 
 PROBLEM = {
     "type": "object",
@@ -82,6 +83,11 @@ DESCRIPTIONS = {
     429: "the key asked too often; `Retry-After` says when it may again",
     503: "MongoDB could not be reached (try again), or needs `flask db upgrade`",
 }
+
+
+def describe_json(*names: str) -> dict[str, Any]:
+    """Return the content of an answer that is one of these schemas."""
+    return {"application/json": {"schema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]}}}
 
 
 def register_openapi(app: APIFlask) -> None:
@@ -155,7 +161,8 @@ def _list_routes(app: APIFlask) -> list[tuple[str, str, str]]:
 
 
 def _complete_operation(app: APIFlask, operation: Operation, endpoint: str, method: str) -> None:
-    operation["operationId"] = endpoint.rpartition(".")[2]
+    blueprint, _, name = endpoint.rpartition(".")
+    operation["operationId"] = f"root_{name}" if blueprint.startswith("root_") else name
     statuses = {503}
     if endpoint in PUBLIC:
         operation["security"] = []
@@ -163,6 +170,9 @@ def _complete_operation(app: APIFlask, operation: Operation, endpoint: str, meth
         operation["security"] = [{"bearer": []}, {"header": []}]
         operation["x-scope"] = get_scope(app, endpoint, method.upper())
         statuses |= {401, 403, 422, 429}
+    view: Any = app.view_functions[endpoint]
+    if (schema := getattr(view, "body_schema", None)) is not None:
+        operation["requestBody"] = {"content": {view.body[1]: {"schema": schema}}}
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
         statuses |= {400, 413, 415, 422}
@@ -170,7 +180,7 @@ def _complete_operation(app: APIFlask, operation: Operation, endpoint: str, meth
         statuses.add(404)
     for status in sorted(statuses):
         operation["responses"].setdefault(str(status), {"description": DESCRIPTIONS[status]})
-    for answered, example in EXAMPLES.get(operation["operationId"], {}).items():
+    for answered, example in EXAMPLES.get(name, {}).items():
         operation["responses"][answered]["content"]["application/json"]["example"] = example
     for status, response in operation["responses"].items():
         if int(status) >= 400:

@@ -3,14 +3,18 @@
 from contextvars import Context
 from datetime import UTC, datetime
 from threading import Lock
+from time import perf_counter
 
 from celery import Celery
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 
+from api.http.latencies import LatencyWriter
 from api.http.workers import WorkerCensus
 from core.settings import Settings
+from detection.models.single_series import SeriesModels
 from records.database import Db, open_database
 from records.migrations import prepare_database
+from records.work.latencies import LatencyKind
 
 EXTENSION = "tapewatch"
 
@@ -22,6 +26,8 @@ class State:
         self.settings = settings
         self.celery = celery
         self.workers = WorkerCensus(celery)
+        self.latencies = LatencyWriter()
+        self.series_models = SeriesModels()
         self._lock = Lock()
         self._database: Db | None = None
         self._has_indexes = False
@@ -73,3 +79,8 @@ def get_now() -> datetime:
     """Return the time at which a request is answered, in the milliseconds that MongoDB keeps."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+
+
+def count_latency(kind: LatencyKind) -> None:
+    """Count how long the request that is being answered has taken, among the last ones of its kind."""
+    get_state().latencies.add(get_database(), kind, perf_counter() - g.started)

@@ -133,7 +133,7 @@ class Run(RunSummary):
     failures: list[Failure] = Field(description="the tickers that failed, 1,000 at the most")
     options: dict[str, Any] = Field(default_factory=dict, description="what the task was asked besides")
     result: dict[str, Any] | None = Field(
-        None, description="an import's report; a verification's count of each verdict"
+        None, description="an import's report; a verification's count of each verdict; what a fit came to"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 from pymongo.collection import Collection
 
-from core.words import AnomalyStatus, Cause, Severity, Verdict
+from core.words import AnomalyStatus, Cause, Feedback, Severity, Verdict
 from records.database import Db
 
 
@@ -178,3 +178,34 @@ def watermarks_in(database: Db) -> Collection[WatermarkDocument]:
 def verifications_in(database: Db) -> Collection[VerificationDocument]:
     """Return the collection of verifications."""
     return database.verifications
+
+
+class PredictionLabel(TypedDict):
+    """What somebody said of a stored prediction."""
+
+    feedback: Feedback
+    labelled_by: str
+    labelled_at: datetime
+
+
+class StoredPrediction(TypedDict):
+    """A prediction of a single series that was kept; `timestamp` is in the unit of the series' own timestamps."""
+
+    _id: str
+    series_id: str
+    version: int
+    detector: str
+    timestamp: int
+    value: float
+    anomaly: bool
+    score: float
+    expected: float
+    lower: float | None
+    upper: float | None
+    label: PredictionLabel | None
+    created_at: datetime
+
+
+def predictions_in(database: Db) -> Collection[StoredPrediction]:
+    """Return the collection of stored predictions."""
+    return database.series_predictions

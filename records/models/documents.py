@@ -159,3 +159,74 @@ def pointers_in(database: Db) -> Collection[PointerDocument]:
 def thresholds_in(database: Db) -> Collection[ThresholdDocument]:
     """Return the collection of thresholds."""
     return database.thresholds
+
+
+class SeriesHead(TypedDict):
+    """What is known of a single series; `latest` is raised by the transaction that inserts a version."""
+
+    _id: str
+    latest: int
+    detector: str
+    predictions: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class StateFields(TypedDict):
+    """What a detector knows, as JSON text, and the hash of it."""
+
+    state: str
+    state_sha256: str
+
+
+class SeriesFit(StateFields):
+    """What a fit of a single series came to, before it has its version.
+
+    `data_sha256` is the hash of the history under `fit_id`, and `fingerprint` that of the history with detector and
+    parameters.
+    """
+
+    series_id: str
+    detector: str
+    parameters: dict[str, Any]
+    points_used: int
+    first_timestamp: int
+    last_timestamp: int
+    fit_id: str
+    data_sha256: str
+    fingerprint: str
+    points_learned: int
+    created_at: datetime
+
+
+class SeriesVersion(SeriesFit):
+    """A version of a single series' model. Only a detector that learns changes its state."""
+
+    _id: str
+    version: int
+
+
+class SeriesPoints(TypedDict):
+    """A part of the history of a fit: two columns of 8 bytes a number."""
+
+    _id: str
+    fit_id: str
+    chunk: int
+    timestamps: bytes
+    values: bytes
+    created_at: datetime
+
+
+def heads_in(database: Db) -> Collection[SeriesHead]:
+    """Return the collection of single series."""
+    return database.single_series
+
+
+def versions_in(database: Db) -> Collection[SeriesVersion]:
+    """Return the collection of the versions of single series."""
+    return database.series_models
+
+
+def points_in(database: Db) -> Collection[SeriesPoints]:
+    """Return the collection of the histories of single series."""
+    return database.series_points

@@ -90,7 +90,7 @@ class RunRecord(TypedDict, total=False):
     Attributes:
         reason: the one that all its tickers have.
         errors: each once.
-        result: an import's report, a verification's count of each verdict.
+        result: an import's report, a verification's count of each verdict, what a fit of a series came to.
     """
 
     model_version: str | None
@@ -292,13 +292,24 @@ class EventPayload(TypedDict):
     status: EndStatus
 
 
+class SeriesAnomalies(TypedDict):
+    """What an event says of anomalies among the predictions of a single series that were stored together."""
+
+    series_id: str
+    version: int
+    prediction_ids: list[str]
+
+
+EventName = Literal["run_completed", "series_anomalies"]
+
+
 class EventDocument(TypedDict):
-    """An event that others are to be told of."""
+    """An event that others are to be told of; `run_id` is the run, or what else it is about."""
 
     _id: str
     run_id: str
-    event: Literal["run_completed"]
-    payload: EventPayload
+    event: EventName
+    payload: EventPayload | SeriesAnomalies
     created_at: datetime
     delivered_at: datetime | None
 

@@ -1,19 +1,18 @@
 """The outbox: what others are to be told, written in the same transaction as what happened."""
 
 from datetime import datetime
-from typing import Literal
 
 from pymongo.client_session import ClientSession
 
 from records.database import Db
-from records.work.documents import EventDocument, EventPayload, events_in
+from records.work.documents import EventDocument, EventName, EventPayload, SeriesAnomalies, events_in
 
 
 def add_event(
     database: Db,
     run_id: str,
-    event: Literal["run_completed"],
-    payload: EventPayload,
+    event: EventName,
+    payload: EventPayload | SeriesAnomalies,
     now: datetime,
     session: ClientSession,
 ) -> None:

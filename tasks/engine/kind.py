@@ -88,5 +88,12 @@ KINDS: dict[str, RunKind] = {
             split=splitting.keep_whole,
             handler="tasks.kinds.bar_import:import_bars",
         ),
+        RunKind(
+            task="fit_series",
+            name="tapewatch.fit_series",
+            queue=names.INTERACTIVE_QUEUE,
+            split=splitting.keep_whole,
+            handler="tasks.kinds.series_fit:fit",
+        ),
     )
 }

@@ -1,19 +1,22 @@
 """The API and the command line ask for runs through one function a kind."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import IO, Any, Literal
+from uuid import uuid4
 
 from celery import Celery
 
 from core.errors import Conflict, NotFound
 from core.words import Trigger
 from detection.models.plan import TrainingPlan, find_training_series
+from detection.models.single_series import FitRequest
 from records.database import Db
 from records.findings.verifications import find_any_selected
 from records.leftovers import RETRIED_WITHIN
 from records.market import uploads
+from records.models.single_series import write_points
 from records.work import audits, runs, watchlists
 from records.work.documents import RunDocument
 from records.work.requests import RunRequest
@@ -209,3 +212,23 @@ def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, o
         body_hash=once.body_hash,
     )
     return accept_run(database, celery, request, now=now)
+
+
+def request_series_fit(
+    database: Db, celery: Celery, request: FitRequest, *, now: datetime, once: Once = NOT_ONCE
+) -> RunDocument:
+    """Keep a long history and accept its fit; return the run.
+
+    Options of the run: fit_id (under which the history is stored), series_id, detector, parameters.
+    """
+    fit_id = uuid4().hex
+    write_points(database, fit_id, request.timestamps, request.values, now)
+    options = {
+        "fit_id": fit_id,
+        "series_id": request.series_id,
+        "detector": request.kind.name,
+        "parameters": asdict(request.parameters),
+        "points": request.count,
+    }
+    wanted = RunRequest("fit_series", "manual", options=options, idempotency_key=once.key, body_hash=once.body_hash)
+    return accept_run(database, celery, wanted, now=now)

@@ -1,5 +1,6 @@
 """The main flow, once through, and what each route answered: the examples of the OpenAPI document."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -69,7 +70,21 @@ def collect_examples(client: FlaskClient) -> Examples:
         ask("push_candles", "POST", "/data/candles?wait=30", {"ticker": "AAPL", "candles": [candle]})
     ask("list_revisions", "GET", "/data/revisions")
     ask("list_rejected", "GET", "/data/rejected")
+    _ask_about_series(ask)
     return found
+
+
+def _ask_about_series(ask: Callable[..., Any]) -> None:
+    history = {"timestamps": [1705000000 + i for i in range(4)], "values": [10.0, 11.0, 9.0, 10.0]}
+    ask("fit_series_model", "POST", "/fit/sensor_01", history)
+    ask("predict_series", "POST", "/predict/sensor_01?store=true", {"timestamp": "1705000010", "value": 13.0})
+    ask("get_series_health", "GET", "/healthcheck")
+    ask("list_single_series", "GET", "/series")
+    ask("get_single_series", "GET", "/series/sensor_01")
+    ask("list_predictions", "GET", "/series/sensor_01/predictions")
+    label = "/series/sensor_01/predictions/1/1705000010/label"
+    ask("label_prediction", "PUT", label, {"feedback": "confirmed"})
+    ask("plot_series", "GET", "/plot?series_id=sensor_01&format=json")
 
 
 def shorten(value: Any) -> Any:

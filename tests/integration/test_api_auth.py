@@ -26,6 +26,8 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 UNAUTHENTICATED = {"/", "/<asset:path>", "/healthz", "/readyz", "/py/health", "/py/openapi.json"} | {
     "/py/docs",
     "/py/docs/<asset:path>",
+    "/healthcheck",
+    "/py/healthcheck",
 }
 
 MakeApp = Callable[[Settings], APIFlask]
@@ -219,6 +221,17 @@ for rule in app.url_map.iter_rules():
         json = {"ticker": "AAPL"} if method == "POST" else None
         status = client.open(path, method=method, json=json).status_code
         assert status < 500, (method, path, status)
+for detector in ("simple", "mad", "moving_average", "seasonal", "stream"):
+    history = {"timestamps": list(range(60)), "values": [i % 6 + i / 9 for i in range(60)], "detector": detector}
+    assert client.post(f"/fit/{detector}", json=history).status_code == 200
+    point = {"timestamp": "60", "value": 3.0}
+    for query in ("", "?store=true"):
+        assert client.post(f"/predict/{detector}{query}", json=[point]).status_code == 200
+    lines = {"data": b'{"timestamp": "61", "value": 3.0}', "content_type": "application/x-ndjson"}
+    assert client.post(f"/predict-stream/{detector}", **lines).text.count("anomaly") == 1
+    for form in ("html", "svg", "json"):
+        assert client.get(f"/plot?series_id={detector}&format={form}").status_code == 200
+assert client.get("/healthcheck").json["series_trained"] == 5
 heavy = {"numpy", "pandas", "scipy", "sklearn", "numba", "pyarrow", "joblib", "exchange_calendars"}
 print(sorted(heavy & sys.modules.keys()))
 """

@@ -10,7 +10,15 @@ from flask.testing import FlaskClient
 
 from api.http.auth import PUBLIC
 
-OTHER_KINDS = {"/py/detection-runs/{run_id}/events": "text/event-stream", "/metrics": "text/plain"}
+PLOT_KINDS = ("text/html", "image/svg+xml", "application/json")
+OTHER_KINDS = {
+    "/py/detection-runs/{run_id}/events": ("text/event-stream",),
+    "/metrics": ("text/plain",),
+    "/plot": PLOT_KINDS,
+    "/py/plot": PLOT_KINDS,
+    "/predict-stream/{series_id}": ("application/x-ndjson",),
+    "/py/predict-stream/{series_id}": ("application/x-ndjson",),
+}
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def test_every_error_in_it_is_a_problem_document(document: dict[str, Any]) -> No
                 if status >= "400":
                     assert kinds == ["application/problem+json"], (path, status)
                 elif status != "204":
-                    assert kinds == [OTHER_KINDS.get(path, "application/json")], path
+                    assert tuple(kinds) == OTHER_KINDS.get(path, ("application/json",)), path
 
 
 def test_every_post_that_enqueues_can_be_made_once(document: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ const PAGES = {
   runs: () => import("./pages/runs/page.js"),
   watchlists: () => import("./pages/watchlists/page.js"),
   models: () => import("./pages/models/page.js"),
+  series: () => import("./pages/series/page.js"),
   data: () => import("./pages/data/page.js"),
   notifications: () => import("./pages/notifications/page.js"),
 };

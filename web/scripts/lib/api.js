@@ -28,6 +28,11 @@ export function get(path, query = {}, signal = null) {
   return send("GET", withQuery(path, query), { signal });
 }
 
+/** Read a text, such as a drawing. */
+export function getText(path, query = {}, signal = null) {
+  return send("GET", withQuery(path, query), { signal, read: (response) => response.text() });
+}
+
 /** Post JSON. `key` makes a repeated post answer with the first one's run. */
 export function post(path, body = null, { key = null, headers = {} } = {}) {
   return sendBody("POST", path, body, key ? { ...headers, "Idempotency-Key": key } : headers);
@@ -50,13 +55,17 @@ function sendBody(method, path, body, headers) {
   return send(method, path, { body: body === null ? null : JSON.stringify(body), headers: { ...content, ...headers } });
 }
 
-async function send(method, path, { body = null, headers = {}, signal = null } = {}) {
+async function send(method, path, { body = null, headers = {}, signal = null, read = readJson } = {}) {
   const limit = AbortSignal.timeout(TIMEOUT_MILLISECONDS);
   const both = signal ? AbortSignal.any([signal, limit]) : limit;
   const response = await request(method, path, { body, headers, signal: both });
-  if (response.status === 401 && (await askForKey())) return send(method, path, { body, headers, signal });
+  if (response.status === 401 && (await askForKey())) return send(method, path, { body, headers, signal, read });
   if (!response.ok) throw await readProblem(response);
   if (response.status === 204) return null;
+  return read(response);
+}
+
+async function readJson(response) {
   const document = await response.json();
   const tag = response.headers.get("ETag");
   if (tag && document !== null && typeof document === "object") document.etag = tag;

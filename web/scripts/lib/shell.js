@@ -14,6 +14,7 @@ const PAGES = [
   ["runs", "Runs"],
   ["watchlists", "Watchlists"],
   ["models", "Models"],
+  ["series", "Series"],
   ["data", "Data"],
 ];
 

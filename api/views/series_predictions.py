@@ -1,0 +1,218 @@
+"""Predictions of single series: points judged, one or many, and those that were kept. No numpy is loaded for it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from apiflask import APIBlueprint
+from flask import Response, abort, request, stream_with_context
+from pydantic_core import from_json, to_json
+
+from api.http.auth import get_client, has_scope, needs_scope
+from api.http.bodies import MIB, takes_body
+from api.http.errors import build_problem, get_status
+from api.http.idempotency import Answers
+from api.http.openapi import describe_json
+from api.http.paging import Listed, build_page, decode_cursor
+from api.http.state import count_latency, get_database, get_now, get_state
+from api.schemas import single_series as schemas
+from api.schemas.single_series import (
+    LabelBody,
+    PredictQuery,
+    StoredPredictionPage,
+    StoredPredictionQuery,
+)
+from core.errors import BadInput, TapewatchError
+from detection.models.single_series import SeriesModel, store_predictions
+from detection.series.contract import Judgement, LearningDetector
+from detection.series.rules import Point, check_points, parse_series_id, parse_version, read_point
+from records.database import Document
+from records.findings import series_predictions as stored
+from records.findings.documents import StoredPrediction
+from records.models.single_series import get_version
+
+series_predictions = APIBlueprint("series_predictions", __name__, tag="single series")
+
+MOST_BYTES = 32 * MIB
+MOST_LIST_BYTES = 2 * MIB
+# So many lines of a stream are judged, stored and answered together.
+STREAM_PART = 500
+NDJSON = "application/x-ndjson"
+POINT_SCHEMA = {
+    "type": "object",
+    "required": ["timestamp", "value"],
+    "additionalProperties": False,
+    "properties": {
+        "timestamp": {"type": "string", "pattern": "^[0-9]{1,19}$", "description": "digits"},
+        "value": {"type": "number"},
+    },
+    "example": {"timestamp": "1705000010", "value": 13.0},
+}
+POINTS = {"anyOf": [POINT_SCHEMA, {"type": "array", "items": POINT_SCHEMA, "minItems": 1, "maxItems": 10_000}]}
+LINES = {"type": "string", "example": '{"timestamp": "1705000010", "value": 13.0}\n'}
+
+
+PREDICT_ANSWERS: Answers = {
+    200: {"description": "of a list, a list", "content": describe_json("Prediction", "Predictions")},
+    409: {"description": "store: another value is stored for this time"},
+}
+STREAM_ANSWERS: Answers = {
+    200: {
+        "description": "one prediction a line, or what is wrong with the line: its point was left out",
+        "content": {NDJSON: {"schema": {"type": "string"}}},
+    }
+}
+
+
+@series_predictions.post("/predict/<series_id>")
+@needs_scope("read")
+@takes_body(most_bytes=MOST_LIST_BYTES, documented=POINTS)
+@series_predictions.input(PredictQuery, location="query")
+@series_predictions.doc(responses=PREDICT_ANSWERS)
+def predict_series(series_id: str, query_data: PredictQuery) -> Response:
+    """Judge a point, or each of a list of up to 10,000. Nothing is changed unless `store` is true."""
+    model = _find_model(series_id, query_data)
+    body = request.get_json()
+    points = check_points(body) if isinstance(body, list) else [read_point(body)]
+    judged = _judge(model, points, store=query_data.store)
+    version = str(model.version)
+    answers = [_describe(judgement, version) for judgement in judged]
+    content = to_json(answers if isinstance(body, list) else answers[0])
+    count_latency("inference")
+    return Response(content, content_type="application/json")
+
+
+@series_predictions.post("/predict-stream/<series_id>")
+@needs_scope("read")
+@takes_body(most_bytes=MOST_BYTES, mimetype=NDJSON, documented=LINES)
+@series_predictions.input(PredictQuery, location="query")
+@series_predictions.doc(responses=STREAM_ANSWERS)
+def predict_stream(series_id: str, query_data: PredictQuery) -> Response:
+    """Judge a file of points, one a line; the answers come line by line as they are made.
+
+    A detector that learns does so from line to line, and for good where `store` is true.
+    """
+    model = _find_model(series_id, query_data)
+    lines = request.get_data().splitlines()
+    if not any(line.strip() for line in lines):
+        raise BadInput("there is no point; send one a line", reason="no_points")
+    answers = _answer_lines(model, lines, store=query_data.store)
+    return Response(stream_with_context(answers), content_type=NDJSON)
+
+
+def _answer_lines(model: SeriesModel, lines: Sequence[bytes], *, store: bool) -> Iterator[bytes]:
+    """Yield what becomes of each line; a part at a time is judged, stored and answered."""
+    learner = model.copy() if model.kind.learns and not store else None
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    for start in range(0, len(numbered), STREAM_PART):
+        read = [(number, _read_line(line)) for number, line in numbered[start : start + STREAM_PART]]
+        yield b"".join(to_json(answer) + b"\n" for answer in _answer_part(model, learner, read, store=store))
+
+
+def _answer_part(
+    model: SeriesModel,
+    learner: LearningDetector | None,
+    read: Sequence[tuple[int, Point | TapewatchError]],
+    *,
+    store: bool,
+) -> Iterator[Document]:
+    version = str(model.version)
+    judged = _judge_part(model, learner, [point for _, point in read if isinstance(point, Point)], store=store)
+    for number, point in read:
+        said = next(judged) if isinstance(point, Point) else point
+        if isinstance(said, Judgement):
+            yield _describe(said, version)
+        else:
+            yield {"line": number, "status": get_status(said), "reason": said.reason, "detail": said.message}
+
+
+def _judge_part(
+    model: SeriesModel, learner: LearningDetector | None, points: Sequence[Point], *, store: bool
+) -> Iterator[Judgement | TapewatchError]:
+    if store and points:
+        # Where one of them cannot be stored, it alone is left out.
+        with suppress(TapewatchError):
+            yield from store_predictions(get_database(), model.series_id, model.version, points, get_now())
+            return
+    for point in points:
+        try:
+            if store:
+                yield store_predictions(get_database(), model.series_id, model.version, [point], get_now())[0]
+            elif learner is not None:
+                yield learner.learn(point.timestamp, point.value)
+            else:
+                yield model.judge(point)
+        except TapewatchError as error:
+            yield error
+
+
+def _read_line(line: bytes) -> Point | TapewatchError:
+    try:
+        return read_point(from_json(line, allow_inf_nan=True))
+    except ValueError as error:
+        return BadInput(f"the line is no JSON: {error}", reason="bad_json")
+    except BadInput as error:
+        return error
+
+
+@series_predictions.get("/series/<series_id>/predictions")
+@series_predictions.input(StoredPredictionQuery, location="query")
+@series_predictions.output(StoredPredictionPage)
+@series_predictions.doc(responses={400: "no id of a series, or no version"})
+def list_predictions(series_id: str, query_data: StoredPredictionQuery) -> Listed[StoredPrediction]:
+    """List the stored predictions of a series, the latest first."""
+    named = parse_series_id(series_id)
+    version = parse_version(query_data.version)
+    get_version(get_database(), named, version, ("version",))
+    found = stored.find_predictions(
+        get_database(),
+        named,
+        version=version,
+        anomaly=query_data.anomaly,
+        after=decode_cursor(query_data.cursor, stored.LATEST.types),
+        limit=query_data.limit + 1,
+    )
+    return build_page(found, query_data.limit, stored.LATEST.locate)
+
+
+@series_predictions.put("/series/<series_id>/predictions/<version>/<timestamp>/label")
+@series_predictions.input(LabelBody, example={"feedback": "confirmed"})
+@series_predictions.output(schemas.StoredPrediction)
+def label_prediction(series_id: str, version: str, timestamp: str, json_data: LabelBody) -> StoredPrediction:
+    """Say what a stored prediction was; the last word counts."""
+    named = parse_series_id(series_id)
+    record = get_version(get_database(), named, parse_version(version), ("version",))
+    point = read_point({"timestamp": timestamp, "value": 0})
+    return stored.label_prediction(
+        get_database(),
+        named,
+        record["version"],
+        point.timestamp,
+        feedback=json_data.feedback,
+        by=get_client(),
+        now=get_now(),
+    )
+
+
+def _find_model(series_id: str, query_data: PredictQuery) -> SeriesModel:
+    """Return the version that is asked. Raises NothingNamed, NotFound, and BadInput where it may not be stored."""
+    named, version = parse_series_id(series_id), parse_version(query_data.version)
+    if query_data.store and not has_scope("enqueue"):
+        abort(build_problem(403, "store=true needs a key with the scope 'enqueue'", reason="scope_missing"))
+    return get_state().series_models.get(get_database(), named, version)
+
+
+def _judge(model: SeriesModel, points: Sequence[Point], *, store: bool) -> list[Judgement]:
+    if store:
+        return store_predictions(get_database(), model.series_id, model.version, points, get_now())
+    return [model.judge(points[0])] if len(points) == 1 else model.judge_all(points)
+
+
+def _describe(judgement: Judgement, version: str) -> Document:
+    return {
+        "anomaly": judgement.anomaly,
+        "model_version": version,
+        "score": judgement.score,
+        "expected": judgement.expected,
+        "lower": judgement.lower,
+        "upper": judgement.upper,
+    }

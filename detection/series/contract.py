@@ -1,0 +1,145 @@
+"""What every detector of a series is held to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from sys import float_info
+from typing import Any, Literal, NamedTuple, Protocol, Self, get_args
+
+from core.errors import BadInput
+
+Direction = Literal["above", "below", "both"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+
+# A detector's state as JSON has it: objects, lists, strings, numbers.
+State = dict[str, Any]
+
+
+class Judgement(NamedTuple):
+    """What a detector says of one point.
+
+    Attributes:
+        anomaly: whether the value lies outside the normal range.
+        score: distance from the expected value in the detector's own deviations, with its sign.
+        expected: the value that was expected, in the unit of the values.
+        lower: the least normal value; None where nothing is too low.
+        upper: the greatest normal value; None where nothing is too high.
+    """
+
+    anomaly: bool
+    score: float
+    expected: float
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a caller may choose.
+
+    Attributes:
+        k: how many deviations from the expected value are still normal.
+        direction: on which side of the normal range a value is strange.
+        season: points of one cycle; None: to be found.
+        window: how many of the last values count.
+    """
+
+    k: float
+    direction: Direction
+    season: int | None = None
+    window: int | None = None
+
+
+class SeriesDetector(Protocol):
+    """A fitted detector."""
+
+    def judge(self, timestamp: int, value: float) -> Judgement:
+        """Judge a point; the detector stays as it is."""
+        ...
+
+    def to_state(self) -> State:
+        """Return all that the detector knows, as `load` of its kind reads it."""
+        ...
+
+
+class LearningDetector(SeriesDetector, Protocol):
+    """A fitted detector that goes on learning from what it judges."""
+
+    def learn(self, timestamp: int, value: float) -> Judgement:
+        """Judge a point and take it in. Raises BadInput where it is not later than the last one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDetectorKind:
+    """A kind of detector: one row of the catalogue.
+
+    Attributes:
+        name: as requests name it.
+        summary: what it finds strange, in one sentence.
+        defaults: the parameters where the caller names none.
+        options: which parameters the caller may name.
+        least_points: the fewest points that it can be fitted to.
+        fit: learns from timestamps and values, each of shape (n,), checked by `rules.check_training`.
+        load: the inverse of `to_state`.
+        learns: whether its detectors are `LearningDetector`s.
+    """
+
+    name: str
+    summary: str
+    defaults: Parameters
+    options: frozenset[str]
+    least_points: int
+    fit: Callable[[Sequence[int], Sequence[float], Parameters], SeriesDetector]
+    load: Callable[[State], SeriesDetector]
+    learns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A normal range of `k` deviations about an expected value."""
+
+    expected: float
+    deviation: float
+    lower: float | None
+    upper: float | None
+
+    @classmethod
+    def build(cls, expected: float, deviation: float, k: float, direction: Direction) -> Self:
+        """Return the range, open on the side on which nothing is strange."""
+        reach = k * deviation
+        lower = clip(expected - reach) if direction != "above" else None
+        upper = clip(expected + reach) if direction != "below" else None
+        return cls(expected, deviation, lower, upper)
+
+    def judge(self, value: float) -> Judgement:
+        """Judge a value by what was expected."""
+        lower, upper = self.lower, self.upper
+        is_strange = (upper is not None and value > upper) or (lower is not None and value < lower)
+        score = divide(value - self.expected, self.deviation)
+        return Judgement(is_strange, score, self.expected, lower, upper)
+
+
+def check_range(expected: float, deviation: float, k: float) -> None:
+    """Raise BadInput where a normal range does not fit into a number."""
+    reach = k * deviation
+    if not (isfinite(expected - reach) and isfinite(expected + reach)):
+        raise BadInput(
+            f"the normal range of these values, {expected:g} and {k:g} deviations of {deviation:g} to both sides, "
+            f"is beyond what a number can hold ({float_info.max:.1e}); scale the values down",
+            reason="range_not_finite",
+        )
+
+
+def clip(value: float) -> float:
+    """Return a number that JSON can hold in place of an infinite one."""
+    return max(-float_info.max, min(value, float_info.max))
+
+
+def divide(distance: float, deviation: float) -> float:
+    """Return a distance in deviations, as a number that JSON can hold; 0 of 0 is 0."""
+    if distance == 0:
+        return 0.0
+    if deviation == 0:
+        return clip(distance * float("inf"))
+    return clip(distance / deviation)

@@ -1,0 +1,66 @@
+"""Stored predictions of single series: judged once, kept as they were judged, and labelled by people.
+
+A prediction's `_id` names series, version and time, so that a request that is sent again stores nothing twice.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pymongo import DESCENDING, ReturnDocument
+from pymongo.client_session import ClientSession
+
+from core.errors import NotFound
+from records.database import Db, Document
+from records.findings.documents import StoredPrediction, predictions_in
+from records.keyset import Key, Keyset, Position, find_page
+
+LATEST = Keyset((Key("timestamp", int, DESCENDING), Key("version", int, DESCENDING)))
+
+
+def build_prediction_id(series_id: str, version: int, timestamp: int) -> str:
+    """Return the `_id` of a stored prediction."""
+    return f"{series_id}::{version}::{timestamp}"
+
+
+def find_stored(database: Db, ids: Sequence[str], session: ClientSession) -> dict[str, StoredPrediction]:
+    """Return those of these predictions that are stored, by `_id`."""
+    return {found["_id"]: found for found in predictions_in(database).find({"_id": {"$in": ids}}, session=session)}
+
+
+def insert_predictions(database: Db, predictions: Sequence[StoredPrediction], session: ClientSession) -> None:
+    """Store predictions."""
+    if predictions:
+        predictions_in(database).insert_many(list(predictions), session=session)
+
+
+def find_predictions(
+    database: Db,
+    series_id: str,
+    *,
+    version: int | None = None,
+    anomaly: bool | None = None,
+    after: Position | None = None,
+    limit: int,
+) -> list[StoredPrediction]:
+    """Return stored predictions of a series in the order LATEST, from the one after `after` on."""
+    query: Document = {"series_id": series_id}
+    query |= {name: value for name, value in (("version", version), ("anomaly", anomaly)) if value is not None}
+    return find_page(predictions_in(database), query, LATEST, after=after, limit=limit)
+
+
+def label_prediction(
+    database: Db, series_id: str, version: int, timestamp: int, *, feedback: str, by: str, now: datetime
+) -> StoredPrediction:
+    """Write what somebody says of a stored prediction, and return it. Raises NotFound."""
+    labelled: StoredPrediction | None = predictions_in(database).find_one_and_update(
+        {"_id": build_prediction_id(series_id, version, timestamp)},
+        {"$set": {"label": {"feedback": feedback, "labelled_by": by, "labelled_at": now}}},
+        return_document=ReturnDocument.AFTER,
+    )
+    if labelled is None:
+        raise NotFound(
+            f"no prediction of {series_id!r} for {timestamp} by version {version} is stored; "
+            "only those asked for with store=true are",
+            reason="prediction_not_found",
+        )
+    return labelled

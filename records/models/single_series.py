@@ -1,0 +1,244 @@
+"""Models of single series: a head a series, a document a version, and the history that each was fitted to.
+
+A version is handed out by raising `latest` of the head in the transaction that inserts model and history, so versions
+have no gaps and none is handed out twice. The same request again, known by its fingerprint, is the version that it
+has. A model's state is JSON text whose hash is kept beside it; only a detector that learns changes it.
+
+The history of a fit that is a run of its own is written before the run, under the run's id; that of all others
+with the model.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Lock
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from bson.binary import Binary
+from pymongo import ReturnDocument, timeout
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
+
+from core.errors import NotFound
+from records.database import Db, Document, in_transaction
+from records.findings.documents import predictions_in
+from records.keyset import BY_ID, Position, find_page
+from records.models.documents import SeriesFit, SeriesHead, SeriesVersion, StateFields, heads_in, points_in, versions_in
+
+# Two columns of so many numbers of 8 bytes are well below what a document may hold.
+CHUNK_BYTES = 4_000_000
+# In this time a hundred fits of one series at once have their turn many times over.
+TURN_SECONDS = 60.0
+
+Result = TypeVar("Result")
+
+
+class _Turn:
+    """A lock that a weak reference can hold."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+
+
+_turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
+_turns_lock = Lock()
+
+
+def write_in_turn(database: Db, series_id: str, write: Callable[[ClientSession], Result]) -> Result:
+    """Run a transaction that writes the head of a series, and return what `write` returns.
+
+    Of several at once in this process one goes after the other; those of other processes conflict, and the driver
+    tries again with growing pauses. `write` may be called several times.
+    """
+    with _take_turn(series_id), timeout(TURN_SECONDS):
+        while True:
+            try:
+                return in_transaction(database, write)
+            except DuplicateKeyError:
+                # Somebody else committed the document that this transaction did not see yet: now it does.
+                continue
+
+
+@contextmanager
+def _take_turn(series_id: str) -> Iterator[None]:
+    with _turns_lock:
+        turn = _turns.setdefault(series_id, _Turn())
+    with turn.lock:
+        yield
+
+
+def build_model_id(series_id: str, version: int) -> str:
+    """Return the `_id` of a version."""
+    return f"{series_id}::{version}"
+
+
+def find_by_fingerprint(
+    database: Db, series_id: str, fingerprint: str, session: ClientSession | None = None
+) -> SeriesVersion | None:
+    """Return the version that was made from the same data and parameters, or None."""
+    return versions_in(database).find_one({"series_id": series_id, "fingerprint": fingerprint}, session=session)
+
+
+def insert_version(database: Db, record: SeriesFit, now: datetime, session: ClientSession) -> SeriesVersion:
+    """Give a model its version and insert it; return the one that there is where the fingerprint is known.
+
+    `record` has all of the model but `_id` and `version`.
+    """
+    series_id = record["series_id"]
+    known = find_by_fingerprint(database, series_id, record["fingerprint"], session)
+    if known is not None:
+        return known
+    head = heads_in(database).find_one_and_update(
+        {"_id": series_id},
+        {
+            "$inc": {"latest": 1},
+            "$set": {"updated_at": now, "detector": record["detector"]},
+            "$setOnInsert": {"created_at": now, "predictions": 0},
+        },
+        upsert=True,
+        return_document=ReturnDocument.AFTER,
+        session=session,
+    )
+    if head is None:  # an upsert returns what it made
+        raise AssertionError(f"{series_id} has no head after it was raised")
+    version = head["latest"]
+    model: SeriesVersion = {**record, "_id": build_model_id(series_id, version), "version": version}
+    versions_in(database).insert_one(model, session=session)
+    return model
+
+
+def write_points(
+    database: Db, fit_id: str, timestamps: bytes, values: bytes, now: datetime, session: ClientSession | None = None
+) -> None:
+    """Write a history, two columns of 8 bytes a number, under the id of its fit."""
+    for chunk, start in enumerate(range(0, len(values), CHUNK_BYTES)):
+        part = slice(start, start + CHUNK_BYTES)
+        points_in(database).insert_one(
+            {
+                "_id": f"{fit_id}::{chunk}",
+                "fit_id": fit_id,
+                "chunk": chunk,
+                "timestamps": Binary(timestamps[part]),
+                "values": Binary(values[part]),
+                "created_at": now,
+            },
+            session=session,
+        )
+
+
+def read_points(database: Db, fit_id: str) -> tuple[bytes, bytes]:
+    """Return the two columns of a history. Raises NotFound where there is none."""
+    chunks = list(points_in(database).find({"fit_id": fit_id}).sort("chunk", 1))
+    if not chunks:
+        raise NotFound(f"the history of fit {fit_id} is not there; fit the series again", reason="history_missing")
+    return b"".join(c["timestamps"] for c in chunks), b"".join(c["values"] for c in chunks)
+
+
+def find_version(
+    database: Db,
+    series_id: str,
+    version: int | None,
+    fields: Sequence[str] | None = None,
+    session: ClientSession | None = None,
+) -> SeriesVersion | None:
+    """Return a version, the latest where `version` is None, or None where there is no such."""
+    query: Document = {"series_id": series_id} | ({} if version is None else {"version": version})
+    return versions_in(database).find_one(query, fields, sort=[("version", -1)], session=session)
+
+
+def get_version(
+    database: Db, series_id: str, version: int | None, fields: Sequence[str] | None = None
+) -> SeriesVersion:
+    """Return a version, the latest where `version` is None. Raises NotFound, which says what there is."""
+    model = find_version(database, series_id, version, fields)
+    if model is not None:
+        return model
+    latest = find_version(database, series_id, None, ("version",))
+    if latest is None:
+        raise _build_unknown(series_id)
+    raise NotFound(
+        f"series {series_id!r} has no version {version}; its latest is {latest['version']}",
+        reason="version_not_found",
+    )
+
+
+def find_versions(database: Db, series_id: str, fields: Sequence[str], limit: int) -> list[SeriesVersion]:
+    """Return the versions of a series, the latest first."""
+    return list(versions_in(database).find({"series_id": series_id}, fields).sort("version", -1).limit(limit))
+
+
+def list_heads(database: Db, *, after: Position | None, limit: int) -> list[SeriesHead]:
+    """Return series by id, from the one after `after` on."""
+    return find_page(heads_in(database), {}, BY_ID, after=after, limit=limit)
+
+
+def get_head(database: Db, series_id: str) -> SeriesHead:
+    """Return what is known of a series. Raises NotFound."""
+    head = heads_in(database).find_one({"_id": series_id})
+    if head is None:
+        raise _build_unknown(series_id)
+    return head
+
+
+def count_series(database: Db) -> int:
+    """Return how many series have a version."""
+    return heads_in(database).count_documents({})
+
+
+def replace_state(database: Db, model_id: str, state: StateFields, points_learned: int, session: ClientSession) -> None:
+    """Write the state of a detector that learned."""
+    changes = {**state, "points_learned": points_learned}
+    versions_in(database).update_one({"_id": model_id}, {"$set": changes}, session=session)
+
+
+def count_stored(database: Db, series_id: str, count: int, session: ClientSession) -> bool:
+    """Add to the stored predictions of a series; False where it is not there any more."""
+    head = heads_in(database).update_one({"_id": series_id}, {"$inc": {"predictions": count}}, session=session)
+    return head.matched_count == 1
+
+
+def delete_series(database: Db, series_id: str, session: ClientSession) -> bool:
+    """Delete all that there is of a series; False where there is nothing."""
+    fits = versions_in(database).distinct("fit_id", {"series_id": series_id}, session=session)
+    found = heads_in(database).delete_one({"_id": series_id}, session=session)
+    versions_in(database).delete_many({"series_id": series_id}, session=session)
+    points_in(database).delete_many({"fit_id": {"$in": fits}}, session=session)
+    predictions_in(database).delete_many({"series_id": series_id}, session=session)
+    return found.deleted_count == 1
+
+
+def find_fits(database: Db) -> Iterator[tuple[str, str]]:
+    """Yield the `_id` of every version, and the fit whose history it has."""
+    for model in versions_in(database).find({}, ("fit_id",)):
+        yield model["_id"], model["fit_id"]
+
+
+def has_points(database: Db, fit_id: str) -> bool:
+    """Whether the history of a fit is stored."""
+    return points_in(database).find_one({"fit_id": fit_id}, {"_id": 1}) is not None
+
+
+def count_versions(database: Db) -> Iterator[tuple[str, int, int]]:
+    """Yield each series with its latest version and how many versions are stored."""
+    for head in heads_in(database).find({}, ("latest",)):
+        yield head["_id"], head["latest"], versions_in(database).count_documents({"series_id": head["_id"]})
+
+
+def delete_unneeded_points(database: Db, before: datetime) -> int:
+    """Delete histories older than `before` that no version and no run that may go on needs; return how many."""
+    old = set(points_in(database).distinct("fit_id", {"created_at": {"$lt": before}}))
+    old -= set(versions_in(database).distinct("fit_id", {"fit_id": {"$in": list(old)}}))
+    old -= set(
+        database.detection_runs.distinct(
+            "options.fit_id", {"options.fit_id": {"$in": list(old)}, "status": {"$ne": "complete"}}
+        )
+    )
+    points_in(database).delete_many({"fit_id": {"$in": list(old)}})
+    return len(old)
+
+
+def _build_unknown(series_id: str) -> NotFound:
+    return NotFound(
+        f"there is no series {series_id!r}; POST its history to /fit/{series_id}", reason="series_not_found"
+    )

@@ -1,0 +1,115 @@
+// Fitting a model to a CSV that is dropped or chosen.
+
+import { post } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { count } from "../../lib/format.js";
+import { newIdentifier } from "../../lib/identifier.js";
+import { pollRun } from "../../lib/live.js";
+import { buildProgress } from "../../parts/run_progress.js";
+import { buildSelect } from "../../parts/select.js";
+import { buildFailure } from "../../parts/states.js";
+
+const DETECTORS = [
+  ["simple", "simple: above mean + 3 deviations"],
+  ["mad", "mad: far from the median"],
+  ["moving_average", "moving_average: far from the last values"],
+  ["seasonal", "seasonal: far from level, trend and season"],
+  ["stream", "stream: a pattern not seen before, learns"],
+];
+const POINT = /^\s*(\d+)\s*[,;\t]\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*$/i;
+
+/** A card; `fitted(answer)` is called with what a fit answers. `name` is the series, or null: that of the file. */
+export function buildFit(fitted, name = null) {
+  const outcome = el("div.stack", { role: "status" });
+  let detector = "simple";
+  const send = async (file) => {
+    const series = name ?? file.name.replace(/\.[^.]*$/, "");
+    fill(outcome, el("p", `Reading ${file.name}`));
+    try {
+      const history = readPoints(await file.text(), file.name);
+      fill(outcome, el("p", `Fitting ${detector} to ${count(history.values.length)} points`));
+      const path = `/fit/${encodeURIComponent(series)}`;
+      const answer = await post(path, { ...history, detector }, { key: newIdentifier() });
+      const done = answer.run_id ? await followFit(answer.run_id, outcome) : answer;
+      if (!done) return;
+      fill(outcome, el("p.notice.plain", `${done.series_id}: version ${done.version}, ${count(done.points_used)} points`));
+      fitted(done);
+    } catch (error) {
+      fill(outcome, buildFailure(error));
+    }
+  };
+  return el(
+    "section.card",
+    { "aria-label": "Fit a model" },
+    el("header", el("h2", name ? "Fit a new version" : "Fit a model")),
+    el(
+      "div.body.stack",
+      el(
+        "div.row",
+        buildSelect("Detector", DETECTORS, detector, (chosen) => {
+          detector = chosen;
+        }),
+      ),
+      buildDropzone(send),
+      outcome,
+    ),
+  );
+}
+
+/** Follow the run of a long fit to its end; resolves to what it fitted, or null where it failed and that is said. */
+async function followFit(id, outcome) {
+  const bar = buildProgress("Progress of the fit");
+  fill(outcome, bar.node);
+  const run = await pollRun(id, bar.update, new AbortController().signal);
+  if (run?.result) return run.result;
+  fill(outcome, buildFailure(new Error(run?.error ?? "The fit ended without a model.")));
+  return null;
+}
+
+/** Return {timestamps, values} of a CSV with the columns timestamp and value; throws where a line is no point. */
+export function readPoints(text, file) {
+  const timestamps = [];
+  const values = [];
+  text
+    .replace(/^\uFEFF/, "")
+    .split(/\r?\n/)
+    .forEach((line, place) => {
+      if (!line.trim() || (place === 0 && /^\s*"?timestamp"?\s*[,;\t]\s*"?value"?\s*$/i.test(line))) return;
+      const point = POINT.exec(line);
+      if (!point) {
+        throw new Error(
+          `${file}, line ${place + 1}: "${line.slice(0, 60)}" is no point; a line is a whole number, a comma and a number, such as 1705000010,13.0`,
+        );
+      }
+      if (!Number.isSafeInteger(Number(point[1]))) throw new Error(`${file}, line ${place + 1}: ${point[1]} is too large`);
+      timestamps.push(Number(point[1]));
+      values.push(Number(point[2]));
+    });
+  return { timestamps, values };
+}
+
+function buildDropzone(send) {
+  const input = el("input.hidden-text", { type: "file", id: "series-file", accept: ".csv,.txt,.tsv" });
+  const take = (files) => files[0] && send(files[0]);
+  input.addEventListener("change", () => {
+    take([...input.files]);
+    input.value = "";
+  });
+  const zone = el(
+    "label.dropzone",
+    { for: "series-file" },
+    el("strong", "Drop a CSV file here"),
+    el("span.muted", "or choose it. Columns: timestamp, a whole number, and value."),
+  );
+  const over = (is) => (event) => {
+    event.preventDefault();
+    zone.classList.toggle("over", is);
+  };
+  zone.addEventListener("dragover", over(true));
+  zone.addEventListener("dragleave", over(false));
+  zone.addEventListener("drop", (event) => {
+    over(false)(event);
+    take([...event.dataTransfer.files]);
+  });
+  return el("div.drop", input, zone);
+}
