@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from market.imports.sources.synthetic import make_bars
 from market.markets import MARKETS
 from records.work.runs import OPEN_STATUSES
 from runner.servers import free_port
-from tests.containers.engine import OURS, ContainersFailed, Engine, wait_until
+from tests.containers.engine import DEMANDED, OURS, ContainersFailed, Engine, wait_until
 
 PROJECT = "tapewatch-check"
 WORKERS = 3
@@ -111,9 +112,7 @@ class Check:
         self.port = free_port()
         self.recoveries: list[Recovery] = []
         self._settings = {
-            "REDIS_PASSWORD": secrets.token_hex(16),
-            "FLOWER_USER": "check",
-            "FLOWER_PASSWORD": secrets.token_hex(16),
+            **{name: secrets.token_hex(32) for name in DEMANDED},
             "PORT": str(self.port),
             "FLOWER_PORT": str(free_port()),
             "BATCH_TICKERS": str(BATCH_TICKERS),
@@ -319,7 +318,8 @@ def main() -> int:
             show(check.recoveries)
         except (ContainersFailed, requests.RequestException) as error:
             say(f"Failed: {error}")
-            say(engine.logs(*OURS))
+            with suppress(ContainersFailed):
+                say(engine.logs(*OURS))
             return 1
         finally:
             say("Taking all down.")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -15,7 +16,9 @@ ROOT = Path(__file__).parent.parent.parent
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
 OURS = tuple(name for name, service in SERVICES.items() if "build" in service)
-HEALTH_SECONDS = 360.0
+# what a user has to fill in
+DEMANDED = frozenset(re.findall(r"\$\{(\w+):\?", COMPOSE_FILE.read_text()))
+HEALTH_SECONDS = 600.0
 POLL_SECONDS = 0.25
 # asking compose for all containers is work of its own
 HEALTH_POLL_SECONDS = 3.0
