@@ -19,16 +19,30 @@ class Client:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
-    def ask(self, path: str, body: object = None) -> bytes:
-        """Send a GET, or a POST where there is a body, and return the answer's body; any but a 2xx is an error."""
+    def ask(self, path: str, body: object = None, *, etag: str | None = None) -> bytes:
+        """Send a GET, or a POST where there is a body, and return the answer's body.
+
+        Any answer but a 2xx is an error; with an `etag`, which is asked with, so is any but a 304.
+        """
         if body is None:
-            self._connection.request("GET", path, headers=self._headers)
+            given = {} if etag is None else {"If-None-Match": etag}
+            self._connection.request("GET", path, headers=self._headers | given)
         else:
             self._connection.request("POST", path, dumps(body), self._headers)
         response = self._connection.getresponse()
         content = response.read()
-        assert 200 <= response.status < 300, (path, response.status, content[:500])
+        expected = range(200, 300) if etag is None else (304,)
+        assert response.status in expected, (path, response.status, content[:500])
         return content
+
+    def read_etag(self, path: str) -> str:
+        """Return the ETag of the answer to a GET."""
+        self._connection.request("GET", path, headers=self._headers)
+        response = self._connection.getresponse()
+        response.read()
+        etag = response.headers["ETag"]
+        assert etag, path
+        return str(etag)
 
     def __enter__(self) -> Self:
         return self
@@ -37,8 +51,12 @@ class Client:
         self._connection.close()
 
 
-def read_at_rate(port: int, key: str, paths: Sequence[str], *, per_second: float, seconds: float) -> list[float]:
+def read_at_rate(
+    port: int, key: str, paths: Sequence[str | tuple[str, str]], *, per_second: float, seconds: float
+) -> list[float]:
     """Ask for the paths in turn, so many a second, and return how long each answer took, in seconds.
+
+    Of a path that comes with an ETag, the answer must be that it has not changed.
 
     The time of an answer counts from the moment at which the request was due: one that had to wait for a connection,
     because answers before it were slow, waited all the same.
@@ -58,7 +76,9 @@ def read_at_rate(port: int, key: str, paths: Sequence[str], *, per_second: float
                     return took
                 due = start + number / per_second
                 time.sleep(max(0.0, due - time.perf_counter()))
-                client.ask(paths[number % len(paths)])
+                asked = paths[number % len(paths)]
+                path, etag = (asked, None) if isinstance(asked, str) else asked
+                client.ask(path, etag=etag)
                 took.append(time.perf_counter() - due)
 
     with ThreadPoolExecutor(CLIENTS) as pool:

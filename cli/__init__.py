@@ -4,7 +4,7 @@ from functools import partial
 
 from flask import Flask
 
-from cli import backfill, bars, db, doctor, keys, models, notify, runs, scan, series, sessions, verify
+from cli import analytics, backfill, bars, db, doctor, keys, models, notify, runs, scan, series, sessions, verify
 from core.logs import configure_logs
 
 GROUPS = (
@@ -14,6 +14,7 @@ GROUPS = (
     backfill.group,
     scan.group,
     verify.group,
+    analytics.group,
     runs.group,
     keys.group,
     sessions.group,

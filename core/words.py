@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Task = Literal["backfill", "incremental", "verify", "train", "import", "fit_series"]
+Task = Literal["backfill", "incremental", "verify", "train", "import", "fit_series", "analytics", "correlation"]
 Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
 OpenStatus = Literal["queued", "in_progress"]
 EndStatus = Literal["complete", "partial", "failed", "cancelled"]

@@ -8,6 +8,7 @@ from records.database import Db
 
 DAY_SECONDS = 86_400
 FINISHED_RUNS_DAYS = 30
+SETS_DAYS = 7
 # Options or keys that differ from those of an index with the same name or keys, and documents that are not unique.
 _CANNOT_BE_MADE = {85, 86, 11000}
 
@@ -27,6 +28,20 @@ _RUN = {"run_id": None}
 _OPEN_BACKFILL = {"task": "backfill", "completed_at": {"$type": "null"}}
 
 INDEXES: dict[str, list[IndexModel]] = {
+    "analytics": [
+        _index("ticker", "interval", "-time"),
+        # Only snapshots of intraday bars have an end; those of a day and longer are kept.
+        _index("expires_at", expireAfterSeconds=0, sparse=True),
+    ],
+    "analytics_markets": [
+        _index("market", "interval", "-time"),
+        _index("expires_at", expireAfterSeconds=0, sparse=True),
+    ],
+    "analytics_overview": [
+        _index("interval", "market", "ticker"),
+        _index("interval", "ticker"),
+    ],
+    "analytics_sets": [_index("computed_at", expireAfterSeconds=SETS_DAYS * DAY_SECONDS)],
     "anomalies": [
         # The unique natural key is `_id` itself: ticker, interval and time.
         _index("Ticker", "Datetime"),

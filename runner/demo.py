@@ -12,6 +12,7 @@ from rich.table import Table
 
 from core.errors import TapewatchError
 from core.settings import STATE_DIR, Settings
+from records.analytics.snapshots import find_snapshots
 from records.database import Db, open_database
 from records.findings.watermarks import find_watermarks
 from records.market.documents import SeriesDocument
@@ -26,6 +27,7 @@ MARKET = "US"
 INTERVAL = "1d"
 TICKERS = ("AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC")
 SEVERITIES = ("critical", "high", "medium", "low")
+METRIC_BARS = 500
 SHOWN_ANOMALIES = 12
 SHOWN_REASONS = 2
 POLL_SECONDS = 0.15
@@ -49,6 +51,7 @@ def run_demo(console: Console, *, once: bool) -> None:
         api = Api(settings)
         _bring_model(console, api, database)
         _detect(console, api, database)
+        _compute_metrics(console, settings, api, database)
         _show_anomalies(console, api)
         console.print(f"\nFrom start to table: {time.monotonic() - started:.1f} s.\n")
         console.print(describe_addresses(settings))
@@ -62,17 +65,7 @@ def _bring_bars(console: Console, settings: Settings, database: Db) -> None:
         console.print(f"Bars: {_describe_bars(stored)} are here already.")
         return
     console.print("Bars: importing the real daily bars that come with bokeh_sampledata and arch.")
-    # A process of its own, so that the runner does not keep the numeric stack for as long as it serves.
-    done = subprocess.run(  # noqa: S603 -- our own command line
-        die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", "bars", "demo", "--json"]),
-        env=build_environment(settings, STATE_DIR.absolute()),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise DemoFailed(f"the import failed: {done.stderr.strip()}")
-    report = json.loads(done.stdout)
+    report = json.loads(_run_command(settings, "bars", "demo", "--json"))
     console.print(f"Bars: {_describe_bars(_find_bars(database))} imported, {report['rejected_rows']} rejected.")
 
 
@@ -113,6 +106,35 @@ def _detect(console: Console, api: Api, database: Db) -> None:
         f"Backfill: {run['rows_processed']:,} bars scored in {run['duration_seconds']:.1f} s, "
         f"{run['anomalies_found']:,} anomalies (run {run_id})."
     )
+
+
+def _compute_metrics(console: Console, settings: Settings, api: Api, database: Db) -> None:
+    if all(find_snapshots(database, ticker, INTERVAL, limit=METRIC_BARS)[METRIC_BARS - 1 :] for ticker in TICKERS):
+        console.print("Metrics: they are here already.")
+        return
+    command = ["analytics", "run", *TICKERS, "--bars", str(METRIC_BARS), "--no-wait", "--json"]
+    (run,) = json.loads(_run_command(settings, *command))
+    ended = _follow(console, api, "Metrics: computing", run["_id"])
+    console.print(
+        f"Metrics: of the last {METRIC_BARS} bars of {len(TICKERS)} tickers, in {ended['duration_seconds']:.1f} s."
+    )
+
+
+def _run_command(settings: Settings, *command: str) -> str:
+    """Return what a command of ours prints. Raises DemoFailed.
+
+    It is a process of its own, so that the runner does not keep the numeric stack for as long as it serves.
+    """
+    done = subprocess.run(  # noqa: S603 -- our own command line
+        die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *command]),
+        env=build_environment(settings, STATE_DIR.absolute()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DemoFailed(f"`flask {' '.join(command[:2])}` failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _follow(console: Console, api: Api, what: str, run_id: str) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """A panel holds the bars of many series in flat arrays: the one shape in which bars travel."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from core.arrays import Float64, Int64
 
@@ -38,3 +41,18 @@ class BarPanel:
     def series(self, position: int) -> slice:
         """Return the rows of the series at `position`."""
         return slice(int(self.offsets[position]), int(self.offsets[position + 1]))
+
+
+def join_panels(panels: Sequence[BarPanel]) -> BarPanel:
+    """Return one panel of the series of all `panels`, of which there is at least one."""
+    if len(panels) == 1:
+        return panels[0]
+    names = ("first_index", "times", "sessions", "open", "high", "low", "close", "volume")
+    columns = {name: np.concatenate([getattr(panel, name) for panel in panels]) for name in names}
+    lengths = np.concatenate([np.diff(panel.offsets) for panel in panels])
+    return BarPanel(
+        interval=panels[0].interval,
+        tickers=tuple(ticker for panel in panels for ticker in panel.tickers),
+        offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths))),
+        **columns,
+    )

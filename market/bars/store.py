@@ -1,7 +1,7 @@
 """Reading stored bars: two queries bring the panel of any number of series."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 
@@ -23,6 +23,8 @@ from records.market.series import find_panel_series
 # First and last bar that are wanted of a series, in UTC seconds; None for the first or last one stored.
 Wanted = tuple[int | None, int | None]
 ALL_BARS: Wanted = (None, None)
+# From the position of a bar and the interval to the position of the first bar needed to compute it.
+Reach = Callable[[int, str], int]
 # The rows of a bucket that are used, from the first to before the second; None for all.
 Cut = tuple[int, int] | None
 
@@ -51,22 +53,26 @@ def read_panel(
     documents: Mapping[str, PanelSeries],
     wanted: Mapping[str, Wanted],
     session: ClientSession,
+    reach: Reach = history_start,
 ) -> BarPanel:
-    """Return the same of series whose documents were read, by ticker, in the same session's snapshot."""
+    """Return the same of series whose documents were read, by ticker, in the same session's snapshot.
+
+    `reach` says how far back the bars go that the first wanted one needs; by default what a feature does.
+    """
     series = [documents[ticker] for ticker in wanted if ticker in documents]
-    years = [_list_years(s, wanted[s["ticker"]]) for s in series]
+    years = [_list_years(s, wanted[s["ticker"]], reach) for s in series]
     ids = [build_bucket_id(s["ticker"], interval, y) for s, held in zip(series, years, strict=True) for y in held]
     found = bars_in(database).find(
         {"_id": {"$in": ids}}, dict.fromkeys(COLUMNS, 1), batch_size=len(ids) + 1, session=session
     )
     buckets = {bucket["_id"]: bucket for bucket in found}
     held = [buckets[bucket_id] for bucket_id in ids]
-    firsts, lengths, cuts = _find_rows(_join("times", held), series, years, wanted)
+    firsts, lengths, cuts = _find_rows(_join("times", held), series, years, wanted, reach)
     columns: Columns = {name: _join(name, held, cuts) for name in COLUMNS}
     return _build_panel(interval, series, columns, lengths, firsts)
 
 
-def _list_years(series: PanelSeries, wanted: Wanted) -> list[str]:
+def _list_years(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
     """Return the years whose buckets hold all bars from the history of the first wanted bar to the last one.
 
     The first bar's position is at least that of its year's first bar, so the history of the latter is enough for both.
@@ -86,7 +92,7 @@ def _list_years(series: PanelSeries, wanted: Wanted) -> list[str]:
     for year in years:
         if year < first_year:
             before += counts[year]
-    first = history_start(before, series["interval"])
+    first = reach(before, series["interval"])
     for position in range(len(years) - 1, -1, -1):
         later -= counts[years[position]]
         if later <= first:
@@ -105,7 +111,11 @@ def _join(name: BarColumn, buckets: Sequence[BarColumns], cuts: Sequence[Cut] | 
 
 
 def _find_rows(
-    times: Int64 | Float64, series: Sequence[PanelSeries], years: Sequence[Sequence[str]], wanted: Mapping[str, Wanted]
+    times: Int64 | Float64,
+    series: Sequence[PanelSeries],
+    years: Sequence[Sequence[str]],
+    wanted: Mapping[str, Wanted],
+    reach: Reach,
 ) -> tuple[list[int], list[int], list[Cut]]:
     """Return what is needed of the buckets whose `times` these are.
 
@@ -125,7 +135,7 @@ def _find_rows(
             first -= sum(count for year, count in document["years"].items() if year > held[-1])
         if start is not None:
             index = first + bisect_left(seconds, start, row, row + loaded) - row
-            skip = max(0, min(history_start(index, document["interval"]) - first, loaded - 1))
+            skip = max(0, min(reach(index, document["interval"]) - first, loaded - 1))
         if last is not None:
             stop = max(skip + 1, bisect_right(seconds, last, row, row + loaded) - row)
         row += loaded

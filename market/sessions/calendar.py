@@ -161,14 +161,20 @@ def _count_days(day: date) -> int:
 
 
 def local_days(times: Int64, zone: ZoneInfo) -> Int64:
-    """Return the local date of each UTC time, in days since 1970.
+    """Return the local date of each UTC time, in days since 1970."""
+    days: Int64 = local_seconds(times, zone) // DAY_SECONDS
+    return days
+
+
+def local_seconds(times: Int64, zone: ZoneInfo) -> Int64:
+    """Return the local time of each UTC time, in seconds since 1970 as a clock on the wall shows it.
 
     A zone's offset is looked up once an hour: all our markets change theirs on the full hour, if at all.
     """
     hours, positions = np.unique(times // HOUR_SECONDS, return_inverse=True)
     offsets = [_offset_seconds(int(hour) * HOUR_SECONDS, zone) for hour in hours]
-    days: Int64 = (times + np.array(offsets, np.int64)[positions]) // DAY_SECONDS
-    return days
+    local: Int64 = times + np.array(offsets, np.int64)[positions]
+    return local
 
 
 def _offset_seconds(time: int, zone: ZoneInfo) -> int:

@@ -97,6 +97,18 @@ class PanelSeries(TypedDict):
     years: dict[str, int]
     splits: list[SplitFields]
     revision: int
+    synthetic: bool
+
+
+class SeriesState(TypedDict):
+    """Which bar is the last of a series, and which revision its bars are."""
+
+    _id: str
+    ticker: str
+    interval: str
+    market: str
+    last_bar: datetime
+    revision: int
 
 
 BarColumn = Literal["times", "open", "high", "low", "close", "volume"]

@@ -16,12 +16,14 @@ from records.market.documents import (
     PanelSeries,
     SeriesDocument,
     SeriesSize,
+    SeriesState,
     SeriesSummary,
     series_in,
 )
 
 _LISTS = {"years": 0, "digests": 0, "coverage.gaps": 0}
 _PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
+_STATE = dict.fromkeys(SeriesState.__annotations__, 1)
 _BY_NAME = [("ticker", 1), ("interval", 1)]
 
 
@@ -65,6 +67,28 @@ def find_panel_series(
     query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
     found = series_in(database).find(query, _PANEL, batch_size=len(tickers) + 1, session=session)
     return {document["ticker"]: document for document in found}
+
+
+def find_market_panel_series(
+    database: Db, market: str, interval: str, session: ClientSession
+) -> dict[str, PanelSeries]:
+    """Return the same of all series of a market and interval."""
+    query = {"market": market, "interval": interval}
+    found = series_in(database).find(query, _PANEL, batch_size=10_000, session=session)
+    return {document["ticker"]: document for document in found}
+
+
+def find_states(
+    database: Db,
+    *,
+    tickers: Sequence[str] | None = None,
+    market: str | None = None,
+    interval: str | None = None,
+) -> list[SeriesState]:
+    """Return as of which bar and revision the series that match are."""
+    query = _build_query(tickers, market, interval)
+    found = series_in(database).find(query, _STATE, batch_size=10_000)
+    return [*cast("Cursor[SeriesState]", found)]
 
 
 def list_series(

@@ -266,6 +266,12 @@ def has_open_scan(database: Db, watchlist: str) -> bool:
     return runs_in(database).find_one(query, {"_id": 1}) is not None
 
 
+def has_open_analytics(database: Db, market: str, interval: str) -> bool:
+    """Whether metrics of this market and interval are being computed, or are to be."""
+    query = {"task": "analytics", "market": market, "interval": interval, "status": {"$in": list(OPEN_STATUSES)}}
+    return runs_in(database).find_one(query, {"_id": 1}) is not None
+
+
 def find_latest(database: Db, ticker: str, interval: str, *tasks: Task) -> AuditDocument | LatestRun | None:
     """Return how the newest run of these tasks went for one series: its audit, or what its run says so far."""
     query = {"run_id": None, "tickers": ticker, "interval": interval, "task": {"$in": list(tasks)}}

@@ -95,5 +95,19 @@ KINDS: dict[str, RunKind] = {
             split=splitting.keep_whole,
             handler="tasks.kinds.series_fit:fit",
         ),
+        RunKind(
+            task="analytics",
+            name="tapewatch.analytics",
+            queue=names.INTERACTIVE_QUEUE,
+            split=splitting.split_analytics,
+            handler="tasks.kinds.analytics:compute",
+        ),
+        RunKind(
+            task="correlation",
+            name="tapewatch.correlation",
+            queue=names.INTERACTIVE_QUEUE,
+            split=splitting.keep_whole,
+            handler="tasks.kinds.correlation:correlate",
+        ),
     )
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import BadInput
 from core.settings import Settings
-from market.intervals import INTERVALS
+from market.intervals import DAY_SECONDS, INTERVALS
 from market.markets import get_market_of
 from records.findings.verifications import find_selected_tickers
 from records.findings.watermarks import find_detected_since
@@ -26,6 +26,14 @@ LEAST_BATCHES = 8
 SCAN_FACTOR = 10
 # A series that was detected no longer ago than so many bars take is short work: it does not count in a batch's bars.
 RECENT_BARS = 500
+# A market is computed whole where it can be: what is of all of it is read once a batch.
+ANALYTICS_TICKERS = 1_000
+ANALYTICS_BARS = 1_000_000
+# Of some 4 KB each, written in one transaction.
+ANALYTICS_SNAPSHOTS = 5_000
+SEASON_BARS = 756
+# Of the 90 days that a season of shorter bars has, and of a day, about as much as a stock exchange is open.
+SEASON_SESSIONS, SESSION_SECONDS = 64, 23_400
 
 
 def keep_whole(_worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
@@ -58,6 +66,18 @@ def split_verification(worker: "Worker", run: RunDocument, now: datetime) -> lis
     return _build_batches(worker, run, tickers, _count_bars(series), worker.settings.batch_tickers, now)
 
 
+def split_analytics(_worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
+    """Return the batches of a market's tickers whose metrics are to be computed."""
+    tickers = run["tickers"]
+    bars = run["options"]["bars"]
+    by_bars = ANALYTICS_BARS // count_season_bars(run["interval"], bars)
+    size = max(1, min(ANALYTICS_TICKERS, by_bars, ANALYTICS_SNAPSHOTS // bars))
+    return [
+        build_batch(run["_id"], f"{start // size:05d}", tickers[start : start + size], run["market"], now)
+        for start in range(0, len(tickers), size)
+    ]
+
+
 def _find_series(worker: "Worker", run: RunDocument) -> tuple[list[str], list[SeriesSize]]:
     """Return the tickers of a run and what is known of their series. Raises BadInput where there are none."""
     named = run["tickers"] or None
@@ -73,6 +93,12 @@ def _find_series(worker: "Worker", run: RunDocument) -> tuple[list[str], list[Se
 
 def _count_bars(series: Iterable[SeriesSize]) -> Mapping[str, int]:
     return Counter({s["ticker"]: s["bars"] for s in series})
+
+
+def count_season_bars(interval: str, bars: int) -> int:
+    """Return about how many bars of a series metrics of its last `bars` bars are computed from."""
+    length = INTERVALS[interval]
+    return bars + (SEASON_BARS if length >= DAY_SECONDS else SEASON_SESSIONS * SESSION_SECONDS // length)
 
 
 def _build_batches(

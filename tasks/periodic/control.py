@@ -9,6 +9,7 @@ from tasks import names
 from tasks.engine import sweeper
 from tasks.engine.accept import send
 from tasks.periodic import notifications
+from tasks.periodic.analytics import accept_due
 from tasks.periodic.notifications import has_work
 from tasks.process.worker import get_worker
 
@@ -26,7 +27,7 @@ def sweep() -> dict[str, int]:
 
 @shared_task(name=names.TICK)
 def tick() -> list[str]:
-    """Accept the scans that are due (see tasks/periodic/scans.py), and have people told what there is to tell.
+    """Accept the scans and metrics that are due (scans.py, analytics.py), and have people told what there is to tell.
 
     A batch whose lease has run out need not wait for the next sweep.
     """
@@ -35,7 +36,8 @@ def tick() -> list[str]:
         sweeper.sweep(worker)
     from tasks.periodic.scans import scan_due  # noqa: PLC0415 - the calendars load slowly, and a sweep must not wait for them
 
-    accepted = scan_due(worker, get_server_time(worker.database))
+    now = get_server_time(worker.database)
+    accepted = [*scan_due(worker, now), *accept_due(worker, now)]
     if has_work(worker.database) and take_turn(worker.database, NOTIFIER, TURN_SECONDS):
         send(worker.celery, names.NOTIFY, NOTIFIER, names.INTERACTIVE_QUEUE)
     beat(worker.database, SCHEDULER)

@@ -10,6 +10,7 @@ import { buildEmpty, buildFailure } from "./parts/states.js";
 const PAGES = {
   overview: () => import("./pages/overview/page.js"),
   ticker: () => import("./pages/ticker/page.js"),
+  market: () => import("./pages/market/page.js"),
   runs: () => import("./pages/runs/page.js"),
   watchlists: () => import("./pages/watchlists/page.js"),
   models: () => import("./pages/models/page.js"),

@@ -16,6 +16,7 @@ import { isDark, onTheme, readColours } from "../../parts/theme_switch.js";
 import { describeBar } from "./legend.js";
 import { BELOW } from "./pane_names.js";
 import { buildPanes } from "./panes.js";
+import { BAND_COLOURS, buildRegimeBand } from "./regime_band.js";
 import { buildView } from "./view.js";
 
 const COLOURS = [
@@ -34,6 +35,7 @@ const COLOURS = [
   "high-mark",
   "critical-mark",
   "accent",
+  ...BAND_COLOURS,
 ];
 const LOGARITHMIC_FROM = 5; // the highest price over the lowest: beyond it the low years of a linear scale look flat
 const CLICK_BARS = 3;
@@ -48,7 +50,7 @@ const writeDay = (time) => new Date(1000 * time).toISOString().slice(0, 10);
 
 /**
  * @param {{ticker: string, interval: string, choose: (anomaly: object) => void, signal}} options
- * @returns {{node, legend, setBars, lastBars, setAnomalies, select, showPeriod, onMoved, setPanes}}
+ * @returns {{node, legend, setBars, lastBars, setAnomalies, setRegimes, select, showPeriod, onMoved, setPanes}}
  */
 export function buildPriceChart({ ticker, interval, choose, signal }) {
   const stage = el("div.stage", { role: "img" });
@@ -57,6 +59,7 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
   const legend = el("p.legend.number");
   const chart = createChart(stage, { autoSize: true, ...buildOptions(interval) });
   const candles = chart.addSeries(CandlestickSeries, CANDLES);
+  const band = buildRegimeBand(chart, candles);
   candles.priceScale().applyOptions({ scaleMargins: { top: 0.13, bottom: 0.07 } });
   const markers = createSeriesMarkers(candles, []);
   const data = []; // the bars, and the row of each by its time; both are filled anew where bars came
@@ -70,6 +73,7 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
     logo.src = `vendor/lightweight-charts/logo${isDark() ? "-dark" : ""}.svg`;
     paintChart(chart, candles, state.colours);
     panes.paint(state.colours);
+    band.paint(state.colours);
     mark();
   };
   const mark = () => markers.setMarkers(state.anomalies.map((anomaly) => buildMarker(anomaly, state)));
@@ -132,6 +136,14 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
       mark();
       tellAtRest();
       if (anomaly && view.reveal(seconds(anomaly.Datetime))) state.onMoved();
+    },
+    /** @param {{as_of: string, values: {regime: object|null}}[]} past regimes, the newest first */
+    setRegimes(past) {
+      const known = past.filter(({ as_of: time, values }) => values.regime && rows.has(seconds(time)));
+      band.set(
+        known.map(({ as_of: time, values }) => ({ row: rows.get(seconds(time)), regime: values.regime.regime })).reverse(),
+      );
+      stage.dataset.regimes = known.length;
     },
     showPeriod: view.showPeriod,
     /** Call `listener` when another stretch of time is seen than the one that `showPeriod` showed. */

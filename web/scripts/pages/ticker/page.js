@@ -7,12 +7,14 @@ import { linkTo } from "../../lib/router.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildActions } from "./actions.js";
 import { buildControls } from "./controls.js";
+import { buildMetrics } from "./metrics.js";
 import { readPanes } from "./pane_menu.js";
 import { listAsked } from "./pane_names.js";
 import { buildSelection } from "./selection.js";
 import { drawHead, drawStatus } from "./status.js";
 
 const MOST_ANOMALIES = 500;
+const MOST_REGIMES = 500;
 const LOOK_MILLISECONDS = 10_000;
 const USUAL_INTERVAL = "1d";
 
@@ -92,6 +94,12 @@ async function findUnlisted({ ticker, interval, anomaly }, signal) {
   }
 }
 
+/** The regimes of the last bars, the newest first; none where none were computed. */
+const loadRegimes = ({ ticker, interval }, signal) =>
+  get("/analysis/regime", { ticker, interval, limit: MOST_REGIMES }, signal)
+    .then(({ items }) => items)
+    .catch(() => []); // a chart without its band still says all
+
 function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
   const { ticker, interval } = history;
   const head = el("div");
@@ -122,6 +130,8 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
   tell(known, history);
   if (selection.isEmpty()) controls.showPeriod();
   repeat(LOOK_MILLISECONDS, look, signal);
+  const metrics = buildMetrics({ ticker, interval }, signal);
+  loadRegimes({ ticker, interval }, signal).then((past) => signal.aborted || chart.setRegimes(past));
   const actions = buildActions(known.status, refresh, signal);
   return [
     el("div.head", head, actions.buttons),
@@ -136,6 +146,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
           el("header", el("h2", "All anomalies"), el("span.muted", "newest first")),
           selection.list,
         ),
+        metrics.node,
       ),
       el("div.stack", selection.panel, el("section.card.series", el("header", el("h2", "Series")), status)),
     ),

@@ -1,0 +1,63 @@
+"""What a metric is: its name, unit, formula and source, and how many bars it needs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+SET = "analytics/1"
+"""Name and version of all definitions together; a change of any definition raises it."""
+
+Category = Literal[
+    "volatility",
+    "volume",
+    "spread",
+    "trend",
+    "deviation",
+    "seasonality",
+    "correlation",
+    "regime",
+]
+Scope = Literal["series", "market", "set"]
+
+REASONS: dict[str, str] = {
+    "flat": "nothing moved in the window",
+    "no_volume": "nothing was traded in the window",
+    "no_depth": "no depth snapshot of the ticker is stored",
+    "no_trades": "no trades of the ticker are stored",
+    "no_benchmark": "the market has neither an index series nor three other tickers on these bars",
+    "sparse": "its last 250 bars go back too far to compare them with the market's",
+    "not_significant": "what was found is within what noise would show",
+    "daily_bars": "bars of a day or longer have no hour",
+    "weekly_bars": "bars of a week have no weekday",
+    "negative_variance": "the estimate of the variance is below zero",
+}
+"""Why a metric may be null although its series has enough bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric, or a regime, as the catalogue lists it.
+
+    The function `compute_<name>` of the module `analytics.<category>` computes it for many bars at
+    once. What is of a set of tickers is computed by `analytics.sets` when somebody asks for it.
+
+    Attributes:
+        name: the same in documents, answers and documentation.
+        category: which of the eight groups it is shown in.
+        unit: of the value, or of each part of it.
+        window: trailing bars that it is computed from, None where it has no fixed window.
+        needed: the least number of bars, or of tickers for a metric of the market.
+        formula: what is computed, in the notation of the field.
+        source: the paper, book or library that defines it.
+        reasons: the words of `REASONS` that may explain a null.
+        scope: whether it belongs to a series, to the whole market or to a set of tickers.
+    """
+
+    name: str
+    category: Category
+    unit: str
+    window: int | None
+    needed: int
+    formula: str
+    source: str
+    reasons: tuple[str, ...] = ()
+    scope: Scope = "series"

@@ -1,0 +1,102 @@
+"""Reading many series so that one that is torn, or holds what is no price, fails alone and by name."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+from pymongo.client_session import ClientSession
+
+from core.arrays import Bools, Int64
+from market.bars.panel import BarPanel, join_panels
+from market.bars.store import Reach, Wanted, read_panel
+from records.database import Db
+from records.market.documents import PanelSeries
+
+PRICES = ("open", "high", "low", "close")
+
+
+def read_sound_bars(
+    database: Db,
+    interval: str,
+    documents: Mapping[str, PanelSeries],
+    wanted: Mapping[str, Wanted],
+    session: ClientSession,
+    reach: Reach,
+) -> tuple[BarPanel | None, dict[str, str]]:
+    """Return what `read_panel` does of the series that can be read and used, and what ails each other.
+
+    All are read at once; only where that fails, for which a single torn document is enough, one
+    by one. None where nothing is left.
+    """
+    failures: dict[str, str] = {}
+    panels: list[BarPanel] = []
+    try:
+        panels.append(_read_whole(database, interval, documents, wanted, session, reach))
+    except (ValueError, LookupError):
+        for ticker, bounds in wanted.items():
+            try:
+                own = {ticker: bounds}
+                panels.append(_read_whole(database, interval, documents, own, session, reach))
+            except (ValueError, LookupError) as error:
+                failures[ticker] = f"the stored {interval} bars of {ticker} cannot be read ({error}); import them again"
+    panel = join_panels(panels) if panels else None
+    if panel is None:
+        return None, failures
+    bad = find_unusable(panel)
+    for series, row in bad.items():
+        when = datetime.fromtimestamp(int(panel.times[row]), UTC)
+        failures[panel.tickers[series]] = (
+            f"{panel.tickers[series]} {interval} has a bar that is no price or no number at "
+            f"{when:%Y-%m-%dT%H:%M:%SZ}; import it again"
+        )
+    sound = keep_series(panel, [s for s in range(len(panel.tickers)) if s not in bad])
+    return (sound if sound.tickers else None), failures
+
+
+def find_unusable(panel: BarPanel) -> dict[int, int]:
+    """Return the first row of each series that has a price that is none, or a volume below 0."""
+    with np.errstate(invalid="ignore"):
+        usable: Bools = np.isfinite(panel.volume) & (panel.volume >= 0.0)
+        for name in PRICES:
+            price = getattr(panel, name)
+            usable &= np.isfinite(price) & (price > 0.0)
+    if usable.all():
+        return {}
+    rows = np.flatnonzero(~usable)
+    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    owners, places = np.unique(series, return_index=True)
+    return dict(zip(owners.tolist(), rows[places].tolist(), strict=True))
+
+
+def keep_series(panel: BarPanel, kept: list[int]) -> BarPanel:
+    """Return the panel of these series alone, by position."""
+    if len(kept) == len(panel.tickers):
+        return panel
+    lengths = np.diff(panel.offsets)
+    owners = np.repeat(np.arange(lengths.size), lengths)
+    rows: Int64 = np.flatnonzero(np.isin(owners, kept))
+    names = ("times", "sessions", *PRICES, "volume")
+    columns = {name: getattr(panel, name)[rows] for name in names}
+    return replace(
+        panel,
+        tickers=tuple(panel.tickers[s] for s in kept),
+        offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths[kept]))),
+        first_index=panel.first_index[kept],
+        **columns,
+    )
+
+
+def _read_whole(
+    database: Db,
+    interval: str,
+    documents: Mapping[str, PanelSeries],
+    wanted: Mapping[str, Wanted],
+    session: ClientSession,
+    reach: Reach,
+) -> BarPanel:
+    """Return the panel of all of `wanted`. Raises ValueError, LookupError where one is torn."""
+    panel = read_panel(database, interval, documents, wanted, session, reach)
+    if any(getattr(panel, name).size != panel.times.size for name in (*PRICES, "volume")):
+        raise ValueError("its columns are not equally long")
+    return panel

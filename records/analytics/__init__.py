@@ -1,0 +1,1 @@
+"""What analytics computed: snapshots of series, the overview of the latest, markets, sets."""

@@ -1,0 +1,32 @@
+"""Market snapshots: what all tickers of a market did at one bar."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pymongo import DESCENDING, ReplaceOne
+from pymongo.client_session import ClientSession
+
+from records.analytics.documents import MarketSnapshotDocument, market_snapshots_in
+from records.database import Db, Document
+
+
+def build_market_snapshot_id(market: str, interval: str, time: datetime) -> str:
+    """Return the `_id` of a market snapshot, such as US::1d::2013-03-01T00:00:00Z."""
+    return f"{market}::{interval}::{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def write_market_snapshots(database: Db, documents: Sequence[MarketSnapshotDocument], session: ClientSession) -> None:
+    """Store market snapshots inside the transaction of their batch, in place of what is there."""
+    if documents:
+        writes = [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents]
+        market_snapshots_in(database).bulk_write(writes, ordered=False, session=session)
+
+
+def find_market_snapshots(
+    database: Db, market: str, interval: str, *, as_of: datetime | None = None, limit: int
+) -> list[MarketSnapshotDocument]:
+    """Return a market's snapshots, the newest first, at or before `as_of`."""
+    query: Document = {"market": market, "interval": interval}
+    if as_of is not None:
+        query["time"] = {"$lte": as_of}
+    return list(market_snapshots_in(database).find(query).sort("time", DESCENDING).limit(limit))

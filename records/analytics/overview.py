@@ -1,0 +1,230 @@
+"""The overview: of each series what people sort and filter by, as of its latest snapshot.
+
+One small document a series, kept in step by the transaction that writes the snapshot.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, cast
+
+from pymongo import ASCENDING, DESCENDING, ReplaceOne, UpdateOne
+from pymongo.client_session import ClientSession
+
+from records.analytics.documents import OverviewDocument, SnapshotDocument, overview_in, versions_in
+from records.database import Db, Document
+from records.findings.anomalies import SUPERSEDED
+from records.findings.documents import anomalies_in
+from records.market.series import build_series_id, find_states
+
+SORTS: dict[str, str] = {
+    "ticker": "ticker",
+    "volatility": "annualized_volatility",
+    "volume": "volume_spike_ratio",
+    "trend": "rate_of_change",
+    "regime": "regime",
+    "grade": "anomaly_grade",
+}
+"""What an overview may be sorted by, and the field that holds it."""
+
+
+class Place(NamedTuple):
+    """Where a page of the overview ended: the value it is sorted by, None where there is none."""
+
+    value: float | str | None
+    ticker: str
+
+
+def build_overview_document(snapshot: SnapshotDocument, market: str, grade: float | None) -> OverviewDocument:
+    """Return what the overview shows of a snapshot; `grade` is that of the bar's anomaly."""
+    values = snapshot["values"]
+    crossover, regime = values["crossover_signal"], values["regime"]
+    return {
+        "_id": build_series_id(snapshot["ticker"], snapshot["interval"]),
+        "ticker": snapshot["ticker"],
+        "interval": snapshot["interval"],
+        "market": market,
+        "close": snapshot["close"],
+        "return_1": snapshot["return_1"],
+        "notional": snapshot["notional"],
+        "annualized_volatility": values["annualized_volatility"],
+        "volume_spike_ratio": values["volume_spike_ratio"],
+        "rate_of_change": values["rate_of_change"],
+        "crossover": crossover and crossover["state"],
+        "crossed": bool(crossover and crossover["crossed"]),
+        "regime": regime and regime["regime"],
+        "confidence": regime and regime["confidence"],
+        "anomaly_grade": grade,
+        "as_of": snapshot["time"],
+        "bars_revision": snapshot["bars_revision"],
+        "set": snapshot["set"],
+        "computed_at": snapshot["computed_at"],
+        "snapshot_id": snapshot["_id"],
+    }
+
+
+def write_overview(database: Db, documents: Sequence[OverviewDocument], session: ClientSession) -> None:
+    """Store what the overview shows of series inside the transaction of their batch."""
+    if not documents:
+        return
+    ids = [document["_id"] for document in documents]
+    found = overview_in(database).find({"_id": {"$in": ids}}, {"_id": 1}, session=session)
+    stored = {document["_id"] for document in found}
+    new = [document for document in documents if document["_id"] not in stored]
+    if new:
+        overview_in(database).insert_many(new, ordered=False, session=session)
+    if stored:
+        replaced = [ReplaceOne({"_id": d["_id"]}, d) for d in documents if d["_id"] in stored]
+        overview_in(database).bulk_write(replaced, ordered=False, session=session)
+
+
+def find_overview(
+    database: Db,
+    interval: str,
+    *,
+    market: str | None = None,
+    tickers: Sequence[str] | None = None,
+    regime: str | None = None,
+    prefix: str = "",
+    sort_by: str = "ticker",
+    descending: bool = False,
+    after: Place | None = None,
+    limit: int,
+) -> list[OverviewDocument]:
+    """Return overview documents in order, from the one after a place on.
+
+    What has no value comes last, whichever the order.
+    """
+    field = SORTS[sort_by]
+    query = _select(interval, market=market, tickers=tickers)
+    if regime is not None:
+        query["regime"] = regime
+    if prefix:
+        query["$and"] = [{"ticker": {"$regex": f"^{re.escape(prefix)}"}}]
+    beyond, way = ("$lt", DESCENDING) if descending else ("$gt", ASCENDING)
+    if field == "ticker":
+        following = {} if after is None else {"ticker": {beyond: after.ticker}}
+        found = overview_in(database).find({"$and": [query, following]})
+        return list(found.sort("ticker", way).limit(limit))
+    documents: list[OverviewDocument] = []
+    if after is None or after.value is not None:
+        known = query | {field: {"$ne": None}}
+        if after is not None:
+            tie = {field: after.value, "ticker": {"$gt": after.ticker}}
+            known["$or"] = [{field: {beyond: after.value}}, {"$and": [query, tie]}]
+        found = overview_in(database).find(known)
+        documents += found.sort([(field, way), ("ticker", ASCENDING)]).limit(limit)
+    if len(documents) < limit:
+        unknown: Document = {"$and": [query, {field: None}]}
+        if after is not None and after.value is None:
+            unknown["$and"].append({"ticker": {"$gt": after.ticker}})
+        found = overview_in(database).find(unknown).sort("ticker", ASCENDING)
+        documents += found.limit(limit - len(documents))
+    return documents
+
+
+def get_version(database: Db, market: str, interval: str) -> int:
+    """Return how often anything the overview shows of a market has changed; no clock is asked."""
+    found = versions_in(database).find_one({"_id": f"{market}::{interval}"})
+    return int(found["version"]) if found is not None else 0
+
+
+def raise_version(database: Db, market: str, interval: str, session: ClientSession | None = None) -> None:
+    """Say that what the overview shows of a market changes with the transaction, or has changed."""
+    versions_in(database).update_one(
+        {"_id": f"{market}::{interval}"}, {"$inc": {"version": 1}}, upsert=True, session=session
+    )
+
+
+def find_most_traded(
+    database: Db,
+    interval: str,
+    limit: int,
+    *,
+    market: str | None = None,
+    tickers: Sequence[str] | None = None,
+) -> list[str]:
+    """Return the tickers of a market, or of some, with the greatest mean notional of 20 bars.
+
+    Indices are not traded.
+    """
+    query = _select(interval, market=market, tickers=tickers)
+    stocks = {"$and": [query, {"ticker": {"$not": {"$regex": r"^\^"}}}]}
+    order = [("notional", DESCENDING), ("ticker", ASCENDING)]
+    found = overview_in(database).find(stocks, {"ticker": 1}).sort(order)
+    return [document["ticker"] for document in found.limit(limit)]
+
+
+def find_due(
+    database: Db, definitions: str, *, market: str | None = None, interval: str | None = None
+) -> dict[tuple[str, str], list[str]]:
+    """Return the tickers to compute, by market and interval.
+
+    Those whose last bar, revision of bars or `definitions` is not what the overview was made of.
+    """
+    equal = {"market": market, "interval": interval}
+    query: Document = {name: value for name, value in equal.items() if value is not None}
+    states = ("as_of", "bars_revision", "set")
+    shown = {d["_id"]: d for d in overview_in(database).find(query, states, batch_size=10_000)}
+    due: dict[tuple[str, str], list[str]] = {}
+    for series in find_states(database, market=market, interval=interval):
+        state = shown.get(series["_id"])
+        made = None if state is None else (state["as_of"], state["bars_revision"], state["set"])
+        if made != (series["last_bar"], series["revision"], definitions):
+            due.setdefault((series["market"], series["interval"]), []).append(series["ticker"])
+    return {group: sorted(tickers) for group, tickers in sorted(due.items())}
+
+
+def find_groups(database: Db) -> list[tuple[str, str]]:
+    """Return each market and interval that the overview holds."""
+    group = {"_id": {"market": "$market", "interval": "$interval"}}
+    found = cast("Iterable[Document]", overview_in(database).aggregate([{"$group": group}]))
+    return sorted((each["_id"]["market"], each["_id"]["interval"]) for each in found)
+
+
+def find_grades(
+    database: Db, interval: str, bars: Mapping[str, datetime], session: ClientSession | None = None
+) -> dict[str, float]:
+    """Return the grades of the anomalies of one bar of each ticker, where there is one."""
+    if not bars:
+        return {}
+    query = {
+        "Ticker": {"$in": list(bars)},
+        "interval": interval,
+        "Datetime": {"$in": sorted(set(bars.values()))},
+        "status": {"$ne": SUPERSEDED},
+    }
+    found = anomalies_in(database).find(query, ("Ticker", "Datetime", "grade"), session=session)
+    return {a["Ticker"]: a["grade"] for a in found if bars[a["Ticker"]] == a["Datetime"]}
+
+
+def refresh_grades(database: Db, market: str, interval: str) -> int:
+    """Take over grades of anomalies that were found, or superseded, after the overview was made.
+
+    Returns how many documents changed.
+    """
+    query = _select(interval, market=market)
+    shown = list(overview_in(database).find(query, ("ticker", "as_of", "anomaly_grade")))
+    grades = find_grades(database, interval, {d["ticker"]: d["as_of"] for d in shown})
+    moved = [d for d in shown if d["anomaly_grade"] != grades.get(d["ticker"])]
+    if not moved:
+        return 0
+    writes = [
+        UpdateOne(
+            {"_id": d["_id"], "as_of": d["as_of"]},
+            {"$set": {"anomaly_grade": grades.get(d["ticker"])}},
+        )
+        for d in moved
+    ]
+    changed = overview_in(database).bulk_write(writes, ordered=False).modified_count
+    raise_version(database, market, interval)
+    return changed
+
+
+def _select(interval: str, *, market: str | None = None, tickers: Sequence[str] | None = None) -> Document:
+    query: Document = {"interval": interval}
+    if market is not None:
+        query["market"] = market
+    if tickers is not None:
+        query["ticker"] = {"$in": list(tickers)}
+    return query

@@ -1,0 +1,115 @@
+"""Snapshots: all metrics of one series at one bar.
+
+`_id` is ticker, interval and bar time, so that computing a bar again replaces its document.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pymongo import DESCENDING, ReplaceOne
+from pymongo.client_session import ClientSession
+
+from core.errors import NotFound
+from records.analytics.documents import SnapshotDocument, snapshots_in
+from records.database import Db, Document
+from records.market.series import get_series
+
+
+def build_snapshot_id(ticker: str, interval: str, time: datetime) -> str:
+    """Return the `_id` of a snapshot, such as AAPL::1d::2013-03-01T00:00:00Z."""
+    return f"{ticker}::{interval}::{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def write_snapshots(database: Db, documents: Sequence[SnapshotDocument], session: ClientSession) -> None:
+    """Store snapshots inside the transaction of their batch, in place of those of the same bars."""
+    if not documents:
+        return
+    ids = [document["_id"] for document in documents]
+    found = snapshots_in(database).find({"_id": {"$in": ids}}, {"_id": 1}, session=session)
+    stored = {document["_id"] for document in found}
+    new = [document for document in documents if document["_id"] not in stored]
+    if new:
+        snapshots_in(database).insert_many(new, ordered=False, session=session)
+    if stored:
+        replaced = [ReplaceOne({"_id": d["_id"]}, d) for d in documents if d["_id"] in stored]
+        snapshots_in(database).bulk_write(replaced, ordered=False, session=session)
+
+
+def find_snapshots(
+    database: Db,
+    ticker: str,
+    interval: str,
+    *,
+    as_of: datetime | None = None,
+    start: datetime | None = None,
+    before: datetime | None = None,
+    limit: int = 1,
+    fields: Sequence[str] | None = None,
+) -> list[SnapshotDocument]:
+    """Return snapshots of a series, the newest first: at or before `as_of`, from `start` on.
+
+    `before` goes on from the bar time where a page ended.
+    """
+    bounds = {"$lte": as_of, "$gte": start, "$lt": before}
+    time = {name: value for name, value in bounds.items() if value is not None}
+    query: Document = {"ticker": ticker, "interval": interval}
+    if time:
+        query["time"] = time
+    found = snapshots_in(database).find(query, fields).sort("time", DESCENDING)
+    return list(found.limit(limit))
+
+
+def find_latest(
+    database: Db,
+    tickers: Sequence[str],
+    interval: str,
+    names: Sequence[str],
+    as_of: datetime | None = None,
+) -> list[SnapshotDocument]:
+    """Return the latest snapshot of each ticker, at or before `as_of`, with these metrics alone.
+
+    Tickers of which there is none are left out; the order is theirs.
+    """
+    fields = dict.fromkeys(
+        ("ticker", "time", *(f"{part}.{name}" for part in ("values", "missing") for name in names)),
+        1,
+    )
+    time = {} if as_of is None else {"time": {"$lte": as_of}}
+    found: dict[str, SnapshotDocument] = {}
+    for ticker in tickers:
+        query = {"ticker": ticker, "interval": interval} | time
+        document = snapshots_in(database).find_one(query, fields, sort=[("time", DESCENDING)])
+        if document is not None:
+            found[ticker] = document
+    return list(found.values())
+
+
+def get_snapshot(database: Db, ticker: str, interval: str, as_of: datetime | None = None) -> SnapshotDocument:
+    """Return the latest snapshot of a series, at or before `as_of`.
+
+    Raises NotFound, which says whether it is bars that lack, or the run that computes them.
+    """
+    found = find_snapshots(database, ticker, interval, as_of=as_of)
+    if found:
+        return found[0]
+    raise explain_absent(database, ticker, interval, as_of)
+
+
+def explain_absent(database: Db, ticker: str, interval: str, as_of: datetime | None = None) -> NotFound:
+    """Return an error that says why a series has no snapshot.
+
+    Raises NotFound itself where the series has no bars at all.
+    """
+    series = get_series(database, ticker, interval)
+    if as_of is not None and as_of < series["first_bar"]:
+        return NotFound(
+            f"{ticker} has no {interval} bar at or before {as_of:%Y-%m-%dT%H:%M:%SZ}; "
+            f"the first is of {series['first_bar']:%Y-%m-%dT%H:%M:%SZ}",
+            reason="no_bars",
+        )
+    return NotFound(
+        f"nothing was computed yet of {ticker} {interval}"
+        + (f" at or before {as_of:%Y-%m-%dT%H:%M:%SZ}" if as_of else "")
+        + "; the next tick does, or `flask analytics run` (with --bars N for the bars before)",
+        reason="not_computed",
+    )

@@ -1,0 +1,48 @@
+"""Periodic analytics: once a slot, what has new bars is asked for, however many look after it.
+
+A slot begins every ANALYTICS_SECONDS. A slot's run of a market and interval is accepted under a
+key made of the three, so that two who tick at once accept one run. Slots that pass while nobody
+ticks collapse into the latest: what is due is told by the bars, not by the clock.
+"""
+
+from datetime import UTC, datetime
+
+import structlog
+
+from analytics.metric import SET
+from records.analytics import overview
+from records.analytics.slots import get_last_slot, note_slot
+from records.work import runs
+from tasks.engine.one_of_many import going_on
+from tasks.process.worker import Worker
+from tasks.requests.analytics import request_due_analytics
+
+log = structlog.get_logger()
+
+
+def accept_due(worker: Worker, now: datetime) -> list[str]:
+    """Accept a run of each market and interval that has new bars; return the runs' ids.
+
+    Nothing happens where the present slot was looked after. Grades of anomalies that were found
+    since are taken over into the overview.
+    """
+    database, period = worker.database, worker.settings.analytics_seconds
+    slot = int(now.timestamp()) // period * period
+    if slot <= get_last_slot(database):
+        return []
+    begun = f"{datetime.fromtimestamp(slot, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    accepted = []
+    for (market, interval), tickers in overview.find_due(database, SET).items():
+        with going_on("analytics_failed", f"{market} {interval}"):
+            if runs.has_open_analytics(database, market, interval):
+                continue
+            run = request_due_analytics(
+                database, worker.celery, tickers, market=market, interval=interval, slot=begun, now=now
+            )
+            accepted.append(run["_id"])
+    for market, interval in overview.find_groups(database):
+        overview.refresh_grades(database, market, interval)
+    note_slot(database, slot)
+    if accepted:
+        log.info("analytics_accepted", slot=begun, runs=len(accepted))
+    return accepted

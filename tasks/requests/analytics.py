@@ -1,0 +1,104 @@
+"""Asking for metrics: of a market's tickers, or of a set of tickers together."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from celery import Celery
+
+from core.errors import BadInput
+from market.markets import get_market_of
+from records.analytics.sets import build_set_id
+from records.database import Db
+from records.work.documents import RunDocument
+from records.work.requests import RunRequest
+from tasks.engine.accept import accept_run
+from tasks.requests.runs import NOT_ONCE, Once
+from tasks.requests.selection import Selection, select_tickers
+
+MOST_BARS = 1_000
+
+
+def request_analytics(
+    database: Db,
+    celery: Celery,
+    selection: Selection,
+    *,
+    interval: str,
+    bars: int,
+    now: datetime,
+    once: Once = NOT_ONCE,
+) -> list[RunDocument]:
+    """Accept the computing of the last `bars` bars' metrics; return the runs, one a market.
+
+    Raises NotFound where a ticker has no stored bars, BadInput for a number of bars that cannot be.
+    """
+    if not 1 <= bars <= MOST_BARS:
+        raise BadInput(f"{bars} bars were asked for: ask for 1 to {MOST_BARS} of each series")
+    by_market: dict[str, list[str]] = {}
+    for ticker in select_tickers(database, selection, interval):
+        by_market.setdefault(get_market_of(ticker).code, []).append(ticker)
+    return [
+        accept_run(
+            database,
+            celery,
+            RunRequest(
+                "analytics",
+                "manual",
+                tickers=tuple(tickers),
+                interval=interval,
+                market=market,
+                watchlist=selection.watchlist,
+                options={"bars": bars},
+                idempotency_key=once.key and f"{once.key}:{market}",
+                body_hash=once.body_hash,
+            ),
+            now=now,
+        )
+        for market, tickers in by_market.items()
+    ]
+
+
+def request_due_analytics(
+    database: Db,
+    celery: Celery,
+    tickers: Sequence[str],
+    *,
+    market: str,
+    interval: str,
+    slot: str,
+    now: datetime,
+) -> RunDocument:
+    """Accept the computing of a market's tickers that have new bars; of one slot there is one run."""
+    request = RunRequest(
+        "analytics",
+        "scheduler",
+        tickers=tuple(tickers),
+        interval=interval,
+        market=market,
+        options={"bars": 1},
+        idempotency_key=f"analytics of {market} {interval} at {slot}",
+    )
+    return accept_run(database, celery, request, now=now)
+
+
+def request_correlation(
+    database: Db,
+    celery: Celery,
+    tickers: tuple[str, ...],
+    *,
+    interval: str,
+    as_of: datetime | None,
+    bars_key: str,
+    now: datetime,
+) -> RunDocument:
+    """Accept the correlations of a set of tickers; of the same bars, by their key, there is one run."""
+    set_id = build_set_id(tickers, interval, as_of)
+    request = RunRequest(
+        "correlation",
+        "chart_request",
+        tickers=tickers,
+        interval=interval,
+        options={"set_id": set_id, "as_of": as_of and as_of.isoformat(), "bars_key": bars_key},
+        idempotency_key=f"correlation {set_id} {bars_key}",
+    )
+    return accept_run(database, celery, request, now=now)

@@ -1,0 +1,55 @@
+"""Market: its state, regimes over time, tickers in any order, what moves together; a ticker's metrics."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+
+
+def test_market_shows_its_state_and_regimes_over_time(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/market")
+    state = page.get_by_role("region", name="State of the market")
+    newest = demo.database.analytics_markets.find_one({"market": "US"}, sort=[("time", -1)])
+    expect(state).to_contain_text(f"{newest['time']:%-d %b %Y}")
+    expect(state.get_by_role("img", name="Regimes of the market's tickers")).to_be_visible()
+    columns = page.locator(".ribbon g")
+    assert columns.count() == 250
+
+
+def test_tickers_are_sorted_and_filtered_and_the_address_says_so(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/market/US")
+    tickers = page.get_by_role("region", name="Tickers of the market").first
+    rows = tickers.locator("tbody tr")
+    expect(rows).to_have_count(7)
+    tickers.get_by_role("button", name="Volatility").click()
+    by_volatility = demo.database.analytics_overview.find().sort("annualized_volatility", -1)
+    order = [document["ticker"] for document in by_volatility]
+    expect(rows.first).to_contain_text(order[0])
+    assert [row.split()[0] for row in rows.all_inner_texts()] == order
+    page.reload()
+    expect(rows.first).to_contain_text(order[0])
+    tickers.get_by_label("Tickers that begin with").fill("goo")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("GOOG")
+
+
+def test_correlations_are_computed_and_drawn(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/market/US")
+    card = page.get_by_role("region", name="Correlations", exact=True)
+    expect(card.locator(".heat .cell")).to_have_count(25)
+    card.locator(".heat .cell").nth(1).hover()
+    expect(card).to_contain_text(" and ")
+
+
+def test_ticker_page_has_metrics_and_regimes_behind_the_candles(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/ticker/IBM")
+    metrics = page.get_by_role("region", name="Metrics", exact=True)
+    stored = demo.database.analytics.find_one({"ticker": "IBM"}, sort=[("time", -1)])
+    expect(metrics).to_contain_text(stored["values"]["regime"]["regime"].replace("_", " "))
+    expect(metrics.get_by_role("row", name="rolling stddev")).to_contain_text(
+        f"{stored['values']['rolling_stddev']:.4g}"
+    )
+    metrics.get_by_text("Spread", exact=True).click()
+    expect(metrics.get_by_role("row", name="bid ask spread")).to_contain_text("no order book stored")
+    expect(page.locator(".stage")).to_have_attribute("data-regimes", "500")

@@ -1,0 +1,313 @@
+"""Computing metrics end to end: from stored bars to committed documents, with real servers."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from celery import Celery
+
+from analytics.catalogue import METRICS
+from analytics.metric import SET
+from analytics.snapshot import compute_snapshots
+from core.errors import NotFound
+from core.settings import Settings
+from market.imports.importing import import_frame
+from records.analytics import overview
+from records.analytics.snapshots import find_snapshots, get_snapshot
+from records.database import Db, Document
+from records.work import batches, runs
+from tasks.engine import execution
+from tasks.engine.execution import execute_batch
+from tasks.engine.planning import start
+from tasks.engine.sweeper import sweep
+from tasks.periodic.analytics import accept_due
+from tasks.process.broker import build_celery, find_waiting
+from tasks.process.worker import Worker
+from tasks.requests.analytics import request_analytics
+from tasks.requests.selection import Selection
+from tests.integration.detecting import NOW, make_bars
+from tests.unit.analytics.panels import build, draw_intraday
+
+TICKERS = tuple(f"T{n:02d}" for n in range(12))
+BARS = 420
+
+
+@pytest.fixture
+def celery(settings: Settings) -> Iterator[Celery]:
+    with build_celery(settings) as celery:
+        yield celery
+
+
+@pytest.fixture
+def worker(settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """A worker of this process; it does not pause after a failure."""
+    monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
+    return Worker(settings, database, celery, "test:1")
+
+
+@pytest.fixture
+def stocked(database: Db) -> dict[str, pd.DataFrame]:
+    """Twelve series of daily bars, one of which began later."""
+    frames = {ticker: make_bars(BARS, seed) for seed, ticker in enumerate(TICKERS)}
+    frames["T11"] = frames["T11"].iloc[-50:]
+    store(database, frames)
+    return frames
+
+
+def store(database: Db, frames: dict[str, pd.DataFrame], interval: str = "1d") -> None:
+    whole = pd.concat([frame.assign(ticker=ticker) for ticker, frame in frames.items()])
+    report = import_frame(database, whole, interval=interval, source="test", now=NOW)
+    # Of the hours that are drawn for every weekday, those of holidays are no session's.
+    assert interval == "1h" or not any(series.rejected for series in report.series), report
+
+
+def work(worker: Worker) -> None:
+    """Do what waits in the queues, as workers do, until nothing does."""
+    while waiting := find_waiting(worker.celery):
+        worker.celery.control.purge()
+        for subject in sorted(waiting):
+            if ":" in subject:
+                execute_batch(worker, subject)
+            else:
+                start(worker, subject)
+
+
+def tick(worker: Worker, now: datetime = NOW) -> list[Document]:
+    """Let a slot come, do what it asks for, and return its runs."""
+    accepted = accept_due(worker, now)
+    work(worker)
+    sweep(worker)
+    return [runs.get_run(worker.database, run_id) for run_id in accepted]
+
+
+def ask(worker: Worker, *tickers: str, bars: int = 1, interval: str = "1d") -> Document:
+    (run,) = request_analytics(
+        worker.database, worker.celery, Selection(tickers), interval=interval, bars=bars, now=NOW
+    )
+    work(worker)
+    sweep(worker)
+    return runs.get_run(worker.database, run["_id"])
+
+
+def read_all(database: Db) -> list[Document]:
+    """Return all documents without what differs by run or clock."""
+    own = ("computed_at", "run_id", "expires_at")
+    names = ("analytics", "analytics_overview", "analytics_markets")
+    found = [d for name in names for d in database[name].find().sort("_id", 1)]
+    return [{name: value for name, value in d.items() if name not in own} for d in found]
+
+
+def later(slots: int) -> datetime:
+    return NOW + timedelta(seconds=900 * slots)
+
+
+def build_series(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {
+        ticker: frame.assign(time=pd.DatetimeIndex(frame["date"]).tz_localize(None).as_unit("s").asi8).reset_index(
+            drop=True
+        )
+        for ticker, frame in frames.items()
+    }
+
+
+def test_tick_stores_what_the_pure_functions_say(worker: Worker, stocked) -> None:
+    (run,) = tick(worker)
+    assert (run["status"], run["tickers_done"]) == ("complete", 12)
+    series = build_series(stocked)
+    lasts = np.cumsum([len(frame) for frame in series.values()]) - 1
+    for expected in compute_snapshots(build(series, lasts, market="US")):
+        found = get_snapshot(worker.database, expected.ticker, "1d")
+        years = found["bars_per_year"]
+        assert 249 <= years <= 253
+        values = dict(expected.values)
+        values["annualized_volatility"] = found["values"]["rolling_stddev"] * np.sqrt(years)
+        assert found["values"] == values
+        assert found["missing"] == expected.missing
+        assert found["time"] == datetime.fromtimestamp(expected.time, UTC)
+        assert found["bars_used"] == expected.have
+        assert found["run_id"] == run["_id"]
+        assert 0.99 < found["completeness"] <= 1.0
+        assert found["set"] == SET
+    short = get_snapshot(worker.database, "T11", "1d")
+    assert short["missing"]["crossover_signal"] == {"needed": 51, "have": 50}
+    assert set(short["values"]) == {metric.name for metric in METRICS if metric.scope != "set"}
+
+
+def test_slot_is_looked_after_once_and_nothing_is_computed_twice(worker: Worker, stocked) -> None:
+    assert len(tick(worker)) == 1
+    assert tick(worker) == []
+    assert tick(worker, later(1)) == []
+    assert worker.database.analytics.count_documents({}) == 12
+    frames = {"T03": make_bars(BARS + 1, 3)}
+    store(worker.database, frames)
+    (run,) = tick(worker, later(2))
+    assert run["tickers_done"] == 1
+    assert worker.database.analytics.count_documents({}) == 13
+    assert worker.database.analytics.count_documents({"ticker": "T03"}) == 2
+    assert worker.database.analytics_overview.count_documents({}) == 12
+
+
+def test_two_who_tick_at_once_accept_one_run(worker: Worker, stocked) -> None:
+    first = accept_due(worker, NOW)
+    worker.database.settings.delete_one({"_id": "analytics"})
+    assert accept_due(worker, NOW) == []
+    work(worker)
+    sweep(worker)
+    worker.database.settings.delete_one({"_id": "analytics"})
+    assert accept_due(worker, NOW) == []
+    assert worker.database.detection_runs.count_documents({"run_id": None}) == len(first) == 1
+
+
+def test_corrected_bar_is_computed_again(worker: Worker, stocked) -> None:
+    tick(worker)
+    before = get_snapshot(worker.database, "T05", "1d")
+    frame = stocked["T05"].copy()
+    frame.loc[frame.index[-3], ["close", "high"]] *= 1.2
+    store(worker.database, {"T05": frame})
+    (run,) = tick(worker, later(1))
+    after = get_snapshot(worker.database, "T05", "1d")
+    assert run["tickers_done"] == 1
+    assert after["_id"] == before["_id"]
+    assert after["fingerprint"] != before["fingerprint"]
+    assert after["values"]["rolling_stddev"] > before["values"]["rolling_stddev"]
+
+
+def test_history_is_what_each_bar_had_when_it_was_the_last(worker: Worker, stocked) -> None:
+    tick(worker)
+    alone = {}
+    for cut in (3, 1):
+        store_cut = {t: frame.iloc[: len(frame) - cut] for t, frame in stocked.items()}
+        worker.database.client.drop_database(worker.database.name)
+        store(worker.database, store_cut)
+        tick(worker, later(cut))
+        alone[cut] = {d["_id"]: d["values"] for d in worker.database.analytics.find()}
+    worker.database.client.drop_database(worker.database.name)
+    store(worker.database, stocked)
+    run = ask(worker, *TICKERS, bars=10)
+    assert run["status"] == "complete"
+    found = {d["_id"]: d["values"] for d in worker.database.analytics.find()}
+    assert len(found) == 120
+    for values in alone.values():
+        for snapshot_id, expected in values.items():
+            assert found[snapshot_id] == expected, snapshot_id
+
+
+def test_batches_and_parts_of_a_market_say_the_same_as_all_of_it(worker: Worker, stocked) -> None:
+    tick(worker)
+    whole = read_all(worker.database)
+    for name in ("analytics", "analytics_overview", "analytics_markets"):
+        worker.database[name].delete_many({})
+    for some in (TICKERS[:1], TICKERS[1:7], TICKERS[7:]):
+        ask(worker, *some)
+    assert read_all(worker.database) == whole
+
+
+def test_one_batch_done_twice_leaves_the_same_documents(worker: Worker, stocked) -> None:
+    run = tick(worker)[0]
+    whole = read_all(worker.database)
+    batch = worker.database.batches.find_one({"run_id": run["_id"]})
+    assert execute_batch(worker, batch["_id"]) is None
+    worker.database.analytics_overview.delete_many({})
+    ask(worker, *TICKERS)
+    assert read_all(worker.database) == whole
+
+
+def test_series_that_cannot_be_used_fail_alone_and_by_name(worker: Worker, stocked) -> None:
+    tick(worker)
+    sound = {d["_id"]: d["values"]["rsi"] for d in worker.database.analytics.find()}
+    worker.database.analytics.delete_many({})
+    for ticker, broken in (("T01", -3), ("T02", None)):
+        bucket = worker.database.bars.find_one({"ticker": ticker}, sort=[("year", -1)])
+        closes = bucket["close"]
+        closes = closes[:broken] if broken else closes[:-8] + np.array([np.nan]).tobytes()
+        worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": closes}})
+    run = ask(worker, *TICKERS)
+    assert run["status"] == "partial"
+    assert {f["ticker"]: f["reason"] for f in run["failures"]} == {"T01": "bad_bars", "T02": "bad_bars"}
+    assert "T01" in run["failures"][0]["error"]
+    found = {d["_id"]: d["values"]["rsi"] for d in worker.database.analytics.find()}
+    assert found == {k: v for k, v in sound.items() if not k.startswith(("T01", "T02"))}
+
+
+def test_stale_holder_writes_nothing(worker: Worker, stocked) -> None:
+    (run_id,) = accept_due(worker, NOW)
+    worker.celery.control.purge()
+    run = runs.get_run(worker.database, run_id)
+    batch = batches.build_batch(run_id, "00000", TICKERS, "US", NOW)
+    assert runs.start_run(worker.database, run_id, [batch], NOW)
+    limits = {"lease_seconds": 60, "max_attempts": 5}
+    held = batches.claim_batch(worker.database, batch["_id"], "one", **limits)
+    worker.database.batches.update_one({"_id": batch["_id"]}, {"$set": {"state": "pending"}})
+    assert batches.claim_batch(worker.database, batch["_id"], "other", **limits)
+    from core.errors import LeaseLost  # noqa: PLC0415
+    from tasks.kinds.analytics import compute  # noqa: PLC0415
+
+    with pytest.raises(LeaseLost):
+        compute(worker, run, held)
+    assert worker.database.analytics.count_documents({}) == 0
+    assert worker.database.analytics_overview.count_documents({}) == 0
+
+
+def test_intraday_snapshots_have_an_end_and_their_own_year(worker: Worker, database: Db) -> None:
+    bars = draw_intraday(3, 60)
+    frame = bars.assign(date=pd.to_datetime(bars["time"], unit="s", utc=True))
+    store(database, {"HOUR": frame[["date", "open", "high", "low", "close", "volume"]]}, "1h")
+    tick(worker)
+    found = get_snapshot(database, "HOUR", "1h")
+    assert found["expires_at"] - found["computed_at"] == timedelta(days=90)
+    # Seven bars a session, four on the three half days.
+    assert 1_735 <= found["bars_per_year"] <= 1_765
+    assert found["values"]["hourly_pattern"].keys() == {"9", "10", "11", "12", "13", "14", "15"}
+    run = ask(worker, "HOUR", bars=30, interval="1h")
+    assert run["status"] == "complete"
+    again = find_snapshots(database, "HOUR", "1h", limit=100)
+    assert len(again) == 30
+    assert again[0]["values"] == found["values"]
+
+
+def test_index_that_goes_on_for_years_is_the_benchmark_of_what_ended(worker: Worker, database: Db) -> None:
+    frames = {"T00": make_bars(1_200, 1).iloc[:420], "^GSPC": make_bars(2_000, 2)}
+    store(database, frames)
+    tick(worker)
+    found = get_snapshot(database, "T00", "1d")
+    assert found["values"]["beta"] is not None, found["missing"]
+    assert found["values"]["rolling_correlation"] is not None
+    returns = pd.DataFrame({t: np.log(f.set_index("date")["close"]).diff() for t, f in frames.items()}).iloc[:420]
+    expected = returns["T00"].iloc[-30:].corr(returns["^GSPC"].iloc[-30:])
+    assert found["values"]["rolling_correlation"] == pytest.approx(expected, rel=1e-9)
+    again = ask(worker, "T00")
+    assert again["status"] == "complete"
+    assert get_snapshot(database, "T00", "1d")["values"] == found["values"]
+
+
+def test_unknown_series_says_what_to_do(worker: Worker, stocked) -> None:
+    with pytest.raises(NotFound, match="nothing was computed yet of T00"):
+        get_snapshot(worker.database, "T00", "1d")
+    with pytest.raises(NotFound, match="no 1d bars of NONE"):
+        get_snapshot(worker.database, "NONE", "1d")
+
+
+def test_grades_come_with_the_next_slot(worker: Worker, stocked) -> None:
+    tick(worker)
+    shown = worker.database.analytics_overview.find_one({"ticker": "T04"})
+    assert shown["anomaly_grade"] is None
+    worker.database.anomalies.insert_one(
+        {"_id": "x", "Ticker": "T04", "interval": "1d", "Datetime": shown["as_of"]} | {"grade": 81.0, "status": "new"}
+    )
+    version = overview.get_version(worker.database, "US", "1d")
+    assert tick(worker, later(1)) == []
+    shown = worker.database.analytics_overview.find_one({"ticker": "T04"})
+    assert shown["anomaly_grade"] == 81.0
+    assert overview.get_version(worker.database, "US", "1d") > version
+
+
+def test_market_is_described_at_each_bar(worker: Worker, stocked) -> None:
+    ask(worker, *TICKERS, bars=5)
+    found = list(worker.database.analytics_markets.find().sort("time", -1))
+    assert len(found) == 5
+    assert found[0]["tickers"] == 12
+    assert sum(found[0]["regimes"].values()) == 11
+    assert -1 <= found[0]["breadth"]["advance_decline"] <= 1
+    assert found[0]["z"] is not None
