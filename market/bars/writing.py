@@ -8,6 +8,7 @@ import numpy as np
 from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 
+from core.arrays import Int64
 from core.errors import BadInput, SeriesError
 from market.bars import changes
 from market.bars.buckets import (
@@ -23,9 +24,11 @@ from market.bars.buckets import (
 from market.bars.coverage_upkeep import find_coverage
 from market.bars.fingerprint import fingerprint_series
 from market.bars.merging import merge_bars
+from market.bars.readjustment import recognise
 from market.bars.splits import merge_splits
+from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import get_market, get_market_of
-from market.sessions.calendar import Sessions
+from market.sessions.calendar import Sessions, local_days
 from market.sessions.overrides import find_sessions
 from records.database import Db, in_transaction
 from records.market.documents import (
@@ -74,14 +77,34 @@ class Written:
     splits: int = 0
     revision: int | None = None
     replaced: int = 0
+    notes: Sequence[str] = ()
 
 
-def write_arrival(database: Db, arrival: Arrival) -> Written:
+class _NothingMeant(Exception):
+    """Ends a transaction that was only to be tried."""
+
+    def __init__(self, written: Written) -> None:
+        super().__init__()
+        self.written = written
+
+
+def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> Written:
     """Merge bars and splits into their series and keep the rejected rows aside, all or nothing.
 
-    Real bars take the place of a whole synthetic series. Raises SeriesError for synthetic bars of a real one.
+    Real bars take the place of a whole synthetic series. A dry run does all of it and takes it back. Raises SeriesError
+    for synthetic bars of a real series, and for prices that are adjusted for a split where those before them are not.
     """
-    return in_transaction(database, lambda session: _write(database, arrival, session))
+
+    def write(session: ClientSession) -> Written:
+        written = _write(database, arrival, session)
+        if dry_run:
+            raise _NothingMeant(written)
+        return written
+
+    try:
+        return in_transaction(database, write)
+    except _NothingMeant as ended:
+        return ended.written
 
 
 def write_split(database: Db, ticker: str, interval: str, session: date, factor: float, now: datetime) -> Written:
@@ -112,7 +135,16 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
         return Written()
     stored = _read_stored(database, series, arrival.columns, session)
     merge = merge_bars(stored, arrival.columns)
-    splits, changed_days = merge_splits(series["splits"], arrival.splits)
+    found = recognise(
+        stored,
+        arrival.columns,
+        merge,
+        splits=series["splits"],
+        given=arrival.splits,
+        first_bar=series["first_bar"],
+        days=_find_days(arrival),
+    )
+    splits, changed_days = merge_splits(series["splits"], {**found.taken_back, **arrival.splits})
     new, changed = int(merge.new.sum()), int(merge.changed.sum())
     replaced = sum(document["bars"] for document in revisions)
     if new or changed or changed_days or replaced:
@@ -131,7 +163,15 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
         replace_series(database, series, session)
         add_revisions(database, _number(revisions, series, arrival), session)
     unchanged = len(arrival.columns["times"]) - new - changed
-    return Written(new, changed, unchanged, len(changed_days), series["revision"], replaced)
+    return Written(new, changed, unchanged, len(changed_days), series["revision"], replaced, tuple(found.notes))
+
+
+def _find_days(arrival: Arrival) -> Int64:
+    """Return the session of each bar that comes, in days since 1970."""
+    times: Int64 = arrival.columns["times"]
+    if is_intraday(arrival.interval):
+        return local_days(times, get_market_of(arrival.ticker).zone)
+    return times // DAY_SECONDS
 
 
 def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tuple[SeriesDocument, list[ChangeFields]]:
