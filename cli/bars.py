@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from flask.cli import AppGroup
@@ -10,6 +11,7 @@ from rich.table import Table
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from cli.imports import finish_import, show_progress
 from market.bars.reading import read_bars
+from market.imports.options import build_options
 from market.imports.rejection import REASONS
 from market.intervals import INTERVALS, parse_interval, parse_period
 from market.markets import get_market
@@ -32,33 +34,46 @@ Day = click.DateTime(["%Y-%m-%d"])
 @interval_option
 @click.option("--ticker", help="Whose bars a table without a ticker column holds; else the only one to take.")
 @click.option("--market", help="US, JP or TH: tickers without that market's suffix get it.")
+@click.option(
+    "--column", "columns", multiple=True, metavar="FIELD=NAME", help="Which column is which: close=PX_LAST, close=5."
+)
+@click.option("--decimal", help="What parts decimals where the numbers leave it open: point or comma.")
+@click.option("--thousands", help="What parts thousands: comma, point, space, apostrophe or none.")
+@click.option("--timezone", help="Zone of times without one (UTC, Europe/Athens); else the exchange's.")
+@click.option("--day-first/--month-first", default=None, help="What 03/04/2024 is, where no row settles it.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything, and store nothing.")
 @json_option
 @exits_on_error
 def import_bars(
-    *, paths: tuple[Path, ...], interval: str, ticker: str | None, market: str | None, as_json: bool
+    *,
+    paths: tuple[Path, ...],
+    interval: str,
+    ticker: str | None,
+    market: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **reading: Any,
 ) -> None:
-    """Import CSV, Parquet and JSON files, or folders of them; importing again changes nothing.
+    """Import CSV, Excel, Parquet and JSON files, .zip files or folders of them; importing again changes nothing.
 
-    Columns are matched by their usual names in any case: a time (time, date, timestamp), open, high, low, close, and
-    optionally volume, ticker (or symbol) and split (new shares for each old one, on the first session they trade).
-    Without a ticker column a file is one ticker, named like the file. Times without a zone are the exchange's.
+    Columns are matched by their usual names in any case and several languages: a time (time, date, timestamp), open,
+    high, low, close, and optionally volume, ticker (or symbol) and split (new shares for each old one, on the first
+    session they trade). Others are named with --column. Without a ticker column a file is one ticker, named like the
+    file. Times without a zone are the exchange's. What can be read two ways is refused, with the option that settles
+    it.
     """
     from market.imports.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
+    from market.imports.importing import Request  # noqa: PLC0415 - the same
 
     checked = parse_interval(interval)
     wanted = normalize_ticker(ticker) if ticker else None
     of_market = get_market(market) if market else None
+    options = build_options(**reading)
     with use_database() as database, show_progress(quiet=as_json) as on_series:
         prepare_database(database, datetime.now(UTC))
-        report = import_files(
-            database,
-            paths,
-            interval=checked,
-            now=datetime.now(UTC),
-            ticker=wanted,
-            market=of_market,
-            on_series=on_series,
-        )
+        now, source = datetime.now(UTC), ", ".join(map(str, paths))
+        request = Request(checked, source, now, wanted, of_market, dry_run=dry_run, on_series=on_series)
+        report = import_files(database, paths, request, options=options)
     finish_import(report, as_json=as_json)
 
 

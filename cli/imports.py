@@ -67,8 +67,15 @@ def _print_table(report: "ImportReport") -> None:
     click.echo(f"{len(report.series):,} tickers: {totals}")
     if report.total("rejected_rows"):
         click.echo("rejected rows are kept: `flask bars rejected` lists them")
-    for source, error in report.failures.items():
-        click.echo(f"Error: {source}: {error}", err=True)
+    if report.dry_run:
+        click.echo("a dry run: nothing was stored")
+    for file in report.files:
+        for note in file.notes:
+            click.echo(f"{file.name}: {note}")
+        if file.skipped:
+            click.echo(f"{file.name}: skipped, {file.skipped}")
+        if file.error:
+            click.echo(f"Error: {file.name}: {file.error}", err=True)
 
 
 def _remark(series: "SeriesReport") -> str:

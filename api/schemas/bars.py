@@ -1,5 +1,7 @@
 """Bars in and out."""
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -7,39 +9,121 @@ from apiflask.fields import UploadFile
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from api.schemas.common import Body, Interval, IntervalQuery, Market, Page, PageQuery, Record, Ticker, TimesQuery
+from core.errors import BadInput
+from market.imports.options import ReadingOptions, build_options
 
 MAX_CANDLES = 100_000
+MAX_COLUMNS = 4_000
 
 
-class Candle(Body):
-    """One bar to take in. What is no bar (a high below its low, a price that is missing) is kept aside and reported."""
-
-    ticker: Ticker | None = Field(None, description="where the candles are of several")
-    time: str = Field(min_length=1, max_length=40, description="start of the bar, ISO 8601", examples=["2013-03-01"])
-    open: float | None
-    high: float | None
-    low: float | None
-    close: float | None
-    volume: float | None = 0.0
+Cell = Annotated[str, Field(max_length=100)] | int | float | None
 
 
-class CandlesBody(Body):
-    """Bars of one interval, of one ticker or of several."""
+class Reading(BaseModel):
+    """How bars are to be read where they do not settle that themselves."""
+
+    decimal: str | None = Field(None, max_length=20, description="what parts decimals: `point` or `comma`")
+    thousands: str | None = Field(
+        None, max_length=20, description="what parts thousands: `comma`, `point`, `space`, `apostrophe` or `none`"
+    )
+    timezone: str | None = Field(
+        None, max_length=60, description="zone of times without one; else the exchange's", examples=["Europe/Athens"]
+    )
+    day_first: bool | None = Field(None, description="whether 03/04/2024 is in April, where no row settles it")
+
+    def build_options(self, columns: Sequence[str]) -> ReadingOptions:
+        """Return the same, checked, with columns as `close=PX_LAST`. Raises BadInput."""
+        return build_options(
+            columns=columns,
+            decimal=self.decimal,
+            thousands=self.thousands,
+            timezone=self.timezone,
+            day_first=self.day_first,
+        )
+
+
+class CandlesBody(Body, Reading):
+    """Bars of one interval, of one ticker or of several.
+
+    A candle is an object with any usual names (time, open, high, low, close, volume; t, o, h, l, c, v; ticker or symbol
+    where the candles are of several). Times are ISO 8601 or seconds, milliseconds, microseconds or nanoseconds since
+    1970; numbers may be strings. What is no bar (a high below its low, a price that is missing) is kept aside and
+    reported.
+    """
 
     ticker: Ticker | None = Field(None, description="of all candles that name none")
     interval: Interval = "1d"
+    columns: dict[Annotated[str, Field(max_length=20)], Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=dict, max_length=20, description="the candles' name of a field", examples=[{"close": "px"}]
+    )
     # The first that is wrong is told: of a hundred thousand, each would be an error of its own.
-    candles: Annotated[list[Candle], Field(min_length=1, max_length=MAX_CANDLES), FailFast()]
+    candles: Annotated[
+        list[dict[Annotated[str, Field(max_length=100)], Cell]],
+        Field(min_length=1, max_length=MAX_CANDLES, examples=[[{"time": "2013-03-01", "open": 438.0, "high": 438.18}]]),
+        FailFast(),
+    ]
 
 
-class ImportForm(BaseModel):
+class FileForm(Reading):
     """A file of bars."""
 
     model_config = ConfigDict(extra="forbid")
 
-    file: UploadFile = Field(description="CSV (also gzipped), Parquet or JSON; the name's ending says which")
+    file: UploadFile = Field(
+        description="CSV, Excel (.xlsx), Parquet, JSON, or a .zip of them; the name's ending says which"
+    )
+    columns: str | None = Field(
+        None,
+        max_length=MAX_COLUMNS,
+        description="a JSON object: the file's name, or position from 1, of a field",
+        examples=['{"close": "PX_LAST"}'],
+    )
+
+    def list_columns(self) -> list[str]:
+        """Return the columns as `close=PX_LAST`. Raises BadInput."""
+        try:
+            columns = json.loads(self.columns or "{}")
+        except ValueError as error:
+            raise BadInput(f"columns is no JSON: {error}") from error
+        if not isinstance(columns, dict) or not all(isinstance(name, (str, int)) for name in columns.values()):
+            raise BadInput('columns must be a JSON object such as {"close": "PX_LAST"}')
+        return [f"{name}={column}" for name, column in columns.items()]
+
+
+class ImportForm(FileForm):
+    """A file of bars to take in."""
+
     ticker: Ticker | None = Field(None, description="where the file has no ticker column")
     interval: Interval = "1d"
+
+
+class PreviewColumn(Record):
+    """One column of a file."""
+
+    position: int = Field(description="from 1")
+    name: str = Field(description="as the file names it; its position where it names none")
+    field: str | None = Field(description="what it is taken for; null: it is left aside")
+
+
+class PreviewRead(Record):
+    """What reading the whole file came to."""
+
+    rows: int
+    times: int = Field(description="of how many rows the time can be read")
+    has_ticker: bool = Field(description="whether rows name their tickers")
+
+
+class Preview(Record):
+    """What a file looks like; nothing of it is stored."""
+
+    source: str = Field(description="the file, or the first of an archive that holds a table")
+    parts: list[str] = Field(description="the files of an archive, at most 100")
+    columns: list[PreviewColumn]
+    rows: list[list[str]] = Field(description="the first rows, as they are written")
+    ticker: str | None = Field(description="whose bars it holds, as it says outside its rows or by its name")
+    problem: str | None = Field(description="what stands in the way of an import, and what settles it")
+    notes: list[str] = Field(description="how columns, numbers and times are read")
+    read: PreviewRead | None
 
 
 class ShownCandle(BaseModel):
@@ -86,6 +170,17 @@ class SeriesImport(Record):
     error: str | None = Field(None, description="why nothing of it was stored")
 
 
+class FileImport(Record):
+    """What became of one file: read, failed or skipped."""
+
+    name: str
+    columns: dict[str, str] = Field(default_factory=dict, description="how it names each field")
+    aside: list[str] = Field(default_factory=list, description="its columns that were left aside, at most 100")
+    notes: list[str] = Field(default_factory=list, description="how columns, numbers and times were read")
+    error: str | None = None
+    skipped: str | None = None
+
+
 class ImportReport(Record):
     """What became of what was sent."""
 
@@ -99,6 +194,7 @@ class ImportReport(Record):
     unchanged: int
     rejected_rows: int
     series: list[SeriesImport]
+    files: list[FileImport] = Field(default_factory=list)
 
 
 class CoverageCounts(Record):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import PurePath
+from threading import BoundedSemaphore
 
 from apiflask import APIBlueprint
 from flask import json
@@ -14,16 +15,22 @@ from api.schemas.bars import (
     CandlePage,
     CandleQuery,
     CandlesBody,
+    FileForm,
     ImportForm,
     ImportReport,
+    Preview,
     SeriesPage,
     SeriesQuery,
     SeriesStatus,
 )
 from api.schemas.common import IntervalQuery
-from core.errors import BadInput
+from core.errors import BadInput, Transient
 from detection.explain import SeriesOutlook, explain_series
 from market.bars.reading import read_bars
+from market.imports.columns import build_missing, choose_columns, find_missing
+from market.imports.names import SUFFIXES
+from market.imports.options import ReadingOptions
+from market.imports.readers.process import open_reader
 from market.tickers import normalize_ticker
 from records.database import Document
 from records.findings.anomalies import count_by_series
@@ -35,7 +42,11 @@ from tasks.requests.runs import Once, Sent, request_import
 
 bars = APIBlueprint("bars", __name__, tag="bars")
 
-ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".json")
+MOST_NAMES = 100
+MOST_FILENAME = 200
+# A preview is read by a process of its own; more than one at once would starve the others who ask.
+PREVIEW_SECONDS = 30.0
+_previews = BoundedSemaphore(1)
 
 
 def _find_report(run: ShownRun) -> ImportReport | None:
@@ -62,19 +73,36 @@ def _find_report(run: ShownRun) -> ImportReport | None:
 def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
     """Take in bars. Pushing them again changes nothing; a bar that differs from the stored one is a correction."""
     state = get_state()
-    unnamed = sum(candle.ticker is None for candle in json_data.candles)
-    if unnamed and json_data.ticker is None:
-        raise BadInput(f"{unnamed} candles name no ticker; give `ticker` for all of them, or in each")
-    rows = [candle.model_dump() | {"ticker": candle.ticker or json_data.ticker} for candle in json_data.candles]
+    options = json_data.build_options([f"{name}={column}" for name, column in json_data.columns.items()])
+    rows = _complete_candles(json_data.candles, json_data.ticker, options)
     return request_import(
         state.database,
         state.celery,
-        Sent(json.dumps(rows).encode(), "candles.json"),
+        Sent(json.dumps(rows).encode(), "candles.json", is_checked=True),
         interval=json_data.interval,
         ticker=None,  # each row names its own
         now=get_now(),
+        reading=options,
         once=once,
     )
+
+
+def _complete_candles(candles: list[Document], ticker: str | None, options: ReadingOptions) -> list[Document]:
+    """Return candles each of which names its ticker. Raises BadInput where one does not, or a column is missing."""
+    names = list(dict.fromkeys(name for candle in candles for name in candle))
+    if len(names) > MOST_NAMES:
+        raise BadInput(f"the candles have {len(names):,} different names between them; bars have nine at most")
+    chosen = choose_columns(names, options.columns)
+    if missing := find_missing(chosen):
+        raise build_missing(names, missing)
+    position = chosen.positions.get("ticker")
+    name = names[position] if position is not None else "ticker"
+    unnamed = sum(candle.get(name) is None for candle in candles)
+    if unnamed and ticker is None:
+        raise BadInput(f"{unnamed} candles name no ticker; give `ticker` for all of them, or in each")
+    for text in {str(candle[name]) for candle in candles if candle.get(name) is not None}:
+        normalize_ticker(text)
+    return [candle if candle.get(name) is not None else candle | {name: ticker} for candle in candles]
 
 
 @bars.post("/data/import")
@@ -84,18 +112,46 @@ def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
 def import_file(form: ImportForm, once: Once) -> RunDocument:
     """Take in a file with a ticker column, or of one ticker."""
     state = get_state()
-    name = PurePath(form.file.filename or "").name
-    if not name.lower().endswith(ENDINGS):
-        raise BadInput(f"{name!r} is no file of bars by its name; it ends in one of {', '.join(ENDINGS)}")
     return request_import(
         state.database,
         state.celery,
-        Sent(form.file.stream, name),
+        Sent(form.file.stream, _check_name(form)),
         interval=form.interval,
         ticker=form.ticker,
         now=get_now(),
+        reading=form.build_options(form.list_columns()),
         once=once,
     )
+
+
+@bars.post("/data/preview")
+@takes_body(most_bytes=32 * MIB, mimetype="multipart/form-data")
+@bars.input(FileForm, location="form_and_files", arg_name="form")
+@bars.output(Preview)
+def preview_file(form: FileForm) -> Document:
+    """Show what a file of bars looks like: its columns and which is which, its first rows, and what is open.
+
+    Nothing is stored. A file that can be read two ways is no error here: `problem` says what settles it.
+    """
+    name = _check_name(form)
+    options = form.build_options(form.list_columns())
+    if not _previews.acquire(timeout=PREVIEW_SECONDS):
+        raise Transient("other files are being looked at; try again in a moment")
+    try:
+        with open_reader(wait_seconds=PREVIEW_SECONDS) as reader:
+            return reader.preview(form.file.stream.read(), name, options)
+    finally:
+        _previews.release()
+
+
+def _check_name(form: FileForm) -> str:
+    """Return the name of a form's file, without folders. Raises BadInput on one that is no file of bars."""
+    name = PurePath(form.file.filename or "").name
+    if not name.lower().endswith(SUFFIXES):
+        raise BadInput(f"{name[:100]!r} is no file of bars by its name; it ends in one of {', '.join(SUFFIXES)}")
+    if len(name) > MOST_FILENAME:
+        raise BadInput(f"the file's name has {len(name):,} characters; at most {MOST_FILENAME} are taken")
+    return name
 
 
 @bars.get("/data/candles")

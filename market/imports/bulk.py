@@ -1,23 +1,26 @@
 """Importing whole sources: files, uploads, the demo, Yahoo, and made-up bars."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
-
 from core.errors import BadInput
-from market.imports.columns import is_ticker_column
-from market.imports.importing import OnSeries, import_frame
-from market.imports.report import ImportReport, SeriesReport
+from market.imports.importing import OnSeries, Request, import_frame, import_settled
+from market.imports.names import find_owner
+from market.imports.options import NO_OPTIONS, ReadingOptions
+from market.imports.readers.documents import open_json
+from market.imports.readers.process import Part, open_reader
+from market.imports.readers.tables import build_table
+from market.imports.readers.unpacking import unpack
+from market.imports.report import FileReport, ImportReport, SeriesReport
+from market.imports.settling import Settled, settle_table
 from market.imports.sources import demo, synthetic
-from market.imports.sources.files import find_files, name_ticker, read_content, read_file
+from market.imports.sources.files import find_files
 from market.imports.sources.yahoo import Yahoo
 from market.intervals import parse_interval
 from market.markets import Market
 from records.database import Db
-from records.market.uploads import open_upload
 
 # Tickers of made-up bars that are made at once: bounds the memory.
 BLOCK_TICKERS = 500
@@ -26,65 +29,88 @@ BLOCK_TICKERS = 500
 def import_files(
     database: Db,
     paths: Sequence[Path],
+    request: Request,
     *,
-    interval: str,
-    now: datetime,
-    ticker: str | None = None,
-    market: Market | None = None,
-    on_series: OnSeries | None = None,
+    options: ReadingOptions = NO_OPTIONS,
 ) -> ImportReport:
     """Import files and folders of them; a file without a ticker column holds the bars of the ticker it is named after.
 
-    Of several files, one that cannot be used is named in the report's `failures` and leaves the rest alone. Raises
+    Of several files, each is accounted for in the report, and one that cannot be used leaves the rest alone. Raises
     BadInput where a path or the only file cannot be used; then nothing was written.
     """
-    files = [file for path in paths for file in find_files(path)]
-    report = ImportReport(", ".join(str(path) for path in paths), parse_interval(interval))
-    for file in files:
-        try:
-            with _naming(str(file)):
-                frame = read_file(file)
-                imported = import_frame(
-                    database,
-                    frame,
-                    interval=interval,
-                    source=file.name,
-                    now=now,
-                    ticker=ticker or _find_owner(frame, file.name),
-                    market=market,
-                    on_series=on_series,
-                )
-            report.series += imported.series
-        except BadInput as error:
-            if len(files) == 1:
-                raise
-            report.failures[str(file)] = error.message
+    report = ImportReport(", ".join(str(path) for path in paths), request.interval, dry_run=request.dry_run)
+    with open_reader() as reader:
+        reader.warm_up()
+        found = [file for path in paths for file in find_files(path)]
+        for file in found:
+            if file.skipped is not None:
+                report.files.append(FileReport(str(file.path), skipped=file.skipped))
+                continue
+            parts = reader.read_file(file.path, options)
+            import_parts(database, parts, replace(request, source=file.path.name), report, folder=file.path.parent)
+    _refuse_only_file(report)
     return report
 
 
-def import_upload(
-    database: Db,
-    upload_id: str,
-    *,
-    interval: str,
-    now: datetime,
-    ticker: str | None = None,
-    on_series: OnSeries | None = None,
+def import_content(
+    database: Db, content: bytes, filename: str, request: Request, *, options: ReadingOptions = NO_OPTIONS
 ) -> ImportReport:
-    """Import what was pushed over the API; its name's ending says its kind. Raises BadInput, and NotFound if gone."""
-    with open_upload(database, upload_id) as upload:
-        filename, content = str(upload.filename), upload.read()
-    with _naming(filename):
-        frame = read_content(content, filename)
-        return import_frame(
-            database,
-            frame,
-            interval=interval,
-            source=filename,
-            now=now,
-            ticker=ticker or _find_owner(frame, filename),
-            on_series=on_series,
-        )
+    """Import a file that was sent. Raises BadInput where nothing of it can be used; then nothing was written."""
+    report = ImportReport(filename, request.interval, dry_run=request.dry_run)
+    with open_reader() as reader:
+        import_parts(database, reader.read_content(content, filename, options), request, report)
+    if not report.series:
+        said = [f"{file.name}: {file.error or file.skipped}" for file in report.files]
+        raise BadInput("; ".join(said[:3]) or f"{filename}: it holds no table")
+    return report
+
+
+def import_candles(
+    database: Db, content: bytes, filename: str, request: Request, *, options: ReadingOptions = NO_OPTIONS
+) -> ImportReport:
+    """Import candles whose shape the API has checked: they are few and bounded, and need no process of their own."""
+    report = ImportReport(filename, request.interval, dry_run=request.dry_run)
+    settled = settle_table(build_table(open_json(content), options), options)
+    report.files.append(FileReport(filename, dict(settled.names), list(settled.aside), list(settled.notes)))
+    report.series = import_settled(database, settled, request)
+    return report
+
+
+def import_parts(
+    database: Db, parts: Iterable[Part], request: Request, report: ImportReport, *, folder: Path | None = None
+) -> None:
+    """Import the tables of one file, and note in the report what became of each."""
+    for part in parts:
+        file = FileReport(str(folder / part.name) if folder else part.name, error=part.error, skipped=part.skipped)
+        report.files.append(file)
+        if part.error is not None or part.skipped is not None:
+            continue
+        try:
+            settled = unpack(part)
+            file.columns, file.aside = dict(settled.names), list(settled.aside[:100])
+            file.notes += settled.notes
+            series = import_settled(database, settled, _name_owner(settled, request, part.name, file))
+        except BadInput as error:
+            file.error = error.message
+        else:
+            report.series += series
+
+
+def _name_owner(settled: Settled, request: Request, filename: str, file: FileReport) -> Request:
+    """Return the request with the ticker that a file is named after, unless it or its table names one."""
+    if request.ticker is not None or settled.ticker is not None or "ticker" in settled.written:
+        return request
+    owner = find_owner(filename)
+    if owner.note is not None:
+        file.notes.append(owner.note)
+    return replace(request, ticker=owner.ticker)
+
+
+def _refuse_only_file(report: ImportReport) -> None:
+    """Raise BadInput where the only file could not be used."""
+    tried = [file for file in report.files if file.skipped is None]
+    if len(report.files) == 1 and tried and tried[0].error is not None:
+        raise BadInput(f"{tried[0].name}: {tried[0].error}")
 
 
 def import_demo(database: Db, *, now: datetime, on_series: OnSeries | None = None) -> ImportReport:
@@ -139,18 +165,3 @@ def import_synthetic(
             database, frame, interval=interval, source=f"synthetic, seed {seed}", now=now, synthetic=True
         ).series
     return report
-
-
-@contextmanager
-def _naming(source: str) -> Iterator[None]:
-    """Say in an error which source it is about."""
-    try:
-        yield
-    except BadInput as error:
-        raise BadInput(f"{source}: {error.message}") from error
-
-
-def _find_owner(frame: pd.DataFrame, filename: str) -> str | None:
-    """Return the ticker a file is named after, unless its table says whose bars it holds."""
-    columns = [*frame.columns, *frame.index.names]
-    return None if any(is_ticker_column(column) for column in columns) else name_ticker(filename)

@@ -1,63 +1,213 @@
-"""Finding the columns of bars in a table, however they are named."""
+# ruff: noqa: RUF001 - names of columns in other languages
+"""Finding the columns of bars by their names, in the words of vendors and of several languages (plain Python)."""
 
 import re
-
-import pandas as pd
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from core.errors import BadInput
 
-# A vendor's "Stock Splits" column is no alias of `split`: it comes with prices that are adjusted already. The same
-# vendors' "Adj Close" is left aside: bars are stored as they were quoted, or highs and lows would not fit the close.
+# Names as `build_key` writes them, the likeliest first. A vendor's "Stock Splits" column is no alias of `split`: it
+# comes with prices that are adjusted already. Nor is "Adj Close" one of `close`: bars are stored as they were quoted,
+# or highs and lows would not fit the close.
 ALIASES: dict[str, tuple[str, ...]] = {
-    "ticker": ("ticker", "symbol", "code", "act_symbol", "tic"),
-    "time": ("time", "datetime", "timestamp", "date", "t", "begins_at"),
-    "open": ("open", "o", "opening", "open_price"),
-    "high": ("high", "h", "max", "high_price"),
-    "low": ("low", "l", "min", "low_price"),
-    "close": ("close", "c", "last", "close_price"),
-    "volume": ("volume", "v", "vol"),
-    "split": ("split", "split_factor", "split_ratio"),
-}
+    "ticker": (
+        "ticker", "symbol", "code", "actsymbol", "tic", "tickersymbol", "sym", "securitycode",
+        "localcode", "ric", "kürzel", "simbolo", "symbole", "銘柄コード", "コード", "证券代码",
+        "股票代码", "代码", "代號", "종목코드", "종목",
+    ),
+    "time": (
+        "time", "datetime", "timestamp", "opentime", "windowstart", "unix", "unixtime",
+        "unixtimestamp", "epoch", "date", "t", "beginsat", "dates", "starttime", "bartime",
+        "startofbar", "gmttime", "localtime", "utctime", "timeutc", "dateutc", "tradedate",
+        "tradingdate", "tradingday", "pricedate", "quotedate", "asofdate", "businessdate",
+        "tradetime", "datum", "datumzeit", "zeit", "fecha", "data", "dataora", "datahora", "дата",
+        "日付", "日付け", "日時", "年月日", "日期", "时间", "時間", "交易日期", "날짜", "일자",
+        "일시", "วันที่", "tarih",
+    ),
+    "open": (
+        "open", "o", "opening", "openprice", "openingprice", "pxopen", "opn", "eröffnung", "eröffn",
+        "eröffnungskurs", "eroeffnung", "erster", "apertura", "aper", "abertura", "ouverture",
+        "ouv", "otwarcie", "открытие", "öppning", "始値", "开盘", "开盘价", "開盤", "開盤價",
+        "시가", "เปิด", "ราคาเปิด", "açılış", "acilis",
+    ),
+    "high": (
+        "high", "h", "max", "highprice", "pxhigh", "hi", "dayhigh", "hoch", "höchst", "höchstkurs",
+        "tageshoch", "hoog", "máximo", "máxima", "massimo", "plushaut", "haut", "najwyższy",
+        "максимум", "高値", "最高", "最高价", "最高價", "高", "고가", "สูงสุด", "ราคาสูงสุด",
+        "yüksek",
+    ),
+    "low": (
+        "low", "l", "min", "lowprice", "pxlow", "lo", "daylow", "tief", "tiefst", "tiefstkurs",
+        "tagestief", "laag", "mínimo", "mínima", "minimo", "plusbas", "bas", "najniższy", "минимум",
+        "安値", "最低", "最低价", "最低價", "低", "저가", "ต่ำสุด", "ราคาต่ำสุด", "düşük",
+    ),
+    "close": (
+        "close", "c", "last", "closeprice", "closingprice", "closelast", "lastprice", "pxlast",
+        "pxclose", "schluss", "schlusskurs", "schluß", "schlußkurs", "zuletzt", "letzter",
+        "slotkoers", "slot", "cierre", "último", "ultimo", "chiusura", "fechamento", "clôture",
+        "dernier", "zamknięcie", "закрытие", "終値", "收盘", "收盘价", "收盤", "收盤價", "종가",
+        "ปิด", "ราคาปิด", "kapanış", "şimdi", "price",
+    ),
+    "volume": (
+        "volume", "v", "vol", "vo", "pxvolume", "totalvolume", "tradedvolume", "sharestraded",
+        "totaltradedquantity", "totaltradequantity", "volumen", "umsatz", "stück", "wolumen",
+        "volumes", "объем", "出来高", "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
+    ),
+    "split": (
+        "split", "splitfactor", "splitratio", "splitcoefficient", "splitcoef", "splitsfactor",
+        "adjustmentfactor", "adjfactor",
+    ),
+}  # fmt: skip
+# The time of day, where it has a column of its own beside the date's.
+DATES = ("date", "dates", "tradedate", "tradingdate", "day", "datum", "fecha", "data", "日付", "日期", "날짜", "дата")
+CLOCKS = ("time", "hour", "clock", "uhrzeit", "zeit", "hora", "heure", "ora", "時刻", "时间", "시간", "время")
+# Old shares for each new one, where all other names of `split` say new ones for each old one.
+INVERSE_SPLITS = ("adjustmentfactor", "adjfactor")
 REQUIRED = ("time", "open", "high", "low", "close")
+# What other columns of bars may be called; together with the aliases they tell rows of names from rows of data.
+OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains", "repaired")
+LISTED = 20
 
 
-def match_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of `ALIASES` that a table has, under their first names; a named index counts as columns.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which columns of a table are which.
 
-    Separate `date` and `time` columns are joined. Raises BadInput where one that bars cannot do without is missing, or
-    the table holds no row.
+    Attributes:
+        positions: by field, from 0.
+        aside: the other columns, as the source names them.
+        notes: what a reader of the report should know.
+        inverse_split: whether the split column has old shares for each new one.
     """
-    if any(frame.index.names):
-        frame = frame.reset_index()
-    positions: dict[str, int] = {}
-    for position, column in enumerate(frame.columns):
-        positions.setdefault(_key(column), position)
-    chosen = {name: positions[alias] for name in ALIASES if (alias := _first(ALIASES[name], positions)) is not None}
-    missing = [name for name in REQUIRED if name not in chosen]
-    if missing:
-        found = ", ".join(str(column)[:40] for column in list(frame.columns)[:20]) or "none"
-        raise BadInput(
-            f"no usable column for {', '.join(missing)}; found: {found}. Bars need a time (or date), open, high, low "
-            "and close; ticker, volume and split are optional"
-        )
-    if frame.empty:
-        raise BadInput("the table has column names but no row")
-    matched = frame.iloc[:, list(chosen.values())].set_axis(list(chosen), axis="columns").reset_index(drop=True)
-    if "date" in positions and "time" in positions:
-        parts = (frame.iloc[:, positions[part]].astype(str).reset_index(drop=True) for part in ("date", "time"))
-        matched["time"] = next(parts) + " " + next(parts)
-    return matched
+
+    positions: dict[str, int]
+    aside: list[str]
+    notes: list[str]
+    inverse_split: bool = False
+
+
+def build_key(name: object) -> str:
+    """Return a name as it is compared: `<DATE>`, `1. open`, `Split Factor` and `splitFactor` are known too."""
+    text = unicodedata.normalize("NFKC", str(name)[:200]).casefold()
+    return re.sub(r"[\W_]+", "", re.sub(r"^\s*\d+[a-z]?[.)]\s+", "", text))
+
+
+def _plain(key: str) -> str:
+    """Return a key without the accents of Latin letters."""
+    bare = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFD", key))
+    return unicodedata.normalize("NFC", bare)
+
+
+FIELD_OF: dict[str, str] = {}
+for _field, _aliases in ALIASES.items():
+    for _alias in _aliases:
+        _key_of_alias = build_key(_alias)
+        FIELD_OF.setdefault(_key_of_alias, _field)
+        FIELD_OF.setdefault(_plain(_key_of_alias), _field)
+_RANK = {key: rank for aliases in ALIASES.values() for rank, key in enumerate(map(build_key, aliases))}
+
+
+def find_field(name: object) -> str | None:
+    """Return which field a column of this name is, or None."""
+    key = build_key(name)
+    return FIELD_OF.get(key) or FIELD_OF.get(_plain(key))
 
 
 def is_ticker_column(name: object) -> bool:
     """Whether a column of this name holds tickers."""
-    return _key(name) in ALIASES["ticker"]
+    return find_field(name) == "ticker"
 
 
-def _key(column: object) -> str:
-    """Return a column's name without case, brackets and blanks: `<DATE>` and `Split Factor` are known too."""
-    return re.sub(r"[^a-z0-9]+", "_", str(column).lower()).strip("_")
+def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None) -> Chosen:
+    """Return which of a table's columns are which; what a person wanted goes before what the names say.
+
+    Separate `date` and `time` columns are `time` and `clock`. Raises BadInput where a wanted column is nowhere, or two
+    columns of one name could be the same field.
+    """
+    positions = {field: _find_wanted(names, field, column) for field, column in (wanted or {}).items()}
+    taken = set(positions.values())
+    candidates: dict[str, list[int]] = {}
+    for position, name in enumerate(names):
+        field = find_field(name)
+        # Polygon's grouped bars: T is the ticker, t the time.
+        field = "ticker" if name == "T" and "t" in names else field
+        if field is not None and position not in taken:
+            candidates.setdefault(field, []).append(position)
+    for field, found in candidates.items():
+        if field in positions:
+            continue
+        found.sort(key=lambda position: _rank(names[position]))
+        if len(found) > 1 and build_key(names[found[0]]) == build_key(names[found[1]]):
+            raise BadInput(
+                f"columns {found[0] + 1} and {found[1] + 1} are both named {names[found[0]][:40]!r}: say which one is "
+                f"meant (--column {field}={found[0] + 1})"
+            )
+        positions[field] = found[0]
+    if "time" not in (wanted or {}):
+        _part_time(names, positions)
+    aside = [name for position, name in enumerate(names) if position not in positions.values() and name.strip()]
+    return Chosen(
+        positions,
+        aside,
+        _explain(names, positions),
+        "split" in positions and build_key(names[positions["split"]]) in INVERSE_SPLITS,
+    )
 
 
-def _first(aliases: tuple[str, ...], positions: dict[str, int]) -> str | None:
-    return next((alias for alias in aliases if alias in positions), None)
+def find_missing(chosen: Chosen) -> list[str]:
+    """Return the fields that bars cannot do without and a table lacks."""
+    return [field for field in REQUIRED if field not in chosen.positions]
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return a table's column names for a message."""
+    shown = ", ".join(name.strip()[:40] or "(no name)" for name in names[:LISTED]) or "none"
+    return shown + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+
+
+def build_missing(names: Sequence[str], missing: Sequence[str]) -> BadInput:
+    """Return the error of a table that lacks columns."""
+    return BadInput(
+        f"no usable column for {', '.join(missing)}; found: {list_names(names)}. Bars need a time (or date), open, "
+        "high, low and close; ticker, volume and split are optional. Columns of other names are named by "
+        f"--column {missing[-1]}=NAME"
+    )
+
+
+def _find_wanted(names: Sequence[str], field: str, column: str) -> int:
+    for same in (str.strip, build_key):
+        found = [position for position, name in enumerate(names) if same(name) == same(column)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            places = ", ".join(str(position + 1) for position in found)
+            raise BadInput(f"{len(found)} columns are named {column[:40]!r}: give the position of one ({places})")
+    if column.isascii() and column.isdigit() and 1 <= int(column[:6]) <= len(names):
+        return int(column) - 1
+    raise BadInput(f"there is no column {column[:40]!r} for {field}; found: {list_names(names)}")
+
+
+def _rank(name: str) -> int:
+    key = build_key(name)
+    return _RANK.get(key, _RANK.get(_plain(key), len(_RANK)))
+
+
+def _part_time(names: Sequence[str], positions: dict[str, int]) -> None:
+    """Make a date's column `time`, and that of the time of day beside it `clock`."""
+    keys = [build_key(name) for name in names]
+    free = [p for p in range(len(names)) if p not in positions.values() or p == positions.get("time")]
+    dates = [p for p in free if keys[p] in DATES]
+    clocks = [p for p in free if keys[p] in CLOCKS and p not in dates]
+    if dates and clocks and positions.get("time") in {dates[0], clocks[0]}:
+        positions["time"] = dates[0]
+        positions.setdefault("clock", clocks[0])
+
+
+def _explain(names: Sequence[str], positions: Mapping[str, int]) -> list[str]:
+    keys = [build_key(name) for name in names]
+    if "tickvol" in keys and positions.get("volume") != keys.index("tickvol"):
+        name = names[keys.index("tickvol")]
+        return [f"the number of ticks in {name} is not taken for the volume (--column 'volume={name}' takes it)"]
+    return []

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 
@@ -12,6 +13,7 @@ from core.errors import TapewatchError
 from market.bars.writing import Arrival, write_arrival
 from market.imports.report import ImportReport, SeriesReport
 from market.imports.rows import TickerRows, read_rows
+from market.imports.settling import Settled, settle_frame
 from market.intervals import parse_interval
 from market.markets import Market, get_market_of
 from market.sessions.calendar import Sessions
@@ -21,6 +23,31 @@ from records.market.rejected import build_rejected
 from records.work.counters import IMPORTED, REJECTED, add_counts
 
 OnSeries = Callable[[SeriesReport, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked of an import.
+
+    Attributes:
+        interval: of the bars.
+        source: where they come from, for the records.
+        now: the moment of import; bars that close later are rejected.
+        ticker: whose the bars are where the table does not say; otherwise the only ticker to take.
+        market: whose suffix tickers without one get.
+        synthetic: whether the bars are made up.
+        dry_run: whether nothing is to be stored.
+        on_series: called after each ticker with its report and how many tickers there are.
+    """
+
+    interval: str
+    source: str
+    now: datetime
+    ticker: str | None = None
+    market: Market | None = None
+    synthetic: bool = False
+    dry_run: bool = False
+    on_series: OnSeries | None = None
 
 
 def import_frame(
@@ -37,46 +64,47 @@ def import_frame(
 ) -> ImportReport:
     """Import a table of bars with any usual column names; importing it again changes nothing.
 
-    Each ticker is one transaction, and one that fails leaves the rest alone: its report says why.
-
-    Args:
-        database: where the bars go.
-        frame: the table; see `market.imports.columns` for its columns.
-        interval: of the bars.
-        source: where they come from, for the records.
-        now: the moment of import; bars that close later are rejected.
-        ticker: whose the bars are where the table does not say; otherwise the only ticker to take.
-        market: whose suffix tickers without one get.
-        synthetic: whether the bars are made up.
-        on_series: called after each ticker with its report and how many tickers there are.
-
-    Raises BadInput where the table as a whole cannot be used; then nothing was written.
+    The arguments are those of `Request`. Raises BadInput where the table as a whole cannot be used; then nothing was
+    written.
     """
     report = ImportReport(source, parse_interval(interval))
-    # Asked for once a market, not once a ticker.
-    sessions_of = cache(partial(find_sessions, database))
-    tickers = read_rows(frame, interval=report.interval, ticker=ticker, market=market, now=now, sessions_of=sessions_of)
-    for rows in tickers:
-        series = _import_rows(database, rows, sessions_of, report.interval, source, now, synthetic=synthetic)
-        report.series.append(series)
-        if on_series is not None:
-            on_series(series, len(tickers))
-    rejected = Counter(rejection.reason for series in report.series for rejection in series.rejected)
-    counts = {name: report.total(name) for name in ("new", "changed", "unchanged")}
-    add_counts(database, {IMPORTED: counts, REJECTED: rejected})
+    request = Request(report.interval, source, now, ticker, market, synthetic, on_series=on_series)
+    report.series = import_settled(database, settle_frame(frame), request)
     return report
 
 
+def import_settled(database: Db, settled: Settled, request: Request) -> list[SeriesReport]:
+    """Import a table whose numbers and times were read; return what became of each ticker.
+
+    Each ticker is one transaction, and one that fails leaves the rest alone: its report says why. Raises BadInput where
+    the table as a whole cannot be used; then nothing was written.
+    """
+    # Asked for once a market, not once a ticker.
+    sessions_of = cache(partial(find_sessions, database))
+    tickers = read_rows(
+        settled,
+        interval=request.interval,
+        ticker=request.ticker,
+        market=request.market,
+        now=request.now,
+        sessions_of=sessions_of,
+    )
+    reports = []
+    for rows in tickers:
+        reports.append(_import_rows(database, rows, sessions_of, request))
+        if request.on_series is not None:
+            request.on_series(reports[-1], len(tickers))
+    if not request.dry_run:
+        rejected = Counter(rejection.reason for series in reports for rejection in series.rejected)
+        counts = {name: sum(getattr(series, name) for series in reports) for name in ("new", "changed", "unchanged")}
+        add_counts(database, {IMPORTED: counts, REJECTED: rejected})
+    return reports
+
+
 def _import_rows(
-    database: Db,
-    rows: TickerRows,
-    sessions_of: Callable[[Market], Sessions],
-    interval: str,
-    source: str,
-    now: datetime,
-    *,
-    synthetic: bool,
+    database: Db, rows: TickerRows, sessions_of: Callable[[Market], Sessions], request: Request
 ) -> SeriesReport:
+    interval, source, now = request.interval, request.source, request.now
     report = SeriesReport(rows.ticker, interval, read=rows.read, notes=list(rows.notes), error=rows.error)
     if rows.error is not None:
         return report
@@ -87,9 +115,9 @@ def _import_rows(
         for r in rows.rejected
     ]
     known = sessions_of(get_market_of(rows.ticker))
-    arrival = Arrival(rows.ticker, interval, source, now, known, rows.columns, rows.splits, rejected, synthetic)
+    arrival = Arrival(rows.ticker, interval, source, now, known, rows.columns, rows.splits, rejected, request.synthetic)
     try:
-        written = write_arrival(database, arrival)
+        written = write_arrival(database, arrival, dry_run=request.dry_run)
     except TapewatchError as error:
         report.error = error.message
         return report
@@ -100,6 +128,11 @@ def _import_rows(
     report.rejected_rows = rows.read - len(rows.columns["times"])
     report.new, report.changed, report.unchanged = written.new, written.changed, written.unchanged
     report.splits, report.revision = written.splits, written.revision
+    report.notes += written.notes
     if written.replaced:
         report.notes.append(f"{written.replaced} synthetic bars gave way to these")
+    if rows.read and report.rejected_rows == rows.read:
+        reasons = Counter(rejection.reason for rejection in rows.rejected)
+        counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+        report.error = f"none of its {rows.read:,} rows could be used: {counted}"
     return report

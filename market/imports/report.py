@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 LISTED_REJECTIONS = 1_000
+LISTED_FILES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,33 @@ class SeriesReport:
 
 
 @dataclass(slots=True)
+class FileReport:
+    """What became of one file of a source: read, failed (`error` says why) or not even tried (`skipped` does).
+
+    Attributes:
+        name: the file's.
+        columns: how it names the columns that were read, by field.
+        aside: its other columns, at most 100.
+        notes: how its columns, numbers and times were read.
+    """
+
+    name: str
+    columns: dict[str, str] = field(default_factory=dict)
+    aside: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    error: str | None = None
+    skipped: str | None = None
+
+
+@dataclass(slots=True)
 class ImportReport:
-    """What became of a whole import; `failures` are the sources of several that could not be used, and why."""
+    """What became of a whole import: of each of its series, and of each of its files. A dry one stored nothing."""
 
     source: str
     interval: str
     series: list[SeriesReport] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
+    files: list[FileReport] = field(default_factory=list)
+    dry_run: bool = False
 
     def total(self, name: str) -> int:
         """Return the sum of one count over all series."""
@@ -62,8 +83,13 @@ class ImportReport:
         """The series of which nothing could be stored."""
         return [series for series in self.series if series.error is not None]
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """The files that could not be used, and why."""
+        return {file.name: file.error for file in self.files if file.error is not None}
+
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values: the totals, then each series; 1,000 rejected rows in all are listed."""
+        """Return JSON values: the totals, then each series and file; 1,000 rejected rows in all are listed."""
         counts = ("read", "new", "changed", "unchanged", "rejected_rows")
         series = [asdict(report) for report in self.series]
         listed = 0
@@ -71,5 +97,6 @@ class ImportReport:
             report["rejected"] = report["rejected"][: LISTED_REJECTIONS - listed]
             listed += len(report["rejected"])
         totals = {name: self.total(name) for name in counts}
-        head = {"source": self.source, "interval": self.interval, **totals}
-        return head | {"series": series, "failures": self.failures}
+        head = {"source": self.source, "interval": self.interval, "dry_run": self.dry_run, **totals}
+        files = [asdict(file) for file in self.files[:LISTED_FILES]]
+        return head | {"series": series, "failures": self.failures, "files": files}

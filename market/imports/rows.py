@@ -6,21 +6,25 @@ from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
-from core.arrays import Int64
+from core.arrays import Float64, Int64
 from core.errors import BadInput
-from market.bars.buckets import VALUES, Columns, empty_columns
+from market.bars.buckets import PRICES, Columns, empty_columns
+from market.bars.readjustment import is_adjusted
+from market.bars.splits import session_of
 from market.imports.checks import ACCEPTED, CODES, NAMES, Codes, check_order, check_times, check_values, clip_rounding
-from market.imports.columns import match_columns
 from market.imports.report import Rejection
-from market.imports.times import label_times, read_times
+from market.imports.settling import Settled
+from market.imports.shifts import check_shift
+from market.imports.times import label_times
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, complete_ticker, get_market_of
 from market.sessions.calendar import Sessions, find_closes, load_sessions, local_days
 from market.tickers import normalize_ticker
 
-MOST_ROWS = 5_000_000
+# What an error quotes of a text that is no ticker.
+MOST_TICKER = 40
 # Of one ticker and source; there is something wrong with all of it long before.
 MOST_REJECTIONS_KEPT = 10_000
 
@@ -53,13 +57,13 @@ class _Table:
     """All rows of a source: as written, and what was read out of them. Arrays have the shape (n,)."""
 
     interval: str
-    written: pd.DataFrame
+    settled: Settled
     columns: Columns
     reasons: Codes
 
 
 def read_rows(
-    frame: pd.DataFrame,
+    settled: Settled,
     *,
     interval: str,
     ticker: str | None,
@@ -67,24 +71,21 @@ def read_rows(
     now: datetime,
     sessions_of: Callable[[Market], Sessions] = load_sessions,
 ) -> list[TickerRows]:
-    """Check a table with any usual column names and return its tickers, in order of first appearance.
+    """Check a table's rows and return its tickers, in order of first appearance.
 
     Args:
-        frame: the table.
+        settled: the table.
         interval: of the bars.
         ticker: whose they are where the table has no ticker column; where it has one, the only one to take.
         market: whose suffix tickers without one get.
         now: bars that close later are rejected.
         sessions_of: what tells the sessions of a market.
 
-    Raises BadInput where columns are missing, no time can be read, or there are too many rows.
+    Raises BadInput where nobody says whose the bars are, or their times look like another zone's.
     """
-    if len(frame) > MOST_ROWS:
-        raise BadInput(f"the table has more than {MOST_ROWS:,} rows; import it in parts")
-    written = match_columns(frame)
-    codes, errors = _name_tickers(written, ticker, market)
+    codes, errors = _name_tickers(settled, ticker or settled.ticker, market)
     sessions = {market: sessions_of(market) for market in dict.fromkeys(get_market_of(name) for name in errors)}
-    table = _read_table(written, codes, [get_market_of(name) for name in errors], interval, now, sessions)
+    table = _read_table(settled, codes, [get_market_of(name) for name in errors], interval, now, sessions)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(errors) + 1))
     slices = [order[start:stop] for start, stop in pairwise(bounds)]
@@ -94,19 +95,18 @@ def read_rows(
     ]
 
 
-def _name_tickers(
-    written: pd.DataFrame, ticker: str | None, market: Market | None
-) -> tuple[Int64, dict[str, str | None]]:
+def _name_tickers(settled: Settled, ticker: str | None, market: Market | None) -> tuple[Int64, dict[str, str | None]]:
     """Return each row's position among the tickers (-1: not asked for), and each ticker's error or None."""
 
     def complete(text: str) -> str:
         return complete_ticker(text, market) if market else normalize_ticker(text)
 
-    if "ticker" not in written:
+    if "ticker" not in settled.written:
         if ticker is None:
             raise BadInput("the table has no ticker column: say whose bars these are (--ticker AAPL)")
-        return np.zeros(len(written), np.int64), {complete(ticker): None}
-    row_texts, texts = pd.factorize(written["ticker"].astype(object).where(written["ticker"].notna(), "").astype(str))
+        return np.zeros(len(settled), np.int64), {complete(ticker): None}
+    encoded = settled.written["ticker"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    row_texts, texts = np.asarray(encoded.indices), encoded.dictionary.to_pylist()
     errors: dict[str, str | None] = {}
     names = []
     for text in texts:
@@ -114,8 +114,8 @@ def _name_tickers(
             names.append(complete(text))
             errors.setdefault(names[-1], None)
         except BadInput as error:
-            names.append(text)
-            errors[text] = error.message
+            names.append(text[:MOST_TICKER])
+            errors[text[:MOST_TICKER]] = error.message
     if ticker is not None:
         wanted = complete(ticker)
         if wanted not in errors:
@@ -127,39 +127,38 @@ def _name_tickers(
 
 
 def _read_table(
-    written: pd.DataFrame,
+    settled: Settled,
     codes: Int64,
     markets: list[Market],
     interval: str,
     now: datetime,
     sessions: Mapping[Market, Sessions],
 ) -> _Table:
-    times = read_times(written["time"])
-    if times.bad.all():
-        raise BadInput(f"no time can be read in the time column; the first is {str(written['time'].iloc[0])[:40]!r}")
-    columns = {name: _to_numbers(written, name, codes) for name in VALUES} | {"times": np.zeros(len(codes), np.int64)}
+    times = settled.times
+    columns = {name: settled.numbers[name] for name in PRICES}
+    columns |= {"volume": _fill_volumes(settled, codes), "times": np.zeros(len(codes), np.int64)}
     reasons = np.where(times.bad, CODES["bad_time"], check_values(columns))
     for market, known in sessions.items():
         of_market = np.array([m is market for m in markets])
         rows = np.flatnonzero(of_market[codes] & (codes >= 0) & ~times.bad)
-        labels = label_times(times.take(rows), market, interval)
+        taken = times.take(rows)
+        labels = label_times(taken, market, interval)
         columns["times"][rows] = labels.seconds
         held, closes = find_closes(labels.seconds, market, interval, known)
+        check_shift(labels, held & ~labels.bad, market, interval, known, is_zoned=bool(taken.zoned.all()))
         late = np.where(labels.bad, CODES["bad_time"], check_times(held, closes, int(now.timestamp())))
         reasons[rows] = np.where(reasons[rows] == ACCEPTED, late, reasons[rows])
-    return _Table(interval, written, columns, reasons.astype(np.int8))
+    return _Table(interval, settled, columns, reasons.astype(np.int8))
 
 
-def _to_numbers(written: pd.DataFrame, name: str, codes: Int64) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return a column as floats, NaN for what is no number; a ticker all of whose volumes are empty has volume 0."""
-    if name not in written:
-        return np.zeros(len(written))
-    numbers = pd.to_numeric(written[name], errors="coerce").to_numpy(np.float64, na_value=np.nan, copy=True)
-    if name == "volume":
-        empty = written[name].isna().to_numpy()
-        given = np.bincount(codes[~empty] + 1, minlength=codes.max() + 2)
-        numbers[given[codes + 1] == 0] = 0.0
-    return numbers
+def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
+    """Return volumes; a ticker all of whose volumes are empty has volume 0, as has one that has no such column."""
+    if settled.empty_volumes is None:
+        return np.zeros(len(codes))
+    empty, volumes = settled.empty_volumes, settled.numbers["volume"].copy()
+    given = np.bincount(codes[~empty] + 1, minlength=codes.max() + 2)
+    volumes[given[codes + 1] == 0] = 0.0
+    return volumes
 
 
 def _select_rows(name: str, table: _Table, rows: Int64) -> TickerRows:
@@ -179,30 +178,40 @@ def _select_rows(name: str, table: _Table, rows: Int64) -> TickerRows:
     notes = ["the source runs from the newest to the oldest bar"] if backwards else []
     if len(refused) > len(kept):
         notes.append(f"{len(refused) - len(kept)} of {len(refused)} rejected rows are only counted, not kept")
+    splits, remarks = _read_splits(name, table, accepted)
     return TickerRows(
         name,
         len(rows),
         columns,
-        _read_splits(name, table, accepted),
-        [
-            _describe(table.written, int(row), NAMES[int(code)])
-            for row, code in zip(rows[kept], reasons[kept], strict=True)
-        ],
-        notes,
+        splits,
+        [_describe(table, int(row), NAMES[int(code)]) for row, code in zip(rows[kept], reasons[kept], strict=True)],
+        notes + remarks,
     )
 
 
-def _read_splits(name: str, table: _Table, accepted: Int64) -> dict[int, float]:
-    if "split" not in table.written:
-        return {}
-    factors = pd.to_numeric(table.written["split"].iloc[accepted], errors="coerce").to_numpy(np.float64)
+def _read_splits(name: str, table: _Table, accepted: Int64) -> tuple[dict[int, float], list[str]]:
+    """Return the split factors of accepted rows by session, without those that the prices have in them already."""
+    if "split" not in table.settled.numbers:
+        return {}, []
+    factors = table.settled.numbers["split"][accepted]
     times = table.columns["times"][accepted]
+    closes, opens = table.columns["close"][accepted], table.columns["open"][accepted]
     days = local_days(times, get_market_of(name).zone) if is_intraday(table.interval) else times // DAY_SECONDS
-    given = np.isfinite(factors) & (factors > 0) & (factors != 1)
-    return dict(zip(days[given].tolist(), factors[given].tolist(), strict=True))
+    splits: dict[int, float] = {}
+    notes = []
+    for row in np.flatnonzero(np.isfinite(factors) & (factors > 0) & (factors != 1)):
+        day, factor = int(days[row]), float(factors[row])
+        first = int(np.searchsorted(days, day))
+        if first and is_adjusted(float(closes[first - 1]), float(opens[first]), factor):
+            notes.append(
+                f"the split of {factor:g} for 1 on {session_of(day):%Y-%m-%d} is left aside: the prices before it are "
+                "adjusted for it already"
+            )
+        else:
+            splits[day] = factor
+    return splits, list(dict.fromkeys(notes))
 
 
-def _describe(written: pd.DataFrame, row: int, reason: str) -> Rejection:
-    cells = {str(name): str(value)[:100] for name, value in written.iloc[row].items()}
-    cells.pop("ticker", None)
-    return Rejection(row + 1, cells.pop("time"), reason, cells)
+def _describe(table: _Table, row: int, reason: str) -> Rejection:
+    time, cells = table.settled.quote(row)
+    return Rejection(int(table.settled.rows[row]) + 1, time, reason, cells)

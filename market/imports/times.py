@@ -1,23 +1,27 @@
 """Reading the times of bars, and turning them into the label a bar is stored under.
 
-Read are: ISO 8601 with or without zone, `20010917`, dates with slashes or dots (day and month in the order that some
-row of the column settles), seconds or milliseconds since 1970, and pandas datetimes.
+Read are: ISO 8601 with or without zone, `20010917`, `20010917 093000`, dates with slashes, dots or months by name (day
+and month in the order that some row of the column settles), a time of day in a column of its own, seconds,
+milliseconds, microseconds or nanoseconds since 1970, Excel's number of a day, and the times of a database's types.
 
-A time without a zone is the exchange's local time. Bars of a day and longer are labelled by their session's date at
-00:00 UTC, those of a week by its Monday: a time with a zone counts as the date it has on the exchange, but for UTC
-midnight, which is the date it says.
+A time without a zone is the exchange's local time, unless a zone is given for all of them. Bars of a day and longer are
+labelled by their session's date at 00:00 UTC, those of a week by its Monday: a time with a zone counts as the date it
+has on the exchange, but for UTC midnight, which is the date it says.
 """
 
-from dataclasses import dataclass
+import calendar
+import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from core.arrays import Int64
+from core.arrays import Bools, Int64
 from core.errors import BadInput
+from market.imports.options import NO_OPTIONS, ReadingOptions, check_timezone
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import local_days
@@ -27,10 +31,35 @@ LATEST = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 # Seconds since 1970 have at most ten digits until the year 2286; compact dates have eight.
 LEAST_MILLISECONDS = 100_000_000_000
 COMPACT_DATES = (19_000_101, 22_001_231)
+# Days that Excel counts from 1899-12-30 on: the years 1954 to 2118.
+EXCEL_DAYS = (20_000, 80_000)
+EXCEL_EPOCH = -25_569
+# What an abbreviation can only mean; CST, IST and BST are several zones.
+ABBREVIATIONS = {
+    "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00", "EST": "-05:00", "EDT": "-04:00", "CDT": "-05:00", "MST": "-07:00",
+    "MDT": "-06:00", "PST": "-08:00", "PDT": "-07:00", "JST": "+09:00", "KST": "+09:00", "HKT": "+08:00",
+    "SGT": "+08:00", "ICT": "+07:00", "CET": "+01:00", "CEST": "+02:00", "EET": "+02:00", "EEST": "+03:00",
+    "MSK": "+03:00", "AEST": "+10:00", "AEDT": "+11:00",
+}  # fmt: skip
+MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
+SHOWN = 40
+LONGEST = 64
 
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
-_EPOCH = r"-?\d{9,14}(?:\.\d+)?"
-_PARTED = r"^(?P<a>\d{1,4})[/.](?P<b>\d{1,2})[/.](?P<c>\d{1,4})(?P<rest>\D.*)?$"
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[ T-]*(\d{6}|\d{4}|\d{1,2}:\d{2}.*))?(\s+\S+)?")
+_YEAR_FIRST = re.compile(r"(\d{4})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?")
+_PARTED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?:[ T,]+(.*))?")
+_SHORT_YEAR = re.compile(r"\d{1,2}([-/.])(?:\d{1,2}|[A-Za-z]{3})\1\d{2}(?:\D.*)?")
+_DAY_MONTH = re.compile(r"(?:[A-Za-z]{3,9},?\s+)?(\d{1,2})[ ./-]+([A-Za-z]{3,9})\.?[ ,./-]+(\d{4})(?:[ T,]+(.*))?")
+_MONTH_DAY = re.compile(
+    r"(?:[A-Za-z]{3,9},\s+)?([A-Za-z]{3,9})\.?[ ./-]+(\d{1,2})(?:st|nd|rd|th)?[ ,./-]+(\d{4})(?:[ T,]+(.*))?"
+)
+_CLOCK = re.compile(
+    r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?)?\s*"
+    r"(Z|[+-]\d{2}(?::?\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+){0,2})?"
+)
+_CLOCK_DIGITS = re.compile(r"\d{4}|\d{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,39 +70,74 @@ class ReadTimes:
         seconds: since 1970; of UTC where `zoned`, else as a clock on the wall shows.
         zoned: which name a moment, whatever the place.
         bad: which cannot be read; their seconds mean nothing.
+        notes: what a reader of the report should know.
     """
 
     seconds: Int64
-    zoned: NDArray[np.bool_]
-    bad: NDArray[np.bool_]
+    zoned: Bools
+    bad: Bools
+    notes: list[str] = field(default_factory=list)
 
     def take(self, rows: Int64) -> "ReadTimes":
         """Return the times of some rows."""
         return ReadTimes(self.seconds[rows], self.zoned[rows], self.bad[rows])
 
 
-def read_times(values: "pd.Series[Any]") -> ReadTimes:
+@dataclass(slots=True)
+class _Uniques:
+    """What is read of the different values of a column; `dated` have no time of day."""
+
+    seconds: Int64
+    zoned: Bools
+    bad: Bools
+    dated: Bools
+    notes: list[str] = field(default_factory=list)
+
+
+def read_times(values: "pd.Series[Any]", options: ReadingOptions = NO_OPTIONS) -> ReadTimes:
     """Read a column of times. Raises BadInput where no row settles which of two numbers is the month."""
     codes, unique = pd.factorize(values)
     uniques = pd.Series(unique)
-    if pd.api.types.is_datetime64_any_dtype(uniques):
-        seconds, zoned = _seconds(uniques), np.full(len(uniques), uniques.dt.tz is not None)
-        bad = np.zeros(len(uniques), bool)
-    elif pd.api.types.is_numeric_dtype(uniques):
-        seconds, zoned, bad = _read_numbers(uniques.to_numpy(np.float64))
-    else:
-        seconds, zoned, bad = _read_texts(uniques.astype(str).str.strip())
-    bad |= (seconds < EARLIEST) | (seconds >= LATEST)
     if not len(uniques):
         return ReadTimes(np.zeros(len(codes), np.int64), codes < 0, codes < 0)
-    return ReadTimes(np.where(bad, 0, seconds)[codes], zoned[codes], bad[codes] | (codes < 0))
+    if pd.api.types.is_datetime64_any_dtype(uniques):
+        seconds = _seconds(uniques)
+        read = _Uniques(
+            seconds,
+            np.full(len(uniques), uniques.dt.tz is not None),
+            np.zeros(len(uniques), bool),
+            np.full(len(uniques), bool((seconds % DAY_SECONDS == 0).all())),
+        )
+    elif pd.api.types.is_numeric_dtype(uniques):
+        read = _read_numbers(uniques)
+    else:
+        read = _read_texts(uniques.astype(str).str.strip(), options)
+    if options.timezone is not None:
+        _apply_zone(read, check_timezone(options.timezone))
+    read.bad |= (read.seconds < EARLIEST) | (read.seconds >= LATEST)
+    return ReadTimes(
+        np.where(read.bad, 0, read.seconds)[codes], read.zoned[codes], read.bad[codes] | (codes < 0), read.notes
+    )
+
+
+def join_clock(dates: "pd.Series[str]", clocks: "pd.Series[str]") -> "pd.Series[str]":
+    """Return dates and times of day as one column; of digits alone the zeros that were lost in front are put back."""
+    clocks = clocks.astype(str).str.strip().str.replace(r"\.0$", "", regex=True)
+    is_digits = clocks.str.fullmatch(r"\d{1,6}")
+    if is_digits.any():
+        length = 4 if clocks[is_digits].str.len().max() <= 4 and (clocks[is_digits] != "0").any() else 6
+        clocks = clocks.where(~is_digits, clocks.str.zfill(length))
+    if clocks.str.contains(r"^\d{4}-\d{2}-\d{2}", regex=True).all():
+        return clocks
+    dates = dates.astype(str).str.strip().str.replace(r"\s+0{1,2}:00(:00)?$", "", regex=True)
+    return (dates + " " + clocks).str.strip()
 
 
 def label_times(times: ReadTimes, market: Market, interval: str) -> ReadTimes:
     """Return the labels (UTC seconds, all zoned) of the bars of one market and interval."""
     zoned = np.ones_like(times.zoned)
     if is_intraday(interval):
-        local, skipped = _localize(times.seconds, market)
+        local, skipped = localize(times.seconds, market.zone)
         seconds = np.where(times.zoned, times.seconds, local)
         return ReadTimes(seconds, zoned, times.bad | (skipped & ~times.zoned))
     days = times.seconds // DAY_SECONDS
@@ -89,64 +153,215 @@ def weekdays(days: Int64) -> Int64:
     return (days + 3) % 7
 
 
-def _read_numbers(numbers: NDArray[np.float64]) -> tuple[Int64, NDArray[np.bool_], NDArray[np.bool_]]:
-    compact = (numbers >= COMPACT_DATES[0]) & (numbers <= COMPACT_DATES[1]) & (numbers == np.floor(numbers))
-    bad = ~np.isfinite(numbers)
-    whole = np.where(bad, 0, numbers)
-    seconds = np.floor(np.where(np.abs(whole) >= LEAST_MILLISECONDS, whole / 1000, whole)).astype(np.int64)
-    dates = pd.Series(whole[compact].astype(np.int64).astype(str), dtype=object)
-    parsed = pd.to_datetime(dates, format="%Y%m%d", errors="coerce")
-    seconds[compact] = _seconds(parsed)
-    bad[compact] = parsed.isna().to_numpy()
-    return seconds, ~compact, bad
-
-
-def _read_texts(texts: "pd.Series[str]") -> tuple[Int64, NDArray[np.bool_], NDArray[np.bool_]]:
-    texts = _order_parts(texts)
-    zoned = texts.str.contains(_ZONE, regex=True).to_numpy(bool, copy=True)
-    # A bare year or a number of few digits would pass as ISO 8601 too.
-    bad = (texts.str.len() < 8).to_numpy(bool)
-    parsed = pd.to_datetime(texts.where(~bad, None), format="ISO8601", errors="coerce", utc=True)
-    bad = bad | parsed.isna().to_numpy(bool)
-    seconds = _seconds(parsed)
-    epoch = texts.str.fullmatch(_EPOCH).to_numpy(bool)
-    if epoch.any():
-        seconds[epoch], zoned[epoch], bad[epoch] = _read_numbers(texts[epoch].to_numpy(np.float64))
-    return seconds, zoned, bad
-
-
-def _order_parts(texts: "pd.Series[str]") -> "pd.Series[str]":
-    """Rewrite dates with slashes or dots as ISO 8601."""
-    parts = texts.str.extract(_PARTED)
-    parted = parts["a"].notna()
-    if not parted.any():
-        return texts
-    parts = parts[parted]
-    first, second = parts["a"].astype(int), parts["b"].astype(int)
-    year_first = parts["a"].str.len() == 4
-    open_order = ~year_first
-    day_first = bool((first[open_order] > 12).any())
-    if open_order.any() and day_first == bool((second[open_order] > 12).any()):
-        example = texts[parted][open_order].iloc[0]
-        raise BadInput(
-            f"dates such as {example} can be read two ways, and no row settles whether the day or the month comes "
-            "first: write them as 2001-09-17"
-        )
-    year = parts["a"].where(year_first, parts["c"])
-    day_last = parts["c"].where(year_first, parts["b"])
-    month = parts["b"].where(year_first | day_first, parts["a"])
-    day = parts["a"].where(open_order & day_first, day_last)
-    rest = parts["rest"].fillna("")
-    ordered = texts.copy()
-    ordered[parted] = year + "-" + month.str.zfill(2) + "-" + day.str.zfill(2) + rest
-    return ordered
-
-
-def _localize(wall_seconds: Int64, market: Market) -> tuple[Int64, NDArray[np.bool_]]:
+def localize(wall_seconds: Int64, zone: ZoneInfo) -> tuple[Int64, Bools]:
     """Return the UTC seconds of local times, and which of these a change of the clocks skips or repeats."""
     wall = pd.DatetimeIndex(wall_seconds.astype("datetime64[s]"))
-    local = wall.tz_localize(market.timezone, ambiguous="NaT", nonexistent="NaT")
+    local = wall.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
     return _seconds(pd.Series(local)), np.asarray(local.isna())
+
+
+def _apply_zone(read: _Uniques, zone: ZoneInfo) -> None:
+    """Make moments of times of day that have no zone; a date alone stays one."""
+    rows = np.flatnonzero(~read.zoned & ~read.bad & ~read.dated)
+    if not len(rows):
+        return
+    inside = rows[(read.seconds[rows] >= EARLIEST) & (read.seconds[rows] < LATEST)]
+    read.seconds[inside], skipped = localize(read.seconds[inside], zone)
+    read.bad[inside] |= skipped
+    read.zoned[inside] = True
+    read.notes.append(f"times without a zone are those of {zone.key}")
+
+
+def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:
+    """Read numbers: dates of eight digits, seconds since 1970 or thousandths, millionths, billionths of them, and days.
+
+    Whole numbers are divided as such: as floats, nanoseconds would not be exact.
+    """
+    values = numbers.to_numpy(np.float64, na_value=np.nan)
+    bad = ~np.isfinite(values) | (np.abs(values) >= 2**63)
+    values = np.where(bad, 0, values)
+    size = np.abs(values)
+    is_whole = pd.api.types.is_integer_dtype(numbers)
+    exact = numbers.to_numpy(np.int64, na_value=0) if is_whole else values
+    seconds = np.zeros(len(values), np.int64)
+    for least, divisor in ((0, 1), (LEAST_MILLISECONDS, 10**3), (10**14, 10**6), (10**17, 10**9)):
+        rows = size >= least
+        seconds[rows] = np.floor_divide(exact[rows], divisor).astype(np.int64)
+    dated = np.zeros(len(values), bool)
+    zoned = np.ones(len(values), bool)
+    notes: list[str] = []
+    compact = (values >= COMPACT_DATES[0]) & (values <= COMPACT_DATES[1]) & (values == np.floor(values))
+    if compact.any():
+        parsed = pd.to_datetime(
+            pd.Series(values[compact].astype(np.int64).astype(str), dtype=object), format="%Y%m%d", errors="coerce"
+        )
+        seconds[compact] = _seconds(parsed)
+        bad[compact] = parsed.isna().to_numpy()
+    days = (values >= EXCEL_DAYS[0]) & (values < EXCEL_DAYS[1]) & ~bad
+    if days.any():
+        if not days[~bad].all():
+            bad |= days
+        else:
+            seconds[days] = np.round((values[days] + EXCEL_EPOCH) * DAY_SECONDS).astype(np.int64)
+            first = values[days][0]
+            day = np.datetime64(int(seconds[days][0]), "s").astype("datetime64[D]")
+            notes.append(f"times such as {first:.10g} are read as Excel's number of a day: {day}")
+    dated |= compact | (days & (values == np.floor(values)))
+    zoned &= ~compact & ~days
+    return _Uniques(seconds, zoned, bad, dated, notes)
+
+
+def _read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> _Uniques:
+    size = len(texts)
+    texts = texts.where(texts.str.len() <= LONGEST, "")
+    numeric = texts.str.fullmatch(r"-?\d{5,20}(?:\.\d+)?").to_numpy(bool)
+    if numeric.any():
+        numeric = numeric & ~_find_compact(texts)
+    read = _Uniques(np.zeros(size, np.int64), np.zeros(size, bool), np.zeros(size, bool), np.zeros(size, bool))
+    if numeric.any():
+        found = _read_numbers(_to_numbers(texts[numeric]))
+        read.seconds[numeric], read.zoned[numeric] = found.seconds, found.zoned
+        read.bad[numeric], read.dated[numeric] = found.bad, found.dated
+        read.notes += found.notes
+    if numeric.all():
+        return read
+    rest = np.flatnonzero(~numeric)
+    written, zones, dated = _normalize(texts.iloc[rest], options, read.notes)
+    parsed = pd.to_datetime(written, format="ISO8601", errors="coerce", utc=True)
+    read.seconds[rest] = _seconds(parsed)
+    read.bad[rest] = parsed.isna().to_numpy(bool)
+    read.zoned[rest] = written.str.contains(_ZONE, regex=True).to_numpy(bool, na_value=False)
+    read.dated[rest] = dated
+    for name in set(zones.values()):
+        rows = np.array([rest[row] for row, zone in zones.items() if zone == name], np.int64)
+        rows = rows[~read.bad[rows]]
+        read.seconds[rows], skipped = localize(read.seconds[rows], ZoneInfo(name))
+        read.bad[rows] |= skipped
+        read.zoned[rows] = True
+    return read
+
+
+def _to_numbers(texts: "pd.Series[str]") -> "pd.Series[Any]":
+    """Return digits as whole numbers, or as floats where some are none or too long."""
+    if texts.str.fullmatch(r"-?\d{1,18}|-?[1-8]\d{18}").all():
+        return pd.Series(texts.to_numpy(object).astype(np.int64))
+    return pd.Series(texts.to_numpy(object).astype(np.float64))
+
+
+def _find_compact(texts: "pd.Series[str]") -> Bools:
+    """Return which texts of 12 or 14 digits are dates with times (202401020930): all of them, or none."""
+    digits = texts.str.fullmatch(r"(?:19|20|21)\d{10}(?:\d{2})?").to_numpy(bool)
+    if not digits.any():
+        return digits
+    found = texts[digits].where(texts[digits].str.len() == 14, texts[digits] + "00")
+    parsed = pd.to_datetime(found.astype(object), format="%Y%m%d%H%M%S", errors="coerce")
+    return digits if bool(parsed.notna().all()) else np.zeros(len(texts), bool)
+
+
+def _normalize(
+    texts: "pd.Series[str]", options: ReadingOptions, notes: list[str]
+) -> tuple["pd.Series[str]", dict[int, str], Bools]:
+    """Return times as ISO 8601 (None for those that cannot be read), zones by name by row, and which are only dates."""
+    iso = texts.str.fullmatch(_ISO).to_numpy(bool)
+    dated = iso & (texts.str.len() == 10).to_numpy(bool)
+    if iso.all():
+        return texts, {}, dated
+    written: list[str | None] = [*texts]
+    zones: dict[int, str] = {}
+    others = np.flatnonzero(~iso).tolist()
+    day_first = _settle_order([str(written[row]) for row in others], options, notes)
+    for row in others:
+        date_text, clock = _part(str(written[row]), day_first=day_first)
+        time, zone = _read_clock(clock) if clock else ("", "")
+        if date_text is None or time is None:
+            written[row] = None
+            continue
+        dated[row] = not clock
+        if zone and zone[0] not in "+-":
+            zones[row], zone = zone, ""
+        written[row] = date_text + time + zone
+    return pd.Series(written, dtype=object).astype("str"), zones, dated
+
+
+def _settle_order(texts: list[str], options: ReadingOptions, notes: list[str]) -> bool:
+    """Return whether the day comes before the month in 03/04/2024. Raises BadInput where no row settles it."""
+    parted = [match for text in texts if (match := _PARTED.fullmatch(text))]
+    if options.day_first is not None or not parted:
+        if not parted and texts and all(_SHORT_YEAR.fullmatch(text) for text in texts):
+            raise BadInput(f"years of two digits, as in {texts[0][:SHOWN]!r}, are not read: write 2024-01-02")
+        return bool(options.day_first)
+    first = next((match[0] for match in parted if int(match[1]) > 12), None)
+    second = next((match[0] for match in parted if int(match[3]) > 12), None)
+    if first and second:
+        raise BadInput(
+            f"dates can be read two ways: {first[:SHOWN]} has the day first, {second[:SHOWN]} the month; "
+            "write them as 2001-09-17"
+        )
+    if first is None and second is None:
+        a, b, year = parted[0].group(1, 3, 4)
+        raise BadInput(
+            f"dates such as {parted[0][0][:SHOWN]} can be read two ways, and no row settles whether the day or the "
+            f"month comes first: as {year}-{int(b):02}-{int(a):02} (--day-first) or as {year}-{int(a):02}-{int(b):02} "
+            "(--month-first)"
+        )
+    notes.append(
+        f"dates are read with the {'day' if first else 'month'} first, as in {(first or second or '')[:SHOWN]}"
+    )
+    return first is not None
+
+
+def _part(text: str, *, day_first: bool) -> tuple[str | None, str]:
+    """Return a date as ISO 8601, or None, and what follows it."""
+    if match := _YEAR_FIRST.fullmatch(text):
+        return _write_date(match[1], match[2], match[3]), (match[4] or "").strip()
+    if match := _PARTED.fullmatch(text):
+        day, month = (match[1], match[3]) if day_first else (match[3], match[1])
+        return _write_date(match[4], month, day), (match[5] or "").strip()
+    if match := _COMPACT.fullmatch(text):
+        clock = ((match[4] or "") + (match[5] or "")).strip()
+        # Interactive Brokers writes UTC with a dash and the exchange's time with a blank.
+        zone = " UTC" if match[4] and text[8] == "-" and not match[5] else ""
+        return _write_date(match[1], match[2], match[3]), clock + zone
+    if match := _DAY_MONTH.fullmatch(text):
+        return _write_date(match[3], str(MONTHS.get(match[2][:3].lower(), 0)), match[1]), (match[4] or "").strip()
+    if match := _MONTH_DAY.fullmatch(text):
+        return _write_date(match[3], str(MONTHS.get(match[1][:3].lower(), 0)), match[2]), (match[4] or "").strip()
+    return None, ""
+
+
+def _write_date(year: str, month: str, day: str) -> str:
+    return f"{year}-{int(month):02}-{int(day):02}"
+
+
+def _read_clock(text: str) -> tuple[str | None, str]:
+    """Return a time of day as ISO 8601 with the offset it names, or the zone's name; None where it cannot be read."""
+    digits, _, rest = text.partition(" ")
+    if _CLOCK_DIGITS.fullmatch(digits):
+        text = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)) + " " + rest
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        return None, ""
+    hour, half = int(match[1]), (match[5] or "").lower()
+    if half:
+        if not 1 <= hour <= 12:
+            return None, ""
+        hour = hour % 12 + (12 if half == "p" else 0)
+    zone = match[6] or ""
+    if zone and zone[0] not in "+-":
+        zone = ABBREVIATIONS.get(zone.upper(), zone)
+        if zone[0] not in "+-" and not _is_zone(zone):
+            return None, ""
+    elif len(zone) == 3:
+        zone += ":00"
+    return f"T{hour:02}:{match[2]}:{match[3] or '00'}{'.' + match[4] if match[4] else ''}", zone
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        check_timezone(name)
+    except BadInput:
+        return False
+    return "/" in name
 
 
 def _seconds(moments: "pd.Series[pd.Timestamp]") -> Int64:

@@ -1,13 +1,17 @@
 """The batch of an import takes in bars that were pushed or uploaded."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from pymongo.client_session import ClientSession
 
-from market.imports.columns import is_ticker_column
-from market.imports.importing import import_frame
-from market.imports.sources.files import name_ticker, read_content
-from records.database import in_transaction
+from core.errors import BadInput
+from market.imports.bulk import import_candles, import_content
+from market.imports.importing import Request
+from market.imports.options import ReadingOptions
+from market.imports.report import ImportReport
+from records.database import Db, in_transaction
 from records.market.uploads import delete_upload, open_upload
 from records.work.batches import Batch
 from records.work.documents import BatchResult, RunDocument, TickerFailure
@@ -22,26 +26,24 @@ def import_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     database, options = worker.database, run["options"]
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
     with open_upload(database, options["upload_id"]) as upload:
-        frame = read_content(upload.read(), options["filename"])
-    ticker = options["ticker"]
-    if ticker is None and not any(is_ticker_column(column) for column in frame.columns):
-        ticker = name_ticker(options["filename"])
-    report = import_frame(
-        database,
-        frame,
-        interval=run["interval"],
-        source=options["filename"],
-        ticker=ticker,
-        now=datetime.now(UTC),
+        content = upload.read()
+    request = Request(
+        run["interval"],
+        options["filename"],
+        datetime.now(UTC),
+        options["ticker"],
         on_series=lambda _series, _total: checkpoint(0.0),
     )
+    read = import_candles if options.get("pushed") else import_content
+    report = _import(read, database, content, options, request)
+    failed = {series.ticker: series.error or "" for series in report.failed} | report.failures
     failures: list[TickerFailure] = [
-        {"ticker": s.ticker, "reason": "import_failed", "error": s.error or ""} for s in report.failed
+        {"ticker": name, "reason": "import_failed", "error": error} for name, error in failed.items()
     ]
     result: BatchResult = {
         "rows_loaded": report.total("read"),
         "rows_processed": report.total("new") + report.total("changed"),
-        "tickers_done": len(report.series) - len(failures),
+        "tickers_done": len(report.series) - len(report.failed),
         "tickers_failed": len(failures),
         "failures": failures,
     }
@@ -54,3 +56,15 @@ def import_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     if not failures:  # what failed can be retried
         delete_upload(database, options["upload_id"])
     return {"detection_run_id": run["_id"]} | {name: report.total(name) for name in ("read", "new", "changed")}
+
+
+def _import(
+    read: Callable[..., ImportReport], database: Db, content: bytes, options: Mapping[str, Any], request: Request
+) -> ImportReport:
+    """Import content; that it takes too much memory is a fault of the file, which no other attempt would mend."""
+    try:
+        return read(
+            database, content, options["filename"], request, options=ReadingOptions(**options.get("reading") or {})
+        )
+    except MemoryError as error:
+        raise BadInput("it takes more memory to import than there is; import it in parts") from error

@@ -12,6 +12,7 @@ from core.errors import Conflict, NotFound
 from core.words import Trigger
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.models.single_series import FitRequest
+from market.imports.options import NO_OPTIONS, ReadingOptions
 from records.database import Db
 from records.findings.verifications import find_any_selected
 from records.leftovers import RETRIED_WITHIN
@@ -143,10 +144,11 @@ def request_verification(
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Bars as they came in; the ending of the name says what they are."""
+    """Bars as they came in; the ending of the name says what they are. Checked: candles whose shape is known."""
 
     content: bytes | IO[bytes]
     filename: str
+    is_checked: bool = False
 
 
 def request_import(
@@ -157,11 +159,13 @@ def request_import(
     interval: str,
     ticker: str | None,
     now: datetime,
+    reading: ReadingOptions = NO_OPTIONS,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
     """Keep what was sent and accept its import; return the run.
 
-    Options of the run: upload_id, filename, ticker (whose the bars are where they do not say).
+    Options of the run: upload_id, filename, ticker (whose the bars are where they do not say), reading (how the file is
+    to be read where it does not settle that itself) and pushed (whether these are candles that the API has checked).
     """
     upload_id = uploads.store_upload(database, sent.filename, sent.content)
     request = RunRequest(
@@ -169,7 +173,13 @@ def request_import(
         "manual",
         tickers=(ticker,) if ticker else (),
         interval=interval,
-        options={"upload_id": upload_id, "filename": sent.filename, "ticker": ticker},
+        options={
+            "upload_id": upload_id,
+            "filename": sent.filename,
+            "ticker": ticker,
+            "reading": reading.to_dict(),
+            "pushed": sent.is_checked,
+        },
         idempotency_key=once.key,
         body_hash=once.body_hash,
     )

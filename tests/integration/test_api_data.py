@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from market.imports.sources.files import SUFFIXES
+from market.imports.names import SUFFIXES
 from records.database import Db
 from tests.integration.stored import add_series
 
@@ -74,8 +74,14 @@ def test_candles_may_be_of_several_tickers(client: FlaskClient, database: Db) ->
     [
         {"candles": [CANDLE]},
         {"ticker": "AAPL", "candles": []},
-        {"ticker": "AAPL", "candles": [CANDLE | {"open": "438"}]},
-        {"ticker": "AAPL", "candles": [CANDLE | {"time": 5}]},
+        {"ticker": "AAPL", "candles": [CANDLE | {"open": [438]}]},
+        {"ticker": "AAPL", "candles": [CANDLE | {"open": True}]},
+        {"ticker": "A B", "candles": [CANDLE]},
+        {"candles": [CANDLE | {"symbol": "A B"}]},
+        {"ticker": "AAPL", "candles": [CANDLE], "timezone": "Mars"},
+        {"ticker": "AAPL", "candles": [CANDLE], "decimal": "x"},
+        {"ticker": "AAPL", "candles": [CANDLE], "columns": {"close": "nope"}},
+        {"ticker": "AAPL", "candles": [{f"n{number}": 1 for number in range(101)}]},
         {"ticker": "AAPL", "candles": [{"time": "2013-03-01"}]},
         {"ticker": "AAPL", "candles": CANDLE},
     ],

@@ -124,7 +124,7 @@ def test_bad_ticker_in_a_file_is_named(flask_bars: Command, tmp_path: Path) -> N
         (["import", "AAPL.csv", "--ticker", "A B"], "'A B' is no ticker"),
         (["import", "AAPL.csv", "--market", "MARS"], "'MARS' is no market that is known: choose one of US, JP, TH"),
         (["import", "empty.csv"], "empty.csv: the file is empty"),
-        (["import", "odd.csv"], "odd.csv: no usable column for open, high, low, close; found: date, price"),
+        (["import", "odd.csv"], "odd.csv: no usable column for open, high, low; found: date, price"),
         (["import", "junk.parquet"], "junk.parquet: cannot be read as parquet"),
         (["yahoo", "AAPL", "--period", "5x"], "'5x' is no period"),
         (["show", "APPL"], "no 1d bars of APPL are stored"),

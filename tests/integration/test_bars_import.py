@@ -7,17 +7,16 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from core.errors import BadInput, NotFound
+from core.errors import BadInput
 from market.bars.reading import Bar, read_bars
-from market.imports.bulk import import_upload, import_yahoo
-from market.imports.importing import import_frame
+from market.imports.bulk import import_content, import_yahoo
+from market.imports.importing import Request, import_frame
 from market.imports.report import ImportReport
 from market.imports.sources.demo import read_demo
 from market.imports.sources.yahoo import Yahoo
 from market.markets import MARKETS
 from records.database import Db
 from records.market.rejected import find_rejected
-from records.market.uploads import delete_upload, store_upload
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 HEADER = ["date", "open", "high", "low", "close", "volume"]
@@ -304,17 +303,13 @@ def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:
     assert struct.unpack("<3d", bucket["close"]) == (88.93, 88.99, 44.86)
 
 
-def test_upload_is_imported_under_its_name(database: Db) -> None:
-    upload_id = store_upload(database, "AAPL.csv", b"date,open,high,low,close\n2013-03-04,427.8,428.2,419,420.05\n")
-    report = import_upload(database, upload_id, interval="1d", now=NOW)
+def test_content_is_imported_under_its_name(database: Db) -> None:
+    content = b"date,open,high,low,close\n2013-03-04,427.8,428.2,419,420.05\n"
+    report = import_content(database, content, "AAPL.csv", Request("1d", "AAPL.csv", NOW))
     assert (report.source, report.series[0].ticker, report.total("new")) == ("AAPL.csv", "AAPL", 1)
-    delete_upload(database, upload_id)
-    delete_upload(database, upload_id)
-    with pytest.raises(NotFound, match="there is no upload"):
-        import_upload(database, upload_id, interval="1d", now=NOW)
+    assert [(file.name, file.columns["close"]) for file in report.files] == [("AAPL.csv", "close")]
 
 
-def test_upload_that_cannot_be_used_is_named(database: Db) -> None:
-    upload_id = store_upload(database, "notes.csv", b"a,b\n1,2\n")
+def test_content_that_cannot_be_used_is_named(database: Db) -> None:
     with pytest.raises(BadInput, match=r"notes\.csv: no usable column"):
-        import_upload(database, upload_id, interval="1d", now=NOW)
+        import_content(database, b"a,b\n1,2\n", "notes.csv", Request("1d", "notes.csv", NOW))

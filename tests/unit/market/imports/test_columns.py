@@ -4,7 +4,9 @@ import pandas as pd
 import pytest
 
 from core.errors import BadInput
-from market.imports.columns import match_columns
+from market.imports.columns import choose_columns
+from market.imports.settling import settle_frame
+from tests.unit.market.imports.reading import read_numbers, settle
 
 
 @pytest.mark.parametrize(
@@ -15,40 +17,136 @@ from market.imports.columns import match_columns
         ["timestamp", "O", "H", "L", "C", "V"],
         ["<DATE>", "<OPEN>", "<HIGH>", "<LOW>", "<CLOSE>", "<VOL>"],
         [" Datetime ", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME"],
+        ["open_time", "open", "high", "low", "close", "volume"],
+        ["window_start", "open", "high", "low", "close", "volume"],
+        ["timestamp", "1. open", "2. high", "3. low", "4. close", "5. volume"],
+        ["Date", "Open", "High", "Low", "Close/Last", "Volume"],
+        ["Dates", "PX_OPEN", "PX_HIGH", "PX_LOW", "PX_LAST", "PX_VOLUME"],
+        ["Date", "Open", "High", "Low", "Price", "Vol."],
+        ["Datum", "Eröffn.", "Hoch", "Tief", "Zuletzt", "Vol."],
+        ["Fecha", "Apertura", "Máximo", "Mínimo", "Último", "Vol."],
+        ["Fecha", "Apertura", "Maximo", "Minimo", "Ultimo", "Vol."],
+        ["日付け", "始値", "高値", "安値", "終値", "出来高"],
+        ["Date", "O", "H", "L", "C", "Vo"],
     ],
 )
 def test_usual_names_are_known_in_any_case(names: list[str]) -> None:
-    frame = pd.DataFrame([["2001-09-17", 1, 2, 3, 4, 5]], columns=names)
-    assert match_columns(frame).to_dict("records") == [
-        {"time": "2001-09-17", "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
-    ]
+    chosen = choose_columns(names)
+    assert chosen.positions == {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
+    assert chosen.aside == []
 
 
-def test_columns_of_adjusted_data_are_left_aside() -> None:
+def test_columns_of_adjusted_data_are_left_aside_by_name() -> None:
     names = ["Date", "Open", "High", "Low", "Close", "Adj Close", "Stock Splits", "Symbol", "Split Factor"]
-    matched = match_columns(pd.DataFrame([["2001-09-17", 1, 2, 3, 4, 0.5, 2.0, "AAPL", 3.0]], columns=names))
-    assert list(matched) == ["ticker", "time", "open", "high", "low", "close", "split"]
-    assert matched["split"].tolist() == [3.0]
+    chosen = choose_columns(names)
+    assert set(chosen.positions) == {"ticker", "time", "open", "high", "low", "close", "split"}
+    assert chosen.aside == ["Adj Close", "Stock Splits"]
+    assert chosen.positions["split"] == 8
 
 
 def test_named_index_is_a_column() -> None:
     index = pd.DatetimeIndex(["2001-09-17"], name="Date")
-    assert match_columns(pd.DataFrame({"o": [1], "h": [2], "l": [3], "c": [4]}, index=index))["time"].tolist() == [
-        pd.Timestamp("2001-09-17")
-    ]
+    settled = settle_frame(pd.DataFrame({"o": [1], "h": [2], "l": [3], "c": [4]}, index=index))
+    assert settled.times.seconds.tolist() == [1000684800]
 
 
-def test_date_and_time_columns_are_joined() -> None:
-    frame = pd.DataFrame({"Date": ["2001-09-17"], "Time": ["09:30"], "o": [1], "h": [2], "l": [3], "c": [4]})
-    assert match_columns(frame)["time"].tolist() == ["2001-09-17 09:30"]
+def test_date_and_time_columns_are_joined_as_they_are_written() -> None:
+    settled = settle("Date,Time,o,h,l,c\n20010917,093000,1,2,1,2\n20010917,100000,1,2,1,2\n")
+    assert settled.times.seconds.tolist() == [1000719000, 1000720800]
+    assert settled.quote(0)[0] == "20010917 093000"
+
+
+def test_zeros_that_were_lost_in_front_of_a_time_are_put_back() -> None:
+    settled = settle("Date,Time,o,h,l,c\n20010917,93000,1,2,1,2\n20010917,100000,1,2,1,2\n")
+    assert settled.times.seconds.tolist() == [1000719000, 1000720800]
 
 
 def test_missing_columns_are_named_beside_what_was_found() -> None:
     with pytest.raises(BadInput) as refused:
-        match_columns(pd.DataFrame({"date": ["2001-09-17"], "price": [1.0]}))
-    assert "no usable column for open, high, low, close; found: date, price" in refused.value.message
+        settle("date,price\n2001-09-17,1.0\n")
+    assert "no usable column for open, high, low; found: date, price" in refused.value.message
+    assert "--column" in refused.value.message
 
 
 def test_table_without_a_row_is_refused() -> None:
     with pytest.raises(BadInput, match="no row"):
-        match_columns(pd.DataFrame(columns=["date", "open", "high", "low", "close"]))
+        settle("date,open,high,low,close\n")
+
+
+def test_named_columns_go_before_usual_names() -> None:
+    text = "date,open,high,low,close,settle\n2001-09-17,1,3,1,2,2.5\n"
+    assert read_numbers(text, columns=["close=settle"])["close"] == [2.5]
+    assert read_numbers(text, columns=["close=6"])["close"] == [2.5]
+    assert "close" in settle(text, columns=["close=settle"]).aside
+
+
+@pytest.mark.parametrize("wanted", ["close=nope", "close=9", "close", "colour=close", "close="])
+def test_column_that_cannot_be_is_refused(wanted: str) -> None:
+    with pytest.raises(BadInput):
+        settle("date,open,high,low,close\n2001-09-17,1,3,1,2\n", columns=[wanted])
+
+
+def test_two_columns_of_one_name_are_refused_with_the_way_to_name_one() -> None:
+    with pytest.raises(BadInput, match="--column close=5"):
+        settle("date,open,high,low,close,Close\n2001-09-17,1,3,1,2,2\n")
+
+
+def test_row_of_data_is_no_row_of_names() -> None:
+    with pytest.raises(BadInput) as refused:
+        settle("2001-09-17,1,3,1,2,500\n2001-09-18,1,3,1,2,500\n")
+    assert "the first row looks like data, not like names" in refused.value.message
+    assert "--column time=1" in refused.value.message
+    named = ["time=1", "open=2", "high=3", "low=4", "close=5", "volume=6"]
+    text = "2001-09-17,1,3,1,2,500\n2001-09-18,1,3,1,2,600\n"
+    assert read_numbers(text, columns=named)["volume"] == [500.0, 600.0]
+
+
+def test_rows_longer_than_the_names_refuse_the_file() -> None:
+    with pytest.raises(BadInput, match="row 2 has 6 fields where 5 columns are named"):
+        settle("date,open,high,low,close\n2001-09-17,1,3,1,2\n2001-09-18,1,3,1,2,9\n")
+
+
+def test_empty_surplus_fields_are_nothing() -> None:
+    assert read_numbers("date,open,high,low,close\n2001-09-17,1,3,1,2,\n2001-09-18,1,3,1,2\n")["close"] == [2.0, 2.0]
+
+
+def test_short_rows_lack_what_they_lack() -> None:
+    settled = settle("date,open,high,low,close\n2001-09-17,1,3,1,2\nThe end\n")
+    assert settled.times.bad.tolist() == [False, True]
+
+
+def test_rows_above_the_names_are_said() -> None:
+    settled = settle("Prices of AAPL\n\nfrom somewhere;else\ndate,open,high,low,close\n2001-09-17,1,3,1,2\n")
+    assert len(settled) == 1
+    assert "2 rows above the column names are no bars" in settled.notes
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Price,Close,Close,High,High,Low,Low,Open,Open\nTicker,A,B,A,B,A,B,A,B\nDate,,,,,,,,",
+        "Ticker,A,B,A,B,A,B,A,B\nPrice,Close,Close,High,High,Low,Low,Open,Open\nDate,,,,,,,,",
+        ",Close,Close,High,High,Low,Low,Open,Open\n,A,B,A,B,A,B,A,B\nDate,,,,,,,,",
+        "Date,Close,Close,High,High,Low,Low,Open,Open\n,A,B,A,B,A,B,A,B",
+        "Price,Close,Close.1,High,High.1,Low,Low.1,Open,Open.1\nTicker,A,B,A,B,A,B,A,B\nDate,,,,,,,,",
+        "Price,Close,,High,,Low,,Open,\nTicker,A,B,A,B,A,B,A,B\nDate,,,,,,,,",
+        "Date,Close_A,Close_B,High_A,High_B,Low_A,Low_B,Open_A,Open_B",
+        "Date,A_Close,B_Close,A_High,B_High,A_Low,B_Low,A_Open,B_Open",
+        "Date,Close A,Close B,High A,High B,Low A,Low B,Open A,Open B",
+        "\"('Date', '')\","
+        + ",".join(f"\"('{field}', '{ticker}')\"" for field in ("Close", "High", "Low", "Open") for ticker in "AB"),
+        "Date_," + ",".join(f"{field}_{ticker}" for field in ("Close", "High", "Low", "Open") for ticker in "AB"),
+    ],
+)
+def test_tickers_side_by_side_are_put_below_each_other(header: str) -> None:
+    settled = settle(header + "\n2024-01-02,185.64,370.87,188.44,375.9,183.89,366.77,187.15,373.86\n")
+    assert settled.written["ticker"].to_pylist() == ["A", "B"]
+    assert settled.numbers["close"].tolist() == [185.64, 370.87]
+    assert settled.numbers["open"].tolist() == [187.15, 373.86]
+
+
+def test_sessions_of_other_tickers_are_no_rows() -> None:
+    header = "Price,Close,Close,High,High,Low,Low,Open,Open\nTicker,A,B,A,B,A,B,A,B\nDate,,,,,,,,\n"
+    settled = settle(header + "2024-01-02,1.5,,1.5,,1.5,,1.5,\n2024-01-03,,2,,2,,2,,2\n")
+    assert settled.written["ticker"].to_pylist() == ["A", "B"]
+    assert settled.written["time"].to_pylist() == ["2024-01-02", "2024-01-03"]

@@ -3,68 +3,98 @@
 import gzip
 import io
 import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import openpyxl
 import pandas as pd
 import pytest
 
 from core.errors import BadInput
-from market.imports.sources.files import find_files, name_ticker, read_content, read_file
+from market.imports.names import find_owner
+from market.imports.readers.process import Part, open_reader
+from market.imports.sources.files import find_files
+from tests.unit.market.imports.reading import read_numbers, settle
 
 CSV = "Symbol,Date,Open,High,Low,Close,Volume\nNA,2001-09-17,16.0,17.07,15.73,16.99,8178700\n"
+NUMBERS = {"open": [16.0], "high": [17.07], "low": [15.73], "close": [16.99], "volume": [8178700.0]}
 
 
 def test_csv_keeps_prices_to_the_last_digit_and_the_ticker_na() -> None:
-    frame = read_content(CSV.encode(), "x.csv")
-    assert frame.to_dict("records") == [
-        {
-            "Symbol": "NA",
-            "Date": "2001-09-17",
-            "Open": 16.0,
-            "High": 17.07,
-            "Low": 15.73,
-            "Close": 16.99,
-            "Volume": 8178700,
-        }
-    ]
+    settled = settle(CSV)
+    assert read_numbers(CSV) == NUMBERS
+    assert settled.written["ticker"].to_pylist() == ["NA"]
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
-def test_separator_is_found_in_the_header(separator: str) -> None:
-    assert read_content(CSV.replace(",", separator).encode(), "x.csv")["Close"].tolist() == [16.99]
+def test_separator_is_found_by_the_names_it_gives(separator: str) -> None:
+    assert read_numbers(CSV.replace(",", separator)) == NUMBERS
 
 
-def test_byte_order_mark_is_no_part_of_the_first_name() -> None:
-    assert read_content(b"\xef\xbb\xbf" + CSV.encode(), "x.csv").columns[0] == "Symbol"
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_encodings_are_told_by_their_first_bytes(encoding: str) -> None:
+    assert read_numbers(CSV.encode(encoding)) == NUMBERS
+
+
+@pytest.mark.parametrize(
+    ("names", "encoding"),
+    [
+        ("日付,始値,高値,安値,終値,出来高", "cp932"),
+        ("日期,开盘,最高,最低,收盘,成交量", "gb18030"),
+        ("날짜,시가,고가,저가,종가,거래량", "cp949"),
+        ("Datum,Eröffnung,Hoch,Tief,Schluss,Umsatz", "cp1252"),
+        ("Date,Ouv.,Plus Haut,Plus Bas,Clôture,Vol.", "cp1252"),
+        ("วันที่,เปิด,สูงสุด,ต่ำสุด,ปิด,ปริมาณ", "cp874"),
+        ("Дата,Открытие,Максимум,Минимум,Закрытие,Объем", "cp1251"),
+    ],
+)
+def test_other_encodings_are_found_by_the_names_they_give(names: str, encoding: str) -> None:
+    content = (names + "\n2001-09-17,16.0,17.07,15.73,16.99,8178700\n").encode(encoding)
+    assert read_numbers(content) == NUMBERS
 
 
 def test_ticker_of_digits_keeps_its_zeros() -> None:
-    assert read_content(CSV.replace("NA,", "0700,").encode(), "x.csv")["Symbol"].tolist() == ["0700"]
+    assert settle(CSV.replace("NA,", "0700,")).written["ticker"].to_pylist() == ["0700"]
 
 
-def test_empty_cells_are_nothing() -> None:
-    frame = read_content(b"date,open,high\n2001-09-17,,null\n", "x.csv")
-    assert frame[["open", "high"]].isna().to_numpy().all()
+@pytest.mark.parametrize("ends", ["\r\n", "\r"])
+def test_line_ends_of_other_systems(ends: str) -> None:
+    assert read_numbers(CSV.replace("\n", ends)) == NUMBERS
 
 
-def test_gzip_and_parquet_hold_the_same_table() -> None:
-    expected = read_content(CSV.encode(), "x.csv")
-    parquet = io.BytesIO()
-    expected.to_parquet(parquet)
-    pd.testing.assert_frame_equal(read_content(gzip.compress(CSV.encode()), "x.csv.gz"), expected)
-    pd.testing.assert_frame_equal(read_content(parquet.getvalue(), "X.PARQUET"), expected)
+def test_gzip_parquet_and_excel_hold_the_same_table() -> None:
+    frame = pd.read_csv(io.StringIO(CSV), keep_default_na=False)
+    parquet, workbook = io.BytesIO(), openpyxl.Workbook()
+    frame.to_parquet(parquet)
+    for row in [list(frame.columns), *frame.to_numpy().tolist()]:
+        workbook.active.append(row)
+    excel = io.BytesIO()
+    workbook.save(excel)
+    for content, name in (
+        (gzip.compress(CSV.encode()), "x.csv.gz"),
+        (parquet.getvalue(), "X.PARQUET"),
+        (excel.getvalue(), "x.xlsx"),
+    ):
+        assert read_numbers(content, name) == NUMBERS
 
 
 @pytest.mark.parametrize("wrap", [lambda bars: bars, lambda bars: {"bars": bars}, lambda bars: {"candles": bars}])
-def test_json_candles(wrap: object) -> None:
+def test_json_candles(wrap: Any) -> None:
     candles = [{"t": 1000733400, "o": 16.0, "h": 17.07, "l": 15.73, "c": 16.99, "v": 8178700}]
-    frame = read_content(json.dumps(wrap(candles)).encode(), "candles.json")  # type: ignore[operator] - a function
-    assert frame.to_dict("records") == candles
+    settled = settle(json.dumps(wrap(candles)), "candles.json")
+    assert {name: values.tolist() for name, values in settled.numbers.items()} == NUMBERS
+    assert settled.times.seconds.tolist() == [1000733400]
 
 
 def test_ticker_beside_json_candles_is_theirs() -> None:
-    content = json.dumps({"ticker": "AAPL", "bars": [{"t": 1}, {"t": 2}]}).encode()
-    assert read_content(content, "x.json")["ticker"].tolist() == ["AAPL", "AAPL"]
+    bar = {"t": 1000733400, "o": 1, "h": 1, "l": 1, "c": 1}
+    assert settle(json.dumps({"ticker": "AAPL", "bars": [bar, bar]}), "x.json").ticker == "AAPL"
+
+
+def read_parts(content: bytes, filename: str) -> list[Part]:
+    with open_reader() as reader:
+        return list(reader.read_content(content, filename))
 
 
 @pytest.mark.parametrize(
@@ -72,33 +102,57 @@ def test_ticker_beside_json_candles_is_theirs() -> None:
     [
         (b"", "x.csv", "the file is empty"),
         (b" \n", "x.csv", "the file is empty"),
-        (b"\xff\xfe\x00", "x.csv", "cannot be read as csv"),
+        (b"\xef\xbb\xbf", "x.csv", "the file is empty"),
+        (b"\xff\xfe\x00", "x.csv", "it is no text in utf-16-le"),
         (b"PAR1 but not really", "x.parquet", "cannot be read as parquet"),
-        (b"not gzip", "x.csv.gz", "cannot be read as csv.gz"),
-        (gzip.compress(CSV.encode())[:20], "x.csv.gz", "cannot be read as csv.gz"),
+        (b"not gzip", "x.parquet", "cannot be read as parquet"),
+        (gzip.compress(CSV.encode())[:20], "x.csv.gz", "it is cut short"),
         (b"{", "x.json", "cannot be read as json"),
         (b"[" * 100_000, "x.json", "cannot be read as json"),
         (b'{"a": 1}', "x.json", "expected a list of candles"),
         (b"[1, 2]", "x.json", "expected a list of candles"),
         (b"[]", "x.json", "it holds no candle"),
         (b"a,b\n1,2,3,4\n1\n", "x.docx", "choose one of .csv, .csv.gz"),
+        (b"<html><table>", "x.csv", "it is a web page"),
+        (b"\xd0\xcf\x11\xe0", "x.xlsx", "cannot be read as xlsx"),
+        (b"PK\x03\x04", "x.zip", "cannot be read as zip"),
     ],
 )
 def test_unreadable_content_is_refused(content: bytes, filename: str, message: str) -> None:
-    with pytest.raises(BadInput) as refused:
-        read_content(content, filename)
-    assert message in refused.value.message
+    (part,) = read_parts(content, filename)
+    assert message in str(part.error)
 
 
-def test_folder_gives_its_files_by_name_and_leaves_others(tmp_path: Path) -> None:
+def test_archive_gives_its_files_each_by_itself() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("d/AAPL.csv", CSV)
+        archive.writestr("d/bad.csv", "a,b\n1,2\n")
+        archive.writestr("__MACOSX/._AAPL.csv", "x")
+    parts = {part.name: part for part in read_parts(packed.getvalue(), "us.zip")}
+    assert parts["us.zip/d/AAPL.csv"].error is None
+    assert "no usable column" in str(parts["us.zip/d/bad.csv"].error)
+    assert parts["us.zip/__MACOSX/._AAPL.csv"].skipped == "no file of bars by its name"
+
+
+def test_reader_goes_on_after_a_file_that_it_refused() -> None:
+    with open_reader() as reader:
+        errors = [part.error for text in (b"", CSV.encode()) for part in reader.read_content(text, "x.csv")]
+    assert errors == ["the file is empty", None]
+
+
+def test_folder_accounts_for_all_its_files(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
-    for name in ("MSFT.csv", "AAPL.CSV", "b/IBM.parquet", "notes.docx"):
+    for name in ("MSFT.csv", "AAPL.CSV", "b/IBM.parquet", "notes.docx", "._AAPL.csv"):
         (tmp_path / name).write_text("x")
-    assert [file.relative_to(tmp_path).as_posix() for file in find_files(tmp_path)] == [
-        "AAPL.CSV",
-        "MSFT.csv",
-        "b/IBM.parquet",
-    ]
+    found = {file.path.relative_to(tmp_path).as_posix(): file.skipped for file in find_files(tmp_path)}
+    assert found == {
+        "._AAPL.csv": "a hidden file, such as macOS leaves beside others",
+        "AAPL.CSV": None,
+        "MSFT.csv": None,
+        "b/IBM.parquet": None,
+        "notes.docx": "no file of bars by its name",
+    }
 
 
 def test_path_that_is_nowhere_and_folder_without_bars_are_refused(tmp_path: Path) -> None:
@@ -108,14 +162,30 @@ def test_path_that_is_nowhere_and_folder_without_bars_are_refused(tmp_path: Path
         find_files(tmp_path)
 
 
-def test_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot be read"):
-        read_file(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("filename", "ticker"),
-    [("AAPL.csv", "AAPL"), ("/a/BRK.B.csv", "BRK.B"), ("^GSPC.csv.gz", "^GSPC"), ("7203.T.parquet", "7203.T")],
+    [
+        ("AAPL.csv", "AAPL"),
+        ("/a/BRK.B.csv", "BRK.B"),
+        ("^GSPC.csv.gz", "^GSPC"),
+        ("7203.T.parquet", "7203.T"),
+        ("daily_adjusted_AVX.csv", "AVX"),
+        ("aapl_us_d.csv", "aapl"),
+        ("BTCUSDT-1h-2024-01.zip", "BTCUSDT"),
+        ("NASDAQ_AAPL, 1D.csv", "AAPL"),
+        ("AAPL Historical Data.csv", "AAPL"),
+        ("AAPL (1).csv", "AAPL"),
+    ],
 )
 def test_file_is_named_after_its_ticker(filename: str, ticker: str) -> None:
-    assert name_ticker(filename) == ticker
+    owner = find_owner(filename)
+    assert owner.ticker == ticker
+    assert (owner.note is None) == (
+        filename.rsplit("/", 1)[-1].split(".csv", maxsplit=1)[0].split(".parq", maxsplit=1)[0] == ticker
+    )
+
+
+@pytest.mark.parametrize("filename", ["GOODC_2023.csv", "GOODC-2023-01.csv", "my prices.csv", "HistoricalData_17.csv"])
+def test_name_that_is_not_clearly_a_ticker_is_refused(filename: str) -> None:
+    with pytest.raises(BadInput, match="--ticker"):
+        find_owner(filename)

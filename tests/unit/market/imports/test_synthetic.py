@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import BadInput
 from market.imports.rows import read_rows
+from market.imports.settling import settle_frame
 from market.imports.sources.synthetic import make_bars
 from market.markets import MARKETS
 
@@ -19,7 +20,7 @@ END = datetime(2024, 12, 31, 23, tzinfo=UTC)
 def test_every_bar_passes_the_checks(market: str, interval: str) -> None:
     suffix = MARKETS[market].suffix
     frame = make_bars([f"A{suffix}", f"B{suffix}"], MARKETS[market], bars=300, end=END, seed=1, interval=interval)
-    tickers = read_rows(frame, interval=interval, ticker=None, market=None, now=END)
+    tickers = read_rows(settle_frame(frame), interval=interval, ticker=None, market=None, now=END)
     assert [(rows.ticker, len(rows.columns["times"]), rows.rejected) for rows in tickers] == [
         (f"A{suffix}", 300, []),
         (f"B{suffix}", 300, []),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from core.errors import BadInput
+from market.imports.options import build_options
 from market.imports.times import label_times, read_times
 from market.markets import MARKETS
 
@@ -93,3 +94,88 @@ def test_dates_that_can_be_read_two_ways_are_refused(column: list[str]) -> None:
 
 def test_column_of_nothing_is_all_bad() -> None:
     assert np.all(read_times(pd.Series([None, None], dtype=object)).bad)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        1000733400000000,
+        1000733400000000000,
+        "1000733400000000",
+        "1000733400000000000",
+        "20010917 13:30:00 UTC",
+        "20010917-13:30:00",
+        "20010917 09:30:00 US/Eastern",
+        "20010917  09:30:00",
+        "20010917 093000",
+        "200109170930",
+        "20010917093000",
+        "2001.09.17 09:30",
+        "2001-9-17 9:30",
+        "2001/09/17 09:30:00",
+        "9/17/2001 9:30 AM",
+        "9/17/2001, 09:30:00",
+        "17 Sep 2001 09:30",
+        "Sep 17, 2001 9:30 a.m.",
+        "2001年9月17日 09:30",
+        "2001-09-17 09:30:00 EDT",
+        "2001-09-17 22:30:00 Asia/Tokyo",
+        37151.395833333336,
+        "37151.3958333333",
+    ],
+)
+def test_the_opening_of_new_york_as_vendors_write_it(written: object) -> None:
+    assert label([written], interval="1h") == [datetime(2001, 9, 17, 13, 30, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("written", ["17-Sep-01", "09/17/01"])
+def test_years_of_two_digits_are_refused(written: str) -> None:
+    with pytest.raises(BadInput, match="years of two digits"):
+        label([written])
+
+
+@pytest.mark.parametrize("written", ["Sep 17", "20011317", "2001-09-17 25:00", "1.5", "x" * 1000])
+def test_what_leaves_the_day_open_is_never_read(written: str) -> None:
+    assert label([written, "2001-09-18"]) == [None, datetime(2001, 9, 18, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("UTC", 9), ("Europe/Athens", 6), ("Asia/Tokyo", 0)])
+def test_a_zone_is_given_to_times_without_one(zone: str, hour: int) -> None:
+    options = build_options(timezone=zone)
+    times = label_times(read_times(pd.Series(["2001-09-17 09:30"]), options), MARKETS["US"], "1h")
+    assert datetime.fromtimestamp(int(times.seconds[0]), UTC) == datetime(2001, 9, 17, hour, 30, tzinfo=UTC)
+    zoned = read_times(pd.Series(["2001-09-17T09:30:00-04:00"]), options)
+    assert zoned.seconds.tolist() == [1000733400]
+
+
+def test_a_date_is_no_moment_of_another_zone() -> None:
+    read = read_times(pd.Series(["2001-09-17"]), build_options(timezone="Asia/Tokyo"))
+    assert label_times(read, MARKETS["US"], "1d").seconds.tolist() == [1000684800]
+
+
+@pytest.mark.parametrize(("day_first", "month"), [(True, 4), (False, 3)])
+def test_an_option_settles_which_comes_first(day_first: bool, month: int) -> None:  # noqa: FBT001
+    read = read_times(pd.Series(["03/04/2024"]), build_options(day_first=day_first))
+    day = 3 if day_first else 4
+    assert datetime.fromtimestamp(int(read.seconds[0]), UTC) == datetime(2024, month, day, tzinfo=UTC)
+
+
+def test_both_readings_of_a_date_are_named() -> None:
+    with pytest.raises(BadInput) as refused:
+        read_times(pd.Series(["03/04/2024"]))
+    assert "2024-04-03 (--day-first)" in refused.value.message
+    assert "2024-03-04 (--month-first)" in refused.value.message
+
+
+def test_excels_number_of_a_day_is_said() -> None:
+    read = read_times(pd.Series([45293, 45294]))
+    assert [datetime.fromtimestamp(int(s), UTC).date().isoformat() for s in read.seconds] == [
+        "2024-01-02",
+        "2024-01-03",
+    ]
+    assert "Excel's number of a day: 2024-01-02" in read.notes[0]
+
+
+def test_zone_that_is_not_known_is_refused() -> None:
+    with pytest.raises(BadInput, match="no time zone that is known"):
+        build_options(timezone="Mars/Olympus")

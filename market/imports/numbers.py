@@ -1,0 +1,251 @@
+"""Reading columns of numbers as they are written: what parts decimals is settled for a column from all of it.
+
+Prices are settled together, the volume by itself. `1.004` is one and a bit where numbers have decimal points, and a
+thousand and four where points part thousands: where no number of the table settles which, it is refused.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.arrays import Bools, Float64
+from core.errors import BadInput
+from market.imports.options import ReadingOptions
+from market.imports.readers.tables import Table
+
+PRICES = ("open", "high", "low", "close")
+# Cells that hold nothing.
+NOTHING = pa.array(
+    ["", "-", "--", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "N/A", "n/a", "NA", "na", "#N/A",
+     "#N/A N/A", "#VALUE!", "<NA>", "nil", "NaT", "."]
+)  # fmt: skip
+LONGEST_NUMBER = 40
+# Of a column that programs wrote, so many rows almost always settle what parts decimals.
+GLANCE_ROWS = 1_000
+
+_CURRENCY = r"(?i:[$€£¥￥₹฿₩₿円元원]|\b(?:USD|EUR|GBP|GBp|GBX|JPY|THB|HKD|INR|KRW|CNY|CHF|CAD|AUD|SGD|TWD)\b)"
+_EXPONENT = r"(?:[eE][+-]?\d{1,3})?"
+_GROUPED = r"^[+-]?\d{1,3}(?:[ '\x{2019}\x{00A0}\x{202F}\x{2009}]\d{3})+(?:[.,]\d+)?$"
+_POINT = rf"^[+-]?(?:[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d*)?|\d+\.?\d*|\.\d+){_EXPONENT}$"
+_COMMA = rf"^[+-]?(?:[1-9]\d{{0,2}}(?:\.\d{{3}})+(?:,\d*)?|\d+,?\d*|,\d+){_EXPONENT}$"
+_MAGNITUDES = {"k": "e3", "m": "e6", "b": "e9", "t": "e12"}
+_OPTION = "--decimal point or --decimal comma"
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Columns of numbers, each of shape (n,), NaN for what is no number; `empty` tells which volumes hold nothing."""
+
+    columns: dict[str, Float64]
+    empty_volumes: Bools | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of text, cleaned of currency, groups of blanks and magnitudes; plain: as programs write numbers."""
+
+    name: str
+    text: pa.ChunkedArray
+    is_plain: bool
+
+    def fits(self, decimal: str) -> pa.ChunkedArray:
+        """Return which cells are numbers that have this for decimals."""
+        return pc.match_substring_regex(self.text, _POINT if decimal == "." else _COMMA)
+
+
+def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
+    """Read a table's prices, volumes and split factors. Raises BadInput where a column can be read two ways."""
+    numbers = Numbers({})
+    groups: list[list[_Column]] = [[], []]
+    for name in (*PRICES, "volume"):
+        if name not in table.columns:
+            continue
+        column = table.columns[name]
+        if name == "volume":
+            numbers.empty_volumes = _find_empty(column)
+        values = _read_plain(column)
+        if values is not None:
+            numbers.columns[name] = values
+        groups[name == "volume"].append(_prepare(name, column, is_plain=values is not None))
+    decimals = _settle(groups, table, options)
+    for group, decimal in zip(groups, decimals, strict=True):
+        for column in group:
+            if decimal == "," or column.name not in numbers.columns:
+                numbers.columns[column.name] = _convert(column, decimal)
+    if "," in decimals:
+        numbers.notes.append("numbers are read with a decimal comma")
+    if "split" in table.columns:
+        numbers.columns["split"] = _read_splits(table)
+    return numbers
+
+
+def _find_empty(column: pa.ChunkedArray) -> Bools:
+    if not _is_text(column.type):
+        return np.asarray(pc.is_null(column, nan_is_null=True))
+    return np.asarray(pc.is_in(pc.fill_null(pc.utf8_trim_whitespace(column), ""), NOTHING))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
+    """Return a column all of whose cells are written as programs write numbers, or nothing; else None."""
+    if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
+        raise BadInput(f"a column of prices or volumes holds values of type {column.type}, not numbers")
+    if _is_text(column.type):
+        column = pc.utf8_trim_whitespace(column)
+        present = pc.invert(pc.is_in(column, NOTHING))
+        column = pc.if_else(present, column, pa.scalar(None, column.type))
+    try:
+        plain = column.cast(pa.float64(), safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        if _is_text(column.type):
+            return None
+        raise BadInput(f"a column of prices or volumes holds values of type {column.type}, not numbers") from error
+    return np.array(plain.to_numpy(), np.float64)
+
+
+def _prepare(name: str, column: pa.ChunkedArray, *, is_plain: bool) -> _Column:
+    """Return a column of text as its numbers are read; a typed one is empty."""
+    if not _is_text(column.type):
+        return _Column(name, pa.chunked_array([[]], pa.string()), is_plain=True)
+    text = pc.fill_null(pc.utf8_trim_whitespace(column), "")
+    if not is_plain:
+        text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _CURRENCY, ""))
+        bare = pc.replace_substring_regex(text, r"[ '\x{2019}\x{00A0}\x{202F}\x{2009}]", "")
+        text = pc.if_else(pc.match_substring_regex(text, _GROUPED), bare, text)
+        if name == "volume":
+            for letter, exponent in _MAGNITUDES.items():
+                text = pc.replace_substring_regex(text, rf"(?i)^([\d.,]+)\s*{letter}$", rf"\1{exponent}")
+        text = pc.if_else(pc.less_equal(pc.utf8_length(text), LONGEST_NUMBER), text, "")
+    return _Column(name, text, is_plain)
+
+
+def _settle(groups: Sequence[Sequence[_Column]], table: Table, options: ReadingOptions) -> list[str]:
+    """Return what parts decimals in the prices and in the volumes. Raises BadInput."""
+    given = options.decimal or {",": ".", ".": ","}.get(options.thousands or "")
+    if given is not None:
+        return [given] * len(groups)
+    settled = [_find_evidence(group) for group in groups]
+    evidence: list[str | None] = [decimal for decimal, _ in settled]
+    known = next((decimal for decimal in evidence if decimal), None)
+    decimals = []
+    for (decimal, open_cell), group in zip(settled, groups, strict=True):
+        if decimal is None and open_cell is not None and known is None:
+            known_by_kind = table.decimal
+            if known_by_kind is None and not (table.splits_fields == "," and _are_decimals(group)):
+                raise _build_ambiguous(open_cell)
+            decimals.append(known_by_kind or ".")
+        else:
+            decimals.append(decimal or known or ".")
+    return decimals
+
+
+def _find_evidence(group: Sequence[_Column]) -> tuple[str | None, str | None]:
+    """Return what parts decimals, if some cell settles it, and an example of a cell that can be read two ways.
+
+    Raises BadInput where cells settle it differently.
+    """
+    points: list[str] = []
+    commas: list[str] = []
+    both: list[str] = []
+    for column in group:
+        marked = pc.match_substring_regex(column.text, "[.,]") if not column.is_plain else None
+        if column.is_plain and not pc.any(pc.match_substring(column.text, ".")).as_py():
+            continue
+        # A plain column has no comma in it, so that the first point settles it.
+        if column.is_plain and (found := _find_point(column.name, column.text.slice(0, GLANCE_ROWS))):
+            points.append(found)
+            continue
+        point, comma = column.fits("."), column.fits(",")
+        masks = (pc.and_not(point, comma), pc.and_not(comma, point), pc.and_(point, comma))
+        for kept, mask in zip((points, commas, both), masks, strict=True):
+            if kept is both:
+                mask = pc.and_(mask, pc.match_substring_regex(column.text, "[.,]") if marked is None else marked)  # noqa: PLW2901
+            if pc.any(mask).as_py():
+                kept.append(_quote(column.name, column.text, mask))
+    if points and commas:
+        raise BadInput(
+            f"some numbers have a decimal point ({points[0]}), others a decimal comma ({commas[0]}): settle which is "
+            f"meant by {_OPTION}, and what is not written so is rejected"
+        )
+    return ("." if points else "," if commas else None), (both[0] if both else None)
+
+
+def _find_point(name: str, text: pa.ChunkedArray) -> str | None:
+    mask = pc.and_not(pc.match_substring_regex(text, _POINT), pc.match_substring_regex(text, _COMMA))
+    return _quote(name, text, mask) if pc.any(mask).as_py() else None
+
+
+def _quote(name: str, text: pa.ChunkedArray, mask: pa.ChunkedArray) -> str:
+    """Return the first cell of a mask, with its column and row."""
+    row = int(np.flatnonzero(np.asarray(mask))[0])
+    return f"{name} {text[row].as_py()} in row {row + 1}"
+
+
+def _are_decimals(group: Sequence[_Column]) -> bool:
+    """Whether all numbers have three decimals: fields parted by bare commas leave the point for decimals."""
+    return all(
+        bool(pc.all(pc.or_(pc.match_substring(c.text, "."), pc.is_in(c.text, NOTHING))).as_py())
+        for c in group
+        if len(c.text)
+    )
+
+
+def _build_ambiguous(cell: str) -> BadInput:
+    text = cell.split(" ")[1]
+    mark = "." if "." in text else ","
+    whole, fraction = text.replace(mark, ""), text.replace(mark, ".")
+    names = ("comma", "point") if mark == "." else ("point", "comma")
+    return BadInput(
+        f"numbers such as {cell} can be read two ways, and none in the table settles which: as {whole} (--decimal "
+        f"{names[0]}) or as {fraction} (--decimal {names[1]})"
+    )
+
+
+def _convert(column: _Column, decimal: str) -> Float64:
+    """Return a column's numbers, NaN for cells that are not written with this decimal."""
+    if not len(column.text):
+        return np.zeros(0)
+    other = "." if decimal == "," else ","
+    text = pc.replace_substring(pc.replace_substring(column.text, other, ""), decimal, ".")
+    text = pc.if_else(column.fits(decimal), text, pa.scalar(None, pa.string()))
+    try:
+        return np.array(text.cast(pa.float64()).to_numpy(), np.float64)
+    except pa.ArrowInvalid:  # beyond what a float can be
+        return np.array([_to_float(cell) for cell in text.to_pylist()], np.float64)
+
+
+def _to_float(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
+
+
+_RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*(?:[:/]|-?for-?|-?to-?)\s*(\d+(?:\.\d+)?)")
+
+
+def _read_splits(table: Table) -> Float64:
+    """Return split factors, new shares for each old one: `2`, `2:1` and `2/1`."""
+    column = table.columns["split"]
+    values = _read_plain(column)
+    if values is None:
+        values = np.array([_to_factor(str(cell or "").strip()) for cell in column.to_pylist()], np.float64)
+    if table.inverse_split:
+        with np.errstate(divide="ignore"):
+            values = np.where(values > 0, np.round(1 / values, 9), np.nan)
+    return values
+
+
+def _to_factor(text: str) -> float:
+    match = _RATIO.fullmatch(text)
+    if match is not None:
+        return float(match[1]) / float(match[2]) if float(match[2]) else float("nan")
+    return _to_float(text)

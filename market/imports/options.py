@@ -1,0 +1,108 @@
+"""How a file is to be read where it does not settle that itself: columns, numbers, times."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from core.errors import BadInput
+
+FIELDS = ("ticker", "time", "clock", "open", "high", "low", "close", "volume", "split")
+DECIMALS = {".": ".", ",": ",", "point": ".", "comma": ","}
+THOUSANDS = {
+    ".": ".",
+    ",": ",",
+    "'": "'",
+    " ": " ",
+    "point": ".",
+    "comma": ",",
+    "apostrophe": "'",
+    "space": " ",
+    "none": "",
+}
+MOST_NAME = 200
+SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """What a person says of a file.
+
+    Attributes:
+        columns: the source's column by field of `FIELDS`: its name, or its position from 1.
+        decimal: `.` or `,`; None: as the column itself settles.
+        thousands: what parts groups of three digits: `,` `.` `'` a blank, or "" for nothing; None: the same.
+        timezone: IANA name of the zone of times without one; None: the exchange's.
+        day_first: whether 03/04/2024 is in April; None: as the column itself settles.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    decimal: str | None = None
+    thousands: str | None = None
+    timezone: str | None = None
+    day_first: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values, without what was left open."""
+        values = {
+            "columns": dict(self.columns),
+            "decimal": self.decimal,
+            "thousands": self.thousands,
+            "timezone": self.timezone,
+            "day_first": self.day_first,
+        }
+        return {name: value for name, value in values.items() if value not in (None, {})}
+
+
+NO_OPTIONS = ReadingOptions()
+
+
+def build_options(
+    *,
+    columns: Sequence[str] = (),
+    decimal: str | None = None,
+    thousands: str | None = None,
+    timezone: str | None = None,
+    day_first: bool | None = None,
+) -> ReadingOptions:
+    """Check what a person said, columns as `close=PX_LAST`, and return it. Raises BadInput."""
+    point = _look_up("decimal", decimal, DECIMALS)
+    groups = _look_up("thousands", thousands, THOUSANDS)
+    if point is not None and point == groups:
+        raise BadInput(f"{point!r} cannot part the decimals and the thousands too")
+    if timezone is not None:
+        check_timezone(timezone)
+    return ReadingOptions(_parse_columns(columns), point, groups, timezone, day_first)
+
+
+def check_timezone(name: str) -> ZoneInfo:
+    """Return the zone of an IANA name. Raises BadInput on one that is not known."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise BadInput(
+            f"{name[:SHOWN]!r} is no time zone that is known: write it as UTC, America/New_York or Europe/Athens"
+        ) from error
+
+
+def _look_up(option: str, text: str | None, words: Mapping[str, str]) -> str | None:
+    if text is None:
+        return None
+    if text not in words:
+        raise BadInput(f"{text[:SHOWN]!r} is no {option}: choose one of {', '.join(repr(word) for word in words)}")
+    return words[text]
+
+
+def _parse_columns(texts: Sequence[str]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for text in texts:
+        name, parted, column = text.partition("=")
+        name, column = name.strip().lower(), column.strip()
+        if not parted or name not in FIELDS or not column or len(column) > MOST_NAME:
+            raise BadInput(
+                f"{text[:SHOWN]!r} names no column: write FIELD=COLUMN, such as close=PX_LAST, or close=5 for the "
+                f"fifth; fields are {', '.join(FIELDS)} (clock: the time of day, where it has a column of its own)"
+            )
+        if columns.setdefault(name, column) != column:
+            raise BadInput(f"{name} is named twice: {columns[name]} and {column[:SHOWN]}")
+    return columns

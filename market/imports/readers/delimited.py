@@ -1,0 +1,177 @@
+"""Delimited text: commas, semicolons, tabs or bars between the fields of a line."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+
+import pyarrow as pa
+import pyarrow.csv
+
+from core.errors import BadInput
+from market.imports.columns import find_field
+from market.imports.options import ReadingOptions
+from market.imports.readers.headers import Header, looks_like_data, resolve_header
+from market.imports.readers.limits import HEAD_ROWS, MOST_CELL_BYTES, MOST_COLUMNS, MOST_ROWS
+from market.imports.readers.tables import Columns, Opened
+from market.imports.readers.texts import decode
+
+SEPARATORS = ",;\t|"
+HEAD_BYTES = 512 * 1024
+BLOCK_BYTES = 4 * 2**20
+
+csv.field_size_limit(MOST_CELL_BYTES)
+
+
+def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
+    """Find encoding and separator, by which the columns have names that are known. Raises BadInput."""
+    refused: BadInput | None = None
+    first: Opened | None = None
+    for encoding, text in decode(content):
+        try:
+            opened = _open_text(text, encoding, options)
+            first = first or opened
+            resolve_header(opened.rows, options)
+        except BadInput as error:
+            refused = refused or error
+        else:
+            return opened
+    if first is None:
+        raise refused or BadInput("it is no text in any encoding that is known")
+    return first  # whoever looks for its columns is told what is missing
+
+
+def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
+    start, told = _skip_preamble(text)
+    head = text[start : start + HEAD_BYTES].decode(errors="replace")
+    separator = told or _find_separator(head, options)
+    rows = list(islice(_parse(head, separator), HEAD_ROWS))
+    if not rows:
+        raise BadInput("the file is empty")
+    if max(map(len, rows)) > MOST_COLUMNS:
+        raise BadInput(f"it has more than {MOST_COLUMNS:,} columns")
+    is_quoted = b'"' in text
+    return Opened(
+        rows,
+        partial(_read, text[start:] if start else text, separator, is_quoted),
+        splits_fields=None if is_quoted else separator,
+        notes=[] if encoding == "utf-8" else [f"its encoding is taken for {encoding}"],
+    )
+
+
+def _skip_preamble(text: bytes) -> tuple[int, str | None]:
+    """Return where the table begins after Excel's `sep=;` and comments, and the separator that is told."""
+    position, told = 0, None
+    while position < len(text):
+        end = text.find(b"\n", position)
+        end = len(text) if end < 0 else end
+        line = text[position:end].strip()
+        if line.lower().startswith(b"sep=") and len(line) == 5:
+            told = line[4:].decode(errors="replace")
+        elif line and (not line.startswith(b"#") or _names(line)):
+            break
+        position = end + 1
+    return position, told
+
+
+def _names(line: bytes) -> bool:
+    """Whether a line that begins with # names columns all the same."""
+    text = line.lstrip(b"# ").decode(errors="replace")
+    return any(sum(find_field(cell) is not None for cell in text.split(s)) >= 4 for s in SEPARATORS)
+
+
+def _find_separator(head: str, options: ReadingOptions) -> str:
+    """Return the separator by which the columns have names that are known; else that of most fields a line."""
+    lines = [line for line in head.split("\n")[:HEAD_ROWS] if line.strip()]
+    order = sorted(SEPARATORS, key=partial(_rate_separator, lines))
+    for separator in order:
+        try:
+            resolve_header(list(islice(_parse(head, separator), HEAD_ROWS)), options)
+        except (BadInput, csv.Error):
+            continue
+        return separator
+    if lines and not looks_like_data(next(_parse(lines[0], order[0]), [])):
+        return max(SEPARATORS, key=lines[0].count)
+    return order[0]
+
+
+def _rate_separator(lines: Sequence[str], separator: str) -> tuple[bool, float, int]:
+    """Return what sorts separators, the likeliest first: as often in the first line as in most, and in many lines."""
+    counts = [line.count(separator) for line in lines]
+    usual = max(set(counts), key=counts.count, default=0)
+    if not usual:
+        return True, 0.0, -max(counts, default=0)
+    return counts[0] != usual, -counts.count(usual) / len(counts), -usual
+
+
+def _parse(text: str, separator: str) -> Iterator[list[str]]:
+    for row in csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True):
+        if row and (len(row) > 1 or row[0].strip()):
+            yield row
+
+
+def _read(text: bytes, separator: str, is_quoted: bool, header: Header, positions: Sequence[int]) -> Columns:  # noqa: FBT001
+    try:
+        columns = _read_fast(text, separator, header, positions, is_quoted=is_quoted)
+    except pa.ArrowInvalid:
+        # Rows of several lengths, or quotes that only Python's reader takes.
+        columns = _read_slowly(text, separator, header, positions)
+    if len(columns[positions[0]]) > MOST_ROWS:
+        raise BadInput(f"the table has more than {MOST_ROWS:,} rows; import it in parts")
+    return columns
+
+
+def _read_fast(text: bytes, separator: str, header: Header, positions: Sequence[int], *, is_quoted: bool) -> Columns:
+    """Read a table all of whose rows are as long as its names, as almost all are. Raises ArrowInvalid."""
+    names = [str(position) for position in range(len(header.names))]
+    start = _skip_lines(text, header.first)
+    if is_quoted and (f'{separator} "'.encode() in text or b'"' in text[:start] or b"\n" not in text):
+        raise pa.ArrowInvalid("quotes that only Python's reader takes")
+    if not text[start:].strip():
+        return {position: pa.chunked_array([[]], pa.string()) for position in positions}
+    table = pa.csv.read_csv(
+        pa.py_buffer(memoryview(text)[start:]),
+        read_options=pa.csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES),
+        parse_options=pa.csv.ParseOptions(delimiter=separator, newlines_in_values=is_quoted),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            include_columns=[names[position] for position in positions],
+            strings_can_be_null=False,
+        ),
+    )
+    return {position: table.column(names[position]) for position in positions}
+
+
+def _skip_lines(text: bytes, count: int) -> int:
+    """Return where the line after `count` lines that are not blank begins."""
+    position = 0
+    while count and position < len(text):
+        end = text.find(b"\n", position)
+        end = len(text) if end < 0 else end
+        count -= bool(text[position:end].strip())
+        position = end + 1
+    return position
+
+
+def _read_slowly(text: bytes, separator: str, header: Header, positions: Sequence[int]) -> Columns:
+    """Read rows of several lengths: what short ones lack is empty; surplus fields refuse the file, unless empty."""
+    width = len(header.names)
+    cells: list[list[str]] = [[] for _ in positions]
+    rows = islice(_parse(text.decode(), separator), header.first, None)
+    for number, row in enumerate(rows, start=1):
+        if number > MOST_ROWS:
+            raise BadInput(f"the table has more than {MOST_ROWS:,} rows; import it in parts")
+        if len(row) > width and any(cell.strip() for cell in row[width:]):
+            raise _build_surplus(number, row, width, separator)
+        for column, position in zip(cells, positions, strict=True):
+            column.append(row[position] if position < len(row) else "")
+    return {p: pa.chunked_array([pa.array(column, pa.string())]) for p, column in zip(positions, cells, strict=True)}
+
+
+def _build_surplus(number: int, row: Sequence[str], width: int, separator: str) -> BadInput:
+    advice = " (is the comma also in the numbers? then they must be quoted)" if separator == "," else ""
+    return BadInput(
+        f"row {number} has {len(row)} fields where {width} columns are named: {separator.join(row)[:80]!r}. None is "
+        f"dropped{advice}: give each field a column, and each column a name"
+    )

@@ -1,0 +1,221 @@
+"""JSON: lists of candles as objects or as lists, columns side by side, and vendors' ways of wrapping them."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from core.errors import BadInput
+from market.imports.columns import build_key, find_field
+from market.imports.readers.headers import Header
+from market.imports.readers.layouts import KLINE
+from market.imports.readers.limits import HEAD_ROWS, MIB, MOST_CELL_BYTES, MOST_KEYS, MOST_ROWS
+from market.imports.readers.tables import Columns, Opened
+
+MOST_JSON_BYTES = 256 * MIB
+MOST_DEPTH = 6
+OHLCV = ("time", "open", "high", "low", "close", "volume")
+# Of candles that are lists: by length, the ways to read them. Where there are two, the prices must settle which.
+LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
+    5: (OHLCV[:5], ("time", "low", "high", "open", "close")),
+    6: (OHLCV, ("time", "low", "high", "open", "close", "volume")),
+    7: ((*OHLCV, "turnover"),),
+    8: (("time", "open", "high", "low", "close", "vwap", "volume", "count"),),
+    12: (KLINE,),
+}
+Candle = Mapping[str, Any]
+
+
+def open_json(content: bytes) -> Opened:
+    """Find the candles in a document, or in lines of them. Raises BadInput."""
+    if len(content) > MOST_JSON_BYTES:
+        raise BadInput(f"it has more than {MOST_JSON_BYTES // MIB} MiB; write it as CSV or Parquet")
+    candles, ticker = _find_candles(_parse(content))
+    if not candles:
+        raise BadInput("it holds no candle")
+    if len(candles) > MOST_ROWS:
+        raise BadInput(f"it has {len(candles):,} candles; at most {MOST_ROWS:,} are taken at once")
+    names: dict[str, None] = {}
+    for candle in candles:
+        names.update(dict.fromkeys(candle))
+        if len(names) > MOST_KEYS:
+            raise BadInput(f"its candles have more than {MOST_KEYS:,} different names between them")
+    columns = list(names)
+    head = [[_write(candle.get(name)) or "" for name in columns] for candle in candles[:HEAD_ROWS]]
+    shown = [str(name)[:200] for name in columns]
+    has_ticker = any(find_field(name) == "ticker" for name in shown)
+    read = partial(_read, candles, columns)
+    return Opened([shown, *head], read, has_names=True, ticker=None if has_ticker else ticker, decimal=".")
+
+
+def _parse(content: bytes) -> Any:
+    text = content.decode(json.detect_encoding(content))
+    text = text.removeprefix("\ufeff")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines):
+            raise
+        return [json.loads(line) for line in lines]
+
+
+def _read(candles: Sequence[Candle], names: Sequence[str], _: Header, positions: Sequence[int]) -> Columns:
+    return {p: pa.chunked_array([_build_array([c.get(names[p]) for c in candles])]) for p in positions}
+
+
+def _build_array(values: list[Any]) -> pa.Array:
+    """Return whole numbers and floats as such, and anything else as text."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} and kinds:
+        try:
+            return pa.array(values, pa.int64() if kinds == {int} else pa.float64())
+        except (OverflowError, pa.ArrowInvalid):
+            pass
+    return pa.array([_write(value) for value in values], pa.string())
+
+
+def _write(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value if value is None else value.encode(errors="replace").decode()[:MOST_CELL_BYTES]
+    return str(value)[:MOST_CELL_BYTES]
+
+
+def _find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]:
+    """Return the candles, and the ticker that the document names beside them. Raises BadInput where there are none."""
+    if isinstance(value, list):
+        return _from_list(value), None
+    if not isinstance(value, dict) or depth > MOST_DEPTH:
+        raise _no_candles()
+    ticker = _find_ticker(value)
+    if side_by_side := _from_columns(value):
+        return side_by_side, ticker
+    if by_time := _from_times(value):
+        return by_time, ticker
+    if by_ticker := _from_tickers(value):
+        return by_ticker, None
+    found: BadInput | None = None
+    for inner in value.values():
+        if isinstance(inner, (list, dict)) and inner:
+            try:
+                candles, own = _find_candles(inner, depth + 1)
+            except BadInput as error:
+                found = found or error
+            else:
+                return candles, ticker or own
+    if any(isinstance(inner, list) and not inner for inner in value.values()):
+        raise BadInput("it holds no candle")
+    raise found or _no_candles()
+
+
+def _no_candles() -> BadInput:
+    return BadInput(
+        "expected a list of candles such as {time, open, high, low, close, volume}, or it under a name such as `bars`"
+    )
+
+
+def _from_list(value: list[Any]) -> list[Candle]:
+    if not value:
+        raise BadInput("it holds no candle")
+    if all(isinstance(candle, dict) for candle in value):
+        if len(value) == 1 and not _is_candle(value[0]):
+            return _find_candles(value[0], 1)[0]
+        return value
+    if all(isinstance(candle, list) for candle in value):
+        if value[0] and all(isinstance(cell, str) for cell in value[0]) and find_field(value[0][0]):
+            names = [str(name) for name in value[0]]
+            return [dict(zip(names, _same_length(row, names), strict=True)) for row in value[1:]]
+        names = list(_name_list(value))
+        return [dict(zip(names, _same_length(candle, names), strict=True)) for candle in value]
+    raise _no_candles()
+
+
+def _same_length(row: list[Any], names: Sequence[str]) -> list[Any]:
+    if len(row) != len(names):
+        raise BadInput(f"a candle has {len(row)} values where others have {len(names)}")
+    return row
+
+
+def _name_list(value: list[list[Any]]) -> tuple[str, ...]:
+    """Return what the values of candles that are lists mean, by their number and, where two ways are open, their highs.
+
+    Raises BadInput.
+    """
+    ways = LISTS.get(len(value[0]), ())
+    fitting = [names for names in ways if all(_is_possible(dict(zip(names, row, strict=False))) for row in value)]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise BadInput(
+        f"its candles are lists of {len(value[0])} values that can be read {len(fitting)} ways; write them as objects "
+        "such as {time, open, high, low, close, volume}"
+    )
+
+
+def _is_possible(candle: Candle) -> bool:
+    try:
+        o, h, l, c = (float(candle[name]) for name in ("open", "high", "low", "close"))  # noqa: E741 - the field's
+    except (KeyError, TypeError, ValueError):
+        return False
+    return h >= max(o, l, c) and l <= min(o, c)
+
+
+def _is_candle(value: Any) -> bool:
+    fields = {find_field(name) for name in value} if isinstance(value, dict) else set()
+    return {"open", "close"} <= fields
+
+
+def _from_columns(value: Mapping[str, Any]) -> list[Candle]:
+    """Return candles out of {t: [...], o: [...]} and out of pandas' {open: {0: ...}, ...}."""
+    columns = {name: inner for name, inner in value.items() if find_field(name) and isinstance(inner, (list, dict))}
+    if not {"open", "high", "low", "close"} <= {find_field(name) for name in columns}:
+        return []
+    if all(isinstance(inner, list) for inner in columns.values()):
+        lengths = {len(inner) for inner in columns.values()}
+        if len(lengths) > 1:
+            raise BadInput(f"its columns have different lengths: {', '.join(map(str, sorted(lengths)))}")
+        rows: Iterator[tuple[Any, ...]] = zip(*columns.values(), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+    if all(isinstance(inner, dict) for inner in columns.values()):
+        keys = list(dict.fromkeys(key for inner in columns.values() for key in inner))
+        timed = {} if any(find_field(name) == "time" for name in columns) else {"time": {key: key for key in keys}}
+        whole = timed | columns
+        return [{name: dict(inner).get(key) for name, inner in whole.items()} for key in keys]
+    return []
+
+
+def _from_times(value: Mapping[str, Any]) -> list[Candle]:
+    """Return candles out of {"2024-01-02": {open, ...}, ...}."""
+    if value and all(_is_candle(inner) and find_field(name) is None for name, inner in value.items()):
+        if any(any(find_field(inner_name) == "time" for inner_name in inner) for inner in value.values()):
+            return []
+        return [{"time": name, **inner} for name, inner in value.items()]
+    return []
+
+
+def _from_tickers(value: Mapping[str, Any]) -> list[Candle]:
+    """Return candles out of {"AAPL": [...], "MSFT": [...]}."""
+    lists = {
+        name: inner
+        for name, inner in value.items()
+        if isinstance(inner, list) and inner and all(_is_candle(candle) for candle in inner)
+    }
+    known = {"bars", "candles", "data", "results", "values", "historical", "prices", "items", "history", "quotes"}
+    if not lists or len(lists) < len(value) or any(build_key(name) in known for name in lists):
+        return []
+    if any(find_field(name) == "ticker" for name in next(iter(lists.values()))[0]):
+        return []
+    return [{"ticker": name, **candle} for name, inner in lists.items() for candle in inner]
+
+
+def _find_ticker(value: Mapping[str, Any]) -> str | None:
+    """Return whose candles a document says it holds, itself or in what it says of them."""
+    for name, inner in value.items():
+        if isinstance(inner, str) and find_field(name) == "ticker" and 0 < len(inner) <= 40:
+            return inner
+        if isinstance(inner, dict) and build_key(name) in {"metadata", "meta"}:
+            found = _find_ticker(inner)
+            if found is not None:
+                return found
+    return None

@@ -1,0 +1,75 @@
+"""Parquet: only the columns of bars are read, dictionaries are not unpacked, and what comes is counted as it comes."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from core.errors import BadInput
+from market.imports.columns import find_field
+from market.imports.readers.headers import Header
+from market.imports.readers.limits import MOST_BYTES, MOST_COLUMNS, MOST_ROWS
+from market.imports.readers.tables import Columns, Opened
+
+BATCH_ROWS = 65_536
+# How pandas names an index that has no name.
+UNNAMED_INDEX = "__index_level_0__"
+
+
+def open_parquet(content: bytes) -> Opened:
+    """Read the names of the columns. Raises BadInput."""
+    file = pa.parquet.ParquetFile(pa.BufferReader(content))
+    rows, width = file.metadata.num_rows, len(file.schema_arrow.names)
+    if not 0 <= rows <= MOST_ROWS:
+        raise BadInput(f"it has {rows:,} rows; at most {MOST_ROWS:,} are taken at once")
+    if width > MOST_COLUMNS or file.metadata.num_columns > MOST_COLUMNS:
+        raise BadInput(f"it has more than {MOST_COLUMNS:,} columns")
+    names = [str(name)[:200] for name in file.schema_arrow.names]
+    if not any(find_field(name) == "time" for name in names):
+        # pandas' metadata may say anything: what counts is that there is such a column.
+        names = ["time" if name == UNNAMED_INDEX else name for name in names]
+    # An index of pandas comes last; where names are flattened, the time is looked for before them.
+    return Opened([names], partial(_read, content), has_names=True, decimal=".")
+
+
+def _read(content: bytes, _: Header, positions: Sequence[int]) -> Columns:
+    source = pa.BufferReader(content)
+    schema = pa.parquet.read_schema(pa.BufferReader(content))
+    names = [schema.names[position] for position in positions]
+    if len(set(names)) < len(names):
+        raise BadInput(f"several of its columns have one name: {json.dumps(sorted(names))[:200]}")
+    for name in names:
+        if pa.types.is_nested(schema.field(name).type):
+            raise BadInput(f"column {name[:40]!r} holds lists or structures, not values")
+    texts = [name for name in names if _is_text(schema.field(name).type)]
+    file = pa.parquet.ParquetFile(source, read_dictionary=texts)
+    batches, size = [], 0
+    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=names):
+        size += batch.nbytes
+        if size > MOST_BYTES:
+            raise BadInput(f"unpacked it has more than {MOST_BYTES // 2**20} MiB")
+        batches.append(batch)
+    if not batches:
+        return {position: pa.chunked_array([[]], pa.string()) for position in positions}
+    # Batches come with the columns in the file's order.
+    return {
+        position: pa.chunked_array([_unpack(batch.column(name), size) for batch in batches])
+        for position, name in zip(positions, names, strict=True)
+    }
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _unpack(array: pa.Array, size: int) -> pa.Array:
+    """Return a column without its dictionary. Raises BadInput where that would be far more than the file holds."""
+    if not pa.types.is_dictionary(array.type):
+        return array
+    if _is_text(array.type.value_type) and len(array):
+        longest = pa.compute.max(pa.compute.binary_length(array.dictionary)).as_py() or 0
+        if longest * len(array) > max(MOST_BYTES // 8, size * 4):
+            raise BadInput(f"a cell of it has {longest:,} bytes: it is no table of bars")
+    return array.dictionary_decode()

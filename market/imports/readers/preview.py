@@ -1,0 +1,70 @@
+"""What a file looks like before anything is stored: its columns, which is which, its first rows, and what is open."""
+
+from typing import Any
+
+from core.errors import BadInput
+from market.imports.columns import FIELD_OF, choose_columns, find_missing
+from market.imports.names import find_owner
+from market.imports.options import ReadingOptions
+from market.imports.readers.containers import open_table
+from market.imports.readers.headers import resolve_header
+from market.imports.readers.tables import Opened, build_table
+from market.imports.settling import settle_table
+
+SHOWN_ROWS = 10
+SHOWN_COLUMNS = 60
+SHOWN_TEXT = 60
+
+
+def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dict[str, Any]:
+    """Return columns, first rows and what stands in the way of an import, as JSON values. Raises BadInput."""
+    opened = open_table(content, filename, options)
+    preview: dict[str, Any] = {"problem": None, "notes": [], "ticker": opened.ticker, "read": None}
+    preview |= _show(opened, options)
+    try:
+        settled = settle_table(build_table(opened, options), options)
+    except BadInput as error:
+        return preview | {"problem": error.message}
+    good = ~settled.times.bad
+    read = {"rows": len(settled), "times": int(good.sum()), "has_ticker": "ticker" in settled.written}
+    owner = _find_owner(filename) if settled.ticker is None and not read["has_ticker"] else settled.ticker
+    return preview | {"notes": list(settled.notes), "ticker": owner, "read": read}
+
+
+def _find_owner(filename: str) -> str | None:
+    """Return the ticker that a file is clearly named after."""
+    try:
+        return find_owner(filename).ticker.upper()
+    except BadInput:
+        return None
+
+
+def _show(opened: Opened, options: ReadingOptions) -> dict[str, Any]:
+    try:
+        header = resolve_header(opened.rows, options, has_names=opened.has_names)
+        names, first = header.names, header.first
+        fields = {position: name for name, position in header.groups[0][1].items()}
+    except BadInput:
+        names, first, fields = _guess(opened.rows, options)
+    names, rows = names[:SHOWN_COLUMNS], opened.rows[first : first + SHOWN_ROWS]
+    return {
+        "columns": [
+            {"position": position + 1, "name": name[:SHOWN_TEXT], "field": fields.get(position)}
+            for position, name in enumerate(names)
+        ],
+        "rows": [[cell[:SHOWN_TEXT] for cell in row[: len(names)]] for row in rows],
+    }
+
+
+def _guess(rows: list[list[str]], options: ReadingOptions) -> tuple[list[str], int, dict[int, str]]:
+    """Return names and fields of a table of which not all columns are known."""
+    names = [cell.strip() for cell in rows[0]]
+    try:
+        chosen = choose_columns(names, options.columns)
+    except BadInput:
+        return names, 1, {}
+    known = bool(find_missing(chosen)) and any(position is not None for position in chosen.positions.values())
+    is_named = known or not any(cell[:1].isdigit() for cell in names) or any(name in FIELD_OF for name in names)
+    if not is_named:
+        return [str(number) for number in range(1, len(names) + 1)], 0, {}
+    return names, 1, {position: name for name, position in chosen.positions.items()}

@@ -1,0 +1,170 @@
+"""Reading files in a process of its own, whose memory and time are bounded: no file can take the service's.
+
+This module loads nothing of what readers need, so that the web process can ask for a preview.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from core.errors import BadInput
+from market.imports.options import NO_OPTIONS, ReadingOptions
+
+ROOT = Path(__file__).parents[3]
+MODULE = "market.imports.readers.child"
+MOST_WAIT_SECONDS = 900.0
+# What the child keeps of the environment; the rest, with its passwords, is none of its business.
+KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "HOME", "TMPDIR")
+# Pools that reserve address space in advance would use up the bound.
+QUIET = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "2",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a file, or a file of an archive, turned out to be: a table as Arrow's bytes, an error, or a preview.
+
+    Attributes:
+        name: the file's; of an archive's file the archive's name comes first.
+        head: what is said of the table beside its columns.
+        body: the columns, as a stream of Arrow.
+        error: why there is none.
+        skipped: why the file was not even tried.
+    """
+
+    name: str
+    head: dict[str, Any] = field(default_factory=dict)
+    body: bytes = b""
+    error: str | None = None
+    skipped: str | None = None
+
+
+class Reader:
+    """Reads files one after another in a child process, which is started anew when a file was too much for it."""
+
+    def __init__(self, *, wait_seconds: float = MOST_WAIT_SECONDS) -> None:
+        self._wait_seconds = wait_seconds
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def warm_up(self) -> None:
+        """Start the process, which takes a moment, without waiting for it."""
+        self._start()
+
+    @property
+    def pid(self) -> int | None:
+        """The process' id, while there is one."""
+        return self._child.pid if self._child is not None else None
+
+    def read_file(self, path: Path, options: ReadingOptions = NO_OPTIONS) -> Iterator[Part]:
+        """Yield the tables of a file on disk."""
+        yield from self._ask({"path": str(path.absolute()), "filename": path.name, "options": options.to_dict()}, b"")
+
+    def read_content(self, content: bytes, filename: str, options: ReadingOptions = NO_OPTIONS) -> Iterator[Part]:
+        """Yield the tables that content of this name holds."""
+        request = {"filename": filename, "size": len(content), "options": options.to_dict()}
+        yield from self._ask(request, content)
+
+    def preview(self, content: bytes, filename: str, options: ReadingOptions = NO_OPTIONS) -> dict[str, Any]:
+        """Return what the first table of a file looks like. Raises BadInput where it holds none."""
+        request = {"filename": filename, "size": len(content), "options": options.to_dict(), "preview": True}
+        parts = list(self._ask(request, content))
+        shown = next((part for part in parts if "preview" in part.head), None)
+        if shown is None:
+            raise BadInput(parts[0].error or parts[0].skipped or "it holds no table")
+        preview: dict[str, Any] = shown.head["preview"]
+        return preview | {"source": shown.name, "parts": [part.name for part in parts][:100]}
+
+    def close(self) -> None:
+        """End the process."""
+        if self._child is None:
+            return
+        child, self._child = self._child, None
+        child.kill()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    continue
+        child.wait()
+
+    def _ask(self, request: dict[str, Any], content: bytes) -> Iterator[Part]:
+        child = self._start()
+        assert child.stdin is not None  # noqa: S101 - pipes were asked for
+        assert child.stdout is not None  # noqa: S101
+        # A file that sends the reader round in circles must not hold us for ever.
+        timer = threading.Timer(self._wait_seconds, child.kill)
+        timer.daemon = True
+        timer.start()
+        ended = False
+        try:
+            child.stdin.write(json.dumps(request).encode() + b"\n")
+            child.stdin.write(content)
+            child.stdin.flush()
+            while True:
+                head = _read_head(child.stdout)
+                if "end" in head:
+                    ended = True
+                    return
+                body = _read_exactly(child.stdout, head.pop("size"))
+                yield Part(head.pop("name"), head, body, head.pop("error", None), head.pop("skipped", None))
+        except (EOFError, OSError):
+            ended = False
+            yield Part(
+                str(request["filename"]), error="it takes more memory or time to read than files of its size may"
+            )
+        finally:
+            timer.cancel()
+            if not ended:
+                self.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self.close()
+            kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+            self._child = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", MODULE],
+                cwd=ROOT,
+                env=kept | QUIET,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        return self._child
+
+
+@contextmanager
+def open_reader(*, wait_seconds: float = MOST_WAIT_SECONDS) -> Iterator[Reader]:
+    """Yield a reader, and end its process afterwards."""
+    reader = Reader(wait_seconds=wait_seconds)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def _read_head(stream: IO[bytes]) -> dict[str, Any]:
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    head: dict[str, Any] = json.loads(line)
+    return head
+
+
+def _read_exactly(stream: IO[bytes], size: int) -> bytes:
+    content = stream.read(size)
+    if len(content) < size:
+        raise EOFError
+    return content

@@ -1,0 +1,75 @@
+"""Text out of bytes: its encoding, and bounds on its lines."""
+
+import codecs
+from collections.abc import Iterator
+
+from core.errors import BadInput
+from market.imports.readers.limits import MOST_BYTES, MOST_LINE_BYTES
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# Tried in this order on what is not UTF-8; the first in which the columns have names that are known is taken.
+_OTHERS = ("cp932", "gb18030", "big5", "cp949", "cp874", "cp1251", "cp1252", "latin-1")
+
+
+def decode(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield (encoding, the same content as UTF-8 with line feeds) for each encoding it may be in.
+
+    Raises BadInput where it is no text, or a line is too long.
+    """
+    if len(content) > MOST_BYTES:
+        raise BadInput(f"it has more than {MOST_BYTES // 2**20} MiB")
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            yield encoding, _recode(content[len(mark) :], encoding)
+            return
+    head = content[:4096]
+    if b"\0" in head:
+        evens, odds = head[::2].count(0), head[1::2].count(0)
+        encoding = "utf-16-le" if odds > len(head) // 4 else "utf-16-be" if evens > len(head) // 4 else ""
+        if not encoding:
+            raise BadInput("it is no text: zero bytes are in it")
+        yield encoding, _recode(content, encoding)
+        return
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        yield from _try_others(content)
+    else:
+        yield "utf-8", _check_lines(content)
+
+
+def _try_others(content: bytes) -> Iterator[tuple[str, bytes]]:
+    for encoding in _OTHERS:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        yield encoding, _check_lines(text.encode())
+
+
+def _recode(content: bytes, encoding: str) -> bytes:
+    try:
+        return _check_lines(content.decode(encoding).encode())
+    except UnicodeError as error:
+        raise BadInput(f"it is no text in {encoding}, which its first bytes say: {str(error)[:100]}") from error
+
+
+def _check_lines(content: bytes) -> bytes:
+    """Return text with line feeds. Raises BadInput on a line that is too long."""
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\0" in content:
+        raise BadInput("it is no text: zero bytes are in it")
+    start, step = 0, MOST_LINE_BYTES
+    while start + step < len(content):
+        end = content.rfind(b"\n", start, start + step)
+        if end < 0:
+            raise BadInput(f"it has a line of more than {MOST_LINE_BYTES // 1024} KiB: it is no table of bars")
+        start = end + 1
+    return content

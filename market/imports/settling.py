@@ -1,0 +1,136 @@
+"""A table as it is written, turned into numbers and times: whole columns at a time, before any row is looked at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.arrays import Bools, Float64, Int64
+from core.errors import BadInput
+from market.imports.columns import build_missing, choose_columns, find_missing
+from market.imports.numbers import read_numbers
+from market.imports.options import NO_OPTIONS, ReadingOptions
+from market.imports.readers.tables import Table
+from market.imports.times import ReadTimes, join_clock, read_times
+
+HIDDEN = ("ticker", "time", "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A source's rows as columns; arrays have the shape (n,).
+
+    Attributes:
+        written: by field, as the source writes them.
+        numbers: prices, volume and split, NaN for what is no number.
+        times: as they were read.
+        rows: the row of the source of each, from 0.
+        empty_volumes: which volumes hold nothing; None where there is no volume.
+        names: how the source names the columns, by field.
+        aside: columns of the source that are not read.
+        notes: what a reader of the report should know.
+        ticker: whose bars these are, where the source says so outside its rows.
+    """
+
+    written: Mapping[str, pa.ChunkedArray]
+    numbers: Mapping[str, Float64]
+    times: ReadTimes
+    rows: Int64
+    empty_volumes: Bools | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    aside: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    ticker: str | None = None
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.rows)
+
+    def quote(self, row: int) -> tuple[str, dict[str, str]]:
+        """Return a row's time and its other cells but the ticker, as the source writes them."""
+        cells = {name: _quote(column[row].as_py()) for name, column in self.written.items()}
+        time = " ".join(cells[name] for name in ("time", "clock") if name in cells)
+        return time, {name: cell for name, cell in cells.items() if name not in HIDDEN}
+
+
+def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
+    """Read a table's numbers and times. Raises BadInput where a column can be read two ways, or no time can be read."""
+    numbers = read_numbers(table, options)
+    if options.day_first is None and table.day_first is not None:
+        options = replace(options, day_first=table.day_first)
+    times = read_times(_take_times(table), options)
+    if times.bad.all():
+        first = _quote(table.columns["time"][0].as_py())
+        raise BadInput(f"no time can be read in the time column; the first is {first!r}")
+    aside = [f"columns left aside: {', '.join(name[:40] for name in table.aside[:20])}"] if table.aside else []
+    return Settled(
+        table.columns,
+        numbers.columns,
+        times,
+        table.rows if table.rows is not None else np.arange(len(times.bad)),
+        numbers.empty_volumes,
+        table.names,
+        tuple(table.aside),
+        [*table.notes, *numbers.notes, *times.notes, *aside],
+        table.ticker,
+    )
+
+
+def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> Settled:
+    """Read a data frame whose columns, or named index, are bars in any usual names. Raises BadInput."""
+    if any(frame.index.names):
+        frame = frame.reset_index()
+    names = [str(column) for column in frame.columns]
+    chosen = choose_columns(names, options.columns)
+    if missing := find_missing(chosen):
+        raise build_missing(names, missing)
+    if frame.empty:
+        raise BadInput("the table has column names but no row")
+    columns = {name: _to_arrow(frame.iloc[:, position]) for name, position in chosen.positions.items()}
+    titles = {name: names[position] for name, position in chosen.positions.items()}
+    table = Table(columns, None, titles, chosen.aside, chosen.notes, decimal=".", inverse_split=chosen.inverse_split)
+    return settle_table(table, options)
+
+
+def _to_arrow(values: "pd.Series[Any]") -> pa.ChunkedArray:
+    kinds = pd.api.types
+    if kinds.is_numeric_dtype(values) or kinds.is_datetime64_any_dtype(values):
+        array = pa.Array.from_pandas(values)
+    else:
+        array = pa.array([None if value is None or value != value else str(value) for value in values], pa.string())  # noqa: PLR0124 - NaN
+    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+
+def _take_times(table: Table) -> "pd.Series[Any]":
+    times = _to_pandas(table.columns["time"])
+    if "clock" in table.columns:
+        return join_clock(times.astype(str), _to_pandas(table.columns["clock"]).astype(str))
+    return times
+
+
+def _to_pandas(column: pa.ChunkedArray) -> "pd.Series[Any]":
+    """Return a column for reading times of it: text, numbers, or moments."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("s"))
+    if pa.types.is_timestamp(column.type):
+        zone = "UTC" if column.type.tz else None
+        inside = column.cast(pa.timestamp("s", zone), safe=False)
+        return pd.Series(pd.to_datetime(np.asarray(inside.cast(pa.timestamp("s"))))).dt.tz_localize(zone)
+    if pa.types.is_time(column.type) or pa.types.is_decimal(column.type):
+        column = column.cast(pa.string())
+    if pa.types.is_boolean(column.type) or pa.types.is_binary(column.type):
+        raise BadInput(f"the time column holds values of type {column.type}, not times")
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pc.fill_null(column, "")
+    series: pd.Series[Any] = column.to_pandas()
+    return series
+
+
+def _quote(value: Any) -> str:
+    return "" if value is None else str(value)[:100]

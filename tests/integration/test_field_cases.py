@@ -1,0 +1,273 @@
+"""Files as people really have them, over the command line and over HTTP."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.bars import group
+from core.settings import Settings, get_settings
+from market.bars.reading import read_bars
+from records.database import Db
+from tests.integration.conftest import Live
+from tests.integration.field_cases import CASES, FOLDER, Case
+from tests.processes import wait_until
+
+Command = Callable[..., Result]
+NAMES = [f"{case.file} {' '.join(map(str, case.options.values()))}".strip() for case in CASES]
+STORED = ("bars", "series", "bar_revisions", "rejected_bars")
+
+
+@pytest.fixture
+def flask_bars(
+    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Command]:
+    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
+        monkeypatch.setenv(name, environment[name])
+    get_settings.cache_clear()
+    yield lambda *words: CliRunner().invoke(group, [str(word) for word in words])
+    get_settings.cache_clear()
+
+
+def find_closes(database: Db, ticker: str, interval: str) -> dict[str, float]:
+    bars = read_bars(database, ticker, interval, start=None, end=None, limit=100_000)
+    shape = "%Y-%m-%d" if interval == "1d" else "%Y-%m-%d %H:%M"
+    return {datetime.fromtimestamp(bar.time, UTC).strftime(shape): bar.close for bar in bars}
+
+
+def check_stored(database: Db, case: Case) -> None:
+    counts = {s["ticker"]: s["bars"] for s in database.series.find({}, {"ticker": 1, "bars": 1})}
+    assert counts.items() >= case.counts.items()
+    assert set(counts) == set(case.closes) | set(case.counts)
+    for ticker, closes in case.closes.items():
+        found = find_closes(database, ticker, case.interval)
+        assert {time: found.get(time) for time in closes} == pytest.approx(closes, rel=1e-12)
+        assert ticker in case.counts or len(found) == len(closes)
+    assert database.rejected_bars.count_documents({}) == case.rejected
+
+
+def write_options(case: Case) -> Iterator[str]:
+    for name, value in case.options.items():
+        yield from ("--day-first" if value else "--month-first",) if name == "day_first" else (f"--{name}", value)
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_file_over_the_command_line(flask_bars: Command, database: Db, tmp_path: Path, case: Case) -> None:
+    path = tmp_path / case.name
+    path.write_bytes(case.content)
+    answer = flask_bars("import", path, "--interval", case.interval, *write_options(case))
+    if case.refused:
+        assert answer.exit_code == 2, answer.output
+        assert all(words in answer.stderr for words in case.refused), answer.stderr
+        assert [database[name].count_documents({}) for name in STORED] == [0, 0, 0, 0]
+        return
+    assert answer.exit_code == 0, answer.output
+    assert all(words in answer.stdout for words in case.said), answer.stdout
+    check_stored(database, case)
+
+
+def import_over_http(live: Live, **form: Any) -> dict[str, Any]:
+    """Return the document of the run that imported a file, which ended."""
+    run_id = live.post("/py/data/import", data=form).json.get("run_id")
+    address = f"/py/detection-runs/{run_id}"
+    wait_until(lambda: live.client.get(address).json["status"] in {"complete", "partial", "failed"}, "the import")
+    run: dict[str, Any] = live.client.get(address).json
+    return run
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_file_over_http(live: Live, case: Case) -> None:
+    for name in STORED:
+        live.database[name].delete_many({})
+    options = {name: str(value).lower() if value is True else value for name, value in case.options.items()}
+    run = import_over_http(live, file=(io.BytesIO(case.content), case.name), interval=case.interval, **options)
+    if case.refused:
+        assert (run["status"], run["reason"]) == ("failed", "bad_input"), run
+        assert all(words in run["error"] for words in case.refused), run["error"]
+        assert [live.database[name].count_documents({}) for name in STORED] == [0, 0, 0, 0]
+        return
+    assert run["status"] == "complete", run
+    notes = " ".join(note for file in run["result"]["files"] for note in file["notes"])
+    assert all(words in notes for words in case.said), notes
+    check_stored(live.database, case)
+
+
+def test_split_that_the_vendors_prices_have_in_them_is_taken_back(
+    flask_bars: Command, database: Db, tmp_path: Path
+) -> None:
+    path = tmp_path / "NVDX.csv"
+    for file in ("07a-NVDX.csv", "07b-NVDX.csv"):
+        path.write_bytes((FOLDER / file).read_bytes())
+        assert flask_bars("import", path).exit_code == 0
+    assert flask_bars("split", "NVDX", "2024-06-10", "10").exit_code == 0
+    assert find_closes(database, "NVDX", "1d")["2024-06-07"] == pytest.approx(58.953)
+    path.write_bytes((FOLDER / "07c-NVDX.csv").read_bytes())
+    told = flask_bars("import", path, "--json")
+    (series,) = json.loads(told.stdout)["series"]
+    assert "the split is taken back" in series["notes"][0]
+    assert find_closes(database, "NVDX", "1d")["2024-06-07"] == 58.953
+    assert database.series.find_one({"ticker": "NVDX"})["splits"] == []
+    assert flask_bars("import", path).exit_code == 0
+    assert find_closes(database, "NVDX", "1d")["2024-06-07"] == 58.953
+
+
+def test_part_of_an_adjusted_history_is_refused(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+    path = tmp_path / "NVDX.csv"
+    for file in ("07a-NVDX.csv", "07b-NVDX.csv"):
+        path.write_bytes((FOLDER / file).read_bytes())
+        flask_bars("import", path)
+    for known in (False, True):
+        if known:
+            flask_bars("split", "NVDX", "2024-06-10", "10")
+        lines = (FOLDER / "07c-NVDX.csv").read_text().splitlines(keepends=True)
+        path.write_text(lines[0] + "".join(lines[200:]))
+        before = find_closes(database, "NVDX", "1d")
+        told = flask_bars("import", path, "--json")
+        assert told.exit_code == 1
+        assert "import the vendor's whole history at once" in json.loads(told.stdout)["series"][0]["error"]
+        assert find_closes(database, "NVDX", "1d") == before
+
+
+def test_one_factor_of_a_dividend_is_named(flask_bars: Command, tmp_path: Path) -> None:
+    path = tmp_path / "DIVX.csv"
+    for file in ("22a-DIVX.csv", "22b-DIVX.csv"):
+        path.write_bytes((FOLDER / file).read_bytes())
+        told = json.loads(flask_bars("import", path, "--json").stdout)
+    assert "changed by one factor, 0.9947" in told["series"][0]["notes"][0]
+    assert "dividend" in told["series"][0]["notes"][0]
+
+
+def test_factor_that_the_prices_have_in_them_is_left_aside(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+    days = ("2024-06-05", "2024-06-06", "2024-06-07", "2024-06-10", "2024-06-11")
+    for name, before in (("QUOTED", 600.0), ("DONE", 60.0)):
+        closes = [before, before, before, 60.0, 60.0]
+        rows = [f"{day},{c},{c},{c},{c},{10 if day == days[3] else 1}" for day, c in zip(days, closes, strict=True)]
+        path = tmp_path / f"{name}.csv"
+        path.write_text("\n".join(["date,open,high,low,close,splitFactor", *rows]))
+        told = json.loads(flask_bars("import", path, "--json").stdout)
+        assert find_closes(database, name, "1d")["2024-06-05"] == 60.0
+        assert any("adjusted for it already" in note for note in told["series"][0]["notes"]) == (name == "DONE")
+
+
+def test_rejected_row_of_stooq_is_kept_as_it_was_written(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+    path = tmp_path / "aapl5m.us.txt"
+    text = (FOLDER / "04c-aapl5m.us.txt").read_text().replace("AAPL.US", "AAPL")
+    path.write_text(text + "AAPL,5,20240102,040000,1,1,1,1,5,0\n")
+    assert flask_bars("import", path, "--interval", "5m").exit_code == 0
+    assert list(find_closes(database, "AAPL", "5m")) == ["2024-01-02 14:30", "2024-01-02 14:35", "2024-01-02 15:00"]
+    (rejected,) = database.rejected_bars.find()
+    assert (rejected["time"], rejected["values"]["volume"], rejected["row"]) == ("20240102 040000", "5", 4)
+
+
+def test_words_for_nothing_are_tickers_in_a_ticker_column(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    lines = (FOLDER / "02-odd_tickers.csv").read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("0700")))
+    assert flask_bars("import", path).exit_code == 0
+    assert database.series.distinct("ticker") == ["1E5", "INF", "NA", "NAN", "NULL", "TRUE"]
+
+
+def test_every_file_of_a_folder_is_accounted_for(flask_bars: Command, database: Db) -> None:
+    folder = FOLDER / "27-mixed_folder"
+    answer = flask_bars("import", folder, "--json")
+    assert answer.exit_code == 2
+    report = json.loads(answer.stdout)
+    files = {Path(file["name"]).relative_to(folder).as_posix(): file for file in report["files"]}
+    assert set(files) == {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files["._GOODA.csv"]["skipped"]
+    assert "--ticker GOODC" in files["GOODC_2023.csv"]["error"]
+    for name in ("EMPTY.csv", "HEADONLY.csv", "README.txt", "companies.csv", "d_us_txt.zip", "manifest.json"):
+        assert files[name]["error"], name
+    read = {name for name, file in files.items() if not file["error"] and not file["skipped"]}
+    assert read == {"GOODA.csv", "GOODB (1).csv", "gooda.csv", "sub/EURO.csv"}
+    assert {s["ticker"]: s["bars"] for s in database.series.find()} == {"EURO": 2, "GOODA": 39, "GOODB": 29}
+    assert "GOODC_2023.csv" in flask_bars("import", folder).stderr
+
+
+def test_years_of_a_ticker_are_its_when_told(flask_bars: Command, database: Db) -> None:
+    folder = FOLDER / "27-mixed_folder"
+    files = [folder / f"GOODC_{year}.csv" for year in (2023, 2024)]
+    assert flask_bars("import", *files, "--ticker", "GOODC").exit_code == 0
+    assert [s["ticker"] for s in database.series.find()] == ["GOODC"]
+
+
+def test_columns_are_named_by_hand(flask_bars: Command, database: Db, tmp_path: Path, live: Live) -> None:
+    text = "when,first,top,bottom,settled,qty\n2024-01-02,187.15,188.44,183.89,185.64,82488700\n"
+    columns = {"time": "when", "open": "first", "high": "3", "low": "bottom", "close": "settled", "volume": "qty"}
+    path = tmp_path / "AAPL.csv"
+    path.write_text(text)
+    assert "no usable column for" in flask_bars("import", path).stderr
+    words = [word for name, column in columns.items() for word in ("--column", f"{name}={column}")]
+    assert flask_bars("import", path, *words).exit_code == 0
+    assert find_closes(database, "AAPL", "1d") == {"2024-01-02": 185.64}
+    run = import_over_http(live, file=(io.BytesIO(text.encode()), "AAPM.csv"), columns=json.dumps(columns))
+    assert (run["status"], run["result"]["new"]) == ("complete", 1)
+    assert run["result"]["files"][0]["columns"]["close"] == "settled"
+
+
+def test_dry_run_says_the_same_and_stores_nothing(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+    path = tmp_path / "AAPL.csv"
+    path.write_bytes((FOLDER / "05b-DECCOMMA.csv").read_bytes())
+    dry = json.loads(flask_bars("import", path, "--dry-run", "--json").stdout)
+    assert [database[name].count_documents({}) for name in STORED] == [0, 0, 0, 0]
+    wet = json.loads(flask_bars("import", path, "--json").stdout)
+    assert (dry.pop("dry_run"), wet.pop("dry_run")) == (True, False)
+    assert dry == wet
+    assert dry["new"] == 2
+    assert "nothing was stored" in flask_bars("import", path, "--dry-run").stdout
+
+
+def test_file_of_which_no_row_can_be_used_is_an_error(flask_bars: Command, tmp_path: Path, live: Live) -> None:
+    text = "date,open,high,low,close\n2024-01-06,1,1,1,1\n2024-01-07,1,1,1,1\n"
+    path = tmp_path / "SATX.csv"
+    path.write_text(text)
+    answer = flask_bars("import", path)
+    assert answer.exit_code == 1
+    told = json.loads(flask_bars("import", path, "--json").stdout)["series"][0]
+    assert told["error"] == "none of its 2 rows could be used: 2 not_a_session"
+    run = import_over_http(live, file=(io.BytesIO(text.encode()), "SATX.csv"))
+    assert run["status"] == "failed", run
+
+
+CANDLE = {"o": "187.15", "h": 188.44, "l": 183.89, "c": "185.64", "v": "82488700"}
+
+
+@pytest.mark.parametrize(
+    ("candle", "interval", "time"),
+    [
+        ({"t": 1704171600000, **CANDLE}, "1d", "2024-01-02"),
+        ({"t": 1704205800, **CANDLE}, "1h", "2024-01-02 14:30"),
+        ({"timestamp": "2024-01-02T14:30:00Z", **CANDLE}, "1h", "2024-01-02 14:30"),
+        ({"t": 1704205800000000000, **CANDLE}, "1h", "2024-01-02 14:30"),
+    ],
+)
+def test_candles_take_what_files_take(live: Live, candle: dict[str, Any], interval: str, time: str) -> None:
+    for name in STORED:
+        live.database[name].delete_many({})
+    body = {"ticker": "AAPL", "interval": interval, "candles": [candle]}
+    report = live.post("/py/data/candles", json=body).json
+    assert (report["status"], report["new"]) == ("complete", 1), report
+    assert find_closes(live.database, "AAPL", interval) == {time: 185.64}
+
+
+def test_preview_shows_columns_and_what_is_open_and_stores_nothing(live: Live) -> None:
+    before = live.database.series.count_documents({})
+    text = "when,o,h,l,c\n03/04/2024,10,11,9,10.5\n"
+    shown = live.client.post("/py/data/preview", data={"file": (io.BytesIO(text.encode()), "x.csv")})
+    assert shown.status_code == 200, shown.text
+    assert [(c["name"], c["field"]) for c in shown.json["columns"]][:2] == [("when", None), ("o", "open")]
+    assert shown.json["rows"] == [["03/04/2024", "10", "11", "9", "10.5"]]
+    assert "no usable column for time" in shown.json["problem"]
+    form = {"file": (io.BytesIO(text.encode()), "x.csv"), "columns": '{"time": "when"}'}
+    assert "--day-first" in live.client.post("/py/data/preview", data=form).json["problem"]
+    form = {"file": (io.BytesIO(text.encode()), "x.csv"), "columns": '{"time": "when"}', "day_first": "true"}
+    settled = live.client.post("/py/data/preview", data=form).json
+    assert (settled["problem"], settled["read"]) == (None, {"rows": 1, "times": 1, "has_ticker": False})
+    assert live.database.series.count_documents({}) == before
+    junk = live.client.post("/py/data/preview", data={"file": (io.BytesIO(b"PK\x03\x04"), "x.xlsx")})
+    assert (junk.status_code, junk.json["reason"]) == (422, "bad_input")

@@ -1,0 +1,122 @@
+"""Numbers as people write them, settled for a column as a whole."""
+
+import math
+
+import pytest
+
+from core.errors import BadInput
+from tests.unit.market.imports.reading import read_numbers
+
+HEAD = "Date;Open;High;Low;Close;Volume\n"
+
+
+def read_close(*rows: str, head: str = HEAD, **options: str) -> list[float]:
+    """Return the closes of rows of four prices, and a volume, by semicolons."""
+    text = head + "".join(f"2024-01-{day:02};{row}\n" for day, row in enumerate(rows, start=2))
+    return read_numbers(text, **options)["close"]
+
+
+@pytest.mark.parametrize(
+    ("row", "close", "volume"),
+    [
+        ("187,15;188,44;183,89;185,64;82488700", 185.64, 82488700),
+        ("1.187,15;1.188,44;1.183,89;1.185,64;82.488", 1185.64, 82488),
+        ("187.15;188.44;183.89;185.64;82 488 700", 185.64, 82488700),
+        ("187.15;188.44;183.89;185.64;82\u00a0488\u00a0700", 185.64, 82488700),
+        ("187.15;188.44;183.89;185.64;82'488'700", 185.64, 82488700),
+        ("4,745.20;4,754.33;4,722.67;4,742.83;3,743,050", 4742.83, 3743050),
+        ("$187.15;$188.44;$183.89;$185.64;65.08M", 185.64, 65080000),
+        ("187,15 €;188,44 €;183,89 €;185,64 €;65,08M", 185.64, 65080000),
+        ("USD 187.15;USD 188.44;USD 183.89;USD 185.64;40.5K", 185.64, 40500),
+        ("2543;2643;2533;2,643;37,000,000", 2643, 37000000),
+        ("100;101;99;100;1,234,567", 100, 1234567),
+        ("187.15;188.44;183.89;185.64;500,000", 185.64, 500000),
+        ("0.123;0.124;0.122;0.123;5", 0.123, 5),
+        ("1.5e2;2E2;1e2;1.856e2;1e3", 185.6, 1000),
+        ("187.15;188.44;183.89;185.64;-", 185.64, math.nan),
+    ],
+)
+def test_numbers_are_read_as_they_are_meant(row: str, close: float, volume: float) -> None:
+    read = read_numbers(HEAD + f"2024-01-02;{row}\n")
+    assert read["close"] == [close]
+    assert read["volume"] == [volume] or (math.isnan(volume) and math.isnan(read["volume"][0]))
+
+
+def test_one_number_settles_the_whole_column() -> None:
+    assert read_close("1.004;1.004;1.004;1.004;5", "1,5;1,5;1,5;1,5;5") == [1004, 1.5]
+    assert read_close("1.004;1.004;1.004;1.004;5", "1.5;1.5;1.5;1.5;5") == [1.004, 1.5]
+
+
+@pytest.mark.parametrize(("written", "readings"), [("1.004", ("1004", "1.004")), ("1,004", ("1004", "1.004"))])
+def test_numbers_that_can_be_read_two_ways_are_refused_with_both(written: str, readings: tuple[str, str]) -> None:
+    with pytest.raises(BadInput) as refused:
+        read_close(f"{written};{written};{written};{written};7")
+    assert f"open {written} in row 1" in refused.value.message
+    assert all(reading in refused.value.message for reading in readings)
+    assert "--decimal comma" in refused.value.message
+    assert "--decimal point" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("options", "close"),
+    [
+        ({"decimal": "comma"}, 1004),
+        ({"decimal": ","}, 1004),
+        ({"decimal": "point"}, 1.004),
+        ({"thousands": "point"}, 1004),
+        ({"thousands": "comma"}, 1.004),
+    ],
+)
+def test_an_option_settles_it(options: dict[str, str], close: float) -> None:
+    assert read_close("1.004;1.004;1.004;1.004;7", **options) == [close]
+
+
+def test_volume_that_can_be_read_two_ways_is_refused_too() -> None:
+    with pytest.raises(BadInput, match=r"volume 1\.004 in row 1"):
+        read_close("100;101;99;100;1.004")
+
+
+def test_points_are_decimals_where_bare_commas_part_the_fields() -> None:
+    head = "Date,Open,High,Low,Close\n"
+    assert read_numbers(head + "2024-01-02,151.234,151.300,151.100,151.200\n")["close"] == [151.2]
+    with pytest.raises(BadInput, match="two ways"):
+        read_numbers(head + "2024-01-02,998,1.004,997,1.002\n")
+    with pytest.raises(BadInput, match="two ways"):
+        read_numbers(head + '2024-01-02,"1.002","1.004","1.001","1.002"\n')
+
+
+def test_both_kinds_in_one_column_are_refused_unless_one_is_chosen() -> None:
+    rows = ("187.15;188.44;183.89;185.64;1", "187,15;188,44;183,89;185,64;1")
+    with pytest.raises(BadInput, match=r"open 187\.15 in row 1.*open 187,15 in row 2"):
+        read_close(*rows)
+    chosen = read_close(*rows, decimal="point")
+    assert chosen[0] == 185.64
+    assert math.isnan(chosen[1])
+
+
+@pytest.mark.parametrize("junk", ["abc", "1,2,3", "1.2.3", "12,34.5", "9" * 400, "1e999", "--5", "5%", "0x10", "1_000"])
+def test_what_is_no_number_costs_its_row_alone(junk: str) -> None:
+    close = read_close("187.15;188.44;183.89;185.64;1", f"187.15;188.44;183.89;{junk};1")
+    assert close[0] == 185.64
+    assert not math.isfinite(close[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "factor"),
+    [
+        ("splitFactor", "10.0", 10.0),
+        ("split_coefficient", "0.1", 0.1),
+        ("Split Ratio", "10:1", 10.0),
+        ("split", "1/10", 0.1),
+        ("AdjustmentFactor", "0.5", 2.0),
+    ],
+)
+def test_split_factors_of_vendors(name: str, written: str, factor: float) -> None:
+    text = f"date,open,high,low,close,{name}\n2024-01-02,1,1,1,1,{written}\n"
+    assert read_numbers(text)["split"] == [factor]
+
+
+@pytest.mark.parametrize("wrong", [{"decimal": "x"}, {"thousands": "5"}, {"decimal": ",", "thousands": ","}])
+def test_option_that_cannot_be_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(BadInput):
+        read_close("1;1;1;1;1", **wrong)
