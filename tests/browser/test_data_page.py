@@ -2,10 +2,14 @@
 
 import re
 from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+from tests.browser.looking import Look
 
 # Three sessions of the exchange, then a high below its low and a Saturday.
 CSV = """ticker,date,open,high,low,close,volume
@@ -35,6 +39,7 @@ def test_a_dropped_file_is_imported_and_every_row_accounted_for(demo: Demo, open
     page = open_page(f"{demo.url}#/data")
     expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
     page.evaluate(DROP, [CSV, "newco.csv"])
+    page.get_by_role("form", name="Preview of newco.csv").get_by_role("button", name="Import").click()
     report = page.get_by_role("region", name="Import report")
     expect(report.get_by_role("row").filter(has_text="NEWCO").get_by_role("cell")).to_contain_text(
         ["NEWCO", "5", "3", "0", "0", "2"]
@@ -83,8 +88,9 @@ def test_gaps_corrections_and_rejected_rows_are_told(demo: Demo, open_page: Call
 
 def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
     saturday = {"open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
-    candles = [{"time": f"2024-01-06T00:{minute:02}:00"} | saturday for minute in range(60)]
-    demo.api.post("/data/candles?wait=20", {"ticker": "SATCO", "interval": "1m", "candles": candles})
+    days = [date(2024, 1, 6) + timedelta(weeks=week) for week in range(60)]
+    candles = [{"time": day.isoformat()} | saturday for day in days]
+    demo.api.post("/data/candles?wait=20", {"ticker": "SATCO", "interval": "1d", "candles": candles})
     page = open_page(f"{demo.url}#/data?view=rejected&ticker=SATCO")
     rows = page.get_by_role("region", name="All rejected rows").locator("tbody tr")
     expect(rows).to_have_count(50)
@@ -101,15 +107,65 @@ def test_several_files_are_imported_one_after_the_other(demo: Demo, open_page: C
         for ticker in ("ONECO", "TWOCO")
     ]
     page.locator("#file").set_input_files(files)
+    expect(page.get_by_role("form")).to_have_count(2)
+    page.get_by_role("button", name="Import all that are clear").click()
     reports = page.get_by_role("region", name="Import report")
     expect(reports).to_have_count(2)
     expect(reports.nth(0)).to_contain_text("ONECO")
     expect(reports.nth(1)).to_contain_text("TWOCO")
 
 
+UNKNOWN = "when;first;top;bottom;settled\n03/04/2024;10,5;11,5;9,5;10,9\n04/04/2024;10,5;11,5;9,5;11,1\n"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_page_asks_which_column_is_which_before_anything_is_stored(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
+) -> None:
+    ticker = f"ASK{width}"
+    page = open_page(f"{demo.url}#/data", width=width)
+    look = Look(page, tmp_path)
+    expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
+    page.evaluate(DROP, [UNKNOWN, "my export.csv"])
+    form = page.get_by_role("form", name="Preview of my export.csv")
+    expect(form.get_by_role("alert")).to_contain_text("no usable column")
+    expect(form.get_by_role("button", name="Import")).to_be_disabled()
+    expect(form.get_by_role("row").nth(1)).to_contain_text("03/04/2024")
+    look.take(f"asked-{width}")
+    fields = {"when": "time", "first": "open", "top": "high", "bottom": "low", "settled": "close"}
+    for position, field in enumerate(fields.values()):
+        select = form.locator("th").nth(position).locator("select")
+        select.select_option(field)
+        expect(page.locator("[aria-busy]")).to_have_count(0)
+        expect(select).to_have_value(field)
+    expect(form.get_by_role("alert")).to_contain_text("two ways")
+    form.get_by_label("03/04/2024").select_option("true")
+    expect(form.get_by_role("alert")).to_have_count(0)
+    expect(form).to_contain_text("decimal comma")
+    assert demo.database.series.find_one({"ticker": ticker}) is None
+    form.get_by_label("Ticker", exact=True).fill(ticker)
+    look.take(f"settled-{width}")
+    form.get_by_role("button", name="Import").click()
+    report = page.get_by_role("region", name="Import report")
+    expect(report.get_by_role("row").filter(has_text=ticker)).to_be_visible()
+    look.take(f"imported-{width}")
+    assert demo.database.series.find_one({"ticker": ticker})["bars"] == 2
+    assert look.wrong == []
+
+
+def test_a_file_can_be_left_out(demo: Demo, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{demo.url}#/data")
+    expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
+    page.evaluate(DROP, [CSV.replace("NEWCO", "OUTCO"), "outco.csv"])
+    form = page.get_by_role("form", name="Preview of outco.csv")
+    form.get_by_role("button", name="Leave it out").click()
+    expect(form).to_have_count(0)
+    assert demo.database.series.find_one({"ticker": "OUTCO"}) is None
+
+
 def test_a_file_that_cannot_be_used_is_refused_in_words(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/data")
     expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
     page.evaluate(DROP, ["nothing", "notes.csv"])
-    outcome = page.get_by_role("status").filter(has_text="notes.csv")
-    expect(outcome).to_contain_text("no usable column")
+    form = page.get_by_role("form", name="Preview of notes.csv")
+    expect(form.get_by_role("alert")).to_contain_text("no usable column")

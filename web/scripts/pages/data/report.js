@@ -24,6 +24,7 @@ export function buildReport(run) {
   return el(
     "div.stack",
     el("p.row", buildStatus(run), el("strong", report.source), el("span.muted", summarize(report))),
+    buildFiles(report.files ?? []),
     buildSeriesTable(report.series),
     rejected.length > 0 && buildRejected(rejected, report.rejected_rows),
   );
@@ -31,6 +32,20 @@ export function buildReport(run) {
 
 function summarize(report) {
   return `${plural(report.read, "row")} read: ${count(report.new)} new, ${count(report.changed)} changed, ${count(report.unchanged)} unchanged, ${count(report.rejected_rows)} rejected`;
+}
+
+/** How the files' columns, numbers and times were read, and which of several could not be. */
+function buildFiles(files) {
+  const told = files.filter((file) => file.error || file.skipped || file.notes.length > 0);
+  if (told.length === 0) return null;
+  return el(
+    "ul.muted.plain",
+    told.flatMap((file) =>
+      [file.error, file.skipped && `skipped, ${file.skipped}`, ...file.notes]
+        .filter(Boolean)
+        .map((text) => el("li", files.length > 1 && el("strong", `${file.name}: `), text)),
+    ),
+  );
 }
 
 function buildSeriesTable(series) {

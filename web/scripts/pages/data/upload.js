@@ -1,4 +1,4 @@
-// Bringing a file in: dropped or chosen, sent, followed to its end, and reported.
+// Bringing a file in: dropped or chosen, looked at, sent, followed to its end, and reported.
 
 import { upload } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -8,27 +8,30 @@ import { followRun } from "../../lib/live.js";
 import { buildProgress } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildFailure } from "../../parts/states.js";
+import { askAbout, fillForm } from "./preview.js";
 import { buildReport } from "./report.js";
+
+const ENDINGS = ".csv,.tsv,.txt,.gz,.parquet,.json,.ndjson,.jsonl,.xlsx,.zip";
 
 export function buildUpload(refresh, signal) {
   const outcome = el("div.stack", { role: "status" });
-  const ticker = el("input", {
-    name: "ticker",
-    maxlength: 20,
-    size: 12,
-    placeholder: "from the file",
-    autocomplete: "off",
-  });
   let interval = "1d";
   const choose = (value) => {
     interval = value;
   };
   const send = async (file) => {
-    const bar = buildProgress(`Progress of the import of ${file.name}`);
-    const node = el("div.stack.tight", el("p", `Sending ${file.name}`), bar.node);
+    const node = el("div.stack.tight");
     outcome.append(node);
+    const choices = await askAbout(file, node);
+    if (signal.aborted) return;
+    if (choices === null) {
+      node.remove();
+      return;
+    }
+    const bar = buildProgress(`Progress of the import of ${file.name}`);
+    fill(node, el("p", `Sending ${file.name}`), bar.node);
     try {
-      const accepted = await sendFile(file, interval, ticker.value.trim());
+      const accepted = await sendFile(file, interval, choices);
       fill(node, el("p", `Importing ${file.name}`), bar.node);
       const run = await followRun(accepted.run_id, bar.update, signal);
       if (run) fill(node, buildReport(run));
@@ -38,8 +41,8 @@ export function buildUpload(refresh, signal) {
     }
   };
   const sendAll = async (files) => {
-    fill(outcome);
-    for (const file of files) await send(file);
+    fill(outcome, files.length > 1 && buildSubmitAll(outcome));
+    await Promise.all(files.map(send));
   };
   return el(
     "section.card",
@@ -54,7 +57,6 @@ export function buildUpload(refresh, signal) {
           interval,
           choose,
         ),
-        el("label.field", "Ticker, where the file has none", ticker),
       ),
       buildDropzone(sendAll),
       outcome,
@@ -62,16 +64,24 @@ export function buildUpload(refresh, signal) {
   );
 }
 
-function sendFile(file, interval, ticker) {
+/** A button that imports all files that leave nothing open. */
+function buildSubmitAll(outcome) {
+  const submit = () => {
+    for (const form of outcome.querySelectorAll("form.preview"))
+      if (!form.querySelector("[type=submit]").disabled) form.requestSubmit();
+  };
+  return el("div.row", el("button.button", { type: "button", on: { click: submit } }, "Import all that are clear"));
+}
+
+function sendFile(file, interval, choices) {
   const form = new FormData();
   form.append("interval", interval);
-  if (ticker) form.append("ticker", ticker);
-  form.append("file", file);
-  return upload("/data/import", form, { "Idempotency-Key": newIdentifier() });
+  if (choices.ticker) form.append("ticker", choices.ticker);
+  return upload("/data/import", fillForm(form, file, choices), { "Idempotency-Key": newIdentifier() });
 }
 
 function buildDropzone(sendAll) {
-  const input = el("input.hidden-text", { type: "file", id: "file", multiple: true, accept: ".csv,.gz,.parquet,.json" });
+  const input = el("input.hidden-text", { type: "file", id: "file", multiple: true, accept: ENDINGS });
   input.addEventListener("change", () => {
     sendAll([...input.files]);
     input.value = "";
@@ -79,10 +89,10 @@ function buildDropzone(sendAll) {
   const zone = el(
     "label.dropzone",
     { for: "file" },
-    el("strong", "Drop CSV or Parquet files here"),
+    el("strong", "Drop CSV, Excel, Parquet, JSON or .zip files here"),
     el(
       "span.muted",
-      "or choose them. Columns: date, open, high, low, close, volume, and ticker where there are several.",
+      "or choose them. What is in them is shown before anything is stored.",
     ),
   );
   const over = (is) => (event) => {

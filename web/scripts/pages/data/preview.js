@@ -1,0 +1,167 @@
+// What a file looks like before anything of it is stored: its first rows, which column is which, and what is open.
+
+import { upload } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { plural } from "../../lib/format.js";
+import { buildProse } from "../../parts/prose.js";
+import { buildSelect } from "../../parts/select.js";
+import { buildFailure, buildSkeleton } from "../../parts/states.js";
+
+const FIELDS = [
+  ["", "left aside"],
+  ["time", "time"],
+  ["clock", "time of day"],
+  ["ticker", "ticker"],
+  ["open", "open"],
+  ["high", "high"],
+  ["low", "low"],
+  ["close", "close"],
+  ["volume", "volume"],
+  ["split", "split"],
+];
+const DECIMALS = [
+  ["", "as the file settles"],
+  ["point", "point: 1,234.5"],
+  ["comma", "comma: 1.234,5"],
+];
+const ORDERS = [
+  ["", "as the file settles"],
+  ["true", "day first"],
+  ["false", "month first"],
+];
+const MOST_PREVIEWED = 32 * 2 ** 20;
+
+// Files are looked at one after another: the server does so with few at once.
+let turn = Promise.resolve();
+
+/** Put what a person chose of a file into a form, beside the file. */
+export function fillForm(form, file, choices) {
+  const columns = Object.fromEntries(Object.entries(choices.columns).filter(([name]) => name));
+  if (Object.keys(columns).length > 0) form.append("columns", JSON.stringify(columns));
+  for (const name of ["decimal", "day_first", "timezone"]) if (choices[name]) form.append(name, choices[name]);
+  form.append("file", file);
+  return form;
+}
+
+/**
+ * Show a file and ask what it leaves open. Resolves to what was chosen, or to null where the file is left out.
+ * @param {File} file
+ * @param {HTMLElement} node where it is shown
+ */
+export function askAbout(file, node) {
+  const choices = { columns: {}, decimal: "", day_first: "", timezone: "", ticker: "" };
+  return new Promise((resolve) => {
+    const end = (answer) => () => resolve(answer);
+    const show = () => {
+      turn = turn.then(load);
+      return turn;
+    };
+    const load = async () => {
+      node.setAttribute("aria-busy", "true");
+      try {
+        if (file.size > MOST_PREVIEWED) return resolve(choices);
+        const preview = await upload("/data/preview", fillForm(new FormData(), file, choices));
+        fill(node, buildCard(file, preview, choices, show, end));
+      } catch (error) {
+        fill(node, el("p", el("strong", file.name)), buildFailure(error), buildButton("Leave it out", end(null)));
+      } finally {
+        node.removeAttribute("aria-busy");
+      }
+      return null;
+    };
+    fill(node, el("p", `Looking at ${file.name}`), buildSkeleton(3));
+    show();
+  });
+}
+
+function buildCard(file, preview, choices, show, end) {
+  const choose = (name) => (value) => {
+    choices[name] = value;
+    show();
+  };
+  choices.ticker ||= preview.ticker ?? "";
+  const ticker = el("input", { value: choices.ticker, maxlength: 20, size: 12, autocomplete: "off", required: true });
+  const submit = (event) => {
+    event.preventDefault();
+    choices.ticker = preview.read?.has_ticker ? "" : ticker.value.trim();
+    end(choices)();
+  };
+  ticker.addEventListener("input", () => {
+    choices.ticker = ticker.value.trim();
+  });
+  return el(
+    "form.preview.stack.tight",
+    { "aria-label": `Preview of ${file.name}`, on: { submit } },
+    el("p", el("strong", file.name), el("span.muted", ` ${summarize(preview)}`)),
+    buildRows(preview, choices, show),
+    preview.problem && el("p.notice.warn", { role: "alert" }, el("span", buildProse(preview.problem))),
+    preview.notes.length > 0 &&
+      el(
+        "ul.muted.plain",
+        preview.notes.map((note) => el("li", note)),
+      ),
+    el(
+      "div.row",
+      buildSelect("Decimals", DECIMALS, choices.decimal, choose("decimal")),
+      buildSelect("03/04/2024", ORDERS, choices.day_first, choose("day_first")),
+      buildZone(choices, choose("timezone")),
+      !preview.read?.has_ticker && el("label.field", "Ticker", ticker),
+    ),
+    el(
+      "div.row",
+      el("button.button.primary", { type: "submit", disabled: preview.problem !== null }, "Import"),
+      buildButton("Leave it out", end(null)),
+    ),
+  );
+}
+
+function summarize({ read, parts }) {
+  const rows = read ? plural(read.rows, "row") : "not readable yet";
+  return parts.length > 1 ? `${rows} in the first of ${plural(parts.length, "file")}` : rows;
+}
+
+/** The first rows, below a choice for each column of what it is. */
+function buildRows({ columns, rows }, choices, show) {
+  const heads = columns.map((column) => el("th", { scope: "col" }, buildField(column, choices, show)));
+  return el(
+    "div.scroll",
+    { tabindex: 0, role: "region", "aria-label": "First rows" },
+    el(
+      "table.table.first-rows",
+      el("thead", el("tr", heads)),
+      el(
+        "tbody",
+        rows.map((row) =>
+          el(
+            "tr",
+            row.map((cell) => el("td.nowrap", cell)),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function buildField(column, choices, show) {
+  const choose = (field) => {
+    for (const [name, position] of Object.entries(choices.columns))
+      if (position === String(column.position)) delete choices.columns[name];
+    if (field) choices.columns[field] = String(column.position);
+    show();
+  };
+  return buildSelect(column.name || "(no name)", FIELDS, column.field ?? "", choose);
+}
+
+function buildZone(choices, choose) {
+  const input = el("input", {
+    value: choices.timezone,
+    maxlength: 60,
+    size: 18,
+    placeholder: "the exchange's",
+    autocomplete: "off",
+  });
+  input.addEventListener("change", () => choose(input.value.trim()));
+  return el("label.field", "Zone of times without one", input);
+}
+
+const buildButton = (text, click) => el("button.button", { type: "button", on: { click } }, text);
