@@ -41,6 +41,11 @@ def test_service_is_checked_restarted_and_given_time_to_stop(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
+def test_service_cannot_take_the_hosts_memory(name: str) -> None:
+    assert re.fullmatch(r"[1-9]\d*[gm]", SERVICES[name]["mem_limit"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_checks_and_commands_use_no_variable_that_only_some_engines_set(name: str) -> None:
     service = SERVICES[name]
     given = set(service.get("environment", {}))
