@@ -57,8 +57,9 @@ def test_a_finished_run_shows_its_record_and_what_it_found(demo: Demo, open_page
 def test_a_run_of_many_shows_what_happened_to_each_ticker(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
-    run = demo.api.post("/anomalies/incremental?wait=30", {"market": "US"})
-    tickers = sorted(run["tickers"])
+    tickers = ["AAPL", "FB", "IBM"]
+    for _ in range(2):  # the first sees what other tests have brought
+        run = demo.api.post("/anomalies/incremental?wait=30", {"tickers": tickers})
     assert run["reasons"] == {"already_detected": len(tickers)}
     for width in (1280, 390):
         page = open_page(f"{demo.url}#/runs/{run['_id']}", width=width)
