@@ -92,6 +92,8 @@ def flower_command(settings: Settings, folder: Path) -> list[str]:
     return [
         *(*_celery("flower"), f"--address={LOOPBACK}", f"--port={settings.flower_port}"),
         *("--persistent=True", f"--db={folder / 'flower'}", "--state_save_interval=60000", "--read_only=True"),
+        # workers send events by their own settings, and take no commands
+        "--enable_events=False",
     ]
 
 

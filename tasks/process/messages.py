@@ -16,6 +16,7 @@ QUOTED = 200
 
 Word = Annotated[str, Field(max_length=300)]
 Text = Annotated[str, Field(max_length=4_000)]
+Seconds = Annotated[int, Field(ge=1, le=300)]
 
 
 class _Part(BaseModel):
@@ -28,9 +29,10 @@ class _Part(BaseModel):
 class _Headers(_Part):
     task: Word
     id: Word
-    # Nobody here sends a task for later, or with limits, groups or chords of its own.
+    # Nobody here sends a task for later, or with groups or chords of its own. A worker sends the limits of
+    # celeryconfig.py along, hard and soft; the API sends none.
     eta: None = None
-    timelimit: tuple[None, None] | list[None] | None = None
+    timelimit: Annotated[list[Seconds | None], Field(min_length=2, max_length=2)] | None = None
     group: None = None
     group_index: None = None
     expires: Word | None = None

@@ -53,6 +53,29 @@ def message(celery: Celery, broker: redis.Redis) -> dict[str, Any]:
     return json.loads(broker.rpop(QUEUE))
 
 
+def test_what_workers_and_beat_send_is_readable(
+    environment: dict[str, str], settings: Settings, broker: redis.Redis
+) -> None:
+    """Their application has the tasks loaded, and sends the limits of celeryconfig.py along."""
+    code = f"""
+from tasks.app import app
+from tasks.engine.accept import send
+app.loader.import_default_modules()
+app.finalize()
+assert send(app, {names.RUN_BATCH!r}, "8f14e45f-ceea-467f-ab1c-2d3e4f5a6b7c:00000", {QUEUE!r})
+for entry in app.conf.beat_schedule.values():
+    app.send_task(entry["task"], **{{**entry.get("options", {{}}), "queue": {QUEUE!r}}})
+print(len(app.conf.beat_schedule))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    sent = [broker.rpop(QUEUE) for _ in range(1 + int(done.stdout))]
+    assert len(sent) > 2
+    assert [find_fault(content) for content in sent] == [None] * len(sent)
+    assert json.loads(sent[0])["headers"]["timelimit"] == [300, 240]
+
+
 @pytest.fixture
 def worker(environment: dict[str, str], settings: Settings, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A control worker, which loads fastest; all workers take their messages in the same way."""
