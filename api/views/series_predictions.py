@@ -9,6 +9,7 @@ from pydantic_core import from_json, to_json
 
 from api.http.auth import get_client, has_scope, needs_scope
 from api.http.bodies import MIB, takes_body
+from api.http.deadlines import lift_deadline
 from api.http.errors import build_problem, get_status
 from api.http.idempotency import Answers
 from api.http.openapi import describe_json
@@ -95,6 +96,7 @@ def predict_stream(series_id: str, query_data: PredictQuery) -> Response:
     lines = request.get_data().splitlines()
     if not any(line.strip() for line in lines):
         raise BadInput("there is no point; send one a line", reason="no_points")
+    lift_deadline()  # for as long as the caller reads
     answers = _answer_lines(model, lines, store=query_data.store)
     return Response(stream_with_context(answers), content_type=NDJSON)
 
@@ -203,6 +205,7 @@ def _find_model(series_id: str, query_data: PredictQuery) -> SeriesModel:
 
 def _judge(model: SeriesModel, points: Sequence[Point], *, store: bool) -> list[Judgement]:
     if store:
+        lift_deadline()  # others that store may have their turn first
         return store_predictions(get_database(), model.series_id, model.version, points, get_now())
     return [model.judge(points[0])] if len(points) == 1 else model.judge_all(points)
 

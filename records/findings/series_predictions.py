@@ -28,7 +28,7 @@ def find_stored(database: Db, ids: Sequence[str], session: ClientSession) -> dic
 
 
 def insert_predictions(database: Db, predictions: Sequence[StoredPrediction], session: ClientSession) -> None:
-    """Store predictions inside the transaction of their request."""
+    """Store predictions inside the transaction that made them."""
     if predictions:
         predictions_in(database).insert_many(list(predictions), session=session)
 

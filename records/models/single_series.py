@@ -28,8 +28,9 @@ from records.models.documents import SeriesFit, SeriesHead, SeriesVersion, State
 
 # Two columns of so many numbers of 8 bytes are well below what a document may hold.
 CHUNK_BYTES = 4_000_000
-# In this time a hundred fits of one series at once have their turn many times over.
-TURN_SECONDS = 60.0
+# In this time a hundred fits of one series at once have their turn many times over; a server that does not answer is
+# waited for as long.
+TURN_SECONDS = 30.0
 
 Result = TypeVar("Result")
 
@@ -51,7 +52,7 @@ def write_in_turn(database: Db, series_id: str, write: Callable[[ClientSession],
     Of several at once in this process one goes after the other; those of other processes conflict, and the driver
     tries again with growing pauses. `write` may be called several times.
     """
-    with _take_turn(series_id), timeout(TURN_SECONDS):
+    with timeout(TURN_SECONDS), _take_turn(series_id):
         while True:
             try:
                 return in_transaction(database, write)
@@ -112,19 +113,20 @@ def write_points(
     database: Db, fit_id: str, timestamps: bytes, values: bytes, now: datetime, session: ClientSession | None = None
 ) -> None:
     """Write a history, two columns of 8 bytes a number, under the id of its fit."""
-    for chunk, start in enumerate(range(0, len(values), CHUNK_BYTES)):
-        part = slice(start, start + CHUNK_BYTES)
-        points_in(database).insert_one(
-            {
-                "_id": f"{fit_id}::{chunk}",
-                "fit_id": fit_id,
-                "chunk": chunk,
-                "timestamps": Binary(timestamps[part]),
-                "values": Binary(values[part]),
-                "created_at": now,
-            },
-            session=session,
-        )
+    parts = [slice(start, start + CHUNK_BYTES) for start in range(0, len(values), CHUNK_BYTES)]
+    with timeout(TURN_SECONDS):
+        for chunk, part in enumerate(parts):
+            points_in(database).insert_one(
+                {
+                    "_id": f"{fit_id}::{chunk}",
+                    "fit_id": fit_id,
+                    "chunk": chunk,
+                    "timestamps": Binary(timestamps[part]),
+                    "values": Binary(values[part]),
+                    "created_at": now,
+                },
+                session=session,
+            )
 
 
 def read_points(database: Db, fit_id: str) -> tuple[bytes, bytes]:
