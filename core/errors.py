@@ -4,17 +4,21 @@ A message says what was asked, what was found and what to do. `api/http/errors.p
 the command line exits with 2 on `BadInput`, and tasks retry exactly the `Transient` branch.
 """
 
+LONGEST_MESSAGE = 2_000
+
 
 class TapewatchError(Exception):
     """Something this service knows how to explain.
 
     `reason` is the stable word clients can switch on; `details` are further facts for them, such as the `run_id` of a
-    run that is in the way.
+    run that is in the way. A message that quotes something without end is cut: it is stored, logged and sent.
     """
 
     reason = "error"
 
     def __init__(self, message: str, *, reason: str | None = None, **details: object) -> None:
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[:LONGEST_MESSAGE]}..."
         super().__init__(message)
         self.message = message
         self.details = details

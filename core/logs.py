@@ -10,7 +10,12 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Other libraries log at debug what they send and receive, bars and all.
 OURS = ("api", "cli", "detection", "tasks")
-_CREDENTIALS = re.compile(r"""(?<=://)[^\s"'<>]*@""")
+# What an address cannot have, so that each word is looked at once.
+_WORD = re.compile(r"""[^\s"'<>]+""")
+LONGEST_VALUE = 4_000
+LONGEST_TRACE = 20_000
+# What a terminal takes for a command: colours, titles, and worse.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def configure_logs(level: str) -> None:
@@ -42,10 +47,28 @@ def configure_logs(level: str) -> None:
 def _choose_renderer() -> list[Processor]:
     if sys.stderr.isatty():
         # A traceback with the values of variables would show what must not be seen.
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        shown: Processor = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    else:
+        shown = structlog.processors.JSONRenderer(default=str)
+    return [structlog.processors.format_exc_info, _shorten, shown]
 
 
 def _hide_credentials(_logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
     """Return the rendered line without the users and passwords of URLs, wherever in it they are."""
-    return _CREDENTIALS.sub("***@", str(line))
+    return _WORD.sub(_hide_in_word, str(line))
+
+
+def _hide_in_word(word: re.Match[str]) -> str:
+    before, separator, after = word[0].partition("://")
+    hidden, at, host = after.rpartition("@")
+    return f"{before}{separator}***@{host}" if hidden and at else word[0]
+
+
+def _shorten(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Cut the values that have no end, and take from all of them what a terminal would obey."""
+    return {
+        name: _CONTROLS.sub("?", value[: LONGEST_TRACE if name == "exception" else LONGEST_VALUE])
+        if isinstance(value, str)
+        else value
+        for name, value in line.items()
+    }

@@ -40,7 +40,7 @@ MOST_THREADS_PER_KEY = 32
 PROBES = re.compile(rb"(?:GET|HEAD) /(?:healthz|readyz)[ ?]")
 PROBE_THREADS = 4
 BODY = re.compile(rb"^(?:content-length|transfer-encoding):", re.IGNORECASE | re.MULTILINE)
-KEY = re.compile(rb"^(?:authorization|x-api-key):[ \t]*(.+?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+KEY = re.compile(rb"^(?:authorization|x-api-key):([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 Owner = tuple[str, str]
 LIMITS = {"key": MOST_THREADS_PER_KEY, "address": MOST_THREADS_PER_ADDRESS}
@@ -243,7 +243,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         key = KEY.search(headers)
         owners: list[Owner] = [("address", conn.address)]
         if key is not None:
-            owners.append(("key", sha256(key[1]).hexdigest()))
+            owners.append(("key", sha256(key[1].strip()).hexdigest()))
         if PROBES.match(headers) and not BODY.search(headers):
             self._start(conn, self._probes)
             return

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from core.errors import BadInput
 
 Change = Literal["major", "minor", "patch"]
-_PATTERN = re.compile(r"(?P<market>[A-Z]{2,8})_model-(?P<major>\d+)\.(?P<minor>\d+)\.(?P<patch>\d+)")
+_PATTERN = re.compile(r"(?P<market>[A-Z]{2,8})_model-(?P<major>\d{1,6})\.(?P<minor>\d{1,6})\.(?P<patch>\d{1,6})")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,6 +10,8 @@ from records.market.series import find_tickers
 from records.work.watchlists import get_watchlist
 
 NAMED_MISSING = 10
+# Each is compared with all tickers there are.
+GUESSED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def select_tickers(database: Db, selection: Selection, interval: str) -> tuple[s
 
 def _explain_missing(database: Db, missing: Sequence[str], interval: str) -> NotFound:
     known = find_tickers(database, interval)
-    alike = sorted({match for ticker in missing for match in get_close_matches(ticker, known, n=3)})
+    alike = sorted({match for ticker in missing[:GUESSED] for match in get_close_matches(ticker, known, n=3)})
     named = ", ".join(missing[:NAMED_MISSING]) + (", ..." if len(missing) > NAMED_MISSING else "")
     advice = f"did you mean {', '.join(alike[:NAMED_MISSING])}?" if alike else "import them: `flask bars import FILE`"
     return NotFound(
