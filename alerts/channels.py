@@ -1,8 +1,11 @@
-"""Channels that a message can be sent to: mail, Slack, LINE, webhooks and what else apprise knows."""
+"""Channels that a message can be sent to: mail, Slack, LINE, webhooks and more of what apprise knows."""
 
 import re
-from urllib.parse import unquote
+from contextlib import nullcontext
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from alerts.addresses import is_public, public_addresses_only
 from core.errors import BadInput, Transient
 from records.alerts.documents import RuleDocument
 
@@ -11,41 +14,105 @@ EXAMPLES = "mailtos://user:password@example.com?to=me@example.com, slack://TOKEN
 # apprise keeps at debug, beside payloads, why a channel was not reached and what it answered.
 LINE_START = "\x1e"
 LOG_FORMAT = LINE_START + "%(levelname)s %(message)s"
-CAUSE = re.compile(r"(?:[\w ]*Exception|Response Details)\s*:?\s*(?P<said>.*)", re.DOTALL)
+CAUSE = re.compile(r"(?:[\w ]{0,60}Exception|Response Details)\s*:?\s*(?P<said>.*)", re.DOTALL)
 LONGEST_CAUSE = 300
+LONGEST_LOG = 100_000
 WORD = re.compile(r"\w{3,}")
 
+# Options that only say to whom, how or in which words; none opens a file, goes elsewhere or trusts anybody.
+PLAIN = frozenset(
+    {"to", "from", "name", "format", "overflow", "image", "priority", "footer", "title", "mode", "region"}
+)
+MAIL = PLAIN | {"cc", "bcc", "smtp", "user", "pass", "reply"}
+WEBHOOKS = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
+CHAT = ("slack", "line", "discord", "tgram", "msteams", "mmost", "mmosts", "ntfy", "ntfys", "pagerduty", "opsgenie")
+SCHEMES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("mailto", "mailtos"), MAIL),
+    **dict.fromkeys(WEBHOOKS, PLAIN),
+    **dict.fromkeys(CHAT, PLAIN),
+}
+# A header of a webhook is written +Name, in which a query's + is a space.
+HEADER = re.compile(r"[+ ][A-Za-z0-9-]{1,60}")
 
-def hide_secrets(channel: str) -> str:
-    """Return a channel's address fit for people to see. Raises BadInput where no message can be sent there."""
-    import apprise  # noqa: PLC0415 - loads slowly, and few need it
 
-    known = apprise.Apprise.instantiate(channel, suppress_exceptions=True)
-    if known is None:
-        scheme = channel.partition("://")[0][:20]
+def check_channel(channel: str, *, allow_private: bool) -> None:
+    """Raise BadInput where no message can be sent to this address, or may be."""
+    scheme = _read_scheme(channel)
+    allowed = SCHEMES.get(scheme)
+    if allowed is None:
         raise BadInput(f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}")
-    shown: str = known.url(privacy=True)  # type: ignore[no-untyped-call]
-    return shown.partition("?")[0]
+    if not channel.isprintable():
+        raise BadInput("a channel's address has printable characters only")
+    parts = urlsplit(channel)
+    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        is_header = scheme in WEBHOOKS and HEADER.fullmatch(name) and name[1:].lower() != "host"
+        if name.lower() not in allowed and not is_header:
+            raise BadInput(
+                f"a {scheme} channel has no option {name[:40]!r}; it has {', '.join(sorted(allowed))}; options that "
+                "open files, follow redirects or skip certificates are not taken"
+            )
+    if not allow_private and _is_private(parts.hostname or ""):
+        raise BadInput("this channel is of this host or a private network; PRIVATE_CHANNELS=1 allows such")
+    if _build_sender(channel) is None:
+        raise BadInput(f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}")
 
 
-def try_rule(rule: RuleDocument) -> None:
+def name_channel(channel: str) -> str:
+    """Return what people are shown of a channel's address, most of which may be secret: what it is."""
+    return _read_scheme(channel)
+
+
+def try_rule(rule: RuleDocument, *, allow_private: bool) -> None:
     """Send a line to the channel of a notification rule. Raises as `send_message`."""
-    send_message(rule["channel"], "Tapewatch", f"This is what the rule {rule['name']} sends its messages to.")
+    text = f"This is what the rule {rule['name']} sends its messages to."
+    send_message(rule["channel"], "Tapewatch", text, allow_private=allow_private)
 
 
-def send_message(channel: str, title: str, body: str) -> None:
+def send_message(channel: str, title: str, body: str, *, allow_private: bool) -> None:
     """Send plain text to a channel. Raises Transient with what went wrong, where it did not take it."""
     import apprise  # noqa: PLC0415 - as above
 
-    sender = apprise.Apprise()
-    if not sender.add(channel):
-        raise Transient("the channel's address can no longer be used; set the rule again")
-    with apprise.LogCapture(level=apprise.logging.DEBUG, fmt=LOG_FORMAT) as said:  # type: ignore[no-untyped-call]
+    try:
+        check_channel(channel, allow_private=allow_private)
+    except BadInput as error:
+        raise Transient(f"the channel's address can not be used: {error.message}") from error
+    sender = _build_sender(channel)
+    with (
+        nullcontext() if allow_private else public_addresses_only(),
+        apprise.LogCapture(level=apprise.logging.DEBUG, fmt=LOG_FORMAT) as said,  # type: ignore[no-untyped-call]
+    ):
         taken = sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT)
-        log = said.getvalue()
+        log = said.getvalue()[:LONGEST_LOG]
     if not taken:
         problem = _hide_words(_find_problem(log), channel)
         raise Transient(problem or "the channel did not take the message and said nothing")
+
+
+def _build_sender(channel: str) -> Any:
+    """Return what sends to exactly this address; None where it cannot be understood."""
+    import apprise  # noqa: PLC0415 - loads slowly, and few need it
+
+    asset = apprise.AppriseAsset(http_redirects=False, secure_logging=True)
+    service = apprise.Apprise.instantiate(channel, asset=asset, suppress_exceptions=True)
+    if service is None:
+        return None
+    sender = apprise.Apprise(asset=asset)
+    # Not by its text, which would be taken apart into several at each comma.
+    sender.add(service)
+    return sender
+
+
+def _read_scheme(channel: str) -> str:
+    return channel.partition("://")[0][:20].lower()
+
+
+def _is_private(host: str) -> bool:
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        return not is_public(host)
+    except ValueError:  # a name: it is looked at when it is resolved
+        return False
 
 
 def _find_problem(log: str) -> str:
@@ -63,7 +130,7 @@ def _find_problem(log: str) -> str:
 
 def _hide_words(text: str, channel: str) -> str:
     """Return a text without the words of a channel's address that its shown form does not have: its secrets."""
-    secrets = set(WORD.findall(unquote(channel))) - set(WORD.findall(hide_secrets(channel)))
+    secrets = set(WORD.findall(unquote(channel))) - {name_channel(channel)}
     if not secrets:
         return text
     any_secret = "|".join(map(re.escape, sorted(secrets, key=len, reverse=True)))

@@ -6,9 +6,10 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from alerts.channels import hide_secrets, try_rule
+from alerts.channels import check_channel, name_channel, try_rule
 from alerts.messages import parse_clock, parse_zone
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from core.settings import get_settings
 from core.words import DeliveryState
 from records.alerts import deliveries, notification_rules
 from records.alerts.documents import RuleFields
@@ -39,10 +40,11 @@ def set_rule(
     failures: bool,
 ) -> None:
     """Tell CHANNEL, an address that apprise knows, what the rule NAME asks for."""
+    check_channel(channel, allow_private=get_settings().private_channels)
     quiet_from, quiet_until = (parse_clock(text) for text in quiet) if quiet else (None, None)
     fields: RuleFields = {
         "channel": channel,
-        "shown_channel": hide_secrets(channel),
+        "shown_channel": name_channel(channel),
         "watchlist": watchlist,
         "min_grade": min_grade,
         "quiet_from": quiet_from,
@@ -96,7 +98,7 @@ def try_channel(*, name: str) -> None:
     """Send a line to the channel of the rule NAME now, and say what it answered."""
     with use_database() as database:
         rule = notification_rules.get_rule(database, name)
-    try_rule(rule)
+    try_rule(rule, allow_private=get_settings().private_channels)
     click.echo(f"{rule['shown_channel']} took it")
 
 

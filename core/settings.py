@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     cors_origins: str = Field("", description="origins of other sites' pages that may ask, with commas between them")
     rate_limit_reads: str = Field("6000/minute", pattern=RATE, description="requests that only read, by API key")
     rate_limit_writes: str = Field("600/minute", pattern=RATE, description="all other requests, by API key")
+    private_channels: bool = Field(
+        default=False, description="whether notifications may go to this host and to private networks"
+    )
     batch_tickers: int = Field(100, ge=1, le=1000, description="most tickers in one Celery message")
     batch_bars: int = Field(400_000, ge=1_000, description="most bars in one Celery message")
     # With a sweep, and half a minute for the work itself, what a lost host held is done again within 90 s.

@@ -1,12 +1,19 @@
 """Notification rules and deliveries."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from api.schemas.common import MAX_PAGE, Body, Clock, Page, PageQuery, Record, WatchlistName, Zone
 from core.words import DeliveryState
+
+# Of an address most may be secret, also where an earlier version kept more of it to show.
+ShownChannel = Annotated[
+    str,
+    AfterValidator(lambda shown: shown.partition("://")[0]),
+    Field(description="what kind of channel it is", examples=["slack"]),
+]
 
 
 class RuleBody(Body):
@@ -32,10 +39,10 @@ class RuleBody(Body):
 
 
 class Rule(Record):
-    """A notification rule; the channel without its secrets."""
+    """A notification rule; of the channel only what kind it is."""
 
     name: str
-    shown_channel: str = Field(examples=["slack://T...2/A...D/T...Q/"])
+    shown_channel: ShownChannel
     watchlist: str | None = None
     min_grade: float
     quiet_from: str | None = None
@@ -69,7 +76,7 @@ class Delivery(Record):
 
     id: str = Field(alias="_id")
     rule: str
-    shown_channel: str
+    shown_channel: ShownChannel
     run_id: str | None = None
     title: str
     body: str

@@ -4,10 +4,10 @@ from typing import cast
 
 from apiflask import APIBlueprint
 
-from alerts.channels import hide_secrets, try_rule
+from alerts.channels import check_channel, name_channel, try_rule
 from api.http.auth import needs_scope
 from api.http.paging import Listed, build_page, decode_cursor
-from api.http.state import get_database, get_now
+from api.http.state import get_database, get_now, get_settings
 from api.schemas.notifications import DeliveryPage, DeliveryQuery, Rule, RuleBody, RulePage, RuleQuery, Tried
 from core.errors import BadInput, Transient
 from records.alerts import deliveries, notification_rules
@@ -39,7 +39,8 @@ def set_rule(name: str, json_data: RuleBody) -> RuleDocument:
     """Make a rule, or put another in its place."""
     if json_data.watchlist is not None:
         get_watchlist(get_database(), json_data.watchlist)
-    fields = json_data.model_dump() | {"shown_channel": hide_secrets(json_data.channel)}
+    check_channel(json_data.channel, allow_private=get_settings().private_channels)
+    fields = json_data.model_dump() | {"shown_channel": name_channel(json_data.channel)}
     return notification_rules.set_rule(get_database(), name, cast("RuleFields", fields), get_now())
 
 
@@ -59,7 +60,7 @@ def try_channel(name: str) -> Document:
     """Send a line to a rule's channel now."""
     rule = notification_rules.get_rule(get_database(), name)
     try:
-        try_rule(rule)
+        try_rule(rule, allow_private=get_settings().private_channels)
     except (BadInput, Transient) as error:
         return {"sent": False, "error": error.message}
     return {"sent": True}

@@ -41,7 +41,7 @@ def notify(worker: Worker) -> dict[str, int]:
     started, done = monotonic(), {"sent": 0, "not_sent": 0}
     while monotonic() - started < ROUND_SECONDS and (delivery := deliveries.claim_due(worker.database)) is not None:
         with going_on("delivery_failed", delivery["_id"]):
-            done["sent" if _send(worker.database, delivery) else "not_sent"] += 1
+            done["sent" if _send(worker, delivery) else "not_sent"] += 1
     return done
 
 
@@ -87,9 +87,10 @@ def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[Anoma
     return find_new(database, run["_id"], min_grade=rule["min_grade"], tickers=tickers)
 
 
-def _send(database: Db, delivery: DeliveryDocument) -> bool:
+def _send(worker: Worker, delivery: DeliveryDocument) -> bool:
+    database, allow_private = worker.database, worker.settings.private_channels
     try:
-        send_message(delivery["channel"], delivery["title"], delivery["body"])
+        send_message(delivery["channel"], delivery["title"], delivery["body"], allow_private=allow_private)
     except TapewatchError as error:
         log.warning(
             "notification_not_sent", delivery=delivery["_id"], attempts=delivery["attempts"], error=error.message

@@ -242,7 +242,7 @@ def test_rules_are_listed_without_secrets_tried_and_removed(
 ) -> None:
     set_rule(client, receiver)
     (shown,) = client.get(RULES).json["items"]
-    assert shown["shown_channel"] == f"json://someone:****@127.0.0.1:{receiver.server_port}/alerts"
+    assert shown["shown_channel"] == "json"
     assert "secret" not in json.dumps(shown)
     assert client.post(f"{RULES}/me/test").json == {"sent": True, "error": None}
     receiver.status = 403

@@ -1,0 +1,190 @@
+"""Where messages may go, what is shown of it, and what a channel cannot make this host do."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from alerts.addresses import is_public
+from alerts.channels import check_channel, name_channel, send_message
+from core.errors import BadInput, Transient
+from records.database import Db
+from tests.receiver import run_receiver
+
+SECRET = "T0K3N-of-mine"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.8.8.8",
+        "0.0.0.0",  # noqa: S104 - told apart, not bound
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fd00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+    ],
+)
+def test_what_is_no_address_of_the_internet_is_told(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::101:101"])
+def test_an_address_of_the_internet_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        "json://127.0.0.1/",
+        "jsons://localhost/x",
+        "xml://10.0.0.1/",
+        "form://[::1]/",
+        "json://169.254.169.254/latest",
+        "json://0x7f.1/",
+        "json://metadata.internal/",
+    ],
+)
+def test_a_private_channel_is_refused_unless_it_is_allowed(channel: str) -> None:
+    if "0x7f" not in channel:  # a name, as far as it is known before it is resolved
+        with pytest.raises(BadInput, match="PRIVATE_CHANNELS=1"):
+            check_channel(channel, allow_private=False)
+    with pytest.raises(Transient):
+        send_message(channel, "a title", "a body", allow_private=False)
+
+
+def test_a_name_that_resolves_to_this_host_is_not_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check is of what is connected to, so that a name cannot mean another address in between."""
+    with run_receiver() as receiver:
+        channel = f"json://localhost.localdomain.test:{receiver.server_port}/alerts"
+        import socket  # noqa: PLC0415 - only here
+
+        resolve = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *rest, **kw: resolve("127.0.0.1" if host.endswith(".test") else host, *rest, **kw),
+        )
+        from alerts import addresses  # noqa: PLC0415 - its guard is put up anew over the resolver of this test
+
+        addresses._guard_resolving.cache_clear()
+        with pytest.raises(Transient) as refusal:
+            send_message(channel, "a title", "a body", allow_private=False)
+        addresses._guard_resolving.cache_clear()
+        assert receiver.messages == []
+        assert "***" in refusal.value.message or "internet" in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        "file:///etc/passwd",
+        "syslog://",
+        "dbus://",
+        "macosx://",
+        "windows://",
+        "exec://whoami",
+        "http://example.com/",
+        "apprise://example.com/token",
+        "nobody-knows://x",
+        "json",
+        "",
+        "msteams://a@b/c/d?template=/etc/passwd",
+        "msteams://a@b/c/d?%74emplate=/etc/passwd",
+        "msteams://a@b/c/d?TEMPLATE=/etc/passwd",
+        "jsons://example.com/?verify=no",
+        "jsons://example.com/?redirect=yes",
+        "jsons://example.com/?attach=/etc/passwd",
+        "jsons://example.com/?rto=100000",
+        "jsons://example.com/?+Host=other",
+        "mailtos://user:pw@example.com?pgp=yes&pgpkey=/etc/passwd",
+        "json://example.com/\x1b[2J",
+    ],
+)
+def test_only_known_schemes_with_plain_options_are_taken(channel: str) -> None:
+    with pytest.raises(BadInput):
+        check_channel(channel, allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        "jsons://user:secret@example.com:8443/path?+X-Token=secret",
+        "mailtos://user:secret@example.com?to=me@example.com&smtp=mail.example.com",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops",
+        "tgram://123456789:abcdefg_hijklmnop/12315544/",
+        "ntfys://topic?priority=high",
+    ],
+)
+def test_useful_channels_are_taken_and_only_their_kind_is_shown(channel: str) -> None:
+    check_channel(channel, allow_private=False)
+    assert name_channel(channel) == channel.partition("://")[0]
+
+
+def test_nothing_of_an_address_is_shown_to_who_may_read(client: FlaskClient, database: Db) -> None:
+    channel = f"json://me:{SECRET}@127.0.0.1:9/{SECRET}/hook?+X-Token={SECRET}"
+    assert client.put("/py/notifications/rules/ops", json={"channel": channel}).status_code == 200
+    told = client.post("/py/notifications/rules/ops/test").json
+    assert told["sent"] is False
+    # as an earlier version kept it
+    database.notification_rules.update_one({}, {"$set": {"shown_channel": f"json://me:****@127.0.0.1/{SECRET}/"}})
+    shown = json.dumps([told, client.get("/py/notifications/rules").json])
+    assert SECRET not in shown
+    assert '"shown_channel":"json"' in client.get("/py/notifications/rules").text.replace(" ", "")
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Sends whoever comes to another address."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(307)
+        self.send_header("Location", f"http://127.0.0.1:{self.server.target}/alerts")  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def redirecting() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_channel_that_redirects_is_not_followed(redirecting: ThreadingHTTPServer) -> None:
+    with run_receiver() as receiver:
+        redirecting.target = receiver.server_port  # type: ignore[attr-defined]
+        with pytest.raises(Transient):
+            send_message(f"json://127.0.0.1:{redirecting.server_port}/", "a title", "a body", allow_private=True)
+        assert receiver.messages == []
+
+
+def test_an_address_is_one_channel_whatever_it_has_in_it(tmp_path: Path) -> None:
+    with run_receiver() as receiver, run_receiver() as other:
+        channel = f"json://127.0.0.1:{receiver.server_port}/a,json://127.0.0.1:{other.server_port}/b"
+        send_message(channel, "a title", "a body", allow_private=True)
+        assert other.messages == []
