@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import BadInput, NotFound, TapewatchError
+from core.logs import strip_controls
 from core.settings import get_settings
 from records.database import Db, explain_unreachable, open_database
 
@@ -34,7 +35,7 @@ class CommandFailed(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message alone."""
-        click.echo(f"Error: {self.message}", err=True, file=file)
+        click.echo(f"Error: {strip_controls(self.message)}", err=True, file=file)
 
 
 class InputRefused(CommandFailed):
@@ -77,7 +78,12 @@ def use_database() -> Iterator[Db]:
 
 
 def print_table(table: Table) -> None:
-    """Print a table as it is: what looks like markup is data; into a pipe it is wide enough to be whole."""
+    """Print a table as it is: what looks like markup is data; into a pipe it is wide enough to be whole.
+
+    What a terminal would obey is shown as a question mark: names and errors come from files of others.
+    """
+    for column in table.columns:
+        column._cells = [strip_controls(cell) if isinstance(cell, str) else cell for cell in column._cells]  # noqa: SLF001 - rich has no public form
     Console(markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from cli.common import print_json, print_table
+from core.logs import strip_controls
 from records.database import Db
 from records.work.documents import RunDocument, ShownRun
 from records.work.runs import OPEN_STATUSES, get_run
@@ -73,7 +74,7 @@ def print_outcome(run: ShownRun) -> None:
         counts = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
         click.echo("reasons: " + ", ".join(f"{count} {reason}" for reason, count in counts))
     if run["error"]:
-        click.echo(f"error: {run['error']}")
+        click.echo(f"error: {strip_controls(run['error'])}")
     failures = run["failures"]
     if failures:
         table = Table("ticker", "reason", "error")

@@ -18,6 +18,11 @@ LONGEST_TRACE = 20_000
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+def strip_controls(text: str) -> str:
+    """Return a text in which whatever a terminal would obey is a question mark."""
+    return _CONTROLS.sub("?", text)
+
+
 def configure_logs(level: str) -> None:
     """Make this process log what is of `level` (debug, info, warning, error) or above; others' logs too, from info on.
 

@@ -49,6 +49,12 @@ def read_passwords(state_dir: Path) -> Passwords:
     return Passwords(_read(folder / "redis", _make), _read(folder / "mongod", _make), key_file)
 
 
+def read_password(state_dir: Path, name: str) -> str:
+    """Return the password of this name; it is made where there is none."""
+    (state_dir / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _read(state_dir / FOLDER / name, _make)
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only this user can read, in one step."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")

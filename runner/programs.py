@@ -88,9 +88,10 @@ def beat_command(folder: Path) -> list[str]:
 
 
 def flower_command(settings: Settings, folder: Path) -> list[str]:
-    """Return the command of Flower, which keeps what it has seen in `folder`."""
+    """Return the command of Flower, which keeps what it has seen in `folder`; runner/flower.py lets people in."""
+    python, module, *command = _celery("flower")
     return [
-        *(*_celery("flower"), f"--address={LOOPBACK}", f"--port={settings.flower_port}"),
+        *(python, module, "runner.flower", *command, f"--address={LOOPBACK}", f"--port={settings.flower_port}"),
         *("--persistent=True", f"--db={folder / 'flower'}", "--state_save_interval=60000", "--read_only=True"),
         # workers send events by their own settings, and take no commands
         "--enable_events=False",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from apiflask import APIFlask
 from flask import Response, current_app, g, request
 from flask_httpauth import HTTPTokenAuth, MultiAuth
+from prometheus_client import Counter
 from pymongo import timeout
 
 from api.http.deadlines import ANSWER_SECONDS
@@ -28,6 +29,8 @@ PUBLIC = frozenset(
 )
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_ACCESS_KEY = {"_id": None, "name": "open access", "scopes": ["admin"]}
+
+WRONG_KEYS = Counter("tapewatch_wrong_keys", "Requests with a key that is not in force.")
 
 bearer = HTTPTokenAuth("Bearer", realm="tapewatch")
 api_key = HTTPTokenAuth("Bearer", realm="tapewatch", header="X-API-Key")
@@ -162,5 +165,7 @@ def _get_scopes(key: keys.KnownKey) -> list[KeyScope]:
 def _refuse(status: int) -> Response:
     if status == HTTPStatus.FORBIDDEN:
         return build_problem(403, f"this key does not have the scope {g.needed_scope!r}", reason="scope_missing")
+    if "Authorization" in request.headers or "X-API-Key" in request.headers:
+        WRONG_KEYS.inc()
     detail = "this needs a key in force: `Authorization: Bearer KEY` or `X-API-Key: KEY`; `flask keys create` makes one"
     return build_problem(401, detail, reason="key_missing")

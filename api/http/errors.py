@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from apiflask import APIFlask, HTTPError
+from bson.errors import InvalidDocument, InvalidStringData
 from flask import Response, g, json, request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -37,6 +38,7 @@ MOST_ERRORS = 100
 LONGEST_DETAIL = 2_000
 QUOTED = 100
 DEEPEST = 20
+UNSTORABLE = (UnicodeEncodeError, InvalidStringData, InvalidDocument, OverflowError)
 
 
 def register_errors(app: APIFlask) -> None:
@@ -45,6 +47,9 @@ def register_errors(app: APIFlask) -> None:
     app.register_error_handler(PyMongoError, _answer_mongo)
     app.register_error_handler(HTTPError, _answer_apiflask)
     app.register_error_handler(HTTPException, _answer_werkzeug)
+    app.register_error_handler(RecursionError, _answer_too_deep)
+    for kind in UNSTORABLE:
+        app.register_error_handler(kind, _answer_unstorable)
     app.register_error_handler(Exception, _answer_unforeseen)
 
 
@@ -158,6 +163,17 @@ def _describe_werkzeug(error: HTTPException) -> str:
     if isinstance(error, BadRequest) and isinstance(error.__cause__, BadRequest):  # Flask keeps to itself what it read
         return f"the body cannot be read as JSON: {error.__cause__.description}"
     return error.description or HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR).description
+
+
+def _answer_too_deep(_error: RecursionError) -> Response:
+    return build_problem(400, "the body cannot be read as JSON: it is nested too deeply")
+
+
+def _answer_unstorable(error: Exception) -> Response:
+    """Answer where a value came as far as MongoDB, which cannot hold it: half a character, a number of 20 digits."""
+    log.warning("value_not_storable", error=f"{type(error).__name__}: {str(error)[:QUOTED]}", path=request.path)
+    detail = "a value cannot be stored: it is no text in UTF-8, or a number too large"
+    return build_problem(422, detail, reason="bad_input")
 
 
 def _answer_unforeseen(error: Exception) -> Response:

@@ -149,8 +149,8 @@ def _check_name(form: FileForm) -> str:
     name = PurePath(form.file.filename or "").name
     if not name.lower().endswith(SUFFIXES):
         raise BadInput(f"{name[:100]!r} is no file of bars by its name; it ends in one of {', '.join(SUFFIXES)}")
-    if len(name) > MOST_FILENAME:
-        raise BadInput(f"the file's name has {len(name):,} characters; at most {MOST_FILENAME} are taken")
+    if len(name) > MOST_FILENAME or not name.isprintable():
+        raise BadInput(f"{name[:60]!r} is no file's name: it has at most {MOST_FILENAME} characters, all printable")
     return name
 
 
