@@ -13,7 +13,7 @@ PYTHONS := 3.11 3.12 3.13 3.14
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults soak containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-series bench-web lint format lock
+.PHONY: help demo up test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-series bench-web lint format lock
 
 help:  ## list the targets
 	@echo "Tapewatch: make TARGET"
@@ -43,6 +43,9 @@ fresh: $(VENV)/.installed-dev  ## install what is committed in empty clones: fro
 
 doctor: $(VENV)/.installed  ## check whether this machine can run the service, and say what to do
 	@$(BIN)/flask doctor
+
+attack: $(VENV)/.installed-dev  ## attack a service that runs here, on loopback, for two minutes (URL, REDIS_URL)
+	@$(TIED) $(BIN)/python -m tests.attack
 
 bench: $(VENV)/.installed  ## measure the speed of detection, some ten minutes on a quiet machine (QUICK=1: a look in one)
 	@$(TIED) $(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick)

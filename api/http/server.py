@@ -37,13 +37,15 @@ UNWANTED_SECONDS = 0.05
 MOST_CONNECTIONS_PER_ADDRESS = 384
 MOST_THREADS_PER_ADDRESS = 56
 MOST_THREADS_PER_KEY = 32
+# Whoever sends a body may send it slowly; who only reads is answered meanwhile.
+MOST_THREADS_WITH_BODY = 40
 PROBES = re.compile(rb"(?:GET|HEAD) /(?:healthz|readyz)[ ?]")
 PROBE_THREADS = 4
 BODY = re.compile(rb"^(?:content-length|transfer-encoding):", re.IGNORECASE | re.MULTILINE)
 KEY = re.compile(rb"^(?:authorization|x-api-key):([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 Owner = tuple[str, str]
-LIMITS = {"key": MOST_THREADS_PER_KEY, "address": MOST_THREADS_PER_ADDRESS}
+LIMITS = {"key": MOST_THREADS_PER_KEY, "address": MOST_THREADS_PER_ADDRESS, "body": MOST_THREADS_WITH_BODY}
 
 
 class PacedSocket(socket.socket):
@@ -244,7 +246,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         owners: list[Owner] = [("address", conn.address)]
         if key is not None:
             owners.append(("key", sha256(key[1].strip()).hexdigest()))
-        if PROBES.match(headers) and not BODY.search(headers):
+        has_body = BODY.search(headers) is not None
+        if has_body:
+            owners.append(("body", ""))
+        if PROBES.match(headers) and not has_body:
             self._start(conn, self._probes)
             return
         conn.owners = tuple(owners)

@@ -53,6 +53,11 @@ def hold(url: str, count: int, *pieces: bytes, pause_seconds: float = 1.0) -> It
             thread.join()
 
 
+def _show(key: str) -> str:
+    """Return the header that shows a key; nothing where there is none."""
+    return f"X-API-Key: {key}\r\n" if key else ""
+
+
 def _send(one: socket.socket, content: bytes) -> None:
     try:
         one.sendall(content)
@@ -78,7 +83,7 @@ def silent_connections(url: str, count: int = HALF_SENT) -> Iterator[None]:
 def slow_bodies(url: str, key: str, count: int = SLOW_BODIES) -> Iterator[None]:
     """Bodies that come a byte a second, of one key; without a key they are not even read."""
     head = (
-        f"POST /py/data/candles HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n"
+        f"POST /py/data/candles HTTP/1.1\r\nHost: localhost\r\n{_show(key)}"
         "Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
     )
     with hold(url, count, head.encode(), b" "):
@@ -88,7 +93,7 @@ def slow_bodies(url: str, key: str, count: int = SLOW_BODIES) -> Iterator[None]:
 @contextmanager
 def deaf_readers(url: str, key: str, path: str, count: int = DEAF_READERS) -> Iterator[None]:
     """Answers that are asked for and never read, of one key."""
-    ask = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n\r\n".encode()
+    ask = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{_show(key)}\r\n".encode()
     with hold(url, count, ask * 4, b""):
         yield
 
@@ -98,7 +103,7 @@ def waiting_posts(url: str, key: str, count: int = WAITING) -> Iterator[None]:
     """Requests that want to wait for the outcome of a run that does not end, all of one key."""
     body = b'{"market": "US"}'
     head = (
-        f"POST /py/anomalies/incremental?wait=30 HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n"
+        f"POST /py/anomalies/incremental?wait=30 HTTP/1.1\r\nHost: localhost\r\n{_show(key)}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with hold(url, count, head.encode() + body, b""):
@@ -108,7 +113,7 @@ def waiting_posts(url: str, key: str, count: int = WAITING) -> Iterator[None]:
 @contextmanager
 def event_streams(url: str, key: str, run_id: str, count: int = STREAMS) -> Iterator[None]:
     """Event streams of a run that does not end, all of one key."""
-    ask = f"GET /py/detection-runs/{run_id}/events HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n\r\n"
+    ask = f"GET /py/detection-runs/{run_id}/events HTTP/1.1\r\nHost: localhost\r\n{_show(key)}\r\n"
     with hold(url, count, ask.encode(), b""):
         yield
 
