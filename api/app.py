@@ -32,6 +32,7 @@ from api.views.bars import bars
 from api.views.chart import charts
 from api.views.data_quality import data_quality
 from api.views.detections import detections
+from api.views.markets import markets
 from api.views.models import models
 from api.views.notifications import notifications
 from api.views.runs import detection_runs
@@ -56,6 +57,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     detection_runs,
     health,
     lists,
+    markets,
     models,
     notifications,
     series_predictions,

@@ -87,11 +87,11 @@ def fill(database: Db, tickers: tuple[str, ...]) -> pd.Series:
 
     from benchmarks import market, naive  # noqa: PLC0415
     from market.imports.bulk import import_synthetic  # noqa: PLC0415
-    from market.markets import get_market  # noqa: PLC0415
+    from market.markets import SHIPPED  # noqa: PLC0415
     from records.indexes import ensure_indexes  # noqa: PLC0415
 
     ensure_indexes(database)
-    market_of = get_market(market.MARKET)
+    market_of = SHIPPED[market.MARKET]
     import_synthetic(database, tickers, market_of, bars=BARS, seed=market.SEED, end=market.END, now=datetime.now(UTC))
     returns = {}
     for panel in market.load_portions(database, tickers):

@@ -115,14 +115,14 @@ def fill(database: Db) -> list[str]:
     from detection.models.plan import TrainingPlan  # noqa: PLC0415
     from detection.models.training import train_model  # noqa: PLC0415
     from market.imports.bulk import import_synthetic  # noqa: PLC0415
-    from market.markets import get_market  # noqa: PLC0415
+    from market.markets import SHIPPED  # noqa: PLC0415
     from records.indexes import ensure_indexes  # noqa: PLC0415
     from tasks.process.worker import get_worker  # noqa: PLC0415
 
     ensure_indexes(database)
     tickers, now = tuple(f"T{number:05d}" for number in range(TICKERS)), datetime.now(UTC)
     import_synthetic(
-        database, tickers, get_market(market.MARKET), bars=market.BARS, seed=market.SEED, end=market.END, now=now
+        database, tickers, SHIPPED[market.MARKET], bars=market.BARS, seed=market.SEED, end=market.END, now=now
     )
     detected = tickers[:DETECTED_TICKERS]
     train_model(database, TrainingPlan(market.MARKET, tickers=detected, seed=market.SEED), now=now)

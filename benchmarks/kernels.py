@@ -54,7 +54,9 @@ def draw_panel() -> BarPanel:
     days = np.tile(np.arange(BARS), TICKERS)
     offsets = np.arange(TICKERS + 1) * BARS
     tickers = tuple(f"T{number}" for number in range(TICKERS))
-    return BarPanel("1d", tickers, offsets, np.zeros(TICKERS, np.int64), days, days, open_, high, low, close, volume)
+    return BarPanel(
+        "1d", tickers, offsets, np.zeros(TICKERS, np.int64), days, days, 0 * days, open_, high, low, close, volume
+    )
 
 
 def take_turns(*sides: Callable[[], object]) -> list[float]:

@@ -19,7 +19,7 @@ from detection.models.training import train_model
 from market.bars.panel import BarPanel
 from market.bars.store import ALL_BARS, load_panel
 from market.imports.bulk import import_synthetic
-from market.markets import get_market
+from market.markets import SHIPPED
 from records.database import Db
 from records.indexes import ensure_indexes
 
@@ -36,7 +36,7 @@ def fill(database: Db, tickers: Sequence[str], compared: Sequence[str]) -> None:
     """Store bars of all `tickers`, train a model on those `compared`, and store their bars the naive way too."""
     ensure_indexes(database)
     now = datetime.now(UTC)
-    import_synthetic(database, tickers, get_market(MARKET), bars=BARS, seed=SEED, end=END, now=now)
+    import_synthetic(database, tickers, SHIPPED[MARKET], bars=BARS, seed=SEED, end=END, now=now)
     plan = TrainingPlan(MARKET, tickers=tuple(sorted(compared)), feature_set=get_feature_set("market14"), seed=SEED)
     train_model(database, plan, now=now)
     for panel in load_portions(database, compared):

@@ -23,7 +23,7 @@ from detection.detectors.isolation_forest import FlatForest, fit_forest
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, MARKET14, FeatureSet
 from detection.models.plan import TrainingPlan
-from market.bars.history import history_start
+from market.bars.history import HISTORY_BARS, find_start
 from market.bars.panel import BarPanel
 from market.imports.sources.demo import read_demo
 
@@ -92,7 +92,7 @@ def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
         days = np.arange(first, len(series) - 5)
         for kind in FAULTS:
             drawn = random.choice(days, min(each, len(days) // 30), replace=False).tolist()
-            faults += [plant(ticker, kind, series, history_start(day, "1d"), day, random) for day in drawn]
+            faults += [plant(ticker, kind, series, find_start(day, HISTORY_BARS), day, random) for day in drawn]
     return faults
 
 
@@ -103,7 +103,7 @@ def build_panel(tables: Sequence[pd.DataFrame], starts: Sequence[int]) -> BarPan
     offsets = np.cumsum([0, *map(len, tables)], dtype=np.int64)
     columns = (whole[name].to_numpy() for name in [*PRICES, "volume"])
     tickers = tuple(map(str, range(len(tables))))
-    return BarPanel("1d", tickers, offsets, np.array(starts, np.int64), count, count, *columns)
+    return BarPanel("1d", tickers, offsets, np.array(starts, np.int64), count, count, 0 * count, *columns)
 
 
 def measure_forest(

@@ -78,7 +78,7 @@ def compare_ways(settings: Settings, tickers: Tickers, rounds: int, folder: Path
     The naive way does another part of the tickers each round, and after the last round has done all of them.
     """
     worker, celery = get_worker(), build_celery(settings)
-    database, model = worker.database, worker.models.get_model(market.MARKET)
+    database, model = worker.database, worker.models.get_model(market.MARKET, "1d")
     forest, matrix = market.refit(database, model, tickers), market.build_matrix(database, tickers, model)
     model_file = market.store_file(forest, folder)
     for number in range(rounds):

@@ -107,15 +107,13 @@ def fill(database: Db) -> None:
     from detection.models.plan import TrainingPlan  # noqa: PLC0415
     from detection.models.training import train_model  # noqa: PLC0415
     from market.imports.bulk import import_synthetic  # noqa: PLC0415
-    from market.markets import get_market  # noqa: PLC0415
+    from market.markets import SHIPPED  # noqa: PLC0415
     from records.indexes import ensure_indexes  # noqa: PLC0415
 
     ensure_indexes(database)
     tickers, now = tuple(f"T{number:05d}" for number in range(TICKERS)), datetime.now(UTC)
     for names, bars in ((tickers, market.BARS), ((CHART_TICKER,), CHART_BARS)):
-        import_synthetic(
-            database, names, get_market(market.MARKET), bars=bars, seed=market.SEED, end=market.END, now=now
-        )
+        import_synthetic(database, names, SHIPPED[market.MARKET], bars=bars, seed=market.SEED, end=market.END, now=now)
     detected = (*tickers[:DETECTED_TICKERS], CHART_TICKER)
     train_model(database, TrainingPlan(market.MARKET, tickers=detected, seed=market.SEED), now=now)
     from tasks.process.worker import get_worker  # noqa: PLC0415

@@ -4,11 +4,27 @@ from functools import partial
 
 from flask import Flask
 
-from cli import analytics, backfill, bars, db, doctor, keys, models, notify, runs, scan, series, sessions, verify
+from cli import (
+    analytics,
+    backfill,
+    bars,
+    db,
+    doctor,
+    keys,
+    markets,
+    models,
+    notify,
+    runs,
+    scan,
+    series,
+    sessions,
+    verify,
+)
 from core.logs import configure_logs
 
 GROUPS = (
     bars.group,
+    markets.group,
     models.group,
     series.group,
     backfill.group,

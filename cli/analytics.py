@@ -15,7 +15,7 @@ from cli.selecting import build_selection, takes_selection
 from cli.watching import print_outcome, watch_run
 from core.settings import get_settings
 from market.intervals import parse_interval
-from market.markets import get_market
+from market.markets import load_markets
 from market.tickers import normalize_ticker
 from records.analytics.overview import SORTS, find_overview
 from records.analytics.snapshots import get_snapshot
@@ -37,8 +37,9 @@ def run_analytics(
     *, tickers: tuple[str, ...], market: str | None, interval: str, bars: int, no_wait: bool, as_json: bool
 ) -> None:
     """Compute the metrics of series as of their last bar, or of the bars before it too."""
-    selection, interval = build_selection(tickers, market), parse_interval(interval)
+    interval = parse_interval(interval)
     with use_database() as database:
+        selection = build_selection(database, tickers, market)
         celery = build_celery(get_settings())
         runs = request_analytics(database, celery, selection, interval=interval, bars=bars, now=datetime.now(UTC))
         if no_wait and as_json:
@@ -88,7 +89,7 @@ def show_analytics(*, ticker: str, interval: str, category: str | None, as_of: d
 
 
 @group.command("list")
-@click.option("--market", default="US", show_default=True, help="US, JP or TH.")
+@click.option("--market", default="US", show_default=True, help="US, JP, CRYPTO, ...")
 @interval_option
 @click.option("--sort", "sort_by", type=click.Choice(list(SORTS)), default="ticker", show_default=True)
 @click.option("--descending", is_flag=True, help="The greatest first.")
@@ -97,8 +98,8 @@ def show_analytics(*, ticker: str, interval: str, category: str | None, as_of: d
 @exits_on_error
 def list_analytics(*, market: str, interval: str, sort_by: str, descending: bool, limit: int, as_json: bool) -> None:
     """List a market's series with what their last bar shows."""
-    code = get_market(market).code
     with use_database() as database:
+        code = load_markets(database).choose(market).code
         found = find_overview(
             database, parse_interval(interval), market=code, sort_by=sort_by, descending=descending, limit=limit
         )

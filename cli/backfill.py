@@ -16,12 +16,12 @@ from records.work import runs
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_detection
 
-group = AppGroup("backfill", help="Detect whole histories.")
+group = AppGroup("backfill", help="Detect histories: the last five years, or all with --period max.")
 
 
 @group.command("run")
 @takes_selection
-@click.option("--period", default="5y", show_default=True, help="How far back: 30d, 6mo, 5y, max.")
+@click.option("--period", default="5y", show_default=True, help="How far back from the last bar: 30d, 6mo, 5y, max.")
 @click.option("--force", is_flag=True, help="Cancel a backfill of these series that is in the way.")
 @click.option(
     "--walk-forward",
@@ -42,13 +42,12 @@ def run_backfill(
     as_json: bool,
 ) -> None:
     """Score the histories of TICKERS with the champion model of their market."""
-    selection = build_selection(tickers, market)
     period, interval = parse_period(period).text, parse_interval(interval)
     with use_database() as database:
         run = request_detection(
             database,
             build_celery(get_settings()),
-            selection,
+            build_selection(database, tickers, market),
             task="backfill",
             trigger="backfill",
             interval=interval,

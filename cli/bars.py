@@ -1,5 +1,6 @@
 """Bars, from the command line: getting them in, and looking at what is stored."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,22 @@ from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from cli.imports import finish_import, show_progress
+from core.errors import Conflict
+from market.bars.deleting import delete_bars, rename_bars
 from market.bars.reading import read_bars
 from market.imports.options import build_options
 from market.imports.rejection import REASONS
-from market.intervals import INTERVALS, parse_interval, parse_period
-from market.markets import get_market
+from market.intervals import INTERVALS, parse_import_interval, parse_interval, parse_period
+from market.markets import load_markets
 from market.tickers import normalize_ticker
+from records.database import Db
+from records.market.bar_imports import list_imports
 from records.market.documents import RevisionDocument, SeriesDocument
 from records.market.rejected import find_rejected
 from records.market.revisions import find_revisions
 from records.market.series import find_series, get_series
 from records.migrations import prepare_database
+from records.work.runs import find_open_run
 
 group = AppGroup("bars", help="Bars of tickers: import them, look at them, correct them.")
 
@@ -31,9 +37,9 @@ Day = click.DateTime(["%Y-%m-%d"])
 
 @group.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@interval_option
+@click.option("--interval", default="1d", show_default=True, help=f"{' '.join(INTERVALS)}, or auto.")
 @click.option("--ticker", help="Whose bars a table without a ticker column holds; else the only one to take.")
-@click.option("--market", help="US, JP or TH: tickers without that market's suffix get it.")
+@click.option("--market", help="Of which all its tickers are (US, JP, CRYPTO, ...); by default as each of them looks.")
 @click.option(
     "--column", "columns", multiple=True, metavar="FIELD=NAME", help="Which column is which: close=PX_LAST, close=5."
 )
@@ -65,13 +71,13 @@ def import_bars(
     from market.imports.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
     from market.imports.importing import Request  # noqa: PLC0415 - the same
 
-    checked = parse_interval(interval)
+    checked = parse_import_interval(interval)
     wanted = normalize_ticker(ticker) if ticker else None
-    of_market = get_market(market) if market else None
     options = build_options(**reading)
     with use_database() as database, show_progress(quiet=as_json) as on_series:
         prepare_database(database, datetime.now(UTC))
         now, source = datetime.now(UTC), ", ".join(map(str, paths))
+        of_market = load_markets(database).choose(market) if market else None
         request = Request(checked, source, now, wanted, of_market, dry_run=dry_run, on_series=on_series)
         report = import_files(database, paths, request, options=options)
     finish_import(report, as_json=as_json)
@@ -138,16 +144,114 @@ def record_split(*, ticker: str, session: datetime, factor: float, interval: str
     click.echo(f"{name} {checked}: {said}known splits: {known or 'none'}; revision {series['revision']}")
 
 
+@group.command("delete")
+@click.argument("ticker")
+@click.option("--interval", help="Only its bars of this interval.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@exits_on_error
+def delete_series(*, ticker: str, interval: str | None, yes: bool, as_json: bool) -> None:
+    """Delete the bars of TICKER. Its anomalies, models and runs stay, and say that their bars are gone."""
+    name, checked = normalize_ticker(ticker), parse_interval(interval) if interval else None
+    with use_database() as database:
+        _refuse_open(database, name, checked)
+        if not yes and not as_json:
+            found = find_series(database, tickers=[name], interval=checked)
+            bars = sum(series["bars"] for series in found)
+            click.confirm(f"Delete {bars:,} bars of {name}?", abort=True)
+        gone = delete_bars(database, name, checked, datetime.now(UTC))
+    _print_moved(gone, "deleted; anomalies, models and runs stay", as_json=as_json)
+
+
+@group.command("rename")
+@click.argument("ticker")
+@click.argument("name")
+@click.option("--interval", help="Only its bars of this interval.")
+@json_option
+@exits_on_error
+def rename_series(*, ticker: str, name: str, interval: str | None, as_json: bool) -> None:
+    """Have the bars of TICKER be those of NAME. What was found stays with TICKER; NAME is yet to be detected."""
+    old, checked = normalize_ticker(ticker), parse_interval(interval) if interval else None
+    with use_database() as database:
+        new = load_markets(database).spell(name)
+        _refuse_open(database, old, checked)
+        moved = rename_bars(database, old, new, checked, datetime.now(UTC))
+    _print_moved(moved, f"are {new}'s now; detect them: `flask backfill run {new}`", as_json=as_json)
+
+
+@group.command("imports")
+@click.option("--ticker", help="Only those that brought bars of it.")
+@limit_option
+@json_option
+@exits_on_error
+def show_imports(*, ticker: str | None, limit: int, as_json: bool) -> None:
+    """List the imports that can be taken back, the newest first."""
+    with use_database() as database:
+        found = list_imports(database, ticker=normalize_ticker(ticker) if ticker else None, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("import", "at", "source", "tickers", "new", "changed")
+    for one in found:
+        tickers = sorted(one["tickers"])
+        more = f" and {len(tickers) - 5} more" if len(tickers) > 5 else ""
+        table.add_row(
+            one["import_id"],
+            f"{one['at']:%Y-%m-%d %H:%M}",
+            one["source"],
+            ", ".join(tickers[:5]) + more,
+            f"{one['new']:,}",
+            f"{one['changed']:,}",
+        )
+    print_table(table)
+
+
+@group.command("undo")
+@click.argument("import_id", metavar="IMPORT")
+@json_option
+@exits_on_error
+def undo(*, import_id: str, as_json: bool) -> None:
+    """Take an import back: bars that it brought go, and those that it changed are what they were.
+
+    `flask bars imports` lists them; a file sent over the API is imported under the id of its run.
+    """
+    from market.bars.undoing import undo_import  # noqa: PLC0415 - loads the numeric stack
+
+    with use_database() as database:
+        undone = undo_import(database, import_id, datetime.now(UTC))
+    if as_json:
+        print_json(undone)
+        return
+    for one in undone:
+        left = f"{one.left:,} bars are left" if one.left else "none are left"
+        click.echo(f"{one.ticker} {one.interval}: {one.removed:,} bars gone, {one.restored:,} restored; {left}")
+
+
+def _refuse_open(database: Db, ticker: str, interval: str | None) -> None:
+    """Raise Conflict where a run that looks at these bars goes on."""
+    run_id = find_open_run(database, ticker, interval)
+    if run_id is not None:
+        raise Conflict(f"run {run_id} looks at {ticker}; wait for it, or cancel it: `flask runs cancel {run_id}`")
+
+
+def _print_moved(found: Sequence[SeriesDocument], what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json([_summarize(series) for series in found])
+        return
+    for series in found:
+        click.echo(f"{series['bars']:,} {series['interval']} bars of {series['ticker']} {what}")
+
+
 @group.command("list")
-@click.option("--market", help="US, JP or TH")
+@click.option("--market", help="Only of this one: US, JP, CRYPTO, ...")
 @click.option("--interval", help=" ".join(INTERVALS))
 @json_option
 @exits_on_error
 def list_series(*, market: str | None, interval: str | None, as_json: bool) -> None:
     """List the stored series."""
-    code = get_market(market).code if market else None
     checked = parse_interval(interval) if interval else None
     with use_database() as database:
+        code = load_markets(database).choose(market).code if market else None
         found = find_series(database, market=code, interval=checked)
     if as_json:
         print_json([_summarize(series) for series in found])
@@ -259,6 +363,8 @@ def _describe(revision: RevisionDocument) -> str:
     old, new = revision.get("old"), revision.get("new")
     if revision["kind"] == "changed" and isinstance(old, dict) and isinstance(new, dict):
         return ", ".join(f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name])
+    if revision["kind"] in {"deleted", "renamed", "undone"}:
+        return f"{revision['bars']:,} bars gone"
     if revision["kind"] == "split":
         return f"{revision['session']:%Y-%m-%d}: {old:g} -> {new:g} for 1"
     return f"{revision['bars']:,} bars"

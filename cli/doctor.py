@@ -27,7 +27,7 @@ from cli.common import exits_on_error, json_option, print_json, print_table
 from core.binaries import find_mongod, find_redis_server
 from core.errors import DatabaseUnfit, ServerProblem, ServerUnreachable
 from core.settings import STATE_DIR, Settings, get_settings
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from records.database import Db, explain_unreachable, get_server_time, hide_credentials, open_database
 from records.migrations import check_version
 
@@ -254,7 +254,7 @@ def check_calendars(_settings: Settings, now: datetime) -> Iterator[Finding]:
     from market.sessions.calendar import find_last_listed_year, load_sessions  # noqa: PLC0415 -- loads slowly
 
     todo = "update Tapewatch, or exchange_calendars by make lock; until then `flask sessions` sets single days right"
-    for market in MARKETS.values():
+    for market in SHIPPED.values():
         last = datetime.fromtimestamp(int(load_sessions(market).closes[-1]), UTC)
         listed = find_last_listed_year(market, now)
         found = f"sessions known to {last:%Y-%m-%d}" + (f", holidays listed to {listed}" if listed else "")

@@ -65,6 +65,8 @@ def _print_table(report: "ImportReport") -> None:
         click.echo(f"... and {len(report.series) - len(shown)} more tickers without remarks: --json has all")
     totals = ", ".join(f"{report.total(name):,} {name.removesuffix('_rows')}" for name in COUNTS)
     click.echo(f"{len(report.series):,} tickers: {totals}")
+    if report.import_id and report.total("new") + report.total("changed"):
+        click.echo(f"import {report.import_id}: `flask bars undo {report.import_id}` takes it back")
     if report.total("rejected_rows"):
         click.echo("rejected rows are kept: `flask bars rejected` lists them")
     if report.dry_run:

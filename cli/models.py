@@ -18,8 +18,9 @@ from detection.models import registry
 from detection.models.plan import SEED, ThresholdPolicy
 from detection.models.versions import ModelVersion
 from market.intervals import parse_interval
-from market.markets import get_market
+from market.markets import load_markets
 from market.tickers import normalize_ticker
+from records.database import Db
 from records.models import models, thresholds
 from records.models.champions import Scope
 from records.models.documents import ModelRecord, ModelSummary, PointerDocument
@@ -47,14 +48,14 @@ scope_options = (
 
 
 @group.command("list")
-@click.option("--market", help="Only of this market: US, JP or TH.")
+@click.option("--market", help="Only of this market: US, JP, CRYPTO, ...")
 @click.option("--state", type=click.Choice(get_args(ModelState)))
 @json_option
 @exits_on_error
 def list_models(*, market: str | None, state: ModelState | None, as_json: bool) -> None:
     """List model versions, the newest first."""
-    code = get_market(market).code if market else None
     with use_database() as database:
+        code = load_markets(database).choose(market).code if market else None
         found = models.find_models(database, market=code, state=state)
     if as_json:
         print_json(found)
@@ -88,7 +89,7 @@ def show_model(*, version: str, as_json: bool) -> None:
 
 
 @group.command("train")
-@click.option("--market", required=True, help="US, JP or TH.")
+@click.option("--market", required=True, help="US, JP, CRYPTO, ...: `flask markets list`.")
 @click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w")
 @click.option("--tickers", help="Learn from these only, with commas between; else from all of the market.")
 @click.option("--contamination", type=float, help="Share of the bars that pass the threshold.  [default: 0.01]")
@@ -145,25 +146,27 @@ def train(*, market: str, interval: str, tickers: str | None, no_wait: bool, as_
 @json_option
 @exits_on_error
 def promote(*, version: str, ticker: str | None, watchlist: str | None, as_json: bool) -> None:
-    """Make VERSION the champion of its market, or of one ticker or watchlist; the next batch uses it."""
+    """Make VERSION the champion of its market and interval, or of a ticker or watchlist; the next batch uses it."""
     ModelVersion.parse(version)
-    scope = _choose_scope(None, ticker, watchlist) if ticker or watchlist else None
     with use_database() as database:
+        scope = _choose_scope(database, None, ticker, watchlist) if ticker or watchlist else None
         pointer = registry.promote(database, version, datetime.now(UTC), scope=scope)
     _print_pointer(pointer, as_json=as_json)
 
 
 @group.command("rollback")
-@click.option("--market", help="US, JP or TH.")
+@click.option("--market", help="US, JP, CRYPTO, ...: `flask markets list`.")
 @scope_options[0]
 @scope_options[1]
+@click.option("--interval", default="1d", show_default=True, help="Of the bars that it judges.")
 @json_option
 @exits_on_error
-def rollback(*, market: str | None, ticker: str | None, watchlist: str | None, as_json: bool) -> None:
+def rollback(*, market: str | None, ticker: str | None, watchlist: str | None, interval: str, as_json: bool) -> None:
     """Go back to the champion before the present one, of a market, a ticker or a watchlist."""
-    scope = _choose_scope(market, ticker, watchlist)
+    checked = parse_interval(interval)
     with use_database() as database:
-        pointer = registry.rollback(database, scope, datetime.now(UTC))
+        scope = _choose_scope(database, market, ticker, watchlist)
+        pointer = registry.rollback(database, scope, checked, datetime.now(UTC))
     _print_pointer(pointer, as_json=as_json)
 
 
@@ -180,7 +183,7 @@ def retire(*, version: str, as_json: bool) -> None:
 
 
 @group.command("threshold")
-@click.option("--market", help="US, JP or TH.")
+@click.option("--market", help="US, JP, CRYPTO, ...: `flask markets list`.")
 @scope_options[0]
 @scope_options[1]
 @click.option("--contamination", type=float, help="Let this share of the bars pass.")
@@ -202,12 +205,12 @@ def set_threshold(
 
     Bars that were scored before keep their verdict until they are backfilled again.
     """
-    scope = _choose_scope(market, ticker, watchlist)
     given = any(value is not None for value in values.values())
     if given and reset:
         raise BadInput("give a threshold or --reset, not both")
     policy = ThresholdPolicy.choose(values)
     with use_database() as database:
+        scope = _choose_scope(database, market, ticker, watchlist)
         if reset:
             thresholds.clear_threshold(database, scope, datetime.now(UTC))
         elif given:
@@ -277,9 +280,9 @@ def _print_signed(signed: int, unsigned: list[str], *, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _choose_scope(market: str | None, ticker: str | None, watchlist: str | None) -> Scope:
+def _choose_scope(database: Db, market: str | None, ticker: str | None, watchlist: str | None) -> Scope:
     return Scope.choose(
-        market=get_market(market).code if market else None,
+        market=load_markets(database).choose(market).code if market else None,
         ticker=normalize_ticker(ticker) if ticker else None,
         watchlist=watchlist,
     )
@@ -291,7 +294,8 @@ def _print_pointer(pointer: PointerDocument, *, as_json: bool) -> None:
     elif pointer["version"] is None:
         click.echo(f"{pointer['scope']} {pointer['name']}: back to the champion of its market")
     else:
-        click.echo(f"{pointer['scope']} {pointer['name']}: champion is {pointer['version']}")
+        of = f"{pointer['scope']} {pointer['name']}"
+        click.echo(f"{of}: champion for {pointer['interval']} bars is {pointer['version']}")
 
 
 def _print_model(record: ModelRecord, *, as_json: bool) -> None:

@@ -21,10 +21,13 @@ group = AppGroup("scan", help="Detect what came since the last detection.")
 @exits_on_error
 def run_scan(*, tickers: tuple[str, ...], market: str | None, interval: str, no_wait: bool, as_json: bool) -> None:
     """Score what came, or was corrected, since each series' watermark."""
-    selection = build_selection(tickers, market)
     interval = parse_interval(interval)
     with use_database() as database:
         run = request_detection(
-            database, build_celery(get_settings()), selection, interval=interval, now=datetime.now(UTC)
+            database,
+            build_celery(get_settings()),
+            build_selection(database, tickers, market),
+            interval=interval,
+            now=datetime.now(UTC),
         )
         follow(database, run, wait=not no_wait, as_json=as_json)

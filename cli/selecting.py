@@ -5,15 +5,15 @@ from typing import TypeVar
 
 import click
 
-from market.markets import get_market
-from market.tickers import normalize_ticker
+from market.markets import load_markets
+from records.database import Db
 from tasks.requests.selection import Selection
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
 OPTIONS = (
     click.argument("tickers", nargs=-1),
-    click.option("--market", help="All series of a market instead of named tickers: US, JP or TH."),
+    click.option("--market", help="All series of a market instead of named tickers: US, JP, CRYPTO, ..."),
     click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w"),
     click.option("--no-wait", is_flag=True, help="Return at once; the run goes on."),
 )
@@ -26,6 +26,7 @@ def takes_selection(command: Command) -> Command:
     return command
 
 
-def build_selection(tickers: tuple[str, ...], market: str | None) -> Selection:
+def build_selection(database: Db, tickers: tuple[str, ...], market: str | None) -> Selection:
     """Return what the caller named. Raises BadInput where that is nothing, or too much."""
-    return Selection(tuple(normalize_ticker(t) for t in tickers), get_market(market).code if market else None)
+    markets = load_markets(database)
+    return Selection(tuple(markets.spell(t) for t in tickers), markets.choose(market).code if market else None)

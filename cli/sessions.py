@@ -9,7 +9,7 @@ from rich.table import Table
 from alerts.messages import parse_clock
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
 from core.errors import BadInput
-from market.markets import get_market
+from market.markets import Market, load_markets
 from records.database import Db
 from records.market import session_overrides
 from records.market.documents import OverrideDocument
@@ -47,13 +47,14 @@ def open_day(*, market: str, day: str, opens: str, closes: str, note: str) -> No
 def list_overrides(*, as_json: bool) -> None:
     """List the days that were set, of all markets."""
     with use_database() as database:
-        found = session_overrides.find_overrides(database)
+        found, markets = session_overrides.find_overrides(database), load_markets(database)
     if as_json:
         print_json(found)
         return
     table = Table("market", "day", "opens", "closes", "note")
     for override in found:
-        table.add_row(override["market"], override["day"], *_show_times(override), override["note"])
+        times = _show_times(override, markets.choose(override["market"]))
+        table.add_row(override["market"], override["day"], *times, override["note"])
     print_table(table)
 
 
@@ -63,37 +64,39 @@ def list_overrides(*, as_json: bool) -> None:
 @exits_on_error
 def forget_day(*, market: str, day: str) -> None:
     """Go by the exchange's calendar again on DAY."""
-    code, when = get_market(market).code, _read_day(day)
+    when = _read_day(day)
     with use_database() as database:
-        session_overrides.remove_override(database, code, when.isoformat())
-        _follow(database, code, when)
-    click.echo(f"{code} keeps to its calendar on {when}")
+        known = load_markets(database).choose(market)
+        session_overrides.remove_override(database, known.code, when.isoformat())
+        _follow(database, known, when)
+    click.echo(f"{known.code} keeps to its calendar on {when}")
 
 
 def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> None:
-    known, when = get_market(market), _read_day(day)
-    opens, closes = (
-        (datetime.combine(when, time.fromisoformat(parse_clock(text)), known.zone) for text in hours)
-        if hours
-        else (None, None)
-    )
-    if opens and closes and opens >= closes:
-        raise BadInput(f"{known.code} cannot open at {opens:{LOCAL_TIME}} and close at {closes:{LOCAL_TIME}}")
+    when = _read_day(day)
     with use_database() as database:
+        known = load_markets(database).choose(market)
+        opens, closes = (
+            (datetime.combine(when, time.fromisoformat(parse_clock(text)), known.zone) for text in hours)
+            if hours
+            else (None, None)
+        )
+        if opens and closes and opens >= closes:
+            raise BadInput(f"{known.code} cannot open at {opens:{LOCAL_TIME}} and close at {closes:{LOCAL_TIME}}")
         session_overrides.set_override(
             database, known.code, when.isoformat(), opens=opens, closes=closes, note=note, now=datetime.now(UTC)
         )
-        _follow(database, known.code, when)
+        _follow(database, known, when)
     hours_said = f"opens {opens:{LOCAL_TIME}} and closes {closes:{LOCAL_TIME}}" if opens and closes else "stays shut"
     click.echo(f"{known.code} {hours_said} on {when} ({known.timezone})")
 
 
-def _follow(database: Db, market: str, day: date) -> None:
+def _follow(database: Db, market: Market, day: date) -> None:
     """Have what rests on a market's sessions go by the changed one."""
     from market.bars.coverage_upkeep import refresh_coverage  # noqa: PLC0415 - loads the numeric stack
 
-    forget_next_scans(database, market)
-    refresh_coverage(database, get_market(market), day)
+    forget_next_scans(database, market.code)
+    refresh_coverage(database, market, day)
 
 
 def _read_day(text: str) -> date:
@@ -103,8 +106,8 @@ def _read_day(text: str) -> date:
         raise BadInput(f"{text!r} is no day; write it as 2025-01-09") from error
 
 
-def _show_times(override: OverrideDocument) -> tuple[str, str]:
-    zone = get_market(override["market"]).zone
+def _show_times(override: OverrideDocument, market: Market) -> tuple[str, str]:
+    zone = market.zone
     opens, closes = (
         f"{moment.astimezone(zone):{LOCAL_TIME}}" if moment else "shut"
         for moment in (override["opens"], override["closes"])

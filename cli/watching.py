@@ -73,6 +73,17 @@ def print_outcome(run: ShownRun) -> None:
     if reasons := run.get("reasons"):
         counts = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
         click.echo("reasons: " + ", ".join(f"{count} {reason}" for reason, count in counts))
+    stale = run["options"].get("stale")
+    if stale:
+        named = ", ".join(stale["named"][:5]) + (", ..." if stale["tickers"] > 5 else "")
+        click.echo(f"no bar of the last session came of {stale['tickers']:,} tickers: {named}")
+    left = run["options"].get("not_looked_at")
+    if left:
+        click.echo(
+            f"not looked at: bars of {left['tickers']:,} ticker{'s' * (left['tickers'] != 1)} from "
+            f"{left['first']:%Y-%m-%d} to {left['before']:%Y-%m-%d}, before the {run['period']} that were asked for; "
+            "--period max looks at all"
+        )
     if run["error"]:
         click.echo(f"error: {strip_controls(run['error'])}")
     failures = run["failures"]

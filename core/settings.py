@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     sweep_seconds: int = Field(15, ge=1, description="period of the sweeper")
     tick_seconds: int = Field(5, ge=1, description="how often the scheduler looks for watchlists that are due")
     analytics_seconds: int = Field(900, ge=5, description="how often metrics of what has new bars are computed")
+    watched_folder: str = Field("", description="whose subfolders may be a watchlist's source of bars; empty: none")
     otel_exporter_otlp_endpoint: str = Field("", description="where traces are sent; empty: nowhere")
     min_training_data_points: int = Field(3, ge=2, description="fewest points that a series is fitted to")
     server_timeout_seconds: float = Field(4.0, gt=0, description="how long an unreachable server is waited for")

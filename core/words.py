@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-Task = Literal["backfill", "incremental", "verify", "train", "import", "fit_series", "analytics", "correlation"]
+Task = Literal[
+    "backfill", "incremental", "verify", "train", "import", "fit_series", "analytics", "correlation", "fetch"
+]
 Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
 OpenStatus = Literal["queued", "in_progress"]
 EndStatus = Literal["complete", "partial", "failed", "cancelled"]
@@ -16,6 +18,7 @@ ModelState = Literal["candidate", "champion", "retired"]
 ScopeKind = Literal["market", "ticker", "watchlist"]
 ThresholdKind = Literal["contamination", "grade", "score"]
 DeliveryState = Literal["pending", "sent", "failed"]
-RevisionKind = Literal["changed", "inserted", "split", "replaced"]
+RevisionKind = Literal["changed", "inserted", "split", "replaced", "deleted", "renamed", "undone"]
+WatchlistSource = Literal["none", "yahoo", "folder", "feed"]
 Feedback = Literal["confirmed", "expected", "false_alarm", "new_trend"]
 KeyScope = Literal["read", "enqueue", "admin"]

@@ -1,14 +1,16 @@
 """Why a series has no result, in words: what is stored of it, how far it was detected, and what is missing."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
 
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
-from market.markets import get_market_of
+from market.markets import load_markets
+from market.sessions.freshness import count_sessions_behind
 from records.database import Db
 from records.findings import watermarks
 from records.market.documents import SeriesDocument
 from records.market.series import find_one_series
+from records.market.session_days import find_session_days
 from records.models import champions, models
 from records.work import runs, scan_switch, watchlists
 from records.work.documents import AuditDocument, LatestRun
@@ -24,7 +26,7 @@ class SeriesState(TypedDict):
 
     ticker: str
     interval: str
-    market: str
+    market: str | None
     bars: int
     first_bar: datetime | None
     last_bar: datetime | None
@@ -43,24 +45,36 @@ class SeriesReason(SeriesState):
 
 
 class SeriesOutlook(SeriesReason):
-    """The same with when it is scanned next."""
+    """The same with when it is scanned next, and how many sessions of its market have ended since its last bar's."""
 
     next_scan: datetime | None
+    sessions_behind: int | None
 
 
-def explain_series(database: Db, ticker: str, interval: str) -> SeriesOutlook:
-    """Return what is known of one series and when it is scanned next, with the reason of `find_reason`."""
+def explain_series(database: Db, ticker: str, interval: str, now: datetime) -> SeriesOutlook:
+    """Return what is known of one series and when it is scanned next, with the reason of `find_reason`.
+
+    `sessions_behind` is None where the sessions are not known.
+    """
     is_scanned = scan_switch.get_switch(database)["enabled"]
     next_scan = watchlists.find_next_scan(database, ticker, interval) if is_scanned else None
     series = find_one_series(database, ticker, interval)
-    return {**find_reason(database, ticker, interval, series), "next_scan": next_scan}
+    known = find_reason(database, ticker, interval, series)
+    behind = None
+    if series is not None:
+        market = load_markets(database).choose(series["market"])
+        noted = find_session_days(database, [market.code]).get(market.code)
+        behind = count_sessions_behind(series, noted, now, timedelta(seconds=market.tick_delay_seconds))
+    if behind:
+        known["message"] += f"; the last bar came {behind:,} session{'s' * (behind != 1)} ago"
+    return {**known, "next_scan": next_scan, "sessions_behind": behind}
 
 
 def find_reason(database: Db, ticker: str, interval: str, series: SeriesDocument | None) -> SeriesReason:
     """Return what is known of one series, with `reason` (a stable word) and `message` (the same in full)."""
-    market = get_market_of(ticker).code
+    market = series["market"] if series else _guess_market(database, ticker)
     watermark = watermarks.find_watermarks(database, [ticker], interval).get(ticker)
-    champion = champions.find_champions(database, market, [ticker]).get(ticker)
+    champion = champions.find_champions(database, market, interval, [ticker]).get(ticker) if market else None
     warm_up_bars = models.find_warm_up_bars(database, champion.version) if champion else None
     known: SeriesState = {
         "ticker": ticker,
@@ -85,7 +99,8 @@ def _find_obstacle(known: SeriesState) -> tuple[str, str] | None:
     if not known["bars"]:
         return "no_bars", f"no {interval} bars of {ticker} are stored; import some: `flask bars import FILE`"
     if known["model_version"] is None:
-        return "no_model", f"market {market} has no champion model; train one: `flask models train --market {market}`"
+        train = f"`flask models train --market {market} --interval {interval}`"
+        return "no_model", f"market {market} has no champion model for {interval} bars; train one: {train}"
     if known["bars"] < known["bars_needed"]:
         return "not_enough_bars", f"{ticker} has {known['bars']} bars; the first result takes {known['bars_needed']}"
     return None
@@ -105,3 +120,9 @@ def _describe_state(known: SeriesState) -> tuple[str, str]:
         went = f"detected up to {watermark:%Y-%m-%d %H:%M} UTC, bars go on to {last_bar:%Y-%m-%d %H:%M}"
         return "behind", f"{went}; catch up with `flask scan run {ticker}`"
     return "up_to_date", f"every stored bar up to {last_bar:%Y-%m-%d %H:%M} UTC was looked at"
+
+
+def _guess_market(database: Db, ticker: str) -> str | None:
+    """Return the market that a ticker without bars looks like, None where it looks like none."""
+    found = load_markets(database).find_of(ticker)
+    return found.code if found else None

@@ -84,7 +84,7 @@ def _find_current(
     """Return what the champions of today say of the stored anomalies, and what else they find in the spans."""
     found: dict[str, AnomalyDocument] = {}
     tickers = {anomaly["Ticker"] for anomaly in stored} | spans.keys()
-    for model, group in models.group_by_model(job.market, tuple(sorted(tickers))):
+    for model, group in models.group_by_model(job.market, job.interval, tuple(sorted(tickers))):
         members = [anomaly for anomaly in stored if anomaly["Ticker"] in group]
         found |= _describe_bars(database, model, job, members, {t: s for t, s in spans.items() if t in group})
         checkpoint(0.8)

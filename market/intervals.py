@@ -23,6 +23,9 @@ INTERVALS: dict[str, int] = {
     "1w": 7 * DAY_SECONDS,
 }
 
+# In place of an interval, where the spacing of the bars that come in is to tell it.
+AUTO = "auto"
+
 _PERIOD = re.compile(r"([1-9][0-9]{0,3})(d|w|mo|y)")
 
 
@@ -32,6 +35,11 @@ def parse_interval(text: str) -> str:
     if name not in INTERVALS:
         raise BadInput(f"{text[:40]!r} is no interval that is known: choose one of {', '.join(INTERVALS)}")
     return name
+
+
+def parse_import_interval(text: str) -> str:
+    """Return the interval's name, or `auto` where the bars are to tell it. Raises BadInput on one that is not known."""
+    return AUTO if text.strip() == AUTO else parse_interval(text)
 
 
 def is_intraday(interval: str) -> bool:

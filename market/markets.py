@@ -1,10 +1,40 @@
-"""A market has a calendar, a time zone and a ticker suffix."""
+"""The markets: calendar, time zone and suffixes of each, and which market a ticker is of.
 
+`Markets` is a value: it is read from the database once a request, batch or import, and passed on as an argument.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.errors import BadInput
 from market.tickers import normalize_ticker
+from records.database import Db
+from records.market.documents import MarketDocument
+from records.market.markets import SHIPPED_ROWS, find_markets, find_set_tickers
+
+US = "US"
+_CODE = re.compile(r"[A-Z][A-Z0-9]{1,7}")
+_CURRENCIES = (
+    "USD|EUR|GBP|JPY|CHF|AUD|NZD|CAD|CNY|CNH|HKD|SGD|THB|INR|KRW|TWD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|BRL|ILS|RUB"
+)
+# What stands after a dot or hyphen in tickers of US exchanges: a class of shares, preferred ones, warrants, units.
+_CLASS = r"([.-]([A-Z]|P[A-Z]|PR?[.-]?[A-Z]|WSA?|WT|UN?|RI|RT|WI|CL))"
+_US_STYLE = re.compile(rf"(?=[A-Z0-9_]*[A-Z])[A-Z0-9_]+{_CLASS}?")
+# What looks like something else although it is written in the letters of US tickers, with what it may be.
+_LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
+    (re.compile(rf"({_CURRENCIES}){{2}}"), "a pair of currencies", ("FX", "CRYPTO")),
+    (re.compile(r"[A-Z0-9]{2,12}_?(USDT|USDC|BUSD|FDUSD|TUSD)"), "a pair of a coin", ("CRYPTO",)),
+    (re.compile(r"[A-Z0-9]{3,12}_?(USD|BTC|ETH)|[A-Z0-9]{2,12}_(EUR|GBP|JPY|KRW)"), "a pair", ("CRYPTO", "FX")),
+    (re.compile(r"[0-9]{3}[A-Z]0?"), "a code of Tokyo's exchange", ("JP",)),
+    (re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]"), "an ISIN", ()),
+    (re.compile(r"[0-9]+"), "a number", ("JP", "HK", "KR", "CN", "TW")),
+)
+# Codes of vendors that say their market's own in another way; read where the market is told.
+_JQUANTS = re.compile(r"([0-9]{3}[0-9A-Z])0")
+_HONG_KONG = re.compile(r"0*([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,53 +43,160 @@ class Market:
 
     Attributes:
         code: such as `US`.
-        calendar: ISO 10383 code of the exchange whose sessions count, as exchange_calendars names it.
+        name: for people.
+        calendar: name of the calendar whose sessions count, as exchange_calendars has it (`XNYS`, `24/7`).
         timezone: IANA name of the exchange's local time.
-        suffix: how tickers of this market end; empty for the one whose tickers have none.
+        suffixes: how its tickers end. A ticker without one gets the first, which may be empty.
+        aliases: how vendors end them; read as the first suffix.
+        indices: tickers of its indices.
+        currency: of its prices, ISO 4217.
+        index_ticker: the index that stands for the market, or None.
+        tick_delay_seconds: how long a bar may take to come in after it has closed.
     """
 
     code: str
+    name: str
     calendar: str
     timezone: str
-    suffix: str
+    suffixes: tuple[str, ...]
+    aliases: tuple[str, ...]
+    indices: tuple[str, ...]
+    currency: str
+    index_ticker: str | None
+    tick_delay_seconds: int
+
+    @classmethod
+    def from_document(cls, row: MarketDocument) -> "Market":
+        """Return the market of a stored or shipped row."""
+        stored: Mapping[str, Any] = row
+        fields = {name: stored[name] for name in cls.__dataclass_fields__}
+        fields |= {name: tuple(stored[name]) for name in ("suffixes", "aliases", "indices")}
+        return cls(**fields)
 
     @property
     def zone(self) -> ZoneInfo:
         """The exchange's local time."""
         return ZoneInfo(self.timezone)
 
-
-MARKETS: dict[str, Market] = {
-    market.code: market
-    for market in (
-        Market("US", "XNYS", "America/New_York", ""),
-        Market("JP", "XTKS", "Asia/Tokyo", ".T"),
-        Market("TH", "XBKK", "Asia/Bangkok", ".BK"),
-    )
-}
+    @property
+    def suffix(self) -> str:
+        """What a ticker of this market without a suffix gets."""
+        return self.suffixes[0]
 
 
-def get_market(code: str) -> Market:
-    """Return the market of this code, in any case. Raises BadInput on one that is not known."""
-    market = MARKETS.get(code.strip().upper())
-    if market is None:
-        raise BadInput(f"{code!r} is no market that is known: choose one of {', '.join(MARKETS)}")
-    return market
+class UnknownMarket(BadInput):
+    """It cannot be told of which market a ticker is."""
+
+    reason = "unknown_market"
 
 
-def get_market_of(ticker: str) -> Market:
-    """Return the market of a ticker by its suffix; without a known one it is the US market's."""
-    for market in MARKETS.values():
-        if market.suffix and ticker.endswith(market.suffix):
-            return market
-    return MARKETS["US"]
+class Markets(Mapping[str, Market]):
+    """All markets by code, and the rule that tells a ticker's: set by hand, an index, the longest suffix, its style."""
 
+    def __init__(self, rows: Mapping[str, MarketDocument], set_by_hand: Mapping[str, str] | None = None) -> None:
+        self._markets = {code: Market.from_document(row) for code, row in rows.items()}
+        self._set_by_hand = {t: code for t, code in (set_by_hand or {}).items() if code in self._markets}
+        self._named: dict[str, Market] = {}
+        endings: dict[str, tuple[Market, str | None]] = {}
+        for market in self._markets.values():
+            self._named |= dict.fromkeys((*market.indices, *filter(None, (market.index_ticker,))), market)
+            endings |= dict.fromkeys(market.aliases, (market, market.suffix))
+            endings |= {suffix: (market, None) for suffix in market.suffixes if suffix}
+        self._endings = sorted(endings.items(), key=lambda ending: -len(ending[0]))
 
-def complete_ticker(text: str, market: Market) -> str:
-    """Return the ticker with its market's suffix, added where missing. Raises BadInput on another market's ticker."""
-    ticker = normalize_ticker(text)
-    if get_market_of(ticker) is market:
+    def __getitem__(self, code: str) -> Market:
+        """Return the market of a code. Raises KeyError."""
+        return self._markets[code]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the codes."""
+        return iter(self._markets)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._markets)
+
+    def choose(self, code: str) -> Market:
+        """Return the market of a code in any case. Raises BadInput with the choices."""
+        market = self._markets.get(code.strip().upper())
+        if market is None:
+            raise BadInput(f"{code[:40]!r} is no market that is known: choose one of {', '.join(self._markets)}")
+        return market
+
+    def find_of(self, ticker: str) -> Market | None:
+        """Return the market of a ticker, None where its looks do not tell."""
+        if ticker in self._set_by_hand:
+            return self._markets[self._set_by_hand[ticker]]
+        if ticker in self._named:
+            return self._named[ticker]
+        for ending, (market, _) in self._endings:
+            if ticker.endswith(ending) and len(ticker) > len(ending):
+                return market
+        is_us = _US_STYLE.fullmatch(ticker) and not any(look.fullmatch(ticker) for look, _, _ in _LOOKS)
+        return self._markets.get(US) if is_us else None
+
+    def get_of(self, ticker: str) -> Market:
+        """Return the market of a ticker. Raises UnknownMarket, with what it may be and how to say which."""
+        market = self.find_of(ticker)
+        if market is None:
+            raise UnknownMarket(self._explain_unknown(ticker))
+        return market
+
+    def spell(self, text: str) -> str:
+        """Return a ticker as it is stored: in upper case, a vendor's suffix replaced. Raises BadInput."""
+        ticker = normalize_ticker(text)
+        if ticker in self._set_by_hand:
+            return ticker
+        for ending, (_, suffix) in self._endings:
+            if ticker.endswith(ending) and len(ticker) > len(ending):
+                return ticker if suffix is None else normalize_ticker(ticker.removesuffix(ending) + suffix)
         return ticker
-    if get_market_of(ticker).suffix:
-        raise BadInput(f"{ticker} is a ticker of market {get_market_of(ticker).code}, not of {market.code}")
-    return normalize_ticker(ticker + market.suffix)
+
+    def complete(self, text: str, market: Market) -> str:
+        """Return a ticker of a market that is told, its suffix added where missing.
+
+        Vendors' codes are read too: 72030 is Tokyo's 7203.T, 00700 Hong Kong's 0700.HK. Raises BadInput on a ticker
+        that is plainly of another market.
+        """
+        written, ticker = normalize_ticker(text), self.spell(text)
+        found = self.find_of(ticker)
+        if found == market:
+            return ticker
+        if found is not None and (found.code != US or ticker in self._named or ticker != written):
+            raise BadInput(f"{written} is a ticker of market {found.code}, not of {market.code}")
+        return normalize_ticker(_read_code(ticker, market) + market.suffix)
+
+    def _explain_unknown(self, ticker: str) -> str:
+        look, codes = next(
+            ((words, codes) for look, words, codes in _LOOKS if look.fullmatch(ticker)),
+            ("not in the style of US tickers, and has no suffix that is known", ()),
+        )
+        likely = [self._markets[code] for code in codes if code in self._markets]
+        shown = [f"{m.code} ({_read_code(ticker, m)}{m.suffix})" if m.suffix else m.code for m in likely]
+        says = f"{ticker} is {look}: of which market is it?"
+        may_be = f" It may be of {' or '.join(shown)}." if shown else ""
+        known = ", ".join(self._markets)
+        return f"{says}{may_be} Say so with a market (`--market CODE`, one of {known}), or write its suffix"
+
+
+SHIPPED = Markets({row["code"]: row for row in SHIPPED_ROWS})
+"""The markets as they are shipped, before a user adds any."""
+
+
+def load_markets(database: Db) -> Markets:
+    """Return the markets as they are now, in two small queries."""
+    return Markets(find_markets(database), find_set_tickers(database))
+
+
+def is_market_code(text: str) -> bool:
+    """Whether a market may have this code."""
+    return _CODE.fullmatch(text) is not None
+
+
+def _read_code(ticker: str, market: Market) -> str:
+    """Return a code as the exchange itself writes it, of those of vendors that are known."""
+    if market.code == "JP" and (code := _JQUANTS.fullmatch(ticker)):
+        return code[1]
+    if market.code == "HK" and (code := _HONG_KONG.fullmatch(ticker)):
+        return code[1].zfill(4)
+    return ticker

@@ -126,7 +126,8 @@ def _check_watermarks(database: Db, since: datetime, session: ClientSession) -> 
 def _check_anomalies(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:
     """Hold anomalies against the watermark of their series, and against the audit of the run that found them."""
     fields = dict.fromkeys(("Ticker", "interval", "Datetime", "detection_run_id", "detection_timestamp"), 1)
-    for anomalies in _chunk(anomalies_in(database).find({}, fields, session=session)):
+    present = {"bars_gone_at": {"$exists": False}}
+    for anomalies in _chunk(anomalies_in(database).find(present, fields, session=session)):
         ids = {build_metadata_id(a["Ticker"], a["interval"]) for a in anomalies}
         marks = _find(watermarks_in(database), ids, session)
         recent = (f"{a['detection_run_id']}:{a['Ticker']}" for a in anomalies if a["detection_timestamp"] > since)

@@ -56,6 +56,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("sha256", unique=True),
         _index("name", unique=True, partialFilterExpression={"revoked_at": {"$type": "null"}}),
     ],
+    "bar_imports": [_index("import_id"), _index("ticker", "interval", "-at"), _index("-at")],
     "bar_revisions": [_index("ticker", "interval", "revision"), _index("-at", "-first", "-_id")],
     "bars": [_index("ticker", "interval", "year", unique=True)],
     "batches": [

@@ -4,6 +4,7 @@ A migration may be run again at any time, by two processes at once, and beside t
 and rewrites, and takes away only what that code no longer reads. So no lock is needed, and none can be left behind.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from pymongo.errors import OperationFailure
 from core.errors import DatabaseUnfit
 from records.database import Db
 from records.indexes import ensure_indexes
+from records.market.markets import SHIPPED_ROWS
 
 SCHEMA = "schema"
 # There is no such index, or not even the collection.
@@ -63,12 +65,59 @@ def move_thresholds(database: Db) -> None:
     database.thresholds.delete_many({"scope": "watchlist"})
 
 
+def tell_markets(database: Db) -> None:
+    """Give each series the market of its ticker's suffix, its time zone, and watchlists the list of their markets.
+
+    What was taken for a US stock for want of another market is no longer; its coverage is measured at the next
+    import. A ticker whose looks tell nothing stays where it is, said by hand, so that it is seen.
+    """
+    for market in SHIPPED_ROWS:
+        zone = {"market": market["code"], "timezone": market["timezone"]}
+        database.series.update_many(
+            {"market": market["code"], "timezone": {"$exists": False}}, {"$set": {"timezone": zone["timezone"]}}
+        )
+        endings = "|".join(re.escape(suffix) for suffix in market["suffixes"] + market["aliases"] if suffix)
+        named = [ticker for ticker in (*market["indices"], market["index_ticker"]) if ticker]
+        looks = [{"ticker": {"$regex": f"({endings})$"}}] if endings else []
+        moved = {"market": {"$ne": market["code"]}, "$or": [*looks, {"ticker": {"$in": named}}]}
+        database.series.update_many(moved, {"$set": zone, "$unset": {"coverage": ""}})
+    for watchlist in database.watchlists.find({"market": {"$exists": True}}, {"market": 1}):
+        changed = {"$set": {"markets": [watchlist["market"]]}, "$unset": {"market": ""}}
+        database.watchlists.update_one({"_id": watchlist["_id"]}, changed)
+    fetches = {"fetch_slot": None, "fetch_run_id": None, "fetch_asked_at": None}
+    database.watchlists.update_many({"fetch_slot": {"$exists": False}}, {"$set": fetches})
+    for series in database.series.find({"market": "US", "ticker": {"$regex": "^[0-9]+$"}}, {"ticker": 1}):
+        database.ticker_markets.update_one(
+            {"_id": series["ticker"]}, {"$setOnInsert": {"market": "US", "set_at": None}}, upsert=True
+        )
+
+
+def part_champions(database: Db) -> None:
+    """Have a champion for each interval in place of one for all: a pointer goes to those of the versions it named.
+
+    Each gets the moves to versions of its interval, and names the last of them.
+    """
+    for pointer in list(database.champions.find({"interval": {"$exists": False}})):
+        versions = [move["version"] for move in pointer["history"] if move["version"]]
+        records = {m["_id"]: m for m in database.models.find({"_id": {"$in": versions}}, {"interval": 1, "market": 1})}
+        for interval in sorted({record["interval"] for record in records.values()}):
+            moves = [m for m in pointer["history"] if records.get(m["version"], {}).get("interval") == interval]
+            parted = pointer | {"_id": f"{pointer['_id']}::{interval}", "interval": interval, "history": moves}
+            # A ticker or watchlist that went back to its market's champion stays there.
+            if pointer["version"] is not None:
+                parted |= {name: moves[-1][name] for name in ("version", "sha256")}
+            database.champions.update_one({"_id": parted["_id"]}, {"$setOnInsert": parted}, upsert=True)
+        database.champions.delete_one({"_id": pointer["_id"]})
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "make the indexes", ensure_indexes),
     Migration(2, "drop an index that says what `_id` says", lambda d: drop_index(d, "anomalies", "natural_key")),
     Migration(3, "take audit documents out of the indexes of runs", narrow_run_indexes),
     Migration(4, "forget a fingerprint that says what the revision says", forget_fingerprints),
     Migration(5, "keep the threshold of a watchlist in the watchlist alone", move_thresholds),
+    Migration(6, "tell the markets of series and watchlists", tell_markets),
+    Migration(7, "have a champion for each interval", part_champions),
 )
 
 

@@ -12,6 +12,7 @@ from api.http.latencies import LatencyWriter
 from api.http.workers import WorkerCensus
 from core.settings import Settings
 from detection.models.single_series import SeriesModels
+from market.markets import Markets, load_markets
 from records.database import Db, open_database
 from records.migrations import prepare_database
 from records.work.latencies import LatencyKind
@@ -73,6 +74,19 @@ def get_settings() -> Settings:
 def get_database() -> Db:
     """Return the database of the app that is answering."""
     return get_state().database
+
+
+def get_markets() -> Markets:
+    """Return the markets as they are, read once a request."""
+    if "markets" not in g:
+        g.markets = load_markets(get_database())
+    markets: Markets = g.markets
+    return markets
+
+
+def check_market(code: str | None) -> str | None:
+    """Return a market's code as it is stored; None is any. Raises BadInput on one that is not known."""
+    return None if code is None else get_markets().choose(code).code
 
 
 def get_now() -> datetime:

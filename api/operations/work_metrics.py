@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from core.words import Status, Trigger
 from market.imports.rejection import REASONS
-from market.markets import MARKETS
+from market.markets import load_markets
 from records.alerts import deliveries
 from records.database import Db
 from records.models.champions import find_market_ages
@@ -96,7 +96,7 @@ def _describe_detection(counts: Counts) -> Iterator[Metric]:
 def _describe_models(database: Db, counts: Counts) -> Iterator[Metric]:
     ages = {(found["market"], found["version"]): found["age_seconds"] for found in find_market_ages(database)}
     yield _gauge("model_age_seconds", "How long ago a market's champion was trained.", ("market", "version"), ages)
-    refused = _with_zeros(counts, counters.PROMOTIONS_REFUSED, MARKETS)
+    refused = _with_zeros(counts, counters.PROMOTIONS_REFUSED, load_markets(database))
     text = "Promotions of versions that flag nothing, or far more than was asked."
     yield _counter("promotions_refused", text, ("market",), _by_name(refused))
     cache = _with_zeros(counts, counters.MODEL_CACHE, ("hits", "misses", "loads"))

@@ -57,6 +57,7 @@ class Anomaly(Record):
     opinions: list[Opinion] = Field(default_factory=list)
     superseded_by: str | None = Field(None, description="the run that no longer found it")
     superseded_at: datetime | None = None
+    bars_gone_at: datetime | None = Field(None, description="since when its bars are not stored any more")
     created_at: datetime
 
 

@@ -8,12 +8,25 @@ from typing import Annotated, Any
 from apiflask.fields import UploadFile
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
-from api.schemas.common import Body, Interval, IntervalQuery, Market, Page, PageQuery, Record, Ticker, TimesQuery
+from api.schemas.common import (
+    Body,
+    ImportInterval,
+    Interval,
+    IntervalQuery,
+    Market,
+    Page,
+    PageQuery,
+    Query,
+    Record,
+    Ticker,
+    TimesQuery,
+)
 from core.errors import BadInput
 from market.imports.options import ReadingOptions, build_options
 
 MAX_CANDLES = 100_000
 MAX_COLUMNS = 4_000
+BEHIND = "sessions of its market that have ended since that of its last bar; null: not known"
 
 
 Cell = Annotated[str, Field(max_length=100)] | int | float | None
@@ -52,7 +65,8 @@ class CandlesBody(Body, Reading):
     """
 
     ticker: Ticker | None = Field(None, description="of all candles that name none")
-    interval: Interval = "1d"
+    interval: ImportInterval = Field("1d", description="`auto`: as the bars are spaced")
+    market: Market | None = Field(None, description="of which all tickers are; null: as each of them looks")
     columns: dict[Annotated[str, Field(max_length=20)], Annotated[str, Field(max_length=200)]] = Field(
         default_factory=dict, max_length=20, description="the candles' name of a field", examples=[{"close": "px"}]
     )
@@ -94,7 +108,8 @@ class ImportForm(FileForm):
     """A file of bars to take in."""
 
     ticker: Ticker | None = Field(None, description="where the file has no ticker column")
-    interval: Interval = "1d"
+    interval: ImportInterval = Field("1d", description="`auto`: as the bars are spaced")
+    market: Market | None = Field(None, description="of which all its tickers are; none: as each of them looks")
 
 
 class PreviewColumn(Record):
@@ -151,6 +166,12 @@ class CandleQuery(IntervalQuery, TimesQuery, PageQuery):
 
     ticker: Ticker
     limit: int = Field(1_000, ge=1, le=10_000, description="how many at the most")
+
+
+class DeleteQuery(Query):
+    """Which of its bars."""
+
+    interval: Interval | None = Field(None, description="only those of this interval; none: all")
 
 
 class SeriesImport(Record):
@@ -210,6 +231,7 @@ class Series(Record):
 
     ticker: str
     interval: str
+    sessions_behind: int | None = Field(None, description=BEHIND)
     market: str
     bars: int
     first_bar: datetime | None
@@ -256,7 +278,7 @@ class SeriesStatus(Record):
 
     ticker: str
     interval: str
-    market: str
+    market: str | None = Field(description="null: without bars, and it looks like none")
     bars: int = Field(description="bars that are stored")
     bars_needed: int = Field(description="bars that the first result takes")
     first_bar: datetime | None = None
@@ -266,5 +288,6 @@ class SeriesStatus(Record):
     model_version: str | None = Field(None, description="the champion that looks at it")
     last_run: LastRun | None = None
     next_scan: datetime | None = Field(None, description="null: no watchlist that is scanned has it")
+    sessions_behind: int | None = Field(None, description=BEHIND)
     reason: str = Field(description="a stable word", examples=["up_to_date"])
     message: str = Field(description="the same in full, with what to do")

@@ -48,6 +48,9 @@ class Chart(BaseModel):
     period: str
     synthetic: bool
     bars: list[ShownCandle]
+    cut_at: datetime | None = Field(
+        None, description="the first bar, where earlier ones of the period are left out: 20,000 are given at the most"
+    )
     indicators: dict[str, list[float | None]] = Field(examples=[{"RSI": [48.2, 51.7]}])
     markers: list[Marker]
     watermark: datetime | None = Field(None, description="last bar that was looked at")

@@ -9,8 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from alerts.messages import parse_clock, parse_zone
 from core.errors import BadInput
-from market.intervals import INTERVALS, parse_interval, parse_period
-from market.markets import MARKETS, get_market
+from market.intervals import AUTO, INTERVALS, parse_import_interval, parse_interval, parse_period
 from market.sessions.schedules import AFTER_CLOSE, parse_schedule
 from market.tickers import normalize_ticker
 
@@ -84,16 +83,18 @@ Interval = Annotated[
     _checked(parse_interval),
     WithJsonSchema({"type": "string", "enum": list(INTERVALS), "examples": ["1d"]}),
 ]
+ImportInterval = Annotated[
+    str,
+    _checked(parse_import_interval),
+    WithJsonSchema({"type": "string", "enum": [*INTERVALS, AUTO], "examples": ["1d"]}),
+]
 Period = Annotated[
     str,
     _checked(lambda text: parse_period(text).text),
     WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,3}(d|w|mo|y)|max)$", "examples": ["5y"]}),
 ]
-Market = Annotated[
-    str,
-    _checked(lambda text: get_market(text).code),
-    WithJsonSchema({"type": "string", "enum": list(MARKETS), "examples": ["US"]}),
-]
+# Which there are is in the database: views ask `choose_market`.
+Market = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{1,7}$", examples=["US"]), AfterValidator(str.upper)]
 WatchlistName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", examples=["tech"])]
 Schedule = Annotated[
     str,

@@ -17,7 +17,7 @@ class ModelSummary(Record):
 
     version: str = Field(examples=[VERSION])
     state: ModelState
-    champion_of: list[str] = Field(description="the pointers that name it", examples=[["champion::US"]])
+    champion_of: list[str] = Field(description="the pointers that name it", examples=[["champion::US::1d"]])
     market: str
     interval: str
     sha256: str = Field(description="of the artefact; checked before it is opened", examples=["sha256:9f86d081"])
@@ -75,7 +75,7 @@ class ModelQuery(PageQuery):
 
 
 class Promotion(Body):
-    """Whose champion a version becomes: its market's, or in place of that one a ticker's or a watchlist's."""
+    """Whose champion for its interval a version becomes: its market's, or instead a ticker's or a watchlist's."""
 
     ticker: Ticker | None = None
     watchlist: WatchlistName | None = None
@@ -85,15 +85,17 @@ class Rollback(Promotion):
     """Whose champion goes back to the one before: exactly one of these."""
 
     market: Market | None = None
+    interval: Interval = "1d"
 
 
 class Pointer(Record):
     """Which version is in use for whom."""
 
-    id: str = Field(alias="_id", examples=["champion::US"])
+    id: str = Field(alias="_id", examples=["champion::US::1d"])
     version: str | None = Field(description="null: that of its market", examples=[VERSION])
     sha256: str | None
     market: str
+    interval: str
     changed_at: datetime
 
 
@@ -118,7 +120,7 @@ class TrainBody(DetectorParameters):
     detector: str | None = Field(None, max_length=64, examples=[DEFAULT_DETECTOR])
     window_start: Time | None = Field(None, strict=False, description="first bar to learn from")
     window_end: Time | None = Field(None, strict=False, description="last bar to learn from")
-    promote: bool | None = Field(None, description="admin only; null: only where the market has no champion yet")
+    promote: bool | None = Field(None, description="admin only; null: only where there is none of its interval yet")
 
 
 class ProcessCache(Record):

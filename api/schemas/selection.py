@@ -26,7 +26,7 @@ class SelectionBody(Body):
 
 
 class BackfillBody(SelectionBody):
-    """A backfill: whole histories, scored by the champion model of each market."""
+    """A backfill: the last five years or what `max_period` says, scored by the champion model of each market."""
 
     max_period: Period = Field("5y", description="how far back from the last stored bar; `max` for everything")
     force: bool = Field(default=False, description="cancel a backfill of these series that is in the way")

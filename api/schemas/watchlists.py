@@ -6,8 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from api.schemas.common import Body, Interval, Page, PageQuery, Record, Schedule, Ticker, WatchlistName
-from core.words import ThresholdKind
-from market.markets import get_market_of
+from core.words import ThresholdKind, WatchlistSource
 from market.sessions.schedules import AFTER_CLOSE
 
 MAX_TICKERS = 10_000
@@ -21,12 +20,13 @@ class Threshold(Body):
 
 
 class WatchlistBody(Body):
-    """Tickers of one market that are scanned together."""
+    """Tickers that are scanned together, those of each market after its own closes."""
 
-    tickers: list[Ticker] = Field(min_length=1, max_length=MAX_TICKERS, description="all of one market")
+    tickers: list[Ticker] = Field(min_length=1, max_length=MAX_TICKERS)
     interval: Interval = "1d"
     schedule: Schedule = Field(
-        AFTER_CLOSE, description="`after_close`: after each closed bar of the market; or cron, in the market's time"
+        AFTER_CLOSE,
+        description="`after_close`: after each closed bar of their market; or cron, in the first market's time",
     )
     delay_minutes: int = Field(
         5, ge=0, le=1_440, description="after a bar has closed: how long it may take to be stored here"
@@ -37,12 +37,15 @@ class WatchlistBody(Body):
         "null: as the model says",
     )
     enabled: bool = True
+    source: WatchlistSource = Field(
+        "none",
+        description="where bars come from before each scan: `none` (they are brought), `yahoo`, a `folder` below the "
+        "watched one, or the `feed`",
+    )
+    folder: str | None = Field(None, max_length=200, description="its name, where that is the source")
 
     @model_validator(mode="after")
-    def _name_one_market(self) -> Self:
-        markets = sorted({get_market_of(ticker).code for ticker in self.tickers})
-        if len(markets) > 1:
-            raise ValueError(f"the tickers are of markets {', '.join(markets)}; a watchlist is of one")
+    def _name_each_once(self) -> Self:
         self.tickers = list(dict.fromkeys(self.tickers))
         return self
 
@@ -57,8 +60,11 @@ class Watchlist(Record):
     """A watchlist, with when it was scanned last and will be next."""
 
     name: str
-    market: str
+    markets: list[str] = Field(description="of its tickers, in their order", examples=[["US"]])
     tickers: list[str]
+    without_bars: list[str] | None = Field(
+        None, description="tickers that no scan looks at: no bars of the interval are stored; null: not asked"
+    )
     interval: str
     schedule: str
     delay_minutes: int
@@ -66,6 +72,9 @@ class Watchlist(Record):
         None, description="a grade, or a kind and its value; null: as the model says"
     )
     enabled: bool
+    source: WatchlistSource = "none"
+    folder: str | None = None
+    fetch_run_id: str | None = Field(None, description="the run that fetched bars last")
     version: int = Field(description="also the ETag")
     created_at: datetime
     updated_at: datetime

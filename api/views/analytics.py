@@ -22,12 +22,11 @@ from api.schemas.analytics import (
     OverviewQuery,
     describe_window,
 )
-from market.markets import get_market_of
 from records.analytics import markets, overview, snapshots
 from records.analytics.documents import SnapshotDocument
 from records.analytics.sets import build_bars_key, build_set_id, find_set
 from records.database import Document
-from records.market.series import find_states
+from records.market.series import find_sizes, find_states
 from records.work.watchlists import get_watchlist
 from tasks.requests.analytics import request_correlation
 from tasks.requests.selection import select_tickers
@@ -147,7 +146,7 @@ def get_correlation(query_data: CorrelationQuery) -> Document:
     if selection.market is not None:
         tickers = overview.find_most_traded(database, interval, query_data.limit, market=selection.market)
     else:
-        tickers = list(select_tickers(database, selection, interval))
+        tickers = list(select_tickers(database, selection, interval)[0])
     if selection.watchlist is not None and len(tickers) > query_data.limit:
         tickers = overview.find_most_traded(database, interval, query_data.limit, tickers=tickers)
     answer: Document = {
@@ -205,9 +204,9 @@ def get_market_overview(query_data: OverviewQuery) -> Answer:
     codes = [selection.market] if selection.market else []
     if selection.watchlist is not None:
         watchlist = get_watchlist(database, selection.watchlist)
-        tickers, version, codes = watchlist["tickers"], watchlist["version"], [watchlist["market"]]
+        tickers, version, codes = watchlist["tickers"], watchlist["version"], watchlist["markets"]
     elif tickers is not None:
-        codes = sorted({get_market_of(ticker).code for ticker in tickers})
+        codes = sorted({series["market"] for series in find_sizes(database, tickers=tickers, interval=interval)})
     versions = [overview.get_version(database, str(code), interval) for code in codes]
     etag = build_etag(SET, version, *codes, *versions, query_data.model_dump_json())
     unchanged = find_unchanged(etag)

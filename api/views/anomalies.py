@@ -6,7 +6,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from api.http.paging import Listed, build_page, decode_cursor
-from api.http.state import get_database
+from api.http.state import check_market, get_database
 from api.schemas.anomalies import Anomaly, AnomalyFilter, AnomalyPage, AnomalyQuery, AnomalySummary
 from records.findings.anomalies import (
     ORDERS,
@@ -26,6 +26,7 @@ anomalies = APIBlueprint("anomalies", __name__, tag="anomalies")
 @anomalies.output(AnomalyPage)
 def list_anomalies(query_data: AnomalyQuery) -> Listed[Mapping[str, Any]]:
     """List anomalies, the newest or the strangest first."""
+    check_market(query_data.market)
     order = ORDERS[query_data.sort]
     database, query, fields = get_database(), build_query(**query_data.build_filter()), query_data.list_fields()
     after, limit = decode_cursor(query_data.cursor, order.types), query_data.limit + 1
@@ -49,4 +50,5 @@ def get_one_anomaly(anomaly_id: str) -> AnomalyDocument:
 @anomalies.output(AnomalySummary)
 def count_anomalies(query_data: AnomalyFilter) -> AnomalyCounts:
     """Count anomalies by severity and ticker."""
+    check_market(query_data.market)
     return summarize_anomalies(get_database(), build_query(**query_data.build_filter()))

@@ -1,20 +1,23 @@
 """Bars: pushed, uploaded and read back; which series there are, and why one has no result."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from threading import BoundedSemaphore
 
 from apiflask import APIBlueprint
 from flask import json
 
+from api.http.auth import needs_scope
 from api.http.bodies import MIB, takes_body
 from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
-from api.http.state import get_database, get_now, get_state
+from api.http.state import check_market, get_database, get_markets, get_now, get_state
 from api.schemas.bars import (
     CandlePage,
     CandleQuery,
     CandlesBody,
+    DeleteQuery,
     FileForm,
     ImportForm,
     ImportReport,
@@ -24,20 +27,26 @@ from api.schemas.bars import (
     SeriesStatus,
 )
 from api.schemas.common import IntervalQuery
-from core.errors import BadInput, Transient
+from core.errors import BadInput, Conflict, Transient
 from detection.explain import SeriesOutlook, explain_series
+from market.bars.deleting import delete_bars
 from market.bars.reading import read_bars
 from market.imports.columns import build_missing, choose_columns, find_missing
 from market.imports.names import SUFFIXES
 from market.imports.options import ReadingOptions
 from market.imports.readers.process import open_reader
+from market.markets import Markets
+from market.sessions.freshness import count_sessions_behind
 from market.tickers import normalize_ticker
 from records.database import Document
 from records.findings.anomalies import count_by_series
 from records.findings.watermarks import find_watermark_times
 from records.keyset import BY_ID
+from records.market.documents import SeriesSummary, SessionDaysDocument
 from records.market.series import list_series
+from records.market.session_days import find_session_days
 from records.work.documents import RunDocument, ShownRun
+from records.work.runs import find_open_run
 from tasks.requests.runs import Once, Sent, request_import
 
 bars = APIBlueprint("bars", __name__, tag="bars")
@@ -75,12 +84,14 @@ def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
     state = get_state()
     options = json_data.build_options([f"{name}={column}" for name, column in json_data.columns.items()])
     rows = _complete_candles(json_data.candles, json_data.ticker, options)
+    _check_tickers({str(row.get("ticker") or "") for row in rows} - {""}, json_data.market)
     return request_import(
         state.database,
         state.celery,
         Sent(json.dumps(rows).encode(), "candles.json", is_checked=True),
         interval=json_data.interval,
         ticker=None,  # each row names its own
+        market=json_data.market,
         now=get_now(),
         reading=options,
         once=once,
@@ -105,6 +116,13 @@ def _complete_candles(candles: list[Document], ticker: str | None, options: Read
     return [candle if candle.get(name) is not None else candle | {name: ticker} for candle in candles]
 
 
+def _check_tickers(tickers: set[str], market: str | None) -> None:
+    """Raise BadInput where there is not one ticker whose market can be told."""
+    markets = get_markets()
+    if market is None and not any(markets.find_of(markets.spell(ticker)) for ticker in tickers):
+        markets.get_of(markets.spell(min(tickers)))
+
+
 @bars.post("/data/import")
 @takes_body(most_bytes=128 * MIB, mimetype="multipart/form-data")
 @bars.input(ImportForm, location="form_and_files", arg_name="form")
@@ -118,6 +136,7 @@ def import_file(form: ImportForm, once: Once) -> RunDocument:
         Sent(form.file.stream, _check_name(form)),
         interval=form.interval,
         ticker=form.ticker,
+        market=form.market,
         now=get_now(),
         reading=form.build_options(form.list_columns()),
         once=once,
@@ -181,18 +200,44 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
     found = list_series(
         get_database(),
         ticker=query_data.ticker,
-        market=query_data.market,
+        market=check_market(query_data.market),
         interval=query_data.interval,
         after=decode_cursor(query_data.cursor, BY_ID.types),
         limit=query_data.limit + 1,
     )
     watermarks = find_watermark_times(get_database(), [series["_id"] for series in found])
     counts = count_by_series(get_database(), [series["ticker"] for series in found])
+    noted, markets, now = find_session_days(get_database()), get_markets(), get_now()
     known = [
-        series | {"watermark": watermarks.get(series["_id"]), "anomalies": counts.get(series["_id"], {})}
+        series
+        | {"watermark": watermarks.get(series["_id"]), "anomalies": counts.get(series["_id"], {})}
+        | {"sessions_behind": _count_behind(series, noted, markets, now)}
         for series in found
     ]
     return build_page(known, query_data.limit, BY_ID.locate)
+
+
+def _count_behind(
+    series: SeriesSummary, noted: Mapping[str, SessionDaysDocument], markets: Markets, now: datetime
+) -> int | None:
+    market = markets.get(series["market"])
+    delay = timedelta(seconds=market.tick_delay_seconds if market else 0)
+    return count_sessions_behind(series, noted.get(series["market"]), now, delay)
+
+
+@bars.delete("/tickers/<ticker>")
+@needs_scope("admin")
+@bars.input(DeleteQuery, location="query")
+@bars.output({}, 204)
+@bars.doc(responses={409: "a run that looks at them goes on"})
+def delete_ticker(ticker: str, query_data: DeleteQuery) -> str:
+    """Delete the bars of a ticker; its anomalies, models and runs stay, and say that their bars are gone."""
+    database, name = get_database(), normalize_ticker(ticker)
+    run_id = find_open_run(database, name, query_data.interval)
+    if run_id is not None:
+        raise Conflict(f"run {run_id} looks at {name}; wait for it, or cancel it", run_id=run_id)
+    delete_bars(database, name, query_data.interval, get_now())
+    return ""
 
 
 @bars.get("/tickers/<ticker>/status")
@@ -200,4 +245,4 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
 @bars.output(SeriesStatus)
 def get_ticker_status(ticker: str, query_data: IntervalQuery) -> SeriesOutlook:
     """Say why a series has results up to where it has, or none."""
-    return explain_series(get_database(), normalize_ticker(ticker), query_data.interval)
+    return explain_series(get_database(), normalize_ticker(ticker), query_data.interval, get_now())

@@ -1,7 +1,7 @@
 """Charts: stored bars with indicators and anomalies, at once; what is not detected yet is set to work."""
 
 from bisect import bisect_left
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 
 from apiflask import APIBlueprint
@@ -50,11 +50,20 @@ def get_chart(query_data: ChartQuery) -> Document:
         "period": query_data.period,
         "synthetic": known["synthetic"],
         "bars": bars,
+        "cut_at": _find_cut(series, start, bars),
         "indicators": lines,
         "markers": find_anomaly_parts(database, query, MARKED, limit=MOST_MARKERS)[::-1],
         "watermark": known["watermark"],
         "run_id": _catch_up(state, known),
     }
+
+
+def _find_cut(series: SeriesDocument, start: datetime | None, bars: list[Bar]) -> datetime | None:
+    """Return the first bar that is shown, where stored bars of the period before it are not."""
+    if len(bars) < MOST_BARS:
+        return None
+    first = datetime.fromtimestamp(bars[0].time, UTC)
+    return first if first > max(series["first_bar"], start or series["first_bar"]) else None
 
 
 def _compute(
@@ -72,7 +81,7 @@ def _compute(
     history = max(0, first - history_bars)
     seen = loaded[history:]
     lines: dict[str, Line] = {}
-    sessions = number_sessions(seen, series["ticker"], series["interval"])
+    sessions = number_sessions(seen, series)
     for name in names:
         lines |= compute_indicator(name, seen, sessions)
     return loaded[first:], {name: line[first - history :] for name, line in lines.items()}

@@ -20,7 +20,9 @@ detections = APIBlueprint("detections", __name__, tag="detections")
 @detections.input(BackfillBody, example={"ticker": "AAPL", "max_period": "5y", "interval": "1d"})
 @enqueues(detections)
 def start_backfill(json_data: BackfillBody, once: Once) -> RunDocument:
-    """Detect whole histories.
+    """Detect histories: the last five years of each, or as far back as `max_period` says.
+
+    The run's `options.not_looked_at` says of how many tickers, and from when on, bars are left out.
 
     409 with the `run_id` in the way where a backfill of one of these series is open, unless `force` replaces it.
     """

@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from api.http.auth import has_scope, needs_scope, require_scope
 from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
-from api.http.state import get_database, get_now, get_state
+from api.http.state import check_market, get_database, get_now, get_state
 from api.http.workers import WorkerAnswer
 from api.schemas.models import Model, ModelPage, ModelQuery, ModelStats, Pointer, Promotion, Rollback, TrainBody
 from detection.models import registry
@@ -29,7 +29,7 @@ def list_models(query_data: ModelQuery) -> Listed[ModelSummary]:
     """List versions, the newest first."""
     found = find_models(
         get_database(),
-        market=query_data.market,
+        market=check_market(query_data.market),
         state=query_data.state,
         after=decode_cursor(query_data.cursor, NEWEST_FIRST.types),
         limit=query_data.limit + 1,
@@ -83,7 +83,7 @@ def promote_model(version: str, json_data: Promotion) -> PointerDocument:
 
 @models.post("/models/rollback")
 @needs_scope("admin")
-@models.input(Rollback, example={"market": "US"})
+@models.input(Rollback, example={"market": "US", "interval": "1d"})
 @models.output(Pointer)
 @models.doc(responses={409: "there was none before"})
 def roll_model_back(json_data: Rollback) -> PointerDocument:
@@ -91,7 +91,9 @@ def roll_model_back(json_data: Rollback) -> PointerDocument:
 
     Retired versions are passed over; a ticker or watchlist that had none before goes back to its market's champion.
     """
-    return registry.rollback(get_database(), Scope.choose(**json_data.model_dump()), get_now())
+    check_market(json_data.market)
+    scope = Scope.choose(**json_data.model_dump(exclude={"interval"}))
+    return registry.rollback(get_database(), scope, json_data.interval, get_now())
 
 
 @models.post("/models/<version>/retire")

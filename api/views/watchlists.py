@@ -8,7 +8,7 @@ from flask import url_for
 
 from api.http.auth import needs_scope, require_scope
 from api.http.paging import Listed, build_page, decode_cursor
-from api.http.state import get_database, get_now
+from api.http.state import get_database, get_markets, get_now, get_settings
 from api.schemas.watchlists import (
     MatchHeaders,
     NewWatchlist,
@@ -22,12 +22,13 @@ from api.schemas.watchlists import (
 )
 from core.errors import BadInput
 from detection.models.plan import ThresholdPolicy
-from market.markets import get_market_of
+from market.imports.folders import resolve_folder
 from records.keyset import BY_ID
-from records.models.champions import Scope, find_champion
+from records.market.series import find_sizes, find_tickers
+from records.models.champions import Scope, find_versions
 from records.models.documents import PolicyFields
 from records.work import scan_switch, watchlists
-from records.work.documents import ScanSwitch, WatchlistDocument, WatchlistFields
+from records.work.documents import ScanSwitch, ShownWatchlist, WatchlistDocument, WatchlistFields
 
 lists = APIBlueprint("watchlists", __name__, tag="watchlists")
 
@@ -35,7 +36,7 @@ EXAMPLE = {"tickers": ["AAPL", "MSFT"], "interval": "1d", "schedule": "after_clo
 # A proxy that compresses answers marks their ETags as weak.
 ETAG = re.compile(r'(?:W/)?"(?P<version>[0-9]{1,9})"')
 MOVED: Any = {412: "the version of If-Match is not the present one"}
-Answer = tuple[WatchlistDocument, int, dict[str, str]]
+Answer = tuple[ShownWatchlist, int, dict[str, str]]
 
 
 class SchedulerState(ScanSwitch):
@@ -47,12 +48,12 @@ class SchedulerState(ScanSwitch):
 @lists.get("/watchlists")
 @lists.input(WatchlistQuery, location="query")
 @lists.output(WatchlistPage)
-def list_watchlists(query_data: WatchlistQuery) -> Listed[WatchlistDocument]:
+def list_watchlists(query_data: WatchlistQuery) -> Listed[ShownWatchlist]:
     """List watchlists by name."""
     after = decode_cursor(query_data.cursor, BY_ID.types)
     limit = watchlists.fit_watchlists(get_database(), after=after, limit=query_data.limit)
     found = watchlists.find_watchlists(get_database(), after=after, limit=limit + 1)
-    return build_page(found, limit, BY_ID.locate)
+    return build_page([_show(watchlist) for watchlist in found], limit, BY_ID.locate)
 
 
 @lists.post("/watchlists")
@@ -126,14 +127,23 @@ def _describe_scheduler(switch: ScanSwitch) -> SchedulerState:
 
 
 def _build_fields(body: WatchlistBody) -> WatchlistFields:
+    """Return a watchlist's fields. Raises BadInput where the market of a ticker cannot be told."""
+    known = get_markets()
+    _check_source(body)
+    tickers = list(dict.fromkeys(known.spell(ticker) for ticker in body.tickers))
+    stored = find_sizes(get_database(), tickers=tickers, interval=body.interval)
+    markets = {series["ticker"]: series["market"] for series in stored}
+    of = [markets.get(ticker) or known.get_of(ticker).code for ticker in tickers]
     return {
-        "market": get_market_of(body.tickers[0]).code,
-        "tickers": body.tickers,
+        "markets": list(dict.fromkeys(of)),
+        "tickers": tickers,
         "interval": body.interval,
         "schedule": body.schedule,
         "delay_minutes": body.delay_minutes,
         "threshold": _build_policy(body.threshold),
         "enabled": body.enabled,
+        "source": body.source,
+        "folder": body.folder,
     }
 
 
@@ -141,13 +151,21 @@ def _check_scope(name: str, wanted: WatchlistFields | None) -> None:
     """Raise ScopeMissing where a watchlist's own threshold or champion is put in force, or out of it, by no admin."""
     present = watchlists.find_watchlist(get_database(), name)
     policies = [found["threshold"] for found in (present, wanted) if found is not None]
-    if not any(policies) and find_champion(get_database(), Scope("watchlist", name)) is None:
+    if not any(policies) and not find_versions(get_database(), [Scope("watchlist", name)]):
         return
     if present is not None and wanted is not None:
         same_threshold = present["threshold"] == wanted["threshold"]
         if same_threshold and set(present["tickers"]) == set(wanted["tickers"]):
             return
     require_scope("admin", f"what decides which bars of watchlist {name!r} are anomalies")
+
+
+def _check_source(body: WatchlistBody) -> None:
+    """Raise BadInput where a folder is named and is no source, or is one and not below the watched folder."""
+    if (body.source == "folder") != (body.folder is not None):
+        raise BadInput("give `folder` with the source `folder`, and with no other")
+    if body.folder is not None:
+        resolve_folder(get_settings().watched_folder, body.folder)
 
 
 def _build_policy(threshold: float | Threshold | None) -> PolicyFields | None:
@@ -170,4 +188,11 @@ def _read_version(headers: MatchHeaders) -> int | None:
 
 
 def _answer(watchlist: WatchlistDocument, status: int = 200, **headers: str) -> Answer:
-    return watchlist, status, {"ETag": f'"{watchlist["version"]}"'} | headers
+    return _show(watchlist), status, {"ETag": f'"{watchlist["version"]}"'} | headers
+
+
+def _show(watchlist: WatchlistDocument) -> ShownWatchlist:
+    """Return a watchlist with those of its tickers of which no bars are stored."""
+    tickers = watchlist["tickers"]
+    stored = set(find_tickers(get_database(), watchlist["interval"], tickers=tickers))
+    return {**watchlist, "without_bars": [ticker for ticker in tickers if ticker not in stored]}

@@ -15,6 +15,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import BadInput
+from market.intervals import is_intraday
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +63,8 @@ class DetectorKind:
 
     Attributes:
         name: the word for it in documents and over HTTP.
-        feature_set: label of the one it sees where none is asked for.
+        feature_set: label of the one it sees where none is asked for, of bars of a day and longer.
+        intraday_feature_set: the same of shorter ones.
         parameters: what it is fitted with, by name.
         most_product: what the product of all parameters may be at most, as time and memory grow with it.
         warm_up_bars: bars that it needs before a bar, besides those of its feature set.
@@ -72,11 +74,16 @@ class DetectorKind:
 
     name: str
     feature_set: str
+    intraday_feature_set: str
     parameters: Mapping[str, Parameter]
     most_product: int
     warm_up_bars: int
     score_range: tuple[float, float]
     module: str
+
+    def choose_feature_set(self, interval: str) -> str:
+        """Return the label of the feature set it sees where none is asked for."""
+        return self.intraday_feature_set if is_intraday(interval) else self.feature_set
 
     def get_defaults(self) -> dict[str, int]:
         """Return all parameters at their default."""

@@ -25,7 +25,7 @@ class Features:
         rows: shape (m,), their rows in the panel.
         documented: shape (m, 14), the features of `FEATURES`, in the units of the price.
         inputs: shape (m, d), the columns of the feature set, free of scale, on a grid that float32 holds exactly.
-        measures: shape (m, 7), how far each bar is from the ticker's usual, by `MEASURES`; for words, not for models.
+        measures: shape (m, 12), how far each bar is from the ticker's usual, by `MEASURES`; for words, not for models.
         warm_up: shape (k,), wanted bars of each series that were left out for want of history.
     """
 
@@ -47,7 +47,9 @@ def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet
     wanted = np.clip(first_rows, starts, stops)
     first = np.clip(feature_set.warm_up_bars - shift, wanted, stops)
     history_bars, intraday = count_history_bars(panel.interval), panel.interval not in INTERVALS_OVER_SESSIONS
-    needed = np.maximum((first + shift) // ANCHOR_BARS * ANCHOR_BARS - history_bars, 0)
+    all_history = feature_set.count_history_bars(panel.interval)
+    clock_bars = all_history - ANCHOR_BARS if feature_set.sessions else 0
+    needed = np.maximum((first + shift) // ANCHOR_BARS * ANCHOR_BARS - all_history, 0)
     for s in np.flatnonzero((panel.first_index > needed) & (first < stops)):
         raise ValueError(
             f"{panel.tickers[s]}: bars from position {needed[s]} on are needed, "
@@ -62,9 +64,9 @@ def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet
     picked = np.array([COLUMNS.index(name) for name in feature_set.columns], np.int64)
     run_kernel(
         (_freeze(panel.open), _freeze(panel.high), _freeze(panel.low), _freeze(panel.close), _freeze(panel.volume)),
-        _freeze(panel.sessions),
+        (_freeze(panel.sessions), _freeze(panel.clocks)),
         (_freeze(panel.offsets), _freeze(panel.first_index), _freeze(first), _freeze(ends - counts)),
-        (ANCHOR_BARS, history_bars, int(intraday)),
+        (ANCHOR_BARS, history_bars, int(intraday), clock_bars),
         _freeze(picked),
         (documented, inputs, measures),
     )

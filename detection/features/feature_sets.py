@@ -7,6 +7,7 @@ definition of each is in `detection/features/kernel.py`). A set never changes: a
 from dataclasses import dataclass
 
 from core.errors import BadInput
+from market.bars.history import ANCHOR_BARS, count_clock_bars, count_history_bars, find_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +18,25 @@ class FeatureSet:
         name, version: `market14`, 1.
         columns: the model's input columns, in order.
         warm_up_bars: bars of the series before the first one that is scored.
+        sessions: on how many sessions it looks back for what is usual at a time of day; 0: it does not.
     """
 
     name: str
     version: int
     columns: tuple[str, ...]
     warm_up_bars: int
+    sessions: int = 0
+
+    def count_history_bars(self, interval: str) -> int:
+        """Return how many bars before an anchor are needed to compute it."""
+        if not self.sessions:
+            return count_history_bars(interval)
+        # What is unusual lately is measured by bars that may lie in the block before.
+        return count_clock_bars(interval, self.sessions) + ANCHOR_BARS
+
+    def reach(self, index: int, interval: str) -> int:
+        """Return the position in the stored series from which bars are needed to compute the bar at `index`."""
+        return find_start(index, self.count_history_bars(interval))
 
     @property
     def label(self) -> str:
@@ -58,8 +72,18 @@ TWO_YARDSTICKS = FeatureSet(
     columns=("return_fast", "return_slow", "gap_fast", "departure_fast", "departure_slow"),
     warm_up_bars=61,
 )
+# A session has a shape: it opens with a jump, wide and loud, and is quiet at noon. So each bar is measured by what was
+# usual at its time of day in the last 20 sessions; and by that times how lively the last 20 bars were for theirs. A
+# gap has a yardstick of its own and no column: only opens have gaps, and trees would tell them apart by it.
+TIME_OF_DAY = FeatureSet(
+    name="time_of_day",
+    version=1,
+    columns=("clock_return_fast", "clock_return_slow", "clock_departure_fast", "clock_departure_slow"),
+    warm_up_bars=61,
+    sessions=20,
+)
 
-FEATURE_SETS: tuple[FeatureSet, ...] = (MARKET14, TWO_YARDSTICKS)
+FEATURE_SETS: tuple[FeatureSet, ...] = (MARKET14, TWO_YARDSTICKS, TIME_OF_DAY)
 DEFAULT_FEATURE_SET = TWO_YARDSTICKS
 
 

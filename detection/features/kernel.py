@@ -15,17 +15,36 @@ import numpy as np
 from numba import float32, float64, int64, njit, types, void
 
 from core.arrays import Float32, Float64, Int64
-from detection.features.feature_sets import MARKET14, TWO_YARDSTICKS
+from detection.features.feature_sets import MARKET14, TIME_OF_DAY, TWO_YARDSTICKS
 
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]
+# Of each time of day the last 20 bars: their positions (clocks, 20), values (clocks, 20, 5), and how many came.
+Rings = tuple[Int64, Float64, Int64]
 # The first row to compute within what is at hand, and how many.
 Span = tuple[int, int]
 
 # What a model may see of a bar, in the order of `_free_of_scale`; a feature set picks from these.
-COLUMNS: tuple[str, ...] = (*MARKET14.columns, *TWO_YARDSTICKS.columns)
+COLUMNS: tuple[str, ...] = (*MARKET14.columns, *TWO_YARDSTICKS.columns, *TIME_OF_DAY.columns)
 # How far a bar is from the ticker's usual, for the words of an anomaly: see `_measure`.
-MEASURES: tuple[str, ...] = ("return", "gap", "range", "wick", "volume", "unrest", "repeats")
+MEASURES: tuple[str, ...] = (
+    "return",
+    "gap",
+    "range",
+    "wick",
+    "volume",
+    "unrest",
+    "repeats",
+    # The same by what is usual at the bar's time of day.
+    "clock_return",
+    "clock_gap",
+    "clock_range",
+    "clock_wick",
+    "clock_volume",
+)
+
+CLOCK_COLUMNS = COLUMNS.index("clock_return_fast")
+CLOCK_MEASURES = MEASURES.index("clock_return")
 
 WINDOW = 20
 # The slow yardstick looks back at most 250 bars, in steps of ten; usual volume is that of the last 60.
@@ -40,6 +59,11 @@ STILL_WEIGHT = 0.5
 # Inputs lie on this grid within these bounds, so float32 holds them exactly, and the float noise that another
 # price scale brings (1e-13) is rounded away.
 GRID = 65536.0
+# What is usual at a time of day is that of the last 20 sessions, and not known of fewer than 10.
+CLOCK_SESSIONS = 20
+FEWEST_SESSIONS = 10
+# A gap or return is measured by at least half the usual range: within a session most gaps are next to nothing.
+LEAST_GAP = 0.5
 BOUND = 127.0
 
 
@@ -222,7 +246,7 @@ def _measure(bars: Bars, atr: Float64, usual: Float64, span: Span, out: Float64)
     The fast yardstick is yesterday's ATR_14 over yesterday's close; the slow one the mean of up to 250 true ranges
     (each over the close before it), as the fourth power of the mean of fourth roots, which one bad tick hardly moves.
     0 return, 1 gap, 2 true range and 3 longest wick in fast yardsticks; 4 volume over its mean of 60 bars; 5 the fast
-    yardstick in slow ones; 6 whether the bar only repeats the one before; 7 (not handed out) the slow yardstick.
+    yardstick in slow ones; 6 whether the bar only repeats the one before; the last (not handed out) the slow yardstick.
     """
     first, count = span
     open_, high, low, close, volume = bars
@@ -241,7 +265,7 @@ def _measure(bars: Bars, atr: Float64, usual: Float64, span: Span, out: Float64)
         out[5, i] = fast / slow
         same = open_[t] == open_[t - 1] and high[t] == high[t - 1] and low[t] == low[t - 1] and close[t] == c1
         out[6, i] = 1.0 if same and (volume[t] == volume[t - 1] or volume[t] == 0.0) else 0.0
-        out[7, i] = slow
+        out[CLOCK_MEASURES + 5, i] = slow
 
 
 @njit(nogil=True, error_model="numpy")
@@ -267,7 +291,7 @@ def _free_of_scale(
         out[9, i] = (c[i] - documented[9, i]) * unit
         for f in (3, 6, 13):
             out[f, i] = documented[f, i]
-        unrest, slow = measured[5, i], measured[7, i]
+        unrest, slow = measured[5, i], measured[CLOCK_MEASURES + 5, i]
         fast = unrest * slow
         moved = measured[2, i] * fast if measured[6, i] == 0.0 else 0.0
         still = STILL_WEIGHT / max(moved, SMALLEST_SHARE)
@@ -278,6 +302,100 @@ def _free_of_scale(
         out[16, i] = np.sqrt(abs(measured[1, i]))
         out[17, i] = np.sqrt(max(loud, volume, fast * still))
         out[18, i] = np.sqrt(max(loud * unrest, volume, slow * still))
+
+
+@njit(nogil=True, error_model="numpy")
+def _recall(bars: Bars, clocks: Int64, place: tuple[int, int, int], rings: Rings, out: Float64) -> None:
+    """Put what was usual at the time of day of each of a series' rows, in the sessions before, into the rows of `out`.
+
+    Of at most 20 bars of the same time of day: 0 half the second largest true range (over the close before it), 1 the
+    same of the gap, 2 of the return, 3 of volume, 4 mean fourth root of the true range, 5 how many there are. The
+    second largest is passed as seldom by what jumps, such as an open, as by what hardly does, and one bad tick does
+    not move it. The bars lie among the `window` before the row's anchor and those after it, so that they do not depend
+    on what was loaded. place: position of row 0 in the stored series, bars from anchor to anchor, and `window`.
+    """
+    first_index, anchor_bars, window = place
+    positions, values, pushed = rings
+    open_, high, low, close, volume = bars
+    pushed[:] = 0
+    for t in range(1, close.size):
+        clock, index = clocks[t], first_index + t
+        oldest = max(index // anchor_bars * anchor_bars - window, 0)
+        known = min(pushed[clock], CLOCK_SESSIONS)
+        count = 0
+        while count < known and positions[clock, (pushed[clock] - 1 - count) % CLOCK_SESSIONS] > oldest:
+            count += 1
+        for value in range(4):
+            first = second = 0.0
+            for back in range(1, count + 1):
+                found = values[clock, (pushed[clock] - back) % CLOCK_SESSIONS, value]
+                if found > first:
+                    first, second = found, first
+                elif found > second:
+                    second = found
+            out[value, t] = 0.5 * second
+        total = 0.0
+        for back in range(1, count + 1):
+            total += values[clock, (pushed[clock] - back) % CLOCK_SESSIONS, 4]
+        out[4, t], out[5, t] = total / max(count, 1), count
+        at = pushed[clock] % CLOCK_SESSIONS
+        c1 = close[t - 1]
+        moved = (max(high[t], c1) - min(low[t], c1)) / c1
+        positions[clock, at] = index
+        values[clock, at, 0], values[clock, at, 1] = moved, abs(open_[t] - c1) / c1
+        values[clock, at, 2], values[clock, at, 3] = abs(close[t] - c1) / c1, volume[t]
+        values[clock, at, 4] = np.sqrt(np.sqrt(moved))
+        pushed[clock] += 1
+
+
+@njit(nogil=True, error_model="numpy")
+def _compare_by_clock(
+    bars: Bars, recalled: tuple[Float64, Float64], span: Span, measured: Float64, columns: Float64
+) -> None:
+    """Put how far the span's rows are from what is usual at their time of day into rows of `measured` and `columns`.
+
+    recalled: the rows of `_recall`, and the fourth root of the true range, of the same bars. Of a time of day that is
+    not known, all counts as usual. The fast yardstick is the slow one, which is that of the time of day, times how
+    lively the 20 bars before were for theirs.
+    """
+    first, count = span
+    usual, roots = recalled
+    open_, high, low, close, volume = bars
+    for i in range(count):
+        t = first + i
+        for row in range(5):
+            measured[CLOCK_MEASURES + row, i] = 1.0
+        for row in range(4):
+            columns[CLOCK_COLUMNS + row, i] = 1.0
+        if usual[5, t] < FEWEST_SESSIONS:
+            continue
+        lately = expected = 0.0
+        for back in range(1, WINDOW + 1):
+            if usual[5, t - back] >= FEWEST_SESSIONS:
+                lately += roots[t - back]
+                expected += usual[4, t - back]
+        unrest = lately / expected if expected > 0.0 else 1.0
+        unrest = min(max(unrest * unrest * unrest * unrest, 1.0 / BOUND), BOUND)
+        slow = max(usual[0, t], SMALLEST_SHARE)
+        gap, change = max(usual[1, t], LEAST_GAP * slow), max(usual[2, t], LEAST_GAP * slow)
+        fast = max(slow * unrest, SMALLEST_SHARE)
+        c1 = close[t - 1]
+        moved, opened = (close[t] - c1) / c1, (open_[t] - c1) / c1
+        true_range = (max(high[t], c1) - min(low[t], c1)) / c1
+        wick = max(high[t] - max(open_[t], close[t]), min(open_[t], close[t]) - low[t]) / c1
+        loud = volume[t] / usual[3, t] if usual[3, t] > 0.0 else 1.0
+        measured[CLOCK_MEASURES, i] = moved / slow
+        measured[CLOCK_MEASURES + 1, i] = opened / gap
+        measured[CLOCK_MEASURES + 2, i] = true_range / slow
+        measured[CLOCK_MEASURES + 3, i] = wick / slow
+        measured[CLOCK_MEASURES + 4, i] = loud
+        still = STILL_WEIGHT / max(true_range if measured[6, i] == 0.0 else 0.0, SMALLEST_SHARE)
+        wide = max(true_range, WICK_WEIGHT * wick)
+        loud, jump = VOLUME_WEIGHT * loud, abs(opened) / gap
+        columns[CLOCK_COLUMNS, i] = np.sqrt(abs(moved) / (change * unrest))
+        columns[CLOCK_COLUMNS + 1, i] = np.sqrt(abs(moved) / change)
+        columns[CLOCK_COLUMNS + 2, i] = np.sqrt(max(wide / fast, jump, loud, fast * still))
+        columns[CLOCK_COLUMNS + 3, i] = np.sqrt(max(wide / slow, jump, loud, slow * still))
 
 
 _floats = types.Array(float64, 1, "C", readonly=True)
@@ -291,40 +409,50 @@ _out = _mixed((float64[:, ::1], float32[:, ::1], float32[:, ::1]))
 
 
 @njit(
-    void(_tuple_of(_floats, 5), _integers, _tuple_of(_integers, 4), _tuple_of(int64, 3), _integers, _out),
+    void(_tuple_of(_floats, 5), _tuple_of(_integers, 2), _tuple_of(_integers, 4), _tuple_of(int64, 4), _integers, _out),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
 def run_kernel(
     bars: Bars,
-    sessions: Int64,
+    calendar: tuple[Int64, Int64],
     layout: tuple[Int64, Int64, Int64, Int64],
-    rules: tuple[int, int, int],
+    rules: tuple[int, int, int, int],
     picked: Int64,
     out: tuple[Float64, Float32, Float32],
 ) -> None:
     """Compute the wanted rows of all series of a panel; arrays that are read must be marked read-only.
 
-    bars: open, high, low, close, volume, each (n,). layout: offsets (k + 1,), first_index (k,), the first row wanted of
-    each series (k,) and where in `out` it goes (k,); the caller has seen to it that the row has a full warm-up and that
-    its history is loaded. rules: bars from anchor to anchor, bars of history, 1 where VWAP starts with the session.
-    picked: (d,) positions in COLUMNS. out: documented (m, 14), inputs (m, d) and measures (m, 7) to fill.
+    bars: open, high, low, close, volume, each (n,). calendar: sessions and clocks, each (n,). layout: offsets (k + 1,),
+    first_index (k,), the first row wanted of each series (k,) and where in `out` it goes (k,); the caller has seen to
+    it that the row has a full warm-up and that its history is loaded. rules: bars from anchor to anchor, bars of
+    history, 1 where VWAP starts with the session, and how many bars before an anchor are looked at for what is usual
+    at a time of day, 0 where nothing asks for that. picked: (d,) positions in COLUMNS. out: documented (m, 14), inputs
+    (m, d) and measures (m, 12) to fill.
     """
     offsets, first_index, first_rows, out_rows = layout
-    anchor_bars, history_bars, intraday = rules
+    anchor_bars, history_bars, intraday, clock_bars = rules
+    sessions, clocks = calendar
     documented, inputs, measures = out
     longest = np.max(offsets[1:] - offsets[:-1]) if offsets.size > 1 else 0
     prepared, recursions = np.empty((4, longest)), np.empty((5, history_bars + anchor_bars))
+    most = np.max(clocks) + 1 if clock_bars and clocks.size else 0
+    rings = (np.empty((most, CLOCK_SESSIONS), np.int64), np.empty((most, CLOCK_SESSIONS, 5)), np.zeros(most, np.int64))
+    recalled = np.zeros((6, longest if clock_bars else 0))
     bands, usual, spare = np.empty((2, anchor_bars)), np.empty((2, anchor_bars)), np.empty(anchor_bars)
     features = np.empty((documented.shape[1], anchor_bars))
     measured = np.empty((measures.shape[1] + 1, anchor_bars))
     columns = np.empty((len(COLUMNS), anchor_bars))
+    measured[:], columns[:] = 1.0, 1.0
     for s in range(offsets.size - 1):
         begin, end = offsets[s], offsets[s + 1]
         row, to = first_rows[s], out_rows[s]
         if row < end:
             _prepare(_cut(bars, begin, end), prepared)
+            if clock_bars:
+                place = (first_index[s], anchor_bars, clock_bars)
+                _recall(_cut(bars, begin, end), clocks[begin:end], place, rings, recalled)
         while row < end:
             index = row - begin + first_index[s]
             anchor = index // anchor_bars * anchor_bars
@@ -344,6 +472,9 @@ def run_kernel(
             _document(block, recursions, bands, span, features)
             _measure(block, recursions[0], usual, span, measured)
             _free_of_scale(close, recursions[0], features, measured, span, columns)
+            if clock_bars:
+                known = recalled[:, start - begin : stop - begin], ready[1]
+                _compare_by_clock(block, known, span, measured, columns)
             for i in range(stop - row):
                 for f in range(documented.shape[1]):
                     documented[to + i, f] = features[f, i]

@@ -83,7 +83,7 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     end = None if plan.window_end is None else int(plan.window_end.timestamp())
     done = 0
     for portion in _split(series):
-        panel = load_panel(database, plan.interval, dict.fromkeys(portion, (start, end)))
+        panel = load_panel(database, plan.interval, dict.fromkeys(portion, (start, end)), reach=plan.feature_set.reach)
         _learn(panel, plan, start, sample, seen)
         done += len(portion)
         checkpoint(LOADED * done / len(series))

@@ -53,7 +53,7 @@ class LoadedModel:
 
 
 class ModelManager:
-    """Hands out models by market, ticker or version, and keeps the `capacity` last used ones.
+    """Hands out models by market and interval, ticker or version, and keeps the `capacity` last used ones.
 
     A version is opened once a process, after hash and signature of its artefact were checked; one that fails the check
     is refused each time it is asked for, and never kept. A promotion is seen by the next call.
@@ -67,27 +67,30 @@ class ModelManager:
         self._taken = dict(self._counts)
         self._lock = RLock()
 
-    def get_model(self, market: str, ticker: str | None = None) -> LoadedModel:
-        """Return the champion of a market, or of a ticker in place of it. Raises NoModel, ModelIntegrity."""
-        return self._get(self._get_champion(market, ticker))
+    def get_model(self, market: str, interval: str, ticker: str | None = None) -> LoadedModel:
+        """Return the champion of a market for bars of an interval, or of a ticker in place of it.
+
+        Raises NoModel, ModelIntegrity.
+        """
+        return self._get(self._get_champion(market, interval, ticker))
 
     def get_model_version(self, version: str) -> LoadedModel:
         """Return a version, champion or not. Raises NotFound, ModelIntegrity."""
         return self._get(Champion(version, get_model_record(self._database, version)["sha256"]))
 
     def group_by_model(
-        self, market: str, tickers: Sequence[str], *, watchlist: str | None = None
+        self, market: str, interval: str, tickers: Sequence[str], *, watchlist: str | None = None
     ) -> list[tuple[LoadedModel, tuple[str, ...]]]:
-        """Return tickers of one market by the model, with its threshold, in use for them.
+        """Return tickers of one market by the model, with its threshold, in use for their bars of an interval.
 
         Raises NoModel, ModelIntegrity.
         """
-        champions = find_champions(self._database, market, tickers, watchlist=watchlist)
+        champions = find_champions(self._database, market, interval, tickers, watchlist=watchlist)
         policies = find_thresholds(self._database, market, tickers, watchlist=watchlist)
         groups: dict[tuple[Champion, ThresholdPolicy | None], list[str]] = {}
         for ticker in tickers:
             if ticker not in champions:
-                raise explain_no_model(market)
+                raise explain_no_model(market, interval)
             found = policies.get(ticker)
             policy = ThresholdPolicy(found["kind"], found["value"]) if found else None
             groups.setdefault((champions[ticker], policy), []).append(ticker)
@@ -113,17 +116,17 @@ class ModelManager:
         champions = [Champion(by_end[end]["_id"], by_end[end]["sha256"]) for end in ends]
         return [(self._get(champion), last) for champion, last in zip(champions, [*ends[1:], None], strict=True)]
 
-    def get_version(self, market: str, ticker: str | None = None) -> str:
+    def get_version(self, market: str, interval: str, ticker: str | None = None) -> str:
         """Return the champion's version without loading it. Raises NoModel."""
-        return self._get_champion(market, ticker).version
+        return self._get_champion(market, interval, ticker).version
 
-    def get_full_hash(self, market: str, ticker: str | None = None) -> str:
+    def get_full_hash(self, market: str, interval: str, ticker: str | None = None) -> str:
         """Return `sha256:...` of the champion's artefact without loading it. Raises NoModel."""
-        return self._get_champion(market, ticker).sha256
+        return self._get_champion(market, interval, ticker).sha256
 
-    def is_cached(self, market: str, ticker: str | None = None) -> bool:
+    def is_cached(self, market: str, interval: str, ticker: str | None = None) -> bool:
         """Whether the champion of today is loaded. Raises NoModel."""
-        champion = self._get_champion(market, ticker)
+        champion = self._get_champion(market, interval, ticker)
         with self._lock:
             return champion in self._models
 
@@ -145,12 +148,12 @@ class ModelManager:
             self._taken = dict(self._counts)
             return counts
 
-    def _get_champion(self, market: str, ticker: str | None) -> Champion:
+    def _get_champion(self, market: str, interval: str, ticker: str | None) -> Champion:
         if ticker is None:
-            return get_champion(self._database, market)
-        champion = find_champions(self._database, market, [ticker]).get(ticker)
+            return get_champion(self._database, market, interval)
+        champion = find_champions(self._database, market, interval, [ticker]).get(ticker)
         if champion is None:
-            raise explain_no_model(market)
+            raise explain_no_model(market, interval)
         return champion
 
     def _get(self, champion: Champion) -> LoadedModel:

@@ -11,7 +11,7 @@ from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS, get_dete
 from detection.detectors.contract import Parameter
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, FeatureSet, get_feature_set
 from market.intervals import parse_interval
-from market.markets import complete_ticker, get_market
+from market.markets import Markets
 from records.database import Db
 from records.market.documents import SeriesDocument
 from records.market.series import find_series
@@ -77,7 +77,13 @@ class TrainingPlan:
 
     @classmethod
     def from_options(
-        cls, market: str, *, interval: str = "1d", tickers: Sequence[str] = (), options: Mapping[str, Any]
+        cls,
+        market: str,
+        *,
+        markets: Markets,
+        interval: str = "1d",
+        tickers: Sequence[str] = (),
+        options: Mapping[str, Any],
     ) -> Self:
         """Read a plan from a run's fields, `options` being JSON values of the names in `OPTIONS`; None is unset.
 
@@ -87,7 +93,7 @@ class TrainingPlan:
         unknown = sorted(given.keys() - set(OPTIONS))
         if unknown:
             raise BadInput(f"no training option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
-        code = get_market(market)
+        known = markets.choose(market)
         kind = get_detector(str(given.get("detector", DEFAULT_DETECTOR)))
         fields: dict[str, Any] = {}
         if "promote" in given:
@@ -96,10 +102,10 @@ class TrainingPlan:
         if start and end and start > end:
             raise BadInput(f"the window ends ({given['window_end']}) before it starts ({given['window_start']})")
         return cls(
-            market=code.code,
+            market=known.code,
             interval=parse_interval(interval),
-            tickers=tuple(sorted({complete_ticker(ticker, code) for ticker in tickers})),
-            feature_set=_parse_feature_set(given.get("feature_set", kind.feature_set)),
+            tickers=tuple(sorted({markets.complete(ticker, known) for ticker in tickers})),
+            feature_set=_parse_feature_set(given.get("feature_set", kind.choose_feature_set(interval))),
             threshold=ThresholdPolicy.choose(given),
             seed=SEED.read("seed", given.get("seed", SEED.default)),
             detector=kind.name,

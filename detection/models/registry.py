@@ -12,9 +12,9 @@ from pymongo.client_session import ClientSession
 from core.errors import BadInput, Conflict, NoModel
 from detection.models.plan import ThresholdPolicy
 from detection.models.plausibility import check_plausible, check_threshold
-from market.markets import get_market_of
+from market.markets import load_markets
 from records.database import Db, in_transaction
-from records.market.series import get_series, has_series
+from records.market.series import find_sizes, get_series
 from records.models import champions, models, thresholds
 from records.models.champions import Champion, Scope
 from records.models.documents import ModelDocument, ModelRecord, MoveFields, PointerDocument
@@ -24,18 +24,19 @@ from records.work.watchlists import get_watchlist
 log = structlog.get_logger()
 
 
-def get_champion(database: Db, market: str) -> Champion:
-    """Return a market's champion. Raises NoModel, with the command that trains one."""
-    champion = champions.find_champion(database, Scope("market", market))
+def get_champion(database: Db, market: str, interval: str) -> Champion:
+    """Return a market's champion for bars of an interval. Raises NoModel, with the command that trains one."""
+    champion = champions.find_champion(database, Scope("market", market), interval)
     if champion is None:
-        raise explain_no_model(market)
+        raise explain_no_model(market, interval)
     return champion
 
 
-def explain_no_model(market: str) -> NoModel:
-    """Return the error for a market without a champion."""
+def explain_no_model(market: str, interval: str) -> NoModel:
+    """Return the error for a market without a champion for bars of this interval."""
     return NoModel(
-        f"market {market} has no champion model; train one with `flask models train --market {market}`, "
+        f"market {market} has no champion model for {interval} bars; train one with "
+        f"`flask models train --market {market} --interval {interval}`, "
         "or promote a version that is there (`flask models list`, `flask models promote VERSION`)"
     )
 
@@ -60,7 +61,7 @@ def promote_within(
     database: Db, record: ModelDocument, scope: Scope, now: datetime, session: ClientSession
 ) -> PointerDocument:
     """Promote inside a transaction of the caller's. Raises Conflict as `promote` does."""
-    pointer = champions.find_pointer(database, scope, session)
+    pointer = champions.find_pointer(database, scope, record["interval"], session)
     if pointer is not None and pointer["version"] == record["_id"]:
         return pointer
     try:
@@ -75,18 +76,20 @@ def promote_within(
             f"`flask models train --market {record['market']}`",
             reason="model_retired",
         )
-    return champions.move_pointer(database, scope, record, action="promoted", now=now, session=session)
+    return champions.move_pointer(
+        database, scope, record["interval"], record, action="promoted", now=now, session=session
+    )
 
 
-def rollback(database: Db, scope: Scope, now: datetime) -> PointerDocument:
-    """Point a scope back to the version before its present one, and return the pointer.
+def rollback(database: Db, scope: Scope, interval: str, now: datetime) -> PointerDocument:
+    """Point a scope back to the version before its present one for bars of an interval, and return the pointer.
 
     Retired versions are passed over. A ticker or watchlist with none before goes back to its market's champion.
 
     Raises:
         Conflict: the scope has no champion, or the market had none before.
     """
-    return in_transaction(database, lambda active: _roll_back(database, scope, now, active))
+    return in_transaction(database, lambda active: _roll_back(database, scope, interval, now, active))
 
 
 def set_threshold(database: Db, scope: Scope, policy: ThresholdPolicy, now: datetime) -> None:
@@ -95,11 +98,10 @@ def set_threshold(database: Db, scope: Scope, policy: ThresholdPolicy, now: date
     Raises Conflict where a score is given with which that champion flags nothing, or far too much, and NotFound where
     there is no such watchlist.
     """
-    champion = champions.find_champion(database, scope) or champions.find_champion(
-        database, Scope("market", _find_market(database, scope))
-    )
-    if policy.kind == "score" and champion is not None:
-        check_threshold(models.get_model_record(database, champion.version), policy.value, policy)
+    if policy.kind == "score":
+        wider = [Scope("market", market) for market in _find_markets(database, scope)]
+        for version in champions.find_versions(database, [scope]) or champions.find_versions(database, wider):
+            check_threshold(models.get_model_record(database, version), policy.value, policy)
     thresholds.set_threshold(database, scope, policy.kind, policy.value, now)
 
 
@@ -125,20 +127,25 @@ def retire(database: Db, version: str, now: datetime) -> ModelRecord:
     return models.get_model_record(database, version)
 
 
-def _roll_back(database: Db, scope: Scope, now: datetime, session: ClientSession) -> PointerDocument:
-    pointer = champions.find_pointer(database, scope, session)
+def _roll_back(database: Db, scope: Scope, interval: str, now: datetime, session: ClientSession) -> PointerDocument:
+    pointer = champions.find_pointer(database, scope, interval, session)
     if pointer is None or pointer["version"] is None:
-        raise Conflict(f"{scope} has no champion, so there is nothing to roll back", reason="no_champion")
+        raise Conflict(
+            f"{scope} has no champion for {interval} bars, so there is nothing to roll back", reason="no_champion"
+        )
     for version in reversed(_list_before(pointer["history"])):
         if models.mark_used(database, version, now, session):
             record = models.get_model_record(database, version)
-            return champions.move_pointer(database, scope, record, action="rolled_back", now=now, session=session)
+            return champions.move_pointer(
+                database, scope, interval, record, action="rolled_back", now=now, session=session
+            )
     if scope.kind == "market":
         raise Conflict(
-            f"{scope} has had no champion before {pointer['version']} that is not retired; promote a version by name",
+            f"{scope} has had no champion for {interval} bars before {pointer['version']} that is not retired; promote "
+            "a version by name",
             reason="nothing_to_roll_back",
         )
-    return champions.move_pointer(database, scope, None, action="rolled_back", now=now, session=session)
+    return champions.move_pointer(database, scope, interval, None, action="rolled_back", now=now, session=session)
 
 
 def _list_before(history: list[MoveFields]) -> list[str]:
@@ -155,14 +162,21 @@ def _list_before(history: list[MoveFields]) -> list[str]:
 
 def _check_scope(database: Db, record: ModelDocument, scope: Scope) -> None:
     """Raise NotFound where there is nothing of this name, and BadInput where it is of another market."""
-    market = _find_market(database, scope)
-    if market != record["market"]:
-        raise BadInput(f"{record['_id']} is a model of market {record['market']}, and {scope} is of {market}")
-    if scope.kind == "ticker" and not has_series(database, scope.name):
+    if scope.kind == "watchlist" and (of := get_watchlist(database, scope.name)["interval"]) != record["interval"]:
+        raise BadInput(f"{record['_id']} is a model of {record['interval']} bars, and {scope} is of {of}")
+    markets = _find_markets(database, scope)
+    if markets and record["market"] not in markets:
+        named = ", ".join(sorted(set(markets)))
+        raise BadInput(f"{record['_id']} is a model of market {record['market']}, and {scope} is of {named}")
+    if scope.kind == "ticker" and not find_sizes(database, tickers=[scope.name]):
         get_series(database, scope.name, record["interval"])
 
 
-def _find_market(database: Db, scope: Scope) -> str:
+def _find_markets(database: Db, scope: Scope) -> list[str]:
     if scope.kind == "watchlist":
-        return str(get_watchlist(database, scope.name)["market"])
-    return get_market_of(scope.name).code if scope.kind == "ticker" else scope.name
+        return list(get_watchlist(database, scope.name)["markets"])
+    if scope.kind == "market":
+        return [scope.name]
+    stored = [series["market"] for series in find_sizes(database, tickers=[scope.name])]
+    looks = load_markets(database).find_of(scope.name)
+    return stored or ([looks.code] if looks else [])

@@ -56,7 +56,7 @@ def save_model(
     def write(session: ClientSession) -> None:
         models.insert_model(database, record, session)
         scope = Scope("market", fit.plan.market)
-        if fit.plan.promote or (fit.plan.promote is None and _has_none(database, scope, session)):
+        if fit.plan.promote or (fit.plan.promote is None and _has_none(database, scope, fit.plan.interval, session)):
             promote_within(database, record, scope, now, session)
         finish(session, record)
 
@@ -70,16 +70,23 @@ def save_model(
 
 
 def propose_version(lineage: Sequence[LineageFields], plan: TrainingPlan) -> tuple[ModelVersion, Change]:
-    """Return the version that follows the latest of a market, and in which place it differs."""
+    """Return the version that follows the latest of a market, and in which place it differs from its interval's."""
     if not lineage:
         return ModelVersion.first(plan.market), "patch"
-    latest = max(lineage, key=lambda record: ModelVersion.parse(record["_id"]))
+    latest = max(lineage, key=_read_version)
+    # Versions are of a market; how a model differs, by those of its own interval.
+    alike = [record for record in lineage if record["parameters"].get("interval") == plan.interval]
+    before = max(alike, key=_read_version, default=None)
     change: Change = "patch"
-    if latest["feature_set"] != plan.feature_set.label:
-        change = "major"
-    elif latest["parameters"] != plan.describe_parameters():
+    if before is None or before["parameters"] != plan.describe_parameters():
         change = "minor"
+    if before is not None and before["feature_set"] != plan.feature_set.label:
+        change = "major"
     return ModelVersion.parse(latest["_id"]).bump(change), change
+
+
+def _read_version(record: LineageFields) -> ModelVersion:
+    return ModelVersion.parse(record["_id"])
 
 
 def _reserve_version(database: Db, fit: Fit) -> str:
@@ -100,6 +107,6 @@ def _reserve_version(database: Db, fit: Fit) -> str:
             return str(version)
 
 
-def _has_none(database: Db, scope: Scope, session: ClientSession) -> bool:
-    pointer = champions.find_pointer(database, scope, session)
+def _has_none(database: Db, scope: Scope, interval: str, session: ClientSession) -> bool:
+    pointer = champions.find_pointer(database, scope, interval, session)
     return pointer is None or pointer["version"] is None

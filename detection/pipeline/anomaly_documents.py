@@ -15,7 +15,7 @@ from detection.scoring.grades import get_severity
 from detection.scoring.phrases import build_reasons
 from detection.scoring.suspected_split import find_suspected_split
 from market.bars.fingerprint import PanelFingerprints
-from market.bars.history import history_start
+from market.bars.history import find_start
 from market.bars.panel import BarPanel
 from records.findings.anomalies import build_anomaly_id, parse_anomaly_id
 from records.findings.documents import AnomalyDocument
@@ -45,6 +45,7 @@ def build_anomalies(
     )
     names = (FEATURES, model.feature_set.columns, MEASURES)
     fingerprints = PanelFingerprints(panel)
+    history = model.feature_set.count_history_bars(panel.interval)
     # Whole columns become lists at once: row by row, numpy would take longer than all the rest.
     listed = (values.tolist() for values in facts)
     for row, s, seconds, close, volume, before, opened, score, grade, *vectors in zip(*listed, strict=True):
@@ -70,7 +71,7 @@ def build_anomalies(
             "severity": get_severity(grade),
             "attribution": attribution,
             "reasons": build_reasons(documented, measures, attribution, close=close),
-            "bars_fingerprint": fingerprints.compute(_find_first_needed(panel, s, row), row + 1),
+            "bars_fingerprint": fingerprints.compute(_find_first_needed(panel, s, row, history), row + 1),
             "in_training_window": model.window_start <= time <= model.window_end,
             "suspected_split": None if row == panel.offsets[s] else find_suspected_split(before, opened),
             "opinions": [],
@@ -94,8 +95,8 @@ def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:
     return np.array(rows, dtype=np.int64)
 
 
-def _find_first_needed(panel: BarPanel, s: int, row: int) -> int:
+def _find_first_needed(panel: BarPanel, s: int, row: int, history_bars: int) -> int:
     """Return the first of the rows that this row's features are a function of."""
     start, first_index = int(panel.offsets[s]), int(panel.first_index[s])
-    needed = history_start(first_index + row - start, panel.interval) - first_index
+    needed = find_start(first_index + row - start, history_bars) - first_index
     return start + max(0, needed)

@@ -31,7 +31,7 @@ def choose_models(models: ModelManager, plan: Plan) -> Sequence[tuple[LoadedMode
     if not plan.stretches:
         return []
     if not job.walk_forward:
-        groups = models.group_by_model(job.market, tuple(plan.stretches), watchlist=job.watchlist)
+        groups = models.group_by_model(job.market, job.interval, tuple(plan.stretches), watchlist=job.watchlist)
         return [(model, {ticker: plan.stretches[ticker] for ticker in tickers}) for model, tickers in groups]
     chosen = []
     for model, last in models.list_walk_forward(job.market, job.interval):
@@ -47,4 +47,6 @@ def load(database: Db, plan: Plan, model: LoadedModel, stretches: Stretches, ses
     They are read in the session's snapshot, in which the plan was made.
     """
     wanted = {ticker: (find_first(own), find_last(own)) for ticker, own in stretches.items()}
-    return Load(read_panel(database, plan.job.interval, plan.series, wanted, session), model, stretches)
+    return Load(
+        read_panel(database, plan.job.interval, plan.series, wanted, session, model.feature_set.reach), model, stretches
+    )

@@ -51,7 +51,8 @@ def score(load: Load, outcomes: Outcomes, job: Job, now: datetime, *, asked: Ite
         asked: ids of anomalies whose bars are described whether or not they pass the threshold.
     """
     panel, model = load.panel, load.model
-    spans = [select_rows(panel, s, load.stretches[ticker]) for s, ticker in enumerate(panel.tickers)]
+    history = model.feature_set.count_history_bars(panel.interval)
+    spans = [select_rows(panel, s, load.stretches[ticker], history) for s, ticker in enumerate(panel.tickers)]
     stops = panel.offsets[1:].tolist()
     starts = [rows[0][0] if rows else stop for rows, stop in zip(spans, stops, strict=True)]
     features = compute_features(panel, np.array(starts, dtype=np.int64), model.feature_set)

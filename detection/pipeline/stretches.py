@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from market.bars.history import ANCHOR_BARS, count_history_bars
+from market.bars.history import ANCHOR_BARS
 from market.bars.panel import BarPanel
 from market.intervals import parse_period, period_start
 from records.findings.documents import DetectedRange
@@ -67,15 +67,20 @@ def find_last(stretches: tuple[Stretch, ...]) -> int | None:
     return None if None in lasts else max(last for last in lasts if last is not None)
 
 
-def select_rows(panel: BarPanel, position: int, stretches: tuple[Stretch, ...]) -> list[tuple[int, int]]:
-    """Return the panel rows [start, stop) of each stretch of the series at `position`, in order and disjoint."""
+def select_rows(
+    panel: BarPanel, position: int, stretches: tuple[Stretch, ...], history_bars: int
+) -> list[tuple[int, int]]:
+    """Return the panel rows [start, stop) of each stretch of the series at `position`, in order and disjoint.
+
+    A changed bar touches those whose features look back on so many bars before their anchor.
+    """
     rows, times = panel.series(position), panel.times.data
     spans: list[tuple[int, int]] = []
     for stretch in sorted(stretches, key=lambda s: -1 if s.first is None else s.first):
         start = rows.start if stretch.first is None else bisect_left(times, stretch.first, rows.start, rows.stop)
         stop = rows.stop
         if stretch.last_changed is not None:
-            reach = count_history_bars(panel.interval) + ANCHOR_BARS
+            reach = history_bars + ANCHOR_BARS
             stop = min(stop, bisect_right(times, stretch.last_changed, rows.start, rows.stop) + reach)
         if stretch.last is not None:
             stop = min(stop, bisect_right(times, stretch.last, rows.start, rows.stop))

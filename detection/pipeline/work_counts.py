@@ -7,7 +7,7 @@ import numpy as np
 import structlog
 
 from detection.pipeline.job import Job, Outcome, TickerResult
-from market.markets import MARKETS
+from market.markets import load_markets
 from market.sessions.calendar import find_closes
 from market.sessions.overrides import find_sessions
 from records.database import Db
@@ -44,7 +44,7 @@ def count_detection(
     counts: dict[str, counters.Counts] = {f"{counters.DETECTED}::{job.trigger}": detected}
     news = [a["Datetime"] for o in outcomes if o.watermark for a in o.found if a["Datetime"] > o.watermark]
     if news and job.trigger == "scheduler":
-        market = MARKETS[job.market]
+        market = load_markets(database)[job.market]
         times = np.array([time.timestamp() for time in news], np.int64)
         _, closes = find_closes(times, market, job.interval, find_sessions(database, market))
         counts[counters.LATENCY] = counters.count_latencies(now.timestamp() - float(close) for close in closes)

@@ -49,6 +49,13 @@ def _gap(_: Values, measures: Values, __: float) -> str:
     return f"opened {'above' if gap > 0 else 'below'} the last close by {usual}" if gap else "opened at the last close"
 
 
+def _clock_departure(documented: Values, measures: Values, close: float) -> str:
+    """Name the gap where it is the largest part of a departure from what is usual at a time of day."""
+    parts = (measures["range"], 2.0 * measures["wick"], 0.8 * measures["volume"])
+    leading = _gap if abs(measures["gap"]) >= max(parts) else _departure
+    return leading(documented, measures, close)
+
+
 def _departure(documented: Values, measures: Values, close: float) -> str:
     """Name the largest part of a departure, in the order of rarity that the kernel weighs them by."""
     if measures["repeats"]:
@@ -107,7 +114,22 @@ def _trend(name: str, words: str) -> Phrase:
     return lambda documented, _, close: f"{words} {documented[name] / close * 100:+.1f} % of the close"
 
 
+def _at_its_time(phrase: Phrase) -> Phrase:
+    """Return a phrase in what is usual at the bar's time of day."""
+
+    def at_its_time(documented: Values, measures: Values, close: float) -> str:
+        by_clock = {name: measures[f"clock_{name}"] for name in ("return", "gap", "range", "wick", "volume")}
+        words = phrase(documented, {**measures, **by_clock}, close)
+        return f"{words} at this time of day" if "usual" in words else words
+
+    return at_its_time
+
+
 PHRASES: dict[str, Phrase] = {
+    "clock_return_fast": _at_its_time(_return),
+    "clock_return_slow": _at_its_time(_return),
+    "clock_departure_fast": _at_its_time(_clock_departure),
+    "clock_departure_slow": _at_its_time(_clock_departure),
     "return_fast": _return,
     "return_slow": _return,
     "gap_fast": _gap,

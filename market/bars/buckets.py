@@ -1,6 +1,7 @@
 """Buckets: the bars of one series and calendar year (UTC), each column a little-endian binary."""
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
@@ -69,6 +70,16 @@ def split_years(columns: Columns) -> Iterator[tuple[int, Columns]]:
 def years_of(times: Int64) -> Int64:
     """Return the calendar year (UTC) of each time in seconds."""
     return times.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
+
+
+def pack_times(times: Int64) -> bytes:
+    """Return times in few bytes: neighbouring ones are mostly as far apart as the next."""
+    return zlib.compress(np.diff(times, prepend=0).astype("<i8").tobytes())
+
+
+def unpack_times(packed: bytes) -> Int64:
+    """Return the times that were packed."""
+    return np.cumsum(np.frombuffer(zlib.decompress(packed), "<i8").astype(np.int64))
 
 
 def _to_bytes(values: Int64 | Float64, form: str) -> bytes:

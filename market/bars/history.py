@@ -6,10 +6,14 @@ start at `history_start(t)`. So every feature is a function of the stored series
 are whole blocks, so that they begin where a block does.
 """
 
+from market.intervals import DAY_SECONDS, INTERVALS
+
 ANCHOR_BARS = 128
 HISTORY_BARS = 3 * ANCHOR_BARS
 # The bars of one session are all needed for its VWAP, and at one minute a round-the-clock session has 1,440.
 MINUTE_HISTORY_BARS = 12 * ANCHOR_BARS
+# Twenty sessions of six and a half hours at one minute are 7,800 bars.
+MOST_CLOCK_BARS = 64 * ANCHOR_BARS
 
 
 def count_history_bars(interval: str) -> int:
@@ -17,6 +21,20 @@ def count_history_bars(interval: str) -> int:
     return MINUTE_HISTORY_BARS if interval == "1m" else HISTORY_BARS
 
 
+def count_clock_bars(interval: str, sessions: int) -> int:
+    """Return how many bars before an anchor are looked at for what is usual at a time of day.
+
+    They hold so many sessions of a market that is open round the clock, but of one minute only those of an exchange.
+    """
+    bars = min(sessions * DAY_SECONDS // INTERVALS[interval], MOST_CLOCK_BARS)
+    return max(count_history_bars(interval), -(-bars // ANCHOR_BARS) * ANCHOR_BARS)
+
+
 def history_start(index: int, interval: str) -> int:
     """Return the position in the stored series from which bars are needed to compute the bar at `index`."""
-    return max(0, index // ANCHOR_BARS * ANCHOR_BARS - count_history_bars(interval))
+    return find_start(index, count_history_bars(interval))
+
+
+def find_start(index: int, history_bars: int) -> int:
+    """Return the position from which so many bars before an anchor are there for the bar at `index`."""
+    return max(0, index // ANCHOR_BARS * ANCHOR_BARS - history_bars)

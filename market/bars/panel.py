@@ -22,6 +22,8 @@ class BarPanel:
             what is computed does not depend on how much was loaded.
         times: shape (n,), start of the bar, UTC seconds since 1970.
         sessions: shape (n,), number of the exchange session (local date, in days since 1970) the bar belongs to.
+        clocks: shape (n,), time of day on the exchange at which the bar starts, in whole intervals since midnight; 0
+            for bars of a day and longer.
         open, high, low, close: shape (n,), in the series' currency, adjusted for known splits.
         volume: shape (n,), shares.
     """
@@ -32,6 +34,7 @@ class BarPanel:
     first_index: Int64
     times: Int64
     sessions: Int64
+    clocks: Int64
     open: Float64
     high: Float64
     low: Float64

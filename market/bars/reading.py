@@ -8,10 +8,10 @@ from array import array
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, get_args
+from zoneinfo import ZoneInfo
 
 from market.bars.splits import find_adjustment, list_adjustments
 from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, is_intraday
-from market.markets import get_market, get_market_of
 from records.database import Db
 from records.market.documents import BarColumn, BarColumns, SeriesDocument, bars_in
 from records.market.series import get_series
@@ -52,11 +52,11 @@ def read_series(
     return bars
 
 
-def number_sessions(bars: Sequence[Bar], ticker: str, interval: str) -> list[int] | None:
+def number_sessions(bars: Sequence[Bar], series: SeriesDocument) -> list[int] | None:
     """Return the session of each intraday bar, in days since 1970; None where bars are of a day or longer."""
-    if not is_intraday(interval):
+    if not is_intraday(series["interval"]):
         return None
-    zone = get_market_of(ticker).zone
+    zone = ZoneInfo(series["timezone"])
     return [datetime.fromtimestamp(bar.time, zone).toordinal() - EPOCH_ORDINAL for bar in bars]
 
 
@@ -95,4 +95,4 @@ def _session_day(time: int, series: SeriesDocument) -> int:
     """Return the session of a bar in days since 1970; daily and longer bars are labelled by theirs."""
     if not is_intraday(series["interval"]):
         return time // DAY_SECONDS
-    return datetime.fromtimestamp(time, get_market(series["market"]).zone).toordinal() - EPOCH_ORDINAL
+    return datetime.fromtimestamp(time, ZoneInfo(series["timezone"])).toordinal() - EPOCH_ORDINAL

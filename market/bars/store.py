@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from pymongo.client_session import ClientSession
@@ -13,9 +14,8 @@ from market.bars.buckets import COLUMNS, PRICES, Columns, build_bucket_id
 from market.bars.history import history_start
 from market.bars.panel import BarPanel
 from market.bars.splits import list_adjustments
-from market.intervals import DAY_SECONDS, is_intraday
-from market.markets import MARKETS
-from market.sessions.calendar import local_days
+from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
+from market.sessions.calendar import local_seconds
 from records.database import Db
 from records.market.documents import BarColumn, BarColumns, PanelSeries, bars_in
 from records.market.series import find_panel_series
@@ -29,7 +29,7 @@ Reach = Callable[[int, str], int]
 Cut = tuple[int, int] | None
 
 
-def load_panel(database: Db, interval: str, wanted: Mapping[str, Wanted]) -> BarPanel:
+def load_panel(database: Db, interval: str, wanted: Mapping[str, Wanted], *, reach: Reach = history_start) -> BarPanel:
     """Load series from the history that their first wanted bar needs to their last one, adjusted for known splits.
 
     Args:
@@ -38,13 +38,14 @@ def load_panel(database: Db, interval: str, wanted: Mapping[str, Wanted]) -> Bar
         wanted: for each ticker the first and last bar that are wanted (UTC seconds); None means the first or last
             one stored. Where no stored bar is as late as the first, the history of the bar that would come next is
             loaded.
+        reach: from which position on bars are needed to compute the one at a position.
 
     Returns:
         The panel, tickers in the order of `wanted`; those of which nothing is stored are left out.
     """
     with database.client.start_session(snapshot=True) as session:
         series = find_panel_series(database, tuple(wanted), interval, session)
-        return read_panel(database, interval, series, wanted, session)
+        return read_panel(database, interval, series, wanted, session, reach)
 
 
 def read_panel(
@@ -155,10 +156,11 @@ def _build_panel(
     offsets = np.array([0, *accumulate(lengths)], np.int64)
     rows = [slice(int(start), int(stop)) for start, stop in pairwise(offsets)]
     times = columns["times"]
-    sessions = times // DAY_SECONDS
+    local = times.copy()
     if is_intraday(interval):
         for document, own in zip(series, rows, strict=True):
-            sessions[own] = local_days(times[own], MARKETS[document["market"]].zone)
+            local[own] = local_seconds(times[own], ZoneInfo(document["timezone"]))
+    sessions, clocks = local // DAY_SECONDS, local % DAY_SECONDS // INTERVALS[interval]
     for document, own in zip(series, rows, strict=True):
         if document["splits"]:
             days, factors = list_adjustments(document["splits"])
@@ -172,5 +174,6 @@ def _build_panel(
         offsets=offsets,
         first_index=np.array(firsts, np.int64),
         sessions=sessions,
+        clocks=clocks if is_intraday(interval) else np.zeros_like(clocks),
         **columns,
     )

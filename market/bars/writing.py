@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from uuid import uuid4
 
 import numpy as np
 from pymongo import ReplaceOne
@@ -17,21 +18,25 @@ from market.bars.buckets import (
     build_bucket,
     build_bucket_id,
     empty_columns,
+    pack_times,
     read_column,
     split_years,
     years_of,
 )
 from market.bars.coverage_upkeep import find_coverage
 from market.bars.fingerprint import fingerprint_series
-from market.bars.merging import merge_bars
+from market.bars.merging import Merge, merge_bars
 from market.bars.readjustment import recognise
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS, is_intraday
-from market.markets import get_market, get_market_of
+from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions, local_days
 from market.sessions.overrides import find_sessions
 from records.database import Db, in_transaction
+from records.findings.anomalies import unmark_bars_gone
+from records.market.bar_imports import add_import
 from records.market.documents import (
+    BarImportDocument,
     ChangeFields,
     RejectedDocument,
     RevisionDocument,
@@ -40,7 +45,7 @@ from records.market.documents import (
     bars_in,
 )
 from records.market.rejected import add_rejected
-from records.market.revisions import add_revisions
+from records.market.revisions import add_revisions, find_last_revision
 from records.market.series import build_series_id, find_one_series, get_series, replace_series
 
 LEAST_FACTOR = 1e-4
@@ -50,10 +55,11 @@ LEAST_FACTOR = 1e-4
 class Arrival:
     """What comes in for one series: bars ascending by time, split factors by session day, rejected rows.
 
-    `known` are the sessions of its market.
+    `known` are the sessions of its market; `import_id` names the import to take back, where it is one.
     """
 
     ticker: str
+    market: Market
     interval: str
     source: str
     now: datetime
@@ -62,6 +68,7 @@ class Arrival:
     splits: Mapping[int, float] = field(default_factory=dict)
     rejected: Sequence[RejectedDocument] = ()
     synthetic: bool = False
+    import_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +128,10 @@ def write_split(database: Db, ticker: str, interval: str, session: date, factor:
             f"to {series['last_bar']:%Y-%m-%d}"
         )
     day = (session - date(1970, 1, 1)).days
-    known = find_sessions(database, get_market(series["market"]))
+    market = load_markets(database).choose(series["market"])
+    known = find_sessions(database, market)
     arrival = Arrival(
-        ticker, interval, "split command", now, known, splits={day: factor}, synthetic=series["synthetic"]
+        ticker, market, interval, "split command", now, known, splits={day: factor}, synthetic=series["synthetic"]
     )
     return write_arrival(database, arrival)
 
@@ -157,11 +165,19 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
         _write_buckets(database, series, merge.columns, arrival.now, session)
         if new:
             came = arrival.columns["times"][merge.new]
-            series["coverage"] = find_coverage(database, series, arrival.known, came, last_bar, session)
+            series["coverage"] = find_coverage(
+                database, series, arrival.market, arrival.known, came, last_bar=last_bar, session=session
+            )
         _close_series(series, splits, arrival)
         series["revision"] += bool(revisions)
         replace_series(database, series, session)
         add_revisions(database, _number(revisions, series, arrival), session)
+        if new:
+            unmark_bars_gone(
+                database, arrival.ticker, arrival.interval, changes.moment(came[0]), changes.moment(came[-1]), session
+            )
+        if arrival.import_id is not None:
+            add_import(database, _describe_import(arrival, series, merge, revised=bool(revisions)), session)
     unchanged = len(arrival.columns["times"]) - new - changed
     return Written(new, changed, unchanged, len(changed_days), series["revision"], replaced, tuple(found.notes))
 
@@ -170,13 +186,18 @@ def _find_days(arrival: Arrival) -> Int64:
     """Return the session of each bar that comes, in days since 1970."""
     times: Int64 = arrival.columns["times"]
     if is_intraday(arrival.interval):
-        return local_days(times, get_market_of(arrival.ticker).zone)
+        return local_days(times, arrival.market.zone)
     return times // DAY_SECONDS
 
 
 def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tuple[SeriesDocument, list[ChangeFields]]:
     """Return the series to merge into, an empty one where there is none, and what making room for it changed."""
     series = find_one_series(database, arrival.ticker, arrival.interval, session)
+    if series is not None and series["market"] != arrival.market.code:
+        raise SeriesError(
+            f"{arrival.ticker} has {arrival.interval} bars of market {series['market']}, and these are of "
+            f"{arrival.market.code}: delete them first (`flask bars delete {arrival.ticker}`), or name it otherwise"
+        )
     if series is not None and series["synthetic"] == arrival.synthetic:
         return series, []
     if series is not None and arrival.synthetic:
@@ -185,7 +206,8 @@ def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tupl
         "_id": build_series_id(arrival.ticker, arrival.interval),
         "ticker": arrival.ticker,
         "interval": arrival.interval,
-        "market": get_market_of(arrival.ticker).code,
+        "market": arrival.market.code,
+        "timezone": arrival.market.timezone,
         # Its first bars give it these, a few lines on.
         "first_bar": None,  # type: ignore[typeddict-item]
         "last_bar": None,  # type: ignore[typeddict-item]
@@ -193,7 +215,7 @@ def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tupl
         "years": {},
         "digests": {},
         "splits": [],
-        "revision": 0,
+        "revision": find_last_revision(database, arrival.ticker, arrival.interval, session),
         "synthetic": arrival.synthetic,
         "fingerprint": "",
         "source": arrival.source,
@@ -247,6 +269,23 @@ def _close_series(series: SeriesDocument, splits: list[SplitFields], arrival: Ar
     series["fingerprint"] = fingerprint_series(series["digests"], splits)
     series["source"] = arrival.source
     series["updated_at"] = arrival.now
+
+
+def _describe_import(arrival: Arrival, series: SeriesDocument, merge: Merge, *, revised: bool) -> BarImportDocument:
+    """Return what an import brought of a series, as is needed to take it back."""
+    return {
+        "_id": f"{arrival.import_id}::{series['_id']}::{uuid4().hex[:8]}",
+        "import_id": str(arrival.import_id),
+        "ticker": arrival.ticker,
+        "interval": arrival.interval,
+        "source": arrival.source,
+        "at": arrival.now,
+        "new": int(merge.new.sum()),
+        "changed": int(merge.changed.sum()),
+        "times": pack_times(arrival.columns["times"][merge.new]),
+        "revision": series["revision"],
+        "revised": revised,
+    }
 
 
 def _number(revisions: Iterable[ChangeFields], series: SeriesDocument, arrival: Arrival) -> list[RevisionDocument]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import BadInput
-from market.imports.importing import OnSeries, Request, import_frame, import_settled
+from market.imports.importing import OnSeries, Request, import_frame, import_settled, new_import_id
 from market.imports.names import find_owner
 from market.imports.options import NO_OPTIONS, ReadingOptions
 from market.imports.readers.documents import open_json
@@ -18,8 +18,8 @@ from market.imports.settling import Settled, settle_table
 from market.imports.sources import demo, synthetic
 from market.imports.sources.files import find_files
 from market.imports.sources.yahoo import Yahoo
-from market.intervals import parse_interval
-from market.markets import Market
+from market.intervals import AUTO, parse_interval
+from market.markets import Market, load_markets
 from records.database import Db
 
 # Tickers of made-up bars that are made at once: bounds the memory.
@@ -38,7 +38,9 @@ def import_files(
     Of several files, each is accounted for in the report, and one that cannot be used leaves the rest alone. Raises
     BadInput where a path or the only file cannot be used; then nothing was written.
     """
+    request = replace(request, import_id=request.import_id or new_import_id())
     report = ImportReport(", ".join(str(path) for path in paths), request.interval, dry_run=request.dry_run)
+    report.import_id = None if request.dry_run else request.import_id
     with open_reader() as reader:
         reader.warm_up()
         found = [file for path in paths for file in find_files(path)]
@@ -56,7 +58,7 @@ def import_content(
     database: Db, content: bytes, filename: str, request: Request, *, options: ReadingOptions = NO_OPTIONS
 ) -> ImportReport:
     """Import a file that was sent. Raises BadInput where nothing of it can be used; then nothing was written."""
-    report = ImportReport(filename, request.interval, dry_run=request.dry_run)
+    report = ImportReport(filename, request.interval, dry_run=request.dry_run, import_id=request.import_id)
     with open_reader() as reader:
         import_parts(database, reader.read_content(content, filename, options), request, report)
     if not report.series:
@@ -69,10 +71,11 @@ def import_candles(
     database: Db, content: bytes, filename: str, request: Request, *, options: ReadingOptions = NO_OPTIONS
 ) -> ImportReport:
     """Import candles whose shape the API has checked: they are few and bounded, and need no process of their own."""
-    report = ImportReport(filename, request.interval, dry_run=request.dry_run)
+    report = ImportReport(filename, request.interval, dry_run=request.dry_run, import_id=request.import_id)
     settled = settle_table(build_table(open_json(content), options), options)
     report.files.append(FileReport(filename, dict(settled.names), list(settled.aside), list(settled.notes)))
     report.series = import_settled(database, settled, request)
+    _note_interval(report)
     return report
 
 
@@ -94,6 +97,14 @@ def import_parts(
             file.error = error.message
         else:
             report.series += series
+    _note_interval(report)
+
+
+def _note_interval(report: ImportReport) -> None:
+    """Note the interval that the bars told, where they were asked for it and all told the same."""
+    told = {series.interval for series in report.series if series.interval != AUTO}
+    if report.interval == AUTO and len(told) == 1:
+        report.interval = told.pop()
 
 
 def _name_owner(settled: Settled, request: Request, filename: str, file: FileReport) -> Request:
@@ -129,19 +140,27 @@ def import_yahoo(
     on_series: OnSeries | None = None,
 ) -> ImportReport:
     """Import what Yahoo has of these tickers; what it does not answer is said in the ticker's report."""
-    report = ImportReport("yahoo", parse_interval(interval))
-    for answer in yahoo.download(tickers, period=period, interval=report.interval, now=now):
+    report = ImportReport("yahoo", parse_interval(interval), import_id=new_import_id())
+    markets = load_markets(database)
+    known = {ticker: markets.get_of(ticker) for ticker in map(markets.spell, tickers)}
+    for answer in yahoo.download(known, period=period, interval=report.interval, now=now):
         if answer.frame is None:
             series = SeriesReport(answer.ticker, report.interval, error=answer.error)
         else:
             imported = import_frame(
-                database, answer.frame, interval=report.interval, source="yahoo", now=now, ticker=answer.ticker
+                database,
+                answer.frame,
+                interval=report.interval,
+                source="yahoo",
+                now=now,
+                ticker=answer.ticker,
+                import_id=report.import_id,
             )
             series = imported.series[0]
         series.notes += answer.notes
         report.series.append(series)
         if on_series is not None:
-            on_series(series, len(tickers))
+            on_series(series, len(known))
     return report
 
 
@@ -162,6 +181,12 @@ def import_synthetic(
         names = tickers[start : start + BLOCK_TICKERS]
         frame = synthetic.make_bars(names, market, bars=bars, end=end, seed=seed + block, interval=interval)
         report.series += import_frame(
-            database, frame, interval=interval, source=f"synthetic, seed {seed}", now=now, synthetic=True
+            database,
+            frame,
+            interval=interval,
+            source=f"synthetic, seed {seed}",
+            market=market,
+            now=now,
+            synthetic=True,
         ).series
     return report

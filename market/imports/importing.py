@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
+from uuid import uuid4
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pymongo.errors import DocumentTooLarge
 
 from core.errors import TapewatchError
@@ -14,11 +17,14 @@ from market.bars.writing import Arrival, write_arrival
 from market.imports.report import ImportReport, SeriesReport
 from market.imports.rows import TickerRows, read_rows
 from market.imports.settling import Settled, settle_frame
-from market.intervals import parse_interval
-from market.markets import Market, get_market_of
+from market.imports.spacing import find_interval
+from market.intervals import AUTO, parse_import_interval
+from market.markets import Market, Markets, load_markets
 from market.sessions.calendar import Sessions
+from market.sessions.noting import note_sessions
 from market.sessions.overrides import find_sessions
 from records.database import Db
+from records.market.markets import set_ticker_markets
 from records.market.rejected import build_rejected
 from records.work.counters import IMPORTED, REJECTED, add_counts
 
@@ -30,13 +36,14 @@ class Request:
     """What was asked of an import.
 
     Attributes:
-        interval: of the bars.
+        interval: of the bars; `auto`: as far apart as they are.
         source: where they come from, for the records.
         now: the moment of import; bars that close later are rejected.
         ticker: whose the bars are where the table does not say; otherwise the only ticker to take.
-        market: whose suffix tickers without one get.
+        market: of which all its tickers are; None: as each of them looks.
         synthetic: whether the bars are made up.
         dry_run: whether nothing is to be stored.
+        import_id: what it is taken back by; None: it cannot be.
         on_series: called after each ticker with its report and how many tickers there are.
     """
 
@@ -47,6 +54,7 @@ class Request:
     market: Market | None = None
     synthetic: bool = False
     dry_run: bool = False
+    import_id: str | None = None
     on_series: OnSeries | None = None
 
 
@@ -60,6 +68,7 @@ def import_frame(
     ticker: str | None = None,
     market: Market | None = None,
     synthetic: bool = False,
+    import_id: str | None = None,
     on_series: OnSeries | None = None,
 ) -> ImportReport:
     """Import a table of bars with any usual column names; importing it again changes nothing.
@@ -67,10 +76,19 @@ def import_frame(
     The arguments are those of `Request`. Raises BadInput where the table as a whole cannot be used; then nothing was
     written.
     """
-    report = ImportReport(source, parse_interval(interval))
-    request = Request(report.interval, source, now, ticker, market, synthetic, on_series=on_series)
+    report = ImportReport(source, parse_import_interval(interval), import_id=import_id or new_import_id())
+    request = Request(
+        report.interval, source, now, ticker, market, synthetic, import_id=report.import_id, on_series=on_series
+    )
     report.series = import_settled(database, settle_frame(frame), request)
+    if report.series:
+        report.interval = report.series[0].interval
     return report
+
+
+def new_import_id() -> str:
+    """Return an id for an import that has no run."""
+    return uuid4().hex[:12]
 
 
 def import_settled(database: Db, settled: Settled, request: Request) -> list[SeriesReport]:
@@ -81,14 +99,22 @@ def import_settled(database: Db, settled: Settled, request: Request) -> list[Ser
     """
     # Asked for once a market, not once a ticker.
     sessions_of = cache(partial(find_sessions, database))
+    if request.interval == AUTO:
+        request = replace(request, interval=_find_interval(settled))
+    markets = load_markets(database)
     tickers = read_rows(
         settled,
         interval=request.interval,
         ticker=request.ticker,
         market=request.market,
+        markets=markets,
         now=request.now,
         sessions_of=sessions_of,
     )
+    if not request.dry_run:
+        _note_told(database, tickers, markets, request.now)
+        for known in dict.fromkeys(rows.market for rows in tickers if rows.market is not None):
+            note_sessions(database, known, sessions_of(known), request.now)
     reports = []
     for rows in tickers:
         reports.append(_import_rows(database, rows, sessions_of, request))
@@ -106,7 +132,7 @@ def _import_rows(
 ) -> SeriesReport:
     interval, source, now = request.interval, request.source, request.now
     report = SeriesReport(rows.ticker, interval, read=rows.read, notes=list(rows.notes), error=rows.error)
-    if rows.error is not None:
+    if rows.error is not None or rows.market is None:
         return report
     rejected = [
         build_rejected(
@@ -114,8 +140,19 @@ def _import_rows(
         )
         for r in rows.rejected
     ]
-    known = sessions_of(get_market_of(rows.ticker))
-    arrival = Arrival(rows.ticker, interval, source, now, known, rows.columns, rows.splits, rejected, request.synthetic)
+    arrival = Arrival(
+        rows.ticker,
+        rows.market,
+        interval,
+        source,
+        now,
+        sessions_of(rows.market),
+        rows.columns,
+        rows.splits,
+        rejected,
+        request.synthetic,
+        request.import_id,
+    )
     try:
         written = write_arrival(database, arrival, dry_run=request.dry_run)
     except TapewatchError as error:
@@ -136,3 +173,23 @@ def _import_rows(
         counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
         report.error = f"none of its {rows.read:,} rows could be used: {counted}"
     return report
+
+
+def _find_interval(settled: Settled) -> str:
+    """Return the interval of a table's bars. Raises BadInput where they do not tell."""
+    good = ~settled.times.bad
+    groups = np.zeros(len(settled), np.int64)
+    if "ticker" in settled.written:
+        texts = settled.written["ticker"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+        groups = np.asarray(texts.indices).astype(np.int64)
+    return find_interval(settled.times.seconds[good], groups[good])
+
+
+def _note_told(database: Db, tickers: list[TickerRows], markets: Markets, now: datetime) -> None:
+    """Keep the markets that were told of tickers whose looks would not tell them: the next import is not told."""
+    told = {
+        rows.ticker: rows.market.code
+        for rows in tickers
+        if rows.error is None and rows.market is not None and markets.find_of(rows.ticker) != rows.market
+    }
+    set_ticker_markets(database, told, now)

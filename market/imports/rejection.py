@@ -10,5 +10,6 @@ REASONS: dict[str, str] = {
     "not_a_session": "the exchange held no session then",
     "not_closed": "the bar had not closed yet at the time of import",
     "duplicate_time": "an earlier row of the ticker has the same time",
+    "overlaps": "the bar begins before the one before it has ended",
     "out_of_order": "the row's time does not ascend with its neighbours'",
 }

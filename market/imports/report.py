@@ -66,13 +66,17 @@ class FileReport:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of a whole import: of each of its series, and of each of its files. A dry one stored nothing."""
+    """What became of a whole import: of each of its series, and of each of its files. A dry one stored nothing.
+
+    `import_id` is what it is taken back by.
+    """
 
     source: str
     interval: str
     series: list[SeriesReport] = field(default_factory=list)
     files: list[FileReport] = field(default_factory=list)
     dry_run: bool = False
+    import_id: str | None = None
 
     def total(self, name: str) -> int:
         """Return the sum of one count over all series."""
@@ -97,6 +101,12 @@ class ImportReport:
             report["rejected"] = report["rejected"][: LISTED_REJECTIONS - listed]
             listed += len(report["rejected"])
         totals = {name: self.total(name) for name in counts}
-        head = {"source": self.source, "interval": self.interval, "dry_run": self.dry_run, **totals}
+        head = {
+            "source": self.source,
+            "interval": self.interval,
+            "import_id": self.import_id,
+            "dry_run": self.dry_run,
+            **totals,
+        }
         files = [asdict(file) for file in self.files[:LISTED_FILES]]
         return head | {"series": series, "failures": self.failures, "files": files}

@@ -1,6 +1,6 @@
 """A source's table as checked rows, ticker by ticker."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -17,11 +17,11 @@ from market.imports.checks import ACCEPTED, CODES, NAMES, Codes, check_order, ch
 from market.imports.report import Rejection
 from market.imports.settling import Settled
 from market.imports.shifts import check_shift
+from market.imports.spacing import find_fault, mark_overlaps
 from market.imports.times import label_times
 from market.intervals import DAY_SECONDS, is_intraday
-from market.markets import Market, complete_ticker, get_market_of
+from market.markets import Market, Markets
 from market.sessions.calendar import Sessions, find_closes, load_sessions, local_days
-from market.tickers import normalize_ticker
 
 # What an error quotes of a text that is no ticker.
 MOST_TICKER = 40
@@ -36,6 +36,7 @@ class TickerRows:
     Attributes:
         ticker: normalized; where `error` says that it is no ticker, as the source wrote it.
         read: how many rows the source has of it.
+        market: of which it is; None only where `error` says why.
         columns: the accepted rows, ascending by time.
         splits: factor by session (days since 1970) of the accepted rows that carry one.
         rejected: the others, at most 10,000, in the order of the source.
@@ -45,6 +46,7 @@ class TickerRows:
 
     ticker: str
     read: int
+    market: Market | None = None
     columns: Columns = field(default_factory=empty_columns)
     splits: dict[int, float] = field(default_factory=dict)
     rejected: list[Rejection] = field(default_factory=list)
@@ -68,6 +70,7 @@ def read_rows(
     interval: str,
     ticker: str | None,
     market: Market | None,
+    markets: Markets,
     now: datetime,
     sessions_of: Callable[[Market], Sessions] = load_sessions,
 ) -> list[TickerRows]:
@@ -77,59 +80,78 @@ def read_rows(
         settled: the table.
         interval: of the bars.
         ticker: whose they are where the table has no ticker column; where it has one, the only one to take.
-        market: whose suffix tickers without one get.
+        market: of which all its tickers are; None: as each of them looks.
+        markets: all there are, which tell by its looks.
         now: bars that close later are rejected.
         sessions_of: what tells the sessions of a market.
 
     Raises BadInput where nobody says whose the bars are, or their times look like another zone's.
     """
-    codes, errors = _name_tickers(settled, ticker or settled.ticker, market)
-    sessions = {market: sessions_of(market) for market in dict.fromkeys(get_market_of(name) for name in errors)}
-    table = _read_table(settled, codes, [get_market_of(name) for name in errors], interval, now, sessions)
+    codes, named = _name_tickers(settled, ticker or settled.ticker, market, markets)
+    of_market = [known.market for known in named]
+    sessions = {known: sessions_of(known) for known in dict.fromkeys(of_market) if known is not None}
+    table = _read_table(settled, codes, of_market, interval, now, sessions)
     order = np.argsort(codes, kind="stable")
-    bounds = np.searchsorted(codes[order], np.arange(len(errors) + 1))
+    bounds = np.searchsorted(codes[order], np.arange(len(named) + 1))
     slices = [order[start:stop] for start, stop in pairwise(bounds)]
     return [
-        TickerRows(name, len(rows), error=error) if error else _select_rows(name, table, rows)
-        for (name, error), rows in zip(errors.items(), slices, strict=True)
+        _select_rows(known.ticker, known.market, table, rows)
+        if known.market is not None
+        else TickerRows(known.ticker, len(rows), error=known.error)
+        for known, rows in zip(named, slices, strict=True)
     ]
 
 
-def _name_tickers(settled: Settled, ticker: str | None, market: Market | None) -> tuple[Int64, dict[str, str | None]]:
-    """Return each row's position among the tickers (-1: not asked for), and each ticker's error or None."""
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a source calls a ticker: its name here and its market, or why there is none."""
 
-    def complete(text: str) -> str:
-        return complete_ticker(text, market) if market else normalize_ticker(text)
+    ticker: str
+    market: Market | None = None
+    error: str | None = None
+
+
+def _name_tickers(
+    settled: Settled, ticker: str | None, market: Market | None, markets: Markets
+) -> tuple[Int64, list[_Named]]:
+    """Return each row's position among the tickers (-1: not asked for), and the tickers.
+
+    Raises BadInput where the only ticker is none, or its market cannot be told.
+    """
+
+    def name(text: str) -> _Named:
+        known = markets.complete(text, market) if market else markets.spell(text)
+        return _Named(known, market or markets.get_of(known))
 
     if "ticker" not in settled.written:
         if ticker is None:
             raise BadInput("the table has no ticker column: say whose bars these are (--ticker AAPL)")
-        return np.zeros(len(settled), np.int64), {complete(ticker): None}
+        return np.zeros(len(settled), np.int64), [name(ticker)]
     encoded = settled.written["ticker"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     row_texts, texts = np.asarray(encoded.indices), encoded.dictionary.to_pylist()
-    errors: dict[str, str | None] = {}
-    names = []
+    named: dict[str, _Named] = {}
+    spelled = []
     for text in texts:
         try:
-            names.append(complete(text))
-            errors.setdefault(names[-1], None)
+            found = name(text)
         except BadInput as error:
-            names.append(text[:MOST_TICKER])
-            errors[text[:MOST_TICKER]] = error.message
+            found = _Named(text[:MOST_TICKER], error=error.message)
+        spelled.append(found.ticker)
+        named.setdefault(found.ticker, found)
     if ticker is not None:
-        wanted = complete(ticker)
-        if wanted not in errors:
-            raise BadInput(f"{wanted} is nowhere in the table; it has {', '.join(list(errors)[:10])}")
-        errors = {wanted: None}
-    positions = {name: position for position, name in enumerate(errors)}
-    lookup = np.array([positions.get(name, -1) for name in names], np.int64)
-    return lookup[row_texts], errors
+        wanted = name(ticker)
+        if wanted.ticker not in named:
+            raise BadInput(f"{wanted.ticker} is nowhere in the table; it has {', '.join(list(named)[:10])}")
+        named = {wanted.ticker: wanted}
+    positions = {known: position for position, known in enumerate(named)}
+    lookup = np.array([positions.get(known, -1) for known in spelled], np.int64)
+    return lookup[row_texts], list(named.values())
 
 
 def _read_table(
     settled: Settled,
     codes: Int64,
-    markets: list[Market],
+    markets: Sequence[Market | None],
     interval: str,
     now: datetime,
     sessions: Mapping[Market, Sessions],
@@ -161,27 +183,38 @@ def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
     return volumes
 
 
-def _select_rows(name: str, table: _Table, rows: Int64) -> TickerRows:
+def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> TickerRows:
     """Return one ticker's rows, checked for duplicates and order."""
     reasons = table.reasons[rows]
+    readable = np.unique(table.columns["times"][rows[reasons != CODES["bad_time"]]])
+    fault = find_fault(readable, table.interval, market.zone)
+    if fault is not None:
+        return TickerRows(name, len(rows), market, error=fault)
     standing = reasons == ACCEPTED
     reasons[standing], backwards = check_order(table.columns["times"][rows[standing]])
     repeated = np.count_nonzero(reasons == CODES["duplicate_time"])
     if repeated > len(rows) / 2 and not is_intraday(table.interval):
-        error = f"most of its rows share their {table.interval} bar with another: are these bars of a shorter interval?"
-        return TickerRows(name, len(rows), error=error)
-    accepted = rows[reasons == ACCEPTED]
-    accepted = accepted[np.argsort(table.columns["times"][accepted])]
+        error = (
+            f"most of its rows share their {table.interval} bar with another: these are bars of a shorter interval "
+            "(--interval auto finds which)"
+        )
+        return TickerRows(name, len(rows), market, error=error)
+    accepted = np.flatnonzero(reasons == ACCEPTED)
+    accepted = accepted[np.argsort(table.columns["times"][rows[accepted]])]
+    overlapping = mark_overlaps(table.columns["times"][rows[accepted]], table.interval, market.zone)
+    reasons[accepted[overlapping]] = CODES["overlaps"]
+    accepted = rows[accepted[~overlapping]]
     columns = clip_rounding({column: values[accepted] for column, values in table.columns.items()})
     refused = np.flatnonzero(reasons != ACCEPTED)
     kept = refused[:MOST_REJECTIONS_KEPT]
     notes = ["the source runs from the newest to the oldest bar"] if backwards else []
     if len(refused) > len(kept):
         notes.append(f"{len(refused) - len(kept)} of {len(refused)} rejected rows are only counted, not kept")
-    splits, remarks = _read_splits(name, table, accepted)
+    splits, remarks = _read_splits(market, table, accepted)
     return TickerRows(
         name,
         len(rows),
+        market,
         columns,
         splits,
         [_describe(table, int(row), NAMES[int(code)]) for row, code in zip(rows[kept], reasons[kept], strict=True)],
@@ -189,14 +222,14 @@ def _select_rows(name: str, table: _Table, rows: Int64) -> TickerRows:
     )
 
 
-def _read_splits(name: str, table: _Table, accepted: Int64) -> tuple[dict[int, float], list[str]]:
+def _read_splits(market: Market, table: _Table, accepted: Int64) -> tuple[dict[int, float], list[str]]:
     """Return the split factors of accepted rows by session, without those that the prices have in them already."""
     if "split" not in table.settled.numbers:
         return {}, []
     factors = table.settled.numbers["split"][accepted]
     times = table.columns["times"][accepted]
     closes, opens = table.columns["close"][accepted], table.columns["open"][accepted]
-    days = local_days(times, get_market_of(name).zone) if is_intraday(table.interval) else times // DAY_SECONDS
+    days = local_days(times, market.zone) if is_intraday(table.interval) else times // DAY_SECONDS
     splits: dict[int, float] = {}
     notes = []
     for row in np.flatnonzero(np.isfinite(factors) & (factors > 0) & (factors != 1)):

@@ -15,8 +15,8 @@ from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, INTERVALS, is_intraday
 from market.markets import Market
 
 HOUR_SECONDS = 3_600
-# The first day that exchange_calendars knows of an exchange, where that is not long before any bars.
-CALENDAR_STARTS = {"XTKS": "1997-01-01"}
+# The day before which no bars are looked for; some calendars are known from later on.
+CALENDAR_START = "1900-01-01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +100,18 @@ def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
 
 
 def load_sessions(market: Market) -> Sessions:
-    """Return all sessions of a market's calendar, from `CALENDAR_STARTS` to a year after the first of this month.
+    """Return all sessions of a market's calendar, from `CALENDAR_START` to a year after the first of this month.
 
     A process makes them once a month (about 0.2 s), so that they do not end under one that lives for years.
     """
-    return _make_sessions(market, datetime.now(UTC).date().replace(day=1))
+    return _make_sessions(market.calendar, datetime.now(UTC).date().replace(day=1))
 
 
-@lru_cache(maxsize=8)
-def _make_sessions(market: Market, month: date) -> Sessions:
-    schedule = _get_calendar(market, month.replace(year=month.year + 1)).schedule
-    names = ("open", "close", "break_start", "break_end")
-    opens, closes, pauses, resumes = (schedule[name].to_numpy("datetime64[s]").astype(np.int64) for name in names)
+@lru_cache(maxsize=32)
+def _make_sessions(calendar: str, month: date) -> Sessions:
+    schedule = _get_calendar(calendar, month.replace(year=month.year + 1)).schedule
+    columns = ("open", "close", "break_start", "break_end")
+    opens, closes, pauses, resumes = (schedule[name].to_numpy("datetime64[s]").astype(np.int64) for name in columns)
     has_break = ~np.isnat(schedule["break_start"].to_numpy("datetime64[s]"))
     days = schedule.index.to_numpy("datetime64[D]").astype(np.int64)
     return Sessions(days, opens, closes, np.where(has_break, pauses, closes), np.where(has_break, resumes, closes))
@@ -122,17 +122,23 @@ def find_last_listed_year(market: Market, now: datetime) -> int | None:
 
     Single days of mourning or of a storm make no such list: one has days in each of its last three years.
     """
-    listed = _get_calendar(market, now.date()).adhoc_holidays
+    listed = _get_calendar(market.calendar, now.date()).adhoc_holidays
     years = {day.year for day in listed}
     last = max(years, default=0)
     return last if {last - 1, last - 2} <= years else None
 
 
-def _get_calendar(market: Market, end: date) -> Any:
+def _get_calendar(name: str, end: date) -> Any:
     import exchange_calendars  # noqa: PLC0415 - loads slowly, and only imports of bars and scans need it
 
-    start = CALENDAR_STARTS.get(market.calendar, "1900-01-01")
-    return exchange_calendars.get_calendar(market.calendar, start=start, end=end.isoformat())
+    try:
+        return exchange_calendars.get_calendar(name, start=CALENDAR_START, end=end.isoformat())
+    except ValueError:
+        # It is known from later on, as Tokyo's from 1997, or does not go as far.
+        kind = type(exchange_calendars.get_calendar(name))
+        first, last = kind.bound_min(), kind.bound_max()
+        until = end if last is None else min(end, last.date())
+        return exchange_calendars.get_calendar(name, start=first or CALENDAR_START, end=until.isoformat())
 
 
 def apply_overrides(known: Sessions, overrides: Sequence[Override]) -> Sessions:

@@ -93,6 +93,38 @@ def find_stored(
     ]
 
 
+def mark_bars_gone(
+    database: Db,
+    ticker: str,
+    interval: str,
+    now: datetime,
+    session: ClientSession,
+    *,
+    times: Sequence[datetime] | None = None,
+) -> None:
+    """Have anomalies of a series, or those of single bars, say that their bars are gone; they stay as they are."""
+    query: dict[str, object] = {"Ticker": ticker, "interval": interval}
+    if times is not None:
+        if not times:
+            return
+        # A list of half a million times would not fit into a query.
+        query["Datetime"] = {"$gte": min(times), "$lte": max(times)}
+        gone = set(times)
+        found = anomalies_in(database).find(query, {"Datetime": 1}, session=session)
+        query = {"_id": {"$in": [anomaly["_id"] for anomaly in found if anomaly["Datetime"] in gone]}}
+    anomalies_in(database).update_many(query, {"$set": {"bars_gone_at": now}}, session=session)
+
+
+def unmark_bars_gone(
+    database: Db, ticker: str, interval: str, first: datetime, last: datetime, session: ClientSession
+) -> None:
+    """Forget of anomalies between two bars that their bars are gone: bars came in again."""
+    query = {"Ticker": ticker, "interval": interval, "Datetime": {"$gte": first, "$lte": last}}
+    anomalies_in(database).update_many(
+        query | {"bars_gone_at": {"$exists": True}}, {"$unset": {"bars_gone_at": ""}}, session=session
+    )
+
+
 def write_anomalies(database: Db, writes: Sequence[Write], session: ClientSession) -> None:
     """Apply planned writes inside the transaction of their batch."""
     if writes:

@@ -47,6 +47,19 @@ def find_detected_since(database: Db, series_ids: Sequence[str], since: datetime
     return {ids[document["_id"]] for document in found}
 
 
+def forget_watermark(database: Db, ticker: str, interval: str, session: ClientSession) -> None:
+    """Forget how far a series was detected: its bars are gone."""
+    watermarks_in(database).delete_one({"_id": build_metadata_id(ticker, interval)}, session=session)
+
+
+def move_watermark_back(database: Db, ticker: str, interval: str, last_bar: datetime, session: ClientSession) -> None:
+    """Have a series be detected no further than its last bar, after later ones have gone."""
+    own = {"_id": build_metadata_id(ticker, interval)}
+    earlier = own | {"first_detected_timestamp": {"$gt": last_bar}}
+    if watermarks_in(database).delete_one(earlier, session=session).deleted_count == 0:
+        watermarks_in(database).update_one(own, {"$min": {"last_detected_timestamp": last_bar}}, session=session)
+
+
 def write_watermarks(database: Db, documents: Sequence[WatermarkDocument], session: ClientSession) -> None:
     """Store watermarks inside the transaction of their batch; `last_detected_timestamp` never moves back.
 

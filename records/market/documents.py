@@ -49,6 +49,8 @@ class _SeriesFields(TypedDict):
     ticker: str
     interval: str
     market: str
+    # Of its market, so that bars are read without it.
+    timezone: str
     first_bar: datetime
     last_bar: datetime
     bars: int
@@ -78,11 +80,22 @@ class SeriesSummary(_SeriesFields):
 
 
 class SeriesSize(TypedDict):
-    """How much is stored of a series."""
+    """How much is stored of a series, and its market."""
 
     _id: str
     ticker: str
+    market: str
     bars: int
+
+
+class SeriesEnds(TypedDict):
+    """The first and last bar of a series."""
+
+    _id: str
+    market: str
+    interval: str
+    first_bar: datetime
+    last_bar: datetime
 
 
 class PanelSeries(TypedDict):
@@ -92,6 +105,7 @@ class PanelSeries(TypedDict):
     ticker: str
     interval: str
     market: str
+    timezone: str
     last_bar: datetime
     bars: int
     years: dict[str, int]
@@ -169,6 +183,72 @@ class RevisionDocument(ChangeFields):
     at: datetime
 
 
+class BarImportDocument(TypedDict):
+    """What an import brought of a series, as is needed to take it back.
+
+    `times` are those of its new bars, packed; what it changed is in the revisions of `revision`, where
+    it was `revised`.
+    """
+
+    _id: str
+    import_id: str
+    ticker: str
+    interval: str
+    source: str
+    at: datetime
+    new: int
+    changed: int
+    times: bytes
+    revision: int
+    revised: bool
+
+
+class ImportSummary(TypedDict):
+    """An import: where it came from, and how many bars it brought of which tickers."""
+
+    import_id: str
+    source: str
+    at: datetime
+    tickers: list[str]
+    new: int
+    changed: int
+
+
+class MarketDocument(TypedDict):
+    """A market; `market.markets.Market` says what each field means."""
+
+    _id: str
+    code: str
+    name: str
+    calendar: str
+    timezone: str
+    suffixes: list[str]
+    aliases: list[str]
+    indices: list[str]
+    currency: str
+    index_ticker: str | None
+    tick_delay_seconds: int
+    changed_at: NotRequired[datetime]
+
+
+class TickerMarketDocument(TypedDict):
+    """Of which market a ticker was said to be; not by anybody where `set_at` is None."""
+
+    _id: str
+    market: str
+    set_at: datetime | None
+
+
+class SessionDaysDocument(TypedDict):
+    """The sessions of a market around today: days since 1970, UTC seconds."""
+
+    _id: str
+    days: list[int]
+    opens: list[int]
+    closes: list[int]
+    made_at: datetime
+
+
 class RejectedDocument(TypedDict):
     """A row that an import kept aside: its number in the source, and its values as they stood."""
 
@@ -218,3 +298,23 @@ def rejected_in(database: Db) -> Collection[RejectedDocument]:
 def overrides_in(database: Db) -> Collection[OverrideDocument]:
     """Return the collection of session overrides."""
     return database.session_overrides
+
+
+def bar_imports_in(database: Db) -> Collection[BarImportDocument]:
+    """Return the collection of imports."""
+    return database.bar_imports
+
+
+def markets_in(database: Db) -> Collection[MarketDocument]:
+    """Return the collection of markets that were added or changed."""
+    return database.markets
+
+
+def ticker_markets_in(database: Db) -> Collection[TickerMarketDocument]:
+    """Return the collection of tickers whose market was set by hand."""
+    return database.ticker_markets
+
+
+def session_days_in(database: Db) -> Collection[SessionDaysDocument]:
+    """Return the collection of markets' sessions."""
+    return database.session_days

@@ -63,3 +63,8 @@ def find_rejected(
     fields = (("ticker", ticker), ("interval", interval), ("reason", reason))
     query = {name: value for name, value in fields if value is not None}
     return find_page(rejected_in(database), query, NEWEST_FIRST, after=after, limit=limit)
+
+
+def count_rejected(database: Db, tickers: Sequence[str], reason: str) -> int:
+    """Return how many rows of these tickers were kept aside for a reason."""
+    return rejected_in(database).count_documents({"ticker": {"$in": list(tickers)}, "reason": reason})

@@ -1,7 +1,8 @@
 """Revisions: what changed in a series at or before its last bar, so that detection can look at it again.
 
 A document is one changed bar (`changed`, with its old and new values), one stretch of bars that came late
-(`inserted`), one split (`split`), or a series whose synthetic bars gave way to real ones (`replaced`). `first` and
+(`inserted`), one split (`split`), a series whose synthetic bars gave way to real ones (`replaced`), or bars that are
+gone: of a series (`deleted`), to another name (`renamed`), with an import that was taken back (`undone`). `first` and
 `last` bound the stored bars it touches. A bar that comes late moves the position of all that follow it, and what is
 computed depends on the position in the last digits: so its stretch reaches to the series' end.
 """
@@ -34,6 +35,39 @@ def find_changes(database: Db, ticker: str, interval: str, since_revision: int) 
     for found in database.bar_revisions.aggregate([{"$match": newer}, {"$group": bounds}]):
         return int(found["first"].timestamp()), int(found["last"].timestamp())
     return None
+
+
+def find_revision(
+    database: Db, ticker: str, interval: str, revision: int, session: ClientSession
+) -> list[RevisionDocument]:
+    """Return all that one revision of a series changed."""
+    query = {"ticker": ticker, "interval": interval, "revision": revision}
+    return list(revisions_in(database).find(query, session=session).sort("_id", 1))
+
+
+def find_touching(
+    database: Db, ticker: str, interval: str, since_revision: int, session: ClientSession
+) -> list[RevisionDocument]:
+    """Return bars changed and splits told of a series after a revision, without those that were taken back."""
+    query = {"ticker": ticker, "interval": interval, "revision": {"$gt": since_revision}}
+    return list(
+        revisions_in(database).find(
+            query | {"kind": {"$in": ["changed", "split"]}, "undone": {"$ne": True}}, session=session
+        )
+    )
+
+
+def mark_undone(database: Db, ticker: str, interval: str, revision: int, session: ClientSession) -> None:
+    """Have what a revision changed be known as taken back: it stands in nobody's way."""
+    query = {"ticker": ticker, "interval": interval, "revision": revision}
+    revisions_in(database).update_many(query, {"$set": {"undone": True}}, session=session)
+
+
+def find_last_revision(database: Db, ticker: str, interval: str, session: ClientSession) -> int:
+    """Return the number of the last revision that is known of a series, also of one whose bars are gone; else 0."""
+    query = {"ticker": ticker, "interval": interval}
+    found = revisions_in(database).find_one(query, {"revision": 1}, sort=[("revision", DESCENDING)], session=session)
+    return int(found["revision"]) if found else 0
 
 
 def find_revisions(

@@ -15,6 +15,7 @@ from records.market.documents import (
     CoverageFields,
     PanelSeries,
     SeriesDocument,
+    SeriesEnds,
     SeriesSize,
     SeriesState,
     SeriesSummary,
@@ -50,9 +51,16 @@ def find_sizes(
     market: str | None = None,
     interval: str | None = None,
 ) -> list[SeriesSize]:
-    """Return how much is stored of the series that match, by ticker and interval."""
-    found = series_in(database).find(_build_query(tickers, market, interval), ("ticker", "bars"))
+    """Return how much is stored of the series that match, and their markets, by ticker and interval."""
+    found = series_in(database).find(_build_query(tickers, market, interval), ("ticker", "market", "bars"))
     return [*cast("Cursor[SeriesSize]", found).sort(_BY_NAME)]
+
+
+def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[SeriesEnds]:
+    """Return the first and last bar of these tickers' series."""
+    query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
+    found = series_in(database).find(query, ("market", "interval", "first_bar", "last_bar"))
+    return [*cast("Cursor[SeriesEnds]", found)]
 
 
 def has_series(database: Db, ticker: str) -> bool:
@@ -146,6 +154,17 @@ def set_coverage(database: Db, series: SeriesDocument, coverage: CoverageFields)
     """Note a series' coverage, unless its bars have changed since its document was read."""
     same = {"_id": series["_id"], "fingerprint": series["fingerprint"]}
     series_in(database).update_one(same, {"$set": {"coverage": coverage}})
+
+
+def delete_series(database: Db, series: SeriesDocument, session: ClientSession) -> int:
+    """Delete a series' document, unless its bars have changed since it was read; return how many were deleted."""
+    same = {"_id": series["_id"], "fingerprint": series["fingerprint"]}
+    return series_in(database).delete_one(same, session=session).deleted_count
+
+
+def set_timezone(database: Db, market: str, timezone: str) -> None:
+    """Give the series of a market another local time."""
+    series_in(database).update_many({"market": market}, {"$set": {"timezone": timezone}})
 
 
 def replace_series(database: Db, series: SeriesDocument, session: ClientSession) -> None:

@@ -1,4 +1,6 @@
-"""Champions: for a market, a ticker or a watchlist, the model version in use, in one document each.
+"""Champions: for a market, a ticker or a watchlist, the model version in use for bars of one interval.
+
+Each is one document: bars of five minutes are not judged by what was learned from days.
 
 Its `version` is all that detection reads, so one write of it changes the model for every worker. `history` lists
 every move of the pointer, for rollback and for whoever asks what was in force when.
@@ -28,10 +30,10 @@ class Scope:
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
-    @property
-    def pointer_id(self) -> str:
-        """Return the `_id` of the pointer: `champion::US`, `champion::ticker::AAPL`."""
-        return f"champion::{self.name}" if self.kind == "market" else f"champion::{self.kind}::{self.name}"
+    def name_pointer(self, interval: str) -> str:
+        """Return the `_id` of the pointer: `champion::US::1d`, `champion::ticker::AAPL::5m`."""
+        kind = "" if self.kind == "market" else f"{self.kind}::"
+        return f"champion::{kind}{self.name}::{interval}"
 
     @classmethod
     def choose(cls, *, market: str | None = None, ticker: str | None = None, watchlist: str | None = None) -> Self:
@@ -51,9 +53,11 @@ class Champion:
     sha256: str
 
 
-def find_pointer(database: Db, scope: Scope, session: ClientSession | None = None) -> PointerDocument | None:
-    """Return the pointer of a scope with its history, or None where it never had one."""
-    return pointers_in(database).find_one({"_id": scope.pointer_id}, session=session)
+def find_pointer(
+    database: Db, scope: Scope, interval: str, session: ClientSession | None = None
+) -> PointerDocument | None:
+    """Return the pointer of a scope and interval with its history, or None where it never had one."""
+    return pointers_in(database).find_one({"_id": scope.name_pointer(interval)}, session=session)
 
 
 def find_users(database: Db, version: str, session: ClientSession | None = None) -> list[str]:
@@ -64,6 +68,7 @@ def find_users(database: Db, version: str, session: ClientSession | None = None)
 def move_pointer(
     database: Db,
     scope: Scope,
+    interval: str,
     record: ModelDocument | None,
     *,
     action: Literal["promoted", "rolled_back"],
@@ -74,9 +79,9 @@ def move_pointer(
     target = {"version": record["_id"], "sha256": record["sha256"]} if record else {"version": None, "sha256": None}
     changes = target | {"market": record["market"]} if record else target
     pointer = pointers_in(database).find_one_and_update(
-        {"_id": scope.pointer_id},
+        {"_id": scope.name_pointer(interval)},
         {
-            "$set": changes | {"scope": scope.kind, "name": scope.name, "changed_at": now},
+            "$set": changes | {"scope": scope.kind, "name": scope.name, "interval": interval, "changed_at": now},
             "$push": {"history": target | {"action": action, "at": now}},
         },
         upsert=True,
@@ -87,15 +92,15 @@ def move_pointer(
 
 
 def find_champions(
-    database: Db, market: str, tickers: Iterable[str], *, watchlist: str | None = None
+    database: Db, market: str, interval: str, tickers: Iterable[str], *, watchlist: str | None = None
 ) -> dict[str, Champion]:
-    """Return the champion of each ticker of a market, in one query: its own, else its watchlist's, else the market's.
+    """Return the champion of each ticker of a market for bars of an interval, in one query.
 
-    Tickers for which there is none are left out.
+    It is the ticker's own, else its watchlist's, else the market's. Tickers for which there is none are left out.
     """
-    ids = {ticker: Scope("ticker", ticker).pointer_id for ticker in tickers}
-    shared = [Scope("watchlist", watchlist).pointer_id] if watchlist else []
-    shared.append(Scope("market", market).pointer_id)
+    ids = {ticker: Scope("ticker", ticker).name_pointer(interval) for ticker in tickers}
+    shared = [Scope("watchlist", watchlist).name_pointer(interval)] if watchlist else []
+    shared.append(Scope("market", market).name_pointer(interval))
     query = {"_id": {"$in": [*ids.values(), *shared]}, "market": market, "version": {"$ne": None}}
     pointers = pointers_in(database).find(query, {"version": 1, "sha256": 1})
     found = {pointer["_id"]: champion for pointer in pointers if (champion := _read(pointer))}
@@ -108,7 +113,7 @@ def find_champions(
 
 
 def find_market_ages(database: Db) -> list[ChampionAge]:
-    """Return {market, version, age_seconds} of each market's champion; the age is since it was trained."""
+    """Return {market, version, age_seconds} of each market's champions; the age is since it was trained."""
     stages: list[Query] = [
         {"$match": {"scope": "market", "version": {"$ne": None}}},
         {"$lookup": {"from": "models", "localField": "version", "foreignField": "_id", "as": "model"}},
@@ -119,12 +124,18 @@ def find_market_ages(database: Db) -> list[ChampionAge]:
     return list(database.champions.aggregate(stages))
 
 
-def find_champion(database: Db, scope: Scope) -> Champion | None:
-    """Return the champion set for exactly this scope, or None."""
-    pointer = find_pointer(database, scope)
+def find_champion(database: Db, scope: Scope, interval: str) -> Champion | None:
+    """Return the champion set for exactly this scope and interval, or None."""
+    pointer = find_pointer(database, scope, interval)
     return None if pointer is None else _read(pointer)
 
 
 def _read(pointer: PointerDocument) -> Champion | None:
     version, sha256 = pointer["version"], pointer["sha256"]
     return None if version is None or sha256 is None else Champion(version, sha256)
+
+
+def find_versions(database: Db, scopes: Iterable[Scope]) -> list[str]:
+    """Return the versions in use in any of these scopes, whatever their interval."""
+    query = {"$or": [{"scope": scope.kind, "name": scope.name} for scope in scopes], "version": {"$ne": None}}
+    return sorted({str(pointer["version"]) for pointer in pointers_in(database).find(query, {"version": 1})})

@@ -110,11 +110,12 @@ class MoveFields(TypedDict):
 
 
 class PointerDocument(TypedDict):
-    """Which version is in use in a scope, with every move."""
+    """Which version is in use in a scope for bars of an interval, with every move."""
 
     _id: str
     scope: ScopeKind
     name: str
+    interval: str
     market: str
     version: str | None
     sha256: str | None

@@ -6,7 +6,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from pymongo.collection import Collection
 
-from core.words import BatchState, EndStatus, Status, Task, Trigger
+from core.words import BatchState, EndStatus, Status, Task, Trigger, WatchlistSource
 from records.database import Db
 from records.models.documents import PolicyFields
 
@@ -340,18 +340,22 @@ class WatchlistFields(TypedDict):
     """What a caller says of a watchlist.
 
     Attributes:
-        schedule: `after_close`, or cron in the market's time.
+        markets: of its tickers, in their order.
+        schedule: `after_close`, or cron in the first market's time.
+        source, folder: where bars come from before each scan; nowhere where it is not said.
         delay_minutes: after a bar has closed, how long it may take to be stored here.
         threshold: what passes; None for the model's own.
     """
 
-    market: str
+    markets: list[str]
     tickers: list[str]
     interval: str
     schedule: str
     delay_minutes: int
     threshold: PolicyFields | None
     enabled: bool
+    source: NotRequired[WatchlistSource]
+    folder: NotRequired[str | None]
 
 
 class ScanFields(TypedDict, total=False):
@@ -361,6 +365,14 @@ class ScanFields(TypedDict, total=False):
     last_scan: datetime | None
     last_run_id: str | None
     next_scan: datetime | None
+
+
+class FetchFields(TypedDict, total=False):
+    """What the scheduler notes of a fetch: the slot that it is for, its run, and when it was asked for."""
+
+    fetch_slot: datetime
+    fetch_run_id: str
+    fetch_asked_at: datetime
 
 
 class WatchlistDocument(WatchlistFields):
@@ -375,6 +387,16 @@ class WatchlistDocument(WatchlistFields):
     last_scan: datetime | None
     last_run_id: str | None
     next_scan: datetime | None
+    # Of the slot whose bars were fetched last.
+    fetch_slot: datetime | None
+    fetch_run_id: str | None
+    fetch_asked_at: datetime | None
+
+
+class ShownWatchlist(WatchlistDocument):
+    """A watchlist with those of its tickers of which no bars are stored."""
+
+    without_bars: list[str]
 
 
 class ScanSwitch(TypedDict):

@@ -248,6 +248,15 @@ def _build_query(**equal: str | None) -> dict[str, object]:
     return {"run_id": None} | {name: value for name, value in equal.items() if value is not None}
 
 
+def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None:
+    """Return the id of a run about a ticker (of an interval, or any) that is not ended, or None."""
+    query: dict[str, object] = {"status": {"$in": list(OPEN_STATUSES)}, "run_id": None, "tickers": ticker}
+    if interval is not None:
+        query["interval"] = interval
+    run = runs_in(database).find_one(query, {"_id": 1})
+    return None if run is None else str(run["_id"])
+
+
 def find_open_backfills(
     database: Db, tickers: Sequence[str], interval: str, session: ClientSession | None = None
 ) -> list[OpenBackfill]:
@@ -262,7 +271,8 @@ def find_open_backfills(
 
 def has_open_scan(database: Db, watchlist: str) -> bool:
     """Whether a periodic scan of this watchlist is queued or in progress."""
-    query = {"watchlist": watchlist, "trigger": "scheduler", "status": {"$in": list(OPEN_STATUSES)}}
+    scans: Query = {"watchlist": watchlist, "trigger": "scheduler", "task": {"$ne": "fetch"}}
+    query: Query = {**scans, "status": {"$in": list(OPEN_STATUSES)}}
     return runs_in(database).find_one(query, {"_id": 1}) is not None
 
 

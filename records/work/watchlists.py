@@ -1,4 +1,4 @@
-"""Watchlists: named tickers of one market that are scanned together, when their market has closed a bar or by cron.
+"""Watchlists: named tickers that are scanned together, those of each market when it has closed a bar, or by cron.
 
 `version` rises with each change, so that one who changes an older state is told. What the scheduler notes of its scans
 (`last_slot`, `last_scan`, `last_run_id`, `next_scan`) is not part of what a caller changes. A `next_scan` of None, as
@@ -13,7 +13,14 @@ from pymongo.errors import DuplicateKeyError
 from core.errors import Conflict, NotFound, VersionMoved
 from records.database import Db, Query
 from records.keyset import BY_ID, Position, find_page, fit_page
-from records.work.documents import RunDocument, ScanFields, WatchlistDocument, WatchlistFields, watchlists_in
+from records.work.documents import (
+    FetchFields,
+    RunDocument,
+    ScanFields,
+    WatchlistDocument,
+    WatchlistFields,
+    watchlists_in,
+)
 
 LISTED_TICKERS = 20_000
 
@@ -32,6 +39,9 @@ def add_watchlist(database: Db, name: str, fields: WatchlistFields, now: datetim
         "last_scan": None,
         "last_run_id": None,
         "next_scan": None,
+        "fetch_slot": None,
+        "fetch_run_id": None,
+        "fetch_asked_at": None,
     }
     try:
         watchlists_in(database).insert_one(watchlist)
@@ -99,7 +109,7 @@ def find_due(database: Db, now: datetime) -> list[WatchlistDocument]:
     return list(watchlists_in(database).find(is_due).sort([("next_scan", 1), ("_id", 1)]))
 
 
-def note_scan(database: Db, watchlist: WatchlistDocument, scanned: ScanFields) -> None:
+def note_scan(database: Db, watchlist: WatchlistDocument, scanned: ScanFields | FetchFields) -> None:
     """Note what was scanned, or is next, where the watchlist is still the one that was looked at."""
     watchlists_in(database).update_one(_select(watchlist["_id"], watchlist["version"]), {"$set": scanned})
 
@@ -120,7 +130,7 @@ def find_next_scan(database: Db, ticker: str, interval: str) -> datetime | None:
 
 def forget_next_scans(database: Db, market: str) -> None:
     """Have the scheduler look at the schedules of a market's watchlists anew: its sessions have changed."""
-    watchlists_in(database).update_many({"market": market}, {"$set": {"next_scan": None}})
+    watchlists_in(database).update_many({"markets": market}, {"$set": {"next_scan": None}})
 
 
 def _select(name: str, version: int | None) -> Query:

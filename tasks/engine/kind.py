@@ -109,5 +109,13 @@ KINDS: dict[str, RunKind] = {
             split=splitting.keep_whole,
             handler="tasks.kinds.correlation:correlate",
         ),
+        RunKind(
+            task="fetch",
+            name="tapewatch.fetch_bars",
+            # Whoever waits at a chart is not kept by a vendor that is slow.
+            queue=names.BACKFILL_QUEUE,
+            split=splitting.keep_whole,
+            handler="tasks.kinds.bar_fetch:fetch_bars",
+        ),
     )
 }

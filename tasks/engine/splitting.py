@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from core.errors import BadInput
 from core.settings import Settings
 from market.intervals import DAY_SECONDS, INTERVALS
-from market.markets import get_market_of
 from records.findings.verifications import find_selected_tickers
 from records.findings.watermarks import find_detected_since
 from records.market.documents import SeriesSize
@@ -45,7 +44,7 @@ def split_backfill(worker: "Worker", run: RunDocument, now: datetime) -> list[Ba
     """Return a backfill's batches. Raises BadInput where its market has no bars."""
     tickers, series = _find_series(worker, run)
     at_most = min(worker.settings.batch_tickers, ceil(len(tickers) / LEAST_BATCHES))
-    return _build_batches(worker, run, tickers, _count_bars(series), at_most, now)
+    return _build_batches(worker, run, tickers, series, bars=_count_bars(series), at_most=at_most, now=now)
 
 
 def split_incremental(worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
@@ -54,7 +53,8 @@ def split_incremental(worker: "Worker", run: RunDocument, now: datetime) -> list
     since = now - RECENT_BARS * timedelta(seconds=INTERVALS[run["interval"]])
     recent = find_detected_since(worker.database, [s["_id"] for s in series], since)
     bars = _count_bars(s for s in series if s["_id"] not in recent)
-    return _build_batches(worker, run, tickers, bars, worker.settings.batch_tickers * SCAN_FACTOR, now)
+    at_most = worker.settings.batch_tickers * SCAN_FACTOR
+    return _build_batches(worker, run, tickers, series, bars=bars, at_most=at_most, now=now)
 
 
 def split_verification(worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
@@ -63,7 +63,8 @@ def split_verification(worker: "Worker", run: RunDocument, now: datetime) -> lis
     if not tickers:
         raise BadInput(f"there is no anomaly to verify for {run['options']}", reason="no_anomalies")
     series = find_sizes(worker.database, tickers=tickers)
-    return _build_batches(worker, run, tickers, _count_bars(series), worker.settings.batch_tickers, now)
+    at_most = worker.settings.batch_tickers
+    return _build_batches(worker, run, tickers, series, bars=_count_bars(series), at_most=at_most, now=now)
 
 
 def split_analytics(_worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
@@ -102,21 +103,34 @@ def count_season_bars(interval: str, bars: int) -> int:
 
 
 def _build_batches(
-    worker: "Worker", run: RunDocument, tickers: Sequence[str], bars: Mapping[str, int], at_most: int, now: datetime
+    worker: "Worker",
+    run: RunDocument,
+    tickers: Sequence[str],
+    series: Sequence[SeriesSize],
+    *,
+    bars: Mapping[str, int],
+    at_most: int,
+    now: datetime,
 ) -> list[BatchDocument]:
-    groups = _group(tickers, bars, at_most, worker.settings)
+    markets = {s["ticker"]: str(s["market"]) for s in series}
+    # A ticker without bars is of no market yet; it fails by name in whichever batch it is.
+    other = next(iter(markets.values()), run["market"])
+    groups = _group({ticker: markets.get(ticker, other) for ticker in tickers}, bars, at_most, worker.settings)
     return [
         build_batch(run["_id"], f"{number:05d}", group, market, now) for number, (market, group) in enumerate(groups)
     ]
 
 
 def _group(
-    tickers: Sequence[str], bars: Mapping[str, int], at_most: int, settings: Settings
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield (market, tickers) of at most so many tickers and, but for a single long series, so many bars."""
-    by_market: dict[str, list[str]] = {}
-    for ticker in tickers:
-        by_market.setdefault(get_market_of(ticker).code, []).append(ticker)
+    markets: Mapping[str, str | None], bars: Mapping[str, int], at_most: int, settings: Settings
+) -> Iterator[tuple[str | None, list[str]]]:
+    """Yield (market, tickers) of at most so many tickers and, but for a single long series, so many bars.
+
+    `markets` says of each ticker of which it is.
+    """
+    by_market: dict[str | None, list[str]] = {}
+    for ticker, market in markets.items():
+        by_market.setdefault(market, []).append(ticker)
     for market, members in by_market.items():
         group: list[str] = []
         weight = 0

@@ -31,7 +31,7 @@ from market.bars.panel import BarPanel, join_panels
 from market.bars.sound import keep_series, read_sound_bars
 from market.bars.store import Wanted
 from market.intervals import DAY_SECONDS, is_intraday
-from market.markets import Market, get_market
+from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions, local_seconds
 from market.sessions.overrides import find_sessions
 from records.analytics import markets, overview, snapshots
@@ -83,7 +83,7 @@ class Load:
 
 def compute(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Compute and store the snapshots of the batch's tickers, and their market's."""
-    database, market = worker.database, get_market(str(batch.market))
+    database, market = worker.database, load_markets(worker.database).choose(str(batch.market))
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
     sessions, bars = find_sessions(database, market), int(run["options"].get("bars", 1))
     work = Work(run["_id"], market, run["interval"], bars, sessions, datetime.now(UTC))

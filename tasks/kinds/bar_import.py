@@ -11,6 +11,7 @@ from market.imports.bulk import import_candles, import_content
 from market.imports.importing import Request
 from market.imports.options import ReadingOptions
 from market.imports.report import ImportReport
+from market.markets import load_markets
 from records.database import Db, in_transaction
 from records.market.uploads import delete_upload, open_upload
 from records.work.batches import Batch
@@ -27,11 +28,14 @@ def import_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
     with open_upload(database, options["upload_id"]) as upload:
         content = upload.read()
+    code = options.get("market")
     request = Request(
         run["interval"],
         options["filename"],
         datetime.now(UTC),
         options["ticker"],
+        load_markets(database).choose(code) if code else None,
+        import_id=run["_id"],
         on_series=lambda _series, _total: checkpoint(0.0),
     )
     read = import_candles if options.get("pushed") else import_content

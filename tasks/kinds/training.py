@@ -7,6 +7,7 @@ from pymongo.client_session import ClientSession
 from detection.models.fitting import fit_model
 from detection.models.plan import TrainingPlan
 from detection.models.training import save_model
+from market.markets import load_markets
 from records.models.documents import ModelDocument
 from records.work.batches import Batch
 from records.work.documents import RunDocument, RunRecord
@@ -19,7 +20,11 @@ from tasks.process.worker import Worker
 def train(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Fit a model of the run's market and store it under its next version."""
     plan = TrainingPlan.from_options(
-        str(run["market"]), interval=run["interval"], tickers=run["tickers"], options=run["options"]
+        str(run["market"]),
+        markets=load_markets(worker.database),
+        interval=run["interval"],
+        tickers=run["tickers"],
+        options=run["options"],
     )
     database, finish = worker.database, build_finish(worker.database, batch)
     fit = fit_model(database, plan, build_checkpoint(worker, batch))

@@ -10,21 +10,24 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import structlog
 
-from market.markets import MARKETS
+from market.markets import Market, load_markets
 from market.sessions.calendar import list_closes
 from market.sessions.overrides import find_sessions
 from market.sessions.schedules import AFTER_CLOSE, find_cron_slots
 from records.database import Db
 from records.work import runs, watchlists
-from records.work.documents import RunDocument, WatchlistDocument
+from records.work.documents import FetchFields, RunDocument, WatchlistDocument
 from records.work.scan_switch import get_switch
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
-from tasks.requests.runs import Once, request_detection
+from tasks.requests.runs import Once, PeriodicScan, request_detection, request_fetch
 from tasks.requests.selection import Selection
 
 # No exchange stays shut for so long.
 LONGEST_PAUSE = timedelta(days=40)
+# A scan waits no longer for its bars to be fetched.
+LONGEST_FETCH = timedelta(minutes=10)
+FETCHED = ("yahoo", "folder")
 
 log = structlog.get_logger()
 
@@ -44,13 +47,21 @@ def scan_due(worker: Worker, now: datetime) -> list[str]:
 
 
 def _scan(worker: Worker, watchlist: WatchlistDocument, now: datetime) -> RunDocument | None:
-    """Accept the scan of the latest slot if that was not scanned yet, and note the next; None where there was none."""
+    """Accept the scan of the latest slot if that was not scanned yet, and note the next; None where there was none.
+
+    Of a watchlist of several markets those tickers are scanned whose market has had a slot since the last scan.
+    """
     database, name = worker.database, watchlist["_id"]
-    latest, following = find_slots(database, watchlist, now)
-    if latest is None or latest <= watchlist["last_slot"]:
+    slots = find_slots(database, watchlist, now)
+    following = min((slot for _, slot in slots.values() if slot is not None), default=None)
+    latest = {market: slot for market, (slot, _) in slots.items() if slot is not None and slot > watchlist["last_slot"]}
+    if not latest:
         watchlists.note_scan(database, watchlist, {"next_scan": following})
         return None
     if runs.has_open_scan(database, name):
+        return None
+    slot = max(latest.values())
+    if not _has_fetched(worker, watchlist, slot, now):
         return None
     run = request_detection(
         database,
@@ -59,21 +70,54 @@ def _scan(worker: Worker, watchlist: WatchlistDocument, now: datetime) -> RunDoc
         interval=watchlist["interval"],
         now=now,
         trigger="scheduler",
-        once=Once(f"scan of {name} at {latest:%Y-%m-%dT%H:%M:%SZ}"),
+        scan=PeriodicScan(
+            None if len(latest) == len(slots) else tuple(latest),
+            watchlist["fetch_run_id"] if watchlist["fetch_slot"] == slot else None,
+        ),
+        once=Once(f"scan of {name} at {slot:%Y-%m-%dT%H:%M:%SZ}"),
     )
-    watchlists.note_scan(database, watchlist, {"last_slot": latest, "next_scan": following})
-    log.info("scan_accepted", watchlist=name, slot=latest.isoformat(), run_id=run["_id"])
+    watchlists.note_scan(database, watchlist, {"last_slot": slot, "next_scan": following})
+    log.info("scan_accepted", watchlist=name, slot=slot.isoformat(), run_id=run["_id"])
     return run
 
 
-def find_slots(database: Db, watchlist: WatchlistDocument, now: datetime) -> tuple[datetime | None, datetime | None]:
-    """Return a watchlist's latest slot that is not after `now`, and the next; None where its calendar knows of none.
+def _has_fetched(worker: Worker, watchlist: WatchlistDocument, slot: datetime, now: datetime) -> bool:
+    """Whether the bars of a slot have been fetched, or are to be waited for no longer; asks for them where nobody did.
 
-    After each closed bar means so many minutes after it as the bar may take to arrive.
+    The scan goes on when the fetch has ended, however it did: it says of which tickers it has no bar of the session.
     """
-    market = MARKETS[watchlist["market"]]
+    if watchlist.get("source", "none") not in FETCHED:
+        return True
+    if watchlist["fetch_slot"] == slot:
+        run = runs.find_bare_run(worker.database, str(watchlist["fetch_run_id"]))
+        waited_out = now - (watchlist["fetch_asked_at"] or now) > LONGEST_FETCH
+        return run is None or run["status"] not in runs.OPEN_STATUSES or waited_out
+    once = Once(f"fetch of {watchlist['_id']} at {slot:%Y-%m-%dT%H:%M:%SZ}")
+    run = request_fetch(worker.database, worker.celery, watchlist, now=now, once=once)
+    noted: FetchFields = {"fetch_slot": slot, "fetch_run_id": run["_id"], "fetch_asked_at": now}
+    watchlists.note_scan(worker.database, watchlist, noted)
+    log.info("fetch_accepted", watchlist=watchlist["_id"], slot=slot.isoformat(), run_id=run["_id"])
+    return False
+
+
+Slots = tuple[datetime | None, datetime | None]
+
+
+def find_slots(database: Db, watchlist: WatchlistDocument, now: datetime) -> dict[str, Slots]:
+    """Return for each market of a watchlist its latest slot that is not after `now`, and the next.
+
+    Either is None where the market's calendar knows of none. After each closed bar means so many minutes after it as
+    the bar may take to arrive; a cron expression is in the time of the first market, and means all of them.
+    """
+    markets = load_markets(database)
+    known = [markets.choose(code) for code in watchlist["markets"]]
     if watchlist["schedule"] != AFTER_CLOSE:
-        return find_cron_slots(watchlist["schedule"], market.zone, now)
+        slots = find_cron_slots(watchlist["schedule"], known[0].zone, now)
+        return {market.code: slots for market in known}
+    return {market.code: _find_closes(database, watchlist, market, now) for market in known}
+
+
+def _find_closes(database: Db, watchlist: WatchlistDocument, market: Market, now: datetime) -> Slots:
     delay = timedelta(minutes=watchlist["delay_minutes"])
     window = (int((now + side - delay).timestamp()) for side in (-LONGEST_PAUSE, LONGEST_PAUSE))
     closes = list_closes(find_sessions(database, market), watchlist["interval"], *window)

@@ -6,9 +6,9 @@ from datetime import datetime
 from celery import Celery
 
 from core.errors import BadInput
-from market.markets import get_market_of
 from records.analytics.sets import build_set_id
 from records.database import Db
+from records.market.series import find_sizes
 from records.work.documents import RunDocument
 from records.work.requests import RunRequest
 from tasks.engine.accept import accept_run
@@ -35,8 +35,9 @@ def request_analytics(
     if not 1 <= bars <= MOST_BARS:
         raise BadInput(f"{bars} bars were asked for: ask for 1 to {MOST_BARS} of each series")
     by_market: dict[str, list[str]] = {}
-    for ticker in select_tickers(database, selection, interval):
-        by_market.setdefault(get_market_of(ticker).code, []).append(ticker)
+    tickers, _ = select_tickers(database, selection, interval)
+    for series in find_sizes(database, tickers=tickers, interval=interval):
+        by_market.setdefault(series["market"], []).append(series["ticker"])
     return [
         accept_run(
             database,
@@ -44,7 +45,7 @@ def request_analytics(
             RunRequest(
                 "analytics",
                 "manual",
-                tickers=tuple(tickers),
+                tickers=tuple(members),
                 interval=interval,
                 market=market,
                 watchlist=selection.watchlist,
@@ -54,7 +55,7 @@ def request_analytics(
             ),
             now=now,
         )
-        for market, tickers in by_market.items()
+        for market, members in by_market.items()
     ]
 
 

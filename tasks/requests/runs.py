@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import IO, Any, Literal
 from uuid import uuid4
 
@@ -13,16 +13,23 @@ from core.words import Trigger
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.models.single_series import FitRequest
 from market.imports.options import NO_OPTIONS, ReadingOptions
+from market.intervals import parse_period, period_start
+from market.markets import load_markets
+from market.sessions.freshness import count_sessions_behind
 from records.database import Db
 from records.findings.verifications import find_any_selected
 from records.leftovers import RETRIED_WITHIN
 from records.market import uploads
+from records.market.series import find_ends
+from records.market.session_days import find_session_days
 from records.models.single_series import write_points
 from records.work import audits, runs, watchlists
-from records.work.documents import RunDocument
+from records.work.documents import RunDocument, WatchlistDocument
 from records.work.requests import RunRequest
 from tasks.engine.accept import accept_run
 from tasks.requests.selection import Selection, select_tickers
+
+NAMED_STALE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,14 @@ class Once:
 
 
 NOT_ONCE = Once()
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodicScan:
+    """What a periodic scan is besides: of which markets (None: all of its watchlist), and after which fetch of bars."""
+
+    only_markets: tuple[str, ...] | None = None
+    fetch_run_id: str | None = None
 
 
 def request_detection(
@@ -48,26 +63,36 @@ def request_detection(
     period: str | None = None,
     force: bool = False,
     walk_forward: bool = False,
+    scan: PeriodicScan | None = None,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
     """Accept a detection and return its run. With `force`, backfills in the way of a backfill are cancelled.
 
-    With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the champion.
+    With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the champion. Of a
+    watchlist a periodic `scan` may be of some markets only; those without bars are named in the run's options,
+    and where a scheduled scan finds no bar of the last session, those tickers too.
 
     Raises:
         NotFound: a ticker has no stored bars.
         Conflict: a backfill of one of these series is open (`run_id` names it).
         BadInput: the key of `once` belongs to another request.
     """
+    only_markets = scan.only_markets if scan else None
+    tickers, without_bars = select_tickers(database, selection, interval, only_markets)
+    options: dict[str, Any] = {"walk_forward": walk_forward, "without_bars": without_bars}
+    if scan is not None:
+        options |= {"only_markets": list(only_markets or ()), "fetch_run_id": scan.fetch_run_id}
+        options["stale"] = _find_stale(database, tickers, interval, now)
+    options["not_looked_at"] = _find_left_out(database, tickers, interval, period)
     request = RunRequest(
         task,
         trigger,
-        tickers=select_tickers(database, selection, interval),
+        tickers=tickers,
         interval=interval,
         period=period,
         market=selection.market,
         watchlist=selection.watchlist,
-        options={"walk_forward": True} if walk_forward else {},
+        options={name: value for name, value in options.items() if value},
         idempotency_key=once.key,
         body_hash=once.body_hash,
     )
@@ -75,6 +100,32 @@ def request_detection(
     if task == "incremental" and selection.watchlist:
         watchlists.note_last_scan(database, selection.watchlist, run)
     return run
+
+
+def _find_stale(database: Db, tickers: Sequence[str], interval: str, now: datetime) -> dict[str, Any] | None:
+    """Return of how many tickers, some of them by name, there is no bar of the last session."""
+    noted = find_session_days(database)
+    behind = {
+        end["_id"].partition("::")[0]: count_sessions_behind(end, noted.get(end["market"]), now, timedelta(0))
+        for end in find_ends(database, tickers, interval)
+    }
+    stale = sorted(ticker for ticker, sessions in behind.items() if sessions)
+    return {"tickers": len(stale), "named": stale[:NAMED_STALE]} if stale else None
+
+
+def _find_left_out(database: Db, tickers: Sequence[str], interval: str, period: str | None) -> dict[str, Any] | None:
+    """Return of how many tickers, from which day on, a period leaves bars out; None where of none."""
+    if period is None:
+        return None
+    asked = parse_period(period)
+    left = []
+    for series in find_ends(database, tickers, interval):
+        start = period_start(asked, series["last_bar"])
+        if start is not None and series["first_bar"] < start:
+            left.append((series["first_bar"], start))
+    if not left:
+        return None
+    return {"tickers": len(left), "first": min(first for first, _ in left), "before": max(start for _, start in left)}
 
 
 def request_training(
@@ -92,7 +143,9 @@ def request_training(
 
     Raises BadInput at once where an option cannot be used or there are no bars to learn from.
     """
-    plan = TrainingPlan.from_options(market, interval=interval, tickers=tickers, options=options)
+    plan = TrainingPlan.from_options(
+        market, markets=load_markets(database), interval=interval, tickers=tickers, options=options
+    )
     find_training_series(database, plan)
     request = RunRequest(
         "train",
@@ -151,6 +204,23 @@ class Sent:
     is_checked: bool = False
 
 
+def request_fetch(
+    database: Db, celery: Celery, watchlist: WatchlistDocument, *, now: datetime, once: Once = NOT_ONCE
+) -> RunDocument:
+    """Accept a fetch of the bars of a watchlist's tickers from its source, and return its run."""
+    request = RunRequest(
+        "fetch",
+        "scheduler",
+        tickers=tuple(watchlist["tickers"]),
+        interval=watchlist["interval"],
+        watchlist=watchlist["_id"],
+        options={"source": watchlist.get("source"), "folder": watchlist.get("folder")},
+        idempotency_key=once.key,
+        body_hash=once.body_hash,
+    )
+    return accept_run(database, celery, request, now=now)
+
+
 def request_import(
     database: Db,
     celery: Celery,
@@ -158,6 +228,7 @@ def request_import(
     *,
     interval: str,
     ticker: str | None,
+    market: str | None,
     now: datetime,
     reading: ReadingOptions = NO_OPTIONS,
     once: Once = NOT_ONCE,
@@ -166,17 +237,21 @@ def request_import(
 
     Options of the run: upload_id, filename, ticker (whose the bars are where they do not say), reading (how the file is
     to be read where it does not settle that itself) and pushed (whether these are candles that the API has checked).
+    Raises BadInput on a market that is not known.
     """
+    code = load_markets(database).choose(market).code if market else None
     upload_id = uploads.store_upload(database, sent.filename, sent.content)
     request = RunRequest(
         "import",
         "manual",
         tickers=(ticker,) if ticker else (),
         interval=interval,
+        market=code,
         options={
             "upload_id": upload_id,
             "filename": sent.filename,
             "ticker": ticker,
+            "market": code,
             "reading": reading.to_dict(),
             "pushed": sent.is_checked,
         },

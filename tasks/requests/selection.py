@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from core.errors import BadInput, NotFound, NothingNamed
+from market.markets import load_markets
 from records.database import Db
-from records.market.series import find_tickers
+from records.market.series import find_sizes, find_tickers
 from records.work.watchlists import get_watchlist
 
 NAMED_MISSING = 10
@@ -31,28 +32,45 @@ class Selection:
             raise BadInput(f"name one of {' and '.join(named)}, not both", reason="too_much_named")
 
 
-def select_tickers(database: Db, selection: Selection, interval: str) -> tuple[str, ...]:
-    """Return the tickers of a selection, each once, all with stored bars of the interval.
+def select_tickers(
+    database: Db, selection: Selection, interval: str, only_markets: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the tickers of a selection that have stored bars of the interval, each once; and those that have none.
 
-    Of a watchlist also those without bars are returned, each to fail by name. One query, whatever the number of
-    tickers. Raises NotFound, which says what is missing and what looks like it.
+    Only a watchlist may have some without: these are left out, and named. With `only_markets`, only its tickers of
+    these. One query, whatever the number of tickers. Raises NotFound, which says what is missing and what looks like
+    it.
     """
     if selection.watchlist:
-        return tuple(get_watchlist(database, selection.watchlist)["tickers"])
+        return _select_of_watchlist(database, selection.watchlist, interval, only_markets)
     if selection.market:
+        load_markets(database).choose(selection.market)
         found = find_tickers(database, interval, market=selection.market)
         if not found:
             raise NotFound(
                 f"market {selection.market} has no stored {interval} bars; import some: `flask bars import FILE`",
                 reason="no_bars",
             )
-        return tuple(found)
+        return tuple(found), []
     wanted = tuple(dict.fromkeys(selection.tickers))
     stored = set(find_tickers(database, interval, tickers=wanted))
     missing = [ticker for ticker in wanted if ticker not in stored]
     if missing:
         raise _explain_missing(database, missing, interval)
-    return wanted
+    return wanted, []
+
+
+def _select_of_watchlist(
+    database: Db, name: str, interval: str, only_markets: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[str]]:
+    tickers = get_watchlist(database, name)["tickers"]
+    series = find_sizes(database, tickers=tickers, interval=interval)
+    markets = {document["ticker"]: document["market"] for document in series}
+    missing = [ticker for ticker in tickers if ticker not in markets]
+    if not markets:
+        return tuple(tickers), []  # the run says of each what it lacks
+    wanted = (ticker for ticker in tickers if ticker in markets)
+    return tuple(t for t in wanted if only_markets is None or markets[t] in only_markets), missing
 
 
 def _explain_missing(database: Db, missing: Sequence[str], interval: str) -> NotFound:

@@ -18,7 +18,7 @@ def test_models_show_the_champion_and_what_it_learned_from(demo: Demo, open_page
 
 
 def test_a_version_is_promoted_and_rolled_back(demo: Demo, open_page: Callable[..., Page]) -> None:
-    before = demo.database.champions.find_one({"_id": "champion::US"})["version"]
+    before = demo.database.champions.find_one({"_id": "champion::US::1d"})["version"]
     run_id = demo.api.post("/models/train?wait=30", {"market": "US", "trees": 20, "promote": False})["_id"]
     version = demo.database.detection_runs.find_one({"_id": run_id})["model_version"]
     page = open_page(f"{demo.url}#/models/{version}")

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from market.imports.sources.synthetic import make_bars
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from records.work.runs import OPEN_STATUSES
 from runner.servers import free_port
 from tests.containers.engine import DEMANDED, OURS, ContainersFailed, Engine, wait_until
@@ -152,7 +152,7 @@ class Check:
     def stock(self, client: Client) -> None:
         """Import the bars of all parts over HTTP, and train the model."""
         for part in range(len(FAULTS)):
-            bars = make_bars(name_tickers(part), MARKETS["US"], bars=BARS, end=LAST_BAR, seed=part)
+            bars = make_bars(name_tickers(part), SHIPPED["US"], bars=BARS, end=LAST_BAR, seed=part)
             file = io.BytesIO()
             bars.to_parquet(file)
             upload = {"file": ("bars.parquet", file.getvalue())}

@@ -118,7 +118,7 @@ def test_each_minute_has_one_scan_whatever_happens_to_the_two_who_beat(trial: Tr
 
 def build_fields(tickers: tuple[str, ...], schedule: str) -> dict[str, object]:
     """Return what the API stores of a watchlist."""
-    common = {"market": "US", "interval": "1d", "delay_minutes": 0, "threshold": None, "enabled": True}
+    common = {"markets": ["US"], "interval": "1d", "delay_minutes": 0, "threshold": None, "enabled": True}
     return common | {"tickers": list(tickers), "schedule": schedule}
 
 

@@ -47,7 +47,7 @@ def bomb(folder: Path) -> bytes:
 @pytest.fixture
 def champion(trial: Trial) -> Iterator[str]:
     """The champion in use, which is put back afterwards."""
-    version = trial.database.champions.find_one({"_id": "champion::US"})["version"]
+    version = trial.database.champions.find_one({"_id": "champion::US::1d"})["version"]
     yield version
     promote(trial.database, version, NOW)
     trial.database.models.delete_one({"_id": VERSION})

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from market.markets import get_market_of
+from market.markets import SHIPPED
 from records.database import Db
 from records.work.requests import RunRequest, insert_run
 from records.work.watchlists import add_watchlist
@@ -18,7 +18,8 @@ def add_series(database: Db, *tickers: str, interval: str = "1d", bars: int = 90
             "_id": f"{ticker}::{interval}",
             "ticker": ticker,
             "interval": interval,
-            "market": get_market_of(ticker).code,
+            "market": SHIPPED.get_of(ticker).code,
+            "timezone": SHIPPED.get_of(ticker).timezone,
             "bars": bars,
             "first_bar": datetime(2010, 1, 4, tzinfo=UTC),
             "last_bar": datetime(2013, 7, 31, tzinfo=UTC),
@@ -35,7 +36,8 @@ def add_series(database: Db, *tickers: str, interval: str = "1d", bars: int = 90
 
 def add_list(database: Db, name: str, *tickers: str) -> None:
     """Make a watchlist of tickers of one market."""
-    fields = {"tickers": list(tickers), "market": get_market_of(tickers[0]).code, "interval": "1d", "enabled": True}
+    markets = sorted({SHIPPED.get_of(ticker).code for ticker in tickers})
+    fields = {"tickers": list(tickers), "markets": markets, "interval": "1d", "enabled": True}
     add_watchlist(database, name, fields | {"schedule": "after_close", "delay_minutes": 5, "threshold": None}, NOW)
 
 

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from market.bars.coverage_upkeep import refresh_coverage
 from market.imports.importing import import_frame
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from records.database import Db
 from records.market.session_overrides import set_override
 
@@ -41,7 +41,7 @@ def test_a_day_that_turns_out_to_have_been_shut_is_no_gap_any_more(client: Flask
     import_closes(database, {"2025-03-04": 10, "2025-03-06": 10})
     assert client.get("/py/tickers/NEWCO/coverage").json["missing"] == 1
     set_override(database, "US", "2025-03-05", opens=None, closes=None, note="", now=NOW)
-    assert refresh_coverage(database, MARKETS["US"], date(2025, 3, 5)) == 1
+    assert refresh_coverage(database, SHIPPED["US"], date(2025, 3, 5)) == 1
     assert client.get("/py/tickers/NEWCO/coverage").json["missing"] == 0
 
 

@@ -97,7 +97,7 @@ def test_nothing_named_is_400(client: FlaskClient) -> None:
         ({"tickers": []}, "/tickers", "at least 1"),
         ({"tickers": ["A"] * 10_001}, "/tickers", "10000"),
         ({"ticker": "A A"}, "/ticker", "ticker"),
-        ({"market": "MARS"}, "/market", "US, JP, TH"),
+        ({"market": "M"}, "/market", "pattern"),
         ({"ticker": "AAPL", "force": "yes"}, "/force", "boolean"),
         ({"ticker": "AAPL", "perriod": "5y"}, "/perriod", "not permitted"),
         (["AAPL"], "", "valid dictionary"),
@@ -113,6 +113,11 @@ def test_a_value_that_cannot_be_used_is_422_with_its_place_and_the_choices(
     assert wrong["pointer"] == pointer
     assert said in wrong["detail"]
     assert database.detection_runs.count_documents({}) == 0
+
+
+def test_an_unknown_market_is_422_with_the_choices(client: FlaskClient) -> None:
+    for answer in (client.post(BACKFILL, json={"market": "MARS"}), client.get("/py/tickers?market=MARS")):
+        assert "choose one of US, JP, TH" in read_problem(answer, 422)["detail"]
 
 
 def test_a_wrong_query_argument_is_422(client: FlaskClient) -> None:

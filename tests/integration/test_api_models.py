@@ -16,7 +16,7 @@ def test_versions_are_listed_with_who_uses_them(client: FlaskClient, database: D
     listed = client.get("/py/models?market=us").json
     assert [(m["version"], m["state"], m["champion_of"]) for m in listed["items"]] == [
         (second, "candidate", []),
-        (first, "champion", ["champion::US"]),
+        (first, "champion", ["champion::US::1d"]),
     ]
     assert listed["next_cursor"] is None
     champions = client.get("/py/models?state=champion").json["items"]
@@ -52,10 +52,10 @@ def test_a_version_that_is_nowhere_is_404(client: FlaskClient) -> None:
 def test_promotion_moves_the_market_or_one_ticker(client: FlaskClient, database: Db) -> None:
     first, second = add_model(database), add_model(database)
     add_series(database, "AAPL")
-    assert client.post(f"/py/models/{second}/promote", json={}).json["_id"] == "champion::US"
+    assert client.post(f"/py/models/{second}/promote", json={}).json["_id"] == "champion::US::1d"
     assert client.get(f"/py/models/{first}").json["state"] == "candidate"
     pointer = client.post(f"/py/models/{first}/promote", json={"ticker": "aapl"}).json
-    assert (pointer["_id"], pointer["version"]) == ("champion::ticker::AAPL", first)
+    assert (pointer["_id"], pointer["version"]) == ("champion::ticker::AAPL::1d", first)
 
 
 def test_promotion_for_what_is_nowhere_or_elsewhere_moves_nothing(client: FlaskClient, database: Db) -> None:
@@ -70,23 +70,23 @@ def test_promotion_for_what_is_nowhere_or_elsewhere_moves_nothing(client: FlaskC
     for elsewhere in ({"watchlist": "tokyo"}, {"ticker": "7203.T"}):
         assert client.post(path, json=elsewhere).status_code == 422
     assert client.post(path, json={"ticker": "AAPL", "watchlist": "tokyo"}).status_code == 422
-    assert [pointer["_id"] for pointer in database.champions.find()] == ["champion::US"]
+    assert [pointer["_id"] for pointer in database.champions.find()] == ["champion::US::1d"]
 
 
 def test_a_watchlist_has_a_champion_of_its_own_until_it_is_rolled_back(client: FlaskClient, database: Db) -> None:
     _, second = add_model(database), add_model(database)
     client.post("/py/watchlists", json={"name": "tech", "tickers": ["AAPL"]})
     promoted = client.post(f"/py/models/{second}/promote", json={"watchlist": "tech"}).json
-    assert (promoted["_id"], promoted["version"]) == ("champion::watchlist::tech", second)
+    assert (promoted["_id"], promoted["version"]) == ("champion::watchlist::tech::1d", second)
     rolled = client.post("/py/models/rollback", json={"watchlist": "tech"}).json
-    assert (rolled["_id"], rolled["version"]) == ("champion::watchlist::tech", None)
+    assert (rolled["_id"], rolled["version"]) == ("champion::watchlist::tech::1d", None)
 
 
 def test_rollback_goes_to_the_champion_before_and_says_when_there_is_none(client: FlaskClient, database: Db) -> None:
     first, second = add_model(database), add_model(database)
     client.post(f"/py/models/{second}/promote", json={})
     rolled = client.post("/py/models/rollback", json={"market": "us"}).json
-    assert (rolled["_id"], rolled["version"]) == ("champion::US", first)
+    assert (rolled["_id"], rolled["version"]) == ("champion::US::1d", first)
     assert client.get(f"/py/models/{first}").json["state"] == "champion"
     refused = client.post("/py/models/rollback", json={"market": "US"})
     assert (refused.status_code, refused.json["reason"]) == (409, "nothing_to_roll_back")

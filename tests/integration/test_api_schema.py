@@ -50,7 +50,7 @@ def api_schema(servers: Servers) -> Iterator[Any]:
     request_cancel(database, run_id, NOW)
     anomaly = database.anomalies.find_one()
     assert anomaly is not None
-    add_watchlist(database, "tech", {"tickers": ["AAPL"], "market": "US", "interval": "1d"} | WATCHED, NOW)
+    add_watchlist(database, "tech", {"tickers": ["AAPL"], "markets": ["US"], "interval": "1d"} | WATCHED, NOW)
     app = create_app(config)
     known = {
         "ticker": "AAPL",

@@ -1,8 +1,11 @@
 """Watchlists and the scheduler's switch over HTTP. No worker is running here."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from api import create_app
@@ -24,7 +27,7 @@ def test_a_watchlist_is_made_read_changed_and_removed(client: FlaskClient) -> No
     assert made.headers["Location"] == f"{LISTS}/tech"
     expected = {
         "name": "tech",
-        "market": "US",
+        "markets": ["US"],
         "tickers": ["AAPL", "MSFT"],
         "interval": "1d",
         "schedule": "after_close",
@@ -65,7 +68,7 @@ def test_an_etag_that_a_proxy_made_weak_is_taken(client: FlaskClient) -> None:
     "changes",
     [
         {"tickers": []},
-        {"tickers": ["AAPL", "7203.T"]},
+        {"tickers": ["AAPL", "7203"]},
         {"tickers": ["A A"]},
         {"schedule": "now and then"},
         {"schedule": "61 * * * *"},
@@ -118,11 +121,14 @@ def test_a_click_does_not_undo_the_threshold_that_the_command_line_set(client: F
     assert found == {"kind": "contamination", "value": 0.05}
 
 
-def test_a_detection_of_a_watchlist_is_of_all_its_tickers(client: FlaskClient, database: Db) -> None:
+def test_a_detection_of_a_watchlist_is_of_those_of_its_tickers_that_have_bars(
+    client: FlaskClient, database: Db
+) -> None:
     add_series(database, "AAPL")
-    client.post(LISTS, json=TECH)
+    assert client.post(LISTS, json=TECH).json["without_bars"] == ["MSFT"]
     accepted = client.post("/py/anomalies/backfill", json={"watchlist": "tech"})
-    assert accepted.json["tickers"] == ["AAPL", "MSFT"]
+    assert accepted.json["tickers"] == ["AAPL"]
+    assert client.get(accepted.headers["Location"]).json["options"]["without_bars"] == ["MSFT"]
     assert client.get(accepted.headers["Location"]).json["watchlist"] == "tech"
     assert client.post("/py/anomalies/incremental", json={"watchlist": "nobody"}).status_code == 404
 
@@ -155,3 +161,26 @@ def test_the_switch_is_kept_over_a_restart(client: FlaskClient, settings: Settin
     get_state(restarted).close()
     assert told["enabled"] is False
     assert [scans["name"] for scans in told["watchlists"]] == ["tech"]
+
+
+def test_a_folder_is_a_source_only_below_the_watched_one(
+    make_app: Callable[[Settings], APIFlask], settings: Settings, database: Db, tmp_path: Path
+) -> None:
+    client = make_app(settings.model_copy(update={"watched_folder": str(tmp_path)})).test_client()
+    for folder in ("../etc", "/etc", None):
+        assert client.post(LISTS, json=TECH | {"source": "folder", "folder": folder}).status_code == 422
+    assert client.post(LISTS, json=TECH | {"source": "yahoo", "folder": "prices"}).status_code == 422
+    made = client.post(LISTS, json=TECH | {"source": "folder", "folder": "prices"}).json
+    assert (made["source"], made["folder"]) == ("folder", "prices")
+
+
+def test_no_folder_is_a_source_where_none_is_watched(client: FlaskClient) -> None:
+    refused = client.post(LISTS, json=TECH | {"source": "folder", "folder": "prices"})
+    assert refused.status_code == 422
+    assert "WATCHED_FOLDER" in refused.json["detail"]
+
+
+def test_tickers_of_two_markets_are_taken(client: FlaskClient) -> None:
+    made = client.post(LISTS, json=TECH | {"tickers": ["AAPL", "7203.jp", "BTC-USD"]})
+    assert made.status_code == 201
+    assert (made.json["tickers"], made.json["markets"]) == (["AAPL", "7203.T", "BTC-USD"], ["US", "JP", "CRYPTO"])

@@ -14,7 +14,7 @@ from market.imports.importing import Request, import_frame
 from market.imports.report import ImportReport
 from market.imports.sources.demo import read_demo
 from market.imports.sources.yahoo import Yahoo
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from records.database import Db
 from records.market.rejected import find_rejected
 
@@ -170,7 +170,7 @@ def test_only_the_ticker_asked_for_is_taken(database: Db) -> None:
 
 def test_market_completes_tickers(database: Db) -> None:
     frame = pd.DataFrame([(7203, "2024-02-09", 1.0, 2.0, 1.0, 2.0, 5)], columns=["code", *HEADER])
-    import_frame(database, frame, interval="1d", source="hand", market=MARKETS["JP"], now=NOW)
+    import_frame(database, frame, interval="1d", source="hand", market=SHIPPED["JP"], now=NOW)
     series = database.series.find_one()
     assert series is not None
     assert (series["ticker"], series["market"]) == ("7203.T", "JP")

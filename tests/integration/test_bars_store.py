@@ -10,12 +10,12 @@ from pymongo import MongoClient, monitoring
 
 from core.settings import Settings
 from market.bars.fingerprint import PanelFingerprints
-from market.bars.history import history_start
+from market.bars.history import HISTORY_BARS, find_start
 from market.bars.store import ALL_BARS, load_panel
 from market.imports.bulk import import_synthetic
 from market.imports.importing import import_frame
 from market.imports.sources.synthetic import make_bars
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from records.database import Db
 
 END = datetime(2024, 12, 31, 23, tzinfo=UTC)
@@ -28,7 +28,7 @@ def frames(database: Db) -> dict[str, pd.DataFrame]:
     """Three series of 900, 500 and 300 daily bars."""
     frames = {}
     for ticker, bars, market in zip(TICKERS, (900, 500, 300), ("US", "US", "JP"), strict=True):
-        frames[ticker] = make_bars([ticker], MARKETS[market], bars=bars, end=END, seed=bars)
+        frames[ticker] = make_bars([ticker], SHIPPED[market], bars=bars, end=END, seed=bars)
         import_frame(database, frames[ticker], interval="1d", source="synthetic", now=NOW, synthetic=True)
     return frames
 
@@ -57,8 +57,8 @@ def test_history_of_the_first_wanted_bar_is_loaded_and_no_more(
     times = seconds(frames["A"])
     start = int(times[index]) if index < 900 else int(times[-1]) + 1
     panel = load_panel(database, "1d", {"A": (start, None)})
-    assert panel.first_index.tolist() == [history_start(index, "1d")]
-    assert np.array_equal(panel.times, times[history_start(index, "1d") :])
+    assert panel.first_index.tolist() == [find_start(index, HISTORY_BARS)]
+    assert np.array_equal(panel.times, times[find_start(index, HISTORY_BARS) :])
 
 
 @pytest.mark.parametrize("index", [0, 1, 384, 640, 899])
@@ -70,7 +70,7 @@ def test_no_bar_after_the_last_wanted_one_is_loaded(
     last = min(index + count, 900) - 1
     wanted = {"B": ALL_BARS, "A": (int(times[index]), int(times[last]))}
     panel = load_panel(database, "1d", wanted)
-    first = history_start(index, "1d")
+    first = find_start(index, HISTORY_BARS)
     own = panel.series(1)
     assert panel.first_index.tolist() == [0, first]
     assert np.array_equal(panel.times[own], times[first : last + 1])
@@ -108,7 +108,7 @@ def test_two_queries_load_any_number_of_series(
 
 
 def test_intraday_bars_belong_to_the_local_session(database: Db) -> None:
-    frame = make_bars(["7203.T"], MARKETS["JP"], bars=300, end=END, seed=1, interval="1h")
+    frame = make_bars(["7203.T"], SHIPPED["JP"], bars=300, end=END, seed=1, interval="1h")
     import_frame(database, frame, interval="1h", source="synthetic", now=NOW, synthetic=True)
     panel = load_panel(database, "1h", {"7203.T": ALL_BARS})
     local = frame["time"].dt.tz_convert("Asia/Tokyo").dt.tz_localize(None).to_numpy("datetime64[D]").astype(np.int64)
@@ -129,6 +129,6 @@ def test_fingerprint_moves_with_any_value_of_its_rows_alone(database: Db, frames
 
 def test_synthetic_bars_are_made_in_blocks_and_labelled(database: Db) -> None:
     tickers = [f"T{number:04d}" for number in range(501)]
-    report = import_synthetic(database, tickers, MARKETS["US"], bars=30, seed=1, end=END, now=NOW)
+    report = import_synthetic(database, tickers, SHIPPED["US"], bars=30, seed=1, end=END, now=NOW)
     assert (len(report.series), report.total("new"), report.failed) == (501, 501 * 30, [])
     assert database.series.count_documents({"synthetic": True}) == 501

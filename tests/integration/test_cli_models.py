@@ -42,12 +42,12 @@ def read_json(answer: Result) -> Any:
 
 def test_promote_rollback_and_retire_from_the_command_line(database: Db, flask: Command) -> None:
     first, second = add_model(database), add_model(database)
-    assert f"champion is {second}" in flask("promote", second).stdout
+    assert f"champion for 1d bars is {second}" in flask("promote", second).stdout
     listed = read_json(flask("list", "--json"))
     assert {m["version"]: m["state"] for m in listed} == {first: "candidate", second: "champion"}
     refusal = flask("retire", second)
     assert (refusal.exit_code, refusal.stdout) == (1, "")
-    assert f"{second} is in use (champion::US)" in refusal.stderr
+    assert f"{second} is in use (champion::US::1d)" in refusal.stderr
     assert read_json(flask("rollback", "--market", "us", "--json"))["version"] == first
     assert read_json(flask("retire", second, "--json"))["state"] == "retired"
     table = flask("list", "--state", "retired").stdout
@@ -59,7 +59,7 @@ def test_a_ticker_gets_a_model_of_its_own(database: Db, flask: Command) -> None:
     add_model(database)
     own = add_model(database)
     add_series(database, "AAPL")
-    assert read_json(flask("promote", own, "--ticker", "aapl", "--json"))["_id"] == "champion::ticker::AAPL"
+    assert read_json(flask("promote", own, "--ticker", "aapl", "--json"))["_id"] == "champion::ticker::AAPL::1d"
     assert "back to the champion of its market" in flask("rollback", "--ticker", "AAPL").stdout
 
 
@@ -75,7 +75,14 @@ def test_a_threshold_is_set_shown_and_reset(database: Db, flask: Command) -> Non
 def test_show_prints_the_whole_record(database: Db, flask: Command) -> None:
     version = add_model(database)
     shown = flask("show", version).stdout
-    for part in (version, "champion (champion::US)", "sha256:", DEFAULT_FEATURE_SET.label, "AAPL", "scikit-learn 1."):
+    for part in (
+        version,
+        "champion (champion::US::1d)",
+        "sha256:",
+        DEFAULT_FEATURE_SET.label,
+        "AAPL",
+        "scikit-learn 1.",
+    ):
         assert part in shown
     assert read_json(flask("show", version, "--json"))["window_start"] == "2000-01-01T00:00:00Z"
 

@@ -112,7 +112,7 @@ def swap_both_hashes(database: Db, version: str) -> None:
     swap_the_hash(database, version)
     other = database.models.find_one({"_id": version})
     assert other is not None
-    database.champions.update_one({"_id": "champion::US"}, {"$set": {"sha256": other["sha256"]}})
+    database.champions.update_one({"_id": "champion::US::1d"}, {"$set": {"sha256": other["sha256"]}})
 
 
 TAMPERINGS = (
@@ -142,7 +142,7 @@ def test_an_artefact_that_is_not_as_recorded_is_never_opened(
     recorded = database.models.find_one({"_id": armed})
     assert recorded is not None
     manager = ModelManager(database)
-    for ask in (lambda: manager.get_model("US"), lambda: manager.get_model_version(armed)):
+    for ask in (lambda: manager.get_model("US", "1d"), lambda: manager.get_model_version(armed)):
         with pytest.raises(ModelIntegrity) as refusal:
             ask()
         assert armed in refusal.value.message
@@ -163,7 +163,7 @@ def test_a_foreign_artefact_is_refused_with_both_hashes(database: Db, sprung: Pa
     foreign = pickle.dumps(Trap(sprung))
     replace_content(database, version, foreign)
     with pytest.raises(ModelIntegrity, match=compute_sha256(foreign)):
-        ModelManager(database).get_model("US")
+        ModelManager(database).get_model("US", "1d")
     assert not sprung.exists()
 
 
@@ -173,9 +173,9 @@ def test_a_restored_artefact_is_used_again_by_the_same_manager(database: Db) -> 
     manager = ModelManager(database)
     replace_content(database, version, genuine[:-1])
     with pytest.raises(ModelIntegrity):
-        manager.get_model("US")
+        manager.get_model("US", "1d")
     replace_content(database, version, genuine)
-    assert manager.get_model("US").version == version
+    assert manager.get_model("US", "1d").version == version
 
 
 def test_one_altered_model_leaves_the_other_markets_alone(database: Db) -> None:
@@ -183,15 +183,15 @@ def test_one_altered_model_leaves_the_other_markets_alone(database: Db) -> None:
     lose_the_file(database, broken)
     manager = ModelManager(database)
     with pytest.raises(ModelIntegrity):
-        manager.group_by_model("US", ["AAPL"])
-    ((model, tickers),) = manager.group_by_model("JP", ["7203.T"])
+        manager.group_by_model("US", "1d", ["AAPL"])
+    ((model, tickers),) = manager.group_by_model("JP", "1d", ["7203.T"])
     assert (model.version, tickers) == (sound, ("7203.T",))
 
 
 def point_to(database: Db, version: str, sha256: str) -> None:
     """Put a hash into record and pointer, as one who can write to the database would."""
     database.models.update_one({"_id": version}, {"$set": {"sha256": sha256}})
-    database.champions.update_one({"_id": "champion::US"}, {"$set": {"sha256": sha256}})
+    database.champions.update_one({"_id": "champion::US::1d"}, {"$set": {"sha256": sha256}})
 
 
 @pytest.mark.parametrize("forged", ["kept", "taken away", "made with another key"])
@@ -206,7 +206,7 @@ def test_an_artefact_replaced_with_both_its_hashes_is_refused_unopened(
         metadata = sign(mine, version, compute_sha256(foreign)) if "key" in forged else None
         database[f"{BUCKET}.files"].update_one({"_id": version}, {"$set": {"metadata": metadata}})
     with pytest.raises(ModelIntegrity, match="not signed by any key"):
-        ModelManager(database).get_model("US")
+        ModelManager(database).get_model("US", "1d")
     assert not sprung.exists()
 
 
@@ -216,7 +216,7 @@ def test_a_signed_artefact_of_another_version_is_refused(database: Db) -> None:
     database[f"{BUCKET}.files"].update_one({"_id": version}, {"$set": {"metadata": read_signature(database, other)}})
     point_to(database, version, database.models.find_one({"_id": other})["sha256"])
     with pytest.raises(ModelIntegrity, match="not signed by any key"):
-        ModelManager(database).get_model("US")
+        ModelManager(database).get_model("US", "1d")
 
 
 def test_even_a_signed_pickle_runs_nothing(database: Db, sprung: Path) -> None:
@@ -250,10 +250,10 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_the_key_is_made_at_first_use_for_its_owner_alone(database: Db, key_file: Path) -> None:
     version = add_model(database)
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
-    assert ModelManager(database).get_model("US").version == version
+    assert ModelManager(database).get_model("US", "1d").version == version
     key_file.chmod(0o640)
     with pytest.raises(BadInput, match="others can read"):
-        ModelManager(database).get_model("US")
+        ModelManager(database).get_model("US", "1d")
 
 
 def test_processes_that_make_the_key_at_once_agree_on_one(key_file: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_key_is_rotated_and_the_old_one_forgotten(database: Db, key_file: Path
     assert [manager.get_model_version(version).sha256 for version in versions] == hashes
     key_file.write_text(f"{old}\n")
     with pytest.raises(ModelIntegrity, match="not signed by any key"):
-        ModelManager(database).get_model("US")
+        ModelManager(database).get_model("US", "1d")
 
 
 def test_a_rotation_signs_nothing_that_was_not_signed(database: Db, key_file: Path) -> None:
@@ -320,10 +320,10 @@ def test_an_old_artefact_is_migrated_and_scores_the_same(
 ) -> None:
     version, forest = pickled
     with pytest.raises(ModelIntegrity, match=f"flask models migrate {version} --trust"):
-        ModelManager(database).get_model("US")
+        ModelManager(database).get_model("US", "1d")
     before = database.models.find_one({"_id": version})["sha256"]
     migrate_pickle(database, get_settings(), version)
-    model = ModelManager(database).get_model("US")
+    model = ModelManager(database).get_model("US", "1d")
     inputs = np.random.default_rng(1).normal(size=(2_000, forest.n_features_in_)).astype(np.float32)
     np.testing.assert_array_equal(model.detector.score_samples(inputs), forest.score_samples(inputs))
     assert model.sha256 == before, "anomalies name the model by it"

@@ -20,7 +20,7 @@ from tests.integration.stored import add_series
 def test_a_stored_model_scores_as_the_one_that_was_fitted(database: Db) -> None:
     fit = make_fit(11)
     version = add_model(database, 11)
-    model = ModelManager(database).get_model("US")
+    model = ModelManager(database).get_model("US", "1d")
     inputs = np.random.default_rng(1).normal(size=(300, len(fit.plan.feature_set.columns))).astype(np.float32)
     rows = np.random.default_rng(11).normal(size=(400, inputs.shape[1])).astype(np.float32)
     expected = fit_forest(rows, **fit.plan.parameters, seed=11).score_samples(inputs)
@@ -34,9 +34,9 @@ def test_a_stored_model_scores_as_the_one_that_was_fitted(database: Db) -> None:
 def test_a_version_is_loaded_once(database: Db) -> None:
     add_model(database)
     manager = ModelManager(database)
-    assert not manager.is_cached("US")
-    assert manager.get_model("US") is manager.get_model("US")
-    assert manager.is_cached("US")
+    assert not manager.is_cached("US", "1d")
+    assert manager.get_model("US", "1d") is manager.get_model("US", "1d")
+    assert manager.is_cached("US", "1d")
     assert manager.get_cache_stats() == {
         "hits": 1,
         "misses": 1,
@@ -53,7 +53,7 @@ def test_threads_that_ask_at_once_share_one_load(database: Db) -> None:
 
     def ask(_number: int) -> int:
         barrier.wait()
-        return id(manager.get_model("US"))
+        return id(manager.get_model("US", "1d"))
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(ask, range(6)))) == 1
@@ -64,12 +64,12 @@ def test_a_promotion_is_seen_by_another_manager_at_its_next_call(database: Db, s
     first, second = add_model(database, 1), add_model(database, 2)
     elsewhere = open_database(settings)
     manager = ModelManager(elsewhere)
-    assert manager.get_model("US").version == first
+    assert manager.get_model("US", "1d").version == first
     promote(database, second, NOW)
-    assert manager.get_model("US").version == manager.get_version("US") == second
-    assert manager.get_full_hash("US") == manager.get_model_version(second).sha256
-    rollback(database, Scope("market", "US"), NOW)
-    assert manager.get_model("US").version == first
+    assert manager.get_model("US", "1d").version == manager.get_version("US", "1d") == second
+    assert manager.get_full_hash("US", "1d") == manager.get_model_version(second).sha256
+    rollback(database, Scope("market", "US"), "1d", NOW)
+    assert manager.get_model("US", "1d").version == first
     assert manager.get_cache_stats()["loads"] == 2
     elsewhere.client.close()
 
@@ -89,10 +89,10 @@ def test_the_cache_keeps_the_last_used_models_up_to_its_capacity(database: Db) -
 def test_a_cleared_cache_loads_again(database: Db) -> None:
     add_model(database)
     manager = ModelManager(database)
-    manager.get_model("US")
+    manager.get_model("US", "1d")
     manager.clear_cache()
-    assert not manager.is_cached("US")
-    manager.get_model("US")
+    assert not manager.is_cached("US", "1d")
+    manager.get_model("US", "1d")
     assert manager.get_cache_stats()["loads"] == 2
 
 
@@ -100,9 +100,9 @@ def test_no_champion_names_the_command_that_trains_one(database: Db) -> None:
     manager = ModelManager(database)
     for ask in (manager.get_model, manager.get_version, manager.get_full_hash, manager.is_cached):
         with pytest.raises(NoModel, match="flask models train --market US"):
-            ask("US")
+            ask("US", "1d")
     with pytest.raises(NoModel, match="flask models train --market US"):
-        manager.group_by_model("US", ["AAPL"])
+        manager.group_by_model("US", "1d", ["AAPL"])
     with pytest.raises(NotFound, match=r"US_model-7\.0\.0"):
         manager.get_model_version("US_model-7.0.0")
 
@@ -112,17 +112,17 @@ def test_tickers_are_grouped_by_the_model_in_use_for_them(database: Db) -> None:
     add_series(database, "IBM")
     promote(database, own, NOW, scope=Scope("ticker", "IBM"))
     manager = ModelManager(database)
-    groups = {model.version: tickers for model, tickers in manager.group_by_model("US", ["AAPL", "IBM", "MSFT"])}
+    groups = {model.version: tickers for model, tickers in manager.group_by_model("US", "1d", ["AAPL", "IBM", "MSFT"])}
     assert groups == {market: ("AAPL", "MSFT"), own: ("IBM",)}
-    assert manager.get_model("US", "IBM").version == own
-    assert manager.get_version("US", "AAPL") == market
+    assert manager.get_model("US", "1d", "IBM").version == own
+    assert manager.get_version("US", "1d", "AAPL") == market
 
 
 def test_a_rebuilt_model_of_the_same_version_is_not_taken_for_the_old_one(database: Db) -> None:
     version = add_model(database, 1)
     manager = ModelManager(database)
-    before = manager.get_model("US")
+    before = manager.get_model("US", "1d")
     for name in database.list_collection_names():
         database[name].delete_many({})
     assert add_model(database, 2) == version
-    assert manager.get_model("US").sha256 != before.sha256
+    assert manager.get_model("US", "1d").sha256 != before.sha256

@@ -66,27 +66,27 @@ def test_promotion_moves_the_champion_and_the_state_follows(database: Db) -> Non
     first, second = add_model(database), add_model(database)
     registry.promote(database, second, NOW)
     assert get_states(database) == {first: "candidate", second: "champion"}
-    assert registry.get_champion(database, "US").version == second
-    assert models.get_model_record(database, second)["champion_of"] == ["champion::US"]
+    assert registry.get_champion(database, "US", "1d").version == second
+    assert models.get_model_record(database, second)["champion_of"] == ["champion::US::1d"]
     assert database.champions.count_documents({}) == 1
 
 
 def test_promoting_the_champion_again_changes_nothing(database: Db) -> None:
     version = add_model(database)
-    before = champions.find_pointer(database, US)
+    before = champions.find_pointer(database, US, "1d")
     registry.promote(database, version, NOW)
-    assert champions.find_pointer(database, US) == before
+    assert champions.find_pointer(database, US, "1d") == before
 
 
 def test_rollback_goes_back_one_promotion_at_a_time(database: Db) -> None:
     first, second, third = (add_model(database) for _ in range(3))
     registry.promote(database, second, NOW)
     registry.promote(database, third, NOW)
-    went_back = [registry.rollback(database, US, NOW)["version"] for _ in range(2)]
+    went_back = [registry.rollback(database, US, "1d", NOW)["version"] for _ in range(2)]
     assert went_back == [second, first]
     with pytest.raises(Conflict, match=f"before {first}"):
-        registry.rollback(database, US, NOW)
-    pointer = champions.find_pointer(database, US)
+        registry.rollback(database, US, "1d", NOW)
+    pointer = champions.find_pointer(database, US, "1d")
     assert pointer is not None
     assert [(move["action"], move["version"]) for move in pointer["history"]] == [
         ("promoted", first),
@@ -100,9 +100,9 @@ def test_rollback_goes_back_one_promotion_at_a_time(database: Db) -> None:
 def test_a_promotion_after_a_rollback_is_rolled_back_to_where_it_came_from(database: Db) -> None:
     first, second, third = (add_model(database) for _ in range(3))
     registry.promote(database, second, NOW)
-    registry.rollback(database, US, NOW)
+    registry.rollback(database, US, "1d", NOW)
     registry.promote(database, third, NOW)
-    assert registry.rollback(database, US, NOW)["version"] == first
+    assert registry.rollback(database, US, "1d", NOW)["version"] == first
 
 
 def test_rollback_passes_over_retired_versions(database: Db) -> None:
@@ -110,12 +110,12 @@ def test_rollback_passes_over_retired_versions(database: Db) -> None:
     registry.promote(database, second, NOW)
     registry.promote(database, third, NOW)
     registry.retire(database, second, NOW)
-    assert registry.rollback(database, US, NOW)["version"] == first
+    assert registry.rollback(database, US, "1d", NOW)["version"] == first
 
 
 def test_retiring_a_champion_is_refused_and_names_who_uses_it(database: Db) -> None:
     version = add_model(database)
-    with pytest.raises(Conflict, match="champion::US") as refusal:
+    with pytest.raises(Conflict, match="champion::US::1d") as refusal:
         registry.retire(database, version, NOW)
     assert refusal.value.reason == "model_in_use"
     assert get_states(database) == {version: "champion"}
@@ -138,13 +138,13 @@ def test_a_ticker_and_a_watchlist_may_have_a_champion_in_place_of_the_markets(da
     registry.promote(database, listed, NOW, scope=Scope("watchlist", "tech"))
 
     def find(watchlist: str | None = None) -> dict[str, str]:
-        found = champions.find_champions(database, "US", ["AAPL", "MSFT"], watchlist=watchlist)
+        found = champions.find_champions(database, "US", "1d", ["AAPL", "MSFT"], watchlist=watchlist)
         return {ticker: champion.version for ticker, champion in found.items()}
 
     assert find() == {"AAPL": own, "MSFT": market}
     assert find("tech") == {"AAPL": own, "MSFT": listed}
     assert find("other") == {"AAPL": own, "MSFT": market}
-    with pytest.raises(Conflict, match="champion::ticker::AAPL"):
+    with pytest.raises(Conflict, match="champion::ticker::AAPL::1d"):
         registry.retire(database, own, NOW)
 
 
@@ -153,8 +153,8 @@ def test_a_ticker_rolled_back_past_its_first_champion_uses_its_markets(database:
     add_series(database, "AAPL")
     scope = Scope("ticker", "AAPL")
     registry.promote(database, own, NOW, scope=scope)
-    assert registry.rollback(database, scope, NOW)["version"] is None
-    assert champions.find_champions(database, "US", ["AAPL"])["AAPL"].version == market
+    assert registry.rollback(database, scope, "1d", NOW)["version"] is None
+    assert champions.find_champions(database, "US", "1d", ["AAPL"])["AAPL"].version == market
     assert get_states(database)[own] == "candidate"
 
 
@@ -163,7 +163,7 @@ def test_a_watchlists_champion_is_not_used_for_another_market(database: Db) -> N
     japanese = add_model(database, market="JP")
     add_list(database, "tokyo", "7203.T")
     registry.promote(database, japanese, NOW, scope=Scope("watchlist", "tokyo"))
-    found = champions.find_champions(database, "US", ["AAPL"], watchlist="tokyo")
+    found = champions.find_champions(database, "US", "1d", ["AAPL"], watchlist="tokyo")
     assert found["AAPL"].version == "US_model-0.1.0"
 
 
@@ -173,7 +173,7 @@ def test_a_model_of_another_market_is_refused(database: Db, scope: Scope) -> Non
     add_list(database, "tokyo", "7203.T")
     with pytest.raises(BadInput, match="of market US"):
         registry.promote(database, version, NOW, scope=scope)
-    assert champions.find_pointer(database, scope) is None
+    assert champions.find_pointer(database, scope, "1d") is None
 
 
 @pytest.mark.parametrize("scope", [Scope("ticker", "AAPL"), Scope("watchlist", "tech")])
@@ -181,12 +181,12 @@ def test_what_is_nowhere_gets_no_champion(database: Db, scope: Scope) -> None:
     version = add_model(database)
     with pytest.raises(NotFound):
         registry.promote(database, version, NOW, scope=scope)
-    assert champions.find_pointer(database, scope) is None
+    assert champions.find_pointer(database, scope, "1d") is None
 
 
 def test_a_market_without_a_champion_names_the_command_that_trains_one(database: Db) -> None:
     with pytest.raises(NoModel, match="flask models train --market TH"):
-        registry.get_champion(database, "TH")
+        registry.get_champion(database, "TH", "1d")
 
 
 def test_an_unknown_version_is_named(database: Db) -> None:
@@ -194,7 +194,7 @@ def test_an_unknown_version_is_named(database: Db) -> None:
         with pytest.raises(NotFound, match=r"US_model-9\.9\.9"):
             act(database, "US_model-9.9.9", NOW)
     with pytest.raises(Conflict, match="market US has no champion"):
-        registry.rollback(database, US, NOW)
+        registry.rollback(database, US, "1d", NOW)
 
 
 def test_trainings_at_once_get_a_version_each_and_one_champion(database: Db) -> None:
@@ -206,7 +206,7 @@ def test_trainings_at_once_get_a_version_each_and_one_champion(database: Db) -> 
         record = models.get_model_record(database, version)
         assert compute_sha256(read_artefact(database, version)) == record["sha256"]
     assert list(get_states(database).values()).count("champion") == 1
-    pointer = champions.find_pointer(database, US)
+    pointer = champions.find_pointer(database, US, "1d")
     assert pointer is not None
     assert len(pointer["history"]) == 1
 
@@ -238,7 +238,7 @@ def test_promoting_and_retiring_at_once_never_leaves_a_retired_champion(database
             lambda version=version: registry.retire(database, version, NOW),  # type: ignore[misc]  # bound now
         )
         assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
-        is_champion = champions.find_champion(database, US) == Champion(
+        is_champion = champions.find_champion(database, US, "1d") == Champion(
             version, models.get_model_record(database, version)["sha256"]
         )
         assert is_champion is (models.get_model_record(database, version)["retired_at"] is None)
@@ -265,7 +265,7 @@ def test_a_version_that_flags_nothing_is_not_put_in_use_and_is_counted(database:
     database.models.update_one({"_id": silent}, {"$set": {"threshold": -0.99}})
     with pytest.raises(Conflict, match="silent"):
         registry.promote(database, silent, NOW)
-    assert registry.get_champion(database, "US").version == sound
+    assert registry.get_champion(database, "US", "1d").version == sound
     assert read_counts(database)[PROMOTIONS_REFUSED] == {"US": 1}
 
 

@@ -4,20 +4,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 from cli import sessions
 from core.settings import Settings, get_settings
+from market.imports.importing import import_frame
 from records.database import Db, Document
 from records.work import runs, scan_switch, watchlists
 from runner.programs import beat_command, worker_command
 from tasks import names
+from tasks.engine.planning import start
 from tasks.periodic.scans import scan_due
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
@@ -33,7 +37,7 @@ TECH: dict[str, Any] = {
     "delay_minutes": 5,
     "threshold": None,
     "enabled": True,
-    "market": "US",
+    "markets": ["US"],
 }
 
 
@@ -220,9 +224,92 @@ def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
         # Time for those who tick to add another.
         time.sleep(3)
         scans = list(database.detection_runs.find({"trigger": "scheduler", "run_id": None}))
-    assert [scan["status"] for scan in scans] == ["partial"]
-    assert "NOBARS" in scans[0]["error"]
+    assert [(scan["status"], scan["options"]["without_bars"]) for scan in scans] == [("complete", ["NOBARS"])]
     found = database.anomalies.find_one({"detection_run_id": scans[0]["_id"]})
     assert found is not None
     assert (found["Ticker"], found["Datetime"]) == ("AAPL", frame["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC))
     assert get_list(database)["last_run_id"] == scans[0]["_id"]
+
+
+def write_bars(folder: Path, ticker: str, frame: pd.DataFrame) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(folder / f"{ticker}.csv", index=False)
+
+
+def test_bars_are_fetched_from_a_folder_before_each_scan(worker: Worker, database: Db, tmp_path: Path) -> None:
+    worker = replace(worker, settings=worker.settings.model_copy(update={"watched_folder": str(tmp_path)}))
+    bars = make_bars(2500)
+    before = bars[bars["date"] < "2024-06-05"]
+    for ticker in ("AAPL", "MSFT"):
+        store(database, ticker, before)
+    train(database)
+    run(database, "backfill", "AAPL", "MSFT")
+    write_bars(tmp_path / "prices", "AAPL", bars[bars["date"] <= "2024-06-05"])
+    fields = TECH | {"source": "folder", "folder": "prices"}
+    watchlists.add_watchlist(database, "tech", fields, BEFORE - timedelta(hours=1))
+    assert scan_due(worker, CLOSE) == []
+    (fetch,) = database.detection_runs.find({"task": "fetch"})
+    assert scan_due(worker, CLOSE) == []  # it waits for them
+    execute(worker, fetch["_id"])
+    fetched = runs.get_run(database, fetch["_id"])
+    assert (fetched["status"], fetched["result"]["came"], fetched["result"]["not_came"]) == (
+        "complete",
+        ["AAPL"],
+        ["MSFT"],
+    )
+    (scan_id,) = scan_due(worker, CLOSE + timedelta(seconds=30))
+    scan = runs.get_run(database, scan_id)
+    assert scan["options"]["fetch_run_id"] == fetch["_id"]
+    assert scan["options"]["stale"] == {"tickers": 1, "named": ["MSFT"]}
+    execute(worker, scan_id)
+    assert runs.get_run(database, scan_id)["rows_processed"] == 1
+    # What was seen is not read again, and the next slot asks again.
+    assert scan_due(worker, CLOSE + timedelta(days=1)) == []
+    again = database.detection_runs.find_one({"task": "fetch", "_id": {"$ne": fetch["_id"]}})
+    assert again is not None
+    execute(worker, again["_id"])
+    assert runs.get_run(database, again["_id"])["result"]["read"] == 0
+
+
+def test_a_scan_goes_on_where_nothing_can_be_fetched(worker: Worker, database: Db, tmp_path: Path) -> None:
+    store(database, "AAPL", make_bars(300))
+    fields = TECH | {"tickers": ["AAPL"], "source": "folder", "folder": "gone"}
+    watchlists.add_watchlist(database, "tech", fields, BEFORE - timedelta(hours=1))
+    worker = replace(worker, settings=worker.settings.model_copy(update={"watched_folder": str(tmp_path)}))
+    assert scan_due(worker, CLOSE) == []
+    (fetch,) = database.detection_runs.find({"task": "fetch"})
+    execute(worker, fetch["_id"])
+    assert runs.get_run(database, fetch["_id"])["status"] == "failed"
+    (scan_id,) = scan_due(worker, CLOSE)
+    assert runs.get_run(database, scan_id)["options"]["stale"]["named"] == ["AAPL"]
+
+
+def test_a_fetch_that_does_not_end_is_waited_for_ten_minutes(worker: Worker, database: Db) -> None:
+    store(database, "AAPL", make_bars(300))
+    fields = TECH | {"tickers": ["AAPL"], "source": "yahoo"}
+    watchlists.add_watchlist(database, "tech", fields, BEFORE - timedelta(hours=1))
+    assert scan_due(worker, CLOSE) == []
+    assert scan_due(worker, CLOSE + timedelta(minutes=9)) == []
+    assert len(scan_due(worker, CLOSE + timedelta(minutes=11))) == 1
+    assert database.detection_runs.count_documents({"task": "fetch"}) == 1
+
+
+def test_tickers_of_two_markets_are_scanned_each_after_its_own_close(worker: Worker, database: Db) -> None:
+    store(database, "AAPL", make_bars(300))
+    tokyo = pd.DataFrame({"date": ["2024-06-04", "2024-06-05"], "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0})
+    import_frame(database, tokyo, interval="1d", source="test", ticker="7203.T", now=CLOSE)
+    fields = TECH | {"tickers": ["AAPL", "7203.T", "NEWCO"], "markets": ["US", "JP"]}
+    tokyo_closed = datetime(2024, 6, 5, 6, 5, tzinfo=UTC)
+    watchlists.add_watchlist(database, "both", fields, tokyo_closed - timedelta(hours=1))
+    (first,) = scan_due(worker, tokyo_closed)
+    scan = runs.get_run(database, first)
+    assert (scan["tickers"], scan["options"]["without_bars"]) == (["7203.T"], ["NEWCO"])
+    execute(worker, first)
+    assert get_list(database, "both")["next_scan"] == CLOSE
+    (second,) = scan_due(worker, CLOSE)
+    assert runs.get_run(database, second)["tickers"] == ["AAPL"]
+
+
+def execute(worker: Worker, run_id: str) -> None:
+    """Do a run's work here, as a worker process would."""
+    start(worker, run_id)

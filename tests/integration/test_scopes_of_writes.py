@@ -127,8 +127,8 @@ def prepare(database: Db) -> dict[str, str]:
     if not database.series.find_one({}):
         store(database, "AAPL", make_bars(500))
     first, second = add_model(database), add_model(database)
-    database.champions.update_one({"_id": "champion::US"}, {"$push": {"history": moved(database, second)}})
-    database.champions.update_one({"_id": "champion::US"}, {"$set": {"version": second}})
+    database.champions.update_one({"_id": "champion::US::1d"}, {"$push": {"history": moved(database, second)}})
+    database.champions.update_one({"_id": "champion::US::1d"}, {"$set": {"version": second}})
     add_list(database, "tech", "AAPL")
     set_threshold(database, Scope("watchlist", "tech"), "grade", 60.0, NOW)
     run_id = add_failed_training(database)

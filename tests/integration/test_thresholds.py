@@ -49,7 +49,7 @@ def test_a_threshold_of_a_watchlist_is_kept_in_it_as_its_next_version(database: 
 
 
 def test_a_ticker_of_its_own_threshold_is_held_to_it_and_the_others_to_the_model(market: Db) -> None:
-    own = ModelManager(market).get_model("US").threshold
+    own = ModelManager(market).get_model("US", "1d").threshold
     set_threshold(market, Scope("ticker", "AAA"), "grade", 60.0, NOW)
     run(market, "backfill", "AAA", "BBB")
     strict = list(market.anomalies.find({"Ticker": "AAA"}))

@@ -19,6 +19,7 @@ from detection.models.manager import ModelManager
 from detection.models.plan import ThresholdPolicy, TrainingPlan
 from detection.models.training import train_model
 from market.bars.store import ALL_BARS, load_panel
+from market.markets import SHIPPED
 from records.database import Db, Document
 from records.models.artefacts import BUCKET
 from tests.integration.detecting import make_bars, store
@@ -69,7 +70,7 @@ def test_every_bar_past_its_warm_up_is_learned_from_and_counted_by_ticker(market
 def test_only_bars_within_the_window_are_learned_from(market: Db) -> None:
     frames = {ticker: make_bars(bars, seed) for seed, (ticker, bars) in enumerate(BARS.items(), 1)}
     options = {"window_start": "2015-06-01", "window_end": "2017-03-15"}
-    record = train_model(market, TrainingPlan.from_options("US", options=options), now=NOW)
+    record = train_model(market, TrainingPlan.from_options("US", markets=SHIPPED, options=options), now=NOW)
     assert record["tickers"] == count_rows(frames, "2015-06-01", "2017-03-15")
     assert record["window_start"] == datetime(2015, 6, 1, tzinfo=UTC)
     assert record["window_end"] == datetime(2017, 3, 15, tzinfo=UTC)

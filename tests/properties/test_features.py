@@ -11,7 +11,7 @@ from detection.detectors.isolation_forest import FlatForest, fit_forest
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import FEATURE_SETS, TWO_YARDSTICKS, FeatureSet
 from detection.features.kernel import GRID
-from market.bars.history import history_start
+from market.bars.history import find_start
 from tests.unit.detection.features.twin import build_panel, draw_bars, read_real_bars
 
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,12 +39,13 @@ def assert_identical(some: Features, whole: Features, first: int, shift: int = 0
 
 
 @many
-@given(histories, feature_sets, st.sampled_from(["1d", "15m", "1m"]), st.data())
+@given(histories, feature_sets, st.sampled_from(["1d", "1h", "15m", "1m"]), st.data())
 def test_what_was_loaded_does_not_change_a_bit(bars, feature_set, interval, data) -> None:
     bars["session"] = np.arange(len(bars)) // 390
+    bars["clock"] = np.arange(len(bars)) % data.draw(st.sampled_from([1, 7, 26, 390]))
     whole = compute(bars, feature_set, interval)
     first = data.draw(st.integers(0, len(bars) - 1))
-    start = data.draw(st.integers(0, history_start(first, interval)))
+    start = data.draw(st.integers(0, find_start(first, feature_set.count_history_bars(interval))))
     panel = build_panel(bars, interval=interval, start=start)
     assert_identical(compute_features(panel, np.array([first - start]), feature_set), whole, first, start)
 

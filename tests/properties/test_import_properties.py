@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from market.imports.importing import import_frame
 from market.imports.sources.synthetic import make_bars
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from records.database import Db, Document
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 # 120 sessions around a New Year: two buckets
-BARS = make_bars(["A", "B"], MARKETS["US"], bars=120, end=datetime(2024, 3, 15, tzinfo=UTC), seed=3)
+BARS = make_bars(["A", "B"], SHIPPED["US"], bars=120, end=datetime(2024, 3, 15, tzinfo=UTC), seed=3)
 
 
 def import_all(database: Db, *parts: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ adjustment is undone here and the factors are passed on: bars are stored as they
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +17,7 @@ from core.arrays import Float64, Int64
 from core.errors import BadInput
 from market.imports.times import label_times, read_times
 from market.intervals import DAY_SECONDS, parse_period, period_start
-from market.markets import get_market_of
+from market.markets import Market
 from market.sessions.calendar import find_closes, load_sessions
 
 INTERVAL_NAMES = {"1m": "1m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "1h", "1d": "1d", "1w": "1wk"}
@@ -54,16 +54,16 @@ class Yahoo:
     fetch: Fetch
     sleep: Callable[[float], None] = time.sleep
 
-    def download(self, tickers: Sequence[str], *, period: str, interval: str, now: datetime) -> Iterator[Answer]:
-        """Yield an answer for each ticker, in order. Raises BadInput on an interval that Yahoo does not have."""
+    def download(self, markets: Mapping[str, Market], *, period: str, interval: str, now: datetime) -> Iterator[Answer]:
+        """Yield an answer for each ticker of `markets`, in order. Raises BadInput on an interval that Yahoo has not."""
         if interval not in INTERVAL_NAMES:
             raise BadInput(f"Yahoo has no {interval} bars: choose one of {', '.join(INTERVAL_NAMES)}")
-        start = period_start(parse_period(period), now)
+        start, tickers = period_start(parse_period(period), now), list(markets)
         for position in range(0, len(tickers), BATCH_TICKERS):
             batch = tickers[position : position + BATCH_TICKERS]
             answers = self._ask(batch, start, interval)
             for ticker in batch:
-                yield _examine(ticker, answers[ticker], interval, now)
+                yield _examine(ticker, markets[ticker], answers[ticker], interval, now)
 
     def _ask(
         self, tickers: Sequence[str], start: datetime | None, interval: str
@@ -114,7 +114,7 @@ def _is_rate_limit(answer: object) -> bool:
     return isinstance(answer, Exception) and (named or "429" in str(answer) or "Too Many Requests" in str(answer))
 
 
-def _examine(ticker: str, answer: pd.DataFrame | Exception, interval: str, now: datetime) -> Answer:
+def _examine(ticker: str, market: Market, answer: pd.DataFrame | Exception, interval: str, now: datetime) -> Answer:
     """Turn an answer into a table of bars as they were quoted, without the one that has not closed yet."""
     if isinstance(answer, Exception):
         error = f"{type(answer).__name__}: {str(answer)[:200]}"
@@ -124,7 +124,6 @@ def _examine(ticker: str, answer: pd.DataFrame | Exception, interval: str, now: 
     missing = [name for name in (*PRICE_COLUMNS, "Volume") if name not in answer]
     if answer.empty or missing:
         return Answer(ticker, None, f"Yahoo has no {interval} bars of it in this period")
-    market = get_market_of(ticker)
     times = label_times(read_times(pd.Series(answer.index)), market, interval).seconds
     sessions = load_sessions(market)
     _, closes = find_closes(times, market, interval, sessions)

@@ -1,10 +1,16 @@
 """Tickers as they are written, and the market each belongs to."""
 
+import re
+
+import exchange_calendars
 import pytest
 
 from core.errors import BadInput
-from market.markets import complete_ticker, get_market, get_market_of
+from market.market_rows import CALENDARS
+from market.markets import SHIPPED, Markets, UnknownMarket
+from market.sessions.calendar import load_sessions
 from market.tickers import normalize_ticker
+from records.market.markets import SHIPPED_ROWS
 
 
 @pytest.mark.parametrize(
@@ -27,29 +33,103 @@ def test_what_is_no_ticker_is_refused_with_what_was_given(text: str) -> None:
     [
         ("AAPL", "US"),
         ("^GSPC", "US"),
+        ("^IXIC", "US"),
         ("BRK.B", "US"),
+        ("BF-B", "US"),
+        ("BAC-PL", "US"),
+        ("T", "US"),
+        ("NA", "US"),
+        ("TRUE", "US"),
+        ("1E5", "US"),
         ("7203.T", "JP"),
+        ("^N225", "JP"),
         ("PTT.BK", "TH"),
         ("^SET.BK", "TH"),
-        ("T", "US"),
+        ("0700.HK", "HK"),
+        ("VOD.L", "UK"),
+        ("SAP.DE", "DE"),
+        ("MC.PA", "FR"),
+        ("RELIANCE.NS", "IN"),
+        ("500325.BO", "IN"),
+        ("BHP.AX", "AU"),
+        ("RY.TO", "CA"),
+        ("005930.KS", "KR"),
+        ("600519.SS", "CN"),
+        ("000001.SZ", "CN"),
+        ("D05.SI", "SG"),
+        ("2330.TW", "TW"),
+        ("8069.TWO", "TW"),
+        ("BTC-USD", "CRYPTO"),
+        ("ETH-USDT", "CRYPTO"),
+        ("BTCUSDT.BINANCE", "CRYPTO"),
+        ("EURUSD=X", "FX"),
+        ("ES=F", "FUT"),
     ],
 )
-def test_market_is_told_by_the_suffix(ticker: str, code: str) -> None:
-    assert get_market_of(ticker).code == code
+def test_market_is_told_by_the_longest_suffix_or_the_style(ticker: str, code: str) -> None:
+    assert SHIPPED.get_of(ticker).code == code
 
 
-def test_market_adds_its_suffix_once() -> None:
-    japan = get_market("jp")
-    assert complete_ticker("7203", japan) == "7203.T"
-    assert complete_ticker("7203.T", japan) == "7203.T"
-    assert complete_ticker("aapl", get_market("US")) == "AAPL"
+@pytest.mark.parametrize(
+    "ticker",
+    ["7203", "72030", "0700", "BTCUSDT", "BTC_USDT", "ETHBTC", "EURUSD", "VOD.XY", "285A0", "US0378331005", "^X"],
+)
+def test_market_that_cannot_be_told_is_asked_for_with_the_choices(ticker: str) -> None:
+    with pytest.raises(UnknownMarket, match=r"of which market is it\?.*--market CODE`, one of US, JP, TH, HK"):
+        SHIPPED.get_of(ticker)
 
 
-def test_ticker_of_another_market_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"PTT\.BK is a ticker of market TH, not of JP"):
-        complete_ticker("PTT.BK", get_market("JP"))
+@pytest.mark.parametrize(
+    ("text", "ticker"), [("aapl.us", "AAPL"), ("7203.jp", "7203.T"), ("vod.uk", "VOD.L"), ("600519.sh", "600519.SS")]
+)
+def test_suffixes_of_vendors_are_read_as_the_markets_own(text: str, ticker: str) -> None:
+    assert SHIPPED.spell(text) == ticker
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "ticker"),
+    [
+        ("7203", "JP", "7203.T"),
+        ("7203.T", "JP", "7203.T"),
+        ("72030", "JP", "7203.T"),
+        ("285A0", "JP", "285A.T"),
+        ("25935", "JP", "25935.T"),
+        ("700", "HK", "0700.HK"),
+        ("00700", "HK", "0700.HK"),
+        ("vod", "UK", "VOD.L"),
+        ("EURUSD", "FX", "EURUSD=X"),
+        ("BTCUSDT", "CRYPTO", "BTCUSDT"),
+        ("aapl", "US", "AAPL"),
+        ("1234", "US", "1234"),
+    ],
+)
+def test_market_that_is_told_adds_its_suffix_once(text: str, code: str, ticker: str) -> None:
+    assert SHIPPED.complete(text, SHIPPED[code]) == ticker
+
+
+@pytest.mark.parametrize(("ticker", "code"), [("PTT.BK", "TH"), ("^GSPC", "US"), ("AAPL.US", "US")])
+def test_ticker_of_another_market_is_refused(ticker: str, code: str) -> None:
+    with pytest.raises(BadInput, match=rf"{re.escape(ticker)} is a ticker of market {code}, not of JP"):
+        SHIPPED.complete(ticker, SHIPPED["JP"])
+
+
+def test_a_market_set_by_hand_goes_before_looks() -> None:
+    markets = Markets({row["code"]: row for row in SHIPPED_ROWS}, {"7203": "US", "BTC-USD": "US"})
+    assert [markets.get_of(ticker).code for ticker in ("7203", "BTC-USD", "ETH-USD")] == ["US", "US", "CRYPTO"]
 
 
 def test_unknown_market_is_refused_with_the_choices() -> None:
     with pytest.raises(BadInput, match="'MARS' is no market that is known: choose one of US, JP, TH"):
-        get_market("MARS")
+        SHIPPED.choose("MARS")
+
+
+def test_every_calendar_that_may_be_chosen_is_one() -> None:
+    assert set(CALENDARS) == set(exchange_calendars.get_calendar_names(include_aliases=False))
+    assert {market.calendar for market in SHIPPED.values()} <= set(CALENDARS)
+
+
+@pytest.mark.parametrize("code", SHIPPED)
+def test_every_shipped_market_has_sessions(code: str) -> None:
+    sessions = load_sessions(SHIPPED[code])
+    assert len(sessions.days) > 5_000
+    assert SHIPPED[code].zone is not None

@@ -5,12 +5,21 @@ import pandas as pd
 import pytest
 import talib
 
+from detection.detectors.catalogue import DEFAULT_DETECTOR, get_detector
 from detection.features.compute import compute_features
-from detection.features.feature_sets import FEATURE_SETS, MARKET14, TWO_YARDSTICKS, FeatureSet
+from detection.features.feature_sets import FEATURE_SETS, MARKET14, TIME_OF_DAY, TWO_YARDSTICKS, FeatureSet
 from detection.features.kernel import BOUND, GRID
 from detection.features.names import FEATURES
-from market.bars.history import ANCHOR_BARS, history_start
-from tests.unit.detection.features.twin import build_panel, compute_twin, compute_twin_inputs, draw_bars, read_real_bars
+from market.bars.history import ANCHOR_BARS, HISTORY_BARS, find_start
+from tests.unit.detection.features.twin import (
+    build_panel,
+    compute_twin,
+    compute_twin_clock_inputs,
+    compute_twin_inputs,
+    draw_bars,
+    draw_sessions,
+    read_real_bars,
+)
 
 REAL = read_real_bars()
 # Differences of prices are known to the rounding of the prices they come from.
@@ -42,7 +51,7 @@ def test_features_of_random_bars_equal_pandas_from_the_anchor(price: float, flat
     bars = draw_bars(3, 900, price=price, flat=flat, idle=idle)
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
     for t in (40, 41, 127, 128, 399, 527, 528, 640, 899):
-        history = bars.iloc[history_start(t, "1d") : t + 1]
+        history = bars.iloc[find_start(t, HISTORY_BARS) : t + 1]
         position = np.searchsorted(features.rows, t)
         expected = compute_twin(history).iloc[[-1]]
         assert_same(features.documented[[position]], expected, history["close"].to_numpy()[-1:])
@@ -90,6 +99,27 @@ def test_inputs_of_real_bars_equal_pandas_rounded_to_the_grid(ticker: str) -> No
     np.testing.assert_allclose(features.inputs, expected.to_numpy().clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9)
 
 
+@pytest.mark.parametrize(("interval", "per_session", "sessions"), [("1h", 7, 130), ("15m", 26, 100), ("4h", 6, 200)])
+def test_inputs_by_time_of_day_equal_pandas(interval: str, per_session: int, sessions: int) -> None:
+    bars = draw_sessions(4, sessions, per_session)
+    bars = bars.drop(index=[*range(200, 203), 350]).reset_index(drop=True)  # some bars never came
+    bars.loc[420:430, "volume"] = 0.0
+    features = compute_features(build_panel(bars, interval=interval), np.zeros(1, np.int64), TIME_OF_DAY)
+    window = TIME_OF_DAY.count_history_bars(interval) - ANCHOR_BARS
+    expected = compute_twin_clock_inputs(bars, window).iloc[features.rows]
+    np.testing.assert_allclose(features.inputs, expected.to_numpy().clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9)
+
+
+def test_a_time_of_day_of_fewer_than_ten_sessions_is_taken_for_usual() -> None:
+    bars = draw_sessions(4, 40, 26)
+    bars.loc[30 * 26 + 10, "clock"] = 7
+    features = compute_features(build_panel(bars, interval="15m"), np.zeros(1, np.int64), TIME_OF_DAY)
+    odd = np.searchsorted(features.rows, 30 * 26 + 10)
+    assert features.inputs[odd].tolist() == [1.0] * 4
+    early = features.rows < 10 * 26
+    assert (features.inputs[early] == 1.0).all()
+
+
 @pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.name)
 @pytest.mark.parametrize("seed", range(3))
 def test_inputs_stay_finite_and_on_the_grid_whatever_the_bars(feature_set: FeatureSet, seed: int) -> None:
@@ -122,7 +152,7 @@ def test_only_wanted_rows_come_back() -> None:
 def test_a_panel_without_the_history_is_refused_by_ticker() -> None:
     bars = draw_bars(1, 1000)
     first = 900
-    start = history_start(first, "1d")
+    start = find_start(first, HISTORY_BARS)
     assert start == 900 // ANCHOR_BARS * ANCHOR_BARS - 384
     panel = build_panel(bars, start=start + 1)
     with pytest.raises(ValueError, match=f"T0: bars from position {start} on are needed"):
@@ -143,3 +173,21 @@ def test_an_empty_panel_gives_no_rows() -> None:
     panel = build_panel(draw_bars(1, 0))
     features = compute_features(panel, panel.offsets[:-1], TWO_YARDSTICKS)
     assert features.inputs.shape == (0, 5)
+
+
+@pytest.mark.parametrize(("interval", "per_session", "sessions"), [("5m", 78, 120), ("1h", 7, 400)])
+def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
+    interval: str, per_session: int, sessions: int
+) -> None:
+    kind = get_detector(DEFAULT_DETECTOR)
+    panel = build_panel(*(draw_sessions(seed, sessions, per_session) for seed in range(4)), interval=interval)
+    shares = {}
+    for feature_set in (TWO_YARDSTICKS, TIME_OF_DAY):
+        features = compute_features(panel, panel.offsets[:-1], feature_set)
+        fitted = kind.fit(features.inputs, seed=7, parameters=kind.get_defaults())
+        scores = kind.load(fitted).score_samples(features.inputs)
+        is_alarm = scores < np.quantile(scores, 0.01)
+        is_open = panel.clocks[features.rows] == 100
+        shares[feature_set.name] = is_alarm[is_open].mean() / is_alarm[~is_open].mean()
+    assert shares["two_yardsticks"] > 10
+    assert shares["time_of_day"] < 2.5

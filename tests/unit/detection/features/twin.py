@@ -76,6 +76,70 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFrame:
+    """Return the columns of the feature set `time_of_day`, before they are rounded to the grid."""
+    before = bars["close"].shift(1)
+    high, low = np.maximum(bars["high"], before), np.minimum(bars["low"], before)
+    true_range, gap = (high - low) / before, (bars["open"] - before).abs() / before
+    wick = np.maximum(
+        bars["high"] - bars[["open", "close"]].max(axis=1), bars[["open", "close"]].min(axis=1) - bars["low"]
+    )
+    same = (bars[PRICES] == bars[PRICES].shift(1)).all(axis=1)
+    still = same & ((bars["volume"] == bars["volume"].shift(1)) | (bars["volume"] == 0))
+    returned = (bars["close"] / before - 1).abs()
+    usual = np.full((len(bars), 5), np.nan)
+    parts = (true_range, gap, returned, bars["volume"])
+    for t in range(1, len(bars)):
+        earlier = np.flatnonzero(bars["clock"].to_numpy()[:t] == bars["clock"].iloc[t])
+        earlier = earlier[(earlier > max(t // 128 * 128 - window_bars, 0))][-20:]
+        if len(earlier) >= 10:
+            second = [values.iloc[earlier].nlargest(2).iloc[-1] / 2 for values in parts]
+            usual[t] = *second, (true_range.iloc[earlier] ** 0.25).mean()
+    known = ~np.isnan(usual[:, 0])
+    roots = (true_range**0.25).to_numpy()
+    unrest = np.ones(len(bars))
+    for t in range(20, len(bars)):
+        lately = [j for j in range(t - 20, t) if known[j]]
+        if lately and usual[lately, 4].sum() > 0:
+            ratio = (roots[lately].sum() / usual[lately, 4].sum()) ** 4
+            unrest[t] = min(max(ratio, 1 / 127), 127)
+    slow = np.maximum(usual[:, 0], 1e-4)
+    fast = np.maximum(slow * unrest, 1e-4)
+    jump = gap / np.maximum(usual[:, 1], slow / 2)
+    change = np.maximum(usual[:, 2], slow / 2)
+    loud = np.where(usual[:, 3] > 0, bars["volume"] / np.where(usual[:, 3] > 0, usual[:, 3], 1.0), 1.0)
+    moved = np.maximum(true_range.where(~still, 0.0), 1e-4)
+
+    def depart(yardstick: np.ndarray) -> np.ndarray:
+        parts = (true_range / yardstick, 2 * wick / before / yardstick, jump, 0.8 * loud, 0.5 * yardstick / moved)
+        return np.sqrt(np.maximum.reduce(parts))
+
+    columns = {
+        "clock_return_fast": np.sqrt(returned / (change * unrest)),
+        "clock_return_slow": np.sqrt(returned / change),
+        "clock_departure_fast": depart(fast),
+        "clock_departure_slow": depart(slow),
+    }
+    return pd.DataFrame({name: np.where(known, column, 1.0) for name, column in columns.items()})
+
+
+def draw_sessions(seed: int, sessions: int, per_session: int) -> pd.DataFrame:
+    """Return random bars of sessions that have a shape: an opening jump, wide and loud ends, a quiet noon."""
+    random = np.random.default_rng(seed)
+    count = sessions * per_session
+    place = np.arange(count) % per_session
+    shape = 0.6 + 1.6 * (2 * place / (per_session - 1) - 1) ** 2
+    scale = 0.001 * shape * np.exp(np.repeat(random.normal(0, 0.3, sessions), per_session))
+    jump = np.where(place == 0, random.standard_t(4, count) * 0.006, random.normal(0, 0.05, count) * scale)
+    close = 100 * np.exp(np.cumsum(random.standard_t(4, count) * scale + jump))
+    open_ = np.append(100.0, close[:-1]) * np.exp(jump)
+    reach = np.abs(random.normal(0, 0.5, (2, count))) * scale
+    volume = random.lognormal(10, 0.4, count) * shape**2
+    bars = {"open": open_, "high": np.maximum(open_, close) * (1 + reach[0])}
+    bars |= {"low": np.minimum(open_, close) * (1 - reach[1]), "close": close, "volume": volume.round()}
+    return pd.DataFrame(bars | {"session": np.arange(count) // per_session, "clock": 100 + place})
+
+
 def _weigh(bars: pd.DataFrame, *, intraday: bool) -> pd.Series:
     typical = (bars["high"] + bars["low"] + bars["close"]) / 3
     money = typical * bars["volume"]
@@ -101,6 +165,7 @@ def build_panel(*series: pd.DataFrame, interval: str = "1d", start: int = 0) -> 
         np.full(len(series), start, np.int64),
         np.arange(len(whole), dtype=np.int64),
         sessions.to_numpy(np.int64),
+        (whole["clock"] if "clock" in whole else pd.Series(np.zeros(len(whole)))).to_numpy(np.int64),
         *columns,
     )
 

@@ -4,6 +4,7 @@ from core.errors import BadInput
 from detection.models.plan import TrainingPlan
 from detection.models.training import propose_version
 from detection.models.versions import ModelVersion
+from market.markets import SHIPPED
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,20 @@ def record(version: str, *, feature_set: str = "market14/1", **parameters: objec
     ],
 )
 def test_next_version_says_what_changed_since_the_latest(lineage: list[dict[str, object]], expected: str) -> None:
-    plan = TrainingPlan.from_options("US", options={"feature_set": "market14/1"})
+    plan = TrainingPlan.from_options("US", markets=SHIPPED, options={"feature_set": "market14/1"})
     version, _ = propose_version(lineage, plan)
     assert str(version) == expected
+
+
+def test_models_of_another_interval_do_not_say_what_changed() -> None:
+    days = TrainingPlan.from_options("US", markets=SHIPPED, options={})
+    minutes = TrainingPlan.from_options("US", markets=SHIPPED, interval="5m", options={})
+    lineage = [
+        {"_id": version, "feature_set": plan.feature_set.label, "parameters": plan.describe_parameters()}
+        for version, plan in (("US_model-0.1.0", days), ("US_model-0.2.0", minutes))
+    ]
+    assert [str(propose_version(lineage[:1], plan)[0]) for plan in (days, minutes)] == [
+        "US_model-0.1.1",
+        "US_model-0.2.0",
+    ]
+    assert str(propose_version(lineage, days)[0]) == "US_model-0.2.1"

@@ -5,10 +5,11 @@ import pytest
 
 from core.errors import BadInput
 from detection.models.plan import ThresholdPolicy, TrainingPlan
+from market.markets import SHIPPED
 
 
 def test_an_empty_request_trains_the_whole_market_by_the_documented_defaults() -> None:
-    plan = TrainingPlan.from_options("us", options={})
+    plan = TrainingPlan.from_options("us", markets=SHIPPED, options={})
     assert (plan.market, plan.interval, plan.tickers) == ("US", "1d", ())
     assert (plan.seed, plan.promote) == (7, None)
     assert (plan.detector, plan.parameters) == ("isolation_forest", {"trees": 100, "sample": 512})
@@ -18,6 +19,7 @@ def test_an_empty_request_trains_the_whole_market_by_the_documented_defaults() -
 def test_options_are_read_and_tickers_completed_and_sorted() -> None:
     plan = TrainingPlan.from_options(
         "JP",
+        markets=SHIPPED,
         interval="1h",
         tickers=["9984", "7203.t", "7203.T"],
         options={
@@ -61,7 +63,7 @@ def test_options_are_read_and_tickers_completed_and_sorted() -> None:
 )
 def test_an_option_that_cannot_be_used_is_named(options: dict[str, Any], named: str) -> None:
     with pytest.raises(BadInput, match=named):
-        TrainingPlan.from_options("US", options=options)
+        TrainingPlan.from_options("US", markets=SHIPPED, options=options)
 
 
 @pytest.mark.parametrize(
@@ -72,4 +74,4 @@ def test_a_market_ticker_or_interval_that_does_not_fit_is_named(
     market: str, tickers: list[str], interval: str, named: str
 ) -> None:
     with pytest.raises(BadInput, match=named):
-        TrainingPlan.from_options(market, interval=interval, tickers=tickers, options={})
+        TrainingPlan.from_options(market, interval=interval, tickers=tickers, markets=SHIPPED, options={})

@@ -11,7 +11,7 @@ from detection.scoring.phrases import PHRASES, build_reasons
 from tests.unit.detection.features.twin import build_panel, draw_bars
 
 USUAL = dict.fromkeys(FEATURES, 0.0) | {"VWAP": 100.0, "ATR_14": 2.0}
-CALM = dict(zip(MEASURES, (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.0), strict=True))
+CALM = dict(zip(MEASURES, (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.0, 0.1, 0.0, 0.9, 0.2, 1.0), strict=True))
 
 
 @pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.name)

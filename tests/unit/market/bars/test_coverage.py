@@ -7,11 +7,11 @@ import pytest
 
 from core.arrays import Int64
 from market.bars.coverage import LISTED_GAPS, add_coverage, measure_coverage
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from market.sessions.calendar import Override, apply_overrides, load_sessions
 from records.database import Document
 
-US = MARKETS["US"]
+US = SHIPPED["US"]
 KNOWN = load_sessions(US)
 
 

@@ -10,7 +10,7 @@ from core.errors import BadInput
 from market.imports.rows import read_rows
 from market.imports.settling import settle_frame
 from market.imports.sources.synthetic import make_bars
-from market.markets import MARKETS
+from market.markets import SHIPPED
 
 END = datetime(2024, 12, 31, 23, tzinfo=UTC)
 
@@ -18,9 +18,9 @@ END = datetime(2024, 12, 31, 23, tzinfo=UTC)
 @pytest.mark.parametrize("interval", ["1d", "1h", "5m", "1w"])
 @pytest.mark.parametrize("market", ["US", "JP", "TH"])
 def test_every_bar_passes_the_checks(market: str, interval: str) -> None:
-    suffix = MARKETS[market].suffix
-    frame = make_bars([f"A{suffix}", f"B{suffix}"], MARKETS[market], bars=300, end=END, seed=1, interval=interval)
-    tickers = read_rows(settle_frame(frame), interval=interval, ticker=None, market=None, now=END)
+    suffix = SHIPPED[market].suffix
+    frame = make_bars([f"A{suffix}", f"B{suffix}"], SHIPPED[market], bars=300, end=END, seed=1, interval=interval)
+    tickers = read_rows(settle_frame(frame), interval=interval, ticker=None, market=None, markets=SHIPPED, now=END)
     assert [(rows.ticker, len(rows.columns["times"]), rows.rejected) for rows in tickers] == [
         (f"A{suffix}", 300, []),
         (f"B{suffix}", 300, []),
@@ -28,13 +28,13 @@ def test_every_bar_passes_the_checks(market: str, interval: str) -> None:
 
 
 def test_same_seed_same_bars() -> None:
-    first, second, other = (make_bars(["A"], MARKETS["US"], bars=50, end=END, seed=seed) for seed in (1, 1, 2))
+    first, second, other = (make_bars(["A"], SHIPPED["US"], bars=50, end=END, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, second)
     assert not first["close"].equals(other["close"])
 
 
 def test_returns_have_fat_tails_and_volatility_clusters() -> None:
-    frame = make_bars([f"T{n}" for n in range(40)], MARKETS["US"], bars=2_500, end=END, seed=1)
+    frame = make_bars([f"T{n}" for n in range(40)], SHIPPED["US"], bars=2_500, end=END, seed=1)
     close = frame["close"].to_numpy().reshape(40, 2_500)
     returns = np.diff(np.log(close), axis=1)
     kurtosis = ((returns - returns.mean()) ** 4).mean() / returns.var() ** 2
@@ -47,4 +47,4 @@ def test_returns_have_fat_tails_and_volatility_clusters() -> None:
 
 def test_more_bars_than_the_calendar_has_are_refused() -> None:
     with pytest.raises(BadInput, match="calendar of market JP has"):
-        make_bars(["A.T"], MARKETS["JP"], bars=100_000, end=END, seed=1)
+        make_bars(["A.T"], SHIPPED["JP"], bars=100_000, end=END, seed=1)

@@ -9,11 +9,11 @@ import pytest
 from core.errors import BadInput
 from market.imports.options import build_options
 from market.imports.times import label_times, read_times
-from market.markets import MARKETS
+from market.markets import SHIPPED
 
 
 def label(values: object, *, market: str = "US", interval: str = "1d") -> list[datetime | None]:
-    labels = label_times(read_times(pd.Series(values)), MARKETS[market], interval)
+    labels = label_times(read_times(pd.Series(values)), SHIPPED[market], interval)
     return [
         None if bad else datetime.fromtimestamp(int(seconds), UTC)
         for seconds, bad in zip(labels.seconds, labels.bad, strict=True)
@@ -142,7 +142,7 @@ def test_what_leaves_the_day_open_is_never_read(written: str) -> None:
 @pytest.mark.parametrize(("zone", "hour"), [("UTC", 9), ("Europe/Athens", 6), ("Asia/Tokyo", 0)])
 def test_a_zone_is_given_to_times_without_one(zone: str, hour: int) -> None:
     options = build_options(timezone=zone)
-    times = label_times(read_times(pd.Series(["2001-09-17 09:30"]), options), MARKETS["US"], "1h")
+    times = label_times(read_times(pd.Series(["2001-09-17 09:30"]), options), SHIPPED["US"], "1h")
     assert datetime.fromtimestamp(int(times.seconds[0]), UTC) == datetime(2001, 9, 17, hour, 30, tzinfo=UTC)
     zoned = read_times(pd.Series(["2001-09-17T09:30:00-04:00"]), options)
     assert zoned.seconds.tolist() == [1000733400]
@@ -150,7 +150,7 @@ def test_a_zone_is_given_to_times_without_one(zone: str, hour: int) -> None:
 
 def test_a_date_is_no_moment_of_another_zone() -> None:
     read = read_times(pd.Series(["2001-09-17"]), build_options(timezone="Asia/Tokyo"))
-    assert label_times(read, MARKETS["US"], "1d").seconds.tolist() == [1000684800]
+    assert label_times(read, SHIPPED["US"], "1d").seconds.tolist() == [1000684800]
 
 
 @pytest.mark.parametrize(("day_first", "month"), [(True, 4), (False, 3)])

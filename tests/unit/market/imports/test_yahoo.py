@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import BadInput
 from market.imports.sources.yahoo import MOST_TRIES, Answer, Fetch, Yahoo
+from market.markets import SHIPPED
 
 NOW = datetime(2005, 3, 2, 15, 0, tzinfo=UTC)
 SESSIONS = ["2005-02-24", "2005-02-25", "2005-02-28", "2005-03-01"]
@@ -41,7 +42,7 @@ def answer_of(sessions: list[str], *, splits: dict[str, float] | None = None) ->
 
 def ask(fetch: Fetch, *tickers: str, interval: str = "1d", pauses: list[float] | None = None) -> list[Answer]:
     yahoo = Yahoo(fetch, sleep=(pauses if pauses is not None else []).append)
-    return list(yahoo.download(tickers, period="5y", interval=interval, now=NOW))
+    return list(yahoo.download({t: SHIPPED.get_of(t) for t in tickers}, period="5y", interval=interval, now=NOW))
 
 
 def test_prices_come_as_they_were_quoted_with_the_factor_beside() -> None:

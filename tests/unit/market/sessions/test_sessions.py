@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.arrays import Int64
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from market.sessions.calendar import (
     Override,
     apply_overrides,
@@ -32,13 +32,13 @@ def seconds(*moments: str) -> Int64:
 
 def test_new_york_was_closed_after_11_september_2001() -> None:
     days = seconds("2001-09-10", "2001-09-11", "2001-09-12", "2001-09-13", "2001-09-14", "2001-09-15", "2001-09-17")
-    held, _ = find_closes(days, MARKETS["US"], "1d", load_sessions(MARKETS["US"]))
+    held, _ = find_closes(days, SHIPPED["US"], "1d", load_sessions(SHIPPED["US"]))
     assert held.tolist() == [True, False, False, False, False, False, True]
 
 
 def test_daily_bar_closes_with_its_session() -> None:
     # 24 November 2023, the day after Thanksgiving, ended at 13:00 in New York.
-    _, closes = find_closes(seconds("2023-11-22", "2023-11-24"), MARKETS["US"], "1d", load_sessions(MARKETS["US"]))
+    _, closes = find_closes(seconds("2023-11-22", "2023-11-24"), SHIPPED["US"], "1d", load_sessions(SHIPPED["US"]))
     assert closes.tolist() == seconds("2023-11-22T21:00", "2023-11-24T18:00").tolist()
 
 
@@ -46,12 +46,12 @@ def test_daily_bar_closes_with_its_session() -> None:
     ("market", "holiday"), [("JP", "2024-02-12"), ("TH", "2024-04-15"), ("US", "2024-07-04"), ("US", "2012-10-29")]
 )
 def test_each_exchange_has_its_own_holidays(market: str, holiday: str) -> None:
-    held, _ = find_closes(seconds(holiday), MARKETS[market], "1d", load_sessions(MARKETS[market]))
+    held, _ = find_closes(seconds(holiday), SHIPPED[market], "1d", load_sessions(SHIPPED[market]))
     assert not held.any()
 
 
 def test_week_needs_one_session() -> None:
-    held, closes = find_closes(seconds("2001-09-10", "2001-09-17"), MARKETS["US"], "1w", load_sessions(MARKETS["US"]))
+    held, closes = find_closes(seconds("2001-09-10", "2001-09-17"), SHIPPED["US"], "1w", load_sessions(SHIPPED["US"]))
     assert held.tolist() == [True, True]
     assert closes.tolist() == seconds("2001-09-10T20:00", "2001-09-21T20:00").tolist()
 
@@ -68,17 +68,17 @@ def test_week_needs_one_session() -> None:
     ],
 )
 def test_intraday_bar_must_overlap_a_session(start: str, interval: str, *, inside: bool) -> None:
-    held, _ = find_closes(seconds(start), MARKETS["US"], interval, load_sessions(MARKETS["US"]))
+    held, _ = find_closes(seconds(start), SHIPPED["US"], interval, load_sessions(SHIPPED["US"]))
     assert held.tolist() == [inside]
 
 
 def test_last_intraday_bar_closes_with_its_session() -> None:
-    _, closes = find_closes(seconds("2001-09-10T19:30"), MARKETS["US"], "1h", load_sessions(MARKETS["US"]))
+    _, closes = find_closes(seconds("2001-09-10T19:30"), SHIPPED["US"], "1h", load_sessions(SHIPPED["US"]))
     assert closes.tolist() == seconds("2001-09-10T20:00").tolist()
 
 
 def test_before_the_calendar_is_known_weekdays_count() -> None:
-    held, _ = find_closes(seconds("1989-12-29", "1989-12-30"), MARKETS["JP"], "1d", load_sessions(MARKETS["JP"]))
+    held, _ = find_closes(seconds("1989-12-29", "1989-12-30"), SHIPPED["JP"], "1d", load_sessions(SHIPPED["JP"]))
     assert held.tolist() == [True, False]
 
 
@@ -92,7 +92,7 @@ def test_local_days_agree_with_the_time_zone_database() -> None:
 
 
 def closes_between(market: str, interval: str, start: str, end: str) -> list[str]:
-    found = list_closes(load_sessions(MARKETS[market]), interval, *seconds(start, end).tolist())
+    found = list_closes(load_sessions(SHIPPED[market]), interval, *seconds(start, end).tolist())
     return np.array(found, "datetime64[s]").astype("datetime64[m]").astype(str).tolist()
 
 
@@ -152,11 +152,11 @@ def test_what_an_exchange_announced_of_a_day_takes_the_place_of_its_calendar() -
     shut = Override(date(2024, 6, 3))
     short = Override(date(2024, 6, 4), datetime(2024, 6, 4, 13, 30, tzinfo=UTC), datetime(2024, 6, 4, 17, tzinfo=UTC))
     saturday = Override(date(2024, 6, 8), datetime(2024, 6, 8, 14, tzinfo=UTC), datetime(2024, 6, 8, 16, tzinfo=UTC))
-    known = apply_overrides(load_sessions(MARKETS["US"]), [saturday, shut, short])
+    known = apply_overrides(load_sessions(SHIPPED["US"]), [saturday, shut, short])
     closes = list_closes(known, "1d", *seconds("2024-06-03", "2024-06-09").tolist())
     stamps = ["2024-06-04T17:00", "2024-06-05T20:00", "2024-06-06T20:00", "2024-06-07T20:00", "2024-06-08T16:00"]
     assert closes.tolist() == seconds(*stamps).tolist()
-    held, _ = find_closes(seconds("2024-06-03", "2024-06-08"), MARKETS["US"], "1d", known)
+    held, _ = find_closes(seconds("2024-06-03", "2024-06-08"), SHIPPED["US"], "1d", known)
     assert held.tolist() == [False, True]
 
 
@@ -164,11 +164,11 @@ def test_calendars_go_on_under_a_process_that_outlives_them(tmp_path: Path) -> N
     code = """
 import sys
 from pathlib import Path
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from market.sessions.calendar import load_sessions
 for clock in ("2026-02-10 12:00:00", "2028-03-10 12:00:00"):
     Path(sys.argv[1]).write_text("@" + clock)
-    for market in MARKETS.values():
+    for market in SHIPPED.values():
         print(load_sessions(market).days[-1])
 """
     clock = tmp_path / "clock"
@@ -185,7 +185,7 @@ for clock in ("2026-02-10 12:00:00", "2028-03-10 12:00:00"):
         timeout=120,
         check=True,
     )
-    ends = np.array(done.stdout.split(), np.int64).reshape(2, len(MARKETS))
+    ends = np.array(done.stdout.split(), np.int64).reshape(2, len(SHIPPED))
     asked = np.array(["2027-02-01", "2029-03-01"], "datetime64[D]").astype(np.int64)
     assert (ends <= asked[:, None]).all()
     assert (ends > asked[:, None] - 7).all()
@@ -193,7 +193,7 @@ for clock in ("2026-02-10 12:00:00", "2028-03-10 12:00:00"):
 
 def test_lists_of_holidays_end_and_rules_do_not() -> None:
     now = datetime(2026, 1, 5, tzinfo=UTC)
-    last = {code: find_last_listed_year(market, now) for code, market in MARKETS.items()}
+    last = {code: find_last_listed_year(market, now) for code, market in SHIPPED.items()}
     # Thailand's holidays by the moon are announced a few years ahead; Japan's equinoxes are computed to 2040
     assert last["US"] is None
     assert last["TH"] is not None

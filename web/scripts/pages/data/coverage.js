@@ -46,6 +46,9 @@ function summarize(series) {
   return `${plural(series.length, "series", "series")}, ${plural(bars, "bar")}, ${gaps}.`;
 }
 
+/** How long ago the last bar came, where sessions have ended since. */
+const describeBehind = (behind) => behind > 0 && el("div.muted.behind", `${plural(behind, "session")} ago`);
+
 /** The row of a series, and the one below it that lists its gaps on demand. */
 function buildRows(one, share, signal) {
   const [from, to] = [share(one.first_bar), share(one.last_bar)];
@@ -67,7 +70,7 @@ function buildRows(one, share, signal) {
     el("td.number.wide-only", count(one.bars)),
     el("td.nowrap.wide-only", barTime(one.first_bar, one.interval)),
     el("td.covered.wide-only", stretch),
-    el("td.nowrap", barTime(one.last_bar, one.interval)),
+    el("td.nowrap", barTime(one.last_bar, one.interval), describeBehind(one.sessions_behind)),
   );
   const revision = el(
     "td.number.muted.wide-only",

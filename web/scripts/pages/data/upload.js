@@ -5,6 +5,7 @@ import { el, fill } from "../../lib/dom.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { followRun } from "../../lib/live.js";
+import { getMarkets } from "../../lib/markets.js";
 import { buildProgress } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildFailure } from "../../parts/states.js";
@@ -16,9 +17,17 @@ const ENDINGS = ".csv,.tsv,.txt,.gz,.parquet,.json,.ndjson,.jsonl,.xlsx,.zip";
 export function buildUpload(refresh, signal) {
   const outcome = el("div.stack", { role: "status" });
   let interval = "1d";
+  let market = "";
   const choose = (value) => {
     interval = value;
   };
+  const markets = el("select", el("option", { value: "" }, "as each ticker looks"));
+  markets.addEventListener("change", () => {
+    market = markets.value;
+  });
+  getMarkets()
+    .then((known) => markets.append(...known.map(({ code, name }) => el("option", { value: code }, `${code}, ${name}`))))
+    .catch(() => {}); // what is sent then says that it cannot be told
   const send = async (file) => {
     const node = el("div.stack.tight");
     outcome.append(node);
@@ -31,7 +40,7 @@ export function buildUpload(refresh, signal) {
     const bar = buildProgress(`Progress of the import of ${file.name}`);
     fill(node, el("p", `Sending ${file.name}`), bar.node);
     try {
-      const accepted = await sendFile(file, interval, choices);
+      const accepted = await sendFile(file, interval, market, choices);
       fill(node, el("p", `Importing ${file.name}`), bar.node);
       const run = await followRun(accepted.run_id, bar.update, signal);
       if (run) fill(node, buildReport(run));
@@ -53,10 +62,11 @@ export function buildUpload(refresh, signal) {
         "div.row",
         buildSelect(
           "Interval",
-          INTERVALS.map((one) => [one, one]),
+          [...INTERVALS.map((one) => [one, one]), ["auto", "as spaced"]],
           interval,
           choose,
         ),
+        el("label.field", "Market", markets),
       ),
       buildDropzone(sendAll),
       outcome,
@@ -73,9 +83,10 @@ function buildSubmitAll(outcome) {
   return el("div.row", el("button.button", { type: "button", on: { click: submit } }, "Import all that are clear"));
 }
 
-function sendFile(file, interval, choices) {
+function sendFile(file, interval, market, choices) {
   const form = new FormData();
   form.append("interval", interval);
+  if (market) form.append("market", market);
   if (choices.ticker) form.append("ticker", choices.ticker);
   return upload("/data/import", fillForm(form, file, choices), { "Idempotency-Key": newIdentifier() });
 }

@@ -9,9 +9,9 @@ export function buildPromotion(model, refresh) {
   return buildAction(
     "Promote",
     `Promote ${model.version}?`,
-    `It becomes the champion of ${model.market}: the next batch of every worker takes it.`,
+    `It becomes the champion of ${model.market} for ${model.interval} bars: the next batch of every worker takes it.`,
     () => post(`/models/${model.version}/promote`, {}),
-    `${model.version} is the champion of ${model.market} now.`,
+    `${model.version} is the champion of ${model.market} for ${model.interval} bars now.`,
     refresh,
   );
 }
@@ -28,15 +28,15 @@ export function buildRetirement(model, refresh) {
 }
 
 /** Back to the version that was champion before the present one; null where no other ever was. */
-export function buildRollback(market, models, refresh) {
+export function buildRollback(market, interval, models, refresh) {
   const used = models.filter((model) => model.promoted_at);
   if (used.length < 2 || !used.some((model) => model.state === "champion")) return null;
   return buildAction(
     "Roll back",
-    `Roll back the champion of ${market}?`,
+    `Roll back the champion of ${market} for ${interval} bars?`,
     "The version that was in use before becomes the champion again: the next batch of every worker takes it.",
-    () => post("/models/rollback", { market }),
-    (pointer) => `${pointer.version} is the champion of ${market} again.`,
+    () => post("/models/rollback", { market, interval }),
+    (pointer) => `${pointer.version} is the champion of ${market} for ${interval} bars again.`,
     refresh,
   );
 }

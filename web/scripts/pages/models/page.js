@@ -3,6 +3,7 @@
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { barTime, count, hash, moment, plural } from "../../lib/format.js";
+import { INTERVALS } from "../../lib/intervals.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildEmpty, buildRefresh } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -41,7 +42,7 @@ function draw({ items: models }, refresh, signal) {
       el(
         "div",
         el("h1", "Models"),
-        el("p.lead", "Every version that was trained, and which one is in use: the champion of its market."),
+        el("p.lead", "Every version that was trained, and which ones are in use: the champions of each market, one an interval."),
       ),
       button,
     ),
@@ -78,13 +79,22 @@ function drawMarket(market, models, refresh) {
       el("h2", `Market ${market}`),
       el(
         "div.row",
-        el("span.muted", `champion: ${champions.map((model) => model.version).join(", ") || "none"}`),
-        buildRollback(market, models, refresh),
+        el("span.muted", `champion: ${champions.map(describeChampion).join(", ") || "none"}`),
+        INTERVALS.map((interval) =>
+          buildRollback(
+            market,
+            interval,
+            models.filter((model) => model.interval === interval),
+            refresh,
+          ),
+        ),
       ),
     ),
     buildTable(`Versions of ${market}`, COLUMNS, models.map(buildRow)),
   );
 }
+
+const describeChampion = ({ version, interval }) => `${version} (${interval})`;
 
 function buildRow(model) {
   return el(

@@ -4,12 +4,12 @@ import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { followRun, isOpen } from "../../lib/live.js";
+import { getMarkets } from "../../lib/markets.js";
 import { linkTo } from "../../lib/router.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
 import { say } from "../../parts/toasts.js";
 
-const MARKETS = ["US", "JP", "TH"];
 const INTERVALS = ["1d", "1w", "1h", "4h", "30m", "15m", "5m", "1m"];
 
 /**
@@ -25,7 +25,11 @@ export function buildTraining(refresh, signal) {
     refresh();
   };
   const button = el("button.button.primary", { type: "button" }, "Train a model");
-  button.addEventListener("click", () => openDialog().then((id) => id && follow(id)));
+  button.addEventListener("click", () =>
+    openDialog()
+      .then((id) => id && follow(id))
+      .catch((error) => say(error.message, "bad")),
+  );
   findOpenTraining(signal)
     .then((run) => run && follow(run._id))
     .catch(() => {});
@@ -49,8 +53,9 @@ function buildStrip(node) {
 }
 
 /** Resolve to the id of the run that was asked for, or null. */
-function openDialog() {
-  const fields = buildFields();
+async function openDialog() {
+  const markets = await getMarkets();
+  const fields = buildFields(markets.filter((market) => market.series > 0 || market.code === "US"));
   const key = newIdentifier();
   return askInDialog({
     title: "Train a model",
@@ -61,8 +66,8 @@ function openDialog() {
   });
 }
 
-function buildFields() {
-  const market = buildOptions(MARKETS);
+function buildFields(markets) {
+  const market = buildOptions(markets.map(({ code }) => code));
   const interval = buildOptions(INTERVALS);
   const share = buildNumber({ min: 0.01, max: 10, step: "any", placeholder: "as usual" });
   const trees = buildNumber({ min: 10, max: 1000, placeholder: "as usual" });
@@ -84,7 +89,7 @@ function buildFields() {
         el("label.field", "Bars to flag, in %", share),
         el("label.field", "Trees", trees),
       ),
-      el("label.tick", promote, "Put it in use at once; without this only where the market has no champion"),
+      el("label.tick", promote, "Put it in use at once; without this only where the market has no champion for the interval"),
     ],
   };
 }

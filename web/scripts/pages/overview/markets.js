@@ -2,28 +2,35 @@
 
 import { el, fill } from "../../lib/dom.js";
 import { ago, barTime, count, plural } from "../../lib/format.js";
+import { getMarkets } from "../../lib/markets.js";
 import { addCounts } from "../../lib/series.js";
 import { buildSeverityBar } from "../../parts/severity.js";
 
-const NAMES = { US: "United States", JP: "Japan", TH: "Thailand" };
 
 /** @param {{series, schedules}} known as it is whenever `update()` is called */
 export function buildMarkets(known) {
   const node = el("section.markets", { "aria-label": "Markets" });
+  let names = {};
   const update = () => {
     const markets = [...new Set(known.series.map((one) => one.market))].sort(compareMarkets);
     fill(
       node,
-      markets.map((market) => drawMarket(market, known)),
+      markets.map((market) => drawMarket(market, names[market] ?? market, known)),
     );
   };
   update();
+  getMarkets()
+    .then((markets) => {
+      names = Object.fromEntries(markets.map((market) => [market.code, market.name]));
+      update();
+    })
+    .catch(() => {}); // the codes are shown instead
   return { node, update };
 }
 
 const compareMarkets = (a, b) => (a === "US" ? -1 : b === "US" ? 1 : a < b ? -1 : 1);
 
-function drawMarket(market, { series: all, schedules }) {
+function drawMarket(market, name, { series: all, schedules }) {
   const series = all.filter((one) => one.market === market);
   const tickers = [...new Set(series.map((one) => one.ticker))];
   const latest = series.reduce((a, b) => (a.last_bar > b.last_bar ? a : b));
@@ -33,7 +40,7 @@ function drawMarket(market, { series: all, schedules }) {
     "article.card.market",
     el(
       "div.body",
-      el("h2", NAMES[market] ?? market, series.some((one) => one.synthetic) && el("span.badge.warn", "synthetic bars")),
+      el("h2", name, series.some((one) => one.synthetic) && el("span.badge.warn", "synthetic bars")),
       el(
         "dl.figures",
         buildFigure("Tickers", count(tickers.length)),
@@ -53,7 +60,7 @@ function drawMarket(market, { series: all, schedules }) {
 
 /** How many tickers watchlists watch, when they were scanned, and when they will be. */
 function buildScans(market, { watchlists, enabled }) {
-  const watching = watchlists.filter((one) => one.market === market && one.enabled);
+  const watching = watchlists.filter((one) => one.markets.includes(market) && one.enabled);
   if (watching.length === 0) return buildFigure("Watched", "none");
   const times = (name) =>
     watching

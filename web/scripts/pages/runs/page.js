@@ -17,7 +17,7 @@ const LOOK_MILLISECONDS = 2000;
 const PART = 50;
 const FILTERS = {
   status: ["queued", "in_progress", "complete", "partial", "failed", "cancelled"],
-  task: ["backfill", "incremental", "verify", "train", "import", "analytics", "correlation"],
+  task: ["backfill", "incremental", "verify", "train", "import", "analytics", "correlation", "fetch"],
   trigger: ["backfill", "scheduler", "chart_request", "verification", "manual"],
 };
 

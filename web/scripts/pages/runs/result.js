@@ -21,7 +21,7 @@ const COLUMNS = [
 export function buildResult(run, signal) {
   if (run.task === "verify") return buildVerdicts(run, signal);
   const content =
-    run.task === "import" && run.result.series ? buildReport(run) : el("pre", JSON.stringify(run.result, null, 2));
+    ["import", "fetch"].includes(run.task) && run.result.series ? buildReport(run) : el("pre", JSON.stringify(run.result, null, 2));
   return el("section.card", el("header", el("h2", "Result")), el("div.body", content));
 }
 

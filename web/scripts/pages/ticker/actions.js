@@ -1,10 +1,11 @@
 // Backfill and Scan now, with their progress. A run that is under way when the page opens is picked up again.
 
-import { get, post } from "../../lib/api.js";
+import { get, post, remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { followRun, isOpen } from "../../lib/live.js";
-import { linkTo } from "../../lib/router.js";
+import { go, linkTo } from "../../lib/router.js";
+import { confirm } from "../../parts/confirmation.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
@@ -41,8 +42,30 @@ export function buildActions({ ticker, interval }, refresh, signal) {
     .catch(() => {});
   return {
     progress,
-    buttons: el("div.row.actions", buildSelect("Backfill", PERIODS, period, choose), backfill, scan),
+    buttons: el(
+      "div.row.actions",
+      buildSelect("Backfill", PERIODS, period, choose),
+      backfill,
+      scan,
+      buildDeletion(ticker, interval),
+    ),
   };
+}
+
+function buildDeletion(ticker, interval) {
+  const button = el("button.button", { type: "button" }, "Delete bars");
+  const send = async () => {
+    await remove(`/tickers/${encodeURIComponent(ticker)}?interval=${interval}`);
+    return true;
+  };
+  button.addEventListener("click", async () => {
+    const text = "Anomalies, models and runs stay, and say that their bars are gone.";
+    if (!(await confirm(`Delete the ${interval} bars of ${ticker}?`, text, "Delete"))) return;
+    if (!(await attempt(button, send))) return;
+    say(`The ${interval} bars of ${ticker} are deleted.`, "ok");
+    go("data");
+  });
+  return button;
 }
 
 /** Ask for a run; where one is in the way, that one is as good. A repeat after a lost answer enqueues nothing twice. */

@@ -18,6 +18,8 @@ export function drawAnomaly(anomaly, place, signal) {
     el(
       "div.body.stack",
       anomaly.status === "superseded" && drawSuperseded(anomaly),
+      anomaly.bars_gone_at &&
+        el("p.notice.warn", `Its bars are gone since ${moment(anomaly.bars_gone_at)}: they were deleted or taken back.`),
       drawGrade(anomaly),
       anomaly.suspected_split && drawSplit(anomaly.suspected_split),
       el(

@@ -1,7 +1,7 @@
 // What is known of a series, and why it has a result or none.
 
 import { el } from "../../lib/dom.js";
-import { ago, barTime, change, count, price, words } from "../../lib/format.js";
+import { ago, barTime, change, count, plural, price, words } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildChoice } from "../../parts/choice.js";
@@ -54,6 +54,7 @@ export function drawStatus(status) {
     buildFacts({
       Bars: `${count(status.bars)}, from ${barTime(status.first_bar, status.interval)} to ${barTime(status.last_bar, status.interval)}`,
       "Bars needed": count(status.bars_needed),
+      "Last bar came": status.sessions_behind > 0 && `${plural(status.sessions_behind, "session")} ago`,
       Watermark: status.watermark ? barTime(status.watermark, status.interval) : "not detected yet",
       Model: status.model_version && el("a", { href: linkTo("models", status.model_version) }, status.model_version),
       "Last run":

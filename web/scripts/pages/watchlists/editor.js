@@ -15,9 +15,17 @@ const NEW = {
   schedule: "after_close",
   delay_minutes: 5,
   threshold: null,
+  source: "none",
+  folder: null,
   enabled: true,
 };
 const EVERY_BAR = "after_close";
+const SOURCES = [
+  ["none", "they are brought"],
+  ["yahoo", "from Yahoo"],
+  ["folder", "from a folder"],
+  ["feed", "by the feed"],
+];
 const SCHEDULES = [
   [EVERY_BAR, "after each bar"],
   ["cron", "by cron"],
@@ -69,7 +77,7 @@ function buildFields(watchlist, isNew) {
     spellcheck: "false",
   });
   const delay = el("input", { type: "number", min: 0, max: 1440, required: true, value: watchlist.delay_minutes });
-  const cronField = el("label.field", "Cron, in the market's time", cron);
+  const cronField = el("label.field", "Cron, in the first market's time", cron);
   const delayField = el("label.field", "Minutes after the close", delay);
   const schedule = buildSelect("Scanned", SCHEDULES, watchlist.schedule === EVERY_BAR ? EVERY_BAR : "cron", (kind) =>
     showFields(kind),
@@ -88,6 +96,14 @@ function buildFields(watchlist, isNew) {
     value: hasOtherKind ? "" : (watchlist.threshold ?? ""),
     placeholder: hasOtherKind ? describeThreshold(watchlist.threshold) : "the model's",
   });
+  const folder = el("input", { value: watchlist.folder ?? "", required: true, placeholder: "prices" });
+  const folderField = el("label.field", "Folder", folder);
+  let source = watchlist.source;
+  const showFolder = (chosen) => {
+    source = chosen;
+    folderField.hidden = folder.disabled = chosen !== "folder";
+  };
+  showFolder(source);
   const tell = () => fill(counted, `${plural(readSymbols(tickers.value).length, "ticker")}`);
   tickers.addEventListener("input", tell);
   tell();
@@ -98,12 +114,14 @@ function buildFields(watchlist, isNew) {
     schedule: cron.disabled ? EVERY_BAR : cron.value.trim(),
     delay_minutes: Number(delay.value),
     threshold: grade.value !== "" ? Number(grade.value) : hasOtherKind ? watchlist.threshold : null,
+    source,
+    folder: folder.disabled ? null : folder.value.trim(),
   });
   return {
     read,
     nodes: [
       el("label.field", "Name", name),
-      el("label.field", el("span.row.spread", "Tickers of one market, pasted", counted), tickers),
+      el("label.field", el("span.row.spread", "Tickers, pasted", counted), tickers),
       el(
         "div.row.fields",
         el("label.field", "Interval", interval),
@@ -111,6 +129,8 @@ function buildFields(watchlist, isNew) {
         cronField,
         delayField,
         el("label.field", "Anomaly from grade", grade),
+        buildSelect("Bars come", SOURCES, source, showFolder),
+        folderField,
       ),
     ],
   };

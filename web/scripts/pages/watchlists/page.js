@@ -58,7 +58,7 @@ function draw(data, refresh, signal) {
       el(
         "div",
         el("h1", "Watchlists"),
-        el("p.lead", "Tickers of one market that are scanned together whenever it has closed a bar."),
+        el("p.lead", "Tickers that are scanned together, those of each market whenever it has closed a bar."),
       ),
       el(
         "div.row",

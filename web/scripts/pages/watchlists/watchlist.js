@@ -32,7 +32,7 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
     { "aria-label": `Watchlist ${watchlist.name}` },
     el(
       "header",
-      el("div.row", el("h2", watchlist.name), el("span.badge", watchlist.market), el("span.badge", watchlist.interval)),
+      el("div.row", el("h2", watchlist.name), watchlist.markets.map((market) => el("span.badge", market)), el("span.badge", watchlist.interval)),
       buildSwitch(watchlist, refresh),
     ),
     el(
@@ -46,6 +46,8 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
           ),
         watchlist.tickers.length > LISTED && el("li.muted", `and ${count(watchlist.tickers.length - LISTED)} more`),
       ),
+      watchlist.without_bars?.length > 0 &&
+        el("p.notice.warn", `No ${watchlist.interval} bars are stored of ${listNames(watchlist.without_bars)}.`),
       facts,
       strip.node,
       el(
@@ -59,10 +61,14 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
   return { node, update };
 }
 
+const listNames = (names) =>
+  names.slice(0, 5).join(", ") + (names.length > 5 ? ` and ${count(names.length - 5)} more` : "");
+
 function drawFacts(watchlist) {
   const { last_scan: last, next_scan: next, last_run_id: run } = watchlist;
   return buildFacts({
     Scanned: describeSchedule(watchlist),
+    "Bars come": describeSource(watchlist),
     "Anomaly from": describeThreshold(watchlist.threshold),
     "Last scan": last ? el("a", { href: linkTo("runs", run), title: moment(last) }, ago(last)) : "never",
     "Next scan": next ? el("span", { title: moment(next) }, describeNext(next)) : watchlist.enabled ? "soon" : "none",
@@ -82,6 +88,14 @@ function describeSchedule({ schedule, delay_minutes: delay }) {
   return delay === 0 ? "after each closed bar" : `${plural(delay, "minute")} after each closed bar`;
 }
 
+const SOURCES = { yahoo: "from Yahoo, before each scan", feed: "by the feed" };
+
+function describeSource({ source, folder, fetch_run_id: run }) {
+  if (source === "none") return null;
+  const words = source === "folder" ? `from the folder ${folder}, before each scan` : SOURCES[source];
+  return run ? el("a", { href: linkTo("runs", run) }, words) : words;
+}
+
 export const matchVersion = ({ version }) => ({ "If-Match": `"${version}"` });
 
 function buildSwitch(watchlist, refresh) {
@@ -93,8 +107,8 @@ function buildSwitch(watchlist, refresh) {
     el("span.hidden-text", ` watchlist ${watchlist.name}`),
   );
   button.addEventListener("click", async () => {
-    const { tickers, interval, schedule, delay_minutes, threshold, enabled } = watchlist;
-    const body = { tickers, interval, schedule, delay_minutes, threshold, enabled: !enabled };
+    const { tickers, interval, schedule, delay_minutes, threshold, source, folder, enabled } = watchlist;
+    const body = { tickers, interval, schedule, delay_minutes, threshold, source, folder, enabled: !enabled };
     if (
       await attempt(button, () =>
         put(`/watchlists/${encodeURIComponent(watchlist.name)}`, body, matchVersion(watchlist)),

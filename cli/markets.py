@@ -1,0 +1,176 @@
+"""Markets, from the command line."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+from rich.table import Table
+
+from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from core.errors import NotFound
+from market import market_rows
+from market.markets import Market, load_markets
+from market.tickers import normalize_ticker
+from records.market import markets as rows
+
+group = AppGroup("markets", help="Markets: whose calendar, time zone and suffixes tickers have.")
+
+LISTED_TICKERS = 20
+row_options = (
+    click.option("--name", help="For people."),
+    click.option("--calendar", help="Of exchange_calendars: XNYS, XHKG, BVMF, 24/5, 24/7, ..."),
+    click.option("--timezone", help="Of its local time: America/Sao_Paulo."),
+    click.option("--suffix", "suffixes", multiple=True, help="How its tickers end; the first is added."),
+    click.option("--alias", "aliases", multiple=True, help="How vendors end them."),
+    click.option("--index", "index_ticker", help="The ticker of the index that stands for it."),
+    click.option("--currency", help="Of its prices: BRL."),
+    click.option("--delay", "tick_delay_seconds", type=click.IntRange(0, 86_400), help="Seconds until a bar comes."),
+)
+
+
+def takes_row(command: Any) -> Any:
+    """Give a command the options that make up a market."""
+    for option in reversed(row_options):
+        command = option(command)
+    return command
+
+
+@group.command("list")
+@json_option
+@exits_on_error
+def list_markets(*, as_json: bool) -> None:
+    """List the markets, those that are shipped and those that were added."""
+    with use_database() as database:
+        found = load_markets(database)
+        stored = {code: rows.count_series(database, code) for code in found}
+    if as_json:
+        print_json([asdict(market) | {"series": stored[code]} for code, market in found.items()])
+        return
+    table = Table("code", "name", "calendar", "time zone", "suffixes", "currency", "index", "series")
+    for code, market in found.items():
+        table.add_row(
+            code,
+            market.name,
+            market.calendar,
+            market.timezone,
+            _shorten(market.suffixes),
+            market.currency,
+            market.index_ticker or "",
+            f"{stored[code]:,}",
+        )
+    print_table(table)
+
+
+@group.command("show")
+@click.argument("code")
+@json_option
+@exits_on_error
+def show_market(*, code: str, as_json: bool) -> None:
+    """Show all that is known of a market, and which tickers were said to be of it."""
+    with use_database() as database:
+        market = load_markets(database).choose(code)
+        told = sorted(t for t, of in rows.find_set_tickers(database).items() if of == market.code)
+        stored = rows.count_series(database, market.code)
+    if as_json:
+        print_json(asdict(market) | {"series": stored, "set_by_hand": told})
+        return
+    for name, value in asdict(market).items():
+        shown = ", ".join(part or "(none)" for part in value) if isinstance(value, tuple) else value
+        click.echo(f"{name.replace('_', ' '):>18}  {'' if shown is None else shown}")
+    click.echo(f"{'series':>18}  {stored:,}")
+    more = f" and {len(told) - LISTED_TICKERS:,} more" if len(told) > LISTED_TICKERS else ""
+    click.echo(f"{'set by hand':>18}  {', '.join(told[:LISTED_TICKERS]) or 'none'}{more}")
+
+
+@group.command("add")
+@click.argument("code")
+@takes_row
+@json_option
+@exits_on_error
+def add_market(*, code: str, as_json: bool, **given: Any) -> None:
+    """Add a market: `flask markets add BR --calendar BVMF --timezone America/Sao_Paulo --suffix .SA`."""
+    missing = [f"--{name}" for name in market_rows.SCHEDULE_FIELDS if not given[name]]
+    if missing:
+        raise click.UsageError(f"a market needs {' and '.join(missing)}")
+    fields = {"code": code, "indices": (), "currency": "", "tick_delay_seconds": 900} | _given(given)
+    fields |= {"name": given["name"] or code, "suffixes": given["suffixes"] or ("",), "aliases": given["aliases"]}
+    with use_database() as database:
+        market = market_rows.add_market(database, fields, datetime.now(UTC))
+    _print(market, as_json=as_json)
+
+
+@group.command("change")
+@click.argument("code")
+@takes_row
+@click.option("--keep-rows", is_flag=True, help="Keep bars that a new calendar would not have let in.")
+@json_option
+@exits_on_error
+def change_market(*, code: str, keep_rows: bool, as_json: bool, **given: Any) -> None:
+    """Change what is known of a market; another calendar says first what it means for the stored bars."""
+    fields = _given(given)
+    with use_database() as database:
+        market = load_markets(database).choose(code)
+        moves = any(fields.get(n, getattr(market, n)) != getattr(market, n) for n in market_rows.SCHEDULE_FIELDS)
+        if moves:
+            from market.bars.calendar_change import count_touched  # noqa: PLC0415 - loads the numeric stack
+
+            changed = market_rows.build_row(asdict(market) | fields, load_markets(database), datetime.now(UTC))
+            touched = count_touched(database, market.code, Market.from_document(changed))
+            click.echo(touched.describe(market.code), err=as_json)
+        market = market_rows.change_market(database, code, fields, datetime.now(UTC), keep_rows=keep_rows)
+        if moves:
+            from market.bars.coverage_upkeep import refresh_market  # noqa: PLC0415 - the same
+
+            refresh_market(database, market)
+    _print(market, as_json=as_json)
+
+
+@group.command("remove")
+@click.argument("code")
+@exits_on_error
+def remove_market(*, code: str) -> None:
+    """Remove a market that was added, or what was changed of a shipped one; not while bars of it are stored."""
+    with use_database() as database:
+        market_rows.remove_market(database, code)
+    click.echo(f"{code.upper()} is gone, or as it is shipped")
+
+
+@group.command("assign")
+@click.argument("ticker")
+@click.argument("code")
+@exits_on_error
+def assign_ticker(*, ticker: str, code: str) -> None:
+    """Say that TICKER is of market CODE, whatever it looks like."""
+    with use_database() as database:
+        name = market_rows.set_ticker_market(database, ticker, code, datetime.now(UTC))
+    click.echo(f"{name} is of market {code.upper()}")
+
+
+@group.command("unassign")
+@click.argument("ticker")
+@exits_on_error
+def unassign_ticker(*, ticker: str) -> None:
+    """Go by the looks of TICKER again."""
+    name = normalize_ticker(ticker)
+    with use_database() as database:
+        if not rows.forget_ticker_market(database, name):
+            raise NotFound(f"no market was set for {name}")
+    click.echo(f"{name} is of the market that it looks like")
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+def _shorten(suffixes: tuple[str, ...]) -> str:
+    named = [suffix or "(none)" for suffix in suffixes]
+    return " ".join(named[:6]) + (f" and {len(named) - 6} more" if len(named) > 6 else "")
+
+
+def _print(market: Market, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(market))
+    else:
+        click.echo(f"market {market.code}: {market.name}, calendar {market.calendar}, {market.timezone}")

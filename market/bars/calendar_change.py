@@ -1,0 +1,49 @@
+"""What another calendar of a market would mean for the bars that are stored of it."""
+
+from dataclasses import dataclass
+
+from market.bars.coverage_upkeep import read_times
+from market.markets import Market
+from market.sessions.calendar import find_closes
+from market.sessions.overrides import find_sessions
+from records.database import Db
+from records.market.rejected import count_rejected
+from records.market.series import find_series
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """How many series and bars of a market are stored, and what a new calendar would say of them.
+
+    Attributes:
+        series, bars: stored.
+        outside: stored bars that the new calendar has no session for.
+        rejected: rows kept aside as `not_a_session`; those that the new calendar has come in when imported again.
+    """
+
+    series: int
+    bars: int
+    outside: int
+    rejected: int
+
+    def describe(self, code: str) -> str:
+        """Return it in words."""
+        return (
+            f"{code} has {self.series:,} series of {self.bars:,} bars; {self.outside:,} of these lie outside the "
+            f"sessions of the new calendar. {self.rejected:,} rows were kept aside as outside those of the old one: "
+            "what the new one has of them comes in when they are imported again"
+        )
+
+
+def count_touched(database: Db, code: str, market: Market) -> Touched:
+    """Count what a market, as it would be, makes of the stored bars of market `code`."""
+    known = find_sessions(database, market)
+    series = find_series(database, market=code)
+    outside = 0
+    for document in series:
+        times = read_times(database, document)
+        held, _ = find_closes(times, market, document["interval"], known)
+        outside += int((~held).sum())
+    tickers = [document["ticker"] for document in series]
+    rejected = count_rejected(database, tickers, "not_a_session")
+    return Touched(len(series), sum(document["bars"] for document in series), outside, rejected)

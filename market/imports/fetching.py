@@ -1,0 +1,88 @@
+"""Fetching the bars of a watchlist's tickers from its source, before they are scanned."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from core.errors import BadInput
+from market.imports.bulk import import_files, import_yahoo
+from market.imports.importing import OnSeries, Request
+from market.imports.report import FileReport, ImportReport
+from market.imports.sources.files import find_files
+from market.imports.sources.yahoo import Yahoo
+from market.intervals import DAY_SECONDS
+from records.database import Db
+from records.market.series import find_ends
+from records.market.watched_files import find_seen, note_seen
+
+# A little more than is missing, so that what a vendor corrected lately comes too.
+OVERLAP_DAYS = 5
+# So far back Yahoo has bars of an interval.
+YAHOO_DAYS = {"1m": 7, "5m": 59, "15m": 59, "30m": 59, "1h": 729}
+FIRST_DAYS = 5 * 365
+
+
+def fetch_from_yahoo(
+    database: Db, yahoo: Yahoo, tickers: Sequence[str], *, interval: str, now: datetime, on_series: OnSeries
+) -> ImportReport:
+    """Import what Yahoo has of these tickers since their last bars; of one without bars, of five years."""
+    ends = {end["_id"].partition("::")[0]: end["last_bar"] for end in find_ends(database, tickers, interval)}
+    known = [ticker for ticker in tickers if ticker in ends]
+    report = ImportReport("yahoo", interval)
+    for names, days in (
+        (known, _count_days(min(ends.values(), default=now), now)),
+        ([ticker for ticker in tickers if ticker not in ends], FIRST_DAYS),
+    ):
+        if names:
+            period = f"{min(days, YAHOO_DAYS.get(interval, days))}d"
+            part = import_yahoo(database, yahoo, names, period=period, interval=interval, now=now, on_series=on_series)
+            report.series += part.series
+            report.import_id = report.import_id or part.import_id
+    return report
+
+
+def fetch_from_folder(database: Db, folder: Path, *, interval: str, now: datetime, on_series: OnSeries) -> ImportReport:
+    """Import the files of a folder that came or changed since they were looked at last.
+
+    Raises BadInput where there is no such folder; one without files brings nothing.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"there is no folder {str(folder)!r} to watch")
+    states = {str(file): _describe(file) for file in _list(folder)}
+    seen = find_seen(database, list(states))
+    report = ImportReport(str(folder), interval)
+    for name, state in states.items():
+        if seen.get(name) == state:
+            continue
+        try:
+            part = import_files(database, [Path(name)], Request(interval, name, now, on_series=on_series))
+        except BadInput as error:
+            report.files.append(FileReport(name, error=error.message))
+        else:
+            report.series += part.series
+            report.files += part.files
+        # One that cannot be used is named once, and looked at again when it changes.
+        note_seen(database, name, state, now)
+    return report
+
+
+def list_came(report: ImportReport, tickers: Sequence[str]) -> dict[str, list[str]]:
+    """Return which tickers had bars that are new or changed, and which had none."""
+    came = {series.ticker for series in report.series if series.new or series.changed}
+    return {"came": [t for t in tickers if t in came], "not_came": [t for t in tickers if t not in came]}
+
+
+def _count_days(last_bar: datetime, now: datetime) -> int:
+    return int((now - last_bar).total_seconds() // DAY_SECONDS) + OVERLAP_DAYS
+
+
+def _list(folder: Path) -> list[Path]:
+    try:
+        return [file.path for file in find_files(folder) if file.skipped is None]
+    except BadInput:
+        return []
+
+
+def _describe(file: Path) -> str:
+    stat = file.stat()
+    return f"{stat.st_size} {stat.st_mtime_ns}"

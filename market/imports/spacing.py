@@ -1,0 +1,133 @@
+"""Whether bars are of the interval they are said to be of: they lie that far apart and do not overlap.
+
+What counts is the step between two neighbouring bars of one ticker, within a session where bars are shorter than a
+day. A session's first bar may be short: some vendors cut it at the full hour.
+"""
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from core.arrays import Bools, Int64
+from core.errors import BadInput
+from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
+from market.sessions.calendar import local_seconds
+
+# Of so few steps nothing can be said.
+FEWEST_STEPS = 4
+# Bars of a longer interval are that far apart but for days off; and a stray row or two makes no shorter one.
+LONGER_SHARE = 0.8
+STRAY_SHARE = 0.1
+SHORTEST_MONTH, LONGEST_MONTH = 28, 31
+
+
+def find_interval(times: Int64, groups: Int64) -> str:
+    """Return the interval of bars by how far apart they are.
+
+    Args:
+        times: shape (n,), seconds of UTC or of a clock on the wall.
+        groups: shape (n,), which ticker each is of.
+
+    Raises BadInput where there are too few, or they lie apart by none that is known.
+    """
+    order = np.lexsort((times, groups))
+    steps = np.diff(times[order])[np.diff(groups[order]) == 0]
+    steps = steps[steps > 0]
+    if not len(steps):
+        raise BadInput("one bar does not say of which interval it is: say it (--interval 1d)")
+    common = _find_commonest(steps)
+    if common >= SHORTEST_MONTH * DAY_SECONDS:
+        raise BadInput(_describe_month())
+    name = _name(common)
+    if common >= DAY_SECONDS and name is None:
+        name = "1d" if common % DAY_SECONDS == 0 and common < 7 * DAY_SECONDS else None
+    if name is None:
+        raise BadInput(
+            f"most bars are {_describe(common)} apart, which is no interval that is known: {', '.join(INTERVALS)}"
+        )
+    return name
+
+
+def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
+    """Return why bars are not of an interval, and of which they are; None where they may be.
+
+    `times` are the labels of one ticker's bars, UTC seconds, strictly ascending.
+    """
+    steps, after_first = _list_steps(times, interval, zone)
+    if len(steps) < FEWEST_STEPS:
+        return None
+    common = _find_commonest(steps)
+    advice = f"say so (--interval {_name(common)})" if _name(common) else "that is no interval that is known"
+    short = steps[~after_first] < INTERVALS[interval] if is_intraday(interval) else np.zeros(0, np.bool_)
+    if short.size and short.mean() > STRAY_SHARE:
+        return f"its bars overlap as bars of {interval}: most are {_describe(common)} apart; {advice}"
+    if not is_intraday(interval):
+        days = steps // DAY_SECONDS
+        months = (days >= SHORTEST_MONTH) & (days <= LONGEST_MONTH)
+        if months.mean() >= LONGER_SHARE or (interval == "1w" and (days >= SHORTEST_MONTH).mean() >= LONGER_SHARE):
+            return _describe_month()
+    is_longer = common > INTERVALS[interval] and _name(common) is not None
+    # Days are also a weekend or a clock's change apart.
+    is_alike = (steps == common) | (steps < 5 * DAY_SECONDS) & (common == DAY_SECONDS)
+    if is_longer and is_alike.mean() >= LONGER_SHARE and steps.min() > INTERVALS[interval]:
+        return f"most of its bars are {_describe(common)} apart, not {interval}: {advice}"
+    return None
+
+
+def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo) -> Bools:
+    """Return which bars begin before the one before them has ended; times as in `find_fault`, shape (n,)."""
+    marked = np.zeros(len(times), np.bool_)
+    if not is_intraday(interval):
+        return marked
+    if not (np.diff(times) < INTERVALS[interval]).any():
+        return marked
+    is_first = _mark_firsts(times, zone)
+    last = None
+    for row, time in enumerate(times.tolist()):
+        if last is not None and time - last < INTERVALS[interval] and not is_first[row] and not is_first[row - 1]:
+            marked[row] = True
+        else:
+            last = time
+    return marked
+
+
+def _list_steps(times: Int64, interval: str, zone: ZoneInfo) -> tuple[Int64, Bools]:
+    """Return the steps between neighbouring bars, and which follow a session's first bar.
+
+    Shorter bars' steps are those within sessions; where no session has two bars, those between sessions.
+    """
+    steps = np.diff(times)
+    if not is_intraday(interval) or not len(steps):
+        return steps, np.zeros(len(steps), np.bool_)
+    is_first = _mark_firsts(times, zone)
+    within = ~is_first[1:]
+    if within.sum() < len(steps) / FEWEST_STEPS and len(steps) >= FEWEST_STEPS:
+        return steps, np.zeros(len(steps), np.bool_)
+    return steps[within], is_first[:-1][within]
+
+
+def _mark_firsts(times: Int64, zone: ZoneInfo) -> Bools:
+    """Return which bars are the first of their day on the exchange."""
+    firsts: Bools = np.diff(local_seconds(times, zone) // DAY_SECONDS, prepend=-1) != 0
+    return firsts
+
+
+def _find_commonest(steps: Int64) -> int:
+    found, counts = np.unique(steps, return_counts=True)
+    return int(found[np.argmax(counts)])
+
+
+def _name(seconds: int) -> str | None:
+    return next((name for name, length in INTERVALS.items() if length == seconds), None)
+
+
+def _describe(seconds: int) -> str:
+    units: Sequence[tuple[int, str]] = ((DAY_SECONDS, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    unit, word = next((unit, word) for unit, word in units if seconds % unit == 0)
+    count = seconds // unit
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
+def _describe_month() -> str:
+    return "most of its bars are a month apart: the longest interval that is known is 1w"

@@ -1,0 +1,74 @@
+"""Imports: which bars of a series each brought, so that one can be taken back as a whole.
+
+A document is one series of one import. What it changed of bars that were there is in the revisions of its `revision`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from pymongo.client_session import ClientSession
+
+from records.database import Db, Document
+from records.market.documents import BarImportDocument, ImportSummary, bar_imports_in
+
+
+def add_import(database: Db, document: BarImportDocument, session: ClientSession) -> None:
+    """Note what an import brought of a series, inside the transaction that wrote its bars."""
+    bar_imports_in(database).insert_one(document, session=session)
+
+
+def find_import(database: Db, import_id: str) -> list[BarImportDocument]:
+    """Return what an import brought, a document a series and file, the last first."""
+    return list(
+        bar_imports_in(database).find({"import_id": import_id}).sort([("at", -1), ("revision", -1), ("_id", -1)])
+    )
+
+
+def find_later(
+    database: Db, ticker: str, interval: str, at: datetime, import_id: str, session: ClientSession
+) -> list[str]:
+    """Return the imports that touched a series after one, the earliest first."""
+    query = {"ticker": ticker, "interval": interval, "at": {"$gte": at}, "import_id": {"$ne": import_id}}
+    found = bar_imports_in(database).find(query, {"import_id": 1}, session=session).sort("at", 1)
+    return list(dict.fromkeys(document["import_id"] for document in found))
+
+
+def list_imports(database: Db, *, ticker: str | None = None, limit: int = 20) -> list[ImportSummary]:
+    """Return {import_id, source, at, series, new, changed, tickers} of the latest imports, the newest first."""
+    stages: Sequence[Document] = [
+        {"$match": {} if ticker is None else {"ticker": ticker}},
+        {
+            "$group": {
+                "_id": "$import_id",
+                "source": {"$first": "$source"},
+                "at": {"$max": "$at"},
+                "tickers": {"$addToSet": "$ticker"},
+                "new": {"$sum": "$new"},
+                "changed": {"$sum": "$changed"},
+            }
+        },
+        {"$sort": {"at": -1, "_id": 1}},
+        {"$limit": limit},
+    ]
+    return [
+        cast("ImportSummary", found | {"import_id": found["_id"]})
+        for found in bar_imports_in(database).aggregate(list(stages))
+    ]
+
+
+def forget_imports(
+    database: Db, ticker: str, interval: str, session: ClientSession, import_id: str | None = None
+) -> None:
+    """Forget what imports brought of a series, or what one did: its bars are gone."""
+    query: Document = {"ticker": ticker, "interval": interval}
+    bar_imports_in(database).delete_many(
+        query if import_id is None else query | {"import_id": import_id}, session=session
+    )
+
+
+def rename_imports(database: Db, ticker: str, interval: str, name: str, session: ClientSession) -> None:
+    """Have what imports brought of a series be of its new name."""
+    bar_imports_in(database).update_many(
+        {"ticker": ticker, "interval": interval}, {"$set": {"ticker": name}}, session=session
+    )

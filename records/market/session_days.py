@@ -1,0 +1,36 @@
+"""The sessions of each market around today, for whoever counts them without an exchange's calendar at hand.
+
+Made by what has the calendars loaded: imports, and the commands that change sessions.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from records.database import Db
+from records.market.documents import SessionDaysDocument, session_days_in
+
+
+def find_session_days(database: Db, markets: Sequence[str] | None = None) -> dict[str, SessionDaysDocument]:
+    """Return {days, opens, closes} of markets by code: days since 1970 and UTC seconds, ascending."""
+    query: dict[str, object] = {} if markets is None else {"_id": {"$in": list(markets)}}
+    return {found["_id"]: found for found in session_days_in(database).find(query)}
+
+
+def find_made_at(database: Db, market: str) -> datetime | None:
+    """Return when the sessions of a market were noted, or None."""
+    found = session_days_in(database).find_one({"_id": market}, {"made_at": 1})
+    return found["made_at"] if found else None
+
+
+def set_session_days(
+    database: Db, market: str, *, days: Sequence[int], opens: Sequence[int], closes: Sequence[int], now: datetime
+) -> None:
+    """Note the sessions of a market."""
+    document: SessionDaysDocument = {
+        "_id": market,
+        "days": list(days),
+        "opens": list(opens),
+        "closes": list(closes),
+        "made_at": now,
+    }
+    session_days_in(database).replace_one({"_id": market}, document, upsert=True)

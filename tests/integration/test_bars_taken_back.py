@@ -1,0 +1,191 @@
+"""Bars deleted, renamed, and imports taken back: what was found stays, and `flask db check` has nothing to say."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
+
+from cli import bars
+from core.settings import Settings, get_settings
+from market.bars.reading import read_bars
+from records.consistency import find_disagreements
+from records.database import Db
+from records.market.series import find_one_series
+from tests.integration.detecting import make_bars, read_anomalies, run, store, train
+from tests.integration.stored import add_run, add_series
+
+NOW = datetime(2026, 1, 6, tzinfo=UTC)
+SHOCKS = (300, 420, 560)
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def flask(
+    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Command]:
+    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
+        monkeypatch.setenv(name, environment[name])
+    get_settings.cache_clear()
+    yield lambda *words: CliRunner().invoke(bars.group, [str(word) for word in words])
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def detected(database: Db) -> Db:
+    """Bars of AAPL with three anomalies in them, found by a backfill, and of MSFT."""
+    store(database, "AAPL", make_bars(600, shocks=SHOCKS))
+    store(database, "MSFT", make_bars(600, seed=2))
+    train(database)
+    run(database, "backfill", "AAPL", "MSFT")
+    return database
+
+
+def read(answer: Result) -> Any:
+    assert answer.exit_code == 0, answer.output
+    return json.loads(answer.stdout)
+
+
+def write(folder: Path, ticker: str, frame: pd.DataFrame) -> Path:
+    path = folder / f"{ticker}.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def tell_series(database: Db, ticker: str) -> dict[str, Any] | None:
+    """Return all of a series that its bars determine."""
+    series = find_one_series(database, ticker, "1d")
+    names = ("bars", "first_bar", "last_bar", "years", "digests", "splits", "fingerprint", "coverage")
+    return None if series is None else {name: series[name] for name in names}
+
+
+def check(database: Db) -> list[str]:
+    """Return what is said twice and differently, but for audits: these detections had no runs."""
+    return [str(found) for found in find_disagreements(database, NOW) if "audit" not in str(found)]
+
+
+def test_deleted_bars_leave_what_was_found_in_them(flask: Command, detected: Db) -> None:
+    found = read_anomalies(detected, "AAPL")
+    assert len(found) >= len(SHOCKS)
+    answer = flask("delete", "aapl", "--yes")
+    assert answer.stdout == "600 1d bars of AAPL deleted; anomalies, models and runs stay\n"
+    assert tell_series(detected, "AAPL") is None
+    assert detected.bars.count_documents({"ticker": "AAPL"}) == 0
+    kept = read_anomalies(detected, "AAPL")
+    assert [{n: v for n, v in anomaly.items() if n != "bars_gone_at"} for anomaly in kept] == found
+    assert all("bars_gone_at" in anomaly for anomaly in kept)
+    assert detected.models.count_documents({}) == 1
+    assert check(detected) == []
+    assert tell_series(detected, "MSFT") is not None
+    (revision,) = detected.bar_revisions.find({"ticker": "AAPL", "kind": "deleted"})
+    assert revision["bars"] == 600
+    # They come again: then they are no longer gone, and what is found is found again.
+    store(detected, "AAPL", make_bars(600, shocks=SHOCKS))
+    run(detected, "incremental", "AAPL")
+    assert [anomaly["Datetime"] for anomaly in read_anomalies(detected, "AAPL")] == [a["Datetime"] for a in found]
+    assert not any("bars_gone_at" in anomaly for anomaly in read_anomalies(detected, "AAPL"))
+    assert check(detected) == []
+
+
+def test_bars_are_deleted_over_http(client: FlaskClient, detected: Db) -> None:
+    assert client.delete("/py/tickers/AAPL?interval=1h").status_code == 404
+    assert client.delete("/py/tickers/aapl").status_code == 204
+    assert client.get("/py/tickers/AAPL/status").json["reason"] == "no_bars"
+    assert client.delete("/py/tickers/AAPL").status_code == 404
+    (anomaly, *_) = client.get("/py/anomalies?ticker=AAPL").json["items"]
+    assert anomaly["bars_gone_at"] is not None
+
+
+def test_bars_are_not_deleted_under_a_run(client: FlaskClient, flask: Command, database: Db) -> None:
+    add_series(database, "AAPL")
+    run_id = add_run(database, "AAPL")
+    refused = client.delete("/py/tickers/AAPL")
+    assert (refused.status_code, refused.json["run_id"]) == (409, run_id)
+    assert run_id in flask("delete", "AAPL", "--yes").output
+    assert database.series.count_documents({}) == 1
+
+
+def test_renamed_bars_are_the_same_bars(flask: Command, detected: Db) -> None:
+    before = tell_series(detected, "AAPL")
+    shown = read_bars(detected, "AAPL", "1d", start=None, end=None, limit=1_000)
+    answer = flask("rename", "AAPL", "AAPLX")
+    assert answer.exit_code == 0, answer.output
+    assert tell_series(detected, "AAPL") is None
+    assert tell_series(detected, "AAPLX") == before
+    assert read_bars(detected, "AAPLX", "1d", start=None, end=None, limit=1_000) == shown
+    assert all("bars_gone_at" in anomaly for anomaly in read_anomalies(detected, "AAPL"))
+    run(detected, "backfill", "AAPLX")
+    times = [anomaly["Datetime"] for anomaly in read_anomalies(detected, "AAPLX")]
+    assert times == [anomaly["Datetime"] for anomaly in read_anomalies(detected, "AAPL")]
+    assert check(detected) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("MSFT", "delete them first"), ("7203.T", "of market JP"), ("AAPL", "this")]
+)
+def test_a_name_that_cannot_be_taken_is_refused(flask: Command, detected: Db, name: str, said: str) -> None:
+    before = tell_series(detected, "AAPL")
+    answer = flask("rename", "AAPL", name)
+    assert answer.exit_code in {1, 2}
+    assert said in answer.output
+    assert tell_series(detected, "AAPL") == before
+
+
+def test_an_import_is_taken_back_as_if_it_had_never_been(flask: Command, detected: Db, tmp_path: Path) -> None:
+    before, found = tell_series(detected, "AAPL"), read_anomalies(detected, "AAPL")
+    frame = make_bars(700, shocks=(*SHOCKS, 650))
+    frame.loc[100, "close"] = frame.loc[100, "low"]
+    report = read(flask("import", write(tmp_path, "AAPL", frame.iloc[50:]), "--json"))
+    assert (report["new"] > 50, report["changed"] > 0) == (True, True)
+    run(detected, "incremental", "AAPL")
+    assert len(read_anomalies(detected, "AAPL")) > len(found)
+    listed = read(flask("imports", "--json"))
+    assert listed[0]["import_id"] == report["import_id"]
+    (undone,) = read(flask("undo", report["import_id"], "--json"))
+    assert (undone["removed"], undone["restored"]) == (report["new"], report["changed"])
+    assert tell_series(detected, "AAPL") == before
+    assert check(detected) == []
+    run(detected, "incremental", "AAPL")
+    present = [a for a in read_anomalies(detected, "AAPL") if "bars_gone_at" not in a and a["status"] != "superseded"]
+    assert [anomaly["Datetime"] for anomaly in present] == [anomaly["Datetime"] for anomaly in found]
+    assert "there is no import" in flask("undo", report["import_id"]).output
+
+
+def test_an_import_of_a_new_ticker_is_taken_back_whole(flask: Command, database: Db, tmp_path: Path) -> None:
+    report = read(flask("import", write(tmp_path, "NEWCO", make_bars(100)), "--json"))
+    assert read(flask("undo", report["import_id"], "--json"))[0]["left"] == 0
+    assert tell_series(database, "NEWCO") is None
+    assert database.bars.count_documents({}) == 0
+    again = read(flask("import", write(tmp_path, "NEWCO", make_bars(100)), "--json"))
+    assert again["new"] == 100
+
+
+def test_what_a_later_import_changed_is_taken_back_first(flask: Command, database: Db, tmp_path: Path) -> None:
+    frame = make_bars(100)
+    first = read(flask("import", write(tmp_path, "NEWCO", frame), "--json"))
+    before = tell_series(database, "NEWCO")
+    frame.loc[40, "volume"] += 1
+    second = read(flask("import", write(tmp_path, "NEWCO", frame), "--json"))
+    refused = flask("undo", first["import_id"])
+    assert refused.exit_code == 1
+    assert f"take back {second['import_id']} first" in refused.output
+    assert flask("undo", second["import_id"]).exit_code == 0
+    assert tell_series(database, "NEWCO") == before
+    assert flask("undo", first["import_id"]).exit_code == 0
+    assert tell_series(database, "NEWCO") is None
+
+
+def test_bars_of_a_later_import_stay_where_an_earlier_one_is_taken_back(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    frame = make_bars(100)
+    first = read(flask("import", write(tmp_path, "NEWCO", frame.iloc[:60]), "--json"))
+    flask("import", write(tmp_path, "NEWCO", frame.iloc[60:]))
+    assert flask("undo", first["import_id"]).exit_code == 0
+    shown = read_bars(database, "NEWCO", "1d", start=None, end=None, limit=1_000)
+    assert [bar.close for bar in shown] == frame["close"].iloc[60:].tolist()

@@ -1,0 +1,84 @@
+"""Bars that are not of the interval they are said to be of."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from core.errors import BadInput
+from market.imports.sources.synthetic import make_bars
+from market.imports.spacing import find_fault, find_interval, mark_overlaps
+from market.intervals import INTERVALS
+from market.markets import SHIPPED
+
+END = datetime(2024, 6, 28, 21, tzinfo=UTC)
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def list_times(interval: str, market: str = "US", bars: int = 400) -> np.ndarray:
+    frame = make_bars(["A"], SHIPPED[market], bars=bars, end=END, seed=1, interval=interval)
+    return (
+        frame["time"].astype("int64").to_numpy() // 10**9
+        if frame["time"].dt.unit == "ns"
+        else (frame["time"].to_numpy("datetime64[s]").astype(np.int64))
+    )
+
+
+def at(*clocks: str) -> np.ndarray:
+    moments = (datetime.fromisoformat(clock).replace(tzinfo=NEW_YORK) for clock in clocks)
+    return np.array([int(moment.timestamp()) for moment in moments], np.int64)
+
+
+@pytest.mark.parametrize("market", ["US", "JP", "HK", "CRYPTO", "FX"])
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_bars_are_of_their_own_interval_and_of_no_other(interval: str, market: str) -> None:
+    times = list_times(interval, market, 200)
+    assert find_interval(times, np.zeros(len(times), np.int64)) == interval
+    assert find_fault(times, interval, SHIPPED[market].zone) is None
+    assert not mark_overlaps(times, interval, SHIPPED[market].zone).any()
+    if interval == "4h" and market in {"US", "JP", "HK"}:
+        return  # two bars a session: their steps are as long as the night
+    for other in INTERVALS:
+        is_longer = INTERVALS[other] > INTERVALS[interval]
+        if other != interval and not (is_longer and INTERVALS[other] >= INTERVALS["1d"]):
+            fault = find_fault(times, other, SHIPPED[market].zone)
+            assert fault is not None, other
+            assert f"--interval {interval}" in fault
+
+
+def test_months_are_of_no_interval() -> None:
+    months = np.arange(np.datetime64("2020-01"), np.datetime64("2024-01")).astype("datetime64[s]").astype(np.int64)
+    for interval in ("1d", "1w"):
+        assert "a month apart" in str(find_fault(months, interval, NEW_YORK))
+    with pytest.raises(BadInput, match="a month apart"):
+        find_interval(months, np.zeros(len(months), np.int64))
+
+
+def test_thinly_traded_days_stay_days() -> None:
+    days = np.cumsum(np.random.default_rng(3).choice([1, 3, 5, 7, 9], 200)) * 86_400
+    assert find_fault(days, "1d", NEW_YORK) is None
+
+
+def test_a_first_bar_that_is_cut_at_the_full_hour_does_not_overlap() -> None:
+    times = at(*(f"2024-06-0{day} {clock}" for day in (3, 4, 5) for clock in ("09:30", "10:00", "11:00", "12:00")))
+    assert find_fault(times, "1h", NEW_YORK) is None
+    assert not mark_overlaps(times, "1h", NEW_YORK).any()
+
+
+def test_a_stray_bar_is_marked_and_the_rest_stays() -> None:
+    times = at(*(f"2024-06-03 {9 + n // 12:02d}:{n % 12 * 5:02d}" for n in range(6, 60)))
+    times = np.sort(np.append(times, times[20] + 120))
+    assert find_fault(times, "5m", NEW_YORK) is None
+    assert np.flatnonzero(mark_overlaps(times, "5m", NEW_YORK)).tolist() == [21]
+
+
+@pytest.mark.parametrize("seconds", [120, 45, 7_200])
+def test_a_spacing_that_is_no_interval_is_said(seconds: int) -> None:
+    with pytest.raises(BadInput, match="no interval that is known: 1m, 5m"):
+        find_interval(np.arange(50) * seconds, np.zeros(50, np.int64))
+
+
+def test_one_bar_tells_nothing() -> None:
+    with pytest.raises(BadInput, match="say it"):
+        find_interval(np.zeros(3, np.int64), np.arange(3))

@@ -1,0 +1,48 @@
+"""How many sessions ago a last bar came, without a calendar at hand."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from market.markets import SHIPPED
+from market.sessions.calendar import load_sessions
+from market.sessions.freshness import count_sessions_behind
+
+# A Friday: New York closes at 20:00 UTC, and the next sessions are those of Monday on.
+CLOSE = datetime(2024, 6, 7, 20, tzinfo=UTC)
+DELAY = timedelta(minutes=15)
+
+
+def note(market: str) -> dict[str, Any]:
+    known = load_sessions(SHIPPED[market])
+    return {name: getattr(known, name).tolist() for name in ("days", "opens", "closes")}
+
+
+@pytest.mark.parametrize(
+    ("interval", "last_bar", "now", "behind"),
+    [
+        ("1d", "2024-06-07", CLOSE + DELAY, 0),
+        ("1d", "2024-06-06", CLOSE, 0),  # the bar may still come
+        ("1d", "2024-06-06", CLOSE + DELAY, 1),
+        ("1d", "2024-06-07", CLOSE + timedelta(days=2), 0),  # a weekend
+        ("1d", "2024-06-07", CLOSE + timedelta(days=4), 2),
+        ("1h", "2024-06-07T19:30", CLOSE + DELAY, 0),
+        ("1h", "2024-06-06T19:30", CLOSE + DELAY, 1),
+        ("1w", "2024-06-03", CLOSE + DELAY, 0),
+        ("1w", "2024-05-27", CLOSE + DELAY, 5),
+        ("1d", "2024-06-08", CLOSE, 0),
+    ],
+)
+def test_sessions_that_ended_since_are_counted(interval: str, last_bar: str, now: datetime, behind: int) -> None:
+    series = {"interval": interval, "last_bar": datetime.fromisoformat(last_bar).replace(tzinfo=UTC)}
+    assert count_sessions_behind(series, note("US"), now, DELAY) == behind
+
+
+def test_coins_have_sessions_on_weekends() -> None:
+    series = {"interval": "1d", "last_bar": datetime(2024, 6, 7, tzinfo=UTC)}
+    assert count_sessions_behind(series, note("CRYPTO"), datetime(2024, 6, 10, 1, tzinfo=UTC), DELAY) == 2
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    assert count_sessions_behind({"interval": "1d", "last_bar": CLOSE}, None, CLOSE, DELAY) is None
