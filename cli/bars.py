@@ -15,6 +15,7 @@ from core.errors import Conflict
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.reading import read_bars
 from market.imports.options import build_options
+from market.imports.readers.process import open_reader
 from market.imports.rejection import REASONS
 from market.intervals import INTERVALS, parse_import_interval, parse_interval, parse_period
 from market.markets import load_markets
@@ -68,18 +69,19 @@ def import_bars(
     file. Times without a zone are the exchange's. What can be read two ways is refused, with the option that settles
     it.
     """
-    from market.imports.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
-    from market.imports.importing import Request  # noqa: PLC0415 - the same
-
     checked = parse_import_interval(interval)
     wanted = normalize_ticker(ticker) if ticker else None
     options = build_options(**reading)
-    with use_database() as database, show_progress(quiet=as_json) as on_series:
+    with open_reader() as reader, use_database() as database, show_progress(quiet=as_json) as on_series:
+        reader.warm_up()  # it loads what it needs while we do
+        from market.imports.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
+        from market.imports.importing import Request  # noqa: PLC0415 - the same
+
         prepare_database(database, datetime.now(UTC))
         now, source = datetime.now(UTC), ", ".join(map(str, paths))
         of_market = load_markets(database).choose(market) if market else None
         request = Request(checked, source, now, wanted, of_market, dry_run=dry_run, on_series=on_series)
-        report = import_files(database, paths, request, options=options)
+        report = import_files(database, paths, request, reader, options=options)
     finish_import(report, as_json=as_json)
 
 

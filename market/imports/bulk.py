@@ -10,7 +10,7 @@ from market.imports.importing import OnSeries, Request, import_frame, import_set
 from market.imports.names import find_owner
 from market.imports.options import NO_OPTIONS, ReadingOptions
 from market.imports.readers.documents import open_json
-from market.imports.readers.process import Part, open_reader
+from market.imports.readers.process import Part, Reader, open_reader
 from market.imports.readers.tables import build_table
 from market.imports.readers.unpacking import unpack
 from market.imports.report import FileReport, ImportReport, SeriesReport
@@ -30,6 +30,7 @@ def import_files(
     database: Db,
     paths: Sequence[Path],
     request: Request,
+    reader: Reader,
     *,
     options: ReadingOptions = NO_OPTIONS,
 ) -> ImportReport:
@@ -41,15 +42,13 @@ def import_files(
     request = replace(request, import_id=request.import_id or new_import_id())
     report = ImportReport(", ".join(str(path) for path in paths), request.interval, dry_run=request.dry_run)
     report.import_id = None if request.dry_run else request.import_id
-    with open_reader() as reader:
-        reader.warm_up()
-        found = [file for path in paths for file in find_files(path)]
-        for file in found:
-            if file.skipped is not None:
-                report.files.append(FileReport(str(file.path), skipped=file.skipped))
-                continue
-            parts = reader.read_file(file.path, options)
-            import_parts(database, parts, replace(request, source=file.path.name), report, folder=file.path.parent)
+    found = [file for path in paths for file in find_files(path)]
+    for file in found:
+        if file.skipped is not None:
+            report.files.append(FileReport(str(file.path), skipped=file.skipped))
+            continue
+        parts = reader.read_file(file.path, options)
+        import_parts(database, parts, replace(request, source=file.path.name), report, folder=file.path.parent)
     _refuse_only_file(report)
     return report
 

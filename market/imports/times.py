@@ -45,7 +45,7 @@ MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr
 SHOWN = 40
 LONGEST = 64
 
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
+_ISO = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[ T-]*(\d{6}|\d{4}|\d{1,2}:\d{2}.*))?(\s+\S+)?")
 _YEAR_FIRST = re.compile(r"(\d{4})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?")

@@ -25,6 +25,8 @@ LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
     8: (("time", "open", "high", "low", "close", "vwap", "volume", "count"),),
     12: (KLINE,),
 }
+# Of the candles, that have their high and low where a way to read them says; the others are wrong in themselves.
+LEAST_FITTING = 0.9
 Candle = Mapping[str, Any]
 
 
@@ -139,17 +141,18 @@ def _same_length(row: list[Any], names: Sequence[str]) -> list[Any]:
 
 
 def _name_list(value: list[list[Any]]) -> tuple[str, ...]:
-    """Return what the values of candles that are lists mean, by their number and, where two ways are open, their highs.
+    """Return what the values of candles that are lists mean: by their number, then by their highs and lows.
 
     Raises BadInput.
     """
     ways = LISTS.get(len(value[0]), ())
-    fitting = [names for names in ways if all(_is_possible(dict(zip(names, row, strict=False))) for row in value)]
-    if len(fitting) == 1:
-        return fitting[0]
+    fits = {names: sum(_is_possible(dict(zip(names, row, strict=False))) for row in value) for names in ways}
+    likeliest = max(fits, key=fits.__getitem__, default=())
+    if likeliest and fits[likeliest] >= LEAST_FITTING * len(value):
+        return likeliest  # where two ways fit all highs and lows, they say the same
     raise BadInput(
-        f"its candles are lists of {len(value[0])} values that can be read {len(fitting)} ways; write them as objects "
-        "such as {time, open, high, low, close, volume}"
+        f"its candles are lists of {len(value[0])} values, and none is known to be the high and the low; write them "
+        "as objects such as {time, open, high, low, close, volume}"
     )
 
 
