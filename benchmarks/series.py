@@ -133,14 +133,19 @@ async def ask_all(port: int, requests: Sequence[bytes]) -> Load:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for request in waiting:
             started = time.perf_counter()
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
+            while True:
+                try:
+                    writer.write(request)
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    break
+                except (asyncio.IncompleteReadError, ConnectionError):  # it was idle for too long, and was closed
+                    writer.close()
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
             await reader.readexactly(length)
             seconds.append(time.perf_counter() - started)
             errors += not head.startswith(b"HTTP/1.1 200")
         writer.close()
-        await writer.wait_closed()
 
     started = time.perf_counter()
     await asyncio.gather(*(ask() for _ in range(CLIENTS)))
