@@ -32,6 +32,12 @@ OPERATIONS = [(path, method) for path, operations in DOCUMENT["paths"].items() f
 WATCHED = {"schedule": "after_close", "delay_minutes": 5, "threshold": None, "enabled": True}
 
 
+@schemathesis.serializer("application/x-ndjson")
+def write_lines(_context: object, value: object) -> bytes:
+    """A body of lines is sent as it is."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
 @pytest.fixture(scope="module")
 def api_schema(servers: Servers) -> Iterator[Any]:
     """The document of an API that has something of everything, but no worker."""
