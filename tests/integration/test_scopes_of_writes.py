@@ -34,8 +34,13 @@ from tests.receiver import run_receiver
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 # What decides what is an anomaly, who is told of it, who is let in, and when is scanned at all.
 IN_FORCE = {"champions", "thresholds", "notification_rules", "settings", "session_overrides", "api_keys"}
-# What happened, and what is to be done; models are versions that nobody uses before they are champions.
+# What happened, and what is to be done; models are versions that nobody uses before they are champions, and those of
+# single series judge only what their caller sends them.
 FACTS = {
+    "analytics",
+    "analytics_markets",
+    "analytics_overview",
+    "analytics_sets",
     "anomalies",
     "bar_revisions",
     "bars",
@@ -48,6 +53,9 @@ FACTS = {
     "outbox",
     "rejected_bars",
     "series",
+    "series_models",
+    "series_points",
+    "series_predictions",
     "verifications",
     "watchlists",
 }
@@ -132,7 +140,11 @@ def prepare(database: Db) -> dict[str, str]:
     add_list(database, "tech", "AAPL")
     set_threshold(database, Scope("watchlist", "tech"), "grade", 60.0, NOW)
     run_id = add_failed_training(database)
-    return {"version": first, "name": "tech", "run_id": run_id, "ticker": "AAPL", "anomaly_id": "AAPL::1d::x"}
+    return {"version": first, "name": "tech", "run_id": run_id, "ticker": "AAPL"} | {
+        "anomaly_id": "AAPL::1d::x",
+        "series_id": "sensor",
+        "timestamp": "1705000010",
+    }
 
 
 def moved(database: Db, version: str) -> dict[str, Any]:
@@ -153,7 +165,19 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
     """Return what each route is asked, at least one body a route; a new route must be given one."""
     lists = {"tickers": ["AAPL"], "interval": "1d"}
     multipart = {"data": {"interval": "1d", "ticker": "AAPL"}}
+    point = {"timestamp": "1705000010", "value": 13.0}
+    lines = {"data": '{"timestamp": "1705000010", "value": 13.0}\n', "content_type": "application/x-ndjson"}
+    single: dict[str, list[dict[str, Any]]] = {
+        "single_series.fit_series_model": [{"json": {"timestamps": [1, 2, 3, 4], "values": [1.0, 1.2, 0.9, 1.1]}}],
+        "single_series.delete_single_series": [{}],
+        "series_predictions.predict_series": [{"json": point}],
+        "series_predictions.predict_stream": [lines],
+        "series_predictions.label_prediction": [{"json": {"feedback": "confirmed"}}],
+    }
     return {
+        **single,
+        **{f"root_{endpoint}": asked for endpoint, asked in single.items()},
+        "bars.preview_file": [multipart],
         "bars.push_candles": [{"json": {"ticker": "AAPL", "candles": [candle()]}}],
         "bars.import_file": [multipart],
         "detections.start_backfill": [{"json": {"ticker": "AAPL"}}],
