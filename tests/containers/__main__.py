@@ -1,12 +1,14 @@
 """`make containers`: the services of docker-compose.yml in real containers, undisturbed and then struck by faults.
 
-The same work is done twice, in two databases: once in peace, once while a worker's container is killed, another is cut
-off from the network, and Redis and MongoDB are stopped. What was found must be the same, to the last bit.
+The same work is done twice: once in peace, and, when its results are deleted, once more while a worker's container is
+killed, another is cut off from the network, and Redis and MongoDB are stopped. What was found must be the same, to the
+last bit.
 
 IMAGE=NAME takes an image that is there already instead of building one.
 """
 
 import io
+import json
 import os
 import secrets
 import sys
@@ -38,6 +40,7 @@ BATCH_TICKERS = 10
 # What the service promises; the same as on one machine.
 PROMISED_SECONDS = 90.0
 RUN_SECONDS = 600.0
+RESULTS = ("detection_runs", "batches", "anomalies", "detection_metadata", "outbox")
 AWAY_SECONDS = 15.0
 # of a run and of the clock: the same work has others the second time
 OWN = ("detection_run_id", "detection_timestamp", "created_at", "updated_at")
@@ -123,9 +126,9 @@ class Check:
         """Where the API is."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, database: str) -> None:
-        """Bring all services up, with a database that nobody has used."""
-        self.engine.configure({**self._settings, "MONGO_DATABASE": database})
+    def start(self) -> None:
+        """Bring all services up, with an empty database."""
+        self.engine.configure(self._settings)
         self.engine.compose("up", "--detach", "--no-build", "--scale", f"worker={WORKERS}", seconds=900)
 
     def make_first_key(self) -> Client:
@@ -177,9 +180,16 @@ class Check:
 
     def count_held(self, container: Json) -> int:
         """Return how many batches the workers of a container hold, as MongoDB has it."""
-        query = f"{{state: 'leased', owner: /^{container['Config']['Hostname']}:/}}"
-        script = f"db.getSiblingDB('struck').batches.countDocuments({query})"
-        return int(self.engine.compose("exec", "-T", "mongo", "mongosh", "--quiet", "--eval", script).strip())
+        owner = f"/^{container['Config']['Hostname']}:/"
+        return int(self._ask_mongo(f"db.batches.countDocuments({{state: 'leased', owner: {owner}}})"))
+
+    def forget_results(self) -> None:
+        """Delete what detections have stored, so that they have everything to do again."""
+        self._ask_mongo(f"{json.dumps(RESULTS)}.forEach(name => db[name].deleteMany({{}}))")
+
+    def _ask_mongo(self, script: str) -> str:
+        command = ("mongosh", "--quiet", "tapewatch", "--eval", script)
+        return self.engine.compose("exec", "-T", "mongo", *command).strip()
 
 
 def name_tickers(part: int) -> list[str]:
@@ -247,26 +257,23 @@ FAULTS = (kill_worker, cut_worker_off, stop_redis, stop_mongo)
 def do_all(check: Check) -> None:
     """Do the work in peace and then under faults, and compare. Raises ContainersFailed."""
     engine = check.engine
-    say("In peace: starting all services, without a key.")
-    check.start("peace")
+    say("Starting all services, without a key.")
+    check.start()
     engine.wait_until_healthy(but=["api"])
     client = check.make_first_key()
     engine.wait_until_healthy()
     engine.compose("exec", "-T", "api", "flask", "doctor")
     say("All healthy, the API since it has a key; its doctor finds nothing that fails.")
-    say(f"Importing {len(FAULTS) * TICKERS * BARS:,} bars and training.")
+    say(f"Importing {len(FAULTS) * TICKERS * BARS:,} bars, training, and detecting in peace.")
     check.stock(client)
     expected_runs = [check.detect(client, None, part) for part in range(len(FAULTS))]
     expected = client.find_anomalies()
     if not expected:
         raise ContainersFailed("nothing was found in peace, so that there is nothing to compare")
     say(f"{len(expected):,} anomalies in peace. The same again, under faults.")
-
-    check.start("struck")
-    engine.wait_until_healthy(but=["api"])
-    client = check.make_first_key()
-    engine.wait_until_healthy()
-    check.stock(client)
+    check.forget_results()
+    if client.find_anomalies():
+        raise ContainersFailed("what was found in peace is still there")
     runs = [check.detect(client, strike, part) for part, strike in enumerate(FAULTS)]
     engine.wait_until_healthy()
     say("All containers are healthy again.")
