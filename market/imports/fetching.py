@@ -7,6 +7,7 @@ from pathlib import Path
 from core.errors import BadInput
 from market.imports.bulk import import_files, import_yahoo
 from market.imports.importing import OnSeries, Request
+from market.imports.readers.process import open_reader
 from market.imports.report import FileReport, ImportReport
 from market.imports.sources.files import find_files
 from market.imports.sources.yahoo import Yahoo
@@ -55,7 +56,9 @@ def fetch_from_folder(database: Db, folder: Path, *, interval: str, now: datetim
         if seen.get(name) == state:
             continue
         try:
-            part = import_files(database, [Path(name)], Request(interval, name, now, on_series=on_series))
+            request = Request(interval, name, now, on_series=on_series)
+            with open_reader() as reader:
+                part = import_files(database, [Path(name)], request, reader)
         except BadInput as error:
             report.files.append(FileReport(name, error=error.message))
         else:
