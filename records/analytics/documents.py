@@ -139,6 +139,17 @@ class SetDocument(TypedDict):
     run_id: str
 
 
+class FailureDocument(TypedDict):
+    """A series whose bars cannot be used, and which bars those are: it is not tried again until they change."""
+
+    _id: str
+    as_of: datetime
+    bars_revision: int
+    set: str
+    error: str
+    run_id: str
+
+
 class VersionDocument(TypedDict):
     """How often anything that the overview shows of a market and interval has changed."""
 
@@ -171,6 +182,11 @@ def market_snapshots_in(database: Db) -> Collection[MarketSnapshotDocument]:
 def sets_in(database: Db) -> Collection[SetDocument]:
     """Return the collection of sets."""
     return database.analytics_sets
+
+
+def failures_in(database: Db) -> Collection[FailureDocument]:
+    """Return the collection of series that cannot be used."""
+    return database.analytics_failures
 
 
 def versions_in(database: Db) -> Collection[VersionDocument]:

@@ -11,7 +11,14 @@ from typing import NamedTuple, cast
 from pymongo import ASCENDING, DESCENDING, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 
-from records.analytics.documents import OverviewDocument, SnapshotDocument, overview_in, versions_in
+from records.analytics.documents import (
+    FailureDocument,
+    OverviewDocument,
+    SnapshotDocument,
+    failures_in,
+    overview_in,
+    versions_in,
+)
 from records.database import Db, Document
 from records.findings.anomalies import SUPERSEDED
 from records.findings.documents import anomalies_in
@@ -160,19 +167,34 @@ def find_due(
 ) -> dict[tuple[str, str], list[str]]:
     """Return the tickers to compute, by market and interval.
 
-    Those whose last bar, revision of bars or `definitions` is not what the overview was made of.
+    Those whose last bar, revision of bars or `definitions` is not what the overview was made of,
+    nor what is known not to be usable.
     """
     equal = {"market": market, "interval": interval}
     query: Document = {name: value for name, value in equal.items() if value is not None}
     states = ("as_of", "bars_revision", "set")
-    shown = {d["_id"]: d for d in overview_in(database).find(query, states, batch_size=10_000)}
+    known = {_get_state(d) for d in overview_in(database).find(query, states, batch_size=10_000)}
+    known |= {_get_state(d) for d in failures_in(database).find({}, states)}
     due: dict[tuple[str, str], list[str]] = {}
     for series in find_states(database, market=market, interval=interval):
-        state = shown.get(series["_id"])
-        made = None if state is None else (state["as_of"], state["bars_revision"], state["set"])
-        if made != (series["last_bar"], series["revision"], definitions):
+        if (series["_id"], series["last_bar"], series["revision"], definitions) not in known:
             due.setdefault((series["market"], series["interval"]), []).append(series["ticker"])
     return {group: sorted(tickers) for group, tickers in sorted(due.items())}
+
+
+def _get_state(document: OverviewDocument | FailureDocument) -> tuple[str, datetime, int, str]:
+    return document["_id"], document["as_of"], document["bars_revision"], document["set"]
+
+
+def note_failures(
+    database: Db, failures: Sequence[FailureDocument], computed: Sequence[str], session: ClientSession
+) -> None:
+    """Note which series cannot be used, and forget it of those, by id, that were computed."""
+    if failures:
+        writes = [ReplaceOne({"_id": failure["_id"]}, failure, upsert=True) for failure in failures]
+        failures_in(database).bulk_write(writes, ordered=False, session=session)
+    if computed:
+        failures_in(database).delete_many({"_id": {"$in": list(computed)}}, session=session)
 
 
 def find_groups(database: Db) -> list[tuple[str, str]]:

@@ -35,11 +35,11 @@ from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions, local_seconds
 from market.sessions.overrides import find_sessions
 from records.analytics import markets, overview, snapshots
-from records.analytics.documents import MarketSnapshotDocument, SnapshotDocument
+from records.analytics.documents import FailureDocument, MarketSnapshotDocument, SnapshotDocument
 from records.analytics.snapshots import build_snapshot_id
 from records.database import Db, in_transaction
 from records.market.documents import PanelSeries
-from records.market.series import find_market_panel_series
+from records.market.series import build_series_id, find_market_panel_series
 from records.work.batches import Batch
 from records.work.documents import BatchResult, RunDocument, TickerFailure
 from tasks.engine.kind import Result
@@ -101,8 +101,16 @@ def compute(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         "rows_processed": len(documents),
     }
 
+    computed = sorted({build_series_id(document["ticker"], work.interval) for document in documents})
+    unusable = [
+        _build_failure(work, loaded.series[ticker], error)
+        for ticker, (_, error) in loaded.failures.items()
+        if ticker in loaded.series
+    ]
+
     def write(session: ClientSession) -> None:
         write_documents(database, work, documents, market_bars, session)
+        overview.note_failures(database, unusable, computed, session)
         finish(session, result)
 
     in_transaction(database, write)
@@ -297,6 +305,17 @@ def _build_market_snapshot(work: Work, bar: MarketBar) -> MarketSnapshotDocument
     if is_intraday(work.interval):
         document["expires_at"] = work.now + timedelta(days=INTRADAY_DAYS)
     return document
+
+
+def _build_failure(work: Work, series: PanelSeries, error: str) -> FailureDocument:
+    return {
+        "_id": series["_id"],
+        "as_of": series["last_bar"],
+        "bars_revision": series["revision"],
+        "set": SET,
+        "error": error,
+        "run_id": work.run_id,
+    }
 
 
 def _explain_absent(ticker: str, work: Work) -> tuple[str, str]:

@@ -231,6 +231,20 @@ def test_series_that_cannot_be_used_fail_alone_and_by_name(worker: Worker, stock
     assert found == {k: v for k, v in sound.items() if not k.startswith(("T01", "T02"))}
 
 
+def test_series_that_cannot_be_used_is_tried_once_until_its_bars_change(worker: Worker, stocked) -> None:
+    bucket = worker.database.bars.find_one({"ticker": "T02"}, sort=[("year", -1)])
+    broken = bucket["close"][:-8] + np.array([np.nan]).tobytes()
+    worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": broken}})
+    (run,) = tick(worker)
+    assert (run["status"], run["tickers_failed"]) == ("partial", 1)
+    assert tick(worker, later(1)) == []
+    worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": bucket["close"]}})
+    store(worker.database, {"T02": make_bars(BARS + 1, 2)})
+    (again,) = tick(worker, later(2))
+    assert (again["status"], again["tickers_done"]) == ("complete", 1)
+    assert worker.database.analytics_failures.count_documents({}) == 0
+
+
 def test_stale_holder_writes_nothing(worker: Worker, stocked) -> None:
     (run_id,) = accept_due(worker, NOW)
     worker.celery.control.purge()
