@@ -29,6 +29,8 @@ CHECKED_QUEUES = frozenset({names.CONTROL_QUEUE, names.INTERACTIVE_QUEUE, names.
 # What people, Flower and the API ask workers. All else that a worker could be told over the broker changes or ends it.
 INQUIRIES = frozenset(
     {"ping", "stats", "active", "active_queues", "reserved", "scheduled", "registered", "revoked", "conf", "clock"}
+    # Flower's own: it only has events sent, which they are anyway.
+    | {"enable_events", "heartbeat"}
 )
 
 log = structlog.get_logger()

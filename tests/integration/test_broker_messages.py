@@ -161,6 +161,32 @@ def test_what_this_service_sends_has_no_fault(celery: Celery, broker: redis.Redi
     assert find_fault(json.dumps(again).encode()) is None
 
 
+def test_what_workers_and_beat_send_has_no_fault(
+    environment: dict[str, str], broker: redis.Redis, tmp_path: Path
+) -> None:
+    """A process that knows the tasks sends more with them than a client that knows only their names."""
+    program = """
+from celery.beat import Service
+from tasks.app import app
+from tasks import names
+from tasks.engine.accept import send
+app.finalize(); app.loader.import_default_modules()
+for name in (names.RUN_BATCH, "tapewatch.backfill", "tapewatch.train"):
+    assert send(app, name, "8f14e45f-ceea-467f-ab1c-2d3e4f5a6b7c", names.CONTROL_QUEUE)
+scheduler = Service(app, schedule_filename="beat-schedule").get_scheduler()
+for entry in scheduler.schedule.values():
+    if entry.name in ("sweep", "tick"):
+        scheduler.apply_async(entry, advance=False)
+"""
+    known = environment | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=known, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    contents = broker.lrange(QUEUE, 0, -1)
+    assert len(contents) == 5
+    assert any(json.loads(content)["headers"]["timelimit"] != [None, None] for content in contents)
+    assert [find_fault(content) for content in contents] == [None] * 5
+
+
 def test_each_poison_has_a_fault(message: dict[str, Any]) -> None:
     assert [name for name, content in build_poison(message).items() if find_fault(content) is None] == []
 
