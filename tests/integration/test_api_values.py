@@ -15,6 +15,8 @@ from tests.integration.stored import add_series
 
 DOCUMENT: Any = create_app(Settings(_env_file=None)).spec
 QUERY = {"$ne": ""}
+# What the members of a list are is looked at once all of them are there.
+HISTORY = {"timestamps": [1, 2, 3], "values": [1.0, 2.0, 4.0]}
 
 
 def find_body_fields() -> Iterator[tuple[str, str, str]]:
@@ -22,8 +24,12 @@ def find_body_fields() -> Iterator[tuple[str, str, str]]:
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
             schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-            if schema is not None:
-                name = schema["$ref"].rpartition("/")[2]
+            if schema is None:
+                continue
+            for choice in schema.get("anyOf", [schema]):
+                name = choice["$ref"].rpartition("/")[2] if "$ref" in choice else None
+                if name is None:  # a list of what is taken alone, too
+                    continue
                 for field in DOCUMENT["components"]["schemas"][name]["properties"]:
                     yield method, path, field
 
@@ -36,7 +42,7 @@ def find_query_fields() -> Iterator[tuple[str, str]]:
 
 
 def fill(path: str) -> str:
-    for name in ("ticker", "version", "run_id", "anomaly_id", "name"):
+    for name in ("ticker", "version", "run_id", "anomaly_id", "name", "series_id"):
         path = path.replace(f"{{{name}}}", "AAPL")
     return path
 
@@ -46,7 +52,8 @@ def test_an_object_where_a_value_belongs_is_422_at_its_place(
     client: FlaskClient, database: Db, method: str, path: str, field: str
 ) -> None:
     for sent in (QUERY, [QUERY]):
-        response = client.open(fill(path), method=method.upper(), json={field: sent})
+        whole = HISTORY if "/fit/" in path else {}
+        response = client.open(fill(path), method=method.upper(), json={**whole, field: sent})
         assert response.status_code == 422, response.text
         assert any(wrong["pointer"].startswith(f"/{field}") for wrong in response.json["errors"]), response.text
     assert database.detection_runs.count_documents({}) == 0

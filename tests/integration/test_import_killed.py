@@ -11,7 +11,7 @@ import pytest
 
 from market.bars.reading import read_bars
 from market.imports.sources.synthetic import make_bars
-from market.markets import MARKETS
+from market.markets import SHIPPED
 from records.database import Db
 from tests.processes import wait_until
 
@@ -24,7 +24,7 @@ def test_killed_import_leaves_whole_series_or_none(
     database: Db, environment: dict[str, str], tmp_path: Path, whom: str
 ) -> None:
     names = [f"K{number}" for number in range(12)]
-    frame = make_bars(names, MARKETS["US"], bars=BARS, end=datetime(2025, 6, 1, tzinfo=UTC), seed=2)
+    frame = make_bars(names, SHIPPED["US"], bars=BARS, end=datetime(2025, 6, 1, tzinfo=UTC), seed=2)
     for name, part in frame.groupby("ticker"):
         part.drop(columns="ticker").assign(time=part["time"].dt.date).to_csv(tmp_path / f"{name}.csv", index=False)
     command = [sys.executable, "-m", "flask", "bars", "import", str(tmp_path), "--json"]
