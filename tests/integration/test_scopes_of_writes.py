@@ -13,6 +13,7 @@ from pymongo import monitoring
 
 from api import create_app
 from api.http.state import get_state
+from api.views.markets import EXAMPLE as MARKET
 from core.settings import Settings
 from records.database import Db, open_database
 from records.indexes import INDEXES
@@ -42,6 +43,7 @@ FACTS = {
     "analytics_overview",
     "analytics_sets",
     "anomalies",
+    "bar_imports",
     "bar_revisions",
     "bars",
     "batches",
@@ -143,6 +145,7 @@ def prepare(database: Db) -> dict[str, str]:
     return {"version": first, "name": "tech", "run_id": run_id, "ticker": "AAPL"} | {
         "anomaly_id": "AAPL::1d::x",
         "series_id": "sensor",
+        "code": "JP",
         "timestamp": "1705000010",
     }
 
@@ -178,6 +181,11 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
         **single,
         **{f"root_{endpoint}": asked for endpoint, asked in single.items()},
         "bars.preview_file": [multipart],
+        "bars.delete_ticker": [{}],
+        "markets.add_market": [{"json": {"code": "BR", **MARKET}}],
+        "markets.change_market": [{"json": MARKET}],
+        "markets.remove_market": [{}],
+        "markets.set_ticker_market": [{}],
         "bars.push_candles": [{"json": {"ticker": "AAPL", "candles": [candle()]}}],
         "bars.import_file": [multipart],
         "detections.start_backfill": [{"json": {"ticker": "AAPL"}}],
