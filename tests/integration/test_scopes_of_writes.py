@@ -34,7 +34,7 @@ from tests.receiver import run_receiver
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 # What decides what is an anomaly, who is told of it, who is let in, and when is scanned at all.
-IN_FORCE = {"champions", "thresholds", "notification_rules", "settings", "session_overrides", "api_keys"}
+IN_FORCE = {"champions", "markets", "thresholds", "notification_rules", "settings", "session_overrides", "api_keys"}
 # What happened, and what is to be done; models are versions that nobody uses before they are champions, and those of
 # single series judge only what their caller sends them.
 FACTS = {
@@ -76,6 +76,8 @@ EXPECTED = {
     ("notification_rules", "notifications.set_rule"): {"admin"},
     ("notification_rules", "notifications.remove_rule"): {"admin"},
     ("settings", "watchlists.toggle_scheduler"): {"admin"},
+    ("markets", "markets.add_market"): {"admin"},
+    ("markets", "markets.change_market"): {"admin"},
 }
 
 
@@ -316,4 +318,4 @@ def test_who_may_only_enqueue_changes_a_watchlist_but_not_what_is_an_anomaly(ask
 
 
 def test_every_collection_was_thought_about() -> None:
-    assert set(INDEXES) | {"settings", "thresholds", "notification_rules"} == IN_FORCE | FACTS
+    assert set(INDEXES) | {"settings", "thresholds", "notification_rules", "markets"} == IN_FORCE | FACTS
