@@ -259,9 +259,10 @@ def check_calendars(_settings: Settings, now: datetime) -> Iterator[Finding]:
         listed = find_last_listed_year(market, now)
         found = f"sessions known to {last:%Y-%m-%d}" + (f", holidays listed to {listed}" if listed else "")
         state: State = "ok"
-        if (last - now).days < CALENDAR_DAYS or (listed is not None and listed < now.year):
+        if last < now or (listed is not None and listed < now.year):
             state = "failed"
-        elif listed == now.year:
+        elif (last - now).days < CALENDAR_DAYS or listed == now.year:
+            # Some exchanges announce a year at a time.
             state = "warning"
         yield Finding(f"calendar {market.code}", state, found, "" if state == "ok" else todo)
 

@@ -119,7 +119,7 @@ def _complete_candles(candles: list[Document], ticker: str | None, options: Read
 def _check_tickers(tickers: set[str], market: str | None) -> None:
     """Raise BadInput where there is not one ticker whose market can be told."""
     markets = get_markets()
-    if market is None and not any(markets.find_of(markets.spell(ticker)) for ticker in tickers):
+    if market is None and tickers and not any(markets.find_of(markets.spell(ticker)) for ticker in tickers):
         markets.get_of(markets.spell(min(tickers)))
 
 

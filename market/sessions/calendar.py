@@ -123,7 +123,7 @@ def find_last_listed_year(market: Market, now: datetime) -> int | None:
     Single days of mourning or of a storm make no such list: one has days in each of its last three years.
     """
     listed = _get_calendar(market.calendar, now.date()).adhoc_holidays
-    years = {day.year for day in listed}
+    years = {int(str(day)[:4]) for day in listed}
     last = max(years, default=0)
     return last if {last - 1, last - 2} <= years else None
 

@@ -271,7 +271,7 @@ def find_open_backfills(
 
 def has_open_scan(database: Db, watchlist: str) -> bool:
     """Whether a periodic scan of this watchlist is queued or in progress."""
-    scans: Query = {"watchlist": watchlist, "trigger": "scheduler", "task": {"$ne": "fetch"}}
+    scans: Query = {"watchlist": watchlist, "trigger": "scheduler", "task": "incremental"}
     query: Query = {**scans, "status": {"$in": list(OPEN_STATUSES)}}
     return runs_in(database).find_one(query, {"_id": 1}) is not None
 

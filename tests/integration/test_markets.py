@@ -92,8 +92,9 @@ def test_numbers_are_of_no_market_without_a_word(flask: Command, database: Db, n
 
 @pytest.mark.parametrize("name", ["jp4digit.csv", "jquants_daily.csv"])
 def test_numbers_are_tokyos_where_that_is_told(flask: Command, database: Db, name: str) -> None:
-    report = read(flask("bars", "import", CASES / name, "--market", "jp", "--json"))
-    assert {series["ticker"] for series in report["series"]} >= {"7203.T", "6758.T"}
+    # One code's only bar is of a holiday: it fails by name, and leaves the others alone.
+    report = json.loads(flask("bars", "import", CASES / name, "--market", "jp", "--json").stdout)
+    assert {series["ticker"] for series in report["series"] if series["new"]} == {"7203.T", "6758.T"}
     assert set(database.series.distinct("market")) == {"JP"}
 
 

@@ -223,7 +223,7 @@ def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
         wait_until(lambda: runs.has_ended(database, get_list(database)["last_run_id"]), "it has ended")
         # Time for those who tick to add another.
         time.sleep(3)
-        scans = list(database.detection_runs.find({"trigger": "scheduler", "run_id": None}))
+        scans = list(database.detection_runs.find({"trigger": "scheduler", "task": "incremental", "run_id": None}))
     assert [(scan["status"], scan["options"]["without_bars"]) for scan in scans] == [("complete", ["NOBARS"])]
     found = database.anomalies.find_one({"detection_run_id": scans[0]["_id"]})
     assert found is not None

@@ -26,7 +26,7 @@ def note(market: str) -> dict[str, Any]:
         ("1d", "2024-06-06", CLOSE, 0),  # the bar may still come
         ("1d", "2024-06-06", CLOSE + DELAY, 1),
         ("1d", "2024-06-07", CLOSE + timedelta(days=2), 0),  # a weekend
-        ("1d", "2024-06-07", CLOSE + timedelta(days=4), 2),
+        ("1d", "2024-06-07", CLOSE + timedelta(days=4) + DELAY, 2),
         ("1h", "2024-06-07T19:30", CLOSE + DELAY, 0),
         ("1h", "2024-06-06T19:30", CLOSE + DELAY, 1),
         ("1w", "2024-06-03", CLOSE + DELAY, 0),

@@ -168,7 +168,7 @@ from market.markets import SHIPPED
 from market.sessions.calendar import load_sessions
 for clock in ("2026-02-10 12:00:00", "2028-03-10 12:00:00"):
     Path(sys.argv[1]).write_text("@" + clock)
-    for market in SHIPPED.values():
+    for market in (SHIPPED[code] for code in ("US", "JP", "TH")):
         print(load_sessions(market).days[-1])
 """
     clock = tmp_path / "clock"
@@ -185,7 +185,7 @@ for clock in ("2026-02-10 12:00:00", "2028-03-10 12:00:00"):
         timeout=120,
         check=True,
     )
-    ends = np.array(done.stdout.split(), np.int64).reshape(2, len(SHIPPED))
+    ends = np.array(done.stdout.split(), np.int64).reshape(2, 3)
     asked = np.array(["2027-02-01", "2029-03-01"], "datetime64[D]").astype(np.int64)
     assert (ends <= asked[:, None]).all()
     assert (ends > asked[:, None] - 7).all()
