@@ -50,7 +50,7 @@ def join_panels(panels: Sequence[BarPanel]) -> BarPanel:
     """Return one panel of the series of all `panels`, of which there is at least one."""
     if len(panels) == 1:
         return panels[0]
-    names = ("first_index", "times", "sessions", "open", "high", "low", "close", "volume")
+    names = ("first_index", "times", "sessions", "clocks", "open", "high", "low", "close", "volume")
     columns = {name: np.concatenate([getattr(panel, name) for panel in panels]) for name in names}
     lengths = np.concatenate([np.diff(panel.offsets) for panel in panels])
     return BarPanel(

@@ -81,6 +81,7 @@ def build_panel(series: dict[str, pd.DataFrame], interval: str = "1d", *, start:
         np.full(len(cut), start, np.int64),
         whole["time"].to_numpy(np.int64),
         days.to_numpy(np.int64) // DAY,
+        np.zeros(len(whole), np.int64),  # no metric asks for the time of day
         *columns,
     )
 
