@@ -44,9 +44,9 @@ def select_tickers(
     if selection.watchlist:
         return _select_of_watchlist(database, selection.watchlist, interval, only_markets)
     if selection.market:
-        load_markets(database).choose(selection.market)
         found = find_tickers(database, interval, market=selection.market)
         if not found:
+            load_markets(database).choose(selection.market)
             raise NotFound(
                 f"market {selection.market} has no stored {interval} bars; import some: `flask bars import FILE`",
                 reason="no_bars",

@@ -157,7 +157,7 @@ def test_overview_is_filtered(client: FlaskClient, computed, database: Db) -> No
     assert found == [item for item in whole if item["regime"] == regime]
     begin = client.get("/py/analysis/market-overview?market=US&prefix=t1").json["items"]
     assert [item["ticker"] for item in begin] == ["T10", "T11"]
-    fields = {"market": "US", "tickers": ["T02", "T05"], "interval": "1d", "schedule": "after_close"}
+    fields = {"markets": ["US"], "tickers": ["T02", "T05"], "interval": "1d", "schedule": "after_close"}
     watchlists.add_watchlist(database, "two", fields | {"delay_minutes": 5, "enabled": True}, NOW)
     mine = client.get("/py/analysis/market-overview?watchlist=two").json
     assert [item["ticker"] for item in mine["items"]] == ["T02", "T05"]
@@ -201,7 +201,7 @@ def test_correlations_of_a_market_are_of_what_is_traded_most(client: FlaskClient
 
 def test_real_bars_have_an_answer_in_every_category(client: FlaskClient, worker: Worker, database: Db) -> None:
     bars = read_demo()
-    store(database, {"AAPL": bars[bars["Ticker"] == "AAPL"]})
+    store(database, {"AAPL": bars[bars["Ticker"] == "AAPL"].drop(columns="Ticker")})
     tick(worker)
     for category in CATEGORIES:
         found = client.get(f"/py/analysis/{category}?ticker=AAPL").json
