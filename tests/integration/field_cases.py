@@ -61,7 +61,7 @@ CASES = (
         {"AAPL": 61, "MSFT": 61},
     ),
     Case("01d-yf_stacked.csv", {"AAPL": {"2024-01-02": 183.71139891715092}}, {"AAPL": 61, "MSFT": 61}),
-    Case("03-binance_us.csv", {"BTCUSD": {"2025-01-02": 96984.79}}, rejected=1, options={"ticker": "BTCUSD"}),
+    Case("03-binance_us.csv", {"BTC-USD": {"2025-01-02": 96984.79}}, rejected=1, options={"ticker": "BTC-USD"}),
     Case(
         "03b-BTCUSDT-1h-headerless.csv",
         {"AAPL": {"2024-01-02 14:30": 45050.25, "2024-01-02 15:30": 45120.75}},

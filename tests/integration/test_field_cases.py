@@ -73,8 +73,8 @@ def test_file_over_the_command_line(flask_bars: Command, database: Db, tmp_path:
 
 def import_over_http(live: Live, **form: Any) -> dict[str, Any]:
     """Return the document of the run that imported a file, which ended."""
-    run_id = live.post("/py/data/import", data=form).json.get("run_id")
-    address = f"/py/detection-runs/{run_id}"
+    answer = live.post("/py/data/import", data=form).json
+    address = f"/py/detection-runs/{answer.get('run_id') or answer['_id']}"
     wait_until(lambda: live.client.get(address).json["status"] in {"complete", "partial", "failed"}, "the import")
     run: dict[str, Any] = live.client.get(address).json
     return run
@@ -217,6 +217,8 @@ def test_dry_run_says_the_same_and_stores_nothing(flask_bars: Command, database:
     assert [database[name].count_documents({}) for name in STORED] == [0, 0, 0, 0]
     wet = json.loads(flask_bars("import", path, "--json").stdout)
     assert (dry.pop("dry_run"), wet.pop("dry_run")) == (True, False)
+    assert dry.pop("import_id") is None
+    assert wet.pop("import_id")
     assert dry == wet
     assert dry["new"] == 2
     assert "nothing was stored" in flask_bars("import", path, "--dry-run").stdout
