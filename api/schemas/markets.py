@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Body, Market, Record, Ticker
+from api.schemas.common import Body, Market, Page, PageQuery, Record, Ticker
 
 
 class MarketFields(Body):
@@ -48,10 +48,12 @@ class ShownMarket(Record):
     series: int
 
 
-class MarketList(BaseModel):
-    """All markets."""
+class MarketPage(Page[ShownMarket]):
+    """Markets, by code."""
 
-    items: list[ShownMarket]
+
+class MarketQuery(PageQuery):
+    """Which markets are wanted."""
 
 
 class TickerMarket(BaseModel):

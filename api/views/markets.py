@@ -6,8 +6,9 @@ from apiflask import APIBlueprint
 from flask import url_for
 
 from api.http.auth import needs_scope
+from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_markets, get_now
-from api.schemas.markets import MarketFields, MarketList, NewMarket, ShownMarket, TickerMarket
+from api.schemas.markets import MarketFields, MarketPage, MarketQuery, NewMarket, ShownMarket, TickerMarket
 from market import market_rows
 from market.markets import Market
 from records.database import Document
@@ -20,10 +21,14 @@ EXAMPLE |= {"currency": "BRL", "index_ticker": "^BVSP"}
 
 
 @markets.get("/markets")
-@markets.output(MarketList)
-def list_markets() -> Document:
-    """List the markets."""
-    return {"items": [_show(market) for market in get_markets().values()]}
+@markets.input(MarketQuery, location="query")
+@markets.output(MarketPage)
+def list_markets(query_data: MarketQuery) -> Listed[Document]:
+    """List the markets, by their codes."""
+    (after,) = decode_cursor(query_data.cursor, (str,)) or ("",)
+    known = get_markets()
+    codes = sorted(code for code in known if code > after)[: query_data.limit + 1]
+    return build_page([_show(known[code]) for code in codes], query_data.limit, lambda shown: (shown["code"],))
 
 
 @markets.get("/markets/<code>")
