@@ -33,7 +33,7 @@ from tests.containers.engine import DEMANDED, OURS, ContainersFailed, Engine, wa
 
 PROJECT = "tapewatch-check"
 WORKERS = 3
-TICKERS = 200  # of each part of the work: one is done while one fault strikes
+FILES, TICKERS = 4, 200  # so many tickers in each file
 BARS = 2_500
 LAST_BAR = datetime(2025, 6, 30, 23, tzinfo=UTC)
 BATCH_TICKERS = 10
@@ -42,11 +42,20 @@ PROMISED_SECONDS = 90.0
 RUN_SECONDS = 600.0
 RESULTS = ("detection_runs", "batches", "anomalies", "detection_metadata", "outbox")
 AWAY_SECONDS = 15.0
+COUNTS = ("rows_processed", "anomalies_found", "tickers_done", "tickers_total")
 # of a run and of the clock: the same work has others the second time
 OWN = ("detection_run_id", "detection_timestamp", "created_at", "updated_at")
 
 Json = dict[str, Any]
 say = Console(soft_wrap=True, highlight=False, markup=False).print
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a backfill of everything found: its run's counts, and all anomalies."""
+
+    counts: Json
+    anomalies: dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +162,9 @@ class Check:
         return Client(self.url, key)
 
     def stock(self, client: Client) -> None:
-        """Import the bars of all parts over HTTP, and train the model."""
-        for part in range(len(FAULTS)):
-            bars = make_bars(name_tickers(part), SHIPPED["US"], bars=BARS, end=LAST_BAR, seed=part)
+        """Import the bars over HTTP, and train the model."""
+        for number in range(FILES):
+            bars = make_bars(name_tickers(number), MARKETS["US"], bars=BARS, end=LAST_BAR, seed=number)
             file = io.BytesIO()
             bars.to_parquet(file)
             upload = {"file": ("bars.parquet", file.getvalue())}
@@ -163,14 +172,15 @@ class Check:
             client.follow(run_id)
         client.follow(client.ask("POST", "/py/models/train", json={"market": "US"})["run_id"])
 
-    def detect(self, client: Client, strike: Callable[["Check", Client, str], None] | None, part: int) -> Json:
-        """Backfill one part, while a fault strikes as soon as the work is on its way; return the run."""
-        body = {"tickers": name_tickers(part), "max_period": "max"}
+    def detect(self, client: Client, strike: Callable[["Check", Client, str], None] | None = None) -> Found:
+        """Backfill everything, while a fault strikes as soon as the work is on its way; return what was found."""
+        body = {"market": "US", "max_period": "max"}
         run_id = client.ask("POST", "/py/anomalies/backfill", json=body)["run_id"]
         if strike is not None:
             wait_until(lambda: is_on_its_way(client, run_id), lambda: f"run {run_id} did not begin", 120)
             strike(self, client, run_id)
-        return client.follow(run_id)
+        run = client.follow(run_id)
+        return Found({name: run[name] for name in COUNTS}, client.find_anomalies())
 
     def note(self, fault: str, effect: str, since: float, client: Client, run_id: str) -> None:
         """Take the time until a run that a fault has struck is complete, by the monotonic clock."""
@@ -192,9 +202,9 @@ class Check:
         return self.engine.compose("exec", "-T", "mongo", *command).strip()
 
 
-def name_tickers(part: int) -> list[str]:
-    """Return the tickers of a part of the work."""
-    return [f"C{part}{number:03d}" for number in range(TICKERS)]
+def name_tickers(number: int) -> list[str]:
+    """Return the tickers of a file."""
+    return [f"C{number}{ticker:03d}" for ticker in range(TICKERS)]
 
 
 def is_on_its_way(client: Client, run_id: str) -> bool:
@@ -202,7 +212,7 @@ def is_on_its_way(client: Client, run_id: str) -> bool:
     run = client.get_run(run_id)
     done = run["progress"]["percent"] if run else 0
     if done >= 80:
-        raise ContainersFailed(f"run {run_id} was {done} % done before anybody looked: the machine needs more work")
+        raise ContainersFailed(f"run {run_id} was {done} % done before anybody looked: give this machine more work")
     return done > 0
 
 
@@ -264,32 +274,33 @@ def do_all(check: Check) -> None:
     engine.wait_until_healthy()
     engine.compose("exec", "-T", "api", "flask", "doctor")
     say("All healthy, the API since it has a key; its doctor finds nothing that fails.")
-    say(f"Importing {len(FAULTS) * TICKERS * BARS:,} bars, training, and detecting in peace.")
+    say(f"Importing {FILES * TICKERS * BARS:,} bars, training, and detecting in peace.")
     check.stock(client)
-    expected_runs = [check.detect(client, None, part) for part in range(len(FAULTS))]
-    expected = client.find_anomalies()
-    if not expected:
+    expected = check.detect(client)
+    if not expected.anomalies:
         raise ContainersFailed("nothing was found in peace, so that there is nothing to compare")
-    say(f"{len(expected):,} anomalies in peace. The same again, under faults.")
-    check.forget_results()
-    if client.find_anomalies():
-        raise ContainersFailed("what was found in peace is still there")
-    runs = [check.detect(client, strike, part) for part, strike in enumerate(FAULTS)]
+    say(f"{len(expected.anomalies):,} anomalies in peace. The same again, under each fault.")
+    for strike in FAULTS:
+        check.forget_results()
+        if client.find_anomalies():
+            raise ContainersFailed("what was found before is still there")
+        compare(check.detect(client, strike), expected)
     engine.wait_until_healthy()
-    say("All containers are healthy again.")
-    found = client.find_anomalies()
-    differing = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
+    said = engine.compose("exec", "-T", "api", "flask", "db", "check").strip()
+    say(f"All containers are healthy again. db check: {said}.")
+
+
+def compare(found: Found, expected: Found) -> None:
+    """Raise ContainersFailed where two backfills of the same found different things."""
+    keys = sorted(found.anomalies.keys() | expected.anomalies.keys())
+    differing = [key for key in keys if found.anomalies.get(key) != expected.anomalies.get(key)]
     if differing:
         first = differing[0]
-        raise ContainersFailed(
-            f"{len(differing)} anomalies differ, the first {first}: {expected.get(first)} in peace, {found.get(first)}"
-        )
-    for expected_run, run in zip(expected_runs, runs, strict=True):
-        for name in ("rows_processed", "anomalies_found", "tickers_done", "tickers_total"):
-            if run[name] != expected_run[name]:
-                raise ContainersFailed(f"{name} of {run['run_id']} is {run[name]}, in peace {expected_run[name]}")
-    said = engine.compose("exec", "-T", "api", "flask", "db", "check").strip()
-    say(f"{len(found):,} anomalies under faults, every one the same to the last bit. db check: {said}.")
+        there, here = expected.anomalies.get(first), found.anomalies.get(first)
+        raise ContainersFailed(f"{len(differing)} anomalies differ, the first {first}: {there} in peace, {here} here")
+    if found.counts != expected.counts:
+        raise ContainersFailed(f"the run counts {found.counts}, in peace {expected.counts}")
+    say(f"  {len(found.anomalies):,} anomalies, the same to the last bit.")
 
 
 def show(recoveries: list[Recovery]) -> None:
