@@ -164,7 +164,7 @@ class Check:
     def stock(self, client: Client) -> None:
         """Import the bars over HTTP, and train the model."""
         for number in range(FILES):
-            bars = make_bars(name_tickers(number), MARKETS["US"], bars=BARS, end=LAST_BAR, seed=number)
+            bars = make_bars(name_tickers(number), SHIPPED["US"], bars=BARS, end=LAST_BAR, seed=number)
             file = io.BytesIO()
             bars.to_parquet(file)
             upload = {"file": ("bars.parquet", file.getvalue())}
