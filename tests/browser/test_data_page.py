@@ -87,9 +87,10 @@ def test_gaps_corrections_and_rejected_rows_are_told(demo: Demo, open_page: Call
 
 
 def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
-    saturday = {"open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
-    days = [date(2024, 1, 6) + timedelta(weeks=week) for week in range(60)]
-    candles = [{"time": day.isoformat()} | saturday for day in days]
+    values = {"open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
+    # Saturdays, when nothing trades, and the Tuesdays after them.
+    days = [date(2024, 1, 6) + timedelta(weeks=week, days=later) for week in range(60) for later in (0, 3)]
+    candles = [{"time": day.isoformat()} | values for day in days]
     demo.api.post("/data/candles?wait=20", {"ticker": "SATCO", "interval": "1d", "candles": candles})
     page = open_page(f"{demo.url}#/data?view=rejected&ticker=SATCO")
     rows = page.get_by_role("region", name="All rejected rows").locator("tbody tr")

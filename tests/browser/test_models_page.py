@@ -61,6 +61,6 @@ def test_what_workers_have_loaded_is_told(demo: Demo, open_page: Callable[..., P
 def test_a_training_that_cannot_be_is_refused_in_words(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/models", quiet=False)
     page.get_by_role("button", name="Train a model").click()
-    page.get_by_role("combobox", name="Market").select_option("JP")
+    page.get_by_role("combobox", name="Interval").select_option("1h")
     page.get_by_role("dialog").get_by_role("button", name="Train").click()
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("market JP has no 1d bars")
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("market US has no 1h bars")

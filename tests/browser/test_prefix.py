@@ -24,7 +24,7 @@ def test_a_watchlist_is_made_below_another_path(empty_service: str, open_page: C
     page = open_page(f"{empty_service}#/watchlists")
     page.get_by_role("button", name="New watchlist").first.click()
     page.get_by_label("Name").fill("elsewhere")
-    page.get_by_label("Tickers of one market").fill("AAPL")
+    page.get_by_label("Tickers, pasted").fill("AAPL")
     page.get_by_role("button", name="Make it").click()
     card = page.get_by_role("article", name="Watchlist elsewhere")
     card.get_by_role("button", name="Delete").click()
