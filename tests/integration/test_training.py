@@ -26,7 +26,7 @@ from tests.integration.detecting import make_bars, store
 from tests.processes import ROOT
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-BARS = {"AAA": 900, "BBB": 700, "CCC": 30, "^DDD": 500}
+BARS = {"AAA": 900, "BBB": 700, "CCC": 30, "^GSPC": 500}
 WARM_UP = TrainingPlan("US").feature_set.warm_up_bars
 
 
@@ -134,13 +134,13 @@ def test_a_market_above_the_cap_is_fitted_on_a_sample_of_it(market: Db, monkeypa
     monkeypatch.setattr(fitting, "MOST_ROWS", 800)
     record = train_model(market, TrainingPlan("US"), now=NOW)
     assert (record["rows"], record["rows_fitted"]) == (sum(BARS.values()) - 30 - 3 * WARM_UP, 800)
-    share = (compute_scores(market, record["version"], ["AAA", "BBB", "^DDD"]) < record["threshold"]).mean()
+    share = (compute_scores(market, record["version"], ["AAA", "BBB", "^GSPC"]) < record["threshold"]).mean()
     assert share == pytest.approx(0.01, abs=0.006)
 
 
 def test_contamination_is_the_share_of_training_bars_below_the_threshold(market: Db) -> None:
     record = train_model(market, replace(TrainingPlan("US"), threshold=ThresholdPolicy("contamination", 0.05)), now=NOW)
-    scores = compute_scores(market, record["version"], ["AAA", "BBB", "^DDD"])
+    scores = compute_scores(market, record["version"], ["AAA", "BBB", "^GSPC"])
     assert len(scores) == record["rows"]
     assert (scores < record["threshold"]).mean() == pytest.approx(0.05, abs=1 / len(scores))
 
@@ -186,4 +186,4 @@ def test_a_ticker_with_a_bar_that_is_not_a_number_is_left_out_by_name(market: Db
     market.bars.update_one({"_id": bucket["_id"]}, {"$set": {"high": high.tobytes()}})
     record = train_model(market, TrainingPlan("US"), now=NOW)
     assert {"ticker": "BBB", "reason": "bad_bars"} in record["left_out"]
-    assert [part["ticker"] for part in record["tickers"]] == ["AAA", "^DDD"]
+    assert [part["ticker"] for part in record["tickers"]] == ["AAA", "^GSPC"]
