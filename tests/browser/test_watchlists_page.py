@@ -39,7 +39,7 @@ def test_the_scheduler_scans_a_watchlist_while_one_looks_on(demo: Demo, open_pag
     page.get_by_label("Name").fill("monthly")
     page.get_by_label("Tickers, pasted").fill("IBM FB")
     page.get_by_label("Scanned").select_option("by cron")
-    page.get_by_label("Cron, in the market's time").fill("0 12 2 * *")
+    page.get_by_label("Cron, in the first market's time").fill("0 12 2 * *")
     page.get_by_role("button", name="Make it").click()
     card = page.get_by_role("article", name="Watchlist monthly")
     expect(card).to_contain_text("0 12 2 * *")
