@@ -50,7 +50,7 @@ def test_the_scheduler_scans_a_watchlist_while_one_looks_on(demo: Demo, open_pag
 
     expect(card.get_by_role("link", name="Periodic scan")).to_be_visible()
     expect(card.get_by_text("complete", exact=True)).to_be_visible()
-    run = demo.database.detection_runs.find_one({"trigger": "scheduler"})
+    run = demo.database.detection_runs.find_one({"trigger": "scheduler", "task": "incremental"})
     assert run is not None
     assert sorted(run["tickers"]) == ["FB", "IBM"]
     expect(card.get_by_role("link", name="just now").or_(card.get_by_role("link", name="minute"))).to_have_attribute(
