@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
 
 from core.settings import Settings
@@ -87,6 +88,9 @@ def run_another_api(demo: Demo, folder: Path, **changes: str) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         wait_for_api(settings)
+        health = f"http://{LOOPBACK}:{port}{changes.get('URL_PREFIX', '/py')}/health"
+        # Its first request makes the indexes of a database that nobody has used yet.
+        wait_until(lambda: requests.get(health, timeout=60).ok or None, "the database is made ready")
         yield f"http://{LOOPBACK}:{port}/"
     finally:
         process.terminate()
