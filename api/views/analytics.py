@@ -85,7 +85,9 @@ def _analyse(category: Category, query: AnalysisQuery) -> Answer:
         fields=fields,
     )
     if not found and position is None:
-        raise snapshots.explain_absent(database, query.ticker, query.interval, query.as_of)
+        absent = snapshots.explain_absent(database, query.ticker, query.interval, query.as_of)
+        if not query.is_list:  # of a series that has bars, a list of what was computed is an empty one
+            raise absent
     shown = [(document["_id"], document["computed_at"].isoformat()) for document in found]
     etag = build_etag(category, query.window, query.limit, *shown)
     unchanged = find_unchanged(etag)

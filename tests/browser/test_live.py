@@ -53,8 +53,7 @@ def test_the_empty_overview_goes_on_when_bars_come(
 
 def test_the_chart_shows_bars_that_came_since_it_was_opened(demo: Demo, open_page: Callable[..., Page]) -> None:
     push_candles(demo, "GROWCO", "1d", ["2024-01-02", "2024-01-03"])
-    # Its metrics are not there before the next slot: that they are asked for is logged by the browser as 404.
-    page = open_page(f"{demo.url}#/ticker/GROWCO", quiet=False)
+    page = open_page(f"{demo.url}#/ticker/GROWCO")
     main = page.get_by_role("main")
     expect(main.get_by_text("on 3 Jan 2024")).to_be_visible()
     push_candles(demo, "GROWCO", "1d", ["2024-01-04"])

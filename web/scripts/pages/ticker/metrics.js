@@ -32,7 +32,7 @@ export function buildMetrics({ ticker, interval }, signal) {
       if (error.status === 404) return [null];
       throw error;
     });
-    return regime && { regime: regime.items, pages: pages.map((page) => page.items) };
+    return regime?.items.length ? { regime: regime.items, pages: pages.map((page) => page.items) } : null;
   };
   const section = buildSection(load, (data) => drawMetrics(data, interval), signal, 6);
   section.show();
