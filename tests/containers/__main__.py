@@ -190,7 +190,7 @@ class Check:
 
     def count_held(self, container: Json) -> int:
         """Return how many batches the workers of a container hold, as MongoDB has it."""
-        owner = f"/^{container['Id'][:12]}:/"  # the host's name, where none is given
+        owner = f"/{container['Config']['Hostname']}:/"
         return int(self._ask_mongo(f"db.batches.countDocuments({{state: 'leased', owner: {owner}}})"))
 
     def forget_results(self) -> None:
