@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,8 @@ from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, INTERVALS, is_intraday
 from market.markets import Market
 
 HOUR_SECONDS = 3_600
+# the longest holidays, those of China, shut an exchange for ten days
+DAYS_WITHOUT_SESSION = 14
 # The day before which no bars are looked for; some calendars are known from later on.
 CALENDAR_START = "1900-01-01"
 
@@ -102,14 +104,49 @@ def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
 def load_sessions(market: Market) -> Sessions:
     """Return all sessions of a market's calendar, from `CALENDAR_START` to a year after the first of this month.
 
-    A process makes them once a month (about 0.2 s), so that they do not end under one that lives for years.
+    A process makes them once a month (about 0.2 s), so that they do not end under one that lives for years. Where the
+    calendar itself ends before that, as those do whose holidays are announced from year to year, weekdays count as
+    sessions with the hours of the last one.
     """
-    return _make_sessions(market.calendar, datetime.now(UTC).date().replace(day=1))
+    month = datetime.now(UTC).date().replace(day=1)
+    end = month.replace(year=month.year + 1)
+    return _continue_sessions(market.calendar, market.timezone, end)
+
+
+def find_last_known_day(market: Market, now: datetime) -> date:
+    """Return the last session that the market's calendar itself knows of, up to a year from now."""
+    known = _make_sessions(market.calendar, now.date() + timedelta(days=365))
+    return date.fromordinal(int(known.days[-1]) + EPOCH_ORDINAL)
 
 
 @lru_cache(maxsize=32)
-def _make_sessions(calendar: str, month: date) -> Sessions:
-    schedule = _get_calendar(calendar, month.replace(year=month.year + 1)).schedule
+def _continue_sessions(calendar: str, timezone: str, end: date) -> Sessions:
+    return _go_on(_make_sessions(calendar, end), ZoneInfo(timezone), end)
+
+
+def _go_on(known: Sessions, zone: ZoneInfo, end: date) -> Sessions:
+    """Add the weekdays from the last session to `end`, with its hours, where a week or more is missing."""
+    last, until = int(known.days[-1]), _count_days(end)
+    if until - last < DAYS_WITHOUT_SESSION:
+        return known
+    days = np.arange(last + 1, until + 1)
+    days = days[(days + 3) % 7 < 5]
+
+    def repeat(times: Int64) -> Int64:
+        clock = datetime.fromtimestamp(int(times[-1]), zone)
+        later = clock.date().toordinal() - EPOCH_ORDINAL - last
+        moved = [
+            datetime.combine(date.fromordinal(int(day) + later + EPOCH_ORDINAL), clock.time(), zone) for day in days
+        ]
+        return np.concatenate((times, np.array([int(each.timestamp()) for each in moved], np.int64)))
+
+    columns = {name: repeat(getattr(known, name)) for name in ("opens", "closes", "pauses", "resumes")}
+    return Sessions(days=np.concatenate((known.days, days)), **columns)
+
+
+@lru_cache(maxsize=32)
+def _make_sessions(calendar: str, end: date) -> Sessions:
+    schedule = _get_calendar(calendar, end).schedule
     columns = ("open", "close", "break_start", "break_end")
     opens, closes, pauses, resumes = (schedule[name].to_numpy("datetime64[s]").astype(np.int64) for name in columns)
     has_break = ~np.isnat(schedule["break_start"].to_numpy("datetime64[s]"))

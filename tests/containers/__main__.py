@@ -42,7 +42,7 @@ PROMISED_SECONDS = 90.0
 RUN_SECONDS = 600.0
 RESULTS = ("detection_runs", "batches", "anomalies", "detection_metadata", "outbox")
 AWAY_SECONDS = 15.0
-COUNTS = ("rows_processed", "anomalies_found", "tickers_done", "tickers_total")
+COUNTS = ("tickers_total", "tickers_done", "rows_processed", "anomalies_found")
 # of a run and of the clock: the same work has others the second time
 OWN = ("detection_run_id", "detection_timestamp", "created_at", "updated_at")
 
@@ -180,7 +180,7 @@ class Check:
             wait_until(lambda: is_on_its_way(client, run_id), lambda: f"run {run_id} did not begin", 120)
             strike(self, client, run_id)
         run = client.follow(run_id)
-        return Found({name: run[name] for name in COUNTS}, client.find_anomalies())
+        return Found({name: run["progress"][name] for name in COUNTS}, client.find_anomalies())
 
     def note(self, fault: str, effect: str, since: float, client: Client, run_id: str) -> None:
         """Take the time until a run that a fault has struck is complete, by the monotonic clock."""

@@ -94,9 +94,10 @@ def test_lists_of_holidays_that_have_ended_are_said_so(environment: dict[str, st
     prepare_database(database, NOW)
     code, answer = ask_doctor(at_clock(environment, "@2045-03-01 12:00:00"), "--json")
     findings = read((code, answer))
-    assert code == 1
     assert findings["calendar US"]["state"] == "ok"
-    assert findings["calendar TH"]["state"] == findings["calendar JP"]["state"] == "failed"
+    assert findings["calendar TH"]["state"] == findings["calendar JP"]["state"] == "warning"
+    # its library ends a calendar that nobody has announced yet
+    assert findings["calendar CN"]["state"] == "warning"
     assert "exchange_calendars" in findings["calendar TH"]["todo"]
 
 

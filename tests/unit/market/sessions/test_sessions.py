@@ -13,6 +13,7 @@ import pytest
 
 from core.arrays import Int64
 from market.markets import SHIPPED
+from market.sessions import calendar
 from market.sessions.calendar import (
     Override,
     apply_overrides,
@@ -199,3 +200,18 @@ def test_lists_of_holidays_end_and_rules_do_not() -> None:
     assert last["TH"] is not None
     assert 2029 <= last["TH"] < 2040
     assert last["JP"] == 2040
+
+
+def test_a_calendar_that_ends_goes_on_with_weekdays() -> None:
+    """Shanghai's holidays are announced from year to year; its library ends with the last that it was told of."""
+    known = calendar._make_sessions("XSHG", date(2026, 3, 1))
+    longer = calendar._go_on(known, ZoneInfo("Asia/Shanghai"), date(2026, 4, 1))
+    added = longer.days[len(known.days) :]
+    assert (longer.days[: len(known.days)] == known.days).all()
+    assert len(added) == 23
+    assert ((added + 3) % 7 < 5).all()
+    monday = slice(*np.searchsorted(longer.days, seconds("2026-03-16", "2026-03-17") // 86_400))
+    hours = [longer.opens, longer.pauses, longer.resumes, longer.closes]
+    stamps = ["2026-03-16T01:30", "2026-03-16T03:30", "2026-03-16T05:00", "2026-03-16T07:00"]
+    assert [int(each[monday][0]) for each in hours] == seconds(*stamps).tolist()
+    assert calendar._go_on(longer, ZoneInfo("Asia/Shanghai"), date(2026, 4, 1)) is longer
