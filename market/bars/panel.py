@@ -46,16 +46,38 @@ class BarPanel:
         return slice(int(self.offsets[position]), int(self.offsets[position + 1]))
 
 
+# The columns that have a value a bar; of those that have one a series there are `tickers` and `first_index`.
+BAR_COLUMNS = ("times", "sessions", "clocks", "open", "high", "low", "close", "volume")
+
+
 def join_panels(panels: Sequence[BarPanel]) -> BarPanel:
     """Return one panel of the series of all `panels`, of which there is at least one."""
     if len(panels) == 1:
         return panels[0]
-    names = ("first_index", "times", "sessions", "clocks", "open", "high", "low", "close", "volume")
-    columns = {name: np.concatenate([getattr(panel, name) for panel in panels]) for name in names}
-    lengths = np.concatenate([np.diff(panel.offsets) for panel in panels])
     return BarPanel(
         interval=panels[0].interval,
         tickers=tuple(ticker for panel in panels for ticker in panel.tickers),
-        offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths))),
-        **columns,
+        offsets=_lay_out(np.concatenate([np.diff(panel.offsets) for panel in panels])),
+        first_index=np.concatenate([panel.first_index for panel in panels]),
+        **{name: np.concatenate([getattr(panel, name) for panel in panels]) for name in BAR_COLUMNS},
     )
+
+
+def keep_series(panel: BarPanel, kept: Sequence[int]) -> BarPanel:
+    """Return the panel of the series at the positions `kept`, which rise, alone."""
+    if len(kept) == len(panel.tickers):
+        return panel
+    lengths = np.diff(panel.offsets)
+    rows = np.flatnonzero(np.isin(np.repeat(np.arange(lengths.size), lengths), kept))
+    return BarPanel(
+        interval=panel.interval,
+        tickers=tuple(panel.tickers[s] for s in kept),
+        offsets=_lay_out(lengths[list(kept)]),
+        first_index=panel.first_index[list(kept)],
+        **{name: getattr(panel, name)[rows] for name in BAR_COLUMNS},
+    )
+
+
+def _lay_out(lengths: Int64) -> Int64:
+    """Return the offsets of series of these lengths."""
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))

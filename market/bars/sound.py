@@ -1,19 +1,17 @@
 """Reading many series so that one that is torn, or holds what is no price, fails alone and by name."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 from pymongo.client_session import ClientSession
 
-from core.arrays import Bools, Int64
-from market.bars.panel import BarPanel, join_panels
+from core.arrays import Bools
+from market.bars.buckets import PRICES, VALUES
+from market.bars.panel import BarPanel, join_panels, keep_series
 from market.bars.store import Reach, Wanted, read_panel
 from records.database import Db
 from records.market.documents import PanelSeries
-
-PRICES = ("open", "high", "low", "close")
 
 
 def read_sound_bars(
@@ -69,24 +67,6 @@ def find_unusable(panel: BarPanel) -> dict[int, int]:
     return dict(zip(owners.tolist(), rows[places].tolist(), strict=True))
 
 
-def keep_series(panel: BarPanel, kept: list[int]) -> BarPanel:
-    """Return the panel of these series alone, by position."""
-    if len(kept) == len(panel.tickers):
-        return panel
-    lengths = np.diff(panel.offsets)
-    owners = np.repeat(np.arange(lengths.size), lengths)
-    rows: Int64 = np.flatnonzero(np.isin(owners, kept))
-    names = ("times", "sessions", *PRICES, "volume")
-    columns = {name: getattr(panel, name)[rows] for name in names}
-    return replace(
-        panel,
-        tickers=tuple(panel.tickers[s] for s in kept),
-        offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths[kept]))),
-        first_index=panel.first_index[kept],
-        **columns,
-    )
-
-
 def _read_whole(
     database: Db,
     interval: str,
@@ -97,6 +77,6 @@ def _read_whole(
 ) -> BarPanel:
     """Return the panel of all of `wanted`. Raises ValueError, LookupError where one is torn."""
     panel = read_panel(database, interval, documents, wanted, session, reach)
-    if any(getattr(panel, name).size != panel.times.size for name in (*PRICES, "volume")):
+    if any(getattr(panel, name).size != panel.times.size for name in VALUES):
         raise ValueError("its columns are not equally long")
     return panel

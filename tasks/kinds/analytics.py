@@ -27,8 +27,8 @@ from analytics.subject import (
 )
 from core.arrays import Int64
 from market.bars.fingerprint import PanelFingerprints
-from market.bars.panel import BarPanel, join_panels
-from market.bars.sound import keep_series, read_sound_bars
+from market.bars.panel import BarPanel, join_panels, keep_series
+from market.bars.sound import read_sound_bars
 from market.bars.store import Wanted
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, load_markets
