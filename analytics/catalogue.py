@@ -1,19 +1,11 @@
 """Every metric by name: the one list that documents, answers and documentation are made from."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from analytics.metric import Category, Metric
 
-CATEGORIES: tuple[Category, ...] = (
-    "volatility",
-    "volume",
-    "spread",
-    "trend",
-    "deviation",
-    "seasonality",
-    "correlation",
-    "regime",
-)
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 _TWENTY, _SIXTY, _YEAR = 20, 60, 250
 _NO_DEPTH = ("no_depth",)
 _FLAT = ("flat",)

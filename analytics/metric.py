@@ -16,6 +16,18 @@ Category = Literal[
     "correlation",
     "regime",
 ]
+Regime = Literal[
+    "bullish_acceleration",
+    "bearish_acceleration",
+    "breakout_phase",
+    "turbulent_illiquidity",
+    "stable_accumulation",
+    "consolidation",
+    "balanced_market",
+    "transitional",
+]
+"""In the order in which their conditions are asked."""
+
 Scope = Literal["series", "market", "set"]
 
 REASONS: dict[str, str] = {

@@ -1,24 +1,16 @@
 """Regime: which of eight states a series is in, by its own ranks of the trailing year."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from analytics.kernels import find_regimes, roll_mean
+from analytics.metric import Regime
 from analytics.subject import YEAR, Column, Subject
 from core.arrays import Bools, Float64, Int64
 from market.bars.panel import BarPanel
 
-REGIMES = (
-    "bullish_acceleration",
-    "bearish_acceleration",
-    "breakout_phase",
-    "turbulent_illiquidity",
-    "stable_accumulation",
-    "consolidation",
-    "balanced_market",
-    "transitional",
-)
+REGIMES: tuple[str, ...] = get_args(Regime)
 LOW, HIGH = 0.3, 0.7
 VOLUME_BARS = 5
 NEEDED = YEAR + 21

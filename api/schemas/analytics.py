@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, Field, RootModel, 
 from pydantic_core import PydanticCustomError
 
 from analytics.catalogue import list_metrics
-from analytics.metric import REASONS, Category
+from analytics.metric import REASONS, Category, Regime
 from api.schemas.common import (
     MAX_PAGE,
     Interval,
@@ -28,16 +28,6 @@ from tasks.requests.selection import Selection
 MOST_NAMED = 100
 MOST_HISTORY = 500
 SortBy = Literal["ticker", "volatility", "volume", "trend", "regime", "grade"]
-Regime = Literal[
-    "bullish_acceleration",
-    "bearish_acceleration",
-    "breakout_phase",
-    "turbulent_illiquidity",
-    "stable_accumulation",
-    "consolidation",
-    "balanced_market",
-    "transitional",
-]
 
 
 def _split_tickers(text: str) -> str:

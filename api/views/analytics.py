@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from analytics.catalogue import METRICS, list_metrics, tabulate
+from analytics.catalogue import CATEGORIES, METRICS, list_metrics, tabulate
 from analytics.metric import SET, Category, Metric
 from api.http.auth import has_scope
 from api.http.conditional import build_etag, find_unchanged, get_validators
@@ -58,16 +58,9 @@ def _add_route(category: Category) -> None:
     analyses.get(f"/analysis/{category}")(bound)
 
 
-for _category in (
-    "volatility",
-    "volume",
-    "spread",
-    "trend",
-    "deviation",
-    "seasonality",
-    "regime",
-):
-    _add_route(_category)
+for _category in CATEGORIES:
+    if _category != "correlation":  # which is of a set of tickers, and has a route of its own
+        _add_route(_category)
 
 
 def _analyse(category: Category, query: AnalysisQuery) -> Answer:
