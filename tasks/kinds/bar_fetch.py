@@ -2,17 +2,14 @@
 
 from datetime import UTC, datetime
 
-from pymongo.client_session import ClientSession
-
 from market.imports.fetching import fetch_from_folder, fetch_from_yahoo, list_came
 from market.imports.folders import resolve_folder
 from market.imports.report import SeriesReport
 from market.imports.sources.yahoo import Yahoo, build_fetch
-from records.database import in_transaction
 from records.work.batches import Batch
-from records.work.documents import BatchResult, RunDocument, TickerFailure
-from records.work.runs import note_outcome
+from records.work.documents import RunDocument
 from tasks.engine.kind import Result
+from tasks.kinds.import_results import close_import, list_failures
 from tasks.kinds.parts import build_checkpoint, build_finish
 from tasks.process.worker import Worker
 
@@ -32,22 +29,12 @@ def fetch_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     else:
         folder = resolve_folder(worker.settings.watched_folder, options["folder"])
         report = fetch_from_folder(database, folder, interval=run["interval"], now=now, on_series=on_series)
-    failures: list[TickerFailure] = [
-        {"ticker": s.ticker, "reason": "fetch_failed", "error": s.error or ""} for s in report.failed
-    ]
-    failures += [{"ticker": name, "reason": "fetch_failed", "error": error} for name, error in report.failures.items()]
-    done: BatchResult = {
-        "rows_loaded": report.total("read"),
-        "rows_processed": report.total("new") + report.total("changed"),
-        "tickers_done": len(run["tickers"]),
-        "tickers_failed": len(failures),
-        "failures": failures,
-    }
-
-    def write(session: ClientSession) -> None:
-        result = report.to_dict() | list_came(report, run["tickers"])
-        note_outcome(database, run["_id"], {"result": result}, session)
-        finish(session, done)
-
-    in_transaction(database, write)
-    return {"detection_run_id": run["_id"]} | {name: report.total(name) for name in ("read", "new", "changed")}
+    return close_import(
+        database,
+        run,
+        report,
+        finish,
+        failures=list_failures(report, "fetch_failed"),
+        tickers_done=len(run["tickers"]),
+        noted=list_came(report, run["tickers"]),
+    )

@@ -4,20 +4,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo.client_session import ClientSession
-
 from core.errors import BadInput
 from market.imports.bulk import import_candles, import_content
 from market.imports.importing import Request
 from market.imports.options import ReadingOptions
 from market.imports.report import ImportReport
 from market.markets import load_markets
-from records.database import Db, in_transaction
+from records.database import Db
 from records.market.uploads import delete_upload, open_upload
 from records.work.batches import Batch
-from records.work.documents import BatchResult, RunDocument, TickerFailure
-from records.work.runs import note_outcome
+from records.work.documents import RunDocument
 from tasks.engine.kind import Result
+from tasks.kinds.import_results import close_import, list_failures
 from tasks.kinds.parts import build_checkpoint, build_finish
 from tasks.process.worker import Worker
 
@@ -40,26 +38,12 @@ def import_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     )
     read = import_candles if options.get("pushed") else import_content
     report = _import(read, database, content, options, request)
-    failed = {series.ticker: series.error or "" for series in report.failed} | report.failures
-    failures: list[TickerFailure] = [
-        {"ticker": name, "reason": "import_failed", "error": error} for name, error in failed.items()
-    ]
-    result: BatchResult = {
-        "rows_loaded": report.total("read"),
-        "rows_processed": report.total("new") + report.total("changed"),
-        "tickers_done": len(report.series) - len(report.failed),
-        "tickers_failed": len(failures),
-        "failures": failures,
-    }
-
-    def write(session: ClientSession) -> None:
-        note_outcome(database, run["_id"], {"result": report.to_dict()}, session)
-        finish(session, result)
-
-    in_transaction(database, write)
+    failures = list_failures(report, "import_failed")
+    done = len(report.series) - len(report.failed)
+    result = close_import(database, run, report, finish, failures=failures, tickers_done=done)
     if not failures:  # what failed can be retried
         delete_upload(database, options["upload_id"])
-    return {"detection_run_id": run["_id"]} | {name: report.total(name) for name in ("read", "new", "changed")}
+    return result
 
 
 def _import(

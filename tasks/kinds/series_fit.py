@@ -7,17 +7,17 @@ from pymongo.client_session import ClientSession
 from detection.models.single_series import FitRequest, describe_version, fit_series
 from detection.series.catalogue import get_kind
 from detection.series.contract import Parameters
-from records.database import Document
 from records.models.documents import SeriesVersion
 from records.models.single_series import read_points
 from records.work.batches import Batch
-from records.work.documents import BatchResult
+from records.work.documents import BatchResult, RunDocument
 from records.work.runs import note_outcome
+from tasks.engine.kind import Result
 from tasks.kinds.parts import build_checkpoint, build_finish
 from tasks.process.worker import Worker
 
 
-def fit(worker: Worker, run: Document, batch: Batch) -> Document:
+def fit(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Fit the history that was stored for the run, and store the model under its next version."""
     database, options, finish = worker.database, run["options"], build_finish(worker.database, batch)
     build_checkpoint(worker, batch)(0.0)

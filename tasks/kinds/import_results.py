@@ -1,0 +1,44 @@
+"""What an import did becomes its run's result and its batch's end."""
+
+from collections.abc import Callable
+
+from pymongo.client_session import ClientSession
+
+from market.imports.report import ImportReport
+from records.database import Db, in_transaction
+from records.work.documents import BatchResult, RunDocument, TickerFailure
+from records.work.runs import note_outcome
+from tasks.engine.kind import Result
+
+
+def list_failures(report: ImportReport, reason: str) -> list[TickerFailure]:
+    """Return the tickers and files of which nothing could be stored, each with `reason` and its error."""
+    failed = {series.ticker: series.error or "" for series in report.failed} | report.failures
+    return [{"ticker": name, "reason": reason, "error": error} for name, error in failed.items()]
+
+
+def close_import(
+    database: Db,
+    run: RunDocument,
+    report: ImportReport,
+    finish: Callable[[ClientSession, BatchResult], None],
+    *,
+    failures: list[TickerFailure],
+    tickers_done: int,
+    noted: dict[str, list[str]] | None = None,
+) -> Result:
+    """Store the report, and what is `noted` besides, as the run's result, and close its batch; return its counts."""
+    result: BatchResult = {
+        "rows_loaded": report.total("read"),
+        "rows_processed": report.total("new") + report.total("changed"),
+        "tickers_done": tickers_done,
+        "tickers_failed": len(failures),
+        "failures": failures,
+    }
+
+    def write(session: ClientSession) -> None:
+        note_outcome(database, run["_id"], {"result": report.to_dict() | (noted or {})}, session)
+        finish(session, result)
+
+    in_transaction(database, write)
+    return {"detection_run_id": run["_id"]} | {name: report.total(name) for name in ("read", "new", "changed")}
