@@ -6,6 +6,7 @@ import { newIdentifier } from "../../lib/identifier.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { followRun } from "../../lib/live.js";
 import { getMarkets } from "../../lib/markets.js";
+import { buildDropZone } from "../../parts/drop_zone.js";
 import { buildProgress } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildFailure } from "../../parts/states.js";
@@ -68,7 +69,14 @@ export function buildUpload(refresh, signal) {
         ),
         el("label.field", "Market", markets),
       ),
-      buildDropzone(sendAll),
+      buildDropZone({
+        id: "file",
+        accept: ENDINGS,
+        multiple: true,
+        title: "Drop CSV, Excel, Parquet, JSON or .zip files here",
+        hint: "or choose them. What is in them is shown before anything is stored.",
+        take: sendAll,
+      }),
       outcome,
     ),
   );
@@ -89,32 +97,4 @@ function sendFile(file, interval, market, choices) {
   if (market) form.append("market", market);
   if (choices.ticker) form.append("ticker", choices.ticker);
   return upload("/data/import", fillForm(form, file, choices), { "Idempotency-Key": newIdentifier() });
-}
-
-function buildDropzone(sendAll) {
-  const input = el("input.hidden-text", { type: "file", id: "file", multiple: true, accept: ENDINGS });
-  input.addEventListener("change", () => {
-    sendAll([...input.files]);
-    input.value = "";
-  });
-  const zone = el(
-    "label.dropzone",
-    { for: "file" },
-    el("strong", "Drop CSV, Excel, Parquet, JSON or .zip files here"),
-    el(
-      "span.muted",
-      "or choose them. What is in them is shown before anything is stored.",
-    ),
-  );
-  const over = (is) => (event) => {
-    event.preventDefault();
-    zone.classList.toggle("over", is);
-  };
-  zone.addEventListener("dragover", over(true));
-  zone.addEventListener("dragleave", over(false));
-  zone.addEventListener("drop", (event) => {
-    over(false)(event);
-    sendAll([...event.dataTransfer.files]);
-  });
-  return el("div.drop", input, zone);
 }

@@ -5,6 +5,7 @@ import { el, fill } from "../../lib/dom.js";
 import { count } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { pollRun } from "../../lib/live.js";
+import { buildDropZone } from "../../parts/drop_zone.js";
 import { buildProgress } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildFailure } from "../../parts/states.js";
@@ -50,7 +51,13 @@ export function buildFit(fitted, name = null) {
           detector = chosen;
         }),
       ),
-      buildDropzone(send),
+      buildDropZone({
+        id: "series-file",
+        accept: ".csv,.txt,.tsv",
+        title: "Drop a CSV file here",
+        hint: "or choose it. Columns: timestamp, a whole number, and value.",
+        take: ([file]) => file && send(file),
+      }),
       outcome,
     ),
   );
@@ -86,30 +93,4 @@ export function readPoints(text, file) {
       values.push(Number(point[2]));
     });
   return { timestamps, values };
-}
-
-function buildDropzone(send) {
-  const input = el("input.hidden-text", { type: "file", id: "series-file", accept: ".csv,.txt,.tsv" });
-  const take = (files) => files[0] && send(files[0]);
-  input.addEventListener("change", () => {
-    take([...input.files]);
-    input.value = "";
-  });
-  const zone = el(
-    "label.dropzone",
-    { for: "series-file" },
-    el("strong", "Drop a CSV file here"),
-    el("span.muted", "or choose it. Columns: timestamp, a whole number, and value."),
-  );
-  const over = (is) => (event) => {
-    event.preventDefault();
-    zone.classList.toggle("over", is);
-  };
-  zone.addEventListener("dragover", over(true));
-  zone.addEventListener("dragleave", over(false));
-  zone.addEventListener("drop", (event) => {
-    over(false)(event);
-    take([...event.dataTransfer.files]);
-  });
-  return el("div.drop", input, zone);
 }
