@@ -1,10 +1,50 @@
-"""Series: a model of one is seen on a phone."""
+"""Series: fitted by dropping a CSV, seen, asked, kept up to date and deleted."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+
+
+def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    history = tmp_path / "boiler.csv"
+    history.write_text("timestamp,value\n" + "".join(f"{1000 + 10 * i},{20 + i % 7}\n" for i in range(140)))
+    page = open_page(f"{demo.url}#/series")
+    page.set_input_files("#series-file", str(history))
+    expect(page.get_by_role("heading", name="boiler", exact=True)).to_be_visible()
+    expect(page.locator(".series-plot .series-values")).to_be_visible()
+    page.get_by_label("Value", exact=True).fill("60")
+    page.get_by_label("keep it").check()
+    page.get_by_role("button", name="Judge").click()
+    expect(page.get_by_role("region", name="Judge a point").get_by_text("Anomaly")).to_be_visible()
+    label = page.get_by_label("What 2400 was")
+    label.select_option("false_alarm")
+    expect(page.locator(".series-plot .series-anomaly")).to_have_count(1)
+    # predictions of others are seen without a reload
+    label.blur()
+    demo.api.post("/predict/boiler?store=true", {"timestamp": "2500", "value": 70})
+    expect(page.locator(".series-plot .series-anomaly")).to_have_count(2)
+    expect(page.get_by_label("What 2500 was")).to_be_visible()
+    stored = demo.database.series_predictions.find_one({"timestamp": 2400})
+    assert stored is not None
+    assert stored["label"]["feedback"] == "false_alarm"
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No series yet")).to_be_visible()
+    assert demo.database.single_series.count_documents({}) == 0
+
+
+def test_a_line_that_is_no_point_is_named(demo: Demo, open_page: Callable[..., Page], tmp_path: Path) -> None:
+    history = tmp_path / "broken.csv"
+    history.write_text("timestamp,value\n1,2\n2,two\n")
+    page = open_page(f"{demo.url}#/series")
+    page.set_input_files("#series-file", str(history))
+    expect(page.get_by_role("alert")).to_contain_text('broken.csv, line 3: "2,two" is no point')
+    assert demo.database.single_series.count_documents({}) == 0
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(demo: Demo, open_page: Callable[..., Page]) -> None:
