@@ -83,13 +83,8 @@ def test_the_list_is_one_stop_of_the_tab_key(demo: Demo, open_page: Callable[...
     page.keyboard.press("ArrowDown")
     expect(listed.nth(1)).to_be_focused()
     expect(page).to_have_url(re.compile(re.escape(quote(name(before), safe=""))))
+    page.keyboard.press("Tab")
     previous = page.get_by_role("button", name="Previous anomaly")
-    # What is scrolled may be a stop between them; the other anomalies of the list are none.
-    for _ in range(4):
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.closest('.listing li') === null")
-        if previous.evaluate("(button) => button === document.activeElement"):
-            break
     expect(previous).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_text(re.compile(f"^{len(find_anomalies(demo, 'MSFT')) - 2} of "))).to_be_visible()

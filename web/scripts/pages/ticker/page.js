@@ -146,9 +146,10 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
           el("header", el("h2", "All anomalies"), el("span.muted", "newest first")),
           selection.list,
         ),
-        metrics.node,
       ),
       el("div.stack", selection.panel, el("section.card.series", el("header", el("h2", "Series")), status)),
+      // Behind the panel: from the list of anomalies the Tab key goes to the one that was chosen.
+      metrics.node,
     ),
   ];
 }
