@@ -204,7 +204,9 @@ def test_an_uploaded_file_becomes_a_run_with_its_report(live: Live, tmp_path: Pa
     assert response.json["new"] == 1
     run = live.client.get(f"/py/detection-runs/{response.json['run_id']}").json
     assert run["result"]["series"][0]["new"] == 1
-    wait_until(lambda: live.database["uploads.files"].count_documents({}) == 0, "the upload's end")
+    stored = live.database["detection_runs"].find_one({"_id": response.json["run_id"]}) or {}
+    upload = {"_id": stored["options"]["upload_id"]}
+    wait_until(lambda: live.database["uploads.files"].count_documents(upload) == 0, "the upload's end")
 
 
 def test_an_upload_of_which_a_part_failed_is_kept_and_can_be_tried_again(live: Live, tmp_path: Path) -> None:
