@@ -105,7 +105,7 @@ def test_every_word_for_a_task_has_its_kind_of_run() -> None:
     assert tuple(KINDS) == get_args(Task)
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=str)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.task)
 def test_every_kind_of_run_has_a_handler(kind: RunKind) -> None:
     assert callable(kind.load_handler())
 
