@@ -7,7 +7,8 @@ import sys
 import tempfile
 from typing import Any
 
-# Before prometheus_client is imported: the figures of all worker processes are kept here, and added up when asked for.
+# Before prometheus_client is imported: the figures of all worker processes are kept here, and added
+# up when asked for.
 os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="tapewatch-metrics-"))
 
 from celery.platforms import set_pdeathsig  # type: ignore[attr-defined]  # celery-types does not know it
@@ -36,7 +37,8 @@ logger_class = Logger
 worker_class = "api.http.server.Worker"
 worker_connections = 512
 workers = 2
-# each event stream holds a thread for as long as somebody watches; how they are shared says api/http/server.py
+# each event stream holds a thread for as long as somebody watches; how they are shared says
+# api/http/server.py
 threads = 64
 # nothing here rests on where the application thinks it is mounted, and a header must not say so
 forwarder_headers = ""
@@ -47,7 +49,9 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """Say where nobody gets in for want of a key; exit where gunicorn would let in more than HOST says."""
+    """Say where nobody gets in for want of a key;
+    exit where gunicorn would let in more than HOST says.
+    """
     settings = get_settings()
     # a Unix socket is of this machine
     bound = [address[0] for address in server.cfg.address if isinstance(address, tuple)]
@@ -64,8 +68,9 @@ def on_starting(server: Any) -> None:
     except DatabaseUnfit as error:
         if is_loopback(settings.host):
             sys.exit(
-                f"The API does not start: gunicorn listens on {exposed}, while HOST={settings.host} lets whoever comes "
-                f"over loopback in without a key. Set HOST={exposed}, or make a key: `flask keys create`."
+                f"The API does not start: gunicorn listens on {exposed}, while HOST={settings.host}"
+                f" lets whoever comes over loopback in without a key. Set HOST={exposed}, or make a"
+                " key: `flask keys create`."
             )
         server.log.warning(error.message)
     except ServerUnreachable as error:
@@ -74,12 +79,16 @@ def on_starting(server: Any) -> None:
 
 
 def post_fork(_server: object, _worker: object) -> None:
-    """Tie a worker to its master: with an event stream open it would outlive one that was killed with -9."""
+    """Tie a worker to its master: with an event stream open it would outlive one
+    that was killed with -9.
+    """
     set_pdeathsig("SIGKILL")
 
 
 def post_worker_init(_worker: object) -> None:
-    """Spare collections the look through all that was imported, some 0.1 s in which nobody is answered."""
+    """Spare collections the look through all that was imported,
+    some 0.1 s in which nobody is answered.
+    """
     gc.collect()
     gc.freeze()
 

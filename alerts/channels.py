@@ -1,4 +1,6 @@
-"""Channels that a message can be sent to: mail, Slack, LINE, webhooks and more of what apprise knows."""
+"""Channels that a message can be sent to: mail, Slack, LINE,
+webhooks and more of what apprise knows.
+"""
 
 import re
 from contextlib import nullcontext
@@ -9,7 +11,10 @@ from alerts.addresses import is_public, public_addresses_only
 from core.errors import BadInput, Transient
 from records.alerts.documents import RuleDocument
 
-EXAMPLES = "mailtos://user:password@example.com?to=me@example.com, slack://TOKEN_A/TOKEN_B/TOKEN_C, json://host/path"
+EXAMPLES = (
+    "mailtos://user:password@example.com?to=me@example.com, slack://TOKEN_A/TOKEN_B/TOKEN_C,"
+    " json://host/path"
+)
 
 # apprise keeps at debug, beside payloads, why a channel was not reached and what it answered.
 LINE_START = "\x1e"
@@ -19,13 +24,38 @@ LONGEST_CAUSE = 300
 LONGEST_LOG = 100_000
 WORD = re.compile(r"\w{3,}")
 
-# Options that only say to whom, how or in which words; none opens a file, goes elsewhere or trusts anybody.
+# Options that only say to whom, how or in which words; none opens a file, goes elsewhere or trusts
+# anybody.
 PLAIN = frozenset(
-    {"to", "from", "name", "format", "overflow", "image", "priority", "footer", "title", "mode", "region"}
+    {
+        "to",
+        "from",
+        "name",
+        "format",
+        "overflow",
+        "image",
+        "priority",
+        "footer",
+        "title",
+        "mode",
+        "region",
+    }
 )
 MAIL = PLAIN | {"cc", "bcc", "smtp", "user", "pass", "reply"}
 WEBHOOKS = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
-CHAT = ("slack", "line", "discord", "tgram", "msteams", "mmost", "mmosts", "ntfy", "ntfys", "pagerduty", "opsgenie")
+CHAT = (
+    "slack",
+    "line",
+    "discord",
+    "tgram",
+    "msteams",
+    "mmost",
+    "mmosts",
+    "ntfy",
+    "ntfys",
+    "pagerduty",
+    "opsgenie",
+)
 SCHEMES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("mailto", "mailtos"), MAIL),
     **dict.fromkeys(WEBHOOKS, PLAIN),
@@ -40,7 +70,9 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
     scheme = _read_scheme(channel)
     allowed = SCHEMES.get(scheme)
     if allowed is None:
-        raise BadInput(f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}")
+        raise BadInput(
+            f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}"
+        )
     if not channel.isprintable():
         raise BadInput("a channel's address has printable characters only")
     parts = urlsplit(channel)
@@ -48,17 +80,24 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
         is_header = scheme in WEBHOOKS and HEADER.fullmatch(name) and name[1:].lower() != "host"
         if name.lower() not in allowed and not is_header:
             raise BadInput(
-                f"a {scheme} channel has no option {name[:40]!r}; it has {', '.join(sorted(allowed))}; options that "
-                "open files, follow redirects or skip certificates are not taken"
+                f"a {scheme} channel has no option {name[:40]!r}; it has"
+                f" {', '.join(sorted(allowed))}; options that open files, follow redirects or skip"
+                " certificates are not taken"
             )
     if not allow_private and _is_private(parts.hostname or ""):
-        raise BadInput("this channel is of this host or a private network; PRIVATE_CHANNELS=1 allows such")
+        raise BadInput(
+            "this channel is of this host or a private network; PRIVATE_CHANNELS=1 allows such"
+        )
     if _build_sender(channel) is None:
-        raise BadInput(f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}")
+        raise BadInput(
+            f"this {scheme!r} address is no channel that is known; write one like {EXAMPLES}"
+        )
 
 
 def name_channel(channel: str) -> str:
-    """Return what people are shown of a channel's address, most of which may be secret: what it is."""
+    """Return what people are shown of a channel's address,
+    most of which may be secret: what it is.
+    """
     return _read_scheme(channel)
 
 
@@ -69,7 +108,10 @@ def try_rule(rule: RuleDocument, *, allow_private: bool) -> None:
 
 
 def send_message(channel: str, title: str, body: str, *, allow_private: bool) -> None:
-    """Send plain text to a channel. Raises Transient with what went wrong, where it did not take it."""
+    """Send plain text to a channel.
+
+    Raises Transient with what went wrong, where it did not take it.
+    """
     import apprise  # noqa: PLC0415 - as above
 
     try:
@@ -116,7 +158,9 @@ def _is_private(host: str) -> bool:
 
 
 def _find_problem(log: str) -> str:
-    """Return what apprise warned of, followed by the cause: what the network, or the channel itself, said."""
+    """Return what apprise warned of, followed by the cause: what the network,
+    or the channel itself, said.
+    """
     found = []
     for line in log.split(LINE_START):
         level, _, text = line.partition(" ")
@@ -129,7 +173,9 @@ def _find_problem(log: str) -> str:
 
 
 def _hide_words(text: str, channel: str) -> str:
-    """Return a text without the words of a channel's address that its shown form does not have: its secrets."""
+    """Return a text without the words of a channel's address
+    that its shown form does not have: its secrets.
+    """
     secrets = set(WORD.findall(unquote(channel))) - {name_channel(channel)}
     if not secrets:
         return text

@@ -13,7 +13,10 @@ LISTED_ANOMALIES = 10
 
 
 def parse_clock(text: str) -> str:
-    """Return a local time of day as it is stored, such as `07:00`. Raises BadInput on anything else."""
+    """Return a local time of day as it is stored, such as `07:00`.
+
+    Raises BadInput on anything else.
+    """
     try:
         return f"{time.fromisoformat(text.strip().zfill(5)):%H:%M}"
     except ValueError as error:
@@ -25,7 +28,9 @@ def parse_zone(text: str) -> str:
     try:
         return ZoneInfo(text).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadInput(f"no time zone is known by the name {text[:60]!r}; write one like Asia/Tokyo") from error
+        raise BadInput(
+            f"no time zone is known by the name {text[:60]!r}; write one like Asia/Tokyo"
+        ) from error
 
 
 def is_concerned(rule: RuleDocument, run: RunDocument) -> bool:
@@ -78,6 +83,11 @@ def find_due(rule: RuleDocument, now: datetime) -> datetime:
 
 def _describe(anomaly: AnomalyDocument) -> str:
     when = anomaly["Datetime"]
-    moment = f"{when:%Y-%m-%d}" if anomaly["interval"] in {"1d", "1w"} else f"{when:%Y-%m-%d %H:%M} UTC"
+    moment = (
+        f"{when:%Y-%m-%d}" if anomaly["interval"] in {"1d", "1w"} else f"{when:%Y-%m-%d %H:%M} UTC"
+    )
     reasons = "; ".join(anomaly["reasons"])
-    return f"{anomaly['Ticker']} {moment}: {anomaly['severity']} (grade {anomaly['grade']:.0f}), {reasons}"
+    return (
+        f"{anomaly['Ticker']} {moment}: {anomaly['severity']} (grade {anomaly['grade']:.0f}),"
+        f" {reasons}"
+    )

@@ -25,7 +25,9 @@ def count_bars_per_year(known: Sessions, interval: str, times: Int64) -> Float64
     # By the day, so that the bars of a session have one number.
     ends, at = np.unique(last // DAY_SECONDS * DAY_SECONDS, return_inverse=True)
     closes = list_closes(known, interval, int(ends.min()) - YEAR_SECONDS, int(ends.max()))
-    counts = np.searchsorted(closes, ends, "right") - np.searchsorted(closes, ends - YEAR_SECONDS, "right")
+    counts = np.searchsorted(closes, ends, "right") - np.searchsorted(
+        closes, ends - YEAR_SECONDS, "right"
+    )
     return counts[at].astype(np.float64)
 
 
@@ -40,12 +42,16 @@ def count_expected_bars(known: Sessions, interval: str, firsts: Int64, lasts: In
         first, last = (firsts // DAY_SECONDS + 3) // 7, (lasts // DAY_SECONDS + 3) // 7
         return _place(weeks, last + 1) - _place(weeks, first)
     if not is_intraday(interval):
-        return _place(known.days, lasts // DAY_SECONDS + 1) - _place(known.days, firsts // DAY_SECONDS)
+        return _place(known.days, lasts // DAY_SECONDS + 1) - _place(
+            known.days, firsts // DAY_SECONDS
+        )
     if not firsts.size:
         return firsts
     length = INTERVALS[interval]
     closes = list_closes(known, interval, int(firsts.min()), int(lasts.max()) + length)
-    return np.searchsorted(closes, lasts + length, "right") - np.searchsorted(closes, firsts, "right")
+    return np.searchsorted(closes, lasts + length, "right") - np.searchsorted(
+        closes, firsts, "right"
+    )
 
 
 def _place(days: Int64, wanted: Int64) -> Int64:

@@ -146,7 +146,8 @@ METRICS: tuple[Metric, ...] = (
         "%",
         _TWENTY,
         20,
-        "100 (mean price of filling Q - m) / m, `buy` and `sell`; Q = 1 % of the mean notional of 20 bars",
+        "100 (mean price of filling Q - m) / m, `buy` and `sell`; Q = 1 % of the mean notional of"
+        " 20 bars",
         "Kissell 2013",
         ("no_depth", "no_volume"),
     ),
@@ -292,7 +293,8 @@ METRICS: tuple[Metric, ...] = (
         "per bar; share",
         None,
         100,
-        "by hour of the exchange: n, mean r, mean abs r, share of volume, t of the mean; at least 10 sessions",
+        "by hour of the exchange: n, mean r, mean abs r, share of volume, t of the mean; at least"
+        " 10 sessions",
         "pandas `groupby`",
         ("daily_bars",),
     ),
@@ -436,7 +438,8 @@ METRICS: tuple[Metric, ...] = (
         "-1..1; share",
         50,
         10,
-        "(advancers - decliners) / (advancers + decliners), share above SMA50; of 10 tickers at least",
+        "(advancers - decliners) / (advancers + decliners), share above SMA50; of 10 tickers at"
+        " least",
         "numpy",
         ("no_benchmark",),
         "market",
@@ -457,7 +460,8 @@ METRICS: tuple[Metric, ...] = (
         "class",
         _YEAR,
         271,
-        "by ranks v of `rolling_stddev` and q of mean(V, 5) among 250, and u = r over 10 bars / (s sqrt 10)",
+        "by ranks v of `rolling_stddev` and q of mean(V, 5) among 250, and u = r over 10 bars / (s"
+        " sqrt 10)",
         "docs/analytics.md",
         ("flat", "no_volume"),
     ),

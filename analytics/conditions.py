@@ -4,13 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 STRANGE_Z = 2.5
-TURBULENT = ("bullish_acceleration", "bearish_acceleration", "breakout_phase", "turbulent_illiquidity")
+TURBULENT = (
+    "bullish_acceleration",
+    "bearish_acceleration",
+    "breakout_phase",
+    "turbulent_illiquidity",
+)
 TURBULENT_SHARE = 0.4
 WEEK_BARS = 5
 BROAD = 0.6
 
 
-def describe_conditions(bars: Sequence[Mapping[str, Any]], regime: Mapping[str, Any] | None) -> dict[str, Any]:
+def describe_conditions(
+    bars: Sequence[Mapping[str, Any]], regime: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Return the conditions of a market at its latest bar, `bars[0]`, as an alert keeps them.
 
     `bars` are market snapshots, the newest first; of those before the first up to five are looked
@@ -29,7 +36,11 @@ def describe_conditions(bars: Sequence[Mapping[str, Any]], regime: Mapping[str, 
         "z": latest["z"],
         "regimes": latest["regimes"],
         "turbulent_share": shares[0] if shares else None,
-        "words": [*_tell_move(latest), *_tell_turbulence(shares), *_tell_breadth(latest["breadth"])],
+        "words": [
+            *_tell_move(latest),
+            *_tell_turbulence(shares),
+            *_tell_breadth(latest["breadth"]),
+        ],
     }
 
 

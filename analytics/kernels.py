@@ -100,7 +100,9 @@ def run_ema(values: Float64, starts: Int64, rows: Int64, period: int) -> Float64
 
 @_compile(float64[::1](_floats, _integers, _integers))
 def run_rsi(close: Float64, starts: Int64, rows: Int64) -> Float64:
-    """Return Wilder's relative strength index of 14 bars at each of `rows`; 50 where nothing moved."""
+    """Return Wilder's relative strength index of 14 bars at each
+    of `rows`; 50 where nothing moved.
+    """
     out = np.full(rows.size, np.nan)
     for i in range(rows.size):
         start, row = starts[i], rows[i]
@@ -132,7 +134,9 @@ def _move(high: Float64, low: Float64, close: Float64, t: int) -> tuple[float, f
 
 
 @_compile(float64[:, ::1](_floats, _floats, _floats, _integers, _integers))
-def run_directional(high: Float64, low: Float64, close: Float64, starts: Int64, rows: Int64) -> Float64:
+def run_directional(
+    high: Float64, low: Float64, close: Float64, starts: Int64, rows: Int64
+) -> Float64:
     """Return ADX, +DI and -DI of 14 bars (Wilder) at each of `rows`, shape (3, m).
 
     Where a smoothed true range is zero nothing moved, and the two indicators are NaN.
@@ -174,7 +178,9 @@ def _mean_to(values: Float64, row: int, window: int) -> float:
 
 
 @_compile(int64[:, ::1](_floats, _integers, _integers, int64, int64, int64))
-def find_crossings(close: Float64, firsts: Int64, rows: Int64, fast: int, slow: int, farthest: int) -> Int64:
+def find_crossings(
+    close: Float64, firsts: Int64, rows: Int64, fast: int, slow: int, farthest: int
+) -> Int64:
     """Return the sign of the fast mean minus the slow one at each of `rows`, and since when.
 
     Shape (2, m): the sign, 0 where the means are equal or there are too few bars; and how many
@@ -219,7 +225,9 @@ def _correlate(one: Float64, other: Float64, row: int, window: int) -> float:
 
 
 @_compile(float64[:, ::1](_floats, _floats, _integers, _integers, int64, int64))
-def roll_correlation(one: Float64, other: Float64, firsts: Int64, rows: Int64, window: int, count: int) -> Float64:
+def roll_correlation(
+    one: Float64, other: Float64, firsts: Int64, rows: Int64, window: int, count: int
+) -> Float64:
     """Return the correlations of the last `window` values at each row and the bars before it.
 
     Shape (m, count), the row's own last; NaN where the window reaches before `firsts` or holds NaN.
@@ -271,7 +279,9 @@ def _classify(v: float, q: float, u: float, low: float, high: float) -> int:
 
 
 @_compile()
-def _place(close: Float64, deviations: Float64, volumes: Float64, row: int, window: int) -> tuple[float, float, float]:
+def _place(
+    close: Float64, deviations: Float64, volumes: Float64, row: int, window: int
+) -> tuple[float, float, float]:
     """Return v, q and u of the bar at `row`."""
     s = deviations[row]
     u = np.log(close[row] / close[row - 10]) / (s * np.sqrt(10.0)) if s > 0.0 else 0.0

@@ -128,7 +128,9 @@ def measure_breadth(bars: MarketBars, times: Int64) -> tuple[Int64, Float64, Flo
 
 
 def describe_market(bars: MarketBars, times: Int64) -> list[MarketBar]:
-    """Return what the market did at each of `times`, shape (m,), ascending, where a stock has a return."""
+    """Return what the market did at each of `times`, shape (m,), ascending,
+    where a stock has a return.
+    """
     places = np.searchsorted(bars.times, times)
     times = times[np.isfinite(bars.returns[places]).any(axis=1)]
     if not times.size:

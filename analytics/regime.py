@@ -58,7 +58,9 @@ def compute_confidence(v: Float64, q: Float64, u: Float64) -> Float64:
     return 0.5 + 0.5 * np.minimum(1.0, least / FIRM)
 
 
-def describe(v: float, q: float, u: float, regime: float, age: float, confidence: float) -> dict[str, Any]:
+def describe(
+    v: float, q: float, u: float, regime: float, age: float, confidence: float
+) -> dict[str, Any]:
     """Return the regime of a bar as documents and answers hold it."""
     return {
         "regime": REGIMES[int(regime)],

@@ -76,7 +76,8 @@ def compute_hourly_pattern(s: Subject) -> Column:
         for n in sessions.tolist()
     ]
     patterns = [
-        pattern if lack is None else None for pattern, lack in zip(_describe(s, _hours(s), HOURS), lacks, strict=True)
+        pattern if lack is None else None
+        for pattern, lack in zip(_describe(s, _hours(s), HOURS), lacks, strict=True)
     ]
     return Column(patterns, have=np.diff(found.offsets) + 1, lacks=lacks)
 
@@ -244,7 +245,12 @@ def _analyse(s: Subject) -> tuple[tuple[list[Any], ...], tuple[list[str], ...]]:
         if not owners.size:
             continue
         cycles, p = _find_cycles(moves)
-        parts: tuple[list[Any], ...] = (_measure_entropy(moves), _find_peaks(moves), cycles, _measure_bands(moves))
+        parts: tuple[list[Any], ...] = (
+            _measure_entropy(moves),
+            _find_peaks(moves),
+            cycles,
+            _measure_bands(moves),
+        )
         for part, found in zip(values, parts, strict=True):
             for owner, value in zip(owners.tolist(), found, strict=True):
                 part[owner] = value
@@ -313,7 +319,11 @@ def _find_peaks(moves: Float64) -> list[list[dict[str, float]] | None]:
     periods = n / (order + 1.0)
     listed = zip(periods.tolist(), shares.tolist(), strict=True)
     return [
-        [{"period_bars": period, "power_share": share} for period, share in zip(*rows, strict=True) if share > 0.0]
+        [
+            {"period_bars": period, "power_share": share}
+            for period, share in zip(*rows, strict=True)
+            if share > 0.0
+        ]
         for rows in listed
     ]
 

@@ -71,7 +71,8 @@ def compute_cointegration(panel: BarPanel, last: int) -> list[dict[str, Any]]:
         raise ValueError(f"{len(pairs)} pairs were asked for, at most {MOST_PAIRS} are tested")
     prices = _lay_out(panel, np.log(panel.close), last, None)
     return [
-        {"tickers": [panel.tickers[i], panel.tickers[j]]} | _test_pair(prices[:, i], prices[:, j]) for i, j in pairs
+        {"tickers": [panel.tickers[i], panel.tickers[j]]} | _test_pair(prices[:, i], prices[:, j])
+        for i, j in pairs
     ]
 
 
@@ -126,7 +127,9 @@ def _cluster(matrix: Float64) -> tuple[Int64, Int64]:
     distance = np.sqrt(2.0 * (1.0 - np.nan_to_num(matrix)))
     distance = (distance + distance.T) / 2.0
     np.fill_diagonal(distance, 0.0)
-    tree = hierarchy.linkage(squareform(distance, checks=False), method="average", optimal_ordering=True)
+    tree = hierarchy.linkage(
+        squareform(distance, checks=False), method="average", optimal_ordering=True
+    )
     order = hierarchy.leaves_list(tree).astype(np.int64)
     labels = hierarchy.fcluster(tree, CUT, criterion="distance")[order]
     clusters = np.concatenate(([0], np.cumsum(np.diff(labels) != 0)))

@@ -36,12 +36,16 @@ def compute_spread_percentage(s: Subject) -> Column:
 
 def compute_market_depth_bid(s: Subject) -> Column:
     """Compute what is bid for within one percent of the middle price."""
-    return _of_depth(s, lambda d: _sum_near(d.bid_prices, d.bid_amounts, _middle(d) * (1.0 - WITHIN), np.inf))
+    return _of_depth(
+        s, lambda d: _sum_near(d.bid_prices, d.bid_amounts, _middle(d) * (1.0 - WITHIN), np.inf)
+    )
 
 
 def compute_market_depth_ask(s: Subject) -> Column:
     """Compute what is offered within one percent of the middle price."""
-    return _of_depth(s, lambda d: _sum_near(d.ask_prices, d.ask_amounts, 0.0, _middle(d) * (1.0 + WITHIN)))
+    return _of_depth(
+        s, lambda d: _sum_near(d.ask_prices, d.ask_amounts, 0.0, _middle(d) * (1.0 + WITHIN))
+    )
 
 
 def compute_liquidity_ratio(s: Subject) -> Column:
@@ -100,7 +104,10 @@ def estimate_edge(s: Subject) -> Float64:
     Kroencke (2024). NaN where prices hardly move.
     """
     panel = s.panel
-    o, h, low, c = (np.log(s.window(price, STATISTICS)) for price in (panel.open, panel.high, panel.low, panel.close))
+    o, h, low, c = (
+        np.log(s.window(price, STATISTICS))
+        for price in (panel.open, panel.high, panel.low, panel.close)
+    )
     middle = (h + low) / 2.0
     h1, l1, c1, m1 = h[:, :-1], low[:, :-1], c[:, :-1], middle[:, :-1]
     o, h, low, middle = o[:, 1:], h[:, 1:], low[:, 1:], middle[:, 1:]
@@ -140,6 +147,7 @@ def _of_depth(s: Subject, compute: Callable[..., Any], *facts: Float64) -> Colum
     """Return what `compute` makes of each bar's order book and of its own of each of `facts`."""
     books = s.depth if s.depth is not None else [None] * s.size
     values = [
-        None if book is None else compute(book, *(float(fact[i]) for fact in facts)) for i, book in enumerate(books)
+        None if book is None else compute(book, *(float(fact[i]) for fact in facts))
+        for i, book in enumerate(books)
     ]
     return Column(values, reason=["no_depth" if book is None else "no_volume" for book in books])

@@ -15,7 +15,9 @@ from market.intervals import DAY_SECONDS, is_intraday
 FAST, STATISTICS, YEAR = 20, 60, 250
 """The windows, in bars: fast measures, statistics of returns, and about a year of sessions."""
 SEASON_BARS, SEASON_DAYS = 756, 90
-"""What patterns in time are sought in: returns of bars of a day and longer; days of shorter ones."""
+"""What patterns in time are sought in:
+returns of bars of a day and longer; days of shorter ones.
+"""
 CONTEXT_BARS = 400
 """Bars before a bar that a series is judged by among its market: its ranks and its regime."""
 MARKET_DAYS = {"1d": 730, "1w": 6 * 365}
@@ -65,7 +67,8 @@ class Column:
         reason: why a bar with enough history has none; one word, or one for each bar.
         have: shape (m,), what there is of what is needed, where that is not plainly bars.
         of: what is counted.
-        lacks: for each bar what it lacks besides bars, `{"needed": 10, "have": 9, "of": "sessions"}`.
+        lacks: for each bar what it lacks besides bars, `{"needed": 10, "have": 9, "of":
+            "sessions"}`.
     """
 
     values: Float64 | Sequence[Any]
@@ -186,7 +189,9 @@ def build_subject(
 
 
 def find_first_rows(panel: BarPanel, rows: Int64, series: Int64) -> Int64:
-    """Return the first row that each of `rows` is computed from; -1 where it is not in the panel."""
+    """Return the first row that each of `rows` is computed from;
+    -1 where it is not in the panel.
+    """
     firsts, held = panel.offsets[series], panel.first_index[series]
     index = rows - firsts + held
     back = np.minimum(index, count_bars_back(index, panel.interval))

@@ -45,13 +45,15 @@ def compute_crossover_signal(s: Subject) -> Column:
     listed = zip(usable.tolist(), signs.tolist(), ages.tolist(), strict=True)
     return Column(
         [
-            {
-                "state": "bullish" if sign > 0 else "bearish",
-                "crossed": age == 0,
-                "bars_since": age if age >= 0 else None,
-            }
-            if use
-            else None
+            (
+                {
+                    "state": "bullish" if sign > 0 else "bearish",
+                    "crossed": age == 0,
+                    "bars_since": age if age >= 0 else None,
+                }
+                if use
+                else None
+            )
             for use, sign, age in listed
         ]
     )

@@ -1,4 +1,7 @@
-"""The HTTP API: it validates, enqueues and reads back. It computes nothing, and never loads the numeric stack."""
+"""The HTTP API: it validates, enqueues and reads back.
+
+It computes nothing, and never loads the numeric stack.
+"""
 
 from api.app import create_app
 

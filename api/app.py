@@ -66,10 +66,12 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
 )
 
 HEADERS = {
-    # Everything comes from our own origin: no inline script or style, no other host, no frame around us.
+    # Everything comes from our own origin: no inline script or style, no other host, no frame
+    # around us.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src"
+        " 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -117,20 +119,33 @@ def create_app(settings: Settings) -> APIFlask:
 
 
 def _name_request() -> None:
-    """Give the request an id, the caller's own if it looks like one, and every log line about it this id."""
+    """Give the request an id, the caller's own if it looks like one,
+    and every log line about it this id.
+    """
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
     clear_contextvars()
-    run = {"run_id": str(request.view_args["run_id"])} if request.view_args and "run_id" in request.view_args else {}
+    run = (
+        {"run_id": str(request.view_args["run_id"])}
+        if request.view_args and "run_id" in request.view_args
+        else {}
+    )
     bind_contextvars(request_id=g.request_id, **run)
 
 
 def _log_request(response: Response) -> Response:
-    """Log what asks for a change, and what went wrong here; what only reads, which is most, at debug."""
+    """Log what asks for a change, and what went wrong here; what only reads,
+    which is most, at debug.
+    """
     scope = get_scope(current_app, request.endpoint or "", request.method)  # type: ignore[arg-type]  # a proxy
     is_told = scope != "read" or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     seconds = round(perf_counter() - g.started, 4)
-    fields = {"method": request.method, "path": request.path, "status": response.status_code, "seconds": seconds}
+    fields = {
+        "method": request.method,
+        "path": request.path,
+        "status": response.status_code,
+        "seconds": seconds,
+    }
     log.log(logging.INFO if is_told else logging.DEBUG, "request", **fields)
     return response
 

@@ -1,1 +1,3 @@
-"""What makes the figures in the README: `make bench` for speed, `make bench-quality` for what is found."""
+"""What makes the figures in the README: `make bench` for speed,
+`make bench-quality` for what is found.
+"""

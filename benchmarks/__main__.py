@@ -1,7 +1,7 @@
 """`make bench`: how fast detection is, beside scikit-learn alone and beside the naive way.
 
-Real servers of its own, real worker processes; bars in MongoDB in, anomalies, watermarks and audit documents out,
-majority-acknowledged.
+Real servers of its own, real worker processes; bars in MongoDB in, anomalies, watermarks and audit
+documents out, majority-acknowledged.
 """
 
 import argparse
@@ -32,8 +32,12 @@ BOUNDS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the speed of detection.")
-    parser.add_argument("--quick", action="store_true", help="fewer tickers and rounds: a look, not the figures")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure the speed of detection."
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer tickers and rounds: a look, not the figures"
+    )
     quick = parser.parse_args().quick
     configure_logs("warning")
     console = Console()
@@ -41,7 +45,9 @@ def main() -> None:
     console.print(machine)
     with run_bench_servers() as (settings, folder):
         speed = import_module("benchmarks.speed")
-        figures, clock = speed.measure(settings, speed.QUICK if quick else speed.FULL, folder, console.print)
+        figures, clock = speed.measure(
+            settings, speed.QUICK if quick else speed.FULL, folder, console.print
+        )
     console.print(build_times(clock.seconds), build_figures(figures))
     if quick:
         console.print("A quick look: too little for the figures that count, so none are written.")
@@ -55,7 +61,9 @@ def build_figures(figures: dict[str, float]) -> Table:
     for name, measured in figures.items():
         side, bound = BOUNDS[name]
         reached = measured >= bound if side == ">=" else measured <= bound
-        table.add_row(name, f"{measured:.3g}", f"{side} {bound:g}", "reached" if reached else "SHORT")
+        table.add_row(
+            name, f"{measured:.3g}", f"{side} {bound:g}", "reached" if reached else "SHORT"
+        )
     return table
 
 
@@ -79,7 +87,10 @@ def _name_processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""`make bench-analytics`: how fast metrics are, beside pandas a ticker, and how quickly they are read.
+"""`make bench-analytics`: how fast metrics are, beside pandas a ticker,
+and how quickly they are read.
 
-1,000 tickers of 400 bars: from bars in MongoDB to committed documents, in one process tied to one core, as a worker
-does; the naive way from the same bars to its own documents in the same rounds. Then a tick where nothing is new, and
-the market overview at 300 requests a second, nine in ten of which bring the ETag of what they have.
+1,000 tickers of 400 bars: from bars in MongoDB to committed documents, in one process tied to one
+core, as a worker does; the naive way from the same bars to its own documents in the same rounds.
+Then a tick where nothing is new, and the market overview at 300 requests a second, nine in ten of
+which bring the ETag of what they have.
 """
 
 import argparse
@@ -37,17 +39,34 @@ BOUNDS = {
     "overview_p99_ms": ("<=", 50.0),
 }
 SAME = ("rolling_stddev", "parkinson", "sma", "wma", "z_score", "skewness", "beta", "entropy_index")
-STORED = ("analytics", "analytics_overview", "analytics_markets", "analytics_versions", "detection_runs", "batches")
+STORED = (
+    "analytics",
+    "analytics_overview",
+    "analytics_markets",
+    "analytics_versions",
+    "detection_runs",
+    "batches",
+)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.analytics", description="Measure the speed of metrics.")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not the figures")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.analytics", description="Measure the speed of metrics."
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds: a look, not the figures"
+    )
     quick = parser.parse_args().quick
     console, machine = Console(), describe_machine()
     console.print(machine)
     with run_bench_servers() as (settings, folder):
-        figures = measure(settings, folder, rounds=2 if quick else 5, seconds=3 if quick else 20, say=console.print)
+        figures = measure(
+            settings,
+            folder,
+            rounds=2 if quick else 5,
+            seconds=3 if quick else 20,
+            say=console.print,
+        )
     console.print(build_figures(figures))
     if quick:
         console.print("A quick look: too little for the figures that count, so none are written.")
@@ -60,7 +79,9 @@ def measure(
     settings: Settings, folder: Path, *, rounds: int, seconds: float, say: Callable[[str], None]
 ) -> dict[str, float]:
     """Return the figures by name."""
-    from tasks.process.worker import get_worker  # noqa: PLC0415 - loads the numeric stack, after the environment is set
+    from tasks.process.worker import (  # noqa: PLC0415 - loads the numeric stack, after the environment is set
+        get_worker,
+    )
 
     clock, worker = Clock(), get_worker()
     tickers = tuple(f"T{number:05d}" for number in range(TICKERS))
@@ -82,7 +103,9 @@ def measure(
 
 
 def fill(database: Db, tickers: tuple[str, ...]) -> pd.Series:
-    """Store made-up bars, once more as the naive way does, and return the market's returns by time."""
+    """Store made-up bars, once more as the naive way does,
+    and return the market's returns by time.
+    """
     import numpy as np  # noqa: PLC0415 - see above
 
     from benchmarks import market, naive  # noqa: PLC0415
@@ -92,7 +115,15 @@ def fill(database: Db, tickers: tuple[str, ...]) -> pd.Series:
 
     ensure_indexes(database)
     market_of = SHIPPED[market.MARKET]
-    import_synthetic(database, tickers, market_of, bars=BARS, seed=market.SEED, end=market.END, now=datetime.now(UTC))
+    import_synthetic(
+        database,
+        tickers,
+        market_of,
+        bars=BARS,
+        seed=market.SEED,
+        end=market.END,
+        now=datetime.now(UTC),
+    )
     returns = {}
     for panel in market.load_portions(database, tickers):
         table = market.build_table(panel)
@@ -103,7 +134,11 @@ def fill(database: Db, tickers: tuple[str, ...]) -> pd.Series:
 
 
 def compare_ways(
-    clock: Clock, tickers: tuple[str, ...], benchmark: pd.Series, rounds: int, say: Callable[[str], None]
+    clock: Clock,
+    tickers: tuple[str, ...],
+    benchmark: pd.Series,
+    rounds: int,
+    say: Callable[[str], None],
 ) -> None:
     """Time both ways; the naive one does another tenth of the tickers each round."""
     import gc  # noqa: PLC0415
@@ -128,7 +163,9 @@ def compare_ways(
         assert database.analytics.count_documents({}) == TICKERS
         part = tickers[number :: rounds * 10]
         with clock.time("naive", share=len(part) / TICKERS):
-            found = {ticker: naive_analytics.compute(database, ticker, benchmark) for ticker in part}
+            found = {
+                ticker: naive_analytics.compute(database, ticker, benchmark) for ticker in part
+            }
         assert_same(database, found)
 
 
@@ -138,7 +175,8 @@ def assert_same(database: Db, found: dict[str, dict[str, float]]) -> None:
         stored = database.analytics.find_one({"ticker": ticker})
         assert stored is not None
         for name in SAME:
-            # The naive way's benchmark is the median of all, its own among them: of 1,000 that is much the same.
+            # The naive way's benchmark is the median of all, its own among them: of 1,000 that is
+            # much the same.
             bound = 0.02 if name == "beta" else 1e-6
             ours, theirs = stored["values"][name], values[name]
             assert abs(ours - theirs) <= bound * max(1.0, abs(theirs)), (ticker, name, ours, theirs)
@@ -171,22 +209,30 @@ def forget(database: Db) -> None:
         database[name].delete_many({})
 
 
-def time_reads(port: int, key: str, rounds: int, seconds: float, say: Callable[[str], None]) -> dict[str, float]:
+def time_reads(
+    port: int, key: str, rounds: int, seconds: float, say: Callable[[str], None]
+) -> dict[str, float]:
     """Return how quickly the overview is answered, to those who have it and those who do not."""
     base = "/py/analysis/market-overview?market=US&limit=50"
     fresh = [
-        f"{base}&sort_by={by}&sort_order={way}" for by in ("ticker", "volatility", "regime") for way in ("asc", "desc")
+        f"{base}&sort_by={by}&sort_order={way}"
+        for by in ("ticker", "volatility", "regime")
+        for way in ("asc", "desc")
     ]
     with Client(port, key) as client:
         known = [(path, client.read_etag(path)) for path in fresh]
-    asked = [ask for n in range(60) for ask in (fresh[n % 6], *(known[(n + k) % 6] for k in range(9)))]
+    asked = [
+        ask for n in range(60) for ask in (fresh[n % 6], *(known[(n + k) % 6] for k in range(9)))
+    ]
     p99, middle, unread = [], [], []
     for number in range(rounds):
         say(f"Reads, round {number + 1} of {rounds}, load {os.getloadavg()[0]:.1f}.")
         took = read_at_rate(port, key, asked, per_second=READS_PER_SECOND, seconds=seconds)
         p99.append(percentile(took, 0.99))
         middle.append(percentile(took, 0.5))
-        unread.append(percentile(read_at_rate(port, key, fresh, per_second=30, seconds=seconds / 2), 0.99))
+        unread.append(
+            percentile(read_at_rate(port, key, fresh, per_second=30, seconds=seconds / 2), 0.99)
+        )
     return {
         "overview_p99_ms": 1_000 * median(p99),
         "overview_median_ms": 1_000 * median(middle),
@@ -199,7 +245,9 @@ def build_figures(figures: dict[str, float]) -> Table:
     table = Table("figure", "measured", "to reach", "", title="What counts")
     for name, measured in figures.items():
         side, bound = BOUNDS.get(name, ("", 0.0))
-        reached = "" if not side else "reached" if (measured >= bound) == (side == ">=") else "SHORT"
+        reached = (
+            "" if not side else "reached" if (measured >= bound) == (side == ">=") else "SHORT"
+        )
         table.add_row(name, f"{measured:g}", f"{side} {bound:g}" if side else "", reached)
     return table
 

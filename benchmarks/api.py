@@ -1,8 +1,10 @@
-"""`make bench-api`: how quickly the API answers, beside `/healthz`, which is the floor of the same stack.
+"""`make bench-api`: how quickly the API answers, beside `/healthz`,
+which is the floor of the same stack.
 
-A real gunicorn with one worker process, a Redis and a MongoDB of its own. No Celery worker runs: what is enqueued
-waits, as it would behind a backlog. Requests have a key, so they are counted towards its rate limit. Both sides of a
-figure take turns, so that a machine whose speed drifts slows both, and a figure is the median of its rounds.
+A real gunicorn with one worker process, a Redis and a MongoDB of its own. No Celery worker runs:
+what is enqueued waits, as it would behind a backlog. Requests have a key, so they are counted
+towards its rate limit. Both sides of a figure take turns, so that a machine whose speed drifts
+slows both, and a figure is the median of its rounds.
 """
 
 import argparse
@@ -55,7 +57,9 @@ Times = dict[str, list[list[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: rounds of so many POSTs of each kind, and of so many seconds of reads."""
+    """How much is measured: rounds of so many POSTs of each kind,
+    and of so many seconds of reads.
+    """
 
     rounds: int
     posts: int
@@ -70,7 +74,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.api", description="Measure how quickly the API answers."
     )
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: a look, not the figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds: a look, not the figures"
+    )
     quick = parser.parse_args().quick
     console = Console()
     machine = describe_machine()
@@ -80,9 +86,12 @@ def main() -> None:
         with open_database(settings).client as client, run_api(settings, folder):
             database = client[settings.mongo_database]
             paths = fill(database)
-            # With a key each request is looked up and counted, as it is where others than this machine are served.
+            # With a key each request is looked up and counted, as it is where others than this
+            # machine are served.
             key = add_key(database, "bench", ("admin",), datetime.now(UTC))
-            times = measure(settings.port, key, database, paths, QUICK if quick else FULL, console.print)
+            times = measure(
+                settings.port, key, database, paths, QUICK if quick else FULL, console.print
+            )
     figures = build_figures(times)
     console.print(build_times(times), build_bounds(figures))
     if quick:
@@ -122,7 +131,13 @@ def fill(database: Db) -> list[str]:
     ensure_indexes(database)
     tickers, now = tuple(f"T{number:05d}" for number in range(TICKERS)), datetime.now(UTC)
     import_synthetic(
-        database, tickers, SHIPPED[market.MARKET], bars=market.BARS, seed=market.SEED, end=market.END, now=now
+        database,
+        tickers,
+        SHIPPED[market.MARKET],
+        bars=market.BARS,
+        seed=market.SEED,
+        end=market.END,
+        now=now,
     )
     detected = tickers[:DETECTED_TICKERS]
     train_model(database, TrainingPlan(market.MARKET, tickers=detected, seed=market.SEED), now=now)
@@ -141,7 +156,9 @@ def fill(database: Db) -> list[str]:
     ]
 
 
-def measure(port: int, key: str, database: Db, paths: Sequence[str], size: Size, say: Callable[[str], None]) -> Times:
+def measure(
+    port: int, key: str, database: Db, paths: Sequence[str], size: Size, say: Callable[[str], None]
+) -> Times:
     """Return the seconds of each answer, by what was asked and round."""
     times: Times = {name: [] for name in SIDES}
     everything = {"market": "US"}
@@ -167,7 +184,9 @@ def measure(port: int, key: str, database: Db, paths: Sequence[str], size: Size,
 
 
 def post(client: Client, database: Db, body: dict[str, str]) -> float:
-    """Return the seconds that a backfill took to be accepted; it is cancelled, so that the next finds a free way."""
+    """Return the seconds that a backfill took to be accepted; it is cancelled,
+    so that the next finds a free way.
+    """
     start = time.perf_counter()
     accepted = json.loads(client.ask(BACKFILL, body))
     seconds = time.perf_counter() - start
@@ -182,7 +201,9 @@ def time_it(client: Client, path: str) -> float:
 
 
 def build_figures(times: Times) -> dict[str, float]:
-    """Return the figures: milliseconds, and how many times as long as `/healthz` or one ticker in the same round."""
+    """Return the figures: milliseconds, and how many times as long as `/healthz`
+    or one ticker in the same round.
+    """
 
     def find(share: float, name: str, over: str | None = None) -> float:
         rounds = [percentile(seconds, share) for seconds in times[name]]
@@ -209,11 +230,20 @@ def percentile(seconds: Sequence[float], share: float) -> float:
 
 
 def build_times(times: Times) -> Table:
-    table = Table("asked", "times", "median", "p99", "most", title="Milliseconds, one gunicorn worker, all rounds")
+    table = Table(
+        "asked",
+        "times",
+        "median",
+        "p99",
+        "most",
+        title="Milliseconds, one gunicorn worker, all rounds",
+    )
     for name, rounds in times.items():
         seconds = [one for each in rounds for one in each]
         values = (percentile(seconds, 0.5), percentile(seconds, 0.99), max(seconds))
-        table.add_row(SIDES[name], f"{len(seconds):,}", *(f"{1_000 * value:.1f}" for value in values))
+        table.add_row(
+            SIDES[name], f"{len(seconds):,}", *(f"{1_000 * value:.1f}" for value in values)
+        )
     return table
 
 

@@ -1,4 +1,6 @@
-"""Faults as feeds have them, planted in real bars: one bar, or one stretch of stale ones, in each copy of a history."""
+"""Faults as feeds have them, planted in real bars: one bar, or one stretch of stale ones,
+in each copy of a history.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ class Fault:
 
     Attributes:
         ticker, kind: whose bars, and the name in `FAULTS`.
-        bars: table of open, high, low, close and volume, from position `start` of the ticker's series on.
+        bars: table of open, high, low, close and volume, from position `start` of the ticker's
+            series on.
         start: position of the first row in the series.
         first: position of the fault's first bar in the series.
     """
@@ -28,8 +31,12 @@ class Fault:
     first: int
 
 
-def plant(ticker: str, kind: str, bars: pd.DataFrame, start: int, first: int, random: np.random.Generator) -> Fault:
-    """Plant a fault into a copy of a series' rows from `start` on, at position `first` of the series."""
+def plant(
+    ticker: str, kind: str, bars: pd.DataFrame, start: int, first: int, random: np.random.Generator
+) -> Fault:
+    """Plant a fault into a copy of a series' rows from `start` on,
+    at position `first` of the series.
+    """
     stop = first + (STALE_BARS if kind.startswith("stale") else 1)
     copy = bars.iloc[start:stop].reset_index(drop=True)
     FAULTS[kind](copy, first - start, random)

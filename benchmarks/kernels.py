@@ -1,7 +1,8 @@
-"""How fast one core computes features and scores, beside scikit-learn: `python -m benchmarks.kernels`.
+"""How fast one core computes features and scores, beside scikit-learn:
+`python -m benchmarks.kernels`.
 
-Made-up bars of 200 tickers x 1,260 days in memory; the sides take turns, and the figures are medians of CPU seconds, so
-that other work on the machine counts little.
+Made-up bars of 200 tickers x 1,260 days in memory; the sides take turns, and the figures are
+medians of CPU seconds, so that other work on the machine counts little.
 """
 
 import time
@@ -23,7 +24,12 @@ TICKERS, BARS, ROUNDS = 200, 1_260, 7
 
 def main() -> None:
     panel = draw_panel()
-    table = Table("work", "rows/s", "beside scikit-learn", title=f"one core, {TICKERS} tickers x {BARS:,} bars")
+    table = Table(
+        "work",
+        "rows/s",
+        "beside scikit-learn",
+        title=f"one core, {TICKERS} tickers x {BARS:,} bars",
+    )
     for feature_set in (MARKET14, DEFAULT_FEATURE_SET):
         inputs = compute_features(panel, panel.offsets[:-1], feature_set).inputs
         plan = TrainingPlan("US", feature_set=feature_set)
@@ -39,7 +45,9 @@ def main() -> None:
         rows = len(inputs)
         table.add_row(f"features ({feature_set.label})", f"{TICKERS * BARS / features:,.0f}", "")
         table.add_row("scikit-learn's score_samples", f"{rows / theirs:,.0f}", "1.0")
-        table.add_row("the same scores from the flat forest", f"{rows / ours:,.0f}", f"{theirs / ours:.1f}")
+        table.add_row(
+            "the same scores from the flat forest", f"{rows / ours:,.0f}", f"{theirs / ours:.1f}"
+        )
         table.add_row("attribution, of anomalies only", f"{len(strange) / shares:,.0f}", "")
     Console().print(table)
 
@@ -55,7 +63,18 @@ def draw_panel() -> BarPanel:
     offsets = np.arange(TICKERS + 1) * BARS
     tickers = tuple(f"T{number}" for number in range(TICKERS))
     return BarPanel(
-        "1d", tickers, offsets, np.zeros(TICKERS, np.int64), days, days, 0 * days, open_, high, low, close, volume
+        "1d",
+        tickers,
+        offsets,
+        np.zeros(TICKERS, np.int64),
+        days,
+        days,
+        0 * days,
+        open_,
+        high,
+        low,
+        close,
+        volume,
     )
 
 

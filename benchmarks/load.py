@@ -1,4 +1,6 @@
-"""Requests that come when they come: an open loop, which does not wait for one answer before it asks for the next."""
+"""Requests that come when they come: an open loop,
+which does not wait for one answer before it asks for the next.
+"""
 
 import time
 from collections.abc import Sequence
@@ -52,14 +54,20 @@ class Client:
 
 
 def read_at_rate(
-    port: int, key: str, paths: Sequence[str | tuple[str, str]], *, per_second: float, seconds: float
+    port: int,
+    key: str,
+    paths: Sequence[str | tuple[str, str]],
+    *,
+    per_second: float,
+    seconds: float,
 ) -> list[float]:
-    """Ask for the paths in turn, so many a second, and return how long each answer took, in seconds.
+    """Ask for the paths in turn, so many a second,
+    and return how long each answer took, in seconds.
 
     Of a path that comes with an ETag, the answer must be that it has not changed.
 
-    The time of an answer counts from the moment at which the request was due: one that had to wait for a connection,
-    because answers before it were slow, waited all the same.
+    The time of an answer counts from the moment at which the request was due: one that had to wait
+    for a connection, because answers before it were slow, waited all the same.
     """
     total = int(per_second * seconds)
     numbers, lock = count(), Lock()
@@ -82,4 +90,8 @@ def read_at_rate(
                 took.append(time.perf_counter() - due)
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        return [seconds for part in [pool.submit(work) for _ in range(CLIENTS)] for seconds in part.result()]
+        return [
+            seconds
+            for part in [pool.submit(work) for _ in range(CLIENTS)]
+            for seconds in part.result()
+        ]

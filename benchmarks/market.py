@@ -1,4 +1,6 @@
-"""The market that is detected: made-up bars, a model, and the same bars once more as the naive way stores them."""
+"""The market that is detected: made-up bars, a model,
+and the same bars once more as the naive way stores them.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -33,11 +35,15 @@ RESULTS = ("anomalies", "batches", "detection_metadata", "detection_runs", "outb
 
 
 def fill(database: Db, tickers: Sequence[str], compared: Sequence[str]) -> None:
-    """Store bars of all `tickers`, train a model on those `compared`, and store their bars the naive way too."""
+    """Store bars of all `tickers`, train a model on those `compared`,
+    and store their bars the naive way too.
+    """
     ensure_indexes(database)
     now = datetime.now(UTC)
     import_synthetic(database, tickers, SHIPPED[MARKET], bars=BARS, seed=SEED, end=END, now=now)
-    plan = TrainingPlan(MARKET, tickers=tuple(sorted(compared)), feature_set=get_feature_set("market14"), seed=SEED)
+    plan = TrainingPlan(
+        MARKET, tickers=tuple(sorted(compared)), feature_set=get_feature_set("market14"), seed=SEED
+    )
     train_model(database, plan, now=now)
     for panel in load_portions(database, compared):
         naive.store_bars(database, build_table(panel))
@@ -45,27 +51,38 @@ def fill(database: Db, tickers: Sequence[str], compared: Sequence[str]) -> None:
 
 def load_portions(database: Db, tickers: Sequence[str]) -> list[BarPanel]:
     """Return all bars of the tickers."""
-    portions = (tickers[start : start + PORTION_TICKERS] for start in range(0, len(tickers), PORTION_TICKERS))
-    return [load_panel(database, INTERVAL, dict.fromkeys(portion, ALL_BARS)) for portion in portions]
+    portions = (
+        tickers[start : start + PORTION_TICKERS]
+        for start in range(0, len(tickers), PORTION_TICKERS)
+    )
+    return [
+        load_panel(database, INTERVAL, dict.fromkeys(portion, ALL_BARS)) for portion in portions
+    ]
 
 
 def build_table(panel: BarPanel) -> pd.DataFrame:
     """Return a panel as a table of a row a bar."""
     values = {name: getattr(panel, name) for name in ("open", "high", "low", "close", "volume")}
     tickers = np.repeat(panel.tickers, np.diff(panel.offsets))
-    return pd.DataFrame({"ticker": tickers, "time": pd.to_datetime(panel.times, unit="s", utc=True), **values})
+    return pd.DataFrame(
+        {"ticker": tickers, "time": pd.to_datetime(panel.times, unit="s", utc=True), **values}
+    )
 
 
 def build_matrix(database: Db, tickers: Sequence[str], model: LoadedModel) -> np.ndarray:
     """Return what the model sees of all bars of the tickers."""
     panels = load_portions(database, tickers)
-    return np.concatenate([compute_features(p, p.offsets[:-1].copy(), model.feature_set).inputs for p in panels])
+    return np.concatenate(
+        [compute_features(p, p.offsets[:-1].copy(), model.feature_set).inputs for p in panels]
+    )
 
 
 def refit(database: Db, model: LoadedModel, tickers: Sequence[str]) -> IsolationForest:
-    """Return scikit-learn's own object of a model of these tickers, whose `predict` has the model's threshold.
+    """Return scikit-learn's own object of a model of these tickers,
+    whose `predict` has the model's threshold.
 
-    What is stored of a model is its nodes; the same rows, seed and parameters give the same trees again.
+    What is stored of a model is its nodes; the same rows, seed and parameters give the same trees
+    again.
     """
     rows = build_matrix(database, sorted(tickers), model)
     given = {name: model.parameters[name] for name in ("trees", "sample", "seed")}
@@ -83,7 +100,10 @@ def store_file(forest: IsolationForest, folder: Path) -> Path:
 
 def find_bars_found(database: Db, collection: str) -> set[tuple[str, datetime]]:
     """Return ticker and time of the anomalies in a collection."""
-    return {(a["Ticker"], a["Datetime"]) for a in database[collection].find({}, {"Ticker": 1, "Datetime": 1})}
+    return {
+        (a["Ticker"], a["Datetime"])
+        for a in database[collection].find({}, {"Ticker": 1, "Datetime": 1})
+    }
 
 
 def forget_results(database: Db) -> None:
@@ -94,9 +114,12 @@ def forget_results(database: Db) -> None:
 
 
 def forget_last_bar(database: Db, ticker: str) -> None:
-    """Bring the database back to where the last bar, the same for all tickers, has not been detected."""
+    """Bring the database back to where the last bar, the same for all tickers,
+    has not been detected.
+    """
     before, last = (
-        datetime.fromtimestamp(t, UTC) for t in load_panel(database, INTERVAL, {ticker: ALL_BARS}).times[-2:]
+        datetime.fromtimestamp(t, UTC)
+        for t in load_panel(database, INTERVAL, {ticker: ALL_BARS}).times[-2:]
     )
     database.detection_metadata.update_many({}, {"$set": {"last_detected_timestamp": before}})
     database.anomalies.delete_many({"Datetime": last})

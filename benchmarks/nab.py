@@ -1,10 +1,12 @@
-"""Score detectors on the Numenta Anomaly Benchmark (Lavin and Ahmad 2015), from a copy of its files.
+"""Score detectors on the Numenta Anomaly Benchmark (Lavin and Ahmad 2015),
+from a copy of its files.
 
-The corpus is 58 series with 116 labelled windows. A detector sees each series point by point and gives each point a
-score; the first 15 % (750 points at most) are for learning. Of all thresholds, one for the whole corpus, the best
-counts. With the standard profile the first detection in a window earns up to 1, less the later it comes, a window
-without one costs 1, and a detection outside costs up to .11, less right after a window. The sum is scaled so that a
-detector that says nothing gets 0, and one that finds each window at its first point 100.
+The corpus is 58 series with 116 labelled windows. A detector sees each series point by point and
+gives each point a score; the first 15 % (750 points at most) are for learning. Of all thresholds,
+one for the whole corpus, the best counts. With the standard profile the first detection in a window
+earns up to 1, less the later it comes, a window without one costs 1, and a detection outside costs
+up to .11, less right after a window. The sum is scaled so that a detector that says nothing gets 0,
+and one that finds each window at its first point 100.
 """
 
 import csv
@@ -40,11 +42,15 @@ def read_corpus(folder: Path) -> Iterator[LabelledSeries]:
         with (folder / "data" / name).open(newline="") as file:
             rows = list(csv.DictReader(file))
         times = [_read_time(row["timestamp"]) for row in rows]
-        places = [(times.index(_read_time(first)), times.index(_read_time(last))) for first, last in spans]
+        places = [
+            (times.index(_read_time(first)), times.index(_read_time(last))) for first, last in spans
+        ]
         yield LabelledSeries(name, times, [float(row["value"]) for row in rows], places)
 
 
-def compute_score(corpus: Sequence[LabelledSeries], scores: Mapping[str, Sequence[float]]) -> tuple[float, float]:
+def compute_score(
+    corpus: Sequence[LabelledSeries], scores: Mapping[str, Sequence[float]]
+) -> tuple[float, float]:
     """Return the score of the standard profile and the threshold that reaches it.
 
     `scores` has, by series, a number for each point; the larger, the stranger.
@@ -67,7 +73,9 @@ def compute_score(corpus: Sequence[LabelledSeries], scores: Mapping[str, Sequenc
     return 100 * (best + window_count) / (2 * window_count), threshold
 
 
-def _weigh(series: LabelledSeries, scores: Sequence[float]) -> Iterator[tuple[float, float, tuple[str, int] | None]]:
+def _weigh(
+    series: LabelledSeries, scores: Sequence[float]
+) -> Iterator[tuple[float, float, tuple[str, int] | None]]:
     """Yield score, weight and window of each point that counts."""
     number = 0
     for i, score in enumerate(scores):
@@ -77,7 +85,11 @@ def _weigh(series: LabelledSeries, scores: Sequence[float]) -> Iterator[tuple[fl
             continue
         if number < len(series.windows) and i >= series.windows[number][0]:
             first, last = series.windows[number]
-            yield score, _squash(-(last - i + 1) / (last - first + 1)) / _squash(-1.0), (series.name, number)
+            yield (
+                score,
+                _squash(-(last - i + 1) / (last - first + 1)) / _squash(-1.0),
+                (series.name, number),
+            )
         elif number == 0:
             yield score, -FALSE, None
         else:

@@ -1,4 +1,6 @@
-"""The naive way, as it is often written: documents of one bar, pandas and scikit-learn a ticker at a time."""
+"""The naive way, as it is often written: documents of one bar,
+pandas and scikit-learn a ticker at a time.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,18 +25,26 @@ def store_bars(database: Db, frame: pd.DataFrame) -> None:
 
 
 def backfill(database: Db, ticker: str, model_file: Path) -> int:
-    """Detect all bars of a ticker with a model that is loaded for it; return how many were scored."""
+    """Detect all bars of a ticker with a model that is loaded for it;
+    return how many were scored.
+    """
     bars = list(database.naive_bars.find({"ticker": ticker}).sort("time", 1))
     return _detect(database, ticker, pd.DataFrame(bars), joblib.load(model_file), WARM_UP_BARS)
 
 
 def scan(database: Db, ticker: str, model: IsolationForest) -> int:
-    """Detect the newest bar of a ticker with a model that is kept; return how many bars were scored."""
-    bars = list(database.naive_bars.find({"ticker": ticker}).sort("time", -1).limit(HISTORY_BARS + 1))
+    """Detect the newest bar of a ticker with a model that is kept;
+    return how many bars were scored.
+    """
+    bars = list(
+        database.naive_bars.find({"ticker": ticker}).sort("time", -1).limit(HISTORY_BARS + 1)
+    )
     return _detect(database, ticker, pd.DataFrame(bars[::-1]), model, HISTORY_BARS)
 
 
-def _detect(database: Db, ticker: str, bars: pd.DataFrame, model: IsolationForest, first: int) -> int:
+def _detect(
+    database: Db, ticker: str, bars: pd.DataFrame, model: IsolationForest, first: int
+) -> int:
     features = compute_features(bars)
     inputs = free_of_scale(features, bars).iloc[first:]
     labels = model.predict(inputs.to_numpy())
@@ -54,18 +64,24 @@ def _detect(database: Db, ticker: str, bars: pd.DataFrame, model: IsolationFores
         database.naive_anomalies.insert_one(anomaly)
     mark = {"last_detected_timestamp": bars["time"].iloc[-1], "updated_at": now}
     database.naive_metadata.update_one({"_id": ticker}, {"$set": mark}, upsert=True)
-    database.naive_runs.insert_one({"ticker": ticker, "rows": len(inputs), "completed_at": datetime.now(UTC)})
+    database.naive_runs.insert_one(
+        {"ticker": ticker, "rows": len(inputs), "completed_at": datetime.now(UTC)}
+    )
     return len(inputs)
 
 
 def compute_features(bars: pd.DataFrame) -> pd.DataFrame:
     """Return the 14 documented features."""
-    opened, high, low, close, volume = (bars[name] for name in ("open", "high", "low", "close", "volume"))
+    opened, high, low, close, volume = (
+        bars[name] for name in ("open", "high", "low", "close", "volume")
+    )
     before = close.shift()
     typical = (high + low + close) / 3
     weight = volume.rolling(20).sum()
     mean, deviation = close.rolling(20).mean(), close.rolling(20).std(ddof=0)
-    true_range = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(axis=1)
+    true_range = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(
+        axis=1
+    )
     move = close.diff()
     gain, loss = (_smooth(part.clip(lower=0), 1 / 14) for part in (move, -move))
     macd = _smooth(close, 2 / 13) - _smooth(close, 2 / 27)
@@ -83,7 +99,11 @@ def compute_features(bars: pd.DataFrame) -> pd.DataFrame:
             "RSI": (100 * gain / (gain + loss)).where(gain + loss > 0, 50.0),
             "MACD": macd,
             "MACD_hist": macd - _smooth(macd, 2 / 10),
-            "VWAP": ((typical * volume).rolling(20).sum() / weight).where(weight > 0, typical.rolling(20).mean()),
+            "VWAP": (
+                ((typical * volume).rolling(20).sum() / weight).where(
+                    weight > 0, typical.rolling(20).mean()
+                )
+            ),
             "body": body,
             "upper_wick": upper,
             "lower_wick": lower,
@@ -93,7 +113,9 @@ def compute_features(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def free_of_scale(features: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
-    """Return what a model of the feature set market14 sees of them: prices in yesterday's ATR_14."""
+    """Return what a model of the feature set market14 sees of them:
+    prices in yesterday's ATR_14.
+    """
     close = bars["close"]
     unit = features["ATR_14"].clip(lower=close / 10_000).shift()
     inputs = features.copy()

@@ -1,4 +1,6 @@
-"""The metrics as they are often computed: pandas, scipy and statsmodels, one ticker and one document at a time."""
+"""The metrics as they are often computed: pandas, scipy and statsmodels,
+one ticker and one document at a time.
+"""
 
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,11 +17,14 @@ from records.database import Db
 
 
 def compute(database: Db, ticker: str, benchmark: pd.Series) -> dict[str, Any]:
-    """Compute all metrics of a ticker's last bar from documents of one bar, and store them in a document.
+    """Compute all metrics of a ticker's last bar from documents of one bar,
+    and store them in a document.
 
     `benchmark` are the market's returns by time, which cost the naive way nothing here.
     """
-    bars = pd.DataFrame(list(database.naive_bars.find({"ticker": ticker}).sort("time", 1))).set_index("time")
+    bars = pd.DataFrame(
+        list(database.naive_bars.find({"ticker": ticker}).sort("time", 1))
+    ).set_index("time")
     returns = np.log(bars["close"]).diff()
     values = {
         **_measure_volatility(bars, returns),
@@ -30,7 +35,12 @@ def compute(database: Db, ticker: str, benchmark: pd.Series) -> dict[str, Any]:
         **_compare(returns, benchmark.reindex(bars.index)),
         **_classify(bars, returns),
     }
-    document = {"ticker": ticker, "time": bars.index[-1], "values": values, "computed_at": datetime.now(UTC)}
+    document = {
+        "ticker": ticker,
+        "time": bars.index[-1],
+        "values": values,
+        "computed_at": datetime.now(UTC),
+    }
     database.naive_analytics.replace_one({"_id": ticker}, document, upsert=True)
     return values
 
@@ -46,7 +56,9 @@ def _measure_volatility(bars: pd.DataFrame, returns: pd.Series) -> dict[str, Any
         "rolling_stddev": s.iloc[-1],
         "annualized_volatility": s.iloc[-1] * np.sqrt(252),
         "parkinson": np.sqrt(ranges.rolling(20).sum().iloc[-1] / (80 * np.log(2))),
-        "garman_klass": np.sqrt((0.5 * ranges - (2 * np.log(2) - 1) * bodies).rolling(20).mean().iloc[-1]),
+        "garman_klass": np.sqrt(
+            (0.5 * ranges - (2 * np.log(2) - 1) * bodies).rolling(20).mean().iloc[-1]
+        ),
         "yang_zhang": np.sqrt((yang + (1 - k) * rogers.rolling(20).mean()).iloc[-1]),
         "volatility_of_volatility": s.rolling(20).std().iloc[-1],
     }
@@ -61,16 +73,22 @@ def _measure_volume(bars: pd.DataFrame, returns: pd.Series) -> dict[str, Any]:
         "volume_ema": volume.ewm(span=20, adjust=False).mean().iloc[-1],
         "volume_delta": [bulk.iloc[-1], bulk.rolling(20).sum().iloc[-1]],
         "volume_spike_ratio": (volume / volume.rolling(20).median().shift()).iloc[-1],
-        "liquidity_ratio": 1e6 * (returns.abs() / (bars["close"] * volume)).rolling(20).mean().iloc[-1],
+        "liquidity_ratio": (
+            1e6 * (returns.abs() / (bars["close"] * volume)).rolling(20).mean().iloc[-1]
+        ),
     }
 
 
 def _measure_trend(bars: pd.DataFrame) -> dict[str, Any]:
     close, high, low = bars["close"], bars["high"], bars["low"]
     move = close.diff()
-    gain, loss = (part.clip(lower=0).ewm(alpha=1 / 14, adjust=False).mean() for part in (move, -move))
+    gain, loss = (
+        part.clip(lower=0).ewm(alpha=1 / 14, adjust=False).mean() for part in (move, -move)
+    )
     up, down = high.diff(), -low.diff()
-    true_range = pd.concat([high - low, (high - close.shift()).abs(), (low - close.shift()).abs()], axis=1).max(axis=1)
+    true_range = pd.concat(
+        [high - low, (high - close.shift()).abs(), (low - close.shift()).abs()], axis=1
+    ).max(axis=1)
     smooth = {"alpha": 1 / 14, "adjust": False}
     ranges = true_range.ewm(**smooth).mean()
     plus = 100 * up.where((up > down) & (up > 0), 0.0).ewm(**smooth).mean() / ranges
@@ -129,7 +147,9 @@ def _measure_seasons(bars: pd.DataFrame, returns: pd.Series) -> dict[str, Any]:
     shares = plain[1:] / plain[1:].sum()
     bands, density = scipy.signal.welch(moves, nperseg=128)
     edges = np.geomspace(1 / 128, 1 / 2, 9)
-    banded = [float(density[(bands >= low) & (bands < high)].sum()) for low, high in pairwise(edges)]
+    banded = [
+        float(density[(bands >= low) & (bands < high)].sum()) for low, high in pairwise(edges)
+    ]
     return patterns | {
         "seasonal_deviation": (moves[-1] - own.mean()) / own.std(),
         "fourier": [[1 / frequencies[k], power[k] / power[1:].sum()] for k in peaks],
@@ -149,13 +169,18 @@ def _compare(returns: pd.Series, benchmark: pd.Series) -> dict[str, Any]:
         "rolling_correlation": correlation.iloc[-1],
         "beta": 0.67 * slope + 0.33,
         "cross_correlation_lag": int(np.abs(rho).argmax()) - 10,
-        "volatility_correlation": returns.rolling(20).std().rolling(120).corr(benchmark.rolling(20).std()).iloc[-1],
+        "volatility_correlation": (
+            returns.rolling(20).std().rolling(120).corr(benchmark.rolling(20).std()).iloc[-1]
+        ),
         "correlation_stability": np.arctanh(correlation).rolling(120).std().iloc[-1],
     }
 
 
 def _classify(bars: pd.DataFrame, returns: pd.Series) -> dict[str, Any]:
     s = returns.rolling(20).std()
-    v, q = s.rolling(250).rank(pct=True), bars["volume"].rolling(5).mean().rolling(250).rank(pct=True)
+    v, q = (
+        s.rolling(250).rank(pct=True),
+        bars["volume"].rolling(5).mean().rolling(250).rank(pct=True),
+    )
     u = np.log(bars["close"] / bars["close"].shift(10)) / (s * np.sqrt(10))
     return {"regime": [v.iloc[-1], q.iloc[-1], u.iloc[-1]]}

@@ -1,9 +1,10 @@
 """`make bench-quality`: does detection find what matters?
 
-Real daily bars of five stocks and two indices, walk-forward: each year is scored by a model of the years before it,
-pooled over all tickers, and 1 % of each ticker's days are flagged. Found are publicly known event days (events.csv) and
-faults planted in copies of the bars: a fault counts as found where it scores like that 1 %. Beside it, flagging as many
-days: the plain absolute log return, and that over its own standard deviation of 60 days.
+Real daily bars of five stocks and two indices, walk-forward: each year is scored by a model of the
+years before it, pooled over all tickers, and 1 % of each ticker's days are flagged. Found are
+publicly known event days (events.csv) and faults planted in copies of the bars: a fault counts as
+found where it scores like that 1 %. Beside it, flagging as many days: the plain absolute log
+return, and that over its own standard deviation of 60 days.
 """
 
 import argparse
@@ -39,9 +40,15 @@ Z_BARS = 60
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description="Measure what detection finds.")
-    parser.add_argument("--seeds", type=int, default=5, help="forests a year; the figures are means over them")
-    parser.add_argument("--faults", type=int, default=30, help="faults of each kind for each ticker")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality", description="Measure what detection finds."
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=5, help="forests a year; the figures are means over them"
+    )
+    parser.add_argument(
+        "--faults", type=int, default=30, help="faults of each kind for each ticker"
+    )
     options = parser.parse_args()
     bars = read_bars()
     faults = plant_faults(bars, options.faults)
@@ -51,24 +58,40 @@ def main() -> int:
         "rolling_z_score": measure_baseline(bars, faults, events, Z_BARS),
     }
     for feature_set in (MARKET14, DEFAULT_FEATURE_SET):
-        seeds = [measure_forest(bars, faults, events, feature_set, seed) for seed in range(1, options.seeds + 1)]
-        sides[feature_set.name] = {name: float(np.mean([found[name] for found in seeds])) for name in seeds[0]}
+        seeds = [
+            measure_forest(bars, faults, events, feature_set, seed)
+            for seed in range(1, options.seeds + 1)
+        ]
+        sides[feature_set.name] = {
+            name: float(np.mean([found[name] for found in seeds])) for name in seeds[0]
+        }
     ours = sides[DEFAULT_FEATURE_SET.name]
-    beaten = all(ours[what] > sides[side][what] for side in list(sides)[:2] for what in ("events", "faults"))
+    beaten = all(
+        ours[what] > sides[side][what] for side in list(sides)[:2] for what in ("events", "faults")
+    )
     Console().print(build_table(sides))
     figures = {
-        f"quality_{side}_{what}": round(value, 4) for side, found in sides.items() for what, value in found.items()
+        f"quality_{side}_{what}": round(value, 4)
+        for side, found in sides.items()
+        for what, value in found.items()
     }
-    counts = {"quality_events": len(events), "quality_faults": len(faults), "quality_seeds": options.seeds}
+    counts = {
+        "quality_events": len(events),
+        "quality_faults": len(faults),
+        "quality_seeds": options.seeds,
+    }
     RESULTS.write_text(json.dumps({**figures, **counts}, indent=2) + "\n")
     print(
-        f"{DEFAULT_FEATURE_SET.label} finds {'more' if beaten else 'NOT more'} events and faults than both baselines."
+        f"{DEFAULT_FEATURE_SET.label} finds {'more' if beaten else 'NOT more'} events and faults"
+        " than both baselines."
     )
     return 0 if beaten else 1
 
 
 def read_bars() -> dict[str, pd.DataFrame]:
-    """Return each ticker's real bars, adjusted for its splits; `date` beside open, high, low, close and volume."""
+    """Return each ticker's real bars, adjusted for its splits; `date` beside open, high, low,
+    close and volume.
+    """
     frame = read_demo()
     frame.columns = frame.columns.str.lower()
     series = {}
@@ -92,7 +115,10 @@ def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
         days = np.arange(first, len(series) - 5)
         for kind in FAULTS:
             drawn = random.choice(days, min(each, len(days) // 30), replace=False).tolist()
-            faults += [plant(ticker, kind, series, find_start(day, HISTORY_BARS), day, random) for day in drawn]
+            faults += [
+                plant(ticker, kind, series, find_start(day, HISTORY_BARS), day, random)
+                for day in drawn
+            ]
     return faults
 
 
@@ -103,11 +129,17 @@ def build_panel(tables: Sequence[pd.DataFrame], starts: Sequence[int]) -> BarPan
     offsets = np.cumsum([0, *map(len, tables)], dtype=np.int64)
     columns = (whole[name].to_numpy() for name in [*PRICES, "volume"])
     tickers = tuple(map(str, range(len(tables))))
-    return BarPanel("1d", tickers, offsets, np.array(starts, np.int64), count, count, 0 * count, *columns)
+    return BarPanel(
+        "1d", tickers, offsets, np.array(starts, np.int64), count, count, 0 * count, *columns
+    )
 
 
 def measure_forest(
-    bars: dict[str, pd.DataFrame], faults: list[Fault], events: pd.DataFrame, feature_set: FeatureSet, seed: int
+    bars: dict[str, pd.DataFrame],
+    faults: list[Fault],
+    events: pd.DataFrame,
+    feature_set: FeatureSet,
+    seed: int,
 ) -> dict[str, float]:
     """Return the shares found by the engine with one seed."""
     panel = build_panel(list(bars.values()), [0] * len(bars))
@@ -117,8 +149,12 @@ def measure_forest(
     scores, fault_scores = np.full(panel.times.size, np.nan), np.zeros(len(planted.rows))
     for year in range(FIRST_YEAR, int(years.max()) + 1):
         detector = fit(features.inputs[years < year], seed)
-        scores[features.rows[years == year]] = detector.score_samples(features.inputs[years == year])
-        fault_scores[fault_years == year] = detector.score_samples(planted.inputs[fault_years == year])
+        scores[features.rows[years == year]] = detector.score_samples(
+            features.inputs[years == year]
+        )
+        fault_scores[fault_years == year] = detector.score_samples(
+            planted.inputs[fault_years == year]
+        )
     by_ticker = {ticker: scores[panel.series(s)] for s, ticker in enumerate(bars)}
     strangest = np.array([fault_scores[owners == number].min() for number in range(len(faults))])
     return count_found(bars, by_ticker, faults, strangest, events)
@@ -132,7 +168,9 @@ def fit(inputs: np.ndarray, seed: int) -> FlatForest:
 def compute_faults(
     bars: dict[str, pd.DataFrame], faults: list[Fault], feature_set: FeatureSet
 ) -> tuple[Features, np.ndarray, np.ndarray]:
-    """Return the features of all faulty bars, the year of each, and the number of the fault it belongs to."""
+    """Return the features of all faulty bars, the year of each,
+    and the number of the fault it belongs to.
+    """
     panel = build_panel([fault.bars for fault in faults], [fault.start for fault in faults])
     first = panel.offsets[:-1] + [fault.first - fault.start for fault in faults]
     features = compute_features(panel, first, feature_set)
@@ -144,10 +182,14 @@ def compute_faults(
 def measure_baseline(
     bars: dict[str, pd.DataFrame], faults: list[Fault], events: pd.DataFrame, z_bars: int | None
 ) -> dict[str, float]:
-    """Return the shares found by the absolute log return, over its standard deviation of `z_bars` days if given."""
+    """Return the shares found by the absolute log return,
+    over its standard deviation of `z_bars` days if given.
+    """
     by_ticker = {}
     for ticker, series in bars.items():
-        wanted = (series["date"].dt.year >= FIRST_YEAR).to_numpy() & (np.arange(len(series)) >= FIRST_BAR)
+        wanted = (series["date"].dt.year >= FIRST_YEAR).to_numpy() & (
+            np.arange(len(series)) >= FIRST_BAR
+        )
         by_ticker[ticker] = np.where(wanted, -compute_moves(series["close"], z_bars), np.nan)
     strangest = [-compute_moves(f.bars["close"], z_bars)[f.first - f.start :].max() for f in faults]
     return count_found(bars, by_ticker, faults, np.array(strangest), events)
@@ -166,17 +208,23 @@ def count_found(
     fault_scores: Float64,
     events: pd.DataFrame,
 ) -> dict[str, float]:
-    """Return which share of events, and of faults of each kind, scores among the strangest 1 % of the ticker's days."""
+    """Return which share of events, and of faults of each kind,
+    scores among the strangest 1 % of the ticker's days.
+    """
     thresholds = {ticker: np.nanquantile(values, FLAGGED) for ticker, values in scores.items()}
     by_day = {ticker: pd.Series(values, bars[ticker]["date"]) for ticker, values in scores.items()}
-    hits = [by_day[event.ticker][event.date] <= thresholds[event.ticker] for event in events.itertuples()]
+    hits = [
+        by_day[event.ticker][event.date] <= thresholds[event.ticker]
+        for event in events.itertuples()
+    ]
     indices = events["ticker"].str.startswith("^").to_numpy()
     kinds = np.array([fault.kind for fault in faults])
     hit = fault_scores <= np.array([thresholds[fault.ticker] for fault in faults])
     found = {"events": np.mean(hits), "events_indices": np.mean(np.array(hits)[indices])}
     found |= {"events_stocks": np.mean(np.array(hits)[~indices]), "faults": hit.mean()}
     return {
-        name: float(share) for name, share in (found | {kind: hit[kinds == kind].mean() for kind in FAULTS}).items()
+        name: float(share)
+        for name, share in (found | {kind: hit[kinds == kind].mean() for kind in FAULTS}).items()
     }
 
 

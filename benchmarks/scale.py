@@ -1,7 +1,9 @@
-"""`make bench-scale`: the same backfill by 1, 2 and 4 workers, and what each part of the service costs.
+"""`make bench-scale`: the same backfill by 1, 2 and 4 workers,
+and what each part of the service costs.
 
-Each worker has one process and, where the kernel lets us, a network of its own with nothing in it: what it shares with
-the others goes through MongoDB and Redis, over their Unix sockets, as if it were on a host of its own.
+Each worker has one process and, where the kernel lets us, a network of its own with nothing in it:
+what it shares with the others goes through MongoDB and Redis, over their Unix sockets, as if it
+were on a host of its own.
 """
 
 import json
@@ -40,7 +42,10 @@ def main() -> None:
     machine = describe_machine()
     console.print(machine)
     STATE_DIR.mkdir(exist_ok=True)
-    with TemporaryDirectory(prefix="scale-", dir="/tmp") as folder, run_servers(Path(folder)) as (settings, pids):
+    with (
+        TemporaryDirectory(prefix="scale-", dir="/tmp") as folder,
+        run_servers(Path(folder)) as (settings, pids),
+    ):
         os.environ.update(build_environment(settings, STATE_DIR.absolute()))
         figures, table = measure(Path(folder), settings, pids, console)
     console.print(table)
@@ -48,12 +53,16 @@ def main() -> None:
     console.print(f"Written to {RESULTS}.")
 
 
-def measure(folder: Path, settings: Settings, pids: dict[str, int], console: Console) -> tuple[dict[str, float], Table]:
+def measure(
+    folder: Path, settings: Settings, pids: dict[str, int], console: Console
+) -> tuple[dict[str, float], Table]:
     """Time the backfills, and return the figures by name and as a table."""
     market, sides = import_module("benchmarks.market"), import_module("benchmarks.sides")
     database = import_module("tasks.process.worker").get_worker().database
     celery = import_module("tasks.process.broker").build_celery(settings)
-    console.print(f"Making up {market.BARS:,} bars of each of {len(TICKERS):,} tickers, and training a model.")
+    console.print(
+        f"Making up {market.BARS:,} bars of each of {len(TICKERS):,} tickers, and training a model."
+    )
     market.fill(database, TICKERS, TICKERS[:100])
     clock = Clock()
     spent = {task: dict.fromkeys((*pids, "workers"), 0.0) for task in ("backfill", "incremental")}
@@ -63,7 +72,9 @@ def measure(folder: Path, settings: Settings, pids: dict[str, int], console: Con
             console.print(f"Round {number + 1} of {ROUNDS}, {workers} workers.")
             with run_workers(folder, workers) as worker_pids:
                 market.forget_results(database)
-                sides.run_by_workers(database, celery, sides.ask("backfill", TICKERS[: 40 * workers]))
+                sides.run_by_workers(
+                    database, celery, sides.ask("backfill", TICKERS[: 40 * workers])
+                )
                 market.forget_results(database)
                 for task, cost in spent.items():
                     before = read_cpu_seconds(pids, worker_pids)
@@ -84,19 +95,27 @@ def measure(folder: Path, settings: Settings, pids: dict[str, int], console: Con
 def describe(clock: Clock, spent: dict[str, dict[str, float]], rows: int) -> dict[str, float]:
     """Return the figures: speed by workers, and processor seconds by part of the service."""
     runs = ROUNDS * len(WORKERS)
-    figures = {f"bars_per_second_{n}_workers": rows / runs / clock.median(f"backfill {n}") for n in WORKERS}
-    figures |= {f"times_one_worker_{n}": clock.ratio("backfill 1", f"backfill {n}") for n in WORKERS[1:]}
+    figures = {
+        f"bars_per_second_{n}_workers": rows / runs / clock.median(f"backfill {n}") for n in WORKERS
+    }
+    figures |= {
+        f"times_one_worker_{n}": clock.ratio("backfill 1", f"backfill {n}") for n in WORKERS[1:]
+    }
     figures |= {f"scan_seconds_{n}_workers": clock.median(f"incremental {n}") for n in WORKERS}
     for name, seconds in spent["backfill"].items():
         figures[f"{name}_cpu_seconds_per_million_bars"] = seconds / rows * 1e6
     for name, seconds in spent["incremental"].items():
-        figures[f"{name}_cpu_milliseconds_per_ticker_scanned"] = seconds / (runs * len(TICKERS)) * 1e3
+        figures[f"{name}_cpu_milliseconds_per_ticker_scanned"] = (
+            seconds / (runs * len(TICKERS)) * 1e3
+        )
     return figures
 
 
 @contextmanager
 def run_servers(folder: Path) -> Iterator[tuple[Settings, dict[str, int]]]:
-    """Start Redis and MongoDB, listening on Unix sockets in `folder` too; yield settings and process ids by name."""
+    """Start Redis and MongoDB, listening on Unix sockets in `folder` too;
+    yield settings and process ids by name.
+    """
     redis_port, mongo_port = servers.free_port(), servers.free_port()
     redis_folder, mongo_folder = folder / "redis", folder / "mongod"
     redis = servers.redis_command(find_redis_server(), redis_folder, redis_port)
@@ -111,21 +130,32 @@ def run_servers(folder: Path) -> Iterator[tuple[Settings, dict[str, int]]]:
         for name, command in commands.items():
             (folder / name).mkdir()
             log = stack.enter_context((folder / f"{name}.log").open("wb"))
-            processes[name] = subprocess.Popen(servers.die_with_parent(command), stdout=log, stderr=log)
+            processes[name] = subprocess.Popen(
+                servers.die_with_parent(command), stdout=log, stderr=log
+            )
             stack.callback(processes[name].wait)
             stack.callback(processes[name].kill)
         servers.wait_for_redis(redis_port)
         servers.wait_for_primary(mongo_port)
         (folder / "mongod.sock").symlink_to(folder / f"mongodb-{mongo_port}.sock")
-        urls = {"mongo_url": servers.mongo_url(mongo_port), "redis_url": servers.redis_url(redis_port)}
-        yield Settings(_env_file=None, **urls), {name: process.pid for name, process in processes.items()}
+        urls = {
+            "mongo_url": servers.mongo_url(mongo_port),
+            "redis_url": servers.redis_url(redis_port),
+        }
+        yield (
+            Settings(_env_file=None, **urls),
+            {name: process.pid for name, process in processes.items()},
+        )
 
 
 @contextmanager
 def run_workers(folder: Path, count: int) -> Iterator[list[int]]:
-    """Start so many workers of one process, each without a network where that is permitted; yield their process ids."""
+    """Start so many workers of one process, each without a network where that is permitted;
+    yield their process ids.
+    """
+    mongo_socket = quote(str((folder / "mongod.sock").resolve()), safe="")
     sockets = {
-        "MONGO_URL": f"mongodb://{quote(str((folder / 'mongod.sock').resolve()), safe='')}/?directConnection=true",
+        "MONGO_URL": f"mongodb://{mongo_socket}/?directConnection=true",
         "REDIS_URL": f"redis+socket://{folder / 'redis.sock'}",
     }
     apart = ["unshare", "--net", "--"] if _may_unshare() else []
@@ -145,9 +175,15 @@ def run_workers(folder: Path, count: int) -> Iterator[list[int]]:
 
 
 def read_cpu_seconds(pids: dict[str, int], worker_pids: list[int]) -> dict[str, float]:
-    """Return the processor seconds used so far by each server, and by all workers with their pool processes."""
+    """Return the processor seconds used so far by each server,
+    and by all workers with their pool processes.
+    """
     spent = {name: _read_cpu_seconds(pid) for name, pid in pids.items()}
-    return spent | {"workers": sum(_read_cpu_seconds(each) for pid in worker_pids for each in (pid, *_children(pid)))}
+    return spent | {
+        "workers": sum(
+            _read_cpu_seconds(each) for pid in worker_pids for each in (pid, *_children(pid))
+        )
+    }
 
 
 def _read_cpu_seconds(pid: int) -> float:
@@ -161,7 +197,12 @@ def _children(pid: int) -> list[int]:
 
 def _may_unshare() -> bool:
     try:
-        return subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                ["unshare", "--net", "true"], capture_output=True, check=False
+            ).returncode
+            == 0
+        )
     except OSError:
         return False
 

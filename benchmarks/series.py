@@ -1,9 +1,11 @@
-"""`make bench-series`: how quickly points of single series are judged, beside `/healthz`, the floor of the same stack.
+"""`make bench-series`: how quickly points of single series are judged, beside `/healthz`,
+the floor of the same stack.
 
-A real gunicorn with two worker processes, a Redis and a MongoDB of its own, and a hundred clients that each ask again
-as soon as they are answered, all on the same cores. Both sides take turns. What the server sees is its own histogram of
-request times, from the request's arrival in the application to the end of its answer; what a client sees includes its
-wait in the queue before. With `QUALITY=1` the detectors are scored instead: see `benchmarks/series_quality.py`.
+A real gunicorn with two worker processes, a Redis and a MongoDB of its own, and a hundred clients
+that each ask again as soon as they are answered, all on the same cores. Both sides take turns. What
+the server sees is its own histogram of request times, from the request's arrival in the application
+to the end of its answer; what a client sees includes its wait in the queue before. With `QUALITY=1`
+the detectors are scored instead: see `benchmarks/series_quality.py`.
 """
 
 import argparse
@@ -37,7 +39,9 @@ LEAST_PER_SECOND, MOST_P95_MS, MOST_LIST_MS = 600.0, 20.0, 50.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of many requests: requests a second, errors, and seconds of each as its client saw it."""
+    """What came of many requests: requests a second, errors,
+    and seconds of each as its client saw it.
+    """
 
     per_second: float
     errors: int
@@ -45,9 +49,15 @@ class Load:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.series", description="Measure models of single series.")
-    parser.add_argument("--quality", action="store_true", help="score the detectors on labelled series")
-    parser.add_argument("--nab", type=Path, help="a copy of the Numenta Anomaly Benchmark, to be scored on too")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.series", description="Measure models of single series."
+    )
+    parser.add_argument(
+        "--quality", action="store_true", help="score the detectors on labelled series"
+    )
+    parser.add_argument(
+        "--nab", type=Path, help="a copy of the Numenta Anomaly Benchmark, to be scored on too"
+    )
     parser.add_argument("--quick", action="store_true", help="one round: a look, not the figures")
     arguments = parser.parse_args()
     console = Console()
@@ -61,7 +71,11 @@ def main() -> None:
     with run_bench_servers() as (settings, folder), run_api(settings, folder):
         for number in range(SERIES):
             values = [(i * 7 + number) % 23 + i % 5 / 10 for i in range(1_000)]
-            post(settings.port, f"/fit/bench_{number}", {"timestamps": list(range(1_000)), "values": values})
+            post(
+                settings.port,
+                f"/fit/bench_{number}",
+                {"timestamps": list(range(1_000)), "values": values},
+            )
         figures = measure(settings.port, 1 if arguments.quick else ROUNDS, console)
     console.print(build_table(figures))
     if arguments.quick:
@@ -88,7 +102,9 @@ def run_api(settings: Settings, folder: Path) -> Iterator[None]:
 def measure(port: int, rounds: int, console: Console) -> dict[str, float]:
     """Return the figures: the median round of each."""
     asked = [
-        build_request(port, f"/predict/bench_{i % SERIES}", {"timestamp": str(i), "value": float(i % 40)})
+        build_request(
+            port, f"/predict/bench_{i % SERIES}", {"timestamp": str(i), "value": float(i % 40)}
+        )
         for i in range(REQUESTS)
     ]
     floor_asked = [build_request(port, "/healthz")] * REQUESTS
@@ -99,7 +115,9 @@ def measure(port: int, rounds: int, console: Console) -> dict[str, float]:
         floors.append(asyncio.run(ask_all(port, floor_asked)))
         before = read_histogram(port)
         loads.append(asyncio.run(ask_all(port, asked)))
-        shares.append([after - was for after, was in zip(read_histogram(port), before, strict=True)])
+        shares.append(
+            [after - was for after, was in zip(read_histogram(port), before, strict=True)]
+        )
         points = [{"timestamp": str(i), "value": float(i % 40)} for i in range(LISTED)]
         listed = asyncio.run(ask_all(port, [build_request(port, "/predict/bench_1", points)]))
         assert listed.errors == 0
@@ -107,7 +125,11 @@ def measure(port: int, rounds: int, console: Console) -> dict[str, float]:
     return {
         "predictions_per_second": round(median(load.per_second for load in loads)),
         "predictions_over_healthz": round(
-            median(load.per_second / floor.per_second for load, floor in zip(loads, floors, strict=True)), 3
+            median(
+                load.per_second / floor.per_second
+                for load, floor in zip(loads, floors, strict=True)
+            ),
+            3,
         ),
         "errors": sum(load.errors for load in loads),
         "server_share_below_20_ms": round(median(share[0] / share[1] for share in shares), 4),
@@ -119,7 +141,10 @@ def measure(port: int, rounds: int, console: Console) -> dict[str, float]:
 def build_request(port: int, path: str, body: object = None) -> bytes:
     content = b"" if body is None else json.dumps(body).encode()
     head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-    return f"{head}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
+    return (
+        f"{head}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+        + content
+    )
 
 
 async def ask_all(port: int, requests: Sequence[bytes]) -> Load:
@@ -138,7 +163,10 @@ async def ask_all(port: int, requests: Sequence[bytes]) -> Load:
                     writer.write(request)
                     head = await reader.readuntil(b"\r\n\r\n")
                     break
-                except (asyncio.IncompleteReadError, ConnectionError):  # it was idle for too long, and was closed
+                except (
+                    asyncio.IncompleteReadError,
+                    ConnectionError,
+                ):  # it was idle for too long, and was closed
                     writer.close()
                     reader, writer = await asyncio.open_connection("127.0.0.1", port)
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
@@ -158,7 +186,11 @@ def read_histogram(port: int) -> tuple[float, float]:
         lines = answer.read().decode().splitlines()
     named = [line for line in lines if "predict_series" in line and 'status="200"' in line]
     fast = sum(float(line.split()[-1]) for line in named if 'le="0.02"' in line)
-    return fast, sum(float(line.split()[-1]) for line in named if line.startswith("tapewatch_request_seconds_count"))
+    return fast, sum(
+        float(line.split()[-1])
+        for line in named
+        if line.startswith("tapewatch_request_seconds_count")
+    )
 
 
 def post(port: int, path: str, body: object) -> list[object]:
@@ -186,7 +218,9 @@ def build_table(figures: dict[str, float]) -> Table:
         "server_share_below_20_ms": f"at least .95: p95 below {MOST_P95_MS:g} ms",
         "list_of_10000_ms": f"below {MOST_LIST_MS:g}",
     }
-    table = Table("figure", "measured", "goal", "", title=f"{REQUESTS:,} predictions by {CLIENTS} clients")
+    table = Table(
+        "figure", "measured", "goal", "", title=f"{REQUESTS:,} predictions by {CLIENTS} clients"
+    )
     for name, measured in figures.items():
         verdict = "" if name not in reached else "reached" if reached[name] else "SHORT"
         table.add_row(name, f"{measured:g}", goals.get(name, ""), verdict)

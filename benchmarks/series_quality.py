@@ -1,11 +1,12 @@
-"""`make bench-series QUALITY=1`: what the detectors of single series find, beside a rolling z-score.
+"""`make bench-series QUALITY=1`: what the detectors of single series find,
+beside a rolling z-score.
 
-Labelled series are made by rule, a fixed seed a series: a noisy season, with a walk in every other one, and one
-kind of trouble at a known place each. Each detector is fitted to the first half, where nothing is strange, and judges
-the second half point by point; one that learns goes on learning. An event is found where a point is flagged from its
-first point on until `GRACE` points after its last. A false alarm is a run of flagged points elsewhere. With
-`NAB=FOLDER` the detectors are also scored on a copy of the Numenta Anomaly Benchmark, whose files are not part of
-this project.
+Labelled series are made by rule, a fixed seed a series: a noisy season, with a walk in every other
+one, and one kind of trouble at a known place each. Each detector is fitted to the first half, where
+nothing is strange, and judges the second half point by point; one that learns goes on learning. An
+event is found where a point is flagged from its first point on until `GRACE` points after its last.
+A false alarm is a run of flagged points elsewhere. With `NAB=FOLDER` the detectors are also scored
+on a copy of the Numenta Anomaly Benchmark, whose files are not part of this project.
 """
 
 import json
@@ -57,10 +58,18 @@ def make_series(fault: str, number: int) -> MadeSeries:
     values = []
     for i in range(POINTS):
         walk = 0.98 * walk + random.gauss(0, 0.15) * (number % 2)
-        values.append(100 + amplitude * math.sin(2 * math.pi * i / SEASON) + walk + random.gauss(0, noise))
+        values.append(
+            100 + amplitude * math.sin(2 * math.pi * i / SEASON) + walk + random.gauss(0, noise)
+        )
     first = random.randrange(POINTS // 2 + 100, POINTS - 150)
     size = random.choice((-1, 1)) * (amplitude + 6 * noise)
-    length = {"spike": 1, "level shift": 60, "drift": 120, "changed season": 2 * SEASON, "silence": 40}[fault]
+    length = {
+        "spike": 1,
+        "level shift": 60,
+        "drift": 120,
+        "changed season": 2 * SEASON,
+        "silence": 40,
+    }[fault]
     for i in range(first, first + length):
         step = i - first
         if fault == "spike":
@@ -155,7 +164,11 @@ def run_quality(console: Console, nab: Path | None) -> None:
         rate = 10_000 * alarms / judged_points
         figures[name] = {**found, "all": round(share, 3), "false_alarms_in_10000": round(rate, 1)}
         table.add_row(
-            name, *(f"{found[f]:.2f}" for f in FAULTS), f"{share:.2f}", f"{share / baseline:.2f}", f"{rate:.1f}"
+            name,
+            *(f"{found[f]:.2f}" for f in FAULTS),
+            f"{share:.2f}",
+            f"{share / baseline:.2f}",
+            f"{rate:.1f}",
         )
     console.print(table)
     if nab is not None:
@@ -165,7 +178,9 @@ def run_quality(console: Console, nab: Path | None) -> None:
 
 
 def judge_series(name: str, series: LabelledSeries) -> list[float]:
-    """Return a score for each point of a series, 0 for those a detector is fitted to, or where it cannot be."""
+    """Return a score for each point of a series, 0 for those a detector is fitted to,
+    or where it cannot be.
+    """
     learning = series.learning_points
     history = series.values[:learning]
     try:
@@ -178,20 +193,28 @@ def judge_series(name: str, series: LabelledSeries) -> list[float]:
 def score_nab(console: Console, folder: Path) -> dict[str, float]:
     """Score all detectors on a copy of the benchmark, and print a table."""
     corpus = list(read_corpus(folder))
-    table = Table("detector", "score", "threshold", title="Numenta Anomaly Benchmark, standard profile")
+    table = Table(
+        "detector", "score", "threshold", title="Numenta Anomaly Benchmark, standard profile"
+    )
     figures = {}
     with ProcessPoolExecutor(2) as pool:
         for name in build_judges():
             judged = pool.map(judge_series, [name] * len(corpus), corpus)
             named = zip(corpus, _follow(judged, len(corpus), name, console), strict=True)
-            score, threshold = compute_score(corpus, {series.name: scores for series, scores in named})
+            score, threshold = compute_score(
+                corpus, {series.name: scores for series, scores in named}
+            )
             figures[name] = round(score, 2)
             table.add_row(name, f"{score:.1f}", f"{threshold:.3g}")
     console.print(table)
     reached = max(figures.values())
-    console.print(f"Goals: {GOALS[0]} (a random cut forest) and {GOALS[1]}; the best here is {reached:.1f}.")
+    console.print(
+        f"Goals: {GOALS[0]} (a random cut forest) and {GOALS[1]}; the best here is {reached:.1f}."
+    )
     return figures
 
 
-def _follow(judged: Iterator[list[float]], total: int, name: str, console: Console) -> Iterator[list[float]]:
+def _follow(
+    judged: Iterator[list[float]], total: int, name: str, console: Console
+) -> Iterator[list[float]]:
     yield from track(judged, description=name, total=total, transient=True, console=console)

@@ -16,17 +16,23 @@ from runner.service import build_environment, wait_for_api
 
 @contextmanager
 def run_bench_servers() -> Iterator[tuple[Settings, Path]]:
-    """Start a Redis and a MongoDB in a folder that is removed at the end; yield settings for them, and the folder.
+    """Start a Redis and a MongoDB in a folder that is removed at the end;
+    yield settings for them, and the folder.
 
-    This process' environment says the same, also what numba and BLAS read when they are imported: import what loads
-    them afterwards.
+    This process' environment says the same, also what numba and BLAS read when they are imported:
+    import what loads them afterwards.
     """
     STATE_DIR.mkdir(exist_ok=True)
     with (
         TemporaryDirectory(prefix="bench-", dir=STATE_DIR.absolute()) as folder,
         run_servers(Path(folder), cache_gigabytes=1.0) as servers,
     ):
-        settings = Settings(_env_file=None, mongo_url=servers.mongo_url, redis_url=servers.redis_url, port=free_port())
+        settings = Settings(
+            _env_file=None,
+            mongo_url=servers.mongo_url,
+            redis_url=servers.redis_url,
+            port=free_port(),
+        )
         os.environ.update(build_environment(settings, STATE_DIR.absolute()))
         os.environ["ARTEFACT_KEYS"] = make_key()
         get_settings.cache_clear()
@@ -35,14 +41,21 @@ def run_bench_servers() -> Iterator[tuple[Settings, Path]]:
 
 @contextmanager
 def run_service(settings: Settings, folder: Path) -> Iterator[int]:
-    """Start API and worker in this process' environment, stop them at the end, and yield the worker's process id."""
+    """Start API and worker in this process' environment, stop them at the end,
+    and yield the worker's process id.
+    """
     processes = {}
     try:
         for program in service_programs(settings, folder):
             if program.name in {"api", "worker"}:
                 with (folder / f"{program.name}.log").open("wb") as log:
-                    command, environment = die_with_parent(program.command), os.environ | program.environment
-                    processes[program.name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+                    command, environment = (
+                        die_with_parent(program.command),
+                        os.environ | program.environment,
+                    )
+                    processes[program.name] = subprocess.Popen(
+                        command, stdout=log, stderr=log, env=environment
+                    )
         wait_for_api(settings)
         yield processes["worker"].pid
     finally:
@@ -53,7 +66,9 @@ def run_service(settings: Settings, folder: Path) -> Iterator[int]:
 
 
 def find_peak_mib(pid: int) -> float:
-    """Return the most memory that a process, or one that it started, has held so far, in MiB (Linux only)."""
+    """Return the most memory that a process, or one that it started, has held so far,
+    in MiB (Linux only).
+    """
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return max(_read_peak_kib(each) for each in (str(pid), *children)) / 1024
 

@@ -28,7 +28,9 @@ def run_here(worker: Worker, request: RunRequest) -> Document:
     """Do a run in this process, batch after batch as the workers do them, and return it."""
     database, settings = worker.database, worker.settings
     run_id = insert_run(database, request, datetime.now(UTC))["_id"]
-    run = runs.claim_run(database, run_id, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts)
+    run = runs.claim_run(
+        database, run_id, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
+    )
     assert run is not None
     plan = KINDS[run["task"]].split(worker, run, datetime.now(UTC))
     runs.start_run(database, run_id, plan, datetime.now(UTC))
@@ -42,7 +44,9 @@ def run_by_workers(database: Db, celery: Celery, request: RunRequest) -> Documen
     run_id = accept_run(database, celery, request, now=datetime.now(UTC))["_id"]
     deadline = time.monotonic() + RUN_SECONDS
     while not runs.has_ended(database, run_id):
-        assert time.monotonic() < deadline, f"run {run_id} has not ended after {RUN_SECONDS} s; see worker.log"
+        assert time.monotonic() < deadline, (
+            f"run {run_id} has not ended after {RUN_SECONDS} s; see worker.log"
+        )
         time.sleep(POLL_SECONDS)
     return _get_complete(database, run_id)
 

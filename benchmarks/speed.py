@@ -34,7 +34,9 @@ FULL = Size(tickers=1_000, many_tickers=10_000, rounds=5, requests=40)
 QUICK = Size(tickers=100, many_tickers=400, rounds=2, requests=10)
 
 
-def measure(settings: Settings, size: Size, folder: Path, say: Say) -> tuple[dict[str, float], Clock]:
+def measure(
+    settings: Settings, size: Size, folder: Path, say: Say
+) -> tuple[dict[str, float], Clock]:
     """Return the figures by name, and the times they come from."""
     clock = Clock()
     many = tuple(f"T{number:05d}" for number in range(size.many_tickers))
@@ -53,7 +55,9 @@ def measure(settings: Settings, size: Size, folder: Path, say: Say) -> tuple[dic
         "scan_naive_over_ours": clock.ratio("naive scan", "scan"),
         "score_max_abs_difference": gap,
         "celery_two_workers_over_one_process": clock.ratio("backfill", "backfill by the workers"),
-        "cost_per_ticker_10000_over_1000": clock.ratio("many tickers", "few tickers") * len(few) / len(many),
+        "cost_per_ticker_10000_over_1000": (
+            clock.ratio("many tickers", "few tickers") * len(few) / len(many)
+        ),
         "worker_peak_mib_10000_tickers": peak,
         "one_ticker_latency_ms": clock.median("one ticker over HTTP") * 1_000,
     }
@@ -72,14 +76,21 @@ def warm_up(settings: Settings, tickers: Tickers) -> None:
     keep_freed_memory()
 
 
-def compare_ways(settings: Settings, tickers: Tickers, rounds: int, folder: Path, clock: Clock, say: Say) -> float:
-    """Time scikit-learn alone, the naive way and ours, and return the largest difference between scores.
+def compare_ways(
+    settings: Settings, tickers: Tickers, rounds: int, folder: Path, clock: Clock, say: Say
+) -> float:
+    """Time scikit-learn alone, the naive way and ours,
+    and return the largest difference between scores.
 
-    The naive way does another part of the tickers each round, and after the last round has done all of them.
+    The naive way does another part of the tickers each round, and after the last round has done all
+    of them.
     """
     worker, celery = get_worker(), build_celery(settings)
     database, model = worker.database, worker.models.get_model(market.MARKET, "1d")
-    forest, matrix = market.refit(database, model, tickers), market.build_matrix(database, tickers, model)
+    forest, matrix = (
+        market.refit(database, model, tickers),
+        market.build_matrix(database, tickers, model),
+    )
     model_file = market.store_file(forest, folder)
     for number in range(rounds):
         say(f"Round {number + 1} of {rounds}, {len(tickers):,} tickers.")
@@ -104,13 +115,19 @@ def compare_ways(settings: Settings, tickers: Tickers, rounds: int, folder: Path
             for ticker in part:
                 naive.scan(database, ticker, forest)
     ours = model.detector.score_samples(matrix)
-    found, found_naively = (market.find_bars_found(database, name) for name in ("anomalies", "naive_anomalies"))
+    found, found_naively = (
+        market.find_bars_found(database, name) for name in ("anomalies", "naive_anomalies")
+    )
     assert len(found ^ found_naively) <= len(found) / 1_000, "the naive way found other anomalies"
-    assert np.array_equal(ours < model.threshold, forest.predict(matrix) == -1), "a label differs from scikit-learn's"
+    assert np.array_equal(ours < model.threshold, forest.predict(matrix) == -1), (
+        "a label differs from scikit-learn's"
+    )
     return float(np.abs(ours - scores).max())
 
 
-def compare_sizes(settings: Settings, few: Tickers, many: Tickers, rounds: int, clock: Clock, say: Say) -> None:
+def compare_sizes(
+    settings: Settings, few: Tickers, many: Tickers, rounds: int, clock: Clock, say: Say
+) -> None:
     """Time backfills of few and of many tickers by the workers."""
     database, celery = get_worker().database, build_celery(settings)
     for number in range(rounds):
@@ -122,7 +139,9 @@ def compare_sizes(settings: Settings, few: Tickers, many: Tickers, rounds: int, 
 
 
 def time_requests(settings: Settings, tickers: Tickers, clock: Clock, say: Say) -> None:
-    """Time the backfill of one ticker over HTTP, again and again, each of a ticker that was not detected yet."""
+    """Time the backfill of one ticker over HTTP, again and again,
+    each of a ticker that was not detected yet.
+    """
     say(f"{len(tickers)} backfills of one ticker over HTTP.")
     market.forget_results(get_worker().database)
     api = Api(settings)

@@ -1,9 +1,11 @@
-"""`make bench-web`: how quickly the dashboard shows something, how smoothly a chart pans, and how much is loaded.
+"""`make bench-web`: how quickly the dashboard shows something, how smoothly a chart pans,
+and how much is loaded.
 
-A real gunicorn and Debian's Chromium on this machine, which draws by software. Beside each figure stands a baseline of
-the same server and browser: for the first paint and the weight a page of the same origin without scripts, for panning
-frames in which nothing is drawn. Each load is by a browser profile of its own, so nothing is cached; the sides take
-turns, so that a machine whose speed drifts slows both.
+A real gunicorn and Debian's Chromium on this machine, which draws by software. Beside each figure
+stands a baseline of the same server and browser: for the first paint and the weight a page of the
+same origin without scripts, for panning frames in which nothing is drawn. Each load is by a browser
+profile of its own, so nothing is cached; the sides take turns, so that a machine whose speed drifts
+slows both.
 """
 
 import argparse
@@ -35,13 +37,21 @@ CHART_TICKER = "LONG"
 ROUNDS = 7
 PAN_STEPS = 120
 BLANK = "favicon.svg"  # a page of the same server that has nothing but itself
-CHROMIUM = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+CHROMIUM = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-sync",
+)
 # figure: the bound it should keep below
 BOUNDS = {
     "first_useful_paint_ms": 1_000.0,
     "chart_paint_ms": 1_000.0,
     "pan_frame_p95_ms": 33.4,  # two of a screen's 60 frames a second
-    "pan_cpu_per_frame_ms": 16.7,  # of the page's thread, which depends less on what else runs on the machine
+    "pan_cpu_per_frame_ms": (
+        16.7
+    ),  # of the page's thread, which depends less on what else runs on the machine
     "page_weight_kb": 300.0,
 }
 # What a first look is for, of the overview: the market's figures and the lanes with their marks.
@@ -60,18 +70,22 @@ START_FRAMES = """() => {
   window.frame_ = requestAnimationFrame(note);
 }"""
 STOP_FRAMES = "() => { cancelAnimationFrame(window.frame_); return window.frames_.slice(2); }"
-# The moment of the frame in which an element of the selector is first there, since the navigation began.
+# The moment of the frame in which an element of the selector is first there, since the navigation
+# began.
 AWAIT = """(selector) => new Promise((resolve) => {
   const look = () => document.querySelectorAll(selector).length >= 2
     ? requestAnimationFrame((now) => resolve(now)) : requestAnimationFrame(look);
   look();
 })"""
-WEIGH = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+WEIGH = """() => ["navigation", "resource"]
+  .flatMap((kind) => performance.getEntriesByType(kind))
   .map((entry) => [entry.name, entry.encodedBodySize])"""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.web", description="Measure the dashboard.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.web", description="Measure the dashboard."
+    )
     parser.add_argument("--quick", action="store_true", help="two rounds: a look, not the figures")
     quick = parser.parse_args().quick
     chromium = shutil.which("chromium")
@@ -81,21 +95,32 @@ def main() -> None:
     machine = describe_machine()
     console.print(machine)
     with run_bench_servers() as (settings, folder):
-        console.print(f"Making up {TICKERS:,} series and one of {CHART_BARS:,} bars; detecting {DETECTED_TICKERS + 1}.")
+        console.print(
+            f"Making up {TICKERS:,} series and one of {CHART_BARS:,} bars; detecting"
+            f" {DETECTED_TICKERS + 1}."
+        )
         with open_database(settings).client as client:
             fill(client[settings.mongo_database])
         with run_api(settings, folder), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
-            measured = measure(browser, f"http://{LOOPBACK}:{settings.port}/", 2 if quick else ROUNDS)
+            measured = measure(
+                browser, f"http://{LOOPBACK}:{settings.port}/", 2 if quick else ROUNDS
+            )
             version = browser.version
             browser.close()
     figures = {name: round(measured[name][0], 1) for name in BOUNDS}
-    console.print(build_table(measured), f"Chromium {version}. Load afterwards: {os.getloadavg()[0]:.1f}.")
+    console.print(
+        build_table(measured), f"Chromium {version}. Load afterwards: {os.getloadavg()[0]:.1f}."
+    )
     if quick:
         console.print("A quick look: too little for the figures that count, so none are written.")
         return
     baselines = {f"{name}_baseline": round(measured[name][1], 1) for name in BOUNDS}
-    about = {"machine": machine, "load_afterwards": round(os.getloadavg()[0], 1), "browser": version}
+    about = {
+        "machine": machine,
+        "load_afterwards": round(os.getloadavg()[0], 1),
+        "browser": version,
+    }
     RESULTS.write_text(json.dumps({**figures, **baselines, **about}, indent=2) + "\n")
     console.print(f"Written to {RESULTS}.")
 
@@ -113,7 +138,15 @@ def fill(database: Db) -> None:
     ensure_indexes(database)
     tickers, now = tuple(f"T{number:05d}" for number in range(TICKERS)), datetime.now(UTC)
     for names, bars in ((tickers, market.BARS), ((CHART_TICKER,), CHART_BARS)):
-        import_synthetic(database, names, SHIPPED[market.MARKET], bars=bars, seed=market.SEED, end=market.END, now=now)
+        import_synthetic(
+            database,
+            names,
+            SHIPPED[market.MARKET],
+            bars=bars,
+            seed=market.SEED,
+            end=market.END,
+            now=now,
+        )
     detected = (*tickers[:DETECTED_TICKERS], CHART_TICKER)
     train_model(database, TrainingPlan(market.MARKET, tickers=detected, seed=market.SEED), now=now)
     from tasks.process.worker import get_worker  # noqa: PLC0415
@@ -123,7 +156,9 @@ def fill(database: Db) -> None:
 
 def measure(browser: Browser, url: str, rounds: int) -> dict[str, tuple[float, float]]:
     """Return each figure with its baseline."""
-    times: dict[str, list[float]] = {name: [] for name in ("useful", "blank", "chart", "pan", "still")}
+    times: dict[str, list[float]] = {
+        name: [] for name in ("useful", "blank", "chart", "pan", "still")
+    }
     cpu: dict[str, list[float]] = {"pan": [], "still": []}
     weights: list[dict[str, float]] = []
     for _ in range(rounds):
@@ -145,7 +180,10 @@ def measure(browser: Browser, url: str, rounds: int) -> dict[str, tuple[float, f
     return {
         "first_useful_paint_ms": (median(times["useful"]), median(times["blank"])),
         "chart_paint_ms": (median(times["chart"]), median(times["blank"])),
-        "pan_frame_p95_ms": (find_percentile(times["pan"], 95), find_percentile(times["still"], 95)),
+        "pan_frame_p95_ms": (
+            find_percentile(times["pan"], 95),
+            find_percentile(times["still"], 95),
+        ),
         "pan_cpu_per_frame_ms": (median(cpu["pan"]), median(cpu["still"])),
         "page_weight_kb": (weights[-1]["page"], weights[-1]["blank"]),
     }
@@ -169,7 +207,9 @@ def await_paint(page: Page) -> float:
 
 
 def pan(page: Page) -> None:
-    """Drag the chart, all of whose bars are in sight, to and fro, as a hand does: a little each frame."""
+    """Drag the chart, all of whose bars are in sight, to and fro, as a hand does:
+    a little each frame.
+    """
     box = page.locator(CHART).first.bounding_box()
     assert box is not None
     middle, level = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -182,7 +222,9 @@ def pan(page: Page) -> None:
 
 
 def measure_frames(page: Page, act: Callable[[Page], None]) -> tuple[list[float], float]:
-    """Return the milliseconds between frames while something is done, and the seconds of CPU that the page took."""
+    """Return the milliseconds between frames while something is done,
+    and the seconds of CPU that the page took.
+    """
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.evaluate(START_FRAMES)

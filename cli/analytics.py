@@ -25,29 +25,46 @@ from tasks.requests.analytics import MOST_BARS, request_analytics
 
 group = AppGroup("analytics", help="Metrics and regimes of series: compute, show, list.")
 
-interval_option = click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w")
+interval_option = click.option(
+    "--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w"
+)
 
 
 @group.command("run")
 @takes_selection
-@click.option("--bars", default=1, show_default=True, help=f"So many of each series' last bars, {MOST_BARS:,} at most.")
+@click.option(
+    "--bars",
+    default=1,
+    show_default=True,
+    help=f"So many of each series' last bars, {MOST_BARS:,} at most.",
+)
 @json_option
 @exits_on_error
 def run_analytics(
-    *, tickers: tuple[str, ...], market: str | None, interval: str, bars: int, no_wait: bool, as_json: bool
+    *,
+    tickers: tuple[str, ...],
+    market: str | None,
+    interval: str,
+    bars: int,
+    no_wait: bool,
+    as_json: bool,
 ) -> None:
     """Compute the metrics of series as of their last bar, or of the bars before it too."""
     interval = parse_interval(interval)
     with use_database() as database:
         selection = build_selection(database, tickers, market)
         celery = build_celery(get_settings())
-        runs = request_analytics(database, celery, selection, interval=interval, bars=bars, now=datetime.now(UTC))
+        runs = request_analytics(
+            database, celery, selection, interval=interval, bars=bars, now=datetime.now(UTC)
+        )
         if no_wait and as_json:
             print_json(runs)
             return
         if no_wait:
             for run in runs:
-                click.echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
+                click.echo(
+                    f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`"
+                )
             return
         ended = [watch_run(database, run["_id"], quiet=as_json) for run in runs]
         if as_json:
@@ -62,10 +79,14 @@ def run_analytics(
 @click.argument("ticker")
 @interval_option
 @click.option("--category", type=click.Choice(CATEGORIES), help="Only these metrics.")
-@click.option("--as-of", "as_of", type=click.DateTime(), help="The last bar at or before this time (UTC).")
+@click.option(
+    "--as-of", "as_of", type=click.DateTime(), help="The last bar at or before this time (UTC)."
+)
 @json_option
 @exits_on_error
-def show_analytics(*, ticker: str, interval: str, category: str | None, as_of: datetime | None, as_json: bool) -> None:
+def show_analytics(
+    *, ticker: str, interval: str, category: str | None, as_of: datetime | None, as_json: bool
+) -> None:
     """Show all metrics of a series as of its last bar."""
     when = as_of.replace(tzinfo=UTC) if as_of is not None else None
     with use_database() as database:
@@ -75,15 +96,22 @@ def show_analytics(*, ticker: str, interval: str, category: str | None, as_of: d
         return
     chosen = get_args(Category) if category is None else (category,)
     caption = (
-        f"as of {found['time']:%Y-%m-%d %H:%M}Z, {found['bars_used']:,} bars, "
-        f"{100 * found['completeness']:.1f} % of them there, {found['bars_per_year']:.0f} a year, {found['set']}"
+        f"as of {found['time']:%Y-%m-%d %H:%M}Z, {found['bars_used']:,} bars,"
+        f" {100 * found['completeness']:.1f} % of them there, {found['bars_per_year']:.0f} a year,"
+        f" {found['set']}"
     )
-    table = Table("metric", "value", "unit", title=f"{found['ticker']} {found['interval']}", caption=caption)
+    table = Table(
+        "metric", "value", "unit", title=f"{found['ticker']} {found['interval']}", caption=caption
+    )
     for metric in METRICS:
         if metric.scope == "set" or metric.category not in chosen:
             continue
         value = found["values"].get(metric.name)
-        shown = _explain(found["missing"].get(metric.name, {})) if value is None else "; ".join(_write(value))
+        shown = (
+            _explain(found["missing"].get(metric.name, {}))
+            if value is None
+            else "; ".join(_write(value))
+        )
         table.add_row(metric.name, shown, metric.unit)
     print_table(table)
 
@@ -91,22 +119,42 @@ def show_analytics(*, ticker: str, interval: str, category: str | None, as_of: d
 @group.command("list")
 @click.option("--market", default="US", show_default=True, help="US, JP, CRYPTO, ...")
 @interval_option
-@click.option("--sort", "sort_by", type=click.Choice(list(SORTS)), default="ticker", show_default=True)
+@click.option(
+    "--sort", "sort_by", type=click.Choice(list(SORTS)), default="ticker", show_default=True
+)
 @click.option("--descending", is_flag=True, help="The greatest first.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @json_option
 @exits_on_error
-def list_analytics(*, market: str, interval: str, sort_by: str, descending: bool, limit: int, as_json: bool) -> None:
+def list_analytics(
+    *, market: str, interval: str, sort_by: str, descending: bool, limit: int, as_json: bool
+) -> None:
     """List a market's series with what their last bar shows."""
     with use_database() as database:
         code = load_markets(database).choose(market).code
         found = find_overview(
-            database, parse_interval(interval), market=code, sort_by=sort_by, descending=descending, limit=limit
+            database,
+            parse_interval(interval),
+            market=code,
+            sort_by=sort_by,
+            descending=descending,
+            limit=limit,
         )
     if as_json:
         print_json(found)
         return
-    names = ("ticker", "close", "1 bar", "volatility", "volume", "trend", "crossover", "regime", "grade", "as of")
+    names = (
+        "ticker",
+        "close",
+        "1 bar",
+        "volatility",
+        "volume",
+        "trend",
+        "crossover",
+        "regime",
+        "grade",
+        "as of",
+    )
     table = Table(*names, title=f"{code} {interval}")
     for row in found:
         table.add_row(
@@ -128,7 +176,10 @@ def _explain(missing: Document) -> str:
     """Return why there is no value."""
     if "reason" in missing:
         return f"- ({REASONS[missing['reason']]})"
-    return f"- (needs {missing.get('needed', '?')} {missing.get('of', 'bars')}, has {missing.get('have', '?')})"
+    return (
+        f"- (needs {missing.get('needed', '?')} {missing.get('of', 'bars')}, has"
+        f" {missing.get('have', '?')})"
+    )
 
 
 def _write(value: Any, name: str = "") -> Iterator[str]:

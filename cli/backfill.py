@@ -16,17 +16,27 @@ from records.work import runs
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_detection
 
-group = AppGroup("backfill", help="Detect histories: the last five years, or all with --period max.")
+group = AppGroup(
+    "backfill", help="Detect histories: the last five years, or all with --period max."
+)
 
 
 @group.command("run")
 @takes_selection
-@click.option("--period", default="5y", show_default=True, help="How far back from the last bar: 30d, 6mo, 5y, max.")
+@click.option(
+    "--period",
+    default="5y",
+    show_default=True,
+    help="How far back from the last bar: 30d, 6mo, 5y, max.",
+)
 @click.option("--force", is_flag=True, help="Cancel a backfill of these series that is in the way.")
 @click.option(
     "--walk-forward",
     is_flag=True,
-    help="Score each stretch with the latest model whose window ended before it, not with the champion.",
+    help=(
+        "Score each stretch with the latest model whose window ended before it, not with the"
+        " champion."
+    ),
 )
 @json_option
 @exits_on_error

@@ -31,23 +31,44 @@ from records.work.runs import find_open_run
 
 group = AppGroup("bars", help="Bars of tickers: import them, look at them, correct them.")
 
-interval_option = click.option("--interval", default="1d", show_default=True, help=" ".join(INTERVALS))
-limit_option = click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
+interval_option = click.option(
+    "--interval", default="1d", show_default=True, help=" ".join(INTERVALS)
+)
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True
+)
 Day = click.DateTime(["%Y-%m-%d"])
 
 
 @group.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--interval", default="1d", show_default=True, help=f"{' '.join(INTERVALS)}, or auto.")
-@click.option("--ticker", help="Whose bars a table without a ticker column holds; else the only one to take.")
-@click.option("--market", help="Of which all its tickers are (US, JP, CRYPTO, ...); by default as each of them looks.")
 @click.option(
-    "--column", "columns", multiple=True, metavar="FIELD=NAME", help="Which column is which: close=PX_LAST, close=5."
+    "--interval", default="1d", show_default=True, help=f"{' '.join(INTERVALS)}, or auto."
 )
-@click.option("--decimal", help="What parts decimals where the numbers leave it open: point or comma.")
+@click.option(
+    "--ticker", help="Whose bars a table without a ticker column holds; else the only one to take."
+)
+@click.option(
+    "--market",
+    help="Of which all its tickers are (US, JP, CRYPTO, ...); by default as each of them looks.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=NAME",
+    help="Which column is which: close=PX_LAST, close=5.",
+)
+@click.option(
+    "--decimal", help="What parts decimals where the numbers leave it open: point or comma."
+)
 @click.option("--thousands", help="What parts thousands: comma, point, space, apostrophe or none.")
-@click.option("--timezone", help="Zone of times without one (UTC, Europe/Athens); else the exchange's.")
-@click.option("--day-first/--month-first", default=None, help="What 03/04/2024 is, where no row settles it.")
+@click.option(
+    "--timezone", help="Zone of times without one (UTC, Europe/Athens); else the exchange's."
+)
+@click.option(
+    "--day-first/--month-first", default=None, help="What 03/04/2024 is, where no row settles it."
+)
 @click.option("--dry-run", is_flag=True, help="Read and check everything, and store nothing.")
 @json_option
 @exits_on_error
@@ -61,18 +82,23 @@ def import_bars(
     as_json: bool,
     **reading: Any,
 ) -> None:
-    """Import CSV, Excel, Parquet and JSON files, .zip files or folders of them; importing again changes nothing.
+    """Import CSV, Excel, Parquet and JSON files, .zip files or folders of them;
+    importing again changes nothing.
 
-    Columns are matched by their usual names in any case and several languages: a time (time, date, timestamp), open,
-    high, low, close, and optionally volume, ticker (or symbol) and split (new shares for each old one, on the first
-    session they trade). Others are named with --column. Without a ticker column a file is one ticker, named like the
-    file. Times without a zone are the exchange's. What can be read two ways is refused, with the option that settles
-    it.
+    Columns are matched by their usual names in any case and several languages: a time (time, date,
+    timestamp), open, high, low, close, and optionally volume, ticker (or symbol) and split (new
+    shares for each old one, on the first session they trade). Others are named with --column.
+    Without a ticker column a file is one ticker, named like the file. Times without a zone are the
+    exchange's. What can be read two ways is refused, with the option that settles it.
     """
     checked = parse_import_interval(interval)
     wanted = normalize_ticker(ticker) if ticker else None
     options = build_options(**reading)
-    with open_reader() as reader, use_database() as database, show_progress(quiet=as_json) as on_series:
+    with (
+        open_reader() as reader,
+        use_database() as database,
+        show_progress(quiet=as_json) as on_series,
+    ):
         reader.warm_up()  # it loads what it needs while we do
         from market.imports.bulk import import_files  # noqa: PLC0415 - loads the numeric stack
         from market.imports.importing import Request  # noqa: PLC0415 - the same
@@ -80,7 +106,9 @@ def import_bars(
         prepare_database(database, datetime.now(UTC))
         now, source = datetime.now(UTC), ", ".join(map(str, paths))
         of_market = load_markets(database).choose(market) if market else None
-        request = Request(checked, source, now, wanted, of_market, dry_run=dry_run, on_series=on_series)
+        request = Request(
+            checked, source, now, wanted, of_market, dry_run=dry_run, on_series=on_series
+        )
         report = import_files(database, paths, request, reader, options=options)
     finish_import(report, as_json=as_json)
 
@@ -104,7 +132,9 @@ def import_demo_bars(*, as_json: bool) -> None:
 @interval_option
 @json_option
 @exits_on_error
-def import_yahoo_bars(*, tickers: tuple[str, ...], period: str, interval: str, as_json: bool) -> None:
+def import_yahoo_bars(
+    *, tickers: tuple[str, ...], period: str, interval: str, as_json: bool
+) -> None:
     """Import bars from Yahoo, by the optional package yfinance."""
     from market.imports.bulk import import_yahoo  # noqa: PLC0415 - loads the numeric stack
     from market.imports.sources.yahoo import Yahoo, build_fetch  # noqa: PLC0415 - the same
@@ -115,7 +145,13 @@ def import_yahoo_bars(*, tickers: tuple[str, ...], period: str, interval: str, a
     with use_database() as database, show_progress(quiet=as_json) as on_series:
         prepare_database(database, datetime.now(UTC))
         report = import_yahoo(
-            database, yahoo, wanted, period=back, interval=checked, now=datetime.now(UTC), on_series=on_series
+            database,
+            yahoo,
+            wanted,
+            period=back,
+            interval=checked,
+            now=datetime.now(UTC),
+            on_series=on_series,
         )
     finish_import(report, as_json=as_json)
 
@@ -127,10 +163,13 @@ def import_yahoo_bars(*, tickers: tuple[str, ...], period: str, interval: str, a
 @interval_option
 @json_option
 @exits_on_error
-def record_split(*, ticker: str, session: datetime, factor: float, interval: str, as_json: bool) -> None:
+def record_split(
+    *, ticker: str, session: datetime, factor: float, interval: str, as_json: bool
+) -> None:
     """Record a split: FACTOR new shares for each old one, trading first on SESSION (2005-02-28).
 
-    Bars stay stored as they were quoted and are adjusted when read. A factor of 1 takes a split back.
+    Bars stay stored as they were quoted and are adjusted when read. A factor of 1 takes a split
+    back.
     """
     from market.bars.writing import write_split  # noqa: PLC0415 - loads the numeric stack
 
@@ -141,9 +180,13 @@ def record_split(*, ticker: str, session: datetime, factor: float, interval: str
     if as_json:
         print_json(_summarize(series))
         return
-    known = ", ".join(f"{split['factor']:g} for 1 on {split['session']:%Y-%m-%d}" for split in series["splits"])
+    known = ", ".join(
+        f"{split['factor']:g} for 1 on {split['session']:%Y-%m-%d}" for split in series["splits"]
+    )
     said = "" if written.splits else "nothing changed; "
-    click.echo(f"{name} {checked}: {said}known splits: {known or 'none'}; revision {series['revision']}")
+    click.echo(
+        f"{name} {checked}: {said}known splits: {known or 'none'}; revision {series['revision']}"
+    )
 
 
 @group.command("delete")
@@ -153,7 +196,10 @@ def record_split(*, ticker: str, session: datetime, factor: float, interval: str
 @json_option
 @exits_on_error
 def delete_series(*, ticker: str, interval: str | None, yes: bool, as_json: bool) -> None:
-    """Delete the bars of TICKER. Its anomalies, models and runs stay, and say that their bars are gone."""
+    """Delete the bars of TICKER.
+
+    Its anomalies, models and runs stay, and say that their bars are gone.
+    """
     name, checked = normalize_ticker(ticker), parse_interval(interval) if interval else None
     with use_database() as database:
         _refuse_open(database, name, checked)
@@ -172,13 +218,18 @@ def delete_series(*, ticker: str, interval: str | None, yes: bool, as_json: bool
 @json_option
 @exits_on_error
 def rename_series(*, ticker: str, name: str, interval: str | None, as_json: bool) -> None:
-    """Have the bars of TICKER be those of NAME. What was found stays with TICKER; NAME is yet to be detected."""
+    """Have the bars of TICKER be those of NAME.
+
+    What was found stays with TICKER; NAME is yet to be detected.
+    """
     old, checked = normalize_ticker(ticker), parse_interval(interval) if interval else None
     with use_database() as database:
         new = load_markets(database).spell(name)
         _refuse_open(database, old, checked)
         moved = rename_bars(database, old, new, checked, datetime.now(UTC))
-    _print_moved(moved, f"are {new}'s now; detect them: `flask backfill run {new}`", as_json=as_json)
+    _print_moved(
+        moved, f"are {new}'s now; detect them: `flask backfill run {new}`", as_json=as_json
+    )
 
 
 @group.command("imports")
@@ -189,7 +240,9 @@ def rename_series(*, ticker: str, name: str, interval: str | None, as_json: bool
 def show_imports(*, ticker: str | None, limit: int, as_json: bool) -> None:
     """List the imports that can be taken back, the newest first."""
     with use_database() as database:
-        found = list_imports(database, ticker=normalize_ticker(ticker) if ticker else None, limit=limit)
+        found = list_imports(
+            database, ticker=normalize_ticker(ticker) if ticker else None, limit=limit
+        )
     if as_json:
         print_json(found)
         return
@@ -226,14 +279,20 @@ def undo(*, import_id: str, as_json: bool) -> None:
         return
     for one in undone:
         left = f"{one.left:,} bars are left" if one.left else "none are left"
-        click.echo(f"{one.ticker} {one.interval}: {one.removed:,} bars gone, {one.restored:,} restored; {left}")
+        click.echo(
+            f"{one.ticker} {one.interval}: {one.removed:,} bars gone, {one.restored:,} restored;"
+            f" {left}"
+        )
 
 
 def _refuse_open(database: Db, ticker: str, interval: str | None) -> None:
     """Raise Conflict where a run that looks at these bars goes on."""
     run_id = find_open_run(database, ticker, interval)
     if run_id is not None:
-        raise Conflict(f"run {run_id} looks at {ticker}; wait for it, or cancel it: `flask runs cancel {run_id}`")
+        raise Conflict(
+            f"run {run_id} looks at {ticker}; wait for it, or cancel it: `flask runs cancel"
+            f" {run_id}`"
+        )
 
 
 def _print_moved(found: Sequence[SeriesDocument], what: str, *, as_json: bool) -> None:
@@ -284,7 +343,13 @@ def list_series(*, market: str | None, interval: str | None, as_json: bool) -> N
 @json_option
 @exits_on_error
 def show_bars(
-    *, ticker: str, interval: str, start: datetime | None, end: datetime | None, limit: int, as_json: bool
+    *,
+    ticker: str,
+    interval: str,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """Show a series and its last bars from --start to --end, adjusted for known splits."""
     name, checked = normalize_ticker(ticker), parse_interval(interval)
@@ -301,7 +366,9 @@ def show_bars(
     table = Table("time (UTC)", "open", "high", "low", "close", "volume")
     for bar in bars:
         prices = (f"{price:g}" for price in (bar.open, bar.high, bar.low, bar.close))
-        table.add_row(f"{datetime.fromtimestamp(bar.time, UTC):%Y-%m-%d %H:%M}", *prices, f"{bar.volume:,.0f}")
+        table.add_row(
+            f"{datetime.fromtimestamp(bar.time, UTC):%Y-%m-%d %H:%M}", *prices, f"{bar.volume:,.0f}"
+        )
     print_table(table)
 
 
@@ -312,7 +379,9 @@ def show_bars(
 @limit_option
 @json_option
 @exits_on_error
-def list_rejected(*, ticker: str | None, interval: str | None, reason: str | None, limit: int, as_json: bool) -> None:
+def list_rejected(
+    *, ticker: str | None, interval: str | None, reason: str | None, limit: int, as_json: bool
+) -> None:
     """List rows that imports kept aside, the newest first, and why."""
     name = normalize_ticker(ticker) if ticker else None
     checked = parse_interval(interval) if interval else None
@@ -338,7 +407,9 @@ def list_rejected(*, ticker: str | None, interval: str | None, reason: str | Non
 @json_option
 @exits_on_error
 def list_revisions(*, ticker: str | None, interval: str | None, limit: int, as_json: bool) -> None:
-    """List what changed behind the last bar of series, the newest first: corrections, late bars, splits."""
+    """List what changed behind the last bar of series, the newest first: corrections,
+    late bars, splits.
+    """
     name = normalize_ticker(ticker) if ticker else None
     checked = parse_interval(interval) if interval else None
     with use_database() as database:
@@ -346,7 +417,9 @@ def list_revisions(*, ticker: str | None, interval: str | None, limit: int, as_j
     if as_json:
         print_json(found)
         return
-    table = Table("series", "revision", "kind", "first touched", "last touched", "what", "source", "at")
+    table = Table(
+        "series", "revision", "kind", "first touched", "last touched", "what", "source", "at"
+    )
     for revision in found:
         table.add_row(
             f"{revision['ticker']} {revision['interval']}",
@@ -364,7 +437,9 @@ def list_revisions(*, ticker: str | None, interval: str | None, limit: int, as_j
 def _describe(revision: RevisionDocument) -> str:
     old, new = revision.get("old"), revision.get("new")
     if revision["kind"] == "changed" and isinstance(old, dict) and isinstance(new, dict):
-        return ", ".join(f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name])
+        return ", ".join(
+            f"{name} {old[name]} -> {new[name]}" for name in old if old[name] != new[name]
+        )
     if revision["kind"] in {"deleted", "renamed", "undone"}:
         return f"{revision['bars']:,} bars gone"
     if revision["kind"] == "split":

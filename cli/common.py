@@ -45,7 +45,9 @@ class InputRefused(CommandFailed):
 
 
 def exits_on_error(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn the errors of detection into exit codes: 2 for bad input and names that are nowhere, 1 for the rest."""
+    """Turn the errors of detection into exit codes:
+    2 for bad input and names that are nowhere, 1 for the rest.
+    """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -65,7 +67,10 @@ def fail(error: TapewatchError) -> NoReturn:
 
 @contextmanager
 def use_database() -> Iterator[Db]:
-    """Yield the service's database for one command. Raises ServerUnreachable within 5 seconds, with the URL."""
+    """Yield the service's database for one command.
+
+    Raises ServerUnreachable within 5 seconds, with the URL.
+    """
     settings = get_settings()
     waiting = min(settings.server_timeout_seconds, LONGEST_WAIT_SECONDS)
     settings = settings.model_copy(update={"server_timeout_seconds": waiting})
@@ -78,12 +83,15 @@ def use_database() -> Iterator[Db]:
 
 
 def print_table(table: Table) -> None:
-    """Print a table as it is: what looks like markup is data; into a pipe it is wide enough to be whole.
+    """Print a table as it is: what looks like markup is data;
+    into a pipe it is wide enough to be whole.
 
-    What a terminal would obey is shown as a question mark: names and errors come from files of others.
+    What a terminal would obey is shown as a question mark: names and errors come from files of
+    others.
     """
     for column in table.columns:
-        column._cells = [strip_controls(cell) if isinstance(cell, str) else cell for cell in column._cells]  # noqa: SLF001 - rich has no public form
+        cells = column._cells  # noqa: SLF001 - rich has no public form
+        cells[:] = [strip_controls(cell) if isinstance(cell, str) else cell for cell in cells]
     Console(markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 

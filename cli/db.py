@@ -27,7 +27,9 @@ def upgrade_database() -> None:
 @json_option
 @exits_on_error
 def check_database(*, as_json: bool) -> None:
-    """Compare watermarks, anomalies, audits and runs; print where they disagree, and then exit with 1."""
+    """Compare watermarks, anomalies, audits and runs; print where they disagree,
+    and then exit with 1.
+    """
     with use_database() as database:
         found = list(find_disagreements(database, datetime.now(UTC)))
     if as_json:

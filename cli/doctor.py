@@ -28,7 +28,13 @@ from core.binaries import find_mongod, find_redis_server
 from core.errors import DatabaseUnfit, ServerProblem, ServerUnreachable
 from core.settings import STATE_DIR, Settings, get_settings
 from market.markets import SHIPPED
-from records.database import Db, explain_unreachable, get_server_time, hide_credentials, open_database
+from records.database import (
+    Db,
+    explain_unreachable,
+    get_server_time,
+    hide_credentials,
+    open_database,
+)
 from records.migrations import check_version
 
 ROOT = Path(__file__).parent.parent
@@ -47,7 +53,9 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; `todo` says what to do about it, and is empty where nothing is to be done."""
+    """What one check found; `todo` says what to do about it,
+    and is empty where nothing is to be done.
+    """
 
     check: str
     state: State
@@ -59,7 +67,9 @@ class Finding:
 @json_option
 @exits_on_error
 def doctor(*, as_json: bool) -> None:
-    """Check whether this machine can run the service, and say what to do; exit with 1 where it cannot."""
+    """Check whether this machine can run the service, and say what to do;
+    exit with 1 where it cannot.
+    """
     settings, now = get_settings(), datetime.now(UTC)
     findings = [finding for check in CHECKS for finding in check(settings, now)]
     if as_json:
@@ -76,9 +86,14 @@ def doctor(*, as_json: bool) -> None:
 
 def check_python(_settings: Settings, _now: datetime) -> Iterator[Finding]:
     """Look at the interpreter: what it is, and whether the tests have been run with it."""
-    running, tried = sys.version_info[:2], ", ".join(f"{major}.{minor}" for major, minor in sorted(TRIED_PYTHONS))
+    running, tried = (
+        sys.version_info[:2],
+        ", ".join(f"{major}.{minor}" for major, minor in sorted(TRIED_PYTHONS)),
+    )
     if running < OLDEST_PYTHON:
-        yield Finding("Python", "failed", platform.python_version(), "make PYTHON=python3.11, in a new .venv")
+        yield Finding(
+            "Python", "failed", platform.python_version(), "make PYTHON=python3.11, in a new .venv"
+        )
     elif running not in TRIED_PYTHONS:
         todo = f"the tests are run with {tried}: make test PYTHON=... says how it does with yours"
         yield Finding("Python", "warning", f"{platform.python_version()}, not tried", todo)
@@ -117,18 +132,27 @@ def read_lock(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def check_processor(settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Look for the vector instructions that the embedded MongoDB needs, and that numbers are fast with."""
+    """Look for the vector instructions that the embedded MongoDB needs,
+    and that numbers are fast with.
+    """
     machine = platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if machine not in {"x86_64", "AMD64"} or not cpuinfo.exists():
         yield Finding("processor", "ok", machine)
         return
-    flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), "").split()
+    flags = next(
+        (line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), ""
+    ).split()
     if "avx" not in flags and not is_given(settings, "mongo_url"):
         todo = "MongoDB needs it from 5.0 on: set MONGO_URL to one on another machine"
         yield Finding("processor", "failed", f"{machine} without AVX", todo)
     elif "avx2" not in flags:
-        yield Finding("processor", "warning", f"{machine} without AVX2", "it works, more slowly than was measured")
+        yield Finding(
+            "processor",
+            "warning",
+            f"{machine} without AVX2",
+            "it works, more slowly than was measured",
+        )
     else:
         yield Finding("processor", "ok", f"{machine} with AVX2")
 
@@ -137,20 +161,32 @@ def check_disk(_settings: Settings, _now: datetime) -> Iterator[Finding]:
     """Look at the room there is for the data of embedded servers, logs and compiled kernels."""
     kernels = os.environ.get("NUMBA_CACHE_DIR")
     for name, folder in (("disk", STATE_DIR), *([("kernels", Path(kernels))] if kernels else [])):
-        place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        place = next(
+            path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
+        )
         free = shutil.disk_usage(place).free
         found = f"{free / GIBIBYTE:,.1f} GiB free at {place}"
         if not os.access(place, os.W_OK):
-            yield Finding(name, "failed", f"{place} cannot be written to", f"let this user write to {folder}")
+            yield Finding(
+                name, "failed", f"{place} cannot be written to", f"let this user write to {folder}"
+            )
         elif free < FEW_BYTES:
-            yield Finding(name, "failed" if free < LEAST_BYTES else "warning", found, "make room, or run elsewhere")
+            yield Finding(
+                name,
+                "failed" if free < LEAST_BYTES else "warning",
+                found,
+                "make room, or run elsewhere",
+            )
         else:
             yield Finding(name, "ok", found)
 
 
 def check_ports(settings: Settings, _now: datetime) -> Iterator[Finding]:
     """See whether the ports are free, or ours already."""
-    own = (("PORT", settings.port, "/healthz", b'"ok"'), ("FLOWER_PORT", settings.flower_port, "/healthcheck", b"OK"))
+    own = (
+        ("PORT", settings.port, "/healthz", b'"ok"'),
+        ("FLOWER_PORT", settings.flower_port, "/healthcheck", b"OK"),
+    )
     for name, port, path, answer in own:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -161,7 +197,10 @@ def check_ports(settings: Settings, _now: datetime) -> Iterator[Finding]:
                     yield Finding(name, "ok", f"{port}, where the service answers")
                 else:
                     yield Finding(
-                        name, "failed", f"{port} cannot be had: {error.strerror}", f"set {name} to a free one"
+                        name,
+                        "failed",
+                        f"{port} cannot be had: {error.strerror}",
+                        f"set {name} to a free one",
                     )
             else:
                 yield Finding(name, "ok", f"{port} is free")
@@ -183,7 +222,9 @@ def check_redis(settings: Settings, _now: datetime) -> Iterator[Finding]:
         return
     url, seconds = hide_credentials(settings.redis_url), settings.server_timeout_seconds
     try:
-        with Redis.from_url(settings.redis_url, socket_connect_timeout=seconds, socket_timeout=seconds) as client:
+        with Redis.from_url(
+            settings.redis_url, socket_connect_timeout=seconds, socket_timeout=seconds
+        ) as client:
             server, memory = client.info("server"), client.info("memory")
             persistence = client.info("persistence")
     except (RedisError, ValueError) as error:
@@ -192,16 +233,23 @@ def check_redis(settings: Settings, _now: datetime) -> Iterator[Finding]:
     found = f"{server['redis_version']} at {url}"
     if memory["maxmemory_policy"] != "noeviction":
         todo = "CONFIG SET maxmemory-policy noeviction: others drop messages when memory is short"
-        yield Finding("Redis", "warning", f"{found}, maxmemory-policy {memory['maxmemory_policy']}", todo)
+        yield Finding(
+            "Redis", "warning", f"{found}, maxmemory-policy {memory['maxmemory_policy']}", todo
+        )
     elif not persistence["aof_enabled"]:
-        todo = "CONFIG SET appendonly yes: what waits is then sent again by Redis, not only by the sweeper"
+        todo = (
+            "CONFIG SET appendonly yes: what waits is then sent again by Redis, not only by the"
+            " sweeper"
+        )
         yield Finding("Redis", "warning", f"{found}, without an append-only file", todo)
     else:
         yield Finding("Redis", "ok", found)
 
 
 def check_mongodb(settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Ask MongoDB what it is, what is in it, and for its time; or look for the one that `make up` starts."""
+    """Ask MongoDB what it is, what is in it, and for its time;
+    or look for the one that `make up` starts.
+    """
     if not is_given(settings, "mongo_url"):
         yield find_embedded("MongoDB", find_mongod)
         return
@@ -220,9 +268,16 @@ def check_server(database: Db, settings: Settings) -> Finding:
     """Look at MongoDB's version and whether it can do transactions."""
     found = f"{database.client.server_info()['version']} at {hide_credentials(settings.mongo_url)}"
     if int(found.split(".", maxsplit=1)[0]) < OLDEST_MONGODB:
-        return Finding("MongoDB", "failed", found, f"Tapewatch needs MongoDB {OLDEST_MONGODB} or later")
+        return Finding(
+            "MongoDB", "failed", found, f"Tapewatch needs MongoDB {OLDEST_MONGODB} or later"
+        )
     if "setName" not in database.command("hello"):
-        return Finding("MongoDB", "failed", f"{found}, no replica set", "start it with --replSet, and rs.initiate()")
+        return Finding(
+            "MongoDB",
+            "failed",
+            f"{found}, no replica set",
+            "start it with --replSet, and rs.initiate()",
+        )
     return Finding("MongoDB", "ok", found)
 
 
@@ -235,11 +290,18 @@ def check_clock(database: Db) -> Finding:
     found = f"{abs(ahead):,.1f} s {'ahead of' if ahead > 0 else 'behind'} MongoDB's"
     if abs(ahead) <= CLOCK_SECONDS:
         return Finding("clock", "ok", "agrees with MongoDB's")
-    return Finding("clock", "failed" if abs(ahead) > WRONG_CLOCK_SECONDS else "warning", found, "set both by NTP")
+    return Finding(
+        "clock",
+        "failed" if abs(ahead) > WRONG_CLOCK_SECONDS else "warning",
+        found,
+        "set both by NTP",
+    )
 
 
 def check_documents(database: Db, settings: Settings) -> Iterator[Finding]:
-    """Look for what the API misses before it is ready: migrations, and a key where others may ask."""
+    """Look for what the API misses before it is ready: migrations,
+    and a key where others may ask.
+    """
     for check in (check_version, lambda each: check_keys(settings, each)):
         try:
             check(database)
@@ -251,15 +313,25 @@ def check_documents(database: Db, settings: Settings) -> Iterator[Finding]:
 
 def check_calendars(_settings: Settings, now: datetime) -> Iterator[Finding]:
     """See how far ahead the exchanges' sessions are known."""
-    from market.sessions.calendar import find_last_known_day, find_last_listed_year  # noqa: PLC0415 -- loads slowly
+    from market.sessions.calendar import (  # noqa: PLC0415 -- loads slowly
+        find_last_known_day,
+        find_last_listed_year,
+    )
 
-    todo = "update Tapewatch, or exchange_calendars by make lock; until then `flask sessions` sets single days right"
+    todo = (
+        "update Tapewatch, or exchange_calendars by make lock; until then `flask sessions` sets"
+        " single days right"
+    )
     for market in SHIPPED.values():
         last = find_last_known_day(market, now)
         listed = find_last_listed_year(market, now)
-        found = f"sessions known to {last:%Y-%m-%d}" + (f", holidays listed to {listed}" if listed else "")
+        found = f"sessions known to {last:%Y-%m-%d}" + (
+            f", holidays listed to {listed}" if listed else ""
+        )
         # No failure: other markets go on, and of this one weekdays count as sessions then.
-        ends = (last - now.date()).days < CALENDAR_DAYS or (listed is not None and listed <= now.year)
+        ends = (last - now.date()).days < CALENDAR_DAYS or (
+            listed is not None and listed <= now.year
+        )
         state: State = "warning" if ends else "ok"
         yield Finding(f"calendar {market.code}", state, found, "" if state == "ok" else todo)
 
@@ -267,7 +339,9 @@ def check_calendars(_settings: Settings, now: datetime) -> Iterator[Finding]:
 def find_embedded(name: str, find: Callable[[], Path]) -> Finding:
     """Look for the binary of a server that nobody named and `make up` starts."""
     if find_spec("runner") is None:
-        return Finding(name, "failed", "not named", f"set {'MONGO_URL' if name == 'MongoDB' else 'REDIS_URL'}")
+        return Finding(
+            name, "failed", "not named", f"set {'MONGO_URL' if name == 'MongoDB' else 'REDIS_URL'}"
+        )
     try:
         return Finding(name, "ok", f"`make up` starts {find()}")
     except ServerProblem as error:

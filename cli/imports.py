@@ -36,13 +36,20 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[["SeriesReport", int], No
         def advance(series: "SeriesReport", tickers: int) -> None:
             nonlocal done
             done += 1
-            bar.update(task, description=f"importing {series.ticker}", completed=done, total=max(done, tickers))
+            bar.update(
+                task,
+                description=f"importing {series.ticker}",
+                completed=done,
+                total=max(done, tickers),
+            )
 
         yield advance
 
 
 def finish_import(report: "ImportReport", *, as_json: bool) -> None:
-    """Print what an import did; exit with 2 where a file could not be used, else with 1 where a ticker failed."""
+    """Print what an import did; exit with 2 where a file could not be used,
+    else with 1 where a ticker failed.
+    """
     if as_json:
         print_json(report.to_dict())
     else:
@@ -56,13 +63,20 @@ def finish_import(report: "ImportReport", *, as_json: bool) -> None:
 def _print_table(report: "ImportReport") -> None:
     table = Table("ticker", *(name.removesuffix("_rows") for name in COUNTS), "remarks")
     # What needs a look comes first, where there are more series than are shown.
-    noted = sorted(report.series, key=lambda series: not (series.error or series.rejected_rows or series.notes))
+    noted = sorted(
+        report.series, key=lambda series: not (series.error or series.rejected_rows or series.notes)
+    )
     shown = report.series if len(report.series) <= SHOWN_SERIES else noted[:SHOWN_SERIES]
     for series in shown:
-        table.add_row(series.ticker, *(f"{getattr(series, name):,}" for name in COUNTS), _remark(series))
+        table.add_row(
+            series.ticker, *(f"{getattr(series, name):,}" for name in COUNTS), _remark(series)
+        )
     print_table(table)
     if len(report.series) > len(shown):
-        click.echo(f"... and {len(report.series) - len(shown)} more tickers without remarks: --json has all")
+        click.echo(
+            f"... and {len(report.series) - len(shown)} more tickers without remarks: --json"
+            " has all"
+        )
     totals = ", ".join(f"{report.total(name):,} {name.removesuffix('_rows')}" for name in COUNTS)
     click.echo(f"{len(report.series):,} tickers: {totals}")
     if report.import_id and report.total("new") + report.total("changed"):

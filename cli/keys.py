@@ -29,7 +29,9 @@ group = AppGroup("keys", help="API keys: who may ask for what.")
 def create_key(*, name: str, scopes: tuple[KeyScope, ...], as_json: bool) -> None:
     """Make a key called NAME and print it: it is stored hashed, and cannot be shown again."""
     with use_database() as database:
-        prepare_database(database, datetime.now(UTC))  # two keys of one name are kept apart by an index only
+        prepare_database(
+            database, datetime.now(UTC)
+        )  # two keys of one name are kept apart by an index only
         key = keys.add_key(database, name, scopes, datetime.now(UTC))
     if as_json:
         print_json({"name": name, "scopes": sorted(set(scopes)), "key": key})

@@ -22,11 +22,18 @@ row_options = (
     click.option("--name", help="For people."),
     click.option("--calendar", help="Of exchange_calendars: XNYS, XHKG, BVMF, 24/5, 24/7, ..."),
     click.option("--timezone", help="Of its local time: America/Sao_Paulo."),
-    click.option("--suffix", "suffixes", multiple=True, help="How its tickers end; the first is added."),
+    click.option(
+        "--suffix", "suffixes", multiple=True, help="How its tickers end; the first is added."
+    ),
     click.option("--alias", "aliases", multiple=True, help="How vendors end them."),
     click.option("--index", "index_ticker", help="The ticker of the index that stands for it."),
     click.option("--currency", help="Of its prices: BRL."),
-    click.option("--delay", "tick_delay_seconds", type=click.IntRange(0, 86_400), help="Seconds until a bar comes."),
+    click.option(
+        "--delay",
+        "tick_delay_seconds",
+        type=click.IntRange(0, 86_400),
+        help="Seconds until a bar comes.",
+    ),
 )
 
 
@@ -48,7 +55,9 @@ def list_markets(*, as_json: bool) -> None:
     if as_json:
         print_json([asdict(market) | {"series": stored[code]} for code, market in found.items()])
         return
-    table = Table("code", "name", "calendar", "time zone", "suffixes", "currency", "index", "series")
+    table = Table(
+        "code", "name", "calendar", "time zone", "suffixes", "currency", "index", "series"
+    )
     for code, market in found.items():
         table.add_row(
             code,
@@ -90,12 +99,20 @@ def show_market(*, code: str, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def add_market(*, code: str, as_json: bool, **given: Any) -> None:
-    """Add a market: `flask markets add BR --calendar BVMF --timezone America/Sao_Paulo --suffix .SA`."""
+    """Add a market: `flask markets add BR --calendar BVMF --timezone America/Sao_Paulo --suffix
+    .SA`.
+    """
     missing = [f"--{name}" for name in market_rows.SCHEDULE_FIELDS if not given[name]]
     if missing:
         raise click.UsageError(f"a market needs {' and '.join(missing)}")
-    fields = {"code": code, "indices": (), "currency": "", "tick_delay_seconds": 900} | _given(given)
-    fields |= {"name": given["name"] or code, "suffixes": given["suffixes"] or ("",), "aliases": given["aliases"]}
+    fields = {"code": code, "indices": (), "currency": "", "tick_delay_seconds": 900} | _given(
+        given
+    )
+    fields |= {
+        "name": given["name"] or code,
+        "suffixes": given["suffixes"] or ("",),
+        "aliases": given["aliases"],
+    }
     with use_database() as database:
         market = market_rows.add_market(database, fields, datetime.now(UTC))
     _print(market, as_json=as_json)
@@ -104,22 +121,35 @@ def add_market(*, code: str, as_json: bool, **given: Any) -> None:
 @group.command("change")
 @click.argument("code")
 @takes_row
-@click.option("--keep-rows", is_flag=True, help="Keep bars that a new calendar would not have let in.")
+@click.option(
+    "--keep-rows", is_flag=True, help="Keep bars that a new calendar would not have let in."
+)
 @json_option
 @exits_on_error
 def change_market(*, code: str, keep_rows: bool, as_json: bool, **given: Any) -> None:
-    """Change what is known of a market; another calendar says first what it means for the stored bars."""
+    """Change what is known of a market; another calendar says first what it means
+    for the stored bars.
+    """
     fields = _given(given)
     with use_database() as database:
         market = load_markets(database).choose(code)
-        moves = any(fields.get(n, getattr(market, n)) != getattr(market, n) for n in market_rows.SCHEDULE_FIELDS)
+        moves = any(
+            fields.get(n, getattr(market, n)) != getattr(market, n)
+            for n in market_rows.SCHEDULE_FIELDS
+        )
         if moves:
-            from market.bars.calendar_change import count_touched  # noqa: PLC0415 - loads the numeric stack
+            from market.bars.calendar_change import (  # noqa: PLC0415 - loads the numeric stack
+                count_touched,
+            )
 
-            changed = market_rows.build_row(asdict(market) | fields, load_markets(database), datetime.now(UTC))
+            changed = market_rows.build_row(
+                asdict(market) | fields, load_markets(database), datetime.now(UTC)
+            )
             touched = count_touched(database, market.code, Market.from_document(changed))
             click.echo(touched.describe(market.code), err=as_json)
-        market = market_rows.change_market(database, code, fields, datetime.now(UTC), keep_rows=keep_rows)
+        market = market_rows.change_market(
+            database, code, fields, datetime.now(UTC), keep_rows=keep_rows
+        )
         if moves:
             from market.bars.coverage_upkeep import refresh_market  # noqa: PLC0415 - the same
 
@@ -131,7 +161,9 @@ def change_market(*, code: str, keep_rows: bool, as_json: bool, **given: Any) ->
 @click.argument("code")
 @exits_on_error
 def remove_market(*, code: str) -> None:
-    """Remove a market that was added, or what was changed of a shipped one; not while bars of it are stored."""
+    """Remove a market that was added, or what was changed of a shipped one;
+    not while bars of it are stored.
+    """
     with use_database() as database:
         market_rows.remove_market(database, code)
     click.echo(f"{code.upper()} is gone, or as it is shipped")
@@ -173,4 +205,6 @@ def _print(market: Market, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(market))
     else:
-        click.echo(f"market {market.code}: {market.name}, calendar {market.calendar}, {market.timezone}")
+        click.echo(
+            f"market {market.code}: {market.name}, calendar {market.calendar}, {market.timezone}"
+        )

@@ -36,7 +36,10 @@ def detector_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each parameter of the detectors' catalogue."""
     for name, parameter in reversed(PARAMETERS.items()):
         bounds = f"{parameter.low:,} to {parameter.high:,}"
-        said = f"{parameter.meaning[0].upper()}{parameter.meaning[1:]}, {bounds}.  [default: {parameter.default}]"
+        said = (
+            f"{parameter.meaning[0].upper()}{parameter.meaning[1:]}, {bounds}.  [default:"
+            f" {parameter.default}]"
+        )
         command = click.option(f"--{name.replace('_', '-')}", name, type=int, help=said)(command)
     return command
 
@@ -60,7 +63,17 @@ def list_models(*, market: str | None, state: ModelState | None, as_json: bool) 
     if as_json:
         print_json(found)
         return
-    table = Table("version", "state", "interval", "features", "learned from", "rows", "tickers", "threshold", "made")
+    table = Table(
+        "version",
+        "state",
+        "interval",
+        "features",
+        "learned from",
+        "rows",
+        "tickers",
+        "threshold",
+        "made",
+    )
     for record in found:
         table.add_row(
             record["version"],
@@ -91,16 +104,32 @@ def show_model(*, version: str, as_json: bool) -> None:
 @group.command("train")
 @click.option("--market", required=True, help="US, JP, CRYPTO, ...: `flask markets list`.")
 @click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w")
-@click.option("--tickers", help="Learn from these only, with commas between; else from all of the market.")
-@click.option("--contamination", type=float, help="Share of the bars that pass the threshold.  [default: 0.01]")
-@click.option("--grade", type=float, help="Threshold by grade instead: 50 is one bar in 100, 75 one in 1,000.")
+@click.option(
+    "--tickers", help="Learn from these only, with commas between; else from all of the market."
+)
+@click.option(
+    "--contamination",
+    type=float,
+    help="Share of the bars that pass the threshold.  [default: 0.01]",
+)
+@click.option(
+    "--grade", type=float, help="Threshold by grade instead: 50 is one bar in 100, 75 one in 1,000."
+)
 @click.option("--score", type=float, help="Threshold as a score instead, from -1 (strangest) to 0.")
-@click.option("--detector", type=click.Choice([*DETECTORS]), help=f"Which algorithm.  [default: {DEFAULT_DETECTOR}]")
+@click.option(
+    "--detector",
+    type=click.Choice([*DETECTORS]),
+    help=f"Which algorithm.  [default: {DEFAULT_DETECTOR}]",
+)
 @detector_options
 @click.option("--seed", type=int, help=f"Of what is drawn.  [default: {SEED.default}]")
 @click.option("--feature-set", help="NAME or NAME/VERSION.  [default: the best there is]")
-@click.option("--window-start", help="Learn from bars that start at this ISO date or time, or later.")
-@click.option("--window-end", help="Learn from bars that start at this ISO date or time, or earlier.")
+@click.option(
+    "--window-start", help="Learn from bars that start at this ISO date or time, or later."
+)
+@click.option(
+    "--window-end", help="Learn from bars that start at this ISO date or time, or earlier."
+)
 @click.option(
     "--promote/--no-promote",
     default=None,
@@ -109,7 +138,9 @@ def show_model(*, version: str, as_json: bool) -> None:
 @click.option("--no-wait", is_flag=True, help="Return at once; the run goes on.")
 @json_option
 @exits_on_error
-def train(*, market: str, interval: str, tickers: str | None, no_wait: bool, as_json: bool, **options: Any) -> None:
+def train(
+    *, market: str, interval: str, tickers: str | None, no_wait: bool, as_json: bool, **options: Any
+) -> None:
     """Fit a model of a market, in a run of its own, and store it as the market's next version."""
     names = [name for name in (tickers or "").split(",") if name.strip()]
     given = {name: value for name, value in options.items() if value is not None}
@@ -146,7 +177,9 @@ def train(*, market: str, interval: str, tickers: str | None, no_wait: bool, as_
 @json_option
 @exits_on_error
 def promote(*, version: str, ticker: str | None, watchlist: str | None, as_json: bool) -> None:
-    """Make VERSION the champion of its market and interval, or of a ticker or watchlist; the next batch uses it."""
+    """Make VERSION the champion of its market and interval, or of a ticker or watchlist;
+    the next batch uses it.
+    """
     ModelVersion.parse(version)
     with use_database() as database:
         scope = _choose_scope(database, None, ticker, watchlist) if ticker or watchlist else None
@@ -161,7 +194,9 @@ def promote(*, version: str, ticker: str | None, watchlist: str | None, as_json:
 @click.option("--interval", default="1d", show_default=True, help="Of the bars that it judges.")
 @json_option
 @exits_on_error
-def rollback(*, market: str | None, ticker: str | None, watchlist: str | None, interval: str, as_json: bool) -> None:
+def rollback(
+    *, market: str | None, ticker: str | None, watchlist: str | None, interval: str, as_json: bool
+) -> None:
     """Go back to the champion before the present one, of a market, a ticker or a watchlist."""
     checked = parse_interval(interval)
     with use_database() as database:
@@ -187,9 +222,17 @@ def retire(*, version: str, as_json: bool) -> None:
 @scope_options[0]
 @scope_options[1]
 @click.option("--contamination", type=float, help="Let this share of the bars pass.")
-@click.option("--grade", type=float, help="Let bars of this grade and more pass: 50 is one bar in 100.")
-@click.option("--score", type=float, help="Let bars below this score pass, from -1 (strangest) to 0.")
-@click.option("--reset", is_flag=True, help="Go back to the threshold of the wider scope, at last the model's own.")
+@click.option(
+    "--grade", type=float, help="Let bars of this grade and more pass: 50 is one bar in 100."
+)
+@click.option(
+    "--score", type=float, help="Let bars below this score pass, from -1 (strangest) to 0."
+)
+@click.option(
+    "--reset",
+    is_flag=True,
+    help="Go back to the threshold of the wider scope, at last the model's own.",
+)
 @json_option
 @exits_on_error
 def set_threshold(
@@ -227,7 +270,9 @@ def set_threshold(
 @json_option
 @exits_on_error
 def sign(*, as_json: bool) -> None:
-    """Sign with the present key what an older one had signed; ARTEFACT_KEYS or the keys' file has both meanwhile."""
+    """Sign with the present key what an older one had signed;
+    ARTEFACT_KEYS or the keys' file has both meanwhile.
+    """
     from detection.models.resigning import sign_again  # noqa: PLC0415 - loads the numeric stack
 
     with use_database() as database:
@@ -238,8 +283,12 @@ def sign(*, as_json: bool) -> None:
 @json_option
 @exits_on_error
 def rotate_key(*, as_json: bool) -> None:
-    """Make a new key to sign artefacts with, sign them all anew, and forget the old key; nothing need be stopped."""
-    from detection.models.resigning import rotate_key as rotate  # noqa: PLC0415 - loads the numeric stack
+    """Make a new key to sign artefacts with, sign them all anew, and forget the old key;
+    nothing need be stopped.
+    """
+    from detection.models.resigning import (  # noqa: PLC0415 - loads the numeric stack
+        rotate_key as rotate,
+    )
 
     with use_database() as database:
         _print_signed(*rotate(database, get_settings()), as_json=as_json)
@@ -247,21 +296,26 @@ def rotate_key(*, as_json: bool) -> None:
 
 @group.command("migrate")
 @click.argument("version")
-@click.option("--trust", is_flag=True, help="Yes: nobody but this service could ever write to the database.")
+@click.option(
+    "--trust", is_flag=True, help="Yes: nobody but this service could ever write to the database."
+)
 @json_option
 @exits_on_error
 def migrate(*, version: str, trust: bool, as_json: bool) -> None:
-    """Bring VERSION, which an earlier release stored as a pickle, to arrays that are signed. It scores the same.
+    """Bring VERSION, which an earlier release stored as a pickle, to arrays that are signed.
 
-    Opening a pickle runs whatever it says, so this is only for a database to which nobody else could write.
+    It scores the same.
+
+    Opening a pickle runs whatever it says, so this is only for a database to which nobody else
+    could write.
     """
     from detection.models.resigning import migrate_pickle  # noqa: PLC0415 - loads the numeric stack
 
     ModelVersion.parse(version)
     if not trust:
         raise BadInput(
-            f"the artefact of {version} would be opened as a pickle, which runs whatever it says; say --trust if "
-            "nobody else could write to the database, or train a new version"
+            f"the artefact of {version} would be opened as a pickle, which runs whatever it says;"
+            " say --trust if nobody else could write to the database, or train a new version"
         )
     with use_database() as database:
         migrate_pickle(database, get_settings(), version)
@@ -275,12 +329,17 @@ def _print_signed(signed: int, unsigned: list[str], *, as_json: bool) -> None:
     else:
         click.echo(f"{signed} artefacts signed with the present key")
         for version in unsigned:
-            click.echo(f"{version}: not signed by any known key, or damaged; it is refused (`flask models migrate`)")
+            click.echo(
+                f"{version}: not signed by any known key, or damaged; it is refused (`flask models"
+                " migrate`)"
+            )
     if unsigned:
         raise click.exceptions.Exit(1)
 
 
-def _choose_scope(database: Db, market: str | None, ticker: str | None, watchlist: str | None) -> Scope:
+def _choose_scope(
+    database: Db, market: str | None, ticker: str | None, watchlist: str | None
+) -> Scope:
     return Scope.choose(
         market=load_markets(database).choose(market).code if market else None,
         ticker=normalize_ticker(ticker) if ticker else None,
@@ -306,16 +365,28 @@ def _print_model(record: ModelRecord, *, as_json: bool) -> None:
     more = f" and {len(tickers) - SHOWN_TICKERS:,} more" if len(tickers) > SHOWN_TICKERS else ""
     lines = {
         "version": record["version"],
-        "state": record["state"] + (f" ({', '.join(record['champion_of'])})" if record["champion_of"] else ""),
+        "state": (
+            record["state"]
+            + (f" ({', '.join(record['champion_of'])})" if record["champion_of"] else "")
+        ),
         "sha256": record["sha256"],
         "feature set": record["feature_set"],
-        "learned from": f"{_describe_window(record)}, {record['interval']}{', synthetic' * record['synthetic']}",
+        "learned from": (
+            f"{_describe_window(record)}, {record['interval']}{', synthetic' * record['synthetic']}"
+        ),
         "rows": f"{record['rows']:,}, of which {record['rows_fitted']:,} fitted",
         "tickers": ", ".join(tickers[:SHOWN_TICKERS]) + more,
-        "left out": ", ".join(f"{part['ticker']} ({part['reason']})" for part in record["left_out"]) or "none",
+        "left out": (
+            ", ".join(f"{part['ticker']} ({part['reason']})" for part in record["left_out"])
+            or "none"
+        ),
         "threshold": f"{record['threshold']:.6f}",
-        "parameters": ", ".join(f"{name} {_describe(value)}" for name, value in record["parameters"].items()),
-        "libraries": ", ".join(f"{name} {version}" for name, version in record["library_versions"].items()),
+        "parameters": ", ".join(
+            f"{name} {_describe(value)}" for name, value in record["parameters"].items()
+        ),
+        "libraries": ", ".join(
+            f"{name} {version}" for name, version in record["library_versions"].items()
+        ),
         "made": f"{record['created_at']:%Y-%m-%d %H:%M:%S} UTC, by run {record['training_run_id']}",
     }
     for name, value in lines.items():

@@ -23,10 +23,17 @@ group = AppGroup("notify", help="Notifications: who is told of what.")
 @click.argument("channel")
 @click.option("--watchlist", help="Only anomalies of its tickers.")
 @click.option("--min-grade", type=click.FloatRange(0, 100), default=75.0, show_default=True)
-@click.option("--quiet", nargs=2, metavar="FROM UNTIL", help="Send nothing between these times, such as 22:00 07:00.")
+@click.option(
+    "--quiet",
+    nargs=2,
+    metavar="FROM UNTIL",
+    help="Send nothing between these times, such as 22:00 07:00.",
+)
 @click.option("--timezone", default="UTC", show_default=True, help="Of the quiet hours.")
 @click.option("--backfills", is_flag=True, help="Tell of backfills too.")
-@click.option("--failures/--no-failures", default=True, show_default=True, help="Tell of runs that failed.")
+@click.option(
+    "--failures/--no-failures", default=True, show_default=True, help="Tell of runs that failed."
+)
 @exits_on_error
 def set_rule(
     *,
@@ -69,14 +76,30 @@ def list_rules(*, as_json: bool) -> None:
     with use_database() as database:
         found = notification_rules.find_rules(database)
     if as_json:
-        print_json([{key: value for key, value in rule.items() if key not in {"_id", "channel"}} for rule in found])
+        print_json(
+            [
+                {key: value for key, value in rule.items() if key not in {"_id", "channel"}}
+                for rule in found
+            ]
+        )
         return
-    table = Table("name", "channel", "watchlist", "least grade", "quiet hours", "backfills", "failures")
+    table = Table(
+        "name", "channel", "watchlist", "least grade", "quiet hours", "backfills", "failures"
+    )
     for rule in found:
-        quiet = f"{rule['quiet_from']} to {rule['quiet_until']} {rule['timezone']}" if rule["quiet_from"] else ""
+        quiet = (
+            f"{rule['quiet_from']} to {rule['quiet_until']} {rule['timezone']}"
+            if rule["quiet_from"]
+            else ""
+        )
         told = ("yes" if is_told else "no" for is_told in (rule["backfills"], rule["failures"]))
         table.add_row(
-            rule["name"], rule["shown_channel"], rule["watchlist"] or "all", f"{rule['min_grade']:g}", quiet, *told
+            rule["name"],
+            rule["shown_channel"],
+            rule["watchlist"] or "all",
+            f"{rule['min_grade']:g}",
+            quiet,
+            *told,
         )
     print_table(table)
 
@@ -112,12 +135,23 @@ def list_deliveries(*, state: DeliveryState | None, limit: int, as_json: bool) -
     with use_database() as database:
         found = deliveries.find_deliveries(database, state=state, limit=limit)
     if as_json:
-        print_json([{key: value for key, value in delivery.items() if key != "channel"} for delivery in found])
+        print_json(
+            [
+                {key: value for key, value in delivery.items() if key != "channel"}
+                for delivery in found
+            ]
+        )
         return
     table = Table("created", "rule", "channel", "title", "state", "attempts", "error")
     for d in found:
         created = f"{d['created_at']:%Y-%m-%d %H:%M}"
         table.add_row(
-            created, d["rule"], d["shown_channel"], d["title"], d["state"], str(d["attempts"]), d["error"] or ""
+            created,
+            d["rule"],
+            d["shown_channel"],
+            d["title"],
+            d["state"],
+            str(d["attempts"]),
+            d["error"] or "",
         )
     print_table(table)

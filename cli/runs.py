@@ -26,7 +26,9 @@ group = AppGroup("runs", help="What was asked for, how far it is, how it ended."
 @click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
 @json_option
 @exits_on_error
-def list_runs(*, status: Status | None, task: Task | None, ticker: str | None, limit: int, as_json: bool) -> None:
+def list_runs(
+    *, status: Status | None, task: Task | None, ticker: str | None, limit: int, as_json: bool
+) -> None:
     """List runs, the newest first."""
     wanted = normalize_ticker(ticker) if ticker else None
     with use_database() as database:

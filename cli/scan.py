@@ -19,7 +19,9 @@ group = AppGroup("scan", help="Detect what came since the last detection.")
 @takes_selection
 @json_option
 @exits_on_error
-def run_scan(*, tickers: tuple[str, ...], market: str | None, interval: str, no_wait: bool, as_json: bool) -> None:
+def run_scan(
+    *, tickers: tuple[str, ...], market: str | None, interval: str, no_wait: bool, as_json: bool
+) -> None:
     """Score what came, or was corrected, since each series' watermark."""
     interval = parse_interval(interval)
     with use_database() as database:

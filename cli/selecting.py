@@ -13,7 +13,9 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 OPTIONS = (
     click.argument("tickers", nargs=-1),
-    click.option("--market", help="All series of a market instead of named tickers: US, JP, CRYPTO, ..."),
+    click.option(
+        "--market", help="All series of a market instead of named tickers: US, JP, CRYPTO, ..."
+    ),
     click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w"),
     click.option("--no-wait", is_flag=True, help="Return at once; the run goes on."),
 )
@@ -29,4 +31,6 @@ def takes_selection(command: Command) -> Command:
 def build_selection(database: Db, tickers: tuple[str, ...], market: str | None) -> Selection:
     """Return what the caller named. Raises BadInput where that is nothing, or too much."""
     markets = load_markets(database)
-    return Selection(tuple(markets.spell(t) for t in tickers), markets.choose(market).code if market else None)
+    return Selection(
+        tuple(markets.spell(t) for t in tickers), markets.choose(market).code if market else None
+    )

@@ -16,7 +16,13 @@ from core.errors import BadInput
 from core.settings import get_settings
 from detection.models import single_series
 from detection.models.series_plot import build_plot, draw_plot
-from detection.models.single_series import SeriesModel, describe_version, fit_series, load_model, read_fit
+from detection.models.single_series import (
+    SeriesModel,
+    describe_version,
+    fit_series,
+    load_model,
+    read_fit,
+)
 from detection.series.catalogue import DEFAULT, KINDS
 from detection.series.contract import DIRECTIONS, Judgement
 from detection.series.rules import Point, parse_series_id, parse_version, read_point
@@ -35,7 +41,9 @@ NUMBER_COLUMNS = ("timestamp", "value")
 @click.option("--id", "series_id", help="Name of the series.  [default: the file's name]")
 @click.option("--detector", type=click.Choice(list(KINDS)), default=DEFAULT, show_default=True)
 @click.option("--k", type=float, help="Deviations from the expected value that are still normal.")
-@click.option("--direction", type=click.Choice(DIRECTIONS), help="On which side a value is strange.")
+@click.option(
+    "--direction", type=click.Choice(DIRECTIONS), help="On which side a value is strange."
+)
 @click.option("--season", type=int, help="seasonal: points of one cycle.  [default: to be found]")
 @click.option("--window", type=int, help="moving_average: how many of the last values count.")
 @json_option
@@ -59,25 +67,49 @@ def fit(file: Path, *, series_id: str | None, detector: str, as_json: bool, **op
     if as_json:
         print_json(fitted)
     else:
-        click.echo(f"{named}: version {fitted['version']}, {detector}, fitted to {fitted['points_used']:,} points")
+        click.echo(
+            f"{named}: version {fitted['version']}, {detector}, fitted to {fitted['points_used']:,}"
+            " points"
+        )
 
 
 @group.command("predict")
 @click.argument("series_id")
 @click.argument("file", type=click.File(encoding="utf-8-sig"))
 @click.option("--version", help="Of which version.  [default: the latest]")
-@click.option("--store", is_flag=True, help="Keep the predictions; a detector that learns takes the points in.")
+@click.option(
+    "--store",
+    is_flag=True,
+    help="Keep the predictions; a detector that learns takes the points in.",
+)
 @click.option("--all", "show_all", is_flag=True, help="Show all points, not only the anomalies.")
 @json_option
 @exits_on_error
-def predict(series_id: str, file: IO[str], *, version: str | None, store: bool, show_all: bool, as_json: bool) -> None:
-    """Judge the points of FILE, a CSV with the columns timestamp and value (- reads standard input)."""
+def predict(
+    series_id: str,
+    file: IO[str],
+    *,
+    version: str | None,
+    store: bool,
+    show_all: bool,
+    as_json: bool,
+) -> None:
+    """Judge the points of FILE, a CSV with the columns timestamp
+    and value (- reads standard input).
+    """
     points = list(read_points(file, file.name))
     with use_database() as database:
-        model = load_model(get_version(database, parse_series_id(series_id), parse_version(version)))
+        model = load_model(
+            get_version(database, parse_series_id(series_id), parse_version(version))
+        )
         judged = list(_judge(database, model, points, store=store))
     rows = [
-        {"timestamp": point.timestamp, "value": point.value, "model_version": str(model.version), **said._asdict()}
+        {
+            "timestamp": point.timestamp,
+            "value": point.value,
+            "model_version": str(model.version),
+            **said._asdict(),
+        }
         for point, said in zip(points, judged, strict=True)
         if show_all or as_json or said.anomaly
     ]
@@ -100,11 +132,16 @@ def list_series(*, as_json: bool) -> None:
     """List the series that have models."""
     with use_database() as database:
         heads = list_heads(database, after=None, limit=LISTED)
-        latest = [find_version(database, head["_id"], None, ("points_used", "points_learned")) for head in heads]
+        latest = [
+            find_version(database, head["_id"], None, ("points_used", "points_learned"))
+            for head in heads
+        ]
     if as_json:
         print_json(heads)
         return
-    table = Table("series", "latest", "detector", "points", "learned", "stored predictions", "changed")
+    table = Table(
+        "series", "latest", "detector", "points", "learned", "stored predictions", "changed"
+    )
     for head, model in zip(heads, latest, strict=True):
         table.add_row(
             head["_id"],
@@ -121,7 +158,11 @@ def list_series(*, as_json: bool) -> None:
 @group.command("plot")
 @click.argument("series_id")
 @click.option("--version", help="Of which version.  [default: the latest]")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File.  [default: SERIES_ID.svg]")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File.  [default: SERIES_ID.svg]",
+)
 @exits_on_error
 def plot(series_id: str, *, version: str | None, output: Path | None) -> None:
     """Draw a version of SERIES_ID into an SVG file."""
@@ -135,7 +176,9 @@ def plot(series_id: str, *, version: str | None, output: Path | None) -> None:
 
 @group.command("delete")
 @click.argument("series_id")
-@click.confirmation_option(prompt="Delete the series with all its versions, histories and predictions?")
+@click.confirmation_option(
+    prompt="Delete the series with all its versions, histories and predictions?"
+)
 @exits_on_error
 def delete(series_id: str) -> None:
     """Delete SERIES_ID with all that there is of it."""
@@ -146,33 +189,40 @@ def delete(series_id: str) -> None:
 
 
 def read_points(file: IO[str], name: str) -> Iterator[Point]:
-    """Yield the points of a CSV in their order; without a header, the first column is the timestamp.
+    """Yield the points of a CSV in their order; without a header,
+    the first column is the timestamp.
 
     Raises BadInput, which names the line.
     """
     for number, row in enumerate(csv.reader(file), 1):
-        if not row or (number == 1 and [cell.strip().lower() for cell in row[:2]] == list(NUMBER_COLUMNS)):
+        if not row or (
+            number == 1 and [cell.strip().lower() for cell in row[:2]] == list(NUMBER_COLUMNS)
+        ):
             continue
         try:
             timestamp, value = row
             point = read_point({"timestamp": timestamp.strip(), "value": float(value)})
         except (ValueError, BadInput) as error:
             raise BadInput(
-                f"{name}, line {number}: {','.join(row)[:80]!r} is no point; a line is a whole number, a comma "
-                "and a number, such as 1705000010,13.0",
+                f"{name}, line {number}: {','.join(row)[:80]!r} is no point; a line is a whole"
+                " number, a comma and a number, such as 1705000010,13.0",
                 reason="bad_line",
             ) from error
         yield point
 
 
-def _judge(database: Db, model: SeriesModel, points: list[Point], *, store: bool) -> Iterator[Judgement]:
+def _judge(
+    database: Db, model: SeriesModel, points: list[Point], *, store: bool
+) -> Iterator[Judgement]:
     if not store:
         yield from model.judge_all(points)
         return
     parts = range(0, len(points), PART)
     for start in track(parts, description="Storing", transient=True, disable=len(points) <= PART):
         part = points[start : start + PART]
-        yield from single_series.store_predictions(database, model.series_id, model.version, part, _get_now())
+        yield from single_series.store_predictions(
+            database, model.series_id, model.version, part, _get_now()
+        )
 
 
 def _get_now() -> datetime:

@@ -1,4 +1,6 @@
-"""Sessions of the markets, from the command line: what an exchange announced besides its calendar."""
+"""Sessions of the markets, from the command line:
+what an exchange announced besides its calendar.
+"""
 
 from datetime import UTC, date, datetime, time
 
@@ -25,7 +27,9 @@ LOCAL_TIME = "%H:%M"
 @click.option("--note", default="", help="Why, for others.")
 @exits_on_error
 def close_day(*, market: str, day: str, note: str) -> None:
-    """Say that MARKET stays shut on DAY (2025-01-09): no scan is due, and no bar of that day is taken in."""
+    """Say that MARKET stays shut on DAY (2025-01-09): no scan is due,
+    and no bar of that day is taken in.
+    """
     _store(market, day, None, note)
 
 
@@ -37,7 +41,9 @@ def close_day(*, market: str, day: str, note: str) -> None:
 @click.option("--note", default="", help="Why, for others.")
 @exits_on_error
 def open_day(*, market: str, day: str, opens: str, closes: str, note: str) -> None:
-    """Say when MARKET opens and closes on DAY, in its own time: `flask sessions open US 2025-12-24 09:30 13:00`."""
+    """Say when MARKET opens and closes on DAY, in its own time:
+    `flask sessions open US 2025-12-24 09:30 13:00`.
+    """
     _store(market, day, (opens, closes), note)
 
 
@@ -77,23 +83,41 @@ def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> N
     with use_database() as database:
         known = load_markets(database).choose(market)
         opens, closes = (
-            (datetime.combine(when, time.fromisoformat(parse_clock(text)), known.zone) for text in hours)
+            (
+                datetime.combine(when, time.fromisoformat(parse_clock(text)), known.zone)
+                for text in hours
+            )
             if hours
             else (None, None)
         )
         if opens and closes and opens >= closes:
-            raise BadInput(f"{known.code} cannot open at {opens:{LOCAL_TIME}} and close at {closes:{LOCAL_TIME}}")
+            raise BadInput(
+                f"{known.code} cannot open at {opens:{LOCAL_TIME}} and close at"
+                f" {closes:{LOCAL_TIME}}"
+            )
         session_overrides.set_override(
-            database, known.code, when.isoformat(), opens=opens, closes=closes, note=note, now=datetime.now(UTC)
+            database,
+            known.code,
+            when.isoformat(),
+            opens=opens,
+            closes=closes,
+            note=note,
+            now=datetime.now(UTC),
         )
         _follow(database, known, when)
-    hours_said = f"opens {opens:{LOCAL_TIME}} and closes {closes:{LOCAL_TIME}}" if opens and closes else "stays shut"
+    hours_said = (
+        f"opens {opens:{LOCAL_TIME}} and closes {closes:{LOCAL_TIME}}"
+        if opens and closes
+        else "stays shut"
+    )
     click.echo(f"{known.code} {hours_said} on {when} ({known.timezone})")
 
 
 def _follow(database: Db, market: Market, day: date) -> None:
     """Have what rests on a market's sessions go by the changed one."""
-    from market.bars.coverage_upkeep import refresh_coverage  # noqa: PLC0415 - loads the numeric stack
+    from market.bars.coverage_upkeep import (  # noqa: PLC0415 - loads the numeric stack
+        refresh_coverage,
+    )
 
     forget_next_scans(database, market.code)
     refresh_coverage(database, market, day)

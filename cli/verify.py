@@ -19,7 +19,9 @@ from records.work.documents import ShownRun
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_verification
 
-group = AppGroup("verify", help="Derive stored anomalies again, and say what moved: model, code or data.")
+group = AppGroup(
+    "verify", help="Derive stored anomalies again, and say what moved: model, code or data."
+)
 
 SHOWN = 100
 
@@ -63,20 +65,31 @@ def verify_model(*, version: str, as_json: bool) -> None:
 def _verify(options: Mapping[str, Any], *, as_json: bool) -> None:
     """Run a verification to its end and print it; exit with 1 unless every anomaly was verified."""
     with use_database() as database:
-        accepted = request_verification(database, build_celery(get_settings()), options, now=datetime.now(UTC))
+        accepted = request_verification(
+            database, build_celery(get_settings()), options, now=datetime.now(UTC)
+        )
         run = watch_run(database, accepted["_id"], quiet=as_json)
         verdicts = count_verdicts(database, run["_id"])
         found = find_verifications(database, run["_id"])
         unverified = count_unverified(database, run["_id"])
     if as_json:
-        print_json({"run_id": run["_id"], "status": run["status"], "verdicts": verdicts, "verifications": found})
+        print_json(
+            {
+                "run_id": run["_id"],
+                "status": run["status"],
+                "verdicts": verdicts,
+                "verifications": found,
+            }
+        )
     else:
         _print_verifications(run, verdicts, found)
     if run["status"] != "complete" or unverified:
         raise click.exceptions.Exit(1)
 
 
-def _print_verifications(run: ShownRun, verdicts: Mapping[Verdict, int], found: list[VerificationDocument]) -> None:
+def _print_verifications(
+    run: ShownRun, verdicts: Mapping[Verdict, int], found: list[VerificationDocument]
+) -> None:
     if run["status"] != "complete":
         print_outcome(run)
     table = Table("anomaly", "verified", "verdict", "what moved", "score then", "score now")

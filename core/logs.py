@@ -1,4 +1,6 @@
-"""How every process logs: to stderr, one JSON object a line, or lines for people where that is a terminal."""
+"""How every process logs: to stderr, one JSON object a line,
+or lines for people where that is a terminal.
+"""
 
 import logging
 import re
@@ -24,9 +26,11 @@ def strip_controls(text: str) -> str:
 
 
 def configure_logs(level: str) -> None:
-    """Make this process log what is of `level` (debug, info, warning, error) or above; others' logs too, from info on.
+    """Make this process log what is of `level` (debug, info, warning, error) or above;
+    others' logs too, from info on.
 
-    Every line has what is bound with `structlog.contextvars`; user and password of a URL are in none.
+    Every line has what is bound with `structlog.contextvars`; user and password of a URL are in
+    none.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -52,7 +56,9 @@ def configure_logs(level: str) -> None:
 def _choose_renderer() -> list[Processor]:
     if sys.stderr.isatty():
         # A traceback with the values of variables would show what must not be seen.
-        shown: Processor = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        shown: Processor = structlog.dev.ConsoleRenderer(
+            exception_formatter=structlog.dev.plain_traceback
+        )
     else:
         shown = structlog.processors.JSONRenderer(default=str)
     return [structlog.processors.format_exc_info, _shorten, shown]
@@ -72,8 +78,10 @@ def _hide_in_word(word: re.Match[str]) -> str:
 def _shorten(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Cut the values that have no end, and take from all of them what a terminal would obey."""
     return {
-        name: _CONTROLS.sub("?", value[: LONGEST_TRACE if name == "exception" else LONGEST_VALUE])
-        if isinstance(value, str)
-        else value
+        name: (
+            _CONTROLS.sub("?", value[: LONGEST_TRACE if name == "exception" else LONGEST_VALUE])
+            if isinstance(value, str)
+            else value
+        )
         for name, value in line.items()
     }

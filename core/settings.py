@@ -1,4 +1,6 @@
-"""The one settings object: read once from the environment, passed as an argument everywhere else."""
+"""The one settings object: read once from the environment,
+passed as an argument everywhere else.
+"""
 
 from functools import lru_cache
 from pathlib import Path
@@ -15,58 +17,105 @@ STATE_DIR = Path(".tapewatch")
 
 
 class Settings(BaseSettings):
-    """What a process needs to know of its surroundings; each field is an environment variable of the same name.
+    """What a process needs to know of its surroundings;
+    each field is an environment variable of the same name.
 
-    While `make up` or `make demo` serves, `.tapewatch/servers.env` names its embedded servers, so that the command
-    line finds them without being told.
+    While `make up` or `make demo` serves, `.tapewatch/servers.env` names its embedded servers, so
+    that the command line finds them without being told.
     """
 
-    model_config = SettingsConfigDict(env_file=STATE_DIR / "servers.env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=STATE_DIR / "servers.env", extra="ignore", frozen=True
+    )
 
-    mongo_url: str = Field("mongodb://127.0.0.1:27017/?replicaSet=tapewatch", description="MongoDB replica set")
+    mongo_url: str = Field(
+        "mongodb://127.0.0.1:27017/?replicaSet=tapewatch", description="MongoDB replica set"
+    )
     mongo_database: str = Field("tapewatch", min_length=1)
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="broker; also counts how often keys ask")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="broker; also counts how often keys ask"
+    )
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(5000, ge=1, le=65535)
     flower_port: int = Field(5555, ge=1, le=65535)
     url_prefix: str = Field("/py", pattern=r"^(/[a-z0-9_-]+)*$")
     log_level: LogLevel = Field("info", description="the least that is logged")
     artefact_keys: str = Field(
-        "", repr=False, description="what models are signed with, the first new ones; empty: .tapewatch/artefact.keys"
+        "",
+        repr=False,
+        description=(
+            "what models are signed with, the first new ones; empty: .tapewatch/artefact.keys"
+        ),
     )
-    flower_url: str = Field("", pattern=r"^(https?://\S+)?$", description="where browsers find Flower, for a link")
-    cors_origins: str = Field("", description="origins of other sites' pages that may ask, with commas between them")
-    rate_limit_reads: str = Field("6000/minute", pattern=RATE, description="requests that only read, by API key")
-    rate_limit_writes: str = Field("600/minute", pattern=RATE, description="all other requests, by API key")
+    flower_url: str = Field(
+        "", pattern=r"^(https?://\S+)?$", description="where browsers find Flower, for a link"
+    )
+    cors_origins: str = Field(
+        "", description="origins of other sites' pages that may ask, with commas between them"
+    )
+    rate_limit_reads: str = Field(
+        "6000/minute", pattern=RATE, description="requests that only read, by API key"
+    )
+    rate_limit_writes: str = Field(
+        "600/minute", pattern=RATE, description="all other requests, by API key"
+    )
     private_channels: bool = Field(
-        default=False, description="whether notifications may go to this host and to private networks"
+        default=False,
+        description="whether notifications may go to this host and to private networks",
     )
     batch_tickers: int = Field(100, ge=1, le=1000, description="most tickers in one Celery message")
     batch_bars: int = Field(400_000, ge=1_000, description="most bars in one Celery message")
-    # With a sweep, and half a minute for the work itself, what a lost host held is done again within 90 s.
-    lease_seconds: int = Field(45, ge=2, description="how long a worker may hold a batch before it must renew")
+    # With a sweep, and half a minute for the work itself, what a lost host held is done again
+    # within 90 s.
+    lease_seconds: int = Field(
+        45, ge=2, description="how long a worker may hold a batch before it must renew"
+    )
     # After two a batch is split: its sound tickers need at least one more.
-    max_attempts: int = Field(5, ge=3, description="claims of a ticker's batches before it is given up")
-    heavy_at_once: int = Field(1, ge=1, description="trainings and other heavy batches at work at once, of all workers")
+    max_attempts: int = Field(
+        5, ge=3, description="claims of a ticker's batches before it is given up"
+    )
+    heavy_at_once: int = Field(
+        1, ge=1, description="trainings and other heavy batches at work at once, of all workers"
+    )
     sweep_seconds: int = Field(15, ge=1, description="period of the sweeper")
-    tick_seconds: int = Field(5, ge=1, description="how often the scheduler looks for watchlists that are due")
-    analytics_seconds: int = Field(900, ge=5, description="how often metrics of what has new bars are computed")
-    watched_folder: str = Field("", description="whose subfolders may be a watchlist's source of bars; empty: none")
-    otel_exporter_otlp_endpoint: str = Field("", description="where traces are sent; empty: nowhere")
-    min_training_data_points: int = Field(3, ge=2, description="fewest points that a series is fitted to")
-    server_timeout_seconds: float = Field(4.0, gt=0, description="how long an unreachable server is waited for")
+    tick_seconds: int = Field(
+        5, ge=1, description="how often the scheduler looks for watchlists that are due"
+    )
+    analytics_seconds: int = Field(
+        900, ge=5, description="how often metrics of what has new bars are computed"
+    )
+    watched_folder: str = Field(
+        "", description="whose subfolders may be a watchlist's source of bars; empty: none"
+    )
+    otel_exporter_otlp_endpoint: str = Field(
+        "", description="where traces are sent; empty: nowhere"
+    )
+    min_training_data_points: int = Field(
+        3, ge=2, description="fewest points that a series is fitted to"
+    )
+    server_timeout_seconds: float = Field(
+        4.0, gt=0, description="how long an unreachable server is waited for"
+    )
 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return this process's settings. Raises BadInput, which names the variables that cannot be used."""
+    """Return this process's settings.
+
+    Raises BadInput, which names the variables that cannot be used.
+    """
     return read_settings()
 
 
 def read_settings(*, env_file: Path | None = STATE_DIR / "servers.env") -> Settings:
-    """Return the settings of the environment, and of a file. Raises BadInput, which names what cannot be used."""
+    """Return the settings of the environment, and of a file.
+
+    Raises BadInput, which names what cannot be used.
+    """
     try:
         return Settings(_env_file=env_file)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(
+            f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+        )
         raise BadInput(f"the settings cannot be used: {faults}") from error

@@ -1,9 +1,19 @@
-"""The closed vocabularies: words that stand in documents, travel over HTTP and are chosen on the command line."""
+"""The closed vocabularies: words that stand in documents,
+travel over HTTP and are chosen on the command line.
+"""
 
 from typing import Literal
 
 Task = Literal[
-    "backfill", "incremental", "verify", "train", "import", "fit_series", "analytics", "correlation", "fetch"
+    "backfill",
+    "incremental",
+    "verify",
+    "train",
+    "import",
+    "fit_series",
+    "analytics",
+    "correlation",
+    "fetch",
 ]
 Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
 OpenStatus = Literal["queued", "in_progress"]

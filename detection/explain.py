@@ -1,4 +1,6 @@
-"""Why a series has no result, in words: what is stored of it, how far it was detected, and what is missing."""
+"""Why a series has no result, in words: what is stored of it, how far it was detected,
+and what is missing.
+"""
 
 from datetime import datetime, timedelta
 from typing import TypedDict
@@ -45,14 +47,17 @@ class SeriesReason(SeriesState):
 
 
 class SeriesOutlook(SeriesReason):
-    """The same with when it is scanned next, and how many sessions of its market have ended since its last bar's."""
+    """The same with when it is scanned next,
+    and how many sessions of its market have ended since its last bar's.
+    """
 
     next_scan: datetime | None
     sessions_behind: int | None
 
 
 def explain_series(database: Db, ticker: str, interval: str, now: datetime) -> SeriesOutlook:
-    """Return what is known of one series and when it is scanned next, with the reason of `find_reason`.
+    """Return what is known of one series and when it is scanned next,
+    with the reason of `find_reason`.
 
     `sessions_behind` is None where the sessions are not known.
     """
@@ -64,17 +69,27 @@ def explain_series(database: Db, ticker: str, interval: str, now: datetime) -> S
     if series is not None:
         market = load_markets(database).choose(series["market"])
         noted = find_session_days(database, [market.code]).get(market.code)
-        behind = count_sessions_behind(series, noted, now, timedelta(seconds=market.tick_delay_seconds))
+        behind = count_sessions_behind(
+            series, noted, now, timedelta(seconds=market.tick_delay_seconds)
+        )
     if behind:
         known["message"] += f"; the last bar came {behind:,} session{'s' * (behind != 1)} ago"
     return {**known, "next_scan": next_scan, "sessions_behind": behind}
 
 
-def find_reason(database: Db, ticker: str, interval: str, series: SeriesDocument | None) -> SeriesReason:
-    """Return what is known of one series, with `reason` (a stable word) and `message` (the same in full)."""
+def find_reason(
+    database: Db, ticker: str, interval: str, series: SeriesDocument | None
+) -> SeriesReason:
+    """Return what is known of one series, with `reason` (a stable word)
+    and `message` (the same in full).
+    """
     market = series["market"] if series else _guess_market(database, ticker)
     watermark = watermarks.find_watermarks(database, [ticker], interval).get(ticker)
-    champion = champions.find_champions(database, market, interval, [ticker]).get(ticker) if market else None
+    champion = (
+        champions.find_champions(database, market, interval, [ticker]).get(ticker)
+        if market
+        else None
+    )
     warm_up_bars = models.find_warm_up_bars(database, champion.version) if champion else None
     known: SeriesState = {
         "ticker": ticker,
@@ -84,7 +99,9 @@ def find_reason(database: Db, ticker: str, interval: str, series: SeriesDocument
         "first_bar": series["first_bar"] if series else None,
         "last_bar": series["last_bar"] if series else None,
         "synthetic": bool(series and series["synthetic"]),
-        "bars_needed": 1 + (DEFAULT_FEATURE_SET.warm_up_bars if warm_up_bars is None else warm_up_bars),
+        "bars_needed": (
+            1 + (DEFAULT_FEATURE_SET.warm_up_bars if warm_up_bars is None else warm_up_bars)
+        ),
         "watermark": watermark["last_detected_timestamp"] if watermark else None,
         "model_version": champion.version if champion else None,
         "last_run": runs.find_latest(database, ticker, interval, "backfill", "incremental"),
@@ -94,15 +111,26 @@ def find_reason(database: Db, ticker: str, interval: str, series: SeriesDocument
 
 
 def _find_obstacle(known: SeriesState) -> tuple[str, str] | None:
-    """Return the first thing that stands between a series and any result, in the order in which to mend them."""
+    """Return the first thing that stands between a series and any result,
+    in the order in which to mend them.
+    """
     ticker, interval, market = known["ticker"], known["interval"], known["market"]
     if not known["bars"]:
-        return "no_bars", f"no {interval} bars of {ticker} are stored; import some: `flask bars import FILE`"
+        return (
+            "no_bars",
+            f"no {interval} bars of {ticker} are stored; import some: `flask bars import FILE`",
+        )
     if known["model_version"] is None:
         train = f"`flask models train --market {market} --interval {interval}`"
-        return "no_model", f"market {market} has no champion model for {interval} bars; train one: {train}"
+        return (
+            "no_model",
+            f"market {market} has no champion model for {interval} bars; train one: {train}",
+        )
     if known["bars"] < known["bars_needed"]:
-        return "not_enough_bars", f"{ticker} has {known['bars']} bars; the first result takes {known['bars_needed']}"
+        return (
+            "not_enough_bars",
+            f"{ticker} has {known['bars']} bars; the first result takes {known['bars_needed']}",
+        )
     return None
 
 
@@ -115,9 +143,15 @@ def _describe_state(known: SeriesState) -> tuple[str, str]:
     if run is not None and run["status"] == "failed":
         return "failed", f"run {run['run_id']} failed: {run['error']}"
     if watermark is None or last_bar is None:
-        return "never_detected", f"{ticker} was never detected; start with `flask backfill run {ticker}`"
+        return (
+            "never_detected",
+            f"{ticker} was never detected; start with `flask backfill run {ticker}`",
+        )
     if watermark < last_bar:
-        went = f"detected up to {watermark:%Y-%m-%d %H:%M} UTC, bars go on to {last_bar:%Y-%m-%d %H:%M}"
+        went = (
+            f"detected up to {watermark:%Y-%m-%d %H:%M} UTC, bars go on to"
+            f" {last_bar:%Y-%m-%d %H:%M}"
+        )
         return "behind", f"{went}; catch up with `flask scan run {ticker}`"
     return "up_to_date", f"every stored bar up to {last_bar:%Y-%m-%d %H:%M} UTC was looked at"
 

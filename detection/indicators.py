@@ -1,7 +1,9 @@
-"""What charts draw of a series besides its bars, on plain lists: the web process does without numpy.
+"""What charts draw of a series besides its bars, on plain lists:
+the web process does without numpy.
 
-Each of the 14 features by its own name, and some in the groups in which charts show them, as they are documented. EMA
-and Wilder recursions start with their first value, so the caller hands in some history before the first bar shown.
+Each of the 14 features by its own name, and some in the groups in which charts show them, as they
+are documented. EMA and Wilder recursions start with their first value, so the caller hands in some
+history before the first bar shown.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +20,14 @@ ATR_BARS = 14
 LEAST_BODY_SHARE = 1e-4  # of the close, under the wicks
 
 
-def compute_indicator(name: str, bars: Sequence[Bar], sessions: Sequence[int] | None = None) -> dict[str, Line]:
-    """Return the lines of an indicator or a feature, each with one value a bar, None where it has not enough before.
+def compute_indicator(
+    name: str, bars: Sequence[Bar], sessions: Sequence[int] | None = None
+) -> dict[str, Line]:
+    """Return the lines of an indicator or a feature, each with one value a bar,
+    None where it has not enough before.
 
-    `sessions` numbers the session of each intraday bar; None for bars of a day and longer. Raises KeyError.
+    `sessions` numbers the session of each intraday bar; None for bars of a day and longer. Raises
+    KeyError.
     """
     if name == "VWAP":
         return {name: compute_vwap(bars, sessions)}
@@ -34,7 +40,9 @@ def compute_sma(bars: Sequence[Bar]) -> dict[str, Line]:
 
 
 def compute_bollinger(bars: Sequence[Bar]) -> dict[str, Line]:
-    """Return `bb_upper` and `bb_lower`, 2 population deviations either side of the mean of 20 closes."""
+    """Return `bb_upper` and `bb_lower`, 2 population deviations either side
+    of the mean of 20 closes.
+    """
     return {
         "bb_upper": _at_band(bars, lambda close, above, deviation: close + above + 2 * deviation),
         "bb_lower": _at_band(bars, lambda close, above, deviation: close + above - 2 * deviation),
@@ -57,11 +65,16 @@ def compute_macd(bars: Sequence[Bar]) -> dict[str, Line]:
 
 
 def compute_rsi(bars: Sequence[Bar]) -> dict[str, Line]:
-    """Return `RSI` over 14 bars (Wilder): 100 where there was no loss, 50 where there was neither."""
+    """Return `RSI` over 14 bars (Wilder):
+    100 where there was no loss, 50 where there was neither.
+    """
     changes = [after.close - before.close for before, after in pairwise(bars)]
     gains = _smooth([max(change, 0.0) for change in changes], 1 / RSI_BARS)
     losses = _smooth([max(-change, 0.0) for change in changes], 1 / RSI_BARS)
-    values = [100 * gain / (gain + loss) if gain + loss > 0 else 50.0 for gain, loss in zip(gains, losses, strict=True)]
+    values = [
+        100 * gain / (gain + loss) if gain + loss > 0 else 50.0
+        for gain, loss in zip(gains, losses, strict=True)
+    ]
     return {"RSI": [None, *values] if bars else []}
 
 
@@ -70,13 +83,21 @@ def compute_atr(bars: Sequence[Bar]) -> dict[str, Line]:
     if not bars:
         return {"ATR_14": []}
     ranges = [bars[0].high - bars[0].low]
-    ranges += [max(bar.high, before.close) - min(bar.low, before.close) for before, bar in pairwise(bars)]
+    ranges += [
+        max(bar.high, before.close) - min(bar.low, before.close) for before, bar in pairwise(bars)
+    ]
     return {"ATR_14": list(_smooth(ranges, 1 / ATR_BARS))}
 
 
 def compute_zscore(bars: Sequence[Bar]) -> dict[str, Line]:
-    """Return `zscore_20`, the close's distance from the mean of 20 in deviations; 0 where nothing moved."""
-    return {"zscore_20": _at_band(bars, lambda _, above, deviation: -above / deviation if deviation > 0 else 0.0)}
+    """Return `zscore_20`, the close's distance from the mean of 20 in deviations;
+    0 where nothing moved.
+    """
+    return {
+        "zscore_20": _at_band(
+            bars, lambda _, above, deviation: -above / deviation if deviation > 0 else 0.0
+        )
+    }
 
 
 def compute_width(bars: Sequence[Bar]) -> dict[str, Line]:
@@ -97,7 +118,8 @@ def compute_shape(bars: Sequence[Bar]) -> dict[str, Line]:
 
 
 def compute_vwap(bars: Sequence[Bar], sessions: Sequence[int] | None) -> Line:
-    """Return the typical price weighted by volume: since the session's first bar, or over 20 bars without `sessions`.
+    """Return the typical price weighted by volume: since the session's first bar,
+    or over 20 bars without `sessions`.
 
     The plain mean where nothing was traded.
     """
@@ -117,23 +139,35 @@ def _weigh(prices: Sequence[float], volumes: Sequence[float]) -> float:
     return sum(price * volume for price, volume in zip(prices, volumes, strict=True)) / shares
 
 
-def _weigh_sessions(prices: Sequence[float], volumes: Sequence[float], sessions: Sequence[int]) -> Iterator[float]:
+def _weigh_sessions(
+    prices: Sequence[float], volumes: Sequence[float], sessions: Sequence[int]
+) -> Iterator[float]:
     money = shares = plain = 0.0
     count = 0
     before: int | None = None
     for price, volume, session in zip(prices, volumes, sessions, strict=True):
         if session != before:
             money, shares, plain, count, before = 0.0, 0.0, 0.0, 0, session
-        money, shares, plain, count = money + price * volume, shares + volume, plain + price, count + 1
+        money, shares, plain, count = (
+            money + price * volume,
+            shares + volume,
+            plain + price,
+            count + 1,
+        )
         yield money / shares if shares > 0 else plain / count
 
 
 def _compute_return(bars: Sequence[Bar], back: int) -> Line:
     pairs = zip(bars[back:], bars, strict=False)
-    return [*[None] * min(back, len(bars)), *[bar.close / before.close - 1 for bar, before in pairs]]
+    return [
+        *[None] * min(back, len(bars)),
+        *[bar.close / before.close - 1 for bar, before in pairs],
+    ]
 
 
-def _pick(name: str, compute: Callable[[Sequence[Bar]], dict[str, Line]]) -> Callable[[Sequence[Bar]], dict[str, Line]]:
+def _pick(
+    name: str, compute: Callable[[Sequence[Bar]], dict[str, Line]]
+) -> Callable[[Sequence[Bar]], dict[str, Line]]:
     return lambda bars: {name: compute(bars)[name]}
 
 
@@ -153,18 +187,25 @@ INDICATORS: dict[str, Callable[[Sequence[Bar]], dict[str, Line]]] = {
     "RSI": compute_rsi,
     "MACD": _pick("MACD", compute_macd),
     "MACD_hist": _pick("MACD_hist", compute_macd),
-    **{name: _pick(name, compute_shape) for name in ("body", "upper_wick", "lower_wick", "wick_ratio")},
+    **{
+        name: _pick(name, compute_shape)
+        for name in ("body", "upper_wick", "lower_wick", "wick_ratio")
+    },
 }
 # What a chart may ask for. VWAP alone asks where sessions begin.
 NAMES: tuple[str, ...] = (*[name for name in INDICATORS if name not in FEATURES], *FEATURES)
 
 
 def _at_band(bars: Sequence[Bar], write: Callable[[float, float, float], float]) -> Line:
-    return [None if band is None else write(bar.close, *band) for bar, band in zip(bars, _bands(bars), strict=True)]
+    return [
+        None if band is None else write(bar.close, *band)
+        for bar, band in zip(bars, _bands(bars), strict=True)
+    ]
 
 
 def _bands(bars: Sequence[Bar]) -> Iterator[tuple[float, float] | None]:
-    """Yield how far the mean of 20 closes is above the last of them, and their population deviation.
+    """Yield how far the mean of 20 closes is above the last of them,
+    and their population deviation.
 
     Both are taken from the last close, so that they are exactly 0 where nothing moved.
     """

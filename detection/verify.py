@@ -1,7 +1,8 @@
 """Deriving stored anomalies again, and saying what moved: the model, the code or the data.
 
-Each anomaly is computed twice from today's bars: with the model that found it, and with today's champion. The first
-says whether the record can be trusted; the second, what would be found today. Nothing that is stored changes.
+Each anomaly is computed twice from today's bars: with the model that found it, and with today's
+champion. The first says whether the record can be trusted; the second, what would be found today.
+Nothing that is stored changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +44,8 @@ def verify(
         models: this process' models.
         job: the run and its tickers; `job.run_id` is named in the documents.
         stored: the anomalies to derive again.
-        spans: first and last bar of each ticker within which anomalies found today but not stored count as new.
+        spans: first and last bar of each ticker within which anomalies found today but not stored
+            count as new.
         checkpoint: called between two steps; what it raises ends the work.
 
     Raises NoModel, and ModelIntegrity where a recorded model cannot be opened.
@@ -51,17 +53,24 @@ def verify(
     recorded = _recompute(database, models, job, stored, checkpoint)
     current = _find_current(database, models, job, stored, spans, checkpoint)
     compared = [
-        _compare(database, anomaly, recorded.get(anomaly["_id"]), current.pop(anomaly["_id"], None), job)
+        _compare(
+            database, anomaly, recorded.get(anomaly["_id"]), current.pop(anomaly["_id"], None), job
+        )
         for anomaly in stored
     ]
     news = [found for found in current.values() if _within(found, spans)]
     return compared + [
-        _build(job, found, verdict="new", cause=None, original=None, recomputed=None, current=found) for found in news
+        _build(job, found, verdict="new", cause=None, original=None, recomputed=None, current=found)
+        for found in news
     ]
 
 
 def _recompute(
-    database: Db, models: ModelManager, job: Job, stored: Sequence[AnomalyDocument], checkpoint: Checkpoint
+    database: Db,
+    models: ModelManager,
+    job: Job,
+    stored: Sequence[AnomalyDocument],
+    checkpoint: Checkpoint,
 ) -> dict[str, AnomalyDocument]:
     """Return today's finding for each stored anomaly, by the model that found it."""
     found: dict[str, AnomalyDocument] = {}
@@ -81,12 +90,16 @@ def _find_current(
     spans: Spans,
     checkpoint: Checkpoint,
 ) -> dict[str, AnomalyDocument]:
-    """Return what the champions of today say of the stored anomalies, and what else they find in the spans."""
+    """Return what the champions of today say of the stored anomalies,
+    and what else they find in the spans.
+    """
     found: dict[str, AnomalyDocument] = {}
     tickers = {anomaly["Ticker"] for anomaly in stored} | spans.keys()
     for model, group in models.group_by_model(job.market, job.interval, tuple(sorted(tickers))):
         members = [anomaly for anomaly in stored if anomaly["Ticker"] in group]
-        found |= _describe_bars(database, model, job, members, {t: s for t, s in spans.items() if t in group})
+        found |= _describe_bars(
+            database, model, job, members, {t: s for t, s in spans.items() if t in group}
+        )
         checkpoint(0.8)
     return found
 
@@ -94,19 +107,26 @@ def _find_current(
 def _describe_bars(
     database: Db, model: LoadedModel, job: Job, stored: Sequence[AnomalyDocument], spans: Spans
 ) -> dict[str, AnomalyDocument]:
-    """Return what a model finds today, by id, of the bars of stored anomalies and in the spans; no other is scored."""
+    """Return what a model finds today, by id,
+    of the bars of stored anomalies and in the spans; no other is scored.
+    """
     stretches: dict[str, list[Stretch]] = {}
     for anomaly in stored:
         time = int(anomaly["Datetime"].timestamp())
         stretches.setdefault(anomaly["Ticker"], []).append(Stretch(time, last=time))
     for ticker, ticker_spans in spans.items():
-        own = (Stretch(int(first.timestamp()), last=int(last.timestamp())) for first, last in ticker_spans)
+        own = (
+            Stretch(int(first.timestamp()), last=int(last.timestamp()))
+            for first, last in ticker_spans
+        )
         stretches.setdefault(ticker, []).extend(own)
     wanted = {ticker: tuple(own) for ticker, own in stretches.items()}
     with database.client.start_session(snapshot=True) as session:
         plan = plan_stretches(database, replace(job, tickers=tuple(wanted)), wanted, session)
         loaded = load(database, plan, model, wanted, session)
-    outcomes = score(loaded, plan.outcomes, job, job.started_at, asked=[anomaly["_id"] for anomaly in stored])
+    outcomes = score(
+        loaded, plan.outcomes, job, job.started_at, asked=[anomaly["_id"] for anomaly in stored]
+    )
     return {found["_id"]: found for outcome in outcomes.values() for found in outcome.found}
 
 
@@ -121,7 +141,9 @@ def _compare(
     current: AnomalyDocument | None,
     job: Job,
 ) -> VerificationDocument:
-    """Return the verdict on one stored anomaly: what today's champion says of it, and why that differs."""
+    """Return the verdict on one stored anomaly: what today's champion says of it,
+    and why that differs.
+    """
     if current is None or current["anomaly_score"] >= current["threshold"]:
         verdict: Verdict = "vanished"
     elif abs(current["anomaly_score"] - anomaly["anomaly_score"]) <= SAME_SCORE:
@@ -130,7 +152,13 @@ def _compare(
         verdict = "score_moved"
     cause = _find_cause(anomaly, recomputed, current)
     document = _build(
-        job, anomaly, verdict=verdict, cause=cause, original=anomaly, recomputed=recomputed, current=current
+        job,
+        anomaly,
+        verdict=verdict,
+        cause=cause,
+        original=anomaly,
+        recomputed=recomputed,
+        current=current,
     )
     if cause == "data":
         document["data_changes"] = _list_data_changes(database, anomaly)
@@ -157,12 +185,21 @@ def _list_code_changes(database: Db, anomaly: AnomalyDocument) -> list[LibraryCh
 
     Where there is none, what moved is our own code of its feature set, or the record itself.
     """
-    then, now = get_model_record(database, anomaly["model_version"])["library_versions"], find_library_versions()
-    return [{"name": name, "then": then.get(name), "now": now[name]} for name in now if then.get(name) != now[name]]
+    then, now = (
+        get_model_record(database, anomaly["model_version"])["library_versions"],
+        find_library_versions(),
+    )
+    return [
+        {"name": name, "then": then.get(name), "now": now[name]}
+        for name in now
+        if then.get(name) != now[name]
+    ]
 
 
 def _list_data_changes(database: Db, anomaly: AnomalyDocument) -> list[Mapping[str, object]]:
-    """Return the revisions of bars up to the anomaly's that came after it was found, the newest first."""
+    """Return the revisions of bars up to the anomaly's that came after it was found,
+    the newest first.
+    """
     revisions = find_revisions(
         database,
         ticker=anomaly["Ticker"],
@@ -172,7 +209,10 @@ def _list_data_changes(database: Db, anomaly: AnomalyDocument) -> list[Mapping[s
         limit=LISTED_CHANGES,
     )
     left_out = {"_id", "ticker", "interval"}
-    return [{name: value for name, value in revision.items() if name not in left_out} for revision in revisions]
+    return [
+        {name: value for name, value in revision.items() if name not in left_out}
+        for revision in revisions
+    ]
 
 
 def _build(

@@ -11,7 +11,8 @@ DAY_SECONDS = 86_400
 # `date.toordinal()` of the day from which days are counted
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
-# Nominal length in seconds. A session's last bar may be shorter, and a daily bar lasts from the open to the close.
+# Nominal length in seconds. A session's last bar may be shorter, and a daily bar lasts from the
+# open to the close.
 INTERVALS: dict[str, int] = {
     "1m": 60,
     "5m": 300,
@@ -33,12 +34,17 @@ def parse_interval(text: str) -> str:
     """Return the interval's name. Raises BadInput on one that is not known."""
     name = text.strip()
     if name not in INTERVALS:
-        raise BadInput(f"{text[:40]!r} is no interval that is known: choose one of {', '.join(INTERVALS)}")
+        raise BadInput(
+            f"{text[:40]!r} is no interval that is known: choose one of {', '.join(INTERVALS)}"
+        )
     return name
 
 
 def parse_import_interval(text: str) -> str:
-    """Return the interval's name, or `auto` where the bars are to tell it. Raises BadInput on one that is not known."""
+    """Return the interval's name, or `auto` where the bars are to tell it.
+
+    Raises BadInput on one that is not known.
+    """
     return AUTO if text.strip() == AUTO else parse_interval(text)
 
 
@@ -49,7 +55,9 @@ def is_intraday(interval: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of calendar time counted back from the last stored bar; of neither days nor months: everything."""
+    """A stretch of calendar time counted back from the last stored bar;
+    of neither days nor months: everything.
+    """
 
     text: str
     days: int = 0
@@ -64,8 +72,8 @@ def parse_period(text: str) -> Period:
     match = _PERIOD.fullmatch(name)
     if match is None:
         raise BadInput(
-            f"{text[:40]!r} is no period: write a number from 1 to 9999 and d, w, mo or y (30d, 2w, 6mo, 5y), "
-            "or max for everything"
+            f"{text[:40]!r} is no period: write a number from 1 to 9999 and d, w, mo or y (30d, 2w,"
+            " 6mo, 5y), or max for everything"
         )
     count, unit = int(match[1]), match[2]
     if unit in {"d", "w"}:
@@ -85,4 +93,6 @@ def period_start(period: Period, last: datetime) -> datetime | None:
     year, month = divmod(last.year * 12 + last.month - 1 - period.months, 12)
     if year < MINYEAR:
         return None
-    return last.replace(year=year, month=month + 1, day=min(last.day, monthrange(year, month + 1)[1]))
+    return last.replace(
+        year=year, month=month + 1, day=min(last.day, monthrange(year, month + 1)[1])
+    )

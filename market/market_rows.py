@@ -15,22 +15,32 @@ from records.market.series import find_series, set_timezone
 
 # Those of exchange_calendars 4.13. To ask it would load pandas, which the web process does without.
 CALENDARS = (
-    "24/5", "24/7", "AIXK", "ASEX", "BVMF", "CMES", "IEPA", "XAMS", "XASX", "XBDA", "XBEL", "XBKK", "XBOG", "XBOM",
-    "XBRA", "XBRU", "XBSE", "XBUD", "XBUE", "XCBF", "XCSE", "XCYS", "XDUB", "XDUS", "XEEE", "XETR", "XEUR", "XFRA",
-    "XHAM", "XHEL", "XHKG", "XICE", "XIDX", "XIST", "XJSE", "XKAR", "XKLS", "XKRX", "XLIM", "XLIS", "XLIT", "XLJU",
-    "XLON", "XLUX", "XMAD", "XMEX", "XMIL", "XMOS", "XNYS", "XNZE", "XOSL", "XPAR", "XPHS", "XPRA", "XRIS", "XSAU",
-    "XSES", "XSGO", "XSHG", "XSTO", "XSTU", "XSWX", "XTAE", "XTAI", "XTAL", "XTKS", "XTSE", "XWAR", "XWBO", "XZAG",
+    "24/5", "24/7", "AIXK", "ASEX", "BVMF", "CMES", "IEPA", "XAMS", "XASX", "XBDA", "XBEL",
+    "XBKK", "XBOG", "XBOM",
+    "XBRA", "XBRU", "XBSE", "XBUD", "XBUE", "XCBF", "XCSE", "XCYS", "XDUB", "XDUS", "XEEE",
+    "XETR", "XEUR", "XFRA",
+    "XHAM", "XHEL", "XHKG", "XICE", "XIDX", "XIST", "XJSE", "XKAR", "XKLS", "XKRX", "XLIM",
+    "XLIS", "XLIT", "XLJU",
+    "XLON", "XLUX", "XMAD", "XMEX", "XMIL", "XMOS", "XNYS", "XNZE", "XOSL", "XPAR", "XPHS",
+    "XPRA", "XRIS", "XSAU",
+    "XSES", "XSGO", "XSHG", "XSTO", "XSTU", "XSWX", "XTAE", "XTAI", "XTAL", "XTKS", "XTSE",
+    "XWAR", "XWBO", "XZAG",
     "us_futures",
 )  # fmt: skip
 SCHEDULE_FIELDS = ("calendar", "timezone")
 
 
 def add_market(database: Db, fields: Mapping[str, Any], now: datetime) -> Market:
-    """Add a market and return it. Raises BadInput on a row that cannot be, Conflict where there is one of its code."""
+    """Add a market and return it.
+
+    Raises BadInput on a row that cannot be, Conflict where there is one of its code.
+    """
     markets = load_markets(database)
     row = build_row(fields, markets, now)
     if row["code"] in markets:
-        raise Conflict(f"there is a market {row['code']}; change it with `flask markets change` or PUT")
+        raise Conflict(
+            f"there is a market {row['code']}; change it with `flask markets change` or PUT"
+        )
     rows.add_market(database, row)
     return Market.from_document(row)
 
@@ -40,8 +50,8 @@ def change_market(
 ) -> Market:
     """Change fields of a market and return it.
 
-    Raises BadInput, and Conflict where its calendar or time zone would change under stored bars and `keep_rows` does
-    not say that these stay.
+    Raises BadInput, and Conflict where its calendar or time zone would change under stored bars and
+    `keep_rows` does not say that these stay.
     """
     markets = load_markets(database)
     market = markets.choose(code)
@@ -52,9 +62,10 @@ def change_market(
     moved = [name for name in SCHEDULE_FIELDS if future[name] != present[name]]
     if moved and stored and not keep_rows:
         raise Conflict(
-            f"{stored} series of {market.code} are stored, which the {moved[0]} {present[moved[0]]} has let in: "
-            f"`flask markets change {market.code} --{moved[0]} {future[moved[0]]}` says which of their bars the new "
-            "one would not have, and with --keep-rows changes it and keeps them",
+            f"{stored} series of {market.code} are stored, which the {moved[0]} {present[moved[0]]}"
+            f" has let in: `flask markets change {market.code} --{moved[0]} {future[moved[0]]}`"
+            " says which of their bars the new one would not have, and with --keep-rows changes it"
+            " and keeps them",
             reason="market_in_use",
         )
     rows.replace_market(database, row)
@@ -72,11 +83,14 @@ def remove_market(database: Db, code: str) -> None:
     stored = rows.count_series(database, market.code)
     if stored:
         raise Conflict(
-            f"market {market.code} has {stored} series with stored bars: delete these first (`flask bars delete`)",
+            f"market {market.code} has {stored} series with stored bars: delete these first (`flask"
+            " bars delete`)",
             reason="market_in_use",
         )
     if not rows.remove_market(database, market.code):
-        raise NotFound(f"market {market.code} is shipped and was not changed: there is nothing to remove")
+        raise NotFound(
+            f"market {market.code} is shipped and was not changed: there is nothing to remove"
+        )
 
 
 def set_ticker_market(database: Db, ticker: str, code: str, now: datetime) -> str:
@@ -88,8 +102,8 @@ def set_ticker_market(database: Db, ticker: str, code: str, now: datetime) -> st
     for series in find_series(database, tickers=[name]):
         if series["market"] != market.code:
             raise Conflict(
-                f"{name} has {series['interval']} bars of market {series['market']}: delete them first "
-                f"(`flask bars delete {name}`), and import them again as of {market.code}",
+                f"{name} has {series['interval']} bars of market {series['market']}: delete them"
+                f" first (`flask bars delete {name}`), and import them again as of {market.code}",
                 reason="ticker_in_use",
             )
     rows.set_ticker_markets(database, {name: market.code}, now)
@@ -100,18 +114,26 @@ def build_row(fields: Mapping[str, Any], markets: Markets, now: datetime) -> Mar
     """Return a market's row as it is stored. Raises BadInput on what cannot be."""
     code = str(fields["code"]).strip().upper()
     if not is_market_code(code):
-        raise BadInput(f"{code[:20]!r} is no code of a market: write 2 to 8 letters and digits, a letter first")
+        raise BadInput(
+            f"{code[:20]!r} is no code of a market: write 2 to 8 letters and digits, a letter first"
+        )
     calendar, timezone = str(fields["calendar"]), str(fields["timezone"])
     if calendar not in CALENDARS:
-        raise BadInput(f"{calendar[:20]!r} is no calendar that is known: choose one of {', '.join(CALENDARS)}")
+        raise BadInput(
+            f"{calendar[:20]!r} is no calendar that is known: choose one of {', '.join(CALENDARS)}"
+        )
     try:
         ZoneInfo(timezone)
     except (KeyError, ValueError, OSError) as error:
-        raise BadInput(f"{timezone[:40]!r} is no time zone: write its IANA name, such as Asia/Tokyo") from error
+        raise BadInput(
+            f"{timezone[:40]!r} is no time zone: write its IANA name, such as Asia/Tokyo"
+        ) from error
     suffixes = [_check_suffix(suffix) for suffix in fields["suffixes"]]
     aliases = [_check_suffix(suffix) for suffix in fields["aliases"]]
     if not suffixes:
-        raise BadInput("a market needs a suffix for its tickers, such as .SA; '' where they have none")
+        raise BadInput(
+            "a market needs a suffix for its tickers, such as .SA; '' where they have none"
+        )
     _refuse_shared((*suffixes, *aliases), code, markets)
     index = fields.get("index_ticker")
     return {
@@ -133,7 +155,9 @@ def build_row(fields: Mapping[str, Any], markets: Markets, now: datetime) -> Mar
 def _check_suffix(text: str) -> str:
     suffix = text.strip().upper()
     if suffix and (suffix[0] not in ".-=" or len(suffix) < 2):
-        raise BadInput(f"{text[:20]!r} is no suffix: it begins with a dot, hyphen or = (.SA, -USD, =X)")
+        raise BadInput(
+            f"{text[:20]!r} is no suffix: it begins with a dot, hyphen or = (.SA, -USD, =X)"
+        )
     return normalize_ticker(suffix) if suffix else ""
 
 

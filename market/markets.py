@@ -1,6 +1,7 @@
 """The markets: calendar, time zone and suffixes of each, and which market a ticker is of.
 
-`Markets` is a value: it is read from the database once a request, batch or import, and passed on as an argument.
+`Markets` is a value: it is read from the database once a request, batch or import, and passed on as
+an argument.
 """
 
 import re
@@ -18,16 +19,23 @@ from records.market.markets import SHIPPED_ROWS, find_markets, find_set_tickers
 US = "US"
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,7}")
 _CURRENCIES = (
-    "USD|EUR|GBP|JPY|CHF|AUD|NZD|CAD|CNY|CNH|HKD|SGD|THB|INR|KRW|TWD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|BRL|ILS|RUB"
+    "USD|EUR|GBP|JPY|CHF|AUD|NZD|CAD|CNY|CNH|HKD|SGD|THB|INR|KRW|TWD"
+    "|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|BRL|ILS|RUB"
 )
-# What stands after a dot or hyphen in tickers of US exchanges: a class of shares, preferred ones, warrants, units.
+# What stands after a dot or hyphen in tickers of US exchanges: a class of shares, preferred ones,
+# warrants, units.
 _CLASS = r"([.-]([A-Z]|P[A-Z]|PR?[.-]?[A-Z]|WSA?|WT|UN?|RI|RT|WI|CL))"
 _US_STYLE = re.compile(rf"(?=[A-Z0-9_]*[A-Z])[A-Z0-9_]+{_CLASS}?")
-# What looks like something else although it is written in the letters of US tickers, with what it may be.
+# What looks like something else although it is written in the letters of US tickers, with what it
+# may be.
 _LOOKS: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
     (re.compile(rf"({_CURRENCIES}){{2}}"), "a pair of currencies", ("FX", "CRYPTO")),
     (re.compile(r"[A-Z0-9]{2,12}_?(USDT|USDC|BUSD|FDUSD|TUSD)"), "a pair of a coin", ("CRYPTO",)),
-    (re.compile(r"[A-Z0-9]{3,12}_?(USD|BTC|ETH)|[A-Z0-9]{2,12}_(EUR|GBP|JPY|KRW)"), "a pair", ("CRYPTO", "FX")),
+    (
+        re.compile(r"[A-Z0-9]{3,12}_?(USD|BTC|ETH)|[A-Z0-9]{2,12}_(EUR|GBP|JPY|KRW)"),
+        "a pair",
+        ("CRYPTO", "FX"),
+    ),
     (re.compile(r"[0-9]{3}[A-Z]0?"), "a code of Tokyo's exchange", ("JP",)),
     (re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]"), "an ISIN", ()),
     (re.compile(r"[0-9]+"), "a number", ("JP", "HK", "KR", "CN", "TW")),
@@ -44,7 +52,8 @@ class Market:
     Attributes:
         code: such as `US`.
         name: for people.
-        calendar: name of the calendar whose sessions count, as exchange_calendars has it (`XNYS`, `24/7`).
+        calendar: name of the calendar whose sessions count, as exchange_calendars has it (`XNYS`,
+            `24/7`).
         timezone: IANA name of the exchange's local time.
         suffixes: how its tickers end. A ticker without one gets the first, which may be empty.
         aliases: how vendors end them; read as the first suffix.
@@ -91,15 +100,23 @@ class UnknownMarket(BadInput):
 
 
 class Markets(Mapping[str, Market]):
-    """All markets by code, and the rule that tells a ticker's: set by hand, an index, the longest suffix, its style."""
+    """All markets by code, and the rule that tells a ticker's: set by hand, an index,
+    the longest suffix, its style.
+    """
 
-    def __init__(self, rows: Mapping[str, MarketDocument], set_by_hand: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, rows: Mapping[str, MarketDocument], set_by_hand: Mapping[str, str] | None = None
+    ) -> None:
         self._markets = {code: Market.from_document(row) for code, row in rows.items()}
-        self._set_by_hand = {t: code for t, code in (set_by_hand or {}).items() if code in self._markets}
+        self._set_by_hand = {
+            t: code for t, code in (set_by_hand or {}).items() if code in self._markets
+        }
         self._named: dict[str, Market] = {}
         endings: dict[str, tuple[Market, str | None]] = {}
         for market in self._markets.values():
-            self._named |= dict.fromkeys((*market.indices, *filter(None, (market.index_ticker,))), market)
+            self._named |= dict.fromkeys(
+                (*market.indices, *filter(None, (market.index_ticker,))), market
+            )
             endings |= dict.fromkeys(market.aliases, (market, market.suffix))
             endings |= {suffix: (market, None) for suffix in market.suffixes if suffix}
         self._endings = sorted(endings.items(), key=lambda ending: -len(ending[0]))
@@ -120,7 +137,10 @@ class Markets(Mapping[str, Market]):
         """Return the market of a code in any case. Raises BadInput with the choices."""
         market = self._markets.get(code.strip().upper())
         if market is None:
-            raise BadInput(f"{code[:40]!r} is no market that is known: choose one of {', '.join(self._markets)}")
+            raise BadInput(
+                f"{code[:40]!r} is no market that is known: choose one of"
+                f" {', '.join(self._markets)}"
+            )
         return market
 
     def find_of(self, ticker: str) -> Market | None:
@@ -132,31 +152,43 @@ class Markets(Mapping[str, Market]):
         for ending, (market, _) in self._endings:
             if ticker.endswith(ending) and len(ticker) > len(ending):
                 return market
-        is_us = _US_STYLE.fullmatch(ticker) and not any(look.fullmatch(ticker) for look, _, _ in _LOOKS)
+        is_us = _US_STYLE.fullmatch(ticker) and not any(
+            look.fullmatch(ticker) for look, _, _ in _LOOKS
+        )
         return self._markets.get(US) if is_us else None
 
     def get_of(self, ticker: str) -> Market:
-        """Return the market of a ticker. Raises UnknownMarket, with what it may be and how to say which."""
+        """Return the market of a ticker.
+
+        Raises UnknownMarket, with what it may be and how to say which.
+        """
         market = self.find_of(ticker)
         if market is None:
             raise UnknownMarket(self._explain_unknown(ticker))
         return market
 
     def spell(self, text: str) -> str:
-        """Return a ticker as it is stored: in upper case, a vendor's suffix replaced. Raises BadInput."""
+        """Return a ticker as it is stored: in upper case, a vendor's suffix replaced.
+
+        Raises BadInput.
+        """
         ticker = normalize_ticker(text)
         if ticker in self._set_by_hand:
             return ticker
         for ending, (_, suffix) in self._endings:
             if ticker.endswith(ending) and len(ticker) > len(ending):
-                return ticker if suffix is None else normalize_ticker(ticker.removesuffix(ending) + suffix)
+                return (
+                    ticker
+                    if suffix is None
+                    else normalize_ticker(ticker.removesuffix(ending) + suffix)
+                )
         return ticker
 
     def complete(self, text: str, market: Market) -> str:
         """Return a ticker of a market that is told, its suffix added where missing.
 
-        Vendors' codes are read too: 72030 is Tokyo's 7203.T, 00700 Hong Kong's 0700.HK. Raises BadInput on a ticker
-        that is plainly of another market.
+        Vendors' codes are read too: 72030 is Tokyo's 7203.T, 00700 Hong Kong's 0700.HK. Raises
+        BadInput on a ticker that is plainly of another market.
         """
         written, ticker = normalize_ticker(text), self.spell(text)
         found = self.find_of(ticker)
@@ -172,11 +204,16 @@ class Markets(Mapping[str, Market]):
             ("not in the style of US tickers, and has no suffix that is known", ()),
         )
         likely = [self._markets[code] for code in codes if code in self._markets]
-        shown = [f"{m.code} ({_read_code(ticker, m)}{m.suffix})" if m.suffix else m.code for m in likely]
+        shown = [
+            f"{m.code} ({_read_code(ticker, m)}{m.suffix})" if m.suffix else m.code for m in likely
+        ]
         says = f"{ticker} is {look}: of which market is it?"
         may_be = f" It may be of {' or '.join(shown)}." if shown else ""
         known = ", ".join(self._markets)
-        return f"{says}{may_be} Say so with a market (`--market CODE`, one of {known}), or write its suffix"
+        return (
+            f"{says}{may_be} Say so with a market (`--market CODE`, one of {known}), or write its"
+            " suffix"
+        )
 
 
 SHIPPED = Markets({row["code"]: row for row in SHIPPED_ROWS})

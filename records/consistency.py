@@ -1,8 +1,8 @@
 """Whether watermarks, anomalies, audit documents and runs say the same of what was detected.
 
-They are written in one transaction, so a disagreement means that somebody changed or lost documents: by hand, with a
-backup of which only a part was restored, or by an error of ours. Audit documents expire, so of what is older they are
-not asked.
+They are written in one transaction, so a disagreement means that somebody changed or lost
+documents: by hand, with a backup of which only a part was restored, or by an error of ours. Audit
+documents expire, so of what is older they are not asked.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,7 +39,10 @@ _SHARED: tuple[Literal["rows_processed", "anomalies_found", "model_version", "mo
     "model_version",
     "model_hash",
 )
-_SUMMED: tuple[Literal["rows_processed", "anomalies_found"], ...] = ("rows_processed", "anomalies_found")
+_SUMMED: tuple[Literal["rows_processed", "anomalies_found"], ...] = (
+    "rows_processed",
+    "anomalies_found",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,21 @@ def find_disagreements(database: Db, now: datetime) -> Iterator[Disagreement]:
 
 
 def _check_single_series(database: Db) -> Iterator[Disagreement]:
-    """Each version of a single series has its history, and the versions of each are counted without a gap."""
+    """Each version of a single series has its history,
+    and the versions of each are counted without a gap.
+    """
     for model_id, fit_id in find_fits(database):
         if not has_points(database, fit_id):
             advice = "fit the series again"
-            yield Disagreement(f"model {model_id}", f"its history, fit {fit_id}, is not there", advice)
+            yield Disagreement(
+                f"model {model_id}", f"its history, fit {fit_id}, is not there", advice
+            )
     for series_id, latest, count in count_versions(database):
         if latest != count:
             found = f"its latest version is {latest}, and {count} are there"
-            yield Disagreement(f"series {series_id}", found, f"`flask series delete {series_id}`, and fit it again")
+            yield Disagreement(
+                f"series {series_id}", found, f"`flask series delete {series_id}`, and fit it again"
+            )
 
 
 def _check_indexes(database: Db) -> Iterator[Disagreement]:
@@ -87,11 +96,15 @@ def _check_indexes(database: Db) -> Iterator[Disagreement]:
         for index in indexes:
             name = index.document["name"]
             if name not in present:
-                yield Disagreement(f"index {name} of {collection}", "is missing", "run `flask db upgrade`")
+                yield Disagreement(
+                    f"index {name} of {collection}", "is missing", "run `flask db upgrade`"
+                )
 
 
 def _check_thresholds(database: Db) -> Iterator[Disagreement]:
-    """Look for thresholds of watchlists that are not in the watchlist, where detection reads them."""
+    """Look for thresholds of watchlists that are not
+    in the watchlist, where detection reads them.
+    """
     for policy in database.thresholds.find({"scope": "watchlist"}):
         subject = f"threshold of watchlist {policy['name']}"
         command = f"flask models threshold --watchlist '{policy['name']}' --{policy['kind']}"
@@ -99,10 +112,18 @@ def _check_thresholds(database: Db) -> Iterator[Disagreement]:
         yield Disagreement(subject, "is kept beside the watchlist, where nobody reads it", advice)
 
 
-def _check_watermarks(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:
-    """Hold watermarks against the bars that are stored, and against the audit document of the run that wrote them."""
+def _check_watermarks(
+    database: Db, since: datetime, session: ClientSession
+) -> Iterator[Disagreement]:
+    """Hold watermarks against the bars that are stored,
+    and against the audit document of the run that wrote them.
+    """
     for marks in _chunk(watermarks_in(database).find(session=session)):
-        series = _find(series_in(database), (build_series_id(m["ticker"], m["interval"]) for m in marks), session)
+        series = _find(
+            series_in(database),
+            (build_series_id(m["ticker"], m["interval"]) for m in marks),
+            session,
+        )
         audits = _find(audits_in(database), map(_build_audit_id, marks), session)
         for mark in marks:
             subject = f"watermark of {mark['ticker']} {mark['interval']}"
@@ -110,27 +131,53 @@ def _check_watermarks(database: Db, since: datetime, session: ClientSession) -> 
             audit = audits.get(_build_audit_id(mark))
             last = mark["last_detected_timestamp"]
             if stored is None:
-                yield Disagreement(subject, "no bars are stored", "import them again: `flask bars import FILE`")
+                yield Disagreement(
+                    subject, "no bars are stored", "import them again: `flask bars import FILE`"
+                )
             elif stored["last_bar"] < last:
-                found = f"it is at {last:%Y-%m-%d %H:%M}, after the last bar, {stored['last_bar']:%Y-%m-%d %H:%M}"
-                yield Disagreement(subject, found, "import the bars that are missing: `flask bars import FILE`")
+                found = (
+                    f"it is at {last:%Y-%m-%d %H:%M}, after the last bar,"
+                    f" {stored['last_bar']:%Y-%m-%d %H:%M}"
+                )
+                yield Disagreement(
+                    subject, found, "import the bars that are missing: `flask bars import FILE`"
+                )
             if audit is not None:
                 for name in (name for name in _SHARED if mark[name] != audit[name]):
-                    found = f"{name} is {mark[name]}, and {audit[name]} in the audit of run {audit['run_id']}"
-                    yield Disagreement(subject, found, _advise_backfill(mark["ticker"], mark["interval"]))
+                    found = (
+                        f"{name} is {mark[name]}, and {audit[name]} in the audit of run"
+                        f" {audit['run_id']}"
+                    )
+                    yield Disagreement(
+                        subject, found, _advise_backfill(mark["ticker"], mark["interval"])
+                    )
             elif mark["updated_at"] > since:
-                found = f"run {mark['last_detection_run']} wrote it, and has no audit of this ticker"
-                yield Disagreement(subject, found, _advise_backfill(mark["ticker"], mark["interval"]))
+                found = (
+                    f"run {mark['last_detection_run']} wrote it, and has no audit of this ticker"
+                )
+                yield Disagreement(
+                    subject, found, _advise_backfill(mark["ticker"], mark["interval"])
+                )
 
 
-def _check_anomalies(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:
-    """Hold anomalies against the watermark of their series, and against the audit of the run that found them."""
-    fields = dict.fromkeys(("Ticker", "interval", "Datetime", "detection_run_id", "detection_timestamp"), 1)
+def _check_anomalies(
+    database: Db, since: datetime, session: ClientSession
+) -> Iterator[Disagreement]:
+    """Hold anomalies against the watermark of their series,
+    and against the audit of the run that found them.
+    """
+    fields = dict.fromkeys(
+        ("Ticker", "interval", "Datetime", "detection_run_id", "detection_timestamp"), 1
+    )
     present = {"bars_gone_at": {"$exists": False}}
     for anomalies in _chunk(anomalies_in(database).find(present, fields, session=session)):
         ids = {build_metadata_id(a["Ticker"], a["interval"]) for a in anomalies}
         marks = _find(watermarks_in(database), ids, session)
-        recent = (f"{a['detection_run_id']}:{a['Ticker']}" for a in anomalies if a["detection_timestamp"] > since)
+        recent = (
+            f"{a['detection_run_id']}:{a['Ticker']}"
+            for a in anomalies
+            if a["detection_timestamp"] > since
+        )
         audits = _find(audits_in(database), set(recent), session)
         listed = {audit_id: set(audit["anomaly_ids"]) for audit_id, audit in audits.items()}
         for anomaly in anomalies:
@@ -142,15 +189,26 @@ def _check_anomalies(database: Db, since: datetime, session: ClientSession) -> I
                 yield Disagreement(subject, found, "restore it from a backup, or remove it")
             if mark is None:
                 yield Disagreement(
-                    subject, "its series has no watermark", _advise_backfill(ticker, anomaly["interval"])
+                    subject,
+                    "its series has no watermark",
+                    _advise_backfill(ticker, anomaly["interval"]),
                 )
             elif not mark["first_detected_timestamp"] <= time <= mark["last_detected_timestamp"]:
                 found = f"its series was never detected at {time:%Y-%m-%d %H:%M}, by its watermark"
                 yield Disagreement(subject, found, _advise_backfill(ticker, anomaly["interval"]))
             run_id = anomaly["detection_run_id"]
-            if anomaly["detection_timestamp"] > since and anomaly["_id"] not in listed.get(f"{run_id}:{ticker}", ()):
-                found = f"run {run_id} found it, by what it says, and does not list it in its audit of {ticker}"
-                yield Disagreement(subject, found, f"look whether it is found again: `flask verify ticker {ticker}`")
+            if anomaly["detection_timestamp"] > since and anomaly["_id"] not in listed.get(
+                f"{run_id}:{ticker}", ()
+            ):
+                found = (
+                    f"run {run_id} found it, by what it says, and does not list it in its audit of"
+                    f" {ticker}"
+                )
+                yield Disagreement(
+                    subject,
+                    found,
+                    f"look whether it is found again: `flask verify ticker {ticker}`",
+                )
 
 
 def _check_audits(database: Db, session: ClientSession) -> Iterator[Disagreement]:
@@ -168,16 +226,32 @@ def _check_audits(database: Db, session: ClientSession) -> Iterator[Disagreement
                     _advise_backfill(audit["ticker"], audit["interval"]),
                 )
             if len(audit["anomaly_ids"]) != audit["anomalies_found"]:
-                found = f"it counts {audit['anomalies_found']} anomalies, and lists {len(audit['anomaly_ids'])}"
-                yield Disagreement(subject, found, _advise_backfill(audit["ticker"], audit["interval"]))
+                found = (
+                    f"it counts {audit['anomalies_found']} anomalies, and lists"
+                    f" {len(audit['anomaly_ids'])}"
+                )
+                yield Disagreement(
+                    subject, found, _advise_backfill(audit["ticker"], audit["interval"])
+                )
 
 
 def _check_runs(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:
-    """Hold ended detections against the sum of their audit documents, and look for batches they left open."""
+    """Hold ended detections against the sum of their audit documents,
+    and look for batches they left open.
+    """
     sums = {name: {"$sum": f"${name}"} for name in _SUMMED}
-    stages: list[Query] = [{"$match": {"run_id": {"$gt": ""}}}, {"$group": {"_id": "$run_id", **sums}}]
-    audited = {found["_id"]: found for found in database.detection_runs.aggregate(stages, session=session)}
-    left_open = set(batches_in(database).distinct("run_id", {"state": {"$in": list(OPEN_STATES)}}, session=session))
+    stages: list[Query] = [
+        {"$match": {"run_id": {"$gt": ""}}},
+        {"$group": {"_id": "$run_id", **sums}},
+    ]
+    audited = {
+        found["_id"]: found for found in database.detection_runs.aggregate(stages, session=session)
+    }
+    left_open = set(
+        batches_in(database).distinct(
+            "run_id", {"state": {"$in": list(OPEN_STATES)}}, session=session
+        )
+    )
     ended = {"status": {"$nin": list(OPEN_STATUSES)}, "run_id": None, "started_at": {"$gt": since}}
     for run in runs_in(database).find(ended, session=session):
         subject = f"run {run['_id']}"
@@ -189,11 +263,16 @@ def _check_runs(database: Db, since: datetime, session: ClientSession) -> Iterat
         sums_found = audited.get(run["_id"], dict.fromkeys(_SUMMED, 0))
         for name in (name for name in _SUMMED if run[name] != sums_found[name]):
             found = f"{name} is {run[name]}, and {sums_found[name]} in its audits together"
-            yield Disagreement(subject, found, "restore its audits from a backup; they expire after 30 days")
+            yield Disagreement(
+                subject, found, "restore its audits from a backup; they expire after 30 days"
+            )
 
 
 def _find(
-    collection: Collection[Item], ids: Iterable[str], session: ClientSession, fields: Query | None = None
+    collection: Collection[Item],
+    ids: Iterable[str],
+    session: ClientSession,
+    fields: Query | None = None,
 ) -> dict[str, Item]:
     found = collection.find({"_id": {"$in": list(ids)}}, fields, session=session)
     return {document["_id"]: document for document in found}

@@ -23,7 +23,9 @@ Written = TypeVar("Written")
 
 
 def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClient[Any]:
-    """Return a client of this process's own. Make it after the fork: its threads and sockets do not survive one.
+    """Return a client of this process's own.
+
+    Make it after the fork: its threads and sockets do not survive one.
 
     Its calls wait so long for a primary; by default as long as for a server that does not answer.
     """
@@ -35,12 +37,16 @@ def connect(settings: Settings, wait_seconds: float | None = None) -> MongoClien
             w="majority",
             readConcernLevel="majority",
             retryWrites=True,
-            serverSelectionTimeoutMS=timeout_ms if wait_seconds is None else int(wait_seconds * 1000),
+            serverSelectionTimeoutMS=(
+                timeout_ms if wait_seconds is None else int(wait_seconds * 1000)
+            ),
             connectTimeoutMS=timeout_ms,
             appname="tapewatch",
         )
     except (InvalidURI, ConfigurationError) as error:
-        raise ServerUnreachable(f"MONGO_URL {hide_credentials(settings.mongo_url)} cannot be used: {error}") from error
+        raise ServerUnreachable(
+            f"MONGO_URL {hide_credentials(settings.mongo_url)} cannot be used: {error}"
+        ) from error
 
 
 def open_database(settings: Settings, wait_seconds: float | None = None) -> Db:
@@ -66,18 +72,21 @@ def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> W
 
 @contextmanager
 def explain_unreachable(settings: Settings) -> Iterator[None]:
-    """Turn a MongoDB that does not answer into `ServerUnreachable`, which names its URL without credentials."""
+    """Turn a MongoDB that does not answer into `ServerUnreachable`,
+    which names its URL without credentials.
+    """
     try:
         yield
     except (ConnectionFailure, OperationFailure) as error:
         if isinstance(error, OperationFailure) and error.code not in {13, 18} and not error.timeout:
             raise
         url = hide_credentials(settings.mongo_url)
-        # The driver goes on to describe its settings and its view of the servers, which helps nobody here.
+        # The driver goes on to describe its settings and its view of the servers, which helps
+        # nobody here.
         found = str(error).partition(" (configured timeouts")[0][:200]
         raise ServerUnreachable(
-            f"MongoDB at {url} did not answer within {settings.server_timeout_seconds:g} s or refused us: "
-            f"{found}. Start it (`make up` brings one) or set MONGO_URL."
+            f"MongoDB at {url} did not answer within {settings.server_timeout_seconds:g} s or"
+            f" refused us: {found}. Start it (`make up` brings one) or set MONGO_URL."
         ) from error
 
 

@@ -9,7 +9,8 @@ from records.database import Db
 DAY_SECONDS = 86_400
 FINISHED_RUNS_DAYS = 30
 SETS_DAYS = 7
-# Options or keys that differ from those of an index with the same name or keys, and documents that are not unique.
+# Options or keys that differ from those of an index with the same name or keys, and documents that
+# are not unique.
 _CANNOT_BE_MADE = {85, 86, 11000}
 
 
@@ -19,7 +20,8 @@ def _index(*keys: str, **options: object) -> IndexModel:
     return IndexModel(order, **options)
 
 
-# Only finished runs have `completed_at`: an unfinished one must outlive any TTL, however long it waits.
+# Only finished runs have `completed_at`: an unfinished one must outlive any TTL, however long it
+# waits.
 _FINISHED = {"completed_at": {"$type": "date"}}
 
 # A run has no `run_id`, and an audit document has: of these there are a thousand times as many.
@@ -79,7 +81,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("tickers", "-requested_at", name="runs_by_ticker", partialFilterExpression=_RUN),
         _index("interval", partialFilterExpression=_OPEN_BACKFILL),
         _index("options.upload_id", sparse=True),
-        _index("idempotency_key", unique=True, partialFilterExpression={"idempotency_key": {"$type": "string"}}),
+        _index(
+            "idempotency_key",
+            unique=True,
+            partialFilterExpression={"idempotency_key": {"$type": "string"}},
+        ),
         _index(
             "started_at",
             name="finished_runs_ttl",
@@ -92,7 +98,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     "deliveries": [
         _index("state", "due_at"),
         _index("-created_at", "-_id"),
-        _index("created_at", name="deliveries_ttl", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
+        _index(
+            "created_at", name="deliveries_ttl", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS
+        ),
     ],
     "outbox": [
         _index("run_id", "event", unique=True),
@@ -120,7 +128,8 @@ INDEXES: dict[str, list[IndexModel]] = {
 def ensure_indexes(database: Db) -> None:
     """Make the indexes that are missing; those that exist are left as they are.
 
-    Raises DatabaseUnfit where one exists that is another than the code says, or its documents do not allow it.
+    Raises DatabaseUnfit where one exists that is another than the code says, or its documents do
+    not allow it.
     """
     for collection, indexes in INDEXES.items():
         try:
@@ -129,7 +138,7 @@ def ensure_indexes(database: Db) -> None:
             if error.code not in _CANNOT_BE_MADE:
                 raise
             raise DatabaseUnfit(
-                f"an index of {collection} cannot be made: {error}. Remove what is in its way with mongosh "
-                f"(db.{collection}.dropIndex(NAME), or documents that are there twice), and run "
-                "`flask db upgrade`"
+                f"an index of {collection} cannot be made: {error}. Remove what is in its way with"
+                f" mongosh (db.{collection}.dropIndex(NAME), or documents that are there twice),"
+                " and run `flask db upgrade`"
             ) from error

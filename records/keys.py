@@ -1,7 +1,10 @@
-"""API keys: what a client shows to be let in. Only a hash is stored; the key itself is shown once, when it is made.
+"""API keys: what a client shows to be let in.
 
-The hash is one round of SHA-256. Slow hashes such as bcrypt protect secrets that people choose, which can be guessed;
-a key here is 256 random bits, which cannot, and it is checked on every request.
+Only a hash is stored; the key itself is shown once, when it is made.
+
+The hash is one round of SHA-256. Slow hashes such as bcrypt protect secrets that people choose,
+which can be guessed; a key here is 256 random bits, which cannot, and it is checked on every
+request.
 """
 
 import secrets
@@ -46,12 +49,20 @@ def keys_in(database: Db) -> Collection[KeyDocument]:
 
 
 def add_key(database: Db, name: str, scopes: Sequence[KeyScope], now: datetime) -> str:
-    """Make a key and return it; it cannot be shown again. Raises BadInput, and Conflict on a name in use."""
+    """Make a key and return it; it cannot be shown again.
+
+    Raises BadInput, and Conflict on a name in use.
+    """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
-        raise BadInput(f"scopes {', '.join(unknown) or '(none)'} cannot be given; the choices are {', '.join(SCOPES)}")
+        raise BadInput(
+            f"scopes {', '.join(unknown) or '(none)'} cannot be given; the choices are"
+            f" {', '.join(SCOPES)}"
+        )
     if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
-        raise BadInput(f"a key's name has 1 to {MAX_NAME_LENGTH} printable characters; this one is {name!r}")
+        raise BadInput(
+            f"a key's name has 1 to {MAX_NAME_LENGTH} printable characters; this one is {name!r}"
+        )
     key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
     document: KeyDocument = {
         "_id": str(uuid4()),
@@ -64,7 +75,9 @@ def add_key(database: Db, name: str, scopes: Sequence[KeyScope], now: datetime) 
     try:
         keys_in(database).insert_one(document)
     except DuplicateKeyError as error:
-        raise Conflict(f"there is a key named {name!r}; revoke it first, or choose another name") from error
+        raise Conflict(
+            f"there is a key named {name!r}; revoke it first, or choose another name"
+        ) from error
     return key
 
 
@@ -74,7 +87,9 @@ def find_key(database: Db, key: str) -> KnownKey | None:
 
 
 def is_admitted(database: Db, key_id: str | None) -> bool:
-    """Whether a key, by its id, is still in force; None is open access, which ends with the first key."""
+    """Whether a key, by its id, is still in force; None is open access,
+    which ends with the first key.
+    """
     if key_id is None:
         return not has_keys(database)
     return keys_in(database).find_one({"_id": key_id, "revoked_at": None}, {"_id": 1}) is not None
@@ -92,10 +107,14 @@ def has_keys(database: Db) -> bool:
 
 def revoke_key(database: Db, name: str, now: datetime) -> None:
     """End a key at once. Raises NotFound where no key of this name is in force."""
-    ended = keys_in(database).update_one({"name": name, "revoked_at": None}, {"$set": {"revoked_at": now}})
+    ended = keys_in(database).update_one(
+        {"name": name, "revoked_at": None}, {"$set": {"revoked_at": now}}
+    )
     if ended.matched_count == 0:
         known = [key["name"] for key in find_keys(database) if key["revoked_at"] is None]
-        raise NotFound(f"no key named {name!r} is in force; those that are: {', '.join(known) or '(none)'}")
+        raise NotFound(
+            f"no key named {name!r} is in force; those that are: {', '.join(known) or '(none)'}"
+        )
 
 
 def _hash(key: str) -> str:

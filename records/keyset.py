@@ -1,4 +1,6 @@
-"""Keyset paging: a page begins after the last document of the one before, whatever came meanwhile."""
+"""Keyset paging: a page begins after the last document
+of the one before, whatever came meanwhile.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +52,9 @@ class Keyset:
         beyond: list[Query] = []
         tie: Query = {}
         for key, value in zip(self.keys, after, strict=True):
-            beyond.append({**tie, key.field: {"$lt" if key.direction == DESCENDING else "$gt": value}})
+            beyond.append(
+                {**tie, key.field: {"$lt" if key.direction == DESCENDING else "$gt": value}}
+            )
             tie = {**tie, key.field: value}
         return {"$or": beyond}
 
@@ -83,7 +87,8 @@ def fit_page(
     field: str,
     most: int,
 ) -> int:
-    """Return how many documents of a page, at least one, have at most so many entries of a list between them.
+    """Return how many documents of a page, at least one,
+    have at most so many entries of a list between them.
 
     A page of 500 documents, each with a list of ten thousand, would be a gigabyte of answer.
     """

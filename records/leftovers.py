@@ -1,7 +1,8 @@
-"""Leftovers: files in GridFS and histories of series that nobody will read, and parts whose writer died.
+"""Leftovers: files in GridFS and histories of series that nobody will read,
+and parts whose writer died.
 
-An upload is needed until its import is complete: one that failed, in whole or in part, or was cancelled can be retried
-for three days. An artefact is needed where a model names it.
+An upload is needed until its import is complete: one that failed, in whole or in part, or was
+cancelled can be retried for three days. An artefact is needed where a model names it.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from records.work.runs import OPEN_STATUSES
 
 # Whoever writes a file writes the document that needs it within minutes.
 YOUNGEST = timedelta(days=1)
-# What an import that failed or was cancelled would read again; whoever retries it does so within days.
+# What an import that failed or was cancelled would read again; whoever retries it does so within
+# days.
 RETRIED_WITHIN = timedelta(days=3)
 
 
@@ -27,7 +29,10 @@ def delete_leftovers(database: Db, now: datetime) -> int:
     def find_retried(ids: list[str]) -> list[str]:
         """Return the uploads that an import has to read, or could be asked to read again."""
         is_open = {"status": {"$in": list(OPEN_STATUSES)}}
-        can_be_retried = {"status": {"$ne": "complete"}, "completed_at": {"$gte": now - RETRIED_WITHIN}}
+        can_be_retried = {
+            "status": {"$ne": "complete"},
+            "completed_at": {"$gte": now - RETRIED_WITHIN},
+        }
         wanted = {"options.upload_id": {"$in": ids}, "$or": [is_open, can_be_retried]}
         return imports.distinct("options.upload_id", wanted)
 
@@ -42,7 +47,9 @@ def delete_leftovers(database: Db, now: datetime) -> int:
     )
 
 
-def _delete(database: Db, bucket: str, before: datetime, find_needed: Callable[[list[str]], list[str]]) -> int:
+def _delete(
+    database: Db, bucket: str, before: datetime, find_needed: Callable[[list[str]], list[str]]
+) -> int:
     files, chunks = database[f"{bucket}.files"], database[f"{bucket}.chunks"]
     old = set(files.distinct("_id", {"uploadDate": {"$lt": before}}))
     # A file's document is written last.

@@ -1,7 +1,8 @@
 """Migrations: numbered steps that bring a database to what this code needs.
 
-A migration may be run again at any time, by two processes at once, and beside the code of the version before: it adds
-and rewrites, and takes away only what that code no longer reads. So no lock is needed, and none can be left behind.
+A migration may be run again at any time, by two processes at once, and beside the code of the
+version before: it adds and rewrites, and takes away only what that code no longer reads. So no lock
+is needed, and none can be left behind.
 """
 
 import re
@@ -56,7 +57,9 @@ def forget_fingerprints(database: Db) -> None:
 
 
 def move_thresholds(database: Db) -> None:
-    """Move the thresholds of watchlists, which were kept twice, into the watchlists: detection read the others."""
+    """Move the thresholds of watchlists, which were kept twice, into the watchlists:
+    detection read the others.
+    """
     kept = {each["name"]: each for each in database.thresholds.find({"scope": "watchlist"})}
     for watchlist in database.watchlists.find({"threshold": {"$not": {"$type": "object"}}}):
         policy = kept.get(watchlist["_id"])
@@ -66,17 +69,22 @@ def move_thresholds(database: Db) -> None:
 
 
 def tell_markets(database: Db) -> None:
-    """Give each series the market of its ticker's suffix, its time zone, and watchlists the list of their markets.
+    """Give each series the market of its ticker's suffix, its time zone,
+    and watchlists the list of their markets.
 
-    What was taken for a US stock for want of another market is no longer; its coverage is measured at the next
-    import. A ticker whose looks tell nothing stays where it is, said by hand, so that it is seen.
+    What was taken for a US stock for want of another market is no longer; its coverage is measured
+    at the next import. A ticker whose looks tell nothing stays where it is, said by hand, so that
+    it is seen.
     """
     for market in SHIPPED_ROWS:
         zone = {"market": market["code"], "timezone": market["timezone"]}
         database.series.update_many(
-            {"market": market["code"], "timezone": {"$exists": False}}, {"$set": {"timezone": zone["timezone"]}}
+            {"market": market["code"], "timezone": {"$exists": False}},
+            {"$set": {"timezone": zone["timezone"]}},
         )
-        endings = "|".join(re.escape(suffix) for suffix in market["suffixes"] + market["aliases"] if suffix)
+        endings = "|".join(
+            re.escape(suffix) for suffix in market["suffixes"] + market["aliases"] if suffix
+        )
         named = [ticker for ticker in (*market["indices"], market["index_ticker"]) if ticker]
         looks = [{"ticker": {"$regex": f"({endings})$"}}] if endings else []
         moved = {"market": {"$ne": market["code"]}, "$or": [*looks, {"ticker": {"$in": named}}]}
@@ -86,33 +94,55 @@ def tell_markets(database: Db) -> None:
         database.watchlists.update_one({"_id": watchlist["_id"]}, changed)
     fetches = {"fetch_slot": None, "fetch_run_id": None, "fetch_asked_at": None}
     database.watchlists.update_many({"fetch_slot": {"$exists": False}}, {"$set": fetches})
-    for series in database.series.find({"market": "US", "ticker": {"$regex": "^[0-9]+$"}}, {"ticker": 1}):
+    for series in database.series.find(
+        {"market": "US", "ticker": {"$regex": "^[0-9]+$"}}, {"ticker": 1}
+    ):
         database.ticker_markets.update_one(
-            {"_id": series["ticker"]}, {"$setOnInsert": {"market": "US", "set_at": None}}, upsert=True
+            {"_id": series["ticker"]},
+            {"$setOnInsert": {"market": "US", "set_at": None}},
+            upsert=True,
         )
 
 
 def part_champions(database: Db) -> None:
-    """Have a champion for each interval in place of one for all: a pointer goes to those of the versions it named.
+    """Have a champion for each interval in place of one for all:
+    a pointer goes to those of the versions it named.
 
     Each gets the moves to versions of its interval, and names the last of them.
     """
     for pointer in list(database.champions.find({"interval": {"$exists": False}})):
         versions = [move["version"] for move in pointer["history"] if move["version"]]
-        records = {m["_id"]: m for m in database.models.find({"_id": {"$in": versions}}, {"interval": 1, "market": 1})}
+        records = {
+            m["_id"]: m
+            for m in database.models.find({"_id": {"$in": versions}}, {"interval": 1, "market": 1})
+        }
         for interval in sorted({record["interval"] for record in records.values()}):
-            moves = [m for m in pointer["history"] if records.get(m["version"], {}).get("interval") == interval]
-            parted = pointer | {"_id": f"{pointer['_id']}::{interval}", "interval": interval, "history": moves}
+            moves = [
+                m
+                for m in pointer["history"]
+                if records.get(m["version"], {}).get("interval") == interval
+            ]
+            parted = pointer | {
+                "_id": f"{pointer['_id']}::{interval}",
+                "interval": interval,
+                "history": moves,
+            }
             # A ticker or watchlist that went back to its market's champion stays there.
             if pointer["version"] is not None:
                 parted |= {name: moves[-1][name] for name in ("version", "sha256")}
-            database.champions.update_one({"_id": parted["_id"]}, {"$setOnInsert": parted}, upsert=True)
+            database.champions.update_one(
+                {"_id": parted["_id"]}, {"$setOnInsert": parted}, upsert=True
+            )
         database.champions.delete_one({"_id": pointer["_id"]})
 
 
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "make the indexes", ensure_indexes),
-    Migration(2, "drop an index that says what `_id` says", lambda d: drop_index(d, "anomalies", "natural_key")),
+    Migration(
+        2,
+        "drop an index that says what `_id` says",
+        lambda d: drop_index(d, "anomalies", "natural_key"),
+    ),
     Migration(3, "take audit documents out of the indexes of runs", narrow_run_indexes),
     Migration(4, "forget a fingerprint that says what the revision says", forget_fingerprints),
     Migration(5, "keep the threshold of a watchlist in the watchlist alone", move_thresholds),
@@ -127,10 +157,13 @@ def find_version(database: Db) -> int:
     return int(schema["version"]) if schema else 0
 
 
-def upgrade(database: Db, now: datetime, migrations: Sequence[Migration] = MIGRATIONS) -> list[Migration]:
+def upgrade(
+    database: Db, now: datetime, migrations: Sequence[Migration] = MIGRATIONS
+) -> list[Migration]:
     """Apply the migrations that were not applied yet, in order, and return them.
 
-    Indexes that came since are made too: a new one needs no number, but one that changed does. Raises DatabaseUnfit.
+    Indexes that came since are made too: a new one needs no number, but one that changed does.
+    Raises DatabaseUnfit.
     """
     version = find_version(database)
     pending = [migration for migration in migrations if migration.number > version]
@@ -142,12 +175,15 @@ def upgrade(database: Db, now: datetime, migrations: Sequence[Migration] = MIGRA
 
 
 def prepare_database(database: Db, now: datetime) -> None:
-    """Make the indexes that are missing, as every process does at its start; what is new needs no migration.
+    """Make the indexes that are missing, as every process does at its start;
+    what is new needs no migration.
 
     Raises DatabaseUnfit where an index cannot be made.
     """
     ensure_indexes(database)
-    if find_version(database) == 0 and all(database[name].find_one({}, {"_id": 1}) is None for name in _DATA):
+    if find_version(database) == 0 and all(
+        database[name].find_one({}, {"_id": 1}) is None for name in _DATA
+    ):
         _note_version(database, MIGRATIONS[-1].number, now)
 
 
@@ -156,7 +192,8 @@ def check_version(database: Db, migrations: Sequence[Migration] = MIGRATIONS) ->
     version, wanted = find_version(database), migrations[-1].number
     if version < wanted:
         raise DatabaseUnfit(
-            f"the database is at version {version}, and this code needs {wanted}; run `flask db upgrade`",
+            f"the database is at version {version}, and this code needs {wanted}; run `flask db"
+            " upgrade`",
             version=version,
             needed=wanted,
         )
@@ -164,4 +201,6 @@ def check_version(database: Db, migrations: Sequence[Migration] = MIGRATIONS) ->
 
 def _note_version(database: Db, version: int, now: datetime) -> None:
     """Note a version, unless another process is further already."""
-    database.settings.update_one({"_id": SCHEMA}, {"$max": {"version": version, "upgraded_at": now}}, upsert=True)
+    database.settings.update_one(
+        {"_id": SCHEMA}, {"$max": {"version": version, "upgraded_at": now}}, upsert=True
+    )

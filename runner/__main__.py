@@ -12,12 +12,19 @@ from runner.service import describe_addresses, serve, stay, wait_for_api
 
 
 def main() -> int:
-    """Serve until told to stop. Returns 0 for that, 2 for a setting that cannot be used, 1 for what went wrong."""
+    """Serve until told to stop.
+
+    Returns 0 for that, 2 for a setting that cannot be used, 1 for what went wrong.
+    """
     parser = argparse.ArgumentParser(prog="python -m runner", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="serve your own data")
-    demo = commands.add_parser("demo", help="import real bars, find their anomalies, and serve them")
-    demo.add_argument("--once", action="store_true", help="stop everything after the table of anomalies")
+    demo = commands.add_parser(
+        "demo", help="import real bars, find their anomalies, and serve them"
+    )
+    demo.add_argument(
+        "--once", action="store_true", help="stop everything after the table of anomalies"
+    )
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)

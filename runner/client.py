@@ -26,7 +26,9 @@ class ApiRefused(TapewatchError):
     reason = "api_refused"
 
     def __init__(self, problem: Json) -> None:
-        super().__init__(f"the API refused: {problem.get('detail', problem)}", reason=problem.get("reason"))
+        super().__init__(
+            f"the API refused: {problem.get('detail', problem)}", reason=problem.get("reason")
+        )
         self.problem = problem
 
 
@@ -42,7 +44,10 @@ class Api:
         return self._ask(Request(f"{self._url}{path}?{urlencode(query)}"))  # noqa: S310 -- our own address
 
     def post(self, path: str, body: Json) -> Json:
-        """Return the answer to a POST that enqueues; asked twice, it enqueues once. Raises as `get`."""
+        """Return the answer to a POST that enqueues; asked twice, it enqueues once.
+
+        Raises as `get`.
+        """
         headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
         return self._ask(Request(f"{self._url}{path}", json.dumps(body).encode(), headers))  # noqa: S310 -- our own
 
@@ -58,5 +63,7 @@ class Api:
                     raise ApiRefused(json.load(error)) from error
             except (OSError, HTTPException) as error:
                 if time.monotonic() > deadline:
-                    raise ServerUnreachable(f"the API at {self._url} does not answer: {error}") from error
+                    raise ServerUnreachable(
+                        f"the API at {self._url} does not answer: {error}"
+                    ) from error
             time.sleep(PAUSE_SECONDS)

@@ -41,7 +41,9 @@ class DemoFailed(TapewatchError):
 
 
 def run_demo(console: Console, *, once: bool) -> None:
-    """Bring up the service, show what it finds in real bars, and serve until interrupted, or not with `once`."""
+    """Bring up the service, show what it finds in real bars, and serve until interrupted,
+    or not with `once`.
+    """
     started = time.monotonic()
     console.print("Starting servers, API, workers, beat and Flower.")
     with serve(console.print) as settings, open_database(settings).client as client:
@@ -66,7 +68,10 @@ def _bring_bars(console: Console, settings: Settings, database: Db) -> None:
         return
     console.print("Bars: importing the real daily bars that come with bokeh_sampledata and arch.")
     report = json.loads(_run_command(settings, "bars", "demo", "--json"))
-    console.print(f"Bars: {_describe_bars(_find_bars(database))} imported, {report['rejected_rows']} rejected.")
+    console.print(
+        f"Bars: {_describe_bars(_find_bars(database))} imported, {report['rejected_rows']}"
+        " rejected."
+    )
 
 
 def _find_bars(database: Db) -> list[SeriesDocument]:
@@ -75,7 +80,10 @@ def _find_bars(database: Db) -> list[SeriesDocument]:
 
 def _describe_bars(series: list[SeriesDocument]) -> str:
     first, last = min(one["first_bar"] for one in series), max(one["last_bar"] for one in series)
-    return f"{sum(one['bars'] for one in series):,} of {len(series)} tickers, {first:%Y-%m-%d} to {last:%Y-%m-%d},"
+    return (
+        f"{sum(one['bars'] for one in series):,} of {len(series)} tickers, {first:%Y-%m-%d} to"
+        f" {last:%Y-%m-%d},"
+    )
 
 
 def _bring_model(console: Console, api: Api, database: Db) -> None:
@@ -83,15 +91,24 @@ def _bring_model(console: Console, api: Api, database: Db) -> None:
     if champions:
         console.print(f"Model: {champions[0]['version']} is here already.")
         return
-    run = _follow(console, api, "Model: training", api.post("/models/train", {"market": MARKET})["run_id"])
-    console.print(f"Model: {run['model_version']} trained, an Isolation Forest of the market {MARKET}.")
+    run = _follow(
+        console, api, "Model: training", api.post("/models/train", {"market": MARKET})["run_id"]
+    )
+    console.print(
+        f"Model: {run['model_version']} trained, an Isolation Forest of the market {MARKET}."
+    )
 
 
 def _detect(console: Console, api: Api, database: Db) -> None:
     last_bars = {series["ticker"]: series["last_bar"] for series in _find_bars(database)}
     marks = find_watermarks(database, TICKERS, INTERVAL)
-    if all(t in marks and marks[t]["last_detected_timestamp"] == last for t, last in last_bars.items()):
-        console.print(f"Backfill: nothing to do, all {len(last_bars)} tickers were detected to their last bar before.")
+    if all(
+        t in marks and marks[t]["last_detected_timestamp"] == last for t, last in last_bars.items()
+    ):
+        console.print(
+            f"Backfill: nothing to do, all {len(last_bars)} tickers were detected to their last bar"
+            " before."
+        )
         return
     body = {"tickers": list(TICKERS), "interval": INTERVAL, "max_period": "max"}
     try:
@@ -109,21 +126,26 @@ def _detect(console: Console, api: Api, database: Db) -> None:
 
 
 def _compute_metrics(console: Console, settings: Settings, api: Api, database: Db) -> None:
-    if all(find_snapshots(database, ticker, INTERVAL, limit=METRIC_BARS)[METRIC_BARS - 1 :] for ticker in TICKERS):
+    if all(
+        find_snapshots(database, ticker, INTERVAL, limit=METRIC_BARS)[METRIC_BARS - 1 :]
+        for ticker in TICKERS
+    ):
         console.print("Metrics: they are here already.")
         return
     command = ["analytics", "run", *TICKERS, "--bars", str(METRIC_BARS), "--no-wait", "--json"]
     (run,) = json.loads(_run_command(settings, *command))
     ended = _follow(console, api, "Metrics: computing", run["_id"])
     console.print(
-        f"Metrics: of the last {METRIC_BARS} bars of {len(TICKERS)} tickers, in {ended['duration_seconds']:.1f} s."
+        f"Metrics: of the last {METRIC_BARS} bars of {len(TICKERS)} tickers, in"
+        f" {ended['duration_seconds']:.1f} s."
     )
 
 
 def _run_command(settings: Settings, *command: str) -> str:
     """Return what a command of ours prints. Raises DemoFailed.
 
-    It is a process of its own, so that the runner does not keep the numeric stack for as long as it serves.
+    It is a process of its own, so that the runner does not keep the numeric stack for as long as it
+    serves.
     """
     done = subprocess.run(  # noqa: S603 -- our own command line
         die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *command]),
@@ -138,9 +160,17 @@ def _run_command(settings: Settings, *command: str) -> str:
 
 
 def _follow(console: Console, api: Api, what: str, run_id: str) -> dict[str, Any]:
-    """Show a run's progress from its document until it has ended; return it. Raises DemoFailed unless complete."""
+    """Show a run's progress from its document until it has ended; return it.
+
+    Raises DemoFailed unless complete.
+    """
     deadline = time.monotonic() + RUN_SECONDS
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(what, total=100)
         while True:
@@ -150,17 +180,22 @@ def _follow(console: Console, api: Api, what: str, run_id: str) -> dict[str, Any
                 break
             if time.monotonic() > deadline:
                 raise DemoFailed(
-                    f"run {run_id} is {run['status']} after {RUN_SECONDS} s; see {STATE_DIR}/logs/worker.log"
+                    f"run {run_id} is {run['status']} after {RUN_SECONDS} s; see"
+                    f" {STATE_DIR}/logs/worker.log"
                 )
             time.sleep(POLL_SECONDS)
     if run["status"] != "complete":
-        failures = "; ".join(f"{failure['ticker']}: {failure['error']}" for failure in run["failures"])
+        failures = "; ".join(
+            f"{failure['ticker']}: {failure['error']}" for failure in run["failures"]
+        )
         raise DemoFailed(f"run {run_id} ended {run['status']}: {run['error'] or failures}")
     return run
 
 
 def _tell_split(anomaly: dict[str, Any]) -> list[str]:
-    """Return the likeliest reason of all, where the jump has the size of a split that nobody recorded."""
+    """Return the likeliest reason of all,
+    where the jump has the size of a split that nobody recorded.
+    """
     ratio = anomaly["suspected_split"]
     return [f"looks like a split of {ratio:g} for 1"] if ratio else []
 
@@ -187,5 +222,7 @@ def _show_anomalies(console: Console, api: Api) -> None:
     summary = api.get("/anomalies/summary")
     by_ticker = ", ".join(f"{entry['ticker']} {entry['count']}" for entry in summary["by_ticker"])
     counts = summary["by_severity"]
-    by_severity = ", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES if severity in counts)
+    by_severity = ", ".join(
+        f"{counts[severity]} {severity}" for severity in SEVERITIES if severity in counts
+    )
     console.print(f"{summary['total']:,} anomalies in all: {by_severity}. {by_ticker}.")

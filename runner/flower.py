@@ -1,7 +1,8 @@
 """Starting Flower: once an API key was made, it asks for a password too.
 
-`python -m runner.flower celery ... flower ...` becomes that command. The password is in `.tapewatch/secrets/flower`,
-for the user `tapewatch`, unless FLOWER_BASIC_AUTH already says who may come in.
+`python -m runner.flower celery ... flower ...` becomes that command. The password is in
+`.tapewatch/secrets/flower`, for the user `tapewatch`, unless FLOWER_BASIC_AUTH already says who may
+come in.
 """
 
 import os
@@ -22,7 +23,9 @@ def main() -> None:
         with database.client:
             needs_password = has_keys(database)
         if needs_password:
-            os.environ["FLOWER_BASIC_AUTH"] = f"{USER}:{read_password(STATE_DIR.absolute(), 'flower')}"
+            os.environ["FLOWER_BASIC_AUTH"] = (
+                f"{USER}:{read_password(STATE_DIR.absolute(), 'flower')}"
+            )
     os.execv(sys.executable, [sys.executable, "-m", *sys.argv[1:]])  # noqa: S606 -- the runner's own command line
 
 

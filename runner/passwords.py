@@ -1,6 +1,7 @@
 """The embedded servers' passwords: made at the first start, for this user's eyes only.
 
-Whoever can write to Redis or MongoDB decides what the workers do, and on a shared machine loopback is open to all.
+Whoever can write to Redis or MongoDB decides what the workers do, and on a shared machine loopback
+is open to all.
 """
 
 import os
@@ -31,7 +32,8 @@ class Passwords:
 
     Attributes:
         redis, mongo: passwords; fit for a URL as they are.
-        mongo_key_file: what members of the replica set know each other by; MongoDB asks nobody without one.
+        mongo_key_file: what members of the replica set know each other by; MongoDB asks nobody
+            without one.
     """
 
     redis: str
@@ -40,7 +42,9 @@ class Passwords:
 
 
 def read_passwords(state_dir: Path) -> Passwords:
-    """Return the passwords of the servers whose data are in `state_dir`; those that are missing are made."""
+    """Return the passwords of the servers whose data are in `state_dir`;
+    those that are missing are made.
+    """
     folder = state_dir / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
@@ -65,9 +69,11 @@ def write_private(path: Path, text: str) -> None:
 
 
 def protect_mongod(binary: Path, state_dir: Path, passwords: Passwords) -> None:
-    """Make MongoDB's user where its data have none yet, also those of a version that asked for no password.
+    """Make MongoDB's user where its data have none yet,
+    also those of a version that asked for no password.
 
-    That takes a MongoDB that asks nobody: it listens on a socket that only this user can reach. Raises ServerProblem.
+    That takes a MongoDB that asks nobody: it listens on a socket that only this user can reach.
+    Raises ServerProblem.
     """
     folder = state_dir / "mongod"
     done = state_dir / FOLDER / "mongod.protected"
@@ -79,7 +85,9 @@ def protect_mongod(binary: Path, state_dir: Path, passwords: Passwords) -> None:
     ]
     log = state_dir / FOLDER / "mongod.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(die_with_parent(command), cwd=state_dir, stdout=output, stderr=output)  # noqa: S603 -- built above
+        process = subprocess.Popen(  # noqa: S603 -- built above
+            die_with_parent(command), cwd=state_dir, stdout=output, stderr=output
+        )
     try:
         # The address is relative to keep within the 108 bytes that a Unix socket may have.
         _set_password((state_dir / FOLDER / SOCKET).relative_to(Path.cwd()), passwords.mongo, log)
@@ -104,7 +112,9 @@ def _set_password(socket: Path, password: str, log: Path) -> None:
                     client.admin.command("updateUser", ADMIN, pwd=password)
         except PyMongoError as error:
             if time.monotonic() > deadline:
-                raise ServerProblem(f"MongoDB could not be given a password: {error}; see {log}") from error
+                raise ServerProblem(
+                    f"MongoDB could not be given a password: {error}; see {log}"
+                ) from error
             time.sleep(POLL_SECONDS)
         else:
             return

@@ -46,20 +46,35 @@ def server_programs(
         programs.append(Program("redis", SERVERS, command))
     if mongo_port is not None:
         folder = _make_folder(state_dir / "mongod")
-        command = mongod_command(find_mongod(), folder, mongo_port, key_file=passwords.mongo_key_file)
+        command = mongod_command(
+            find_mongod(), folder, mongo_port, key_file=passwords.mongo_key_file
+        )
         programs.append(Program("mongod", SERVERS, command))
     return programs
 
 
 def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
     """Return the API, the workers, beat and Flower."""
-    # A worker's SIGTERM means: finish what runs, for worker_soft_shutdown_timeout, then hand the rest back.
+    # A worker's SIGTERM means: finish what runs, for worker_soft_shutdown_timeout, then hand the
+    # rest back.
     worker_environment = {"REMAP_SIGTERM": "SIGQUIT"}
     work_queues = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
     return [
         Program("api", SERVICE, api_command(settings)),
-        Program("worker", SERVICE, worker_command("worker", work_queues, 2), worker_environment, WORKER_SECONDS),
-        Program("control", SERVICE, worker_command("control", CONTROL_QUEUE, 1), worker_environment, WORKER_SECONDS),
+        Program(
+            "worker",
+            SERVICE,
+            worker_command("worker", work_queues, 2),
+            worker_environment,
+            WORKER_SECONDS,
+        ),
+        Program(
+            "control",
+            SERVICE,
+            worker_command("control", CONTROL_QUEUE, 1),
+            worker_environment,
+            WORKER_SECONDS,
+        ),
         Program("beat", SERVICE, beat_command(_make_folder(state_dir / "beat"))),
         Program("flower", SERVICE, flower_command(settings, _make_folder(state_dir / "flower"))),
     ]
@@ -68,16 +83,32 @@ def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
 def api_command(settings: Settings) -> list[str]:
     """Return the command of the web server."""
     return [
-        *(sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"{settings.host}:{settings.port}"),
+        *(
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "wsgi:app",
+            "--bind",
+            f"{settings.host}:{settings.port}",
+        ),
         *("--config", str(ROOT / "gunicorn.conf.py")),
     ]
 
 
 def worker_command(name: str, queues: str, processes: int) -> list[str]:
     """Return the command of a worker of `queues` with that many pool processes."""
-    # Mingle and gossip would make a worker wait for others at its start, and nothing here needs them.
+    # Mingle and gossip would make a worker wait for others at its start, and nothing here needs
+    # them.
     return [
-        *(*_celery("worker"), "--queues", queues, "--hostname", f"{name}@%h", "--concurrency", str(processes)),
+        *(
+            *_celery("worker"),
+            "--queues",
+            queues,
+            "--hostname",
+            f"{name}@%h",
+            "--concurrency",
+            str(processes),
+        ),
         *("--without-mingle", "--without-gossip"),
     ]
 
@@ -88,11 +119,25 @@ def beat_command(folder: Path) -> list[str]:
 
 
 def flower_command(settings: Settings, folder: Path) -> list[str]:
-    """Return the command of Flower, which keeps what it has seen in `folder`; runner/flower.py lets people in."""
+    """Return the command of Flower, which keeps what it has seen in `folder`;
+    runner/flower.py lets people in.
+    """
     python, module, *command = _celery("flower")
     return [
-        *(python, module, "runner.flower", *command, f"--address={LOOPBACK}", f"--port={settings.flower_port}"),
-        *("--persistent=True", f"--db={folder / 'flower'}", "--state_save_interval=60000", "--read_only=True"),
+        *(
+            python,
+            module,
+            "runner.flower",
+            *command,
+            f"--address={LOOPBACK}",
+            f"--port={settings.flower_port}",
+        ),
+        *(
+            "--persistent=True",
+            f"--db={folder / 'flower'}",
+            "--state_save_interval=60000",
+            "--read_only=True",
+        ),
         # workers send events by their own settings, and take no commands
         "--enable_events=False",
     ]
@@ -108,10 +153,13 @@ def _make_folder(folder: Path) -> Path:
     return folder
 
 
-def write_supervisor_config(state_dir: Path, programs: list[Program], *, with_service: bool) -> Path:
+def write_supervisor_config(
+    state_dir: Path, programs: list[Program], *, with_service: bool
+) -> Path:
     """Write the configuration of `programs` under `state_dir` and return its path.
 
-    Servers start with supervisor and stop last; the service starts with it too, or else when told to.
+    Servers start with supervisor and stop last; the service starts with it too, or else when told
+    to.
     """
     logs = _make_folder(state_dir / "logs")
     config = RawConfigParser()

@@ -45,7 +45,9 @@ def free_port() -> int:
 
 
 def is_port_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen on `port` now; connections that linger from the last one don't matter."""
+    """Whether a server could listen on `port` now;
+    connections that linger from the last one don't matter.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -56,13 +58,18 @@ def is_port_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def die_with_parent(command: list[str]) -> list[str]:
-    """Return `command` so that the kernel kills it when its parent dies (Linux; elsewhere unchanged)."""
+    """Return `command` so that the kernel kills it when its parent dies (Linux;
+    elsewhere unchanged).
+    """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else command
 
 
-def redis_command(binary: Path, folder: Path, port: int, *, config: Path | None = None) -> list[str]:
-    """Return the command of a durable Redis: every write in the append-only file, nothing ever evicted.
+def redis_command(
+    binary: Path, folder: Path, port: int, *, config: Path | None = None
+) -> list[str]:
+    """Return the command of a durable Redis: every write in the append-only file,
+    nothing ever evicted.
 
     `config` is a file with what others must not see, such as a password, in a list of processes.
     """
@@ -77,7 +84,11 @@ def redis_command(binary: Path, folder: Path, port: int, *, config: Path | None 
         "databases": 1024,
     }
     given = [] if config is None else [str(config)]
-    return [str(binary), *given, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+    return [
+        str(binary),
+        *given,
+        *(part for name, value in options.items() for part in (f"--{name}", str(value))),
+    ]
 
 
 def mongod_command(
@@ -90,19 +101,42 @@ def mongod_command(
     replica_set: str = REPLICA_SET,
     key_file: Path | None = None,
 ) -> list[str]:
-    """Return the command of a replica set member with its data in `folder`; with a key file it asks for passwords."""
-    protection = ["--keyFile", str(key_file), "--setParameter", "enableLocalhostAuthBypass=0"] if key_file else []
+    """Return the command of a replica set member with its data in `folder`;
+    with a key file it asks for passwords.
+    """
+    protection = (
+        ["--keyFile", str(key_file), "--setParameter", "enableLocalhostAuthBypass=0"]
+        if key_file
+        else []
+    )
     return [
         str(binary),
-        *("--bind_ip", LOOPBACK, "--port", str(port), "--dbpath", str(folder), "--replSet", replica_set),
+        *(
+            "--bind_ip",
+            LOOPBACK,
+            "--port",
+            str(port),
+            "--dbpath",
+            str(folder),
+            "--replSet",
+            replica_set,
+        ),
         # zlib in 6.0.5 has CVE-2025-14847
         *("--networkMessageCompressors", "snappy,zstd"),
-        *("--wiredTigerCacheSizeGB", str(cache_gigabytes), "--oplogSize", "512", "--nounixsocket", "--quiet"),
+        *(
+            "--wiredTigerCacheSizeGB",
+            str(cache_gigabytes),
+            "--oplogSize",
+            "512",
+            "--nounixsocket",
+            "--quiet",
+        ),
         # a lone primary has nobody to hand over to: don't wait for it at shutdown
         *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
-        # what a worker killed in mid-commit wrote stays locked for so long (up to 1.5 times that, as it is looked for
-        # only now and then); with the default of 60 s its batch would not be back within 90 s
+        # what a worker killed in mid-commit wrote stays locked for so long (up to 1.5 times that,
+        # as it is looked for only now and then); with the default of 60 s its batch would not be
+        # back within 90 s
         *("--setParameter", f"transactionLifetimeLimitSeconds={transaction_seconds}"),
         *protection,
     ]
@@ -116,11 +150,17 @@ def redis_url(port: int, password: str | None = None) -> str:
 def mongo_url(*ports: int, replica_set: str = REPLICA_SET, password: str | None = None) -> str:
     """Return the URL of an embedded replica set."""
     user, source = (f"{ADMIN}:{password}@", "&authSource=admin") if password else ("", "")
-    return f"mongodb://{user}{','.join(f'{LOOPBACK}:{port}' for port in ports)}/?replicaSet={replica_set}{source}"
+    hosts = ",".join(f"{LOOPBACK}:{port}" for port in ports)
+    return f"mongodb://{user}{hosts}/?replicaSet={replica_set}{source}"
 
 
-def wait_for_redis(port: int, timeout_seconds: float = READY_SECONDS, *, password: str | None = None) -> None:
-    """Return once Redis answers and has loaded its data. Raises ServerProblem after `timeout_seconds`."""
+def wait_for_redis(
+    port: int, timeout_seconds: float = READY_SECONDS, *, password: str | None = None
+) -> None:
+    """Return once Redis answers and has loaded its data.
+
+    Raises ServerProblem after `timeout_seconds`.
+    """
     deadline = time.monotonic() + timeout_seconds
     with redis.Redis(host=LOOPBACK, port=port, password=password, socket_timeout=1) as client:
         while True:
@@ -142,15 +182,23 @@ def wait_for_primary(
     timeout_seconds: float = READY_SECONDS,
     password: str | None = None,
 ) -> None:
-    """Initiate the replica set on `ports` where that was not done yet, and return once it has a primary.
+    """Initiate the replica set on `ports` where that was not done yet,
+    and return once it has a primary.
 
-    A set whose data were made on another port is told its new address. Raises ServerProblem when it is not
-    ready after `timeout_seconds`.
+    A set whose data were made on another port is told its new address. Raises ServerProblem when it
+    is not ready after `timeout_seconds`.
     """
     deadline = time.monotonic() + timeout_seconds
-    shown: dict[str, Any] = {"username": ADMIN, "password": password, "authSource": "admin"} if password else {}
+    shown: dict[str, Any] = (
+        {"username": ADMIN, "password": password, "authSource": "admin"} if password else {}
+    )
     client: MongoClient[dict[str, object]] = MongoClient(
-        LOOPBACK, ports[0], directConnection=True, serverSelectionTimeoutMS=500, connectTimeoutMS=500, **shown
+        LOOPBACK,
+        ports[0],
+        directConnection=True,
+        serverSelectionTimeoutMS=500,
+        connectTimeoutMS=500,
+        **shown,
     )
     with client:
         while True:
@@ -162,11 +210,16 @@ def wait_for_primary(
             except PyMongoError as error:
                 problem = str(error)
             if time.monotonic() > deadline:
-                raise ServerProblem(f"MongoDB on port {ports[0]} is not ready after {timeout_seconds:g} s: {problem}")
+                raise ServerProblem(
+                    f"MongoDB on port {ports[0]} is not ready after {timeout_seconds:g} s:"
+                    f" {problem}"
+                )
             time.sleep(POLL_SECONDS)
 
 
-def _configure(client: MongoClient[dict[str, object]], ports: tuple[int, ...], replica_set: str) -> None:
+def _configure(
+    client: MongoClient[dict[str, object]], ports: tuple[int, ...], replica_set: str
+) -> None:
     hosts = [f"{LOOPBACK}:{port}" for port in ports]
     members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
     try:
@@ -188,11 +241,15 @@ def _members(client: MongoClient[dict[str, object]]) -> list[dict[str, str]]:
 
 @contextmanager
 def run_servers(folder: Path, *, cache_gigabytes: float = 0.25) -> Iterator[Servers]:
-    """Start Redis and MongoDB with their data in `folder`, and kill them at the end: for tests and measurements."""
+    """Start Redis and MongoDB with their data in `folder`, and kill them at the end:
+    for tests and measurements.
+    """
     redis_port, mongo_port = free_port(), free_port()
     commands = {
         "redis": redis_command(find_redis_server(), folder / "redis", redis_port),
-        "mongod": mongod_command(find_mongod(), folder / "mongod", mongo_port, cache_gigabytes=cache_gigabytes),
+        "mongod": mongod_command(
+            find_mongod(), folder / "mongod", mongo_port, cache_gigabytes=cache_gigabytes
+        ),
     }
     with ExitStack() as stack:
         for name, command in commands.items():

@@ -38,11 +38,12 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- recognised, not bound
 
 @contextmanager
 def serve(say: Say) -> Iterator[Settings]:
-    """Run the service in the current folder and yield its settings, as soon as its processes are started.
+    """Run the service in the current folder and yield its settings,
+    as soon as its processes are started.
 
-    Servers whose URL is in the environment are used; the others are started, with their data under `.tapewatch/`.
-    Raises BadInput when a port is taken or the service already runs here, and ServerProblem or ServerUnreachable
-    when a server cannot be started or does not answer.
+    Servers whose URL is in the environment are used; the others are started, with their data under
+    `.tapewatch/`. Raises BadInput when a port is taken or the service already runs here, and
+    ServerProblem or ServerUnreachable when a server cannot be started or does not answer.
     """
     wanted = read_settings(env_file=None)
     state_dir = STATE_DIR.absolute()
@@ -56,18 +57,26 @@ def serve(say: Say) -> Iterator[Settings]:
         passwords = read_passwords(state_dir)
         settings = wanted.model_copy(
             update={
-                **({"mongo_url": mongo_url(mongo_port, password=passwords.mongo)} if mongo_port else {}),
+                **(
+                    {"mongo_url": mongo_url(mongo_port, password=passwords.mongo)}
+                    if mongo_port
+                    else {}
+                ),
                 **({"redis_url": redis_url(redis_port, passwords.redis)} if redis_port else {}),
             }
         )
-        servers = server_programs(state_dir, passwords, redis_port=redis_port, mongo_port=mongo_port)
+        servers = server_programs(
+            state_dir, passwords, redis_port=redis_port, mongo_port=mongo_port
+        )
         if mongo_port:
             protect_mongod(find_mongod(), state_dir, passwords)
         programs = [*servers, *service_programs(settings, state_dir)]
         supervision = Supervision(programs, state_dir, build_environment(settings, state_dir), say)
         try:
             supervision.start_servers()
-            _wait_for_servers(settings, passwords, say, redis_port=redis_port, mongo_port=mongo_port)
+            _wait_for_servers(
+                settings, passwords, say, redis_port=redis_port, mongo_port=mongo_port
+            )
             _write_addresses(settings, state_dir)
             supervision.start_service()
             yield settings
@@ -87,7 +96,8 @@ def wait_for_api(settings: Settings) -> None:
         except OSError as error:
             if time.monotonic() > deadline:
                 raise ServerProblem(
-                    f"the API does not answer after {API_SECONDS:g} s ({error}); see {STATE_DIR}/logs/api.log"
+                    f"the API does not answer after {API_SECONDS:g} s ({error}); see"
+                    f" {STATE_DIR}/logs/api.log"
                 ) from error
             time.sleep(0.1)
 
@@ -141,7 +151,8 @@ def _only_one(state_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise BadInput(
-                f"Tapewatch already runs in {state_dir.parent} (process {lock.read().strip()}); stop that one first"
+                f"Tapewatch already runs in {state_dir.parent} (process {lock.read().strip()});"
+                " stop that one first"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -154,11 +165,18 @@ def _check_ports(settings: Settings) -> None:
         raise BadInput(f"PORT and FLOWER_PORT are both {settings.port}; set one of them to another")
     for name, port in (("PORT", settings.port), ("FLOWER_PORT", settings.flower_port)):
         if not is_port_free(port):
-            raise BadInput(f"port {port} ({name}) is taken by another program; set {name} to a free one")
+            raise BadInput(
+                f"port {port} ({name}) is taken by another program; set {name} to a free one"
+            )
 
 
 def _wait_for_servers(
-    settings: Settings, passwords: Passwords, say: Say, *, redis_port: int | None, mongo_port: int | None
+    settings: Settings,
+    passwords: Passwords,
+    say: Say,
+    *,
+    redis_port: int | None,
+    mongo_port: int | None,
 ) -> None:
     if redis_port:
         wait_for_redis(redis_port, password=passwords.redis)
@@ -172,7 +190,9 @@ def _wait_for_servers(
             # Whoever starts everything at once has nobody else to do it.
             upgrade(database, datetime.now(UTC))
             if settings.host != LOOPBACK:
-                from api.http.auth import check_keys  # noqa: PLC0415 -- slow to load, and seldom needed
+                from api.http.auth import (  # noqa: PLC0415 -- slow to load, and seldom needed
+                    check_keys,
+                )
 
                 try:
                     check_keys(settings, database)
@@ -183,15 +203,21 @@ def _wait_for_servers(
 def _check_redis(settings: Settings) -> None:
     seconds = settings.server_timeout_seconds
     try:
-        with redis.Redis.from_url(settings.redis_url, socket_connect_timeout=seconds, socket_timeout=seconds) as client:
+        with redis.Redis.from_url(
+            settings.redis_url, socket_connect_timeout=seconds, socket_timeout=seconds
+        ) as client:
             client.ping()
     except (redis.RedisError, ValueError) as error:
         url = hide_credentials(settings.redis_url)
-        raise ServerUnreachable(f"Redis at {url} did not answer: {error}. Start it or correct REDIS_URL.") from error
+        raise ServerUnreachable(
+            f"Redis at {url} did not answer: {error}. Start it or correct REDIS_URL."
+        ) from error
 
 
 def _write_addresses(settings: Settings, state_dir: Path) -> None:
-    """Tell the command line where the servers are, for as long as they run; an external URL may hold a password."""
+    """Tell the command line where the servers are, for as long as they run;
+    an external URL may hold a password.
+    """
     path = state_dir / "servers.env"
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)

@@ -1,4 +1,6 @@
-"""Running programs under supervisor: started in order, started again when they die, and never left behind."""
+"""Running programs under supervisor: started in order, started again when they die,
+and never left behind.
+"""
 
 import re
 import subprocess
@@ -32,11 +34,13 @@ Say = Callable[[str], None]
 class Supervision:
     """A supervisord with its programs; `say` gets one line for each process that dies.
 
-    supervisord has a session of its own, so that Ctrl-C reaches only the runner, and dies with the runner. Should it
-    be killed itself, its programs die with it and all are started again.
+    supervisord has a session of its own, so that Ctrl-C reaches only the runner, and dies with the
+    runner. Should it be killed itself, its programs die with it and all are started again.
     """
 
-    def __init__(self, programs: list[Program], state_dir: Path, environment: dict[str, str], say: Say) -> None:
+    def __init__(
+        self, programs: list[Program], state_dir: Path, environment: dict[str, str], say: Say
+    ) -> None:
         self._programs = programs
         self._state_dir = state_dir
         self._environment = environment
@@ -55,7 +59,9 @@ class Supervision:
         self._until_answered(lambda: self._call("startProcessGroup", SERVICE, DONT_WAIT))
 
     def stop(self) -> None:
-        """Stop the service, then the servers, then supervisor; kill it when this is interrupted or takes too long."""
+        """Stop the service, then the servers, then supervisor;
+        kill it when this is interrupted or takes too long.
+        """
         self._stopping.set()
         try:
             if process := self._process:
@@ -87,7 +93,9 @@ class Supervision:
             except (OSError, HTTPException) as error:
                 if time.monotonic() > deadline:
                     log = self._state_dir / "logs" / "supervisor.log"
-                    raise ServerProblem(f"supervisor does not answer ({error}); see {log}") from error
+                    raise ServerProblem(
+                        f"supervisor does not answer ({error}); see {log}"
+                    ) from error
                 time.sleep(POLL_SECONDS)
             else:
                 return
@@ -95,15 +103,24 @@ class Supervision:
     def _call(self, method: str, *arguments: object) -> None:
         # The address is relative to keep within the 108 bytes that a Unix socket may have.
         socket = (self._state_dir / SOCKET).relative_to(Path.cwd())
-        with ServerProxy("http://localhost", SupervisorTransport(serverurl=f"unix://{socket}")) as proxy:
+        with ServerProxy(
+            "http://localhost", SupervisorTransport(serverurl=f"unix://{socket}")
+        ) as proxy:
             getattr(proxy.supervisor, method)(*arguments)
 
     def _watch(self) -> None:
-        """Run supervisord, again and again until stopped. The kernel ties it to this thread, which must live on."""
+        """Run supervisord, again and again until stopped.
+
+        The kernel ties it to this thread, which must live on.
+        """
         with_service = False
         while not self._stopping.is_set():
-            config = write_supervisor_config(self._state_dir, self._programs, with_service=with_service)
-            command = die_with_parent([sys.executable, "-m", "supervisor.supervisord", "-c", str(config)])
+            config = write_supervisor_config(
+                self._state_dir, self._programs, with_service=with_service
+            )
+            command = die_with_parent(
+                [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
+            )
             with subprocess.Popen(  # noqa: S603 -- built above
                 command,
                 cwd=self._state_dir,
@@ -128,7 +145,9 @@ class Supervision:
             self._say(f"{died['name']} died ({died['how']}); starting it again")
         elif failing := GAVE_UP.search(line):
             name = failing["name"]
-            self._say(f"{name} does not stay up, see {self._state_dir / 'logs' / name}.log; trying on")
+            self._say(
+                f"{name} does not stay up, see {self._state_dir / 'logs' / name}.log; trying on"
+            )
             self._start_again(name)
 
     def _start_again(self, name: str) -> None:
@@ -136,7 +155,9 @@ class Supervision:
         # Should supervisor itself be gone, then everything is started again anyway.
         with suppress(ServerProblem):
             try:
-                self._until_answered(lambda: self._call("startProcess", f"{program.group}:{name}", DONT_WAIT))
+                self._until_answered(
+                    lambda: self._call("startProcess", f"{program.group}:{name}", DONT_WAIT)
+                )
             except Fault as fault:
                 if fault.faultCode != Faults.ALREADY_STARTED:
                     self._say(f"{name} could not be started: {fault.faultString}")

@@ -1,11 +1,21 @@
-"""Entry point of workers, beat and Flower: `celery -A tasks.app ...`. Reads the environment once, here."""
+"""Entry point of workers, beat and Flower: `celery -A tasks.app ...`.
+
+Reads the environment once, here.
+"""
 
 import gc
 import logging
 from typing import Any
 
 import structlog
-from celery.signals import setup_logging, task_postrun, task_prerun, task_received, worker_init, worker_process_init
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    task_received,
+    worker_init,
+    worker_process_init,
+)
 
 from core.logs import configure_logs
 from core.settings import get_settings
@@ -36,7 +46,9 @@ def keep_logs(**_: object) -> None:
 
 @worker_init.connect
 def load_numeric_stack(sender: Any, **_: object) -> None:
-    """Import what detection needs before the fork, so that pool processes share it and start at once."""
+    """Import what detection needs before the fork,
+    so that pool processes share it and start at once.
+    """
     forbid_commands()
     if names.CONTROL_QUEUE in sender.app.amqp.queues.consume_from:
         return
@@ -47,7 +59,8 @@ def load_numeric_stack(sender: Any, **_: object) -> None:
         # Celery would log it and go on, and each task would fail.
         log.exception("numeric_stack_missing")
         raise SystemExit(1) from error
-    # What is there now stays: collections need not look through it, and pool processes need not copy it.
+    # What is there now stays: collections need not look through it, and pool processes need not
+    # copy it.
     gc.collect()
     gc.freeze()
 
@@ -71,7 +84,9 @@ def log_received(request: Request, **_: object) -> None:
 def bind_task(task_id: str, task: Any, args: list[str], **_: object) -> None:
     """Put task, run and request into every log line of this task."""
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(**describe_task(task.name, task_id, args, task.request.__dict__))
+    structlog.contextvars.bind_contextvars(
+        **describe_task(task.name, task_id, args, task.request.__dict__)
+    )
 
 
 @task_postrun.connect

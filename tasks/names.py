@@ -1,4 +1,7 @@
-"""Task and queue names. They are wire format: messages in flight carry them, so they are never renamed."""
+"""Task and queue names.
+
+They are wire format: messages in flight carry them, so they are never renamed.
+"""
 
 RUN_BATCH = "tapewatch.run_batch"
 SWEEP = "tapewatch.sweep"

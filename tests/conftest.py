@@ -29,7 +29,10 @@ os.environ.setdefault("ARTEFACT_KEYS", "of-the-tests-" + "0" * 32)
 
 # how long an example takes says more about what else the machine does than about the code
 hypothesis.settings.register_profile(
-    "patient", hypothesis.settings.default, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "patient",
+    hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("patient")
 
@@ -39,15 +42,20 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A real Redis and a MongoDB replica set of one, of this session's own."""
     with run_servers(tmp_path_factory.mktemp("servers")) as running:
         with MongoClient[Document](running.mongo_url) as client:
-            # The runs of the tests' own past would be deleted as expired, once a minute and in mid-test.
+            # The runs of the tests' own past would be deleted as expired, once a minute and in
+            # mid-test.
             client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
         yield running
 
 
 @pytest.fixture(scope="session")
 def mongo_database(servers: Servers) -> str:
-    """The name of the session's database, with all indexes made: making them anew would take a second a test."""
-    settings = Settings(_env_file=None, mongo_url=servers.mongo_url, mongo_database=f"test_{uuid.uuid4().hex[:12]}")
+    """The name of the session's database, with all indexes made:
+    making them anew would take a second a test.
+    """
+    settings = Settings(
+        _env_file=None, mongo_url=servers.mongo_url, mongo_database=f"test_{uuid.uuid4().hex[:12]}"
+    )
     with open_database(settings).client as client:
         ensure_indexes(client[settings.mongo_database])
     return settings.mongo_database

@@ -1,8 +1,9 @@
-"""`make fresh`: an empty clone installs and runs from a registry that has moved on, and from none at all.
+"""`make fresh`: an empty clone installs and runs from a registry that has moved on,
+and from none at all.
 
-The locked wheels are fetched once. One clone is given an index on loopback that has them and, of every package, a newer
-version that must not be taken; another is given a folder of them and no index. In each, `make demo` and `make test` run
-twice.
+The locked wheels are fetched once. One clone is given an index on loopback that has them and, of
+every package, a newer version that must not be taken; another is given a folder of them and no
+index. In each, `make demo` and `make test` run twice.
 """
 
 import os
@@ -31,8 +32,18 @@ def main() -> int:
         wheels = folder / "wheels"
         wheels.mkdir()
         for lock in LOCKS:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-            subprocess.run([*command, "--only-binary", ":all:", "-d", wheels, "-r", lock], cwd=ROOT, check=True)
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--require-hashes",
+            ]
+            subprocess.run(
+                [*command, "--only-binary", ":all:", "-d", wheels, "-r", lock], cwd=ROOT, check=True
+            )
         say(f"{len(list(wheels.iterdir()))} locked wheels. First without an index.")
         alone = try_clone(folder / "alone", {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)})
         for package in {name for lock in LOCKS for name in read_names(lock)}:
@@ -51,13 +62,22 @@ def read_names(lock: str) -> list[str]:
 def try_clone(clone: Path, settings: dict[str, str]) -> bool:
     """Clone what is committed and run what a user runs first; whether all went well."""
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "MAKE", "MFLAGS"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PIP_", "MAKE", "MFLAGS"))
+    }
     environment |= {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
     environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1", **settings}
     for command in [["demo", "ONCE=1"], ["test", "ARGS=tests/unit/test_locks.py"]] * 2:
         started = time.monotonic()
         done = subprocess.run(
-            ["make", *command], cwd=clone, env=environment, capture_output=True, text=True, check=False
+            ["make", *command],
+            cwd=clone,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         say(f"  make {' '.join(command)}: {done.returncode}, {time.monotonic() - started:.0f} s")
         if done.returncode:

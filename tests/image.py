@@ -20,7 +20,9 @@ def files_of(source: str) -> list[str]:
 
 
 def is_ignored(path: str) -> bool:
-    """Answer as a build does: the last pattern that matches the path, or a folder that it lies in, decides."""
+    """Answer as a build does: the last pattern that matches the path,
+    or a folder that it lies in, decides.
+    """
     parents = ["/".join(path.split("/")[: depth + 1]) for depth in range(path.count("/") + 1)]
     ignored = False
     for line in (ROOT / ".dockerignore").read_text().split():

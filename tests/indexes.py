@@ -1,4 +1,6 @@
-"""Package indexes on loopback: made-up wheels, and a simple index (PEP 503) of the files of a folder."""
+"""Package indexes on loopback: made-up wheels,
+and a simple index (PEP 503) of the files of a folder.
+"""
 
 import base64
 import hashlib
@@ -20,9 +22,13 @@ def make_wheel(folder: Path, name: str, version: str, *needs: str) -> Path:
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": "",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nProvides-Extra: mail\n"
-        + "".join(f"Requires-Dist: {need}\n" for need in needs),
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/METADATA": (
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nProvides-Extra: mail\n"
+            + "".join(f"Requires-Dist: {need}\n" for need in needs)
+        ),
+        f"{info}/WHEEL": (
+            "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
     }
     record = "".join(
         f"{file},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},"

@@ -37,11 +37,19 @@ class Runner:
         return (self.folder / "output.txt").read_text()
 
     def pids(self, words: str = "") -> list[int]:
-        """Return the processes that run in this folder and have all these words in their command line."""
-        return [pid for pid, command in find_processes(self.folder) if all(word in command for word in words.split())]
+        """Return the processes that run in this folder and have all these words
+        in their command line.
+        """
+        return [
+            pid
+            for pid, command in find_processes(self.folder)
+            if all(word in command for word in words.split())
+        ]
 
     def parent_pid(self, words: str) -> int:
-        """Return the process with these words that has no parent with them: the master of a pool."""
+        """Return the process with these words that has no parent
+        with them: the master of a pool.
+        """
         return wait_until(lambda: self._find_parent(words), f"one master of {words}")
 
     def _find_parent(self, words: str) -> int | None:
@@ -79,20 +87,28 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE_
 
 
 def count_consumers(redis_url: str) -> int:
-    """Count the clients of a Redis database that wait in BRPOP now: each idle worker is one, but for moments."""
+    """Count the clients of a Redis database that wait in BRPOP now:
+    each idle worker is one, but for moments.
+    """
     number = urlsplit(redis_url).path.removeprefix("/")
     with redis.Redis.from_url(redis_url) as client:
-        return sum("b" in other["flags"] and other["db"] == number for other in client.client_list())
+        return sum(
+            "b" in other["flags"] and other["db"] == number for other in client.client_list()
+        )
 
 
 def build_environment(**changes: str) -> dict[str, str]:
     """Return an environment with free ports and no servers."""
-    kept = {name: value for name, value in os.environ.items() if name not in {"MONGO_URL", "REDIS_URL"}}
+    kept = {
+        name: value for name, value in os.environ.items() if name not in {"MONGO_URL", "REDIS_URL"}
+    }
     ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
     return {**kept, "PYTHONPATH": str(ROOT), **ports, **changes}
 
 
-def run_runner(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_runner(
+    folder: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run `python -m runner` to its end."""
     return subprocess.run(
         [*COMMAND, *arguments],
@@ -109,7 +125,9 @@ def run_runner(folder: Path, *arguments: str, **environment: str) -> subprocess.
 def start_runner(
     folder: Path, *arguments: str, command: Sequence[str] = COMMAND, **environment: str
 ) -> Iterator[Runner]:
-    """Start `python -m runner`, or another command that does, in `folder`; what is left of it is killed at the end."""
+    """Start `python -m runner`, or another command that does, in `folder`;
+    what is left of it is killed at the end.
+    """
     variables = build_environment(**environment)
     with (folder / "output.txt").open("ab") as output:
         process = subprocess.Popen(
@@ -133,9 +151,15 @@ def start_runner(
 
 
 @contextmanager
-def start_service(folder: Path, command: Sequence[str] = COMMAND, **environment: str) -> Iterator[Runner]:
+def start_service(
+    folder: Path, command: Sequence[str] = COMMAND, **environment: str
+) -> Iterator[Runner]:
     """Start `python -m runner up` and wait until it serves."""
     with start_runner(folder, "up", command=command, **environment) as runner:
-        wait_until(lambda: "Serving" in runner.said() or runner.process.poll() is not None, "serves", START_SECONDS)
+        wait_until(
+            lambda: "Serving" in runner.said() or runner.process.poll() is not None,
+            "serves",
+            START_SECONDS,
+        )
         assert runner.process.poll() is None, runner.said()
         yield runner

@@ -1,4 +1,6 @@
-"""Who may ask for what: API keys with scopes, and open access on loopback while no key has been made."""
+"""Who may ask for what: API keys with scopes,
+and open access on loopback while no key has been made.
+"""
 
 from collections.abc import Callable, Collection
 from functools import partial
@@ -40,7 +42,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def register_auth(app: APIFlask, origins: Collection[str] = ()) -> None:
-    """Ask every request for a key, but those to the endpoints in `PUBLIC`; of other sites' pages, hear `origins`."""
+    """Ask every request for a key, but those to the endpoints in `PUBLIC`;
+    of other sites' pages, hear `origins`.
+    """
     for scheme in (bearer, api_key):
         scheme.verify_token(_find_key)
         scheme.get_user_roles(_get_scopes)
@@ -60,7 +64,9 @@ def needs_scope(scope: str) -> Callable[[View], View]:
 
 
 def get_scope(app: APIFlask, endpoint: str, method: str) -> str:
-    """Return the scope that a request to this endpoint needs; where there is none, that of its method."""
+    """Return the scope that a request to this endpoint needs; where there is none,
+    that of its method.
+    """
     default = "read" if method in SAFE_METHODS else "enqueue"
     scope: str = getattr(app.view_functions.get(endpoint), "scope", default)
     return scope
@@ -83,9 +89,13 @@ def has_scope(scope: str) -> bool:
 
 
 def require_scope(scope: str, deed: str) -> None:
-    """Raise ScopeMissing where the key of this request lacks a scope that only some requests to its route need."""
+    """Raise ScopeMissing where the key of this request lacks a scope
+    that only some requests to its route need.
+    """
     if not has_scope(scope):
-        raise ScopeMissing(f"{deed} needs a key with the scope {scope!r}, which this key does not have")
+        raise ScopeMissing(
+            f"{deed} needs a key with the scope {scope!r}, which this key does not have"
+        )
 
 
 def is_loopback(host: str) -> bool:
@@ -104,23 +114,29 @@ def is_open(settings: Settings, database: Db) -> bool:
 
 
 def check_keys(settings: Settings, database: Db) -> None:
-    """Raise DatabaseUnfit where the API listens to other machines although no key has been made: nobody gets in."""
+    """Raise DatabaseUnfit where the API listens to other machines although no key has been made:
+    nobody gets in.
+    """
     if not is_loopback(settings.host) and not keys.has_keys(database):
         raise DatabaseUnfit(
-            f"nobody gets in yet: HOST={settings.host} lets other machines ask, and no API key has been made. Make one "
-            "with `flask keys create NAME --scope admin`.",
+            f"nobody gets in yet: HOST={settings.host} lets other machines ask, and no API key has"
+            " been made. Make one with `flask keys create NAME --scope admin`.",
             reason="no_key",
         )
 
 
 def _refuse_foreign_origin(allowed: frozenset[str]) -> Response | None:
-    """Stop another site's page from posting through a visitor's browser; our own page names our own origin."""
+    """Stop another site's page from posting through a visitor's browser;
+    our own page names our own origin.
+    """
     origin = request.headers.get("Origin")
     if request.method in SAFE_METHODS or origin is None or origin in allowed:
         return None
     if urlsplit(origin).netloc == request.host:
         return None
-    return build_problem(403, f"requests from the origin {origin[:100]} are not taken", reason="foreign_origin")
+    return build_problem(
+        403, f"requests from the origin {origin[:100]} are not taken", reason="foreign_origin"
+    )
 
 
 def _require_key() -> Any:
@@ -143,12 +159,15 @@ def _check_key(endpoint: str) -> Any:
 def _admit_openly() -> Response | None:
     """Let a request in without a key if it comes from this machine and meant this machine.
 
-    A page of another site can have its name resolve to 127.0.0.1 and so reach us from a visitor's browser (DNS
-    rebinding); its requests still carry that name in `Host`.
+    A page of another site can have its name resolve to 127.0.0.1 and so reach us from a visitor's
+    browser (DNS rebinding); its requests still carry that name in `Host`.
     """
     host = urlsplit(f"//{request.host}").hostname or ""
     if not is_loopback(host) or not is_loopback(request.remote_addr or ""):
-        detail = f"access without a key is open to this machine under a loopback name only, not as {host[:100]!r}"
+        detail = (
+            "access without a key is open to this machine under a loopback name only, not as"
+            f" {host[:100]!r}"
+        )
         return build_problem(403, detail, reason="host_not_allowed")
     g.flask_httpauth_user = OPEN_ACCESS_KEY
     return None
@@ -164,8 +183,13 @@ def _get_scopes(key: keys.KnownKey) -> list[KeyScope]:
 
 def _refuse(status: int) -> Response:
     if status == HTTPStatus.FORBIDDEN:
-        return build_problem(403, f"this key does not have the scope {g.needed_scope!r}", reason="scope_missing")
+        return build_problem(
+            403, f"this key does not have the scope {g.needed_scope!r}", reason="scope_missing"
+        )
     if "Authorization" in request.headers or "X-API-Key" in request.headers:
         WRONG_KEYS.inc()
-    detail = "this needs a key in force: `Authorization: Bearer KEY` or `X-API-Key: KEY`; `flask keys create` makes one"
+    detail = (
+        "this needs a key in force: `Authorization: Bearer KEY` or `X-API-Key: KEY`; `flask keys"
+        " create` makes one"
+    )
     return build_problem(401, detail, reason="key_missing")

@@ -35,13 +35,18 @@ def register_bodies(app: Flask) -> None:
 
 
 def _check_body() -> None:
-    """Set the bound and refuse other types: a form of another site could post those without the browser asking us."""
+    """Set the bound and refuse other types:
+    a form of another site could post those without the browser asking us.
+    """
     view = current_app.view_functions.get(request.endpoint or "")
     request.max_content_length, mimetype = getattr(view, "body", (JSON_BYTES, "application/json"))
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
     if has_body and request.mimetype != mimetype:
-        abort(415, f"the body must be {mimetype}, not {request.mimetype or 'without a Content-Type'}")
-    # Of a body that does not tell its length werkzeug reads what is allowed, and leaves out the rest.
+        abort(
+            415, f"the body must be {mimetype}, not {request.mimetype or 'without a Content-Type'}"
+        )
+    # Of a body that does not tell its length werkzeug reads what is allowed, and leaves out the
+    # rest.
     is_untold = "Transfer-Encoding" in request.headers and mimetype == "application/json"
     if is_untold and len(request.get_data()) >= (request.max_content_length or 0):
         raise RequestEntityTooLarge

@@ -7,7 +7,10 @@ from flask_compress import Compress
 
 
 def register_compression(app: Flask) -> None:
-    """Compress the answers of `app`. Event streams stay as they are: their mimetype is none that is compressed."""
+    """Compress the answers of `app`.
+
+    Event streams stay as they are: their mimetype is none that is compressed.
+    """
     algorithms = ["zstd", "gzip"]
     app.config.update(
         COMPRESS_REGISTER=False,
@@ -18,12 +21,15 @@ def register_compression(app: Flask) -> None:
     compress = Compress(app)
 
     def compress_answer(response: Response) -> Response:
-        if response.status_code == HTTPStatus.PARTIAL_CONTENT:  # a range is one of the file as it is
+        if (
+            response.status_code == HTTPStatus.PARTIAL_CONTENT
+        ):  # a range is one of the file as it is
             return response
         etag, content = response.headers.get("ETag"), response.response
         response = compress.after_request(response)
         if etag is not None:
-            # An ETag of ours names a version, which If-Match and If-None-Match bring back, in whatever encoding.
+            # An ETag of ours names a version, which If-Match and If-None-Match bring back, in
+            # whatever encoding.
             response.headers["ETag"] = etag
         if response.response is not content and hasattr(content, "close"):
             response.call_on_close(content.close)

@@ -20,5 +20,7 @@ def find_unchanged(etag: str) -> Response | None:
 
 
 def get_validators(etag: str) -> dict[str, str]:
-    """Return the headers by which a client asks again; without asking it may not use what it has."""
+    """Return the headers by which a client asks again;
+    without asking it may not use what it has.
+    """
     return {"ETag": f'"{etag}"', "Cache-Control": "private, no-cache"}

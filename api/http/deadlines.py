@@ -1,4 +1,6 @@
-"""How long MongoDB may take for a request: who asks is to be told in time that it does not answer."""
+"""How long MongoDB may take for a request:
+who asks is to be told in time that it does not answer.
+"""
 
 from contextlib import ExitStack
 
@@ -14,7 +16,9 @@ STORED_BYTES_A_SECOND = 2 * MIB
 
 
 def register_deadlines(app: Flask) -> None:
-    """Give each request of `app` a deadline, from when its body is here; call it when all else is registered."""
+    """Give each request of `app` a deadline, from when its body is here;
+    call it when all else is registered.
+    """
     app.before_request(_start_deadline)
     app.teardown_request(lift_deadline)
 

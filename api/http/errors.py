@@ -1,4 +1,6 @@
-"""Every error leaves as `application/problem+json` (RFC 9457); the table here maps our errors to HTTP statuses."""
+"""Every error leaves as `application/problem+json` (RFC 9457);
+the table here maps our errors to HTTP statuses.
+"""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -11,7 +13,13 @@ from flask import Response, g, json, request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pymongo.errors import PyMongoError
-from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+)
 
 from api.http.state import get_settings
 from core import errors
@@ -33,7 +41,8 @@ STATUSES: dict[type[errors.TapewatchError], int] = {
     errors.TapewatchError: 500,
 }
 RETRY_AFTER_SECONDS = 5
-# An answer is no longer because what was asked is: the first errors of a body, and quotes of what is wrong with it.
+# An answer is no longer because what was asked is: the first errors of a body, and quotes of what
+# is wrong with it.
 MOST_ERRORS = 100
 LONGEST_DETAIL = 2_000
 QUOTED = 100
@@ -93,7 +102,9 @@ def get_status(error: errors.TapewatchError) -> int:
 
 
 def describe_errors(details: Sequence[ErrorDetails], location: str) -> list[dict[str, Any]]:
-    """Return pydantic's first findings as `errors[]`; the wrong value itself is named where it is short."""
+    """Return pydantic's first findings as `errors[]`;
+    the wrong value itself is named where it is short.
+    """
     return [
         {
             "location": location,
@@ -107,15 +118,25 @@ def describe_errors(details: Sequence[ErrorDetails], location: str) -> list[dict
 
 def _describe(found: ErrorDetails) -> str:
     value, said = found["input"], found["msg"].removeprefix("Value error, ")
-    if found["type"] == "missing" or not isinstance(value, str | int | float | bool) or len(str(value)) > 80:
+    if (
+        found["type"] == "missing"
+        or not isinstance(value, str | int | float | bool)
+        or len(str(value)) > 80
+    ):
         return said
     return f"{said} (got {value!r})"
 
 
 def _answer_ours(error: errors.TapewatchError) -> Response:
     status = get_status(error)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return build_problem(status, error.message, reason=error.reason, headers=headers, extensions=error.details)
+    headers = (
+        {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        if status == HTTPStatus.SERVICE_UNAVAILABLE
+        else None
+    )
+    return build_problem(
+        status, error.message, reason=error.reason, headers=headers, extensions=error.details
+    )
 
 
 def _answer_mongo(error: PyMongoError) -> Response:
@@ -133,11 +154,19 @@ def _answer_apiflask(error: HTTPError) -> Response:
     found = error.__cause__
     if isinstance(found, ValidationError):
         count = found.error_count()
-        wrong = describe_errors(found.errors(include_url=False, include_context=False), next(iter(error.detail)))
-        summary = "; ".join(f"{entry['pointer'].lstrip('/') or 'body'}: {entry['detail']}" for entry in wrong[:3])
+        wrong = describe_errors(
+            found.errors(include_url=False, include_context=False), next(iter(error.detail))
+        )
+        summary = "; ".join(
+            f"{entry['pointer'].lstrip('/') or 'body'}: {entry['detail']}" for entry in wrong[:3]
+        )
         more = f" (and {count - 3:,} more)" if count > 3 else ""
         return build_problem(
-            error.status_code, summary + more, reason="bad_input", errors=wrong, extensions={"error_count": count}
+            error.status_code,
+            summary + more,
+            reason="bad_input",
+            errors=wrong,
+            extensions={"error_count": count},
         )
     return build_problem(error.status_code, str(error.message))
 
@@ -159,10 +188,17 @@ def _describe_werkzeug(error: HTTPException) -> str:
         methods = ", ".join(sorted(error.valid_methods or ()))
         return f"{request.path[:200]} does not take {request.method[:20]}; it takes {methods}"
     if isinstance(error, NotFound) and request.routing_exception is error:
-        return f"there is no {request.path[:200]} here; {get_settings().url_prefix}/docs lists what there is"
-    if isinstance(error, BadRequest) and isinstance(error.__cause__, BadRequest):  # Flask keeps to itself what it read
+        return (
+            f"there is no {request.path[:200]} here; {get_settings().url_prefix}/docs lists what"
+            " there is"
+        )
+    if isinstance(error, BadRequest) and isinstance(
+        error.__cause__, BadRequest
+    ):  # Flask keeps to itself what it read
         return f"the body cannot be read as JSON: {error.__cause__.description}"
-    return error.description or HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR).description
+    return (
+        error.description or HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR).description
+    )
 
 
 def _answer_too_deep(_error: RecursionError) -> Response:
@@ -170,12 +206,20 @@ def _answer_too_deep(_error: RecursionError) -> Response:
 
 
 def _answer_unstorable(error: Exception) -> Response:
-    """Answer where a value came as far as MongoDB, which cannot hold it: half a character, a number of 20 digits."""
-    log.warning("value_not_storable", error=f"{type(error).__name__}: {str(error)[:QUOTED]}", path=request.path)
+    """Answer where a value came as far as MongoDB, which cannot hold it: half a character,
+    a number of 20 digits.
+    """
+    log.warning(
+        "value_not_storable",
+        error=f"{type(error).__name__}: {str(error)[:QUOTED]}",
+        path=request.path,
+    )
     detail = "a value cannot be stored: it is no text in UTF-8, or a number too large"
     return build_problem(422, detail, reason="bad_input")
 
 
 def _answer_unforeseen(error: Exception) -> Response:
     log.error("request_failed", exc_info=error, path=request.path)
-    return build_problem(500, "something went wrong here that nobody foresaw; the log has it under this request_id")
+    return build_problem(
+        500, "something went wrong here that nobody foresaw; the log has it under this request_id"
+    )

@@ -35,7 +35,10 @@ EVENT = {
 }
 STREAM: Any = {
     200: {
-        "description": "events named `run`, each with the run as data and its version as id; the stream ends with it",
+        "description": (
+            "events named `run`, each with the run as data and its version as id; the stream ends"
+            " with it"
+        ),
         "content": {"text/event-stream": {"schema": EVENT}},
     },
     503: "too many streams are open; try again, or ask for the run itself",
@@ -43,22 +46,29 @@ STREAM: Any = {
 
 
 def answer_stream(events: Iterator[str]) -> Response:
-    """Return the streaming answer, or a problem where too many streams are open. It ends with the key's force."""
+    """Return the streaming answer, or a problem where too many streams are open.
+
+    It ends with the key's force.
+    """
     place = STREAMS.take()
     if place is None:
         detail = (
-            f"too many event streams are open here ({STREAMS.each} of one key, {STREAMS.total} in all); try again, or "
-            "ask for the run itself"
+            f"too many event streams are open here ({STREAMS.each} of one key, {STREAMS.total} in"
+            " all); try again, or ask for the run itself"
         )
         return build_problem(503, detail, reason="too_many_streams", headers={"Retry-After": "5"})
     guarded = _end_with_key(get_database(), get_key_id(), events)
-    response = Response(guarded, content_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    response = Response(
+        guarded, content_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
     response.call_on_close(partial(STREAMS.give_back, place))
     return response
 
 
 def _end_with_key(database: Db, key_id: str | None, events: Iterator[str]) -> Iterator[str]:
-    """Yield the events for as long as the key of the request is in force; an empty one only gives occasion to look."""
+    """Yield the events for as long as the key of the request is in force;
+    an empty one only gives occasion to look.
+    """
     looked = monotonic()
     for event in events:
         if monotonic() - looked >= KEY_SECONDS:
@@ -87,7 +97,8 @@ def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | Non
         if run["status"] not in OPEN_STATUSES:
             return
         if monotonic() - said >= COMMENT_SECONDS:
-            # Without it, proxies give up on a quiet stream, and we never learn that a client has gone.
+            # Without it, proxies give up on a quiet stream, and we never learn that a client has
+            # gone.
             yield ": still here\n\n"
             said = monotonic()
         yield ""
@@ -95,8 +106,14 @@ def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | Non
 
 
 def build_version(run: ShownRun) -> str:
-    """Return a word that changes when the run does; what only time changes (ETA, rate) is left out."""
+    """Return a word that changes when the run does;
+    what only time changes (ETA, rate) is left out.
+    """
     progress = {
-        name: value for name, value in run["progress"].items() if name not in {"eta_seconds", "rows_per_second"}
+        name: value
+        for name, value in run["progress"].items()
+        if name not in {"eta_seconds", "rows_per_second"}
     }
-    return sha256(repr((run["status"], run["cancel_requested"], sorted(progress.items()))).encode()).hexdigest()[:16]
+    return sha256(
+        repr((run["status"], run["cancel_requested"], sorted(progress.items()))).encode()
+    ).hexdigest()[:16]

@@ -1,4 +1,6 @@
-"""Answering a POST that enqueues: once an idempotency key; `202` with the run's address or, after a wait, `200`."""
+"""Answering a POST that enqueues: once an idempotency key; `202` with the run's address or,
+after a wait, `200`.
+"""
 
 from collections.abc import Callable
 from functools import wraps
@@ -40,20 +42,25 @@ def enqueues(
 ) -> Callable[[Callable[..., RunDocument]], Callable[..., Response]]:
     """Turn a view that returns an accepted run into one that answers with it.
 
-    The view gets `once`, and is not called at all where the same request was accepted before under the same key. Who
-    waits for the outcome gets what `find_outcome(run)` returns, of type `model`; the run itself where that is None.
+    The view gets `once`, and is not called at all where the same request was accepted before under
+    the same key. Who waits for the outcome gets what `find_outcome(run)` returns, of type `model`;
+    the run itself where that is None.
     """
 
     def decorate(view: Callable[..., RunDocument]) -> Callable[..., Response]:
         @wraps(view)
-        def answer(*args: Any, query_data: WaitQuery, headers_data: OnceHeaders, **kwargs: Any) -> Response:
+        def answer(
+            *args: Any, query_data: WaitQuery, headers_data: OnceHeaders, **kwargs: Any
+        ) -> Response:
             once = read_once(headers_data)
             run = find_repeated(get_database(), once.key, once.body_hash)
             if run is None:
                 run = view(*args, once=once, **kwargs)
             return answer_run(run, query_data.wait, find_outcome)
 
-        documented = blueprint.doc(responses=document_answers(model))(blueprint.output(Accepted, 202)(answer))
+        documented = blueprint.doc(responses=document_answers(model))(
+            blueprint.output(Accepted, 202)(answer)
+        )
         with_wait = blueprint.input(WaitQuery, location="query")(documented)
         return blueprint.input(OnceHeaders, location="headers")(with_wait)
 
@@ -61,7 +68,9 @@ def enqueues(
 
 
 def answer_run(run: RunDocument, wait_seconds: int, find_outcome: Outcome = _show_run) -> Response:
-    """Answer with an accepted run: 202 with its address, or its outcome where it ends within the wait."""
+    """Answer with an accepted run: 202 with its address,
+    or its outcome where it ends within the wait.
+    """
     bind_contextvars(run_id=run["_id"])
     ended = _wait_for_end(run["_id"], wait_seconds)
     if ended is None:
@@ -88,7 +97,9 @@ def describe_accepted(run: RunDocument) -> Accepted:
 
 
 def read_once(headers: OnceHeaders) -> Once:
-    """Return the caller's idempotency key, which is this caller's own, with a hash of what is asked under it."""
+    """Return the caller's idempotency key, which is this caller's own,
+    with a hash of what is asked under it.
+    """
     if headers.idempotency_key is None:
         return Once()
     asked = sha256(f"{request.method} {request.path}\n".encode())
@@ -108,7 +119,9 @@ def _answer_accepted(run: RunDocument) -> Response:
 
 
 def _wait_for_end(run_id: str, wait_seconds: int) -> ShownRun | None:
-    """Return the run once it has ended; None where it takes longer than the caller waits, or too many wait here."""
+    """Return the run once it has ended; None where it takes longer than the caller waits,
+    or too many wait here.
+    """
     place = WAITS.take() if wait_seconds else None
     if place is None:
         return None
@@ -129,7 +142,9 @@ def _watch(run_id: str, wait_seconds: int) -> ShownRun | None:
 
 
 def _answer(body: BaseModel, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(body.model_dump_json(by_alias=True), status, headers, content_type="application/json")
+    return Response(
+        body.model_dump_json(by_alias=True), status, headers, content_type="application/json"
+    )
 
 
 def document_answers(model: type[BaseModel]) -> Answers:

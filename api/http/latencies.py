@@ -1,4 +1,6 @@
-"""Latencies of successful requests, written by a thread of their own so that no answer waits for it."""
+"""Latencies of successful requests, written by a thread of their own so
+that no answer waits for it.
+"""
 
 from datetime import UTC, datetime
 from threading import Condition, Thread
@@ -18,7 +20,9 @@ log = structlog.get_logger()
 
 
 class LatencyWriter:
-    """What came since the last write goes with the next one, so that many requests cost few writes."""
+    """What came since the last write goes with the next one,
+    so that many requests cost few writes.
+    """
 
     def __init__(self) -> None:
         self._condition = Condition()
@@ -31,14 +35,18 @@ class LatencyWriter:
         with self._condition:
             self._waiting.setdefault(kind, []).append((datetime.now(UTC), 1_000 * seconds))
             if self._thread is None:
-                self._thread = Thread(target=self._write_always, args=(database,), name="latencies", daemon=True)
+                self._thread = Thread(
+                    target=self._write_always, args=(database,), name="latencies", daemon=True
+                )
                 self._thread.start()
             self._condition.notify_all()
 
     def flush(self) -> None:
         """Wait until all that was added is written, but not for long."""
         with self._condition:
-            self._condition.wait_for(lambda: not self._waiting and not self._is_writing, FLUSH_SECONDS)
+            self._condition.wait_for(
+                lambda: not self._waiting and not self._is_writing, FLUSH_SECONDS
+            )
 
     def _write_always(self, database: Db) -> None:
         while True:

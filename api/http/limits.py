@@ -14,14 +14,24 @@ from api.http.auth import OPEN_ACCESS_KEY, get_client, get_scope
 from api.http.errors import build_problem
 from core.settings import Settings
 
-# What a request may wait for Redis; then this process counts in memory, and looks now and then whether it is back.
+# What a request may wait for Redis; then this process counts in memory, and looks now and then
+# whether it is back.
 REDIS_SECONDS = 0.25
 EXPOSED = ["ETag", "Location", "Retry-After", "X-Request-ID"]
-ALLOWED = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID", "X-API-Key"]
+ALLOWED = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "Last-Event-ID",
+    "X-API-Key",
+]
 
 
 def register_limits(app: APIFlask, settings: Settings) -> None:
-    """Count each key's requests in Redis, for all API processes together; while it is away, each counts for itself."""
+    """Count each key's requests in Redis, for all API processes together;
+    while it is away, each counts for itself.
+    """
     # redis-py's own, which flask-limiter takes for text
     options: Any = {
         "socket_timeout": REDIS_SECONDS,
@@ -30,11 +40,14 @@ def register_limits(app: APIFlask, settings: Settings) -> None:
     }
     limiter = Limiter(
         get_client,
-        application_limits=[lambda: settings.rate_limit_reads if _is_read() else settings.rate_limit_writes],
+        application_limits=[
+            lambda: settings.rate_limit_reads if _is_read() else settings.rate_limit_writes
+        ],
         storage_uri=settings.redis_url,
         storage_options=options,
         in_memory_fallback_enabled=True,
-        # Of those who wait when Redis goes away the first turns to memory; the others must not be told an error.
+        # Of those who wait when Redis goes away the first turns to memory; the others must not be
+        # told an error.
         swallow_errors=True,
         on_breach=_refuse,
     )
@@ -58,7 +71,8 @@ def _refuse(broken: RequestLimit) -> Response:
     seconds = max(1, int(broken.reset_at - time()))  # it is rounded up
     kind = "reads" if _is_read() else "requests that are no reads"
     detail = (
-        f"this key may send {broken.limit.amount} {kind} in {broken.limit.get_expiry()} s; try again in {seconds} s"
+        f"this key may send {broken.limit.amount} {kind} in {broken.limit.get_expiry()} s; try"
+        f" again in {seconds} s"
     )
     return build_problem(429, detail, headers={"Retry-After": str(seconds)})
 

@@ -16,12 +16,15 @@ from api.schemas.single_series import Plot, Prediction, Predictions
 from api.schemas.verifications import Verification
 
 # Real answers, which a test compares with what the service says; it also writes them anew.
-EXAMPLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent.parent / "examples.json").read_text())
+EXAMPLES: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parent.parent / "examples.json").read_text()
+)
 API_VERSION = "0.1.0"
 DESCRIPTION = (
-    "Enqueue detections, watch them run, read what they found. Whatever is asked for becomes a run: the answer is "
-    "`202 Accepted` with its address in `Location`, and its document shows progress and outcome. "
-    "Errors are problem documents (RFC 9457); `reason` is the word to switch on. Times are ISO 8601 in UTC."
+    "Enqueue detections, watch them run, read what they found. Whatever is asked for becomes a run:"
+    " the answer is `202 Accepted` with its address in `Location`, and its document shows progress"
+    " and outcome. Errors are problem documents (RFC 9457); `reason` is the word to switch on."
+    " Times are ISO 8601 in UTC."
 )
 Operation = dict[str, Any]
 Schemas = dict[str, Any]
@@ -40,7 +43,9 @@ PROBLEM = {
         "reason": {"type": "string", "description": "a stable word to switch on"},
         "errors": {
             "type": "array",
-            "description": "one entry a wrong value, the first 100; `error_count` says how many there are",
+            "description": (
+                "one entry a wrong value, the first 100; `error_count` says how many there are"
+            ),
             "items": {
                 "type": "object",
                 "required": ["location", "pointer", "detail", "reason"],
@@ -52,7 +57,10 @@ PROBLEM = {
                 },
             },
         },
-        "request_id": {"type": ["string", "null"], "description": "also in the log and in `X-Request-ID`"},
+        "request_id": {
+            "type": ["string", "null"],
+            "description": "also in the log and in `X-Request-ID`",
+        },
     },
     "example": {
         "type": "urn:tapewatch:problem:bad_input",
@@ -87,7 +95,11 @@ DESCRIPTIONS = {
 
 def describe_json(*names: str) -> dict[str, Any]:
     """Return the content of an answer that is one of these schemas."""
-    return {"application/json": {"schema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]}}}
+    return {
+        "application/json": {
+            "schema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]}
+        }
+    }
 
 
 def register_openapi(app: APIFlask) -> None:
@@ -101,7 +113,11 @@ def register_openapi(app: APIFlask) -> None:
         AUTO_OPERATION_ID=False,
     )
     app.security_schemes = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "a key made by `flask keys create`"},
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "a key made by `flask keys create`",
+        },
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
 
@@ -127,7 +143,9 @@ def _complete(app: APIFlask, spec: dict[str, Any] | str) -> dict[str, Any]:
 
 
 def _name_once(schemas: Schemas) -> Schemas:
-    """Return the schemas by their own names: APIFlask repeats each below every schema that refers to it."""
+    """Return the schemas by their own names:
+    APIFlask repeats each below every schema that refers to it.
+    """
     named: Schemas = {}
     for name, schema in schemas.items():
         own = name.rpartition(".")[2]
@@ -184,4 +202,6 @@ def _complete_operation(app: APIFlask, operation: Operation, endpoint: str, meth
         operation["responses"][answered]["content"]["application/json"]["example"] = example
     for status, response in operation["responses"].items():
         if int(status) >= 400:
-            response["content"] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+            response["content"] = {
+                PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
+            }

@@ -32,19 +32,28 @@ def encode_cursor(*parts: object) -> str:
 
 
 def decode_cursor(cursor: str | None, types: Sequence[type]) -> Position | None:
-    """Return the values of a cursor, each of its type; None where there is no cursor. Raises BadInput."""
+    """Return the values of a cursor, each of its type; None where there is no cursor.
+
+    Raises BadInput.
+    """
     if not cursor:
         return None
     try:
         parts = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        position = tuple(_READERS.get(wanted, wanted)(part) for wanted, part in zip(types, parts, strict=True))
+        position = tuple(
+            _READERS.get(wanted, wanted)(part) for wanted, part in zip(types, parts, strict=True)
+        )
         bson.encode({"position": position})  # or MongoDB could not be asked for it
     except (ValueError, TypeError, OverflowError, BSONError) as error:
-        raise BadInput(f"cursor {cursor!r} is none of ours; pass `next_cursor` of the page before") from error
+        raise BadInput(
+            f"cursor {cursor!r} is none of ours; pass `next_cursor` of the page before"
+        ) from error
     return position
 
 
-def build_page(documents: Sequence[Item], limit: int, locate: Callable[[Item], Position]) -> Listed[Item]:
+def build_page(
+    documents: Sequence[Item], limit: int, locate: Callable[[Item], Position]
+) -> Listed[Item]:
     """Return {items, next_cursor} of documents that were asked for with one more than the limit.
 
     `locate` returns an item's place in their order.

@@ -1,4 +1,6 @@
-"""Values that are given more than once: they are refused, as only the first, or the last, would be taken."""
+"""Values that are given more than once: they are refused, as only the first, or the last,
+would be taken.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +13,17 @@ from api.http.errors import build_problem
 
 
 def register_repeated(app: Flask) -> None:
-    """Have `app` refuse a query or a form that gives a value twice; JSON is read by `JsonProvider`."""
+    """Have `app` refuse a query or a form that gives a value twice;
+    JSON is read by `JsonProvider`.
+    """
     app.before_request(_refuse_repeated)
 
 
 def refuse_repeated_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the members of a JSON object. Raises ValueError where two of them have the same name."""
+    """Return the members of a JSON object.
+
+    Raises ValueError where two of them have the same name.
+    """
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
@@ -45,4 +52,6 @@ def _refuse_repeated() -> Response | None:
     if not wrong:
         return None
     detail = "; ".join(each["detail"] for each in wrong[:3])
-    return build_problem(422, f"{detail}; ask once for each value", reason="given_twice", errors=wrong)
+    return build_problem(
+        422, f"{detail}; ask once for each value", reason="given_twice", errors=wrong
+    )

@@ -1,8 +1,10 @@
-"""The gunicorn worker: threads are for requests that can be answered, shared fairly, and health has threads of its own.
+"""The gunicorn worker: threads are for requests that can be answered, shared fairly,
+and health has threads of its own.
 
-gunicorn's own gives a thread to each connection as soon as it is open, and a client that says nothing, says it slowly,
-or does not read the answer, keeps it. Here the main loop, which costs nothing, waits until a request's headers are
-there; bodies and answers have to move at a least pace; and no one key or address holds all threads.
+gunicorn's own gives a thread to each connection as soon as it is open, and a client that says
+nothing, says it slowly, or does not read the answer, keeps it. Here the main loop, which costs
+nothing, waits until a request's headers are there; bodies and answers have to move at a least pace;
+and no one key or address holds all threads.
 """
 
 import re
@@ -45,7 +47,11 @@ BODY = re.compile(rb"^(?:content-length|transfer-encoding):", re.IGNORECASE | re
 KEY = re.compile(rb"^(?:authorization|x-api-key):([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 Owner = tuple[str, str]
-LIMITS = {"key": MOST_THREADS_PER_KEY, "address": MOST_THREADS_PER_ADDRESS, "body": MOST_THREADS_WITH_BODY}
+LIMITS = {
+    "key": MOST_THREADS_PER_KEY,
+    "address": MOST_THREADS_PER_ADDRESS,
+    "body": MOST_THREADS_WITH_BODY,
+}
 
 
 class PacedSocket(socket.socket):
@@ -58,7 +64,10 @@ class PacedSocket(socket.socket):
         self.deadline = monotonic() + PATIENCE_SECONDS
 
     def recv(self, *args: Any) -> bytes:
-        """Return what comes in next. Raises ConnectionResetError where the body comes too slowly."""
+        """Return what comes in next.
+
+        Raises ConnectionResetError where the body comes too slowly.
+        """
         if self.gettimeout() == 0.0:  # the main loop's, which never waits
             return super().recv(*args)
         self.settimeout(max(self.deadline - monotonic(), 0.001))
@@ -78,7 +87,9 @@ class PacedSocket(socket.socket):
             raise ConnectionResetError(ECONNRESET, "the answer was taken too slowly") from error
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send a file. Raises ConnectionResetError where the client takes none of it for a while."""
+        """Send a file. Raises ConnectionResetError
+        where the client takes none of it for a while.
+        """
         self.settimeout(PATIENCE_SECONDS)
         try:
             return super().sendfile(file, offset, count)
@@ -98,7 +109,9 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.is_closed = False
 
     def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn calls it so
-        """Close it; where an answer may still be on its way, as soon as the client has, and never by waiting."""
+        """Close it; where an answer may still be on its way, as soon as the client has,
+        and never by waiting.
+        """
         if graceful and not self.is_closed:
             self.worker.linger(self)
             return
@@ -109,13 +122,17 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # as above
-    """gunicorn's worker with threads, which it hands out as said above. All but `handle` runs in the main loop."""
+    """gunicorn's worker with threads, which it hands out as said above.
+
+    All but `handle` runs in the main loop.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._open: Counter[str] = Counter()
         self._busy: Counter[Owner] = Counter()
-        # Those whose headers are there in part, those that wait for their share, and those whose client has to close.
+        # Those whose headers are there in part, those that wait for their share, and those whose
+        # client has to close.
         self._partial: deque[Connection] = deque()
         self._awaited: deque[tuple[float, Connection]] = deque()
         self._waiting: deque[Connection] = deque()
@@ -152,7 +169,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         self._await_headers(conn)
 
     def enqueue_req(self, conn: Connection) -> None:
-        """Go on with a connection of which more was read than its last request: only with whole headers."""
+        """Go on with a connection of which more was read than its last request:
+        only with whole headers.
+        """
         content = conn.parser.unreader.buf.getvalue()
         if HEADERS_END in content:
             self._dispatch(conn, content)
@@ -161,13 +180,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for what happens next, and look after those that take too long."""
-        super().wait_for_and_dispatch_events(min(timeout, LOOK_SECONDS) if self._partial else timeout)
+        super().wait_for_and_dispatch_events(
+            min(timeout, LOOK_SECONDS) if self._partial else timeout
+        )
         now = monotonic()
         for _ in range(len(self._partial)):
             self._look(self._partial.popleft())
         while self._awaited and self._awaited[0][0] < now:
             due, conn = self._awaited.popleft()
-            if conn.headers_due == due and not conn.is_closed:  # else they came, or it is another request by now
+            if (
+                conn.headers_due == due and not conn.is_closed
+            ):  # else they came, or it is another request by now
                 self._unregister(conn)
                 self._drop(conn)
         while self._lingering and self._lingering[0][0] < now:
@@ -190,8 +213,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
                 break
 
     def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
-        """Whether the connection can be kept: not where a body that nobody wanted would have to be waited for."""
-        return bool(keepalive) and bool(conn.parser.finish_body(deadline=monotonic() + UNWANTED_SECONDS))
+        """Whether the connection can be kept:
+        not where a body that nobody wanted would have to be waited for.
+        """
+        return bool(keepalive) and bool(
+            conn.parser.finish_body(deadline=monotonic() + UNWANTED_SECONDS)
+        )
 
     def linger(self, conn: Connection) -> None:
         """Say that no more is coming, and wait in the main loop until the client has closed."""
@@ -240,7 +267,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         self._look(conn)
 
     def _dispatch(self, conn: Connection, content: bytes) -> None:
-        """Give a request to a thread as soon as its key and its address hold fewer than they may."""
+        """Give a request to a thread as soon as its key
+        and its address hold fewer than they may.
+        """
         headers = content.partition(HEADERS_END)[0]
         key = KEY.search(headers)
         owners: list[Owner] = [("address", conn.address)]

@@ -1,4 +1,6 @@
-"""Bounds on what holds a thread for long: how many at once in this process, and how many of one key or address."""
+"""Bounds on what holds a thread for long: how many at once in this process,
+and how many of one key or address.
+"""
 
 from collections import Counter
 from threading import Lock
@@ -20,13 +22,19 @@ class Shares:
         self._lock = Lock()
 
     def take(self) -> Owners | None:
-        """Take a place for the request that is being answered; None where there is none for it. Give it back after."""
+        """Take a place for the request that is being answered; None where there is none for it.
+
+        Give it back after.
+        """
         owners = (f"key {get_client()}", f"address {request.remote_addr}")
         with self._lock:
             if self._taken.total() // len(owners) >= self.total:
                 return None
             # All of a proxy's clients have its address, which therefore bounds later than a key.
-            if self._taken[owners[0]] >= self.each or self._taken[owners[1]] >= (self.each + self.total) // 2:
+            if (
+                self._taken[owners[0]] >= self.each
+                or self._taken[owners[1]] >= (self.each + self.total) // 2
+            ):
                 return None
             self._taken.update(owners)
             return owners

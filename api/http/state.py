@@ -39,10 +39,11 @@ class State:
         with self._lock:
             if self._database is None:
                 self._database = open_database(self.settings)
-        # An idempotency key is only as good as its unique index. Not under the lock: while MongoDB is away, one
-        # request after the other would wait for it.
+        # An idempotency key is only as good as its unique index. Not under the lock: while MongoDB
+        # is away, one request after the other would wait for it.
         if not self._has_indexes:
-            # Making an index may take longer than a request, whose deadline would end it each time anew.
+            # Making an index may take longer than a request, whose deadline would end it each time
+            # anew.
             Context().run(prepare_database, self._database, get_now())
             self._has_indexes = True
         return self._database
@@ -85,7 +86,10 @@ def get_markets() -> Markets:
 
 
 def check_market(code: str | None) -> str | None:
-    """Return a market's code as it is stored; None is any. Raises BadInput on one that is not known."""
+    """Return a market's code as it is stored; None is any.
+
+    Raises BadInput on one that is not known.
+    """
     return None if code is None else get_markets().choose(code).code
 
 
@@ -96,5 +100,7 @@ def get_now() -> datetime:
 
 
 def count_latency(kind: LatencyKind) -> None:
-    """Count how long the request that is being answered has taken, among the last ones of its kind."""
+    """Count how long the request that is being answered has taken,
+    among the last ones of its kind.
+    """
     get_state().latencies.add(get_database(), kind, perf_counter() - g.started)

@@ -1,7 +1,9 @@
-"""Turns: of many requests of one quick kind that come at once, a few are at work and the others wait.
+"""Turns: of many requests of one quick kind that come at once,
+a few are at work and the others wait.
 
-Threads of one process that all compute take one another's time slice away, so that each of fifty takes fifty times as
-long. One after the other they end as early together, and most of them much earlier.
+Threads of one process that all compute take one another's time slice away, so that each of fifty
+takes fifty times as long. One after the other they end as early together, and most of them much
+earlier.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,7 +11,8 @@ from threading import BoundedSemaphore
 from typing import Any
 
 AT_WORK = 3
-# Where those at work wait for a server that does not answer, the others need not wait for them, too.
+# Where those at work wait for a server that does not answer, the others need not wait for them,
+# too.
 LONGEST_WAIT_SECONDS = 1.0
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -23,7 +26,9 @@ class Turns:
         self._word = word
         self._free = BoundedSemaphore(AT_WORK)
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         """Answer a request."""
         if self._word not in environ.get("PATH_INFO", ""):
             return self._app(environ, start_response)

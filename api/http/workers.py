@@ -32,7 +32,10 @@ class WorkerAnswer:
 
 @dataclass(slots=True)
 class WorkerCensus:
-    """What the workers answered last. Asking takes a second, so that for some seconds nobody asks again."""
+    """What the workers answered last.
+
+    Asking takes a second, so that for some seconds nobody asks again.
+    """
 
     celery: Celery
     _answers: list[WorkerAnswer] = field(default_factory=list)
@@ -63,4 +66,6 @@ def _ask(celery: Celery) -> list[WorkerAnswer]:
 
 
 def _read(name: str, answer: Any, queues: Any) -> WorkerAnswer:
-    return WorkerAnswer(name, tuple(sorted(queue["name"] for queue in queues)), tuple(answer["pool"]["processes"]))
+    return WorkerAnswer(
+        name, tuple(sorted(queue["name"] for queue in queues)), tuple(answer["pool"]["processes"])
+    )

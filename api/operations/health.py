@@ -40,7 +40,9 @@ def get_health() -> Health:
     return Health(
         status=_judge(mongodb, redis, workers, sweeper, scheduler),
         version=API_VERSION,
-        access="unknown" if not mongodb.ok else "open" if is_open(settings, get_database()) else "keys",
+        access=(
+            "unknown" if not mongodb.ok else "open" if is_open(settings, get_database()) else "keys"
+        ),
         mongodb=mongodb,
         redis=redis,
         workers=workers,
@@ -61,7 +63,7 @@ def get_liveness() -> Alive:
 @probes.get("/readyz")
 @probes.output(Alive)
 def get_readiness() -> Alive:
-    """Whether work can be accepted: it is once MongoDB, at the version that this code needs, has it.
+    """Whether work can be accepted: MongoDB, at the version that this code needs, has it.
 
     Where other machines may ask, there is nobody to accept it from until a key has been made.
 
@@ -83,19 +85,26 @@ def _ask_mongodb() -> ServerHealth:
 
 
 def _ask_redis(settings: Settings) -> ServerHealth:
-    timeouts = {"socket_connect_timeout": REDIS_TIMEOUT_SECONDS, "socket_timeout": REDIS_TIMEOUT_SECONDS}
+    timeouts = {
+        "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+        "socket_timeout": REDIS_TIMEOUT_SECONDS,
+    }
     try:
         with Redis.from_url(settings.redis_url, **timeouts) as client:
             client.ping()
     except RedisError as error:
-        return ServerHealth(ok=False, detail=f"Redis at {hide_credentials(settings.redis_url)}: {error}")
+        return ServerHealth(
+            ok=False, detail=f"Redis at {hide_credentials(settings.redis_url)}: {error}"
+        )
     return ServerHealth(ok=True)
 
 
 def _ask_workers() -> ServerHealth:
     consumed = {queue for worker in get_state().workers.ask() for queue in worker.queues}
     missing = [queue for queue in ALL_QUEUES if queue not in consumed]
-    return ServerHealth(ok=not missing, detail=f"nobody consumes {', '.join(missing)}" if missing else None)
+    return ServerHealth(
+        ok=not missing, detail=f"nobody consumes {', '.join(missing)}" if missing else None
+    )
 
 
 def _look_for_beat(name: str, period_seconds: int, mongodb: ServerHealth) -> ServerHealth:
@@ -104,7 +113,9 @@ def _look_for_beat(name: str, period_seconds: int, mongodb: ServerHealth) -> Ser
         return ServerHealth(ok=False, detail="MongoDB does not answer")
     last = find_heartbeats(get_database(), [name]).get(name)
     if last is None:
-        return ServerHealth(ok=False, detail="it has not run yet; are beat and the control worker running?")
+        return ServerHealth(
+            ok=False, detail="it has not run yet; are beat and the control worker running?"
+        )
     age = last["age_seconds"]
     # The control worker may be busy with a sweep of its own for a while.
     is_late = age > max(BEATS_MISSED * period_seconds, LEAST_LATE_SECONDS)
@@ -112,7 +123,9 @@ def _look_for_beat(name: str, period_seconds: int, mongodb: ServerHealth) -> Ser
     return ServerHealth(ok=not is_late, detail=detail if is_late else None)
 
 
-def _judge(mongodb: ServerHealth, *others: ServerHealth) -> Literal["ok", "degraded", "unavailable"]:
+def _judge(
+    mongodb: ServerHealth, *others: ServerHealth
+) -> Literal["ok", "degraded", "unavailable"]:
     if not mongodb.ok:
         return "unavailable"
     return "ok" if all(other.ok for other in others) else "degraded"

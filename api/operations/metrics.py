@@ -7,7 +7,13 @@ from typing import Any
 
 from apiflask import APIBlueprint, APIFlask
 from flask import Response, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from api.http.state import get_database
@@ -40,7 +46,9 @@ def register_metrics(app: APIFlask) -> None:
 @figures.doc(responses=TEXT)
 def get_metrics() -> Response:
     """Return the figures of all processes of this server, and of the work that waits."""
-    content = generate_latest(_get_request_figures()) + generate_latest(build_work_figures(get_database()))
+    content = generate_latest(_get_request_figures()) + generate_latest(
+        build_work_figures(get_database())
+    )
     return Response(content, content_type=CONTENT_TYPE_LATEST)
 
 

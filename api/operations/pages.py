@@ -1,4 +1,7 @@
-"""The pages: the dashboard's static files from `web/`, and the API's documentation. Nothing comes from another host."""
+"""The pages: the dashboard's static files from `web/`, and the API's documentation.
+
+Nothing comes from another host.
+"""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,9 +23,13 @@ DOCS_PAGE = """<!doctype html>
 <script src="docs/start.js"></script>
 </html>
 """
-# Where the page looks for the API, as seen from the page itself; it must not come in a script, which would be inline.
+# Where the page looks for the API, as seen from the page itself; it must not come in a script,
+# which would be inline.
 API_FOLDER = '<meta name="api" content="{}" />'
-DOCS_START = 'SwaggerUIBundle({{url: "{url}", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null}});\n'
+DOCS_START = (
+    'SwaggerUIBundle({{url: "{url}", dom_id: "#swagger-ui", deepLinking: true, validatorUrl:'
+    " null}});\n"
+)
 
 
 class AssetConverter(PathConverter):
@@ -54,7 +61,9 @@ def build_index(url_prefix: str) -> str:
 
 def answer_index(index: str) -> Response:
     """Return the dashboard."""
-    response = Response(index, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+    response = Response(
+        index, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-cache"}
+    )
     response.add_etag()
     response.make_conditional(request)
     return response

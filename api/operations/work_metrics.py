@@ -1,11 +1,18 @@
-"""What MongoDB has of the work, as figures for Prometheus; only what is small, or has an index, is read."""
+"""What MongoDB has of the work, as figures for Prometheus; only what is small,
+or has an index, is read.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, product
 from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
 from core.words import Status, Trigger
 from market.imports.rejection import REASONS
@@ -18,7 +25,9 @@ from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
-ENDED: tuple[str, ...] = tuple(status for status in get_args(Status) if status not in runs.OPEN_STATUSES)
+ENDED: tuple[str, ...] = tuple(
+    status for status in get_args(Status) if status not in runs.OPEN_STATUSES
+)
 NEVER = float("inf")
 QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
 
@@ -35,7 +44,9 @@ def build_work_figures(database: Db) -> CollectorRegistry:
 
 
 class _Work:
-    """Gauges of what is there now, and totals of what was done, which rise for as long as the database lives."""
+    """Gauges of what is there now, and totals of what was done,
+    which rise for as long as the database lives.
+    """
 
     def __init__(self, database: Db) -> None:
         self._database = database
@@ -53,25 +64,51 @@ class _Work:
 
 
 def _describe_waiting(database: Db) -> Iterator[Metric]:
-    none: dict[tuple[Trigger, Status], int] = dict.fromkeys(product(TRIGGERS, runs.OPEN_STATUSES), 0)
+    none: dict[tuple[Trigger, Status], int] = dict.fromkeys(
+        product(TRIGGERS, runs.OPEN_STATUSES), 0
+    )
     open_runs = none | runs.count_open_runs(database)
     yield _gauge("open_runs", "Runs that are still to end.", ("trigger", "status"), open_runs)
     states = {(state,): count for state, count in batches.count_states(database).items()}
-    yield _gauge("batches", "Batches that wait, are at work, or were given up in the last 30 days.", ("state",), states)
+    yield _gauge(
+        "batches",
+        "Batches that wait, are at work, or were given up in the last 30 days.",
+        ("state",),
+        states,
+    )
     oldest = batches.find_oldest_pending_seconds(database) or 0.0
     yield _gauge(
-        "oldest_pending_seconds", "For how long the batch waits that waits longest; 0: none.", (), {(): oldest}
+        "oldest_pending_seconds",
+        "For how long the batch waits that waits longest; 0: none.",
+        (),
+        {(): oldest},
     )
     told = {(state,): count for state, count in deliveries.count_states(database).items()}
-    yield _gauge("deliveries", "Notifications that wait, were taken, or were given up, in 30 days.", ("state",), told)
+    yield _gauge(
+        "deliveries",
+        "Notifications that wait, were taken, or were given up, in 30 days.",
+        ("state",),
+        told,
+    )
     heard = find_heartbeats(database, [SWEEPER, SCHEDULER])
-    ages = {(name,): heard[name]["age_seconds"] if name in heard else NEVER for name in (SWEEPER, SCHEDULER)}
-    yield _gauge("heartbeat_age_seconds", "How long ago beat had this done last; +Inf: not in a day.", ("name",), ages)
+    ages = {
+        (name,): heard[name]["age_seconds"] if name in heard else NEVER
+        for name in (SWEEPER, SCHEDULER)
+    }
+    yield _gauge(
+        "heartbeat_age_seconds",
+        "How long ago beat had this done last; +Inf: not in a day.",
+        ("name",),
+        ages,
+    )
 
 
 def _describe_runs(counts: Counts) -> Iterator[Metric]:
     known = [f"{trigger}:{status}" for trigger, status in product(TRIGGERS, ENDED)]
-    ended = {tuple(name.split(":")): count for name, count in _with_zeros(counts, counters.RUNS_ENDED, known).items()}
+    ended = {
+        tuple(name.split(":")): count
+        for name, count in _with_zeros(counts, counters.RUNS_ENDED, known).items()
+    }
     yield _counter("runs_ended", "Runs that came to an end.", ("trigger", "status"), ended)
     actions = _with_zeros(counts, counters.SWEEPER, counters.SWEEPER_ACTIONS)
     yield _counter("sweeper_actions", "What the sweeper had to do.", ("action",), _by_name(actions))
@@ -79,7 +116,12 @@ def _describe_runs(counts: Counts) -> Iterator[Metric]:
 
 def _describe_unreadable(counts: Counts) -> Metric:
     found = _with_zeros(counts, counters.UNREADABLE, QUEUES)
-    return _counter("unreadable_messages", "Messages set aside that nobody here sends.", ("queue",), _by_name(found))
+    return _counter(
+        "unreadable_messages",
+        "Messages set aside that nobody here sends.",
+        ("queue",),
+        _by_name(found),
+    )
 
 
 def _describe_detection(counts: Counts) -> Iterator[Metric]:
@@ -89,25 +131,40 @@ def _describe_detection(counts: Counts) -> Iterator[Metric]:
         "anomalies": ("anomalies_found", "Anomalies that were not known before."),
     }
     for count, (name, text) in texts.items():
-        values = {(trigger,): counts.get(f"{counters.DETECTED}::{trigger}", {}).get(count, 0) for trigger in TRIGGERS}
+        values = {
+            (trigger,): counts.get(f"{counters.DETECTED}::{trigger}", {}).get(count, 0)
+            for trigger in TRIGGERS
+        }
         yield _counter(name, text, ("trigger",), values)
 
 
 def _describe_models(database: Db, counts: Counts) -> Iterator[Metric]:
-    ages = {(found["market"], found["version"]): found["age_seconds"] for found in find_market_ages(database)}
-    yield _gauge("model_age_seconds", "How long ago a market's champion was trained.", ("market", "version"), ages)
+    ages = {
+        (found["market"], found["version"]): found["age_seconds"]
+        for found in find_market_ages(database)
+    }
+    yield _gauge(
+        "model_age_seconds",
+        "How long ago a market's champion was trained.",
+        ("market", "version"),
+        ages,
+    )
     refused = _with_zeros(counts, counters.PROMOTIONS_REFUSED, load_markets(database))
     text = "Promotions of versions that flag nothing, or far more than was asked."
     yield _counter("promotions_refused", text, ("market",), _by_name(refused))
     cache = _with_zeros(counts, counters.MODEL_CACHE, ("hits", "misses", "loads"))
-    yield _counter("model_cache", "Uses of the workers' model caches.", ("outcome",), _by_name(cache))
+    yield _counter(
+        "model_cache", "Uses of the workers' model caches.", ("outcome",), _by_name(cache)
+    )
 
 
 def _describe_imports(counts: Counts) -> Iterator[Metric]:
     imported = _with_zeros(counts, counters.IMPORTED, ("new", "changed", "unchanged"))
     yield _counter("bars_imported", "Bars that imports brought.", ("outcome",), _by_name(imported))
     rejected = _with_zeros(counts, counters.REJECTED, REASONS)
-    yield _counter("rows_rejected", "Rows that imports kept aside.", ("reason",), _by_name(rejected))
+    yield _counter(
+        "rows_rejected", "Rows that imports kept aside.", ("reason",), _by_name(rejected)
+    )
 
 
 def _build_latency(counts: Mapping[str, float]) -> Metric:
@@ -122,7 +179,9 @@ def _build_latency(counts: Mapping[str, float]) -> Metric:
 
 
 def _with_zeros(counts: Counts, group: str, known: Iterable[str]) -> dict[str, float]:
-    """Return a group's counters, those never raised among them: of a total that appears at 1, no rate is seen."""
+    """Return a group's counters, those never raised among them:
+    of a total that appears at 1, no rate is seen.
+    """
     return {**dict.fromkeys(known, 0), **counts.get(group, {})}
 
 

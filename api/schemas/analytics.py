@@ -37,16 +37,22 @@ def _split_tickers(text: str) -> str:
     except BadInput as error:
         raise PydanticCustomError("bad_input", "{message}", {"message": error.message}) from error
     if not 1 <= len(named) <= MOST_NAMED:
-        message = f"{len(named)} tickers are named: name 1 to {MOST_NAMED}, with commas between them"
+        message = (
+            f"{len(named)} tickers are named: name 1 to {MOST_NAMED}, with commas between them"
+        )
         raise PydanticCustomError("bad_input", "{message}", {"message": message})
     return ",".join(named)
 
 
-Tickers = Annotated[str, Field(max_length=2_100, examples=["AAPL,MSFT"]), AfterValidator(_split_tickers)]
+Tickers = Annotated[
+    str, Field(max_length=2_100, examples=["AAPL,MSFT"]), AfterValidator(_split_tickers)
+]
 
 
 class _OfInterval(Query):
-    interval: Interval = Field("1d", validation_alias=AliasChoices("interval", "period", "timeframe"))
+    interval: Interval = Field(
+        "1d", validation_alias=AliasChoices("interval", "period", "timeframe")
+    )
 
 
 class AnalysisQuery(_OfInterval):
@@ -66,19 +72,24 @@ class AnalysisQuery(_OfInterval):
         validation_alias=AliasChoices("start", "since"),
         description="no bar before this time; asks for a list",
     )
-    limit: int = Field(1, ge=1, le=MAX_PAGE, description="above 1 the answer is a list, the newest bar first")
+    limit: int = Field(
+        1, ge=1, le=MAX_PAGE, description="above 1 the answer is a list, the newest bar first"
+    )
     cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before")
 
     def choose_names(self, category: Category) -> list[str]:
-        """Return the metrics of a category that are asked for. Raises BadInput for a window of none."""
+        """Return the metrics of a category that are asked for.
+
+        Raises BadInput for a window of none.
+        """
         metrics = [metric for metric in list_metrics(category) if metric.scope != "set"]
         windows = sorted({metric.window for metric in metrics if metric.window is not None})
         if self.window is None:
             return [metric.name for metric in metrics]
         if self.window not in windows:
             raise BadInput(
-                f"no metric of {category} has a window of {self.window} bars: "
-                f"leave it out for all of them, or choose {' or '.join(map(str, windows)) or 'none'}"
+                f"no metric of {category} has a window of {self.window} bars: leave it out for all"
+                f" of them, or choose {' or '.join(map(str, windows)) or 'none'}"
             )
         return [metric.name for metric in metrics if metric.window == self.window]
 
@@ -93,7 +104,9 @@ class SnapshotMetadata(BaseModel):
 
     set: str = Field(description="name and version of the definitions", examples=["analytics/1"])
     bars_used: int
-    completeness: float = Field(description="bars held of those that the sessions of the last 250 bars should have")
+    completeness: float = Field(
+        description="bars held of those that the sessions of the last 250 bars should have"
+    )
     computed_at: datetime
     fingerprint: str = Field(description="of the bars it was computed from")
     run_id: str
@@ -152,7 +165,12 @@ class CorrelationQuery(_SetQuery):
     """Of which tickers; of a market those that are traded most."""
 
     as_of: Time | None = Field(None, description="no bar after this time")
-    limit: int = Field(50, ge=2, le=MOST_NAMED, description="of a market or watchlist, so many that are traded most")
+    limit: int = Field(
+        50,
+        ge=2,
+        le=MOST_NAMED,
+        description="of a market or watchlist, so many that are traded most",
+    )
 
 
 class PairTest(BaseModel):
@@ -176,7 +194,9 @@ class SeriesCorrelation(BaseModel):
 
 
 class Correlation(BaseModel):
-    """The correlations of a set; `matrix` is null, and `run_id` names the run, until they are computed."""
+    """The correlations of a set; `matrix` is null, and `run_id` names the run,
+    until they are computed.
+    """
 
     interval: str
     tickers: list[str] = Field(description="in the order of the matrix")
@@ -188,9 +208,13 @@ class Correlation(BaseModel):
     common: list[list[int]] | None = Field(None, description="common bars of each pair")
     order: list[int] | None = Field(None, description="positions, alike tickers side by side")
     clusters: list[int] | None = Field(None, description="the cluster of each ticker")
-    pairs: list[PairTest] | None = Field(None, description="of at most ten tickers, a test of each pair")
+    pairs: list[PairTest] | None = Field(
+        None, description="of at most ten tickers, a test of each pair"
+    )
     series: list[SeriesCorrelation]
-    unusable: dict[str, str] = Field(default_factory=dict, description="tickers whose bars cannot be used, and why")
+    unusable: dict[str, str] = Field(
+        default_factory=dict, description="tickers whose bars cannot be used, and why"
+    )
     computed_at: datetime | None = None
     run_id: str | None = Field(None, description="the run that computes, or computed, the matrix")
     missing: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -202,8 +226,12 @@ class OverviewQuery(_SetQuery, PageQuery):
     sort_by: SortBy = "ticker"
     sort_order: Literal["asc", "desc"] = "asc"
     regime: Regime | None = Field(None, description="only tickers in this regime")
-    prefix: Annotated[str, Field(max_length=20)] = Field("", description="only tickers that begin so")
-    history: int = Field(1, ge=0, le=MOST_HISTORY, description="so many bars of the market, the newest first")
+    prefix: Annotated[str, Field(max_length=20)] = Field(
+        "", description="only tickers that begin so"
+    )
+    history: int = Field(
+        1, ge=0, le=MOST_HISTORY, description="so many bars of the market, the newest first"
+    )
 
 
 class OverviewItem(Record):
@@ -219,7 +247,9 @@ class OverviewItem(Record):
     crossed: bool = Field(description="at this bar")
     regime: str | None
     confidence: float | None
-    anomaly_grade: float | None = Field(description="of the bar's anomaly, where there is one; taken over once a slot")
+    anomaly_grade: float | None = Field(
+        description="of the bar's anomaly, where there is one; taken over once a slot"
+    )
     as_of: datetime
     stale: bool = Field(description="the market has a later bar")
 

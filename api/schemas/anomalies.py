@@ -27,23 +27,35 @@ class Opinion(Record):
 
 
 class Anomaly(Record):
-    """A bar whose score passed the threshold, with what is needed to understand it and to derive it again."""
+    """A bar whose score passed the threshold,
+    with what is needed to understand it and to derive it again.
+    """
 
     id: str = Field(alias="_id", examples=[ANOMALY_ID])
     ticker: str = Field(alias="Ticker", examples=["AAPL"])
-    time: datetime = Field(alias="Datetime", description="start of the bar; daily bars: the session's date")
+    time: datetime = Field(
+        alias="Datetime", description="start of the bar; daily bars: the session's date"
+    )
     interval: str = Field(examples=["1d"])
     market: str = Field(examples=["US"])
     close: float = Field(alias="Close")
     volume: float = Field(alias="Volume")
     anomaly_score: float = Field(description="raw score; lower is stranger", examples=[-0.71])
     threshold: float = Field(description="scores below it are anomalies")
-    grade: float = Field(description="0 to 100; 50 is one bar in 100, 75 one in 1,000", examples=[83.1])
+    grade: float = Field(
+        description="0 to 100; 50 is one bar in 100, 75 one in 1,000", examples=[83.1]
+    )
     severity: Severity
     features: dict[str, float | None] = Field(description="the 14, by name")
-    inputs: dict[str, float | None] = Field(default_factory=dict, description="what the model saw, by column")
-    attribution: dict[str, float] = Field(default_factory=dict, description="share of each column in the score")
-    reasons: list[str] = Field(default_factory=list, description="the same in words, the weightiest first")
+    inputs: dict[str, float | None] = Field(
+        default_factory=dict, description="what the model saw, by column"
+    )
+    attribution: dict[str, float] = Field(
+        default_factory=dict, description="share of each column in the score"
+    )
+    reasons: list[str] = Field(
+        default_factory=list, description="the same in words, the weightiest first"
+    )
     status: AnomalyStatus
     sent: bool
     detection_run_id: str
@@ -53,11 +65,15 @@ class Anomaly(Record):
     feature_set: str = Field(examples=["market14/1"])
     bars_fingerprint: str = Field(description="of exactly the bars it was computed from")
     in_training_window: bool = Field(description="whether the model had seen this bar's time")
-    suspected_split: float | None = Field(None, description="ratio, where the bar looks like an unadjusted split")
+    suspected_split: float | None = Field(
+        None, description="ratio, where the bar looks like an unadjusted split"
+    )
     opinions: list[Opinion] = Field(default_factory=list)
     superseded_by: str | None = Field(None, description="the run that no longer found it")
     superseded_at: datetime | None = None
-    bars_gone_at: datetime | None = Field(None, description="since when its bars are not stored any more")
+    bars_gone_at: datetime | None = Field(
+        None, description="since when its bars are not stored any more"
+    )
     created_at: datetime
 
 
@@ -69,7 +85,9 @@ def _check_fields(text: str) -> str:
     unknown = [name for name in text.split(",") if name not in (*NAMES, *FEATURE_NAMES)]
     if unknown:
         choices = f"{', '.join(NAMES)}, or one feature, as in {FEATURE_NAMES[0]}"
-        raise PydanticCustomError("bad_input", "{message}", {"message": f"{unknown[0]!r} is none of {choices}"})
+        raise PydanticCustomError(
+            "bad_input", "{message}", {"message": f"{unknown[0]!r} is none of {choices}"}
+        )
     return text
 
 
@@ -103,7 +121,9 @@ class AnomalyFilter(TimesQuery):
 class AnomalyQuery(AnomalyFilter, PageQuery):
     """Which anomalies, in which order. `sort=anomaly_score&limit=10` gives the ten strangest."""
 
-    sort: Literal["-Datetime", "anomaly_score"] = Field("-Datetime", description="newest, or strangest, first")
+    sort: Literal["-Datetime", "anomaly_score"] = Field(
+        "-Datetime", description="newest, or strangest, first"
+    )
     fields: Annotated[str, AfterValidator(_check_fields)] | None = Field(
         None,
         max_length=500,

@@ -35,14 +35,23 @@ Cell = Annotated[str, Field(max_length=100)] | int | float | None
 class Reading(BaseModel):
     """How bars are to be read where they do not settle that themselves."""
 
-    decimal: str | None = Field(None, max_length=20, description="what parts decimals: `point` or `comma`")
+    decimal: str | None = Field(
+        None, max_length=20, description="what parts decimals: `point` or `comma`"
+    )
     thousands: str | None = Field(
-        None, max_length=20, description="what parts thousands: `comma`, `point`, `space`, `apostrophe` or `none`"
+        None,
+        max_length=20,
+        description="what parts thousands: `comma`, `point`, `space`, `apostrophe` or `none`",
     )
     timezone: str | None = Field(
-        None, max_length=60, description="zone of times without one; else the exchange's", examples=["Europe/Athens"]
+        None,
+        max_length=60,
+        description="zone of times without one; else the exchange's",
+        examples=["Europe/Athens"],
     )
-    day_first: bool | None = Field(None, description="whether 03/04/2024 is in April, where no row settles it")
+    day_first: bool | None = Field(
+        None, description="whether 03/04/2024 is in April, where no row settles it"
+    )
 
     def build_options(self, columns: Sequence[str]) -> ReadingOptions:
         """Return the same, checked, with columns as `close=PX_LAST`. Raises BadInput."""
@@ -58,22 +67,33 @@ class Reading(BaseModel):
 class CandlesBody(Body, Reading):
     """Bars of one interval, of one ticker or of several.
 
-    A candle is an object with any usual names (time, open, high, low, close, volume; t, o, h, l, c, v; ticker or symbol
-    where the candles are of several). Times are ISO 8601 or seconds, milliseconds, microseconds or nanoseconds since
-    1970; numbers may be strings. What is no bar (a high below its low, a price that is missing) is kept aside and
-    reported.
+    A candle is an object with any usual names (time, open, high, low, close, volume; t, o, h, l, c,
+    v; ticker or symbol where the candles are of several). Times are ISO 8601 or seconds,
+    milliseconds, microseconds or nanoseconds since 1970; numbers may be strings. What is no bar (a
+    high below its low, a price that is missing) is kept aside and reported.
     """
 
     ticker: Ticker | None = Field(None, description="of all candles that name none")
     interval: ImportInterval = Field("1d", description="`auto`: as the bars are spaced")
-    market: Market | None = Field(None, description="of which all tickers are; null: as each of them looks")
-    columns: dict[Annotated[str, Field(max_length=20)], Annotated[str, Field(max_length=200)]] = Field(
-        default_factory=dict, max_length=20, description="the candles' name of a field", examples=[{"close": "px"}]
+    market: Market | None = Field(
+        None, description="of which all tickers are; null: as each of them looks"
+    )
+    columns: dict[Annotated[str, Field(max_length=20)], Annotated[str, Field(max_length=200)]] = (
+        Field(
+            default_factory=dict,
+            max_length=20,
+            description="the candles' name of a field",
+            examples=[{"close": "px"}],
+        )
     )
     # The first that is wrong is told: of a hundred thousand, each would be an error of its own.
     candles: Annotated[
         list[dict[Annotated[str, Field(max_length=100)], Cell]],
-        Field(min_length=1, max_length=MAX_CANDLES, examples=[[{"time": "2013-03-01", "open": 438.0, "high": 438.18}]]),
+        Field(
+            min_length=1,
+            max_length=MAX_CANDLES,
+            examples=[[{"time": "2013-03-01", "open": 438.0, "high": 438.18}]],
+        ),
         FailFast(),
     ]
 
@@ -84,7 +104,9 @@ class FileForm(Reading):
     model_config = ConfigDict(extra="forbid")
 
     file: UploadFile = Field(
-        description="CSV, Excel (.xlsx), Parquet, JSON, or a .zip of them; the name's ending says which"
+        description=(
+            "CSV, Excel (.xlsx), Parquet, JSON, or a .zip of them; the name's ending says which"
+        )
     )
     columns: str | None = Field(
         None,
@@ -99,7 +121,9 @@ class FileForm(Reading):
             columns = json.loads(self.columns or "{}")
         except ValueError as error:
             raise BadInput(f"columns is no JSON: {error}") from error
-        if not isinstance(columns, dict) or not all(isinstance(name, (str, int)) for name in columns.values()):
+        if not isinstance(columns, dict) or not all(
+            isinstance(name, (str, int)) for name in columns.values()
+        ):
             raise BadInput('columns must be a JSON object such as {"close": "PX_LAST"}')
         return [f"{name}={column}" for name, column in columns.items()]
 
@@ -109,7 +133,9 @@ class ImportForm(FileForm):
 
     ticker: Ticker | None = Field(None, description="where the file has no ticker column")
     interval: ImportInterval = Field("1d", description="`auto`: as the bars are spaced")
-    market: Market | None = Field(None, description="of which all its tickers are; none: as each of them looks")
+    market: Market | None = Field(
+        None, description="of which all its tickers are; none: as each of them looks"
+    )
 
 
 class PreviewColumn(Record):
@@ -135,8 +161,12 @@ class Preview(Record):
     parts: list[str] = Field(description="the files of an archive, at most 100")
     columns: list[PreviewColumn]
     rows: list[list[str]] = Field(description="the first rows, as they are written")
-    ticker: str | None = Field(description="whose bars it holds, as it says outside its rows or by its name")
-    problem: str | None = Field(description="what stands in the way of an import, and what settles it")
+    ticker: str | None = Field(
+        description="whose bars it holds, as it says outside its rows or by its name"
+    )
+    problem: str | None = Field(
+        description="what stands in the way of an import, and what settles it"
+    )
     notes: list[str] = Field(description="how columns, numbers and times are read")
     read: PreviewRead | None
 
@@ -184,7 +214,9 @@ class SeriesImport(Record):
     changed: int
     unchanged: int
     rejected_rows: int
-    rejected: list[dict[str, Any]] = Field(description="the first 1,000, each with row, time and reason")
+    rejected: list[dict[str, Any]] = Field(
+        description="the first 1,000, each with row, time and reason"
+    )
     splits: int = 0
     revision: int | None = Field(None, description="of the series, afterwards")
     notes: list[str] = Field(default_factory=list)
@@ -196,8 +228,12 @@ class FileImport(Record):
 
     name: str
     columns: dict[str, str] = Field(default_factory=dict, description="how it names each field")
-    aside: list[str] = Field(default_factory=list, description="its columns that were left aside, at most 100")
-    notes: list[str] = Field(default_factory=list, description="how columns, numbers and times were read")
+    aside: list[str] = Field(
+        default_factory=list, description="its columns that were left aside, at most 100"
+    )
+    notes: list[str] = Field(
+        default_factory=list, description="how columns, numbers and times were read"
+    )
     error: str | None = None
     skipped: str | None = None
 
@@ -222,7 +258,9 @@ class CoverageCounts(Record):
     """Of how many sessions of its exchange a series has bars, from its first bar to its last."""
 
     sessions: int
-    missing: int = Field(description="how many of them have no bar; `/tickers/{ticker}/coverage` says which")
+    missing: int = Field(
+        description="how many of them have no bar; `/tickers/{ticker}/coverage` says which"
+    )
     gap_count: int = Field(description="how many stretches of neighbouring sessions these are")
 
 
@@ -287,7 +325,9 @@ class SeriesStatus(Record):
     watermark: datetime | None = Field(None, description="last bar that was looked at")
     model_version: str | None = Field(None, description="the champion that looks at it")
     last_run: LastRun | None = None
-    next_scan: datetime | None = Field(None, description="null: no watchlist that is scanned has it")
+    next_scan: datetime | None = Field(
+        None, description="null: no watchlist that is scanned has it"
+    )
     sessions_behind: int | None = Field(None, description=BEHIND)
     reason: str = Field(description="a stable word", examples=["up_to_date"])
     message: str = Field(description="the same in full, with what to do")

@@ -15,7 +15,9 @@ def _check_indicators(text: str) -> str:
     unknown = [name for name in text.split(",") if name and name not in NAMES]
     if unknown:
         choices = ", ".join(NAMES)
-        raise PydanticCustomError("bad_input", "{message}", {"message": f"{unknown[0]!r} is none of {choices}"})
+        raise PydanticCustomError(
+            "bad_input", "{message}", {"message": f"{unknown[0]!r} is none of {choices}"}
+        )
     return text
 
 
@@ -24,9 +26,9 @@ class ChartQuery(IntervalQuery):
 
     ticker: Ticker
     period: Period = Field("1y", description="counted back from the last stored bar")
-    indicators: Annotated[str, Field(max_length=300, examples=["sma,RSI"]), AfterValidator(_check_indicators)] = Field(
-        "", description=f"of {', '.join(NAMES)}, with commas between them"
-    )
+    indicators: Annotated[
+        str, Field(max_length=300, examples=["sma,RSI"]), AfterValidator(_check_indicators)
+    ] = Field("", description=f"of {', '.join(NAMES)}, with commas between them")
 
 
 class Marker(Record):
@@ -41,7 +43,9 @@ class Marker(Record):
 
 
 class Chart(BaseModel):
-    """Bars, with what belongs to each of them; `indicators` has one value a bar, null where too little came before."""
+    """Bars, with what belongs to each of them; `indicators` has one value a bar,
+    null where too little came before.
+    """
 
     ticker: str
     interval: str
@@ -49,9 +53,15 @@ class Chart(BaseModel):
     synthetic: bool
     bars: list[ShownCandle]
     cut_at: datetime | None = Field(
-        None, description="the first bar, where earlier ones of the period are left out: 20,000 are given at the most"
+        None,
+        description=(
+            "the first bar, where earlier ones of the period are left out: 20,000 are given at the"
+            " most"
+        ),
     )
     indicators: dict[str, list[float | None]] = Field(examples=[{"RSI": [48.2, 51.7]}])
     markers: list[Marker]
     watermark: datetime | None = Field(None, description="last bar that was looked at")
-    run_id: str | None = Field(None, description="the run that looks at what came since, where there is one")
+    run_id: str | None = Field(
+        None, description="the run that looks at what came since, where there is one"
+    )

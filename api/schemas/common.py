@@ -19,7 +19,9 @@ Item = TypeVar("Item", bound=BaseModel)
 
 
 class Body(BaseModel):
-    """A JSON body: a field nobody knows, or a value of another type, is an error rather than ignored."""
+    """A JSON body: a field nobody knows, or a value of another type,
+    is an error rather than ignored.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -41,14 +43,17 @@ class Page(BaseModel, Generic[Item]):
 
     items: list[Item]
     next_cursor: str | None = Field(
-        description="pass it as `cursor` to get the next page; null on the last", examples=["WyIyMDAxIl0"]
+        description="pass it as `cursor` to get the next page; null on the last",
+        examples=["WyIyMDAxIl0"],
     )
 
 
 class PageQuery(Query):
     """How much of a list is wanted."""
 
-    limit: int = Field(50, ge=1, le=MAX_PAGE, description="how many at the most; fewer where they are large")
+    limit: int = Field(
+        50, ge=1, le=MAX_PAGE, description="how many at the most; fewer where they are large"
+    )
     cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before")
 
 
@@ -59,7 +64,9 @@ def _checked(check: Callable[[str], str]) -> AfterValidator:
         try:
             return check(text)
         except BadInput as error:
-            raise PydanticCustomError("bad_input", "{message}", {"message": error.message}) from error
+            raise PydanticCustomError(
+                "bad_input", "{message}", {"message": error.message}
+            ) from error
 
     return AfterValidator(validate)
 
@@ -91,11 +98,17 @@ ImportInterval = Annotated[
 Period = Annotated[
     str,
     _checked(lambda text: parse_period(text).text),
-    WithJsonSchema({"type": "string", "pattern": "^([1-9][0-9]{0,3}(d|w|mo|y)|max)$", "examples": ["5y"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^([1-9][0-9]{0,3}(d|w|mo|y)|max)$", "examples": ["5y"]}
+    ),
 ]
 # Which there are is in the database: views ask `choose_market`.
-Market = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{1,7}$", examples=["US"]), AfterValidator(str.upper)]
-WatchlistName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", examples=["tech"])]
+Market = Annotated[
+    str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{1,7}$", examples=["US"]), AfterValidator(str.upper)
+]
+WatchlistName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", examples=["tech"])
+]
 Schedule = Annotated[
     str,
     Field(max_length=100, examples=[AFTER_CLOSE]),

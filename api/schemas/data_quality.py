@@ -25,9 +25,13 @@ class SeriesCoverage(Record):
     market: str
     first_bar: datetime
     last_bar: datetime
-    sessions: int | None = Field(None, description="from the first bar to the last; null: counted at the next import")
+    sessions: int | None = Field(
+        None, description="from the first bar to the last; null: counted at the next import"
+    )
     missing: int | None = Field(None, description="how many of them have no bar")
-    gap_count: int | None = Field(None, description="how many stretches of neighbouring sessions these are")
+    gap_count: int | None = Field(
+        None, description="how many stretches of neighbouring sessions these are"
+    )
     gaps: list[Gap] = Field(default_factory=list, description="the latest 100 of them, ascending")
 
 

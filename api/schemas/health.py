@@ -16,19 +16,28 @@ class Health(BaseModel):
     """How the service is."""
 
     status: Literal["ok", "degraded", "unavailable"] = Field(
-        description="degraded: work is accepted but will wait; unavailable: nothing can be accepted", examples=["ok"]
+        description=(
+            "degraded: work is accepted but will wait; unavailable: nothing can be accepted"
+        ),
+        examples=["ok"],
     )
     version: str = Field(examples=["0.1.0"])
     access: Literal["open", "keys", "unknown"] = Field(
-        description="open: whoever is on this machine may ask for anything, as no API key was made yet",
+        description=(
+            "open: whoever is on this machine may ask for anything, as no API key was made yet"
+        ),
         examples=["open"],
     )
     mongodb: ServerHealth
     redis: ServerHealth
     workers: ServerHealth = Field(description="ok: every queue has a worker that consumes it")
     sweeper: ServerHealth = Field(description="ok: it swept a short while ago, so beat ticks")
-    scheduler: ServerHealth = Field(description="ok: it looked for watchlists that are due a short while ago")
-    flower_url: str | None = Field(None, description="where a browser finds Flower; null: the settings do not say")
+    scheduler: ServerHealth = Field(
+        description="ok: it looked for watchlists that are due a short while ago"
+    )
+    flower_url: str | None = Field(
+        None, description="where a browser finds Flower; null: the settings do not say"
+    )
     oldest_pending_seconds: float | None = Field(
         None, description="for how long the batch has waited that waits longest; null: none waits"
     )

@@ -5,7 +5,18 @@ from typing import Any
 
 from pydantic import BaseModel, Field, create_model
 
-from api.schemas.common import MAX_PAGE, Body, Interval, Market, Page, PageQuery, Record, Ticker, Time, WatchlistName
+from api.schemas.common import (
+    MAX_PAGE,
+    Body,
+    Interval,
+    Market,
+    Page,
+    PageQuery,
+    Record,
+    Ticker,
+    Time,
+    WatchlistName,
+)
 from core.words import ModelState
 from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS
 
@@ -17,10 +28,14 @@ class ModelSummary(Record):
 
     version: str = Field(examples=[VERSION])
     state: ModelState
-    champion_of: list[str] = Field(description="the pointers that name it", examples=[["champion::US::1d"]])
+    champion_of: list[str] = Field(
+        description="the pointers that name it", examples=[["champion::US::1d"]]
+    )
     market: str
     interval: str
-    sha256: str = Field(description="of the artefact; checked before it is opened", examples=["sha256:9f86d081"])
+    sha256: str = Field(
+        description="of the artefact; checked before it is opened", examples=["sha256:9f86d081"]
+    )
     feature_set: str = Field(examples=["market14/1"])
     columns: list[str] = Field(description="what the model sees of a bar")
     warm_up_bars: int
@@ -58,7 +73,9 @@ class Model(ModelSummary):
 
     tickers: list[TrainedTicker]
     left_out: list[LeftOut]
-    score_quantiles: Any = Field(description="distribution of the training scores, from which grades are read")
+    score_quantiles: Any = Field(
+        description="distribution of the training scores, from which grades are read"
+    )
 
 
 class ModelPage(Page[ModelSummary]):
@@ -75,7 +92,9 @@ class ModelQuery(PageQuery):
 
 
 class Promotion(Body):
-    """Whose champion for its interval a version becomes: its market's, or instead a ticker's or a watchlist's."""
+    """Whose champion for its interval a version becomes: its market's,
+    or instead a ticker's or a watchlist's.
+    """
 
     ticker: Ticker | None = None
     watchlist: WatchlistName | None = None
@@ -101,7 +120,8 @@ class Pointer(Record):
 
 # One field for each parameter of the detectors' catalogue.
 _PARAMETERS: dict[str, Any] = {
-    name: (int | None, Field(None, description=parameter.meaning)) for name, parameter in PARAMETERS.items()
+    name: (int | None, Field(None, description=parameter.meaning))
+    for name, parameter in PARAMETERS.items()
 }
 DetectorParameters = create_model("DetectorParameters", __base__=Body, **_PARAMETERS)
 
@@ -111,16 +131,22 @@ class TrainBody(DetectorParameters):
 
     market: Market
     interval: Interval = "1d"
-    tickers: list[Ticker] = Field(default_factory=list, max_length=10_000, description="none: all of the market")
+    tickers: list[Ticker] = Field(
+        default_factory=list, max_length=10_000, description="none: all of the market"
+    )
     feature_set: str | None = Field(None, max_length=64, examples=["market14/1"])
-    contamination: float | None = Field(None, description="share of bars that are to be anomalies", examples=[0.01])
+    contamination: float | None = Field(
+        None, description="share of bars that are to be anomalies", examples=[0.01]
+    )
     grade: float | None = None
     score: float | None = None
     seed: int | None = None
     detector: str | None = Field(None, max_length=64, examples=[DEFAULT_DETECTOR])
     window_start: Time | None = Field(None, strict=False, description="first bar to learn from")
     window_end: Time | None = Field(None, strict=False, description="last bar to learn from")
-    promote: bool | None = Field(None, description="admin only; null: only where there is none of its interval yet")
+    promote: bool | None = Field(
+        None, description="admin only; null: only where there is none of its interval yet"
+    )
 
 
 class ProcessCache(Record):
@@ -146,7 +172,9 @@ class WorkerCaches(BaseModel):
 class ModelStats(BaseModel):
     """What the workers' caches really hold."""
 
-    cached_models: list[str] = Field(description="markets of which a model is cached", examples=[["US"]])
+    cached_models: list[str] = Field(
+        description="markets of which a model is cached", examples=[["US"]]
+    )
     model_versions: list[str] = Field(examples=[[VERSION]])
     total_cached: int = Field(description="over all processes")
     workers: list[WorkerCaches]

@@ -20,12 +20,20 @@ class RuleBody(Body):
     """What a channel is told of."""
 
     channel: str = Field(
-        min_length=4, max_length=1_000, description="an address that apprise knows; it is never shown again in full"
+        min_length=4,
+        max_length=1_000,
+        description="an address that apprise knows; it is never shown again in full",
     )
-    watchlist: WatchlistName | None = Field(None, description="only anomalies of its tickers; null: of all")
-    min_grade: float = Field(75.0, ge=0, le=100, description="only anomalies of at least this grade")
+    watchlist: WatchlistName | None = Field(
+        None, description="only anomalies of its tickers; null: of all"
+    )
+    min_grade: float = Field(
+        75.0, ge=0, le=100, description="only anomalies of at least this grade"
+    )
     quiet_from: Clock | None = Field(None, description="from this local time on nothing is sent")
-    quiet_until: Clock | None = Field(None, description="from this local time on what was held back is sent")
+    quiet_until: Clock | None = Field(
+        None, description="from this local time on what was held back is sent"
+    )
     timezone: Zone = Field("UTC", description="IANA name; of the quiet hours")
     backfills: bool = Field(default=False, description="tell of backfills too")
     failures: bool = Field(default=True, description="tell of runs that failed, whole or in part")
@@ -34,7 +42,9 @@ class RuleBody(Body):
     @model_validator(mode="after")
     def _name_both_ends(self) -> Self:
         if (self.quiet_from is None) != (self.quiet_until is None):
-            raise ValueError("quiet hours have two ends: give quiet_from and quiet_until, or neither")
+            raise ValueError(
+                "quiet hours have two ends: give quiet_from and quiet_until, or neither"
+            )
         return self
 
 

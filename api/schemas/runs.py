@@ -19,7 +19,9 @@ class WaitQuery(Query):
         0,
         ge=0,
         le=MAX_WAIT_SECONDS,
-        description="answer 200 with the run if it ends within so many seconds; 202 at once where many wait",
+        description=(
+            "answer 200 with the run if it ends within so many seconds; 202 at once where many wait"
+        ),
     )
 
 
@@ -27,14 +29,18 @@ class OnceHeaders(BaseModel):
     """What makes a POST safe to repeat."""
 
     idempotency_key: str | None = Field(
-        None, pattern=r"^[\x21-\x7e]{1,255}$", description="the same key and body again: the same run, not another"
+        None,
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="the same key and body again: the same run, not another",
     )
 
 
 class EventHeaders(BaseModel):
     """Where a stream of events was broken off."""
 
-    last_event_id: str | None = Field(None, max_length=100, description="`id` of the last event that was seen")
+    last_event_id: str | None = Field(
+        None, max_length=100, description="`id` of the last event that was seen"
+    )
 
 
 class Accepted(BaseModel):
@@ -103,7 +109,9 @@ class RunSummary(Record):
     model_version: str | None = None
     model_hash: str | None = None
     error: str | None = None
-    errors: list[str] = Field(default_factory=list, description="what went wrong, each message once, 100 at the most")
+    errors: list[str] = Field(
+        default_factory=list, description="what went wrong, each message once, 100 at the most"
+    )
     reason: str | None = Field(
         None,
         description="why its tickers have no result, where all have the same reason",
@@ -123,17 +131,24 @@ class Run(RunSummary):
     progress: Progress
     anomaly_ids: list[str] = Field(
         default_factory=list,
-        description="the anomalies that it found, known before or not; of several tickers the "
-        "first 1,000, and `tickers_url` has all",
+        description=(
+            "the anomalies that it found, known before or not; of several tickers the "
+            "first 1,000, and `tickers_url` has all"
+        ),
     )
     tickers_url: str = Field(
         description="where the audit record of each ticker is",
         examples=[f"/py/detection-runs/{RUN_ID}/tickers"],
     )
     failures: list[Failure] = Field(description="the tickers that failed, 1,000 at the most")
-    options: dict[str, Any] = Field(default_factory=dict, description="what the task was asked besides")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="what the task was asked besides"
+    )
     result: dict[str, Any] | None = Field(
-        None, description="an import's report; a verification's count of each verdict; what a fit came to"
+        None,
+        description=(
+            "an import's report; a verification's count of each verdict; what a fit came to"
+        ),
     )
 
 
@@ -173,7 +188,9 @@ class TickerAudit(Record):
         None, description="why it has no result, or none that is new", examples=["not_enough_bars"]
     )
     error: str | None = None
-    bars_needed: int | None = Field(None, description="reason `not_enough_bars`: for a first result")
+    bars_needed: int | None = Field(
+        None, description="reason `not_enough_bars`: for a first result"
+    )
     bars_present: int | None = None
     warnings: list[str] = Field(default_factory=list)
 

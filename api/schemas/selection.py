@@ -26,10 +26,19 @@ class SelectionBody(Body):
 
 
 class BackfillBody(SelectionBody):
-    """A backfill: the last five years or what `max_period` says, scored by the champion model of each market."""
+    """A backfill: the last five years or what `max_period` says,
+    scored by the champion model of each market.
+    """
 
-    max_period: Period = Field("5y", description="how far back from the last stored bar; `max` for everything")
-    force: bool = Field(default=False, description="cancel a backfill of these series that is in the way")
+    max_period: Period = Field(
+        "5y", description="how far back from the last stored bar; `max` for everything"
+    )
+    force: bool = Field(
+        default=False, description="cancel a backfill of these series that is in the way"
+    )
     walk_forward: bool = Field(
-        default=False, description="score each stretch with the latest model that had not seen it, not the champion"
+        default=False,
+        description=(
+            "score each stretch with the latest model that had not seen it, not the champion"
+        ),
     )

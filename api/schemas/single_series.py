@@ -12,13 +12,17 @@ from core.words import Feedback
 SERIES_ID = "sensor_01"
 Timestamps = Annotated[
     list[Any],
-    WithJsonSchema({"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 1_000_000}),
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 1_000_000}
+    ),
 ]
 Values = Annotated[
     list[Any],
     WithJsonSchema({"type": "array", "items": {"type": "number"}, "maxItems": 1_000_000}),
 ]
-Version = Annotated[str, Field(max_length=200, description="digits, with or without v; 0 or nothing: the latest")]
+Version = Annotated[
+    str, Field(max_length=200, description="digits, with or without v; 0 or nothing: the latest")
+]
 
 
 class FitBody(Body):
@@ -29,12 +33,16 @@ class FitBody(Body):
     detector: str | None = Field(
         None, max_length=40, description="simple (default), mad, moving_average, seasonal or stream"
     )
-    k: float | None = Field(None, description="deviations from the expected value that are still normal")
+    k: float | None = Field(
+        None, description="deviations from the expected value that are still normal"
+    )
     direction: str | None = Field(
         None, max_length=40, description="above, below or both: on which side a value is strange"
     )
     season: int | None = Field(None, description="seasonal: points of one cycle; null: to be found")
-    window: int | None = Field(None, description="moving_average: how many of the last values count")
+    window: int | None = Field(
+        None, description="moving_average: how many of the last values count"
+    )
 
 
 class FitQuery(WaitQuery):
@@ -61,7 +69,9 @@ class Prediction(BaseModel):
 
     anomaly: bool
     model_version: str = Field(examples=["1"])
-    score: float = Field(description="distance from the expected value in deviations, with its sign")
+    score: float = Field(
+        description="distance from the expected value in deviations, with its sign"
+    )
     expected: float
     lower: float | None = Field(description="least normal value; null: nothing is too low")
     upper: float | None = Field(description="greatest normal value; null: nothing is too high")
@@ -72,7 +82,9 @@ class Predictions(RootModel[list[Prediction]]):
 
 
 class Latency(BaseModel):
-    """Latencies of the last 100 successful requests of a kind, over all processes; 0 where there were none."""
+    """Latencies of the last 100 successful requests of a kind, over all processes;
+    0 where there were none.
+    """
 
     avg: float
     p95: float = Field(description="nearest rank")
@@ -101,7 +113,9 @@ class SeriesVersion(Record):
     detector: str
     parameters: dict[str, Any]
     points_used: int
-    points_learned: int = Field(description="stored predictions that a detector that learns took in")
+    points_learned: int = Field(
+        description="stored predictions that a detector that learns took in"
+    )
     first_timestamp: int
     last_timestamp: int
     data_sha256: str

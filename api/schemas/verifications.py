@@ -12,7 +12,9 @@ from core.words import Cause, Verdict
 class VerifyBody(Body):
     """Exactly one of these."""
 
-    run_id: str | None = Field(None, min_length=1, max_length=64, description="all that this run was the first to find")
+    run_id: str | None = Field(
+        None, min_length=1, max_length=64, description="all that this run was the first to find"
+    )
     ticker: Ticker | None = None
     model_version: str | None = Field(None, min_length=1, max_length=64)
     anomaly_ids: list[str] | None = Field(None, min_length=1, max_length=1_000)
@@ -38,7 +40,9 @@ class Verification(Record):
     anomaly_id: str
     verification_run_id: str
     verified_at: datetime
-    verified: bool = Field(description="whether the model that found it gives the stored score on today's bars")
+    verified: bool = Field(
+        description="whether the model that found it gives the stored score on today's bars"
+    )
     verdict: Verdict = Field(description="what today's champion says of it")
     cause: Cause | None = Field(None, description="what moved since")
     ticker: str
@@ -47,14 +51,19 @@ class Verification(Record):
     original_model: str | None = None
     current_model: str | None = None
     original_score: float | None = None
-    recomputed_score: float | None = Field(None, description="by the model that found it, from today's bars")
+    recomputed_score: float | None = Field(
+        None, description="by the model that found it, from today's bars"
+    )
     current_score: float | None = Field(None, description="by today's champion, from today's bars")
     original_features: dict[str, float | None] | None = None
     current_features: dict[str, float | None] | None = None
-    data_changes: list[dict[str, Any]] = Field(default_factory=list, description="the bars that changed since")
+    data_changes: list[dict[str, Any]] = Field(
+        default_factory=list, description="the bars that changed since"
+    )
     feature_set: str = Field(description="what the model was shown", examples=["two_yardsticks/1"])
     code_changes: list[LibraryChange] = Field(
-        default_factory=list, description="cause `code`: libraries of other versions than the model was trained under"
+        default_factory=list,
+        description="cause `code`: libraries of other versions than the model was trained under",
     )
 
 

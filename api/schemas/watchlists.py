@@ -5,7 +5,16 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from api.schemas.common import Body, Interval, Page, PageQuery, Record, Schedule, Ticker, WatchlistName
+from api.schemas.common import (
+    Body,
+    Interval,
+    Page,
+    PageQuery,
+    Record,
+    Schedule,
+    Ticker,
+    WatchlistName,
+)
 from core.words import ThresholdKind, WatchlistSource
 from market.sessions.schedules import AFTER_CLOSE
 
@@ -26,23 +35,35 @@ class WatchlistBody(Body):
     interval: Interval = "1d"
     schedule: Schedule = Field(
         AFTER_CLOSE,
-        description="`after_close`: after each closed bar of their market; or cron, in the first market's time",
+        description=(
+            "`after_close`: after each closed bar of their market; or cron, in the first market's"
+            " time"
+        ),
     )
     delay_minutes: int = Field(
-        5, ge=0, le=1_440, description="after a bar has closed: how long it may take to be stored here"
+        5,
+        ge=0,
+        le=1_440,
+        description="after a bar has closed: how long it may take to be stored here",
     )
     threshold: Annotated[float, Field(ge=1, le=100)] | Threshold | None = Field(
         None,
-        description="what is an anomaly here: the grade from which a bar is, or a kind and its value; "
-        "null: as the model says",
+        description=(
+            "what is an anomaly here: the grade from which a bar is, or a kind and its value; "
+            "null: as the model says"
+        ),
     )
     enabled: bool = True
     source: WatchlistSource = Field(
         "none",
-        description="where bars come from before each scan: `none` (they are brought), `yahoo`, a `folder` below the "
-        "watched one, or the `feed`",
+        description=(
+            "where bars come from before each scan: `none` (they are brought), `yahoo`, a `folder`"
+            " below the watched one, or the `feed`"
+        ),
     )
-    folder: str | None = Field(None, max_length=200, description="its name, where that is the source")
+    folder: str | None = Field(
+        None, max_length=200, description="its name, where that is the source"
+    )
 
     @model_validator(mode="after")
     def _name_each_once(self) -> Self:
@@ -63,7 +84,10 @@ class Watchlist(Record):
     markets: list[str] = Field(description="of its tickers, in their order", examples=[["US"]])
     tickers: list[str]
     without_bars: list[str] | None = Field(
-        None, description="tickers that no scan looks at: no bars of the interval are stored; null: not asked"
+        None,
+        description=(
+            "tickers that no scan looks at: no bars of the interval are stored; null: not asked"
+        ),
     )
     interval: str
     schedule: str
@@ -101,7 +125,9 @@ class MatchHeaders(BaseModel):
     """What makes a change safe against another's."""
 
     if_match: str | None = Field(
-        None, max_length=100, description="the ETag that was read; the change is refused where it is no longer that"
+        None,
+        max_length=100,
+        description="the ETag that was read; the change is refused where it is no longer that",
     )
 
 

@@ -42,7 +42,10 @@ LINEAGE = ("computed_at", "fingerprint", "run_id", "synthetic")
 
 def _describe(category: Category) -> str:
     """Return what a category's route is about, for the OpenAPI document."""
-    return f"Return {category} as of a series' last bar, or of several.\n\n{tabulate(list_metrics(category))}"
+    return (
+        f"Return {category} as of a series' last bar, or of"
+        f" several.\n\n{tabulate(list_metrics(category))}"
+    )
 
 
 def _add_route(category: Category) -> None:
@@ -66,7 +69,11 @@ for _category in CATEGORIES:
 def _analyse(category: Category, query: AnalysisQuery) -> Answer:
     database, names = get_database(), query.choose_names(category)
     position = decode_cursor(query.cursor, (datetime,))
-    fields = (*HEAD, *LINEAGE, *(f"{part}.{name}" for part in ("values", "missing") for name in names))
+    fields = (
+        *HEAD,
+        *LINEAGE,
+        *(f"{part}.{name}" for part in ("values", "missing") for name in names),
+    )
     found = snapshots.find_snapshots(
         database,
         query.ticker,
@@ -79,7 +86,9 @@ def _analyse(category: Category, query: AnalysisQuery) -> Answer:
     )
     if not found and position is None:
         absent = snapshots.explain_absent(database, query.ticker, query.interval, query.as_of)
-        if not query.is_list:  # of a series that has bars, a list of what was computed is an empty one
+        if (
+            not query.is_list
+        ):  # of a series that has bars, a list of what was computed is an empty one
             raise absent
     shown = [(document["_id"], document["computed_at"].isoformat()) for document in found]
     etag = build_etag(category, query.window, query.limit, *shown)
@@ -94,7 +103,9 @@ def _analyse(category: Category, query: AnalysisQuery) -> Answer:
     return page, 200, get_validators(etag)
 
 
-def _show(document: SnapshotDocument, category: Category, names: Sequence[str], window: int | None) -> Document:
+def _show(
+    document: SnapshotDocument, category: Category, names: Sequence[str], window: int | None
+) -> Document:
     return {
         "ticker": document["ticker"],
         "interval": document["interval"],
@@ -139,7 +150,9 @@ def get_correlation(query_data: CorrelationQuery) -> Document:
     state, interval, as_of = get_state(), query_data.interval, query_data.as_of
     database, selection = state.database, query_data.select()
     if selection.market is not None:
-        tickers = overview.find_most_traded(database, interval, query_data.limit, market=selection.market)
+        tickers = overview.find_most_traded(
+            database, interval, query_data.limit, market=selection.market
+        )
     else:
         tickers = list(select_tickers(database, selection, interval)[0])
     if selection.watchlist is not None and len(tickers) > query_data.limit:
@@ -201,7 +214,12 @@ def get_market_overview(query_data: OverviewQuery) -> Answer:
         watchlist = get_watchlist(database, selection.watchlist)
         tickers, version, codes = watchlist["tickers"], watchlist["version"], watchlist["markets"]
     elif tickers is not None:
-        codes = sorted({series["market"] for series in find_sizes(database, tickers=tickers, interval=interval)})
+        codes = sorted(
+            {
+                series["market"]
+                for series in find_sizes(database, tickers=tickers, interval=interval)
+            }
+        )
     versions = [overview.get_version(database, str(code), interval) for code in codes]
     etag = build_etag(SET, version, *codes, *versions, query_data.model_dump_json())
     unchanged = find_unchanged(etag)
@@ -209,7 +227,9 @@ def get_market_overview(query_data: OverviewQuery) -> Answer:
         return unchanged
     bars = []
     if len(codes) == 1:
-        bars = markets.find_market_snapshots(database, str(codes[0]), interval, limit=max(1, query_data.history))
+        bars = markets.find_market_snapshots(
+            database, str(codes[0]), interval, limit=max(1, query_data.history)
+        )
     kind = str if query_data.sort_by in {"ticker", "regime"} else float
     position = decode_cursor(query_data.cursor, (bool, kind, str))
     place = overview.Place(position[1] if position[0] else None, position[2]) if position else None

@@ -28,13 +28,19 @@ def list_anomalies(query_data: AnomalyQuery) -> Listed[Mapping[str, Any]]:
     """List anomalies, the newest or the strangest first."""
     check_market(query_data.market)
     order = ORDERS[query_data.sort]
-    database, query, fields = get_database(), build_query(**query_data.build_filter()), query_data.list_fields()
+    database, query, fields = (
+        get_database(),
+        build_query(**query_data.build_filter()),
+        query_data.list_fields(),
+    )
     after, limit = decode_cursor(query_data.cursor, order.types), query_data.limit + 1
     found: Sequence[Mapping[str, Any]]
     if fields is None:
         found = find_anomalies(database, query, sort=query_data.sort, after=after, limit=limit)
     else:
-        found = find_anomaly_parts(database, query, fields, sort=query_data.sort, after=after, limit=limit)
+        found = find_anomaly_parts(
+            database, query, fields, sort=query_data.sort, after=after, limit=limit
+        )
     return build_page(found, query_data.limit, order.locate)
 
 

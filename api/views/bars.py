@@ -74,15 +74,27 @@ def _find_report(run: ShownRun) -> ImportReport | None:
         "ticker": "AAPL",
         "interval": "1d",
         "candles": [
-            {"time": "2013-03-01", "open": 438.0, "high": 438.18, "low": 429.98, "close": 430.47, "volume": 19730300}
+            {
+                "time": "2013-03-01",
+                "open": 438.0,
+                "high": 438.18,
+                "low": 429.98,
+                "close": 430.47,
+                "volume": 19730300,
+            }
         ],
     },
 )
 @enqueues(bars, ImportReport, _find_report)
 def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
-    """Take in bars. Pushing them again changes nothing; a bar that differs from the stored one is a correction."""
+    """Take in bars.
+
+    Pushing them again changes nothing; a bar that differs from the stored one is a correction.
+    """
     state = get_state()
-    options = json_data.build_options([f"{name}={column}" for name, column in json_data.columns.items()])
+    options = json_data.build_options(
+        [f"{name}={column}" for name, column in json_data.columns.items()]
+    )
     rows = _complete_candles(json_data.candles, json_data.ticker, options)
     _check_tickers({str(row.get("ticker") or "") for row in rows} - {""}, json_data.market)
     return request_import(
@@ -98,11 +110,18 @@ def push_candles(json_data: CandlesBody, once: Once) -> RunDocument:
     )
 
 
-def _complete_candles(candles: list[Document], ticker: str | None, options: ReadingOptions) -> list[Document]:
-    """Return candles each of which names its ticker. Raises BadInput where one does not, or a column is missing."""
+def _complete_candles(
+    candles: list[Document], ticker: str | None, options: ReadingOptions
+) -> list[Document]:
+    """Return candles each of which names its ticker.
+
+    Raises BadInput where one does not, or a column is missing.
+    """
     names = list(dict.fromkeys(name for candle in candles for name in candle))
     if len(names) > MOST_NAMES:
-        raise BadInput(f"the candles have {len(names):,} different names between them; bars have nine at most")
+        raise BadInput(
+            f"the candles have {len(names):,} different names between them; bars have nine at most"
+        )
     chosen = choose_columns(names, options.columns)
     if missing := find_missing(chosen):
         raise build_missing(names, missing)
@@ -110,16 +129,24 @@ def _complete_candles(candles: list[Document], ticker: str | None, options: Read
     name = names[position] if position is not None else "ticker"
     unnamed = sum(candle.get(name) is None for candle in candles)
     if unnamed and ticker is None:
-        raise BadInput(f"{unnamed} candles name no ticker; give `ticker` for all of them, or in each")
+        raise BadInput(
+            f"{unnamed} candles name no ticker; give `ticker` for all of them, or in each"
+        )
     for text in {str(candle[name]) for candle in candles if candle.get(name) is not None}:
         normalize_ticker(text)
-    return [candle if candle.get(name) is not None else candle | {name: ticker} for candle in candles]
+    return [
+        candle if candle.get(name) is not None else candle | {name: ticker} for candle in candles
+    ]
 
 
 def _check_tickers(tickers: set[str], market: str | None) -> None:
     """Raise BadInput where there is not one ticker whose market can be told."""
     markets = get_markets()
-    if market is None and tickers and not any(markets.find_of(markets.spell(ticker)) for ticker in tickers):
+    if (
+        market is None
+        and tickers
+        and not any(markets.find_of(markets.spell(ticker)) for ticker in tickers)
+    ):
         markets.get_of(markets.spell(min(tickers)))
 
 
@@ -148,9 +175,10 @@ def import_file(form: ImportForm, once: Once) -> RunDocument:
 @bars.input(FileForm, location="form_and_files", arg_name="form")
 @bars.output(Preview)
 def preview_file(form: FileForm) -> Document:
-    """Show what a file of bars looks like: its columns and which is which, its first rows, and what is open.
+    """Show how a file of bars is read: columns and which is which, first rows, what is open.
 
-    Nothing is stored. A file that can be read two ways is no error here: `problem` says what settles it.
+    Nothing is stored. A file that can be read two ways is no error here: `problem` says what
+    settles it.
     """
     name = _check_name(form)
     options = form.build_options(form.list_columns())
@@ -164,12 +192,21 @@ def preview_file(form: FileForm) -> Document:
 
 
 def _check_name(form: FileForm) -> str:
-    """Return the name of a form's file, without folders. Raises BadInput on one that is no file of bars."""
+    """Return the name of a form's file, without folders.
+
+    Raises BadInput on one that is no file of bars.
+    """
     name = PurePath(form.file.filename or "").name
     if not name.lower().endswith(SUFFIXES):
-        raise BadInput(f"{name[:100]!r} is no file of bars by its name; it ends in one of {', '.join(SUFFIXES)}")
+        raise BadInput(
+            f"{name[:100]!r} is no file of bars by its name; it ends in one of"
+            f" {', '.join(SUFFIXES)}"
+        )
     if len(name) > MOST_FILENAME or not name.isprintable():
-        raise BadInput(f"{name[:60]!r} is no file's name: it has at most {MOST_FILENAME} characters, all printable")
+        raise BadInput(
+            f"{name[:60]!r} is no file's name: it has at most {MOST_FILENAME} characters, all"
+            " printable"
+        )
     return name
 
 
@@ -188,8 +225,15 @@ def get_candles(query_data: CandleQuery) -> Document:
         limit=query_data.limit + 1,
     )
     # The bar before the first one shown ends the next page.
-    page = build_page(found[::-1], query_data.limit, lambda _: (datetime.fromtimestamp(found[0].time, UTC),))
-    return {**page, "items": page["items"][::-1], "ticker": query_data.ticker, "interval": query_data.interval}
+    page = build_page(
+        found[::-1], query_data.limit, lambda _: (datetime.fromtimestamp(found[0].time, UTC),)
+    )
+    return {
+        **page,
+        "items": page["items"][::-1],
+        "ticker": query_data.ticker,
+        "interval": query_data.interval,
+    }
 
 
 @bars.get("/tickers")
@@ -231,7 +275,10 @@ def _count_behind(
 @bars.output({}, 204)
 @bars.doc(responses={409: "a run that looks at them goes on"})
 def delete_ticker(ticker: str, query_data: DeleteQuery) -> str:
-    """Delete the bars of a ticker; its anomalies, models and runs stay, and say that their bars are gone."""
+    """Delete the bars of a ticker.
+
+    Its anomalies, models and runs stay, and say that their bars are gone.
+    """
     database, name = get_database(), normalize_ticker(ticker)
     run_id = find_open_run(database, name, query_data.interval)
     if run_id is not None:

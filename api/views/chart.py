@@ -1,4 +1,6 @@
-"""Charts: stored bars with indicators and anomalies, at once; what is not detected yet is set to work."""
+"""Charts: stored bars with indicators and anomalies, at once;
+what is not detected yet is set to work.
+"""
 
 from bisect import bisect_left
 from datetime import UTC, datetime
@@ -35,7 +37,8 @@ MARKED = ("Datetime", "grade", "severity", "anomaly_score", "reasons")
 def get_chart(query_data: ChartQuery) -> Document:
     """Return what a chart of one series shows.
 
-    Where bars came since the last detection, a run that looks at them is enqueued, if the key may, and named.
+    Where bars came since the last detection, a run that looks at them is enqueued, if the key may,
+    and named.
     """
     state = get_state()
     database, ticker, interval = state.database, query_data.ticker, query_data.interval
@@ -88,7 +91,9 @@ def _compute(
 
 
 def _catch_up(state: State, known: SeriesReason) -> str | None:
-    """Return the run that detects what came since the watermark, enqueued now or already open; None without need."""
+    """Return the run that detects what came since the watermark,
+    enqueued now or already open; None without need.
+    """
     ticker, interval = known["ticker"], known["interval"]
     last_run = known["last_run"]
     if known["reason"] == "in_progress" and last_run is not None:

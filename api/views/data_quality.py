@@ -1,4 +1,6 @@
-"""What is known of the stored bars' quality: sessions without bars, corrected bars, rejected rows."""
+"""What is known of the stored bars' quality: sessions without bars,
+corrected bars, rejected rows.
+"""
 
 from apiflask import APIBlueprint
 
@@ -25,7 +27,7 @@ data_quality = APIBlueprint("data_quality", __name__, tag="bars")
 @data_quality.input(CoverageQuery, location="query")
 @data_quality.output(SeriesCoverage)
 def get_coverage(ticker: str, query_data: CoverageQuery) -> Document:
-    """Say which sessions of its exchange, from its first bar to its last, a series has no bar of."""
+    """Say which sessions, from its first bar to its last, a series has no bar of."""
     series = get_series(get_database(), normalize_ticker(ticker), query_data.interval)
     return {**series, **series.get("coverage", {})}
 
@@ -49,7 +51,10 @@ def list_revisions(query_data: RevisionQuery) -> Listed[RevisionDocument]:
 @data_quality.input(RejectedQuery, location="query")
 @data_quality.output(RejectedPage)
 def list_rejected(query_data: RejectedQuery) -> Listed[RejectedDocument]:
-    """List rows that imports kept aside: those of the newest import first, each import's in the order of its source."""
+    """List rows that imports kept aside.
+
+    Those of the newest import come first, each import's in the order of its source.
+    """
     found = rejected.find_rejected(
         get_database(),
         ticker=query_data.ticker,

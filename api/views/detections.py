@@ -24,7 +24,8 @@ def start_backfill(json_data: BackfillBody, once: Once) -> RunDocument:
 
     The run's `options.not_looked_at` says of how many tickers, and from when on, bars are left out.
 
-    409 with the `run_id` in the way where a backfill of one of these series is open, unless `force` replaces it.
+    409 with the `run_id` in the way where a backfill of one of these series is open, unless `force`
+    replaces it.
     """
     state = get_state()
     return request_detection(
@@ -64,5 +65,10 @@ def start_incremental(json_data: SelectionBody, once: Once) -> RunDocument:
     """Detect what came, or was corrected, since each series' watermark."""
     state = get_state()
     return request_detection(
-        state.database, state.celery, json_data.select(), interval=json_data.interval, now=get_now(), once=once
+        state.database,
+        state.celery,
+        json_data.select(),
+        interval=json_data.interval,
+        now=get_now(),
+        once=once,
     )

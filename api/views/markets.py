@@ -1,4 +1,6 @@
-"""Markets: those that are shipped, those that a user adds, and tickers whose market is set by hand."""
+"""Markets: those that are shipped, those that a user adds,
+and tickers whose market is set by hand.
+"""
 
 from dataclasses import asdict
 
@@ -8,7 +10,14 @@ from flask import url_for
 from api.http.auth import needs_scope
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_markets, get_now
-from api.schemas.markets import MarketFields, MarketPage, MarketQuery, NewMarket, ShownMarket, TickerMarket
+from api.schemas.markets import (
+    MarketFields,
+    MarketPage,
+    MarketQuery,
+    NewMarket,
+    ShownMarket,
+    TickerMarket,
+)
 from market import market_rows
 from market.markets import Market
 from records.database import Document
@@ -16,7 +25,12 @@ from records.market.markets import count_series
 
 markets = APIBlueprint("markets", __name__, tag="markets")
 
-EXAMPLE = {"name": "Sao Paulo", "calendar": "BVMF", "timezone": "America/Sao_Paulo", "suffixes": [".SA"]}
+EXAMPLE = {
+    "name": "Sao Paulo",
+    "calendar": "BVMF",
+    "timezone": "America/Sao_Paulo",
+    "suffixes": [".SA"],
+}
 EXAMPLE |= {"currency": "BRL", "index_ticker": "^BVSP"}
 
 
@@ -28,7 +42,9 @@ def list_markets(query_data: MarketQuery) -> Listed[Document]:
     (after,) = decode_cursor(query_data.cursor, (str,)) or ("",)
     known = get_markets()
     codes = sorted(code for code in known if code > after)[: query_data.limit + 1]
-    return build_page([_show(known[code]) for code in codes], query_data.limit, lambda shown: (shown["code"],))
+    return build_page(
+        [_show(known[code]) for code in codes], query_data.limit, lambda shown: (shown["code"],)
+    )
 
 
 @markets.get("/markets/<code>")
@@ -55,7 +71,10 @@ def add_market(json_data: NewMarket) -> tuple[Document, int, dict[str, str]]:
 @markets.output(ShownMarket)
 @markets.doc(responses={409: "its calendar or time zone would change under stored bars"})
 def change_market(code: str, json_data: MarketFields) -> Document:
-    """Change a market. Its calendar stays while bars of it are stored, unless the command line changes it."""
+    """Change a market.
+
+    Its calendar stays while bars of it are stored, unless the command line changes it.
+    """
     return _show(market_rows.change_market(get_database(), code, json_data.model_dump(), get_now()))
 
 

@@ -9,7 +9,16 @@ from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import check_market, get_database, get_now, get_state
 from api.http.workers import WorkerAnswer
-from api.schemas.models import Model, ModelPage, ModelQuery, ModelStats, Pointer, Promotion, Rollback, TrainBody
+from api.schemas.models import (
+    Model,
+    ModelPage,
+    ModelQuery,
+    ModelStats,
+    Pointer,
+    Promotion,
+    Rollback,
+    TrainBody,
+)
 from detection.models import registry
 from records.database import Document
 from records.models.champions import Scope
@@ -53,7 +62,9 @@ def train_model(json_data: TrainBody, once: Once) -> RunDocument:
     To have it put in use takes a key that may do so directly: for others `promote` is false.
     """
     state = get_state()
-    options = json_data.model_dump(mode="json", exclude={"market", "interval", "tickers"}, exclude_none=True)
+    options = json_data.model_dump(
+        mode="json", exclude={"market", "interval", "tickers"}, exclude_none=True
+    )
     if json_data.promote:
         require_scope("admin", "a training that puts its model in use (`promote`)")
     if not has_scope("admin"):
@@ -78,7 +89,9 @@ def train_model(json_data: TrainBody, once: Once) -> RunDocument:
 def promote_model(version: str, json_data: Promotion) -> PointerDocument:
     """Put a version in use: the next batch of every worker takes it."""
     named = json_data.model_dump(exclude_none=True)
-    return registry.promote(get_database(), version, get_now(), scope=Scope.choose(**named) if named else None)
+    return registry.promote(
+        get_database(), version, get_now(), scope=Scope.choose(**named) if named else None
+    )
 
 
 @models.post("/models/rollback")
@@ -89,7 +102,8 @@ def promote_model(version: str, json_data: Promotion) -> PointerDocument:
 def roll_model_back(json_data: Rollback) -> PointerDocument:
     """Go back to the champion before the present one.
 
-    Retired versions are passed over; a ticker or watchlist that had none before goes back to its market's champion.
+    Retired versions are passed over; a ticker or watchlist that had none before goes back to its
+    market's champion.
     """
     check_market(json_data.market)
     scope = Scope.choose(**json_data.model_dump(exclude={"interval"}))
@@ -113,7 +127,12 @@ def get_model_stats() -> Document:
     names = [f"{worker.host}:{pid}" for worker in workers for pid in worker.pids]
     said = find_heartbeats(get_database(), names)
     caches = [_describe_caches(worker, said) for worker in workers]
-    held = [version for worker in caches for process in worker["processes"] for version in process["models"]]
+    held = [
+        version
+        for worker in caches
+        for process in worker["processes"]
+        for version in process["models"]
+    ]
     return {
         "cached_models": sorted({version.partition("_model-")[0] for version in held}),
         "model_versions": sorted(set(held)),
@@ -124,5 +143,7 @@ def get_model_stats() -> Document:
 
 def _describe_caches(worker: WorkerAnswer, said: Mapping[str, Heartbeat]) -> Document:
     names = {f"{worker.host}:{pid}": pid for pid in worker.pids}
-    processes = [said[name] | {"pid": pid} for name, pid in names.items() if "models" in said.get(name, {})]
+    processes = [
+        said[name] | {"pid": pid} for name, pid in names.items() if "models" in said.get(name, {})
+    ]
     return {"name": worker.name, "queues": list(worker.queues), "processes": processes}

@@ -8,7 +8,15 @@ from alerts.channels import check_channel, name_channel, try_rule
 from api.http.auth import needs_scope
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_settings
-from api.schemas.notifications import DeliveryPage, DeliveryQuery, Rule, RuleBody, RulePage, RuleQuery, Tried
+from api.schemas.notifications import (
+    DeliveryPage,
+    DeliveryQuery,
+    Rule,
+    RuleBody,
+    RulePage,
+    RuleQuery,
+    Tried,
+)
 from core.errors import BadInput, Transient
 from records.alerts import deliveries, notification_rules
 from records.alerts.documents import DeliveryDocument, RuleDocument, RuleFields
@@ -18,7 +26,12 @@ from records.work.watchlists import get_watchlist
 
 notifications = APIBlueprint("notifications", __name__, tag="notifications")
 
-EXAMPLE = {"channel": "json://127.0.0.1:8080/alerts", "min_grade": 75, "quiet_from": "22:00", "quiet_until": "07:00"}
+EXAMPLE = {
+    "channel": "json://127.0.0.1:8080/alerts",
+    "min_grade": 75,
+    "quiet_from": "22:00",
+    "quiet_until": "07:00",
+}
 
 
 @notifications.get("/notifications/rules")
@@ -73,6 +86,10 @@ def list_deliveries(query_data: DeliveryQuery) -> Listed[DeliveryDocument]:
     """List what was sent, is to be sent, or could not be."""
     after = decode_cursor(query_data.cursor, deliveries.NEWEST_FIRST.types)
     found = deliveries.find_deliveries(
-        get_database(), state=query_data.state, rule=query_data.rule, after=after, limit=query_data.limit + 1
+        get_database(),
+        state=query_data.state,
+        rule=query_data.rule,
+        after=after,
+        limit=query_data.limit + 1,
     )
     return build_page(found, query_data.limit, deliveries.NEWEST_FIRST.locate)

@@ -88,7 +88,7 @@ def retry_detection_run(run_id: str, once: Once) -> RunDocument:
 @detection_runs.input(EventHeaders, location="headers")
 @detection_runs.doc(responses=STREAM)
 def stream_detection_run(run_id: str, headers_data: EventHeaders) -> Response:
-    """Send the run as server-sent events: at once, with each change, and a last time when it has ended."""
+    """Send the run as server-sent events: at once, with each change, and when it has ended."""
     state = get_state()
     runs.get_run(state.database, run_id)
     seen = headers_data.last_event_id

@@ -1,4 +1,7 @@
-"""Predictions of single series: points judged, one or many, and those that were kept. No numpy is loaded for it."""
+"""Predictions of single series: points judged, one or many, and those that were kept.
+
+No numpy is loaded for it.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -48,17 +51,27 @@ POINT_SCHEMA = {
     },
     "example": {"timestamp": "1705000010", "value": 13.0},
 }
-POINTS = {"anyOf": [POINT_SCHEMA, {"type": "array", "items": POINT_SCHEMA, "minItems": 1, "maxItems": 10_000}]}
+POINTS = {
+    "anyOf": [
+        POINT_SCHEMA,
+        {"type": "array", "items": POINT_SCHEMA, "minItems": 1, "maxItems": 10_000},
+    ]
+}
 LINES = {"type": "string", "example": '{"timestamp": "1705000010", "value": 13.0}\n'}
 
 
 PREDICT_ANSWERS: Answers = {
-    200: {"description": "of a list, a list", "content": describe_json("Prediction", "Predictions")},
+    200: {
+        "description": "of a list, a list",
+        "content": describe_json("Prediction", "Predictions"),
+    },
     409: {"description": "store: another value is stored for this time"},
 }
 STREAM_ANSWERS: Answers = {
     200: {
-        "description": "one prediction a line, or what is wrong with the line: its point was left out",
+        "description": (
+            "one prediction a line, or what is wrong with the line: its point was left out"
+        ),
         "content": {NDJSON: {"schema": {"type": "string"}}},
     }
 }
@@ -70,7 +83,10 @@ STREAM_ANSWERS: Answers = {
 @series_predictions.input(PredictQuery, location="query")
 @series_predictions.doc(responses=PREDICT_ANSWERS)
 def predict_series(series_id: str, query_data: PredictQuery) -> Response:
-    """Judge a point, or each of a list of up to 10,000. Nothing is changed unless `store` is true."""
+    """Judge a point, or each of a list of up to 10,000.
+
+    Nothing is changed unless `store` is true.
+    """
     model = _find_model(series_id, query_data)
     body = request.get_json()
     points = check_points(body) if isinstance(body, list) else [read_point(body)]
@@ -106,8 +122,12 @@ def _answer_lines(model: SeriesModel, lines: Sequence[bytes], *, store: bool) ->
     learner = model.copy() if model.kind.learns and not store else None
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     for start in range(0, len(numbered), STREAM_PART):
-        read = [(number, _read_line(line)) for number, line in numbered[start : start + STREAM_PART]]
-        yield b"".join(to_json(answer) + b"\n" for answer in _answer_part(model, learner, read, store=store))
+        read = [
+            (number, _read_line(line)) for number, line in numbered[start : start + STREAM_PART]
+        ]
+        yield b"".join(
+            to_json(answer) + b"\n" for answer in _answer_part(model, learner, read, store=store)
+        )
 
 
 def _answer_part(
@@ -118,13 +138,20 @@ def _answer_part(
     store: bool,
 ) -> Iterator[Document]:
     version = str(model.version)
-    judged = _judge_part(model, learner, [point for _, point in read if isinstance(point, Point)], store=store)
+    judged = _judge_part(
+        model, learner, [point for _, point in read if isinstance(point, Point)], store=store
+    )
     for number, point in read:
         said = next(judged) if isinstance(point, Point) else point
         if isinstance(said, Judgement):
             yield _describe(said, version)
         else:
-            yield {"line": number, "status": get_status(said), "reason": said.reason, "detail": said.message}
+            yield {
+                "line": number,
+                "status": get_status(said),
+                "reason": said.reason,
+                "detail": said.message,
+            }
 
 
 def _judge_part(
@@ -133,12 +160,16 @@ def _judge_part(
     if store and points:
         # Where one of them cannot be stored, it alone is left out.
         with suppress(TapewatchError):
-            yield from store_predictions(get_database(), model.series_id, model.version, points, get_now())
+            yield from store_predictions(
+                get_database(), model.series_id, model.version, points, get_now()
+            )
             return
     for point in points:
         try:
             if store:
-                yield store_predictions(get_database(), model.series_id, model.version, [point], get_now())[0]
+                yield store_predictions(
+                    get_database(), model.series_id, model.version, [point], get_now()
+                )[0]
             elif learner is not None:
                 yield learner.learn(point.timestamp, point.value)
             else:
@@ -179,7 +210,9 @@ def list_predictions(series_id: str, query_data: StoredPredictionQuery) -> Liste
 @series_predictions.put("/series/<series_id>/predictions/<version>/<timestamp>/label")
 @series_predictions.input(LabelBody, example={"feedback": "confirmed"})
 @series_predictions.output(schemas.StoredPrediction)
-def label_prediction(series_id: str, version: str, timestamp: str, json_data: LabelBody) -> StoredPrediction:
+def label_prediction(
+    series_id: str, version: str, timestamp: str, json_data: LabelBody
+) -> StoredPrediction:
     """Say what a stored prediction was; the last word counts."""
     named = parse_series_id(series_id)
     record = get_version(get_database(), named, parse_version(version), ("version",))
@@ -196,10 +229,17 @@ def label_prediction(series_id: str, version: str, timestamp: str, json_data: La
 
 
 def _find_model(series_id: str, query_data: PredictQuery) -> SeriesModel:
-    """Return the version that is asked. Raises NothingNamed, NotFound, and BadInput where it may not be stored."""
+    """Return the version that is asked.
+
+    Raises NothingNamed, NotFound, and BadInput where it may not be stored.
+    """
     named, version = parse_series_id(series_id), parse_version(query_data.version)
     if query_data.store and not has_scope("enqueue"):
-        abort(build_problem(403, "store=true needs a key with the scope 'enqueue'", reason="scope_missing"))
+        abort(
+            build_problem(
+                403, "store=true needs a key with the scope 'enqueue'", reason="scope_missing"
+            )
+        )
     return get_state().series_models.get(get_database(), named, version)
 
 

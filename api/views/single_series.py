@@ -1,4 +1,7 @@
-"""Models of single series: fit, predict, plot, healthcheck. All of it is answered in this process, without numpy."""
+"""Models of single series: fit, predict, plot, healthcheck.
+
+All of it is answered in this process, without numpy.
+"""
 
 from collections.abc import Sequence
 from html import escape
@@ -51,11 +54,17 @@ MOST_BYTES = 32 * MIB
 
 
 FIT_ANSWERS: Answers = document_answers(Fitted) | {
-    202: {"description": "more than 100,000 points: a run was accepted", "content": describe_json("Accepted")},
+    202: {
+        "description": "more than 100,000 points: a run was accepted",
+        "content": describe_json("Accepted"),
+    },
 }
 PLOT_ANSWERS: Answers = {
     200: {
-        "description": "training points, expected values, normal range, anomalies in red, and the last predictions",
+        "description": (
+            "training points, expected values, normal range, anomalies in red, and the last"
+            " predictions"
+        ),
         "content": {
             "text/html": {"schema": {"type": "string"}},
             "image/svg+xml": {"schema": {"type": "string"}},
@@ -70,7 +79,10 @@ PLOT_ANSWERS: Answers = {
 @takes_body(most_bytes=MOST_BYTES)
 @single_series.input(
     FitBody,
-    example={"timestamps": [1705000000, 1705000001, 1705000002, 1705000003], "values": [1.0, 1.2, 0.9, 1.1]},
+    example={
+        "timestamps": [1705000000, 1705000001, 1705000002, 1705000003],
+        "values": [1.0, 1.2, 0.9, 1.1],
+    },
 )
 @single_series.input(FitQuery, location="query")
 @single_series.input(OnceHeaders, location="headers")
@@ -79,7 +91,10 @@ PLOT_ANSWERS: Answers = {
 def fit_series_model(
     series_id: str, json_data: FitBody, query_data: FitQuery, headers_data: OnceHeaders
 ) -> Document | Response:
-    """Fit a model to a history. The same history and options again are the version that they have."""
+    """Fit a model to a history.
+
+    The same history and options again are the version that they have.
+    """
     database, once = get_database(), read_once(headers_data)
     run = find_repeated(database, once.key, once.body_hash)
     if run is None:
@@ -89,7 +104,8 @@ def fit_series_model(
             raise BadInput(error.message, reason=error.reason) from error
         least_points = get_state().settings.min_training_data_points
         asked = read_fit(named, least_points=least_points, **json_data.model_dump())
-        # Reading a million points takes seconds, and of a hundred fits at once the last waits for its turn.
+        # Reading a million points takes seconds, and of a hundred fits at once the last waits for
+        # its turn.
         lift_deadline()
         if asked.count <= MOST_AT_ONCE:
             fitted = describe_version(fit_series(database, asked, get_now()))
@@ -156,7 +172,9 @@ def plot_series(query_data: PlotQuery) -> Response:
     """Draw a version of a series; nothing in the page comes from elsewhere."""
     if query_data.format not in get_args(PlotFormat):
         formats = ", ".join(get_args(PlotFormat))
-        raise NothingNamed(f"format {query_data.format!r} is none of {formats}", reason="bad_format")
+        raise NothingNamed(
+            f"format {query_data.format!r} is none of {formats}", reason="bad_format"
+        )
     named, version = parse_series_id(query_data.series_id or ""), parse_version(query_data.version)
     plot = build_plot(get_database(), named, version)
     if query_data.format == "json":
@@ -189,7 +207,9 @@ def _summarize(milliseconds: Sequence[float]) -> Latency:
 
 def _build_page(plot: Document, svg: str) -> str:
     """Return the page about a plot, with a link to each version."""
-    links = " ".join(_build_link(plot["series_id"], version, plot["version"]) for version in plot["versions"])
+    links = " ".join(
+        _build_link(plot["series_id"], version, plot["version"]) for version in plot["versions"]
+    )
     anomalies = sum(point["anomaly"] for point in (*plot["training"], *plot["predictions"]))
     return f"""<!doctype html>
 <html lang="en">
@@ -200,7 +220,8 @@ def _build_page(plot: Document, svg: str) -> str:
 <link rel="stylesheet" href="{url_for("pages.get_asset", path="styles/plot.css")}">
 <main class="plot-page">
 <h1>{escape(plot["series_id"])}</h1>
-<p>Version {plot["version"]}, detector {plot["detector"]}; {anomalies} of the points shown lie outside.</p>
+<p>Version {plot["version"]}, detector {plot["detector"]};
+{anomalies} of the points shown lie outside.</p>
 {svg}
 <nav aria-label="versions">{links}</nav>
 </main>

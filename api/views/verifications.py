@@ -26,7 +26,9 @@ def _find_comparison(run: ShownRun) -> Verification | None:
 def verify_anomaly(anomaly_id: str, once: Once) -> RunDocument:
     """Derive one anomaly again, and say whether model, code or data moved."""
     state = get_state()
-    return request_verification(state.database, state.celery, {"anomaly_ids": [anomaly_id]}, now=get_now(), once=once)
+    return request_verification(
+        state.database, state.celery, {"anomaly_ids": [anomaly_id]}, now=get_now(), once=once
+    )
 
 
 @verifications.post("/anomalies/verify")

@@ -32,7 +32,12 @@ from records.work.documents import ScanSwitch, ShownWatchlist, WatchlistDocument
 
 lists = APIBlueprint("watchlists", __name__, tag="watchlists")
 
-EXAMPLE = {"tickers": ["AAPL", "MSFT"], "interval": "1d", "schedule": "after_close", "enabled": True}
+EXAMPLE = {
+    "tickers": ["AAPL", "MSFT"],
+    "interval": "1d",
+    "schedule": "after_close",
+    "enabled": True,
+}
 # A proxy that compresses answers marks their ETags as weak.
 ETAG = re.compile(r'(?:W/)?"(?P<version>[0-9]{1,9})"')
 MOVED: Any = {412: "the version of If-Match is not the present one"}
@@ -83,7 +88,8 @@ def get_watchlist(name: str) -> Answer:
 def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHeaders) -> Answer:
     """Change a watchlist; with `If-Match`, only if nobody else did since it was read.
 
-    Which tickers a threshold or champion of its own is for, and the threshold, are an admin's to change.
+    Which tickers a threshold or champion of its own is for, and the threshold, are an admin's to
+    change.
     """
     fields = _build_fields(json_data)
     _check_scope(name, fields)
@@ -97,7 +103,10 @@ def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHe
 @lists.output({}, 204)
 @lists.doc(responses=MOVED)
 def remove_watchlist(name: str, headers_data: MatchHeaders) -> str:
-    """Remove a watchlist; its runs and anomalies stay. One with a threshold of its own is an admin's."""
+    """Remove a watchlist; its runs and anomalies stay.
+
+    One with a threshold of its own is an admin's.
+    """
     _check_scope(name, None)
     watchlists.remove_watchlist(get_database(), name, version=_read_version(headers_data))
     return ""
@@ -116,7 +125,9 @@ def get_scheduler() -> SchedulerState:
 @lists.output(Scheduler)
 def toggle_scheduler(json_data: SchedulerBody) -> SchedulerState:
     """Switch periodic scans on or off, for as long as nobody switches again."""
-    return _describe_scheduler(scan_switch.turn_switch(get_database(), get_now(), enabled=json_data.enabled))
+    return _describe_scheduler(
+        scan_switch.turn_switch(get_database(), get_now(), enabled=json_data.enabled)
+    )
 
 
 def _describe_scheduler(switch: ScanSwitch) -> SchedulerState:
@@ -148,7 +159,9 @@ def _build_fields(body: WatchlistBody) -> WatchlistFields:
 
 
 def _check_scope(name: str, wanted: WatchlistFields | None) -> None:
-    """Raise ScopeMissing where a watchlist's own threshold or champion is put in force, or out of it, by no admin."""
+    """Raise ScopeMissing where a watchlist's own threshold or champion is put in force,
+    or out of it, by no admin.
+    """
     present = watchlists.find_watchlist(get_database(), name)
     policies = [found["threshold"] for found in (present, wanted) if found is not None]
     if not any(policies) and not find_versions(get_database(), [Scope("watchlist", name)]):
@@ -161,7 +174,9 @@ def _check_scope(name: str, wanted: WatchlistFields | None) -> None:
 
 
 def _check_source(body: WatchlistBody) -> None:
-    """Raise BadInput where a folder is named and is no source, or is one and not below the watched folder."""
+    """Raise BadInput where a folder is named and is no source,
+    or is one and not below the watched folder.
+    """
     if (body.source == "folder") != (body.folder is not None):
         raise BadInput("give `folder` with the source `folder`, and with no other")
     if body.folder is not None:
@@ -172,7 +187,9 @@ def _build_policy(threshold: float | Threshold | None) -> PolicyFields | None:
     """Return a threshold as it is stored. Raises BadInput where its value is out of bounds."""
     if threshold is None:
         return None
-    given = threshold if isinstance(threshold, Threshold) else Threshold(kind="grade", value=threshold)
+    given = (
+        threshold if isinstance(threshold, Threshold) else Threshold(kind="grade", value=threshold)
+    )
     policy = ThresholdPolicy.choose({given.kind: given.value})
     return {"kind": policy.kind, "value": policy.value}
 

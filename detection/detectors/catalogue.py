@@ -33,5 +33,8 @@ PARAMETERS: dict[str, Parameter] = {
 def get_detector(name: str) -> DetectorKind:
     """Return a detector's row. Raises BadInput with the choices."""
     if name not in DETECTORS:
-        raise BadInput(f"no detector {name[:40]!r}; choose one of {', '.join(DETECTORS)}", reason="unknown_detector")
+        raise BadInput(
+            f"no detector {name[:40]!r}; choose one of {', '.join(DETECTORS)}",
+            reason="unknown_detector",
+        )
     return DETECTORS[name]

@@ -1,8 +1,8 @@
 """Isolation Forest (Liu, Ting, Zhou 2008): strange bars are those that random splits cut off early.
 
-scikit-learn fits the trees. `FlatForest` scores with them: the same sums in the same order, so the same bits, in one
-compiled walk, several times as fast. It costs trees x depth steps a bar, and fails where scikit-learn's own does:
-inputs beyond the range seen in training all look alike.
+scikit-learn fits the trees. `FlatForest` scores with them: the same sums in the same order, so the
+same bits, in one compiled walk, several times as fast. It costs trees x depth steps a bar, and
+fails where scikit-learn's own does: inputs beyond the range seen in training all look alike.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,10 +16,17 @@ from sklearn.ensemble import IsolationForest
 
 from core.arrays import Float64
 from core.errors import BadInput, TapewatchError
-from detection.detectors.trees import ForestNodes, collect_nodes, credit_columns, unfold_trees, walk_trees
+from detection.detectors.trees import (
+    ForestNodes,
+    collect_nodes,
+    credit_columns,
+    unfold_trees,
+    walk_trees,
+)
 
 CHECKED_ROWS = 512
-# What is grown between two checkpoints: trees, and trees times rows. Of many rows to choose from each tree costs too.
+# What is grown between two checkpoints: trees, and trees times rows. Of many rows to choose from
+# each tree costs too.
 STEP_TREES, STEP_ROWS = 10, 65_536
 ROUNDING = 1e-12
 
@@ -27,34 +34,57 @@ Checkpoint = Callable[[float], None]
 
 
 def fit(
-    inputs: ArrayLike, *, trees: int, sample: int, seed: int, checkpoint: Checkpoint = lambda _fraction: None
+    inputs: ArrayLike,
+    *,
+    trees: int,
+    sample: int,
+    seed: int,
+    checkpoint: Checkpoint = lambda _fraction: None,
 ) -> dict[str, NDArray[Any]]:
     """Return the nodes of a forest (see `ForestNodes`) fitted on `inputs` (n, d).
 
-    Raises BadInput when there is nothing to fit on, and TapewatchError where our scores would not be scikit-learn's.
+    Raises BadInput when there is nothing to fit on, and TapewatchError where our scores would not
+    be scikit-learn's.
     """
     forest = fit_forest(inputs, trees=trees, sample=sample, seed=seed, checkpoint=checkpoint)
     return FlatForest.from_sklearn(forest).get_arrays()
 
 
 def load(fitted: Mapping[str, NDArray[Any]]) -> "FlatForest":
-    """Return the forest of these nodes, laid out for speed. Its scores are the same to the last bit."""
-    return FlatForest(ForestNodes(**{field.name: fitted[field.name] for field in fields(ForestNodes)}))
+    """Return the forest of these nodes, laid out for speed.
+
+    Its scores are the same to the last bit.
+    """
+    return FlatForest(
+        ForestNodes(**{field.name: fitted[field.name] for field in fields(ForestNodes)})
+    )
 
 
 def fit_forest(
-    inputs: ArrayLike, *, trees: int, sample: int, seed: int, checkpoint: Checkpoint = lambda _fraction: None
+    inputs: ArrayLike,
+    *,
+    trees: int,
+    sample: int,
+    seed: int,
+    checkpoint: Checkpoint = lambda _fraction: None,
 ) -> IsolationForest:
-    """Return scikit-learn's forest of `trees` trees on `sample` rows each of `inputs`, or on all where there are fewer.
+    """Return scikit-learn's forest of `trees` trees on `sample` rows each of `inputs`,
+    or on all where there are fewer.
 
-    It is grown in steps, and is the same as if it were grown at once. Raises BadInput when there is nothing to fit on.
+    It is grown in steps, and is the same as if it were grown at once. Raises BadInput when there is
+    nothing to fit on.
     """
     matrix = np.ascontiguousarray(inputs, np.float32)
     if len(matrix) < 2:
-        raise BadInput(f"asked for {trees} trees of {sample} rows from {len(matrix)} rows; give at least two rows")
+        raise BadInput(
+            f"asked for {trees} trees of {sample} rows from {len(matrix)} rows; give at least two"
+            " rows"
+        )
     rows = min(sample, len(matrix))
     step = max(1, min(STEP_TREES, STEP_ROWS // rows))
-    forest = IsolationForest(n_estimators=step, max_samples=rows, random_state=seed, warm_start=True)
+    forest = IsolationForest(
+        n_estimators=step, max_samples=rows, random_state=seed, warm_start=True
+    )
     for grown in range(step, trees + step, step):
         forest.set_params(n_estimators=min(grown, trees))
         forest.fit(matrix)
@@ -73,16 +103,17 @@ class FlatForest:
     def from_sklearn(cls, forest: IsolationForest) -> Self:
         """Return the forest that scikit-learn fitted.
 
-        Its scores of rows where a comparison is most easily wrong are held against scikit-learn's. Raises
-        TapewatchError should any of them differ, as by another version's internals.
+        Its scores of rows where a comparison is most easily wrong are held against scikit-learn's.
+        Raises TapewatchError should any of them differ, as by another version's internals.
         """
         flat = cls(collect_nodes(forest))
         sample = flat._draw_sample()
         differences = np.abs(flat.score_samples(sample) - forest.score_samples(sample))
         if differences.max() != 0.0:
             raise TapewatchError(
-                f"{np.count_nonzero(differences)} of {CHECKED_ROWS} scores differ from those of scikit-learn "
-                f"{sklearn_version}, by up to {differences.max():.3g}; no model was made. Install the pinned version",
+                f"{np.count_nonzero(differences)} of {CHECKED_ROWS} scores differ from those of"
+                f" scikit-learn {sklearn_version}, by up to {differences.max():.3g}; no model was"
+                " made. Install the pinned version",
                 reason="scores_differ",
             )
         return flat
@@ -92,24 +123,30 @@ class FlatForest:
         return {field.name: getattr(self._nodes, field.name) for field in fields(ForestNodes)}
 
     def score_samples(self, inputs: ArrayLike, *, below: float = 0.0) -> Float64:
-        """Return the score of each row of `inputs` (m, d), shape (m,), in [-1, 0); lower is stranger.
+        """Return the score of each row of `inputs` (m, d), shape (m,), in [-1, 0);
+        lower is stranger.
 
-        Only scores lower than `below` are wanted: rows that cannot have one, as a part of the trees tells, have 0.0.
+        Only scores lower than `below` are wanted: rows that cannot have one, as a part of the trees
+        tells, have 0.0.
         """
         return self._walk(np.ascontiguousarray(inputs, np.float32), below)
 
     def attribute(self, inputs: ArrayLike) -> Float64:
-        """Return the share of each column in what makes each row strange, shape (m, d); a row's shares sum to 1.
+        """Return the share of each column in what makes each row strange, shape (m, d);
+        a row's shares sum to 1.
 
-        A split on the row's path is credited with what it takes off the path length to be expected, the mean over
-        the training rows of the node: E[length | node] - E[length | child]. The credits of a tree add up to
-        expectation minus length. Isolation trees draw the column of every split at random, so that the mean over
-        trees is a mean over orders of the columns too, as in a Shapley value. Columns that on balance made the row
-        look usual have share 0; where all did, the shares are equal.
+        A split on the row's path is credited with what it takes off the path length to be expected,
+        the mean over the training rows of the node: E[length | node] - E[length | child]. The
+        credits of a tree add up to expectation minus length. Isolation trees draw the column of
+        every split at random, so that the mean over trees is a mean over orders of the columns too,
+        as in a Shapley value. Columns that on balance made the row look usual have share 0; where
+        all did, the shares are equal.
         """
         matrix = np.ascontiguousarray(inputs, np.float32)
         trees = self._trees
-        credit = np.maximum(credit_columns(matrix, trees.columns, trees.thresholds, trees.expected), 0.0)
+        credit = np.maximum(
+            credit_columns(matrix, trees.columns, trees.thresholds, trees.expected), 0.0
+        )
         totals = credit.sum(axis=1, keepdims=True)
         credit[totals[:, 0] <= 0.0] = 1.0
         shares: Float64 = credit / credit.sum(axis=1, keepdims=True)
@@ -118,14 +155,17 @@ class FlatForest:
     def _walk(self, matrix: NDArray[np.float32], below: float = 0.0) -> Float64:
         trees = self._trees
         limit = -np.log2(-below) * trees.longest if below < 0.0 else np.inf
-        # Where rounding could matter the walk goes on, so that what is below is told by the score alone.
+        # Where rounding could matter the walk goes on, so that what is below is told by the score
+        # alone.
         enough = limit * (1.0 + ROUNDING) - trees.to_come
         lengths = walk_trees(matrix, trees.columns, trees.thresholds, trees.lengths, enough)
         scores: Float64 = -(2.0 ** (-(lengths / trees.longest)))
         return scores
 
     def _draw_sample(self) -> NDArray[np.float32]:
-        """Return rows made of the trees' own thresholds, where a comparison is most easily wrong, and of noise."""
+        """Return rows made of the trees' own thresholds,
+        where a comparison is most easily wrong, and of noise.
+        """
         generator = np.random.default_rng(0)
         trees = self._trees
         width = int(self._nodes.width)

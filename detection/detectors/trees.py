@@ -1,7 +1,8 @@
 """Isolation trees as perfect binary trees in flat arrays, and the compiled walks over them.
 
-A tree grown on a sub-sample of n rows is at most ceil(log2 n) deep, so each is filled up to that depth: the children
-of slot p are 2p + 1 and 2p + 2, no pointer is read, no branch is taken, and many rows step down a tree side by side.
+A tree grown on a sub-sample of n rows is at most ceil(log2 n) deep, so each is filled up to that
+depth: the children of slot p are 2p + 1 and 2p + 2, no pointer is read, no branch is taken, and
+many rows step down a tree side by side.
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from core.arrays import Float32, Float64, Int64
 
 Slots = NDArray[np.uint32]
 
-# Rows that walk a tree together: their columns and positions stay in the first-level cache, as long as this is no
-# power of two, which would put all columns into the same few lines of it.
+# Rows that walk a tree together: their columns and positions stay in the first-level cache, as long
+# as this is no power of two, which would put all columns into the same few lines of it.
 BLOCK_ROWS = 400
-# How often rows that have walked enough are looked for, and how few must be left for the others to move together.
+# How often rows that have walked enough are looked for, and how few must be left for the others to
+# move together.
 TREES_BETWEEN = 8
 WORTH_MOVING = 0.9
 
@@ -32,7 +34,8 @@ class PerfectTrees:
         columns: shape (trees, 2^D - 1), the column each slot splits by.
         thresholds: same shape; rows with a value above go right. Slots below a leaf have infinity.
         lengths: shape (trees, 2^D), the path length each last slot stands for.
-        expected: shape (trees, 2^(D + 1) - 1), the mean path length of the training rows below each slot.
+        expected: shape (trees, 2^(D + 1) - 1), the mean path length of the training rows below each
+            slot.
         longest: the path length, summed over trees, that has score -0.5.
         to_come: shape (trees,), the least path length that the trees after each one can add.
     """
@@ -53,7 +56,8 @@ class ForestNodes:
         offsets: shape (trees + 1,), where the nodes of each tree begin.
         columns: shape (nodes,), the column each splits by; 0 at a leaf.
         thresholds: shape (nodes,), rows with a value above go right.
-        left, right: shape (nodes,), a node's children by their number within the tree; -1 at a leaf. A node comes
+        left, right: shape (nodes,), a node's children by their number within the tree; -1 at a
+        leaf. A node comes
             before its children.
         rows: shape (nodes,), how many training rows came by.
         lengths: shape (nodes,), the path length each stands for, were it a leaf.
@@ -136,12 +140,16 @@ def _find_depth(nodes: ForestNodes, tree: int) -> int:
 
 
 def _round_down(thresholds: Float64) -> Float32:
-    """Return the largest float32 not above each threshold: a float32 is above one where it is above the other."""
+    """Return the largest float32 not above each threshold:
+    a float32 is above one where it is above the other.
+    """
     rounded = thresholds.astype(np.float32)
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
-def _mean_below(left: NDArray[np.int32], right: NDArray[np.int32], rows: Int64, path_lengths: Float64) -> Float64:
+def _mean_below(
+    left: NDArray[np.int32], right: NDArray[np.int32], rows: Int64, path_lengths: Float64
+) -> Float64:
     """Return for each node the mean of `path_lengths` over the training rows below it."""
     means = path_lengths.copy()
     # A node comes before its children in scikit-learn's arrays.
@@ -156,9 +164,16 @@ _matrix = types.Array(float32, 2, "C", readonly=True)
 
 @njit(inline="always")
 def _step_down(
-    block: Float32, stride: int, count: int, column_of: NDArray[np.int32], threshold_of: Float32, slots: Slots
+    block: Float32,
+    stride: int,
+    count: int,
+    column_of: NDArray[np.int32],
+    threshold_of: Float32,
+    slots: Slots,
 ) -> None:
-    """Bring the first `count` rows of a block from the root of a tree to its last level, side by side."""
+    """Bring the first `count` rows of a block from the root of a tree to its last level,
+    side by side.
+    """
     last = np.uint32(column_of.shape[0])
     slots[:count] = 0
     slot = np.uint32(0)
@@ -171,8 +186,12 @@ def _step_down(
 
 
 @njit(inline="always")
-def _close_ranks(block: Float32, stride: int, count: int, sums: Float64, rows: Int64, enough: float) -> int:
-    """Move the rows whose sums are below `enough` to the front, if that is worth it; return how many still walk."""
+def _close_ranks(
+    block: Float32, stride: int, count: int, sums: Float64, rows: Int64, enough: float
+) -> int:
+    """Move the rows whose sums are below `enough` to the front, if that is worth it;
+    return how many still walk.
+    """
     left = 0
     for i in range(count):
         left += sums[i] < enough
@@ -199,17 +218,27 @@ def _close_ranks(block: Float32, stride: int, count: int, sums: Float64, rows: I
     error_model="numpy",
 )
 def walk_trees(
-    inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, lengths: Float64, enough: Float64
+    inputs: Float32,
+    columns: NDArray[np.int32],
+    thresholds: Float32,
+    lengths: Float64,
+    enough: Float64,
 ) -> Float64:
-    """Return for each row of `inputs` (m, d) its path length summed over the trees, in their order, shape (m,).
+    """Return for each row of `inputs` (m, d) its path length summed over the trees,
+    in their order, shape (m,).
 
-    A row whose sum after tree t is `enough[t]` or more need not be walked further; it may have the sum infinity.
+    A row whose sum after tree t is `enough[t]` or more need not be walked further; it may have the
+    sum infinity.
     """
     width, trees = inputs.shape[1], columns.shape[0]
     last = np.uint32(columns.shape[1])
     total = np.full(inputs.shape[0], np.inf)
     block = np.empty(BLOCK_ROWS * width, np.float32)
-    slots, sums, rows = np.empty(BLOCK_ROWS, np.uint32), np.empty(BLOCK_ROWS), np.empty(BLOCK_ROWS, np.int64)
+    slots, sums, rows = (
+        np.empty(BLOCK_ROWS, np.uint32),
+        np.empty(BLOCK_ROWS),
+        np.empty(BLOCK_ROWS, np.int64),
+    )
     for start in range(0, inputs.shape[0], BLOCK_ROWS):
         stride = min(BLOCK_ROWS, inputs.shape[0] - start)
         count = stride
@@ -237,8 +266,12 @@ def walk_trees(
     cache=True,
     error_model="numpy",
 )
-def credit_columns(inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, expected: Float64) -> Float64:
-    """Return what each column's splits take off the expected path length of each row, all trees, shape (m, d)."""
+def credit_columns(
+    inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, expected: Float64
+) -> Float64:
+    """Return what each column's splits take off the expected path length of each row,
+    all trees, shape (m, d).
+    """
     credit = np.zeros(inputs.shape)
     last = np.uint32(columns.shape[1])
     for tree in range(columns.shape[0]):
@@ -248,7 +281,11 @@ def credit_columns(inputs: Float32, columns: NDArray[np.int32], thresholds: Floa
             before = expected_of[slot]
             while slot < last:
                 column = np.uint32(column_of[slot])
-                slot = np.uint32(2) * slot + np.uint32(1) + np.uint32(inputs[row, column] > threshold_of[slot])
+                slot = (
+                    np.uint32(2) * slot
+                    + np.uint32(1)
+                    + np.uint32(inputs[row, column] > threshold_of[slot])
+                )
                 after = expected_of[slot]
                 credit[row, column] += before - after
                 before = after

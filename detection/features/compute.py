@@ -24,8 +24,10 @@ class Features:
     Attributes:
         rows: shape (m,), their rows in the panel.
         documented: shape (m, 14), the features of `FEATURES`, in the units of the price.
-        inputs: shape (m, d), the columns of the feature set, free of scale, on a grid that float32 holds exactly.
-        measures: shape (m, 12), how far each bar is from the ticker's usual, by `MEASURES`; for words, not for models.
+        inputs: shape (m, d), the columns of the feature set, free of scale, on a grid that float32
+            holds exactly.
+        measures: shape (m, 12), how far each bar is from the ticker's usual, by `MEASURES`; for
+            words, not for models.
         warm_up: shape (k,), wanted bars of each series that were left out for want of history.
     """
 
@@ -46,7 +48,10 @@ def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet
     shift = panel.first_index - starts
     wanted = np.clip(first_rows, starts, stops)
     first = np.clip(feature_set.warm_up_bars - shift, wanted, stops)
-    history_bars, intraday = count_history_bars(panel.interval), panel.interval not in INTERVALS_OVER_SESSIONS
+    history_bars, intraday = (
+        count_history_bars(panel.interval),
+        panel.interval not in INTERVALS_OVER_SESSIONS,
+    )
     all_history = feature_set.count_history_bars(panel.interval)
     clock_bars = all_history - ANCHOR_BARS if feature_set.sessions else 0
     needed = np.maximum((first + shift) // ANCHOR_BARS * ANCHOR_BARS - all_history, 0)
@@ -63,9 +68,20 @@ def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet
     measures = np.empty((total, len(MEASURES)), np.float32)
     picked = np.array([COLUMNS.index(name) for name in feature_set.columns], np.int64)
     run_kernel(
-        (_freeze(panel.open), _freeze(panel.high), _freeze(panel.low), _freeze(panel.close), _freeze(panel.volume)),
+        (
+            _freeze(panel.open),
+            _freeze(panel.high),
+            _freeze(panel.low),
+            _freeze(panel.close),
+            _freeze(panel.volume),
+        ),
         (_freeze(panel.sessions), _freeze(panel.clocks)),
-        (_freeze(panel.offsets), _freeze(panel.first_index), _freeze(first), _freeze(ends - counts)),
+        (
+            _freeze(panel.offsets),
+            _freeze(panel.first_index),
+            _freeze(first),
+            _freeze(ends - counts),
+        ),
         (ANCHOR_BARS, history_bars, int(intraday), clock_bars),
         _freeze(picked),
         (documented, inputs, measures),
@@ -75,7 +91,9 @@ def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet
 
 
 def _freeze(column: Column) -> Column:
-    """Return a contiguous read-only view: the kernel is compiled for these alone, and stored columns already are."""
+    """Return a contiguous read-only view: the kernel is compiled for these alone,
+    and stored columns already are.
+    """
     view = np.ascontiguousarray(column).view()
     view.flags.writeable = False
     return view

@@ -1,7 +1,8 @@
 """Named, versioned lists of what a model sees of a bar.
 
-Documents keep the 14 features as they are; a model sees columns which are free of the price's scale (the
-definition of each is in `detection/features/kernel.py`). A set never changes: another list is another version.
+Documents keep the 14 features as they are; a model sees columns which are free of the price's scale
+(the definition of each is in `detection/features/kernel.py`). A set never changes: another list is
+another version.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ class FeatureSet:
         name, version: `market14`, 1.
         columns: the model's input columns, in order.
         warm_up_bars: bars of the series before the first one that is scored.
-        sessions: on how many sessions it looks back for what is usual at a time of day; 0: it does not.
+        sessions: on how many sessions it looks back for what is usual at a time of day; 0: it does
+            not.
     """
 
     name: str
@@ -35,7 +37,9 @@ class FeatureSet:
         return count_clock_bars(interval, self.sessions) + ANCHOR_BARS
 
     def reach(self, index: int, interval: str) -> int:
-        """Return the position in the stored series from which bars are needed to compute the bar at `index`."""
+        """Return the position in the stored series from
+        which bars are needed to compute the bar at `index`.
+        """
         return find_start(index, self.count_history_bars(interval))
 
     @property
@@ -65,20 +69,27 @@ MARKET14 = FeatureSet(
     ),
     warm_up_bars=40,
 )
-# The ticker's own volatility is the measure, taken twice: the last weeks' forgets a calm past, the last year's a shock.
+# The ticker's own volatility is the measure, taken twice: the last weeks' forgets a calm past, the
+# last year's a shock.
 TWO_YARDSTICKS = FeatureSet(
     name="two_yardsticks",
     version=1,
     columns=("return_fast", "return_slow", "gap_fast", "departure_fast", "departure_slow"),
     warm_up_bars=61,
 )
-# A session has a shape: it opens with a jump, wide and loud, and is quiet at noon. So each bar is measured by what was
-# usual at its time of day in the last 20 sessions; and by that times how lively the last 20 bars were for theirs. A
-# gap has a yardstick of its own and no column: only opens have gaps, and trees would tell them apart by it.
+# A session has a shape: it opens with a jump, wide and loud, and is quiet at noon. So each bar is
+# measured by what was usual at its time of day in the last 20 sessions; and by that times how
+# lively the last 20 bars were for theirs. A gap has a yardstick of its own and no column: only
+# opens have gaps, and trees would tell them apart by it.
 TIME_OF_DAY = FeatureSet(
     name="time_of_day",
     version=1,
-    columns=("clock_return_fast", "clock_return_slow", "clock_departure_fast", "clock_departure_slow"),
+    columns=(
+        "clock_return_fast",
+        "clock_return_slow",
+        "clock_departure_fast",
+        "clock_departure_slow",
+    ),
     warm_up_bars=61,
     sessions=20,
 )
@@ -88,10 +99,15 @@ DEFAULT_FEATURE_SET = TWO_YARDSTICKS
 
 
 def get_feature_set(name: str, version: int | None = None) -> FeatureSet:
-    """Return the set of that name (its latest version if none is given). Raises BadInput with the choices."""
+    """Return the set of that name (its latest version if none is given).
+
+    Raises BadInput with the choices.
+    """
     found = [s for s in FEATURE_SETS if s.name == name and version in (None, s.version)]
     if not found:
         asked = name if version is None else f"{name}/{version}"
         choices = ", ".join(feature_set.label for feature_set in FEATURE_SETS)
-        raise BadInput(f"no feature set {asked!r}; choose one of {choices}", reason="unknown_feature_set")
+        raise BadInput(
+            f"no feature set {asked!r}; choose one of {choices}", reason="unknown_feature_set"
+        )
     return max(found, key=lambda s: s.version)

@@ -1,12 +1,14 @@
 """The fused pass from bars to features: one compiled function over all series of a panel.
 
-Work goes by blocks of bars, counted from the start of the stored series. A block's recursions start at its anchor minus
-the history; everything else is a sum over a fixed window, added in a fixed order. So a bar's values are the same to the
-last bit whatever was loaded around it. `fastmath` stays off for the same reason: it would let the order of additions
-depend on the length of a loop. Loops run over the rows of a block inside and over the bars of a window outside, so
-that they compile to vector instructions all the same.
+Work goes by blocks of bars, counted from the start of the stored series. A block's recursions start
+at its anchor minus the history; everything else is a sum over a fixed window, added in a fixed
+order. So a bar's values are the same to the last bit whatever was loaded around it. `fastmath`
+stays off for the same reason: it would let the order of additions depend on the length of a loop.
+Loops run over the rows of a block inside and over the bars of a window outside, so that they
+compile to vector instructions all the same.
 
-All that is compiled stays in this file: numba's cache notices a change of the file of `run_kernel`, and of no other.
+All that is compiled stays in this file: numba's cache notices a change of the file of `run_kernel`,
+and of no other.
 """
 
 from typing import Any
@@ -19,7 +21,8 @@ from detection.features.feature_sets import MARKET14, TIME_OF_DAY, TWO_YARDSTICK
 
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]
-# Of each time of day the last 20 bars: their positions (clocks, 20), values (clocks, 20, 5), and how many came.
+# Of each time of day the last 20 bars: their positions (clocks, 20), values (clocks, 20, 5), and
+# how many came.
 Rings = tuple[Int64, Float64, Int64]
 # The first row to compute within what is at hand, and how many.
 Span = tuple[int, int]
@@ -47,22 +50,26 @@ CLOCK_COLUMNS = COLUMNS.index("clock_return_fast")
 CLOCK_MEASURES = MEASURES.index("clock_return")
 
 WINDOW = 20
-# The slow yardstick looks back at most 250 bars, in steps of ten; usual volume is that of the last 60.
+# The slow yardstick looks back at most 250 bars, in steps of ten; usual volume is that of the last
+# 60.
 SLOW_TENS = 25
 VOLUME_TENS = 6
-# A yardstick, and the body under the wicks, count as at least one basis point of the close: flat prices stay finite.
+# A yardstick, and the body under the wicks, count as at least one basis point of the close: flat
+# prices stay finite.
 SMALLEST_SHARE = 1e-4
-# What makes a wick, volume or stillness as rare as a range of so many yardsticks, on daily bars of stocks and indices.
+# What makes a wick, volume or stillness as rare as a range of so many yardsticks, on daily bars of
+# stocks and indices.
 WICK_WEIGHT = 2.0
 VOLUME_WEIGHT = 0.8
 STILL_WEIGHT = 0.5
-# Inputs lie on this grid within these bounds, so float32 holds them exactly, and the float noise that another
-# price scale brings (1e-13) is rounded away.
+# Inputs lie on this grid within these bounds, so float32 holds them exactly, and the float noise
+# that another price scale brings (1e-13) is rounded away.
 GRID = 65536.0
 # What is usual at a time of day is that of the last 20 sessions, and not known of fewer than 10.
 CLOCK_SESSIONS = 20
 FEWEST_SESSIONS = 10
-# A gap or return is measured by at least half the usual range: within a session most gaps are next to nothing.
+# A gap or return is measured by at least half the usual range: within a session most gaps are next
+# to nothing.
 LEAST_GAP = 0.5
 BOUND = 127.0
 
@@ -70,7 +77,13 @@ BOUND = 127.0
 @njit(nogil=True, error_model="numpy")
 def _cut(bars: Bars, start: int, stop: int) -> Bars:
     open_, high, low, close, volume = bars
-    return open_[start:stop], high[start:stop], low[start:stop], close[start:stop], volume[start:stop]
+    return (
+        open_[start:stop],
+        high[start:stop],
+        low[start:stop],
+        close[start:stop],
+        volume[start:stop],
+    )
 
 
 @njit(nogil=True, error_model="numpy")
@@ -102,7 +115,9 @@ def _run_recursions(high: Float64, low: Float64, close: Float64, out: Float64) -
 
 @njit(nogil=True, error_model="numpy")
 def _compute_bands(close: Float64, span: Span, out: Float64) -> None:
-    """Put into out[0] the mean of 20 closes minus the last one, into out[1] their population deviation."""
+    """Put into out[0] the mean of 20 closes minus the last one,
+    into out[1] their population deviation.
+    """
     first, count = span
     now, mean, variance = close[first : first + count], out[0], out[1]
     mean[:count] = 0.0
@@ -123,8 +138,12 @@ def _compute_bands(close: Float64, span: Span, out: Float64) -> None:
 
 
 @njit(nogil=True, error_model="numpy")
-def _weigh_window(typical: Float64, volume: Float64, span: Span, out: Float64, shares: Float64) -> None:
-    """Put into `out` the typical price weighted by volume over the last 20 bars; `shares` is scratch."""
+def _weigh_window(
+    typical: Float64, volume: Float64, span: Span, out: Float64, shares: Float64
+) -> None:
+    """Put into `out` the typical price weighted by volume over the last 20 bars;
+    `shares` is scratch.
+    """
     first, count = span
     out[:count] = 0.0
     shares[:count] = 0.0
@@ -142,7 +161,9 @@ def _weigh_window(typical: Float64, volume: Float64, span: Span, out: Float64, s
 
 
 @njit(nogil=True, error_model="numpy")
-def _weigh_sessions(typical: Float64, volume: Float64, sessions: Int64, span: Span, out: Float64) -> None:
+def _weigh_sessions(
+    typical: Float64, volume: Float64, sessions: Int64, span: Span, out: Float64
+) -> None:
     """Put into `out` the typical price weighted by volume since the session's first bar."""
     first, count = span
     money = shares = plain = 0.0
@@ -161,7 +182,9 @@ def _weigh_sessions(typical: Float64, volume: Float64, sessions: Int64, span: Sp
 
 @njit(nogil=True, error_model="numpy")
 def _document(bars: Bars, recursions: Float64, bands: Float64, span: Span, out: Float64) -> None:
-    """Put the documented features of the span's rows into the rows of `out`; row 9, VWAP, is already there."""
+    """Put the documented features of the span's rows into the rows of `out`; row 9,
+    VWAP, is already there.
+    """
     first, count = span
     open_, high, low, close, _ = bars
     o, h = open_[first : first + count], high[first : first + count]
@@ -190,7 +213,9 @@ def _document(bars: Bars, recursions: Float64, bands: Float64, span: Span, out: 
 
 @njit(nogil=True, error_model="numpy")
 def _sum_tens(values: Float64, out: Float64) -> None:
-    """Put into out[t] the sum of the ten values that end at row t, for rows from 10 on: row 0 never counts."""
+    """Put into out[t] the sum of the ten values that end at row t, for rows from 10 on:
+    row 0 never counts.
+    """
     rows = values.size - 10
     if rows <= 0:
         return
@@ -204,7 +229,8 @@ def _sum_tens(values: Float64, out: Float64) -> None:
 
 @njit(nogil=True, error_model="numpy")
 def _mean_tens(sums: Float64, tens: int, span: Span, out: Float64) -> None:
-    """Put into `out` the mean over the `tens` times ten bars that end just before each row, `sums` being of ten.
+    """Put into `out` the mean over the `tens` times ten bars that end just before each row,
+    `sums` being of ten.
 
     Where the series has not so many yet, it is over as many tens as there are.
     """
@@ -226,7 +252,8 @@ def _mean_tens(sums: Float64, tens: int, span: Span, out: Float64) -> None:
 def _prepare(bars: Bars, out: Float64) -> None:
     """Fill the rows of `out` for a series: what does not depend on where a block begins.
 
-    0 typical price, 1 fourth root of the relative true range, 2 and 3 sums over ten bars of the latter and of volume.
+    0 typical price, 1 fourth root of the relative true range, 2 and 3 sums over ten bars of the
+    latter and of volume.
     """
     _, high, low, close, volume = bars
     typical, roots = out[0], out[1]
@@ -234,7 +261,9 @@ def _prepare(bars: Bars, out: Float64) -> None:
         typical[t] = (high[t] + low[t] + close[t]) / 3.0
     h, low_, before = high[1:], low[1:], close[: close.size - 1]
     for i in range(before.size):
-        roots[i + 1] = np.sqrt(np.sqrt((max(h[i], before[i]) - min(low_[i], before[i])) / before[i]))
+        roots[i + 1] = np.sqrt(
+            np.sqrt((max(h[i], before[i]) - min(low_[i], before[i])) / before[i])
+        )
     _sum_tens(roots[: close.size], out[2])
     _sum_tens(volume, out[3])
 
@@ -243,10 +272,11 @@ def _prepare(bars: Bars, out: Float64) -> None:
 def _measure(bars: Bars, atr: Float64, usual: Float64, span: Span, out: Float64) -> None:
     """Put how far the span's rows are from the ticker's usual into the rows of `out`.
 
-    The fast yardstick is yesterday's ATR_14 over yesterday's close; the slow one the mean of up to 250 true ranges
-    (each over the close before it), as the fourth power of the mean of fourth roots, which one bad tick hardly moves.
-    0 return, 1 gap, 2 true range and 3 longest wick in fast yardsticks; 4 volume over its mean of 60 bars; 5 the fast
-    yardstick in slow ones; 6 whether the bar only repeats the one before; the last (not handed out) the slow yardstick.
+    The fast yardstick is yesterday's ATR_14 over yesterday's close; the slow one the mean of up to
+    250 true ranges (each over the close before it), as the fourth power of the mean of fourth
+    roots, which one bad tick hardly moves. 0 return, 1 gap, 2 true range and 3 longest wick in fast
+    yardsticks; 4 volume over its mean of 60 bars; 5 the fast yardstick in slow ones; 6 whether the
+    bar only repeats the one before; the last (not handed out) the slow yardstick.
     """
     first, count = span
     open_, high, low, close, volume = bars
@@ -263,7 +293,12 @@ def _measure(bars: Bars, atr: Float64, usual: Float64, span: Span, out: Float64)
         out[3, i] = max(high[t] - max(open_[t], close[t]), min(open_[t], close[t]) - low[t]) * unit
         out[4, i] = volume[t] / usual[1, i] if usual[1, i] > 0.0 else 1.0
         out[5, i] = fast / slow
-        same = open_[t] == open_[t - 1] and high[t] == high[t - 1] and low[t] == low[t - 1] and close[t] == c1
+        same = (
+            open_[t] == open_[t - 1]
+            and high[t] == high[t - 1]
+            and low[t] == low[t - 1]
+            and close[t] == c1
+        )
         out[6, i] = 1.0 if same and (volume[t] == volume[t - 1] or volume[t] == 0.0) else 0.0
         out[CLOCK_MEASURES + 5, i] = slow
 
@@ -274,13 +309,19 @@ def _free_of_scale(
 ) -> None:
     """Put the model's input columns of the span's rows into the rows of `out`.
 
-    The first 14 are the documented features, in ATR_14 of yesterday where they are prices. The others are square
-    roots, so that one bad tick among the training bars does not take up the whole range that splits are drawn from.
-    A departure is the largest of true range, wick, volume and stillness, each in the range's measure of rarity.
+    The first 14 are the documented features, in ATR_14 of yesterday where they are prices. The
+    others are square roots, so that one bad tick among the training bars does not take up the whole
+    range that splits are drawn from. A departure is the largest of true range, wick, volume and
+    stillness, each in the range's measure of rarity.
     """
     first, count = span
     c = close[first : first + count]
-    c1, c3, c6, yesterday = close[first - 1 :], close[first - 3 :], close[first - 6 :], atr[first - 1 :]
+    c1, c3, c6, yesterday = (
+        close[first - 1 :],
+        close[first - 3 :],
+        close[first - 6 :],
+        atr[first - 1 :],
+    )
     for i in range(count):
         unit = 1.0 / max(yesterday[i], c1[i] * SMALLEST_SHARE)
         out[0, i] = (c[i] - c1[i]) * unit
@@ -305,14 +346,18 @@ def _free_of_scale(
 
 
 @njit(nogil=True, error_model="numpy")
-def _recall(bars: Bars, clocks: Int64, place: tuple[int, int, int], rings: Rings, out: Float64) -> None:
-    """Put what was usual at the time of day of each of a series' rows, in the sessions before, into the rows of `out`.
+def _recall(
+    bars: Bars, clocks: Int64, place: tuple[int, int, int], rings: Rings, out: Float64
+) -> None:
+    """Put what was usual at the time of day of each of a series' rows,
+    in the sessions before, into the rows of `out`.
 
-    Of at most 20 bars of the same time of day: 0 half the second largest true range (over the close before it), 1 the
-    same of the gap, 2 of the return, 3 of volume, 4 mean fourth root of the true range, 5 how many there are. The
-    second largest is passed as seldom by what jumps, such as an open, as by what hardly does, and one bad tick does
-    not move it. The bars lie among the `window` before the row's anchor and those after it, so that they do not depend
-    on what was loaded. place: position of row 0 in the stored series, bars from anchor to anchor, and `window`.
+    Of at most 20 bars of the same time of day: 0 half the second largest true range (over the close
+    before it), 1 the same of the gap, 2 of the return, 3 of volume, 4 mean fourth root of the true
+    range, 5 how many there are. The second largest is passed as seldom by what jumps, such as an
+    open, as by what hardly does, and one bad tick does not move it. The bars lie among the `window`
+    before the row's anchor and those after it, so that they do not depend on what was loaded.
+    place: position of row 0 in the stored series, bars from anchor to anchor, and `window`.
     """
     first_index, anchor_bars, window = place
     positions, values, pushed = rings
@@ -323,7 +368,10 @@ def _recall(bars: Bars, clocks: Int64, place: tuple[int, int, int], rings: Rings
         oldest = max(index // anchor_bars * anchor_bars - window, 0)
         known = min(pushed[clock], CLOCK_SESSIONS)
         count = 0
-        while count < known and positions[clock, (pushed[clock] - 1 - count) % CLOCK_SESSIONS] > oldest:
+        while (
+            count < known
+            and positions[clock, (pushed[clock] - 1 - count) % CLOCK_SESSIONS] > oldest
+        ):
             count += 1
         for value in range(4):
             first = second = 0.0
@@ -352,11 +400,13 @@ def _recall(bars: Bars, clocks: Int64, place: tuple[int, int, int], rings: Rings
 def _compare_by_clock(
     bars: Bars, recalled: tuple[Float64, Float64], span: Span, measured: Float64, columns: Float64
 ) -> None:
-    """Put how far the span's rows are from what is usual at their time of day into rows of `measured` and `columns`.
+    """Put how far the span's rows are from what is usual at their time
+    of day into rows of `measured` and `columns`.
 
-    recalled: the rows of `_recall`, and the fourth root of the true range, of the same bars. Of a time of day that is
-    not known, all counts as usual. The fast yardstick is the slow one, which is that of the time of day, times how
-    lively the 20 bars before were for theirs.
+    recalled: the rows of `_recall`, and the fourth root of the true range, of the same bars. Of a
+        time of day that is
+    not known, all counts as usual. The fast yardstick is the slow one, which is that of the time of
+    day, times how lively the 20 bars before were for theirs.
     """
     first, count = span
     usual, roots = recalled
@@ -409,7 +459,14 @@ _out = _mixed((float64[:, ::1], float32[:, ::1], float32[:, ::1]))
 
 
 @njit(
-    void(_tuple_of(_floats, 5), _tuple_of(_integers, 2), _tuple_of(_integers, 4), _tuple_of(int64, 4), _integers, _out),
+    void(
+        _tuple_of(_floats, 5),
+        _tuple_of(_integers, 2),
+        _tuple_of(_integers, 4),
+        _tuple_of(int64, 4),
+        _integers,
+        _out,
+    ),
     nogil=True,
     cache=True,
     error_model="numpy",
@@ -422,14 +479,17 @@ def run_kernel(
     picked: Int64,
     out: tuple[Float64, Float32, Float32],
 ) -> None:
-    """Compute the wanted rows of all series of a panel; arrays that are read must be marked read-only.
+    """Compute the wanted rows of all series of a panel;
+    arrays that are read must be marked read-only.
 
-    bars: open, high, low, close, volume, each (n,). calendar: sessions and clocks, each (n,). layout: offsets (k + 1,),
-    first_index (k,), the first row wanted of each series (k,) and where in `out` it goes (k,); the caller has seen to
-    it that the row has a full warm-up and that its history is loaded. rules: bars from anchor to anchor, bars of
-    history, 1 where VWAP starts with the session, and how many bars before an anchor are looked at for what is usual
-    at a time of day, 0 where nothing asks for that. picked: (d,) positions in COLUMNS. out: documented (m, 14), inputs
-    (m, d) and measures (m, 12) to fill.
+    bars: open, high, low, close, volume, each (n,). calendar: sessions and clocks, each (n,).
+        layout: offsets (k + 1,),
+    first_index (k,), the first row wanted of each series (k,) and where in `out` it goes (k,); the
+    caller has seen to it that the row has a full warm-up and that its history is loaded. rules:
+    bars from anchor to anchor, bars of history, 1 where VWAP starts with the session, and how many
+    bars before an anchor are looked at for what is usual at a time of day, 0 where nothing asks for
+    that. picked: (d,) positions in COLUMNS. out: documented (m, 14), inputs (m, d) and measures (m,
+    12) to fill.
     """
     offsets, first_index, first_rows, out_rows = layout
     anchor_bars, history_bars, intraday, clock_bars = rules
@@ -438,9 +498,17 @@ def run_kernel(
     longest = np.max(offsets[1:] - offsets[:-1]) if offsets.size > 1 else 0
     prepared, recursions = np.empty((4, longest)), np.empty((5, history_bars + anchor_bars))
     most = np.max(clocks) + 1 if clock_bars and clocks.size else 0
-    rings = (np.empty((most, CLOCK_SESSIONS), np.int64), np.empty((most, CLOCK_SESSIONS, 5)), np.zeros(most, np.int64))
+    rings = (
+        np.empty((most, CLOCK_SESSIONS), np.int64),
+        np.empty((most, CLOCK_SESSIONS, 5)),
+        np.zeros(most, np.int64),
+    )
     recalled = np.zeros((6, longest if clock_bars else 0))
-    bands, usual, spare = np.empty((2, anchor_bars)), np.empty((2, anchor_bars)), np.empty(anchor_bars)
+    bands, usual, spare = (
+        np.empty((2, anchor_bars)),
+        np.empty((2, anchor_bars)),
+        np.empty(anchor_bars),
+    )
     features = np.empty((documented.shape[1], anchor_bars))
     measured = np.empty((measures.shape[1] + 1, anchor_bars))
     columns = np.empty((len(COLUMNS), anchor_bars))

@@ -1,1 +1,3 @@
-"""Versioned models: training, artefacts, the registry of champions, and the cache of each process."""
+"""Versioned models: training, artefacts, the registry of champions,
+and the cache of each process.
+"""

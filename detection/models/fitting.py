@@ -1,8 +1,8 @@
 """Fitting: from a market's bars to a detector, its threshold and the distribution of its scores.
 
-Bars are read in portions, so that memory does not grow with the market. The trees, the threshold and the grades all
-come from the same uniform sample of at most `MOST_ROWS` rows: every row, for up to some 400 tickers x 5 years of days.
-The same bars, plan and seed give the same bytes.
+Bars are read in portions, so that memory does not grow with the market. The trees, the threshold
+and the grades all come from the same uniform sample of at most `MOST_ROWS` rows: every row, for up
+to some 400 tickers x 5 years of days. The same bars, plan and seed give the same bytes.
 """
 
 import sys
@@ -61,7 +61,9 @@ class Fit:
 
 @dataclass(slots=True)
 class Seen:
-    """What a training has learned from so far; `first` and `last` are UTC seconds of its earliest and latest bar."""
+    """What a training has learned from so far;
+    `first` and `last` are UTC seconds of its earliest and latest bar.
+    """
 
     rows: Counter[str] = field(default_factory=Counter)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -83,7 +85,12 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     end = None if plan.window_end is None else int(plan.window_end.timestamp())
     done = 0
     for portion in _split(series):
-        panel = load_panel(database, plan.interval, dict.fromkeys(portion, (start, end)), reach=plan.feature_set.reach)
+        panel = load_panel(
+            database,
+            plan.interval,
+            dict.fromkeys(portion, (start, end)),
+            reach=plan.feature_set.reach,
+        )
         _learn(panel, plan, start, sample, seen)
         done += len(portion)
         checkpoint(LOADED * done / len(series))
@@ -128,7 +135,9 @@ def describe_fit(fit: Fit) -> FitFields:
         "rows_fitted": fit.rows_fitted,
         "ticker_count": len(seen.rows),
         "tickers": [{"ticker": ticker, "rows": rows} for ticker, rows in sorted(seen.rows.items())],
-        "left_out": [{"ticker": ticker, "reason": reason} for ticker, reason in sorted(seen.left_out.items())],
+        "left_out": [
+            {"ticker": ticker, "reason": reason} for ticker, reason in sorted(seen.left_out.items())
+        ],
         "synthetic": seen.synthetic,
         "seed": plan.seed,
         "parameters": plan.describe_parameters(),
@@ -138,7 +147,9 @@ def describe_fit(fit: Fit) -> FitFields:
 
 
 def _split(series: Sequence[SeriesDocument]) -> Iterator[list[str]]:
-    """Yield the tickers in portions of at most `PORTION_BARS` bars; a longer series is a portion of its own."""
+    """Yield the tickers in portions of at most `PORTION_BARS` bars;
+    a longer series is a portion of its own.
+    """
     portion: list[str] = []
     bars = 0
     for document in series:
@@ -150,7 +161,9 @@ def _split(series: Sequence[SeriesDocument]) -> Iterator[list[str]]:
     yield portion
 
 
-def _learn(panel: BarPanel, plan: TrainingPlan, start: int | None, sample: RowSample, seen: Seen) -> None:
+def _learn(
+    panel: BarPanel, plan: TrainingPlan, start: int | None, sample: RowSample, seen: Seen
+) -> None:
     """Add the rows of a panel that lie in the window to the sample, and note what they were."""
     features = compute_features(panel, _find_first_rows(panel, start), plan.feature_set)
     wanted, bad = _select(panel, features, plan)
@@ -177,7 +190,9 @@ def _find_first_rows(panel: BarPanel, start: int | None) -> Int64:
 
 
 def _select(panel: BarPanel, features: Features, plan: TrainingPlan) -> tuple[Bools, set[str]]:
-    """Return which feature rows to learn from, and the tickers left out because a bar is not a number."""
+    """Return which feature rows to learn from,
+    and the tickers left out because a bar is not a number.
+    """
     wanted = np.ones(features.rows.size, dtype=np.bool_)
     if plan.window_end is not None:
         wanted &= panel.times[features.rows] <= int(plan.window_end.timestamp())
@@ -191,8 +206,9 @@ def _select(panel: BarPanel, features: Features, plan: TrainingPlan) -> tuple[Bo
 def _explain_too_few(plan: TrainingPlan, series: int, rows: int) -> str:
     window = f" from {plan.window_start or 'the first bar'} to {plan.window_end or 'the last'}"
     return (
-        f"market {plan.market} has {rows} {plan.interval} bars past their warm-up of {plan.feature_set.warm_up_bars} "
-        f"in {series} tickers{window}; at least {FEWEST_ROWS} are needed: import more or widen the window"
+        f"market {plan.market} has {rows} {plan.interval} bars past their warm-up of"
+        f" {plan.feature_set.warm_up_bars} in {series} tickers{window}; at least {FEWEST_ROWS} are"
+        " needed: import more or widen the window"
     )
 
 

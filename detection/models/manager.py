@@ -1,4 +1,6 @@
-"""The models of one process: each version is loaded and checked once, and the champion's pointer read at every use."""
+"""The models of one process: each version is loaded and checked once,
+and the champion's pointer read at every use.
+"""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -53,10 +55,12 @@ class LoadedModel:
 
 
 class ModelManager:
-    """Hands out models by market and interval, ticker or version, and keeps the `capacity` last used ones.
+    """Hands out models by market and interval, ticker or version,
+    and keeps the `capacity` last used ones.
 
-    A version is opened once a process, after hash and signature of its artefact were checked; one that fails the check
-    is refused each time it is asked for, and never kept. A promotion is seen by the next call.
+    A version is opened once a process, after hash and signature of its artefact were checked; one
+    that fails the check is refused each time it is asked for, and never kept. A promotion is seen
+    by the next call.
     """
 
     def __init__(self, database: Db, capacity: int = 8) -> None:
@@ -81,7 +85,8 @@ class ModelManager:
     def group_by_model(
         self, market: str, interval: str, tickers: Sequence[str], *, watchlist: str | None = None
     ) -> list[tuple[LoadedModel, tuple[str, ...]]]:
-        """Return tickers of one market by the model, with its threshold, in use for their bars of an interval.
+        """Return tickers of one market by the model, with its threshold,
+        in use for their bars of an interval.
 
         Raises NoModel, ModelIntegrity.
         """
@@ -99,22 +104,34 @@ class ModelManager:
             for (champion, policy), members in groups.items()
         ]
 
-    def list_walk_forward(self, market: str, interval: str) -> list[tuple[LoadedModel, datetime | None]]:
-        """Return, earliest first, the models by which a history can be scored with none having seen what it scores.
+    def list_walk_forward(
+        self, market: str, interval: str
+    ) -> list[tuple[LoadedModel, datetime | None]]:
+        """Return, earliest first, the models by which a history can be scored
+        with none having seen what it scores.
 
-        With each comes the last bar it is to score: the end of the window of the next, None for the last one.
-        Raises NoModel where no version of the market and interval is there, ModelIntegrity.
+        With each comes the last bar it is to score: the end of the window of the next, None for the
+        last one. Raises NoModel where no version of the market and interval is there,
+        ModelIntegrity.
         """
         usable = find_models(self._database, market=market)
-        by_end = {r["window_end"]: r for r in reversed(usable) if r["interval"] == interval and not r["retired_at"]}
+        by_end = {
+            r["window_end"]: r
+            for r in reversed(usable)
+            if r["interval"] == interval and not r["retired_at"]
+        }
         if not by_end:
             raise NoModel(
-                f"a walk-forward backfill needs models of {market} that end before the bars they score; train some: "
-                f"`flask models train --market {market} --interval {interval} --window-end DATE --no-promote`"
+                f"a walk-forward backfill needs models of {market} that end before the bars they"
+                f" score; train some: `flask models train --market {market} --interval {interval}"
+                " --window-end DATE --no-promote`"
             )
         ends = sorted(by_end)
         champions = [Champion(by_end[end]["_id"], by_end[end]["sha256"]) for end in ends]
-        return [(self._get(champion), last) for champion, last in zip(champions, [*ends[1:], None], strict=True)]
+        return [
+            (self._get(champion), last)
+            for champion, last in zip(champions, [*ends[1:], None], strict=True)
+        ]
 
     def get_version(self, market: str, interval: str, ticker: str | None = None) -> str:
         """Return the champion's version without loading it. Raises NoModel."""
@@ -136,7 +153,9 @@ class ModelManager:
             self._models.clear()
 
     def get_cache_stats(self) -> dict[str, Any]:
-        """Return `hits`, `misses` and `loads` since the start, the `models` loaded (last used last) and `capacity`."""
+        """Return `hits`, `misses` and `loads` since the start,
+        the `models` loaded (last used last) and `capacity`.
+        """
         with self._lock:
             loaded = [champion.version for champion in self._models]
             return {**self._counts, "models": loaded, "capacity": self._capacity}
@@ -157,7 +176,8 @@ class ModelManager:
         return champion
 
     def _get(self, champion: Champion) -> LoadedModel:
-        # Loading happens under the lock: two threads that ask for the same version must not both open it.
+        # Loading happens under the lock: two threads that ask for the same version must not both
+        # open it.
         with self._lock:
             if champion in self._models:
                 self._counts["hits"] += 1
@@ -174,7 +194,9 @@ class ModelManager:
 
 def _with_threshold(model: LoadedModel, policy: ThresholdPolicy | None) -> LoadedModel:
     return (
-        model if policy is None else replace(model, threshold=find_threshold(policy.kind, policy.value, model.grades))
+        model
+        if policy is None
+        else replace(model, threshold=find_threshold(policy.kind, policy.value, model.grades))
     )
 
 
@@ -182,8 +204,9 @@ def _load(database: Db, champion: Champion) -> LoadedModel:
     record = get_model_record(database, champion.version)
     if record["sha256"] != champion.sha256:
         raise ModelIntegrity(
-            f"model {champion.version} was promoted with the hash {champion.sha256}, and its record now says "
-            f"{record['sha256']}; it was not opened. Restore the record from a backup, or promote another version"
+            f"model {champion.version} was promoted with the hash {champion.sha256}, and its record"
+            f" now says {record['sha256']}; it was not opened. Restore the record from a backup, or"
+            " promote another version"
         )
     fitted = open_artefact(database, champion.version, get_artefact_hash(record))
     kind = get_detector(record["parameters"]["detector"])

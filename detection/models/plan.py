@@ -1,4 +1,6 @@
-"""What a training is asked to do; numpy-free, so that a request can be refused before a run is written."""
+"""What a training is asked to do; numpy-free,
+so that a request can be refused before a run is written.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,26 +24,48 @@ THRESHOLD_BOUNDS: dict[ThresholdKind, tuple[float, float]] = {
     "score": (-1.0, 0.0),
 }
 SEED = Parameter(7, 0, 2**32 - 1, "of the sample of rows and of what the detector draws")
-OPTIONS = (*THRESHOLD_BOUNDS, "seed", "detector", *PARAMETERS, "feature_set", "window_start", "window_end", "promote")
+OPTIONS = (
+    *THRESHOLD_BOUNDS,
+    "seed",
+    "detector",
+    *PARAMETERS,
+    "feature_set",
+    "window_start",
+    "window_end",
+    "promote",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPolicy:
-    """How the threshold is found: by the share of bars that pass it, by a grade, or as a score that is given."""
+    """How the threshold is found: by the share of bars that pass it, by a grade,
+    or as a score that is given.
+    """
 
     kind: ThresholdKind = "contamination"
     value: float = 0.01
 
     @classmethod
     def choose(cls, values: Mapping[str, float | None]) -> Self:
-        """Return the policy of the one kind that has a value (the default where none has). Raises BadInput."""
+        """Return the policy of the one kind that has a value (the default where none has).
+
+        Raises BadInput.
+        """
         given = [(kind, values[kind]) for kind in THRESHOLD_BOUNDS if values.get(kind) is not None]
         if len(given) > 1:
-            raise BadInput(f"the threshold is by one of {', '.join(THRESHOLD_BOUNDS)}; {len(given)} were given")
+            raise BadInput(
+                f"the threshold is by one of {', '.join(THRESHOLD_BOUNDS)}; {len(given)} were given"
+            )
         for kind, value in given:
             low, high = THRESHOLD_BOUNDS[kind]
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                raise BadInput(f"{kind} {value!r} cannot be used: give a number from {low:g} to {high:g}")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not low <= value <= high
+            ):
+                raise BadInput(
+                    f"{kind} {value!r} cannot be used: give a number from {low:g} to {high:g}"
+                )
             return cls(kind, float(value))
         return cls()
 
@@ -59,7 +83,8 @@ class TrainingPlan:
         seed: of the sample of rows and of what the detector draws.
         detector: which algorithm; its name in the catalogue.
         parameters: what it is fitted with.
-        window_start, window_end: aware; the first and last start of a bar to learn from. None: no bound.
+        window_start, window_end: aware; the first and last start of a bar to learn from. None: no
+        bound.
         promote: make it champion; None: only where the market has none yet.
     """
 
@@ -70,7 +95,9 @@ class TrainingPlan:
     threshold: ThresholdPolicy = ThresholdPolicy()
     seed: int = SEED.default
     detector: str = DEFAULT_DETECTOR
-    parameters: Mapping[str, int] = field(default_factory=get_detector(DEFAULT_DETECTOR).get_defaults)
+    parameters: Mapping[str, int] = field(
+        default_factory=get_detector(DEFAULT_DETECTOR).get_defaults
+    )
     window_start: datetime | None = None
     window_end: datetime | None = None
     promote: bool | None = None
@@ -85,7 +112,8 @@ class TrainingPlan:
         tickers: Sequence[str] = (),
         options: Mapping[str, Any],
     ) -> Self:
-        """Read a plan from a run's fields, `options` being JSON values of the names in `OPTIONS`; None is unset.
+        """Read a plan from a run's fields, `options` being JSON values of the names
+        in `OPTIONS`; None is unset.
 
         Raises BadInput on what is not known, of the wrong type, out of range, or of another market.
         """
@@ -98,25 +126,36 @@ class TrainingPlan:
         fields: dict[str, Any] = {}
         if "promote" in given:
             fields["promote"] = _check_flag(given["promote"])
-        start, end = (_parse_moment(name, given.get(name)) for name in ("window_start", "window_end"))
+        start, end = (
+            _parse_moment(name, given.get(name)) for name in ("window_start", "window_end")
+        )
         if start and end and start > end:
-            raise BadInput(f"the window ends ({given['window_end']}) before it starts ({given['window_start']})")
+            raise BadInput(
+                f"the window ends ({given['window_end']}) before it starts"
+                f" ({given['window_start']})"
+            )
         return cls(
             market=known.code,
             interval=parse_interval(interval),
             tickers=tuple(sorted({markets.complete(ticker, known) for ticker in tickers})),
-            feature_set=_parse_feature_set(given.get("feature_set", kind.choose_feature_set(interval))),
+            feature_set=_parse_feature_set(
+                given.get("feature_set", kind.choose_feature_set(interval))
+            ),
             threshold=ThresholdPolicy.choose(given),
             seed=SEED.read("seed", given.get("seed", SEED.default)),
             detector=kind.name,
-            parameters=kind.read_parameters({name: given[name] for name in PARAMETERS if name in given}),
+            parameters=kind.read_parameters(
+                {name: given[name] for name in PARAMETERS if name in given}
+            ),
             window_start=start,
             window_end=end,
             **fields,
         )
 
     def describe_parameters(self) -> dict[str, Any]:
-        """Return what makes this another model than its predecessor, the data apart; goes into the record."""
+        """Return what makes this another model than its predecessor, the data apart;
+        goes into the record.
+        """
         return {
             "detector": self.detector,
             "interval": self.interval,
@@ -127,13 +166,21 @@ class TrainingPlan:
 
 
 def find_training_series(database: Db, plan: TrainingPlan) -> list[SeriesDocument]:
-    """Return the series to learn from, by ticker. Raises BadInput where one that is named, or any, is missing."""
-    series = find_series(database, tickers=plan.tickers or None, market=plan.market, interval=plan.interval)
+    """Return the series to learn from, by ticker.
+
+    Raises BadInput where one that is named, or any, is missing.
+    """
+    series = find_series(
+        database, tickers=plan.tickers or None, market=plan.market, interval=plan.interval
+    )
     missing = sorted(set(plan.tickers) - {s["ticker"] for s in series})
     if missing:
-        named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        named = ", ".join(missing[:5]) + (
+            f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        )
         raise BadInput(
-            f"no {plan.interval} bars of {named} are stored; `flask bars list` shows what is", reason="no_bars"
+            f"no {plan.interval} bars of {named} are stored; `flask bars list` shows what is",
+            reason="no_bars",
         )
     if not series:
         raise BadInput(
@@ -151,7 +198,9 @@ def _parse_moment(name: str, text: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError as error:
-        raise BadInput(f"{name} {text!r} is no date: write 2010-12-31 or 2010-12-31T15:30:00Z") from error
+        raise BadInput(
+            f"{name} {text!r} is no date: write 2010-12-31 or 2010-12-31T15:30:00Z"
+        ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

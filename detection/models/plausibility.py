@@ -1,7 +1,9 @@
-"""Whether a version flags about as many bars as it was asked to; numpy-free, so that the API can ask.
+"""Whether a version flags about as many bars as it was asked to; numpy-free,
+so that the API can ask.
 
-A version that flags nothing silences its market, and one that flags far more than was asked buries what matters. What
-counts is how many of its own training bars lie below the threshold, by the score quantiles in its record.
+A version that flags nothing silences its market, and one that flags far more than was asked buries
+what matters. What counts is how many of its own training bars lie below the threshold, by the score
+quantiles in its record.
 """
 
 from bisect import bisect_left
@@ -20,26 +22,35 @@ MOST_SHARE_BY_SCORE = 0.1
 
 
 def check_plausible(record: ModelDocument) -> None:
-    """Raise Conflict where a version flags none of its training bars, or far more than it was asked to."""
+    """Raise Conflict where a version flags none of its training bars,
+    or far more than it was asked to.
+    """
     policy = ThresholdPolicy(**record["parameters"]["threshold"])
     check_threshold(record, record["threshold"], policy)
 
 
 def check_threshold(record: ModelDocument, threshold: float, policy: ThresholdPolicy) -> None:
-    """Raise Conflict where a threshold, found by this policy, has a version flag nothing, or far more than asked."""
+    """Raise Conflict where a threshold, found by this policy, has a version flag nothing,
+    or far more than asked.
+    """
     rows = int(record["score_quantiles"]["rows"])
     flagged = count_flagged(record, threshold)
     asked = find_asked_share(policy)
-    most = MOST_SHARE_BY_SCORE * rows if asked is None else max(MOST_TIMES_ASKED * asked * rows, FEWEST_TOO_MANY)
+    most = (
+        MOST_SHARE_BY_SCORE * rows
+        if asked is None
+        else max(MOST_TIMES_ASKED * asked * rows, FEWEST_TOO_MANY)
+    )
     # Less than one bar was asked for: that there is none is what was to be expected.
     least = 0 if asked is not None and asked * rows < 1 else 1
     if least <= flagged <= most:
         return
     problem = "far more than was asked" if flagged else "so it would be silent"
     raise Conflict(
-        f"with the threshold {threshold:.4f} (by {policy.kind} {policy.value:g}) {record['_id']} flags {flagged:,} of "
-        f"the {rows:,} bars that it learned from, {problem}; it was not put in use. Ask for a share of the bars, as "
-        f"with `--contamination 0.01`: `flask models train --market {record['market']} --contamination 0.01`",
+        f"with the threshold {threshold:.4f} (by {policy.kind} {policy.value:g}) {record['_id']}"
+        f" flags {flagged:,} of the {rows:,} bars that it learned from, {problem}; it was not put"
+        " in use. Ask for a share of the bars, as with `--contamination 0.01`: `flask models train"
+        f" --market {record['market']} --contamination 0.01`",
         reason="implausible_threshold",
         flagged=flagged,
         rows=rows,

@@ -1,7 +1,7 @@
 """Which version is in use: promotion, rollback and retirement.
 
-The champion is moved by one write of its pointer; workers read the pointer at each batch. Retiring and promoting the
-same version exclude each other, because both write that version's document.
+The champion is moved by one write of its pointer; workers read the pointer at each batch. Retiring
+and promoting the same version exclude each other, because both write that version's document.
 """
 
 from datetime import datetime
@@ -25,7 +25,10 @@ log = structlog.get_logger()
 
 
 def get_champion(database: Db, market: str, interval: str) -> Champion:
-    """Return a market's champion for bars of an interval. Raises NoModel, with the command that trains one."""
+    """Return a market's champion for bars of an interval.
+
+    Raises NoModel, with the command that trains one.
+    """
     champion = champions.find_champion(database, Scope("market", market), interval)
     if champion is None:
         raise explain_no_model(market, interval)
@@ -41,20 +44,26 @@ def explain_no_model(market: str, interval: str) -> NoModel:
     )
 
 
-def promote(database: Db, version: str, now: datetime, *, scope: Scope | None = None) -> PointerDocument:
-    """Make a version the champion of a scope (of its own market if none is given) and return the pointer.
+def promote(
+    database: Db, version: str, now: datetime, *, scope: Scope | None = None
+) -> PointerDocument:
+    """Make a version the champion of a scope (of its own market if none is given)
+    and return the pointer.
 
     Promoting the champion again changes nothing.
 
     Raises:
         NotFound: there is no such version, watchlist, or ticker with stored bars.
-        Conflict: it is retired, or flags nothing or far more than was asked (`implausible_threshold`).
+        Conflict: it is retired, or flags nothing or far more than was asked
+            (`implausible_threshold`).
         BadInput: the scope is of another market.
     """
     record = models.get_model_record(database, version)
     scope = scope or Scope("market", record["market"])
     _check_scope(database, record, scope)
-    return in_transaction(database, lambda active: promote_within(database, record, scope, now, active))
+    return in_transaction(
+        database, lambda active: promote_within(database, record, scope, now, active)
+    )
 
 
 def promote_within(
@@ -82,31 +91,39 @@ def promote_within(
 
 
 def rollback(database: Db, scope: Scope, interval: str, now: datetime) -> PointerDocument:
-    """Point a scope back to the version before its present one for bars of an interval, and return the pointer.
+    """Point a scope back to the version before its present one for bars of an interval,
+    and return the pointer.
 
-    Retired versions are passed over. A ticker or watchlist with none before goes back to its market's champion.
+    Retired versions are passed over. A ticker or watchlist with none before goes back to its
+    market's champion.
 
     Raises:
         Conflict: the scope has no champion, or the market had none before.
     """
-    return in_transaction(database, lambda active: _roll_back(database, scope, interval, now, active))
+    return in_transaction(
+        database, lambda active: _roll_back(database, scope, interval, now, active)
+    )
 
 
 def set_threshold(database: Db, scope: Scope, policy: ThresholdPolicy, now: datetime) -> None:
-    """Set what passes in a scope in place of its champion's own threshold; the next detection uses it.
+    """Set what passes in a scope in place of its champion's own threshold;
+    the next detection uses it.
 
-    Raises Conflict where a score is given with which that champion flags nothing, or far too much, and NotFound where
-    there is no such watchlist.
+    Raises Conflict where a score is given with which that champion flags nothing, or far too much,
+    and NotFound where there is no such watchlist.
     """
     if policy.kind == "score":
         wider = [Scope("market", market) for market in _find_markets(database, scope)]
-        for version in champions.find_versions(database, [scope]) or champions.find_versions(database, wider):
+        for version in champions.find_versions(database, [scope]) or champions.find_versions(
+            database, wider
+        ):
             check_threshold(models.get_model_record(database, version), policy.value, policy)
     thresholds.set_threshold(database, scope, policy.kind, policy.value, now)
 
 
 def retire(database: Db, version: str, now: datetime) -> ModelRecord:
-    """Take a version out of use for good and return its record; its artefact stays, so that verify can use it.
+    """Take a version out of use for good and return its record; its artefact stays,
+    so that verify can use it.
 
     Raises:
         NotFound: there is no such version.
@@ -118,7 +135,8 @@ def retire(database: Db, version: str, now: datetime) -> ModelRecord:
         users = champions.find_users(database, version, session)
         if users:
             raise Conflict(
-                f"{version} is in use ({', '.join(users)}) and cannot be retired; promote another version first",
+                f"{version} is in use ({', '.join(users)}) and cannot be retired; promote another"
+                " version first",
                 reason="model_in_use",
             )
         models.mark_retired(database, version, now, session)
@@ -127,11 +145,14 @@ def retire(database: Db, version: str, now: datetime) -> ModelRecord:
     return models.get_model_record(database, version)
 
 
-def _roll_back(database: Db, scope: Scope, interval: str, now: datetime, session: ClientSession) -> PointerDocument:
+def _roll_back(
+    database: Db, scope: Scope, interval: str, now: datetime, session: ClientSession
+) -> PointerDocument:
     pointer = champions.find_pointer(database, scope, interval, session)
     if pointer is None or pointer["version"] is None:
         raise Conflict(
-            f"{scope} has no champion for {interval} bars, so there is nothing to roll back", reason="no_champion"
+            f"{scope} has no champion for {interval} bars, so there is nothing to roll back",
+            reason="no_champion",
         )
     for version in reversed(_list_before(pointer["history"])):
         if models.mark_used(database, version, now, session):
@@ -141,15 +162,19 @@ def _roll_back(database: Db, scope: Scope, interval: str, now: datetime, session
             )
     if scope.kind == "market":
         raise Conflict(
-            f"{scope} has had no champion for {interval} bars before {pointer['version']} that is not retired; promote "
-            "a version by name",
+            f"{scope} has had no champion for {interval} bars before {pointer['version']} that is"
+            " not retired; promote a version by name",
             reason="nothing_to_roll_back",
         )
-    return champions.move_pointer(database, scope, interval, None, action="rolled_back", now=now, session=session)
+    return champions.move_pointer(
+        database, scope, interval, None, action="rolled_back", now=now, session=session
+    )
 
 
 def _list_before(history: list[MoveFields]) -> list[str]:
-    """Return the versions that stand below the present one: a promotion puts one on top, a rollback takes off."""
+    """Return the versions that stand below the present one: a promotion puts one on top,
+    a rollback takes off.
+    """
     standing: list[str] = []
     for move in history:
         if move["action"] == "promoted" and move["version"] is not None:
@@ -161,13 +186,22 @@ def _list_before(history: list[MoveFields]) -> list[str]:
 
 
 def _check_scope(database: Db, record: ModelDocument, scope: Scope) -> None:
-    """Raise NotFound where there is nothing of this name, and BadInput where it is of another market."""
-    if scope.kind == "watchlist" and (of := get_watchlist(database, scope.name)["interval"]) != record["interval"]:
-        raise BadInput(f"{record['_id']} is a model of {record['interval']} bars, and {scope} is of {of}")
+    """Raise NotFound where there is nothing of this name,
+    and BadInput where it is of another market.
+    """
+    if (
+        scope.kind == "watchlist"
+        and (of := get_watchlist(database, scope.name)["interval"]) != record["interval"]
+    ):
+        raise BadInput(
+            f"{record['_id']} is a model of {record['interval']} bars, and {scope} is of {of}"
+        )
     markets = _find_markets(database, scope)
     if markets and record["market"] not in markets:
         named = ", ".join(sorted(set(markets)))
-        raise BadInput(f"{record['_id']} is a model of market {record['market']}, and {scope} is of {named}")
+        raise BadInput(
+            f"{record['_id']} is a model of market {record['market']}, and {scope} is of {named}"
+        )
     if scope.kind == "ticker" and not find_sizes(database, tickers=[scope.name]):
         get_series(database, scope.name, record["interval"])
 

@@ -12,14 +12,16 @@ from records.models.models import find_artefact_hashes, get_artefact_hash, get_m
 
 
 def rotate_key(database: Db, settings: Settings) -> tuple[int, list[str]]:
-    """Make a new key, sign all artefacts with it, and forget the old ones; return what `sign_again` does.
+    """Make a new key, sign all artefacts with it, and forget the old ones;
+    return what `sign_again` does.
 
-    An artefact that no old key had signed stays as it is. Raises BadInput where the keys are not in the file.
+    An artefact that no old key had signed stays as it is. Raises BadInput where the keys are not in
+    the file.
     """
     if settings.artefact_keys:
         raise BadInput(
-            "the keys come from ARTEFACT_KEYS: put a new one before the old, with a comma between, restart all "
-            "processes, run `flask models sign`, then take the old one away"
+            "the keys come from ARTEFACT_KEYS: put a new one before the old, with a comma between,"
+            " restart all processes, run `flask models sign`, then take the old one away"
         )
     key = make_key()
     # Until all is signed again both are known, to the workers that run too.
@@ -30,7 +32,9 @@ def rotate_key(database: Db, settings: Settings) -> tuple[int, list[str]]:
 
 
 def sign_again(database: Db, settings: Settings) -> tuple[int, list[str]]:
-    """Sign with the first key what an older one had signed; return how many, and the versions that none had."""
+    """Sign with the first key what an older one had signed; return how many,
+    and the versions that none had.
+    """
     first, signed, unsigned = name_key(read_keys(settings)[0]), 0, []
     for version, sha256 in find_artefact_hashes(database):
         try:
@@ -48,10 +52,12 @@ def sign_again(database: Db, settings: Settings) -> tuple[int, list[str]]:
 
 
 def migrate_pickle(database: Db, settings: Settings, version: str) -> None:
-    """Turn an artefact that an earlier version pickled into arrays, signed; it scores the same, to the last bit.
+    """Turn an artefact that an earlier version pickled into arrays, signed;
+    it scores the same, to the last bit.
 
-    This opens the pickle, which runs whatever it says: only for a database to which nobody else could write. The
-    record's `sha256`, by which anomalies name the model, stays. Raises ModelIntegrity, and BadInput where it is none.
+    This opens the pickle, which runs whatever it says: only for a database to which nobody else
+    could write. The record's `sha256`, by which anomalies name the model, stays. Raises
+    ModelIntegrity, and BadInput where it is none.
     """
     import joblib  # noqa: PLC0415 - opens what nothing else here may open
 
@@ -60,7 +66,10 @@ def migrate_pickle(database: Db, settings: Settings, version: str) -> None:
     record = get_model_record(database, version)
     content, signature = read_unopened(database, version, get_artefact_hash(record))
     if signature or content.startswith(b"PK"):
-        raise BadInput(f"the artefact of {version} is no pickle of an earlier version; there is nothing to migrate")
+        raise BadInput(
+            f"the artefact of {version} is no pickle of an earlier version; there is nothing to"
+            " migrate"
+        )
     migrated = dump_artefact(FlatForest.from_sklearn(joblib.load(BytesIO(content))).get_arrays())
     new_sha256 = compute_sha256(migrated)
     replace_artefact(database, version, migrated, new_sha256, sign(settings, version, new_sha256))

@@ -6,11 +6,13 @@ from core.arrays import Float32, Float64
 
 
 class RowSample:
-    """Keeps at most `capacity` of the rows it is shown, each with the same probability, in the order they came.
+    """Keeps at most `capacity` of the rows it is shown, each with the same probability,
+    in the order they came.
 
-    Every row draws a random key, and the rows with the smallest keys stay (bottom-k sampling: Cohen and Kaplan,
-    "Summarizing data using bottom-k sketches", PODC 2007). So the sample depends on the seed and on the rows and their
-    order, but not on the portions in which they came. Memory is that of 1.5 x `capacity` rows.
+    Every row draws a random key, and the rows with the smallest keys stay (bottom-k sampling: Cohen
+    and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007). So the sample depends on the
+    seed and on the rows and their order, but not on the portions in which they came. Memory is that
+    of 1.5 x `capacity` rows.
     """
 
     def __init__(self, capacity: int, columns: int, seed: int) -> None:

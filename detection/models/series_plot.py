@@ -1,4 +1,6 @@
-"""What a plot of a version shows: the history it learned from, what it says of it, and the predictions stored last."""
+"""What a plot of a version shows: the history it learned from, what it says of it,
+and the predictions stored last.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,15 +18,19 @@ LISTED_VERSIONS = 100
 
 
 def build_plot(database: Db, series_id: str, version: int | None) -> Document:
-    """Return {series_id, version, detector, versions, training, predictions}; points are those of `DrawnPoint`.
+    """Return {series_id, version, detector, versions, training, predictions};
+    points are those of `DrawnPoint`.
 
-    Of a long history the lowest and the highest point of each stretch are there. Raises NotFound and ModelIntegrity.
+    Of a long history the lowest and the highest point of each stretch are there. Raises NotFound
+    and ModelIntegrity.
     """
     record = get_version(database, series_id, version)
     model = load_model(record)
     timestamps, values = read_history(database, record)
     shown = [Point(timestamps[place], values[place]) for place in thin_out(values)]
-    stored = find_predictions(database, series_id, version=record["version"], limit=SHOWN_PREDICTIONS)
+    stored = find_predictions(
+        database, series_id, version=record["version"], limit=SHOWN_PREDICTIONS
+    )
     versions = find_versions(database, series_id, ("version",), LISTED_VERSIONS)
     # What a detector that learns would have said then, its state of now does not know.
     said = [{} if model.kind.learns else model.judge(point)._asdict() for point in shown]
@@ -34,7 +40,9 @@ def build_plot(database: Db, series_id: str, version: int | None) -> Document:
         "detector": record["detector"],
         "versions": [str(each["version"]) for each in versions],
         "training": [_describe(*point, judged) for point, judged in zip(shown, said, strict=True)],
-        "predictions": [_describe(each["timestamp"], each["value"], each) for each in reversed(stored)],
+        "predictions": [
+            _describe(each["timestamp"], each["value"], each) for each in reversed(stored)
+        ],
     }
 
 
@@ -49,4 +57,6 @@ def draw_plot(plot: Document) -> str:
 
 def _describe(timestamp: int, value: float, said: Mapping[str, Any]) -> Document:
     names = ("anomaly", "expected", "lower", "upper")
-    return asdict(DrawnPoint(timestamp, value, **{name: said[name] for name in names if name in said}))
+    return asdict(
+        DrawnPoint(timestamp, value, **{name: said[name] for name in names if name in said})
+    )

@@ -1,8 +1,10 @@
-"""Signatures of artefacts: whoever can write to the database cannot put a detector of their own into it.
+"""Signatures of artefacts: whoever can write to the database cannot put a detector
+of their own into it.
 
-A signature is an HMAC-SHA256 of version and content hash. Its keys are not in the database: they come from
-ARTEFACT_KEYS or, where that is empty, from the file `.tapewatch/artefact.keys`, which is made at first use and is its
-owner's alone. New artefacts are signed by the first key; the others are of old ones that were not signed again yet.
+A signature is an HMAC-SHA256 of version and content hash. Its keys are not in the database: they
+come from ARTEFACT_KEYS or, where that is empty, from the file `.tapewatch/artefact.keys`, which is
+made at first use and is its owner's alone. New artefacts are signed by the first key; the others
+are of old ones that were not signed again yet.
 """
 
 import hmac
@@ -28,7 +30,9 @@ def sign(settings: Settings, version: str, content_sha256: str) -> dict[str, str
     return {"key": name_key(key), "signature": _compute(key, version, content_sha256)}
 
 
-def find_signer(settings: Settings, version: str, content_sha256: str, signature: Mapping[str, Any]) -> str | None:
+def find_signer(
+    settings: Settings, version: str, content_sha256: str, signature: Mapping[str, Any]
+) -> str | None:
     """Return the name of the key that made a signature; None where it was none of ours."""
     given = str(signature.get("signature", "")).encode()
     for key in read_keys(settings):
@@ -38,7 +42,8 @@ def find_signer(settings: Settings, version: str, content_sha256: str, signature
 
 
 def read_keys(settings: Settings) -> list[str]:
-    """Return the keys, the first for new signatures; they are read anew each time, so that a rotation is seen.
+    """Return the keys, the first for new signatures; they are read anew each time,
+    so that a rotation is seen.
 
     Raises BadInput where they are too short, or others on this machine can read them.
     """
@@ -47,7 +52,9 @@ def read_keys(settings: Settings) -> list[str]:
     if not KEYS_FILE.exists():
         _make_file()
     if KEYS_FILE.stat().st_mode & 0o077:
-        raise BadInput(f"others can read {KEYS_FILE.absolute()}: `chmod 600` it, and `flask models rotate-key`")
+        raise BadInput(
+            f"others can read {KEYS_FILE.absolute()}: `chmod 600` it, and `flask models rotate-key`"
+        )
     return _check(KEYS_FILE.read_text().split(), str(KEYS_FILE.absolute()))
 
 
@@ -70,15 +77,17 @@ def name_key(key: str) -> str:
 
 
 def _compute(key: str, version: str, content_sha256: str) -> str:
-    return hmac.new(key.encode(), f"tapewatch artefact 1\n{version}\n{content_sha256}".encode(), sha256).hexdigest()
+    return hmac.new(
+        key.encode(), f"tapewatch artefact 1\n{version}\n{content_sha256}".encode(), sha256
+    ).hexdigest()
 
 
 def _check(keys: list[str], source: str) -> list[str]:
     keys = [key.strip() for key in keys if key.strip()]
     if not keys or any(len(key) < LEAST_CHARACTERS for key in keys):
         raise BadInput(
-            f"{source} must have one key or more of at least {LEAST_CHARACTERS} characters each; make one with "
-            "`openssl rand -hex 32`"
+            f"{source} must have one key or more of at least {LEAST_CHARACTERS} characters each;"
+            " make one with `openssl rand -hex 32`"
         )
     return keys
 
@@ -93,8 +102,9 @@ def _make_file() -> None:
             os.link(draft, KEYS_FILE)
     except OSError as error:
         raise BadInput(
-            f"no key to sign models with: {KEYS_FILE.absolute()} cannot be made ({error.strerror}); set ARTEFACT_KEYS "
-            "to the same value for all workers, such as `openssl rand -hex 32` prints"
+            f"no key to sign models with: {KEYS_FILE.absolute()} cannot be made ({error.strerror});"
+            " set ARTEFACT_KEYS to the same value for all workers, such as `openssl rand -hex 32`"
+            " prints"
         ) from error
     finally:
         draft.unlink(missing_ok=True)

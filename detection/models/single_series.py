@@ -1,4 +1,5 @@
-"""Models of single series: fitted and stored under a version, loaded with their hash checked, asked for judgements.
+"""Models of single series: fitted and stored under a version, loaded with their hash checked,
+asked for judgements.
 
 All of it runs in the web process, in plain Python.
 """
@@ -78,7 +79,8 @@ def read_fit(
 ) -> FitRequest:
     """Return what is asked for, from lists as JSON has them.
 
-    Raises BadInput: the detector or one of its options cannot be used, or a rule of the history is broken.
+    Raises BadInput: the detector or one of its options cannot be used, or a rule of the history is
+    broken.
     """
     kind = get_kind(detector)
     parameters = choose_parameters(kind, **options)
@@ -101,9 +103,9 @@ def fit_series(
 ) -> SeriesVersion:
     """Fit a model, store it with its history under the next version, and return its record.
 
-    The same request again returns the version that it has. Where `fit_id` names a fit, its history is stored already.
-    `finish` writes into the transaction what else is to be known with the version. Raises BadInput where the detector
-    cannot learn from these points.
+    The same request again returns the version that it has. Where `fit_id` names a fit, its history
+    is stored already. `finish` writes into the transaction what else is to be known with the
+    version. Raises BadInput where the detector cannot learn from these points.
     """
     known = find_fitted(database, request)
     if known is not None and finish is None:
@@ -113,7 +115,9 @@ def fit_series(
     def write(session: ClientSession) -> SeriesVersion:
         model = single_series.insert_version(database, record, now, session)
         if fit_id is None and model["fit_id"] == record["fit_id"]:
-            single_series.write_points(database, model["fit_id"], request.timestamps, request.values, now, session)
+            single_series.write_points(
+                database, model["fit_id"], request.timestamps, request.values, now, session
+            )
         if finish is not None:
             finish(session, model)
         return model
@@ -148,7 +152,10 @@ def _write_state(state: State) -> StateFields:
 
 @dataclass(frozen=True, slots=True)
 class SeriesModel:
-    """A version that was loaded. Its detector is shared by all threads: who learns learns on a copy."""
+    """A version that was loaded.
+
+    Its detector is shared by all threads: who learns learns on a copy.
+    """
 
     series_id: str
     version: int
@@ -160,7 +167,9 @@ class SeriesModel:
         return self.detector.judge(point.timestamp, point.value)
 
     def judge_all(self, points: Sequence[Point]) -> list[Judgement]:
-        """Judge points one after the other; a detector that learns does so on a copy, for these points alone."""
+        """Judge points one after the other; a detector that learns does so on a copy,
+        for these points alone.
+        """
         judge = self.copy().learn if self.kind.learns else self.detector.judge
         return [judge(point.timestamp, point.value) for point in points]
 
@@ -172,8 +181,9 @@ class SeriesModel:
 class SeriesModels:
     """The models that this process holds: those used last, at most so many.
 
-    A model is known by series, version and the hash of its state, so one that learned, or was deleted and made anew,
-    is never taken for what it was. Which version is the latest, and whether there is one, MongoDB is asked each time.
+    A model is known by series, version and the hash of its state, so one that learned, or was
+    deleted and made anew, is never taken for what it was. Which version is the latest, and whether
+    there is one, MongoDB is asked each time.
     """
 
     def __init__(self, capacity: int = CACHED_MODELS) -> None:
@@ -197,24 +207,34 @@ class SeriesModels:
 
 
 def load_model(record: SeriesVersion) -> SeriesModel:
-    """Return the model of a record. Raises ModelIntegrity where its state is not what was stored."""
+    """Return the model of a record.
+
+    Raises ModelIntegrity where its state is not what was stored.
+    """
     text = record["state"]
     if hash_bytes(text.encode()) != record["state_sha256"]:
         raise ModelIntegrity(
-            f"the state of {record['series_id']} version {record['version']} is not the one that was stored; "
-            "it was not opened; fit the series again"
+            f"the state of {record['series_id']} version {record['version']} is not the one that"
+            " was stored; it was not opened; fit the series again"
         )
     kind = KINDS.get(record["detector"])
     if kind is None:
-        raise ModelIntegrity(f"{record['_id']} is of a detector that this code does not have: {record['detector']}")
+        raise ModelIntegrity(
+            f"{record['_id']} is of a detector that this code does not have: {record['detector']}"
+        )
     return SeriesModel(record["series_id"], record["version"], kind, kind.load(json.loads(text)))
 
 
 def read_history(database: Db, record: SeriesVersion) -> tuple[list[int], list[float]]:
-    """Return the points that a version was fitted to. Raises ModelIntegrity where they are not those."""
+    """Return the points that a version was fitted to.
+
+    Raises ModelIntegrity where they are not those.
+    """
     timestamps, values = single_series.read_points(database, record["fit_id"])
     if hash_bytes(timestamps, values) != record["data_sha256"]:
-        raise ModelIntegrity(f"the history of {record['_id']} is not the one that was stored; fit the series again")
+        raise ModelIntegrity(
+            f"the history of {record['_id']} is not the one that was stored; fit the series again"
+        )
     return unpack(INT64, timestamps), unpack(FLOAT64, values)
 
 
@@ -223,18 +243,23 @@ def store_predictions(
 ) -> list[Judgement]:
     """Judge points, keep the predictions, and have anomalies among them told, in one transaction.
 
-    A detector that learns takes the points in. A point that is stored already is answered as it was.
+    A detector that learns takes the points in. A point that is stored already is answered as it
+    was.
 
     Raises:
         NotFound: the series was deleted.
         Conflict: a point is stored with another value.
-        BadInput: a detector that learns would have to learn a point that is not later than the last one.
+        BadInput: a detector that learns would have to learn a point that is not later than the last
+            one.
     """
 
     def write(session: ClientSession) -> list[Judgement]:
         record = single_series.find_version(database, series_id, version, session=session)
         if record is None:
-            raise NotFound(f"there is no version {version} of {series_id!r} any more", reason="version_not_found")
+            raise NotFound(
+                f"there is no version {version} of {series_id!r} any more",
+                reason="version_not_found",
+            )
         model = load_model(record)
         ids = [build_prediction_id(series_id, version, point.timestamp) for point in points]
         stored = series_predictions.find_stored(database, ids, session)
@@ -255,7 +280,9 @@ def store_predictions(
         series_predictions.insert_predictions(database, list(new.values()), session)
         if model.kind.learns and new:
             learned = record["points_learned"] + len(new)
-            single_series.replace_state(database, record["_id"], _write_state(detector.to_state()), learned, session)
+            single_series.replace_state(
+                database, record["_id"], _write_state(detector.to_state()), learned, session
+            )
         _tell(database, model, [p for p in new.values() if p["anomaly"]], now, session)
         return judged
 
@@ -285,15 +312,21 @@ def _build_prediction(
 def _repeat(known: StoredPrediction, point: Point) -> Judgement:
     if known["value"] != point.value:
         raise Conflict(
-            f"{known['series_id']!r} has {known['value']!r} stored for {point.timestamp}, not {point.value!r}; "
-            "nothing of this request was stored",
+            f"{known['series_id']!r} has {known['value']!r} stored for {point.timestamp}, not"
+            f" {point.value!r}; nothing of this request was stored",
             reason="prediction_differs",
         )
-    return Judgement(known["anomaly"], known["score"], known["expected"], known["lower"], known["upper"])
+    return Judgement(
+        known["anomaly"], known["score"], known["expected"], known["lower"], known["upper"]
+    )
 
 
 def _tell(
-    database: Db, model: SeriesModel, anomalies: Sequence[StoredPrediction], now: datetime, session: ClientSession
+    database: Db,
+    model: SeriesModel,
+    anomalies: Sequence[StoredPrediction],
+    now: datetime,
+    session: ClientSession,
 ) -> None:
     """Put an event for whoever raises alerts beside the anomalies that it is about."""
     if anomalies:
@@ -302,7 +335,9 @@ def _tell(
             "version": model.version,
             "prediction_ids": [anomaly["_id"] for anomaly in anomalies],
         }
-        outbox.add_event(database, f"series::{uuid4().hex}", "series_anomalies", payload, now, session)
+        outbox.add_event(
+            database, f"series::{uuid4().hex}", "series_anomalies", payload, now, session
+        )
 
 
 def delete_series(database: Db, series_id: str) -> None:

@@ -25,17 +25,26 @@ Finish = Callable[[ClientSession, ModelDocument], None]
 def train_model(
     database: Db, plan: TrainingPlan, *, now: datetime, checkpoint: Checkpoint = lambda _: None
 ) -> ModelRecord:
-    """Fit a model and save it; return its record. Raises BadInput where there are no bars, or too few."""
+    """Fit a model and save it; return its record.
+
+    Raises BadInput where there are no bars, or too few.
+    """
     return save_model(database, fit_model(database, plan, checkpoint), now=now)
 
 
 def save_model(
-    database: Db, fit: Fit, *, now: datetime, run_id: str | None = None, finish: Finish = lambda _session, _record: None
+    database: Db,
+    fit: Fit,
+    *,
+    now: datetime,
+    run_id: str | None = None,
+    finish: Finish = lambda _session, _record: None,
 ) -> ModelRecord:
     """Store a fitted model under the next version of its market and return its record.
 
-    The artefact is stored first, which also reserves the version; then, in one transaction, the record is written, the
-    model promoted where its plan says so, and `finish(session, record)` called: what that raises undoes it all.
+    The artefact is stored first, which also reserves the version; then, in one transaction, the
+    record is written, the model promoted where its plan says so, and `finish(session, record)`
+    called: what that raises undoes it all.
     """
     content = fit.artefact
     version = _reserve_version(database, fit)
@@ -56,21 +65,28 @@ def save_model(
     def write(session: ClientSession) -> None:
         models.insert_model(database, record, session)
         scope = Scope("market", fit.plan.market)
-        if fit.plan.promote or (fit.plan.promote is None and _has_none(database, scope, fit.plan.interval, session)):
+        if fit.plan.promote or (
+            fit.plan.promote is None and _has_none(database, scope, fit.plan.interval, session)
+        ):
             promote_within(database, record, scope, now, session)
         finish(session, record)
 
     try:
         in_transaction(database, write)
     except TapewatchError:
-        # One of our own checks undid the transaction. After any other error it may have been committed all the same.
+        # One of our own checks undid the transaction. After any other error it may have been
+        # committed all the same.
         delete_artefact(database, version)
         raise
     return models.get_model_record(database, version)
 
 
-def propose_version(lineage: Sequence[LineageFields], plan: TrainingPlan) -> tuple[ModelVersion, Change]:
-    """Return the version that follows the latest of a market, and in which place it differs from its interval's."""
+def propose_version(
+    lineage: Sequence[LineageFields], plan: TrainingPlan
+) -> tuple[ModelVersion, Change]:
+    """Return the version that follows the latest of a market,
+    and in which place it differs from its interval's.
+    """
     if not lineage:
         return ModelVersion.first(plan.market), "patch"
     latest = max(lineage, key=_read_version)
@@ -92,7 +108,8 @@ def _read_version(record: LineageFields) -> ModelVersion:
 def _reserve_version(database: Db, fit: Fit) -> str:
     """Store the artefact under the next free version.
 
-    Another training may have taken that one a moment ago, or have died after it did; the next is as good.
+    Another training may have taken that one a moment ago, or have died after it did; the next is as
+    good.
     """
     taken: set[ModelVersion] = set()
     while True:

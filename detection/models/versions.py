@@ -7,7 +7,9 @@ from typing import Literal, Self
 from core.errors import BadInput
 
 Change = Literal["major", "minor", "patch"]
-_PATTERN = re.compile(r"(?P<market>[A-Z]{2,8})_model-(?P<major>\d{1,6})\.(?P<minor>\d{1,6})\.(?P<patch>\d{1,6})")
+_PATTERN = re.compile(
+    r"(?P<market>[A-Z]{2,8})_model-(?P<major>\d{1,6})\.(?P<minor>\d{1,6})\.(?P<patch>\d{1,6})"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,7 +29,9 @@ class ModelVersion:
         """Read a version. Raises BadInput."""
         found = _PATTERN.fullmatch(text)
         if found is None:
-            raise BadInput(f"{text!r} is no model version; they look like US_model-0.1.0 (`flask models list`)")
+            raise BadInput(
+                f"{text!r} is no model version; they look like US_model-0.1.0 (`flask models list`)"
+            )
         return cls(found["market"], int(found["major"]), int(found["minor"]), int(found["patch"]))
 
     @classmethod
@@ -36,7 +40,9 @@ class ModelVersion:
         return cls(market, 0, 1, 0)
 
     def bump(self, change: Change) -> "ModelVersion":
-        """Return the version that follows: major for another feature set, minor for other parameters, else patch."""
+        """Return the version that follows: major for another feature set,
+        minor for other parameters, else patch.
+        """
         match change:
             case "major":
                 return ModelVersion(self.market, self.major + 1, 0, 0)

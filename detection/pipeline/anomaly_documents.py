@@ -24,7 +24,9 @@ from records.findings.documents import AnomalyDocument
 def build_anomalies(
     load: Load, features: Features, picked: Int64, scores: Float64, job: Job, now: datetime
 ) -> Iterator[AnomalyDocument]:
-    """Yield the documents, found `now`, of the feature rows `picked` with these scores, in the same order."""
+    """Yield the documents, found `now`, of the feature rows `picked` with these scores,
+    in the same order.
+    """
     panel, model = load.panel, load.model
     if picked.size == 0:
         return
@@ -48,9 +50,13 @@ def build_anomalies(
     history = model.feature_set.count_history_bars(panel.interval)
     # Whole columns become lists at once: row by row, numpy would take longer than all the rest.
     listed = (values.tolist() for values in facts)
-    for row, s, seconds, close, volume, before, opened, score, grade, *vectors in zip(*listed, strict=True):
+    for row, s, seconds, close, volume, before, opened, score, grade, *vectors in zip(
+        *listed, strict=True
+    ):
         time = datetime.fromtimestamp(seconds, UTC)
-        documented, attribution, measures = (dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True))
+        documented, attribution, measures = (
+            dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True)
+        )
         yield {
             "_id": build_anomaly_id(panel.tickers[s], panel.interval, time),
             "Ticker": panel.tickers[s],
@@ -71,9 +77,13 @@ def build_anomalies(
             "severity": get_severity(grade),
             "attribution": attribution,
             "reasons": build_reasons(documented, measures, attribution, close=close),
-            "bars_fingerprint": fingerprints.compute(_find_first_needed(panel, s, row, history), row + 1),
+            "bars_fingerprint": fingerprints.compute(
+                _find_first_needed(panel, s, row, history), row + 1
+            ),
             "in_training_window": model.window_start <= time <= model.window_end,
-            "suspected_split": None if row == panel.offsets[s] else find_suspected_split(before, opened),
+            "suspected_split": (
+                None if row == panel.offsets[s] else find_suspected_split(before, opened)
+            ),
             "opinions": [],
             "sent": False,
             "status": "new",
@@ -82,7 +92,9 @@ def build_anomalies(
 
 
 def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:
-    """Return the panel rows of the bars that these anomalies are about; bars that are not there are left out."""
+    """Return the panel rows of the bars that these anomalies are about;
+    bars that are not there are left out.
+    """
     position = {ticker: s for s, ticker in enumerate(panel.tickers)}
     rows = []
     for anomaly_id in anomaly_ids:

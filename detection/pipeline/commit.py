@@ -27,10 +27,11 @@ Finish = Callable[[ClientSession, BatchResult], None]
 def commit(
     database: Db, job: Job, parts: Iterable[Sequence[Outcome]], now: datetime, finish: Finish
 ) -> list[TickerResult]:
-    """Write anomalies, watermarks and audit documents in one transaction, and return a result for each ticker.
+    """Write anomalies, watermarks and audit documents in one transaction,
+    and return a result for each ticker.
 
-    Each of the `parts` is written as soon as it is there. `finish(session, counts)` closes the batch in the same
-    transaction and raises LeaseLost where it is no longer ours.
+    Each of the `parts` is written as soon as it is there. `finish(session, counts)` closes the
+    batch in the same transaction and raises LeaseLost where it is no longer ours.
     """
     coming = iter(parts)
     come: list[Sequence[Outcome]] = []
@@ -66,10 +67,16 @@ def _write_part(
     for outcome in outcomes:
         existing = stored[outcome.ticker]
         found_ids = {anomaly["_id"] for anomaly in outcome.found}
-        writes += anomalies.plan_writes(outcome.found, existing, existing.keys() - found_ids, job.run_id, now)
+        writes += anomalies.plan_writes(
+            outcome.found, existing, existing.keys() - found_ids, job.run_id, now
+        )
         audits.append(build_audit(job, outcome, len(found_ids - existing.keys()), now))
     anomalies.write_anomalies(database, writes, session)
-    looked_at = [build_watermark(job, o, o.model, o.last_bar, now) for o in outcomes if o.model and o.last_bar]
+    looked_at = [
+        build_watermark(job, o, o.model, o.last_bar, now)
+        for o in outcomes
+        if o.model and o.last_bar
+    ]
     write_watermarks(database, looked_at, session)
     write_audits(database, audits, session)
     return audits

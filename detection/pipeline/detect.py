@@ -1,7 +1,7 @@
 """The one path every detection takes: plan -> load -> score -> commit.
 
-The tickers of a job go it in parts: while one is committed, the next is scored and the one after that is loaded.
-However many parts there are, they are written in one transaction.
+The tickers of a job go it in parts: while one is committed, the next is scored and the one after
+that is loaded. However many parts there are, they are written in one transaction.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,21 +19,24 @@ from detection.pipeline.prefetch import work_ahead
 from detection.pipeline.score import score
 from records.database import Db
 
-# Enough that what a query costs in itself does not weigh, and so few that the memory of their bars is used again by
-# the next part: larger pieces go back to the system, which takes longer to hand them out again than to fill them.
+# Enough that what a query costs in itself does not weigh, and so few that the memory of their bars
+# is used again by the next part: larger pieces go back to the system, which takes longer to hand
+# them out again than to fill them.
 PART_TICKERS = 250
 
 Checkpoint = Callable[[float], None]
 
 
-# A part's plan, what one model is to score of it (None where no bar is), and whether this is all of the part.
+# A part's plan, what one model is to score of it (None where no bar is), and whether this is all of
+# the part.
 Piece = tuple[Plan, Load | None, bool]
 
 
 def detect_and_commit(
     database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint, finish: Finish
 ) -> tuple[list[Outcome], list[TickerResult]]:
-    """Detect the series of a job, write what was found, and return an outcome and a result for each.
+    """Detect the series of a job, write what was found,
+    and return an outcome and a result for each.
 
     Raises as `detect` and `commit` do; then nothing is written.
     """
@@ -52,18 +55,22 @@ def detect_and_commit(
 
 
 @contextmanager
-def detect(database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint) -> Iterator[Iterator[list[Outcome]]]:
+def detect(
+    database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint
+) -> Iterator[Iterator[list[Outcome]]]:
     """Yield an iterator over the outcomes of a job's series, part by part; nothing is written.
 
-    `checkpoint(fraction)` is called between two steps; what it raises (LeaseLost, Cancelled) ends the work.
-    Raises NoModel, ModelIntegrity where the part is asked for.
+    `checkpoint(fraction)` is called between two steps; what it raises (LeaseLost, Cancelled) ends
+    the work. Raises NoModel, ModelIntegrity where the part is asked for.
     """
     loading = _load_parts(database, models, job, checkpoint)
     with work_ahead(loading) as pieces, work_ahead(_score_parts(job, pieces)) as parts:
         yield parts
 
 
-def _load_parts(database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint) -> Iterator[Piece]:
+def _load_parts(
+    database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint
+) -> Iterator[Piece]:
     for start in range(0, len(job.tickers), PART_TICKERS):
         checkpoint(start / len(job.tickers))
         part = replace(job, tickers=job.tickers[start : start + PART_TICKERS])

@@ -18,7 +18,8 @@ from records.work.documents import AuditDocument, BatchResult, TickerFailure
 class Job:
     """What is to be detected: the part of a run that falls to one batch, all of it of one market.
 
-    With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the champion.
+    With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
+    champion.
     """
 
     run_id: str
@@ -35,9 +36,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one series. `reason` is the stable word for why there is no result; `error` says it in full.
+    """What came of one series.
 
-    `watermark` is the last bar that was looked at before; `bars_stored` and `last_bar` are the series' as it was read.
+    `reason` is the stable word for why there is no result; `error` says it in full.
+
+    `watermark` is the last bar that was looked at before; `bars_stored` and `last_bar` are the
+    series' as it was read.
     """
 
     ticker: str
@@ -131,7 +135,9 @@ def build_audit(job: Job, outcome: Outcome, new_anomalies: int, now: datetime) -
 
 
 def build_result(audit: AuditDocument) -> TickerResult:
-    """Return what the task returns for one ticker; `reason` is there where there is something to explain."""
+    """Return what the task returns for one ticker;
+    `reason` is there where there is something to explain.
+    """
     result: TickerResult = {
         "ticker": audit["ticker"],
         "interval": audit["interval"],
@@ -155,7 +161,9 @@ def build_result(audit: AuditDocument) -> TickerResult:
 def count_outcomes(outcomes: Sequence[Outcome], audits: Sequence[AuditDocument]) -> BatchResult:
     """Return a batch's result: what its run's progress is counted from."""
     failures: list[TickerFailure] = [
-        {"ticker": o.ticker, "reason": o.reason or "", "error": o.error or ""} for o in outcomes if o.status == "failed"
+        {"ticker": o.ticker, "reason": o.reason or "", "error": o.error or ""}
+        for o in outcomes
+        if o.status == "failed"
     ]
     return {
         **sum_row_counts(audits),

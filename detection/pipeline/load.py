@@ -1,4 +1,6 @@
-"""The second step: the bars that each model is to score, with what its features need before them."""
+"""The second step: the bars that each model is to score,
+with what its features need before them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ class Load:
 
 
 def choose_models(models: ModelManager, plan: Plan) -> Sequence[tuple[LoadedModel, Stretches]]:
-    """Return each model with what it is to score: champions, or in a walk forward those that had not seen it.
+    """Return each model with what it is to score: champions,
+    or in a walk forward those that had not seen it.
 
     Raises NoModel, ModelIntegrity.
     """
@@ -31,22 +34,35 @@ def choose_models(models: ModelManager, plan: Plan) -> Sequence[tuple[LoadedMode
     if not plan.stretches:
         return []
     if not job.walk_forward:
-        groups = models.group_by_model(job.market, job.interval, tuple(plan.stretches), watchlist=job.watchlist)
-        return [(model, {ticker: plan.stretches[ticker] for ticker in tickers}) for model, tickers in groups]
+        groups = models.group_by_model(
+            job.market, job.interval, tuple(plan.stretches), watchlist=job.watchlist
+        )
+        return [
+            (model, {ticker: plan.stretches[ticker] for ticker in tickers})
+            for model, tickers in groups
+        ]
     chosen = []
     for model, last in models.list_walk_forward(job.market, job.interval):
         after = int(model.window_end.timestamp())
         end = None if last is None else int(last.timestamp())
-        chosen.append((model, {t: cut(stretches, after, end) for t, stretches in plan.stretches.items()}))
+        chosen.append(
+            (model, {t: cut(stretches, after, end) for t, stretches in plan.stretches.items()})
+        )
     return chosen
 
 
-def load(database: Db, plan: Plan, model: LoadedModel, stretches: Stretches, session: ClientSession) -> Load:
+def load(
+    database: Db, plan: Plan, model: LoadedModel, stretches: Stretches, session: ClientSession
+) -> Load:
     """Return the bars that a model needs to score these stretches.
 
     They are read in the session's snapshot, in which the plan was made.
     """
     wanted = {ticker: (find_first(own), find_last(own)) for ticker, own in stretches.items()}
     return Load(
-        read_panel(database, plan.job.interval, plan.series, wanted, session, model.feature_set.reach), model, stretches
+        read_panel(
+            database, plan.job.interval, plan.series, wanted, session, model.feature_set.reach
+        ),
+        model,
+        stretches,
     )

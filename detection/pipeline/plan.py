@@ -1,4 +1,6 @@
-"""The first step: which bars of each series a job scores, and which series it has nothing to do for."""
+"""The first step: which bars of each series a job scores,
+and which series it has nothing to do for.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -45,7 +47,9 @@ def make_plan(database: Db, job: Job, session: ClientSession) -> Plan:
     for ticker, stored in series.items():
         watermark = watermarks.get(ticker)
         if watermark is not None:
-            outcomes[ticker] = replace(outcomes[ticker], watermark=watermark["last_detected_timestamp"])
+            outcomes[ticker] = replace(
+                outcomes[ticker], watermark=watermark["last_detected_timestamp"]
+            )
         wanted = _choose_stretches(database, job, stored, watermark)
         if wanted:
             stretches[ticker] = wanted
@@ -55,23 +59,33 @@ def make_plan(database: Db, job: Job, session: ClientSession) -> Plan:
 
 
 def plan_stretches(database: Db, job: Job, stretches: Stretches, session: ClientSession) -> Plan:
-    """Return a plan of stretches that are given, of the job's series as they are in a session's snapshot."""
+    """Return a plan of stretches that are given,
+    of the job's series as they are in a session's snapshot.
+    """
     series, outcomes = _find_series(database, job, session)
     return Plan(job, series, stretches, outcomes)
 
 
-def _find_series(database: Db, job: Job, session: ClientSession) -> tuple[dict[str, PanelSeries], dict[str, Outcome]]:
+def _find_series(
+    database: Db, job: Job, session: ClientSession
+) -> tuple[dict[str, PanelSeries], dict[str, Outcome]]:
     """Return the job's series by ticker, and an outcome to begin with for each of its tickers."""
     series = find_panel_series(database, job.tickers, job.interval, session)
     outcomes = {}
     for ticker in job.tickers:
         stored = series.get(ticker)
         if stored is None:
-            error = f"{ticker} has no stored {job.interval} bars; import some (`flask bars import FILE`)"
+            error = (
+                f"{ticker} has no stored {job.interval} bars; import some (`flask bars import"
+                " FILE`)"
+            )
             outcomes[ticker] = Outcome(ticker).fail("no_bars", error)
         else:
             outcomes[ticker] = Outcome(
-                ticker, bars_revision=stored["revision"], bars_stored=stored["bars"], last_bar=stored["last_bar"]
+                ticker,
+                bars_revision=stored["revision"],
+                bars_stored=stored["bars"],
+                last_bar=stored["last_bar"],
             )
     return series, outcomes
 

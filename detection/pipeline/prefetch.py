@@ -11,10 +11,11 @@ Part = TypeVar("Part")
 
 @contextmanager
 def work_ahead(parts: Iterator[Part]) -> Iterator[Iterator[Part]]:
-    """Yield an iterator over `parts`, none of which is None, that has the next one made while the last is used.
+    """Yield an iterator over `parts`, none of which is None,
+    that has the next one made while the last is used.
 
-    What the making of a part raises is raised where the part is asked for. At the end of the context a part that is
-    being made is waited for.
+    What the making of a part raises is raised where the part is asked for. At the end of the
+    context a part that is being made is waited for.
     """
     with ThreadPoolExecutor(1) as thread:
         yield _take(parts, thread)

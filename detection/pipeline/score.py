@@ -1,4 +1,6 @@
-"""The third step: features, scores and the documents of the strange bars, of the series that share a model."""
+"""The third step: features, scores and the documents of the strange bars,
+of the series that share a model.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,26 +42,36 @@ class _Scored:
     found: Mapping[str, Sequence[AnomalyDocument]]
 
 
-def score(load: Load, outcomes: Outcomes, job: Job, now: datetime, *, asked: Iterable[str] = ()) -> dict[str, Outcome]:
+def score(
+    load: Load, outcomes: Outcomes, job: Job, now: datetime, *, asked: Iterable[str] = ()
+) -> dict[str, Outcome]:
     """Return the outcomes of a load's tickers after its model has scored their stretches.
 
     Args:
         load: bars, model and stretches.
-        outcomes: what came of the tickers before; a walk forward scores each of them by several models.
+        outcomes: what came of the tickers before; a walk forward scores each of them by several
+            models.
         job: on whose behalf.
         now: when the anomalies count as found.
         asked: ids of anomalies whose bars are described whether or not they pass the threshold.
     """
     panel, model = load.panel, load.model
     history = model.feature_set.count_history_bars(panel.interval)
-    spans = [select_rows(panel, s, load.stretches[ticker], history) for s, ticker in enumerate(panel.tickers)]
+    spans = [
+        select_rows(panel, s, load.stretches[ticker], history)
+        for s, ticker in enumerate(panel.tickers)
+    ]
     stops = panel.offsets[1:].tolist()
     starts = [rows[0][0] if rows else stop for rows, stop in zip(spans, stops, strict=True)]
     features = compute_features(panel, np.array(starts, dtype=np.int64), model.feature_set)
     is_finite, errors = _check_finite(panel, features)
     usable = np.flatnonzero(_mark_wanted(panel, features, spans) & is_finite)
     rows = features.rows[usable]
-    inputs = features.inputs if usable.size == features.rows.size else features.inputs.take(usable, axis=0)
+    inputs = (
+        features.inputs
+        if usable.size == features.rows.size
+        else features.inputs.take(usable, axis=0)
+    )
     scores = model.detector.score_samples(inputs, below=model.threshold)
     wanted = np.flatnonzero(np.isin(rows, find_rows(panel, asked)))
     scores[wanted] = model.detector.score_samples(inputs[wanted])
@@ -76,7 +88,9 @@ def score(load: Load, outcomes: Outcomes, job: Job, now: datetime, *, asked: Ite
 
 
 def _mark_wanted(panel: BarPanel, features: Features, spans: Spans) -> Bools:
-    """Return which feature rows lie in a stretch; what lies between two stretches is not scored again."""
+    """Return which feature rows lie in a stretch;
+    what lies between two stretches is not scored again.
+    """
     wanted = np.zeros(panel.times.size, dtype=np.bool_)
     for series_spans in spans:
         for start, stop in series_spans:
@@ -85,7 +99,9 @@ def _mark_wanted(panel: BarPanel, features: Features, spans: Spans) -> Bools:
 
 
 def _check_finite(panel: BarPanel, features: Features) -> tuple[Bools, dict[str, str]]:
-    """Return which feature rows belong to series all of whose bars are numbers, and an error for each other ticker."""
+    """Return which feature rows belong to series all of whose bars are numbers,
+    and an error for each other ticker.
+    """
     columns = (panel.open, panel.high, panel.low, panel.close, panel.volume)
     usable = np.ones(features.rows.size, dtype=np.bool_)
     errors: dict[str, str] = {}
@@ -97,7 +113,8 @@ def _check_finite(panel: BarPanel, features: Features) -> tuple[Bools, dict[str,
         row = bad_rows[np.searchsorted(bad_rows, panel.offsets[s])]
         when, ticker = _time(int(panel.times[row])), panel.tickers[s]
         errors[ticker] = (
-            f"{ticker} {panel.interval} has a bar that is not a number at {when:%Y-%m-%dT%H:%M:%SZ}; import it again"
+            f"{ticker} {panel.interval} has a bar that is not a number at"
+            f" {when:%Y-%m-%dT%H:%M:%SZ}; import it again"
         )
         usable &= ~((features.rows >= panel.offsets[s]) & (features.rows < panel.offsets[s + 1]))
     return usable, errors
@@ -106,7 +123,11 @@ def _check_finite(panel: BarPanel, features: Features) -> tuple[Bools, dict[str,
 def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outcome]:
     """Yield what came of each series of the panel."""
     panel, model = load.panel, load.model
-    facts = (np.diff(panel.offsets), np.diff(np.searchsorted(scored.rows, panel.offsets)), scored.warm_up)
+    facts = (
+        np.diff(panel.offsets),
+        np.diff(np.searchsorted(scored.rows, panel.offsets)),
+        scored.warm_up,
+    )
     # Whole columns become lists at once, as in `build_anomalies`.
     listed = zip(panel.tickers, scored.spans, *(values.tolist() for values in facts), strict=True)
     for ticker, rows, rows_loaded, rows_scored, warm_up_rows in listed:
@@ -115,7 +136,9 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         if ticker in scored.errors:
             yield outcome.fail("bad_bars", scored.errors[ticker])
             continue
-        own = tuple((_time(panel.times[start]), _time(panel.times[stop - 1])) for start, stop in rows)
+        own = tuple(
+            (_time(panel.times[start]), _time(panel.times[stop - 1])) for start, stop in rows
+        )
         all_spans = before.spans + own
         anomalies = scored.found.get(ticker, ())
         yield replace(
@@ -126,7 +149,8 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
             spans=all_spans,
             first_scored=all_spans[0][0] if all_spans else None,
             warnings=before.warnings + _warn_of_interval(model, panel),
-            found=before.found + tuple(anomaly | {"bars_revision": before.bars_revision} for anomaly in anomalies),
+            found=before.found
+            + tuple(anomaly | {"bars_revision": before.bars_revision} for anomaly in anomalies),
             **_find_shortage(model.feature_set.warm_up_bars + 1, before.bars_stored),
         )
 

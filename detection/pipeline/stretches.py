@@ -13,7 +13,9 @@ from records.market.documents import PanelSeries
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Bars to score, in UTC seconds: from `first` to `last`, and no further than a change of `last_changed` reaches."""
+    """Bars to score, in UTC seconds: from `first` to `last`,
+    and no further than a change of `last_changed` reaches.
+    """
 
     first: int | None
     last_changed: int | None = None
@@ -21,7 +23,9 @@ class Stretch:
 
 
 def plan_backfill(series: PanelSeries, period: str) -> tuple[Stretch, ...]:
-    """Return the stretch that a backfill of `period`, counted back from the last stored bar, scores."""
+    """Return the stretch that a backfill of `period`,
+    counted back from the last stored bar, scores.
+    """
     start = period_start(parse_period(period), series["last_bar"])
     return (Stretch(first=None if start is None else int(start.timestamp())),)
 
@@ -29,12 +33,15 @@ def plan_backfill(series: PanelSeries, period: str) -> tuple[Stretch, ...]:
 def plan_incremental(
     series: PanelSeries, watermark: DetectedRange | None, change: tuple[int, int | None] | None
 ) -> tuple[Stretch, ...]:
-    """Return what an incremental run scores: the bars after the watermark, and what a correction behind it reaches.
+    """Return what an incremental run scores: the bars after the watermark,
+    and what a correction behind it reaches.
 
     Args:
         series: the series' document.
-        watermark: its metadata document; None where it was never detected, so that all of it is new.
-        change: first and last bar changed since the watermark was written (UTC seconds), None for none.
+        watermark: its metadata document; None where it was never detected, so that all of it is
+            new.
+        change: first and last bar changed since the watermark was written (UTC seconds), None for
+            none.
     """
     if watermark is None:
         return (Stretch(first=None),)
@@ -50,7 +57,11 @@ def plan_incremental(
 def cut(stretches: tuple[Stretch, ...], after: int, last: int | None) -> tuple[Stretch, ...]:
     """Return what of some stretches lies later than `after` and not later than `last`."""
     return tuple(
-        replace(stretch, first=max(after + 1, after if stretch.first is None else stretch.first), last=last)
+        replace(
+            stretch,
+            first=max(after + 1, after if stretch.first is None else stretch.first),
+            last=last,
+        )
         for stretch in stretches
     )
 
@@ -70,18 +81,25 @@ def find_last(stretches: tuple[Stretch, ...]) -> int | None:
 def select_rows(
     panel: BarPanel, position: int, stretches: tuple[Stretch, ...], history_bars: int
 ) -> list[tuple[int, int]]:
-    """Return the panel rows [start, stop) of each stretch of the series at `position`, in order and disjoint.
+    """Return the panel rows [start, stop) of each stretch of the series at `position`,
+    in order and disjoint.
 
     A changed bar touches those whose features look back on so many bars before their anchor.
     """
     rows, times = panel.series(position), panel.times.data
     spans: list[tuple[int, int]] = []
     for stretch in sorted(stretches, key=lambda s: -1 if s.first is None else s.first):
-        start = rows.start if stretch.first is None else bisect_left(times, stretch.first, rows.start, rows.stop)
+        start = (
+            rows.start
+            if stretch.first is None
+            else bisect_left(times, stretch.first, rows.start, rows.stop)
+        )
         stop = rows.stop
         if stretch.last_changed is not None:
             reach = history_bars + ANCHOR_BARS
-            stop = min(stop, bisect_right(times, stretch.last_changed, rows.start, rows.stop) + reach)
+            stop = min(
+                stop, bisect_right(times, stretch.last_changed, rows.start, rows.stop) + reach
+            )
         if stretch.last is not None:
             stop = min(stop, bisect_right(times, stretch.last, rows.start, rows.stop))
         if spans:

@@ -17,9 +17,16 @@ log = structlog.get_logger()
 
 
 def add_detection(
-    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[TickerResult], now: datetime
+    database: Db,
+    job: Job,
+    outcomes: Sequence[Outcome],
+    results: Sequence[TickerResult],
+    now: datetime,
 ) -> None:
-    """Count a committed batch. Never raises: what was done is done, whether or not it is counted."""
+    """Count a committed batch.
+
+    Never raises: what was done is done, whether or not it is counted.
+    """
     try:
         counters.add_counts(database, count_detection(database, job, outcomes, results, now))
     except Exception as error:
@@ -28,13 +35,19 @@ def add_detection(
 
 
 def count_detection(
-    database: Db, job: Job, outcomes: Sequence[Outcome], results: Sequence[TickerResult], now: datetime
+    database: Db,
+    job: Job,
+    outcomes: Sequence[Outcome],
+    results: Sequence[TickerResult],
+    now: datetime,
 ) -> dict[str, counters.Counts]:
-    """Return what a committed batch adds: bars, tickers and anomalies of its trigger, and latencies of its news.
+    """Return what a committed batch adds: bars, tickers and anomalies of its trigger,
+    and latencies of its news.
 
-    News are the anomalies that the scheduler's scans find in bars later than the watermark: of a series that was never
-    detected, of a corrected bar and of a backfill, nobody could have known as the bar closed. A latency runs from the
-    close of the bar to the commit, and so includes how long the bar took to be stored here.
+    News are the anomalies that the scheduler's scans find in bars later than the watermark: of a
+    series that was never detected, of a corrected bar and of a backfill, nobody could have known as
+    the bar closed. A latency runs from the close of the bar to the commit, and so includes how long
+    the bar took to be stored here.
     """
     detected = {
         "bars": sum(result["rows_processed"] for result in results),
@@ -42,10 +55,18 @@ def count_detection(
         "anomalies": sum(result["new_anomalies"] for result in results),
     }
     counts: dict[str, counters.Counts] = {f"{counters.DETECTED}::{job.trigger}": detected}
-    news = [a["Datetime"] for o in outcomes if o.watermark for a in o.found if a["Datetime"] > o.watermark]
+    news = [
+        a["Datetime"]
+        for o in outcomes
+        if o.watermark
+        for a in o.found
+        if a["Datetime"] > o.watermark
+    ]
     if news and job.trigger == "scheduler":
         market = load_markets(database)[job.market]
         times = np.array([time.timestamp() for time in news], np.int64)
         _, closes = find_closes(times, market, job.interval, find_sessions(database, market))
-        counts[counters.LATENCY] = counters.count_latencies(now.timestamp() - float(close) for close in closes)
+        counts[counters.LATENCY] = counters.count_latencies(
+            now.timestamp() - float(close) for close in closes
+        )
     return counts

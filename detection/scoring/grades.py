@@ -1,7 +1,7 @@
 """Grades: how rare a score is among the model's training bars, from 0 to 100.
 
-grade = 25 x -log10(share of training bars at least as strange), at most 100: 50 is one bar in a hundred, 75 one in a
-thousand, 100 one in ten thousand or rarer.
+grade = 25 x -log10(share of training bars at least as strange), at most 100: 50 is one bar in a
+hundred, 75 one in a thousand, 100 one in ten thousand or rarer.
 """
 
 from bisect import bisect_right
@@ -43,7 +43,9 @@ class GradeTable:
         """Build the table from the scores of all training bars, shape (n,), n >= 1."""
         ordered = np.sort(np.asarray(scores, np.float64))
         wide = np.geomspace(DENSE_RANKS, max(ordered.size, DENSE_RANKS), _count_steps(ordered.size))
-        ranks = np.unique(np.concatenate((np.arange(1, DENSE_RANKS), wide.astype(np.int64), [ordered.size])))
+        ranks = np.unique(
+            np.concatenate((np.arange(1, DENSE_RANKS), wide.astype(np.int64), [ordered.size]))
+        )
         ranks = ranks[ranks <= ordered.size]
         kept = np.unique(ordered[ranks - 1])
         return cls(ordered.size, np.searchsorted(ordered, kept, side="right"), kept)
@@ -76,7 +78,9 @@ class GradeTable:
 
 
 def get_severity(grade: float) -> Severity:
-    """Return the word for a grade: `medium` is one bar in 100, `high` in 1,000, `critical` in 10,000."""
+    """Return the word for a grade: `medium` is one bar in 100, `high` in 1,000,
+    `critical` in 10,000.
+    """
     return SEVERITIES[bisect_right(LEAST_GRADES, grade)]
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from detection.features.kernel import STILL_WEIGHT, VOLUME_WEIGHT, WICK_WEIGHT
 
-# A column with less of the attribution than this is not worth a word, and more than three are not read.
+# A column with less of the attribution than this is not worth a word, and more than three are not
+# read.
 LEAST_SHARE = 0.1
 MOST_REASONS = 3
 # The close is named as outside the Bollinger bands where they are 2 deviations wide.
@@ -14,7 +15,9 @@ Values = Mapping[str, float]
 Phrase = Callable[[Values, Values, float], str]
 
 
-def build_reasons(documented: Values, measures: Values, attribution: Values, *, close: float) -> list[str]:
+def build_reasons(
+    documented: Values, measures: Values, attribution: Values, *, close: float
+) -> list[str]:
     """Return reasons in words, the weightiest first and none twice; never empty.
 
     `documented` has the 14 features, `measures` how far the bar is from the ticker's usual
@@ -25,7 +28,11 @@ def build_reasons(documented: Values, measures: Values, attribution: Values, *, 
     phrases = [PHRASES[column](documented, measures, close) for column in told]
     reasons = list(dict.fromkeys(phrases))[:MOST_REASONS]
     if abs(documented["zscore_20"]) > BAND_SIGMA and "zscore_20" not in told:
-        reasons.append("close above the upper band" if documented["zscore_20"] > 0 else "close below the lower band")
+        reasons.append(
+            "close above the upper band"
+            if documented["zscore_20"] > 0
+            else "close below the lower band"
+        )
     return reasons
 
 
@@ -40,24 +47,36 @@ def _percent(share: float) -> str:
 def _return(documented: Values, measures: Values, _: float) -> str:
     moved = documented["return_1"]
     usual = f"{_times(abs(measures['return']))} its usual range"
-    return f"{'rose' if moved > 0 else 'fell'} {_percent(moved)}, {usual}" if moved else "close unchanged"
+    return (
+        f"{'rose' if moved > 0 else 'fell'} {_percent(moved)}, {usual}"
+        if moved
+        else "close unchanged"
+    )
 
 
 def _gap(_: Values, measures: Values, __: float) -> str:
     gap = measures["gap"]
     usual = f"{_times(abs(gap))} its usual range"
-    return f"opened {'above' if gap > 0 else 'below'} the last close by {usual}" if gap else "opened at the last close"
+    return (
+        f"opened {'above' if gap > 0 else 'below'} the last close by {usual}"
+        if gap
+        else "opened at the last close"
+    )
 
 
 def _clock_departure(documented: Values, measures: Values, close: float) -> str:
-    """Name the gap where it is the largest part of a departure from what is usual at a time of day."""
+    """Name the gap where it is the largest part of a departure
+    from what is usual at a time of day.
+    """
     parts = (measures["range"], 2.0 * measures["wick"], 0.8 * measures["volume"])
     leading = _gap if abs(measures["gap"]) >= max(parts) else _departure
     return leading(documented, measures, close)
 
 
 def _departure(documented: Values, measures: Values, close: float) -> str:
-    """Name the largest part of a departure, in the order of rarity that the kernel weighs them by."""
+    """Name the largest part of a departure,
+    in the order of rarity that the kernel weighs them by.
+    """
     if measures["repeats"]:
         return "repeats the bar before it"
     if measures["range"] == 0.0:
@@ -111,14 +130,18 @@ def _vwap(documented: Values, _: Values, close: float) -> str:
 
 
 def _trend(name: str, words: str) -> Phrase:
-    return lambda documented, _, close: f"{words} {documented[name] / close * 100:+.1f} % of the close"
+    return lambda documented, _, close: (
+        f"{words} {documented[name] / close * 100:+.1f} % of the close"
+    )
 
 
 def _at_its_time(phrase: Phrase) -> Phrase:
     """Return a phrase in what is usual at the bar's time of day."""
 
     def at_its_time(documented: Values, measures: Values, close: float) -> str:
-        by_clock = {name: measures[f"clock_{name}"] for name in ("return", "gap", "range", "wick", "volume")}
+        by_clock = {
+            name: measures[f"clock_{name}"] for name in ("return", "gap", "range", "wick", "volume")
+        }
         words = phrase(documented, {**measures, **by_clock}, close)
         return f"{words} at this time of day" if "usual" in words else words
 

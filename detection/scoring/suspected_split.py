@@ -1,7 +1,27 @@
 """The size of a jump tells an unadjusted split from a real shock."""
 
 # Splits in use: 2:1 to 10:1 and the larger round ones, the halves, and all of them in reverse.
-RATIOS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
+RATIOS = (
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    4.0,
+    5.0,
+    6.0,
+    7.0,
+    8.0,
+    9.0,
+    10.0,
+    12.0,
+    15.0,
+    20.0,
+    25.0,
+    30.0,
+    40.0,
+    50.0,
+    100.0,
+)
 # A split day moves like any other: the open is off the exact ratio by at most so much.
 TOLERANCE = 0.04
 

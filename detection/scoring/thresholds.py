@@ -10,11 +10,15 @@ from core.words import ThresholdKind
 from detection.scoring.grades import HIGHEST_GRADE, POINTS_PER_DECADE, GradeTable
 
 
-def find_threshold(kind: ThresholdKind, value: float, grades: GradeTable, scores: ArrayLike | None = None) -> float:
-    """Return the threshold of a kind for a model with these grades. Raises BadInput on a value out of range.
+def find_threshold(
+    kind: ThresholdKind, value: float, grades: GradeTable, scores: ArrayLike | None = None
+) -> float:
+    """Return the threshold of a kind for a model with these grades.
 
-    A contamination is exact with the training scores, shape (n,); a model that is stored has only their grades, which
-    give it to 1 % of the share.
+    Raises BadInput on a value out of range.
+
+    A contamination is exact with the training scores, shape (n,); a model that is stored has only
+    their grades, which give it to 1 % of the share.
     """
     match kind:
         case "score":
@@ -28,21 +32,33 @@ def find_threshold(kind: ThresholdKind, value: float, grades: GradeTable, scores
 
 
 def threshold_by_contamination(scores: ArrayLike, contamination: float) -> float:
-    """Return the score that a share of the training `scores` (n,) lies below, as scikit-learn does."""
+    """Return the score that a share
+    of the training `scores` (n,) lies below, as scikit-learn does.
+    """
     if not 0.0 < contamination <= 0.5:
-        raise BadInput(f"contamination {contamination} is not a share above 0 and up to 0.5; 0.01 is one bar in 100")
+        raise BadInput(
+            f"contamination {contamination} is not a share above 0 and up to 0.5; 0.01 is one bar"
+            " in 100"
+        )
     return float(np.quantile(np.asarray(scores, np.float64), contamination))
 
 
 def threshold_by_grade(grades: GradeTable, grade: float) -> float:
     """Return the score below which bars have at least `grade`."""
     if not 0.0 < grade <= HIGHEST_GRADE:
-        raise BadInput(f"grade {grade} is not above 0 and up to 100; 50 is one bar in 100, 75 one in 1,000")
+        raise BadInput(
+            f"grade {grade} is not above 0 and up to 100; 50 is one bar in 100, 75 one in 1,000"
+        )
     return grades.find_score(grade)
 
 
 def threshold_fixed(score: float) -> float:
-    """Return a threshold given as a score. Raises BadInput where no score could lie on either side of it."""
+    """Return a threshold given as a score.
+
+    Raises BadInput where no score could lie on either side of it.
+    """
     if not -1.0 <= score <= 0.0:
-        raise BadInput(f"threshold {score} is not a score: they run from -1 (strangest) to 0; -0.6 is usual")
+        raise BadInput(
+            f"threshold {score} is not a score: they run from -1 (strangest) to 0; -0.6 is usual"
+        )
     return score

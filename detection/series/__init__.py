@@ -1,1 +1,3 @@
-"""Models of single series: a history of numbers in, a judgement of each new point out, in plain Python."""
+"""Models of single series: a history of numbers in, a judgement of each new point out,
+in plain Python.
+"""

@@ -18,10 +18,16 @@ LEAST_LENGTH, LARGEST_LENGTH = 2, 100_000
 
 
 def get_kind(name: str | None) -> SeriesDetectorKind:
-    """Return the detector of a name, the default where none is named. Raises BadInput, which lists the names."""
+    """Return the detector of a name, the default where none is named.
+
+    Raises BadInput, which lists the names.
+    """
     kind = KINDS.get(name or DEFAULT)
     if kind is None:
-        raise BadInput(f"there is no detector {name!r}; there are {', '.join(KINDS)}", reason="unknown_detector")
+        raise BadInput(
+            f"there is no detector {name!r}; there are {', '.join(KINDS)}",
+            reason="unknown_detector",
+        )
     return kind
 
 
@@ -42,7 +48,8 @@ def choose_parameters(
     foreign = [name for name in named if name not in kind.options]
     if foreign:
         raise BadInput(
-            f"the detector {kind.name} has no {foreign[0]}; it takes {', '.join(sorted(kind.options))}",
+            f"the detector {kind.name} has no {foreign[0]}; it takes"
+            f" {', '.join(sorted(kind.options))}",
             reason="unknown_parameter",
         )
     _check_values(named)
@@ -54,17 +61,22 @@ def check_direction(text: str) -> Direction:
     for direction in DIRECTIONS:
         if text == direction:
             return direction
-    raise BadInput(f"direction {text[:40]!r} is none of {', '.join(DIRECTIONS)}", reason="bad_direction")
+    raise BadInput(
+        f"direction {text[:40]!r} is none of {', '.join(DIRECTIONS)}", reason="bad_direction"
+    )
 
 
 def _check_values(named: Mapping[str, Any]) -> None:
     if "k" in named and not (isfinite(named["k"]) and 0 < named["k"] <= LARGEST_K):
-        raise BadInput(f"k is {named['k']:g}; it must be above 0 and at most {LARGEST_K:g}", reason="bad_k")
+        raise BadInput(
+            f"k is {named['k']:g}; it must be above 0 and at most {LARGEST_K:g}", reason="bad_k"
+        )
     if "direction" in named:
         check_direction(named["direction"])
     for name in ("season", "window"):
         if name in named and not LEAST_LENGTH <= named[name] <= LARGEST_LENGTH:
             raise BadInput(
-                f"{name} is {named[name]}; it must be from {LEAST_LENGTH} to {LARGEST_LENGTH:,} points",
+                f"{name} is {named[name]}; it must be from {LEAST_LENGTH} to {LARGEST_LENGTH:,}"
+                " points",
                 reason=f"bad_{name}",
             )

@@ -1,4 +1,6 @@
-"""Columns as bytes: little-endian int64 seconds and float64 values, and the hash by which data are known again."""
+"""Columns as bytes: little-endian int64 seconds and float64 values,
+and the hash by which data are known again.
+"""
 
 import sys
 from array import array
@@ -21,9 +23,14 @@ def pack(typecode: str, numbers: Iterable[float]) -> bytes:
 
 
 def unpack(typecode: str, content: bytes) -> list[Any]:
-    """Return the numbers that were packed, whole ones or floats. Raises ModelIntegrity where a number is cut off."""
+    """Return the numbers that were packed, whole ones or floats.
+
+    Raises ModelIntegrity where a number is cut off.
+    """
     if len(content) % BYTES:
-        raise ModelIntegrity(f"a column of {len(content)} bytes does not hold whole numbers of {BYTES} bytes")
+        raise ModelIntegrity(
+            f"a column of {len(content)} bytes does not hold whole numbers of {BYTES} bytes"
+        )
     column: array[Any] = array(typecode)
     column.frombytes(content)
     if sys.byteorder == "big":

@@ -80,7 +80,8 @@ class SeriesDetectorKind:
         defaults: the parameters where the caller names none.
         options: which parameters the caller may name.
         least_points: the fewest points that it can be fitted to.
-        fit: learns from timestamps and values, each of shape (n,), checked by `rules.check_training`.
+        fit: learns from timestamps and values, each of shape (n,), checked by
+            `rules.check_training`.
         load: the inverse of `to_state`.
         learns: whether its detectors are `LearningDetector`s.
     """
@@ -125,8 +126,9 @@ def check_range(expected: float, deviation: float, k: float) -> None:
     reach = k * deviation
     if not (isfinite(expected - reach) and isfinite(expected + reach)):
         raise BadInput(
-            f"the normal range of these values, {expected:g} and {k:g} deviations of {deviation:g} to both sides, "
-            f"is beyond what a number can hold ({float_info.max:.1e}); scale the values down",
+            f"the normal range of these values, {expected:g} and {k:g} deviations of {deviation:g}"
+            f" to both sides, is beyond what a number can hold ({float_info.max:.1e}); scale the"
+            " values down",
             reason="range_not_finite",
         )
 

@@ -1,7 +1,8 @@
-"""A drawing of a series as SVG: its points, what was expected, the normal range, and what lies outside in red.
+"""A drawing of a series as SVG: its points, what was expected, the normal range,
+and what lies outside in red.
 
-Nothing in it comes from elsewhere. Colours are attributes, so that it can be looked at alone, and each part
-has a class, so that a page may have other ones.
+Nothing in it comes from elsewhere. Colours are attributes, so that it can be looked at alone, and
+each part has a class, so that a page may have other ones.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from sys import float_info
 
 WIDTH, HEIGHT = 960, 360
 LEFT, RIGHT, TOP, BOTTOM = 72, 12, 12, 28
-# More points than this would lie on one another: of each stretch the lowest and the highest are drawn.
+# More points than this would lie on one another: of each stretch the lowest and the highest are
+# drawn.
 MOST_DRAWN = 2_000
 TICKS = 5
 
@@ -30,7 +32,9 @@ class DrawnPoint:
 
 
 def thin_out(values: Sequence[float], at_most: int = MOST_DRAWN) -> list[int]:
-    """Return the places of the points that are drawn: all, or the lowest and the highest of each stretch."""
+    """Return the places of the points that are drawn: all,
+    or the lowest and the highest of each stretch.
+    """
     count = len(values)
     if count <= at_most:
         return list(range(count))
@@ -42,18 +46,33 @@ def thin_out(values: Sequence[float], at_most: int = MOST_DRAWN) -> list[int]:
     return sorted(kept)
 
 
-def draw_series(title: str, training: Sequence[DrawnPoint], predictions: Sequence[DrawnPoint]) -> str:
-    """Return the SVG of training points and stored predictions, each in order of time; one at least is there."""
+def draw_series(
+    title: str, training: Sequence[DrawnPoint], predictions: Sequence[DrawnPoint]
+) -> str:
+    """Return the SVG of training points and stored predictions, each in order of time;
+    one at least is there.
+    """
     points = [*training, *predictions]
     scale = _Scale.fit(points)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" class="series-plot">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+            ' class="series-plot">'
+        ),
         f"<title>{escape(title)}</title>",
         *_draw_axes(scale),
         *(_draw_range(scale, part) for part in (training, predictions)),
-        _draw_line(scale, [(p.timestamp, p.expected) for p in points if p.expected is not None], "series-expected"),
+        _draw_line(
+            scale,
+            [(p.timestamp, p.expected) for p in points if p.expected is not None],
+            "series-expected",
+        ),
         _draw_line(scale, [(p.timestamp, p.value) for p in training], "series-values"),
-        *(_draw_dot(scale, point, "series-prediction", 3.5) for point in predictions if not point.anomaly),
+        *(
+            _draw_dot(scale, point, "series-prediction", 3.5)
+            for point in predictions
+            if not point.anomaly
+        ),
         *(_draw_dot(scale, point, "series-anomaly", 4.5) for point in points if point.anomaly),
         "</svg>",
     ]
@@ -71,7 +90,12 @@ class _Scale:
 
     @classmethod
     def fit(cls, points: Sequence[DrawnPoint]) -> "_Scale":
-        shown = [number for p in points for number in (p.value, p.expected, p.lower, p.upper) if number is not None]
+        shown = [
+            number
+            for p in points
+            for number in (p.value, p.expected, p.lower, p.upper)
+            if number is not None
+        ]
         # Halves: the difference of two numbers may be beyond what a number can hold.
         low, high = min(shown) / 2, max(shown) / 2
         margin = 0.05 * (high - low) or abs(high) * 0.05 or 0.5
@@ -123,18 +147,22 @@ def _draw_range(scale: _Scale, points: Sequence[DrawnPoint]) -> str:
     floor, ceiling = 2 * scale.low, 2 * scale.high
     above = [(p.timestamp, ceiling if p.upper is None else p.upper) for p in banded]
     below = [(p.timestamp, floor if p.lower is None else p.lower) for p in reversed(banded)]
-    corners = " ".join(f"{scale.x(time):.1f},{scale.y(value):.1f}" for time, value in (*above, *below))
+    corners = " ".join(
+        f"{scale.x(time):.1f},{scale.y(value):.1f}" for time, value in (*above, *below)
+    )
     return f'<polygon class="series-range" points="{corners}" fill="#3b82f6" fill-opacity="0.14"/>'
 
 
 def _draw_line(scale: _Scale, points: Sequence[tuple[int, float]], name: str) -> str:
     if not points:
         return ""
-    colour, dash = ("#3b82f6", ' stroke-dasharray="5 4"') if name == "series-expected" else ("#475569", "")
+    colour, dash = (
+        ("#3b82f6", ' stroke-dasharray="5 4"') if name == "series-expected" else ("#475569", "")
+    )
     corners = " ".join(f"{scale.x(time):.1f},{scale.y(value):.1f}" for time, value in points)
     return (
-        f'<polyline class="{name}" points="{corners}" fill="none" stroke="{colour}" stroke-width="1.4"'
-        f' stroke-linejoin="round"{dash}/>'
+        f'<polyline class="{name}" points="{corners}" fill="none" stroke="{colour}"'
+        f' stroke-width="1.4" stroke-linejoin="round"{dash}/>'
     )
 
 
@@ -143,6 +171,7 @@ def _draw_dot(scale: _Scale, point: DrawnPoint, name: str, radius: float) -> str
     expected = "" if point.expected is None else f", expected {point.expected:g}"
     said = f"{point.timestamp}: {point.value:g}{expected}"
     return (
-        f'<circle class="{name}" cx="{scale.x(point.timestamp):.1f}" cy="{scale.y(point.value):.1f}" '
-        f'r="{radius}" fill="{colour}"><title>{escape(said)}</title></circle>'
+        f'<circle class="{name}" cx="{scale.x(point.timestamp):.1f}"'
+        f' cy="{scale.y(point.value):.1f}" r="{radius}"'
+        f' fill="{colour}"><title>{escape(said)}</title></circle>'
     )

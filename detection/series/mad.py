@@ -1,8 +1,10 @@
 """Median and median absolute deviation: strange is a modified z-score beyond `k`.
 
-Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993): .6745 (x - median) / MAD beyond 3.5. Where more
-than half of the values are the median, MAD is 0, and the mean absolute deviation times 1.253314 takes its place.
-Half of the training data may be outliers. It fails where the level moves or a season comes round. A fit sorts twice.
+Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993): .6745 (x - median) / MAD
+    beyond 3.5. Where more
+than half of the values are the median, MAD is 0, and the mean absolute deviation times 1.253314
+takes its place. Half of the training data may be outliers. It fails where the level moves or a
+season comes round. A fit sorts twice.
 """
 
 from collections.abc import Sequence
@@ -21,7 +23,8 @@ from detection.series.contract import (
 )
 from detection.series.moments import compute_median
 
-# What MAD and mean absolute deviation of normally distributed values are to their standard deviation.
+# What MAD and mean absolute deviation of normally distributed values are to their standard
+# deviation.
 MAD_SHARE = 0.6745
 MEAN_DEVIATION_FACTOR = 1.253314
 
@@ -30,7 +33,8 @@ MEAN_DEVIATION_FACTOR = 1.253314
 class Mad:
     """The median of the training values, and how far they lie from it.
 
-    `mad` is the median absolute deviation, `mean_deviation` the mean one, which counts where `mad` is 0.
+    `mad` is the median absolute deviation, `mean_deviation` the mean one, which counts where `mad`
+    is 0.
     """
 
     median: float
@@ -41,10 +45,14 @@ class Mad:
     _band: Band = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_band", Band.build(self.median, self._deviation, self.k, self.direction))
+        object.__setattr__(
+            self, "_band", Band.build(self.median, self._deviation, self.k, self.direction)
+        )
 
     @classmethod
-    def fit(cls, _timestamps: Sequence[int], values: Sequence[float], parameters: Parameters) -> Self:
+    def fit(
+        cls, _timestamps: Sequence[int], values: Sequence[float], parameters: Parameters
+    ) -> Self:
         """Learn the two medians. Raises BadInput where the range is not finite."""
         median = compute_median(values)
         distances = [abs(value - median) for value in values]

@@ -1,7 +1,9 @@
 """Mean and deviation of the last values: strange is a value more than `k` deviations from them.
 
-Source: the rolling z-score, whose window ends where the training data end: fit again as the series goes on, or use
-`stream`, which does so by itself. It fails on seasons longer than the window. A fit looks at `window` values.
+Source: the rolling z-score, whose window ends where the training data end: fit again as the series
+    goes on, or use
+`stream`, which does so by itself. It fails on seasons longer than the window. A fit looks at
+`window` values.
 """
 
 from collections.abc import Sequence
@@ -33,16 +35,23 @@ class MovingAverage:
     _band: Band = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_band", Band.build(*compute_moments(self.tail), self.k, self.direction))
+        object.__setattr__(
+            self, "_band", Band.build(*compute_moments(self.tail), self.k, self.direction)
+        )
 
     @classmethod
-    def fit(cls, _timestamps: Sequence[int], values: Sequence[float], parameters: Parameters) -> Self:
-        """Keep the last values. Raises BadInput where they are all equal or the range is not finite."""
+    def fit(
+        cls, _timestamps: Sequence[int], values: Sequence[float], parameters: Parameters
+    ) -> Self:
+        """Keep the last values.
+
+        Raises BadInput where they are all equal or the range is not finite.
+        """
         tail = tuple(values[-(parameters.window or DEFAULT_WINDOW) :])
         if min(tail) == max(tail):
             raise BadInput(
-                f"the last {len(tail)} values are all {tail[0]:g}: nothing could be normal but that value; "
-                "name a larger `window`, or another detector",
+                f"the last {len(tail)} values are all {tail[0]:g}: nothing could be normal but that"
+                " value; name a larger `window`, or another detector",
                 reason="tail_constant",
             )
         check_range(*compute_moments(tail), parameters.k)

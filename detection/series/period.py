@@ -1,8 +1,10 @@
 """Finding the period of a series: the strongest significant peak of its autocorrelation.
 
-Source: autocorrelation by the Wiener-Khinchin theorem; a peak is significant beyond Bartlett's bound for white noise,
-divided among all lags that were looked at (Bonferroni), where it also rises as far above the deepest valley before
-it, and where it comes again at twice the lag. So slow wandering, which has no peaks, is no season.
+Source: autocorrelation by the Wiener-Khinchin theorem; a peak is significant beyond Bartlett's
+    bound for white noise,
+divided among all lags that were looked at (Bonferroni), where it also rises as far above the
+deepest valley before it, and where it comes again at twice the lag. So slow wandering, which has no
+peaks, is no season.
 """
 
 from cmath import exp
@@ -15,7 +17,8 @@ from statistics import NormalDist
 MOST_POINTS = 16_384
 LEAST_CYCLES = 3
 FALSE_ALARM = 0.01
-# A shorter period counts where its peak is nearly as high: each multiple of a period has a peak, too.
+# A shorter period counts where its peak is nearly as high: each multiple of a period has a peak,
+# too.
 NEARLY = 0.9
 COMES_AGAIN = 0.5
 HILL = 1.25
@@ -43,11 +46,16 @@ def find_period(values: Sequence[float]) -> int | None:
     highest = max(peaks.values())
     first = min(lag for lag, height in peaks.items() if height >= NEARLY * highest)
     # Noise puts small peaks on the hill of a long period: its top counts.
-    return max((lag for lag in peaks if lag <= HILL * first), key=lambda lag: peaks[lag] if lag >= first else 0.0)
+    return max(
+        (lag for lag in peaks if lag <= HILL * first),
+        key=lambda lag: peaks[lag] if lag >= first else 0.0,
+    )
 
 
 def compute_autocorrelations(values: Sequence[float]) -> list[float]:
-    """Return the autocorrelations at lags 0 to n - 1 (sums divided by n); nothing where all values are equal."""
+    """Return the autocorrelations at lags 0 to n - 1 (sums divided by n);
+    nothing where all values are equal.
+    """
     n = len(values)
     mean = fsum(values) / n
     size = 1 << (2 * n - 1).bit_length()
@@ -65,7 +73,9 @@ def transform(values: Sequence[complex]) -> list[complex]:
         return list(values)
     even, odd = transform(values[::2]), transform(values[1::2])
     turned = list(map(mul, _build_roots(n), odd))
-    return [a + b for a, b in zip(even, turned, strict=True)] + [a - b for a, b in zip(even, turned, strict=True)]
+    return [a + b for a, b in zip(even, turned, strict=True)] + [
+        a - b for a, b in zip(even, turned, strict=True)
+    ]
 
 
 def _build_roots(n: int) -> list[complex]:
@@ -76,5 +86,7 @@ def _remove_line(values: Sequence[float]) -> list[float]:
     """Return what a straight line by least squares leaves."""
     n = len(values)
     middle, mean = (n - 1) / 2, fsum(values) / n
-    slope = fsum((i - middle) * (value - mean) for i, value in enumerate(values)) / (n * (n * n - 1) / 12)
+    slope = fsum((i - middle) * (value - mean) for i, value in enumerate(values)) / (
+        n * (n * n - 1) / 12
+    )
     return [value - mean - slope * (i - middle) for i, value in enumerate(values)]

@@ -1,4 +1,6 @@
-"""What names, histories and points must be; every rule that is broken is named, with the first place where."""
+"""What names, histories and points must be; every rule that is broken is named,
+with the first place where.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +24,9 @@ _DIGITS = re.compile(r"[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A rule that was broken: `pointer` leads to the first place, `reason` is the rule's own word."""
+    """A rule that was broken: `pointer` leads to the first place,
+    `reason` is the rule's own word.
+    """
 
     pointer: str
     reason: str
@@ -33,25 +37,31 @@ def parse_series_id(text: str) -> str:
     """Return the id of a series, trimmed. Raises NothingNamed, which says what an id may be."""
     series_id = text.strip()
     if not series_id:
-        raise NothingNamed("the series id is empty; name the series, such as sensor_01", reason="series_id_empty")
+        raise NothingNamed(
+            "the series id is empty; name the series, such as sensor_01", reason="series_id_empty"
+        )
     if len(series_id) > LONGEST_ID:
         raise NothingNamed(
-            f"the series id has {len(series_id)} characters; it may have {LONGEST_ID}", reason="series_id_too_long"
+            f"the series id has {len(series_id)} characters; it may have {LONGEST_ID}",
+            reason="series_id_too_long",
         )
     if not _ID.fullmatch(series_id):
         raise NothingNamed(
-            f"the series id {series_id!r} holds something else than letters of English, digits and . _ -",
+            f"the series id {series_id!r} holds something else than letters of English, digits and"
+            " . _ -",
             reason="series_id_characters",
         )
     if ".." in series_id:
         raise NothingNamed(
-            f"the series id {series_id!r} holds two dots in a row; one is allowed", reason="series_id_dots"
+            f"the series id {series_id!r} holds two dots in a row; one is allowed",
+            reason="series_id_dots",
         )
     return series_id
 
 
 def parse_version(text: str | None) -> int | None:
-    """Return the number of a version, or None for the latest: digits with or without v; nothing or 0 is the latest.
+    """Return the number of a version, or None for the latest: digits with or without v;
+    nothing or 0 is the latest.
 
     Raises NothingNamed.
     """
@@ -59,7 +69,8 @@ def parse_version(text: str | None) -> int | None:
     found = _VERSION.fullmatch(text)
     if found is None or text in {"v", "V"}:
         raise NothingNamed(
-            f"version {text[:40]!r} is no version; one is digits, such as 3 or v3, and nothing or 0 means the latest",
+            f"version {text[:40]!r} is no version; one is digits, such as 3 or v3, and nothing or 0"
+            " means the latest",
             reason="bad_version",
         )
     digits = found[1].lstrip("0")
@@ -70,7 +81,8 @@ def parse_version(text: str | None) -> int | None:
 def check_training(timestamps: Sequence[Any], values: Sequence[Any], *, least_points: int) -> None:
     """Check a history as JSON has it; the lists hold anything.
 
-    Raises BadInput whose `errors` name every rule that is broken, each once with the first place where.
+    Raises BadInput whose `errors` name every rule that is broken, each once with the first place
+    where.
     """
     broken = list(_check_counts(timestamps, values, least_points))
     if len(timestamps) <= MOST_POINTS and len(values) <= MOST_POINTS:
@@ -79,12 +91,15 @@ def check_training(timestamps: Sequence[Any], values: Sequence[Any], *, least_po
     _refuse(broken)
 
 
-def _check_counts(timestamps: Sequence[Any], values: Sequence[Any], least_points: int) -> Iterator[Broken]:
+def _check_counts(
+    timestamps: Sequence[Any], values: Sequence[Any], least_points: int
+) -> Iterator[Broken]:
     if len(timestamps) != len(values):
         yield Broken(
             "/values",
             "counts_differ",
-            f"there are {len(timestamps):,} timestamps and {len(values):,} values; each value needs its timestamp",
+            f"there are {len(timestamps):,} timestamps and {len(values):,} values; each value needs"
+            " its timestamp",
         )
     for name, column in (("timestamps", timestamps), ("values", values)):
         if len(column) < least_points:
@@ -103,10 +118,18 @@ def _check_counts(timestamps: Sequence[Any], values: Sequence[Any], least_points
 
 def _check_timestamps(timestamps: Sequence[Any]) -> Iterator[Broken]:
     tests: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-        ("timestamp_boolean", lambda t: t is True or t is False, "is a boolean, not a whole number"),
+        (
+            "timestamp_boolean",
+            lambda t: t is True or t is False,
+            "is a boolean, not a whole number",
+        ),
         ("timestamp_not_whole", lambda t: type(t) not in {int, bool}, "is not a whole number"),
         ("timestamp_negative", lambda t: type(t) is int and t < 0, "is before 0"),
-        ("timestamp_too_large", lambda t: type(t) is int and t > LAST_TIMESTAMP, f"is beyond {LAST_TIMESTAMP}"),
+        (
+            "timestamp_too_large",
+            lambda t: type(t) is int and t > LAST_TIMESTAMP,
+            f"is beyond {LAST_TIMESTAMP}",
+        ),
     )
     yield from _find_first("timestamps", timestamps, tests)
     for i, (before, after) in enumerate(pairwise(timestamps), 1):
@@ -114,8 +137,8 @@ def _check_timestamps(timestamps: Sequence[Any]) -> Iterator[Broken]:
             yield Broken(
                 f"/timestamps/{i}",
                 "timestamps_not_rising",
-                f"timestamp {i} ({_show(after)}) is not later than the one before it ({_show(before)}); "
-                "they must rise strictly",
+                f"timestamp {i} ({_show(after)}) is not later than the one before it"
+                f" ({_show(before)}); they must rise strictly",
             )
             return
 
@@ -124,7 +147,11 @@ def _check_values(values: Sequence[Any]) -> Iterator[Broken]:
     tests: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         ("value_boolean", lambda v: v is True or v is False, "is a boolean, not a number"),
         ("value_not_a_number", lambda v: type(v) not in {int, float, bool}, "is not a number"),
-        ("value_not_finite", lambda v: type(v) in {int, float} and not _is_finite(v), "is not finite"),
+        (
+            "value_not_finite",
+            lambda v: type(v) in {int, float} and not _is_finite(v),
+            "is not finite",
+        ),
     )
     broken = list(_find_first("values", values, tests))
     yield from broken
@@ -132,8 +159,8 @@ def _check_values(values: Sequence[Any]) -> Iterator[Broken]:
         yield Broken(
             "/values",
             "values_equal",
-            f"all {len(values):,} values are {_show(values[0])}: nothing could be normal but that value; "
-            "send a history in which something changes",
+            f"all {len(values):,} values are {_show(values[0])}: nothing could be normal but that"
+            " value; send a history in which something changes",
         )
 
 
@@ -157,12 +184,16 @@ class Point(NamedTuple):
 def check_points(points: Sequence[Any]) -> list[Point]:
     """Return the points of a list as JSON has it.
 
-    Raises BadInput whose `errors` name every rule that is broken, each once with the first place where.
+    Raises BadInput whose `errors` name every rule that is broken, each once with the first place
+    where.
     """
     if not points:
         _refuse([Broken("", "no_points", "the list of points is empty; send one at least")])
     if len(points) > MOST_LISTED:
-        detail = f"there are {len(points):,} points; a request takes {MOST_LISTED:,}, a stream any number"
+        detail = (
+            f"there are {len(points):,} points; a request takes {MOST_LISTED:,}, a stream any"
+            " number"
+        )
         _refuse([Broken("", "too_many_points", detail)])
     try:
         return [read_point(point) for point in points]
@@ -178,12 +209,21 @@ def check_points(points: Sequence[Any]) -> list[Point]:
 
 
 def read_point(point: Any) -> Point:
-    """Return one point as JSON has it. Raises BadInput whose `errors` name every rule that is broken."""
+    """Return one point as JSON has it.
+
+    Raises BadInput whose `errors` name every rule that is broken.
+    """
     if type(point) is dict and len(point) == 2:
         timestamp, value = cast("Any", point.get("timestamp")), cast("Any", point.get("value"))
         kind = type(value)
         is_typed = type(timestamp) is str and (kind is float or kind is int)
-        if is_typed and len(timestamp) < 19 and timestamp.isascii() and timestamp.isdigit() and _is_finite(value):
+        if (
+            is_typed
+            and len(timestamp) < 19
+            and timestamp.isascii()
+            and timestamp.isdigit()
+            and _is_finite(value)
+        ):
             return Point(int(timestamp), float(value))
     broken = list(_check_point(point))
     _refuse(broken)
@@ -195,12 +235,17 @@ def _check_point(point: Any) -> Iterator[Broken]:
         yield Broken(
             "",
             "point_not_an_object",
-            f'a point is an object, such as {{"timestamp": "1705000010", "value": 13.0}}, not {_show(point)}',
+            'a point is an object, such as {"timestamp": "1705000010", "value": 13.0}, not'
+            f" {_show(point)}",
         )
         return
     for name in point:
         if name not in {"timestamp", "value"}:
-            yield Broken(f"/{name}", "point_unknown_field", f"a point has no {name[:40]!r}, only timestamp and value")
+            yield Broken(
+                f"/{name}",
+                "point_unknown_field",
+                f"a point has no {name[:40]!r}, only timestamp and value",
+            )
     if "timestamp" not in point:
         yield Broken("/timestamp", "timestamp_missing", "the timestamp is missing")
     else:
@@ -210,7 +255,9 @@ def _check_point(point: Any) -> Iterator[Broken]:
         return
     value = point["value"]
     if value is True or value is False:
-        yield Broken("/value", "value_boolean", f"the value ({_show(value)}) is a boolean, not a number")
+        yield Broken(
+            "/value", "value_boolean", f"the value ({_show(value)}) is a boolean, not a number"
+        )
     elif type(value) not in {int, float}:
         yield Broken("/value", "value_not_a_number", f"the value ({_show(value)}) is not a number")
     elif not _is_finite(value):
@@ -219,10 +266,15 @@ def _check_point(point: Any) -> Iterator[Broken]:
 
 def _check_digits(timestamp: Any) -> Iterator[Broken]:
     if type(timestamp) is not str:
-        detail = f'the timestamp ({_show(timestamp)}) is not a string of digits, such as "1705000010"'
+        detail = (
+            f'the timestamp ({_show(timestamp)}) is not a string of digits, such as "1705000010"'
+        )
         yield Broken("/timestamp", "timestamp_not_a_string", detail)
     elif not _DIGITS.fullmatch(timestamp):
-        detail = f'the timestamp ({_show(timestamp)}) holds something else than digits; one is "1705000010"'
+        detail = (
+            f"the timestamp ({_show(timestamp)}) holds something else than digits; one is"
+            ' "1705000010"'
+        )
         yield Broken("/timestamp", "timestamp_not_digits", detail)
     elif len(timestamp.lstrip("0")) > 19 or int(timestamp.lstrip("0") or "0") > LAST_TIMESTAMP:
         detail = f"the timestamp ({_show(timestamp)}) is beyond {LAST_TIMESTAMP}"
@@ -234,7 +286,12 @@ def _refuse(broken: Sequence[Broken]) -> None:
         raise BadInput(
             "; ".join(rule.detail for rule in broken),
             errors=[
-                {"location": "json", "pointer": rule.pointer, "detail": rule.detail, "reason": rule.reason}
+                {
+                    "location": "json",
+                    "pointer": rule.pointer,
+                    "detail": rule.detail,
+                    "reason": rule.reason,
+                }
                 for rule in broken
             ],
         )

@@ -1,9 +1,11 @@
-"""Level, trend and season: strange is a value whose residual is beyond `k` deviations of the training residuals.
+"""Level, trend and season: strange is a value whose residual is beyond `k` deviations
+of the training residuals.
 
-The training values are taken apart as in a classical additive decomposition, with medians for means, so that single
-outliers move nothing: the trend is the median difference of values half of the history apart, the season the median of
-each phase. Points belong to a phase by their time, so gaps do no harm. It fails where the season changes. A fit costs
-three sorts; finding the season costs two Fourier transforms more.
+The training values are taken apart as in a classical additive decomposition, with medians for
+means, so that single outliers move nothing: the trend is the median difference of values half of
+the history apart, the season the median of each phase. Points belong to a phase by their time, so
+gaps do no harm. It fails where the season changes. A fit costs three sorts; finding the season
+costs two Fourier transforms more.
 """
 
 from collections import defaultdict
@@ -56,10 +58,13 @@ class Seasonal:
     direction: Direction
 
     @classmethod
-    def fit(cls, timestamps: Sequence[int], values: Sequence[float], parameters: Parameters) -> Self:
+    def fit(
+        cls, timestamps: Sequence[int], values: Sequence[float], parameters: Parameters
+    ) -> Self:
         """Take the values apart; find the season where none is named.
 
-        Raises BadInput where the season is longer than half of the data, none is found, or a phase has no point.
+        Raises BadInput where the season is longer than half of the data, none is found, or a phase
+        has no point.
         """
         start = timestamps[0]
         step = compute_median([after - before for before, after in pairwise(timestamps)])
@@ -68,14 +73,20 @@ class Seasonal:
         season = parameters.season or _find_season(places, scaled)
         if places[-1] + 1 < LEAST_CYCLES * season:
             raise BadInput(
-                f"a season of {season} points needs {LEAST_CYCLES * season} at least, and there are "
-                f"{places[-1] + 1} steps of {step:g}; send more, or name a shorter `season`",
+                f"a season of {season} points needs {LEAST_CYCLES * season} at least, and there are"
+                f" {places[-1] + 1} steps of {step:g}; send more, or name a shorter `season`",
                 reason="season_too_long",
             )
         trend = _compute_trend(dict(zip(places, scaled, strict=True)), season)
-        level, phases = _compute_season(places, [v - trend * p for v, p in zip(scaled, places, strict=True)], season)
-        residuals = [v - level - trend * p - phases[p % season] for v, p in zip(scaled, places, strict=True)]
-        deviation = max(compute_moments(residuals)[1], LEAST_DEVIATION_SHARE * compute_moments(scaled)[1])
+        level, phases = _compute_season(
+            places, [v - trend * p for v, p in zip(scaled, places, strict=True)], season
+        )
+        residuals = [
+            v - level - trend * p - phases[p % season] for v, p in zip(scaled, places, strict=True)
+        ]
+        deviation = max(
+            compute_moments(residuals)[1], LEAST_DEVIATION_SHARE * compute_moments(scaled)[1]
+        )
         detector = cls(
             start,
             step,
@@ -96,7 +107,9 @@ class Seasonal:
 
     def judge(self, timestamp: int, value: float) -> Judgement:
         """Judge a point by what was expected of its time."""
-        return Band.build(self._expect(timestamp), self.deviation, self.k, self.direction).judge(value)
+        return Band.build(self._expect(timestamp), self.deviation, self.k, self.direction).judge(
+            value
+        )
 
     def to_state(self) -> State:
         """Return all components and parameters."""
@@ -110,7 +123,8 @@ class Seasonal:
 def _find_season(places: Sequence[int], values: Sequence[float]) -> int:
     if places[-1] >= MOST_PLACES_A_POINT * len(places):
         raise BadInput(
-            "the points are too far from regular to find their season; name it as `season`, in points",
+            "the points are too far from regular to find their season; name it as `season`, in"
+            " points",
             reason="no_season",
         )
     known = dict(zip(places, values, strict=True))
@@ -121,15 +135,16 @@ def _find_season(places: Sequence[int], values: Sequence[float]) -> int:
     period = find_period(dense)
     if period is None:
         raise BadInput(
-            f"no period repeats significantly in these {len(values)} points; name one as `season`, in points, "
-            "send at least three cycles, or use another detector, such as `mad`",
+            f"no period repeats significantly in these {len(values)} points; name one as `season`,"
+            " in points, send at least three cycles, or use another detector, such as `mad`",
             reason="no_season",
         )
     return period
 
 
 def _compute_trend(known: Mapping[int, float], season: int) -> float:
-    """Return the change by step: the median over all pairs half of the history apart, in whole seasons.
+    """Return the change by step: the median over all pairs half of the history apart,
+    in whole seasons.
 
     Of all distances that one tells the trend best, as in the test of Cox and Stuart (1955).
     """
@@ -138,7 +153,9 @@ def _compute_trend(known: Mapping[int, float], season: int) -> float:
     return compute_median(changes) / lag if changes else 0.0
 
 
-def _compute_season(places: Sequence[int], values: Sequence[float], season: int) -> tuple[float, list[float]]:
+def _compute_season(
+    places: Sequence[int], values: Sequence[float], season: int
+) -> tuple[float, list[float]]:
     """Return the level and, by phase, how far it is left; the phases' mean is 0."""
     by_phase: dict[int, list[float]] = defaultdict(list)
     for place, value in zip(places, values, strict=True):
@@ -146,7 +163,8 @@ def _compute_season(places: Sequence[int], values: Sequence[float], season: int)
     missing = next((phase for phase in range(season) if phase not in by_phase), None)
     if missing is not None:
         raise BadInput(
-            f"no point falls on place {missing + 1} of the season's {season}; name a shorter `season`",
+            f"no point falls on place {missing + 1} of the season's {season}; name a shorter"
+            " `season`",
             reason="season_has_gaps",
         )
     medians = [compute_median(by_phase[phase]) for phase in range(season)]

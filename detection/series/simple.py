@@ -1,8 +1,9 @@
 """Mean and standard deviation: strange is a value more than `k` deviations above the mean.
 
-Source: Shewhart's control chart, with the population deviation and, as the contract of this API has it, one-sided
-unless `direction` says otherwise. It fails where the training data hold outliers, which widen the range (`mad` stays),
-and where the level moves. A fit costs three passes, a judgement a comparison.
+Source: Shewhart's control chart, with the population deviation and, as the contract of this API has
+    it, one-sided
+unless `direction` says otherwise. It fails where the training data hold outliers, which widen the
+range (`mad` stays), and where the level moves. A fit costs three passes, a judgement a comparison.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,9 @@ class Simple:
         object.__setattr__(self, "_band", Band.build(self.mean, self.std, self.k, self.direction))
 
     @classmethod
-    def fit(cls, _timestamps: Sequence[int], values: Sequence[float], parameters: Parameters) -> Self:
+    def fit(
+        cls, _timestamps: Sequence[int], values: Sequence[float], parameters: Parameters
+    ) -> Self:
         """Learn the two moments. Raises BadInput where the range is not finite."""
         mean, std = compute_moments(values)
         check_range(mean, std, parameters.k)

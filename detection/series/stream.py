@@ -1,13 +1,16 @@
-"""A detector that learns as it goes: strange is a pattern unlike the nearest of those that it remembers.
+"""A detector that learns as it goes: strange is a pattern unlike the nearest of those
+that it remembers.
 
-The pattern of a point is the point with the values before it. Its distance is the mean distance to its nearest
-neighbours among the remembered patterns, and how strange that is, the share of the latest distances that were
-smaller, as the number of standard deviations a normal variable has it at. After an anomaly the detector rests, so
-that one event is told once. What it expects is what came after the neighbours of the values before the point.
+The pattern of a point is the point with the values before it. Its distance is the mean distance to
+its nearest neighbours among the remembered patterns, and how strange that is, the share of the
+latest distances that were smaller, as the number of standard deviations a normal variable has it
+at. After an anomaly the detector rests, so that one event is told once. What it expects is what
+came after the neighbours of the values before the point.
 
-Source: conformal nearest-neighbour detection (Burnaev and Ishimtsev 2016), with plain Euclidean distances. It fails
-where something strange comes so slowly that it is learned. A judgement costs one distance for each pattern
-remembered, at most a thousand; a fit as much for each of the last thousand points.
+Source: conformal nearest-neighbour detection (Burnaev and Ishimtsev 2016), with plain Euclidean
+    distances. It fails
+where something strange comes so slowly that it is learned. A judgement costs one distance for each
+pattern remembered, at most a thousand; a fit as much for each of the last thousand points.
 """
 
 from collections.abc import Sequence
@@ -63,23 +66,36 @@ class Stream:
         self._contexts = [tuple(self.values[start : start + width]) for start in starts]
 
     @classmethod
-    def fit(cls, timestamps: Sequence[int], values: Sequence[float], parameters: Parameters) -> Self:
+    def fit(
+        cls, timestamps: Sequence[int], values: Sequence[float], parameters: Parameters
+    ) -> Self:
         """Learn the last points of a history one after the other."""
         memory = min(len(values), MOST_MEMORY)
         lags = min(MOST_LAGS, memory // POINTS_A_LAG)
         seed = len(values) - memory + lags
-        detector = cls(list(values[seed - lags : seed]), [], 0, timestamps[seed - 1], lags, memory, parameters.k)
+        detector = cls(
+            list(values[seed - lags : seed]),
+            [],
+            0,
+            timestamps[seed - 1],
+            lags,
+            memory,
+            parameters.k,
+        )
         for timestamp, value in zip(timestamps[seed:], values[seed:], strict=True):
             detector.learn(timestamp, value)
         detector.rest = 0
-        # While little is known, all is far from it: those distances would hide what is strange later.
+        # While little is known, all is far from it: those distances would hide what is strange
+        # later.
         del detector.distances[: len(detector.distances) // 2]
         return detector
 
     @classmethod
     def load(cls, state: State) -> Self:
         """Read the detector back; it shares nothing with the state."""
-        return cls(**{**state, "values": list(state["values"]), "distances": list(state["distances"])})
+        return cls(
+            **{**state, "values": list(state["values"]), "distances": list(state["distances"])}
+        )
 
     def to_state(self) -> State:
         """Return what is remembered."""
@@ -91,11 +107,15 @@ class Stream:
         return self._judge(value)[0]
 
     def learn(self, timestamp: int, value: float) -> Judgement:
-        """Judge a point and remember it. Raises BadInput where it is not later than the last one."""
+        """Judge a point and remember it.
+
+        Raises BadInput where it is not later than the last one.
+        """
         if timestamp <= self.last_timestamp:
             raise BadInput(
-                f"the point of {timestamp} is not later than the last one learned, of {self.last_timestamp}; "
-                "a detector that learns as it goes takes points in order of time",
+                f"the point of {timestamp} is not later than the last one learned, of"
+                f" {self.last_timestamp}; a detector that learns as it goes takes points in order"
+                " of time",
                 reason="timestamp_not_later",
             )
         judgement, distance = self._judge(value)
@@ -122,20 +142,31 @@ class Stream:
         wholes = map(hypot, befores, map(sub, repeat(value), followers))
         distance = _average(sorted(wholes)[:NEIGHBOURS])
         nearest = sorted(befores)[:NEIGHBOURS]
-        likely = [after for before, after in zip(befores, followers, strict=False) if before <= nearest[-1]]
+        likely = [
+            after
+            for before, after in zip(befores, followers, strict=False)
+            if before <= nearest[-1]
+        ]
         expected = _average(likely)
         score = copysign(self._rank(distance), value - expected) + 0.0
         reach = self._reach(_average(nearest))
         is_strange = abs(score) > self.k and self.rest == 0
-        return Judgement(is_strange, score, expected, clip(expected - reach), clip(expected + reach)), distance
+        return (
+            Judgement(is_strange, score, expected, clip(expected - reach), clip(expected + reach)),
+            distance,
+        )
 
     def _rank(self, distance: float) -> float:
-        """Return how rare a distance is among the latest, in deviations of a normal variable, at least 0."""
+        """Return how rare a distance is among the latest,
+        in deviations of a normal variable, at least 0.
+        """
         share = sum(map(distance.__gt__, self.distances)) / (len(self.distances) + 1)
         return NORMAL.inv_cdf(share) if share > 0.5 else 0.0
 
     def _reach(self, nearest: float) -> float:
-        """Return how far from what is expected a value is normal, where neighbours are so near before it."""
+        """Return how far from what is expected a value is normal,
+        where neighbours are so near before it.
+        """
         if not self.distances:
             return 0.0
         ordered = sorted(self.distances)
@@ -151,7 +182,10 @@ def _average(numbers: Sequence[float]) -> float:
 
 KIND = SeriesDetectorKind(
     name="stream",
-    summary="a pattern of values unlike the nearest of those seen before; it learns from stored predictions",
+    summary=(
+        "a pattern of values unlike the nearest of those seen before; it learns from stored"
+        " predictions"
+    ),
     defaults=Parameters(k=DEFAULT_K, direction="both"),
     options=frozenset({"k"}),
     least_points=20,

@@ -35,7 +35,9 @@ def read_column(bucket: BarColumns, name: BarColumn) -> Int64 | Float64:
     return np.frombuffer(bucket[name], dtype="<i8" if name == "times" else "<f8")
 
 
-def build_bucket(ticker: str, interval: str, year: int, columns: Columns, now: datetime) -> BucketDocument:
+def build_bucket(
+    ticker: str, interval: str, year: int, columns: Columns, now: datetime
+) -> BucketDocument:
     """Return the document that stores these bars, all of one year."""
     binaries: BarColumns = {
         "times": _to_bytes(columns["times"], "<i8"),

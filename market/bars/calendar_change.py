@@ -18,7 +18,8 @@ class Touched:
     Attributes:
         series, bars: stored.
         outside: stored bars that the new calendar has no session for.
-        rejected: rows kept aside as `not_a_session`; those that the new calendar has come in when imported again.
+        rejected: rows kept aside as `not_a_session`; those that the new calendar has come in when
+            imported again.
     """
 
     series: int
@@ -29,9 +30,10 @@ class Touched:
     def describe(self, code: str) -> str:
         """Return it in words."""
         return (
-            f"{code} has {self.series:,} series of {self.bars:,} bars; {self.outside:,} of these lie outside the "
-            f"sessions of the new calendar. {self.rejected:,} rows were kept aside as outside those of the old one: "
-            "what the new one has of them comes in when they are imported again"
+            f"{code} has {self.series:,} series of {self.bars:,} bars; {self.outside:,} of these"
+            f" lie outside the sessions of the new calendar. {self.rejected:,} rows were kept aside"
+            " as outside those of the old one: what the new one has of them comes in when they are"
+            " imported again"
         )
 
 

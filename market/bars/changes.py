@@ -32,7 +32,8 @@ def list_changed(stored: Columns, incoming: Columns, merge: Merge) -> Iterator[C
 
 
 def list_late(incoming: Columns, merge: Merge, last_bar: datetime) -> Iterator[ChangeFields]:
-    """Yield a document for each stretch of neighbouring bars that came after a later bar was stored.
+    """Yield a document for each stretch of neighbouring bars
+    that came after a later bar was stored.
 
     Each touches all bars up to `last_bar`, the series' last one so far, for their positions move.
     """
@@ -51,14 +52,20 @@ def list_late(incoming: Columns, merge: Merge, last_bar: datetime) -> Iterator[C
 
 
 def list_split(
-    changed_days: Sequence[int], old: Sequence[SplitFields], new: Sequence[SplitFields], first_bar: datetime
+    changed_days: Sequence[int],
+    old: Sequence[SplitFields],
+    new: Sequence[SplitFields],
+    first_bar: datetime,
 ) -> Iterator[ChangeFields]:
-    """Yield a document for each split that came, changed or went; it touches the bars of the sessions before it."""
+    """Yield a document for each split that came, changed or went;
+    it touches the bars of the sessions before it.
+    """
     before = {split["session"]: split["factor"] for split in old}
     after = {split["session"]: split["factor"] for split in new}
     for day in changed_days:
         session = session_of(day)
-        # No market of ours is open at 00:00 UTC but Tokyo, which opens then: so this parts the sessions of all.
+        # No market of ours is open at 00:00 UTC but Tokyo, which opens then: so this parts the
+        # sessions of all.
         last = moment(day * DAY_SECONDS - 1)
         if first_bar <= last:
             yield {

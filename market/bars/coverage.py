@@ -1,7 +1,8 @@
-"""Coverage: which sessions of its exchange a series has bars of, from its first bar to its last (pure).
+"""Coverage: which sessions of its exchange a series has bars of,
+from its first bar to its last (pure).
 
-A session counts as covered where one bar of it is stored. A week is one where its exchange opened at all. Years of
-which the exchange's calendar is not known count neither way.
+A session counts as covered where one bar of it is stored. A week is one where its exchange opened
+at all. Years of which the exchange's calendar is not known count neither way.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -22,12 +23,14 @@ EPOCH = date(1970, 1, 1)
 def measure_coverage(
     times: Int64, market: Market, interval: str, known: Sessions, *, after: datetime | None = None
 ) -> CoverageFields:
-    """Return {sessions, missing, gap_count, gaps} of a series' bars, which start at `times` (UTC seconds, ascending).
+    """Return {sessions, missing, gap_count, gaps} of a series' bars,
+    which start at `times` (UTC seconds, ascending).
 
-    `sessions` is how many there were from the first bar to the last, `missing` how many of them have no bar,
-    `gap_count` how many stretches of neighbouring sessions these are. `gaps` are the latest of these, ascending, each
-    with its first and last session (midnight UTC of its date) and how many there are. With `after`, the start of the
-    bar before `times`, all is counted from the session after that bar's on.
+    `sessions` is how many there were from the first bar to the last, `missing` how many of them
+    have no bar, `gap_count` how many stretches of neighbouring sessions these are. `gaps` are the
+    latest of these, ascending, each with its first and last session (midnight UTC of its date) and
+    how many there are. With `after`, the start of the bar before `times`, all is counted from the
+    session after that bar's on.
     """
     if after is not None:
         times = np.insert(times, 0, int(after.timestamp()))
@@ -48,7 +51,9 @@ def measure_coverage(
 
 
 def add_coverage(coverage: CoverageFields, later: CoverageFields) -> CoverageFields:
-    """Return the coverage up to a series' last bar, from that up to a bar before and that measured after this bar."""
+    """Return the coverage up to a series' last bar,
+    from that up to a bar before and that measured after this bar.
+    """
     return {
         "sessions": coverage["sessions"] + later["sessions"],
         "missing": coverage["missing"] + later["missing"],
@@ -58,14 +63,17 @@ def add_coverage(coverage: CoverageFields, later: CoverageFields) -> CoverageFie
 
 
 def _list_days(times: Int64, market: Market, interval: str, known: Sessions) -> tuple[Int64, Int64]:
-    """Return the days of all sessions and those of the bars (of a week: its first session), each in order."""
+    """Return the days of all sessions and those of the bars (of a week: its first session),
+    each in order.
+    """
     if is_intraday(interval):
         return known.days, np.unique(local_days(times, market.zone))
     days = times // DAY_SECONDS
     if interval != "1w":
         return known.days, days
     firsts = known.days[np.insert(np.diff((known.days + 3) // 7) > 0, 0, values=True)]
-    # A week's bar is labelled by its first session, or by a day before that: a Monday on which the exchange was shut.
+    # A week's bar is labelled by its first session, or by a day before that: a Monday on which the
+    # exchange was shut.
     row = np.searchsorted(known.days, days)
     labelled = known.days[np.minimum(row, len(known.days) - 1)]
     return firsts, np.unique(firsts[np.searchsorted(firsts, labelled, side="right") - 1])

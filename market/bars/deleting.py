@@ -1,4 +1,6 @@
-"""Taking bars away: a series deleted or renamed. What was found in them stays, and says that its bars are gone.
+"""Taking bars away: a series deleted or renamed.
+
+What was found in them stays, and says that its bars are gone.
 
 Plain Python, for the web process does it too.
 """
@@ -18,10 +20,18 @@ from records.market import bar_imports
 from records.market.documents import RevisionDocument, SeriesDocument, bars_in
 from records.market.markets import set_ticker_markets
 from records.market.revisions import add_revisions, find_last_revision
-from records.market.series import delete_series, find_one_series, find_series, get_series, replace_series
+from records.market.series import (
+    delete_series,
+    find_one_series,
+    find_series,
+    get_series,
+    replace_series,
+)
 
 
-def delete_bars(database: Db, ticker: str, interval: str | None, now: datetime) -> list[SeriesDocument]:
+def delete_bars(
+    database: Db, ticker: str, interval: str | None, now: datetime
+) -> list[SeriesDocument]:
     """Delete the series of a ticker, or that of one interval; return their documents as they were.
 
     Anomalies, models and runs stay. Raises NotFound.
@@ -38,11 +48,14 @@ def delete_bars(database: Db, ticker: str, interval: str | None, now: datetime) 
     return found
 
 
-def rename_bars(database: Db, ticker: str, name: str, interval: str | None, now: datetime) -> list[SeriesDocument]:
-    """Give the series of a ticker, or that of one interval, another name; return their documents as they were.
+def rename_bars(
+    database: Db, ticker: str, name: str, interval: str | None, now: datetime
+) -> list[SeriesDocument]:
+    """Give the series of a ticker, or that of one interval, another name;
+    return their documents as they were.
 
-    What was found stays under the old name, and the new one is yet to be detected. Raises NotFound, Conflict where
-    there are bars of the new name, and BadInput where that is of another market.
+    What was found stays under the old name, and the new one is yet to be detected. Raises NotFound,
+    Conflict where there are bars of the new name, and BadInput where that is of another market.
     """
     found = find_series(database, tickers=[ticker], interval=interval)
     if not found:
@@ -55,7 +68,8 @@ def rename_bars(database: Db, ticker: str, name: str, interval: str | None, now:
         for series in found:
             if find_one_series(database, name, series["interval"], session) is not None:
                 raise Conflict(
-                    f"there are {series['interval']} bars of {name}: delete them first (`flask bars delete {name}`)"
+                    f"there are {series['interval']} bars of {name}: delete them first (`flask bars"
+                    f" delete {name}`)"
                 )
             _move(database, series, name, now, session)
 
@@ -69,8 +83,8 @@ def _check_name(database: Db, found: Sequence[SeriesDocument], name: str) -> Non
     for series in found:
         if of is not None and of.code != series["market"]:
             raise BadInput(
-                f"{name} is a ticker of market {of.code}, and these bars went by the sessions of {series['market']}: "
-                f"import them again as {name}, and delete these"
+                f"{name} is a ticker of market {of.code}, and these bars went by the sessions of"
+                f" {series['market']}: import them again as {name}, and delete these"
             )
 
 
@@ -78,25 +92,38 @@ def _list_told(database: Db, found: Sequence[SeriesDocument], name: str) -> dict
     return {} if load_markets(database).find_of(name) is not None else {name: found[0]["market"]}
 
 
-def _remove(database: Db, series: SeriesDocument, kind: RevisionKind, now: datetime, session: ClientSession) -> None:
+def _remove(
+    database: Db, series: SeriesDocument, kind: RevisionKind, now: datetime, session: ClientSession
+) -> None:
     ticker, interval = series["ticker"], series["interval"]
     if delete_series(database, series, session) == 0:
-        raise NotFound(f"the {interval} bars of {ticker} were changed or deleted meanwhile; look again")
+        raise NotFound(
+            f"the {interval} bars of {ticker} were changed or deleted meanwhile; look again"
+        )
     bars_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
     forget_watermark(database, ticker, interval, session)
     mark_bars_gone(database, ticker, interval, now, session)
     if kind == "deleted":
         bar_imports.forget_imports(database, ticker, interval, session)
-    add_revisions(database, [build_removal(series, kind, series["first_bar"], series["bars"], now)], session)
+    add_revisions(
+        database, [build_removal(series, kind, series["first_bar"], series["bars"], now)], session
+    )
 
 
-def _move(database: Db, series: SeriesDocument, name: str, now: datetime, session: ClientSession) -> None:
+def _move(
+    database: Db, series: SeriesDocument, name: str, now: datetime, session: ClientSession
+) -> None:
     interval = series["interval"]
-    buckets = list(bars_in(database).find({"ticker": series["ticker"], "interval": interval}, session=session))
+    buckets = list(
+        bars_in(database).find({"ticker": series["ticker"], "interval": interval}, session=session)
+    )
     _remove(database, series, "renamed", now, session)
     bar_imports.rename_imports(database, series["ticker"], interval, name, session)
     if buckets:
-        moved = [bucket | {"_id": f"{name}::{interval}::{bucket['year']}", "ticker": name} for bucket in buckets]
+        moved = [
+            bucket | {"_id": f"{name}::{interval}::{bucket['year']}", "ticker": name}
+            for bucket in buckets
+        ]
         bars_in(database).insert_many(moved, session=session)
     revision = max(series["revision"], find_last_revision(database, name, interval, session))
     own: SeriesDocument = {
@@ -112,7 +139,9 @@ def _move(database: Db, series: SeriesDocument, name: str, now: datetime, sessio
 def build_removal(
     series: SeriesDocument, kind: RevisionKind, first: datetime, bars: int, now: datetime
 ) -> RevisionDocument:
-    """Return the revision that says that bars of a series are gone, from one on; the next number is its."""
+    """Return the revision that says that bars of a series are gone, from one on;
+    the next number is its.
+    """
     revision = series["revision"] + 1
     return {
         "_id": f"{series['_id']}::{revision}::0",

@@ -14,9 +14,10 @@ from market.bars.panel import BarPanel
 class PanelFingerprints:
     """Fingerprints of stretches of a panel's rows, as the bars are after adjustment for splits.
 
-    A stretch is taken in blocks of 128 bars from its first: its fingerprint is the SHA-256 of the blocks' SHA-256. So
-    stretches that begin a multiple of a block apart share most of the work. A bar is hashed as its time (int64), open,
-    high, low, close and volume (float64), each little-endian.
+    A stretch is taken in blocks of 128 bars from its first: its fingerprint is the SHA-256 of the
+    blocks' SHA-256. So stretches that begin a multiple of a block apart share most of the work. A
+    bar is hashed as its time (int64), open, high, low, close and volume (float64), each
+    little-endian.
     """
 
     def __init__(self, panel: BarPanel) -> None:
@@ -31,13 +32,17 @@ class PanelFingerprints:
         for row in range(start, last, ANCHOR_BARS):
             block = self._blocks.get(row)
             if block is None:
-                block = self._blocks[row] = hashlib.sha256(self._bars[row : row + ANCHOR_BARS].data).digest()
+                block = self._blocks[row] = hashlib.sha256(
+                    self._bars[row : row + ANCHOR_BARS].data
+                ).digest()
             digest.update(block)
         digest.update(hashlib.sha256(self._bars[last:stop].data).digest())
         return f"sha256:{digest.hexdigest()}"
 
 
-def fingerprint_series(bucket_digests: Mapping[str, str], splits: Sequence[Mapping[str, Any]]) -> str:
+def fingerprint_series(
+    bucket_digests: Mapping[str, str], splits: Sequence[Mapping[str, Any]]
+) -> str:
     """Return the fingerprint of a whole series from its buckets' SHA-256 by year and its splits."""
     digest = hashlib.sha256()
     for year in sorted(bucket_digests):

@@ -17,7 +17,8 @@ class Merge:
         columns: all bars afterwards, ascending.
         new: shape (n,), which incoming rows had no bar of their time.
         changed: shape (n,), which incoming rows differ from the bar of their time.
-        stored_rows: shape (n,), position of the stored bar of the same time; where `new`, of the next one.
+        stored_rows: shape (n,), position of the stored bar of the same time; where `new`, of the
+            next one.
     """
 
     columns: Columns
@@ -27,7 +28,9 @@ class Merge:
 
 
 def merge_bars(stored: Columns, incoming: Columns) -> Merge:
-    """Merge incoming rows into the stored ones; both ascend strictly by time, and incoming rows win."""
+    """Merge incoming rows into the stored ones; both ascend strictly by time,
+    and incoming rows win.
+    """
     rows: Int64 = np.asarray(np.searchsorted(stored["times"], incoming["times"]), np.int64)
     known = np.zeros(rows.shape, np.bool_)
     inside = rows < len(stored["times"])

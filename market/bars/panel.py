@@ -18,12 +18,13 @@ class BarPanel:
         interval: such as `1d`.
         tickers: the k tickers.
         offsets: shape (k + 1,).
-        first_index: shape (k,); position of each series' first row here within the whole stored series, so that
-            what is computed does not depend on how much was loaded.
+        first_index: shape (k,); position of each series' first row here within the whole stored
+            series, so that what is computed does not depend on how much was loaded.
         times: shape (n,), start of the bar, UTC seconds since 1970.
-        sessions: shape (n,), number of the exchange session (local date, in days since 1970) the bar belongs to.
-        clocks: shape (n,), time of day on the exchange at which the bar starts, in whole intervals since midnight; 0
-            for bars of a day and longer.
+        sessions: shape (n,), number of the exchange session (local date, in days since 1970) the
+            bar belongs to.
+        clocks: shape (n,), time of day on the exchange at which the bar starts, in whole intervals
+            since midnight; 0 for bars of a day and longer.
         open, high, low, close: shape (n,), in the series' currency, adjusted for known splits.
         volume: shape (n,), shares.
     """
@@ -46,7 +47,8 @@ class BarPanel:
         return slice(int(self.offsets[position]), int(self.offsets[position + 1]))
 
 
-# The columns that have a value a bar; of those that have one a series there are `tickers` and `first_index`.
+# The columns that have a value a bar; of those that have one a series there are `tickers` and
+# `first_index`.
 BAR_COLUMNS = ("times", "sessions", "clocks", "open", "high", "low", "close", "volume")
 
 
@@ -59,7 +61,9 @@ def join_panels(panels: Sequence[BarPanel]) -> BarPanel:
         tickers=tuple(ticker for panel in panels for ticker in panel.tickers),
         offsets=_lay_out(np.concatenate([np.diff(panel.offsets) for panel in panels])),
         first_index=np.concatenate([panel.first_index for panel in panels]),
-        **{name: np.concatenate([getattr(panel, name) for panel in panels]) for name in BAR_COLUMNS},
+        **{
+            name: np.concatenate([getattr(panel, name) for panel in panels]) for name in BAR_COLUMNS
+        },
     )
 
 

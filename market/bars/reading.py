@@ -31,14 +31,30 @@ class Bar(NamedTuple):
 
 
 def read_bars(
-    database: Db, ticker: str, interval: str, *, start: datetime | None, end: datetime | None, limit: int
+    database: Db,
+    ticker: str,
+    interval: str,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
 ) -> list[Bar]:
-    """Return the last `limit` bars from `start` to `end` (both inclusive), ascending. Raises NotFound."""
-    return read_series(database, get_series(database, ticker, interval), start=start, end=end, limit=limit)
+    """Return the last `limit` bars from `start` to `end` (both inclusive), ascending.
+
+    Raises NotFound.
+    """
+    return read_series(
+        database, get_series(database, ticker, interval), start=start, end=end, limit=limit
+    )
 
 
 def read_series(
-    database: Db, series: SeriesDocument, *, start: datetime | None, end: datetime | None, limit: int
+    database: Db,
+    series: SeriesDocument,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
 ) -> list[Bar]:
     """Return the same of a series whose document is at hand."""
     first = start.timestamp() if start else float("-inf")
@@ -53,7 +69,9 @@ def read_series(
 
 
 def number_sessions(bars: Sequence[Bar], series: SeriesDocument) -> list[int] | None:
-    """Return the session of each intraday bar, in days since 1970; None where bars are of a day or longer."""
+    """Return the session of each intraday bar, in days since 1970;
+    None where bars are of a day or longer.
+    """
     if not is_intraday(series["interval"]):
         return None
     zone = ZoneInfo(series["timezone"])
@@ -75,7 +93,9 @@ def _read_bucket(bucket: BarColumns, series: SeriesDocument) -> list[Bar]:
     if not series["splits"]:
         return bars
     days, factors = list_adjustments(series["splits"])
-    return [_adjust(bar, find_adjustment(_session_day(bar.time, series), days, factors)) for bar in bars]
+    return [
+        _adjust(bar, find_adjustment(_session_day(bar.time, series), days, factors)) for bar in bars
+    ]
 
 
 def _read_column(binary: bytes, code: str) -> Sequence[Any]:
@@ -87,12 +107,19 @@ def _read_column(binary: bytes, code: str) -> Sequence[Any]:
 
 def _adjust(bar: Bar, factor: float) -> Bar:
     return Bar(
-        bar.time, bar.open / factor, bar.high / factor, bar.low / factor, bar.close / factor, bar.volume * factor
+        bar.time,
+        bar.open / factor,
+        bar.high / factor,
+        bar.low / factor,
+        bar.close / factor,
+        bar.volume * factor,
     )
 
 
 def _session_day(time: int, series: SeriesDocument) -> int:
-    """Return the session of a bar in days since 1970; daily and longer bars are labelled by theirs."""
+    """Return the session of a bar in days since 1970;
+    daily and longer bars are labelled by theirs.
+    """
     if not is_intraday(series["interval"]):
         return time // DAY_SECONDS
     return datetime.fromtimestamp(time, ZoneInfo(series["timezone"])).toordinal() - EPOCH_ORDINAL

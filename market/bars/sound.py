@@ -1,4 +1,6 @@
-"""Reading many series so that one that is torn, or holds what is no price, fails alone and by name."""
+"""Reading many series so that one that is torn,
+or holds what is no price, fails alone and by name.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,7 +24,8 @@ def read_sound_bars(
     session: ClientSession,
     reach: Reach,
 ) -> tuple[BarPanel | None, dict[str, str]]:
-    """Return what `read_panel` does of the series that can be read and used, and what ails each other.
+    """Return what `read_panel` does of the series that can be read and used,
+    and what ails each other.
 
     All are read at once; only where that fails, for which a single torn document is enough, one
     by one. None where nothing is left.
@@ -37,7 +40,10 @@ def read_sound_bars(
                 own = {ticker: bounds}
                 panels.append(_read_whole(database, interval, documents, own, session, reach))
             except (ValueError, LookupError) as error:
-                failures[ticker] = f"the stored {interval} bars of {ticker} cannot be read ({error}); import them again"
+                failures[ticker] = (
+                    f"the stored {interval} bars of {ticker} cannot be read ({error}); import them"
+                    " again"
+                )
     panel = join_panels(panels) if panels else None
     if panel is None:
         return None, failures

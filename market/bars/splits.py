@@ -1,7 +1,8 @@
 """Known splits: bars are stored as they were quoted, and adjusted whenever they are read.
 
-A split of factor f on a session makes f shares of one: prices of earlier sessions are divided by f, their volumes
-multiplied. A reverse split has a factor below 1. Plain numbers only, so that the web process can use this module.
+A split of factor f on a session makes f shares of one: prices of earlier sessions are divided by f,
+their volumes multiplied. A reverse split has a factor below 1. Plain numbers only, so that the web
+process can use this module.
 """
 
 from bisect import bisect_right
@@ -16,12 +17,16 @@ from records.market.documents import SplitFields
 def list_adjustments(splits: Sequence[SplitFields]) -> tuple[list[int], list[float]]:
     """Return (days, factors) of a series' splits for `find_adjustment`.
 
-    days: the splits' sessions in days since 1970, ascending. factors: one longer; factors[i] is the product of the
-    splits from days[i] on, by which prices of sessions before days[i], but not before days[i - 1], are divided.
+    days: the splits' sessions in days since 1970, ascending. factors: one longer; factors[i] is the
+        product of the
+    splits from days[i] on, by which prices of sessions before days[i], but not before days[i - 1],
+    are divided.
     """
     ordered = sorted(splits, key=lambda split: split["session"])
     days = [int(split["session"].timestamp()) // DAY_SECONDS for split in ordered]
-    factors = [prod(split["factor"] for split in ordered[position:]) for position in range(len(ordered))]
+    factors = [
+        prod(split["factor"] for split in ordered[position:]) for position in range(len(ordered))
+    ]
     return days, [*factors, 1.0]
 
 
@@ -35,15 +40,22 @@ def session_of(day: int) -> datetime:
     return datetime.fromtimestamp(day * DAY_SECONDS, UTC)
 
 
-def merge_splits(stored: Sequence[SplitFields], incoming: Mapping[int, float]) -> tuple[list[SplitFields], list[int]]:
-    """Return a series' splits with the incoming factors by session day, and the days on which that changed any.
+def merge_splits(
+    stored: Sequence[SplitFields], incoming: Mapping[int, float]
+) -> tuple[list[SplitFields], list[int]]:
+    """Return a series' splits with the incoming factors by session day,
+    and the days on which that changed any.
 
     A factor of 1 takes a split back.
     """
-    factors = {int(split["session"].timestamp()) // DAY_SECONDS: float(split["factor"]) for split in stored}
+    factors = {
+        int(split["session"].timestamp()) // DAY_SECONDS: float(split["factor"]) for split in stored
+    }
     changed = [day for day, factor in sorted(incoming.items()) if factors.get(day, 1.0) != factor]
     factors |= incoming
     merged: list[SplitFields] = [
-        {"session": session_of(day), "factor": factors[day]} for day in sorted(factors) if factors[day] != 1
+        {"session": session_of(day), "factor": factors[day]}
+        for day in sorted(factors)
+        if factors[day] != 1
     ]
     return merged, changed

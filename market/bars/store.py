@@ -20,7 +20,8 @@ from records.database import Db
 from records.market.documents import BarColumn, BarColumns, PanelSeries, bars_in
 from records.market.series import find_panel_series
 
-# First and last bar that are wanted of a series, in UTC seconds; None for the first or last one stored.
+# First and last bar that are wanted of a series, in UTC seconds; None for the first or last one
+# stored.
 Wanted = tuple[int | None, int | None]
 ALL_BARS: Wanted = (None, None)
 # From the position of a bar and the interval to the position of the first bar needed to compute it.
@@ -29,15 +30,18 @@ Reach = Callable[[int, str], int]
 Cut = tuple[int, int] | None
 
 
-def load_panel(database: Db, interval: str, wanted: Mapping[str, Wanted], *, reach: Reach = history_start) -> BarPanel:
-    """Load series from the history that their first wanted bar needs to their last one, adjusted for known splits.
+def load_panel(
+    database: Db, interval: str, wanted: Mapping[str, Wanted], *, reach: Reach = history_start
+) -> BarPanel:
+    """Load series from the history that their first wanted bar needs to their last one,
+    adjusted for known splits.
 
     Args:
         database: where the bars are; series and bars are read in one snapshot of it.
         interval: of all the series.
-        wanted: for each ticker the first and last bar that are wanted (UTC seconds); None means the first or last
-            one stored. Where no stored bar is as late as the first, the history of the bar that would come next is
-            loaded.
+        wanted: for each ticker the first and last bar that are wanted (UTC seconds); None means the
+            first or last one stored. Where no stored bar is as late as the first, the history of
+            the bar that would come next is loaded.
         reach: from which position on bars are needed to compute the one at a position.
 
     Returns:
@@ -56,13 +60,19 @@ def read_panel(
     session: ClientSession,
     reach: Reach = history_start,
 ) -> BarPanel:
-    """Return the same of series whose documents were read, by ticker, in the same session's snapshot.
+    """Return the same of series whose documents were read, by ticker,
+    in the same session's snapshot.
 
-    `reach` says how far back the bars go that the first wanted one needs; by default what a feature does.
+    `reach` says how far back the bars go that the first wanted one needs; by default what a feature
+    does.
     """
     series = [documents[ticker] for ticker in wanted if ticker in documents]
     years = [_list_years(s, wanted[s["ticker"]], reach) for s in series]
-    ids = [build_bucket_id(s["ticker"], interval, y) for s, held in zip(series, years, strict=True) for y in held]
+    ids = [
+        build_bucket_id(s["ticker"], interval, y)
+        for s, held in zip(series, years, strict=True)
+        for y in held
+    ]
     found = bars_in(database).find(
         {"_id": {"$in": ids}}, dict.fromkeys(COLUMNS, 1), batch_size=len(ids) + 1, session=session
     )
@@ -74,9 +84,11 @@ def read_panel(
 
 
 def _list_years(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
-    """Return the years whose buckets hold all bars from the history of the first wanted bar to the last one.
+    """Return the years whose buckets hold all bars from the history
+    of the first wanted bar to the last one.
 
-    The first bar's position is at least that of its year's first bar, so the history of the latter is enough for both.
+    The first bar's position is at least that of its year's first bar, so the history of the latter
+    is enough for both.
     """
     counts = series["years"]
     years, later = sorted(counts), series["bars"]
@@ -88,7 +100,8 @@ def _list_years(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
         later = sum(counts[year] for year in years)
     if start is None:
         return years
-    # A loop over few years, for each of thousands of series: what is made for it would take longer than the loop.
+    # A loop over few years, for each of thousands of series: what is made for it would take longer
+    # than the loop.
     first_year, before = str(datetime.fromtimestamp(start, UTC).year), 0
     for year in years:
         if year < first_year:
@@ -101,12 +114,17 @@ def _list_years(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
     return years
 
 
-def _join(name: BarColumn, buckets: Sequence[BarColumns], cuts: Sequence[Cut] | None = None) -> Int64 | Float64:
-    """Return one column of all buckets, end to end; of each the rows of its cut, where there is one."""
+def _join(
+    name: BarColumn, buckets: Sequence[BarColumns], cuts: Sequence[Cut] | None = None
+) -> Int64 | Float64:
+    """Return one column of all buckets, end to end; of each the rows of its cut,
+    where there is one.
+    """
     binaries: Iterable[bytes | memoryview] = (bucket[name] for bucket in buckets)
     if cuts is not None:
         binaries = (
-            b if cut is None else memoryview(b)[8 * cut[0] : 8 * cut[1]] for b, cut in zip(binaries, cuts, strict=True)
+            b if cut is None else memoryview(b)[8 * cut[0] : 8 * cut[1]]
+            for b, cut in zip(binaries, cuts, strict=True)
         )
     return np.frombuffer(bytearray().join(binaries), dtype="<i8" if name == "times" else "<f8")
 
@@ -120,8 +138,8 @@ def _find_rows(
 ) -> tuple[list[int], list[int], list[Cut]]:
     """Return what is needed of the buckets whose `times` these are.
 
-    Returns the position of each series' first row in what is stored of it, how many rows follow from there on, and the
-    cut of each bucket.
+    Returns the position of each series' first row in what is stored of it, how many rows follow
+    from there on, and the cut of each bucket.
     """
     firsts: list[int] = []
     lengths: list[int] = []
@@ -151,7 +169,11 @@ def _find_rows(
 
 
 def _build_panel(
-    interval: str, series: Sequence[PanelSeries], columns: Columns, lengths: list[int], firsts: list[int]
+    interval: str,
+    series: Sequence[PanelSeries],
+    columns: Columns,
+    lengths: list[int],
+    firsts: list[int],
 ) -> BarPanel:
     offsets = np.array([0, *accumulate(lengths)], np.int64)
     rows = [slice(int(start), int(stop)) for start, stop in pairwise(offsets)]

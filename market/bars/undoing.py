@@ -1,4 +1,6 @@
-"""Taking an import back: the bars it brought go, and those that it changed are again what they were."""
+"""Taking an import back: the bars it brought go,
+and those that it changed are again what they were.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +12,15 @@ from pymongo import DeleteOne, ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.errors import Conflict, NotFound
-from market.bars.buckets import COLUMNS, VALUES, Columns, build_bucket, read_column, split_years, unpack_times
+from market.bars.buckets import (
+    COLUMNS,
+    VALUES,
+    Columns,
+    build_bucket,
+    read_column,
+    split_years,
+    unpack_times,
+)
 from market.bars.changes import moment
 from market.bars.coverage import measure_coverage
 from market.bars.deleting import build_removal
@@ -38,7 +48,9 @@ from records.market.series import delete_series, find_one_series, replace_series
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What became of one series: bars that went, that got their old values back, and that are left."""
+    """What became of one series: bars that went,
+    that got their old values back, and that are left.
+    """
 
     ticker: str
     interval: str
@@ -50,12 +62,14 @@ class Undone:
 def undo_import(database: Db, import_id: str, now: datetime) -> list[Undone]:
     """Take an import back, each series all or nothing.
 
-    Raises NotFound where there is no such import or it was taken back, and Conflict where a later import has changed
-    what it brought, or it put real bars in the place of synthetic ones.
+    Raises NotFound where there is no such import or it was taken back, and Conflict where a later
+    import has changed what it brought, or it put real bars in the place of synthetic ones.
     """
     found = bar_imports.find_import(database, import_id)
     if not found:
-        raise NotFound(f"there is no import {import_id!r} to take back; `flask bars imports` lists them")
+        raise NotFound(
+            f"there is no import {import_id!r} to take back; `flask bars imports` lists them"
+        )
     return [in_transaction(database, partial(_undo, database, part, now)) for part in found]
 
 
@@ -64,19 +78,36 @@ def _undo(database: Db, part: BarImportDocument, now: datetime, session: ClientS
     series = find_one_series(database, ticker, interval, session)
     if series is None:
         raise NotFound(f"{ticker} has no {interval} bars any more")
-    changes = find_revision(database, ticker, interval, part["revision"], session) if part["revised"] else []
+    changes = (
+        find_revision(database, ticker, interval, part["revision"], session)
+        if part["revised"]
+        else []
+    )
     _check(database, part, changes, session)
     columns = _read(database, series, session)
     gone = np.isin(columns["times"], unpack_times(part["times"]))
     kept = {name: values[~gone] for name, values in columns.items()}
     restored = _restore(kept, changes)
-    days = {int(c["session"].timestamp()) // DAY_SECONDS: _read_factor(c) for c in changes if c["kind"] == "split"}
+    days = {
+        int(c["session"].timestamp()) // DAY_SECONDS: _read_factor(c)
+        for c in changes
+        if c["kind"] == "split"
+    }
     splits, _ = merge_splits(series["splits"], days)
-    touched = [moment(t) for t in columns["times"][gone][:1]] + [change["first"] for change in changes]
+    touched = [moment(t) for t in columns["times"][gone][:1]] + [
+        change["first"] for change in changes
+    ]
     if touched:
         removal = build_removal(series, "undone", min(touched), int(gone.sum()), now)
         _write(database, series, kept, splits, removal, session)
-        mark_bars_gone(database, ticker, interval, now, session, times=[moment(t) for t in columns["times"][gone]])
+        mark_bars_gone(
+            database,
+            ticker,
+            interval,
+            now,
+            session,
+            times=[moment(t) for t in columns["times"][gone]],
+        )
     bar_imports.forget_imports(database, ticker, interval, session, part["import_id"])
     if part["revised"]:
         mark_undone(database, ticker, interval, part["revision"], session)
@@ -87,10 +118,15 @@ def _read_factor(change: RevisionDocument) -> float:
     return float(cast("float", change["old"]))
 
 
-def _check(database: Db, part: BarImportDocument, changes: list[RevisionDocument], session: ClientSession) -> None:
+def _check(
+    database: Db, part: BarImportDocument, changes: list[RevisionDocument], session: ClientSession
+) -> None:
     ticker, interval = part["ticker"], part["interval"]
     if any(change["kind"] == "replaced" for change in changes):
-        raise Conflict(f"the synthetic {interval} bars of {ticker} that this import replaced are gone: delete its bars")
+        raise Conflict(
+            f"the synthetic {interval} bars of {ticker} that this import replaced are gone: delete"
+            " its bars"
+        )
     own = unpack_times(part["times"])
     changed = [change["first"] for change in changes if change["kind"] == "changed"]
     for later in find_touching(database, ticker, interval, part["revision"], session):
@@ -98,10 +134,17 @@ def _check(database: Db, part: BarImportDocument, changes: list[RevisionDocument
             later["first"] in changed or bool(np.isin(int(later["first"].timestamp()), own))
         )
         if is_own or later["kind"] == "split":
-            ids = bar_imports.find_later(database, ticker, interval, part["at"], part["import_id"], session)
-            advice = f"take back {', '.join(reversed(ids))} first" if ids else "it cannot be taken back any more"
+            ids = bar_imports.find_later(
+                database, ticker, interval, part["at"], part["import_id"], session
+            )
+            advice = (
+                f"take back {', '.join(reversed(ids))} first"
+                if ids
+                else "it cannot be taken back any more"
+            )
             raise Conflict(
-                f"{later['source']} has changed {interval} bars of {ticker} that this import brought; {advice}",
+                f"{later['source']} has changed {interval} bars of {ticker} that this import"
+                f" brought; {advice}",
                 reason="changed_since",
             )
 
@@ -109,7 +152,9 @@ def _check(database: Db, part: BarImportDocument, changes: list[RevisionDocument
 def _read(database: Db, series: SeriesDocument, session: ClientSession) -> Columns:
     query = {"ticker": series["ticker"], "interval": series["interval"]}
     buckets = list(bars_in(database).find(query, session=session).sort("year", 1))
-    return {name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS}
+    return {
+        name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS
+    }
 
 
 def _restore(columns: Columns, changes: list[RevisionDocument]) -> int:
@@ -141,12 +186,19 @@ def _write(
         forget_watermark(database, ticker, interval, session)
         add_revisions(database, [removal], session)
         return
-    buckets = [build_bucket(ticker, interval, year, values, now) for year, values in split_years(columns)]
+    buckets = [
+        build_bucket(ticker, interval, year, values, now) for year, values in split_years(columns)
+    ]
     years = {str(bucket["year"]): bucket for bucket in buckets}
     writes: list[ReplaceOne[BucketDocument] | DeleteOne] = [
-        ReplaceOne({"_id": b["_id"]}, b) for y, b in years.items() if series["digests"][y] != b["sha256"]
+        ReplaceOne({"_id": b["_id"]}, b)
+        for y, b in years.items()
+        if series["digests"][y] != b["sha256"]
     ]
-    writes += [DeleteOne({"_id": f"{ticker}::{interval}::{year}"}) for year in series["years"].keys() - years.keys()]
+    writes += [
+        DeleteOne({"_id": f"{ticker}::{interval}::{year}"})
+        for year in series["years"].keys() - years.keys()
+    ]
     if writes:
         bars_in(database).bulk_write(writes, ordered=False, session=session)
     market = load_markets(database).choose(series["market"])
@@ -160,7 +212,9 @@ def _write(
         "last_bar": moment(columns["times"][-1]),
         "splits": splits,
         "fingerprint": fingerprint_series(digests, splits),
-        "coverage": measure_coverage(columns["times"], market, interval, find_sessions(database, market)),
+        "coverage": measure_coverage(
+            columns["times"], market, interval, find_sessions(database, market)
+        ),
         "revision": removal["revision"],
         "updated_at": now,
     }

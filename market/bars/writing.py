@@ -53,9 +53,11 @@ LEAST_FACTOR = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What comes in for one series: bars ascending by time, split factors by session day, rejected rows.
+    """What comes in for one series: bars ascending by time, split factors by session day,
+    rejected rows.
 
-    `known` are the sessions of its market; `import_id` names the import to take back, where it is one.
+    `known` are the sessions of its market; `import_id` names the import to take back, where it is
+    one.
     """
 
     ticker: str
@@ -73,7 +75,8 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of an arrival, and the series' revision afterwards (None where there is no such series).
+    """What became of an arrival, and the series' revision afterwards (None
+    where there is no such series).
 
     `replaced` is how many synthetic bars gave way to real ones.
     """
@@ -98,8 +101,9 @@ class _NothingMeant(Exception):
 def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> Written:
     """Merge bars and splits into their series and keep the rejected rows aside, all or nothing.
 
-    Real bars take the place of a whole synthetic series. A dry run does all of it and takes it back. Raises SeriesError
-    for synthetic bars of a real series, and for prices that are adjusted for a split where those before them are not.
+    Real bars take the place of a whole synthetic series. A dry run does all of it and takes it
+    back. Raises SeriesError for synthetic bars of a real series, and for prices that are adjusted
+    for a split where those before them are not.
     """
 
     def write(session: ClientSession) -> Written:
@@ -114,24 +118,37 @@ def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> W
         return ended.written
 
 
-def write_split(database: Db, ticker: str, interval: str, session: date, factor: float, now: datetime) -> Written:
+def write_split(
+    database: Db, ticker: str, interval: str, session: date, factor: float, now: datetime
+) -> Written:
     """Record that `factor` shares were made of one on a session; a factor of 1 takes a split back.
 
-    Raises NotFound where the series is not stored, BadInput where the factor or the session cannot be.
+    Raises NotFound where the series is not stored, BadInput where the factor or the session cannot
+    be.
     """
     series = get_series(database, ticker, interval)
     if not LEAST_FACTOR <= factor <= 1 / LEAST_FACTOR:
-        raise BadInput(f"a split of {factor:g} for 1 cannot be: give the new shares for each old one (2, 1.5, 0.1)")
+        raise BadInput(
+            f"a split of {factor:g} for 1 cannot be: give the new shares for each old one (2, 1.5,"
+            " 0.1)"
+        )
     if not series["first_bar"].date() < session <= series["last_bar"].date():
         raise BadInput(
-            f"{session} is not within the {interval} bars of {ticker}, which run from {series['first_bar']:%Y-%m-%d} "
-            f"to {series['last_bar']:%Y-%m-%d}"
+            f"{session} is not within the {interval} bars of {ticker}, which run from"
+            f" {series['first_bar']:%Y-%m-%d} to {series['last_bar']:%Y-%m-%d}"
         )
     day = (session - date(1970, 1, 1)).days
     market = load_markets(database).choose(series["market"])
     known = find_sessions(database, market)
     arrival = Arrival(
-        ticker, market, interval, "split command", now, known, splits={day: factor}, synthetic=series["synthetic"]
+        ticker,
+        market,
+        interval,
+        "split command",
+        now,
+        known,
+        splits={day: factor},
+        synthetic=series["synthetic"],
     )
     return write_arrival(database, arrival)
 
@@ -166,7 +183,13 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
         if new:
             came = arrival.columns["times"][merge.new]
             series["coverage"] = find_coverage(
-                database, series, arrival.market, arrival.known, came, last_bar=last_bar, session=session
+                database,
+                series,
+                arrival.market,
+                arrival.known,
+                came,
+                last_bar=last_bar,
+                session=session,
             )
         _close_series(series, splits, arrival)
         series["revision"] += bool(revisions)
@@ -174,12 +197,21 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
         add_revisions(database, _number(revisions, series, arrival), session)
         if new:
             unmark_bars_gone(
-                database, arrival.ticker, arrival.interval, changes.moment(came[0]), changes.moment(came[-1]), session
+                database,
+                arrival.ticker,
+                arrival.interval,
+                changes.moment(came[0]),
+                changes.moment(came[-1]),
+                session,
             )
         if arrival.import_id is not None:
-            add_import(database, _describe_import(arrival, series, merge, revised=bool(revisions)), session)
+            add_import(
+                database, _describe_import(arrival, series, merge, revised=bool(revisions)), session
+            )
     unchanged = len(arrival.columns["times"]) - new - changed
-    return Written(new, changed, unchanged, len(changed_days), series["revision"], replaced, tuple(found.notes))
+    return Written(
+        new, changed, unchanged, len(changed_days), series["revision"], replaced, tuple(found.notes)
+    )
 
 
 def _find_days(arrival: Arrival) -> Int64:
@@ -190,18 +222,26 @@ def _find_days(arrival: Arrival) -> Int64:
     return times // DAY_SECONDS
 
 
-def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tuple[SeriesDocument, list[ChangeFields]]:
-    """Return the series to merge into, an empty one where there is none, and what making room for it changed."""
+def _open_series(
+    database: Db, arrival: Arrival, session: ClientSession
+) -> tuple[SeriesDocument, list[ChangeFields]]:
+    """Return the series to merge into, an empty one where there is none,
+    and what making room for it changed.
+    """
     series = find_one_series(database, arrival.ticker, arrival.interval, session)
     if series is not None and series["market"] != arrival.market.code:
         raise SeriesError(
-            f"{arrival.ticker} has {arrival.interval} bars of market {series['market']}, and these are of "
-            f"{arrival.market.code}: delete them first (`flask bars delete {arrival.ticker}`), or name it otherwise"
+            f"{arrival.ticker} has {arrival.interval} bars of market {series['market']}, and these"
+            f" are of {arrival.market.code}: delete them first (`flask bars delete"
+            f" {arrival.ticker}`), or name it otherwise"
         )
     if series is not None and series["synthetic"] == arrival.synthetic:
         return series, []
     if series is not None and arrival.synthetic:
-        raise SeriesError(f"{arrival.ticker} has real {arrival.interval} bars: synthetic ones are not mixed with them")
+        raise SeriesError(
+            f"{arrival.ticker} has real {arrival.interval} bars: synthetic ones are not mixed with"
+            " them"
+        )
     empty: SeriesDocument = {
         "_id": build_series_id(arrival.ticker, arrival.interval),
         "ticker": arrival.ticker,
@@ -223,7 +263,9 @@ def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tupl
     }
     if series is None or not len(arrival.columns["times"]):
         return series or empty, []
-    bars_in(database).delete_many({"ticker": arrival.ticker, "interval": arrival.interval}, session=session)
+    bars_in(database).delete_many(
+        {"ticker": arrival.ticker, "interval": arrival.interval}, session=session
+    )
     replaced: ChangeFields = {
         "kind": "replaced",
         "first": min(series["first_bar"], changes.moment(arrival.columns["times"][0])),
@@ -234,20 +276,30 @@ def _open_series(database: Db, arrival: Arrival, session: ClientSession) -> tupl
     return empty, [replaced]
 
 
-def _read_stored(database: Db, series: SeriesDocument, incoming: Columns, session: ClientSession) -> Columns:
+def _read_stored(
+    database: Db, series: SeriesDocument, incoming: Columns, session: ClientSession
+) -> Columns:
     """Return the stored bars of the years that the incoming ones fall into."""
     years = {str(year) for year in np.unique(years_of(incoming["times"]))} & series["years"].keys()
     ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in sorted(years)]
-    buckets = list(bars_in(database).find({"_id": {"$in": ids}}, session=session).sort("year", 1)) if ids else []
+    buckets = (
+        list(bars_in(database).find({"_id": {"$in": ids}}, session=session).sort("year", 1))
+        if ids
+        else []
+    )
     if not buckets:
         return empty_columns()
-    return {name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS}
+    return {
+        name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS
+    }
 
 
 def _write_buckets(
     database: Db, series: SeriesDocument, columns: Columns, now: datetime, session: ClientSession
 ) -> None:
-    """Store the years that differ from what is stored, and note their counts and digests in the series."""
+    """Store the years that differ from what is stored,
+    and note their counts and digests in the series.
+    """
     writes = []
     for year, values in split_years(columns):
         bucket = build_bucket(series["ticker"], series["interval"], year, values, now)
@@ -271,7 +323,9 @@ def _close_series(series: SeriesDocument, splits: list[SplitFields], arrival: Ar
     series["updated_at"] = arrival.now
 
 
-def _describe_import(arrival: Arrival, series: SeriesDocument, merge: Merge, *, revised: bool) -> BarImportDocument:
+def _describe_import(
+    arrival: Arrival, series: SeriesDocument, merge: Merge, *, revised: bool
+) -> BarImportDocument:
     """Return what an import brought of a series, as is needed to take it back."""
     return {
         "_id": f"{arrival.import_id}::{series['_id']}::{uuid4().hex[:8]}",
@@ -288,8 +342,12 @@ def _describe_import(arrival: Arrival, series: SeriesDocument, merge: Merge, *, 
     }
 
 
-def _number(revisions: Iterable[ChangeFields], series: SeriesDocument, arrival: Arrival) -> list[RevisionDocument]:
-    """Complete revision documents with the series, its new revision number and where the change came from."""
+def _number(
+    revisions: Iterable[ChangeFields], series: SeriesDocument, arrival: Arrival
+) -> list[RevisionDocument]:
+    """Complete revision documents with the series,
+    its new revision number and where the change came from.
+    """
     return [
         {
             "_id": f"{series['_id']}::{series['revision']}::{position}",

@@ -34,13 +34,17 @@ def import_files(
     *,
     options: ReadingOptions = NO_OPTIONS,
 ) -> ImportReport:
-    """Import files and folders of them; a file without a ticker column holds the bars of the ticker it is named after.
+    """Import files and folders of them; a file without a ticker column holds the bars
+    of the ticker it is named after.
 
-    Of several files, each is accounted for in the report, and one that cannot be used leaves the rest alone. Raises
-    BadInput where a path or the only file cannot be used; then nothing was written.
+    Of several files, each is accounted for in the report, and one that cannot be used leaves the
+    rest alone. Raises BadInput where a path or the only file cannot be used; then nothing was
+    written.
     """
     request = replace(request, import_id=request.import_id or new_import_id())
-    report = ImportReport(", ".join(str(path) for path in paths), request.interval, dry_run=request.dry_run)
+    report = ImportReport(
+        ", ".join(str(path) for path in paths), request.interval, dry_run=request.dry_run
+    )
     report.import_id = None if request.dry_run else request.import_id
     found = [file for path in paths for file in find_files(path)]
     for file in found:
@@ -48,16 +52,32 @@ def import_files(
             report.files.append(FileReport(str(file.path), skipped=file.skipped))
             continue
         parts = reader.read_file(file.path, options)
-        import_parts(database, parts, replace(request, source=file.path.name), report, folder=file.path.parent)
+        import_parts(
+            database,
+            parts,
+            replace(request, source=file.path.name),
+            report,
+            folder=file.path.parent,
+        )
     _refuse_only_file(report)
     return report
 
 
 def import_content(
-    database: Db, content: bytes, filename: str, request: Request, *, options: ReadingOptions = NO_OPTIONS
+    database: Db,
+    content: bytes,
+    filename: str,
+    request: Request,
+    *,
+    options: ReadingOptions = NO_OPTIONS,
 ) -> ImportReport:
-    """Import a file that was sent. Raises BadInput where nothing of it can be used; then nothing was written."""
-    report = ImportReport(filename, request.interval, dry_run=request.dry_run, import_id=request.import_id)
+    """Import a file that was sent.
+
+    Raises BadInput where nothing of it can be used; then nothing was written.
+    """
+    report = ImportReport(
+        filename, request.interval, dry_run=request.dry_run, import_id=request.import_id
+    )
     with open_reader() as reader:
         import_parts(database, reader.read_content(content, filename, options), request, report)
     if not report.series:
@@ -67,23 +87,41 @@ def import_content(
 
 
 def import_candles(
-    database: Db, content: bytes, filename: str, request: Request, *, options: ReadingOptions = NO_OPTIONS
+    database: Db,
+    content: bytes,
+    filename: str,
+    request: Request,
+    *,
+    options: ReadingOptions = NO_OPTIONS,
 ) -> ImportReport:
-    """Import candles whose shape the API has checked: they are few and bounded, and need no process of their own."""
-    report = ImportReport(filename, request.interval, dry_run=request.dry_run, import_id=request.import_id)
+    """Import candles whose shape the API has checked: they are few and bounded,
+    and need no process of their own.
+    """
+    report = ImportReport(
+        filename, request.interval, dry_run=request.dry_run, import_id=request.import_id
+    )
     settled = settle_table(build_table(open_json(content), options), options)
-    report.files.append(FileReport(filename, dict(settled.names), list(settled.aside), list(settled.notes)))
+    report.files.append(
+        FileReport(filename, dict(settled.names), list(settled.aside), list(settled.notes))
+    )
     report.series = import_settled(database, settled, request)
     _note_interval(report)
     return report
 
 
 def import_parts(
-    database: Db, parts: Iterable[Part], request: Request, report: ImportReport, *, folder: Path | None = None
+    database: Db,
+    parts: Iterable[Part],
+    request: Request,
+    report: ImportReport,
+    *,
+    folder: Path | None = None,
 ) -> None:
     """Import the tables of one file, and note in the report what became of each."""
     for part in parts:
-        file = FileReport(str(folder / part.name) if folder else part.name, error=part.error, skipped=part.skipped)
+        file = FileReport(
+            str(folder / part.name) if folder else part.name, error=part.error, skipped=part.skipped
+        )
         report.files.append(file)
         if part.error is not None or part.skipped is not None:
             continue
@@ -91,7 +129,9 @@ def import_parts(
             settled = unpack(part)
             file.columns, file.aside = dict(settled.names), list(settled.aside[:100])
             file.notes += settled.notes
-            series = import_settled(database, settled, _name_owner(settled, request, part.name, file))
+            series = import_settled(
+                database, settled, _name_owner(settled, request, part.name, file)
+            )
         except BadInput as error:
             file.error = error.message
         else:
@@ -107,7 +147,9 @@ def _note_interval(report: ImportReport) -> None:
 
 
 def _name_owner(settled: Settled, request: Request, filename: str, file: FileReport) -> Request:
-    """Return the request with the ticker that a file is named after, unless it or its table names one."""
+    """Return the request with the ticker that a file is named after,
+    unless it or its table names one.
+    """
     if request.ticker is not None or settled.ticker is not None or "ticker" in settled.written:
         return request
     owner = find_owner(filename)
@@ -125,7 +167,9 @@ def _refuse_only_file(report: ImportReport) -> None:
 
 def import_demo(database: Db, *, now: datetime, on_series: OnSeries | None = None) -> ImportReport:
     """Import the demo's real bars of five stocks and two indices."""
-    return import_frame(database, demo.read_demo(), interval="1d", source="demo", now=now, on_series=on_series)
+    return import_frame(
+        database, demo.read_demo(), interval="1d", source="demo", now=now, on_series=on_series
+    )
 
 
 def import_yahoo(
@@ -138,7 +182,9 @@ def import_yahoo(
     now: datetime,
     on_series: OnSeries | None = None,
 ) -> ImportReport:
-    """Import what Yahoo has of these tickers; what it does not answer is said in the ticker's report."""
+    """Import what Yahoo has of these tickers;
+    what it does not answer is said in the ticker's report.
+    """
     report = ImportReport("yahoo", parse_interval(interval), import_id=new_import_id())
     markets = load_markets(database)
     known = {ticker: markets.get_of(ticker) for ticker in map(markets.spell, tickers)}
@@ -178,7 +224,9 @@ def import_synthetic(
     report = ImportReport("synthetic", parse_interval(interval))
     for block, start in enumerate(range(0, len(tickers), BLOCK_TICKERS)):
         names = tickers[start : start + BLOCK_TICKERS]
-        frame = synthetic.make_bars(names, market, bars=bars, end=end, seed=seed + block, interval=interval)
+        frame = synthetic.make_bars(
+            names, market, bars=bars, end=end, seed=seed + block, interval=interval
+        )
         report.series += import_frame(
             database,
             frame,

@@ -14,8 +14,8 @@ Codes = NDArray[np.int8]
 ACCEPTED = 0
 CODES = {reason: code for code, reason in enumerate(REASONS, start=1)}
 NAMES = dict(enumerate(REASONS, start=1))
-# A vendor's float rounding may put a close above its high; the high is then raised to it. Real faults are larger: a
-# price is quoted in steps of 1e-6 of itself at the very least.
+# A vendor's float rounding may put a close above its high; the high is then raised to it. Real
+# faults are larger: a price is quoted in steps of 1e-6 of itself at the very least.
 ROUNDING = 1e-6
 
 
@@ -35,15 +35,19 @@ def check_values(columns: Columns) -> Codes:
 
 
 def check_times(held: NDArray[np.bool_], closes: Int64, now_seconds: int) -> Codes:
-    """Return a code for each row by whether its exchange held a session then, and whether the bar has closed."""
+    """Return a code for each row by whether its exchange held a session then,
+    and whether the bar has closed.
+    """
     return _first_fault({"not_a_session": ~held, "not_closed": closes > now_seconds}, len(held))
 
 
 def check_order(times: Int64) -> tuple[Codes, bool]:
-    """Return a code for each row of one ticker, in the order of the source, and whether that runs backwards.
+    """Return a code for each row of one ticker, in the order of the source,
+    and whether that runs backwards.
 
-    Of rows with one time the first stands. A source whose times all descend is read from its end. Otherwise the fewest
-    rows are rejected that leave the rest ascending, so that one wrong date costs one row.
+    Of rows with one time the first stands. A source whose times all descend is read from its end.
+    Otherwise the fewest rows are rejected that leave the rest ascending, so that one wrong date
+    costs one row.
     """
     codes = np.zeros(len(times), np.int8)
     _, firsts = np.unique(times, return_index=True)
@@ -72,7 +76,9 @@ def _first_fault(faults: dict[str, NDArray[np.bool_]], rows: int) -> Codes:
 
 
 def _longest_ascent(values: Sequence[int]) -> list[int]:
-    """Return the positions of a longest strictly ascending subsequence (patience sorting, n log n)."""
+    """Return the positions of a longest strictly ascending subsequence (patience sorting,
+    n log n).
+    """
     tails: list[int] = []
     ends: list[int] = []
     previous: list[int] = []

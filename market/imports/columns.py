@@ -1,5 +1,7 @@
 # ruff: noqa: RUF001 - names of columns in other languages
-"""Finding the columns of bars by their names, in the words of vendors and of several languages (plain Python)."""
+"""Finding the columns of bars by their names,
+in the words of vendors and of several languages (plain Python).
+"""
 
 import re
 import unicodedata
@@ -8,9 +10,9 @@ from dataclasses import dataclass
 
 from core.errors import BadInput
 
-# Names as `build_key` writes them, the likeliest first. A vendor's "Stock Splits" column is no alias of `split`: it
-# comes with prices that are adjusted already. Nor is "Adj Close" one of `close`: bars are stored as they were quoted,
-# or highs and lows would not fit the close.
+# Names as `build_key` writes them, the likeliest first. A vendor's "Stock Splits" column is no
+# alias of `split`: it comes with prices that are adjusted already. Nor is "Adj Close" one of
+# `close`: bars are stored as they were quoted, or highs and lows would not fit the close.
 ALIASES: dict[str, tuple[str, ...]] = {
     "ticker": (
         "ticker", "symbol", "code", "actsymbol", "tic", "tickersymbol", "sym", "securitycode",
@@ -61,12 +63,39 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 # The time of day, where it has a column of its own beside the date's.
-DATES = ("date", "dates", "tradedate", "tradingdate", "day", "datum", "fecha", "data", "日付", "日期", "날짜", "дата")
-CLOCKS = ("time", "hour", "clock", "uhrzeit", "zeit", "hora", "heure", "ora", "時刻", "时间", "시간", "время")
+DATES = (
+    "date",
+    "dates",
+    "tradedate",
+    "tradingdate",
+    "day",
+    "datum",
+    "fecha",
+    "data",
+    "日付",
+    "日期",
+    "날짜",
+    "дата",
+)
+CLOCKS = (
+    "time",
+    "hour",
+    "clock",
+    "uhrzeit",
+    "zeit",
+    "hora",
+    "heure",
+    "ora",
+    "時刻",
+    "时间",
+    "시간",
+    "время",
+)
 # Old shares for each new one, where all other names of `split` say new ones for each old one.
 INVERSE_SPLITS = ("adjustmentfactor", "adjfactor")
 REQUIRED = ("time", "open", "high", "low", "close")
-# What other columns of bars may be called; together with the aliases they tell rows of names from rows of data.
+# What other columns of bars may be called; together with the aliases they tell rows of names from
+# rows of data.
 OTHERS = ("adjclose", "adjustedclose", "dividends", "stocksplits", "capitalgains", "repaired")
 LISTED = 20
 
@@ -89,7 +118,9 @@ class Chosen:
 
 
 def build_key(name: object) -> str:
-    """Return a name as it is compared: `<DATE>`, `1. open`, `Split Factor` and `splitFactor` are known too."""
+    """Return a name as it is compared: `<DATE>`, `1. open`,
+    `Split Factor` and `splitFactor` are known too.
+    """
     text = unicodedata.normalize("NFKC", str(name)[:200]).casefold()
     return re.sub(r"[\W_]+", "", re.sub(r"^\s*\d+[a-z]?[.)]\s+", "", text))
 
@@ -106,7 +137,9 @@ for _field, _aliases in ALIASES.items():
         _key_of_alias = build_key(_alias)
         FIELD_OF.setdefault(_key_of_alias, _field)
         FIELD_OF.setdefault(_plain(_key_of_alias), _field)
-_RANK = {key: rank for aliases in ALIASES.values() for rank, key in enumerate(map(build_key, aliases))}
+_RANK = {
+    key: rank for aliases in ALIASES.values() for rank, key in enumerate(map(build_key, aliases))
+}
 
 
 def find_field(name: object) -> str | None:
@@ -121,12 +154,15 @@ def is_ticker_column(name: object) -> bool:
 
 
 def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None) -> Chosen:
-    """Return which of a table's columns are which; what a person wanted goes before what the names say.
+    """Return which of a table's columns are which;
+    what a person wanted goes before what the names say.
 
-    Separate `date` and `time` columns are `time` and `clock`. Raises BadInput where a wanted column is nowhere, or two
-    columns of one name could be the same field.
+    Separate `date` and `time` columns are `time` and `clock`. Raises BadInput where a wanted column
+    is nowhere, or two columns of one name could be the same field.
     """
-    positions = {field: _find_wanted(names, field, column) for field, column in (wanted or {}).items()}
+    positions = {
+        field: _find_wanted(names, field, column) for field, column in (wanted or {}).items()
+    }
     taken = set(positions.values())
     candidates: dict[str, list[int]] = {}
     for position, name in enumerate(names):
@@ -141,13 +177,18 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
         found.sort(key=lambda position: _rank(names[position]))
         if len(found) > 1 and build_key(names[found[0]]) == build_key(names[found[1]]):
             raise BadInput(
-                f"columns {found[0] + 1} and {found[1] + 1} are both named {names[found[0]][:40]!r}: say which one is "
-                f"meant (--column {field}={found[0] + 1})"
+                f"columns {found[0] + 1} and {found[1] + 1} are both named"
+                f" {names[found[0]][:40]!r}: say which one is meant (--column"
+                f" {field}={found[0] + 1})"
             )
         positions[field] = found[0]
     if "time" not in (wanted or {}):
         _part_time(names, positions)
-    aside = [name for position, name in enumerate(names) if position not in positions.values() and name.strip()]
+    aside = [
+        name
+        for position, name in enumerate(names)
+        if position not in positions.values() and name.strip()
+    ]
     return Chosen(
         positions,
         aside,
@@ -170,9 +211,9 @@ def list_names(names: Sequence[str]) -> str:
 def build_missing(names: Sequence[str], missing: Sequence[str]) -> BadInput:
     """Return the error of a table that lacks columns."""
     return BadInput(
-        f"no usable column for {', '.join(missing)}; found: {list_names(names)}. Bars need a time (or date), open, "
-        "high, low and close; ticker, volume and split are optional. Columns of other names are named by "
-        f"--column {missing[-1]}=NAME"
+        f"no usable column for {', '.join(missing)}; found: {list_names(names)}. Bars need a time"
+        " (or date), open, high, low and close; ticker, volume and split are optional. Columns of"
+        f" other names are named by --column {missing[-1]}=NAME"
     )
 
 
@@ -183,7 +224,10 @@ def _find_wanted(names: Sequence[str], field: str, column: str) -> int:
             return found[0]
         if found:
             places = ", ".join(str(position + 1) for position in found)
-            raise BadInput(f"{len(found)} columns are named {column[:40]!r}: give the position of one ({places})")
+            raise BadInput(
+                f"{len(found)} columns are named {column[:40]!r}: give the position of one"
+                f" ({places})"
+            )
     if column.isascii() and column.isdigit() and 1 <= int(column[:6]) <= len(names):
         return int(column) - 1
     raise BadInput(f"there is no column {column[:40]!r} for {field}; found: {list_names(names)}")
@@ -197,7 +241,9 @@ def _rank(name: str) -> int:
 def _part_time(names: Sequence[str], positions: dict[str, int]) -> None:
     """Make a date's column `time`, and that of the time of day beside it `clock`."""
     keys = [build_key(name) for name in names]
-    free = [p for p in range(len(names)) if p not in positions.values() or p == positions.get("time")]
+    free = [
+        p for p in range(len(names)) if p not in positions.values() or p == positions.get("time")
+    ]
     dates = [p for p in free if keys[p] in DATES]
     clocks = [p for p in free if keys[p] in CLOCKS and p not in dates]
     if dates and clocks and positions.get("time") in {dates[0], clocks[0]}:
@@ -209,5 +255,6 @@ def _explain(names: Sequence[str], positions: Mapping[str, int]) -> list[str]:
     keys = [build_key(name) for name in names]
     if "tickvol" in keys and positions.get("volume") != keys.index("tickvol"):
         name = names[keys.index("tickvol")]
-        return [f"the number of ticks in {name} is not taken for the volume (--column 'volume={name}' takes it)"]
+        option = f"--column 'volume={name}'"
+        return [f"the number of ticks in {name} is not taken for the volume ({option} takes it)"]
     return []

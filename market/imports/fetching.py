@@ -24,10 +24,21 @@ FIRST_DAYS = 5 * 365
 
 
 def fetch_from_yahoo(
-    database: Db, yahoo: Yahoo, tickers: Sequence[str], *, interval: str, now: datetime, on_series: OnSeries
+    database: Db,
+    yahoo: Yahoo,
+    tickers: Sequence[str],
+    *,
+    interval: str,
+    now: datetime,
+    on_series: OnSeries,
 ) -> ImportReport:
-    """Import what Yahoo has of these tickers since their last bars; of one without bars, of five years."""
-    ends = {end["_id"].partition("::")[0]: end["last_bar"] for end in find_ends(database, tickers, interval)}
+    """Import what Yahoo has of these tickers since their last bars; of one without bars,
+    of five years.
+    """
+    ends = {
+        end["_id"].partition("::")[0]: end["last_bar"]
+        for end in find_ends(database, tickers, interval)
+    }
     known = [ticker for ticker in tickers if ticker in ends]
     report = ImportReport("yahoo", interval)
     for names, days in (
@@ -36,13 +47,23 @@ def fetch_from_yahoo(
     ):
         if names:
             period = f"{min(days, YAHOO_DAYS.get(interval, days))}d"
-            part = import_yahoo(database, yahoo, names, period=period, interval=interval, now=now, on_series=on_series)
+            part = import_yahoo(
+                database,
+                yahoo,
+                names,
+                period=period,
+                interval=interval,
+                now=now,
+                on_series=on_series,
+            )
             report.series += part.series
             report.import_id = report.import_id or part.import_id
     return report
 
 
-def fetch_from_folder(database: Db, folder: Path, *, interval: str, now: datetime, on_series: OnSeries) -> ImportReport:
+def fetch_from_folder(
+    database: Db, folder: Path, *, interval: str, now: datetime, on_series: OnSeries
+) -> ImportReport:
     """Import the files of a folder that came or changed since they were looked at last.
 
     Raises BadInput where there is no such folder; one without files brings nothing.
@@ -72,7 +93,10 @@ def fetch_from_folder(database: Db, folder: Path, *, interval: str, now: datetim
 def list_came(report: ImportReport, tickers: Sequence[str]) -> dict[str, list[str]]:
     """Return which tickers had bars that are new or changed, and which had none."""
     came = {series.ticker for series in report.series if series.new or series.changed}
-    return {"came": [t for t in tickers if t in came], "not_came": [t for t in tickers if t not in came]}
+    return {
+        "came": [t for t in tickers if t in came],
+        "not_came": [t for t in tickers if t not in came],
+    }
 
 
 def _count_days(last_bar: datetime, now: datetime) -> int:

@@ -73,12 +73,21 @@ def import_frame(
 ) -> ImportReport:
     """Import a table of bars with any usual column names; importing it again changes nothing.
 
-    The arguments are those of `Request`. Raises BadInput where the table as a whole cannot be used; then nothing was
-    written.
+    The arguments are those of `Request`. Raises BadInput where the table as a whole cannot be used;
+    then nothing was written.
     """
-    report = ImportReport(source, parse_import_interval(interval), import_id=import_id or new_import_id())
+    report = ImportReport(
+        source, parse_import_interval(interval), import_id=import_id or new_import_id()
+    )
     request = Request(
-        report.interval, source, now, ticker, market, synthetic, import_id=report.import_id, on_series=on_series
+        report.interval,
+        source,
+        now,
+        ticker,
+        market,
+        synthetic,
+        import_id=report.import_id,
+        on_series=on_series,
     )
     report.series = import_settled(database, settle_frame(frame), request)
     if report.series:
@@ -94,8 +103,8 @@ def new_import_id() -> str:
 def import_settled(database: Db, settled: Settled, request: Request) -> list[SeriesReport]:
     """Import a table whose numbers and times were read; return what became of each ticker.
 
-    Each ticker is one transaction, and one that fails leaves the rest alone: its report says why. Raises BadInput where
-    the table as a whole cannot be used; then nothing was written.
+    Each ticker is one transaction, and one that fails leaves the rest alone: its report says why.
+    Raises BadInput where the table as a whole cannot be used; then nothing was written.
     """
     # Asked for once a market, not once a ticker.
     sessions_of = cache(partial(find_sessions, database))
@@ -122,7 +131,10 @@ def import_settled(database: Db, settled: Settled, request: Request) -> list[Ser
             request.on_series(reports[-1], len(tickers))
     if not request.dry_run:
         rejected = Counter(rejection.reason for series in reports for rejection in series.rejected)
-        counts = {name: sum(getattr(series, name) for series in reports) for name in ("new", "changed", "unchanged")}
+        counts = {
+            name: sum(getattr(series, name) for series in reports)
+            for name in ("new", "changed", "unchanged")
+        }
         add_counts(database, {IMPORTED: counts, REJECTED: rejected})
     return reports
 
@@ -131,12 +143,21 @@ def _import_rows(
     database: Db, rows: TickerRows, sessions_of: Callable[[Market], Sessions], request: Request
 ) -> SeriesReport:
     interval, source, now = request.interval, request.source, request.now
-    report = SeriesReport(rows.ticker, interval, read=rows.read, notes=list(rows.notes), error=rows.error)
+    report = SeriesReport(
+        rows.ticker, interval, read=rows.read, notes=list(rows.notes), error=rows.error
+    )
     if rows.error is not None or rows.market is None:
         return report
     rejected = [
         build_rejected(
-            rows.ticker, interval, row=r.row, time=r.time, reason=r.reason, values=r.values, source=source, now=now
+            rows.ticker,
+            interval,
+            row=r.row,
+            time=r.time,
+            reason=r.reason,
+            values=r.values,
+            source=source,
+            now=now,
         )
         for r in rows.rejected
     ]
@@ -180,16 +201,26 @@ def _find_interval(settled: Settled) -> str:
     good = ~settled.times.bad
     groups = np.zeros(len(settled), np.int64)
     if "ticker" in settled.written:
-        texts = settled.written["ticker"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+        texts = (
+            settled.written["ticker"]
+            .cast(pa.string())
+            .fill_null("")
+            .combine_chunks()
+            .dictionary_encode()
+        )
         groups = np.asarray(texts.indices).astype(np.int64)
     return find_interval(settled.times.seconds[good], groups[good])
 
 
 def _note_told(database: Db, tickers: list[TickerRows], markets: Markets, now: datetime) -> None:
-    """Keep the markets that were told of tickers whose looks would not tell them: the next import is not told."""
+    """Keep the markets that were told of tickers whose looks would not tell them:
+    the next import is not told.
+    """
     told = {
         rows.ticker: rows.market.code
         for rows in tickers
-        if rows.error is None and rows.market is not None and markets.find_of(rows.ticker) != rows.market
+        if rows.error is None
+        and rows.market is not None
+        and markets.find_of(rows.ticker) != rows.market
     }
     set_ticker_markets(database, told, now)

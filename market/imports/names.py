@@ -1,4 +1,6 @@
-"""What files are called: which are files of bars, and whose bars they hold where their tables do not say."""
+"""What files are called: which are files of bars,
+and whose bars they hold where their tables do not say.
+"""
 
 import re
 from dataclasses import dataclass
@@ -7,18 +9,28 @@ from pathlib import PurePosixPath
 from core.errors import BadInput
 
 SUFFIXES = (
-    ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet", ".json", ".json.gz", ".ndjson", ".jsonl",
+    ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet", ".json", ".json.gz",
+    ".ndjson", ".jsonl",
     ".xlsx", ".zip",
 )  # fmt: skip
 # Vendors' ways to name a file after a ticker, each with what is around it.
 PATTERNS = (
-    ("Alpha Vantage", r"(?:daily|weekly|monthly|intraday)(?:_adjusted)?(?:_\d+min)?_(?P<ticker>[A-Za-z0-9.-]+)"),
+    (
+        "Alpha Vantage",
+        r"(?:daily|weekly|monthly|intraday)(?:_adjusted)?(?:_\d+min)?_(?P<ticker>[A-Za-z0-9.-]+)",
+    ),
     ("Stooq", r"(?P<ticker>[A-Za-z0-9^.-]+?)(?:[._][a-z]{2})?_[dwmqy]"),
     ("Stooq", r"(?P<ticker>[a-z0-9^-]+)\.us"),
     ("Binance", r"(?P<ticker>[A-Z0-9]{5,})-(?:\d{1,2}[smhdw]|1mo)(?:-[\w-]+)?"),
-    ("TradingView", r"(?:[A-Z]+_(?:DLY|MINI)_|[A-Z]{3,8}_)(?P<ticker>[A-Za-z0-9.!-]+), \d*[SDWMH]?"),
+    (
+        "TradingView",
+        r"(?:[A-Z]+_(?:DLY|MINI)_|[A-Z]{3,8}_)(?P<ticker>[A-Za-z0-9.!-]+), \d*[SDWMH]?",
+    ),
     ("investing.com", r"(?P<ticker>[A-Za-z0-9.-]+) Historical Data"),
-    ("MetaTrader", r"(?P<ticker>[A-Za-z0-9.#-]+)_(?:M1|M5|M15|M30|H1|H4|Daily|Weekly)(?:_\d{12}_\d{12})?"),
+    (
+        "MetaTrader",
+        r"(?P<ticker>[A-Za-z0-9.#-]+)_(?:M1|M5|M15|M30|H1|H4|Daily|Weekly)(?:_\d{12}_\d{12})?",
+    ),
 )
 # A copy that a browser numbered is the same file.
 _COPY = re.compile(r"\s*\(\d+\)$| - Copy$")
@@ -43,22 +55,28 @@ def cut_suffix(filename: str) -> str:
 
 
 def find_owner(filename: str) -> Owner:
-    """Return the ticker that a file is named after. Raises BadInput where the name is not clearly a ticker."""
+    """Return the ticker that a file is named after.
+
+    Raises BadInput where the name is not clearly a ticker.
+    """
     stem = cut_suffix(filename)
     bare = _COPY.sub("", stem)
     for vendor, pattern in PATTERNS:
         if match := re.fullmatch(pattern, bare):
             ticker = match["ticker"]
-            return Owner(ticker, f"the file {stem[:60]!r}, named as {vendor} does, is taken for {ticker.upper()}")
+            return Owner(
+                ticker,
+                f"the file {stem[:60]!r}, named as {vendor} does, is taken for {ticker.upper()}",
+            )
     if match := _YEARED.fullmatch(bare):
         raise BadInput(
-            f"the table has no ticker column, and the name {stem[:60]!r} is a ticker with a year or something else: "
-            f"say whose bars these are (--ticker {match['ticker'].upper()[:20]})"
+            f"the table has no ticker column, and the name {stem[:60]!r} is a ticker with a year or"
+            f" something else: say whose bars these are (--ticker {match['ticker'].upper()[:20]})"
         )
     if _CLEAR.fullmatch(bare):
         note = f"the file {stem[:60]!r} is taken for {bare.upper()}" if bare != stem else None
         return Owner(bare, note)
     raise BadInput(
-        f"the table has no ticker column, and the name {stem[:60]!r} is not clearly a ticker: say whose bars these are "
-        "(--ticker AAPL)"
+        f"the table has no ticker column, and the name {stem[:60]!r} is not clearly a ticker: say"
+        " whose bars these are (--ticker AAPL)"
     )

@@ -1,7 +1,9 @@
-"""Reading columns of numbers as they are written: what parts decimals is settled for a column from all of it.
+"""Reading columns of numbers as they are written:
+what parts decimals is settled for a column from all of it.
 
-Prices are settled together, the volume by itself. `1.004` is one and a bit where numbers have decimal points, and a
-thousand and four where points part thousands: where no number of the table settles which, it is refused.
+Prices are settled together, the volume by itself. `1.004` is one and a bit where numbers have
+decimal points, and a thousand and four where points part thousands: where no number of the table
+settles which, it is refused.
 """
 
 import re
@@ -20,14 +22,16 @@ from market.imports.readers.tables import Table
 PRICES = ("open", "high", "low", "close")
 # Cells that hold nothing.
 NOTHING = pa.array(
-    ["", "-", "--", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "N/A", "n/a", "NA", "na", "#N/A",
+    ["", "-", "--", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "N/A", "n/a",
+     "NA", "na", "#N/A",
      "#N/A N/A", "#VALUE!", "<NA>", "nil", "NaT", "."]
 )  # fmt: skip
 LONGEST_NUMBER = 40
 # Of a column that programs wrote, so many rows almost always settle what parts decimals.
 GLANCE_ROWS = 1_000
 
-_CURRENCY = r"(?i:[$€£¥￥₹฿₩₿円元원]|\b(?:USD|EUR|GBP|GBp|GBX|JPY|THB|HKD|INR|KRW|CNY|CHF|CAD|AUD|SGD|TWD)\b)"
+_CODES = "USD|EUR|GBP|GBp|GBX|JPY|THB|HKD|INR|KRW|CNY|CHF|CAD|AUD|SGD|TWD"
+_CURRENCY = rf"(?i:[$€£¥￥₹฿₩₿円元원]|\b(?:{_CODES})\b)"
 _EXPONENT = r"(?:[eE][+-]?\d{1,3})?"
 _GROUPED = r"^[+-]?\d{1,3}(?:[ '\x{2019}\x{00A0}\x{202F}\x{2009}]\d{3})+(?:[.,]\d+)?$"
 _POINT = rf"^[+-]?(?:[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d*)?|\d+\.?\d*|\.\d+){_EXPONENT}$"
@@ -38,7 +42,9 @@ _OPTION = "--decimal point or --decimal comma"
 
 @dataclass(slots=True)
 class Numbers:
-    """Columns of numbers, each of shape (n,), NaN for what is no number; `empty` tells which volumes hold nothing."""
+    """Columns of numbers, each of shape (n,), NaN for what is no number;
+    `empty` tells which volumes hold nothing.
+    """
 
     columns: dict[str, Float64]
     empty_volumes: Bools | None = None
@@ -47,7 +53,9 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of text, cleaned of currency, groups of blanks and magnitudes; plain: as programs write numbers."""
+    """A column of text, cleaned of currency, groups of blanks and magnitudes; plain:
+    as programs write numbers.
+    """
 
     name: str
     text: pa.ChunkedArray
@@ -59,7 +67,10 @@ class _Column:
 
 
 def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
-    """Read a table's prices, volumes and split factors. Raises BadInput where a column can be read two ways."""
+    """Read a table's prices, volumes and split factors.
+
+    Raises BadInput where a column can be read two ways.
+    """
     numbers = Numbers({})
     groups: list[list[_Column]] = [[], []]
     for name in (*PRICES, "volume"):
@@ -95,9 +106,13 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
-    """Return a column all of whose cells are written as programs write numbers, or nothing; else None."""
+    """Return a column all of whose cells are written as programs write numbers,
+    or nothing; else None.
+    """
     if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
-        raise BadInput(f"a column of prices or volumes holds values of type {column.type}, not numbers")
+        raise BadInput(
+            f"a column of prices or volumes holds values of type {column.type}, not numbers"
+        )
     if _is_text(column.type):
         column = pc.utf8_trim_whitespace(column)
         present = pc.invert(pc.is_in(column, NOTHING))
@@ -107,7 +122,9 @@ def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         if _is_text(column.type):
             return None
-        raise BadInput(f"a column of prices or volumes holds values of type {column.type}, not numbers") from error
+        raise BadInput(
+            f"a column of prices or volumes holds values of type {column.type}, not numbers"
+        ) from error
     return np.array(plain.to_numpy(), np.float64)
 
 
@@ -122,12 +139,16 @@ def _prepare(name: str, column: pa.ChunkedArray, *, is_plain: bool) -> _Column:
         text = pc.if_else(pc.match_substring_regex(text, _GROUPED), bare, text)
         if name == "volume":
             for letter, exponent in _MAGNITUDES.items():
-                text = pc.replace_substring_regex(text, rf"(?i)^([\d.,]+)\s*{letter}$", rf"\1{exponent}")
+                text = pc.replace_substring_regex(
+                    text, rf"(?i)^([\d.,]+)\s*{letter}$", rf"\1{exponent}"
+                )
         text = pc.if_else(pc.less_equal(pc.utf8_length(text), LONGEST_NUMBER), text, "")
     return _Column(name, text, is_plain)
 
 
-def _settle(groups: Sequence[Sequence[_Column]], table: Table, options: ReadingOptions) -> list[str]:
+def _settle(
+    groups: Sequence[Sequence[_Column]], table: Table, options: ReadingOptions
+) -> list[str]:
     """Return what parts decimals in the prices and in the volumes. Raises BadInput."""
     given = options.decimal or {",": ".", ".": ","}.get(options.thousands or "")
     if given is not None:
@@ -148,7 +169,8 @@ def _settle(groups: Sequence[Sequence[_Column]], table: Table, options: ReadingO
 
 
 def _find_evidence(group: Sequence[_Column]) -> tuple[str | None, str | None]:
-    """Return what parts decimals, if some cell settles it, and an example of a cell that can be read two ways.
+    """Return what parts decimals, if some cell settles it,
+    and an example of a cell that can be read two ways.
 
     Raises BadInput where cells settle it differently.
     """
@@ -160,26 +182,34 @@ def _find_evidence(group: Sequence[_Column]) -> tuple[str | None, str | None]:
         if column.is_plain and not pc.any(pc.match_substring(column.text, ".")).as_py():
             continue
         # A plain column has no comma in it, so that the first point settles it.
-        if column.is_plain and (found := _find_point(column.name, column.text.slice(0, GLANCE_ROWS))):
+        if column.is_plain and (
+            found := _find_point(column.name, column.text.slice(0, GLANCE_ROWS))
+        ):
             points.append(found)
             continue
         point, comma = column.fits("."), column.fits(",")
         masks = (pc.and_not(point, comma), pc.and_not(comma, point), pc.and_(point, comma))
         for kept, mask in zip((points, commas, both), masks, strict=True):
             if kept is both:
-                mask = pc.and_(mask, pc.match_substring_regex(column.text, "[.,]") if marked is None else marked)  # noqa: PLW2901
+                mask = pc.and_(  # noqa: PLW2901
+                    mask,
+                    pc.match_substring_regex(column.text, "[.,]") if marked is None else marked,
+                )
             if pc.any(mask).as_py():
                 kept.append(_quote(column.name, column.text, mask))
     if points and commas:
         raise BadInput(
-            f"some numbers have a decimal point ({points[0]}), others a decimal comma ({commas[0]}): settle which is "
-            f"meant by {_OPTION}, and what is not written so is rejected"
+            f"some numbers have a decimal point ({points[0]}), others a decimal comma"
+            f" ({commas[0]}): settle which is meant by {_OPTION}, and what is not written so is"
+            " rejected"
         )
     return ("." if points else "," if commas else None), (both[0] if both else None)
 
 
 def _find_point(name: str, text: pa.ChunkedArray) -> str | None:
-    mask = pc.and_not(pc.match_substring_regex(text, _POINT), pc.match_substring_regex(text, _COMMA))
+    mask = pc.and_not(
+        pc.match_substring_regex(text, _POINT), pc.match_substring_regex(text, _COMMA)
+    )
     return _quote(name, text, mask) if pc.any(mask).as_py() else None
 
 
@@ -190,7 +220,9 @@ def _quote(name: str, text: pa.ChunkedArray, mask: pa.ChunkedArray) -> str:
 
 
 def _are_decimals(group: Sequence[_Column]) -> bool:
-    """Whether all numbers have three decimals: fields parted by bare commas leave the point for decimals."""
+    """Whether all numbers have three decimals:
+    fields parted by bare commas leave the point for decimals.
+    """
     return all(
         bool(pc.all(pc.or_(pc.match_substring(c.text, "."), pc.is_in(c.text, NOTHING))).as_py())
         for c in group
@@ -204,8 +236,8 @@ def _build_ambiguous(cell: str) -> BadInput:
     whole, fraction = text.replace(mark, ""), text.replace(mark, ".")
     names = ("comma", "point") if mark == "." else ("point", "comma")
     return BadInput(
-        f"numbers such as {cell} can be read two ways, and none in the table settles which: as {whole} (--decimal "
-        f"{names[0]}) or as {fraction} (--decimal {names[1]})"
+        f"numbers such as {cell} can be read two ways, and none in the table settles which: as"
+        f" {whole} (--decimal {names[0]}) or as {fraction} (--decimal {names[1]})"
     )
 
 
@@ -237,7 +269,9 @@ def _read_splits(table: Table) -> Float64:
     column = table.columns["split"]
     values = _read_plain(column)
     if values is None:
-        values = np.array([_to_factor(str(cell or "").strip()) for cell in column.to_pylist()], np.float64)
+        values = np.array(
+            [_to_factor(str(cell or "").strip()) for cell in column.to_pylist()], np.float64
+        )
     if table.inverse_split:
         with np.errstate(divide="ignore"):
             values = np.where(values > 0, np.round(1 / values, 9), np.nan)

@@ -31,7 +31,8 @@ class ReadingOptions:
     Attributes:
         columns: the source's column by field of `FIELDS`: its name, or its position from 1.
         decimal: `.` or `,`; None: as the column itself settles.
-        thousands: what parts groups of three digits: `,` `.` `'` a blank, or "" for nothing; None: the same.
+        thousands: what parts groups of three digits: `,` `.` `'` a blank, or "" for nothing; None:
+            the same.
         timezone: IANA name of the zone of times without one; None: the exchange's.
         day_first: whether 03/04/2024 is in April; None: as the column itself settles.
     """
@@ -81,7 +82,8 @@ def check_timezone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise BadInput(
-            f"{name[:SHOWN]!r} is no time zone that is known: write it as UTC, America/New_York or Europe/Athens"
+            f"{name[:SHOWN]!r} is no time zone that is known: write it as UTC, America/New_York or"
+            " Europe/Athens"
         ) from error
 
 
@@ -89,7 +91,10 @@ def _look_up(option: str, text: str | None, words: Mapping[str, str]) -> str | N
     if text is None:
         return None
     if text not in words:
-        raise BadInput(f"{text[:SHOWN]!r} is no {option}: choose one of {', '.join(repr(word) for word in words)}")
+        raise BadInput(
+            f"{text[:SHOWN]!r} is no {option}: choose one of"
+            f" {', '.join(repr(word) for word in words)}"
+        )
     return words[text]
 
 
@@ -100,8 +105,9 @@ def _parse_columns(texts: Sequence[str]) -> dict[str, str]:
         name, column = name.strip().lower(), column.strip()
         if not parted or name not in FIELDS or not column or len(column) > MOST_NAME:
             raise BadInput(
-                f"{text[:SHOWN]!r} names no column: write FIELD=COLUMN, such as close=PX_LAST, or close=5 for the "
-                f"fifth; fields are {', '.join(FIELDS)} (clock: the time of day, where it has a column of its own)"
+                f"{text[:SHOWN]!r} names no column: write FIELD=COLUMN, such as close=PX_LAST, or"
+                f" close=5 for the fifth; fields are {', '.join(FIELDS)} (clock: the time of day,"
+                " where it has a column of its own)"
             )
         if columns.setdefault(name, column) != column:
             raise BadInput(f"{name} is named twice: {columns[name]} and {column[:SHOWN]}")

@@ -1,4 +1,7 @@
-"""Why a row is kept aside: the stable words, each with what it means. A row has the first reason that applies."""
+"""Why a row is kept aside: the stable words, each with what it means.
+
+A row has the first reason that applies.
+"""
 
 REASONS: dict[str, str] = {
     "bad_time": "the time cannot be read, or is before 1900",

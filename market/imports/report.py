@@ -47,7 +47,8 @@ class SeriesReport:
 
 @dataclass(slots=True)
 class FileReport:
-    """What became of one file of a source: read, failed (`error` says why) or not even tried (`skipped` does).
+    """What became of one file of a source: read,
+    failed (`error` says why) or not even tried (`skipped` does).
 
     Attributes:
         name: the file's.
@@ -66,7 +67,9 @@ class FileReport:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of a whole import: of each of its series, and of each of its files. A dry one stored nothing.
+    """What became of a whole import: of each of its series, and of each of its files.
+
+    A dry one stored nothing.
 
     `import_id` is what it is taken back by.
     """
@@ -93,7 +96,9 @@ class ImportReport:
         return {file.name: file.error for file in self.files if file.error is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values: the totals, then each series and file; 1,000 rejected rows in all are listed."""
+        """Return JSON values: the totals, then each series and file;
+        1,000 rejected rows in all are listed.
+        """
         counts = ("read", "new", "changed", "unchanged", "rejected_rows")
         series = [asdict(report) for report in self.series]
         listed = 0

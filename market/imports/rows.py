@@ -13,7 +13,16 @@ from core.errors import BadInput
 from market.bars.buckets import PRICES, Columns, empty_columns
 from market.bars.readjustment import is_adjusted
 from market.bars.splits import session_of
-from market.imports.checks import ACCEPTED, CODES, NAMES, Codes, check_order, check_times, check_values, clip_rounding
+from market.imports.checks import (
+    ACCEPTED,
+    CODES,
+    NAMES,
+    Codes,
+    check_order,
+    check_times,
+    check_values,
+    clip_rounding,
+)
 from market.imports.report import Rejection
 from market.imports.settling import Settled
 from market.imports.shifts import check_shift
@@ -56,7 +65,10 @@ class TickerRows:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """All rows of a source: as written, and what was read out of them. Arrays have the shape (n,)."""
+    """All rows of a source: as written, and what was read out of them.
+
+    Arrays have the shape (n,).
+    """
 
     interval: str
     settled: Settled
@@ -79,7 +91,8 @@ def read_rows(
     Args:
         settled: the table.
         interval: of the bars.
-        ticker: whose they are where the table has no ticker column; where it has one, the only one to take.
+        ticker: whose they are where the table has no ticker column; where it has one, the only one
+            to take.
         market: of which all its tickers are; None: as each of them looks.
         markets: all there are, which tell by its looks.
         now: bars that close later are rejected.
@@ -89,15 +102,19 @@ def read_rows(
     """
     codes, named = _name_tickers(settled, ticker or settled.ticker, market, markets)
     of_market = [known.market for known in named]
-    sessions = {known: sessions_of(known) for known in dict.fromkeys(of_market) if known is not None}
+    sessions = {
+        known: sessions_of(known) for known in dict.fromkeys(of_market) if known is not None
+    }
     table = _read_table(settled, codes, of_market, interval, now, sessions)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(named) + 1))
     slices = [order[start:stop] for start, stop in pairwise(bounds)]
     return [
-        _select_rows(known.ticker, known.market, table, rows)
-        if known.market is not None
-        else TickerRows(known.ticker, len(rows), error=known.error)
+        (
+            _select_rows(known.ticker, known.market, table, rows)
+            if known.market is not None
+            else TickerRows(known.ticker, len(rows), error=known.error)
+        )
         for known, rows in zip(named, slices, strict=True)
     ]
 
@@ -125,9 +142,17 @@ def _name_tickers(
 
     if "ticker" not in settled.written:
         if ticker is None:
-            raise BadInput("the table has no ticker column: say whose bars these are (--ticker AAPL)")
+            raise BadInput(
+                "the table has no ticker column: say whose bars these are (--ticker AAPL)"
+            )
         return np.zeros(len(settled), np.int64), [name(ticker)]
-    encoded = settled.written["ticker"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    encoded = (
+        settled.written["ticker"]
+        .cast(pa.string())
+        .fill_null("")
+        .combine_chunks()
+        .dictionary_encode()
+    )
     row_texts, texts = np.asarray(encoded.indices), encoded.dictionary.to_pylist()
     named: dict[str, _Named] = {}
     spelled = []
@@ -141,7 +166,9 @@ def _name_tickers(
     if ticker is not None:
         wanted = name(ticker)
         if wanted.ticker not in named:
-            raise BadInput(f"{wanted.ticker} is nowhere in the table; it has {', '.join(list(named)[:10])}")
+            raise BadInput(
+                f"{wanted.ticker} is nowhere in the table; it has {', '.join(list(named)[:10])}"
+            )
         named = {wanted.ticker: wanted}
     positions = {known: position for position, known in enumerate(named)}
     lookup = np.array([positions.get(known, -1) for known in spelled], np.int64)
@@ -167,14 +194,20 @@ def _read_table(
         labels = label_times(taken, market, interval)
         columns["times"][rows] = labels.seconds
         held, closes = find_closes(labels.seconds, market, interval, known)
-        check_shift(labels, held & ~labels.bad, market, interval, known, is_zoned=bool(taken.zoned.all()))
-        late = np.where(labels.bad, CODES["bad_time"], check_times(held, closes, int(now.timestamp())))
+        check_shift(
+            labels, held & ~labels.bad, market, interval, known, is_zoned=bool(taken.zoned.all())
+        )
+        late = np.where(
+            labels.bad, CODES["bad_time"], check_times(held, closes, int(now.timestamp()))
+        )
         reasons[rows] = np.where(reasons[rows] == ACCEPTED, late, reasons[rows])
     return _Table(interval, settled, columns, reasons.astype(np.int8))
 
 
 def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
-    """Return volumes; a ticker all of whose volumes are empty has volume 0, as has one that has no such column."""
+    """Return volumes; a ticker all of whose volumes are empty has volume 0,
+    as has one that has no such column.
+    """
     if settled.empty_volumes is None:
         return np.zeros(len(codes))
     empty, volumes = settled.empty_volumes, settled.numbers["volume"].copy()
@@ -195,8 +228,8 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
     repeated = np.count_nonzero(reasons == CODES["duplicate_time"])
     if repeated > len(rows) / 2 and not is_intraday(table.interval):
         error = (
-            f"most of its rows share their {table.interval} bar with another: these are bars of a shorter interval "
-            "(--interval auto finds which)"
+            f"most of its rows share their {table.interval} bar with another: these are bars of a"
+            " shorter interval (--interval auto finds which)"
         )
         return TickerRows(name, len(rows), market, error=error)
     accepted = np.flatnonzero(reasons == ACCEPTED)
@@ -209,7 +242,9 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
     kept = refused[:MOST_REJECTIONS_KEPT]
     notes = ["the source runs from the newest to the oldest bar"] if backwards else []
     if len(refused) > len(kept):
-        notes.append(f"{len(refused) - len(kept)} of {len(refused)} rejected rows are only counted, not kept")
+        notes.append(
+            f"{len(refused) - len(kept)} of {len(refused)} rejected rows are only counted, not kept"
+        )
     splits, remarks = _read_splits(market, table, accepted)
     return TickerRows(
         name,
@@ -217,13 +252,20 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
         market,
         columns,
         splits,
-        [_describe(table, int(row), NAMES[int(code)]) for row, code in zip(rows[kept], reasons[kept], strict=True)],
+        [
+            _describe(table, int(row), NAMES[int(code)])
+            for row, code in zip(rows[kept], reasons[kept], strict=True)
+        ],
         notes + remarks,
     )
 
 
-def _read_splits(market: Market, table: _Table, accepted: Int64) -> tuple[dict[int, float], list[str]]:
-    """Return the split factors of accepted rows by session, without those that the prices have in them already."""
+def _read_splits(
+    market: Market, table: _Table, accepted: Int64
+) -> tuple[dict[int, float], list[str]]:
+    """Return the split factors of accepted rows by session,
+    without those that the prices have in them already.
+    """
     if "split" not in table.settled.numbers:
         return {}, []
     factors = table.settled.numbers["split"][accepted]
@@ -237,8 +279,8 @@ def _read_splits(market: Market, table: _Table, accepted: Int64) -> tuple[dict[i
         first = int(np.searchsorted(days, day))
         if first and is_adjusted(float(closes[first - 1]), float(opens[first]), factor):
             notes.append(
-                f"the split of {factor:g} for 1 on {session_of(day):%Y-%m-%d} is left aside: the prices before it are "
-                "adjusted for it already"
+                f"the split of {factor:g} for 1 on {session_of(day):%Y-%m-%d} is left aside: the"
+                " prices before it are adjusted for it already"
             )
         else:
             splits[day] = factor

@@ -1,4 +1,6 @@
-"""A table as it is written, turned into numbers and times: whole columns at a time, before any row is looked at."""
+"""A table as it is written, turned into numbers and times: whole columns at a time,
+before any row is looked at.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -58,7 +60,10 @@ class Settled:
 
 
 def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
-    """Read a table's numbers and times. Raises BadInput where a column can be read two ways, or no time can be read."""
+    """Read a table's numbers and times.
+
+    Raises BadInput where a column can be read two ways, or no time can be read.
+    """
     numbers = read_numbers(table, options)
     if options.day_first is None and table.day_first is not None:
         options = replace(options, day_first=table.day_first)
@@ -66,7 +71,11 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
     if times.bad.all():
         first = _quote(table.columns["time"][0].as_py())
         raise BadInput(f"no time can be read in the time column; the first is {first!r}")
-    aside = [f"columns left aside: {', '.join(name[:40] for name in table.aside[:20])}"] if table.aside else []
+    aside = (
+        [f"columns left aside: {', '.join(name[:40] for name in table.aside[:20])}"]
+        if table.aside
+        else []
+    )
     return Settled(
         table.columns,
         numbers.columns,
@@ -81,7 +90,10 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
 
 
 def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> Settled:
-    """Read a data frame whose columns, or named index, are bars in any usual names. Raises BadInput."""
+    """Read a data frame whose columns, or named index, are bars in any usual names.
+
+    Raises BadInput.
+    """
     if any(frame.index.names):
         frame = frame.reset_index()
     names = [str(column) for column in frame.columns]
@@ -90,9 +102,19 @@ def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> S
         raise build_missing(names, missing)
     if frame.empty:
         raise BadInput("the table has column names but no row")
-    columns = {name: _to_arrow(frame.iloc[:, position]) for name, position in chosen.positions.items()}
+    columns = {
+        name: _to_arrow(frame.iloc[:, position]) for name, position in chosen.positions.items()
+    }
     titles = {name: names[position] for name, position in chosen.positions.items()}
-    table = Table(columns, None, titles, chosen.aside, chosen.notes, decimal=".", inverse_split=chosen.inverse_split)
+    table = Table(
+        columns,
+        None,
+        titles,
+        chosen.aside,
+        chosen.notes,
+        decimal=".",
+        inverse_split=chosen.inverse_split,
+    )
     return settle_table(table, options)
 
 
@@ -101,7 +123,10 @@ def _to_arrow(values: "pd.Series[Any]") -> pa.ChunkedArray:
     if kinds.is_numeric_dtype(values) or kinds.is_datetime64_any_dtype(values):
         array = pa.Array.from_pandas(values)
     else:
-        array = pa.array([None if value is None or value != value else str(value) for value in values], pa.string())  # noqa: PLR0124 - NaN
+        array = pa.array(
+            [None if value is None or value != value else str(value) for value in values],  # noqa: PLR0124 - NaN
+            pa.string(),
+        )
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
@@ -121,7 +146,9 @@ def _to_pandas(column: pa.ChunkedArray) -> "pd.Series[Any]":
     if pa.types.is_timestamp(column.type):
         zone = "UTC" if column.type.tz else None
         inside = column.cast(pa.timestamp("s", zone), safe=False)
-        return pd.Series(pd.to_datetime(np.asarray(inside.cast(pa.timestamp("s"))))).dt.tz_localize(zone)
+        return pd.Series(pd.to_datetime(np.asarray(inside.cast(pa.timestamp("s"))))).dt.tz_localize(
+            zone
+        )
     if pa.types.is_time(column.type) or pa.types.is_decimal(column.type):
         column = column.cast(pa.string())
     if pa.types.is_boolean(column.type) or pa.types.is_binary(column.type):

@@ -1,4 +1,6 @@
-"""Times that would fit an exchange's sessions if they were all moved by the same hours: another zone's, most likely."""
+"""Times that would fit an exchange's sessions if they were all moved by the same hours:
+another zone's, most likely.
+"""
 
 import numpy as np
 
@@ -21,15 +23,25 @@ LEAST_FITTING = 0.95
 
 
 def check_shift(
-    labels: ReadTimes, held: Bools, market: Market, interval: str, known: Sessions, *, is_zoned: bool
+    labels: ReadTimes,
+    held: Bools,
+    market: Market,
+    interval: str,
+    known: Sessions,
+    *,
+    is_zoned: bool,
 ) -> None:
-    """Raise BadInput where most intraday bars lie outside the sessions, and a constant shift would bring them in."""
+    """Raise BadInput where most intraday bars lie outside the sessions,
+    and a constant shift would bring them in.
+    """
     good = np.flatnonzero(~labels.bad)
     if not is_intraday(interval) or len(good) < LEAST_ROWS or held[good].mean() >= MOST_HELD:
         return
     sample = labels.seconds[good[:: max(1, len(good) // MOST_ROWS)]]
     shifts = [step * STEP_SECONDS for step in range(-MOST_HOURS * 2, MOST_HOURS * 2 + 1) if step]
-    shares = {shift: find_closes(sample + shift, market, interval, known)[0].mean() for shift in shifts}
+    shares = {
+        shift: find_closes(sample + shift, market, interval, known)[0].mean() for shift in shifts
+    }
     most = max(shares.values())
     if most < LEAST_FITTING:
         return
@@ -39,15 +51,20 @@ def check_shift(
     outside = len(good) - int(np.count_nonzero(held[good]))
     hours = f"{abs(shift) / HOUR_SECONDS:g} hour{'s' * (abs(shift) != HOUR_SECONDS)}"
     if len(fitting) > 1:
-        least, largest = (abs(s) / HOUR_SECONDS for s in (min(fitting, key=abs), max(fitting, key=abs)))
+        least, largest = (
+            abs(s) / HOUR_SECONDS for s in (min(fitting, key=abs), max(fitting, key=abs))
+        )
         hours = f"{least:g} to {largest:g} hours" if least != largest else hours
     direction = "earlier" if shift < 0 else "later"
     advice = (
         "they name their zone themselves: is it the right one?"
         if is_zoned
-        else "are they UTC, or a broker's? Say which zone they are of (--timezone UTC, --timezone Europe/Athens)"
+        else (
+            "are they UTC, or a broker's? Say which zone they are of (--timezone UTC, --timezone"
+            " Europe/Athens)"
+        )
     )
     raise BadInput(
-        f"{outside:,} of {len(good):,} times lie outside the sessions of market {market.code}, and all but a few would "
-        f"lie inside if they were {hours} {direction}: {advice}"
+        f"{outside:,} of {len(good):,} times lie outside the sessions of market {market.code}, and"
+        f" all but a few would lie inside if they were {hours} {direction}: {advice}"
     )

@@ -1,7 +1,8 @@
-"""Whether bars are of the interval they are said to be of: they lie that far apart and do not overlap.
+"""Whether bars are of the interval they are said to be of:
+they lie that far apart and do not overlap.
 
-What counts is the step between two neighbouring bars of one ticker, within a session where bars are shorter than a
-day. A session's first bar may be short: some vendors cut it at the full hour.
+What counts is the step between two neighbouring bars of one ticker, within a session where bars are
+shorter than a day. A session's first bar may be short: some vendors cut it at the full hour.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from market.sessions.calendar import local_seconds
 
 # Of so few steps nothing can be said.
 FEWEST_STEPS = 4
-# Bars of a longer interval are that far apart but for days off; and a stray row or two makes no shorter one.
+# Bars of a longer interval are that far apart but for days off; and a stray row or two makes no
+# shorter one.
 LONGER_SHARE = 0.8
 STRAY_SHARE = 0.1
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
@@ -44,7 +46,8 @@ def find_interval(times: Int64, groups: Int64) -> str:
         name = "1d" if common % DAY_SECONDS == 0 and common < 7 * DAY_SECONDS else None
     if name is None:
         raise BadInput(
-            f"most bars are {_describe(common)} apart, which is no interval that is known: {', '.join(INTERVALS)}"
+            f"most bars are {_describe(common)} apart, which is no interval that is known:"
+            f" {', '.join(INTERVALS)}"
         )
     return name
 
@@ -58,14 +61,26 @@ def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
     if len(steps) < FEWEST_STEPS:
         return None
     common = _find_commonest(steps)
-    advice = f"say so (--interval {_name(common)})" if _name(common) else "that is no interval that is known"
-    short = steps[~after_first] < INTERVALS[interval] if is_intraday(interval) else np.zeros(0, np.bool_)
+    advice = (
+        f"say so (--interval {_name(common)})"
+        if _name(common)
+        else "that is no interval that is known"
+    )
+    short = (
+        steps[~after_first] < INTERVALS[interval]
+        if is_intraday(interval)
+        else np.zeros(0, np.bool_)
+    )
     if short.size and short.mean() > STRAY_SHARE:
-        return f"its bars overlap as bars of {interval}: most are {_describe(common)} apart; {advice}"
+        return (
+            f"its bars overlap as bars of {interval}: most are {_describe(common)} apart; {advice}"
+        )
     if not is_intraday(interval):
         days = steps // DAY_SECONDS
         months = (days >= SHORTEST_MONTH) & (days <= LONGEST_MONTH)
-        if months.mean() >= LONGER_SHARE or (interval == "1w" and (days >= SHORTEST_MONTH).mean() >= LONGER_SHARE):
+        if months.mean() >= LONGER_SHARE or (
+            interval == "1w" and (days >= SHORTEST_MONTH).mean() >= LONGER_SHARE
+        ):
             return _describe_month()
     is_longer = common > INTERVALS[interval] and _name(common) is not None
     # Days are also a weekend or a clock's change apart.
@@ -76,7 +91,9 @@ def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
 
 
 def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo) -> Bools:
-    """Return which bars begin before the one before them has ended; times as in `find_fault`, shape (n,)."""
+    """Return which bars begin before the one before them has ended; times as in `find_fault`,
+    shape (n,).
+    """
     marked = np.zeros(len(times), np.bool_)
     if not is_intraday(interval):
         return marked
@@ -85,7 +102,12 @@ def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo) -> Bools:
     is_first = _mark_firsts(times, zone)
     last = None
     for row, time in enumerate(times.tolist()):
-        if last is not None and time - last < INTERVALS[interval] and not is_first[row] and not is_first[row - 1]:
+        if (
+            last is not None
+            and time - last < INTERVALS[interval]
+            and not is_first[row]
+            and not is_first[row - 1]
+        ):
             marked[row] = True
         else:
             last = time
@@ -95,7 +117,8 @@ def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo) -> Bools:
 def _list_steps(times: Int64, interval: str, zone: ZoneInfo) -> tuple[Int64, Bools]:
     """Return the steps between neighbouring bars, and which follow a session's first bar.
 
-    Shorter bars' steps are those within sessions; where no session has two bars, those between sessions.
+    Shorter bars' steps are those within sessions; where no session has two bars, those between
+    sessions.
     """
     steps = np.diff(times)
     if not is_intraday(interval) or not len(steps):
@@ -123,7 +146,12 @@ def _name(seconds: int) -> str | None:
 
 
 def _describe(seconds: int) -> str:
-    units: Sequence[tuple[int, str]] = ((DAY_SECONDS, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    units: Sequence[tuple[int, str]] = (
+        (DAY_SECONDS, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    )
     unit, word = next((unit, word) for unit, word in units if seconds % unit == 0)
     count = seconds // unit
     return f"{count} {word}{'s' * (count != 1)}"

@@ -1,12 +1,14 @@
 """Reading the times of bars, and turning them into the label a bar is stored under.
 
-Read are: ISO 8601 with or without zone, `20010917`, `20010917 093000`, dates with slashes, dots or months by name (day
-and month in the order that some row of the column settles), a time of day in a column of its own, seconds,
-milliseconds, microseconds or nanoseconds since 1970, Excel's number of a day, and the times of a database's types.
+Read are: ISO 8601 with or without zone, `20010917`, `20010917 093000`, dates with slashes, dots or
+months by name (day and month in the order that some row of the column settles), a time of day in a
+column of its own, seconds, milliseconds, microseconds or nanoseconds since 1970, Excel's number of
+a day, and the times of a database's types.
 
-A time without a zone is the exchange's local time, unless a zone is given for all of them. Bars of a day and longer are
-labelled by their session's date at 00:00 UTC, those of a week by its Monday: a time with a zone counts as the date it
-has on the exchange, but for UTC midnight, which is the date it says.
+A time without a zone is the exchange's local time, unless a zone is given for all of them. Bars of
+a day and longer are labelled by their session's date at 00:00 UTC, those of a week by its Monday: a
+time with a zone counts as the date it has on the exchange, but for UTC midnight, which is the date
+it says.
 """
 
 import calendar
@@ -36,9 +38,12 @@ EXCEL_DAYS = (20_000, 80_000)
 EXCEL_EPOCH = -25_569
 # What an abbreviation can only mean; CST, IST and BST are several zones.
 ABBREVIATIONS = {
-    "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00", "EST": "-05:00", "EDT": "-04:00", "CDT": "-05:00", "MST": "-07:00",
-    "MDT": "-06:00", "PST": "-08:00", "PDT": "-07:00", "JST": "+09:00", "KST": "+09:00", "HKT": "+08:00",
-    "SGT": "+08:00", "ICT": "+07:00", "CET": "+01:00", "CEST": "+02:00", "EET": "+02:00", "EEST": "+03:00",
+    "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00", "EST": "-05:00", "EDT": "-04:00",
+    "CDT": "-05:00", "MST": "-07:00",
+    "MDT": "-06:00", "PST": "-08:00", "PDT": "-07:00", "JST": "+09:00", "KST": "+09:00",
+    "HKT": "+08:00",
+    "SGT": "+08:00", "ICT": "+07:00", "CET": "+01:00", "CEST": "+02:00", "EET": "+02:00",
+    "EEST": "+03:00",
     "MSK": "+03:00", "AEST": "+10:00", "AEDT": "+11:00",
 }  # fmt: skip
 MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
@@ -48,12 +53,17 @@ LONGEST = 64
 _ISO = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:[ T-]*(\d{6}|\d{4}|\d{1,2}:\d{2}.*))?(\s+\S+)?")
-_YEAR_FIRST = re.compile(r"(\d{4})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?")
+_YEAR_FIRST = re.compile(
+    r"(\d{4})\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})[日일]?(?:[ T,]+(.*))?"
+)
 _PARTED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?:[ T,]+(.*))?")
 _SHORT_YEAR = re.compile(r"\d{1,2}([-/.])(?:\d{1,2}|[A-Za-z]{3})\1\d{2}(?:\D.*)?")
-_DAY_MONTH = re.compile(r"(?:[A-Za-z]{3,9},?\s+)?(\d{1,2})[ ./-]+([A-Za-z]{3,9})\.?[ ,./-]+(\d{4})(?:[ T,]+(.*))?")
+_DAY_MONTH = re.compile(
+    r"(?:[A-Za-z]{3,9},?\s+)?(\d{1,2})[ ./-]+([A-Za-z]{3,9})\.?[ ,./-]+(\d{4})(?:[ T,]+(.*))?"
+)
 _MONTH_DAY = re.compile(
-    r"(?:[A-Za-z]{3,9},\s+)?([A-Za-z]{3,9})\.?[ ./-]+(\d{1,2})(?:st|nd|rd|th)?[ ,./-]+(\d{4})(?:[ T,]+(.*))?"
+    r"(?:[A-Za-z]{3,9},\s+)?([A-Za-z]{3,9})\.?[ ./-]+(\d{1,2})(?:st|nd|rd|th)?[ ,./-]+(\d{4})(?:["
+    r" T,]+(.*))?"
 )
 _CLOCK = re.compile(
     r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?)?\s*"
@@ -95,7 +105,10 @@ class _Uniques:
 
 
 def read_times(values: "pd.Series[Any]", options: ReadingOptions = NO_OPTIONS) -> ReadTimes:
-    """Read a column of times. Raises BadInput where no row settles which of two numbers is the month."""
+    """Read a column of times.
+
+    Raises BadInput where no row settles which of two numbers is the month.
+    """
     codes, unique = pd.factorize(values)
     uniques = pd.Series(unique)
     if not len(uniques):
@@ -116,16 +129,23 @@ def read_times(values: "pd.Series[Any]", options: ReadingOptions = NO_OPTIONS) -
         _apply_zone(read, check_timezone(options.timezone))
     read.bad |= (read.seconds < EARLIEST) | (read.seconds >= LATEST)
     return ReadTimes(
-        np.where(read.bad, 0, read.seconds)[codes], read.zoned[codes], read.bad[codes] | (codes < 0), read.notes
+        np.where(read.bad, 0, read.seconds)[codes],
+        read.zoned[codes],
+        read.bad[codes] | (codes < 0),
+        read.notes,
     )
 
 
 def join_clock(dates: "pd.Series[str]", clocks: "pd.Series[str]") -> "pd.Series[str]":
-    """Return dates and times of day as one column; of digits alone the zeros that were lost in front are put back."""
+    """Return dates and times of day as one column;
+    of digits alone the zeros that were lost in front are put back.
+    """
     clocks = clocks.astype(str).str.strip().str.replace(r"\.0$", "", regex=True)
     is_digits = clocks.str.fullmatch(r"\d{1,6}")
     if is_digits.any():
-        length = 4 if clocks[is_digits].str.len().max() <= 4 and (clocks[is_digits] != "0").any() else 6
+        length = (
+            4 if clocks[is_digits].str.len().max() <= 4 and (clocks[is_digits] != "0").any() else 6
+        )
         clocks = clocks.where(~is_digits, clocks.str.zfill(length))
     if clocks.str.contains(r"^\d{4}-\d{2}-\d{2}", regex=True).all():
         return clocks
@@ -154,7 +174,9 @@ def weekdays(days: Int64) -> Int64:
 
 
 def localize(wall_seconds: Int64, zone: ZoneInfo) -> tuple[Int64, Bools]:
-    """Return the UTC seconds of local times, and which of these a change of the clocks skips or repeats."""
+    """Return the UTC seconds of local times,
+    and which of these a change of the clocks skips or repeats.
+    """
     wall = pd.DatetimeIndex(wall_seconds.astype("datetime64[s]"))
     local = wall.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
     return _seconds(pd.Series(local)), np.asarray(local.isna())
@@ -173,7 +195,8 @@ def _apply_zone(read: _Uniques, zone: ZoneInfo) -> None:
 
 
 def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:
-    """Read numbers: dates of eight digits, seconds since 1970 or thousandths, millionths, billionths of them, and days.
+    """Read numbers: dates of eight digits, seconds since 1970 or thousandths, millionths,
+    billionths of them, and days.
 
     Whole numbers are divided as such: as floats, nanoseconds would not be exact.
     """
@@ -190,10 +213,14 @@ def _read_numbers(numbers: "pd.Series[Any]") -> _Uniques:
     dated = np.zeros(len(values), bool)
     zoned = np.ones(len(values), bool)
     notes: list[str] = []
-    compact = (values >= COMPACT_DATES[0]) & (values <= COMPACT_DATES[1]) & (values == np.floor(values))
+    compact = (
+        (values >= COMPACT_DATES[0]) & (values <= COMPACT_DATES[1]) & (values == np.floor(values))
+    )
     if compact.any():
         parsed = pd.to_datetime(
-            pd.Series(values[compact].astype(np.int64).astype(str), dtype=object), format="%Y%m%d", errors="coerce"
+            pd.Series(values[compact].astype(np.int64).astype(str), dtype=object),
+            format="%Y%m%d",
+            errors="coerce",
         )
         seconds[compact] = _seconds(parsed)
         bad[compact] = parsed.isna().to_numpy()
@@ -217,7 +244,9 @@ def _read_texts(texts: "pd.Series[str]", options: ReadingOptions) -> _Uniques:
     numeric = texts.str.fullmatch(r"-?\d{5,20}(?:\.\d+)?").to_numpy(bool)
     if numeric.any():
         numeric = numeric & ~_find_compact(texts)
-    read = _Uniques(np.zeros(size, np.int64), np.zeros(size, bool), np.zeros(size, bool), np.zeros(size, bool))
+    read = _Uniques(
+        np.zeros(size, np.int64), np.zeros(size, bool), np.zeros(size, bool), np.zeros(size, bool)
+    )
     if numeric.any():
         found = _read_numbers(_to_numbers(texts[numeric]))
         read.seconds[numeric], read.zoned[numeric] = found.seconds, found.zoned
@@ -249,7 +278,9 @@ def _to_numbers(texts: "pd.Series[str]") -> "pd.Series[Any]":
 
 
 def _find_compact(texts: "pd.Series[str]") -> Bools:
-    """Return which texts of 12 or 14 digits are dates with times (202401020930): all of them, or none."""
+    """Return which texts of 12 or 14 digits are dates with times (202401020930):
+    all of them, or none.
+    """
     digits = texts.str.fullmatch(r"(?:19|20|21)\d{10}(?:\d{2})?").to_numpy(bool)
     if not digits.any():
         return digits
@@ -261,7 +292,9 @@ def _find_compact(texts: "pd.Series[str]") -> Bools:
 def _normalize(
     texts: "pd.Series[str]", options: ReadingOptions, notes: list[str]
 ) -> tuple["pd.Series[str]", dict[int, str], Bools]:
-    """Return times as ISO 8601 (None for those that cannot be read), zones by name by row, and which are only dates."""
+    """Return times as ISO 8601 (None for those that cannot be read),
+    zones by name by row, and which are only dates.
+    """
     iso = texts.str.fullmatch(_ISO).to_numpy(bool)
     dated = iso & (texts.str.len() == 10).to_numpy(bool)
     if iso.all():
@@ -284,28 +317,34 @@ def _normalize(
 
 
 def _settle_order(texts: list[str], options: ReadingOptions, notes: list[str]) -> bool:
-    """Return whether the day comes before the month in 03/04/2024. Raises BadInput where no row settles it."""
+    """Return whether the day comes before the month in 03/04/2024.
+
+    Raises BadInput where no row settles it.
+    """
     parted = [match for text in texts if (match := _PARTED.fullmatch(text))]
     if options.day_first is not None or not parted:
         if not parted and texts and all(_SHORT_YEAR.fullmatch(text) for text in texts):
-            raise BadInput(f"years of two digits, as in {texts[0][:SHOWN]!r}, are not read: write 2024-01-02")
+            raise BadInput(
+                f"years of two digits, as in {texts[0][:SHOWN]!r}, are not read: write 2024-01-02"
+            )
         return bool(options.day_first)
     first = next((match[0] for match in parted if int(match[1]) > 12), None)
     second = next((match[0] for match in parted if int(match[3]) > 12), None)
     if first and second:
         raise BadInput(
-            f"dates can be read two ways: {first[:SHOWN]} has the day first, {second[:SHOWN]} the month; "
-            "write them as 2001-09-17"
+            f"dates can be read two ways: {first[:SHOWN]} has the day first, {second[:SHOWN]} the"
+            " month; write them as 2001-09-17"
         )
     if first is None and second is None:
         a, b, year = parted[0].group(1, 3, 4)
         raise BadInput(
-            f"dates such as {parted[0][0][:SHOWN]} can be read two ways, and no row settles whether the day or the "
-            f"month comes first: as {year}-{int(b):02}-{int(a):02} (--day-first) or as {year}-{int(a):02}-{int(b):02} "
-            "(--month-first)"
+            f"dates such as {parted[0][0][:SHOWN]} can be read two ways, and no row settles whether"
+            f" the day or the month comes first: as {year}-{int(b):02}-{int(a):02} (--day-first) or"
+            f" as {year}-{int(a):02}-{int(b):02} (--month-first)"
         )
     notes.append(
-        f"dates are read with the {'day' if first else 'month'} first, as in {(first or second or '')[:SHOWN]}"
+        f"dates are read with the {'day' if first else 'month'} first, as in"
+        f" {(first or second or '')[:SHOWN]}"
     )
     return first is not None
 
@@ -323,9 +362,15 @@ def _part(text: str, *, day_first: bool) -> tuple[str | None, str]:
         zone = " UTC" if match[4] and text[8] == "-" and not match[5] else ""
         return _write_date(match[1], match[2], match[3]), clock + zone
     if match := _DAY_MONTH.fullmatch(text):
-        return _write_date(match[3], str(MONTHS.get(match[2][:3].lower(), 0)), match[1]), (match[4] or "").strip()
+        return (
+            _write_date(match[3], str(MONTHS.get(match[2][:3].lower(), 0)), match[1]),
+            (match[4] or "").strip(),
+        )
     if match := _MONTH_DAY.fullmatch(text):
-        return _write_date(match[3], str(MONTHS.get(match[1][:3].lower(), 0)), match[2]), (match[4] or "").strip()
+        return (
+            _write_date(match[3], str(MONTHS.get(match[1][:3].lower(), 0)), match[2]),
+            (match[4] or "").strip(),
+        )
     return None, ""
 
 
@@ -334,7 +379,9 @@ def _write_date(year: str, month: str, day: str) -> str:
 
 
 def _read_clock(text: str) -> tuple[str | None, str]:
-    """Return a time of day as ISO 8601 with the offset it names, or the zone's name; None where it cannot be read."""
+    """Return a time of day as ISO 8601 with the offset it names, or the zone's name;
+    None where it cannot be read.
+    """
     digits, _, rest = text.partition(" ")
     if _CLOCK_DIGITS.fullmatch(digits):
         text = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)) + " " + rest
@@ -365,6 +412,10 @@ def _is_zone(name: str) -> bool:
 
 
 def _seconds(moments: "pd.Series[pd.Timestamp]") -> Int64:
-    """Return seconds since 1970 (of UTC, or as on the wall), rounded down; something before 1900 for NaT."""
-    naive = moments.dt.tz_convert("UTC").dt.tz_localize(None) if moments.dt.tz is not None else moments
+    """Return seconds since 1970 (of UTC, or as on the wall), rounded down;
+    something before 1900 for NaT.
+    """
+    naive = (
+        moments.dt.tz_convert("UTC").dt.tz_localize(None) if moments.dt.tz is not None else moments
+    )
     return naive.to_numpy("datetime64[s]").astype(np.int64)

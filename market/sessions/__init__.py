@@ -1,1 +1,3 @@
-"""Trading days: the exchanges' calendars, what was announced besides, and schedules made of them."""
+"""Trading days: the exchanges' calendars,
+what was announced besides, and schedules made of them.
+"""

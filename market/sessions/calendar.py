@@ -27,8 +27,8 @@ class Sessions:
 
     Attributes:
         days: dates, in days since 1970.
-        opens, closes: UTC seconds.
-        pauses, resumes: first and last second of the lunch break, in UTC seconds; both the close where there is none.
+        opens, closes: UTC seconds. pauses, resumes: first and last second of the lunch break, in
+        UTC seconds; both the close where there is none.
     """
 
     days: Int64
@@ -40,19 +40,24 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What an exchange announced of one day besides its calendar; without `opens` and `closes` it stays shut."""
+    """What an exchange announced of one day besides its calendar;
+    without `opens` and `closes` it stays shut.
+    """
 
     day: date
     opens: datetime | None = None
     closes: datetime | None = None
 
 
-def find_closes(times: Int64, market: Market, interval: str, known: Sessions) -> tuple[NDArray[np.bool_], Int64]:
-    """Return which bars lie in a session, and when each closes (UTC seconds, at the latest), by its label.
+def find_closes(
+    times: Int64, market: Market, interval: str, known: Sessions
+) -> tuple[NDArray[np.bool_], Int64]:
+    """Return which bars lie in a session, and when each closes (UTC seconds, at the latest),
+    by its label.
 
-    A daily bar's label must be a session, a week must hold one, and an intraday bar must overlap one; it closes with
-    its session if not before. Lunch breaks are not left out. Outside the years of which the exchange's calendar is
-    known (see `load_sessions`), weekdays count as sessions.
+    A daily bar's label must be a session, a week must hold one, and an intraday bar must overlap
+    one; it closes with its session if not before. Lunch breaks are not left out. Outside the years
+    of which the exchange's calendar is known (see `load_sessions`), weekdays count as sessions.
     """
     if not len(times):
         return np.zeros(0, np.bool_), times
@@ -76,12 +81,15 @@ def find_closes(times: Int64, market: Market, interval: str, known: Sessions) ->
 
 
 def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
-    """Return when bars of `interval` close between `start` and `end` (UTC seconds, both inclusive), in order.
+    """Return when bars of `interval` close between `start` and `end` (UTC seconds,
+    both inclusive), in order.
 
-    Intraday bars are counted from their session's open, and close with it or with its lunch break if not before; a
-    week's bar closes with its last session.
+    Intraday bars are counted from their session's open, and close with it or with its lunch break
+    if not before; a week's bar closes with its last session.
     """
-    inside = slice(*np.searchsorted(known.days, ((start // DAY_SECONDS) - 8, end // DAY_SECONDS + 8)))
+    inside = slice(
+        *np.searchsorted(known.days, ((start // DAY_SECONDS) - 8, end // DAY_SECONDS + 8))
+    )
     opens, closes, days = known.opens[inside], known.closes[inside], known.days[inside]
     if is_intraday(interval):
         ends = [
@@ -102,11 +110,12 @@ def list_closes(known: Sessions, interval: str, start: int, end: int) -> Int64:
 
 
 def load_sessions(market: Market) -> Sessions:
-    """Return all sessions of a market's calendar, from `CALENDAR_START` to a year after the first of this month.
+    """Return all sessions of a market's calendar,
+    from `CALENDAR_START` to a year after the first of this month.
 
-    A process makes them once a month (about 0.2 s), so that they do not end under one that lives for years. Where the
-    calendar itself ends before that, as those do whose holidays are announced from year to year, weekdays count as
-    sessions with the hours of the last one.
+    A process makes them once a month (about 0.2 s), so that they do not end under one that lives
+    for years. Where the calendar itself ends before that, as those do whose holidays are announced
+    from year to year, weekdays count as sessions with the hours of the last one.
     """
     month = datetime.now(UTC).date().replace(day=1)
     end = month.replace(year=month.year + 1)
@@ -125,7 +134,9 @@ def _continue_sessions(calendar: str, timezone: str, end: date) -> Sessions:
 
 
 def _go_on(known: Sessions, zone: ZoneInfo, end: date) -> Sessions:
-    """Add the weekdays from the last session to `end`, with its hours, where a week or more is missing."""
+    """Add the weekdays from the last session to `end`, with its hours,
+    where a week or more is missing.
+    """
     last, until = int(known.days[-1]), _count_days(end)
     if until - last < DAYS_WITHOUT_SESSION:
         return known
@@ -136,11 +147,16 @@ def _go_on(known: Sessions, zone: ZoneInfo, end: date) -> Sessions:
         clock = datetime.fromtimestamp(int(times[-1]), zone)
         later = clock.date().toordinal() - EPOCH_ORDINAL - last
         moved = [
-            datetime.combine(date.fromordinal(int(day) + later + EPOCH_ORDINAL), clock.time(), zone) for day in days
+            datetime.combine(date.fromordinal(int(day) + later + EPOCH_ORDINAL), clock.time(), zone)
+            for day in days
         ]
-        return np.concatenate((times, np.array([int(each.timestamp()) for each in moved], np.int64)))
+        return np.concatenate(
+            (times, np.array([int(each.timestamp()) for each in moved], np.int64))
+        )
 
-    columns = {name: repeat(getattr(known, name)) for name in ("opens", "closes", "pauses", "resumes")}
+    columns = {
+        name: repeat(getattr(known, name)) for name in ("opens", "closes", "pauses", "resumes")
+    }
     return Sessions(days=np.concatenate((known.days, days)), **columns)
 
 
@@ -148,16 +164,26 @@ def _go_on(known: Sessions, zone: ZoneInfo, end: date) -> Sessions:
 def _make_sessions(calendar: str, end: date) -> Sessions:
     schedule = _get_calendar(calendar, end).schedule
     columns = ("open", "close", "break_start", "break_end")
-    opens, closes, pauses, resumes = (schedule[name].to_numpy("datetime64[s]").astype(np.int64) for name in columns)
+    opens, closes, pauses, resumes = (
+        schedule[name].to_numpy("datetime64[s]").astype(np.int64) for name in columns
+    )
     has_break = ~np.isnat(schedule["break_start"].to_numpy("datetime64[s]"))
     days = schedule.index.to_numpy("datetime64[D]").astype(np.int64)
-    return Sessions(days, opens, closes, np.where(has_break, pauses, closes), np.where(has_break, resumes, closes))
+    return Sessions(
+        days,
+        opens,
+        closes,
+        np.where(has_break, pauses, closes),
+        np.where(has_break, resumes, closes),
+    )
 
 
 def find_last_listed_year(market: Market, now: datetime) -> int | None:
-    """Return the last year whose holidays are in a list that somebody has to add to; None where all follow rules.
+    """Return the last year whose holidays are in a list that somebody has to add to;
+    None where all follow rules.
 
-    Single days of mourning or of a storm make no such list: one has days in each of its last three years.
+    Single days of mourning or of a storm make no such list: one has days in each of its last three
+    years.
     """
     listed = _get_calendar(market.calendar, now.date()).adhoc_holidays
     years = {int(str(day)[:4]) for day in listed}
@@ -175,11 +201,15 @@ def _get_calendar(name: str, end: date) -> Any:
         kind = type(exchange_calendars.get_calendar(name))
         first, last = kind.bound_min(), kind.bound_max()
         until = end if last is None else min(end, last.date())
-        return exchange_calendars.get_calendar(name, start=first or CALENDAR_START, end=until.isoformat())
+        return exchange_calendars.get_calendar(
+            name, start=first or CALENDAR_START, end=until.isoformat()
+        )
 
 
 def apply_overrides(known: Sessions, overrides: Sequence[Override]) -> Sessions:
-    """Return the sessions with what was announced of single days put in place of what the calendar says of them."""
+    """Return the sessions with what was announced of single days put in place
+    of what the calendar says of them.
+    """
     if not overrides:
         return known
     announced = np.array([_count_days(override.day) for override in overrides], np.int64)
@@ -194,7 +224,9 @@ def apply_overrides(known: Sessions, overrides: Sequence[Override]) -> Sessions:
         "pauses": closes,
         "resumes": closes,
     }
-    merged = {name: np.concatenate((getattr(known, name)[kept], added)) for name, added in columns.items()}
+    merged = {
+        name: np.concatenate((getattr(known, name)[kept], added)) for name, added in columns.items()
+    }
     order = np.argsort(merged["days"])
     return Sessions(**{name: values[order] for name, values in merged.items()})
 
@@ -210,9 +242,11 @@ def local_days(times: Int64, zone: ZoneInfo) -> Int64:
 
 
 def local_seconds(times: Int64, zone: ZoneInfo) -> Int64:
-    """Return the local time of each UTC time, in seconds since 1970 as a clock on the wall shows it.
+    """Return the local time of each UTC time,
+    in seconds since 1970 as a clock on the wall shows it.
 
-    A zone's offset is looked up once an hour: all our markets change theirs on the full hour, if at all.
+    A zone's offset is looked up once an hour: all our markets change theirs on the full hour, if at
+    all.
     """
     hours, positions = np.unique(times // HOUR_SECONDS, return_inverse=True)
     offsets = [_offset_seconds(int(hour) * HOUR_SECONDS, zone) for hour in hours]

@@ -15,7 +15,8 @@ def count_sessions_behind(
     now: datetime,
     delay: timedelta,
 ) -> int | None:
-    """Return how many sessions have ended since the one of a series' last bar; None where they are not known.
+    """Return how many sessions have ended since the one of a series' last bar;
+    None where they are not known.
 
     Args:
         series: with `last_bar` and `interval`.

@@ -10,16 +10,21 @@ from market.sessions.calendar import Sessions
 from records.database import Db
 from records.market.session_days import find_made_at, set_session_days
 
-# So far back a series' last bar may lie and its sessions still be counted; a calendar goes on for a year from now.
+# So far back a series' last bar may lie and its sessions still be counted; a calendar goes on for a
+# year from now.
 NOTED_DAYS = 11 * 366
 RENEWED_AFTER = timedelta(days=30)
 
 
-def note_sessions(database: Db, market: Market, known: Sessions, now: datetime, *, again: bool = False) -> None:
+def note_sessions(
+    database: Db, market: Market, known: Sessions, now: datetime, *, again: bool = False
+) -> None:
     """Note the sessions of a market, unless that was done lately."""
     made_at = find_made_at(database, market.code)
     if made_at is not None and now - made_at < RENEWED_AFTER and not again:
         return
     first = int(np.searchsorted(known.days, now.timestamp() // DAY_SECONDS - NOTED_DAYS))
-    days, opens, closes = (values[first:].tolist() for values in (known.days, known.opens, known.closes))
+    days, opens, closes = (
+        values[first:].tolist() for values in (known.days, known.opens, known.closes)
+    )
     set_session_days(database, market.code, days=days, opens=opens, closes=closes, now=now)

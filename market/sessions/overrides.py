@@ -1,4 +1,6 @@
-"""The sessions of a market as they are: its exchange's calendar, with what was announced of single days."""
+"""The sessions of a market as they are: its exchange's calendar,
+with what was announced of single days.
+"""
 
 from datetime import date
 

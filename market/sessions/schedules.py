@@ -13,7 +13,10 @@ CLOCK_CHANGE = timedelta(hours=3)
 
 
 def parse_schedule(text: str) -> str:
-    """Return a schedule as it is stored: `after_close` or a cron expression of five fields. Raises BadInput."""
+    """Return a schedule as it is stored: `after_close` or a cron expression of five fields.
+
+    Raises BadInput.
+    """
     schedule = " ".join(text.split())
     if schedule == AFTER_CLOSE:
         return schedule
@@ -25,8 +28,8 @@ def parse_schedule(text: str) -> str:
         comes = False
     if not comes:
         raise BadInput(
-            f"{text[:60]!r} is no schedule: write {AFTER_CLOSE}, or a cron expression of five fields that comes now "
-            "and then, such as '0 18 * * 1-5'"
+            f"{text[:60]!r} is no schedule: write {AFTER_CLOSE}, or a cron expression of five"
+            " fields that comes now and then, such as '0 18 * * 1-5'"
         )
     return schedule
 
@@ -34,10 +37,12 @@ def parse_schedule(text: str) -> str:
 def find_cron_slots(schedule: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
     """Return the latest slot of a cron expression that is not after `now`, and the first that is.
 
-    Fields are local times of `zone`. When clocks change, a daily time happens once: one that is skipped comes when the
-    clock is set forward, one that comes twice counts the first time (as Debian's cron does).
+    Fields are local times of `zone`. When clocks change, a daily time happens once: one that is
+    skipped comes when the clock is set forward, one that comes twice counts the first time (as
+    Debian's cron does).
     """
-    # Within the hour that comes twice CronSim may step to the wrong side of `now`, so it starts well outside of it.
+    # Within the hour that comes twice CronSim may step to the wrong side of `now`, so it starts
+    # well outside of it.
     later, earlier = ((now + step).astimezone(zone) for step in (CLOCK_CHANGE, -CLOCK_CHANGE))
     back = (slot.astimezone(UTC) for slot in CronSim(schedule, later, reverse=True))
     ahead = (slot.astimezone(UTC) for slot in CronSim(schedule, earlier))

@@ -1,7 +1,8 @@
 """Deliveries: one message to one channel, sent until it arrived or was given up.
 
-A delivery is `pending`, then `sent` or `failed`. Whoever claims one has it for a while by the server's clock; should
-the sender die between the channel's answer and the note of it, the message goes out a second time.
+A delivery is `pending`, then `sent` or `failed`. Whoever claims one has it for a while by the
+server's clock; should the sender die between the channel's answer and the note of it, the message
+goes out a second time.
 """
 
 from collections.abc import Sequence
@@ -55,7 +56,9 @@ def build_delivery(
     }
 
 
-def add_deliveries(database: Db, deliveries: Sequence[DeliveryDocument], session: ClientSession | None = None) -> None:
+def add_deliveries(
+    database: Db, deliveries: Sequence[DeliveryDocument], session: ClientSession | None = None
+) -> None:
     """Write pending deliveries."""
     if deliveries:
         deliveries_in(database).insert_many(list(deliveries), session=session)
@@ -68,7 +71,12 @@ def has_due(database: Db) -> bool:
 
 def claim_due(database: Db) -> DeliveryDocument | None:
     """Take the delivery that has been due for longest; None where there is none."""
-    hold = {"$set": {"attempts": {"$add": ["$attempts", 1]}, "due_at": {"$add": ["$$NOW", HOLD_SECONDS * 1_000]}}}
+    hold = {
+        "$set": {
+            "attempts": {"$add": ["$attempts", 1]},
+            "due_at": {"$add": ["$$NOW", HOLD_SECONDS * 1_000]},
+        }
+    }
     return deliveries_in(database).find_one_and_update(
         _DUE, [hold], sort=[("due_at", 1)], return_document=ReturnDocument.AFTER
     )
@@ -78,7 +86,9 @@ def mark_sent(database: Db, delivery: DeliveryDocument, now: datetime) -> None:
     """Note that the channel took it, on the anomalies that it tells of too."""
     changes = {"state": "sent", "sent_at": now, "error": None}
     deliveries_in(database).update_one({"_id": delivery["_id"]}, {"$set": changes})
-    anomalies_in(database).update_many({"_id": {"$in": delivery["anomaly_ids"]}}, {"$set": {"sent": True}})
+    anomalies_in(database).update_many(
+        {"_id": {"$in": delivery["anomaly_ids"]}}, {"$set": {"sent": True}}
+    )
 
 
 def mark_failed(database: Db, delivery: DeliveryDocument, error: str) -> None:
@@ -110,7 +120,9 @@ def find_deliveries(
     query = {name: value for name, value in (("state", state), ("rule", rule)) if value is not None}
     # A message may tell of thousands of anomalies; and where it goes is nobody's to read.
     hidden = {"anomaly_ids": 0, "channel": 0}
-    return find_page(deliveries_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=hidden)
+    return find_page(
+        deliveries_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=hidden
+    )
 
 
 _DUE = {"state": "pending", "$expr": {"$lte": ["$due_at", "$$NOW"]}}

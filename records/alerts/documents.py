@@ -17,7 +17,8 @@ class RuleFields(TypedDict):
         shown_channel: the same without it.
         watchlist: only anomalies of its tickers; None for all.
         min_grade: only anomalies of at least this grade.
-        quiet_from, quiet_until: times of day (`22:00`), local to `timezone`, between which nothing is
+        quiet_from, quiet_until: times of day (`22:00`), local to `timezone`, between which nothing
+        is
             sent; None for none.
         backfills: whether backfills are told too.
         failures: whether runs that failed, whole or in part, are told.

@@ -12,10 +12,14 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
 def set_rule(database: Db, name: str, fields: RuleFields, now: datetime) -> RuleDocument:
-    """Make a rule, or put another in its place; return it. Raises BadInput on a name that cannot be one."""
+    """Make a rule, or put another in its place; return it.
+
+    Raises BadInput on a name that cannot be one.
+    """
     if NAME.fullmatch(name) is None:
         raise BadInput(
-            f"{name[:80]!r} cannot name a rule: letters, digits and ' ._-', at most 64, a letter or digit first"
+            f"{name[:80]!r} cannot name a rule: letters, digits and ' ._-', at most 64, a letter or"
+            " digit first"
         )
     rule: RuleDocument = {"_id": name, "name": name, **fields, "updated_at": now}
     rules_in(database).replace_one({"_id": name}, rule, upsert=True)

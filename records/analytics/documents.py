@@ -140,7 +140,9 @@ class SetDocument(TypedDict):
 
 
 class FailureDocument(TypedDict):
-    """A series whose bars cannot be used, and which bars those are: it is not tried again until they change."""
+    """A series whose bars cannot be used, and which bars those are:
+    it is not tried again until they change.
+    """
 
     _id: str
     as_of: datetime
@@ -195,5 +197,7 @@ def versions_in(database: Db) -> Collection[VersionDocument]:
 
 
 def slots_in(database: Db) -> Collection[SlotDocument]:
-    """Return the collection that holds the slot, that of settings which are not in the environment."""
+    """Return the collection that holds the slot,
+    that of settings which are not in the environment.
+    """
     return database.settings

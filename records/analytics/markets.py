@@ -15,7 +15,9 @@ def build_market_snapshot_id(market: str, interval: str, time: datetime) -> str:
     return f"{market}::{interval}::{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def write_market_snapshots(database: Db, documents: Sequence[MarketSnapshotDocument], session: ClientSession) -> None:
+def write_market_snapshots(
+    database: Db, documents: Sequence[MarketSnapshotDocument], session: ClientSession
+) -> None:
     """Store market snapshots inside the transaction of their batch, in place of what is there."""
     if documents:
         writes = [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents]

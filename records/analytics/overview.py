@@ -42,7 +42,9 @@ class Place(NamedTuple):
     ticker: str
 
 
-def build_overview_document(snapshot: SnapshotDocument, market: str, grade: float | None) -> OverviewDocument:
+def build_overview_document(
+    snapshot: SnapshotDocument, market: str, grade: float | None
+) -> OverviewDocument:
     """Return what the overview shows of a snapshot; `grade` is that of the bar's anomaly."""
     values = snapshot["values"]
     crossover, regime = values["crossover_signal"], values["regime"]
@@ -70,7 +72,9 @@ def build_overview_document(snapshot: SnapshotDocument, market: str, grade: floa
     }
 
 
-def write_overview(database: Db, documents: Sequence[OverviewDocument], session: ClientSession) -> None:
+def write_overview(
+    database: Db, documents: Sequence[OverviewDocument], session: ClientSession
+) -> None:
     """Store what the overview shows of series inside the transaction of their batch."""
     if not documents:
         return
@@ -136,7 +140,9 @@ def get_version(database: Db, market: str, interval: str) -> int:
     return int(found["version"]) if found is not None else 0
 
 
-def raise_version(database: Db, market: str, interval: str, session: ClientSession | None = None) -> None:
+def raise_version(
+    database: Db, market: str, interval: str, session: ClientSession | None = None
+) -> None:
     """Say that what the overview shows of a market changes with the transaction, or has changed."""
     versions_in(database).update_one(
         {"_id": f"{market}::{interval}"}, {"$inc": {"version": 1}}, upsert=True, session=session
@@ -187,7 +193,10 @@ def _get_state(document: OverviewDocument | FailureDocument) -> tuple[str, datet
 
 
 def note_failures(
-    database: Db, failures: Sequence[FailureDocument], computed: Sequence[str], session: ClientSession
+    database: Db,
+    failures: Sequence[FailureDocument],
+    computed: Sequence[str],
+    session: ClientSession,
 ) -> None:
     """Note which series cannot be used, and forget it of those, by id, that were computed."""
     if failures:
@@ -243,7 +252,9 @@ def refresh_grades(database: Db, market: str, interval: str) -> int:
     return changed
 
 
-def _select(interval: str, *, market: str | None = None, tickers: Sequence[str] | None = None) -> Document:
+def _select(
+    interval: str, *, market: str | None = None, tickers: Sequence[str] | None = None
+) -> Document:
     query: Document = {"interval": interval}
     if market is not None:
         query["market"] = market

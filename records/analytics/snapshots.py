@@ -20,7 +20,9 @@ def build_snapshot_id(ticker: str, interval: str, time: datetime) -> str:
     return f"{ticker}::{interval}::{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def write_snapshots(database: Db, documents: Sequence[SnapshotDocument], session: ClientSession) -> None:
+def write_snapshots(
+    database: Db, documents: Sequence[SnapshotDocument], session: ClientSession
+) -> None:
     """Store snapshots inside the transaction of their batch, in place of those of the same bars."""
     if not documents:
         return
@@ -84,7 +86,9 @@ def find_latest(
     return list(found.values())
 
 
-def get_snapshot(database: Db, ticker: str, interval: str, as_of: datetime | None = None) -> SnapshotDocument:
+def get_snapshot(
+    database: Db, ticker: str, interval: str, as_of: datetime | None = None
+) -> SnapshotDocument:
     """Return the latest snapshot of a series, at or before `as_of`.
 
     Raises NotFound, which says whether it is bars that lack, or the run that computes them.
@@ -95,7 +99,9 @@ def get_snapshot(database: Db, ticker: str, interval: str, as_of: datetime | Non
     raise explain_absent(database, ticker, interval, as_of)
 
 
-def explain_absent(database: Db, ticker: str, interval: str, as_of: datetime | None = None) -> NotFound:
+def explain_absent(
+    database: Db, ticker: str, interval: str, as_of: datetime | None = None
+) -> NotFound:
     """Return an error that says why a series has no snapshot.
 
     Raises NotFound itself where the series has no bars at all.

@@ -1,7 +1,7 @@
 """Anomalies: bars whose score passed the threshold, written once and never rewritten.
 
-`score at detection` stays as it was. A later run that finds the bar again under another model or other bars appends an
-opinion; one that no longer finds it marks it superseded. Nothing is deleted.
+`score at detection` stays as it was. A later run that finds the bar again under another model or
+other bars appends an opinion; one that no longer finds it marks it superseded. Nothing is deleted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -76,14 +76,19 @@ def plan_writes(
 
 
 def find_stored(
-    database: Db, interval: str, stretches: Mapping[str, Sequence[tuple[datetime, datetime]]], session: ClientSession
+    database: Db,
+    interval: str,
+    stretches: Mapping[str, Sequence[tuple[datetime, datetime]]],
+    session: ClientSession,
 ) -> list[StoredAnomaly]:
-    """Return the stored anomalies within these stretches (first and last bar, inclusive) of each ticker."""
+    """Return the stored anomalies within these stretches (first and last bar,
+    inclusive) of each ticker.
+    """
     spans = [span for ticker_spans in stretches.values() for span in ticker_spans]
     if not spans:
         return []
-    # One range for all tickers, narrowed down here: MongoDB would plan a query of a range for each ticker once a
-    # ticker, which took longer than all else in a commit.
+    # One range for all tickers, narrowed down here: MongoDB would plan a query of a range for each
+    # ticker once a ticker, which took longer than all else in a commit.
     within = {"$gte": min(first for first, _ in spans), "$lte": max(last for _, last in spans)}
     query = {"Ticker": {"$in": list(stretches)}, "interval": interval, "Datetime": within}
     return [
@@ -102,7 +107,9 @@ def mark_bars_gone(
     *,
     times: Sequence[datetime] | None = None,
 ) -> None:
-    """Have anomalies of a series, or those of single bars, say that their bars are gone; they stay as they are."""
+    """Have anomalies of a series, or those of single bars, say that their bars are gone;
+    they stay as they are.
+    """
     query: dict[str, object] = {"Ticker": ticker, "interval": interval}
     if times is not None:
         if not times:
@@ -111,17 +118,26 @@ def mark_bars_gone(
         query["Datetime"] = {"$gte": min(times), "$lte": max(times)}
         gone = set(times)
         found = anomalies_in(database).find(query, {"Datetime": 1}, session=session)
-        query = {"_id": {"$in": [anomaly["_id"] for anomaly in found if anomaly["Datetime"] in gone]}}
+        query = {
+            "_id": {"$in": [anomaly["_id"] for anomaly in found if anomaly["Datetime"] in gone]}
+        }
     anomalies_in(database).update_many(query, {"$set": {"bars_gone_at": now}}, session=session)
 
 
 def unmark_bars_gone(
-    database: Db, ticker: str, interval: str, first: datetime, last: datetime, session: ClientSession
+    database: Db,
+    ticker: str,
+    interval: str,
+    first: datetime,
+    last: datetime,
+    session: ClientSession,
 ) -> None:
     """Forget of anomalies between two bars that their bars are gone: bars came in again."""
     query = {"Ticker": ticker, "interval": interval, "Datetime": {"$gte": first, "$lte": last}}
     anomalies_in(database).update_many(
-        query | {"bars_gone_at": {"$exists": True}}, {"$unset": {"bars_gone_at": ""}}, session=session
+        query | {"bars_gone_at": {"$exists": True}},
+        {"$unset": {"bars_gone_at": ""}},
+        session=session,
     )
 
 
@@ -135,7 +151,9 @@ def get_anomaly(database: Db, anomaly_id: str) -> AnomalyDocument:
     """Return one anomaly with its full lineage. Raises NotFound."""
     anomaly = find_anomaly(database, anomaly_id)
     if anomaly is None:
-        raise NotFound(f"there is no anomaly {anomaly_id!r}; an id looks like AAPL::1d::2001-09-17T00:00:00Z")
+        raise NotFound(
+            f"there is no anomaly {anomaly_id!r}; an id looks like AAPL::1d::2001-09-17T00:00:00Z"
+        )
     return anomaly
 
 
@@ -144,9 +162,17 @@ def find_anomaly(database: Db, anomaly_id: str) -> AnomalyDocument | None:
     return anomalies_in(database).find_one({"_id": anomaly_id})
 
 
-def find_new(database: Db, run_id: str, *, min_grade: float, tickers: Sequence[str] | None) -> list[AnomalyDocument]:
-    """Return the anomalies that a run found first, of these tickers or of all, the strangest first."""
-    query: dict[str, object] = {"detection_run_id": run_id, "status": "new", "grade": {"$gte": min_grade}}
+def find_new(
+    database: Db, run_id: str, *, min_grade: float, tickers: Sequence[str] | None
+) -> list[AnomalyDocument]:
+    """Return the anomalies that a run found first,
+    of these tickers or of all, the strangest first.
+    """
+    query: dict[str, object] = {
+        "detection_run_id": run_id,
+        "status": "new",
+        "grade": {"$gte": min_grade},
+    }
     if tickers is not None:
         query["Ticker"] = {"$in": list(tickers)}
     return list(anomalies_in(database).find(query).sort(ORDERS["anomaly_score"].sort))
@@ -165,7 +191,9 @@ def build_query(
     run_id: str | None = None,
     model_version: str | None = None,
 ) -> Query:
-    """Return the MongoDB query of these filters; superseded anomalies are left out unless their status is asked for."""
+    """Return the MongoDB query of these filters;
+    superseded anomalies are left out unless their status is asked for.
+    """
     query: dict[str, object] = {"status": status or {"$ne": SUPERSEDED}}
     equal = {
         "market": market,
@@ -238,8 +266,12 @@ def find_anomaly_parts(
     after: Position | None = None,
     limit: int = 50,
 ) -> list[Mapping[str, Any]]:
-    """Return `fields` of the same anomalies, and their `_id`; that which they are sorted by must be among them."""
-    found = find_page(anomalies_in(database), query, ORDERS[sort], after=after, limit=limit, fields=fields)
+    """Return `fields` of the same anomalies, and their `_id`;
+    that which they are sorted by must be among them.
+    """
+    found = find_page(
+        anomalies_in(database), query, ORDERS[sort], after=after, limit=limit, fields=fields
+    )
     return cast("list[Mapping[str, Any]]", found)
 
 
@@ -258,7 +290,10 @@ def summarize_anomalies(database: Db, query: Query) -> AnomalyCounts:
     return {
         "total": found["total"][0]["count"] if found["total"] else 0,
         "by_severity": {group["_id"]: group["count"] for group in found["by_severity"]},
-        "by_ticker": [{"ticker": g["_id"], "count": g["count"], "latest": g["latest"]} for g in found["by_ticker"]],
+        "by_ticker": [
+            {"ticker": g["_id"], "count": g["count"], "latest": g["latest"]}
+            for g in found["by_ticker"]
+        ],
     }
 
 
@@ -274,7 +309,9 @@ def _is_new_opinion(stored: StoredAnomaly, anomaly: AnomalyDocument) -> bool:
     )
 
 
-def _append_opinion(anomaly: AnomalyDocument, stored: StoredAnomaly, run_id: str, now: datetime) -> UpdateOne:
+def _append_opinion(
+    anomaly: AnomalyDocument, stored: StoredAnomaly, run_id: str, now: datetime
+) -> UpdateOne:
     opinion: OpinionFields = {
         "anomaly_score": anomaly["anomaly_score"],
         "model_version": anomaly["model_version"],

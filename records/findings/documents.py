@@ -39,7 +39,8 @@ class StoredAnomaly(FindingFields):
 
 
 class AnomalyDocument(StoredAnomaly):
-    """A bar whose score passed the threshold, with what it takes to understand it and derive it again.
+    """A bar whose score passed the threshold,
+    with what it takes to understand it and derive it again.
 
     Attributes:
         features: the documented features, by name.
@@ -189,7 +190,9 @@ class PredictionLabel(TypedDict):
 
 
 class StoredPrediction(TypedDict):
-    """A prediction of a single series that was kept; `timestamp` is in the unit of the series' own timestamps."""
+    """A prediction of a single series that was kept;
+    `timestamp` is in the unit of the series' own timestamps.
+    """
 
     _id: str
     series_id: str

@@ -1,6 +1,8 @@
-"""Stored predictions of single series: judged once, kept as they were judged, and labelled by people.
+"""Stored predictions of single series: judged once, kept as they were judged,
+and labelled by people.
 
-A prediction's `_id` names series, version and time, so that a request that is sent again stores nothing twice.
+A prediction's `_id` names series, version and time, so that a request that is sent again stores
+nothing twice.
 """
 
 from collections.abc import Sequence
@@ -22,12 +24,19 @@ def build_prediction_id(series_id: str, version: int, timestamp: int) -> str:
     return f"{series_id}::{version}::{timestamp}"
 
 
-def find_stored(database: Db, ids: Sequence[str], session: ClientSession) -> dict[str, StoredPrediction]:
+def find_stored(
+    database: Db, ids: Sequence[str], session: ClientSession
+) -> dict[str, StoredPrediction]:
     """Return those of these predictions that are stored, by `_id`."""
-    return {found["_id"]: found for found in predictions_in(database).find({"_id": {"$in": ids}}, session=session)}
+    return {
+        found["_id"]: found
+        for found in predictions_in(database).find({"_id": {"$in": ids}}, session=session)
+    }
 
 
-def insert_predictions(database: Db, predictions: Sequence[StoredPrediction], session: ClientSession) -> None:
+def insert_predictions(
+    database: Db, predictions: Sequence[StoredPrediction], session: ClientSession
+) -> None:
     """Store predictions inside the transaction that made them."""
     if predictions:
         predictions_in(database).insert_many(list(predictions), session=session)
@@ -44,12 +53,23 @@ def find_predictions(
 ) -> list[StoredPrediction]:
     """Return stored predictions of a series in the order LATEST, from the one after `after` on."""
     query: Document = {"series_id": series_id}
-    query |= {name: value for name, value in (("version", version), ("anomaly", anomaly)) if value is not None}
+    query |= {
+        name: value
+        for name, value in (("version", version), ("anomaly", anomaly))
+        if value is not None
+    }
     return find_page(predictions_in(database), query, LATEST, after=after, limit=limit)
 
 
 def label_prediction(
-    database: Db, series_id: str, version: int, timestamp: int, *, feedback: str, by: str, now: datetime
+    database: Db,
+    series_id: str,
+    version: int,
+    timestamp: int,
+    *,
+    feedback: str,
+    by: str,
+    now: datetime,
 ) -> StoredPrediction:
     """Write what somebody says of a stored prediction, and return it. Raises NotFound."""
     labelled: StoredPrediction | None = predictions_in(database).find_one_and_update(

@@ -25,12 +25,17 @@ SELECTIONS = ("anomaly_ids", "run_id", "ticker", "model_version")
 
 
 def find_selected_tickers(database: Db, options: Mapping[str, Any]) -> list[str]:
-    """Return the tickers of the anomalies that a verify run is about, in order. Raises as `build_selection`."""
+    """Return the tickers of the anomalies that a verify run is about, in order.
+
+    Raises as `build_selection`.
+    """
     tickers: list[str] = anomalies_in(database).distinct("Ticker", build_selection(options))
     return sorted(tickers)
 
 
-def find_selected_intervals(database: Db, options: Mapping[str, Any], tickers: Sequence[str]) -> list[str]:
+def find_selected_intervals(
+    database: Db, options: Mapping[str, Any], tickers: Sequence[str]
+) -> list[str]:
     """Return the intervals of those of the anomalies that are of these tickers."""
     return anomalies_in(database).distinct("interval", _select(options, tickers))
 
@@ -43,12 +48,19 @@ def find_selected(
 
 
 def find_any_selected(database: Db, options: Mapping[str, Any]) -> AnomalySubject | None:
-    """Return {Ticker, interval, market} of one of the anomalies that a verify run is about; None where none is."""
-    return anomalies_in(database).find_one(build_selection(options), dict.fromkeys(AnomalySubject.__annotations__, 1))
+    """Return {Ticker, interval, market} of one of the anomalies
+    that a verify run is about; None where none is.
+    """
+    return anomalies_in(database).find_one(
+        build_selection(options), dict.fromkeys(AnomalySubject.__annotations__, 1)
+    )
 
 
 def build_selection(options: Mapping[str, Any]) -> Query:
-    """Return the query of the anomalies that a verify run is about. Raises BadInput where it names none of them."""
+    """Return the query of the anomalies that a verify run is about.
+
+    Raises BadInput where it names none of them.
+    """
     if "anomaly_ids" in options:
         return {"_id": {"$in": list(options["anomaly_ids"])}}
     if "run_id" in options:
@@ -65,15 +77,22 @@ def find_spans(
 ) -> dict[str, list[tuple[datetime, datetime]]]:
     """Return the bars of each ticker in which anomalies that were not found before would be news.
 
-    For a run these are the bars that it scored; for a ticker or a model, all that were ever detected; for single
-    anomalies there are none.
+    For a run these are the bars that it scored; for a ticker or a model, all that were ever
+    detected; for single anomalies there are none.
     """
     if "anomaly_ids" in options:
         return {}
     if "run_id" in options:
-        query = {"run_id": options["run_id"], "interval": interval, "ticker": {"$in": list(tickers)}}
+        query = {
+            "run_id": options["run_id"],
+            "interval": interval,
+            "ticker": {"$in": list(tickers)},
+        }
         audits = database.detection_runs.find(query, {"ticker": 1, "scored": 1})
-        return {a["ticker"]: [(span["first"], span["last"]) for span in a.get("scored", [])] for a in audits}
+        return {
+            a["ticker"]: [(span["first"], span["last"]) for span in a.get("scored", [])]
+            for a in audits
+        }
     ranges = find_detected_ranges(database, tickers, interval)
     return {
         ticker: [(detected["first_detected_timestamp"], detected["last_detected_timestamp"])]
@@ -81,15 +100,24 @@ def find_spans(
     }
 
 
-def write_verifications(database: Db, documents: Sequence[VerificationDocument], session: ClientSession) -> None:
+def write_verifications(
+    database: Db, documents: Sequence[VerificationDocument], session: ClientSession
+) -> None:
     """Store verifications inside the transaction of their batch."""
     if documents:
-        writes = [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
+        writes = [
+            ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents
+        ]
         verifications_in(database).bulk_write(writes, ordered=False, session=session)
 
 
 def find_verifications(
-    database: Db, run_id: str, *, verdict: Verdict | None = None, after: Position | None = None, limit: int = 0
+    database: Db,
+    run_id: str,
+    *,
+    verdict: Verdict | None = None,
+    after: Position | None = None,
+    limit: int = 0,
 ) -> list[VerificationDocument]:
     """Return what a verify run said of each anomaly, by id; all where `limit` is 0."""
     query = {"verification_run_id": run_id}
@@ -98,14 +126,19 @@ def find_verifications(
     return find_page(verifications_in(database), query, BY_ID, after=after, limit=limit)
 
 
-def count_verdicts(database: Db, run_id: str, session: ClientSession | None = None) -> dict[Verdict, int]:
+def count_verdicts(
+    database: Db, run_id: str, session: ClientSession | None = None
+) -> dict[Verdict, int]:
     """Return how many anomalies of a verify run got each verdict."""
     stages: list[Query] = [
         {"$match": {"verification_run_id": run_id}},
         {"$group": {"_id": "$verdict", "count": {"$sum": 1}}},
         {"$sort": {"_id": 1}},
     ]
-    return {group["_id"]: group["count"] for group in database.verifications.aggregate(stages, session=session)}
+    return {
+        group["_id"]: group["count"]
+        for group in database.verifications.aggregate(stages, session=session)
+    }
 
 
 def count_unverified(database: Db, run_id: str) -> int:

@@ -20,22 +20,32 @@ def build_metadata_id(ticker: str, interval: str) -> str:
     return f"detection_meta::{ticker}::{interval}"
 
 
-def find_watermarks(database: Db, tickers: Sequence[str], interval: str) -> dict[str, WatermarkDocument]:
+def find_watermarks(
+    database: Db, tickers: Sequence[str], interval: str
+) -> dict[str, WatermarkDocument]:
     """Return the watermarks of these series by ticker; one never detected has none."""
     found = watermarks_in(database).find(_select(tickers, interval), batch_size=len(tickers) + 1)
     return {document["ticker"]: document for document in found}
 
 
-def find_detected_ranges(database: Db, tickers: Sequence[str], interval: str) -> dict[str, DetectedRange]:
+def find_detected_ranges(
+    database: Db, tickers: Sequence[str], interval: str
+) -> dict[str, DetectedRange]:
     """Return by ticker what a run goes on from, which is a part of the watermark."""
-    found = watermarks_in(database).find(_select(tickers, interval), _RANGE, batch_size=len(tickers) + 1)
+    found = watermarks_in(database).find(
+        _select(tickers, interval), _RANGE, batch_size=len(tickers) + 1
+    )
     return {document["ticker"]: document for document in found}
 
 
 def find_watermark_times(database: Db, series_ids: Sequence[str]) -> dict[str, datetime]:
-    """Return the last bar that was looked at, by series id (`AAPL::1d`); a series never detected has none."""
+    """Return the last bar that was looked at, by series id (`AAPL::1d`);
+    a series never detected has none.
+    """
     ids = {f"detection_meta::{series_id}": series_id for series_id in series_ids}
-    found = watermarks_in(database).find({"_id": {"$in": list(ids)}}, {"last_detected_timestamp": 1})
+    found = watermarks_in(database).find(
+        {"_id": {"$in": list(ids)}}, {"last_detected_timestamp": 1}
+    )
     return {ids[document["_id"]]: document["last_detected_timestamp"] for document in found}
 
 
@@ -49,19 +59,28 @@ def find_detected_since(database: Db, series_ids: Sequence[str], since: datetime
 
 def forget_watermark(database: Db, ticker: str, interval: str, session: ClientSession) -> None:
     """Forget how far a series was detected: its bars are gone."""
-    watermarks_in(database).delete_one({"_id": build_metadata_id(ticker, interval)}, session=session)
+    watermarks_in(database).delete_one(
+        {"_id": build_metadata_id(ticker, interval)}, session=session
+    )
 
 
-def move_watermark_back(database: Db, ticker: str, interval: str, last_bar: datetime, session: ClientSession) -> None:
+def move_watermark_back(
+    database: Db, ticker: str, interval: str, last_bar: datetime, session: ClientSession
+) -> None:
     """Have a series be detected no further than its last bar, after later ones have gone."""
     own = {"_id": build_metadata_id(ticker, interval)}
     earlier = own | {"first_detected_timestamp": {"$gt": last_bar}}
     if watermarks_in(database).delete_one(earlier, session=session).deleted_count == 0:
-        watermarks_in(database).update_one(own, {"$min": {"last_detected_timestamp": last_bar}}, session=session)
+        watermarks_in(database).update_one(
+            own, {"$min": {"last_detected_timestamp": last_bar}}, session=session
+        )
 
 
-def write_watermarks(database: Db, documents: Sequence[WatermarkDocument], session: ClientSession) -> None:
-    """Store watermarks inside the transaction of their batch; `last_detected_timestamp` never moves back.
+def write_watermarks(
+    database: Db, documents: Sequence[WatermarkDocument], session: ClientSession
+) -> None:
+    """Store watermarks inside the transaction of their batch;
+    `last_detected_timestamp` never moves back.
 
     A scan says the same of most of its series: they are written by one update.
     """
@@ -73,11 +92,15 @@ def write_watermarks(database: Db, documents: Sequence[WatermarkDocument], sessi
     alike: dict[tuple[Any, ...], list[WatermarkDocument]] = {}
     for document in documents:
         if document["_id"] in stored:
-            alike.setdefault(tuple(value for name, value in document.items() if name not in _OWN), []).append(document)
+            alike.setdefault(
+                tuple(value for name, value in document.items() if name not in _OWN), []
+            ).append(document)
         else:
             writes.append(InsertOne(document))
     for members in alike.values():
-        said: dict[str, object] = {name: value for name, value in members[0].items() if name not in _OWN}
+        said: dict[str, object] = {
+            name: value for name, value in members[0].items() if name not in _OWN
+        }
         update = {
             "$max": {"last_detected_timestamp": said.pop("last_detected_timestamp")},
             "$min": {"first_detected_timestamp": said.pop("first_detected_timestamp")},

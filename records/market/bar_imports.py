@@ -1,6 +1,7 @@
 """Imports: which bars of a series each brought, so that one can be taken back as a whole.
 
-A document is one series of one import. What it changed of bars that were there is in the revisions of its `revision`.
+A document is one series of one import. What it changed of bars that were there is in the revisions
+of its `revision`.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,9 @@ def add_import(database: Db, document: BarImportDocument, session: ClientSession
 def find_import(database: Db, import_id: str) -> list[BarImportDocument]:
     """Return what an import brought, a document a series and file, the last first."""
     return list(
-        bar_imports_in(database).find({"import_id": import_id}).sort([("at", -1), ("revision", -1), ("_id", -1)])
+        bar_imports_in(database)
+        .find({"import_id": import_id})
+        .sort([("at", -1), ("revision", -1), ("_id", -1)])
     )
 
 
@@ -29,13 +32,22 @@ def find_later(
     database: Db, ticker: str, interval: str, at: datetime, import_id: str, session: ClientSession
 ) -> list[str]:
     """Return the imports that touched a series after one, the earliest first."""
-    query = {"ticker": ticker, "interval": interval, "at": {"$gte": at}, "import_id": {"$ne": import_id}}
+    query = {
+        "ticker": ticker,
+        "interval": interval,
+        "at": {"$gte": at},
+        "import_id": {"$ne": import_id},
+    }
     found = bar_imports_in(database).find(query, {"import_id": 1}, session=session).sort("at", 1)
     return list(dict.fromkeys(document["import_id"] for document in found))
 
 
-def list_imports(database: Db, *, ticker: str | None = None, limit: int = 20) -> list[ImportSummary]:
-    """Return {import_id, source, at, series, new, changed, tickers} of the latest imports, the newest first."""
+def list_imports(
+    database: Db, *, ticker: str | None = None, limit: int = 20
+) -> list[ImportSummary]:
+    """Return {import_id, source, at, series, new, changed,
+    tickers} of the latest imports, the newest first.
+    """
     stages: Sequence[Document] = [
         {"$match": {} if ticker is None else {"ticker": ticker}},
         {
@@ -67,7 +79,9 @@ def forget_imports(
     )
 
 
-def rename_imports(database: Db, ticker: str, interval: str, name: str, session: ClientSession) -> None:
+def rename_imports(
+    database: Db, ticker: str, interval: str, name: str, session: ClientSession
+) -> None:
     """Have what imports brought of a series be of its new name."""
     bar_imports_in(database).update_many(
         {"ticker": ticker, "interval": interval}, {"$set": {"ticker": name}}, session=session

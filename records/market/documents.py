@@ -186,8 +186,8 @@ class RevisionDocument(ChangeFields):
 class BarImportDocument(TypedDict):
     """What an import brought of a series, as is needed to take it back.
 
-    `times` are those of its new bars, packed; what it changed is in the revisions of `revision`, where
-    it was `revised`.
+    `times` are those of its new bars, packed; what it changed is in the revisions of `revision`,
+    where it was `revised`.
     """
 
     _id: str

@@ -1,6 +1,8 @@
-"""Markets: where tickers are traded, as rows that a user can add to; and the markets of single tickers set by hand.
+"""Markets: where tickers are traded, as rows that a user can add to;
+and the markets of single tickers set by hand.
 
-The rows that are shipped are data of this module; a stored row of the same code takes the place of one.
+The rows that are shipped are data of this module; a stored row of the same code takes the place of
+one.
 """
 
 from collections.abc import Mapping
@@ -14,9 +16,26 @@ from core.errors import Conflict
 from records.database import Db
 from records.market.documents import MarketDocument, markets_in, series_in, ticker_markets_in
 
-_QUOTES = ("USD", "USDT", "USDC", "BUSD", "EUR", "GBP", "JPY", "AUD", "CAD", "KRW", "TRY", "BRL", "BTC", "ETH", "PERP")
+_QUOTES = (
+    "USD",
+    "USDT",
+    "USDC",
+    "BUSD",
+    "EUR",
+    "GBP",
+    "JPY",
+    "AUD",
+    "CAD",
+    "KRW",
+    "TRY",
+    "BRL",
+    "BTC",
+    "ETH",
+    "PERP",
+)
 _VENUES = (
-    "BINANCE", "BINANCEUS", "COINBASE", "KRAKEN", "BITSTAMP", "BITFINEX", "BYBIT", "OKX", "KUCOIN", "GATEIO", "GEMINI",
+    "BINANCE", "BINANCEUS", "COINBASE", "KRAKEN", "BITSTAMP", "BITFINEX", "BYBIT", "OKX",
+    "KUCOIN", "GATEIO", "GEMINI",
     "DERIBIT", "HYPERLIQUID", "UPBIT", "BITHUMB", "BITFLYER",
 )  # fmt: skip
 COIN_SUFFIXES = tuple(f"-{quote}" for quote in _QUOTES) + tuple(f".{venue}" for venue in _VENUES)
@@ -52,40 +71,54 @@ def _row(  # noqa: PLR0917 - rows of a table
     }
 
 
-# The first suffix is what a ticker without one gets, where the market is told; where that is empty, nothing.
+# The first suffix is what a ticker without one gets, where the market is told; where that is empty,
+# nothing.
 SHIPPED_ROWS: tuple[MarketDocument, ...] = (
     _row(
         "US", "United States", "XNYS", "America/New_York", ("",), "USD", "^GSPC",
         aliases=(".US",),
-        indices=("^IXIC", "^DJI", "^NDX", "^RUT", "^VIX", "^NYA", "^OEX", "^SPX", "^XAX", "^SOX", "^MID", "^TNX",
+        indices=("^IXIC", "^DJI", "^NDX", "^RUT", "^VIX", "^NYA", "^OEX", "^SPX", "^XAX", "^SOX",
+                 "^MID", "^TNX",
                  "^TYX", "^FVX", "^IRX", "^W5000"),
     ),
-    _row("JP", "Tokyo", "XTKS", "Asia/Tokyo", (".T",), "JPY", "^N225", aliases=(".JP", ".TYO"), indices=("^TPX",)),
+    _row("JP", "Tokyo", "XTKS", "Asia/Tokyo", (".T",), "JPY", "^N225", aliases=(".JP", ".TYO"),
+         indices=("^TPX",)),
     _row("TH", "Thailand", "XBKK", "Asia/Bangkok", (".BK",), "THB", "^SET.BK", aliases=(".TB",)),
-    _row("HK", "Hong Kong", "XHKG", "Asia/Hong_Kong", (".HK",), "HKD", "^HSI", indices=("^HSCE", "^HSTECH")),
-    _row("UK", "London", "XLON", "Europe/London", (".L", ".IL"), "GBP", "^FTSE", aliases=(".UK", ".LSE", ".LN"),
+    _row("HK", "Hong Kong", "XHKG", "Asia/Hong_Kong", (".HK",), "HKD", "^HSI", indices=("^HSCE",
+         "^HSTECH")),
+    _row("UK", "London", "XLON", "Europe/London", (".L", ".IL"), "GBP", "^FTSE", aliases=(".UK",
+         ".LSE", ".LN"),
          indices=("^FTMC", "^FTAS")),
-    _row("DE", "Germany (Xetra)", "XETR", "Europe/Berlin", (".DE",), "EUR", "^GDAXI", aliases=(".XETRA",),
+    _row("DE", "Germany (Xetra)", "XETR", "Europe/Berlin", (".DE",), "EUR", "^GDAXI",
+         aliases=(".XETRA",),
          indices=("^MDAXI", "^SDAXI", "^TECDAX")),
-    _row("FR", "Paris", "XPAR", "Europe/Paris", (".PA",), "EUR", "^FCHI", aliases=(".FR",), indices=("^SBF120",)),
-    _row("IN", "India", "XBOM", "Asia/Kolkata", (".NS", ".BO"), "INR", "^NSEI", indices=("^BSESN", "^NSEBANK")),
+    _row("FR", "Paris", "XPAR", "Europe/Paris", (".PA",), "EUR", "^FCHI", aliases=(".FR",),
+         indices=("^SBF120",)),
+    _row("IN", "India", "XBOM", "Asia/Kolkata", (".NS", ".BO"), "INR", "^NSEI", indices=("^BSESN",
+         "^NSEBANK")),
     _row("AU", "Australia", "XASX", "Australia/Sydney", (".AX",), "AUD", "^AXJO", aliases=(".AU",),
          indices=("^AORD",)),
     _row("CA", "Toronto", "XTSE", "America/Toronto", (".TO", ".V", ".NE"), "CAD", "^GSPTSE"),
-    _row("KR", "Korea", "XKRX", "Asia/Seoul", (".KS", ".KQ"), "KRW", "^KS11", indices=("^KQ11", "^KS200")),
-    _row("CN", "China (Shanghai, Shenzhen)", "XSHG", "Asia/Shanghai", (".SS", ".SZ"), "CNY", "000001.SS",
+    _row("KR", "Korea", "XKRX", "Asia/Seoul", (".KS", ".KQ"), "KRW", "^KS11", indices=("^KQ11",
+         "^KS200")),
+    _row("CN", "China (Shanghai, Shenzhen)", "XSHG", "Asia/Shanghai", (".SS", ".SZ"), "CNY",
+         "000001.SS",
          aliases=(".SH",)),
     _row("SG", "Singapore", "XSES", "Asia/Singapore", (".SI",), "SGD", "^STI"),
     _row("TW", "Taiwan", "XTAI", "Asia/Taipei", (".TW", ".TWO"), "TWD", "^TWII"),
     _row("CRYPTO", "Coins, round the clock", "24/7", "UTC", ("", *COIN_SUFFIXES), "USD", "BTC-USD",
          tick_delay_seconds=60),
-    _row("FX", "Currencies, Monday to Friday", "24/5", "UTC", ("=X",), "USD", "DX-Y.NYB", tick_delay_seconds=60),
-    _row("FUT", "Futures in Chicago and New York", "us_futures", "America/New_York", ("=F",), "USD", "ES=F"),
+    _row("FX", "Currencies, Monday to Friday", "24/5", "UTC", ("=X",), "USD", "DX-Y.NYB",
+         tick_delay_seconds=60),
+    _row("FUT", "Futures in Chicago and New York", "us_futures", "America/New_York", ("=F",),
+         "USD", "ES=F"),
 )  # fmt: skip
 
 
 def find_markets(database: Db) -> dict[str, MarketDocument]:
-    """Return all markets by code, those that are shipped first; a stored one takes the place of a shipped one."""
+    """Return all markets by code, those that are shipped first;
+    a stored one takes the place of a shipped one.
+    """
     rows = {row["code"]: row for row in SHIPPED_ROWS}
     return rows | {stored["code"]: stored for stored in markets_in(database).find().sort("_id", 1)}
 
@@ -95,7 +128,9 @@ def add_market(database: Db, row: MarketDocument) -> None:
     try:
         markets_in(database).insert_one(row)
     except DuplicateKeyError as error:
-        raise Conflict(f"there is a market {row['code']}; change it with PUT, or choose another code") from error
+        raise Conflict(
+            f"there is a market {row['code']}; change it with PUT, or choose another code"
+        ) from error
 
 
 def replace_market(database: Db, row: MarketDocument) -> None:
@@ -104,7 +139,9 @@ def replace_market(database: Db, row: MarketDocument) -> None:
 
 
 def remove_market(database: Db, code: str) -> bool:
-    """Remove a stored market, or what was changed of a shipped one; False where nothing was stored of it."""
+    """Remove a stored market, or what was changed of a shipped one;
+    False where nothing was stored of it.
+    """
     return markets_in(database).delete_one({"_id": code}).deleted_count == 1
 
 
@@ -115,7 +152,10 @@ def count_series(database: Db, code: str) -> int:
 
 def find_set_tickers(database: Db) -> dict[str, str]:
     """Return the market's code of each ticker whose market was set by hand."""
-    return {document["_id"]: document["market"] for document in ticker_markets_in(database).find({}, {"market": 1})}
+    return {
+        document["_id"]: document["market"]
+        for document in ticker_markets_in(database).find({}, {"market": 1})
+    }
 
 
 def set_ticker_markets(

@@ -27,7 +27,10 @@ def build_rejected(
     source: str,
     now: datetime,
 ) -> RejectedDocument:
-    """Return the document of one row. Its `_id` comes of what it says, so that importing again adds nothing."""
+    """Return the document of one row.
+
+    Its `_id` comes of what it says, so that importing again adds nothing.
+    """
     content = json.dumps([time, reason, dict(values)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:24]
     return {
@@ -43,7 +46,9 @@ def build_rejected(
     }
 
 
-def add_rejected(database: Db, documents: Sequence[RejectedDocument], session: ClientSession) -> None:
+def add_rejected(
+    database: Db, documents: Sequence[RejectedDocument], session: ClientSession
+) -> None:
     """Keep rows that are not kept already, inside the transaction of their import."""
     writes = [UpdateOne({"_id": d["_id"]}, {"$setOnInsert": d}, upsert=True) for d in documents]
     if writes:
@@ -67,4 +72,6 @@ def find_rejected(
 
 def count_rejected(database: Db, tickers: Sequence[str], reason: str) -> int:
     """Return how many rows of these tickers were kept aside for a reason."""
-    return rejected_in(database).count_documents({"ticker": {"$in": list(tickers)}, "reason": reason})
+    return rejected_in(database).count_documents(
+        {"ticker": {"$in": list(tickers)}, "reason": reason}
+    )

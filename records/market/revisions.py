@@ -1,10 +1,12 @@
-"""Revisions: what changed in a series at or before its last bar, so that detection can look at it again.
+"""Revisions: what changed in a series at or before its last bar,
+so that detection can look at it again.
 
-A document is one changed bar (`changed`, with its old and new values), one stretch of bars that came late
-(`inserted`), one split (`split`), a series whose synthetic bars gave way to real ones (`replaced`), or bars that are
-gone: of a series (`deleted`), to another name (`renamed`), with an import that was taken back (`undone`). `first` and
-`last` bound the stored bars it touches. A bar that comes late moves the position of all that follow it, and what is
-computed depends on the position in the last digits: so its stretch reaches to the series' end.
+A document is one changed bar (`changed`, with its old and new values), one stretch of bars that
+came late (`inserted`), one split (`split`), a series whose synthetic bars gave way to real ones
+(`replaced`), or bars that are gone: of a series (`deleted`), to another name (`renamed`), with an
+import that was taken back (`undone`). `first` and `last` bound the stored bars it touches. A bar
+that comes late moves the position of all that follow it, and what is computed depends on the
+position in the last digits: so its stretch reaches to the series' end.
 """
 
 from collections.abc import Sequence
@@ -18,18 +20,28 @@ from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import RevisionDocument, revisions_in
 
 NEWEST_FIRST = Keyset(
-    (Key("at", datetime, DESCENDING), Key("first", datetime, DESCENDING), Key("_id", str, DESCENDING))
+    (
+        Key("at", datetime, DESCENDING),
+        Key("first", datetime, DESCENDING),
+        Key("_id", str, DESCENDING),
+    )
 )
 
 
-def add_revisions(database: Db, documents: Sequence[RevisionDocument], session: ClientSession) -> None:
+def add_revisions(
+    database: Db, documents: Sequence[RevisionDocument], session: ClientSession
+) -> None:
     """Store revisions inside the transaction that changed the bars."""
     if documents:
         revisions_in(database).insert_many(list(documents), session=session)
 
 
-def find_changes(database: Db, ticker: str, interval: str, since_revision: int) -> tuple[int, int] | None:
-    """Return the times (UTC seconds) of the first and last stored bar touched after a revision; None if none was."""
+def find_changes(
+    database: Db, ticker: str, interval: str, since_revision: int
+) -> tuple[int, int] | None:
+    """Return the times (UTC seconds) of the first
+    and last stored bar touched after a revision; None if none was.
+    """
     newer = {"ticker": ticker, "interval": interval, "revision": {"$gt": since_revision}}
     bounds = {"_id": None, "first": {"$min": "$first"}, "last": {"$max": "$last"}}
     for found in database.bar_revisions.aggregate([{"$match": newer}, {"$group": bounds}]):
@@ -48,25 +60,34 @@ def find_revision(
 def find_touching(
     database: Db, ticker: str, interval: str, since_revision: int, session: ClientSession
 ) -> list[RevisionDocument]:
-    """Return bars changed and splits told of a series after a revision, without those that were taken back."""
+    """Return bars changed and splits told of a series after a revision,
+    without those that were taken back.
+    """
     query = {"ticker": ticker, "interval": interval, "revision": {"$gt": since_revision}}
     return list(
         revisions_in(database).find(
-            query | {"kind": {"$in": ["changed", "split"]}, "undone": {"$ne": True}}, session=session
+            query | {"kind": {"$in": ["changed", "split"]}, "undone": {"$ne": True}},
+            session=session,
         )
     )
 
 
-def mark_undone(database: Db, ticker: str, interval: str, revision: int, session: ClientSession) -> None:
+def mark_undone(
+    database: Db, ticker: str, interval: str, revision: int, session: ClientSession
+) -> None:
     """Have what a revision changed be known as taken back: it stands in nobody's way."""
     query = {"ticker": ticker, "interval": interval, "revision": revision}
     revisions_in(database).update_many(query, {"$set": {"undone": True}}, session=session)
 
 
 def find_last_revision(database: Db, ticker: str, interval: str, session: ClientSession) -> int:
-    """Return the number of the last revision that is known of a series, also of one whose bars are gone; else 0."""
+    """Return the number of the last revision that is known of a series,
+    also of one whose bars are gone; else 0.
+    """
     query = {"ticker": ticker, "interval": interval}
-    found = revisions_in(database).find_one(query, {"revision": 1}, sort=[("revision", DESCENDING)], session=session)
+    found = revisions_in(database).find_one(
+        query, {"revision": 1}, sort=[("revision", DESCENDING)], session=session
+    )
     return int(found["revision"]) if found else 0
 
 
@@ -86,7 +107,11 @@ def find_revisions(
     They are in the order NEWEST_FIRST, from the one after `after` on.
     """
     query: dict[str, object] = {"revision": {"$gt": since_revision}}
-    query |= {name: value for name, value in (("ticker", ticker), ("interval", interval)) if value is not None}
+    query |= {
+        name: value
+        for name, value in (("ticker", ticker), ("interval", interval))
+        if value is not None
+    }
     if start is not None:
         query["last"] = {"$gte": start}
     if end is not None:

@@ -51,8 +51,12 @@ def find_sizes(
     market: str | None = None,
     interval: str | None = None,
 ) -> list[SeriesSize]:
-    """Return how much is stored of the series that match, and their markets, by ticker and interval."""
-    found = series_in(database).find(_build_query(tickers, market, interval), ("ticker", "market", "bars"))
+    """Return how much is stored of the series that match, and their markets,
+    by ticker and interval.
+    """
+    found = series_in(database).find(
+        _build_query(tickers, market, interval), ("ticker", "market", "bars")
+    )
     return [*cast("Cursor[SeriesSize]", found).sort(_BY_NAME)]
 
 
@@ -71,7 +75,9 @@ def has_series(database: Db, ticker: str) -> bool:
 def find_panel_series(
     database: Db, tickers: Sequence[str], interval: str, session: ClientSession
 ) -> dict[str, PanelSeries]:
-    """Return what a panel of these tickers' series is made from, by ticker, in a session's snapshot."""
+    """Return what a panel of these tickers' series is made from, by ticker,
+    in a session's snapshot.
+    """
     query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
     found = series_in(database).find(query, _PANEL, batch_size=len(tickers) + 1, session=session)
     return {document["ticker"]: document for document in found}
@@ -108,7 +114,9 @@ def list_series(
     after: Position | None = None,
     limit: int,
 ) -> list[SeriesSummary]:
-    """Return series documents by `_id`, from the one after `after` on, without what they list by year and by gap."""
+    """Return series documents by `_id`, from the one after `after` on,
+    without what they list by year and by gap.
+    """
     equal = {"ticker": ticker, "market": market, "interval": interval}
     query = {name: value for name, value in equal.items() if value is not None}
     found = find_page(series_in(database), query, BY_ID, after=after, limit=limit, fields=_LISTS)
@@ -118,13 +126,17 @@ def list_series(
 def find_tickers(
     database: Db, interval: str, *, tickers: Sequence[str] | None = None, market: str | None = None
 ) -> list[str]:
-    """Return which tickers have stored bars of this interval, of those named or of a market, in order."""
+    """Return which tickers have stored bars of this interval,
+    of those named or of a market, in order.
+    """
     query: dict[str, object] = {"interval": interval}
     if tickers is not None:
         query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
     if market is not None:
         query["market"] = market
-    return sorted(document["ticker"] for document in series_in(database).find(query, {"_id": 0, "ticker": 1}))
+    return sorted(
+        document["ticker"] for document in series_in(database).find(query, {"_id": 0, "ticker": 1})
+    )
 
 
 def find_one_series(
@@ -139,12 +151,15 @@ def get_series(database: Db, ticker: str, interval: str) -> SeriesDocument:
     series = find_one_series(database, ticker, interval)
     if series is None:
         raise NotFound(
-            f"no {interval} bars of {ticker} are stored; {_describe_choices(database, ticker)}", reason="no_bars"
+            f"no {interval} bars of {ticker} are stored; {_describe_choices(database, ticker)}",
+            reason="no_bars",
         )
     return series
 
 
-def find_series_between(database: Db, market: str, start: datetime, end: datetime) -> list[SeriesDocument]:
+def find_series_between(
+    database: Db, market: str, start: datetime, end: datetime
+) -> list[SeriesDocument]:
     """Return the series of a market that have bars both before `end` and at or after `start`."""
     reaches = {"first_bar": {"$lt": end}, "last_bar": {"$gte": start}}
     return list(series_in(database).find({"market": market, **reaches}))
@@ -157,7 +172,9 @@ def set_coverage(database: Db, series: SeriesDocument, coverage: CoverageFields)
 
 
 def delete_series(database: Db, series: SeriesDocument, session: ClientSession) -> int:
-    """Delete a series' document, unless its bars have changed since it was read; return how many were deleted."""
+    """Delete a series' document, unless its bars have changed since it was read;
+    return how many were deleted.
+    """
     same = {"_id": series["_id"], "fingerprint": series["fingerprint"]}
     return series_in(database).delete_one(same, session=session).deleted_count
 
@@ -172,9 +189,13 @@ def replace_series(database: Db, series: SeriesDocument, session: ClientSession)
     series_in(database).replace_one({"_id": series["_id"]}, series, upsert=True, session=session)
 
 
-def _build_query(tickers: Sequence[str] | None, market: str | None, interval: str | None) -> dict[str, object]:
+def _build_query(
+    tickers: Sequence[str] | None, market: str | None, interval: str | None
+) -> dict[str, object]:
     query: dict[str, object] = {
-        name: value for name, value in (("market", market), ("interval", interval)) if value is not None
+        name: value
+        for name, value in (("market", market), ("interval", interval))
+        if value is not None
     }
     if tickers is not None and interval is not None:
         query["_id"] = {"$in": [build_series_id(ticker, interval) for ticker in tickers]}
@@ -185,7 +206,10 @@ def _build_query(tickers: Sequence[str] | None, market: str | None, interval: st
 
 def _describe_choices(database: Db, ticker: str) -> str:
     """Say what else there is, so that a typing error is seen as one."""
-    intervals = [document["interval"] for document in series_in(database).find({"ticker": ticker}, {"interval": 1})]
+    intervals = [
+        document["interval"]
+        for document in series_in(database).find({"ticker": ticker}, {"interval": 1})
+    ]
     if intervals:
         return f"of this ticker there is {', '.join(sorted(intervals))}"
     stored = sorted(series_in(database).distinct("ticker"))

@@ -1,4 +1,5 @@
-"""The sessions of each market around today, for whoever counts them without an exchange's calendar at hand.
+"""The sessions of each market around today,
+for whoever counts them without an exchange's calendar at hand.
 
 Made by what has the calendars loaded: imports, and the commands that change sessions.
 """
@@ -10,8 +11,12 @@ from records.database import Db
 from records.market.documents import SessionDaysDocument, session_days_in
 
 
-def find_session_days(database: Db, markets: Sequence[str] | None = None) -> dict[str, SessionDaysDocument]:
-    """Return {days, opens, closes} of markets by code: days since 1970 and UTC seconds, ascending."""
+def find_session_days(
+    database: Db, markets: Sequence[str] | None = None
+) -> dict[str, SessionDaysDocument]:
+    """Return {days, opens, closes} of markets by code:
+    days since 1970 and UTC seconds, ascending.
+    """
     query: dict[str, object] = {} if markets is None else {"_id": {"$in": list(markets)}}
     return {found["_id"]: found for found in session_days_in(database).find(query)}
 
@@ -23,7 +28,13 @@ def find_made_at(database: Db, market: str) -> datetime | None:
 
 
 def set_session_days(
-    database: Db, market: str, *, days: Sequence[int], opens: Sequence[int], closes: Sequence[int], now: datetime
+    database: Db,
+    market: str,
+    *,
+    days: Sequence[int],
+    opens: Sequence[int],
+    closes: Sequence[int],
+    now: datetime,
 ) -> None:
     """Note the sessions of a market."""
     document: SessionDaysDocument = {

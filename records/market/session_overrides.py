@@ -1,4 +1,5 @@
-"""Session overrides: what an exchange announced of a day that its calendar does not know, such as a day of mourning.
+"""Session overrides: what an exchange announced of a day that its calendar does not know,
+such as a day of mourning.
 
 Detection and imports go by them from the next batch or import on.
 """
@@ -11,9 +12,19 @@ from records.market.documents import OverrideDocument, overrides_in
 
 
 def set_override(
-    database: Db, market: str, day: str, *, opens: datetime | None, closes: datetime | None, note: str, now: datetime
+    database: Db,
+    market: str,
+    day: str,
+    *,
+    opens: datetime | None,
+    closes: datetime | None,
+    note: str,
+    now: datetime,
 ) -> OverrideDocument:
-    """Say when a market opens and closes on a day (ISO date); without times it stays shut. Returns what is stored."""
+    """Say when a market opens and closes on a day (ISO date); without times it stays shut.
+
+    Returns what is stored.
+    """
     override: OverrideDocument = {
         "_id": f"{market}::{day}",
         "market": market,
@@ -29,7 +40,9 @@ def set_override(
 
 def find_overrides(database: Db, market: str | None = None) -> list[OverrideDocument]:
     """Return the overrides of a market, or of all, by market and day."""
-    return list(overrides_in(database).find({} if market is None else {"market": market}).sort("_id", 1))
+    return list(
+        overrides_in(database).find({} if market is None else {"market": market}).sort("_id", 1)
+    )
 
 
 def remove_override(database: Db, market: str, day: str) -> None:

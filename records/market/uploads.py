@@ -28,7 +28,9 @@ def open_upload(database: Db, upload_id: str) -> GridOut:
     try:
         return GridFSBucket(database, BUCKET).open_download_stream(upload_id)
     except NoFile as error:
-        raise NotFound(f"there is no upload {upload_id!r}: it was imported already, or never completed") from error
+        raise NotFound(
+            f"there is no upload {upload_id!r}: it was imported already, or never completed"
+        ) from error
 
 
 def delete_upload(database: Db, upload_id: str) -> None:

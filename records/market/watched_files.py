@@ -8,9 +8,14 @@ from records.database import Db
 
 def find_seen(database: Db, names: Sequence[str]) -> dict[str, str]:
     """Return how files looked when they were seen, by name; those never seen are left out."""
-    return {found["_id"]: found["state"] for found in database.watched_files.find({"_id": {"$in": list(names)}})}
+    return {
+        found["_id"]: found["state"]
+        for found in database.watched_files.find({"_id": {"$in": list(names)}})
+    }
 
 
 def note_seen(database: Db, name: str, state: str, now: datetime) -> None:
     """Note how a file looked when its bars were taken in."""
-    database.watched_files.replace_one({"_id": name}, {"_id": name, "state": state, "seen_at": now}, upsert=True)
+    database.watched_files.replace_one(
+        {"_id": name}, {"_id": name, "state": state, "seen_at": now}, upsert=True
+    )

@@ -17,13 +17,19 @@ Signature = Mapping[str, Any]
 
 
 def store_artefact(database: Db, version: str, content: bytes, signature: Signature) -> None:
-    """Keep the bytes under `version`. Raises gridfs.errors.FileExists where another training took the version."""
+    """Keep the bytes under `version`.
+
+    Raises gridfs.errors.FileExists where another training took the version.
+    """
     bucket = GridFSBucket(database, BUCKET)
     bucket.upload_from_stream_with_id(version, f"{version}.npz", content, metadata=signature)
 
 
 def read_artefact(database: Db, version: str) -> tuple[bytes, Signature]:
-    """Return bytes and signature kept under `version`. Raises NotFound where there are none, or not all of them."""
+    """Return bytes and signature kept under `version`.
+
+    Raises NotFound where there are none, or not all of them.
+    """
     try:
         with GridFSBucket(database, BUCKET).open_download_stream(version) as stream:
             return stream.read(), stream.metadata or {}
@@ -35,13 +41,23 @@ def read_artefact(database: Db, version: str) -> tuple[bytes, Signature]:
 
 def replace_signature(database: Db, version: str, signature: Signature) -> None:
     """Put another signature on the bytes of a version."""
-    database[f"{BUCKET}.files"].update_one({"_id": version}, {"$set": {"metadata": dict(signature)}})
+    database[f"{BUCKET}.files"].update_one(
+        {"_id": version}, {"$set": {"metadata": dict(signature)}}
+    )
 
 
-def replace_artefact(database: Db, version: str, content: bytes, sha256: str, signature: Signature) -> None:
-    """Keep other bytes for a version, and what they hash to in its record: both in one transaction."""
+def replace_artefact(
+    database: Db, version: str, content: bytes, sha256: str, signature: Signature
+) -> None:
+    """Keep other bytes for a version,
+    and what they hash to in its record: both in one transaction.
+    """
     # GridFS itself knows no transactions.
-    draft, files, chunks = f"{version}.draft", database[f"{BUCKET}.files"], database[f"{BUCKET}.chunks"]
+    draft, files, chunks = (
+        f"{version}.draft",
+        database[f"{BUCKET}.files"],
+        database[f"{BUCKET}.chunks"],
+    )
     for collection, name in ((files, "_id"), (chunks, "files_id")):
         collection.delete_many({name: draft})  # of one that was broken off
     store_artefact(database, draft, content, signature)

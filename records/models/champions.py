@@ -1,9 +1,10 @@
-"""Champions: for a market, a ticker or a watchlist, the model version in use for bars of one interval.
+"""Champions: for a market, a ticker or a watchlist,
+the model version in use for bars of one interval.
 
 Each is one document: bars of five minutes are not judged by what was learned from days.
 
-Its `version` is all that detection reads, so one write of it changes the model for every worker. `history` lists
-every move of the pointer, for rollback and for whoever asks what was in force when.
+Its `version` is all that detection reads, so one write of it changes the model for every worker.
+`history` lists every move of the pointer, for rollback and for whoever asks what was in force when.
 """
 
 from collections.abc import Iterable
@@ -36,12 +37,23 @@ class Scope:
         return f"champion::{kind}{self.name}::{interval}"
 
     @classmethod
-    def choose(cls, *, market: str | None = None, ticker: str | None = None, watchlist: str | None = None) -> Self:
-        """Return the one scope that is given. Raises BadInput where there is none, or more than one."""
-        given: list[tuple[ScopeKind, str | None]] = [("market", market), ("ticker", ticker), ("watchlist", watchlist)]
+    def choose(
+        cls, *, market: str | None = None, ticker: str | None = None, watchlist: str | None = None
+    ) -> Self:
+        """Return the one scope that is given.
+
+        Raises BadInput where there is none, or more than one.
+        """
+        given: list[tuple[ScopeKind, str | None]] = [
+            ("market", market),
+            ("ticker", ticker),
+            ("watchlist", watchlist),
+        ]
         named = [(kind, name) for kind, name in given if name]
         if len(named) != 1:
-            raise BadInput("say whose champion is meant: exactly one of a market, a ticker or a watchlist")
+            raise BadInput(
+                "say whose champion is meant: exactly one of a market, a ticker or a watchlist"
+            )
         return cls(*named[0])
 
 
@@ -56,13 +68,18 @@ class Champion:
 def find_pointer(
     database: Db, scope: Scope, interval: str, session: ClientSession | None = None
 ) -> PointerDocument | None:
-    """Return the pointer of a scope and interval with its history, or None where it never had one."""
+    """Return the pointer of a scope and interval with its history,
+    or None where it never had one.
+    """
     return pointers_in(database).find_one({"_id": scope.name_pointer(interval)}, session=session)
 
 
 def find_users(database: Db, version: str, session: ClientSession | None = None) -> list[str]:
     """Return the pointers that name this version."""
-    return [pointer["_id"] for pointer in pointers_in(database).find({"version": version}, {"_id": 1}, session=session)]
+    return [
+        pointer["_id"]
+        for pointer in pointers_in(database).find({"version": version}, {"_id": 1}, session=session)
+    ]
 
 
 def move_pointer(
@@ -76,12 +93,24 @@ def move_pointer(
     session: ClientSession,
 ) -> PointerDocument:
     """Point a scope to another version, or to none, in one write; return the pointer."""
-    target = {"version": record["_id"], "sha256": record["sha256"]} if record else {"version": None, "sha256": None}
+    target = (
+        {"version": record["_id"], "sha256": record["sha256"]}
+        if record
+        else {"version": None, "sha256": None}
+    )
     changes = target | {"market": record["market"]} if record else target
     pointer = pointers_in(database).find_one_and_update(
         {"_id": scope.name_pointer(interval)},
         {
-            "$set": changes | {"scope": scope.kind, "name": scope.name, "interval": interval, "changed_at": now},
+            "$set": (
+                changes
+                | {
+                    "scope": scope.kind,
+                    "name": scope.name,
+                    "interval": interval,
+                    "changed_at": now,
+                }
+            ),
             "$push": {"history": target | {"action": action, "at": now}},
         },
         upsert=True,
@@ -92,11 +121,17 @@ def move_pointer(
 
 
 def find_champions(
-    database: Db, market: str, interval: str, tickers: Iterable[str], *, watchlist: str | None = None
+    database: Db,
+    market: str,
+    interval: str,
+    tickers: Iterable[str],
+    *,
+    watchlist: str | None = None,
 ) -> dict[str, Champion]:
     """Return the champion of each ticker of a market for bars of an interval, in one query.
 
-    It is the ticker's own, else its watchlist's, else the market's. Tickers for which there is none are left out.
+    It is the ticker's own, else its watchlist's, else the market's. Tickers for which there is none
+    are left out.
     """
     ids = {ticker: Scope("ticker", ticker).name_pointer(interval) for ticker in tickers}
     shared = [Scope("watchlist", watchlist).name_pointer(interval)] if watchlist else []
@@ -113,10 +148,19 @@ def find_champions(
 
 
 def find_market_ages(database: Db) -> list[ChampionAge]:
-    """Return {market, version, age_seconds} of each market's champions; the age is since it was trained."""
+    """Return {market, version, age_seconds} of each market's champions;
+    the age is since it was trained.
+    """
     stages: list[Query] = [
         {"$match": {"scope": "market", "version": {"$ne": None}}},
-        {"$lookup": {"from": "models", "localField": "version", "foreignField": "_id", "as": "model"}},
+        {
+            "$lookup": {
+                "from": "models",
+                "localField": "version",
+                "foreignField": "_id",
+                "as": "model",
+            }
+        },
         {"$set": {"trained_at": {"$first": "$model.created_at"}}},
         {"$set": {"age_seconds": {"$divide": [{"$subtract": ["$$NOW", "$trained_at"]}, 1_000]}}},
         {"$project": {"_id": 0, "market": "$name", "version": 1, "age_seconds": 1}},
@@ -137,5 +181,10 @@ def _read(pointer: PointerDocument) -> Champion | None:
 
 def find_versions(database: Db, scopes: Iterable[Scope]) -> list[str]:
     """Return the versions in use in any of these scopes, whatever their interval."""
-    query = {"$or": [{"scope": scope.kind, "name": scope.name} for scope in scopes], "version": {"$ne": None}}
-    return sorted({str(pointer["version"]) for pointer in pointers_in(database).find(query, {"version": 1})})
+    query = {
+        "$or": [{"scope": scope.kind, "name": scope.name} for scope in scopes],
+        "version": {"$ne": None},
+    }
+    return sorted(
+        {str(pointer["version"]) for pointer in pointers_in(database).find(query, {"version": 1})}
+    )

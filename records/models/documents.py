@@ -66,7 +66,8 @@ class _VersionFields(TypedDict):
     version: str
     sha256: str
     artefact_bytes: int
-    # Of an artefact that was brought to another form; `sha256` stays, by which anomalies name the model.
+    # Of an artefact that was brought to another form; `sha256` stays, by which anomalies name the
+    # model.
     artefact_sha256: str | None
     library_versions: dict[str, str]
     training_run_id: str | None
@@ -163,7 +164,9 @@ def thresholds_in(database: Db) -> Collection[ThresholdDocument]:
 
 
 class SeriesHead(TypedDict):
-    """What is known of a single series; `latest` is raised by the transaction that inserts a version."""
+    """What is known of a single series; `latest` is raised by the transaction
+    that inserts a version.
+    """
 
     _id: str
     latest: int
@@ -183,8 +186,8 @@ class StateFields(TypedDict):
 class SeriesFit(StateFields):
     """What a fit of a single series came to, before it has its version.
 
-    `data_sha256` is the hash of the history under `fit_id`, and `fingerprint` that of the history with detector and
-    parameters.
+    `data_sha256` is the hash of the history under `fit_id`, and `fingerprint` that of the history
+    with detector and parameters.
     """
 
     series_id: str

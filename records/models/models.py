@@ -1,7 +1,7 @@
 """Models: one document a version. It is written once and never changed, but for `retired_at`.
 
-`state` is not stored: whether a version is a champion is what the pointers in `champions` say, so that the two
-cannot disagree. The artefact is in GridFS under the same id.
+`state` is not stored: whether a version is a champion is what the pointers in `champions` say, so
+that the two cannot disagree. The artefact is in GridFS under the same id.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,13 @@ from core.errors import NotFound
 from core.words import ModelState
 from records.database import Db, Query
 from records.keyset import Key, Keyset, Position
-from records.models.documents import LineageFields, ModelDocument, ModelRecord, ModelSummary, models_in
+from records.models.documents import (
+    LineageFields,
+    ModelDocument,
+    ModelRecord,
+    ModelSummary,
+    models_in,
+)
 
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 
@@ -58,7 +64,9 @@ def get_model_record(database: Db, version: str) -> ModelRecord:
 
 
 def get_artefact_hash(record: ModelDocument) -> str:
-    """Return what a version's artefact must hash to: `sha256`, unless it was brought to another form since."""
+    """Return what a version's artefact must hash to: `sha256`,
+    unless it was brought to another form since.
+    """
     return str(record.get("artefact_sha256") or record["sha256"])
 
 
@@ -68,14 +76,18 @@ def find_artefact_hashes(database: Db) -> list[tuple[str, str]]:
     return [(record["_id"], get_artefact_hash(record)) for record in records]
 
 
-def set_artefact_hash(database: Db, version: str, sha256: str, size: int, session: ClientSession) -> None:
+def set_artefact_hash(
+    database: Db, version: str, sha256: str, size: int, session: ClientSession
+) -> None:
     """Note what the artefact of a version hashes to in its new form."""
     changes = {"artefact_sha256": sha256, "artefact_bytes": size}
     database.models.update_one({"_id": version}, {"$set": changes}, session=session)
 
 
 def find_warm_up_bars(database: Db, version: str) -> int | None:
-    """Return how many bars a version needs before the first that it scores, or None where there is no such version."""
+    """Return how many bars a version needs before the first that it scores,
+    or None where there is no such version.
+    """
     record = models_in(database).find_one({"_id": version}, {"warm_up_bars": 1})
     return None if record is None else record["warm_up_bars"]
 
@@ -87,7 +99,11 @@ def find_trained(database: Db, run_id: str) -> ModelRecord | None:
 
 def find_lineage(database: Db, market: str) -> list[LineageFields]:
     """Return of all versions of a market what the next one's number depends on."""
-    return [*models_in(database).find({"market": market}, dict.fromkeys(LineageFields.__annotations__, 1))]
+    return [
+        *models_in(database).find(
+            {"market": market}, dict.fromkeys(LineageFields.__annotations__, 1)
+        )
+    ]
 
 
 def mark_used(database: Db, version: str, now: datetime, session: ClientSession) -> bool:
@@ -96,13 +112,17 @@ def mark_used(database: Db, version: str, now: datetime, session: ClientSession)
     Because this writes the document that `mark_retired` writes, only one of the two can commit.
     """
     open_version = {"_id": version, "retired_at": None}
-    changed = models_in(database).update_one(open_version, {"$set": {"promoted_at": now}}, session=session)
+    changed = models_in(database).update_one(
+        open_version, {"$set": {"promoted_at": now}}, session=session
+    )
     return changed.matched_count == 1
 
 
 def mark_retired(database: Db, version: str, now: datetime, session: ClientSession) -> None:
     """Note when a version was retired; the first time counts."""
-    models_in(database).update_one({"_id": version, "retired_at": None}, {"$set": {"retired_at": now}}, session=session)
+    models_in(database).update_one(
+        {"_id": version, "retired_at": None}, {"$set": {"retired_at": now}}, session=session
+    )
 
 
 def _find(
@@ -121,7 +141,14 @@ def _find(
     pipeline: list[dict[str, Any]] = [
         {"$match": query},
         {"$sort": dict(NEWEST_FIRST.sort)},
-        {"$lookup": {"from": "champions", "localField": "_id", "foreignField": "version", "as": "champion_of"}},
+        {
+            "$lookup": {
+                "from": "champions",
+                "localField": "_id",
+                "foreignField": "version",
+                "as": "champion_of",
+            }
+        },
         {"$set": derived},
         {"$match": {"state": state} if state else {}},
     ]

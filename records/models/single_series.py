@@ -1,11 +1,13 @@
-"""Models of single series: a head a series, a document a version, and the history that each was fitted to.
+"""Models of single series: a head a series, a document a version,
+and the history that each was fitted to.
 
-A version is handed out by raising `latest` of the head in the transaction that inserts model and history, so versions
-have no gaps and none is handed out twice. The same request again, known by its fingerprint, is the version that it
-has. A model's state is JSON text whose hash is kept beside it; only a detector that learns changes it.
+A version is handed out by raising `latest` of the head in the transaction that inserts model and
+history, so versions have no gaps and none is handed out twice. The same request again, known by its
+fingerprint, is the version that it has. A model's state is JSON text whose hash is kept beside it;
+only a detector that learns changes it.
 
-The history of a fit that is a run of its own is written before the run, under the run's id; that of all others
-with the model.
+The history of a fit that is a run of its own is written before the run, under the run's id; that of
+all others with the model.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,12 +26,20 @@ from core.errors import NotFound
 from records.database import Db, Document, in_transaction
 from records.findings.documents import predictions_in
 from records.keyset import BY_ID, Position, find_page
-from records.models.documents import SeriesFit, SeriesHead, SeriesVersion, StateFields, heads_in, points_in, versions_in
+from records.models.documents import (
+    SeriesFit,
+    SeriesHead,
+    SeriesVersion,
+    StateFields,
+    heads_in,
+    points_in,
+    versions_in,
+)
 
 # Two columns of so many numbers of 8 bytes are well below what a document may hold.
 CHUNK_BYTES = 4_000_000
-# In this time a hundred fits of one series at once have their turn many times over; a server that does not answer is
-# waited for as long.
+# In this time a hundred fits of one series at once have their turn many times over; a server that
+# does not answer is waited for as long.
 TURN_SECONDS = 30.0
 
 Result = TypeVar("Result")
@@ -49,15 +59,16 @@ _turns_lock = Lock()
 def write_in_turn(database: Db, series_id: str, write: Callable[[ClientSession], Result]) -> Result:
     """Run a transaction that writes the head of a series, and return what `write` returns.
 
-    Of several at once in this process one goes after the other; those of other processes conflict, and the driver
-    tries again with growing pauses. `write` may be called several times.
+    Of several at once in this process one goes after the other; those of other processes conflict,
+    and the driver tries again with growing pauses. `write` may be called several times.
     """
     with timeout(TURN_SECONDS), _take_turn(series_id):
         while True:
             try:
                 return in_transaction(database, write)
             except DuplicateKeyError:
-                # Somebody else committed the document that this transaction did not see yet: now it does.
+                # Somebody else committed the document that this transaction did not see yet: now it
+                # does.
                 continue
 
 
@@ -78,11 +89,16 @@ def find_by_fingerprint(
     database: Db, series_id: str, fingerprint: str, session: ClientSession | None = None
 ) -> SeriesVersion | None:
     """Return the version that was made from the same data and parameters, or None."""
-    return versions_in(database).find_one({"series_id": series_id, "fingerprint": fingerprint}, session=session)
+    return versions_in(database).find_one(
+        {"series_id": series_id, "fingerprint": fingerprint}, session=session
+    )
 
 
-def insert_version(database: Db, record: SeriesFit, now: datetime, session: ClientSession) -> SeriesVersion:
-    """Give a model its version and insert it; return the one that there is where the fingerprint is known.
+def insert_version(
+    database: Db, record: SeriesFit, now: datetime, session: ClientSession
+) -> SeriesVersion:
+    """Give a model its version and insert it;
+    return the one that there is where the fingerprint is known.
 
     `record` has all of the model but `_id` and `version`.
     """
@@ -110,7 +126,12 @@ def insert_version(database: Db, record: SeriesFit, now: datetime, session: Clie
 
 
 def write_points(
-    database: Db, fit_id: str, timestamps: bytes, values: bytes, now: datetime, session: ClientSession | None = None
+    database: Db,
+    fit_id: str,
+    timestamps: bytes,
+    values: bytes,
+    now: datetime,
+    session: ClientSession | None = None,
 ) -> None:
     """Write a history, two columns of 8 bytes a number, under the id of its fit."""
     parts = [slice(start, start + CHUNK_BYTES) for start in range(0, len(values), CHUNK_BYTES)]
@@ -133,7 +154,10 @@ def read_points(database: Db, fit_id: str) -> tuple[bytes, bytes]:
     """Return the two columns of a history. Raises NotFound where there is none."""
     chunks = list(points_in(database).find({"fit_id": fit_id}).sort("chunk", 1))
     if not chunks:
-        raise NotFound(f"the history of fit {fit_id} is not there; fit the series again", reason="history_missing")
+        raise NotFound(
+            f"the history of fit {fit_id} is not there; fit the series again",
+            reason="history_missing",
+        )
     return b"".join(c["timestamps"] for c in chunks), b"".join(c["values"] for c in chunks)
 
 
@@ -152,7 +176,10 @@ def find_version(
 def get_version(
     database: Db, series_id: str, version: int | None, fields: Sequence[str] | None = None
 ) -> SeriesVersion:
-    """Return a version, the latest where `version` is None. Raises NotFound, which says what there is."""
+    """Return a version, the latest where `version` is None.
+
+    Raises NotFound, which says what there is.
+    """
     model = find_version(database, series_id, version, fields)
     if model is not None:
         return model
@@ -165,9 +192,16 @@ def get_version(
     )
 
 
-def find_versions(database: Db, series_id: str, fields: Sequence[str], limit: int) -> list[SeriesVersion]:
+def find_versions(
+    database: Db, series_id: str, fields: Sequence[str], limit: int
+) -> list[SeriesVersion]:
     """Return the versions of a series, the latest first."""
-    return list(versions_in(database).find({"series_id": series_id}, fields).sort("version", -1).limit(limit))
+    return list(
+        versions_in(database)
+        .find({"series_id": series_id}, fields)
+        .sort("version", -1)
+        .limit(limit)
+    )
 
 
 def list_heads(database: Db, *, after: Position | None, limit: int) -> list[SeriesHead]:
@@ -188,7 +222,9 @@ def count_series(database: Db) -> int:
     return heads_in(database).count_documents({})
 
 
-def replace_state(database: Db, model_id: str, state: StateFields, points_learned: int, session: ClientSession) -> None:
+def replace_state(
+    database: Db, model_id: str, state: StateFields, points_learned: int, session: ClientSession
+) -> None:
     """Write the state of a detector that learned."""
     changes = {**state, "points_learned": points_learned}
     versions_in(database).update_one({"_id": model_id}, {"$set": changes}, session=session)
@@ -196,7 +232,9 @@ def replace_state(database: Db, model_id: str, state: StateFields, points_learne
 
 def count_stored(database: Db, series_id: str, count: int, session: ClientSession) -> bool:
     """Add to the stored predictions of a series; False where it is not there any more."""
-    head = heads_in(database).update_one({"_id": series_id}, {"$inc": {"predictions": count}}, session=session)
+    head = heads_in(database).update_one(
+        {"_id": series_id}, {"$inc": {"predictions": count}}, session=session
+    )
     return head.matched_count == 1
 
 
@@ -224,11 +262,17 @@ def has_points(database: Db, fit_id: str) -> bool:
 def count_versions(database: Db) -> Iterator[tuple[str, int, int]]:
     """Yield each series with its latest version and how many versions are stored."""
     for head in heads_in(database).find({}, ("latest",)):
-        yield head["_id"], head["latest"], versions_in(database).count_documents({"series_id": head["_id"]})
+        yield (
+            head["_id"],
+            head["latest"],
+            versions_in(database).count_documents({"series_id": head["_id"]}),
+        )
 
 
 def delete_unneeded_points(database: Db, before: datetime) -> int:
-    """Delete histories older than `before` that no version and no run that may go on needs; return how many."""
+    """Delete histories older than `before` that no version and no run that may go on needs;
+    return how many.
+    """
     old = set(points_in(database).distinct("fit_id", {"created_at": {"$lt": before}}))
     old -= set(versions_in(database).distinct("fit_id", {"fit_id": {"$in": list(old)}}))
     old -= set(
@@ -242,5 +286,6 @@ def delete_unneeded_points(database: Db, before: datetime) -> int:
 
 def _build_unknown(series_id: str) -> NotFound:
     return NotFound(
-        f"there is no series {series_id!r}; POST its history to /fit/{series_id}", reason="series_not_found"
+        f"there is no series {series_id!r}; POST its history to /fit/{series_id}",
+        reason="series_not_found",
     )

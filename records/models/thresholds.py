@@ -1,7 +1,8 @@
-"""Thresholds set for a market, a watchlist or a ticker, in place of the one a model was trained with.
+"""Thresholds set for a market, a watchlist or a ticker,
+in place of the one a model was trained with.
 
-A policy says what passes: {kind: `contamination`, `grade` or `score`, value}. A watchlist's is a field of the
-watchlist, which a change of it moves to its next version, as any other change does.
+A policy says what passes: {kind: `contamination`, `grade` or `score`, value}. A watchlist's is a
+field of the watchlist, which a change of it moves to its next version, as any other change does.
 """
 
 from collections.abc import Iterable
@@ -14,8 +15,13 @@ from records.models.champions import Scope
 from records.models.documents import PolicyFields, ThresholdDocument, thresholds_in
 
 
-def set_threshold(database: Db, scope: Scope, kind: ThresholdKind, value: float, now: datetime) -> None:
-    """Set what passes in a scope; the next detection uses it. Raises NotFound where a watchlist is nowhere."""
+def set_threshold(
+    database: Db, scope: Scope, kind: ThresholdKind, value: float, now: datetime
+) -> None:
+    """Set what passes in a scope; the next detection uses it.
+
+    Raises NotFound where a watchlist is nowhere.
+    """
     policy: PolicyFields = {"kind": kind, "value": value}
     if scope.kind == "watchlist":
         _change_watchlist(database, scope.name, policy, now)
@@ -31,7 +37,10 @@ def set_threshold(database: Db, scope: Scope, kind: ThresholdKind, value: float,
 
 
 def clear_threshold(database: Db, scope: Scope, now: datetime) -> None:
-    """Go back to the wider scope's threshold, at last the model's own. Raises as `set_threshold`."""
+    """Go back to the wider scope's threshold, at last the model's own.
+
+    Raises as `set_threshold`.
+    """
     if scope.kind == "watchlist":
         _change_watchlist(database, scope.name, None, now)
     else:
@@ -50,12 +59,14 @@ def find_thresholds(
 ) -> dict[str, PolicyFields]:
     """Return the policy of each ticker: its own, else its watchlist's, else its market's.
 
-    Tickers for which nothing is set are left out. Two queries at the most, whatever the number of tickers.
+    Tickers for which nothing is set are left out. Two queries at the most, whatever the number of
+    tickers.
     """
     own = {ticker: _build_id(Scope("ticker", ticker)) for ticker in tickers}
     of_market = _build_id(Scope("market", market))
     found: dict[str, PolicyFields] = {
-        d["_id"]: d for d in thresholds_in(database).find({"_id": {"$in": [*own.values(), of_market]}})
+        d["_id"]: d
+        for d in thresholds_in(database).find({"_id": {"$in": [*own.values(), of_market]}})
     }
     shared = _find_of_watchlist(database, watchlist) if watchlist else None
     shared = shared or found.get(of_market)

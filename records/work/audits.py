@@ -1,4 +1,6 @@
-"""Audit documents: what happened to one ticker in a run, kept beside the run in `detection_runs`."""
+"""Audit documents: what happened to one ticker in a run,
+kept beside the run in `detection_runs`.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,9 +32,16 @@ LISTED_WARNINGS = 100
 
 
 def build_audit_document(
-    run_id: str, ticker: str, *, started_at: datetime, completed_at: datetime, **fields: Unpack[AuditFields]
+    run_id: str,
+    ticker: str,
+    *,
+    started_at: datetime,
+    completed_at: datetime,
+    **fields: Unpack[AuditFields],
 ) -> AuditDocument:
-    """Return the audit document of one ticker in a run; `fields` say what was asked, done and found."""
+    """Return the audit document of one ticker in a run; `fields` say what was asked,
+    done and found.
+    """
     return {
         "_id": f"{run_id}:{ticker}",
         "run_id": run_id,
@@ -47,9 +56,13 @@ def build_audit_document(
 def build_failure(
     run: RunDocument, tickers: Sequence[str], reason: str, error: str, now: datetime
 ) -> tuple[BatchResult, list[AuditDocument]]:
-    """Return the result of a batch that failed whole, and an audit document for each of its tickers."""
+    """Return the result of a batch that failed whole,
+    and an audit document for each of its tickers.
+    """
     subjects = tickers or (run["market"] or run["task"],)
-    failures: list[TickerFailure] = [{"ticker": subject, "reason": reason, "error": error} for subject in subjects]
+    failures: list[TickerFailure] = [
+        {"ticker": subject, "reason": reason, "error": error} for subject in subjects
+    ]
     outcome: AuditFields = {
         "task": run["task"],
         "trigger": run["trigger"],
@@ -67,7 +80,9 @@ def build_failure(
         "error": error,
     }
     audits = [
-        build_audit_document(run["_id"], ticker, started_at=run["started_at"], completed_at=now, **outcome)
+        build_audit_document(
+            run["_id"], ticker, started_at=run["started_at"], completed_at=now, **outcome
+        )
         for ticker in tickers
     ]
     return {"tickers_done": 0, "tickers_failed": len(failures), "failures": failures}, audits
@@ -76,8 +91,8 @@ def build_failure(
 def write_audits(database: Db, audits: Sequence[AuditDocument], session: ClientSession) -> None:
     """Store audit documents inside the transaction of their batch.
 
-    Raises LeaseLost where one is there: a ticker is in one batch of a run at a time, and that ends in the same
-    transaction, so another worker has ended it.
+    Raises LeaseLost where one is there: a ticker is in one batch of a run at a time, and that ends
+    in the same transaction, so another worker has ended it.
     """
     if not audits:
         return
@@ -85,7 +100,9 @@ def write_audits(database: Db, audits: Sequence[AuditDocument], session: ClientS
         audits_in(database).insert_many(list(audits), ordered=False, session=session)
     except BulkWriteError as error:
         if any(failed["code"] == DUPLICATE_KEY for failed in error.details["writeErrors"]):
-            raise LeaseLost(f"run {audits[0]['run_id']} has an audit document of one of these tickers") from error
+            raise LeaseLost(
+                f"run {audits[0]['run_id']} has an audit document of one of these tickers"
+            ) from error
         raise
 
 
@@ -98,16 +115,25 @@ def find_audits(
     after: Position | None = None,
     limit: int = 50,
 ) -> list[AuditDocument]:
-    """Return what happened to each ticker of a run so far, by ticker, from the one after `after` on."""
+    """Return what happened to each ticker of a run so far, by ticker,
+    from the one after `after` on.
+    """
     wanted = {"run_id": run_id, "status": status, "reason": reason}
     query = {name: value for name, value in wanted.items() if value is not None}
     return find_page(audits_in(database), query, BY_TICKER, after=after, limit=limit)
 
 
 def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> AuditSummary:
-    """Return what a run's audit documents say together, as the run repeats it; `reasons` without failures."""
+    """Return what a run's audit documents say together, as the run repeats it;
+    `reasons` without failures.
+    """
     runs, of_run = database.detection_runs, {"run_id": run["_id"]}
-    kinds = {"reason": "$reason", "status": "$status", "version": "$model_version", "hash": "$model_hash"}
+    kinds = {
+        "reason": "$reason",
+        "status": "$status",
+        "version": "$model_version",
+        "hash": "$model_hash",
+    }
     stages: list[Query] = [{"$match": of_run}, {"$group": {"_id": kinds, "count": {"$sum": 1}}}]
     reasons: Counter[str] = Counter()
     models = set()
@@ -137,11 +163,17 @@ def _list_anomalies(database: Db, run: RunDocument, session: ClientSession) -> l
     ]
     if len(run["tickers"]) != 1:
         stages.append({"$limit": LISTED_ANOMALIES})
-    return [each["anomaly_ids"] for each in database.detection_runs.aggregate(stages, session=session)]
+    return [
+        each["anomaly_ids"] for each in database.detection_runs.aggregate(stages, session=session)
+    ]
 
 
 def find_unfinished(database: Db, run: RunDocument) -> list[str]:
-    """Return the tickers of a run that have no result of it: those that failed, and those it never came to."""
-    done = audits_in(database).find({"run_id": run["_id"], "status": {"$ne": "failed"}}, {"ticker": 1})
+    """Return the tickers of a run that have no result of it: those that failed,
+    and those it never came to.
+    """
+    done = audits_in(database).find(
+        {"run_id": run["_id"], "status": {"$ne": "failed"}}, {"ticker": 1}
+    )
     finished = {audit["ticker"] for audit in done}
     return [ticker for ticker in run["tickers"] if ticker not in finished]

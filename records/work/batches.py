@@ -1,8 +1,9 @@
 """Batches: the unit that a worker claims, holds by a lease, and commits once.
 
-A batch is `pending`, then `leased`, then one of `done`, `dead` (given up), `split` (its tickers went on as batches of
-one) or `cancelled`. Every claim raises `fence`; whoever writes under an older fence has lost the batch. All times that
-decide anything are the server's, so that a worker's clock does not matter.
+A batch is `pending`, then `leased`, then one of `done`, `dead` (given up), `split` (its tickers
+went on as batches of one) or `cancelled`. Every claim raises `fence`; whoever writes under an older
+fence has lost the batch. All times that decide anything are the server's, so that a worker's clock
+does not matter.
 """
 
 import re
@@ -32,11 +33,12 @@ from records.work.documents import (
 
 OPEN_STATES: tuple[BatchState, ...] = ("pending", "leased")
 SPLIT_AFTER_ATTEMPTS = 2
-# A ticker that is tried alone after its batch failed may be what took its worker down: whoever holds it renews all the
-# time (see `tasks/engine/renewal.py`), so that it is missed soon.
+# A ticker that is tried alone after its batch failed may be what took its worker down: whoever
+# holds it renews all the time (see `tasks/engine/renewal.py`), so that it is missed soon.
 SUSPECT_LEASE_SHARE = 5
 SHORTEST_LEASE_SECONDS = 5
-# What becomes of a batch whose holder is gone; it can commit no more, and the next sweep sends the batch again.
+# What becomes of a batch whose holder is gone; it can commit no more, and the next sweep sends the
+# batch again.
 LOST: Query = {
     "state": "pending",
     "owner": None,
@@ -85,7 +87,9 @@ class Batch:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether its one ticker was in a batch that failed, or failed by itself, so often that it is watched."""
+        """Whether its one ticker was in a batch that failed, or failed by itself,
+        so often that it is watched.
+        """
         return len(self.tickers) == 1 and self.attempts > SPLIT_AFTER_ATTEMPTS
 
 
@@ -102,7 +106,8 @@ def build_batch(
 ) -> BatchDocument:
     """Return the document of a new, pending batch.
 
-    Of a part, `attempts` is how often its tickers were tried before, and `progress` (0 to 1) what a person has seen.
+    Of a part, `attempts` is how often its tickers were tried before, and `progress` (0 to 1) what a
+    person has seen.
     """
     return {
         "_id": f"{run_id}:{label}",
@@ -124,21 +129,35 @@ def build_batch(
 
 
 def claim_batch(
-    database: Db, batch_id: str, owner: str, *, lease_seconds: int, max_attempts: int, heavy_at_once: int = 1
+    database: Db,
+    batch_id: str,
+    owner: str,
+    *,
+    lease_seconds: int,
+    max_attempts: int,
+    heavy_at_once: int = 1,
 ) -> Batch | None:
-    """Take the batch if it is free and has attempts left; None where somebody else has it or it is over.
+    """Take the batch if it is free and has attempts left;
+    None where somebody else has it or it is over.
 
-    One of several tickers that failed twice is not taken again, but split. A suspect is held by a shorter lease. A
-    heavy one is taken only into a free slot, of which there are `heavy_at_once` for all workers together.
+    One of several tickers that failed twice is not taken again, but split. A suspect is held by a
+    shorter lease. A heavy one is taken only into a free slot, of which there are `heavy_at_once`
+    for all workers together.
     """
     free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
     whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
-    query: Query = {"_id": batch_id, "attempts": {"$lt": max_attempts}, "$and": [{"$or": free}, {"$or": whole}]}
+    query: Query = {
+        "_id": batch_id,
+        "attempts": {"$lt": max_attempts},
+        "$and": [{"$or": free}, {"$or": whole}],
+    }
     document = _take(database, {**query, "heavy": {"$ne": True}}, owner, lease_seconds, None)
     for number in range(heavy_at_once):
         # Another's heavy batch in the slot is told by the slot's unique index.
         with suppress(DuplicateKeyError):
-            document = document or _take(database, {**query, "heavy": True}, owner, lease_seconds, f"heavy:{number}")
+            document = document or _take(
+                database, {**query, "heavy": True}, owner, lease_seconds, f"heavy:{number}"
+            )
     if document is None:
         return None
     return Batch(
@@ -153,9 +172,15 @@ def claim_batch(
     )
 
 
-def _take(database: Db, query: Query, owner: str, lease_seconds: int, slot: str | None) -> BatchDocument | None:
-    suspect_seconds = min(lease_seconds, max(SHORTEST_LEASE_SECONDS, lease_seconds // SUSPECT_LEASE_SHARE))
-    is_suspect = {"$and": [{"$eq": [{"$size": "$tickers"}, 1]}, {"$gte": ["$attempts", SPLIT_AFTER_ATTEMPTS]}]}
+def _take(
+    database: Db, query: Query, owner: str, lease_seconds: int, slot: str | None
+) -> BatchDocument | None:
+    suspect_seconds = min(
+        lease_seconds, max(SHORTEST_LEASE_SECONDS, lease_seconds // SUSPECT_LEASE_SHARE)
+    )
+    is_suspect = {
+        "$and": [{"$eq": [{"$size": "$tickers"}, 1]}, {"$gte": ["$attempts", SPLIT_AFTER_ATTEMPTS]}]
+    }
     held_seconds = {"$cond": [is_suspect, suspect_seconds, lease_seconds]}
     taken = {
         "state": "leased",
@@ -166,7 +191,9 @@ def _take(database: Db, query: Query, owner: str, lease_seconds: int, slot: str 
         "lease_seconds": held_seconds,
         "lease_until": {"$add": ["$$NOW", {"$multiply": [held_seconds, 1000]}]},
     }
-    return batches_in(database).find_one_and_update(query, [{"$set": taken}], return_document=ReturnDocument.AFTER)
+    return batches_in(database).find_one_and_update(
+        query, [{"$set": taken}], return_document=ReturnDocument.AFTER
+    )
 
 
 def find_waiting_heavy(database: Db) -> list[BatchDocument]:
@@ -183,18 +210,26 @@ def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: flo
             {
                 "$set": {
                     "lease_until": {"$add": ["$$NOW", lease_seconds * 1000]},
-                    # A second attempt starts over, but what a person has seen of the progress never falls.
+                    # A second attempt starts over, but what a person has seen of the progress never
+                    # falls.
                     "progress": {"$max": ["$progress", progress]},
                 }
             }
         ],
     )
     if renewed.matched_count == 0:
-        raise LeaseLost(f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written")
+        raise LeaseLost(
+            f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written"
+        )
 
 
-def finish_batch(database: Db, batch: Batch, session: ClientSession, *, result: BatchResult, now: datetime) -> None:
-    """Mark the batch done inside the transaction that writes its effects. Raises LeaseLost, which aborts it."""
+def finish_batch(
+    database: Db, batch: Batch, session: ClientSession, *, result: BatchResult, now: datetime
+) -> None:
+    """Mark the batch done inside the transaction that writes its effects.
+
+    Raises LeaseLost, which aborts it.
+    """
     _close(database, batch, {"state": "done", "result": result, "finished_at": now}, session)
 
 
@@ -204,23 +239,34 @@ def cancel_batch(database: Db, batch: Batch, now: datetime) -> None:
 
 
 def release_batch(database: Db, batch: Batch, error: str) -> None:
-    """Hand a held batch back after a failure, for the next sweep to send again. Raises LeaseLost."""
+    """Hand a held batch back after a failure, for the next sweep to send again.
+
+    Raises LeaseLost.
+    """
     _close(database, batch, {**LOST, "error": error[:2000]})
 
 
 def cancel_pending(database: Db, run_id: str, now: datetime) -> int:
-    """Cancel the batches of a run that nobody holds; those held notice between two steps. Returns how many."""
+    """Cancel the batches of a run that nobody holds; those held notice between two steps.
+
+    Returns how many.
+    """
     return (
         batches_in(database)
-        .update_many({"run_id": run_id, "state": "pending"}, {"$set": {"state": "cancelled", "finished_at": now}})
+        .update_many(
+            {"run_id": run_id, "state": "pending"},
+            {"$set": {"state": "cancelled", "finished_at": now}},
+        )
         .modified_count
     )
 
 
 def split_batch(database: Db, document: BatchDocument, now: datetime) -> list[str]:
-    """Replace a batch that failed twice by batches of one ticker, so that a poisonous one costs only itself.
+    """Replace a batch that failed twice by batches of one ticker,
+    so that a poisonous one costs only itself.
 
-    They go on counting its attempts: a ticker is tried as often as a batch, not that often once more by itself.
+    They go on counting its attempts: a ticker is tried as often as a batch, not that often once
+    more by itself.
     """
     label = document["_id"].rpartition(":")[2]
     parts = [
@@ -252,12 +298,19 @@ def split_batch(database: Db, document: BatchDocument, now: datetime) -> list[st
 
 
 def delete_batch(database: Db, batch_id: str) -> None:
-    """Delete a batch whose run is gone: finished runs expire with their batches, and one without has no reader."""
+    """Delete a batch whose run is gone: finished runs expire with their batches,
+    and one without has no reader.
+    """
     batches_in(database).delete_one({"_id": batch_id})
 
 
 def bury_batch(
-    database: Db, document: BatchDocument, session: ClientSession, *, result: BatchResult, now: datetime
+    database: Db,
+    document: BatchDocument,
+    session: ClientSession,
+    *,
+    result: BatchResult,
+    now: datetime,
 ) -> bool:
     """Give up a batch that used all its attempts; False where somebody took it after all."""
     buried = batches_in(database).update_one(
@@ -269,8 +322,13 @@ def bury_batch(
 
 
 def find_held(database: Db, owner_prefix: str, batch_id: str | None = None) -> list[HeldBatch]:
-    """Return id, owner and fence of the batches held by owners whose names begin so, or of one such batch."""
-    held: dict[str, object] = {"state": "leased", "owner": {"$regex": f"^{re.escape(owner_prefix)}"}}
+    """Return id, owner and fence of the batches held by owners whose names begin so,
+    or of one such batch.
+    """
+    held: dict[str, object] = {
+        "state": "leased",
+        "owner": {"$regex": f"^{re.escape(owner_prefix)}"},
+    }
     if batch_id is not None:
         held["_id"] = batch_id
     return cast("list[HeldBatch]", list(batches_in(database).find(held, {"owner": 1, "fence": 1})))
@@ -290,8 +348,8 @@ def has_expired(database: Db) -> bool:
 def free_expired(database: Db) -> int:
     """Make the batches pending whose holder let the lease run out. Returns how many.
 
-    That counts as two attempts: whatever took a whole host, each further attempt costs another lease, and the other
-    tickers of the batch are not to wait for it.
+    That counts as two attempts: whatever took a whole host, each further attempt costs another
+    lease, and the other tickers of the batch are not to wait for it.
     """
     lost = {**LOST, "attempts": {"$add": ["$attempts", 1]}}
     return batches_in(database).update_many(_EXPIRED, [{"$set": lost}]).modified_count
@@ -307,7 +365,9 @@ def find_used_up(database: Db, batch_id: str, *, max_attempts: int) -> list[Batc
 def find_lost(
     database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 10_000
 ) -> list[BatchDocument]:
-    """Return pending batches whose message was sent longer ago than this, or never, and is not among the `waiting`."""
+    """Return pending batches whose message was sent longer ago than this, or never,
+    and is not among the `waiting`.
+    """
     age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
     query = {"state": "pending", "_id": {"$nin": list(waiting)}, "$expr": age}
     return list(batches_in(database).find(query).limit(limit))
@@ -315,7 +375,9 @@ def find_lost(
 
 def mark_published(database: Db, batch_ids: Iterable[str]) -> None:
     """Note that the messages of these batches were sent just now, by the server's clock."""
-    batches_in(database).update_many({"_id": {"$in": list(batch_ids)}}, [{"$set": {"published_at": "$$NOW"}}])
+    batches_in(database).update_many(
+        {"_id": {"$in": list(batch_ids)}}, [{"$set": {"published_at": "$$NOW"}}]
+    )
 
 
 def count_open(database: Db, run_id: str, session: ClientSession | None = None) -> int:
@@ -327,14 +389,16 @@ def count_open(database: Db, run_id: str, session: ClientSession | None = None) 
 
 def count_cancelled(database: Db, run_id: str, session: ClientSession | None = None) -> int:
     """Count the batches of a run that were given up because it was cancelled."""
-    return batches_in(database).count_documents({"run_id": run_id, "state": "cancelled"}, session=session)
+    return batches_in(database).count_documents(
+        {"run_id": run_id, "state": "cancelled"}, session=session
+    )
 
 
 def count_progress(database: Db, run_id: str, session: ClientSession | None = None) -> RunTotals:
     """Count a run's progress from its batches; there is no counter that could drift from them.
 
-    Returns batches_total, batches_done, tickers_total, tickers_done, tickers_failed, rows_loaded, rows_preprocessed,
-    rows_processed, anomalies_found, new_anomalies and `fraction` (0 to 1).
+    Returns batches_total, batches_done, tickers_total, tickers_done, tickers_failed, rows_loaded,
+    rows_preprocessed, rows_processed, anomalies_found, new_anomalies and `fraction` (0 to 1).
     """
     over: dict[str, Any] = {"$in": ["$state", ["done", "dead", "cancelled"]]}
     # An import learns its tickers only from its bars.
@@ -358,7 +422,9 @@ def count_progress(database: Db, run_id: str, session: ClientSession | None = No
 
 
 def find_oldest_pending_seconds(database: Db) -> float | None:
-    """Return for how long the oldest batch that nobody works on has been waiting; None where none is."""
+    """Return for how long the oldest batch that nobody works on has been waiting;
+    None where none is.
+    """
     stages: list[Query] = [
         {"$match": {"state": "pending"}},
         {"$sort": {"created_at": 1}},
@@ -370,14 +436,21 @@ def find_oldest_pending_seconds(database: Db) -> float | None:
 
 def count_states(database: Db) -> dict[BatchState, int]:
     """Return how many batches are pending, leased and dead."""
-    return {state: batches_in(database).count_documents({"state": state}) for state in (*OPEN_STATES, "dead")}
+    return {
+        state: batches_in(database).count_documents({"state": state})
+        for state in (*OPEN_STATES, "dead")
+    }
 
 
-def find_failures(database: Db, run_id: str, session: ClientSession | None = None) -> list[TickerFailure]:
+def find_failures(
+    database: Db, run_id: str, session: ClientSession | None = None
+) -> list[TickerFailure]:
     """Return the failed tickers of a run: {ticker, reason, error} each."""
     failed = {"run_id": run_id, "result.tickers_failed": {"$gt": 0}}
     cursor = batches_in(database).find(failed, {"result.failures": 1}, session=session)
-    return sorted((f for b in cursor for f in b["result"]["failures"]), key=lambda failure: failure["ticker"])
+    return sorted(
+        (f for b in cursor for f in b["result"]["failures"]), key=lambda failure: failure["ticker"]
+    )
 
 
 _EXPIRED: Query = {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
@@ -387,7 +460,13 @@ def _held(batch: Batch) -> Query:
     return {"_id": batch.id, "fence": batch.fence, "state": "leased"}
 
 
-def _close(database: Db, batch: Batch, changes: Query, session: ClientSession | None = None) -> None:
-    closed = batches_in(database).update_one(_held(batch), {"$set": {"slot": None, **changes}}, session=session)
+def _close(
+    database: Db, batch: Batch, changes: Query, session: ClientSession | None = None
+) -> None:
+    closed = batches_in(database).update_one(
+        _held(batch), {"$set": {"slot": None, **changes}}, session=session
+    )
     if closed.matched_count == 0:
-        raise LeaseLost(f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written")
+        raise LeaseLost(
+            f"batch {batch.id} is no longer held under fence {batch.fence}; nothing is written"
+        )

@@ -1,7 +1,8 @@
 """Counters: totals of what was done, which only rise, for Prometheus.
 
-A process that counts for itself is replaced at any time, so its counts are added up here. They are for graphs and
-alerts: what a process had not yet added when it was killed is missing, and no promise rests on them.
+A process that counts for itself is replaced at any time, so its counts are added up here. They are
+for graphs and alerts: what a process had not yet added when it was killed is missing, and no
+promise rests on them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,7 +46,10 @@ log = structlog.get_logger()
 
 
 def add_counts(database: Db, groups: Mapping[str, Counts]) -> None:
-    """Add to the counters of each group. Never raises: what was done is done, whether or not it is counted."""
+    """Add to the counters of each group.
+
+    Never raises: what was done is done, whether or not it is counted.
+    """
     writes = [
         UpdateOne({"_id": group}, {"$inc": raised}, upsert=True)
         for group, counts in groups.items()
@@ -54,7 +58,9 @@ def add_counts(database: Db, groups: Mapping[str, Counts]) -> None:
     if not writes:
         return
     try:
-        database.counters.with_options(write_concern=WriteConcern(w=1)).bulk_write(writes, ordered=False)
+        database.counters.with_options(write_concern=WriteConcern(w=1)).bulk_write(
+            writes, ordered=False
+        )
     except PyMongoError as error:
         log.warning("not_counted", groups=list(groups), error=str(error))
 
@@ -67,7 +73,9 @@ def read_counts(database: Db) -> dict[str, dict[str, float]]:
 
 
 def count_latencies(seconds: Iterable[float]) -> dict[str, float]:
-    """Return how many latencies are in each bucket and no smaller one, by its upper bound, with their `sum`."""
+    """Return how many latencies are in each bucket and no smaller one,
+    by its upper bound, with their `sum`.
+    """
     counts: dict[str, float] = {}
     for latency in seconds:
         bound = next((str(bound) for bound in LATENCY_BUCKETS_SECONDS if latency <= bound), "+Inf")

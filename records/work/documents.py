@@ -10,11 +10,15 @@ from core.words import BatchState, EndStatus, Status, Task, Trigger, WatchlistSo
 from records.database import Db
 from records.models.documents import PolicyFields
 
-RowCount = Literal["rows_loaded", "rows_preprocessed", "rows_processed", "anomalies_found", "new_anomalies"]
+RowCount = Literal[
+    "rows_loaded", "rows_preprocessed", "rows_processed", "anomalies_found", "new_anomalies"
+]
 
 
 class RowCounts(TypedDict):
-    """How many bars were loaded, have features and were scored; how many anomalies were found, and new."""
+    """How many bars were loaded, have features and were scored;
+    how many anomalies were found, and new.
+    """
 
     rows_loaded: int
     rows_preprocessed: int
@@ -90,7 +94,8 @@ class RunRecord(TypedDict, total=False):
     Attributes:
         reason: the one that all its tickers have.
         errors: each once.
-        result: an import's report, a verification's count of each verdict, what a fit of a series came to.
+        result: an import's report, a verification's count of each verdict, what a fit of a series
+            came to.
     """
 
     model_version: str | None
@@ -293,7 +298,9 @@ class EventPayload(TypedDict):
 
 
 class SeriesAnomalies(TypedDict):
-    """What an event says of anomalies among the predictions of a single series that were stored together."""
+    """What an event says of anomalies among the predictions of a single series
+    that were stored together.
+    """
 
     series_id: str
     version: int
@@ -359,7 +366,9 @@ class WatchlistFields(TypedDict):
 
 
 class ScanFields(TypedDict, total=False):
-    """What the scheduler notes of a watchlist: slot, time and run of the last scan, and the next."""
+    """What the scheduler notes of a watchlist: slot,
+    time and run of the last scan, and the next.
+    """
 
     last_slot: datetime
     last_scan: datetime | None
@@ -368,7 +377,9 @@ class ScanFields(TypedDict, total=False):
 
 
 class FetchFields(TypedDict, total=False):
-    """What the scheduler notes of a fetch: the slot that it is for, its run, and when it was asked for."""
+    """What the scheduler notes of a fetch: the slot that it is for, its run,
+    and when it was asked for.
+    """
 
     fetch_slot: datetime
     fetch_run_id: str

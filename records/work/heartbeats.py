@@ -12,14 +12,18 @@ NOTIFIER = "notifier"
 
 
 def beat(database: Db, name: str, **facts: object) -> None:
-    """Note that a process is at work now, with facts about it; should this get lost, the next one says it again."""
+    """Note that a process is at work now, with facts about it; should this get lost,
+    the next one says it again.
+    """
     literal = {fact: {"$literal": value} for fact, value in facts.items()}
     heartbeats = heartbeats_in(database).with_options(write_concern=WriteConcern(w=1))
     heartbeats.update_one({"_id": name}, [{"$set": {**literal, "at": "$$NOW"}}], upsert=True)
 
 
 def take_turn(database: Db, name: str, seconds: float) -> bool:
-    """Whether `name` was not at work for so long; if so it counts as at work now, so that of many one is told yes."""
+    """Whether `name` was not at work for so long; if so it counts as at work now,
+    so that of many one is told yes.
+    """
     # null, as of one never heard of, sorts before any date
     is_due = {"$lt": ["$at", {"$subtract": ["$$NOW", int(seconds * 1_000)]}]}
     turn = [{"$set": {"at": {"$cond": [is_due, "$$NOW", "$at"]}}}]
@@ -33,7 +37,9 @@ def give_turn(database: Db, name: str) -> None:
 
 
 def find_heartbeats(database: Db, names: list[str]) -> dict[str, Heartbeat]:
-    """Return the last heartbeat of each of these processes, with its `age_seconds`; one never heard of has none."""
+    """Return the last heartbeat of each of these processes, with its `age_seconds`;
+    one never heard of has none.
+    """
     age = {"$divide": [{"$subtract": ["$$NOW", "$at"]}, 1_000]}
     stages: list[Query] = [{"$match": {"_id": {"$in": names}}}, {"$set": {"age_seconds": age}}]
     return {document["_id"]: document for document in database.heartbeats.aggregate(stages)}

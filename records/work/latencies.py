@@ -13,7 +13,9 @@ LatencyKind = Literal["inference", "training"]
 KEPT = 100
 
 
-def add_latencies(database: Db, kind: LatencyKind, samples: Sequence[tuple[datetime, float]]) -> None:
+def add_latencies(
+    database: Db, kind: LatencyKind, samples: Sequence[tuple[datetime, float]]
+) -> None:
     """Add latencies in milliseconds with the time of their answer; the latest of all are kept."""
     push = {
         "$each": [{"at": at, "ms": milliseconds} for at, milliseconds in samples[-KEPT:]],
@@ -27,5 +29,7 @@ def add_latencies(database: Db, kind: LatencyKind, samples: Sequence[tuple[datet
 def read_latencies(database: Db, kind: LatencyKind) -> list[float]:
     """Return the last latencies of a kind in milliseconds, the oldest first."""
     # written with w=1: what a majority has not yet confirmed is seen too
-    stored = database.latencies.with_options(read_concern=ReadConcern("local")).find_one({"_id": kind})
+    stored = database.latencies.with_options(read_concern=ReadConcern("local")).find_one(
+        {"_id": kind}
+    )
     return [sample["ms"] for sample in stored["samples"]] if stored else []

@@ -5,7 +5,13 @@ from datetime import datetime
 from pymongo.client_session import ClientSession
 
 from records.database import Db
-from records.work.documents import EventDocument, EventName, EventPayload, SeriesAnomalies, events_in
+from records.work.documents import (
+    EventDocument,
+    EventName,
+    EventPayload,
+    SeriesAnomalies,
+    events_in,
+)
 
 
 def add_event(
@@ -16,7 +22,9 @@ def add_event(
     now: datetime,
     session: ClientSession,
 ) -> None:
-    """Add one event; a second one of the same run and name would break the transaction, not be sent twice."""
+    """Add one event; a second one of the same run and name would break the transaction,
+    not be sent twice.
+    """
     events_in(database).insert_one(
         {
             "_id": f"{run_id}:{event}",
@@ -39,6 +47,8 @@ def mark_delivered(database: Db, event_id: str, now: datetime, session: ClientSe
     """Note that an event was handed on; False where somebody else did."""
     undelivered = {"_id": event_id, "delivered_at": None}
     return (
-        events_in(database).update_one(undelivered, {"$set": {"delivered_at": now}}, session=session).modified_count
+        events_in(database)
+        .update_one(undelivered, {"$set": {"delivered_at": now}}, session=session)
+        .modified_count
         == 1
     )

@@ -20,7 +20,10 @@ INSERT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a caller asks for, already validated. `options` holds JSON values that only the task itself reads."""
+    """What a caller asks for, already validated.
+
+    `options` holds JSON values that only the task itself reads.
+    """
 
     task: Task
     trigger: Trigger
@@ -38,8 +41,8 @@ class RunRequest:
 def insert_run(database: Db, request: RunRequest, now: datetime) -> RunDocument:
     """Write a queued run and return its document.
 
-    Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill and another of one
-    of its series is open.
+    Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill
+    and another of one of its series is open.
     """
     run: RunDocument = {
         "_id": str(uuid4()),
@@ -69,13 +72,15 @@ def insert_run(database: Db, request: RunRequest, now: datetime) -> RunDocument:
     }
 
     def write(session: ClientSession) -> None:
-        # Whoever adds a backfill writes this document, so that of two at once the second looks when the first is there.
+        # Whoever adds a backfill writes this document, so that of two at once the second looks when
+        # the first is there.
         turn = {"_id": f"backfills::{request.interval}"}
         database.settings.update_one(turn, {"$inc": {"added": 1}}, upsert=True, session=session)
         _refuse_second_backfill(database, request, session)
         runs_in(database).insert_one(run, session=session)
 
-    # By itself a transaction would be tried for two minutes while there is no primary, and somebody waits.
+    # By itself a transaction would be tried for two minutes while there is no primary, and somebody
+    # waits.
     with timeout(INSERT_SECONDS):
         if request.task == "backfill":
             in_transaction(database, write)

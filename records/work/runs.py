@@ -1,7 +1,7 @@
 """Runs: every request becomes one, and its document is where progress and outcome are read.
 
-A run's `_id` is its Celery task id. What happened to one ticker in it is an audit document of its own in the same
-collection, with the `_id` `<run>:<ticker>` and the run's id in `run_id`.
+A run's `_id` is its Celery task id. What happened to one ticker in it is an audit document of its
+own in the same collection, with the `_id` `<run>:<ticker>` and the run's id in `run_id`.
 """
 
 from collections import Counter
@@ -42,7 +42,16 @@ LISTED_ERRORS = 100
 LISTED_TICKERS = 20_000
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 # What find_latest says of a run: one may name ten thousand tickers.
-_SAID = ("interval", "period", "status", "started_at", "completed_at", "duration_seconds", "error", "warnings")
+_SAID = (
+    "interval",
+    "period",
+    "status",
+    "started_at",
+    "completed_at",
+    "duration_seconds",
+    "error",
+    "warnings",
+)
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
 
@@ -52,8 +61,12 @@ def mark_published(database: Db, run_id: str) -> None:
     runs_in(database).update_one({"_id": run_id}, [{"$set": {"published_at": "$$NOW"}}])
 
 
-def claim_run(database: Db, run_id: str, *, lease_seconds: int, max_attempts: int) -> RunDocument | None:
-    """Take a queued run to split it; None where it is not queued, somebody else does, or it was tried too often."""
+def claim_run(
+    database: Db, run_id: str, *, lease_seconds: int, max_attempts: int
+) -> RunDocument | None:
+    """Take a queued run to split it; None where it is not queued, somebody else does,
+    or it was tried too often.
+    """
     return runs_in(database).find_one_and_update(
         {"_id": run_id, "status": "queued", "attempts": {"$lt": max_attempts}, "$expr": _UNHELD},
         [
@@ -71,14 +84,23 @@ def claim_run(database: Db, run_id: str, *, lease_seconds: int, max_attempts: in
 def find_lost(
     database: Db, older_than_seconds: float, waiting: Collection[str], limit: int = 1_000
 ) -> list[RunDocument]:
-    """Return queued runs that nobody splits and whose message, not among the `waiting`, is older than this."""
+    """Return queued runs that nobody splits and whose message, not among the `waiting`,
+    is older than this.
+    """
     age = {"$lt": ["$published_at", {"$subtract": ["$$NOW", int(older_than_seconds * 1000)]}]}
-    query = {"status": "queued", "run_id": None, "_id": {"$nin": list(waiting)}, "$expr": {"$and": [age, _UNHELD]}}
+    query = {
+        "status": "queued",
+        "run_id": None,
+        "_id": {"$nin": list(waiting)},
+        "$expr": {"$and": [age, _UNHELD]},
+    }
     return list(runs_in(database).find(query).limit(limit))
 
 
 def start_run(database: Db, run_id: str, plan: Sequence[BatchDocument], now: datetime) -> bool:
-    """Move a queued run to `in_progress` and write its batches, in one transaction; False where it is not queued."""
+    """Move a queued run to `in_progress` and write its batches, in one transaction;
+    False where it is not queued.
+    """
 
     def write(session: ClientSession) -> bool:
         run = runs_in(database).find_one_and_update(
@@ -129,7 +151,8 @@ def finish_run(database: Db, run_id: str, now: datetime) -> RunDocument | None:
 
     def write(session: ClientSession) -> RunDocument | None:
         run = runs_in(database).find_one({"_id": run_id, "status": "in_progress"}, session=session)
-        # Counted again in the transaction's snapshot: outside, a batch may change its state while others are counted.
+        # Counted again in the transaction's snapshot: outside, a batch may change its state while
+        # others are counted.
         if run is None or batches.count_open(database, run_id, session):
             return None
         totals = batches.count_progress(database, run_id, session)
@@ -137,8 +160,12 @@ def finish_run(database: Db, run_id: str, now: datetime) -> RunDocument | None:
         is_cancelled = batches.count_cancelled(database, run_id, session) > 0
         outcome = _build_outcome(run, totals, failures, now, is_cancelled=is_cancelled)
         record = _build_record(database, run, totals, failures, session)
-        runs_in(database).update_one({"_id": run_id}, {"$set": {**outcome, **record}}, session=session)
-        outbox.add_event(database, run_id, "run_completed", {"status": outcome["status"]}, now, session)
+        runs_in(database).update_one(
+            {"_id": run_id}, {"$set": {**outcome, **record}}, session=session
+        )
+        outbox.add_event(
+            database, run_id, "run_completed", {"status": outcome["status"]}, now, session
+        )
         return {**run, **outcome, **record}
 
     finished = in_transaction(database, write)
@@ -148,11 +175,16 @@ def finish_run(database: Db, run_id: str, now: datetime) -> RunDocument | None:
 
 def fail_run(database: Db, run_id: str, reason: str, error: str, now: datetime) -> None:
     """End a run that could not even be split into batches."""
-    _end_queued(database, run_id, "failed", {"reason": reason, "error": error, "errors": [error]}, now)
+    _end_queued(
+        database, run_id, "failed", {"reason": reason, "error": error, "errors": [error]}, now
+    )
 
 
 def request_cancel(database: Db, run_id: str, now: datetime) -> ShownRun:
-    """Ask for a run's end: what is queued ends now, what is held ends between two steps. Raises NotFound."""
+    """Ask for a run's end: what is queued ends now, what is held ends between two steps.
+
+    Raises NotFound.
+    """
     run = runs_in(database).find_one_and_update(
         {"_id": run_id, "run_id": None, "status": {"$in": list(OPEN_STATUSES)}},
         {"$set": {"cancel_requested": True}},
@@ -201,7 +233,11 @@ def find_run(database: Db, run_id: str) -> ShownRun | None:
     if run is None:
         return None
     totals = batches.count_progress(database, run_id)
-    failures = batches.find_failures(database, run_id)[:LISTED_FAILURES] if totals["tickers_failed"] else []
+    failures = (
+        batches.find_failures(database, run_id)[:LISTED_FAILURES]
+        if totals["tickers_failed"]
+        else []
+    )
     return {**run, "progress": _describe_progress(run, totals), "failures": failures}
 
 
@@ -221,11 +257,15 @@ def find_runs(
     after: Position | None = None,
     limit: int = 50,
 ) -> list[RunDocument]:
-    """Return runs in the order NEWEST_FIRST, from the one after `after` on, without their progress."""
+    """Return runs in the order NEWEST_FIRST,
+    from the one after `after` on, without their progress.
+    """
     query = _build_query(status=status, trigger=trigger, tickers=ticker, task=task)
     # A run repeats what may be thousands of ids.
     without_ids = {"anomaly_ids": 0}
-    return find_page(runs_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=without_ids)
+    return find_page(
+        runs_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=without_ids
+    )
 
 
 def fit_runs(
@@ -238,10 +278,14 @@ def fit_runs(
     after: Position | None = None,
     limit: int = 50,
 ) -> int:
-    """Return how many of the runs that `find_runs` returns, at least one, have no more tickers than a page may."""
+    """Return how many of the runs that `find_runs` returns, at least one,
+    have no more tickers than a page may.
+    """
     query = _build_query(status=status, trigger=trigger, tickers=ticker, task=task)
     found = runs_in(database)
-    return fit_page(found, query, NEWEST_FIRST, after=after, limit=limit, field="tickers", most=LISTED_TICKERS)
+    return fit_page(
+        found, query, NEWEST_FIRST, after=after, limit=limit, field="tickers", most=LISTED_TICKERS
+    )
 
 
 def _build_query(**equal: str | None) -> dict[str, object]:
@@ -250,7 +294,11 @@ def _build_query(**equal: str | None) -> dict[str, object]:
 
 def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None:
     """Return the id of a run about a ticker (of an interval, or any) that is not ended, or None."""
-    query: dict[str, object] = {"status": {"$in": list(OPEN_STATUSES)}, "run_id": None, "tickers": ticker}
+    query: dict[str, object] = {
+        "status": {"$in": list(OPEN_STATUSES)},
+        "run_id": None,
+        "tickers": ticker,
+    }
     if interval is not None:
         query["interval"] = interval
     run = runs_in(database).find_one(query, {"_id": 1})
@@ -278,12 +326,21 @@ def has_open_scan(database: Db, watchlist: str) -> bool:
 
 def has_open_analytics(database: Db, market: str, interval: str) -> bool:
     """Whether metrics of this market and interval are being computed, or are to be."""
-    query = {"task": "analytics", "market": market, "interval": interval, "status": {"$in": list(OPEN_STATUSES)}}
+    query = {
+        "task": "analytics",
+        "market": market,
+        "interval": interval,
+        "status": {"$in": list(OPEN_STATUSES)},
+    }
     return runs_in(database).find_one(query, {"_id": 1}) is not None
 
 
-def find_latest(database: Db, ticker: str, interval: str, *tasks: Task) -> AuditDocument | LatestRun | None:
-    """Return how the newest run of these tasks went for one series: its audit, or what its run says so far."""
+def find_latest(
+    database: Db, ticker: str, interval: str, *tasks: Task
+) -> AuditDocument | LatestRun | None:
+    """Return how the newest run of these tasks went for one series: its audit,
+    or what its run says so far.
+    """
     query = {"run_id": None, "tickers": ticker, "interval": interval, "task": {"$in": list(tasks)}}
     # A run may name ten thousand tickers: what it says of this one is all that is read.
     run = runs_in(database).find_one(query, _SAID, sort=[("requested_at", DESCENDING)])
@@ -308,7 +365,9 @@ def _build_not_found(run_id: str) -> NotFound:
     return NotFound(f"there is no run {run_id!r}; finished runs are kept for 30 days")
 
 
-def _end_queued(database: Db, run_id: str, status: EndStatus, record: RunRecord, now: datetime) -> None:
+def _end_queued(
+    database: Db, run_id: str, status: EndStatus, record: RunRecord, now: datetime
+) -> None:
     """End a run before it was split; its completion event goes with it."""
 
     def write(session: ClientSession) -> RunDocument | None:
@@ -327,11 +386,18 @@ def _end_queued(database: Db, run_id: str, status: EndStatus, record: RunRecord,
 
 def _count_end(database: Db, run: RunDocument | None) -> None:
     if run is not None:
-        counters.add_counts(database, {counters.RUNS_ENDED: {f"{run['trigger']}:{run['status']}": 1}})
+        counters.add_counts(
+            database, {counters.RUNS_ENDED: {f"{run['trigger']}:{run['status']}": 1}}
+        )
 
 
 def _build_outcome(
-    run: RunDocument, totals: RunTotals, failures: Sequence[TickerFailure], now: datetime, *, is_cancelled: bool
+    run: RunDocument,
+    totals: RunTotals,
+    failures: Sequence[TickerFailure],
+    now: datetime,
+    *,
+    is_cancelled: bool,
 ) -> RunOutcome:
     failed = len(failures)
     if is_cancelled:
@@ -342,8 +408,13 @@ def _build_outcome(
         status = "failed" if totals["tickers_done"] == 0 else "partial"
     error = None
     if failed:
-        named = ", ".join(failure["ticker"] for failure in failures[:5]) + (", ..." if failed > 5 else "")
-        error = f"{failed} of {max(failed, totals['tickers_total'])} failed ({named}): {failures[0]['error']}"
+        named = ", ".join(failure["ticker"] for failure in failures[:5]) + (
+            ", ..." if failed > 5 else ""
+        )
+        error = (
+            f"{failed} of {max(failed, totals['tickers_total'])} failed ({named}):"
+            f" {failures[0]['error']}"
+        )
     return {
         "tickers_total": totals["tickers_total"],
         "tickers_done": totals["tickers_done"],
@@ -358,12 +429,16 @@ def _build_outcome(
 
 
 def _build_record(
-    database: Db, run: RunDocument, totals: RunTotals, failures: Sequence[TickerFailure], session: ClientSession
+    database: Db,
+    run: RunDocument,
+    totals: RunTotals,
+    failures: Sequence[TickerFailure],
+    session: ClientSession,
 ) -> RunRecord:
     """Return what an ended run says of all that happened in it: the record that clients read.
 
-    `reason` is the one that all its tickers have, `reasons` counts them. A verification's `result` is its verdicts;
-    other tasks write theirs with their effects.
+    `reason` is the one that all its tickers have, `reasons` counts them. A verification's `result`
+    is its verdicts; other tasks write theirs with their effects.
     """
     summary = summarize_audits(database, run, session)
     reasons = Counter(summary["reasons"]) + Counter(failure["reason"] for failure in failures)
@@ -384,7 +459,9 @@ def _build_record(
 
 
 def _describe_progress(run: RunDocument, totals: RunTotals) -> RunProgress:
-    """Return what a progress bar needs; `eta_seconds` and `rows_per_second` are None where unknown."""
+    """Return what a progress bar needs;
+    `eta_seconds` and `rows_per_second` are None where unknown.
+    """
     fraction = totals["fraction"]
     eta: float | None = 0.0
     seconds = run["duration_seconds"]

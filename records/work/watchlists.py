@@ -1,8 +1,10 @@
-"""Watchlists: named tickers that are scanned together, those of each market when it has closed a bar, or by cron.
+"""Watchlists: named tickers that are scanned together,
+those of each market when it has closed a bar, or by cron.
 
-`version` rises with each change, so that one who changes an older state is told. What the scheduler notes of its scans
-(`last_slot`, `last_scan`, `last_run_id`, `next_scan`) is not part of what a caller changes. A `next_scan` of None, as
-after any change, has the scheduler look at the schedule anew.
+`version` rises with each change, so that one who changes an older state is told. What the scheduler
+notes of its scans (`last_slot`, `last_scan`, `last_run_id`, `next_scan`) is not part of what a
+caller changes. A `next_scan` of None, as after any change, has the scheduler look at the schedule
+anew.
 """
 
 from datetime import datetime
@@ -25,7 +27,9 @@ from records.work.documents import (
 LISTED_TICKERS = 20_000
 
 
-def add_watchlist(database: Db, name: str, fields: WatchlistFields, now: datetime) -> WatchlistDocument:
+def add_watchlist(
+    database: Db, name: str, fields: WatchlistFields, now: datetime
+) -> WatchlistDocument:
     """Make a watchlist and return it. Raises Conflict where there is one of this name."""
     watchlist: WatchlistDocument = {
         "_id": name,
@@ -46,19 +50,27 @@ def add_watchlist(database: Db, name: str, fields: WatchlistFields, now: datetim
     try:
         watchlists_in(database).insert_one(watchlist)
     except DuplicateKeyError as error:
-        raise Conflict(f"there is a watchlist named {name!r}; change it with PUT, or choose another name") from error
+        raise Conflict(
+            f"there is a watchlist named {name!r}; change it with PUT, or choose another name"
+        ) from error
     return watchlist
 
 
-def find_watchlists(database: Db, *, after: Position | None = None, limit: int = 0) -> list[WatchlistDocument]:
+def find_watchlists(
+    database: Db, *, after: Position | None = None, limit: int = 0
+) -> list[WatchlistDocument]:
     """Return watchlists by name, from the one after `after` on; all where `limit` is 0."""
     return find_page(watchlists_in(database), {}, BY_ID, after=after, limit=limit)
 
 
 def fit_watchlists(database: Db, *, after: Position | None, limit: int) -> int:
-    """Return how many of the next `limit` watchlists, at least one, have no more tickers than a page may."""
+    """Return how many of the next `limit` watchlists, at least one,
+    have no more tickers than a page may.
+    """
     found = watchlists_in(database)
-    return fit_page(found, {}, BY_ID, after=after, limit=limit, field="tickers", most=LISTED_TICKERS)
+    return fit_page(
+        found, {}, BY_ID, after=after, limit=limit, field="tickers", most=LISTED_TICKERS
+    )
 
 
 def find_scans(database: Db) -> list[WatchlistDocument]:
@@ -109,9 +121,15 @@ def find_due(database: Db, now: datetime) -> list[WatchlistDocument]:
     return list(watchlists_in(database).find(is_due).sort([("next_scan", 1), ("_id", 1)]))
 
 
-def note_scan(database: Db, watchlist: WatchlistDocument, scanned: ScanFields | FetchFields) -> None:
-    """Note what was scanned, or is next, where the watchlist is still the one that was looked at."""
-    watchlists_in(database).update_one(_select(watchlist["_id"], watchlist["version"]), {"$set": scanned})
+def note_scan(
+    database: Db, watchlist: WatchlistDocument, scanned: ScanFields | FetchFields
+) -> None:
+    """Note what was scanned, or is next,
+    where the watchlist is still the one that was looked at.
+    """
+    watchlists_in(database).update_one(
+        _select(watchlist["_id"], watchlist["version"]), {"$set": scanned}
+    )
 
 
 def note_last_scan(database: Db, name: str, run: RunDocument) -> None:
@@ -129,7 +147,9 @@ def find_next_scan(database: Db, ticker: str, interval: str) -> datetime | None:
 
 
 def forget_next_scans(database: Db, market: str) -> None:
-    """Have the scheduler look at the schedules of a market's watchlists anew: its sessions have changed."""
+    """Have the scheduler look at the schedules of a market's watchlists anew:
+    its sessions have changed.
+    """
     watchlists_in(database).update_many({"markets": market}, {"$set": {"next_scan": None}})
 
 
@@ -140,5 +160,6 @@ def _select(name: str, version: int | None) -> Query:
 def _explain_unchanged(database: Db, name: str, version: int | None) -> VersionMoved:
     present = get_watchlist(database, name)["version"]
     return VersionMoved(
-        f"watchlist {name!r} is at version {present}, not {version}; read it again before you change it"
+        f"watchlist {name!r} is at version {present}, not {version}; read it again before you"
+        " change it"
     )

@@ -1,4 +1,6 @@
-"""Accepting work: the run is written first, then its message is sent; a message that gets lost is sent again later."""
+"""Accepting work: the run is written first, then its message is sent;
+a message that gets lost is sent again later.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,21 +26,26 @@ from tasks.process.logs import describe_subject
 log = structlog.get_logger()
 
 
-def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: datetime, force: bool = False) -> RunDocument:
+def accept_run(
+    database: Db, celery: Celery, request: RunRequest, *, now: datetime, force: bool = False
+) -> RunDocument:
     """Write a run and send its message; return the run's document.
 
-    A broker that does not answer is no error to the caller: the sweeper sends the message again. Repeating a request
-    with its idempotency key returns the run of the first one. With `force`, backfills in the way of a backfill are
-    cancelled.
+    A broker that does not answer is no error to the caller: the sweeper sends the message again.
+    Repeating a request with its idempotency key returns the run of the first one. With `force`,
+    backfills in the way of a backfill are cancelled.
 
     Raises:
-        BadInput: the idempotency key was used for another request (`reason: idempotency_key_reused`).
-        Conflict: a backfill of one of these series is open (`reason: backfill_in_progress`, `run_id` names it).
+        BadInput: the idempotency key was used for another request (`reason:
+            idempotency_key_reused`).
+        Conflict: a backfill of one of these series is open (`reason: backfill_in_progress`,
+            `run_id` names it).
     """
     try:
         run = insert_run(database, request, now)
     except (Conflict, DuplicateKeyError):
-        # What is in the way may be this request's own run, written when MongoDB had no majority to confirm it.
+        # What is in the way may be this request's own run, written when MongoDB had no majority to
+        # confirm it.
         confirmed = database.with_options(read_concern=ReadConcern("linearizable"))
         with timeout(INSERT_SECONDS):
             repeated = find_repeated(confirmed, request.idempotency_key, request.body_hash)
@@ -50,7 +57,9 @@ def accept_run(database: Db, celery: Celery, request: RunRequest, *, now: dateti
             runs.request_cancel(database, other["_id"], now)
         return accept_run(database, celery, request, now=now, force=force)
     with bound_contextvars(run_id=run["_id"]):
-        log.info("run_accepted", asked=run["task"], trigger=run["trigger"], tickers=len(run["tickers"]))
+        log.info(
+            "run_accepted", asked=run["task"], trigger=run["trigger"], tickers=len(run["tickers"])
+        )
         publish_run(database, celery, run)
     return run
 
@@ -65,14 +74,18 @@ def publish_run(database: Db, celery: Celery, run: RunDocument) -> bool:
 
 
 def publish_batches(database: Db, celery: Celery, task: str, tickers: Mapping[str, int]) -> None:
-    """Send one message a batch, up to the first that the broker does not take; the rest is the sweeper's.
+    """Send one message a batch, up to the first that the broker does not take;
+    the rest is the sweeper's.
 
     `tickers` says how many tickers each batch has, by its id.
     """
 
     def publish(batch_id: str) -> bool:
         run_id, _, label = batch_id.partition(":")
-        about = f"run {run_id}: {task}, batch {label} of {tickers[batch_id]} ticker{'s' * (tickers[batch_id] != 1)}"
+        about = (
+            f"run {run_id}: {task}, batch {label} of {tickers[batch_id]}"
+            f" ticker{'s' * (tickers[batch_id] != 1)}"
+        )
         return send(celery, names.RUN_BATCH, batch_id, KINDS[task].queue, about=about)
 
     batches.mark_published(database, takewhile(publish, tickers))
@@ -87,12 +100,20 @@ def send(
     task_id: str | None = None,
     about: str | None = None,
 ) -> bool:
-    """Send one message whose only argument is an id; False, and a log line, where the broker does not take it.
+    """Send one message whose only argument is an id; False, and a log line,
+    where the broker does not take it.
 
     `about` is what Flower shows in place of the arguments.
     """
     try:
-        celery.send_task(name, args=[subject], queue=queue, task_id=task_id, argsrepr=about or subject, retry=False)
+        celery.send_task(
+            name,
+            args=[subject],
+            queue=queue,
+            task_id=task_id,
+            argsrepr=about or subject,
+            retry=False,
+        )
     except BROKER_ERRORS as error:
         log.warning("publish_failed", sent_task=name, error=str(error), **describe_subject(subject))
         return False
@@ -105,8 +126,13 @@ def _describe(run: RunDocument) -> str:
     return f"run {run['_id']}: {run['task']} {subject or run['market'] or ''} {run['interval']}"
 
 
-def find_repeated(database: Db, idempotency_key: str | None, body_hash: str | None) -> RunDocument | None:
-    """Return the run that was accepted under this key, or None. Raises BadInput where it had another body."""
+def find_repeated(
+    database: Db, idempotency_key: str | None, body_hash: str | None
+) -> RunDocument | None:
+    """Return the run that was accepted under this key, or None.
+
+    Raises BadInput where it had another body.
+    """
     if idempotency_key is None:
         return None
     run = runs.find_by_key(database, idempotency_key)

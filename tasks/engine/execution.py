@@ -1,4 +1,6 @@
-"""A worker does one batch: claims it, works, commits under its fence, and ends a run that is done."""
+"""A worker does one batch: claims it, works, commits under its fence,
+and ends a run that is done.
+"""
 
 from datetime import UTC, datetime
 from time import sleep
@@ -21,7 +23,8 @@ from tasks.process.worker import Worker
 
 log = structlog.get_logger()
 
-# A process that fails at once, for want of memory or disk, must not have every batch before a sound one asks for work.
+# A process that fails at once, for want of memory or disk, must not have every batch before a sound
+# one asks for work.
 PAUSE_SECONDS = 1.0
 
 

@@ -25,15 +25,18 @@ class RunKind:
 
     Attributes:
         task: the word for it in run documents and over HTTP.
-        name: the Celery task's name. It is wire format: messages in flight carry it, so it is never renamed.
+        name: the Celery task's name. It is wire format: messages in flight carry it, so it is never
+            renamed.
         queue: where its messages go, those of its batches too.
-        split: returns the documents of a run's batches, not yet written; raises where there is nothing to do.
-        heavy: whether one batch of it takes long, or much memory. Of heavy batches, of whatever kinds, HEAVY_AT_ONCE
-            are at work at once, so that scans always find a process.
-        handler: what does one batch, as `module:function`. It calls one function of a wing, then commits under the
-            batch's fence. In long work it calls its checkpoint (tasks/kinds/parts.py) at least once a second, which
-            keeps the lease and hears of a cancellation. Named by its path, since the control worker knows all kinds
-            and never loads numpy.
+        split: returns the documents of a run's batches, not yet written; raises where there is
+            nothing to do.
+        heavy: whether one batch of it takes long, or much memory. Of heavy batches, of whatever
+            kinds, HEAVY_AT_ONCE are at work at once, so that scans always find a process.
+        handler: what does one batch, as `module:function`. It calls one function of a wing, then
+            commits under the batch's fence. In long work it calls its checkpoint
+            (tasks/kinds/parts.py) at least once a second, which keeps the lease and hears of a
+            cancellation. Named by its path, since the control worker knows all kinds and never
+            loads numpy.
     """
 
     task: Task

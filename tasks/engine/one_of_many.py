@@ -12,7 +12,8 @@ log = structlog.get_logger()
 
 @contextmanager
 def going_on(event: str, subject: str) -> Iterator[None]:
-    """Log what is wrong with one of many as `event`, so that it does not stop the others, each time anew.
+    """Log what is wrong with one of many as `event`, so that it does not stop the others,
+    each time anew.
 
     A database that is gone and a time limit that has passed are everybody's, and are raised.
     """

@@ -13,12 +13,15 @@ from tasks.process.worker import Worker
 def start(worker: Worker, run_id: str) -> Result:
     """Split a queued run and send its batches; do the work at once where there is only one.
 
-    A second delivery finds the run taken, or no longer queued, and does nothing. Where splitting fails for a reason
-    that may pass, the lease runs out and the sweeper sends the run again.
+    A second delivery finds the run taken, or no longer queued, and does nothing. Where splitting
+    fails for a reason that may pass, the lease runs out and the sweeper sends the run again.
     """
     settings = worker.settings
     run = runs.claim_run(
-        worker.database, run_id, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
+        worker.database,
+        run_id,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
     )
     if run is None:
         return None
@@ -36,6 +39,9 @@ def start(worker: Worker, run_id: str) -> Result:
     if len(plan) == 1:
         return execute_batch(worker, plan[0]["_id"])
     publish_batches(
-        worker.database, worker.celery, run["task"], {batch["_id"]: len(batch["tickers"]) for batch in plan}
+        worker.database,
+        worker.celery,
+        run["task"],
+        {batch["_id"]: len(batch["tickers"]) for batch in plan},
     )
     return {"detection_run_id": run_id, "batches": len(plan)}

@@ -33,7 +33,9 @@ def recover_batches(worker: Worker, lost: Iterable[BatchDocument]) -> Counter[st
                 batches.delete_batch(worker.database, batch["_id"])
                 done["batch_without_run_deleted"] += 1
             elif run["cancel_requested"]:
-                done["batch_cancelled"] += batches.cancel_pending(worker.database, run["_id"], datetime.now(UTC))
+                done["batch_cancelled"] += batches.cancel_pending(
+                    worker.database, run["_id"], datetime.now(UTC)
+                )
             elif batch["attempts"] >= worker.settings.max_attempts:
                 done["batch_buried"] += _bury(worker, run, batch)
             elif batch["attempts"] >= batches.SPLIT_AFTER_ATTEMPTS and len(batch["tickers"]) > 1:
@@ -49,11 +51,14 @@ def recover_batches(worker: Worker, lost: Iterable[BatchDocument]) -> Counter[st
 
 
 def recover_used_up(worker: Worker, batch_id: str) -> None:
-    """Split or give up at once a batch that nobody may claim any more; what may be claimed is left to the sweeper.
+    """Split or give up at once a batch that nobody may claim any more;
+    what may be claimed is left to the sweeper.
 
     A poisonous ticker would otherwise wait for a sweep at each turn.
     """
-    used_up = batches.find_used_up(worker.database, batch_id, max_attempts=worker.settings.max_attempts)
+    used_up = batches.find_used_up(
+        worker.database, batch_id, max_attempts=worker.settings.max_attempts
+    )
     done = recover_batches(worker, used_up)
     if done:
         log.info("recovered", batch_id=batch_id, **done)
@@ -62,7 +67,9 @@ def recover_used_up(worker: Worker, batch_id: str) -> None:
 
 
 def _bury(worker: Worker, run: RunDocument, batch: BatchDocument) -> bool:
-    """Give up a batch that used all its attempts, with an audit document for each of its tickers."""
+    """Give up a batch that used all its attempts,
+    with an audit document for each of its tickers.
+    """
     now = datetime.now(UTC)
     error = f"given up after {batch['attempts']} attempts: {batch.get('error')}"
     result, audits = build_failure(run, batch["tickers"], "attempts_exhausted", error, now)

@@ -22,10 +22,11 @@ log = structlog.get_logger()
 
 @contextmanager
 def renewing(database: Db, batch: Batch) -> Iterator[None]:
-    """Hold a suspect's short lease by a thread until the end of the context; other batches renew between two steps.
+    """Hold a suspect's short lease by a thread until the end of the context;
+    other batches renew between two steps.
 
-    Where the batch is another's by now the thread ends, and the commit finds it out. A worker that hangs is ended by
-    its time limit.
+    Where the batch is another's by now the thread ends, and the commit finds it out. A worker that
+    hangs is ended by its time limit.
     """
     if not batch.is_suspect:
         yield

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 LEAST_BATCHES = 8
 # A scan does so little for each ticker that what a batch costs in itself would weigh.
 SCAN_FACTOR = 10
-# A series that was detected no longer ago than so many bars take is short work: it does not count in a batch's bars.
+# A series that was detected no longer ago than so many bars take is short work: it does not count
+# in a batch's bars.
 RECENT_BARS = 500
 # A market is computed whole where it can be: what is of all of it is read once a batch.
 ANALYTICS_TICKERS = 1_000
@@ -31,7 +32,8 @@ ANALYTICS_BARS = 1_000_000
 # Of some 4 KB each, written in one transaction.
 ANALYTICS_SNAPSHOTS = 5_000
 SEASON_BARS = 756
-# Of the 90 days that a season of shorter bars has, and of a day, about as much as a stock exchange is open.
+# Of the 90 days that a season of shorter bars has, and of a day, about as much as a stock exchange
+# is open.
 SEASON_SESSIONS, SESSION_SECONDS = 64, 23_400
 
 
@@ -44,7 +46,9 @@ def split_backfill(worker: "Worker", run: RunDocument, now: datetime) -> list[Ba
     """Return a backfill's batches. Raises BadInput where its market has no bars."""
     tickers, series = _find_series(worker, run)
     at_most = min(worker.settings.batch_tickers, ceil(len(tickers) / LEAST_BATCHES))
-    return _build_batches(worker, run, tickers, series, bars=_count_bars(series), at_most=at_most, now=now)
+    return _build_batches(
+        worker, run, tickers, series, bars=_count_bars(series), at_most=at_most, now=now
+    )
 
 
 def split_incremental(worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
@@ -64,7 +68,9 @@ def split_verification(worker: "Worker", run: RunDocument, now: datetime) -> lis
         raise BadInput(f"there is no anomaly to verify for {run['options']}", reason="no_anomalies")
     series = find_sizes(worker.database, tickers=tickers)
     at_most = worker.settings.batch_tickers
-    return _build_batches(worker, run, tickers, series, bars=_count_bars(series), at_most=at_most, now=now)
+    return _build_batches(
+        worker, run, tickers, series, bars=_count_bars(series), at_most=at_most, now=now
+    )
 
 
 def split_analytics(_worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
@@ -74,19 +80,27 @@ def split_analytics(_worker: "Worker", run: RunDocument, now: datetime) -> list[
     by_bars = ANALYTICS_BARS // count_season_bars(run["interval"], bars)
     size = max(1, min(ANALYTICS_TICKERS, by_bars, ANALYTICS_SNAPSHOTS // bars))
     return [
-        build_batch(run["_id"], f"{start // size:05d}", tickers[start : start + size], run["market"], now)
+        build_batch(
+            run["_id"], f"{start // size:05d}", tickers[start : start + size], run["market"], now
+        )
         for start in range(0, len(tickers), size)
     ]
 
 
 def _find_series(worker: "Worker", run: RunDocument) -> tuple[list[str], list[SeriesSize]]:
-    """Return the tickers of a run and what is known of their series. Raises BadInput where there are none."""
+    """Return the tickers of a run and what is known of their series.
+
+    Raises BadInput where there are none.
+    """
     named = run["tickers"] or None
-    series = find_sizes(worker.database, tickers=named, market=run["market"], interval=run["interval"])
+    series = find_sizes(
+        worker.database, tickers=named, market=run["market"], interval=run["interval"]
+    )
     tickers = run["tickers"] or [s["ticker"] for s in series]
     if not tickers:
         raise BadInput(
-            f"market {run['market']} has no {run['interval']} bars; import some first (`flask bars import FILE`)",
+            f"market {run['market']} has no {run['interval']} bars; import some first (`flask bars"
+            " import FILE`)",
             reason="no_bars",
         )
     return tickers, series
@@ -99,7 +113,9 @@ def _count_bars(series: Iterable[SeriesSize]) -> Mapping[str, int]:
 def count_season_bars(interval: str, bars: int) -> int:
     """Return about how many bars of a series metrics of its last `bars` bars are computed from."""
     length = INTERVALS[interval]
-    return bars + (SEASON_BARS if length >= DAY_SECONDS else SEASON_SESSIONS * SESSION_SECONDS // length)
+    return bars + (
+        SEASON_BARS if length >= DAY_SECONDS else SEASON_SESSIONS * SESSION_SECONDS // length
+    )
 
 
 def _build_batches(
@@ -115,16 +131,20 @@ def _build_batches(
     markets = {s["ticker"]: str(s["market"]) for s in series}
     # A ticker without bars is of no market yet; it fails by name in whichever batch it is.
     other = next(iter(markets.values()), run["market"])
-    groups = _group({ticker: markets.get(ticker, other) for ticker in tickers}, bars, at_most, worker.settings)
+    groups = _group(
+        {ticker: markets.get(ticker, other) for ticker in tickers}, bars, at_most, worker.settings
+    )
     return [
-        build_batch(run["_id"], f"{number:05d}", group, market, now) for number, (market, group) in enumerate(groups)
+        build_batch(run["_id"], f"{number:05d}", group, market, now)
+        for number, (market, group) in enumerate(groups)
     ]
 
 
 def _group(
     markets: Mapping[str, str | None], bars: Mapping[str, int], at_most: int, settings: Settings
 ) -> Iterator[tuple[str | None, list[str]]]:
-    """Yield (market, tickers) of at most so many tickers and, but for a single long series, so many bars.
+    """Yield (market, tickers) of at most so many tickers and, but for a single long series,
+    so many bars.
 
     `markets` says of each ticker of which it is.
     """

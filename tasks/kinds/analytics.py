@@ -71,7 +71,8 @@ class Load:
     Attributes:
         series: the documents of all series of the market, by ticker.
         panel: of the batch's tickers, None where nothing of them is left.
-        around: of all the market's tickers, as far back as the market of the bars asked about is looked at.
+        around: of all the market's tickers, as far back as the market of the bars asked about is
+            looked at.
         failures: for each ticker of the batch that is left out a reason and an error.
     """
 
@@ -91,7 +92,8 @@ def compute(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     checkpoint(0.3)
     documents, market_bars = describe(work, loaded, checkpoint)
     failures: list[TickerFailure] = [
-        {"ticker": ticker, "reason": reason, "error": error} for ticker, (reason, error) in loaded.failures.items()
+        {"ticker": ticker, "reason": reason, "error": error}
+        for ticker, (reason, error) in loaded.failures.items()
     ]
     result: BatchResult = {
         "tickers_done": len(batch.tickers) - len(failures),
@@ -101,7 +103,9 @@ def compute(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         "rows_processed": len(documents),
     }
 
-    computed = sorted({build_series_id(document["ticker"], work.interval) for document in documents})
+    computed = sorted(
+        {build_series_id(document["ticker"], work.interval) for document in documents}
+    )
     unusable = [
         _build_failure(work, loaded.series[ticker], error)
         for ticker, (_, error) in loaded.failures.items()
@@ -122,7 +126,9 @@ def load(database: Db, work: Work, tickers: Sequence[str]) -> Load:
     with database.client.start_session(snapshot=True) as session:
         series = find_market_panel_series(database, work.market.code, work.interval, session)
         lasts = {ticker: int(s["last_bar"].timestamp()) for ticker, s in series.items()}
-        failures = {ticker: _explain_absent(ticker, work) for ticker in tickers if ticker not in series}
+        failures = {
+            ticker: _explain_absent(ticker, work) for ticker in tickers if ticker not in series
+        }
         own = [ticker for ticker in tickers if ticker in series]
         # The season of intraday bars is counted in days: of many bars the first's is not known.
         is_counted_in_days = is_intraday(work.interval) and work.bars > 1
@@ -142,15 +148,19 @@ def load(database: Db, work: Work, tickers: Sequence[str]) -> Load:
         if panel is None:
             return Load(series, None, None, failures)
         since = find_market_start(panel, choose_rows(panel, work.bars))
-        # Of a series that goes on after another ended, the bars beside that one's are not there yet.
+        # Of a series that goes on after another ended, the bars beside that one's are not there
+        # yet.
         reaching = [s for s, ticker in enumerate(panel.tickers) if _reaches(panel, s, since)]
         seen = {panel.tickers[s] for s in reaching}
         others: dict[str, Wanted] = {
-            ticker: (min(since, lasts[ticker]), None) for ticker in sorted(series.keys() - seen - failures.keys())
+            ticker: (min(since, lasts[ticker]), None)
+            for ticker in sorted(series.keys() - seen - failures.keys())
         }
         around = [keep_series(panel, reaching)] if reaching else []
         if others:
-            beside, _ = read_sound_bars(database, work.interval, series, others, session, find_context_reach)
+            beside, _ = read_sound_bars(
+                database, work.interval, series, others, session, find_context_reach
+            )
             around += [] if beside is None else [beside]
         return Load(series, panel, join_panels(around) if around else None, failures)
 
@@ -222,18 +232,25 @@ def find_context_reach(index: int, _interval: str) -> int:
     return max(0, index - CONTEXT_BARS)
 
 
-def build_snapshots(work: Work, series: Mapping[str, PanelSeries], subject: Subject) -> Iterator[SnapshotDocument]:
+def build_snapshots(
+    work: Work, series: Mapping[str, PanelSeries], subject: Subject
+) -> Iterator[SnapshotDocument]:
     """Yield the documents of a subject's snapshots."""
     panel, rows = subject.panel, subject.rows
     firsts = find_first_rows(panel, rows, subject.series)
     fingerprints = PanelFingerprints(panel)
     year = np.maximum(rows - YEAR + 1, subject.firsts)
-    expected = count_expected_bars(work.sessions, work.interval, panel.times[year], panel.times[rows])
+    expected = count_expected_bars(
+        work.sessions, work.interval, panel.times[year], panel.times[rows]
+    )
     held = rows - year + 1
     # A bar on a day of which the calendar knows no session is held all the same.
     completeness = np.where(expected > 0, np.minimum(1.0, held / np.maximum(expected, 1)), 1.0)
     notional = panel.close * panel.volume
-    usual = [notional[max(first, row - FAST + 1) : row + 1].mean() for first, row in zip(firsts, rows, strict=True)]
+    usual = [
+        notional[max(first, row - FAST + 1) : row + 1].mean()
+        for first, row in zip(firsts, rows, strict=True)
+    ]
     facts = (firsts, rows, panel.close[rows], subject.returns[rows], completeness)
     listed = zip(*(column.tolist() for column in facts), usual, strict=True)
     ends = work.now + timedelta(days=INTRADAY_DAYS) if is_intraday(work.interval) else None
@@ -283,7 +300,9 @@ def write_documents(
     overview.write_overview(database, shown, session)
     if shown:
         overview.raise_version(database, work.market.code, work.interval, session)
-    markets.write_market_snapshots(database, [_build_market_snapshot(work, bar) for bar in market_bars], session)
+    markets.write_market_snapshots(
+        database, [_build_market_snapshot(work, bar) for bar in market_bars], session
+    )
 
 
 def _build_market_snapshot(work: Work, bar: MarketBar) -> MarketSnapshotDocument:

@@ -24,11 +24,18 @@ def fetch_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
 
     if options["source"] == "yahoo":
         report = fetch_from_yahoo(
-            database, Yahoo(build_fetch()), run["tickers"], interval=run["interval"], now=now, on_series=on_series
+            database,
+            Yahoo(build_fetch()),
+            run["tickers"],
+            interval=run["interval"],
+            now=now,
+            on_series=on_series,
         )
     else:
         folder = resolve_folder(worker.settings.watched_folder, options["folder"])
-        report = fetch_from_folder(database, folder, interval=run["interval"], now=now, on_series=on_series)
+        report = fetch_from_folder(
+            database, folder, interval=run["interval"], now=now, on_series=on_series
+        )
     return close_import(
         database,
         run,

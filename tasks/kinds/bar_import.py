@@ -47,12 +47,24 @@ def import_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
 
 
 def _import(
-    read: Callable[..., ImportReport], database: Db, content: bytes, options: Mapping[str, Any], request: Request
+    read: Callable[..., ImportReport],
+    database: Db,
+    content: bytes,
+    options: Mapping[str, Any],
+    request: Request,
 ) -> ImportReport:
-    """Import content; that it takes too much memory is a fault of the file, which no other attempt would mend."""
+    """Import content; that it takes too much memory is a fault of the file,
+    which no other attempt would mend.
+    """
     try:
         return read(
-            database, content, options["filename"], request, options=ReadingOptions(**options.get("reading") or {})
+            database,
+            content,
+            options["filename"],
+            request,
+            options=ReadingOptions(**options.get("reading") or {}),
         )
     except MemoryError as error:
-        raise BadInput("it takes more memory to import than there is; import it in parts") from error
+        raise BadInput(
+            "it takes more memory to import than there is; import it in parts"
+        ) from error

@@ -15,7 +15,9 @@ def detect(worker: Worker, run: RunDocument, batch: Batch) -> list[TickerResult]
     """Detect the batch's tickers, for a backfill or an incremental run."""
     job = build_job(run, batch, run["interval"])
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(worker.database, batch)
-    outcomes, results = pipeline.detect_and_commit(worker.database, worker.models, job, checkpoint, finish)
+    outcomes, results = pipeline.detect_and_commit(
+        worker.database, worker.models, job, checkpoint, finish
+    )
     report_models(worker)
     add_detection(worker.database, job, outcomes, results, datetime.now(UTC))
     return results

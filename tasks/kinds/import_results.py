@@ -12,7 +12,9 @@ from tasks.engine.kind import Result
 
 
 def list_failures(report: ImportReport, reason: str) -> list[TickerFailure]:
-    """Return the tickers and files of which nothing could be stored, each with `reason` and its error."""
+    """Return the tickers and files of which nothing could be stored,
+    each with `reason` and its error.
+    """
     failed = {series.ticker: series.error or "" for series in report.failed} | report.failures
     return [{"ticker": name, "reason": reason, "error": error} for name, error in failed.items()]
 
@@ -27,7 +29,9 @@ def close_import(
     tickers_done: int,
     noted: dict[str, list[str]] | None = None,
 ) -> Result:
-    """Store the report, and what is `noted` besides, as the run's result, and close its batch; return its counts."""
+    """Store the report, and what is `noted` besides, as the run's result,
+    and close its batch; return its counts.
+    """
     result: BatchResult = {
         "rows_loaded": report.total("read"),
         "rows_processed": report.total("new") + report.total("changed"),
@@ -41,4 +45,6 @@ def close_import(
         finish(session, result)
 
     in_transaction(database, write)
-    return {"detection_run_id": run["_id"]} | {name: report.total(name) for name in ("read", "new", "changed")}
+    return {"detection_run_id": run["_id"]} | {
+        name: report.total(name) for name in ("read", "new", "changed")
+    }

@@ -56,11 +56,12 @@ def build_job(run: RunDocument, batch: Batch, interval: str) -> Job:
 def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
     """Return what long work calls between two steps. It raises LeaseLost and Cancelled.
 
-    A call soon after the last one, or after the claim, does nothing: steps may be short, and there may be thousands.
+    A call soon after the last one, or after the claim, does nothing: steps may be short, and there
+    may be thousands.
     """
     checked = renewed = monotonic()
-    # Written part by part, a batch has a transaction open that ends with the batch's own document: a renewal in
-    # between means that all is written once more.
+    # Written part by part, a batch has a transaction open that ends with the batch's own document:
+    # a renewal in between means that all is written once more.
     in_parts = len(batch.tickers) > PART_TICKERS
     renew_seconds = batch.lease_seconds / 3 if in_parts else CHECK_SECONDS
 
@@ -74,7 +75,9 @@ def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
         if now - renewed < renew_seconds:
             return
         renewed = now
-        batches.renew_lease(worker.database, batch, lease_seconds=batch.lease_seconds, progress=fraction)
+        batches.renew_lease(
+            worker.database, batch, lease_seconds=batch.lease_seconds, progress=fraction
+        )
 
     return checkpoint
 

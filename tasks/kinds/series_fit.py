@@ -19,7 +19,11 @@ from tasks.process.worker import Worker
 
 def fit(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Fit the history that was stored for the run, and store the model under its next version."""
-    database, options, finish = worker.database, run["options"], build_finish(worker.database, batch)
+    database, options, finish = (
+        worker.database,
+        run["options"],
+        build_finish(worker.database, batch),
+    )
     build_checkpoint(worker, batch)(0.0)
     timestamps, values = read_points(database, options["fit_id"])
     request = FitRequest(
@@ -41,5 +45,11 @@ def fit(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         }
         finish(session, counted)
 
-    record = fit_series(database, request, datetime.now(UTC), fit_id=options["fit_id"], finish=finish_fit)
-    return {"detection_run_id": run["_id"], "series_id": record["series_id"], "version": record["version"]}
+    record = fit_series(
+        database, request, datetime.now(UTC), fit_id=options["fit_id"], finish=finish_fit
+    )
+    return {
+        "detection_run_id": run["_id"],
+        "series_id": record["series_id"],
+        "version": record["version"],
+    }

@@ -34,5 +34,11 @@ def train(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         note_outcome(database, run["_id"], trained, session)
         finish(session, {"tickers_done": 0, "tickers_failed": 0, "failures": []})
 
-    record = save_model(database, fit, now=datetime.now(UTC), run_id=run["_id"], finish=finish_training)
-    return {"detection_run_id": run["_id"], "model_version": record["version"], "model_hash": record["sha256"]}
+    record = save_model(
+        database, fit, now=datetime.now(UTC), run_id=run["_id"], finish=finish_training
+    )
+    return {
+        "detection_run_id": run["_id"],
+        "model_version": record["version"],
+        "model_hash": record["sha256"],
+    }

@@ -14,7 +14,9 @@ from tasks.process.worker import Worker
 
 
 def verify(worker: Worker, run: RunDocument, batch: Batch) -> Result:
-    """Derive the run's anomalies of the batch's tickers again; watermarks and anomalies stay as they are."""
+    """Derive the run's anomalies of the batch's tickers again;
+    watermarks and anomalies stay as they are.
+    """
     database, options = worker.database, run["options"]
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
     documents: list[VerificationDocument] = []
@@ -30,4 +32,7 @@ def verify(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         verifications.write_verifications(database, documents, session)
 
     in_transaction(database, write)
-    return [{name: document[name] for name in ("anomaly_id", "verdict", "cause")} for document in documents[:20]]
+    return [
+        {name: document[name] for name in ("anomaly_id", "verdict", "cause")}
+        for document in documents[:20]
+    ]

@@ -37,7 +37,13 @@ def accept_due(worker: Worker, now: datetime) -> list[str]:
             if runs.has_open_analytics(database, market, interval):
                 continue
             run = request_due_analytics(
-                database, worker.celery, tickers, market=market, interval=interval, slot=begun, now=now
+                database,
+                worker.celery,
+                tickers,
+                market=market,
+                interval=interval,
+                slot=begun,
+                now=now,
             )
             accepted.append(run["_id"])
     for market, interval in overview.find_groups(database):

@@ -27,14 +27,17 @@ def sweep() -> dict[str, int]:
 
 @shared_task(name=names.TICK)
 def tick() -> list[str]:
-    """Accept the scans and metrics that are due (scans.py, analytics.py), and have people told what there is to tell.
+    """Accept the scans and metrics that are due (scans.py, analytics.py),
+    and have people told what there is to tell.
 
     A batch whose lease has run out need not wait for the next sweep.
     """
     worker = get_worker()
     if batches.has_expired(worker.database):
         sweeper.sweep(worker)
-    from tasks.periodic.scans import scan_due  # noqa: PLC0415 - the calendars load slowly, and a sweep must not wait for them
+    from tasks.periodic.scans import (  # noqa: PLC0415 - the calendars load slowly, and a sweep must not wait for them
+        scan_due,
+    )
 
     now = get_server_time(worker.database)
     accepted = [*scan_due(worker, now), *accept_due(worker, now)]

@@ -1,4 +1,6 @@
-"""From the outbox to the channels: an event becomes one delivery a rule, and each is sent until it arrives."""
+"""From the outbox to the channels: an event becomes one delivery a rule,
+and each is sent until it arrives.
+"""
 
 from datetime import UTC, datetime
 from time import monotonic
@@ -22,7 +24,8 @@ from records.work.watchlists import find_watchlist
 from tasks.engine.one_of_many import going_on
 from tasks.process.worker import Worker
 
-# What is not sent within this time is for the next round, so that slow channels do not keep a worker for long.
+# What is not sent within this time is for the next round, so that slow channels do not keep a
+# worker for long.
 ROUND_SECONDS = 30.0
 
 log = structlog.get_logger()
@@ -34,19 +37,26 @@ def has_work(database: Db) -> bool:
 
 
 def notify(worker: Worker) -> dict[str, int]:
-    """Turn events into deliveries and send those that are due; return how many were sent and how many not."""
+    """Turn events into deliveries and send those that are due;
+    return how many were sent and how many not.
+    """
     for event in outbox.find_undelivered(worker.database, limit=1_000):
         with going_on("event_failed", event["_id"]):
             _dispatch(worker.database, event, datetime.now(UTC))
     started, done = monotonic(), {"sent": 0, "not_sent": 0}
-    while monotonic() - started < ROUND_SECONDS and (delivery := deliveries.claim_due(worker.database)) is not None:
+    while (
+        monotonic() - started < ROUND_SECONDS
+        and (delivery := deliveries.claim_due(worker.database)) is not None
+    ):
         with going_on("delivery_failed", delivery["_id"]):
             done["sent" if _send(worker, delivery) else "not_sent"] += 1
     return done
 
 
 def _dispatch(database: Db, event: EventDocument, now: datetime) -> None:
-    """Write a delivery for each rule that an event concerns, and that the event is done with, in one transaction."""
+    """Write a delivery for each rule that an event concerns,
+    and that the event is done with, in one transaction.
+    """
     run = find_bare_run(database, event["run_id"])
     planned = [] if run is None else _plan(database, event, run, now)
 
@@ -57,7 +67,9 @@ def _dispatch(database: Db, event: EventDocument, now: datetime) -> None:
     in_transaction(database, write)
 
 
-def _plan(database: Db, event: EventDocument, run: RunDocument, now: datetime) -> list[DeliveryDocument]:
+def _plan(
+    database: Db, event: EventDocument, run: RunDocument, now: datetime
+) -> list[DeliveryDocument]:
     planned = []
     for rule in find_rules(database, enabled=True):
         if not is_concerned(rule, run):
@@ -90,10 +102,15 @@ def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[Anoma
 def _send(worker: Worker, delivery: DeliveryDocument) -> bool:
     database, allow_private = worker.database, worker.settings.private_channels
     try:
-        send_message(delivery["channel"], delivery["title"], delivery["body"], allow_private=allow_private)
+        send_message(
+            delivery["channel"], delivery["title"], delivery["body"], allow_private=allow_private
+        )
     except TapewatchError as error:
         log.warning(
-            "notification_not_sent", delivery=delivery["_id"], attempts=delivery["attempts"], error=error.message
+            "notification_not_sent",
+            delivery=delivery["_id"],
+            attempts=delivery["attempts"],
+            error=error.message,
         )
         deliveries.mark_failed(database, delivery, error.message)
         return False

@@ -1,8 +1,10 @@
-"""Periodic scans: each watchlist is scanned once a slot, however many look after it and however many were missed.
+"""Periodic scans: each watchlist is scanned once a slot,
+however many look after it and however many were missed.
 
-MongoDB has the schedules; beat only ticks. A slot's run is accepted under an idempotency key made of watchlist and
-slot, so that two who tick at once accept one run. While a scan of a watchlist is open no other is added: the slots that
-pass meanwhile, as those missed while nobody ticked, collapse into the latest.
+MongoDB has the schedules; beat only ticks. A slot's run is accepted under an idempotency key made
+of watchlist and slot, so that two who tick at once accept one run. While a scan of a watchlist is
+open no other is added: the slots that pass meanwhile, as those missed while nobody ticked, collapse
+into the latest.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -47,14 +49,20 @@ def scan_due(worker: Worker, now: datetime) -> list[str]:
 
 
 def _scan(worker: Worker, watchlist: WatchlistDocument, now: datetime) -> RunDocument | None:
-    """Accept the scan of the latest slot if that was not scanned yet, and note the next; None where there was none.
+    """Accept the scan of the latest slot if that was not scanned yet, and note the next;
+    None where there was none.
 
-    Of a watchlist of several markets those tickers are scanned whose market has had a slot since the last scan.
+    Of a watchlist of several markets those tickers are scanned whose market has had a slot since
+    the last scan.
     """
     database, name = worker.database, watchlist["_id"]
     slots = find_slots(database, watchlist, now)
     following = min((slot for _, slot in slots.values() if slot is not None), default=None)
-    latest = {market: slot for market, (slot, _) in slots.items() if slot is not None and slot > watchlist["last_slot"]}
+    latest = {
+        market: slot
+        for market, (slot, _) in slots.items()
+        if slot is not None and slot > watchlist["last_slot"]
+    }
     if not latest:
         watchlists.note_scan(database, watchlist, {"next_scan": following})
         return None
@@ -81,10 +89,14 @@ def _scan(worker: Worker, watchlist: WatchlistDocument, now: datetime) -> RunDoc
     return run
 
 
-def _has_fetched(worker: Worker, watchlist: WatchlistDocument, slot: datetime, now: datetime) -> bool:
-    """Whether the bars of a slot have been fetched, or are to be waited for no longer; asks for them where nobody did.
+def _has_fetched(
+    worker: Worker, watchlist: WatchlistDocument, slot: datetime, now: datetime
+) -> bool:
+    """Whether the bars of a slot have been fetched, or are to be waited for no longer;
+    asks for them where nobody did.
 
-    The scan goes on when the fetch has ended, however it did: it says of which tickers it has no bar of the session.
+    The scan goes on when the fetch has ended, however it did: it says of which tickers it has no
+    bar of the session.
     """
     if watchlist.get("source", "none") not in FETCHED:
         return True
@@ -106,8 +118,9 @@ Slots = tuple[datetime | None, datetime | None]
 def find_slots(database: Db, watchlist: WatchlistDocument, now: datetime) -> dict[str, Slots]:
     """Return for each market of a watchlist its latest slot that is not after `now`, and the next.
 
-    Either is None where the market's calendar knows of none. After each closed bar means so many minutes after it as
-    the bar may take to arrive; a cron expression is in the time of the first market, and means all of them.
+    Either is None where the market's calendar knows of none. After each closed bar means so many
+    minutes after it as the bar may take to arrive; a cron expression is in the time of the first
+    market, and means all of them.
     """
     markets = load_markets(database)
     known = [markets.choose(code) for code in watchlist["markets"]]
@@ -117,11 +130,15 @@ def find_slots(database: Db, watchlist: WatchlistDocument, now: datetime) -> dic
     return {market.code: _find_closes(database, watchlist, market, now) for market in known}
 
 
-def _find_closes(database: Db, watchlist: WatchlistDocument, market: Market, now: datetime) -> Slots:
+def _find_closes(
+    database: Db, watchlist: WatchlistDocument, market: Market, now: datetime
+) -> Slots:
     delay = timedelta(minutes=watchlist["delay_minutes"])
     window = (int((now + side - delay).timestamp()) for side in (-LONGEST_PAUSE, LONGEST_PAUSE))
     closes = list_closes(find_sessions(database, market), watchlist["interval"], *window)
     position = int(np.searchsorted(closes, (now - delay).timestamp(), side="right"))
     around = (closes[max(position - 1, 0) : position], closes[position : position + 1])
-    latest, following = ([datetime.fromtimestamp(int(close), UTC) + delay for close in side] for side in around)
+    latest, following = (
+        [datetime.fromtimestamp(int(close), UTC) + delay for close in side] for side in around
+    )
     return next(iter(latest), None), next(iter(following), None)

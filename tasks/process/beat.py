@@ -7,9 +7,11 @@ from celery.beat import PersistentScheduler
 
 
 class Scheduler(PersistentScheduler):
-    """Keeps in a file when it last sent what, as Celery's does, and touches `FILE.alive` at each tick.
+    """Keeps in a file when it last sent what, as Celery's does,
+    and touches `FILE.alive` at each tick.
 
-    Health checks look at that: when the file of the schedule itself is written depends on the kind of dbm.
+    Health checks look at that: when the file of the schedule itself is written depends on the kind
+    of dbm.
     """
 
     def tick(self, *args: Any, **kwargs: Any) -> float:

@@ -35,21 +35,31 @@ def build_celery(settings: Settings) -> Celery:
 
 
 def _build_entry(task: str, period_seconds: int) -> dict[str, Any]:
-    """Return the beat entry of a control task; it is followed by the next, so that a backlog of it helps nobody."""
+    """Return the beat entry of a control task; it is followed by the next,
+    so that a backlog of it helps nobody.
+    """
     options = {"queue": names.CONTROL_QUEUE, "expires": max(1, period_seconds - 1)}
     return {"task": task, "schedule": period_seconds, "options": options}
 
 
 def find_waiting(celery: Celery) -> set[str]:
-    """Return the ids of the runs and batches that a message in the queues is about. Raises `BROKER_ERRORS`."""
+    """Return the ids of the runs and batches that a message in the queues is about.
+
+    Raises `BROKER_ERRORS`.
+    """
     with celery.connection_for_read() as connection:
         channel: Any = connection.default_channel
-        messages = [message for queue in WORK_QUEUES for message in channel.client.lrange(queue, 0, -1)]
+        messages = [
+            message for queue in WORK_QUEUES for message in channel.client.lrange(queue, 0, -1)
+        ]
     return {subject for message in messages if (subject := _read_subject(message)) is not None}
 
 
 def take_unreadable(celery: Celery) -> dict[str, int]:
-    """Return how many unreadable messages of each queue were set aside since the last call. Raises `BROKER_ERRORS`."""
+    """Return how many unreadable messages of each queue were set aside since the last call.
+
+    Raises `BROKER_ERRORS`.
+    """
     with celery.connection_for_read() as connection:
         channel: Any = connection.default_channel
         return transport.take_counts(channel.client)

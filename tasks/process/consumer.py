@@ -20,10 +20,11 @@ log = structlog.get_logger()
 
 
 class Consumer(consumer.Consumer):
-    """Celery's consumer, but neither a message that cannot be read nor a lost connection ends the worker.
+    """Celery's consumer, but neither a message
+    that cannot be read nor a lost connection ends the worker.
 
-    Some bodies that are no task (an empty one, for example) end Celery's own with an error. The message then goes back
-    to its queue, and ends each worker that takes it.
+    Some bodies that are no task (an empty one, for example) end Celery's own with an error. The
+    message then goes back to its queue, and ends each worker that takes it.
     """
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
@@ -56,7 +57,9 @@ class Request(request.Request):
         return describe_task(self.name, self.id, self.args, self.request_dict)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        """Record an error, or the loss of the pool process, whose batch is free before its message is sent back."""
+        """Record an error, or the loss of the pool process,
+        whose batch is free before its message is sent back.
+        """
         with bound_contextvars(**self.describe()):
             if issubclass(exc_info.type, (WorkerLostError, SystemExit)):
                 _free_lost()
@@ -69,7 +72,9 @@ class Request(request.Request):
 
 
 def _free_lost() -> None:
-    """Free what lost pool processes held: the worker that is sent the message next may be on another machine."""
+    """Free what lost pool processes held:
+    the worker that is sent the message next may be on another machine.
+    """
     settings = get_settings()
     try:
         # The main process forks, and so keeps no connection.
@@ -84,10 +89,12 @@ def _free_lost() -> None:
 
 
 def _silence(channel: Any) -> None:
-    """Have a channel whose connection is gone neither acknowledge nor hand back what came in over it.
+    """Have a channel whose connection is gone neither acknowledge nor hand back what came
+    in over it.
 
-    It would raise an AttributeError (kombu 5.7), which ends the worker and all that it works on. A message that is not
-    acknowledged comes once more, when its visibility timeout is over, and finds nothing left to claim.
+    It would raise an AttributeError (kombu 5.7), which ends the worker and all that it works on. A
+    message that is not acknowledged comes once more, when its visibility timeout is over, and finds
+    nothing left to claim.
     """
     channel.do_restore = False
     channel.basic_ack = channel.basic_reject = _ignore

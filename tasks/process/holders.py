@@ -1,7 +1,9 @@
-"""Batches whose holder is dead: on the holder's own machine that can be seen, with no need to wait for the lease.
+"""Batches whose holder is dead: on the holder's own machine that can be seen,
+with no need to wait for the lease.
 
-Where it cannot be seen (another host, another container), the lease runs out. A holder that is wrongly taken for dead
-does no harm: whoever claims the batch next raises its fence, under which the first can no longer commit.
+Where it cannot be seen (another host, another container), the lease runs out. A holder that is
+wrongly taken for dead does no harm: whoever claims the batch next raises its fence, under which the
+first can no longer commit.
 """
 
 import os
@@ -22,7 +24,9 @@ def sign(worker: Worker) -> str:
 
 
 def free_abandoned(database: Db, batch_id: str | None = None) -> int:
-    """Free a batch, or all, whose holder was a process of this machine and is gone; return how many."""
+    """Free a batch, or all, whose holder was a process of this machine and is gone;
+    return how many.
+    """
     machine = _find_machine()
     if machine is None:
         return 0
@@ -33,7 +37,9 @@ def free_abandoned(database: Db, batch_id: str | None = None) -> int:
 
 @lru_cache(maxsize=1)
 def _find_machine() -> str | None:
-    """Return what is the same for processes that see each other's ids, and no others; None where that is unknown."""
+    """Return what is the same for processes that see each other's ids, and no others;
+    None where that is unknown.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"

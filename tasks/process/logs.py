@@ -1,4 +1,6 @@
-"""What every log line of a task says: which task it is, of which run and batch, and which request asked for it."""
+"""What every log line of a task says: which task it is, of which run and batch,
+and which request asked for it.
+"""
 
 import logging
 import re
@@ -17,7 +19,9 @@ ROUTINE = frozenset({names.SWEEP, names.TICK})
 
 
 def quiet_routine() -> None:
-    """Leave out Celery's lines that say no more than that a sweep or a tick was sent, or went well."""
+    """Leave out Celery's lines that say no more than that a sweep
+    or a tick was sent, or went well.
+    """
     for name in ("celery.beat", "celery.app.trace"):
         logging.getLogger(name).addFilter(_is_news)
 
@@ -27,8 +31,13 @@ def _is_news(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or ROUTINE.isdisjoint(map(str, about))
 
 
-def describe_task(name: str, task_id: str, args: Sequence[Any] | None, headers: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fields of a task's log lines. Its argument may be a run's id, or a batch's, which begins with it."""
+def describe_task(
+    name: str, task_id: str, args: Sequence[Any] | None, headers: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the fields of a task's log lines.
+
+    Its argument may be a run's id, or a batch's, which begins with it.
+    """
     fields = {"task": name, "task_id": task_id}
     if args:
         fields |= describe_subject(str(args[0]))

@@ -11,10 +11,11 @@ LARGEST_KEPT_BYTES = 32 * MIB
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what a batch frees for the next one, up to so many bytes; only glibc can.
+    """Have the C library keep what a batch frees for the next one, up to so many bytes;
+    only glibc can.
 
-    By itself it gives large pieces back at once, and gets them again page by page: some 5 % of a backfill's time.
-    Call it before threads are started: they are to share what is kept.
+    By itself it gives large pieces back at once, and gets them again page by page: some 5 % of a
+    backfill's time. Call it before threads are started: they are to share what is kept.
     """
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
     if adjust is not None:

@@ -1,7 +1,8 @@
 """What a message in our queues may look like: exactly what this service sends, and nothing more.
 
-Celery believes what a message's headers say; a time limit that is text, for example, ends the worker that takes it, and
-each that takes it after that one. So every message is held against this before Celery sees it.
+Celery believes what a message's headers say; a time limit that is text, for example, ends the
+worker that takes it, and each that takes it after that one. So every message is held against this
+before Celery sees it.
 """
 
 from base64 import b64decode
@@ -29,8 +30,8 @@ class _Part(BaseModel):
 class _Headers(_Part):
     task: Word
     id: Word
-    # Nobody here sends a task for later, or with groups or chords of its own. A worker sends the limits of
-    # celeryconfig.py along, hard and soft; the API sends none.
+    # Nobody here sends a task for later, or with groups or chords of its own. A worker sends the
+    # limits of celeryconfig.py along, hard and soft; the API sends none.
     eta: None = None
     timelimit: Annotated[list[Seconds | None], Field(min_length=2, max_length=2)] | None = None
     group: None = None
@@ -85,7 +86,10 @@ def find_fault(content: bytes) -> str | None:
         return f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}"
     try:
         envelope = _Envelope.model_validate(loads(content.decode()))
-        if envelope.headers.expires is not None and datetime.fromisoformat(envelope.headers.expires).tzinfo is None:
+        if (
+            envelope.headers.expires is not None
+            and datetime.fromisoformat(envelope.headers.expires).tzinfo is None
+        ):
             return "headers.expires has no time zone"
         body = loads(b64decode(envelope.body, validate=True).decode())
         _BODY.validate_python(tuple(body) if isinstance(body, list) else body, strict=True)

@@ -1,7 +1,9 @@
-"""Traces: one from a request over its tasks to their commits, by OpenTelemetry, for who asks for them.
+"""Traces: one from a request over its tasks to their commits, by OpenTelemetry,
+for who asks for them.
 
-Off unless OTEL_EXPORTER_OTLP_ENDPOINT says where they go and `requirements-traces.txt` is installed. All other
-settings are OpenTelemetry's own (OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS, ...).
+Off unless OTEL_EXPORTER_OTLP_ENDPOINT says where they go and `requirements-traces.txt` is
+installed. All other settings are OpenTelemetry's own (OTEL_TRACES_SAMPLER,
+OTEL_EXPORTER_OTLP_HEADERS, ...).
 """
 
 from typing import TYPE_CHECKING
@@ -16,14 +18,17 @@ if TYPE_CHECKING:
 
 
 def start_traces(settings: Settings, service: str, app: Flask | None = None) -> None:
-    """Trace this process from now on, if that is asked for; call it once, after the fork, before anything connects.
+    """Trace this process from now on, if that is asked for; call it once, after the fork,
+    before anything connects.
 
     Raises BadInput where it is asked for and the libraries are not there.
     """
     if not settings.otel_exporter_otlp_endpoint:
         return
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - optional
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - optional
+            OTLPSpanExporter,
+        )
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
     except ImportError as error:
         raise BadInput(
@@ -47,7 +52,9 @@ def instrument(provider: "TracerProvider", app: Flask | None = None) -> None:
     """Have requests of `app`, messages, tasks and MongoDB commands of this process make spans."""
     from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415 - optional
     from opentelemetry.instrumentation.flask import FlaskInstrumentor  # noqa: PLC0415 - as above
-    from opentelemetry.instrumentation.pymongo import PymongoInstrumentor  # noqa: PLC0415 - as above
+    from opentelemetry.instrumentation.pymongo import (  # noqa: PLC0415 - as above
+        PymongoInstrumentor,
+    )
 
     CeleryInstrumentor().instrument(tracer_provider=provider)  # type: ignore[no-untyped-call]
     PymongoInstrumentor().instrument(tracer_provider=provider)

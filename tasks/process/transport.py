@@ -1,7 +1,8 @@
 """The connection to the broker: Redis as kombu speaks it, but nothing unreadable gets past it.
 
-A message that is not one of ours (see messages.py) is taken out of its queue for good: its beginning is kept in Redis
-for people to look at, and it is counted. Without that it would end the worker that takes it.
+A message that is not one of ours (see messages.py) is taken out of its queue for good: its
+beginning is kept in Redis for people to look at, and it is counted. Without that it would end the
+worker that takes it.
 """
 
 import json
@@ -26,9 +27,21 @@ MOST_SET_ASIDE = 100
 KEPT_BYTES = 2_000
 
 CHECKED_QUEUES = frozenset({names.CONTROL_QUEUE, names.INTERACTIVE_QUEUE, names.BACKFILL_QUEUE})
-# What people, Flower and the API ask workers. All else that a worker could be told over the broker changes or ends it.
+# What people, Flower and the API ask workers. All else that a worker could be told over the broker
+# changes or ends it.
 INQUIRIES = frozenset(
-    {"ping", "stats", "active", "active_queues", "reserved", "scheduled", "registered", "revoked", "conf", "clock"}
+    {
+        "ping",
+        "stats",
+        "active",
+        "active_queues",
+        "reserved",
+        "scheduled",
+        "registered",
+        "revoked",
+        "conf",
+        "clock",
+    }
     # Flower's own: it only has events sent, which they are anyway.
     | {"enable_events", "heartbeat"}
 )
@@ -37,7 +50,9 @@ log = structlog.get_logger()
 
 
 def install() -> None:
-    """Have all Redis connections of this process checked, and none of its workers told what to do."""
+    """Have all Redis connections of this process checked,
+    and none of its workers told what to do.
+    """
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
     # A pattern of somebody else's could take for ever.

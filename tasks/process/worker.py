@@ -14,8 +14,8 @@ from records.database import Db, open_database
 if TYPE_CHECKING:
     from detection.models.manager import ModelManager
 
-# An election takes some 12 s. A worker that gave up before could not even hand back what it holds, and the batch would
-# have to wait for its lease.
+# An election takes some 12 s. A worker that gave up before could not even hand back what it holds,
+# and the batch would have to wait for its lease.
 ELECTION_SECONDS = 20
 
 
@@ -30,7 +30,9 @@ class Worker:
 
     @cached_property
     def models(self) -> "ModelManager":
-        """The models that this process has loaded; made at first use, since the control worker never loads numpy."""
+        """The models that this process has loaded; made at first use,
+        since the control worker never loads numpy.
+        """
         from detection.models.manager import ModelManager  # noqa: PLC0415 - see above
 
         return ModelManager(self.database)

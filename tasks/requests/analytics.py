@@ -69,7 +69,9 @@ def request_due_analytics(
     slot: str,
     now: datetime,
 ) -> RunDocument:
-    """Accept the computing of a market's tickers that have new bars; of one slot there is one run."""
+    """Accept the computing of a market's tickers that have new bars;
+    of one slot there is one run.
+    """
     request = RunRequest(
         "analytics",
         "scheduler",
@@ -92,7 +94,9 @@ def request_correlation(
     bars_key: str,
     now: datetime,
 ) -> RunDocument:
-    """Accept the correlations of a set of tickers; of the same bars, by their key, there is one run."""
+    """Accept the correlations of a set of tickers; of the same bars, by their key,
+    there is one run.
+    """
     set_id = build_set_id(tickers, interval, as_of)
     request = RunRequest(
         "correlation",

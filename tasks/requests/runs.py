@@ -34,7 +34,9 @@ NAMED_STALE = 100
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """What makes a repeated request known: the caller's key, and a hash of what was asked under it."""
+    """What makes a repeated request known: the caller's key,
+    and a hash of what was asked under it.
+    """
 
     key: str | None = None
     body_hash: str | None = None
@@ -45,7 +47,9 @@ NOT_ONCE = Once()
 
 @dataclass(frozen=True, slots=True)
 class PeriodicScan:
-    """What a periodic scan is besides: of which markets (None: all of its watchlist), and after which fetch of bars."""
+    """What a periodic scan is besides: of which markets (None: all of its watchlist),
+    and after which fetch of bars.
+    """
 
     only_markets: tuple[str, ...] | None = None
     fetch_run_id: str | None = None
@@ -66,11 +70,14 @@ def request_detection(
     scan: PeriodicScan | None = None,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
-    """Accept a detection and return its run. With `force`, backfills in the way of a backfill are cancelled.
+    """Accept a detection and return its run.
 
-    With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the champion. Of a
-    watchlist a periodic `scan` may be of some markets only; those without bars are named in the run's options,
-    and where a scheduled scan finds no bar of the last session, those tickers too.
+    With `force`, backfills in the way of a backfill are cancelled.
+
+    With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
+    champion. Of a watchlist a periodic `scan` may be of some markets only; those without bars are
+    named in the run's options, and where a scheduled scan finds no bar of the last session, those
+    tickers too.
 
     Raises:
         NotFound: a ticker has no stored bars.
@@ -102,19 +109,27 @@ def request_detection(
     return run
 
 
-def _find_stale(database: Db, tickers: Sequence[str], interval: str, now: datetime) -> dict[str, Any] | None:
+def _find_stale(
+    database: Db, tickers: Sequence[str], interval: str, now: datetime
+) -> dict[str, Any] | None:
     """Return of how many tickers, some of them by name, there is no bar of the last session."""
     noted = find_session_days(database)
     behind = {
-        end["_id"].partition("::")[0]: count_sessions_behind(end, noted.get(end["market"]), now, timedelta(0))
+        end["_id"].partition("::")[0]: count_sessions_behind(
+            end, noted.get(end["market"]), now, timedelta(0)
+        )
         for end in find_ends(database, tickers, interval)
     }
     stale = sorted(ticker for ticker, sessions in behind.items() if sessions)
     return {"tickers": len(stale), "named": stale[:NAMED_STALE]} if stale else None
 
 
-def _find_left_out(database: Db, tickers: Sequence[str], interval: str, period: str | None) -> dict[str, Any] | None:
-    """Return of how many tickers, from which day on, a period leaves bars out; None where of none."""
+def _find_left_out(
+    database: Db, tickers: Sequence[str], interval: str, period: str | None
+) -> dict[str, Any] | None:
+    """Return of how many tickers, from which day on,
+    a period leaves bars out; None where of none.
+    """
     if period is None:
         return None
     asked = parse_period(period)
@@ -125,7 +140,11 @@ def _find_left_out(database: Db, tickers: Sequence[str], interval: str, period: 
             left.append((series["first_bar"], start))
     if not left:
         return None
-    return {"tickers": len(left), "first": min(first for first, _ in left), "before": max(start for _, start in left)}
+    return {
+        "tickers": len(left),
+        "first": min(first for first, _ in left),
+        "before": max(start for _, start in left),
+    }
 
 
 def request_training(
@@ -168,7 +187,8 @@ def request_verification(
     now: datetime,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
-    """Accept a verification and return its run; `options` are those of `verifications.build_selection`.
+    """Accept a verification and return its run; `options` are those of
+    `verifications.build_selection`.
 
     Raises NotFound where there is no such anomaly, and BadInput.
     """
@@ -176,7 +196,8 @@ def request_verification(
     if anomaly is None:
         asked = ", ".join(f"{name} {value}" for name, value in options.items())
         advice = (
-            "; an anomaly belongs to the run that found it first, so verify a ticker or a model version instead"
+            "; an anomaly belongs to the run that found it first, so verify a ticker or a model"
+            " version instead"
             if "run_id" in options
             else ""
         )
@@ -197,7 +218,10 @@ def request_verification(
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Bars as they came in; the ending of the name says what they are. Checked: candles whose shape is known."""
+    """Bars as they came in; the ending of the name says what they are.
+
+    Checked: candles whose shape is known.
+    """
 
     content: bytes | IO[bytes]
     filename: str
@@ -205,7 +229,12 @@ class Sent:
 
 
 def request_fetch(
-    database: Db, celery: Celery, watchlist: WatchlistDocument, *, now: datetime, once: Once = NOT_ONCE
+    database: Db,
+    celery: Celery,
+    watchlist: WatchlistDocument,
+    *,
+    now: datetime,
+    once: Once = NOT_ONCE,
 ) -> RunDocument:
     """Accept a fetch of the bars of a watchlist's tickers from its source, and return its run."""
     request = RunRequest(
@@ -235,9 +264,9 @@ def request_import(
 ) -> RunDocument:
     """Keep what was sent and accept its import; return the run.
 
-    Options of the run: upload_id, filename, ticker (whose the bars are where they do not say), reading (how the file is
-    to be read where it does not settle that itself) and pushed (whether these are candles that the API has checked).
-    Raises BadInput on a market that is not known.
+    Options of the run: upload_id, filename, ticker (whose the bars are where they do not say),
+    reading (how the file is to be read where it does not settle that itself) and pushed (whether
+    these are candles that the API has checked). Raises BadInput on a market that is not known.
     """
     code = load_markets(database).choose(market).code if market else None
     upload_id = uploads.store_upload(database, sent.filename, sent.content)
@@ -264,17 +293,23 @@ def request_import(
     return run
 
 
-def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, once: Once = NOT_ONCE) -> RunDocument:
-    """Accept a run of what another left undone: its failed tickers or, where it is about none, the whole of it.
+def request_retry(
+    database: Db, celery: Celery, run_id: str, *, now: datetime, once: Once = NOT_ONCE
+) -> RunDocument:
+    """Accept a run of what another left undone: its failed tickers or,
+    where it is about none, the whole of it.
 
     Raises:
         NotFound: there is no such run.
-        Conflict: it goes on (`run_in_progress`), left nothing undone (`nothing_to_retry`), what it would import is
-            no longer kept (`upload_gone`), or another backfill of one of its series is open.
+        Conflict: it goes on (`run_in_progress`), left nothing undone (`nothing_to_retry`), what it
+            would import is no longer kept (`upload_gone`), or another backfill of one of its series
+            is open.
     """
     run = runs.get_run(database, run_id)
     if run["status"] in runs.OPEN_STATUSES:
-        raise Conflict(f"run {run_id} is {run['status']}; retry it when it has ended", reason="run_in_progress")
+        raise Conflict(
+            f"run {run_id} is {run['status']}; retry it when it has ended", reason="run_in_progress"
+        )
     is_detection = run["task"] in {"backfill", "incremental"}
     tickers = audits.find_unfinished(database, run) if is_detection else run["tickers"]
     if run["status"] == "complete" or (is_detection and not tickers):
@@ -282,7 +317,10 @@ def request_retry(database: Db, celery: Celery, run_id: str, *, now: datetime, o
     upload_id = run["options"].get("upload_id")
     if upload_id is not None and not uploads.has_upload(database, upload_id):
         days = RETRIED_WITHIN.days
-        raise Conflict(f"what run {run_id} imported was kept for {days} days; send it again", reason="upload_gone")
+        raise Conflict(
+            f"what run {run_id} imported was kept for {days} days; send it again",
+            reason="upload_gone",
+        )
     request = RunRequest(
         run["task"],
         run["trigger"],
@@ -315,5 +353,7 @@ def request_series_fit(
         "parameters": asdict(request.parameters),
         "points": request.count,
     }
-    wanted = RunRequest("fit_series", "manual", options=options, idempotency_key=once.key, body_hash=once.body_hash)
+    wanted = RunRequest(
+        "fit_series", "manual", options=options, idempotency_key=once.key, body_hash=once.body_hash
+    )
     return accept_run(database, celery, wanted, now=now)

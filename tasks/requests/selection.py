@@ -24,7 +24,11 @@ class Selection:
     watchlist: str | None = None
 
     def __post_init__(self) -> None:
-        choices = (("tickers", self.tickers), ("watchlist", self.watchlist), ("market", self.market))
+        choices = (
+            ("tickers", self.tickers),
+            ("watchlist", self.watchlist),
+            ("market", self.market),
+        )
         named = [name for name, value in choices if value]
         if not named:
             raise NothingNamed("nothing is named: give a ticker, tickers, a watchlist, or a market")
@@ -35,11 +39,12 @@ class Selection:
 def select_tickers(
     database: Db, selection: Selection, interval: str, only_markets: Sequence[str] | None = None
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the tickers of a selection that have stored bars of the interval, each once; and those that have none.
+    """Return the tickers of a selection that have stored bars of the interval, each once;
+    and those that have none.
 
-    Only a watchlist may have some without: these are left out, and named. With `only_markets`, only its tickers of
-    these. One query, whatever the number of tickers. Raises NotFound, which says what is missing and what looks like
-    it.
+    Only a watchlist may have some without: these are left out, and named. With `only_markets`, only
+    its tickers of these. One query, whatever the number of tickers. Raises NotFound, which says
+    what is missing and what looks like it.
     """
     if selection.watchlist:
         return _select_of_watchlist(database, selection.watchlist, interval, only_markets)
@@ -48,7 +53,8 @@ def select_tickers(
         if not found:
             load_markets(database).choose(selection.market)
             raise NotFound(
-                f"market {selection.market} has no stored {interval} bars; import some: `flask bars import FILE`",
+                f"market {selection.market} has no stored {interval} bars; import some: `flask bars"
+                " import FILE`",
                 reason="no_bars",
             )
         return tuple(found), []
@@ -75,9 +81,17 @@ def _select_of_watchlist(
 
 def _explain_missing(database: Db, missing: Sequence[str], interval: str) -> NotFound:
     known = find_tickers(database, interval)
-    alike = sorted({match for ticker in missing[:GUESSED] for match in get_close_matches(ticker, known, n=3)})
+    alike = sorted(
+        {match for ticker in missing[:GUESSED] for match in get_close_matches(ticker, known, n=3)}
+    )
     named = ", ".join(missing[:NAMED_MISSING]) + (", ..." if len(missing) > NAMED_MISSING else "")
-    advice = f"did you mean {', '.join(alike[:NAMED_MISSING])}?" if alike else "import them: `flask bars import FILE`"
+    advice = (
+        f"did you mean {', '.join(alike[:NAMED_MISSING])}?"
+        if alike
+        else "import them: `flask bars import FILE`"
+    )
     return NotFound(
-        f"no {interval} bars are stored of {named}; {advice}", reason="no_bars", tickers=missing[:NAMED_MISSING]
+        f"no {interval} bars are stored of {named}; {advice}",
+        reason="no_bars",
+        tickers=missing[:NAMED_MISSING],
     )

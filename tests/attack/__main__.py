@@ -1,8 +1,10 @@
-"""`make attack`: attack a service that runs on this machine, for a minute or two, and say how others fare.
+"""`make attack`: attack a service that runs on this machine, for a minute or two,
+and say how others fare.
 
-By default it is the one that `make up` serves in the current folder; URL, KEY and REDIS_URL name another. Only loopback
-is attacked. While connections, messages and texts that once stopped the service are sent, somebody else asks for what
-is due to them; whoever is not answered within 5 s, and a worker that does not work on, make it end with 1.
+By default it is the one that `make up` serves in the current folder; URL, KEY and REDIS_URL name
+another. Only loopback is attacked. While connections, messages and texts that once stopped the
+service are sent, somebody else asks for what is due to them; whoever is not answered within 5 s,
+and a worker that does not work on, make it end with 1.
 """
 
 import json
@@ -45,7 +47,8 @@ def main() -> int:
     starving.refuse_strangers(settings.redis_url.replace("redis://", "http://"))
     if starving.ask_as_others(url, None, ("/healthz",), rounds=1).failed:
         Console().print(
-            f"No service answers at {url}. Start one (`make up`), with the same PORT, or name another: URL=..."
+            f"No service answers at {url}. Start one (`make up`), with the same PORT, or name"
+            " another: URL=..."
         )
         return 2
     database = open_database(settings)
@@ -53,16 +56,24 @@ def main() -> int:
     with database.client:
         before = has_keys(database)
         if not before:
-            console.print("No key was made here yet, and one would end open access; attacking without keys.")
+            console.print(
+                "No key was made here yet, and one would end open access; attacking without keys."
+            )
         names = [f"attack-{uuid4().hex[:8]}", f"other-{uuid4().hex[:8]}"]
         now = datetime.now(UTC)
-        keys = [add_key(database, name, ["read", "enqueue"], now) for name in names] if before else ["", ""]
+        keys = (
+            [add_key(database, name, ["read", "enqueue"], now) for name in names]
+            if before
+            else ["", ""]
+        )
         runs = find_runs(database, limit=1)
         run_id = runs[0]["_id"] if runs else "nowhere"
         try:
             failed = [
                 name
-                for name, attack in track(list(list_attacks(url, keys[0], run_id, settings).items()), "Attacking")
+                for name, attack in track(
+                    list(list_attacks(url, keys[0], run_id, settings).items()), "Attacking"
+                )
                 if not fare(name, attack, url, keys[1] or None, table)
             ]
             failed += check_workers(settings, table)
@@ -74,9 +85,15 @@ def main() -> int:
 
 
 def fare(
-    name: str, attack: Callable[[], AbstractContextManager[None]], url: str, key: str | None, table: Table
+    name: str,
+    attack: Callable[[], AbstractContextManager[None]],
+    url: str,
+    key: str | None,
+    table: Table,
 ) -> bool:
-    """Have somebody else ask while an attack goes on; note how that went and say whether it was well."""
+    """Have somebody else ask while an attack goes on;
+    note how that went and say whether it was well.
+    """
     paths = ("/py/tickers?limit=5", *PROBES)
     with attack():
         answers = starving.ask_as_others(url, key, paths, rounds=10)
@@ -92,7 +109,9 @@ def list_attacks(
         f"{starving.HALF_SENT} half-sent requests": lambda: starving.half_sent_requests(url),
         f"{starving.HALF_SENT} silent connections": lambda: starving.silent_connections(url),
         f"{starving.SLOW_BODIES} slow bodies": lambda: starving.slow_bodies(url, key),
-        f"{starving.DEAF_READERS} deaf readers": lambda: starving.deaf_readers(url, key, "/py/tickers?limit=500"),
+        f"{starving.DEAF_READERS} deaf readers": lambda: starving.deaf_readers(
+            url, key, "/py/tickers?limit=500"
+        ),
         f"{starving.WAITING} waiting POSTs": lambda: starving.waiting_posts(url, key),
         f"{starving.STREAMS} event streams": lambda: starving.event_streams(url, key, run_id),
         "messages that ended workers": lambda: poison(settings),
@@ -123,7 +142,9 @@ def poison(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def long_texts(url: str, key: str) -> Iterator[None]:
-    """Send texts that filters and error texts once took a time for that grew with the square of their length."""
+    """Send texts that filters and error texts once took a time for that grew
+    with the square of their length.
+    """
     for piece in ("://", "a", "http://a:b", " "):
         body = json.dumps({"ticker": piece * (TEXT_BYTES // len(piece))}).encode()
         headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
@@ -137,15 +158,22 @@ def long_texts(url: str, key: str) -> Iterator[None]:
 
 
 def check_workers(settings: Settings, table: Table) -> list[str]:
-    """Wait until the control worker has swept once more, as it does all the time, and has counted the poison."""
+    """Wait until the control worker has swept once more, as it does all the time,
+    and has counted the poison.
+    """
     database, start = open_database(settings), time.monotonic()
     with database.client:
         while time.monotonic() - start < SWEEP_PATIENCE_SECONDS:
             beat = find_heartbeats(database, [SWEEPER]).get(SWEEPER)
             waited = time.monotonic() - start
-            if beat is not None and beat["age_seconds"] < waited and read_counts(database).get(UNREADABLE):
+            if (
+                beat is not None
+                and beat["age_seconds"] < waited
+                and read_counts(database).get(UNREADABLE)
+            ):
                 table.add_row(
-                    "workers afterwards", f"swept again within {waited:.0f} s, and counted what was unreadable"
+                    "workers afterwards",
+                    f"swept again within {waited:.0f} s, and counted what was unreadable",
                 )
                 return []
             time.sleep(1)

@@ -1,11 +1,14 @@
-"""How the time of a function grows with its input: linear work takes eight times as long for eight times as much."""
+"""How the time of a function grows with its input:
+linear work takes eight times as long for eight times as much.
+"""
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
 SMALL, FACTOR = 4_000, 8
-# Quadratic work would take 64 times as long; what is between is overhead and the machine's other work.
+# Quadratic work would take 64 times as long; what is between is overhead and the machine's other
+# work.
 MOST_GROWTH = 24.0
 ROUNDS = 5
 # Shorter times say nothing.
@@ -45,8 +48,12 @@ PIECES = (
 
 
 def measure_growth(work: Callable[[str], object], piece: str, tail: str = "") -> float:
-    """Return how many times as long a text takes that has `FACTOR` times as many pieces; less than 1 is 1."""
-    small, large = (_measure(work, piece * (count // len(piece)) + tail) for count in (SMALL, SMALL * FACTOR))
+    """Return how many times as long a text takes that has `FACTOR` times as many pieces;
+    less than 1 is 1.
+    """
+    small, large = (
+        _measure(work, piece * (count // len(piece)) + tail) for count in (SMALL, SMALL * FACTOR)
+    )
     return max(large, LEAST_SECONDS) / max(small, LEAST_SECONDS)
 
 

@@ -20,7 +20,9 @@ PROBE_SECONDS = 5.0
 
 
 def refuse_strangers(url: str) -> tuple[str, int]:
-    """Return host and port of an address on loopback. Raises ValueError on any other: this is for one's own."""
+    """Return host and port of an address on loopback. Raises ValueError on any other:
+    this is for one's own.
+    """
     parts = urlsplit(url)
     if parts.hostname not in {"127.0.0.1", "localhost", "::1"} or parts.port is None:
         raise ValueError(f"{url} is not on loopback; only a service of this machine is attacked")
@@ -28,8 +30,12 @@ def refuse_strangers(url: str) -> tuple[str, int]:
 
 
 @contextmanager
-def hold(url: str, count: int, *pieces: bytes, pause_seconds: float = 1.0) -> Iterator[list[socket.socket]]:
-    """Open connections that each send the pieces, and then the last again and again, for the length of a `with`."""
+def hold(
+    url: str, count: int, *pieces: bytes, pause_seconds: float = 1.0
+) -> Iterator[list[socket.socket]]:
+    """Open connections that each send the pieces, and then the last again and again,
+    for the length of a `with`.
+    """
     address, over = refuse_strangers(url), threading.Event()
     with ExitStack() as opened:
         sockets = []
@@ -68,7 +74,9 @@ def _send(one: socket.socket, content: bytes) -> None:
 @contextmanager
 def half_sent_requests(url: str, count: int = HALF_SENT) -> Iterator[None]:
     """Requests of which one header after another comes, and never the last; nobody shows a key."""
-    with hold(url, count, b"GET /py/tickers HTTP/1.1\r\nHost: localhost\r\n", b"X-Padding: more\r\n"):
+    with hold(
+        url, count, b"GET /py/tickers HTTP/1.1\r\nHost: localhost\r\n", b"X-Padding: more\r\n"
+    ):
         yield
 
 
@@ -128,20 +136,27 @@ class Answers:
     def __str__(self) -> str:
         slowest = max(self.seconds, default=float("nan"))
         middle = median(self.seconds) if self.seconds else float("nan")
-        return f"{len(self.seconds)} answered, median {middle * 1000:.0f} ms, slowest {slowest * 1000:.0f} ms" + (
-            f"; {len(self.failed)} NOT answered: {self.failed[0]}" if self.failed else ""
+        return (
+            f"{len(self.seconds)} answered, median {middle * 1000:.0f} ms, slowest"
+            f" {slowest * 1000:.0f} ms"
+            + (f"; {len(self.failed)} NOT answered: {self.failed[0]}" if self.failed else "")
         )
 
 
 def ask_as_others(url: str, key: str | None, paths: tuple[str, ...], rounds: int = 20) -> Answers:
-    """Ask for each path so many times, as somebody else would, and note how long each answer took."""
+    """Ask for each path so many times, as somebody else would,
+    and note how long each answer took.
+    """
     refuse_strangers(url)
     seconds, failed = [], []
     for _ in range(rounds):
         for path in paths:
             start = time.monotonic()
             try:
-                with urlopen(Request(url + path, headers={"X-API-Key": key} if key else {}), timeout=PROBE_SECONDS):  # noqa: S310 - loopback
+                with urlopen(  # noqa: S310 - loopback
+                    Request(url + path, headers={"X-API-Key": key} if key else {}),  # noqa: S310 - loopback
+                    timeout=PROBE_SECONDS,
+                ):
                     seconds.append(time.monotonic() - start)
             except OSError as error:
                 failed.append(f"{path}: {error}")

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 from core.settings import Settings
 from records.database import Db, open_database
@@ -71,7 +79,9 @@ def push_candles(demo: Demo, ticker: str, interval: str, times: Sequence[str]) -
     """Store a bar at each of these times of the exchange's sessions."""
     values = {"open": 10, "high": 11, "low": 9, "close": 10.5, "volume": 1000}
     candles = [{"time": time} | values for time in times]
-    run = demo.api.post("/data/candles?wait=30", {"ticker": ticker, "interval": interval, "candles": candles})
+    run = demo.api.post(
+        "/data/candles?wait=30", {"ticker": ticker, "interval": interval, "candles": candles}
+    )
     assert (run["status"], run["rejected_rows"]) == ("complete", 0), run
 
 
@@ -90,7 +100,9 @@ def run_another_api(demo: Demo, folder: Path, **changes: str) -> Iterator[str]:
         wait_for_api(settings)
         health = f"http://{LOOPBACK}:{port}{changes.get('URL_PREFIX', '/py')}/health"
         # Its first request makes the indexes of a database that nobody has used yet.
-        wait_until(lambda: requests.get(health, timeout=60).ok or None, "the database is made ready")
+        wait_until(
+            lambda: requests.get(health, timeout=60).ok or None, "the database is made ready"
+        )
         yield f"http://{LOOPBACK}:{port}/"
     finally:
         process.terminate()
@@ -122,7 +134,10 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium; its absence is a failure, as a dashboard nobody looked at is none."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        pytest.fail("the browser tests need Chromium, which is not on this machine: sudo apt-get install chromium")
+        pytest.fail(
+            "the browser tests need Chromium, which is not on this machine: sudo apt-get install"
+            " chromium"
+        )
     expect.set_options(timeout=WAIT_MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
@@ -135,7 +150,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo as a user starts it: real bars, a trained model, a backfill that is done."""
     folder = tmp_path_factory.mktemp("demo")
     with start_runner(folder, "demo") as runner:
-        wait_until(lambda: "Ctrl-C" in runner.said() or runner.process.poll() is not None, "the demo", DEMO_SECONDS)
+        wait_until(
+            lambda: "Ctrl-C" in runner.said() or runner.process.poll() is not None,
+            "the demo",
+            DEMO_SECONDS,
+        )
         assert runner.process.poll() is None, runner.said()
         settings = Settings(_env_file=folder / ".tapewatch" / "servers.env", port=runner.port)
         database = open_database(settings)
@@ -145,7 +164,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture(scope="session")
 def empty_service(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service in whose database nothing is yet, with its API where a company's gateway wants it."""
+    """A service in whose database nothing is yet,
+    with its API where a company's gateway wants it.
+    """
     folder = tmp_path_factory.mktemp("empty")
     with run_another_api(demo, folder, MONGO_DATABASE="nothing", URL_PREFIX="/internal/v1") as url:
         yield url

@@ -20,7 +20,11 @@ class Look:
         self.page.evaluate("document.fonts.ready")
         width = self.page.viewport_size["width"]
         self.page.screenshot(path=self.folder / f"{name}.png", full_page=True)
-        violations = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
-        self.wrong += [f"{name}: {one['id']}: {one['nodes'][0]['failureSummary']}" for one in violations]
+        violations = (
+            Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+        )
+        self.wrong += [
+            f"{name}: {one['id']}: {one['nodes'][0]['failureSummary']}" for one in violations
+        ]
         if self.page.evaluate("document.documentElement.scrollWidth") > width:
             self.wrong.append(f"{name} scrolls sideways")

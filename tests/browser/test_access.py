@@ -41,7 +41,9 @@ def test_a_key_that_was_not_given_is_not_asked_for_again_and_again(
     look.take("key asked for", is_loaded=False)
     page.get_by_role("button", name="Not now").click()
     for _ in range(2):  # the page goes on looking by itself
-        with page.expect_response(lambda response: "detection-runs" in response.url and response.status == 401):
+        with page.expect_response(
+            lambda response: "detection-runs" in response.url and response.status == 401
+        ):
             pass
     expect(page.get_by_role("dialog")).to_have_count(0)
     look.take("key not given")
@@ -68,7 +70,9 @@ def test_a_key_that_is_revoked_under_an_open_page_is_asked_for_anew(
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
-def test_without_a_key_the_page_says_why_it_is_empty(demo: Demo, open_page: Callable[..., Page], key: str) -> None:
+def test_without_a_key_the_page_says_why_it_is_empty(
+    demo: Demo, open_page: Callable[..., Page], key: str
+) -> None:
     page = open_page(f"{demo.url}#/models", quiet=False)
     page.get_by_role("button", name="Not now").click()
     expect(page.get_by_role("alert")).to_contain_text("flask keys create")

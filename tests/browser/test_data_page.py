@@ -24,7 +24,8 @@ DROP = """([text, name]) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([text], name, { type: "text/csv" }));
   const zone = document.querySelector(".dropzone");
-  zone.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  const dropped = { dataTransfer: transfer, bubbles: true, cancelable: true };
+  zone.dispatchEvent(new DragEvent("drop", dropped));
 }"""
 
 
@@ -35,23 +36,30 @@ def test_coverage_lists_every_series(demo: Demo, open_page: Callable[..., Page])
     expect(table.get_by_role("row").filter(has_text="FB")).to_contain_text("18 May 2012")
 
 
-def test_a_dropped_file_is_imported_and_every_row_accounted_for(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_dropped_file_is_imported_and_every_row_accounted_for(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/data")
     expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
     page.evaluate(DROP, [CSV, "newco.csv"])
-    page.get_by_role("form", name="Preview of newco.csv").get_by_role("button", name="Import").click()
+    page.get_by_role("form", name="Preview of newco.csv").get_by_role(
+        "button", name="Import"
+    ).click()
     report = page.get_by_role("region", name="Import report")
     expect(report.get_by_role("row").filter(has_text="NEWCO").get_by_role("cell")).to_contain_text(
         ["NEWCO", "5", "3", "0", "0", "2"]
     )
     rejected = page.get_by_role("region", name="Rejected rows")
-    expect(rejected.get_by_role("row").filter(has_text="2024-01-05")).to_contain_text("high below low")
+    expect(rejected.get_by_role("row").filter(has_text="2024-01-05")).to_contain_text(
+        "high below low"
+    )
     expect(rejected.get_by_role("row").filter(has_text="2024-01-06")).to_contain_text("session")
     expect(page.get_by_role("region", name="Stretches of time")).to_contain_text("NEWCO")
     assert demo.database.series.find_one({"ticker": "NEWCO"})["bars"] == 3
 
 
-# A correction of the second session, and what came since; of the sessions the 5th and the 8th are missing.
+# A correction of the second session, and what came since; of the sessions the 5th and the 8th are
+# missing.
 SECOND_CSV = """ticker,date,open,high,low,close,volume
 NEWCO,2024-01-03,10.5,11,10,10.9,1100
 NEWCO,2024-01-09,11,12,10,11.5,1400
@@ -59,17 +67,27 @@ NEWCO,2024-01-10,11,12,10,11.5,1400
 """
 
 
-def test_gaps_corrections_and_rejected_rows_are_told(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_gaps_corrections_and_rejected_rows_are_told(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     for text in (CSV, SECOND_CSV):
-        rows = [dict(zip(text.split("\n", 1)[0].split(","), line.split(","), strict=True)) for line in text.split()[1:]]
+        rows = [
+            dict(zip(text.split("\n", 1)[0].split(","), line.split(","), strict=True))
+            for line in text.split()[1:]
+        ]
         candles = [
-            {"time": row["date"]} | {name: float(row[name]) for name in ("open", "high", "low", "close", "volume")}
+            {"time": row["date"]}
+            | {name: float(row[name]) for name in ("open", "high", "low", "close", "volume")}
             for row in rows
         ]
-        demo.api.post("/data/candles?wait=20", {"ticker": "NEWCO", "interval": "1d", "candles": candles})
+        demo.api.post(
+            "/data/candles?wait=20", {"ticker": "NEWCO", "interval": "1d", "candles": candles}
+        )
     page = open_page(f"{demo.url}#/data?ticker=NEWCO")
     page.get_by_role("button", name="2 of 7 missing").click()
-    expect(page.get_by_role("list", name="Sessions without a bar")).to_have_text("5 Jan 2024 to 8 Jan 2024, 2 sessions")
+    expect(page.get_by_role("list", name="Sessions without a bar")).to_have_text(
+        "5 Jan 2024 to 8 Jan 2024, 2 sessions"
+    )
 
     page.get_by_role("button", name="Revised").click()
     expect(page).to_have_url(re.compile("view=revisions"))
@@ -78,9 +96,13 @@ def test_gaps_corrections_and_rejected_rows_are_told(demo: Demo, open_page: Call
 
     page.get_by_role("button", name="Rejected").click()
     rejected = page.get_by_role("region", name="All rejected rows")
-    expect(rejected.get_by_role("row").filter(has_text="2024-01-05").first).to_contain_text("high below low")
+    expect(rejected.get_by_role("row").filter(has_text="2024-01-05").first).to_contain_text(
+        "high below low"
+    )
     page.reload()
-    expect(rejected.get_by_role("row").filter(has_text="2024-01-06").first).to_contain_text("not a session")
+    expect(rejected.get_by_role("row").filter(has_text="2024-01-06").first).to_contain_text(
+        "not a session"
+    )
     page.get_by_role("searchbox", name="Only of ticker").fill("GOOG")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No row was rejected")).to_be_visible()
@@ -89,9 +111,15 @@ def test_gaps_corrections_and_rejected_rows_are_told(demo: Demo, open_page: Call
 def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
     values = {"open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
     # Saturdays, when nothing trades, and the Tuesdays after them.
-    days = [date(2024, 1, 6) + timedelta(weeks=week, days=later) for week in range(60) for later in (0, 3)]
+    days = [
+        date(2024, 1, 6) + timedelta(weeks=week, days=later)
+        for week in range(60)
+        for later in (0, 3)
+    ]
     candles = [{"time": day.isoformat()} | values for day in days]
-    demo.api.post("/data/candles?wait=20", {"ticker": "SATCO", "interval": "1d", "candles": candles})
+    demo.api.post(
+        "/data/candles?wait=20", {"ticker": "SATCO", "interval": "1d", "candles": candles}
+    )
     page = open_page(f"{demo.url}#/data?view=rejected&ticker=SATCO")
     rows = page.get_by_role("region", name="All rejected rows").locator("tbody tr")
     expect(rows).to_have_count(50)
@@ -100,7 +128,9 @@ def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
 
 
-def test_several_files_are_imported_one_after_the_other(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_several_files_are_imported_one_after_the_other(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/data")
     rows = "ticker,date,open,high,low,close,volume\n{},2024-01-02,10,11,9,10.5,1000\n"
     files = [
@@ -116,7 +146,9 @@ def test_several_files_are_imported_one_after_the_other(demo: Demo, open_page: C
     expect(reports.nth(1)).to_contain_text("TWOCO")
 
 
-UNKNOWN = "when;first;top;bottom;settled\n03/04/2024;10,5;11,5;9,5;10,9\n04/04/2024;10,5;11,5;9,5;11,1\n"
+UNKNOWN = (
+    "when;first;top;bottom;settled\n03/04/2024;10,5;11,5;9,5;10,9\n04/04/2024;10,5;11,5;9,5;11,1\n"
+)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -164,7 +196,9 @@ def test_a_file_can_be_left_out(demo: Demo, open_page: Callable[..., Page]) -> N
     assert demo.database.series.find_one({"ticker": "OUTCO"}) is None
 
 
-def test_a_file_that_cannot_be_used_is_refused_in_words(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_file_that_cannot_be_used_is_refused_in_words(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/data")
     expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
     page.evaluate(DROP, ["nothing", "notes.csv"])

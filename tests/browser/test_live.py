@@ -10,7 +10,9 @@ from tests.browser.conftest import Demo, push_candles
 RUNS_ON_THE_OVERVIEW = 6
 
 
-def test_the_overview_shows_what_came_since_it_was_opened(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_the_overview_shows_what_came_since_it_was_opened(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(demo.url)
     tickers = page.get_by_role("region", name="List of tickers")
     expect(tickers.get_by_role("link", name="AAPL", exact=True)).to_be_visible()
@@ -21,7 +23,9 @@ def test_the_overview_shows_what_came_since_it_was_opened(demo: Demo, open_page:
     expect(page.get_by_role("region", name="Markets")).to_contain_text(f"Tickers{known}Bars")
 
 
-def test_a_run_that_is_open_stays_in_sight_however_many_came_later(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_run_that_is_open_stays_in_sight_however_many_came_later(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     with demo.stopped_worker():
         demo.api.post("/anomalies/backfill", {"tickers": ["FB", "IBM"]})
         for _ in range(RUNS_ON_THE_OVERVIEW):
@@ -44,14 +48,20 @@ def test_the_empty_overview_goes_on_when_bars_come(
     stored = demo.database.client["nothing"].series
     stored.insert_one(demo.database.series.find_one({"ticker": "FB"}))
     try:
-        row = page.get_by_role("region", name="List of tickers").get_by_role("row").filter(has_text="FB")
+        row = (
+            page.get_by_role("region", name="List of tickers")
+            .get_by_role("row")
+            .filter(has_text="FB")
+        )
         expect(row).to_contain_text("not detected yet")
         expect(page.get_by_text("No anomalies yet")).to_be_visible()
     finally:
         stored.delete_many({})
 
 
-def test_the_chart_shows_bars_that_came_since_it_was_opened(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_the_chart_shows_bars_that_came_since_it_was_opened(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     push_candles(demo, "GROWCO", "1d", ["2024-01-02", "2024-01-03"])
     page = open_page(f"{demo.url}#/ticker/GROWCO")
     main = page.get_by_role("main")

@@ -1,4 +1,6 @@
-"""Market: its state, regimes over time, tickers in any order, what moves together; a ticker's metrics."""
+"""Market: its state, regimes over time, tickers in any order, what moves together;
+a ticker's metrics.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +9,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Demo
 
 
-def test_market_shows_its_state_and_regimes_over_time(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_market_shows_its_state_and_regimes_over_time(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/market")
     state = page.get_by_role("region", name="State of the market")
     newest = demo.database.analytics_markets.find_one({"market": "US"}, sort=[("time", -1)])
@@ -17,7 +21,9 @@ def test_market_shows_its_state_and_regimes_over_time(demo: Demo, open_page: Cal
     assert columns.count() == 250
 
 
-def test_tickers_are_sorted_and_filtered_and_the_address_says_so(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_tickers_are_sorted_and_filtered_and_the_address_says_so(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/market/US")
     tickers = page.get_by_role("region", name="Tickers of the market").first
     rows = tickers.locator("tbody tr")
@@ -42,7 +48,9 @@ def test_correlations_are_computed_and_drawn(demo: Demo, open_page: Callable[...
     expect(card).to_contain_text(" and ")
 
 
-def test_ticker_page_has_metrics_and_regimes_behind_the_candles(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_ticker_page_has_metrics_and_regimes_behind_the_candles(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/ticker/IBM")
     metrics = page.get_by_role("region", name="Metrics", exact=True)
     stored = demo.database.analytics.find_one({"ticker": "IBM"}, sort=[("time", -1)])
@@ -51,5 +59,7 @@ def test_ticker_page_has_metrics_and_regimes_behind_the_candles(demo: Demo, open
         f"{stored['values']['rolling_stddev']:.4g}"
     )
     metrics.get_by_text("Spread", exact=True).click()
-    expect(metrics.get_by_role("row", name="bid ask spread")).to_contain_text("no order book stored")
+    expect(metrics.get_by_role("row", name="bid ask spread")).to_contain_text(
+        "no order book stored"
+    )
     expect(page.locator(".stage")).to_have_attribute("data-regimes", "500")

@@ -8,9 +8,13 @@ from tests.browser.conftest import Demo
 from tests.processes import wait_until
 
 
-def test_models_show_the_champion_and_what_it_learned_from(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_models_show_the_champion_and_what_it_learned_from(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/models")
-    page.get_by_role("region", name="Models of US").get_by_role("link", name="US_model-0.1.0").click()
+    page.get_by_role("region", name="Models of US").get_by_role(
+        "link", name="US_model-0.1.0"
+    ).click()
     expect(page.get_by_role("heading", name="US_model-0.1.0")).to_be_visible()
     record = demo.database.models.find_one({"version": "US_model-0.1.0"})
     expect(page.get_by_role("main")).to_contain_text(record["sha256"])
@@ -19,7 +23,9 @@ def test_models_show_the_champion_and_what_it_learned_from(demo: Demo, open_page
 
 def test_a_version_is_promoted_and_rolled_back(demo: Demo, open_page: Callable[..., Page]) -> None:
     before = demo.database.champions.find_one({"_id": "champion::US::1d"})["version"]
-    run_id = demo.api.post("/models/train?wait=30", {"market": "US", "trees": 20, "promote": False})["_id"]
+    run_id = demo.api.post(
+        "/models/train?wait=30", {"market": "US", "trees": 20, "promote": False}
+    )["_id"]
     version = demo.database.detection_runs.find_one({"_id": run_id})["model_version"]
     page = open_page(f"{demo.url}#/models/{version}")
     page.get_by_role("button", name="Promote").click()
@@ -31,7 +37,9 @@ def test_a_version_is_promoted_and_rolled_back(demo: Demo, open_page: Callable[.
     expect(page.get_by_text(f"champion: {before}")).to_be_visible()
 
 
-def test_a_model_is_trained_by_click_and_watched_over_a_reload(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_model_is_trained_by_click_and_watched_over_a_reload(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/models")
     known = {model["version"] for model in demo.database.models.find()}
     strip = page.get_by_role("region", name="Training", exact=True)
@@ -44,7 +52,8 @@ def test_a_model_is_trained_by_click_and_watched_over_a_reload(demo: Demo, open_
         page.reload()
         expect(strip.get_by_role("link", name="Training of market US")).to_be_visible()
     (made,) = wait_until(
-        lambda: [model for model in demo.database.models.find() if model["version"] not in known], "a version is made"
+        lambda: [model for model in demo.database.models.find() if model["version"] not in known],
+        "a version is made",
     )
     expect(page.get_by_role("row").filter(has_text=made["version"])).to_contain_text("candidate")
     run = demo.database.detection_runs.find_one({"_id": made["training_run_id"]})
@@ -58,9 +67,13 @@ def test_what_workers_have_loaded_is_told(demo: Demo, open_page: Callable[..., P
     expect(workers.get_by_role("link", name="US_model-0.1.0").first).to_be_visible()
 
 
-def test_a_training_that_cannot_be_is_refused_in_words(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_training_that_cannot_be_is_refused_in_words(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/models", quiet=False)
     page.get_by_role("button", name="Train a model").click()
     page.get_by_role("combobox", name="Interval").select_option("1h")
     page.get_by_role("dialog").get_by_role("button", name="Train").click()
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("market US has no 1h bars")
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
+        "market US has no 1h bars"
+    )

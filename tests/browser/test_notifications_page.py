@@ -31,11 +31,29 @@ def test_a_rule_is_made_tried_and_deleted(demo: Demo, open_page: Callable[..., P
         expect(page.get_by_text("Nobody is told yet")).to_be_visible()
 
 
-def test_messages_are_shown_with_what_became_of_them(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_messages_are_shown_with_what_became_of_them(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     now = demo.database.client.admin.command("hello")["localTime"]
-    delivery = {"_id": "x:run_completed:ops", "rule": "ops", "shown_channel": "json://127.0.0.1/", "run_id": None}
-    delivery |= {"title": "tech: 2 anomalies in 1d bars", "body": "", "state": "failed", "attempts": 8, "due_at": now}
-    delivery |= {"created_at": now, "sent_at": None, "error": "503 from the channel", "anomaly_ids": []}
+    delivery = {
+        "_id": "x:run_completed:ops",
+        "rule": "ops",
+        "shown_channel": "json://127.0.0.1/",
+        "run_id": None,
+    }
+    delivery |= {
+        "title": "tech: 2 anomalies in 1d bars",
+        "body": "",
+        "state": "failed",
+        "attempts": 8,
+        "due_at": now,
+    }
+    delivery |= {
+        "created_at": now,
+        "sent_at": None,
+        "error": "503 from the channel",
+        "anomaly_ids": [],
+    }
     demo.database.deliveries.insert_one(delivery)
     try:
         page = open_page(f"{demo.url}#/notifications")

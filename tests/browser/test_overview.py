@@ -17,7 +17,9 @@ LAST_BARS = {
 }
 
 
-def test_tickers_show_last_bar_watermark_and_counts(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_tickers_show_last_bar_watermark_and_counts(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(demo.url)
     for ticker, last_bar in LAST_BARS.items():
         row = page.get_by_role("row").filter(has=page.get_by_role("link", name=ticker, exact=True))
@@ -36,7 +38,9 @@ def test_market_counts_anomalies_by_severity(demo: Demo, open_page: Callable[...
         expect(legend).to_contain_text(f"{stored} {severity}")
 
 
-def test_strongest_and_latest_come_in_their_order(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_strongest_and_latest_come_in_their_order(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(demo.url)
     first = page.locator(".anomaly").first
     latest = demo.database.anomalies.find().sort("Datetime", -1).limit(1)[0]
@@ -70,7 +74,9 @@ def test_arrow_keys_move_along_the_lanes(demo: Demo, open_page: Callable[..., Pa
     expect(page.locator('.lanes [data-mark][tabindex="0"]')).to_have_count(1)
 
 
-def test_lost_connection_is_said_and_mends_itself(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_lost_connection_is_said_and_mends_itself(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(demo.url, quiet=False)
     expect(page.get_by_text("All well")).to_be_visible()
     expect(page.locator(".anomaly").first).to_be_visible()

@@ -11,7 +11,9 @@ def test_the_page_asks_where_the_api_is(empty_service: str, open_page: Callable[
     page.on("request", lambda request: asked.append(request.url.removeprefix(empty_service)))
     page.goto(empty_service)
     expect(page.get_by_text("No bars yet")).to_be_visible()
-    expect(page.get_by_text("Degraded")).to_be_visible()  # it answers: no worker is on this database
+    expect(
+        page.get_by_text("Degraded")
+    ).to_be_visible()  # it answers: no worker is on this database
     assert "internal/v1/health" in asked
     assert not [path for path in asked if path.startswith("py/")]
     link = page.get_by_role("link", name="API documentation")
@@ -20,7 +22,9 @@ def test_the_page_asks_where_the_api_is(empty_service: str, open_page: Callable[
     expect(page.get_by_role("heading", name="Tapewatch")).to_be_visible()
 
 
-def test_a_watchlist_is_made_below_another_path(empty_service: str, open_page: Callable[..., Page]) -> None:
+def test_a_watchlist_is_made_below_another_path(
+    empty_service: str, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{empty_service}#/watchlists")
     page.get_by_role("button", name="New watchlist").first.click()
     page.get_by_label("Name").fill("elsewhere")
@@ -32,7 +36,9 @@ def test_a_watchlist_is_made_below_another_path(empty_service: str, open_page: C
     expect(page.get_by_text("No watchlists yet")).to_be_visible()
 
 
-def test_the_page_is_not_sent_again_while_it_is_the_same(empty_service: str, open_page: Callable[..., Page]) -> None:
+def test_the_page_is_not_sent_again_while_it_is_the_same(
+    empty_service: str, open_page: Callable[..., Page]
+) -> None:
     ask = open_page("about:blank").request
     first = ask.get(empty_service)
     assert 'content="internal/v1"' in first.text()

@@ -1,4 +1,6 @@
-"""What holds for every page and state: no complaint in the console, WCAG, no sideways scrolling, little weight."""
+"""What holds for every page and state: no complaint in the console, WCAG,
+no sideways scrolling, little weight.
+"""
 
 import re
 from collections.abc import Callable
@@ -37,7 +39,9 @@ def test_every_page_is_accessible_and_fits(
         if heading == "AAPL":
             page.keyboard.press("ArrowRight")
         look.take(heading)
-    run_id = demo.database.detection_runs.find_one({"task": "backfill", "new_anomalies": {"$gt": 100}})["_id"]
+    run_id = demo.database.detection_runs.find_one(
+        {"task": "backfill", "new_anomalies": {"$gt": 100}}
+    )["_id"]
     page.goto(f"{demo.url}#/runs/{run_id}")
     expect(page.locator(".anomaly").first).to_be_visible()
     look.take("run")
@@ -64,7 +68,11 @@ def test_what_opens_over_a_page_is_accessible_and_fits(
     assert sheet["x"] >= 0
     assert sheet["x"] + sheet["width"] <= width
     look.take("panes")
-    for where, button in (("watchlists", "New watchlist"), ("models", "Train a model"), ("notifications", "New rule")):
+    for where, button in (
+        ("watchlists", "New watchlist"),
+        ("models", "Train a model"),
+        ("notifications", "New rule"),
+    ):
         page.goto(f"{demo.url}#/{where}")
         page.get_by_role("button", name=button).first.click()
         expect(page.get_by_role("dialog")).to_be_visible()
@@ -97,7 +105,9 @@ def test_empty_pages_and_errors_are_accessible_and_fit(
     assert look.wrong == []
 
 
-def test_failures_are_accessible_and_fit(demo: Demo, open_page: Callable[..., Page], tmp_path: Path) -> None:
+def test_failures_are_accessible_and_fit(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
     page = open_page(f"{demo.url}#/models", width=390, quiet=False)
     look = Look(page, tmp_path)
     expect(page.get_by_role("heading", name="Market US")).to_be_visible()
@@ -112,11 +122,16 @@ def test_failures_are_accessible_and_fit(demo: Demo, open_page: Callable[..., Pa
     assert look.wrong == []
 
 
-def test_the_page_is_light_and_from_its_own_origin(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_the_page_is_light_and_from_its_own_origin(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/ticker/AAPL")
     expect(page.locator(".stage")).to_have_attribute("data-seen", re.compile(" to "))
     page.evaluate("document.fonts.ready")
-    kinds = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+    kinds = (
+        "[...performance.getEntriesByType('navigation'),"
+        " ...performance.getEntriesByType('resource')]"
+    )
     loaded = page.evaluate(f"{kinds}.map((entry) => [entry.name, entry.encodedBodySize])")
     assert all(url.startswith(demo.url) for url, _ in loaded)
     weights = [size for url, size in loaded if not url.startswith(f"{demo.url}py/")]
@@ -124,14 +139,18 @@ def test_the_page_is_light_and_from_its_own_origin(demo: Demo, open_page: Callab
     assert sum(weights) < MOST_BYTES
 
 
-def test_what_the_first_page_is_made_of_is_asked_for_at_once(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_what_the_first_page_is_made_of_is_asked_for_at_once(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(demo.url)
     expect(page.locator(".anomaly").first).to_be_visible()
     scripts = (
-        "performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => /scripts/.test(name))"
+        "performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) =>"
+        " /scripts/.test(name))"
     )
     loaded = {url.removeprefix(demo.url) for url in page.evaluate(scripts)}
     links = page.evaluate(
-        "[...document.querySelectorAll('[rel=modulepreload]')].map((link) => link.getAttribute('href'))"
+        "[...document.querySelectorAll('[rel=modulepreload]')].map((link) =>"
+        " link.getAttribute('href'))"
     )
     assert set(links) == loaded - {"scripts/main.js", "scripts/lib/theme.js"}

@@ -44,7 +44,9 @@ def test_filters_that_match_nothing_say_so(demo: Demo, open_page: Callable[..., 
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
 
 
-def test_a_finished_run_shows_its_record_and_what_it_found(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_finished_run_shows_its_record_and_what_it_found(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     run = demo.database.detection_runs.find_one({"task": "backfill", "new_anomalies": {"$gt": 100}})
     assert run is not None
     page = open_page(f"{demo.url}#/runs/{run['_id']}")
@@ -76,7 +78,9 @@ def test_a_run_of_many_shows_what_happened_to_each_ticker(
     expect(page.get_by_text("No such tickers")).to_be_visible()
 
 
-def test_a_verification_shows_what_became_of_each_anomaly(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_verification_shows_what_became_of_each_anomaly(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     run_id = demo.api.post("/anomalies/verify?wait=30", {"ticker": "FB"})["_id"]
     verdicts = list(demo.database.verifications.find({"verification_run_id": run_id}))
     page = open_page(f"{demo.url}#/runs/{run_id}")

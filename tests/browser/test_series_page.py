@@ -12,7 +12,9 @@ def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
     demo: Demo, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     history = tmp_path / "boiler.csv"
-    history.write_text("timestamp,value\n" + "".join(f"{1000 + 10 * i},{20 + i % 7}\n" for i in range(140)))
+    history.write_text(
+        "timestamp,value\n" + "".join(f"{1000 + 10 * i},{20 + i % 7}\n" for i in range(140))
+    )
     page = open_page(f"{demo.url}#/series")
     page.set_input_files("#series-file", str(history))
     expect(page.get_by_role("heading", name="boiler", exact=True)).to_be_visible()
@@ -38,7 +40,9 @@ def test_a_csv_is_fitted_seen_judged_labelled_and_deleted(
     assert demo.database.single_series.count_documents({}) == 0
 
 
-def test_a_line_that_is_no_point_is_named(demo: Demo, open_page: Callable[..., Page], tmp_path: Path) -> None:
+def test_a_line_that_is_no_point_is_named(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
     history = tmp_path / "broken.csv"
     history.write_text("timestamp,value\n1,2\n2,two\n")
     page = open_page(f"{demo.url}#/series")
@@ -47,7 +51,9 @@ def test_a_line_that_is_no_point_is_named(demo: Demo, open_page: Callable[..., P
     assert demo.database.single_series.count_documents({}) == 0
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_on_a_phone_nothing_is_wider_than_the_screen(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     values = [float(i % 9) for i in range(90)]
     demo.api.post("/fit/pump", {"timestamps": list(range(90)), "values": values})
     page = open_page(f"{demo.url}#/series/pump")

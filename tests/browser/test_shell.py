@@ -23,7 +23,9 @@ def test_the_keyboard_skips_to_the_content(demo: Demo, open_page: Callable[..., 
     expect(page.get_by_label("Status")).to_be_focused()
 
 
-def test_an_address_that_was_cut_off_is_answered(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_an_address_that_was_cut_off_is_answered(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/nowhere%E2%82")
     expect(page.get_by_text("There is no such page")).to_be_visible()
     page.goto(f"{demo.url}#/ticker")
@@ -36,13 +38,17 @@ def test_a_frozen_api_is_told_within_five_seconds_and_forgotten_when_it_is_back(
     page = open_page(demo.url, quiet=False)
     expect(page.get_by_text("All well")).to_be_visible()
     with demo.frozen("gunicorn"):
-        expect(page.get_by_text("What you see may be old")).to_be_visible(timeout=FROZEN_MILLISECONDS)
+        expect(page.get_by_text("What you see may be old")).to_be_visible(
+            timeout=FROZEN_MILLISECONDS
+        )
         expect(page.get_by_text("All well")).to_have_count(0)
     expect(page.get_by_text("All well")).to_be_visible()
     expect(page.get_by_text("What you see may be old")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("link", "button"), [("Watchlists", "New watchlist"), ("Models", "Train a model")])
+@pytest.mark.parametrize(
+    ("link", "button"), [("Watchlists", "New watchlist"), ("Models", "Train a model")]
+)
 def test_a_dialog_goes_with_the_page_that_opened_it(
     demo: Demo, open_page: Callable[..., Page], link: str, button: str
 ) -> None:

@@ -36,10 +36,16 @@ def link(demo: Demo, anomaly: dict) -> str:
 def read_closes(ticker: str) -> list[tuple[str, float]]:
     """Date and close as the package with the demo's bars has them."""
     with gzip.open(files("bokeh_sampledata") / "_data" / "stocks.csv.gz", "rt") as file:
-        return [(row["Date"], float(row["Close"])) for row in csv.DictReader(file) if row["Ticker"] == ticker]
+        return [
+            (row["Date"], float(row["Close"]))
+            for row in csv.DictReader(file)
+            if row["Ticker"] == ticker
+        ]
 
 
-def test_the_panel_tells_what_is_known_of_an_anomaly(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_the_panel_tells_what_is_known_of_an_anomaly(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     anomaly = find_anomalies(demo, "IBM")[0]
     closes = read_closes("IBM")
     at = [date for date, _ in closes].index(name(anomaly)[:10])
@@ -56,7 +62,9 @@ def test_the_panel_tells_what_is_known_of_an_anomaly(demo: Demo, open_page: Call
     expect(panel.get_by_title(anomaly["model_hash"])).to_be_visible()
     expect(panel.get_by_title(anomaly["bars_fingerprint"])).to_be_visible()
     expect(panel).to_contain_text(anomaly["model_version"])
-    shares = [int(text.rstrip(" %")) for text in panel.locator(".attribution .share").all_text_contents()]
+    shares = [
+        int(text.rstrip(" %")) for text in panel.locator(".attribution .share").all_text_contents()
+    ]
     assert sum(shares) in range(90, 111)  # each is rounded to a per cent
     assert shares == sorted(shares, reverse=True)
 
@@ -87,7 +95,9 @@ def test_the_list_is_one_stop_of_the_tab_key(demo: Demo, open_page: Callable[...
     previous = page.get_by_role("button", name="Previous anomaly")
     expect(previous).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile(f"^{len(find_anomalies(demo, 'MSFT')) - 2} of "))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(f"^{len(find_anomalies(demo, 'MSFT')) - 2} of "))
+    ).to_be_visible()
     expect(previous).to_be_focused()
 
 
@@ -97,7 +107,9 @@ def test_a_click_on_a_marker_opens_its_anomaly(demo: Demo, open_page: Callable[.
     at = [dates.index(name(anomaly)[:10]) for anomaly in found]
     n = next(n for n in range(len(found) - 1) if 10 < at[n + 1] - at[n] < NEIGHBOURS)
     page = open_page(link(demo, found[n]))
-    page.get_by_role("button", name="Next anomaly").click()  # close enough for the chart to stay as it is
+    page.get_by_role(
+        "button", name="Next anomaly"
+    ).click()  # close enough for the chart to stay as it is
     expect(page.get_by_text(f"{n + 2} of {len(found)}")).to_be_visible()
     first = dates[max(0, at[n] - AROUND)]
     expect(page.locator(".stage")).to_have_attribute("data-seen", re.compile(f"^{first} to "))
@@ -107,7 +119,9 @@ def test_a_click_on_a_marker_opens_its_anomaly(demo: Demo, open_page: Callable[.
     expect(page.get_by_text(f"{n + 1} of {len(found)}")).to_be_visible()
 
 
-def test_panes_are_chosen_from_a_menu_and_stay_in_the_url(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_panes_are_chosen_from_a_menu_and_stay_in_the_url(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/ticker/MSFT")
     stage = page.locator(".stage")
     rows = stage.locator("tr")  # one a pane, one between each two, and one for the times
@@ -165,7 +179,9 @@ def test_intervals_are_switched_between(demo: Demo, open_page: Callable[..., Pag
         page.reload()
 
 
-def test_a_ticker_with_one_interval_opens_with_it(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_ticker_with_one_interval_opens_with_it(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     push_candles(demo, "ONLYCO", "1h", ["2024-01-02T14:30:00Z"])
     page = open_page(demo.url)
     page.get_by_role("combobox", name="Go to a ticker").fill("onlyco")
@@ -174,7 +190,9 @@ def test_a_ticker_with_one_interval_opens_with_it(demo: Demo, open_page: Callabl
     expect(page.get_by_role("group", name="Interval", exact=True)).to_have_count(0)
 
 
-def test_the_period_that_is_marked_is_the_one_that_is_shown(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_the_period_that_is_marked_is_the_one_that_is_shown(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     last = read_closes("IBM")[-1][0]
     page = open_page(f"{demo.url}#/ticker/IBM")
     pressed = page.get_by_role("group", name="Period shown").get_by_role("button", pressed=True)
@@ -195,22 +213,30 @@ def test_a_ticker_that_is_nowhere_is_explained(demo: Demo, open_page: Callable[.
     expect(page.get_by_role("main")).to_contain_text("no 1d bars")
 
 
-def test_a_backfill_by_click_is_watched_to_its_end(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_backfill_by_click_is_watched_to_its_end(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/ticker/FB")
     page.get_by_role("button", name="Backfill").click()
     expect(page.locator(".run-strip").get_by_text("complete")).to_be_visible()
-    run = demo.database.detection_runs.find({"tickers": ["FB"], "task": "backfill"}).sort("requested_at", -1)[0]
+    run = demo.database.detection_runs.find({"tickers": ["FB"], "task": "backfill"}).sort(
+        "requested_at", -1
+    )[0]
     assert run["status"] == "complete"
     assert run["period"] == "max"
 
 
-def test_a_scan_by_click_says_that_nothing_is_new(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_scan_by_click_says_that_nothing_is_new(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/ticker/GOOG")
     page.get_by_role("button", name="Scan now").click()
     expect(page.locator(".run-strip")).to_contain_text("no new bars")
 
 
-def test_progress_survives_a_reload_and_a_restart_of_the_api(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_progress_survives_a_reload_and_a_restart_of_the_api(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/ticker/IBM", quiet=False)
     strip = page.locator(".run-strip")
     with demo.stopped_worker():
@@ -223,12 +249,18 @@ def test_progress_survives_a_reload_and_a_restart_of_the_api(demo: Demo, open_pa
     expect(page.get_by_text("All well")).to_be_visible()
 
 
-def test_a_link_to_a_superseded_anomaly_opens_it(demo: Demo, open_page: Callable[..., Page], tmp_path: Path) -> None:
+def test_a_link_to_a_superseded_anomaly_opens_it(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
     anomaly = demo.database.anomalies.find_one({"Ticker": "AAPL", "status": "new"})
     run = demo.database.detection_runs.find_one({"task": "backfill"})
     assert anomaly is not None
     assert run is not None
-    gone = {"status": "superseded", "superseded_by": run["_id"], "superseded_at": run["completed_at"]}
+    gone = {
+        "status": "superseded",
+        "superseded_by": run["_id"],
+        "superseded_at": run["completed_at"],
+    }
     demo.database.anomalies.update_one({"_id": anomaly["_id"]}, {"$set": gone})
     try:
         time = f"{anomaly['Datetime']:%Y-%m-%dT%H:%M:%SZ}"
@@ -245,7 +277,11 @@ def test_a_link_to_a_superseded_anomaly_opens_it(demo: Demo, open_page: Callable
         demo.database.anomalies.replace_one({"_id": anomaly["_id"]}, anomaly)
 
 
-def test_a_link_to_an_anomaly_that_never_was_says_so(demo: Demo, open_page: Callable[..., Page]) -> None:
-    page = open_page(f"{demo.url}#/ticker/AAPL?interval=1d&anomaly=1999-01-01T00:00:00Z", quiet=False)
+def test_a_link_to_an_anomaly_that_never_was_says_so(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(
+        f"{demo.url}#/ticker/AAPL?interval=1d&anomaly=1999-01-01T00:00:00Z", quiet=False
+    )
     expect(page.get_by_text("Nothing was found in a bar of 1999-01-01T00:00:00Z")).to_be_visible()
     expect(page.get_by_text("Pick an anomaly")).to_be_visible()

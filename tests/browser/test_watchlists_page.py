@@ -9,7 +9,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Demo
 
 
-def test_a_watchlist_is_made_scanned_switched_and_deleted(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_watchlist_is_made_scanned_switched_and_deleted(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/watchlists")
     expect(page.get_by_text("No watchlists yet")).to_be_visible()
     page.get_by_role("button", name="New watchlist").first.click()
@@ -33,7 +35,9 @@ def test_a_watchlist_is_made_scanned_switched_and_deleted(demo: Demo, open_page:
     expect(page.get_by_text("No watchlists yet")).to_be_visible()
 
 
-def test_the_scheduler_scans_a_watchlist_while_one_looks_on(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_the_scheduler_scans_a_watchlist_while_one_looks_on(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/watchlists")
     page.get_by_role("button", name="New watchlist").first.click()
     page.get_by_label("Name").fill("monthly")
@@ -53,9 +57,9 @@ def test_the_scheduler_scans_a_watchlist_while_one_looks_on(demo: Demo, open_pag
     run = demo.database.detection_runs.find_one({"trigger": "scheduler", "task": "incremental"})
     assert run is not None
     assert sorted(run["tickers"]) == ["FB", "IBM"]
-    expect(card.get_by_role("link", name="just now").or_(card.get_by_role("link", name="minute"))).to_have_attribute(
-        "href", re.compile("#/runs/")
-    )
+    expect(
+        card.get_by_role("link", name="just now").or_(card.get_by_role("link", name="minute"))
+    ).to_have_attribute("href", re.compile("#/runs/"))
 
     overview = open_page(demo.url)
     market = overview.get_by_role("region", name="Markets")
@@ -79,10 +83,16 @@ def test_a_change_keeps_what_is_not_shown(demo: Demo, open_page: Callable[..., P
     page.get_by_role("button", name="Save").click()
     expect(card).to_contain_text("90 minutes after each closed bar")
     stored = demo.database.watchlists.find_one_and_delete({"_id": "slow feed"})
-    assert (stored["delay_minutes"], stored["enabled"], stored["schedule"]) == (90, False, "after_close")
+    assert (stored["delay_minutes"], stored["enabled"], stored["schedule"]) == (
+        90,
+        False,
+        "after_close",
+    )
 
 
-def test_what_is_wrong_with_a_watchlist_is_said_in_the_dialog(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_what_is_wrong_with_a_watchlist_is_said_in_the_dialog(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"{demo.url}#/watchlists", quiet=False)
     page.get_by_role("button", name="New watchlist").first.click()
     page.get_by_label("Name").fill("mixed")

@@ -1,8 +1,9 @@
-"""`make containers`: the services of docker-compose.yml in real containers, undisturbed and then struck by faults.
+"""`make containers`: the services of docker-compose.yml in real containers,
+undisturbed and then struck by faults.
 
-The same work is done twice: once in peace, and, when its results are deleted, once more while a worker's container is
-killed, another is cut off from the network, and Redis and MongoDB are stopped. What was found must be the same, to the
-last bit.
+The same work is done twice: once in peace, and, when its results are deleted, once more while a
+worker's container is killed, another is cut off from the network, and Redis and MongoDB are
+stopped. What was found must be the same, to the last bit.
 
 IMAGE=NAME takes an image that is there already instead of building one.
 """
@@ -91,16 +92,24 @@ class Client:
             return None
 
     def follow(self, run_id: str, seconds: float = RUN_SECONDS) -> Json:
-        """Return a run once it is complete. Raises ContainersFailed where it ends otherwise, or not in time."""
+        """Return a run once it is complete. Raises ContainersFailed where it ends otherwise,
+        or not in time.
+        """
         run: Json = {}
 
         def has_ended() -> bool:
             run.update(self.get_run(run_id) or {})
             return bool(run) and run["status"] not in OPEN_STATUSES
 
-        wait_until(has_ended, lambda: f"run {run_id} is {run.get('status')}, {run.get('progress')}", seconds)
+        wait_until(
+            has_ended,
+            lambda: f"run {run_id} is {run.get('status')}, {run.get('progress')}",
+            seconds,
+        )
         if run["status"] != "complete":
-            raise ContainersFailed(f"run {run_id} ended {run['status']}: {run['error']} {run['failures'][:3]}")
+            raise ContainersFailed(
+                f"run {run_id} ended {run['status']}: {run['error']} {run['failures'][:3]}"
+            )
         return run
 
     def find_anomalies(self) -> dict[str, Json]:
@@ -110,7 +119,9 @@ class Client:
         while True:
             page = self.ask("GET", "/py/anomalies", params={"limit": 500, **cursor})
             for item in page["items"]:
-                found[f"{item['Ticker']} {item['Datetime']}"] = {k: v for k, v in item.items() if k not in OWN}
+                found[f"{item['Ticker']} {item['Datetime']}"] = {
+                    k: v for k, v in item.items() if k not in OWN
+                }
             if not page.get("next_cursor"):
                 return found
             cursor = {"cursor": page["next_cursor"]}
@@ -138,10 +149,14 @@ class Check:
     def start(self) -> None:
         """Bring all services up, with an empty database."""
         self.engine.configure(self._settings)
-        self.engine.compose("up", "--detach", "--no-build", "--scale", f"worker={WORKERS}", seconds=900)
+        self.engine.compose(
+            "up", "--detach", "--no-build", "--scale", f"worker={WORKERS}", seconds=900
+        )
 
     def make_first_key(self) -> Client:
-        """Wait until the API has said that it lacks a key, and nobody restarted it; make the key."""
+        """Wait until the API has said that it lacks a key,
+        and nobody restarted it; make the key.
+        """
         said: list[Json] = []
 
         def has_said() -> bool:
@@ -157,27 +172,41 @@ class Check:
             raise ContainersFailed(f"the API without a key says {said[0]}")
         (api,) = self.engine.find_containers("api")
         if api["RestartCount"] or not api["State"]["Running"]:
-            raise ContainersFailed(f"the API was restarted {api['RestartCount']} times for want of a key")
-        key = self.engine.compose("exec", "-T", "api", "flask", "keys", "create", "check", "--scope", "admin").strip()
+            raise ContainersFailed(
+                f"the API was restarted {api['RestartCount']} times for want of a key"
+            )
+        key = self.engine.compose(
+            "exec", "-T", "api", "flask", "keys", "create", "check", "--scope", "admin"
+        ).strip()
         return Client(self.url, key)
 
     def stock(self, client: Client) -> None:
         """Import the bars over HTTP, and train the model."""
         for number in range(FILES):
-            bars = make_bars(name_tickers(number), SHIPPED["US"], bars=BARS, end=LAST_BAR, seed=number)
+            bars = make_bars(
+                name_tickers(number), SHIPPED["US"], bars=BARS, end=LAST_BAR, seed=number
+            )
             file = io.BytesIO()
             bars.to_parquet(file)
             upload = {"file": ("bars.parquet", file.getvalue())}
-            run_id = client.ask("POST", "/py/data/import", files=upload, data={"interval": "1d"})["run_id"]
+            run_id = client.ask("POST", "/py/data/import", files=upload, data={"interval": "1d"})[
+                "run_id"
+            ]
             client.follow(run_id)
         client.follow(client.ask("POST", "/py/models/train", json={"market": "US"})["run_id"])
 
-    def detect(self, client: Client, strike: Callable[["Check", Client, str], None] | None = None) -> Found:
-        """Backfill everything, while a fault strikes as soon as the work is on its way; return what was found."""
+    def detect(
+        self, client: Client, strike: Callable[["Check", Client, str], None] | None = None
+    ) -> Found:
+        """Backfill everything, while a fault strikes as soon as the work is on its way;
+        return what was found.
+        """
         body = {"market": "US", "max_period": "max"}
         run_id = client.ask("POST", "/py/anomalies/backfill", json=body)["run_id"]
         if strike is not None:
-            wait_until(lambda: is_on_its_way(client, run_id), lambda: f"run {run_id} did not begin", 120)
+            wait_until(
+                lambda: is_on_its_way(client, run_id), lambda: f"run {run_id} did not begin", 120
+            )
             strike(self, client, run_id)
         run = client.follow(run_id)
         return Found({name: run["progress"][name] for name in COUNTS}, client.find_anomalies())
@@ -191,7 +220,9 @@ class Check:
     def count_held(self, container: Json) -> int:
         """Return how many batches the workers of a container hold, as MongoDB has it."""
         owner = f"/{container['Config']['Hostname']}:/"
-        return int(self._ask_mongo(f"db.batches.countDocuments({{state: 'leased', owner: {owner}}})"))
+        return int(
+            self._ask_mongo(f"db.batches.countDocuments({{state: 'leased', owner: {owner}}})")
+        )
 
     def forget_results(self) -> None:
         """Delete what detections have stored, so that they have everything to do again."""
@@ -208,11 +239,15 @@ def name_tickers(number: int) -> list[str]:
 
 
 def is_on_its_way(client: Client, run_id: str) -> bool:
-    """Whether some of a run is done, and most is not; where all is done already the work is too little."""
+    """Whether some of a run is done, and most is not;
+    where all is done already the work is too little.
+    """
     run = client.get_run(run_id)
     done = run["progress"]["percent"] if run else 0
     if done >= 80:
-        raise ContainersFailed(f"run {run_id} was {done} % done before anybody looked: give this machine more work")
+        raise ContainersFailed(
+            f"run {run_id} was {done} % done before anybody looked: give this machine more work"
+        )
     return done > 0
 
 
@@ -226,12 +261,19 @@ def kill_worker(check: Check, client: Client, run_id: str) -> None:
 def cut_worker_off(check: Check, client: Client, run_id: str) -> None:
     """Cut a worker that holds batches off from Redis and MongoDB; others do them."""
     container = check.engine.find_containers("worker")[1]
-    lose_worker(check, container, check.engine.cut_off, "a worker cut off from the network", client, run_id)
+    lose_worker(
+        check, container, check.engine.cut_off, "a worker cut off from the network", client, run_id
+    )
     check.engine.reconnect(container)
 
 
 def lose_worker(
-    check: Check, container: Json, lose: Callable[[Json], None], fault: str, client: Client, run_id: str
+    check: Check,
+    container: Json,
+    lose: Callable[[Json], None],
+    fault: str,
+    client: Client,
+    run_id: str,
 ) -> None:
     """Lose a worker, see that it held something, and take the time until others have done it."""
     since = time.monotonic()
@@ -258,7 +300,9 @@ def stop_server(check: Check, service: str, name: str, client: Client, run_id: s
     time.sleep(AWAY_SECONDS)
     since = time.monotonic()
     check.engine.compose("start", service)
-    check.note(f"{name} stopped for {AWAY_SECONDS:g} s", "counted from its start", since, client, run_id)
+    check.note(
+        f"{name} stopped for {AWAY_SECONDS:g} s", "counted from its start", since, client, run_id
+    )
 
 
 FAULTS = (kill_worker, cut_worker_off, stop_redis, stop_mongo)
@@ -297,7 +341,9 @@ def compare(found: Found, expected: Found) -> None:
     if differing:
         first = differing[0]
         there, here = expected.anomalies.get(first), found.anomalies.get(first)
-        raise ContainersFailed(f"{len(differing)} anomalies differ, the first {first}: {there} in peace, {here} here")
+        raise ContainersFailed(
+            f"{len(differing)} anomalies differ, the first {first}: {there} in peace, {here} here"
+        )
     if found.counts != expected.counts:
         raise ContainersFailed(f"the run counts {found.counts}, in peace {expected.counts}")
     say(f"  {len(found.anomalies):,} anomalies, the same to the last bit.")

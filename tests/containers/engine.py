@@ -1,4 +1,6 @@
-"""The container engine of this machine, whichever it is: the service in its containers, and what can befall them."""
+"""The container engine of this machine, whichever it is: the service in its containers,
+and what can befall them.
+"""
 
 import json
 import os
@@ -29,7 +31,8 @@ class ContainersFailed(Exception):
 
 
 class Engine:
-    """The project of docker-compose.yml, under a name and with settings of its own, on the engine that answers.
+    """The project of docker-compose.yml, under a name and with settings of its own,
+    on the engine that answers.
 
     Args:
         project: the name that its containers, volumes and network begin with.
@@ -48,17 +51,31 @@ class Engine:
         self._compose = [
             *_find_compose(self._cli),
             *files,
-            *("--project-name", project, "--project-directory", str(ROOT), "--env-file", str(folder / "settings.env")),
+            *(
+                "--project-name",
+                project,
+                "--project-directory",
+                str(ROOT),
+                "--env-file",
+                str(folder / "settings.env"),
+            ),
         ]
 
     def configure(self, settings: dict[str, str]) -> None:
         """Set what the services are told from their next `up` on."""
-        (self._folder / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        (self._folder / "settings.env").write_text(
+            "".join(f"{name}={value}\n" for name, value in settings.items())
+        )
 
     def describe(self) -> str:
         """Return which programs drive which engine."""
-        version = run([*self._cli, "version", "--format", "{{.Client.Version}}, server {{.Server.Version}}"]).strip()
-        return f"{self._cli[0]} {version}; {run([*self._compose, 'version', '--short']).strip()} of {self._compose[0]}"
+        version = run(
+            [*self._cli, "version", "--format", "{{.Client.Version}}, server {{.Server.Version}}"]
+        ).strip()
+        return (
+            f"{self._cli[0]} {version}; {run([*self._compose, 'version', '--short']).strip()} of"
+            f" {self._compose[0]}"
+        )
 
     def compose(self, *arguments: str, seconds: float = 300) -> str:
         """Run a command of compose and return what it printed. Raises ContainersFailed."""
@@ -79,7 +96,9 @@ class Engine:
         return found
 
     def find_containers(self, *services: str) -> list[dict[str, Any]]:
-        """Return what the engine knows of the containers of services (all, if none is named), stopped ones too."""
+        """Return what the engine knows of the containers of services (all,
+        if none is named), stopped ones too.
+        """
         ids = self.compose("ps", "--all", "--quiet", *services).split()
         return json.loads(run([*self._cli, "container", "inspect", *ids])) if ids else []
 
@@ -95,14 +114,18 @@ class Engine:
     def _find_unhealthy(self, but: Sequence[str]) -> list[str]:
         containers = self.find_containers()
         states = {
-            container["Name"].lstrip("/"): (container["State"].get("Health") or {}).get("Status", "without a check")
-            if container["State"]["Running"]
-            else container["State"]["Status"]
+            container["Name"].lstrip("/"): (
+                (container["State"].get("Health") or {}).get("Status", "without a check")
+                if container["State"]["Running"]
+                else container["State"]["Status"]
+            )
             for container in containers
             if service_of(container) not in but
         }
         missing = set(SERVICES) - {service_of(container) for container in containers}
-        return [f"{name} {state}" for name, state in states.items() if state != "healthy"] + sorted(missing)
+        return [f"{name} {state}" for name, state in states.items() if state != "healthy"] + sorted(
+            missing
+        )
 
     def kill(self, container: dict[str, Any]) -> None:
         """Kill all processes of a container at once."""
@@ -137,24 +160,36 @@ def service_of(container: dict[str, Any]) -> str:
 
 
 def run(command: Sequence[str], *, seconds: float = 120) -> str:
-    """Run a command and return what it printed. Raises ContainersFailed with what it said where it did not succeed."""
+    """Run a command and return what it printed. Raises ContainersFailed with what it said
+    where it did not succeed.
+    """
     # the first docker-compose gives an engine with much to do a minute for each request
     environment = {"COMPOSE_HTTP_TIMEOUT": "600", **os.environ}
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ContainersFailed(f"`{' '.join(command)}` did not end within {seconds:g} s") from error
     if done.returncode:
         raise ContainersFailed(
-            f"`{' '.join(command)}` ended with {done.returncode}: {(done.stderr or done.stdout)[-3000:]}"
+            f"`{' '.join(command)}` ended with {done.returncode}:"
+            f" {(done.stderr or done.stdout)[-3000:]}"
         )
     return done.stdout
 
 
 def wait_until(
-    is_so: Callable[[], bool], describe: Callable[[], str], seconds: float, poll_seconds: float = POLL_SECONDS
+    is_so: Callable[[], bool],
+    describe: Callable[[], str],
+    seconds: float,
+    poll_seconds: float = POLL_SECONDS,
 ) -> None:
     """Return once something is so. Raises ContainersFailed with what is instead."""
     deadline = time.monotonic() + seconds
@@ -181,7 +216,8 @@ def _find_cli() -> list[str]:
                 os.environ.setdefault("DOCKER_HOST", f"unix://{socket.removeprefix('unix://')}")
             return [name]
     raise ContainersFailed(
-        f"no container engine answers: {'; '.join(tried)}. Start docker or podman, or set DOCKER_HOST to one."
+        f"no container engine answers: {'; '.join(tried)}. Start docker or podman, or set"
+        " DOCKER_HOST to one."
     )
 
 
@@ -194,4 +230,6 @@ def _find_compose(cli: list[str]) -> list[str]:
             tried.append(f"{' '.join(command)}: {error}")
         else:
             return command
-    raise ContainersFailed(f"nothing reads docker-compose.yml: {'; '.join(tried)}. Install docker-compose.")
+    raise ContainersFailed(
+        f"nothing reads docker-compose.yml: {'; '.join(tried)}. Install docker-compose."
+    )

@@ -1,4 +1,6 @@
-"""One service for all fault tests, brought back to full strength before each; and the table of recovery times."""
+"""One service for all fault tests, brought back to full strength before each;
+and the table of recovery times.
+"""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +20,8 @@ FOLDER = Path(__file__).parent
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The running service with bars of 64 tickers and a champion.
 
-    With SWEEPER=off in the environment beat is not started, so that nothing that gets lost is ever sent again.
+    With SWEEPER=off in the environment beat is not started, so that nothing that gets lost is ever
+    sent again.
     """
     with run_stack(tmp_path_factory.mktemp("stack")) as stack:
         if os.environ.get("SWEEPER") == "off":
@@ -47,7 +50,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: FOLDER in item.path.parents)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """Print what is promised and how long each recovery took, as a table in Markdown."""
     rows = dict.fromkeys(config.stash.get(ROWS, []))
     if not rows:

@@ -1,4 +1,6 @@
-"""What was written while a fault struck, in order, as MongoDB's own log has it; and what must hold of it."""
+"""What was written while a fault struck, in order, as MongoDB's own log has it;
+and what must hold of it.
+"""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ EFFECTS = {"anomalies", "detection_metadata", "audits"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write: `kind` is insert, update, replace or delete; `transaction` is None for a write of its own."""
+    """One write: `kind` is insert, update, replace or delete;
+    `transaction` is None for a write of its own.
+    """
 
     collection: str
     id: str
@@ -37,7 +41,9 @@ def read_changes(database: Db, since: Timestamp) -> list[Change]:
     mark = uuid4().hex
     database.marks.insert_one({"_id": mark})
     changes: list[Change] = []
-    with database.watch([{"$project": {"fullDocument": 0}}], start_at_operation_time=since) as stream:
+    with database.watch(
+        [{"$project": {"fullDocument": 0}}], start_at_operation_time=since
+    ) as stream:
         for event in stream:
             change = _parse(event)
             if change.id == mark:
@@ -47,11 +53,15 @@ def read_changes(database: Db, since: Timestamp) -> list[Change]:
 
 
 def check_changes(changes: list[Change]) -> None:
-    """Assert that each batch ended once, that its effects came with its end, and that each anomaly came once."""
+    """Assert that each batch ended once, that its effects came with its end,
+    and that each anomaly came once.
+    """
     _check_anomalies(changes)
     _check_batches(changes)
     _check_effects(changes)
-    events = Counter(change.id for change in changes if change.collection == "outbox" and change.kind == "insert")
+    events = Counter(
+        change.id for change in changes if change.collection == "outbox" and change.kind == "insert"
+    )
     assert set(events.values()) <= {1}, f"told more than once: {events.most_common(3)}"
 
 
@@ -63,13 +73,21 @@ def _check_anomalies(changes: list[Change]) -> None:
 
 
 def _check_batches(changes: list[Change]) -> None:
-    """A batch's fence only grows, and of one that has ended no more is noted than when its message was sent."""
+    """A batch's fence only grows, and of one
+    that has ended no more is noted than when its message was sent.
+    """
     fences: dict[str, int] = {}
     ended: dict[str, str] = {}
     for change in changes:
-        if change.collection != "batches" or change.kind == "delete" or change.fields.keys() == {"published_at"}:
+        if (
+            change.collection != "batches"
+            or change.kind == "delete"
+            or change.fields.keys() == {"published_at"}
+        ):
             continue
-        assert change.id not in ended, f"{change.id} was {ended[change.id]}, and then written to: {change.fields}"
+        assert change.id not in ended, (
+            f"{change.id} was {ended[change.id]}, and then written to: {change.fields}"
+        )
         fence = change.fields.get("fence", fences.get(change.id, 0))
         assert fence >= fences.get(change.id, 0), f"the fence of {change.id} fell"
         fences[change.id] = fence
@@ -78,7 +96,9 @@ def _check_batches(changes: list[Change]) -> None:
 
 
 def _check_effects(changes: list[Change]) -> None:
-    """Every effect was written in the transaction that ended its batch, and that transaction ended no other."""
+    """Every effect was written in the transaction that ended its batch,
+    and that transaction ended no other.
+    """
     ends: Counter[str | None] = Counter()
     effects: dict[str | None, list[Change]] = defaultdict(list)
     for change in changes:
@@ -95,6 +115,8 @@ def _parse(event: Any) -> Change:
     collection, changed = event["ns"].get("coll", ""), event.get("documentKey", {}).get("_id")
     if collection == "detection_runs" and ":" in str(changed):
         collection = "audits"
-    transaction = f"{event['lsid']['id'].hex()}:{event['txnNumber']}" if "txnNumber" in event else None
+    transaction = (
+        f"{event['lsid']['id'].hex()}:{event['txnNumber']}" if "txnNumber" in event else None
+    )
     fields = event.get("updateDescription", {}).get("updatedFields", {})
     return Change(collection, str(changed), event["operationType"], fields, transaction)

@@ -15,7 +15,9 @@ REQUEST_TICKERS = 8
 
 @contextmanager
 def steady_load(trial: Trial, seed: int) -> Iterator[None]:
-    """Ask for one thing after the other for the length of a `with`; fail where the API is away for too long."""
+    """Ask for one thing after the other for the length of a `with`;
+    fail where the API is away for too long.
+    """
     over = threading.Event()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="load") as pool:
         load = pool.submit(_ask, trial, random.Random(seed), over)

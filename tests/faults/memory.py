@@ -6,17 +6,20 @@ from resource import getpagesize
 
 from tests.faults.stack import CACHE_GIGABYTES, MEMBERS, Stack
 
-# Processes that leak nothing differ by up to 10 MB: most of it are the calendars, loaded with the first scan. A leak of
-# 100 kB a batch adds more than this bound in a soak of ten minutes.
+# Processes that leak nothing differ by up to 10 MB: most of it are the calendars, loaded with the
+# first scan. A leak of 100 kB a batch adds more than this bound in a soak of ten minutes.
 GROWTH_BYTES = 20_000_000
-# Of mongod its cache has a limit, which a soak does not always reach; the rest is for connections and transactions.
+# Of mongod its cache has a limit, which a soak does not always reach; the rest is for connections
+# and transactions.
 MONGOD_BYTES = int(CACHE_GIGABYTES * 2**30) + 200_000_000
 
 Memory = dict[str, int]
 
 
 def measure_memory(stack: Stack) -> Memory:
-    """Return the resident memory (RSS) of each process in bytes: `worker1`, and `worker1.1` for what that started."""
+    """Return the resident memory (RSS) of each process in bytes: `worker1`,
+    and `worker1.1` for what that started.
+    """
     return {
         name if number == 0 else f"{name}.{number}": count_resident_bytes(pid)
         for name in stack.programs
@@ -26,7 +29,10 @@ def measure_memory(stack: Stack) -> Memory:
 
 def describe_memory(before: Memory, after: Memory) -> str:
     """Return a table of two measurements, in MB."""
-    rows = [f"{name:12}{before.get(name, 0) / 1e6:10.0f}{size / 1e6:10.0f}" for name, size in after.items()]
+    rows = [
+        f"{name:12}{before.get(name, 0) / 1e6:10.0f}{size / 1e6:10.0f}"
+        for name, size in after.items()
+    ]
     return "\n".join([f"{'RSS in MB':12}{'start':>10}{'end':>10}", *rows])
 
 

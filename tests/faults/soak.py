@@ -28,13 +28,17 @@ FAULT_EVERY_SECONDS = (4, 12)
 def test_random_faults_under_steady_load_lose_and_double_nothing(
     trial: Trial, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After any sequence of faults every run has ended, and what is stored is what a fault-free service stores."""
+    """After any sequence of faults every run has ended,
+    and what is stored is what a fault-free service stores.
+    """
 
     def say(line: str) -> None:
         with capsys.disabled():
             print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)  # noqa: T201 -- to be watched
 
-    say(f"{SECONDS / 60:g} minutes with seed {SEED}; the first {WARM_UP_SECONDS:g} s without faults")
+    say(
+        f"{SECONDS / 60:g} minutes with seed {SEED}; the first {WARM_UP_SECONDS:g} s without faults"
+    )
     deadline = time.monotonic() + SECONDS
     trial.add_watchlist("soak", *TICKERS[::4], schedule="* * * * *")
     trial.backfill()
@@ -55,7 +59,9 @@ def test_random_faults_under_steady_load_lose_and_double_nothing(
     assert not find_grown(before, after)
 
 
-def cause_faults(trial: Trial, chance: random.Random, deadline: float, say: Callable[[str], None]) -> None:
+def cause_faults(
+    trial: Trial, chance: random.Random, deadline: float, say: Callable[[str], None]
+) -> None:
     """Let one fault after the other strike until then."""
     while (pause := chance.uniform(*FAULT_EVERY_SECONDS)) < deadline - time.monotonic():
         time.sleep(pause)

@@ -33,13 +33,13 @@ from tests.processes import ROOT, count_consumers, wait_until
 WORKERS = ("worker1", "worker2")
 MEMBERS = ("mongod1", "mongod2", "mongod3")
 SERVICE = (*WORKERS, "control", "beat", "api")
-# Small, so that a recovery takes seconds; a batch of the tests' bars takes a fraction of one. With the service's own
-# (45 and 15) the same recoveries can be measured as users meet them.
+# Small, so that a recovery takes seconds; a batch of the tests' bars takes a fraction of one. With
+# the service's own (45 and 15) the same recoveries can be measured as users meet them.
 LEASE_SECONDS = int(os.environ.get("LEASE_SECONDS", "3"))
 SWEEP_SECONDS = int(os.environ.get("SWEEP_SECONDS", "1"))
 TICK_SECONDS = 1
-# A killed client's open transaction keeps what it wrote locked for as long; in the service, with its longer leases, it
-# is 20 s.
+# A killed client's open transaction keeps what it wrote locked for as long; in the service, with
+# its longer leases, it is 20 s.
 TRANSACTION_SECONDS = min(20, LEASE_SECONDS)
 CACHE_GIGABYTES = 0.25
 # What a program is given to end before it is killed.
@@ -62,10 +62,14 @@ class Program:
 
 
 class Stack:
-    """A three-member MongoDB, a Redis with AOF, API, two workers, the control worker and beat, each by its name."""
+    """A three-member MongoDB, a Redis with AOF, API, two workers,
+    the control worker and beat, each by its name.
+    """
 
     def __init__(self, folder: Path, **variables: str) -> None:
-        """Choose ports and commands; nothing is started. `variables` change the service's environment."""
+        """Choose ports and commands; nothing is started. `variables` change the service's
+        environment.
+        """
         self.folder = folder
         ports = [free_port() for _ in range(5)]
         self.member_ports = dict(zip(MEMBERS, ports[:3], strict=True))
@@ -81,8 +85,17 @@ class Stack:
             tick_seconds=TICK_SECONDS,
             batch_bars=BATCH_BARS,
         )
-        given = {name.upper(): str(getattr(self.settings, name)) for name in self.settings.model_fields_set}
-        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "REMAP_SIGTERM": "SIGQUIT", **given, **variables}
+        given = {
+            name.upper(): str(getattr(self.settings, name))
+            for name in self.settings.model_fields_set
+        }
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "REMAP_SIGTERM": "SIGQUIT",
+            **given,
+            **variables,
+        }
         self.programs = {name: Program(command) for name, command in self._commands().items()}
         # What is started dies with the thread that started it, so that one must last.
         self._starter = ThreadPoolExecutor(max_workers=1)
@@ -115,7 +128,8 @@ class Stack:
     def start_servers(self) -> None:
         self.start(*MEMBERS, "redis")
         wait_for_redis(self.redis_port)
-        # A set of one elects itself at once; of three that start together, nobody is elected for 10 s.
+        # A set of one elects itself at once; of three that start together, nobody is elected for 10
+        # s.
         first, *others = self.member_ports.values()
         wait_for_primary(first)
         wait_for_primary(first, *others)
@@ -140,14 +154,18 @@ class Stack:
 
     def wait_until_serving(self) -> None:
         """Return once every running worker waits for messages and the API listens."""
-        self.wait_for_consumers(sum(self.programs[name].is_running for name in (*WORKERS, "control")))
+        self.wait_for_consumers(
+            sum(self.programs[name].is_running for name in (*WORKERS, "control"))
+        )
         if self.programs["api"].is_running:
             wait_until(lambda: not is_port_free(self.settings.port), "the API listens")
 
     def wait_for_consumers(self, workers: int) -> None:
         """Return once Redis answers and so many workers wait for its messages."""
         wait_for_redis(self.redis_port)
-        wait_until(lambda: count_consumers(self.settings.redis_url) >= workers, "the workers consume")
+        wait_until(
+            lambda: count_consumers(self.settings.redis_url) >= workers, "the workers consume"
+        )
 
     def kill(self, *names: str) -> None:
         """Kill programs with -9. What they started dies with them."""
@@ -188,7 +206,9 @@ class Stack:
 
     @contextmanager
     def deaf(self) -> Iterator[None]:
-        """Freeze all workers for the length of a `with`, when none of them is given a message any more."""
+        """Freeze all workers for the length of a `with`,
+        when none of them is given a message any more.
+        """
         with self.frozen(*WORKERS, "control"):
             wait_until(lambda: count_consumers(self.settings.redis_url) == 0, "no BRPOP waits")
             yield
@@ -233,7 +253,10 @@ class Stack:
 
     def find_primary(self) -> str:
         """Return the name of MongoDB's primary, once there is one."""
-        _, port = wait_until(lambda: self.database.client.primary, "there is a primary") or (None, None)
+        _, port = wait_until(lambda: self.database.client.primary, "there is a primary") or (
+            None,
+            None,
+        )
         return next(name for name, member_port in self.member_ports.items() if member_port == port)
 
     def end(self) -> None:

@@ -18,8 +18,13 @@ NEVER = 2**40
 def stock(database: Db) -> None:
     """Import the bars and train the champion; nothing runs yet."""
     ensure_indexes(database)
-    frames = [make_bars(BARS, seed=n, shocks=(700, 1_500)).assign(ticker=name) for n, name in enumerate(TICKERS)]
-    report = import_frame(database, pd.concat(frames), interval="1d", source="test", now=NOW, synthetic=True)
+    frames = [
+        make_bars(BARS, seed=n, shocks=(700, 1_500)).assign(ticker=name)
+        for n, name in enumerate(TICKERS)
+    ]
+    report = import_frame(
+        database, pd.concat(frames), interval="1d", source="test", now=NOW, synthetic=True
+    )
     assert not any(series.rejected for series in report.series)
     train_model(database, TrainingPlan("US"), now=NOW)
     # Metrics are computed where a test asks for them: no slot ever comes.

@@ -1,4 +1,6 @@
-"""Metrics under faults: whatever dies, freezes or comes twice, the same documents are there once."""
+"""Metrics under faults: whatever dies, freezes or comes twice,
+the same documents are there once.
+"""
 
 import os
 import signal
@@ -35,7 +37,9 @@ def celery(trial: Trial) -> Iterator[Celery]:
 
 @pytest.fixture
 def expected(trial: Trial, celery: Celery) -> Iterator[dict[str, Document]]:
-    """What an undisturbed run stores; it is taken away again, and all tickers are detected, as the check asks."""
+    """What an undisturbed run stores; it is taken away again, and all tickers are detected,
+    as the check asks.
+    """
     trial.backfill()
     ask(trial, celery)
     trial.wait_for_end()
@@ -94,7 +98,10 @@ def test_a_frozen_worker_that_wakes_up_after_its_lease_stores_no_metric(
     """What another did meanwhile stays as it is, and bears the fence of the one who did it."""
     held = trial.freeze_holder(ask(trial, celery))
     worker = trial.stack.name_of(held.pid)
-    with trial.recovering("worker frozen as it computes metrics, then woken"), trial.stack.frozen(worker):
+    with (
+        trial.recovering("worker frozen as it computes metrics, then woken"),
+        trial.stack.frozen(worker),
+    ):
         trial.wait_for_end(held.run_id)
     os.kill(held.pid, signal.SIGCONT)
     wait_until(lambda: "lease_lost" in trial.stack.said(worker), "the frozen worker noticed")

@@ -33,8 +33,12 @@ def second_beat(trial: Trial) -> Iterator[str]:
     del trial.stack.programs["beat2"]
 
 
-def test_two_beats_one_of_them_frozen_neither_lose_nor_double(trial: Trial, second_beat: str) -> None:
-    """While one beat hangs the other's sweeps recover what is lost; when it wakes up nothing is done twice."""
+def test_two_beats_one_of_them_frozen_neither_lose_nor_double(
+    trial: Trial, second_beat: str
+) -> None:
+    """While one beat hangs the other's sweeps recover what is lost;
+    when it wakes up nothing is done twice.
+    """
     wait_until(lambda: "Sending due task" in trial.stack.said(second_beat), "the second beat sends")
     with trial.stack.frozen("beat"):
         lose_messages(trial)
@@ -52,8 +56,12 @@ def lose_messages(trial: Trial) -> None:
     trial.stack.broker.delete(BACKFILL_QUEUE)
 
 
-def test_slots_missed_while_everything_was_down_are_one_scan_of_each_watchlist(trial: Trial, second_beat: str) -> None:
-    """Of 72 slots that passed while nothing ran each watchlist is scanned for the latest, once, by two beats."""
+def test_slots_missed_while_everything_was_down_are_one_scan_of_each_watchlist(
+    trial: Trial, second_beat: str
+) -> None:
+    """Of 72 slots that passed while nothing ran each watchlist is scanned for the latest,
+    once, by two beats.
+    """
     down = (*SERVICE, "redis", second_beat)
     trial.stack.kill(*down)
     now = datetime.now(UTC)
@@ -61,10 +69,14 @@ def test_slots_missed_while_everything_was_down_are_one_scan_of_each_watchlist(t
     latest = now.replace(second=0, microsecond=0) - timedelta(minutes=30)
     for name, tickers in WATCHLISTS.items():
         schedule = f"{latest.minute} * * * *"
-        add_watchlist(trial.database, name, build_fields(tickers, schedule), now - timedelta(hours=72))
+        add_watchlist(
+            trial.database, name, build_fields(tickers, schedule), now - timedelta(hours=72)
+        )
     with trial.recovering("everything but MongoDB down while 72 slots passed"):
         trial.stack.start(*down)
-        wait_until(lambda: len(find_slots(trial, status="complete")) == len(WATCHLISTS), "all are scanned")
+        wait_until(
+            lambda: len(find_slots(trial, status="complete")) == len(WATCHLISTS), "all are scanned"
+        )
     trial.end_scans()
     assert find_slots(trial) == Counter((name, latest) for name in WATCHLISTS)
     trial.check()
@@ -74,14 +86,24 @@ def test_slots_missed_while_everything_was_down_are_one_scan_of_each_watchlist(t
     ("night", "slots"),
     [
         # 02:30 does not exist: it comes when the clock is set from 02:00 to 03:00.
-        (datetime(2026, 3, 8, 5, tzinfo=UTC), ["2026-03-08T06:30", "2026-03-08T07:00", "2026-03-08T07:30"]),
+        (
+            datetime(2026, 3, 8, 5, tzinfo=UTC),
+            ["2026-03-08T06:30", "2026-03-08T07:00", "2026-03-08T07:30"],
+        ),
         # 01:30 comes twice: the first counts.
-        (datetime(2026, 11, 1, 4, tzinfo=UTC), ["2026-11-01T05:30", "2026-11-01T07:30", "2026-11-01T08:30"]),
+        (
+            datetime(2026, 11, 1, 4, tzinfo=UTC),
+            ["2026-11-01T05:30", "2026-11-01T07:30", "2026-11-01T08:30"],
+        ),
     ],
     ids=["forward", "back"],
 )
-def test_the_night_the_clock_changes_has_one_scan_a_slot(trial: Trial, night: datetime, slots: list[str]) -> None:
-    """With a watchlist due at 01:30, 02:30 and 03:30 of New York, and two who tick, each slot is scanned once."""
+def test_the_night_the_clock_changes_has_one_scan_a_slot(
+    trial: Trial, night: datetime, slots: list[str]
+) -> None:
+    """With a watchlist due at 01:30, 02:30 and 03:30 of New York, and two who tick,
+    each slot is scanned once.
+    """
     # A tick of theirs would go by the clock.
     trial.stack.kill("beat", "control")
     add_watchlist(trial.database, "nightly", build_fields(TICKERS[:8], "30 1,2,3 * * *"), night)
@@ -98,16 +120,24 @@ def test_the_night_the_clock_changes_has_one_scan_a_slot(trial: Trial, night: da
 
 
 @pytest.mark.faults
-def test_each_minute_has_one_scan_whatever_happens_to_the_two_who_beat(trial: Trial, second_beat: str) -> None:
-    """With two beats, one frozen in one minute and the other killed in the next, each slot is scanned once."""
+def test_each_minute_has_one_scan_whatever_happens_to_the_two_who_beat(
+    trial: Trial, second_beat: str
+) -> None:
+    """With two beats, one frozen in one minute and the other killed in the next,
+    each slot is scanned once.
+    """
     trial.add_watchlist("minutely", *TICKERS[:8], schedule="* * * * *")
     added = get_watchlist(trial.database, "minutely")["created_at"]
     first = added.replace(second=0, microsecond=0) + MINUTE
     slots = [first, first + MINUTE]
     with trial.stack.frozen("beat"):
-        wait_until(lambda: ("minutely", slots[0]) in find_slots(trial), "the first slot is scanned", 120)
+        wait_until(
+            lambda: ("minutely", slots[0]) in find_slots(trial), "the first slot is scanned", 120
+        )
     trial.stack.kill(second_beat)
-    wait_until(lambda: ("minutely", slots[1]) in find_slots(trial), "the second slot is scanned", 120)
+    wait_until(
+        lambda: ("minutely", slots[1]) in find_slots(trial), "the second slot is scanned", 120
+    )
     trial.end_scans()
     trial.wait_for_end()
     scanned = find_slots(trial)
@@ -118,7 +148,13 @@ def test_each_minute_has_one_scan_whatever_happens_to_the_two_who_beat(trial: Tr
 
 def build_fields(tickers: tuple[str, ...], schedule: str) -> dict[str, object]:
     """Return what the API stores of a watchlist."""
-    common = {"markets": ["US"], "interval": "1d", "delay_minutes": 0, "threshold": None, "enabled": True}
+    common = {
+        "markets": ["US"],
+        "interval": "1d",
+        "delay_minutes": 0,
+        "threshold": None,
+        "enabled": True,
+    }
     return common | {"tickers": list(tickers), "schedule": schedule}
 
 

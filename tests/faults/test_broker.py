@@ -58,14 +58,21 @@ def test_redis_flushed_while_idle_leaves_nobody_deaf(trial: Trial) -> None:
 
 
 def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celery) -> None:
-    """However often a run and its batches are delivered, during and after their work, each is done once."""
+    """However often a run and its batches are delivered, during and after their work,
+    each is done once.
+    """
     run_id = trial.wait_for_lease(trial.backfill())["run_id"]
     batch_ids = trial.database.batches.distinct("_id", {"run_id": run_id})
 
     def repeat() -> None:
         for _ in range(5):
-            assert send(celery, KINDS["backfill"].name, run_id, names.BACKFILL_QUEUE, task_id=run_id)
-            assert all(send(celery, names.RUN_BATCH, batch_id, names.BACKFILL_QUEUE) for batch_id in batch_ids)
+            assert send(
+                celery, KINDS["backfill"].name, run_id, names.BACKFILL_QUEUE, task_id=run_id
+            )
+            assert all(
+                send(celery, names.RUN_BATCH, batch_id, names.BACKFILL_QUEUE)
+                for batch_id in batch_ids
+            )
 
     repeat()
     trial.wait_for_end()
@@ -75,7 +82,9 @@ def test_the_same_messages_five_times_change_nothing(trial: Trial, celery: Celer
 
 
 def test_messages_nobody_can_read_harm_no_run(trial: Trial, celery: Celery) -> None:
-    """A broken body, an unknown task and an id that is nowhere cost only themselves, and no worker."""
+    """A broken body, an unknown task and an id
+    that is nowhere cost only themselves, and no worker.
+    """
     broker, queue = trial.stack.broker, names.BACKFILL_QUEUE
     send(celery, names.RUN_BATCH, "nowhere:00000", queue)
     celery.send_task("tapewatch.no_such_task", queue=queue)
@@ -104,7 +113,9 @@ def test_rubbish_in_a_queue_ends_no_worker(trial: Trial) -> None:
 
 @pytest.mark.faults
 def test_a_worker_whose_redis_is_killed_in_mid_batch_goes_on_with_it(trial: Trial) -> None:
-    """A worker that loses Redis while it works and waits for more keeps its processes, and what they are doing."""
+    """A worker that loses Redis while it works and waits for more keeps its processes,
+    and what they are doing.
+    """
     held = trial.freeze_holder(trial.backfill(*TICKERS[:2]))
     worker = trial.stack.name_of(held.pid)
     before = trial.stack.pids(worker)
@@ -122,7 +133,9 @@ def test_a_worker_whose_redis_is_killed_in_mid_batch_goes_on_with_it(trial: Tria
 
 @pytest.mark.faults
 def test_redis_killed_ten_times_under_load_is_only_a_delay(trial: Trial) -> None:
-    """Whatever messages a killed Redis forgets, all runs are completed, and the workers hear of new ones."""
+    """Whatever messages a killed Redis forgets, all runs are completed,
+    and the workers hear of new ones.
+    """
     with trial.recovering("Redis killed (-9) ten times under load"):
         for part in range(10):
             trial.wait_for_claim(trial.backfill(*TICKERS[6 * part : 6 * part + 6]))
@@ -136,7 +149,9 @@ def test_redis_killed_ten_times_under_load_is_only_a_delay(trial: Trial) -> None
 
 @pytest.mark.faults
 def test_redis_out_of_memory_is_only_a_delay(trial: Trial) -> None:
-    """While Redis takes no message runs are accepted; a worker that gives up is started again by the supervisor."""
+    """While Redis takes no message runs are accepted;
+    a worker that gives up is started again by the supervisor.
+    """
     said: list[str] = []
     with supervised_workers(trial.stack, said.append):
         trial.wait_for_lease(trial.backfill(*TICKERS[8:]))
@@ -162,7 +177,9 @@ def full(broker: redis.Redis) -> Iterator[None]:
 def supervised_workers(stack: Stack, say: Say) -> Iterator[None]:
     """Have the workers run as the service has them: by its configuration, under its supervisor."""
     stack.kill(*WORKERS, "control")
-    programs = [p for p in service_programs(stack.settings, stack.folder) if p.name in {"worker", "control"}]
+    programs = [
+        p for p in service_programs(stack.settings, stack.folder) if p.name in {"worker", "control"}
+    ]
     with chdir(stack.folder):
         supervision = Supervision(programs, stack.folder, stack.environment, say)
         supervision.start_servers()

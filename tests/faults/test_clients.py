@@ -23,7 +23,9 @@ ANSWER_SECONDS = 7
 
 @pytest.mark.faults
 def test_a_post_to_a_frozen_redis_is_accepted_once_a_key(trial: Trial) -> None:
-    """With Redis frozen a POST is answered 202 within 7 s; repeated under its key it is the same run."""
+    """With Redis frozen a POST is answered 202 within 7 s;
+    repeated under its key it is the same run.
+    """
     key = uuid4().hex
     with trial.stack.frozen("redis"):
         first, second = post(trial, key), post(trial, key)
@@ -36,8 +38,12 @@ def test_a_post_to_a_frozen_redis_is_accepted_once_a_key(trial: Trial) -> None:
 
 
 @pytest.mark.faults
-def test_a_post_to_a_frozen_primary_is_answered_in_time_and_accepted_once_a_key(trial: Trial) -> None:
-    """With MongoDB's primary frozen a POST is answered within 7 s; repeated under its key it becomes one run."""
+def test_a_post_to_a_frozen_primary_is_answered_in_time_and_accepted_once_a_key(
+    trial: Trial,
+) -> None:
+    """With MongoDB's primary frozen a POST is answered within 7 s;
+    repeated under its key it becomes one run.
+    """
     key = uuid4().hex
     primary = trial.stack.find_primary()
     with trial.recovering("MongoDB's primary frozen during a POST"):
@@ -54,7 +60,9 @@ def test_a_post_to_a_frozen_primary_is_answered_in_time_and_accepted_once_a_key(
 
 
 def test_a_cancel_that_races_a_kill_ends_the_run_once(trial: Trial) -> None:
-    """A run cancelled while the worker at it is killed ends, cancelled unless all was done; what was done is whole."""
+    """A run cancelled while the worker at it is killed ends,
+    cancelled unless all was done; what was done is whole.
+    """
     held = trial.freeze_holder(trial.backfill())
     with trial.recovering("cancelled while its worker is killed"):
         killer = threading.Thread(target=trial.stack.kill, args=(trial.stack.name_of(held.pid),))
@@ -72,7 +80,10 @@ def test_an_api_killed_between_insert_and_publish_has_accepted_the_run(trial: Tr
         # Its publish waits for the frozen Redis.
         asker = threading.Thread(target=ignore_hang_up, args=(trial, key))
         asker.start()
-        run = wait_until(lambda: trial.database.detection_runs.find_one({"status": "queued"}), "the run is written")
+        run = wait_until(
+            lambda: trial.database.detection_runs.find_one({"status": "queued"}),
+            "the run is written",
+        )
         trial.stack.kill("api")
         asker.join()
     assert run["published_at"] is None
@@ -117,7 +128,9 @@ def post(trial: Trial, key: str) -> str:
 
 @pytest.mark.faults
 def test_a_stream_cut_by_an_api_restart_goes_on_where_it_was(trial: Trial) -> None:
-    """Who follows a run, and reconnects when the API comes back, sees each state once, to the end."""
+    """Who follows a run, and reconnects when the API comes back,
+    sees each state once, to the end.
+    """
     held = trial.freeze_holder(trial.backfill())
     stream = Stream(trial, held.run_id)
     wait_until(lambda: stream.events, "the first event")
@@ -152,7 +165,10 @@ class Stream(threading.Thread):
         while not self._has_ended() and time.monotonic() < deadline:
             headers = {"Last-Event-ID": self.events[-1][0]} if self.events else {}
             request = Request(self._address, headers=headers)  # noqa: S310 -- our own address
-            with suppress(OSError, HTTPException), urlopen(request, timeout=30) as answer:  # noqa: S310 -- the same
+            with (
+                suppress(OSError, HTTPException),
+                urlopen(request, timeout=30) as answer,  # noqa: S310 -- the same
+            ):
                 self.connections += 1
                 self._read(answer)
             time.sleep(0.1)

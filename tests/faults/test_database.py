@@ -31,7 +31,9 @@ def test_a_primary_stepped_down_twice_and_killed_while_writing_loses_nothing(tri
 
 @pytest.mark.faults
 def test_a_frozen_primary_is_only_a_delay(trial: Trial) -> None:
-    """A primary that hangs without closing its connections is given up, and the run goes on with the next one."""
+    """A primary that hangs without closing its connections is given up,
+    and the run goes on with the next one.
+    """
     trial.wait_for_lease(trial.backfill())
     frozen = trial.stack.find_primary()
     with trial.recovering("primary frozen (SIGSTOP)"), trial.stack.frozen(frozen):
@@ -40,8 +42,12 @@ def test_a_frozen_primary_is_only_a_delay(trial: Trial) -> None:
 
 
 @pytest.mark.faults
-def test_a_backfill_asked_for_without_a_majority_is_refused_in_time_and_accepted_once(trial: Trial) -> None:
-    """While MongoDB cannot confirm a write a POST is answered 503 in time; repeated under its key it is one run."""
+def test_a_backfill_asked_for_without_a_majority_is_refused_in_time_and_accepted_once(
+    trial: Trial,
+) -> None:
+    """While MongoDB cannot confirm a write a POST is answered 503 in time;
+    repeated under its key it is one run.
+    """
     url, body = f"{trial.url}/anomalies/backfill", {"tickers": TICKERS, "max_period": "max"}
     key = {"Idempotency-Key": uuid4().hex}
     primary = trial.stack.find_primary()
@@ -68,7 +74,8 @@ def step_down(trial: Trial) -> None:
     before = trial.stack.find_primary()
 
     def has_moved() -> bool:
-        # Where its successor is too slow to be elected, the old primary is again, and has to step down once more.
+        # Where its successor is too slow to be elected, the old primary is again, and has to step
+        # down once more.
         if trial.stack.find_primary() == before:
             with suppress(ConnectionFailure):
                 trial.database.client.admin.command("replSetStepDown", 10, force=True)

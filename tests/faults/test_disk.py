@@ -29,7 +29,9 @@ UNSHARE = ("unshare", "--map-root-user", "--mount")
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A small file system that only the processes in its namespace see; it is gone with `keeper`."""
+    """A small file system that only the processes
+    in its namespace see; it is gone with `keeper`.
+    """
 
     folder: Path
     keeper: subprocess.Popen[bytes]
@@ -40,8 +42,18 @@ class Disk:
 
     def enter(self, command: list[str], folder: Path) -> list[str]:
         """Return `command` so that it runs on this disk, where `folder` is made for it."""
-        enter = ("nsenter", "--target", str(self.keeper.pid), "--user", "--preserve-credentials", "--mount")
-        return [*enter, *die_with_parent(["sh", "-c", 'mkdir -p "$0" && exec "$@"', str(folder), *command])]
+        enter = (
+            "nsenter",
+            "--target",
+            str(self.keeper.pid),
+            "--user",
+            "--preserve-credentials",
+            "--mount",
+        )
+        return [
+            *enter,
+            *die_with_parent(["sh", "-c", 'mkdir -p "$0" && exec "$@"', str(folder), *command]),
+        ]
 
     def fill(self) -> None:
         """Leave no room for another block."""
@@ -64,7 +76,9 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     if shutil.which("unshare") is None:
         pytest.skip("there is no `unshare`, which makes a file system without root")
     mount = f"mount -t tmpfs -o size={DISK_MEGABYTES}m tmpfs {folder}"
-    tried = subprocess.run([*UNSHARE, "sh", "-c", mount], capture_output=True, text=True, check=False)
+    tried = subprocess.run(
+        [*UNSHARE, "sh", "-c", mount], capture_output=True, text=True, check=False
+    )
     if tried.returncode:
         pytest.skip(f"no file system may be mounted here: {tried.stderr.strip()}")
     command = die_with_parent([*UNSHARE, "sh", "-c", f"{mount} && echo mounted && exec cat"])
@@ -91,12 +105,18 @@ def trial(disk: Disk, request: pytest.FixtureRequest) -> Iterator[Trial]:
 
 @pytest.mark.faults
 def test_a_full_disk_that_is_freed_is_only_a_delay(trial: Trial, disk: Disk) -> None:
-    """While no member of MongoDB can write nothing is done, or said to be done; once there is room all is."""
+    """While no member of MongoDB can write nothing is done, or said to be done;
+    once there is room all is.
+    """
     with trial.stack.supervised():
         held = trial.freeze_holder(trial.backfill())
         disk.fill()
         for name, port in trial.stack.member_ports.items():
-            wait_until(lambda name=name, port=port: has_given_up(trial, name, port), f"{name} has no room", 90)
+            wait_until(
+                lambda name=name, port=port: has_given_up(trial, name, port),
+                f"{name} has no room",
+                90,
+            )
         os.kill(held.pid, signal.SIGCONT)
         with trial.recovering("MongoDB's disk full, then freed"):
             disk.free()
@@ -105,7 +125,9 @@ def test_a_full_disk_that_is_freed_is_only_a_delay(trial: Trial, disk: Disk) -> 
 
 
 def has_given_up(trial: Trial, name: str, port: int) -> bool:
-    """Whether a member ended for lack of room; it is made to write at once what it would write within a minute."""
+    """Whether a member ended for lack of room;
+    it is made to write at once what it would write within a minute.
+    """
     with (
         suppress(PyMongoError),
         MongoClient[Document](LOOPBACK, port, directConnection=True, timeoutMS=2_000) as member,

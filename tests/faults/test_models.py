@@ -39,7 +39,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bomb(folder: Path) -> bytes:
-    """An artefact that goes off as soon as it is opened, even where its last bytes are missing or others."""
+    """An artefact that goes off as soon as it is opened,
+    even where its last bytes are missing or others.
+    """
     # Protocol 2 has no frames, so that it goes off before its end is read.
     return pickle.dumps([Bomb(folder), "a harmless end"], protocol=2)
 
@@ -66,7 +68,9 @@ def flip(artefact: bytes) -> bytes:
 def test_a_damaged_artefact_is_never_opened(
     trial: Trial, champion: str, bomb: bytes, folder: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    """An artefact cut short or with a byte flipped ends its runs with `model_integrity`; the next model works."""
+    """An artefact cut short or with a byte flipped ends its runs with `model_integrity`;
+    the next model works.
+    """
     damaged = damage(bomb)
     assert damaged != bomb
     expect_that_opening_is_noticed(damaged, folder)
@@ -77,7 +81,9 @@ def test_a_damaged_artefact_is_never_opened(
 def test_an_artefact_swapped_with_its_hash_is_never_opened(
     trial: Trial, champion: str, bomb: bytes, folder: Path
 ) -> None:
-    """Whoever swaps an artefact and the hash in its record still lacks the one it was promoted with."""
+    """Whoever swaps an artefact and the hash
+    in its record still lacks the one it was promoted with.
+    """
     expect_that_opening_is_noticed(bomb, folder)
     install(trial, champion, bomb, sha256=get_model_record(trial.database, champion)["sha256"])
     trial.database.models.update_one({"_id": VERSION}, {"$set": {"sha256": compute_sha256(bomb)}})
@@ -85,8 +91,14 @@ def test_an_artefact_swapped_with_its_hash_is_never_opened(
 
 
 def install(trial: Trial, champion: str, artefact: bytes, *, sha256: str) -> None:
-    """Promote a copy of the champion with these bytes for an artefact and this hash in its record."""
-    record = get_model_record(trial.database, champion) | {"_id": VERSION, "version": VERSION, "sha256": sha256}
+    """Promote a copy of the champion with these bytes for an artefact
+    and this hash in its record.
+    """
+    record = get_model_record(trial.database, champion) | {
+        "_id": VERSION,
+        "version": VERSION,
+        "sha256": sha256,
+    }
     store_artefact(trial.database, VERSION, artefact)  # signed, as by one of our own
     trial.database.models.insert_one(record)
     promote(trial.database, VERSION, NOW)

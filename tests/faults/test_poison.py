@@ -33,43 +33,67 @@ ALONE = ("unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kil
 
 @pytest.fixture
 def poison(trial: Trial) -> Iterator[None]:
-    """Three tickers that cannot be detected: one too big for its process, one cut short, one that is not a number."""
+    """Three tickers that cannot be detected: one too big for its process, one cut short,
+    one that is not a number.
+    """
     database = trial.database
     add_copy(database, "KILLER", years={str(year): BARS_A_YEAR for year in YEARS})
     panel = load_panel(database, "1d", {TICKERS[0]: ALL_BARS})
     long = {name: np.resize(getattr(panel, name), BARS_A_YEAR) for name in COLUMNS}
     for year in YEARS:
-        long["times"] = int(np.datetime64(f"{year}-01-01", "s").astype(int)) + 100 * np.arange(BARS_A_YEAR)
+        long["times"] = int(np.datetime64(f"{year}-01-01", "s").astype(int)) + 100 * np.arange(
+            BARS_A_YEAR
+        )
         database.bars.replace_one(
-            {"_id": build_bucket_id("KILLER", "1d", year)}, build_bucket("KILLER", "1d", year, long, NOW), upsert=True
+            {"_id": build_bucket_id("KILLER", "1d", year)},
+            build_bucket("KILLER", "1d", year, long, NOW),
+            upsert=True,
         )
     for ticker in ("TORN", "NAN"):
         add_copy(database, ticker)
         for bucket in database.bars.find({"ticker": TICKERS[0]}):
-            database.bars.insert_one(bucket | {"_id": build_bucket_id(ticker, "1d", bucket["year"]), "ticker": ticker})
+            database.bars.insert_one(
+                bucket | {"_id": build_bucket_id(ticker, "1d", bucket["year"]), "ticker": ticker}
+            )
     torn, nan = (build_bucket_id(ticker, "1d", 2020) for ticker in ("TORN", "NAN"))
     closes = get_bucket(database, torn)["close"]
     database.bars.update_one({"_id": torn}, {"$set": {"close": closes[:-3]}})
-    database.bars.update_one({"_id": nan}, {"$set": {"close": closes[:-8] + np.array([np.nan]).tobytes()}})
+    database.bars.update_one(
+        {"_id": nan}, {"$set": {"close": closes[:-8] + np.array([np.nan]).tobytes()}}
+    )
     yield
     for name in ("bars", "series"):
         database[name].delete_many({"ticker": {"$in": POISON}})
 
 
 def test_tickers_that_kill_or_break_cost_only_themselves(trial: Trial, poison: None) -> None:
-    """A run with such tickers ends partial and names them; the others of their batches are detected all the same."""
+    """A run with such tickers ends partial and names them;
+    the others of their batches are detected all the same.
+    """
     tickers = [name for pair in zip(SOUND, POISON, strict=False) for name in pair]
-    with out_of_memory_killer(trial.stack) as killed, trial.recovering("bars that kill, are torn or not a number"):
+    with (
+        out_of_memory_killer(trial.stack) as killed,
+        trial.recovering("bars that kill, are torn or not a number"),
+    ):
         run_id = trial.backfill(*tickers, *SOUND[len(POISON) :])
-    failures = {failure["ticker"]: failure["reason"] for failure in get_run(trial.database, run_id)["failures"]}
-    assert failures == {"KILLER": "attempts_exhausted", "TORN": "attempts_exhausted", "NAN": "bad_bars"}
+    failures = {
+        failure["ticker"]: failure["reason"]
+        for failure in get_run(trial.database, run_id)["failures"]
+    }
+    assert failures == {
+        "KILLER": "attempts_exhausted",
+        "TORN": "attempts_exhausted",
+        "NAN": "bad_bars",
+    }
     assert killed
     trial.check(lost=POISON, **{run_id: "partial"})
 
 
 @pytest.fixture
 def contained(stack: Stack) -> Iterator[Stack]:
-    """The service with each worker among processes of its own, as in a container: none sees another's die."""
+    """The service with each worker among processes of its own, as in a container:
+    none sees another's die.
+    """
     saved = {name: stack.programs[name].command for name in WORKERS}
     for name in WORKERS:
         stack.stop(name)
@@ -83,12 +107,19 @@ def contained(stack: Stack) -> Iterator[Stack]:
 
 
 @pytest.mark.faults
-def test_a_ticker_that_takes_its_container_down_costs_only_itself(trial: Trial, poison: None, contained: Stack) -> None:
-    """A ticker whose container is lost at each attempt is given up by name within 90 s; its batch is done."""
+def test_a_ticker_that_takes_its_container_down_costs_only_itself(
+    trial: Trial, poison: None, contained: Stack
+) -> None:
+    """A ticker whose container is lost at each attempt is given up by name within 90 s;
+    its batch is done.
+    """
     with contained.supervised(), container_killer(trial, KILLER) as lost:
         with trial.recovering("a ticker that takes its whole container down each time"):
             run_id = trial.backfill(KILLER, *SOUND)
-        failures = {failure["ticker"]: failure["reason"] for failure in get_run(trial.database, run_id)["failures"]}
+        failures = {
+            failure["ticker"]: failure["reason"]
+            for failure in get_run(trial.database, run_id)["failures"]
+        }
     assert failures == {KILLER: "attempts_exhausted"}
     assert len(lost) == 3
     trial.check(lost=POISON, **{run_id: "partial"})
@@ -120,7 +151,9 @@ def container_killer(trial: Trial, ticker: str) -> Iterator[list[str]]:
 
 
 def find_namespace(pid: int) -> str | None:
-    """Return which processes this one sees, as its batches' signature has it; None where it is gone."""
+    """Return which processes this one sees, as its batches' signature has it;
+    None where it is gone.
+    """
     with suppress(OSError):
         return str(Path(f"/proc/{pid}/ns/pid").stat().st_ino)
     return None
@@ -150,7 +183,9 @@ def out_of_memory_killer(stack: Stack) -> Iterator[list[int]]:
 
 
 def add_copy(database: Db, ticker: str, *, years: dict[str, int] | None = None) -> None:
-    """Add a series that claims to be like the first ticker's, or to have so many bars of these years."""
+    """Add a series that claims to be like the first ticker's,
+    or to have so many bars of these years.
+    """
     series = database.series.find_one({"_id": build_series_id(TICKERS[0], "1d")})
     assert series is not None
     series |= {"_id": build_series_id(ticker, "1d"), "ticker": ticker}

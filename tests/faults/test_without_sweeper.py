@@ -15,7 +15,8 @@ NEEDS_SWEEPER = {
     "tests/faults/test_workers.py::test_messages_taken_by_workers_that_die_before_noting_it_are_sent_again",
     "tests/faults/test_broker.py::test_redis_flushed_while_a_run_is_queued_is_only_a_delay",
 }
-# Its message comes back to the worker that lost the process, and who claims it sees that the process is gone.
+# Its message comes back to the worker that lost the process, and who claims it sees that the
+# process is gone.
 NEEDS_NONE = {
     "tests/faults/test_workers.py::test_a_pool_process_killed_in_mid_batch_loses_and_doubles_nothing",
     "tests/faults/test_broker.py::test_the_same_messages_five_times_change_nothing",
@@ -24,8 +25,18 @@ NEEDS_NONE = {
 
 @pytest.mark.faults
 def test_without_the_sweeper_the_suite_fails() -> None:
-    """With beat, and so the sweeper, switched off every test fails in which a message or a whole worker is lost."""
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *sorted(NEEDS_SWEEPER | NEEDS_NONE)]
+    """With beat, and so the sweeper, switched off every test fails in which a message
+    or a whole worker is lost.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        *sorted(NEEDS_SWEEPER | NEEDS_NONE),
+    ]
     suite = subprocess.run(
         command,
         cwd=ROOT,

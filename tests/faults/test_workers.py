@@ -33,31 +33,43 @@ def test_a_worker_killed_in_mid_batch_loses_and_doubles_nothing(trial: Trial) ->
 
 
 def test_a_pool_process_killed_in_mid_batch_loses_and_doubles_nothing(trial: Trial) -> None:
-    """A pool process killed with -9, as by the kernel when memory runs out, is replaced and its batch done again."""
+    """A pool process killed with -9, as by the kernel when memory runs out,
+    is replaced and its batch done again.
+    """
     held = trial.freeze_holder(trial.backfill())
     worker = trial.stack.name_of(held.pid)
     said = len(trial.stack.said(worker))
     with trial.recovering("pool process killed (-9) in mid-batch"), trial.stack.frozen("control"):
         os.kill(held.pid, signal.SIGKILL)
         # Before its message goes back, so that another machine can take it.
-        wait_until(lambda: '"batches_freed": 1' in trial.stack.said(worker)[said:], "its worker frees its batch")
+        wait_until(
+            lambda: '"batches_freed": 1' in trial.stack.said(worker)[said:],
+            "its worker frees its batch",
+        )
         trial.wait_for_end()
     trial.check()
     wait_until(lambda: len(trial.stack.pids(worker)) == 3, "the pool process was replaced")
 
 
 def test_a_frozen_worker_that_wakes_up_after_its_lease_writes_nothing(trial: Trial) -> None:
-    """A worker frozen past its lease finds on waking that its batch was done by another, and commits nothing."""
+    """A worker frozen past its lease finds on waking that its batch was done
+    by another, and commits nothing.
+    """
     held = trial.freeze_holder(trial.backfill())
     worker = trial.stack.name_of(held.pid)
-    with trial.recovering("worker frozen (SIGSTOP) past its lease, then woken"), trial.stack.frozen(worker):
+    with (
+        trial.recovering("worker frozen (SIGSTOP) past its lease, then woken"),
+        trial.stack.frozen(worker),
+    ):
         trial.wait_for_end(held.run_id)
     wait_until(lambda: "lease_lost" in trial.stack.said(worker), "the frozen worker noticed")
     trial.check()
 
 
 def test_messages_taken_by_workers_that_die_before_noting_it_are_sent_again(trial: Trial) -> None:
-    """A message that left its queue and reached nobody (between BRPOP and `unacked`) is only a delay for its run."""
+    """A message that left its queue and reached nobody (between BRPOP
+    and `unacked`) is only a delay for its run.
+    """
     unused = list(TICKERS)
     while not is_taken_unnoticed(trial, unused.pop(), unused.pop()):
         # Their BRPOPs, of a second each, had just ended.
@@ -77,7 +89,9 @@ def test_a_pool_process_that_is_refused_memory_hands_its_batch_back(trial: Trial
     resource.prlimit(starved, resource.RLIMIT_AS, (limit, limit))
 
     def has_failed() -> bool:
-        return "MemoryError" in trial.stack.said(WORKERS[0]) or starved not in trial.stack.pids(WORKERS[0])
+        return "MemoryError" in trial.stack.said(WORKERS[0]) or starved not in trial.stack.pids(
+            WORKERS[0]
+        )
 
     try:
         with trial.recovering("pool process out of memory"):
@@ -93,7 +107,9 @@ def test_a_pool_process_that_is_refused_memory_hands_its_batch_back(trial: Trial
 
 @pytest.mark.faults
 def test_a_worker_whose_clock_is_two_hours_ahead_harms_nobody(trial: Trial) -> None:
-    """Leases go by MongoDB's clock, so that a worker's own lets it neither steal a batch nor lose one."""
+    """Leases go by MongoDB's clock, so that a worker's own lets it neither steal a batch nor lose
+    one.
+    """
     fast = trial.stack.programs[WORKERS[1]]
     fast.environment = {**libfaketime.get_reload_information()[1], "FAKETIME": "+2h"}
     try:
@@ -104,7 +120,9 @@ def test_a_worker_whose_clock_is_two_hours_ahead_harms_nobody(trial: Trial) -> N
             trial.freeze_holder(trial.backfill(), WORKERS[0])
             trial.stack.kill(WORKERS[0])
         ahead = datetime.now(UTC) + timedelta(hours=1)
-        assert trial.database.anomalies.count_documents({"created_at": {"$gt": ahead}}), "its clock was ahead"
+        assert trial.database.anomalies.count_documents({"created_at": {"$gt": ahead}}), (
+            "its clock was ahead"
+        )
         trial.check()
     finally:
         fast.environment = {}
@@ -113,11 +131,15 @@ def test_a_worker_whose_clock_is_two_hours_ahead_harms_nobody(trial: Trial) -> N
 
 @pytest.mark.faults
 def test_a_rolling_restart_under_load_loses_and_doubles_nothing(trial: Trial) -> None:
-    """Programs asked to end (SIGTERM), one every 20 s, do so within 45 s; what they had is finished or handed back."""
+    """Programs asked to end (SIGTERM), one every 20 s, do so within 45 s;
+    what they had is finished or handed back.
+    """
     trial.backfill()
     with trial.stack.supervised(), ThreadPoolExecutor() as pool:
         with steady_load(trial, seed=16):
-            stops = [pool.submit(stop_later, trial, 20 * turn, name) for turn, name in enumerate(SERVICE)]
+            stops = [
+                pool.submit(stop_later, trial, 20 * turn, name) for turn, name in enumerate(SERVICE)
+            ]
             wait(stops)
         for stop in stops:
             assert stop.result() < STOP_SECONDS

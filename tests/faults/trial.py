@@ -1,4 +1,6 @@
-"""One trial: what is asked of the service while a fault strikes, and what must hold when it has recovered."""
+"""One trial: what is asked of the service while a fault strikes,
+and what must hold when it has recovered.
+"""
 
 import json
 import os
@@ -26,8 +28,17 @@ from tests.faults.stack import Stack
 from tests.processes import wait_until
 
 TICKERS = tuple(f"T{number:03d}" for number in range(64))
-RESULTS = ("watchlists", "detection_runs", "batches", "anomalies", "detection_metadata", "outbox", "verifications")
-# What the service promises, with the default lease of 45 s and sweeps of 15 s; here both are far shorter.
+RESULTS = (
+    "watchlists",
+    "detection_runs",
+    "batches",
+    "anomalies",
+    "detection_metadata",
+    "outbox",
+    "verifications",
+)
+# What the service promises, with the default lease of 45 s and sweeps of 15 s; here both are far
+# shorter.
 RECOVERY_SECONDS = float(os.environ.get("RECOVERY_SECONDS", "90"))
 OWN = ("detection_run_id", "detection_timestamp", "created_at", "last_detection_run", "updated_at")
 POLL_SECONDS = 0.05
@@ -46,7 +57,9 @@ class Held:
 
 
 class Trial:
-    """Runs that were accepted, what was seen of their progress, and how long recoveries took (in seconds, by fault)."""
+    """Runs that were accepted, what was seen of their progress,
+    and how long recoveries took (in seconds, by fault).
+    """
 
     def __init__(self, stack: Stack, reference: Results) -> None:
         self.stack = stack
@@ -89,7 +102,9 @@ class Trial:
         return scans
 
     def cancel(self, run_id: str) -> None:
-        """Ask for a run's end over HTTP; it may end otherwise before it notices. Raises ApiRefused."""
+        """Ask for a run's end over HTTP;
+        it may end otherwise before it notices. Raises ApiRefused.
+        """
         self.cancelled.add(run_id)
         self.api.post(f"/detection-runs/{run_id}/cancel", {})
 
@@ -102,12 +117,16 @@ class Trial:
             with suppress(ConnectionFailure):
                 if not self.database.detection_runs.count_documents(is_open):
                     return list(self.database.detection_runs.find(wanted))
-            assert time.monotonic() < deadline, f"not ended within {seconds:g} s: {self._describe_open()}"
+            assert time.monotonic() < deadline, (
+                f"not ended within {seconds:g} s: {self._describe_open()}"
+            )
             time.sleep(POLL_SECONDS)
 
     @contextmanager
     def recovering(self, fault: str) -> Iterator[None]:
-        """Take the time from a fault until all runs have ended; the longest, where it strikes again."""
+        """Take the time from a fault until all runs have ended; the longest,
+        where it strikes again.
+        """
         started = time.monotonic()
         yield
         self.wait_for_end()
@@ -122,7 +141,9 @@ class Trial:
         leased = {"state": "leased", "owner": {"$regex": f"({'|'.join(pids)})$"}}
         deadline = time.monotonic() + max(30, RECOVERY_SECONDS)
         while not (batch := self.database.batches.find_one(leased | {"run_id": run_id})):
-            assert time.monotonic() < deadline, f"nobody took a batch of {run_id}: {self._describe_open()}"
+            assert time.monotonic() < deadline, (
+                f"nobody took a batch of {run_id}: {self._describe_open()}"
+            )
             if has_ended(self.database, run_id):
                 run_id = self.backfill(*get_run(self.database, run_id)["tickers"])
         return batch
@@ -130,14 +151,20 @@ class Trial:
     def wait_for_claim(self, run_id: str) -> None:
         """Return once somebody works on a run, or has done so."""
         claimed = {"run_id": run_id, "attempts": {"$gte": 1}}
-        wait_until(lambda: self.database.batches.find_one(claimed), f"{run_id} is worked on", RECOVERY_SECONDS)
+        wait_until(
+            lambda: self.database.batches.find_one(claimed),
+            f"{run_id} is worked on",
+            RECOVERY_SECONDS,
+        )
 
     def freeze_holder(self, run_id: str, worker: str | None = None) -> Held:
         """Freeze a pool process (of this worker) that is in the middle of a batch of a run."""
         while True:
             batch = self.wait_for_lease(run_id, worker)
             run_id = batch["run_id"]
-            held = Held(run_id, batch["_id"], batch["fence"], int(batch["owner"].rpartition(":")[2]))
+            held = Held(
+                run_id, batch["_id"], batch["fence"], int(batch["owner"].rpartition(":")[2])
+            )
             with suppress(ProcessLookupError):
                 os.kill(held.pid, signal.SIGSTOP)
             # What it sent before may still be at work in MongoDB.
@@ -162,7 +189,11 @@ class Trial:
         ended = {run["_id"]: (run["status"], run["error"]) for run in self.wait_for_end(seconds=0)}
         for run_id in self.cancelled - statuses.keys():
             statuses[run_id] = "cancelled" if ended[run_id][0] == "cancelled" else "complete"
-        wrong = {run_id: how for run_id, how in ended.items() if how[0] != statuses.get(run_id, "complete")}
+        wrong = {
+            run_id: how
+            for run_id, how in ended.items()
+            if how[0] != statuses.get(run_id, "complete")
+        }
         assert not wrong
         assert ended.keys() == set(self.run_ids)
         for run in self.database.detection_runs.find({"status": "complete", "run_id": None}):
@@ -170,12 +201,17 @@ class Trial:
         undone = list(self.database.batches.find({"state": {"$in": ["pending", "leased"]}}))
         assert not undone, f"never ended: {undone[:3]}"
         self._check_attempts()
-        events = {event["run_id"] for event in self.database.outbox.find({"event": "run_completed"})}
+        events = {
+            event["run_id"] for event in self.database.outbox.find({"event": "run_completed"})
+        }
         assert events == set(self.run_ids), "each run is told to have ended, and nothing else is"
         check_changes(read_changes(self.database, self._since))
         self._check_progress()
         done = set(self.database.batches.distinct("tickers", {"state": "done"})) - set(lost)
-        check_same(read_results(self.database), {key: r for key, r in self._reference.items() if get_ticker(r) in done})
+        check_same(
+            read_results(self.database),
+            {key: r for key, r in self._reference.items() if get_ticker(r) in done},
+        )
 
     def stop_watching(self) -> None:
         """End the polling of progress."""
@@ -186,7 +222,9 @@ class Trial:
         """No ticker of a run was claimed more often than allowed, in all its batches together."""
         claims: Counter[tuple[str, str]] = Counter()
         for batch in self.database.batches.find({}):
-            claims.update({(batch["run_id"], ticker): batch["fence"] for ticker in batch["tickers"]})
+            claims.update(
+                {(batch["run_id"], ticker): batch["fence"] for ticker in batch["tickers"]}
+            )
         most = self.stack.settings.max_attempts
         assert not {ticker: count for ticker, count in claims.items() if count > most}
 
@@ -202,7 +240,10 @@ class Trial:
         while not self._over.wait(POLL_SECONDS):
             for run_id in self.run_ids[-3:]:
                 address = f"{self.url}/detection-runs/{run_id}"
-                with suppress(OSError, HTTPException), urlopen(address, timeout=2) as answer:  # noqa: S310 -- our own address
+                with (
+                    suppress(OSError, HTTPException),
+                    urlopen(address, timeout=2) as answer,  # noqa: S310 -- our own address
+                ):
                     self._seen[run_id].append(json.load(answer)["progress"]["percent"])
 
     def _find_last_tick(self) -> object:
@@ -212,9 +253,18 @@ class Trial:
         return list(self.database.detection_runs.find({"trigger": "scheduler", "run_id": None}))
 
     def _describe_open(self) -> list[Any]:
-        fields = {"state": 1, "attempts": 1, "owner": 1, "lease_until": 1, "published_at": 1, "error": 1}
+        fields = {
+            "state": 1,
+            "attempts": 1,
+            "owner": 1,
+            "lease_until": 1,
+            "published_at": 1,
+            "error": 1,
+        }
         open_batches = self.database.batches.find({"state": {"$in": ["pending", "leased"]}}, fields)
-        open_runs = self.database.detection_runs.find({"status": {"$in": list(OPEN_STATUSES)}}, {"status": 1})
+        open_runs = self.database.detection_runs.find(
+            {"status": {"$in": list(OPEN_STATUSES)}}, {"status": 1}
+        )
         return [*open_runs, *open_batches]
 
 
@@ -246,7 +296,9 @@ def read_results(database: Db) -> Results:
     found: Results = {}
     for collection in ("anomalies", "detection_metadata"):
         for document in database[collection].find({}):
-            found[document["_id"]] = {name: value for name, value in document.items() if name not in OWN}
+            found[document["_id"]] = {
+                name: value for name, value in document.items() if name not in OWN
+            }
     return found
 
 
@@ -258,6 +310,8 @@ def get_ticker(found: Document) -> str:
 def check_same(found: Results, expected: Results) -> None:
     """Assert that two sets of results are the same to the last bit."""
     assert not expected.keys() - found.keys(), f"lost: {sorted(expected.keys() - found.keys())[:5]}"
-    assert not found.keys() - expected.keys(), f"not in a fault-free run: {sorted(found.keys() - expected.keys())[:5]}"
+    assert not found.keys() - expected.keys(), (
+        f"not in a fault-free run: {sorted(found.keys() - expected.keys())[:5]}"
+    )
     for key, document in found.items():
         assert document == expected[key], key

@@ -63,7 +63,9 @@ class Live:
     settings: Settings
 
     def post(self, path: str, **sent: Any) -> TestResponse:
-        """Return the answer to a POST once its run has ended; asked again under the same key it is the same run."""
+        """Return the answer to a POST once its run has ended;
+        asked again under the same key it is the same run.
+        """
         headers = {"Idempotency-Key": uuid.uuid4().hex}
 
         def ask() -> TestResponse | None:
@@ -84,8 +86,22 @@ def live(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     )
     database = open_database(settings)
     ensure_indexes(database)
-    addresses = {name.upper(): str(getattr(settings, name)) for name in ("mongo_url", "redis_url", "mongo_database")}
-    command = [sys.executable, "-m", "celery", "-A", "tasks.app", "worker", "--queues", QUEUES, "--concurrency", "1"]
+    addresses = {
+        name.upper(): str(getattr(settings, name))
+        for name in ("mongo_url", "redis_url", "mongo_database")
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "tasks.app",
+        "worker",
+        "--queues",
+        QUEUES,
+        "--concurrency",
+        "1",
+    ]
     log = tmp_path_factory.mktemp("worker") / "worker.log"
     with log.open("wb") as output:
         worker = subprocess.Popen(

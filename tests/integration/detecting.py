@@ -22,7 +22,9 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 def make_bars(bars: int, seed: int = 1, *, shocks: Sequence[int] = ()) -> pd.DataFrame:
-    """Return daily bars on real sessions of 2015 and after, with a 12-sigma close at each position in `shocks`."""
+    """Return daily bars on real sessions of 2015 and after,
+    with a 12-sigma close at each position in `shocks`.
+    """
     rng = np.random.default_rng(seed)
     returns = rng.standard_t(4, bars) * 0.01
     returns[list(shocks)] = 0.12
@@ -32,7 +34,16 @@ def make_bars(bars: int, seed: int = 1, *, shocks: Sequence[int] = ()) -> pd.Dat
     low = np.minimum(opened, close) * (1 - np.abs(rng.normal(0, 0.004, bars)))
     sessions = xc.get_calendar("XNYS", start="2015-01-02", end="2024-12-31").sessions[:bars]
     volume = rng.lognormal(13, 0.4, bars).round()
-    return pd.DataFrame({"date": sessions, "open": opened, "high": high, "low": low, "close": close, "volume": volume})
+    return pd.DataFrame(
+        {
+            "date": sessions,
+            "open": opened,
+            "high": high,
+            "low": low,
+            "close": close,
+            "volume": volume,
+        }
+    )
 
 
 def store(database: Db, ticker: str, frame: pd.DataFrame) -> None:
@@ -46,7 +57,9 @@ def train(database: Db) -> None:
     train_model(database, TrainingPlan("US"), now=NOW)
 
 
-def run(database: Db, task: str, *tickers: str, period: str = "max", run_id: str | None = None) -> list[Document]:
+def run(
+    database: Db, task: str, *tickers: str, period: str = "max", run_id: str | None = None
+) -> list[Document]:
     """Detect and commit as one batch does, and return the result of each ticker."""
     job, outcomes = detect(database, task, *tickers, period=period, run_id=run_id)
 
@@ -68,4 +81,6 @@ def read_anomalies(database: Db, ticker: str) -> list[Document]:
     """Return what was found of a ticker, by time, without what differs by ticker, run or clock."""
     own = ("_id", "Ticker", "detection_run_id", "detection_timestamp", "created_at")
     found = database.anomalies.find({"Ticker": ticker}).sort("Datetime", 1)
-    return [{name: value for name, value in document.items() if name not in own} for document in found]
+    return [
+        {name: value for name, value in document.items() if name not in own} for document in found
+    ]

@@ -1,4 +1,6 @@
-"""The main flow, once through, and what each route answered: the examples of the OpenAPI document."""
+"""The main flow, once through, and what each route answered:
+the examples of the OpenAPI document.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +14,22 @@ from tests.processes import wait_until
 ANOMALY_ID = "AAPL::1d::2005-02-28T00:00:00Z"
 SHOWN_ITEMS = 2
 CHANNEL = "json://127.0.0.1:8080/alerts"
-CANDLE = {"time": "2013-03-04", "open": 427.8, "high": 428.2, "low": 419.0, "close": 420.05, "volume": 20812700}
+CANDLE = {
+    "time": "2013-03-04",
+    "open": 427.8,
+    "high": 428.2,
+    "low": 419.0,
+    "close": 420.05,
+    "volume": 20812700,
+}
 
 Examples = dict[str, dict[str, Any]]
 
 
 def collect_examples(client: FlaskClient) -> Examples:
-    """Ask for everything and return the answers by operation and status. AAPL's real bars and a model are there."""
+    """Ask for everything and return the answers by operation
+    and status. AAPL's real bars and a model are there.
+    """
     found: Examples = {}
 
     def ask(operation: str, method: str, path: str, body: object = None) -> Any:
@@ -31,12 +42,16 @@ def collect_examples(client: FlaskClient) -> Examples:
 
         response = wait_until(answer, f"{operation} to its end")
         assert response.status_code < 300, response.text
-        found.setdefault(operation, {}).setdefault(str(response.status_code), shorten(response.json))
+        found.setdefault(operation, {}).setdefault(
+            str(response.status_code), shorten(response.json)
+        )
         return response.json
 
     push = {"ticker": "AAPL", "candles": [CANDLE]}
     ask("push_candles", "POST", "/data/candles?wait=30", push)
-    accepted = ask("start_backfill", "POST", "/anomalies/backfill", {"ticker": "AAPL", "max_period": "max"})
+    accepted = ask(
+        "start_backfill", "POST", "/anomalies/backfill", {"ticker": "AAPL", "max_period": "max"}
+    )
     run = f"/detection-runs/{accepted['run_id']}"
     client.get(f"/py{run}/events").get_data()  # it ends with the run
     ask("get_detection_run", "GET", run)
@@ -67,7 +82,9 @@ def collect_examples(client: FlaskClient) -> Examples:
     ask("list_rules", "GET", "/notifications/rules")
     corrected = [CANDLE | {"volume": 20812701}, CANDLE | {"high": 1.0}]
     for candle in corrected:
-        ask("push_candles", "POST", "/data/candles?wait=30", {"ticker": "AAPL", "candles": [candle]})
+        ask(
+            "push_candles", "POST", "/data/candles?wait=30", {"ticker": "AAPL", "candles": [candle]}
+        )
     ask("list_revisions", "GET", "/data/revisions")
     ask("list_rejected", "GET", "/data/rejected")
     _ask_about_series(ask)
@@ -77,7 +94,12 @@ def collect_examples(client: FlaskClient) -> Examples:
 def _ask_about_series(ask: Callable[..., Any]) -> None:
     history = {"timestamps": [1705000000 + i for i in range(4)], "values": [10.0, 11.0, 9.0, 10.0]}
     ask("fit_series_model", "POST", "/fit/sensor_01", history)
-    ask("predict_series", "POST", "/predict/sensor_01?store=true", {"timestamp": "1705000010", "value": 13.0})
+    ask(
+        "predict_series",
+        "POST",
+        "/predict/sensor_01?store=true",
+        {"timestamp": "1705000010", "value": 13.0},
+    )
     ask("get_series_health", "GET", "/healthcheck")
     ask("list_single_series", "GET", "/series")
     ask("get_single_series", "GET", "/series/sensor_01")
@@ -97,9 +119,13 @@ def shorten(value: Any) -> Any:
 
 
 def list_keys(value: Any, path: str = "") -> set[str]:
-    """Return every key in a document with the way to it; those of all items of a list count as one's."""
+    """Return every key in a document with the way to it;
+    those of all items of a list count as one's.
+    """
     if isinstance(value, dict):
-        return {f"{path}/{name}" for name in value} | {k for n, v in value.items() for k in list_keys(v, f"{path}/{n}")}
+        return {f"{path}/{name}" for name in value} | {
+            k for n, v in value.items() for k in list_keys(v, f"{path}/{n}")
+        }
     if isinstance(value, list):
         return {key for inner in value for key in list_keys(inner, f"{path}[]")}
     return set()

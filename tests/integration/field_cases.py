@@ -1,4 +1,6 @@
-"""Files as people really have them, and what is right for each: stored bars, or a refusal that says what to do."""
+"""Files as people really have them, and what is right for each: stored bars,
+or a refusal that says what to do.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -51,7 +53,10 @@ OF_SPY = {"ticker": "SPY"}
 CASES = (
     Case(
         "01-yf_multi.csv",
-        {"AAPL": {"2024-01-02": 185.64, "2024-01-04": 181.91}, "MSFT": {"2024-01-02": 370.87, "2024-01-04": 367.94}},
+        {
+            "AAPL": {"2024-01-02": 185.64, "2024-01-04": 181.91},
+            "MSFT": {"2024-01-02": 370.87, "2024-01-04": 367.94},
+        },
         {"AAPL": 3, "MSFT": 3},
     ),
     Case("01b-TSLA.csv", {"TSLA": {"2024-01-02": 248.42}}, {"TSLA": 3}),
@@ -60,8 +65,15 @@ CASES = (
         {"AAPL": {"2024-01-02": 183.71139891715092}, "MSFT": {"2024-01-02": 364.3960826214435}},
         {"AAPL": 61, "MSFT": 61},
     ),
-    Case("01d-yf_stacked.csv", {"AAPL": {"2024-01-02": 183.71139891715092}}, {"AAPL": 61, "MSFT": 61}),
-    Case("03-binance_us.csv", {"BTC-USD": {"2025-01-02": 96984.79}}, rejected=1, options={"ticker": "BTC-USD"}),
+    Case(
+        "01d-yf_stacked.csv", {"AAPL": {"2024-01-02": 183.71139891715092}}, {"AAPL": 61, "MSFT": 61}
+    ),
+    Case(
+        "03-binance_us.csv",
+        {"BTC-USD": {"2025-01-02": 96984.79}},
+        rejected=1,
+        options={"ticker": "BTC-USD"},
+    ),
     Case(
         "03b-BTCUSDT-1h-headerless.csv",
         {"AAPL": {"2024-01-02 14:30": 45050.25, "2024-01-02 15:30": 45120.75}},
@@ -81,16 +93,28 @@ CASES = (
         rejected=1,
     ),
     Case("05b-DECCOMMA.csv", AAPL, options=OF_AAPL),
-    Case("05d-THOUSQ.csv", {"AAPL": {"2024-01-02": 4742.83, "2024-01-03": 4704.81}}, options=OF_AAPL),
+    Case(
+        "05d-THOUSQ.csv", {"AAPL": {"2024-01-02": 4742.83, "2024-01-03": 4704.81}}, options=OF_AAPL
+    ),
     Case("05e-SHIFTED.csv", refused=("row 1 has 10 fields where 6 columns are named",)),
     Case("05f-SEPLINE.csv", {"AAPL": {"2024-01-02": 185.64}}, options=OF_AAPL),
     Case("05g-COMMENT.csv", {"AAPL": {"2024-01-02": 185.64}}, options=OF_AAPL),
     Case("05h-SPACES.csv", AAPL, options=OF_AAPL),
     Case("05i-TRAILCOMMA.csv", AAPL, options=OF_AAPL),
-    Case("06-PREPOST.csv", {"PREPOST": {"2024-03-08 14:30": 169.3386}}, {"PREPOST": 156}, interval="5m", rejected=228),
+    Case(
+        "06-PREPOST.csv",
+        {"PREPOST": {"2024-03-08 14:30": 169.3386}},
+        {"PREPOST": 156},
+        interval="5m",
+        rejected=228,
+    ),
     Case(
         "06b-UTCNAIVE.csv",
-        refused=("60 of 78 times lie outside the sessions of market US", "5 hours earlier", "--timezone UTC"),
+        refused=(
+            "60 of 78 times lie outside the sessions of market US",
+            "5 hours earlier",
+            "--timezone UTC",
+        ),
         interval="5m",
     ),
     Case(
@@ -100,7 +124,12 @@ CASES = (
         interval="5m",
         options={"timezone": "UTC"},
     ),
-    Case("08-TIINGO.csv", {"TIINGO": {"2023-11-02": 46.251}}, {"TIINGO": 210}, said=("columns left aside: adjClose",)),
+    Case(
+        "08-TIINGO.csv",
+        {"TIINGO": {"2023-11-02": 46.251}},
+        {"TIINGO": 210},
+        said=("columns left aside: adjClose",),
+    ),
     Case(
         "08b-daily_adjusted_AVX.csv",
         {"AVX": {"2023-11-02": 46.251, "2024-09-04": 67.606}},
@@ -114,15 +143,30 @@ CASES = (
     Case("14-IBSPY.csv", SPY, interval="5m", options=OF_SPY),
     Case("14b-IBOLD.csv", SPY, {"SPY": 3}, interval="5m", options=OF_SPY),
     Case("14c-IBRUST.csv", SPY, interval="5m", options=OF_SPY),
-    Case("15b-nasdaqcom.csv", {"AAPL": {"2024-01-16": 183.63, "2024-01-12": 185.92}}, options=OF_AAPL),
-    Case("15c-investing.csv", {"AAPL": {"2024-01-16": 183.63, "2024-01-12": 185.92}}, options=OF_AAPL),
-    Case("15d-BARCHART.csv", {"AAPL": {"2024-01-16": 183.63, "2024-01-12": 185.92}}, options=OF_AAPL, rejected=1),
-    Case("15e-bloomberg.csv", {"AAPL": {"2024-01-16": 183.63, "2024-01-12": 185.92}}, options=OF_AAPL),
+    Case(
+        "15b-nasdaqcom.csv", {"AAPL": {"2024-01-16": 183.63, "2024-01-12": 185.92}}, options=OF_AAPL
+    ),
+    Case(
+        "15c-investing.csv", {"AAPL": {"2024-01-16": 183.63, "2024-01-12": 185.92}}, options=OF_AAPL
+    ),
+    Case(
+        "15d-BARCHART.csv",
+        {"AAPL": {"2024-01-16": 183.63, "2024-01-12": 185.92}},
+        options=OF_AAPL,
+        rejected=1,
+    ),
+    Case(
+        "15e-bloomberg.csv", {"AAPL": {"2024-01-16": 183.63, "2024-01-12": 185.92}}, options=OF_AAPL
+    ),
     Case("16-AOT.BK.csv", refused=("no time can be read", "03/01/2567")),
     Case("16b-TWODIGIT.csv", refused=("years of two digits",)),
     Case("16c-DDMONYY.csv", refused=("years of two digits",)),
     Case("16d-EOD.csv", refused=("2024-04-03 (--day-first)", "2024-03-04 (--month-first)")),
-    Case("16d-EOD.csv", {"AMBI": {"2024-04-03": 10.5}, "AMBJ": {"2024-04-03": 20.5}}, options={"day_first": True}),
+    Case(
+        "16d-EOD.csv",
+        {"AMBI": {"2024-04-03": 10.5}, "AMBJ": {"2024-04-03": 20.5}},
+        options={"day_first": True},
+    ),
     Case("16e-MIXORDER.csv", refused=("can be read two ways", "25/01/2024", "02/26/2024")),
     Case("16f-MIXISO.csv", {"MIXISO": {"2024-02-13": 10.5}}, {"MIXISO": 4}, rejected=1),
     Case(
@@ -134,17 +178,41 @@ CASES = (
     Case("17-EZX.csv", counts={"EZX": 123}, rejected=1),
     Case("21-LIVEDUP.csv", counts={"LIVEDUP": 29}, rejected=1),
     Case("24-CAT.csv", counts={"CAT": 14}, rejected=5),
-    Case("25-MTFIVE.csv", refused=("2 of 2 times lie outside", "7 hours earlier", "--timezone"), interval="30m"),
+    Case(
+        "25-MTFIVE.csv",
+        refused=("2 of 2 times lie outside", "7 hours earlier", "--timezone"),
+        interval="30m",
+    ),
     Case(
         "25-MTFIVE.csv",
         {"MTFIVE": {"2024-01-02 14:30": 187.2, "2024-01-02 15:00": 187.0}},
         interval="30m",
         options={"timezone": "Europe/Athens"},
     ),
-    Case("25b-MTDAY.csv", {"AAPL": {"2024-01-02": 185.64, "2024-01-03": 184.25}}, said=("TICKVOL",), options=OF_AAPL),
-    Case("26a-PQUNNAMED.parquet", {"AAPL": {"2024-01-02": 183.71139891715092}}, {"AAPL": 61}, options=OF_AAPL),
-    Case("26b-PQNAMED.parquet", {"AAPL": {"2024-01-02": 183.71139891715092}}, {"AAPL": 61}, options=OF_AAPL),
-    Case("26c-PQTZ.parquet", {"AAPL": {"2024-01-02": 183.71139891715092}}, {"AAPL": 61}, options=OF_AAPL),
+    Case(
+        "25b-MTDAY.csv",
+        {"AAPL": {"2024-01-02": 185.64, "2024-01-03": 184.25}},
+        said=("TICKVOL",),
+        options=OF_AAPL,
+    ),
+    Case(
+        "26a-PQUNNAMED.parquet",
+        {"AAPL": {"2024-01-02": 183.71139891715092}},
+        {"AAPL": 61},
+        options=OF_AAPL,
+    ),
+    Case(
+        "26b-PQNAMED.parquet",
+        {"AAPL": {"2024-01-02": 183.71139891715092}},
+        {"AAPL": 61},
+        options=OF_AAPL,
+    ),
+    Case(
+        "26c-PQTZ.parquet",
+        {"AAPL": {"2024-01-02": 183.71139891715092}},
+        {"AAPL": 61},
+        options=OF_AAPL,
+    ),
     Case("26e-pq_long_multiindex.parquet", counts={"AAPL": 61, "MSFT": 61}),
     Case("26f-PQNULLVOL.parquet", counts={"AAPL": 60}, options=OF_AAPL, rejected=1),
     Case("28a-AVJ.json", {"AVJ": {"2024-01-02": 185.64, "2024-01-03": 184.25}}),

@@ -1,4 +1,6 @@
-"""Models for tests of what is done with them: fitted on noise in an instant, stored like any other."""
+"""Models for tests of what is done with them:
+fitted on noise in an instant, stored like any other.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,8 +21,14 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 def make_fit(seed: int = 7, *, market: str = "US", **changes: Any) -> Fit:
     """Return a small forest over noise; `changes` go into its plan."""
-    plan = replace(TrainingPlan(market, seed=seed, parameters={"trees": 5, "sample": 64}), **changes)
-    rows = np.random.default_rng(seed).normal(size=(400, len(plan.feature_set.columns))).astype(np.float32)
+    plan = replace(
+        TrainingPlan(market, seed=seed, parameters={"trees": 5, "sample": 64}), **changes
+    )
+    rows = (
+        np.random.default_rng(seed)
+        .normal(size=(400, len(plan.feature_set.columns)))
+        .astype(np.float32)
+    )
     forest = isolation_forest.fit(rows, **plan.parameters, seed=seed)
     scores = isolation_forest.load(forest).score_samples(rows)
     seen = Seen(first=946_684_800, last=1_000_684_800)
@@ -37,5 +45,7 @@ def make_fit(seed: int = 7, *, market: str = "US", **changes: Any) -> Fit:
 
 def add_model(database: Db, seed: int = 7, *, market: str = "US", **changes: Any) -> str:
     """Store a small model and return its version; the first of a market becomes its champion."""
-    version: str = save_model(database, make_fit(seed, market=market, **changes), now=NOW)["version"]
+    version: str = save_model(database, make_fit(seed, market=market, **changes), now=NOW)[
+        "version"
+    ]
     return version

@@ -21,10 +21,17 @@ Answer = tuple[int, dict[str, Any]]
 
 @contextmanager
 def serve_api(settings: Settings) -> Iterator[str]:
-    """Start the API over the servers of these settings, on a port of its own, and yield its address."""
+    """Start the API over the servers of these settings, on a port of its own,
+    and yield its address.
+    """
     served = settings.model_copy(update={"port": free_port()})
-    addresses = {name.upper(): getattr(settings, name) for name in ("mongo_url", "redis_url", "mongo_database")}
-    with subprocess.Popen(api_command(served), cwd=ROOT, env={**os.environ, **addresses}) as process:
+    addresses = {
+        name.upper(): getattr(settings, name)
+        for name in ("mongo_url", "redis_url", "mongo_database")
+    }
+    with subprocess.Popen(
+        api_command(served), cwd=ROOT, env={**os.environ, **addresses}
+    ) as process:
         try:
             wait_for_api(served)
             yield api_url(served)

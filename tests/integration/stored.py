@@ -12,7 +12,9 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 def add_series(database: Db, *tickers: str, interval: str = "1d", bars: int = 900) -> None:
-    """Make tickers known without their bars: enough for whatever only asks which series there are."""
+    """Make tickers known without their bars:
+    enough for whatever only asks which series there are.
+    """
     database.series.insert_many(
         {
             "_id": f"{ticker}::{interval}",
@@ -38,7 +40,12 @@ def add_list(database: Db, name: str, *tickers: str) -> None:
     """Make a watchlist of tickers of one market."""
     markets = sorted({SHIPPED.get_of(ticker).code for ticker in tickers})
     fields = {"tickers": list(tickers), "markets": markets, "interval": "1d", "enabled": True}
-    add_watchlist(database, name, fields | {"schedule": "after_close", "delay_minutes": 5, "threshold": None}, NOW)
+    add_watchlist(
+        database,
+        name,
+        fields | {"schedule": "after_close", "delay_minutes": 5, "threshold": None},
+        NOW,
+    )
 
 
 def add_run(database: Db, *tickers: str, task: str = "backfill", now: datetime = NOW) -> str:

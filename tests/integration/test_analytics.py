@@ -41,7 +41,9 @@ def celery(settings: Settings) -> Iterator[Celery]:
 
 
 @pytest.fixture
-def worker(settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch) -> Worker:
+def worker(
+    settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch
+) -> Worker:
     """A worker of this process; it does not pause after a failure."""
     monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
     return Worker(settings, database, celery, "test:1")
@@ -105,8 +107,10 @@ def later(slots: int) -> datetime:
 
 def build_series(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {
-        ticker: frame.assign(time=pd.DatetimeIndex(frame["date"]).tz_localize(None).as_unit("s").asi8).reset_index(
-            drop=True
+        ticker: (
+            frame.assign(
+                time=pd.DatetimeIndex(frame["date"]).tz_localize(None).as_unit("s").asi8
+            ).reset_index(drop=True)
         )
         for ticker, frame in frames.items()
     }
@@ -225,13 +229,18 @@ def test_series_that_cannot_be_used_fail_alone_and_by_name(worker: Worker, stock
         worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": closes}})
     run = ask(worker, *TICKERS)
     assert run["status"] == "partial"
-    assert {f["ticker"]: f["reason"] for f in run["failures"]} == {"T01": "bad_bars", "T02": "bad_bars"}
+    assert {f["ticker"]: f["reason"] for f in run["failures"]} == {
+        "T01": "bad_bars",
+        "T02": "bad_bars",
+    }
     assert "T01" in run["failures"][0]["error"]
     found = {d["_id"]: d["values"]["rsi"] for d in worker.database.analytics.find()}
     assert found == {k: v for k, v in sound.items() if not k.startswith(("T01", "T02"))}
 
 
-def test_series_that_cannot_be_used_is_tried_once_until_its_bars_change(worker: Worker, stocked) -> None:
+def test_series_that_cannot_be_used_is_tried_once_until_its_bars_change(
+    worker: Worker, stocked
+) -> None:
     bucket = worker.database.bars.find_one({"ticker": "T02"}, sort=[("year", -1)])
     broken = bucket["close"][:-8] + np.array([np.nan]).tobytes()
     worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": broken}})
@@ -281,14 +290,18 @@ def test_intraday_snapshots_have_an_end_and_their_own_year(worker: Worker, datab
     assert again[0]["values"] == found["values"]
 
 
-def test_index_that_goes_on_for_years_is_the_benchmark_of_what_ended(worker: Worker, database: Db) -> None:
+def test_index_that_goes_on_for_years_is_the_benchmark_of_what_ended(
+    worker: Worker, database: Db
+) -> None:
     frames = {"T00": make_bars(1_200, 1).iloc[:420], "^GSPC": make_bars(2_000, 2)}
     store(database, frames)
     tick(worker)
     found = get_snapshot(database, "T00", "1d")
     assert found["values"]["beta"] is not None, found["missing"]
     assert found["values"]["rolling_correlation"] is not None
-    returns = pd.DataFrame({t: np.log(f.set_index("date")["close"]).diff() for t, f in frames.items()}).iloc[:420]
+    returns = pd.DataFrame(
+        {t: np.log(f.set_index("date")["close"]).diff() for t, f in frames.items()}
+    ).iloc[:420]
     expected = returns["T00"].iloc[-30:].corr(returns["^GSPC"].iloc[-30:])
     assert found["values"]["rolling_correlation"] == pytest.approx(expected, rel=1e-9)
     again = ask(worker, "T00")
@@ -308,7 +321,8 @@ def test_grades_come_with_the_next_slot(worker: Worker, stocked) -> None:
     shown = worker.database.analytics_overview.find_one({"ticker": "T04"})
     assert shown["anomaly_grade"] is None
     worker.database.anomalies.insert_one(
-        {"_id": "x", "Ticker": "T04", "interval": "1d", "Datetime": shown["as_of"]} | {"grade": 81.0, "status": "new"}
+        {"_id": "x", "Ticker": "T04", "interval": "1d", "Datetime": shown["as_of"]}
+        | {"grade": 81.0, "status": "new"}
     )
     version = overview.get_version(worker.database, "US", "1d")
     assert tick(worker, later(1)) == []

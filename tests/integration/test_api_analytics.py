@@ -36,13 +36,17 @@ def computed(worker: Worker, database: Db) -> Worker:
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_each_category_answers_values_units_and_lineage(client: FlaskClient, computed, category) -> None:
+def test_each_category_answers_values_units_and_lineage(
+    client: FlaskClient, computed, category
+) -> None:
     answer = client.get(f"/py/analysis/{category}?ticker=T01")
     assert answer.status_code == 200, answer.json
     found = answer.json
     assert found["metric"] == category
     assert found["values"].keys() == found["units"].keys()
-    assert {name for name, value in found["values"].items() if value is None} == found["missing"].keys()
+    assert {name for name, value in found["values"].items() if value is None} == found[
+        "missing"
+    ].keys()
     assert found["metadata"]["fingerprint"].startswith("sha256:")
     assert found["metadata"]["bars_used"] == 420
     assert found["as_of"] == "2016-08-31T00:00:00Z"
@@ -80,7 +84,9 @@ def test_history_comes_in_pages_the_newest_first(client: FlaskClient, computed) 
     page = client.get("/py/analysis/regime?ticker=T01&limit=10").json
     times = [item["as_of"] for item in page["items"]]
     while page["next_cursor"]:
-        page = client.get(f"/py/analysis/regime?ticker=T01&limit=10&cursor={page['next_cursor']}").json
+        page = client.get(
+            f"/py/analysis/regime?ticker=T01&limit=10&cursor={page['next_cursor']}"
+        ).json
         times += [item["as_of"] for item in page["items"]]
     assert len(times) == 25
     assert times == sorted(set(times), reverse=True)
@@ -101,8 +107,14 @@ def test_absent_series_are_404_with_what_to_do(client: FlaskClient, computed) ->
     assert "--bars" in before.json["detail"]
 
 
-def test_what_has_not_changed_is_not_sent_again(client: FlaskClient, computed, database: Db) -> None:
-    paths = ("volatility?ticker=T03", "market-overview?market=US", "market-overview?tickers=T01,T03")
+def test_what_has_not_changed_is_not_sent_again(
+    client: FlaskClient, computed, database: Db
+) -> None:
+    paths = (
+        "volatility?ticker=T03",
+        "market-overview?market=US",
+        "market-overview?tickers=T01,T03",
+    )
     for n, path in enumerate(paths, 1):
         first = client.get(f"/py/analysis/{path}")
         etag = {"If-None-Match": first.headers["ETag"]}
@@ -134,7 +146,9 @@ def test_overview_shows_the_market_and_its_tickers(client: FlaskClient, computed
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("sort_by", ["ticker", "volatility", "volume", "trend", "regime", "grade"])
-def test_overview_is_sorted_and_paged_by_anything(client: FlaskClient, computed, sort_by, order) -> None:
+def test_overview_is_sorted_and_paged_by_anything(
+    client: FlaskClient, computed, sort_by, order
+) -> None:
     url = f"/py/analysis/market-overview?market=US&sort_by={sort_by}&sort_order={order}&limit=5"
     page = client.get(url).json
     items = page["items"]
@@ -142,7 +156,9 @@ def test_overview_is_sorted_and_paged_by_anything(client: FlaskClient, computed,
         page = client.get(f"{url}&cursor={page['next_cursor']}").json
         items += page["items"]
     assert sorted(item["ticker"] for item in items) == list(TICKERS)
-    field = {"volatility": "annualized_volatility", "volume": "volume_spike_ratio"}.get(sort_by, sort_by)
+    field = {"volatility": "annualized_volatility", "volume": "volume_spike_ratio"}.get(
+        sort_by, sort_by
+    )
     field = {"trend": "rate_of_change", "grade": "anomaly_grade"}.get(sort_by, field)
     values = [item[field] for item in items]
     known = [value for value in values if value is not None]
@@ -157,7 +173,12 @@ def test_overview_is_filtered(client: FlaskClient, computed, database: Db) -> No
     assert found == [item for item in whole if item["regime"] == regime]
     begin = client.get("/py/analysis/market-overview?market=US&prefix=t1").json["items"]
     assert [item["ticker"] for item in begin] == ["T10", "T11"]
-    fields = {"markets": ["US"], "tickers": ["T02", "T05"], "interval": "1d", "schedule": "after_close"}
+    fields = {
+        "markets": ["US"],
+        "tickers": ["T02", "T05"],
+        "interval": "1d",
+        "schedule": "after_close",
+    }
     watchlists.add_watchlist(database, "two", fields | {"delay_minutes": 5, "enabled": True}, NOW)
     mine = client.get("/py/analysis/market-overview?watchlist=two").json
     assert [item["ticker"] for item in mine["items"]] == ["T02", "T05"]
@@ -166,7 +187,9 @@ def test_overview_is_filtered(client: FlaskClient, computed, database: Db) -> No
     assert client.get("/py/analysis/market-overview?market=US&watchlist=two").status_code == 422
 
 
-def test_correlations_are_computed_when_asked_for(client: FlaskClient, computed, database: Db) -> None:
+def test_correlations_are_computed_when_asked_for(
+    client: FlaskClient, computed, database: Db
+) -> None:
     first = client.get("/py/analysis/correlation?tickers=T02,T01,T03").json
     assert first["matrix"] is None
     assert first["missing"] == {"correlation_matrix": {"reason": "not_computed"}}
@@ -178,10 +201,16 @@ def test_correlations_are_computed_when_asked_for(client: FlaskClient, computed,
     found = client.get("/py/analysis/correlation?tickers=T01,T02,T03").json
     assert found["run_id"] == first["run_id"]
     assert found["tickers"] == ["T01", "T02", "T03"]
-    returns = pd.DataFrame({t: make_bars(420, int(t[1:]))["close"].transform("log").diff() for t in found["tickers"]})
+    returns = pd.DataFrame(
+        {t: make_bars(420, int(t[1:]))["close"].transform("log").diff() for t in found["tickers"]}
+    )
     expected = returns.iloc[-60:].corr().to_numpy()
     assert found["matrix"][0] == pytest.approx(expected[0].tolist(), rel=1e-9)
-    assert [pair["tickers"] for pair in found["pairs"]] == [["T01", "T02"], ["T01", "T03"], ["T02", "T03"]]
+    assert [pair["tickers"] for pair in found["pairs"]] == [
+        ["T01", "T02"],
+        ["T01", "T03"],
+        ["T02", "T03"],
+    ]
     assert all(0 <= pair["p_value"] <= 1 for pair in found["pairs"])
     store(database, {"T02": make_bars(421, 2)})
     assert client.get("/py/analysis/correlation?tickers=T01,T02,T03").json["matrix"] is None
@@ -199,7 +228,9 @@ def test_correlations_of_a_market_are_of_what_is_traded_most(client: FlaskClient
     assert client.get("/py/analysis/correlation?tickers=NONE").status_code == 404
 
 
-def test_real_bars_have_an_answer_in_every_category(client: FlaskClient, worker: Worker, database: Db) -> None:
+def test_real_bars_have_an_answer_in_every_category(
+    client: FlaskClient, worker: Worker, database: Db
+) -> None:
     bars = read_demo()
     store(database, {"AAPL": bars[bars["Ticker"] == "AAPL"].drop(columns="Ticker")})
     tick(worker)

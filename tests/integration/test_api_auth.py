@@ -23,7 +23,14 @@ from tests.integration.stored import add_series
 ROOT = Path(__file__).parent.parent.parent
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - settings of a server that is never started on it
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-UNAUTHENTICATED = {"/", "/<asset:path>", "/healthz", "/readyz", "/py/health", "/py/openapi.json"} | {
+UNAUTHENTICATED = {
+    "/",
+    "/<asset:path>",
+    "/healthz",
+    "/readyz",
+    "/py/health",
+    "/py/openapi.json",
+} | {
     "/py/docs",
     "/py/docs/<asset:path>",
     "/healthcheck",
@@ -70,15 +77,21 @@ def test_a_key_is_taken_from_either_header(client: FlaskClient, keys: dict[str, 
     assert client.get("/py/tickers", headers={"X-API-Key": keys["read"]}).status_code == 200
 
 
-def test_a_wrong_key_is_401_and_says_how_to_show_one(client: FlaskClient, keys: dict[str, str]) -> None:
+def test_a_wrong_key_is_401_and_says_how_to_show_one(
+    client: FlaskClient, keys: dict[str, str]
+) -> None:
     response = client.get("/py/tickers", headers=bearer("tw_wrong"))
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
     assert response.content_type == "application/problem+json"
 
 
-def test_a_key_without_the_scope_is_403_and_names_it(client: FlaskClient, keys: dict[str, str]) -> None:
-    response = client.post("/py/anomalies/backfill", json={"ticker": "AAPL"}, headers=bearer(keys["read"]))
+def test_a_key_without_the_scope_is_403_and_names_it(
+    client: FlaskClient, keys: dict[str, str]
+) -> None:
+    response = client.post(
+        "/py/anomalies/backfill", json={"ticker": "AAPL"}, headers=bearer(keys["read"])
+    )
     assert response.status_code == 403
     assert "'enqueue'" in response.text
     assert client.get("/py/tickers", headers=bearer(keys["enqueue"])).status_code == 403
@@ -86,11 +99,15 @@ def test_a_key_without_the_scope_is_403_and_names_it(client: FlaskClient, keys: 
 
 def test_admin_includes_the_other_scopes(client: FlaskClient, keys: dict[str, str]) -> None:
     assert client.get("/py/tickers", headers=bearer(keys["admin"])).status_code == 200
-    response = client.post("/py/anomalies/backfill", json={"ticker": "AAPL"}, headers=bearer(keys["admin"]))
+    response = client.post(
+        "/py/anomalies/backfill", json={"ticker": "AAPL"}, headers=bearer(keys["admin"])
+    )
     assert response.status_code == 404
 
 
-def test_a_revoked_key_is_refused_at_once_and_the_door_stays_shut(client: FlaskClient, database: Db) -> None:
+def test_a_revoked_key_is_refused_at_once_and_the_door_stays_shut(
+    client: FlaskClient, database: Db
+) -> None:
     key = add_key(database, "only", ["read"], NOW)
     assert client.get("/py/tickers", headers=bearer(key)).status_code == 200
     revoke_key(database, "only", NOW)
@@ -106,7 +123,9 @@ def test_keys_are_stored_hashed(database: Db) -> None:
     assert key.removeprefix("tw_") not in str(stored)
 
 
-def test_without_keys_access_is_open_on_loopback_and_health_says_so(client: FlaskClient, database: Db) -> None:
+def test_without_keys_access_is_open_on_loopback_and_health_says_so(
+    client: FlaskClient, database: Db
+) -> None:
     assert client.get("/py/tickers").status_code == 200
     assert client.get("/py/health").json["access"] == "open"  # type: ignore[index]
     add_key(database, "first", ["read"], NOW)
@@ -130,7 +149,9 @@ def test_open_access_answers_to_loopback_names(client: FlaskClient, host: str) -
     assert client.get("/py/tickers", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "10.0.0.1", "localhost.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:5000", "10.0.0.1", "localhost.evil.example"]
+)
 def test_open_access_refuses_a_rebound_name(client: FlaskClient, host: str) -> None:
     response = client.get("/py/tickers", headers={"Host": host})
     assert response.status_code == 403
@@ -164,18 +185,32 @@ def ask(address: str, headers: dict[str, str] | None = None) -> int:
 def start_gunicorn(
     environment: dict[str, str], host: str = ANY_ADDRESS, bound: str = "127.0.0.1"
 ) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"{bound}:0", "--no-control-socket"]
-    return subprocess.Popen(command, cwd=ROOT, env={**environment, "HOST": host}, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "wsgi:app",
+        "--bind",
+        f"{bound}:0",
+        "--no-control-socket",
+    ]
+    return subprocess.Popen(
+        command, cwd=ROOT, env={**environment, "HOST": host}, stderr=subprocess.PIPE, text=True
+    )
 
 
-def test_gunicorn_does_not_let_in_more_than_host_says(environment: dict[str, str], database: Db) -> None:
+def test_gunicorn_does_not_let_in_more_than_host_says(
+    environment: dict[str, str], database: Db
+) -> None:
     _, said = start_gunicorn(environment, "127.0.0.1", ANY_ADDRESS).communicate(timeout=300)
     assert f"HOST={ANY_ADDRESS}" in said
     assert "flask keys create" in said
     assert "Listening" not in said
 
 
-def test_gunicorn_without_a_key_serves_says_so_and_lets_nobody_in(environment: dict[str, str], database: Db) -> None:
+def test_gunicorn_without_a_key_serves_says_so_and_lets_nobody_in(
+    environment: dict[str, str], database: Db
+) -> None:
     process = start_gunicorn(environment)
     assert process.stderr is not None
     try:
@@ -197,7 +232,9 @@ def test_gunicorn_without_a_key_serves_says_so_and_lets_nobody_in(environment: d
         process.communicate(timeout=300)
 
 
-def test_gunicorn_serves_others_once_there_is_a_key(environment: dict[str, str], database: Db) -> None:
+def test_gunicorn_serves_others_once_there_is_a_key(
+    environment: dict[str, str], database: Db
+) -> None:
     add_key(database, "a", ["read"], NOW)
     process = start_gunicorn(environment)
     assert process.stderr is not None
@@ -208,7 +245,9 @@ def test_gunicorn_serves_others_once_there_is_a_key(environment: dict[str, str],
         process.communicate(timeout=300)
 
 
-def test_the_web_process_never_loads_the_numeric_stack(environment: dict[str, str], database: Db) -> None:
+def test_the_web_process_never_loads_the_numeric_stack(
+    environment: dict[str, str], database: Db
+) -> None:
     code = """
 import sys
 from wsgi import app
@@ -222,7 +261,8 @@ for rule in app.url_map.iter_rules():
         status = client.open(path, method=method, json=json).status_code
         assert status < 500, (method, path, status)
 for detector in ("simple", "mad", "moving_average", "seasonal", "stream"):
-    history = {"timestamps": list(range(60)), "values": [i % 6 + i / 9 for i in range(60)], "detector": detector}
+    values = [i % 6 + i / 9 for i in range(60)]
+    history = {"timestamps": list(range(60)), "values": values, "detector": detector}
     assert client.post(f"/fit/{detector}", json=history).status_code == 200
     point = {"timestamp": "60", "value": 3.0}
     for query in ("", "?store=true"):

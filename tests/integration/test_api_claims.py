@@ -1,4 +1,6 @@
-"""A series has one backfill at a time, however many ask at the same moment. No worker is running here."""
+"""A series has one backfill at a time, however many ask at the same moment. No worker is running
+here.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,10 +29,15 @@ def url(settings: Settings, database: Db) -> Iterator[str]:
 
 
 def find_open(database: Db) -> list[str]:
-    return [run["_id"] for run in database.detection_runs.find({"status": "queued", "cancel_requested": False})]
+    return [
+        run["_id"]
+        for run in database.detection_runs.find({"status": "queued", "cancel_requested": False})
+    ]
 
 
-def test_of_those_who_ask_at_once_one_is_accepted_and_the_others_are_told_its_run(url: str, database: Db) -> None:
+def test_of_those_who_ask_at_once_one_is_accepted_and_the_others_are_told_its_run(
+    url: str, database: Db
+) -> None:
     tickers = [f"T{number}" for number in range(10)]
     add_series(database, *tickers)
     for ticker in tickers:
@@ -68,7 +75,9 @@ def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(url: str, database
 def test_the_same_key_at_once_is_one_run_to_all(url: str, database: Db) -> None:
     add_series(database, "A")
     body: dict[str, Any] = {"ticker": "A"}
-    answers = at_once([partial(post, url + BACKFILL, body, **{"Idempotency-Key": "monday"})] * ASKED)
+    answers = at_once(
+        [partial(post, url + BACKFILL, body, **{"Idempotency-Key": "monday"})] * ASKED
+    )
     assert [status for status, _ in answers] == [202] * ASKED
     assert len({answer["run_id"] for _, answer in answers}) == 1
 
@@ -81,14 +90,18 @@ def start(database: Db, run_id: str) -> str:
 
 def complete(database: Db, run_id: str) -> None:
     result = {"tickers_done": 1, "tickers_failed": 0, "failures": []}
-    database.batches.update_one({"_id": start(database, run_id)}, {"$set": {"state": "done", "result": result}})
+    database.batches.update_one(
+        {"_id": start(database, run_id)}, {"$set": {"state": "done", "result": result}}
+    )
     runs.finish_run(database, run_id, NOW)
 
 
 def give_up(database: Db, run_id: str) -> None:
     failure = {"ticker": "A", "reason": "attempts_exhausted", "error": "given up"}
     result = {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}
-    database.batches.update_one({"_id": start(database, run_id)}, {"$set": {"state": "dead", "result": result}})
+    database.batches.update_one(
+        {"_id": start(database, run_id)}, {"$set": {"state": "dead", "result": result}}
+    )
     runs.finish_run(database, run_id, NOW)
 
 

@@ -1,4 +1,6 @@
-"""The OpenAPI document in the hands of others: a validator, and a client that a generator makes of it."""
+"""The OpenAPI document in the hands of others: a validator,
+and a client that a generator makes of it.
+"""
 
 import json
 import os
@@ -28,17 +30,30 @@ def document(live: Live) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def generated(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """The package that openapi-python-client makes of the document; a warning of its own fails the tests."""
+def generated(
+    document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ModuleType]:
+    """The package that openapi-python-client makes of the document;
+    a warning of its own fails the tests.
+    """
     folder = tmp_path_factory.mktemp("client")
     (folder / "openapi.json").write_text(json.dumps(document))
     # The generator knows no streams of JSON lines; its own setting has it take them for files.
-    lines_as_files = {"content_type_overrides": {"application/x-ndjson": "application/octet-stream"}}
+    lines_as_files = {
+        "content_type_overrides": {"application/x-ndjson": "application/octet-stream"}
+    }
     (folder / "config.json").write_text(json.dumps(lines_as_files))
     programs = Path(sys.executable).parent
     made = subprocess.run(
         [
-            *(programs / "openapi-python-client", "generate", "--path", "openapi.json", "--config", "config.json"),
+            *(
+                programs / "openapi-python-client",
+                "generate",
+                "--path",
+                "openapi.json",
+                "--config",
+                "config.json",
+            ),
             *("--output-path", "generated_client", "--meta", "none", "--fail-on-warning"),
         ],
         cwd=folder,
@@ -48,7 +63,9 @@ def generated(document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
         text=True,
         check=False,
     )
-    assert (made.returncode, made.stdout.strip()) == (0, "Generating generated_client"), made.stdout + made.stderr
+    assert (made.returncode, made.stdout.strip()) == (0, "Generating generated_client"), (
+        made.stdout + made.stderr
+    )
     sys.path.insert(0, str(folder))
     yield import_module("generated_client")
     sys.path.remove(str(folder))
@@ -61,7 +78,12 @@ def test_it_is_a_valid_document(document: dict[str, Any]) -> None:
 def test_each_tag_and_each_schema_is_there_once(document: dict[str, Any]) -> None:
     names = [tag["name"] for tag in document["tags"]]
     assert len(names) == len(set(names))
-    used = {tag for path in document["paths"].values() for operation in path.values() for tag in operation["tags"]}
+    used = {
+        tag
+        for path in document["paths"].values()
+        for operation in path.values()
+        for tag in operation["tags"]
+    }
     assert used == set(names)
     schemas = document["components"]["schemas"]
     assert {"Anomaly", "AnomalyPage", "Run", "Progress", "Opinion"} <= schemas.keys()
@@ -77,7 +99,11 @@ def test_a_generated_client_starts_a_backfill_follows_it_and_lists_what_it_found
     api, types = f"{generated.__name__}.api", import_module(f"{generated.__name__}.models")
     call = {
         name: import_module(f"{api}.{name}").sync
-        for name in ("detections.start_backfill", "runs.get_detection_run", "anomalies.list_anomalies")
+        for name in (
+            "detections.start_backfill",
+            "runs.get_detection_run",
+            "anomalies.list_anomalies",
+        )
     }
     with serve_api(live.settings) as url, generated.Client(url.removesuffix("/py")) as client:
         body = types.BackfillBody(ticker="AAA", max_period="max")

@@ -52,7 +52,10 @@ def test_files_are_compressed_and_known_again(client: FlaskClient, path: str) ->
 
 def test_a_range_of_a_file_is_one_of_the_file_as_it_is(client: FlaskClient) -> None:
     path = "/py/docs/swagger-ui.css"
-    with client.get(path) as whole, client.get(path, headers=GZIP | {"Range": "bytes=100-1099"}) as part:
+    with (
+        client.get(path) as whole,
+        client.get(path, headers=GZIP | {"Range": "bytes=100-1099"}) as part,
+    ):
         assert part.status_code == 206
         assert part.data == whole.data[100:1_100]
 
@@ -66,7 +69,9 @@ def test_the_version_of_a_watchlist_can_be_given_back(client: FlaskClient) -> No
     read = client.get("/py/watchlists/long", headers=GZIP)
     assert read.headers["Content-Encoding"] == "gzip"
     changed = client.put(
-        "/py/watchlists/long", json={"tickers": ["AAPL"]}, headers=GZIP | {"If-Match": read.headers["ETag"]}
+        "/py/watchlists/long",
+        json={"tickers": ["AAPL"]},
+        headers=GZIP | {"If-Match": read.headers["ETag"]},
     )
     assert changed.status_code == 200
 
@@ -75,7 +80,9 @@ def test_an_event_comes_when_it_happens_also_to_those_who_take_compressed_answer
     connection: HTTPConnection, database: Db
 ) -> None:
     run_id = add_run(database, "AAPL")
-    connection.request("GET", f"/py/detection-runs/{run_id}/events", headers={"Accept-Encoding": "gzip, zstd"})
+    connection.request(
+        "GET", f"/py/detection-runs/{run_id}/events", headers={"Accept-Encoding": "gzip, zstd"}
+    )
     stream = connection.getresponse()
     assert "Content-Encoding" not in stream.headers
     assert stream.readline() == b"event: run\n"  # while the run goes on

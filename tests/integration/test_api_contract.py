@@ -1,4 +1,6 @@
-"""The flows that clients are promised, over HTTP with a real worker: a run is the record of what it did."""
+"""The flows that clients are promised, over HTTP with a real worker:
+a run is the record of what it did.
+"""
 
 import json
 from typing import Any
@@ -17,7 +19,9 @@ LEAST_SCORED = BARS - 100
 
 
 def to_candles(seed: int, first: int, last: int) -> list[dict[str, Any]]:
-    rows = make_bars(BARS + 10, seed, shocks=SHOCKS).rename(columns={"date": "time"}).iloc[first:last]
+    rows = (
+        make_bars(BARS + 10, seed, shocks=SHOCKS).rename(columns={"date": "time"}).iloc[first:last]
+    )
     return [{**row, "time": row["time"].strftime("%Y-%m-%d")} for row in rows.to_dict("records")]
 
 
@@ -46,7 +50,9 @@ def read_all(live: Live, path: str, limit: int = 2) -> list[dict[str, Any]]:
 
 
 def start(live: Live, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Ask as a client does: POST, then look at the address in `Location` until the run has ended."""
+    """Ask as a client does: POST, then look at the address in `Location`
+    until the run has ended.
+    """
     accepted = live.client.post(f"/py{path}", json=body)
     assert accepted.status_code == 202, accepted.text
 
@@ -90,7 +96,10 @@ def scan(market: Live, backfill: dict[str, Any]) -> dict[str, Any]:
 def test_a_run_of_one_ticker_is_its_audit_record(market: Live, backfill: dict[str, Any]) -> None:
     model = read(market, "/models/US_model-0.1.0")
     assert (backfill["status"], backfill["reason"], backfill["error"]) == ("complete", None, None)
-    assert (backfill["model_version"], backfill["model_hash"]) == (model["version"], model["sha256"])
+    assert (backfill["model_version"], backfill["model_hash"]) == (
+        model["version"],
+        model["sha256"],
+    )
     assert backfill["rows_loaded"] == BARS
     assert backfill["rows_preprocessed"] == backfill["rows_processed"] >= LEAST_SCORED
     assert backfill["duration_seconds"] > 0
@@ -104,7 +113,9 @@ def test_the_anomalies_of_a_run_carry_its_id(market: Live, backfill: dict[str, A
     assert {anomaly["detection_run_id"] for anomaly in listed} == {backfill["_id"]}
 
 
-def test_the_status_of_a_tickers_backfill_agrees_with_its_run(market: Live, backfill: dict[str, Any]) -> None:
+def test_the_status_of_a_tickers_backfill_agrees_with_its_run(
+    market: Live, backfill: dict[str, Any]
+) -> None:
     told = read(market, "/anomalies/backfill/AAA")
     (audit,) = read(market, backfill["tickers_url"].removeprefix("/py"))["items"]
     assert told == audit
@@ -116,7 +127,9 @@ def test_the_status_of_a_tickers_backfill_agrees_with_its_run(market: Live, back
     assert {name: told[name] for name in shared} == {name: backfill[name] for name in shared}
 
 
-def test_an_incremental_run_does_a_tenth_of_the_work_and_a_second_none(market: Live, backfill: dict[str, Any]) -> None:
+def test_an_incremental_run_does_a_tenth_of_the_work_and_a_second_none(
+    market: Live, backfill: dict[str, Any]
+) -> None:
     push(market, "AAA", to_candles(1, BARS, BARS + 1))
     first = start(market, "/anomalies/incremental", {"ticker": "AAA"})
     assert (first["status"], first["rows_processed"], first["reason"]) == ("complete", 1, None)
@@ -130,7 +143,9 @@ def test_an_incremental_run_does_a_tenth_of_the_work_and_a_second_none(market: L
     assert second["reasons"] == {"already_detected": 1}
 
 
-def test_a_run_of_many_counts_reasons_and_names_every_anomaly(market: Live, scan: dict[str, Any]) -> None:
+def test_a_run_of_many_counts_reasons_and_names_every_anomaly(
+    market: Live, scan: dict[str, Any]
+) -> None:
     assert scan["status"] == "complete"
     assert (scan["reason"], scan["reasons"]) == (None, {"not_enough_bars": 1})
     assert scan["model_version"] == "US_model-0.1.0"
@@ -143,11 +158,17 @@ def test_a_run_of_many_counts_reasons_and_names_every_anomaly(market: Live, scan
     assert found == scan["anomaly_ids"]
 
 
-def test_the_tickers_of_a_run_come_in_pages_by_status_and_reason(market: Live, scan: dict[str, Any]) -> None:
+def test_the_tickers_of_a_run_come_in_pages_by_status_and_reason(
+    market: Live, scan: dict[str, Any]
+) -> None:
     path = f"/detection-runs/{scan['_id']}/tickers"
     assert [audit["ticker"] for audit in read_all(market, path)] == ["AAA", "BBB", "CCC", "NEWCO"]
     (short,) = read_all(market, f"{path}?reason=not_enough_bars&status=complete")
-    assert (short["ticker"], short["bars_present"], short["anomaly_ids"]) == ("NEWCO", SHORT_BARS, [])
+    assert (short["ticker"], short["bars_present"], short["anomaly_ids"]) == (
+        "NEWCO",
+        SHORT_BARS,
+        [],
+    )
     assert short["bars_needed"] > SHORT_BARS
     assert read_all(market, f"{path}?status=failed") == []
     assert market.client.get("/py/detection-runs/nowhere/tickers").status_code == 404
@@ -161,11 +182,17 @@ def test_tickers_that_fail_are_named_with_their_reason(market: Live) -> None:
     assert run["errors"] == [run["failures"][0]["error"]]
     assert "flask models train" in run["errors"][0]
     (audit,) = read_all(market, f"/detection-runs/{run['_id']}/tickers")
-    assert (audit["status"], audit["reason"], audit["error"]) == ("failed", "no_model", run["errors"][0])
+    assert (audit["status"], audit["reason"], audit["error"]) == (
+        "failed",
+        "no_model",
+        run["errors"][0],
+    )
 
 
 @pytest.mark.parametrize("task", ["backfill", "verify", "import", "train"])
-def test_the_last_event_of_a_run_has_what_its_document_has(market: Live, backfill: dict[str, Any], task: str) -> None:
+def test_the_last_event_of_a_run_has_what_its_document_has(
+    market: Live, backfill: dict[str, Any], task: str
+) -> None:
     if task == "verify":
         market.post("/py/anomalies/verify", json={"run_id": backfill["_id"]})
     (run,) = read(market, f"/detection-runs?task={task}&limit=1")["items"]

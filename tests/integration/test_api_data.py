@@ -12,13 +12,23 @@ from records.database import Db
 from tests.integration.stored import add_series
 
 CSV = b"Date,Ticker,Open,High,Low,Close,Volume\n2013-03-01,AAPL,438,438.18,429.98,430.47,19730300\n"
-CANDLE: dict[str, Any] = {"time": "2013-03-01", "open": 438, "high": 438.18, "low": 429.98, "close": 430.47}
+CANDLE: dict[str, Any] = {
+    "time": "2013-03-01",
+    "open": 438,
+    "high": 438.18,
+    "low": 429.98,
+    "close": 430.47,
+}
 
 
-def upload(client: FlaskClient, content: bytes, name: str, key: str | None = None, **fields: str) -> TestResponse:
+def upload(
+    client: FlaskClient, content: bytes, name: str, key: str | None = None, **fields: str
+) -> TestResponse:
     headers = {"Idempotency-Key": key} if key else {}
     data = {"file": (BytesIO(content), name), **fields}
-    return client.post("/py/data/import", data=data, headers=headers, content_type="multipart/form-data")
+    return client.post(
+        "/py/data/import", data=data, headers=headers, content_type="multipart/form-data"
+    )
 
 
 def count_uploads(database: Db) -> int:
@@ -29,11 +39,17 @@ def test_a_file_is_kept_until_its_run_has_read_it(client: FlaskClient, database:
     accepted = upload(client, CSV, "folder/../bars.csv", interval="1d", ticker="aapl")
     assert accepted.status_code == 202
     run = client.get(accepted.headers["Location"]).json
-    assert (run["task"], run["options"]["filename"], run["options"]["ticker"]) == ("import", "bars.csv", "AAPL")
+    assert (run["task"], run["options"]["filename"], run["options"]["ticker"]) == (
+        "import",
+        "bars.csv",
+        "AAPL",
+    )
     assert count_uploads(database) == 1
 
 
-def test_the_same_key_and_file_are_the_same_run_and_one_upload(client: FlaskClient, database: Db) -> None:
+def test_the_same_key_and_file_are_the_same_run_and_one_upload(
+    client: FlaskClient, database: Db
+) -> None:
     first, again = (upload(client, CSV, "bars.csv", "k1") for _ in range(2))
     assert first.json == again.json
     assert count_uploads(database) == 1
@@ -42,11 +58,15 @@ def test_the_same_key_and_file_are_the_same_run_and_one_upload(client: FlaskClie
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_every_kind_of_file_that_can_be_read_is_taken(client: FlaskClient, database: Db, suffix: str) -> None:
+def test_every_kind_of_file_that_can_be_read_is_taken(
+    client: FlaskClient, database: Db, suffix: str
+) -> None:
     assert upload(client, CSV, f"bars{suffix.upper()}").status_code == 202
 
 
-@pytest.mark.parametrize(("name", "fields"), [("bars.exe", {}), ("", {}), ("a.csv", {"interval": "2d"})])
+@pytest.mark.parametrize(
+    ("name", "fields"), [("bars.exe", {}), ("", {}), ("a.csv", {"interval": "2d"})]
+)
 def test_a_file_that_cannot_be_taken_is_422_and_not_kept(
     client: FlaskClient, database: Db, name: str, fields: dict[str, str]
 ) -> None:
@@ -55,7 +75,9 @@ def test_a_file_that_cannot_be_taken_is_422_and_not_kept(
 
 
 def test_a_form_without_a_file_is_422(client: FlaskClient) -> None:
-    response = client.post("/py/data/import", data={"interval": "1d"}, content_type="multipart/form-data")
+    response = client.post(
+        "/py/data/import", data={"interval": "1d"}, content_type="multipart/form-data"
+    )
     assert response.status_code == 422
 
 
@@ -97,8 +119,14 @@ def test_series_are_listed_page_by_page_and_by_market(client: FlaskClient, datab
     add_series(database, "MSFT", "AAPL", "7203.T")
     first = client.get("/py/tickers?limit=2").json
     second = client.get(f"/py/tickers?limit=2&cursor={first['next_cursor']}").json
-    assert [series["ticker"] for series in first["items"] + second["items"]] == ["7203.T", "AAPL", "MSFT"]
-    assert [series["ticker"] for series in client.get("/py/tickers?market=jp").json["items"]] == ["7203.T"]
+    assert [series["ticker"] for series in first["items"] + second["items"]] == [
+        "7203.T",
+        "AAPL",
+        "MSFT",
+    ]
+    assert [series["ticker"] for series in client.get("/py/tickers?market=jp").json["items"]] == [
+        "7203.T"
+    ]
 
 
 def test_each_series_has_its_anomalies_counted_by_severity_however_many_series(
@@ -109,7 +137,13 @@ def test_each_series_has_its_anomalies_counted_by_severity_however_many_series(
     add_series(database, "T0000", interval="1h")
     severities = ["high", "low", "low"]
     database.anomalies.insert_many(
-        {"_id": f"{ticker}:{n}", "Ticker": ticker, "interval": "1d", "severity": severity, "status": "new"}
+        {
+            "_id": f"{ticker}:{n}",
+            "Ticker": ticker,
+            "interval": "1d",
+            "severity": severity,
+            "status": "new",
+        }
         for ticker in tickers
         for n, severity in enumerate(severities)
     )
@@ -127,7 +161,8 @@ def test_each_series_has_its_anomalies_counted_by_severity_however_many_series(
 
 
 @pytest.mark.parametrize(
-    ("ticker", "bars", "reason"), [("NOBODY", 0, "no_bars"), ("AAPL", 900, "no_model"), ("7203.T", 900, "no_model")]
+    ("ticker", "bars", "reason"),
+    [("NOBODY", 0, "no_bars"), ("AAPL", 900, "no_model"), ("7203.T", 900, "no_model")],
 )
 def test_why_there_is_no_result_is_said_in_a_word_and_in_full(
     client: FlaskClient, database: Db, ticker: str, bars: int, reason: str
@@ -138,7 +173,9 @@ def test_why_there_is_no_result_is_said_in_a_word_and_in_full(
     assert "flask" in told["message"]
 
 
-def test_candles_of_a_ticker_that_is_nowhere_are_404_with_what_looks_like_it(client: FlaskClient, database: Db) -> None:
+def test_candles_of_a_ticker_that_is_nowhere_are_404_with_what_looks_like_it(
+    client: FlaskClient, database: Db
+) -> None:
     add_series(database, "AAPL")
     response = client.get("/py/data/candles?ticker=APPL")
     assert response.status_code == 404

@@ -14,7 +14,9 @@ from records.market.session_overrides import set_override
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def import_closes(database: Db, closes: dict[str, float], *, ticker: str = "NEWCO", now: datetime = NOW) -> None:
+def import_closes(
+    database: Db, closes: dict[str, float], *, ticker: str = "NEWCO", now: datetime = NOW
+) -> None:
     """Import a bar for each date; a close of zero cannot be right."""
     rows = [(day, close, close, close, close, 1_000) for day, close in closes.items()]
     frame = pd.DataFrame(rows, columns=["date", "open", "high", "low", "close", "volume"])
@@ -37,7 +39,9 @@ def test_sessions_without_a_bar_are_told(client: FlaskClient, database: Db) -> N
     assert client.get("/py/tickers/NEWCO/coverage").json["gaps"][-1]["first"][:10] == "2025-01-13"
 
 
-def test_a_day_that_turns_out_to_have_been_shut_is_no_gap_any_more(client: FlaskClient, database: Db) -> None:
+def test_a_day_that_turns_out_to_have_been_shut_is_no_gap_any_more(
+    client: FlaskClient, database: Db
+) -> None:
     import_closes(database, {"2025-03-04": 10, "2025-03-06": 10})
     assert client.get("/py/tickers/NEWCO/coverage").json["missing"] == 1
     set_override(database, "US", "2025-03-05", opens=None, closes=None, note="", now=NOW)
@@ -53,13 +57,17 @@ def read_pages(client: FlaskClient, path: str) -> list[dict[str, object]]:
     """Return the items of all pages of two."""
     items, cursor = [], ""
     while cursor is not None:
-        page = client.get(path, query_string={"limit": 2} | ({"cursor": cursor} if cursor else {})).json
+        page = client.get(
+            path, query_string={"limit": 2} | ({"cursor": cursor} if cursor else {})
+        ).json
         items += page["items"]
         cursor = page["next_cursor"]
     return items
 
 
-def test_corrected_bars_come_page_by_page_the_newest_first(client: FlaskClient, database: Db) -> None:
+def test_corrected_bars_come_page_by_page_the_newest_first(
+    client: FlaskClient, database: Db
+) -> None:
     days = [f"2025-02-{day:02}" for day in (3, 4, 5, 6, 7)]
     import_closes(database, dict.fromkeys(days, 10.0))
     import_closes(database, dict.fromkeys(days[:3], 11.0), now=datetime(2026, 1, 6, tzinfo=UTC))
@@ -75,7 +83,9 @@ def test_corrected_bars_come_page_by_page_the_newest_first(client: FlaskClient, 
     assert client.get("/py/data/revisions?ticker=OTHER").json["items"] == []
 
 
-def test_rejected_rows_come_page_by_page_in_the_order_of_their_source(client: FlaskClient, database: Db) -> None:
+def test_rejected_rows_come_page_by_page_in_the_order_of_their_source(
+    client: FlaskClient, database: Db
+) -> None:
     import_closes(database, {"2025-02-03": 10, "2025-02-04": 0, "2025-02-05": 0, "2025-02-08": 10})
     import_closes(database, {"2025-02-06": 0}, ticker="OTHER", now=datetime(2026, 1, 6, tzinfo=UTC))
     found = read_pages(client, "/py/data/rejected")

@@ -1,4 +1,6 @@
-"""Asking for detections: what is written, what is answered, and what stands in the way. No worker is running here."""
+"""Asking for detections: what is written, what is answered,
+and what stands in the way. No worker is running here.
+"""
 
 import socket
 import time
@@ -23,7 +25,9 @@ def count_runs(database: Db) -> int:
     return database.detection_runs.count_documents({})
 
 
-def test_a_backfill_is_accepted_as_a_queued_run_at_its_location(client: FlaskClient, database: Db) -> None:
+def test_a_backfill_is_accepted_as_a_queued_run_at_its_location(
+    client: FlaskClient, database: Db
+) -> None:
     add_series(database, "AAPL")
     response = client.post(BACKFILL, json={"ticker": "aapl"})
     assert response.status_code == 202
@@ -48,7 +52,9 @@ def test_a_backfill_is_accepted_as_a_queued_run_at_its_location(client: FlaskCli
 
 def test_many_tickers_are_one_run_each_once(client: FlaskClient, database: Db) -> None:
     add_series(database, "AAPL", "MSFT", "7203.T")
-    accepted = client.post(BACKFILL, json={"tickers": ["msft", "AAPL", "7203.t", "MSFT"], "max_period": "6MO"}).json
+    accepted = client.post(
+        BACKFILL, json={"tickers": ["msft", "AAPL", "7203.t", "MSFT"], "max_period": "6MO"}
+    ).json
     assert accepted["tickers"] == ["MSFT", "AAPL", "7203.T"]
     assert accepted["ticker"] is None
     assert accepted["max_period"] == "6mo"
@@ -70,7 +76,9 @@ def test_a_market_without_bars_is_404(client: FlaskClient, database: Db) -> None
     assert count_runs(database) == 0
 
 
-def test_a_ticker_that_is_nowhere_is_404_with_what_looks_like_it(client: FlaskClient, database: Db) -> None:
+def test_a_ticker_that_is_nowhere_is_404_with_what_looks_like_it(
+    client: FlaskClient, database: Db
+) -> None:
     add_series(database, "AAPL", "MSFT")
     response = client.post(BACKFILL, json={"tickers": ["APPL", "MSFT"]})
     assert response.status_code == 404
@@ -163,7 +171,9 @@ def test_waiting_for_a_run_that_does_not_end_answers_202(client: FlaskClient, da
     assert time.monotonic() - began >= 1
 
 
-def test_the_backfill_of_a_ticker_is_told_as_its_run_has_it(client: FlaskClient, database: Db) -> None:
+def test_the_backfill_of_a_ticker_is_told_as_its_run_has_it(
+    client: FlaskClient, database: Db
+) -> None:
     run_id = add_run(database, "AAPL", "MSFT")
     told = client.get(f"{BACKFILL}/aapl").json
     assert told["run_id"] == run_id
@@ -179,31 +189,42 @@ def test_a_ticker_without_backfill_is_404(client: FlaskClient, database: Db) -> 
 
 
 @pytest.mark.parametrize("path", [BACKFILL, INCREMENTAL])
-def test_a_thousand_tickers_cost_little_more_than_one(client: FlaskClient, database: Db, path: str) -> None:
+def test_a_thousand_tickers_cost_little_more_than_one(
+    client: FlaskClient, database: Db, path: str
+) -> None:
     tickers = [f"T{number:04d}" for number in range(1_000)]
     add_series(database, *tickers)
 
     def count_commands(body: dict[str, object]) -> int:
-        """Return how many commands MongoDB had to do: time would also tell what else the machine does."""
+        """Return how many commands MongoDB had to do:
+        time would also tell what else the machine does.
+        """
         database.command("profile", 2)
         try:
             accepted = client.post(path, json=body)
         finally:
             database.command("profile", 0)
         assert accepted.status_code == 202
-        done = database["system.profile"].count_documents({"ns": {"$ne": f"{database.name}.system.profile"}})
+        done = database["system.profile"].count_documents(
+            {"ns": {"$ne": f"{database.name}.system.profile"}}
+        )
         database["system.profile"].drop()
         request_cancel(database, accepted.json["run_id"], NOW)
         return done
 
     client.get("/py/tickers")
-    # What is more than 101 documents comes in two answers; and whether there is such a market is asked in two.
+    # What is more than 101 documents comes in two answers; and whether there is such a market is
+    # asked in two.
     assert 0 < count_commands({"market": "US"}) <= count_commands({"ticker": "T0001"}) + 3
 
 
-def test_with_redis_gone_a_post_is_accepted_all_the_same(make_app: MakeApp, settings: Settings, database: Db) -> None:
+def test_with_redis_gone_a_post_is_accepted_all_the_same(
+    make_app: MakeApp, settings: Settings, database: Db
+) -> None:
     add_series(database, "AAPL")
-    client = make_app(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})).test_client()
+    client = make_app(
+        settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    ).test_client()
     began = time.monotonic()
     response = client.post(BACKFILL, json={"ticker": "AAPL"})
     assert response.status_code == 202
@@ -216,7 +237,9 @@ def test_with_redis_frozen_a_post_is_accepted_after_one_try(
     make_app: MakeApp, settings: Settings, database: Db
 ) -> None:
     add_series(database, "AAPL", "MSFT")
-    with socket.create_server(("127.0.0.1", 0)) as frozen:  # takes connections, and never says a word
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as frozen:  # takes connections, and never says a word
         url = f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
         client = make_app(settings.model_copy(update={"redis_url": url})).test_client()
         for ticker in ("AAPL", "MSFT"):

@@ -1,4 +1,6 @@
-"""Every error is a problem document that says what was asked, found and to be done; nothing is written."""
+"""Every error is a problem document that says what was asked, found and to be done;
+nothing is written.
+"""
 
 import json
 import time
@@ -60,11 +62,15 @@ def test_a_body_that_is_too_large_is_413_with_the_bound(client: FlaskClient) -> 
     assert "1048576 bytes" in read_problem(response, 413)["detail"]
 
 
-def test_a_large_body_that_does_not_tell_its_length_is_413_too(settings: Settings, database: Db) -> None:
+def test_a_large_body_that_does_not_tell_its_length_is_413_too(
+    settings: Settings, database: Db
+) -> None:
     with serve_api(settings) as url:
         connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
         parts = iter([b'{"ticker": "AAPL"', b" " * 2**20, b"}"])
-        connection.request("POST", BACKFILL, parts, {"Content-Type": "application/json"}, encode_chunked=True)
+        connection.request(
+            "POST", BACKFILL, parts, {"Content-Type": "application/json"}, encode_chunked=True
+        )
         answer = connection.getresponse()
         assert answer.status == 413
         assert "1048576 bytes" in json.load(answer)["detail"]
@@ -116,7 +122,10 @@ def test_a_value_that_cannot_be_used_is_422_with_its_place_and_the_choices(
 
 
 def test_an_unknown_market_is_422_with_the_choices(client: FlaskClient) -> None:
-    for answer in (client.post(BACKFILL, json={"market": "MARS"}), client.get("/py/tickers?market=MARS")):
+    for answer in (
+        client.post(BACKFILL, json={"market": "MARS"}),
+        client.get("/py/tickers?market=MARS"),
+    ):
         assert "choose one of US, JP, TH" in read_problem(answer, 422)["detail"]
 
 
@@ -141,7 +150,9 @@ def test_a_cursor_that_is_none_of_ours_is_422(client: FlaskClient, path: str, cu
         assert "next_cursor" in read_problem(response, 422)["detail"]
 
 
-def test_a_mongodb_that_is_not_there_is_503_after_one_wait_and_without_credentials(make_app: MakeApp) -> None:
+def test_a_mongodb_that_is_not_there_is_503_after_one_wait_and_without_credentials(
+    make_app: MakeApp,
+) -> None:
     url = "mongodb://someone:secret@127.0.0.1:1/?replicaSet=nowhere"
     settings = Settings(_env_file=None, mongo_url=url)
     client = make_app(settings).test_client()
@@ -155,7 +166,9 @@ def test_a_mongodb_that_is_not_there_is_503_after_one_wait_and_without_credentia
 
 
 def test_health_tells_what_is_wrong_and_liveness_does_not_depend_on_it(make_app: MakeApp) -> None:
-    settings = Settings(_env_file=None, mongo_url="mongodb://127.0.0.1:1", redis_url="redis://127.0.0.1:1/0")
+    settings = Settings(
+        _env_file=None, mongo_url="mongodb://127.0.0.1:1", redis_url="redis://127.0.0.1:1/0"
+    )
     client = make_app(settings).test_client()
     health = client.get("/py/health").json
     assert health is not None

@@ -25,7 +25,9 @@ ADDRESS = "http://127.0.0.1:5000"
 def demo(live: Live) -> Live:
     """A worker, the demo's bars of AAPL, and a model of them."""
     bars = read_demo()
-    import_frame(live.database, bars[bars["Ticker"] == "AAPL"], interval="1d", source="demo", now=NOW)
+    import_frame(
+        live.database, bars[bars["Ticker"] == "AAPL"], interval="1d", source="demo", now=NOW
+    )
     train(live.database)
     return live
 
@@ -58,13 +60,17 @@ def find_responses(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, 
 
 def test_the_examples_have_the_keys_of_real_answers(answers: Examples) -> None:
     examples = json.loads(EXAMPLES.read_text())
-    assert examples.keys() == answers.keys(), "write them anew: WRITE_EXAMPLES=1 make test ARGS='-k examples'"
+    assert examples.keys() == answers.keys(), (
+        "write them anew: WRITE_EXAMPLES=1 make test ARGS='-k examples'"
+    )
     for operation, by_status in answers.items():
         for status, answer in by_status.items():
             assert list_keys(examples[operation][status]) == list_keys(answer), operation
 
 
-def test_the_examples_are_in_the_document_and_valid_by_its_schemas(document: dict[str, Any]) -> None:
+def test_the_examples_are_in_the_document_and_valid_by_its_schemas(
+    document: dict[str, Any],
+) -> None:
     responses = find_responses(document)
     for operation, by_status in json.loads(EXAMPLES.read_text()).items():
         for status, example in by_status.items():
@@ -76,7 +82,9 @@ def test_the_examples_are_in_the_document_and_valid_by_its_schemas(document: dic
 
 def read_commands() -> str:
     """Return the commands of the README's section on the API."""
-    section = (ROOT / "README.md").read_text().partition("## The API by example")[2].partition("\n## ")[0]
+    section = (
+        (ROOT / "README.md").read_text().partition("## The API by example")[2].partition("\n## ")[0]
+    )
     (commands,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     return str(commands)
 
@@ -96,7 +104,11 @@ def test_the_readmes_commands_do_what_it_says(demo: Live, tmp_path: Path) -> Non
             check=False,
         )
     assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-2000:])
-    events = [json.loads(line.removeprefix("data: ")) for line in done.stdout.splitlines() if line.startswith("data: ")]
+    events = [
+        json.loads(line.removeprefix("data: "))
+        for line in done.stdout.splitlines()
+        if line.startswith("data: ")
+    ]
     assert events[-1]["status"] == "complete"
     strangest, one, comparison, chart, status = (
         json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")

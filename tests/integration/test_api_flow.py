@@ -1,4 +1,6 @@
-"""From HTTP to MongoDB and back, with a real worker: push bars, train, backfill, read, verify, catch up."""
+"""From HTTP to MongoDB and back, with a real worker: push bars, train, backfill, read,
+verify, catch up.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,9 @@ def test_a_backfill_ends_with_its_counts(detected: dict[str, Any]) -> None:
     assert detected["anomalies_found"] >= 3 * len(SHOCKS)
 
 
-def test_the_planted_shocks_are_found_with_their_lineage(live: Live, detected: dict[str, Any]) -> None:
+def test_the_planted_shocks_are_found_with_their_lineage(
+    live: Live, detected: dict[str, Any]
+) -> None:
     page = live.client.get(f"/py/anomalies?ticker=aaa&run_id={detected['_id']}&limit=500").json
     times = {anomaly["Datetime"] for anomaly in page["items"]}
     for candle in (to_candles("AAA", position, position + 1)[0] for position in SHOCKS):
@@ -79,7 +83,9 @@ def test_the_backfill_of_one_ticker_is_its_audit(live: Live, detected: dict[str,
     assert told["model_version"] == "US_model-0.1.0"
 
 
-def test_pages_of_anomalies_meet_without_gap_or_overlap(live: Live, detected: dict[str, Any]) -> None:
+def test_pages_of_anomalies_meet_without_gap_or_overlap(
+    live: Live, detected: dict[str, Any]
+) -> None:
     for sort in ("-Datetime", "anomaly_score"):
         whole = live.client.get(f"/py/anomalies?sort={sort}&limit=500").json["items"]
         paged: list[dict[str, Any]] = []
@@ -94,16 +100,22 @@ def test_pages_of_anomalies_meet_without_gap_or_overlap(live: Live, detected: di
     assert scores == sorted(scores)
 
 
-def test_a_list_holds_only_the_fields_that_were_asked_for(live: Live, detected: dict[str, Any]) -> None:
+def test_a_list_holds_only_the_fields_that_were_asked_for(
+    live: Live, detected: dict[str, Any]
+) -> None:
     asked = "/py/anomalies?sort=anomaly_score&limit=2"
     whole = live.client.get(asked).json
     page = live.client.get(f"{asked}&fields=Datetime,severity,features.return_1").json
     kept = ("_id", "Datetime", "severity", "anomaly_score")
     features = [{"return_1": anomaly["features"]["return_1"]} for anomaly in whole["items"]]
     expected = [{name: anomaly[name] for name in kept} for anomaly in whole["items"]]
-    assert page["items"] == [one | {"features": two} for one, two in zip(expected, features, strict=True)]
+    assert page["items"] == [
+        one | {"features": two} for one, two in zip(expected, features, strict=True)
+    ]
     assert page["next_cursor"] == whole["next_cursor"]
-    more = live.client.get(f"{asked}&fields=features,features.return_1&cursor={page['next_cursor']}").json
+    more = live.client.get(
+        f"{asked}&fields=features,features.return_1&cursor={page['next_cursor']}"
+    ).json
     assert all(len(anomaly["features"]) == 14 for anomaly in more["items"])
 
 
@@ -121,7 +133,9 @@ def test_the_summary_counts_what_the_list_holds(live: Live, detected: dict[str, 
     assert len(severe) == sum(anomaly["grade"] >= 60 for anomaly in everything)
 
 
-def test_one_anomaly_is_verified_while_the_caller_waits(live: Live, detected: dict[str, Any]) -> None:
+def test_one_anomaly_is_verified_while_the_caller_waits(
+    live: Live, detected: dict[str, Any]
+) -> None:
     anomaly = live.client.get("/py/anomalies?sort=anomaly_score&limit=1").json["items"][0]
     response = live.post(f"/py/anomalies/verify/{anomaly['_id']}")
     assert response.status_code == 200
@@ -152,7 +166,9 @@ def test_verifying_what_is_nowhere_is_404_or_422(live: Live) -> None:
 
 def test_pushing_the_same_bars_again_changes_nothing(live: Live, detected: dict[str, Any]) -> None:
     before = live.client.get("/py/tickers").json["items"]
-    assert live.client.get("/py/tickers?ticker=bbb").json["items"] == [s for s in before if s["ticker"] == "BBB"]
+    assert live.client.get("/py/tickers?ticker=bbb").json["items"] == [
+        s for s in before if s["ticker"] == "BBB"
+    ]
     report = push(live, "CCC", to_candles("CCC", 0, BARS)).json
     assert (report["new"], report["changed"], report["unchanged"]) == (0, 0, BARS)
     after = live.client.get("/py/tickers").json["items"]
@@ -198,7 +214,9 @@ def test_stored_bars_come_back_as_they_were_pushed(live: Live, detected: dict[st
 def test_an_uploaded_file_becomes_a_run_with_its_report(live: Live, tmp_path: Path) -> None:
     lines = ["Date,Symbol,Open,High,Low,Close,Volume", "2013-03-01,up1,10,11,9,10.5,1000"]
     (tmp_path / "some.csv").write_text("\n".join(lines))
-    response = live.post("/py/data/import", data={"file": (tmp_path / "some.csv", "some.csv"), "interval": "1d"})
+    response = live.post(
+        "/py/data/import", data={"file": (tmp_path / "some.csv", "some.csv"), "interval": "1d"}
+    )
     assert response.status_code == 200, response.text
     assert response.json["series"][0]["ticker"] == "UP1"
     assert response.json["new"] == 1
@@ -206,26 +224,43 @@ def test_an_uploaded_file_becomes_a_run_with_its_report(live: Live, tmp_path: Pa
     assert run["result"]["series"][0]["new"] == 1
     stored = live.database["detection_runs"].find_one({"_id": response.json["run_id"]}) or {}
     upload = {"_id": stored["options"]["upload_id"]}
-    wait_until(lambda: live.database["uploads.files"].count_documents(upload) == 0, "the upload's end")
+    wait_until(
+        lambda: live.database["uploads.files"].count_documents(upload) == 0, "the upload's end"
+    )
 
 
-def test_an_upload_of_which_a_part_failed_is_kept_and_can_be_tried_again(live: Live, tmp_path: Path) -> None:
-    lines = ["Date,Symbol,Open,High,Low,Close,Volume", "2013-03-01,up2,10,11,9,10.5,1000", "2013-03-01,n!,1,1,1,1,1"]
+def test_an_upload_of_which_a_part_failed_is_kept_and_can_be_tried_again(
+    live: Live, tmp_path: Path
+) -> None:
+    lines = [
+        "Date,Symbol,Open,High,Low,Close,Volume",
+        "2013-03-01,up2,10,11,9,10.5,1000",
+        "2013-03-01,n!,1,1,1,1,1",
+    ]
     (tmp_path / "part.csv").write_text("\n".join(lines))
     report = live.post("/py/data/import", data={"file": (tmp_path / "part.csv", "part.csv")}).json
     assert report["status"] == "partial"
     again = live.post(f"/py/detection-runs/{report['run_id']}/retry")
     assert again.status_code == 200, again.text
-    assert {series["ticker"]: series["unchanged"] for series in again.json["result"]["series"]} == {"n!": 0, "UP2": 1}
+    assert {series["ticker"]: series["unchanged"] for series in again.json["result"]["series"]} == {
+        "n!": 0,
+        "UP2": 1,
+    }
 
 
-def test_what_comes_later_is_caught_up_with_and_then_there_is_nothing_new(live: Live, detected: dict[str, Any]) -> None:
+def test_what_comes_later_is_caught_up_with_and_then_there_is_nothing_new(
+    live: Live, detected: dict[str, Any]
+) -> None:
     status = "/py/tickers/AAA/status"
     assert live.client.get(status).json["reason"] == "up_to_date"
     listed = {series["ticker"]: series for series in live.client.get("/py/tickers").json["items"]}
     assert listed["AAA"]["watermark"] == listed["AAA"]["last_bar"]
     (late,) = to_candles("AAA", BARS, BARS + 1)
-    late |= {"close": 1.3 * late["close"], "high": 1.3 * late["high"], "volume": 20 * late["volume"]}
+    late |= {
+        "close": 1.3 * late["close"],
+        "high": 1.3 * late["high"],
+        "volume": 20 * late["volume"],
+    }
     push(live, "AAA", [late])
     assert live.client.get(status).json["reason"] == "behind"
     run = live.post("/py/anomalies/incremental", json={"ticker": "AAA"}).json
@@ -236,7 +271,9 @@ def test_what_comes_later_is_caught_up_with_and_then_there_is_nothing_new(live: 
     assert live.client.get(status).json["reason"] == "up_to_date"
     again = live.post("/py/anomalies/incremental", json={"ticker": "AAA"}).json
     assert again["rows_processed"] == 0
-    assert live.client.get("/py/tickers/AAA/status").json["last_run"]["reason"] == "already_detected"
+    assert (
+        live.client.get("/py/tickers/AAA/status").json["last_run"]["reason"] == "already_detected"
+    )
 
 
 def test_a_market_without_a_model_fails_by_name(live: Live) -> None:
@@ -267,13 +304,18 @@ def test_a_chart_shows_bars_lines_and_markers_and_sets_to_work_what_came_since(
     run_id = live.client.get(path).json["run_id"]
     run = live.client.get(f"/py/detection-runs/{run_id}").json
     assert (run["trigger"], run["tickers"]) == ("chart_request", ["BBB"])
-    wait_until(lambda: live.client.get(path).json["watermark"] == f"{late['time']}T00:00:00Z", "the chart is whole")
+    wait_until(
+        lambda: live.client.get(path).json["watermark"] == f"{late['time']}T00:00:00Z",
+        "the chart is whole",
+    )
 
 
 def test_whole_history_has_its_anomalies_as_markers(live: Live, detected: dict[str, Any]) -> None:
     chart = live.client.get("/py/chart?ticker=AAA&period=max").json
     listed = live.client.get("/py/anomalies?ticker=AAA&limit=500").json["items"]
-    assert [marker["_id"] for marker in chart["markers"]] == [anomaly["_id"] for anomaly in listed][::-1]
+    assert [marker["_id"] for marker in chart["markers"]] == [anomaly["_id"] for anomaly in listed][
+        ::-1
+    ]
     assert live.client.get("/py/chart?ticker=AAA&indicators=magic").status_code == 422
     assert live.client.get("/py/chart?ticker=ZZZ").status_code == 404
 
@@ -295,7 +337,9 @@ def test_the_workers_tell_what_their_caches_hold(live: Live, detected: dict[str,
 
 
 def test_health_knows_the_worker_and_misses_the_sweeper(live: Live) -> None:
-    health = wait_until(lambda: (told := live.client.get("/py/health").json)["workers"]["ok"] and told, "it answers")
+    health = wait_until(
+        lambda: (told := live.client.get("/py/health").json)["workers"]["ok"] and told, "it answers"
+    )
     assert health["workers"] == {"ok": True, "detail": None}
     assert health["sweeper"]["ok"] is False  # beat is not part of this test
     for task in (names.SWEEP, names.TICK):

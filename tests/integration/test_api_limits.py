@@ -37,8 +37,15 @@ def test_a_key_that_asks_too_often_is_429_and_told_when_to_come_back(
     make_app: MakeApp, settings: Settings, database: Db
 ) -> None:
     client = make_app(settings.model_copy(update={"rate_limit_reads": "3/minute"})).test_client()
-    eager, other = ({"X-API-Key": add_key(database, name, ["admin"], NOW)} for name in ("eager", "other"))
-    assert [client.get("/py/tickers", headers=eager).status_code for _ in range(4)] == [200, 200, 200, 429]
+    eager, other = (
+        {"X-API-Key": add_key(database, name, ["admin"], NOW)} for name in ("eager", "other")
+    )
+    assert [client.get("/py/tickers", headers=eager).status_code for _ in range(4)] == [
+        200,
+        200,
+        200,
+        429,
+    ]
     refused = client.get("/py/models", headers=eager)
     assert refused.content_type == "application/problem+json"
     assert 0 < int(refused.headers["Retry-After"]) <= 60
@@ -49,12 +56,20 @@ def test_a_key_that_asks_too_often_is_429_and_told_when_to_come_back(
 
 
 @pytest.mark.usefixtures("_patient")
-def test_all_api_processes_count_together(make_app: MakeApp, settings: Settings, database: Db) -> None:
+def test_all_api_processes_count_together(
+    make_app: MakeApp, settings: Settings, database: Db
+) -> None:
     limited = settings.model_copy(update={"rate_limit_reads": "3/minute"})
     one, two = (make_app(limited).test_client() for _ in range(2))
     headers = {"X-API-Key": add_key(database, "a", ["read"], NOW)}
     asked = (one, two, one, two, one)
-    assert [client.get("/py/tickers", headers=headers).status_code for client in asked] == [200, 200, 200, 429, 429]
+    assert [client.get("/py/tickers", headers=headers).status_code for client in asked] == [
+        200,
+        200,
+        200,
+        429,
+        429,
+    ]
 
 
 @pytest.mark.parametrize("where", ["frozen", "gone"])
@@ -62,9 +77,16 @@ def test_without_redis_a_process_counts_for_itself(
     make_app: MakeApp, settings: Settings, database: Db, frozen_url: str, where: str
 ) -> None:
     url = frozen_url if where == "frozen" else "redis://127.0.0.1:1/0"
-    client = make_app(settings.model_copy(update={"redis_url": url, "rate_limit_reads": "3/minute"})).test_client()
+    client = make_app(
+        settings.model_copy(update={"redis_url": url, "rate_limit_reads": "3/minute"})
+    ).test_client()
     headers = {"X-API-Key": add_key(database, "a", ["read"], NOW)}
-    assert [client.get("/py/tickers", headers=headers).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert [client.get("/py/tickers", headers=headers).status_code for _ in range(4)] == [
+        200,
+        200,
+        200,
+        429,
+    ]
 
 
 def test_those_who_wait_for_redis_when_it_freezes_are_answered_all(
@@ -82,13 +104,23 @@ def test_those_who_wait_for_redis_when_it_freezes_are_answered_all(
         assert list(pool.map(ask, range(ready.parties))) == [200] * ready.parties
 
 
-def test_another_sites_page_may_ask_where_the_settings_name_it(make_app: MakeApp, settings: Settings) -> None:
-    client = make_app(settings.model_copy(update={"cors_origins": f"{SITE}, https://b.example"})).test_client()
-    asked = {"Origin": SITE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
+def test_another_sites_page_may_ask_where_the_settings_name_it(
+    make_app: MakeApp, settings: Settings
+) -> None:
+    client = make_app(
+        settings.model_copy(update={"cors_origins": f"{SITE}, https://b.example"})
+    ).test_client()
+    asked = {
+        "Origin": SITE,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-api-key",
+    }
     preflight = client.options("/py/anomalies/backfill", headers=asked)
     assert preflight.headers["Access-Control-Allow-Origin"] == SITE
     assert "x-api-key" in preflight.headers["Access-Control-Allow-Headers"].lower()
-    response = client.post("/py/anomalies/backfill", json={"ticker": "AAPL"}, headers={"Origin": SITE})
+    response = client.post(
+        "/py/anomalies/backfill", json={"ticker": "AAPL"}, headers={"Origin": SITE}
+    )
     assert response.status_code == 404
     assert response.headers["Access-Control-Allow-Origin"] == SITE
     assert "Location" in response.headers["Access-Control-Expose-Headers"]

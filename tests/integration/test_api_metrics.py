@@ -34,7 +34,9 @@ def scrape(client: FlaskClient) -> dict[tuple[object, ...], float]:
 
 
 def count_latency(database: Db, frame: pd.DataFrame, trigger: str, after_close: timedelta) -> None:
-    """Let the last bar come in and be detected so long after New York closed, at 21:00 UTC in winter."""
+    """Let the last bar come in and be detected so long after New York closed,
+    at 21:00 UTC in winter.
+    """
     store(database, "AAA", frame)
     job, outcomes = detect(database, "incremental", "AAA")
     results = commit(database, job, [outcomes], datetime.now(UTC), lambda _session, _counts: None)
@@ -45,7 +47,9 @@ def count_latency(database: Db, frame: pd.DataFrame, trigger: str, after_close: 
 
 @pytest.fixture
 def detected(database: Db) -> Iterator[pd.DataFrame]:
-    """A series that was detected up to the bar before its last, which is a shock, on a day in winter."""
+    """A series that was detected up to the bar before its last, which is a shock,
+    on a day in winter.
+    """
     frame = make_bars(BARS, shocks=(BARS - 1,))
     assert frame["date"].iloc[-1] == datetime(2018, 3, 7)  # noqa: DTZ001 - pandas' sessions have no zone
     store(database, "AAA", frame.iloc[:-1])
@@ -61,20 +65,31 @@ def test_runs_are_counted_by_trigger_and_status(client: FlaskClient, database: D
     samples = scrape(client)
     assert samples["tapewatch_open_runs", ("status", "queued"), ("trigger", "backfill")] == 1
     assert samples["tapewatch_open_runs", ("status", "queued"), ("trigger", "manual")] == 0
-    assert samples["tapewatch_runs_ended_total", ("status", "cancelled"), ("trigger", "manual")] == 1
-    assert samples["tapewatch_runs_ended_total", ("status", "failed"), ("trigger", "scheduler")] == 0
+    assert (
+        samples["tapewatch_runs_ended_total", ("status", "cancelled"), ("trigger", "manual")] == 1
+    )
+    assert (
+        samples["tapewatch_runs_ended_total", ("status", "failed"), ("trigger", "scheduler")] == 0
+    )
 
 
-def test_what_the_sweeper_does_is_counted(client: FlaskClient, settings: Settings, database: Db) -> None:
+def test_what_the_sweeper_does_is_counted(
+    client: FlaskClient, settings: Settings, database: Db
+) -> None:
     add_run(database, "AAPL")
     worker = Worker(settings, database, build_celery(settings), "test")
     before = scrape(client)["tapewatch_sweeper_actions_total", ("action", "run_sent_again")]
     assert sweep(worker) == {"run_sent_again": 1}
-    assert scrape(client)["tapewatch_sweeper_actions_total", ("action", "run_sent_again")] == before + 1
+    assert (
+        scrape(client)["tapewatch_sweeper_actions_total", ("action", "run_sent_again")]
+        == before + 1
+    )
 
 
 def test_every_action_of_the_sweeper_is_offered_before_it_is_taken() -> None:
-    source = "".join((ROOT / "tasks" / "engine" / name).read_text() for name in ("sweeper.py", "recovery.py"))
+    source = "".join(
+        (ROOT / "tasks" / "engine" / name).read_text() for name in ("sweeper.py", "recovery.py")
+    )
     assert set(re.findall(r'done\["(\w+)"\]', source)) == set(counters.SWEEPER_ACTIONS)
 
 
@@ -90,15 +105,23 @@ def test_rejected_rows_are_counted_by_reason(client: FlaskClient, database: Db) 
     assert samples["tapewatch_rows_rejected_total", ("reason", "not_closed")] == 0
 
 
-def test_latency_runs_from_the_close_of_the_bar(client: FlaskClient, database: Db, detected: pd.DataFrame) -> None:
+def test_latency_runs_from_the_close_of_the_bar(
+    client: FlaskClient, database: Db, detected: pd.DataFrame
+) -> None:
     count_latency(database, detected, "scheduler", timedelta(seconds=90))
     samples = scrape(client)
     assert samples["tapewatch_detection_latency_seconds_sum",] == 90
     assert samples["tapewatch_detection_latency_seconds_count",] == 1
-    assert (samples[BUCKET, ("le", "60")], samples[BUCKET, ("le", "120")], samples[BUCKET, ("le", "+Inf")]) == (0, 1, 1)
+    assert (
+        samples[BUCKET, ("le", "60")],
+        samples[BUCKET, ("le", "120")],
+        samples[BUCKET, ("le", "+Inf")],
+    ) == (0, 1, 1)
 
 
-def test_only_news_of_the_scheduler_has_a_latency(client: FlaskClient, database: Db, detected: pd.DataFrame) -> None:
+def test_only_news_of_the_scheduler_has_a_latency(
+    client: FlaskClient, database: Db, detected: pd.DataFrame
+) -> None:
     count_latency(database, detected, "manual", timedelta(seconds=90))
     corrected = detected.copy()
     corrected.loc[BARS - 100, ["high", "close"]] *= 1.5
@@ -109,7 +132,9 @@ def test_only_news_of_the_scheduler_has_a_latency(client: FlaskClient, database:
 
 def test_a_counter_that_cannot_be_written_harms_nothing(settings: Settings, database: Db) -> None:
     database.counters.insert_one({"_id": counters.SWEEPER, "run_failed": "not a number"})
-    counters.add_counts(database, {counters.SWEEPER: {"run_failed": 1}, counters.IMPORTED: {"new": 2}})
+    counters.add_counts(
+        database, {counters.SWEEPER: {"run_failed": 1}, counters.IMPORTED: {"new": 2}}
+    )
     assert counters.read_counts(database)[counters.IMPORTED] == {"new": 2}
 
 
@@ -128,8 +153,12 @@ def test_a_scrape_does_not_read_what_is_big(client: FlaskClient, database: Db) -
     # audits of 2,000 tickers, and as many batches that ended
     run_id = add_run(database, "AAPL")
     audit = {"status": "complete", "trigger": "scheduler", "started_at": NOW, "completed_at": NOW}
-    database.detection_runs.insert_many({"_id": f"x:{n}", "run_id": "x", "ticker": "A", **audit} for n in range(2_000))
-    database.batches.insert_many({"_id": f"x:{n}", "run_id": run_id, "state": "done"} for n in range(2_000))
+    database.detection_runs.insert_many(
+        {"_id": f"x:{n}", "run_id": "x", "ticker": "A", **audit} for n in range(2_000)
+    )
+    database.batches.insert_many(
+        {"_id": f"x:{n}", "run_id": run_id, "state": "done"} for n in range(2_000)
+    )
     client.get("/metrics")
     database.command("profile", 2)
     try:
@@ -137,8 +166,14 @@ def test_a_scrape_does_not_read_what_is_big(client: FlaskClient, database: Db) -
     finally:
         database.command("profile", 0)
     read = list(
-        database["system.profile"].find({"ns": {"$ne": f"{database.name}.system.profile"}, "nreturned": {"$gte": 0}})
+        database["system.profile"].find(
+            {"ns": {"$ne": f"{database.name}.system.profile"}, "nreturned": {"$gte": 0}}
+        )
     )
-    assert {entry["ns"].partition(".")[2] for entry in read} >= {"detection_runs", "batches", "counters"}
+    assert {entry["ns"].partition(".")[2] for entry in read} >= {
+        "detection_runs",
+        "batches",
+        "counters",
+    }
     assert max(entry["docsExamined"] + entry["keysExamined"] for entry in read) < 20
     database["system.profile"].drop()

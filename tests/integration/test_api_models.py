@@ -58,7 +58,9 @@ def test_promotion_moves_the_market_or_one_ticker(client: FlaskClient, database:
     assert (pointer["_id"], pointer["version"]) == ("champion::ticker::AAPL::1d", first)
 
 
-def test_promotion_for_what_is_nowhere_or_elsewhere_moves_nothing(client: FlaskClient, database: Db) -> None:
+def test_promotion_for_what_is_nowhere_or_elsewhere_moves_nothing(
+    client: FlaskClient, database: Db
+) -> None:
     path = f"/py/models/{add_model(database)}/promote"
     add_series(database, "AAPL", "7203.T")
     client.post("/py/watchlists", json={"name": "tokyo", "tickers": ["7203.T"]})
@@ -73,7 +75,9 @@ def test_promotion_for_what_is_nowhere_or_elsewhere_moves_nothing(client: FlaskC
     assert [pointer["_id"] for pointer in database.champions.find()] == ["champion::US::1d"]
 
 
-def test_a_watchlist_has_a_champion_of_its_own_until_it_is_rolled_back(client: FlaskClient, database: Db) -> None:
+def test_a_watchlist_has_a_champion_of_its_own_until_it_is_rolled_back(
+    client: FlaskClient, database: Db
+) -> None:
     _, second = add_model(database), add_model(database)
     client.post("/py/watchlists", json={"name": "tech", "tickers": ["AAPL"]})
     promoted = client.post(f"/py/models/{second}/promote", json={"watchlist": "tech"}).json
@@ -82,7 +86,9 @@ def test_a_watchlist_has_a_champion_of_its_own_until_it_is_rolled_back(client: F
     assert (rolled["_id"], rolled["version"]) == ("champion::watchlist::tech::1d", None)
 
 
-def test_rollback_goes_to_the_champion_before_and_says_when_there_is_none(client: FlaskClient, database: Db) -> None:
+def test_rollback_goes_to_the_champion_before_and_says_when_there_is_none(
+    client: FlaskClient, database: Db
+) -> None:
     first, second = add_model(database), add_model(database)
     client.post(f"/py/models/{second}/promote", json={})
     rolled = client.post("/py/models/rollback", json={"market": "us"}).json
@@ -93,13 +99,19 @@ def test_rollback_goes_to_the_champion_before_and_says_when_there_is_none(client
     assert client.post("/py/models/rollback", json={"market": "JP"}).json["reason"] == "no_champion"
 
 
-@pytest.mark.parametrize("body", [{}, {"market": "US", "ticker": "AAPL"}, {"market": {"$ne": ""}}, {"market": "MARS"}])
-def test_a_rollback_of_no_one_scope_is_422(client: FlaskClient, database: Db, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "body", [{}, {"market": "US", "ticker": "AAPL"}, {"market": {"$ne": ""}}, {"market": "MARS"}]
+)
+def test_a_rollback_of_no_one_scope_is_422(
+    client: FlaskClient, database: Db, body: dict[str, Any]
+) -> None:
     add_model(database)
     assert client.post("/py/models/rollback", json=body).status_code == 422
 
 
-def test_a_version_in_use_cannot_be_retired_nor_a_retired_one_promoted(client: FlaskClient, database: Db) -> None:
+def test_a_version_in_use_cannot_be_retired_nor_a_retired_one_promoted(
+    client: FlaskClient, database: Db
+) -> None:
     first, second = add_model(database), add_model(database)
     assert client.post(f"/py/models/{first}/retire").json["reason"] == "model_in_use"
     assert client.post(f"/py/models/{second}/retire").json["state"] == "retired"
@@ -109,7 +121,9 @@ def test_a_version_in_use_cannot_be_retired_nor_a_retired_one_promoted(client: F
 
 def test_a_training_is_accepted_with_its_options(client: FlaskClient, database: Db) -> None:
     add_series(database, "AAPL")
-    response = client.post("/py/models/train", json={"market": "us", "contamination": 0.02, "trees": 50})
+    response = client.post(
+        "/py/models/train", json={"market": "us", "contamination": 0.02, "trees": 50}
+    )
     assert response.status_code == 202
     run = client.get(response.headers["Location"]).json
     assert (run["task"], run["market"]) == ("train", "US")

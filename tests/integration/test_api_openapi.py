@@ -79,7 +79,9 @@ def test_every_post_that_enqueues_can_be_made_once(document: dict[str, Any]) -> 
     ]
     assert len(enqueuing) >= 6
     for operation in enqueuing:
-        assert {"idempotency-key", "wait"} <= {p["name"].lower() for p in operation["parameters"]}, operation
+        assert {"idempotency-key", "wait"} <= {
+            p["name"].lower() for p in operation["parameters"]
+        }, operation
 
 
 def test_every_list_comes_in_pages(document: dict[str, Any]) -> None:
@@ -87,11 +89,15 @@ def test_every_list_comes_in_pages(document: dict[str, Any]) -> None:
     lists = 0
     for path, operations in document["paths"].items():
         answer = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
-        name = answer.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        name = (
+            answer.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        )
         if "items" in schemas.get(name, {}).get("properties", {}):
             lists += 1
             assert "next_cursor" in schemas[name]["properties"], path
-            assert {"limit", "cursor"} <= {parameter["name"] for parameter in operations["get"]["parameters"]}, path
+            assert {"limit", "cursor"} <= {
+                parameter["name"] for parameter in operations["get"]["parameters"]
+            }, path
     assert lists >= 10
 
 
@@ -116,7 +122,8 @@ def test_pages_run_no_script_but_their_own(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/..%2fwsgi.txt", "/%2e%2e/requirements.txt", "/../a.html", "/scripts/../../requirements.txt"]
+    "path",
+    ["/..%2fwsgi.txt", "/%2e%2e/requirements.txt", "/../a.html", "/scripts/../../requirements.txt"],
 )
 def test_files_outside_web_are_not_served(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404

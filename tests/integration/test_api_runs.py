@@ -25,7 +25,13 @@ def test_a_run_that_is_nowhere_is_404(client: FlaskClient) -> None:
 
 def test_runs_are_listed_newest_first_page_by_page(client: FlaskClient, database: Db) -> None:
     # Three of the five were asked for in the same millisecond.
-    times = [NOW, NOW + timedelta(seconds=1), NOW + timedelta(seconds=1), NOW + timedelta(seconds=1), NOW]
+    times = [
+        NOW,
+        NOW + timedelta(seconds=1),
+        NOW + timedelta(seconds=1),
+        NOW + timedelta(seconds=1),
+        NOW,
+    ]
     added = {add_run(database, "AAPL", task="incremental", now=now): now for now in times}
     seen: list[object] = []
     cursor = ""
@@ -40,10 +46,20 @@ def test_runs_are_listed_newest_first_page_by_page(client: FlaskClient, database
 
 @pytest.mark.parametrize(
     ("query", "expected"),
-    [("ticker=msft", ["b"]), ("task=incremental", ["b"]), ("status=queued", ["b", "a"]), ("status=failed", [])],
+    [
+        ("ticker=msft", ["b"]),
+        ("task=incremental", ["b"]),
+        ("status=queued", ["b", "a"]),
+        ("status=failed", []),
+    ],
 )
-def test_runs_are_filtered(client: FlaskClient, database: Db, query: str, expected: list[str]) -> None:
-    names = {add_run(database, "AAPL"): "a", add_run(database, "AAPL", "MSFT", task="incremental"): "b"}
+def test_runs_are_filtered(
+    client: FlaskClient, database: Db, query: str, expected: list[str]
+) -> None:
+    names = {
+        add_run(database, "AAPL"): "a",
+        add_run(database, "AAPL", "MSFT", task="incremental"): "b",
+    }
     found = client.get(f"{RUNS}?{query}").json["items"]
     assert sorted(names[run["_id"]] for run in found) == sorted(expected)
 
@@ -76,12 +92,16 @@ def read_events(response: TestResponse) -> Iterator[dict[str, str]]:
         text += chunk.decode()
         while "\n\n" in text:
             event, _, text = text.partition("\n\n")
-            fields = dict(line.split(": ", 1) for line in event.splitlines() if not line.startswith(":"))
+            fields = dict(
+                line.split(": ", 1) for line in event.splitlines() if not line.startswith(":")
+            )
             if fields:
                 yield fields
 
 
-def test_events_tell_each_change_once_and_end_with_the_run(client: FlaskClient, database: Db) -> None:
+def test_events_tell_each_change_once_and_end_with_the_run(
+    client: FlaskClient, database: Db
+) -> None:
     run_id = add_run(database, "AAPL")
     with client.get(f"{RUNS}/{run_id}/events", buffered=False) as response:
         assert response.content_type == "text/event-stream"
@@ -109,7 +129,9 @@ def test_a_long_silence_is_broken_by_comments(
         assert b"cancelled" in b"".join(chunks)
 
 
-def test_a_client_that_comes_back_is_not_told_again_what_it_saw(client: FlaskClient, database: Db) -> None:
+def test_a_client_that_comes_back_is_not_told_again_what_it_saw(
+    client: FlaskClient, database: Db
+) -> None:
     run_id = add_run(database, "AAPL")
     request_cancel(database, run_id, NOW)
     with client.get(f"{RUNS}/{run_id}/events") as response:
@@ -124,7 +146,9 @@ def test_events_of_a_run_that_is_nowhere_are_404(client: FlaskClient) -> None:
     assert client.get(f"{RUNS}/nowhere/events").status_code == 404
 
 
-def test_streams_beyond_the_bound_are_refused_and_free_their_place(client: FlaskClient, database: Db) -> None:
+def test_streams_beyond_the_bound_are_refused_and_free_their_place(
+    client: FlaskClient, database: Db
+) -> None:
     path = f"{RUNS}/{add_run(database, 'AAPL')}/events"
     with ExitStack() as opened:
         for _ in range(STREAMS.each):
@@ -137,14 +161,18 @@ def test_streams_beyond_the_bound_are_refused_and_free_their_place(client: Flask
 
 def end_run(database: Db, run_id: str, status: str, **outcomes: str) -> None:
     """Bring a run to its end, with an audit of each ticker's outcome."""
-    database.detection_runs.update_one({"_id": run_id}, {"$set": {"status": status, "completed_at": NOW}})
+    database.detection_runs.update_one(
+        {"_id": run_id}, {"$set": {"status": status, "completed_at": NOW}}
+    )
     database.detection_runs.insert_many(
         {"_id": f"{run_id}:{ticker}", "run_id": run_id, "ticker": ticker, "status": outcome}
         for ticker, outcome in outcomes.items()
     )
 
 
-def test_a_retry_takes_up_what_failed_or_was_never_reached(client: FlaskClient, database: Db) -> None:
+def test_a_retry_takes_up_what_failed_or_was_never_reached(
+    client: FlaskClient, database: Db
+) -> None:
     run_id = add_run(database, "AAPL", "MSFT", "IBM")
     end_run(database, run_id, "partial", AAPL="complete", MSFT="failed")
     retried = client.post(f"{RUNS}/{run_id}/retry")
@@ -154,7 +182,9 @@ def test_a_retry_takes_up_what_failed_or_was_never_reached(client: FlaskClient, 
     assert (run["retry_of"], run["task"], run["period"]) == (run_id, "backfill", "5y")
 
 
-def test_a_run_that_goes_on_or_left_nothing_undone_is_not_retried(client: FlaskClient, database: Db) -> None:
+def test_a_run_that_goes_on_or_left_nothing_undone_is_not_retried(
+    client: FlaskClient, database: Db
+) -> None:
     run_id = add_run(database, "AAPL")
     assert client.post(f"{RUNS}/{run_id}/retry").json["reason"] == "run_in_progress"
     end_run(database, run_id, "complete", AAPL="complete")

@@ -1,4 +1,6 @@
-"""Generated requests against the whole OpenAPI document: no server error, and no answer that it does not describe."""
+"""Generated requests against the whole OpenAPI document: no server error,
+and no answer that it does not describe.
+"""
 
 import uuid
 from collections.abc import Iterator
@@ -26,9 +28,16 @@ from runner.servers import Servers
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import NOW, add_run
 
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 DOCUMENT: Any = create_app(Settings(_env_file=None)).spec
-OPERATIONS = [(path, method) for path, operations in DOCUMENT["paths"].items() for method in operations]
+OPERATIONS = [
+    (path, method) for path, operations in DOCUMENT["paths"].items() for method in operations
+]
 WATCHED = {"schedule": "after_close", "delay_minutes": 5, "threshold": None, "enabled": True}
 
 
@@ -56,7 +65,9 @@ def api_schema(servers: Servers) -> Iterator[Any]:
     request_cancel(database, run_id, NOW)
     anomaly = database.anomalies.find_one()
     assert anomaly is not None
-    add_watchlist(database, "tech", {"tickers": ["AAPL"], "markets": ["US"], "interval": "1d"} | WATCHED, NOW)
+    add_watchlist(
+        database, "tech", {"tickers": ["AAPL"], "markets": ["US"], "interval": "1d"} | WATCHED, NOW
+    )
     app = create_app(config)
     known = {
         "ticker": "AAPL",
@@ -80,11 +91,15 @@ def test_no_server_error_and_no_undocumented_answer(
     schema, known = api_schema
 
     @given(case=schema[path][method.upper()].as_strategy())
-    @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
     def ask(case: schemathesis.Case) -> None:
         if is_known:  # random names are nowhere
             for given_names in (case.path_parameters, case.query):
-                given_names.update({name: known[name] for name in given_names.keys() & known.keys()})
+                given_names.update(
+                    {name: known[name] for name in given_names.keys() & known.keys()}
+                )
         case.headers.pop("Authorization", None)
         case.headers["Accept-Encoding"] = "identity"  # its client unpacks nothing
         case.headers["X-API-Key"] = known["key"]

@@ -33,14 +33,18 @@ COLLECTIONS = ("single_series", "series_models", "series_points", "series_predic
 
 def send(client: FlaskClient, path: str, body: object, **query: str) -> TestResponse:
     """POST a body as Python writes JSON: with NaN and Infinity."""
-    return client.post(path, data=json.dumps(body), content_type="application/json", query_string=query)
+    return client.post(
+        path, data=json.dumps(body), content_type="application/json", query_string=query
+    )
 
 
 def fit(client: FlaskClient, series_id: str = "sensor_01", **options: Any) -> TestResponse:
     return send(client, f"/fit/{series_id}", {**HISTORY, **options})
 
 
-def predict(client: FlaskClient, body: object = POINT, series_id: str = "sensor_01", **query: str) -> TestResponse:
+def predict(
+    client: FlaskClient, body: object = POINT, series_id: str = "sensor_01", **query: str
+) -> TestResponse:
     return send(client, f"/predict/{series_id}", body, **query)
 
 
@@ -62,7 +66,9 @@ def test_a_fit_answers_series_version_and_points(client: FlaskClient) -> None:
     assert answer.json == {"series_id": "sensor_01", "version": "1", "points_used": 4}
 
 
-def test_a_prediction_answers_anomaly_and_version_with_the_range_beside_them(client: FlaskClient) -> None:
+def test_a_prediction_answers_anomaly_and_version_with_the_range_beside_them(
+    client: FlaskClient,
+) -> None:
     fit(client)
     answer = predict(client)
     assert answer.status_code == 200
@@ -83,12 +89,18 @@ def test_a_value_far_below_is_no_anomaly_of_the_default_detector(client: FlaskCl
 
 def test_a_list_answers_a_list_in_its_order(client: FlaskClient) -> None:
     fit(client)
-    points = [{"timestamp": str(START + i), "value": value} for i, value in enumerate((13.0, 10.0, 14.0))]
+    points = [
+        {"timestamp": str(START + i), "value": value} for i, value in enumerate((13.0, 10.0, 14.0))
+    ]
     assert [said["anomaly"] for said in document(predict(client, points))] == [True, False, True]
 
 
 def test_the_routes_are_under_the_prefix_too(client: FlaskClient) -> None:
-    assert client.post("/py/fit/a", json=HISTORY).json == {"series_id": "a", "version": "1", "points_used": 4}
+    assert client.post("/py/fit/a", json=HISTORY).json == {
+        "series_id": "a",
+        "version": "1",
+        "points_used": 4,
+    }
     assert document(client.post("/py/predict/a", json=POINT))["model_version"] == "1"
     assert document(client.get("/py/healthcheck"))["series_trained"] == 1
     assert client.get("/py/plot?series_id=a").status_code == 200
@@ -106,7 +118,9 @@ def test_before_any_request_the_healthcheck_is_all_zeros(client: FlaskClient) ->
 # --- versions
 
 
-def test_a_version_is_digits_with_or_without_v_and_nothing_or_0_is_the_latest(client: FlaskClient) -> None:
+def test_a_version_is_digits_with_or_without_v_and_nothing_or_0_is_the_latest(
+    client: FlaskClient,
+) -> None:
     fit(client)
     fit(client, k=2)
     for asked in ("1", "v1", "V1", "01", " 1 "):
@@ -122,7 +136,12 @@ def test_what_is_no_version_is_400_and_says_what_one_is(client: FlaskClient) -> 
         answer = predict(client, version=asked)
         assert (answer.status_code, document(answer)["reason"]) == (400, "bad_version"), asked
         assert asked in document(answer)["detail"]
-        assert client.get("/plot", query_string={"series_id": "sensor_01", "version": asked}).status_code == 400
+        assert (
+            client.get(
+                "/plot", query_string={"series_id": "sensor_01", "version": asked}
+            ).status_code
+            == 400
+        )
 
 
 def test_a_version_that_never_was_is_404_and_names_the_latest(client: FlaskClient) -> None:
@@ -145,7 +164,9 @@ def test_a_series_that_never_was_is_404(client: FlaskClient) -> None:
         assert (answer.status_code, document(answer)["reason"]) == (404, "series_not_found")
 
 
-def test_the_same_data_is_the_version_that_it_has_and_other_options_are_another(client: FlaskClient) -> None:
+def test_the_same_data_is_the_version_that_it_has_and_other_options_are_another(
+    client: FlaskClient,
+) -> None:
     assert document(fit(client))["version"] == "1"
     assert document(fit(client, values=[1, 2, 3, 4]))["version"] == "2"
     assert document(fit(client))["version"] == "1"
@@ -211,12 +232,16 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-def test_each_rule_of_a_history_has_its_own_word_and_place(client: FlaskClient, database: Db) -> None:
+def test_each_rule_of_a_history_has_its_own_word_and_place(
+    client: FlaskClient, database: Db
+) -> None:
     for change, reason, pointer in BROKEN:
         for detector in ("simple", "mad", "moving_average", "seasonal"):
             answer = fit(client, detector=detector, **change)
             assert answer.status_code == 422, change
-            assert (reason, pointer) in [(e["reason"], e["pointer"]) for e in document(answer)["errors"]], change
+            assert (reason, pointer) in [
+                (e["reason"], e["pointer"]) for e in document(answer)["errors"]
+            ], change
     assert is_empty(database)
 
 
@@ -256,7 +281,10 @@ NO_HISTORIES = [
 def test_a_body_that_is_no_history_is_a_4xx(client: FlaskClient, database: Db) -> None:
     for sent, status in NO_HISTORIES:
         answer = client.post("/fit/a", data=sent, content_type="application/json")
-        assert (answer.status_code, answer.content_type) == (status, "application/problem+json"), sent[:80]
+        assert (answer.status_code, answer.content_type) == (
+            status,
+            "application/problem+json",
+        ), sent[:80]
     assert is_empty(database)
 
 
@@ -380,7 +408,9 @@ def test_a_hundred_fits_at_once_are_versions_1_to_100(live: Live, address: str) 
     assert sorted(model["version"] for model in stored) == list(range(1, 101))
     for model in stored:
         assert live.database.series_points.count_documents({"fit_id": model["fit_id"]}) == 1
-    assert live.database.series_points.count_documents({}) == live.database.series_models.count_documents({})
+    assert live.database.series_points.count_documents(
+        {}
+    ) == live.database.series_models.count_documents({})
     said = post(f"{address}/predict/crowd", POINT)[1]
     assert said["model_version"] == "100"
 
@@ -393,7 +423,9 @@ def test_the_same_fit_a_hundred_times_at_once_is_one_version(live: Live, address
     assert head["latest"] == 1
 
 
-def test_fits_and_deletions_at_once_leave_no_version_without_its_data(live: Live, address: str) -> None:
+def test_fits_and_deletions_at_once_leave_no_version_without_its_data(
+    live: Live, address: str
+) -> None:
     def ask(i: int) -> Callable[[], tuple[int, dict[str, Any]]]:
         if i % 4 == 3:
             return lambda: remove(f"{address}/series/churn")
@@ -426,14 +458,18 @@ def remove(url: str) -> tuple[int, dict[str, Any]]:
 
 def test_what_one_process_deletes_or_fits_the_other_knows_at_once(address: str) -> None:
     for round_number in range(10):
-        assert post(f"{address}/fit/moving", {**HISTORY, "values": [round_number, 1, 2, 3]})[0] == 200
+        assert (
+            post(f"{address}/fit/moving", {**HISTORY, "values": [round_number, 1, 2, 3]})[0] == 200
+        )
         said = [post(f"{address}/predict/moving", POINT)[1]["model_version"] for _ in range(4)]
         assert set(said) == {"1"}
         assert remove(f"{address}/series/moving")[0] == 204
         assert {post(f"{address}/predict/moving?version=1", POINT)[0] for _ in range(4)} == {404}
 
 
-def test_latencies_are_those_of_the_last_hundred_over_all_processes(live: Live, address: str) -> None:
+def test_latencies_are_those_of_the_last_hundred_over_all_processes(
+    live: Live, address: str
+) -> None:
     post(f"{address}/fit/clock", HISTORY)
     took = []
     for _ in range(120):
@@ -462,12 +498,19 @@ def test_a_refused_request_counts_in_no_latency(client: FlaskClient, database: D
     assert document(client.get("/healthcheck"))["inference_latency_ms"]["avg"] == 0.0
 
 
-def test_a_fit_killed_at_any_point_leaves_no_version_without_data(live: Live, tmp_path: Path) -> None:
+def test_a_fit_killed_at_any_point_leaves_no_version_without_data(
+    live: Live, tmp_path: Path
+) -> None:
     """Kill the process that fits, again and again, at whatever it is doing."""
-    addresses = {name.upper(): str(getattr(live.settings, name)) for name in ("mongo_url", "mongo_database")}
+    addresses = {
+        name.upper(): str(getattr(live.settings, name)) for name in ("mongo_url", "mongo_database")
+    }
     for attempt in range(6):
         with subprocess.Popen(
-            [sys.executable, "-c", ENDLESS_FITS], cwd=ROOT, env={**os.environ, **addresses}, stdout=subprocess.PIPE
+            [sys.executable, "-c", ENDLESS_FITS],
+            cwd=ROOT,
+            env={**os.environ, **addresses},
+            stdout=subprocess.PIPE,
         ) as process:
             assert process.stdout is not None
             process.stdout.readline()
@@ -481,7 +524,8 @@ def test_a_fit_killed_at_any_point_leaves_no_version_without_data(live: Live, tm
         timestamps, values = read_history(live.database, model)
         assert len(timestamps) == len(values) == model["points_used"]
         load_model(model)
-    # A transaction whose client died is rolled back by the server when its session ends; the series takes the next.
+    # A transaction whose client died is rolled back by the server when its session ends; the series
+    # takes the next.
     answer = live.client.post("/fit/killed", json=HISTORY)
     assert document(answer)["version"] == str(len(versions) + 1)
 
@@ -496,6 +540,7 @@ from records.database import open_database
 database, number = open_database(get_settings()), random.Random(os.getpid())
 while True:
     values = [number.random() for _ in range(20_000)]
-    fit_series(database, read_fit("killed", range(20_000), values, least_points=3), datetime.now(UTC))
+    request = read_fit("killed", range(20_000), values, least_points=3)
+    fit_series(database, request, datetime.now(UTC))
     print("fitted", flush=True)
 """

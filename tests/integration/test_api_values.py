@@ -1,4 +1,6 @@
-"""Whatever is sent as a value: it is used, or refused with its place; never a query to the database, never a 500."""
+"""Whatever is sent as a value: it is used, or refused with its place;
+never a query to the database, never a 500.
+"""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -18,8 +20,8 @@ QUERY = {"$ne": ""}
 # What the members of a list are is looked at once all of them are there.
 HISTORY = {"timestamps": [1, 2, 3], "values": [1.0, 2.0, 4.0]}
 CANDLE = {"ticker": "AAPL", "time": "2024-01-02", "open": 1, "high": 1, "low": 1, "close": 1}
-# Candles come in many forms, told apart as they are read, and columns are named by an object: what is wrong is said
-# in words.
+# Candles come in many forms, told apart as they are read, and columns are named by an object: what
+# is wrong is said in words.
 WITHOUT_PLACE = {"candles", "columns"}
 
 
@@ -27,7 +29,12 @@ def find_body_fields() -> Iterator[tuple[str, str, str]]:
     """Yield method, path and field of everything that is taken as JSON."""
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
-            schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+            schema = (
+                operation.get("requestBody", {})
+                .get("content", {})
+                .get("application/json", {})
+                .get("schema")
+            )
             if schema is None:
                 continue
             for choice in schema.get("anyOf", [schema]):
@@ -68,10 +75,14 @@ def test_an_object_where_a_value_belongs_is_422_at_its_place(
 def test_a_query_that_gives_a_value_twice_is_422(client: FlaskClient, path: str, name: str) -> None:
     response = client.get(f"{fill(path)}?{name}=AAPL&{name}=MSFT")
     assert (response.status_code, response.json["reason"]) == (422, "given_twice")
-    assert [(wrong["location"], wrong["pointer"]) for wrong in response.json["errors"]] == [("query", f"/{name}")]
+    assert [(wrong["location"], wrong["pointer"]) for wrong in response.json["errors"]] == [
+        ("query", f"/{name}")
+    ]
 
 
-def test_a_form_or_an_object_that_gives_a_value_twice_is_refused(client: FlaskClient, database: Db) -> None:
+def test_a_form_or_an_object_that_gives_a_value_twice_is_refused(
+    client: FlaskClient, database: Db
+) -> None:
     add_series(database, "AAPL", "MSFT")
     form = {"file": (BytesIO(b"Date,Close"), "a.csv"), "ticker": ["AAPL", "MSFT"]}
     response = client.post("/py/data/import", data=form)
@@ -80,7 +91,9 @@ def test_a_form_or_an_object_that_gives_a_value_twice_is_refused(client: FlaskCl
     response = client.post("/py/data/import", data=files)
     assert (response.status_code, response.json["errors"][0]["location"]) == (422, "files")
     response = client.post(
-        "/py/anomalies/backfill", data='{"ticker": "AAPL", "ticker": "MSFT"}', content_type="application/json"
+        "/py/anomalies/backfill",
+        data='{"ticker": "AAPL", "ticker": "MSFT"}',
+        content_type="application/json",
     )
     assert response.status_code == 400
     assert "'ticker'" in response.json["detail"]
@@ -111,13 +124,16 @@ def test_an_operator_in_a_query_string_is_422(client: FlaskClient, path: str, na
         ("/py/data/candles?ticker=NOBODY&limit=10001", 422),
         ("/py/tickers/A%00B/status", 422),
         ("/py/tickers?cursor=WyJcdTAwMDAiXQ", 200),
-        # a half of a surrogate pair, a number of more than 64 bits, and a time before the year 1 in UTC
+        # a half of a surrogate pair, a number of more than 64 bits, and a time before the year 1 in
+        # UTC
         ("/py/tickers?cursor=WyJcdWQ4MDAiXQ", 422),
         (f"/py/data/rejected?cursor={encode('2020-01-01T00:00:00+00:00', 10**30, 'x')}", 422),
         (f"/py/data/candles?ticker=AAPL&cursor={encode('0001-01-01T00:00:00+14:00')}", 422),
     ],
 )
-def test_values_at_and_beyond_the_edge(client: FlaskClient, database: Db, path: str, status: int) -> None:
+def test_values_at_and_beyond_the_edge(
+    client: FlaskClient, database: Db, path: str, status: int
+) -> None:
     assert client.get(path).status_code == status
 
 
@@ -133,14 +149,18 @@ def test_values_at_and_beyond_the_edge(client: FlaskClient, database: Db, path: 
         ({"watchlist": "x" * 65}, 422),
     ],
 )
-def test_backfills_at_and_beyond_the_edge(client: FlaskClient, database: Db, body: dict[str, str], status: int) -> None:
+def test_backfills_at_and_beyond_the_edge(
+    client: FlaskClient, database: Db, body: dict[str, str], status: int
+) -> None:
     add_series(database, "AAPL")
     assert client.post("/py/anomalies/backfill", json=body).status_code == status
 
 
 @pytest.mark.parametrize("field", ["seed", "trees", "sample", "contamination", "grade", "score"])
 @pytest.mark.parametrize("value", [-1, 2**31, 2**64, 1e300])
-def test_a_training_option_beyond_its_bound_is_422(client: FlaskClient, database: Db, field: str, value: float) -> None:
+def test_a_training_option_beyond_its_bound_is_422(
+    client: FlaskClient, database: Db, field: str, value: float
+) -> None:
     add_series(database, "AAPL")
     status = client.post("/py/models/train", json={"market": "US", field: value}).status_code
     allowed = {("seed", 2**31), ("score", -1)}

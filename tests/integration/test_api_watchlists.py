@@ -38,7 +38,11 @@ def test_a_watchlist_is_made_read_changed_and_removed(client: FlaskClient) -> No
     assert expected.items() <= made.json.items()
     assert client.get(f"{LISTS}/tech").json == made.json
     changed = client.put(f"{LISTS}/tech", json={"tickers": ["IBM"], "enabled": False})
-    assert (changed.json["tickers"], changed.json["enabled"], changed.headers["ETag"]) == (["IBM"], False, '"2"')
+    assert (changed.json["tickers"], changed.json["enabled"], changed.headers["ETag"]) == (
+        ["IBM"],
+        False,
+        '"2"',
+    )
     assert client.delete(f"{LISTS}/tech").status_code == 204
     assert client.get(f"{LISTS}/tech").status_code == 404
 
@@ -60,8 +64,18 @@ def test_a_change_of_an_older_state_is_412_and_changes_nothing(client: FlaskClie
 
 def test_an_etag_that_a_proxy_made_weak_is_taken(client: FlaskClient) -> None:
     client.post(LISTS, json=TECH)
-    assert client.put(f"{LISTS}/tech", json={"tickers": ["IBM"]}, headers={"If-Match": 'W/"1"'}).status_code == 200
-    assert client.put(f"{LISTS}/tech", json={"tickers": ["FB"]}, headers={"If-Match": 'W/"1"'}).status_code == 412
+    assert (
+        client.put(
+            f"{LISTS}/tech", json={"tickers": ["IBM"]}, headers={"If-Match": 'W/"1"'}
+        ).status_code
+        == 200
+    )
+    assert (
+        client.put(
+            f"{LISTS}/tech", json={"tickers": ["FB"]}, headers={"If-Match": 'W/"1"'}
+        ).status_code
+        == 412
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,11 +119,15 @@ def test_a_threshold_of_its_own_is_what_detection_reads(client: FlaskClient, dat
     assert find_threshold(database, scope) is None
 
 
-def test_a_click_does_not_undo_the_threshold_that_the_command_line_set(client: FlaskClient, database: Db) -> None:
+def test_a_click_does_not_undo_the_threshold_that_the_command_line_set(
+    client: FlaskClient, database: Db
+) -> None:
     """A page sends back what it read, and may have read it before."""
     shown = client.post(LISTS, json=TECH)
     set_threshold(database, Scope("watchlist", "tech"), "contamination", 0.05, NOW)
-    stale = {name: shown.json[name] for name in ("tickers", "interval", "threshold")} | {"enabled": False}
+    stale = {name: shown.json[name] for name in ("tickers", "interval", "threshold")} | {
+        "enabled": False
+    }
     seen = {"If-Match": shown.headers["ETag"]}
     assert client.put(f"{LISTS}/tech", json=stale, headers=seen).status_code == 412
     read = client.get(f"{LISTS}/tech")
@@ -140,13 +158,21 @@ def test_a_scan_that_somebody_asked_for_is_the_last_scan(client: FlaskClient, da
     client.post("/py/anomalies/backfill", json={"watchlist": "tech"})
     assert client.get(f"{LISTS}/tech").json["last_scan"] is None, "a backfill is no scan"
     key = {"Idempotency-Key": "first"}
-    accepted = [client.post("/py/anomalies/incremental", json={"watchlist": "tech"}, headers=h).json for h in (key, {})]
+    accepted = [
+        client.post("/py/anomalies/incremental", json={"watchlist": "tech"}, headers=h).json
+        for h in (key, {})
+    ]
     for _ in range(2):
         shown = client.get(f"{LISTS}/tech").json
         assert shown["last_run_id"] == accepted[1]["run_id"]
-        assert shown["last_scan"] == client.get(f"/py/detection-runs/{accepted[1]['run_id']}").json["requested_at"]
+        assert (
+            shown["last_scan"]
+            == client.get(f"/py/detection-runs/{accepted[1]['run_id']}").json["requested_at"]
+        )
         assert shown["version"] == made["version"], "nobody changed it"
-        client.post("/py/anomalies/incremental", json={"watchlist": "tech"}, headers=key)  # the first, told again
+        client.post(
+            "/py/anomalies/incremental", json={"watchlist": "tech"}, headers=key
+        )  # the first, told again
     listed = client.get("/py/scheduler").json["watchlists"]
     assert listed[0]["last_run_id"] == accepted[1]["run_id"]
 
@@ -168,8 +194,13 @@ def test_a_folder_is_a_source_only_below_the_watched_one(
 ) -> None:
     client = make_app(settings.model_copy(update={"watched_folder": str(tmp_path)})).test_client()
     for folder in ("../etc", "/etc", None):
-        assert client.post(LISTS, json=TECH | {"source": "folder", "folder": folder}).status_code == 422
-    assert client.post(LISTS, json=TECH | {"source": "yahoo", "folder": "prices"}).status_code == 422
+        assert (
+            client.post(LISTS, json=TECH | {"source": "folder", "folder": folder}).status_code
+            == 422
+        )
+    assert (
+        client.post(LISTS, json=TECH | {"source": "yahoo", "folder": "prices"}).status_code == 422
+    )
     made = client.post(LISTS, json=TECH | {"source": "folder", "folder": "prices"}).json
     assert (made["source"], made["folder"]) == ("folder", "prices")
 
@@ -183,4 +214,7 @@ def test_no_folder_is_a_source_where_none_is_watched(client: FlaskClient) -> Non
 def test_tickers_of_two_markets_are_taken(client: FlaskClient) -> None:
     made = client.post(LISTS, json=TECH | {"tickers": ["AAPL", "7203.jp", "BTC-USD"]})
     assert made.status_code == 201
-    assert (made.json["tickers"], made.json["markets"]) == (["AAPL", "7203.T", "BTC-USD"], ["US", "JP", "CRYPTO"])
+    assert (made.json["tickers"], made.json["markets"]) == (
+        ["AAPL", "7203.T", "BTC-USD"],
+        ["US", "JP", "CRYPTO"],
+    )

@@ -50,7 +50,9 @@ def test_file_is_imported_once(flask_bars: Command, aapl: Path) -> None:
     assert answer.exit_code == 0
     assert "1 tickers: 3 read, 2 new, 0 changed, 0 unchanged, 1 rejected" in answer.stdout
     again = read_json(flask_bars("import", aapl, "--json"))
-    assert {name: again[name] for name in ("read", "new", "changed", "unchanged", "rejected_rows")} == {
+    assert {
+        name: again[name] for name in ("read", "new", "changed", "unchanged", "rejected_rows")
+    } == {
         "read": 3,
         "new": 0,
         "changed": 0,
@@ -72,11 +74,15 @@ def test_demo_has_seven_series(flask_bars: Command) -> None:
 
 def test_split_is_seen_in_what_is_shown(flask_bars: Command) -> None:
     flask_bars("demo")
-    before = read_json(flask_bars("show", "aapl", "--start", "2005-02-25", "--end", "2005-02-28", "--json"))
+    before = read_json(
+        flask_bars("show", "aapl", "--start", "2005-02-25", "--end", "2005-02-28", "--json")
+    )
     assert [candle["close"] for candle in before["candles"]] == [88.99, 44.86]
     answer = flask_bars("split", "AAPL", "2005-02-28", "2")
     assert answer.stdout == "AAPL 1d: known splits: 2 for 1 on 2005-02-28; revision 1\n"
-    after = read_json(flask_bars("show", "AAPL", "--start", "2005-02-25", "--end", "2005-02-28", "--json"))
+    after = read_json(
+        flask_bars("show", "AAPL", "--start", "2005-02-25", "--end", "2005-02-28", "--json")
+    )
     assert [candle["close"] for candle in after["candles"]] == [44.495, 44.86]
     assert after["candles"][0]["time"] == "2005-02-25T00:00:00Z"
     (revision,) = read_json(flask_bars("revisions", "--ticker", "AAPL", "--json"))
@@ -91,7 +97,9 @@ def test_correction_is_listed_from_what_to_what(flask_bars: Command, aapl: Path)
     assert "close 420.05 -> 420.06" in flask_bars("revisions").stdout
 
 
-def test_rejected_rows_are_listed_with_what_their_reason_means(flask_bars: Command, aapl: Path) -> None:
+def test_rejected_rows_are_listed_with_what_their_reason_means(
+    flask_bars: Command, aapl: Path
+) -> None:
     flask_bars("import", aapl)
     answer = flask_bars("rejected")
     assert "2013-03-06" in answer.stdout
@@ -99,11 +107,15 @@ def test_rejected_rows_are_listed_with_what_their_reason_means(flask_bars: Comma
     assert read_json(flask_bars("rejected", "--reason", "duplicate_time", "--json")) == []
 
 
-def test_bad_file_among_several_is_named_and_costs_only_itself(flask_bars: Command, aapl: Path, database: Db) -> None:
+def test_bad_file_among_several_is_named_and_costs_only_itself(
+    flask_bars: Command, aapl: Path, database: Db
+) -> None:
     (aapl.parent / "MSFT.csv").write_text("a,b\n1,2\n")
     answer = flask_bars("import", aapl.parent)
     assert answer.exit_code == 2
-    assert "MSFT.csv: no usable column for time, open, high, low, close; found: a, b" in answer.stderr
+    assert (
+        "MSFT.csv: no usable column for time, open, high, low, close; found: a, b" in answer.stderr
+    )
     assert database.series.distinct("ticker") == ["AAPL"]
 
 
@@ -120,11 +132,20 @@ def test_bad_ticker_in_a_file_is_named(flask_bars: Command, tmp_path: Path) -> N
     ("words", "message"),
     [
         (["import", "nowhere.csv"], "there is no file or folder 'nowhere.csv'"),
-        (["import", "AAPL.csv", "--interval", "2d"], "'2d' is no interval that is known: choose one of 1m, 5m"),
+        (
+            ["import", "AAPL.csv", "--interval", "2d"],
+            "'2d' is no interval that is known: choose one of 1m, 5m",
+        ),
         (["import", "AAPL.csv", "--ticker", "A B"], "'A B' is no ticker"),
-        (["import", "AAPL.csv", "--market", "MARS"], "'MARS' is no market that is known: choose one of US, JP, TH"),
+        (
+            ["import", "AAPL.csv", "--market", "MARS"],
+            "'MARS' is no market that is known: choose one of US, JP, TH",
+        ),
         (["import", "empty.csv"], "empty.csv: the file is empty"),
-        (["import", "odd.csv"], "odd.csv: no usable column for open, high, low; found: date, price"),
+        (
+            ["import", "odd.csv"],
+            "odd.csv: no usable column for open, high, low; found: date, price",
+        ),
         (["import", "junk.parquet"], "junk.parquet: cannot be read as parquet"),
         (["yahoo", "AAPL", "--period", "5x"], "'5x' is no period"),
         (["show", "APPL"], "no 1d bars of APPL are stored"),
@@ -136,7 +157,12 @@ def test_bad_ticker_in_a_file_is_named(flask_bars: Command, tmp_path: Path) -> N
     ],
 )
 def test_bad_input_is_said_and_writes_nothing(
-    flask_bars: Command, aapl: Path, database: Db, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+    flask_bars: Command,
+    aapl: Path,
+    database: Db,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
 ) -> None:
     monkeypatch.chdir(aapl.parent)
     Path("empty.csv").touch()

@@ -31,7 +31,12 @@ def import_rows(
     database: Db, rows: list[tuple[object, ...]], *, ticker: str = "AAPL", now: datetime = NOW
 ) -> ImportReport:
     return import_frame(
-        database, pd.DataFrame(rows, columns=HEADER), interval="1d", source="hand", ticker=ticker, now=now
+        database,
+        pd.DataFrame(rows, columns=HEADER),
+        interval="1d",
+        source="hand",
+        ticker=ticker,
+        now=now,
     )
 
 
@@ -71,21 +76,32 @@ def test_demo_is_real_dirt_and_all(database: Db) -> None:
     assert series["last_bar"] == datetime(2013, 3, 1, tzinfo=UTC)
     assert series["years"]["2001"] == 248
     assert series["synthetic"] is False
-    bars = {datetime.fromtimestamp(bar.time, UTC).strftime("%Y-%m-%d"): bar for bar in read_all(database)}
+    bars = {
+        datetime.fromtimestamp(bar.time, UTC).strftime("%Y-%m-%d"): bar
+        for bar in read_all(database)
+    }
     # the splits, as quoted
     assert bars["2000-06-20"][1:] == (98.5, 103.94, 98.37, 101.25, 4_476_700.0)
     assert bars["2000-06-21"][1:] == (50.5, 56.94, 50.31, 55.63, 4_375_000.0)
     assert bars["2005-02-25"].close == 88.99
     assert bars["2005-02-28"].close == 44.86
     # the closure of September 2001
-    assert [day for day in bars if "2001-09-08" <= day <= "2001-09-18"] == ["2001-09-10", "2001-09-17", "2001-09-18"]
+    assert [day for day in bars if "2001-09-08" <= day <= "2001-09-18"] == [
+        "2001-09-10",
+        "2001-09-17",
+        "2001-09-18",
+    ]
 
 
 def test_demo_twice_is_demo_once(database: Db) -> None:
     import_frame(database, read_demo(), interval="1d", source="demo", now=NOW)
     before = stored(database)
     report = import_frame(database, read_demo(), interval="1d", source="demo", now=NOW)
-    assert (report.total("new"), report.total("changed"), report.total("unchanged")) == (0, 0, 22_216)
+    assert (report.total("new"), report.total("changed"), report.total("unchanged")) == (
+        0,
+        0,
+        22_216,
+    )
     assert stored(database) == before
 
 
@@ -140,7 +156,13 @@ def test_each_planted_fault_is_kept_aside_with_its_reason(database: Db) -> None:
     kept = find_rejected(database, ticker="AAPL")
     assert len(kept) == 12
     text = next(row for row in kept if row["row"] == 9)
-    assert text["values"] == {"open": "n.a.", "high": "435.43", "low": "428.61", "close": "431.72", "volume": "1"}
+    assert text["values"] == {
+        "open": "n.a.",
+        "high": "435.43",
+        "low": "428.61",
+        "close": "431.72",
+        "volume": "1",
+    }
     import_rows(database, planted)
     assert database.rejected_bars.count_documents({}) == 12
 
@@ -153,7 +175,9 @@ def test_file_that_runs_backwards_is_read_from_its_end(database: Db) -> None:
 
 
 def test_bad_ticker_leaves_the_rest_alone(database: Db) -> None:
-    frame = pd.DataFrame([("AAPL", *GOOD[0]), ("A B", *GOOD[0]), ("MSFT", *GOOD[0])], columns=["Symbol", *HEADER])
+    frame = pd.DataFrame(
+        [("AAPL", *GOOD[0]), ("A B", *GOOD[0]), ("MSFT", *GOOD[0])], columns=["Symbol", *HEADER]
+    )
     report = import_frame(database, frame, interval="1d", source="hand", now=NOW)
     assert [series.ticker for series in report.failed] == ["A B"]
     assert "'A B' is no ticker" in str(report.failed[0].error)
@@ -181,11 +205,19 @@ def test_market_completes_tickers(database: Db) -> None:
     [
         (pd.DataFrame({"a": [1]}), "no usable column for time, open, high, low, close; found: a"),
         (pd.DataFrame(columns=HEADER), "no row"),
-        (pd.DataFrame([("soon", 1, 1, 1, 1, 1)], columns=HEADER), "no time can be read in the time column"),
-        (pd.DataFrame([("3/4/2013", 1, 1, 1, 1, 1)], columns=HEADER), "3/4/2013 can be read two ways"),
+        (
+            pd.DataFrame([("soon", 1, 1, 1, 1, 1)], columns=HEADER),
+            "no time can be read in the time column",
+        ),
+        (
+            pd.DataFrame([("3/4/2013", 1, 1, 1, 1, 1)], columns=HEADER),
+            "3/4/2013 can be read two ways",
+        ),
     ],
 )
-def test_table_that_cannot_be_used_writes_nothing(database: Db, frame: pd.DataFrame, message: str) -> None:
+def test_table_that_cannot_be_used_writes_nothing(
+    database: Db, frame: pd.DataFrame, message: str
+) -> None:
     with pytest.raises(BadInput) as refused:
         import_frame(database, frame, interval="1d", source="hand", ticker="AAPL", now=NOW)
     assert message in refused.value.message
@@ -200,11 +232,19 @@ def test_intraday_bars_taken_for_daily_ones_are_refused(database: Db) -> None:
 
 
 def test_intraday_bars_are_stored_in_utc(database: Db) -> None:
-    rows = [(f"2013-03-04 {time}", 1.0, 2.0, 1.0, 2.0, 5) for time in ("09:30", "10:30", "15:30", "16:30")]
+    rows = [
+        (f"2013-03-04 {time}", 1.0, 2.0, 1.0, 2.0, 5)
+        for time in ("09:30", "10:30", "15:30", "16:30")
+    ]
     frame = pd.DataFrame(rows, columns=HEADER)
-    (series,) = import_frame(database, frame, interval="1h", source="hand", ticker="AAPL", now=NOW).series
+    (series,) = import_frame(
+        database, frame, interval="1h", source="hand", ticker="AAPL", now=NOW
+    ).series
     assert [rejection.reason for rejection in series.rejected] == ["not_a_session"]
-    assert [f"{datetime.fromtimestamp(bar.time, UTC):%H:%M}" for bar in read_all(database, interval="1h")] == [
+    assert [
+        f"{datetime.fromtimestamp(bar.time, UTC):%H:%M}"
+        for bar in read_all(database, interval="1h")
+    ] == [
         "14:30",
         "15:30",
         "20:30",
@@ -228,12 +268,19 @@ def test_missing_volume_is_zero(database: Db) -> None:
 def test_real_bars_take_the_place_of_synthetic_ones_and_never_mix(database: Db) -> None:
     frame = pd.DataFrame(GOOD, columns=HEADER)
     made_up = frame.assign(close=frame["low"])
-    import_frame(database, made_up, interval="1d", source="seed 1", ticker="7203.T", now=NOW, synthetic=True)
-    assert database.series.find_one({"_id": "7203.T::1d"}, {"synthetic": 1}) == {"_id": "7203.T::1d", "synthetic": True}
+    import_frame(
+        database, made_up, interval="1d", source="seed 1", ticker="7203.T", now=NOW, synthetic=True
+    )
+    assert database.series.find_one({"_id": "7203.T::1d"}, {"synthetic": 1}) == {
+        "_id": "7203.T::1d",
+        "synthetic": True,
+    }
     real = import_frame(database, frame[1:], interval="1d", source="hand", ticker="7203.T", now=NOW)
     assert real.series[0].notes == ["3 synthetic bars gave way to these"]
     assert [bar.close for bar in read_all(database, "7203.T")] == [431.14, 425.66]
-    again = import_frame(database, made_up, interval="1d", source="seed 1", ticker="7203.T", now=NOW, synthetic=True)
+    again = import_frame(
+        database, made_up, interval="1d", source="seed 1", ticker="7203.T", now=NOW, synthetic=True
+    )
     assert "synthetic ones are not mixed" in str(again.series[0].error)
     series = database.series.find_one({"_id": "7203.T::1d"})
     assert series is not None
@@ -241,8 +288,12 @@ def test_real_bars_take_the_place_of_synthetic_ones_and_never_mix(database: Db) 
 
 
 def test_two_imports_of_one_ticker_at_once_lose_nothing(database: Db) -> None:
-    sessions = pd.bdate_range("2013-04-01", "2013-06-28").difference(pd.DatetimeIndex(["2013-05-27"]))
-    frame = pd.DataFrame({"date": sessions, "open": 1.0, "high": 2.0, "low": 1.0, "close": 2.0, "volume": 5})
+    sessions = pd.bdate_range("2013-04-01", "2013-06-28").difference(
+        pd.DatetimeIndex(["2013-05-27"])
+    )
+    frame = pd.DataFrame(
+        {"date": sessions, "open": 1.0, "high": 2.0, "low": 1.0, "close": 2.0, "volume": 5}
+    )
     parts = [frame[start::8] for start in range(8)]
 
     def import_part(part: pd.DataFrame) -> ImportReport:
@@ -252,7 +303,9 @@ def test_two_imports_of_one_ticker_at_once_lose_nothing(database: Db) -> None:
         reports = list(pool.map(import_part, parts))
     assert [report.failed for report in reports] == [[]] * 8
     assert sum(report.total("new") for report in reports) == len(frame)
-    assert [bar.time for bar in read_all(database)] == [int(session.timestamp()) for session in sessions]
+    assert [bar.time for bar in read_all(database)] == [
+        int(session.timestamp()) for session in sessions
+    ]
     series = database.series.find_one({"_id": "AAPL::1d"})
     assert series is not None
     assert series["bars"] == len(frame)
@@ -260,7 +313,8 @@ def test_two_imports_of_one_ticker_at_once_lose_nothing(database: Db) -> None:
 
 def test_overridden_sessions_are_asked_for_once_a_market(database: Db) -> None:
     frame = pd.concat(
-        pd.DataFrame(GOOD, columns=HEADER).assign(ticker=name) for name in ("AAPL", "MSFT", "IBM", "7203.T", "9984.T")
+        pd.DataFrame(GOOD, columns=HEADER).assign(ticker=name)
+        for name in ("AAPL", "MSFT", "IBM", "7203.T", "9984.T")
     )
     database.command("profile", 2)
     try:
@@ -276,12 +330,14 @@ def test_yahoo_brings_quoted_prices_and_their_split(database: Db) -> None:
     def fetch(ticker: str, *_: object) -> pd.DataFrame:
         if ticker == "GONE":
             raise ValueError("possibly delisted")
-        index = pd.DatetimeIndex(["2005-02-24", "2005-02-25", "2005-02-28"], name="Date").tz_localize(
-            "America/New_York"
-        )
+        index = pd.DatetimeIndex(
+            ["2005-02-24", "2005-02-25", "2005-02-28"], name="Date"
+        ).tz_localize("America/New_York")
         close = [44.465, 44.495, 44.86]
         prices = dict.fromkeys(("Open", "High", "Low", "Close"), close)
-        return pd.DataFrame({**prices, "Volume": 2_000, "Stock Splits": [0.0, 0.0, 2.0]}, index=index)
+        return pd.DataFrame(
+            {**prices, "Volume": 2_000, "Stock Splits": [0.0, 0.0, 2.0]}, index=index
+        )
 
     report = import_yahoo(
         database,

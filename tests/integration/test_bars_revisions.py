@@ -56,7 +56,13 @@ def test_changed_bar_is_a_revision_with_old_and_new_values(database: Db) -> None
     assert revision["source"] == "hand"
     assert revision["at"] == NOW
     assert revision["first"] == revision["last"] == datetime(2013, 3, 5, tzinfo=UTC)
-    assert revision["old"] == {"open": 431.0, "high": 431.0, "low": 431.0, "close": 431.0, "volume": 1000.0}
+    assert revision["old"] == {
+        "open": 431.0,
+        "high": 431.0,
+        "low": 431.0,
+        "close": 431.0,
+        "volume": 1000.0,
+    }
     assert revision["new"]["close"] == 431.25
     assert get_series(database)["revision"] == 1
     assert find_changes(database, "AAPL", "1d", 0) == (at("2013-03-05"), at("2013-03-05"))
@@ -77,7 +83,9 @@ def test_late_bar_touches_all_that_follow(database: Db) -> None:
     assert revision["bars"] == 1
     assert revision["new"]["close"] == 425.0
     assert find_changes(database, "AAPL", "1d", 0) == (at("2013-03-06"), at("2013-03-08"))
-    assert [bar.close for bar in read_bars(database, "AAPL", "1d", start=None, end=None, limit=9)] == [
+    assert [
+        bar.close for bar in read_bars(database, "AAPL", "1d", start=None, end=None, limit=9)
+    ] == [
         420.0,
         431.0,
         425.0,
@@ -90,7 +98,9 @@ def test_late_bar_touches_all_that_follow(database: Db) -> None:
 def test_neighbouring_late_bars_are_one_revision(database: Db) -> None:
     import_closes(database, {"2013-03-01": 430.0, "2013-03-05": 431.0, "2013-03-08": 431.5})
     import_closes(database, {"2013-03-04": 420.0, "2013-03-06": 425.0, "2013-03-07": 430.0})
-    found = sorted(find_revisions(database, ticker="AAPL"), key=lambda revision: str(revision["first"]))
+    found = sorted(
+        find_revisions(database, ticker="AAPL"), key=lambda revision: str(revision["first"])
+    )
     assert [(revision["bars"], revision["inserted_until"]) for revision in found] == [
         (1, datetime(2013, 3, 4, tzinfo=UTC)),
         (2, datetime(2013, 3, 7, tzinfo=UTC)),
@@ -128,10 +138,15 @@ def test_known_splits_adjust_bars_when_read_and_leave_the_stored_ones(demo: Db) 
     write_split(demo, "AAPL", "1d", date(2005, 2, 28), 2.0, NOW)
     write_split(demo, "AAPL", "1d", date(2000, 6, 21), 2.0, NOW)
     panel = load_panel(demo, "1d", {"AAPL": ALL_BARS})
-    rows = {str(day): row for row, day in enumerate(panel.times.astype("datetime64[s]").astype("datetime64[D]"))}
+    rows = {
+        str(day): row
+        for row, day in enumerate(panel.times.astype("datetime64[s]").astype("datetime64[D]"))
+    }
     close, volume = panel.close, panel.volume
     # 101.25 / 4, 55.63 / 2, 88.99 / 2 and 44.86, with volumes 4 and 2 times as large
-    assert [close[rows[day]] for day in ("2000-06-20", "2000-06-21", "2005-02-25", "2005-02-28")] == [
+    assert [
+        close[rows[day]] for day in ("2000-06-20", "2000-06-21", "2005-02-25", "2005-02-28")
+    ] == [
         25.3125,
         27.815,
         44.495,
@@ -163,13 +178,19 @@ def test_imported_factor_is_a_split_of_the_session_it_stands_on(database: Db) ->
     closes = {"2005-02-24": 88.93, "2005-02-25": 88.99}
     import_closes(database, closes)
     import_closes(database, {"2005-02-28": 44.86}, split={"2005-02-28": 2.0})
-    assert get_series(database)["splits"] == [{"session": datetime(2005, 2, 28, tzinfo=UTC), "factor": 2.0}]
+    assert get_series(database)["splits"] == [
+        {"session": datetime(2005, 2, 28, tzinfo=UTC), "factor": 2.0}
+    ]
     assert find_changes(database, "AAPL", "1d", 0) == (at("2005-02-24"), at("2005-02-28") - 1)
     assert load_panel(database, "1d", {"AAPL": ALL_BARS}).close.tolist() == [44.465, 44.495, 44.86]
 
 
 def test_vendors_stock_splits_column_adjusts_nothing(database: Db) -> None:
-    import_closes(database, {"2005-02-25": 44.495, "2005-02-28": 44.86}, **{"Stock Splits": {"2005-02-28": 2.0}})
+    import_closes(
+        database,
+        {"2005-02-25": 44.495, "2005-02-28": 44.86},
+        **{"Stock Splits": {"2005-02-28": 2.0}},
+    )
     assert get_series(database)["splits"] == []
     assert load_panel(database, "1d", {"AAPL": ALL_BARS}).close.tolist() == [44.495, 44.86]
 
@@ -184,5 +205,7 @@ def test_impossible_factor_is_refused(demo: Db, factor: float) -> None:
 def test_split_outside_the_bars_or_of_no_series_is_refused(demo: Db) -> None:
     with pytest.raises(BadInput, match="run from 2000-03-01 to 2013-03-01"):
         write_split(demo, "AAPL", "1d", date(2014, 6, 9), 7.0, NOW)
-    with pytest.raises(NotFound, match="no 1d bars of APPL are stored; of 1 tickers there are, for example, AAPL"):
+    with pytest.raises(
+        NotFound, match="no 1d bars of APPL are stored; of 1 tickers there are, for example, AAPL"
+    ):
         write_split(demo, "APPL", "1d", date(2005, 2, 28), 2.0, NOW)

@@ -29,7 +29,9 @@ def frames(database: Db) -> dict[str, pd.DataFrame]:
     frames = {}
     for ticker, bars, market in zip(TICKERS, (900, 500, 300), ("US", "US", "JP"), strict=True):
         frames[ticker] = make_bars([ticker], SHIPPED[market], bars=bars, end=END, seed=bars)
-        import_frame(database, frames[ticker], interval="1d", source="synthetic", now=NOW, synthetic=True)
+        import_frame(
+            database, frames[ticker], interval="1d", source="synthetic", now=NOW, synthetic=True
+        )
     return frames
 
 
@@ -37,7 +39,9 @@ def seconds(frame: pd.DataFrame) -> Any:
     return frame["time"].to_numpy("datetime64[s]").astype(np.int64)
 
 
-def test_whole_series_come_back_to_the_last_bit(database: Db, frames: dict[str, pd.DataFrame]) -> None:
+def test_whole_series_come_back_to_the_last_bit(
+    database: Db, frames: dict[str, pd.DataFrame]
+) -> None:
     panel = load_panel(database, "1d", dict.fromkeys(TICKERS, ALL_BARS))
     assert panel.tickers == ("A", "B", "C.T")
     assert panel.offsets.tolist() == [0, 900, 1400, 1700]
@@ -102,7 +106,9 @@ def test_two_queries_load_any_number_of_series(
             """Not of interest."""
 
     counter = Counter()
-    with MongoClient[dict[str, Any]](settings.mongo_url, tz_aware=True, event_listeners=[counter]) as client:
+    with MongoClient[dict[str, Any]](
+        settings.mongo_url, tz_aware=True, event_listeners=[counter]
+    ) as client:
         load_panel(client[settings.mongo_database], "1d", dict.fromkeys(TICKERS, ALL_BARS))
     assert counter.queries == ["series", "bars"]
 
@@ -111,11 +117,19 @@ def test_intraday_bars_belong_to_the_local_session(database: Db) -> None:
     frame = make_bars(["7203.T"], SHIPPED["JP"], bars=300, end=END, seed=1, interval="1h")
     import_frame(database, frame, interval="1h", source="synthetic", now=NOW, synthetic=True)
     panel = load_panel(database, "1h", {"7203.T": ALL_BARS})
-    local = frame["time"].dt.tz_convert("Asia/Tokyo").dt.tz_localize(None).to_numpy("datetime64[D]").astype(np.int64)
+    local = (
+        frame["time"]
+        .dt.tz_convert("Asia/Tokyo")
+        .dt.tz_localize(None)
+        .to_numpy("datetime64[D]")
+        .astype(np.int64)
+    )
     assert np.array_equal(panel.sessions, local)
 
 
-def test_fingerprint_moves_with_any_value_of_its_rows_alone(database: Db, frames: dict[str, pd.DataFrame]) -> None:
+def test_fingerprint_moves_with_any_value_of_its_rows_alone(
+    database: Db, frames: dict[str, pd.DataFrame]
+) -> None:
     before = load_panel(database, "1d", {"A": ALL_BARS})
     changed = frames["A"].copy()
     changed.loc[450, "volume"] += 1

@@ -1,4 +1,6 @@
-"""Bars deleted, renamed, and imports taken back: what was found stays, and `flask db check` has nothing to say."""
+"""Bars deleted, renamed, and imports taken back: what was found stays,
+and `flask db check` has nothing to say.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -60,7 +62,16 @@ def write(folder: Path, ticker: str, frame: pd.DataFrame) -> Path:
 def tell_series(database: Db, ticker: str) -> dict[str, Any] | None:
     """Return all of a series that its bars determine."""
     series = find_one_series(database, ticker, "1d")
-    names = ("bars", "first_bar", "last_bar", "years", "digests", "splits", "fingerprint", "coverage")
+    names = (
+        "bars",
+        "first_bar",
+        "last_bar",
+        "years",
+        "digests",
+        "splits",
+        "fingerprint",
+        "coverage",
+    )
     return None if series is None else {name: series[name] for name in names}
 
 
@@ -87,7 +98,9 @@ def test_deleted_bars_leave_what_was_found_in_them(flask: Command, detected: Db)
     # They come again: then they are no longer gone, and what is found is found again.
     store(detected, "AAPL", make_bars(600, shocks=SHOCKS))
     run(detected, "incremental", "AAPL")
-    assert [anomaly["Datetime"] for anomaly in read_anomalies(detected, "AAPL")] == [a["Datetime"] for a in found]
+    assert [anomaly["Datetime"] for anomaly in read_anomalies(detected, "AAPL")] == [
+        a["Datetime"] for a in found
+    ]
     assert not any("bars_gone_at" in anomaly for anomaly in read_anomalies(detected, "AAPL"))
     assert check(detected) == []
 
@@ -97,11 +110,13 @@ def test_bars_are_deleted_over_http(client: FlaskClient, detected: Db) -> None:
     assert client.delete("/py/tickers/aapl").status_code == 204
     assert client.get("/py/tickers/AAPL/status").json["reason"] == "no_bars"
     assert client.delete("/py/tickers/AAPL").status_code == 404
-    (anomaly, *_) = client.get("/py/anomalies?ticker=AAPL").json["items"]
+    anomaly, *_ = client.get("/py/anomalies?ticker=AAPL").json["items"]
     assert anomaly["bars_gone_at"] is not None
 
 
-def test_bars_are_not_deleted_under_a_run(client: FlaskClient, flask: Command, database: Db) -> None:
+def test_bars_are_not_deleted_under_a_run(
+    client: FlaskClient, flask: Command, database: Db
+) -> None:
     add_series(database, "AAPL")
     run_id = add_run(database, "AAPL")
     refused = client.delete("/py/tickers/AAPL")
@@ -128,7 +143,9 @@ def test_renamed_bars_are_the_same_bars(flask: Command, detected: Db) -> None:
 @pytest.mark.parametrize(
     ("name", "said"), [("MSFT", "delete them first"), ("7203.T", "of market JP"), ("AAPL", "this")]
 )
-def test_a_name_that_cannot_be_taken_is_refused(flask: Command, detected: Db, name: str, said: str) -> None:
+def test_a_name_that_cannot_be_taken_is_refused(
+    flask: Command, detected: Db, name: str, said: str
+) -> None:
     before = tell_series(detected, "AAPL")
     answer = flask("rename", "AAPL", name)
     assert answer.exit_code in {1, 2}
@@ -136,7 +153,9 @@ def test_a_name_that_cannot_be_taken_is_refused(flask: Command, detected: Db, na
     assert tell_series(detected, "AAPL") == before
 
 
-def test_an_import_is_taken_back_as_if_it_had_never_been(flask: Command, detected: Db, tmp_path: Path) -> None:
+def test_an_import_is_taken_back_as_if_it_had_never_been(
+    flask: Command, detected: Db, tmp_path: Path
+) -> None:
     before, found = tell_series(detected, "AAPL"), read_anomalies(detected, "AAPL")
     frame = make_bars(700, shocks=(*SHOCKS, 650))
     frame.loc[100, "close"] = frame.loc[100, "low"]
@@ -151,12 +170,20 @@ def test_an_import_is_taken_back_as_if_it_had_never_been(flask: Command, detecte
     assert tell_series(detected, "AAPL") == before
     assert check(detected) == []
     run(detected, "incremental", "AAPL")
-    present = [a for a in read_anomalies(detected, "AAPL") if "bars_gone_at" not in a and a["status"] != "superseded"]
-    assert [anomaly["Datetime"] for anomaly in present] == [anomaly["Datetime"] for anomaly in found]
+    present = [
+        a
+        for a in read_anomalies(detected, "AAPL")
+        if "bars_gone_at" not in a and a["status"] != "superseded"
+    ]
+    assert [anomaly["Datetime"] for anomaly in present] == [
+        anomaly["Datetime"] for anomaly in found
+    ]
     assert "there is no import" in flask("undo", report["import_id"]).output
 
 
-def test_an_import_of_a_new_ticker_is_taken_back_whole(flask: Command, database: Db, tmp_path: Path) -> None:
+def test_an_import_of_a_new_ticker_is_taken_back_whole(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
     report = read(flask("import", write(tmp_path, "NEWCO", make_bars(100)), "--json"))
     assert read(flask("undo", report["import_id"], "--json"))[0]["left"] == 0
     assert tell_series(database, "NEWCO") is None
@@ -165,7 +192,9 @@ def test_an_import_of_a_new_ticker_is_taken_back_whole(flask: Command, database:
     assert again["new"] == 100
 
 
-def test_what_a_later_import_changed_is_taken_back_first(flask: Command, database: Db, tmp_path: Path) -> None:
+def test_what_a_later_import_changed_is_taken_back_first(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
     frame = make_bars(100)
     first = read(flask("import", write(tmp_path, "NEWCO", frame), "--json"))
     before = tell_series(database, "NEWCO")

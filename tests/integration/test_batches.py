@@ -1,4 +1,6 @@
-"""The contract of a batch: claimed once, held by a lease, committed under its fence, counted and never incremented."""
+"""The contract of a batch: claimed once, held by a lease, committed under its fence,
+counted and never incremented.
+"""
 
 import threading
 import time
@@ -17,18 +19,27 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 def make_run(database: Db, tickers: tuple[str, ...] = ("AAPL", "MSFT")) -> tuple[str, list[str]]:
     """Insert a run in progress with one batch a ticker."""
     run = insert_run(database, RunRequest("backfill", "backfill", tickers), NOW)
-    plan = [batches.build_batch(run["_id"], f"{n:05d}", [ticker], "US", NOW) for n, ticker in enumerate(tickers)]
+    plan = [
+        batches.build_batch(run["_id"], f"{n:05d}", [ticker], "US", NOW)
+        for n, ticker in enumerate(tickers)
+    ]
     assert runs.start_run(database, run["_id"], plan, NOW)
     return run["_id"], [batch["_id"] for batch in plan]
 
 
-def claim(database: Db, batch_id: str, *, lease_seconds: int = 60, owner: str = "w1") -> batches.Batch | None:
-    return batches.claim_batch(database, batch_id, owner, lease_seconds=lease_seconds, max_attempts=3)
+def claim(
+    database: Db, batch_id: str, *, lease_seconds: int = 60, owner: str = "w1"
+) -> batches.Batch | None:
+    return batches.claim_batch(
+        database, batch_id, owner, lease_seconds=lease_seconds, max_attempts=3
+    )
 
 
 def finish(database: Db, batch: batches.Batch, result: Document | None = None) -> None:
     with database.client.start_session() as session, session.start_transaction():
-        batches.finish_batch(database, batch, session, result=result or {"tickers_done": 1}, now=NOW)
+        batches.finish_batch(
+            database, batch, session, result=result or {"tickers_done": 1}, now=NOW
+        )
 
 
 def test_a_batch_that_is_held_cannot_be_claimed(database: Db) -> None:
@@ -106,7 +117,11 @@ def test_progress_is_counted_from_the_batches(database: Db) -> None:
     run_id, (first, second) = make_run(database)
     batch = claim(database, first)
     assert batch is not None
-    finish(database, batch, {"tickers_done": 1, "rows_loaded": 10, "rows_processed": 7, "anomalies_found": 2})
+    finish(
+        database,
+        batch,
+        {"tickers_done": 1, "rows_loaded": 10, "rows_processed": 7, "anomalies_found": 2},
+    )
     progress = runs.get_run(database, run_id)["progress"]
     assert progress | {"eta_seconds": 0, "rows_per_second": 0} == {
         "batches_total": 2,
@@ -139,7 +154,11 @@ def test_a_run_finishes_once_with_one_event(database: Db) -> None:
 
 def test_a_failed_ticker_makes_the_run_partial_and_is_named(database: Db) -> None:
     run_id, (good, bad) = make_run(database)
-    failure = {"ticker": "MSFT", "reason": "bad_bars", "error": "MSFT has a bar that is not a number"}
+    failure = {
+        "ticker": "MSFT",
+        "reason": "bad_bars",
+        "error": "MSFT has a bar that is not a number",
+    }
     for batch_id, result in (
         (good, {"tickers_done": 1, "tickers_failed": 0, "failures": []}),
         (bad, {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}),
@@ -156,12 +175,23 @@ def test_a_failed_ticker_makes_the_run_partial_and_is_named(database: Db) -> Non
 
 def test_splitting_a_batch_leaves_one_batch_a_ticker(database: Db) -> None:
     run = insert_run(database, RunRequest("backfill", "backfill", ("A", "B", "C")), NOW)
-    runs.start_run(database, run["_id"], [batches.build_batch(run["_id"], "00000", ["A", "B", "C"], "US", NOW)], NOW)
+    runs.start_run(
+        database,
+        run["_id"],
+        [batches.build_batch(run["_id"], "00000", ["A", "B", "C"], "US", NOW)],
+        NOW,
+    )
     document = database.batches.find_one({"run_id": run["_id"]})
     assert document is not None
     parts = batches.split_batch(database, document, NOW)
-    assert batches.split_batch(database, document, NOW) == [], "a second sweeper finds it split already"
-    assert sorted(t for p in parts for t in database.batches.find_one({"_id": p})["tickers"]) == ["A", "B", "C"]
+    assert batches.split_batch(database, document, NOW) == [], (
+        "a second sweeper finds it split already"
+    )
+    assert sorted(t for p in parts for t in database.batches.find_one({"_id": p})["tickers"]) == [
+        "A",
+        "B",
+        "C",
+    ]
     assert batches.count_progress(database, run["_id"])["tickers_total"] == 3
 
 

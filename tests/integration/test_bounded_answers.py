@@ -1,4 +1,6 @@
-"""An answer is no longer because what was asked is: errors, quotes, and pages of large documents."""
+"""An answer is no longer because what was asked is: errors, quotes,
+and pages of large documents.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -54,13 +56,17 @@ def test_what_is_wrong_is_quoted_in_part(client: FlaskClient, body: dict[str, An
     assert len(refused.json["detail"]) <= LONGEST_DETAIL + 3
 
 
-def test_a_page_of_large_watchlists_ends_early_and_the_next_goes_on(client: FlaskClient, database: Db) -> None:
+def test_a_page_of_large_watchlists_ends_early_and_the_next_goes_on(
+    client: FlaskClient, database: Db
+) -> None:
     tickers = [f"T{number:05d}" for number in range(watchlists.LISTED_TICKERS // 2)]
     for number in range(5):
         add_list(database, f"list{number}", *tickers)
     seen, cursor, pages = [], None, 0
     while True:
-        page = client.get("/py/watchlists", query_string={"limit": 500, "cursor": cursor} if cursor else "").json
+        page = client.get(
+            "/py/watchlists", query_string={"limit": 500, "cursor": cursor} if cursor else ""
+        ).json
         assert sum(len(item["tickers"]) for item in page["items"]) <= watchlists.LISTED_TICKERS
         seen += [item["name"] for item in page["items"]]
         pages, cursor = pages + 1, page["next_cursor"]
@@ -74,17 +80,26 @@ def test_a_page_of_large_watchlists_ends_early_and_the_next_goes_on(client: Flas
 
 def test_a_page_of_large_runs_ends_early(client: FlaskClient, database: Db) -> None:
     tickers = [f"T{number:05d}" for number in range(runs.LISTED_TICKERS)]
-    ids = {add_run(database, *tickers[: runs.LISTED_TICKERS - number], task="incremental") for number in range(3)}
+    ids = {
+        add_run(database, *tickers[: runs.LISTED_TICKERS - number], task="incremental")
+        for number in range(3)
+    }
     seen, cursor = set(), None
     for _ in range(3):
-        page = client.get("/py/detection-runs", query_string={"cursor": cursor} if cursor else "").json
+        page = client.get(
+            "/py/detection-runs", query_string={"cursor": cursor} if cursor else ""
+        ).json
         (item,) = page["items"]
         seen.add(item["_id"])
         cursor = page["next_cursor"]
     assert (seen, cursor) == (ids, None)
 
 
-def test_a_detection_of_many_tickers_is_accepted_as_before(client: FlaskClient, database: Db) -> None:
+def test_a_detection_of_many_tickers_is_accepted_as_before(
+    client: FlaskClient, database: Db
+) -> None:
     add_series(database, *(f"T{number:04d}" for number in range(50)))
-    accepted = client.post("/py/anomalies/incremental", json={"tickers": [f"T{number:04d}" for number in range(50)]})
+    accepted = client.post(
+        "/py/anomalies/incremental", json={"tickers": [f"T{number:04d}" for number in range(50)]}
+    )
     assert accepted.status_code == 202

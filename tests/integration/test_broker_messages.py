@@ -29,7 +29,9 @@ from tests.processes import PATIENCE_SECONDS, ROOT, count_consumers, wait_until
 QUEUE = names.CONTROL_QUEUE
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 
@@ -68,7 +70,11 @@ for entry in app.conf.beat_schedule.values():
 print(len(app.conf.beat_schedule))
 """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        check=True,
     )
     sent = [broker.rpop(QUEUE) for _ in range(1 + int(done.stdout))]
     assert len(sent) > 2
@@ -77,9 +83,22 @@ print(len(app.conf.beat_schedule))
 
 
 @pytest.fixture
-def worker(environment: dict[str, str], settings: Settings, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    environment: dict[str, str], settings: Settings, tmp_path: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """A control worker, which loads fastest; all workers take their messages in the same way."""
-    command = [sys.executable, "-m", "celery", "-A", "tasks.app", "worker", "--queues", QUEUE, "--concurrency", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "tasks.app",
+        "worker",
+        "--queues",
+        QUEUE,
+        "--concurrency",
+        "1",
+    ]
     with (tmp_path / "worker.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--without-mingle", "--without-gossip"],
@@ -108,7 +127,9 @@ def replace(message: dict[str, Any], *path: str, value: Any) -> bytes:
 
 
 def build_poison(message: dict[str, Any]) -> dict[str, bytes]:
-    """Return messages of which each ended a worker, was delivered for ever, or would have had too much done."""
+    """Return messages of which each ended a worker, was delivered for ever,
+    or would have had too much done.
+    """
 
     def body(value: object) -> bytes:
         return replace(message, "body", value=b64encode(json.dumps(value).encode()).decode())
@@ -151,7 +172,9 @@ def build_poison(message: dict[str, Any]) -> dict[str, bytes]:
     }
 
 
-def test_what_this_service_sends_has_no_fault(celery: Celery, broker: redis.Redis, message: dict[str, Any]) -> None:
+def test_what_this_service_sends_has_no_fault(
+    celery: Celery, broker: redis.Redis, message: dict[str, Any]
+) -> None:
     assert find_fault(json.dumps(message).encode()) is None
     celery.send_task(names.SWEEP, queue=QUEUE, expires=14)  # as beat does
     content = broker.rpop(QUEUE)
@@ -164,7 +187,9 @@ def test_what_this_service_sends_has_no_fault(celery: Celery, broker: redis.Redi
 def test_what_workers_and_beat_send_has_no_fault(
     environment: dict[str, str], broker: redis.Redis, tmp_path: Path
 ) -> None:
-    """A process that knows the tasks sends more with them than a client that knows only their names."""
+    """A process that knows the tasks sends more with them than a client
+    that knows only their names.
+    """
     program = """
 from celery.beat import Service
 from tasks.app import app
@@ -179,7 +204,9 @@ for entry in scheduler.schedule.values():
         scheduler.apply_async(entry, advance=False)
 """
     known = environment | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=known, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=known, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     contents = broker.lrange(QUEUE, 0, -1)
     assert len(contents) == 5
@@ -188,7 +215,9 @@ for entry in scheduler.schedule.values():
 
 
 def test_each_poison_has_a_fault(message: dict[str, Any]) -> None:
-    assert [name for name, content in build_poison(message).items() if find_fault(content) is None] == []
+    assert [
+        name for name, content in build_poison(message).items() if find_fault(content) is None
+    ] == []
 
 
 @given(content=st.binary(max_size=200))
@@ -196,7 +225,12 @@ def test_any_bytes_have_a_fault_and_raise_nothing(content: bytes) -> None:
     assert isinstance(find_fault(content), str)
 
 
-@given(value=JSON, name=st.sampled_from(["task", "id", "eta", "timelimit", "expires", "retries", "group", "stamps"]))
+@given(
+    value=JSON,
+    name=st.sampled_from(
+        ["task", "id", "eta", "timelimit", "expires", "retries", "group", "stamps"]
+    ),
+)
 def test_a_header_of_any_value_raises_nothing(value: Any, name: str) -> None:
     info = {"exchange": "", "routing_key": QUEUE}
     message = {
@@ -219,7 +253,9 @@ def test_poison_ends_no_worker_and_is_counted(
 ) -> None:
     poison = build_poison(message)
     broker.lpush(QUEUE, *poison.values())
-    broker.publish(f"/{broker.connection_pool.connection_kwargs['db']}.celery.pidbox", json.dumps({"body": 1}))
+    broker.publish(
+        f"/{broker.connection_pool.connection_kwargs['db']}.celery.pidbox", json.dumps({"body": 1})
+    )
     broker.publish(f"/{broker.connection_pool.connection_kwargs['db']}.celery.pidbox", deep_json())
     wait_until(lambda: broker.llen(SET_ASIDE) == len(poison), "all were set aside")
     assert broker.llen(QUEUE) == 0

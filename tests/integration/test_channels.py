@@ -46,7 +46,9 @@ def test_what_is_no_address_of_the_internet_is_told(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::101:101"])
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::101:101"]
+)
 def test_an_address_of_the_internet_is_public(address: str) -> None:
     assert is_public(address)
 
@@ -71,8 +73,12 @@ def test_a_private_channel_is_refused_unless_it_is_allowed(channel: str) -> None
         send_message(channel, "a title", "a body", allow_private=False)
 
 
-def test_a_name_that_resolves_to_this_host_is_not_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check is of what is connected to, so that a name cannot mean another address in between."""
+def test_a_name_that_resolves_to_this_host_is_not_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The check is of what is connected to,
+    so that a name cannot mean another address in between.
+    """
     with run_receiver() as receiver:
         channel = f"json://localhost.localdomain.test:{receiver.server_port}/alerts"
         import socket  # noqa: PLC0415 - only here
@@ -81,9 +87,13 @@ def test_a_name_that_resolves_to_this_host_is_not_connected_to(monkeypatch: pyte
         monkeypatch.setattr(
             socket,
             "getaddrinfo",
-            lambda host, *rest, **kw: resolve("127.0.0.1" if host.endswith(".test") else host, *rest, **kw),
+            lambda host, *rest, **kw: resolve(
+                "127.0.0.1" if host.endswith(".test") else host, *rest, **kw
+            ),
         )
-        from alerts import addresses  # noqa: PLC0415 - its guard is put up anew over the resolver of this test
+        from alerts import (  # noqa: PLC0415 - its guard is put up anew over the resolver of this test
+            addresses,
+        )
 
         addresses._guard_resolving.cache_clear()
         with pytest.raises(Transient) as refusal:
@@ -145,7 +155,9 @@ def test_nothing_of_an_address_is_shown_to_who_may_read(client: FlaskClient, dat
     told = client.post("/py/notifications/rules/ops/test").json
     assert told["sent"] is False
     # as an earlier version kept it
-    database.notification_rules.update_one({}, {"$set": {"shown_channel": f"json://me:****@127.0.0.1/{SECRET}/"}})
+    database.notification_rules.update_one(
+        {}, {"$set": {"shown_channel": f"json://me:****@127.0.0.1/{SECRET}/"}}
+    )
     shown = json.dumps([told, client.get("/py/notifications/rules").json])
     assert SECRET not in shown
     assert '"shown_channel":"json"' in client.get("/py/notifications/rules").text.replace(" ", "")
@@ -179,12 +191,19 @@ def test_a_channel_that_redirects_is_not_followed(redirecting: ThreadingHTTPServ
     with run_receiver() as receiver:
         redirecting.target = receiver.server_port  # type: ignore[attr-defined]
         with pytest.raises(Transient):
-            send_message(f"json://127.0.0.1:{redirecting.server_port}/", "a title", "a body", allow_private=True)
+            send_message(
+                f"json://127.0.0.1:{redirecting.server_port}/",
+                "a title",
+                "a body",
+                allow_private=True,
+            )
         assert receiver.messages == []
 
 
 def test_an_address_is_one_channel_whatever_it_has_in_it(tmp_path: Path) -> None:
     with run_receiver() as receiver, run_receiver() as other:
-        channel = f"json://127.0.0.1:{receiver.server_port}/a,json://127.0.0.1:{other.server_port}/b"
+        channel = (
+            f"json://127.0.0.1:{receiver.server_port}/a,json://127.0.0.1:{other.server_port}/b"
+        )
         send_message(channel, "a title", "a body", allow_private=True)
         assert other.messages == []

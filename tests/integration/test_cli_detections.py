@@ -1,4 +1,6 @@
-"""`flask backfill`, `scan`, `verify`, `runs` and `keys` as a user types them, with a real worker."""
+"""`flask backfill`, `scan`, `verify`,
+`runs` and `keys` as a user types them, with a real worker.
+"""
 
 import json
 import os
@@ -23,12 +25,20 @@ def flask(live: Live) -> Command:
         store(live.database, ticker, make_bars(BARS, seed, shocks=(300,)))
     train(live.database)
     names = ("mongo_url", "redis_url", "mongo_database")
-    environment = {**os.environ, "COLUMNS": "200"} | {n.upper(): str(getattr(live.settings, n)) for n in names}
+    environment = {**os.environ, "COLUMNS": "200"} | {
+        n.upper(): str(getattr(live.settings, n)) for n in names
+    }
 
     def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "flask", *words]
         return subprocess.run(
-            command, cwd=ROOT, env=environment | changes, capture_output=True, text=True, check=False, timeout=300
+            command,
+            cwd=ROOT,
+            env=environment | changes,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
 
     return run
@@ -53,7 +63,9 @@ def test_a_backfill_is_run_watched_listed_and_verified(flask: Command) -> None:
 
 def test_every_verification_is_printed_or_the_rest_counted(live: Live, flask: Command) -> None:
     store(live.database, "MANY", make_bars(BARS, 7))
-    assert flask("models", "threshold", "--ticker", "MANY", "--contamination", "0.5").returncode == 0
+    assert (
+        flask("models", "threshold", "--ticker", "MANY", "--contamination", "0.5").returncode == 0
+    )
     run = read_json(flask("backfill", "run", "MANY", "--period", "max", "--json"))
     found = run["anomalies_found"]
     assert found > 110
@@ -88,7 +100,9 @@ def test_a_run_that_is_not_waited_for_can_be_watched_later(flask: Command) -> No
         (("runs", "list", "--status", "done"), "in_progress"),
     ],
 )
-def test_bad_input_is_said_on_stderr_with_exit_code_2(flask: Command, words: tuple[str, ...], said: str) -> None:
+def test_bad_input_is_said_on_stderr_with_exit_code_2(
+    flask: Command, words: tuple[str, ...], said: str
+) -> None:
     answer = flask(*words)
     assert answer.returncode == 2
     assert answer.stdout == ""
@@ -107,7 +121,11 @@ def test_keys_are_made_shown_once_listed_and_revoked(flask: Command) -> None:
     assert made.stdout.startswith("tw_")
     assert flask("keys", "create", "a client", "--scope", "read").returncode == 1
     (listed,) = read_json(flask("keys", "list", "--json"))
-    assert (listed["name"], listed["scopes"], listed["revoked_at"]) == ("a client", ["enqueue", "read"], None)
+    assert (listed["name"], listed["scopes"], listed["revoked_at"]) == (
+        "a client",
+        ["enqueue", "read"],
+        None,
+    )
     assert "sha256" not in listed
     assert flask("keys", "revoke", "a client").returncode == 0
     assert flask("keys", "revoke", "a client").returncode == 2

@@ -24,7 +24,9 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def flask(settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+def flask(
+    settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Command]:
     """Run `flask models ...` against the test's own database."""
     for name, value in (environment | {"COLUMNS": "200"}).items():
         monkeypatch.setenv(name, value)
@@ -59,7 +61,10 @@ def test_a_ticker_gets_a_model_of_its_own(database: Db, flask: Command) -> None:
     add_model(database)
     own = add_model(database)
     add_series(database, "AAPL")
-    assert read_json(flask("promote", own, "--ticker", "aapl", "--json"))["_id"] == "champion::ticker::AAPL::1d"
+    assert (
+        read_json(flask("promote", own, "--ticker", "aapl", "--json"))["_id"]
+        == "champion::ticker::AAPL::1d"
+    )
     assert "back to the champion of its market" in flask("rollback", "--ticker", "AAPL").stdout
 
 
@@ -106,11 +111,21 @@ def test_bad_input_exits_with_2_and_writes_nothing(
     answer = flask(*words)
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert said in answer.stderr
-    assert database.detection_runs.count_documents({}) == database.champions.count_documents({}) == 0
+    assert (
+        database.detection_runs.count_documents({}) == database.champions.count_documents({}) == 0
+    )
 
 
 def test_every_command_explains_itself(flask: Command) -> None:
-    assert set(models.group.commands) == {"list", "show", "train", "promote", "rollback", "retire", "threshold"} | {
+    assert set(models.group.commands) == {
+        "list",
+        "show",
+        "train",
+        "promote",
+        "rollback",
+        "retire",
+        "threshold",
+    } | {
         "sign",
         "rotate-key",
         "migrate",
@@ -124,13 +139,22 @@ def test_every_command_explains_itself(flask: Command) -> None:
 def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live) -> None:
     for seed, ticker in enumerate(("AAA", "BBB"), 1):
         store(live.database, ticker, make_bars(600, seed))
-    addresses = {n.upper(): str(getattr(live.settings, n)) for n in ("mongo_url", "redis_url", "mongo_database")}
+    addresses = {
+        n.upper(): str(getattr(live.settings, n))
+        for n in ("mongo_url", "redis_url", "mongo_database")
+    }
 
     def train(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "flask", "models", "train", "--market", "US", *words]
         environment = {**os.environ, **addresses}
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
 
     first = json.loads(train("--json").stdout)
@@ -141,7 +165,11 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live) -> No
     )
     run = live.database.detection_runs.find_one({"_id": first["training_run_id"]})
     assert run is not None
-    assert (run["status"], run["model_version"], run["model_hash"]) == ("complete", first["version"], first["sha256"])
+    assert (run["status"], run["model_version"], run["model_hash"]) == (
+        "complete",
+        first["version"],
+        first["sha256"],
+    )
     second = train("--tickers", "aaa", "--grade", "75")
     assert second.returncode == 0, second.stderr
     assert "US_model-0.2.0" in second.stdout

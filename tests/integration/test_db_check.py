@@ -1,4 +1,6 @@
-"""`flask db check`: silent where all agree, and a line for each thing that was changed behind the service's back."""
+"""`flask db check`: silent where all agree, and a line for each thing
+that was changed behind the service's back.
+"""
 
 import json
 import subprocess
@@ -32,7 +34,9 @@ Change = Callable[[Db], Any]
 @pytest.fixture(scope="module")
 def prepared(servers: Servers) -> Iterator[Db]:
     """Two series, and the run that detected them, ended; in a database of the module's own."""
-    settings = Settings(_env_file=None, mongo_url=servers.mongo_url, mongo_database=f"check_{uuid.uuid4().hex[:12]}")
+    settings = Settings(
+        _env_file=None, mongo_url=servers.mongo_url, mongo_database=f"check_{uuid.uuid4().hex[:12]}"
+    )
     database = open_database(settings)
     ensure_indexes(database)
     backfill(database)
@@ -58,7 +62,9 @@ def backfill(database: Db) -> None:
     train(database)
     now = datetime.now(UTC)
     run_id = insert_run(database, RunRequest("backfill", "backfill", TICKERS), now)["_id"]
-    runs.start_run(database, run_id, [batches.build_batch(run_id, "00000", TICKERS, "US", now)], now)
+    runs.start_run(
+        database, run_id, [batches.build_batch(run_id, "00000", TICKERS, "US", now)], now
+    )
     batch = batches.claim_batch(database, f"{run_id}:00000", "w1", lease_seconds=60, max_attempts=5)
     assert batch is not None
     job, outcomes = detect(database, "backfill", *TICKERS, run_id=run_id)
@@ -82,11 +88,15 @@ def add_anomaly(database: Db) -> None:
     anomaly = database.anomalies.find_one({"Ticker": "AAA"})
     assert anomaly is not None
     time = datetime(2017, 1, 4, 5, tzinfo=UTC)
-    database.anomalies.insert_one(anomaly | {"_id": "AAA::1d::2017-01-04T05:00:00Z", "Datetime": time})
+    database.anomalies.insert_one(
+        anomaly | {"_id": "AAA::1d::2017-01-04T05:00:00Z", "Datetime": time}
+    )
 
 
 def move_watermark(time: datetime) -> Change:
-    return lambda database: database.detection_metadata.update_one(OF_AAA, {"$set": {"last_detected_timestamp": time}})
+    return lambda database: database.detection_metadata.update_one(
+        OF_AAA, {"$set": {"last_detected_timestamp": time}}
+    )
 
 
 def test_an_undisturbed_database_agrees(detected: Db) -> None:
@@ -105,25 +115,59 @@ def test_later_corrections_and_scans_agree(detected: Db) -> None:
 @pytest.mark.parametrize(
     ("change", "found", "advice"),
     [
-        (lambda d: d.anomalies.delete_one({"Ticker": "AAA"}), "is not stored", "flask backfill run AAA --interval 1d"),
-        (lambda d: d.detection_metadata.delete_one(OF_AAA), "has no watermark", "flask backfill run AAA"),
-        (lambda d: d.detection_runs.delete_one(AUDIT), "has no audit of this ticker", "flask backfill run AAA"),
-        (lambda d: d.detection_runs.delete_one(AUDIT), "in its audits together", "restore its audits"),
+        (
+            lambda d: d.anomalies.delete_one({"Ticker": "AAA"}),
+            "is not stored",
+            "flask backfill run AAA --interval 1d",
+        ),
+        (
+            lambda d: d.detection_metadata.delete_one(OF_AAA),
+            "has no watermark",
+            "flask backfill run AAA",
+        ),
+        (
+            lambda d: d.detection_runs.delete_one(AUDIT),
+            "has no audit of this ticker",
+            "flask backfill run AAA",
+        ),
+        (
+            lambda d: d.detection_runs.delete_one(AUDIT),
+            "in its audits together",
+            "restore its audits",
+        ),
         (
             lambda d: d.detection_metadata.update_one(OF_AAA, {"$inc": {"rows_processed": 1}}),
             "rows_processed is",
             "AAA",
         ),
-        (lambda d: d.detection_runs.update_one(AUDIT, {"$inc": {"anomalies_found": 1}}), "and lists", "AAA"),
+        (
+            lambda d: d.detection_runs.update_one(AUDIT, {"$inc": {"anomalies_found": 1}}),
+            "and lists",
+            "AAA",
+        ),
         (lambda d: d.series.delete_one(OF_AAA), "no bars are stored", "flask bars import"),
-        (move_watermark(datetime(2030, 1, 2, tzinfo=UTC)), "after the last bar", "flask bars import"),
-        (move_watermark(datetime(2016, 1, 4, tzinfo=UTC)), "never detected at", "flask backfill run AAA"),
+        (
+            move_watermark(datetime(2030, 1, 2, tzinfo=UTC)),
+            "after the last bar",
+            "flask bars import",
+        ),
+        (
+            move_watermark(datetime(2016, 1, 4, tzinfo=UTC)),
+            "never detected at",
+            "flask backfill run AAA",
+        ),
         (move_anomaly, "its bar is AAA 1d", "restore it from a backup"),
         (add_anomaly, "does not list it", "flask verify ticker AAA"),
-        (lambda d: d.batches.update_one({}, {"$set": {"state": "pending"}}), "still to end", "flask runs retry"),
+        (
+            lambda d: d.batches.update_one({}, {"$set": {"state": "pending"}}),
+            "still to end",
+            "flask runs retry",
+        ),
     ],
 )
-def test_each_disagreement_is_named_with_what_to_do(detected: Db, change: Change, found: str, advice: str) -> None:
+def test_each_disagreement_is_named_with_what_to_do(
+    detected: Db, change: Change, found: str, advice: str
+) -> None:
     change(detected)
     lines = check(detected)
     assert any(found in line and advice in line for line in lines), lines
@@ -133,7 +177,9 @@ def test_each_disagreement_is_named_with_what_to_do(detected: Db, change: Change
 def test_a_missing_index_is_named(detected: Db) -> None:
     detected.anomalies.drop_index("created_at_-1")
     try:
-        assert check(detected) == ["index created_at_-1 of anomalies: is missing; run `flask db upgrade`"]
+        assert check(detected) == [
+            "index created_at_-1 of anomalies: is missing; run `flask db upgrade`"
+        ]
     finally:
         ensure_indexes(detected)
 
@@ -155,16 +201,27 @@ def test_expired_audits_are_no_disagreement(detected: Db) -> None:
     assert check(detected, datetime.now(UTC) + timedelta(days=30)) == []
 
 
-def test_the_command_exits_with_1_where_something_disagrees(detected: Db, environment: dict[str, str]) -> None:
+def test_the_command_exits_with_1_where_something_disagrees(
+    detected: Db, environment: dict[str, str]
+) -> None:
     environment = environment | {"MONGO_DATABASE": detected.name}
 
     def call(*options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*CHECK, *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+            [*CHECK, *options],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
 
     agreed = call()
-    assert (agreed.returncode, agreed.stdout) == (0, "watermarks, anomalies, audits and runs agree\n")
+    assert (agreed.returncode, agreed.stdout) == (
+        0,
+        "watermarks, anomalies, audits and runs agree\n",
+    )
     detected.detection_metadata.delete_one(OF_AAA)
     answer = call("--json")
     assert answer.returncode == 1

@@ -44,7 +44,9 @@ def get(runner: Runner, path: str) -> dict[str, Any]:
 def read_table(output: str) -> list[list[str]]:
     """Return the cells of the table's rows that begin with a ticker."""
     rows = [
-        [cell.strip() for cell in line.strip("│").split("│")] for line in output.splitlines() if line.startswith("│")
+        [cell.strip() for cell in line.strip("│").split("│")]
+        for line in output.splitlines()
+        if line.startswith("│")
     ]
     return [row for row in rows if row[0]]
 
@@ -52,7 +54,10 @@ def read_table(output: str) -> list[list[str]]:
 def test_demo_from_an_empty_folder_and_again(tmp_path: Path) -> None:
     first = run_runner(tmp_path, "demo", "--once")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert f"Bars: {count_published_bars():,} of 7 tickers, 1999-01-04 to 2018-12-31, imported" in first.stdout
+    assert (
+        f"Bars: {count_published_bars():,} of 7 tickers, 1999-01-04 to 2018-12-31, imported"
+        in first.stdout
+    )
     assert re.search(r"Backfill: [\d,]+ bars scored", first.stdout)
     table = read_table(first.stdout)
     assert len(table) == 12
@@ -65,7 +70,10 @@ def test_demo_from_an_empty_folder_and_again(tmp_path: Path) -> None:
         wait_until(lambda: "Serving" in again.said(), "serves", SERVES_SECONDS)
         assert "Bars: " in again.said()
         assert "are here already" in again.said()
-        assert "Backfill: nothing to do, all 7 tickers were detected to their last bar before" in again.said()
+        assert (
+            "Backfill: nothing to do, all 7 tickers were detected to their last bar before"
+            in again.said()
+        )
         assert read_table(again.said()) == table
         runs = get(again, "/py/detection-runs?task=backfill")["items"]
         assert [run["status"] for run in runs] == ["complete"]

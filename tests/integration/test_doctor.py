@@ -59,7 +59,15 @@ def test_a_sound_machine_is_told_so(environment: dict[str, str], database: Db) -
     findings = read(answer)
     assert {name for name, finding in findings.items() if finding["state"] == "failed"} == set()
     assert {"Python", "packages", "processor", "disk", "PORT", "FLOWER_PORT"} <= findings.keys()
-    assert {"Redis", "MongoDB", "clock", "database", "calendar US", "calendar JP", "calendar TH"} <= findings.keys()
+    assert {
+        "Redis",
+        "MongoDB",
+        "clock",
+        "database",
+        "calendar US",
+        "calendar JP",
+        "calendar TH",
+    } <= findings.keys()
     assert findings["clock"]["found"] == "agrees with MongoDB's"
 
 
@@ -68,7 +76,10 @@ def test_what_fails_is_named_with_what_to_do_and_the_exit_code(environment: dict
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        nowhere = {"MONGO_URL": f"mongodb://127.0.0.1:{free_port()}/?replicaSet=none", "SERVER_TIMEOUT_SECONDS": "1"}
+        nowhere = {
+            "MONGO_URL": f"mongodb://127.0.0.1:{free_port()}/?replicaSet=none",
+            "SERVER_TIMEOUT_SECONDS": "1",
+        }
         code, said = ask_doctor({**environment, **nowhere, "PORT": port}, "--json")
         told = ask_doctor({**environment, **nowhere, "PORT": port})[1]
     assert code == 1
@@ -80,7 +91,9 @@ def test_what_fails_is_named_with_what_to_do_and_the_exit_code(environment: dict
 
 
 @pytest.mark.parametrize(("clock", "said"), [("+2h", "ahead of"), ("-2h", "behind")])
-def test_a_clock_that_is_wrong_is_said_so(environment: dict[str, str], database: Db, clock: str, said: str) -> None:
+def test_a_clock_that_is_wrong_is_said_so(
+    environment: dict[str, str], database: Db, clock: str, said: str
+) -> None:
     prepare_database(database, NOW)
     code, answer = ask_doctor(at_clock(environment, clock), "--json")
     finding = read((code, answer))["clock"]
@@ -90,7 +103,9 @@ def test_a_clock_that_is_wrong_is_said_so(environment: dict[str, str], database:
     assert said in finding["found"]
 
 
-def test_lists_of_holidays_that_have_ended_are_said_so(environment: dict[str, str], database: Db) -> None:
+def test_lists_of_holidays_that_have_ended_are_said_so(
+    environment: dict[str, str], database: Db
+) -> None:
     prepare_database(database, NOW)
     code, answer = ask_doctor(at_clock(environment, "@2045-03-01 12:00:00"), "--json")
     findings = read((code, answer))
@@ -101,7 +116,9 @@ def test_lists_of_holidays_that_have_ended_are_said_so(environment: dict[str, st
     assert "exchange_calendars" in findings["calendar TH"]["todo"]
 
 
-def test_packages_that_differ_from_the_lock_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_that_differ_from_the_lock_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lock = (
         "nowhere-to-be-found==1.0 \\\n    --hash=sha256:00\n"
         "numpy==0.1 ; python_full_version >= '3.2' \\\n    --hash=sha256:00\n"
@@ -136,12 +153,16 @@ def test_what_the_api_waits_for_is_named(settings: Settings, database: Db) -> No
 
 def test_a_folder_that_cannot_be_written_to_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/kernels")
-    findings = {finding.check: finding for finding in doctor.check_disk(Settings(_env_file=None), NOW)}
+    findings = {
+        finding.check: finding for finding in doctor.check_disk(Settings(_env_file=None), NOW)
+    }
     assert findings["kernels"].state == "failed"
     assert "/proc" in findings["kernels"].found
 
 
-def test_servers_that_nobody_named_are_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_servers_that_nobody_named_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     unnamed = Settings(_env_file=None)
     assert only(doctor.check_redis(unnamed, NOW)).state == "ok"
     assert only(doctor.check_mongodb(unnamed, NOW)).state == "ok"

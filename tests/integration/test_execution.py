@@ -1,4 +1,6 @@
-"""Doing a batch: what is left when its bars are torn, its holders died, or what comes after its commit goes wrong."""
+"""Doing a batch: what is left when its bars are torn, its holders died,
+or what comes after its commit goes wrong.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -39,7 +41,9 @@ def celery(settings: Settings) -> Iterator[Celery]:
 
 
 @pytest.fixture
-def worker(settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch) -> Worker:
+def worker(
+    settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch
+) -> Worker:
     """A worker of this process; it does not pause after a failure."""
     monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
     return Worker(settings, database, celery, "test:1")
@@ -53,7 +57,9 @@ def stocked(database: Db) -> None:
     train(database)
 
 
-def start_run(database: Db, *tickers: str, task: str = "backfill", trigger: str = "backfill") -> str:
+def start_run(
+    database: Db, *tickers: str, task: str = "backfill", trigger: str = "backfill"
+) -> str:
     """Insert a run in progress with one batch; return the batch's id."""
     asked = insert_run(database, RunRequest(task, trigger, tickers, period="max", market="US"), NOW)
     batch = batches.build_batch(asked["_id"], "00000", tickers, "US", NOW)
@@ -69,8 +75,12 @@ def tear(database: Db, ticker: str) -> None:
 
 
 def count_claims(database: Db, run_id: str, ticker: str) -> int:
-    """Return how often a ticker was claimed in a run; each claim raises its batch's fence by one."""
-    return sum(batch["fence"] for batch in database.batches.find({"run_id": run_id, "tickers": ticker}))
+    """Return how often a ticker was claimed in a run;
+    each claim raises its batch's fence by one.
+    """
+    return sum(
+        batch["fence"] for batch in database.batches.find({"run_id": run_id, "tickers": ticker})
+    )
 
 
 def work(worker: Worker) -> None:
@@ -89,15 +99,21 @@ def sign_dead(worker: Worker) -> str:
 
 
 def die_with(worker: Worker, batch_id: str) -> None:
-    """Free a batch of the one who died with it before, if any, and claim it for another who is dead too."""
+    """Free a batch of the one who died with it before, if any,
+    and claim it for another who is dead too.
+    """
     free_abandoned(worker.database, batch_id)
     limits = {"lease_seconds": 60, "max_attempts": worker.settings.max_attempts}
     assert batches.claim_batch(worker.database, batch_id, sign_dead(worker), **limits) is not None
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_ticker_that_fails_each_time_is_split_off_and_given_up_without_a_sweep_of_their_own(worker: Worker) -> None:
-    """Sweeps only send it again, after each failure but the one that splits its batch and the last."""
+def test_a_ticker_that_fails_each_time_is_split_off_and_given_up_without_a_sweep_of_their_own(
+    worker: Worker,
+) -> None:
+    """Sweeps only send it again, after each failure but the one
+    that splits its batch and the last.
+    """
     tear(worker.database, "BBB")
     run_id = start_run(worker.database, *TICKERS).partition(":")[0]
     sweeps = 0
@@ -108,14 +124,20 @@ def test_a_ticker_that_fails_each_time_is_split_off_and_given_up_without_a_sweep
     assert sweeps == worker.settings.max_attempts - 1
     ended = runs.get_run(worker.database, run_id)
     assert ended["status"] == "partial"
-    assert [(failure["ticker"], failure["reason"]) for failure in ended["failures"]] == [("BBB", "attempts_exhausted")]
+    assert [(failure["ticker"], failure["reason"]) for failure in ended["failures"]] == [
+        ("BBB", "attempts_exhausted")
+    ]
     assert count_claims(worker.database, run_id, "BBB") == worker.settings.max_attempts
     assert count_claims(worker.database, run_id, "AAA") == batches.SPLIT_AFTER_ATTEMPTS + 1
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_ticker_that_kills_its_process_each_time_is_given_up_without_any_sweep(worker: Worker) -> None:
-    """Whoever is sent the message of a process that died goes on at once: again, with its parts, or giving up."""
+def test_a_ticker_that_kills_its_process_each_time_is_given_up_without_any_sweep(
+    worker: Worker,
+) -> None:
+    """Whoever is sent the message of a process that died goes on at once: again,
+    with its parts, or giving up.
+    """
     batch_id = start_run(worker.database, "AAA", "BBB")
     run_id, killer = batch_id.partition(":")[0], f"{batch_id}.1"
     for _ in range(batches.SPLIT_AFTER_ATTEMPTS):
@@ -134,18 +156,26 @@ def test_a_ticker_that_kills_its_process_each_time_is_given_up_without_any_sweep
 def test_a_ticker_that_takes_its_host_down_each_time_is_given_up_within_what_is_promised(
     worker: Worker, database: Db
 ) -> None:
-    """Nobody sees such a holder die: its leases run out, and what they take together is all that there is to wait."""
+    """Nobody sees such a holder die: its leases run out,
+    and what they take together is all that there is to wait.
+    """
     waited, settings = 0.0, worker.settings
     batch_id = start_run(database, "AAA", "BBB")
     run_id = batch_id.partition(":")[0]
     lost = batch_id
     while not runs.has_ended(database, run_id):
         claimed = batches.claim_batch(
-            database, lost, "elsewhere/host:7", lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
+            database,
+            lost,
+            "elsewhere/host:7",
+            lease_seconds=settings.lease_seconds,
+            max_attempts=settings.max_attempts,
         )
         assert claimed is not None
         waited += claimed.lease_seconds + settings.tick_seconds
-        database.batches.update_one({"_id": lost}, {"$set": {"lease_until": get_server_time(database) - SECOND}})
+        database.batches.update_one(
+            {"_id": lost}, {"$set": {"lease_until": get_server_time(database) - SECOND}}
+        )
         assert batches.has_expired(database)
         worker.celery.control.purge()  # the message went down with its worker
         sweep(worker)
@@ -153,7 +183,9 @@ def test_a_ticker_that_takes_its_host_down_each_time_is_given_up_within_what_is_
         database.batches.update_one({"_id": f"{batch_id}.0"}, {"$set": SOUND})
     ended = runs.get_run(database, run_id)
     assert ended["status"] == "partial"
-    assert [(failure["ticker"], failure["reason"]) for failure in ended["failures"]] == [("BBB", "attempts_exhausted")]
+    assert [(failure["ticker"], failure["reason"]) for failure in ended["failures"]] == [
+        ("BBB", "attempts_exhausted")
+    ]
     assert count_claims(database, run_id, "BBB") == 3
     assert waited < PROMISED_SECONDS - WORK_SECONDS
 
@@ -162,9 +194,13 @@ def test_a_ticker_that_takes_its_host_down_each_time_is_given_up_within_what_is_
 def test_the_short_lease_of_a_suspect_is_renewed_while_its_work_goes_on(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sound ticker of a batch whose host was lost may take longer than its lease, and nobody may free it."""
+    """A sound ticker of a batch whose host was lost may take longer than its lease,
+    and nobody may free it.
+    """
     batch_id = start_run(worker.database, "AAA")
-    worker.database.batches.update_one({"_id": batch_id}, {"$set": {"attempts": batches.SPLIT_AFTER_ATTEMPTS}})
+    worker.database.batches.update_one(
+        {"_id": batch_id}, {"$set": {"attempts": batches.SPLIT_AFTER_ATTEMPTS}}
+    )
     monkeypatch.setattr(batches, "SHORTEST_LEASE_SECONDS", 1)
     worker = replace(worker, settings=worker.settings.model_copy(update={"lease_seconds": 2}))
     expired = []
@@ -189,7 +225,9 @@ def test_what_cannot_be_counted_is_done_all_the_same(worker: Worker) -> None:
     run(worker.database, "backfill", "AAA")
     store(worker.database, "AAA", make_bars(BARS, 0, shocks=(BARS - 1,)))
     # A day that is none, as a slip of the hand in the database's shell leaves it.
-    worker.database.session_overrides.insert_one({"market": "US", "day": "2018-02-30", "opens": None, "closes": None})
+    worker.database.session_overrides.insert_one(
+        {"market": "US", "day": "2018-02-30", "opens": None, "closes": None}
+    )
     batch_id = start_run(worker.database, "AAA", task="incremental", trigger="scheduler")
     (result,) = execute_batch(worker, batch_id)
     assert result["new_anomalies"] == 1

@@ -53,11 +53,17 @@ def check_stored(database: Db, case: Case) -> None:
 
 def write_options(case: Case) -> Iterator[str]:
     for name, value in case.options.items():
-        yield from ("--day-first" if value else "--month-first",) if name == "day_first" else (f"--{name}", value)
+        yield from (
+            ("--day-first" if value else "--month-first",)
+            if name == "day_first"
+            else (f"--{name}", value)
+        )
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_file_over_the_command_line(flask_bars: Command, database: Db, tmp_path: Path, case: Case) -> None:
+def test_file_over_the_command_line(
+    flask_bars: Command, database: Db, tmp_path: Path, case: Case
+) -> None:
     path = tmp_path / case.name
     path.write_bytes(case.content)
     answer = flask_bars("import", path, "--interval", case.interval, *write_options(case))
@@ -75,7 +81,10 @@ def import_over_http(live: Live, **form: Any) -> dict[str, Any]:
     """Return the document of the run that imported a file, which ended."""
     answer = live.post("/py/data/import", data=form).json
     address = f"/py/detection-runs/{answer.get('run_id') or answer['_id']}"
-    wait_until(lambda: live.client.get(address).json["status"] in {"complete", "partial", "failed"}, "the import")
+    wait_until(
+        lambda: live.client.get(address).json["status"] in {"complete", "partial", "failed"},
+        "the import",
+    )
     run: dict[str, Any] = live.client.get(address).json
     return run
 
@@ -84,8 +93,12 @@ def import_over_http(live: Live, **form: Any) -> dict[str, Any]:
 def test_file_over_http(live: Live, case: Case) -> None:
     for name in STORED:
         live.database[name].delete_many({})
-    options = {name: str(value).lower() if value is True else value for name, value in case.options.items()}
-    run = import_over_http(live, file=(io.BytesIO(case.content), case.name), interval=case.interval, **options)
+    options = {
+        name: str(value).lower() if value is True else value for name, value in case.options.items()
+    }
+    run = import_over_http(
+        live, file=(io.BytesIO(case.content), case.name), interval=case.interval, **options
+    )
     if case.refused:
         assert (run["status"], run["reason"]) == ("failed", "bad_input"), run
         assert all(words in run["error"] for words in case.refused), run["error"]
@@ -116,7 +129,9 @@ def test_split_that_the_vendors_prices_have_in_them_is_taken_back(
     assert find_closes(database, "NVDX", "1d")["2024-06-07"] == 58.953
 
 
-def test_part_of_an_adjusted_history_is_refused(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+def test_part_of_an_adjusted_history_is_refused(
+    flask_bars: Command, database: Db, tmp_path: Path
+) -> None:
     path = tmp_path / "NVDX.csv"
     for file in ("07a-NVDX.csv", "07b-NVDX.csv"):
         path.write_bytes((FOLDER / file).read_bytes())
@@ -129,7 +144,10 @@ def test_part_of_an_adjusted_history_is_refused(flask_bars: Command, database: D
         before = find_closes(database, "NVDX", "1d")
         told = flask_bars("import", path, "--json")
         assert told.exit_code == 1
-        assert "import the vendor's whole history at once" in json.loads(told.stdout)["series"][0]["error"]
+        assert (
+            "import the vendor's whole history at once"
+            in json.loads(told.stdout)["series"][0]["error"]
+        )
         assert find_closes(database, "NVDX", "1d") == before
 
 
@@ -142,29 +160,48 @@ def test_one_factor_of_a_dividend_is_named(flask_bars: Command, tmp_path: Path) 
     assert "dividend" in told["series"][0]["notes"][0]
 
 
-def test_factor_that_the_prices_have_in_them_is_left_aside(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+def test_factor_that_the_prices_have_in_them_is_left_aside(
+    flask_bars: Command, database: Db, tmp_path: Path
+) -> None:
     days = ("2024-06-05", "2024-06-06", "2024-06-07", "2024-06-10", "2024-06-11")
     for name, before in (("QUOTED", 600.0), ("DONE", 60.0)):
         closes = [before, before, before, 60.0, 60.0]
-        rows = [f"{day},{c},{c},{c},{c},{10 if day == days[3] else 1}" for day, c in zip(days, closes, strict=True)]
+        rows = [
+            f"{day},{c},{c},{c},{c},{10 if day == days[3] else 1}"
+            for day, c in zip(days, closes, strict=True)
+        ]
         path = tmp_path / f"{name}.csv"
         path.write_text("\n".join(["date,open,high,low,close,splitFactor", *rows]))
         told = json.loads(flask_bars("import", path, "--json").stdout)
         assert find_closes(database, name, "1d")["2024-06-05"] == 60.0
-        assert any("adjusted for it already" in note for note in told["series"][0]["notes"]) == (name == "DONE")
+        assert any("adjusted for it already" in note for note in told["series"][0]["notes"]) == (
+            name == "DONE"
+        )
 
 
-def test_rejected_row_of_stooq_is_kept_as_it_was_written(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+def test_rejected_row_of_stooq_is_kept_as_it_was_written(
+    flask_bars: Command, database: Db, tmp_path: Path
+) -> None:
     path = tmp_path / "aapl5m.us.txt"
     text = (FOLDER / "04c-aapl5m.us.txt").read_text().replace("AAPL.US", "AAPL")
     path.write_text(text + "AAPL,5,20240102,040000,1,1,1,1,5,0\n")
     assert flask_bars("import", path, "--interval", "5m").exit_code == 0
-    assert list(find_closes(database, "AAPL", "5m")) == ["2024-01-02 14:30", "2024-01-02 14:35", "2024-01-02 15:00"]
+    assert list(find_closes(database, "AAPL", "5m")) == [
+        "2024-01-02 14:30",
+        "2024-01-02 14:35",
+        "2024-01-02 15:00",
+    ]
     (rejected,) = database.rejected_bars.find()
-    assert (rejected["time"], rejected["values"]["volume"], rejected["row"]) == ("20240102 040000", "5", 4)
+    assert (rejected["time"], rejected["values"]["volume"], rejected["row"]) == (
+        "20240102 040000",
+        "5",
+        4,
+    )
 
 
-def test_words_for_nothing_are_tickers_in_a_ticker_column(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+def test_words_for_nothing_are_tickers_in_a_ticker_column(
+    flask_bars: Command, database: Db, tmp_path: Path
+) -> None:
     path = tmp_path / "odd.csv"
     lines = (FOLDER / "02-odd_tickers.csv").read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.startswith("0700")))
@@ -178,14 +215,27 @@ def test_every_file_of_a_folder_is_accounted_for(flask_bars: Command, database: 
     assert answer.exit_code == 2
     report = json.loads(answer.stdout)
     files = {Path(file["name"]).relative_to(folder).as_posix(): file for file in report["files"]}
-    assert set(files) == {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert set(files) == {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    }
     assert files["._GOODA.csv"]["skipped"]
     assert "--ticker GOODC" in files["GOODC_2023.csv"]["error"]
-    for name in ("EMPTY.csv", "HEADONLY.csv", "README.txt", "companies.csv", "d_us_txt.zip", "manifest.json"):
+    for name in (
+        "EMPTY.csv",
+        "HEADONLY.csv",
+        "README.txt",
+        "companies.csv",
+        "d_us_txt.zip",
+        "manifest.json",
+    ):
         assert files[name]["error"], name
     read = {name for name, file in files.items() if not file["error"] and not file["skipped"]}
     assert read == {"GOODA.csv", "GOODB (1).csv", "gooda.csv", "sub/EURO.csv"}
-    assert {s["ticker"]: s["bars"] for s in database.series.find()} == {"EURO": 2, "GOODA": 39, "GOODB": 29}
+    assert {s["ticker"]: s["bars"] for s in database.series.find()} == {
+        "EURO": 2,
+        "GOODA": 39,
+        "GOODB": 29,
+    }
     assert "GOODC_2023.csv" in flask_bars("import", folder).stderr
 
 
@@ -196,21 +246,34 @@ def test_years_of_a_ticker_are_its_when_told(flask_bars: Command, database: Db) 
     assert [s["ticker"] for s in database.series.find()] == ["GOODC"]
 
 
-def test_columns_are_named_by_hand(flask_bars: Command, database: Db, tmp_path: Path, live: Live) -> None:
+def test_columns_are_named_by_hand(
+    flask_bars: Command, database: Db, tmp_path: Path, live: Live
+) -> None:
     text = "when,first,top,bottom,settled,qty\n2024-01-02,187.15,188.44,183.89,185.64,82488700\n"
-    columns = {"time": "when", "open": "first", "high": "3", "low": "bottom", "close": "settled", "volume": "qty"}
+    columns = {
+        "time": "when",
+        "open": "first",
+        "high": "3",
+        "low": "bottom",
+        "close": "settled",
+        "volume": "qty",
+    }
     path = tmp_path / "AAPL.csv"
     path.write_text(text)
     assert "no usable column for" in flask_bars("import", path).stderr
     words = [word for name, column in columns.items() for word in ("--column", f"{name}={column}")]
     assert flask_bars("import", path, *words).exit_code == 0
     assert find_closes(database, "AAPL", "1d") == {"2024-01-02": 185.64}
-    run = import_over_http(live, file=(io.BytesIO(text.encode()), "AAPM.csv"), columns=json.dumps(columns))
+    run = import_over_http(
+        live, file=(io.BytesIO(text.encode()), "AAPM.csv"), columns=json.dumps(columns)
+    )
     assert (run["status"], run["result"]["new"]) == ("complete", 1)
     assert run["result"]["files"][0]["columns"]["close"] == "settled"
 
 
-def test_dry_run_says_the_same_and_stores_nothing(flask_bars: Command, database: Db, tmp_path: Path) -> None:
+def test_dry_run_says_the_same_and_stores_nothing(
+    flask_bars: Command, database: Db, tmp_path: Path
+) -> None:
     path = tmp_path / "AAPL.csv"
     path.write_bytes((FOLDER / "05b-DECCOMMA.csv").read_bytes())
     dry = json.loads(flask_bars("import", path, "--dry-run", "--json").stdout)
@@ -224,7 +287,9 @@ def test_dry_run_says_the_same_and_stores_nothing(flask_bars: Command, database:
     assert "nothing was stored" in flask_bars("import", path, "--dry-run").stdout
 
 
-def test_file_of_which_no_row_can_be_used_is_an_error(flask_bars: Command, tmp_path: Path, live: Live) -> None:
+def test_file_of_which_no_row_can_be_used_is_an_error(
+    flask_bars: Command, tmp_path: Path, live: Live
+) -> None:
     text = "date,open,high,low,close\n2024-01-06,1,1,1,1\n2024-01-07,1,1,1,1\n"
     path = tmp_path / "SATX.csv"
     path.write_text(text)
@@ -248,7 +313,9 @@ CANDLE = {"o": "187.15", "h": 188.44, "l": 183.89, "c": "185.64", "v": "82488700
         ({"t": 1704205800000000000, **CANDLE}, "1h", "2024-01-02 14:30"),
     ],
 )
-def test_candles_take_what_files_take(live: Live, candle: dict[str, Any], interval: str, time: str) -> None:
+def test_candles_take_what_files_take(
+    live: Live, candle: dict[str, Any], interval: str, time: str
+) -> None:
     for name in STORED:
         live.database[name].delete_many({})
     body = {"ticker": "AAPL", "interval": interval, "candles": [candle]}
@@ -260,16 +327,30 @@ def test_candles_take_what_files_take(live: Live, candle: dict[str, Any], interv
 def test_preview_shows_columns_and_what_is_open_and_stores_nothing(live: Live) -> None:
     before = live.database.series.count_documents({})
     text = "when,o,h,l,c\n03/04/2024,10,11,9,10.5\n"
-    shown = live.client.post("/py/data/preview", data={"file": (io.BytesIO(text.encode()), "x.csv")})
+    shown = live.client.post(
+        "/py/data/preview", data={"file": (io.BytesIO(text.encode()), "x.csv")}
+    )
     assert shown.status_code == 200, shown.text
-    assert [(c["name"], c["field"]) for c in shown.json["columns"]][:2] == [("when", None), ("o", "open")]
+    assert [(c["name"], c["field"]) for c in shown.json["columns"]][:2] == [
+        ("when", None),
+        ("o", "open"),
+    ]
     assert shown.json["rows"] == [["03/04/2024", "10", "11", "9", "10.5"]]
     assert "no usable column for time" in shown.json["problem"]
     form = {"file": (io.BytesIO(text.encode()), "x.csv"), "columns": '{"time": "when"}'}
     assert "--day-first" in live.client.post("/py/data/preview", data=form).json["problem"]
-    form = {"file": (io.BytesIO(text.encode()), "x.csv"), "columns": '{"time": "when"}', "day_first": "true"}
+    form = {
+        "file": (io.BytesIO(text.encode()), "x.csv"),
+        "columns": '{"time": "when"}',
+        "day_first": "true",
+    }
     settled = live.client.post("/py/data/preview", data=form).json
-    assert (settled["problem"], settled["read"]) == (None, {"rows": 1, "times": 1, "has_ticker": False})
+    assert (settled["problem"], settled["read"]) == (
+        None,
+        {"rows": 1, "times": 1, "has_ticker": False},
+    )
     assert live.database.series.count_documents({}) == before
-    junk = live.client.post("/py/data/preview", data={"file": (io.BytesIO(b"PK\x03\x04"), "x.xlsx")})
+    junk = live.client.post(
+        "/py/data/preview", data={"file": (io.BytesIO(b"PK\x03\x04"), "x.xlsx")}
+    )
     assert (junk.status_code, junk.json["reason"]) == (422, "bad_input")

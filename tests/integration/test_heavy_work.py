@@ -1,4 +1,6 @@
-"""Work that takes long: it is bounded before it is accepted, hears of its end, and leaves a process to others."""
+"""Work that takes long: it is bounded before it is accepted, hears of its end,
+and leaves a process to others.
+"""
 
 import threading
 import time
@@ -53,7 +55,9 @@ def add_heavy(database: Db, number: int, *, heavy: bool = True) -> str:
     return str(batch["_id"])
 
 
-@pytest.mark.parametrize("body", [{"trees": 1_000, "sample": 16_384}, {"trees": 10_000}, {"sample": 1_000_000}])
+@pytest.mark.parametrize(
+    "body", [{"trees": 1_000, "sample": 16_384}, {"trees": 10_000}, {"sample": 1_000_000}]
+)
 def test_a_training_that_would_take_everything_is_422_and_no_run(
     client: FlaskClient, database: Db, body: dict[str, int]
 ) -> None:
@@ -81,7 +85,10 @@ def test_a_forest_grown_in_steps_is_the_one_grown_at_once(trees: int, sample: in
     grown = fit_forest(rows, trees=trees, sample=sample, seed=3, checkpoint=fractions.append)
     np.testing.assert_array_equal(grown.score_samples(rows), at_once.score_samples(rows))
     one, other = collect_nodes(grown), collect_nodes(at_once)
-    assert all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("thresholds", "left", "lengths"))
+    assert all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("thresholds", "left", "lengths")
+    )
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
 
@@ -97,7 +104,9 @@ def test_growing_ends_at_the_checkpoint_that_says_so(kind: Any) -> None:
         get_detector(kind.name).fit(rows, seed=1, parameters=kind.get_defaults(), checkpoint=cancel)
 
 
-def test_a_training_at_work_hears_of_its_cancellation_and_keeps_its_lease(worker: Worker, database: Db) -> None:
+def test_a_training_at_work_hears_of_its_cancellation_and_keeps_its_lease(
+    worker: Worker, database: Db
+) -> None:
     """The lease is 3 s, and the growing takes longer; a cancellation ends it within a few steps."""
     store(database, "AAPL", make_bars(2_000))
     run_id = add_training(database, trees=1_000, sample=1_000)
@@ -108,13 +117,19 @@ def test_a_training_at_work_hears_of_its_cancellation_and_keeps_its_lease(worker
         wait_until(lambda: get_batch(database, batch_id).get("progress", 0) > 0.7, "it grows")
         first = get_batch(database, batch_id)["lease_until"]
         wait_until(
-            lambda: get_batch(database, batch_id).get("lease_until", first) != first or not thread.is_alive(), ""
+            lambda: (
+                get_batch(database, batch_id).get("lease_until", first) != first
+                or not thread.is_alive()
+            ),
+            "",
         )
         assert get_batch(database, batch_id)["fence"] == 1
         asked = time.monotonic()
         runs.request_cancel(database, run_id, datetime.now(UTC))
         thread.join(60)
-        assert not thread.is_alive(), f"still at work {time.monotonic() - asked:.0f} s after it was cancelled"
+        assert not thread.is_alive(), (
+            f"still at work {time.monotonic() - asked:.0f} s after it was cancelled"
+        )
     finally:
         thread.join(60)
     assert runs.get_run(database, run_id)["status"] == "cancelled"
@@ -175,7 +190,9 @@ def test_claimed_at_once_only_one_heavy_batch_is_taken(database: Db) -> None:
     assert len(taken) == 1
 
 
-def test_a_second_training_waits_and_is_sent_again_when_the_first_has_ended(worker: Worker, database: Db) -> None:
+def test_a_second_training_waits_and_is_sent_again_when_the_first_has_ended(
+    worker: Worker, database: Db
+) -> None:
     store(database, "AAPL", make_bars(500))
     first, second = add_training(database, trees=5), add_training(database, trees=5)
     blocking = claim_batch(database, add_heavy(database, 9), "another", **LEASE)

@@ -21,7 +21,9 @@ def hash_of(file: Path) -> str:
 
 def install_arguments() -> list[str]:
     """Return the arguments of pip with which the Makefile installs a lock."""
-    found = re.search(r"^INSTALL := .*? -m pip (install .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    found = re.search(
+        r"^INSTALL := .*? -m pip (install .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
     assert found
     return found[1].split()
 
@@ -41,7 +43,9 @@ def pip(arguments: list[str], lock: Path, target: Path) -> subprocess.CompletedP
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """Make a folder of what was there when the lock was made: a package, what it asks for, and an extra's need."""
+    """Make a folder of what was there when the lock was made: a package, what it asks for,
+    and an extra's need.
+    """
     folder = tmp_path / "index"
     folder.mkdir()
     make_wheel(folder, "front", "1.0", "middle[mail]>=1.0")
@@ -54,7 +58,11 @@ def index(tmp_path: Path) -> Path:
 def lock(tmp_path: Path, index: Path) -> Path:
     """Pin all of the index, as it is before anybody releases more."""
     path = tmp_path / "requirements.txt"
-    path.write_text("".join(f"{wheel.name.split('-')[0]}==1.0 {hash_of(wheel)}\n" for wheel in index.glob("*.whl")))
+    path.write_text(
+        "".join(
+            f"{wheel.name.split('-')[0]}==1.0 {hash_of(wheel)}\n" for wheel in index.glob("*.whl")
+        )
+    )
     return path
 
 
@@ -62,7 +70,9 @@ def installed_in(target: Path) -> set[str]:
     return {path.name.removesuffix(".dist-info") for path in target.glob("*.dist-info")}
 
 
-def test_newer_releases_of_everything_change_nothing(index: Path, lock: Path, tmp_path: Path) -> None:
+def test_newer_releases_of_everything_change_nothing(
+    index: Path, lock: Path, tmp_path: Path
+) -> None:
     for name in ("front", "middle", "back"):
         make_wheel(index, name, "9.0", "setuptools>=999")
     with serving(index) as address:

@@ -45,7 +45,9 @@ def test_a_page_is_of_what_matches_and_has_the_fields_asked_for(stored: Db) -> N
     wanted = sort_newest([document for document in DOCUMENTS if document["row"] == 1])
     query = {"$or": [{"row": 1}, {"row": 99}]}
     first = find_page(stored["paged"], query, NEWEST, after=None, limit=4, fields=["at", "row"])
-    rest = find_page(stored["paged"], query, NEWEST, after=NEWEST.locate(first[-1]), limit=100, fields=["row"])
+    rest = find_page(
+        stored["paged"], query, NEWEST, after=NEWEST.locate(first[-1]), limit=100, fields=["row"]
+    )
     assert first == wanted[:4]
     assert rest == [{"_id": document["_id"], "row": 1} for document in wanted[4:]]
 
@@ -55,7 +57,9 @@ def test_a_document_added_before_the_position_moves_nothing(stored: Db) -> None:
     rest = find_page(stored["paged"], {}, BY_ID, after=BY_ID.locate(first[-1]), limit=100)
     stored["paged"].insert_one({"_id": "", "at": START, "row": 0})
     assert find_page(stored["paged"], {}, BY_ID, after=BY_ID.locate(first[-1]), limit=100) == rest
-    assert [document["_id"] for document in first + rest] == sorted(document["_id"] for document in DOCUMENTS)
+    assert [document["_id"] for document in first + rest] == sorted(
+        document["_id"] for document in DOCUMENTS
+    )
 
 
 def test_a_position_of_another_order_is_refused() -> None:

@@ -26,11 +26,17 @@ LATER = datetime.now(UTC) + timedelta(days=2)
 
 
 def add_upload(database: Db, status: str | None, ended: datetime | None = None) -> str:
-    """Keep an upload, with an import of it in this status; with none where the request broke off."""
+    """Keep an upload, with an import of it in this status;
+    with none where the request broke off.
+    """
     upload_id = store_upload(database, "bars.csv", b"Date,Close\n")
     if status is not None:
-        run = insert_run(database, RunRequest("import", "manual", options={"upload_id": upload_id}), NOW)
-        database.detection_runs.update_one({"_id": run["_id"]}, {"$set": {"status": status, "completed_at": ended}})
+        run = insert_run(
+            database, RunRequest("import", "manual", options={"upload_id": upload_id}), NOW
+        )
+        database.detection_runs.update_one(
+            {"_id": run["_id"]}, {"$set": {"status": status, "completed_at": ended}}
+        )
     return upload_id
 
 
@@ -46,7 +52,9 @@ def test_an_upload_is_kept_while_its_import_is_to_read_it(database: Db, status: 
 
 
 @pytest.mark.parametrize("status", ["failed", "partial", "cancelled"])
-def test_an_upload_whose_import_failed_is_kept_for_three_days(client: FlaskClient, database: Db, status: str) -> None:
+def test_an_upload_whose_import_failed_is_kept_for_three_days(
+    client: FlaskClient, database: Db, status: str
+) -> None:
     add_upload(database, status, ended=NOW)
     run = database.detection_runs.find_one({"options.upload_id": {"$exists": True}})
     assert run is not None
@@ -75,7 +83,9 @@ def test_an_upload_that_nobody_will_read_goes_after_a_day(database: Db, status: 
 
 def test_an_upload_that_one_import_read_is_kept_for_another_that_failed(database: Db) -> None:
     upload_id = add_upload(database, "complete")
-    run = insert_run(database, RunRequest("import", "manual", options={"upload_id": upload_id}), NOW)
+    run = insert_run(
+        database, RunRequest("import", "manual", options={"upload_id": upload_id}), NOW
+    )
     failed = {"status": "failed", "completed_at": LATER - timedelta(days=1)}
     database.detection_runs.update_one({"_id": run["_id"]}, {"$set": failed})
     assert delete_leftovers(database, LATER) == 0
@@ -94,7 +104,9 @@ def test_an_artefact_without_a_model_goes_after_a_day_and_others_stay(database: 
 
 @pytest.mark.parametrize("bucket", [UPLOADS, ARTEFACTS])
 def test_chunks_of_a_file_whose_writer_died_go_after_a_day(database: Db, bucket: str) -> None:
-    GridFSBucket(database, bucket, chunk_size_bytes=1_024).upload_from_stream_with_id("x", "x", bytes(5_000))
+    GridFSBucket(database, bucket, chunk_size_bytes=1_024).upload_from_stream_with_id(
+        "x", "x", bytes(5_000)
+    )
     database[f"{bucket}.files"].delete_one({"_id": "x"})  # it would have been written last
     assert count(database, bucket) == (0, 5)
     assert delete_leftovers(database, datetime.now(UTC)) == 0

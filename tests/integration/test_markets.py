@@ -74,7 +74,9 @@ def test_a_file_goes_by_its_own_market_over_http(
     assert (status["market"], status["bars"]) == (market, bars)
 
 
-def test_a_weekend_of_a_coin_is_no_weekend_of_a_stock(flask: Command, database: Db, tmp_path: Path) -> None:
+def test_a_weekend_of_a_coin_is_no_weekend_of_a_stock(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
     coin = (CASES / "BTC-USD.csv").read_text()
     (tmp_path / "ABCD.csv").write_text(coin)
     report = read(flask("bars", "import", tmp_path / "ABCD.csv", "--json"))
@@ -94,7 +96,10 @@ def test_numbers_are_of_no_market_without_a_word(flask: Command, database: Db, n
 def test_numbers_are_tokyos_where_that_is_told(flask: Command, database: Db, name: str) -> None:
     # One code's only bar is of a holiday: it fails by name, and leaves the others alone.
     report = json.loads(flask("bars", "import", CASES / name, "--market", "jp", "--json").stdout)
-    assert {series["ticker"] for series in report["series"] if series["new"]} == {"7203.T", "6758.T"}
+    assert {series["ticker"] for series in report["series"] if series["new"]} == {
+        "7203.T",
+        "6758.T",
+    }
     assert set(database.series.distinct("market")) == {"JP"}
 
 
@@ -108,21 +113,44 @@ def test_a_market_is_told_over_http(live: Live) -> None:
     refused = live.client.post("/py/data/candles", json={"ticker": "ETHUSDT", "candles": [candle]})
     assert refused.status_code == 422
     assert refused.json["reason"] == "unknown_market"
-    pushed = live.post("/py/data/candles", json={"ticker": "ETHUSDT", "market": "CRYPTO", "candles": [candle]})
+    pushed = live.post(
+        "/py/data/candles", json={"ticker": "ETHUSDT", "market": "CRYPTO", "candles": [candle]}
+    )
     assert pushed.json["new"] == 1
     # Once it was told, it is known.
-    again = live.post("/py/data/candles", json={"ticker": "ETHUSDT", "candles": [candle | {"time": "2024-01-07"}]})
+    again = live.post(
+        "/py/data/candles", json={"ticker": "ETHUSDT", "candles": [candle | {"time": "2024-01-07"}]}
+    )
     assert again.json["new"] == 1
 
 
 def test_odd_tickers_are_tickers(flask: Command, database: Db) -> None:
     report = read(flask("bars", "import", CASES / "odd_tickers.csv", "--json"))
-    assert [series["ticker"] for series in report["series"]] == ["NA", "TRUE", "NAN", "NULL", "INF", "1E5", "0700.HK"]
+    assert [series["ticker"] for series in report["series"]] == [
+        "NA",
+        "TRUE",
+        "NAN",
+        "NULL",
+        "INF",
+        "1E5",
+        "0700.HK",
+    ]
     assert database.series.count_documents({"market": "US"}) == 6
 
 
-def test_a_market_of_a_users_own(flask: Command, client: FlaskClient, database: Db, tmp_path: Path) -> None:
-    words = ("add", "br", "--calendar", "BVMF", "--timezone", "America/Sao_Paulo", "--suffix", ".SA")
+def test_a_market_of_a_users_own(
+    flask: Command, client: FlaskClient, database: Db, tmp_path: Path
+) -> None:
+    words = (
+        "add",
+        "br",
+        "--calendar",
+        "BVMF",
+        "--timezone",
+        "America/Sao_Paulo",
+        "--suffix",
+        ".SA",
+    )
     assert flask("markets", *words).exit_code == 0
     assert "there is a market BR" in flask("markets", *words).output
     # Carnival, 12 and 13 February 2024, is kept in Sao Paulo alone.
@@ -143,7 +171,10 @@ def test_a_market_with_bars_stays_and_its_calendar_asks_first(
     row = client.get("/py/markets/CRYPTO").json
     body = {name: value for name, value in row.items() if name not in {"code", "series"}}
     assert client.put("/py/markets/CRYPTO", json=body | {"currency": "EUR"}).status_code == 200
-    assert client.put("/py/markets/CRYPTO", json=body | {"calendar": "24/5"}).json["reason"] == "market_in_use"
+    assert (
+        client.put("/py/markets/CRYPTO", json=body | {"calendar": "24/5"}).json["reason"]
+        == "market_in_use"
+    )
     refused = flask("markets", "change", "CRYPTO", "--calendar", "24/5")
     assert refused.exit_code == 1
     assert "2 of these lie outside" in refused.stdout
@@ -163,7 +194,9 @@ def test_a_market_with_bars_stays_and_its_calendar_asks_first(
         ({"aliases": [".T"]}, "is that of market JP"),
     ],
 )
-def test_a_market_that_cannot_be_is_refused(client: FlaskClient, changes: dict[str, Any], said: str) -> None:
+def test_a_market_that_cannot_be_is_refused(
+    client: FlaskClient, changes: dict[str, Any], said: str
+) -> None:
     body = {"code": "BR", "calendar": "BVMF", "timezone": "America/Sao_Paulo", "suffixes": [".SA"]}
     answer = client.post("/py/markets", json=body | changes)
     assert answer.status_code == 422
@@ -171,7 +204,9 @@ def test_a_market_that_cannot_be_is_refused(client: FlaskClient, changes: dict[s
     assert client.get("/py/markets/BR").status_code == 422
 
 
-def test_a_ticker_is_set_by_hand_to_a_market(flask: Command, client: FlaskClient, database: Db) -> None:
+def test_a_ticker_is_set_by_hand_to_a_market(
+    flask: Command, client: FlaskClient, database: Db
+) -> None:
     assert client.put("/py/markets/US/tickers/7203").json == {"ticker": "7203", "market": "US"}
     report = read(flask("bars", "import", CASES / "jp4digit.csv", "--ticker", "7203", "--json"))
     assert [series["ticker"] for series in report["series"]] == ["7203"]
@@ -180,9 +215,22 @@ def test_a_ticker_is_set_by_hand_to_a_market(flask: Command, client: FlaskClient
 
 
 def test_a_series_is_not_of_two_markets(flask: Command, database: Db) -> None:
-    read(flask("bars", "import", CASES / "jp4digit.csv", "--market", "CRYPTO", "--ticker", "7203", "--json"))
+    read(
+        flask(
+            "bars",
+            "import",
+            CASES / "jp4digit.csv",
+            "--market",
+            "CRYPTO",
+            "--ticker",
+            "7203",
+            "--json",
+        )
+    )
     flask("markets", "unassign", "7203")
-    answer = flask("bars", "import", CASES / "jp4digit.csv", "--market", "US", "--ticker", "7203", "--json")
+    answer = flask(
+        "bars", "import", CASES / "jp4digit.csv", "--market", "US", "--ticker", "7203", "--json"
+    )
     assert answer.exit_code == 1
     assert "has 1d bars of market CRYPTO, and these are of US" in answer.stdout
 
@@ -190,7 +238,13 @@ def test_a_series_is_not_of_two_markets(flask: Command, database: Db) -> None:
 def test_series_that_were_taken_for_the_us_go_to_their_markets(database: Db) -> None:
     for ticker in ("AAPL", "BTC-USD", "0700.HK", "^N225", "7203"):
         database.series.insert_one(
-            {"_id": f"{ticker}::1d", "ticker": ticker, "interval": "1d", "market": "US", "coverage": {}}
+            {
+                "_id": f"{ticker}::1d",
+                "ticker": ticker,
+                "interval": "1d",
+                "market": "US",
+                "coverage": {},
+            }
         )
     database.watchlists.insert_one({"_id": "w", "market": "US"})
     for _ in range(2):
@@ -206,8 +260,14 @@ def test_series_that_were_taken_for_the_us_go_to_their_markets(database: Db) -> 
     assert found["0700.HK"]["timezone"] == "Asia/Hong_Kong"
     assert found["AAPL"]["timezone"] == "America/New_York"
     assert ["coverage" in found[ticker] for ticker in ("AAPL", "BTC-USD")] == [True, False]
-    assert database.watchlists.find_one({}, {"markets": 1, "market": 1}) == {"_id": "w", "markets": ["US"]}
-    assert database.ticker_markets.find_one({}, {"_id": 1, "market": 1}) == {"_id": "7203", "market": "US"}
+    assert database.watchlists.find_one({}, {"markets": 1, "market": 1}) == {
+        "_id": "w",
+        "markets": ["US"],
+    }
+    assert database.ticker_markets.find_one({}, {"_id": 1, "market": 1}) == {
+        "_id": "7203",
+        "market": "US",
+    }
 
 
 @pytest.mark.parametrize(("given", "found"), [("5m", "1m"), ("1h", "1m"), ("1d", None)])
@@ -222,12 +282,21 @@ def test_bars_of_another_interval_are_refused_with_its_name(
 
 
 def test_weeks_are_not_days(flask: Command, database: Db, tmp_path: Path) -> None:
-    rows = [f"2024-{month:02d}-{day:02d},10,11,9,10,1000" for month in (4, 7) for day in (1, 8, 15, 22, 29)]
+    rows = [
+        f"2024-{month:02d}-{day:02d},10,11,9,10,1000"
+        for month in (4, 7)
+        for day in (1, 8, 15, 22, 29)
+    ]
     (tmp_path / "ABCD.csv").write_text("\n".join(["date,open,high,low,close,volume", *rows]))
     refused = flask("bars", "import", tmp_path / "ABCD.csv")
     assert refused.exit_code == 1
     assert "--interval 1w" in " ".join(refused.stdout.split())
-    assert read(flask("bars", "import", tmp_path / "ABCD.csv", "--interval", "auto", "--json"))["interval"] == "1w"
+    assert (
+        read(flask("bars", "import", tmp_path / "ABCD.csv", "--interval", "auto", "--json"))[
+            "interval"
+        ]
+        == "1w"
+    )
 
 
 def test_auto_finds_the_interval(flask: Command, live: Live, database: Db) -> None:
@@ -239,7 +308,9 @@ def test_auto_finds_the_interval(flask: Command, live: Live, database: Db) -> No
     assert "overlap as bars of 5m" in refused["series"][0]["error"]
 
 
-def test_a_series_without_a_bar_for_long_says_so(flask: Command, client: FlaskClient, database: Db) -> None:
+def test_a_series_without_a_bar_for_long_says_so(
+    flask: Command, client: FlaskClient, database: Db
+) -> None:
     read(flask("bars", "import", CASES / "METX.csv", "--json"))
     status = client.get("/py/tickers/METX/status").json
     assert status["sessions_behind"] > 500

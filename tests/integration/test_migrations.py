@@ -1,4 +1,6 @@
-"""Migrations: what is new is up to date, what is old says so, and an upgrade may be run by several at once."""
+"""Migrations: what is new is up to date, what is old says so,
+and an upgrade may be run by several at once.
+"""
 
 import subprocess
 import sys
@@ -11,7 +13,14 @@ from flask.testing import FlaskClient
 from core.errors import DatabaseUnfit
 from records.database import Db
 from records.indexes import INDEXES
-from records.migrations import MIGRATIONS, Migration, check_version, find_version, prepare_database, upgrade
+from records.migrations import (
+    MIGRATIONS,
+    Migration,
+    check_version,
+    find_version,
+    prepare_database,
+    upgrade,
+)
 from tests.conftest import ROOT
 from tests.integration.stored import add_run
 
@@ -42,7 +51,9 @@ def test_a_new_database_needs_no_upgrade(fresh: Db) -> None:
     assert find_version(fresh) == LATEST
 
 
-def test_a_database_with_data_of_an_earlier_version_is_not_ready(client: FlaskClient, database: Db) -> None:
+def test_a_database_with_data_of_an_earlier_version_is_not_ready(
+    client: FlaskClient, database: Db
+) -> None:
     add_run(database, "AAPL")
     refused = client.get("/readyz")
     assert refused.status_code == 503
@@ -65,18 +76,26 @@ def test_upgrades_at_once_are_as_one(fresh: Db, environment: dict[str, str]) -> 
     add_run(fresh, "AAPL")
     processes = [
         subprocess.Popen(
-            UPGRADE, cwd=ROOT, env=environment | {"MONGO_DATABASE": fresh.name}, stdout=subprocess.PIPE, text=True
+            UPGRADE,
+            cwd=ROOT,
+            env=environment | {"MONGO_DATABASE": fresh.name},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
     ]
     answers = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
-    assert all(answer.endswith(f"the database is at version {LATEST}\n") for answer in answers), answers
+    assert all(answer.endswith(f"the database is at version {LATEST}\n") for answer in answers), (
+        answers
+    )
     assert all(len(names) > 1 for names in list_indexes(fresh).values())
 
 
 def test_the_second_migration_drops_the_index_that_says_what_the_id_says(fresh: Db) -> None:
-    fresh.anomalies.create_index(["Ticker", "interval", "Datetime"], name="natural_key", unique=True)
+    fresh.anomalies.create_index(
+        ["Ticker", "interval", "Datetime"], name="natural_key", unique=True
+    )
     add_run(fresh, "AAPL")
     upgrade(fresh, NOW)
     assert "natural_key" not in list_indexes(fresh)["anomalies"]
@@ -84,21 +103,32 @@ def test_the_second_migration_drops_the_index_that_says_what_the_id_says(fresh: 
 
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_them(fresh: Db) -> None:
     watchlists = {"a": 60.0, "b": None, "c": 70.0, "d": None}
-    fresh.watchlists.insert_many({"_id": name, "threshold": grade} for name, grade in watchlists.items())
+    fresh.watchlists.insert_many(
+        {"_id": name, "threshold": grade} for name, grade in watchlists.items()
+    )
     kept = {
         ("watchlist", "a"): ("grade", 60.0),
         ("watchlist", "b"): ("contamination", 0.05),
         ("market", "US"): ("grade", 50.0),
     }
     fresh.thresholds.insert_many(
-        {"_id": f"threshold::{scope}::{name}", "scope": scope, "name": name, "kind": kind, "value": value}
+        {
+            "_id": f"threshold::{scope}::{name}",
+            "scope": scope,
+            "name": name,
+            "kind": kind,
+            "value": value,
+        }
         for (scope, name), (kind, value) in kept.items()
     )
     upgrade(fresh, NOW)
     moved = {each["_id"]: each["threshold"] for each in fresh.watchlists.find()}
     assert moved.pop("a") == {"kind": "grade", "value": 60.0}
     assert moved.pop("b") == {"kind": "contamination", "value": 0.05}
-    assert moved == {"c": None, "d": None}  # detection went by the other home, which said nothing of these
+    assert moved == {
+        "c": None,
+        "d": None,
+    }  # detection went by the other home, which said nothing of these
     assert [each["scope"] for each in fresh.thresholds.find()] == ["market"]
 
 

@@ -1,4 +1,6 @@
-"""What an artefact holds cannot execute; and one that is not as recorded, or not signed, is not opened at all."""
+"""What an artefact holds cannot execute; and one that is not as recorded, or not signed,
+is not opened at all.
+"""
 
 import os
 import pickle
@@ -49,14 +51,19 @@ def sprung(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def armed(database: Db, sprung: Path) -> str:
-    """A champion whose artefact is a trap, three chunks long; what follows the pickle proper may be cut or changed."""
+    """A champion whose artefact is a trap, three chunks long;
+    what follows the pickle proper may be cut or changed.
+    """
     content = pickle.dumps(Trap(sprung)) + bytes(600_000)
     version: str = save_model(database, replace(make_fit(), artefact=content), now=NOW)["version"]
     return version
 
 
 def chunks(database: Db, version: str) -> list[bytes]:
-    return [chunk["data"] for chunk in database[f"{BUCKET}.chunks"].find({"files_id": version}).sort("n", 1)]
+    return [
+        chunk["data"]
+        for chunk in database[f"{BUCKET}.chunks"].find({"files_id": version}).sort("n", 1)
+    ]
 
 
 def replace_content(database: Db, version: str, content: bytes) -> None:
@@ -75,7 +82,9 @@ def read_signature(database: Db, version: str) -> dict[str, str]:
 def flip_a_byte(database: Db, version: str) -> None:
     last = bytearray(chunks(database, version)[-1])
     last[-1] ^= 1
-    database[f"{BUCKET}.chunks"].update_one({"files_id": version, "n": 2}, {"$set": {"data": bytes(last)}})
+    database[f"{BUCKET}.chunks"].update_one(
+        {"files_id": version, "n": 2}, {"$set": {"data": bytes(last)}}
+    )
 
 
 def cut_short(database: Db, version: str) -> None:
@@ -112,7 +121,9 @@ def swap_both_hashes(database: Db, version: str) -> None:
     swap_the_hash(database, version)
     other = database.models.find_one({"_id": version})
     assert other is not None
-    database.champions.update_one({"_id": "champion::US::1d"}, {"$set": {"sha256": other["sha256"]}})
+    database.champions.update_one(
+        {"_id": "champion::US::1d"}, {"$set": {"sha256": other["sha256"]}}
+    )
 
 
 TAMPERINGS = (
@@ -213,14 +224,18 @@ def test_an_artefact_replaced_with_both_its_hashes_is_refused_unopened(
 def test_a_signed_artefact_of_another_version_is_refused(database: Db) -> None:
     version, other = add_model(database), add_model(database, 8)
     replace_content(database, version, b"".join(chunks(database, other)))
-    database[f"{BUCKET}.files"].update_one({"_id": version}, {"$set": {"metadata": read_signature(database, other)}})
+    database[f"{BUCKET}.files"].update_one(
+        {"_id": version}, {"$set": {"metadata": read_signature(database, other)}}
+    )
     point_to(database, version, database.models.find_one({"_id": other})["sha256"])
     with pytest.raises(ModelIntegrity, match="not signed by any key"):
         ModelManager(database).get_model("US", "1d")
 
 
 def test_even_a_signed_pickle_runs_nothing(database: Db, sprung: Path) -> None:
-    for number, content in enumerate((pickle.dumps(Trap(sprung)), dump_objects(sprung), b"", b"PK")):
+    for number, content in enumerate(
+        (pickle.dumps(Trap(sprung)), dump_objects(sprung), b"", b"PK")
+    ):
         fit = replace(make_fit(market="JP"), artefact=content)
         version = save_model(database, fit, now=NOW)["version"]
         assert version == f"JP_model-0.1.{number}"
@@ -286,7 +301,9 @@ def test_a_rotation_signs_nothing_that_was_not_signed(database: Db, key_file: Pa
         ModelManager(database).get_model_version(forged)
 
 
-def test_keys_of_the_environment_are_rotated_by_their_owner(database: Db, settings: Settings) -> None:
+def test_keys_of_the_environment_are_rotated_by_their_owner(
+    database: Db, settings: Settings
+) -> None:
     version = add_model(database)
     present = get_settings().artefact_keys
     both = settings.model_copy(update={"artefact_keys": f"{'b' * 64},{present}"})
@@ -305,12 +322,18 @@ def test_keys_of_the_environment_are_rotated_by_their_owner(database: Db, settin
 def pickled(database: Db) -> tuple[str, IsolationForest]:
     """A champion as an earlier version stored it: pickled by joblib, hashed, not signed."""
     version, fit = add_model(database, 11), make_fit(11)
-    rows = np.random.default_rng(11).normal(size=(400, len(fit.plan.feature_set.columns))).astype(np.float32)
+    rows = (
+        np.random.default_rng(11)
+        .normal(size=(400, len(fit.plan.feature_set.columns)))
+        .astype(np.float32)
+    )
     forest = fit_forest(rows, **fit.plan.parameters, seed=11)
     buffer = BytesIO()
     joblib.dump(forest, buffer, compress=("zlib", 3), protocol=5)
     GridFSBucket(database, BUCKET).delete(version)
-    GridFSBucket(database, BUCKET).upload_from_stream_with_id(version, f"{version}.joblib", buffer.getvalue())
+    GridFSBucket(database, BUCKET).upload_from_stream_with_id(
+        version, f"{version}.joblib", buffer.getvalue()
+    )
     point_to(database, version, compute_sha256(buffer.getvalue()))
     return version, forest
 
@@ -325,7 +348,9 @@ def test_an_old_artefact_is_migrated_and_scores_the_same(
     migrate_pickle(database, get_settings(), version)
     model = ModelManager(database).get_model("US", "1d")
     inputs = np.random.default_rng(1).normal(size=(2_000, forest.n_features_in_)).astype(np.float32)
-    np.testing.assert_array_equal(model.detector.score_samples(inputs), forest.score_samples(inputs))
+    np.testing.assert_array_equal(
+        model.detector.score_samples(inputs), forest.score_samples(inputs)
+    )
     assert model.sha256 == before, "anomalies name the model by it"
     assert database[f"{BUCKET}.files"].count_documents({}) == 1
     assert set(database[f"{BUCKET}.chunks"].distinct("files_id")) == {version}
@@ -349,9 +374,23 @@ def test_nothing_that_runs_opens_a_pickle() -> None:
     """Only the migration, which a person asks for, has what could open one."""
     users = {
         str(path.relative_to(ROOT))
-        for wing in ("core", "records", "market", "detection", "alerts", "tasks", "api", "cli", "runner")
+        for wing in (
+            "core",
+            "records",
+            "market",
+            "detection",
+            "alerts",
+            "tasks",
+            "api",
+            "cli",
+            "runner",
+        )
         for path in (ROOT / wing).rglob("*.py")
-        if re.search(r"^\s*(?:import|from) (?:joblib|pickle|shelve|marshal|dill|cloudpickle)\b", path.read_text(), re.M)
+        if re.search(
+            r"^\s*(?:import|from) (?:joblib|pickle|shelve|marshal|dill|cloudpickle)\b",
+            path.read_text(),
+            re.M,
+        )
         or "allow_pickle=True" in path.read_text()
     }
     assert users == {"detection/models/resigning.py"}

@@ -21,7 +21,11 @@ def test_a_stored_model_scores_as_the_one_that_was_fitted(database: Db) -> None:
     fit = make_fit(11)
     version = add_model(database, 11)
     model = ModelManager(database).get_model("US", "1d")
-    inputs = np.random.default_rng(1).normal(size=(300, len(fit.plan.feature_set.columns))).astype(np.float32)
+    inputs = (
+        np.random.default_rng(1)
+        .normal(size=(300, len(fit.plan.feature_set.columns)))
+        .astype(np.float32)
+    )
     rows = np.random.default_rng(11).normal(size=(400, inputs.shape[1])).astype(np.float32)
     expected = fit_forest(rows, **fit.plan.parameters, seed=11).score_samples(inputs)
     np.testing.assert_array_equal(model.detector.score_samples(inputs), expected)
@@ -60,7 +64,9 @@ def test_threads_that_ask_at_once_share_one_load(database: Db) -> None:
     assert manager.get_cache_stats()["loads"] == 1
 
 
-def test_a_promotion_is_seen_by_another_manager_at_its_next_call(database: Db, settings: Settings) -> None:
+def test_a_promotion_is_seen_by_another_manager_at_its_next_call(
+    database: Db, settings: Settings
+) -> None:
     first, second = add_model(database, 1), add_model(database, 2)
     elsewhere = open_database(settings)
     manager = ModelManager(elsewhere)
@@ -112,7 +118,10 @@ def test_tickers_are_grouped_by_the_model_in_use_for_them(database: Db) -> None:
     add_series(database, "IBM")
     promote(database, own, NOW, scope=Scope("ticker", "IBM"))
     manager = ModelManager(database)
-    groups = {model.version: tickers for model, tickers in manager.group_by_model("US", "1d", ["AAPL", "IBM", "MSFT"])}
+    groups = {
+        model.version: tickers
+        for model, tickers in manager.group_by_model("US", "1d", ["AAPL", "IBM", "MSFT"])
+    }
     assert groups == {market: ("AAPL", "MSFT"), own: ("IBM",)}
     assert manager.get_model("US", "1d", "IBM").version == own
     assert manager.get_version("US", "1d", "AAPL") == market

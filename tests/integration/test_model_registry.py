@@ -138,7 +138,9 @@ def test_a_ticker_and_a_watchlist_may_have_a_champion_in_place_of_the_markets(da
     registry.promote(database, listed, NOW, scope=Scope("watchlist", "tech"))
 
     def find(watchlist: str | None = None) -> dict[str, str]:
-        found = champions.find_champions(database, "US", "1d", ["AAPL", "MSFT"], watchlist=watchlist)
+        found = champions.find_champions(
+            database, "US", "1d", ["AAPL", "MSFT"], watchlist=watchlist
+        )
         return {ticker: champion.version for ticker, champion in found.items()}
 
     assert find() == {"AAPL": own, "MSFT": market}
@@ -167,7 +169,9 @@ def test_a_watchlists_champion_is_not_used_for_another_market(database: Db) -> N
     assert found["AAPL"].version == "US_model-0.1.0"
 
 
-@pytest.mark.parametrize("scope", [Scope("market", "JP"), Scope("ticker", "7203.T"), Scope("watchlist", "tokyo")])
+@pytest.mark.parametrize(
+    "scope", [Scope("market", "JP"), Scope("ticker", "7203.T"), Scope("watchlist", "tokyo")]
+)
 def test_a_model_of_another_market_is_refused(database: Db, scope: Scope) -> None:
     version = add_model(database)
     add_list(database, "tokyo", "7203.T")
@@ -211,7 +215,9 @@ def test_trainings_at_once_get_a_version_each_and_one_champion(database: Db) -> 
     assert len(pointer["history"]) == 1
 
 
-def test_a_training_that_died_before_its_record_is_never_seen_and_blocks_nothing(database: Db) -> None:
+def test_a_training_that_died_before_its_record_is_never_seen_and_blocks_nothing(
+    database: Db,
+) -> None:
     store_artefact(database, "US_model-0.1.0", b"left behind", {})
     assert models.find_models(database) == []
     assert add_model(database) == "US_model-0.1.1"
@@ -248,14 +254,32 @@ def test_lists_leave_out_the_tickers_and_a_single_version_shows_them(database: D
     version = add_model(database)
     (listed,) = models.find_models(database, market="US", state="champion")
     assert "tickers" not in listed
-    assert models.get_model_record(database, version)["tickers"] == [{"ticker": "AAPL", "rows": 400}]
-    assert models.find_models(database, state="candidate") == models.find_models(database, market="JP") == []
+    assert models.get_model_record(database, version)["tickers"] == [
+        {"ticker": "AAPL", "rows": 400}
+    ]
+    assert (
+        models.find_models(database, state="candidate")
+        == models.find_models(database, market="JP")
+        == []
+    )
 
 
 def test_a_record_says_all_that_is_needed_to_repeat_the_training(database: Db) -> None:
     record = models.get_model_record(database, add_model(database))
-    needed = {"sha256", "feature_set", "window_start", "window_end", "rows", "tickers", "parameters", "seed"}
-    assert needed | {"library_versions", "threshold", "score_quantiles", "interval", "market"} <= record.keys()
+    needed = {
+        "sha256",
+        "feature_set",
+        "window_start",
+        "window_end",
+        "rows",
+        "tickers",
+        "parameters",
+        "seed",
+    }
+    assert (
+        needed | {"library_versions", "threshold", "score_quantiles", "interval", "market"}
+        <= record.keys()
+    )
     assert set(record["library_versions"]) == {"python", "numpy", "scikit-learn", "numba", "joblib"}
 
 
@@ -273,7 +297,9 @@ def test_a_score_with_which_the_champion_would_be_silent_is_not_set(database: Db
     add_model(database)
     for value in (-1.0, 0.0):
         with pytest.raises(Conflict):
-            registry.set_threshold(database, Scope("ticker", "AAPL"), ThresholdPolicy("score", value), NOW)
+            registry.set_threshold(
+                database, Scope("ticker", "AAPL"), ThresholdPolicy("score", value), NOW
+            )
     assert database.thresholds.count_documents({}) == 0
     registry.set_threshold(database, Scope("ticker", "AAPL"), ThresholdPolicy("grade", 60.0), NOW)
     assert database.thresholds.count_documents({}) == 1

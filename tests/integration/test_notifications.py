@@ -49,7 +49,9 @@ def finish_scan(
     database: Db, *found: tuple[str, float], task: str = "incremental", watchlist: str | None = None
 ) -> str:
     """Have a run end that found anomalies of these tickers and grades; return its id."""
-    request = RunRequest(task, "scheduler", tuple({t for t, _ in found}) or ("AAPL",), watchlist=watchlist)  # type: ignore[arg-type]
+    request = RunRequest(
+        task, "scheduler", tuple({t for t, _ in found}) or ("AAPL",), watchlist=watchlist
+    )  # type: ignore[arg-type]
     run_id: str = insert_run(database, request, NOW)["_id"]
     runs.start_run(database, run_id, [], NOW)
     for number, (ticker, grade) in enumerate(found):
@@ -92,13 +94,19 @@ def test_one_summary_a_scan_tells_the_strangest_first_and_marks_them_sent(
     assert lines[0] == "MSFT 2026-01-02: high (grade 99), fell 9.0 %, 4.1 times its usual range"
     assert lines[1].startswith("AAPL 2026-01-02")
     assert run_id in lines[-1]
-    assert {a["Ticker"]: a["sent"] for a in database.anomalies.find()} == {"AAPL": True, "MSFT": True, "IBM": False}
+    assert {a["Ticker"]: a["sent"] for a in database.anomalies.find()} == {
+        "AAPL": True,
+        "MSFT": True,
+        "IBM": False,
+    }
     assert not has_work(database)
     assert notify(worker) == {"sent": 0, "not_sent": 0}
     assert len(receiver.messages) == 1
 
 
-def test_a_scan_that_found_nothing_tells_nobody(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
+def test_a_scan_that_found_nothing_tells_nobody(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
     set_rule(client, receiver)
     finish_scan(worker.database, ("AAPL", 50.0))
     notify(worker)
@@ -106,7 +114,9 @@ def test_a_scan_that_found_nothing_tells_nobody(client: FlaskClient, worker: Wor
     assert worker.database.deliveries.count_documents({}) == 0
 
 
-def test_backfills_are_silent_unless_asked(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
+def test_backfills_are_silent_unless_asked(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
     set_rule(client, receiver)
     finish_scan(worker.database, ("AAPL", 90.0), task="backfill")
     notify(worker)
@@ -129,14 +139,24 @@ def test_a_rule_of_a_watchlist_is_told_of_its_tickers_alone(
     assert "IBM" not in message["message"]
 
 
-def test_a_run_that_failed_is_told_with_its_error(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
+def test_a_run_that_failed_is_told_with_its_error(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
     set_rule(client, receiver)
     set_rule(client, receiver, "quiet about failures", failures=False)
     run = insert_run(worker.database, RunRequest("incremental", "scheduler", ("AAPL",)), NOW)
-    runs.start_run(worker.database, run["_id"], [build_batch(run["_id"], "00000", ["AAPL"], "US", NOW)], NOW)
-    failure = {"ticker": "AAPL", "reason": "bad_bars", "error": "AAPL has a bar that is not a number"}
+    runs.start_run(
+        worker.database, run["_id"], [build_batch(run["_id"], "00000", ["AAPL"], "US", NOW)], NOW
+    )
+    failure = {
+        "ticker": "AAPL",
+        "reason": "bad_bars",
+        "error": "AAPL has a bar that is not a number",
+    }
     result = {"tickers_done": 0, "tickers_failed": 1, "failures": [failure]}
-    worker.database.batches.update_one({"run_id": run["_id"]}, {"$set": {"state": "done", "result": result}})
+    worker.database.batches.update_one(
+        {"run_id": run["_id"]}, {"$set": {"state": "done", "result": result}}
+    )
     runs.finish_run(worker.database, run["_id"], NOW)
     notify(worker)
     (message,) = receiver.messages
@@ -182,7 +202,9 @@ def test_why_a_channel_did_not_take_it_is_said_without_its_secrets(
         assert word not in told["error"]
 
 
-def test_a_channel_that_never_takes_it_is_given_up(client: FlaskClient, worker: Worker, receiver: Receiver) -> None:
+def test_a_channel_that_never_takes_it_is_given_up(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
     set_rule(client, receiver)
     finish_scan(worker.database, ("AAPL", 90.0))
     receiver.status = 500
@@ -208,7 +230,9 @@ def test_many_senders_at_once_send_each_message_once(
     for thread in threads:
         thread.join()
     notify(worker)
-    assert sorted(m["message"].split()[0] for m in receiver.messages) == sorted(f"T{n}" for n in range(12))
+    assert sorted(m["message"].split()[0] for m in receiver.messages) == sorted(
+        f"T{n}" for n in range(12)
+    )
 
 
 @pytest.mark.parametrize(
@@ -252,7 +276,9 @@ def test_rules_are_listed_without_secrets_tried_and_removed(
     assert notification_rules.find_rules(database) == []
 
 
-def test_rules_are_listed_page_by_page(client: FlaskClient, database: Db, receiver: Receiver) -> None:
+def test_rules_are_listed_page_by_page(
+    client: FlaskClient, database: Db, receiver: Receiver
+) -> None:
     for name in ("b", "a", "c"):
         set_rule(client, receiver, name)
     first = client.get(f"{RULES}?limit=2").json
@@ -271,7 +297,12 @@ def test_the_command_line_sets_tries_lists_and_removes(
     def flask_notify(*words: str) -> Result:
         return CliRunner().invoke(group, words)
 
-    assert flask_notify("set", "ops", receiver.channel, "--quiet", "22:00", "7:00", "--timezone", "UTC").exit_code == 0
+    assert (
+        flask_notify(
+            "set", "ops", receiver.channel, "--quiet", "22:00", "7:00", "--timezone", "UTC"
+        ).exit_code
+        == 0
+    )
     assert flask_notify("test", "ops").exit_code == 0
     assert [message["title"] for message in receiver.messages] == ["Tapewatch"]
     listed = json.loads(flask_notify("list", "--json").output)
@@ -279,7 +310,10 @@ def test_the_command_line_sets_tries_lists_and_removes(
     assert "secret" not in json.dumps(listed)
     delivery = deliveries.build_delivery("x", listed[0] | {"_id": "ops", "channel": "c"}, **TOLD)
     deliveries.add_deliveries(database, [delivery])
-    assert json.loads(flask_notify("sent", "--json", "--state", "pending").output)[0]["title"] == "a title"
+    assert (
+        json.loads(flask_notify("sent", "--json", "--state", "pending").output)[0]["title"]
+        == "a title"
+    )
     receiver.status = 500
     assert flask_notify("test", "ops").exit_code == 1
     assert flask_notify("set", "ops", "nonsense").exit_code == 2

@@ -1,4 +1,6 @@
-"""A batch of many tickers, which is written part by part while the next part is computed, in one transaction."""
+"""A batch of many tickers, which is written part by part while the next part is computed,
+in one transaction.
+"""
 
 from datetime import UTC, datetime
 
@@ -20,7 +22,9 @@ WRITTEN = ("anomalies", "detection_metadata", "detection_runs")
 
 @pytest.fixture
 def market(database: Db, monkeypatch: pytest.MonkeyPatch) -> Db:
-    """A US market of five series with a planted shock, and its champion; parts are of two tickers."""
+    """A US market of five series with a planted shock,
+    and its champion; parts are of two tickers.
+    """
     for seed, ticker in enumerate(TICKERS, 1):
         store(database, ticker, make_bars(BARS, seed, shocks=(500,)))
     train(database)
@@ -33,17 +37,27 @@ def build_job(run_id: str, task: str = "backfill", tickers: tuple[str, ...] = TI
 
 
 def run(database: Db, job: Job, finish: Finish = lambda *_: None) -> list[Document]:
-    outcomes, results = pipeline.detect_and_commit(database, ModelManager(database), job, lambda _: None, finish)
-    assert [outcome.ticker for outcome in outcomes] == [result["ticker"] for result in results] == [*job.tickers]
+    outcomes, results = pipeline.detect_and_commit(
+        database, ModelManager(database), job, lambda _: None, finish
+    )
+    assert (
+        [outcome.ticker for outcome in outcomes]
+        == [result["ticker"] for result in results]
+        == [*job.tickers]
+    )
     return results
 
 
 def read_watermarks(database: Db) -> dict[str, Document]:
     """Return what watermarks say, by `_id`, without what differs by clock."""
-    return {mark.pop("_id"): mark for mark in database.detection_metadata.find({}, {"updated_at": 0})}
+    return {
+        mark.pop("_id"): mark for mark in database.detection_metadata.find({}, {"updated_at": 0})
+    }
 
 
-def test_in_parts_is_found_what_is_found_in_one_piece(market: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_parts_is_found_what_is_found_in_one_piece(
+    market: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = build_job("run-1", tickers=(*TICKERS, "NONE"))
     results = run(market, job)
     anomalies, watermarks = {t: read_anomalies(market, t) for t in TICKERS}, read_watermarks(market)
@@ -63,9 +77,13 @@ def test_a_scan_says_of_each_series_what_became_of_it(market: Db) -> None:
     before = read_watermarks(market)
     last = max(mark["last_detected_timestamp"] for mark in before.values())
     earlier = make_bars(BARS, 1)["date"].iloc[-2].to_pydatetime().replace(tzinfo=UTC)
-    market.detection_metadata.update_many({"ticker": {"$ne": "CCC"}}, {"$set": {"last_detected_timestamp": earlier}})
+    market.detection_metadata.update_many(
+        {"ticker": {"$ne": "CCC"}}, {"$set": {"last_detected_timestamp": earlier}}
+    )
     results = run(market, build_job("run-2", "incremental"))
-    assert {r["ticker"]: r["rows_processed"] for r in results} == dict.fromkeys(TICKERS, 1) | {"CCC": 0}
+    assert {r["ticker"]: r["rows_processed"] for r in results} == dict.fromkeys(TICKERS, 1) | {
+        "CCC": 0
+    }
     for mark_id, mark in read_watermarks(market).items():
         assert mark_id == f"detection_meta::{mark['ticker']}::1d"
         assert mark["last_detected_timestamp"] == last
@@ -81,12 +99,18 @@ def test_a_transaction_that_is_repeated_writes_every_part_once(market: Db) -> No
         if not calls:  # somebody writes the batch behind the transaction's back
             market.batches.update_one({"_id": "run-1:00000"}, {"$set": {"progress": 0.5}})
         calls.append(None)
-        market.batches.update_one({"_id": "run-1:00000"}, {"$set": {"state": "done"}}, session=session)
+        market.batches.update_one(
+            {"_id": "run-1:00000"}, {"$set": {"state": "done"}}, session=session
+        )
 
     results = run(market, build_job("run-1"), finish)
     assert len(calls) == 2
     assert market.detection_runs.count_documents({"run_id": "run-1"}) == len(TICKERS)
-    assert market.anomalies.count_documents({}) == sum(result["new_anomalies"] for result in results) > 0
+    assert (
+        market.anomalies.count_documents({})
+        == sum(result["new_anomalies"] for result in results)
+        > 0
+    )
 
 
 def test_parts_of_a_batch_that_lost_its_lease_leave_nothing(market: Db) -> None:
@@ -104,7 +128,9 @@ def test_a_checkpoint_that_refuses_ends_the_work_between_two_parts(market: Db) -
             raise LeaseLost("another worker has it")
 
     with pytest.raises(LeaseLost):
-        pipeline.detect_and_commit(market, ModelManager(market), build_job("run-1"), check, lambda *_: None)
+        pipeline.detect_and_commit(
+            market, ModelManager(market), build_job("run-1"), check, lambda *_: None
+        )
     assert [market[name].count_documents({}) for name in WRITTEN] == [0, 0, 0]
 
 

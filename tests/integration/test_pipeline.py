@@ -52,7 +52,9 @@ def test_the_watermark_names_the_last_bar_model_and_run(market: Db) -> None:
     run(market, "backfill", "AAA", run_id="run-1")
     mark = market.detection_metadata.find_one({"_id": "detection_meta::AAA::1d"})
     assert mark is not None
-    assert mark["last_detected_timestamp"] == make_bars(BARS, 1)["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC)
+    assert mark["last_detected_timestamp"] == make_bars(BARS, 1)["date"].iloc[
+        -1
+    ].to_pydatetime().replace(tzinfo=UTC)
     assert mark["last_detection_run"] == "run-1"
     assert mark["status"] == "complete"
     assert mark["model_hash"].startswith("sha256:")
@@ -81,9 +83,16 @@ def test_a_second_backfill_adds_no_anomaly_and_no_opinion(market: Db) -> None:
     assert len(result["anomaly_ids"]) == len(before)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cuts=st.lists(st.integers(1, BARS - 1), min_size=1, max_size=6, unique=True), repeat=st.booleans())
-def test_backfill_equals_incremental_in_any_chunks(market: Db, cuts: list[int], *, repeat: bool) -> None:
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    cuts=st.lists(st.integers(1, BARS - 1), min_size=1, max_size=6, unique=True),
+    repeat=st.booleans(),
+)
+def test_backfill_equals_incremental_in_any_chunks(
+    market: Db, cuts: list[int], *, repeat: bool
+) -> None:
     frame = make_bars(BARS, 1, shocks=SHOCKS)
     whole, parts = f"W{len(cuts)}", "PARTS"
     for collection in ("bars", "series", "bar_revisions"):
@@ -136,7 +145,9 @@ def test_a_corrected_bar_is_noticed_and_only_what_it_reaches_is_scored_again(mar
     gone = market.anomalies.find_one({"Ticker": "AAA", "Datetime": shocked})
     assert gone is not None
     assert (gone["status"], gone["superseded_by"]) == ("superseded", "run-2")
-    assert gone["anomaly_score"] == before[gone["_id"]]["anomaly_score"], "the score at detection is never rewritten"
+    assert gone["anomaly_score"] == before[gone["_id"]]["anomaly_score"], (
+        "the score at detection is never rewritten"
+    )
     assert market.anomalies.count_documents({"Ticker": "AAA"}) >= len(before), "nothing is deleted"
     (again,) = run(market, "incremental", "AAA")
     assert again["reason"] == "already_detected"
@@ -153,7 +164,9 @@ def test_one_corrected_bar_is_scored_again_as_far_as_it_reaches(market: Db) -> N
     store(market, "FRESH", corrected)
     run(market, "backfill", "FRESH")
     standing = [a for a in read_anomalies(market, "AAA") if a["status"] == "new"]
-    assert [a["Datetime"] for a in standing] == [a["Datetime"] for a in read_anomalies(market, "FRESH")]
+    assert [a["Datetime"] for a in standing] == [
+        a["Datetime"] for a in read_anomalies(market, "FRESH")
+    ]
 
 
 def test_late_bars_are_scored_with_all_that_they_reach(market: Db) -> None:
@@ -166,7 +179,9 @@ def test_late_bars_are_scored_with_all_that_they_reach(market: Db) -> None:
     assert result["rows_processed"] == BARS - 495, "late bars move all that follow"
     store(market, "WHOLE", whole)
     run(market, "backfill", "WHOLE")
-    standing = {a["Datetime"]: a for a in market.anomalies.find({"Ticker": "LATE", "status": "new"})}
+    standing = {
+        a["Datetime"]: a for a in market.anomalies.find({"Ticker": "LATE", "status": "new"})
+    }
     expected = {a["Datetime"]: a for a in market.anomalies.find({"Ticker": "WHOLE"})}
     assert standing.keys() == expected.keys()
     assert whole["date"][500].to_pydatetime().replace(tzinfo=UTC) in standing
@@ -176,7 +191,9 @@ def test_late_bars_are_scored_with_all_that_they_reach(market: Db) -> None:
 
 
 def test_a_split_that_gets_known_takes_its_anomaly_back(market: Db) -> None:
-    """Prices that halve overnight are an anomaly, named as a likely split, until the split is known."""
+    """Prices that halve overnight are an anomaly, named as a likely split,
+    until the split is known.
+    """
     bars = make_bars(BARS, 4)
     bars.loc[700:, ["open", "high", "low", "close"]] /= 2
     bars.loc[700:, "volume"] *= 2
@@ -220,7 +237,9 @@ def test_bars_that_are_no_numbers_fail_their_ticker_by_name(market: Db) -> None:
     close = np.frombuffer(bucket["close"], "<f8").copy()
     close[3] = np.nan
     market.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": close.tobytes()}})
-    results: dict[str, Document] = {r["ticker"]: r for r in run(market, "backfill", "AAA", "BBB", "CCC")}
+    results: dict[str, Document] = {
+        r["ticker"]: r for r in run(market, "backfill", "AAA", "BBB", "CCC")
+    }
     assert results["BBB"]["reason"] == "bad_bars"
     assert "BBB" in results["BBB"]["error"]
     assert results["AAA"]["new_anomalies"] > 0
@@ -250,7 +269,9 @@ def test_a_commit_that_lost_its_lease_leaves_nothing(market: Db) -> None:
 def test_committing_twice_stores_every_anomaly_once(market: Db) -> None:
     job, outcomes = detect(market, "backfill", "AAA")
     first = commit(market, job, [outcomes], datetime.now(UTC), lambda *_: None)
-    second = commit(market, replace(job, run_id="another"), [outcomes], datetime.now(UTC), lambda *_: None)
+    second = commit(
+        market, replace(job, run_id="another"), [outcomes], datetime.now(UTC), lambda *_: None
+    )
     assert first[0]["new_anomalies"] == market.anomalies.count_documents({}) > 0
     assert second[0]["new_anomalies"] == 0
     assert datetime.now(UTC) >= market.anomalies.find_one()["created_at"]

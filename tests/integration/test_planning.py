@@ -20,9 +20,14 @@ BARS = 1_500
 
 @pytest.fixture
 def worker(settings: Settings, database: Db) -> Worker:
-    """A worker whose batches hold two series of `BARS` at the most, where four such series are stored."""
+    """A worker whose batches hold two series of `BARS` at the most,
+    where four such series are stored.
+    """
     database.series.insert_many(
-        [{"_id": f"{t}::1d", "ticker": t, "interval": "1d", "market": "US", "bars": BARS} for t in TICKERS]
+        [
+            {"_id": f"{t}::1d", "ticker": t, "interval": "1d", "market": "US", "bars": BARS}
+            for t in TICKERS
+        ]
     )
     narrow = settings.model_copy(update={"batch_bars": 2 * BARS})
     return Worker(narrow, database, build_celery(settings), "test")
@@ -36,14 +41,18 @@ def plan_scan(worker: Worker) -> list[list[str]]:
 
 
 def note_detection(database: Db, ticker: str, at: datetime) -> None:
-    database.detection_metadata.insert_one({"_id": f"detection_meta::{ticker}::1d", "ticker": ticker, "updated_at": at})
+    database.detection_metadata.insert_one(
+        {"_id": f"detection_meta::{ticker}::1d", "ticker": ticker, "updated_at": at}
+    )
 
 
 def test_series_that_were_never_detected_are_split_by_their_bars(worker: Worker) -> None:
     assert plan_scan(worker) == [["AAA", "BBB"], ["CCC", "DDD"]]
 
 
-def test_series_that_were_detected_lately_are_short_work_however_long_they_are(worker: Worker) -> None:
+def test_series_that_were_detected_lately_are_short_work_however_long_they_are(
+    worker: Worker,
+) -> None:
     for ticker in TICKERS:
         note_detection(worker.database, ticker, NOW - timedelta(days=1))
     assert plan_scan(worker) == [[*TICKERS]]

@@ -52,7 +52,9 @@ def test_mongodb_asks_for_its_password(service: Runner) -> None:
 
 def test_no_list_of_processes_shows_a_password(service: Runner) -> None:
     passwords = read_passwords(service.folder / ".tapewatch")
-    shown = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
+    ).stdout
     assert "mongod --bind_ip" in shown
     for secret in (passwords.redis, passwords.mongo, passwords.mongo_key_file.read_text().strip()):
         assert secret not in shown
@@ -63,18 +65,24 @@ def test_the_state_and_its_secrets_are_the_users_alone(service: Runner) -> None:
     secrets = [state / "servers.env", *(state / "secrets").iterdir()]
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert stat.S_IMODE((state / "secrets").stat().st_mode) == 0o700
-    private = {path.name: stat.S_IMODE(path.stat().st_mode) for path in secrets if path.suffix != ".log"}
+    private = {
+        path.name: stat.S_IMODE(path.stat().st_mode) for path in secrets if path.suffix != ".log"
+    }
     assert {"servers.env", "redis", "redis.conf", "mongod", "mongod.key"} <= private.keys()
     assert set(private.values()) == {0o600}
 
 
 def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Path) -> None:
-    """The data of a MongoDB that asked nobody: its user is made, and what it held is still there."""
+    """The data of a MongoDB that asked nobody: its user is made,
+    and what it held is still there.
+    """
     state, port = tmp_path / ".tapewatch", free_port()
     folder = state / "mongod"
     folder.mkdir(parents=True)
     state.chmod(0o755)
-    with subprocess.Popen(mongod_command(find_mongod(), folder, port), stdout=subprocess.DEVNULL) as mongod:
+    with subprocess.Popen(
+        mongod_command(find_mongod(), folder, port), stdout=subprocess.DEVNULL
+    ) as mongod:
         wait_for_primary(port)
         with MongoClient(mongo_url(port)) as client:
             client.tapewatch.kept.insert_one({"_id": 1})

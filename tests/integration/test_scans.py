@@ -47,7 +47,9 @@ def worker(settings: Settings, database: Db) -> Worker:
 
 
 @pytest.fixture
-def flask_sessions(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+def flask_sessions(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Result]]:
     for name in ("mongo_url", "mongo_database"):
         monkeypatch.setenv(name.upper(), getattr(settings, name))
     get_settings.cache_clear()
@@ -87,7 +89,9 @@ def test_a_watchlist_is_scanned_once_when_its_market_has_closed_a_bar(worker: Wo
 @pytest.mark.usefixtures("tech")
 def test_of_many_who_tick_at_once_one_run_comes(worker: Worker, settings: Settings) -> None:
     scan_due(worker, BEFORE)
-    others = [Worker(settings, worker.database, build_celery(settings), f"beat {n}") for n in range(8)]
+    others = [
+        Worker(settings, worker.database, build_celery(settings), f"beat {n}") for n in range(8)
+    ]
     ready = threading.Barrier(len(others))
 
     def tick(other: Worker) -> None:
@@ -139,7 +143,9 @@ def test_one_who_dies_between_the_run_and_the_note_doubles_nothing(worker: Worke
 
 
 @pytest.mark.usefixtures("tech")
-def test_nothing_is_scanned_while_scans_or_the_watchlist_are_off_and_afterwards_once(worker: Worker) -> None:
+def test_nothing_is_scanned_while_scans_or_the_watchlist_are_off_and_afterwards_once(
+    worker: Worker,
+) -> None:
     database = worker.database
     scan_switch.turn_switch(database, BEFORE, enabled=False)
     assert scan_due(worker, CLOSE + timedelta(days=2)) == []
@@ -161,7 +167,9 @@ def test_a_changed_schedule_counts_from_the_next_tick_on(worker: Worker) -> None
     end(database, run_id)
 
 
-def test_what_is_wrong_with_one_watchlist_does_not_stop_the_others(worker: Worker, tech: Document) -> None:
+def test_what_is_wrong_with_one_watchlist_does_not_stop_the_others(
+    worker: Worker, tech: Document
+) -> None:
     database = worker.database
     broken = watchlists.add_watchlist(database, "broken", TECH, BEFORE)
     watchlists.note_scan(database, broken, {"schedule": "no schedule at all"})
@@ -170,7 +178,9 @@ def test_what_is_wrong_with_one_watchlist_does_not_stop_the_others(worker: Worke
 
 
 @pytest.mark.usefixtures("tech")
-def test_no_scan_is_due_on_a_day_the_exchange_stays_shut(worker: Worker, flask_sessions: Callable[..., Result]) -> None:
+def test_no_scan_is_due_on_a_day_the_exchange_stays_shut(
+    worker: Worker, flask_sessions: Callable[..., Result]
+) -> None:
     scan_due(worker, BEFORE)
     assert flask_sessions("close", "us", "2024-06-05", "--note", "a day of mourning").exit_code == 0
     assert scan_due(worker, CLOSE) == []
@@ -189,7 +199,9 @@ def started(environment: dict[str, str], folder: Path, *commands: list[str]) -> 
     """Run processes of the service until the end of the block."""
     folder.mkdir()
     with (folder / "log").open("wb") as output:
-        processes = [Popen(command, env=environment, stdout=output, stderr=output) for command in commands]
+        processes = [
+            Popen(command, env=environment, stdout=output, stderr=output) for command in commands
+        ]
         try:
             yield
         finally:
@@ -202,7 +214,9 @@ def started(environment: dict[str, str], folder: Path, *commands: list[str]) -> 
 def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
     environment: dict[str, str], database: Db, tmp_path: Path
 ) -> None:
-    """Each of two beats ticks every second; the strange bar that came in is found by one run of the watchlist."""
+    """Each of two beats ticks every second; the strange bar that came in is found by one run
+    of the watchlist.
+    """
     frame = make_bars(400, shocks=[399])
     store(database, "AAPL", frame[:-1])
     train(database)
@@ -220,14 +234,25 @@ def test_two_beats_and_real_workers_scan_a_bar_that_has_come_in(
     beats = [beat_command(tmp_path / f"beat{number}") for number in (1, 2)]
     with started(quick, tmp_path / "logs", *workers, *beats):
         wait_until(lambda: get_list(database)["last_run_id"], "a scan is noted")
-        wait_until(lambda: runs.has_ended(database, get_list(database)["last_run_id"]), "it has ended")
+        wait_until(
+            lambda: runs.has_ended(database, get_list(database)["last_run_id"]), "it has ended"
+        )
         # Time for those who tick to add another.
         time.sleep(3)
-        scans = list(database.detection_runs.find({"trigger": "scheduler", "task": "incremental", "run_id": None}))
-    assert [(scan["status"], scan["options"]["without_bars"]) for scan in scans] == [("complete", ["NOBARS"])]
+        scans = list(
+            database.detection_runs.find(
+                {"trigger": "scheduler", "task": "incremental", "run_id": None}
+            )
+        )
+    assert [(scan["status"], scan["options"]["without_bars"]) for scan in scans] == [
+        ("complete", ["NOBARS"])
+    ]
     found = database.anomalies.find_one({"detection_run_id": scans[0]["_id"]})
     assert found is not None
-    assert (found["Ticker"], found["Datetime"]) == ("AAPL", frame["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC))
+    assert (found["Ticker"], found["Datetime"]) == (
+        "AAPL",
+        frame["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC),
+    )
     assert get_list(database)["last_run_id"] == scans[0]["_id"]
 
 
@@ -236,8 +261,12 @@ def write_bars(folder: Path, ticker: str, frame: pd.DataFrame) -> None:
     frame.to_csv(folder / f"{ticker}.csv", index=False)
 
 
-def test_bars_are_fetched_from_a_folder_before_each_scan(worker: Worker, database: Db, tmp_path: Path) -> None:
-    worker = replace(worker, settings=worker.settings.model_copy(update={"watched_folder": str(tmp_path)}))
+def test_bars_are_fetched_from_a_folder_before_each_scan(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    worker = replace(
+        worker, settings=worker.settings.model_copy(update={"watched_folder": str(tmp_path)})
+    )
     bars = make_bars(2500)
     before = bars[bars["date"] < "2024-06-05"]
     for ticker in ("AAPL", "MSFT"):
@@ -271,11 +300,15 @@ def test_bars_are_fetched_from_a_folder_before_each_scan(worker: Worker, databas
     assert runs.get_run(database, again["_id"])["result"]["read"] == 0
 
 
-def test_a_scan_goes_on_where_nothing_can_be_fetched(worker: Worker, database: Db, tmp_path: Path) -> None:
+def test_a_scan_goes_on_where_nothing_can_be_fetched(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
     store(database, "AAPL", make_bars(300))
     fields = TECH | {"tickers": ["AAPL"], "source": "folder", "folder": "gone"}
     watchlists.add_watchlist(database, "tech", fields, BEFORE - timedelta(hours=1))
-    worker = replace(worker, settings=worker.settings.model_copy(update={"watched_folder": str(tmp_path)}))
+    worker = replace(
+        worker, settings=worker.settings.model_copy(update={"watched_folder": str(tmp_path)})
+    )
     assert scan_due(worker, CLOSE) == []
     (fetch,) = database.detection_runs.find({"task": "fetch"})
     execute(worker, fetch["_id"])
@@ -294,9 +327,13 @@ def test_a_fetch_that_does_not_end_is_waited_for_ten_minutes(worker: Worker, dat
     assert database.detection_runs.count_documents({"task": "fetch"}) == 1
 
 
-def test_tickers_of_two_markets_are_scanned_each_after_its_own_close(worker: Worker, database: Db) -> None:
+def test_tickers_of_two_markets_are_scanned_each_after_its_own_close(
+    worker: Worker, database: Db
+) -> None:
     store(database, "AAPL", make_bars(300))
-    tokyo = pd.DataFrame({"date": ["2024-06-04", "2024-06-05"], "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0})
+    tokyo = pd.DataFrame(
+        {"date": ["2024-06-04", "2024-06-05"], "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0}
+    )
     import_frame(database, tokyo, interval="1d", source="test", ticker="7203.T", now=CLOSE)
     fields = TECH | {"tickers": ["AAPL", "7203.T", "NEWCO"], "markets": ["US", "JP"]}
     tokyo_closed = datetime(2024, 6, 5, 6, 5, tzinfo=UTC)

@@ -1,4 +1,6 @@
-"""Who can put a model, a threshold or a rule in force, by whichever route: every write is listed with its scope."""
+"""Who can put a model, a threshold or a rule in force, by whichever route:
+every write is listed with its scope.
+"""
 
 import re
 from collections import defaultdict
@@ -34,9 +36,17 @@ from tests.receiver import run_receiver
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 # What decides what is an anomaly, who is told of it, who is let in, and when is scanned at all.
-IN_FORCE = {"champions", "markets", "thresholds", "notification_rules", "settings", "session_overrides", "api_keys"}
-# What happened, and what is to be done; models are versions that nobody uses before they are champions, and those of
-# single series judge only what their caller sends them.
+IN_FORCE = {
+    "champions",
+    "markets",
+    "thresholds",
+    "notification_rules",
+    "settings",
+    "session_overrides",
+    "api_keys",
+}
+# What happened, and what is to be done; models are versions that nobody uses before they are
+# champions, and those of single series judge only what their caller sends them.
 FACTS = {
     "analytics",
     "analytics_markets",
@@ -93,13 +103,16 @@ class Writes(monitoring.CommandListener):
         if not self.active or event.command_name not in WRITES:
             return
         collection = event.command[event.command_name]
-        # Of the settings only the switch decides anything; the others are what the service notes for itself.
+        # Of the settings only the switch decides anything; the others are what the service notes
+        # for itself.
         if collection != "settings" or SWITCH in str(event.command):
             self._asked[event.request_id] = collection
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         collection = self._asked.pop(event.request_id, None)
-        if collection and (event.reply.get("n") or (event.reply.get("lastErrorObject") or {}).get("n")):
+        if collection and (
+            event.reply.get("n") or (event.reply.get("lastErrorObject") or {}).get("n")
+        ):
             self.collections.add(collection)
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
@@ -139,7 +152,9 @@ def prepare(database: Db) -> dict[str, str]:
     if not database.series.find_one({}):
         store(database, "AAPL", make_bars(500))
     first, second = add_model(database), add_model(database)
-    database.champions.update_one({"_id": "champion::US::1d"}, {"$push": {"history": moved(database, second)}})
+    database.champions.update_one(
+        {"_id": "champion::US::1d"}, {"$push": {"history": moved(database, second)}}
+    )
     database.champions.update_one({"_id": "champion::US::1d"}, {"$set": {"version": second}})
     add_list(database, "tech", "AAPL")
     set_threshold(database, Scope("watchlist", "tech"), "grade", 60.0, NOW)
@@ -161,8 +176,12 @@ def moved(database: Db, version: str) -> dict[str, Any]:
 def add_failed_training(database: Db) -> str:
     """Write a training that an admin asked for and that failed; return its id."""
     options = {"promote": True, "trees": 5, "seed": 3}
-    run_id: str = insert_run(database, RunRequest("train", "manual", market="US", options=options), NOW)["_id"]
-    database.detection_runs.update_one({"_id": run_id}, {"$set": {"status": "failed", "completed_at": NOW}})
+    run_id: str = insert_run(
+        database, RunRequest("train", "manual", market="US", options=options), NOW
+    )["_id"]
+    database.detection_runs.update_one(
+        {"_id": run_id}, {"$set": {"status": "failed", "completed_at": NOW}}
+    )
     return run_id
 
 
@@ -171,9 +190,14 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
     lists = {"tickers": ["AAPL"], "interval": "1d"}
     multipart = {"data": {"interval": "1d", "ticker": "AAPL"}}
     point = {"timestamp": "1705000010", "value": 13.0}
-    lines = {"data": '{"timestamp": "1705000010", "value": 13.0}\n', "content_type": "application/x-ndjson"}
+    lines = {
+        "data": '{"timestamp": "1705000010", "value": 13.0}\n',
+        "content_type": "application/x-ndjson",
+    }
     single: dict[str, list[dict[str, Any]]] = {
-        "single_series.fit_series_model": [{"json": {"timestamps": [1, 2, 3, 4], "values": [1.0, 1.2, 0.9, 1.1]}}],
+        "single_series.fit_series_model": [
+            {"json": {"timestamps": [1, 2, 3, 4], "values": [1.0, 1.2, 0.9, 1.1]}}
+        ],
         "single_series.delete_single_series": [{}],
         "series_predictions.predict_series": [{"json": point}],
         "series_predictions.predict_stream": [lines],
@@ -191,14 +215,21 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
         "bars.push_candles": [{"json": {"ticker": "AAPL", "candles": [candle()]}}],
         "bars.import_file": [multipart],
         "detections.start_backfill": [{"json": {"ticker": "AAPL"}}],
-        "detections.start_incremental": [{"json": {"ticker": "AAPL"}}, {"json": {"watchlist": "tech"}}],
+        "detections.start_incremental": [
+            {"json": {"ticker": "AAPL"}},
+            {"json": {"watchlist": "tech"}},
+        ],
         "runs.cancel_detection_run": [{}],
         "runs.retry_detection_run": [{}],
         "models.train_model": [
             {"json": {"market": "US", "trees": 5, "promote": True}},
             {"json": {"market": "US", "trees": 5, "promote": None}},
         ],
-        "models.promote_model": [{"json": {}}, {"json": {"ticker": "AAPL"}}, {"json": {"watchlist": "tech"}}],
+        "models.promote_model": [
+            {"json": {}},
+            {"json": {"ticker": "AAPL"}},
+            {"json": {"watchlist": "tech"}},
+        ],
         "models.roll_model_back": [{"json": {"market": "US"}}],
         "models.retire_model": [{}],
         "notifications.set_rule": [{"json": {"channel": channel}}],
@@ -218,9 +249,13 @@ def candle() -> dict[str, Any]:
 
 
 def find_policies(database: Db) -> dict[str, tuple[Any, set[str]]]:
-    """Return the threshold that each watchlist has of its own, and for which tickers: it is a field of the list."""
+    """Return the threshold that each watchlist has of its own, and for which tickers:
+    it is a field of the list.
+    """
     found = database.watchlists.find({"threshold": {"$ne": None}})
-    return {watchlist["_id"]: (watchlist["threshold"], set(watchlist["tickers"])) for watchlist in found}
+    return {
+        watchlist["_id"]: (watchlist["threshold"], set(watchlist["tickers"])) for watchlist in found
+    }
 
 
 def work_off(worker: Worker) -> None:
@@ -239,11 +274,15 @@ def list_routes(app: APIFlask) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_what_is_in_force_is_written_by_admins_alone(app: APIFlask, database: Db, worker: Worker) -> None:
+def test_what_is_in_force_is_written_by_admins_alone(
+    app: APIFlask, database: Db, worker: Worker
+) -> None:
     with run_receiver() as receiver:
         asked = bodies(receiver.channel)
         routes = list_routes(app)
-        assert {endpoint for endpoint, *_ in routes} == asked.keys(), "a route has no body here to be tried with"
+        assert {endpoint for endpoint, *_ in routes} == asked.keys(), (
+            "a route has no body here to be tried with"
+        )
         found: dict[tuple[str, str], set[str]] = defaultdict(set)
         for scope in SCOPES:
             for endpoint, path, method in routes:
@@ -256,7 +295,9 @@ def test_what_is_in_force_is_written_by_admins_alone(app: APIFlask, database: Db
                     address = re.sub("<([a-z_]+)>", lambda name, names=names: names[name[1]], path)
                     before = find_policies(database)
                     LISTENER.collections, LISTENER.active = set(), True
-                    answer = app.test_client().open(address, method=method, headers={"X-API-Key": key}, **body)
+                    answer = app.test_client().open(
+                        address, method=method, headers={"X-API-Key": key}, **body
+                    )
                     assert answer.status_code < 500, answer.text
                     work_off(worker)
                     LISTENER.active = False
@@ -268,7 +309,13 @@ def test_what_is_in_force_is_written_by_admins_alone(app: APIFlask, database: Db
 
 
 def rule(channel: str) -> dict[str, Any]:
-    return {"_id": "ops", "name": "ops", "channel": channel, "shown_channel": "json", "enabled": True} | {
+    return {
+        "_id": "ops",
+        "name": "ops",
+        "channel": channel,
+        "shown_channel": "json",
+        "enabled": True,
+    } | {
         "watchlist": None,
         "min_grade": 75.0,
         "quiet_from": None,
@@ -287,10 +334,14 @@ Ask = Callable[..., Any]
 def ask(client: FlaskClient, database: Db) -> Ask:
     """Asks with a key that may enqueue, and no more."""
     key = add_key(database, "enqueues", ["read", "enqueue"], NOW)
-    return lambda method, path, **sent: client.open(path, method=method, headers={"X-API-Key": key}, **sent)
+    return lambda method, path, **sent: client.open(
+        path, method=method, headers={"X-API-Key": key}, **sent
+    )
 
 
-def test_a_training_by_who_may_only_enqueue_is_never_put_in_use(ask: Ask, database: Db, worker: Worker) -> None:
+def test_a_training_by_who_may_only_enqueue_is_never_put_in_use(
+    ask: Ask, database: Db, worker: Worker
+) -> None:
     store(database, "AAPL", make_bars(500))
     refused = ask("POST", "/py/models/train", json={"market": "US", "promote": True})
     assert (refused.status_code, refused.json["reason"]) == (403, "scope_missing")
@@ -304,18 +355,31 @@ def test_a_training_by_who_may_only_enqueue_is_never_put_in_use(ask: Ask, databa
     assert database.champions.count_documents({}) == 0
 
 
-def test_who_may_only_enqueue_changes_a_watchlist_but_not_what_is_an_anomaly(ask: Ask, database: Db) -> None:
+def test_who_may_only_enqueue_changes_a_watchlist_but_not_what_is_an_anomaly(
+    ask: Ask, database: Db
+) -> None:
     plain = {"tickers": ["AAPL"], "interval": "1d"}
     assert ask("POST", "/py/watchlists", json={"name": "a", **plain}).status_code == 201
-    assert ask("PUT", "/py/watchlists/a", json=plain | {"tickers": ["AAPL", "MSFT"]}).status_code == 200
+    assert (
+        ask("PUT", "/py/watchlists/a", json=plain | {"tickers": ["AAPL", "MSFT"]}).status_code
+        == 200
+    )
     assert ask("PUT", "/py/watchlists/a", json=plain | {"threshold": 100.0}).status_code == 403
     set_threshold(database, Scope("watchlist", "a"), "grade", 60.0, NOW)
     same = {"tickers": ["MSFT", "AAPL"], "threshold": 60.0, "interval": "1d"}
     assert ask("PUT", "/py/watchlists/a", json=same | {"delay_minutes": 9}).status_code == 200
-    assert ask("PUT", "/py/watchlists/a", json=same | {"tickers": ["AAPL", "IBM"]}).status_code == 403
+    assert (
+        ask("PUT", "/py/watchlists/a", json=same | {"tickers": ["AAPL", "IBM"]}).status_code == 403
+    )
     assert ask("DELETE", "/py/watchlists/a").status_code == 403
-    assert database.watchlists.find_one({"_id": "a"})["threshold"] == {"kind": "grade", "value": 60.0}
+    assert database.watchlists.find_one({"_id": "a"})["threshold"] == {
+        "kind": "grade",
+        "value": 60.0,
+    }
 
 
 def test_every_collection_was_thought_about() -> None:
-    assert set(INDEXES) | {"settings", "thresholds", "notification_rules", "markets"} == IN_FORCE | FACTS
+    assert (
+        set(INDEXES) | {"settings", "thresholds", "notification_rules", "markets"}
+        == IN_FORCE | FACTS
+    )

@@ -1,4 +1,6 @@
-"""What becomes of predictions: stored, learned from, streamed, labelled, told, deleted; long fits; the commands."""
+"""What becomes of predictions: stored, learned from, streamed, labelled, told, deleted;
+long fits; the commands.
+"""
 
 import json
 import subprocess
@@ -37,7 +39,9 @@ WAVE = [RANDOM.gauss(0, 1) + 5 * (i % 10) for i in range(400)]
 
 def fit_stream(client: FlaskClient) -> None:
     answer = send(
-        client, "/fit/wave", {"timestamps": list(range(LEARNED)), "values": WAVE[:LEARNED], "detector": "stream"}
+        client,
+        "/fit/wave",
+        {"timestamps": list(range(LEARNED)), "values": WAVE[:LEARNED], "detector": "stream"},
     )
     assert answer.status_code == 200, answer.text
 
@@ -73,19 +77,29 @@ def test_a_prediction_changes_nothing(client: FlaskClient, database: Db) -> None
     assert {name: list(database[name].find()) for name in COLLECTIONS} == before
 
 
-def test_a_detector_that_learns_goes_on_by_stored_predictions_alone(client: FlaskClient, database: Db) -> None:
+def test_a_detector_that_learns_goes_on_by_stored_predictions_alone(
+    client: FlaskClient, database: Db
+) -> None:
     fit_stream(client)
     expected = judge_here(WAVE[200:260])
-    assert read_said(document(predict(client, points(200, 230), "wave", store="true"))) == expected[:30]
+    assert (
+        read_said(document(predict(client, points(200, 230), "wave", store="true")))
+        == expected[:30]
+    )
     assert read_said(document(predict(client, points(230, 260), "wave"))) == expected[30:]
-    assert read_said(document(predict(client, points(230, 260), "wave", store="true"))) == expected[30:]
+    assert (
+        read_said(document(predict(client, points(230, 260), "wave", store="true")))
+        == expected[30:]
+    )
     model = database.series_models.find_one({"series_id": "wave"})
     assert model is not None
     assert (model["version"], model["points_learned"]) == (1, 60)
     assert database.series_predictions.count_documents({"series_id": "wave"}) == 60
 
 
-def test_a_request_sent_again_stores_and_learns_nothing_twice(client: FlaskClient, database: Db) -> None:
+def test_a_request_sent_again_stores_and_learns_nothing_twice(
+    client: FlaskClient, database: Db
+) -> None:
     fit_stream(client)
     first = document(predict(client, points(200, 220), "wave", store="true"))
     state = database.series_models.find_one({"series_id": "wave"})
@@ -94,10 +108,14 @@ def test_a_request_sent_again_stores_and_learns_nothing_twice(client: FlaskClien
     assert database.series_predictions.count_documents({}) == 20
 
 
-def test_another_value_for_a_stored_time_is_a_conflict_and_stores_nothing(client: FlaskClient, database: Db) -> None:
+def test_another_value_for_a_stored_time_is_a_conflict_and_stores_nothing(
+    client: FlaskClient, database: Db
+) -> None:
     fit(client)
     predict(client, store="true")
-    answer = predict(client, [{"timestamp": "1", "value": 1.0}, {**POINT, "value": 99.0}], store="true")
+    answer = predict(
+        client, [{"timestamp": "1", "value": 1.0}, {**POINT, "value": 99.0}], store="true"
+    )
     assert (answer.status_code, document(answer)["reason"]) == (409, "prediction_differs")
     assert database.series_predictions.count_documents({}) == 1
 
@@ -109,7 +127,9 @@ def test_a_point_from_the_past_is_not_learned(client: FlaskClient, database: Db)
     assert database.series_predictions.count_documents({}) == 0
 
 
-def test_a_stored_anomaly_is_told_in_the_same_transaction_and_once(client: FlaskClient, database: Db) -> None:
+def test_a_stored_anomaly_is_told_in_the_same_transaction_and_once(
+    client: FlaskClient, database: Db
+) -> None:
     fit(client)
     for _ in range(2):
         predict(client, [POINT, {"timestamp": "1705000011", "value": 10.0}], store="true")
@@ -128,7 +148,10 @@ def test_a_stored_prediction_can_be_labelled(client: FlaskClient) -> None:
     predict(client, store="true")
     path = "/series/sensor_01/predictions/1/1705000010/label"
     assert client.put(path, json={"feedback": "nonsense"}).status_code == 422
-    assert document(client.put(path, json={"feedback": "false_alarm"}))["label"]["feedback"] == "false_alarm"
+    assert (
+        document(client.put(path, json={"feedback": "false_alarm"}))["label"]["feedback"]
+        == "false_alarm"
+    )
     (listed,) = document(client.get("/series/sensor_01/predictions"))["items"]
     assert listed["label"]["feedback"] == "false_alarm"
     missing = client.put("/series/sensor_01/predictions/1/7/label", json={"feedback": "confirmed"})
@@ -152,13 +175,17 @@ def test_stored_predictions_come_in_pages_the_latest_first(client: FlaskClient) 
 
 
 def stream(client: FlaskClient, lines: bytes, **query: str) -> list[dict[str, Any]]:
-    answer = client.post("/predict-stream/wave", data=lines, content_type=NDJSON, query_string=query)
+    answer = client.post(
+        "/predict-stream/wave", data=lines, content_type=NDJSON, query_string=query
+    )
     assert answer.status_code == 200, answer.text
     assert answer.content_type == NDJSON
     return [json.loads(line) for line in answer.text.splitlines()]
 
 
-def test_a_stream_learns_from_line_to_line_and_for_good_where_it_is_stored(client: FlaskClient) -> None:
+def test_a_stream_learns_from_line_to_line_and_for_good_where_it_is_stored(
+    client: FlaskClient,
+) -> None:
     fit_stream(client)
     expected = judge_here(WAVE[200:400])
     assert read_said(stream(client, to_lines(points(200, 400)))) == expected
@@ -169,7 +196,9 @@ def test_a_stream_learns_from_line_to_line_and_for_good_where_it_is_stored(clien
 def test_a_bad_line_is_named_and_the_others_are_answered(client: FlaskClient, database: Db) -> None:
     fit_stream(client)
     lines = to_lines(points(200, 203)).splitlines()
-    sent = b"\n".join([lines[0], b"{", b"", b'{"timestamp": "5", "value": 1}', lines[1], b"1e400", lines[2]])
+    sent = b"\n".join(
+        [lines[0], b"{", b"", b'{"timestamp": "5", "value": 1}', lines[1], b"1e400", lines[2]]
+    )
     answers = stream(client, sent, store="true")
     assert [answer.get("line") for answer in answers] == [None, 2, 4, None, 6, None]
     assert [answer["reason"] for answer in answers if "line" in answer] == [
@@ -177,7 +206,9 @@ def test_a_bad_line_is_named_and_the_others_are_answered(client: FlaskClient, da
         "timestamp_not_later",
         "bad_input",
     ]
-    assert read_said([answer for answer in answers if "line" not in answer]) == judge_here(WAVE[200:203])
+    assert read_said([answer for answer in answers if "line" not in answer]) == judge_here(
+        WAVE[200:203]
+    )
     assert database.series_predictions.count_documents({}) == 3
 
 
@@ -214,10 +245,15 @@ def test_an_altered_state_or_history_is_not_opened(client: FlaskClient, database
 
 
 def test_keys_and_scopes_hold_as_everywhere(client: FlaskClient, database: Db) -> None:
-    keys = {scope: {"X-API-Key": add_key(database, scope, [scope], NOW)} for scope in ("read", "enqueue", "admin")}
+    keys = {
+        scope: {"X-API-Key": add_key(database, scope, [scope], NOW)}
+        for scope in ("read", "enqueue", "admin")
+    }
 
     def ask(method: str, path: str, scope: str | None, body: object = None) -> int:
-        return client.open(path, method=method, json=body, headers=keys[scope] if scope else {}).status_code
+        return client.open(
+            path, method=method, json=body, headers=keys[scope] if scope else {}
+        ).status_code
 
     assert ask("POST", "/fit/a", None, HISTORY) == 401
     assert ask("POST", "/fit/a", "read", HISTORY) == 403
@@ -233,16 +269,26 @@ def test_keys_and_scopes_hold_as_everywhere(client: FlaskClient, database: Db) -
     assert ask("GET", "/healthcheck", None) == 200
 
 
-def test_predictions_count_as_reads_in_the_limit_of_a_key(make_app: Any, settings: Settings, database: Db) -> None:
-    app = make_app(settings.model_copy(update={"rate_limit_writes": "2/minute", "rate_limit_reads": "5/minute"}))
+def test_predictions_count_as_reads_in_the_limit_of_a_key(
+    make_app: Any, settings: Settings, database: Db
+) -> None:
+    app = make_app(
+        settings.model_copy(
+            update={"rate_limit_writes": "2/minute", "rate_limit_reads": "5/minute"}
+        )
+    )
     client, headers = app.test_client(), {"X-API-Key": add_key(database, "a", ["admin"], NOW)}
     assert client.post("/fit/a", json=HISTORY, headers=headers).status_code == 200
-    statuses = [client.post("/predict/a", json=POINT, headers=headers).status_code for _ in range(6)]
+    statuses = [
+        client.post("/predict/a", json=POINT, headers=headers).status_code for _ in range(6)
+    ]
     assert statuses == [200] * 5 + [429]
 
 
 def test_the_healthcheck_is_503_where_mongodb_is_away(make_app: Any, settings: Settings) -> None:
-    away = settings.model_copy(update={"mongo_url": "mongodb://127.0.0.1:1/", "server_timeout_seconds": 0.2})
+    away = settings.model_copy(
+        update={"mongo_url": "mongodb://127.0.0.1:1/", "server_timeout_seconds": 0.2}
+    )
     answer = make_app(away).test_client().get("/healthcheck")
     assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
 
@@ -256,7 +302,9 @@ def test_a_plot_shows_the_points_the_range_and_the_versions(client: FlaskClient)
     predict(client, store="true")
     page = client.get("/plot?series_id=sensor_01")
     assert page.content_type == "text/html; charset=utf-8"
-    assert "//" not in page.text.replace('xmlns="http://www.w3.org/2000/svg"', "").replace("<!doctype", "")
+    assert "//" not in page.text.replace('xmlns="http://www.w3.org/2000/svg"', "").replace(
+        "<!doctype", ""
+    )
     assert "<script" not in page.text
     assert " style=" not in page.text
     for version in ("1", "2"):
@@ -271,10 +319,15 @@ def test_a_plot_shows_the_points_the_range_and_the_versions(client: FlaskClient)
 
 
 def test_numbers_at_the_edge_can_be_fitted_judged_and_drawn(client: FlaskClient) -> None:
-    for number, values in enumerate(([5e-324, 0, 1e-323, 0], [4e307, -4e307, 1e307, 0], [1e15, 1e15 + 1, 1e15, 1e15])):
+    for number, values in enumerate(
+        ([5e-324, 0, 1e-323, 0], [4e307, -4e307, 1e307, 0], [1e15, 1e15 + 1, 1e15, 1e15])
+    ):
         assert fit(client, f"edge_{number}", values=values, direction="both").status_code == 200
         for value in (1.7e308, -1.7e308, 0, 5e-324):
-            assert predict(client, {"timestamp": "1", "value": value}, f"edge_{number}").status_code == 200
+            assert (
+                predict(client, {"timestamp": "1", "value": value}, f"edge_{number}").status_code
+                == 200
+            )
         assert client.get(f"/plot?series_id=edge_{number}").status_code == 200
 
 
@@ -313,10 +366,19 @@ def test_a_long_fit_that_cannot_be_made_fails_its_run_and_leaves_no_version(live
 # --- the command line
 
 
-def flask(environment: dict[str, str], *arguments: str, given: str | None = None) -> tuple[int, str]:
+def flask(
+    environment: dict[str, str], *arguments: str, given: str | None = None
+) -> tuple[int, str]:
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "series", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, input=given, capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=ROOT,
+        env=environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -325,10 +387,14 @@ def test_the_command_line_fits_predicts_lists_plots_and_deletes(
     environment: dict[str, str], client: FlaskClient, database: Db, tmp_path: Path
 ) -> None:
     history = tmp_path / "sensor_01.csv"
-    history.write_text("timestamp,value\n" + "".join(f"{i},{value}\n" for i, value in enumerate(HISTORY["values"])))
+    history.write_text(
+        "timestamp,value\n" + "".join(f"{i},{value}\n" for i, value in enumerate(HISTORY["values"]))
+    )
     code, said = flask(environment, "fit", str(history))
     assert (code, "sensor_01: version 1, simple, fitted to 4 points" in said) == (0, True), said
-    code, said = flask(environment, "predict", "sensor_01", "-", "--store", "--json", given="10,13\n11,10\n")
+    code, said = flask(
+        environment, "predict", "sensor_01", "-", "--store", "--json", given="10,13\n11,10\n"
+    )
     assert code == 0, said
     assert [row["anomaly"] for row in json.loads(said)] == [True, False]
     assert document(client.get("/series/sensor_01/predictions"))["items"][0]["timestamp"] == 11

@@ -46,11 +46,17 @@ def run_mongod(folder: Path, port: int) -> Iterator[MongoClient]:
 def test_mongod_keeps_its_data_when_its_port_changes(tmp_path: Path) -> None:
     with run_mongod(tmp_path, free_port()) as client:
         client.kept.things.insert_one({"_id": 1})
-    with run_mongod(tmp_path, free_port()) as client, client.start_session() as session, session.start_transaction():
+    with (
+        run_mongod(tmp_path, free_port()) as client,
+        client.start_session() as session,
+        session.start_transaction(),
+    ):
         assert client.kept.things.find_one(session=session) == {"_id": 1}
 
 
-@pytest.mark.parametrize(("name", "find"), [("redis-server", find_redis_server), ("mongod", find_mongod)])
+@pytest.mark.parametrize(
+    ("name", "find"), [("redis-server", find_redis_server), ("mongod", find_mongod)]
+)
 def test_a_server_on_the_path_is_preferred(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, find: object
 ) -> None:
@@ -59,17 +65,26 @@ def test_a_server_on_the_path_is_preferred(
     assert find() == binary
 
 
-def test_a_library_that_mongod_lacks_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lacking = "echo 'mongod: error while loading shared libraries: libcurl.so.4: cannot open' >&2; exit 127"
+def test_a_library_that_mongod_lacks_is_named_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = (
+        "echo 'mongod: error while loading shared libraries: libcurl.so.4: cannot open' >&2;"
+        " exit 127"
+    )
     make_program(tmp_path / "fiftyone" / "db" / "bin" / "mongod", lacking)
     (tmp_path / "fiftyone" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(ServerProblem, match=r"(?s)libcurl\.so\.4: cannot open.*apt-get install libcurl4"):
+    with pytest.raises(
+        ServerProblem, match=r"(?s)libcurl\.so\.4: cannot open.*apt-get install libcurl4"
+    ):
         find_mongod()
 
 
-def test_a_processor_that_is_too_old_for_mongod_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_that_is_too_old_for_mongod_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_program(tmp_path / "fiftyone" / "db" / "bin" / "mongod", "kill -ILL $$")
     (tmp_path / "fiftyone" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
@@ -78,7 +93,9 @@ def test_a_processor_that_is_too_old_for_mongod_is_said_so(tmp_path: Path, monke
         find_mongod()
 
 
-def test_servers_that_are_nowhere_are_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_that_are_nowhere_are_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("core.binaries.find_spec", lambda _package: None)
     with pytest.raises(ServerProblem, match="REDIS_URL"):
@@ -94,12 +111,17 @@ def test_a_server_that_does_not_come_up_is_given_up_in_time() -> None:
         wait_for_primary(free_port(), timeout_seconds=0.2)
 
 
-def test_a_program_that_does_not_stay_up_is_tried_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_does_not_stay_up_is_tried_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(programs, "TRIES", 1)
     monkeypatch.chdir(tmp_path)
     said: list[str] = []
     supervision = Supervision(
-        [Program("steady", SERVERS, ["sleep", "1000"]), Program("failing", SERVICE, ["sh", "-c", "exit 3"])],
+        [
+            Program("steady", SERVERS, ["sleep", "1000"]),
+            Program("failing", SERVICE, ["sh", "-c", "exit 3"]),
+        ],
         tmp_path / "state",
         dict(os.environ),
         said.append,
@@ -107,7 +129,9 @@ def test_a_program_that_does_not_stay_up_is_tried_for_ever(tmp_path: Path, monke
     try:
         supervision.start_servers()
         supervision.start_service()
-        wait_until(lambda: sum("failing does not stay up" in line for line in said) == 2, "given up twice")
+        wait_until(
+            lambda: sum("failing does not stay up" in line for line in said) == 2, "given up twice"
+        )
     finally:
         supervision.stop()
     assert said[0] == "failing died (exit status 3); starting it again"

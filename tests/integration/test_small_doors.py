@@ -25,7 +25,9 @@ from tests.processes import ROOT
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("site", "runs"), [("cross-site", 0), ("same-site", 0), ("same-origin", 1), (None, 1)])
+@pytest.mark.parametrize(
+    ("site", "runs"), [("cross-site", 0), ("same-site", 0), ("same-origin", 1), (None, 1)]
+)
 def test_a_picture_on_another_sites_page_enqueues_nothing(
     client: FlaskClient, database: Db, site: str | None, runs: int
 ) -> None:
@@ -34,16 +36,25 @@ def test_a_picture_on_another_sites_page_enqueues_nothing(
     train(database)
     detect(database, "backfill", "AAPL")
     store(database, "AAPL", bars)
-    chart = client.get("/py/chart?ticker=AAPL&period=1y", headers={"Sec-Fetch-Site": site} if site else {})
+    chart = client.get(
+        "/py/chart?ticker=AAPL&period=1y", headers={"Sec-Fetch-Site": site} if site else {}
+    )
     assert chart.status_code == 200
     assert database.detection_runs.count_documents({"trigger": "chart_request"}) == runs
 
 
 @pytest.mark.parametrize("depth", [1_000, 100_000, 500_000])
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-def test_a_body_that_is_nested_without_end_is_400_or_422(client: FlaskClient, depth: int, opening: str) -> None:
-    for content in (opening * (depth // len(opening)), '{"ticker": ' + "[" * depth + "]" * depth + "}"):
-        answer = client.post("/py/anomalies/backfill", data=content, content_type="application/json")
+def test_a_body_that_is_nested_without_end_is_400_or_422(
+    client: FlaskClient, depth: int, opening: str
+) -> None:
+    for content in (
+        opening * (depth // len(opening)),
+        '{"ticker": ' + "[" * depth + "]" * depth + "}",
+    ):
+        answer = client.post(
+            "/py/anomalies/backfill", data=content, content_type="application/json"
+        )
         assert answer.status_code in {400, 413, 422}, answer.text[:300]
 
 
@@ -70,12 +81,16 @@ def test_half_characters_and_made_up_cursors_are_no_errors_of_the_server(
     client: FlaskClient, method: str, path: str, body: Any
 ) -> None:
     content = None if body is None else json.dumps(body)
-    answer = client.open(path, method=method, data=content, content_type="application/json" if body else None)
+    answer = client.open(
+        path, method=method, data=content, content_type="application/json" if body else None
+    )
     assert answer.status_code < 500, answer.text[:300]
 
 
 @pytest.mark.parametrize("name", ["a" * 50_000 + ".csv", "a\x1b[2J.csv", "a\nb.csv"])
-def test_a_file_name_without_end_or_with_commands_is_refused(client: FlaskClient, name: str) -> None:
+def test_a_file_name_without_end_or_with_commands_is_refused(
+    client: FlaskClient, name: str
+) -> None:
     form = {"file": (BytesIO(b"date,close\n"), name), "ticker": "AAPL"}
     answer = client.post("/py/data/import", data=form, content_type="multipart/form-data")
     assert answer.status_code in {400, 413, 422}
@@ -109,7 +124,9 @@ def test_flower_asks_for_a_password_once_there_is_a_key(
     def start(**variables: str) -> str:
         command = [sys.executable, "-m", "runner.flower", "told"]
         known = environment | {"PYTHONPATH": f"{ROOT}:{tmp_path}"} | variables
-        done = subprocess.run(command, cwd=tmp_path, env=known, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=known, capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     assert start() == "None"

@@ -92,7 +92,13 @@ def test_half_a_request_is_put_out_in_time(target: Target) -> None:
 
 def test_a_request_whose_headers_come_in_pieces_is_answered(target: Target) -> None:
     address = starving.refuse_strangers(target.url)
-    pieces = (b"GET /heal", b"thz HTTP/1.1\r\nHost: loc", b"alhost\r\n", b"Connection: close\r\n\r", b"\n")
+    pieces = (
+        b"GET /heal",
+        b"thz HTTP/1.1\r\nHost: loc",
+        b"alhost\r\n",
+        b"Connection: close\r\n\r",
+        b"\n",
+    )
     with socket.create_connection(address, timeout=20) as one:
         for piece in pieces:
             one.sendall(piece)
@@ -117,7 +123,10 @@ def test_no_share_is_all(target: Target) -> None:
 
 
 def test_a_stream_ends_when_its_key_does(target: Target) -> None:
-    ask = Request(f"{target.url}/py/detection-runs/{target.run_id}/events", headers={"X-API-Key": target.other})  # noqa: S310 - as below
+    ask = Request(  # noqa: S310 - as below
+        f"{target.url}/py/detection-runs/{target.run_id}/events",
+        headers={"X-API-Key": target.other},
+    )
     with urlopen(ask, timeout=30) as stream:  # noqa: S310 - our own address
         assert stream.readline() == b"event: run\n"
         revoke_key(target.database, "other", NOW)

@@ -20,7 +20,9 @@ from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.broker import build_celery
 from tests.processes import PATIENCE_SECONDS, ROOT, Runner, run_runner, start_service, wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and needs Linux to tie processes")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="reads /proc, and needs Linux to tie processes"
+)
 
 # By itself a gunicorn worker that lost its master waits 30 s for a client.
 GONE_SECONDS = 15
@@ -124,7 +126,9 @@ def test_stop_ends_every_process(tmp_path: Path, number: signal.Signals) -> None
         assert not (tmp_path / ".tapewatch" / "servers.env").exists()
 
 
-def test_killed_runner_leaves_no_process_and_its_service_can_be_started_again(tmp_path: Path) -> None:
+def test_killed_runner_leaves_no_process_and_its_service_can_be_started_again(
+    tmp_path: Path,
+) -> None:
     with start_service(tmp_path) as runner:
         runner.process.kill()
         runner.process.wait()
@@ -135,7 +139,14 @@ def test_killed_runner_leaves_no_process_and_its_service_can_be_started_again(tm
 
 def test_killed_make_leaves_no_process(tmp_path: Path) -> None:
     venv = Path(sys.prefix)
-    make = ("make", "--file", str(ROOT / "Makefile"), f"VENV={venv}", "--old-file", str(venv / ".installed"))
+    make = (
+        "make",
+        "--file",
+        str(ROOT / "Makefile"),
+        f"VENV={venv}",
+        "--old-file",
+        str(venv / ".installed"),
+    )
     with start_service(tmp_path, make) as runner:
         assert len(runner.pids("-m runner up")) == 1
         runner.process.kill()
@@ -151,12 +162,19 @@ def test_taken_port_is_named_before_anything_starts(tmp_path: Path, name: str) -
         port = other.getsockname()[1]
         answer = run_runner(tmp_path, "up", **{name: str(port)})
     assert answer.returncode == 2
-    assert f"port {port} ({name}) is taken by another program; set {name} to a free one" in answer.stderr
+    assert (
+        f"port {port} ({name}) is taken by another program; set {name} to a free one"
+        in answer.stderr
+    )
     assert not (tmp_path / ".tapewatch" / "supervisor.conf").exists()
 
 
 def test_servers_of_the_user_are_used_and_none_started(tmp_path: Path, settings: Settings) -> None:
-    urls = {"MONGO_URL": settings.mongo_url, "REDIS_URL": settings.redis_url, "MONGO_DATABASE": settings.mongo_database}
+    urls = {
+        "MONGO_URL": settings.mongo_url,
+        "REDIS_URL": settings.redis_url,
+        "MONGO_DATABASE": settings.mongo_database,
+    }
     with start_service(tmp_path, **urls) as runner:
         wait_until_consuming(runner)
         assert runner.pids("mongod --bind_ip") == []
@@ -170,7 +188,9 @@ def test_only_the_server_without_a_url_is_started(tmp_path: Path, servers: Serve
 
 
 @pytest.mark.parametrize("name", ["MONGO_URL", "REDIS_URL"])
-def test_unreachable_server_is_named_without_its_password(tmp_path: Path, servers: Servers, name: str) -> None:
+def test_unreachable_server_is_named_without_its_password(
+    tmp_path: Path, servers: Servers, name: str
+) -> None:
     port = free_port()
     urls = {"MONGO_URL": servers.mongo_url, "REDIS_URL": servers.redis_url}
     urls[name] = f"{'mongodb' if name == 'MONGO_URL' else 'redis'}://user:secret@{LOOPBACK}:{port}/"

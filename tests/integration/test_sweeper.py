@@ -1,4 +1,6 @@
-"""The sweeper against a real broker: what it sends again, what it gives up, and what it leaves alone."""
+"""The sweeper against a real broker: what it sends again, what it gives up,
+and what it leaves alone.
+"""
 
 import os
 import subprocess
@@ -42,13 +44,20 @@ def make_run(database: Db, *batches_of: tuple[str, ...], task: str = "backfill")
     """Insert a run in progress with a batch of each group of tickers."""
     tickers = tuple(ticker for group in batches_of for ticker in group)
     run = insert_run(database, RunRequest(task, "backfill", tickers, market="US"), NOW)
-    plan = [batches.build_batch(run["_id"], f"{n:05d}", group, "US", NOW) for n, group in enumerate(batches_of)]
+    plan = [
+        batches.build_batch(run["_id"], f"{n:05d}", group, "US", NOW)
+        for n, group in enumerate(batches_of)
+    ]
     assert runs.start_run(database, run["_id"], plan, NOW)
     return run["_id"]
 
 
-def claim(database: Db, batch_id: str, *, lease_seconds: float = 60, owner: str = "w1") -> batches.Batch:
-    batch = batches.claim_batch(database, batch_id, owner, lease_seconds=lease_seconds, max_attempts=5)
+def claim(
+    database: Db, batch_id: str, *, lease_seconds: float = 60, owner: str = "w1"
+) -> batches.Batch:
+    batch = batches.claim_batch(
+        database, batch_id, owner, lease_seconds=lease_seconds, max_attempts=5
+    )
     assert batch is not None
     return batch
 
@@ -60,7 +69,9 @@ def fail_batch(database: Db, batch_id: str, times: int) -> None:
 
 def finish(database: Db, batch: batches.Batch) -> None:
     with database.client.start_session() as session, session.start_transaction():
-        batches.finish_batch(database, batch, session, result={"tickers_done": len(batch.tickers)}, now=NOW)
+        batches.finish_batch(
+            database, batch, session, result={"tickers_done": len(batch.tickers)}, now=NOW
+        )
 
 
 def forget_messages(database: Db) -> None:
@@ -88,7 +99,9 @@ def test_a_batch_whose_message_was_lost_is_sent_once_however_often_the_sweeper_c
     assert find_waiting(worker.celery) == {f"{run_id}:00000", f"{run_id}:00001"}
 
 
-def test_a_lost_message_is_sent_again_while_others_wait_in_the_queue(worker: Worker, broker: redis.Redis) -> None:
+def test_a_lost_message_is_sent_again_while_others_wait_in_the_queue(
+    worker: Worker, broker: redis.Redis
+) -> None:
     run_id = make_run(worker.database, ("AAPL",), ("MSFT",), ("IBM",))
     sweep(worker)
     broker.lpop(names.BACKFILL_QUEUE)
@@ -97,7 +110,9 @@ def test_a_lost_message_is_sent_again_while_others_wait_in_the_queue(worker: Wor
     assert find_waiting(worker.celery) == {f"{run_id}:{n:05d}" for n in range(3)}
 
 
-def test_a_queued_run_whose_message_was_lost_is_sent_again_once(worker: Worker, broker: redis.Redis) -> None:
+def test_a_queued_run_whose_message_was_lost_is_sent_again_once(
+    worker: Worker, broker: redis.Redis
+) -> None:
     run = insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
     assert sweep(worker) == {"run_sent_again": 1}
     forget_messages(worker.database)
@@ -119,7 +134,13 @@ def test_what_is_in_the_queues_besides_our_messages_does_not_stop_the_sweeper(
     worker: Worker, broker: redis.Redis
 ) -> None:
     make_run(worker.database, ("AAPL",))
-    for rubbish in (b"\xff\x00", b"[]", b'{"body": 7}', b'{"body": "AAAA"}', b'{"body": "W1tdXQ=="}'):
+    for rubbish in (
+        b"\xff\x00",
+        b"[]",
+        b'{"body": 7}',
+        b'{"body": "AAAA"}',
+        b'{"body": "W1tdXQ=="}',
+    ):
         broker.rpush(names.BACKFILL_QUEUE, rubbish)
     assert sweep(worker) == {"batch_sent_again": 1}
 
@@ -159,7 +180,12 @@ def test_a_holder_that_lives_or_is_elsewhere_keeps_its_lease(worker: Worker) -> 
 def test_a_batch_of_several_that_failed_twice_is_left_to_be_split(worker: Worker) -> None:
     run_id = make_run(worker.database, ("AAPL", "MSFT"))
     fail_batch(worker.database, f"{run_id}:00000", 2)
-    assert batches.claim_batch(worker.database, f"{run_id}:00000", "w1", lease_seconds=60, max_attempts=5) is None
+    assert (
+        batches.claim_batch(
+            worker.database, f"{run_id}:00000", "w1", lease_seconds=60, max_attempts=5
+        )
+        is None
+    )
 
 
 def test_a_batch_that_failed_twice_is_split_and_the_progress_does_not_fall(worker: Worker) -> None:
@@ -180,7 +206,9 @@ def test_a_batch_that_failed_twice_is_split_and_the_progress_does_not_fall(worke
 
 
 def test_a_batch_whose_lease_ran_out_is_split_at_once(worker: Worker) -> None:
-    """One of its tickers may have taken the host down, and each further attempt would cost another lease."""
+    """One of its tickers may have taken the host down,
+    and each further attempt would cost another lease.
+    """
     run_id = make_run(worker.database, ("AAPL", "MSFT"))
     claim(worker.database, f"{run_id}:00000", lease_seconds=0)
     time.sleep(0.05)
@@ -196,7 +224,9 @@ def test_a_batch_at_its_cap_is_buried_and_its_run_names_it(worker: Worker) -> No
     assert sweep(worker) == {"batch_buried": 1, "run_finished": 1}
     run = runs.get_run(worker.database, run_id)
     assert run["status"] == "partial"
-    assert [(failure["ticker"], failure["reason"]) for failure in run["failures"]] == [("AAPL", "attempts_exhausted")]
+    assert [(failure["ticker"], failure["reason"]) for failure in run["failures"]] == [
+        ("AAPL", "attempts_exhausted")
+    ]
     assert "5 attempts" in run["error"]
     assert "it failed" in run["error"]
     audit = worker.database.detection_runs.find_one({"_id": f"{run_id}:AAPL"})
@@ -231,7 +261,9 @@ def test_a_training_that_was_cancelled_ends_cancelled(worker: Worker) -> None:
 def test_a_run_whose_splitting_costs_its_worker_each_time_is_failed(worker: Worker) -> None:
     run = insert_run(worker.database, RunRequest("backfill", "backfill", ("AAPL",)), NOW)
     for _ in range(5):
-        assert runs.claim_run(worker.database, run["_id"], lease_seconds=0, max_attempts=5) is not None
+        assert (
+            runs.claim_run(worker.database, run["_id"], lease_seconds=0, max_attempts=5) is not None
+        )
         time.sleep(0.01)
     assert start(worker, run["_id"]) is None
     assert sweep(worker) == {"run_failed": 1}
@@ -248,7 +280,9 @@ def test_a_run_that_is_being_split_is_left_alone(worker: Worker) -> None:
     assert sweep(worker) == {}
 
 
-def test_without_a_broker_runs_are_finished_all_the_same(settings: Settings, worker: Worker) -> None:
+def test_without_a_broker_runs_are_finished_all_the_same(
+    settings: Settings, worker: Worker
+) -> None:
     run_id = make_run(worker.database, ("AAPL",))
     finish(worker.database, claim(worker.database, f"{run_id}:00000"))
     make_run(worker.database, ("MSFT",))

@@ -1,4 +1,6 @@
-"""What counts as an anomaly can be set for a market, a watchlist or a ticker, in place of the model's threshold."""
+"""What counts as an anomaly can be set for a market, a watchlist or a ticker,
+in place of the model's threshold.
+"""
 
 import pytest
 
@@ -6,7 +8,12 @@ from core.errors import NotFound
 from detection.models.manager import ModelManager
 from records.database import Db
 from records.models.champions import Scope
-from records.models.thresholds import clear_threshold, find_threshold, find_thresholds, set_threshold
+from records.models.thresholds import (
+    clear_threshold,
+    find_threshold,
+    find_thresholds,
+    set_threshold,
+)
 from records.work.watchlists import add_watchlist, get_watchlist
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
@@ -25,7 +32,10 @@ def test_the_narrowest_scope_wins(market: Db) -> None:
     set_threshold(market, Scope("watchlist", "mine"), "grade", 70.0, NOW)
     set_threshold(market, Scope("ticker", "AAA"), "grade", 80.0, NOW)
     found = find_thresholds(market, "US", ["AAA", "BBB"], watchlist="mine")
-    assert {ticker: policy["value"] for ticker, policy in found.items()} == {"AAA": 80.0, "BBB": 70.0}
+    assert {ticker: policy["value"] for ticker, policy in found.items()} == {
+        "AAA": 80.0,
+        "BBB": 70.0,
+    }
     assert find_thresholds(market, "US", ["BBB"])["BBB"]["value"] == 60.0
     clear_threshold(market, Scope("market", "US"), NOW)
     assert find_thresholds(market, "US", ["BBB"]) == {}
@@ -37,7 +47,10 @@ def test_a_threshold_of_a_watchlist_is_kept_in_it_as_its_next_version(database: 
     add_watchlist(database, "mine", {"tickers": ["AAA"], "threshold": None}, NOW)
     set_threshold(database, Scope("watchlist", "mine"), "contamination", 0.05, NOW)
     watchlist = get_watchlist(database, "mine")
-    assert (watchlist["threshold"], watchlist["version"]) == ({"kind": "contamination", "value": 0.05}, 2)
+    assert (watchlist["threshold"], watchlist["version"]) == (
+        {"kind": "contamination", "value": 0.05},
+        2,
+    )
     assert find_threshold(database, Scope("watchlist", "mine")) == watchlist["threshold"]
     assert database.thresholds.count_documents({}) == 0
     for nowhere in (
@@ -48,7 +61,9 @@ def test_a_threshold_of_a_watchlist_is_kept_in_it_as_its_next_version(database: 
             nowhere(Scope("watchlist", "nobodys"))
 
 
-def test_a_ticker_of_its_own_threshold_is_held_to_it_and_the_others_to_the_model(market: Db) -> None:
+def test_a_ticker_of_its_own_threshold_is_held_to_it_and_the_others_to_the_model(
+    market: Db,
+) -> None:
     own = ModelManager(market).get_model("US", "1d").threshold
     set_threshold(market, Scope("ticker", "AAA"), "grade", 60.0, NOW)
     run(market, "backfill", "AAA", "BBB")
@@ -59,7 +74,9 @@ def test_a_ticker_of_its_own_threshold_is_held_to_it_and_the_others_to_the_model
     assert strict
 
 
-def test_what_a_stricter_threshold_no_longer_lets_pass_is_superseded_not_deleted(market: Db) -> None:
+def test_what_a_stricter_threshold_no_longer_lets_pass_is_superseded_not_deleted(
+    market: Db,
+) -> None:
     run(market, "backfill", "AAA")
     before = market.anomalies.count_documents({})
     set_threshold(market, Scope("market", "US"), "score", -1.0, NOW)

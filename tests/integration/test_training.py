@@ -52,7 +52,9 @@ def count_rows(frames: dict[str, pd.DataFrame], start: str, end: str) -> list[Do
 def compute_scores(database: Db, version: str, tickers: Sequence[str]) -> np.ndarray:
     model = ModelManager(database).get_model_version(version)
     panel = load_panel(database, "1d", dict.fromkeys(tickers, ALL_BARS))
-    return model.detector.score_samples(compute_features(panel, panel.offsets[:-1], model.feature_set).inputs)
+    return model.detector.score_samples(
+        compute_features(panel, panel.offsets[:-1], model.feature_set).inputs
+    )
 
 
 def test_every_bar_past_its_warm_up_is_learned_from_and_counted_by_ticker(market: Db) -> None:
@@ -70,7 +72,9 @@ def test_every_bar_past_its_warm_up_is_learned_from_and_counted_by_ticker(market
 def test_only_bars_within_the_window_are_learned_from(market: Db) -> None:
     frames = {ticker: make_bars(bars, seed) for seed, (ticker, bars) in enumerate(BARS.items(), 1)}
     options = {"window_start": "2015-06-01", "window_end": "2017-03-15"}
-    record = train_model(market, TrainingPlan.from_options("US", markets=SHIPPED, options=options), now=NOW)
+    record = train_model(
+        market, TrainingPlan.from_options("US", markets=SHIPPED, options=options), now=NOW
+    )
     assert record["tickers"] == count_rows(frames, "2015-06-01", "2017-03-15")
     assert record["window_start"] == datetime(2015, 6, 1, tzinfo=UTC)
     assert record["window_end"] == datetime(2017, 3, 15, tzinfo=UTC)
@@ -89,7 +93,11 @@ def test_bars_after_the_window_change_nothing(market: Db) -> None:
 def test_a_training_is_repeated_from_its_record_after_more_bars_came(market: Db) -> None:
     store(market, "AAA", make_bars(900, 1))
     first = train_model(market, TrainingPlan("US"), now=NOW)
-    store(market, "EEE", make_bars(600, 9).assign(date=lambda frame: frame["date"].shift(-400)).dropna())
+    store(
+        market,
+        "EEE",
+        make_bars(600, 9).assign(date=lambda frame: frame["date"].shift(-400)).dropna(),
+    )
     plan = TrainingPlan(
         "US",
         tickers=tuple(part["ticker"] for part in first["tickers"]),
@@ -98,15 +106,21 @@ def test_a_training_is_repeated_from_its_record_after_more_bars_came(market: Db)
     )
     again = train_model(market, plan, now=NOW)
     assert (again["version"], again["sha256"]) == ("US_model-0.1.1", first["sha256"])
-    assert (again["threshold"], again["score_quantiles"]) == (first["threshold"], first["score_quantiles"])
+    assert (again["threshold"], again["score_quantiles"]) == (
+        first["threshold"],
+        first["score_quantiles"],
+    )
 
 
-def test_the_same_bars_and_seed_give_the_same_bytes_in_another_process(market: Db, environment: dict[str, str]) -> None:
+def test_the_same_bars_and_seed_give_the_same_bytes_in_another_process(
+    market: Db, environment: dict[str, str]
+) -> None:
     code = (
-        "from detection.models.fitting import fit_model; from detection.models.plan import TrainingPlan;"
-        "from detection.models.artefacts import compute_sha256; from records.database import open_database;"
-        "from core.settings import get_settings;"
-        "print(compute_sha256(fit_model(open_database(get_settings()), TrainingPlan('US')).artefact))"
+        "from detection.models.fitting import fit_model; from detection.models.plan import"
+        " TrainingPlan;from detection.models.artefacts import compute_sha256; from records.database"
+        " import open_database;from core.settings import"
+        " get_settings;print(compute_sha256(fit_model(open_database(get_settings()),"
+        " TrainingPlan('US')).artefact))"
     )
     ours = compute_sha256(fit_model(market, TrainingPlan("US")).artefact)
     theirs = subprocess.run(
@@ -131,16 +145,24 @@ def test_portions_do_not_change_the_model(market: Db, monkeypatch: pytest.Monkey
     assert len(fractions) > len(BARS)
 
 
-def test_a_market_above_the_cap_is_fitted_on_a_sample_of_it(market: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_market_above_the_cap_is_fitted_on_a_sample_of_it(
+    market: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fitting, "MOST_ROWS", 800)
     record = train_model(market, TrainingPlan("US"), now=NOW)
     assert (record["rows"], record["rows_fitted"]) == (sum(BARS.values()) - 30 - 3 * WARM_UP, 800)
-    share = (compute_scores(market, record["version"], ["AAA", "BBB", "^GSPC"]) < record["threshold"]).mean()
+    share = (
+        compute_scores(market, record["version"], ["AAA", "BBB", "^GSPC"]) < record["threshold"]
+    ).mean()
     assert share == pytest.approx(0.01, abs=0.006)
 
 
 def test_contamination_is_the_share_of_training_bars_below_the_threshold(market: Db) -> None:
-    record = train_model(market, replace(TrainingPlan("US"), threshold=ThresholdPolicy("contamination", 0.05)), now=NOW)
+    record = train_model(
+        market,
+        replace(TrainingPlan("US"), threshold=ThresholdPolicy("contamination", 0.05)),
+        now=NOW,
+    )
     scores = compute_scores(market, record["version"], ["AAA", "BBB", "^GSPC"])
     assert len(scores) == record["rows"]
     assert (scores < record["threshold"]).mean() == pytest.approx(0.05, abs=1 / len(scores))
@@ -160,11 +182,19 @@ def test_versions_say_what_changed(market: Db) -> None:
         (TrainingPlan("JP"), "market JP has no 1d bars.*flask bars import"),
         (TrainingPlan("US", interval="1h"), "market US has no 1h bars"),
         (TrainingPlan("US", tickers=("AAA", "NOPE")), "no 1d bars of NOPE"),
-        (TrainingPlan("US", tickers=("CCC",)), f"market US has 0 1d bars past their warm-up of {WARM_UP} in 1 ticker"),
-        (TrainingPlan("US", window_start=datetime(2030, 1, 1, tzinfo=UTC)), "0 1d bars.*2030-01-01"),
+        (
+            TrainingPlan("US", tickers=("CCC",)),
+            f"market US has 0 1d bars past their warm-up of {WARM_UP} in 1 ticker",
+        ),
+        (
+            TrainingPlan("US", window_start=datetime(2030, 1, 1, tzinfo=UTC)),
+            "0 1d bars.*2030-01-01",
+        ),
     ],
 )
-def test_nothing_to_learn_from_is_said_and_nothing_is_written(market: Db, plan: TrainingPlan, named: str) -> None:
+def test_nothing_to_learn_from_is_said_and_nothing_is_written(
+    market: Db, plan: TrainingPlan, named: str
+) -> None:
     with pytest.raises(BadInput, match=named):
         train_model(market, plan, now=NOW)
     assert market.models.count_documents({}) == market[f"{BUCKET}.files"].count_documents({}) == 0

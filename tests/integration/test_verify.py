@@ -1,4 +1,6 @@
-"""Verification says whether a stored anomaly can be derived again, and if not, what moved: model, code or data."""
+"""Verification says whether a stored anomaly can be derived again, and if not, what moved:
+model, code or data.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -32,11 +34,15 @@ def market(database: Db) -> Db:
     return database
 
 
-def check(database: Db, stored: Sequence[Document], spans: Spans | None = None) -> dict[str, Document]:
+def check(
+    database: Db, stored: Sequence[Document], spans: Spans | None = None
+) -> dict[str, Document]:
     """Verify, and return the documents by anomaly id."""
     tickers = tuple(sorted({anomaly["Ticker"] for anomaly in stored} | (spans or {}).keys()))
     job = Job("verify-1", "verify", "verification", "US", tickers, "1d", None, datetime.now(UTC))
-    documents = verify(database, ModelManager(database), job, stored, spans or {}, lambda _fraction: None)
+    documents = verify(
+        database, ModelManager(database), job, stored, spans or {}, lambda _fraction: None
+    )
     return {document["anomaly_id"]: document for document in documents}
 
 
@@ -46,12 +52,20 @@ def test_an_untouched_record_is_derived_again_to_the_last_digit(market: Db) -> N
     assert len(documents) == len(stored) > 4
     for anomaly in stored:
         document = documents[anomaly["_id"]]
-        assert (document["verified"], document["verdict"], document["cause"]) == (True, "identical", None)
-        assert document["original_score"] == document["recomputed_score"] == document["current_score"]
+        assert (document["verified"], document["verdict"], document["cause"]) == (
+            True,
+            "identical",
+            None,
+        )
+        assert (
+            document["original_score"] == document["recomputed_score"] == document["current_score"]
+        )
         assert document["original_features"] == document["current_features"] == anomaly["features"]
 
 
-def test_of_one_bar_no_more_is_read_and_scored_than_it_needs(market: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_one_bar_no_more_is_read_and_scored_than_it_needs(
+    market: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read, scored = [], []
 
     def note_read(*args: Any) -> BarPanel:
@@ -72,14 +86,23 @@ def test_of_one_bar_no_more_is_read_and_scored_than_it_needs(market: Db, monkeyp
     bar = int(anomaly["Datetime"].timestamp())
     assert [int(panel.times[-1]) for panel in read] == [bar, bar]
     own = [count for count in scored if count != CHECKED_ROWS]
-    assert own == [1, 1, 1, 1]  # by each model: below its threshold or not, and then its score in full
+    assert own == [
+        1,
+        1,
+        1,
+        1,
+    ]  # by each model: below its threshold or not, and then its score in full
 
 
 def test_findings_of_one_version_leave_those_of_another_alone(market: Db) -> None:
-    """A ticker that two versions flagged: each anomaly is held against the version that found it."""
+    """A ticker that two versions flagged:
+    each anomaly is held against the version that found it.
+    """
     first = list(market.anomalies.find())
     train_model(
-        market, TrainingPlan("US", seed=11, threshold=ThresholdPolicy("contamination", 0.05), promote=True), now=NOW
+        market,
+        TrainingPlan("US", seed=11, threshold=ThresholdPolicy("contamination", 0.05), promote=True),
+        now=NOW,
     )
     run(market, "backfill", "AAA", "BBB", "CCC")
     stored = list(market.anomalies.find({"status": "new"}))
@@ -113,7 +136,11 @@ def test_a_corrected_bar_is_named_as_the_cause_with_what_changed(market: Db) -> 
     changed = frame["date"][640].to_pydatetime().replace(tzinfo=UTC)
     stored = list(market.anomalies.find({"Ticker": "AAA", "Datetime": changed}))
     (document,) = check(market, stored).values()
-    assert (document["verified"], document["verdict"], document["cause"]) == (False, "score_moved", "data")
+    assert (document["verified"], document["verdict"], document["cause"]) == (
+        False,
+        "score_moved",
+        "data",
+    )
     (revision,) = document["data_changes"]
     assert revision["old"]["high"] == pytest.approx(old)
     assert revision["new"]["high"] == pytest.approx(old * 1.1)
@@ -129,14 +156,18 @@ def test_a_bar_that_is_no_longer_strange_has_vanished(market: Db) -> None:
     )
     store(market, "AAA", frame)
     calmed = frame["date"][640].to_pydatetime().replace(tzinfo=UTC)
-    (document,) = check(market, list(market.anomalies.find({"Ticker": "AAA", "Datetime": calmed}))).values()
+    (document,) = check(
+        market, list(market.anomalies.find({"Ticker": "AAA", "Datetime": calmed}))
+    ).values()
     assert (document["verdict"], document["cause"]) == ("vanished", "data")
 
 
 def test_a_record_that_was_tampered_with_does_not_verify(market: Db) -> None:
     anomaly = market.anomalies.find_one()
     assert anomaly is not None
-    market.anomalies.update_one({"_id": anomaly["_id"]}, {"$set": {"anomaly_score": anomaly["anomaly_score"] - 0.01}})
+    market.anomalies.update_one(
+        {"_id": anomaly["_id"]}, {"$set": {"anomaly_score": anomaly["anomaly_score"] - 0.01}}
+    )
     (document,) = check(market, list(market.anomalies.find({"_id": anomaly["_id"]}))).values()
     assert document["verified"] is False
     assert document["cause"] == "code"
@@ -146,8 +177,12 @@ def test_a_record_that_was_tampered_with_does_not_verify(market: Db) -> None:
 def test_a_library_that_moved_is_named(market: Db) -> None:
     anomaly = market.anomalies.find_one()
     assert anomaly is not None
-    market.anomalies.update_one({"_id": anomaly["_id"]}, {"$set": {"anomaly_score": anomaly["anomaly_score"] - 0.01}})
-    market.models.update_one({"_id": anomaly["model_version"]}, {"$set": {"library_versions.numpy": "1.0.0"}})
+    market.anomalies.update_one(
+        {"_id": anomaly["_id"]}, {"$set": {"anomaly_score": anomaly["anomaly_score"] - 0.01}}
+    )
+    market.models.update_one(
+        {"_id": anomaly["model_version"]}, {"$set": {"library_versions.numpy": "1.0.0"}}
+    )
     (document,) = check(market, list(market.anomalies.find({"_id": anomaly["_id"]}))).values()
     (change,) = document["code_changes"]
     assert (change["name"], change["then"]) == ("numpy", "1.0.0")
@@ -160,9 +195,15 @@ def test_what_is_found_today_but_not_stored_is_new(market: Db) -> None:
     market.anomalies.delete_one({"_id": lost["_id"]})
     mark = market.detection_metadata.find_one({"ticker": "AAA"})
     assert mark is not None
-    documents = check(market, stored, {"AAA": [(mark["first_detected_timestamp"], mark["last_detected_timestamp"])]})
+    documents = check(
+        market,
+        stored,
+        {"AAA": [(mark["first_detected_timestamp"], mark["last_detected_timestamp"])]},
+    )
     assert documents[lost["_id"]]["verdict"] == "new"
-    assert [d["verdict"] for i, d in documents.items() if i != lost["_id"]] == ["identical"] * len(stored)
+    assert [d["verdict"] for i, d in documents.items() if i != lost["_id"]] == ["identical"] * len(
+        stored
+    )
 
 
 def test_verifying_moves_nothing(market: Db) -> None:

@@ -40,7 +40,9 @@ def run_walk_forward(database: Db) -> list[Document]:
     return commit(database, job, [outcomes], datetime.now(UTC), finish)
 
 
-def test_every_anomaly_lies_after_the_window_of_its_model_and_before_that_of_the_next(market: Db) -> None:
+def test_every_anomaly_lies_after_the_window_of_its_model_and_before_that_of_the_next(
+    market: Db,
+) -> None:
     run_walk_forward(market)
     windows = {m["_id"]: m["window_end"] for m in market.models.find()}
     found = list(market.anomalies.find())
@@ -54,7 +56,9 @@ def test_every_anomaly_lies_after_the_window_of_its_model_and_before_that_of_the
 
 def test_bars_that_every_model_has_seen_are_not_scored(market: Db) -> None:
     results = run_walk_forward(market)
-    later = sum(1 for day in make_bars(BARS, 1)["date"] if day.to_pydatetime().replace(tzinfo=UTC) > ENDS[0])
+    later = sum(
+        1 for day in make_bars(BARS, 1)["date"] if day.to_pydatetime().replace(tzinfo=UTC) > ENDS[0]
+    )
     assert [result["rows_processed"] for result in results] == [later, later]
 
 

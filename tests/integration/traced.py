@@ -1,4 +1,5 @@
-"""A process that is API and worker in one, so that all spans of a request meet in one exporter; prints them.
+"""A process that is API and worker in one, so that all spans of a request meet
+in one exporter; prints them.
 
 Run by test_traces.py: its arguments are the path and the JSON body of a POST.
 """

@@ -1,4 +1,6 @@
-"""The whole service as real processes, with passwords in its URLs; and one backfill that was asked of it over HTTP."""
+"""The whole service as real processes, with passwords in its URLs;
+and one backfill that was asked of it over HTTP.
+"""
 
 import json
 import os
@@ -81,7 +83,9 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         flower_url="https://flower.example/",
     )
     with ExitStack() as stack:
-        with open_database(settings.model_copy(update={"mongo_url": servers.mongo_url})).client as client:
+        with open_database(
+            settings.model_copy(update={"mongo_url": servers.mongo_url})
+        ).client as client:
             client.admin.command("createUser", "ops", pwd=SECRET, roles=["root"])
         database = open_database(settings)
         stack.callback(database.client.close)
@@ -90,25 +94,40 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         redis = [*redis_command(find_redis_server(), folder, redis_port), "--requirepass", SECRET]
         start(stack, folder, "redis", redis, {})
         for program in service_programs(settings, folder):
-            start(stack, folder, program.name, program.command, build_environment(settings) | program.environment)
+            start(
+                stack,
+                folder,
+                program.name,
+                program.command,
+                build_environment(settings) | program.environment,
+            )
         ports = (settings.port, settings.flower_port)
         wait_until(lambda: not any(is_port_free(port) for port in ports), "API and Flower listen")
-        wait_until(lambda: count_consumers(settings.redis_url) >= 2, "worker and control worker consume")
-        # What happened before it listens Flower never learns; of beat's ticks it hears within seconds.
+        wait_until(
+            lambda: count_consumers(settings.redis_url) >= 2, "worker and control worker consume"
+        )
+        # What happened before it listens Flower never learns; of beat's ticks it hears within
+        # seconds.
         wait_until(lambda: ask_flower(settings, "/api/tasks"), "Flower takes events")
         running = Service(settings, database, folder, {})
         body = {"market": "US", "max_period": "max"}
-        run_id = running.post("/py/anomalies/backfill", body, **{"X-Request-ID": REQUEST_ID})["run_id"]
+        run_id = running.post("/py/anomalies/backfill", body, **{"X-Request-ID": REQUEST_ID})[
+            "run_id"
+        ]
         wait_until(lambda: has_ended(database, run_id), "the backfill ends")
         run = json.loads(running.read(f"/py/detection-runs/{run_id}"))
         assert run["status"] == "complete", run
         yield Service(settings, database, folder, run)
 
 
-def ask_flower(settings: Settings, path: str, *, method: str = "GET", user: str = FLOWER_USER) -> Any:
+def ask_flower(
+    settings: Settings, path: str, *, method: str = "GET", user: str = FLOWER_USER
+) -> Any:
     """Return what Flower answers, whose API asks for user and password."""
     headers = {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
-    request = Request(f"http://{LOOPBACK}:{settings.flower_port}{path}", method=method, headers=headers)
+    request = Request(
+        f"http://{LOOPBACK}:{settings.flower_port}{path}", method=method, headers=headers
+    )
     with urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
         return json.load(answer)
 
@@ -121,7 +140,9 @@ def fill(database: Db) -> None:
     train(database)
 
 
-def start(stack: ExitStack, folder: Path, name: str, command: list[str], environment: dict[str, str]) -> None:
+def start(
+    stack: ExitStack, folder: Path, name: str, command: list[str], environment: dict[str, str]
+) -> None:
     """Start a process that ends with the stack."""
     log = stack.enter_context((folder / f"{name}.log").open("ab"))
     process = subprocess.Popen(

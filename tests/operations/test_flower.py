@@ -21,20 +21,35 @@ def refuse(service: Service, path: str, **how: str) -> int:
 def find_tasks(service: Service) -> dict[str, Any]:
     """Return the tasks of the backfill that Flower knows of, by their ids."""
     found = ask_flower(service.settings, "/api/tasks?limit=1000")
-    return {task_id: task for task_id, task in found.items() if service.run["_id"] in (task["args"] or "")}
+    return {
+        task_id: task
+        for task_id, task in found.items()
+        if service.run["_id"] in (task["args"] or "")
+    }
 
 
 @pytest.fixture
 def tasks(service: Service) -> dict[str, Any]:
-    return wait_until(lambda: len(found := find_tasks(service)) > len(TICKERS) and found, "Flower knows") or {}
+    return (
+        wait_until(
+            lambda: len(found := find_tasks(service)) > len(TICKERS) and found, "Flower knows"
+        )
+        or {}
+    )
 
 
-def test_arguments_say_which_run_which_batch_and_how_many_tickers(service: Service, tasks: dict[str, Any]) -> None:
+def test_arguments_say_which_run_which_batch_and_how_many_tickers(
+    service: Service, tasks: dict[str, Any]
+) -> None:
     run_id = service.run["_id"]
     assert tasks[run_id]["name"] == "tapewatch.backfill"
     assert tasks[run_id]["args"] == f"run {run_id}: backfill AAA, BBB, CCC 1d"
-    batches = sorted({task["args"] for task in tasks.values() if task["name"] == "tapewatch.run_batch"})
-    assert batches == [f"run {run_id}: backfill, batch {n:05d} of 1 ticker" for n in range(len(TICKERS))]
+    batches = sorted(
+        {task["args"] for task in tasks.values() if task["name"] == "tapewatch.run_batch"}
+    )
+    assert batches == [
+        f"run {run_id}: backfill, batch {n:05d} of 1 ticker" for n in range(len(TICKERS))
+    ]
 
 
 @pytest.mark.parametrize("user", ["", "ops:wrong"])

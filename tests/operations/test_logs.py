@@ -33,7 +33,10 @@ def about_run(service: Service) -> dict[str, list[Line]]:
     def find(name: str) -> list[Line]:
         return [line for line in read_lines(service, name) if run_id in json.dumps(line)]
 
-    wait_until(lambda: sum("succeeded" in line["event"] for line in find("worker")) > len(TICKERS), "all logged")
+    wait_until(
+        lambda: sum("succeeded" in line["event"] for line in find("worker")) > len(TICKERS),
+        "all logged",
+    )
     return {name: find(name) for name in ("api", "worker")}
 
 
@@ -54,7 +57,9 @@ def test_every_line_about_a_run_carries_its_id_and_that_of_the_request(
         assert (line["run_id"], line["request_id"]) == (service.run["_id"], REQUEST_ID), line
 
 
-def test_every_line_of_a_task_carries_its_id_and_that_of_its_batch(about_run: dict[str, list[Line]]) -> None:
+def test_every_line_of_a_task_carries_its_id_and_that_of_its_batch(
+    about_run: dict[str, list[Line]],
+) -> None:
     for line in about_run["worker"]:
         assert line["task_id"]
         assert ("batch_id" in line) == (line["task"] == "tapewatch.run_batch")
@@ -65,14 +70,24 @@ def test_a_long_result_is_cut_short(about_run: dict[str, list[Line]]) -> None:
 
 
 def test_beat_and_control_say_nothing_of_what_is_done_all_the_time(service: Service) -> None:
-    wait_until(lambda: {SWEEPER, SCHEDULER} == find_heartbeats(service.database, [SWEEPER, SCHEDULER]).keys(), "ticked")
+    wait_until(
+        lambda: (
+            {SWEEPER, SCHEDULER} == find_heartbeats(service.database, [SWEEPER, SCHEDULER]).keys()
+        ),
+        "ticked",
+    )
     for name in ("beat", "control"):
         events = [line["event"] for line in read_lines(service, name)]
-        assert [event for event in events if names.TICK in event or names.SWEEP in event] == [], name
+        assert [event for event in events if names.TICK in event or names.SWEEP in event] == [], (
+            name
+        )
 
 
 def test_a_password_that_is_refused_is_not_shown(service: Service, tmp_path: Path) -> None:
-    wrong = {name: url.replace(SECRET, REFUSED) for name, url in build_environment(service.settings).items()}
+    wrong = {
+        name: url.replace(SECRET, REFUSED)
+        for name, url in build_environment(service.settings).items()
+    }
     with ExitStack() as stack:
         for program in service_programs(service.settings, tmp_path):
             if program.name in {"worker", "beat"}:

@@ -8,11 +8,17 @@ from tests.scraping import Samples, read_samples
 def test_what_the_pool_processes_detected_is_counted_once(service: Service) -> None:
     bars = ("tapewatch_bars_detected_total", ("trigger", "backfill"))
     # A batch is counted after its commit, which may have ended the run.
-    wait_until(lambda: read_samples(service.read("/metrics"))[bars] >= service.run["rows_processed"], "all is counted")
+    wait_until(
+        lambda: read_samples(service.read("/metrics"))[bars] >= service.run["rows_processed"],
+        "all is counted",
+    )
     samples = read_samples(service.read("/metrics"))
     assert samples[bars] == service.run["rows_processed"]
     assert samples["tapewatch_tickers_detected_total", ("trigger", "backfill")] == len(TICKERS)
-    assert samples["tapewatch_anomalies_found_total", ("trigger", "backfill")] == service.run["anomalies_found"]
+    assert (
+        samples["tapewatch_anomalies_found_total", ("trigger", "backfill")]
+        == service.run["anomalies_found"]
+    )
     ended = ("tapewatch_runs_ended_total", ("status", "complete"), ("trigger", "backfill"))
     wait_until(lambda: read_samples(service.read("/metrics"))[ended] == 1, "its end is counted")
 
@@ -20,14 +26,22 @@ def test_what_the_pool_processes_detected_is_counted_once(service: Service) -> N
 def test_beat_and_its_tasks_were_heard_of_a_short_while_ago(service: Service) -> None:
     for name in ("sweeper", "scheduler"):
         age = ("tapewatch_heartbeat_age_seconds", ("name", name))
-        wait_until(lambda age=age: 0 <= read_samples(service.read("/metrics"))[age] < 30, f"{name} was heard of")
+        wait_until(
+            lambda age=age: 0 <= read_samples(service.read("/metrics"))[age] < 30,
+            f"{name} was heard of",
+        )
 
 
 def test_model_caches_of_all_processes_are_added_up(service: Service) -> None:
     def count_uses(samples: Samples) -> float:
-        return sum(samples["tapewatch_model_cache_total", ("outcome", outcome)] for outcome in ("hits", "misses"))
+        return sum(
+            samples["tapewatch_model_cache_total", ("outcome", outcome)]
+            for outcome in ("hits", "misses")
+        )
 
-    wait_until(lambda: count_uses(read_samples(service.read("/metrics"))) >= len(TICKERS), "all is counted")
+    wait_until(
+        lambda: count_uses(read_samples(service.read("/metrics"))) >= len(TICKERS), "all is counted"
+    )
     samples = read_samples(service.read("/metrics"))
     assert count_uses(samples) == len(TICKERS)
     assert 1 <= samples["tapewatch_model_cache_total", ("outcome", "loads")] <= 2
@@ -44,4 +58,6 @@ def test_requests_to_all_processes_of_the_api_are_counted(service: Service) -> N
 
 def test_the_age_of_the_champion_is_told(service: Service) -> None:
     samples = read_samples(service.read("/metrics"))
-    assert samples["tapewatch_model_age_seconds", ("market", "US"), ("version", "US_model-0.1.0")] > 0
+    assert (
+        samples["tapewatch_model_age_seconds", ("market", "US"), ("version", "US_model-0.1.0")] > 0
+    )

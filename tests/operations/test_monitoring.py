@@ -1,4 +1,6 @@
-"""What `deploy/` gives Prometheus and Grafana: it loads, it fires, and asks only for figures that there are."""
+"""What `deploy/` gives Prometheus and Grafana: it loads, it fires,
+and asks only for figures that there are.
+"""
 
 import json
 import re
@@ -17,7 +19,9 @@ from tests.scraping import read_samples
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 GRAFANA = ROOT / "deploy" / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "tapewatch.json").read_text())
-RULES: list[dict[str, Any]] = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]
+RULES: list[dict[str, Any]] = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0][
+    "rules"
+]
 TARGETS = [target for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
 EXPRESSIONS = [rule["expr"] for rule in RULES] + [target["expr"] for target in TARGETS]
 SELECTOR = re.compile(r"(tapewatch_\w+)(?:\{([^}]*)\})?")
@@ -27,14 +31,21 @@ SEVERITIES = {"info", "warning", "critical"}
 
 def run_promtool(*arguments: str, folder: Path = PROMETHEUS) -> None:
     promtool = shutil.which("promtool")
-    assert promtool, "promtool is missing: it comes with Debian's package prometheus (apt-get install prometheus)"
-    answer = subprocess.run([promtool, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert promtool, (
+        "promtool is missing: it comes with Debian's package prometheus"
+        " (apt-get install prometheus)"
+    )
+    answer = subprocess.run(
+        [promtool, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
 def find_anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
 
 
 def test_the_configuration_is_one_that_prometheus_takes(tmp_path: Path) -> None:
@@ -63,24 +74,37 @@ def test_every_alert_says_what_it_means_and_what_to_do(rule: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_every_figure_asked_for_is_offered_by_the_running_service(service: Service, expression: str) -> None:
+def test_every_figure_asked_for_is_offered_by_the_running_service(
+    service: Service, expression: str
+) -> None:
     samples = read_samples(service.read("/metrics"))
     asked = SELECTOR.findall(expression)
     assert asked or "up{" in expression
     for name, matchers in asked:
         wanted = set(EQUAL.findall(matchers))
-        assert any(sample[0] == name and wanted <= set(sample[1:]) for sample in samples), (name, matchers)
+        assert any(sample[0] == name and wanted <= set(sample[1:]) for sample in samples), (
+            name,
+            matchers,
+        )
 
 
 def test_every_figure_of_the_service_is_on_the_dashboard(service: Service) -> None:
     shown = {name for expression in EXPRESSIONS for name, _ in SELECTOR.findall(expression)}
-    offered = {sample[0] for sample in read_samples(service.read("/metrics")) if sample[0].startswith("tapewatch_")}
+    offered = {
+        sample[0]
+        for sample in read_samples(service.read("/metrics"))
+        if sample[0].startswith("tapewatch_")
+    }
     assert {name for name in offered if not name.endswith(("_sum", "_count", "_created"))} <= shown
 
 
 def test_the_dashboard_asks_the_source_that_is_provisioned() -> None:
-    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
-    (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/tapewatch.yml").read_text())["providers"]
+    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())[
+        "datasources"
+    ]
+    (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/tapewatch.yml").read_text())[
+        "providers"
+    ]
     assert {target["datasource"]["uid"] for target in TARGETS} == {source["uid"]}
     assert provider["type"] == "file"
     ids = [panel["id"] for panel in DASHBOARD["panels"]]

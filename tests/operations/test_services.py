@@ -1,4 +1,6 @@
-"""Each service of docker-compose.yml as a plain process: the image's files, its command and its health check."""
+"""Each service of docker-compose.yml as a plain process: the image's files,
+its command and its health check.
+"""
 
 import os
 import re
@@ -27,7 +29,9 @@ def test_debians_docker_compose_takes_the_file() -> None:
     program = shutil.which("docker-compose")
     assert program, "docker-compose is missing: apt-get install docker-compose"
     command = [program, "--file", str(ROOT / "docker-compose.yml"), "config"]
-    answer = subprocess.run(command, env=os.environ | FILLED_IN, capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        command, env=os.environ | FILLED_IN, capture_output=True, text=True, check=False
+    )
     assert answer.returncode == 0, answer.stderr
     assert set(yaml.safe_load(answer.stdout)["services"]) == {"redis", "mongo", *OURS}
 
@@ -44,7 +48,9 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def variables(environment: dict[str, str], database: Db) -> dict[str, str]:
-    """The addresses of the test's own servers, in place of those within compose's network, and an API key."""
+    """The addresses of the test's own servers, in place of those within compose's network,
+    and an API key.
+    """
     add_key(database, "ops", ["admin"], database.client.admin.command("hello")["localTime"])
     return {name: environment[name] for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE")}
 
@@ -54,11 +60,16 @@ def test_a_service_starts_from_the_image_s_files_and_turns_healthy(
     name: str, image: Path, variables: dict[str, str], tmp_path: Path
 ) -> None:
     described = yaml.safe_load(fill_in(COMPOSE))["services"][name]
-    given = {variable: value for variable, value in described["environment"].items() if value is not None}
+    given = {
+        variable: value for variable, value in described["environment"].items() if value is not None
+    }
     environment = os.environ | given | variables
     # not every engine sets it
     environment.pop("HOSTNAME", None)
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(image)}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(image),
+    }
     # Nothing is detected here, so that compiling the kernels for this folder would only take time.
     environment |= {"NUMBA_DISABLE_JIT": "1"}
     port = str(free_port())
@@ -68,17 +79,33 @@ def test_a_service_starts_from_the_image_s_files_and_turns_healthy(
     def move(text: str) -> str:
         # Celery waits for answers until its timeout, however many came.
         moved = (
-            text.replace("/var/lib/tapewatch", str(tmp_path)).replace("$$", "$").replace("--timeout 10", "--timeout 2")
+            text.replace("/var/lib/tapewatch", str(tmp_path))
+            .replace("$$", "$")
+            .replace("--timeout 10", "--timeout 2")
         )
         return re.sub(r"\b(5000|5555)\b", port, moved)
 
-    command, check = shlex.split(move(described["command"])), ["sh", "-c", move(described["healthcheck"]["test"])]
+    command, check = (
+        shlex.split(move(described["command"])),
+        [
+            "sh",
+            "-c",
+            move(described["healthcheck"]["test"]),
+        ],
+    )
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(die_with_parent(command), cwd=image, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            die_with_parent(command), cwd=image, env=environment, stdout=log, stderr=log
+        )
 
     def is_healthy() -> bool:
         assert process.poll() is None, (tmp_path / "log").read_text()
-        return subprocess.run(check, cwd=image, env=environment, capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                check, cwd=image, env=environment, capture_output=True, check=False
+            ).returncode
+            == 0
+        )
 
     try:
         wait_until(is_healthy, f"{name} to be healthy", seconds=START_SECONDS)

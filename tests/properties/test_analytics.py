@@ -1,4 +1,6 @@
-"""What must hold of metrics for every history: the load, later bars and neighbours make no difference."""
+"""What must hold of metrics for every history: the load,
+later bars and neighbours make no difference.
+"""
 
 import json
 
@@ -66,7 +68,10 @@ def test_later_bars_change_nothing_earlier(bars, data) -> None:
 def test_series_in_one_panel_do_not_touch_each_other(one, two) -> None:
     last = [len(one) - 1, len(one) + len(two) - 1]
     both = describe(build({"A": one, "B": two}, last))
-    assert both == [*describe(build({"A": one}, last[:1])), *describe(build({"B": two}, [len(two) - 1]))]
+    assert both == [
+        *describe(build({"A": one}, last[:1])),
+        *describe(build({"B": two}, [len(two) - 1])),
+    ]
 
 
 @many

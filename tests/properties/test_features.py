@@ -1,4 +1,6 @@
-"""What must hold of features for every history: the load, later bars and the scale of prices make no difference."""
+"""What must hold of features for every history: the load,
+later bars and the scale of prices make no difference.
+"""
 
 from dataclasses import replace
 
@@ -27,7 +29,9 @@ feature_sets = st.sampled_from(FEATURE_SETS)
 
 
 def compute(bars, feature_set: FeatureSet, interval: str = "1d") -> Features:
-    return compute_features(build_panel(bars, interval=interval), np.zeros(1, np.int64), feature_set)
+    return compute_features(
+        build_panel(bars, interval=interval), np.zeros(1, np.int64), feature_set
+    )
 
 
 def assert_identical(some: Features, whole: Features, first: int, shift: int = 0) -> None:
@@ -47,7 +51,9 @@ def test_what_was_loaded_does_not_change_a_bit(bars, feature_set, interval, data
     first = data.draw(st.integers(0, len(bars) - 1))
     start = data.draw(st.integers(0, find_start(first, feature_set.count_history_bars(interval))))
     panel = build_panel(bars, interval=interval, start=start)
-    assert_identical(compute_features(panel, np.array([first - start]), feature_set), whole, first, start)
+    assert_identical(
+        compute_features(panel, np.array([first - start]), feature_set), whole, first, start
+    )
 
 
 @many
@@ -55,7 +61,9 @@ def test_what_was_loaded_does_not_change_a_bit(bars, feature_set, interval, data
 def test_later_bars_change_nothing_earlier(bars, feature_set, data) -> None:
     last = data.draw(st.integers(0, len(bars) - 1))
     changed = bars.copy()
-    changed.loc[last + 1 :, ["open", "high", "low", "close", "volume"]] *= data.draw(st.sampled_from([0.0, 3.7, 1e9]))
+    changed.loc[last + 1 :, ["open", "high", "low", "close", "volume"]] *= data.draw(
+        st.sampled_from([0.0, 3.7, 1e9])
+    )
     whole, other = compute(bars, feature_set), compute(changed, feature_set)
     shorter = compute(bars.iloc[: last + 1], feature_set)
     earlier = whole.rows <= last
@@ -80,7 +88,9 @@ def test_series_in_one_panel_do_not_touch_each_other(one, two, feature_set) -> N
 def test_powers_of_two_change_no_bit_of_the_inputs(bars, feature_set, power, of_volume) -> None:
     scaled = bars * 2.0**power
     scaled["volume"] = bars["volume"] * 2.0**of_volume
-    assert compute(scaled, feature_set).inputs.tobytes() == compute(bars, feature_set).inputs.tobytes()
+    assert (
+        compute(scaled, feature_set).inputs.tobytes() == compute(bars, feature_set).inputs.tobytes()
+    )
 
 
 @many
@@ -88,7 +98,9 @@ def test_powers_of_two_change_no_bit_of_the_inputs(bars, feature_set, power, of_
 def test_any_scale_moves_inputs_by_a_step_of_the_grid_at_most(bars, feature_set, scale) -> None:
     scaled = bars * scale
     scaled["volume"] = bars["volume"]
-    difference = np.abs(compute(scaled, feature_set).inputs.astype(np.float64) - compute(bars, feature_set).inputs)
+    difference = np.abs(
+        compute(scaled, feature_set).inputs.astype(np.float64) - compute(bars, feature_set).inputs
+    )
     assert difference.max(initial=0.0) <= 1.0 / GRID
     assert (difference > 0).mean() <= 1e-3 if difference.size else True
 

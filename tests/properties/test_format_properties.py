@@ -24,7 +24,9 @@ PRICES = ("open", "high", "low", "close")
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A vendor's way to write daily bars; `options` are what a reader must be told, `volume` whether it writes any."""
+    """A vendor's way to write daily bars; `options` are what a reader must be told,
+    `volume` whether it writes any.
+    """
 
     write: Callable[[Rows], bytes | str]
     filename: str = "AAPL.csv"
@@ -32,7 +34,12 @@ class Format:
     volume: bool = True
 
 
-def delimit(names: str, separator: str, day: Callable[[datetime], str], number: Callable[[float], str] = repr) -> Any:
+def delimit(
+    names: str,
+    separator: str,
+    day: Callable[[datetime], str],
+    number: Callable[[float], str] = repr,
+) -> Any:
     """Return what writes a line a bar: day, open, high, low, close, volume."""
 
     def write(rows: Rows) -> str:
@@ -59,7 +66,9 @@ def write_levels(first: str, *, tickers_first: bool) -> Callable[[Rows], str]:
         fields = [first, "Close", "High", "Low", "Open", "Volume"]
         tickers = ["Ticker", *["AAPL"] * 5]
         head = [tickers, fields] if tickers_first else [fields, tickers]
-        lines = [[iso(t), repr(c), repr(h), repr(low), repr(o), str(v)] for t, o, h, low, c, v in rows]
+        lines = [
+            [iso(t), repr(c), repr(h), repr(low), repr(o), str(v)] for t, o, h, low, c, v in rows
+        ]
         return "\n".join(",".join(line) for line in [*head, ["Date", *[""] * 5], *lines])
 
     return write
@@ -67,28 +76,38 @@ def write_levels(first: str, *, tickers_first: bool) -> Callable[[Rows], str]:
 
 def write_stooq(rows: Rows) -> str:
     head = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"
-    return head + "".join(f"AAPL,D,{t:%Y%m%d},000000,{o!r},{h!r},{low!r},{c!r},{v},0\n" for t, o, h, low, c, v in rows)
+    return head + "".join(
+        f"AAPL,D,{t:%Y%m%d},000000,{o!r},{h!r},{low!r},{c!r},{v},0\n" for t, o, h, low, c, v in rows
+    )
 
 
 def write_binance(rows: Rows, unit: int = 1000) -> str:
     def line(row: tuple[Any, ...]) -> str:
         start = int(row[0].timestamp())
         first, last = start * unit, (start + 86_400) * unit - 1
-        return ",".join(map(str, [first, *map(repr, row[1:5]), row[5], last, "1.5", 3, "1.0", "1.0", 0]))
+        return ",".join(
+            map(str, [first, *map(repr, row[1:5]), row[5], last, "1.5", 3, "1.0", "1.0", 0])
+        )
 
     return "\n".join(map(line, rows)) + "\n"
 
 
 def write_tiingo(rows: Rows) -> str:
-    head = "date,close,high,low,open,volume,adjClose,adjHigh,adjLow,adjOpen,adjVolume,divCash,splitFactor\n"
+    head = (
+        "date,close,high,low,open,volume,"
+        "adjClose,adjHigh,adjLow,adjOpen,adjVolume,divCash,splitFactor\n"
+    )
     return head + "".join(
-        f"{t:%Y-%m-%d},{c!r},{h!r},{low!r},{o!r},{v},1,1,1,1,1,0.0,1.0\n" for t, o, h, low, c, v in rows
+        f"{t:%Y-%m-%d},{c!r},{h!r},{low!r},{o!r},{v},1,1,1,1,1,0.0,1.0\n"
+        for t, o, h, low, c, v in rows
     )
 
 
 def write_nasdaq(rows: Rows) -> str:
     head = "Date,Close/Last,Volume,Open,High,Low\n"
-    return head + "".join(f"{t:%m/%d/%Y},${c!r},{v},${o!r},${h!r},${low!r}\n" for t, o, h, low, c, v in rows)
+    return head + "".join(
+        f"{t:%m/%d/%Y},${c!r},{v},${o!r},${h!r},${low!r}\n" for t, o, h, low, c, v in rows
+    )
 
 
 def write_investing(rows: Rows) -> str:
@@ -103,26 +122,42 @@ def write_investing(rows: Rows) -> str:
 def write_metatrader(rows: Rows) -> str:
     head = "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>\n"
     return head + "".join(
-        f"{t:%Y.%m.%d}\t00:00:00\t{o!r}\t{h!r}\t{low!r}\t{c!r}\t7\t{v}\t3\n" for t, o, h, low, c, v in rows
+        f"{t:%Y.%m.%d}\t00:00:00\t{o!r}\t{h!r}\t{low!r}\t{c!r}\t7\t{v}\t3\n"
+        for t, o, h, low, c, v in rows
     )
 
 
 def write_jquants(rows: Rows) -> str:
-    head = "Date,Code,Open,High,Low,Close,UpperLimit,LowerLimit,Volume,TurnoverValue,AdjustmentFactor\n"
+    head = (
+        "Date,Code,Open,High,Low,Close,UpperLimit,LowerLimit,Volume,"
+        "TurnoverValue,AdjustmentFactor\n"
+    )
     return head + "".join(
-        f"{t:%Y-%m-%d},7203,{o!r},{h!r},{low!r},{c!r},0,0,{v},1e9,1.0\n" for t, o, h, low, c, v in rows
+        f"{t:%Y-%m-%d},7203,{o!r},{h!r},{low!r},{c!r},0,0,{v},1e9,1.0\n"
+        for t, o, h, low, c, v in rows
     )
 
 
 def write_json(
-    rows: Rows, names: Sequence[str], wrap: Callable[[list[Any]], Any], time: Callable[[datetime], Any]
+    rows: Rows,
+    names: Sequence[str],
+    wrap: Callable[[list[Any]], Any],
+    time: Callable[[datetime], Any],
 ) -> str:
-    return json.dumps(wrap([dict(zip(names, [time(row[0]), *row[1:]], strict=True)) for row in rows]))
+    return json.dumps(
+        wrap([dict(zip(names, [time(row[0]), *row[1:]], strict=True)) for row in rows])
+    )
 
 
 def write_alpha_vantage(rows: Rows) -> str:
     series = {
-        iso(t): {"1. open": repr(o), "2. high": repr(h), "3. low": repr(low), "4. close": repr(c), "5. volume": str(v)}
+        iso(t): {
+            "1. open": repr(o),
+            "2. high": repr(h),
+            "3. low": repr(low),
+            "4. close": repr(c),
+            "5. volume": str(v),
+        }
         for t, o, h, low, c, v in rows
     }
     return json.dumps({"Meta Data": {"2. Symbol": "AAPL"}, "Time Series (Daily)": series})
@@ -133,7 +168,9 @@ def to_milliseconds(time: datetime) -> int:
 
 
 def build_frame(rows: Rows) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["Date", "Open", "High", "Low", "Close", "Volume"]).set_index("Date")
+    return pd.DataFrame(rows, columns=["Date", "Open", "High", "Low", "Close", "Volume"]).set_index(
+        "Date"
+    )
 
 
 def write_parquet(rows: Rows, change: Callable[[pd.DataFrame], pd.DataFrame]) -> bytes:
@@ -143,7 +180,9 @@ def write_parquet(rows: Rows, change: Callable[[pd.DataFrame], pd.DataFrame]) ->
 
 
 def put_side_by_side(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.set_axis(pd.MultiIndex.from_product([frame.columns, ["AAPL"]], names=["Price", "Ticker"]), axis=1)
+    return frame.set_axis(
+        pd.MultiIndex.from_product([frame.columns, ["AAPL"]], names=["Price", "Ticker"]), axis=1
+    )
 
 
 def write_workbook(rows: Rows) -> bytes:
@@ -159,19 +198,33 @@ PLAIN = "Date,Open,High,Low,Close,Volume"
 SHORT = ("t", "o", "h", "l", "c", "v")
 FORMATS = {
     "plain": Format(delimit(PLAIN, ",", iso)),
-    "utf-16": Format(lambda rows: delimit(PLAIN.replace(",", "\t"), "\t", iso)(rows).encode("utf-16")),
-    "shift-jis": Format(lambda rows: delimit("日付,始値,高値,安値,終値,出来高", ",", iso)(rows).encode("cp932")),
-    "excel's sep": Format(lambda rows: "sep=;\n" + delimit(PLAIN.replace(",", ";"), ";", iso)(rows)),
+    "utf-16": Format(
+        lambda rows: delimit(PLAIN.replace(",", "\t"), "\t", iso)(rows).encode("utf-16")
+    ),
+    "shift-jis": Format(
+        lambda rows: delimit("日付,始値,高値,安値,終値,出来高", ",", iso)(rows).encode("cp932")
+    ),
+    "excel's sep": Format(
+        lambda rows: "sep=;\n" + delimit(PLAIN.replace(",", ";"), ";", iso)(rows)
+    ),
     "german": Format(
-        delimit("Datum;Eröffnung;Hoch;Tief;Schluss;Volumen", ";", lambda t: f"{t:%d.%m.%Y}", german),
+        delimit(
+            "Datum;Eröffnung;Hoch;Tief;Schluss;Volumen", ";", lambda t: f"{t:%d.%m.%Y}", german
+        ),
         options={"day_first": True},
     ),
     "quoted": Format(delimit(PLAIN, ",", iso, quote)),
     "bloomberg": Format(
-        delimit("Dates,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST,PX_VOLUME", ",", lambda t: f"{t.month}/{t.day}/{t.year}"),
+        delimit(
+            "Dates,PX_OPEN,PX_HIGH,PX_LOW,PX_LAST,PX_VOLUME",
+            ",",
+            lambda t: f"{t.month}/{t.day}/{t.year}",
+        ),
         options={"day_first": False},
     ),
-    "interactive brokers": Format(delimit("date,open,high,low,close,volume", ",", lambda t: f"{t:%Y%m%d}")),
+    "interactive brokers": Format(
+        delimit("date,open,high,low,close,volume", ",", lambda t: f"{t:%Y%m%d}")
+    ),
     "yfinance": Format(write_levels("Price", tickers_first=False)),
     "yfinance, ticker first": Format(write_levels("Price", tickers_first=True)),
     "yfinance, older": Format(write_levels("", tickers_first=False)),
@@ -187,26 +240,42 @@ FORMATS = {
     "metatrader": Format(write_metatrader),
     "j-quants": Format(write_jquants),
     "alpha vantage": Format(write_alpha_vantage, "x.json"),
-    "alpaca": Format(lambda rows: write_json(rows, SHORT, lambda c: {"bars": {"AAPL": c}}, iso), "x.json"),
-    "polygon": Format(
-        lambda rows: write_json(rows, SHORT, lambda c: {"ticker": "AAPL", "results": c}, to_milliseconds), "x.json"
+    "alpaca": Format(
+        lambda rows: write_json(rows, SHORT, lambda c: {"bars": {"AAPL": c}}, iso), "x.json"
     ),
-    "ccxt": Format(lambda rows: json.dumps([[to_milliseconds(row[0]), *row[1:]] for row in rows]), "x.json"),
+    "polygon": Format(
+        lambda rows: write_json(
+            rows, SHORT, lambda c: {"ticker": "AAPL", "results": c}, to_milliseconds
+        ),
+        "x.json",
+    ),
+    "ccxt": Format(
+        lambda rows: json.dumps([[to_milliseconds(row[0]), *row[1:]] for row in rows]), "x.json"
+    ),
     "parquet": Format(lambda rows: write_parquet(rows, lambda frame: frame), "x.parquet"),
-    "parquet, no name": Format(lambda rows: write_parquet(rows, lambda frame: frame.rename_axis(None)), "x.parquet"),
+    "parquet, no name": Format(
+        lambda rows: write_parquet(rows, lambda frame: frame.rename_axis(None)), "x.parquet"
+    ),
     "parquet, yfinance": Format(lambda rows: write_parquet(rows, put_side_by_side), "x.parquet"),
     "excel": Format(write_workbook, "x.xlsx"),
 }
 CENTS = st.integers(10_001, 9_999_999)
-BARS = st.lists(st.tuples(CENTS, CENTS, CENTS, CENTS, st.integers(0, 10**9)), min_size=1, max_size=8)
+BARS = st.lists(
+    st.tuples(CENTS, CENTS, CENTS, CENTS, st.integers(0, 10**9)), min_size=1, max_size=8
+)
 
 
 def build_rows(bars: list[tuple[int, int, int, int, int]]) -> Rows:
-    """Return consistent bars of neighbouring days, with prices of four decimals of which some settles the point."""
+    """Return consistent bars of neighbouring days,
+    with prices of four decimals of which some settles the point.
+    """
     rows = []
     for number, (*cents, volume) in enumerate(bars):
         ordered = sorted(cents)
-        prices = [round((10 * c + 1) / 10_000, 4) for c in (ordered[1], ordered[3], ordered[0], ordered[2])]
+        prices = [
+            round((10 * c + 1) / 10_000, 4)
+            for c in (ordered[1], ordered[3], ordered[0], ordered[2])
+        ]
         rows.append((datetime(2024, 1, 2, tzinfo=UTC) + timedelta(days=number), *prices, volume))
     return rows
 
@@ -227,7 +296,11 @@ def test_frame_is_read_back_equal(name: str, bars: list[tuple[int, int, int, int
 @given(bars=BARS)
 def test_archive_is_read_back_equal(bars: list[tuple[int, int, int, int, int]]) -> None:
     rows, packed = build_rows(bars), io.BytesIO()
-    names = [name for name in FORMATS if name in {"plain", "german", "stooq", "excel", "polygon"} and name != "german"]
+    names = [
+        name
+        for name in FORMATS
+        if name in {"plain", "german", "stooq", "excel", "polygon"} and name != "german"
+    ]
     with zipfile.ZipFile(packed, "w") as archive:
         for name in names:
             archive.writestr(f"{name}/{FORMATS[name].filename}", FORMATS[name].write(rows))

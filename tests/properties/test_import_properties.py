@@ -24,7 +24,9 @@ def import_all(database: Db, *parts: pd.DataFrame) -> None:
 
 
 def take_content(database: Db) -> dict[str, list[Document]]:
-    """Return what is stored and forget it. Revision numbers tell the way it came in: they are left out."""
+    """Return what is stored and forget it. Revision numbers tell the way it came in:
+    they are left out.
+    """
     content = {}
     for name, hidden in (
         ("bars", ("updated_at",)),
@@ -39,13 +41,20 @@ def take_content(database: Db) -> dict[str, list[Document]]:
 
 
 real_database = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
 @real_database
-@given(labels=st.lists(st.integers(0, 3), min_size=len(BARS), max_size=len(BARS)), order=st.permutations(range(4)))
-def test_any_parts_in_any_order_store_what_one_import_stores(database: Db, labels: list[int], order: list[int]) -> None:
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=len(BARS), max_size=len(BARS)),
+    order=st.permutations(range(4)),
+)
+def test_any_parts_in_any_order_store_what_one_import_stores(
+    database: Db, labels: list[int], order: list[int]
+) -> None:
     import_all(database, BARS)
     expected = take_content(database)
     assert {series["ticker"] for series in expected["series"]} == {"A", "B"}
@@ -55,7 +64,9 @@ def test_any_parts_in_any_order_store_what_one_import_stores(database: Db, label
 
 @real_database
 @given(cut=st.integers(0, len(BARS)), overlap=st.integers(0, 60), repeats=st.integers(1, 3))
-def test_overlaps_and_repeats_add_nothing(database: Db, cut: int, overlap: int, repeats: int) -> None:
+def test_overlaps_and_repeats_add_nothing(
+    database: Db, cut: int, overlap: int, repeats: int
+) -> None:
     import_all(database, BARS)
     expected = take_content(database)
     import_all(database, *[BARS[:cut], BARS[max(0, cut - overlap) :]] * repeats)
@@ -64,7 +75,8 @@ def test_overlaps_and_repeats_add_nothing(database: Db, cut: int, overlap: int, 
 
 @real_database
 @given(
-    rows=st.lists(st.integers(0, len(BARS) - 1), max_size=6, unique=True), factor=st.sampled_from([0.0, -1.0, np.nan])
+    rows=st.lists(st.integers(0, len(BARS) - 1), max_size=6, unique=True),
+    factor=st.sampled_from([0.0, -1.0, np.nan]),
 )
 def test_spoiled_rows_cost_only_themselves(database: Db, rows: list[int], factor: float) -> None:
     good = BARS.drop(BARS.index[rows])

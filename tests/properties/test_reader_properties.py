@@ -17,7 +17,10 @@ from market.imports.names import SUFFIXES
 from market.imports.readers.process import Reader, open_reader
 from market.imports.readers.unpacking import unpack
 
-CSV = "Date,Ticker,Open,High,Low,Close,Volume\n2024-01-02,AAPL,1.5,2.5,1,2,1000\n2024-01-03,AAPL,1.5,2.5,1,2,1000\n"
+CSV = (
+    "Date,Ticker,Open,High,Low,Close,Volume\n"
+    "2024-01-02,AAPL,1.5,2.5,1,2,1000\n2024-01-03,AAPL,1.5,2.5,1,2,1000\n"
+)
 
 
 def build_examples() -> dict[str, bytes]:
@@ -60,7 +63,10 @@ def check_total(reader: Reader, content: bytes, name: str) -> None:
             assert 0 < len(part.error) <= 1_100
         elif part.skipped is None:
             settled = unpack(part)
-            lengths = {len(values) for values in settled.numbers.values()} | {len(settled.times.bad), len(settled)}
+            lengths = {len(values) for values in settled.numbers.values()} | {
+                len(settled.times.bad),
+                len(settled),
+            }
             assert len(lengths) == 1
             assert len(settled.quote(0)[0]) <= 250
 
@@ -89,7 +95,9 @@ WORDS = (
     "|1|1.004|1,004|1.5|-1|1e999|nan|inf|2024-01-02|03/04/2024|45293|=1+1|1704171600000|0|2024-02-30|"
     "2024-01-02T10:00:00+99:99|12:00|AM|'"
 )
-CELLS = st.one_of(st.text(max_size=12), st.sampled_from([*WORDS.split("|"), "1" * 400, "9" * 25, '"']))
+CELLS = st.one_of(
+    st.text(max_size=12), st.sampled_from([*WORDS.split("|"), "1" * 400, "9" * 25, '"'])
+)
 NAMES = st.sampled_from(
     [
         "Date",
@@ -115,7 +123,9 @@ NAMES = st.sampled_from(
     rows=st.lists(st.lists(CELLS, max_size=12), max_size=6),
     separator=st.sampled_from(",;\t|"),
 )
-def test_tables_of_anything(reader: Reader, names: list[str], rows: list[list[str]], separator: str) -> None:
+def test_tables_of_anything(
+    reader: Reader, names: list[str], rows: list[list[str]], separator: str
+) -> None:
     text = "\n".join(separator.join(row) for row in [names, *rows])
     check_total(reader, text.encode(errors="replace"), "X.csv")
 
@@ -125,7 +135,10 @@ JSON = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.dictionaries(
-            st.one_of(st.sampled_from(["t", "o", "h", "l", "c", "v", "bars", "2024-01-02"]), st.text()), inner
+            st.one_of(
+                st.sampled_from(["t", "o", "h", "l", "c", "v", "bars", "2024-01-02"]), st.text()
+            ),
+            inner,
         ),
     ),
     max_leaves=40,

@@ -15,7 +15,9 @@ from tests.conftest import ROOT
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONTRACTS = PYPROJECT["tool"]["importlinter"]["contracts"]
 PACKAGES = sorted(
-    file.parent.name for file in ROOT.glob("*/__init__.py") if file.parent.name not in {"benchmarks", "tests"}
+    file.parent.name
+    for file in ROOT.glob("*/__init__.py")
+    if file.parent.name not in {"benchmarks", "tests"}
 )
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
@@ -45,7 +47,9 @@ def exists(path: str, beside: Path) -> bool:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_path_that_a_document_names_exists(document: Path) -> None:
-    missing = [path for path in find_paths(document.read_text()) if not exists(path, document.parent)]
+    missing = [
+        path for path in find_paths(document.read_text()) if not exists(path, document.parent)
+    ]
     assert missing == []
 
 
@@ -69,7 +73,9 @@ def test_every_package_has_its_layer() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_package_with_rooms_has_its_floors(package: str) -> None:
-    rooms = [path for path in (ROOT / package).iterdir() if path.is_dir() and list(path.glob("*.py"))]
+    rooms = [
+        path for path in (ROOT / package).iterdir() if path.is_dir() and list(path.glob("*.py"))
+    ]
     containers = {name for contract in CONTRACTS for name in contract.get("containers", [])}
     assert package in containers or not rooms
 
@@ -82,10 +88,13 @@ def test_importing_loads_no_numeric_package(package: str) -> None:
         if module.is_relative_to(ROOT / package)
     ]
     program = (
-        f"import sys, importlib; [importlib.import_module(name) for name in {modules!r}]; "
-        "print(sorted({'numpy', 'pandas', 'pyarrow', 'numba', 'sklearn', 'scipy'} & sys.modules.keys()))"
+        f"import sys, importlib; [importlib.import_module(name) for name in {modules!r}];"
+        " print(sorted({'numpy', 'pandas', 'pyarrow', 'numba', 'sklearn', 'scipy'} &"
+        " sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -99,3 +108,22 @@ def test_every_public_function_says_what_it_does() -> None:
         if (said := ast.get_docstring(node)) and len(said.split()) < 3
     ]
     assert short == []
+
+
+def test_code_and_documents_keep_within_100_columns() -> None:
+    """Ruff holds Python to it; a document's tables, and what a terminal shows, may be wider."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--", "*.js", "*.css", "*.html", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    wide = [
+        f"{name}:{number}"
+        for name in listed.stdout.splitlines()
+        if "vendor/" not in name
+        for number, line in enumerate((ROOT / name).read_text().splitlines(), 1)
+        if len(line) > 100 and not line.startswith(tuple("|│┃┏┡└"))
+    ]
+    assert wide == []

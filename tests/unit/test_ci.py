@@ -20,8 +20,14 @@ def find_programs(path: Path) -> Iterator[str]:
         owner, argument = call.func.value, call.args[0]
         if not (isinstance(owner, ast.Name) and owner.id in {"shutil", "subprocess"}):
             continue
-        named = argument.elts[0] if isinstance(argument, ast.List | ast.Tuple) and argument.elts else argument
-        if call.func.attr in {"which", "run", "Popen", "check_output"} and isinstance(named, ast.Constant):
+        named = (
+            argument.elts[0]
+            if isinstance(argument, ast.List | ast.Tuple) and argument.elts
+            else argument
+        )
+        if call.func.attr in {"which", "run", "Popen", "check_output"} and isinstance(
+            named, ast.Constant
+        ):
             yield str(named.value)
 
 

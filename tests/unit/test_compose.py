@@ -15,7 +15,9 @@ from runner.servers import mongod_command
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
 ROOT = Path(__file__).parent.parent.parent
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())[
+    "services"
+]
 USED = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
 OURS = {name: service for name, service in SERVICES.items() if name not in {"redis", "mongo"}}
 
@@ -27,7 +29,9 @@ OURS = {name: service for name, service in SERVICES.items() if name not in {"red
         ("worker-control", "control", CONTROL_QUEUE, 1),
     ],
 )
-def test_workers_are_started_as_the_runner_starts_them(service: str, name: str, queues: str, processes: int) -> None:
+def test_workers_are_started_as_the_runner_starts_them(
+    service: str, name: str, queues: str, processes: int
+) -> None:
     _python, _m, *command = worker_command(name, queues, processes)
     assert shlex.split(SERVICES[service]["command"]) == command
 
@@ -60,7 +64,10 @@ def test_service_waits_for_its_servers_and_knows_only_settings_that_exist(name: 
         "mongo": "service_healthy",
         "redis": "service_healthy",
     }
-    known = {field.upper() for field in Settings.model_fields} | {"REMAP_SIGTERM", "FLOWER_BASIC_AUTH"}
+    known = {field.upper() for field in Settings.model_fields} | {
+        "REMAP_SIGTERM",
+        "FLOWER_BASIC_AUTH",
+    }
     assert set(service["environment"]) <= known
 
 
@@ -76,7 +83,9 @@ def test_every_variable_is_explained() -> None:
 
 
 def test_every_other_setting_can_be_given_and_is_explained_with_its_default() -> None:
-    explained = dict(re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    explained = dict(
+        re.findall(r"^#(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    )
     assert explained == {
         name.upper(): str(field.default)
         for name, field in Settings.model_fields.items()
@@ -84,7 +93,9 @@ def test_every_other_setting_can_be_given_and_is_explained_with_its_default() ->
         if name.upper() not in {*USED, "MONGO_URL", "REDIS_URL", "HOST"}
     }
     for service in OURS.values():
-        assert {name for name, value in service["environment"].items() if value is None} == set(explained)
+        assert {name for name, value in service["environment"].items() if value is None} == set(
+            explained
+        )
 
 
 def test_nothing_but_api_and_flower_is_published_and_those_on_loopback() -> None:

@@ -34,7 +34,9 @@ def test_what_the_image_copies_is_sent() -> None:
     assert "." in COPIED
 
 
-@pytest.mark.parametrize("name", re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+@pytest.mark.parametrize(
+    "name", re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+)
 def test_what_is_let_through_is_there(name: str) -> None:
     assert files_of(name)
 
@@ -42,7 +44,9 @@ def test_what_is_let_through_is_there(name: str) -> None:
 def test_nothing_is_sent_that_is_secret_or_made_here() -> None:
     assert is_ignored(".env")
     assert is_ignored("api/__pycache__/app.cpython-311.pyc")
-    assert {file.split("/")[0] for file in files_sent()}.isdisjoint({"tests", "runner", "docs", ".git", ".tapewatch"})
+    assert {file.split("/")[0] for file in files_sent()}.isdisjoint(
+        {"tests", "runner", "docs", ".git", ".tapewatch"}
+    )
 
 
 def test_every_module_of_the_image_finds_what_it_imports(tmp_path: Path) -> None:

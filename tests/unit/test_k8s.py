@@ -17,7 +17,11 @@ MANIFESTS = [
     if path.name != "kustomization.yaml"
 ]
 NATIVE = [manifest for manifest in MANIFESTS if manifest["apiVersion"] != "keda.sh/v1alpha1"]
-DEPLOYMENTS = {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in MANIFESTS if m["kind"] == "Deployment"}
+DEPLOYMENTS = {
+    m["metadata"]["name"]: m["spec"]["template"]["spec"]
+    for m in MANIFESTS
+    if m["kind"] == "Deployment"
+}
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 # beat's folder in Compose, and that of its pod, which keeps nothing
 BEAT_FOLDERS = ("/var/lib/tapewatch/beat", "/tmp")  # noqa: S108 - the pod has its /tmp to itself
@@ -70,7 +74,10 @@ def test_pods_are_probed_limited_and_without_rights(name: str) -> None:
     (container,) = pod["containers"]
     assert container["livenessProbe"]
     assert container["resources"]["limits"]["memory"]
-    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
     assert pod["securityContext"]["runAsUser"] == 10001
     assert "useradd --uid 10001" in (ROOT / "Dockerfile").read_text()
 
@@ -79,7 +86,9 @@ def test_pods_are_probed_limited_and_without_rights(name: str) -> None:
 def test_workers_have_the_time_to_end_that_compose_gives_them(name: str) -> None:
     seconds = DEPLOYMENTS[name]["terminationGracePeriodSeconds"]
     assert f"{seconds}s" == SERVICES[SERVICE_OF[name]]["stop_grace_period"]
-    assert {"name": "REMAP_SIGTERM", "value": "SIGQUIT"} in DEPLOYMENTS[name]["containers"][0]["env"]
+    assert {"name": "REMAP_SIGTERM", "value": "SIGQUIT"} in DEPLOYMENTS[name]["containers"][0][
+        "env"
+    ]
 
 
 def test_workers_are_scaled_by_what_waits() -> None:

@@ -1,4 +1,6 @@
-"""What is installed is what the locks name: whole for every Python, and resolved by nobody afterwards."""
+"""What is installed is what the locks name: whole for every Python,
+and resolved by nobody afterwards.
+"""
 
 import re
 from functools import cache
@@ -57,14 +59,20 @@ def pins_in(locks: tuple[str, ...], environment: dict[str, str]) -> dict[str, st
 
 def asked_of(path: Path) -> list[Requirement]:
     """Return what a file of requirements asks for."""
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith(("-", "#"))]
+    lines = [
+        line for line in path.read_text().splitlines() if line and not line.startswith(("-", "#"))
+    ]
     return [Requirement(line) for line in lines]
 
 
 def closure_faults(locks: tuple[str, ...], environment: dict[str, str]) -> list[str]:
-    """Return what is needed, directly or by a package at its locked version, and is not pinned so in the locks."""
+    """Return what is needed, directly or by a package at its locked version,
+    and is not pinned so in the locks.
+    """
     pins = pins_in(locks, environment)
-    waiting = [("us", asked) for lock in locks for asked in asked_of(ROOT / lock.replace(".txt", ".in"))]
+    waiting = [
+        ("us", asked) for lock in locks for asked in asked_of(ROOT / lock.replace(".txt", ".in"))
+    ]
     seen: set[tuple[str, str]] = set()
     faults = []
     while waiting:
@@ -95,7 +103,9 @@ def closure_faults(locks: tuple[str, ...], environment: dict[str, str]) -> list[
 @pytest.mark.parametrize("locks", LAYERS, ids="+".join)
 def test_locks_hold_all_that_is_needed_on_every_python_and_system(locks: tuple[str, ...]) -> None:
     assert len(asked_of(ROOT / "requirements.in")) > 20
-    assert [fault for environment in ENVIRONMENTS for fault in closure_faults(locks, environment)] == []
+    assert [
+        fault for environment in ENVIRONMENTS for fault in closure_faults(locks, environment)
+    ] == []
 
 
 @pytest.mark.parametrize("lock", [RUN, TRACES, DEV])
@@ -110,7 +120,9 @@ def test_lock_pins_one_version_of_each_package_by_hash_and_names_no_place(lock: 
         ]
         assert len(names) == len(set(names))
     # neither a registry nor a folder of the machine that locked
-    assert not re.search(r"://|index-url|find-links|^\s*#.*\s/", (ROOT / lock).read_text(), re.MULTILINE)
+    assert not re.search(
+        r"://|index-url|find-links|^\s*#.*\s/", (ROOT / lock).read_text(), re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("upper", [TRACES, DEV])

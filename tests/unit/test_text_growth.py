@@ -1,4 +1,6 @@
-"""No text makes this service slow: what its filters and parsers take grows as the text does, and no more."""
+"""No text makes this service slow: what its filters and parsers take grows as the text does,
+and no more.
+"""
 
 from collections.abc import Callable
 
@@ -28,11 +30,17 @@ WORK: dict[str, Callable[[str], object]] = {
     "a log line": lambda text: _hide_credentials(None, "info", text),
     "a log value": lambda text: _shorten(None, "info", {"event": text}),
     "an error": lambda text: BadInput(f"{text!r} is nothing").message,
-    "why a channel failed": lambda text: channels._find_problem(f"{channels.LINE_START}WARNING {text}"),
+    "why a channel failed": lambda text: channels._find_problem(
+        f"{channels.LINE_START}WARNING {text}"
+    ),
     "a cause": lambda text: channels._find_problem(f"{channels.LINE_START}DEBUG {text}"),
-    "secrets in a text": lambda text: channels._hide_words(text, "json://someone:secret@example.com/token"),
+    "secrets in a text": lambda text: channels._hide_words(
+        text, "json://someone:secret@example.com/token"
+    ),
     "a channel": lambda text: channels.check_channel(f"json://{text}", allow_private=False),
-    "a channel's options": lambda text: channels.check_channel(f"jsons://a.example/?{text}", allow_private=False),
+    "a channel's options": lambda text: channels.check_channel(
+        f"jsons://a.example/?{text}", allow_private=False
+    ),
     "a ticker": normalize_ticker,
     "an interval": parse_interval,
     "a period": parse_period,
@@ -57,7 +65,9 @@ def test_time_grows_no_faster_than_the_text(name: str) -> None:
             growth = measure_growth(WORK[name], piece, tail)
             if growth > MOST_GROWTH:  # the machine may have been busy just then
                 growth = min(growth, measure_growth(WORK[name], piece, tail))
-            assert growth <= MOST_GROWTH, f"{name}: {piece!r}... takes {growth:.0f} times as long at 8 times the length"
+            assert growth <= MOST_GROWTH, (
+                f"{name}: {piece!r}... takes {growth:.0f} times as long at 8 times the length"
+            )
 
 
 def test_the_measure_tells_quadratic_work() -> None:
@@ -68,8 +78,11 @@ def test_the_measure_tells_quadratic_work() -> None:
 
 
 def test_users_and_passwords_are_hidden_as_before() -> None:
-    hidden = _hide_credentials(None, "info", "see redis://:pa/ss@h:1/0, mongodb://u:p@w@h/ and 'http://a.example/x@y'")
+    hidden = _hide_credentials(
+        None, "info", "see redis://:pa/ss@h:1/0, mongodb://u:p@w@h/ and 'http://a.example/x@y'"
+    )
     assert hidden == "see redis://***@h:1/0, mongodb://***@h/ and 'http://***@y'"
-    assert _hide_credentials(None, "info", "mail me@example.com or http://a.example/") == (
-        "mail me@example.com or http://a.example/"
+    assert (
+        _hide_credentials(None, "info", "mail me@example.com or http://a.example/")
+        == "mail me@example.com or http://a.example/"
     )

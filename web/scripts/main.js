@@ -58,14 +58,20 @@ function closeDialogs() {
 }
 
 function logBroken(error) {
-  if (error.name !== "TypeError") console.error(error); // scripts that could not be had are a TypeError
+  // scripts that could not be had are a TypeError
+  if (error.name !== "TypeError") console.error(error);
   return null;
 }
 
-/** A page whose scripts could not be had, as they had not been asked for before: the whole is loaded anew then. */
+/** A page whose scripts could not be had, as they had not been asked for before: the whole is
+ * loaded anew then. */
 function showUnloaded(main, signal) {
   const reload = () => location.reload();
-  fill(main, el("h1.hidden-text", "No connection"), buildFailure(new Problem(0, "unreachable", UNREACHED), reload));
+  fill(
+    main,
+    el("h1.hidden-text", "No connection"),
+    buildFailure(new Problem(0, "unreachable", UNREACHED), reload),
+  );
   onConnection((reached) => reached && reload(), signal);
 }
 

@@ -1,1 +1,3 @@
-"""Reading bytes into tables: bounded, in a process of their own; nothing here knows the database."""
+"""Reading bytes into tables: bounded, in a process of their own;
+nothing here knows the database.
+"""

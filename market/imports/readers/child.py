@@ -1,8 +1,10 @@
-"""The process that reads files: it takes requests from its standard input and answers with settled tables.
+"""The process that reads files: it takes requests from its standard input and answers
+with settled tables.
 
-A request is a line of JSON and, where it says so, that many bytes. An answer is a line of JSON for each table of the
-file, followed by as many bytes of Arrow as it says, and a last one `{"end": true}`. Whatever bytes a file holds, its
-answer is a table or one error: what no reader foresaw is an error too, and so is a want of memory.
+A request is a line of JSON and, where it says so, that many bytes. An answer is a line of JSON for
+each table of the file, followed by as many bytes of Arrow as it says, and a last one `{"end":
+true}`. Whatever bytes a file holds, its answer is a table or one error: what no reader foresaw is
+an error too, and so is a want of memory.
 """
 
 import io
@@ -55,7 +57,11 @@ def _answer(request: dict[str, Any], requests: IO[bytes], idle: int) -> Iterator
     try:
         size = request["size"] if "size" in request else Path(request["path"]).stat().st_size
         _limit(size, idle, PREVIEW_MEMORY if request.get("preview") else LEAST_MEMORY)
-        content = requests.read(request["size"]) if "size" in request else _read_file(Path(request["path"]))
+        content = (
+            requests.read(request["size"])
+            if "size" in request
+            else _read_file(Path(request["path"]))
+        )
         for name, read in list_members(content, filename):
             yield _read_member(name, read, request, is_member=is_archive(content, filename))
     except BaseException as error:  # noqa: BLE001 - any bytes end in a table or in one clear error
@@ -115,7 +121,9 @@ def _pack(name: str, settled: Settled) -> Answer:
 def _read_file(path: Path) -> bytes:
     size = path.stat().st_size
     if size > MOST_BYTES:
-        raise BadInput(f"the file has {size / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} are taken at once")
+        raise BadInput(
+            f"the file has {size / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} are taken at once"
+        )
     try:
         return path.read_bytes()
     except OSError as error:

@@ -36,7 +36,9 @@ def list_members(content: bytes, filename: str) -> Iterator[tuple[str, Callable[
     archive = zipfile.ZipFile(io.BytesIO(content))
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) > MOST_MEMBERS:
-        raise BadInput(f"it holds {len(members):,} files; at most {MOST_MEMBERS:,} are taken at once")
+        raise BadInput(
+            f"it holds {len(members):,} files; at most {MOST_MEMBERS:,} are taken at once"
+        )
     if not members:
         raise BadInput("the archive is empty")
     for member in sorted(members, key=lambda member: member.filename):
@@ -60,24 +62,34 @@ def open_table(content: bytes, filename: str, options: ReadingOptions) -> Opened
     if not content.strip():
         raise BadInput("the file is empty")
     if content.startswith(PARQUET) or suffix == ".parquet":
-        from market.imports.readers.parquet import open_parquet  # noqa: PLC0415 - each reader loads its library
+        from market.imports.readers.parquet import (  # noqa: PLC0415 - each reader loads its library
+            open_parquet,
+        )
 
         return open_parquet(content)
     if content.startswith(ZIP) or suffix in {".xlsx", ".xlsm"}:
-        from market.imports.readers.workbooks import open_workbook  # noqa: PLC0415 - each reader loads its library
+        from market.imports.readers.workbooks import (  # noqa: PLC0415 - each reader loads its library
+            open_workbook,
+        )
 
         return open_workbook(content, options)
     for magic, kind in OTHERS.items():
         if content.startswith(magic):
             raise BadInput(f"it is {kind}")
     head = content[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if head[:1] == b"<" and head[:20].lower().startswith((b"<html", b"<!doctype", b"<table", b"<?xml")):
+    if head[:1] == b"<" and head[:20].lower().startswith(
+        (b"<html", b"<!doctype", b"<table", b"<?xml")
+    ):
         raise BadInput("it is a web page or XML, not a table: save it as .csv or .xlsx")
     if suffix in {".json", ".ndjson", ".jsonl"} or (head[:1] in {b"{", b"["} and b'"' in head):
-        from market.imports.readers.documents import open_json  # noqa: PLC0415 - each reader loads its library
+        from market.imports.readers.documents import (  # noqa: PLC0415 - each reader loads its library
+            open_json,
+        )
 
         return open_json(content)
-    from market.imports.readers.delimited import open_delimited  # noqa: PLC0415 - each reader loads its library
+    from market.imports.readers.delimited import (  # noqa: PLC0415 - each reader loads its library
+        open_delimited,
+    )
 
     return open_delimited(content, options)
 
@@ -106,7 +118,10 @@ def gunzip(content: bytes, *, is_text: bool = True) -> bytes:
             end = max(part.rfind(b"\n"), part.rfind(b"\r"))
             since_line = len(part) - end - 1 if end >= 0 else since_line + len(part)
             if is_text and since_line > MOST_LINE_BYTES and not _is_document(parts, part):
-                raise BadInput(f"it has a line of more than {MOST_LINE_BYTES // 1024} KiB: it is no table of bars")
+                raise BadInput(
+                    f"it has a line of more than {MOST_LINE_BYTES // 1024} KiB: it is no table of"
+                    " bars"
+                )
             parts.append(part)
         if not unpacker.eof:
             raise BadInput("it is cut short: gzip's end is missing")

@@ -25,7 +25,10 @@ csv.field_size_limit(MOST_CELL_BYTES)
 
 
 def open_delimited(content: bytes, options: ReadingOptions) -> Opened:
-    """Find encoding and separator, by which the columns have names that are known. Raises BadInput."""
+    """Find encoding and separator, by which the columns have names that are known.
+
+    Raises BadInput.
+    """
     refused: BadInput | None = None
     first: Opened | None = None
     for encoding, text in decode(content):
@@ -61,7 +64,9 @@ def _open_text(text: bytes, encoding: str, options: ReadingOptions) -> Opened:
 
 
 def _skip_preamble(text: bytes) -> tuple[int, str | None]:
-    """Return where the table begins after Excel's `sep=;` and comments, and the separator that is told."""
+    """Return where the table begins after Excel's `sep=;` and comments,
+    and the separator that is told.
+    """
     position, told = 0, None
     while position < len(text):
         end = text.find(b"\n", position)
@@ -82,7 +87,9 @@ def _names(line: bytes) -> bool:
 
 
 def _find_separator(head: str, options: ReadingOptions) -> str:
-    """Return the separator by which the columns have names that are known; else that of most fields a line."""
+    """Return the separator by which the columns have names that are known;
+    else that of most fields a line.
+    """
     lines = [line for line in head.split("\n")[:HEAD_ROWS] if line.strip()]
     order = sorted(SEPARATORS, key=partial(_rate_separator, lines))
     for separator in order:
@@ -97,7 +104,9 @@ def _find_separator(head: str, options: ReadingOptions) -> str:
 
 
 def _rate_separator(lines: Sequence[str], separator: str) -> tuple[bool, float, int]:
-    """Return what sorts separators, the likeliest first: as often in the first line as in most, and in many lines."""
+    """Return what sorts separators, the likeliest first:
+    as often in the first line as in most, and in many lines.
+    """
     counts = [line.count(separator) for line in lines]
     usual = max(set(counts), key=counts.count, default=0)
     if not usual:
@@ -111,7 +120,13 @@ def _parse(text: str, separator: str) -> Iterator[list[str]]:
             yield row
 
 
-def _read(text: bytes, separator: str, is_quoted: bool, header: Header, positions: Sequence[int]) -> Columns:  # noqa: FBT001
+def _read(
+    text: bytes,
+    separator: str,
+    is_quoted: bool,  # noqa: FBT001
+    header: Header,
+    positions: Sequence[int],
+) -> Columns:
     try:
         columns = _read_fast(text, separator, header, positions, is_quoted=is_quoted)
     except pa.ArrowInvalid:
@@ -122,11 +137,18 @@ def _read(text: bytes, separator: str, is_quoted: bool, header: Header, position
     return columns
 
 
-def _read_fast(text: bytes, separator: str, header: Header, positions: Sequence[int], *, is_quoted: bool) -> Columns:
-    """Read a table all of whose rows are as long as its names, as almost all are. Raises ArrowInvalid."""
+def _read_fast(
+    text: bytes, separator: str, header: Header, positions: Sequence[int], *, is_quoted: bool
+) -> Columns:
+    """Read a table all of whose rows are as long as its names, as almost all are.
+
+    Raises ArrowInvalid.
+    """
     names = [str(position) for position in range(len(header.names))]
     start = _skip_lines(text, header.first)
-    if is_quoted and (f'{separator} "'.encode() in text or b'"' in text[:start] or b"\n" not in text):
+    if is_quoted and (
+        f'{separator} "'.encode() in text or b'"' in text[:start] or b"\n" not in text
+    ):
         raise pa.ArrowInvalid("quotes that only Python's reader takes")
     if not text[start:].strip():
         return {position: pa.chunked_array([[]], pa.string()) for position in positions}
@@ -155,7 +177,9 @@ def _skip_lines(text: bytes, count: int) -> int:
 
 
 def _read_slowly(text: bytes, separator: str, header: Header, positions: Sequence[int]) -> Columns:
-    """Read rows of several lengths: what short ones lack is empty; surplus fields refuse the file, unless empty."""
+    """Read rows of several lengths: what short ones lack is empty;
+    surplus fields refuse the file, unless empty.
+    """
     width = len(header.names)
     cells: list[list[str]] = [[] for _ in positions]
     rows = islice(_parse(text.decode(), separator), header.first, None)
@@ -166,12 +190,18 @@ def _read_slowly(text: bytes, separator: str, header: Header, positions: Sequenc
             raise _build_surplus(number, row, width, separator)
         for column, position in zip(cells, positions, strict=True):
             column.append(row[position] if position < len(row) else "")
-    return {p: pa.chunked_array([pa.array(column, pa.string())]) for p, column in zip(positions, cells, strict=True)}
+    return {
+        p: pa.chunked_array([pa.array(column, pa.string())])
+        for p, column in zip(positions, cells, strict=True)
+    }
 
 
 def _build_surplus(number: int, row: Sequence[str], width: int, separator: str) -> BadInput:
-    advice = " (is the comma also in the numbers? then they must be quoted)" if separator == "," else ""
+    advice = (
+        " (is the comma also in the numbers? then they must be quoted)" if separator == "," else ""
+    )
     return BadInput(
-        f"row {number} has {len(row)} fields where {width} columns are named: {separator.join(row)[:80]!r}. None is "
-        f"dropped{advice}: give each field a column, and each column a name"
+        f"row {number} has {len(row)} fields where {width} columns are named:"
+        f" {separator.join(row)[:80]!r}. None is dropped{advice}: give each field a column, and"
+        " each column a name"
     )

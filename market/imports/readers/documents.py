@@ -1,4 +1,6 @@
-"""JSON: lists of candles as objects or as lists, columns side by side, and vendors' ways of wrapping them."""
+"""JSON: lists of candles as objects or as lists, columns side by side,
+and vendors' ways of wrapping them.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +19,8 @@ from market.imports.readers.tables import Columns, Opened
 MOST_JSON_BYTES = 256 * MIB
 MOST_DEPTH = 6
 OHLCV = ("time", "open", "high", "low", "close", "volume")
-# Of candles that are lists: by length, the ways to read them. Where there are two, the prices must settle which.
+# Of candles that are lists: by length, the ways to read them. Where there are two, the prices must
+# settle which.
 LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
     5: (OHLCV[:5], ("time", "low", "high", "open", "close")),
     6: (OHLCV, ("time", "low", "high", "open", "close", "volume")),
@@ -25,7 +28,8 @@ LISTS: dict[int, tuple[tuple[str, ...], ...]] = {
     8: (("time", "open", "high", "low", "close", "vwap", "volume", "count"),),
     12: (KLINE,),
 }
-# Of the candles, that have their high and low where a way to read them says; the others are wrong in themselves.
+# Of the candles, that have their high and low where a way to read them says; the others are wrong
+# in themselves.
 LEAST_FITTING = 0.9
 Candle = Mapping[str, Any]
 
@@ -49,7 +53,9 @@ def open_json(content: bytes) -> Opened:
     shown = [str(name)[:200] for name in columns]
     has_ticker = any(find_field(name) == "ticker" for name in shown)
     read = partial(_read, candles, columns)
-    return Opened([shown, *head], read, has_names=True, ticker=None if has_ticker else ticker, decimal=".")
+    return Opened(
+        [shown, *head], read, has_names=True, ticker=None if has_ticker else ticker, decimal="."
+    )
 
 
 def _parse(content: bytes) -> Any:
@@ -64,8 +70,12 @@ def _parse(content: bytes) -> Any:
         return [json.loads(line) for line in lines]
 
 
-def _read(candles: Sequence[Candle], names: Sequence[str], _: Header, positions: Sequence[int]) -> Columns:
-    return {p: pa.chunked_array([_build_array([c.get(names[p]) for c in candles])]) for p in positions}
+def _read(
+    candles: Sequence[Candle], names: Sequence[str], _: Header, positions: Sequence[int]
+) -> Columns:
+    return {
+        p: pa.chunked_array([_build_array([c.get(names[p]) for c in candles])]) for p in positions
+    }
 
 
 def _build_array(values: list[Any]) -> pa.Array:
@@ -86,7 +96,10 @@ def _write(value: Any) -> str | None:
 
 
 def _find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]:
-    """Return the candles, and the ticker that the document names beside them. Raises BadInput where there are none."""
+    """Return the candles, and the ticker that the document names beside them.
+
+    Raises BadInput where there are none.
+    """
     if isinstance(value, list):
         return _from_list(value), None
     if not isinstance(value, dict) or depth > MOST_DEPTH:
@@ -114,7 +127,8 @@ def _find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]
 
 def _no_candles() -> BadInput:
     return BadInput(
-        "expected a list of candles such as {time, open, high, low, close, volume}, or it under a name such as `bars`"
+        "expected a list of candles such as {time, open, high, low, close, volume}, or it under a"
+        " name such as `bars`"
     )
 
 
@@ -141,18 +155,22 @@ def _same_length(row: list[Any], names: Sequence[str]) -> list[Any]:
 
 
 def _name_list(value: list[list[Any]]) -> tuple[str, ...]:
-    """Return what the values of candles that are lists mean: by their number, then by their highs and lows.
+    """Return what the values of candles that are lists mean: by their number,
+    then by their highs and lows.
 
     Raises BadInput.
     """
     ways = LISTS.get(len(value[0]), ())
-    fits = {names: sum(_is_possible(dict(zip(names, row, strict=False))) for row in value) for names in ways}
+    fits = {
+        names: sum(_is_possible(dict(zip(names, row, strict=False))) for row in value)
+        for names in ways
+    }
     likeliest = max(fits, key=fits.__getitem__, default=())
     if likeliest and fits[likeliest] >= LEAST_FITTING * len(value):
         return likeliest  # where two ways fit all highs and lows, they say the same
     raise BadInput(
-        f"its candles are lists of {len(value[0])} values, and none is known to be the high and the low; write them "
-        "as objects such as {time, open, high, low, close, volume}"
+        f"its candles are lists of {len(value[0])} values, and none is known to be the high and the"
+        " low; write them as objects such as {time, open, high, low, close, volume}"
     )
 
 
@@ -171,18 +189,28 @@ def _is_candle(value: Any) -> bool:
 
 def _from_columns(value: Mapping[str, Any]) -> list[Candle]:
     """Return candles out of {t: [...], o: [...]} and out of pandas' {open: {0: ...}, ...}."""
-    columns = {name: inner for name, inner in value.items() if find_field(name) and isinstance(inner, (list, dict))}
+    columns = {
+        name: inner
+        for name, inner in value.items()
+        if find_field(name) and isinstance(inner, (list, dict))
+    }
     if not {"open", "high", "low", "close"} <= {find_field(name) for name in columns}:
         return []
     if all(isinstance(inner, list) for inner in columns.values()):
         lengths = {len(inner) for inner in columns.values()}
         if len(lengths) > 1:
-            raise BadInput(f"its columns have different lengths: {', '.join(map(str, sorted(lengths)))}")
+            raise BadInput(
+                f"its columns have different lengths: {', '.join(map(str, sorted(lengths)))}"
+            )
         rows: Iterator[tuple[Any, ...]] = zip(*columns.values(), strict=True)
         return [dict(zip(columns, row, strict=True)) for row in rows]
     if all(isinstance(inner, dict) for inner in columns.values()):
         keys = list(dict.fromkeys(key for inner in columns.values() for key in inner))
-        timed = {} if any(find_field(name) == "time" for name in columns) else {"time": {key: key for key in keys}}
+        timed = (
+            {}
+            if any(find_field(name) == "time" for name in columns)
+            else {"time": {key: key for key in keys}}
+        )
         whole = timed | columns
         return [{name: dict(inner).get(key) for name, inner in whole.items()} for key in keys]
     return []
@@ -190,8 +218,13 @@ def _from_columns(value: Mapping[str, Any]) -> list[Candle]:
 
 def _from_times(value: Mapping[str, Any]) -> list[Candle]:
     """Return candles out of {"2024-01-02": {open, ...}, ...}."""
-    if value and all(_is_candle(inner) and find_field(name) is None for name, inner in value.items()):
-        if any(any(find_field(inner_name) == "time" for inner_name in inner) for inner in value.values()):
+    if value and all(
+        _is_candle(inner) and find_field(name) is None for name, inner in value.items()
+    ):
+        if any(
+            any(find_field(inner_name) == "time" for inner_name in inner)
+            for inner in value.values()
+        ):
             return []
         return [{"time": name, **inner} for name, inner in value.items()]
     return []
@@ -204,7 +237,18 @@ def _from_tickers(value: Mapping[str, Any]) -> list[Candle]:
         for name, inner in value.items()
         if isinstance(inner, list) and inner and all(_is_candle(candle) for candle in inner)
     }
-    known = {"bars", "candles", "data", "results", "values", "historical", "prices", "items", "history", "quotes"}
+    known = {
+        "bars",
+        "candles",
+        "data",
+        "results",
+        "values",
+        "historical",
+        "prices",
+        "items",
+        "history",
+        "quotes",
+    }
     if not lists or len(lists) < len(value) or any(build_key(name) in known for name in lists):
         return []
     if any(find_field(name) == "ticker" for name in next(iter(lists.values()))[0]):

@@ -1,7 +1,7 @@
 """Which rows of a table are names and which are data, and whose columns are whose (plain Python).
 
-yfinance and pandas write several rows of names, a row of fields and one of tickers, in any order and flattened in
-several ways; such tables hold the tickers side by side.
+yfinance and pandas write several rows of names, a row of fields and one of tickers, in any order
+and flattened in several ways; such tables hold the tickers side by side.
 """
 
 import re
@@ -26,16 +26,39 @@ Row = Sequence[str]
 
 SEARCHED_ROWS = 30
 _NUMBER = re.compile(r"[+-]?[$€£¥]?[\d.,' ]*\d[\d.,' ]*(?:[eE][+-]?\d+)?[KMB%]?")
-_TIME = re.compile(r"\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}.*|\d{8}[ T-].*|\d{1,2}[- ][A-Za-z]{3}[- ]\d{2,4}.*")
+_TIME = re.compile(
+    r"\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}.*|\d{8}[ T-].*|\d{1,2}[- ][A-Za-z]{3}[- ]\d{2,4}.*"
+)
 _TUPLE = re.compile(r"""\(\s*(?P<q>['"])(?P<a>.*?)(?P=q)\s*,\s*(?P<r>['"])(?P<b>.*?)(?P=r)\s*\)""")
 _COPY = re.compile(r"\.\d+$")
 _PARTS = "|".join(
-    ("adj[ _]?close", "stock[ _]splits", "capital[ _]gains", "dividends", "open", "high", "low", "close", "volume")
+    (
+        "adj[ _]?close",
+        "stock[ _]splits",
+        "capital[ _]gains",
+        "dividends",
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume",
+    )
 )
 _FIELD_FIRST = re.compile(rf"(?P<field>{_PARTS})[ _.:|/,-]+(?P<ticker>\S.*)", re.IGNORECASE)
 _TICKER_FIRST = re.compile(rf"(?P<ticker>\S.*?)[ _.:|/,-]+(?P<field>{_PARTS})", re.IGNORECASE)
 _WIDE_FIELDS = ("open", "high", "low", "close", "volume", "split")
-_LABELS = ("", "price", "prices", "ticker", "tickers", "symbol", "symbols", "attributes", "date", "datetime")
+_LABELS = (
+    "",
+    "price",
+    "prices",
+    "ticker",
+    "tickers",
+    "symbol",
+    "symbols",
+    "attributes",
+    "date",
+    "datetime",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +84,13 @@ class Header:
     inverse_split: bool = False
 
 
-def resolve_header(rows: Sequence[Row], options: ReadingOptions, *, has_names: bool = False) -> Header:
-    """Find the names among a table's first rows (the first one, where the kind of file says so). Raises BadInput."""
+def resolve_header(
+    rows: Sequence[Row], options: ReadingOptions, *, has_names: bool = False
+) -> Header:
+    """Find the names among a table's first rows (the first one, where the kind of file says so).
+
+    Raises BadInput.
+    """
     if not rows:
         raise BadInput("the file is empty")
     searched = rows[:1] if has_names else rows[:SEARCHED_ROWS]
@@ -70,7 +98,9 @@ def resolve_header(rows: Sequence[Row], options: ReadingOptions, *, has_names: b
         found = _resolve_at(rows, position, options)
         if found is not None:
             if position:
-                preamble = f"{position} row{'s' * (position > 1)} above the column names are no bars"
+                preamble = (
+                    f"{position} row{'s' * (position > 1)} above the column names are no bars"
+                )
                 found = replace(found, notes=[preamble, *found.notes])
             return found
     return _resolve_nameless(searched, options)
@@ -113,20 +143,28 @@ def _build_plain(first: int, names: list[str], chosen: Chosen) -> Header:
 
 
 def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
-    """Return the header of a table without names, where a person or a well-known layout tells the columns."""
-    position = next((p for p, row in enumerate(rows) if len([cell for cell in row if cell.strip()]) >= 5), 0)
+    """Return the header of a table without names,
+    where a person or a well-known layout tells the columns.
+    """
+    position = next(
+        (p for p, row in enumerate(rows) if len([cell for cell in row if cell.strip()]) >= 5), 0
+    )
     first = [cell.strip() for cell in rows[position]]
     if not looks_like_data(first):
         # The row that has most of the names tells best what is missing.
         best = max(rows, key=lambda row: sum(find_field(cell) is not None for cell in row))
         names = [cell.strip() for cell in (best if any(map(find_field, best)) else first)]
-        raise build_missing(names, find_missing(choose_columns(names, options.columns)) or ["close"])
+        raise build_missing(
+            names, find_missing(choose_columns(names, options.columns)) or ["close"]
+        )
     names = [str(number) for number in range(1, len(first) + 1)]
     said = "the first row looks like data, not like names"
     if options.columns:
         chosen = choose_columns(names, options.columns)
         if missing := find_missing(chosen):
-            raise BadInput(f"{said}, and no column is given for {', '.join(missing)}: {_advise(first)}")
+            raise BadInput(
+                f"{said}, and no column is given for {', '.join(missing)}: {_advise(first)}"
+            )
         return replace(_build_plain(position, names, chosen), notes=[said])
     layout = find_nameless(first)
     if layout is None:
@@ -138,13 +176,15 @@ def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
 
 def _advise(first: Row) -> str:
     return (
-        f"it is {list_names(first)}. Say which column is which by its position: --column time=1 --column open=2 "
-        "--column high=3 --column low=4 --column close=5 --column volume=6"
+        f"it is {list_names(first)}. Say which column is which by its position: --column time=1"
+        " --column open=2 --column high=3 --column low=4 --column close=5 --column volume=6"
     )
 
 
 def _match_levels(rows: Sequence[Row], position: int) -> Header | None:
-    """Return the header of two or three rows of names: fields, tickers and the name of the time, in any order."""
+    """Return the header of two or three rows of names: fields,
+    tickers and the name of the time, in any order.
+    """
     block = [[cell.strip() for cell in row] for row in rows[position : position + 3]]
     width = max(map(len, block))
     block = [[*row, *[""] * (width - len(row))] for row in block]
@@ -158,7 +198,9 @@ def _match_levels(rows: Sequence[Row], position: int) -> Header | None:
         named = _find_tickers(tickers, columns) if tickers is not None else None
         if named is None and (times is None or fields_at):
             continue
-        labels = [row for row in (times, levels[fields_at], tickers if named else None) if row is not None]
+        labels = [
+            row for row in (times, levels[fields_at], tickers if named else None) if row is not None
+        ]
         return _build_levels(position, len(labels), labels, levels[fields_at], columns, named)
     return None
 
@@ -172,22 +214,33 @@ def _build_levels(
     tickers: Mapping[int, str] | None,
 ) -> Header | None:
     time = _find_time_column(labels, columns)
-    groups = _group({column: (tickers[column] if tickers else "", name) for column, name in columns.items()})
+    groups = _group(
+        {column: (tickers[column] if tickers else "", name) for column, name in columns.items()}
+    )
     if time is None or not groups:
         return None
     return _build_wide(position + height, list(fields), time, groups)
 
 
-def _build_wide(first: int, names: list[str], time: int, groups: dict[str, dict[str, int]]) -> Header | None:
+def _build_wide(
+    first: int, names: list[str], time: int, groups: dict[str, dict[str, int]]
+) -> Header | None:
     for ticker, columns in groups.items():
         lacking = [name for name in ("open", "high", "low", "close") if name not in columns]
         if lacking:
-            raise BadInput(f"{ticker or 'the table'} has no column for {', '.join(lacking)} among {list_names(names)}")
+            raise BadInput(
+                f"{ticker or 'the table'} has no column for {', '.join(lacking)} among"
+                f" {list_names(names)}"
+            )
     used = {time} | {column for columns in groups.values() for column in columns.values()}
     aside = [
-        name for column, name in enumerate(names) if column not in used and name and build_key(name) not in _LABELS
+        name
+        for column, name in enumerate(names)
+        if column not in used and name and build_key(name) not in _LABELS
     ]
-    found: list[tuple[str | None, dict[str, int]]] = [(t or None, {"time": time} | c) for t, c in groups.items()]
+    found: list[tuple[str | None, dict[str, int]]] = [
+        (t or None, {"time": time} | c) for t, c in groups.items()
+    ]
     return Header(first, names, found, list(dict.fromkeys(aside)))
 
 
@@ -197,7 +250,9 @@ def _is_time_row(row: Row) -> bool:
 
 
 def _find_field_columns(row: Row) -> dict[int, str] | None:
-    """Return the field of each column where a row names nothing but fields, labels aside; "" for those not read."""
+    """Return the field of each column where a row names nothing but fields, labels aside;
+    "" for those not read.
+    """
     columns: dict[int, str] = {}
     last = ""
     for position, cell in enumerate(row):
@@ -216,25 +271,35 @@ def _find_field_columns(row: Row) -> dict[int, str] | None:
 
 
 def _find_tickers(row: Row, columns: Mapping[int, str]) -> dict[int, str] | None:
-    """Return the ticker of each column of a field; None where the row holds something else than tickers."""
+    """Return the ticker of each column of a field;
+    None where the row holds something else than tickers.
+    """
     tickers: dict[int, str] = {}
     last = ""
     if any(build_key(row[position]) not in _LABELS for position in range(min(columns))):
         return None
     for position in columns:
-        last = _COPY.sub("", row[position]) if _COPY.search(row[position]) and not last else row[position] or last
+        last = (
+            _COPY.sub("", row[position])
+            if _COPY.search(row[position]) and not last
+            else row[position] or last
+        )
         if not last or _TIME.fullmatch(last) or find_field(last) in _WIDE_FIELDS:
             return None
         tickers[position] = last
     # A row of data has numbers throughout; tickers of digits (0700) come with a label.
-    label = any(build_key(row[p]) in {"ticker", "tickers", "symbol", "symbols"} for p in range(min(columns)))
+    label = any(
+        build_key(row[p]) in {"ticker", "tickers", "symbol", "symbols"} for p in range(min(columns))
+    )
     if not label and all(_NUMBER.fullmatch(ticker) for ticker in tickers.values()):
         return None
     return tickers
 
 
 def _find_time_column(labels: Sequence[Row], columns: Mapping[int, str]) -> int | None:
-    """Return the column of times beside those of fields: the one that is named so, else the only one."""
+    """Return the column of times beside those of fields: the one that is named so,
+    else the only one.
+    """
     free = [position for position in range(min(columns)) if position not in columns]
     for row in labels:
         for position in free:
@@ -258,7 +323,9 @@ def _match_flattened(names: Row, position: int) -> Header | None:
     if time is None and 0 not in parted and build_key(names[0]) in {"", "indexlevel0"}:
         time = 0
     groups = _group(parted)
-    if time is None or not any({"open", "high", "low", "close"} <= set(columns) for columns in groups.values()):
+    if time is None or not any(
+        {"open", "high", "low", "close"} <= set(columns) for columns in groups.values()
+    ):
         return None
     return _build_wide(position + 1, list(names), time, groups)
 
@@ -279,21 +346,25 @@ def _part_name(name: str) -> tuple[str, str] | None:
 
 # `open_price` and `close_time` are no columns of tickers PRICE and TIME.
 _NOT_TICKERS = {
-    "price", "px", "bid", "ask", "mid", "usd", "usdt", "eur", "adj", "adjusted", "last", "prev", "time", "date",
+    "price", "px", "bid", "ask", "mid", "usd", "usdt", "eur", "adj", "adjusted", "last", "prev",
+    "time", "date",
     "interest", "int",
 }  # fmt: skip
 
 
 def _group(parted: Mapping[int, tuple[str, str]]) -> dict[str, dict[str, int]]:
-    """Return the column of each field by ticker. Raises BadInput on two columns of one ticker's field."""
+    """Return the column of each field by ticker.
+
+    Raises BadInput on two columns of one ticker's field.
+    """
     groups: dict[str, dict[str, int]] = {}
     for column, (ticker, name) in parted.items():
         columns = groups.setdefault(ticker, {})
         if name and columns.setdefault(name, column) != column:
             whose = f" of {ticker}" if ticker else ""
             raise BadInput(
-                f"columns {columns[name] + 1} and {column + 1} are both the {name}{whose}: name one (--column {name}="
-                f"{column + 1}), or leave the row of tickers in"
+                f"columns {columns[name] + 1} and {column + 1} are both the {name}{whose}: name one"
+                f" (--column {name}={column + 1}), or leave the row of tickers in"
             )
     prices = {"open", "high", "low", "close"}
     return {ticker: columns for ticker, columns in groups.items() if prices & set(columns)}

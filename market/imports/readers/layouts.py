@@ -1,4 +1,6 @@
-"""Vendors' tables, where there is more to know of them than the names of their columns: one row a layout."""
+"""Vendors' tables, where there is more to know of them than the names of their columns:
+one row a layout.
+"""
 
 import re
 from collections.abc import Sequence
@@ -30,7 +32,8 @@ class Layout:
 
 
 KLINE = (
-    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count", "taker_buy_volume",
+    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
+    "taker_buy_volume",
     "taker_buy_quote_volume", "ignore",
 )  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""How much of anything one file may hold. Everything is checked as it streams, before anything is built of it."""
+"""How much of anything one file may hold.
+
+Everything is checked as it streams, before anything is built of it.
+"""
 
 MIB = 2**20
 MOST_BYTES = 512 * MIB
@@ -13,7 +16,8 @@ MOST_MEMBERS = 20_000
 # Names that JSON objects of one list may have between them.
 MOST_KEYS = 1_000
 HEAD_ROWS = 40
-# The memory that reading may take on top of what an idle reader has: for any file, for each of its bytes, at most.
+# The memory that reading may take on top of what an idle reader has: for any file, for each of its
+# bytes, at most.
 LEAST_MEMORY = 768 * MIB
 MEMORY_PER_BYTE = 12
 MOST_MEMORY = 3_072 * MIB

@@ -1,4 +1,6 @@
-"""Parquet: only the columns of bars are read, dictionaries are not unpacked, and what comes is counted as it comes."""
+"""Parquet: only the columns of bars are read, dictionaries are not unpacked,
+and what comes is counted as it comes.
+"""
 
 import json
 from collections.abc import Sequence
@@ -65,7 +67,10 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _unpack(array: pa.Array, size: int) -> pa.Array:
-    """Return a column without its dictionary. Raises BadInput where that would be far more than the file holds."""
+    """Return a column without its dictionary.
+
+    Raises BadInput where that would be far more than the file holds.
+    """
     if not pa.types.is_dictionary(array.type):
         return array
     if _is_text(array.type.value_type) and len(array):

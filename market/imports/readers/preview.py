@@ -1,4 +1,6 @@
-"""What a file looks like before anything is stored: its columns, which is which, its first rows, and what is open."""
+"""What a file looks like before anything is stored: its columns, which is which,
+its first rows, and what is open.
+"""
 
 from typing import Any
 
@@ -17,7 +19,10 @@ SHOWN_TEXT = 60
 
 
 def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dict[str, Any]:
-    """Return columns, first rows and what stands in the way of an import, as JSON values. Raises BadInput."""
+    """Return columns, first rows and what stands in the way of an import, as JSON values.
+
+    Raises BadInput.
+    """
     opened = open_table(content, filename, options)
     preview: dict[str, Any] = {"problem": None, "notes": [], "ticker": opened.ticker, "read": None}
     preview |= _show(opened, options)
@@ -26,8 +31,16 @@ def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dic
     except BadInput as error:
         return preview | {"problem": error.message}
     good = ~settled.times.bad
-    read = {"rows": len(settled), "times": int(good.sum()), "has_ticker": "ticker" in settled.written}
-    owner = _find_owner(filename) if settled.ticker is None and not read["has_ticker"] else settled.ticker
+    read = {
+        "rows": len(settled),
+        "times": int(good.sum()),
+        "has_ticker": "ticker" in settled.written,
+    }
+    owner = (
+        _find_owner(filename)
+        if settled.ticker is None and not read["has_ticker"]
+        else settled.ticker
+    )
     return preview | {"notes": list(settled.notes), "ticker": owner, "read": read}
 
 
@@ -63,8 +76,14 @@ def _guess(rows: list[list[str]], options: ReadingOptions) -> tuple[list[str], i
         chosen = choose_columns(names, options.columns)
     except BadInput:
         return names, 1, {}
-    known = bool(find_missing(chosen)) and any(position is not None for position in chosen.positions.values())
-    is_named = known or not any(cell[:1].isdigit() for cell in names) or any(name in FIELD_OF for name in names)
+    known = bool(find_missing(chosen)) and any(
+        position is not None for position in chosen.positions.values()
+    )
+    is_named = (
+        known
+        or not any(cell[:1].isdigit() for cell in names)
+        or any(name in FIELD_OF for name in names)
+    )
     if not is_named:
         return [str(number) for number in range(1, len(names) + 1)], 0, {}
     return names, 1, {position: name for name, position in chosen.positions.items()}

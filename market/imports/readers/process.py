@@ -1,4 +1,5 @@
-"""Reading files in a process of its own, whose memory and time are bounded: no file can take the service's.
+"""Reading files in a process of its own, whose memory and time are bounded:
+no file can take the service's.
 
 This module loads nothing of what readers need, so that the web process can ask for a preview.
 """
@@ -34,7 +35,8 @@ QUIET = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a file, or a file of an archive, turned out to be: a table as Arrow's bytes, an error, or a preview.
+    """What a file, or a file of an archive, turned out to be: a table as Arrow's bytes,
+    an error, or a preview.
 
     Attributes:
         name: the file's; of an archive's file the archive's name comes first.
@@ -52,7 +54,9 @@ class Part:
 
 
 class Reader:
-    """Reads files one after another in a child process, which is started anew when a file was too much for it."""
+    """Reads files one after another in a child process,
+    which is started anew when a file was too much for it.
+    """
 
     def __init__(self, *, wait_seconds: float = MOST_WAIT_SECONDS) -> None:
         self._wait_seconds = wait_seconds
@@ -69,16 +73,27 @@ class Reader:
 
     def read_file(self, path: Path, options: ReadingOptions = NO_OPTIONS) -> Iterator[Part]:
         """Yield the tables of a file on disk."""
-        yield from self._ask({"path": str(path.absolute()), "filename": path.name, "options": options.to_dict()}, b"")
+        yield from self._ask(
+            {"path": str(path.absolute()), "filename": path.name, "options": options.to_dict()}, b""
+        )
 
-    def read_content(self, content: bytes, filename: str, options: ReadingOptions = NO_OPTIONS) -> Iterator[Part]:
+    def read_content(
+        self, content: bytes, filename: str, options: ReadingOptions = NO_OPTIONS
+    ) -> Iterator[Part]:
         """Yield the tables that content of this name holds."""
         request = {"filename": filename, "size": len(content), "options": options.to_dict()}
         yield from self._ask(request, content)
 
-    def preview(self, content: bytes, filename: str, options: ReadingOptions = NO_OPTIONS) -> dict[str, Any]:
+    def preview(
+        self, content: bytes, filename: str, options: ReadingOptions = NO_OPTIONS
+    ) -> dict[str, Any]:
         """Return what the first table of a file looks like. Raises BadInput where it holds none."""
-        request = {"filename": filename, "size": len(content), "options": options.to_dict(), "preview": True}
+        request = {
+            "filename": filename,
+            "size": len(content),
+            "options": options.to_dict(),
+            "preview": True,
+        }
         parts = list(self._ask(request, content))
         shown = next((part for part in parts if "preview" in part.head), None)
         if shown is None:
@@ -119,11 +134,14 @@ class Reader:
                     ended = True
                     return
                 body = _read_exactly(child.stdout, head.pop("size"))
-                yield Part(head.pop("name"), head, body, head.pop("error", None), head.pop("skipped", None))
+                yield Part(
+                    head.pop("name"), head, body, head.pop("error", None), head.pop("skipped", None)
+                )
         except (EOFError, OSError):
             ended = False
             yield Part(
-                str(request["filename"]), error="it takes more memory or time to read than files of its size may"
+                str(request["filename"]),
+                error="it takes more memory or time to read than files of its size may",
             )
         finally:
             timer.cancel()

@@ -1,4 +1,6 @@
-"""What readers hand on: a table whose first rows were looked at, and its columns of bars as they are written."""
+"""What readers hand on: a table whose first rows were looked at,
+and its columns of bars as they are written.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +24,8 @@ class Opened:
 
     Attributes:
         rows: the first ones as text, names among them.
-        read: returns the columns at these positions, given the header, without its rows. Raises BadInput.
+        read: returns the columns at these positions, given the header, without its rows. Raises
+            BadInput.
         has_names: whether the first row is names, by the kind of file.
         ticker: whose bars it holds, where it says so outside its rows.
         decimal: what parts decimals, where the kind of file settles that.
@@ -50,7 +53,8 @@ class Table:
         aside: columns of the source that are not read.
         notes: what a reader of the report should know.
         ticker: whose bars these are, where the source says so outside its rows.
-        decimal, splits_fields, day_first: what is known of numbers and dates before one looks at them.
+        decimal, splits_fields, day_first: what is known of numbers and dates before one looks at
+        them.
         inverse_split: whether the split column has old shares for each new one.
     """
 
@@ -75,7 +79,10 @@ def build_table(opened: Opened, options: ReadingOptions) -> Table:
     if not length:
         raise BadInput("the table has column names but no row")
     if length > MOST_ROWS or length * len(needed) > MOST_CELLS:
-        raise BadInput(f"the table has more than {MOST_ROWS:,} rows or {MOST_CELLS:,} cells; import it in parts")
+        raise BadInput(
+            f"the table has more than {MOST_ROWS:,} rows or {MOST_CELLS:,} cells; import it in"
+            " parts"
+        )
     written, rows, dropped = _lengthen(header, columns, length)
     notes = [*opened.notes, *header.notes]
     if dropped:
@@ -95,8 +102,12 @@ def build_table(opened: Opened, options: ReadingOptions) -> Table:
     )
 
 
-def _lengthen(header: Header, columns: Columns, length: int) -> tuple[dict[str, pa.ChunkedArray], Int64 | None, int]:
-    """Put the columns of tickers that lie side by side below each other; return how many empty rows that left out."""
+def _lengthen(
+    header: Header, columns: Columns, length: int
+) -> tuple[dict[str, pa.ChunkedArray], Int64 | None, int]:
+    """Put the columns of tickers that lie side by side below each other;
+    return how many empty rows that left out.
+    """
     if len(header.groups) == 1 and header.groups[0][0] is None:
         return {name: columns[position] for name, position in header.groups[0][1].items()}, None, 0
     fields = [name for name in header.groups[0][1] if all(name in own for _, own in header.groups)]
@@ -107,11 +118,17 @@ def _lengthen(header: Header, columns: Columns, length: int) -> tuple[dict[str, 
         kept = np.flatnonzero(np.logical_or.reduce(prices))
         dropped += length - len(kept)
         rows.append(kept)
-        parts["ticker"].append(pa.array([ticker or ""]).take(pa.array(np.zeros(len(kept), np.int32))))
+        parts["ticker"].append(
+            pa.array([ticker or ""]).take(pa.array(np.zeros(len(kept), np.int32)))
+        )
         for name in fields:
             taken = columns[own[name]].take(pa.array(kept))
             parts[name] += taken.chunks
-    return {name: _join(arrays) for name, arrays in parts.items()}, np.concatenate(rows).astype(np.int64), dropped
+    return (
+        {name: _join(arrays) for name, arrays in parts.items()},
+        np.concatenate(rows).astype(np.int64),
+        dropped,
+    )
 
 
 def _join(arrays: list[pa.Array]) -> pa.ChunkedArray:

@@ -13,7 +13,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Tried in this order on what is not UTF-8; the first in which the columns have names that are known is taken.
+# Tried in this order on what is not UTF-8; the first in which the columns have names that are known
+# is taken.
 _OTHERS = ("cp932", "gb18030", "big5", "cp949", "cp874", "cp1251", "cp1252", "latin-1")
 
 
@@ -31,7 +32,9 @@ def decode(content: bytes) -> Iterator[tuple[str, bytes]]:
     head = content[:4096]
     if b"\0" in head:
         evens, odds = head[::2].count(0), head[1::2].count(0)
-        encoding = "utf-16-le" if odds > len(head) // 4 else "utf-16-be" if evens > len(head) // 4 else ""
+        encoding = (
+            "utf-16-le" if odds > len(head) // 4 else "utf-16-be" if evens > len(head) // 4 else ""
+        )
         if not encoding:
             raise BadInput("it is no text: zero bytes are in it")
         yield encoding, _recode(content, encoding)
@@ -57,7 +60,9 @@ def _recode(content: bytes, encoding: str) -> bytes:
     try:
         return _check_lines(content.decode(encoding).encode())
     except UnicodeError as error:
-        raise BadInput(f"it is no text in {encoding}, which its first bytes say: {str(error)[:100]}") from error
+        raise BadInput(
+            f"it is no text in {encoding}, which its first bytes say: {str(error)[:100]}"
+        ) from error
 
 
 def _check_lines(content: bytes) -> bytes:
@@ -70,6 +75,8 @@ def _check_lines(content: bytes) -> bytes:
     while start + step < len(content):
         end = content.rfind(b"\n", start, start + step)
         if end < 0:
-            raise BadInput(f"it has a line of more than {MOST_LINE_BYTES // 1024} KiB: it is no table of bars")
+            raise BadInput(
+                f"it has a line of more than {MOST_LINE_BYTES // 1024} KiB: it is no table of bars"
+            )
         start = end + 1
     return content

@@ -14,12 +14,24 @@ def unpack(part: Part) -> Settled:
     with pa.ipc.open_stream(pa.py_buffer(part.body)) as stream:
         table = stream.read_all()
     columns = dict(zip(table.column_names, table.columns, strict=True))
-    arrays = {name: column.to_numpy() for name, column in columns.items() if not name.startswith(WRITTEN)}
+    arrays = {
+        name: column.to_numpy() for name, column in columns.items() if not name.startswith(WRITTEN)
+    }
     empty = arrays.get("empty_volumes")
     return Settled(
-        {name.removeprefix(WRITTEN): column for name, column in columns.items() if name.startswith(WRITTEN)},
-        {name.removeprefix(NUMBER): values for name, values in arrays.items() if name.startswith(NUMBER)},
-        ReadTimes(arrays["seconds"], arrays["zoned"].astype(np.bool_), arrays["bad"].astype(np.bool_)),
+        {
+            name.removeprefix(WRITTEN): column
+            for name, column in columns.items()
+            if name.startswith(WRITTEN)
+        },
+        {
+            name.removeprefix(NUMBER): values
+            for name, values in arrays.items()
+            if name.startswith(NUMBER)
+        },
+        ReadTimes(
+            arrays["seconds"], arrays["zoned"].astype(np.bool_), arrays["bad"].astype(np.bool_)
+        ),
         arrays["rows"],
         None if empty is None else empty.astype(np.bool_),
         part.head["names"],

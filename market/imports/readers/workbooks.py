@@ -14,14 +14,24 @@ import pyarrow as pa
 from core.errors import BadInput
 from market.imports.options import ReadingOptions
 from market.imports.readers.headers import Header, resolve_header
-from market.imports.readers.limits import HEAD_ROWS, MOST_BYTES, MOST_CELL_BYTES, MOST_CELLS, MOST_COLUMNS, MOST_ROWS
+from market.imports.readers.limits import (
+    HEAD_ROWS,
+    MOST_BYTES,
+    MOST_CELL_BYTES,
+    MOST_CELLS,
+    MOST_COLUMNS,
+    MOST_ROWS,
+)
 from market.imports.readers.tables import Columns, Opened
 
 MOST_SHEETS = 100
 
 
 def open_workbook(content: bytes, options: ReadingOptions) -> Opened:
-    """Find the sheet whose rows have the names of bars. Raises BadInput where there is none, or several."""
+    """Find the sheet whose rows have the names of bars.
+
+    Raises BadInput where there is none, or several.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
             raise BadInput(f"unpacked it has more than {MOST_BYTES // 2**20} MiB")
@@ -39,7 +49,10 @@ def open_workbook(content: bytes, options: ReadingOptions) -> Opened:
             continue
         opened[name] = sheet
     if len(opened) > 1:
-        raise BadInput(f"several of its sheets hold bars ({', '.join(opened)[:200]}): save each as a file of its own")
+        raise BadInput(
+            f"several of its sheets hold bars ({', '.join(opened)[:200]}): save each as a file of"
+            " its own"
+        )
     if not opened:
         if first is None:
             raise BadInput("the file is empty")
@@ -51,7 +64,9 @@ def open_workbook(content: bytes, options: ReadingOptions) -> Opened:
 
 
 def _list_rows(book: Any, name: str) -> Iterator[Sequence[Any]]:
-    """Yield the rows of a sheet that are not empty, without the cells that are empty to their right."""
+    """Yield the rows of a sheet that are not empty,
+    without the cells that are empty to their right.
+    """
     sheet = book[name]
     if not hasattr(sheet, "iter_rows"):  # a sheet that is one chart
         return
@@ -77,18 +92,26 @@ def _read(book: Any, name: str, header: Header, positions: Sequence[int]) -> Col
             raise BadInput(f"the table has more than {MOST_ROWS:,} rows; import it in parts")
         if len(row) > width:
             raise BadInput(
-                f"row {number} has {len(row)} cells where {width} columns are named: give each column a name, or "
-                "remove what lies beside the table"
+                f"row {number} has {len(row)} cells where {width} columns are named: give each"
+                " column a name, or remove what lies beside the table"
             )
         for column, position in zip(cells, positions, strict=True):
             column.append(row[position] if position < len(row) else None)
-    return {p: pa.chunked_array([_build_array(column)]) for p, column in zip(positions, cells, strict=True)}
+    return {
+        p: pa.chunked_array([_build_array(column)])
+        for p, column in zip(positions, cells, strict=True)
+    }
 
 
 def _build_array(values: list[Any]) -> pa.Array:
     """Return a column of numbers as such, and any other as text."""
-    if all(value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)) for value in values):
-        if all(value is None or (isinstance(value, int) and abs(value) < 2**62) for value in values):
+    if all(
+        value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+        for value in values
+    ):
+        if all(
+            value is None or (isinstance(value, int) and abs(value) < 2**62) for value in values
+        ):
             return pa.array(values, pa.int64())
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
     return pa.array([None if value is None else _write(value) for value in values], pa.string())

@@ -17,12 +17,17 @@ class Found:
 
 
 def find_files(path: Path) -> Sequence[Found]:
-    """Return the file itself, or all files in a folder and below, by name. Raises BadInput on finding none of bars."""
+    """Return the file itself, or all files in a folder and below, by name.
+
+    Raises BadInput on finding none of bars.
+    """
     if not path.exists():
         raise BadInput(f"there is no file or folder {str(path)!r}")
     if not path.is_dir():
         return [Found(path)]
-    files = [Found(file, _find_objection(file)) for file in sorted(path.rglob("*")) if file.is_file()]
+    files = [
+        Found(file, _find_objection(file)) for file in sorted(path.rglob("*")) if file.is_file()
+    ]
     if all(file.skipped for file in files):
         raise BadInput(f"the folder {str(path)!r} holds no file of bars (*{', *'.join(SUFFIXES)})")
     return files

@@ -1,8 +1,11 @@
-"""Made-up bars for load tests, and for markets of which no real ones are at hand. They are always labelled so.
+"""Made-up bars for load tests, and for markets of which no real ones are at hand.
 
-Returns are Student t with 4 degrees of freedom, on a volatility that clusters: its logarithm is a stationary
-first-order autoregression, the discrete form of a stochastic volatility model (Taylor 1986), with part of the shocks
-common to all tickers of a call. Volume rises with the size of the return.
+They are always labelled so.
+
+Returns are Student t with 4 degrees of freedom, on a volatility that clusters: its logarithm is a
+stationary first-order autoregression, the discrete form of a stochastic volatility model (Taylor
+1986), with part of the shocks common to all tickers of a call. Volume rises with the size of the
+return.
 """
 
 from collections.abc import Sequence
@@ -25,9 +28,16 @@ DEGREES_OF_FREEDOM = 4
 
 
 def make_bars(
-    tickers: Sequence[str], market: Market, *, bars: int, end: datetime, seed: int, interval: str = "1d"
+    tickers: Sequence[str],
+    market: Market,
+    *,
+    bars: int,
+    end: datetime,
+    seed: int,
+    interval: str = "1d",
 ) -> pd.DataFrame:
-    """Return the last `bars` bars that closed by `end` on the market's real sessions, of each ticker.
+    """Return the last `bars` bars that closed by `end` on the market's real sessions,
+    of each ticker.
 
     The table has k x n rows for k tickers and n bars. The same arguments give the same table.
     Raises BadInput where the market's calendar does not go back that far.
@@ -37,12 +47,16 @@ def make_bars(
     shape = (len(tickers), bars)
     scale = DAILY_VOLATILITY * np.sqrt(min(1.0, INTERVALS[interval] / INTERVALS["1d"]))
     volatility = scale * np.exp(_autoregress(rng, shape))
-    shocks = _standard_t(rng, shape) * np.sqrt(1 - COMMON_SHARE) + _standard_t(rng, (1, bars)) * np.sqrt(COMMON_SHARE)
+    shocks = _standard_t(rng, shape) * np.sqrt(1 - COMMON_SHARE) + _standard_t(
+        rng, (1, bars)
+    ) * np.sqrt(COMMON_SHARE)
     returns = np.clip(volatility * shocks, -0.5, 0.5)
     close = rng.lognormal(4, 1, (len(tickers), 1)) * np.exp(np.cumsum(returns, axis=1))
     opened = close * np.exp(-returns * rng.uniform(0.2, 1.2, shape))
     reach = volatility * np.abs(rng.standard_normal((2, *shape))) / 2
-    volume = rng.lognormal(13, 1, (len(tickers), 1)) * np.exp(rng.normal(0, 0.3, shape) + np.abs(shocks) / 3)
+    volume = rng.lognormal(13, 1, (len(tickers), 1)) * np.exp(
+        rng.normal(0, 0.3, shape) + np.abs(shocks) / 3
+    )
     columns = {
         "open": opened,
         "high": np.maximum(opened, close) * np.exp(reach[0]),
@@ -50,7 +64,10 @@ def make_bars(
         "close": close,
         "volume": np.round(volume),
     }
-    table = {"ticker": np.repeat(list(tickers), bars), "time": np.tile(times.astype("datetime64[s]"), len(tickers))}
+    table = {
+        "ticker": np.repeat(list(tickers), bars),
+        "time": np.tile(times.astype("datetime64[s]"), len(tickers)),
+    }
     frame = pd.DataFrame(table | {name: values.ravel() for name, values in columns.items()})
     return frame.assign(time=frame["time"].dt.tz_localize("UTC"))
 
@@ -69,7 +86,9 @@ def _list_times(market: Market, interval: str, bars: int, end: datetime) -> Int6
             days = np.unique(mondays[mondays + 7 <= end.timestamp() // INTERVALS["1d"]])
         times = days * INTERVALS["1d"]
     if len(times) < bars:
-        raise BadInput(f"the calendar of market {market.code} has {len(times):,} {interval} bars, not {bars:,}")
+        raise BadInput(
+            f"the calendar of market {market.code} has {len(times):,} {interval} bars, not {bars:,}"
+        )
     return np.asarray(times[-bars:], np.int64)
 
 

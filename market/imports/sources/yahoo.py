@@ -1,7 +1,8 @@
 """Bars from Yahoo, through yfinance: the only module that knows either.
 
-Yahoo adjusts all its prices and volumes for splits up to today, so that each split would rewrite a whole history. That
-adjustment is undone here and the factors are passed on: bars are stored as they were quoted, and adjusted when read.
+Yahoo adjusts all its prices and volumes for splits up to today, so that each split would rewrite a
+whole history. That adjustment is undone here and the factors are passed on: bars are stored as they
+were quoted, and adjusted when read.
 """
 
 import time
@@ -20,21 +21,34 @@ from market.intervals import DAY_SECONDS, parse_period, period_start
 from market.markets import Market
 from market.sessions.calendar import find_closes, load_sessions
 
-INTERVAL_NAMES = {"1m": "1m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "1h", "1d": "1d", "1w": "1wk"}
+INTERVAL_NAMES = {
+    "1m": "1m",
+    "5m": "5m",
+    "15m": "15m",
+    "30m": "30m",
+    "1h": "1h",
+    "1d": "1d",
+    "1w": "1wk",
+}
 BATCH_TICKERS = 8
 MOST_TRIES = 5
 FIRST_PAUSE_SECONDS = 5.0
-# Yahoo sends 32-bit floats, which hold seven digits; more would be noise that differs from one answer to the next.
+# Yahoo sends 32-bit floats, which hold seven digits; more would be noise that differs from one
+# answer to the next.
 DIGITS = 7
 PRICE_COLUMNS = ("Open", "High", "Low", "Close")
 
 Fetch = Callable[[str, datetime | None, str], pd.DataFrame]
-"""(ticker, start or None for all, Yahoo's interval) -> yfinance's table of one ticker; raises its errors."""
+"""(ticker, start or None for all, Yahoo's interval) -> yfinance's table of one ticker;
+raises its errors.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Yahoo said of one ticker: a table, or an error; and what in the table looks incomplete."""
+    """What Yahoo said of one ticker: a table, or an error;
+    and what in the table looks incomplete.
+    """
 
     ticker: str
     frame: pd.DataFrame | None
@@ -44,7 +58,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Yahoo:
-    """Asks Yahoo for bars, a few tickers at once, and waits longer and longer while it says "too many requests".
+    """Asks Yahoo for bars, a few tickers at once,
+    and waits longer and longer while it says "too many requests".
 
     Attributes:
         fetch: asks for one ticker.
@@ -54,10 +69,17 @@ class Yahoo:
     fetch: Fetch
     sleep: Callable[[float], None] = time.sleep
 
-    def download(self, markets: Mapping[str, Market], *, period: str, interval: str, now: datetime) -> Iterator[Answer]:
-        """Yield an answer for each ticker of `markets`, in order. Raises BadInput on an interval that Yahoo has not."""
+    def download(
+        self, markets: Mapping[str, Market], *, period: str, interval: str, now: datetime
+    ) -> Iterator[Answer]:
+        """Yield an answer for each ticker of `markets`, in order.
+
+        Raises BadInput on an interval that Yahoo has not.
+        """
         if interval not in INTERVAL_NAMES:
-            raise BadInput(f"Yahoo has no {interval} bars: choose one of {', '.join(INTERVAL_NAMES)}")
+            raise BadInput(
+                f"Yahoo has no {interval} bars: choose one of {', '.join(INTERVAL_NAMES)}"
+            )
         start, tickers = period_start(parse_period(period), now), list(markets)
         for position in range(0, len(tickers), BATCH_TICKERS):
             batch = tickers[position : position + BATCH_TICKERS]
@@ -81,7 +103,9 @@ class Yahoo:
                 self.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
         return answers
 
-    def _ask_one(self, ticker: str, start: datetime | None, interval: str) -> pd.DataFrame | Exception:
+    def _ask_one(
+        self, ticker: str, start: datetime | None, interval: str
+    ) -> pd.DataFrame | Exception:
         try:
             return self.fetch(ticker, start, INTERVAL_NAMES[interval])
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with one ticker is that ticker's answer
@@ -94,7 +118,8 @@ def build_fetch() -> Fetch:
         import yfinance  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise BadInput(
-            "Yahoo is asked through yfinance, which is not installed: pip install 'yfinance>=1.7,<2'"
+            "Yahoo is asked through yfinance, which is not installed: pip install"
+            " 'yfinance>=1.7,<2'"
         ) from error
     yfinance.config.debug.hide_exceptions = False
 
@@ -111,11 +136,17 @@ def build_fetch() -> Fetch:
 def _is_rate_limit(answer: object) -> bool:
     """Whether an answer is HTTP's 429, by whatever name."""
     named = type(answer).__name__ == "YFRateLimitError"
-    return isinstance(answer, Exception) and (named or "429" in str(answer) or "Too Many Requests" in str(answer))
+    return isinstance(answer, Exception) and (
+        named or "429" in str(answer) or "Too Many Requests" in str(answer)
+    )
 
 
-def _examine(ticker: str, market: Market, answer: pd.DataFrame | Exception, interval: str, now: datetime) -> Answer:
-    """Turn an answer into a table of bars as they were quoted, without the one that has not closed yet."""
+def _examine(
+    ticker: str, market: Market, answer: pd.DataFrame | Exception, interval: str, now: datetime
+) -> Answer:
+    """Turn an answer into a table of bars as they were quoted,
+    without the one that has not closed yet.
+    """
     if isinstance(answer, Exception):
         error = f"{type(answer).__name__}: {str(answer)[:200]}"
         if _is_rate_limit(answer):
@@ -149,11 +180,19 @@ def _find_gaps(times: Int64, days: Int64, closes: Int64, now: datetime) -> Itera
 
 
 def _quote(answer: pd.DataFrame) -> pd.DataFrame:
-    """Return prices and volumes as they were quoted on the day, and the `split` factors of the days that had one."""
-    factors = answer["Stock Splits"].to_numpy(np.float64) if "Stock Splits" in answer else np.zeros(len(answer))
+    """Return prices and volumes as they were quoted on the day,
+    and the `split` factors of the days that had one.
+    """
+    factors = (
+        answer["Stock Splits"].to_numpy(np.float64)
+        if "Stock Splits" in answer
+        else np.zeros(len(answer))
+    )
     factors = np.where(np.isfinite(factors) & (factors > 0), factors, 1.0)
     later = np.append(np.cumprod(factors[::-1])[::-1][1:], 1.0)
-    quoted = {name.lower(): _round(answer[name].to_numpy(np.float64) * later) for name in PRICE_COLUMNS}
+    quoted = {
+        name.lower(): _round(answer[name].to_numpy(np.float64) * later) for name in PRICE_COLUMNS
+    }
     volume = np.round(answer["Volume"].to_numpy(np.float64) / later)
     return pd.DataFrame({"time": answer.index, **quoted, "volume": volume, "split": factors})
 

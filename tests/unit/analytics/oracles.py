@@ -1,4 +1,6 @@
-"""The same metrics by other people's libraries, or, where none has one, as anybody would write it."""
+"""The same metrics by other people's libraries, or,
+where none has one, as anybody would write it.
+"""
 
 from math import log
 
@@ -14,7 +16,9 @@ from statsmodels.tsa.stattools import acf
 
 
 def compute_series_oracles(bars: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return each metric of one daily series that is a number, at every bar; NaN where undefined."""
+    """Return each metric of one daily series that is a number,
+    at every bar; NaN where undefined.
+    """
     h, low, c, v = (bars[n].to_numpy() for n in ("high", "low", "close", "volume"))
     close, volume = bars["close"], bars["volume"]
     r = np.log(close / close.shift(1))
@@ -39,7 +43,9 @@ def compute_series_oracles(bars: pd.DataFrame) -> dict[str, np.ndarray]:
         "wma": talib.WMA(c, 20),
         "rate_of_change": talib.ROC(c, 10),
         "rsi": talib.RSI(c, 14),
-        "directional_strength": 100 * (bars["close"] > bars["open"]).astype(float).rolling(20).mean(),
+        "directional_strength": (
+            100 * (bars["close"] > bars["open"]).astype(float).rolling(20).mean()
+        ),
         "adx": talib.ADX(h, low, c, 14),
         "plus_di": talib.PLUS_DI(h, low, c, 14),
         "minus_di": talib.MINUS_DI(h, low, c, 14),
@@ -49,7 +55,9 @@ def compute_series_oracles(bars: pd.DataFrame) -> dict[str, np.ndarray]:
         "bollinger_upper": upper,
         "bollinger_lower": lower,
         "price_range_index": fast_k / 100.0,
-        "autocorrelation": r.rolling(60).apply(lambda x: acf(x, nlags=1, adjusted=False)[1], raw=True),
+        "autocorrelation": (
+            r.rolling(60).apply(lambda x: acf(x, nlags=1, adjusted=False)[1], raw=True)
+        ),
         "coefficient_of_variation": stdev / close.rolling(20).mean(),
         "skewness": r.rolling(60).apply(lambda x: scipy.stats.skew(x, bias=False), raw=True),
         "kurtosis": r.rolling(60).apply(lambda x: scipy.stats.kurtosis(x, bias=False), raw=True),
@@ -75,7 +83,9 @@ def compute_market_oracles(own: pd.Series, market: pd.Series) -> dict[str, np.nd
 
 
 def find_lag(own: np.ndarray, market: np.ndarray) -> int | None:
-    """Return the lag at which the benchmark leads most, by scipy; None where that is no more than chance."""
+    """Return the lag at which the benchmark leads most, by scipy;
+    None where that is no more than chance.
+    """
     n = own.size
     a, b = own - own.mean(), market - market.mean()
     full = scipy.signal.correlate(a, b) / np.sqrt((a**2).sum() * (b**2).sum())
@@ -88,7 +98,9 @@ def find_lag(own: np.ndarray, market: np.ndarray) -> int | None:
     return int(lags[best])
 
 
-def describe_buckets(names: pd.Series, returns: pd.Series, volume: pd.Series) -> dict[str, dict | None]:
+def describe_buckets(
+    names: pd.Series, returns: pd.Series, volume: pd.Series
+) -> dict[str, dict | None]:
     """Return the pattern of returns by bucket, with pandas' groupby."""
     frame = pd.DataFrame({"name": names, "r": returns, "move": returns.abs(), "volume": volume})
     found = {}
@@ -160,7 +172,9 @@ def _parkinson(bars: pd.DataFrame) -> float:
 
 def _garman_klass(bars: pd.DataFrame) -> float:
     rows = zip(bars["open"], bars["high"], bars["low"], bars["close"], strict=True)
-    total = sum(0.5 * log(h / low) ** 2 - (2 * log(2) - 1) * log(c / o) ** 2 for o, h, low, c in rows)
+    total = sum(
+        0.5 * log(h / low) ** 2 - (2 * log(2) - 1) * log(c / o) ** 2 for o, h, low, c in rows
+    )
     return (total / len(bars)) ** 0.5 if total >= 0 else np.nan
 
 

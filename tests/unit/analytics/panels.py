@@ -26,7 +26,9 @@ def read_real_bars() -> dict[str, pd.DataFrame]:
     return found
 
 
-def draw_bars(seed: int, count: int, *, price: float = 100.0, flat: float = 0.0, idle: float = 0.0) -> pd.DataFrame:
+def draw_bars(
+    seed: int, count: int, *, price: float = 100.0, flat: float = 0.0, idle: float = 0.0
+) -> pd.DataFrame:
     """Return random daily bars; shares `flat` do not move and `idle` have no volume."""
     random = np.random.default_rng(seed)
     still = random.random(count) < flat
@@ -50,11 +52,17 @@ def draw_bars(seed: int, count: int, *, price: float = 100.0, flat: float = 0.0,
     )
 
 
-def draw_intraday(seed: int, sessions: int, *, minutes: int = 60, lost: float = 0.0) -> pd.DataFrame:
+def draw_intraday(
+    seed: int, sessions: int, *, minutes: int = 60, lost: float = 0.0
+) -> pd.DataFrame:
     """Return random bars of New York's hours, a share `lost` of which is missing."""
     days = pd.bdate_range("2024-01-02", periods=sessions)
     local = pd.DatetimeIndex(
-        [day + pd.Timedelta(minutes=570 + minutes * i) for day in days for i in range(int(np.ceil(390 / minutes)))]
+        [
+            day + pd.Timedelta(minutes=570 + minutes * i)
+            for day in days
+            for i in range(int(np.ceil(390 / minutes)))
+        ]
     ).tz_localize("America/New_York")
     bars = draw_bars(seed, len(local))
     bars["time"] = local.as_unit("s").asi8
@@ -68,7 +76,9 @@ def list_weekdays(count: int) -> np.ndarray:
     return days.as_unit("s").asi8
 
 
-def build_panel(series: dict[str, pd.DataFrame], interval: str = "1d", *, start: int = 0) -> BarPanel:
+def build_panel(
+    series: dict[str, pd.DataFrame], interval: str = "1d", *, start: int = 0
+) -> BarPanel:
     """Return a panel of the rows of each series from position `start` on."""
     cut = [bars.iloc[start:] for bars in series.values()]
     whole = pd.concat(cut, ignore_index=True)
@@ -114,7 +124,9 @@ def compute(bars: pd.DataFrame, *, interval: str = "1d", **facts: object) -> lis
 
 def column(snapshots: list[Snapshot], name: str) -> np.ndarray:
     """Return the values of a metric that is a number, NaN where it is missing."""
-    return np.array([np.nan if s.values[name] is None else s.values[name] for s in snapshots], np.float64)
+    return np.array(
+        [np.nan if s.values[name] is None else s.values[name] for s in snapshots], np.float64
+    )
 
 
 __all__ = ["Taken", "build", "build_panel", "column", "compute", "draw_bars", "draw_intraday"]

@@ -7,10 +7,21 @@ import pytest
 from analytics.seasonality import compute_fisher_p
 from analytics.snapshot import compute_snapshots
 from tests.unit.analytics import oracles
-from tests.unit.analytics.panels import build, column, compute, draw_bars, draw_intraday, read_real_bars
+from tests.unit.analytics.panels import (
+    build,
+    column,
+    compute,
+    draw_bars,
+    draw_intraday,
+    read_real_bars,
+)
 
-REAL = {ticker: read_real_bars()[ticker].iloc[:450].reset_index(drop=True) for ticker in ("AAPL", "FB")}
-GAPPED = draw_bars(5, 400).drop(index=range(230, 260)).drop(index=[3, 70, 71]).reset_index(drop=True)
+REAL = {
+    ticker: read_real_bars()[ticker].iloc[:450].reset_index(drop=True) for ticker in ("AAPL", "FB")
+}
+GAPPED = (
+    draw_bars(5, 400).drop(index=range(230, 260)).drop(index=[3, 70, 71]).reset_index(drop=True)
+)
 SERIES = {
     **REAL,
     "random": draw_bars(1, 420),
@@ -32,14 +43,18 @@ def test_numbers_of_one_series_equal_their_oracle(name: str) -> None:
     expected = oracles.compute_series_oracles(bars)
     expected["spread_percentage"] = 100 * expected.pop("edge")
     bulk = expected.pop("bulk")
-    found = {metric: column(snapshots, metric) for metric in expected if metric != "spread_percentage"}
+    found = {
+        metric: column(snapshots, metric) for metric in expected if metric != "spread_percentage"
+    }
     found["spread_percentage"] = _part(snapshots, "spread_percentage", "value")
     still = (bars["close"].rolling(60).max() == bars["close"].rolling(60).min()).to_numpy()
     for metric, values in expected.items():
         _compare(metric, found[metric], np.asarray(values, float), bars, loose=still)
     whole = pd.Series(bulk).rolling(20).apply(np.sum, raw=True)
     _compare("delta", _part(snapshots, "volume_delta", "last"), np.asarray(bulk), bars, loose=still)
-    _compare("delta 20", _part(snapshots, "volume_delta", "sum_20"), whole.to_numpy(), bars, loose=still)
+    _compare(
+        "delta 20", _part(snapshots, "volume_delta", "sum_20"), whole.to_numpy(), bars, loose=still
+    )
 
 
 def _part(snapshots: list, metric: str, part: str) -> np.ndarray:
@@ -47,14 +62,21 @@ def _part(snapshots: list, metric: str, part: str) -> np.ndarray:
     return np.array([np.nan if r is None or r[part] is None else r[part] for r in rows], float)
 
 
-def _compare(metric: str, found: np.ndarray, expected: np.ndarray, bars: pd.DataFrame, *, loose) -> None:
+def _compare(
+    metric: str, found: np.ndarray, expected: np.ndarray, bars: pd.DataFrame, *, loose
+) -> None:
     close = bars["close"]
     still = (close.rolling(20).max() == close.rolling(20).min()).to_numpy()
     both = np.isfinite(found) & np.isfinite(expected)
     # A value that we do not give, or only we give, is one of bars on which nothing moved or traded.
     for t in np.flatnonzero(np.isfinite(found) != np.isfinite(expected)):
         window = bars.iloc[max(0, t - 60) : t + 1]
-        quiet = (window["volume"] == 0).any() or still[t] or loose[t] or window["close"].diff().eq(0).any()
+        quiet = (
+            (window["volume"] == 0).any()
+            or still[t]
+            or loose[t]
+            or window["close"].diff().eq(0).any()
+        )
         assert quiet or (metric in {"adx", "plus_di", "minus_di"} and t < 28), (metric, t)
     scale = np.abs(expected)
     if metric in CANCELLED:
@@ -77,7 +99,10 @@ def test_crossovers_equal_two_means_of_talib(name: str) -> None:
 
     bars = SERIES[name]
     close = bars["close"].to_numpy()
-    found = [s.values["crossover_signal"] for s in compute(bars, interval="1h" if name == "hourly" else "1d")]
+    found = [
+        s.values["crossover_signal"]
+        for s in compute(bars, interval="1h" if name == "hourly" else "1d")
+    ]
     difference = talib.SMA(close, 20) - talib.SMA(close, 50)
     last = None
     for t, signal in enumerate(found):
@@ -135,7 +160,9 @@ def test_seasons_equal_pandas_scipy_and_antropy(bars: pd.DataFrame, interval: st
         if len(frame) >= 249:
             _assert_buckets(values["weekly_pattern"], weekly, frame)
         own = pd.Series(moves)[(buckets == buckets.iloc[-1]).to_numpy()]
-        assert values["seasonal_deviation"] == pytest.approx((moves[-1] - own.mean()) / own.std(), rel=1e-9)
+        assert values["seasonal_deviation"] == pytest.approx(
+            (moves[-1] - own.mean()) / own.std(), rel=1e-9
+        )
         peaks = [(p["period_bars"], p["power_share"]) for p in values["fourier"]]
         assert np.array(peaks) == pytest.approx(np.array(oracles.find_peaks(moves)), rel=1e-9)
         assert values["entropy_index"] == pytest.approx(oracles.measure_entropy(moves), rel=1e-9)
@@ -190,7 +217,9 @@ def test_white_noise_has_a_cycle_in_five_of_a_hundred_trials() -> None:
             bars[["open", "high", "low", "close"]] = np.repeat(path[:, None], 4, axis=1)
             series[f"T{i}"] = bars
         rows = 300 * np.arange(1, len(some) + 1) - 1
-        found += sum(s.values["dominant_cycle"] is not None for s in compute_snapshots(build(series, rows)))
+        found += sum(
+            s.values["dominant_cycle"] is not None for s in compute_snapshots(build(series, rows))
+        )
     # The share is binomial: five standard errors either side of .05, less what skewed moves cost.
     assert 0.03 <= found / trials <= 0.07
 

@@ -15,7 +15,10 @@ def test_documentation_is_made_from_the_catalogue() -> None:
     text = DOCUMENT.read_text()
     intro, _, made = text.partition(HEADING)
     intro += HEADING + made.partition("\n### ")[0].rstrip("\n") + "\n"
-    tables = [f"### {category.capitalize()}\n\n{tabulate(list_metrics(category))}\n" for category in CATEGORIES]
+    tables = [
+        f"### {category.capitalize()}\n\n{tabulate(list_metrics(category))}\n"
+        for category in CATEGORIES
+    ]
     reasons = [f"- `{word}`: {text}" for word, text in REASONS.items()]
     tables.append("### Reasons\n\n" + "\n".join(reasons) + "\n")
     expected = "\n".join([intro, *tables])

@@ -20,7 +20,9 @@ def draw_market(count: int, bars: int, seed: int = 0) -> dict[str, pd.DataFrame]
     series = {}
     for i in range(count):
         own = draw_bars(seed + i + 1, bars)
-        path = 50 * np.exp(np.cumsum((0.3 + 0.1 * i) * factor + 0.01 * random.standard_normal(bars)))
+        path = 50 * np.exp(
+            np.cumsum((0.3 + 0.1 * i) * factor + 0.01 * random.standard_normal(bars))
+        )
         own[["open", "high", "low", "close"]] *= (path / own["close"].to_numpy())[:, None]
         kept = np.ones(bars, bool)
         if i % 4 == 3:
@@ -32,7 +34,9 @@ def draw_market(count: int, bars: int, seed: int = 0) -> dict[str, pd.DataFrame]
 def frame_returns(series: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            ticker: pd.Series(np.log(bars["close"] / bars["close"].shift(1)).to_numpy(), bars["time"])
+            ticker: pd.Series(
+                np.log(bars["close"] / bars["close"].shift(1)).to_numpy(), bars["time"]
+            )
             for ticker, bars in series.items()
         }
     ).sort_index()
@@ -46,14 +50,21 @@ def test_benchmark_without_an_index_is_the_median_of_the_others() -> None:
     for s, ticker in enumerate(series):
         others = returns.drop(columns=ticker).median(axis=1)
         times = panel.times[panel.series(s)]
-        assert found[panel.series(s)] == pytest.approx(others[times].to_numpy(), rel=1e-12, nan_ok=True)
+        assert found[panel.series(s)] == pytest.approx(
+            others[times].to_numpy(), rel=1e-12, nan_ok=True
+        )
 
 
 def test_two_other_tickers_are_no_benchmark() -> None:
     series = draw_market(3, 300)
     subject = build(series, [299], market="US")
     (snapshot,) = compute_snapshots(subject)
-    for metric in ("rolling_correlation", "beta", "cross_correlation_lag", "volatility_correlation"):
+    for metric in (
+        "rolling_correlation",
+        "beta",
+        "cross_correlation_lag",
+        "volatility_correlation",
+    ):
         assert snapshot.values[metric] is None
         assert snapshot.missing[metric] == {"reason": "no_benchmark"}
     assert snapshot.missing["market_breadth"] == {"needed": 10, "have": 3, "of": "tickers"}
@@ -83,7 +94,9 @@ def test_metrics_with_the_market_equal_pandas_and_statsmodels() -> None:
         snapshots = list(compute_snapshots(build(series, rows, market="US")))
         for metric, values in expected.items():
             found = column(snapshots, metric)
-            needed = {"beta": 61, "rolling_correlation": 31}.get(metric, 151 if "stab" in metric else 141)
+            needed = {"beta": 61, "rolling_correlation": 31}.get(
+                metric, 151 if "stab" in metric else 141
+            )
             assert np.isfinite(found[needed - 1 :]).all(), metric
             assert np.isnan(found[: needed - 1]).all(), metric
             tail = np.asarray(values)[needed - 1 :]
@@ -112,8 +125,15 @@ def test_breadth_counts_the_tickers_of_that_bar() -> None:
     series = draw_market(14, 90)
     returns = frame_returns(series)
     panel = build_panel(series)
-    closes = pd.DataFrame({t: pd.Series(b["close"].to_numpy(), b["time"]) for t, b in series.items()})
-    means = pd.DataFrame({t: pd.Series(b["close"].rolling(50).mean().to_numpy(), b["time"]) for t, b in series.items()})
+    closes = pd.DataFrame(
+        {t: pd.Series(b["close"].to_numpy(), b["time"]) for t, b in series.items()}
+    )
+    means = pd.DataFrame(
+        {
+            t: pd.Series(b["close"].rolling(50).mean().to_numpy(), b["time"])
+            for t, b in series.items()
+        }
+    )
     for snapshot in compute_snapshots(build(series, [60, 75, 89], market="US")):
         now = returns.loc[snapshot.time].dropna()
         breadth = snapshot.values["market_breadth"]
@@ -151,7 +171,9 @@ def test_matrix_equals_pandas() -> None:
     assert np.isnan(found.matrix[12]).all()
     assert np.isnan(found.matrix[13]).all()
     kept = np.r_[0:12]
-    assert found.matrix[np.ix_(kept, kept)] == pytest.approx(expected[np.ix_(kept, kept)], rel=1e-9, abs=1e-12)
+    assert found.matrix[np.ix_(kept, kept)] == pytest.approx(
+        expected[np.ix_(kept, kept)], rel=1e-9, abs=1e-12
+    )
     assert sorted(found.order.tolist()) == list(range(14))
 
 
@@ -185,7 +207,11 @@ def test_pairs_are_tested_as_statsmodels_does() -> None:
     spread = np.zeros(300)
     for t in range(1, 300):
         spread[t] = 0.8 * spread[t - 1] + 0.005 * random.standard_normal()
-    paths = {"A": walk * 1.5 + spread, "B": walk, "C": np.cumsum(0.01 * random.standard_normal(300))}
+    paths = {
+        "A": walk * 1.5 + spread,
+        "B": walk,
+        "C": np.cumsum(0.01 * random.standard_normal(300)),
+    }
     series = {}
     for ticker, path in paths.items():
         series[ticker] = draw_bars(1, 300)

@@ -48,7 +48,9 @@ def test_every_value_is_there_or_explained_on_every_bar() -> None:
             json.dumps(snapshot.values, allow_nan=False)
 
 
-@pytest.mark.parametrize("metric", [m for m in METRICS if m.scope == "series"], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "metric", [m for m in METRICS if m.scope == "series"], ids=lambda m: m.name
+)
 def test_the_least_number_of_bars_is_that_of_the_catalogue(metric) -> None:
     bars = draw_intraday(5, 60) if metric.name == "hourly_pattern" else draw_bars(4, 330)
     interval = "1h" if metric.name == "hourly_pattern" else "1d"
@@ -65,9 +67,13 @@ def test_the_least_number_of_bars_is_that_of_the_catalogue(metric) -> None:
         assert have == metric.needed - 1
         assert found[0].missing[metric.name]["needed"] == metric.needed
     why = found[-1].missing.get(metric.name, {})
-    # What 21 bars allow of a sum over 20 needs 20 more, which is said inside; significance is not promised.
+    # What 21 bars allow of a sum over 20 needs 20 more, which is said inside; significance is not
+    # promised.
     assert "needed" not in why, why
-    if metric.name not in {"dominant_cycle", "cross_correlation_lag"} and "no_depth" not in metric.reasons:
+    if (
+        metric.name not in {"dominant_cycle", "cross_correlation_lag"}
+        and "no_depth" not in metric.reasons
+    ):
         assert found[-1].values[metric.name] is not None
 
 

@@ -48,7 +48,9 @@ def test_classes_and_ages_are_those_of_the_table(ticker: str) -> None:
         now = found[t]
         assert now["volatility_level"] == level[(v > 0.3) + (v >= 0.7)]
         assert now["volume_level"] == level[(q > 0.3) + (q >= 0.7)]
-        assert now["trend_direction"] == ("bullish" if u > 1 else "bearish" if u < -1 else "neutral")
+        assert now["trend_direction"] == (
+            "bullish" if u > 1 else "bearish" if u < -1 else "neutral"
+        )
         age = next((k for k in range(1, t - 269) if names[t - k] != names[t]), None)
         assert now["since"] == (None if age is None or age > 101 else age - 1)
 

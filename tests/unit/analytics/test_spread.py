@@ -23,14 +23,23 @@ def test_book_gives_spread_depth_and_imbalance() -> None:
     assert values["bid_ask_spread"] == pytest.approx(0.2, rel=1e-9)
     assert values["spread_percentage"] == {"value": pytest.approx(0.2, rel=1e-9), "method": "depth"}
     # The middle is 100: bids down to 99, asks up to 101.
-    assert values["market_depth_bid"] == pytest.approx({"quantity": 30.0, "notional": 2989.0}, rel=1e-9)
-    assert values["market_depth_ask"] == pytest.approx({"quantity": 20.0, "notional": 2013.0}, rel=1e-9)
+    assert values["market_depth_bid"] == pytest.approx(
+        {"quantity": 30.0, "notional": 2989.0}, rel=1e-9
+    )
+    assert values["market_depth_ask"] == pytest.approx(
+        {"quantity": 20.0, "notional": 2013.0}, rel=1e-9
+    )
     assert values["order_book_imbalance"] == pytest.approx((100 - 120) / 220, rel=1e-9)
     assert values["slippage_estimate"]["size"] > 0
 
 
 def test_only_ten_levels_count_for_the_imbalance() -> None:
-    deep = Depth(np.linspace(99, 90, 12), np.full(12, 2.0), np.linspace(101, 110, 12), np.r_[np.ones(10), 900, 900])
+    deep = Depth(
+        np.linspace(99, 90, 12),
+        np.full(12, 2.0),
+        np.linspace(101, 110, 12),
+        np.r_[np.ones(10), 900, 900],
+    )
     (snapshot,) = compute_snapshots(build({"T": draw_bars(1, 30)}, [29], depth=[deep]))
     assert snapshot.values["order_book_imbalance"] == pytest.approx((20 - 10) / 30, rel=1e-9)
 

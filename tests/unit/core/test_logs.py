@@ -53,7 +53,12 @@ def test_every_line_is_an_object_whoever_logged_it(logged: str) -> None:
     said = [(line["logger"], line["level"], line["event"], line["run_id"]) for line in lines]
     assert said == [
         ("tasks.engine.sweeper", "info", "swept", "r1"),
-        ("kombu", "warning", "cannot reach mongodb://***@db.example:27017/?replicaSet=tapewatch", "r1"),
+        (
+            "kombu",
+            "warning",
+            "cannot reach mongodb://***@db.example:27017/?replicaSet=tapewatch",
+            "r1",
+        ),
         ("tasks.engine.sweeper", "error", "failed", "r1"),
     ]
     assert lines[0]["runs"] == 3

@@ -1,4 +1,6 @@
-"""The lines of charts, held against pandas; those that are features, against the kernel that documents them."""
+"""The lines of charts, held against pandas; those that are features,
+against the kernel that documents them.
+"""
 
 from collections.abc import Sequence
 
@@ -24,12 +26,16 @@ def frame() -> pd.DataFrame:
 
 
 def compute(frame: pd.DataFrame, name: str) -> dict[str, Line]:
-    rows = zip(range(len(frame)), frame["close"], frame["high"], frame["low"], frame["close"], strict=True)
+    rows = zip(
+        range(len(frame)), frame["close"], frame["high"], frame["low"], frame["close"], strict=True
+    )
     return compute_indicator(name, [Bar(*row, 1.0) for row in rows])
 
 
 def assert_same(line: Line, expected: "pd.Series[float]") -> None:
-    np.testing.assert_allclose(np.array(line, dtype=float), expected.to_numpy(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        np.array(line, dtype=float), expected.to_numpy(), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_means_and_bands(frame: pd.DataFrame) -> None:
@@ -60,13 +66,19 @@ def test_rsi(frame: pd.DataFrame) -> None:
 
 def test_atr(frame: pd.DataFrame) -> None:
     before = frame["close"].shift()
-    columns = [frame["high"] - frame["low"], (frame["high"] - before).abs(), (frame["low"] - before).abs()]
+    columns = [
+        frame["high"] - frame["low"],
+        (frame["high"] - before).abs(),
+        (frame["low"] - before).abs(),
+    ]
     ranges = pd.concat(columns, axis="columns").max(axis="columns")
     assert_same(compute(frame, "atr")["ATR_14"], ranges.ewm(alpha=1 / 14, adjust=False).mean())
 
 
 def draw_sessions(count: int) -> pd.DataFrame:
-    """Return random bars of sessions of seven, among them bars without volume, before which nothing was traded."""
+    """Return random bars of sessions of seven, among them bars without volume,
+    before which nothing was traded.
+    """
     bars = draw_bars(3, count, flat=0.1, idle=0.3)
     return bars.assign(session=np.arange(count) // 7)
 
@@ -81,13 +93,19 @@ def draw_sessions(count: int) -> pd.DataFrame:
     ],
     ids=["real", "flat and idle", "intraday"],
 )
-def test_a_line_of_a_feature_is_the_documented_one(bars: pd.DataFrame, interval: str, name: str) -> None:
+def test_a_line_of_a_feature_is_the_documented_one(
+    bars: pd.DataFrame, interval: str, name: str
+) -> None:
     first = len(bars) // 2  # as for a chart of the later half
     history = first - count_history_bars(interval)
-    features = compute_features(build_panel(bars, interval=interval), np.array([first]), DEFAULT_FEATURE_SET)
+    features = compute_features(
+        build_panel(bars, interval=interval), np.array([first]), DEFAULT_FEATURE_SET
+    )
     shown = bars.iloc[history:]
     columns = zip(
-        range(len(shown)), *(shown[column] for column in ("open", "high", "low", "close", "volume")), strict=True
+        range(len(shown)),
+        *(shown[column] for column in ("open", "high", "low", "close", "volume")),
+        strict=True,
     )
     sessions = list(shown["session"]) if interval == "1h" else None
     line = compute_indicator(name, [Bar(*row) for row in columns], sessions)[name]

@@ -40,7 +40,9 @@ def test_period_counts_back_from_the_last_bar(text: str, start: datetime | None)
 
 
 def test_year_before_a_leap_day_ends_in_february() -> None:
-    assert period_start(parse_period("1y"), datetime(2024, 2, 29, tzinfo=UTC)) == datetime(2023, 2, 28, tzinfo=UTC)
+    assert period_start(parse_period("1y"), datetime(2024, 2, 29, tzinfo=UTC)) == datetime(
+        2023, 2, 28, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize("text", ["5x", "0d", "-1d", "", "y", "1.5y", "5 y", "10000d", "max5"])

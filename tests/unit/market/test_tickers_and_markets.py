@@ -15,13 +15,21 @@ from records.market.markets import SHIPPED_ROWS
 
 @pytest.mark.parametrize(
     ("text", "ticker"),
-    [(" aapl ", "AAPL"), ("brk.b", "BRK.B"), ("^gspc", "^GSPC"), ("7203.t", "7203.T"), ("A" * 20,) * 2],
+    [
+        (" aapl ", "AAPL"),
+        ("brk.b", "BRK.B"),
+        ("^gspc", "^GSPC"),
+        ("7203.t", "7203.T"),
+        ("A" * 20,) * 2,
+    ],
 )
 def test_ticker_is_normalized(text: str, ticker: str) -> None:
     assert normalize_ticker(text) == ticker
 
 
-@pytest.mark.parametrize("text", ["", " ", "A B", "AAPL::1d", "../x", "A" * 21, "ÄÖ", "A\n"[:1] + "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "A B", "AAPL::1d", "../x", "A" * 21, "ÄÖ", "A\n"[:1] + "\x00"]
+)
 def test_what_is_no_ticker_is_refused_with_what_was_given(text: str) -> None:
     with pytest.raises(BadInput) as refused:
         normalize_ticker(text)
@@ -72,15 +80,30 @@ def test_market_is_told_by_the_longest_suffix_or_the_style(ticker: str, code: st
 
 @pytest.mark.parametrize(
     "ticker",
-    ["7203", "72030", "0700", "BTCUSDT", "BTC_USDT", "ETHBTC", "EURUSD", "VOD.XY", "285A0", "US0378331005", "^X"],
+    [
+        "7203",
+        "72030",
+        "0700",
+        "BTCUSDT",
+        "BTC_USDT",
+        "ETHBTC",
+        "EURUSD",
+        "VOD.XY",
+        "285A0",
+        "US0378331005",
+        "^X",
+    ],
 )
 def test_market_that_cannot_be_told_is_asked_for_with_the_choices(ticker: str) -> None:
-    with pytest.raises(UnknownMarket, match=r"of which market is it\?.*--market CODE`, one of US, JP, TH, HK"):
+    with pytest.raises(
+        UnknownMarket, match=r"of which market is it\?.*--market CODE`, one of US, JP, TH, HK"
+    ):
         SHIPPED.get_of(ticker)
 
 
 @pytest.mark.parametrize(
-    ("text", "ticker"), [("aapl.us", "AAPL"), ("7203.jp", "7203.T"), ("vod.uk", "VOD.L"), ("600519.sh", "600519.SS")]
+    ("text", "ticker"),
+    [("aapl.us", "AAPL"), ("7203.jp", "7203.T"), ("vod.uk", "VOD.L"), ("600519.sh", "600519.SS")],
 )
 def test_suffixes_of_vendors_are_read_as_the_markets_own(text: str, ticker: str) -> None:
     assert SHIPPED.spell(text) == ticker
@@ -109,17 +132,25 @@ def test_market_that_is_told_adds_its_suffix_once(text: str, code: str, ticker: 
 
 @pytest.mark.parametrize(("ticker", "code"), [("PTT.BK", "TH"), ("^GSPC", "US"), ("AAPL.US", "US")])
 def test_ticker_of_another_market_is_refused(ticker: str, code: str) -> None:
-    with pytest.raises(BadInput, match=rf"{re.escape(ticker)} is a ticker of market {code}, not of JP"):
+    with pytest.raises(
+        BadInput, match=rf"{re.escape(ticker)} is a ticker of market {code}, not of JP"
+    ):
         SHIPPED.complete(ticker, SHIPPED["JP"])
 
 
 def test_a_market_set_by_hand_goes_before_looks() -> None:
     markets = Markets({row["code"]: row for row in SHIPPED_ROWS}, {"7203": "US", "BTC-USD": "US"})
-    assert [markets.get_of(ticker).code for ticker in ("7203", "BTC-USD", "ETH-USD")] == ["US", "US", "CRYPTO"]
+    assert [markets.get_of(ticker).code for ticker in ("7203", "BTC-USD", "ETH-USD")] == [
+        "US",
+        "US",
+        "CRYPTO",
+    ]
 
 
 def test_unknown_market_is_refused_with_the_choices() -> None:
-    with pytest.raises(BadInput, match="'MARS' is no market that is known: choose one of US, JP, TH"):
+    with pytest.raises(
+        BadInput, match="'MARS' is no market that is known: choose one of US, JP, TH"
+    ):
         SHIPPED.choose("MARS")
 
 

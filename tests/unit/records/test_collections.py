@@ -1,4 +1,6 @@
-"""Who may touch a collection: `records/`, and `market/bars` the bars. All others ask these by name."""
+"""Who may touch a collection: `records/`,
+and `market/bars` the bars. All others ask these by name.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -14,27 +16,47 @@ NAMES = {"database", "_database", "get_database", "open_database"}
 
 
 def is_database(node: ast.expr, names: set[str]) -> bool:
-    """Whether an expression stands for a database: `worker.database`, `get_database()`, a `name: Db`."""
+    """Whether an expression stands for a database: `worker.database`, `get_database()`,
+    a `name: Db`.
+    """
     match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+        case (
+            ast.Name(id=name)
+            | ast.Attribute(attr=name)
+            | ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name))
+        ):
             return name in names
         case _:
             return False
 
 
 def find_touches(source: str) -> Iterator[tuple[int, str]]:
-    """Yield line and words of every place that takes a collection from a database, or opens a GridFS."""
+    """Yield line and words of every place that takes a collection from a database,
+    or opens a GridFS.
+    """
     tree = ast.parse(source)
-    annotated = [node for node in ast.walk(tree) if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation]
-    typed = {ast.unparse(n.target) if isinstance(n, ast.AnnAssign) else n.arg for n in annotated if is_db(n.annotation)}
+    annotated = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation
+    ]
+    typed = {
+        ast.unparse(n.target) if isinstance(n, ast.AnnAssign) else n.arg
+        for n in annotated
+        if is_db(n.annotation)
+    }
     names = NAMES | {name.rpartition(".")[2] for name in typed}
     for node in ast.walk(tree):
         match node:
-            case ast.Attribute(value=value, attr=attr) if is_database(value, names) and attr not in NO_COLLECTION:
+            case ast.Attribute(value=value, attr=attr) if (
+                is_database(value, names) and attr not in NO_COLLECTION
+            ):
                 yield node.lineno, ast.unparse(node)
             case ast.Subscript(value=value) if is_database(value, names):
                 yield node.lineno, ast.unparse(node)
-            case ast.ImportFrom(module=str(module)) if module.startswith("records.") and (taken := list_taken(node)):
+            case ast.ImportFrom(module=str(module)) if module.startswith("records.") and (
+                taken := list_taken(node)
+            ):
                 yield from ((node.lineno, name) for name in taken)
             case ast.ImportFrom(module="gridfs") | ast.Import(names=[ast.alias(name="gridfs")]):
                 yield node.lineno, ast.unparse(node)
@@ -66,7 +88,10 @@ def test_collections_are_touched_by_records_alone(wing: str) -> None:
     ("source", "words"),
     [
         ("def f(database): database.anomalies.find_one({})", "database.anomalies"),
-        ("def f(worker): worker.database['anomalies'].find_one({})", "worker.database['anomalies']"),
+        (
+            "def f(worker): worker.database['anomalies'].find_one({})",
+            "worker.database['anomalies']",
+        ),
         ("def f(worker, name): worker.database[name].find_one({})", "worker.database[name]"),
         ("get_database().models.count_documents({})", "get_database().models"),
         ("def f(where: Db): where.get_collection('runs')", "where.get_collection"),
@@ -80,12 +105,27 @@ def test_each_way_to_touch_one_is_seen(source: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["worker.database.client.close()", "database.command('ping')", "from records.database import Db"]
+    "source",
+    [
+        "worker.database.client.close()",
+        "database.command('ping')",
+        "from records.database import Db",
+    ],
 )
 def test_what_touches_none_is_left_in_peace(source: str) -> None:
     assert list(find_touches(source)) == []
 
 
 def test_the_wings_are_all_looked_at() -> None:
-    assert {"core", "records", "market", "detection", "alerts", "tasks", "api", "cli", "runner"} <= set(WINGS)
+    assert {
+        "core",
+        "records",
+        "market",
+        "detection",
+        "alerts",
+        "tasks",
+        "api",
+        "cli",
+        "runner",
+    } <= set(WINGS)
     assert list(find_touches((ROOT / "records/work/batches.py").read_text())) != []

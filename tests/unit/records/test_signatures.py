@@ -1,4 +1,6 @@
-"""What `records/` takes and returns says which document it is: no dict of anything in a signature."""
+"""What `records/` takes and returns says which document it is:
+no dict of anything in a signature.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -11,7 +13,9 @@ MODULES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "records").rglo
 
 
 def find_vague(source: str) -> Iterator[tuple[int, str]]:
-    """Yield line and words of every annotation of a public function that leaves open what it means."""
+    """Yield line and words of every annotation of a public function
+    that leaves open what it means.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             arguments = (
@@ -21,7 +25,9 @@ def find_vague(source: str) -> Iterator[tuple[int, str]]:
                 node.args.vararg,
                 node.args.kwarg,
             )
-            annotations = [argument.annotation for argument in arguments if argument] + [node.returns]
+            annotations = [argument.annotation for argument in arguments if argument] + [
+                node.returns
+            ]
             for annotation in filter(None, annotations):
                 if any(map(is_vague, ast.walk(annotation))) or ast.unparse(annotation) == "Any":
                     yield node.lineno, f"{node.name}: {ast.unparse(annotation)}"
@@ -31,7 +37,9 @@ def is_vague(annotation: ast.AST) -> bool:
     match annotation:
         case ast.Name(id="Document") | ast.Attribute(attr="Document"):
             return True
-        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, ast.Name(id="Any" | "object")])):
+        case ast.Subscript(
+            value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, ast.Name(id="Any" | "object")])
+        ):
             return True
         case ast.Constant(value=str(quoted)):
             return any(map(is_vague, ast.walk(ast.parse(quoted, mode="eval"))))
@@ -41,7 +49,9 @@ def is_vague(annotation: ast.AST) -> bool:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_public_functions_name_their_documents(module: str) -> None:
-    assert list(find_vague((ROOT / module).read_text())) == [], "name the document, or the part of it"
+    assert list(find_vague((ROOT / module).read_text())) == [], (
+        "name the document, or the part of it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,10 +60,16 @@ def test_public_functions_name_their_documents(module: str) -> None:
         ("def find(database: Db) -> Document: ...", "find: Document"),
         ("def find(database: Db) -> list[database.Document]: ...", "find: list[database.Document]"),
         ("def add(document: dict[str, Any] | None) -> None: ...", "add: dict[str, Any] | None"),
-        ("def add(documents: Sequence[dict[str, object]]) -> None: ...", "add: Sequence[dict[str, object]]"),
+        (
+            "def add(documents: Sequence[dict[str, object]]) -> None: ...",
+            "add: Sequence[dict[str, object]]",
+        ),
         ("def add(*, fields: 'Document') -> None: ...", "add: 'Document'"),
         ("def build(**fields: Any) -> None: ...", "build: Any"),
-        ("class Keyset:\n  def build_query(self) -> dict[str, Any]: ...", "build_query: dict[str, Any]"),
+        (
+            "class Keyset:\n  def build_query(self) -> dict[str, Any]: ...",
+            "build_query: dict[str, Any]",
+        ),
     ],
 )
 def test_each_vague_annotation_is_seen(source: str, words: str) -> None:

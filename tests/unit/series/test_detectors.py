@@ -1,4 +1,6 @@
-"""The detectors of single series against slow and obvious twins, and what all of them promise alike."""
+"""The detectors of single series against slow and obvious twins,
+and what all of them promise alike.
+"""
 
 import json
 import math
@@ -21,7 +23,9 @@ from detection.series.contract import Direction, Parameters, SeriesDetectorKind
 from detection.series.moments import compute_median, compute_moments
 
 finite = st.floats(-1e150, 1e150, allow_subnormal=False)
-histories = st.lists(finite, min_size=3, max_size=60).filter(lambda values: min(values) < max(values))
+histories = st.lists(finite, min_size=3, max_size=60).filter(
+    lambda values: min(values) < max(values)
+)
 moderate = st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=3, max_size=60).filter(
     lambda values: max(values) - min(values) > 1e-3
 )
@@ -50,7 +54,12 @@ def test_moments_are_those_of_exact_arithmetic(values: list[float]) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [[1e308, -1e308, 1e308], [1.7e308, 1.7e308, 1.6e308], [5e-324, 0.0, 1e-323], [1e16, 1e16 + 2, 1e16 + 4, 1e16]],
+    [
+        [1e308, -1e308, 1e308],
+        [1.7e308, 1.7e308, 1.6e308],
+        [5e-324, 0.0, 1e-323],
+        [1e16, 1e16 + 2, 1e16 + 4, 1e16],
+    ],
 )
 def test_moments_hold_at_the_edges_of_what_a_number_can_be(values: list[float]) -> None:
     mean, deviation = compute_moments(values)
@@ -58,7 +67,12 @@ def test_moments_hold_at_the_edges_of_what_a_number_can_be(values: list[float]) 
     center = sum(exact) / len(exact)
     variance = sum((value - center) ** 2 for value in exact) / len(exact)
     assert mean == pytest.approx(float(center), rel=1e-15, abs=5e-324)
-    assert abs(deviation - math.isqrt(int(variance * 4**1100)) / 2**1100 if deviation < 1e-300 else 0.0) <= 5e-324
+    assert (
+        abs(
+            deviation - math.isqrt(int(variance * 4**1100)) / 2**1100 if deviation < 1e-300 else 0.0
+        )
+        <= 5e-324
+    )
     if deviation >= 1e-300:
         assert Fraction(deviation) ** 2 / variance == pytest.approx(1, rel=1e-14)
 
@@ -125,7 +139,9 @@ def test_where_more_than_half_are_the_median_the_mean_deviation_counts() -> None
 
 
 @given(moderate, st.integers(2, 20), st.floats(-2e6, 2e6))
-def test_moving_average_is_the_z_score_of_the_last_values(values: list[float], window: int, value: float) -> None:
+def test_moving_average_is_the_z_score_of_the_last_values(
+    values: list[float], window: int, value: float
+) -> None:
     tail = values[-window:]
     assume(np.std(tail) > 1e-3)
     parameters = Parameters(3.0, "both", window=window)
@@ -141,8 +157,12 @@ def test_seasonal_takes_a_series_apart_as_statsmodels_does(season: int) -> None:
     number = Random(season)
     shape = [number.gauss(0, 2) for _ in range(season)]
     trend = 0.05
-    values = [100 + trend * i + shape[i % season] + number.gauss(0, 0.05) for i in range(season * 30)]
-    fitted = seasonal.Seasonal.fit(range(0, 60 * len(values), 60), values, Parameters(3.0, "both", season=season))
+    values = [
+        100 + trend * i + shape[i % season] + number.gauss(0, 0.05) for i in range(season * 30)
+    ]
+    fitted = seasonal.Seasonal.fit(
+        range(0, 60 * len(values), 60), values, Parameters(3.0, "both", season=season)
+    )
     twin = seasonal_decompose(values, period=season)
     assert fitted.season == pytest.approx(tuple(twin.seasonal[:season]), abs=0.06)
     assert fitted.trend == pytest.approx(trend, abs=1e-3)
@@ -157,7 +177,9 @@ def test_seasonal_takes_a_series_apart_as_statsmodels_does(season: int) -> None:
 
 def test_seasonal_goes_by_the_time_of_a_point_where_points_are_missing() -> None:
     known = {i: float(i % 6 == 0) * 10 + i % 2 for i in range(120) if i % 17}
-    fitted = seasonal.Seasonal.fit(list(known), list(known.values()), Parameters(3.0, "both", season=6))
+    fitted = seasonal.Seasonal.fit(
+        list(known), list(known.values()), Parameters(3.0, "both", season=6)
+    )
     assert not fitted.judge(126, 10.0).anomaly
     assert fitted.judge(127, 10.0).anomaly
 
@@ -257,7 +279,10 @@ def test_the_fewest_points_are_enough(kind: SeriesDetectorKind) -> None:
     points = kind.least_points
     options: dict[str, Any] = {"season": 2} if "season" in kind.options else {}
     values = [float(i % 3) + i for i in range(points)]
-    json.dumps(kind.fit(range(points), values, choose_parameters(kind, **options)).to_state(), allow_nan=False)
+    json.dumps(
+        kind.fit(range(points), values, choose_parameters(kind, **options)).to_state(),
+        allow_nan=False,
+    )
 
 
 def test_a_detector_takes_its_own_options_alone() -> None:
@@ -268,4 +293,6 @@ def test_a_detector_takes_its_own_options_alone() -> None:
         get_kind("lstm")
 
 
-FITTED = {name: kind.fit(range(240), make_history(kind), kind.defaults) for name, kind in KINDS.items()}
+FITTED = {
+    name: kind.fit(range(240), make_history(kind), kind.defaults) for name, kind in KINDS.items()
+}

@@ -15,7 +15,13 @@ from core.errors import BadInput, ModelIntegrity, NothingNamed
 from detection.series.columns import FLOAT64, INT64, hash_points, pack, unpack
 from detection.series.drawing import DrawnPoint, draw_series, thin_out
 from detection.series.period import compute_autocorrelations, find_period, transform
-from detection.series.rules import check_points, check_training, parse_series_id, parse_version, read_point
+from detection.series.rules import (
+    check_points,
+    check_training,
+    parse_series_id,
+    parse_version,
+    read_point,
+)
 
 ID_CHARACTERS = "ABCXYZabcxyz0189._-"
 
@@ -27,7 +33,9 @@ def test_an_id_of_allowed_characters_is_itself_trimmed(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_other_id_is_refused_with_a_reason(text: str) -> None:
-    is_fit = text.strip() and set(text.strip()) <= set(ID_CHARACTERS + "DEFGHIJKLMNOPQRSTUVWdefghijklmnopqrstuvw234567")
+    is_fit = text.strip() and set(text.strip()) <= set(
+        ID_CHARACTERS + "DEFGHIJKLMNOPQRSTUVWdefghijklmnopqrstuvw234567"
+    )
     if is_fit and ".." not in text:
         return
     with pytest.raises(NothingNamed):
@@ -55,7 +63,11 @@ def test_a_sound_history_passes(timestamps: list[int], values: list[float]) -> N
     check_training(timestamps[:count], values[:count], least_points=3)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=20))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=20
+    )
+)
 def test_whatever_json_holds_is_let_in_or_refused_but_never_more(value: object) -> None:
     column = value if isinstance(value, list) else [value, value, value]
     for timestamps, values in ((column, [1, 2, 3]), ([1, 2, 3], column)):
@@ -65,7 +77,9 @@ def test_whatever_json_holds_is_let_in_or_refused_but_never_more(value: object) 
 
 
 def find_broken(check: Callable[[], object]) -> object:
-    """Return what a check says is broken, None where nothing is; a refusal that names nothing is an error here."""
+    """Return what a check says is broken, None where nothing is;
+    a refusal that names nothing is an error here.
+    """
     try:
         check()
     except BadInput as error:
@@ -79,7 +93,9 @@ def test_a_point_is_read_as_it_is(timestamp: int, value: float) -> None:
 
 
 @given(st.lists(st.integers(0, 2**63 - 1)), st.lists(st.floats(allow_nan=False)))
-def test_columns_come_back_as_they_were_and_are_those_of_numpy(times: list[int], values: list[float]) -> None:
+def test_columns_come_back_as_they_were_and_are_those_of_numpy(
+    times: list[int], values: list[float]
+) -> None:
     assert unpack(INT64, pack(INT64, times)) == times
     assert unpack(FLOAT64, pack(FLOAT64, values)) == values
     assert pack(INT64, times) == np.array(times, "<i8").tobytes()
@@ -89,7 +105,11 @@ def test_columns_come_back_as_they_were_and_are_those_of_numpy(times: list[int],
 def test_a_column_cut_short_is_refused_and_a_moved_byte_is_another_hash() -> None:
     with pytest.raises(ModelIntegrity):
         unpack(INT64, bytes(9))
-    hashes = {hash_points([1, 2], [3.0, 4.0]), hash_points([1, 2], [4.0, 3.0]), hash_points([2, 1], [3.0, 4.0])}
+    hashes = {
+        hash_points([1, 2], [3.0, 4.0]),
+        hash_points([1, 2], [4.0, 3.0]),
+        hash_points([2, 1], [3.0, 4.0]),
+    }
     assert len(hashes) == 3
 
 
@@ -99,11 +119,17 @@ def test_the_transform_is_numpys(values: list[complex]) -> None:
     assert np.allclose(transform(padded), np.fft.fft(padded), rtol=1e-9, atol=1e-6)
 
 
-@given(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=50).filter(lambda v: max(v) - min(v) > 1e-3))
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=50).filter(lambda v: max(v) - min(v) > 1e-3)
+)
 def test_autocorrelations_are_those_of_the_definition(values: list[float]) -> None:
     centered = np.array(values) - np.mean(values)
-    expected = [float(centered[: len(centered) - lag] @ centered[lag:]) for lag in range(len(values))]
-    assert compute_autocorrelations(values) == pytest.approx([e / expected[0] for e in expected], abs=1e-6)
+    expected = [
+        float(centered[: len(centered) - lag] @ centered[lag:]) for lag in range(len(values))
+    ]
+    assert compute_autocorrelations(values) == pytest.approx(
+        [e / expected[0] for e in expected], abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("period", [6, 12, 24, 60])
@@ -112,7 +138,11 @@ def test_a_season_is_found(period: int) -> None:
     for seed in range(10):
         number = Random(seed)
         shape = [math.sin(2 * math.pi * i / period) + 0.5 * (i < period / 4) for i in range(period)]
-        found.append(find_period([shape[i % period] + number.gauss(0, 0.4) + 0.01 * i for i in range(period * 12)]))
+        found.append(
+            find_period(
+                [shape[i % period] + number.gauss(0, 0.4) + 0.01 * i for i in range(period * 12)]
+            )
+        )
     assert found.count(period) >= 5
     assert all(one is not None and abs(one - period) <= max(1, period // 20) for one in found)
 
@@ -129,7 +159,9 @@ def test_noise_has_no_season_and_a_wandering_series_hardly_ever() -> None:
 
 
 def test_a_drawing_is_whole_xml_with_its_text_escaped() -> None:
-    training = [DrawnPoint(i, float(i % 7), anomaly=i == 3, expected=3.0, upper=5.0) for i in range(50)]
+    training = [
+        DrawnPoint(i, float(i % 7), anomaly=i == 3, expected=3.0, upper=5.0) for i in range(50)
+    ]
     text = draw_series("<&'\"", training, [DrawnPoint(60, 9.0, True, 3.0, None, 5.0)])  # noqa: FBT003 - a row of data
     root = ET.fromstring(text)  # noqa: S314 - our own
     circles = [e for e in root.iter() if e.tag.endswith("circle")]

@@ -30,7 +30,11 @@ TRIAL = """
 def test_what_is_freed_is_not_taken_from_the_system_again() -> None:
     program = textwrap.dedent(TRIAL.format(size=PIECE_BYTES))
     kept, given_back = (
-        int(subprocess.run([sys.executable, "-c", program, how], capture_output=True, text=True, check=True).stdout)
+        int(
+            subprocess.run(
+                [sys.executable, "-c", program, how], capture_output=True, text=True, check=True
+            ).stdout
+        )
         for how in ("keep", "leave")
     )
     assert kept < 1_000 < given_back

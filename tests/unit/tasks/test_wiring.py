@@ -49,7 +49,9 @@ def list_composed(_folder: Path) -> list[list[str]]:
 
 def find_worker_queues(commands: list[list[str]]) -> list[list[str]]:
     """Return the queues of each worker among these commands."""
-    return [words[words.index("--queues") + 1].split(",") for words in commands if "worker" in words]
+    return [
+        words[words.index("--queues") + 1].split(",") for words in commands if "worker" in words
+    ]
 
 
 @pytest.mark.parametrize("list_commands", [list_supervised, list_composed])
@@ -58,7 +60,9 @@ def test_every_queue_is_consumed_and_control_by_a_worker_of_its_own(
 ) -> None:
     workers = find_worker_queues(list_commands(tmp_path))
     assert {queue for queues in workers for queue in queues} == ALL_QUEUES
-    assert [queues for queues in workers if names.CONTROL_QUEUE in queues] == [[names.CONTROL_QUEUE]]
+    assert [queues for queues in workers if names.CONTROL_QUEUE in queues] == [
+        [names.CONTROL_QUEUE]
+    ]
 
 
 @pytest.mark.parametrize("name", ["worker", "control"])
@@ -70,20 +74,29 @@ def test_workers_are_killed_only_after_their_soft_shutdown(name: str, tmp_path: 
 
 
 def test_every_task_has_an_explicit_name_of_ours(celery: Celery) -> None:
-    known = {value for name, value in vars(names).items() if name.isupper() and not name.endswith("_QUEUE")}
+    known = {
+        value
+        for name, value in vars(names).items()
+        if name.isupper() and not name.endswith("_QUEUE")
+    }
     assert own_tasks(celery) == known | {kind.name for kind in KINDS.values()}
 
 
 def test_every_task_is_sent_to_a_queue_that_exists(celery: Celery) -> None:
     queues = {kind.name: kind.queue for kind in KINDS.values()}
-    queues |= {entry["task"]: entry["options"]["queue"] for entry in celery.conf.beat_schedule.values()}
-    # A batch goes where its run went, and a tick calls the notifier; both name their queue as they are sent.
+    queues |= {
+        entry["task"]: entry["options"]["queue"] for entry in celery.conf.beat_schedule.values()
+    }
+    # A batch goes where its run went, and a tick calls the notifier; both name their queue as they
+    # are sent.
     assert queues.keys() | {names.RUN_BATCH, names.NOTIFY} == own_tasks(celery)
     assert set(queues.values()) <= ALL_QUEUES
     assert celery.conf.task_create_missing_queues is False
 
 
-def test_every_task_has_time_limits_within_which_its_message_is_not_sent_again(celery: Celery) -> None:
+def test_every_task_has_time_limits_within_which_its_message_is_not_sent_again(
+    celery: Celery,
+) -> None:
     for name in own_tasks(celery):
         task = celery.tasks[name]
         soft = task.soft_time_limit or celery.conf.task_soft_time_limit
@@ -111,6 +124,10 @@ def test_every_kind_of_run_has_a_handler(kind: RunKind) -> None:
 
 
 def test_kinds_of_runs_are_known_without_the_numeric_stack() -> None:
-    program = "import sys, tasks.engine.celery_tasks; print({'numpy', 'pandas'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    program = (
+        "import sys, tasks.engine.celery_tasks; print({'numpy', 'pandas'} & sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "set()"

@@ -3,7 +3,8 @@
 import { reportReached, reportUnreached } from "./connection.js";
 import { askForKey, readKey } from "./key.js";
 
-// The server says in the page where the API is, as seen from the page, so that both may live below any path.
+// The server says in the page where the API is, as seen from the page, so that both may live below
+// any path.
 const FOLDER = document.querySelector('meta[name="api"]').content;
 const PREFIX = new URL(FOLDER || ".", document.baseURI).href.replace(/\/$/, "");
 const TIMEOUT_MILLISECONDS = 20_000;
@@ -44,7 +45,10 @@ export const upload = (path, form, headers = {}) => send("POST", path, { body: f
 
 /** Open a stream of bytes; the caller reads it, and ends it with `signal`. */
 export async function open(path, headers, signal) {
-  const response = await request("GET", path, { headers: { Accept: "text/event-stream", ...headers }, signal });
+  const response = await request("GET", path, {
+    headers: { Accept: "text/event-stream", ...headers },
+    signal,
+  });
   if (response.status === 401 && (await askForKey())) return open(path, headers, signal);
   if (!response.ok) throw await readProblem(response);
   return response.body;
@@ -52,14 +56,22 @@ export async function open(path, headers, signal) {
 
 function sendBody(method, path, body, headers) {
   const content = body === null ? {} : { "Content-Type": "application/json" };
-  return send(method, path, { body: body === null ? null : JSON.stringify(body), headers: { ...content, ...headers } });
+  return send(method, path, {
+    body: body === null ? null : JSON.stringify(body),
+    headers: { ...content, ...headers },
+  });
 }
 
-async function send(method, path, { body = null, headers = {}, signal = null, read = readJson } = {}) {
+async function send(
+  method,
+  path,
+  { body = null, headers = {}, signal = null, read = readJson } = {},
+) {
   const limit = AbortSignal.timeout(TIMEOUT_MILLISECONDS);
   const both = signal ? AbortSignal.any([signal, limit]) : limit;
   const response = await request(method, path, { body, headers, signal: both });
-  if (response.status === 401 && (await askForKey())) return send(method, path, { body, headers, signal, read });
+  if (response.status === 401 && (await askForKey()))
+    return send(method, path, { body, headers, signal, read });
   if (!response.ok) throw await readProblem(response);
   if (response.status === 204) return null;
   return read(response);
@@ -76,7 +88,12 @@ async function request(method, path, { body = null, headers = {}, signal = null 
   const key = readKey();
   const access = key ? { Authorization: `Bearer ${key}` } : {};
   try {
-    const response = await fetch(PREFIX + path, { method, body, headers: { ...access, ...headers }, signal });
+    const response = await fetch(PREFIX + path, {
+      method,
+      body,
+      headers: { ...access, ...headers },
+      signal,
+    });
     reportReached();
     return response;
   } catch (error) {
@@ -94,6 +111,8 @@ async function readProblem(response) {
 }
 
 function withQuery(path, query) {
-  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const given = Object.entries(query).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  );
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }

@@ -1,13 +1,16 @@
 // Making elements. Text always goes in as text nodes, so data never becomes markup.
-// Styles are set as custom properties through the CSSOM, which a strict Content-Security-Policy allows.
+// Styles are set as custom properties through the CSSOM, which a strict Content-Security-Policy
+// allows.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * Make an HTML element: el("a.button", { href: "#/" }, "Overview").
  * @param {string} tag name, with classes after dots
- * @param {...(object|Node|string|number|null|false|Array)} parts attributes, if it has any, then children. Among the
- *   attributes are `on` {event: listener}, `vars` {"--name": value} and `data` {name: value}; true sets an empty one;
+ * @param {...(object|Node|string|number|null|false|Array)} parts attributes, if it has any, then
+ * children. Among the
+ * attributes are `on` {event: listener}, `vars` {"--name": value} and `data` {name: value}; true
+ * sets an empty one;
  *   false, null and undefined leave it out, as they do a child
  */
 export function el(tag, ...parts) {

@@ -2,12 +2,17 @@
 
 import { open } from "./api.js";
 
-const SILENCE_MILLISECONDS = 40_000; // the API sends a comment every 15 s; longer silence is a dead connection
+// the API sends a comment every 15 s; longer silence is a dead connection
+const SILENCE_MILLISECONDS = 40_000;
 
 /** Yield the events of a stream, as {id, data}, until it ends. Throws where it breaks off. */
 export async function* readEvents(path, lastId, signal) {
   const silence = new AbortController();
-  const body = await open(path, lastId ? { "Last-Event-ID": lastId } : {}, AbortSignal.any([signal, silence.signal]));
+  const body = await open(
+    path,
+    lastId ? { "Last-Event-ID": lastId } : {},
+    AbortSignal.any([signal, silence.signal]),
+  );
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   try {

@@ -24,7 +24,10 @@ export const short = (value) => (isNumber(value) ? compact.format(value) : DASH)
 export function price(value) {
   if (!isNumber(value)) return DASH;
   const digits = Math.abs(value) >= 1 ? 2 : 4;
-  const text = value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const text = value.toLocaleString("en-US", {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
   return text.replace("-", "−");
 }
 
@@ -38,7 +41,9 @@ export function change(value) {
 /** Four significant digits. */
 export function figure(value) {
   if (!isNumber(value)) return DASH;
-  return Number(value.toPrecision(4)).toLocaleString("en-US", { maximumSignificantDigits: 4 }).replace("-", "−");
+  return Number(value.toPrecision(4))
+    .toLocaleString("en-US", { maximumSignificantDigits: 4 })
+    .replace("-", "−");
 }
 
 /** What a grade means: it is 25 times the powers of ten in "one bar in N". */
@@ -71,7 +76,8 @@ export function ago(time, now = Date.now()) {
   return relative.format(Math.round(seconds / found[1]), found[0]);
 }
 
-export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+export const plural = (number, one, many = `${one}s`) =>
+  `${count(number)} ${number === 1 ? one : many}`;
 export const hash = (text) => (text ? text.replace(/^(sha256:)?(.{12}).*$/, "$2") : DASH);
 export const words = (name) => (name ?? "").replaceAll("_", " ");
 

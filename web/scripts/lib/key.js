@@ -1,4 +1,5 @@
-// The API key of this browser tab. It is kept for the session only, and asked for when the API wants one.
+// The API key of this browser tab. It is kept for the session only, and asked for when the API
+// wants one.
 
 import { el } from "./dom.js";
 
@@ -9,7 +10,8 @@ let declined = false;
 export const readKey = () => sessionStorage.getItem(SLOT);
 
 /**
- * Ask for a key; resolves to whether one was given. Callers at the same time share one question, and what goes on in
+ * Ask for a key; resolves to whether one was given. Callers at the same time share one question,
+ * and what goes on in
  * the background does not ask again where the reader did not answer: a notice offers it.
  */
 export function askForKey() {
@@ -50,7 +52,11 @@ function openPrompt() {
 
 function showOffer() {
   declined = true;
-  const offer = el("div.notice.warn", { role: "status" }, "Without an API key nothing can be shown or asked for.");
+  const offer = el(
+    "div.notice.warn",
+    { role: "status" },
+    "Without an API key nothing can be shown or asked for.",
+  );
   const enter = async () => {
     declined = false;
     offer.remove();

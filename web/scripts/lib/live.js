@@ -17,7 +17,8 @@ export function pause(milliseconds, signal) {
 }
 
 /**
- * Call `action` now and every so many milliseconds, or as many as a function says, until `signal` aborts; not while the
+ * Call `action` now and every so many milliseconds, or as many as a function says, until
+ * `signal` aborts; not while the
  * tab is hidden. Failures are tried again.
  */
 export async function repeat(milliseconds, action, signal) {
@@ -28,7 +29,8 @@ export async function repeat(milliseconds, action, signal) {
 }
 
 /**
- * Follow a run by its events to its end, over lost connections and restarts of the API. A browser keeps few connections
+ * Follow a run by its events to its end, over lost connections and restarts of the API. A
+ * browser keeps few connections
  * to one server, so a page follows one run this way; lists poll.
  * @param {string} id
  * @param {(run: object) => void} show called with each state, the last included
@@ -69,5 +71,6 @@ export async function pollRun(id, show, signal) {
 }
 
 function logUnforeseen(error) {
-  if (!["Problem", "AbortError", "TypeError"].includes(error.name)) console.error(error); // a stream that breaks off is a TypeError
+  // a stream that breaks off is a TypeError
+  if (!["Problem", "AbortError", "TypeError"].includes(error.name)) console.error(error);
 }

@@ -1,4 +1,5 @@
-// Whether the API still answers, asked all the time: one that is frozen refuses nothing, it only never answers.
+// Whether the API still answers, asked all the time: one that is frozen refuses nothing, it only
+// never answers.
 
 import { reportReached, reportUnreached } from "./connection.js";
 import { repeat } from "./live.js";

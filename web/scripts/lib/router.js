@@ -1,10 +1,16 @@
-// Where we are: the page and its state live in the URL's fragment, `#/ticker/AAPL?period=5y`, so a view can be shared.
+// Where we are: the page and its state live in the URL's fragment, `#/ticker/AAPL?period=5y`, so a
+// view can be shared.
 
-/** Return {page, name, query} of the URL: `#/ticker/AAPL?period=5y` is {page: "ticker", name: "AAPL", query}. */
+/** Return {page, name, query} of the URL: `#/ticker/AAPL?period=5y` is {page: "ticker", name:
+ * "AAPL", query}. */
 export function readRoute(fragment = location.hash) {
   const [path, search = ""] = fragment.replace(/^#\/?/, "").split("?");
   const [page, ...rest] = path.split("/").map(decode);
-  return { page: page || "overview", name: rest.join("/") || null, query: new URLSearchParams(search) };
+  return {
+    page: page || "overview",
+    name: rest.join("/") || null,
+    query: new URLSearchParams(search),
+  };
 }
 
 /** As it stands where it cannot be decoded: an address that was cut off. */
@@ -18,7 +24,9 @@ function decode(text) {
 
 /** Return the link to a page. Query values that are null or "" are left out. */
 export function linkTo(page, name = null, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const given = Object.entries(query).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  );
   const path = name === null ? page : `${page}/${encodeURIComponent(name)}`;
   return `#/${path}${given.length ? `?${new URLSearchParams(given)}` : ""}`;
 }
@@ -27,7 +35,8 @@ export function go(page, name = null, query = {}) {
   location.hash = linkTo(page, name, query);
 }
 
-/** Write a change of state within the page into the URL, without a new entry in the history and without a new page. */
+/** Write a change of state within the page into the URL, without a new entry in the history and
+ * without a new page. */
 export function keepInUrl(changes) {
   const { page, name, query } = readRoute();
   history.replaceState(null, "", linkTo(page, name, { ...Object.fromEntries(query), ...changes }));

@@ -9,7 +9,8 @@ export const loadSeries = (signal) => getAll("/tickers", {}, signal);
 export function addCounts(counts) {
   const total = {};
   for (const one of counts) {
-    for (const [severity, count] of Object.entries(one ?? {})) total[severity] = (total[severity] ?? 0) + count;
+    for (const [severity, count] of Object.entries(one ?? {}))
+      total[severity] = (total[severity] ?? 0) + count;
   }
   return total;
 }

@@ -28,7 +28,11 @@ const NAMES = {
 };
 
 const health = el("span.health", { role: "status" }, el("i.dot"), el("span.label", "Connecting"));
-const flower = el("a", { rel: "noopener noreferrer", target: "_blank", hidden: true }, "Tasks and workers in Flower");
+const flower = el(
+  "a",
+  { rel: "noopener noreferrer", target: "_blank", hidden: true },
+  "Tasks and workers in Flower",
+);
 let lastHealth = null;
 
 export function startShell() {
@@ -94,27 +98,40 @@ function showHealth(reached) {
   const { kind, label, notice } = describeHealth(reached);
   fill(health, el(`i.dot.${kind}`), el("span.label", label));
   health.title = label;
-  fill(document.getElementById("notices"), notice && el(`div.notice.${notice.kind}`, { role: "status" }, notice.text));
+  fill(
+    document.getElementById("notices"),
+    notice && el(`div.notice.${notice.kind}`, { role: "status" }, notice.text),
+  );
 }
 
 function describeHealth(reached) {
   if (!reached) {
-    const text = "The API does not answer. What you see may be old; this page tries again by itself.";
+    const text =
+      "The API does not answer. What you see may be old; this page tries again by itself.";
     return { kind: "bad", label: "Offline", notice: { kind: "bad", text } };
   }
   if (lastHealth === null) return { kind: "busy", label: "Connecting", notice: null };
   const { status, access, ...parts } = lastHealth;
   const unwell = describeUnwell(parts);
   if (status === "unavailable")
-    return { kind: "bad", label: "Unavailable", notice: { kind: "bad", text: `Nothing can be accepted. ${unwell}` } };
+    return {
+      kind: "bad",
+      label: "Unavailable",
+      notice: { kind: "bad", text: `Nothing can be accepted. ${unwell}` },
+    };
   if (status === "degraded")
     return {
       kind: "warn",
       label: "Degraded",
       notice: { kind: "warn", text: `Work is accepted, but waits. ${unwell}` },
     };
-  const open = "Open access: no API key was made yet, so whoever is on this machine may ask for anything.";
-  return { kind: "ok", label: "All well", notice: access === "open" ? { kind: "plain", text: open } : null };
+  const open =
+    "Open access: no API key was made yet, so whoever is on this machine may ask for anything.";
+  return {
+    kind: "ok",
+    label: "All well",
+    notice: access === "open" ? { kind: "plain", text: open } : null,
+  };
 }
 
 /** "The scheduler: it ran last 40 s ago." */

@@ -8,14 +8,16 @@ import { buildSeverity } from "./severity.js";
 const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
 
 // What a line shows of an anomaly: a long list asks for no more.
-export const LISTED_FIELDS = "Ticker,Datetime,interval,Close,severity,grade,reasons,suspected_split,features.return_1";
+export const LISTED_FIELDS =
+  "Ticker,Datetime,interval,Close,severity,grade,reasons,suspected_split,features.return_1";
 
 export const linkToAnomaly = (anomaly) =>
   linkTo("ticker", anomaly.Ticker, { interval: anomaly.interval, anomaly: anomaly.Datetime });
 
 /**
  * @param {object[]} anomalies as the API lists them
- * @param {{withTicker?: boolean, extra?: (anomaly: object) => Node}} options `extra` draws a picture into each line
+ * @param {{withTicker?: boolean, extra?: (anomaly: object) => Node}} options `extra` draws a
+ * picture into each line
  */
 export function buildAnomalyList(anomalies, { withTicker = true, extra = null } = {}) {
   return el(
@@ -32,7 +34,11 @@ function buildItem(anomaly, withTicker, extra) {
     el(
       "a.anomaly",
       { href: linkToAnomaly(anomaly), data: { id: anomaly._id } },
-      el("span.what", withTicker && el("span.ticker-name", anomaly.Ticker), el("span.when.number", date)),
+      el(
+        "span.what",
+        withTicker && el("span.ticker-name", anomaly.Ticker),
+        el("span.when.number", date),
+      ),
       el("span.how", buildSeverity(anomaly.severity)),
       extra && el("span.spark", extra(anomaly)),
       el("span.price.number", price(anomaly.Close)),

@@ -3,7 +3,8 @@
 import { el } from "../lib/dom.js";
 
 /**
- * @param {{id, accept, multiple, title, hint, take}} zone `take` is called with the files, never twice with one choice
+ * @param {{id, accept, multiple, title, hint, take}} zone `take` is called with the files, never
+ * twice with one choice
  */
 export function buildDropZone({ id, accept, multiple = false, title, hint, take }) {
   const input = el("input.hidden-text", { type: "file", id, accept, multiple });

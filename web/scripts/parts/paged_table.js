@@ -7,7 +7,8 @@ import { loadInto } from "./states.js";
 
 /**
  * @param {Node} node where it goes
- * @param {{name: string, columns: Array, load: (cursor: string|null) => Promise<{items, next_cursor}>,
+ * @param {{name: string, columns: Array, load: (cursor: string|null) => Promise<{items,
+ * next_cursor}>,
  *   buildRow: (item: object) => Node, buildEmpty: () => Node}} list
  */
 export function showPagedTable(node, { name, columns, load, buildRow, buildEmpty }, signal) {

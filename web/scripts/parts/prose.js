@@ -2,4 +2,5 @@
 
 import { el } from "../lib/dom.js";
 
-export const buildProse = (text) => text.split("`").map((part, n) => (n % 2 ? el("code", part) : part));
+export const buildProse = (text) =>
+  text.split("`").map((part, n) => (n % 2 ? el("code", part) : part));

@@ -20,11 +20,19 @@ const [WIDTH, HEIGHT] = [720, 120];
 /** A regime as a word with its colour; a dash where there is none. */
 export function buildRegime(name) {
   if (!name) return el("span.muted", "–");
-  return el("span.regime", { title: REGIMES[name] }, el("i", { data: { regime: name } }), words(name));
+  return el(
+    "span.regime",
+    { title: REGIMES[name] },
+    el("i", { data: { regime: name } }),
+    words(name),
+  );
 }
 
 export function buildRegimeKey(names = NAMES) {
-  return el("ul.regime-key", names.map((name) => el("li", buildRegime(name))));
+  return el(
+    "ul.regime-key",
+    names.map((name) => el("li", buildRegime(name))),
+  );
 }
 
 /**
@@ -38,17 +46,36 @@ export function buildRibbon(bars, interval) {
     let top = 0;
     const parts = NAMES.filter((name) => regimes[name]).map((name) => {
       const height = (regimes[name] / total) * HEIGHT;
-      const part = svg("rect", { x: (n * width).toFixed(2), y: top.toFixed(2), width: (width + 0.4).toFixed(2), height: height.toFixed(2), data: { regime: name } });
+      const part = svg("rect", {
+        x: (n * width).toFixed(2),
+        y: top.toFixed(2),
+        width: (width + 0.4).toFixed(2),
+        height: height.toFixed(2),
+        data: { regime: name },
+      });
       top += height;
       return part;
     });
-    const told = NAMES.filter((name) => regimes[name]).map((name) => `${words(name)} ${count(regimes[name])}`);
-    return svg("g", svg("title", `${barTime(time, interval)}: ${told.join(", ") || "no regimes yet"}`), parts);
+    const told = NAMES.filter((name) => regimes[name]).map(
+      (name) => `${words(name)} ${count(regimes[name])}`,
+    );
+    return svg(
+      "g",
+      svg("title", `${barTime(time, interval)}: ${told.join(", ") || "no regimes yet"}`),
+      parts,
+    );
   });
-  const label = `Regimes of the market's tickers from ${barTime(bars[0].time, interval)} to ${barTime(bars.at(-1).time, interval)}`;
+  const label =
+    `Regimes of the market's tickers from ${barTime(bars[0].time, interval)} to ` +
+    `${barTime(bars.at(-1).time, interval)}`;
   return svg(
     "svg.ribbon",
-    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+    {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": label,
+    },
     columns,
   );
 }

@@ -4,7 +4,14 @@ import { el, fill } from "../lib/dom.js";
 import { count, duration, plural, words } from "../lib/format.js";
 import { isOpen } from "../lib/live.js";
 
-const KINDS = { queued: "busy", in_progress: "busy", complete: "ok", partial: "warn", failed: "bad", cancelled: "" };
+const KINDS = {
+  queued: "busy",
+  in_progress: "busy",
+  complete: "ok",
+  partial: "warn",
+  failed: "bad",
+  cancelled: "",
+};
 const VERBS = {
   backfill: "Backfill",
   incremental: "Scan",
@@ -16,13 +23,19 @@ const VERBS = {
 export function buildStatus(run) {
   const status = isOpen(run) && run.cancel_requested ? "cancelling" : words(run.status);
   const kind = KINDS[run.status];
-  return el(kind ? `span.badge.${kind}` : "span.badge", {}, kind === "busy" && el("i.dot.busy"), status);
+  return el(
+    kind ? `span.badge.${kind}` : "span.badge",
+    {},
+    kind === "busy" && el("i.dot.busy"),
+    status,
+  );
 }
 
 /** "Backfill of AAPL, FB, GOOG and 4 more", or by the watchlist: "Scan of tech" */
 export function describeRun(run) {
   const tickers = run.tickers ?? [];
-  const named = tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
+  const named =
+    tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
   const about = run.watchlist || named || (run.market && `market ${run.market}`);
   return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
 }
@@ -53,18 +66,26 @@ export function describeOutcome(run) {
   if (isOpen(run)) return run.status === "queued" ? "Waiting for a worker" : "At work";
   if (run.task === "backfill" || run.task === "incremental") {
     if (run.reason === "already_detected") return "no new bars";
-    const anomalies = run.new_anomalies ? plural(run.new_anomalies, "new anomaly", "new anomalies") : "no new anomaly";
+    const anomalies = run.new_anomalies
+      ? plural(run.new_anomalies, "new anomaly", "new anomalies")
+      : "no new anomaly";
     const found = `${anomalies} in ${plural(run.rows_processed ?? 0, "bar")}`;
     return run.reason ? `${words(run.reason)}; ${found}` : found;
   }
-  if (["import", "fetch"].includes(run.task) && run.rows_loaded !== null) return `${plural(run.rows_loaded, "row")} read`;
+  if (["import", "fetch"].includes(run.task) && run.rows_loaded !== null)
+    return `${plural(run.rows_loaded, "row")} read`;
   if (run.task === "verify" && run.status === "complete") return "derived again and compared";
   if (run.task === "train" && run.model_version) return `made ${run.model_version}`;
   return words(run.reason ?? run.status);
 }
 
 function describeDone(run) {
-  const { percent, tickers_done: done, tickers_total: total, tickers_failed: failed } = run.progress;
+  const {
+    percent,
+    tickers_done: done,
+    tickers_total: total,
+    tickers_failed: failed,
+  } = run.progress;
   if (run.status === "queued") return "queued";
   if (!total) return `${Math.round(percent)} %`;
   return `${count(done)} of ${plural(total, "ticker")}${failed ? `, ${count(failed)} failed` : ""}`;
@@ -73,7 +94,10 @@ function describeDone(run) {
 function describePace(run) {
   const { eta_seconds: eta, rows_per_second: pace, rows_processed: rows } = run.progress;
   if (!isOpen(run))
-    return [rows ? plural(rows, "bar") : null, run.duration_seconds === null ? null : duration(run.duration_seconds)]
+    return [
+      rows ? plural(rows, "bar") : null,
+      run.duration_seconds === null ? null : duration(run.duration_seconds),
+    ]
       .filter(Boolean)
       .join(" in ");
   return [pace ? `${count(pace)} bars/s` : null, eta === null ? null : `${duration(eta)} left`]

@@ -18,7 +18,11 @@ export function buildSeverityBar(counts) {
   const legend = el(
     "ul.severity-legend",
     SEVERITIES.map((severity) =>
-      el("li", el(`i.key.${severity}`, { "aria-hidden": "true" }), `${count(counts[severity] ?? 0)} ${severity}`),
+      el(
+        "li",
+        el(`i.key.${severity}`, { "aria-hidden": "true" }),
+        `${count(counts[severity] ?? 0)} ${severity}`,
+      ),
     ),
   );
   return el("div", bar, legend);
@@ -31,7 +35,12 @@ export function buildSeverityCounts(counts) {
   return el(
     "span.severity-counts",
     shown.map((severity) =>
-      el(`span.${severity}`, { title: severity }, count(counts[severity]), el("span.hidden-text", ` ${severity} `)),
+      el(
+        `span.${severity}`,
+        { title: severity },
+        count(counts[severity]),
+        el("span.hidden-text", ` ${severity} `),
+      ),
     ),
   );
 }

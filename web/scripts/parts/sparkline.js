@@ -8,7 +8,12 @@ const [WIDTH, HEIGHT, EDGE] = [84, 24, 3];
 
 export function buildSparkline(anomaly, signal) {
   const node = el("span", { "aria-hidden": "true" });
-  const query = { ticker: anomaly.Ticker, interval: anomaly.interval, end: anomaly.Datetime, limit: BARS };
+  const query = {
+    ticker: anomaly.Ticker,
+    interval: anomaly.interval,
+    end: anomaly.Datetime,
+    limit: BARS,
+  };
   get("/data/candles", query, signal)
     .then(({ items }) =>
       node.replaceChildren(

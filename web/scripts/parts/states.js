@@ -1,4 +1,5 @@
-// What a section shows while it has nothing to show: loading, empty, failed. And the loader that moves between them.
+// What a section shows while it has nothing to show: loading, empty, failed. And the loader that
+// moves between them.
 
 import { onConnection } from "../lib/connection.js";
 import { el, fill } from "../lib/dom.js";
@@ -26,8 +27,14 @@ export function buildEmpty(title, text = "", ...actions) {
 }
 
 export function buildFailure(problem, retry = null) {
-  const title = problem.status === 0 ? "No connection" : problem.status === 404 ? "Not found" : "This did not work";
-  const again = retry && el("button.button.small", { type: "button", on: { click: retry } }, "Try again");
+  const title =
+    problem.status === 0
+      ? "No connection"
+      : problem.status === 404
+        ? "Not found"
+        : "This did not work";
+  const again =
+    retry && el("button.button.small", { type: "button", on: { click: retry } }, "Try again");
   return el(
     "div.state",
     { role: "alert" },
@@ -38,7 +45,8 @@ export function buildFailure(problem, retry = null) {
 }
 
 /**
- * Load into a node: skeleton, then what `draw(data)` returns, or the failure with a way to try again.
+ * Load into a node: skeleton, then what `draw(data)` returns, or the failure with a way to try
+ * again.
  * Without a connection it tries again as soon as there is one. Resolves to the data, or null.
  */
 export async function loadInto(node, load, draw, signal, lines = 4) {
@@ -58,7 +66,8 @@ export async function loadInto(node, load, draw, signal, lines = 4) {
 }
 
 /**
- * A section that is loaded by `show()`, and again by `refresh()` while its page is open: without a skeleton, and only
+ * A section that is loaded by `show()`, and again by `refresh()` while its page is open: without
+ * a skeleton, and only
  * where something changed and the focus is elsewhere. Both load what `load` loads then.
  */
 export function buildSection(load, draw, signal, lines) {
@@ -68,7 +77,8 @@ export function buildSection(load, draw, signal, lines) {
   const loadLatest = async () => {
     const turn = ++latest;
     const data = await load();
-    if (turn !== latest) throw new DOMException("something else was asked for meanwhile", "AbortError");
+    if (turn !== latest)
+      throw new DOMException("something else was asked for meanwhile", "AbortError");
     return data;
   };
   const keep = (data) => {
@@ -84,7 +94,8 @@ export function buildSection(load, draw, signal, lines) {
 }
 
 /**
- * Return what loads a page and shows what `draw(data, refresh, signal)` returns, and does both anew at each call; what
+ * Return what loads a page and shows what `draw(data, refresh, signal)` returns, and does both
+ * anew at each call; what
  * is shown stays until then, and its signal aborts.
  */
 export function buildRefresh(node, load, draw, signal) {
@@ -117,7 +128,8 @@ function showFailure(node, error, again, signal) {
   };
   const both = AbortSignal.any([signal, once.signal]);
   if (error.status === 0) onConnection((reached) => reached && retry(), both);
-  if (PASSING.has(error.status)) pause(RETRY_MILLISECONDS, both).then(() => both.aborted || retry());
+  if (PASSING.has(error.status))
+    pause(RETRY_MILLISECONDS, both).then(() => both.aborted || retry());
   // A page that failed as a whole has no other heading.
   const heading = node.id === "main" && el("h1.hidden-text", document.title.split(" · ")[0]);
   fill(node, heading, buildFailure(error, retry));

@@ -1,5 +1,6 @@
-// Tickers by time: one lane a ticker, one mark an anomaly, as high as its grade and coloured by its severity.
-// The strip above counts the anomalies of all lanes, so that a turmoil of the whole market stands out.
+// Tickers by time: one lane a ticker, one mark an anomaly, as high as its grade and coloured by its
+// severity. The strip above counts the anomalies of all lanes, so that a turmoil of the whole
+// market stands out.
 
 import { el, fill, svg } from "../lib/dom.js";
 import { buildHint } from "./hint.js";
@@ -17,7 +18,8 @@ const BIN_WIDTH = 6;
 const MARK_WIDTH = 3;
 
 /**
- * @param {{ticker: string, first: number, last: number}[]} lanes what to show, with the extent of the stored bars
+ * @param {{ticker: string, first: number, last: number}[]} lanes what to show, with the extent
+ * of the stored bars
  * @param {object[]} anomalies of these tickers, as the API lists them
  * @param {{start: number, end: number}} span in milliseconds
  */
@@ -55,7 +57,12 @@ function drawPicture(lanes, anomalies, scale, hint) {
     .map((anomaly, n) => drawMark(anomaly, rows.get(anomaly.Ticker), scale, hint, n === 0));
   return svg(
     "svg",
-    { viewBox: `0 0 ${scale.width} ${height}`, height, role: "group", "aria-label": "Anomalies by ticker and time" },
+    {
+      viewBox: `0 0 ${scale.width} ${height}`,
+      height,
+      role: "group",
+      "aria-label": "Anomalies by ticker and time",
+    },
     lanes.map((lane) => drawLane(lane, rows.get(lane.ticker), scale)),
     buildTimeAxis(scale, STRIP - 4, height - AXIS),
     drawStrip(anomalies, scale),
@@ -70,7 +77,10 @@ function drawLane(lane, top, scale) {
     svg("rect.extent", {
       x: from,
       y: top + 3,
-      width: Math.max(lane.last < scale.start ? 0 : MARK_WIDTH, Math.min(scale.at(lane.last), scale.right) - from),
+      width: Math.max(
+        lane.last < scale.start ? 0 : MARK_WIDTH,
+        Math.min(scale.at(lane.last), scale.right) - from,
+      ),
       height: LANE - 6,
       rx: 3,
     }),
@@ -96,7 +106,8 @@ function drawMark(anomaly, top, scale, hint, isFirst) {
     svg("rect.mark", { x, y: top + (LANE - height) / 2, width: MARK_WIDTH, height, rx: 1 }),
   );
   link.firstChild.classList.add(anomaly.severity);
-  for (const event of ["pointerenter", "focus"]) link.addEventListener(event, () => hint.show(anomaly, x, top + LANE));
+  for (const event of ["pointerenter", "focus"])
+    link.addEventListener(event, () => hint.show(anomaly, x, top + LANE));
   for (const event of ["pointerleave", "blur"]) link.addEventListener(event, hint.hide);
   return link;
 }

@@ -4,7 +4,8 @@ import { el } from "../lib/dom.js";
 
 /**
  * @param {string} name what the box is called
- * @param {(string|[string, string])[]} columns headings, each with the classes of its cells where it has any
+ * @param {(string|[string, string])[]} columns headings, each with the classes of its cells
+ * where it has any
  * @param {Node|Node[]} body a tbody, or rows
  */
 export function buildTable(name, columns, body, classes = "") {
@@ -14,6 +15,10 @@ export function buildTable(name, columns, body, classes = "") {
   return el(
     "div.scroll",
     { tabindex: 0, role: "region", "aria-label": name },
-    el(`table.table${classes}`, el("thead", el("tr", heads)), Array.isArray(body) ? el("tbody", body) : body),
+    el(
+      `table.table${classes}`,
+      el("thead", el("tr", heads)),
+      Array.isArray(body) ? el("tbody", body) : body,
+    ),
   );
 }

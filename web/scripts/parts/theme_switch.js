@@ -9,13 +9,15 @@ export const isDark = () => {
   return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 };
 
-/** Call `listener` whenever the theme changes, by choice or by the system, until `signal` aborts. */
+/** Call `listener` whenever the theme changes, by choice or by the system, until `signal`
+ * aborts. */
 export function onTheme(listener, signal) {
   document.addEventListener("themechange", listener, { signal });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", listener, { signal });
 }
 
-/** Resolve colours of the style sheet for drawing on a canvas: readColours("up", "down") is {up: "rgb(…)", down: …}. */
+/** Resolve colours of the style sheet for drawing on a canvas: readColours("up", "down") is {up:
+ * "rgb(…)", down: …}. */
 export function readColours(...names) {
   const probe = el("i", { hidden: true });
   document.body.append(probe);
@@ -30,7 +32,11 @@ export function readColours(...names) {
 }
 
 export function buildThemeSwitch() {
-  const button = el("button.button.icon", { type: "button", "aria-label": "Dark theme", title: "Light or dark" }, "◐");
+  const button = el(
+    "button.button.icon",
+    { type: "button", "aria-label": "Dark theme", title: "Light or dark" },
+    "◐",
+  );
   const mark = () => button.setAttribute("aria-pressed", String(isDark()));
   button.addEventListener("click", () => {
     const theme = isDark() ? "light" : "dark";

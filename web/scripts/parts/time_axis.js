@@ -5,7 +5,11 @@ import { svg } from "../lib/dom.js";
 const DAY = 86_400_000;
 const LABEL_WIDTH = 54;
 const MONTHS = [1, 3, 6, 12, 24, 60, 120];
-const month = new Intl.DateTimeFormat("en-GB", { month: "short", year: "2-digit", timeZone: "UTC" });
+const month = new Intl.DateTimeFormat("en-GB", {
+  month: "short",
+  year: "2-digit",
+  timeZone: "UTC",
+});
 
 /** @param {{start: number, end: number, at: (time: number) => number, right: number}} scale */
 export function buildTimeAxis(scale, top, bottom) {
@@ -28,7 +32,11 @@ function listTicks({ start, end, at, right }) {
   const step = MONTHS.find((months) => months * perMonth >= LABEL_WIDTH) ?? MONTHS.at(-1);
   const first = new Date(start);
   const ticks = [];
-  for (let n = Math.ceil((first.getUTCFullYear() * 12 + first.getUTCMonth() + 1) / step) * step; ; n += step) {
+  for (
+    let n = Math.ceil((first.getUTCFullYear() * 12 + first.getUTCMonth() + 1) / step) * step;
+    ;
+    n += step
+  ) {
     const time = Date.UTC(Math.floor(n / 12), n % 12, 1);
     if (time > end) return ticks;
     ticks.push(time);

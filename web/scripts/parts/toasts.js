@@ -11,7 +11,8 @@ export function say(message, kind = "") {
   setTimeout(() => toast.remove(), SHOWN_MILLISECONDS);
 }
 
-/** Run an action of a button; a failure is said rather than thrown. Resolves to its result, or null. */
+/** Run an action of a button; a failure is said rather than thrown. Resolves to its result, or
+ * null. */
 export async function attempt(button, action) {
   button.disabled = true;
   try {

@@ -4,7 +4,11 @@ import { el } from "../lib/dom.js";
 
 /** By name: kind of badge, label, and what it means. */
 export const VERDICTS = {
-  identical: ["ok", "Identical", "Derived again from today's bars: the same score by the same model."],
+  identical: [
+    "ok",
+    "Identical",
+    "Derived again from today's bars: the same score by the same model.",
+  ],
   score_moved: ["warn", "Score moved", "It is still an anomaly today, with another score."],
   vanished: ["warn", "Vanished", "Today it would not be an anomaly any more."],
   new: ["warn", "New", "Today's model finds it; it is not among the stored anomalies."],

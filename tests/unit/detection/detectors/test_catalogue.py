@@ -60,13 +60,17 @@ def test_its_row_of_the_catalogue_is_whole(kind: DetectorKind) -> None:
         assert parameter.low <= parameter.default <= parameter.high, name
         assert parameter.meaning
         for value in (parameter.low - 1, parameter.high + 1, 1.5, True, "1"):
-            with pytest.raises(BadInput, match=f"{name} .* from {parameter.low} to {parameter.high}"):
+            with pytest.raises(
+                BadInput, match=f"{name} .* from {parameter.low} to {parameter.high}"
+            ):
                 kind.read_parameters({name: value})
     with pytest.raises(BadInput, match="has no parameter 'colour'"):
         kind.read_parameters({"colour": 1})
 
 
-def test_every_row_has_a_score_within_the_range(kind: DetectorKind, detector: Detector, rows: np.ndarray) -> None:
+def test_every_row_has_a_score_within_the_range(
+    kind: DetectorKind, detector: Detector, rows: np.ndarray
+) -> None:
     scores = detector.score_samples(rows)
     assert scores.shape == (len(rows),)
     assert scores.dtype == np.float64
@@ -97,7 +101,9 @@ def test_the_same_rows_and_seed_give_the_same_bytes(kind: DetectorKind, rows: np
     assert dump_artefact(fit(kind, rows)) == dump_artefact(fit(kind, rows))
 
 
-def test_what_it_scores_does_not_change_what_it_was_given(detector: Detector, rows: np.ndarray) -> None:
+def test_what_it_scores_does_not_change_what_it_was_given(
+    detector: Detector, rows: np.ndarray
+) -> None:
     before = rows.copy()
     detector.score_samples(rows)
     detector.attribute(rows[:50])
@@ -140,7 +146,9 @@ def test_too_few_rows_are_refused(kind: DetectorKind, rows: np.ndarray) -> None:
 def test_what_is_stored_of_it_is_numbers_and_cannot_execute(
     kind: DetectorKind, detector: Detector, rows: np.ndarray
 ) -> None:
-    """A stored object would run what it says as it is opened; and a class of ours could never be renamed."""
+    """A stored object would run what it says as it is opened;
+    and a class of ours could never be renamed.
+    """
     fitted = fit(kind, rows)
     assert {array.dtype.kind for array in fitted.values()} <= set("biuf")
     with np.load(BytesIO(dump_artefact(fitted)), allow_pickle=False) as stored:
@@ -150,8 +158,13 @@ def test_what_is_stored_of_it_is_numbers_and_cannot_execute(
 
 
 def test_the_catalogue_is_known_without_the_numeric_stack() -> None:
-    program = "import sys, detection.detectors.catalogue; print({'numpy', 'sklearn', 'numba'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    program = (
+        "import sys, detection.detectors.catalogue; print({'numpy', 'sklearn', 'numba'} &"
+        " sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "set()"
 
 

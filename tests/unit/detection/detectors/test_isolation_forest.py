@@ -25,7 +25,9 @@ def real_inputs() -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [1, 511, 512, 513, 20_000])
-@pytest.mark.parametrize(("trees", "sample", "width"), [(1, 2, 1), (7, 33, 3), (100, 256, 14), (30, 4096, 5)])
+@pytest.mark.parametrize(
+    ("trees", "sample", "width"), [(1, 2, 1), (7, 33, 3), (100, 256, 14), (30, 4096, 5)]
+)
 def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int, width: int) -> None:
     forest = fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
     flat = FlatForest.from_sklearn(forest)
@@ -55,22 +57,30 @@ def test_scores_below_a_threshold_are_found_without_walking_all_rows_to_the_end(
 def test_scores_of_real_bars_are_those_of_scikit_learn(real_inputs: np.ndarray) -> None:
     forest = fit_forest(real_inputs, trees=100, sample=512, seed=7)
     flat = FlatForest.from_sklearn(forest)
-    np.testing.assert_array_equal(flat.score_samples(real_inputs), forest.score_samples(real_inputs))
+    np.testing.assert_array_equal(
+        flat.score_samples(real_inputs), forest.score_samples(real_inputs)
+    )
 
 
 def test_values_on_a_threshold_go_the_way_scikit_learn_sends_them() -> None:
     # Few distinct values make thresholds and rows meet.
     rows = np.random.default_rng(0).integers(0, 4, (3000, 3)).astype(np.float32) / 3
     forest = fit_forest(rows, trees=50, sample=256, seed=1)
-    thresholds = np.concatenate([tree.tree_.threshold for tree in forest.estimators_]).astype(np.float32)
+    thresholds = np.concatenate([tree.tree_.threshold for tree in forest.estimators_]).astype(
+        np.float32
+    )
     meeting = np.random.default_rng(1).choice(thresholds, (2000, 3))
-    np.testing.assert_array_equal(FlatForest.from_sklearn(forest).score_samples(meeting), forest.score_samples(meeting))
+    np.testing.assert_array_equal(
+        FlatForest.from_sklearn(forest).score_samples(meeting), forest.score_samples(meeting)
+    )
 
 
 def test_trees_of_some_columns_only_keep_their_columns() -> None:
     rows = draw_rows(1, 3000, 6)
     forest = IsolationForest(n_estimators=40, max_features=0.5, random_state=1).fit(rows)
-    np.testing.assert_array_equal(FlatForest.from_sklearn(forest).score_samples(rows), forest.score_samples(rows))
+    np.testing.assert_array_equal(
+        FlatForest.from_sklearn(forest).score_samples(rows), forest.score_samples(rows)
+    )
 
 
 def test_rows_that_are_all_alike_score_alike() -> None:
@@ -98,9 +108,15 @@ def test_a_forest_whose_scores_would_differ_is_none() -> None:
     assert refusal.value.reason == "scores_differ"
 
 
-@pytest.mark.parametrize(("trees", "sample", "width"), [(1, 2, 1), (7, 33, 3), (100, 512, 14), (30, 4096, 5)])
-def test_a_stored_forest_scores_and_attributes_the_same_to_the_last_bit(trees: int, sample: int, width: int) -> None:
-    forest = FlatForest.from_sklearn(fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3))
+@pytest.mark.parametrize(
+    ("trees", "sample", "width"), [(1, 2, 1), (7, 33, 3), (100, 512, 14), (30, 4096, 5)]
+)
+def test_a_stored_forest_scores_and_attributes_the_same_to_the_last_bit(
+    trees: int, sample: int, width: int
+) -> None:
+    forest = FlatForest.from_sklearn(
+        fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
+    )
     arrays, rows = forest.get_arrays(), draw_rows(2, 3000, width)
     assert all(array.dtype.kind in "if" for array in arrays.values())
     again = load(arrays)
@@ -110,7 +126,9 @@ def test_a_stored_forest_scores_and_attributes_the_same_to_the_last_bit(trees: i
 
 def test_the_same_seed_gives_the_same_forest() -> None:
     rows = draw_rows(1, 2000, 4)
-    one, two = (fit_forest(rows, trees=10, sample=128, seed=5).score_samples(rows) for _ in range(2))
+    one, two = (
+        fit_forest(rows, trees=10, sample=128, seed=5).score_samples(rows) for _ in range(2)
+    )
     np.testing.assert_array_equal(one, two)
 
 
@@ -120,7 +138,9 @@ def test_what_cannot_be_fitted_is_refused() -> None:
 
 
 def replace_each(forest: FlatForest, rows: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Return how much less strange each row is once a column has its usual value: the brute force, shape (m, d)."""
+    """Return how much less strange each row is once a column has its usual value:
+    the brute force, shape (m, d).
+    """
     effects = np.empty(rows.shape)
     before = forest.score_samples(rows)
     for column in range(rows.shape[1]):
@@ -131,9 +151,15 @@ def replace_each(forest: FlatForest, rows: np.ndarray, usual: np.ndarray) -> np.
 
 
 def compute_shapley(forest: FlatForest, row: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Return each column's Shapley value in the strangeness of a row, by its definition over all coalitions."""
+    """Return each column's Shapley value in the strangeness of a row,
+    by its definition over all coalitions.
+    """
     width = row.size
-    masks = [np.isin(np.arange(width), kept) for size in range(width + 1) for kept in combinations(range(width), size)]
+    masks = [
+        np.isin(np.arange(width), kept)
+        for size in range(width + 1)
+        for kept in combinations(range(width), size)
+    ]
     strangeness = -forest.score_samples(np.where(masks, row, usual))
     value = {tuple(mask): found for mask, found in zip(map(tuple, masks), strangeness, strict=True)}
     shapley = np.zeros(width)
@@ -141,7 +167,9 @@ def compute_shapley(forest: FlatForest, row: np.ndarray, usual: np.ndarray) -> n
         for column in np.flatnonzero(~mask):
             joined = mask.copy()
             joined[column] = True
-            shapley[column] += (value[tuple(joined)] - value[tuple(mask)]) / (width * comb(width - 1, int(mask.sum())))
+            shapley[column] += (value[tuple(joined)] - value[tuple(mask)]) / (
+                width * comb(width - 1, int(mask.sum()))
+            )
     return shapley
 
 
@@ -155,7 +183,10 @@ def test_shares_name_the_one_planted_column(width: int) -> None:
     np.testing.assert_allclose(shares.sum(axis=1), 1.0)
     assert (shares >= 0).all()
     assert (shares.argmax(axis=1) == np.arange(2 * width) % width).all()
-    assert (replace_each(forest, planted, np.median(rows, axis=0)).argmax(axis=1) == shares.argmax(axis=1)).all()
+    assert (
+        replace_each(forest, planted, np.median(rows, axis=0)).argmax(axis=1)
+        == shares.argmax(axis=1)
+    ).all()
     assert shares.max(axis=1).min() > 0.7
 
 
@@ -165,7 +196,9 @@ def rank_agreement(one: np.ndarray, two: np.ndarray) -> float:
     return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(*ranks, strict=True)]))
 
 
-def test_shares_of_real_anomalies_agree_with_re_scoring_and_with_shapley_values(real_inputs: np.ndarray) -> None:
+def test_shares_of_real_anomalies_agree_with_re_scoring_and_with_shapley_values(
+    real_inputs: np.ndarray,
+) -> None:
     forest = FlatForest.from_sklearn(fit_forest(real_inputs, trees=100, sample=512, seed=7))
     scores = forest.score_samples(real_inputs)
     strange = real_inputs[scores < np.quantile(scores, 0.01)]

@@ -7,7 +7,13 @@ import talib
 
 from detection.detectors.catalogue import DEFAULT_DETECTOR, get_detector
 from detection.features.compute import compute_features
-from detection.features.feature_sets import FEATURE_SETS, MARKET14, TIME_OF_DAY, TWO_YARDSTICKS, FeatureSet
+from detection.features.feature_sets import (
+    FEATURE_SETS,
+    MARKET14,
+    TIME_OF_DAY,
+    TWO_YARDSTICKS,
+    FeatureSet,
+)
 from detection.features.kernel import BOUND, GRID
 from detection.features.names import FEATURES
 from market.bars.history import ANCHOR_BARS, HISTORY_BARS, find_start
@@ -23,11 +29,15 @@ from tests.unit.detection.features.twin import (
 
 REAL = read_real_bars()
 # Differences of prices are known to the rounding of the prices they come from.
-FLOORS = dict.fromkeys(("zscore_20", "RSI", "return_1", "return_3", "return_6", "wick_ratio"), 1e-13)
+FLOORS = dict.fromkeys(
+    ("zscore_20", "RSI", "return_1", "return_3", "return_6", "wick_ratio"), 1e-13
+)
 PRICE_FLOOR = 1e-13
 
 
-def assert_same(found: np.ndarray, expected: pd.DataFrame, close: np.ndarray, relative: float = 1e-9) -> None:
+def assert_same(
+    found: np.ndarray, expected: pd.DataFrame, close: np.ndarray, relative: float = 1e-9
+) -> None:
     for position, name in enumerate(FEATURES):
         floor = FLOORS.get(name, PRICE_FLOOR * close)
         error = np.abs(found[:, position] - expected[name].to_numpy())
@@ -41,13 +51,16 @@ def test_features_of_real_bars_equal_pandas_over_the_whole_series(ticker: str) -
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
     assert len(features.rows) == len(bars) - MARKET14.warm_up_bars
     expected = compute_twin(bars).iloc[features.rows]
-    # A recursion started 384 bars back differs from one over the whole series by 1e-13 of older price levels.
+    # A recursion started 384 bars back differs from one over the whole series by 1e-13 of older
+    # price levels.
     assert_same(features.documented, expected, 100 * bars["close"].to_numpy()[features.rows])
 
 
 @pytest.mark.parametrize("price", [1e-6, 1.0, 1e7])
 @pytest.mark.parametrize(("flat", "idle"), [(0.0, 0.0), (0.7, 0.5), (0.98, 1.0), (1.0, 1.0)])
-def test_features_of_random_bars_equal_pandas_from_the_anchor(price: float, flat: float, idle: float) -> None:
+def test_features_of_random_bars_equal_pandas_from_the_anchor(
+    price: float, flat: float, idle: float
+) -> None:
     bars = draw_bars(3, 900, price=price, flat=flat, idle=idle)
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), MARKET14)
     for t in (40, 41, 127, 128, 399, 527, 528, 640, 899):
@@ -62,7 +75,9 @@ def test_intraday_vwap_runs_from_the_open_of_the_session(interval: str, per_sess
     bars = draw_bars(5, 2000, idle=0.4)
     bars["session"] = np.arange(2000) // per_session
     bars.loc[bars["session"] == 3, "volume"] = 0.0
-    features = compute_features(build_panel(bars, interval=interval), np.zeros(1, np.int64), MARKET14)
+    features = compute_features(
+        build_panel(bars, interval=interval), np.zeros(1, np.int64), MARKET14
+    )
     expected = compute_twin(bars, intraday=True).iloc[features.rows]
     assert_same(features.documented, expected, 100 * bars["close"].to_numpy()[features.rows])
 
@@ -87,7 +102,9 @@ def test_features_equal_talib_where_definitions_coincide() -> None:
         found = features.documented[settled, FEATURES.index(name)]
         # TA-Lib's bands come from running sums of squares, which lose half the digits of the price.
         floor = 1e-6 if name == "bb_width" else 1e-10
-        np.testing.assert_allclose(found, values[features.rows[settled]], rtol=1e-9, atol=floor, err_msg=name)
+        np.testing.assert_allclose(
+            found, values[features.rows[settled]], rtol=1e-9, atol=floor, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("ticker", sorted(REAL))
@@ -95,25 +112,36 @@ def test_inputs_of_real_bars_equal_pandas_rounded_to_the_grid(ticker: str) -> No
     bars = REAL[ticker]
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), TWO_YARDSTICKS)
     expected = compute_twin_inputs(bars).iloc[features.rows]
-    # The grid rounds to half a step; the fast yardstick's recursion and the square root add float noise.
-    np.testing.assert_allclose(features.inputs, expected.to_numpy().clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9)
+    # The grid rounds to half a step; the fast yardstick's recursion and the square root add float
+    # noise.
+    np.testing.assert_allclose(
+        features.inputs, expected.to_numpy().clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9
+    )
 
 
-@pytest.mark.parametrize(("interval", "per_session", "sessions"), [("1h", 7, 130), ("15m", 26, 100), ("4h", 6, 200)])
+@pytest.mark.parametrize(
+    ("interval", "per_session", "sessions"), [("1h", 7, 130), ("15m", 26, 100), ("4h", 6, 200)]
+)
 def test_inputs_by_time_of_day_equal_pandas(interval: str, per_session: int, sessions: int) -> None:
     bars = draw_sessions(4, sessions, per_session)
     bars = bars.drop(index=[*range(200, 203), 350]).reset_index(drop=True)  # some bars never came
     bars.loc[420:430, "volume"] = 0.0
-    features = compute_features(build_panel(bars, interval=interval), np.zeros(1, np.int64), TIME_OF_DAY)
+    features = compute_features(
+        build_panel(bars, interval=interval), np.zeros(1, np.int64), TIME_OF_DAY
+    )
     window = TIME_OF_DAY.count_history_bars(interval) - ANCHOR_BARS
     expected = compute_twin_clock_inputs(bars, window).iloc[features.rows]
-    np.testing.assert_allclose(features.inputs, expected.to_numpy().clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9)
+    np.testing.assert_allclose(
+        features.inputs, expected.to_numpy().clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9
+    )
 
 
 def test_a_time_of_day_of_fewer_than_ten_sessions_is_taken_for_usual() -> None:
     bars = draw_sessions(4, 40, 26)
     bars.loc[30 * 26 + 10, "clock"] = 7
-    features = compute_features(build_panel(bars, interval="15m"), np.zeros(1, np.int64), TIME_OF_DAY)
+    features = compute_features(
+        build_panel(bars, interval="15m"), np.zeros(1, np.int64), TIME_OF_DAY
+    )
     odd = np.searchsorted(features.rows, 30 * 26 + 10)
     assert features.inputs[odd].tolist() == [1.0] * 4
     early = features.rows < 10 * 26
@@ -122,14 +150,25 @@ def test_a_time_of_day_of_fewer_than_ten_sessions_is_taken_for_usual() -> None:
 
 @pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.name)
 @pytest.mark.parametrize("seed", range(3))
-def test_inputs_stay_finite_and_on_the_grid_whatever_the_bars(feature_set: FeatureSet, seed: int) -> None:
-    bars = draw_bars(seed, 700, price=10.0 ** (7 * seed - 6), flat=(0.0, 0.5, 1.0)[seed], idle=(0.0, 0.5, 1.0)[seed])
+def test_inputs_stay_finite_and_on_the_grid_whatever_the_bars(
+    feature_set: FeatureSet, seed: int
+) -> None:
+    bars = draw_bars(
+        seed,
+        700,
+        price=10.0 ** (7 * seed - 6),
+        flat=(0.0, 0.5, 1.0)[seed],
+        idle=(0.0, 0.5, 1.0)[seed],
+    )
     bars.loc[300, ["high", "close"]] *= 1e6
     bars.loc[500, "volume"] = 1e15
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), feature_set)
     assert np.isfinite(features.inputs).all()
     assert np.abs(features.inputs).max() <= BOUND
-    assert (features.inputs.astype(np.float64) * GRID == np.rint(features.inputs.astype(np.float64) * GRID)).all()
+    assert (
+        features.inputs.astype(np.float64) * GRID
+        == np.rint(features.inputs.astype(np.float64) * GRID)
+    ).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 40, 61, 62])
@@ -139,7 +178,12 @@ def test_bars_before_the_warm_up_are_counted_and_not_scored(count: int) -> None:
     warm_up = TWO_YARDSTICKS.warm_up_bars
     assert features.warm_up.tolist() == [min(count, warm_up), warm_up]
     assert features.rows.tolist() == [*range(warm_up, count), *range(count + warm_up, count + 300)]
-    assert len(features.documented) == len(features.inputs) == len(features.measures) == len(features.rows)
+    assert (
+        len(features.documented)
+        == len(features.inputs)
+        == len(features.measures)
+        == len(features.rows)
+    )
 
 
 def test_only_wanted_rows_come_back() -> None:
@@ -180,7 +224,9 @@ def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
     interval: str, per_session: int, sessions: int
 ) -> None:
     kind = get_detector(DEFAULT_DETECTOR)
-    panel = build_panel(*(draw_sessions(seed, sessions, per_session) for seed in range(4)), interval=interval)
+    panel = build_panel(
+        *(draw_sessions(seed, sessions, per_session) for seed in range(4)), interval=interval
+    )
     shares = {}
     for feature_set in (TWO_YARDSTICKS, TIME_OF_DAY):
         features = compute_features(panel, panel.offsets[:-1], feature_set)

@@ -1,4 +1,6 @@
-"""The features as anybody would write them in pandas from the table of definitions: slow, obvious, and the oracle."""
+"""The features as anybody would write them in pandas from the table of definitions: slow,
+obvious, and the oracle.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,10 +12,14 @@ PRICES = ["open", "high", "low", "close"]
 
 
 def compute_twin(bars: pd.DataFrame, *, intraday: bool = False) -> pd.DataFrame:
-    """Return the 14 features of one series; recursions run from its first row. NaN where a window is not full."""
+    """Return the 14 features of one series; recursions run from its first row. NaN
+    where a window is not full.
+    """
     open_, high, low, close = (bars[name] for name in PRICES)
     before = close.shift(1)
-    true_range = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(axis=1)
+    true_range = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(
+        axis=1
+    )
     flat = close.rolling(20).max() == close.rolling(20).min()
     deviation = close.rolling(20).apply(np.std, raw=True).where(~flat, 0.0)
     change = close.diff()
@@ -44,10 +50,14 @@ def compute_twin(bars: pd.DataFrame, *, intraday: bool = False) -> pd.DataFrame:
 
 
 def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of the feature set `two_yardsticks`, before they are rounded to the grid."""
+    """Return the columns of the feature set `two_yardsticks`,
+    before they are rounded to the grid.
+    """
     open_, high, low, close, volume = (bars[name] for name in [*PRICES, "volume"])
     before = close.shift(1)
-    true_range = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(axis=1)
+    true_range = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(
+        axis=1
+    )
     fast = np.maximum((true_range.ewm(alpha=1 / 14, adjust=False).mean() / close).shift(1), 1e-4)
     relative = (true_range / before).iloc[1:].to_numpy()
     shares = volume.to_numpy()
@@ -57,12 +67,21 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
         slow[t] = max(np.mean(relative[t - 1 - 10 * min(tens, 25) : t - 1] ** 0.25) ** 4, 1e-4)
         usual_volume[t] = shares[t - 10 * min(tens, 6) : t].mean()
     wick = np.maximum(high - np.maximum(open_, close), np.minimum(open_, close) - low) / before
-    times_volume = np.where(usual_volume > 0, shares / np.where(usual_volume > 0, usual_volume, 1.0), 1.0)
-    same = (bars[PRICES] == bars[PRICES].shift(1)).all(axis=1) & ((volume == volume.shift(1)) | (volume == 0))
+    times_volume = np.where(
+        usual_volume > 0, shares / np.where(usual_volume > 0, usual_volume, 1.0), 1.0
+    )
+    same = (bars[PRICES] == bars[PRICES].shift(1)).all(axis=1) & (
+        (volume == volume.shift(1)) | (volume == 0)
+    )
     moved = np.maximum((true_range / before).where(~same, 0.0), 1e-4)
 
     def depart(yardstick: np.ndarray) -> np.ndarray:
-        parts = (true_range / before / yardstick, 2 * wick / yardstick, 0.8 * times_volume, 0.5 * yardstick / moved)
+        parts = (
+            true_range / before / yardstick,
+            2 * wick / yardstick,
+            0.8 * times_volume,
+            0.5 * yardstick / moved,
+        )
         return np.sqrt(np.maximum.reduce(parts))
 
     return pd.DataFrame(
@@ -82,7 +101,8 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
     high, low = np.maximum(bars["high"], before), np.minimum(bars["low"], before)
     true_range, gap = (high - low) / before, (bars["open"] - before).abs() / before
     wick = np.maximum(
-        bars["high"] - bars[["open", "close"]].max(axis=1), bars[["open", "close"]].min(axis=1) - bars["low"]
+        bars["high"] - bars[["open", "close"]].max(axis=1),
+        bars[["open", "close"]].min(axis=1) - bars["low"],
     )
     same = (bars[PRICES] == bars[PRICES].shift(1)).all(axis=1)
     still = same & ((bars["volume"] == bars["volume"].shift(1)) | (bars["volume"] == 0))
@@ -107,11 +127,19 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
     fast = np.maximum(slow * unrest, 1e-4)
     jump = gap / np.maximum(usual[:, 1], slow / 2)
     change = np.maximum(usual[:, 2], slow / 2)
-    loud = np.where(usual[:, 3] > 0, bars["volume"] / np.where(usual[:, 3] > 0, usual[:, 3], 1.0), 1.0)
+    loud = np.where(
+        usual[:, 3] > 0, bars["volume"] / np.where(usual[:, 3] > 0, usual[:, 3], 1.0), 1.0
+    )
     moved = np.maximum(true_range.where(~still, 0.0), 1e-4)
 
     def depart(yardstick: np.ndarray) -> np.ndarray:
-        parts = (true_range / yardstick, 2 * wick / before / yardstick, jump, 0.8 * loud, 0.5 * yardstick / moved)
+        parts = (
+            true_range / yardstick,
+            2 * wick / before / yardstick,
+            jump,
+            0.8 * loud,
+            0.5 * yardstick / moved,
+        )
         return np.sqrt(np.maximum.reduce(parts))
 
     columns = {
@@ -124,19 +152,27 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
 
 
 def draw_sessions(seed: int, sessions: int, per_session: int) -> pd.DataFrame:
-    """Return random bars of sessions that have a shape: an opening jump, wide and loud ends, a quiet noon."""
+    """Return random bars of sessions that have a shape: an opening jump,
+    wide and loud ends, a quiet noon.
+    """
     random = np.random.default_rng(seed)
     count = sessions * per_session
     place = np.arange(count) % per_session
     shape = 0.6 + 1.6 * (2 * place / (per_session - 1) - 1) ** 2
     scale = 0.001 * shape * np.exp(np.repeat(random.normal(0, 0.3, sessions), per_session))
-    jump = np.where(place == 0, random.standard_t(4, count) * 0.006, random.normal(0, 0.05, count) * scale)
+    jump = np.where(
+        place == 0, random.standard_t(4, count) * 0.006, random.normal(0, 0.05, count) * scale
+    )
     close = 100 * np.exp(np.cumsum(random.standard_t(4, count) * scale + jump))
     open_ = np.append(100.0, close[:-1]) * np.exp(jump)
     reach = np.abs(random.normal(0, 0.5, (2, count))) * scale
     volume = random.lognormal(10, 0.4, count) * shape**2
     bars = {"open": open_, "high": np.maximum(open_, close) * (1 + reach[0])}
-    bars |= {"low": np.minimum(open_, close) * (1 - reach[1]), "close": close, "volume": volume.round()}
+    bars |= {
+        "low": np.minimum(open_, close) * (1 - reach[1]),
+        "close": close,
+        "volume": volume.round(),
+    }
     return pd.DataFrame(bars | {"session": np.arange(count) // per_session, "clock": 100 + place})
 
 
@@ -149,7 +185,9 @@ def _weigh(bars: pd.DataFrame, *, intraday: bool) -> pd.Series:
         plain = typical.groupby(session).expanding().mean().droplevel(0).sort_index()
         return (money.groupby(session).cumsum() / shares).where(shares > 0, plain)
     shares = bars["volume"].rolling(20).apply(np.sum, raw=True)
-    return (money.rolling(20).apply(np.sum, raw=True) / shares).where(shares > 0, typical.rolling(20).mean())
+    return (money.rolling(20).apply(np.sum, raw=True) / shares).where(
+        shares > 0, typical.rolling(20).mean()
+    )
 
 
 def build_panel(*series: pd.DataFrame, interval: str = "1d", start: int = 0) -> BarPanel:
@@ -165,7 +203,9 @@ def build_panel(*series: pd.DataFrame, interval: str = "1d", start: int = 0) -> 
         np.full(len(series), start, np.int64),
         np.arange(len(whole), dtype=np.int64),
         sessions.to_numpy(np.int64),
-        (whole["clock"] if "clock" in whole else pd.Series(np.zeros(len(whole)))).to_numpy(np.int64),
+        (whole["clock"] if "clock" in whole else pd.Series(np.zeros(len(whole)))).to_numpy(
+            np.int64
+        ),
         *columns,
     )
 
@@ -175,12 +215,16 @@ def read_real_bars() -> dict[str, pd.DataFrame]:
     frame = read_demo()
     frame.columns = frame.columns.str.lower()
     return {
-        str(ticker): bars.sort_values("date").reset_index(drop=True)[[*PRICES, "volume"]].astype(float)
+        str(ticker): (
+            bars.sort_values("date").reset_index(drop=True)[[*PRICES, "volume"]].astype(float)
+        )
         for ticker, bars in frame.groupby("ticker")
     }
 
 
-def draw_bars(seed: int, count: int, *, price: float = 100.0, flat: float = 0.0, idle: float = 0.0) -> pd.DataFrame:
+def draw_bars(
+    seed: int, count: int, *, price: float = 100.0, flat: float = 0.0, idle: float = 0.0
+) -> pd.DataFrame:
     """Return random bars; the shares `flat` of them do not move and `idle` have no volume."""
     random = np.random.default_rng(seed)
     still = random.random(count) < flat

@@ -1,4 +1,6 @@
-"""A version that flags nothing, or far more than was asked, is told from one that does as it was asked."""
+"""A version that flags nothing, or far more than was asked,
+is told from one that does as it was asked.
+"""
 
 from typing import Any
 
@@ -17,9 +19,12 @@ SCORES = np.random.default_rng(3).uniform(-0.8, -0.4, 10_000)
 def make_record(kind: str, value: float, threshold: float, scores: Any = SCORES) -> dict[str, Any]:
     table = GradeTable.from_scores(scores).to_document()
     policy = {"threshold": {"kind": kind, "value": value}}
-    return {"_id": "US_model-0.1.0", "market": "US", "threshold": threshold, "score_quantiles": table} | {
-        "parameters": policy
-    }
+    return {
+        "_id": "US_model-0.1.0",
+        "market": "US",
+        "threshold": threshold,
+        "score_quantiles": table,
+    } | {"parameters": policy}
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5])
@@ -37,7 +42,9 @@ def test_a_grade_that_was_asked_for_is_plausible(grade: float) -> None:
 
 def test_less_than_one_bar_of_those_learned_from_is_plausible_too() -> None:
     scores = SCORES[:400]
-    check_plausible(make_record("grade", 100.0, GradeTable.from_scores(scores).find_score(100.0), scores))
+    check_plausible(
+        make_record("grade", 100.0, GradeTable.from_scores(scores).find_score(100.0), scores)
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +59,9 @@ def test_less_than_one_bar_of_those_learned_from_is_plausible_too() -> None:
         ("grade", 50.0, -0.9, "silent"),
     ],
 )
-def test_what_flags_nothing_or_far_too_much_is_refused(kind: str, value: float, threshold: float, said: str) -> None:
+def test_what_flags_nothing_or_far_too_much_is_refused(
+    kind: str, value: float, threshold: float, said: str
+) -> None:
     with pytest.raises(Conflict, match=said) as refusal:
         check_plausible(make_record(kind, value, threshold))
     assert refusal.value.reason == "implausible_threshold"
@@ -61,4 +70,6 @@ def test_what_flags_nothing_or_far_too_much_is_refused(kind: str, value: float, 
 
 def test_a_grade_asks_for_the_share_that_the_grades_say() -> None:
     assert find_asked_share(ThresholdPolicy("grade", 50.0)) == pytest.approx(0.01)
-    assert find_asked_share(ThresholdPolicy("grade", 3 * grades.POINTS_PER_DECADE)) == pytest.approx(0.001)
+    assert find_asked_share(
+        ThresholdPolicy("grade", 3 * grades.POINTS_PER_DECADE)
+    ) == pytest.approx(0.001)

@@ -43,8 +43,11 @@ def test_early_and_late_rows_are_as_likely_to_stay() -> None:
     rows = number_rows(10_000)
     counts = np.zeros(10)
     for seed in range(40):
-        counts += np.histogram(draw(500, rows, [700, 4_000], seed=seed)[:, 0], bins=10, range=(0, 10_000))[0]
-    # 20,000 draws over 10 equal bins: 2,000 expected in each, standard deviation 43 (fewer without replacement)
+        counts += np.histogram(
+            draw(500, rows, [700, 4_000], seed=seed)[:, 0], bins=10, range=(0, 10_000)
+        )[0]
+    # 20,000 draws over 10 equal bins: 2,000 expected in each, standard deviation 43 (fewer without
+    # replacement)
     assert np.abs(counts - 2_000).max() < 5 * 43
 
 

@@ -68,10 +68,16 @@ def test_an_option_that_cannot_be_used_is_named(options: dict[str, Any], named: 
 
 @pytest.mark.parametrize(
     ("market", "tickers", "interval", "named"),
-    [("XX", [], "1d", "US, JP, TH"), ("US", ["7203.T"], "1d", "7203.T"), ("US", [], "2d", "1m, 5m")],
+    [
+        ("XX", [], "1d", "US, JP, TH"),
+        ("US", ["7203.T"], "1d", "7203.T"),
+        ("US", [], "2d", "1m, 5m"),
+    ],
 )
 def test_a_market_ticker_or_interval_that_does_not_fit_is_named(
     market: str, tickers: list[str], interval: str, named: str
 ) -> None:
     with pytest.raises(BadInput, match=named):
-        TrainingPlan.from_options(market, interval=interval, tickers=tickers, markets=SHIPPED, options={})
+        TrainingPlan.from_options(
+            market, interval=interval, tickers=tickers, markets=SHIPPED, options={}
+        )

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from core.errors import BadInput
 from detection.scoring.grades import GradeTable, get_severity
-from detection.scoring.thresholds import threshold_by_contamination, threshold_by_grade, threshold_fixed
+from detection.scoring.thresholds import (
+    threshold_by_contamination,
+    threshold_by_grade,
+    threshold_fixed,
+)
 
 
 def draw_scores(count: int) -> np.ndarray:
@@ -28,7 +32,9 @@ def test_grades_are_those_of_the_definition(count: int) -> None:
         # Beyond the 100 strangest, ranks are kept 1 % apart: 25 x log10(1.01).
         assert abs(table.compute([score])[0] - expected) <= 0.11
     for score in ordered[:100]:
-        assert table.compute([score])[0] == pytest.approx(min(100.0, 25 * -log10(bisect_right(ordered, score) / count)))
+        assert table.compute([score])[0] == pytest.approx(
+            min(100.0, 25 * -log10(bisect_right(ordered, score) / count))
+        )
 
 
 def test_the_table_stays_small() -> None:
@@ -47,8 +53,13 @@ def test_a_score_below_all_counts_as_half_a_bar() -> None:
     assert table.compute([-0.3])[0] == 0.0
 
 
-@given(st.lists(st.floats(-1, 0), min_size=1, max_size=300), st.lists(st.floats(-1, 0), min_size=2, max_size=20))
-def test_a_stranger_score_never_has_a_lower_grade(training: list[float], scores: list[float]) -> None:
+@given(
+    st.lists(st.floats(-1, 0), min_size=1, max_size=300),
+    st.lists(st.floats(-1, 0), min_size=2, max_size=20),
+)
+def test_a_stranger_score_never_has_a_lower_grade(
+    training: list[float], scores: list[float]
+) -> None:
     grades = GradeTable.from_scores(training).compute(sorted(scores))
     assert (np.diff(grades) <= 0).all()
     assert ((grades >= 0) & (grades <= 100)).all()
@@ -64,7 +75,15 @@ def test_storage_changes_nothing(training: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("grade", "word"),
-    [(0, "low"), (49.9, "low"), (50, "medium"), (74.9, "medium"), (75, "high"), (99.9, "high"), (100, "critical")],
+    [
+        (0, "low"),
+        (49.9, "low"),
+        (50, "medium"),
+        (74.9, "medium"),
+        (75, "high"),
+        (99.9, "high"),
+        (100, "critical"),
+    ],
 )
 def test_severity_follows_the_grade(grade: float, word: str) -> None:
     assert get_severity(grade) == word

@@ -11,7 +11,9 @@ from detection.scoring.phrases import PHRASES, build_reasons
 from tests.unit.detection.features.twin import build_panel, draw_bars
 
 USUAL = dict.fromkeys(FEATURES, 0.0) | {"VWAP": 100.0, "ATR_14": 2.0}
-CALM = dict(zip(MEASURES, (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.0, 0.1, 0.0, 0.9, 0.2, 1.0), strict=True))
+CALM = dict(
+    zip(MEASURES, (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.0, 0.1, 0.0, 0.9, 0.2, 1.0), strict=True)
+)
 
 
 @pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.name)
@@ -26,7 +28,9 @@ def explain(bars, row: int) -> list[str]:
     features = compute_features(panel, np.array([row]), TWO_YARDSTICKS)
     documented = dict(zip(FEATURES, features.documented[0].tolist(), strict=True))
     measures = dict(zip(MEASURES, features.measures[0].tolist(), strict=True))
-    return build_reasons(documented, measures, {"departure_slow": 0.7, "return_fast": 0.3}, close=bars["close"][row])
+    return build_reasons(
+        documented, measures, {"departure_slow": 0.7, "return_fast": 0.3}, close=bars["close"][row]
+    )
 
 
 def test_a_crash_is_told_as_range_and_fall_below_the_band() -> None:

@@ -30,7 +30,16 @@ def test_of_all_real_bars_only_the_splits_are_suspected() -> None:
 
 @pytest.mark.parametrize(
     ("jump", "ratio"),
-    [(2.0, 2.0), (1.97, 2.0), (3.05, 3.0), (7.0, 7.0), (0.1, 0.1), (0.05, 0.05), (1.5, 1.5), (20.3, 20.0)],
+    [
+        (2.0, 2.0),
+        (1.97, 2.0),
+        (3.05, 3.0),
+        (7.0, 7.0),
+        (0.1, 0.1),
+        (0.05, 0.05),
+        (1.5, 1.5),
+        (20.3, 20.0),
+    ],
 )
 def test_ratios_are_recognised_both_ways(jump: float, ratio: float) -> None:
     assert find_suspected_split(100.0, 100.0 / jump) == pytest.approx(ratio)

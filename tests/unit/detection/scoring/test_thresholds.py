@@ -17,7 +17,9 @@ def test_contamination_is_the_share_of_training_bars_that_pass() -> None:
 
 
 @pytest.mark.parametrize("contamination", [0.3, 0.01, 0.001])
-def test_contamination_of_a_stored_model_is_right_to_a_few_percent_of_it(contamination: float) -> None:
+def test_contamination_of_a_stored_model_is_right_to_a_few_percent_of_it(
+    contamination: float,
+) -> None:
     threshold = find_threshold("contamination", contamination, GRADES)
     assert share_below(threshold) == pytest.approx(contamination, rel=0.03)
 

@@ -25,18 +25,27 @@ def measure(*moments: str, interval: str = "1d") -> Document:
 
 def test_days_on_which_the_exchange_was_closed_are_no_gap() -> None:
     # from the 11th to the 14th of September 2001 New York was closed; then came a weekend
-    assert measure("2001-09-10", "2001-09-17") == {"sessions": 2, "missing": 0, "gap_count": 0, "gaps": []}
+    assert measure("2001-09-10", "2001-09-17") == {
+        "sessions": 2,
+        "missing": 0,
+        "gap_count": 0,
+        "gaps": [],
+    }
 
 
 def test_neighbouring_sessions_are_one_gap_over_a_weekend() -> None:
     found = measure("2024-01-03", "2024-01-04", "2024-01-09", "2024-01-11")
     gaps = [(gap["first"].date(), gap["last"].date(), gap["sessions"]) for gap in found["gaps"]]
-    assert gaps == [(date(2024, 1, 5), date(2024, 1, 8), 2), (date(2024, 1, 10), date(2024, 1, 10), 1)]
+    assert gaps == [
+        (date(2024, 1, 5), date(2024, 1, 8), 2),
+        (date(2024, 1, 10), date(2024, 1, 10), 1),
+    ]
     assert (found["sessions"], found["missing"], found["gap_count"]) == (7, 3, 2)
 
 
 def test_one_bar_covers_an_intraday_session() -> None:
-    # 20:30 in New York of the 2nd of January would be the 3rd in UTC: sessions go by the exchange's own date
+    # 20:30 in New York of the 2nd of January would be the 3rd in UTC: sessions go by the exchange's
+    # own date
     found = measure("2024-01-02T14:30", "2024-01-02T20:30", "2024-01-04T14:30", interval="1h")
     assert (found["sessions"], found["missing"]) == (3, 1)
     assert found["gaps"][0]["first"] == datetime(2024, 1, 3, tzinfo=UTC)
@@ -68,4 +77,6 @@ def test_coverage_of_parts_adds_up_to_that_of_the_whole(interval: str) -> None:
     cut = len(times) // 3
     last = datetime.fromtimestamp(int(times[cut - 1]), UTC)
     first = measure_coverage(times[:cut], US, interval, KNOWN)
-    assert add_coverage(first, measure_coverage(times[cut:], US, interval, KNOWN, after=last)) == whole
+    assert (
+        add_coverage(first, measure_coverage(times[cut:], US, interval, KNOWN, after=last)) == whole
+    )

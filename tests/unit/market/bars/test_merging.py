@@ -25,7 +25,9 @@ def test_incoming_rows_win(stored: Bars, incoming: Bars) -> None:
     for name in VALUES:
         assert merge.columns[name].tolist() == [both[time] for time in sorted(both)]
     assert int(merge.new.sum()) == len(incoming.keys() - stored.keys())
-    assert int(merge.changed.sum()) == sum(incoming[t] != stored[t] for t in incoming.keys() & stored.keys())
+    assert int(merge.changed.sum()) == sum(
+        incoming[t] != stored[t] for t in incoming.keys() & stored.keys()
+    )
 
 
 def test_one_changed_column_is_a_change() -> None:

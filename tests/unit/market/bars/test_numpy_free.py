@@ -25,7 +25,10 @@ import pytest
 )
 def test_module_loads_no_numeric_package(module: str) -> None:
     program = (
-        f"import sys, {module}; print(*({{'numpy', 'pandas', 'pyarrow', 'exchange_calendars'}} & sys.modules.keys()))"
+        f"import sys, {module}; print(*({{'numpy', 'pandas', 'pyarrow', 'exchange_calendars'}} &"
+        " sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == ""

@@ -13,7 +13,11 @@ LENGTHS = {"A": 3, "B": 5, "C": 2, "D": 4}
 def make_panel(tickers: str) -> BarPanel:
     """Return a panel whose every value says of which series, column and bar it is."""
     lengths = [LENGTHS[ticker] for ticker in tickers]
-    marks = [1000 * (1 + "ABCD".index(ticker)) + bar for ticker in tickers for bar in range(LENGTHS[ticker])]
+    marks = [
+        1000 * (1 + "ABCD".index(ticker)) + bar
+        for ticker in tickers
+        for bar in range(LENGTHS[ticker])
+    ]
     columns = {name: np.array(marks) + 100 * place for place, name in enumerate(BAR_COLUMNS)}
     firsts = np.array(["ABCD".index(ticker) for ticker in tickers])
     return BarPanel("1d", tuple(tickers), np.cumsum([0, *lengths]), firsts, **columns)
@@ -32,7 +36,9 @@ def test_every_column_of_a_panel_is_known_to_have_a_value_a_bar_or_a_series() ->
 
 @pytest.mark.parametrize("kept", ["ABCD", "A", "D", "BD", "ACD"])
 def test_series_that_are_kept_keep_every_column(kept: str) -> None:
-    check_same(keep_series(make_panel("ABCD"), ["ABCD".index(ticker) for ticker in kept]), make_panel(kept))
+    check_same(
+        keep_series(make_panel("ABCD"), ["ABCD".index(ticker) for ticker in kept]), make_panel(kept)
+    )
 
 
 @pytest.mark.parametrize("parts", [["ABCD"], ["A", "BCD"], ["AB", "C", "D"]])

@@ -17,7 +17,13 @@ def day(*ymd: int) -> int:
 
 def test_sessions_before_both_splits_are_divided_by_four() -> None:
     days, factors = list_adjustments(SPLITS)
-    dates = [day(2000, 6, 20), day(2000, 6, 21), day(2005, 2, 25), day(2005, 2, 28), day(2013, 3, 1)]
+    dates = [
+        day(2000, 6, 20),
+        day(2000, 6, 21),
+        day(2005, 2, 25),
+        day(2005, 2, 28),
+        day(2013, 3, 1),
+    ]
     assert [find_adjustment(d, days, factors) for d in dates] == [4.0, 2.0, 2.0, 1.0, 1.0]
 
 

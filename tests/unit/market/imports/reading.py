@@ -15,6 +15,11 @@ def settle(content: bytes | str, filename: str = "x.csv", **options: Any) -> Set
     return settle_table(build_table(open_table(content, filename, asked), asked), asked)
 
 
-def read_numbers(content: bytes | str, filename: str = "x.csv", **options: Any) -> dict[str, list[float]]:
+def read_numbers(
+    content: bytes | str, filename: str = "x.csv", **options: Any
+) -> dict[str, list[float]]:
     """Return the numbers of a file by field."""
-    return {name: values.tolist() for name, values in settle(content, filename, **options).numbers.items()}
+    return {
+        name: values.tolist()
+        for name, values in settle(content, filename, **options).numbers.items()
+    }

@@ -1,4 +1,6 @@
-"""Files that are small and would take much: each is refused, once, and what reading took is measured."""
+"""Files that are small and would take much: each is refused, once,
+and what reading took is measured.
+"""
 
 import gzip
 import io
@@ -29,17 +31,24 @@ def gzip_zeros(count: int, byte: bytes = b"0") -> bytes:
 
 def pack_zip(name: str, count: int) -> bytes:
     sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as file:
+    with (
+        zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(name, "w") as file,
+    ):
         for _ in range(count):
             file.write(b"0" * MIB)
     return sink.getvalue()
 
 
 def build_dictionary_parquet() -> bytes:
-    """Return a file of some kB whose one text of 1 MiB stands in each of 2,000 rows: 2 GB when unpacked."""
+    """Return a file of some kB whose one text of 1 MiB stands in each of 2,000 rows:
+    2 GB when unpacked.
+    """
     rows = 2_000
     days = pa.array(np.arange(rows, dtype=np.int32), pa.date32())
-    texts = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array(["7" * MIB]))
+    texts = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(rows, np.int32)), pa.array(["7" * MIB])
+    )
     prices = pa.array(np.ones(rows))
     table = pa.table({"date": days, "open": texts, "high": prices, "low": prices, "close": prices})
     sink = io.BytesIO()
@@ -52,10 +61,17 @@ def build_wide_json(keys: int = 12_000) -> bytes:
 
 
 def build_lying_parquet() -> bytes:
-    """Return a file whose pandas metadata names an index that is nowhere, and types that are not its."""
+    """Return a file whose pandas metadata names an index that is nowhere,
+    and types that are not its.
+    """
     one = pa.array([1.0])
-    table = pa.table({"date": pa.array(["2024-01-02"]), "open": one, "high": one, "low": one, "close": one})
-    lies = {"index_columns": ["nowhere", {"kind": "range", "start": 0, "stop": 10**12, "step": 1}], "columns": 7}
+    table = pa.table(
+        {"date": pa.array(["2024-01-02"]), "open": one, "high": one, "low": one, "close": one}
+    )
+    lies = {
+        "index_columns": ["nowhere", {"kind": "range", "start": 0, "stop": 10**12, "step": 1}],
+        "columns": 7,
+    }
     sink = io.BytesIO()
     pa.parquet.write_table(table.replace_schema_metadata({"pandas": json.dumps(lies)}), sink)
     return sink.getvalue()

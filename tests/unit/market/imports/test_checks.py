@@ -38,7 +38,10 @@ def test_first_reason_against_a_row(changes: dict[str, float], expected: str | N
 
 
 def test_rounding_is_clipped_so_that_the_high_holds_the_close() -> None:
-    columns = {name: np.array([value]) for name, value in (GOOD | {"close": 12.000001, "open": 8.999999}).items()}
+    columns = {
+        name: np.array([value])
+        for name, value in (GOOD | {"close": 12.000001, "open": 8.999999}).items()
+    }
     clipped = clip_rounding(columns)
     assert clipped["high"].tolist() == [12.000001]
     assert clipped["low"].tolist() == [8.999999]
@@ -66,7 +69,9 @@ def test_order_of_rows(times: list[int], expected: list[str | None], *, backward
 def longest_ascent_by_brute_force(times: list[int]) -> int:
     lengths = []
     for position, time in enumerate(times):
-        before = [length for length, other in zip(lengths, times[:position], strict=True) if other < time]
+        before = [
+            length for length, other in zip(lengths, times[:position], strict=True) if other < time
+        ]
         lengths.append(1 + max(before, default=0))
     return max(lengths)
 

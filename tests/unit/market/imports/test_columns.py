@@ -37,7 +37,17 @@ def test_usual_names_are_known_in_any_case(names: list[str]) -> None:
 
 
 def test_columns_of_adjusted_data_are_left_aside_by_name() -> None:
-    names = ["Date", "Open", "High", "Low", "Close", "Adj Close", "Stock Splits", "Symbol", "Split Factor"]
+    names = [
+        "Date",
+        "Open",
+        "High",
+        "Low",
+        "Close",
+        "Adj Close",
+        "Stock Splits",
+        "Symbol",
+        "Split Factor",
+    ]
     chosen = choose_columns(names)
     assert set(chosen.positions) == {"ticker", "time", "open", "high", "low", "close", "split"}
     assert chosen.aside == ["Adj Close", "Stock Splits"]
@@ -107,7 +117,9 @@ def test_rows_longer_than_the_names_refuse_the_file() -> None:
 
 
 def test_empty_surplus_fields_are_nothing() -> None:
-    assert read_numbers("date,open,high,low,close\n2001-09-17,1,3,1,2,\n2001-09-18,1,3,1,2\n")["close"] == [2.0, 2.0]
+    assert read_numbers("date,open,high,low,close\n2001-09-17,1,3,1,2,\n2001-09-18,1,3,1,2\n")[
+        "close"
+    ] == [2.0, 2.0]
 
 
 def test_short_rows_lack_what_they_lack() -> None:
@@ -116,7 +128,9 @@ def test_short_rows_lack_what_they_lack() -> None:
 
 
 def test_rows_above_the_names_are_said() -> None:
-    settled = settle("Prices of AAPL\n\nfrom somewhere;else\ndate,open,high,low,close\n2001-09-17,1,3,1,2\n")
+    settled = settle(
+        "Prices of AAPL\n\nfrom somewhere;else\ndate,open,high,low,close\n2001-09-17,1,3,1,2\n"
+    )
     assert len(settled) == 1
     assert "2 rows above the column names are no bars" in settled.notes
 
@@ -134,12 +148,21 @@ def test_rows_above_the_names_are_said() -> None:
         "Date,A_Close,B_Close,A_High,B_High,A_Low,B_Low,A_Open,B_Open",
         "Date,Close A,Close B,High A,High B,Low A,Low B,Open A,Open B",
         "\"('Date', '')\","
-        + ",".join(f"\"('{field}', '{ticker}')\"" for field in ("Close", "High", "Low", "Open") for ticker in "AB"),
-        "Date_," + ",".join(f"{field}_{ticker}" for field in ("Close", "High", "Low", "Open") for ticker in "AB"),
+        + ",".join(
+            f"\"('{field}', '{ticker}')\""
+            for field in ("Close", "High", "Low", "Open")
+            for ticker in "AB"
+        ),
+        "Date_,"
+        + ",".join(
+            f"{field}_{ticker}" for field in ("Close", "High", "Low", "Open") for ticker in "AB"
+        ),
     ],
 )
 def test_tickers_side_by_side_are_put_below_each_other(header: str) -> None:
-    settled = settle(header + "\n2024-01-02,185.64,370.87,188.44,375.9,183.89,366.77,187.15,373.86\n")
+    settled = settle(
+        header + "\n2024-01-02,185.64,370.87,188.44,375.9,183.89,366.77,187.15,373.86\n"
+    )
     assert settled.written["ticker"].to_pylist() == ["A", "B"]
     assert settled.numbers["close"].tolist() == [185.64, 370.87]
     assert settled.numbers["open"].tolist() == [187.15, 373.86]

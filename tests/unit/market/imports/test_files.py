@@ -79,7 +79,9 @@ def test_gzip_parquet_and_excel_hold_the_same_table() -> None:
         assert read_numbers(content, name) == NUMBERS
 
 
-@pytest.mark.parametrize("wrap", [lambda bars: bars, lambda bars: {"bars": bars}, lambda bars: {"candles": bars}])
+@pytest.mark.parametrize(
+    "wrap", [lambda bars: bars, lambda bars: {"bars": bars}, lambda bars: {"candles": bars}]
+)
 def test_json_candles(wrap: Any) -> None:
     candles = [{"t": 1000733400, "o": 16.0, "h": 17.07, "l": 15.73, "c": 16.99, "v": 8178700}]
     settled = settle(json.dumps(wrap(candles)), "candles.json")
@@ -137,7 +139,11 @@ def test_archive_gives_its_files_each_by_itself() -> None:
 
 def test_reader_goes_on_after_a_file_that_it_refused() -> None:
     with open_reader() as reader:
-        errors = [part.error for text in (b"", CSV.encode()) for part in reader.read_content(text, "x.csv")]
+        errors = [
+            part.error
+            for text in (b"", CSV.encode())
+            for part in reader.read_content(text, "x.csv")
+        ]
     assert errors == ["the file is empty", None]
 
 
@@ -145,7 +151,9 @@ def test_folder_accounts_for_all_its_files(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name in ("MSFT.csv", "AAPL.CSV", "b/IBM.parquet", "notes.docx", "._AAPL.csv"):
         (tmp_path / name).write_text("x")
-    found = {file.path.relative_to(tmp_path).as_posix(): file.skipped for file in find_files(tmp_path)}
+    found = {
+        file.path.relative_to(tmp_path).as_posix(): file.skipped for file in find_files(tmp_path)
+    }
     assert found == {
         "._AAPL.csv": "a hidden file, such as macOS leaves beside others",
         "AAPL.CSV": None,
@@ -181,11 +189,14 @@ def test_file_is_named_after_its_ticker(filename: str, ticker: str) -> None:
     owner = find_owner(filename)
     assert owner.ticker == ticker
     assert (owner.note is None) == (
-        filename.rsplit("/", 1)[-1].split(".csv", maxsplit=1)[0].split(".parq", maxsplit=1)[0] == ticker
+        filename.rsplit("/", 1)[-1].split(".csv", maxsplit=1)[0].split(".parq", maxsplit=1)[0]
+        == ticker
     )
 
 
-@pytest.mark.parametrize("filename", ["GOODC_2023.csv", "GOODC-2023-01.csv", "my prices.csv", "HistoricalData_17.csv"])
+@pytest.mark.parametrize(
+    "filename", ["GOODC_2023.csv", "GOODC-2023-01.csv", "my prices.csv", "HistoricalData_17.csv"]
+)
 def test_name_that_is_not_clearly_a_ticker_is_refused(filename: str) -> None:
     with pytest.raises(BadInput, match="--ticker"):
         find_owner(filename)

@@ -47,8 +47,12 @@ def test_one_number_settles_the_whole_column() -> None:
     assert read_close("1.004;1.004;1.004;1.004;5", "1.5;1.5;1.5;1.5;5") == [1.004, 1.5]
 
 
-@pytest.mark.parametrize(("written", "readings"), [("1.004", ("1004", "1.004")), ("1,004", ("1004", "1.004"))])
-def test_numbers_that_can_be_read_two_ways_are_refused_with_both(written: str, readings: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("written", "readings"), [("1.004", ("1004", "1.004")), ("1,004", ("1004", "1.004"))]
+)
+def test_numbers_that_can_be_read_two_ways_are_refused_with_both(
+    written: str, readings: tuple[str, str]
+) -> None:
     with pytest.raises(BadInput) as refused:
         read_close(f"{written};{written};{written};{written};7")
     assert f"open {written} in row 1" in refused.value.message
@@ -94,7 +98,9 @@ def test_both_kinds_in_one_column_are_refused_unless_one_is_chosen() -> None:
     assert math.isnan(chosen[1])
 
 
-@pytest.mark.parametrize("junk", ["abc", "1,2,3", "1.2.3", "12,34.5", "9" * 400, "1e999", "--5", "5%", "0x10", "1_000"])
+@pytest.mark.parametrize(
+    "junk", ["abc", "1,2,3", "1.2.3", "12,34.5", "9" * 400, "1e999", "--5", "5%", "0x10", "1_000"]
+)
 def test_what_is_no_number_costs_its_row_alone(junk: str) -> None:
     close = read_close("187.15;188.44;183.89;185.64;1", f"187.15;188.44;183.89;{junk};1")
     assert close[0] == 185.64
@@ -116,7 +122,9 @@ def test_split_factors_of_vendors(name: str, written: str, factor: float) -> Non
     assert read_numbers(text)["split"] == [factor]
 
 
-@pytest.mark.parametrize("wrong", [{"decimal": "x"}, {"thousands": "5"}, {"decimal": ",", "thousands": ","}])
+@pytest.mark.parametrize(
+    "wrong", [{"decimal": "x"}, {"thousands": "5"}, {"decimal": ",", "thousands": ","}]
+)
 def test_option_that_cannot_be_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(BadInput):
         read_close("1;1;1;1;1", **wrong)

@@ -48,7 +48,11 @@ def test_bars_are_of_their_own_interval_and_of_no_other(interval: str, market: s
 
 
 def test_months_are_of_no_interval() -> None:
-    months = np.arange(np.datetime64("2020-01"), np.datetime64("2024-01")).astype("datetime64[s]").astype(np.int64)
+    months = (
+        np.arange(np.datetime64("2020-01"), np.datetime64("2024-01"))
+        .astype("datetime64[s]")
+        .astype(np.int64)
+    )
     for interval in ("1d", "1w"):
         assert "a month apart" in str(find_fault(months, interval, NEW_YORK))
     with pytest.raises(BadInput, match="a month apart"):
@@ -61,7 +65,13 @@ def test_thinly_traded_days_stay_days() -> None:
 
 
 def test_a_first_bar_that_is_cut_at_the_full_hour_does_not_overlap() -> None:
-    times = at(*(f"2024-06-0{day} {clock}" for day in (3, 4, 5) for clock in ("09:30", "10:00", "11:00", "12:00")))
+    times = at(
+        *(
+            f"2024-06-0{day} {clock}"
+            for day in (3, 4, 5)
+            for clock in ("09:30", "10:00", "11:00", "12:00")
+        )
+    )
     assert find_fault(times, "1h", NEW_YORK) is None
     assert not mark_overlaps(times, "1h", NEW_YORK).any()
 

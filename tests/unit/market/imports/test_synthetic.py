@@ -19,8 +19,12 @@ END = datetime(2024, 12, 31, 23, tzinfo=UTC)
 @pytest.mark.parametrize("market", ["US", "JP", "TH"])
 def test_every_bar_passes_the_checks(market: str, interval: str) -> None:
     suffix = SHIPPED[market].suffix
-    frame = make_bars([f"A{suffix}", f"B{suffix}"], SHIPPED[market], bars=300, end=END, seed=1, interval=interval)
-    tickers = read_rows(settle_frame(frame), interval=interval, ticker=None, market=None, markets=SHIPPED, now=END)
+    frame = make_bars(
+        [f"A{suffix}", f"B{suffix}"], SHIPPED[market], bars=300, end=END, seed=1, interval=interval
+    )
+    tickers = read_rows(
+        settle_frame(frame), interval=interval, ticker=None, market=None, markets=SHIPPED, now=END
+    )
     assert [(rows.ticker, len(rows.columns["times"]), rows.rejected) for rows in tickers] == [
         (f"A{suffix}", 300, []),
         (f"B{suffix}", 300, []),
@@ -28,7 +32,9 @@ def test_every_bar_passes_the_checks(market: str, interval: str) -> None:
 
 
 def test_same_seed_same_bars() -> None:
-    first, second, other = (make_bars(["A"], SHIPPED["US"], bars=50, end=END, seed=seed) for seed in (1, 1, 2))
+    first, second, other = (
+        make_bars(["A"], SHIPPED["US"], bars=50, end=END, seed=seed) for seed in (1, 1, 2)
+    )
     pd.testing.assert_frame_equal(first, second)
     assert not first["close"].equals(other["close"])
 

@@ -51,7 +51,10 @@ def test_midnight_in_tokyo_is_that_session_though_utc_is_a_day_behind() -> None:
 
 
 def test_weekly_bar_is_labelled_by_its_monday() -> None:
-    assert label(["2001-09-17", "2001-09-21", "2001-09-23"], interval="1w") == [datetime(2001, 9, 17, tzinfo=UTC)] * 3
+    assert (
+        label(["2001-09-17", "2001-09-21", "2001-09-23"], interval="1w")
+        == [datetime(2001, 9, 17, tzinfo=UTC)] * 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,9 @@ def test_weekly_bar_is_labelled_by_its_monday() -> None:
         ("US", "2001-09-17 15:30+0200", datetime(2001, 9, 17, 13, 30, tzinfo=UTC)),
     ],
 )
-def test_intraday_time_without_zone_is_the_exchanges(market: str, written: str, utc: datetime) -> None:
+def test_intraday_time_without_zone_is_the_exchanges(
+    market: str, written: str, utc: datetime
+) -> None:
     assert label([written], market=market, interval="1h") == [utc]
 
 
@@ -74,11 +79,16 @@ def test_local_time_that_a_change_of_clocks_skips_or_repeats_cannot_be_read() ->
 
 
 @pytest.mark.parametrize(
-    "written", ["soon", "", "2001", "2001-02-30", "1850-01-02", "2999-01-02", None, float("nan"), 12.5]
+    "written",
+    ["soon", "", "2001", "2001-02-30", "1850-01-02", "2999-01-02", None, float("nan"), 12.5],
 )
 def test_what_is_no_time_is_bad_and_leaves_its_neighbours_alone(written: object) -> None:
     column = pd.Series(["2001-09-17", written, "2001-09-18"], dtype=object)
-    assert label(column) == [datetime(2001, 9, 17, tzinfo=UTC), None, datetime(2001, 9, 18, tzinfo=UTC)]
+    assert label(column) == [
+        datetime(2001, 9, 17, tzinfo=UTC),
+        None,
+        datetime(2001, 9, 18, tzinfo=UTC),
+    ]
 
 
 def test_one_row_settles_whether_the_day_comes_first() -> None:
@@ -143,7 +153,9 @@ def test_what_leaves_the_day_open_is_never_read(written: str) -> None:
 def test_a_zone_is_given_to_times_without_one(zone: str, hour: int) -> None:
     options = build_options(timezone=zone)
     times = label_times(read_times(pd.Series(["2001-09-17 09:30"]), options), SHIPPED["US"], "1h")
-    assert datetime.fromtimestamp(int(times.seconds[0]), UTC) == datetime(2001, 9, 17, hour, 30, tzinfo=UTC)
+    assert datetime.fromtimestamp(int(times.seconds[0]), UTC) == datetime(
+        2001, 9, 17, hour, 30, tzinfo=UTC
+    )
     zoned = read_times(pd.Series(["2001-09-17T09:30:00-04:00"]), options)
     assert zoned.seconds.tolist() == [1000733400]
 
@@ -157,7 +169,9 @@ def test_a_date_is_no_moment_of_another_zone() -> None:
 def test_an_option_settles_which_comes_first(day_first: bool, month: int) -> None:  # noqa: FBT001
     read = read_times(pd.Series(["03/04/2024"]), build_options(day_first=day_first))
     day = 3 if day_first else 4
-    assert datetime.fromtimestamp(int(read.seconds[0]), UTC) == datetime(2024, month, day, tzinfo=UTC)
+    assert datetime.fromtimestamp(int(read.seconds[0]), UTC) == datetime(
+        2024, month, day, tzinfo=UTC
+    )
 
 
 def test_both_readings_of_a_date_are_named() -> None:

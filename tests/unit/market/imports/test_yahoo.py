@@ -19,8 +19,16 @@ class YFRateLimitError(Exception):
 
 
 def answer_of(sessions: list[str], *, splits: dict[str, float] | None = None) -> pd.DataFrame:
-    """AAPL as Yahoo told it in March 2005: 88.93 and 88.99 of before the split of 2005-02-28 are halved."""
-    prices = {"2005-02-24": 44.465, "2005-02-25": 44.495, "2005-02-28": 44.86, "2005-03-01": 44.5, "2005-03-02": 44.12}
+    """AAPL as Yahoo told it in March 2005: 88.93 and 88.99 of before the split
+    of 2005-02-28 are halved.
+    """
+    prices = {
+        "2005-02-24": 44.465,
+        "2005-02-25": 44.495,
+        "2005-02-28": 44.86,
+        "2005-03-01": 44.5,
+        "2005-03-02": 44.12,
+    }
     close = np.array([prices[session] for session in sessions], np.float32).astype(np.float64)
     factors = pd.Series(0.0, index=sessions)
     for session, factor in (splits or {}).items():
@@ -40,9 +48,15 @@ def answer_of(sessions: list[str], *, splits: dict[str, float] | None = None) ->
     )
 
 
-def ask(fetch: Fetch, *tickers: str, interval: str = "1d", pauses: list[float] | None = None) -> list[Answer]:
+def ask(
+    fetch: Fetch, *tickers: str, interval: str = "1d", pauses: list[float] | None = None
+) -> list[Answer]:
     yahoo = Yahoo(fetch, sleep=(pauses if pauses is not None else []).append)
-    return list(yahoo.download({t: SHIPPED.get_of(t) for t in tickers}, period="5y", interval=interval, now=NOW))
+    return list(
+        yahoo.download(
+            {t: SHIPPED.get_of(t) for t in tickers}, period="5y", interval=interval, now=NOW
+        )
+    )
 
 
 def test_prices_come_as_they_were_quoted_with_the_factor_beside() -> None:
@@ -57,9 +71,13 @@ def test_prices_come_as_they_were_quoted_with_the_factor_beside() -> None:
 def test_same_bars_told_after_a_split_are_quoted_the_same() -> None:
     (before,) = ask(lambda *_: answer_of(SESSIONS[2:]), "AAPL")
     halved = answer_of(SESSIONS[2:])
-    halved[["Open", "High", "Low", "Close"]] = (halved[["Open", "High", "Low", "Close"]] / 7).astype(np.float32)
+    halved[["Open", "High", "Low", "Close"]] = (
+        halved[["Open", "High", "Low", "Close"]] / 7
+    ).astype(np.float32)
     halved.loc[halved.index[-1], "Stock Splits"] = 0.0
-    later = pd.concat([halved, halved.iloc[-1:].set_axis([pd.Timestamp("2005-03-02", tz="America/New_York")])])
+    later = pd.concat(
+        [halved, halved.iloc[-1:].set_axis([pd.Timestamp("2005-03-02", tz="America/New_York")])]
+    )
     later["Stock Splits"] = [0.0, 0.0, 7.0]
     (after,) = ask(lambda *_: later, "AAPL")
     assert before.frame is not None

@@ -34,14 +34,22 @@ def note(market: str) -> dict[str, Any]:
         ("1d", "2024-06-08", CLOSE, 0),
     ],
 )
-def test_sessions_that_ended_since_are_counted(interval: str, last_bar: str, now: datetime, behind: int) -> None:
-    series = {"interval": interval, "last_bar": datetime.fromisoformat(last_bar).replace(tzinfo=UTC)}
+def test_sessions_that_ended_since_are_counted(
+    interval: str, last_bar: str, now: datetime, behind: int
+) -> None:
+    series = {
+        "interval": interval,
+        "last_bar": datetime.fromisoformat(last_bar).replace(tzinfo=UTC),
+    }
     assert count_sessions_behind(series, note("US"), now, DELAY) == behind
 
 
 def test_coins_have_sessions_on_weekends() -> None:
     series = {"interval": "1d", "last_bar": datetime(2024, 6, 7, tzinfo=UTC)}
-    assert count_sessions_behind(series, note("CRYPTO"), datetime(2024, 6, 10, 1, tzinfo=UTC), DELAY) == 2
+    assert (
+        count_sessions_behind(series, note("CRYPTO"), datetime(2024, 6, 10, 1, tzinfo=UTC), DELAY)
+        == 2
+    )
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:

@@ -33,8 +33,14 @@ def test_a_slot_has_come_at_its_very_moment(now: str, latest: str, following: st
 
 
 def test_fields_are_the_market_s_local_time_in_summer_and_in_winter() -> None:
-    assert slots_around("0 18 * * *", "2024-03-09T23:30") == ("2024-03-09T23:00", "2024-03-10T22:00")
-    assert slots_around("0 18 * * *", "2024-11-02T22:30") == ("2024-11-02T22:00", "2024-11-03T23:00")
+    assert slots_around("0 18 * * *", "2024-03-09T23:30") == (
+        "2024-03-09T23:00",
+        "2024-03-10T22:00",
+    )
+    assert slots_around("0 18 * * *", "2024-11-02T22:30") == (
+        "2024-11-02T22:00",
+        "2024-11-03T23:00",
+    )
     assert slots_around("0 18 * * *", "2024-06-03T10:00", ZoneInfo("Asia/Tokyo")) == (
         "2024-06-03T09:00",
         "2024-06-04T09:00",
@@ -43,8 +49,15 @@ def test_fields_are_the_market_s_local_time_in_summer_and_in_winter() -> None:
 
 def test_a_time_that_the_clock_skips_comes_once_when_it_is_set_forward() -> None:
     # 02:30 did not exist in New York on 10 March 2024.
-    slots = [slots_around("30 2 * * *", now) for now in ("2024-03-10T06:30", "2024-03-10T08:00", "2024-03-11T08:00")]
-    assert [latest for latest, _ in slots] == ["2024-03-09T07:30", "2024-03-10T07:00", "2024-03-11T06:30"]
+    slots = [
+        slots_around("30 2 * * *", now)
+        for now in ("2024-03-10T06:30", "2024-03-10T08:00", "2024-03-11T08:00")
+    ]
+    assert [latest for latest, _ in slots] == [
+        "2024-03-09T07:30",
+        "2024-03-10T07:00",
+        "2024-03-11T06:30",
+    ]
 
 
 @pytest.mark.parametrize("minute", range(0, 180, 10))
@@ -58,12 +71,16 @@ def test_a_time_that_comes_twice_counts_the_first_time_only(minute: int) -> None
         assert (latest, following) == ("2024-11-03T05:30", "2024-11-04T06:30")
 
 
-@pytest.mark.parametrize("text", ["after_close", "0 18 * * 1-5", " 0  18 * *  MON-FRI ", "*/5 9-16 * * *"])
+@pytest.mark.parametrize(
+    "text", ["after_close", "0 18 * * 1-5", " 0  18 * *  MON-FRI ", "*/5 9-16 * * *"]
+)
 def test_schedules_are_stored_with_single_spaces(text: str) -> None:
     assert parse_schedule(text) == " ".join(text.split())
 
 
-@pytest.mark.parametrize("text", ["", "now and then", "61 * * * *", "0 0 30 2 *", "* * * * * *", "@daily"])
+@pytest.mark.parametrize(
+    "text", ["", "now and then", "61 * * * *", "0 0 30 2 *", "* * * * * *", "@daily"]
+)
 def test_what_is_no_schedule_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(BadInput, match=r"0 18 \* \* 1-5"):
         parse_schedule(text)

@@ -32,19 +32,30 @@ def seconds(*moments: str) -> Int64:
 
 
 def test_new_york_was_closed_after_11_september_2001() -> None:
-    days = seconds("2001-09-10", "2001-09-11", "2001-09-12", "2001-09-13", "2001-09-14", "2001-09-15", "2001-09-17")
+    days = seconds(
+        "2001-09-10",
+        "2001-09-11",
+        "2001-09-12",
+        "2001-09-13",
+        "2001-09-14",
+        "2001-09-15",
+        "2001-09-17",
+    )
     held, _ = find_closes(days, SHIPPED["US"], "1d", load_sessions(SHIPPED["US"]))
     assert held.tolist() == [True, False, False, False, False, False, True]
 
 
 def test_daily_bar_closes_with_its_session() -> None:
     # 24 November 2023, the day after Thanksgiving, ended at 13:00 in New York.
-    _, closes = find_closes(seconds("2023-11-22", "2023-11-24"), SHIPPED["US"], "1d", load_sessions(SHIPPED["US"]))
+    _, closes = find_closes(
+        seconds("2023-11-22", "2023-11-24"), SHIPPED["US"], "1d", load_sessions(SHIPPED["US"])
+    )
     assert closes.tolist() == seconds("2023-11-22T21:00", "2023-11-24T18:00").tolist()
 
 
 @pytest.mark.parametrize(
-    ("market", "holiday"), [("JP", "2024-02-12"), ("TH", "2024-04-15"), ("US", "2024-07-04"), ("US", "2012-10-29")]
+    ("market", "holiday"),
+    [("JP", "2024-02-12"), ("TH", "2024-04-15"), ("US", "2024-07-04"), ("US", "2012-10-29")],
 )
 def test_each_exchange_has_its_own_holidays(market: str, holiday: str) -> None:
     held, _ = find_closes(seconds(holiday), SHIPPED[market], "1d", load_sessions(SHIPPED[market]))
@@ -52,7 +63,9 @@ def test_each_exchange_has_its_own_holidays(market: str, holiday: str) -> None:
 
 
 def test_week_needs_one_session() -> None:
-    held, closes = find_closes(seconds("2001-09-10", "2001-09-17"), SHIPPED["US"], "1w", load_sessions(SHIPPED["US"]))
+    held, closes = find_closes(
+        seconds("2001-09-10", "2001-09-17"), SHIPPED["US"], "1w", load_sessions(SHIPPED["US"])
+    )
     assert held.tolist() == [True, True]
     assert closes.tolist() == seconds("2001-09-10T20:00", "2001-09-21T20:00").tolist()
 
@@ -74,12 +87,16 @@ def test_intraday_bar_must_overlap_a_session(start: str, interval: str, *, insid
 
 
 def test_last_intraday_bar_closes_with_its_session() -> None:
-    _, closes = find_closes(seconds("2001-09-10T19:30"), SHIPPED["US"], "1h", load_sessions(SHIPPED["US"]))
+    _, closes = find_closes(
+        seconds("2001-09-10T19:30"), SHIPPED["US"], "1h", load_sessions(SHIPPED["US"])
+    )
     assert closes.tolist() == seconds("2001-09-10T20:00").tolist()
 
 
 def test_before_the_calendar_is_known_weekdays_count() -> None:
-    held, _ = find_closes(seconds("1989-12-29", "1989-12-30"), SHIPPED["JP"], "1d", load_sessions(SHIPPED["JP"]))
+    held, _ = find_closes(
+        seconds("1989-12-29", "1989-12-30"), SHIPPED["JP"], "1d", load_sessions(SHIPPED["JP"])
+    )
     assert held.tolist() == [True, False]
 
 
@@ -87,7 +104,8 @@ def test_local_days_agree_with_the_time_zone_database() -> None:
     zone = ZoneInfo("America/New_York")
     times = np.arange(0, 2_000_000_000, 1_234_567)
     expected = [
-        (datetime.fromtimestamp(t, UTC).astimezone(zone).date() - date(1970, 1, 1)).days for t in times.tolist()
+        (datetime.fromtimestamp(t, UTC).astimezone(zone).date() - date(1970, 1, 1)).days
+        for t in times.tolist()
     ]
     assert local_days(times, zone).tolist() == expected
 
@@ -108,11 +126,15 @@ def test_daily_closes_follow_daylight_saving_holidays_and_half_days() -> None:
         "2024-04-01T20:00",
     ]
     # The day after Thanksgiving ended at 13:00.
-    assert closes_between("US", "1d", "2023-11-23T00:00", "2023-11-25T00:00") == ["2023-11-24T18:00"]
+    assert closes_between("US", "1d", "2023-11-23T00:00", "2023-11-25T00:00") == [
+        "2023-11-24T18:00"
+    ]
 
 
 def test_a_close_counts_on_both_ends_of_the_window() -> None:
-    assert closes_between("US", "1d", "2024-03-08T21:00", "2024-03-08T21:00") == ["2024-03-08T21:00"]
+    assert closes_between("US", "1d", "2024-03-08T21:00", "2024-03-08T21:00") == [
+        "2024-03-08T21:00"
+    ]
     assert closes_between("US", "1d", "2024-03-08T21:01", "2024-03-11T19:59") == []
 
 
@@ -151,11 +173,23 @@ def test_a_week_closes_with_its_last_session() -> None:
 
 def test_what_an_exchange_announced_of_a_day_takes_the_place_of_its_calendar() -> None:
     shut = Override(date(2024, 6, 3))
-    short = Override(date(2024, 6, 4), datetime(2024, 6, 4, 13, 30, tzinfo=UTC), datetime(2024, 6, 4, 17, tzinfo=UTC))
-    saturday = Override(date(2024, 6, 8), datetime(2024, 6, 8, 14, tzinfo=UTC), datetime(2024, 6, 8, 16, tzinfo=UTC))
+    short = Override(
+        date(2024, 6, 4),
+        datetime(2024, 6, 4, 13, 30, tzinfo=UTC),
+        datetime(2024, 6, 4, 17, tzinfo=UTC),
+    )
+    saturday = Override(
+        date(2024, 6, 8), datetime(2024, 6, 8, 14, tzinfo=UTC), datetime(2024, 6, 8, 16, tzinfo=UTC)
+    )
     known = apply_overrides(load_sessions(SHIPPED["US"]), [saturday, shut, short])
     closes = list_closes(known, "1d", *seconds("2024-06-03", "2024-06-09").tolist())
-    stamps = ["2024-06-04T17:00", "2024-06-05T20:00", "2024-06-06T20:00", "2024-06-07T20:00", "2024-06-08T16:00"]
+    stamps = [
+        "2024-06-04T17:00",
+        "2024-06-05T20:00",
+        "2024-06-06T20:00",
+        "2024-06-07T20:00",
+        "2024-06-08T16:00",
+    ]
     assert closes.tolist() == seconds(*stamps).tolist()
     held, _ = find_closes(seconds("2024-06-03", "2024-06-08"), SHIPPED["US"], "1d", known)
     assert held.tolist() == [False, True]
@@ -195,7 +229,8 @@ for clock in ("2026-02-10 12:00:00", "2028-03-10 12:00:00"):
 def test_lists_of_holidays_end_and_rules_do_not() -> None:
     now = datetime(2026, 1, 5, tzinfo=UTC)
     last = {code: find_last_listed_year(market, now) for code, market in SHIPPED.items()}
-    # Thailand's holidays by the moon are announced a few years ahead; Japan's equinoxes are computed to 2040
+    # Thailand's holidays by the moon are announced a few years ahead; Japan's equinoxes are
+    # computed to 2040
     assert last["US"] is None
     assert last["TH"] is not None
     assert 2029 <= last["TH"] < 2040
@@ -203,7 +238,9 @@ def test_lists_of_holidays_end_and_rules_do_not() -> None:
 
 
 def test_a_calendar_that_ends_goes_on_with_weekdays() -> None:
-    """Shanghai's holidays are announced from year to year; its library ends with the last that it was told of."""
+    """Shanghai's holidays are announced from year to year;
+    its library ends with the last that it was told of.
+    """
     known = calendar._make_sessions("XSHG", date(2026, 3, 1))
     longer = calendar._go_on(known, ZoneInfo("Asia/Shanghai"), date(2026, 4, 1))
     added = longer.days[len(known.days) :]

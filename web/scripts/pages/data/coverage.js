@@ -1,4 +1,5 @@
-// Which stretch of time each series covers, drawn on one axis, and the sessions of its exchange that it lacks.
+// Which stretch of time each series covers, drawn on one axis, and the sessions of its exchange
+// that it lacks.
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -20,11 +21,14 @@ const COLUMNS = [
 
 export function buildCoverage(all, ticker, signal) {
   const series = all.filter((one) => one.ticker.includes(ticker));
-  if (all.length === 0) return buildEmpty("No bars yet", "Drop a file above, or run `flask bars import FILE`.");
-  if (series.length === 0) return buildEmpty("No such series", `No ticker with stored bars has "${ticker}" in it.`);
+  if (all.length === 0)
+    return buildEmpty("No bars yet", "Drop a file above, or run `flask bars import FILE`.");
+  if (series.length === 0)
+    return buildEmpty("No such series", `No ticker with stored bars has "${ticker}" in it.`);
   const start = Math.min(...series.map((one) => Date.parse(one.first_bar)));
   const end = Math.max(...series.map((one) => Date.parse(one.last_bar)));
-  const share = (time) => Math.min(1, Math.max(0, (Date.parse(time) - start) / Math.max(1, end - start)));
+  const share = (time) =>
+    Math.min(1, Math.max(0, (Date.parse(time) - start) / Math.max(1, end - start)));
   return [
     el("p.summary.muted", summarize(series)),
     buildTable(
@@ -34,7 +38,11 @@ export function buildCoverage(all, ticker, signal) {
       ".coverage",
     ),
     series.length > LISTED &&
-      el("p.more.muted", `The first ${LISTED} of ${plural(series.length, "series", "series")}; filter to see others.`),
+      el(
+        "p.more.muted",
+        `The first ${LISTED} of ${plural(series.length, "series", "series")}; filter to see ` +
+          `others.`,
+      ),
   ];
 }
 
@@ -42,12 +50,15 @@ function summarize(series) {
   const bars = series.reduce((sum, one) => sum + one.bars, 0);
   const missing = series.reduce((sum, one) => sum + (one.coverage?.missing ?? 0), 0);
   const lacking = series.filter((one) => one.coverage?.missing > 0).length;
-  const gaps = missing ? `${plural(missing, "session")} missing, in ${plural(lacking, "series", "series")}` : "no gap";
+  const gaps = missing
+    ? `${plural(missing, "session")} missing, in ${plural(lacking, "series", "series")}`
+    : "no gap";
   return `${plural(series.length, "series", "series")}, ${plural(bars, "bar")}, ${gaps}.`;
 }
 
 /** How long ago the last bar came, where sessions have ended since. */
-const describeBehind = (behind) => behind > 0 && el("div.muted.behind", `${plural(behind, "session")} ago`);
+const describeBehind = (behind) =>
+  behind > 0 && el("div.muted.behind", `${plural(behind, "session")} ago`);
 
 /** The row of a series, and the one below it that lists its gaps on demand. */
 function buildRows(one, share, signal) {
@@ -61,7 +72,11 @@ function buildRows(one, share, signal) {
     "tr",
     el(
       "td.nowrap",
-      el("a.ticker-name", { href: linkTo("ticker", one.ticker, { interval: one.interval }) }, one.ticker),
+      el(
+        "a.ticker-name",
+        { href: linkTo("ticker", one.ticker, { interval: one.interval }) },
+        one.ticker,
+      ),
       " ",
       el("span.muted", one.interval),
       " ",
@@ -87,8 +102,13 @@ function buildRows(one, share, signal) {
 }
 
 function describeComplete(coverage) {
-  if (!coverage) return el("span.muted", { title: "counted at the next import" }, "not counted yet");
-  return el("span", el("span.badge.ok", "complete"), el("span.muted.number", ` ${count(coverage.sessions)}`));
+  if (!coverage)
+    return el("span.muted", { title: "counted at the next import" }, "not counted yet");
+  return el(
+    "span",
+    el("span.badge.ok", "complete"),
+    el("span.muted.number", ` ${count(coverage.sessions)}`),
+  );
 }
 
 function buildToggle(one, details, stretch, share, signal) {
@@ -106,7 +126,12 @@ function buildToggle(one, details, stretch, share, signal) {
     details.dataset.loaded = "true";
     loadInto(
       details.firstChild,
-      () => get(`/tickers/${encodeURIComponent(one.ticker)}/coverage`, { interval: one.interval }, signal),
+      () =>
+        get(
+          `/tickers/${encodeURIComponent(one.ticker)}/coverage`,
+          { interval: one.interval },
+          signal,
+        ),
       (coverage) => {
         markGaps(stretch, coverage.gaps, share);
         return drawGaps(coverage);
@@ -134,7 +159,9 @@ function drawGaps({ gaps, gap_count: total }) {
       gaps.map(({ first, last, sessions }) =>
         el(
           "li",
-          first === last ? barTime(first, "1d") : `${barTime(first, "1d")} to ${barTime(last, "1d")}`,
+          first === last
+            ? barTime(first, "1d")
+            : `${barTime(first, "1d")} to ${barTime(last, "1d")}`,
           sessions > 1 && el("span.muted", `, ${plural(sessions, "session")}`),
         ),
       ),

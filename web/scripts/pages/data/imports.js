@@ -11,7 +11,8 @@ export function buildImports(runs, signal) {
   if (runs.length === 0)
     return buildEmpty(
       "No imports over the API",
-      "Files that are dropped here, and bars that are pushed, show up with what became of every row.",
+      "Files that are dropped here, and bars that are pushed, show up with what became of " +
+        "every row.",
     );
   return el(
     "div.imports.stack",
@@ -23,10 +24,19 @@ function buildItem(run, signal) {
   const body = el("div");
   const node = el(
     "details",
-    el("summary", el("span.row.inline", describeRun(run), buildStatus(run), el("span.muted", ago(run.requested_at)))),
+    el(
+      "summary",
+      el(
+        "span.row.inline",
+        describeRun(run),
+        buildStatus(run),
+        el("span.muted", ago(run.requested_at)),
+      ),
+    ),
     body,
   );
-  const load = () => loadInto(body, () => get(`/detection-runs/${run._id}`, {}, signal), buildReport, signal, 3);
+  const load = () =>
+    loadInto(body, () => get(`/detection-runs/${run._id}`, {}, signal), buildReport, signal, 3);
   node.addEventListener("toggle", load, { once: true });
   return node;
 }

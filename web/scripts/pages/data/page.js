@@ -24,7 +24,9 @@ export const title = () => "Data";
 
 export function show(main, route, signal) {
   const state = {
-    view: VIEWS.some(([name]) => name === route.query.get("view")) ? route.query.get("view") : VIEWS[0][0],
+    view: VIEWS.some(([name]) => name === route.query.get("view"))
+      ? route.query.get("view")
+      : VIEWS[0][0],
     ticker: (route.query.get("ticker") ?? "").toUpperCase(),
   };
   const body = el("div");

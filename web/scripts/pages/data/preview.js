@@ -1,4 +1,5 @@
-// What a file looks like before anything of it is stored: its first rows, which column is which, and what is open.
+// What a file looks like before anything of it is stored: its first rows, which column is which,
+// and what is open.
 
 import { upload } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -38,13 +39,15 @@ let turn = Promise.resolve();
 export function fillForm(form, file, choices) {
   const columns = Object.fromEntries(Object.entries(choices.columns).filter(([name]) => name));
   if (Object.keys(columns).length > 0) form.append("columns", JSON.stringify(columns));
-  for (const name of ["decimal", "day_first", "timezone"]) if (choices[name]) form.append(name, choices[name]);
+  for (const name of ["decimal", "day_first", "timezone"])
+    if (choices[name]) form.append(name, choices[name]);
   form.append("file", file);
   return form;
 }
 
 /**
- * Show a file and ask what it leaves open. Resolves to what was chosen, or to null where the file is left out.
+ * Show a file and ask what it leaves open. Resolves to what was chosen, or to null where the
+ * file is left out.
  * @param {File} file
  * @param {HTMLElement} node where it is shown
  */
@@ -63,7 +66,12 @@ export function askAbout(file, node) {
         const preview = await upload("/data/preview", fillForm(new FormData(), file, choices));
         fill(node, buildCard(file, preview, choices, show, end));
       } catch (error) {
-        fill(node, el("p", el("strong", file.name)), buildFailure(error), buildButton("Leave it out", end(null)));
+        fill(
+          node,
+          el("p", el("strong", file.name)),
+          buildFailure(error),
+          buildButton("Leave it out", end(null)),
+        );
       } finally {
         node.removeAttribute("aria-busy");
       }
@@ -80,7 +88,13 @@ function buildCard(file, preview, choices, show, end) {
     show();
   };
   choices.ticker ||= preview.ticker ?? "";
-  const ticker = el("input", { value: choices.ticker, maxlength: 20, size: 12, autocomplete: "off", required: true });
+  const ticker = el("input", {
+    value: choices.ticker,
+    maxlength: 20,
+    size: 12,
+    autocomplete: "off",
+    required: true,
+  });
   const submit = (event) => {
     event.preventDefault();
     choices.ticker = preview.read?.has_ticker ? "" : ticker.value.trim();
@@ -94,7 +108,8 @@ function buildCard(file, preview, choices, show, end) {
     { "aria-label": `Preview of ${file.name}`, on: { submit } },
     el("p", el("strong", file.name), el("span.muted", ` ${summarize(preview)}`)),
     buildRows(preview, choices, show),
-    preview.problem && el("p.notice.warn", { role: "alert" }, el("span", buildProse(preview.problem))),
+    preview.problem &&
+      el("p.notice.warn", { role: "alert" }, el("span", buildProse(preview.problem))),
     preview.notes.length > 0 &&
       el(
         "ul.muted.plain",
@@ -122,7 +137,9 @@ function summarize({ read, parts }) {
 
 /** The first rows, below a choice for each column of what it is. */
 function buildRows({ columns, rows }, choices, show) {
-  const heads = columns.map((column) => el("th", { scope: "col" }, buildField(column, choices, show)));
+  const heads = columns.map((column) =>
+    el("th", { scope: "col" }, buildField(column, choices, show)),
+  );
   return el(
     "div.scroll",
     { tabindex: 0, role: "region", "aria-label": "First rows" },

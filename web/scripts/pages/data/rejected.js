@@ -18,7 +18,8 @@ export function showRejected(node, ticker, signal) {
     buildEmpty: () =>
       buildEmpty(
         "No row was rejected",
-        "Rows that cannot be right, such as a high below its low or a day on which the exchange was closed, are kept aside and listed here.",
+        "Rows that cannot be right, such as a high below its low or a day on which the " +
+          "exchange was closed, are kept aside and listed here.",
       ),
   };
   return showPagedTable(node, list, signal);

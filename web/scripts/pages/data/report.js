@@ -20,7 +20,9 @@ export function buildReport(run) {
       el("strong", run.options.filename),
       el("span", buildProse(run.error ?? words(run.reason ?? run.status))),
     );
-  const rejected = report.series.flatMap((series) => series.rejected.map((row) => ({ ...row, ticker: series.ticker })));
+  const rejected = report.series.flatMap((series) =>
+    series.rejected.map((row) => ({ ...row, ticker: series.ticker })),
+  );
   return el(
     "div.stack",
     el("p.row", buildStatus(run), el("strong", report.source), el("span.muted", summarize(report))),
@@ -31,7 +33,11 @@ export function buildReport(run) {
 }
 
 function summarize(report) {
-  return `${plural(report.read, "row")} read: ${count(report.new)} new, ${count(report.changed)} changed, ${count(report.unchanged)} unchanged, ${count(report.rejected_rows)} rejected`;
+  return (
+    `${plural(report.read, "row")} read: ${count(report.new)} new, ` +
+    `${count(report.changed)} changed, ${count(report.unchanged)} unchanged, ` +
+    `${count(report.rejected_rows)} rejected`
+  );
 }
 
 /** How the files' columns, numbers and times were read, and which of several could not be. */
@@ -56,8 +62,17 @@ function buildSeriesTable(series) {
     series.map((one) =>
       el(
         "tr",
-        el("td", el("a.ticker-name", { href: linkTo("ticker", one.ticker, { interval: one.interval }) }, one.ticker)),
-        [one.read, one.new, one.changed, one.unchanged, one.rejected_rows].map((value) => el("td", count(value))),
+        el(
+          "td",
+          el(
+            "a.ticker-name",
+            { href: linkTo("ticker", one.ticker, { interval: one.interval }) },
+            one.ticker,
+          ),
+        ),
+        [one.read, one.new, one.changed, one.unchanged, one.rejected_rows].map((value) =>
+          el("td", count(value)),
+        ),
         el("td.muted", one.error ?? one.notes.join("; ")),
       ),
     ),
@@ -68,20 +83,26 @@ function buildRejected(rows, total) {
   return el(
     "details",
     { open: rows.length <= 20 },
-    el("summary", `Rejected rows: ${count(total)}${total > LISTED_ROWS ? `, the first ${LISTED_ROWS} shown` : ""}`),
+    el(
+      "summary",
+      `Rejected rows: ${count(total)}`,
+      total > LISTED_ROWS ? `, the first ${LISTED_ROWS} shown` : "",
+    ),
     buildTable(
       "Rejected rows",
       ["Row", "Ticker", "Time", "Reason", "Values"],
-      rows.slice(0, LISTED_ROWS).map((row) =>
-        el(
-          "tr",
-          el("td", count(row.row)),
-          el("td", row.ticker),
-          el("td.nowrap", row.time),
-          el("td", words(row.reason)),
-          el("td", el("code", writeValues(row.values))),
+      rows
+        .slice(0, LISTED_ROWS)
+        .map((row) =>
+          el(
+            "tr",
+            el("td", count(row.row)),
+            el("td", row.ticker),
+            el("td.nowrap", row.time),
+            el("td", words(row.reason)),
+            el("td", el("code", writeValues(row.values))),
+          ),
         ),
-      ),
     ),
   );
 }

@@ -1,4 +1,5 @@
-// What changed in stored bars: corrections, bars that came late, splits, synthetic bars that gave way.
+// What changed in stored bars: corrections, bars that came late, splits, synthetic bars that gave
+// way.
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -20,7 +21,8 @@ export function showRevisions(node, ticker, signal) {
     buildEmpty: () =>
       buildEmpty(
         "Nothing was revised",
-        "A bar that comes again with other values, or after a later one, is stored as it is now and listed here; what rests on it is detected again.",
+        "A bar that comes again with other values, or after a later one, is stored as it is " +
+          "now and listed here; what rests on it is detected again.",
       ),
   };
   return showPagedTable(node, list, signal);
@@ -47,7 +49,9 @@ function buildRow(revision) {
 function describeSpan({ kind, first, last, inserted_until: until, session, interval }) {
   if (kind === "split") return barTime(session, "1d");
   const end = kind === "inserted" ? until : last;
-  return first === end ? barTime(first, interval) : `${barTime(first, interval)} to ${barTime(end, interval)}`;
+  return first === end
+    ? barTime(first, interval)
+    : `${barTime(first, interval)} to ${barTime(end, interval)}`;
 }
 
 const WRITE = { volume: short };
@@ -61,6 +65,10 @@ function describeChange({ kind, bars, old, new: now }) {
     .filter((name) => now[name] !== old[name])
     .map((name) => {
       const write = WRITE[name] ?? price;
-      return el("div.nowrap", `${name} ${write(now[name])}, `, el("span.muted", `was ${write(old[name])}`));
+      return el(
+        "div.nowrap",
+        `${name} ${write(now[name])}, `,
+        el("span.muted", `was ${write(old[name])}`),
+      );
     });
 }

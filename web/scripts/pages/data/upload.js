@@ -27,7 +27,11 @@ export function buildUpload(refresh, signal) {
     market = markets.value;
   });
   getMarkets()
-    .then((known) => markets.append(...known.map(({ code, name }) => el("option", { value: code }, `${code}, ${name}`))))
+    .then((known) =>
+      markets.append(
+        ...known.map(({ code, name }) => el("option", { value: code }, `${code}, ${name}`)),
+      ),
+    )
     .catch(() => {}); // what is sent then says that it cannot be told
   const send = async (file) => {
     const node = el("div.stack.tight");
@@ -88,7 +92,10 @@ function buildSubmitAll(outcome) {
     for (const form of outcome.querySelectorAll("form.preview"))
       if (!form.querySelector("[type=submit]").disabled) form.requestSubmit();
   };
-  return el("div.row", el("button.button", { type: "button", on: { click: submit } }, "Import all that are clear"));
+  return el(
+    "div.row",
+    el("button.button", { type: "button", on: { click: submit } }, "Import all that are clear"),
+  );
 }
 
 function sendFile(file, interval, market, choices) {
@@ -96,5 +103,7 @@ function sendFile(file, interval, market, choices) {
   form.append("interval", interval);
   if (market) form.append("market", market);
   if (choices.ticker) form.append("ticker", choices.ticker);
-  return upload("/data/import", fillForm(form, file, choices), { "Idempotency-Key": newIdentifier() });
+  return upload("/data/import", fillForm(form, file, choices), {
+    "Idempotency-Key": newIdentifier(),
+  });
 }

@@ -20,7 +20,12 @@ export function buildCorrelations(market, interval, signal) {
     return asked();
   };
   loadInto(node, load, (data) => drawCorrelations(data, interval), signal, 6);
-  return el("section.card", { "aria-label": "Correlations" }, el("header", el("h2", "What moves together")), node);
+  return el(
+    "section.card",
+    { "aria-label": "Correlations" },
+    el("header", el("h2", "What moves together")),
+    node,
+  );
 }
 
 function drawCorrelations({ tickers, matrix, order, clusters, as_of: asOf, missing }, interval) {
@@ -44,15 +49,26 @@ function drawCorrelations({ tickers, matrix, order, clusters, as_of: asOf, missi
         width: cell - 1,
         height: cell - 1,
         vars: { "--rho": Math.abs(rho ?? 0).toFixed(3) },
-        data: { sign: rho === null ? "none" : rho < 0 ? "minus" : "plus", pair: `${row},${column}` },
+        data: {
+          sign: rho === null ? "none" : rho < 0 ? "minus" : "plus",
+          pair: `${row},${column}`,
+        },
       });
     }),
   );
   const names = order.map((n, place) => [
-    svg("text", { x: NAME - 6, y: NAME + place * cell + cell * 0.68, "text-anchor": "end" }, tickers[n]),
     svg(
       "text",
-      { x: 0, y: 0, transform: `translate(${NAME + place * cell + cell * 0.62} ${NAME - 6}) rotate(-90)` },
+      { x: NAME - 6, y: NAME + place * cell + cell * 0.68, "text-anchor": "end" },
+      tickers[n],
+    ),
+    svg(
+      "text",
+      {
+        x: 0,
+        y: 0,
+        transform: `translate(${NAME + place * cell + cell * 0.62} ${NAME - 6}) rotate(-90)`,
+      },
       tickers[n],
     ),
   ]);
@@ -63,7 +79,9 @@ function drawCorrelations({ tickers, matrix, order, clusters, as_of: asOf, missi
       width: side,
       height: side,
       role: "img",
-      "aria-label": `Correlations of ${plural(size, "ticker")}; ${describeClusters(tickers, order, clusters)}`,
+      "aria-label":
+        `Correlations of ${plural(size, "ticker")}; ` +
+        `${describeClusters(tickers, order, clusters)}`,
     },
     cells,
     names,
@@ -73,14 +91,26 @@ function drawCorrelations({ tickers, matrix, order, clusters, as_of: asOf, missi
     if (!target.dataset.pair) return;
     const [row, column] = target.dataset.pair.split(",").map(Number);
     const rho = matrix[row][column];
-    fill(told, `${tickers[row]} and ${tickers[column]}: ${rho === null ? "too few common bars" : rho.toFixed(2).replace("-", "−")}`);
+    fill(
+      told,
+      `${tickers[row]} and ${tickers[column]}: ` +
+        `${rho === null ? "too few common bars" : rho.toFixed(2).replace("-", "−")}`,
+    );
   };
   picture.addEventListener("pointerover", tell);
   picture.addEventListener("click", tell);
   return el(
     "div.market-body.stack.tight",
-    el("p.muted", `Returns of the last 60 bars up to ${barTime(asOf, interval)}, of the ${count(size)} most traded tickers.`),
-    el("div.scroll", { tabindex: 0, role: "region", "aria-label": "Heat map of correlations" }, picture),
+    el(
+      "p.muted",
+      `Returns of the last 60 bars up to ${barTime(asOf, interval)}, of the ${count(size)} ` +
+        `most traded tickers.`,
+    ),
+    el(
+      "div.scroll",
+      { tabindex: 0, role: "region", "aria-label": "Heat map of correlations" },
+      picture,
+    ),
     told,
     el("p", describeClusters(tickers, order, clusters)),
   );
@@ -114,6 +144,8 @@ function listClusters(order, clusters) {
 
 function describeClusters(tickers, order, clusters) {
   const groups = listClusters(order, clusters).filter(({ members }) => members.length > 1);
-  if (groups.length === 0) return "No cluster: no group of them is correlated by .755 or more on average.";
-  return `Clusters: ${groups.map(({ members }) => members.map((n) => tickers[n]).join(", ")).join("; ")}.`;
+  if (groups.length === 0)
+    return "No cluster: no group of them is correlated by .755 or more on average.";
+  const names = groups.map(({ members }) => members.map((n) => tickers[n]).join(", "));
+  return `Clusters: ${names.join("; ")}.`;
 }

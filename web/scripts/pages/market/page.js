@@ -1,4 +1,5 @@
-// One market at a glance: breadth, regimes over time, its tickers sorted by anything, and how they move together.
+// One market at a glance: breadth, regimes over time, its tickers sorted by anything, and how they
+// move together.
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -30,13 +31,28 @@ function draw(series, route, signal) {
   if (intervals.length === 0) {
     return [
       el("h1", "Market"),
-      el("div.card", buildEmpty("No bars yet", "Once a market has bars, it is here: `flask bars demo` brings some.")),
+      el(
+        "div.card",
+        buildEmpty(
+          "No bars yet",
+          "Once a market has bars, it is here: `flask bars demo` brings some.",
+        ),
+      ),
     ];
   }
   const asked = route.query.get("interval");
-  const interval = intervals.includes(asked) ? asked : intervals.includes("1d") ? "1d" : intervals[0];
+  const interval = intervals.includes(asked)
+    ? asked
+    : intervals.includes("1d")
+      ? "1d"
+      : intervals[0];
   const state = buildSection(
-    () => get("/analysis/market-overview", { market, interval, limit: 1, history: HISTORY_BARS }, signal),
+    () =>
+      get(
+        "/analysis/market-overview",
+        { market, interval, limit: 1, history: HISTORY_BARS },
+        signal,
+      ),
     (data) => drawState(data, interval),
     signal,
     3,
@@ -54,10 +70,19 @@ function draw(series, route, signal) {
       el(
         "div.row",
         markets.length > 1 &&
-          buildChoice("Market", markets.map((one) => [one, one]), market, (one) => go("market", one)).node,
+          buildChoice(
+            "Market",
+            markets.map((one) => [one, one]),
+            market,
+            (one) => go("market", one),
+          ).node,
         intervals.length > 1 &&
-          buildChoice("Interval", intervals.map((one) => [one, one]), interval, (one) => go("market", market, { interval: one }))
-            .node,
+          buildChoice(
+            "Interval",
+            intervals.map((one) => [one, one]),
+            interval,
+            (one) => go("market", market, { interval: one }),
+          ).node,
       ),
     ),
     el(
@@ -70,14 +95,17 @@ function draw(series, route, signal) {
 }
 
 const listIntervals = (series, market) =>
-  INTERVALS.filter((interval) => series.some((one) => one.market === market && one.interval === interval));
+  INTERVALS.filter((interval) =>
+    series.some((one) => one.market === market && one.interval === interval),
+  );
 
 function drawState({ market }, interval) {
   const [latest] = market.bars;
   if (!latest) {
     return buildEmpty(
       "Nothing was computed yet",
-      "Metrics are computed by themselves once in a while; `flask analytics run --market US` does it now.",
+      "Metrics are computed by themselves once in a while; `flask analytics run --market US` " +
+        "does it now.",
     );
   }
   const known = market.bars.filter(({ regimes }) => Object.keys(regimes).length > 0).reverse();
@@ -86,20 +114,28 @@ function drawState({ market }, interval) {
     "div.market-body.stack",
     el(
       "dl.figures",
-      buildFigure("Return, median", change(latest.return === null ? null : Math.expm1(latest.return))),
+      buildFigure(
+        "Return, median",
+        change(latest.return === null ? null : Math.expm1(latest.return)),
+      ),
       buildFigure("Its z", figure(latest.z)),
       buildFigure("Advance − decline", figure(difference)),
       buildFigure("Above SMA50", above === null ? "–" : `${Math.round(100 * above)} %`),
       buildFigure("Tickers", count(latest.tickers)),
       buildFigure("As of", barTime(latest.time, interval)),
     ),
-    difference === null && el("p.muted", "Breadth needs at least ten tickers with a return on the bar."),
+    difference === null &&
+      el("p.muted", "Breadth needs at least ten tickers with a return on the bar."),
     known.length > 1
       ? el(
           "div.stack.tight",
           el("h2", "Regimes over time"),
           buildRibbon(known, interval),
-          el("p.ribbon-ends.muted", el("span", barTime(known[0].time, interval)), el("span", barTime(known.at(-1).time, interval))),
+          el(
+            "p.ribbon-ends.muted",
+            el("span", barTime(known[0].time, interval)),
+            el("span", barTime(known.at(-1).time, interval)),
+          ),
         )
       : el("p.muted", "Regimes over time are drawn once several bars were computed."),
     buildRegimeKey(),

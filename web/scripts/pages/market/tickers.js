@@ -1,4 +1,5 @@
-// The market's tickers as of their last bar, in the order of a heading that is clicked, page by page.
+// The market's tickers as of their last bar, in the order of a heading that is clicked, page by
+// page.
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -35,17 +36,33 @@ export function buildTickers(market, interval, route, signal) {
     prefix: route.query.get("prefix") ?? "",
   };
   const ask = (cursor) =>
-    get("/analysis/market-overview", { market, interval, history: 0, limit: PAGE, cursor, ...state }, signal);
+    get(
+      "/analysis/market-overview",
+      { market, interval, history: 0, limit: PAGE, cursor, ...state },
+      signal,
+    );
   let turn = 0;
   const show = () => {
     const mine = ++turn;
-    keepInUrl({ sort: state.sort_by, order: state.sort_order, regime: state.regime, prefix: state.prefix });
+    keepInUrl({
+      sort: state.sort_by,
+      order: state.sort_order,
+      regime: state.regime,
+      prefix: state.prefix,
+    });
     const load = async () => {
       const page = await ask(null);
-      if (mine !== turn) throw new DOMException("another order was asked for meanwhile", "AbortError");
+      if (mine !== turn)
+        throw new DOMException("another order was asked for meanwhile", "AbortError");
       return page;
     };
-    return loadInto(node, load, (page) => drawPage(page, { state, interval, ask, show, signal }), signal, 6);
+    return loadInto(
+      node,
+      load,
+      (page) => drawPage(page, { state, interval, ask, show, signal }),
+      signal,
+      6,
+    );
   };
   const input = el("input", {
     type: "search",
@@ -80,7 +97,10 @@ export function buildTickers(market, interval, route, signal) {
 function drawPage({ items, next_cursor: first }, { state, interval, ask, show, signal }) {
   if (items.length === 0) {
     const filtered = state.regime || state.prefix;
-    return buildEmpty(filtered ? "No ticker is like that" : "Nothing was computed yet", filtered ? "Change the filter to see others." : "");
+    return buildEmpty(
+      filtered ? "No ticker is like that" : "Nothing was computed yet",
+      filtered ? "Change the filter to see others." : "",
+    );
   }
   const build = (item) => buildRow(item, interval);
   const body = el("tbody", items.map(build));
@@ -97,11 +117,16 @@ function drawPage({ items, next_cursor: first }, { state, interval, ask, show, s
     return button;
   };
   offer(first);
-  const heads = COLUMNS.map(([label, by, kind]) => [by ? buildSort(label, by, state, show) : label, kind]);
+  const heads = COLUMNS.map(([label, by, kind]) => [
+    by ? buildSort(label, by, state, show) : label,
+    kind,
+  ]);
   const table = buildTable("Tickers of the market", heads, body);
   COLUMNS.forEach(([, by], n) => {
     if (by === state.sort_by) {
-      table.querySelectorAll("th")[n].setAttribute("aria-sort", state.sort_order === "asc" ? "ascending" : "descending");
+      table
+        .querySelectorAll("th")
+        [n].setAttribute("aria-sort", state.sort_order === "asc" ? "ascending" : "descending");
     }
   });
   return [table, more];
@@ -116,7 +141,9 @@ function buildSort(label, by, state, show) {
     state.sort_by = by;
     show();
   };
-  const arrow = state.sort_by === by && el("span", { "aria-hidden": "true" }, state.sort_order === "asc" ? " ↑" : " ↓");
+  const arrow =
+    state.sort_by === by &&
+    el("span", { "aria-hidden": "true" }, state.sort_order === "asc" ? " ↑" : " ↓");
   return el("button.sort", { type: "button", on: { click: sort } }, label, arrow);
 }
 
@@ -128,14 +155,33 @@ function buildRow(item, interval) {
     el(
       "td.nowrap",
       el("a.ticker-name", { href: linkTo("ticker", item.ticker, state) }, item.ticker),
-      item.stale && el("span.badge.warn", { title: `its last bar is ${barTime(item.as_of, interval)}` }, "stale"),
+      item.stale &&
+        el(
+          "span.badge.warn",
+          { title: `its last bar is ${barTime(item.as_of, interval)}` },
+          "stale",
+        ),
     ),
     el("td.number.wide-only", price(item.close)),
     el("td.number.nowrap", change(item.return_1)),
-    el("td.number.nowrap", item.annualized_volatility === null ? "–" : `${Math.round(100 * item.annualized_volatility)} %`),
-    el("td.number.wide-only", item.volume_spike_ratio === null ? "–" : `${figure(item.volume_spike_ratio)} ×`),
-    el("td.number.nowrap.wide-only", item.rate_of_change === null ? "–" : change(item.rate_of_change / 100)),
-    el("td.wide-only", item.crossover ? `${item.crossover}${item.crossed ? ", crossed" : ""}` : "–"),
+    el(
+      "td.number.nowrap",
+      item.annualized_volatility === null
+        ? "–"
+        : `${Math.round(100 * item.annualized_volatility)} %`,
+    ),
+    el(
+      "td.number.wide-only",
+      item.volume_spike_ratio === null ? "–" : `${figure(item.volume_spike_ratio)} ×`,
+    ),
+    el(
+      "td.number.nowrap.wide-only",
+      item.rate_of_change === null ? "–" : change(item.rate_of_change / 100),
+    ),
+    el(
+      "td.wide-only",
+      item.crossover ? `${item.crossover}${item.crossed ? ", crossed" : ""}` : "–",
+    ),
     el("td.nowrap", buildRegime(item.regime)),
     el("td.number", count(item.anomaly_grade)),
     el("td.nowrap.muted.wide-only", barTime(item.as_of, interval)),

@@ -1,4 +1,5 @@
-// Promoting, rolling back and retiring: each asks first, since it changes what every worker does next.
+// Promoting, rolling back and retiring: each asks first, since it changes what every worker does
+// next.
 
 import { post } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -9,7 +10,8 @@ export function buildPromotion(model, refresh) {
   return buildAction(
     "Promote",
     `Promote ${model.version}?`,
-    `It becomes the champion of ${model.market} for ${model.interval} bars: the next batch of every worker takes it.`,
+    `It becomes the champion of ${model.market} for ${model.interval} bars: the next batch ` +
+      `of every worker takes it.`,
     () => post(`/models/${model.version}/promote`, {}),
     `${model.version} is the champion of ${model.market} for ${model.interval} bars now.`,
     refresh,
@@ -34,7 +36,8 @@ export function buildRollback(market, interval, models, refresh) {
   return buildAction(
     "Roll back",
     `Roll back the champion of ${market} for ${interval} bars?`,
-    "The version that was in use before becomes the champion again: the next batch of every worker takes it.",
+    "The version that was in use before becomes the champion again: the next batch of every " +
+      "worker takes it.",
     () => post("/models/rollback", { market, interval }),
     (pointer) => `${pointer.version} is the champion of ${market} for ${interval} bars again.`,
     refresh,

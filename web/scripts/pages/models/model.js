@@ -41,11 +41,16 @@ export function drawModel(model, refresh) {
           .map(({ ticker, rows }) =>
             el(
               "li",
-              el("a.ticker-name", { href: linkTo("ticker", ticker, { interval: model.interval }) }, ticker),
+              el(
+                "a.ticker-name",
+                { href: linkTo("ticker", ticker, { interval: model.interval }) },
+                ticker,
+              ),
               el("span.muted.number", ` ${count(rows)}`),
             ),
           ),
-        model.tickers.length > LISTED && el("li.muted", `and ${count(model.tickers.length - LISTED)} more`),
+        model.tickers.length > LISTED &&
+          el("li.muted", `and ${count(model.tickers.length - LISTED)} more`),
       ),
     ),
     model.left_out.length > 0 &&
@@ -54,7 +59,9 @@ export function drawModel(model, refresh) {
         el("header", el("h2", "Left out")),
         el(
           "ul.chips.body",
-          model.left_out.slice(0, LISTED).map(({ ticker, reason }) => el("li", `${ticker}: ${words(reason)}`)),
+          model.left_out
+            .slice(0, LISTED)
+            .map(({ ticker, reason }) => el("li", `${ticker}: ${words(reason)}`)),
         ),
       ),
   ];
@@ -64,13 +71,21 @@ function drawTraining(model) {
   return buildFacts({
     Market: model.market,
     Interval: model.interval,
-    Window: `${barTime(model.window_start, model.interval)} to ${barTime(model.window_end, model.interval)}`,
+    Window:
+      `${barTime(model.window_start, model.interval)} to ` +
+      `${barTime(model.window_end, model.interval)}`,
     Bars: count(model.rows),
     Seed: model.seed,
-    "Champion of": model.champion_of.map((id) => id.replace("champion::", "").replaceAll("::", " ")).join(", "),
+    "Champion of": model.champion_of
+      .map((id) => id.replace("champion::", "").replaceAll("::", " "))
+      .join(", "),
     Run:
       model.training_run_id &&
-      el("a", { href: linkTo("runs", model.training_run_id) }, el("code", model.training_run_id.slice(0, 8))),
+      el(
+        "a",
+        { href: linkTo("runs", model.training_run_id) },
+        el("code", model.training_run_id.slice(0, 8)),
+      ),
     Made: moment(model.created_at),
     Promoted: model.promoted_at && moment(model.promoted_at),
     Retired: model.retired_at && moment(model.retired_at),
@@ -80,7 +95,16 @@ function drawTraining(model) {
 function drawDetector(model) {
   const write = (values) =>
     Object.entries(values).map(([name, value]) =>
-      el("div", `${words(name)} `, el("code", value !== null && typeof value === "object" ? Object.values(value).join(" ") : String(value))),
+      el(
+        "div",
+        `${words(name)} `,
+        el(
+          "code",
+          value !== null && typeof value === "object"
+            ? Object.values(value).join(" ")
+            : String(value),
+        ),
+      ),
     );
   return buildFacts({
     "Feature set": model.feature_set,

@@ -42,7 +42,11 @@ function draw({ items: models }, refresh, signal) {
       el(
         "div",
         el("h1", "Models"),
-        el("p.lead", "Every version that was trained, and which ones are in use: the champions of each market, one an interval."),
+        el(
+          "p.lead",
+          "Every version that was trained, and which ones are in use: the champions of each " +
+            "market, one an interval.",
+        ),
       ),
       button,
     ),
@@ -52,7 +56,8 @@ function draw({ items: models }, refresh, signal) {
           "div.card",
           buildEmpty(
             "No models yet",
-            "A market needs a model before its bars can be scored: once it has bars, train one here, or with `flask models train --market US`.",
+            "A market needs a model before its bars can be scored: once it has bars, train " +
+              "one here, or with `flask models train --market US`.",
           ),
         )
       : el(
@@ -112,7 +117,11 @@ function buildRow(model) {
       `${count(model.rows)} bars of ${plural(model.ticker_count, "ticker")}`,
       model.synthetic && el("span.badge.warn", "synthetic"),
     ),
-    el("td.nowrap.wide-only", `${barTime(model.window_start, model.interval)} to ${barTime(model.window_end, model.interval)}`),
+    el(
+      "td.nowrap.wide-only",
+      `${barTime(model.window_start, model.interval)} to ` +
+        `${barTime(model.window_end, model.interval)}`,
+    ),
     el("td.wide-only", model.feature_set),
     el("td.number.wide-only", model.threshold.toFixed(4).replace("-", "−")),
     el("td.wide-only", el("code", { title: model.sha256 }, hash(model.sha256))),

@@ -1,4 +1,5 @@
-// Training a version: asked for in a dialog, followed to its end, also when the page is opened while one goes on.
+// Training a version: asked for in a dialog, followed to its end, also when the page is opened
+// while one goes on.
 
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -7,7 +8,12 @@ import { followRun, isOpen } from "../../lib/live.js";
 import { getMarkets } from "../../lib/markets.js";
 import { linkTo } from "../../lib/router.js";
 import { askInDialog } from "../../parts/form_dialog.js";
-import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
+import {
+  buildProgress,
+  buildStatus,
+  describeOutcome,
+  describeRun,
+} from "../../parts/run_progress.js";
 import { say } from "../../parts/toasts.js";
 
 const INTERVALS = ["1d", "1w", "1h", "4h", "30m", "15m", "5m", "1m"];
@@ -21,7 +27,10 @@ export function buildTraining(refresh, signal) {
   const follow = async (id) => {
     const ended = await followRun(id, buildStrip(strip), signal);
     if (!ended) return;
-    say(`${describeRun(ended)}: ${describeOutcome(ended)}`, ended.status === "complete" ? "ok" : "bad");
+    say(
+      `${describeRun(ended)}: ${describeOutcome(ended)}`,
+      ended.status === "complete" ? "ok" : "bad",
+    );
     refresh();
   };
   const button = el("button.button.primary", { type: "button" }, "Train a model");
@@ -47,7 +56,11 @@ function buildStrip(node) {
   fill(node, head, bar.node);
   node.hidden = false;
   return (run) => {
-    fill(head, el("a.run-name", { href: linkTo("runs", run._id) }, describeRun(run)), buildStatus(run));
+    fill(
+      head,
+      el("a.run-name", { href: linkTo("runs", run._id) }, describeRun(run)),
+      buildStatus(run),
+    );
     bar.update(run);
   };
 }
@@ -59,7 +72,9 @@ async function openDialog() {
   const key = newIdentifier();
   return askInDialog({
     title: "Train a model",
-    lead: "It learns what is usual from all stored bars of its market, and is kept as a version of its own.",
+    lead:
+      "It learns what is usual from all stored bars of its market, and is kept as a " +
+      "version of its own.",
     nodes: fields.nodes,
     verb: "Train",
     send: async () => (await post("/models/train", fields.read(), { key })).run_id,
@@ -89,7 +104,12 @@ function buildFields(markets) {
         el("label.field", "Bars to flag, in %", share),
         el("label.field", "Trees", trees),
       ),
-      el("label.tick", promote, "Put it in use at once; without this only where the market has no champion for the interval"),
+      el(
+        "label.tick",
+        promote,
+        "Put it in use at once; without this only where the market has no champion for the " +
+          "interval",
+      ),
     ],
   };
 }

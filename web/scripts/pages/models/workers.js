@@ -46,7 +46,10 @@ function drawStats({ workers }) {
         el("td.wide-only", el("code", String(process.pid))),
         el(
           "td",
-          process.models.map((version, n) => [n > 0 && ", ", el("a", { href: linkTo("models", version) }, version)]),
+          process.models.map((version, n) => [
+            n > 0 && ", ",
+            el("a", { href: linkTo("models", version) }, version),
+          ]),
         ),
         el("td.number.wide-only", count(process.loads)),
         el("td.number.wide-only", count(process.hits)),

@@ -9,7 +9,8 @@ import { askInDialog } from "../../parts/form_dialog.js";
 export async function openRuleEditor() {
   const watchlists = await getAll("/watchlists");
   const fields = buildFields(watchlists);
-  const store = ({ name, ...body }) => put(`/notifications/rules/${encodeURIComponent(name)}`, body);
+  const store = ({ name, ...body }) =>
+    put(`/notifications/rules/${encodeURIComponent(name)}`, body);
   return askInDialog({
     title: "New rule",
     nodes: fields.nodes,
@@ -27,7 +28,14 @@ function buildFields(watchlists) {
     spellcheck: "false",
     placeholder: "slack://TOKEN_A/TOKEN_B/TOKEN_C",
   });
-  const grade = el("input", { type: "number", min: 0, max: 100, step: "any", value: 75, required: true });
+  const grade = el("input", {
+    type: "number",
+    min: 0,
+    max: 100,
+    step: "any",
+    value: 75,
+    required: true,
+  });
   const watchlist = el(
     "select",
     el("option", { value: "" }, "all tickers"),
@@ -51,7 +59,11 @@ function buildFields(watchlists) {
     read,
     nodes: [
       el("label.field", "Name", name),
-      el("label.field", "Channel, as apprise writes it: mailtos://, slack://, line://, json://, …", channel),
+      el(
+        "label.field",
+        "Channel, as apprise writes it: mailtos://, slack://, line://, json://, …",
+        channel,
+      ),
       el(
         "div.row.fields",
         el("label.field", "From grade", grade),

@@ -19,7 +19,12 @@ export function show(main, route, signal) {
   const rules = el("div");
   const deliveries = el("div");
   const refresh = () => {
-    loadInto(rules, () => get("/notifications/rules", {}, signal), (data) => drawRules(data.items, refresh), signal);
+    loadInto(
+      rules,
+      () => get("/notifications/rules", {}, signal),
+      (data) => drawRules(data.items, refresh),
+      signal,
+    );
     return showDeliveries(deliveries, signal);
   };
   const make = el("button.button.primary", { type: "button" }, "New rule");
@@ -31,11 +36,23 @@ export function show(main, route, signal) {
       el(
         "div",
         el("h1", "Notifications"),
-        el("p.lead", "One message a scan to your mail, chat or webhook; backfills are silent unless asked."),
+        el(
+          "p.lead",
+          "One message a scan to your mail, chat or webhook; backfills are silent unless asked.",
+        ),
       ),
       make,
     ),
-    el("div.stack", rules, el("section.card", { "aria-label": "Messages" }, el("header", el("h2", "Messages")), deliveries)),
+    el(
+      "div.stack",
+      rules,
+      el(
+        "section.card",
+        { "aria-label": "Messages" },
+        el("header", el("h2", "Messages")),
+        deliveries,
+      ),
+    ),
   );
   return refresh();
 }
@@ -44,7 +61,10 @@ function drawRules(rules, refresh) {
   if (rules.length === 0) {
     return el(
       "div.card",
-      buildEmpty("Nobody is told yet", "A rule says which channel is told of which anomalies, and when it is left in peace."),
+      buildEmpty(
+        "Nobody is told yet",
+        "A rule says which channel is told of which anomalies, and when it is left in peace.",
+      ),
     );
   }
   return el(
@@ -58,11 +78,18 @@ function buildRule(rule, refresh) {
   const tryIt = el("button.button.small", { type: "button" }, "Send a test");
   tryIt.addEventListener("click", async () => {
     const tried = await attempt(tryIt, () => post(`${path}/test`, {}));
-    if (tried) say(tried.sent ? "The channel took it." : `The channel did not take it: ${tried.error}`, tried.sent ? "ok" : "bad");
+    if (tried)
+      say(
+        tried.sent ? "The channel took it." : `The channel did not take it: ${tried.error}`,
+        tried.sent ? "ok" : "bad",
+      );
   });
   const drop = el("button.button.small", { type: "button" }, "Delete");
   drop.addEventListener("click", async () => {
-    if (!(await confirm(`Delete ${rule.name}?`, "Its channel is told of nothing any more.", "Delete"))) return;
+    if (
+      !(await confirm(`Delete ${rule.name}?`, "Its channel is told of nothing any more.", "Delete"))
+    )
+      return;
     await attempt(drop, () => remove(path));
     refresh();
   });
@@ -81,7 +108,8 @@ function buildRule(rule, refresh) {
         Channel: el("code", rule.shown_channel),
         "Is told of": told.filter(Boolean).join(", "),
         Tickers: rule.watchlist ? `watchlist ${rule.watchlist}` : "all",
-        "Quiet hours": rule.quiet_from && `${rule.quiet_from} to ${rule.quiet_until} (${rule.timezone})`,
+        "Quiet hours":
+          rule.quiet_from && `${rule.quiet_from} to ${rule.quiet_until} (${rule.timezone})`,
       }),
       el("div.row", tryIt, drop),
     ),
@@ -98,14 +126,20 @@ function showDeliveries(node, signal) {
         "tr",
         el("td", { title: moment(delivery.created_at) }, ago(delivery.created_at)),
         el("td", delivery.rule),
-        el("td", delivery.run_id ? el("a", { href: linkTo("runs", delivery.run_id) }, delivery.title) : delivery.title),
+        el(
+          "td",
+          delivery.run_id
+            ? el("a", { href: linkTo("runs", delivery.run_id) }, delivery.title)
+            : delivery.title,
+        ),
         el(
           "td",
           el(`span.badge.${KINDS[delivery.state]}`, delivery.state),
           delivery.error && el("p.muted", `${delivery.error} (${delivery.attempts} tries)`),
         ),
       ),
-    buildEmpty: () => buildEmpty("Nothing was sent yet", "Messages are listed here with what became of them."),
+    buildEmpty: () =>
+      buildEmpty("Nothing was sent yet", "Messages are listed here with what became of them."),
   };
   return showPagedTable(node, list, signal);
 }

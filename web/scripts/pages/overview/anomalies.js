@@ -17,7 +17,8 @@ const SORTS = { latest: "-Datetime", strongest: "anomaly_score" };
 
 export function buildAnomalyCard(route, signal) {
   let order = route.query.get("order") === "strongest" ? "strongest" : "latest";
-  const load = () => get("/anomalies", { sort: SORTS[order], limit: SHOWN, fields: LISTED_FIELDS }, signal);
+  const load = () =>
+    get("/anomalies", { sort: SORTS[order], limit: SHOWN, fields: LISTED_FIELDS }, signal);
   const section = buildSection(load, ({ items }) => draw(items, signal), signal, SHOWN);
   const choose = (chosen) => {
     order = chosen;
@@ -39,7 +40,11 @@ function draw(anomalies, signal) {
   if (anomalies.length === 0)
     return buildEmpty(
       "No anomalies yet",
-      "Open a ticker and ask for a backfill: its history is scored and the strange bars appear here.",
+      "Open a ticker and ask for a backfill: its history is scored and the strange bars " +
+        "appear here.",
     );
-  return el("div.with-spark", buildAnomalyList(anomalies, { extra: (anomaly) => buildSparkline(anomaly, signal) }));
+  return el(
+    "div.with-spark",
+    buildAnomalyList(anomalies, { extra: (anomaly) => buildSparkline(anomaly, signal) }),
+  );
 }

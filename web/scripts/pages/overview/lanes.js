@@ -25,11 +25,21 @@ const MOST_MARKS = 500;
  */
 export function buildLanesCard(known, route, signal) {
   const note = el("span.muted");
-  let span = SPANS.some(([value]) => value === route.query.get("span")) ? route.query.get("span") : "all";
+  let span = SPANS.some(([value]) => value === route.query.get("span"))
+    ? route.query.get("span")
+    : "all";
   const load = async () => {
     const range = findRange(known.series, span);
-    const query = { start: new Date(range.start).toISOString(), sort: "anomaly_score", limit: MOST_MARKS };
-    const { items, next_cursor: more } = await get("/anomalies", { ...query, fields: LISTED_FIELDS }, signal);
+    const query = {
+      start: new Date(range.start).toISOString(),
+      sort: "anomaly_score",
+      limit: MOST_MARKS,
+    };
+    const { items, next_cursor: more } = await get(
+      "/anomalies",
+      { ...query, fields: LISTED_FIELDS },
+      signal,
+    );
     return { items, more, range, lanes: pickLanes(known.series) };
   };
   const draw = ({ items, more, range, lanes }) => {
@@ -37,7 +47,8 @@ export function buildLanesCard(known, route, signal) {
     if (items.length === 0)
       return buildEmpty(
         "Nothing strange",
-        "No anomaly in this span. A wider span may have some; a ticker without a backfill has none yet.",
+        "No anomaly in this span. A wider span may have some; a ticker without a backfill " +
+          "has none yet.",
       );
     return buildSwimLane(lanes, items, range, signal);
   };
@@ -92,6 +103,10 @@ function findRange(series, span) {
 
 function describe(lanes, series, items, more) {
   const tickers = new Set(series.map((one) => one.ticker)).size;
-  const lanesText = tickers > lanes.length ? `the ${lanes.length} gravest of ${count(tickers)} tickers, ` : "";
-  return lanesText + (more ? `the ${items.length} strangest` : plural(items.length, "anomaly", "anomalies"));
+  const lanesText =
+    tickers > lanes.length ? `the ${lanes.length} gravest of ${count(tickers)} tickers, ` : "";
+  return (
+    lanesText +
+    (more ? `the ${items.length} strangest` : plural(items.length, "anomaly", "anomalies"))
+  );
 }

@@ -6,7 +6,6 @@ import { getMarkets } from "../../lib/markets.js";
 import { addCounts } from "../../lib/series.js";
 import { buildSeverityBar } from "../../parts/severity.js";
 
-
 /** @param {{series, schedules}} known as it is whenever `update()` is called */
 export function buildMarkets(known) {
   const node = el("section.markets", { "aria-label": "Markets" });
@@ -40,7 +39,11 @@ function drawMarket(market, name, { series: all, schedules }) {
     "article.card.market",
     el(
       "div.body",
-      el("h2", name, series.some((one) => one.synthetic) && el("span.badge.warn", "synthetic bars")),
+      el(
+        "h2",
+        name,
+        series.some((one) => one.synthetic) && el("span.badge.warn", "synthetic bars"),
+      ),
       el(
         "dl.figures",
         buildFigure("Tickers", count(tickers.length)),
@@ -74,5 +77,6 @@ function buildScans(market, { watchlists, enabled }) {
   ];
 }
 
-const describeNext = (time) => (!time ? "soon" : Date.parse(time) <= Date.now() ? "now" : ago(time));
+const describeNext = (time) =>
+  !time ? "soon" : Date.parse(time) <= Date.now() ? "now" : ago(time);
 const buildFigure = (name, value) => el("div", el("dt", name), el("dd.number", value));

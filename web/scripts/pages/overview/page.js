@@ -18,12 +18,14 @@ const LOOK_MILLISECONDS = 5000;
 export const title = () => "Overview";
 
 export function show(main, route, signal) {
-  const drawPage = (data, again, both) => (data.series.length ? draw(data, route, both) : drawWelcome(again, both));
+  const drawPage = (data, again, both) =>
+    data.series.length ? draw(data, route, both) : drawWelcome(again, both);
   return buildRefresh(main, load, drawPage, signal)();
 }
 
 async function load(signal) {
-  const runs = await loadRuns(signal); // first: what ends from here on is seen to end, and all is loaded again
+  // first: what ends from here on is seen to end, and all is loaded again
+  const runs = await loadRuns(signal);
   const [series, schedules] = await Promise.all([loadSeries(signal), loadSchedules(signal)]);
   return { runs, series, schedules };
 }
@@ -76,7 +78,8 @@ function drawWelcome(again, signal) {
     el("h1.hidden-text", "Overview"),
     buildEmpty(
       "No bars yet",
-      "Tapewatch watches bars that you bring: drop a CSV file on the data page, or run `flask bars import FILE`. `make demo` brings real ones to look at.",
+      "Tapewatch watches bars that you bring: drop a CSV file on the data page, or run " +
+        "`flask bars import FILE`. `make demo` brings real ones to look at.",
       el("a.button.primary", { href: linkTo("data") }, "Upload bars"),
     ),
   );

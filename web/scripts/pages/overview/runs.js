@@ -6,7 +6,12 @@ import { ago } from "../../lib/format.js";
 import { isOpen, pause, pollRun, repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
 import { buildProse } from "../../parts/prose.js";
-import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
+import {
+  buildProgress,
+  buildStatus,
+  describeOutcome,
+  describeRun,
+} from "../../parts/run_progress.js";
 import { buildEmpty } from "../../parts/states.js";
 
 const SHOWN = 6;
@@ -42,15 +47,24 @@ export function buildRunsCard(runs, refresh, signal) {
   return el(
     "section.card",
     { "aria-labelledby": "runs-title" },
-    el("header", el("h2", { id: "runs-title" }, "Runs"), el("a", { href: linkTo("runs") }, "All runs")),
+    el(
+      "header",
+      el("h2", { id: "runs-title" }, "Runs"),
+      el("a", { href: linkTo("runs") }, "All runs"),
+    ),
     body,
   );
 }
 
 /** The runs that are open, however many came after them, then the last that ended. */
 export async function loadRuns(signal) {
-  const ask = async (query) => (await get("/detection-runs", { ...query, limit: SHOWN }, signal)).items;
-  const found = await Promise.all([ask({ status: "in_progress" }), ask({ status: "queued" }), ask({})]);
+  const ask = async (query) =>
+    (await get("/detection-runs", { ...query, limit: SHOWN }, signal)).items;
+  const found = await Promise.all([
+    ask({ status: "in_progress" }),
+    ask({ status: "queued" }),
+    ask({}),
+  ]);
   const runs = new Map(found.flat().map((run) => [run._id, run]));
   return [...runs.values()].sort((a, b) => isOpen(b) - isOpen(a)).slice(0, SHOWN);
 }
@@ -59,7 +73,10 @@ const describeState = (runs) => JSON.stringify(runs.map((run) => [run._id, run.s
 
 function draw(runs, signal) {
   if (runs.length === 0)
-    return buildEmpty("No runs yet", "Whatever is asked for becomes a run: a backfill, a scan, an upload.");
+    return buildEmpty(
+      "No runs yet",
+      "Whatever is asked for becomes a run: a backfill, a scan, an upload.",
+    );
   return el(
     "ul.runs",
     runs.map((run) => buildItem(run, signal)),

@@ -1,4 +1,5 @@
-// The card of all tickers: last bar, watermark, anomalies by severity. Long lists are filtered and shown in parts.
+// The card of all tickers: last bar, watermark, anomalies by severity. Long lists are filtered and
+// shown in parts.
 
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, plural } from "../../lib/format.js";
@@ -30,11 +31,9 @@ export function buildTickersCard(known, route) {
     const { series } = known;
     const wanted = input.value.trim().toUpperCase();
     const found = series.filter((one) => one.ticker.includes(wanted));
-    fill(
-      body,
-      found.slice(0, shown).map(buildRow),
-    );
-    if (found.length === 0) fill(body, el("tr", el("td.muted", { colspan: 6 }, `No ticker has "${wanted}" in it.`)));
+    fill(body, found.slice(0, shown).map(buildRow));
+    if (found.length === 0)
+      fill(body, el("tr", el("td.muted", { colspan: 6 }, `No ticker has "${wanted}" in it.`)));
     const show = () => {
       shown += 4 * PART;
       update();
@@ -44,7 +43,11 @@ export function buildTickersCard(known, route) {
     fill(
       more,
       found.length > shown &&
-        el("button.button.small", { type: "button", on: { click: show } }, `Show more of ${count(found.length)}`),
+        el(
+          "button.button.small",
+          { type: "button", on: { click: show } },
+          `Show more of ${count(found.length)}`,
+        ),
     );
   };
   input.addEventListener("input", () => {

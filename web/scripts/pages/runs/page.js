@@ -6,7 +6,12 @@ import { ago, duration, moment, words } from "../../lib/format.js";
 import { isOpen, repeat } from "../../lib/live.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildProse } from "../../parts/prose.js";
-import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
+import {
+  buildProgress,
+  buildStatus,
+  describeOutcome,
+  describeRun,
+} from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -17,7 +22,16 @@ const LOOK_MILLISECONDS = 2000;
 const PART = 50;
 const FILTERS = {
   status: ["queued", "in_progress", "complete", "partial", "failed", "cancelled"],
-  task: ["backfill", "incremental", "verify", "train", "import", "analytics", "correlation", "fetch"],
+  task: [
+    "backfill",
+    "incremental",
+    "verify",
+    "train",
+    "import",
+    "analytics",
+    "correlation",
+    "fetch",
+  ],
   trigger: ["backfill", "scheduler", "chart_request", "verification", "manual"],
 };
 
@@ -96,7 +110,10 @@ function drawEmpty(query) {
         "No run of the last 30 days matches these filters.",
         el("a.button", { href: linkTo("runs") }, "Show all"),
       )
-    : buildEmpty("No runs yet", "Whatever is asked for becomes a run. Open a ticker and ask for a backfill.");
+    : buildEmpty(
+        "No runs yet",
+        "Whatever is asked for becomes a run. Open a ticker and ask for a backfill.",
+      );
 }
 
 function buildList(list) {

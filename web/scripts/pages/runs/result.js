@@ -1,4 +1,5 @@
-// What a run that is no detection came to: an import report, or what became of each anomaly that was derived again.
+// What a run that is no detection came to: an import report, or what became of each anomaly that
+// was derived again.
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -21,7 +22,9 @@ const COLUMNS = [
 export function buildResult(run, signal) {
   if (run.task === "verify") return buildVerdicts(run, signal);
   const content =
-    ["import", "fetch"].includes(run.task) && run.result.series ? buildReport(run) : el("pre", JSON.stringify(run.result, null, 2));
+    ["import", "fetch"].includes(run.task) && run.result.series
+      ? buildReport(run)
+      : el("pre", JSON.stringify(run.result, null, 2));
   return el("section.card", el("header", el("h2", "Result")), el("div.body", content));
 }
 
@@ -33,9 +36,11 @@ function buildVerdicts(run, signal) {
     {
       name: "Verdicts",
       columns: COLUMNS,
-      load: (cursor) => get(`/detection-runs/${run._id}/verifications`, { limit: PART, cursor }, signal),
+      load: (cursor) =>
+        get(`/detection-runs/${run._id}/verifications`, { limit: PART, cursor }, signal),
       buildRow,
-      buildEmpty: () => buildEmpty("Nothing was derived again", "What the run was asked for has no anomalies."),
+      buildEmpty: () =>
+        buildEmpty("Nothing was derived again", "What the run was asked for has no anomalies."),
     },
     signal,
   );
@@ -59,7 +64,11 @@ function buildRow(found) {
     "tr",
     el(
       "td.nowrap",
-      el("a.ticker-name", { href: linkTo("ticker", ticker, { interval, anomaly: datetime }) }, ticker),
+      el(
+        "a.ticker-name",
+        { href: linkTo("ticker", ticker, { interval, anomaly: datetime }) },
+        ticker,
+      ),
       " ",
       el("span.muted", barTime(datetime, interval)),
     ),

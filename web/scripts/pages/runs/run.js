@@ -49,13 +49,21 @@ function draw(first, signal) {
   return [
     el("p.crumb", el("a", { href: linkTo("runs") }, "Runs")),
     head,
-    el("div.stack", el("section.card", { "aria-label": "Progress" }, el("div.body", progress.node)), details),
+    el(
+      "div.stack",
+      el("section.card", { "aria-label": "Progress" }, el("div.body", progress.node)),
+      details,
+    ),
   ];
 }
 
 function drawHead(run, show) {
   return [
-    el("div", el("div.row", el("h1", describeRun(run)), buildStatus(run)), el("p.lead", el("code", run._id))),
+    el(
+      "div",
+      el("div.row", el("h1", describeRun(run)), buildStatus(run)),
+      el("p.lead", el("code", run._id)),
+    ),
     isOpen(run) ? buildCancel(run, show) : RETRIED.has(run.status) && buildRetry(run),
   ];
 }
@@ -77,11 +85,15 @@ function buildRetry(run) {
   const button = el(
     "button.button",
     { type: "button" },
-    run.failures.length ? `Retry ${plural(run.failures.length, "failed ticker")}` : "Retry what is left",
+    run.failures.length
+      ? `Retry ${plural(run.failures.length, "failed ticker")}`
+      : "Retry what is left",
   );
   const key = newIdentifier();
   button.addEventListener("click", async () => {
-    const accepted = await attempt(button, () => post(`/detection-runs/${run._id}/retry`, null, { key }));
+    const accepted = await attempt(button, () =>
+      post(`/detection-runs/${run._id}/retry`, null, { key }),
+    );
     if (accepted) go("runs", accepted.run_id);
   });
   return button;
@@ -102,7 +114,10 @@ function drawDetails(run, signal) {
       ),
     run.result && !isOpen(run) && buildResult(run, signal),
     el("section.card", el("header", el("h2", "Audit record")), el("div.body", drawRecord(run))),
-    !isOpen(run) && DETECTIONS.has(run.task) && run.tickers.length !== 1 && buildTickers(run, signal),
+    !isOpen(run) &&
+      DETECTIONS.has(run.task) &&
+      run.tickers.length !== 1 &&
+      buildTickers(run, signal),
     !isOpen(run) && (run.new_anomalies ?? 0) > 0 && drawFound(run, signal),
   ];
 }
@@ -145,8 +160,12 @@ function drawRecord(run) {
     "Bars loaded": run.rows_loaded > 0 && count(run.rows_loaded),
     "Bars with history": run.rows_preprocessed > 0 && count(run.rows_preprocessed),
     "Bars scored": run.rows_processed > 0 && count(run.rows_processed),
-    Anomalies: run.rows_processed > 0 && `${count(run.anomalies_found)}, of which ${count(run.new_anomalies ?? 0)} new`,
-    Model: run.model_version && el("a", { href: linkTo("models", run.model_version) }, run.model_version),
+    Anomalies:
+      run.rows_processed > 0 &&
+      `${count(run.anomalies_found)}, of which ${count(run.new_anomalies ?? 0)} new`,
+    Model:
+      run.model_version &&
+      el("a", { href: linkTo("models", run.model_version) }, run.model_version),
     "Model hash": run.model_hash && el("code", { title: run.model_hash }, hash(run.model_hash)),
     Reason: run.reason ? words(run.reason) : describeReasons(run.reasons),
   });
@@ -162,7 +181,12 @@ function drawFound(run, signal) {
   const body = el("div");
   loadInto(
     body,
-    () => get("/anomalies", { run_id: run._id, sort: "anomaly_score", limit: LISTED_ANOMALIES }, signal),
+    () =>
+      get(
+        "/anomalies",
+        { run_id: run._id, sort: "anomaly_score", limit: LISTED_ANOMALIES },
+        signal,
+      ),
     ({ items }) => buildAnomalyList(items),
     signal,
   );

@@ -28,8 +28,13 @@ export function buildTickers(run, signal) {
   const wanted = { status: "", reason: "" };
   const show = () => {
     const query = { ...wanted };
-    const load = (cursor) => get(`/detection-runs/${run._id}/tickers`, { ...query, limit: PART, cursor }, signal);
-    return showPagedTable(body, { name: "Tickers of the run", columns: COLUMNS, load, buildRow, buildEmpty: drawEmpty }, signal);
+    const load = (cursor) =>
+      get(`/detection-runs/${run._id}/tickers`, { ...query, limit: PART, cursor }, signal);
+    return showPagedTable(
+      body,
+      { name: "Tickers of the run", columns: COLUMNS, load, buildRow, buildEmpty: drawEmpty },
+      signal,
+    );
   };
   const buildFilter = (label, name, options) =>
     buildSelect(label, [["", "all"], ...options], "", (value) => {
@@ -46,9 +51,17 @@ export function buildTickers(run, signal) {
       el("h2", "Tickers"),
       el(
         "div.row",
-        buildFilter("Status", "status", STATUSES.map((status) => [status, words(status)])),
+        buildFilter(
+          "Status",
+          "status",
+          STATUSES.map((status) => [status, words(status)]),
+        ),
         reasons.length > 0 &&
-          buildFilter("Reason", "reason", reasons.map(([reason, number]) => [reason, `${words(reason)} (${count(number)})`])),
+          buildFilter(
+            "Reason",
+            "reason",
+            reasons.map(([reason, number]) => [reason, `${words(reason)} (${count(number)})`]),
+          ),
       ),
     ),
     body,
@@ -60,7 +73,14 @@ const drawEmpty = () => buildEmpty("No such tickers", "No ticker of this run has
 function buildRow(audit) {
   return el(
     "tr",
-    el("td.nowrap", el("a.ticker-name", { href: linkTo("ticker", audit.ticker, { interval: audit.interval }) }, audit.ticker)),
+    el(
+      "td.nowrap",
+      el(
+        "a.ticker-name",
+        { href: linkTo("ticker", audit.ticker, { interval: audit.interval }) },
+        audit.ticker,
+      ),
+    ),
     el("td", buildStatus(audit)),
     el("td", describeReason(audit)),
     el("td.number.wide-only", count(audit.rows_loaded)),
@@ -73,6 +93,8 @@ function buildRow(audit) {
 
 function describeReason({ reason, error, bars_needed: needed, bars_present: present }) {
   if (!reason) return "–";
-  const detail = error ?? (needed ? `${count(present)} of the ${count(needed)} bars that a first result takes` : null);
+  const detail =
+    error ??
+    (needed ? `${count(present)} of the ${count(needed)} bars that a first result takes` : null);
   return [words(reason), detail && el("div.muted", buildProse(detail))];
 }

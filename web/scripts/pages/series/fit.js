@@ -19,7 +19,8 @@ const DETECTORS = [
 ];
 const POINT = /^\s*(\d+)\s*[,;\t]\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*$/i;
 
-/** A card; `fitted(answer)` is called with what a fit answers. `name` is the series, or null: that of the file. */
+/** A card; `fitted(answer)` is called with what a fit answers. `name` is the series, or null:
+ * that of the file. */
 export function buildFit(fitted, name = null) {
   const outcome = el("div.stack", { role: "status" });
   let detector = "simple";
@@ -33,7 +34,13 @@ export function buildFit(fitted, name = null) {
       const answer = await post(path, { ...history, detector }, { key: newIdentifier() });
       const done = answer.run_id ? await followFit(answer.run_id, outcome) : answer;
       if (!done) return;
-      fill(outcome, el("p.notice.plain", `${done.series_id}: version ${done.version}, ${count(done.points_used)} points`));
+      fill(
+        outcome,
+        el(
+          "p.notice.plain",
+          `${done.series_id}: version ${done.version}, ${count(done.points_used)} points`,
+        ),
+      );
       fitted(done);
     } catch (error) {
       fill(outcome, buildFailure(error));
@@ -63,7 +70,8 @@ export function buildFit(fitted, name = null) {
   );
 }
 
-/** Follow the run of a long fit to its end; resolves to what it fitted, or null where it failed and that is said. */
+/** Follow the run of a long fit to its end; resolves to what it fitted, or null where it failed
+ * and that is said. */
 async function followFit(id, outcome) {
   const bar = buildProgress("Progress of the fit");
   fill(outcome, bar.node);
@@ -73,7 +81,8 @@ async function followFit(id, outcome) {
   return null;
 }
 
-/** Return {timestamps, values} of a CSV with the columns timestamp and value; throws where a line is no point. */
+/** Return {timestamps, values} of a CSV with the columns timestamp and value; throws where a
+ * line is no point. */
 export function readPoints(text, file) {
   const timestamps = [];
   const values = [];
@@ -81,14 +90,17 @@ export function readPoints(text, file) {
     .replace(/^\uFEFF/, "")
     .split(/\r?\n/)
     .forEach((line, place) => {
-      if (!line.trim() || (place === 0 && /^\s*"?timestamp"?\s*[,;\t]\s*"?value"?\s*$/i.test(line))) return;
+      if (!line.trim() || (place === 0 && /^\s*"?timestamp"?\s*[,;\t]\s*"?value"?\s*$/i.test(line)))
+        return;
       const point = POINT.exec(line);
       if (!point) {
         throw new Error(
-          `${file}, line ${place + 1}: "${line.slice(0, 60)}" is no point; a line is a whole number, a comma and a number, such as 1705000010,13.0`,
+          `${file}, line ${place + 1}: "${line.slice(0, 60)}" is no point; a line is a whole ` +
+            `number, a comma and a number, such as 1705000010,13.0`,
         );
       }
-      if (!Number.isSafeInteger(Number(point[1]))) throw new Error(`${file}, line ${place + 1}: ${point[1]} is too large`);
+      if (!Number.isSafeInteger(Number(point[1])))
+        throw new Error(`${file}, line ${place + 1}: ${point[1]} is too large`);
       timestamps.push(Number(point[1]));
       values.push(Number(point[2]));
     });

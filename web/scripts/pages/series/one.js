@@ -1,4 +1,5 @@
-// One series: its plot, kept up to date, the versions, a point to be judged, and the predictions that were kept.
+// One series: its plot, kept up to date, the versions, a point to be judged, and the predictions
+// that were kept.
 
 import { get, getText, remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -26,7 +27,12 @@ const COLUMNS = [
 export function showSeries(main, route, signal) {
   const path = `/series/${encodeURIComponent(route.name)}`;
   const load = (both) => get(path, {}, both);
-  return buildRefresh(main, load, (series, refresh, both) => draw(series, route, refresh, both), signal)();
+  return buildRefresh(
+    main,
+    load,
+    (series, refresh, both) => draw(series, route, refresh, both),
+    signal,
+  )();
 }
 
 function draw(series, route, refresh, signal) {
@@ -40,7 +46,13 @@ function draw(series, route, refresh, signal) {
     const text = await getText("/plot", query, signal);
     if (signal.aborted || text === shown) return;
     shown = text;
-    fill(plot, document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true));
+    fill(
+      plot,
+      document.importNode(
+        new DOMParser().parseFromString(text, "image/svg+xml").documentElement,
+        true,
+      ),
+    );
     stored.show(version);
   };
   const choose = (chosen) => {
@@ -56,7 +68,11 @@ function draw(series, route, refresh, signal) {
         "div",
         el("p.muted", el("a", { href: linkTo("series") }, "Series")),
         el("h1", series._id),
-        el("p.lead", `${series.detector}, version ${series.latest}; ${count(series.predictions)} predictions stored.`),
+        el(
+          "p.lead",
+          `${series.detector}, version ${series.latest}; ${count(series.predictions)} ` +
+            `predictions stored.`,
+        ),
       ),
       buildDelete(series._id),
     ),
@@ -70,7 +86,10 @@ function draw(series, route, refresh, signal) {
           el("h2", "Plot"),
           buildSelect(
             "Version",
-            series.versions.map((one) => [String(one.version), `v${one.version} · ${one.detector}`]),
+            series.versions.map((one) => [
+              String(one.version),
+              `v${one.version} · ${one.detector}`,
+            ]),
             String(version),
             choose,
           ),
@@ -117,7 +136,8 @@ function buildVersion(version) {
 function buildDelete(id) {
   const button = el("button.button", { type: "button" }, "Delete");
   button.addEventListener("click", async () => {
-    const text = "All its versions, histories and stored predictions go with it. This cannot be taken back.";
+    const text =
+      "All its versions, histories and stored predictions go with it. This cannot be taken back.";
     if (!(await confirm(`Delete ${id}?`, text, "Delete"))) return;
     const done = await attempt(button, async () => {
       await remove(`/series/${encodeURIComponent(id)}`);

@@ -9,7 +9,13 @@ import { buildEmpty } from "../../parts/states.js";
 import { buildFit } from "./fit.js";
 import { showSeries } from "./one.js";
 
-const COLUMNS = ["Series", "Latest", "Detector", ["Stored predictions", ".number.wide-only"], ["Changed", ".wide-only"]];
+const COLUMNS = [
+  "Series",
+  "Latest",
+  "Detector",
+  ["Stored predictions", ".number.wide-only"],
+  ["Changed", ".wide-only"],
+];
 
 export const title = (route) => route.name ?? "Series";
 
@@ -24,7 +30,8 @@ export function show(main, route, signal) {
         columns: COLUMNS,
         load: (cursor) => get("/series", { cursor }, signal),
         buildRow,
-        buildEmpty: () => buildEmpty("No series yet", "Drop a CSV above, or `flask series fit FILE`."),
+        buildEmpty: () =>
+          buildEmpty("No series yet", "Drop a CSV above, or `flask series fit FILE`."),
       },
       signal,
     );
@@ -34,13 +41,21 @@ export function show(main, route, signal) {
       el(
         "div",
         el("h1", "Series"),
-        el("p.lead", "Any history of numbers: send it once, then ask of each new point whether it is strange."),
+        el(
+          "p.lead",
+          "Any history of numbers: send it once, then ask of each new point whether it is strange.",
+        ),
       ),
     ),
     el(
       "div.stack",
       buildFit((fitted) => go("series", fitted.series_id)),
-      el("section.card", { "aria-label": "Series" }, el("header", el("h2", "Series with models")), list),
+      el(
+        "section.card",
+        { "aria-label": "Series" },
+        el("header", el("h2", "Series with models")),
+        list,
+      ),
     ),
   );
   return draw();

@@ -1,4 +1,5 @@
-// Points of a series: one judged on request, and those that were kept, each with what somebody said of it.
+// Points of a series: one judged on request, and those that were kept, each with what somebody said
+// of it.
 
 import { get, post, put } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -35,7 +36,13 @@ export function buildPredict(series, getVersion, stored) {
     autocomplete: "off",
     value: String(findNext(series)),
   });
-  const value = el("input", { name: "value", type: "number", step: "any", required: true, autocomplete: "off" });
+  const value = el("input", {
+    name: "value",
+    type: "number",
+    step: "any",
+    required: true,
+    autocomplete: "off",
+  });
   const keep = el("input", { type: "checkbox", name: "store" });
   const outcome = el("div", { role: "status" });
   const button = el("button.button.primary", { type: "submit" }, "Judge");
@@ -45,7 +52,10 @@ export function buildPredict(series, getVersion, stored) {
     try {
       const query = `?version=${getVersion()}${keep.checked ? "&store=true" : ""}`;
       const point = { timestamp: timestamp.value.trim(), value: value.valueAsNumber };
-      fill(outcome, buildVerdict(await post(`/predict/${encodeURIComponent(series._id)}${query}`, point)));
+      fill(
+        outcome,
+        buildVerdict(await post(`/predict/${encodeURIComponent(series._id)}${query}`, point)),
+      );
       if (keep.checked) stored();
     } catch (error) {
       fill(outcome, buildFailure(error));
@@ -72,7 +82,9 @@ export function buildPredict(series, getVersion, stored) {
 }
 
 /** The time at which a point would come next. */
-function findNext({ versions: [{ first_timestamp: first, last_timestamp: last, points_used: points }] }) {
+function findNext({
+  versions: [{ first_timestamp: first, last_timestamp: last, points_used: points }],
+}) {
   return last + Math.max(1, Math.round((last - first) / (points - 1)));
 }
 
@@ -81,7 +93,8 @@ function buildVerdict(said) {
   return el(
     `p.notice.${said.anomaly ? "bad" : "plain"}`,
     el("strong", said.anomaly ? "Anomaly" : "Normal"),
-    ` by version ${said.model_version}: ${figure(said.expected)} was expected, normal is ${range}; `,
+    ` by version ${said.model_version}: ${figure(said.expected)} was expected, normal is ` +
+      `${range}; `,
     `${figure(Math.abs(said.score))} deviations ${said.score < 0 ? "below" : "above"}.`,
   );
 }
@@ -92,7 +105,8 @@ function describeRange({ lower, upper }) {
   return `${figure(lower)} to ${figure(upper)}`;
 }
 
-/** Return {node, show}: a card with the stored predictions of the version that `show` is called with. */
+/** Return {node, show}: a card with the stored predictions of the version that `show` is called
+ * with. */
 export function buildStored(series, signal) {
   const list = el("div");
   const path = `/series/${encodeURIComponent(series)}/predictions`;
@@ -105,7 +119,8 @@ export function buildStored(series, signal) {
         columns: COLUMNS,
         load: (cursor) => get(path, { version, cursor, limit: 20 }, signal),
         buildRow: (prediction) => buildRow(prediction, path),
-        buildEmpty: () => buildEmpty("Nothing is kept yet", "Only predictions with `store=true` are."),
+        buildEmpty: () =>
+          buildEmpty("Nothing is kept yet", "Only predictions with `store=true` are."),
       },
       signal,
     );
@@ -138,10 +153,16 @@ function buildLabel(prediction, path) {
     "select",
     { "aria-label": `What ${prediction.timestamp} was` },
     FEEDBACK.map(([value, text]) =>
-      el("option", { value, selected: value === chosen, disabled: value === "" && chosen !== "" }, text),
+      el(
+        "option",
+        { value, selected: value === chosen, disabled: value === "" && chosen !== "" },
+        text,
+      ),
     ),
   );
   const label = `${path}/${prediction.version}/${prediction.timestamp}/label`;
-  select.addEventListener("change", () => attempt(select, () => put(label, { feedback: select.value })));
+  select.addEventListener("change", () =>
+    attempt(select, () => put(label, { feedback: select.value })),
+  );
   return select;
 }

@@ -1,4 +1,5 @@
-// Backfill and Scan now, with their progress. A run that is under way when the page opens is picked up again.
+// Backfill and Scan now, with their progress. A run that is under way when the page opens is picked
+// up again.
 
 import { get, post, remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
@@ -7,7 +8,12 @@ import { followRun, isOpen } from "../../lib/live.js";
 import { go, linkTo } from "../../lib/router.js";
 import { confirm } from "../../parts/confirmation.js";
 import { buildProse } from "../../parts/prose.js";
-import { buildProgress, buildStatus, describeOutcome, describeRun } from "../../parts/run_progress.js";
+import {
+  buildProgress,
+  buildStatus,
+  describeOutcome,
+  describeRun,
+} from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { attempt, say } from "../../parts/toasts.js";
 
@@ -24,10 +30,14 @@ export function buildActions({ ticker, interval }, refresh, signal) {
   const follow = async (id) => {
     const ended = await followRun(id, buildStrip(progress), signal);
     if (!ended) return;
-    say(`${describeRun(ended)}: ${describeOutcome(ended)}`, ended.status === "complete" ? "ok" : "bad");
+    say(
+      `${describeRun(ended)}: ${describeOutcome(ended)}`,
+      ended.status === "complete" ? "ok" : "bad",
+    );
     await refresh();
   };
-  const ask = (button, path, body) => attempt(button, async () => follow((await enqueue(path, body)).run_id));
+  const ask = (button, path, body) =>
+    attempt(button, async () => follow((await enqueue(path, body)).run_id));
   const backfill = el("button.button.primary", { type: "button" }, "Backfill");
   const scan = el("button.button", { type: "button" }, "Scan now");
   backfill.addEventListener("click", () =>
@@ -68,7 +78,8 @@ function buildDeletion(ticker, interval) {
   return button;
 }
 
-/** Ask for a run; where one is in the way, that one is as good. A repeat after a lost answer enqueues nothing twice. */
+/** Ask for a run; where one is in the way, that one is as good. A repeat after a lost answer
+ * enqueues nothing twice. */
 async function enqueue(path, body) {
   const key = newIdentifier();
   try {
@@ -109,7 +120,13 @@ function buildStrip(node) {
 }
 
 function buildCancel(run) {
-  const button = el("button.button.small", { type: "button", disabled: run.cancel_requested }, "Cancel");
-  button.addEventListener("click", () => attempt(button, () => post(`/detection-runs/${run._id}/cancel`)));
+  const button = el(
+    "button.button.small",
+    { type: "button", disabled: run.cancel_requested },
+    "Cancel",
+  );
+  button.addEventListener("click", () =>
+    attempt(button, () => post(`/detection-runs/${run._id}/cancel`)),
+  );
   return button;
 }

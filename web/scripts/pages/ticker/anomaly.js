@@ -1,7 +1,16 @@
 // One anomaly in full: how strange, why, what was measured, and where it comes from.
 
 import { el } from "../../lib/dom.js";
-import { barTime, change, count, figure, frequency, hash, moment, price } from "../../lib/format.js";
+import {
+  barTime,
+  change,
+  count,
+  figure,
+  frequency,
+  hash,
+  moment,
+  price,
+} from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildSeverity } from "../../parts/severity.js";
@@ -11,7 +20,8 @@ import { buildVerification } from "./verification.js";
 
 const SHOWN_SHARES = 6;
 
-/** @param {{at: number, of: number, step: (move: number) => void}} place the anomaly's place among those of the ticker */
+/** @param {{at: number, of: number, step: (move: number) => void}} place the anomaly's place
+ * among those of the ticker */
 export function drawAnomaly(anomaly, place, signal) {
   return [
     drawHeader(barTime(anomaly.Datetime, anomaly.interval), place),
@@ -19,7 +29,11 @@ export function drawAnomaly(anomaly, place, signal) {
       "div.body.stack",
       anomaly.status === "superseded" && drawSuperseded(anomaly),
       anomaly.bars_gone_at &&
-        el("p.notice.warn", `Its bars are gone since ${moment(anomaly.bars_gone_at)}: they were deleted or taken back.`),
+        el(
+          "p.notice.warn",
+          `Its bars are gone since ${moment(anomaly.bars_gone_at)}: they were deleted or ` +
+            `taken back.`,
+        ),
       drawGrade(anomaly),
       anomaly.suspected_split && drawSplit(anomaly.suspected_split),
       el(
@@ -32,7 +46,10 @@ export function drawAnomaly(anomaly, place, signal) {
       ),
       el("section", el("h3", "What the score rests on"), drawAttribution(anomaly)),
       buildVerification(anomaly, signal),
-      drawMore("The 14 features", el("div.features.number", buildFacts(describeFeatures(anomaly.features)))),
+      drawMore(
+        "The 14 features",
+        el("div.features.number", buildFacts(describeFeatures(anomaly.features))),
+      ),
       anomaly.opinions.length > 0 &&
         drawMore(`Later opinions (${anomaly.opinions.length})`, drawOpinions(anomaly.opinions)),
       drawMore("Lineage", drawLineage(anomaly)),
@@ -43,7 +60,12 @@ export function drawAnomaly(anomaly, place, signal) {
 export function drawNoAnomaly(known, step, missing = null) {
   return [
     drawHeader("Anomaly", { at: -1, of: known, step }),
-    missing && el("p.notice.warn", { role: "status" }, `Nothing was found in a bar of ${missing}, the one that this address names.`),
+    missing &&
+      el(
+        "p.notice.warn",
+        { role: "status" },
+        `Nothing was found in a bar of ${missing}, the one that this address names.`,
+      ),
     known === 0
       ? buildEmpty("No anomalies", "There is nothing to show until a backfill has found something.")
       : buildEmpty(
@@ -57,7 +79,13 @@ function drawHeader(heading, { at, of, step }) {
   const button = (label, arrow, move, disabled) =>
     el(
       "button.button.small",
-      { type: "button", "aria-label": label, title: label, disabled, on: { click: () => step(move) } },
+      {
+        type: "button",
+        "aria-label": label,
+        title: label,
+        disabled,
+        on: { click: () => step(move) },
+      },
       arrow,
     );
   return el(
@@ -76,7 +104,12 @@ function drawGrade(anomaly) {
   const move = anomaly.features.return_1;
   return el(
     "div.grade-row",
-    el("div.grade-number.number", { data: { severity: anomaly.severity } }, count(anomaly.grade), el("span", "grade")),
+    el(
+      "div.grade-number.number",
+      { data: { severity: anomaly.severity } },
+      count(anomaly.grade),
+      el("span", "grade"),
+    ),
     el(
       "div.stack.tight",
       el(
@@ -93,7 +126,12 @@ function drawGrade(anomaly) {
 function drawSuperseded({ superseded_by: run, superseded_at: at }) {
   return el(
     "p.notice.warn",
-    el("span", "Superseded: a later run of the same bars no longer finds it, ", linkToRun(run), `, ${moment(at)}.`),
+    el(
+      "span",
+      "Superseded: a later run of the same bars no longer finds it, ",
+      linkToRun(run),
+      `, ${moment(at)}.`,
+    ),
   );
 }
 
@@ -107,11 +145,16 @@ function drawSplit(ratio) {
 function drawAttribution({ attribution, inputs }) {
   const shares = Object.entries(attribution).sort((a, b) => b[1] - a[1]);
   const widest = Math.max(...shares.map(([, share]) => share), 1e-9);
-  const items = shares.map(([column, share]) => buildShare(column, share, share / widest, inputs[column]));
+  const items = shares.map(([column, share]) =>
+    buildShare(column, share, share / widest, inputs[column]),
+  );
   return [
     el("ul.attribution", items.slice(0, SHOWN_SHARES)),
     items.length > SHOWN_SHARES &&
-      drawMore(`${items.length - SHOWN_SHARES} smaller shares`, el("ul.attribution", items.slice(SHOWN_SHARES))),
+      drawMore(
+        `${items.length - SHOWN_SHARES} smaller shares`,
+        el("ul.attribution", items.slice(SHOWN_SHARES)),
+      ),
   ];
 }
 

@@ -1,5 +1,5 @@
-// Candles, with a marker on every anomaly, and the panes below them. Drawn by TradingView's Lightweight Charts; its
-// logo stays on it.
+// Candles, with a marker on every anomaly, and the panes below them. Drawn by TradingView's
+// Lightweight Charts; its logo stays on it.
 
 import {
   CandlestickSeries,
@@ -37,7 +37,8 @@ const COLOURS = [
   "accent",
   ...BAND_COLOURS,
 ];
-const LOGARITHMIC_FROM = 5; // the highest price over the lowest: beyond it the low years of a linear scale look flat
+// the highest price over the lowest: beyond it the low years of a linear scale look flat
+const LOGARITHMIC_FROM = 5;
 const CLICK_BARS = 3;
 const CANDLES = {
   borderVisible: false,
@@ -50,7 +51,8 @@ const writeDay = (time) => new Date(1000 * time).toISOString().slice(0, 10);
 
 /**
  * @param {{ticker: string, interval: string, choose: (anomaly: object) => void, signal}} options
- * @returns {{node, legend, setBars, lastBars, setAnomalies, setRegimes, select, showPeriod, onMoved, setPanes}}
+ * @returns {{node, legend, setBars, lastBars, setAnomalies, setRegimes, select, showPeriod,
+ * onMoved, setPanes}}
  */
 export function buildPriceChart({ ticker, interval, choose, signal }) {
   const stage = el("div.stage", { role: "img" });
@@ -62,7 +64,8 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
   const band = buildRegimeBand(chart, candles);
   candles.priceScale().applyOptions({ scaleMargins: { top: 0.13, bottom: 0.07 } });
   const markers = createSeriesMarkers(candles, []);
-  const data = []; // the bars, and the row of each by its time; both are filled anew where bars came
+  // the bars, and the row of each by its time; both are filled anew where bars came
+  const data = [];
   const rows = new Map();
   const state = { anomalies: [], selected: null, colours: {}, lines: {}, onMoved: () => {} };
   const panes = buildPanes(chart, data);
@@ -76,7 +79,8 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
     band.paint(state.colours);
     mark();
   };
-  const mark = () => markers.setMarkers(state.anomalies.map((anomaly) => buildMarker(anomaly, state)));
+  const mark = () =>
+    markers.setMarkers(state.anomalies.map((anomaly) => buildMarker(anomaly, state)));
   const tell = (row) => {
     fill(legend, describeBar(data, row, interval, state.lines));
     panes.tell(row);
@@ -84,21 +88,31 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
 
   const setPanes = (chosen, lines) => {
     state.lines = lines;
-    stage.style.setProperty("--panes", chosen.filter((name) => BELOW.some(([known]) => known === name)).length);
+    stage.style.setProperty(
+      "--panes",
+      chosen.filter((name) => BELOW.some(([known]) => known === name)).length,
+    );
     panes.set(chosen, lines);
     stage.dataset.panes = chosen.join();
     tellAtRest();
   };
 
   const describe = () => {
-    const counted = `${plural(data.length, "bar")}, ${plural(state.anomalies.length, "anomaly", "anomalies")}`;
-    stage.setAttribute("aria-label", `${ticker}, ${counted}. The arrow keys step from anomaly to anomaly.`);
+    const counted =
+      `${plural(data.length, "bar")}, ` +
+      `${plural(state.anomalies.length, "anomaly", "anomalies")}`;
+    stage.setAttribute(
+      "aria-label",
+      `${ticker}, ${counted}. The arrow keys step from anomaly to anomaly.`,
+    );
   };
 
   // The bar that is told of: the one under the mouse, else that of the anomaly, else the last.
   const tellAtRest = () => tell(rows.get(seconds(state.selected?.Datetime)) ?? data.length - 1);
   paint();
-  chart.subscribeCrosshairMove(({ time }) => (rows.has(time) ? tell(rows.get(time)) : tellAtRest()));
+  chart.subscribeCrosshairMove(({ time }) =>
+    rows.has(time) ? tell(rows.get(time)) : tellAtRest(),
+  );
   chart.timeScale().subscribeVisibleTimeRangeChange((range) => {
     stage.dataset.seen = range ? `${writeDay(range.from)} to ${writeDay(range.to)}` : "";
   });
@@ -116,7 +130,11 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
     legend,
     /** Show these bars; what stretch of time is seen stays. */
     setBars(bars, chosen, lines) {
-      data.splice(0, data.length, ...bars.map((bar, row) => ({ ...bar, row, time: seconds(bar.time) })));
+      data.splice(
+        0,
+        data.length,
+        ...bars.map((bar, row) => ({ ...bar, row, time: seconds(bar.time) })),
+      );
       rows.clear();
       for (const bar of data) rows.set(bar.time, bar.row);
       candles.setData(data);
@@ -139,14 +157,22 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
     },
     /** @param {{as_of: string, values: {regime: object|null}}[]} past regimes, the newest first */
     setRegimes(past) {
-      const known = past.filter(({ as_of: time, values }) => values.regime && rows.has(seconds(time)));
+      const known = past.filter(
+        ({ as_of: time, values }) => values.regime && rows.has(seconds(time)),
+      );
       band.set(
-        known.map(({ as_of: time, values }) => ({ row: rows.get(seconds(time)), regime: values.regime.regime })).reverse(),
+        known
+          .map(({ as_of: time, values }) => ({
+            row: rows.get(seconds(time)),
+            regime: values.regime.regime,
+          }))
+          .reverse(),
       );
       stage.dataset.regimes = known.length;
     },
     showPeriod: view.showPeriod,
-    /** Call `listener` when another stretch of time is seen than the one that `showPeriod` showed. */
+    /** Call `listener` when another stretch of time is seen than the one that `showPeriod`
+     * showed. */
     onMoved(listener) {
       state.onMoved = listener;
     },
@@ -164,7 +190,12 @@ function buildOptions(interval) {
     },
     crosshair: { mode: CrosshairMode.Normal },
     rightPriceScale: { borderVisible: false },
-    timeScale: { borderVisible: false, timeVisible: isIntraday(interval), minBarSpacing: 0.05, rightOffset: 4 },
+    timeScale: {
+      borderVisible: false,
+      timeVisible: isIntraday(interval),
+      minBarSpacing: 0.05,
+      rightOffset: 4,
+    },
     localization: { locale: "en-GB" },
     handleScale: { axisPressedMouseMove: true },
   };
@@ -172,7 +203,10 @@ function buildOptions(interval) {
 
 function paintChart(chart, candles, colours) {
   chart.applyOptions({
-    layout: { textColor: colours.muted, panes: { separatorColor: colours.line, separatorHoverColor: colours.grid } },
+    layout: {
+      textColor: colours.muted,
+      panes: { separatorColor: colours.line, separatorHoverColor: colours.grid },
+    },
     grid: { vertLines: { color: colours.grid }, horzLines: { color: colours.grid } },
   });
   candles.applyOptions({
@@ -207,7 +241,10 @@ function findClicked(anomalies, id, rows, time) {
 
 /** Whether equal distances should mean equal ratios. */
 function isWide(data) {
-  const [low, high] = [Math.min(...data.map((bar) => bar.low)), Math.max(...data.map((bar) => bar.high))];
+  const [low, high] = [
+    Math.min(...data.map((bar) => bar.low)),
+    Math.max(...data.map((bar) => bar.high)),
+  ];
   return high > LOGARITHMIC_FROM * low;
 }
 

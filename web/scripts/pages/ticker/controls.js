@@ -23,9 +23,11 @@ const INTRADAY = [
 
 /**
  * @param {object} chart from `buildPriceChart`
- * @param {{interval: string, period: string|null, panes: string[]}} asked what the URL says; its panes follow the choice
+ * @param {{interval: string, period: string|null, panes: string[]}} asked what the URL says; its
+ * panes follow the choice
  * @param {() => Promise<object>} loadHistory what is drawn with these panes
- * @returns {{node: Node[], showPeriod: () => void}}; `showPeriod` shows the stretch that was asked for
+ * @returns {{node: Node[], showPeriod: () => void}}; `showPeriod` shows the stretch that was
+ * asked for
  */
 export function buildControls(chart, asked, loadHistory, signal) {
   const periods = isIntraday(asked.interval) ? INTRADAY : DAILY;

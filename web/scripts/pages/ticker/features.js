@@ -28,7 +28,10 @@ export const writeFeature = (name, value) => (FEATURES[name]?.[1] ?? figure)(val
 /** Return {label: text} of stored features. */
 export function describeFeatures(features) {
   return Object.fromEntries(
-    Object.entries(features).map(([name, value]) => [FEATURES[name]?.[0] ?? name, writeFeature(name, value)]),
+    Object.entries(features).map(([name, value]) => [
+      FEATURES[name]?.[0] ?? name,
+      writeFeature(name, value),
+    ]),
   );
 }
 

@@ -4,7 +4,8 @@ import { el } from "../../lib/dom.js";
 import { barTime, change, price } from "../../lib/format.js";
 import { describeOverlays } from "./pane_names.js";
 
-/** @param {object[]} data bars with `time` in seconds; `row` says which @param {object} lines by name */
+/** @param {object[]} data bars with `time` in seconds; `row` says which @param {object} lines by
+ * name */
 export function describeBar(data, row, interval, lines) {
   const bar = data[row];
   if (!bar) return [];
@@ -19,7 +20,12 @@ export function describeBar(data, row, interval, lines) {
     ].map(([name, value]) => el("span", el("span.muted", `${name} `), price(value))),
     before && el("span", change(bar.close / before.close - 1)),
     describeOverlays(lines, row).map(([name, colour, value]) =>
-      el("span", el("i.stroke", { vars: { "--colour": `var(--${colour})` } }), el("span.muted", `${name} `), value),
+      el(
+        "span",
+        el("i.stroke", { vars: { "--colour": `var(--${colour})` } }),
+        el("span.muted", `${name} `),
+        value,
+      ),
     ),
   ];
 }

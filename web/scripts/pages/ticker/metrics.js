@@ -1,4 +1,5 @@
-// What is known of a series besides its anomalies: its metrics as of the last bar, their past as small charts.
+// What is known of a series besides its anomalies: its metrics as of the last bar, their past as
+// small charts.
 
 import { get } from "../../lib/api.js";
 import { el, svg } from "../../lib/dom.js";
@@ -32,11 +33,18 @@ export function buildMetrics({ ticker, interval }, signal) {
       if (error.status === 404) return [null];
       throw error;
     });
-    return regime?.items.length ? { regime: regime.items, pages: pages.map((page) => page.items) } : null;
+    return regime?.items.length
+      ? { regime: regime.items, pages: pages.map((page) => page.items) }
+      : null;
   };
   const section = buildSection(load, (data) => drawMetrics(data, interval), signal, 6);
   section.show();
-  const node = el("section.card.metrics", { "aria-label": "Metrics" }, el("header", el("h2", "Metrics")), section.node);
+  const node = el(
+    "section.card.metrics",
+    { "aria-label": "Metrics" },
+    el("header", el("h2", "Metrics")),
+    section.node,
+  );
   return { node, refresh: section.refresh };
 }
 
@@ -44,7 +52,8 @@ function drawMetrics(data, interval) {
   if (data === null) {
     return buildEmpty(
       "Nothing was computed yet",
-      "Metrics are computed by themselves once in a while; `flask analytics run TICKER` does it now.",
+      "Metrics are computed by themselves once in a while; `flask analytics run TICKER` does " +
+        "it now.",
     );
   }
   const [latest] = data.regime;
@@ -54,14 +63,20 @@ function drawMetrics(data, interval) {
       "div.market-body.stack.tight",
       el(
         "p",
-        regime ? [buildRegime(regime.regime), ` for ${describeAge(regime.since)}, `] : "No regime: ",
         regime
-          ? `confidence ${Math.round(100 * regime.confidence)} %, volatility ${regime.volatility_level}, volume ${regime.volume_level}, trend ${regime.trend_direction}`
+          ? [buildRegime(regime.regime), ` for ${describeAge(regime.since)}, `]
+          : "No regime: ",
+        regime
+          ? `confidence ${Math.round(100 * regime.confidence)} %, volatility ` +
+              `${regime.volatility_level}, volume ${regime.volume_level}, trend ` +
+              `${regime.trend_direction}`
           : explain(latest.missing.regime),
       ),
       el(
         "p.muted",
-        `As of ${barTime(latest.as_of, interval)}, ${plural(latest.metadata.bars_used, "bar")} used, ${(100 * latest.metadata.completeness).toFixed(1)} % of a year's bars there.`,
+        `As of ${barTime(latest.as_of, interval)}, ` +
+          `${plural(latest.metadata.bars_used, "bar")} used, ` +
+          `${(100 * latest.metadata.completeness).toFixed(1)} % of a year's bars there.`,
       ),
     ),
     data.pages.map((items, n) => drawCategory(CATEGORIES[n], items)),
@@ -77,7 +92,10 @@ function drawCategory(category, items) {
     return el(
       "tr",
       el("td", words(name)),
-      el("td.number", value === null ? el("span.muted", explain(latest.missing[name])) : describe(value)),
+      el(
+        "td.number",
+        value === null ? el("span.muted", explain(latest.missing[name])) : describe(value),
+      ),
       el("td.wide-only.muted", latest.units[name]),
       el("td", past.filter((one) => one !== null).length > 1 ? drawPast(past, words(name)) : ""),
     );
@@ -86,7 +104,11 @@ function drawCategory(category, items) {
     "details.fold",
     { open: category === "volatility" },
     el("summary", `${category[0].toUpperCase()}${category.slice(1)}`),
-    buildTable(`Metrics of ${category}`, ["Metric", ["Value", ".number"], ["Unit", ".wide-only"], "Past"], rows),
+    buildTable(
+      `Metrics of ${category}`,
+      ["Metric", ["Value", ".number"], ["Unit", ".wide-only"], "Past"],
+      rows,
+    ),
   );
 }
 
@@ -105,7 +127,8 @@ function readNumber(value) {
 function describe(value) {
   if (typeof value === "number") return figure(value);
   if (value.method) return `${figure(readNumber(value))} (${value.method})`;
-  if (value.state) return `${value.state}${value.bars_since === null ? "" : `, ${plural(value.bars_since, "bar")} ago`}`;
+  if (value.state && value.bars_since === null) return value.state;
+  if (value.state) return `${value.state}, ${plural(value.bars_since, "bar")} ago`;
   if (Array.isArray(value)) {
     return value[0]?.period_bars
       ? value.map((peak) => `${figure(peak.period_bars)} bars`).join(", ")
@@ -138,7 +161,13 @@ function drawPast(values, name) {
   const label = `${name}, ${plural(known.length, "bar")}: from ${figure(low)} to ${figure(high)}`;
   return svg(
     "svg",
-    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: "img", "aria-label": label },
+    {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      width: WIDTH,
+      height: HEIGHT,
+      role: "img",
+      "aria-label": label,
+    },
     svg("title", label),
     pieces.map((points) => svg("polyline.spark-line", { points: points.join(" ") })),
   );

@@ -23,7 +23,11 @@ export const title = (route) => route.name ?? "Ticker";
 export function show(main, route, signal) {
   if (!route.name) {
     const overview = el("a.button", { href: linkTo("overview") }, "Overview");
-    fill(main, el("h1.hidden-text", "Ticker"), buildEmpty("Which ticker?", "This address names none.", overview));
+    fill(
+      main,
+      el("h1.hidden-text", "Ticker"),
+      buildEmpty("Which ticker?", "This address names none.", overview),
+    );
     return null;
   }
   const asked = {
@@ -64,9 +68,14 @@ async function listIntervals(ticker, signal) {
 const pickInterval = (intervals) =>
   intervals.length === 0 || intervals.includes(USUAL_INTERVAL) ? USUAL_INTERVAL : intervals[0];
 
-/** Bars, and what is drawn with them. Where bars came since the last detection, asking sets a run to work. */
+/** Bars, and what is drawn with them. Where bars came since the last detection, asking sets a
+ * run to work. */
 const loadHistory = ({ ticker, interval, panes }, signal) =>
-  get("/chart", { ticker, interval, period: "max", indicators: listAsked(panes).join(",") }, signal);
+  get(
+    "/chart",
+    { ticker, interval, period: "max", indicators: listAsked(panes).join(",") },
+    signal,
+  );
 
 const loadStatus = ({ ticker, interval }, signal) =>
   get(`/tickers/${encodeURIComponent(ticker)}/status`, { interval }, signal);
@@ -87,7 +96,13 @@ async function loadKnown(asked, signal) {
 /** The anomaly that the address names, where it is superseded, or not among the strangest. */
 async function findUnlisted({ ticker, interval, anomaly }, signal) {
   try {
-    return [await get(`/anomalies/${encodeURIComponent(`${ticker}::${interval}::${anomaly}`)}`, {}, signal)];
+    return [
+      await get(
+        `/anomalies/${encodeURIComponent(`${ticker}::${interval}::${anomaly}`)}`,
+        {},
+        signal,
+      ),
+    ];
   } catch (error) {
     if (error.status === 404) return [];
     throw error;
@@ -104,7 +119,12 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
   const { ticker, interval } = history;
   const head = el("div");
   const status = el("div.body");
-  const chart = buildPriceChart({ ticker, interval, choose: (anomaly) => selection.select(anomaly), signal });
+  const chart = buildPriceChart({
+    ticker,
+    interval,
+    choose: (anomaly) => selection.select(anomaly),
+    signal,
+  });
   const selection = buildSelection(chart, asked.anomaly, signal);
   const controls = buildControls(chart, asked, () => loadHistory(asked, signal), signal);
   let shown = null;
@@ -131,7 +151,9 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
   if (selection.isEmpty()) controls.showPeriod();
   repeat(LOOK_MILLISECONDS, look, signal);
   const metrics = buildMetrics({ ticker, interval }, signal);
-  loadRegimes({ ticker, interval }, signal).then((past) => signal.aborted || chart.setRegimes(past));
+  loadRegimes({ ticker, interval }, signal).then(
+    (past) => signal.aborted || chart.setRegimes(past),
+  );
   const actions = buildActions(known.status, refresh, signal);
   return [
     el("div.head", head, actions.buttons),
@@ -140,14 +162,24 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
       "div.ticker-layout",
       el(
         "div.stack",
-        el("section.card", { "aria-label": "Chart" }, el("header", controls.node), chart.legend, chart.node),
+        el(
+          "section.card",
+          { "aria-label": "Chart" },
+          el("header", controls.node),
+          chart.legend,
+          chart.node,
+        ),
         el(
           "section.card.found",
           el("header", el("h2", "All anomalies"), el("span.muted", "newest first")),
           selection.list,
         ),
       ),
-      el("div.stack", selection.panel, el("section.card.series", el("header", el("h2", "Series")), status)),
+      el(
+        "div.stack",
+        selection.panel,
+        el("section.card.series", el("header", el("h2", "Series")), status),
+      ),
       // Behind the panel: from the list of anomalies the Tab key goes to the one that was chosen.
       metrics.node,
     ),

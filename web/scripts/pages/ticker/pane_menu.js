@@ -35,12 +35,15 @@ export function buildPaneMenu(chosen, choose, signal) {
   );
   menu.addEventListener("change", () => choose(read()));
   const close = (event) => {
-    if (event.type === "keydown" ? event.key === "Escape" && menu.open : !menu.contains(event.target)) {
+    if (
+      event.type === "keydown" ? event.key === "Escape" && menu.open : !menu.contains(event.target)
+    ) {
       menu.open = false;
       if (event.type === "keydown") menu.firstChild.focus();
     }
   };
-  for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, close, { signal });
+  for (const event of ["pointerdown", "keydown"])
+    document.addEventListener(event, close, { signal });
   return menu;
 }
 

@@ -1,4 +1,5 @@
-// What a chart can show besides the candles, by the names of the API. (Without the library that draws it.)
+// What a chart can show besides the candles, by the names of the API. (Without the library that
+// draws it.)
 
 import { price } from "../../lib/format.js";
 import { FEATURE_NAMES, describeFeature } from "./features.js";
@@ -30,7 +31,7 @@ export const LABELS = Object.fromEntries(BELOW);
 /** Which lines the API has to give for a choice of panes. */
 export const listAsked = (chosen) => chosen.filter((name) => !OWN.has(name));
 
-/** The values of the lines over the prices at a row, for the legend: [[label, colour, text], …]. */
+/** The values of the lines over the prices at a row for the legend: [[label, colour, text], …]. */
 export function describeOverlays(given, row) {
   return Object.entries(given)
     .filter(([name, values]) => name in OVERLAYS && typeof values[row] === "number")

@@ -1,4 +1,5 @@
-// What is drawn besides the candles: lines over the prices, and panes below them, each with its name and its value.
+// What is drawn besides the candles: lines over the prices, and panes below them, each with its
+// name and its value.
 
 import {
   HistogramSeries,
@@ -13,15 +14,32 @@ import { BELOW, LABELS, OVERLAYS } from "./pane_names.js";
 
 const SHARED_PANES = { MACD_hist: "MACD" };
 const COLUMNS = new Set(["volume", "grade", "MACD_hist", "body", "upper_wick", "lower_wick"]);
-const LEVELS = { RSI: [30, 70], zscore_20: [-2, 2], return_1: [0], return_3: [0], return_6: [0], MACD: [0] };
+const LEVELS = {
+  RSI: [30, 70],
+  zscore_20: [-2, 2],
+  return_1: [0],
+  return_3: [0],
+  return_6: [0],
+  MACD: [0],
+};
 const PRICES_STRETCH = 5;
-const PLAIN = { lineWidth: 1, priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false };
+const PLAIN = {
+  lineWidth: 1,
+  priceLineVisible: false,
+  lastValueVisible: false,
+  crosshairMarkerVisible: false,
+};
 // A pane leaves room for its label, and its scale is a plain one, whatever that of the prices is.
 const SCALE = { mode: PriceScaleMode.Normal, scaleMargins: { top: 0.26, bottom: 0.04 } };
-const ABOVE = { text: " ", fontSize: 4 }; // an empty line between the label and the edge of its pane
+// an empty line between the label and the edge of its pane
+const ABOVE = { text: " ", fontSize: 4 };
 const GRADES = () => ({ priceRange: { minValue: 0, maxValue: 100 } });
 const WHOLE = { type: "price", precision: 0, minMove: 1 };
-const PERCENT = { type: "custom", minMove: 1e-4, formatter: (value) => `${(100 * value).toFixed(1)} %` };
+const PERCENT = {
+  type: "custom",
+  minMove: 1e-4,
+  formatter: (value) => `${(100 * value).toFixed(1)} %`,
+};
 
 /**
  * @param {object} chart of Lightweight Charts, whose first pane has the candles
@@ -47,12 +65,15 @@ export function buildPanes(chart, data) {
     state.row = row;
     for (const { label, lines } of state.panes) {
       const text = lines.map((line) => describeLine(line, data[row])).join("   ");
-      label?.applyOptions({ lines: [ABOVE, { text, color: state.colours.muted, fontSize: 11, fontFamily }] });
+      label?.applyOptions({
+        lines: [ABOVE, { text, color: state.colours.muted, fontSize: 11, fontFamily }],
+      });
     }
   };
   return {
     tell,
-    /** @param {string[]} chosen names @param {Object<string, (number|null)[]>} given lines by name */
+    /** @param {string[]} chosen names @param {Object<string, (number|null)[]>} given lines by
+     * name */
     set(chosen, given) {
       clear();
       const groups = groupLines(chosen, given);
@@ -71,7 +92,8 @@ export function buildPanes(chart, data) {
   };
 }
 
-/** Return the lines of each pane: those over the prices, which may be none, then one list a pane below. */
+/** Return the lines of each pane: those over the prices, which may be none, then one list a pane
+ * below. */
 function groupLines(chosen, given) {
   const overlays = Object.keys(given).filter((name) => name in OVERLAYS);
   const below = new Map();
@@ -86,7 +108,10 @@ function groupLines(chosen, given) {
 function buildPane(chart, pane, lines, data) {
   const drawn = lines.map((line) => ({ ...line, series: addLine(chart, pane, line, data) }));
   const corner = { horzAlign: "left", vertAlign: "top", lines: [] };
-  return { lines: drawn, label: pane > 0 ? createTextWatermark(chart.panes()[pane], corner) : null };
+  return {
+    lines: drawn,
+    label: pane > 0 ? createTextWatermark(chart.panes()[pane], corner) : null,
+  };
 }
 
 function addLine(chart, pane, { name, values }, data) {
@@ -94,7 +119,9 @@ function addLine(chart, pane, { name, values }, data) {
   const series = chart.addSeries(kind, { ...PLAIN, ...chooseFormat(name) }, pane);
   if (pane > 0) series.priceScale().applyOptions(SCALE);
   if (values) {
-    series.setData(data.map(({ time }, row) => (values[row] === null ? { time } : { time, value: values[row] })));
+    series.setData(
+      data.map(({ time }, row) => (values[row] === null ? { time } : { time, value: values[row] })),
+    );
   }
   return series;
 }
@@ -111,7 +138,9 @@ function paintLine(line, n, data, { anomalies, colours }) {
     const colour = (bar) => (bar.close >= bar.open ? colours["up-volume"] : colours["down-volume"]);
     series.setData(data.map((bar) => ({ time: bar.time, value: bar.volume, color: colour(bar) })));
   } else if (name === "grade") {
-    line.grades = new Map(anomalies.map((anomaly) => [Date.parse(anomaly.Datetime) / 1000, anomaly]));
+    line.grades = new Map(
+      anomalies.map((anomaly) => [Date.parse(anomaly.Datetime) / 1000, anomaly]),
+    );
     series.setData(
       [...line.grades].map(([time, { grade, severity }]) => ({
         time,
@@ -120,7 +149,9 @@ function paintLine(line, n, data, { anomalies, colours }) {
       })),
     );
   } else {
-    series.applyOptions({ color: colours[OVERLAYS[name]?.[1] ?? (n === 0 ? "accent" : "low-mark")] });
+    series.applyOptions({
+      color: colours[OVERLAYS[name]?.[1] ?? (n === 0 ? "accent" : "low-mark")],
+    });
     drawLevels(line, colours);
   }
 }
@@ -142,7 +173,8 @@ function describeLine({ name, values, grades }, bar) {
   const label = LABELS[name] ?? name;
   if (!bar) return label;
   if (name === "volume") return `${label}  ${short(bar.volume)}`;
-  if (name === "grade") return grades?.has(bar.time) ? `${label}  ${count(grades.get(bar.time).grade)}` : label;
+  if (name === "grade")
+    return grades?.has(bar.time) ? `${label}  ${count(grades.get(bar.time).grade)}` : label;
   const value = values[bar.row];
   return value === null || value === undefined ? label : `${label}  ${writeFeature(name, value)}`;
 }

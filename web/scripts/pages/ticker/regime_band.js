@@ -13,7 +13,8 @@ export const BAND_COLOURS = NAMES.map(nameColour);
  */
 export function buildRegimeBand(chart, series) {
   const state = { stretches: [], colours: {}, redraw: () => {} };
-  const draw = (target) => target.useBitmapCoordinateSpace((scope) => paintStretches(scope, chart.timeScale(), state));
+  const draw = (target) =>
+    target.useBitmapCoordinateSpace((scope) => paintStretches(scope, chart.timeScale(), state));
   const view = { zOrder: () => "bottom", renderer: () => ({ draw }) };
   series.attachPrimitive({
     attached: ({ requestUpdate }) => (state.redraw = requestUpdate),
@@ -43,7 +44,11 @@ function joinNeighbours(regimes) {
   return stretches;
 }
 
-function paintStretches({ context, bitmapSize, horizontalPixelRatio: ratio }, scale, { stretches, colours }) {
+function paintStretches(
+  { context, bitmapSize, horizontalPixelRatio: ratio },
+  scale,
+  { stretches, colours },
+) {
   // Coordinates are known of whole bars alone.
   const half = (scale.logicalToCoordinate(1) - scale.logicalToCoordinate(0)) / 2;
   for (const { regime, from, to } of stretches) {

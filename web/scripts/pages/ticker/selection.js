@@ -1,4 +1,5 @@
-// Which anomaly of the ticker is looked at: in the panel, on the chart, in the list and in the URL, all the same one.
+// Which anomaly of the ticker is looked at: in the panel, on the chart, in the list and in the URL,
+// all the same one.
 
 import { el, fill } from "../../lib/dom.js";
 import { keepInUrl } from "../../lib/router.js";
@@ -9,7 +10,8 @@ import { drawAnomaly, drawNoAnomaly } from "./anomaly.js";
 /**
  * @param {object} chart from `buildPriceChart`
  * @param {string|null} asked time of the anomaly that the URL names
- * @returns {{panel: Node, list: Node, set: (anomalies: object[], message: string) => void, select: (anomaly) => void, isEmpty: () => boolean}}
+ * @returns {{panel: Node, list: Node, set: (anomalies: object[], message: string) => void,
+ * select: (anomaly) => void, isEmpty: () => boolean}}
  */
 export function buildSelection(chart, asked, signal) {
   const panel = el("section.card.panel", { "aria-label": "Anomaly" });
@@ -24,14 +26,21 @@ export function buildSelection(chart, asked, signal) {
     keepInUrl({ anomaly: anomaly?.Datetime ?? null });
     chart.select(anomaly);
     const at = known.indexOf(anomaly);
-    const hadFocus = panel.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
+    const hadFocus =
+      panel.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
     fill(
       panel,
-      anomaly ? drawAnomaly(anomaly, { at, of: known.length, step }, signal) : drawNoAnomaly(known.length, step, missing),
+      anomaly
+        ? drawAnomaly(anomaly, { at, of: known.length, step }, signal)
+        : drawNoAnomaly(known.length, step, missing),
     );
-    // Who steps by the keyboard's Enter goes on from the same button, or from its neighbour at the end.
+    // Who steps by the keyboard's Enter goes on from the same button, or from its neighbour at the
+    // end.
     const buttons = [...panel.querySelectorAll("header button:enabled")];
-    if (hadFocus) (buttons.find((button) => button.getAttribute("aria-label") === hadFocus) ?? buttons[0])?.focus();
+    if (hadFocus)
+      (
+        buttons.find((button) => button.getAttribute("aria-label") === hadFocus) ?? buttons[0]
+      )?.focus();
     markListed(list, anomaly);
   };
   const step = (move) => {
@@ -63,8 +72,14 @@ export function buildSelection(chart, asked, signal) {
     event.preventDefault();
     select(known[known.length - 1 - [...item.parentNode.children].indexOf(item)]);
   });
-  list.addEventListener("keydown", (event) => stepByKey(event, step, { ArrowUp: 1, ArrowDown: -1 }));
-  document.addEventListener("keydown", (event) => stepByKey(event, step, { ArrowLeft: -1, ArrowRight: 1 }), { signal });
+  list.addEventListener("keydown", (event) =>
+    stepByKey(event, step, { ArrowUp: 1, ArrowDown: -1 }),
+  );
+  document.addEventListener(
+    "keydown",
+    (event) => stepByKey(event, step, { ArrowLeft: -1, ArrowRight: 1 }),
+    { signal },
+  );
   return { panel, list, set, select, isEmpty: () => selected === null };
 }
 
@@ -80,7 +95,9 @@ function markListed(list, anomaly) {
   current.setAttribute("aria-current", "true");
   if (list.contains(document.activeElement)) current.focus({ preventScroll: true });
   // Only what is laid out has a place, and the list may not be on the page yet.
-  requestAnimationFrame(() => (list.scrollTop = current.parentNode.offsetTop - list.clientHeight / 2));
+  requestAnimationFrame(
+    () => (list.scrollTop = current.parentNode.offsetTop - list.clientHeight / 2),
+  );
 }
 
 /** Arrow keys step from anomaly to anomaly, unless they mean something where the focus is. */

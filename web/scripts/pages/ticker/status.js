@@ -9,7 +9,13 @@ import { buildFacts } from "../../parts/facts.js";
 import { buildProse } from "../../parts/prose.js";
 import { writePanes } from "./pane_menu.js";
 
-const KINDS = { up_to_date: "ok", behind: "warn", never_detected: "warn", in_progress: "busy", failed: "bad" };
+const KINDS = {
+  up_to_date: "ok",
+  behind: "warn",
+  never_detected: "warn",
+  in_progress: "busy",
+  failed: "bad",
+};
 
 /**
  * @param {object[]} bars the last two
@@ -39,7 +45,8 @@ export function drawHead(status, bars, intervals, { panes }) {
   ];
 }
 
-const sortIntervals = (intervals) => INTERVALS.filter((one) => intervals.includes(one)).map((one) => [one, one]);
+const sortIntervals = (intervals) =>
+  INTERVALS.filter((one) => intervals.includes(one)).map((one) => [one, one]);
 
 export function drawStatus(status) {
   const run = status.last_run;
@@ -52,11 +59,16 @@ export function drawStatus(status) {
       buildProse(status.message),
     ),
     buildFacts({
-      Bars: `${count(status.bars)}, from ${barTime(status.first_bar, status.interval)} to ${barTime(status.last_bar, status.interval)}`,
+      Bars:
+        `${count(status.bars)}, from ${barTime(status.first_bar, status.interval)} to ` +
+        `${barTime(status.last_bar, status.interval)}`,
       "Bars needed": count(status.bars_needed),
-      "Last bar came": status.sessions_behind > 0 && `${plural(status.sessions_behind, "session")} ago`,
+      "Last bar came":
+        status.sessions_behind > 0 && `${plural(status.sessions_behind, "session")} ago`,
       Watermark: status.watermark ? barTime(status.watermark, status.interval) : "not detected yet",
-      Model: status.model_version && el("a", { href: linkTo("models", status.model_version) }, status.model_version),
+      Model:
+        status.model_version &&
+        el("a", { href: linkTo("models", status.model_version) }, status.model_version),
       "Last run":
         run &&
         el(

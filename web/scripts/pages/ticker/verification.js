@@ -27,17 +27,31 @@ export function buildVerification(anomaly, signal) {
       }
     }),
   );
-  return el("section.verification", el("div.row.spread", el("h3", "Does it still hold?"), button), outcome);
+  return el(
+    "section.verification",
+    el("div.row.spread", el("h3", "Does it still hold?"), button),
+    outcome,
+  );
 }
 
 async function verify(id, signal) {
-  const answer = await post(`/anomalies/verify/${encodeURIComponent(id)}?wait=${WAIT_SECONDS}`, null, {
-    key: newIdentifier(),
-  });
+  const answer = await post(
+    `/anomalies/verify/${encodeURIComponent(id)}?wait=${WAIT_SECONDS}`,
+    null,
+    {
+      key: newIdentifier(),
+    },
+  );
   if (answer.verdict) return answer;
   const run = await followRun(answer.run_id ?? answer._id, () => {}, signal);
   const { items } = await get(`/detection-runs/${run._id}/verifications`, { limit: 1 }, signal);
-  return items[0] ?? { verdict: null, error: run.error ?? words(run.status), verification_run_id: run._id };
+  return (
+    items[0] ?? {
+      verdict: null,
+      error: run.error ?? words(run.status),
+      verification_run_id: run._id,
+    }
+  );
 }
 
 function drawVerdict(found) {
@@ -48,7 +62,8 @@ function drawVerdict(found) {
     buildFacts({
       "Stored score": found.original_score != null && figure(found.original_score),
       "Same model, today": found.recomputed_score != null && figure(found.recomputed_score),
-      "Champion, today": found.current_score != null && `${figure(found.current_score)} (${found.current_model})`,
+      "Champion, today":
+        found.current_score != null && `${figure(found.current_score)} (${found.current_model})`,
       Run: el(
         "a",
         { href: linkTo("runs", found.verification_run_id) },
@@ -67,7 +82,10 @@ function drawChanges(changes) {
       el(
         "li",
         Object.entries(change)
-          .map(([name, value]) => `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`)
+          .map(
+            ([name, value]) =>
+              `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`,
+          )
           .join(", "),
       ),
     ),

@@ -20,7 +20,8 @@ export function buildView(scale, data, rows) {
       const row = rows.get(time);
       const seen = wish ?? scale.getVisibleLogicalRange();
       if (row === undefined) return false;
-      const isSeen = seen && row > seen.from + 2 && row < seen.to - 2 && seen.to - seen.from < 6 * BARS_AROUND;
+      const isSeen =
+        seen && row > seen.from + 2 && row < seen.to - 2 && seen.to - seen.from < 6 * BARS_AROUND;
       if (!isSeen) see({ from: row - BARS_AROUND, to: row + BARS_AROUND });
       return !isSeen;
     },

@@ -67,7 +67,9 @@ function buildFields(watchlist, isNew) {
   const counted = el("span");
   const interval = el(
     "select",
-    INTERVALS.map((value) => el("option", { value, selected: value === watchlist.interval }, value)),
+    INTERVALS.map((value) =>
+      el("option", { value, selected: value === watchlist.interval }, value),
+    ),
   );
   const cron = el("input", {
     value: watchlist.schedule === EVERY_BAR ? "" : watchlist.schedule,
@@ -76,18 +78,28 @@ function buildFields(watchlist, isNew) {
     autocomplete: "off",
     spellcheck: "false",
   });
-  const delay = el("input", { type: "number", min: 0, max: 1440, required: true, value: watchlist.delay_minutes });
+  const delay = el("input", {
+    type: "number",
+    min: 0,
+    max: 1440,
+    required: true,
+    value: watchlist.delay_minutes,
+  });
   const cronField = el("label.field", "Cron, in the first market's time", cron);
   const delayField = el("label.field", "Minutes after the close", delay);
-  const schedule = buildSelect("Scanned", SCHEDULES, watchlist.schedule === EVERY_BAR ? EVERY_BAR : "cron", (kind) =>
-    showFields(kind),
+  const schedule = buildSelect(
+    "Scanned",
+    SCHEDULES,
+    watchlist.schedule === EVERY_BAR ? EVERY_BAR : "cron",
+    (kind) => showFields(kind),
   );
   const showFields = (kind) => {
     cronField.hidden = cron.disabled = kind !== "cron";
     delayField.hidden = delay.disabled = kind === "cron";
   };
   showFields(watchlist.schedule === EVERY_BAR ? EVERY_BAR : "cron");
-  const hasOtherKind = watchlist.threshold?.kind !== undefined; // what only the command line sets stays
+  // what only the command line sets stays
+  const hasOtherKind = watchlist.threshold?.kind !== undefined;
   const grade = el("input", {
     type: "number",
     min: 1,
@@ -96,7 +108,11 @@ function buildFields(watchlist, isNew) {
     value: hasOtherKind ? "" : (watchlist.threshold ?? ""),
     placeholder: hasOtherKind ? describeThreshold(watchlist.threshold) : "the model's",
   });
-  const folder = el("input", { value: watchlist.folder ?? "", required: true, placeholder: "prices" });
+  const folder = el("input", {
+    value: watchlist.folder ?? "",
+    required: true,
+    placeholder: "prices",
+  });
   const folderField = el("label.field", "Folder", folder);
   let source = watchlist.source;
   const showFolder = (chosen) => {

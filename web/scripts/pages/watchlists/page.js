@@ -25,11 +25,15 @@ async function load(signal) {
     get("/scheduler", {}, signal),
   ]);
   const known = new Map(scheduler.watchlists.map((one) => [one.name, one]));
-  const watchlists = items.map((one) => ({ ...one, next_scan: known.get(one.name)?.next_scan ?? null }));
+  const watchlists = items.map((one) => ({
+    ...one,
+    next_scan: known.get(one.name)?.next_scan ?? null,
+  }));
   return { watchlists, scheduler };
 }
 
-/** What was changed by hand; what the scheduler notes meanwhile is shown without drawing all anew. */
+/** What was changed by hand; what the scheduler notes meanwhile is shown without drawing all
+ * anew. */
 const describeChanges = ({ watchlists, scheduler }) =>
   JSON.stringify([scheduler.enabled, watchlists.map(({ name, version }) => [name, version])]);
 
@@ -51,14 +55,22 @@ function draw(data, refresh, signal) {
   const edit = (watchlist) => openEditor(watchlist).then((changed) => changed && refresh());
   const cards = watchlists.map((watchlist) => buildWatchlist(watchlist, { edit, refresh, signal }));
   keepUpToDate(cards, data, refresh, signal);
-  const make = () => el("button.button.primary", { type: "button", on: { click: () => edit(null) } }, "New watchlist");
+  const make = () =>
+    el(
+      "button.button.primary",
+      { type: "button", on: { click: () => edit(null) } },
+      "New watchlist",
+    );
   return [
     el(
       "div.head",
       el(
         "div",
         el("h1", "Watchlists"),
-        el("p.lead", "Tickers that are scanned together, those of each market whenever it has closed a bar."),
+        el(
+          "p.lead",
+          "Tickers that are scanned together, those of each market whenever it has closed a bar.",
+        ),
       ),
       el(
         "div.row",
@@ -72,7 +84,8 @@ function draw(data, refresh, signal) {
           "div.card",
           buildEmpty(
             "No watchlists yet",
-            "Paste the symbols you care about; each new bar of theirs is looked at as soon as it has closed.",
+            "Paste the symbols you care about; each new bar of theirs is looked at as soon " +
+              "as it has closed.",
             make(),
           ),
         )
@@ -89,7 +102,11 @@ function buildSwitch(scheduler, refresh) {
   const mark = (state) => {
     button.setAttribute("aria-checked", String(state.enabled));
     button.title = state.changed_at ? `switched ${moment(state.changed_at)}` : "never switched";
-    fill(button, el("i", { "aria-hidden": "true" }), `Periodic scans ${state.enabled ? "on" : "off"}`);
+    fill(
+      button,
+      el("i", { "aria-hidden": "true" }),
+      `Periodic scans ${state.enabled ? "on" : "off"}`,
+    );
   };
   button.addEventListener("click", async () => {
     const enabled = button.getAttribute("aria-checked") !== "true";

@@ -13,16 +13,19 @@ import { confirm } from "../../parts/confirmation.js";
 import { attempt, say } from "../../parts/toasts.js";
 
 const LISTED = 24;
-const RECENT_MILLISECONDS = 60_000; // a scan that was asked for so short a while ago may still go on
+// a scan that was asked for so short a while ago may still go on
+const RECENT_MILLISECONDS = 60_000;
 
-/** @returns {{node: Node, update: (watchlist: object) => void}}; `update` shows what the scheduler did meanwhile */
+/** @returns {{node: Node, update: (watchlist: object) => void}}; `update` shows what the
+ * scheduler did meanwhile */
 export function buildWatchlist(watchlist, { edit, refresh, signal }) {
   const strip = buildStrip(watchlist, signal);
   const facts = el("div");
   let seen = null;
   const update = (now) => {
     fill(facts, drawFacts(now));
-    const isNew = now.last_run_id !== seen && Date.now() - Date.parse(now.last_scan) < RECENT_MILLISECONDS;
+    const isNew =
+      now.last_run_id !== seen && Date.now() - Date.parse(now.last_scan) < RECENT_MILLISECONDS;
     seen = now.last_run_id;
     if (isNew) strip.follow(seen).catch((error) => say(error.message, "bad"));
   };
@@ -32,7 +35,12 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
     { "aria-label": `Watchlist ${watchlist.name}` },
     el(
       "header",
-      el("div.row", el("h2", watchlist.name), watchlist.markets.map((market) => el("span.badge", market)), el("span.badge", watchlist.interval)),
+      el(
+        "div.row",
+        el("h2", watchlist.name),
+        watchlist.markets.map((market) => el("span.badge", market)),
+        el("span.badge", watchlist.interval),
+      ),
       buildSwitch(watchlist, refresh),
     ),
     el(
@@ -42,12 +50,23 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
         watchlist.tickers
           .slice(0, LISTED)
           .map((ticker) =>
-            el("li", el("a.ticker-name", { href: linkTo("ticker", ticker, { interval: watchlist.interval }) }, ticker)),
+            el(
+              "li",
+              el(
+                "a.ticker-name",
+                { href: linkTo("ticker", ticker, { interval: watchlist.interval }) },
+                ticker,
+              ),
+            ),
           ),
-        watchlist.tickers.length > LISTED && el("li.muted", `and ${count(watchlist.tickers.length - LISTED)} more`),
+        watchlist.tickers.length > LISTED &&
+          el("li.muted", `and ${count(watchlist.tickers.length - LISTED)} more`),
       ),
       watchlist.without_bars?.length > 0 &&
-        el("p.notice.warn", `No ${watchlist.interval} bars are stored of ${listNames(watchlist.without_bars)}.`),
+        el(
+          "p.notice.warn",
+          `No ${watchlist.interval} bars are stored of ${listNames(watchlist.without_bars)}.`,
+        ),
       facts,
       strip.node,
       el(
@@ -70,15 +89,23 @@ function drawFacts(watchlist) {
     Scanned: describeSchedule(watchlist),
     "Bars come": describeSource(watchlist),
     "Anomaly from": describeThreshold(watchlist.threshold),
-    "Last scan": last ? el("a", { href: linkTo("runs", run), title: moment(last) }, ago(last)) : "never",
-    "Next scan": next ? el("span", { title: moment(next) }, describeNext(next)) : watchlist.enabled ? "soon" : "none",
+    "Last scan": last
+      ? el("a", { href: linkTo("runs", run), title: moment(last) }, ago(last))
+      : "never",
+    "Next scan": next
+      ? el("span", { title: moment(next) }, describeNext(next))
+      : watchlist.enabled
+        ? "soon"
+        : "none",
   });
 }
 
 /** A number is a grade; other kinds are set from the command line. */
 export function describeThreshold(threshold) {
   if (threshold === null) return "as the model says";
-  return typeof threshold === "number" ? `grade ${threshold}` : `${threshold.kind} ${threshold.value}`;
+  return typeof threshold === "number"
+    ? `grade ${threshold}`
+    : `${threshold.kind} ${threshold.value}`;
 }
 
 const describeNext = (time) => (Date.parse(time) <= Date.now() ? "now" : ago(time));
@@ -92,7 +119,8 @@ const SOURCES = { yahoo: "from Yahoo, before each scan", feed: "by the feed" };
 
 function describeSource({ source, folder, fetch_run_id: run }) {
   if (source === "none") return null;
-  const words = source === "folder" ? `from the folder ${folder}, before each scan` : SOURCES[source];
+  const words =
+    source === "folder" ? `from the folder ${folder}, before each scan` : SOURCES[source];
   return run ? el("a", { href: linkTo("runs", run) }, words) : words;
 }
 
@@ -107,8 +135,18 @@ function buildSwitch(watchlist, refresh) {
     el("span.hidden-text", ` watchlist ${watchlist.name}`),
   );
   button.addEventListener("click", async () => {
-    const { tickers, interval, schedule, delay_minutes, threshold, source, folder, enabled } = watchlist;
-    const body = { tickers, interval, schedule, delay_minutes, threshold, source, folder, enabled: !enabled };
+    const { tickers, interval, schedule, delay_minutes, threshold, source, folder, enabled } =
+      watchlist;
+    const body = {
+      tickers,
+      interval,
+      schedule,
+      delay_minutes,
+      threshold,
+      source,
+      folder,
+      enabled: !enabled,
+    };
     if (
       await attempt(button, () =>
         put(`/watchlists/${encodeURIComponent(watchlist.name)}`, body, matchVersion(watchlist)),
@@ -119,7 +157,8 @@ function buildSwitch(watchlist, refresh) {
   return button;
 }
 
-/** Where a scan shows how far it is, whoever asked for it: `follow(id)` resolves to the run when it has ended. */
+/** Where a scan shows how far it is, whoever asked for it: `follow(id)` resolves to the run when
+ * it has ended. */
 function buildStrip(watchlist, signal) {
   const bar = buildProgress(`Progress of the scan of ${watchlist.name}`);
   const status = el("div.row.spread");
@@ -147,7 +186,11 @@ function buildScan(watchlist, strip) {
     const body = { watchlist: watchlist.name, interval: watchlist.interval };
     const { run_id: id } = await post("/anomalies/incremental", body, { key: newIdentifier() });
     const run = await strip.follow(id);
-    if (run) say(`Scan of ${watchlist.name}: ${describeOutcome(run)}`, run.status === "complete" ? "ok" : "bad");
+    if (run)
+      say(
+        `Scan of ${watchlist.name}: ${describeOutcome(run)}`,
+        run.status === "complete" ? "ok" : "bad",
+      );
   };
   button.addEventListener("click", () => attempt(button, scan));
   return button;
@@ -156,7 +199,9 @@ function buildScan(watchlist, strip) {
 function buildRemove(watchlist, refresh) {
   const button = el("button.button.small", { type: "button" }, "Delete");
   button.addEventListener("click", async () => {
-    const text = `${plural(watchlist.tickers.length, "ticker")} will not be scanned any more. Runs and anomalies stay.`;
+    const text =
+      `${plural(watchlist.tickers.length, "ticker")} will not be scanned any ` +
+      `more. Runs and anomalies stay.`;
     if (!(await confirm(`Delete ${watchlist.name}?`, text, "Delete"))) return;
     const path = `/watchlists/${encodeURIComponent(watchlist.name)}`;
     await attempt(button, () => remove(path, matchVersion(watchlist)));
