@@ -7,6 +7,7 @@ import { pollRun } from "../../lib/live.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 
 const MOST = 40;
+const TRIES = 3;
 const NAME = 64;
 const [SMALLEST, LARGEST, SIDE] = [18, 40, 620];
 
@@ -14,10 +15,13 @@ export function buildCorrelations(market, interval, signal) {
   const node = el("div");
   const load = async () => {
     const asked = () => get("/analysis/correlation", { market, interval, limit: MOST }, signal);
-    const found = await asked();
-    if (found.matrix || !found.run_id) return found;
-    await pollRun(found.run_id, () => {}, signal);
-    return asked();
+    let found = await asked();
+    // New bars that come in meanwhile make what was computed the last state's: ask again then.
+    for (let tries = 0; !found.matrix && found.run_id && tries < TRIES; tries += 1) {
+      await pollRun(found.run_id, () => {}, signal);
+      found = await asked();
+    }
+    return found;
   };
   loadInto(node, load, (data) => drawCorrelations(data, interval), signal, 6);
   return el(
