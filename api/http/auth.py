@@ -84,7 +84,14 @@ def get_key_id() -> str | None:
 
 
 def has_scope(scope: str) -> bool:
-    """Whether the key of this request has a scope."""
+    """Whether this request may do what needs a scope.
+
+    A GET from another site's page may read at most: it can be a visitor's browser that fetches a
+    picture there, with what this site lets the visitor do.
+    """
+    is_foreign = request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}
+    if is_foreign and request.method in SAFE_METHODS and scope != "read":
+        return False
     return not {scope, "admin"}.isdisjoint(g.flask_httpauth_user["scopes"])
 
 

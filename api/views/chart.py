@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from operator import attrgetter
 
 from apiflask import APIBlueprint
-from flask import request
 
 from api.http.auth import has_scope
 from api.http.state import State, get_now, get_state
@@ -98,9 +97,7 @@ def _catch_up(state: State, known: SeriesReason) -> str | None:
     last_run = known["last_run"]
     if known["reason"] == "in_progress" and last_run is not None:
         return last_run["run_id"]
-    # Another site's page can have a visitor's browser ask for this, as for a picture of its own.
-    is_foreign = request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}
-    if known["reason"] != "behind" or not has_scope("enqueue") or is_foreign:
+    if known["reason"] != "behind" or not has_scope("enqueue"):
         return None
     run = request_detection(
         state.database,

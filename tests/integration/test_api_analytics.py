@@ -216,6 +216,16 @@ def test_correlations_are_computed_when_asked_for(
     assert client.get("/py/analysis/correlation?tickers=T01,T02,T03").json["matrix"] is None
 
 
+@pytest.mark.parametrize(("site", "runs"), [("cross-site", 0), ("same-origin", 1)])
+def test_a_picture_on_another_sites_page_computes_nothing(
+    client: FlaskClient, computed, site: str, runs: int
+) -> None:
+    asked = client.get("/py/analysis/correlation?tickers=T01,T02", headers={"Sec-Fetch-Site": site})
+    assert asked.status_code == 200
+    stored = computed.database.detection_runs
+    assert stored.count_documents({"task": "correlation"}) == runs
+
+
 def test_correlations_of_a_market_are_of_what_is_traded_most(client: FlaskClient, computed) -> None:
     client.get("/py/analysis/correlation?market=US&limit=4")
     work(computed)
