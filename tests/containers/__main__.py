@@ -371,6 +371,7 @@ def main() -> int:
         check = Check(engine)
         engine.configure(check._settings)
         try:
+            engine.remove()  # what a check that was killed left
             if image:
                 say(f"Image: {image} is taken as it is; the build of the Dockerfile is skipped.")
             else:
