@@ -10,7 +10,7 @@ from rich.table import Table
 
 from analytics.catalogue import CATEGORIES, METRICS
 from analytics.metric import REASONS, Category
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from cli.selecting import build_selection, takes_selection
 from cli.watching import print_outcome, watch_run
 from core.settings import get_settings
@@ -62,9 +62,7 @@ def run_analytics(
             return
         if no_wait:
             for run in runs:
-                click.echo(
-                    f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`"
-                )
+                echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
             return
         ended = [watch_run(database, run["_id"], quiet=as_json) for run in runs]
         if as_json:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 from flask.cli import AppGroup
 
-from cli.common import exits_on_error, json_option, print_json, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, use_database
 from cli.selecting import build_selection, takes_selection
 from cli.watching import follow
 from core.errors import NotFound
@@ -89,4 +89,4 @@ def show_status(*, ticker: str, interval: str, as_json: bool) -> None:
         return
     for name, value in found.items():
         if name not in {"_id", "anomaly_ids"} and value not in (None, [], ""):
-            click.echo(f"{name:>20}  {value}")
+            echo(f"{name:>20}  {value}")

@@ -9,7 +9,7 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from cli.imports import finish_import, show_progress
 from core.errors import Conflict
 from market.bars.deleting import delete_bars, rename_bars
@@ -184,9 +184,7 @@ def record_split(
         f"{split['factor']:g} for 1 on {split['session']:%Y-%m-%d}" for split in series["splits"]
     )
     said = "" if written.splits else "nothing changed; "
-    click.echo(
-        f"{name} {checked}: {said}known splits: {known or 'none'}; revision {series['revision']}"
-    )
+    echo(f"{name} {checked}: {said}known splits: {known or 'none'}; revision {series['revision']}")
 
 
 @group.command("delete")
@@ -279,7 +277,7 @@ def undo(*, import_id: str, as_json: bool) -> None:
         return
     for one in undone:
         left = f"{one.left:,} bars are left" if one.left else "none are left"
-        click.echo(
+        echo(
             f"{one.ticker} {one.interval}: {one.removed:,} bars gone, {one.restored:,} restored;"
             f" {left}"
         )
@@ -300,7 +298,7 @@ def _print_moved(found: Sequence[SeriesDocument], what: str, *, as_json: bool) -
         print_json([_summarize(series) for series in found])
         return
     for series in found:
-        click.echo(f"{series['bars']:,} {series['interval']} bars of {series['ticker']} {what}")
+        echo(f"{series['bars']:,} {series['interval']} bars of {series['ticker']} {what}")
 
 
 @group.command("list")
@@ -331,7 +329,7 @@ def list_series(*, market: str | None, interval: str | None, as_json: bool) -> N
         )
     print_table(table)
     if not found:
-        click.echo("no bars are stored: `flask bars import FILE` or `flask bars demo` brings some")
+        echo("no bars are stored: `flask bars import FILE` or `flask bars demo` brings some")
 
 
 @group.command("show")
@@ -362,7 +360,7 @@ def show_bars(
         print_json(_summarize(series) | {"candles": rows})
         return
     label = "synthetic, " if series["synthetic"] else ""
-    click.echo(f"{name} {checked}: {label}{series['bars']:,} bars, revision {series['revision']}")
+    echo(f"{name} {checked}: {label}{series['bars']:,} bars, revision {series['revision']}")
     table = Table("time (UTC)", "open", "high", "low", "close", "volume")
     for bar in bars:
         prices = (f"{price:g}" for price in (bar.open, bar.high, bar.low, bar.close))
@@ -397,7 +395,7 @@ def list_rejected(
         table.add_row(series, row["time"], row["reason"], values, row["source"], str(row["row"]))
     print_table(table)
     for code in sorted({row["reason"] for row in found}):
-        click.echo(f"{code}: {REASONS[code]}")
+        echo(f"{code}: {REASONS[code]}")
 
 
 @group.command("revisions")

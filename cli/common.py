@@ -35,7 +35,7 @@ class CommandFailed(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message alone."""
-        click.echo(f"Error: {strip_controls(self.message)}", err=True, file=file)
+        echo(f"Error: {self.message}", err=True, file=file)
 
 
 class InputRefused(CommandFailed):
@@ -82,12 +82,18 @@ def use_database() -> Iterator[Db]:
             database.client.close()
 
 
+def echo(text: object, *, err: bool = False, file: IO[Any] | None = None) -> None:
+    """Print a text in which what a terminal would obey is a question mark:
+    names, notes and errors come from files and databases of others.
+    """
+    click.echo(strip_controls(str(text)), err=err, file=file)
+
+
 def print_table(table: Table) -> None:
     """Print a table as it is: what looks like markup is data;
     into a pipe it is wide enough to be whole.
 
-    What a terminal would obey is shown as a question mark: names and errors come from files of
-    others.
+    What a terminal would obey is shown as a question mark, as `echo` does.
     """
     for column in table.columns:
         cells = column._cells  # noqa: SLF001 - rich has no public form

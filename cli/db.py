@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 from flask.cli import AppGroup
 
-from cli.common import exits_on_error, json_option, print_json, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, use_database
 from records.consistency import find_disagreements
 from records.migrations import find_version, upgrade
 
@@ -19,8 +19,8 @@ def upgrade_database() -> None:
     """Apply the migrations that are missing; safe at any time, and by several at once."""
     with use_database() as database:
         for migration in upgrade(database, datetime.now(UTC)):
-            click.echo(f"migration {migration.number} applied: {migration.name}")
-        click.echo(f"the database is at version {find_version(database)}")
+            echo(f"migration {migration.number} applied: {migration.name}")
+        echo(f"the database is at version {find_version(database)}")
 
 
 @group.command("check")
@@ -35,6 +35,6 @@ def check_database(*, as_json: bool) -> None:
     if as_json:
         print_json([asdict(each) for each in found])
     else:
-        click.echo("\n".join(map(str, found)) or "watermarks, anomalies, audits and runs agree")
+        echo("\n".join(map(str, found)) or "watermarks, anomalies, audits and runs agree")
     if found:
         raise click.exceptions.Exit(1)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.common import print_json, print_table
+from cli.common import echo, print_json, print_table
 
 if TYPE_CHECKING:
     from market.imports.report import ImportReport, SeriesReport
@@ -73,25 +73,25 @@ def _print_table(report: "ImportReport") -> None:
         )
     print_table(table)
     if len(report.series) > len(shown):
-        click.echo(
+        echo(
             f"... and {len(report.series) - len(shown)} more tickers without remarks: --json"
             " has all"
         )
     totals = ", ".join(f"{report.total(name):,} {name.removesuffix('_rows')}" for name in COUNTS)
-    click.echo(f"{len(report.series):,} tickers: {totals}")
+    echo(f"{len(report.series):,} tickers: {totals}")
     if report.import_id and report.total("new") + report.total("changed"):
-        click.echo(f"import {report.import_id}: `flask bars undo {report.import_id}` takes it back")
+        echo(f"import {report.import_id}: `flask bars undo {report.import_id}` takes it back")
     if report.total("rejected_rows"):
-        click.echo("rejected rows are kept: `flask bars rejected` lists them")
+        echo("rejected rows are kept: `flask bars rejected` lists them")
     if report.dry_run:
-        click.echo("a dry run: nothing was stored")
+        echo("a dry run: nothing was stored")
     for file in report.files:
         for note in file.notes:
-            click.echo(f"{file.name}: {note}")
+            echo(f"{file.name}: {note}")
         if file.skipped:
-            click.echo(f"{file.name}: skipped, {file.skipped}")
+            echo(f"{file.name}: skipped, {file.skipped}")
         if file.error:
-            click.echo(f"Error: {file.name}: {file.error}", err=True)
+            echo(f"Error: {file.name}: {file.error}", err=True)
 
 
 def _remark(series: "SeriesReport") -> str:

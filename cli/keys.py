@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from core.words import KeyScope
 from records import keys
 from records.migrations import prepare_database
@@ -36,7 +36,7 @@ def create_key(*, name: str, scopes: tuple[KeyScope, ...], as_json: bool) -> Non
     if as_json:
         print_json({"name": name, "scopes": sorted(set(scopes)), "key": key})
     else:
-        click.echo(key)
+        echo(key)
 
 
 @group.command("list")
@@ -68,4 +68,4 @@ def revoke_key(name: str) -> None:
     """End the key called NAME at once."""
     with use_database() as database:
         keys.revoke_key(database, name, datetime.now(UTC))
-    click.echo(f"{name} is revoked")
+    echo(f"{name} is revoked")

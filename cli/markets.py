@@ -8,7 +8,7 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from core.errors import NotFound
 from market import market_rows
 from market.markets import Market, load_markets
@@ -87,10 +87,10 @@ def show_market(*, code: str, as_json: bool) -> None:
         return
     for name, value in asdict(market).items():
         shown = ", ".join(part or "(none)" for part in value) if isinstance(value, tuple) else value
-        click.echo(f"{name.replace('_', ' '):>18}  {'' if shown is None else shown}")
-    click.echo(f"{'series':>18}  {stored:,}")
+        echo(f"{name.replace('_', ' '):>18}  {'' if shown is None else shown}")
+    echo(f"{'series':>18}  {stored:,}")
     more = f" and {len(told) - LISTED_TICKERS:,} more" if len(told) > LISTED_TICKERS else ""
-    click.echo(f"{'set by hand':>18}  {', '.join(told[:LISTED_TICKERS]) or 'none'}{more}")
+    echo(f"{'set by hand':>18}  {', '.join(told[:LISTED_TICKERS]) or 'none'}{more}")
 
 
 @group.command("add")
@@ -146,7 +146,7 @@ def change_market(*, code: str, keep_rows: bool, as_json: bool, **given: Any) ->
                 asdict(market) | fields, load_markets(database), datetime.now(UTC)
             )
             touched = count_touched(database, market.code, Market.from_document(changed))
-            click.echo(touched.describe(market.code), err=as_json)
+            echo(touched.describe(market.code), err=as_json)
         market = market_rows.change_market(
             database, code, fields, datetime.now(UTC), keep_rows=keep_rows
         )
@@ -166,7 +166,7 @@ def remove_market(*, code: str) -> None:
     """
     with use_database() as database:
         market_rows.remove_market(database, code)
-    click.echo(f"{code.upper()} is gone, or as it is shipped")
+    echo(f"{code.upper()} is gone, or as it is shipped")
 
 
 @group.command("assign")
@@ -177,7 +177,7 @@ def assign_ticker(*, ticker: str, code: str) -> None:
     """Say that TICKER is of market CODE, whatever it looks like."""
     with use_database() as database:
         name = market_rows.set_ticker_market(database, ticker, code, datetime.now(UTC))
-    click.echo(f"{name} is of market {code.upper()}")
+    echo(f"{name} is of market {code.upper()}")
 
 
 @group.command("unassign")
@@ -189,7 +189,7 @@ def unassign_ticker(*, ticker: str) -> None:
     with use_database() as database:
         if not rows.forget_ticker_market(database, name):
             raise NotFound(f"no market was set for {name}")
-    click.echo(f"{name} is of the market that it looks like")
+    echo(f"{name} is of the market that it looks like")
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -205,6 +205,4 @@ def _print(market: Market, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(market))
     else:
-        click.echo(
-            f"market {market.code}: {market.name}, calendar {market.calendar}, {market.timezone}"
-        )
+        echo(f"market {market.code}: {market.name}, calendar {market.calendar}, {market.timezone}")

@@ -8,7 +8,7 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
 from core.settings import get_settings
@@ -263,7 +263,7 @@ def set_threshold(
         print_json(found)
         return
     set_to = f"{found['kind']} {found['value']:g}" if found else "none of its own"
-    click.echo(f"threshold of {scope}: {set_to}")
+    echo(f"threshold of {scope}: {set_to}")
 
 
 @group.command("sign")
@@ -327,9 +327,9 @@ def _print_signed(signed: int, unsigned: list[str], *, as_json: bool) -> None:
     if as_json:
         print_json({"signed": signed, "unsigned": unsigned})
     else:
-        click.echo(f"{signed} artefacts signed with the present key")
+        echo(f"{signed} artefacts signed with the present key")
         for version in unsigned:
-            click.echo(
+            echo(
                 f"{version}: not signed by any known key, or damaged; it is refused (`flask models"
                 " migrate`)"
             )
@@ -351,10 +351,10 @@ def _print_pointer(pointer: PointerDocument, *, as_json: bool) -> None:
     if as_json:
         print_json(pointer)
     elif pointer["version"] is None:
-        click.echo(f"{pointer['scope']} {pointer['name']}: back to the champion of its market")
+        echo(f"{pointer['scope']} {pointer['name']}: back to the champion of its market")
     else:
         of = f"{pointer['scope']} {pointer['name']}"
-        click.echo(f"{of}: champion for {pointer['interval']} bars is {pointer['version']}")
+        echo(f"{of}: champion for {pointer['interval']} bars is {pointer['version']}")
 
 
 def _print_model(record: ModelRecord, *, as_json: bool) -> None:
@@ -390,7 +390,7 @@ def _print_model(record: ModelRecord, *, as_json: bool) -> None:
         "made": f"{record['created_at']:%Y-%m-%d %H:%M:%S} UTC, by run {record['training_run_id']}",
     }
     for name, value in lines.items():
-        click.echo(f"{name:>12}  {value}")
+        echo(f"{name:>12}  {value}")
 
 
 def _describe_window(record: ModelSummary) -> str:

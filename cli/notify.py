@@ -8,7 +8,7 @@ from rich.table import Table
 
 from alerts.channels import check_channel, name_channel, try_rule
 from alerts.messages import parse_clock, parse_zone
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from core.settings import get_settings
 from core.words import DeliveryState
 from records.alerts import deliveries, notification_rules
@@ -65,7 +65,7 @@ def set_rule(
         if watchlist is not None:
             get_watchlist(database, watchlist)
         rule = notification_rules.set_rule(database, name, fields, datetime.now(UTC))
-    click.echo(f"{name} tells {rule['shown_channel']}")
+    echo(f"{name} tells {rule['shown_channel']}")
 
 
 @group.command("list")
@@ -111,7 +111,7 @@ def remove_rule(*, name: str) -> None:
     """Tell nobody of what NAME asks for any more."""
     with use_database() as database:
         notification_rules.remove_rule(database, name)
-    click.echo(f"{name} is removed")
+    echo(f"{name} is removed")
 
 
 @group.command("test")
@@ -122,7 +122,7 @@ def try_channel(*, name: str) -> None:
     with use_database() as database:
         rule = notification_rules.get_rule(database, name)
     try_rule(rule, allow_private=get_settings().private_channels)
-    click.echo(f"{rule['shown_channel']} took it")
+    echo(f"{rule['shown_channel']} took it")
 
 
 @group.command("sent")

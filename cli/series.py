@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from rich.progress import track
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from core.errors import BadInput
 from core.settings import get_settings
 from detection.models import single_series
@@ -67,7 +67,7 @@ def fit(file: Path, *, series_id: str | None, detector: str, as_json: bool, **op
     if as_json:
         print_json(fitted)
     else:
-        click.echo(
+        echo(
             f"{named}: version {fitted['version']}, {detector}, fitted to {fitted['points_used']:,}"
             " points"
         )
@@ -122,7 +122,7 @@ def predict(
         value, *others = ("" if number is None else f"{number:g}" for number in numbers)
         table.add_row(str(row["timestamp"]), value, "yes" if row["anomaly"] else "", *others)
     print_table(table)
-    click.echo(f"{sum(said.anomaly for said in judged):,} of {len(points):,} points are anomalies")
+    echo(f"{sum(said.anomaly for said in judged):,} of {len(points):,} points are anomalies")
 
 
 @group.command("list")
@@ -171,7 +171,7 @@ def plot(series_id: str, *, version: str | None, output: Path | None) -> None:
         drawn = draw_plot(build_plot(database, named, parse_version(version)))
     target = output or Path(f"{named}.svg")
     target.write_text(drawn, encoding="utf-8")
-    click.echo(f"Written to {target}.")
+    echo(f"Written to {target}.")
 
 
 @group.command("delete")
@@ -185,7 +185,7 @@ def delete(series_id: str) -> None:
     named = parse_series_id(series_id)
     with use_database() as database:
         single_series.delete_series(database, named)
-    click.echo(f"{named} is deleted")
+    echo(f"{named} is deleted")
 
 
 def read_points(file: IO[str], name: str) -> Iterator[Point]:

@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from alerts.messages import parse_clock
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from core.errors import BadInput
 from market.markets import Market, load_markets
 from records.database import Db
@@ -75,7 +75,7 @@ def forget_day(*, market: str, day: str) -> None:
         known = load_markets(database).choose(market)
         session_overrides.remove_override(database, known.code, when.isoformat())
         _follow(database, known, when)
-    click.echo(f"{known.code} keeps to its calendar on {when}")
+    echo(f"{known.code} keeps to its calendar on {when}")
 
 
 def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> None:
@@ -110,7 +110,7 @@ def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> N
         if opens and closes
         else "stays shut"
     )
-    click.echo(f"{known.code} {hours_said} on {when} ({known.timezone})")
+    echo(f"{known.code} {hours_said} on {when} ({known.timezone})")
 
 
 def _follow(database: Db, market: Market, day: date) -> None:

@@ -8,7 +8,7 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from cli.watching import print_outcome, watch_run
 from core.settings import get_settings
 from core.words import Verdict
@@ -104,5 +104,5 @@ def _print_verifications(
         )
     print_table(table)
     if len(found) > SHOWN:
-        click.echo(f"... and {len(found) - SHOWN:,} more: --json prints all")
-    click.echo(", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()))
+        echo(f"... and {len(found) - SHOWN:,} more: --json prints all")
+    echo(", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()))

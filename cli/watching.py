@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.common import print_json, print_table
-from core.logs import strip_controls
+from cli.common import echo, print_json, print_table
 from records.database import Db
 from records.work.documents import RunDocument, ShownRun
 from records.work.runs import OPEN_STATUSES, get_run
@@ -25,7 +24,7 @@ def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None
         if as_json:
             print_json(run)
         else:
-            click.echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
+            echo(f"run {run['_id']} accepted; watch it with `flask runs watch {run['_id']}`")
         return
     ended = watch_run(database, run["_id"], quiet=as_json)
     if as_json:
@@ -70,28 +69,28 @@ def print_outcome(run: ShownRun) -> None:
     progress = run["progress"]
     seconds = run["duration_seconds"]
     took = "" if seconds is None else f" in {seconds:.1f} s"
-    click.echo(f"run {run['_id']}: {run['task']} {run['status']}{took}")
-    click.echo(
+    echo(f"run {run['_id']}: {run['task']} {run['status']}{took}")
+    echo(
         f"{progress['tickers_done']} of {progress['tickers_total']} tickers,"
         f" {progress['rows_processed']:,} bars scored, {progress['anomalies_found']:,} anomalies,"
         f" {progress['new_anomalies']:,} of them new"
     )
     if reasons := run.get("reasons"):
         counts = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
-        click.echo("reasons: " + ", ".join(f"{count} {reason}" for reason, count in counts))
+        echo("reasons: " + ", ".join(f"{count} {reason}" for reason, count in counts))
     stale = run["options"].get("stale")
     if stale:
         named = ", ".join(stale["named"][:5]) + (", ..." if stale["tickers"] > 5 else "")
-        click.echo(f"no bar of the last session came of {stale['tickers']:,} tickers: {named}")
+        echo(f"no bar of the last session came of {stale['tickers']:,} tickers: {named}")
     left = run["options"].get("not_looked_at")
     if left:
-        click.echo(
+        echo(
             f"not looked at: bars of {left['tickers']:,} ticker{'s' * (left['tickers'] != 1)} from"
             f" {left['first']:%Y-%m-%d} to {left['before']:%Y-%m-%d}, before the {run['period']}"
             " that were asked for; --period max looks at all"
         )
     if run["error"]:
-        click.echo(f"error: {strip_controls(run['error'])}")
+        echo(f"error: {run['error']}")
     failures = run["failures"]
     if failures:
         table = Table("ticker", "reason", "error")
@@ -99,6 +98,6 @@ def print_outcome(run: ShownRun) -> None:
             table.add_row(failure["ticker"], failure["reason"], failure["error"])
         print_table(table)
     if len(failures) > SHOWN_FAILURES:
-        click.echo(
+        echo(
             f"... and {len(failures) - SHOWN_FAILURES} more: `flask runs show {run['_id']} --json`"
         )

@@ -8,6 +8,7 @@ from types import FrameType
 from rich.console import Console
 
 from core.errors import BadInput, TapewatchError
+from core.logs import strip_controls
 from runner.service import describe_addresses, serve, stay, wait_for_api
 
 
@@ -58,7 +59,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
+        strip_controls(message)
+    )
     return code
 
 

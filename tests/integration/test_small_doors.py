@@ -1,10 +1,13 @@
 """Small things that let in more than they should, each by itself."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,14 @@ from rich.table import Table
 from api.http.auth import WRONG_KEYS
 from cli.common import print_table
 from core.logs import strip_controls
+from core.settings import Settings
 from records.database import Db
 from records.keys import add_key
+from runner.programs import flower_command
+from runner.servers import free_port, is_port_free
 from tests.integration.detecting import make_bars, store, train
 from tests.integration.detecting import run as detect
-from tests.processes import ROOT
+from tests.processes import ROOT, wait_until
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -114,6 +120,38 @@ def test_a_terminal_is_shown_names_and_obeys_none(monkeypatch: pytest.MonkeyPatc
     assert "\x1b" not in shown.getvalue()
     assert "a?]0;owned?b?2J" in shown.getvalue()
     assert strip_controls("one\ttwo\nthree é") == "one\ttwo\nthree é"
+
+
+def test_flower_without_a_password_answers_who_means_this_machine_alone(
+    environment: dict[str, str], database: Db, tmp_path: Path
+) -> None:
+    """A page whose name was made to resolve to 127.0.0.1 still sends that name as `Host`."""
+    assert database.api_keys.count_documents({}) == 0
+    settings = Settings(_env_file=None, flower_port=free_port())
+    process = subprocess.Popen(
+        flower_command(settings, tmp_path),
+        cwd=tmp_path,
+        env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
+    )
+    try:
+        wait_until(lambda: not is_port_free(settings.flower_port), "Flower listens")
+        port = settings.flower_port
+        for path in ("/", "/api/workers", "/tasks", "/healthcheck", "/nowhere"):
+            for host in (f"evil.example:{port}", "127.0.0.1.evil.example", "[fe80::1]", ""):
+                assert ask_as(port, path, host) == 403, (path, host)
+        for host in (f"127.0.0.1:{port}", f"localhost:{port}", "LOCALHOST", f"[::1]:{port}"):
+            assert ask_as(port, "/healthcheck", host) == 200, host
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def ask_as(port: int, path: str, host: str) -> int:
+    """Return the status of a GET that names the machine so."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    with closing(connection):
+        connection.request("GET", path, headers={"Host": host})
+        return connection.getresponse().status
 
 
 def test_flower_asks_for_a_password_once_there_is_a_key(

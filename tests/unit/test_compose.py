@@ -50,6 +50,32 @@ def test_service_cannot_take_the_hosts_memory(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
+def test_service_has_no_rights_and_writes_nowhere_but_to_volumes_and_memory(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    # and so the engine's own seccomp profile is left in force
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert service["tmpfs"] == ["/tmp"]  # noqa: S108 - a container has its /tmp to itself
+    assert service["pids_limit"] > 0
+    assert not {"privileged", "cap_add", "devices", "pid", "ipc", "network_mode"} & set(service)
+
+
+@pytest.mark.parametrize("name", ["redis", "mongo"])
+def test_servers_do_not_start_as_root(name: str) -> None:
+    """Their entry points start as root and change to this user, for which no right is left."""
+    assert SERVICES[name]["user"] == {"redis": "redis", "mongo": "mongodb"}[name]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_a_service_writes_is_on_a_volume(name: str) -> None:
+    service = SERVICES[name]
+    mounted = [volume.partition(":")[2] for volume in service.get("volumes", [])]
+    written = re.findall(r"/var/lib/tapewatch/\w+", service.get("command", ""))
+    assert all(any(path.startswith(folder) for folder in mounted) for path in written)
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_checks_and_commands_use_no_variable_that_only_some_engines_set(name: str) -> None:
     service = SERVICES[name]
     given = set(service.get("environment", {}))

@@ -76,9 +76,17 @@ def test_pods_are_probed_limited_and_without_rights(name: str) -> None:
     assert container["resources"]["limits"]["memory"]
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert pod["securityContext"]["runAsUser"] == 10001
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert all("emptyDir" in volumes[mount["name"]] for mount in container["volumeMounts"])
+    assert BEAT_FOLDERS[1] in {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 10001,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
     assert "useradd --uid 10001" in (ROOT / "Dockerfile").read_text()
 
 
