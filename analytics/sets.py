@@ -1,5 +1,6 @@
 """What is of a set of tickers: their correlations, clusters, and which pairs move together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -59,8 +60,13 @@ def compute_correlation_matrix(panel: BarPanel, last: int) -> Correlations:
     return Correlations(matrix, common.astype(np.int64), order, clusters)
 
 
-def compute_cointegration(panel: BarPanel, last: int) -> list[dict[str, Any]]:
+def compute_cointegration(
+    panel: BarPanel, last: int, checkpoint: Callable[[float], None] = lambda _fraction: None
+) -> list[dict[str, Any]]:
     """Compute Engle and Granger's test of each pair's log prices over 250 common bars.
+
+    A pair takes some hundredths of a second; before each `checkpoint` is called with the fraction
+    that is done.
 
     `hedge_ratio` is the slope of the first's log price on the second's, `half_life` the bars in
     which half a departure is gone, None where departures do not shrink. Raises ValueError for
@@ -70,10 +76,12 @@ def compute_cointegration(panel: BarPanel, last: int) -> list[dict[str, Any]]:
     if len(pairs) > MOST_PAIRS:
         raise ValueError(f"{len(pairs)} pairs were asked for, at most {MOST_PAIRS} are tested")
     prices = _lay_out(panel, np.log(panel.close), last, None)
-    return [
-        {"tickers": [panel.tickers[i], panel.tickers[j]]} | _test_pair(prices[:, i], prices[:, j])
-        for i, j in pairs
-    ]
+    found: list[dict[str, Any]] = []
+    for i, j in pairs:
+        checkpoint(len(found) / len(pairs))
+        names = {"tickers": [panel.tickers[i], panel.tickers[j]]}
+        found.append(names | _test_pair(prices[:, i], prices[:, j]))
+    return found
 
 
 def _test_pair(one: Float64, other: Float64) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def import_content(
     report = ImportReport(
         filename, request.interval, dry_run=request.dry_run, import_id=request.import_id
     )
-    with open_reader() as reader:
+    with open_reader(on_wait=request.on_wait) as reader:
         import_parts(database, reader.read_content(content, filename, options), request, report)
     if not report.series:
         said = [f"{file.name}: {file.error or file.skipped}" for file in report.files]

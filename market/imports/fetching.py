@@ -1,6 +1,6 @@
 """Fetching the bars of a watchlist's tickers from its source, before they are scanned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -62,7 +62,13 @@ def fetch_from_yahoo(
 
 
 def fetch_from_folder(
-    database: Db, folder: Path, *, interval: str, now: datetime, on_series: OnSeries
+    database: Db,
+    folder: Path,
+    *,
+    interval: str,
+    now: datetime,
+    on_series: OnSeries,
+    on_wait: Callable[[], None] | None = None,
 ) -> ImportReport:
     """Import the files of a folder that came or changed since they were looked at last.
 
@@ -78,7 +84,7 @@ def fetch_from_folder(
             continue
         try:
             request = Request(interval, name, now, on_series=on_series)
-            with open_reader() as reader:
+            with open_reader(on_wait=on_wait) as reader:
                 part = import_files(database, [Path(name)], request, reader)
         except BadInput as error:
             report.files.append(FileReport(name, error=error.message))

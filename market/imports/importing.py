@@ -45,6 +45,7 @@ class Request:
         dry_run: whether nothing is to be stored.
         import_id: what it is taken back by; None: it cannot be.
         on_series: called after each ticker with its report and how many tickers there are.
+        on_wait: called about twice a second while a file that was sent is read.
     """
 
     interval: str
@@ -56,6 +57,7 @@ class Request:
     dry_run: bool = False
     import_id: str | None = None
     on_series: OnSeries | None = None
+    on_wait: Callable[[], None] | None = None
 
 
 def import_frame(

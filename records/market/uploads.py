@@ -23,6 +23,12 @@ def has_upload(database: Db, upload_id: str) -> bool:
     return database[f"{BUCKET}.files"].find_one({"_id": upload_id}, {"_id": 1}) is not None
 
 
+def find_upload_size(database: Db, upload_id: str) -> int:
+    """Return an upload's bytes, 0 where it is kept no longer."""
+    file = database[f"{BUCKET}.files"].find_one({"_id": upload_id}, {"length": 1})
+    return int(file["length"]) if file is not None else 0
+
+
 def open_upload(database: Db, upload_id: str) -> GridOut:
     """Return an upload's content as a readable stream. Raises NotFound."""
     try:

@@ -30,8 +30,9 @@ class RunKind:
         queue: where its messages go, those of its batches too.
         split: returns the documents of a run's batches, not yet written; raises where there is
             nothing to do.
-        heavy: whether one batch of it takes long, or much memory. Of heavy batches, of whatever
-            kinds, HEAVY_AT_ONCE are at work at once, so that scans always find a process.
+        heavy: whether each batch of it may take more than some ten seconds; of kinds of which only
+            some do, `split` says so of a batch. Of heavy batches, of whatever kinds, HEAVY_AT_ONCE
+            are at work at once, so that scans always find a process.
         handler: what does one batch, as `module:function`. It calls one function of a wing, then
             commits under the batch's fence. In long work it calls its checkpoint
             (tasks/kinds/parts.py) at least once a second, which keeps the lease and hears of a
@@ -88,7 +89,7 @@ KINDS: dict[str, RunKind] = {
             task="import",
             name="tapewatch.import_bars",
             queue=names.INTERACTIVE_QUEUE,
-            split=splitting.keep_whole,
+            split=splitting.split_import,
             handler="tasks.kinds.bar_import:import_bars",
         ),
         RunKind(
@@ -119,6 +120,7 @@ KINDS: dict[str, RunKind] = {
             queue=names.BACKFILL_QUEUE,
             split=splitting.keep_whole,
             handler="tasks.kinds.bar_fetch:fetch_bars",
+            heavy=True,
         ),
     )
 }

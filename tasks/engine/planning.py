@@ -28,7 +28,9 @@ def start(worker: Worker, run_id: str) -> Result:
     now = datetime.now(UTC)
     try:
         kind = KINDS[run["task"]]
-        plan = [batch | {"heavy": kind.heavy} for batch in kind.split(worker, run, now)]
+        plan = kind.split(worker, run, now)
+        if kind.heavy:
+            plan = [batch | {"heavy": True} for batch in plan]
     except Transient:
         raise
     except TapewatchError as error:

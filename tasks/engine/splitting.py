@@ -13,6 +13,7 @@ from records.findings.verifications import find_selected_tickers
 from records.findings.watermarks import find_detected_since
 from records.market.documents import SeriesSize
 from records.market.series import find_sizes
+from records.market.uploads import find_upload_size
 from records.work.batches import build_batch
 from records.work.documents import BatchDocument, RunDocument
 
@@ -32,6 +33,8 @@ ANALYTICS_BARS = 1_000_000
 # Of some 4 KB each, written in one transaction.
 ANALYTICS_SNAPSHOTS = 5_000
 SEASON_BARS = 756
+# Of a larger file the import may take long: some 20,000 bars of it are stored in a second.
+HEAVY_UPLOAD_BYTES = 8 * 2**20
 # Of the 90 days that a season of shorter bars has, and of a day, about as much as a stock exchange
 # is open.
 SEASON_SESSIONS, SESSION_SECONDS = 64, 23_400
@@ -40,6 +43,13 @@ SEASON_SESSIONS, SESSION_SECONDS = 64, 23_400
 def keep_whole(_worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
     """Return the one batch of a run that is not about single tickers."""
     return [build_batch(run["_id"], "00000", [], run["market"], now)]
+
+
+def split_import(worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
+    """Return the one batch of an import, heavy where what was sent is large."""
+    size = find_upload_size(worker.database, run["options"]["upload_id"])
+    heavy = size > HEAVY_UPLOAD_BYTES
+    return [build_batch(run["_id"], "00000", [], run["market"], now, heavy=heavy)]
 
 
 def split_backfill(worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:

@@ -88,6 +88,7 @@ def compute(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
     sessions, bars = find_sessions(database, market), int(run["options"].get("bars", 1))
     work = Work(run["_id"], market, run["interval"], bars, sessions, datetime.now(UTC))
+    checkpoint(0.0)
     loaded = load(database, work, batch.tickers)
     checkpoint(0.3)
     documents, market_bars = describe(work, loaded, checkpoint)

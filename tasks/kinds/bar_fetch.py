@@ -34,7 +34,12 @@ def fetch_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     else:
         folder = resolve_folder(worker.settings.watched_folder, options["folder"])
         report = fetch_from_folder(
-            database, folder, interval=run["interval"], now=now, on_series=on_series
+            database,
+            folder,
+            interval=run["interval"],
+            now=now,
+            on_series=on_series,
+            on_wait=lambda: checkpoint(0.0),
         )
     return close_import(
         database,

@@ -35,6 +35,7 @@ def import_bars(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         load_markets(database).choose(code) if code else None,
         import_id=run["_id"],
         on_series=lambda _series, _total: checkpoint(0.0),
+        on_wait=lambda: checkpoint(0.0),
     )
     read = import_candles if options.get("pushed") else import_content
     report = _import(read, database, content, options, request)

@@ -21,7 +21,7 @@ from records.market.series import find_panel_series
 from records.work.batches import Batch
 from records.work.documents import RunDocument
 from tasks.engine.kind import Result
-from tasks.kinds.parts import build_finish
+from tasks.kinds.parts import build_checkpoint, build_finish
 from tasks.process.worker import Worker
 
 
@@ -31,7 +31,8 @@ def correlate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     Raises BadInput where none of the tickers has bars that can be used.
     """
     database, options, interval = worker.database, run["options"], run["interval"]
-    finish, now = build_finish(database, batch), datetime.now(UTC)
+    checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
+    now = datetime.now(UTC)
     as_of = datetime.fromisoformat(options["as_of"]) if options["as_of"] else None
     with database.client.start_session(snapshot=True) as session:
         series = find_panel_series(database, run["tickers"], interval, session)
@@ -43,13 +44,16 @@ def correlate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         panel, unusable = read_sound_bars(database, interval, series, wanted, session, find_reach)
     if panel is None:
         raise BadInput(f"none of {', '.join(run['tickers'][:10])} has {interval} bars to correlate")
+    checkpoint(0.3)
     last = int(as_of.timestamp()) if as_of is not None else max(times.values())
     with np.errstate(all="ignore"):
         found = compute_correlation_matrix(panel, last)
+        checkpoint(0.5)
         count = len(panel.tickers)
         pairs: list[PairFields] | None = None
         if count * (count - 1) // 2 <= MOST_PAIRS:
-            pairs = cast("list[PairFields]", compute_cointegration(panel, last))
+            tested = compute_cointegration(panel, last, lambda done: checkpoint(0.5 + done / 2))
+            pairs = cast("list[PairFields]", tested)
     document: SetDocument = {
         "_id": options["set_id"],
         "set": SET,

@@ -19,12 +19,8 @@ from tasks.process.worker import Worker
 
 def fit(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Fit the history that was stored for the run, and store the model under its next version."""
-    database, options, finish = (
-        worker.database,
-        run["options"],
-        build_finish(worker.database, batch),
-    )
-    build_checkpoint(worker, batch)(0.0)
+    database, options = worker.database, run["options"]
+    checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
     timestamps, values = read_points(database, options["fit_id"])
     request = FitRequest(
         options["series_id"],
@@ -33,6 +29,8 @@ def fit(worker: Worker, run: RunDocument, batch: Batch) -> Result:
         timestamps,
         values,
     )
+
+    checkpoint(0.3)
 
     def finish_fit(session: ClientSession, record: SeriesVersion) -> None:
         note_outcome(database, run["_id"], {"result": describe_version(record)}, session)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
+from celery import Celery
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -21,7 +22,10 @@ from core.settings import Settings
 from records.database import Db, open_database
 from records.indexes import ensure_indexes
 from runner.servers import Servers
+from tasks.engine import execution
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 from tests.processes import PATIENCE_SECONDS, count_consumers, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -52,6 +56,22 @@ def app(make_app: Callable[[Settings], APIFlask], settings: Settings, database: 
 def client(app: APIFlask) -> FlaskClient:
     """A client of that API."""
     return app.test_client()
+
+
+@pytest.fixture
+def celery(settings: Settings) -> Iterator[Celery]:
+    """What sends messages to the test's own broker."""
+    with build_celery(settings) as celery:
+        yield celery
+
+
+@pytest.fixture
+def worker(
+    settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch
+) -> Worker:
+    """A worker of this process; it does not pause after a failure."""
+    monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
+    return Worker(settings, database, celery, "test:1")
 
 
 @dataclass(frozen=True, slots=True)

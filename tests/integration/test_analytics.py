@@ -1,29 +1,25 @@
 """Computing metrics end to end: from stored bars to committed documents, with real servers."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
-from celery import Celery
 
 from analytics.catalogue import METRICS
 from analytics.metric import SET
 from analytics.snapshot import compute_snapshots
 from core.errors import NotFound
-from core.settings import Settings
 from market.imports.importing import import_frame
 from records.analytics import overview
 from records.analytics.snapshots import find_snapshots, get_snapshot
 from records.database import Db, Document
 from records.work import batches, runs
-from tasks.engine import execution
 from tasks.engine.execution import execute_batch
 from tasks.engine.planning import start
 from tasks.engine.sweeper import sweep
 from tasks.periodic.analytics import accept_due
-from tasks.process.broker import build_celery, find_waiting
+from tasks.process.broker import find_waiting
 from tasks.process.worker import Worker
 from tasks.requests.analytics import request_analytics
 from tasks.requests.selection import Selection
@@ -32,21 +28,6 @@ from tests.unit.analytics.panels import build, draw_intraday
 
 TICKERS = tuple(f"T{n:02d}" for n in range(12))
 BARS = 420
-
-
-@pytest.fixture
-def celery(settings: Settings) -> Iterator[Celery]:
-    with build_celery(settings) as celery:
-        yield celery
-
-
-@pytest.fixture
-def worker(
-    settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch
-) -> Worker:
-    """A worker of this process; it does not pause after a failure."""
-    monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
-    return Worker(settings, database, celery, "test:1")
 
 
 @pytest.fixture

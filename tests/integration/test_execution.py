@@ -3,24 +3,20 @@ or what comes after its commit goes wrong.
 """
 
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from time import sleep
 from typing import Any
 
 import pytest
-from celery import Celery
 
-from core.settings import Settings
 from detection.pipeline import detect as pipeline
 from records.database import Db, get_server_time
 from records.work import batches, counters, runs
 from records.work.requests import RunRequest, insert_run
-from tasks.engine import execution
 from tasks.engine.execution import execute_batch
 from tasks.engine.sweeper import sweep
-from tasks.process.broker import build_celery, find_waiting
+from tasks.process.broker import find_waiting
 from tasks.process.holders import free_abandoned, sign
 from tasks.process.worker import Worker
 from tests.integration.detecting import NOW, make_bars, run, store, train
@@ -32,21 +28,6 @@ SECOND = timedelta(seconds=1)
 PROMISED_SECONDS = 90
 WORK_SECONDS = 10
 SOUND = {"state": "done", "result": {"tickers_done": 1, "tickers_failed": 0, "failures": []}}
-
-
-@pytest.fixture
-def celery(settings: Settings) -> Iterator[Celery]:
-    with build_celery(settings) as celery:
-        yield celery
-
-
-@pytest.fixture
-def worker(
-    settings: Settings, database: Db, celery: Celery, monkeypatch: pytest.MonkeyPatch
-) -> Worker:
-    """A worker of this process; it does not pause after a failure."""
-    monkeypatch.setattr(execution, "PAUSE_SECONDS", 0)
-    return Worker(settings, database, celery, "test:1")
 
 
 @pytest.fixture

@@ -5,31 +5,44 @@ and leaves a process to others.
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from sklearn.ensemble import IsolationForest
 
+from analytics.sets import compute_cointegration
 from core.errors import BadInput, Cancelled, LeaseLost
 from core.settings import Settings
+from core.words import Task
 from detection.detectors.catalogue import DETECTORS, get_detector
 from detection.detectors.isolation_forest import fit_forest
 from detection.detectors.trees import collect_nodes
+from detection.models.single_series import read_fit
+from market.imports.readers import process
+from market.imports.readers.process import open_reader
 from records.database import Db, open_database
+from records.market.uploads import store_upload
 from records.work import batches, runs
 from records.work.batches import build_batch, claim_batch
 from records.work.requests import RunRequest, insert_run
 from tasks.engine import planning
 from tasks.engine.execution import execute_batch
 from tasks.engine.kind import KINDS
+from tasks.engine.splitting import HEAVY_UPLOAD_BYTES
+from tasks.kinds import parts
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
-from tests.integration.detecting import make_bars, store
+from tasks.requests.runs import request_series_fit
+from tests.integration.detecting import make_bars, store, train
+from tests.integration.detecting import run as detect
 from tests.integration.stored import add_series
 from tests.processes import wait_until
+from tests.unit.analytics.panels import build_panel, draw_bars
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LEASE = {"lease_seconds": 45, "max_attempts": 5}
@@ -207,5 +220,128 @@ def test_a_second_training_waits_and_is_sent_again_when_the_first_has_ended(
     assert runs.get_run(database, second)["status"] == "complete"
 
 
-def test_what_takes_long_is_heavy() -> None:
-    assert {kind.task for kind in KINDS.values() if kind.heavy} >= {"train"}
+# Each kind of run is judged here: whether its batches may take more than some ten seconds at their
+# largest, and so share the slots of heavy work. A new kind must be given its line.
+HEAVY: dict[str, bool] = {
+    "backfill": False,  # BATCH_BARS bars, scored and written in seconds
+    "incremental": False,
+    "verify": False,
+    "train": True,  # as many trees and rows as a detector's bound allows
+    "import": False,  # but for large files, see below
+    "fit_series": False,  # a million points take two seconds
+    "analytics": False,  # a thousand series take one
+    "correlation": False,  # a hundred tickers at most, 45 pairs at most
+    "fetch": True,  # as long as its vendor takes
+}
+
+
+def test_every_kind_of_run_is_judged_heavy_or_not() -> None:
+    assert {kind.task: kind.heavy for kind in KINDS.values()} == HEAVY
+
+
+@pytest.mark.parametrize(("size", "heavy"), [(HEAVY_UPLOAD_BYTES, False), (10**7, True)])
+def test_import_of_a_large_file_is_heavy(
+    worker: Worker, database: Db, size: int, *, heavy: bool
+) -> None:
+    upload_id = store_upload(database, "a.csv", b" " * size)
+    run_id = add_run(database, "import", options={"upload_id": upload_id})
+    (batch,) = KINDS["import"].split(worker, runs.get_run(database, run_id), NOW)
+    assert batch["heavy"] is heavy
+    database["uploads.files"].delete_many({})
+    database["uploads.chunks"].delete_many({})
+
+
+def add_run(database: Db, task: str, **fields: Any) -> str:
+    fields = {"market": "US"} | fields
+    run_id: str = insert_run(
+        database, RunRequest(cast("Task", task), "manual", **fields), datetime.now(UTC)
+    )["_id"]
+    return run_id
+
+
+def ask_for(database: Db, worker: Worker, task: str, folder: Path) -> str:
+    """Write a run of a kind, and what it works on; return its id."""
+    names = ("AAPL", "MSFT")
+    for seed, ticker in enumerate(names):
+        store(database, ticker, make_bars(400, seed, shocks=(350,)))
+    csv = b"date,open,high,low,close,volume\n2013-03-01,1,1,1,1,1\n"
+    options: dict[str, Any] = {}
+    if task in {"backfill", "incremental", "verify"}:
+        train(database)
+        detect(database, "backfill", "AAPL")
+        options = {"ticker": "AAPL"} if task == "verify" else {}
+    elif task == "train":
+        options = {"trees": 50}
+    elif task == "import":
+        options = {"upload_id": store_upload(database, "a.csv", csv), "filename": "a.csv"}
+        options |= {"ticker": "AAPL", "market": "US"}
+    elif task == "fit_series":
+        request = read_fit("a", [1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0], least_points=3)
+        options = request_series_fit(database, worker.celery, request, now=NOW)["options"]
+    elif task == "analytics":
+        options = {"bars": 1}
+    elif task == "correlation":
+        options = {"set_id": "a", "as_of": None, "bars_key": "b"}
+    else:
+        assert task == "fetch", f"how a run of the kind {task} is asked for is not said here"
+        (folder / "bars").mkdir()
+        (folder / "bars" / "AAPL.csv").write_bytes(csv)
+        options = {"source": "folder", "folder": "bars"}
+    tickers = () if task in {"train", "import", "fit_series"} else names
+    return add_run(database, task, tickers=tickers, period="max", options=options)
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_every_kind_of_run_at_work_hears_of_its_cancellation(
+    worker: Worker, database: Db, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hears of it is the checkpoint, which renews the lease too."""
+    monkeypatch.setattr(parts, "CHECK_SECONDS", 0.0)
+    settings = worker.settings.model_copy(update={"watched_folder": str(tmp_path)})
+    worker = replace(worker, settings=settings)
+    run_id = ask_for(database, worker, task, tmp_path)
+    run = runs.claim_run(database, run_id, lease_seconds=45, max_attempts=5)
+    assert run is not None
+    plan = KINDS[task].split(worker, run, NOW)
+    assert runs.start_run(database, run_id, plan, NOW)
+    batch = claim_batch(database, plan[0]["_id"], "a", **LEASE)
+    assert batch is not None
+    runs.request_cancel(database, run_id, NOW)
+    with pytest.raises(Cancelled):
+        KINDS[task].load_handler()(worker, run, batch)
+    assert get_batch(database, batch.id)["state"] == "leased", "nothing of it was committed"
+
+
+def test_pairs_are_tested_between_checkpoints() -> None:
+    panel = build_panel({f"T{n}": draw_bars(n, 260) for n in range(10)})
+    fractions: list[float] = []
+    found = compute_cointegration(panel, int(panel.times.max()), fractions.append)
+    assert len(found) == len(fractions) == 45
+    assert fractions == sorted(fractions)
+
+    def cancel(_fraction: float) -> None:
+        raise Cancelled("the run was cancelled")
+
+    with pytest.raises(Cancelled):
+        compute_cointegration(panel, int(panel.times.max()), cancel)
+
+
+def test_whoever_waits_for_a_file_to_be_read_is_told_and_may_end_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading may take longer than a lease; what the wait raises ends the child."""
+    monkeypatch.setattr(process, "TOLD_SECONDS", 0.01)
+    content = b"date,open,high,low,close,volume\n" + b"2013-03-01,1,1,1,1,1\n" * 50_000
+    told: list[int] = []
+    with open_reader(on_wait=lambda: told.append(1)) as reader:
+        (part,) = reader.read_content(content, "a.csv")
+    assert part.error is None
+    assert len(told) > 1
+
+    def cancel() -> None:
+        raise Cancelled("the run was cancelled")
+
+    with open_reader(on_wait=cancel) as reader:
+        with pytest.raises(Cancelled):
+            list(reader.read_content(content, "a.csv"))
+        assert reader.pid is None

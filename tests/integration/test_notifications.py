@@ -20,7 +20,6 @@ from records.work.batches import build_batch
 from records.work.requests import RunRequest, insert_run
 from runner.servers import free_port
 from tasks.periodic.notifications import has_work, notify
-from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tests.receiver import Receiver, run_receiver
 
@@ -33,11 +32,6 @@ TOLD: dict[str, Any] = {"run_id": None, "title": "a title", "body": "", "due_at"
 def receiver() -> Iterator[Receiver]:
     with run_receiver() as running:
         yield running
-
-
-@pytest.fixture
-def worker(settings: Settings, database: Db) -> Worker:
-    return Worker(settings, database, build_celery(settings), "test")
 
 
 def set_rule(client: FlaskClient, receiver: Receiver, name: str = "me", **fields: object) -> None:

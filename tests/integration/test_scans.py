@@ -42,11 +42,6 @@ TECH: dict[str, Any] = {
 
 
 @pytest.fixture
-def worker(settings: Settings, database: Db) -> Worker:
-    return Worker(settings, database, build_celery(settings), "test")
-
-
-@pytest.fixture
 def flask_sessions(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Result]]:

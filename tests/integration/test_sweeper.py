@@ -30,11 +30,6 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def worker(settings: Settings, database: Db) -> Worker:
-    return Worker(settings, database, build_celery(settings), "test")
-
-
-@pytest.fixture
 def broker(settings: Settings) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(settings.redis_url) as client:
         yield client

@@ -9,9 +9,11 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +23,8 @@ from market.imports.options import NO_OPTIONS, ReadingOptions
 ROOT = Path(__file__).parents[3]
 MODULE = "market.imports.readers.child"
 MOST_WAIT_SECONDS = 900.0
+# So often whoever waits for the child is told that it still does.
+TOLD_SECONDS = 0.5
 # What the child keeps of the environment; the rest, with its passwords, is none of its business.
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "HOME", "TMPDIR")
 # Pools that reserve address space in advance would use up the bound.
@@ -31,6 +35,9 @@ QUIET = {
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+
+
+Child = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,19 @@ class Part:
 class Reader:
     """Reads files one after another in a child process,
     which is started anew when a file was too much for it.
+
+    While the child reads, `on_wait` is called about twice a second; what it raises ends the child.
     """
 
-    def __init__(self, *, wait_seconds: float = MOST_WAIT_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        wait_seconds: float = MOST_WAIT_SECONDS,
+        on_wait: Callable[[], None] | None = None,
+    ) -> None:
         self._wait_seconds = wait_seconds
-        self._child: subprocess.Popen[bytes] | None = None
+        self._on_wait = on_wait
+        self._child: Child | None = None
 
     def warm_up(self) -> None:
         """Start the process, which takes a moment, without waiting for it."""
@@ -117,26 +132,17 @@ class Reader:
 
     def _ask(self, request: dict[str, Any], content: bytes) -> Iterator[Part]:
         child = self._start()
-        assert child.stdin is not None  # noqa: S101 - pipes were asked for
-        assert child.stdout is not None  # noqa: S101
         # A file that sends the reader round in circles must not hold us for ever.
         timer = threading.Timer(self._wait_seconds, child.kill)
         timer.daemon = True
         timer.start()
         ended = False
         try:
-            child.stdin.write(json.dumps(request).encode() + b"\n")
-            child.stdin.write(content)
-            child.stdin.flush()
-            while True:
-                head = _read_head(child.stdout)
-                if "end" in head:
-                    ended = True
-                    return
-                body = _read_exactly(child.stdout, head.pop("size"))
-                yield Part(
-                    head.pop("name"), head, body, head.pop("error", None), head.pop("skipped", None)
-                )
+            part = self._wait_for(child, partial(_send, child, request, content))
+            while part is not None:
+                yield part
+                part = self._wait_for(child, partial(_read_part, child))
+            ended = True
         except (EOFError, OSError):
             ended = False
             yield Part(
@@ -148,7 +154,20 @@ class Reader:
             if not ended:
                 self.close()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _wait_for(self, child: Child, answer: Callable[[], Part | None]) -> Part | None:
+        if self._on_wait is None:
+            return answer()
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(answer)
+            while not wait((reading,), TOLD_SECONDS).done:
+                try:
+                    self._on_wait()
+                except BaseException:
+                    child.kill()  # and so the thread's reading ends
+                    raise
+            return reading.result()
+
+    def _start(self) -> Child:
         if self._child is None or self._child.poll() is not None:
             self.close()
             kept = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -164,13 +183,35 @@ class Reader:
 
 
 @contextmanager
-def open_reader(*, wait_seconds: float = MOST_WAIT_SECONDS) -> Iterator[Reader]:
+def open_reader(
+    *, wait_seconds: float = MOST_WAIT_SECONDS, on_wait: Callable[[], None] | None = None
+) -> Iterator[Reader]:
     """Yield a reader, and end its process afterwards."""
-    reader = Reader(wait_seconds=wait_seconds)
+    reader = Reader(wait_seconds=wait_seconds, on_wait=on_wait)
     try:
         yield reader
     finally:
         reader.close()
+
+
+def _send(child: Child, request: dict[str, Any], content: bytes) -> Part | None:
+    """Send what is to be read, and return its first part."""
+    assert child.stdin is not None  # noqa: S101 - pipes were asked for
+    child.stdin.write(json.dumps(request).encode() + b"\n")
+    child.stdin.write(content)
+    child.stdin.flush()
+    return _read_part(child)
+
+
+def _read_part(child: Child) -> Part | None:
+    """Return the next part that the child writes, None at the end of its file."""
+    stream = child.stdout
+    assert stream is not None  # noqa: S101 - as above
+    head = _read_head(stream)
+    if "end" in head:
+        return None
+    body = _read_exactly(stream, head.pop("size"))
+    return Part(head.pop("name"), head, body, head.pop("error", None), head.pop("skipped", None))
 
 
 def _read_head(stream: IO[bytes]) -> dict[str, Any]:
