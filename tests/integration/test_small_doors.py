@@ -47,6 +47,13 @@ def test_a_picture_on_another_sites_page_enqueues_nothing(
     )
     assert chart.status_code == 200
     assert database.detection_runs.count_documents({"trigger": "chart_request"}) == runs
+    store(database, "MSFT", bars)
+    matrix = client.get(
+        "/py/analysis/correlation?tickers=AAPL,MSFT",
+        headers={"Sec-Fetch-Site": site} if site else {},
+    )
+    assert matrix.status_code == 200
+    assert database.detection_runs.count_documents({"task": "correlation"}) == runs
 
 
 @pytest.mark.parametrize("depth", [1_000, 100_000, 500_000])
