@@ -127,17 +127,35 @@ def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> 
     """Return what a run's audit documents say together, as the run repeats it;
     `reasons` without failures.
     """
-    runs, of_run = database.detection_runs, {"run_id": run["_id"]}
     kinds = {
         "reason": "$reason",
         "status": "$status",
         "version": "$model_version",
         "hash": "$model_hash",
     }
-    stages: list[Query] = [{"$match": of_run}, {"$group": {"_id": kinds, "count": {"$sum": 1}}}]
+    anomalies: list[Query] = [
+        {"$match": {"anomalies_found": {"$gt": 0}}},
+        {"$sort": {"ticker": 1}},
+        {"$project": {"anomaly_ids": 1}},
+        {"$unwind": "$anomaly_ids"},
+    ]
+    if len(run["tickers"]) != 1:
+        anomalies.append({"$limit": LISTED_ANOMALIES})
+    parts = {
+        "kinds": [{"$group": {"_id": kinds, "count": {"$sum": 1}}}],
+        "warnings": [
+            {"$unwind": "$warnings"},
+            {"$group": {"_id": "$warnings"}},
+            {"$sort": {"_id": 1}},
+            {"$limit": LISTED_WARNINGS},
+        ],
+        "anomalies": anomalies,
+    }
+    stages: list[Query] = [{"$match": {"run_id": run["_id"]}}, {"$facet": parts}]
+    (found,) = database.detection_runs.aggregate(stages, session=session)
     reasons: Counter[str] = Counter()
     models = set()
-    for group in runs.aggregate(stages, session=session):
+    for group in found["kinds"]:
         kind = group["_id"]
         if kind.get("version"):
             models.add((kind["version"], kind["hash"]))
@@ -148,24 +166,9 @@ def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> 
         "model_version": version,
         "model_hash": sha256,
         "reasons": dict(reasons),
-        "warnings": sorted(runs.distinct("warnings", of_run, session=session))[:LISTED_WARNINGS],
-        "anomaly_ids": _list_anomalies(database, run, session),
+        "warnings": [each["_id"] for each in found["warnings"]],
+        "anomaly_ids": [each["anomaly_ids"] for each in found["anomalies"]],
     }
-
-
-def _list_anomalies(database: Db, run: RunDocument, session: ClientSession) -> list[str]:
-    found = {"run_id": run["_id"], "anomalies_found": {"$gt": 0}}
-    stages: list[Query] = [
-        {"$match": found},
-        {"$sort": {"ticker": 1}},
-        {"$project": {"anomaly_ids": 1}},
-        {"$unwind": "$anomaly_ids"},
-    ]
-    if len(run["tickers"]) != 1:
-        stages.append({"$limit": LISTED_ANOMALIES})
-    return [
-        each["anomaly_ids"] for each in database.detection_runs.aggregate(stages, session=session)
-    ]
 
 
 def find_unfinished(database: Db, run: RunDocument) -> list[str]:
