@@ -27,14 +27,16 @@ def upgrade_database() -> None:
 @json_option
 @exits_on_error
 def check_database(*, as_json: bool) -> None:
-    """Compare watermarks, anomalies, audits and runs; print where they disagree,
+    """Compare watermarks, anomalies, audits, runs and metrics; print where they disagree,
     and then exit with 1.
     """
     with use_database() as database:
-        found = list(find_disagreements(database, datetime.now(UTC)))
+        from market.bars.checking import find_changed_bars  # noqa: PLC0415 - loads numpy
+
+        found = [*find_disagreements(database, datetime.now(UTC)), *find_changed_bars(database)]
     if as_json:
         print_json([asdict(each) for each in found])
     else:
-        echo("\n".join(map(str, found)) or "watermarks, anomalies, audits and runs agree")
+        echo("\n".join(map(str, found)) or "watermarks, anomalies, audits, runs and metrics agree")
     if found:
         raise click.exceptions.Exit(1)

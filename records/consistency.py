@@ -1,4 +1,5 @@
-"""Whether watermarks, anomalies, audit documents and runs say the same of what was detected.
+"""Whether watermarks, anomalies, audit documents and runs say the same of what was detected,
+and the documents of metrics the same of what was computed.
 
 They are written in one transaction, so a disagreement means that somebody changed or lost
 documents: by hand, with a backup of which only a part was restored, or by an error of ours. Audit
@@ -14,12 +15,19 @@ from typing import Any, Literal, TypeVar
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
+from records.analytics.documents import (
+    OverviewDocument,
+    SnapshotDocument,
+    overview_in,
+    snapshots_in,
+)
+from records.analytics.overview import build_overview_document
 from records.database import Db, Query
 from records.findings.anomalies import build_anomaly_id
 from records.findings.documents import WatermarkDocument, anomalies_in, watermarks_in
 from records.findings.watermarks import build_metadata_id
 from records.indexes import FINISHED_RUNS_DAYS, INDEXES
-from records.market.documents import series_in
+from records.market.documents import SeriesDocument, series_in
 from records.market.series import build_series_id
 from records.models.single_series import count_versions, find_fits, has_points
 from records.work.batches import OPEN_STATES
@@ -70,6 +78,7 @@ def find_disagreements(database: Db, now: datetime) -> Iterator[Disagreement]:
         yield from _check_anomalies(database, now - KEPT, session)
         yield from _check_audits(database, session)
         yield from _check_runs(database, now - KEPT, session)
+        yield from _check_metrics(database, session)
 
 
 def _check_single_series(database: Db) -> Iterator[Disagreement]:
@@ -266,6 +275,39 @@ def _check_runs(database: Db, since: datetime, session: ClientSession) -> Iterat
             yield Disagreement(
                 subject, found, "restore its audits from a backup; they expire after 30 days"
             )
+
+
+def _check_metrics(database: Db, session: ClientSession) -> Iterator[Disagreement]:
+    """Hold what the overview shows of series against their snapshots, and against their bars."""
+    for shown in _chunk(overview_in(database).find(session=session)):
+        snapshots = _find(snapshots_in(database), (d["snapshot_id"] for d in shown), session)
+        series = _find(series_in(database), (d["_id"] for d in shown), session)
+        for row in shown:
+            found = _describe_fault(row, snapshots.get(row["snapshot_id"]), series.get(row["_id"]))
+            if found is not None:
+                run = f"`flask analytics run {row['ticker']}`"
+                subject = f"metrics of {row['ticker']} {row['interval']}"
+                yield Disagreement(subject, found, f"compute them again: {run}")
+
+
+def _describe_fault(
+    row: OverviewDocument, snapshot: SnapshotDocument | None, series: SeriesDocument | None
+) -> str | None:
+    """Return what is wrong with a row of the overview, None where nothing is."""
+    if series is None:
+        return "they are shown, and no bars are stored"
+    is_behind = row["bars_revision"] < series["revision"]  # the next slot computes it anew
+    if not is_behind and (
+        row["as_of"] > series["last_bar"] or row["bars_revision"] > series["revision"]
+    ):
+        last = f"{series['last_bar']:%Y-%m-%d %H:%M}, revision {series['revision']}"
+        of = f"{row['as_of']:%Y-%m-%d %H:%M}, revision {row['bars_revision']}"
+        return f"they are of {of}, and the bars end at {last}"
+    if snapshot is None:
+        return f"the snapshot that they are shown from, {row['snapshot_id']}, is not stored"
+    expected = build_overview_document(snapshot, row["market"], row["anomaly_grade"])
+    names = [name for name, value in expected.items() if row.get(name) != value]
+    return f"{', '.join(names)} differ from snapshot {snapshot['_id']}" if names else None
 
 
 def _find(

@@ -13,6 +13,7 @@ from pymongo.client_session import ClientSession
 from core.errors import BadInput, Conflict, NotFound
 from core.words import RevisionKind
 from market.markets import load_markets
+from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction
 from records.findings.anomalies import mark_bars_gone
 from records.findings.watermarks import forget_watermark
@@ -102,6 +103,7 @@ def _remove(
         )
     bars_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
     forget_watermark(database, ticker, interval, session)
+    forget_metrics(database, ticker, interval, series["market"], session)
     mark_bars_gone(database, ticker, interval, now, session)
     if kind == "deleted":
         bar_imports.forget_imports(database, ticker, interval, session)

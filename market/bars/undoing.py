@@ -29,6 +29,7 @@ from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS
 from market.markets import load_markets
 from market.sessions.overrides import find_sessions
+from records.analytics.overview import forget_metrics
 from records.database import Db, in_transaction
 from records.findings.anomalies import mark_bars_gone
 from records.findings.watermarks import forget_watermark, move_watermark_back
@@ -184,6 +185,7 @@ def _write(
         delete_series(database, series, session)
         bars_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
         forget_watermark(database, ticker, interval, session)
+        forget_metrics(database, ticker, interval, series["market"], session)
         add_revisions(database, [removal], session)
         return
     buckets = [

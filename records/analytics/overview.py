@@ -17,6 +17,7 @@ from records.analytics.documents import (
     SnapshotDocument,
     failures_in,
     overview_in,
+    snapshots_in,
     versions_in,
 )
 from records.database import Db, Document
@@ -204,6 +205,22 @@ def note_failures(
         failures_in(database).bulk_write(writes, ordered=False, session=session)
     if computed:
         failures_in(database).delete_many({"_id": {"$in": list(computed)}}, session=session)
+
+
+def forget_metrics(
+    database: Db, ticker: str, interval: str, market: str, session: ClientSession
+) -> None:
+    """Remove what was computed of a series whose bars are gone, in the transaction that takes them.
+
+    Market snapshots stay: they say what the market did then.
+    """
+    series_id = build_series_id(ticker, interval)
+    shown = overview_in(database).delete_one({"_id": series_id}, session=session).deleted_count
+    failures_in(database).delete_one({"_id": series_id}, session=session)
+    of = {"ticker": ticker, "interval": interval}
+    snapshots_in(database).delete_many(of, session=session)
+    if shown:
+        raise_version(database, market, interval, session)
 
 
 def find_groups(database: Db) -> list[tuple[str, str]]:

@@ -10,17 +10,24 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.settings import Settings
+from detection.models.single_series import fit_series, read_fit
 from detection.pipeline.commit import commit
+from market.bars.checking import find_changed_bars
+from market.bars.deleting import delete_bars, rename_bars
 from records.consistency import find_disagreements
 from records.database import Db, open_database
 from records.indexes import ensure_indexes
 from records.work import batches, runs
 from records.work.requests import RunRequest, insert_run
 from runner.servers import Servers
+from tasks.engine.planning import start
 from tasks.kinds.parts import build_finish
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 from tests.conftest import ROOT
 from tests.integration.detecting import detect, make_bars, run, store, train
 
@@ -40,6 +47,10 @@ def prepared(servers: Servers) -> Iterator[Db]:
     database = open_database(settings)
     ensure_indexes(database)
     backfill(database)
+    compute_metrics(settings, database)
+    for values in ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 5.0]):
+        request = read_fit("AAA", [1, 2, 3, 4], values, least_points=3)
+        fit_series(database, request, datetime.now(UTC))
     yield database
     database.client.drop_database(database.name)
     database.client.close()
@@ -70,6 +81,14 @@ def backfill(database: Db) -> None:
     job, outcomes = detect(database, "backfill", *TICKERS, run_id=run_id)
     commit(database, job, [outcomes], datetime.now(UTC), build_finish(database, batch))
     assert runs.finish_run(database, run_id, datetime.now(UTC))
+
+
+def compute_metrics(settings: Settings, database: Db) -> None:
+    request = RunRequest("analytics", "manual", TICKERS, market="US", options={"bars": 1})
+    run_id = insert_run(database, request, datetime.now(UTC))["_id"]
+    with build_celery(settings) as celery:
+        start(Worker(settings, database, celery, "test:1"), run_id)
+    assert runs.get_run(database, run_id)["status"] == "complete"
 
 
 def check(database: Db, now: datetime | None = None) -> list[str]:
@@ -163,6 +182,32 @@ def test_later_corrections_and_scans_agree(detected: Db) -> None:
             "still to end",
             "flask runs retry",
         ),
+        (
+            lambda d: d.analytics.delete_one(OF_AAA),
+            "the snapshot that they are shown from",
+            "flask analytics run AAA",
+        ),
+        (
+            lambda d: d.analytics_overview.update_one(OF_AAA, {"$set": {"regime": "calm"}}),
+            "regime differ from snapshot AAA::1d::",
+            "flask analytics run AAA",
+        ),
+        (
+            lambda d: d.analytics_overview.update_one(OF_AAA, {"$inc": {"bars_revision": 1}}),
+            "and the bars end at",
+            "flask analytics run AAA",
+        ),
+        (lambda d: d.series.delete_one(OF_AAA), "they are shown", "flask analytics run AAA"),
+        (
+            lambda d: d.series_points.delete_many({}),
+            "model AAA::1: its history, fit",
+            "fit the series again",
+        ),
+        (
+            lambda d: d.series_models.delete_one({"version": 1}),
+            "its latest version is 2, and 1 are there",
+            "flask series delete AAA",
+        ),
     ],
 )
 def test_each_disagreement_is_named_with_what_to_do(
@@ -172,6 +217,26 @@ def test_each_disagreement_is_named_with_what_to_do(
     lines = check(detected)
     assert any(found in line and advice in line for line in lines), lines
     assert not any("BBB" in line for line in lines), lines
+
+
+def test_bars_that_were_changed_behind_the_revision_are_named(detected: Db) -> None:
+    """What metrics were computed from is known by its fingerprint."""
+    assert list(find_changed_bars(detected)) == []
+    bucket = detected.bars.find_one(OF_AAA, sort=[("year", -1)])
+    assert bucket is not None
+    closes = np.frombuffer(bucket["close"]) * 1.001
+    detected.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": closes.tobytes()}})
+    (line,) = map(str, find_changed_bars(detected))
+    assert line.startswith("metrics of AAA 1d: its bars up to ")
+    assert "flask analytics run AAA" in line
+
+
+def test_deleted_and_renamed_series_take_their_metrics_along(detected: Db) -> None:
+    delete_bars(detected, "AAA", None, datetime.now(UTC))
+    rename_bars(detected, "BBB", "CCC", None, datetime.now(UTC))
+    assert detected.analytics_overview.count_documents({}) == 0
+    assert detected.analytics.count_documents({}) == 0
+    assert not [line for line in check(detected) if line.startswith("metrics")]
 
 
 def test_a_missing_index_is_named(detected: Db) -> None:
@@ -220,7 +285,7 @@ def test_the_command_exits_with_1_where_something_disagrees(
     agreed = call()
     assert (agreed.returncode, agreed.stdout) == (
         0,
-        "watermarks, anomalies, audits and runs agree\n",
+        "watermarks, anomalies, audits, runs and metrics agree\n",
     )
     detected.detection_metadata.delete_one(OF_AAA)
     answer = call("--json")

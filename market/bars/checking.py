@@ -1,0 +1,49 @@
+"""Whether metrics that were computed are still of the bars that are stored."""
+
+from collections.abc import Iterator
+
+from market.bars.fingerprint import PanelFingerprints
+from market.bars.sound import read_sound_bars
+from records.analytics.documents import OverviewDocument, overview_in, snapshots_in
+from records.consistency import Disagreement
+from records.database import Db
+from records.market.series import find_panel_series
+
+
+def find_changed_bars(database: Db) -> Iterator[Disagreement]:
+    """Yield each series whose latest metrics were computed from other bars than are stored,
+    although by its revision nothing was changed since.
+    """
+    for shown in overview_in(database).find().sort("_id", 1):
+        found = _describe_change(database, shown)
+        if found is not None:
+            ticker, interval = shown["ticker"], shown["interval"]
+            advice = f"import them again, or compute it: `flask analytics run {ticker}`"
+            yield Disagreement(f"metrics of {ticker} {interval}", found, advice)
+
+
+def _describe_change(database: Db, shown: OverviewDocument) -> str | None:
+    ticker, interval, time = shown["ticker"], shown["interval"], shown["as_of"]
+    fields = {"fingerprint": 1, "bars_used": 1, "bars_revision": 1}
+    snapshot = snapshots_in(database).find_one({"_id": shown["snapshot_id"]}, fields)
+    with database.client.start_session(snapshot=True) as session:
+        series = find_panel_series(database, [ticker], interval, session)
+        if snapshot is None or ticker not in series:
+            return None  # the check of the documents has named it
+        if series[ticker]["revision"] != snapshot["bars_revision"]:
+            return None  # the next slot computes it anew
+        seconds, used = int(time.timestamp()), snapshot["bars_used"]
+        panel, unusable = read_sound_bars(
+            database,
+            interval,
+            series,
+            {ticker: (seconds, seconds)},
+            session,
+            lambda index, _interval: max(0, index - used + 1),
+        )
+    if panel is None:
+        return f"its bars cannot be used: {unusable[ticker]}"
+    stop = int((panel.times <= seconds).sum())
+    if PanelFingerprints(panel).compute(max(0, stop - used), stop) == snapshot["fingerprint"]:
+        return None
+    return f"its bars up to {time:%Y-%m-%d %H:%M} are not those that it was computed from"
