@@ -53,13 +53,19 @@ def build_title(run: RunDocument, anomalies: Sequence[AnomalyDocument]) -> str:
 
 
 def build_body(run: RunDocument, anomalies: Sequence[AnomalyDocument]) -> str:
-    """Return the rest: the strangest bars with their reasons, what went wrong, and the run.
+    """Return the rest: the strangest bars with their reasons, what the markets did besides where
+    the watchlist asks for it, what went wrong, and the run.
 
     `anomalies` are the strangest first.
     """
     lines = [_describe(anomaly) for anomaly in anomalies[:LISTED_ANOMALIES]]
     if len(anomalies) > LISTED_ANOMALIES:
         lines.append(f"... and {len(anomalies) - LISTED_ANOMALIES} more")
+    lines += [
+        f"market {market['market']}: {'; '.join(market['words'])}"
+        for market in (run.get("result") or {}).get("overview", [])
+        if market["words"]
+    ]
     if run["error"]:
         lines.append(f"{run['status']}: {run['error']}")
     lines.append(f"run {run['_id']} ({run['trigger']})")

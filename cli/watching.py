@@ -78,6 +78,9 @@ def print_outcome(run: ShownRun) -> None:
     if reasons := run.get("reasons"):
         counts = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
         echo("reasons: " + ", ".join(f"{count} {reason}" for reason, count in counts))
+    for market in (run.get("result") or {}).get("overview", []):
+        said = "; ".join(market["words"]) or "nothing out of the ordinary"
+        echo(f"market {market['market']} at {market['time']:%Y-%m-%d %H:%M} UTC: {said}")
     stale = run["options"].get("stale")
     if stale:
         named = ", ".join(stale["named"][:5]) + (", ..." if stale["tickers"] > 5 else "")

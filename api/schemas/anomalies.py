@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, RootModel
 from pydantic_core import PydanticCustomError
 
+from api.schemas.analytics import Breadth
 from api.schemas.common import Interval, Market, Page, PageQuery, Record, Ticker, TimesQuery
 from core.words import AnomalyStatus, Severity
 from detection.features.names import FEATURES
@@ -75,6 +76,33 @@ class Anomaly(Record):
         None, description="since when its bars are not stored any more"
     )
     created_at: datetime
+
+
+class BarConditions(BaseModel):
+    """What a market was like at a bar, looked up as it is read: as computed last."""
+
+    time: datetime
+    words: list[str] = Field(
+        description="what is out of the ordinary",
+        examples=[["in a turbulent week for the whole market"]],
+    )
+    regime: dict[str, Any] | None = Field(description="the series' own")
+    regimes: dict[str, int] = Field(description="how many tickers were in each")
+    turbulent_share: float | None
+    breadth: Breadth
+    market_return: float | None = Field(alias="return", description="median log return")
+    z: float | None = Field(description="of the return by its deviation over the 60 bars before")
+    set: str = Field(examples=["analytics/1"])
+    computed_at: datetime
+    run_id: str
+
+
+class AnomalyInFull(Anomaly):
+    """An anomaly, and what its market was like."""
+
+    market_conditions: BarConditions | None = Field(
+        description="null where the market was not computed at this bar"
+    )
 
 
 NAMES = [field.alias or name for name, field in Anomaly.model_fields.items()]

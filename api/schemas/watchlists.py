@@ -64,6 +64,10 @@ class WatchlistBody(Body):
     folder: str | None = Field(
         None, max_length=200, description="its name, where that is the source"
     )
+    with_overview: bool = Field(
+        default=False,
+        description="whether a scan's `result` has what each of its markets did (`overview`)",
+    )
 
     @model_validator(mode="after")
     def _name_each_once(self) -> Self:
@@ -98,6 +102,7 @@ class Watchlist(Record):
     enabled: bool
     source: WatchlistSource = "none"
     folder: str | None = None
+    with_overview: bool = False
     fetch_run_id: str | None = Field(None, description="the run that fetched bars last")
     version: int = Field(description="also the ETag")
     created_at: datetime

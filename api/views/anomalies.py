@@ -5,9 +5,16 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
+from alerts.conditions import find_conditions
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import check_market, get_database
-from api.schemas.anomalies import Anomaly, AnomalyFilter, AnomalyPage, AnomalyQuery, AnomalySummary
+from api.schemas.anomalies import (
+    AnomalyFilter,
+    AnomalyInFull,
+    AnomalyPage,
+    AnomalyQuery,
+    AnomalySummary,
+)
 from records.findings.anomalies import (
     ORDERS,
     build_query,
@@ -16,7 +23,7 @@ from records.findings.anomalies import (
     get_anomaly,
     summarize_anomalies,
 )
-from records.findings.documents import AnomalyCounts, AnomalyDocument
+from records.findings.documents import AnomalyCounts
 
 anomalies = APIBlueprint("anomalies", __name__, tag="anomalies")
 
@@ -45,10 +52,14 @@ def list_anomalies(query_data: AnomalyQuery) -> Listed[Mapping[str, Any]]:
 
 
 @anomalies.get("/anomalies/<anomaly_id>")
-@anomalies.output(Anomaly)
-def get_one_anomaly(anomaly_id: str) -> AnomalyDocument:
-    """Return one anomaly with its full lineage: model, hash, feature set, bars, run."""
-    return get_anomaly(get_database(), anomaly_id)
+@anomalies.output(AnomalyInFull)
+def get_one_anomaly(anomaly_id: str) -> dict[str, Any]:
+    """Return one anomaly with its full lineage: model, hash, feature set, bars, run;
+    and what its market was like at that bar, where that was computed.
+    """
+    anomaly = get_anomaly(get_database(), anomaly_id)
+    names = (anomaly["market"], anomaly["Ticker"], anomaly["interval"], anomaly["Datetime"])
+    return {**anomaly, "market_conditions": find_conditions(get_database(), *names)}
 
 
 @anomalies.get("/anomalies/summary")

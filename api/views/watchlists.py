@@ -155,6 +155,7 @@ def _build_fields(body: WatchlistBody) -> WatchlistFields:
         "enabled": body.enabled,
         "source": body.source,
         "folder": body.folder,
+        "with_overview": body.with_overview,
     }
 
 

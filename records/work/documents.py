@@ -352,6 +352,7 @@ class WatchlistFields(TypedDict):
         source, folder: where bars come from before each scan; nowhere where it is not said.
         delay_minutes: after a bar has closed, how long it may take to be stored here.
         threshold: what passes; None for the model's own.
+        with_overview: whether scans report what the markets did besides.
     """
 
     markets: list[str]
@@ -363,6 +364,7 @@ class WatchlistFields(TypedDict):
     enabled: bool
     source: NotRequired[WatchlistSource]
     folder: NotRequired[str | None]
+    with_overview: NotRequired[bool]
 
 
 class ScanFields(TypedDict, total=False):

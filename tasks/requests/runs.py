@@ -77,7 +77,7 @@ def request_detection(
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
     champion. Of a watchlist a periodic `scan` may be of some markets only; those without bars are
     named in the run's options, and where a scheduled scan finds no bar of the last session, those
-    tickers too.
+    tickers too. A watchlist may ask for an overview of its markets in the run's result.
 
     Raises:
         NotFound: a ticker has no stored bars.
@@ -90,6 +90,9 @@ def request_detection(
     if scan is not None:
         options |= {"only_markets": list(only_markets or ()), "fetch_run_id": scan.fetch_run_id}
         options["stale"] = _find_stale(database, tickers, interval, now)
+    if selection.watchlist:
+        watchlist = watchlists.get_watchlist(database, selection.watchlist)
+        options["with_overview"] = watchlist.get("with_overview", False)
     options["not_looked_at"] = _find_left_out(database, tickers, interval, period)
     request = RunRequest(
         task,

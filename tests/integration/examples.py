@@ -9,6 +9,7 @@ from uuid import uuid4
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from analytics.catalogue import CATEGORIES
 from tests.processes import wait_until
 
 ANOMALY_ID = "AAPL::1d::2005-02-28T00:00:00Z"
@@ -88,6 +89,7 @@ def collect_examples(client: FlaskClient) -> Examples:
     ask("list_revisions", "GET", "/data/revisions")
     ask("list_rejected", "GET", "/data/rejected")
     _ask_about_series(ask)
+    _ask_about_metrics(ask, client)
     return found
 
 
@@ -107,6 +109,16 @@ def _ask_about_series(ask: Callable[..., Any]) -> None:
     label = "/series/sensor_01/predictions/1/1705000010/label"
     ask("label_prediction", "PUT", label, {"feedback": "confirmed"})
     ask("plot_series", "GET", "/plot?series_id=sensor_01&format=json")
+
+
+def _ask_about_metrics(ask: Callable[..., Any], client: FlaskClient) -> None:
+    for category in CATEGORIES:
+        if category != "correlation":
+            ask(f"get_{category}", "GET", f"/analysis/{category}?ticker=IBM")
+    matrix = "/analysis/correlation?tickers=IBM,MSFT"
+    wait_until(lambda: client.get(f"/py{matrix}").json["matrix"], "a run computes the matrix")
+    ask("get_correlation", "GET", matrix)
+    ask("get_market_overview", "GET", "/analysis/market-overview?market=US&sort_by=ticker")
 
 
 def shorten(value: Any) -> Any:

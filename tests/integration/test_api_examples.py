@@ -12,10 +12,15 @@ from jsonschema import Draft202012Validator
 
 from market.imports.importing import import_frame
 from market.imports.sources.demo import read_demo
+from records.work.runs import has_ended
+from tasks.process.broker import build_celery
+from tasks.requests.analytics import request_analytics
+from tasks.requests.selection import Selection
 from tests.integration.conftest import ROOT, Live
 from tests.integration.detecting import NOW, train
 from tests.integration.examples import ANOMALY_ID, Examples, collect_examples, list_keys
 from tests.integration.serving import serve_api
+from tests.processes import wait_until
 
 EXAMPLES = ROOT / "api" / "examples.json"
 ADDRESS = "http://127.0.0.1:5000"
@@ -23,12 +28,21 @@ ADDRESS = "http://127.0.0.1:5000"
 
 @pytest.fixture(scope="module")
 def demo(live: Live) -> Live:
-    """A worker, the demo's bars of AAPL, and a model of them."""
+    """A worker, the demo's bars of AAPL, a model of them, and the metrics of three series."""
     bars = read_demo()
-    import_frame(
-        live.database, bars[bars["Ticker"] == "AAPL"], interval="1d", source="demo", now=NOW
-    )
+
+    def store(*tickers: str) -> None:
+        own = bars[bars["Ticker"].isin(tickers)]
+        import_frame(live.database, own, interval="1d", source="demo", now=NOW)
+
+    store("AAPL")
     train(live.database)
+    store("IBM", "MSFT")
+    with build_celery(live.settings) as celery:
+        (run,) = request_analytics(
+            live.database, celery, Selection(market="US"), interval="1d", bars=2, now=NOW
+        )
+    wait_until(lambda: has_ended(live.database, run["_id"]), "the metrics are computed")
     return live
 
 

@@ -3,7 +3,7 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { barTime, count, figure } from "../../lib/format.js";
+import { barTime, change, count, figure, moment } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
@@ -21,11 +21,37 @@ const COLUMNS = [
 
 export function buildResult(run, signal) {
   if (run.task === "verify") return buildVerdicts(run, signal);
+  if (run.result.overview) return buildOverview(run.result.overview);
   const content =
     ["import", "fetch"].includes(run.task) && run.result.series
       ? buildReport(run)
       : el("pre", JSON.stringify(run.result, null, 2));
   return el("section.card", el("header", el("h2", "Result")), el("div.body", content));
+}
+
+/** What the markets of a scan did at the latest bar that was computed of each. */
+function buildOverview(markets) {
+  const drawMarket = (market) =>
+    el(
+      "div.stack.tight",
+      el(
+        "div.row",
+        el("a", { href: linkTo("market", market.market) }, market.market),
+        el("span.muted.number", moment(market.time)),
+        el("span.number", change(Math.expm1(market.return ?? 0))),
+      ),
+      el("p", market.words.join("; ") || "Nothing out of the ordinary."),
+    );
+  return el(
+    "section.card",
+    el("header", el("h2", "The markets meanwhile")),
+    el(
+      "div.body.stack",
+      markets.length > 0
+        ? markets.map(drawMarket)
+        : el("p.muted", "Nothing was computed of these markets yet."),
+    ),
+  );
 }
 
 function buildVerdicts(run, signal) {

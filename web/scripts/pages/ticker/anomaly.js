@@ -1,5 +1,6 @@
 // One anomaly in full: how strange, why, what was measured, and where it comes from.
 
+import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import {
   barTime,
@@ -39,10 +40,7 @@ export function drawAnomaly(anomaly, place, signal) {
       el(
         "section",
         el("h3", "Why"),
-        el(
-          "ul.reasons",
-          anomaly.reasons.map((reason) => el("li", reason)),
-        ),
+        drawReasons(anomaly, signal),
       ),
       el("section", el("h3", "What the score rests on"), drawAttribution(anomaly)),
       buildVerification(anomaly, signal),
@@ -73,6 +71,20 @@ export function drawNoAnomaly(known, step, missing = null) {
           "Click a marker on the chart, choose one from the list, or step with the arrow keys.",
         ),
   ];
+}
+
+/** The reasons, and what the whole market did at that bar as soon as that is known. */
+function drawReasons(anomaly, signal) {
+  const list = el(
+    "ul.reasons",
+    anomaly.reasons.map((reason) => el("li", reason)),
+  );
+  get(`/anomalies/${encodeURIComponent(anomaly._id)}`, {}, signal)
+    .then(({ market_conditions: market }) =>
+      list.append(...(market?.words ?? []).map((said) => el("li.muted", said))),
+    )
+    .catch(() => {}); // the reasons stand without it
+  return list;
 }
 
 function drawHeader(heading, { at, of, step }) {

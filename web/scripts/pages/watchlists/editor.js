@@ -17,6 +17,7 @@ const NEW = {
   threshold: null,
   source: "none",
   folder: null,
+  with_overview: false,
   enabled: true,
 };
 const EVERY_BAR = "after_close";
@@ -120,6 +121,7 @@ function buildFields(watchlist, isNew) {
     folderField.hidden = folder.disabled = chosen !== "folder";
   };
   showFolder(source);
+  const overview = el("input", { type: "checkbox", checked: watchlist.with_overview });
   const tell = () => fill(counted, `${plural(readSymbols(tickers.value).length, "ticker")}`);
   tickers.addEventListener("input", tell);
   tell();
@@ -132,6 +134,7 @@ function buildFields(watchlist, isNew) {
     threshold: grade.value !== "" ? Number(grade.value) : hasOtherKind ? watchlist.threshold : null,
     source,
     folder: folder.disabled ? null : folder.value.trim(),
+    with_overview: overview.checked,
   });
   return {
     read,
@@ -148,6 +151,7 @@ function buildFields(watchlist, isNew) {
         buildSelect("Bars come", SOURCES, source, showFolder),
         folderField,
       ),
+      el("label.tick", overview, "Say with each scan what the markets did"),
     ],
   };
 }

@@ -89,6 +89,7 @@ function drawFacts(watchlist) {
     Scanned: describeSchedule(watchlist),
     "Bars come": describeSource(watchlist),
     "Anomaly from": describeThreshold(watchlist.threshold),
+    "With each scan": watchlist.with_overview && "what the markets did",
     "Last scan": last
       ? el("a", { href: linkTo("runs", run), title: moment(last) }, ago(last))
       : "never",
@@ -135,8 +136,7 @@ function buildSwitch(watchlist, refresh) {
     el("span.hidden-text", ` watchlist ${watchlist.name}`),
   );
   button.addEventListener("click", async () => {
-    const { tickers, interval, schedule, delay_minutes, threshold, source, folder, enabled } =
-      watchlist;
+    const { tickers, interval, schedule, delay_minutes, threshold, source, folder } = watchlist;
     const body = {
       tickers,
       interval,
@@ -145,7 +145,8 @@ function buildSwitch(watchlist, refresh) {
       threshold,
       source,
       folder,
-      enabled: !enabled,
+      with_overview: watchlist.with_overview,
+      enabled: !watchlist.enabled,
     };
     if (
       await attempt(button, () =>
