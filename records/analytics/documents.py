@@ -47,13 +47,22 @@ class SnapshotDocument(TypedDict):
     expires_at: NotRequired[datetime]
 
 
-class OverviewDocument(TypedDict):
-    """What the overview shows of a series, as of its latest snapshot."""
+class OverviewState(TypedDict):
+    """Of which bars a row of the overview is, and the grade that it shows."""
 
     _id: str
     ticker: str
     interval: str
     market: str
+    as_of: datetime
+    bars_revision: int
+    set: str
+    anomaly_grade: float | None
+
+
+class OverviewDocument(OverviewState):
+    """What the overview shows of a series, as of its latest snapshot."""
+
     close: float
     return_1: float | None
     notional: float
@@ -64,10 +73,6 @@ class OverviewDocument(TypedDict):
     crossed: bool
     regime: str | None
     confidence: float | None
-    anomaly_grade: float | None
-    as_of: datetime
-    bars_revision: int
-    set: str
     computed_at: datetime
     snapshot_id: str
 

@@ -14,6 +14,7 @@ from pymongo.client_session import ClientSession
 from records.analytics.documents import (
     FailureDocument,
     OverviewDocument,
+    OverviewState,
     SnapshotDocument,
     failures_in,
     overview_in,
@@ -23,7 +24,8 @@ from records.analytics.documents import (
 from records.database import Db, Document
 from records.findings.anomalies import SUPERSEDED
 from records.findings.documents import anomalies_in
-from records.market.series import build_series_id, find_states
+from records.market.series import build_series_id
+from records.market.series import find_states as find_series_states
 
 SORTS: dict[str, str] = {
     "ticker": "ticker",
@@ -34,6 +36,9 @@ SORTS: dict[str, str] = {
     "grade": "anomaly_grade",
 }
 """What an overview may be sorted by, and the field that holds it."""
+
+
+_STATE = ("as_of", "bars_revision", "set")
 
 
 class Place(NamedTuple):
@@ -169,27 +174,31 @@ def find_most_traded(
     return [document["ticker"] for document in found.limit(limit)]
 
 
+def find_states(database: Db) -> list[OverviewState]:
+    """Return of every row of the overview what a slot looks at."""
+    fields = dict.fromkeys(OverviewState.__annotations__, 1)
+    found = overview_in(database).find({}, fields, batch_size=10_000)
+    return [*cast("Iterable[OverviewState]", found)]
+
+
 def find_due(
-    database: Db, definitions: str, *, market: str | None = None, interval: str | None = None
+    database: Db, definitions: str, shown: Iterable[OverviewState]
 ) -> dict[tuple[str, str], list[str]]:
     """Return the tickers to compute, by market and interval.
 
     Those whose last bar, revision of bars or `definitions` is not what the overview was made of,
     nor what is known not to be usable.
     """
-    equal = {"market": market, "interval": interval}
-    query: Document = {name: value for name, value in equal.items() if value is not None}
-    states = ("as_of", "bars_revision", "set")
-    known = {_get_state(d) for d in overview_in(database).find(query, states, batch_size=10_000)}
-    known |= {_get_state(d) for d in failures_in(database).find({}, states)}
+    known = {_get_state(row) for row in shown}
+    known |= {_get_state(d) for d in failures_in(database).find({}, _STATE)}
     due: dict[tuple[str, str], list[str]] = {}
-    for series in find_states(database, market=market, interval=interval):
+    for series in find_series_states(database):
         if (series["_id"], series["last_bar"], series["revision"], definitions) not in known:
             due.setdefault((series["market"], series["interval"]), []).append(series["ticker"])
     return {group: sorted(tickers) for group, tickers in sorted(due.items())}
 
 
-def _get_state(document: OverviewDocument | FailureDocument) -> tuple[str, datetime, int, str]:
+def _get_state(document: OverviewState | FailureDocument) -> tuple[str, datetime, int, str]:
     return document["_id"], document["as_of"], document["bars_revision"], document["set"]
 
 
@@ -223,50 +232,51 @@ def forget_metrics(
         raise_version(database, market, interval, session)
 
 
-def find_groups(database: Db) -> list[tuple[str, str]]:
-    """Return each market and interval that the overview holds."""
-    group = {"_id": {"market": "$market", "interval": "$interval"}}
-    found = cast("Iterable[Document]", overview_in(database).aggregate([{"$group": group}]))
-    return sorted((each["_id"]["market"], each["_id"]["interval"]) for each in found)
-
-
 def find_grades(
     database: Db, interval: str, bars: Mapping[str, datetime], session: ClientSession | None = None
 ) -> dict[str, float]:
     """Return the grades of the anomalies of one bar of each ticker, where there is one."""
     if not bars:
         return {}
+    # By time alone: of a thousand tickers the last bars are of few moments, and a list of their
+    # names takes longer to plan than to answer.
     query = {
-        "Ticker": {"$in": list(bars)},
-        "interval": interval,
         "Datetime": {"$in": sorted(set(bars.values()))},
+        "interval": interval,
         "status": {"$ne": SUPERSEDED},
     }
     found = anomalies_in(database).find(query, ("Ticker", "Datetime", "grade"), session=session)
-    return {a["Ticker"]: a["grade"] for a in found if bars[a["Ticker"]] == a["Datetime"]}
+    return {a["Ticker"]: a["grade"] for a in found if bars.get(a["Ticker"]) == a["Datetime"]}
 
 
-def refresh_grades(database: Db, market: str, interval: str) -> int:
+def refresh_grades(database: Db, shown: Iterable[OverviewState]) -> int:
     """Take over grades of anomalies that were found, or superseded, after the overview was made.
 
     Returns how many documents changed.
     """
-    query = _select(interval, market=market)
-    shown = list(overview_in(database).find(query, ("ticker", "as_of", "anomaly_grade")))
-    grades = find_grades(database, interval, {d["ticker"]: d["as_of"] for d in shown})
-    moved = [d for d in shown if d["anomaly_grade"] != grades.get(d["ticker"])]
-    if not moved:
-        return 0
+    by_interval: dict[str, dict[str, OverviewState]] = {}
+    for row in shown:
+        by_interval.setdefault(row["interval"], {})[row["ticker"]] = row
+    changed = 0
+    for interval, rows in by_interval.items():
+        grades = find_grades(database, interval, {t: row["as_of"] for t, row in rows.items()})
+        moved = [row for t, row in rows.items() if row["anomaly_grade"] != grades.get(t)]
+        if moved:
+            changed += _write_grades(database, moved, grades)
+            for market in sorted({row["market"] for row in moved}):
+                raise_version(database, market, interval)
+    return changed
+
+
+def _write_grades(database: Db, moved: Iterable[OverviewState], grades: Mapping[str, float]) -> int:
     writes = [
         UpdateOne(
-            {"_id": d["_id"], "as_of": d["as_of"]},
-            {"$set": {"anomaly_grade": grades.get(d["ticker"])}},
+            {"_id": row["_id"], "as_of": row["as_of"]},
+            {"$set": {"anomaly_grade": grades.get(row["ticker"])}},
         )
-        for d in moved
+        for row in moved
     ]
-    changed = overview_in(database).bulk_write(writes, ordered=False).modified_count
-    raise_version(database, market, interval)
-    return changed
+    return overview_in(database).bulk_write(writes, ordered=False).modified_count
 
 
 def _select(

@@ -32,7 +32,8 @@ def accept_due(worker: Worker, now: datetime) -> list[str]:
         return []
     begun = f"{datetime.fromtimestamp(slot, UTC):%Y-%m-%dT%H:%M:%SZ}"
     accepted = []
-    for (market, interval), tickers in overview.find_due(database, SET).items():
+    shown = overview.find_states(database)
+    for (market, interval), tickers in overview.find_due(database, SET, shown).items():
         with going_on("analytics_failed", f"{market} {interval}"):
             if runs.has_open_analytics(database, market, interval):
                 continue
@@ -46,8 +47,7 @@ def accept_due(worker: Worker, now: datetime) -> list[str]:
                 now=now,
             )
             accepted.append(run["_id"])
-    for market, interval in overview.find_groups(database):
-        overview.refresh_grades(database, market, interval)
+    overview.refresh_grades(database, shown)
     note_slot(database, slot)
     if accepted:
         log.info("analytics_accepted", slot=begun, runs=len(accepted))
