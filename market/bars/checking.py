@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from market.bars.fingerprint import PanelFingerprints
 from market.bars.sound import read_sound_bars
-from records.analytics.documents import OverviewDocument, overview_in, snapshots_in
+from records.analytics.documents import OverviewDocument
+from records.analytics.overview import find_all
+from records.analytics.snapshots import find_lineage
 from records.consistency import Disagreement
 from records.database import Db
 from records.market.series import find_panel_series
@@ -14,7 +16,7 @@ def find_changed_bars(database: Db) -> Iterator[Disagreement]:
     """Yield each series whose latest metrics were computed from other bars than are stored,
     although by its revision nothing was changed since.
     """
-    for shown in overview_in(database).find().sort("_id", 1):
+    for shown in find_all(database):
         found = _describe_change(database, shown)
         if found is not None:
             ticker, interval = shown["ticker"], shown["interval"]
@@ -24,8 +26,7 @@ def find_changed_bars(database: Db) -> Iterator[Disagreement]:
 
 def _describe_change(database: Db, shown: OverviewDocument) -> str | None:
     ticker, interval, time = shown["ticker"], shown["interval"], shown["as_of"]
-    fields = {"fingerprint": 1, "bars_used": 1, "bars_revision": 1}
-    snapshot = snapshots_in(database).find_one({"_id": shown["snapshot_id"]}, fields)
+    snapshot = find_lineage(database, shown["snapshot_id"])
     with database.client.start_session(snapshot=True) as session:
         series = find_panel_series(database, [ticker], interval, session)
         if snapshot is None or ticker not in series:

@@ -47,6 +47,14 @@ class SnapshotDocument(TypedDict):
     expires_at: NotRequired[datetime]
 
 
+class SnapshotLineage(TypedDict):
+    """Which bars a snapshot was computed from."""
+
+    fingerprint: str
+    bars_used: int
+    bars_revision: int
+
+
 class OverviewState(TypedDict):
     """Of which bars a row of the overview is, and the grade that it shows."""
 

@@ -4,7 +4,7 @@ One small document a series, kept in step by the transaction that writes the sna
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
@@ -288,3 +288,8 @@ def _select(
     if tickers is not None:
         query["ticker"] = {"$in": list(tickers)}
     return query
+
+
+def find_all(database: Db) -> Iterator[OverviewDocument]:
+    """Yield every row, of all markets and intervals, by id."""
+    yield from overview_in(database).find().sort("_id", 1)

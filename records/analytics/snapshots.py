@@ -5,12 +5,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from pymongo import DESCENDING, ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
-from records.analytics.documents import SnapshotDocument, snapshots_in
+from records.analytics.documents import SnapshotDocument, SnapshotLineage, snapshots_in
 from records.database import Db, Document
 from records.market.series import get_series
 
@@ -119,3 +120,9 @@ def explain_absent(
         + "; the next tick does, or `flask analytics run` (with --bars N for the bars before)",
         reason="not_computed",
     )
+
+
+def find_lineage(database: Db, snapshot_id: str) -> SnapshotLineage | None:
+    """Return which bars a snapshot was computed from; None where there is no such snapshot."""
+    fields = dict.fromkeys(SnapshotLineage.__required_keys__, 1)
+    return cast("SnapshotLineage | None", snapshots_in(database).find_one(snapshot_id, fields))
