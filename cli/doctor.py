@@ -157,10 +157,16 @@ def check_processor(settings: Settings, _now: datetime) -> Iterator[Finding]:
         yield Finding("processor", "ok", f"{machine} with AVX2")
 
 
-def check_disk(_settings: Settings, _now: datetime) -> Iterator[Finding]:
-    """Look at the room there is for the data of embedded servers, logs and compiled kernels."""
-    kernels = os.environ.get("NUMBA_CACHE_DIR")
-    for name, folder in (("disk", STATE_DIR), *([("kernels", Path(kernels))] if kernels else [])):
+def check_disk(settings: Settings, _now: datetime) -> Iterator[Finding]:
+    """Look at the room there is for the data of embedded servers, where there are any, with their
+    logs, and for compiled kernels.
+    """
+    folders = {"disk": STATE_DIR, "kernels": Path(os.environ.get("NUMBA_CACHE_DIR", STATE_DIR))}
+    if is_given(settings, "redis_url") and is_given(settings, "mongo_url"):
+        del folders["disk"]  # a container's own file system may be read-only
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        del folders["kernels"]
+    for name, folder in folders.items():
         place = next(
             path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
         )
