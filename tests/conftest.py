@@ -17,6 +17,8 @@ from records.indexes import ensure_indexes
 from runner.servers import Servers, run_servers
 
 ROOT = Path(__file__).parent.parent
+# The packages of the project itself.
+WINGS = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"})
 REDIS_DATABASES = count(1)
 
 # compiled kernels are kept between test sessions; thread pools would fight over the cores

@@ -29,8 +29,8 @@ from detection.models.signing import sign
 from detection.models.training import save_model
 from records.database import Db
 from records.models.artefacts import BUCKET
+from tests.conftest import ROOT, WINGS
 from tests.integration.modelling import NOW, add_model, make_fit
-from tests.processes import ROOT
 
 
 class Trap:
@@ -374,17 +374,7 @@ def test_nothing_that_runs_opens_a_pickle() -> None:
     """Only the migration, which a person asks for, has what could open one."""
     users = {
         str(path.relative_to(ROOT))
-        for wing in (
-            "core",
-            "records",
-            "market",
-            "detection",
-            "alerts",
-            "tasks",
-            "api",
-            "cli",
-            "runner",
-        )
+        for wing in WINGS
         for path in (ROOT / wing).rglob("*.py")
         if re.search(
             r"^\s*(?:import|from) (?:joblib|pickle|shelve|marshal|dill|cloudpickle)\b",

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, WINGS
 
-WINGS = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"})
 # What a database offers besides its collections, and is asked for elsewhere.
 NO_COLLECTION = {"client", "command", "with_options"}
 NAMES = {"database", "_database", "get_database", "open_database"}
