@@ -19,6 +19,7 @@ from core.settings import Settings
 from records.database import Db
 from records.work.counters import UNREADABLE, read_counts
 from records.work.heartbeats import SWEEPER, find_heartbeats
+from runner.programs import worker_command
 from tasks import names
 from tasks.engine.accept import send
 from tasks.process.broker import build_celery
@@ -87,21 +88,10 @@ def worker(
     environment: dict[str, str], settings: Settings, tmp_path: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A control worker, which loads fastest; all workers take their messages in the same way."""
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "tasks.app",
-        "worker",
-        "--queues",
-        QUEUE,
-        "--concurrency",
-        "1",
-    ]
+    command = worker_command("control", QUEUE, 1)
     with (tmp_path / "worker.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--without-mingle", "--without-gossip"],
+            command,
             cwd=ROOT,
             env=environment | {"SWEEP_SECONDS": "1"},
             stdout=log,
