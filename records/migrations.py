@@ -136,6 +136,14 @@ def part_champions(database: Db) -> None:
         database.champions.delete_one({"_id": pointer["_id"]})
 
 
+def forget_coverage(database: Db) -> None:
+    """Have coverage that does not count the bars on which nothing traded measured anew,
+    at the next import.
+    """
+    uncounted = {"coverage": {"$exists": True}, "coverage.no_trade": {"$exists": False}}
+    database.series.update_many(uncounted, {"$unset": {"coverage": ""}})
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "make the indexes", ensure_indexes),
     Migration(
@@ -148,6 +156,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(5, "keep the threshold of a watchlist in the watchlist alone", move_thresholds),
     Migration(6, "tell the markets of series and watchlists", tell_markets),
     Migration(7, "have a champion for each interval", part_champions),
+    Migration(8, "count the bars on which nothing traded", forget_coverage),
 )
 
 

@@ -262,6 +262,9 @@ class CoverageCounts(Record):
         description="how many of them have no bar; `/tickers/{ticker}/coverage` says which"
     )
     gap_count: int = Field(description="how many stretches of neighbouring sessions these are")
+    no_trade: int = Field(
+        description="in how many bars nothing traded: flat without volume, or that before repeated"
+    )
 
 
 class Series(Record):

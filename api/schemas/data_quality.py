@@ -32,6 +32,7 @@ class SeriesCoverage(Record):
     gap_count: int | None = Field(
         None, description="how many stretches of neighbouring sessions these are"
     )
+    no_trade: int | None = Field(None, description="in how many bars nothing traded")
     gaps: list[Gap] = Field(default_factory=list, description="the latest 100 of them, ascending")
 
 

@@ -8,8 +8,8 @@ DETECTORS: dict[str, DetectorKind] = {
     for kind in (
         DetectorKind(
             name="isolation_forest",
-            feature_set="two_yardsticks/1",
-            intraday_feature_set="time_of_day/1",
+            feature_set="two_yardsticks/2",
+            intraday_feature_set="time_of_day/2",
             parameters={
                 "trees": Parameter(100, 1, 1_000, "how many trees"),
                 # A perfect tree over 16,384 rows has 14 levels; deeper ones would not fit a cache.

@@ -5,11 +5,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from core.arrays import Float32, Float64, Int64
+from core.arrays import Bools, Float32, Float64, Int64
 from detection.features.feature_sets import FeatureSet
 from detection.features.kernel import COLUMNS, MEASURES, run_kernel
 from detection.features.names import FEATURES
-from market.bars.history import ANCHOR_BARS, count_history_bars
+from market.bars.history import ANCHOR_BARS, count_clock_bars, count_history_bars
+from market.bars.no_trade import mark_no_trade
 from market.bars.panel import BarPanel
 
 Column = TypeVar("Column", Float64, Int64)
@@ -29,6 +30,7 @@ class Features:
         measures: shape (m, 12), how far each bar is from the ticker's usual, by `MEASURES`; for
             words, not for models.
         warm_up: shape (k,), wanted bars of each series that were left out for want of history.
+        no_trade: shape (k,), those that were set aside because nothing traded.
     """
 
     rows: Int64
@@ -36,6 +38,7 @@ class Features:
     inputs: Float32
     measures: Float32
     warm_up: Int64
+    no_trade: Int64
 
 
 def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet) -> Features:
@@ -45,49 +48,100 @@ def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet
     Raises ValueError when the panel does not reach back as far as `history_start` asks.
     """
     starts, stops = panel.offsets[:-1], panel.offsets[1:]
-    shift = panel.first_index - starts
     wanted = np.clip(first_rows, starts, stops)
+    shift = panel.first_index - starts
     first = np.clip(feature_set.warm_up_bars - shift, wanted, stops)
-    history_bars, intraday = (
-        count_history_bars(panel.interval),
-        panel.interval not in INTERVALS_OVER_SESSIONS,
+    _check_history(panel, first, feature_set)
+    positions = np.arange(panel.times.size) + np.repeat(shift, np.diff(panel.offsets))
+    kept = _find_kept(panel) if feature_set.sets_no_trade_aside else None
+    if kept is None:
+        computed = _run(panel, slice(None), positions, panel.offsets, first, feature_set)
+        return Features(*computed, first - wanted, np.zeros_like(wanted))
+    offsets, first_kept = kept.searchsorted(panel.offsets), kept.searchsorted(first)
+    rows, documented, inputs, measures = _run(
+        panel, kept, positions[kept], offsets, first_kept, feature_set
     )
-    all_history = feature_set.count_history_bars(panel.interval)
-    clock_bars = all_history - ANCHOR_BARS if feature_set.sessions else 0
-    needed = np.maximum((first + shift) // ANCHOR_BARS * ANCHOR_BARS - all_history, 0)
+    known = _find_known(rows, offsets, positions[kept], feature_set, panel.interval)
+    rows = kept[rows[known]]
+    counts = np.diff(rows.searchsorted(panel.offsets))
+    no_trade = stops - wanted - (offsets[1:] - kept.searchsorted(wanted))
+    warm_up = stops - wanted - no_trade - counts
+    return Features(rows, documented[known], inputs[known], measures[known], warm_up, no_trade)
+
+
+def _check_history(panel: BarPanel, first: Int64, feature_set: FeatureSet) -> None:
+    """Raise ValueError where a panel lacks bars that the `first` row (k,) of a series needs."""
+    starts, stops = panel.offsets[:-1], panel.offsets[1:]
+    anchors = (first + panel.first_index - starts) // ANCHOR_BARS * ANCHOR_BARS
+    needed = np.maximum(anchors - feature_set.count_history_bars(panel.interval), 0)
     for s in np.flatnonzero((panel.first_index > needed) & (first < stops)):
         raise ValueError(
             f"{panel.tickers[s]}: bars from position {needed[s]} on are needed, "
             f"the panel has them from {panel.first_index[s]} on"
         )
-    counts = stops - first
+
+
+def _find_kept(panel: BarPanel) -> Int64 | None:
+    """Return the rows on which something traded, None where it did on all."""
+    prices = (panel.open, panel.high, panel.low, panel.close)
+    idle = mark_no_trade(prices, panel.volume, panel.offsets[:-1])
+    return np.flatnonzero(~idle) if idle.any() else None
+
+
+def _run(
+    panel: BarPanel,
+    kept: Int64 | slice,
+    positions: Int64,
+    offsets: Int64,
+    first: Int64,
+    feature_set: FeatureSet,
+) -> tuple[Int64, Float64, Float32, Float32]:
+    """Return rows, documented features, inputs and measures of the `kept` bars of a panel.
+
+    Rows, `offsets` and `first` count the kept bars. Rows without a warm-up have no values.
+    """
+    counts = offsets[1:] - first
     ends = np.cumsum(counts)
     total = int(ends[-1]) if ends.size else 0
     documented = np.empty((total, len(FEATURES)))
     inputs = np.empty((total, len(feature_set.columns)), np.float32)
     measures = np.empty((total, len(MEASURES)), np.float32)
     picked = np.array([COLUMNS.index(name) for name in feature_set.columns], np.int64)
+    sessions = feature_set.sessions
     run_kernel(
         (
-            _freeze(panel.open),
-            _freeze(panel.high),
-            _freeze(panel.low),
-            _freeze(panel.close),
-            _freeze(panel.volume),
+            _freeze(panel.open[kept]),
+            _freeze(panel.high[kept]),
+            _freeze(panel.low[kept]),
+            _freeze(panel.close[kept]),
+            _freeze(panel.volume[kept]),
         ),
-        (_freeze(panel.sessions), _freeze(panel.clocks)),
+        (_freeze(panel.sessions[kept]), _freeze(panel.clocks[kept]), _freeze(positions)),
+        (_freeze(offsets), _freeze(first), _freeze(ends - counts)),
         (
-            _freeze(panel.offsets),
-            _freeze(panel.first_index),
-            _freeze(first),
-            _freeze(ends - counts),
+            ANCHOR_BARS,
+            count_history_bars(panel.interval),
+            int(panel.interval not in INTERVALS_OVER_SESSIONS),
+            count_clock_bars(panel.interval, sessions) if sessions else 0,
+            feature_set.warm_up_bars,
         ),
-        (ANCHOR_BARS, history_bars, int(intraday), clock_bars),
         _freeze(picked),
         (documented, inputs, measures),
     )
     rows = np.arange(total) + np.repeat(first - (ends - counts), counts)
-    return Features(rows, documented, inputs, measures, first - wanted)
+    return rows, documented, inputs, measures
+
+
+def _find_known(
+    rows: Int64, offsets: Int64, positions: Int64, feature_set: FeatureSet, interval: str
+) -> Bools:
+    """Return which of the kept `rows` have a full warm-up of kept bars within their history."""
+    series = np.searchsorted(offsets, np.arange(positions.size), side="right") - 1
+    keys = series * 2**40 + positions
+    history = count_history_bars(interval)
+    anchors = positions[rows] // ANCHOR_BARS * ANCHOR_BARS
+    begin = np.searchsorted(keys, series[rows] * 2**40 + np.maximum(anchors - history, 0))
+    return rows - begin >= feature_set.warm_up_bars
 
 
 def _freeze(column: Column) -> Column:

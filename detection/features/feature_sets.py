@@ -21,6 +21,7 @@ class FeatureSet:
         warm_up_bars: bars of the series before the first one that is scored.
         sessions: on how many sessions it looks back for what is usual at a time of day; 0: it does
             not.
+        sets_no_trade_aside: whether bars on which nothing traded count as if they were not there.
     """
 
     name: str
@@ -28,13 +29,19 @@ class FeatureSet:
     columns: tuple[str, ...]
     warm_up_bars: int
     sessions: int = 0
+    sets_no_trade_aside: bool = False
 
     def count_history_bars(self, interval: str) -> int:
         """Return how many bars before an anchor are needed to compute it."""
-        if not self.sessions:
-            return count_history_bars(interval)
-        # What is unusual lately is measured by bars that may lie in the block before.
-        return count_clock_bars(interval, self.sessions) + ANCHOR_BARS
+        own = count_history_bars(interval)
+        bars = own
+        if self.sessions:
+            # What is unusual lately is measured by bars of the block before; where some are set
+            # aside, of any block of the history.
+            before = own if self.sets_no_trade_aside else ANCHOR_BARS
+            bars = count_clock_bars(interval, self.sessions) + before
+        # Whether the first of them repeats the bar before, that bar tells.
+        return bars + self.sets_no_trade_aside
 
     def reach(self, index: int, interval: str) -> int:
         """Return the position in the stored series from
@@ -93,9 +100,32 @@ TIME_OF_DAY = FeatureSet(
     warm_up_bars=61,
     sessions=20,
 )
+# A bar on which nothing traded is no evidence: it would pull the yardsticks down, and its own
+# stillness would be an alarm in every thinly traded ticker.
+TRADED = FeatureSet(
+    name="two_yardsticks",
+    version=2,
+    columns=TWO_YARDSTICKS.columns,
+    warm_up_bars=TWO_YARDSTICKS.warm_up_bars,
+    sets_no_trade_aside=True,
+)
+TRADED_BY_TIME = FeatureSet(
+    name="time_of_day",
+    version=2,
+    columns=TIME_OF_DAY.columns,
+    warm_up_bars=TIME_OF_DAY.warm_up_bars,
+    sessions=TIME_OF_DAY.sessions,
+    sets_no_trade_aside=True,
+)
 
-FEATURE_SETS: tuple[FeatureSet, ...] = (MARKET14, TWO_YARDSTICKS, TIME_OF_DAY)
-DEFAULT_FEATURE_SET = TWO_YARDSTICKS
+FEATURE_SETS: tuple[FeatureSet, ...] = (
+    MARKET14,
+    TWO_YARDSTICKS,
+    TIME_OF_DAY,
+    TRADED,
+    TRADED_BY_TIME,
+)
+DEFAULT_FEATURE_SET = TRADED
 
 
 def get_feature_set(name: str, version: int | None = None) -> FeatureSet:

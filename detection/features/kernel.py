@@ -21,8 +21,8 @@ from detection.features.feature_sets import MARKET14, TIME_OF_DAY, TWO_YARDSTICK
 
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]
-# Of each time of day the last 20 bars: their positions (clocks, 20), values (clocks, 20, 5), and
-# how many came.
+# Of each time of day the last 20 bars: the positions of the bars before them (clocks, 20), values
+# (clocks, 20, 5), and how many came.
 Rings = tuple[Int64, Float64, Int64]
 # The first row to compute within what is at hand, and how many.
 Span = tuple[int, int]
@@ -347,7 +347,7 @@ def _free_of_scale(
 
 @njit(nogil=True, error_model="numpy")
 def _recall(
-    bars: Bars, clocks: Int64, place: tuple[int, int, int], rings: Rings, out: Float64
+    bars: Bars, calendar: tuple[Int64, Int64], place: tuple[int, int], rings: Rings, out: Float64
 ) -> None:
     """Put what was usual at the time of day of each of a series' rows,
     in the sessions before, into the rows of `out`.
@@ -357,20 +357,22 @@ def _recall(
     range, 5 how many there are. The second largest is passed as seldom by what jumps, such as an
     open, as by what hardly does, and one bad tick does not move it. The bars lie among the `window`
     before the row's anchor and those after it, so that they do not depend on what was loaded.
-    place: position of row 0 in the stored series, bars from anchor to anchor, and `window`.
+    calendar: clock of each row, and its position in the stored series. place: bars from anchor to
+    anchor, and `window`.
     """
-    first_index, anchor_bars, window = place
+    clocks, indices = calendar
+    anchor_bars, window = place
     positions, values, pushed = rings
     open_, high, low, close, volume = bars
     pushed[:] = 0
     for t in range(1, close.size):
-        clock, index = clocks[t], first_index + t
+        clock, index = clocks[t], indices[t]
         oldest = max(index // anchor_bars * anchor_bars - window, 0)
         known = min(pushed[clock], CLOCK_SESSIONS)
         count = 0
         while (
             count < known
-            and positions[clock, (pushed[clock] - 1 - count) % CLOCK_SESSIONS] > oldest
+            and positions[clock, (pushed[clock] - 1 - count) % CLOCK_SESSIONS] >= oldest
         ):
             count += 1
         for value in range(4):
@@ -389,7 +391,8 @@ def _recall(
         at = pushed[clock] % CLOCK_SESSIONS
         c1 = close[t - 1]
         moved = (max(high[t], c1) - min(low[t], c1)) / c1
-        positions[clock, at] = index
+        # A bar is known from the one before it on.
+        positions[clock, at] = indices[t - 1]
         values[clock, at, 0], values[clock, at, 1] = moved, abs(open_[t] - c1) / c1
         values[clock, at, 2], values[clock, at, 3] = abs(close[t] - c1) / c1, volume[t]
         values[clock, at, 4] = np.sqrt(np.sqrt(moved))
@@ -448,6 +451,27 @@ def _compare_by_clock(
         columns[CLOCK_COLUMNS + 3, i] = np.sqrt(max(wide / slow, jump, loud, slow * still))
 
 
+@njit(nogil=True, error_model="numpy")
+def _hand_out(
+    computed: tuple[Float64, Float64, Float64],
+    picked: Int64,
+    span: Span,
+    out: tuple[Float64, Float32, Float32],
+) -> None:
+    """Put what was computed of a block into the rows of `out` that the span names."""
+    features, measured, columns = computed
+    documented, inputs, measures = out
+    to, count = span
+    for i in range(count):
+        for f in range(documented.shape[1]):
+            documented[to + i, f] = features[f, i]
+        for f in range(measures.shape[1]):
+            measures[to + i, f] = measured[f, i]
+        for f in range(picked.size):
+            value = columns[picked[f], i]
+            inputs[to + i, f] = np.rint(min(max(value, -BOUND), BOUND) * GRID) / GRID
+
+
 _floats = types.Array(float64, 1, "C", readonly=True)
 _integers = types.Array(int64, 1, "C", readonly=True)
 
@@ -461,9 +485,9 @@ _out = _mixed((float64[:, ::1], float32[:, ::1], float32[:, ::1]))
 @njit(
     void(
         _tuple_of(_floats, 5),
-        _tuple_of(_integers, 2),
-        _tuple_of(_integers, 4),
-        _tuple_of(int64, 4),
+        _tuple_of(_integers, 3),
+        _tuple_of(_integers, 3),
+        _tuple_of(int64, 5),
         _integers,
         _out,
     ),
@@ -473,28 +497,27 @@ _out = _mixed((float64[:, ::1], float32[:, ::1], float32[:, ::1]))
 )
 def run_kernel(
     bars: Bars,
-    calendar: tuple[Int64, Int64],
-    layout: tuple[Int64, Int64, Int64, Int64],
-    rules: tuple[int, int, int, int],
+    calendar: tuple[Int64, Int64, Int64],
+    layout: tuple[Int64, Int64, Int64],
+    rules: tuple[int, int, int, int, int],
     picked: Int64,
     out: tuple[Float64, Float32, Float32],
 ) -> None:
     """Compute the wanted rows of all series of a panel;
     arrays that are read must be marked read-only.
 
-    bars: open, high, low, close, volume, each (n,). calendar: sessions and clocks, each (n,).
-        layout: offsets (k + 1,),
-    first_index (k,), the first row wanted of each series (k,) and where in `out` it goes (k,); the
-    caller has seen to it that the row has a full warm-up and that its history is loaded. rules:
-    bars from anchor to anchor, bars of history, 1 where VWAP starts with the session, and how many
-    bars before an anchor are looked at for what is usual at a time of day, 0 where nothing asks for
-    that. picked: (d,) positions in COLUMNS. out: documented (m, 14), inputs (m, d) and measures (m,
-    12) to fill.
+    bars: open, high, low, close, volume, each (n,), of the bars that count. calendar: sessions,
+    clocks and positions in the stored series, each (n,). layout: offsets (k + 1,), the first row
+    wanted of each series (k,) and where in `out` it goes (k,); the caller has seen to it that its
+    history is loaded. rules: bars from anchor to anchor, bars of history, 1 where VWAP starts with
+    the session, how many bars before an anchor are looked at for what is usual at a time of day (0
+    where nothing asks for that), and the warm-up: a row that has fewer bars in its history is
+    passed over. picked: (d,) positions in COLUMNS. out: documented (m, 14), inputs (m, d) and
+    measures (m, 12) to fill.
     """
-    offsets, first_index, first_rows, out_rows = layout
-    anchor_bars, history_bars, intraday, clock_bars = rules
-    sessions, clocks = calendar
-    documented, inputs, measures = out
+    offsets, first_rows, out_rows = layout
+    anchor_bars, history_bars, intraday, clock_bars, warm_up = rules
+    sessions, clocks, positions = calendar
     longest = np.max(offsets[1:] - offsets[:-1]) if offsets.size > 1 else 0
     prepared, recursions = np.empty((4, longest)), np.empty((5, history_bars + anchor_bars))
     most = np.max(clocks) + 1 if clock_bars and clocks.size else 0
@@ -509,8 +532,8 @@ def run_kernel(
         np.empty((2, anchor_bars)),
         np.empty(anchor_bars),
     )
-    features = np.empty((documented.shape[1], anchor_bars))
-    measured = np.empty((measures.shape[1] + 1, anchor_bars))
+    features = np.empty((out[0].shape[1], anchor_bars))
+    measured = np.empty((out[2].shape[1] + 1, anchor_bars))
     columns = np.empty((len(COLUMNS), anchor_bars))
     measured[:], columns[:] = 1.0, 1.0
     for s in range(offsets.size - 1):
@@ -519,14 +542,18 @@ def run_kernel(
         if row < end:
             _prepare(_cut(bars, begin, end), prepared)
             if clock_bars:
-                place = (first_index[s], anchor_bars, clock_bars)
-                _recall(_cut(bars, begin, end), clocks[begin:end], place, rings, recalled)
+                own, place = (clocks[begin:end], positions[begin:end]), (anchor_bars, clock_bars)
+                _recall(_cut(bars, begin, end), own, place, rings, recalled)
         while row < end:
-            index = row - begin + first_index[s]
-            anchor = index // anchor_bars * anchor_bars
-            start = row - index + max(0, anchor - history_bars)
-            stop = min(row - index + anchor + anchor_bars, end)
-            span = (row - start, stop - row)
+            anchor = positions[row] // anchor_bars * anchor_bars
+            start = begin + np.searchsorted(positions[begin:end], anchor - history_bars)
+            stop = begin + np.searchsorted(positions[begin:end], anchor + anchor_bars)
+            # What has no warm-up is passed over, here and by the caller.
+            passed = min(max(start + warm_up - row, 0), stop - row)
+            row, to = row + passed, to + passed
+            if row == stop:
+                continue
+            span = row - start, stop - row
             block, ready = _cut(bars, start, stop), prepared[:, start - begin : stop - begin]
             close, volume = block[3], block[4]
             _run_recursions(block[1], block[2], close, recursions)
@@ -543,12 +570,5 @@ def run_kernel(
             if clock_bars:
                 known = recalled[:, start - begin : stop - begin], ready[1]
                 _compare_by_clock(block, known, span, measured, columns)
-            for i in range(stop - row):
-                for f in range(documented.shape[1]):
-                    documented[to + i, f] = features[f, i]
-                for f in range(measures.shape[1]):
-                    measures[to + i, f] = measured[f, i]
-                for f in range(picked.size):
-                    value = columns[picked[f], i]
-                    inputs[to + i, f] = np.rint(min(max(value, -BOUND), BOUND) * GRID) / GRID
+            _hand_out((features, measured, columns), picked, (to, stop - row), out)
             row, to = stop, to + stop - row

@@ -31,6 +31,7 @@ class _Scored:
         spans: of each series the panel rows [start, stop) of its stretches.
         rows: the panel rows that have a score.
         warm_up: shape (k,), how many rows of each series were too early for one.
+        no_trade: shape (k,), how many were set aside because nothing traded.
         errors: what is wrong with a ticker's bars.
         found: the anomalies of each ticker.
     """
@@ -38,6 +39,7 @@ class _Scored:
     spans: Spans
     rows: Int64
     warm_up: Int64
+    no_trade: Int64
     errors: Mapping[str, str]
     found: Mapping[str, Sequence[AnomalyDocument]]
 
@@ -83,7 +85,7 @@ def score(
     lost = f"lost its stored {panel.interval} bars; import them again"
     gone = load.stretches.keys() - set(panel.tickers)
     done = {ticker: outcomes[ticker].fail("no_bars", f"{ticker} {lost}") for ticker in gone}
-    scored = _Scored(spans, rows, features.warm_up, errors, found)
+    scored = _Scored(spans, rows, features.warm_up, features.no_trade, errors, found)
     return done | {outcome.ticker: outcome for outcome in _describe(load, scored, outcomes)}
 
 
@@ -127,12 +129,17 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         np.diff(panel.offsets),
         np.diff(np.searchsorted(scored.rows, panel.offsets)),
         scored.warm_up,
+        scored.no_trade,
     )
     # Whole columns become lists at once, as in `build_anomalies`.
     listed = zip(panel.tickers, scored.spans, *(values.tolist() for values in facts), strict=True)
-    for ticker, rows, rows_loaded, rows_scored, warm_up_rows in listed:
+    for ticker, rows, rows_loaded, rows_scored, warm_up_rows, no_trade_rows in listed:
         before = outcomes[ticker]
-        outcome = replace(before, warm_up_rows=before.warm_up_rows + warm_up_rows)
+        outcome = replace(
+            before,
+            warm_up_rows=before.warm_up_rows + warm_up_rows,
+            no_trade_rows=before.no_trade_rows + no_trade_rows,
+        )
         if ticker in scored.errors:
             yield outcome.fail("bad_bars", scored.errors[ticker])
             continue

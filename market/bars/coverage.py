@@ -21,10 +21,16 @@ EPOCH = date(1970, 1, 1)
 
 
 def measure_coverage(
-    times: Int64, market: Market, interval: str, known: Sessions, *, after: datetime | None = None
+    times: Int64,
+    market: Market,
+    interval: str,
+    known: Sessions,
+    *,
+    no_trade: int,
+    after: datetime | None = None,
 ) -> CoverageFields:
-    """Return {sessions, missing, gap_count, gaps} of a series' bars,
-    which start at `times` (UTC seconds, ascending).
+    """Return {sessions, missing, gap_count, gaps, no_trade} of a series' bars,
+    which start at `times` (UTC seconds, ascending), nothing having traded in `no_trade` of them.
 
     `sessions` is how many there were from the first bar to the last, `missing` how many of them
     have no bar, `gap_count` how many stretches of neighbouring sessions these are. `gaps` are the
@@ -43,6 +49,7 @@ def measure_coverage(
         "sessions": len(expected),
         "missing": len(missing),
         "gap_count": len(stretches),
+        "no_trade": no_trade,
         "gaps": [
             {"first": _at(expected[gap[0]]), "last": _at(expected[gap[-1]]), "sessions": len(gap)}
             for gap in stretches[-LISTED_GAPS:]
@@ -58,6 +65,7 @@ def add_coverage(coverage: CoverageFields, later: CoverageFields) -> CoverageFie
         "sessions": coverage["sessions"] + later["sessions"],
         "missing": coverage["missing"] + later["missing"],
         "gap_count": coverage["gap_count"] + later["gap_count"],
+        "no_trade": coverage["no_trade"] + later["no_trade"],
         "gaps": [*coverage["gaps"], *later["gaps"]][-LISTED_GAPS:],
     }
 

@@ -25,6 +25,7 @@ from market.bars.changes import moment
 from market.bars.coverage import measure_coverage
 from market.bars.deleting import build_removal
 from market.bars.fingerprint import fingerprint_series
+from market.bars.no_trade import count_no_trade
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS
 from market.markets import load_markets
@@ -215,7 +216,11 @@ def _write(
         "splits": splits,
         "fingerprint": fingerprint_series(digests, splits),
         "coverage": measure_coverage(
-            columns["times"], market, interval, find_sessions(database, market)
+            columns["times"],
+            market,
+            interval,
+            find_sessions(database, market),
+            no_trade=count_no_trade(columns),
         ),
         "revision": removal["revision"],
         "updated_at": now,

@@ -180,8 +180,8 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
             revisions += changes.list_split(changed_days, series["splits"], splits, first_bar)
         last_bar = series["last_bar"]
         _write_buckets(database, series, merge.columns, arrival.now, session)
-        if new:
-            came = arrival.columns["times"][merge.new]
+        came = {name: column[merge.new] for name, column in arrival.columns.items()}
+        if new or changed:
             series["coverage"] = find_coverage(
                 database,
                 series,
@@ -200,8 +200,8 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
                 database,
                 arrival.ticker,
                 arrival.interval,
-                changes.moment(came[0]),
-                changes.moment(came[-1]),
+                changes.moment(came["times"][0]),
+                changes.moment(came["times"][-1]),
                 session,
             )
         if arrival.import_id is not None:

@@ -30,12 +30,14 @@ class GapFields(TypedDict):
 class CoverageCounts(TypedDict):
     """How many sessions there were from a series' first bar to its last, and how many have no bar.
 
-    `gap_count` is how many stretches of neighbouring sessions the missing ones are.
+    `gap_count` is how many stretches of neighbouring sessions the missing ones are, `no_trade` on
+    how many bars nothing traded.
     """
 
     sessions: int
     missing: int
     gap_count: int
+    no_trade: int
 
 
 class CoverageFields(CoverageCounts):

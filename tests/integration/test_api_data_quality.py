@@ -34,7 +34,13 @@ def test_sessions_without_a_bar_are_told(client: FlaskClient, database: Db) -> N
         ("2025-01-10", "2025-01-13", 2),
     ]
     (series,) = client.get("/py/tickers").json["items"]
-    assert series["coverage"] == {"sessions": 8, "missing": 3, "gap_count": 2}
+    assert series["coverage"] == {
+        "sessions": 8,
+        "missing": 3,
+        "gap_count": 2,
+        # all but the first repeat the bar before
+        "no_trade": 4,
+    }
     import_closes(database, {"2025-01-10": 10})
     assert client.get("/py/tickers/NEWCO/coverage").json["gaps"][-1]["first"][:10] == "2025-01-13"
 

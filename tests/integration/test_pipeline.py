@@ -159,7 +159,9 @@ def test_one_corrected_bar_is_scored_again_as_far_as_it_reaches(market: Db) -> N
     corrected.loc[250, "high"] *= 1.3
     store(market, "AAA", corrected)
     (result,) = run(market, "incremental", "AAA")
-    reach = 384 + 128  # the history of a recursion, and the block that shares its start
+    # the history of a recursion, the bar that its first one may repeat, and the block that shares
+    # its start
+    reach = 384 + 1 + 128
     assert result["rows_processed"] == 1 + reach
     store(market, "FRESH", corrected)
     run(market, "backfill", "FRESH")

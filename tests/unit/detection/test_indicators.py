@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from detection.features.compute import compute_features
-from detection.features.feature_sets import DEFAULT_FEATURE_SET
+from detection.features.feature_sets import MARKET14
 from detection.features.names import FEATURES
 from detection.indicators import NAMES, Line, compute_indicator
 from market.bars.history import count_history_bars
@@ -99,7 +99,7 @@ def test_a_line_of_a_feature_is_the_documented_one(
     first = len(bars) // 2  # as for a chart of the later half
     history = first - count_history_bars(interval)
     features = compute_features(
-        build_panel(bars, interval=interval), np.array([first]), DEFAULT_FEATURE_SET
+        build_panel(bars, interval=interval), np.array([first]), MARKET14
     )
     shown = bars.iloc[history:]
     columns = zip(

@@ -11,6 +11,8 @@ from detection.features.feature_sets import (
     FEATURE_SETS,
     MARKET14,
     TIME_OF_DAY,
+    TRADED,
+    TRADED_BY_TIME,
     TWO_YARDSTICKS,
     FeatureSet,
 )
@@ -24,6 +26,7 @@ from tests.unit.detection.features.twin import (
     compute_twin_inputs,
     draw_bars,
     draw_sessions,
+    mark_twin_no_trade,
     read_real_bars,
 )
 
@@ -136,6 +139,41 @@ def test_inputs_by_time_of_day_equal_pandas(interval: str, per_session: int, ses
     )
 
 
+@pytest.mark.parametrize(("flat", "idle"), [(0.3, 0.5), (0.6, 1.0), (0.0, 0.3), (1.0, 1.0)])
+def test_bars_on_which_nothing_traded_count_as_if_they_were_not_there(
+    flat: float, idle: float
+) -> None:
+    bars = draw_bars(6, 900, flat=flat, idle=idle)
+    bars.loc[300:310] = bars.loc[299].to_numpy()
+    features = compute_features(build_panel(bars), np.zeros(1, np.int64), TRADED)
+    aside = mark_twin_no_trade(bars)
+    known = []
+    for t in range(len(bars)):
+        history = bars.iloc[find_start(t, HISTORY_BARS) : t + 1]
+        traded = history[~aside[history.index]]
+        if aside[t] or len(traded) <= TRADED.warm_up_bars:
+            continue
+        known.append(t)
+        if t % 37 and t not in (299, 311, 127, 128):
+            continue
+        expected = compute_twin_inputs(traded.reset_index(drop=True)).iloc[-1].clip(upper=BOUND)
+        found = features.inputs[np.searchsorted(features.rows, t)]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=0.5 / GRID + 1e-9)
+    assert features.rows.tolist() == known
+    assert features.no_trade.tolist() == [aside.sum()]
+    assert features.warm_up.tolist() == [len(bars) - len(known) - aside.sum()]
+
+
+@pytest.mark.parametrize("pair", [(TWO_YARDSTICKS, TRADED), (TIME_OF_DAY, TRADED_BY_TIME)])
+def test_where_every_bar_traded_the_sets_agree_to_the_last_bit(
+    pair: tuple[FeatureSet, FeatureSet],
+) -> None:
+    interval = "1h" if pair[0].sessions else "1d"
+    panel = build_panel(draw_sessions(4, 130, 7), interval=interval)
+    one, other = (compute_features(panel, np.zeros(1, np.int64), s).inputs for s in pair)
+    assert one.tobytes() == other.tobytes()
+
+
 def test_a_time_of_day_of_fewer_than_ten_sessions_is_taken_for_usual() -> None:
     bars = draw_sessions(4, 40, 26)
     bars.loc[30 * 26 + 10, "clock"] = 7
@@ -148,7 +186,7 @@ def test_a_time_of_day_of_fewer_than_ten_sessions_is_taken_for_usual() -> None:
     assert (features.inputs[early] == 1.0).all()
 
 
-@pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.name)
+@pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.label)
 @pytest.mark.parametrize("seed", range(3))
 def test_inputs_stay_finite_and_on_the_grid_whatever_the_bars(
     feature_set: FeatureSet, seed: int
@@ -164,7 +202,7 @@ def test_inputs_stay_finite_and_on_the_grid_whatever_the_bars(
     bars.loc[500, "volume"] = 1e15
     features = compute_features(build_panel(bars), np.zeros(1, np.int64), feature_set)
     assert np.isfinite(features.inputs).all()
-    assert np.abs(features.inputs).max() <= BOUND
+    assert np.abs(features.inputs).max(initial=0) <= BOUND
     assert (
         features.inputs.astype(np.float64) * GRID
         == np.rint(features.inputs.astype(np.float64) * GRID)

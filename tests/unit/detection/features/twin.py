@@ -151,6 +151,19 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
     return pd.DataFrame({name: np.where(known, column, 1.0) for name, column in columns.items()})
 
 
+def mark_twin_no_trade(bars: pd.DataFrame) -> np.ndarray:
+    """Return which bars nothing traded in, one after another."""
+    marks = []
+    for t, bar in enumerate(bars[[*PRICES, "volume"]].itertuples(index=False)):
+        idle = bar.volume == 0 and len({bar.open, bar.high, bar.low, bar.close}) == 1
+        if t > 0:
+            before = bars.iloc[t - 1]
+            same = all(getattr(bar, name) == before[name] for name in PRICES)
+            idle = idle or (same and bar.volume in (0, before["volume"]))
+        marks.append(idle)
+    return np.array(marks)
+
+
 def draw_sessions(seed: int, sessions: int, per_session: int) -> pd.DataFrame:
     """Return random bars of sessions that have a shape: an opening jump,
     wide and loud ends, a quiet noon.

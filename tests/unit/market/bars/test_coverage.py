@@ -20,7 +20,7 @@ def seconds(*moments: str) -> Int64:
 
 
 def measure(*moments: str, interval: str = "1d") -> Document:
-    return measure_coverage(seconds(*moments), US, interval, KNOWN)
+    return measure_coverage(seconds(*moments), US, interval, KNOWN, no_trade=0)
 
 
 def test_days_on_which_the_exchange_was_closed_are_no_gap() -> None:
@@ -30,6 +30,7 @@ def test_days_on_which_the_exchange_was_closed_are_no_gap() -> None:
         "missing": 0,
         "gap_count": 0,
         "gaps": [],
+        "no_trade": 0,
     }
 
 
@@ -59,8 +60,18 @@ def test_a_week_may_be_labelled_by_a_holiday() -> None:
 
 def test_an_announced_day_counts_as_announced() -> None:
     shut = apply_overrides(KNOWN, [Override(date(2025, 1, 10))])
-    assert measure_coverage(seconds("2025-01-08", "2025-01-13"), US, "1d", shut)["sessions"] == 2
-    assert measure_coverage(seconds("2025-01-08", "2025-01-13"), US, "1d", KNOWN)["sessions"] == 3
+    assert (
+        measure_coverage(seconds("2025-01-08", "2025-01-13"), US, "1d", shut, no_trade=0)[
+            "sessions"
+        ]
+        == 2
+    )
+    assert (
+        measure_coverage(seconds("2025-01-08", "2025-01-13"), US, "1d", KNOWN, no_trade=0)[
+            "sessions"
+        ]
+        == 3
+    )
 
 
 def test_no_bars_cover_nothing() -> None:
@@ -72,11 +83,10 @@ def test_coverage_of_parts_adds_up_to_that_of_the_whole(interval: str) -> None:
     random = np.random.default_rng(4)
     starts = (KNOWN.opens if interval == "1h" else KNOWN.days * 86_400)[-3_000:-500]
     times = starts[random.random(len(starts)) < 0.5]
-    whole = measure_coverage(times, US, interval, KNOWN)
+    whole = measure_coverage(times, US, interval, KNOWN, no_trade=7)
     assert len(whole["gaps"]) == min(LISTED_GAPS, whole["gap_count"])
     cut = len(times) // 3
     last = datetime.fromtimestamp(int(times[cut - 1]), UTC)
-    first = measure_coverage(times[:cut], US, interval, KNOWN)
-    assert (
-        add_coverage(first, measure_coverage(times[cut:], US, interval, KNOWN, after=last)) == whole
-    )
+    first = measure_coverage(times[:cut], US, interval, KNOWN, no_trade=2)
+    later = measure_coverage(times[cut:], US, interval, KNOWN, no_trade=5, after=last)
+    assert add_coverage(first, later) == whole

@@ -53,7 +53,9 @@ function summarize(series) {
   const gaps = missing
     ? `${plural(missing, "session")} missing, in ${plural(lacking, "series", "series")}`
     : "no gap";
-  return `${plural(series.length, "series", "series")}, ${plural(bars, "bar")}, ${gaps}.`;
+  const idle = series.reduce((sum, one) => sum + (one.coverage?.no_trade ?? 0), 0);
+  const still = idle ? `, nothing traded in ${plural(idle, "bar")}` : "";
+  return `${plural(series.length, "series", "series")}, ${plural(bars, "bar")}${still}, ${gaps}.`;
 }
 
 /** How long ago the last bar came, where sessions have ended since. */

@@ -1,0 +1,44 @@
+"""Bars on which nothing traded: no evidence of anything but that."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from core.arrays import Bools, Float64, Int64
+
+
+def mark_no_trade(
+    prices: tuple[Float64, Float64, Float64, Float64], volume: Float64, starts: Int64
+) -> Bools:
+    """Return which bars nothing traded in, shape (n,): those without volume that are flat,
+    and those that only repeat the bar before, without volume or with the same.
+
+    Args:
+        prices: open, high, low and close, each (n,).
+        volume: shape (n,).
+        starts: where each series begins among the n: its first bar repeats none.
+    """
+    _, high, low, _ = prices
+    idle: Bools = (volume == 0.0) & (high == low)
+    repeats = (volume[1:] == volume[:-1]) | (volume[1:] == 0.0)
+    for column in prices:
+        repeats &= column[1:] == column[:-1]
+    repeats[starts[(starts > 0) & (starts < volume.size)] - 1] = False
+    idle[1:] |= repeats
+    return idle
+
+
+def count_no_trade(columns: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> int:
+    """Return how many bars of one series, by column, nothing traded in.
+
+    `before` has the bar before the first in its last row.
+    """
+    names = ("open", "high", "low", "close", "volume")
+    bars = [
+        np.concatenate((before[name][-1:], columns[name])) if before else columns[name]
+        for name in names
+    ]
+    first = int(before is not None)
+    idle = mark_no_trade((bars[0], bars[1], bars[2], bars[3]), bars[4], np.zeros(1, np.int64))
+    return int(idle[first:].sum())
