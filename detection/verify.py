@@ -1,4 +1,5 @@
-"""Deriving stored anomalies again, and saying what moved: the model, the code or the data.
+"""Deriving stored anomalies again, and saying what moved: the model, the code, the data
+or the market's days.
 
 Each anomaly is computed twice from today's bars: with the model that found it, and with today's
 champion. The first says whether the record can be trusted; the second, what would be found today.
@@ -11,6 +12,7 @@ from datetime import datetime
 from itertools import groupby
 
 from core.words import Cause, Verdict
+from detection.market_days import has_days, refresh_days
 from detection.models.libraries import find_library_versions
 from detection.models.manager import LoadedModel, ModelManager
 from detection.pipeline.detect import Checkpoint
@@ -50,6 +52,8 @@ def verify(
 
     Raises NoModel, and ModelIntegrity where a recorded model cannot be opened.
     """
+    if has_days(job.interval):
+        refresh_days(database, job.market, job.interval, job.started_at)
     recorded = _recompute(database, models, job, stored, checkpoint)
     current = _find_current(database, models, job, stored, spans, checkpoint)
     compared = [
@@ -170,9 +174,13 @@ def _compare(
 def _find_cause(
     anomaly: AnomalyDocument, recomputed: AnomalyDocument | None, current: AnomalyDocument | None
 ) -> Cause | None:
-    """Return what moved since the anomaly was found: data before code before model."""
+    """Return what moved since the anomaly was found: its data before the market's,
+    these before code before model.
+    """
     if recomputed is None or recomputed["bars_fingerprint"] != anomaly["bars_fingerprint"]:
         return "data"
+    if recomputed.get("market_fingerprint") != anomaly.get("market_fingerprint"):
+        return "market"
     if abs(recomputed["anomaly_score"] - anomaly["anomaly_score"]) > SAME_SCORE:
         return "code"
     if current is None or current["model_hash"] != anomaly["model_hash"]:

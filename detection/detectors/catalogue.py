@@ -8,7 +8,7 @@ DETECTORS: dict[str, DetectorKind] = {
     for kind in (
         DetectorKind(
             name="isolation_forest",
-            feature_set="two_yardsticks/2",
+            feature_set="events/1",
             intraday_feature_set="time_of_day/2",
             parameters={
                 "trees": Parameter(100, 1, 1_000, "how many trees"),

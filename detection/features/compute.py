@@ -8,6 +8,7 @@ import numpy as np
 from core.arrays import Bools, Float32, Float64, Int64
 from detection.features.feature_sets import FeatureSet
 from detection.features.kernel import COLUMNS, MEASURES, run_kernel
+from detection.features.market_move import MarketDays
 from detection.features.names import FEATURES
 from market.bars.history import ANCHOR_BARS, count_clock_bars, count_history_bars
 from market.bars.no_trade import mark_no_trade
@@ -41,10 +42,16 @@ class Features:
     no_trade: Int64
 
 
-def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet) -> Features:
+def compute_features(
+    panel: BarPanel,
+    first_rows: Int64,
+    feature_set: FeatureSet,
+    market: MarketDays | None = None,
+) -> Features:
     """Compute the features of every bar of series s from panel row `first_rows[s]` (shape (k,)) on.
 
-    A bar's values depend on the stored series alone, not on where the panel begins.
+    A bar's values depend on the stored series, and on the `market` where the set has columns of it,
+    not on where the panel begins. Without a market these columns are 0.
     Raises ValueError when the panel does not reach back as far as `history_start` asks.
     """
     starts, stops = panel.offsets[:-1], panel.offsets[1:]
@@ -56,7 +63,8 @@ def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet
     kept = _find_kept(panel) if feature_set.sets_no_trade_aside else None
     if kept is None:
         computed = _run(panel, slice(None), positions, panel.offsets, first, feature_set)
-        return Features(*computed, first - wanted, np.zeros_like(wanted))
+        found = Features(*computed, first - wanted, np.zeros_like(wanted))
+        return _add_market(found, panel, feature_set, market)
     offsets, first_kept = kept.searchsorted(panel.offsets), kept.searchsorted(first)
     rows, documented, inputs, measures = _run(
         panel, kept, positions[kept], offsets, first_kept, feature_set
@@ -66,7 +74,18 @@ def compute_features(panel: BarPanel, first_rows: Int64, feature_set: FeatureSet
     counts = np.diff(rows.searchsorted(panel.offsets))
     no_trade = stops - wanted - (offsets[1:] - kept.searchsorted(wanted))
     warm_up = stops - wanted - no_trade - counts
-    return Features(rows, documented[known], inputs[known], measures[known], warm_up, no_trade)
+    found = Features(rows, documented[known], inputs[known], measures[known], warm_up, no_trade)
+    return _add_market(found, panel, feature_set, market)
+
+
+def _add_market(
+    features: Features, panel: BarPanel, feature_set: FeatureSet, market: MarketDays | None
+) -> Features:
+    """Put the columns of the market behind a ticker's own."""
+    if feature_set.sees_market and market is not None:
+        own = len(feature_set.own_columns)
+        features.inputs[:, own:] = market.look_up(panel.times[features.rows])
+    return features
 
 
 def _check_history(panel: BarPanel, first: Int64, feature_set: FeatureSet) -> None:
@@ -104,9 +123,9 @@ def _run(
     ends = np.cumsum(counts)
     total = int(ends[-1]) if ends.size else 0
     documented = np.empty((total, len(FEATURES)))
-    inputs = np.empty((total, len(feature_set.columns)), np.float32)
+    inputs = np.zeros((total, len(feature_set.columns)), np.float32)
     measures = np.empty((total, len(MEASURES)), np.float32)
-    picked = np.array([COLUMNS.index(name) for name in feature_set.columns], np.int64)
+    picked = np.array([COLUMNS.index(name) for name in feature_set.own_columns], np.int64)
     sessions = feature_set.sessions
     run_kernel(
         (

@@ -31,6 +31,16 @@ class FeatureSet:
     sessions: int = 0
     sets_no_trade_aside: bool = False
 
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        """Return the columns that are of the ticker's bars alone; those of the market follow."""
+        return tuple(name for name in self.columns if name not in MARKET_COLUMNS)
+
+    @property
+    def sees_market(self) -> bool:
+        """Whether it has columns of the market."""
+        return len(self.own_columns) < len(self.columns)
+
     def count_history_bars(self, interval: str) -> int:
         """Return how many bars before an anchor are needed to compute it."""
         own = count_history_bars(interval)
@@ -118,14 +128,26 @@ TRADED_BY_TIME = FeatureSet(
     sets_no_trade_aside=True,
 )
 
+# Beside the ticker's own days those of its market: in a crisis the ticker's yardsticks have grown,
+# and all of its days look usual.
+MARKET_COLUMNS = ("market_fast", "market_slow", "market_all")
+EVENTS = FeatureSet(
+    name="events",
+    version=1,
+    columns=(*TRADED.columns, *MARKET_COLUMNS),
+    warm_up_bars=TRADED.warm_up_bars,
+    sets_no_trade_aside=True,
+)
+
 FEATURE_SETS: tuple[FeatureSet, ...] = (
     MARKET14,
     TWO_YARDSTICKS,
     TIME_OF_DAY,
     TRADED,
     TRADED_BY_TIME,
+    EVENTS,
 )
-DEFAULT_FEATURE_SET = TRADED
+DEFAULT_FEATURE_SET = EVENTS
 
 
 def get_feature_set(name: str, version: int | None = None) -> FeatureSet:

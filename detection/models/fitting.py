@@ -18,6 +18,8 @@ from core.errors import BadInput
 from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import Detector
 from detection.features.compute import Features, compute_features
+from detection.features.market_move import MarketDays
+from detection.market_days import has_days, read_days, refresh_days
 from detection.models.artefacts import dump_artefact
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.models.sampling import RowSample
@@ -83,6 +85,10 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     seen = Seen(synthetic=any(s["synthetic"] for s in series))
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
     end = None if plan.window_end is None else int(plan.window_end.timestamp())
+    market = None
+    if plan.feature_set.sees_market and has_days(plan.interval):
+        refresh_days(database, plan.market, plan.interval, datetime.now(UTC))
+        market = read_days(database, plan.market, plan.interval)
     done = 0
     for portion in _split(series):
         panel = load_panel(
@@ -91,7 +97,7 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
             dict.fromkeys(portion, (start, end)),
             reach=plan.feature_set.reach,
         )
-        _learn(panel, plan, start, sample, seen)
+        _learn(panel, plan, start, market, sample, seen)
         done += len(portion)
         checkpoint(LOADED * done / len(series))
     rows = sample.get_rows()
@@ -162,10 +168,15 @@ def _split(series: Sequence[SeriesDocument]) -> Iterator[list[str]]:
 
 
 def _learn(
-    panel: BarPanel, plan: TrainingPlan, start: int | None, sample: RowSample, seen: Seen
+    panel: BarPanel,
+    plan: TrainingPlan,
+    start: int | None,
+    market: MarketDays | None,
+    sample: RowSample,
+    seen: Seen,
 ) -> None:
     """Add the rows of a panel that lie in the window to the sample, and note what they were."""
-    features = compute_features(panel, _find_first_rows(panel, start), plan.feature_set)
+    features = compute_features(panel, _find_first_rows(panel, start), plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
     sample.add(features.inputs[wanted])
     rows = features.rows[wanted]

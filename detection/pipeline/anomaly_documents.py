@@ -57,6 +57,7 @@ def build_anomalies(
         documented, attribution, measures = (
             dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True)
         )
+        told = _describe_market(load, seconds)
         yield {
             "_id": build_anomaly_id(panel.tickers[s], panel.interval, time),
             "Ticker": panel.tickers[s],
@@ -76,10 +77,11 @@ def build_anomalies(
             "grade": grade,
             "severity": get_severity(grade),
             "attribution": attribution,
-            "reasons": build_reasons(documented, measures, attribution, close=close),
+            "reasons": build_reasons(documented, measures | told, attribution, close=close),
             "bars_fingerprint": fingerprints.compute(
                 _find_first_needed(panel, s, row, history), row + 1
             ),
+            "market_fingerprint": load.market.fingerprint(seconds) if load.market else None,
             "in_training_window": model.window_start <= time <= model.window_end,
             "suspected_split": (
                 None if row == panel.offsets[s] else find_suspected_split(before, opened)
@@ -89,6 +91,20 @@ def build_anomalies(
             "status": "new",
             "created_at": now,
         }
+
+
+def _describe_market(load: Load, seconds: int) -> dict[str, float]:
+    """Return what the market did on a day, for words."""
+    if load.market is None:
+        return {}
+    fast, slow, ever = load.market.look_up(np.array([seconds]))[0].tolist()
+    move = load.market.find_move(seconds)
+    return {
+        "market_move": 0.0 if move is None else move,
+        "market_fast": fast * fast,
+        "market_slow": slow * slow,
+        "market_all": ever * ever,
+    }
 
 
 def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:

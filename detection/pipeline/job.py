@@ -60,6 +60,7 @@ class Outcome:
     first_scored: datetime | None = None
     last_bar: datetime | None = None
     bars_revision: int = 0
+    market_revision: int | None = None
     bars_stored: int = 0
     spans: tuple[tuple[datetime, datetime], ...] = ()
     found: tuple[AnomalyDocument, ...] = ()
@@ -100,6 +101,7 @@ def build_watermark(
         "rows_processed": outcome.rows_processed,
         "anomalies_found": len(outcome.found),
         "bars_revision": outcome.bars_revision,
+        "market_revision": outcome.market_revision,
         "status": outcome.reason or outcome.status,
         "updated_at": now,
     }

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pymongo.client_session import ClientSession
 
+from detection.features.market_move import MarketDays
+from detection.market_days import unpack_days
 from detection.models.manager import LoadedModel, ModelManager
 from detection.pipeline.plan import Plan, Stretches
 from detection.pipeline.stretches import cut, find_first, find_last
@@ -17,11 +19,15 @@ from records.database import Db
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The bars of series that share a model, and what is to be scored of them."""
+    """The bars of series that share a model, and what is to be scored of them.
+
+    `market` is what their market did, where the model looks at it.
+    """
 
     panel: BarPanel
     model: LoadedModel
     stretches: Stretches
+    market: MarketDays | None = None
 
 
 def choose_models(models: ModelManager, plan: Plan) -> Sequence[tuple[LoadedModel, Stretches]]:
@@ -65,4 +71,5 @@ def load(
         ),
         model,
         stretches,
+        unpack_days(plan.market) if plan.market and model.feature_set.sees_market else None,
     )

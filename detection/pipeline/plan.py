@@ -12,7 +12,8 @@ from detection.pipeline.stretches import Stretch, plan_backfill, plan_incrementa
 from records.database import Db
 from records.findings.documents import DetectedRange
 from records.findings.watermarks import find_detected_ranges
-from records.market.documents import PanelSeries
+from records.market.documents import MarketDaysDocument, PanelSeries
+from records.market.market_days import find_changed_days, find_days
 from records.market.revisions import find_changes
 from records.market.series import find_panel_series
 
@@ -29,12 +30,14 @@ class Plan:
         series: what is stored of each ticker's series.
         stretches: the bars to score of each ticker; of one that is left out its outcome says why.
         outcomes: what came of each ticker of the job so far.
+        market: what the market did on each day; None where nobody computed it.
     """
 
     job: Job
     series: Mapping[str, PanelSeries]
     stretches: Stretches
     outcomes: Outcomes
+    market: MarketDaysDocument | None
 
 
 def make_plan(database: Db, job: Job, session: ClientSession) -> Plan:
@@ -43,6 +46,7 @@ def make_plan(database: Db, job: Job, session: ClientSession) -> Plan:
     watermarks = {}
     if job.task == "incremental":
         watermarks = find_detected_ranges(database, job.tickers, job.interval)
+    days = find_days(database, job.market, job.interval, session)
     stretches: dict[str, tuple[Stretch, ...]] = {}
     for ticker, stored in series.items():
         watermark = watermarks.get(ticker)
@@ -50,12 +54,12 @@ def make_plan(database: Db, job: Job, session: ClientSession) -> Plan:
             outcomes[ticker] = replace(
                 outcomes[ticker], watermark=watermark["last_detected_timestamp"]
             )
-        wanted = _choose_stretches(database, job, stored, watermark)
+        wanted = _choose_stretches(database, job, stored, watermark, days)
         if wanted:
             stretches[ticker] = wanted
         else:
             outcomes[ticker] = replace(outcomes[ticker], reason="already_detected")
-    return Plan(job, series, stretches, outcomes)
+    return Plan(job, series, stretches, outcomes, days)
 
 
 def plan_stretches(database: Db, job: Job, stretches: Stretches, session: ClientSession) -> Plan:
@@ -63,7 +67,8 @@ def plan_stretches(database: Db, job: Job, stretches: Stretches, session: Client
     of the job's series as they are in a session's snapshot.
     """
     series, outcomes = _find_series(database, job, session)
-    return Plan(job, series, stretches, outcomes)
+    days = find_days(database, job.market, job.interval, session)
+    return Plan(job, series, stretches, outcomes, days)
 
 
 def _find_series(
@@ -91,11 +96,18 @@ def _find_series(
 
 
 def _choose_stretches(
-    database: Db, job: Job, series: PanelSeries, watermark: DetectedRange | None
+    database: Db,
+    job: Job,
+    series: PanelSeries,
+    watermark: DetectedRange | None,
+    days: MarketDaysDocument | None,
 ) -> tuple[Stretch, ...]:
     if job.task == "backfill":
         return plan_backfill(series, job.period or "max")
-    change = None
+    change = moved = None
     if watermark is not None and watermark["bars_revision"] != series["revision"]:
         change = find_changes(database, series["ticker"], job.interval, watermark["bars_revision"])
-    return plan_incremental(series, watermark, change)
+    seen = watermark.get("market_revision") if watermark is not None else None
+    if days is not None and seen is not None:
+        moved = find_changed_days(days, seen)
+    return plan_incremental(series, watermark, change, moved)

@@ -11,6 +11,7 @@ import numpy as np
 
 from core.arrays import Bools, Int64
 from detection.features.compute import Features, compute_features
+from detection.features.market_move import LEAST_TICKERS
 from detection.models.manager import LoadedModel
 from detection.pipeline.anomaly_documents import build_anomalies, find_rows
 from detection.pipeline.job import Job, Outcome
@@ -65,7 +66,9 @@ def score(
     ]
     stops = panel.offsets[1:].tolist()
     starts = [rows[0][0] if rows else stop for rows, stop in zip(spans, stops, strict=True)]
-    features = compute_features(panel, np.array(starts, dtype=np.int64), model.feature_set)
+    features = compute_features(
+        panel, np.array(starts, dtype=np.int64), model.feature_set, load.market
+    )
     is_finite, errors = _check_finite(panel, features)
     usable = np.flatnonzero(_mark_wanted(panel, features, spans) & is_finite)
     rows = features.rows[usable]
@@ -131,6 +134,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         scored.warm_up,
         scored.no_trade,
     )
+    warnings = _warn_of_interval(model, panel) + _warn_of_market(load)
     # Whole columns become lists at once, as in `build_anomalies`.
     listed = zip(panel.tickers, scored.spans, *(values.tolist() for values in facts), strict=True)
     for ticker, rows, rows_loaded, rows_scored, warm_up_rows, no_trade_rows in listed:
@@ -155,7 +159,8 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
             rows_processed=before.rows_processed + rows_scored,
             spans=all_spans,
             first_scored=all_spans[0][0] if all_spans else None,
-            warnings=before.warnings + _warn_of_interval(model, panel),
+            warnings=before.warnings + warnings,
+            market_revision=load.market.revision if load.market else None,
             found=before.found
             + tuple(anomaly | {"bars_revision": before.bars_revision} for anomaly in anomalies),
             **_find_shortage(model.feature_set.warm_up_bars + 1, before.bars_stored),
@@ -166,6 +171,18 @@ def _warn_of_interval(model: LoadedModel, panel: BarPanel) -> tuple[str, ...]:
     if model.interval == panel.interval:
         return ()
     return (f"{model.version} was trained on {model.interval} bars, not {panel.interval}",)
+
+
+def _warn_of_market(load: Load) -> tuple[str, ...]:
+    if load.market is None or load.market.is_known:
+        return ()
+    interval = load.panel.interval
+    most = int(load.market.counts.max(initial=0))
+    warning = (
+        f"market {load.market.market} has {interval} bars of {most} tickers a day at the most, and"
+        f" its own move is the median of at least {LEAST_TICKERS}: scores do without it"
+    )
+    return (warning,)
 
 
 def _find_shortage(needed: int, present: int) -> dict[str, Any]:

@@ -31,10 +31,13 @@ def plan_backfill(series: PanelSeries, period: str) -> tuple[Stretch, ...]:
 
 
 def plan_incremental(
-    series: PanelSeries, watermark: DetectedRange | None, change: tuple[int, int | None] | None
+    series: PanelSeries,
+    watermark: DetectedRange | None,
+    change: tuple[int, int | None] | None,
+    moved: tuple[int, int] | None = None,
 ) -> tuple[Stretch, ...]:
     """Return what an incremental run scores: the bars after the watermark,
-    and what a correction behind it reaches.
+    what a correction behind it reaches, and the days of which the market's part has changed.
 
     Args:
         series: the series' document.
@@ -42,13 +45,17 @@ def plan_incremental(
             new.
         change: first and last bar changed since the watermark was written (UTC seconds), None for
             none.
+        moved: first and last day of the market that changed since then, None for none.
     """
     if watermark is None:
         return (Stretch(first=None),)
     stretches = []
+    detected_from = int(watermark["first_detected_timestamp"].timestamp())
+    detected_to = int(watermark["last_detected_timestamp"].timestamp())
     if change is not None:
-        detected_from = int(watermark["first_detected_timestamp"].timestamp())
         stretches.append(Stretch(max(change[0], detected_from), change[1]))
+    if moved is not None and max(moved[0], detected_from) <= min(moved[1], detected_to):
+        stretches.append(Stretch(max(moved[0], detected_from), last=min(moved[1], detected_to)))
     if series["last_bar"] > watermark["last_detected_timestamp"]:
         stretches.append(Stretch(_after(watermark["last_detected_timestamp"])))
     return tuple(stretches)

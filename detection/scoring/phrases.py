@@ -148,6 +148,18 @@ def _at_its_time(phrase: Phrase) -> Phrase:
     return at_its_time
 
 
+def _market(column: str, since: str) -> Phrase:
+    def phrase(_: Values, measures: Values, __: float) -> str:
+        # Values of a bar that is described without its market are not there.
+        move, ratio = measures.get("market_move", 0.0), measures.get(column, 0.0)
+        if not move:
+            return "the market hardly moved"
+        went = "rose" if move > 0 else "fell"
+        return f"the market {went} {_percent(move)}, {_times(ratio)} its usual {since}"
+
+    return phrase
+
+
 PHRASES: dict[str, Phrase] = {
     "clock_return_fast": _at_its_time(_return),
     "clock_return_slow": _at_its_time(_return),
@@ -158,6 +170,9 @@ PHRASES: dict[str, Phrase] = {
     "gap_fast": _gap,
     "departure_fast": _departure,
     "departure_slow": _departure,
+    "market_fast": _market("market_fast", "lately"),
+    "market_slow": _market("market_slow", "in a year"),
+    "market_all": _market("market_all", "ever since"),
     "return_1_atr": _return,
     "return_3_atr": _moved(3),
     "return_6_atr": _moved(6),

@@ -47,6 +47,8 @@ class AnomalyDocument(StoredAnomaly):
         attribution: the share of each column of the model's in the score.
         reasons: the same in words, the weightiest first.
         bars_revision: the series' revision that it was found in.
+        market_fingerprint: a hash of what the market did that day; None where the model does not
+            look at it.
         in_training_window: whether the model had seen this bar's time.
         suspected_split: the ratio, where the bar looks like an unadjusted split.
         opinions: what later runs found, in order.
@@ -68,6 +70,7 @@ class AnomalyDocument(StoredAnomaly):
     attribution: dict[str, float]
     reasons: list[str]
     bars_revision: NotRequired[int]
+    market_fingerprint: NotRequired[str | None]
     in_training_window: bool
     suspected_split: float | None
     sent: bool
@@ -102,13 +105,17 @@ class AnomalyCounts(TypedDict):
 
 
 class DetectedRange(TypedDict):
-    """The first and the last bar of a series that were looked at, and the bars' revision then."""
+    """The first and the last bar of a series that were looked at, and the bars' revision then.
+
+    `market_revision` is that of the market's days, where the model looked at them.
+    """
 
     _id: str
     ticker: str
     first_detected_timestamp: datetime
     last_detected_timestamp: datetime
     bars_revision: int
+    market_revision: NotRequired[int | None]
 
 
 class WatermarkDocument(DetectedRange):

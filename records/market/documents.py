@@ -320,3 +320,51 @@ def ticker_markets_in(database: Db) -> Collection[TickerMarketDocument]:
 def session_days_in(database: Db) -> Collection[SessionDaysDocument]:
     """Return the collection of markets' sessions."""
     return database.session_days
+
+
+class SeriesInputs(TypedDict):
+    """What of a series the days of its market are a function of."""
+
+    _id: str
+    ticker: str
+    digests: dict[str, str]
+    splits: list[SplitFields]
+
+
+class DaysChange(TypedDict):
+    """What a revision of a market's days changed: the first and last of them (UTC seconds)."""
+
+    revision: int
+    first: int
+    last: int
+
+
+class MarketDaysDocument(TypedDict):
+    """What a market did on each day, or week, that is stored of it.
+
+    Attributes:
+        revision: raised whenever a day comes or changes.
+        inputs: a hash of the bars of all its series, by which it is known whether it is up to date.
+        years: the same of the bars that the days of a year are computed of.
+        times, moves, counts, columns: one binary each, little-endian int64, float64, int64 and
+            three float32 a day.
+        changes: what the revisions changed, ascending; the oldest entry stands for all before it.
+    """
+
+    _id: str
+    market: str
+    interval: str
+    revision: int
+    inputs: str
+    years: dict[str, str]
+    times: bytes
+    moves: bytes
+    counts: bytes
+    columns: bytes
+    changes: list[DaysChange]
+    updated_at: datetime
+
+
+def market_days_in(database: Db) -> Collection[MarketDaysDocument]:
+    """Return the collection of the markets' days."""
+    return database.market_days

@@ -98,9 +98,7 @@ def test_a_line_of_a_feature_is_the_documented_one(
 ) -> None:
     first = len(bars) // 2  # as for a chart of the later half
     history = first - count_history_bars(interval)
-    features = compute_features(
-        build_panel(bars, interval=interval), np.array([first]), MARKET14
-    )
+    features = compute_features(build_panel(bars, interval=interval), np.array([first]), MARKET14)
     shown = bars.iloc[history:]
     columns = zip(
         range(len(shown)),

@@ -18,6 +18,7 @@ export const CAUSES = {
   model: "The champion is another model than the one that found it.",
   code: "The same model and bars give another score: the code moved.",
   data: "The bars it was computed from have changed.",
+  market: "Other bars of its market have changed, and with them what the market did that day.",
 };
 
 export function buildVerdict(name) {

@@ -1,0 +1,129 @@
+"""The market's move of a day, as a model's columns: the same for all tickers of the market.
+
+It is the median of its tickers' returns, known where at least ten of them traded. It is measured by
+what was usual on the days before: lately, in the last 250 days, and in all that is stored. What is
+not known counts as no move at all.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.arrays import Float32, Float64, Int64
+from detection.features.feature_sets import MARKET_COLUMNS
+from detection.features.kernel import BOUND, GRID, SMALLEST_SHARE
+from market.bars.no_trade import mark_no_trade
+from market.bars.panel import BarPanel
+from market.intervals import INTERVALS
+
+# The median of fewer says little of a market.
+LEAST_TICKERS = 10
+# Days before the first one that is measured; those of the slow yardstick; the weight of a day in
+# the fast one.
+LEAST_DAYS = 20
+SLOW_DAYS = 250
+FAST_WEIGHT = 1.0 / 14.0
+# A return over a longer pause, in intervals, is not one of the day.
+LONGEST_PAUSE = 7
+
+
+@dataclass(frozen=True, slots=True)
+class MarketDays:
+    """What a market did on each of n days (or weeks).
+
+    Attributes:
+        market: such as `US`.
+        times: shape (n,), ascending, the start of the day's bars in UTC seconds.
+        moves: shape (n,), the median return; NaN where it is not known.
+        counts: shape (n,), how many tickers it is of.
+        columns: shape (n, 3), the columns of `MARKET_COLUMNS`.
+        revision: raised whenever a day changes or comes.
+    """
+
+    market: str
+    times: Int64
+    moves: Float64
+    counts: Int64
+    columns: Float32
+    revision: int
+
+    def look_up(self, times: Int64) -> Float32:
+        """Return the columns of the days of these `times` (m,), shape (m, 3);
+        0 of days that are not there.
+        """
+        found = np.zeros((times.size, len(MARKET_COLUMNS)), np.float32)
+        if self.times.size:
+            rows = np.minimum(self.times.searchsorted(times), self.times.size - 1)
+            same = self.times[rows] == times
+            found[same] = self.columns[rows[same]]
+        return found
+
+    def find_move(self, time: int) -> float | None:
+        """Return the market's move of a day, None where it is not known."""
+        row = int(self.times.searchsorted(time))
+        if row == self.times.size or self.times[row] != time or np.isnan(self.moves[row]):
+            return None
+        return float(self.moves[row])
+
+    def fingerprint(self, time: int) -> str:
+        """Return a hash of all that a score of a bar of this day depends on."""
+        digest = hashlib.sha256(self.look_up(np.array([time])).astype("<f4").tobytes())
+        return f"sha256:{digest.hexdigest()}"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any day has a median worth its name."""
+        return bool((self.counts >= LEAST_TICKERS).any())
+
+
+def compute_returns(panel: BarPanel, first: int, last: int) -> tuple[Int64, Float64]:
+    """Return time and return of each bar of a panel from `first` to `last` (UTC seconds)
+    that follows one of its series before long, both having traded.
+    """
+    prices = (panel.open, panel.high, panel.low, panel.close)
+    idle = mark_no_trade(prices, panel.volume, panel.offsets[:-1])
+    rows = np.flatnonzero(~idle & np.isfinite(panel.close) & (panel.close > 0.0))
+    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    times, close = panel.times[rows], panel.close[rows]
+    pause = LONGEST_PAUSE * INTERVALS[panel.interval]
+    follows = (series[1:] == series[:-1]) & (np.diff(times) <= pause)
+    follows &= (times[1:] >= first) & (times[1:] <= last)
+    return times[1:][follows], close[1:][follows] / close[:-1][follows] - 1.0
+
+
+def compute_medians(times: Int64, returns: Float64) -> tuple[Int64, Float64, Int64]:
+    """Return the days of some returns, ascending, the median return of each,
+    NaN where it is of too few, and of how many it is.
+    """
+    order = np.lexsort((returns, times))
+    times, returns = times[order], returns[order]
+    days, starts, counts = np.unique(times, return_index=True, return_counts=True)
+    low, high = returns[starts + (counts - 1) // 2], returns[starts + counts // 2]
+    return days, np.where(counts >= LEAST_TICKERS, (low + high) / 2.0, np.nan), counts
+
+
+def compute_columns(moves: Float64) -> Float32:
+    """Return the columns of `MARKET_COLUMNS` of days with these moves, in order, shape (n, 3).
+
+    A yardstick is a mean of the size of moves before the day, by fourth roots, which one crash
+    hardly moves: with the weights of a recursion over 14 days, of the last 250, and of all. A
+    column is the root of the day's size in yardsticks. Days that are not known have 0, and count
+    for no other.
+    """
+    columns = np.zeros((moves.size, len(MARKET_COLUMNS)), np.float32)
+    known = np.flatnonzero(~np.isnan(moves))
+    sizes = np.abs(moves[known])
+    roots = np.sqrt(np.sqrt(sizes))
+    sums = np.concatenate((np.zeros(1), np.cumsum(roots)))
+    fast = roots[0] if roots.size else 0.0
+    for day in range(known.size):
+        if day >= LEAST_DAYS:
+            since = max(0, day - SLOW_DAYS)
+            slow = np.sum(roots[since:day]) / (day - since)
+            for column, root in enumerate((fast, slow, sums[day] / day)):
+                square = root * root
+                ratio = np.sqrt(sizes[day] / max(square * square, SMALLEST_SHARE))
+                columns[known[day], column] = np.rint(min(ratio, BOUND) * GRID) / GRID
+        fast += (roots[day] - fast) * FAST_WEIGHT
+    return columns

@@ -1,0 +1,99 @@
+"""What each market did on each of its days: computed from its bars, stored beside them.
+
+A score depends on them; so they are kept as they were when it was made, and have revisions as bars
+have.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import cast
+
+from pymongo.client_session import ClientSession
+from pymongo.cursor import Cursor
+from pymongo.errors import DuplicateKeyError
+
+from records.database import Db
+from records.market.documents import (
+    MarketDaysDocument,
+    SeriesInputs,
+    market_days_in,
+    series_in,
+)
+
+_INPUTS = dict.fromkeys(SeriesInputs.__annotations__, 1)
+
+
+def build_days_id(market: str, interval: str) -> str:
+    """Return the `_id` of a market's days: `US::1d`."""
+    return f"{market}::{interval}"
+
+
+def find_days(
+    database: Db, market: str, interval: str, session: ClientSession | None = None
+) -> MarketDaysDocument | None:
+    """Return a market's days as they are stored, or None."""
+    own = {"_id": build_days_id(market, interval)}
+    return market_days_in(database).find_one(own, session=session)
+
+
+def find_changed_days(days: MarketDaysDocument, since_revision: int) -> tuple[int, int] | None:
+    """Return the first and last day (UTC seconds) that changed after a revision;
+    None if none did.
+    """
+    later = [change for change in days["changes"] if change["revision"] > since_revision]
+    if not later:
+        return None
+    return min(change["first"] for change in later), max(change["last"] for change in later)
+
+
+def hash_inputs(database: Db, market: str, interval: str, session: ClientSession) -> str:
+    """Return a hash of all bars of a market, as its series tell their own."""
+    own = {"market": market, "interval": interval}
+    found = series_in(database).find(
+        own, {"ticker": 1, "fingerprint": 1}, batch_size=10_000, session=session
+    )
+    return _hash(f"{series['ticker']} {series['fingerprint']}" for series in found)
+
+
+def find_inputs(
+    database: Db, market: str, interval: str, session: ClientSession
+) -> list[SeriesInputs]:
+    """Return what of each series of a market its days are a function of."""
+    own = {"market": market, "interval": interval}
+    found = series_in(database).find(own, _INPUTS, batch_size=10_000, session=session)
+    return [*cast("Cursor[SeriesInputs]", found)]
+
+
+def hash_years(inputs: Iterable[SeriesInputs]) -> dict[str, str]:
+    """Return by year a hash of the bars that its days are computed of:
+    those of the year and of the year before.
+    """
+    lines: dict[str, list[str]] = {}
+    for series in inputs:
+        splits = ";".join(f"{s['session']:%Y-%m-%d}/{s['factor']!r}" for s in series["splits"])
+        for year, digest in series["digests"].items():
+            before = series["digests"].get(str(int(year) - 1), "")
+            lines.setdefault(year, []).append(f"{series['ticker']} {before} {digest} {splits}")
+    return {year: _hash(own) for year, own in sorted(lines.items())}
+
+
+def replace_days(database: Db, document: MarketDaysDocument, before: int | None) -> bool:
+    """Store a market's days in place of those of the revision `before`, None where there were none.
+
+    Return False where somebody else did so meanwhile.
+    """
+    if before is None:
+        try:
+            market_days_in(database).insert_one(document)
+        except DuplicateKeyError:
+            return False
+        return True
+    own = {"_id": document["_id"], "revision": before}
+    return market_days_in(database).replace_one(own, document).matched_count == 1
+
+
+def _hash(lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for line in sorted(lines):
+        digest.update(f"{line}\n".encode())
+    return f"sha256:{digest.hexdigest()}"

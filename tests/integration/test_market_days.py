@@ -1,0 +1,163 @@
+"""The market's part of a score: in step with the market's bars,
+whatever came in whatever order.
+"""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from detection.market_days import read_days, refresh_days
+from detection.models.manager import ModelManager
+from detection.pipeline.job import Job
+from detection.verify import verify
+from market.bars.deleting import delete_bars
+from records.database import Db, Document
+from records.market.market_days import find_changed_days, find_days
+from tests.integration.detecting import NOW, detect, make_bars, run, store, train
+
+TICKERS = tuple(f"T{number:02}" for number in range(12))
+BARS = 200
+
+
+def make_market(bars: int = BARS) -> dict[str, pd.DataFrame]:
+    """Return bars of twelve tickers that fall together on some days."""
+    market = np.random.default_rng(0).standard_t(3, bars) * 0.008
+    market[[90, 150, bars - 2]] = -0.07
+    found = {}
+    for seed, ticker in enumerate(TICKERS):
+        frame = make_bars(bars, seed)
+        prices = ["open", "high", "low", "close"]
+        frame[prices] = frame[prices].mul(np.exp(np.cumsum(market)), axis=0)
+        found[ticker] = frame
+    return found
+
+
+@pytest.fixture
+def market(database: Db) -> Db:
+    for ticker, frame in make_market().items():
+        store(database, ticker, frame)
+    train(database)
+    return database
+
+
+def read_scores(database: Db) -> dict[str, float]:
+    """Return the latest score of each anomaly that stands."""
+    return {
+        a["_id"]: (a["opinions"][-1] if a["opinions"] else a)["anomaly_score"]
+        for a in database.anomalies.find({"status": "new"})
+    }
+
+
+def detect_anew(database: Db, *tickers: str) -> dict[str, float]:
+    """Return the scores that a backfill finds where nothing was ever detected."""
+    for name in ("anomalies", "detection_metadata", "market_days"):
+        database[name].delete_many({})
+    run(database, "backfill", *tickers)
+    return read_scores(database)
+
+
+def read_columns(database: Db) -> tuple[bytes, bytes]:
+    days = read_days(database, "US", "1d")
+    assert days is not None
+    return days.times.tobytes(), days.columns.tobytes()
+
+
+def test_days_in_which_all_fall_are_found_in_all_and_said_so(market: Db) -> None:
+    run(market, "backfill", *TICKERS)
+    day = make_market()["T00"]["date"][BARS - 2].to_pydatetime().replace(tzinfo=UTC)
+    found = list(market.anomalies.find({"Datetime": day}))
+    assert len(found) > len(TICKERS) / 2
+    words = [reason for anomaly in found for reason in anomaly["reasons"]]
+    assert any(reason.startswith("the market fell ") for reason in words)
+    assert all(anomaly["market_fingerprint"].startswith("sha256:") for anomaly in found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_backfill_equals_incremental_whatever_came_first(database: Db, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    frames = make_market()
+    for ticker, frame in frames.items():
+        store(database, ticker, frame[:150])
+    train(database)
+    run(database, "backfill", *TICKERS)
+    for stop in (151, 170, BARS - 1, BARS):
+        for ticker in random.permutation(TICKERS).tolist():
+            store(database, ticker, frames[ticker][:stop])
+            if random.random() < 0.3:
+                run(database, "incremental", *random.permutation(TICKERS)[:4].tolist())
+    run(database, "incremental", *TICKERS)
+    found = read_scores(database)
+    columns = read_columns(database)
+    assert len(found) > 20
+    assert found == detect_anew(database, *TICKERS)
+    assert columns == read_columns(database)
+
+
+def test_a_ticker_that_comes_late_is_a_revision_like_any_other(market: Db) -> None:
+    run(market, "backfill", *TICKERS)
+    before = find_days(market, "US", "1d")
+    store(market, "LATE", make_bars(BARS, 99))
+    run(market, "incremental", *TICKERS, "LATE")
+    after = find_days(market, "US", "1d")
+    assert before is not None
+    assert after is not None
+    assert after["revision"] == before["revision"] + 1
+    assert find_changed_days(after, before["revision"]) is not None
+    assert find_changed_days(after, after["revision"]) is None
+    assert read_scores(market) == detect_anew(market, *TICKERS, "LATE")
+
+
+def test_a_ticker_that_goes_takes_its_part_with_it(market: Db) -> None:
+    refresh_days(market, "US", "1d", NOW)
+    delete_bars(market, "T03", "1d", NOW)
+    refresh_days(market, "US", "1d", NOW)
+    columns = read_columns(market)
+    market.market_days.delete_many({})
+    refresh_days(market, "US", "1d", NOW)
+    assert columns == read_columns(market)
+    days = read_days(market, "US", "1d")
+    assert days is not None
+    assert days.counts.max() == 11
+
+
+def test_nothing_is_written_where_no_bar_has_changed(market: Db) -> None:
+    refresh_days(market, "US", "1d", NOW)
+    stored = find_days(market, "US", "1d")
+    refresh_days(market, "US", "1d", datetime(2027, 1, 1, tzinfo=UTC))
+    assert find_days(market, "US", "1d") == stored
+
+
+def check(database: Db, stored: list[Document]) -> dict[str, Document]:
+    tickers = tuple({anomaly["Ticker"] for anomaly in stored})
+    job = Job("v", "verify", "verification", "US", tickers, "1d", None, datetime.now(UTC))
+    found = verify(database, ModelManager(database), job, stored, {}, lambda _fraction: None)
+    return {document["anomaly_id"]: document for document in found}
+
+
+def test_verification_names_the_market_where_that_moved(market: Db) -> None:
+    run(market, "backfill", *TICKERS)
+    frames = make_market()
+    day = frames["T00"]["date"][BARS - 2].to_pydatetime().replace(tzinfo=UTC)
+    # whoever fell most was on the other side of the median
+    worst = min(TICKERS, key=lambda ticker: frames[ticker]["close"].pct_change()[BARS - 2])
+    stored = list(market.anomalies.find({"Datetime": day, "Ticker": {"$ne": worst}}))
+    assert {d["cause"] for d in check(market, stored).values()} == {None}
+    frames[worst].loc[BARS - 2, ["open", "high", "low", "close"]] *= 1.2
+    store(market, worst, frames[worst])
+    documents = check(market, stored)
+    assert {document["cause"] for document in documents.values()} == {"market"}
+
+
+def test_a_market_of_five_says_that_it_has_no_median_and_goes_without(database: Db) -> None:
+    for ticker in TICKERS[:5]:
+        store(database, ticker, make_market()[ticker])
+    train(database)
+    _, outcomes = detect(database, "backfill", *TICKERS[:5])
+    assert {outcome.status for outcome in outcomes} == {"complete"}
+    for outcome in outcomes:
+        assert outcome.rows_processed == BARS - 61
+        (warning,) = outcome.warnings
+        assert warning.startswith("market US has 1d bars of 5 tickers a day at the most, and its")
+        assert warning.endswith("is the median of at least 10: scores do without it")

@@ -1,0 +1,109 @@
+"""The market's columns against pandas."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from detection.features.compute import compute_features
+from detection.features.feature_sets import EVENTS, MARKET_COLUMNS, TRADED
+from detection.features.kernel import BOUND, GRID
+from detection.features.market_move import (
+    MarketDays,
+    compute_columns,
+    compute_medians,
+    compute_returns,
+)
+from market.bars.panel import BarPanel
+from tests.unit.detection.features.twin import build_panel, compute_twin_market, draw_bars
+
+DAY = 86_400
+
+
+def draw_market(tickers: int, days: int = 400) -> list[pd.DataFrame]:
+    """Return series of different lengths that end on the same day, indexed by day."""
+    series = [draw_bars(seed, days - 20 * (seed % 4)) for seed in range(tickers)]
+    return [bars.set_axis(range(days - len(bars), days)) for bars in series]
+
+
+def lay_out(series: list[pd.DataFrame]) -> BarPanel:
+    panel = build_panel(*series)
+    times = np.concatenate([bars.index.to_numpy() for bars in series]) * DAY
+    return BarPanel(
+        *(
+            times.astype(np.int64) if name == "times" else getattr(panel, name)
+            for name in BarPanel.__dataclass_fields__
+        )
+    )
+
+
+def compute_days(panel: BarPanel) -> MarketDays:
+    times, moves, counts = compute_medians(*compute_returns(panel, 0, 10**12))
+    return MarketDays("US", times, moves, counts, compute_columns(moves), 1)
+
+
+@pytest.mark.parametrize("tickers", [10, 11, 23])
+def test_columns_of_the_market_equal_pandas_rounded_to_the_grid(tickers: int) -> None:
+    series = draw_market(tickers)
+    days = compute_days(lay_out(series))
+    twin = compute_twin_market(series).iloc[1:]
+    assert (days.times // DAY).tolist() == twin.index.tolist()
+    np.testing.assert_allclose(days.moves, twin["move"], rtol=0, atol=1e-15)
+    expected = twin[list(MARKET_COLUMNS)].to_numpy().clip(max=BOUND)
+    np.testing.assert_allclose(days.columns, expected, rtol=0, atol=0.5 / GRID + 1e-9)
+    assert days.is_known
+
+
+def test_the_order_of_tickers_changes_no_bit() -> None:
+    series = draw_market(12)
+    one, other = compute_days(lay_out(series)), compute_days(lay_out(series[::-1]))
+    assert one.columns.tobytes() == other.columns.tobytes()
+    assert one.moves.tobytes() == other.moves.tobytes()
+
+
+def test_later_days_change_nothing_earlier() -> None:
+    series = draw_market(12)
+    whole = compute_days(lay_out(series))
+    part = compute_days(lay_out([bars.loc[:300] for bars in series]))
+    assert whole.columns[: len(part.columns)].tobytes() == part.columns.tobytes()
+
+
+def test_a_market_of_nine_has_no_move() -> None:
+    days = compute_days(lay_out(draw_market(9)))
+    assert np.isnan(days.moves).all()
+    assert not days.columns.any()
+    assert not days.is_known
+    assert days.find_move(int(days.times[5])) is None
+
+
+def test_a_return_over_a_pause_is_not_one_of_the_day() -> None:
+    bars = draw_bars(1, 40)
+    panel = lay_out([bars.drop(index=range(10, 19)), bars.drop(index=[30])])
+    times, returns = compute_returns(panel, 0, 10**12)
+    days = (times // DAY).tolist()
+    assert days == [*range(1, 10), *range(20, 40), *range(1, 30), *range(31, 40)]
+    assert returns[len(times) - 9] == bars["close"][31] / bars["close"][29] - 1
+
+
+def test_bars_on_which_nothing_traded_have_no_return() -> None:
+    bars = draw_bars(1, 40)
+    bars.loc[20:22] = bars.loc[19].to_numpy()
+    times, returns = compute_returns(lay_out([bars]), 0, 10**12)
+    assert (times // DAY).tolist() == [*range(1, 20), *range(23, 40)]
+    assert returns[19] == bars["close"][23] / bars["close"][19] - 1
+
+
+def test_a_day_that_is_missing_counts_as_no_move() -> None:
+    series = draw_market(12)
+    panel = lay_out(series)
+    days = compute_days(panel)
+    missing = MarketDays(
+        "US", days.times[:-5], days.moves[:-5], days.counts[:-5], days.columns[:-5], 1
+    )
+    features = compute_features(panel, panel.offsets[:-1], EVENTS, missing)
+    late = panel.times[features.rows] > missing.times[-1]
+    own = len(TRADED.columns)
+    assert late.sum() == 5 * 12
+    assert not features.inputs[late, own:].any()
+    assert features.inputs[~late, own:].any(axis=1).mean() > 0.9
+    alone = compute_features(panel, panel.offsets[:-1], TRADED)
+    assert features.inputs[:, :own].tobytes() == alone.inputs.tobytes()
