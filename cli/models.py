@@ -15,7 +15,7 @@ from core.settings import get_settings
 from core.words import ModelState
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS, PARAMETERS
 from detection.models import registry
-from detection.models.plan import SEED, ThresholdPolicy
+from detection.models.plan import SEED, ThresholdPolicy, read_model_market
 from detection.models.versions import ModelVersion
 from market.intervals import parse_interval
 from market.markets import load_markets
@@ -58,7 +58,7 @@ scope_options = (
 def list_models(*, market: str | None, state: ModelState | None, as_json: bool) -> None:
     """List model versions, the newest first."""
     with use_database() as database:
-        code = load_markets(database).choose(market).code if market else None
+        code = read_model_market(load_markets(database), market) if market else None
         found = models.find_models(database, market=code, state=state)
     if as_json:
         print_json(found)
@@ -102,7 +102,9 @@ def show_model(*, version: str, as_json: bool) -> None:
 
 
 @group.command("train")
-@click.option("--market", required=True, help="US, JP, CRYPTO, ...: `flask markets list`.")
+@click.option(
+    "--market", required=True, help="US, JP, CRYPTO, ...: `flask markets list`; ALL for all."
+)
 @click.option("--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w")
 @click.option(
     "--tickers", help="Learn from these only, with commas between; else from all of the market."
@@ -141,7 +143,10 @@ def show_model(*, version: str, as_json: bool) -> None:
 def train(
     *, market: str, interval: str, tickers: str | None, no_wait: bool, as_json: bool, **options: Any
 ) -> None:
-    """Fit a model of a market, in a run of its own, and store it as the market's next version."""
+    """Fit a model of a market, in a run of its own, and store it as the market's next version.
+
+    A model of all markets (ALL) serves each market that has no champion of its own.
+    """
     names = [name for name in (tickers or "").split(",") if name.strip()]
     given = {name: value for name, value in options.items() if value is not None}
     with use_database() as database:
@@ -188,7 +193,7 @@ def promote(*, version: str, ticker: str | None, watchlist: str | None, as_json:
 
 
 @group.command("rollback")
-@click.option("--market", help="US, JP, CRYPTO, ...: `flask markets list`.")
+@click.option("--market", help="US, JP, CRYPTO, ...: `flask markets list`; ALL for all.")
 @scope_options[0]
 @scope_options[1]
 @click.option("--interval", default="1d", show_default=True, help="Of the bars that it judges.")
@@ -218,7 +223,7 @@ def retire(*, version: str, as_json: bool) -> None:
 
 
 @group.command("threshold")
-@click.option("--market", help="US, JP, CRYPTO, ...: `flask markets list`.")
+@click.option("--market", help="US, JP, CRYPTO, ...: `flask markets list`; ALL for all.")
 @scope_options[0]
 @scope_options[1]
 @click.option("--contamination", type=float, help="Let this share of the bars pass.")
@@ -341,7 +346,7 @@ def _choose_scope(
     database: Db, market: str | None, ticker: str | None, watchlist: str | None
 ) -> Scope:
     return Scope.choose(
-        market=load_markets(database).choose(market).code if market else None,
+        market=read_model_market(load_markets(database), market) if market else None,
         ticker=normalize_ticker(ticker) if ticker else None,
         watchlist=watchlist,
     )

@@ -12,6 +12,7 @@ from records.database import Db
 from records.market import markets as rows
 from records.market.documents import MarketDocument
 from records.market.series import find_series, set_timezone
+from records.models.champions import ALL_MARKETS
 
 # Those of exchange_calendars 4.13. To ask it would load pandas, which the web process does without.
 CALENDARS = (
@@ -35,6 +36,8 @@ def add_market(database: Db, fields: Mapping[str, Any], now: datetime) -> Market
 
     Raises BadInput on a row that cannot be, Conflict where there is one of its code.
     """
+    if str(fields["code"]).strip().upper() == ALL_MARKETS:
+        raise BadInput(f"{ALL_MARKETS} stands for all markets: give the new one another code")
     markets = load_markets(database)
     row = build_row(fields, markets, now)
     if row["code"] in markets:

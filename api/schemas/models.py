@@ -129,7 +129,7 @@ DetectorParameters = create_model("DetectorParameters", __base__=Body, **_PARAME
 class TrainBody(DetectorParameters):
     """A training. The threshold is by one of contamination, grade and score."""
 
-    market: Market
+    market: Market = Field(description="`ALL`: all markets, for each that has none of its own")
     interval: Interval = "1d"
     tickers: list[Ticker] = Field(
         default_factory=list, max_length=10_000, description="none: all of the market"

@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from api.http.auth import has_scope, needs_scope, require_scope
 from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
-from api.http.state import check_market, get_database, get_now, get_state
+from api.http.state import get_database, get_markets, get_now, get_state
 from api.http.workers import WorkerAnswer
 from api.schemas.models import (
     Model,
@@ -20,6 +20,7 @@ from api.schemas.models import (
     TrainBody,
 )
 from detection.models import registry
+from detection.models.plan import read_model_market
 from records.database import Document
 from records.models.champions import Scope
 from records.models.documents import ModelRecord, ModelSummary, PointerDocument
@@ -31,6 +32,11 @@ from tasks.requests.runs import Once, request_training
 models = APIBlueprint("models", __name__, tag="models")
 
 
+def _check_market(code: str | None) -> str | None:
+    """Return the code of a market that models may be of, `ALL` included; None is any."""
+    return None if code is None else read_model_market(get_markets(), code)
+
+
 @models.get("/models")
 @models.input(ModelQuery, location="query")
 @models.output(ModelPage)
@@ -38,7 +44,7 @@ def list_models(query_data: ModelQuery) -> Listed[ModelSummary]:
     """List versions, the newest first."""
     found = find_models(
         get_database(),
-        market=check_market(query_data.market),
+        market=_check_market(query_data.market),
         state=query_data.state,
         after=decode_cursor(query_data.cursor, NEWEST_FIRST.types),
         limit=query_data.limit + 1,
@@ -105,7 +111,7 @@ def roll_model_back(json_data: Rollback) -> PointerDocument:
     Retired versions are passed over; a ticker or watchlist that had none before goes back to its
     market's champion.
     """
-    check_market(json_data.market)
+    _check_market(json_data.market)
     scope = Scope.choose(**json_data.model_dump(exclude={"interval"}))
     return registry.rollback(get_database(), scope, json_data.interval, get_now())
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 
 import numpy as np
 
@@ -85,21 +86,19 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     seen = Seen(synthetic=any(s["synthetic"] for s in series))
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
     end = None if plan.window_end is None else int(plan.window_end.timestamp())
-    market = None
-    if plan.feature_set.sees_market and has_days(plan.interval):
-        refresh_days(database, plan.market, plan.interval, datetime.now(UTC))
-        market = read_days(database, plan.market, plan.interval)
     done = 0
-    for portion in _split(series):
-        panel = load_panel(
-            database,
-            plan.interval,
-            dict.fromkeys(portion, (start, end)),
-            reach=plan.feature_set.reach,
-        )
-        _learn(panel, plan, start, market, sample, seen)
-        done += len(portion)
-        checkpoint(LOADED * done / len(series))
+    for code, own in groupby(sorted(series, key=_get_market), key=_get_market):
+        market = _find_days(database, plan, code)
+        for portion in _split(list(own)):
+            panel = load_panel(
+                database,
+                plan.interval,
+                dict.fromkeys(portion, (start, end)),
+                reach=plan.feature_set.reach,
+            )
+            _learn(panel, plan, start, market, sample, seen)
+            done += len(portion)
+            checkpoint(LOADED * done / len(series))
     rows = sample.get_rows()
     if len(rows) < FEWEST_ROWS:
         raise BadInput(_explain_too_few(plan, len(series), len(rows)), reason="not_enough_bars")
@@ -114,6 +113,18 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     grades = GradeTable.from_scores(scores)
     threshold = find_threshold(plan.threshold.kind, plan.threshold.value, grades, scores)
     return Fit(plan, dump_artefact(fitted), threshold, grades, len(rows), seen)
+
+
+def _get_market(series: SeriesDocument) -> str:
+    return series["market"]
+
+
+def _find_days(database: Db, plan: TrainingPlan, market: str) -> MarketDays | None:
+    """Return what a market did on each day, up to date, where the model looks at it."""
+    if not plan.feature_set.sees_market or not has_days(plan.interval):
+        return None
+    refresh_days(database, market, plan.interval, datetime.now(UTC))
+    return read_days(database, market, plan.interval)
 
 
 def _score(detector: Detector, rows: Float32, checkpoint: Checkpoint) -> Float64:

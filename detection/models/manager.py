@@ -19,8 +19,8 @@ from detection.models.registry import explain_no_model, get_champion
 from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import find_threshold
 from records.database import Db
-from records.models.champions import Champion, find_champions
-from records.models.documents import ModelDocument
+from records.models.champions import ALL_MARKETS, Champion, find_champions
+from records.models.documents import ModelDocument, ModelSummary
 from records.models.models import find_models, get_artefact_hash, get_model_record
 from records.models.thresholds import find_thresholds
 
@@ -108,18 +108,20 @@ class ModelManager:
         self, market: str, interval: str
     ) -> list[tuple[LoadedModel, datetime | None]]:
         """Return, earliest first, the models by which a history can be scored
-        with none having seen what it scores.
+        with none having seen what it scores: the market's, or where it has none those of all
+        markets.
 
         With each comes the last bar it is to score: the end of the window of the next, None for the
         last one. Raises NoModel where no version of the market and interval is there,
         ModelIntegrity.
         """
-        usable = find_models(self._database, market=market)
-        by_end = {
-            r["window_end"]: r
-            for r in reversed(usable)
-            if r["interval"] == interval and not r["retired_at"]
-        }
+        by_end: dict[datetime, ModelSummary] = {}
+        for name in (market, ALL_MARKETS):
+            by_end = by_end or {
+                r["window_end"]: r
+                for r in reversed(find_models(self._database, market=name))
+                if r["interval"] == interval and not r["retired_at"]
+            }
         if not by_end:
             raise NoModel(
                 f"a walk-forward backfill needs models of {market} that end before the bars they"

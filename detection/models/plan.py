@@ -17,6 +17,7 @@ from market.markets import Markets
 from records.database import Db
 from records.market.documents import SeriesDocument
 from records.market.series import find_series
+from records.models.champions import ALL_MARKETS
 
 THRESHOLD_BOUNDS: dict[ThresholdKind, tuple[float, float]] = {
     "contamination": (1e-6, 0.5),
@@ -75,7 +76,7 @@ class TrainingPlan:
     """One training, already validated.
 
     Attributes:
-        market: such as `US`.
+        market: such as `US`, or `ALL` of them.
         interval: of the bars it learns from.
         tickers: whose bars, in alphabetical order; empty means all of the market.
         feature_set: what the model sees.
@@ -121,7 +122,9 @@ class TrainingPlan:
         unknown = sorted(given.keys() - set(OPTIONS))
         if unknown:
             raise BadInput(f"no training option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
-        known = markets.choose(market)
+        code = read_model_market(markets, market)
+        if code == ALL_MARKETS and tickers:
+            raise BadInput("a model of all markets learns from all of their tickers: name none")
         kind = get_detector(str(given.get("detector", DEFAULT_DETECTOR)))
         fields: dict[str, Any] = {}
         if "promote" in given:
@@ -135,9 +138,9 @@ class TrainingPlan:
                 f" ({given['window_start']})"
             )
         return cls(
-            market=known.code,
+            market=code,
             interval=parse_interval(interval),
-            tickers=tuple(sorted({markets.complete(ticker, known) for ticker in tickers})),
+            tickers=tuple(sorted({markets.complete(t, markets.choose(code)) for t in tickers})),
             feature_set=_parse_feature_set(
                 given.get("feature_set", kind.choose_feature_set(interval))
             ),
@@ -165,13 +168,20 @@ class TrainingPlan:
         }
 
 
+def read_model_market(markets: Markets, code: str) -> str:
+    """Return the code of a market that a model may be of, `ALL` included. Raises BadInput."""
+    wanted = code.strip().upper()
+    return wanted if wanted == ALL_MARKETS else markets.choose(wanted).code
+
+
 def find_training_series(database: Db, plan: TrainingPlan) -> list[SeriesDocument]:
     """Return the series to learn from, by ticker.
 
     Raises BadInput where one that is named, or any, is missing.
     """
+    market = None if plan.market == ALL_MARKETS else plan.market
     series = find_series(
-        database, tickers=plan.tickers or None, market=plan.market, interval=plan.interval
+        database, tickers=plan.tickers or None, market=market, interval=plan.interval
     )
     missing = sorted(set(plan.tickers) - {s["ticker"] for s in series})
     if missing:

@@ -16,7 +16,7 @@ from market.markets import load_markets
 from records.database import Db, in_transaction
 from records.market.series import find_sizes, get_series
 from records.models import champions, models, thresholds
-from records.models.champions import Champion, Scope
+from records.models.champions import ALL_MARKETS, Champion, Scope
 from records.models.documents import ModelDocument, ModelRecord, MoveFields, PointerDocument
 from records.work.counters import PROMOTIONS_REFUSED, add_counts
 from records.work.watchlists import get_watchlist
@@ -25,14 +25,15 @@ log = structlog.get_logger()
 
 
 def get_champion(database: Db, market: str, interval: str) -> Champion:
-    """Return a market's champion for bars of an interval.
+    """Return a market's champion for bars of an interval, or that of all markets.
 
     Raises NoModel, with the command that trains one.
     """
-    champion = champions.find_champion(database, Scope("market", market), interval)
-    if champion is None:
-        raise explain_no_model(market, interval)
-    return champion
+    for name in (market, ALL_MARKETS):
+        champion = champions.find_champion(database, Scope("market", name), interval)
+        if champion is not None:
+            return champion
+    raise explain_no_model(market, interval)
 
 
 def explain_no_model(market: str, interval: str) -> NoModel:
@@ -40,6 +41,7 @@ def explain_no_model(market: str, interval: str) -> NoModel:
     return NoModel(
         f"market {market} has no champion model for {interval} bars; train one with "
         f"`flask models train --market {market} --interval {interval}`, "
+        f"one of all markets with `--market {ALL_MARKETS}`, "
         "or promote a version that is there (`flask models list`, `flask models promote VERSION`)"
     )
 
@@ -197,7 +199,7 @@ def _check_scope(database: Db, record: ModelDocument, scope: Scope) -> None:
             f"{record['_id']} is a model of {record['interval']} bars, and {scope} is of {of}"
         )
     markets = _find_markets(database, scope)
-    if markets and record["market"] not in markets:
+    if markets and record["market"] not in (*markets, ALL_MARKETS):
         named = ", ".join(sorted(set(markets)))
         raise BadInput(
             f"{record['_id']} is a model of market {record['market']}, and {scope} is of {named}"

@@ -20,10 +20,17 @@ from core.words import ScopeKind
 from records.database import Db, Query
 from records.models.documents import ChampionAge, ModelDocument, PointerDocument, pointers_in
 
+# In place of a market's code: of a model that learned from all of them, and serves each market that
+# has none of its own.
+ALL_MARKETS = "ALL"
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose champion: a market's, or that of a ticker or watchlist in place of its market's."""
+    """Whose champion: a market's, or that of a ticker or watchlist in place of its market's.
+
+    The market `ALL` is that of all markets.
+    """
 
     kind: ScopeKind
     name: str
@@ -130,13 +137,17 @@ def find_champions(
 ) -> dict[str, Champion]:
     """Return the champion of each ticker of a market for bars of an interval, in one query.
 
-    It is the ticker's own, else its watchlist's, else the market's. Tickers for which there is none
-    are left out.
+    It is the ticker's own, else its watchlist's, else the market's, else that of all markets.
+    Tickers for which there is none are left out.
     """
     ids = {ticker: Scope("ticker", ticker).name_pointer(interval) for ticker in tickers}
     shared = [Scope("watchlist", watchlist).name_pointer(interval)] if watchlist else []
-    shared.append(Scope("market", market).name_pointer(interval))
-    query = {"_id": {"$in": [*ids.values(), *shared]}, "market": market, "version": {"$ne": None}}
+    shared += [Scope("market", name).name_pointer(interval) for name in (market, ALL_MARKETS)]
+    query = {
+        "_id": {"$in": [*ids.values(), *shared]},
+        "market": {"$in": [market, ALL_MARKETS]},
+        "version": {"$ne": None},
+    }
     pointers = pointers_in(database).find(query, {"version": 1, "sha256": 1})
     found = {pointer["_id"]: champion for pointer in pointers if (champion := _read(pointer))}
     champions = {}

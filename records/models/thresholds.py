@@ -11,7 +11,7 @@ from datetime import datetime
 from core.errors import NotFound
 from core.words import ThresholdKind
 from records.database import Db
-from records.models.champions import Scope
+from records.models.champions import ALL_MARKETS, Scope
 from records.models.documents import PolicyFields, ThresholdDocument, thresholds_in
 
 
@@ -57,19 +57,20 @@ def find_threshold(database: Db, scope: Scope) -> PolicyFields | None:
 def find_thresholds(
     database: Db, market: str, tickers: Iterable[str], *, watchlist: str | None = None
 ) -> dict[str, PolicyFields]:
-    """Return the policy of each ticker: its own, else its watchlist's, else its market's.
+    """Return the policy of each ticker: its own, else its watchlist's, else its market's,
+    else that of all markets.
 
     Tickers for which nothing is set are left out. Two queries at the most, whatever the number of
     tickers.
     """
     own = {ticker: _build_id(Scope("ticker", ticker)) for ticker in tickers}
-    of_market = _build_id(Scope("market", market))
+    of_market, of_all = (_build_id(Scope("market", name)) for name in (market, ALL_MARKETS))
     found: dict[str, PolicyFields] = {
         d["_id"]: d
-        for d in thresholds_in(database).find({"_id": {"$in": [*own.values(), of_market]}})
+        for d in thresholds_in(database).find({"_id": {"$in": [*own.values(), of_market, of_all]}})
     }
     shared = _find_of_watchlist(database, watchlist) if watchlist else None
-    shared = shared or found.get(of_market)
+    shared = shared or found.get(of_market) or found.get(of_all)
     choices = {ticker: found.get(own_id, shared) for ticker, own_id in own.items()}
     return {ticker: choice for ticker, choice in choices.items() if choice is not None}
 

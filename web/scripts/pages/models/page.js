@@ -81,7 +81,7 @@ function drawMarket(market, models, refresh) {
     { "aria-label": `Models of ${market}` },
     el(
       "header",
-      el("h2", `Market ${market}`),
+      el("h2", market === "ALL" ? "All markets" : `Market ${market}`),
       el(
         "div.row",
         el("span.muted", `champion: ${champions.map(describeChampion).join(", ") || "none"}`),

@@ -74,7 +74,7 @@ async function openDialog() {
     title: "Train a model",
     lead:
       "It learns what is usual from all stored bars of its market, and is kept as a " +
-      "version of its own.",
+      "version of its own. One of all markets serves those that have none.",
     nodes: fields.nodes,
     verb: "Train",
     send: async () => (await post("/models/train", fields.read(), { key })).run_id,
@@ -82,7 +82,8 @@ async function openDialog() {
 }
 
 function buildFields(markets) {
-  const market = buildOptions(markets.map(({ code }) => code));
+  const market = buildOptions([...markets.map(({ code }) => code), "ALL"]);
+  market.lastChild.textContent = "all markets";
   const interval = buildOptions(INTERVALS);
   const share = buildNumber({ min: 0.01, max: 10, step: "any", placeholder: "as usual" });
   const trees = buildNumber({ min: 10, max: 1000, placeholder: "as usual" });

@@ -1,0 +1,80 @@
+"""A model of all markets serves each market that has none of its own."""
+
+import pytest
+
+from core.errors import BadInput, NoModel
+from detection.models import registry
+from detection.models.manager import ModelManager
+from detection.models.plan import ThresholdPolicy, TrainingPlan, read_model_market
+from detection.models.training import train_model
+from market.imports.importing import import_frame
+from market.market_rows import add_market
+from market.markets import SHIPPED
+from records.database import Db
+from records.models.champions import ALL_MARKETS, Scope
+from tests.integration.detecting import NOW, make_bars, run, store
+from tests.integration.modelling import add_model
+
+
+def read_plan(market: str, *tickers: str) -> TrainingPlan:
+    return TrainingPlan.from_options(market, markets=SHIPPED, tickers=tickers, options={})
+
+
+@pytest.fixture
+def both(database: Db) -> Db:
+    """Stocks of New York and a coin."""
+    store(database, "AAA", make_bars(300, 1))
+    store(database, "BBB", make_bars(300, 2))
+    frame = make_bars(300, 3)
+    import_frame(database, frame, interval="1d", source="test", ticker="BTC-USD", now=NOW)
+    return database
+
+
+def test_it_learns_from_every_market_and_serves_one_without_a_model(both: Db) -> None:
+    record = train_model(both, read_plan("all"), now=NOW)
+    assert record["version"] == "ALL_model-0.1.0"
+    assert [t["ticker"] for t in record["tickers"]] == ["AAA", "BBB", "BTC-USD"]
+    assert ModelManager(both).get_version("CRYPTO", "1d") == "ALL_model-0.1.0"
+    (result,) = run(both, "backfill", "AAA")
+    assert result["rows_processed"] == 300 - 61
+    audit = both.detection_runs.find_one({"ticker": "AAA"})
+    assert audit is not None
+    assert audit["model_version"] == "ALL_model-0.1.0"
+
+
+def test_a_market_s_own_champion_comes_first(both: Db) -> None:
+    train_model(both, read_plan("ALL"), now=NOW)
+    own = train_model(both, read_plan("US"), now=NOW)
+    models = ModelManager(both)
+    assert own["version"] == "US_model-0.1.0"
+    assert models.get_version("US", "1d") == "US_model-0.1.0"
+    assert models.get_version("US", "1d", "AAA") == "US_model-0.1.0"
+    assert models.get_version("CRYPTO", "1d") == "ALL_model-0.1.0"
+    with pytest.raises(NoModel, match="--market ALL"):
+        models.get_version("CRYPTO", "1h")
+
+
+def test_it_can_be_promoted_to_one_market(database: Db) -> None:
+    add_model(database, market="US")
+    version = add_model(database, market=ALL_MARKETS, seed=8)
+    registry.promote(database, version, NOW, scope=Scope("market", "US"))
+    assert ModelManager(database).get_version("US", "1d") == version
+    assert ModelManager(database).get_version("US", "1d", "AAPL") == version
+
+
+def test_a_threshold_of_all_markets_holds_where_none_is_set(both: Db) -> None:
+    train_model(both, read_plan("ALL"), now=NOW)
+    policy = ThresholdPolicy("grade", 75.0)
+    registry.set_threshold(both, Scope("market", ALL_MARKETS), policy, NOW)
+    ((model, _),) = ModelManager(both).group_by_model("CRYPTO", "1d", ("BTC-USD",))
+    assert model.threshold == model.grades.find_score(75.0)
+
+
+def test_what_cannot_be_asked_for_is_refused(database: Db) -> None:
+    with pytest.raises(BadInput, match="name none"):
+        read_plan("ALL", "AAPL")
+    with pytest.raises(BadInput, match="no market that is known"):
+        read_model_market(SHIPPED, "ALLES")
+    with pytest.raises(BadInput, match="stands for all markets"):
+        row = {"calendar": "BVMF", "timezone": "America/Sao_Paulo", "suffixes": [".SA"]}
+        add_market(database, {"code": "ALL"} | row, NOW)
