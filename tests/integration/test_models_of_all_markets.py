@@ -75,6 +75,6 @@ def test_what_cannot_be_asked_for_is_refused(database: Db) -> None:
         read_plan("ALL", "AAPL")
     with pytest.raises(BadInput, match="no market that is known"):
         read_model_market(SHIPPED, "ALLES")
+    row = {"calendar": "BVMF", "timezone": "America/Sao_Paulo", "suffixes": [".SA"]}
     with pytest.raises(BadInput, match="stands for all markets"):
-        row = {"calendar": "BVMF", "timezone": "America/Sao_Paulo", "suffixes": [".SA"]}
         add_market(database, {"code": "ALL"} | row, NOW)

@@ -67,6 +67,7 @@ FACTS = {
     "detection_runs",
     "heartbeats",
     "latencies",
+    "market_days",
     "model_artefacts.chunks",
     "model_artefacts.files",
     "models",
