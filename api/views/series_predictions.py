@@ -77,7 +77,8 @@ STREAM_ANSWERS: Answers = {
 }
 
 
-@series_predictions.post("/predict/<series_id>")
+# Whatever follows is the id, so that a slash in it is told of.
+@series_predictions.post("/predict/<path:series_id>")
 @needs_scope("read")
 @takes_body(most_bytes=MOST_LIST_BYTES, documented=POINTS)
 @series_predictions.input(PredictQuery, location="query")
@@ -98,7 +99,7 @@ def predict_series(series_id: str, query_data: PredictQuery) -> Response:
     return Response(content, content_type="application/json")
 
 
-@series_predictions.post("/predict-stream/<series_id>")
+@series_predictions.post("/predict-stream/<path:series_id>")
 @needs_scope("read")
 @takes_body(most_bytes=MOST_BYTES, mimetype=NDJSON, documented=LINES)
 @series_predictions.input(PredictQuery, location="query")

@@ -75,7 +75,8 @@ PLOT_ANSWERS: Answers = {
 }
 
 
-@single_series.post("/fit/<series_id>")
+# Whatever follows is the id, so that a slash in it is told of.
+@single_series.post("/fit/<path:series_id>")
 @takes_body(most_bytes=MOST_BYTES)
 @single_series.input(
     FitBody,

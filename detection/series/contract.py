@@ -1,7 +1,8 @@
 """What every detector of a series is held to."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from sys import float_info
 from typing import Any, Literal, NamedTuple, Protocol, Self, get_args
@@ -121,6 +122,40 @@ class Band:
         return Judgement(is_strange, score, self.expected, lower, upper)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandDetector(ABC):
+    """A detector whose normal range is the same for every point; it is made from all its fields."""
+
+    k: float
+    direction: Direction
+    _band: Band = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_band", Band.build(*self.measure(), self.k, self.direction))
+
+    @abstractmethod
+    def measure(self) -> tuple[float, float]:
+        """Return the expected value and the deviation."""
+
+    def check(self) -> Self:
+        """Return the detector. Raises BadInput where its range does not fit into a number."""
+        check_range(*self.measure(), self.k)
+        return self
+
+    @classmethod
+    def load(cls, state: State) -> Self:
+        """Read the detector back."""
+        return cls(**state)
+
+    def to_state(self) -> State:
+        """Return what the detector was made from."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+
+    def judge(self, _timestamp: int, value: float) -> Judgement:
+        """Judge a point by its value alone."""
+        return self._band.judge(value)
+
+
 def check_range(expected: float, deviation: float, k: float) -> None:
     """Raise BadInput where a normal range does not fit into a number."""
     reach = k * deviation
@@ -144,4 +179,5 @@ def divide(distance: float, deviation: float) -> float:
         return 0.0
     if deviation == 0:
         return clip(distance * float("inf"))
-    return clip(distance / deviation)
+    share = distance / deviation
+    return share if isfinite(share) else clip(share)

@@ -8,19 +8,11 @@ season comes round. A fit sorts twice.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import fsum
 from typing import Self
 
-from detection.series.contract import (
-    Band,
-    Direction,
-    Judgement,
-    Parameters,
-    SeriesDetectorKind,
-    State,
-    check_range,
-)
+from detection.series.contract import BandDetector, Parameters, SeriesDetectorKind
 from detection.series.moments import compute_median
 
 # What MAD and mean absolute deviation of normally distributed values are to their standard
@@ -29,8 +21,8 @@ MAD_SHARE = 0.6745
 MEAN_DEVIATION_FACTOR = 1.253314
 
 
-@dataclass(frozen=True, slots=True)
-class Mad:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mad(BandDetector):
     """The median of the training values, and how far they lie from it.
 
     `mad` is the median absolute deviation, `mean_deviation` the mean one, which counts where `mad`
@@ -40,14 +32,6 @@ class Mad:
     median: float
     mad: float
     mean_deviation: float
-    k: float
-    direction: Direction
-    _band: Band = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "_band", Band.build(self.median, self._deviation, self.k, self.direction)
-        )
 
     @classmethod
     def fit(
@@ -57,33 +41,19 @@ class Mad:
         median = compute_median(values)
         distances = [abs(value - median) for value in values]
         n = len(distances)
-        detector = cls(
-            median,
-            compute_median(distances),
-            fsum(distance / n for distance in distances),
-            parameters.k,
-            parameters.direction,
-        )
-        check_range(median, detector._deviation, parameters.k)
-        return detector
+        return cls(
+            median=median,
+            mad=compute_median(distances),
+            mean_deviation=fsum(distance / n for distance in distances),
+            k=parameters.k,
+            direction=parameters.direction,
+        ).check()
 
-    @classmethod
-    def load(cls, state: State) -> Self:
-        """Read the detector back."""
-        return cls(**state)
-
-    def judge(self, _timestamp: int, value: float) -> Judgement:
-        """Judge a point by its value alone."""
-        return self._band.judge(value)
-
-    def to_state(self) -> State:
-        """Return medians and parameters."""
-        names = ("median", "mad", "mean_deviation", "k", "direction")
-        return {name: getattr(self, name) for name in names}
-
-    @property
-    def _deviation(self) -> float:
-        return self.mad / MAD_SHARE if self.mad else self.mean_deviation * MEAN_DEVIATION_FACTOR
+    def measure(self) -> tuple[float, float]:
+        """Return the median and what a standard deviation would be."""
+        if self.mad:
+            return self.median, self.mad / MAD_SHARE
+        return self.median, self.mean_deviation * MEAN_DEVIATION_FACTOR
 
 
 KIND = SeriesDetectorKind(

@@ -7,37 +7,21 @@ Source: the rolling z-score, whose window ends where the training data end: fit 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from core.errors import BadInput
-from detection.series.contract import (
-    Band,
-    Direction,
-    Judgement,
-    Parameters,
-    SeriesDetectorKind,
-    State,
-    check_range,
-)
+from detection.series.contract import BandDetector, Parameters, SeriesDetectorKind
 from detection.series.moments import compute_moments
 
 DEFAULT_WINDOW = 20
 
 
-@dataclass(frozen=True, slots=True)
-class MovingAverage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovingAverage(BandDetector):
     """The tail of the training values."""
 
-    tail: tuple[float, ...]
-    k: float
-    direction: Direction
-    _band: Band = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "_band", Band.build(*compute_moments(self.tail), self.k, self.direction)
-        )
+    tail: list[float]
 
     @classmethod
     def fit(
@@ -47,28 +31,18 @@ class MovingAverage:
 
         Raises BadInput where they are all equal or the range is not finite.
         """
-        tail = tuple(values[-(parameters.window or DEFAULT_WINDOW) :])
+        tail = list(values[-(parameters.window or DEFAULT_WINDOW) :])
         if min(tail) == max(tail):
             raise BadInput(
                 f"the last {len(tail)} values are all {tail[0]:g}: nothing could be normal but that"
                 " value; name a larger `window`, or another detector",
                 reason="tail_constant",
             )
-        check_range(*compute_moments(tail), parameters.k)
-        return cls(tail, parameters.k, parameters.direction)
+        return cls(tail=tail, k=parameters.k, direction=parameters.direction).check()
 
-    @classmethod
-    def load(cls, state: State) -> Self:
-        """Read the detector back."""
-        return cls(tuple(state["tail"]), state["k"], state["direction"])
-
-    def judge(self, _timestamp: int, value: float) -> Judgement:
-        """Judge a point by its value alone."""
-        return self._band.judge(value)
-
-    def to_state(self) -> State:
-        """Return tail and parameters."""
-        return {"tail": list(self.tail), "k": self.k, "direction": self.direction}
+    def measure(self) -> tuple[float, float]:
+        """Return mean and deviation of the tail."""
+        return compute_moments(self.tail)
 
 
 KIND = SeriesDetectorKind(

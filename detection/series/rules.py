@@ -45,6 +45,11 @@ def parse_series_id(text: str) -> str:
             f"the series id has {len(series_id)} characters; it may have {LONGEST_ID}",
             reason="series_id_too_long",
         )
+    if "/" in series_id:
+        raise NothingNamed(
+            f"the series id {series_id!r} holds a slash; an id is one word, such as sensor_01",
+            reason="series_id_slash",
+        )
     if not _ID.fullmatch(series_id):
         raise NothingNamed(
             f"the series id {series_id!r} holds something else than letters of English, digits and"

@@ -7,33 +7,19 @@ range (`mad` stays), and where the level moves. A fit costs three passes, a judg
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
-from detection.series.contract import (
-    Band,
-    Direction,
-    Judgement,
-    Parameters,
-    SeriesDetectorKind,
-    State,
-    check_range,
-)
+from detection.series.contract import BandDetector, Parameters, SeriesDetectorKind
 from detection.series.moments import compute_moments
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simple(BandDetector):
     """The two moments of the training values."""
 
     mean: float
     std: float
-    k: float
-    direction: Direction
-    _band: Band = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_band", Band.build(self.mean, self.std, self.k, self.direction))
 
     @classmethod
     def fit(
@@ -41,21 +27,11 @@ class Simple:
     ) -> Self:
         """Learn the two moments. Raises BadInput where the range is not finite."""
         mean, std = compute_moments(values)
-        check_range(mean, std, parameters.k)
-        return cls(mean, std, parameters.k, parameters.direction)
+        return cls(mean=mean, std=std, k=parameters.k, direction=parameters.direction).check()
 
-    @classmethod
-    def load(cls, state: State) -> Self:
-        """Read the detector back."""
-        return cls(**state)
-
-    def judge(self, _timestamp: int, value: float) -> Judgement:
-        """Judge a point by its value alone."""
-        return self._band.judge(value)
-
-    def to_state(self) -> State:
-        """Return mean, deviation and parameters."""
-        return {"mean": self.mean, "std": self.std, "k": self.k, "direction": self.direction}
+    def measure(self) -> tuple[float, float]:
+        """Return mean and deviation."""
+        return self.mean, self.std
 
 
 KIND = SeriesDetectorKind(

@@ -202,10 +202,20 @@ def test_what_is_no_id_is_refused_with_its_rule(client: FlaskClient, database: D
     assert is_empty(database)
 
 
-def test_a_path_out_of_the_folder_leads_nowhere(client: FlaskClient, database: Db) -> None:
-    for path in ("/fit/", "/fit/..%2fx", "/fit/..%2f..%2fetc", "/fit/a/b", "/predict/..%2fx"):
-        answer = client.post(path, json=HISTORY)
-        assert (answer.status_code, answer.content_type) == (404, "application/problem+json"), path
+@pytest.mark.parametrize("series_id", ["..%2fx", "..%2f..%2fetc", "a/b", "a%2fb", "../x"])
+def test_an_id_with_a_slash_is_told_of(client: FlaskClient, database: Db, series_id: str) -> None:
+    for path, status in (("/fit", 422), ("/predict", 400), ("/predict-stream", 400)):
+        is_stream = path == "/predict-stream"
+        sent: dict[str, Any] = (
+            {"data": b"{}", "content_type": "application/x-ndjson"}
+            if is_stream
+            else {"json": HISTORY if status == 422 else POINT}
+        )
+        answer = client.post(f"{path}/{series_id}", **sent)
+        assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+        assert document(answer)["reason"] == "series_id_slash"
+        assert "holds a slash" in document(answer)["detail"]
+    assert client.post("/fit/", json=HISTORY).status_code == 404
     assert is_empty(database)
 
 
@@ -379,7 +389,7 @@ def test_a_plot_of_nothing_that_can_be_is_400(client: FlaskClient) -> None:
     for query, reason in (
         ("", "series_id_empty"),
         ("series_id=", "series_id_empty"),
-        ("series_id=a/b", "series_id_characters"),
+        ("series_id=a/b", "series_id_slash"),
         ("series_id=..", "series_id_dots"),
         ("series_id=a&format=png", "bad_format"),
     ):

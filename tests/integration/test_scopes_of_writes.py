@@ -85,6 +85,7 @@ FACTS = {
     "watched_files",
     "watchlists",
 }
+ID = re.compile("<(?:path:)?([a-z_]+)>")
 SCOPES = ("read", "enqueue", "admin")
 WRITES = {"insert", "update", "delete", "findAndModify"}
 
@@ -309,7 +310,7 @@ def test_what_is_in_force_is_written_by_admins_alone(
                     if endpoint == "markets.set_ticker_market":
                         names["ticker"] = "NEWX"  # one with bars stays where it is
                     key = add_key(database, "asks", [scope], NOW)
-                    address = re.sub("<([a-z_]+)>", lambda name, names=names: names[name[1]], path)
+                    address = ID.sub(lambda name, names=names: names[name[1]], path)
                     before = find_policies(database)
                     LISTENER.collections, LISTENER.active = set(), True
                     answer = app.test_client().open(
