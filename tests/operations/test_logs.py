@@ -47,6 +47,13 @@ def test_every_line_is_json_with_time_level_and_logger(service: Service, name: s
     assert all(line.keys() >= {"timestamp", "level", "logger", "event"} for line in lines)
 
 
+@pytest.mark.usefixtures("about_run")
+def test_no_process_logs_an_error_where_all_is_well(service: Service) -> None:
+    """Workers that do not know what Flower asks of them would, each time that it starts."""
+    lines = (line for name in PROCESSES for line in read_lines(service, name))
+    assert [line for line in lines if line["level"] == "error"] == []
+
+
 def test_every_line_about_a_run_carries_its_id_and_that_of_the_request(
     service: Service, about_run: dict[str, list[Line]]
 ) -> None:
