@@ -3,7 +3,7 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { barTime, change, count, figure, moment } from "../../lib/format.js";
+import { barTime, change, count, figure } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty } from "../../parts/states.js";
@@ -21,7 +21,7 @@ const COLUMNS = [
 
 export function buildResult(run, signal) {
   if (run.task === "verify") return buildVerdicts(run, signal);
-  if (run.result.overview) return buildOverview(run.result.overview);
+  if (run.result.overview) return buildOverview(run.result.overview, run.interval);
   const content =
     ["import", "fetch"].includes(run.task) && run.result.series
       ? buildReport(run)
@@ -30,14 +30,14 @@ export function buildResult(run, signal) {
 }
 
 /** What the markets of a scan did at the latest bar that was computed of each. */
-function buildOverview(markets) {
+function buildOverview(markets, interval) {
   const drawMarket = (market) =>
     el(
       "div.stack.tight",
       el(
         "div.row",
         el("a", { href: linkTo("market", market.market) }, market.market),
-        el("span.muted.number", moment(market.time)),
+        el("span.muted.number", barTime(market.time, interval)),
         el("span.number", change(Math.expm1(market.return ?? 0))),
       ),
       el("p", market.words.join("; ") || "Nothing out of the ordinary."),
