@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from core.arrays import Float64, Int64
+from core.errors import BadInput
 from records.market.documents import BarColumn, BarColumns, BucketDocument
 
 PRICES = ("open", "high", "low", "close")
@@ -18,6 +19,10 @@ COLUMNS: tuple[BarColumn, ...] = get_args(BarColumn)
 
 Columns = dict[str, Any]
 """The six columns by name: `times` Int64 (n,), UTC seconds, ascending; the others Float64 (n,)."""
+
+
+# Of 48 bytes each, in a document of at most 16 MiB, with room for the names.
+MOST_YEAR_BARS = (2**24 - 2**14) // 48
 
 
 def build_bucket_id(ticker: str, interval: str, year: int | str) -> str:
@@ -38,7 +43,16 @@ def read_column(bucket: BarColumns, name: BarColumn) -> Int64 | Float64:
 def build_bucket(
     ticker: str, interval: str, year: int, columns: Columns, now: datetime
 ) -> BucketDocument:
-    """Return the document that stores these bars, all of one year."""
+    """Return the document that stores these bars, all of one year.
+
+    Raises BadInput where they are more than it can hold.
+    """
+    if len(columns["times"]) > MOST_YEAR_BARS:
+        raise BadInput(
+            f"{ticker} would have {len(columns['times']):,} {interval} bars of the year {year}, and"
+            f" {MOST_YEAR_BARS:,} can be stored; bring longer bars, such as 5m",
+            reason="too_many_bars",
+        )
     binaries: BarColumns = {
         "times": _to_bytes(columns["times"], "<i8"),
         "open": _to_bytes(columns["open"], "<f8"),

@@ -127,6 +127,7 @@ def import_parts(
             continue
         try:
             settled = unpack(part)
+            request.tell()
             file.columns, file.aside = dict(settled.names), list(settled.aside[:100])
             file.notes += settled.notes
             series = import_settled(

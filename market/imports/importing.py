@@ -10,7 +10,6 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pymongo.errors import DocumentTooLarge
 
 from core.errors import TapewatchError
 from market.bars.writing import Arrival, write_arrival
@@ -45,7 +44,8 @@ class Request:
         dry_run: whether nothing is to be stored.
         import_id: what it is taken back by; None: it cannot be.
         on_series: called after each ticker with its report and how many tickers there are.
-        on_wait: called about twice a second while a file that was sent is read.
+        on_wait: called about twice a second while a file that was sent is read, and between two
+            steps of what follows.
     """
 
     interval: str
@@ -58,6 +58,11 @@ class Request:
     import_id: str | None = None
     on_series: OnSeries | None = None
     on_wait: Callable[[], None] | None = None
+
+    def tell(self) -> None:
+        """Say that the import goes on; what whoever waits raises ends it."""
+        if self.on_wait is not None:
+            self.on_wait()
 
 
 def import_frame(
@@ -122,6 +127,7 @@ def import_settled(database: Db, settled: Settled, request: Request) -> list[Ser
         now=request.now,
         sessions_of=sessions_of,
     )
+    request.tell()
     if not request.dry_run:
         _note_told(database, tickers, markets, request.now)
         for known in dict.fromkeys(rows.market for rows in tickers if rows.market is not None):
@@ -180,9 +186,6 @@ def _import_rows(
         written = write_arrival(database, arrival, dry_run=request.dry_run)
     except TapewatchError as error:
         report.error = error.message
-        return report
-    except DocumentTooLarge as error:
-        report.error = f"a year of its {interval} bars does not fit into one document: {error}"
         return report
     report.rejected = rows.rejected
     report.rejected_rows = rows.read - len(rows.columns["times"])

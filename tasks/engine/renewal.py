@@ -1,4 +1,4 @@
-"""Renewing the lease of a suspect while its work goes on, whatever that does meanwhile."""
+"""Renewing a lease while the work goes on, whatever that does meanwhile."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,13 +22,13 @@ log = structlog.get_logger()
 
 @contextmanager
 def renewing(database: Db, batch: Batch) -> Iterator[None]:
-    """Hold a suspect's short lease by a thread until the end of the context;
-    other batches renew between two steps.
+    """Hold a suspect's short lease, and that of heavy work, by a thread until the end of the
+    context; other batches renew between two steps, which heavy work may take too long for.
 
     Where the batch is another's by now the thread ends, and the commit finds it out. A worker that
     hangs is ended by its time limit.
     """
-    if not batch.is_suspect:
+    if not (batch.is_suspect or batch.heavy):
         yield
         return
     over = Event()

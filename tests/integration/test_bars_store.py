@@ -9,6 +9,7 @@ import pytest
 from pymongo import MongoClient, monitoring
 
 from core.settings import Settings
+from market.bars import buckets
 from market.bars.fingerprint import PanelFingerprints
 from market.bars.history import HISTORY_BARS, find_start
 from market.bars.store import ALL_BARS, load_panel
@@ -139,6 +140,35 @@ def test_fingerprint_moves_with_any_value_of_its_rows_alone(
     assert first.compute(0, 450) == second.compute(0, 450)
     assert first.compute(451, 900) == second.compute(451, 900)
     assert first.compute(450, 451) != second.compute(450, 451)
+
+
+def test_a_year_of_more_bars_than_a_document_holds_is_refused_by_its_ticker(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Minutes of a market that never closes are too many; the other ticker is stored."""
+    monkeypatch.setattr(buckets, "MOST_YEAR_BARS", 200)
+    frames = [
+        make_bars([ticker], SHIPPED["US"], bars=bars, end=END, seed=bars)
+        for ticker, bars in (("A", 300), ("B", 100))
+    ]
+    report = import_frame(
+        database, pd.concat(frames), interval="1d", source="synthetic", now=NOW, synthetic=True
+    )
+    many, few = report.series
+    assert few.new == 100
+    assert many.error is not None
+    assert "bars of the year 2024, and 200 can be stored" in many.error
+    assert database.series.distinct("ticker") == ["B"]
+
+
+def test_a_whole_year_at_its_most_fits_into_a_document(database: Db) -> None:
+    count = buckets.MOST_YEAR_BARS
+    columns = {name: np.ones(count) for name in buckets.VALUES} | {
+        "times": np.arange(count) + 1_700_000_000
+    }
+    bucket = buckets.build_bucket("A" * 40, "1m", 2024, columns, NOW)
+    database.bars.replace_one({"_id": bucket["_id"]}, bucket, upsert=True)
+    assert database.bars.delete_one({"_id": bucket["_id"]}).deleted_count == 1
 
 
 def test_synthetic_bars_are_made_in_blocks_and_labelled(database: Db) -> None:

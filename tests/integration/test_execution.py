@@ -172,16 +172,17 @@ def test_a_ticker_that_takes_its_host_down_each_time_is_given_up_within_what_is_
 
 
 @pytest.mark.usefixtures("stocked")
-def test_the_short_lease_of_a_suspect_is_renewed_while_its_work_goes_on(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "kind", [{"attempts": batches.SPLIT_AFTER_ATTEMPTS}, {"heavy": True}], ids=["suspect", "heavy"]
+)
+def test_a_lease_that_steps_may_outlast_is_renewed_while_the_work_goes_on(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, kind: dict[str, Any]
 ) -> None:
-    """A sound ticker of a batch whose host was lost may take longer than its lease,
-    and nobody may free it.
+    """A sound ticker of a batch whose host was lost may take longer than its short lease, a step of
+    heavy work longer than any, and nobody may free it.
     """
     batch_id = start_run(worker.database, "AAA")
-    worker.database.batches.update_one(
-        {"_id": batch_id}, {"$set": {"attempts": batches.SPLIT_AFTER_ATTEMPTS}}
-    )
+    worker.database.batches.update_one({"_id": batch_id}, {"$set": kind})
     monkeypatch.setattr(batches, "SHORTEST_LEASE_SECONDS", 1)
     worker = replace(worker, settings=worker.settings.model_copy(update={"lease_seconds": 2}))
     expired = []
