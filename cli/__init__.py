@@ -10,6 +10,7 @@ from cli import (
     bars,
     db,
     doctor,
+    gaps,
     keys,
     markets,
     models,
@@ -24,6 +25,7 @@ from core.logs import configure_logs
 
 GROUPS = (
     bars.group,
+    gaps.group,
     markets.group,
     models.group,
     series.group,

@@ -8,6 +8,7 @@ from flask.cli import AppGroup
 
 from cli.common import echo, exits_on_error, json_option, print_json, use_database
 from records.consistency import find_disagreements
+from records.market.series import find_uncovered
 from records.migrations import find_version, upgrade
 
 group = AppGroup("db", help="Bring the database to what this code needs, and check what it says.")
@@ -20,6 +21,12 @@ def upgrade_database() -> None:
     with use_database() as database:
         for migration in upgrade(database, datetime.now(UTC)):
             echo(f"migration {migration.number} applied: {migration.name}")
+        uncovered = find_uncovered(database)
+        if uncovered:
+            from market.bars.ledger import measure_series  # noqa: PLC0415 - loads the numeric stack
+
+            measure_series(database, uncovered, datetime.now(UTC))
+            echo(f"what {len(uncovered):,} series lack was counted")
         echo(f"the database is at version {find_version(database)}")
 
 

@@ -151,7 +151,7 @@ def change_market(*, code: str, keep_rows: bool, as_json: bool, **given: Any) ->
             database, code, fields, datetime.now(UTC), keep_rows=keep_rows
         )
         if moves:
-            from market.bars.coverage_upkeep import refresh_market  # noqa: PLC0415 - the same
+            from market.bars.ledger import refresh_market  # noqa: PLC0415 - the same
 
             refresh_market(database, market)
     _print(market, as_json=as_json)

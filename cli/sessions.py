@@ -115,12 +115,10 @@ def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> N
 
 def _follow(database: Db, market: Market, day: date) -> None:
     """Have what rests on a market's sessions go by the changed one."""
-    from market.bars.coverage_upkeep import (  # noqa: PLC0415 - loads the numeric stack
-        refresh_coverage,
-    )
+    from market.bars.ledger import refresh_ledger  # noqa: PLC0415 - loads the numeric stack
 
     forget_next_scans(database, market.code)
-    refresh_coverage(database, market, day)
+    refresh_ledger(database, market, day)
 
 
 def _read_day(text: str) -> date:

@@ -14,6 +14,7 @@ Task = Literal[
     "analytics",
     "correlation",
     "fetch",
+    "fill",
 ]
 Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
 OpenStatus = Literal["queued", "in_progress"]
@@ -29,6 +30,8 @@ ScopeKind = Literal["market", "ticker", "watchlist"]
 ThresholdKind = Literal["contamination", "grade", "score"]
 DeliveryState = Literal["pending", "sent", "failed"]
 RevisionKind = Literal["changed", "inserted", "split", "replaced", "deleted", "renamed", "undone"]
+GapState = Literal["open", "filling", "partial", "filled", "error", "expected"]
+GapReason = Literal["halt", "holiday", "delisted", "before_listing", "source_empty"]
 WatchlistSource = Literal["none", "yahoo", "folder", "feed"]
 Feedback = Literal["confirmed", "expected", "false_alarm", "new_trend"]
 KeyScope = Literal["read", "enqueue", "admin"]

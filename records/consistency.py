@@ -28,6 +28,7 @@ from records.findings.documents import WatermarkDocument, anomalies_in, watermar
 from records.findings.watermarks import build_metadata_id
 from records.indexes import FINISHED_RUNS_DAYS, INDEXES
 from records.market.documents import SeriesDocument, series_in
+from records.market.gaps import count_gaps
 from records.market.series import build_series_id
 from records.models.single_series import count_versions, find_fits, has_points
 from records.work.batches import OPEN_STATES
@@ -37,6 +38,7 @@ from records.work.runs import OPEN_STATUSES
 Item = TypeVar("Item", bound=Mapping[str, Any])
 
 CHUNK = 1_000
+MEASURE_AGAIN = "measure it again: `flask gaps measure`"
 DETECTIONS = ("backfill", "incremental")
 # A day less than they are kept, so that none is missed that was just about to expire.
 KEPT = timedelta(days=FINISHED_RUNS_DAYS - 1)
@@ -73,6 +75,7 @@ def find_disagreements(database: Db, now: datetime) -> Iterator[Disagreement]:
     yield from _check_indexes(database)
     yield from _check_thresholds(database)
     yield from _check_single_series(database)
+    yield from _check_gaps(database)
     with database.client.start_session(snapshot=True) as session:
         yield from _check_watermarks(database, now - KEPT, session)
         yield from _check_anomalies(database, now - KEPT, session)
@@ -96,6 +99,32 @@ def _check_single_series(database: Db) -> Iterator[Disagreement]:
             found = f"its latest version is {latest}, and {count} are there"
             yield Disagreement(
                 f"series {series_id}", found, f"`flask series delete {series_id}`, and fit it again"
+            )
+
+
+def _check_gaps(database: Db) -> Iterator[Disagreement]:
+    """Look for series whose ledger of gaps counts other than their coverage,
+    and for gaps of series that are not stored.
+    """
+    with database.client.start_session(snapshot=True) as session:
+        counted = count_gaps(database, session)
+        for series in series_in(database).find({}, {"coverage": 1}, session=session):
+            found, coverage = counted.pop(series["_id"], None), series.get("coverage")
+            if coverage is None:
+                continue
+            told = {"gap_count": coverage["gap_count"], "missing": coverage["missing"]}
+            told["lacking"] = coverage["bars_expected"] - coverage["bars_held"]
+            found = found or dict.fromkeys(told, 0)
+            if found != told:
+                yield Disagreement(
+                    f"gaps of {series['_id'].replace('::', ' ')}",
+                    f"the ledger has {found['gap_count']} of {found['lacking']} bars, and the"
+                    f" coverage says {told['gap_count']} of {told['lacking']}",
+                    MEASURE_AGAIN,
+                )
+        for series_id in counted:
+            yield Disagreement(
+                f"gaps of {series_id.replace('::', ' ')}", "its bars are not stored", MEASURE_AGAIN
             )
 
 

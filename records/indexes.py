@@ -9,6 +9,7 @@ from records.database import Db
 DAY_SECONDS = 86_400
 FINISHED_RUNS_DAYS = 30
 SETS_DAYS = 7
+FILLED_GAPS_DAYS = 90
 # Options or keys that differ from those of an index with the same name or keys, and documents that
 # are not unique.
 _CANNOT_BE_MADE = {85, 86, 11000}
@@ -92,6 +93,13 @@ INDEXES: dict[str, list[IndexModel]] = {
             expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS,
             partialFilterExpression=_FINISHED,
         ),
+    ],
+    "gaps": [
+        _index("ticker", "interval", "last"),
+        _index("market", "interval", "last"),
+        _index("-first", "-_id"),
+        _index("state", "next_try"),
+        _index("filled_at", expireAfterSeconds=FILLED_GAPS_DAYS * DAY_SECONDS),
     ],
     "heartbeats": [_index("at", expireAfterSeconds=DAY_SECONDS)],
     "models": [_index("market", "-created_at"), _index("sha256")],

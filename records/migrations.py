@@ -144,6 +144,13 @@ def forget_coverage(database: Db) -> None:
     database.series.update_many(uncounted, {"$unset": {"coverage": ""}})
 
 
+def forget_listed_gaps(database: Db) -> None:
+    """Forget the coverage that lists gaps itself: these are in a ledger of their own,
+    which `flask db upgrade` goes on to write.
+    """
+    database.series.update_many({"coverage.gaps": {"$exists": True}}, {"$unset": {"coverage": ""}})
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "make the indexes", ensure_indexes),
     Migration(
@@ -157,6 +164,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(6, "tell the markets of series and watchlists", tell_markets),
     Migration(7, "have a champion for each interval", part_champions),
     Migration(8, "count the bars on which nothing traded", forget_coverage),
+    Migration(9, "have coverage measured anew, with a ledger of gaps", forget_listed_gaps),
 )
 
 

@@ -261,7 +261,11 @@ class CoverageCounts(Record):
     missing: int = Field(
         description="how many of them have no bar; `/tickers/{ticker}/coverage` says which"
     )
-    gap_count: int = Field(description="how many stretches of neighbouring sessions these are")
+    gap_count: int = Field(
+        description="how many stretches of sessions lack bars; `/data/gaps` lists them"
+    )
+    bars_expected: int = Field(description="bars that these sessions have")
+    bars_held: int = Field(description="how many of them are stored")
     no_trade: int = Field(
         description="in how many bars nothing traded: flat without volume, or that before repeated"
     )

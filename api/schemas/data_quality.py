@@ -1,20 +1,94 @@
 """What is known of the stored bars' quality."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.schemas.common import Interval, Page, PageQuery, Query, Record, Ticker
-from core.words import RevisionKind
+from api.schemas.common import Body, Interval, Market, Page, PageQuery, Query, Record, Ticker
+from core.words import GapReason, GapState, RevisionKind
+from tasks.requests.gaps import MOST_GAPS
 
 
-class Gap(Record):
-    """Neighbouring sessions without a bar."""
+class SeriesGap(Record):
+    """Neighbouring sessions that lack bars."""
 
+    id: str = Field(alias="_id", examples=["AAPL::1d::2012-10-31"])
     first: datetime = Field(description="midnight UTC of the first session's date")
     last: datetime
     sessions: int = Field(description="how many there are")
+    bars_expected: int = Field(description="bars that these sessions have")
+    bars_held: int = Field(description="how many of them are stored")
+    state: GapState = Field(
+        description=(
+            "`open`: none of its bars is there; `partial`: some are; `filling`: a run asks for"
+            " them; `filled`; `error`: asked for and given up; `expected`: it was said why"
+        )
+    )
+    reason: GapReason | None = Field(
+        None,
+        description=(
+            "why, where that is known; `source_empty`: its source has nothing although nine in ten"
+            " of its market traded"
+        ),
+    )
+
+
+class Gap(SeriesGap):
+    """A gap of a series, with what was done about it."""
+
+    ticker: str
+    interval: str
+    market: str
+    attempts: int = Field(description="how often a source was asked for it")
+    next_try: datetime | None = Field(
+        None, description="when the source of its watchlist is asked again; null: never"
+    )
+    tried_at: datetime | None = None
+    source: str | None = Field(None, description="that was asked last")
+    run_id: str | None = Field(None, description="the run that asked it")
+    found_at: datetime
+    filled_at: datetime | None = None
+
+
+class GapPage(Page[Gap]):
+    """Gaps, the newest sessions first."""
+
+
+class GapQuery(PageQuery):
+    """Which gaps."""
+
+    ticker: Ticker | None = None
+    market: Market | None = None
+    interval: Interval | None = None
+    state: GapState | None = Field(
+        None, description="null: all that somebody should fill or explain"
+    )
+
+
+GapId = Annotated[str, Field(min_length=1, max_length=60, examples=["AAPL::1d::2012-10-31"])]
+
+
+class FillBody(Body):
+    """Which gaps are to be filled, and from where. At most 1,000 at once, the newest first."""
+
+    gaps: list[GapId] = Field(default_factory=list, max_length=MOST_GAPS)
+    tickers: list[Ticker] = Field(default_factory=list, max_length=MOST_GAPS)
+    market: Market | None = Field(None, description="all gaps of this market")
+    interval: Interval = "1d"
+    source: Literal["yahoo", "folder"] | None = Field(
+        None, description="null: that of the watchlists which hold the tickers"
+    )
+    folder: str | None = Field(
+        None, max_length=200, description="with `folder`: its name below the watched one"
+    )
+
+
+class AcceptBody(Body):
+    """Which gaps are as they should be, and why."""
+
+    gaps: list[GapId] = Field(min_length=1, max_length=MOST_GAPS)
+    reason: GapReason
 
 
 class SeriesCoverage(Record):
@@ -30,10 +104,14 @@ class SeriesCoverage(Record):
     )
     missing: int | None = Field(None, description="how many of them have no bar")
     gap_count: int | None = Field(
-        None, description="how many stretches of neighbouring sessions these are"
+        None, description="how many stretches of sessions lack bars; `/data/gaps` lists them"
     )
+    bars_expected: int | None = Field(None, description="bars that these sessions have")
+    bars_held: int | None = Field(None, description="how many of them are stored")
     no_trade: int | None = Field(None, description="in how many bars nothing traded")
-    gaps: list[Gap] = Field(default_factory=list, description="the latest 100 of them, ascending")
+    gaps: list[SeriesGap] = Field(
+        default_factory=list, description="the latest 100 of them, ascending"
+    )
 
 
 class CoverageQuery(Query):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from market.bars.coverage_upkeep import read_times
+from market.bars.ledger import read_times
 from market.markets import Market
 from market.sessions.calendar import find_closes
 from market.sessions.overrides import find_sessions

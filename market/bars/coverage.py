@@ -1,91 +1,139 @@
-"""Coverage: which sessions of its exchange a series has bars of,
-from its first bar to its last (pure).
+"""Coverage: how many bars each session of a series' exchange has, from its first bar to its last,
+and how many of them are stored (pure).
 
-A session counts as covered where one bar of it is stored. A week is one where its exchange opened
-at all. Years of which the exchange's calendar is not known count neither way.
+A week is a session where its exchange opened at all. Years of which the exchange's calendar is not
+known count neither way.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
 
 import numpy as np
 
-from core.arrays import Int64
-from market.intervals import DAY_SECONDS, is_intraday
-from market.markets import Market
-from market.sessions.calendar import Sessions, local_days
-from records.market.documents import CoverageFields
-
-# The latest stretches are listed, all are counted.
-LISTED_GAPS = 100
-EPOCH = date(1970, 1, 1)
+from core.arrays import Bools, Int64
+from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
+from market.sessions.calendar import Sessions
+from records.market.documents import CoverageCounts
 
 
-def measure_coverage(
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The sessions of a stretch of a series, in order; each array of shape (s,).
+
+    Attributes:
+        days: dates, in days since 1970; of a week that of its first session.
+        expected: bars that a session has, at the series' ends from its first bar or to its last.
+        held: how many of them are stored.
+    """
+
+    days: Int64
+    expected: Int64
+    held: Int64
+
+    @property
+    def lacking(self) -> Bools:
+        """Which sessions lack bars, shape (s,)."""
+        lacking: Bools = self.held < self.expected
+        return lacking
+
+    def count(self) -> CoverageCounts:
+        """Return the sums; `gap_count` counts stretches of neighbouring sessions that lack bars."""
+        return {
+            "sessions": len(self.days),
+            "missing": int((self.held == 0).sum()),
+            "gap_count": len(split_stretches(self.lacking)),
+            "bars_expected": int(self.expected.sum()),
+            "bars_held": int(self.held.sum()),
+        }
+
+
+def measure_held(
     times: Int64,
-    market: Market,
     interval: str,
     known: Sessions,
     *,
-    no_trade: int,
-    after: datetime | None = None,
-) -> CoverageFields:
-    """Return {sessions, missing, gap_count, gaps, no_trade} of a series' bars,
-    which start at `times` (UTC seconds, ascending), nothing having traded in `no_trade` of them.
+    first: int,
+    last: int,
+    since: int | None = None,
+) -> Held:
+    """Return what is held of the sessions from that of a series' bar at `first` to that at `last`.
 
-    `sessions` is how many there were from the first bar to the last, `missing` how many of them
-    have no bar, `gap_count` how many stretches of neighbouring sessions these are. `gaps` are the
-    latest of these, ascending, each with its first and last session (midnight UTC of its date) and
-    how many there are. With `after`, the start of the bar before `times`, all is counted from the
-    session after that bar's on.
-    """
-    if after is not None:
-        times = np.insert(times, 0, int(after.timestamp()))
-    days, held = _list_days(times, market, interval, known)
-    bounds = (held[0] + (after is not None), held[-1] + 1) if len(held) else (0, 0)
-    expected = days[slice(*np.searchsorted(days, bounds))]
-    missing = np.flatnonzero(~np.isin(expected, held))
-    stretches = np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1) if len(missing) else []
-    return {
-        "sessions": len(expected),
-        "missing": len(missing),
-        "gap_count": len(stretches),
-        "no_trade": no_trade,
-        "gaps": [
-            {"first": _at(expected[gap[0]]), "last": _at(expected[gap[-1]]), "sessions": len(gap)}
-            for gap in stretches[-LISTED_GAPS:]
-        ],
-    }
-
-
-def add_coverage(coverage: CoverageFields, later: CoverageFields) -> CoverageFields:
-    """Return the coverage up to a series' last bar,
-    from that up to a bar before and that measured after this bar.
-    """
-    return {
-        "sessions": coverage["sessions"] + later["sessions"],
-        "missing": coverage["missing"] + later["missing"],
-        "gap_count": coverage["gap_count"] + later["gap_count"],
-        "no_trade": coverage["no_trade"] + later["no_trade"],
-        "gaps": [*coverage["gaps"], *later["gaps"]][-LISTED_GAPS:],
-    }
-
-
-def _list_days(times: Int64, market: Market, interval: str, known: Sessions) -> tuple[Int64, Int64]:
-    """Return the days of all sessions and those of the bars (of a week: its first session),
-    each in order.
+    Args:
+        times: UTC seconds, ascending, of all its bars of these sessions.
+        interval: of the bars.
+        known: the sessions of its market.
+        first: when the series' first bar starts.
+        last: when its last one does.
+        since: of a bar: only its session, and those after it, are measured.
     """
     if is_intraday(interval):
-        return known.days, np.unique(local_days(times, market.zone))
-    days = times // DAY_SECONDS
+        return _measure_intraday(times, INTERVALS[interval], known, first, last, since)
+    days = known.days if interval == "1d" else _list_weeks(known)
+    held = _label_days(times, interval, known, days)
+    start, end = _label_days(np.array([max(first, since or first), last]), interval, known, days)
+    days = days[slice(*np.searchsorted(days, (start, end + 1)))]
+    return Held(days, np.ones(len(days), np.int64), np.isin(days, held).astype(np.int64))
+
+
+def find_session_start(time: int, interval: str, known: Sessions) -> int:
+    """Return from when on the bars of the session of the bar at `time` start, UTC seconds."""
+    if not is_intraday(interval):
+        return time
+    row = int(np.searchsorted(known.closes, time, side="right"))
+    opens = int(known.opens[row]) if row < len(known.opens) else time
+    return min(time, opens - INTERVALS[interval] + 1)
+
+
+def split_stretches(marked: Bools) -> list[Int64]:
+    """Return the positions of each stretch of neighbours that are marked."""
+    rows = np.flatnonzero(marked)
+    return np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
+
+
+def _measure_intraday(
+    times: Int64, length: int, known: Sessions, first: int, last: int, since: int | None
+) -> Held:
+    rows = np.searchsorted(known.closes, times, side="right")
+    inside = rows < len(known.closes)
+    inside[inside] = known.opens[rows[inside]] < times[inside] + length
+    start = int(np.searchsorted(known.closes, max(first, since or first), side="right"))
+    until = int(np.searchsorted(known.closes, last, side="right"))
+    # A last bar outside all sessions lies after the last of them that counts.
+    until += until < len(known.opens) and bool(known.opens[until] < last + length)
+    counts = np.bincount(rows[inside], minlength=until)[start:until]
+    opens, closes = known.opens[start:until], known.closes[start:until]
+    pauses, resumes = known.pauses[start:until], known.resumes[start:until]
+    expected = _count_slots(opens, np.minimum(closes, last + length), pauses, resumes, length)
+    expected -= _count_slots(opens, np.clip(first, opens, closes), pauses, resumes, length)
+    return Held(known.days[start:until], expected, np.minimum(counts, expected))
+
+
+def _count_slots(opens: Int64, until: Int64, pauses: Int64, resumes: Int64, length: int) -> Int64:
+    """Return how many bars of a session start before `until`, as `calendar.list_closes` has them:
+    counted from its open, and those that would close in its lunch break close with its beginning.
+    """
+    pause, resume = np.minimum(pauses, until), np.minimum(resumes, until)
+    before, beside = (pause - opens) // length, (resume - opens) // length
+    in_break = beside - before
+    cut = (in_break > 0) & ((pause - opens) % length != 0)
+    slots: Int64 = -(-(until - opens) // length) - in_break + cut
+    return slots
+
+
+def _list_weeks(known: Sessions) -> Int64:
+    """Return the first session of each week."""
+    firsts: Int64 = known.days[np.insert(np.diff((known.days + 3) // 7) > 0, 0, values=True)]
+    return firsts
+
+
+def _label_days(times: Int64, interval: str, known: Sessions, days: Int64) -> Int64:
+    """Return the day of each bar; of a week's the first of its sessions.
+
+    A week's bar is labelled by that, or by a day before it: a Monday on which the exchange was
+    shut.
+    """
+    labels: Int64 = times // DAY_SECONDS
     if interval != "1w":
-        return known.days, days
-    firsts = known.days[np.insert(np.diff((known.days + 3) // 7) > 0, 0, values=True)]
-    # A week's bar is labelled by its first session, or by a day before that: a Monday on which the
-    # exchange was shut.
-    row = np.searchsorted(known.days, days)
-    labelled = known.days[np.minimum(row, len(known.days) - 1)]
-    return firsts, np.unique(firsts[np.searchsorted(firsts, labelled, side="right") - 1])
-
-
-def _at(day: int) -> datetime:
-    return datetime.combine(EPOCH + timedelta(days=int(day)), datetime.min.time(), UTC)
+        return labels
+    row = np.minimum(np.searchsorted(known.days, labels), len(known.days) - 1)
+    week = np.searchsorted(days, known.days[row], side="right") - 1
+    return days[np.maximum(week, 0)]

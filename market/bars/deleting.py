@@ -19,6 +19,7 @@ from records.findings.anomalies import mark_bars_gone
 from records.findings.watermarks import forget_watermark
 from records.market import bar_imports
 from records.market.documents import RevisionDocument, SeriesDocument, bars_in
+from records.market.gaps import forget_gaps, rename_gaps
 from records.market.markets import set_ticker_markets
 from records.market.revisions import add_revisions, find_last_revision
 from records.market.series import (
@@ -107,6 +108,7 @@ def _remove(
     mark_bars_gone(database, ticker, interval, now, session)
     if kind == "deleted":
         bar_imports.forget_imports(database, ticker, interval, session)
+        forget_gaps(database, ticker, interval, session)
     add_revisions(
         database, [build_removal(series, kind, series["first_bar"], series["bars"], now)], session
     )
@@ -121,6 +123,7 @@ def _move(
     )
     _remove(database, series, "renamed", now, session)
     bar_imports.rename_imports(database, series["ticker"], interval, name, session)
+    rename_gaps(database, series["ticker"], interval, name, session)
     if buckets:
         moved = [
             bucket | {"_id": f"{name}::{interval}::{bucket['year']}", "ticker": name}

@@ -29,16 +29,7 @@ def mark_no_trade(
     return idle
 
 
-def count_no_trade(columns: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> int:
-    """Return how many bars of one series, by column, nothing traded in.
-
-    `before` has the bar before the first in its last row.
-    """
-    names = ("open", "high", "low", "close", "volume")
-    bars = [
-        np.concatenate((before[name][-1:], columns[name])) if before else columns[name]
-        for name in names
-    ]
-    first = int(before is not None)
-    idle = mark_no_trade((bars[0], bars[1], bars[2], bars[3]), bars[4], np.zeros(1, np.int64))
-    return int(idle[first:].sum())
+def count_no_trade(columns: Mapping[str, Any]) -> int:
+    """Return how many bars of one series, by column, nothing traded in."""
+    prices = tuple(columns[name] for name in ("open", "high", "low", "close"))
+    return int(mark_no_trade(prices, columns["volume"], np.zeros(1, np.int64)).sum())

@@ -22,10 +22,10 @@ from market.bars.buckets import (
     unpack_times,
 )
 from market.bars.changes import moment
-from market.bars.coverage import measure_coverage
 from market.bars.deleting import build_removal
+from market.bars.figures import measure_figures
 from market.bars.fingerprint import fingerprint_series
-from market.bars.no_trade import count_no_trade
+from market.bars.ledger import keep_in_step
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS
 from market.markets import load_markets
@@ -44,6 +44,7 @@ from records.market.documents import (
     SplitFields,
     bars_in,
 )
+from records.market.gaps import forget_gaps
 from records.market.revisions import add_revisions, find_revision, find_touching, mark_undone
 from records.market.series import delete_series, find_one_series, replace_series
 
@@ -187,6 +188,7 @@ def _write(
         bars_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
         forget_watermark(database, ticker, interval, session)
         forget_metrics(database, ticker, interval, series["market"], session)
+        forget_gaps(database, ticker, interval, session)
         add_revisions(database, [removal], session)
         return
     buckets = [
@@ -210,21 +212,24 @@ def _write(
         **series,
         "years": {year: bucket["count"] for year, bucket in years.items()},
         "digests": digests,
+        "figures": {str(year): measure_figures(values) for year, values in split_years(columns)},
         "bars": len(columns["times"]),
         "first_bar": moment(columns["times"][0]),
         "last_bar": moment(columns["times"][-1]),
         "splits": splits,
         "fingerprint": fingerprint_series(digests, splits),
-        "coverage": measure_coverage(
-            columns["times"],
-            market,
-            interval,
-            find_sessions(database, market),
-            no_trade=count_no_trade(columns),
-        ),
         "revision": removal["revision"],
         "updated_at": now,
     }
+    changed["coverage"] = keep_in_step(
+        database,
+        changed,
+        find_sessions(database, market),
+        columns["times"],
+        last_bar=None,
+        now=now,
+        session=session,
+    )
     replace_series(database, changed, session)
     add_revisions(database, [removal], session)
     move_watermark_back(database, ticker, interval, changed["last_bar"], session)

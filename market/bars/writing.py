@@ -23,8 +23,9 @@ from market.bars.buckets import (
     split_years,
     years_of,
 )
-from market.bars.coverage_upkeep import find_coverage
+from market.bars.figures import measure_figures
 from market.bars.fingerprint import fingerprint_series
+from market.bars.ledger import count_no_trade, keep_in_step
 from market.bars.merging import Merge, merge_bars
 from market.bars.readjustment import recognise
 from market.bars.splits import merge_splits
@@ -180,18 +181,21 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
             revisions += changes.list_split(changed_days, series["splits"], splits, first_bar)
         last_bar = series["last_bar"]
         _write_buckets(database, series, merge.columns, arrival.now, session)
-        came = {name: column[merge.new] for name, column in arrival.columns.items()}
-        if new or changed:
-            series["coverage"] = find_coverage(
+        _close_series(series, splits, arrival)
+        if new:
+            came = arrival.columns["times"][merge.new]
+            follows = last_bar is not None and came[0] > last_bar.timestamp()
+            series["coverage"] = keep_in_step(
                 database,
                 series,
-                arrival.market,
                 arrival.known,
-                came,
-                last_bar=last_bar,
+                merge.columns["times"],
+                last_bar=last_bar if follows else None,
+                now=arrival.now,
                 session=session,
             )
-        _close_series(series, splits, arrival)
+        elif changed and "coverage" in series:
+            series["coverage"] = {**series["coverage"], "no_trade": count_no_trade(series)}
         series["revision"] += bool(revisions)
         replace_series(database, series, session)
         add_revisions(database, _number(revisions, series, arrival), session)
@@ -200,8 +204,8 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
                 database,
                 arrival.ticker,
                 arrival.interval,
-                changes.moment(came["times"][0]),
-                changes.moment(came["times"][-1]),
+                changes.moment(came[0]),
+                changes.moment(came[-1]),
                 session,
             )
         if arrival.import_id is not None:
@@ -254,6 +258,7 @@ def _open_series(
         "bars": 0,
         "years": {},
         "digests": {},
+        "figures": {},
         "splits": [],
         "revision": find_last_revision(database, arrival.ticker, arrival.interval, session),
         "synthetic": arrival.synthetic,
@@ -301,12 +306,14 @@ def _write_buckets(
     and note their counts and digests in the series.
     """
     writes = []
+    figures = series.setdefault("figures", {})
     for year, values in split_years(columns):
         bucket = build_bucket(series["ticker"], series["interval"], year, values, now)
         if series["digests"].get(str(year)) != bucket["sha256"]:
             writes.append(ReplaceOne({"_id": bucket["_id"]}, bucket, upsert=True))
             series["years"][str(year)] = bucket["count"]
             series["digests"][str(year)] = bucket["sha256"]
+            figures[str(year)] = measure_figures(values)
     if writes:
         bars_in(database).bulk_write(writes, ordered=False, session=session)
         ends = [changes.moment(columns["times"][position]) for position in (0, -1)]

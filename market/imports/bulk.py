@@ -191,7 +191,9 @@ def import_yahoo(
     known = {ticker: markets.get_of(ticker) for ticker in map(markets.spell, tickers)}
     for answer in yahoo.download(known, period=period, interval=report.interval, now=now):
         if answer.frame is None:
-            series = SeriesReport(answer.ticker, report.interval, error=answer.error)
+            series = SeriesReport(
+                answer.ticker, report.interval, error=answer.error, is_empty=answer.is_empty
+            )
         else:
             imported = import_frame(
                 database,

@@ -1,7 +1,9 @@
-"""Fetching the bars of a watchlist's tickers from its source, before they are scanned."""
+"""Fetching bars from a watchlist's source: of its tickers before they are scanned,
+and of sessions that lack some.
+"""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from core.errors import BadInput
@@ -20,7 +22,8 @@ from records.market.watched_files import find_seen, note_seen
 OVERLAP_DAYS = 5
 # So far back Yahoo has bars of an interval.
 YAHOO_DAYS = {"1m": 7, "5m": 59, "15m": 59, "30m": 59, "1h": 729}
-FIRST_DAYS = 5 * 365
+YEAR_DAYS = 365
+FIRST_DAYS = 5 * YEAR_DAYS
 
 
 def fetch_from_yahoo(
@@ -61,6 +64,39 @@ def fetch_from_yahoo(
     return report
 
 
+def fill_from_yahoo(
+    database: Db,
+    yahoo: Yahoo,
+    since: Mapping[str, datetime],
+    *,
+    interval: str,
+    now: datetime,
+    on_series: OnSeries,
+) -> ImportReport:
+    """Import what Yahoo has of tickers, of each since the session that `since` says."""
+    periods: dict[str, list[str]] = {}
+    for ticker, first in sorted(since.items()):
+        days = _count_days(first, now)
+        days = min(days, YAHOO_DAYS[interval]) if interval in YAHOO_DAYS else days
+        # Those that are asked nearly as far back are asked at once.
+        period = f"{days}d" if days <= YEAR_DAYS else f"{-(-days // YEAR_DAYS)}y"
+        periods.setdefault(period, []).append(ticker)
+    report = ImportReport("yahoo", interval)
+    for period, names in periods.items():
+        part = import_yahoo(
+            database, yahoo, names, period=period, interval=interval, now=now, on_series=on_series
+        )
+        report.series += part.series
+        report.import_id = report.import_id or part.import_id
+    return report
+
+
+def reaches(source: str, interval: str, last: datetime, now: datetime) -> bool:
+    """Whether a source has bars as old as those of a session."""
+    days = YAHOO_DAYS.get(interval) if source == "yahoo" else None
+    return days is None or now - last <= timedelta(days=days)
+
+
 def fetch_from_folder(
     database: Db,
     folder: Path,
@@ -69,8 +105,10 @@ def fetch_from_folder(
     now: datetime,
     on_series: OnSeries,
     on_wait: Callable[[], None] | None = None,
+    again: bool = False,
 ) -> ImportReport:
-    """Import the files of a folder that came or changed since they were looked at last.
+    """Import the files of a folder that came or changed since they were looked at last;
+    `again`: all of them.
 
     Raises BadInput where there is no such folder; one without files brings nothing.
     """
@@ -80,7 +118,7 @@ def fetch_from_folder(
     seen = find_seen(database, list(states))
     report = ImportReport(str(folder), interval)
     for name, state in states.items():
-        if seen.get(name) == state:
+        if seen.get(name) == state and not again:
             continue
         try:
             request = Request(interval, name, now, on_series=on_series)

@@ -28,7 +28,8 @@ class Rejection:
 class SeriesReport:
     """What became of one ticker's rows: each was new, changed, unchanged or rejected.
 
-    `error` says why nothing of the ticker was stored; `revision` is the series' afterwards.
+    `error` says why nothing of the ticker was stored, `is_empty` that its source has nothing of
+    it; `revision` is the series' afterwards.
     """
 
     ticker: str
@@ -43,6 +44,7 @@ class SeriesReport:
     revision: int | None = None
     notes: list[str] = field(default_factory=list)
     error: str | None = None
+    is_empty: bool = False
 
 
 @dataclass(slots=True)

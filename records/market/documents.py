@@ -5,7 +5,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from pymongo.collection import Collection
 
-from core.words import RevisionKind
+from core.words import GapReason, GapState, RevisionKind
 from records.database import Db
 
 BarValues = dict[str, float]
@@ -19,31 +19,73 @@ class SplitFields(TypedDict):
     factor: float
 
 
-class GapFields(TypedDict):
-    """Neighbouring sessions of which a series has no bar, by the first and the last."""
-
-    first: datetime
-    last: datetime
-    sessions: int
-
-
 class CoverageCounts(TypedDict):
-    """How many sessions there were from a series' first bar to its last, and how many have no bar.
+    """What there was from a series' first bar to its last, and what of it is stored.
 
-    `gap_count` is how many stretches of neighbouring sessions the missing ones are, `no_trade` on
-    how many bars nothing traded.
+    Attributes:
+        sessions: how many its exchange held.
+        missing: how many of them have no bar.
+        gap_count: how many gaps that are not filled the ledger has of it.
+        bars_expected, bars_held: how many bars these sessions have, and how many are stored.
     """
 
     sessions: int
     missing: int
     gap_count: int
-    no_trade: int
+    bars_expected: int
+    bars_held: int
 
 
 class CoverageFields(CoverageCounts):
-    """The same with the latest gaps, ascending."""
+    """The same, with in how many of its bars nothing traded."""
 
-    gaps: list[GapFields]
+    no_trade: int
+
+
+class GapFields(TypedDict):
+    """Neighbouring sessions, and what is stored of them.
+
+    Attributes:
+        first, last: midnight UTC of the dates of the first and last of them.
+        sessions: how many there are.
+        bars_expected, bars_held: how many bars these sessions have, and how many are stored.
+        empty: those that have no bar at all, in days since 1970.
+    """
+
+    first: datetime
+    last: datetime
+    sessions: int
+    bars_expected: int
+    bars_held: int
+    empty: list[int]
+
+
+class GapDocument(GapFields):
+    """A gap: neighbouring sessions each of which lacked bars when it was found.
+
+    Attributes:
+        reason: why it is as it is, where that is known.
+        attempts: how often a source was asked for it.
+        next_try: when a source may be asked again; None where nobody is to ask.
+        tried_at: when one was asked last.
+        source: which one that was.
+        run_id: the run that asked it.
+        filled_at: since when nothing lacks.
+    """
+
+    _id: str
+    ticker: str
+    interval: str
+    market: str
+    state: GapState
+    reason: GapReason | None
+    attempts: int
+    next_try: datetime | None
+    tried_at: datetime | None
+    source: str | None
+    run_id: str | None
+    found_at: datetime
+    filled_at: datetime | None
 
 
 class _SeriesFields(TypedDict):
@@ -64,21 +106,41 @@ class _SeriesFields(TypedDict):
     updated_at: datetime
 
 
+class FigureFields(TypedDict):
+    """What looks odd in the bars of a year.
+
+    Attributes:
+        no_trade: in how many bars nothing traded; of the year's first one it is not asked whether
+            it repeats the one before.
+        no_volume: how many bars have a volume of zero.
+        stale_runs: how many runs of neighbouring bars there are in which no price moves.
+        jumps: sessions whose open is a split's factor away from the close before, in days since
+            1970; at most 20.
+    """
+
+    no_trade: int
+    no_volume: int
+    stale_runs: int
+    jumps: list[int]
+
+
 class SeriesDocument(_SeriesFields):
     """A stored series.
 
-    `years` are how many bars each calendar year has, `digests` the hashes of their columns.
+    `years` are how many bars each calendar year has, `digests` the hashes of their columns,
+    `figures` what looks odd in them.
     """
 
     years: dict[str, int]
     digests: dict[str, str]
+    figures: NotRequired[dict[str, FigureFields]]
     coverage: NotRequired[CoverageFields]
 
 
 class SeriesSummary(_SeriesFields):
-    """What lists say of a series: all but what it lists by year and by gap."""
+    """What lists say of a series: all but what it lists by year."""
 
-    coverage: NotRequired[CoverageCounts]
+    coverage: NotRequired[CoverageFields]
 
 
 class SeriesSize(TypedDict):
@@ -290,6 +352,11 @@ def bars_in(database: Db) -> Collection[BucketDocument]:
 def revisions_in(database: Db) -> Collection[RevisionDocument]:
     """Return the collection of revisions."""
     return database.bar_revisions
+
+
+def gaps_in(database: Db) -> Collection[GapDocument]:
+    """Return the collection of gaps."""
+    return database.gaps
 
 
 def rejected_in(database: Db) -> Collection[RejectedDocument]:

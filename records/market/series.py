@@ -13,6 +13,7 @@ from records.database import Db
 from records.keyset import BY_ID, Position, find_page
 from records.market.documents import (
     CoverageFields,
+    FigureFields,
     PanelSeries,
     SeriesDocument,
     SeriesEnds,
@@ -22,7 +23,7 @@ from records.market.documents import (
     series_in,
 )
 
-_LISTS = {"years": 0, "digests": 0, "coverage.gaps": 0}
+_LISTS = {"years": 0, "digests": 0, "figures": 0}
 _PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
 _STATE = dict.fromkeys(SeriesState.__annotations__, 1)
 _BY_NAME = [("ticker", 1), ("interval", 1)]
@@ -63,6 +64,13 @@ def find_sizes(
 def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[SeriesEnds]:
     """Return the first and last bar of these tickers' series."""
     query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
+    found = series_in(database).find(query, ("market", "interval", "first_bar", "last_bar"))
+    return [*cast("Cursor[SeriesEnds]", found)]
+
+
+def find_market_ends(database: Db, market: str, interval: str) -> list[SeriesEnds]:
+    """Return the first and last bar of all series of a market and interval."""
+    query = {"market": market, "interval": interval}
     found = series_in(database).find(query, ("market", "interval", "first_bar", "last_bar"))
     return [*cast("Cursor[SeriesEnds]", found)]
 
@@ -165,10 +173,22 @@ def find_series_between(
     return list(series_in(database).find({"market": market, **reaches}))
 
 
-def set_coverage(database: Db, series: SeriesDocument, coverage: CoverageFields) -> None:
-    """Note a series' coverage, unless its bars have changed since its document was read."""
-    same = {"_id": series["_id"], "fingerprint": series["fingerprint"]}
-    series_in(database).update_one(same, {"$set": {"coverage": coverage}})
+def find_uncovered(database: Db) -> list[SeriesDocument]:
+    """Return the series whose coverage, or what looks odd in their bars, is not known."""
+    unknown = [{"coverage": {"$exists": False}}, {"figures": {"$exists": False}}]
+    return list(series_in(database).find({"$or": unknown}).sort([("market", 1), ("_id", 1)]))
+
+
+def set_coverage(
+    database: Db,
+    series: SeriesDocument,
+    coverage: CoverageFields,
+    figures: dict[str, FigureFields],
+    session: ClientSession,
+) -> None:
+    """Note a series' coverage and figures inside the transaction that wrote its gaps."""
+    changes = {"$set": {"coverage": coverage, "figures": figures}}
+    series_in(database).update_one({"_id": series["_id"]}, changes, session=session)
 
 
 def delete_series(database: Db, series: SeriesDocument, session: ClientSession) -> int:

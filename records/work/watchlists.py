@@ -121,6 +121,14 @@ def find_due(database: Db, now: datetime) -> list[WatchlistDocument]:
     return list(watchlists_in(database).find(is_due).sort([("next_scan", 1), ("_id", 1)]))
 
 
+def find_fetching(database: Db, interval: str | None = None) -> list[WatchlistDocument]:
+    """Return the watchlists whose bars are fetched from a source, by name."""
+    query: Query = {"enabled": True, "source": {"$in": ["yahoo", "folder"]}}
+    if interval is not None:
+        query = {**query, "interval": interval}
+    return list(watchlists_in(database).find(query).sort("_id", 1))
+
+
 def note_scan(
     database: Db, watchlist: WatchlistDocument, scanned: ScanFields | FetchFields
 ) -> None:

@@ -122,5 +122,13 @@ KINDS: dict[str, RunKind] = {
             handler="tasks.kinds.bar_fetch:fetch_bars",
             heavy=True,
         ),
+        RunKind(
+            task="fill",
+            name="tapewatch.fill_gaps",
+            queue=names.BACKFILL_QUEUE,
+            split=splitting.keep_whole,
+            handler="tasks.kinds.bar_fetch:fill_gaps",
+            heavy=True,
+        ),
     )
 }

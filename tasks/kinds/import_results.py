@@ -28,9 +28,10 @@ def close_import(
     failures: list[TickerFailure],
     tickers_done: int,
     noted: dict[str, list[str]] | None = None,
+    also: Callable[[ClientSession], None] | None = None,
 ) -> Result:
     """Store the report, and what is `noted` besides, as the run's result,
-    and close its batch; return its counts.
+    and close its batch, with what is to be written `also`; return its counts.
     """
     result: BatchResult = {
         "rows_loaded": report.total("read"),
@@ -41,6 +42,8 @@ def close_import(
     }
 
     def write(session: ClientSession) -> None:
+        if also is not None:
+            also(session)
         note_outcome(database, run["_id"], {"result": report.to_dict() | (noted or {})}, session)
         finish(session, result)
 

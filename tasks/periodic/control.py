@@ -10,6 +10,7 @@ from tasks.engine import sweeper
 from tasks.engine.accept import send
 from tasks.periodic import notifications
 from tasks.periodic.analytics import accept_due
+from tasks.periodic.gaps import fill_due
 from tasks.periodic.notifications import has_work
 from tasks.process.worker import get_worker
 
@@ -27,7 +28,7 @@ def sweep() -> dict[str, int]:
 
 @shared_task(name=names.TICK)
 def tick() -> list[str]:
-    """Accept the scans and metrics that are due (scans.py, analytics.py),
+    """Accept the scans, metrics and fills that are due (scans.py, analytics.py, gaps.py),
     and have people told what there is to tell.
 
     A batch whose lease has run out need not wait for the next sweep.
@@ -40,7 +41,7 @@ def tick() -> list[str]:
     )
 
     now = get_server_time(worker.database)
-    accepted = [*scan_due(worker, now), *accept_due(worker, now)]
+    accepted = [*scan_due(worker, now), *accept_due(worker, now), *fill_due(worker, now)]
     if has_work(worker.database) and take_turn(worker.database, NOTIFIER, TURN_SECONDS):
         send(worker.celery, names.NOTIFY, NOTIFIER, names.INTERACTIVE_QUEUE)
     beat(worker.database, SCHEDULER)

@@ -86,6 +86,11 @@ def collect_examples(client: FlaskClient) -> Examples:
         ask(
             "push_candles", "POST", "/data/candles?wait=30", {"ticker": "AAPL", "candles": [candle]}
         )
+    later = CANDLE | {"time": "2013-03-06"}
+    ask("push_candles", "POST", "/data/candles?wait=30", {"ticker": "AAPL", "candles": [later]})
+    ask("list_gaps", "GET", "/data/gaps?ticker=AAPL&limit=2")
+    halted = {"gaps": ["AAPL::1d::2013-03-05"], "reason": "halt"}
+    ask("accept_gaps", "POST", "/data/gaps/accept", halted)
     ask("list_revisions", "GET", "/data/revisions")
     ask("list_rejected", "GET", "/data/rejected")
     _ask_about_series(ask)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pandas as pd
 from flask.testing import FlaskClient
 
-from market.bars.coverage_upkeep import refresh_coverage
+from market.bars.ledger import refresh_ledger
 from market.imports.importing import import_frame
 from market.markets import SHIPPED
 from records.database import Db
@@ -40,9 +40,12 @@ def test_sessions_without_a_bar_are_told(client: FlaskClient, database: Db) -> N
         "gap_count": 2,
         # all but the first repeat the bar before
         "no_trade": 4,
+        "bars_expected": 8,
+        "bars_held": 5,
     }
     import_closes(database, {"2025-01-10": 10})
-    assert client.get("/py/tickers/NEWCO/coverage").json["gaps"][-1]["first"][:10] == "2025-01-13"
+    latest = client.get("/py/tickers/NEWCO/coverage").json["gaps"][-1]
+    assert (latest["state"], latest["bars_held"], latest["bars_expected"]) == ("partial", 1, 2)
 
 
 def test_a_day_that_turns_out_to_have_been_shut_is_no_gap_any_more(
@@ -51,7 +54,7 @@ def test_a_day_that_turns_out_to_have_been_shut_is_no_gap_any_more(
     import_closes(database, {"2025-03-04": 10, "2025-03-06": 10})
     assert client.get("/py/tickers/NEWCO/coverage").json["missing"] == 1
     set_override(database, "US", "2025-03-05", opens=None, closes=None, note="", now=NOW)
-    assert refresh_coverage(database, SHIPPED["US"], date(2025, 3, 5)) == 1
+    assert refresh_ledger(database, SHIPPED["US"], date(2025, 3, 5)) == 1
     assert client.get("/py/tickers/NEWCO/coverage").json["missing"] == 0
 
 

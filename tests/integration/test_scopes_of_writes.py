@@ -65,6 +65,7 @@ FACTS = {
     "deliveries",
     "detection_metadata",
     "detection_runs",
+    "gaps",
     "heartbeats",
     "latencies",
     "market_days",
@@ -230,6 +231,8 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
         "markets.set_ticker_market": [{}],
         "bars.push_candles": [{"json": {"ticker": "AAPL", "candles": [candle()]}}],
         "bars.import_file": [multipart],
+        "data_quality.fill_gaps": [{"json": {"tickers": ["AAPL"], "source": "folder"}}],
+        "data_quality.accept_gaps": [{"json": {"gaps": ["AAPL::1d::x"], "reason": "halt"}}],
         "detections.start_backfill": [{"json": {"ticker": "AAPL"}}],
         "detections.start_incremental": [
             {"json": {"ticker": "AAPL"}},

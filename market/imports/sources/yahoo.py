@@ -48,11 +48,14 @@ raises its errors.
 class Answer:
     """What Yahoo said of one ticker: a table, or an error;
     and what in the table looks incomplete.
+
+    `is_empty` says that it answered, and has nothing.
     """
 
     ticker: str
     frame: pd.DataFrame | None
     error: str | None = None
+    is_empty: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -154,7 +157,8 @@ def _examine(
         return Answer(ticker, None, error)
     missing = [name for name in (*PRICE_COLUMNS, "Volume") if name not in answer]
     if answer.empty or missing:
-        return Answer(ticker, None, f"Yahoo has no {interval} bars of it in this period")
+        error = f"Yahoo has no {interval} bars of it in this period"
+        return Answer(ticker, None, error, is_empty=True)
     times = label_times(read_times(pd.Series(answer.index)), market, interval).seconds
     sessions = load_sessions(market)
     _, closes = find_closes(times, market, interval, sessions)
@@ -162,7 +166,7 @@ def _examine(
     notes = [] if closed.all() else ["the last bar has not closed yet and is left out"]
     if interval == "1d":
         notes += _find_gaps(times[closed], sessions.days, sessions.closes, now)
-    return Answer(ticker, _quote(answer)[closed], None, notes)
+    return Answer(ticker, _quote(answer)[closed], notes=notes)
 
 
 def _find_gaps(times: Int64, days: Int64, closes: Int64, now: datetime) -> Iterator[str]:

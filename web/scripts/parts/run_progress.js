@@ -72,7 +72,7 @@ export function describeOutcome(run) {
     const found = `${anomalies} in ${plural(run.rows_processed ?? 0, "bar")}`;
     return run.reason ? `${words(run.reason)}; ${found}` : found;
   }
-  if (["import", "fetch"].includes(run.task) && run.rows_loaded !== null)
+  if (["import", "fetch", "fill"].includes(run.task) && run.rows_loaded !== null)
     return `${plural(run.rows_loaded, "row")} read`;
   if (run.task === "verify" && run.status === "complete") return "derived again and compared";
   if (run.task === "train" && run.model_version) return `made ${run.model_version}`;

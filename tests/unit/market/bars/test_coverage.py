@@ -1,15 +1,21 @@
 """Coverage of the exchanges' sessions, against what happened."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 import numpy as np
 import pytest
 
 from core.arrays import Int64
-from market.bars.coverage import LISTED_GAPS, add_coverage, measure_coverage
+from market.bars.coverage import Held, find_session_start, measure_held, split_stretches
+from market.intervals import DAY_SECONDS, INTERVALS
 from market.markets import SHIPPED
-from market.sessions.calendar import Override, apply_overrides, load_sessions
-from records.database import Document
+from market.sessions.calendar import (
+    Override,
+    Sessions,
+    apply_overrides,
+    list_closes,
+    load_sessions,
+)
 
 US = SHIPPED["US"]
 KNOWN = load_sessions(US)
@@ -19,74 +25,114 @@ def seconds(*moments: str) -> Int64:
     return np.array(moments, dtype="datetime64[s]").astype(np.int64)
 
 
-def measure(*moments: str, interval: str = "1d") -> Document:
-    return measure_coverage(seconds(*moments), US, interval, KNOWN, no_trade=0)
+def measure(*moments: str, interval: str = "1d", known: Sessions = KNOWN) -> Held:
+    times = seconds(*moments)
+    return measure_held(times, interval, known, first=int(times[0]), last=int(times[-1]))
+
+
+def name_gaps(held: Held) -> list[tuple[str, str]]:
+    """Return the first and last day of each stretch of sessions that lack bars."""
+    days = held.days.astype("datetime64[D]").astype(str)
+    return [(days[rows[0]], days[rows[-1]]) for rows in split_stretches(held.lacking)]
 
 
 def test_days_on_which_the_exchange_was_closed_are_no_gap() -> None:
     # from the 11th to the 14th of September 2001 New York was closed; then came a weekend
-    assert measure("2001-09-10", "2001-09-17") == {
+    found = measure("2001-09-10", "2001-09-17")
+    assert name_gaps(found) == []
+    assert found.count() == {
         "sessions": 2,
         "missing": 0,
         "gap_count": 0,
-        "gaps": [],
-        "no_trade": 0,
+        "bars_expected": 2,
+        "bars_held": 2,
     }
 
 
 def test_neighbouring_sessions_are_one_gap_over_a_weekend() -> None:
     found = measure("2024-01-03", "2024-01-04", "2024-01-09", "2024-01-11")
-    gaps = [(gap["first"].date(), gap["last"].date(), gap["sessions"]) for gap in found["gaps"]]
-    assert gaps == [
-        (date(2024, 1, 5), date(2024, 1, 8), 2),
-        (date(2024, 1, 10), date(2024, 1, 10), 1),
-    ]
-    assert (found["sessions"], found["missing"], found["gap_count"]) == (7, 3, 2)
+    assert name_gaps(found) == [("2024-01-05", "2024-01-08"), ("2024-01-10", "2024-01-10")]
+    counts = found.count()
+    assert (counts["sessions"], counts["missing"], counts["gap_count"]) == (7, 3, 2)
 
 
-def test_one_bar_covers_an_intraday_session() -> None:
-    # 20:30 in New York of the 2nd of January would be the 3rd in UTC: sessions go by the exchange's
-    # own date
-    found = measure("2024-01-02T14:30", "2024-01-02T20:30", "2024-01-04T14:30", interval="1h")
-    assert (found["sessions"], found["missing"]) == (3, 1)
-    assert found["gaps"][0]["first"] == datetime(2024, 1, 3, tzinfo=UTC)
+def test_a_session_lacks_the_bars_that_its_hours_have() -> None:
+    # From 09:30 to 16:00 in New York are seven bars of an hour, the last of them a half. The first
+    # session counts from the first bar on, the last one up to the last bar.
+    found = measure("2024-01-02T15:30", "2024-01-02T20:30", "2024-01-04T14:30", interval="1h")
+    assert found.expected.tolist() == [6, 7, 1]
+    assert found.held.tolist() == [2, 0, 1]
+    assert name_gaps(found) == [("2024-01-02", "2024-01-03")]
+
+
+def test_a_half_day_and_a_lunch_break_have_fewer_bars() -> None:
+    # New York closed at 13:00 on the 3rd of July 2024
+    half = measure("2024-07-02T13:30", "2024-07-03T16:55", interval="5m")
+    assert half.expected.tolist() == [78, 42]
+    # Tokyo: 09:00 to 11:30 and 12:30 to 15:00
+    tokyo = load_sessions(SHIPPED["JP"])
+    found = measure("2024-01-05T00:00", "2024-01-09T05:59", interval="1m", known=tokyo)
+    assert found.expected.tolist() == [300, 300]
+
+
+@pytest.mark.parametrize("interval", ["1m", "5m", "15m", "30m", "1h", "4h"])
+@pytest.mark.parametrize("market", ["US", "JP", "HK", "CRYPTO", "FX", "TH"])
+def test_a_session_has_as_many_bars_as_the_scans_expect_closes(market: str, interval: str) -> None:
+    known = load_sessions(SHIPPED[market])
+    rows = slice(-700, -600)
+    first, end = int(known.opens[rows][0]), int(known.closes[rows][-1])
+    times = np.array([first, end - 60])
+    found = measure_held(times, interval, known, first=first, last=end - 60)
+    closes = list_closes(known, interval, first + 1, end)
+    sessions = np.searchsorted(known.closes[rows], closes)
+    assert found.expected.tolist()[:-1] == np.bincount(sessions).tolist()[:-1]
+
+
+def test_bars_of_the_full_hour_leave_no_gap_in_a_session_that_opens_at_half_past() -> None:
+    hours = [f"2024-01-03T{hour}:00" for hour in range(15, 21)]
+    days = ["2024-01-02T14:30", *[h.replace("03T", "02T") for h in hours], "2024-01-03T14:30"]
+    assert name_gaps(measure(*days, *hours, interval="1h")) == []
+    early = [h.replace("T15", "T14", 1) for h in ("2024-01-02T15:00", "2024-01-03T15:00")]
+    full = [early[0], *[h.replace("03T", "02T") for h in hours], early[1], *hours]
+    assert name_gaps(measure(*full, interval="1h")) == []
 
 
 def test_a_week_may_be_labelled_by_a_holiday() -> None:
     # Monday the 15th of January 2024 was a holiday
-    assert measure("2024-01-08", "2024-01-15", "2024-01-22", interval="1w")["missing"] == 0
-    assert measure("2024-01-08", "2024-01-22", interval="1w")["missing"] == 1
+    assert name_gaps(measure("2024-01-08", "2024-01-15", "2024-01-22", interval="1w")) == []
+    assert len(name_gaps(measure("2024-01-08", "2024-01-22", interval="1w"))) == 1
 
 
 def test_an_announced_day_counts_as_announced() -> None:
     shut = apply_overrides(KNOWN, [Override(date(2025, 1, 10))])
-    assert (
-        measure_coverage(seconds("2025-01-08", "2025-01-13"), US, "1d", shut, no_trade=0)[
-            "sessions"
-        ]
-        == 2
-    )
-    assert (
-        measure_coverage(seconds("2025-01-08", "2025-01-13"), US, "1d", KNOWN, no_trade=0)[
-            "sessions"
-        ]
-        == 3
-    )
+    assert len(measure("2025-01-08", "2025-01-13", known=shut).days) == 2
+    assert len(measure("2025-01-08", "2025-01-13").days) == 3
 
 
-def test_no_bars_cover_nothing() -> None:
-    assert measure()["sessions"] == 0
+def test_bars_on_days_that_are_no_sessions_cover_nothing() -> None:
+    found = measure("2024-01-05", "2024-01-06", "2024-01-09")
+    assert name_gaps(found) == [("2024-01-08", "2024-01-08")]
 
 
-@pytest.mark.parametrize("interval", ["1d", "1w", "1h"])
-def test_coverage_of_parts_adds_up_to_that_of_the_whole(interval: str) -> None:
+@pytest.mark.parametrize("interval", ["1d", "1w", "1h", "5m"])
+def test_what_is_held_since_a_bar_is_the_end_of_what_is_held_in_all(interval: str) -> None:
     random = np.random.default_rng(4)
-    starts = (KNOWN.opens if interval == "1h" else KNOWN.days * 86_400)[-3_000:-500]
+    if interval in {"1h", "5m"}:
+        length = INTERVALS[interval]
+        starts = np.concatenate(
+            [np.arange(o, c, length) for o, c in zip(KNOWN.opens, KNOWN.closes, strict=True)][
+                -700:-500
+            ]
+        )
+    else:
+        starts = KNOWN.days[-3_000:-500] * DAY_SECONDS
     times = starts[random.random(len(starts)) < 0.5]
-    whole = measure_coverage(times, US, interval, KNOWN, no_trade=7)
-    assert len(whole["gaps"]) == min(LISTED_GAPS, whole["gap_count"])
-    cut = len(times) // 3
-    last = datetime.fromtimestamp(int(times[cut - 1]), UTC)
-    first = measure_coverage(times[:cut], US, interval, KNOWN, no_trade=2)
-    later = measure_coverage(times[cut:], US, interval, KNOWN, no_trade=5, after=last)
-    assert add_coverage(first, later) == whole
+    first, last = int(times[0]), int(times[-1])
+    whole = measure_held(times, interval, KNOWN, first=first, last=last)
+    since = int(times[len(times) // 3])
+    start = find_session_start(since, interval, KNOWN)
+    part = measure_held(times[times >= start], interval, KNOWN, first=first, last=last, since=since)
+    assert 0 < len(part.days) < len(whole.days)
+    for name in ("days", "expected", "held"):
+        end = getattr(whole, name)[-len(part.days) :]
+        assert getattr(part, name).tolist() == end.tolist()

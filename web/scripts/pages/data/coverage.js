@@ -3,7 +3,7 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { barTime, count, plural } from "../../lib/format.js";
+import { barTime, count, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -49,9 +49,9 @@ export function buildCoverage(all, ticker, signal) {
 function summarize(series) {
   const bars = series.reduce((sum, one) => sum + one.bars, 0);
   const missing = series.reduce((sum, one) => sum + (one.coverage?.missing ?? 0), 0);
-  const lacking = series.filter((one) => one.coverage?.missing > 0).length;
-  const gaps = missing
-    ? `${plural(missing, "session")} missing, in ${plural(lacking, "series", "series")}`
+  const lacking = series.filter((one) => one.coverage?.gap_count > 0).length;
+  const gaps = lacking
+    ? `${plural(missing, "session")} missing, gaps in ${plural(lacking, "series", "series")}`
     : "no gap";
   const idle = series.reduce((sum, one) => sum + (one.coverage?.no_trade ?? 0), 0);
   const still = idle ? `, nothing traded in ${plural(idle, "bar")}` : "";
@@ -94,7 +94,7 @@ function buildRows(one, share, signal) {
     { title: "raised by each correction of stored bars" },
     count(one.revision),
   );
-  if (!one.coverage?.missing) {
+  if (!one.coverage?.gap_count) {
     row.append(el("td.nowrap", describeComplete(one.coverage)), revision);
     return [row];
   }
@@ -114,11 +114,13 @@ function describeComplete(coverage) {
 }
 
 function buildToggle(one, details, stretch, share, signal) {
-  const { missing, sessions } = one.coverage;
+  const { missing, sessions, bars_expected: expected, bars_held: held } = one.coverage;
   const button = el(
     "button.button.small",
     { type: "button", "aria-expanded": "false" },
-    `${count(missing)} of ${count(sessions)} missing`,
+    missing
+      ? `${count(missing)} of ${count(sessions)} missing`
+      : `${plural(expected - held, "bar")} missing`,
   );
   button.addEventListener("click", () => {
     const isOpen = details.hidden;
@@ -153,18 +155,26 @@ function markGaps(stretch, gaps, share) {
   fill(stretch, stretch.firstChild, marks);
 }
 
+/** How much of a gap is held, and what is known of it besides that it is one. */
+function describeGap({ bars_held: held, bars_expected: expected, state, reason }) {
+  const part = held > 0 ? `: ${count(held)} of ${plural(expected, "bar")}` : "";
+  const known = reason ?? (["filling", "error"].includes(state) ? state : null);
+  return known ? `${part} (${words(known)})` : part;
+}
+
 function drawGaps({ gaps, gap_count: total }) {
   return [
     el(
       "ul.chips.gaps",
-      { "aria-label": "Sessions without a bar", tabindex: 0 },
-      gaps.map(({ first, last, sessions }) =>
+      { "aria-label": "Sessions that lack bars", tabindex: 0 },
+      gaps.map(({ first, last, sessions, ...gap }) =>
         el(
           "li",
           first === last
             ? barTime(first, "1d")
             : `${barTime(first, "1d")} to ${barTime(last, "1d")}`,
           sessions > 1 && el("span.muted", `, ${plural(sessions, "session")}`),
+          el("span.muted", describeGap(gap)),
         ),
       ),
     ),

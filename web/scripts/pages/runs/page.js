@@ -31,6 +31,7 @@ const FILTERS = {
     "analytics",
     "correlation",
     "fetch",
+    "fill",
   ],
   trigger: ["backfill", "scheduler", "chart_request", "verification", "manual"],
 };

@@ -23,7 +23,7 @@ export function buildResult(run, signal) {
   if (run.task === "verify") return buildVerdicts(run, signal);
   if (run.result.overview) return buildOverview(run.result.overview, run.interval);
   const content =
-    ["import", "fetch"].includes(run.task) && run.result.series
+    ["import", "fetch", "fill"].includes(run.task) && run.result.series
       ? buildReport(run)
       : el("pre", JSON.stringify(run.result, null, 2));
   return el("section.card", el("header", el("h2", "Result")), el("div.body", content));

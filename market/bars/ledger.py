@@ -1,0 +1,352 @@
+"""The ledger of gaps, and the coverage that is stored with each series,
+kept in step with its bars and with its exchange's sessions.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+import numpy as np
+from pymongo import DeleteOne, ReplaceOne
+from pymongo.client_session import ClientSession
+
+from core.arrays import Int64
+from market.bars.buckets import COLUMNS, build_bucket_id, read_column, years_of
+from market.bars.coverage import Held, find_session_start, measure_held, split_stretches
+from market.bars.figures import measure_figures
+from market.intervals import DAY_SECONDS
+from market.markets import Market, load_markets
+from market.sessions.calendar import Sessions
+from market.sessions.noting import note_sessions
+from market.sessions.overrides import find_sessions
+from records.database import Db, in_transaction
+from records.market.documents import (
+    CoverageCounts,
+    CoverageFields,
+    FigureFields,
+    GapDocument,
+    GapFields,
+    SeriesDocument,
+    bars_in,
+)
+from records.market.gaps import (
+    DUE,
+    GapWrite,
+    build_gap_id,
+    choose_state,
+    find_series_gaps,
+    write_gaps,
+)
+from records.market.series import (
+    find_one_series,
+    find_series,
+    find_series_between,
+    set_coverage,
+)
+
+
+def keep_in_step(
+    database: Db,
+    series: SeriesDocument,
+    known: Sessions,
+    times: Int64,
+    *,
+    last_bar: datetime | None,
+    now: datetime,
+    session: ClientSession,
+) -> CoverageFields:
+    """Write a series' gaps, and return its coverage.
+
+    What only follows its last bar is added to what is known, so that a bar a minute doesn't read
+    years of minutes.
+
+    Args:
+        database: it is stored in.
+        series: with its bars as they are now.
+        known: the sessions of its market.
+        times: of all its bars, or of those of the years that bars came of, UTC seconds, ascending.
+        last_bar: its last one before, where all that came follow it; None: measure all anew.
+        now: the moment of writing.
+        session: of the transaction that writes the bars.
+    """
+    interval = series["interval"]
+    first, last = int(series["first_bar"].timestamp()), int(series["last_bar"].timestamp())
+    if last_bar is None or "coverage" not in series:
+        if len(times) < series["bars"]:
+            times = read_times(database, series, session)
+        held = measure_held(times, interval, known, first=first, last=last)
+        counts = _write_all(database, series, held, now, session)
+        return {**counts, "no_trade": count_no_trade(series)}
+    since = int(last_bar.timestamp())
+    start = find_session_start(since, interval, known)
+    times = _read_tail(database, series, times, start, session)
+    after = measure_held(times, interval, known, first=first, last=last, since=since)
+    if not len(after.days):
+        return {**series["coverage"], "no_trade": count_no_trade(series)}
+    times = times[times <= since]
+    before = measure_held(times, interval, known, first=first, last=since, since=since)
+    day_before = int(known.days[max(0, np.searchsorted(known.days, after.days[0]) - 1)])
+    counts = _write_later(
+        database, series, before, after, day_before=day_before, now=now, session=session
+    )
+    return {**counts, "no_trade": count_no_trade(series)}
+
+
+def count_no_trade(series: SeriesDocument) -> int:
+    """Return in how many bars of a series nothing traded, by the figures of its years."""
+    return sum(year["no_trade"] for year in series.get("figures", {}).values())
+
+
+def measure_anew(
+    database: Db, series: SeriesDocument, known: Sessions, now: datetime, session: ClientSession
+) -> CoverageFields:
+    """Write a series' gaps by all of its bars, and return its coverage."""
+    times = read_times(database, series, session)
+    return keep_in_step(database, series, known, times, last_bar=None, now=now, session=session)
+
+
+def refresh_ledger(database: Db, market: Market, day: date) -> int:
+    """Measure anew the series of a market that reach over a day whose session has changed;
+    return how many.
+    """
+    midnight = datetime.combine(day, datetime.min.time(), UTC)
+    a_day = timedelta(days=1)
+    found = find_series_between(database, market.code, midnight - a_day, midnight + a_day)
+    _refresh(database, market, found)
+    return len(found)
+
+
+def refresh_market(database: Db, market: Market) -> None:
+    """Measure all series of a market anew: its calendar has changed."""
+    _refresh(database, market, find_series(database, market=market.code))
+
+
+def measure_series(database: Db, found: Iterable[SeriesDocument], now: datetime) -> None:
+    """Measure series anew, each in a transaction of its own."""
+    markets = load_markets(database)
+    sessions_of = cache(lambda code: find_sessions(database, markets.choose(code)))
+    for series in found:
+        _measure_one(database, series, sessions_of(series["market"]), now)
+
+
+def read_times(database: Db, series: SeriesDocument, session: ClientSession | None = None) -> Int64:
+    """Return when the bars of a series start, UTC seconds, ascending."""
+    return _read_years(database, series, sorted(series["years"]), session)
+
+
+def _refresh(database: Db, market: Market, found: Sequence[SeriesDocument]) -> None:
+    """Measure series anew by the sessions as they are now.
+
+    One that an import writes meanwhile is left to that import, which goes by the sessions it found
+    at its start.
+    """
+    now = datetime.now(UTC)
+    known = find_sessions(database, market)
+    note_sessions(database, market, known, now, again=True)
+    for series in found:
+        _measure_one(database, series, known, now)
+
+
+def _measure_one(database: Db, found: SeriesDocument, known: Sessions, now: datetime) -> None:
+    def write(session: ClientSession) -> None:
+        series = find_one_series(database, found["ticker"], found["interval"], session)
+        if series is not None:
+            figures = series.get("figures") or _measure_figures(database, series, session)
+            series["figures"] = figures
+            coverage = measure_anew(database, series, known, now, session)
+            set_coverage(database, series, coverage, figures, session)
+
+    in_transaction(database, write)
+
+
+def _measure_figures(
+    database: Db, series: SeriesDocument, session: ClientSession
+) -> dict[str, FigureFields]:
+    query = {"ticker": series["ticker"], "interval": series["interval"]}
+    return {
+        str(bucket["year"]): measure_figures({name: read_column(bucket, name) for name in COLUMNS})
+        for bucket in bars_in(database).find(query, session=session)
+    }
+
+
+def _read_tail(
+    database: Db, series: SeriesDocument, times: Int64, start: int, session: ClientSession
+) -> Int64:
+    """Return the times from `start` on, with those of years that `times` has nothing of."""
+    year = int(years_of(np.array([start]))[0])
+    wanted = [str(each) for each in range(year, int(years_of(times[:1])[0]))]
+    earlier = _read_years(
+        database, series, [each for each in wanted if each in series["years"]], session
+    )
+    times = np.concatenate((earlier, times))
+    return times[np.searchsorted(times, start) :]
+
+
+def _read_years(
+    database: Db, series: SeriesDocument, years: Sequence[str], session: ClientSession | None
+) -> Int64:
+    if not years:
+        return np.zeros(0, np.int64)
+    ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in years]
+    buckets = (
+        bars_in(database).find({"_id": {"$in": ids}}, {"times": 1}, session=session).sort("year", 1)
+    )
+    return np.concatenate([read_column(bucket, "times").astype(np.int64) for bucket in buckets])
+
+
+def _write_all(
+    database: Db, series: SeriesDocument, held: Held, now: datetime, session: ClientSession
+) -> CoverageCounts:
+    """Write all gaps of a series by what is held of all its sessions."""
+    writes: list[GapWrite] = []
+    free = held.lacking
+    unfilled = 0
+    for gap in find_series_gaps(database, series["ticker"], series["interval"], session):
+        start, end = np.searchsorted(held.days, (_count(gap["first"]), _count(gap["last"]) + 1))
+        if start == end:  # its sessions are none any more, or the series' ends moved
+            writes.append(DeleteOne({"_id": gap["_id"]}))
+            continue
+        free[start:end] = False
+        changed = _settle(gap, _describe(held, np.arange(start, end)), now)
+        unfilled += changed["state"] != "filled"
+        if changed != gap:
+            writes.append(_put(changed))
+    found = [_build(series, _describe(held, rows), now) for rows in split_stretches(free)]
+    write_gaps(database, writes + [_put(gap) for gap in found], session)
+    return {**held.count(), "gap_count": unfilled + len(found)}
+
+
+def _write_later(
+    database: Db,
+    series: SeriesDocument,
+    before: Held,
+    after: Held,
+    *,
+    day_before: int,
+    now: datetime,
+    session: ClientSession,
+) -> CoverageCounts:
+    """Write what changed in a series' gaps from the session of its last bar on.
+
+    `before` is what was held of this session alone, `after` of it and the later ones; `day_before`
+    is the session before it.
+    """
+    coverage = series["coverage"]
+    sums, past = after.count(), before.count()
+    free, count = after.lacking, coverage["gap_count"]
+    ticker, interval = series["ticker"], series["interval"]
+    reaching = find_series_gaps(database, ticker, interval, session, since=_at(day_before))
+    latest = reaching[-1] if reaching else None
+    if latest is not None and len(before.days) and _count(latest["last"]) == before.days[0]:
+        free[0] = False
+        counts: GapFields = {
+            **_take_counts(latest),
+            "bars_expected": latest["bars_expected"] + _grow(before.expected, after.expected),
+            "bars_held": latest["bars_held"] + _grow(before.held, after.held),
+        }
+        was, latest = latest, _settle(latest, counts, now)
+        count += (latest["state"] != "filled") - (was["state"] != "filled")
+    stretches = split_stretches(free)
+    if latest is not None and stretches:
+        beside = day_before if stretches[0][0] == 0 else int(after.days[stretches[0][0] - 1])
+        if _count(latest["last"]) == beside and not latest["attempts"] and latest["state"] in DUE:
+            latest = _extend(latest, _describe(after, stretches.pop(0)))
+    found = [_build(series, _describe(after, rows), now) for rows in stretches]
+    changed = [latest] if latest is not None and latest != reaching[-1] else []
+    write_gaps(database, [_put(gap) for gap in (*changed, *found)], session)
+    return {
+        "sessions": coverage["sessions"] + sums["sessions"] - past["sessions"],
+        "missing": coverage["missing"] + sums["missing"] - past["missing"],
+        "gap_count": count + len(found),
+        "bars_expected": coverage["bars_expected"] + sums["bars_expected"] - past["bars_expected"],
+        "bars_held": coverage["bars_held"] + sums["bars_held"] - past["bars_held"],
+    }
+
+
+def _grow(before: Int64, after: Int64) -> int:
+    """Return by how much the count of the first session grew."""
+    return int(after[0] - before[0])
+
+
+def _take_counts(gap: GapDocument) -> GapFields:
+    return {
+        "first": gap["first"],
+        "last": gap["last"],
+        "sessions": gap["sessions"],
+        "bars_expected": gap["bars_expected"],
+        "bars_held": gap["bars_held"],
+        "empty": gap["empty"],
+    }
+
+
+def _describe(held: Held, rows: Int64) -> GapFields:
+    """Return what is held of neighbouring sessions by their positions."""
+    days = held.days[rows]
+    return {
+        "first": _at(days[0]),
+        "last": _at(days[-1]),
+        "sessions": len(rows),
+        "bars_expected": int(held.expected[rows].sum()),
+        "bars_held": int(held.held[rows].sum()),
+        "empty": days[held.held[rows] == 0].tolist(),
+    }
+
+
+def _extend(gap: GapDocument, later: GapFields) -> GapDocument:
+    """Return a gap that nobody has tried to fill, with the sessions after it."""
+    longer: GapDocument = {
+        **gap,
+        "last": later["last"],
+        "sessions": gap["sessions"] + later["sessions"],
+        "bars_expected": gap["bars_expected"] + later["bars_expected"],
+        "bars_held": gap["bars_held"] + later["bars_held"],
+        "empty": gap["empty"] + later["empty"],
+    }
+    return {**longer, "state": choose_state(longer)}
+
+
+def _settle(gap: GapDocument, counts: GapFields, now: datetime) -> GapDocument:
+    """Return a gap whose bars were counted anew, in the state that follows from the one before."""
+    changed: GapDocument = {**gap, **counts}
+    state = choose_state(counts)
+    if state == "filled":
+        filled_at = gap["filled_at"] or now
+        return {**changed, "state": state, "reason": None, "next_try": None, "filled_at": filled_at}
+    came = counts["bars_held"] > gap["bars_held"]
+    if gap["state"] == "filled" or (gap["state"] == "error" and came):
+        # Its bars were taken away again, or somebody found some after all.
+        fresh: GapDocument = {**changed, "attempts": 0, "reason": None, "filled_at": None}
+        return {**fresh, "state": state, "next_try": now}
+    return {**changed, "state": state} if gap["state"] in DUE else changed
+
+
+def _build(series: SeriesDocument, counts: GapFields, now: datetime) -> GapDocument:
+    """Return the document of a stretch that was not known."""
+    return {
+        **counts,
+        "_id": build_gap_id(series["ticker"], series["interval"], counts["first"]),
+        "ticker": series["ticker"],
+        "interval": series["interval"],
+        "market": series["market"],
+        "state": choose_state(counts),
+        "reason": None,
+        "attempts": 0,
+        "next_try": now,
+        "tried_at": None,
+        "source": None,
+        "run_id": None,
+        "found_at": now,
+        "filled_at": None,
+    }
+
+
+def _put(gap: GapDocument) -> GapWrite:
+    return ReplaceOne({"_id": gap["_id"]}, gap, upsert=True)
+
+
+def _count(day: datetime) -> int:
+    return int(day.timestamp()) // DAY_SECONDS
+
+
+def _at(day: int) -> datetime:
+    return datetime.fromtimestamp(int(day) * DAY_SECONDS, UTC)

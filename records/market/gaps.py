@@ -1,0 +1,278 @@
+"""The ledger of gaps: what each series lacks between its first bar and its last.
+
+A gap is a stretch of neighbouring sessions each of which lacked bars when it was found. It keeps
+its stretch: as bars come it is `partial`, then `filled`. The transaction that writes bars keeps the
+ledger in step (`market/bars/ledger.py`); what is here else notes what was tried, and why a gap is
+as it is.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo import DESCENDING, DeleteOne, ReplaceOne
+from pymongo.client_session import ClientSession
+
+from core.errors import NotFound
+from core.words import GapReason, GapState
+from records.database import Db, Query, in_transaction
+from records.keyset import Key, Keyset, Position, find_page
+from records.market.documents import GapDocument, GapFields, gaps_in, series_in
+
+NEWEST_FIRST = Keyset((Key("first", datetime, DESCENDING), Key("_id", str, DESCENDING)))
+LACKING: tuple[GapState, ...] = ("open", "filling", "partial", "error")
+"""The states of gaps that somebody should fill or explain."""
+DUE: tuple[GapState, ...] = ("open", "partial")
+"""The states of gaps that a source may be asked for by itself."""
+WAITS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=3))
+"""How long a source is left alone after each time that it did not fill a gap; then never again."""
+
+GapWrite = ReplaceOne[GapDocument] | DeleteOne
+
+
+def build_gap_id(ticker: str, interval: str, first: datetime) -> str:
+    """Return the `_id` of the gap of a series that begins with a session."""
+    return f"{ticker}::{interval}::{first:%Y-%m-%d}"
+
+
+def choose_state(gap: GapFields) -> GapState:
+    """Return the state of a gap that nobody is at work on, by the bars it has."""
+    if gap["bars_held"] >= gap["bars_expected"]:
+        return "filled"
+    return "partial" if gap["bars_held"] else "open"
+
+
+def find_gaps(
+    database: Db,
+    *,
+    ids: Sequence[str] | None = None,
+    tickers: Sequence[str] | None = None,
+    market: str | None = None,
+    interval: str | None = None,
+    states: Sequence[GapState] | None = None,
+    after: Position | None = None,
+    limit: int = 0,
+) -> list[GapDocument]:
+    """Return gaps in the order NEWEST_FIRST, from the one after `after` on;
+    all that match where `limit` is 0.
+    """
+    query = _build_query(ids=ids, tickers=tickers, market=market, interval=interval, states=states)
+    return find_page(gaps_in(database), query, NEWEST_FIRST, after=after, limit=limit)
+
+
+def find_series_gaps(
+    database: Db,
+    ticker: str,
+    interval: str,
+    session: ClientSession | None = None,
+    *,
+    since: datetime | None = None,
+) -> list[GapDocument]:
+    """Return a series' gaps, the filled ones too, ascending;
+    with `since` those that reach to that session or beyond.
+    """
+    query: dict[str, object] = {"ticker": ticker, "interval": interval}
+    if since is not None:
+        query["last"] = {"$gte": since}
+    return list(gaps_in(database).find(query, session=session).sort("last", 1))
+
+
+def find_lacking(database: Db, ticker: str, interval: str, limit: int) -> list[GapDocument]:
+    """Return the latest gaps of a series that are not filled, ascending."""
+    query = {"ticker": ticker, "interval": interval, "state": {"$ne": "filled"}}
+    return list(gaps_in(database).find(query).sort("last", -1).limit(limit))[::-1]
+
+
+def find_empty_days(
+    database: Db, market: str, interval: str, first: datetime, last: datetime
+) -> list[GapDocument]:
+    """Return the gaps of all series of a market that have sessions without a bar
+    from `first` to `last`; of each only its ticker and these sessions.
+    """
+    query = {
+        "market": market,
+        "interval": interval,
+        "last": {"$gte": first},
+        "first": {"$lte": last},
+    }
+    return list(gaps_in(database).find(query, {"ticker": 1, "empty": 1}))
+
+
+def take_slot(database: Db, slot: int) -> bool:
+    """Whether a slot in which gaps are looked after has begun that nobody has taken yet;
+    then it is taken.
+    """
+    taken = database.settings.update_one(
+        {"_id": "gap_fills"}, {"$max": {"slot": slot}}, upsert=True
+    )
+    return taken.upserted_id is not None or taken.modified_count == 1
+
+
+def find_due(
+    database: Db, tickers: Sequence[str], interval: str, market: str, now: datetime, limit: int
+) -> list[GapDocument]:
+    """Return the gaps of these tickers for which a source may be asked now,
+    those that have waited longest first.
+    """
+    query = {
+        "state": {"$in": list(DUE)},
+        "next_try": {"$lte": now},
+        "interval": interval,
+        "market": market,
+        "ticker": {"$in": list(tickers)},
+    }
+    return list(gaps_in(database).find(query).sort([("next_try", 1), ("_id", 1)]).limit(limit))
+
+
+def count_tried(database: Db, market: str, since: datetime) -> int:
+    """Return for how many gaps of a market a source was asked since a moment."""
+    return gaps_in(database).count_documents({"market": market, "tried_at": {"$gte": since}})
+
+
+def count_lacking(
+    database: Db, tickers: Sequence[str], interval: str | None
+) -> dict[str, dict[str, int]]:
+    """Return by series how many gaps are `open` (in whatever state that is to be mended),
+    and how many bars those lack that are `expected`.
+    """
+    query = _build_query(tickers=tickers, interval=interval, states=(*LACKING, "expected"))
+    is_expected = {"$eq": ["$state", "expected"]}
+    lacks = {"$subtract": ["$bars_expected", "$bars_held"]}
+    sums = {
+        "_id": {"$concat": ["$ticker", "::", "$interval"]},
+        "open": {"$sum": {"$cond": [is_expected, 0, 1]}},
+        "expected": {"$sum": {"$cond": [is_expected, lacks, 0]}},
+    }
+    found = database.gaps.aggregate([{"$match": query}, {"$group": sums}])
+    return {each["_id"]: {"open": each["open"], "expected": each["expected"]} for each in found}
+
+
+def count_gaps(database: Db, session: ClientSession) -> dict[str, dict[str, int]]:
+    """Return by series how many gaps are not filled (`gap_count`),
+    and how many sessions (`missing`) and bars (`lacking`) they are short of.
+    """
+    sums = {
+        "_id": {"$concat": ["$ticker", "::", "$interval"]},
+        "gap_count": {"$sum": 1},
+        "missing": {"$sum": {"$size": "$empty"}},
+        "lacking": {"$sum": {"$subtract": ["$bars_expected", "$bars_held"]}},
+    }
+    unfilled = {"$match": {"state": {"$ne": "filled"}}}
+    found = database.gaps.aggregate([unfilled, {"$group": sums}], session=session)
+    return {each.pop("_id"): each for each in found}
+
+
+def forget_strays(database: Db) -> None:
+    """Forget gaps of series that are not stored."""
+
+    def write(session: ClientSession) -> None:
+        stored = {s["_id"] for s in series_in(database).find({}, {"_id": 1}, session=session)}
+        for series_id in count_gaps(database, session).keys() - stored:
+            ticker, _, interval = series_id.partition("::")
+            forget_gaps(database, ticker, interval, session)
+
+    in_transaction(database, write)
+
+
+def write_gaps(database: Db, writes: Sequence[GapWrite], session: ClientSession | None) -> None:
+    """Write gaps inside the transaction that wrote the bars."""
+    if writes:
+        gaps_in(database).bulk_write(list(writes), ordered=False, session=session)
+
+
+def replace_gaps(
+    database: Db, gaps: Sequence[GapDocument], session: ClientSession | None = None
+) -> None:
+    """Store gaps that are there already, in a new state."""
+    write_gaps(database, [ReplaceOne({"_id": gap["_id"]}, gap) for gap in gaps], session)
+
+
+def forget_gaps(database: Db, ticker: str, interval: str, session: ClientSession) -> None:
+    """Forget the gaps of a series whose bars are gone."""
+    gaps_in(database).delete_many({"ticker": ticker, "interval": interval}, session=session)
+
+
+def rename_gaps(
+    database: Db, ticker: str, interval: str, name: str, session: ClientSession
+) -> None:
+    """Have the gaps of a series be those of another ticker."""
+    found = find_series_gaps(database, ticker, interval, session)
+    forget_gaps(database, ticker, interval, session)
+    if found:
+        moved = [
+            gap | {"_id": build_gap_id(name, interval, gap["first"]), "ticker": name}
+            for gap in found
+        ]
+        gaps_in(database).insert_many(moved, session=session)
+
+
+def accept_gaps(database: Db, ids: Sequence[str], reason: GapReason) -> list[GapDocument]:
+    """Have gaps be known as `expected` for a reason, and return them as they were.
+
+    Raises NotFound, naming those that there are not; then none was accepted.
+    """
+    found = find_gaps(database, ids=ids)
+    missing = sorted(set(ids) - {gap["_id"] for gap in found})
+    if missing:
+        raise NotFound(
+            f"there is no gap {', '.join(missing[:5])}; `flask gaps list` has those there are"
+        )
+    lacking = {"_id": {"$in": list(ids)}, "state": {"$ne": "filled"}}
+    changes = {"state": "expected", "reason": reason, "next_try": None}
+    gaps_in(database).update_many(lacking, {"$set": changes})
+    return found
+
+
+def mark_filling(
+    database: Db, ids: Iterable[str], *, run_id: str, source: str, now: datetime
+) -> None:
+    """Note that a run asks a source for gaps that nobody else is at work on."""
+    free = {"_id": {"$in": list(ids)}, "state": {"$in": ["open", "partial", "error"]}}
+    changes = {"state": "filling", "run_id": run_id, "source": source, "tried_at": now}
+    gaps_in(database).update_many(free, {"$set": changes})
+
+
+def find_filling(
+    database: Db, run_id: str, session: ClientSession | None = None
+) -> list[GapDocument]:
+    """Return the gaps that a run is at work on."""
+    return list(gaps_in(database).find({"state": "filling", "run_id": run_id}, session=session))
+
+
+def list_filling_runs(database: Db) -> list[str]:
+    """Return the runs that are said to be at work on gaps."""
+    return [str(run_id) for run_id in gaps_in(database).distinct("run_id", {"state": "filling"})]
+
+
+def note_attempt(
+    gap: GapDocument, now: datetime, *, reason: GapReason | None = None, is_last: bool = False
+) -> GapDocument:
+    """Return a gap after a source was asked for it: filled, to be asked for again, or given up.
+
+    `is_last` says that asking again would be of no use.
+    """
+    attempts = gap["attempts"] + 1
+    state = choose_state(gap)
+    tried: GapDocument = {**gap, "attempts": attempts, "state": state, "next_try": None}
+    if state == "filled":
+        return {**tried, "reason": None, "filled_at": now}
+    tried["reason"] = reason or gap["reason"]
+    if is_last or attempts > len(WAITS):
+        return {**tried, "state": "error"}
+    return {**tried, "next_try": now + WAITS[attempts - 1]}
+
+
+def _build_query(
+    *,
+    ids: Sequence[str] | None = None,
+    tickers: Sequence[str] | None = None,
+    market: str | None = None,
+    interval: str | None = None,
+    states: Sequence[GapState] | None = None,
+) -> Query:
+    lists: Mapping[str, Sequence[str] | None] = {"_id": ids, "ticker": tickers, "state": states}
+    query: dict[str, Any] = {
+        name: {"$in": list(values)} for name, values in lists.items() if values is not None
+    }
+    equal = {"market": market, "interval": interval}
+    return query | {name: value for name, value in equal.items() if value is not None}

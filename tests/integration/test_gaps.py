@@ -1,0 +1,446 @@
+"""The ledger of gaps: in step with the bars, filled, given up and explained."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import exchange_calendars as xc
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from api.http.state import get_state
+from cli import gaps as gaps_cli
+from core.settings import Settings, get_settings
+from market.bars.deleting import delete_bars, rename_bars
+from market.bars.ledger import measure_series, read_times
+from market.bars.undoing import undo_import
+from market.imports.importing import import_frame
+from records.consistency import find_disagreements
+from records.database import Db, Document
+from records.market.bar_imports import find_import
+from records.market.gaps import find_gaps
+from records.market.series import find_one_series, find_series
+from records.work import runs, watchlists
+from tasks.engine.planning import start
+from tasks.periodic.gaps import GAPS_AN_HOUR, fill_due
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
+from tests.integration.detecting import make_bars, read_anomalies, run, store, train
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+CALENDAR = xc.get_calendar("XNYS", start="2023-01-03", end="2024-12-31")
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+def worker(settings: Settings, database: Db, tmp_path: Path) -> Worker:
+    watching = settings.model_copy(update={"watched_folder": str(tmp_path)})
+    return Worker(watching, database, build_celery(settings), "test")
+
+
+@pytest.fixture
+def flask_gaps(
+    settings: Settings, database: Db, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[..., Result]]:
+    for name in ("mongo_url", "redis_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    monkeypatch.setenv("WATCHED_FOLDER", str(tmp_path))
+    get_settings.cache_clear()
+    yield lambda *words: CliRunner().invoke(gaps_cli.group, words)
+    get_settings.cache_clear()
+
+
+def build(times: pd.DatetimeIndex, name: str = "time") -> pd.DataFrame:
+    return pd.DataFrame(
+        {name: times, "open": 10.0, "high": 11.0, "low": 9.0, "close": 10.0, "volume": 100.0}
+    )
+
+
+def bring(
+    database: Db, frame: pd.DataFrame, ticker: str = "AAPL", interval: str = "1d"
+) -> str | None:
+    report = import_frame(database, frame, interval=interval, source="test", ticker=ticker, now=NOW)
+    (series,) = report.series
+    assert (series.error, series.rejected) == (None, [])
+    return report.import_id
+
+
+def days(first: str, last: str) -> pd.DatetimeIndex:
+    return CALENDAR.sessions_in_range(first, last)
+
+
+def minutes(day: str, step: int = 5) -> pd.DatetimeIndex:
+    return pd.date_range(
+        CALENDAR.session_open(day), CALENDAR.session_close(day), freq=f"{step}min", inclusive="left"
+    )
+
+
+def tell(database: Db, ticker: str = "AAPL") -> list[tuple[str, str, int, int, str]]:
+    """Return the gaps of a ticker, the newest first, without what was done about them."""
+    return [
+        (
+            f"{gap['first']:%Y-%m-%d}",
+            f"{gap['last']:%Y-%m-%d}",
+            gap["bars_held"],
+            gap["bars_expected"],
+            gap["state"],
+        )
+        for gap in find_gaps(database, tickers=[ticker])
+    ]
+
+
+def check(database: Db) -> list[str]:
+    return [str(found) for found in find_disagreements(database, NOW) if "gaps" in str(found)]
+
+
+def test_a_session_without_a_bar_is_a_gap_until_it_comes(database: Db) -> None:
+    frame = build(days("2024-03-01", "2024-03-28"))
+    bring(database, frame.drop([3, 4, 9]))
+    assert tell(database) == [
+        ("2024-03-14", "2024-03-14", 0, 1, "open"),
+        ("2024-03-06", "2024-03-07", 0, 2, "open"),
+    ]
+    bring(database, frame.loc[[3]])
+    assert tell(database)[1] == ("2024-03-06", "2024-03-07", 1, 2, "partial")
+    bring(database, frame)
+    assert {gap[-1] for gap in tell(database)} == {"filled"}
+    series = find_one_series(database, "AAPL", "1d")
+    assert series is not None
+    assert series["coverage"]["gap_count"] == 0
+    assert check(database) == []
+
+
+def test_an_intraday_session_lacks_single_bars(database: Db) -> None:
+    full = minutes("2024-07-02")
+    half = minutes("2024-07-03")  # New York closed at 13:00
+    assert (len(full), len(half)) == (78, 42)
+    after = minutes("2024-07-05")
+    frame = build(full.append([half.delete([5, 6]), after[:10]]))
+    bring(database, frame, interval="5m")
+    assert tell(database) == [("2024-07-03", "2024-07-03", 40, 42, "partial")]
+    # Of the last session only what was due by the last bar counts.
+    bring(database, build(after[12:20]), interval="5m")
+    assert tell(database) == [("2024-07-03", "2024-07-05", 58, 62, "partial")]
+    # A bar a minute: what lacks in sessions that follow each other is one gap that grows.
+    day = minutes("2024-07-08")
+    bring(database, build(after[20:].append(day[:30].delete(3))), interval="5m")
+    assert tell(database) == [("2024-07-03", "2024-07-08", 145, 150, "partial")]
+    bring(database, build(after[10:12]), interval="5m")
+    assert tell(database) == [("2024-07-03", "2024-07-08", 147, 150, "partial")]
+    bring(database, build(half[5:7].append(day[3:4])), interval="5m")
+    assert tell(database) == [("2024-07-03", "2024-07-08", 150, 150, "filled")]
+    assert check(database) == []
+
+
+def test_what_is_taken_away_is_a_gap_again(database: Db) -> None:
+    frame = build(days("2024-03-01", "2024-03-28"))
+    bring(database, frame.drop([3, 4]))
+    import_id = bring(database, frame.loc[3:4])
+    assert tell(database)[0][-1] == "filled"
+    assert import_id is not None
+    undo_import(database, import_id, LATER)
+    assert tell(database) == [("2024-03-06", "2024-03-07", 0, 2, "open")]
+    assert check(database) == []
+    rename_bars(database, "AAPL", "MSFT", None, LATER)
+    assert (tell(database), tell(database, "MSFT")[0][-1]) == ([], "open")
+    assert check(database) == []
+    delete_bars(database, "MSFT", None, LATER)
+    assert tell(database, "MSFT") == []
+    assert check(database) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("interval", ["1d", "1h"])
+def test_the_ledger_is_the_same_however_bars_came(database: Db, interval: str, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    sessions = days("2024-02-01", "2024-03-28")
+    times = (
+        sessions
+        if interval == "1d"
+        else minutes(str(sessions[0].date()), 60).append(
+            [minutes(str(session.date()), 60) for session in sessions[1:]]
+        )
+    )
+    for _ in range(12):
+        start_at = int(random.integers(0, len(times) - 4))
+        rows = np.unique(random.integers(start_at, min(len(times), start_at + 40), 12))
+        import_id = str(bring(database, build(times[rows]), interval=interval))
+        if random.random() < 0.3 and find_import(database, import_id):
+            undo_import(database, import_id, NOW)
+        if not find_series(database):
+            continue
+        assert check(database) == []
+        (series,) = find_series(database)
+        lacking = _list_lacking(database, interval)
+        held = pd.to_datetime(read_times(database, series), unit="s", utc=True)
+        span = times[(times >= _like(held[0], times)) & (times <= _like(held[-1], times))]
+        absent = span.difference(held if span.tz else held.tz_localize(None))
+        assert lacking == {str(time.date()) for time in absent}
+    before = _list_counts(database)
+    measure_series(database, find_series(database), NOW)
+    assert _list_counts(database) == before
+
+
+def _like(time: pd.Timestamp, times: pd.DatetimeIndex) -> pd.Timestamp:
+    return time if times.tz else time.tz_localize(None)
+
+
+def _list_lacking(database: Db, interval: str) -> set[str]:
+    """Return the sessions of gaps that are not filled: of days those without a bar, of hours those
+    that some gap covers and that lack some.
+    """
+    lacking = set()
+    for gap in find_gaps(database, states=["open", "partial"]):
+        if interval == "1d":
+            lacking |= {str(np.datetime64(day, "D")) for day in gap["empty"]}
+            continue
+        series = find_one_series(database, "AAPL", interval)
+        assert series is not None
+        held = pd.to_datetime(read_times(database, series), unit="s", utc=True)
+        for session in days(f"{gap['first']:%Y-%m-%d}", f"{gap['last']:%Y-%m-%d}"):
+            due = minutes(str(session.date()), 60)
+            due = due[(due >= held[0]) & (due <= held[-1])]
+            if len(due.difference(held)):
+                lacking.add(str(session.date()))
+    return lacking
+
+
+def _list_counts(database: Db) -> list[Document]:
+    own = ("next_try", "found_at", "filled_at")
+    return [
+        {name: value for name, value in gap.items() if name not in own}
+        for gap in find_gaps(database)
+    ]
+
+
+def write_bars(folder: Path, ticker: str, frame: pd.DataFrame) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.rename(columns={"time": "date"}).to_csv(folder / f"{ticker}.csv", index=False)
+
+
+def watch(database: Db, *tickers: str, **fields: Any) -> None:
+    watched = {
+        "tickers": list(tickers),
+        "markets": ["US"],
+        "interval": "1d",
+        "schedule": "after_close",
+        "delay_minutes": 5,
+        "threshold": None,
+        "enabled": True,
+        "source": "folder",
+        "folder": "prices",
+    }
+    watchlists.add_watchlist(database, "tech", watched | fields, NOW)  # type: ignore[arg-type]
+
+
+def bring_market(database: Db, frame: pd.DataFrame, lacking: list[int]) -> None:
+    """Store eleven tickers with all bars, and AAPL without some."""
+    for number in range(11):
+        bring(database, frame, f"T{number}")
+    bring(database, frame.drop(lacking))
+
+
+def test_a_gap_is_filled_by_itself_from_the_source_of_its_watchlist(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    frame = build(days("2024-03-01", "2024-03-28"))
+    bring(database, frame.drop([3, 4, 9]))
+    bring(database, frame.drop([5]), "UNWATCHED")
+    write_bars(tmp_path / "prices", "AAPL", frame)
+    watch(database, "AAPL")
+    (run_id,) = fill_due(worker, LATER)
+    assert {gap["state"] for gap in find_gaps(database, tickers=["AAPL"])} == {"filling"}
+    assert fill_due(worker, LATER) == []  # its slot was looked after
+    start(worker, run_id)
+    filled = runs.get_run(database, run_id)
+    assert (filled["status"], filled["task"]) == ("complete", "fill")
+    assert len(filled["result"]["filled"]) == 2
+    assert {gap[-1] for gap in tell(database)} == {"filled"}
+    assert tell(database, "UNWATCHED")[0][-1] == "open"
+    assert check(database) == []
+
+
+def test_a_gap_that_nothing_fills_is_asked_for_ever_more_rarely_and_given_up(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    frame = build(days("2024-03-01", "2024-03-28"))
+    bring_market(database, frame, [3])
+    write_bars(tmp_path / "prices", "AAPL", frame.drop([3]))
+    watch(database, "AAPL")
+    now, waits = LATER, []
+    for _ in range(5):
+        (run_id,) = fill_due(worker, now)
+        started = datetime.now(UTC)
+        start(worker, run_id)
+        assert runs.get_run(database, run_id)["result"]["source_empty"] == ["AAPL::1d::2024-03-06"]
+        (gap,) = find_gaps(database, tickers=["AAPL"])
+        assert gap["reason"] == "source_empty"
+        if gap["next_try"] is None:
+            break
+        waits.append(round((gap["next_try"] - started) / timedelta(hours=1)))
+        now = gap["next_try"] + timedelta(minutes=10)
+        assert fill_due(worker, gap["next_try"] - timedelta(minutes=15)) == []
+    assert waits == [1, 6, 24, 72]
+    assert (gap["state"], gap["attempts"]) == ("error", 5)
+    assert fill_due(worker, now + timedelta(days=30)) == []
+    # Somebody finds the bar after all.
+    bring(database, frame.loc[[3]])
+    assert tell(database)[0][-1] == "filled"
+
+
+def test_a_session_on_which_the_market_did_not_trade_is_not_the_sources_fault(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    frame = build(days("2024-03-01", "2024-03-28"))
+    bring_market(database, frame, [3])
+    # Of the 13 others that reach over the session 11 have a bar: less than nine in ten.
+    for ticker in ("OTHER", "ANOTHER"):
+        bring(database, frame.drop([3]), ticker)
+    bring(database, frame.loc[5:], "YOUNG")
+    write_bars(tmp_path / "prices", "AAPL", frame.drop([3]))
+    watch(database, "AAPL")
+    (run_id,) = fill_due(worker, LATER)
+    start(worker, run_id)
+    (gap,) = find_gaps(database, tickers=["AAPL"])
+    assert (gap["state"], gap["reason"], gap["attempts"]) == ("open", None, 1)
+
+
+def test_only_so_many_gaps_of_a_market_are_asked_for_in_an_hour(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    frame = build(days("2023-01-03", "2024-12-31"))
+    bring(database, frame.drop(list(range(1, 400, 2))))
+    write_bars(tmp_path / "prices", "AAPL", frame)
+    watch(database, "AAPL")
+    (run_id,) = fill_due(worker, LATER)
+    assert len(runs.get_run(database, run_id)["options"]["gaps"]) == GAPS_AN_HOUR
+    assert fill_due(worker, LATER + timedelta(minutes=20)) == []
+    assert len(fill_due(worker, LATER + timedelta(minutes=60))) == 1
+
+
+def test_a_run_that_fails_counts_as_an_attempt(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    bring(database, build(days("2024-03-01", "2024-03-28")).drop([3]))
+    watch(database, "AAPL", folder="gone")
+    (run_id,) = fill_due(worker, LATER)
+    start(worker, run_id)
+    assert runs.get_run(database, run_id)["status"] == "failed"
+    fill_due(worker, LATER + timedelta(minutes=10))
+    (gap,) = find_gaps(database)
+    assert (gap["state"], gap["attempts"], gap["reason"]) == ("open", 1, None)
+    assert gap["next_try"] == LATER + timedelta(minutes=70)
+
+
+def test_a_filled_gap_is_detected_again_as_far_as_it_reaches(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    bars = make_bars(600, shocks=(300, 420, 560))
+    store(database, "MSFT", make_bars(600, seed=2))
+    store(database, "WHOLE", bars)
+    store(database, "AAPL", bars.drop([419, 420, 421]))
+    train(database)
+    run(database, "backfill", "WHOLE", "MSFT", "AAPL")
+    assert read_anomalies(database, "AAPL") != read_anomalies(database, "WHOLE")
+    write_bars(tmp_path / "prices", "AAPL", bars)
+    watch(database, "AAPL")
+    (run_id,) = fill_due(worker, LATER)
+    start(worker, run_id)
+    (found,) = run(database, "incremental", "AAPL")
+    # Not the bars before the gap, which nothing of it touches.
+    assert 600 - 419 <= found["rows_processed"] < 600 - 400
+    whole = {
+        anomaly["Datetime"]: anomaly["anomaly_score"]
+        for anomaly in read_anomalies(database, "WHOLE")
+    }
+    again = {
+        anomaly["Datetime"]: anomaly["anomaly_score"]
+        for anomaly in read_anomalies(database, "AAPL")
+        if anomaly["status"] != "superseded"
+    }
+    assert again == whole
+
+
+def test_gaps_are_listed_filled_and_accepted_over_http(
+    worker: Worker, database: Db, tmp_path: Path
+) -> None:
+    frame = build(days("2024-03-01", "2024-03-28"))
+    bring(database, frame.drop([3, 4, 9]))
+    bring(database, frame.drop([5]), "MSFT")
+    app = create_app(worker.settings)
+    client: FlaskClient = app.test_client()
+    try:
+        first = client.get("/py/data/gaps?limit=2&market=us").json
+        second = client.get("/py/data/gaps", query_string={"cursor": first["next_cursor"]}).json
+        ids = [gap["_id"] for gap in first["items"] + second["items"]]
+        assert ids == ["AAPL::1d::2024-03-14", "MSFT::1d::2024-03-08", "AAPL::1d::2024-03-06"]
+        assert first["items"][1]["bars_expected"] == 1
+        asked = {"tickers": ["AAPL"]}
+        refused = client.post("/py/data/gaps/fill", json=asked)
+        assert (refused.status_code, "source" in refused.json["detail"]) == (422, True)
+        refused = client.post(
+            "/py/data/gaps/fill", json=asked | {"source": "folder", "folder": "../x"}
+        )
+        assert refused.status_code == 422
+        write_bars(tmp_path / "prices", "AAPL", frame.drop([9]))
+        asked |= {"source": "folder", "folder": "prices"}
+        accepted = client.post("/py/data/gaps/fill", json=asked)
+        assert (accepted.status_code, accepted.json["status"]) == (202, "fill_started")
+        nothing = client.post("/py/data/gaps/fill", json=asked)
+        assert (nothing.status_code, nothing.json["reason"]) == (404, "no_gaps")
+        start(worker, accepted.json["run_id"])
+        result = client.get(f"/py/detection-runs/{accepted.json['run_id']}").json["result"]
+        assert (result["filled"], result["lacking"]) == ([ids[2]], [ids[0]])
+        explained = {"gaps": [ids[0]], "reason": "halt"}
+        (halted,) = client.post("/py/data/gaps/accept", json=explained).json["items"]
+        assert (halted["state"], halted["reason"], halted["next_try"]) == ("expected", "halt", None)
+        missing = client.post(
+            "/py/data/gaps/accept", json=explained | {"gaps": ["X::1d::2024-01-01"]}
+        )
+        assert missing.status_code == 404
+        assert [gap["_id"] for gap in client.get("/py/data/gaps").json["items"]] == [ids[1]]
+        shown = client.get("/py/data/gaps?state=expected&ticker=aapl").json["items"]
+        assert [gap["_id"] for gap in shown] == [ids[0]]
+        assert client.get("/py/data/gaps?state=nothing").status_code == 422
+    finally:
+        get_state(app).close()
+
+
+def test_gaps_are_listed_filled_and_accepted_on_the_command_line(
+    worker: Worker, database: Db, flask_gaps: Callable[..., Result], tmp_path: Path
+) -> None:
+    frame = build(days("2024-03-01", "2024-03-28"))
+    bring(database, frame.drop([3, 4, 9]))
+    listed = flask_gaps("list", "--ticker", "aapl")
+    assert listed.exit_code == 0
+    assert "AAPL::1d::2024-03-14" in listed.output
+    assert "0 of 2" in listed.output
+    assert flask_gaps("fill", "AAPL").exit_code == 2  # nobody said from where
+    assert flask_gaps("fill").exit_code == 2
+    watch(database, "AAPL")
+    write_bars(tmp_path / "prices", "AAPL", frame.drop([9]))
+    accepted = json.loads(flask_gaps("fill", "AAPL", "--no-wait", "--json").stdout)
+    assert accepted["options"]["source"] == "folder"
+    start(worker, accepted["_id"])
+    named = "AAPL::1d::2024-03-14"
+    answer = flask_gaps("accept", named, "--reason", "halt")
+    assert "expected" in answer.output
+    assert flask_gaps("accept", "X::1d::2024-01-01", "--reason", "halt").exit_code == 2
+    assert "no gap is known" in flask_gaps("list").output
+    assert json.loads(flask_gaps("list", "--state", "filled", "--json").stdout)[0]["bars_held"] == 2
+    database.gaps.update_one({"_id": named}, {"$set": {"bars_held": 7}})
+    assert len(check(database)) == 1
+    assert flask_gaps("measure").exit_code == 0
+    assert check(database) == []
+    (gap,) = find_gaps(database, ids=[named])
+    assert (gap["state"], gap["reason"]) == ("expected", "halt")
+    database.series.delete_many({})
+    assert "not stored" in check(database)[0]
+    assert flask_gaps("measure").exit_code == 0
+    assert check(database) == []
