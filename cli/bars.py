@@ -13,6 +13,7 @@ from cli.common import echo, exits_on_error, json_option, print_json, print_tabl
 from cli.imports import finish_import, show_progress
 from core.errors import Conflict
 from market.bars.deleting import delete_bars, rename_bars
+from market.bars.quality import RULES, find_quality
 from market.bars.reading import read_bars
 from market.imports.options import build_options
 from market.imports.readers.process import open_reader
@@ -396,6 +397,47 @@ def list_rejected(
     print_table(table)
     for code in sorted({row["reason"] for row in found}):
         echo(f"{code}: {REASONS[code]}")
+
+
+@group.command("quality")
+@click.option("--ticker")
+@click.option("--market", help="Only of this one: US, JP, CRYPTO, ...")
+@click.option("--interval", help=" ".join(INTERVALS))
+@limit_option
+@json_option
+@exits_on_error
+def show_quality(
+    *, ticker: str | None, market: str | None, interval: str | None, limit: int, as_json: bool
+) -> None:
+    """Say how good the stored bars of each series are, the worst first."""
+    with use_database() as database:
+        markets = load_markets(database)
+        found = find_quality(
+            database,
+            markets,
+            datetime.now(UTC),
+            market=markets.choose(market).code if market else None,
+            interval=parse_interval(interval) if interval else None,
+            ticker=normalize_ticker(ticker) if ticker else None,
+            limit=limit,
+        )
+    if as_json:
+        print_json([{k: v for k, v in one.items() if k != "_id"} for one in found])
+        return
+    table = Table("series", "score", "what takes points off")
+    for one in found:
+        reasons = sorted(one["deductions"].items(), key=lambda item: -item[1])
+        table.add_row(
+            f"{one['ticker']} {one['interval']}",
+            f"{one['score']:.1f}",
+            ", ".join(
+                f"{name} {one['figures'][name]:.4g} (-{points:.4g})" for name, points in reasons
+            ),
+        )
+    print_table(table)
+    click.echo("the score is 100 less, for each figure:")
+    for rule in RULES:
+        click.echo(f"  {rule.figure} x {rule.points:g}, at most {rule.most:g}: {rule.counts}")
 
 
 @group.command("revisions")

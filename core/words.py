@@ -32,6 +32,16 @@ DeliveryState = Literal["pending", "sent", "failed"]
 RevisionKind = Literal["changed", "inserted", "split", "replaced", "deleted", "renamed", "undone"]
 GapState = Literal["open", "filling", "partial", "filled", "error", "expected"]
 GapReason = Literal["halt", "holiday", "delisted", "before_listing", "source_empty"]
+QualityFigure = Literal[
+    "lacking_share",
+    "sessions_behind",
+    "rejected_share",
+    "revisions",
+    "open_gaps",
+    "stale_runs",
+    "no_volume_share",
+    "suspected_splits",
+]
 WatchlistSource = Literal["none", "yahoo", "folder", "feed"]
 Feedback = Literal["confirmed", "expected", "false_alarm", "new_trend"]
 KeyScope = Literal["read", "enqueue", "admin"]

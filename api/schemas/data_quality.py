@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.schemas.common import Body, Interval, Market, Page, PageQuery, Query, Record, Ticker
-from core.words import GapReason, GapState, RevisionKind
+from core.words import GapReason, GapState, QualityFigure, RevisionKind
 from tasks.requests.gaps import MOST_GAPS
 
 
@@ -118,6 +118,48 @@ class CoverageQuery(Query):
     """Of which series."""
 
     interval: Interval = "1d"
+
+
+class QualityRule(Record):
+    """What a figure takes off the score."""
+
+    figure: QualityFigure
+    points: float = Field(description="that the figure is multiplied by")
+    most: float = Field(description="points that it takes off at the most")
+    counts: str = Field(description="what the figure is")
+
+
+class SeriesQuality(Record):
+    """How good the stored bars of a series are."""
+
+    ticker: str
+    interval: str
+    market: str
+    bars: int
+    last_bar: datetime
+    completeness: float | None = Field(
+        description="share of the bars of its sessions that are stored; null: not known"
+    )
+    score: float = Field(ge=0, le=100, description="100 less the deductions")
+    figures: dict[QualityFigure, float | None] = Field(
+        description="null: not known, or says nothing of this series"
+    )
+    deductions: dict[QualityFigure, float] = Field(description="points that each takes off")
+    jumps: list[datetime] = Field(description="midnight UTC of the days of suspected splits")
+
+
+class QualityPage(Page[SeriesQuality]):
+    """Series, the worst first."""
+
+    formula: list[QualityRule]
+
+
+class QualityQuery(PageQuery):
+    """Of which series."""
+
+    ticker: Ticker | None = None
+    market: Market | None = None
+    interval: Interval | None = None
 
 
 class BarRevision(Record):

@@ -1,22 +1,27 @@
 """What is known of the stored bars' quality: gaps, corrected bars, rejected rows."""
 
+from dataclasses import asdict
+
 from apiflask import APIBlueprint
 
 from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
-from api.http.state import check_market, get_database, get_now, get_state
+from api.http.state import check_market, get_database, get_markets, get_now, get_state
 from api.schemas.data_quality import (
     AcceptBody,
     CoverageQuery,
     FillBody,
     GapPage,
     GapQuery,
+    QualityPage,
+    QualityQuery,
     RejectedPage,
     RejectedQuery,
     RevisionPage,
     RevisionQuery,
     SeriesCoverage,
 )
+from market.bars.quality import RULES, WORST_FIRST, find_quality
 from market.imports.folders import resolve_folder
 from market.tickers import normalize_ticker
 from records.database import Document
@@ -93,6 +98,29 @@ def accept_gaps(json_data: AcceptBody) -> Listed[GapDocument]:
     gaps.accept_gaps(get_database(), json_data.gaps, json_data.reason)
     found = gaps.find_gaps(get_database(), ids=json_data.gaps)
     return build_page(found, len(found), gaps.NEWEST_FIRST.locate)
+
+
+@data_quality.get("/data/quality")
+@data_quality.input(QualityQuery, location="query")
+@data_quality.output(QualityPage)
+def list_quality(query_data: QualityQuery) -> Document:
+    """Say how good the stored bars of each series are, the worst first.
+
+    A score is 100 less, for each figure, the figure times `points`, at most `most`: `formula` has
+    these.
+    """
+    found = find_quality(
+        get_database(),
+        get_markets(),
+        get_now(),
+        market=check_market(query_data.market),
+        interval=query_data.interval,
+        ticker=query_data.ticker,
+        after=decode_cursor(query_data.cursor, WORST_FIRST.types),
+        limit=query_data.limit + 1,
+    )
+    page = build_page(found, query_data.limit, WORST_FIRST.locate)
+    return {**page, "formula": [asdict(rule) for rule in RULES]}
 
 
 @data_quality.get("/data/revisions")

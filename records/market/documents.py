@@ -143,6 +143,21 @@ class SeriesSummary(_SeriesFields):
     coverage: NotRequired[CoverageFields]
 
 
+class QualitySeries(TypedDict):
+    """What of a series its quality is told by."""
+
+    _id: str
+    ticker: str
+    interval: str
+    market: str
+    bars: int
+    first_bar: datetime
+    last_bar: datetime
+    splits: list[SplitFields]
+    coverage: NotRequired[CoverageFields]
+    figures: NotRequired[dict[str, FigureFields]]
+
+
 class SeriesSize(TypedDict):
     """How much is stored of a series, and its market."""
 

@@ -129,13 +129,11 @@ def count_tried(database: Db, market: str, since: datetime) -> int:
     return gaps_in(database).count_documents({"market": market, "tried_at": {"$gte": since}})
 
 
-def count_lacking(
-    database: Db, tickers: Sequence[str], interval: str | None
-) -> dict[str, dict[str, int]]:
+def count_lacking(database: Db, tickers: Sequence[str] | None) -> dict[str, dict[str, int]]:
     """Return by series how many gaps are `open` (in whatever state that is to be mended),
     and how many bars those lack that are `expected`.
     """
-    query = _build_query(tickers=tickers, interval=interval, states=(*LACKING, "expected"))
+    query = _build_query(tickers=tickers, states=(*LACKING, "expected"))
     is_expected = {"$eq": ["$state", "expected"]}
     lacks = {"$subtract": ["$bars_expected", "$bars_held"]}
     sums = {

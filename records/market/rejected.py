@@ -70,6 +70,14 @@ def find_rejected(
     return find_page(rejected_in(database), query, NEWEST_FIRST, after=after, limit=limit)
 
 
+def count_by_series(database: Db, tickers: Sequence[str] | None) -> dict[str, int]:
+    """Return how many rows of each series were kept aside; of all tickers where None are named."""
+    query = {} if tickers is None else {"ticker": {"$in": list(tickers)}}
+    by_series = {"_id": {"$concat": ["$ticker", "::", "$interval"]}, "rows": {"$sum": 1}}
+    found = database.rejected_bars.aggregate([{"$match": query}, {"$group": by_series}])
+    return {each["_id"]: each["rows"] for each in found}
+
+
 def count_rejected(database: Db, tickers: Sequence[str], reason: str) -> int:
     """Return how many rows of these tickers were kept aside for a reason."""
     return rejected_in(database).count_documents(

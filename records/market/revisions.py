@@ -49,6 +49,22 @@ def find_changes(
     return None
 
 
+def count_by_series(database: Db, tickers: Sequence[str] | None, since: datetime) -> dict[str, int]:
+    """Return how often each series was revised since a moment;
+    of all tickers where None are named.
+    """
+    query: dict[str, object] = {"at": {"$gte": since}}
+    if tickers is not None:
+        query["ticker"] = {"$in": list(tickers)}
+    series = {"$concat": ["$ticker", "::", "$interval"]}
+    stages: list[dict[str, object]] = [
+        {"$match": query},
+        {"$group": {"_id": {"series": series, "revision": "$revision"}}},
+        {"$group": {"_id": "$_id.series", "revisions": {"$sum": 1}}},
+    ]
+    return {each["_id"]: each["revisions"] for each in database.bar_revisions.aggregate(stages)}
+
+
 def find_revision(
     database: Db, ticker: str, interval: str, revision: int, session: ClientSession
 ) -> list[RevisionDocument]:

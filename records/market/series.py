@@ -15,6 +15,7 @@ from records.market.documents import (
     CoverageFields,
     FigureFields,
     PanelSeries,
+    QualitySeries,
     SeriesDocument,
     SeriesEnds,
     SeriesSize,
@@ -25,6 +26,7 @@ from records.market.documents import (
 
 _LISTS = {"years": 0, "digests": 0, "figures": 0}
 _PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
+_QUALITY = dict.fromkeys(QualitySeries.__annotations__, 1)
 _STATE = dict.fromkeys(SeriesState.__annotations__, 1)
 _BY_NAME = [("ticker", 1), ("interval", 1)]
 
@@ -66,6 +68,15 @@ def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[Serie
     query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
     found = series_in(database).find(query, ("market", "interval", "first_bar", "last_bar"))
     return [*cast("Cursor[SeriesEnds]", found)]
+
+
+def find_quality_series(
+    database: Db, *, market: str | None, interval: str | None, ticker: str | None
+) -> list[QualitySeries]:
+    """Return what the quality of the series that match is told by."""
+    query = _build_query([ticker] if ticker else None, market, interval)
+    found = series_in(database).find(query, _QUALITY, batch_size=10_000)
+    return [*cast("Cursor[QualitySeries]", found)]
 
 
 def find_market_ends(database: Db, market: str, interval: str) -> list[SeriesEnds]:

@@ -85,7 +85,7 @@ def test_gaps_corrections_and_rejected_rows_are_told(
         )
     page = open_page(f"{demo.url}#/data?ticker=NEWCO")
     page.get_by_role("button", name="2 of 7 missing").click()
-    expect(page.get_by_role("list", name="Sessions without a bar")).to_have_text(
+    expect(page.get_by_role("list", name="Sessions that lack bars")).to_have_text(
         "5 Jan 2024 to 8 Jan 2024, 2 sessions"
     )
 
@@ -106,6 +106,33 @@ def test_gaps_corrections_and_rejected_rows_are_told(
     page.get_by_role("searchbox", name="Only of ticker").fill("GOOG")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No row was rejected")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_quality_of_series_is_told_the_worst_first(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
+) -> None:
+    ticker = f"POOR{width}"
+    candle = {"open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
+    days = ("2024-01-02", "2024-01-03", "2024-01-12", "2024-01-13")
+    candles = [{"time": day} | candle for day in days]
+    demo.api.post("/data/candles?wait=20", {"ticker": ticker, "candles": candles})
+    page = open_page(f"{demo.url}#/data?view=quality", width=width)
+    look = Look(page, tmp_path)
+    table = page.get_by_role("region", name="Quality of series")
+    expect(table.get_by_role("row").filter(has_text="GOOG")).to_contain_text("sessions behind")
+    look.take(f"quality-{width}")
+    page.get_by_text("How the score is made").click()
+    expect(page.get_by_text("open gaps × 1, at most 5 points")).to_be_visible()
+    page.get_by_role("searchbox", name="Only of ticker").fill(ticker)
+    page.keyboard.press("Enter")
+    row = table.get_by_role("row").filter(has_text=ticker)
+    # Of nine sessions six have no bar, and one row of four was a Saturday's.
+    expect(row).to_contain_text("66.67 % bars missing −40")
+    expect(row).to_contain_text("25 % rows rejected −10")
+    expect(row).to_contain_text("1 open gap −1")
+    look.take(f"quality-of-one-{width}")
+    assert look.wrong == []
 
 
 def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:

@@ -81,6 +81,13 @@ def collect_examples(client: FlaskClient) -> Examples:
     ask("toggle_scheduler", "POST", "/scheduler/toggle", {"enabled": True})
     ask("set_rule", "PUT", "/notifications/rules/ops", {"channel": CHANNEL, "watchlist": "tech"})
     ask("list_rules", "GET", "/notifications/rules")
+    _ask_about_bars(ask)
+    _ask_about_series(ask)
+    _ask_about_metrics(ask, client)
+    return found
+
+
+def _ask_about_bars(ask: Callable[..., Any]) -> None:
     corrected = [CANDLE | {"volume": 20812701}, CANDLE | {"high": 1.0}]
     for candle in corrected:
         ask(
@@ -91,11 +98,9 @@ def collect_examples(client: FlaskClient) -> Examples:
     ask("list_gaps", "GET", "/data/gaps?ticker=AAPL&limit=2")
     halted = {"gaps": ["AAPL::1d::2013-03-05"], "reason": "halt"}
     ask("accept_gaps", "POST", "/data/gaps/accept", halted)
+    ask("list_quality", "GET", "/data/quality?market=US&limit=2")
     ask("list_revisions", "GET", "/data/revisions")
     ask("list_rejected", "GET", "/data/rejected")
-    _ask_about_series(ask)
-    _ask_about_metrics(ask, client)
-    return found
 
 
 def _ask_about_series(ask: Callable[..., Any]) -> None:

@@ -8,6 +8,7 @@ import { buildChoice } from "../../parts/choice.js";
 import { loadInto } from "../../parts/states.js";
 import { buildCoverage } from "./coverage.js";
 import { buildImports } from "./imports.js";
+import { showQuality } from "./quality.js";
 import { showRejected } from "./rejected.js";
 import { showRevisions } from "./revisions.js";
 import { buildUpload } from "./upload.js";
@@ -15,6 +16,7 @@ import { buildUpload } from "./upload.js";
 const LISTED_IMPORTS = 20;
 const VIEWS = [
   ["coverage", "Coverage"],
+  ["quality", "Quality"],
   ["revisions", "Revised"],
   ["rejected", "Rejected"],
   ["imports", "Imports"],
@@ -84,6 +86,7 @@ const SHOWN = {
       (series) => buildCoverage(series, ticker, signal),
       signal,
     ),
+  quality: showQuality,
   revisions: showRevisions,
   rejected: showRejected,
   imports: (body, ticker, signal) =>

@@ -10,7 +10,8 @@ import { buildEmpty } from "../../parts/states.js";
 
 const PART = 50;
 const COLUMNS = ["Series", "Bar", "What", "From", ["Source", ".wide-only"], "When"];
-const KINDS = { changed: "corrected", inserted: "came late", split: "split", replaced: "replaced" };
+const KINDS = { changed: "corrected", inserted: "came late", undone: "taken back" };
+const GONE = ["deleted", "renamed", "undone"];
 
 export function showRevisions(node, ticker, signal) {
   const list = {
@@ -61,6 +62,7 @@ function describeChange({ kind, bars, old, new: now }) {
   if (kind === "split") return `${figure(now)} for 1, was ${figure(old)} for 1`;
   if (kind === "inserted") return `${plural(bars, "bar")} after a later one was stored`;
   if (kind === "replaced") return `${count(bars)} synthetic bars gave way to real ones`;
+  if (GONE.includes(kind)) return `${plural(bars, "bar")} gone`;
   return Object.keys(now)
     .filter((name) => now[name] !== old[name])
     .map((name) => {
