@@ -15,6 +15,7 @@ from core.settings import get_settings
 from core.words import ModelState
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS, PARAMETERS
 from detection.models import registry
+from detection.models.lineage import find_gone_bars
 from detection.models.plan import SEED, ThresholdPolicy, read_model_market
 from detection.models.versions import ModelVersion
 from market.intervals import parse_interval
@@ -98,7 +99,18 @@ def show_model(*, version: str, as_json: bool) -> None:
     ModelVersion.parse(version)
     with use_database() as database:
         record = models.get_model_record(database, version)
-    _print_model(record, as_json=as_json)
+        gone = find_gone_bars(database, record)
+    if as_json:
+        print_json({**record, "bars_gone": gone})
+        return
+    _print_model(record, as_json=False)
+    if gone:
+        named = ", ".join(
+            f"{bars['ticker']} ({bars['kind']} on {bars['at']:%Y-%m-%d})"
+            for bars in gone[:SHOWN_TICKERS]
+        )
+        more = f" and {len(gone) - SHOWN_TICKERS:,} more" if len(gone) > SHOWN_TICKERS else ""
+        click.echo(f"{'bars gone':>12}  {named}{more}: it cannot be made anew")
 
 
 @group.command("train")

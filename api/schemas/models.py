@@ -17,7 +17,7 @@ from api.schemas.common import (
     Time,
     WatchlistName,
 )
-from core.words import ModelState
+from core.words import ModelState, RevisionKind
 from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS
 
 VERSION = "US_model-0.1.0"
@@ -68,11 +68,23 @@ class LeftOut(Record):
     reason: str
 
 
+class GoneBars(Record):
+    """Bars of a ticker that a model learned from and that are gone since."""
+
+    ticker: str
+    kind: RevisionKind = Field(description="how: `deleted`, `renamed` or `undone`")
+    at: datetime
+    bars: int = Field(description="how many bars of the ticker went then")
+
+
 class Model(ModelSummary):
     """A version with all that is known of it."""
 
     tickers: list[TrainedTicker]
     left_out: list[LeftOut]
+    bars_gone: list[GoneBars] = Field(
+        description="what it learned from and that is not stored any more; it cannot be made anew"
+    )
     score_quantiles: Any = Field(
         description="distribution of the training scores, from which grades are read"
     )

@@ -20,6 +20,7 @@ from api.schemas.models import (
     TrainBody,
 )
 from detection.models import registry
+from detection.models.lineage import find_gone_bars
 from detection.models.plan import read_model_market
 from records.database import Document
 from records.models.champions import Scope
@@ -54,9 +55,13 @@ def list_models(query_data: ModelQuery) -> Listed[ModelSummary]:
 
 @models.get("/models/<version>")
 @models.output(Model)
-def get_model(version: str) -> ModelRecord:
+def get_model(version: str) -> Document:
     """Return a version: what it learned from, with which parameters, and its threshold."""
-    return get_model_record(get_database(), version)
+    return _show(get_model_record(get_database(), version))
+
+
+def _show(record: ModelRecord) -> Document:
+    return {**record, "bars_gone": find_gone_bars(get_database(), record)}
 
 
 @models.post("/models/train")
@@ -120,9 +125,9 @@ def roll_model_back(json_data: Rollback) -> PointerDocument:
 @needs_scope("admin")
 @models.output(Model)
 @models.doc(responses={409: "it is in use"})
-def retire_model(version: str) -> ModelRecord:
+def retire_model(version: str) -> Document:
     """Take a version out of use for good. What it found can still be verified."""
-    return registry.retire(get_database(), version, get_now())
+    return _show(registry.retire(get_database(), version, get_now()))
 
 
 @models.get("/model-stats")

@@ -13,6 +13,7 @@ REASONS: dict[str, str] = {
     "not_a_session": "the exchange held no session then",
     "not_closed": "the bar had not closed yet at the time of import",
     "duplicate_time": "an earlier row of the ticker has the same time",
+    "off_grid": "the bar does not start a whole number of intervals after the others",
     "overlaps": "the bar begins before the one before it has ended",
     "out_of_order": "the row's time does not ascend with its neighbours'",
 }

@@ -26,7 +26,7 @@ from market.imports.checks import (
 from market.imports.report import Rejection
 from market.imports.settling import Settled
 from market.imports.shifts import check_shift
-from market.imports.spacing import find_fault, mark_overlaps
+from market.imports.spacing import describe_off_grid, find_fault, mark_off_grid, mark_overlaps
 from market.imports.times import label_times
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, Markets
@@ -74,6 +74,7 @@ class _Table:
     settled: Settled
     columns: Columns
     reasons: Codes
+    sessions: Mapping[Market, Sessions]
 
 
 def read_rows(
@@ -201,7 +202,7 @@ def _read_table(
             labels.bad, CODES["bad_time"], check_times(held, closes, int(now.timestamp()))
         )
         reasons[rows] = np.where(reasons[rows] == ACCEPTED, late, reasons[rows])
-    return _Table(interval, settled, columns, reasons.astype(np.int8))
+    return _Table(interval, settled, columns, reasons.astype(np.int8), sessions)
 
 
 def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
@@ -234,6 +235,13 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
         return TickerRows(name, len(rows), market, error=error)
     accepted = np.flatnonzero(reasons == ACCEPTED)
     accepted = accepted[np.argsort(table.columns["times"][rows[accepted]])]
+    times = table.columns["times"][rows[accepted]]
+    off = mark_off_grid(times, table.interval, market, table.sessions[market])
+    fault = describe_off_grid(times, off, table.interval)
+    if fault is not None:
+        return TickerRows(name, len(rows), market, error=fault)
+    reasons[accepted[off]] = CODES["off_grid"]
+    accepted = accepted[~off]
     overlapping = mark_overlaps(table.columns["times"][rows[accepted]], table.interval, market.zone)
     reasons[accepted[overlapping]] = CODES["overlaps"]
     accepted = rows[accepted[~overlapping]]

@@ -1,11 +1,12 @@
 """Whether bars are of the interval they are said to be of:
-they lie that far apart and do not overlap.
+they lie that far apart, on one grid, and do not overlap.
 
 What counts is the step between two neighbouring bars of one ticker, within a session where bars are
 shorter than a day. A session's first bar may be short: some vendors cut it at the full hour.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from core.arrays import Bools, Int64
 from core.errors import BadInput
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
-from market.sessions.calendar import local_seconds
+from market.markets import Market
+from market.sessions.calendar import Sessions, local_seconds
 
 # Of so few steps nothing can be said.
 FEWEST_STEPS = 4
@@ -21,6 +23,12 @@ FEWEST_STEPS = 4
 # shorter one.
 LONGER_SHARE = 0.8
 STRAY_SHARE = 0.1
+# Of fewer bars no grid can be told. It has nearly all of them; or, where bars are long enough for a
+# lunch break to shift them, each of several grids has a part.
+FEWEST_OF_GRID = 8
+GRID_SHARE = 0.8
+LEAST_OF_SEVERAL = 900
+SEVERAL_SHARE = 0.2
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
 
 
@@ -82,12 +90,63 @@ def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
             interval == "1w" and (days >= SHORTEST_MONTH).mean() >= LONGER_SHARE
         ):
             return _describe_month()
-    is_longer = common > INTERVALS[interval] and _name(common) is not None
+    # Days may be traded as seldom as one likes; bars within a session that all lie twice as far
+    # apart are longer bars.
+    is_longer = common > INTERVALS[interval] and (
+        is_intraday(interval) or _name(common) is not None
+    )
     # Days are also a weekend or a clock's change apart.
     is_alike = (steps == common) | (steps < 5 * DAY_SECONDS) & (common == DAY_SECONDS)
     if is_longer and is_alike.mean() >= LONGER_SHARE and steps.min() > INTERVALS[interval]:
         return f"most of its bars are {_describe(common)} apart, not {interval}: {advice}"
     return None
+
+
+def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) -> Bools:
+    """Return which bars do not lie on the grid of their interval, shape (n,); times as in
+    `find_fault`.
+
+    The grid is that on which nearly all bars lie, counted in UTC or from midnight on the exchange's
+    clock. Where they lie on several, as after a lunch break, or are few, a bar is off it that lies
+    a whole number of intervals neither from the full hour nor from when its session opens or
+    resumes. A bar at these times is always on it: it may be short.
+    """
+    marked = np.zeros(len(times), np.bool_)
+    length = INTERVALS[interval]
+    if not is_intraday(interval) or not len(times):
+        return marked
+    phases = times % length
+    if len(times) >= FEWEST_OF_GRID and (phases == phases[0]).all():
+        return marked
+    row = np.minimum(np.searchsorted(known.closes, times, side="right"), len(known.closes) - 1)
+    opens, resumes = known.opens[row], known.resumes[row]
+    off: Bools = (times != opens) & (times != resumes)
+    local = local_seconds(times, market.zone) % length
+    if len(times) >= FEWEST_OF_GRID:
+        for clock in (phases, local):
+            found, positions, counts = np.unique(clock, return_inverse=True, return_counts=True)
+            if counts.max() >= GRID_SHARE * len(times):
+                off &= clock != found[np.argmax(counts)]
+                return off
+            if length >= LEAST_OF_SEVERAL:
+                off &= counts[positions] < SEVERAL_SHARE * len(times)
+    off &= ((times - opens) % length != 0) & ((times - resumes) % length != 0)
+    off &= (phases != 0) & (local != 0)
+    return off
+
+
+def describe_off_grid(times: Int64, off: Bools, interval: str) -> str | None:
+    """Return why bars of which so many are off the grid of an interval are not of it;
+    None where they are a few strays.
+    """
+    if len(times) < FEWEST_OF_GRID or off.mean() <= STRAY_SHARE:
+        return None
+    first = datetime.fromtimestamp(int(times[off][0]), UTC)
+    return (
+        f"{int(off.sum()):,} of its {len(times):,} bars do not lie on one grid of {interval}, the"
+        f" first at {first:%Y-%m-%d %H:%M:%S} UTC: say of which interval they are (--interval auto"
+        " finds it)"
+    )
 
 
 def mark_overlaps(times: Int64, interval: str, zone: ZoneInfo) -> Bools:

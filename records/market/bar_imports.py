@@ -28,6 +28,12 @@ def find_import(database: Db, import_id: str) -> list[BarImportDocument]:
     )
 
 
+def has_import_since(database: Db, ticker: str, interval: str, since: datetime) -> bool:
+    """Whether an import has brought bars of a series since a moment."""
+    query = {"ticker": ticker, "interval": interval, "at": {"$gt": since}, "new": {"$gt": 0}}
+    return bar_imports_in(database).find_one(query, {"_id": 1}) is not None
+
+
 def find_later(
     database: Db, ticker: str, interval: str, at: datetime, import_id: str, session: ClientSession
 ) -> list[str]:

@@ -15,6 +15,7 @@ from datetime import datetime
 from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
+from core.words import RevisionKind
 from records.database import Db
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import RevisionDocument, revisions_in
@@ -26,6 +27,9 @@ NEWEST_FIRST = Keyset(
         Key("_id", str, DESCENDING),
     )
 )
+
+
+REMOVALS: tuple[RevisionKind, ...] = ("deleted", "renamed", "undone")
 
 
 def add_revisions(
@@ -86,6 +90,30 @@ def find_touching(
             session=session,
         )
     )
+
+
+def find_removals(
+    database: Db,
+    tickers: Sequence[str],
+    interval: str,
+    *,
+    since: datetime,
+    start: datetime,
+    end: datetime,
+) -> list[RevisionDocument]:
+    """Return what went of these series since a moment, of bars from `start` to `end`,
+    the latest last.
+    """
+    query = {
+        "ticker": {"$in": list(tickers)},
+        "interval": interval,
+        "kind": {"$in": list(REMOVALS)},
+        "bars": {"$gt": 0},
+        "at": {"$gt": since},
+        "first": {"$lte": end},
+        "last": {"$gte": start},
+    }
+    return list(revisions_in(database).find(query).sort("at", 1))
 
 
 def mark_undone(

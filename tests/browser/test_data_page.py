@@ -123,14 +123,14 @@ def test_the_quality_of_series_is_told_the_worst_first(
     expect(table.get_by_role("row").filter(has_text="GOOG")).to_contain_text("sessions behind")
     look.take(f"quality-{width}")
     page.get_by_text("How the score is made").click()
-    expect(page.get_by_text("open gaps × 1, at most 5 points")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"open gaps . 1, at most 5 points"))).to_be_visible()
     page.get_by_role("searchbox", name="Only of ticker").fill(ticker)
     page.keyboard.press("Enter")
     row = table.get_by_role("row").filter(has_text=ticker)
     # Of nine sessions six have no bar, and one row of four was a Saturday's.
-    expect(row).to_contain_text("66.67 % bars missing −40")
-    expect(row).to_contain_text("25 % rows rejected −10")
-    expect(row).to_contain_text("1 open gap −1")
+    expect(row).to_contain_text("66.67 % bars missing \N{MINUS SIGN}40")
+    expect(row).to_contain_text("25 % rows rejected \N{MINUS SIGN}10")
+    expect(row).to_contain_text("1 open gap \N{MINUS SIGN}1")
     look.take(f"quality-of-one-{width}")
     assert look.wrong == []
 

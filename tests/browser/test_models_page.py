@@ -1,10 +1,15 @@
 """Models: what is in use, trained by click, promoted and rolled back."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from market.bars.deleting import delete_bars
 from tests.browser.conftest import Demo
+from tests.browser.looking import Look
 from tests.processes import wait_until
 
 
@@ -82,3 +87,22 @@ def test_a_training_that_cannot_be_is_refused_in_words(
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
         f"market US has no {missing} bars"
     )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_model_says_that_its_bars_are_gone(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
+) -> None:
+    ticker = f"LEARNT{width}"
+    shown = demo.api.get("/data/candles", ticker="IBM", limit=2000)["items"]
+    demo.api.post("/data/candles?wait=30", {"ticker": ticker, "candles": shown})
+    asked = {"market": "US", "tickers": [ticker], "trees": 20, "promote": False}
+    run_id = demo.api.post("/models/train?wait=30", asked)["_id"]
+    version = demo.database.detection_runs.find_one({"_id": run_id})["model_version"]
+    delete_bars(demo.database, ticker, None, datetime.now(UTC))
+    page = open_page(f"{demo.url}#/models/{version}", width=width)
+    look = Look(page, tmp_path)
+    gone = page.get_by_text("Bars that it learned from are gone")
+    expect(gone).to_contain_text(f"{ticker} (deleted on")
+    look.take(f"gone-{width}")
+    assert look.wrong == []

@@ -13,9 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
-from cli import bars
+from cli import bars, models
 from core.settings import Settings, get_settings
 from market.bars.reading import read_bars
+from market.imports.importing import import_frame
 from records.consistency import find_disagreements
 from records.database import Db
 from records.market.series import find_one_series
@@ -112,6 +113,39 @@ def test_bars_are_deleted_over_http(client: FlaskClient, detected: Db) -> None:
     assert client.delete("/py/tickers/AAPL").status_code == 404
     anomaly, *_ = client.get("/py/anomalies?ticker=AAPL").json["items"]
     assert anomaly["bars_gone_at"] is not None
+
+
+def test_a_model_says_which_of_its_bars_are_gone(
+    client: FlaskClient, flask: Command, detected: Db
+) -> None:
+    def list_gone() -> list[tuple[str, str, int]]:
+        shown = client.get("/py/models/US_model-0.1.0").json["bars_gone"]
+        return [(gone["ticker"], gone["kind"], gone["bars"]) for gone in shown]
+
+    def show() -> str:
+        return CliRunner().invoke(models.group, ["show", "US_model-0.1.0"]).output
+
+    assert list_gone() == []
+    assert "bars gone" not in show()
+    # What came after the model was trained is none of its bars.
+    later = make_bars(620, shocks=SHOCKS)[600:]
+    brought = import_later(detected, later)
+    assert brought is not None
+    assert flask("undo", brought).exit_code == 0
+    assert list_gone() == []
+    assert client.delete("/py/tickers/AAPL").status_code == 204
+    assert flask("rename", "MSFT", "MSFTX").exit_code == 0
+    assert list_gone() == [("AAPL", "deleted", 600), ("MSFT", "renamed", 600)]
+    assert "AAPL (deleted on" in show()
+    import_later(detected, make_bars(600, shocks=SHOCKS))
+    assert list_gone() == [("MSFT", "renamed", 600)]
+
+
+def import_later(database: Db, frame: pd.DataFrame) -> str | None:
+    """Import bars of AAPL as of the real present, which is when bars are taken back."""
+    return import_frame(
+        database, frame, interval="1d", source="test", ticker="AAPL", now=datetime.now(UTC)
+    ).import_id
 
 
 def test_bars_are_not_deleted_under_a_run(

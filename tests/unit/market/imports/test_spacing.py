@@ -8,9 +8,16 @@ import pytest
 
 from core.errors import BadInput
 from market.imports.sources.synthetic import make_bars
-from market.imports.spacing import find_fault, find_interval, mark_overlaps
+from market.imports.spacing import (
+    describe_off_grid,
+    find_fault,
+    find_interval,
+    mark_off_grid,
+    mark_overlaps,
+)
 from market.intervals import INTERVALS
 from market.markets import SHIPPED
+from market.sessions.calendar import load_sessions
 
 END = datetime(2024, 6, 28, 21, tzinfo=UTC)
 NEW_YORK = ZoneInfo("America/New_York")
@@ -37,6 +44,9 @@ def test_bars_are_of_their_own_interval_and_of_no_other(interval: str, market: s
     assert find_interval(times, np.zeros(len(times), np.int64)) == interval
     assert find_fault(times, interval, SHIPPED[market].zone) is None
     assert not mark_overlaps(times, interval, SHIPPED[market].zone).any()
+    known = load_sessions(SHIPPED[market])
+    for start in (0, 3, len(times) - 3):  # many, or a few
+        assert not mark_off_grid(times[start : start + 300], interval, SHIPPED[market], known).any()
     if interval == "4h" and market in {"US", "JP", "HK"}:
         return  # two bars a session: their steps are as long as the night
     for other in INTERVALS:
@@ -92,3 +102,65 @@ def test_a_spacing_that_is_no_interval_is_said(seconds: int) -> None:
 def test_one_bar_tells_nothing() -> None:
     with pytest.raises(BadInput, match="say it"):
         find_interval(np.zeros(3, np.int64), np.arange(3))
+
+
+def clock_times(first: str, count: int, minutes: int) -> np.ndarray:
+    return at(first)[0] + 60 * minutes * np.arange(count)
+
+
+@pytest.mark.parametrize(("interval", "minutes"), [("1m", 2), ("5m", 10), ("30m", 45), ("1h", 120)])
+def test_bars_further_apart_than_their_interval_are_refused(interval: str, minutes: int) -> None:
+    days = [clock_times(f"2024-06-0{day} 09:30", 360 // minutes, minutes) for day in (3, 4, 5, 6)]
+    fault = find_fault(np.concatenate(days), interval, NEW_YORK)
+    assert fault is not None
+    assert f"not {interval}" in fault
+    assert "no interval that is known" in fault
+
+
+def test_strays_that_do_not_overlap_are_off_the_grid() -> None:
+    us, known = SHIPPED["US"], load_sessions(SHIPPED["US"])
+    full = clock_times("2024-06-03 09:30", 78, 5)
+    full[[20, 40]] += (120, 180)  # each a bar later than it should be, and the next one is missing
+    times = np.delete(full, [21, 41])
+    assert np.flatnonzero(mark_off_grid(times, "5m", us, known)).tolist() == [20, 39]
+    # Of a few bars the session's open and the clock's full hour tell the grid.
+    few = at("2024-06-03 09:30", "2024-06-03 09:42", "2024-06-03 09:50")
+    assert mark_off_grid(few, "5m", us, known).tolist() == [False, True, False]
+    hours = at("2024-06-03 09:30", "2024-06-03 11:00", "2024-06-03 12:07")
+    assert mark_off_grid(hours, "1h", us, known).tolist() == [False, False, True]
+    # Of many hours from the open on, one at the full hour is off theirs.
+    days = [clock_times(f"2024-06-0{day} 09:30", 7, 60) for day in (3, 4, 5, 6, 7)]
+    times = np.concatenate(days)
+    times[10] += 1_800
+    times = np.delete(times, 11)
+    assert np.flatnonzero(mark_off_grid(times, "1h", us, known)).tolist() == [10]
+
+
+def test_a_lunch_break_shifts_the_grid() -> None:
+    hong_kong = SHIPPED["HK"]
+    clocks = ("09:30", "10:30", "11:30", "13:00", "14:00", "15:00")
+    times = np.array(
+        [
+            datetime.fromisoformat(f"2024-06-0{day} {clock}")
+            .replace(tzinfo=hong_kong.zone)
+            .timestamp()
+            for day in (3, 4, 5, 6, 7)
+            for clock in clocks
+        ]
+    ).astype(np.int64)
+    assert not mark_off_grid(times, "1h", hong_kong, load_sessions(hong_kong)).any()
+
+
+def test_bars_counted_in_utc_stay_on_their_grid_when_the_clocks_change() -> None:
+    us = SHIPPED["US"]
+    hours = np.datetime64("2024-10-14T12:00") + np.timedelta64(4, "h") * np.arange(300)
+    times = hours.astype("datetime64[s]").astype(np.int64)
+    assert not mark_off_grid(times, "4h", us, load_sessions(us)).any()
+
+
+def test_bars_at_any_second_lie_on_no_grid() -> None:
+    us, known = SHIPPED["US"], load_sessions(SHIPPED["US"])
+    times = at("2024-06-03 09:30")[0] + np.cumsum(np.random.default_rng(2).integers(310, 360, 60))
+    fault = describe_off_grid(times, mark_off_grid(times, "5m", us, known), "5m")
+    assert fault is not None
+    assert "do not lie on one grid of 5m" in fault

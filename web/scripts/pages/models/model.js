@@ -26,6 +26,7 @@ export function drawModel(model, refresh) {
         model.state === "candidate" && buildRetirement(model, refresh),
       ),
     ),
+    model.bars_gone.length > 0 && drawGone(model.bars_gone),
     el(
       "div.columns.even",
       el("section.card", el("header", el("h2", "Training")), el("div.body", drawTraining(model))),
@@ -65,6 +66,25 @@ export function drawModel(model, refresh) {
         ),
       ),
   ];
+}
+
+/** Bars that the model learned from and that are not stored any more. */
+function drawGone(gone) {
+  const named = gone
+    .slice(0, LISTED)
+    .map(({ ticker, kind, at }) => {
+      const how = kind === "undone" ? "taken back" : kind;
+      return `${ticker} (${how} on ${barTime(at, "1d")})`;
+    })
+    .join(", ");
+  const more = gone.length > LISTED ? ` and ${count(gone.length - LISTED)} more` : "";
+  return el(
+    "p.notice.warn",
+    el(
+      "span",
+      `Bars that it learned from are gone: ${named}${more}. It is kept, and cannot be made anew.`,
+    ),
+  );
 }
 
 function drawTraining(model) {

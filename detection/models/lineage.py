@@ -1,0 +1,67 @@
+"""Which bars that a model learned from are gone since (plain Python)."""
+
+from datetime import datetime
+from typing import TypedDict
+
+from core.words import RevisionKind
+from records.database import Db
+from records.market.bar_imports import has_import_since
+from records.market.documents import RevisionDocument, SeriesEnds
+from records.market.revisions import find_removals
+from records.market.series import find_ends
+from records.models.documents import ModelDocument
+
+
+class GoneBars(TypedDict):
+    """Bars of a ticker that a model learned from and that are gone: how, when and how many."""
+
+    ticker: str
+    kind: RevisionKind
+    at: datetime
+    bars: int
+
+
+def find_gone_bars(database: Db, model: ModelDocument) -> list[GoneBars]:
+    """Return the bars of a model's training window that were deleted, renamed or taken back
+    since it was made and did not come again, one entry a ticker, the latest, by ticker.
+    """
+    learned = [trained["ticker"] for trained in model["tickers"]]
+    removals = find_removals(
+        database,
+        learned,
+        model["interval"],
+        since=model["created_at"],
+        start=model["window_start"],
+        end=model["window_end"],
+    )
+    if not removals:
+        return []
+    latest = {removal["ticker"]: removal for removal in removals}
+    ends = {
+        end["_id"].partition("::")[0]: end
+        for end in find_ends(database, list(latest), model["interval"])
+    }
+    return [
+        {
+            "ticker": ticker,
+            "kind": removal["kind"],
+            "at": removal["at"],
+            "bars": removal["bars"],
+        }
+        for ticker, removal in sorted(latest.items())
+        if not _are_back(database, model, removal, ends.get(ticker))
+    ]
+
+
+def _are_back(
+    database: Db, model: ModelDocument, removal: RevisionDocument, ends: SeriesEnds | None
+) -> bool:
+    """Whether a series reaches again over the bars that went, by an import that came since."""
+    if ends is None:
+        return False
+    first = max(removal["first"], model["window_start"])
+    last = min(removal["last"], model["window_end"])
+    reaches = ends["first_bar"] <= first and ends["last_bar"] >= last
+    return reaches and has_import_since(
+        database, removal["ticker"], model["interval"], removal["at"]
+    )
