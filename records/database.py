@@ -19,6 +19,9 @@ Query = Mapping[str, Any]
 """What is asked for, as MongoDB takes it."""
 Db = Database[Any]
 
+# TransactionTooLargeForCache
+_TOO_LARGE = 388
+
 Written = TypeVar("Written")
 
 
@@ -68,6 +71,15 @@ def in_transaction(database: Db, write: Callable[[ClientSession], Written]) -> W
     """
     with database.client.start_session() as session:
         return session.with_transaction(write)
+
+
+def is_too_large(error: OperationFailure) -> bool:
+    """Whether a transaction failed since MongoDB's cache cannot hold what it writes."""
+    codes = {error.code} | {
+        each.get("code") for each in (error.details or {}).get("writeErrors", ())
+    }
+    # A read within such a transaction has no code of its own.
+    return _TOO_LARGE in codes or "-31800" in str(error)
 
 
 @contextmanager

@@ -1,13 +1,16 @@
 """Writing bars: whatever comes in for one series is stored in one transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import pairwise
+from time import sleep
 from uuid import uuid4
 
 import numpy as np
 from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure
 
 from core.arrays import Int64
 from core.errors import BadInput, SeriesError
@@ -33,7 +36,7 @@ from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions, local_days
 from market.sessions.overrides import find_sessions
-from records.database import Db, in_transaction
+from records.database import Db, in_transaction, is_too_large
 from records.findings.anomalies import unmark_bars_gone
 from records.market.bar_imports import add_import
 from records.market.documents import (
@@ -50,6 +53,9 @@ from records.market.revisions import add_revisions, find_last_revision
 from records.market.series import build_series_id, find_one_series, get_series, replace_series
 
 LEAST_FACTOR = 1e-4
+# A year of minutes of a stock exchange; 800,000 do not fit into a cache of 256 MB.
+MOST_BARS_AT_ONCE = 100_000
+FULL_CACHE_PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +108,101 @@ class _NothingMeant(Exception):
 def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> Written:
     """Merge bars and splits into their series and keep the rejected rows aside, all or nothing.
 
-    Real bars take the place of a whole synthetic series. A dry run does all of it and takes it
-    back. Raises SeriesError for synthetic bars of a real series, and for prices that are adjusted
-    for a split where those before them are not.
-    """
+    Of very many bars, those that none are stored beside are written a few whole years at a time
+    after the others: MongoDB holds a transaction in its cache. Whoever ends it in between leaves a
+    series that is whole up to a year, and the same arrival completes it.
 
+    Real bars take the place of a whole synthetic series. A dry run does all of it and takes it
+    back. Raises SeriesError for synthetic bars of a real series, for prices that are adjusted for a
+    split where those before them are not, and for more changes than a transaction can hold.
+    """
+    first, *others = [
+        _write_step(database, step, dry_run=dry_run) for step in _list_steps(database, arrival)
+    ]
+    last = others[-1] if others else first
+    return Written(
+        new=first.new + sum(step.new for step in others),
+        changed=first.changed,
+        unchanged=first.unchanged,
+        splits=first.splits,
+        revision=last.revision,
+        replaced=first.replaced,
+        notes=first.notes,
+    )
+
+
+def _list_steps(database: Db, arrival: Arrival) -> list[Arrival]:
+    """Return what is to be written in one transaction each:
+    what meets stored bars, then what follows them, then what precedes them.
+    """
+    times = arrival.columns["times"]
+    if len(times) <= MOST_BARS_AT_ONCE:
+        return [arrival]
+    series = find_one_series(database, arrival.ticker, arrival.interval)
+    before = after = 0
+    if series is not None and series["synthetic"] == arrival.synthetic:
+        before = int(np.searchsorted(times, series["first_bar"].timestamp()))
+        after = int(np.searchsorted(times, series["last_bar"].timestamp(), side="right"))
+    meeting = [(before, after)] if before < after else []
+    bounds = [*meeting, *_split_span(times, after, len(times)), *_split_span(times, 0, before)]
+    # What is known of all goes with the first: later ones would be revisions of it.
+    head = replace(arrival, columns={n: v[slice(*bounds[0])] for n, v in arrival.columns.items()})
+    return [head] + [
+        replace(
+            arrival,
+            columns={name: values[start:end] for name, values in arrival.columns.items()},
+            splits={},
+            rejected=(),
+        )
+        for start, end in bounds[1:]
+    ]
+
+
+def _split_span(times: Int64, start: int, end: int) -> list[tuple[int, int]]:
+    """Return the bounds of parts of whole years, of at most MOST_BARS_AT_ONCE bars
+    or of a single year.
+    """
+    years = years_of(times[start:end])
+    edges = [start, *(start + np.flatnonzero(np.diff(years)) + 1).tolist(), end]
+    parts: list[tuple[int, int]] = []
+    for low, high in pairwise(edges):
+        if parts and high - parts[-1][0] <= MOST_BARS_AT_ONCE:
+            parts[-1] = (parts[-1][0], high)
+        elif low < high:
+            parts.append((low, high))
+    return parts
+
+
+def _write_step(database: Db, arrival: Arrival, *, dry_run: bool) -> Written:
     def write(session: ClientSession) -> Written:
         written = _write(database, arrival, session)
         if dry_run:
             raise _NothingMeant(written)
         return written
 
-    try:
-        return in_transaction(database, write)
-    except _NothingMeant as ended:
-        return ended.written
+    # What others wrote may fill the cache, and is on its way to the disk.
+    is_small = len(arrival.columns["times"]) <= MOST_BARS_AT_ONCE
+    pauses = iter(FULL_CACHE_PAUSES if is_small else ())
+    while True:
+        try:
+            return in_transaction(database, write)
+        except _NothingMeant as ended:
+            return ended.written
+        except OperationFailure as error:
+            if not is_too_large(error):
+                raise
+            pause_seconds = next(pauses, None)
+            if pause_seconds is None:
+                raise _build_too_large(arrival) from error
+            sleep(pause_seconds)
+
+
+def _build_too_large(arrival: Arrival) -> SeriesError:
+    return SeriesError(
+        f"its {len(arrival.columns['times']):,} {arrival.interval} bars change more than MongoDB's"
+        " cache can hold in one transaction: import them in files of fewer years, or give MongoDB a"
+        " larger cache (--wiredTigerCacheSizeGB)"
+    )
 
 
 def write_split(

@@ -1,0 +1,136 @@
+"""Histories that MongoDB's cache cannot hold in one transaction."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import SeriesError
+from market.bars import writing
+from market.bars.buckets import Columns
+from market.bars.undoing import undo_import
+from market.bars.writing import Arrival, Written, write_arrival
+from market.markets import SHIPPED
+from market.sessions.calendar import load_sessions
+from records.consistency import find_disagreements
+from records.database import Db
+from records.market.gaps import find_gaps
+from records.market.revisions import find_last_revision
+from records.market.series import find_one_series
+
+US = SHIPPED["US"]
+KNOWN = load_sessions(US)
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def make_minutes(first_year: int, years: int) -> Columns:
+    """Return the minutes of all sessions of years, but for those of one session a year."""
+    opens, closes = KNOWN.opens, KNOWN.closes
+    bounds = [
+        np.datetime64(f"{year}-01-01", "D").astype(int) for year in (first_year, first_year + years)
+    ]
+    rows = slice(*np.searchsorted(KNOWN.days, bounds))
+    times = np.concatenate(
+        [
+            np.arange(start, end, 60)
+            for number, (start, end) in enumerate(zip(opens[rows], closes[rows], strict=True))
+            if number % 252 != 100
+        ]
+    )
+    close = 100 + np.arange(len(times)) % 977 / 100
+    return {
+        "times": times,
+        "open": close,
+        "high": close + 0.5,
+        "low": close - 0.5,
+        "close": close,
+        "volume": np.full(len(times), 100.0),
+    }
+
+
+def write(database: Db, columns: Columns, **fields: Any) -> Written:
+    arrival = Arrival("LONG", US, "1m", "test", NOW, KNOWN, columns, import_id="whole", **fields)
+    return write_arrival(database, arrival)
+
+
+def cut(columns: Columns, rows: slice) -> Columns:
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def test_years_of_minutes_are_stored_in_the_smallest_cache(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # mongod takes 256 MB at the least, which is what these tests run on.
+    columns = make_minutes(2014, 8)
+    count = len(columns["times"])
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "MOST_BARS_AT_ONCE", count)
+        with pytest.raises(SeriesError, match="larger cache"):
+            write(database, columns)
+    assert find_one_series(database, "LONG", "1m") is None
+    written = write(database, columns, splits={17_898: 2.0})
+    assert (written.new, written.changed, written.revision, written.splits) == (count, 0, 0, 1)
+    series = find_one_series(database, "LONG", "1m")
+    assert series is not None
+    assert (series["bars"], list(series["years"])) == (
+        count,
+        [str(year) for year in range(2014, 2022)],
+    )
+    assert len(find_gaps(database)) == 8
+    again = write(database, columns)
+    assert (again.new, again.changed, again.unchanged) == (0, 0, count)
+    assert list(find_disagreements(database, NOW)) == []
+
+
+def test_the_same_comes_of_steps_as_of_one_transaction(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = make_minutes(2019, 3)
+    middle = slice(len(columns["times"]) // 3, len(columns["times"]) // 2)
+    told = []
+    for most in (10**9, 100_000):
+        monkeypatch.setattr(writing, "MOST_BARS_AT_ONCE", most)
+        write(database, cut(columns, middle))
+        changed = {**columns, "volume": np.where(columns["times"] % 86_400 == 72_000, 7.0, 100.0)}
+        written = write(database, changed)
+        series = find_one_series(database, "LONG", "1m")
+        assert series is not None
+        names = (
+            "bars",
+            "first_bar",
+            "last_bar",
+            "years",
+            "digests",
+            "fingerprint",
+            "coverage",
+            "figures",
+        )
+        told.append(
+            (
+                {name: series[name] for name in names},  # type: ignore[literal-required]
+                (written.new, written.changed, written.unchanged),
+                [(gap["_id"], gap["bars_held"], gap["state"]) for gap in find_gaps(database)],
+            )
+        )
+        undo_import(database, "whole", NOW)
+        assert find_one_series(database, "LONG", "1m") is None
+        assert find_gaps(database) == []
+    assert told[0] == told[1]
+
+
+def test_who_is_ended_between_two_steps_leaves_whole_years(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = make_minutes(2019, 3)
+    steps = writing._list_steps(database, Arrival("LONG", US, "1m", "test", NOW, KNOWN, columns))
+    assert len(steps) == 3
+    write_arrival(database, steps[0])
+    series = find_one_series(database, "LONG", "1m")
+    assert series is not None
+    assert list(series["years"]) == ["2019"]
+    assert list(find_disagreements(database, NOW)) == []
+    written = write(database, columns)
+    assert written.new + len(steps[0].columns["times"]) == len(columns["times"])
+    with database.client.start_session() as session:
+        assert find_last_revision(database, "LONG", "1m", session) == 0
