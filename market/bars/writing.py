@@ -371,7 +371,10 @@ def _read_stored(
     database: Db, series: SeriesDocument, incoming: Columns, session: ClientSession
 ) -> Columns:
     """Return the stored bars of the years that the incoming ones fall into."""
-    years = {str(year) for year in np.unique(years_of(incoming["times"]))} & series["years"].keys()
+    if not len(incoming["times"]):
+        return empty_columns()
+    first, last = years_of(incoming["times"][[0, -1]]).tolist()
+    years = {str(year) for year in range(first, last + 1)} & series["years"].keys()
     ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in sorted(years)]
     buckets = (
         list(bars_in(database).find({"_id": {"$in": ids}}, session=session).sort("year", 1))

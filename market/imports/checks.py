@@ -50,8 +50,11 @@ def check_order(times: Int64) -> tuple[Codes, bool]:
     costs one row.
     """
     codes = np.zeros(len(times), np.int8)
+    if (np.diff(times) > 0).all():
+        return codes, False
     _, firsts = np.unique(times, return_index=True)
-    codes[np.setdiff1d(np.arange(len(times)), firsts)] = CODES["duplicate_time"]
+    codes[:] = CODES["duplicate_time"]
+    codes[firsts] = ACCEPTED
     standing = np.sort(firsts)
     steps = np.diff(times[standing])
     backwards = len(steps) > 0 and bool((steps < 0).all())

@@ -220,7 +220,9 @@ def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
 def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> TickerRows:
     """Return one ticker's rows, checked for duplicates and order."""
     reasons = table.reasons[rows]
-    readable = np.unique(table.columns["times"][rows[reasons != CODES["bad_time"]]])
+    readable = table.columns["times"][rows[reasons != CODES["bad_time"]]]
+    if not (np.diff(readable) > 0).all():
+        readable = np.unique(readable)
     fault = find_fault(readable, table.interval, market.zone)
     if fault is not None:
         return TickerRows(name, len(rows), market, error=fault)
