@@ -93,7 +93,9 @@ def _describe(anomaly: AnomalyDocument) -> str:
         f"{when:%Y-%m-%d}" if anomaly["interval"] in {"1d", "1w"} else f"{when:%Y-%m-%d %H:%M} UTC"
     )
     reasons = "; ".join(anomaly["reasons"])
+    fault = "fault, " if anomaly["kind"] == "fault" else ""
     return (
-        f"{anomaly['Ticker']} {moment}: {anomaly['severity']} (grade {anomaly['grade']:.0f}),"
+        f"{anomaly['Ticker']} {moment}: {fault}{anomaly['severity']} (grade"
+        f" {anomaly['grade']:.0f}),"
         f" {reasons}"
     )

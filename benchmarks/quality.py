@@ -24,7 +24,6 @@ from detection.detectors.isolation_forest import FlatForest, fit_forest
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import DEFAULT_FEATURE_SET, MARKET14, FeatureSet
 from detection.models.plan import TrainingPlan
-from market.bars.history import HISTORY_BARS, find_start
 from market.bars.panel import BarPanel
 from market.imports.sources.demo import read_demo
 
@@ -116,7 +115,7 @@ def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
         for kind in FAULTS:
             drawn = random.choice(days, min(each, len(days) // 30), replace=False).tolist()
             faults += [
-                plant(ticker, kind, series, find_start(day, HISTORY_BARS), day, random)
+                plant(ticker, kind, series, DEFAULT_FEATURE_SET.reach(day, "1d"), day, random)
                 for day in drawn
             ]
     return faults

@@ -1,6 +1,7 @@
 """Notifications, from the command line: who is told of what, and what was sent."""
 
 from datetime import UTC, datetime
+from typing import get_args
 
 import click
 from flask.cli import AppGroup
@@ -10,7 +11,7 @@ from alerts.channels import check_channel, name_channel, try_rule
 from alerts.messages import parse_clock, parse_zone
 from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from core.settings import get_settings
-from core.words import DeliveryState
+from core.words import AnomalyKind, DeliveryState
 from records.alerts import deliveries, notification_rules
 from records.alerts.documents import RuleFields
 from records.work.watchlists import get_watchlist
@@ -22,6 +23,9 @@ group = AppGroup("notify", help="Notifications: who is told of what.")
 @click.argument("name")
 @click.argument("channel")
 @click.option("--watchlist", help="Only anomalies of its tickers.")
+@click.option(
+    "--kind", type=click.Choice(get_args(AnomalyKind)), help="Only anomalies of this kind."
+)
 @click.option("--min-grade", type=click.FloatRange(0, 100), default=75.0, show_default=True)
 @click.option(
     "--quiet",
@@ -40,6 +44,7 @@ def set_rule(
     name: str,
     channel: str,
     watchlist: str | None,
+    kind: AnomalyKind | None,
     min_grade: float,
     quiet: tuple[str, str] | None,
     timezone: str,
@@ -53,6 +58,7 @@ def set_rule(
         "channel": channel,
         "shown_channel": name_channel(channel),
         "watchlist": watchlist,
+        "kind": kind,
         "min_grade": min_grade,
         "quiet_from": quiet_from,
         "quiet_until": quiet_until,
@@ -84,7 +90,14 @@ def list_rules(*, as_json: bool) -> None:
         )
         return
     table = Table(
-        "name", "channel", "watchlist", "least grade", "quiet hours", "backfills", "failures"
+        "name",
+        "channel",
+        "watchlist",
+        "kind",
+        "least grade",
+        "quiet hours",
+        "backfills",
+        "failures",
     )
     for rule in found:
         quiet = (
@@ -97,6 +110,7 @@ def list_rules(*, as_json: bool) -> None:
             rule["name"],
             rule["shown_channel"],
             rule["watchlist"] or "all",
+            rule.get("kind") or "both",
             f"{rule['min_grade']:g}",
             quiet,
             *told,

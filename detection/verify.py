@@ -183,7 +183,10 @@ def _find_cause(
         return "market"
     if abs(recomputed["anomaly_score"] - anomaly["anomaly_score"]) > SAME_SCORE:
         return "code"
-    if current is None or current["model_hash"] != anomaly["model_hash"]:
+    if current is None or current["kind"] != anomaly["kind"]:
+        return "model"
+    # No model has a part in a fault.
+    if current["kind"] == "event" and current["model_hash"] != anomaly["model_hash"]:
         return "model"
     return None
 

@@ -151,6 +151,15 @@ def forget_listed_gaps(database: Db) -> None:
     database.series.update_many({"coverage.gaps": {"$exists": True}}, {"$unset": {"coverage": ""}})
 
 
+def tell_kinds(database: Db) -> None:
+    """Say of what was found before there were faults that it is an event."""
+    untold = {"kind": {"$exists": False}}
+    database.anomalies.update_many(untold, {"$set": {"kind": "event", "fault": None}})
+    database.anomalies.update_many(
+        {"opinions": {"$elemMatch": untold}}, {"$set": {"opinions.$[].kind": "event"}}
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "make the indexes", ensure_indexes),
     Migration(
@@ -165,6 +174,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(7, "have a champion for each interval", part_champions),
     Migration(8, "count the bars on which nothing traded", forget_coverage),
     Migration(9, "have coverage measured anew, with a ledger of gaps", forget_listed_gaps),
+    Migration(10, "tell events from faults", tell_kinds),
 )
 
 

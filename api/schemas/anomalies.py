@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.analytics import Breadth
 from api.schemas.common import Interval, Market, Page, PageQuery, Record, Ticker, TimesQuery
-from core.words import AnomalyStatus, Severity
+from core.words import AnomalyKind, AnomalyStatus, FaultName, Severity
 from detection.features.names import FEATURES
 
 ANOMALY_ID = "AAPL::1d::2001-09-17T00:00:00Z"
@@ -17,6 +17,7 @@ ANOMALY_ID = "AAPL::1d::2001-09-17T00:00:00Z"
 class Opinion(Record):
     """What a later run found of the same bar, under another model or from other bars."""
 
+    kind: AnomalyKind
     detection_run_id: str
     detection_timestamp: datetime
     model_version: str
@@ -47,7 +48,13 @@ class Anomaly(Record):
         description="0 to 100; 50 is one bar in 100, 75 one in 1,000", examples=[83.1]
     )
     severity: Severity
-    features: dict[str, float | None] = Field(description="the 14, by name")
+    kind: AnomalyKind = Field(
+        description="`event`: something happened, by a model; `fault`: the bar is wrong, by a rule"
+    )
+    fault: FaultName | None = Field(None, description="which rule; null: it is an event")
+    features: dict[str, float | None] = Field(
+        description="the 14, by name; none of a bar without a warm-up"
+    )
     inputs: dict[str, float | None] = Field(
         default_factory=dict, description="what the model saw, by column"
     )
@@ -138,6 +145,7 @@ class AnomalyFilter(TimesQuery):
     market: Market | None = None
     interval: Interval | None = None
     min_grade: float | None = Field(None, ge=0, le=100)
+    kind: AnomalyKind | None = None
     severity: Severity | None = None
     status: AnomalyStatus | None = None
     run_id: str | None = Field(None, max_length=64)
@@ -179,8 +187,9 @@ class TickerCount(BaseModel):
 
 
 class AnomalySummary(BaseModel):
-    """How many anomalies there are, counted two ways."""
+    """How many anomalies there are, counted three ways."""
 
     total: int
+    by_kind: dict[str, int] = Field(examples=[{"event": 13, "fault": 2}])
     by_severity: dict[str, int] = Field(examples=[{"medium": 12, "high": 3}])
     by_ticker: list[TickerCount] = Field(description="most first, 1,000 tickers at the most")

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from api.schemas.common import MAX_PAGE, Body, Clock, Page, PageQuery, Record, WatchlistName, Zone
-from core.words import DeliveryState
+from core.words import AnomalyKind, DeliveryState
 
 # Of an address most may be secret, also where an earlier version kept more of it to show.
 ShownChannel = Annotated[
@@ -27,6 +27,7 @@ class RuleBody(Body):
     watchlist: WatchlistName | None = Field(
         None, description="only anomalies of its tickers; null: of all"
     )
+    kind: AnomalyKind | None = Field(None, description="only anomalies of this kind; null: of both")
     min_grade: float = Field(
         75.0, ge=0, le=100, description="only anomalies of at least this grade"
     )
@@ -54,6 +55,7 @@ class Rule(Record):
     name: str
     shown_channel: ShownChannel
     watchlist: str | None = None
+    kind: AnomalyKind | None = None
     min_grade: float
     quiet_from: str | None = None
     quiet_until: str | None = None

@@ -11,6 +11,8 @@ from detection.features.kernel import MEASURES
 from detection.features.names import FEATURES
 from detection.pipeline.job import Job
 from detection.pipeline.load import Load
+from detection.scoring.faults import THRESHOLD as FAULT_THRESHOLD
+from detection.scoring.faults import Fault
 from detection.scoring.grades import get_severity
 from detection.scoring.phrases import build_reasons
 from detection.scoring.suspected_split import find_suspected_split
@@ -18,10 +20,10 @@ from market.bars.fingerprint import PanelFingerprints
 from market.bars.history import find_start
 from market.bars.panel import BarPanel
 from records.findings.anomalies import build_anomaly_id, parse_anomaly_id
-from records.findings.documents import AnomalyDocument
+from records.findings.documents import AnomalyBar, AnomalyDocument
 
 
-def build_anomalies(
+def build_events(
     load: Load, features: Features, picked: Int64, scores: Float64, job: Job, now: datetime
 ) -> Iterator[AnomalyDocument]:
     """Yield the documents, found `now`, of the feature rows `picked` with these scores,
@@ -33,12 +35,8 @@ def build_anomalies(
     rows = features.rows[picked]
     facts = (
         rows,
-        np.searchsorted(panel.offsets, rows, side="right") - 1,
         panel.times[rows],
         panel.close[rows],
-        panel.volume[rows],
-        panel.close[rows - 1],
-        panel.open[rows],
         scores,
         model.grades.compute(scores),
         features.documented[picked],
@@ -46,42 +44,84 @@ def build_anomalies(
         features.measures[picked],
     )
     names = (FEATURES, model.feature_set.columns, MEASURES)
-    fingerprints = PanelFingerprints(panel)
-    history = model.feature_set.count_history_bars(panel.interval)
+    describe = _Describer(load, job, now)
     # Whole columns become lists at once: row by row, numpy would take longer than all the rest.
     listed = (values.tolist() for values in facts)
-    for row, s, seconds, close, volume, before, opened, score, grade, *vectors in zip(
-        *listed, strict=True
-    ):
-        time = datetime.fromtimestamp(seconds, UTC)
+    for row, seconds, close, score, grade, *vectors in zip(*listed, strict=True):
         documented, attribution, measures = (
             dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True)
         )
-        told = _describe_market(load, seconds)
+        told = measures | _describe_market(load, seconds)
         yield {
-            "_id": build_anomaly_id(panel.tickers[s], panel.interval, time),
-            "Ticker": panel.tickers[s],
-            "Datetime": time,
-            "interval": panel.interval,
-            "market": job.market,
-            "Close": close,
-            "Volume": volume,
-            "detection_run_id": job.run_id,
-            "detection_timestamp": now,
-            "model_version": model.version,
-            "model_hash": model.sha256,
-            "feature_set": model.feature_set.label,
+            **describe(row),  # type: ignore[typeddict-item] # the keys that it lacks may be missing
+            "kind": "event",
+            "fault": None,
             "features": documented,
             "anomaly_score": score,
             "threshold": model.threshold,
             "grade": grade,
             "severity": get_severity(grade),
             "attribution": attribution,
-            "reasons": build_reasons(documented, measures | told, attribution, close=close),
-            "bars_fingerprint": fingerprints.compute(
-                _find_first_needed(panel, s, row, history), row + 1
-            ),
+            "reasons": build_reasons(documented, told, attribution, close=close),
             "market_fingerprint": load.market.fingerprint(seconds) if load.market else None,
+        }
+
+
+def build_faults(
+    load: Load, features: Features, faults: Iterable[Fault], job: Job, now: datetime
+) -> Iterator[AnomalyDocument]:
+    """Yield the documents, found `now`, of bars that are wrong.
+
+    A bar without a warm-up has no features.
+    """
+    describe = _Describer(load, job, now)
+    for fault in faults:
+        at = int(features.rows.searchsorted(fault.row))
+        has = at < features.rows.size and features.rows[at] == fault.row
+        values = features.documented[at].tolist() if has else []
+        yield {
+            **describe(fault.row),  # type: ignore[typeddict-item] # as above
+            "kind": "fault",
+            "fault": fault.name,
+            "features": dict(zip(FEATURES, values, strict=False)),
+            "anomaly_score": fault.score,
+            "threshold": FAULT_THRESHOLD,
+            "grade": fault.grade,
+            "severity": get_severity(fault.grade),
+            "attribution": {},
+            "reasons": [fault.words],
+            "market_fingerprint": None,
+        }
+
+
+class _Describer:
+    """Describes bars of a load as both kinds of anomalies have them."""
+
+    def __init__(self, load: Load, job: Job, now: datetime) -> None:
+        self._load, self._job, self._now = load, job, now
+        self._fingerprints = PanelFingerprints(load.panel)
+        self._history = load.model.feature_set.count_history_bars(load.panel.interval)
+
+    def __call__(self, row: int) -> AnomalyBar:
+        panel, model = self._load.panel, self._load.model
+        s = int(panel.offsets.searchsorted(row, side="right")) - 1
+        ticker, time = panel.tickers[s], datetime.fromtimestamp(int(panel.times[row]), UTC)
+        before, opened = float(panel.close[row - 1]), float(panel.open[row])
+        first = _find_first_needed(panel, s, row, self._history)
+        return {
+            "_id": build_anomaly_id(ticker, panel.interval, time),
+            "Ticker": ticker,
+            "Datetime": time,
+            "interval": panel.interval,
+            "market": self._job.market,
+            "Close": float(panel.close[row]),
+            "Volume": float(panel.volume[row]),
+            "detection_run_id": self._job.run_id,
+            "detection_timestamp": self._now,
+            "model_version": model.version,
+            "model_hash": model.sha256,
+            "feature_set": model.feature_set.label,
+            "bars_fingerprint": self._fingerprints.compute(first, row + 1),
             "in_training_window": model.window_start <= time <= model.window_end,
             "suspected_split": (
                 None if row == panel.offsets[s] else find_suspected_split(before, opened)
@@ -89,7 +129,7 @@ def build_anomalies(
             "opinions": [],
             "sent": False,
             "status": "new",
-            "created_at": now,
+            "created_at": self._now,
         }
 
 

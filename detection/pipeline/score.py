@@ -5,6 +5,7 @@ of the series that share a model.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from core.arrays import Bools, Int64
 from detection.features.compute import Features, compute_features
 from detection.features.market_move import LEAST_TICKERS
 from detection.models.manager import LoadedModel
-from detection.pipeline.anomaly_documents import build_anomalies, find_rows
+from detection.pipeline.anomaly_documents import build_events, build_faults, find_rows
 from detection.pipeline.job import Job, Outcome
 from detection.pipeline.load import Load
 from detection.pipeline.plan import Outcomes
 from detection.pipeline.stretches import select_rows
+from detection.scoring.faults import Fault, find_faults
 from market.bars.panel import BarPanel
 from records.findings.documents import AnomalyDocument
 
@@ -70,7 +72,8 @@ def score(
         panel, np.array(starts, dtype=np.int64), model.feature_set, load.market
     )
     is_finite, errors = _check_finite(panel, features)
-    usable = np.flatnonzero(_mark_wanted(panel, features, spans) & is_finite)
+    marked = _mark_wanted(panel, spans)
+    usable = np.flatnonzero(marked[features.rows] & is_finite)
     rows = features.rows[usable]
     inputs = (
         features.inputs
@@ -80,11 +83,17 @@ def score(
     scores = model.detector.score_samples(inputs, below=model.threshold)
     wanted = np.flatnonzero(np.isin(rows, find_rows(panel, asked)))
     scores[wanted] = model.detector.score_samples(inputs[wanted])
-    described = scores < model.threshold
+    passed = scores < model.threshold
+    faults, returned = _find_faults(panel, marked, features, errors, rows[passed])
+    described = passed.copy()
     described[wanted] = True
+    described &= ~np.isin(rows, [*faults, *returned])
     found: dict[str, list[AnomalyDocument]] = {}
-    for anomaly in build_anomalies(load, features, usable[described], scores[described], job, now):
+    events = build_events(load, features, usable[described], scores[described], job, now)
+    for anomaly in chain(events, build_faults(load, features, faults.values(), job, now)):
         found.setdefault(anomaly["Ticker"], []).append(anomaly)
+    for own in found.values():
+        own.sort(key=lambda anomaly: anomaly["Datetime"])
     lost = f"lost its stored {panel.interval} bars; import them again"
     gone = load.stretches.keys() - set(panel.tickers)
     done = {ticker: outcomes[ticker].fail("no_bars", f"{ticker} {lost}") for ticker in gone}
@@ -92,15 +101,40 @@ def score(
     return done | {outcome.ticker: outcome for outcome in _describe(load, scored, outcomes)}
 
 
-def _mark_wanted(panel: BarPanel, features: Features, spans: Spans) -> Bools:
-    """Return which feature rows lie in a stretch;
+def _find_faults(
+    panel: BarPanel,
+    wanted: Bools,
+    features: Features,
+    errors: Mapping[str, str],
+    events: Int64,
+) -> tuple[dict[int, Fault], Iterable[int]]:
+    """Return the faults among the `wanted` rows of series without errors, by row,
+    and the rows that only come back from one.
+
+    What may be an event as well is one where its row is among the `events`.
+    """
+    if errors:
+        wanted = wanted.copy()
+        for s, ticker in enumerate(panel.tickers):
+            if ticker in errors:
+                wanted[panel.series(s)] = False
+    passed = set(events.tolist())
+    judged = find_faults(panel, wanted, features)
+    faults = {
+        row: fault for row, fault in judged.faults.items() if fault.is_certain or row not in passed
+    }
+    return faults, judged.returned
+
+
+def _mark_wanted(panel: BarPanel, spans: Spans) -> Bools:
+    """Return which rows of a panel lie in a stretch;
     what lies between two stretches is not scored again.
     """
     wanted = np.zeros(panel.times.size, dtype=np.bool_)
     for series_spans in spans:
         for start, stop in series_spans:
             wanted[start:stop] = True
-    return wanted[features.rows]
+    return wanted
 
 
 def _check_finite(panel: BarPanel, features: Features) -> tuple[Bools, dict[str, str]]:

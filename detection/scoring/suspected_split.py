@@ -26,7 +26,9 @@ RATIOS = (
 TOLERANCE = 0.04
 
 
-def find_suspected_split(previous_close: float, open_: float) -> float | None:
+def find_suspected_split(
+    previous_close: float, open_: float, tolerance: float = TOLERANCE
+) -> float | None:
     """Return the split ratio that the jump from `previous_close` to `open_` looks like, or None.
 
     2.0 is two shares for one (the price halved), 0.1 a reverse split of ten shares into one.
@@ -38,6 +40,6 @@ def find_suspected_split(previous_close: float, open_: float) -> float | None:
     if size < RATIOS[0] * (1.0 - TOLERANCE):
         return None
     ratio = min(RATIOS, key=lambda r: abs(size / r - 1.0))
-    if abs(size / ratio - 1.0) > TOLERANCE:
+    if abs(size / ratio - 1.0) > tolerance:
         return None
     return ratio if jump >= 1.0 else 1.0 / ratio

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from pymongo.collection import Collection
 
-from core.words import DeliveryState
+from core.words import AnomalyKind, DeliveryState
 from records.database import Db
 
 
@@ -16,6 +16,7 @@ class RuleFields(TypedDict):
         channel: the channel's address, which often holds a secret.
         shown_channel: the same without it.
         watchlist: only anomalies of its tickers; None for all.
+        kind: only anomalies of this kind; None for both.
         min_grade: only anomalies of at least this grade.
         quiet_from, quiet_until: times of day (`22:00`), local to `timezone`, between which nothing
         is
@@ -28,6 +29,7 @@ class RuleFields(TypedDict):
     channel: str
     shown_channel: str
     watchlist: str | None
+    kind: AnomalyKind | None
     min_grade: float
     quiet_from: str | None
     quiet_until: str | None

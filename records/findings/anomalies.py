@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from pymongo import DESCENDING, InsertOne, UpdateOne
+from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, NotFound
-from core.words import AnomalyStatus, Severity
+from core.words import AnomalyKind, AnomalyStatus, Severity
 from records.database import Db, Query
 from records.findings.documents import (
     AnomalyCounts,
@@ -163,19 +163,27 @@ def find_anomaly(database: Db, anomaly_id: str) -> AnomalyDocument | None:
 
 
 def find_new(
-    database: Db, run_id: str, *, min_grade: float, tickers: Sequence[str] | None
+    database: Db,
+    run_id: str,
+    *,
+    kind: AnomalyKind | None = None,
+    min_grade: float,
+    tickers: Sequence[str] | None,
 ) -> list[AnomalyDocument]:
-    """Return the anomalies that a run found first,
-    of these tickers or of all, the strangest first.
+    """Return the anomalies that a run found first, of this kind and of these tickers,
+    or of both and of all, the highest grade first.
     """
     query: dict[str, object] = {
         "detection_run_id": run_id,
         "status": "new",
         "grade": {"$gte": min_grade},
     }
+    if kind is not None:
+        query["kind"] = kind
     if tickers is not None:
         query["Ticker"] = {"$in": list(tickers)}
-    return list(anomalies_in(database).find(query).sort(ORDERS["anomaly_score"].sort))
+    strongest = [("grade", DESCENDING), ("anomaly_score", ASCENDING), ("_id", ASCENDING)]
+    return list(anomalies_in(database).find(query).sort(strongest))
 
 
 def build_query(
@@ -186,6 +194,7 @@ def build_query(
     start: datetime | None = None,
     end: datetime | None = None,
     min_grade: float | None = None,
+    kind: AnomalyKind | None = None,
     severity: Severity | None = None,
     status: AnomalyStatus | None = None,
     run_id: str | None = None,
@@ -198,6 +207,7 @@ def build_query(
     equal = {
         "market": market,
         "interval": interval,
+        "kind": kind,
         "severity": severity,
         "detection_run_id": run_id,
         "model_version": model_version,
@@ -276,8 +286,11 @@ def find_anomaly_parts(
 
 
 def summarize_anomalies(database: Db, query: Query) -> AnomalyCounts:
-    """Return {total, by_severity, by_ticker} of the anomalies that match `build_query(...)`."""
+    """Return {total, by_kind, by_severity, by_ticker} of the anomalies
+    that match `build_query(...)`.
+    """
     facets = {
+        "by_kind": [{"$group": {"_id": "$kind", "count": {"$sum": 1}}}],
         "by_severity": [{"$group": {"_id": "$severity", "count": {"$sum": 1}}}],
         "by_ticker": [
             {"$group": {"_id": "$Ticker", "count": {"$sum": 1}, "latest": {"$max": "$Datetime"}}},
@@ -289,6 +302,7 @@ def summarize_anomalies(database: Db, query: Query) -> AnomalyCounts:
     found = next(iter(database.anomalies.aggregate([{"$match": query}, {"$facet": facets}])))
     return {
         "total": found["total"][0]["count"] if found["total"] else 0,
+        "by_kind": {group["_id"]: group["count"] for group in found["by_kind"]},
         "by_severity": {group["_id"]: group["count"] for group in found["by_severity"]},
         "by_ticker": [
             {"ticker": g["_id"], "count": g["count"], "latest": g["latest"]}
@@ -313,6 +327,7 @@ def _append_opinion(
     anomaly: AnomalyDocument, stored: StoredAnomaly, run_id: str, now: datetime
 ) -> UpdateOne:
     opinion: OpinionFields = {
+        "kind": anomaly["kind"],
         "anomaly_score": anomaly["anomaly_score"],
         "model_version": anomaly["model_version"],
         "model_hash": anomaly["model_hash"],

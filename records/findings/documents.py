@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 from pymongo.collection import Collection
 
-from core.words import AnomalyStatus, Cause, Feedback, Severity, Verdict
+from core.words import AnomalyKind, AnomalyStatus, Cause, FaultName, Feedback, Severity, Verdict
 from records.database import Db
 
 
@@ -22,6 +22,7 @@ class FindingFields(TypedDict):
 class OpinionFields(FindingFields):
     """What a later run found of the same bar, under another model or from other bars."""
 
+    kind: AnomalyKind
     grade: float
     threshold: float
     detection_run_id: str
@@ -38,43 +39,64 @@ class StoredAnomaly(FindingFields):
     opinions: list[OpinionFields]
 
 
-class AnomalyDocument(StoredAnomaly):
-    """A bar whose score passed the threshold,
-    with what it takes to understand it and derive it again.
+class AnomalyBar(TypedDict):
+    """What is said of an anomaly's bar, whichever kind it is, as long as it has no score.
 
     Attributes:
-        features: the documented features, by name.
-        attribution: the share of each column of the model's in the score.
-        reasons: the same in words, the weightiest first.
-        bars_revision: the series' revision that it was found in.
-        market_fingerprint: a hash of what the market did that day; None where the model does not
-            look at it.
         in_training_window: whether the model had seen this bar's time.
         suspected_split: the ratio, where the bar looks like an unadjusted split.
         opinions: what later runs found, in order.
         sent: whether somebody was told.
-        superseded_by: the run that no longer found it.
     """
 
+    _id: str
+    Ticker: str
+    Datetime: datetime
     interval: str
     market: str
     Close: float
     Volume: float
     detection_run_id: str
     detection_timestamp: datetime
+    model_version: str
+    model_hash: str
     feature_set: str
-    features: dict[str, float]
+    bars_fingerprint: str
+    in_training_window: bool
+    suspected_split: float | None
+    opinions: list[OpinionFields]
+    sent: bool
+    status: AnomalyStatus
+    created_at: datetime
+
+
+class AnomalyDocument(AnomalyBar):
+    """A bar that is strange, with what it takes to understand it and derive it again.
+
+    Attributes:
+        kind: `event`, a bar whose score passed the threshold: something happened; or `fault`, told
+            by a rule: the bar is wrong.
+        fault: which rule; None of an event.
+        features: the documented features, by name; none of a bar without a warm-up.
+        attribution: the share of each column of the model's in the score; none of a fault.
+        reasons: the same in words, the weightiest first.
+        bars_revision: the series' revision that it was found in.
+        market_fingerprint: a hash of what the market did that day; None where the model does not
+            look at it.
+        superseded_by: the run that no longer found it.
+    """
+
+    kind: AnomalyKind
+    fault: FaultName | None
+    anomaly_score: float
     threshold: float
     grade: float
     severity: Severity
+    features: dict[str, float]
     attribution: dict[str, float]
     reasons: list[str]
     bars_revision: NotRequired[int]
     market_fingerprint: NotRequired[str | None]
-    in_training_window: bool
-    suspected_split: float | None
-    sent: bool
-    created_at: datetime
     superseded_by: NotRequired[str]
     superseded_at: NotRequired[datetime]
 
@@ -97,9 +119,10 @@ class TickerCount(TypedDict):
 
 
 class AnomalyCounts(TypedDict):
-    """How many anomalies there are, counted two ways."""
+    """How many anomalies there are, counted three ways."""
 
     total: int
+    by_kind: dict[AnomalyKind, int]
     by_severity: dict[Severity, int]
     by_ticker: list[TickerCount]
 

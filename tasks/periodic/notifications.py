@@ -96,7 +96,13 @@ def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[Anoma
     if rule["watchlist"] is not None:
         watchlist = find_watchlist(database, rule["watchlist"])
         tickers = watchlist["tickers"] if watchlist else []
-    return find_new(database, run["_id"], min_grade=rule["min_grade"], tickers=tickers)
+    return find_new(
+        database,
+        run["_id"],
+        kind=rule.get("kind"),
+        min_grade=rule["min_grade"],
+        tickers=tickers,
+    )
 
 
 def _send(worker: Worker, delivery: DeliveryDocument) -> bool:

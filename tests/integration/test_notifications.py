@@ -61,6 +61,7 @@ def build_anomaly(run_id: str, ticker: str, grade: float, number: int) -> Docume
         "Datetime": datetime(2026, 1, 2, tzinfo=UTC),
         "interval": "1d",
         "detection_run_id": run_id,
+        "kind": "event",
         "anomaly_score": -grade / 100,
         "grade": grade,
         "severity": "high",

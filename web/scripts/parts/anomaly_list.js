@@ -9,7 +9,7 @@ const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
 
 // What a line shows of an anomaly: a long list asks for no more.
 export const LISTED_FIELDS =
-  "Ticker,Datetime,interval,Close,severity,grade,reasons,suspected_split,features.return_1";
+  "Ticker,Datetime,interval,Close,kind,severity,grade,reasons,suspected_split,features.return_1";
 
 export const linkToAnomaly = (anomaly) =>
   linkTo("ticker", anomaly.Ticker, { interval: anomaly.interval, anomaly: anomaly.Datetime });
@@ -52,7 +52,9 @@ function buildItem(anomaly, withTicker, extra) {
       el(
         "span.why",
         { title: anomaly.reasons.join(", ") },
-        anomaly.suspected_split && [el("span.badge.warn", "split?"), " "],
+        anomaly.kind === "fault" && [el("span.badge.warn", "fault"), " "],
+        anomaly.kind !== "fault" &&
+          anomaly.suspected_split && [el("span.badge.warn", "split?"), " "],
         anomaly.reasons.slice(0, SHOWN_REASONS).join(", "),
       ),
     ),

@@ -14,6 +14,7 @@ export function buildHint() {
         el("strong", anomaly.Ticker),
         barTime(anomaly.Datetime, anomaly.interval),
         buildSeverity(anomaly.severity),
+        anomaly.kind === "fault" && el("span.badge.warn", "fault"),
       ),
       el("span.number", `${price(anomaly.Close)}  ${change(anomaly.features.return_1)}`),
       el("span.muted", `${frequency(anomaly.grade)}: ${anomaly.reasons.join(", ")}`),

@@ -41,12 +41,19 @@ function buildFields(watchlists) {
     el("option", { value: "" }, "all tickers"),
     watchlists.map((each) => el("option", { value: each.name }, each.name)),
   );
+  const kind = el(
+    "select",
+    el("option", { value: "" }, "events and faults"),
+    el("option", { value: "event" }, "events"),
+    el("option", { value: "fault" }, "faults"),
+  );
   const [from, until] = [el("input", { type: "time" }), el("input", { type: "time" })];
   const backfills = el("input", { type: "checkbox" });
   const failures = el("input", { type: "checkbox", checked: true });
   const read = () => ({
     name: name.value.trim(),
     channel: channel.value.trim(),
+    kind: kind.value || null,
     min_grade: Number(grade.value),
     watchlist: watchlist.value || null,
     quiet_from: from.value || null,
@@ -67,6 +74,7 @@ function buildFields(watchlists) {
       el(
         "div.row.fields",
         el("label.field", "From grade", grade),
+        el("label.field", "Kind", kind),
         el("label.field", "Of", watchlist),
         el("label.field", "Quiet from", from),
         el("label.field", "until", until),

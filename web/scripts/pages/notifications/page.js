@@ -11,6 +11,8 @@ import { buildEmpty, loadInto } from "../../parts/states.js";
 import { attempt, say } from "../../parts/toasts.js";
 import { openRuleEditor } from "./editor.js";
 
+const SHOWN_KINDS = { event: "events", fault: "faults" };
+
 export const title = () => "Notifications";
 
 const KINDS = { sent: "ok", pending: "busy", failed: "bad" };
@@ -94,7 +96,7 @@ function buildRule(rule, refresh) {
     refresh();
   });
   const told = [
-    `anomalies of grade ${rule.min_grade} and above`,
+    `${SHOWN_KINDS[rule.kind] ?? "anomalies"} of grade ${rule.min_grade} and above`,
     rule.failures && "runs that failed",
     rule.backfills && "backfills too",
   ];

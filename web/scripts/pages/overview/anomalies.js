@@ -12,14 +12,21 @@ const SHOWN = 12;
 const ORDERS = [
   ["latest", "Latest"],
   ["strongest", "Strongest"],
+  ["faults", "Faults"],
 ];
-const SORTS = { latest: "-Datetime", strongest: "anomaly_score" };
+// Scores of events and of faults are on scales of their own.
+const ASKED = {
+  latest: { sort: "-Datetime" },
+  strongest: { sort: "anomaly_score", kind: "event" },
+  faults: { sort: "-Datetime", kind: "fault" },
+};
 
 export function buildAnomalyCard(route, signal) {
-  let order = route.query.get("order") === "strongest" ? "strongest" : "latest";
+  const asked = route.query.get("order");
+  let order = asked in ASKED ? asked : "latest";
   const load = () =>
-    get("/anomalies", { sort: SORTS[order], limit: SHOWN, fields: LISTED_FIELDS }, signal);
-  const section = buildSection(load, ({ items }) => draw(items, signal), signal, SHOWN);
+    get("/anomalies", { ...ASKED[order], limit: SHOWN, fields: LISTED_FIELDS }, signal);
+  const section = buildSection(load, ({ items }) => draw(items, order, signal), signal, SHOWN);
   const choose = (chosen) => {
     order = chosen;
     keepInUrl({ order: chosen === "latest" ? null : chosen });
@@ -36,7 +43,9 @@ export function buildAnomalyCard(route, signal) {
   return { node, refresh: section.refresh };
 }
 
-function draw(anomalies, signal) {
+function draw(anomalies, order, signal) {
+  if (anomalies.length === 0 && order === "faults")
+    return buildEmpty("No faults", "No stored bar looks wrong by the rules for faults of feeds.");
   if (anomalies.length === 0)
     return buildEmpty(
       "No anomalies yet",

@@ -36,18 +36,22 @@ export function drawAnomaly(anomaly, place, signal) {
             `taken back.`,
         ),
       drawGrade(anomaly),
-      anomaly.suspected_split && drawSplit(anomaly.suspected_split),
+      anomaly.kind === "event" &&
+        anomaly.suspected_split &&
+        drawSplit(anomaly.suspected_split),
       el(
         "section",
         el("h3", "Why"),
         drawReasons(anomaly, signal),
       ),
-      el("section", el("h3", "What the score rests on"), drawAttribution(anomaly)),
+      anomaly.kind === "event" &&
+        el("section", el("h3", "What the score rests on"), drawAttribution(anomaly)),
       buildVerification(anomaly, signal),
-      drawMore(
-        "The 14 features",
-        el("div.features.number", buildFacts(describeFeatures(anomaly.features))),
-      ),
+      Object.keys(anomaly.features).length > 0 &&
+        drawMore(
+          "The 14 features",
+          el("div.features.number", buildFacts(describeFeatures(anomaly.features))),
+        ),
       anomaly.opinions.length > 0 &&
         drawMore(`Later opinions (${anomaly.opinions.length})`, drawOpinions(anomaly.opinions)),
       drawMore("Lineage", drawLineage(anomaly)),
@@ -127,10 +131,16 @@ function drawGrade(anomaly) {
       el(
         "div.row",
         buildSeverity(anomaly.severity),
+        anomaly.kind === "fault" && el("span.badge.warn", "fault"),
         el("strong.number", change(move)),
         el("span.muted.number", `to ${price(anomaly.Close)}`),
       ),
-      el("p.muted", `As strange is ${frequency(anomaly.grade)} of its market.`),
+      el(
+        "p.muted",
+        anomaly.kind === "fault"
+          ? "The bar is wrong, by a rule: correct it at its source and import it again."
+          : `As strange is ${frequency(anomaly.grade)} of its market.`,
+      ),
     ),
   );
 }

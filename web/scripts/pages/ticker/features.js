@@ -35,16 +35,22 @@ export function describeFeatures(features) {
   );
 }
 
-const COLUMNS = { return: "Return", gap: "Gap at the open", departure: "Range, wick or volume" };
+const COLUMNS = {
+  return: "Return",
+  gap: "Gap at the open",
+  departure: "Range, wick or volume",
+  market: "The market's move",
+};
 const YARDSTICKS = {
   fast: "by the last weeks' measure",
   slow: "by the last year's measure",
+  all: "by all that was before",
   atr: "by its average true range",
 };
 
 /** "return_fast" is the return, measured by how much the ticker moved in the last weeks. */
 export function describeColumn(column) {
-  const [, name, yardstick] = /^(.*?)(?:_(fast|slow|atr))?$/.exec(column);
+  const [, name, yardstick] = /^(.*?)(?:_(fast|slow|all|atr))?$/.exec(column);
   const label = COLUMNS[name] ?? FEATURES[name]?.[0] ?? name.replaceAll("_", " ");
   return yardstick ? `${label}, ${YARDSTICKS[yardstick]}` : label;
 }

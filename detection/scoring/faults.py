@@ -1,0 +1,260 @@
+"""Faults: bars that are wrong, as feeds get them wrong, told by rules.
+
+An event is rare among the bars that a model learned from; a fault is told by what a feed does, and
+needs no model. Each rule looks at a bar and at most the 260 stored ones before it, so that no later
+bar and no load changes what it says; levels and prices are judged from a series' fourth bar on, the
+rest where the bar has features. Where a rule's finding may as well be a real event (a wick, volume)
+it is not certain, and the model's word counts.
+
+Its strength is what was measured in the limit of its rule. Of clean daily bars of stocks about one
+in a thousand passes a limit; so a strength of 1 has grade 75, and each doubling 12.5 more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log, log2
+
+import numpy as np
+
+from core.arrays import Bools, Float32, Int64
+from core.words import FaultName
+from detection.features.compute import Features
+from detection.features.kernel import MEASURES
+from detection.scoring.suspected_split import TOLERANCE, find_suspected_split
+from market.bars.no_trade import mark_no_trade
+from market.bars.panel import BarPanel
+
+# A close so many times its level, or so small a part of it, is off; within two times it is back.
+LEVEL_RATIO = 5.0
+BACK_RATIO = 2.0
+# The level is the median of so many closes; one that stays away for longer is the new level.
+LEVEL_BARS = 20
+LONGEST_OFF = 10
+FEWEST_BARS = 3
+# Larger jumps than this are no splits but levels.
+LARGEST_SPLIT = 50.0
+# A split's tolerance grows with the day's range, up to this. A day with more volume than three
+# times what the split explains, or wider than five usual ones, is a crash or a rise, up to so many
+# times.
+LOOSEST_SPLIT = 0.2
+LARGEST_MOVE = 5.0
+CRASH_VOLUME = 3.0
+CRASH_RANGE = 5.0
+HIGHEST_PRICE = 1e10
+# In yardsticks, and in usual volumes on a bar whose range is below three yardsticks.
+WICK = 3.0
+VOLUME = 8.0
+CALM_RANGE = 3.0
+# Bars that tell how often a ticker stands still, and how unlikely a run has to be.
+STILL_BARS = 250
+FEWEST_STILL = 20
+UNLIKELY = 1e-4
+# A ticker of which more bars than this lack a volume has none.
+IDLE_SHARE = 0.1
+
+# Scores of faults lie between this and -1.
+THRESHOLD = -0.5
+LEAST_GRADE = 75.0
+POINTS_A_DOUBLING = 12.5
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A bar that is wrong.
+
+    Attributes:
+        row: of the panel.
+        name: which rule says so.
+        strength: what was measured, in the rule's limit; at least 1.
+        words: what is wrong with it.
+        is_certain: whether it cannot be a real event as well.
+    """
+
+    row: int
+    name: FaultName
+    strength: float
+    words: str
+    is_certain: bool = True
+
+    @property
+    def score(self) -> float:
+        """Return its score, from -0.5 to -1; lower is stronger."""
+        return -1.0 + 0.5 / self.strength
+
+    @property
+    def grade(self) -> float:
+        """Return its grade, from 75 to 100."""
+        return min(100.0, LEAST_GRADE + POINTS_A_DOUBLING * log2(self.strength))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the rules say of a panel: its faults by row, one a row,
+    and the rows that only come back from one, which are no events.
+    """
+
+    faults: dict[int, Fault]
+    returned: frozenset[int]
+
+
+def find_faults(panel: BarPanel, wanted: Bools, features: Features) -> Judged:
+    """Return what the rules say of the `wanted` rows (n,) of a panel.
+
+    `features` are those of all wanted rows that have any.
+    """
+    series = np.repeat(np.arange(len(panel.tickers)), np.diff(panel.offsets))
+    idle = mark_no_trade(
+        (panel.open, panel.high, panel.low, panel.close), panel.volume, panel.offsets[:-1]
+    )
+    found: dict[int, Fault] = {}
+    returned: set[int] = set()
+    # The last word counts: the rules are in the order of their certainty.
+    for fault in (
+        *_find_by_measures(panel, features),
+        *_find_without_volume(panel, series, idle, features),
+        *_find_stale(panel, series, idle),
+        *_find_levels(panel, series, features, returned),
+        *_find_prices(panel),
+    ):
+        if wanted[fault.row]:
+            found[fault.row] = fault
+    return Judged(found, frozenset(returned))
+
+
+def _find_by_measures(panel: BarPanel, features: Features) -> Iterator[Fault]:
+    """Yield wicks, and volumes on bars that hardly moved."""
+    measures = dict(zip(MEASURES, features.measures.T, strict=True))
+    wick, volume = measures["wick"], measures["volume"]
+    if panel.clocks.any():
+        wick = np.minimum(wick, measures["clock_wick"])
+        volume = np.minimum(volume, measures["clock_volume"])
+    rows = features.rows
+    loud = np.flatnonzero((volume >= VOLUME) & (measures["range"] < CALM_RANGE))
+    for at in loud.tolist():
+        times = float(volume[at])
+        words = f"volume {times:.0f} times its usual on a bar that hardly moved"
+        yield Fault(int(rows[at]), "volume", times / VOLUME, words, is_certain=False)
+    for at in np.flatnonzero(wick >= WICK).tolist():
+        length = float(wick[at])
+        words = f"a wick of {length:.1f} times its usual range, which the close took back"
+        yield Fault(int(rows[at]), "wick", length / WICK, words, is_certain=False)
+
+
+def _find_without_volume(
+    panel: BarPanel, series: Int64, idle: Bools, features: Features
+) -> Iterator[Fault]:
+    """Yield bars that moved without a volume, of tickers that usually have one."""
+    none = (panel.volume == 0.0) & ~idle
+    none &= panel.high > panel.low
+    candidates = np.intersect1d(np.flatnonzero(none), features.rows)
+    before = np.concatenate((np.zeros(1, np.int64), np.cumsum(panel.volume == 0.0)))
+    first = np.maximum(panel.offsets[series[candidates]], candidates - STILL_BARS)
+    lacking = before[candidates] - before[first]
+    for row, count, start in zip(
+        candidates.tolist(), lacking.tolist(), first.tolist(), strict=True
+    ):
+        share = count / (row - start)
+        if share <= IDLE_SHARE:
+            moved = panel.high[row] / panel.low[row] - 1.0
+            yield Fault(row, "no_volume", 1.0, f"no volume on a bar that moved {moved * 100:.1f} %")
+
+
+def _find_stale(panel: BarPanel, series: Int64, idle: Bools) -> Iterator[Fault]:
+    """Yield one bar of each run of bars in which nothing traded, where the ticker usually trades:
+    the first by which the run is too unlikely.
+    """
+    rows = np.flatnonzero(idle)
+    if not rows.size:
+        return
+    begins = np.ones(rows.size, np.bool_)
+    begins[1:] = (np.diff(rows) > 1) | (np.diff(series[rows]) > 0)
+    start: Int64 = rows[np.maximum.accumulate(np.where(begins, np.arange(rows.size), 0))]
+    length = rows - start + 1
+    before: Int64 = np.concatenate((np.zeros(1, np.int64), np.cumsum(idle)))
+    first: Int64 = np.maximum(panel.offsets[series[rows]], start - STILL_BARS)
+    known = start - first
+    still: Int64 = before[start] - before[first]
+    share = (still + 1) / (known + 2)
+    # A bar that repeats even the volume of one that moved is a copy: once is enough.
+    copied = (panel.volume[rows] > 0.0) & (panel.high[rows] > panel.low[rows])
+    needed = np.ceil(log(UNLIKELY) / np.log(share))
+    needed = np.where(copied, 1.0, np.maximum(needed, 2.0))
+    told = (known >= FEWEST_STILL) & (length == needed) & (needed <= LONGEST_OFF)
+    for at in np.flatnonzero(told).tolist():
+        bars, times = int(length[at]), int(still[at])
+        count = "a bar" if bars == 1 else f"{bars} bars"
+        words = (
+            f"{count} in which nothing traded, and {times} of the {int(known[at])} before: the feed"
+            " stands still"
+        )
+        yield Fault(int(rows[at]), "stale", 1.0 / (share[at] ** bars * 1e4) ** 0.25, words)
+
+
+def _find_levels(
+    panel: BarPanel, series: Int64, features: Features, returned: set[int]
+) -> Iterator[Fault]:
+    """Yield the bars of splits that the bars are not adjusted for, and all that are off by a ratio,
+    until the level returns; the rows on which it does go into `returned`.
+    """
+    close, opened = panel.close, panel.open
+    with np.errstate(divide="ignore", invalid="ignore"):
+        jumps = np.maximum(
+            np.abs(np.log(close[1:] / close[:-1])), np.abs(np.log(opened[1:] / close[:-1]))
+        )
+    jumped = np.flatnonzero((jumps >= log(1.4)) & (series[1:] == series[:-1])) + 1
+    places = np.searchsorted(features.rows, jumped)
+    for row, place in zip(jumped.tolist(), places.tolist(), strict=True):
+        begin, end = (int(edge) for edge in panel.offsets[series[row] : series[row] + 2])
+        before = close[max(begin, row - LEVEL_BARS) : row]
+        has = place < features.rows.size and features.rows[place] == row
+        measures = features.measures[place] if has else None
+        split = _find_split(panel, row, measures)
+        if split is not None:
+            yield split
+            continue
+        level = float(np.median(before))
+        if before.size < FEWEST_BARS or not _is_off(float(close[row]) / level, LEVEL_RATIO):
+            continue
+        for off in range(row, min(row + LONGEST_OFF, end)):
+            ratio = float(close[off]) / level
+            if not _is_off(ratio, BACK_RATIO):
+                returned.add(off)
+                break
+            yield _describe_level(off, ratio)
+
+
+def _find_split(panel: BarPanel, row: int, measures: Float32 | None) -> Fault | None:
+    close, opened = float(panel.close[row - 1]), float(panel.open[row])
+    high, low = float(panel.high[row]), float(panel.low[row])
+    if low <= 0.0 or opened <= 0.0:
+        return None
+    wide = high / low - 1.0
+    tolerance = TOLERANCE if measures is None else min(TOLERANCE + wide, LOOSEST_SPLIT)
+    ratio = find_suspected_split(close, opened, tolerance)
+    if ratio is None or not 1.0 / LARGEST_SPLIT <= ratio <= LARGEST_SPLIT:
+        return None
+    if measures is not None and not _is_off(ratio, LARGEST_MOVE):
+        named = dict(zip(MEASURES, measures.tolist(), strict=True))
+        moved = abs(float(panel.close[row]) / close - 1.0)
+        usual = moved / abs(named["return"]) if named["return"] else 0.0
+        if named["volume"] > CRASH_VOLUME * max(ratio, 1.0) or wide > CRASH_RANGE * usual:
+            return None
+    told = f"{ratio:g} for 1" if ratio >= 1.0 else f"1 for {1.0 / ratio:g}"
+    words = f"opened as after a split of {told}, for which the bars are not adjusted"
+    return Fault(row, "split", max(ratio, 1.0 / ratio), words)
+
+
+def _find_prices(panel: BarPanel) -> Iterator[Fault]:
+    for row in np.flatnonzero(panel.high >= HIGHEST_PRICE).tolist():
+        price = float(panel.high[row])
+        yield Fault(row, "price", price / HIGHEST_PRICE, f"a price of {price:.3g} cannot be")
+
+
+def _describe_level(row: int, ratio: float) -> Fault:
+    size = max(ratio, 1.0 / ratio)
+    words = f"close {size:,.3g} times {'above' if ratio > 1.0 else 'below'} its level, which is off"
+    return Fault(row, "level", size / BACK_RATIO, words)
+
+
+def _is_off(ratio: float, limit: float) -> bool:
+    return ratio >= limit or ratio * limit <= 1.0

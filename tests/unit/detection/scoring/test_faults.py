@@ -1,0 +1,168 @@
+"""Each fault that feeds make is told by its rule, and what markets do is none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from detection.features.compute import compute_features
+from detection.features.feature_sets import EVENTS
+from detection.scoring.faults import THRESHOLD, Fault, find_faults
+from market.bars.history import ANCHOR_BARS
+from tests.unit.detection.features.twin import PRICES, build_panel, draw_bars, read_real_bars
+
+BAR = 300
+
+
+def find(bars: pd.DataFrame, start: int = 0, first: int = 0) -> dict[int, Fault]:
+    """Return the faults from position `first` on of a series that is loaded from `start` on."""
+    panel = build_panel(bars, start=start)
+    wanted = np.arange(panel.times.size) >= first - start
+    features = compute_features(panel, np.array([first - start]), EVENTS)
+    return {
+        row + start: replace(fault, row=row + start)
+        for row, fault in find_faults(panel, wanted, features).faults.items()
+    }
+
+
+def draw(count: int = 400) -> pd.DataFrame:
+    """Return calm bars without a fault."""
+    random = np.random.default_rng(3)
+    close = 50 * np.exp(np.cumsum(random.normal(0, 0.01, count)))
+    open_ = np.append(50.0, close[:-1]) * np.exp(random.normal(0, 0.002, count))
+    reach = np.abs(random.normal(0, 0.004, (2, count)))
+    volume = random.lognormal(12, 0.3, count).round()
+    bars = {"open": open_, "high": np.maximum(open_, close) * (1 + reach[0])}
+    bars |= {
+        "low": np.minimum(open_, close) * (1 - reach[1]),
+        "close": close,
+        "volume": volume,
+    }
+    return pd.DataFrame(bars)
+
+
+def test_calm_bars_have_none() -> None:
+    assert find(draw()) == {}
+
+
+@pytest.mark.parametrize("ratio", [0.01, 0.1, 10.0, 100.0])
+def test_a_level_that_is_off_is_named_until_it_returns(ratio: float) -> None:
+    bars = draw()
+    bars.loc[BAR : BAR + 2, PRICES] *= ratio
+    # within the day, so that it cannot be a split
+    bars.loc[BAR, "open"] /= ratio
+    bars.loc[BAR, "high"] = bars.loc[BAR, PRICES].max()
+    bars.loc[BAR, "low"] = bars.loc[BAR, PRICES].min()
+    found = find(bars)
+    off = {row: fault for row, fault in found.items() if fault.name == "level"}
+    assert list(off) == [BAR, BAR + 1, BAR + 2]
+    assert all(fault.score < THRESHOLD and fault.is_certain for fault in off.values())
+    assert all("times" in fault.words for fault in off.values())
+    assert set(found) - set(off) <= {BAR + 3}
+
+
+def test_a_series_of_a_few_bars_is_judged_too() -> None:
+    bars = draw(8)
+    bars.loc[5, ["high", "close"]] = bars.loc[5, "open"] * 100
+    ((row, fault),) = find(bars).items()
+    assert (row, fault.name) == (5, "level")
+    level = bars["close"][:5].median()
+    times = f"{bars['close'][5] / level:.3g}"
+    assert fault.words == f"close {times} times above its level, which is off"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "told"), [(2.0, "2 for 1"), (0.05, "1 for 20"), (1.5, "1.5 for 1")]
+)
+def test_a_split_is_told_from_a_crash(ratio: float, told: str) -> None:
+    bars = draw()
+    bars.loc[BAR:, PRICES] /= ratio
+    bars.loc[BAR:, "volume"] *= ratio
+    found = find(bars)
+    assert list(found) == [BAR]
+    assert found[BAR].name == "split"
+    assert told in found[BAR].words
+    crash = bars.copy()
+    crash.loc[BAR, "volume"] *= 9
+    assert ratio < 1 or all(fault.name != "split" for fault in find(crash).values())
+
+
+def test_a_reverse_split_on_a_bad_day_is_still_one() -> None:
+    """17.4 times the price, where the day lost 13 % on the way."""
+    bars = draw()
+    bars.loc[BAR:, PRICES] *= 17.4
+    bars.loc[BAR, "high"] = bars.loc[BAR, PRICES].max() * 1.05
+    bars.loc[BAR, "low"] = bars.loc[BAR, PRICES].min() * 0.95
+    bars.loc[BAR:, "volume"] /= 20
+    fault = find(bars)[BAR]
+    assert (fault.name, fault.strength) == ("split", 20.0)
+
+
+def test_the_apple_of_september_2000_crashed_and_did_not_split() -> None:
+    bars = read_real_bars()["AAPL"]
+    falls = bars["close"].pct_change()
+    assert falls.min() < -0.5
+    assert "split" not in {f.name for r, f in find(bars).items() if r == int(falls.idxmin())}
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_feed_that_stands_still_is_one_finding(copied: bool) -> None:  # noqa: FBT001
+    bars = draw()
+    if copied:
+        bars.loc[BAR : BAR + 6] = bars.loc[BAR - 1].to_numpy()
+    else:
+        bars.loc[BAR : BAR + 6, PRICES] = bars.loc[BAR - 1, "close"]
+        bars.loc[BAR : BAR + 6, "volume"] = 0.0
+    found = find(bars)
+    assert [(row, fault.name) for row, fault in found.items()] == [
+        (BAR if copied else BAR + 1, "stale")
+    ]
+
+
+def test_a_ticker_that_seldom_trades_is_not_told_for_it() -> None:
+    bars = draw_bars(5, 600, flat=0.6, idle=0.0)
+    still = bars["high"] == bars["low"]
+    bars.loc[still, "volume"] = 0.0
+    assert still.mean() > 0.5
+    assert "stale" not in {fault.name for fault in find(bars).values()}
+
+
+def test_a_move_without_a_volume_is_told() -> None:
+    bars = draw()
+    bars.loc[BAR, "volume"] = 0.0
+    ((row, fault),) = find(bars).items()
+    assert (row, fault.name) == (BAR, "no_volume")
+    bars["volume"] = 0.0
+    assert find(bars) == {}, "an index without volumes"
+
+
+def test_wicks_and_volumes_may_be_events() -> None:
+    bars = draw()
+    bars.loc[BAR, "high"] *= 1.12
+    bars.loc[BAR + 50, "volume"] *= 20
+    found = find(bars)
+    assert {row: fault.name for row, fault in found.items()} == {BAR: "wick", BAR + 50: "volume"}
+    assert not any(fault.is_certain for fault in found.values())
+
+
+def test_a_price_that_cannot_be_is_told() -> None:
+    bars = draw()
+    bars.loc[BAR, "high"] = 5.9e10
+    assert find(bars)[BAR].words == "a price of 5.9e+10 cannot be"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_neither_the_load_nor_later_bars_change_a_word(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    bars = draw_bars(seed, 900, flat=0.05, idle=0.05)
+    for row in random.integers(100, 890, 12):
+        bars.loc[row : row + random.integers(0, 4), PRICES] *= random.choice([0.01, 0.5, 3.0, 100])
+        bars.loc[row + 2 : row + 5] = bars.loc[row + 1].to_numpy()
+    whole = find(bars)
+    assert len(whole) > 10
+    for first in random.integers(0, 899, 6).tolist():
+        start = max(0, first // ANCHOR_BARS * ANCHOR_BARS - EVENTS.count_history_bars("1d"))
+        assert find(bars, start, first) == {r: f for r, f in whole.items() if r >= first}
+        shorter = find(bars.iloc[: first + 1])
+        assert shorter == {r: f for r, f in whole.items() if r <= first}
