@@ -1,17 +1,23 @@
-"""`make bench-quality`: does detection find what matters?
+"""`make bench-quality`: does detection find what matters, in every market?
 
-Real daily bars of five stocks and two indices, walk-forward: each year is scored by a model of the
-years before it, pooled over all tickers, and 1 % of each ticker's days are flagged. Found are
-publicly known event days (events.csv) and faults planted in copies of the bars: a fault counts as
-found where it scores like that 1 %. Beside it, flagging as many days: the plain absolute log
-return, and that over its own standard deviation of 60 days.
+Real daily bars of five stocks and two indices, and three markets made by rule (made.py): one of
+many years, one of which half the tickers trade on few days, and one of two years. Walk-forward:
+each year is scored by a model of the years before it, one of all markets, and 1 % of each ticker's
+days are flagged. Found are event days, publicly known (events.csv) or made; and faults planted in
+copies of the bars, by the same 1 % or by the rules for faults, which may flag another 1 %.
+
+Beside it, flagging as many days: the plain absolute log return, and that over its own standard
+deviation of 60 days. With the thresholds that a training would set, the share of bars flagged in
+each year, and how often a grade is reached in years that the model has not seen, in what it says.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,72 +25,137 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.faults import FAULTS, PRICES, Fault, plant
-from core.arrays import Float64
-from detection.detectors.isolation_forest import FlatForest, fit_forest
+from benchmarks.made import Made, make_market, make_sessions
+from core.arrays import Bools, Float64
+from detection.detectors.catalogue import DEFAULT_DETECTOR, get_detector
+from detection.detectors.contract import Detector
 from detection.features.compute import Features, compute_features
-from detection.features.feature_sets import DEFAULT_FEATURE_SET, MARKET14, FeatureSet
-from detection.models.plan import TrainingPlan
+from detection.features.feature_sets import (
+    EVENTS,
+    TRADED,
+    TRADED_BY_TIME,
+    TWO_YARDSTICKS,
+    FeatureSet,
+)
+from detection.features.market_move import (
+    MarketDays,
+    compute_columns,
+    compute_medians,
+    compute_returns,
+)
+from detection.scoring.faults import find_faults
+from detection.scoring.grades import GradeTable
+from market.bars.no_trade import mark_no_trade
 from market.bars.panel import BarPanel
 from market.imports.sources.demo import read_demo
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "quality.json"
 FLAGGED = 0.01
-FIRST_YEAR = 2000
 # From here on every side has a figure for every bar.
 FIRST_BAR = 62
+FEWEST_TRAINED = 2_000
+# A year counts where so many bars of a market were scored in it.
+FEWEST_OF_YEAR = 500
 # The only splits among these bars; the demo's other shocks are real.
 SPLITS = {"AAPL": ("2000-06-21", "2005-02-28"), "MSFT": ("2003-02-18",)}
 Z_BARS = 60
+# How many settings of features, rules and markets were tried until these were kept.
+CONFIGURATIONS = 4
+SETS = (TWO_YARDSTICKS, TRADED, EVENTS)
+OURS = EVENTS
+EVENTS_WANTED, FAULTS_WANTED, KIND_WANTED = 0.9, 0.95, 0.85
+SHARE_WANTED, CALIBRATION_WANTED, OPENS_WANTED = (0.005, 0.02), 1.5, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A market to be measured: its bars by ticker, laid out as a panel, what it did each day,
+    and its truth.
+    """
+
+    bars: dict[str, pd.DataFrame]
+    events: pd.DataFrame
+    panel: BarPanel
+    days: MarketDays
+    faults: list[Fault]
+    fault_panel: BarPanel
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.quality", description="Measure what detection finds."
     )
-    parser.add_argument(
-        "--seeds", type=int, default=5, help="forests a year; the figures are means over them"
-    )
-    parser.add_argument(
-        "--faults", type=int, default=30, help="faults of each kind for each ticker"
-    )
+    parser.add_argument("--seeds", type=int, default=3, help="forests a year; figures are means")
+    parser.add_argument("--faults", type=int, default=8, help="of each kind for each ticker")
     options = parser.parse_args()
-    bars = read_bars()
-    faults = plant_faults(bars, options.faults)
-    events = pd.read_csv(FOLDER / "events.csv", parse_dates=["date"])
-    sides = {
-        "abs_log_return": measure_baseline(bars, faults, events, None),
-        "rolling_z_score": measure_baseline(bars, faults, events, Z_BARS),
+    console = Console()
+    with console.status("making markets"):
+        subjects = make_subjects(options.faults)
+    sides: dict[str, dict[str, dict[str, float]]] = {
+        "abs_log_return": {n: measure_baseline(s, None) for n, s in subjects.items()},
+        "rolling_z_score": {n: measure_baseline(s, Z_BARS) for n, s in subjects.items()},
     }
-    for feature_set in (MARKET14, DEFAULT_FEATURE_SET):
-        seeds = [
-            measure_forest(bars, faults, events, feature_set, seed)
-            for seed in range(1, options.seeds + 1)
-        ]
-        sides[feature_set.name] = {
-            name: float(np.mean([found[name] for found in seeds])) for name in seeds[0]
+    for feature_set in SETS:
+        with console.status(f"walking forward with {feature_set.label}"):
+            seeds = [
+                measure_models(subjects, feature_set, seed) for seed in range(1, options.seeds + 1)
+            ]
+        sides[feature_set.label] = {
+            name: {what: _mean(found[name][what] for found in seeds) for what in seeds[0][name]}
+            for name in subjects
         }
-    ours = sides[DEFAULT_FEATURE_SET.name]
-    beaten = all(
-        ours[what] > sides[side][what] for side in list(sides)[:2] for what in ("events", "faults")
-    )
-    Console().print(build_table(sides))
+    opens = measure_opens()
+    for name in subjects:
+        console.print(build_table(name, {side: found[name] for side, found in sides.items()}))
+    missed = list_missed(sides, opens)
+    console.print(f"an open is an alarm {opens:.2f} times as often as another bar (5 minutes)")
+    console.print(f"{CONFIGURATIONS} configurations were tried")
+    for line in missed:
+        console.print(f"not reached: {line}")
     figures = {
-        f"quality_{side}_{what}": round(value, 4)
+        f"quality_{side}_{name}_{what}": round(value, 4)
         for side, found in sides.items()
-        for what, value in found.items()
+        for name, own in found.items()
+        for what, value in own.items()
     }
-    counts = {
-        "quality_events": len(events),
-        "quality_faults": len(faults),
-        "quality_seeds": options.seeds,
+    counts = {f"quality_{name}_event_count": len(s.events) for name, s in subjects.items()}
+    counts |= {f"quality_{name}_fault_count": len(s.faults) for name, s in subjects.items()}
+    more = {"quality_opens": round(opens, 3), "quality_configurations": CONFIGURATIONS}
+    RESULTS.write_text(json.dumps({**figures, **counts, **more}, indent=2) + "\n")
+    return 1 if missed else 0
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
+
+
+def make_subjects(each: int) -> dict[str, Subject]:
+    """Return the markets by name, with `each` faults of each kind for each ticker."""
+    real = pd.read_csv(FOLDER / "events.csv", parse_dates=["date"])
+    made = {
+        "real": Made(read_bars(), real),
+        "large": make_market("L", 30, 10, seed=11, end="2018-12-28"),
+        "thin": make_market("T", 24, 8, seed=12, end="2018-12-28", idle=0.75),
+        "young": make_market("Y", 16, 2, seed=13, end="2018-12-28"),
     }
-    RESULTS.write_text(json.dumps({**figures, **counts}, indent=2) + "\n")
-    print(
-        f"{DEFAULT_FEATURE_SET.label} finds {'more' if beaten else 'NOT more'} events and faults"
-        " than both baselines."
+    return {name: build_subject(name, each_made, each) for name, each_made in made.items()}
+
+
+def build_subject(name: str, made: Made, each: int) -> Subject:
+    panel = build_panel(list(made.bars.values()), [0] * len(made.bars))
+    times, moves, counts = compute_medians(*compute_returns(panel, 0, 2**40))
+    days = MarketDays(name, times, moves, counts, compute_columns(moves), 1)
+    faults = plant_faults(made.bars, each if name == "real" else max(2, each // 3))
+    tables = [fault.bars for fault in faults]
+    return Subject(
+        made.bars,
+        made.events[made.events["ticker"].isin(list(made.bars))],
+        panel,
+        days,
+        faults,
+        build_panel(tables, [fault.start for fault in faults]),
     )
-    return 0 if beaten else 1
 
 
 def read_bars() -> dict[str, pd.DataFrame]:
@@ -105,136 +176,261 @@ def read_bars() -> dict[str, pd.DataFrame]:
 
 
 def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
-    """Plant `each` faults of each kind in copies of each ticker's bars, on days drawn at random."""
+    """Plant `each` faults of each kind in copies of each ticker's bars, on days drawn at random
+    of those on which it traded; stale ones where it usually does.
+    """
     random = np.random.default_rng(7)
     faults = []
     for ticker, dated in bars.items():
         series = dated.drop(columns="date")
-        first = max(FIRST_BAR, int(np.searchsorted(dated["date"], pd.Timestamp(FIRST_YEAR, 1, 1))))
-        days = np.arange(first, len(series) - 5)
+        columns = [series[name].to_numpy() for name in [*PRICES, "volume"]]
+        prices = (columns[0], columns[1], columns[2], columns[3])
+        idle = mark_no_trade(prices, columns[4], np.zeros(1, np.int64))
+        # Half a year of bars with a trade, and a model that was fitted before.
+        days = np.flatnonzero(~idle & (np.cumsum(~idle) > 2 * FIRST_BAR))[:-5]
+        days = days[days >= np.searchsorted(dated["date"], pd.Timestamp(2000, 1, 1))]
         for kind in FAULTS:
+            if kind.startswith("stale") and idle.mean() > FLAGGED:
+                continue
             drawn = random.choice(days, min(each, len(days) // 30), replace=False).tolist()
-            faults += [
-                plant(ticker, kind, series, DEFAULT_FEATURE_SET.reach(day, "1d"), day, random)
-                for day in drawn
-            ]
+            for day in drawn:
+                fault = plant(ticker, kind, series, OURS.reach(day, "1d"), day, random)
+                stop = fault.start + len(fault.bars)
+                dates = dated["date"].iloc[fault.start : stop].to_numpy()
+                faults.append(
+                    Fault(ticker, kind, fault.bars.assign(date=dates), fault.start, fault.first)
+                )
     return faults
 
 
-def build_panel(tables: Sequence[pd.DataFrame], starts: Sequence[int]) -> BarPanel:
-    """Lay tables of bars end to end; each begins at position `start` of its series."""
-    whole = pd.concat([table[[*PRICES, "volume"]] for table in tables], ignore_index=True)
-    count = np.arange(len(whole), dtype=np.int64)
+def build_panel(tables: list[pd.DataFrame], starts: list[int]) -> BarPanel:
+    """Lay tables of dated bars end to end; each begins at position `start` of its series."""
+    whole = pd.concat(tables, ignore_index=True)
+    seconds = whole["date"].to_numpy().astype("datetime64[s]").astype(np.int64)
     offsets = np.cumsum([0, *map(len, tables)], dtype=np.int64)
     columns = (whole[name].to_numpy() for name in [*PRICES, "volume"])
     tickers = tuple(map(str, range(len(tables))))
     return BarPanel(
-        "1d", tickers, offsets, np.array(starts, np.int64), count, count, 0 * count, *columns
+        interval="1d",
+        tickers=tickers,
+        offsets=offsets,
+        first_index=np.array(starts, np.int64),
+        times=seconds,
+        sessions=seconds // 86_400,
+        clocks=np.zeros_like(seconds),
+        **dict(zip([*PRICES, "volume"], columns, strict=True)),
     )
 
 
-def measure_forest(
-    bars: dict[str, pd.DataFrame],
-    faults: list[Fault],
-    events: pd.DataFrame,
-    feature_set: FeatureSet,
-    seed: int,
+def measure_models(
+    subjects: dict[str, Subject], feature_set: FeatureSet, seed: int
+) -> dict[str, dict[str, float]]:
+    """Return of each market what models of all markets find, each year by one of those before."""
+    clean = {
+        n: _compute(s.panel, s.panel.offsets[:-1], feature_set, s.days) for n, s in subjects.items()
+    }
+    wrong = {
+        n: _compute(
+            s.fault_panel,
+            s.fault_panel.offsets[:-1] + [fault.first - fault.start for fault in s.faults],
+            feature_set,
+            s.days,
+        )
+        for n, s in subjects.items()
+    }
+    years = {n: _years(s.panel, clean[n]) for n, s in subjects.items()}
+    fault_years = {n: _years(s.fault_panel, wrong[n]) for n, s in subjects.items()}
+    scores = {n: np.full(clean[n].rows.size, np.nan) for n in subjects}
+    grades = {n: np.full(clean[n].rows.size, np.nan) for n in subjects}
+    passed = {n: np.zeros(clean[n].rows.size, np.bool_) for n in subjects}
+    fault_scores = {n: np.zeros(wrong[n].rows.size) for n in subjects}
+    for year in sorted(set(np.concatenate(list(years.values())).tolist())):
+        rows = np.concatenate([clean[n].inputs[years[n] < year] for n in subjects])
+        if len(rows) < FEWEST_TRAINED or year < 2000:
+            continue
+        detector, table, threshold = _fit(rows, seed)
+        for n in subjects:
+            now, then = years[n] == year, fault_years[n] == year
+            scores[n][now] = detector.score_samples(clean[n].inputs[now])
+            grades[n][now] = table.compute(scores[n][now])
+            passed[n][now] = scores[n][now] < threshold
+            fault_scores[n][then] = detector.score_samples(wrong[n].inputs[then])
+    found = {}
+    for n, subject in subjects.items():
+        by_row = np.full(subject.panel.times.size, np.nan)
+        by_row[clean[n].rows] = scores[n]
+        own = _count_events(subject, by_row)
+        own |= _count_faults(subject, by_row, wrong[n], fault_scores[n])
+        own |= _count_flagged(years[n], scores[n], passed[n], grades[n])
+        wanted = np.zeros(subject.panel.times.size, np.bool_)
+        wanted[clean[n].rows[~np.isnan(scores[n])]] = True
+        rules = find_faults(subject.panel, wanted, clean[n]).faults
+        found[n] = own | {"flagged_by_rules": len(rules) / max(1, wanted.sum())}
+    return found
+
+
+def _compute(
+    panel: BarPanel, first: np.ndarray, feature_set: FeatureSet, days: MarketDays
+) -> Features:
+    return compute_features(panel, np.asarray(first, np.int64), feature_set, days)
+
+
+def _years(panel: BarPanel, features: Features) -> np.ndarray:
+    return (
+        panel.times[features.rows].astype("datetime64[s]").astype("datetime64[Y]").astype(int)
+        + 1970
+    )
+
+
+def _fit(rows: np.ndarray, seed: int) -> tuple[Detector, GradeTable, float]:
+    kind = get_detector(DEFAULT_DETECTOR)
+    detector = kind.load(kind.fit(rows, seed=seed, parameters=kind.get_defaults()))
+    scores = detector.score_samples(rows)
+    return detector, GradeTable.from_scores(scores), float(np.quantile(scores, FLAGGED))
+
+
+def _count_events(subject: Subject, scores: Float64) -> dict[str, float]:
+    """Return which share of the events is among the strangest 1 % of its ticker's days."""
+    hits = []
+    for s, (ticker, bars) in enumerate(subject.bars.items()):
+        own = scores[subject.panel.series(s)]
+        if np.isnan(own).all():
+            continue
+        limit = np.nanquantile(own, FLAGGED)
+        days = bars["date"].searchsorted(subject.events["date"][subject.events["ticker"] == ticker])
+        hits += [own[day] <= limit for day in days if not np.isnan(own[day])]
+    return {"events": float(np.mean(hits)) if hits else np.nan}
+
+
+def _limits(subject: Subject, scores: Float64) -> dict[str, float]:
+    return {
+        ticker: float(np.nanquantile(own, FLAGGED)) if not np.isnan(own).all() else -np.inf
+        for s, ticker in enumerate(subject.bars)
+        for own in (scores[subject.panel.series(s)],)
+    }
+
+
+def _count_faults(
+    subject: Subject, scores: Float64, wrong: Features, fault_scores: Float64
 ) -> dict[str, float]:
-    """Return the shares found by the engine with one seed."""
-    panel = build_panel(list(bars.values()), [0] * len(bars))
-    features = compute_features(panel, panel.offsets[:-1] + FIRST_BAR, feature_set)
-    years = np.concatenate([series["date"].dt.year for series in bars.values()])[features.rows]
-    planted, fault_years, owners = compute_faults(bars, faults, feature_set)
-    scores, fault_scores = np.full(panel.times.size, np.nan), np.zeros(len(planted.rows))
-    for year in range(FIRST_YEAR, int(years.max()) + 1):
-        detector = fit(features.inputs[years < year], seed)
-        scores[features.rows[years == year]] = detector.score_samples(
-            features.inputs[years == year]
-        )
-        fault_scores[fault_years == year] = detector.score_samples(
-            planted.inputs[fault_years == year]
-        )
-    by_ticker = {ticker: scores[panel.series(s)] for s, ticker in enumerate(bars)}
-    strangest = np.array([fault_scores[owners == number].min() for number in range(len(faults))])
-    return count_found(bars, by_ticker, faults, strangest, events)
+    """Return which share of the faults scores like the strangest 1 % or is told by a rule."""
+    limits = _limits(subject, scores)
+    panel = subject.fault_panel
+    owners = np.searchsorted(panel.offsets, wrong.rows, side="right") - 1
+    wanted = np.zeros(panel.times.size, np.bool_)
+    hit = np.zeros(len(subject.faults), np.bool_)
+    for number, fault in enumerate(subject.faults):
+        own = panel.series(number)
+        wanted[own.start + fault.first - fault.start : own.stop] = True
+    for owner, score in zip(owners.tolist(), fault_scores.tolist(), strict=True):
+        hit[owner] |= score <= limits[subject.faults[owner].ticker] and score < 0.0
+    by_model = hit.copy()
+    for row in find_faults(panel, wanted, wrong).faults:
+        hit[int(np.searchsorted(panel.offsets, row, side="right")) - 1] = True
+    kinds = np.array([fault.kind for fault in subject.faults])
+    named = {kind: float(hit[kinds == kind].mean()) for kind in FAULTS if (kinds == kind).any()}
+    return {"faults": float(hit.mean()), "faults_by_model": float(by_model.mean())} | named
 
 
-def fit(inputs: np.ndarray, seed: int) -> FlatForest:
-    plan = TrainingPlan("US")
-    return FlatForest.from_sklearn(fit_forest(inputs, **plan.parameters, seed=seed))
-
-
-def compute_faults(
-    bars: dict[str, pd.DataFrame], faults: list[Fault], feature_set: FeatureSet
-) -> tuple[Features, np.ndarray, np.ndarray]:
-    """Return the features of all faulty bars, the year of each,
-    and the number of the fault it belongs to.
+def _count_flagged(
+    years: np.ndarray, scores: Float64, passed: Bools, grades: Float64
+) -> dict[str, float]:
+    """Return the least and largest share of a year's bars below the threshold of a training,
+    and how often grades are reached, in what they say.
     """
-    panel = build_panel([fault.bars for fault in faults], [fault.start for fault in faults])
-    first = panel.offsets[:-1] + [fault.first - fault.start for fault in faults]
-    features = compute_features(panel, first, feature_set)
-    owners = np.searchsorted(panel.offsets, features.rows, side="right") - 1
-    years = np.array([bars[fault.ticker]["date"].dt.year[fault.first] for fault in faults])
-    return features, years[owners], owners
+    known = ~np.isnan(scores)
+    shares = [
+        float(passed[known & (years == year)].mean())
+        for year in np.unique(years[known]).tolist()
+        if (known & (years == year)).sum() >= FEWEST_OF_YEAR
+    ]
+    return {
+        "least_flagged": min(shares),
+        "most_flagged": max(shares),
+        "calibration_50": float((grades[known] >= 50).mean()) / 0.01,
+        "calibration_75": float((grades[known] >= 75).mean()) / 0.001,
+    }
 
 
-def measure_baseline(
-    bars: dict[str, pd.DataFrame], faults: list[Fault], events: pd.DataFrame, z_bars: int | None
-) -> dict[str, float]:
+def measure_baseline(subject: Subject, z_bars: int | None) -> dict[str, float]:
     """Return the shares found by the absolute log return,
     over its standard deviation of `z_bars` days if given.
     """
-    by_ticker = {}
-    for ticker, series in bars.items():
-        wanted = (series["date"].dt.year >= FIRST_YEAR).to_numpy() & (
-            np.arange(len(series)) >= FIRST_BAR
-        )
-        by_ticker[ticker] = np.where(wanted, -compute_moves(series["close"], z_bars), np.nan)
-    strangest = [-compute_moves(f.bars["close"], z_bars)[f.first - f.start :].max() for f in faults]
-    return count_found(bars, by_ticker, faults, np.array(strangest), events)
+    scores = np.full(subject.panel.times.size, np.nan)
+    for s, bars in enumerate(subject.bars.values()):
+        own = -compute_moves(bars["close"], z_bars)
+        own[:FIRST_BAR] = np.nan
+        own[(bars["date"].dt.year < 2000).to_numpy()] = np.nan
+        scores[subject.panel.series(s)] = own
+    limits = _limits(subject, scores)
+    hit = np.array(
+        [
+            -compute_moves(f.bars["close"], z_bars)[f.first - f.start :].max() <= limits[f.ticker]
+            for f in subject.faults
+        ]
+    )
+    return _count_events(subject, scores) | {"faults": float(hit.mean())}
 
 
 def compute_moves(close: pd.Series, z_bars: int | None) -> Float64:
     moves = np.log(close).diff()
     usual = moves.shift(1).rolling(z_bars, min_periods=20).std() if z_bars else 1.0
-    return np.nan_to_num((moves.abs() / usual).to_numpy())
+    return np.nan_to_num((moves.abs() / usual).to_numpy(), posinf=0.0)
 
 
-def count_found(
-    bars: dict[str, pd.DataFrame],
-    scores: dict[str, Float64],
-    faults: list[Fault],
-    fault_scores: Float64,
-    events: pd.DataFrame,
-) -> dict[str, float]:
-    """Return which share of events, and of faults of each kind,
-    scores among the strangest 1 % of the ticker's days.
-    """
-    thresholds = {ticker: np.nanquantile(values, FLAGGED) for ticker, values in scores.items()}
-    by_day = {ticker: pd.Series(values, bars[ticker]["date"]) for ticker, values in scores.items()}
-    hits = [
-        by_day[event.ticker][event.date] <= thresholds[event.ticker]
-        for event in events.itertuples()
+def measure_opens() -> float:
+    """Return how often the open of a session is an alarm, in how often another bar is."""
+    tables = [make_sessions(seed, 120, 78) for seed in range(6)]
+    dated = [
+        table.assign(date=np.datetime64("2018-01-01") + np.arange(len(table))) for table in tables
     ]
-    indices = events["ticker"].str.startswith("^").to_numpy()
-    kinds = np.array([fault.kind for fault in faults])
-    hit = fault_scores <= np.array([thresholds[fault.ticker] for fault in faults])
-    found = {"events": np.mean(hits), "events_indices": np.mean(np.array(hits)[indices])}
-    found |= {"events_stocks": np.mean(np.array(hits)[~indices]), "faults": hit.mean()}
-    return {
-        name: float(share)
-        for name, share in (found | {kind: hit[kinds == kind].mean() for kind in FAULTS}).items()
-    }
+    panel = build_panel(dated, [0] * len(dated))
+    fields: dict[str, Any] = {name: getattr(panel, name) for name in BarPanel.__dataclass_fields__}
+    whole = pd.concat(tables, ignore_index=True)
+    fields |= {"interval": "5m", "sessions": whole["session"].to_numpy(np.int64)}
+    fields |= {"clocks": whole["clock"].to_numpy(np.int64)}
+    panel = BarPanel(**fields)
+    features = compute_features(panel, panel.offsets[:-1], TRADED_BY_TIME)
+    detector, _, threshold = _fit(features.inputs, 7)
+    alarms = detector.score_samples(features.inputs) < threshold
+    opens = panel.clocks[features.rows] == 0
+    return float(alarms[opens].mean() / alarms[~opens].mean())
 
 
-def build_table(sides: dict[str, dict[str, float]]) -> Table:
+def list_missed(sides: dict[str, dict[str, dict[str, float]]], opens: float) -> list[str]:
+    """Return what was asked for and not reached, in words."""
+    missed = []
+    for name, ours in sides[OURS.label].items():
+        best = max(sides[side][name]["events"] for side in list(sides)[:2])
+        if ours["events"] < EVENTS_WANTED or ours["events"] <= best:
+            missed.append(
+                f"{name}: events {ours['events']:.2f} of {EVENTS_WANTED}, plain {best:.2f}"
+            )
+        if ours["faults"] < FAULTS_WANTED:
+            missed.append(f"{name}: faults {ours['faults']:.2f} of {FAULTS_WANTED}")
+        missed += [
+            f"{name}: {kind} {ours[kind]:.2f} of {KIND_WANTED}"
+            for kind in FAULTS
+            if ours.get(kind, 1.0) < KIND_WANTED
+        ]
+        low, high = ours["least_flagged"], ours["most_flagged"]
+        if low < SHARE_WANTED[0] or high > SHARE_WANTED[1]:
+            missed.append(f"{name}: {low:.2%} to {high:.2%} of a year's bars flagged")
+        for grade in ("calibration_50", "calibration_75"):
+            if not 1 / CALIBRATION_WANTED <= ours[grade] <= CALIBRATION_WANTED:
+                missed.append(f"{name}: {grade} {ours[grade]:.2f}")
+    if opens > OPENS_WANTED:
+        missed.append(f"opens {opens:.2f} of at most {OPENS_WANTED}")
+    return missed
+
+
+def build_table(name: str, sides: dict[str, dict[str, float]]) -> Table:
     table = Table(
-        "share found",
-        *(side.replace("_", " ") for side in sides),
-        title="1 % of each ticker's days flagged, walk-forward by year",
+        "", *(side.replace("_", " ") for side in sides), title=f"market {name}: shares found"
     )
-    for what in next(iter(sides.values())):
-        table.add_row(what.replace("_", " "), *(f"{found[what]:.2f}" for found in sides.values()))
+    for what in list(sides.values())[-1]:
+        values = (f"{found[what]:.3f}" if what in found else "" for found in sides.values())
+        table.add_row(what.replace("_", " "), *values)
     return table
 
 
