@@ -60,7 +60,8 @@ def _wick(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
     """Add a wick of five mean true ranges of the 14 bars before; the close stays."""
     before = bars["close"].shift(1)
     reach = np.maximum(bars["high"], before) - np.minimum(bars["low"], before)
-    length = 5 * reach.iloc[t - 14 : t].mean()
+    # of those on which something traded
+    length = 5 * reach.iloc[:t][reach.iloc[:t] > 0].iloc[-14:].mean()
     if random.random() < 0.5:
         bars.loc[t, "high"] = bars.loc[t, ["open", "close"]].max() + length
     else:
@@ -70,7 +71,8 @@ def _wick(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
 
 def _six_sigma(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
     """Make the return six standard deviations of the 60 before."""
-    sigma = np.log(bars["close"]).diff().iloc[t - 60 : t].std()
+    moves = np.log(bars["close"]).diff().iloc[:t]
+    sigma = moves[moves != 0].iloc[-60:].std()
     bars.loc[t, "close"] = bars.loc[t - 1, "close"] * np.exp(6 * sigma * random.choice([-1, 1]))
     bars.loc[t, "high"] = bars.loc[t, PRICES].max()
     bars.loc[t, "low"] = bars.loc[t, PRICES].min()

@@ -43,6 +43,7 @@ from detection.features.market_move import (
     compute_medians,
     compute_returns,
 )
+from detection.models.fitting import FEWEST_KNOWN
 from detection.scoring.faults import find_faults
 from detection.scoring.grades import GradeTable
 from market.bars.no_trade import mark_no_trade
@@ -61,7 +62,7 @@ FEWEST_OF_YEAR = 500
 SPLITS = {"AAPL": ("2000-06-21", "2005-02-28"), "MSFT": ("2003-02-18",)}
 Z_BARS = 60
 # How many settings of features, rules and markets were tried until these were kept.
-CONFIGURATIONS = 4
+CONFIGURATIONS = 11
 SETS = (TWO_YARDSTICKS, TRADED, EVENTS)
 OURS = EVENTS
 EVENTS_WANTED, FAULTS_WANTED, KIND_WANTED = 0.9, 0.95, 0.85
@@ -248,7 +249,7 @@ def measure_models(
         rows = np.concatenate([clean[n].inputs[years[n] < year] for n in subjects])
         if len(rows) < FEWEST_TRAINED or year < 2000:
             continue
-        detector, table, threshold = _fit(rows, seed)
+        detector, table, threshold = _fit(rows, seed, feature_set)
         for n in subjects:
             now, then = years[n] == year, fault_years[n] == year
             scores[n][now] = detector.score_samples(clean[n].inputs[now])
@@ -282,7 +283,12 @@ def _years(panel: BarPanel, features: Features) -> np.ndarray:
     )
 
 
-def _fit(rows: np.ndarray, seed: int) -> tuple[Detector, GradeTable, float]:
+def _fit(
+    rows: np.ndarray, seed: int, feature_set: FeatureSet
+) -> tuple[Detector, GradeTable, float]:
+    if feature_set.sees_market:  # as a training does
+        known = rows[:, len(feature_set.own_columns) :].any(axis=1)
+        rows = rows[known] if known.sum() >= FEWEST_KNOWN else rows
     kind = get_detector(DEFAULT_DETECTOR)
     detector = kind.load(kind.fit(rows, seed=seed, parameters=kind.get_defaults()))
     scores = detector.score_samples(rows)
@@ -391,7 +397,7 @@ def measure_opens() -> float:
     fields |= {"clocks": whole["clock"].to_numpy(np.int64)}
     panel = BarPanel(**fields)
     features = compute_features(panel, panel.offsets[:-1], TRADED_BY_TIME)
-    detector, _, threshold = _fit(features.inputs, 7)
+    detector, _, threshold = _fit(features.inputs, 7, TRADED_BY_TIME)
     alarms = detector.score_samples(features.inputs) < threshold
     opens = panel.clocks[features.rows] == 0
     return float(alarms[opens].mean() / alarms[~opens].mean())

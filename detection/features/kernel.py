@@ -17,7 +17,7 @@ import numpy as np
 from numba import float32, float64, int64, njit, types, void
 
 from core.arrays import Float32, Float64, Int64
-from detection.features.feature_sets import MARKET14, TIME_OF_DAY, TWO_YARDSTICKS
+from detection.features.feature_sets import MARKET14, TIME_OF_DAY, TRADED_BY_TIME, TWO_YARDSTICKS
 
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]
@@ -28,7 +28,12 @@ Rings = tuple[Int64, Float64, Int64]
 Span = tuple[int, int]
 
 # What a model may see of a bar, in the order of `_free_of_scale`; a feature set picks from these.
-COLUMNS: tuple[str, ...] = (*MARKET14.columns, *TWO_YARDSTICKS.columns, *TIME_OF_DAY.columns)
+COLUMNS: tuple[str, ...] = (
+    *MARKET14.columns,
+    *TWO_YARDSTICKS.columns,
+    *TIME_OF_DAY.columns,
+    *TRADED_BY_TIME.columns[2:],
+)
 # How far a bar is from the ticker's usual, for the words of an anomaly: see `_measure`.
 MEASURES: tuple[str, ...] = (
     "return",
@@ -418,7 +423,7 @@ def _compare_by_clock(
         t = first + i
         for row in range(5):
             measured[CLOCK_MEASURES + row, i] = 1.0
-        for row in range(4):
+        for row in range(6):
             columns[CLOCK_COLUMNS + row, i] = 1.0
         if usual[5, t] < FEWEST_SESSIONS:
             continue
@@ -449,6 +454,8 @@ def _compare_by_clock(
         columns[CLOCK_COLUMNS + 1, i] = np.sqrt(abs(moved) / change)
         columns[CLOCK_COLUMNS + 2, i] = np.sqrt(max(wide / fast, jump, loud, fast * still))
         columns[CLOCK_COLUMNS + 3, i] = np.sqrt(max(wide / slow, jump, loud, slow * still))
+        columns[CLOCK_COLUMNS + 4, i] = np.sqrt(max(wide / fast, loud, fast * still))
+        columns[CLOCK_COLUMNS + 5, i] = np.sqrt(max(wide / slow, loud, slow * still))
 
 
 @njit(nogil=True, error_model="numpy")

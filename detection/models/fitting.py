@@ -7,7 +7,7 @@ to some 400 tickers x 5 years of days. The same bars, plan and seed give the sam
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -34,6 +34,7 @@ from records.models.documents import FitFields
 
 MOST_ROWS = 500_000
 FEWEST_ROWS = 100
+FEWEST_KNOWN = 2_000
 PORTION_BARS = 200_000
 LOADED, FITTED, SCORED = 0.7, 0.85, 0.98
 SCORED_ROWS = 5_000
@@ -87,8 +88,11 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
     end = None if plan.window_end is None else int(plan.window_end.timestamp())
     done = 0
+    markets = {
+        code: _find_days(database, plan, code) for code in sorted({s["market"] for s in series})
+    }
+    known_only = _has_known(markets.values(), plan)
     for code, own in groupby(sorted(series, key=_get_market), key=_get_market):
-        market = _find_days(database, plan, code)
         for portion in _split(list(own)):
             panel = load_panel(
                 database,
@@ -96,7 +100,7 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
                 dict.fromkeys(portion, (start, end)),
                 reach=plan.feature_set.reach,
             )
-            _learn(panel, plan, start, market, sample, seen)
+            _learn(panel, plan, markets[code], sample, seen, known_only=known_only)
             done += len(portion)
             checkpoint(LOADED * done / len(series))
     rows = sample.get_rows()
@@ -125,6 +129,22 @@ def _find_days(database: Db, plan: TrainingPlan, market: str) -> MarketDays | No
         return None
     refresh_days(database, market, plan.interval, datetime.now(UTC))
     return read_days(database, market, plan.interval)
+
+
+def _has_known(markets: Iterable[MarketDays | None], plan: TrainingPlan) -> bool:
+    """Whether there are enough bars of days on which the market's move is known to learn from
+    these alone.
+
+    Beside bars of which it is not, all others would look strange.
+    """
+    start = plan.window_start.timestamp() if plan.window_start else -np.inf
+    end = plan.window_end.timestamp() if plan.window_end else np.inf
+    bars = 0
+    for days in markets:
+        if days is not None:
+            known = days.columns.any(axis=1) & (days.times >= start) & (days.times <= end)
+            bars += int(days.counts[known].sum())
+    return not plan.tickers and bars >= FEWEST_KNOWN
 
 
 def _score(detector: Detector, rows: Float32, checkpoint: Checkpoint) -> Float64:
@@ -181,14 +201,18 @@ def _split(series: Sequence[SeriesDocument]) -> Iterator[list[str]]:
 def _learn(
     panel: BarPanel,
     plan: TrainingPlan,
-    start: int | None,
     market: MarketDays | None,
     sample: RowSample,
     seen: Seen,
+    *,
+    known_only: bool,
 ) -> None:
     """Add the rows of a panel that lie in the window to the sample, and note what they were."""
+    start = None if plan.window_start is None else int(plan.window_start.timestamp())
     features = compute_features(panel, _find_first_rows(panel, start), plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
+    if known_only:
+        wanted &= features.inputs[:, len(plan.feature_set.own_columns) :].any(axis=1)
     sample.add(features.inputs[wanted])
     rows = features.rows[wanted]
     if rows.size:
@@ -200,7 +224,8 @@ def _learn(
         if count:
             seen.rows[ticker] = count
         else:
-            seen.left_out[ticker] = "bad_bars" if ticker in bad else "not_enough_bars"
+            lacking = "market_unknown" if known_only else "not_enough_bars"
+            seen.left_out[ticker] = "bad_bars" if ticker in bad else lacking
 
 
 def _find_first_rows(panel: BarPanel, start: int | None) -> Int64:

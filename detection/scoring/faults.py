@@ -45,6 +45,9 @@ HIGHEST_PRICE = 1e10
 WICK = 3.0
 VOLUME = 8.0
 CALM_RANGE = 3.0
+# A move of so many yardsticks brings more than so many usual volumes.
+MOVE = 3.0
+QUIET = 2.0
 # Bars that tell how often a ticker stands still, and how unlikely a run has to be.
 STILL_BARS = 250
 FEWEST_STILL = 20
@@ -124,16 +127,26 @@ def find_faults(panel: BarPanel, wanted: Bools, features: Features) -> Judged:
 def _find_by_measures(panel: BarPanel, features: Features) -> Iterator[Fault]:
     """Yield wicks, and volumes on bars that hardly moved."""
     measures = dict(zip(MEASURES, features.measures.T, strict=True))
-    wick, volume = measures["wick"], measures["volume"]
+    wick, volume, moved = measures["wick"], measures["volume"], np.abs(measures["return"])
     if panel.clocks.any():
+        # An open is wide and loud, and so it is by its own time of day that it has to be wrong.
         wick = np.minimum(wick, measures["clock_wick"])
-        volume = np.minimum(volume, measures["clock_volume"])
+        moved = np.minimum(moved, np.abs(measures["clock_return"]))
+        loud_at_its_time = measures["clock_volume"]
+    else:
+        loud_at_its_time = volume
     rows = features.rows
-    loud = np.flatnonzero((volume >= VOLUME) & (measures["range"] < CALM_RANGE))
+    volumes = np.minimum(volume, loud_at_its_time)
+    loud = np.flatnonzero((volumes >= VOLUME) & (measures["range"] < CALM_RANGE))
     for at in loud.tolist():
-        times = float(volume[at])
+        times = float(volumes[at])
         words = f"volume {times:.0f} times its usual on a bar that hardly moved"
         yield Fault(int(rows[at]), "volume", times / VOLUME, words, is_certain=False)
+    quiet = np.maximum(volume, loud_at_its_time) <= QUIET
+    for at in np.flatnonzero((moved >= MOVE) & quiet).tolist():
+        far, times = float(moved[at]), float(volume[at])
+        words = f"moved {far:.1f} times its usual range on {times:.1f} times its usual volume"
+        yield Fault(int(rows[at]), "move", far / MOVE, words, is_certain=False)
     for at in np.flatnonzero(wick >= WICK).tolist():
         length = float(wick[at])
         words = f"a wick of {length:.1f} times its usual range, which the close took back"

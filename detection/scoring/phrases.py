@@ -165,6 +165,8 @@ PHRASES: dict[str, Phrase] = {
     "clock_return_slow": _at_its_time(_return),
     "clock_departure_fast": _at_its_time(_clock_departure),
     "clock_departure_slow": _at_its_time(_clock_departure),
+    "clock_span_fast": _at_its_time(_departure),
+    "clock_span_slow": _at_its_time(_departure),
     "return_fast": _return,
     "return_slow": _return,
     "gap_fast": _gap,

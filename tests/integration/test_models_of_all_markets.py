@@ -42,6 +42,17 @@ def test_it_learns_from_every_market_and_serves_one_without_a_model(both: Db) ->
     assert audit["model_version"] == "ALL_model-0.1.0"
 
 
+def test_it_learns_from_days_on_which_the_market_is_known_where_there_are_enough(
+    both: Db,
+) -> None:
+    for seed in range(12):
+        store(both, f"T{seed}", make_bars(300, seed))
+    record = train_model(both, read_plan("ALL"), now=NOW)
+    assert {left["reason"] for left in record["left_out"]} == {"market_unknown"}
+    assert [left["ticker"] for left in record["left_out"]] == ["BTC-USD"]
+    assert record["rows"] == 14 * (300 - 61)
+
+
 def test_a_market_s_own_champion_comes_first(both: Db) -> None:
     train_model(both, read_plan("ALL"), now=NOW)
     own = train_model(both, read_plan("US"), now=NOW)

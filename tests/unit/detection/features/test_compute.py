@@ -139,6 +139,33 @@ def test_inputs_by_time_of_day_equal_pandas(interval: str, per_session: int, ses
     )
 
 
+@pytest.mark.parametrize(("interval", "per_session"), [("1h", 7), ("15m", 26)])
+def test_inputs_by_time_of_day_pass_over_bars_without_a_trade(
+    interval: str, per_session: int
+) -> None:
+    bars = draw_sessions(4, 110, per_session)
+    random = np.random.default_rng(2)
+    for row in random.integers(100, len(bars), len(bars) // 8):
+        bars.loc[row, ["open", "high", "low", "close"]] = bars.loc[row - 1, "close"]
+        bars.loc[row, "volume"] = 0.0
+    aside = mark_twin_no_trade(bars)
+    features = compute_features(
+        build_panel(bars, interval=interval), np.zeros(1, np.int64), TRADED_BY_TIME
+    )
+    assert features.no_trade.tolist() == [aside.sum()]
+    assert not aside[features.rows].any()
+    # All of so short a history lies within what each bar looks back on.
+    traded = bars[~aside].reset_index(drop=True)
+    twin = compute_twin_clock_inputs(traded, len(bars), with_jump=False)
+    places = np.flatnonzero(~aside).searchsorted(features.rows)
+    np.testing.assert_allclose(
+        features.inputs,
+        twin.to_numpy()[places].clip(max=BOUND),
+        rtol=0,
+        atol=0.5 / GRID + 1e-9,
+    )
+
+
 @pytest.mark.parametrize(("flat", "idle"), [(0.3, 0.5), (0.6, 1.0), (0.0, 0.3), (1.0, 1.0)])
 def test_bars_on_which_nothing_traded_count_as_if_they_were_not_there(
     flat: float, idle: float
@@ -164,14 +191,16 @@ def test_bars_on_which_nothing_traded_count_as_if_they_were_not_there(
     assert features.warm_up.tolist() == [len(bars) - len(known) - aside.sum()]
 
 
-@pytest.mark.parametrize("pair", [(TWO_YARDSTICKS, TRADED), (TIME_OF_DAY, TRADED_BY_TIME)])
+@pytest.mark.parametrize(
+    ("pair", "columns"), [((TWO_YARDSTICKS, TRADED), 5), ((TIME_OF_DAY, TRADED_BY_TIME), 2)]
+)
 def test_where_every_bar_traded_the_sets_agree_to_the_last_bit(
-    pair: tuple[FeatureSet, FeatureSet],
+    pair: tuple[FeatureSet, FeatureSet], columns: int
 ) -> None:
     interval = "1h" if pair[0].sessions else "1d"
     panel = build_panel(draw_sessions(4, 130, 7), interval=interval)
     one, other = (compute_features(panel, np.zeros(1, np.int64), s).inputs for s in pair)
-    assert one.tobytes() == other.tobytes()
+    assert one[:, :columns].tobytes() == other[:, :columns].tobytes()
 
 
 def test_a_time_of_day_of_fewer_than_ten_sessions_is_taken_for_usual() -> None:
@@ -266,12 +295,13 @@ def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
         *(draw_sessions(seed, sessions, per_session) for seed in range(4)), interval=interval
     )
     shares = {}
-    for feature_set in (TWO_YARDSTICKS, TIME_OF_DAY):
+    for feature_set in (TWO_YARDSTICKS, TIME_OF_DAY, TRADED_BY_TIME):
         features = compute_features(panel, panel.offsets[:-1], feature_set)
         fitted = kind.fit(features.inputs, seed=7, parameters=kind.get_defaults())
         scores = kind.load(fitted).score_samples(features.inputs)
         is_alarm = scores < np.quantile(scores, 0.01)
         is_open = panel.clocks[features.rows] == 100
-        shares[feature_set.name] = is_alarm[is_open].mean() / is_alarm[~is_open].mean()
-    assert shares["two_yardsticks"] > 10
-    assert shares["time_of_day"] < 2.5
+        shares[feature_set.label] = is_alarm[is_open].mean() / is_alarm[~is_open].mean()
+    assert shares["two_yardsticks/1"] > 10
+    assert shares["time_of_day/1"] < 2.5
+    assert shares["time_of_day/2"] < 2

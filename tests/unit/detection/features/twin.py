@@ -95,8 +95,12 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFrame:
-    """Return the columns of the feature set `time_of_day`, before they are rounded to the grid."""
+def compute_twin_clock_inputs(
+    bars: pd.DataFrame, window_bars: int, *, with_jump: bool = True
+) -> pd.DataFrame:
+    """Return the columns of the feature set `time_of_day`, before they are rounded to the grid;
+    without the jump, of its second version.
+    """
     before = bars["close"].shift(1)
     high, low = np.maximum(bars["high"], before), np.minimum(bars["low"], before)
     true_range, gap = (high - low) / before, (bars["open"] - before).abs() / before
@@ -136,7 +140,7 @@ def compute_twin_clock_inputs(bars: pd.DataFrame, window_bars: int) -> pd.DataFr
         parts = (
             true_range / yardstick,
             2 * wick / before / yardstick,
-            jump,
+            jump if with_jump else 0 * jump,
             0.8 * loud,
             0.5 * yardstick / moved,
         )
