@@ -28,7 +28,14 @@ from api.schemas.single_series import (
 from core.errors import BadInput, TapewatchError
 from detection.models.single_series import SeriesModel, store_predictions
 from detection.series.contract import Judgement, LearningDetector
-from detection.series.rules import Point, check_points, parse_series_id, parse_version, read_point
+from detection.series.rules import (
+    Point,
+    check_points,
+    parse_series_id,
+    parse_version,
+    read_plain_points,
+    read_point,
+)
 from records.database import Document
 from records.findings import series_predictions as stored
 from records.findings.documents import StoredPrediction
@@ -89,12 +96,11 @@ def predict_series(series_id: str, query_data: PredictQuery) -> Response:
     Nothing is changed unless `store` is true.
     """
     model = _find_model(series_id, query_data)
-    body = request.get_json()
-    points = check_points(body) if isinstance(body, list) else [read_point(body)]
+    points, is_list = _read_points()
     judged = _judge(model, points, store=query_data.store)
     version = str(model.version)
     answers = [_describe(judgement, version) for judgement in judged]
-    content = to_json(answers if isinstance(body, list) else answers[0])
+    content = to_json(answers if is_list else answers[0])
     count_latency("inference")
     return Response(content, content_type="application/json")
 
@@ -227,6 +233,16 @@ def label_prediction(
         by=get_client(),
         now=get_now(),
     )
+
+
+def _read_points() -> tuple[list[Point], bool]:
+    """Return the points of the body, and whether it is a list. Raises BadInput."""
+    content = request.get_data()
+    plain = read_plain_points(content) if content.startswith(b"[") else None
+    if plain is not None:
+        return plain, True
+    body = request.get_json()
+    return (check_points(body), True) if isinstance(body, list) else ([read_point(body)], False)
 
 
 def _find_model(series_id: str, query_data: PredictQuery) -> SeriesModel:

@@ -9,6 +9,8 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any, NamedTuple, cast
 
+from pydantic_core import from_json
+
 from core.errors import BadInput, NothingNamed
 
 MOST_POINTS = 1_000_000
@@ -184,6 +186,33 @@ class Point(NamedTuple):
 
     timestamp: int
     value: float
+
+
+def read_plain_points(text: bytes) -> list[Point] | None:
+    """Return the points of a list as plain JSON text, in half the time that `check_points` and a
+    reader that sees names given twice take; None for whatever else, which is for those two.
+
+    Plain is a list of at most 10,000 points that break no rule, without escapes. A name given
+    twice would show in the text: each point has six quotes, two of them about its timestamp.
+    """
+    try:
+        points = from_json(text)
+        if b"\\" in text or text.count(b'"') != 6 * len(points) or len(points) > MOST_LISTED:
+            return None
+        timestamps = [point["timestamp"] for point in points]
+        values = [point["value"] for point in points]
+        digits, lengths = "".join(timestamps), set(map(len, timestamps))
+        is_plain = (
+            set(map(len, points)) == {2}
+            and set(map(type, values)) <= {int, float}
+            and 0 < min(lengths) <= max(lengths) < 19
+            and digits.isascii()
+            and digits.isdigit()
+            and all(map(isfinite, values))
+        )
+    except (ValueError, TypeError, KeyError, OverflowError):  # it is said elsewhere what is wrong
+        return None
+    return list(map(Point, map(int, timestamps), map(float, values))) if is_plain else None
 
 
 def check_points(points: Sequence[Any]) -> list[Point]:

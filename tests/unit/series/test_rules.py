@@ -11,15 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.http.repeated import refuse_repeated_names
 from core.errors import BadInput, ModelIntegrity, NothingNamed
 from detection.series.columns import FLOAT64, INT64, hash_points, pack, unpack
 from detection.series.drawing import DrawnPoint, draw_series, thin_out
 from detection.series.period import compute_autocorrelations, find_period, transform
 from detection.series.rules import (
+    Point,
     check_points,
     check_training,
     parse_series_id,
     parse_version,
+    read_plain_points,
     read_point,
 )
 
@@ -145,6 +148,47 @@ def test_a_season_is_found(period: int) -> None:
         )
     assert found.count(period) >= 5
     assert all(one is not None and abs(one - period) <= max(1, period // 20) for one in found)
+
+
+def read_strictly(text: bytes) -> list[Point] | None:
+    """Return what the reader that sees everything makes of a text; None where it refuses it."""
+    try:
+        return check_points(json.loads(text, object_pairs_hook=refuse_repeated_names))
+    except (ValueError, BadInput):
+        return None
+
+
+TIMESTAMPS = ['"17"', '"018"', "17", '""', '"1\\u0037"', '"\u0661"', '"12345678901234567890"']
+VALUES = ["1", "-2.5e3", "1e400", "NaN", "true", '"1"', "null"]
+OTHERS = ['"v\\u0061lue": 3', '"more": 1', '"a": "b"', '""']
+MEMBERS = st.sampled_from(
+    [
+        *(f'"timestamp": {timestamp}' for timestamp in TIMESTAMPS),
+        *(f'"value": {value}' for value in VALUES),
+        *OTHERS,
+    ]
+)
+
+
+@given(points=st.lists(st.lists(MEMBERS, max_size=4), max_size=4), sound=st.booleans())
+def test_plain_points_are_read_as_strictly_as_all_others(
+    points: list[list[str]], *, sound: bool
+) -> None:
+    listed = ["{" + ", ".join(members) + "}" for members in points]
+    if sound:
+        listed += ['{"timestamp": "1705000010", "value": 13.0}'] * 2
+    text = f"[{', '.join(listed)}]".encode()
+    plain = read_plain_points(text)
+    assert plain is None or plain == read_strictly(text)
+
+
+def test_a_list_that_is_plain_is_read_in_the_short_way() -> None:
+    points = [{"timestamp": str(i), "value": i / 7} for i in range(10_000)]
+    text = json.dumps(points).encode()
+    assert read_plain_points(text) == read_strictly(text) != []
+    assert read_plain_points(json.dumps([*points, points[0]]).encode()) is None
+    for other in (b"", b"[", b"[]", b"[1]", b'["timestamp"]', b"[[1, 2]]", b"\xff", b"[" * 10_000):
+        assert read_plain_points(other) is None
 
 
 def test_noise_has_no_season_and_a_wandering_series_hardly_ever() -> None:
