@@ -75,6 +75,9 @@ def print_outcome(run: ShownRun) -> None:
         f" {progress['rows_processed']:,} bars scored, {progress['anomalies_found']:,} anomalies,"
         f" {progress['new_anomalies']:,} of them new"
     )
+    if run["task"] == "fill" and run.get("result"):
+        result = run["result"]
+        echo(f"{len(result['filled']):,} gaps filled, {len(result['lacking']):,} still lack bars")
     if reasons := run.get("reasons"):
         counts = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
         echo("reasons: " + ", ".join(f"{count} {reason}" for reason, count in counts))

@@ -227,7 +227,7 @@ def mark_filling(
     """Note that a run asks a source for gaps that nobody else is at work on."""
     free = {"_id": {"$in": list(ids)}, "state": {"$in": ["open", "partial", "error"]}}
     changes = {"state": "filling", "run_id": run_id, "source": source, "tried_at": now}
-    gaps_in(database).update_many(free, {"$set": changes})
+    gaps_in(database).update_many(free, {"$set": changes, "$inc": {"attempts": 1}})
 
 
 def find_filling(
@@ -249,9 +249,8 @@ def note_attempt(
 
     `is_last` says that asking again would be of no use.
     """
-    attempts = gap["attempts"] + 1
-    state = choose_state(gap)
-    tried: GapDocument = {**gap, "attempts": attempts, "state": state, "next_try": None}
+    attempts, state = gap["attempts"], choose_state(gap)
+    tried: GapDocument = {**gap, "state": state, "next_try": None}
     if state == "filled":
         return {**tried, "reason": None, "filled_at": now}
     tried["reason"] = reason or gap["reason"]

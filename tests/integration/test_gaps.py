@@ -20,7 +20,9 @@ from core.settings import Settings, get_settings
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.ledger import measure_series, read_times
 from market.bars.undoing import undo_import
+from market.imports.fetching import fill_from_yahoo, reaches
 from market.imports.importing import import_frame
+from market.imports.sources.yahoo import Yahoo
 from records.consistency import find_disagreements
 from records.database import Db, Document
 from records.market.bar_imports import find_import
@@ -261,6 +263,7 @@ def test_a_gap_is_filled_by_itself_from_the_source_of_its_watchlist(
     filled = runs.get_run(database, run_id)
     assert (filled["status"], filled["task"]) == ("complete", "fill")
     assert len(filled["result"]["filled"]) == 2
+    assert {gap["attempts"] for gap in find_gaps(database, tickers=["AAPL"])} == {1}
     assert {gap[-1] for gap in tell(database)} == {"filled"}
     assert tell(database, "UNWATCHED")[0][-1] == "open"
     assert check(database) == []
@@ -322,6 +325,53 @@ def test_only_so_many_gaps_of_a_market_are_asked_for_in_an_hour(
     assert len(runs.get_run(database, run_id)["options"]["gaps"]) == GAPS_AN_HOUR
     assert fill_due(worker, LATER + timedelta(minutes=20)) == []
     assert len(fill_due(worker, LATER + timedelta(minutes=60))) == 1
+
+
+def answer_daily(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return bars as Yahoo answers them."""
+    index = pd.DatetimeIndex(frame["time"]).tz_localize("America/New_York")
+    names = ("Open", "High", "Low", "Close", "Volume")
+    return pd.DataFrame({name: frame[name.lower()].to_numpy() for name in names}, index=index)
+
+
+def test_yahoo_is_asked_as_far_back_as_each_ticker_lacks_bars(database: Db) -> None:
+    frame = build(days("2024-03-01", "2024-03-28"))
+    for ticker in ("AAPL", "MSFT", "GONE"):
+        bring(database, frame.drop([3]), ticker)
+    asked: dict[str, datetime | None] = {}
+
+    def fetch(ticker: str, start: datetime | None, _interval: str) -> pd.DataFrame:
+        asked[ticker] = start
+        return answer_daily(frame if ticker != "GONE" else frame[:0])
+
+    now = datetime(2024, 5, 1, tzinfo=UTC)
+    since = {
+        "AAPL": datetime(2024, 3, 6, tzinfo=UTC),
+        "MSFT": datetime(2022, 1, 3, tzinfo=UTC),
+        "GONE": datetime(2024, 3, 6, tzinfo=UTC),
+    }
+    report = fill_from_yahoo(
+        database, Yahoo(fetch), since, interval="1d", now=now, on_series=lambda *_: None
+    )
+    assert {series.ticker: (series.new, series.is_empty) for series in report.series} == {
+        "AAPL": (1, False),
+        "MSFT": (1, False),
+        "GONE": (0, True),
+    }
+    assert all(start is not None and start <= since[name] for name, start in asked.items())
+    assert asked["AAPL"] == asked["GONE"] != asked["MSFT"]
+    assert [gap[-1] for ticker in ("AAPL", "GONE") for gap in tell(database, ticker)] == [
+        "filled",
+        "open",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interval", "days_ago", "reached"), [("1d", 9_000, True), ("1m", 6, True), ("1m", 8, False)]
+)
+def test_yahoo_has_minutes_of_a_week(interval: str, days_ago: int, *, reached: bool) -> None:
+    assert reaches("yahoo", interval, NOW - timedelta(days=days_ago), NOW) == reached
+    assert reaches("folder", interval, NOW - timedelta(days=days_ago), NOW)
 
 
 def test_a_run_that_fails_counts_as_an_attempt(
