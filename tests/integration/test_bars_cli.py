@@ -185,3 +185,31 @@ def test_unreachable_database_is_said_without_its_password(
     assert answer.exit_code == 1
     assert "MongoDB at mongodb://***@127.0.0.1:9/?replicaSet=x did not answer" in answer.stderr
     assert "secret" not in answer.output
+
+
+def write_clock(path: Path, clocks: list[str]) -> Path:
+    rows = "".join(f"2024-01-03 {clock},10,11,9,10,100\n" for clock in clocks)
+    path.write_text(f"time,open,high,low,close,volume\n{rows}")
+    return path
+
+
+def test_bars_off_the_grid_are_kept_aside_and_other_spacings_refused(
+    flask_bars: Command, tmp_path: Path
+) -> None:
+    clocks = [f"{9 + n // 12:02d}:{n % 12 * 5:02d}" for n in range(6, 60)]
+    clocks[20:22] = ["11:12"]  # in the place of 11:10 and 11:15
+    answer = read_json(
+        flask_bars(
+            "import", write_clock(tmp_path / "STRAY.csv", clocks), "--interval", "5m", "--json"
+        )
+    )
+    (series,) = answer["series"]
+    assert [(row["time"], row["reason"]) for row in series["rejected"]] == [
+        ("2024-01-03 11:12", "off_grid")
+    ]
+    assert series["new"] == len(clocks) - 1
+    assert "off_grid" in flask_bars("rejected", "--ticker", "STRAY").output
+    twos = [f"{10 + n // 30:02d}:{n % 30 * 2:02d}" for n in range(60)]
+    refused = flask_bars("import", write_clock(tmp_path / "TWOS.csv", twos), "--interval", "1m")
+    assert refused.exit_code == 1
+    assert "2 minutes apart, not 1m" in refused.output

@@ -494,3 +494,20 @@ def test_gaps_are_listed_filled_and_accepted_on_the_command_line(
     assert "not stored" in check(database)[0]
     assert flask_gaps("measure").exit_code == 0
     assert check(database) == []
+
+
+def test_a_pushed_bar_off_the_grid_is_kept_aside(worker: Worker, database: Db) -> None:
+    app = create_app(worker.settings)
+    candles = [
+        {"time": f"2024-01-03T{clock}:00Z", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0}
+        for clock in ("14:30", "14:42", "14:50")
+    ]
+    try:
+        asked = {"ticker": "AAPL", "interval": "5m", "candles": candles}
+        accepted = app.test_client().post("/py/data/candles", json=asked)
+        start(worker, accepted.json["run_id"])
+        (rejected,) = app.test_client().get("/py/data/rejected").json["items"]
+    finally:
+        get_state(app).close()
+    assert (rejected["reason"], rejected["row"]) == ("off_grid", 2)
+    assert tell(database) == [("2024-01-03", "2024-01-03", 2, 5, "partial")]
