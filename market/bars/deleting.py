@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
 
 from core.errors import BadInput, Conflict, NotFound
 from core.words import RevisionKind
@@ -68,16 +69,52 @@ def rename_bars(
 
     def write(session: ClientSession) -> None:
         for series in found:
-            if find_one_series(database, name, series["interval"], session) is not None:
-                raise Conflict(
-                    f"there are {series['interval']} bars of {name}: delete them first (`flask bars"
-                    f" delete {name}`)"
-                )
+            _refuse_stored(database, series, name, session)
             _move(database, series, name, now, session)
 
-    in_transaction(database, write)
+    copies: list[tuple[str, str]] = []
+    try:
+        for series in found:
+            copies += _copy_buckets(database, series, name)
+        in_transaction(database, write)
+    except BaseException as error:
+        for bucket_id, sha256 in copies:
+            bars_in(database).delete_one({"_id": bucket_id, "sha256": sha256})
+        if isinstance(error, DuplicateKeyError):
+            raise Conflict(f"bars of {name} came meanwhile; look again") from error
+        raise
     set_ticker_markets(database, _list_told(database, found, name), now)
     return found
+
+
+def _refuse_stored(database: Db, series: SeriesDocument, name: str, session: ClientSession) -> None:
+    if find_one_series(database, name, series["interval"], session) is not None:
+        raise Conflict(
+            f"there are {series['interval']} bars of {name}: delete them first (`flask bars delete"
+            f" {name}`)"
+        )
+
+
+def _copy_buckets(database: Db, series: SeriesDocument, name: str) -> list[tuple[str, str]]:
+    """Store a series' buckets under another name too, where nobody sees them before a series
+    of that name is there; return their ids and hashes.
+
+    MongoDB holds a transaction in its cache, which may not have room for many years of minutes.
+    """
+    interval = series["interval"]
+
+    def clear(session: ClientSession) -> None:
+        _refuse_stored(database, series, name, session)
+        # One who was killed at this very point may have left some.
+        bars_in(database).delete_many({"ticker": name, "interval": interval}, session=session)
+
+    in_transaction(database, clear)
+    copies = []
+    for bucket in bars_in(database).find({"ticker": series["ticker"], "interval": interval}):
+        copy = {**bucket, "_id": f"{name}::{interval}::{bucket['year']}", "ticker": name}
+        bars_in(database).insert_one(copy)  # type: ignore[arg-type]
+        copies.append((str(copy["_id"]), bucket["sha256"]))
+    return copies
 
 
 def _check_name(database: Db, found: Sequence[SeriesDocument], name: str) -> None:
@@ -118,18 +155,9 @@ def _move(
     database: Db, series: SeriesDocument, name: str, now: datetime, session: ClientSession
 ) -> None:
     interval = series["interval"]
-    buckets = list(
-        bars_in(database).find({"ticker": series["ticker"], "interval": interval}, session=session)
-    )
     _remove(database, series, "renamed", now, session)
     bar_imports.rename_imports(database, series["ticker"], interval, name, session)
     rename_gaps(database, series["ticker"], interval, name, session)
-    if buckets:
-        moved = [
-            bucket | {"_id": f"{name}::{interval}::{bucket['year']}", "ticker": name}
-            for bucket in buckets
-        ]
-        bars_in(database).insert_many(moved, session=session)
     revision = max(series["revision"], find_last_revision(database, name, interval, session))
     own: SeriesDocument = {
         **series,

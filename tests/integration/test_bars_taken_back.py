@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from cli import bars, models
 from core.settings import Settings, get_settings
+from market.bars.deleting import rename_bars
 from market.bars.reading import read_bars
 from market.imports.importing import import_frame
 from records.consistency import find_disagreements
@@ -252,3 +253,32 @@ def test_bars_of_a_later_import_stay_where_an_earlier_one_is_taken_back(
     assert flask("undo", first["import_id"]).exit_code == 0
     shown = read_bars(database, "NEWCO", "1d", start=None, end=None, limit=1_000)
     assert [bar.close for bar in shown] == frame["close"].iloc[60:].tolist()
+
+
+def test_a_rename_that_was_ended_or_refused_leaves_nothing(
+    flask: Command, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(database, "AAPL", make_bars(600))
+    before = tell_series(database, "AAPL")
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("market.bars.deleting._move", end)
+        with pytest.raises(KeyboardInterrupt):
+            rename_bars(database, "AAPL", "AAPLX", None, NOW)
+    assert tell_series(database, "AAPL") == before
+    assert database.bars.count_documents({"ticker": "AAPLX"}) == 0
+    # One that was killed leaves buckets that no series knows; the next one clears them.
+    left = database.bars.find_one({"ticker": "AAPL"})
+    assert left is not None
+    database.bars.insert_one(left | {"_id": "AAPLX::1d::1999", "ticker": "AAPLX", "year": 1999})
+    assert flask("rename", "AAPL", "AAPLX").exit_code == 0
+    assert tell_series(database, "AAPLX") == before
+    assert database.bars.count_documents({"ticker": "AAPLX", "year": 1999}) == 0
+    store(database, "AAPL", make_bars(300))
+    refused = flask("rename", "AAPL", "AAPLX")
+    assert (refused.exit_code, "there are 1d bars of AAPLX" in refused.output) == (1, True)
+    assert tell_series(database, "AAPLX") == before
+    assert check(database) == []
