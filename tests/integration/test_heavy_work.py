@@ -232,6 +232,7 @@ HEAVY: dict[str, bool] = {
     "analytics": False,  # a thousand series take one
     "correlation": False,  # a hundred tickers at most, 45 pairs at most
     "fetch": True,  # as long as its vendor takes
+    "fill": True,  # the same
 }
 
 
@@ -283,10 +284,12 @@ def ask_for(database: Db, worker: Worker, task: str, folder: Path) -> str:
     elif task == "correlation":
         options = {"set_id": "a", "as_of": None, "bars_key": "b"}
     else:
-        assert task == "fetch", f"how a run of the kind {task} is asked for is not said here"
+        assert task in {"fetch", "fill"}, (
+            f"how a run of the kind {task} is asked for is not said here"
+        )
         (folder / "bars").mkdir()
         (folder / "bars" / "AAPL.csv").write_bytes(csv)
-        options = {"source": "folder", "folder": "bars"}
+        options = {"source": "folder", "folder": "bars", "gaps": []}
     tickers = () if task in {"train", "import", "fit_series"} else names
     return add_run(database, task, tickers=tickers, period="max", options=options)
 
