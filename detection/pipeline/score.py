@@ -87,7 +87,9 @@ def score(
     faults, returned = _find_faults(panel, marked, features, errors, rows[passed])
     described = passed.copy()
     described[wanted] = True
-    described &= ~np.isin(rows, [*faults, *returned])
+    told = np.zeros(panel.times.size, dtype=np.bool_)
+    told[[*faults, *returned]] = True
+    described &= ~told[rows]
     found: dict[str, list[AnomalyDocument]] = {}
     events = build_events(load, features, usable[described], scores[described], job, now)
     for anomaly in chain(events, build_faults(load, features, faults.values(), job, now)):

@@ -159,7 +159,7 @@ def _find_without_volume(
     """Yield bars that moved without a volume, of tickers that usually have one."""
     none = (panel.volume == 0.0) & ~idle
     none &= panel.high > panel.low
-    candidates = np.intersect1d(np.flatnonzero(none), features.rows)
+    candidates = features.rows[none[features.rows]]
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(panel.volume == 0.0)))
     first = np.maximum(panel.offsets[series[candidates]], candidates - STILL_BARS)
     lacking = before[candidates] - before[first]
