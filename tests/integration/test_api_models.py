@@ -130,11 +130,21 @@ def test_a_training_is_accepted_with_its_options(client: FlaskClient, database: 
     assert run["options"] == {"contamination": 0.02, "trees": 50}
 
 
+def test_a_training_of_all_markets_is_accepted(client: FlaskClient, database: Db) -> None:
+    add_series(database, "AAPL", "7203.T")
+    response = client.post("/py/models/train", json={"market": "all"})
+    assert response.status_code == 202
+    run = client.get(response.headers["Location"]).json
+    assert (run["task"], run["market"]) == ("train", "ALL")
+    assert client.get("/py/models?market=ALL").json["items"] == []
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {},
         {"market": "MARS"},
+        {"market": "ALL", "tickers": ["AAPL"]},
         {"market": "US", "contamination": 0.9},
         {"market": "US", "contamination": 0.01, "grade": 50},
         {"market": "US", "feature_set": "nobody/1"},
