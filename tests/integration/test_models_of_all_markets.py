@@ -3,6 +3,7 @@
 import pytest
 
 from core.errors import BadInput, NoModel
+from core.settings import Settings
 from detection.models import registry
 from detection.models.manager import ModelManager
 from detection.models.plan import ThresholdPolicy, TrainingPlan, read_model_market
@@ -10,8 +11,12 @@ from detection.models.training import train_model
 from market.imports.importing import import_frame
 from market.market_rows import add_market
 from market.markets import SHIPPED
-from records.database import Db
+from records.database import Db, open_database
 from records.models.champions import ALL_MARKETS, Scope
+from records.work.requests import RunRequest, insert_run
+from tasks.engine import planning
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 from tests.integration.detecting import NOW, make_bars, run, store
 from tests.integration.modelling import add_model
 
@@ -89,3 +94,15 @@ def test_what_cannot_be_asked_for_is_refused(database: Db) -> None:
     row = {"calendar": "BVMF", "timezone": "America/Sao_Paulo", "suffixes": [".SA"]}
     with pytest.raises(BadInput, match="stands for all markets"):
         add_market(database, {"code": "ALL"} | row, NOW)
+
+
+def test_a_run_of_all_markets_trains_and_ends(both: Db, settings: Settings) -> None:
+    request = RunRequest("train", "manual", market=ALL_MARKETS, options={"trees": 20})
+    run_id = insert_run(both, request, NOW)["_id"]
+    own = open_database(settings)
+    with build_celery(settings) as celery:
+        planning.start(Worker(settings, own, celery, "test:1"), run_id)
+    own.client.close()
+    done = both.detection_runs.find_one({"_id": run_id})
+    assert done is not None
+    assert (done["status"], done["model_version"]) == ("complete", "ALL_model-0.1.0")
