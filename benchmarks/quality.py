@@ -265,7 +265,7 @@ def measure_models(
         own |= _count_flagged(years[n], scores[n], passed[n], grades[n])
         wanted = np.zeros(subject.panel.times.size, np.bool_)
         wanted[clean[n].rows[~np.isnan(scores[n])]] = True
-        rules = find_faults(subject.panel, wanted, clean[n]).faults
+        rules = find_faults(subject.panel, wanted, clean[n], subject.days).faults
         found[n] = own | {"flagged_by_rules": len(rules) / max(1, wanted.sum())}
     return found
 
@@ -331,7 +331,7 @@ def _count_faults(
     for owner, score in zip(owners.tolist(), fault_scores.tolist(), strict=True):
         hit[owner] |= score <= limits[subject.faults[owner].ticker] and score < 0.0
     by_model = hit.copy()
-    for row in find_faults(panel, wanted, wrong).faults:
+    for row in find_faults(panel, wanted, wrong, subject.days).faults:
         hit[int(np.searchsorted(panel.offsets, row, side="right")) - 1] = True
     kinds = np.array([fault.kind for fault in subject.faults])
     named = {kind: float(hit[kinds == kind].mean()) for kind in FAULTS if (kinds == kind).any()}

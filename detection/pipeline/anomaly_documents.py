@@ -90,7 +90,9 @@ def build_faults(
             "severity": get_severity(fault.grade),
             "attribution": {},
             "reasons": [fault.words],
-            "market_fingerprint": None,
+            "market_fingerprint": (
+                load.market.fingerprint(int(load.panel.times[fault.row])) if load.market else None
+            ),
         }
 
 

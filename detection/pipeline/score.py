@@ -84,7 +84,7 @@ def score(
     wanted = np.flatnonzero(np.isin(rows, find_rows(panel, asked)))
     scores[wanted] = model.detector.score_samples(inputs[wanted])
     passed = scores < model.threshold
-    faults, returned = _find_faults(panel, marked, features, errors, rows[passed])
+    faults, returned = _find_faults(load, marked, features, errors, rows[passed])
     described = passed.copy()
     described[wanted] = True
     told = np.zeros(panel.times.size, dtype=np.bool_)
@@ -104,7 +104,7 @@ def score(
 
 
 def _find_faults(
-    panel: BarPanel,
+    load: Load,
     wanted: Bools,
     features: Features,
     errors: Mapping[str, str],
@@ -115,13 +115,14 @@ def _find_faults(
 
     What may be an event as well is one where its row is among the `events`.
     """
+    panel = load.panel
     if errors:
         wanted = wanted.copy()
         for s, ticker in enumerate(panel.tickers):
             if ticker in errors:
                 wanted[panel.series(s)] = False
     passed = set(events.tolist())
-    judged = find_faults(panel, wanted, features)
+    judged = find_faults(panel, wanted, features, load.market)
     faults = {
         row: fault for row, fault in judged.faults.items() if fault.is_certain or row not in passed
     }

@@ -20,6 +20,7 @@ from core.arrays import Bools, Float32, Int64
 from core.words import FaultName
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES
+from detection.features.market_move import MarketDays
 from detection.scoring.suspected_split import TOLERANCE, find_suspected_split
 from market.bars.no_trade import mark_no_trade
 from market.bars.panel import BarPanel
@@ -48,6 +49,8 @@ CALM_RANGE = 3.0
 # A move of so many yardsticks brings more than so many usual volumes.
 MOVE = 3.0
 QUIET = 2.0
+# In usual moves of the market lately.
+MARKET_MOVE = 2.0
 # Bars that tell how often a ticker stands still, and how unlikely a run has to be.
 STILL_BARS = 250
 FEWEST_STILL = 20
@@ -100,10 +103,13 @@ class Judged:
     returned: frozenset[int]
 
 
-def find_faults(panel: BarPanel, wanted: Bools, features: Features) -> Judged:
+def find_faults(
+    panel: BarPanel, wanted: Bools, features: Features, market: MarketDays | None = None
+) -> Judged:
     """Return what the rules say of the `wanted` rows (n,) of a panel.
 
-    `features` are those of all wanted rows that have any.
+    `features` are those of all wanted rows that have any, `market` is what their market did, where
+    the model looks at it.
     """
     series = np.repeat(np.arange(len(panel.tickers)), np.diff(panel.offsets))
     idle = mark_no_trade(
@@ -113,7 +119,7 @@ def find_faults(panel: BarPanel, wanted: Bools, features: Features) -> Judged:
     returned: set[int] = set()
     # The last word counts: the rules are in the order of their certainty.
     for fault in (
-        *_find_by_measures(panel, features),
+        *_find_by_measures(panel, features, market),
         *_find_without_volume(panel, series, idle, features),
         *_find_stale(panel, series, idle),
         *_find_levels(panel, series, features, returned),
@@ -124,7 +130,9 @@ def find_faults(panel: BarPanel, wanted: Bools, features: Features) -> Judged:
     return Judged(found, frozenset(returned))
 
 
-def _find_by_measures(panel: BarPanel, features: Features) -> Iterator[Fault]:
+def _find_by_measures(
+    panel: BarPanel, features: Features, market: MarketDays | None
+) -> Iterator[Fault]:
     """Yield wicks, and volumes on bars that hardly moved."""
     measures = dict(zip(MEASURES, features.measures.T, strict=True))
     wick, volume, moved = measures["wick"], measures["volume"], np.abs(measures["return"])
@@ -143,6 +151,9 @@ def _find_by_measures(panel: BarPanel, features: Features) -> Iterator[Fault]:
         words = f"volume {times:.0f} times its usual on a bar that hardly moved"
         yield Fault(int(rows[at]), "volume", times / VOLUME, words, is_certain=False)
     quiet = np.maximum(volume, loud_at_its_time) <= QUIET
+    if market is not None:
+        # Where the whole market moves, a ticker needs no news of its own.
+        quiet &= np.square(market.look_up(panel.times[rows])[:, 0]) < MARKET_MOVE
     for at in np.flatnonzero((moved >= MOVE) & quiet).tolist():
         far, times = float(moved[at]), float(volume[at])
         words = f"moved {far:.1f} times its usual range on {times:.1f} times its usual volume"
