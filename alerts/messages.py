@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.errors import BadInput
-from records.alerts.documents import RuleDocument
+from records.alerts.documents import AlertDocument, RuleDocument
 from records.findings.documents import AnomalyDocument
 from records.work.documents import RunDocument
 
@@ -43,22 +44,58 @@ def tells_failure(rule: RuleDocument, run: RunDocument) -> bool:
     return rule["failures"] and run["status"] in {"failed", "partial"}
 
 
-def build_title(run: RunDocument, anomalies: Sequence[AnomalyDocument]) -> str:
+class Told(NamedTuple):
+    """What a rule's message tells of: market-wide alerts, and the anomalies of all the others."""
+
+    wide: list[AlertDocument]
+    anomaly_ids: set[str]
+
+
+def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
+    """Return what of the alerts that a run raised, or added to, a rule's channel was not told yet.
+
+    A bar that an alert holds of which it was told is no news, nor is a ticker of a market-wide bar.
+    """
+    news = [alert for alert in alerts if _is_news(rule, alert)]
+    wide = {alert["_id"]: alert for alert in news if alert["entity_type"] == "market"}
+    single = [a for a in news if a["entity_type"] == "ticker" and a["parent_id"] is None]
+    return Told([*wide.values()], {each for alert in single for each in alert["anomaly_ids"]})
+
+
+def _is_news(rule: RuleDocument, alert: AlertDocument) -> bool:
+    is_asked_for = rule["watchlist"] in {None, alert["watchlist"]} or alert["watchlist"] is None
+    return is_asked_for and alert["grade_before"] < rule["min_grade"] <= alert["grade"]
+
+
+def build_title(
+    run: RunDocument,
+    anomalies: Sequence[AnomalyDocument],
+    wide: Sequence[AlertDocument] = (),
+) -> str:
     """Return the message's first line."""
     subject = run["watchlist"] or run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers"
+    count = "1 anomaly" if len(anomalies) == 1 else f"{len(anomalies)} anomalies"
+    if wide:
+        markets = ", ".join(dict.fromkeys(alert["market"] for alert in wide))
+        besides = f", and {count} besides" if anomalies else ""
+        return f"{subject}: the market {markets} moved{besides}"
     if not anomalies:
         return f"{subject}: {run['task']} {run['status']}"
-    count = "1 anomaly" if len(anomalies) == 1 else f"{len(anomalies)} anomalies"
     return f"{subject}: {count} in {run['interval']} bars"
 
 
-def build_body(run: RunDocument, anomalies: Sequence[AnomalyDocument]) -> str:
-    """Return the rest: the strangest bars with their reasons, what the markets did besides where
-    the watchlist asks for it, what went wrong, and the run.
+def build_body(
+    run: RunDocument,
+    anomalies: Sequence[AnomalyDocument],
+    wide: Sequence[AlertDocument] = (),
+) -> str:
+    """Return the rest: market-wide bars, the strangest of the others with their reasons, what the
+    markets did besides where the watchlist asks for it, what went wrong, and the run.
 
     `anomalies` are the strangest first.
     """
-    lines = [_describe(anomaly) for anomaly in anomalies[:LISTED_ANOMALIES]]
+    lines = [_describe_wide(alert) for alert in wide[:LISTED_ANOMALIES]]
+    lines += [_describe(anomaly) for anomaly in anomalies[:LISTED_ANOMALIES]]
     if len(anomalies) > LISTED_ANOMALIES:
         lines.append(f"... and {len(anomalies) - LISTED_ANOMALIES} more")
     lines += [
@@ -88,14 +125,23 @@ def find_due(rule: RuleDocument, now: datetime) -> datetime:
 
 
 def _describe(anomaly: AnomalyDocument) -> str:
-    when = anomaly["Datetime"]
-    moment = (
-        f"{when:%Y-%m-%d}" if anomaly["interval"] in {"1d", "1w"} else f"{when:%Y-%m-%d %H:%M} UTC"
-    )
+    when = _write_bar(anomaly["Datetime"], anomaly["interval"])
     reasons = "; ".join(anomaly["reasons"])
     fault = "fault, " if anomaly["kind"] == "fault" else ""
     return (
-        f"{anomaly['Ticker']} {moment}: {fault}{anomaly['severity']} (grade"
+        f"{anomaly['Ticker']} {when}: {fault}{anomaly['severity']} (grade"
         f" {anomaly['grade']:.0f}),"
         f" {reasons}"
     )
+
+
+def _describe_wide(alert: AlertDocument) -> str:
+    when = _write_bar(alert["last_bar"], alert["interval"])
+    return (
+        f"market {alert['market']} {when}: {alert['severity']} (grade {alert['grade']:.0f}),"
+        f" {'; '.join(alert['reasons'])}"
+    )
+
+
+def _write_bar(when: datetime, interval: str) -> str:
+    return f"{when:%Y-%m-%d}" if interval in {"1d", "1w"} else f"{when:%Y-%m-%d %H:%M} UTC"

@@ -5,7 +5,9 @@ from functools import partial
 from flask import Flask
 
 from cli import (
+    alerts,
     analytics,
+    anomalies,
     backfill,
     bars,
     db,
@@ -32,6 +34,8 @@ GROUPS = (
     backfill.group,
     scan.group,
     verify.group,
+    anomalies.group,
+    alerts.group,
     analytics.group,
     runs.group,
     keys.group,

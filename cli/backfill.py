@@ -38,6 +38,7 @@ group = AppGroup(
         " champion."
     ),
 )
+@click.option("--raise-alerts", is_flag=True, help="Have what is found new become alerts.")
 @json_option
 @exits_on_error
 def run_backfill(
@@ -48,6 +49,7 @@ def run_backfill(
     period: str,
     force: bool,
     walk_forward: bool,
+    raise_alerts: bool,
     no_wait: bool,
     as_json: bool,
 ) -> None:
@@ -64,6 +66,7 @@ def run_backfill(
             period=period,
             force=force,
             walk_forward=walk_forward,
+            raise_alerts=raise_alerts,
             now=datetime.now(UTC),
         )
         follow(database, run, wait=not no_wait, as_json=as_json)

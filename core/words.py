@@ -46,4 +46,14 @@ QualityFigure = Literal[
 ]
 WatchlistSource = Literal["none", "yahoo", "folder", "feed"]
 Feedback = Literal["confirmed", "expected", "false_alarm", "new_trend"]
-KeyScope = Literal["read", "enqueue", "admin"]
+FeedbackCause = Literal[
+    "earnings", "corporate_action", "news", "data_error", "market_wide", "other"
+]
+AlertState = Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
+AlertStep = Literal["acknowledge", "resolve", "snooze", "assign", "comment", "reopen"]
+"""What a person does with an alert."""
+AlertEvent = Literal[AlertStep, "raise", "extend", "wake", "expire", "supersede", "return"]
+"""The same, and what the service does with it by itself."""
+EntityType = Literal["ticker", "market"]
+Direction = Literal["up", "down"]
+KeyScope = Literal["read", "enqueue", "respond", "admin"]

@@ -31,6 +31,28 @@ _RUN = {"run_id": None}
 _OPEN_BACKFILL = {"task": "backfill", "completed_at": {"$type": "null"}}
 
 INDEXES: dict[str, list[IndexModel]] = {
+    "alert_history": [
+        _index("-bar_time", "_id"),
+        _index("entity_id", "-bar_time"),
+        _index("watchlist", "-bar_time"),
+    ],
+    "alert_trail": [_index("alert_id", "at"), _index("-at", "_id"), _index("by", "-at")],
+    "alerts": [
+        # What is listed, by each of what people filter by most.
+        _index("state", "-created_at", "_id"),
+        _index("state", "severity", "-created_at", "_id"),
+        _index("state", "watchlist", "-created_at", "_id"),
+        _index("-created_at", "_id"),
+        # What raising looks for.
+        _index("entity_id", "interval", "state"),
+        _index("anomaly_ids"),
+        _index("run_id"),
+        _index("parent_id"),
+        # What time does.
+        _index("state", "snoozed_until"),
+        _index("state", "updated_at"),
+        _index("state", "resolved_at"),
+    ],
     "analytics": [
         _index("ticker", "interval", "-time"),
         # Only snapshots of intraday bars have an end; those of a day and longer are kept.
@@ -101,6 +123,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("state", "next_try"),
         _index("filled_at", expireAfterSeconds=FILLED_GAPS_DAYS * DAY_SECONDS),
     ],
+    "labels": [_index("-labelled_at", "_id"), _index("alert_id"), _index("ticker", "interval")],
     "heartbeats": [_index("at", expireAfterSeconds=DAY_SECONDS)],
     "models": [_index("market", "-created_at"), _index("sha256")],
     "deliveries": [

@@ -77,6 +77,11 @@ def get_client() -> str:
     return str(g.flask_httpauth_user["_id"] or "open")
 
 
+def get_person() -> str:
+    """Return the name of the key that asks, as trails tell of it."""
+    return str(g.flask_httpauth_user["name"])
+
+
 def get_key_id() -> str | None:
     """Return the id of the key that asks; None for open access."""
     key_id: str | None = g.flask_httpauth_user["_id"]

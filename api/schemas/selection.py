@@ -36,6 +36,9 @@ class BackfillBody(SelectionBody):
     force: bool = Field(
         default=False, description="cancel a backfill of these series that is in the way"
     )
+    raise_alerts: bool = Field(
+        default=False, description="have what is found new become alerts, as a scan's does"
+    )
     walk_forward: bool = Field(
         default=False,
         description=(

@@ -1,1 +1,1 @@
-"""Documents of who is told: notification rules and deliveries."""
+"""Documents of who must look at what, and who is told: alerts, rules and deliveries."""

@@ -1,11 +1,21 @@
-"""The documents and collections of notification rules and deliveries."""
+"""The documents and collections of alerts, notification rules and deliveries."""
 
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from pymongo.collection import Collection
 
-from core.words import AnomalyKind, DeliveryState
+from core.words import (
+    AlertEvent,
+    AlertState,
+    AnomalyKind,
+    DeliveryState,
+    Direction,
+    EntityType,
+    Feedback,
+    FeedbackCause,
+    Severity,
+)
 from records.database import Db
 
 
@@ -67,6 +77,143 @@ class DeliveryDocument(TypedDict):
     created_at: datetime
     sent_at: datetime | None
     error: str | None
+
+
+class CommentFields(TypedDict):
+    """What somebody wrote under an alert, and when."""
+
+    by: str
+    at: datetime
+    text: str
+
+
+class BreadthFields(TypedDict):
+    """How many tickers of a watchlist were strange on one bar, of how many it has."""
+
+    strange: int
+    of: int
+
+
+class StepFields(TypedDict, total=False):
+    """What a step of its life writes into an alert."""
+
+    owner: str | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+    resolution_notes: str | None
+    feedback: Feedback | None
+    cause: FeedbackCause | None
+    snoozed_until: datetime | None
+
+
+class StrangestFields(TypedDict):
+    """What an alert says of the strangest of its bars."""
+
+    anomaly_score: float
+    threshold: float
+    grade: float
+    severity: Severity
+    explanation: dict[str, float]
+    reasons: list[str]
+    detection_timestamp: datetime
+    model_version: str | None
+
+
+class AlertDocument(StepFields, StrangestFields):
+    """What a person must look at: strange bars of one ticker of a watchlist, or of its market.
+
+    Attributes:
+        watchlist: None where the ticker is on none.
+        entity_type, entity_id: a ticker, or the code of a market on a market-wide bar.
+        direction: of the move.
+        bar_time, last_bar: the first and the last strange bar.
+        count: how many there are.
+        parent_id: the alert of the market-wide bar that it belongs to.
+        breadth, bars: of a market-wide alert: of its widest bar, and which bars it holds.
+        run_id: the run that raised it, or added to it last.
+        grade_before: its grade before that run; -1 where that run raised it.
+        explanation: the share of each input of the model.
+    """
+
+    _id: str
+    watchlist: str | None
+    entity_type: EntityType
+    entity_id: str
+    market: str
+    interval: str
+    direction: Direction
+    bar_time: datetime
+    last_bar: datetime
+    count: int
+    anomaly_ids: list[str]
+    parent_id: str | None
+    breadth: NotRequired[BreadthFields]
+    bars: NotRequired[list[datetime]]
+    run_id: str
+    grade_before: float
+    state: AlertState
+    comments: list[CommentFields]
+    created_at: datetime
+    updated_at: datetime
+
+
+class MarketConditions(TypedDict):
+    """What the market did on an alert's bar; None where no metrics of it are stored."""
+
+    regime: str | None
+    breadth: float | None
+    z: float | None
+
+
+class EndedAlert(AlertDocument):
+    """An alert in the history.
+
+    Attributes:
+        market_conditions: on its first bar.
+        resolution_time_minutes: from when it was raised.
+        resolution_action: its feedback or, where nobody gave any, who resolved it.
+        return_after_1, return_after_5, return_after_20: simple returns from the close of its first
+            bar to the close so many bars later; None where there are not so many.
+    """
+
+    market_conditions: MarketConditions
+    was_resolved: bool
+    resolution_time_minutes: float
+    resolution_action: str
+    return_after_1: float | None
+    return_after_5: float | None
+    return_after_20: float | None
+    archived_at: datetime
+
+
+class TrailDocument(TypedDict):
+    """One step of an alert's life: who did what, when, and from which state to which."""
+
+    _id: str
+    alert_id: str
+    step: AlertEvent
+    by: str
+    at: datetime
+    from_state: AlertState | None
+    to_state: AlertState
+    details: dict[str, Any]
+
+
+def alerts_in(database: Db) -> Collection[AlertDocument]:
+    """Return the collection of alerts."""
+    return database.alerts
+
+
+def history_in(database: Db) -> Collection[EndedAlert]:
+    """Return the collection of alerts that ended long ago."""
+    return database.alert_history
+
+
+def trail_in(database: Db) -> Collection[TrailDocument]:
+    """Return the collection of steps of alerts."""
+    return database.alert_trail
 
 
 def rules_in(database: Db) -> Collection[RuleDocument]:

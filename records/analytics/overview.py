@@ -140,6 +140,14 @@ def find_overview(
     return documents
 
 
+def find_regime(database: Db, ticker: str, interval: str) -> str | None:
+    """Return the present regime of a series; None where its metrics were not computed."""
+    found = overview_in(database).find_one(
+        {"_id": build_series_id(ticker, interval)}, {"regime": 1}
+    )
+    return found.get("regime") if found else None
+
+
 def get_version(database: Db, market: str, interval: str) -> int:
     """Return how often anything the overview shows of a market has changed; no clock is asked."""
     found = versions_in(database).find_one({"_id": f"{market}::{interval}"})

@@ -186,6 +186,33 @@ def find_new(
     return list(anomalies_in(database).find(query).sort(strongest))
 
 
+def find_new_tickers(database: Db, run_id: str) -> list[str]:
+    """Return the tickers of which a run found anomalies first, in order."""
+    query = {"detection_run_id": run_id, "status": "new"}
+    return sorted(anomalies_in(database).distinct("Ticker", query))
+
+
+def find_on_bars(
+    database: Db, tickers: Sequence[str], interval: str, first: datetime, last: datetime
+) -> list[AnomalyDocument]:
+    """Return the anomalies of these series between two bars (inclusive), by time."""
+    wanted = set(tickers)
+    query = {
+        "Datetime": {"$gte": first, "$lte": last},
+        "interval": interval,
+        "status": {"$ne": SUPERSEDED},
+    }
+    found = anomalies_in(database).find(query).sort([("Datetime", 1), ("_id", 1)])
+    return [anomaly for anomaly in found if anomaly["Ticker"] in wanted]
+
+
+def find_superseded(database: Db, anomaly_ids: Sequence[str]) -> set[str]:
+    """Return which of these anomalies are superseded, or gone."""
+    query = {"_id": {"$in": list(anomaly_ids)}, "status": {"$ne": SUPERSEDED}}
+    standing = {each["_id"] for each in anomalies_in(database).find(query, {"_id": 1})}
+    return set(anomaly_ids) - standing
+
+
 def build_query(
     *,
     tickers: Sequence[str] | None = None,

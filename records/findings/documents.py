@@ -6,7 +6,16 @@ from typing import Any, NotRequired, TypedDict
 
 from pymongo.collection import Collection
 
-from core.words import AnomalyKind, AnomalyStatus, Cause, FaultName, Feedback, Severity, Verdict
+from core.words import (
+    AnomalyKind,
+    AnomalyStatus,
+    Cause,
+    FaultName,
+    Feedback,
+    FeedbackCause,
+    Severity,
+    Verdict,
+)
 from records.database import Db
 
 
@@ -99,6 +108,33 @@ class AnomalyDocument(AnomalyBar):
     market_fingerprint: NotRequired[str | None]
     superseded_by: NotRequired[str]
     superseded_at: NotRequired[datetime]
+
+
+class LabelDocument(TypedDict):
+    """What somebody said of an anomaly when they resolved its alert.
+
+    Attributes:
+        is_true_anomaly: whether it was one; only a false alarm was not.
+        cause: None where nobody named one.
+        predicted_score: the anomaly's raw score, lower is stranger.
+        was_correct: whether the model, which called it one, was right.
+    """
+
+    _id: str
+    anomaly_id: str
+    alert_id: str
+    ticker: str
+    interval: str
+    features: dict[str, float]
+    feedback: Feedback
+    is_true_anomaly: bool
+    cause: FeedbackCause | None
+    labelled_by: str
+    labelled_at: datetime
+    predicted_score: float
+    grade: float
+    model_version: str
+    was_correct: bool
 
 
 class AnomalySubject(TypedDict):
@@ -242,3 +278,8 @@ class StoredPrediction(TypedDict):
 def predictions_in(database: Db) -> Collection[StoredPrediction]:
     """Return the collection of stored predictions."""
     return database.series_predictions
+
+
+def labels_in(database: Db) -> Collection[LabelDocument]:
+    """Return the collection of labels."""
+    return database.labels

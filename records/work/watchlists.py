@@ -7,6 +7,7 @@ caller changes. A `next_scan` of None, as after any change, has the scheduler lo
 anew.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pymongo import ReturnDocument
@@ -90,6 +91,12 @@ def get_watchlist(database: Db, name: str) -> WatchlistDocument:
         names = [other["_id"] for other in find_watchlists(database, limit=10)]
         raise NotFound(f"there is no watchlist {name!r}; there are: {', '.join(names) or '(none)'}")
     return watchlist
+
+
+def find_holders(database: Db, tickers: Sequence[str], interval: str) -> list[WatchlistDocument]:
+    """Return the watchlists that hold any of these series, by name."""
+    query = {"tickers": {"$in": list(tickers)}, "interval": interval}
+    return list(watchlists_in(database).find(query).sort("_id", 1))
 
 
 def replace_watchlist(

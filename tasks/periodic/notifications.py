@@ -9,11 +9,20 @@ import structlog
 from pymongo.client_session import ClientSession
 
 from alerts.channels import send_message
-from alerts.messages import build_body, build_title, find_due, is_concerned, tells_failure
+from alerts.messages import (
+    build_body,
+    build_title,
+    choose_alerts,
+    find_due,
+    is_concerned,
+    tells_failure,
+)
+from alerts.raising import raises
 from core.errors import TapewatchError
 from records.alerts import deliveries
 from records.alerts.documents import DeliveryDocument, RuleDocument
 from records.alerts.notification_rules import find_rules
+from records.alerts.raised import find_of_run
 from records.database import Db, in_transaction
 from records.findings.anomalies import find_new
 from records.findings.documents import AnomalyDocument
@@ -22,6 +31,7 @@ from records.work.documents import EventDocument, RunDocument
 from records.work.runs import find_bare_run
 from records.work.watchlists import find_watchlist
 from tasks.engine.one_of_many import going_on
+from tasks.periodic import alerting
 from tasks.process.worker import Worker
 
 # What is not sent within this time is for the next round, so that slow channels do not keep a
@@ -32,14 +42,19 @@ log = structlog.get_logger()
 
 
 def has_work(database: Db) -> bool:
-    """Whether anything waits to be told."""
-    return outbox.find_undelivered(database, limit=1) != [] or deliveries.has_due(database)
+    """Whether anything waits to be told, or time has something to do with an alert."""
+    return (
+        outbox.find_undelivered(database, limit=1) != []
+        or deliveries.has_due(database)
+        or alerting.has_due(database, datetime.now(UTC))
+    )
 
 
 def notify(worker: Worker) -> dict[str, int]:
-    """Turn events into deliveries and send those that are due;
+    """Turn events into alerts and deliveries and send those that are due;
     return how many were sent and how many not.
     """
+    alerting.keep_time(worker.database, datetime.now(UTC))
     for event in outbox.find_undelivered(worker.database, limit=1_000):
         with going_on("event_failed", event["_id"]):
             _dispatch(worker.database, event, datetime.now(UTC))
@@ -54,10 +69,12 @@ def notify(worker: Worker) -> dict[str, int]:
 
 
 def _dispatch(database: Db, event: EventDocument, now: datetime) -> None:
-    """Write a delivery for each rule that an event concerns,
+    """Raise the alerts of an event's run; then write a delivery for each rule that it concerns,
     and that the event is done with, in one transaction.
     """
     run = find_bare_run(database, event["run_id"])
+    if run is not None:
+        alerting.settle_run(database, run, now)
     planned = [] if run is None else _plan(database, event, run, now)
 
     def write(session: ClientSession) -> None:
@@ -71,17 +88,22 @@ def _plan(
     database: Db, event: EventDocument, run: RunDocument, now: datetime
 ) -> list[DeliveryDocument]:
     planned = []
+    alerts = find_of_run(database, run["_id"]) if raises(run) else None
     for rule in find_rules(database, enabled=True):
         if not is_concerned(rule, run):
             continue
         anomalies = _find_news(database, rule, run)
-        if anomalies or tells_failure(rule, run):
+        told = None if alerts is None else choose_alerts(rule, alerts)
+        if told is not None:
+            anomalies = [anomaly for anomaly in anomalies if anomaly["_id"] in told.anomaly_ids]
+        wide = told.wide if told else []
+        if anomalies or wide or tells_failure(rule, run):
             delivery = deliveries.build_delivery(
                 f"{event['_id']}:{rule['_id']}",
                 rule,
                 run_id=run["_id"],
-                title=build_title(run, anomalies),
-                body=build_body(run, anomalies),
+                title=build_title(run, anomalies, wide),
+                body=build_body(run, anomalies, wide),
                 anomaly_ids=[anomaly["_id"] for anomaly in anomalies],
                 due_at=find_due(rule, now),
                 now=now,

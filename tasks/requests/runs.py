@@ -55,7 +55,7 @@ class PeriodicScan:
     fetch_run_id: str | None = None
 
 
-def request_detection(
+def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for, by its name
     database: Db,
     celery: Celery,
     selection: Selection,
@@ -67,6 +67,7 @@ def request_detection(
     period: str | None = None,
     force: bool = False,
     walk_forward: bool = False,
+    raise_alerts: bool = False,
     scan: PeriodicScan | None = None,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
@@ -75,7 +76,8 @@ def request_detection(
     With `force`, backfills in the way of a backfill are cancelled.
 
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
-    champion. Of a watchlist a periodic `scan` may be of some markets only; those without bars are
+    champion. With `raise_alerts` a backfill's anomalies become alerts, as a scan's do. Of a
+    watchlist a periodic `scan` may be of some markets only; those without bars are
     named in the run's options, and where a scheduled scan finds no bar of the last session, those
     tickers too. A watchlist may ask for an overview of its markets in the run's result.
 
@@ -86,7 +88,11 @@ def request_detection(
     """
     only_markets = scan.only_markets if scan else None
     tickers, without_bars = select_tickers(database, selection, interval, only_markets)
-    options: dict[str, Any] = {"walk_forward": walk_forward, "without_bars": without_bars}
+    options: dict[str, Any] = {
+        "walk_forward": walk_forward,
+        "raise_alerts": raise_alerts,
+        "without_bars": without_bars,
+    }
     if scan is not None:
         options |= {"only_markets": list(only_markets or ()), "fetch_run_id": scan.fetch_run_id}
         options["stale"] = _find_stale(database, tickers, interval, now)

@@ -84,6 +84,8 @@ def collect_examples(client: FlaskClient) -> Examples:
     _ask_about_bars(ask)
     _ask_about_series(ask)
     _ask_about_metrics(ask, client)
+    ask("get_alert_statistics", "GET", "/alerts/statistics")
+    ask("get_ticker_profile", "GET", "/tickers/AAPL/profile")
     return found
 
 

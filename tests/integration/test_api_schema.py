@@ -25,6 +25,9 @@ from records.migrations import prepare_database
 from records.work.runs import request_cancel
 from records.work.watchlists import add_watchlist
 from runner.servers import Servers
+from tasks.periodic.notifications import notify
+from tasks.process.worker import Worker
+from tests.integration.alerting import SESSIONS, end_run
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import NOW, add_run
 
@@ -69,10 +72,15 @@ def api_schema(servers: Servers) -> Iterator[Any]:
         database, "tech", {"tickers": ["AAPL"], "markets": ["US"], "interval": "1d"} | WATCHED, NOW
     )
     app = create_app(config)
+    end_run(database, ("MSFT", SESSIONS[0]))
+    notify(Worker(config, database, get_state(app).celery, "test"))
+    alert = database.alerts.find_one()
+    assert alert is not None
     known = {
         "ticker": "AAPL",
         "run_id": run_id,
         "anomaly_id": anomaly["_id"],
+        "alert_id": alert["_id"],
         "version": anomaly["model_version"],
         "name": "tech",
         "key": add_key(database, "tester", ["admin"], NOW),

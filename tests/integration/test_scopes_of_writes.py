@@ -50,6 +50,9 @@ IN_FORCE = {
 # What happened, and what is to be done; models are versions that nobody uses before they are
 # champions, and those of single series judge only what their caller sends them.
 FACTS = {
+    "alert_history",
+    "alert_trail",
+    "alerts",
     "analytics",
     "analytics_failures",
     "analytics_markets",
@@ -67,6 +70,7 @@ FACTS = {
     "detection_runs",
     "gaps",
     "heartbeats",
+    "labels",
     "latencies",
     "market_days",
     "model_artefacts.chunks",
@@ -87,7 +91,7 @@ FACTS = {
     "watchlists",
 }
 ID = re.compile("<(?:path:)?([a-z_]+)>")
-SCOPES = ("read", "enqueue", "admin")
+SCOPES = ("read", "enqueue", "respond", "admin")
 WRITES = {"insert", "update", "delete", "findAndModify"}
 
 # Which writes there are, and by which scopes they are reached. Nobody but an admin may be in it.
@@ -178,6 +182,7 @@ def prepare(database: Db) -> dict[str, str]:
     run_id = add_failed_training(database)
     return {"version": first, "name": "tech", "run_id": run_id, "ticker": "AAPL"} | {
         "anomaly_id": "AAPL::1d::x",
+        "alert_id": "tech::AAPL::1d::x",
         "series_id": "sensor",
         "code": "JP",
         "timestamp": "1705000010",
@@ -223,6 +228,12 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
     return {
         **single,
         **{f"root_{endpoint}": asked for endpoint, asked in single.items()},
+        "alerts.acknowledge_alert": [{"json": {}}],
+        "alerts.resolve_alert": [{"json": {"feedback": "false_alarm"}}],
+        "alerts.comment_alert": [{"json": {"text": "hm"}}],
+        "alerts.snooze_alert": [{"json": {"until": "2026-01-12T08:00:00Z"}}],
+        "alerts.assign_alert": [{"json": {"owner": "mia"}}],
+        "alerts.change_many_alerts": [{"json": {"ids": ["tech::x"], "action": "acknowledge"}}],
         "bars.preview_file": [multipart],
         "bars.delete_ticker": [{}],
         "markets.add_market": [{"json": {"code": "BR", **MARKET}}],

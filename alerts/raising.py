@@ -1,0 +1,325 @@
+"""Raising: strange bars become alerts, at most one that is open for a series and direction within
+three bars; and a bar that is strange for much of a watchlist becomes one for all of them.
+
+It is pure: documents in, documents out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import log10
+
+from core.words import AlertState, Direction
+from records.alerts.documents import (
+    AlertDocument,
+    CommentFields,
+    StepFields,
+    StrangestFields,
+    TrailDocument,
+)
+from records.alerts.raised import LaterFields
+from records.alerts.trail import build_entry
+from records.findings.documents import AnomalyDocument
+from records.models.documents import PolicyFields
+from records.work.documents import RunDocument
+
+# Bars so far apart are one event.
+JOINED_WITHIN_BARS = 3
+# A market-wide bar is strange for so many of so many tickers at the least.
+LEAST_TICKERS = 10
+LEAST_SHARE = 0.3
+SYSTEM = "system"
+NEVER = -1.0
+
+BarsBetween = Callable[[datetime, datetime], int]
+"""How many bars of an interval a market has from one bar to a later one."""
+
+
+@dataclass(slots=True)
+class Raised:
+    """What is to be written: new alerts, what later bars change, and the trail."""
+
+    new: dict[str, AlertDocument] = field(default_factory=dict)
+    later: dict[str, LaterFields] = field(default_factory=dict)
+    trail: list[TrailDocument] = field(default_factory=list)
+
+
+def raises(run: RunDocument) -> bool:
+    """Whether a run's anomalies become alerts: those of scans do,
+    those of a backfill where it was asked to.
+    """
+    if run["trigger"] == "verification":
+        return False
+    return run["task"] == "incremental" or (
+        run["task"] == "backfill" and bool(run["options"].get("raise_alerts"))
+    )
+
+
+def tell_direction(anomaly: AnomalyDocument) -> Direction:
+    """Return where the bar's close went; one that did not move counts as up."""
+    return "down" if anomaly["features"]["return_1"] < 0 else "up"
+
+
+def passes(policy: PolicyFields | None, anomaly: AnomalyDocument) -> bool:
+    """Whether an anomaly that another watchlist's scan found passes a watchlist's own threshold."""
+    if policy is None:
+        return True
+    if policy["kind"] == "score":
+        return anomaly["anomaly_score"] < policy["value"]
+    grade = policy["value"] if policy["kind"] == "grade" else -25.0 * log10(policy["value"])
+    return anomaly["grade"] >= grade
+
+
+def plan_alerts(
+    anomalies: Iterable[AnomalyDocument],
+    holders: Mapping[str, Sequence[str | None]],
+    open_alerts: Sequence[AlertDocument],
+    told: set[tuple[str | None, str]],
+    bars_between: BarsBetween,
+    *,
+    run_id: str,
+    now: datetime,
+) -> Raised:
+    """Return the alerts that anomalies come to.
+
+    Args:
+        anomalies: of one interval.
+        holders: the watchlists that each ticker is on; None for none.
+        open_alerts: of these tickers.
+        told: which anomalies an alert of which watchlist holds already.
+        bars_between: of the tickers' market.
+        run_id: the run that found the anomalies.
+        now: when.
+    """
+    raised = Raised()
+    known: dict[tuple[object, ...], list[AlertDocument]] = {}
+    for alert in open_alerts:
+        known.setdefault(_key(alert), []).append(alert)
+    for anomaly in sorted(anomalies, key=lambda each: (each["Datetime"], each["_id"])):
+        for watchlist in holders.get(anomaly["Ticker"], (None,)):
+            if (watchlist, anomaly["_id"]) in told:
+                continue
+            fresh = build_alert(watchlist, anomaly, run_id, now)
+            near = known.setdefault(_key(fresh), [])
+            joined = next((a for a in near if _is_near(a, fresh["bar_time"], bars_between)), None)
+            if joined is None:
+                near.append(fresh)
+                raised.new[fresh["_id"]] = fresh
+                raised.trail.append(_note(fresh, "raise", now, anomaly["_id"]))
+            else:
+                _extend(raised, joined, fresh)
+                raised.trail.append(_note(joined, "extend", now, anomaly["_id"]))
+    return raised
+
+
+def build_alert(
+    watchlist: str | None, anomaly: AnomalyDocument, run_id: str, now: datetime
+) -> AlertDocument:
+    """Return the alert of one anomaly."""
+    return {
+        **_describe(anomaly),
+        "_id": build_alert_id(watchlist, anomaly["_id"]),
+        "watchlist": watchlist,
+        "entity_type": "ticker",
+        "entity_id": anomaly["Ticker"],
+        "market": anomaly["market"],
+        "interval": anomaly["interval"],
+        "direction": tell_direction(anomaly),
+        "bar_time": anomaly["Datetime"],
+        "last_bar": anomaly["Datetime"],
+        "count": 1,
+        "anomaly_ids": [anomaly["_id"]],
+        **_begin(run_id, now),  # type: ignore[typeddict-item]  # a market-wide one has more
+    }
+
+
+def build_alert_id(watchlist: str | None, subject: str) -> str:
+    """Return the one `_id` that a watchlist's alert of this bar can have."""
+    return f"{watchlist or '-'}::{subject}"
+
+
+def find_wide_bars(
+    anomalies: Iterable[AnomalyDocument], tickers: int
+) -> dict[datetime, list[AnomalyDocument]]:
+    """Return the bars that are strange for enough of a watchlist's tickers of one market,
+    each with its anomalies.
+    """
+    by_bar: dict[datetime, list[AnomalyDocument]] = {}
+    for anomaly in anomalies:
+        by_bar.setdefault(anomaly["Datetime"], []).append(anomaly)
+    if tickers < LEAST_TICKERS:
+        return {}
+    return {bar: each for bar, each in by_bar.items() if len(each) >= LEAST_SHARE * tickers}
+
+
+def plan_market_wide(
+    watchlist: str | None,
+    bars: Mapping[datetime, Sequence[AnomalyDocument]],
+    tickers: int,
+    open_alerts: Sequence[AlertDocument],
+    bars_between: BarsBetween,
+    *,
+    run_id: str,
+    now: datetime,
+) -> tuple[Raised, dict[str, list[str]]]:
+    """Return the alerts of market-wide bars, and by alert the anomalies whose alerts are its
+    children.
+
+    Args:
+        watchlist: whose tickers.
+        bars: `find_wide_bars(...)`.
+        tickers: how many the watchlist has of this market.
+        open_alerts: those of the market that are open.
+        bars_between: of the market.
+        run_id: the run that ended.
+        now: when.
+    """
+    raised, children = Raised(), dict[str, list[str]]()
+    known = [alert for alert in open_alerts if alert["watchlist"] == watchlist]
+    for bar, anomalies in sorted(bars.items()):
+        fresh = _build_wide(watchlist, bar, anomalies, tickers, run_id, now)
+        near = (a for a in known if a["direction"] == fresh["direction"])
+        joined = next((a for a in near if _is_near(a, bar, bars_between)), None)
+        if joined is None:
+            known.append(fresh)
+            raised.new[fresh["_id"]] = fresh
+            raised.trail.append(_note(fresh, "raise", now, f"{len(anomalies)} of {tickers}"))
+        elif bar not in joined["bars"] or fresh["grade"] > joined["grade"]:
+            if bar in joined["bars"]:  # others of its tickers were looked at later
+                fresh["bars"], fresh["count"] = [], 0
+            _extend(raised, joined, fresh)
+            raised.trail.append(_note(joined, "extend", now, f"{len(anomalies)} of {tickers}"))
+        parent = (joined or fresh)["_id"]
+        children.setdefault(parent, []).extend(a["_id"] for a in anomalies)
+    return raised, children
+
+
+def _build_wide(
+    watchlist: str | None,
+    bar: datetime,
+    anomalies: Sequence[AnomalyDocument],
+    tickers: int,
+    run_id: str,
+    now: datetime,
+) -> AlertDocument:
+    strangest = max(anomalies, key=lambda each: each["grade"])
+    falls = sum(tell_direction(each) == "down" for each in anomalies)
+    market, interval = strangest["market"], strangest["interval"]
+    subject = f"market-{market}::{interval}::{bar.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    of = f"{len(anomalies)} of {tickers} tickers are strange on this bar"
+    return {
+        **_describe(strangest),
+        "explanation": {},
+        "reasons": [of],
+        "_id": build_alert_id(watchlist, subject),
+        "watchlist": watchlist,
+        "entity_type": "market",
+        "entity_id": market,
+        "market": market,
+        "interval": interval,
+        "direction": "down" if 2 * falls >= len(anomalies) else "up",
+        "bar_time": bar,
+        "last_bar": bar,
+        "count": 1,
+        "anomaly_ids": [],
+        "bars": [bar],
+        "breadth": {"strange": len(anomalies), "of": tickers},
+        **_begin(run_id, now),
+    }
+
+
+class _Beginning(StepFields):
+    """What every new alert has alike."""
+
+    parent_id: None
+    run_id: str
+    grade_before: float
+    state: AlertState
+    comments: list[CommentFields]
+    created_at: datetime
+    updated_at: datetime
+
+
+def _begin(run_id: str, now: datetime) -> _Beginning:
+    """Return what every new alert begins with."""
+    return {
+        "parent_id": None,
+        "run_id": run_id,
+        "grade_before": NEVER,
+        "state": "active",
+        "owner": None,
+        "acknowledged_at": None,
+        "acknowledged_by": None,
+        "resolved_at": None,
+        "resolved_by": None,
+        "resolution_notes": None,
+        "feedback": None,
+        "cause": None,
+        "snoozed_until": None,
+        "comments": [],
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _describe(anomaly: AnomalyDocument) -> StrangestFields:
+    return {
+        "anomaly_score": anomaly["anomaly_score"],
+        "threshold": anomaly["threshold"],
+        "grade": anomaly["grade"],
+        "severity": anomaly["severity"],
+        "explanation": anomaly["attribution"],
+        "reasons": anomaly["reasons"],
+        "detection_timestamp": anomaly["detection_timestamp"],
+        "model_version": anomaly["model_version"],
+    }
+
+
+_STRANGEST = tuple(StrangestFields.__annotations__)
+_ADDED = ("anomaly_ids", "bars")
+
+
+def _extend(raised: Raised, alert: AlertDocument, later: AlertDocument) -> None:
+    """Have an alert hold another bar: in memory, for the bars that follow,
+    and in what is to be written.
+    """
+    if alert["run_id"] != later["run_id"]:
+        alert["grade_before"] = alert["grade"]
+    if later["grade"] > alert["grade"]:
+        alert.update({name: later[name] for name in _STRANGEST})  # type: ignore[typeddict-item,literal-required]  # of one type
+    for name in _ADDED:
+        if name in later:
+            alert[name] = [*alert[name], *later[name]]  # type: ignore[literal-required]  # of one type
+    if "breadth" in later and "breadth" in alert:
+        alert["breadth"] = max(alert["breadth"], later["breadth"], key=lambda b: b["strange"])
+    alert["bar_time"] = min(alert["bar_time"], later["bar_time"])
+    alert["last_bar"] = max(alert["last_bar"], later["last_bar"])
+    alert["count"] += later["count"]
+    alert["run_id"], alert["updated_at"] = later["run_id"], later["updated_at"]
+    if alert["_id"] not in raised.new:
+        fields = {name: alert[name] for name in LaterFields.__annotations__ if name in alert}  # type: ignore[literal-required]  # its own
+        raised.later[alert["_id"]] = fields  # type: ignore[assignment]  # made of its names
+
+
+def _key(alert: AlertDocument) -> tuple[object, ...]:
+    return alert["watchlist"], alert["entity_id"], alert["interval"], alert["direction"]
+
+
+def _is_near(alert: AlertDocument, bar: datetime, bars_between: BarsBetween) -> bool:
+    first, last = alert["bar_time"], alert["last_bar"]
+    if first <= bar <= last:
+        return True
+    distance = bars_between(last, bar) if bar > last else bars_between(bar, first)
+    return distance <= JOINED_WITHIN_BARS
+
+
+def _note(alert: AlertDocument, step: str, now: datetime, found: str) -> TrailDocument:
+    before = None if step == "raise" else alert["state"]
+    return build_entry(
+        alert["_id"],
+        step,  # type: ignore[arg-type]  # one of the words
+        by=SYSTEM,
+        at=now,
+        states=(before, alert["state"]),
+        details={"found": found, "grade": alert["grade"]},
+    )

@@ -1,0 +1,368 @@
+"""Alerts, their history, their trail, and labels."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from api.schemas.anomalies import ANOMALY_ID
+from api.schemas.common import (
+    Body,
+    Interval,
+    IntervalQuery,
+    Market,
+    Page,
+    PageQuery,
+    Query,
+    Record,
+    Ticker,
+    Time,
+    TimesQuery,
+    WatchlistName,
+)
+from core.words import (
+    AlertEvent,
+    AlertState,
+    AlertStep,
+    Direction,
+    EntityType,
+    Feedback,
+    FeedbackCause,
+    Severity,
+)
+
+ALERT_ID = f"tech::{ANOMALY_ID}"
+LONGEST_TEXT = 2_000
+MOST_AT_ONCE = 500
+MOST_DAYS = 366
+
+Person = Annotated[str, Field(min_length=1, max_length=100, examples=["mia"])]
+Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+
+
+class Comment(Record):
+    """What somebody wrote under an alert."""
+
+    by: str
+    at: datetime
+    text: str
+
+
+class Widespread(Record):
+    """How many tickers were strange on one bar."""
+
+    strange: int
+    of: int
+
+
+class Alert(Record):
+    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market."""
+
+    id: str = Field(alias="_id", examples=[ALERT_ID])
+    watchlist: str | None = Field(description="null: the ticker is on none", examples=["tech"])
+    entity_type: EntityType
+    entity_id: str = Field(description="the ticker, or the market's code", examples=["AAPL"])
+    market: str = Field(examples=["US"])
+    interval: str = Field(examples=["1d"])
+    direction: Direction
+    bar_time: datetime = Field(description="the first strange bar")
+    last_bar: datetime = Field(description="the last one")
+    count: int = Field(description="how many strange bars")
+    anomaly_ids: list[str]
+    anomaly_score: float = Field(description="of the strangest bar; lower is stranger")
+    threshold: float
+    grade: float
+    severity: Severity
+    explanation: dict[str, float] = Field(description="share of each input of the model")
+    reasons: list[str] = Field(description="the same in words")
+    model_version: str | None
+    detection_timestamp: datetime
+    parent_id: str | None = Field(None, description="the alert of a market-wide bar it belongs to")
+    breadth: Widespread | None = Field(None, description="of a market-wide bar")
+    run_id: str = Field(description="the run that raised it, or added to it last")
+    state: AlertState
+    owner: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    resolution_notes: str | None = None
+    feedback: Feedback | None = None
+    cause: FeedbackCause | None = None
+    snoozed_until: datetime | None = None
+    comments: list[Comment] = Field(default_factory=list)
+    created_at: datetime
+    updated_at: datetime
+
+
+class AlertPage(Page[Alert]):
+    """Alerts, the one raised last first."""
+
+
+class MarketConditions(Record):
+    """What the market did on the alert's bar; null where no metrics of it are stored."""
+
+    regime: str | None
+    breadth: float | None
+    z: float | None
+
+
+class EndedAlert(Alert):
+    """An alert of the history."""
+
+    market_conditions: MarketConditions
+    was_resolved: bool
+    resolution_time_minutes: float
+    resolution_action: str
+    return_after_1: float | None
+    return_after_5: float | None
+    return_after_20: float | None
+    archived_at: datetime
+
+
+class EndedPage(Page[EndedAlert]):
+    """Alerts of the history, the latest bar first."""
+
+
+class TrailEntry(Record):
+    """One step: who did what, when."""
+
+    id: str = Field(alias="_id")
+    alert_id: str = Field(examples=[ALERT_ID])
+    step: AlertEvent
+    by: str = Field(description="the name of a key, or `system`", examples=["mia"])
+    at: datetime
+    from_state: AlertState | None
+    to_state: AlertState
+    details: dict[str, Any]
+
+
+class TrailPage(Page[TrailEntry]):
+    """Steps, the latest first."""
+
+
+class AlertDetail(Alert):
+    """An alert with its trail and, of a market-wide bar, its tickers' alerts."""
+
+    trail: list[TrailEntry]
+    children: list[Alert]
+    archived: bool = Field(description="whether it is in the history")
+
+
+class AlertFilter(TimesQuery):
+    """Which alerts; `start` and `end` are times of bars."""
+
+    severity: Severity | None = None
+    watchlist: WatchlistName | None = None
+    market: Market | None = None
+    ticker: Ticker | None = None
+    interval: Interval | None = None
+    owner: Person | None = None
+    parent_id: str | None = Field(None, max_length=200)
+    entity_type: EntityType | None = None
+
+    def build_filter(self) -> dict[str, Any]:
+        """Return the arguments of `records.alerts.alerts.build_query`."""
+        return self.model_dump(include=set(AlertFilter.model_fields))
+
+
+class ActiveQuery(AlertFilter, PageQuery):
+    """Which of the alerts that somebody must look at."""
+
+
+class AlertQuery(AlertFilter, PageQuery):
+    """Which alerts."""
+
+    state: AlertState | None = None
+
+
+class HistoryQuery(TimesQuery, PageQuery):
+    """Which alerts of the history."""
+
+    ticker: Ticker | None = None
+    watchlist: WatchlistName | None = None
+    feedback: Feedback | None = None
+
+
+class StepBody(Body):
+    """A step that needs no more than to be taken."""
+
+
+class ResolveBody(Body):
+    """How an alert ended; `is_resolved` false takes that back within 7 days."""
+
+    is_resolved: bool = True
+    resolution_notes: Text | None = None
+    feedback: Feedback | None = Field(
+        None, description="writes a label of each of its anomalies; what it was"
+    )
+    cause: FeedbackCause | None = Field(None, description="why; goes with a feedback")
+
+
+class CommentBody(Body):
+    """A comment."""
+
+    text: Text
+
+
+# JSON has no times: a strict body takes them as text.
+Until = Annotated[Time, Field(strict=False, description="at most 90 days ahead")]
+
+
+class SnoozeBody(Body):
+    """Until when an alert is not to be seen."""
+
+    until: Until
+
+
+class AssignBody(Body):
+    """Whose an alert becomes."""
+
+    owner: Person | None = Field(description="null: nobody's")
+
+
+class BulkBody(Body):
+    """One step of many alerts; each is taken, or not, by itself."""
+
+    ids: list[Annotated[str, Field(max_length=200)]] = Field(min_length=1, max_length=MOST_AT_ONCE)
+    action: AlertStep
+    resolution_notes: Text | None = None
+    feedback: Feedback | None = None
+    cause: FeedbackCause | None = None
+    until: Until | None = None
+    owner: Person | None = None
+    text: Text | None = Field(None, description="of a comment")
+
+
+class Refused(BaseModel):
+    """Why a step was not taken of an alert."""
+
+    id: str
+    reason: str = Field(description="a stable word", examples=["wrong_step"])
+    error: str
+    state: AlertState | None = Field(None, description="the state it is in, where that is why")
+
+
+class BulkAnswer(BaseModel):
+    """Of which alerts the step was taken, and of which not."""
+
+    success: list[str]
+    failed: list[Refused]
+
+
+class StatisticsQuery(Query):
+    """Of which alerts."""
+
+    watchlist: WatchlistName | None = None
+
+
+class Statistics(BaseModel):
+    """What all alerts come to, those of the history among them."""
+
+    total_alerts: int
+    unresolved_count: int
+    critical_count: int = Field(description="these four: of the unresolved ones")
+    high_count: int
+    medium_count: int
+    low_count: int
+    avg_resolution_time_minutes: float | None = Field(description="of those that people resolved")
+    most_common_entity_type: EntityType | None
+    most_common_root_cause: str | None
+    detection_rate_last_24h: float | None = Field(
+        description="share of the bars scored in that time that are anomalies"
+    )
+    detection_rate_last_7d: float | None
+    precision: float | None = Field(description="share of the labelled anomalies that were true")
+
+
+class TrendQuery(StatisticsQuery):
+    """How far back."""
+
+    days: int = Field(30, ge=1, le=MOST_DAYS)
+
+
+class Trend(BaseModel):
+    """The alerts that were raised on one day (UTC)."""
+
+    day: str = Field(examples=["2026-01-05"])
+    total: int
+    resolved: int
+    by_severity: dict[str, int]
+
+
+class Trends(BaseModel):
+    """Days on which alerts were raised, in order."""
+
+    days: list[Trend]
+
+
+class TrailQuery(PageQuery):
+    """Which steps."""
+
+    alert_id: str | None = Field(None, max_length=200)
+    by: Person | None = None
+    step: AlertEvent | None = None
+
+
+class LabelQuery(PageQuery):
+    """Which labels."""
+
+    ticker: Ticker | None = None
+    feedback: Feedback | None = None
+
+
+class Label(Record):
+    """What somebody said of an anomaly when they resolved its alert."""
+
+    anomaly_id: str = Field(examples=[ANOMALY_ID])
+    alert_id: str = Field(examples=[ALERT_ID])
+    ticker: str
+    interval: str
+    features: dict[str, float | None]
+    feedback: Feedback
+    is_true_anomaly: bool = Field(description="false for a false alarm")
+    cause: FeedbackCause | None
+    labelled_by: str
+    labelled_at: datetime
+    predicted_score: float
+    grade: float
+    model_version: str
+    was_correct: bool
+
+
+class LabelPage(Page[Label]):
+    """Labels, the latest first."""
+
+
+class ProfileQuery(IntervalQuery):
+    """Of which of a ticker's series."""
+
+
+class Quartiles(BaseModel):
+    """Simple returns after so many bars: how many are known, and their quartiles."""
+
+    count: int
+    first_quartile: float | None
+    median: float | None
+    third_quartile: float | None
+
+
+class Followed(BaseModel):
+    """What followed the anomalies whose bar went one way."""
+
+    after_1: Quartiles
+    after_5: Quartiles
+    after_20: Quartiles
+
+
+class Profile(BaseModel):
+    """What is known of a ticker's strange bars."""
+
+    ticker: str
+    interval: str
+    anomalies: int
+    by_severity: dict[str, int]
+    open_alerts: int
+    labels: dict[str, int] = Field(description="how often which feedback was given")
+    regime: str | None = Field(description="its present one, where metrics are computed")
+    followed: dict[str, Followed] = Field(description="by direction, of the last 500 anomalies")

@@ -1,0 +1,63 @@
+"""Anomalies, from the command line: what was found."""
+
+from datetime import UTC, datetime
+from typing import get_args
+
+import click
+from flask.cli import AppGroup
+from rich.table import Table
+
+from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from core.words import Severity
+from market.intervals import parse_interval
+from market.tickers import normalize_ticker
+from records.findings.anomalies import build_query, find_anomalies
+
+group = AppGroup("anomalies", help="Anomalies: strange bars, whoever looks at them.")
+
+DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+
+
+@group.command("list")
+@click.option("--ticker", "tickers", multiple=True, help="Only of these; may be repeated.")
+@click.option("--interval", default=None, help="Only of bars of this length.")
+@click.option("--severity", type=click.Choice(get_args(Severity)))
+@click.option("--min-grade", type=click.FloatRange(0, 100))
+@click.option("--start", type=DAY, help="First bar, UTC.")
+@click.option("--end", type=DAY, help="Last bar, UTC.")
+@click.option("--strangest", is_flag=True, help="The strangest first; by default the newest.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@json_option
+@exits_on_error
+def list_anomalies(
+    *,
+    tickers: tuple[str, ...],
+    interval: str | None,
+    severity: Severity | None,
+    min_grade: float | None,
+    start: datetime | None,
+    end: datetime | None,
+    strangest: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List anomalies with their reasons; superseded ones are left out."""
+    query = build_query(
+        tickers=[normalize_ticker(ticker) for ticker in tickers] or None,
+        interval=parse_interval(interval) if interval else None,
+        severity=severity,
+        min_grade=min_grade,
+        start=start.replace(tzinfo=UTC) if start else None,
+        end=end.replace(tzinfo=UTC) if end else None,
+    )
+    with use_database() as database:
+        sort = "anomaly_score" if strangest else "-Datetime"
+        found = find_anomalies(database, query, sort=sort, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("anomaly", "severity", "grade", "reasons")
+    for anomaly in found:
+        reasons = "; ".join(anomaly["reasons"])
+        table.add_row(anomaly["_id"], anomaly["severity"], f"{anomaly['grade']:.0f}", reasons)
+    print_table(table)

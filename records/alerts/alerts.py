@@ -1,0 +1,174 @@
+"""Alerts: who must look at what. Each change is written with its entry of the trail, or not."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from pymongo import DESCENDING
+from pymongo.client_session import ClientSession
+
+from core.errors import NotFound
+from core.words import AlertState, Severity
+from records.alerts.documents import (
+    AlertDocument,
+    CommentFields,
+    EndedAlert,
+    StepFields,
+    TrailDocument,
+    alerts_in,
+    history_in,
+)
+from records.alerts.trail import add_entries
+from records.database import Db, Query, in_transaction
+from records.findings.labels import add_labels, remove_labels
+from records.keyset import Key, Keyset, Position, find_page
+
+NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str)))
+OPEN_STATES: tuple[AlertState, ...] = ("active", "acknowledged", "snoozed")
+LONGEST_TEXT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a step does: from which state, to which, what it writes, and what was commented."""
+
+    from_state: AlertState
+    to_state: AlertState
+    fields: StepFields
+    comment: str | None
+    by: str
+    now: datetime
+
+
+Plan = Callable[[AlertDocument], tuple[Change, TrailDocument]]
+
+
+def change_alert(
+    database: Db, alert_id: str, plan: Plan, *, children_in: Sequence[AlertState] = ()
+) -> AlertDocument:
+    """Write what `plan` makes of an alert, and of its children in these states, at once.
+
+    Raises NotFound, and what `plan` raises of the alert itself.
+    """
+
+    def write(session: ClientSession) -> AlertDocument:
+        alert = alerts_in(database).find_one({"_id": alert_id}, session=session)
+        if alert is None:
+            raise _build_not_found(alert_id)
+        affected = [alert]
+        if children_in and alert["entity_type"] == "market":
+            children = {"parent_id": alert_id, "state": {"$in": list(children_in)}}
+            affected += alerts_in(database).find(children, session=session)
+        for each in affected:
+            _apply(database, each, *plan(each), session)
+        changed = alerts_in(database).find_one({"_id": alert_id}, session=session)
+        return changed or alert
+
+    return in_transaction(database, write)
+
+
+def _apply(
+    database: Db,
+    alert: AlertDocument,
+    change: Change,
+    entry: TrailDocument,
+    session: ClientSession,
+) -> None:
+    """Write one change, its entry, and the labels that a resolution or its end brings."""
+    update: dict[str, Any] = {
+        "$set": {**change.fields, "state": change.to_state, "updated_at": change.now}
+    }
+    if change.comment is not None:
+        comment: CommentFields = {"by": change.by, "at": change.now, "text": change.comment}
+        update["$push"] = {"comments": comment}
+    alerts_in(database).update_one({"_id": alert["_id"]}, update, session=session)
+    add_entries(database, [entry], session)
+    feedback = change.fields.get("feedback")
+    if change.from_state == "resolved" != change.to_state:
+        remove_labels(database, alert["_id"], session)
+    if feedback is not None:
+        add_labels(
+            database,
+            alert["_id"],
+            alert["anomaly_ids"],
+            feedback,
+            change.fields.get("cause"),
+            by=change.by,
+            now=change.now,
+            session=session,
+        )
+
+
+def get_alert(database: Db, alert_id: str) -> AlertDocument | EndedAlert:
+    """Return an alert, also one of the history. Raises NotFound."""
+    found = alerts_in(database).find_one({"_id": alert_id})
+    ended = None if found else history_in(database).find_one({"_id": alert_id})
+    if found is None and ended is None:
+        raise _build_not_found(alert_id)
+    return found or cast("EndedAlert", ended)
+
+
+def build_query(
+    *,
+    states: Sequence[AlertState] | None = None,
+    severity: Severity | None = None,
+    watchlist: str | None = None,
+    market: str | None = None,
+    ticker: str | None = None,
+    interval: str | None = None,
+    owner: str | None = None,
+    parent_id: str | None = None,
+    entity_type: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> Query:
+    """Return the MongoDB query of these filters; `start` and `end` are of the bars."""
+    equal = {
+        "severity": severity,
+        "watchlist": watchlist,
+        "market": market,
+        "entity_id": ticker,
+        "interval": interval,
+        "owner": owner,
+        "parent_id": parent_id,
+        "entity_type": entity_type,
+    }
+    query: dict[str, object] = {k: value for k, value in equal.items() if value is not None}
+    if states is not None:
+        query["state"] = {"$in": list(states)}
+    if start is not None:
+        query["last_bar"] = {"$gte": start}
+    if end is not None:
+        query["bar_time"] = {"$lte": end}
+    return query
+
+
+def find_alerts(
+    database: Db, query: Query, *, after: Position | None = None, limit: int
+) -> list[AlertDocument]:
+    """Return alerts that match `build_query(...)` in the order NEWEST_FIRST."""
+    return find_page(alerts_in(database), query, NEWEST_FIRST, after=after, limit=limit)
+
+
+def count_open(database: Db, ticker: str, interval: str) -> int:
+    """Return how many alerts of a series are open."""
+    query = {"entity_id": ticker, "interval": interval, "state": {"$in": list(OPEN_STATES)}}
+    return alerts_in(database).count_documents(query)
+
+
+def find_market_wide(database: Db, alert_ids: Sequence[str]) -> set[str]:
+    """Return which of these alerts are of market-wide bars."""
+    query = {"_id": {"$in": list(alert_ids)}, "entity_type": "market"}
+    return {alert["_id"] for alert in alerts_in(database).find(query, {"_id": 1})}
+
+
+def find_children(database: Db, alert_id: str, *, limit: int = 1_000) -> list[AlertDocument]:
+    """Return the alerts of a market-wide bar, by ticker."""
+    found = alerts_in(database).find({"parent_id": alert_id})
+    return list(found.sort("entity_id", 1).limit(limit))
+
+
+def _build_not_found(alert_id: str) -> NotFound:
+    shown = alert_id[:LONGEST_TEXT]
+    return NotFound(f"there is no alert {shown!r}; `flask alerts list` shows those there are")

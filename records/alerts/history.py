@@ -1,0 +1,93 @@
+"""The history of alerts, and what time does to alerts: they wake, expire and are archived."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from pymongo import DESCENDING
+from pymongo.client_session import ClientSession
+
+from core.words import Feedback
+from records.alerts.alerts import OPEN_STATES
+from records.alerts.documents import (
+    AlertDocument,
+    EndedAlert,
+    MarketConditions,
+    alerts_in,
+    history_in,
+)
+from records.analytics.documents import market_snapshots_in
+from records.database import Db, in_transaction
+from records.keyset import Key, Keyset, Position, find_page
+
+NEWEST_FIRST = Keyset((Key("bar_time", datetime, DESCENDING), Key("_id", str)))
+
+
+def find_awake(database: Db, now: datetime, *, limit: int) -> list[str]:
+    """Return alerts whose snooze is over."""
+    query = {"state": "snoozed", "snoozed_until": {"$lte": now}}
+    return [alert["_id"] for alert in alerts_in(database).find(query, {"_id": 1}).limit(limit)]
+
+
+def find_untouched(database: Db, before: datetime, *, limit: int) -> list[str]:
+    """Return open alerts that nothing was done with since then."""
+    query = {"state": {"$in": list(OPEN_STATES)}, "updated_at": {"$lt": before}}
+    return [alert["_id"] for alert in alerts_in(database).find(query, {"_id": 1}).limit(limit)]
+
+
+def find_settled(database: Db, before: datetime, *, limit: int) -> list[AlertDocument]:
+    """Return alerts that were resolved before then."""
+    query = {"state": "resolved", "resolved_at": {"$lt": before}}
+    return list(alerts_in(database).find(query).limit(limit))
+
+
+def find_conditions(
+    database: Db, market: str, interval: str, bar_time: datetime
+) -> MarketConditions:
+    """Return what a market did on a bar, as far as metrics of it are stored."""
+    found = market_snapshots_in(database).find_one(
+        {"market": market, "interval": interval, "time": bar_time}
+    )
+    if found is None:
+        return {"regime": None, "breadth": None, "z": None}
+    regimes = found["regimes"]
+    return {
+        "regime": max(regimes, key=regimes.__getitem__) if regimes else None,
+        "breadth": found["breadth"]["advance_decline"],
+        "z": found["z"],
+    }
+
+
+def archive_alert(database: Db, alert_id: str, end: Callable[[AlertDocument], EndedAlert]) -> bool:
+    """Move a resolved alert into the history, as `end` makes it; False where it is none any more.
+
+    Its trail and its labels stay where they are.
+    """
+
+    def write(session: ClientSession) -> bool:
+        settled = {"_id": alert_id, "state": "resolved"}
+        alert = alerts_in(database).find_one_and_delete(settled, session=session)
+        if alert is None:
+            return False
+        history_in(database).insert_one(end(alert), session=session)
+        return True
+
+    return in_transaction(database, write)
+
+
+def find_ended(
+    database: Db,
+    *,
+    ticker: str | None = None,
+    watchlist: str | None = None,
+    feedback: Feedback | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    after: Position | None = None,
+    limit: int,
+) -> list[EndedAlert]:
+    """Return alerts of the history in the order NEWEST_FIRST, from the one after `after` on."""
+    asked = {"entity_id": ticker, "watchlist": watchlist, "feedback": feedback}
+    query: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
+    if start is not None or end is not None:
+        query["bar_time"] = {k: v for k, v in {"$gte": start, "$lte": end}.items() if v is not None}
+    return find_page(history_in(database), query, NEWEST_FIRST, after=after, limit=limit)

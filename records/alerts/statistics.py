@@ -1,0 +1,150 @@
+"""How many alerts there are, how long they take, and what they turn out to be."""
+
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+from core.words import EntityType, Severity
+from records.alerts.documents import alerts_in, history_in
+from records.database import Db, Query
+from records.findings.labels import compute_precision
+from records.work.documents import runs_in
+
+UNRESOLVED = ("active", "acknowledged", "snoozed", "expired")
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
+SYSTEM = "system"
+
+
+class AlertStatistics(TypedDict):
+    """What all alerts come to, those of the history among them.
+
+    Attributes:
+        critical_count to low_count: of the unresolved ones.
+        avg_resolution_time_minutes: of those that people resolved; None where there are none.
+        detection_rate_last_24h, detection_rate_last_7d: the share of the bars that were scored in
+            that time that are anomalies; None where none was.
+        precision: the share of the labelled anomalies that were true.
+    """
+
+    total_alerts: int
+    unresolved_count: int
+    critical_count: int
+    high_count: int
+    medium_count: int
+    low_count: int
+    avg_resolution_time_minutes: float | None
+    most_common_entity_type: EntityType | None
+    most_common_root_cause: str | None
+    detection_rate_last_24h: float | None
+    detection_rate_last_7d: float | None
+    precision: float | None
+
+
+class TrendFields(TypedDict):
+    """How many alerts were raised on a day (UTC), and resolved of these."""
+
+    day: str
+    total: int
+    resolved: int
+    by_severity: dict[Severity, int]
+
+
+def compute_statistics(
+    database: Db, now: datetime, *, watchlist: str | None = None
+) -> AlertStatistics:
+    """Count alerts, of one watchlist or of all."""
+    query: Query = {} if watchlist is None else {"watchlist": watchlist}
+    unresolved = {**query, "state": {"$in": list(UNRESOLVED)}}
+    total = alerts_in(database).count_documents(query) + history_in(database).count_documents(query)
+    severities = _count(database, "alerts", unresolved, "$severity")
+    types = _count_both(database, query, "$entity_type")
+    causes = _count_both(database, {**query, "cause": {"$ne": None}}, "$cause")
+    return {
+        "total_alerts": total,
+        "unresolved_count": sum(severities.values()),
+        "critical_count": severities.get("critical", 0),
+        "high_count": severities.get("high", 0),
+        "medium_count": severities.get("medium", 0),
+        "low_count": severities.get("low", 0),
+        "avg_resolution_time_minutes": _average_minutes(database, query),
+        "most_common_entity_type": _most_common(types),
+        "most_common_root_cause": _most_common(causes),
+        "detection_rate_last_24h": _compute_rate(database, now - timedelta(hours=24)),
+        "detection_rate_last_7d": _compute_rate(database, now - timedelta(days=7)),
+        "precision": compute_precision(database),
+    }
+
+
+def compute_trends(
+    database: Db, since: datetime, *, watchlist: str | None = None
+) -> list[TrendFields]:
+    """Return how many alerts were raised on each day since then that has any, in order."""
+    query: dict[str, object] = {"created_at": {"$gte": since}}
+    if watchlist is not None:
+        query["watchlist"] = watchlist
+    day = {"$dateToString": {"date": "$created_at", "format": "%Y-%m-%d"}}
+    is_resolved = {"$cond": [{"$eq": ["$state", "resolved"]}, 1, 0]}
+    stages: list[Query] = [
+        {"$match": query},
+        {"$unionWith": {"coll": "alert_history", "pipeline": [{"$match": query}]}},
+        {
+            "$group": {
+                "_id": {"day": day, "severity": "$severity"},
+                "total": {"$sum": 1},
+                "resolved": {"$sum": is_resolved},
+            }
+        },
+        {"$sort": {"_id.day": 1}},
+    ]
+    days: dict[str, TrendFields] = {}
+    for group in database.alerts.aggregate(stages):
+        key = group["_id"]["day"]
+        found = days.setdefault(key, {"day": key, "total": 0, "resolved": 0, "by_severity": {}})
+        found["total"] += group["total"]
+        found["resolved"] += group["resolved"]
+        found["by_severity"][group["_id"]["severity"]] = group["total"]
+    return list(days.values())
+
+
+def _count(database: Db, collection: str, query: Query, by: str) -> dict[str, int]:
+    stages: list[Query] = [{"$match": query}, {"$group": {"_id": by, "count": {"$sum": 1}}}]
+    return {group["_id"]: group["count"] for group in database[collection].aggregate(stages)}
+
+
+def _count_both(database: Db, query: Query, by: str) -> dict[str, int]:
+    counts = _count(database, "alerts", query, by)
+    for word, count in _count(database, "alert_history", query, by).items():
+        counts[word] = counts.get(word, 0) + count
+    return counts
+
+
+def _most_common(counts: dict[str, int]) -> Any:
+    """Return the word counted most, the first by name of several; None where there is none."""
+    return min(counts, key=lambda word: (-counts[word], word), default=None)
+
+
+def _average_minutes(database: Db, query: Query) -> float | None:
+    minutes = {"$divide": [{"$subtract": ["$resolved_at", "$created_at"]}, 60_000]}
+    people = {**query, "state": "resolved", "resolved_by": {"$ne": SYSTEM}}
+    stages: list[Query] = [
+        {"$match": people},
+        {"$unionWith": {"coll": "alert_history", "pipeline": [{"$match": people}]}},
+        {"$group": {"_id": None, "minutes": {"$avg": minutes}}},
+    ]
+    return next((group["minutes"] for group in database.alerts.aggregate(stages)), None)
+
+
+def _compute_rate(database: Db, since: datetime) -> float | None:
+    runs = {
+        "run_id": None,
+        "task": {"$in": ["incremental", "backfill"]},
+        "started_at": {"$gte": since},
+        "rows_processed": {"$gt": 0},
+    }
+    group = {
+        "_id": None,
+        "rows": {"$sum": "$rows_processed"},
+        "found": {"$sum": "$anomalies_found"},
+    }
+    stages: list[Query] = [{"$match": runs}, {"$group": group}]
+    found = next(iter(runs_in(database).aggregate(stages)), None)
+    return found["found"] / found["rows"] if found else None  # type: ignore[typeddict-item]  # of a group

@@ -1,0 +1,94 @@
+"""Labels: what people said of anomalies, for training and thresholds to learn from."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pymongo import DESCENDING
+from pymongo.client_session import ClientSession
+
+from core.words import Feedback, FeedbackCause
+from records.database import Db, Query
+from records.findings.documents import AnomalyDocument, LabelDocument, anomalies_in, labels_in
+from records.keyset import Key, Keyset, Position, find_page
+
+NEWEST_FIRST = Keyset((Key("labelled_at", datetime, DESCENDING), Key("_id", str)))
+
+
+def add_labels(
+    database: Db,
+    alert_id: str,
+    anomaly_ids: Sequence[str],
+    feedback: Feedback,
+    cause: FeedbackCause | None,
+    *,
+    by: str,
+    now: datetime,
+    session: ClientSession,
+) -> None:
+    """Write a label of each anomaly of an alert, inside the transaction that resolves it."""
+    query = {"_id": {"$in": list(anomaly_ids)}}
+    for anomaly in list(anomalies_in(database).find(query, session=session)):
+        label = _build_label(alert_id, anomaly, feedback, cause, by, now)
+        labels_in(database).replace_one({"_id": label["_id"]}, label, upsert=True, session=session)
+
+
+def remove_labels(database: Db, alert_id: str, session: ClientSession) -> None:
+    """Take back what was said with a resolution, inside the transaction that reopens its alert."""
+    labels_in(database).delete_many({"alert_id": alert_id}, session=session)
+
+
+def find_labels(
+    database: Db,
+    *,
+    ticker: str | None = None,
+    feedback: Feedback | None = None,
+    after: Position | None = None,
+    limit: int,
+) -> list[LabelDocument]:
+    """Return labels in the order NEWEST_FIRST, from the one after `after` on."""
+    asked = {"ticker": ticker, "feedback": feedback}
+    query = {name: value for name, value in asked.items() if value is not None}
+    return find_page(labels_in(database), query, NEWEST_FIRST, after=after, limit=limit)
+
+
+def count_feedback(database: Db, ticker: str, interval: str) -> dict[Feedback, int]:
+    """Return how often which feedback was given of a series' anomalies."""
+    stages: list[Query] = [
+        {"$match": {"ticker": ticker, "interval": interval}},
+        {"$group": {"_id": "$feedback", "count": {"$sum": 1}}},
+    ]
+    return {group["_id"]: group["count"] for group in database.labels.aggregate(stages)}
+
+
+def compute_precision(database: Db) -> float | None:
+    """Return the share of labelled anomalies that were true; None where none is labelled."""
+    total = labels_in(database).count_documents({})
+    return labels_in(database).count_documents({"was_correct": True}) / total if total else None
+
+
+def _build_label(
+    alert_id: str,
+    anomaly: AnomalyDocument,
+    feedback: Feedback,
+    cause: FeedbackCause | None,
+    by: str,
+    now: datetime,
+) -> LabelDocument:
+    is_true = feedback != "false_alarm"
+    return {
+        "_id": f"{alert_id}|{anomaly['_id']}",
+        "anomaly_id": anomaly["_id"],
+        "alert_id": alert_id,
+        "ticker": anomaly["Ticker"],
+        "interval": anomaly["interval"],
+        "features": anomaly["features"],
+        "feedback": feedback,
+        "is_true_anomaly": is_true,
+        "cause": cause,
+        "labelled_by": by,
+        "labelled_at": now,
+        "predicted_score": anomaly["anomaly_score"],
+        "grade": anomaly["grade"],
+        "model_version": anomaly["model_version"],
+        "was_correct": is_true,
+    }

@@ -1,0 +1,278 @@
+"""From a run's end to alerts: what it found is raised, what it no longer finds is resolved.
+
+Everything is done in steps that may be done again: each finds of the alerts that are there what it
+has still to do. So whoever does it may be killed at any line; the event that has it done is marked
+in the last of them (tasks/periodic/notifications.py).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import islice
+
+from pymongo.client_session import ClientSession
+
+from alerts.follow_up import NOTHING, build_ended, find_followed
+from alerts.lifecycle import EXPIRED_AFTER, OPEN, SYSTEM, Asked, take_step
+from alerts.raising import (
+    BarsBetween,
+    find_wide_bars,
+    passes,
+    plan_alerts,
+    plan_market_wide,
+    raises,
+)
+from core.errors import Conflict
+from core.words import AlertEvent
+from market.markets import load_markets
+from records.alerts import history, raised
+from records.alerts.documents import AlertDocument, EndedAlert
+from records.database import Db, in_transaction
+from records.findings import anomalies
+from records.findings.anomalies import find_new, find_new_tickers
+from records.findings.documents import AnomalyDocument
+from records.work.documents import RunDocument, WatchlistDocument
+from records.work.watchlists import find_holders
+
+# So many tickers are raised in one transaction.
+CHUNK = 500
+# So many alerts at most wake, expire or are archived in one round.
+ROUND = 500
+ARCHIVED_AFTER = timedelta(days=90)
+SUPERSEDED = "the anomaly was superseded: a later run no longer finds it"
+NONE_LEFT = "none of its tickers' alerts is open"
+
+
+class MarketBars:
+    """Counts the bars between two of a market, by its sessions."""
+
+    def __init__(self, database: Db, interval: str) -> None:
+        self._database, self._interval = database, interval
+        self._markets = load_markets(database)
+        self.of = cache(self._of)
+
+    def _of(self, market: str) -> BarsBetween:
+        # The calendars load slowly, and most rounds of the notifier raise nothing.
+        from market.sessions.calendar import list_closes  # noqa: PLC0415 - as above
+        from market.sessions.overrides import find_sessions  # noqa: PLC0415 - as above
+
+        known = find_sessions(self._database, self._markets.choose(market))
+
+        def count(first: datetime, later: datetime) -> int:
+            start, end = (int(bar.astimezone(UTC).timestamp()) for bar in (first, later))
+            return len(list_closes(known, self._interval, start + 1, end))
+
+        return count
+
+
+def settle_run(database: Db, run: RunDocument, now: datetime) -> None:
+    """Raise the alerts of a run, and resolve those whose anomalies it superseded."""
+    if run["task"] not in {"incremental", "backfill"}:
+        return
+    if raises(run):
+        _raise(database, run, now)
+    _follow_anomalies(database, run, now)
+
+
+def has_due(database: Db, now: datetime) -> bool:
+    """Whether time has something to do with an alert."""
+    return bool(
+        history.find_awake(database, now, limit=1)
+        or history.find_untouched(database, now - EXPIRED_AFTER, limit=1)
+        or history.find_settled(database, now - ARCHIVED_AFTER, limit=1)
+    )
+
+
+def keep_time(database: Db, now: datetime) -> None:
+    """Wake alerts whose snooze is over, expire untouched ones, archive those resolved long ago."""
+    _step_all(database, history.find_awake(database, now, limit=ROUND), "wake", now)
+    untouched = history.find_untouched(database, now - EXPIRED_AFTER, limit=ROUND)
+    _step_all(database, untouched, "expire", now)
+    for alert in history.find_settled(database, now - ARCHIVED_AFTER, limit=ROUND):
+        _archive(database, alert, now)
+
+
+def _raise(database: Db, run: RunDocument, now: datetime) -> None:
+    tickers = find_new_tickers(database, run["_id"])
+    if not tickers:
+        return
+    interval = run["interval"]
+    watchlists = find_holders(database, tickers, interval)
+    bars_between = MarketBars(database, interval)
+    remaining = iter(tickers)
+    while chunk := list(islice(remaining, CHUNK)):
+        found = find_new(database, run["_id"], min_grade=0.0, tickers=chunk)
+        _raise_chunk(database, run, found, watchlists, bars_between, now)
+    _raise_market_wide(database, run, watchlists, bars_between, now)
+
+
+def _raise_chunk(
+    database: Db,
+    run: RunDocument,
+    found: Sequence[AnomalyDocument],
+    watchlists: Sequence[WatchlistDocument],
+    bars_between: MarketBars,
+    now: datetime,
+) -> None:
+    holders = _find_holders(found, watchlists)
+    own = {watchlist["_id"]: watchlist for watchlist in watchlists}
+
+    def write(session: ClientSession) -> None:
+        raised.take_turn(database, session)
+        told = raised.find_told(database, [anomaly["_id"] for anomaly in found], session)
+        # One that does not pass a watchlist's own threshold is none of its alerts.
+        told |= {
+            (name, anomaly["_id"])
+            for anomaly in found
+            for name in holders[anomaly["Ticker"]]
+            if name is not None
+            and name != run["watchlist"]
+            and not passes(own[name]["threshold"], anomaly)
+        }
+        for market, members in _group_by_market(found).items():
+            tickers = sorted({anomaly["Ticker"] for anomaly in members})
+            open_alerts = raised.find_open(database, tickers, run["interval"], session)
+            plan = plan_alerts(
+                members,
+                holders,
+                open_alerts,
+                told,
+                bars_between.of(market),
+                run_id=run["_id"],
+                now=now,
+            )
+            raised.write_raised(
+                database, list(plan.new.values()), list(plan.later.items()), plan.trail, session
+            )
+
+    in_transaction(database, write)
+
+
+def _raise_market_wide(
+    database: Db,
+    run: RunDocument,
+    watchlists: Sequence[WatchlistDocument],
+    bars_between: MarketBars,
+    now: datetime,
+) -> None:
+    fresh: dict[tuple[str | None, str], list[AlertDocument]] = {}
+    for alert in raised.find_of_run(database, run["_id"]):
+        if alert["entity_type"] == "ticker":
+            fresh.setdefault((alert["watchlist"], alert["market"]), []).append(alert)
+    of = {watchlist["_id"]: watchlist["tickers"] for watchlist in watchlists}
+    markets = load_markets(database)
+    for (watchlist, market), members in fresh.items():
+        listed = run["tickers"] if watchlist is None else of.get(watchlist, [])
+        tickers = [
+            ticker
+            for ticker in listed
+            if (known := markets.find_of(ticker)) is None or known.code == market
+        ]
+        first = min(alert["bar_time"] for alert in members)
+        last = max(alert["last_bar"] for alert in members)
+        on_bars = anomalies.find_on_bars(database, tickers, run["interval"], first, last)
+        wide = find_wide_bars(on_bars, len(tickers))
+        if wide:
+            between = bars_between.of(market)
+            _write_wide(
+                database, run, (watchlist, market), wide, len(tickers), between=between, now=now
+            )
+
+
+def _write_wide(
+    database: Db,
+    run: RunDocument,
+    subject: tuple[str | None, str],
+    wide: Mapping[datetime, Sequence[AnomalyDocument]],
+    tickers: int,
+    *,
+    between: BarsBetween,
+    now: datetime,
+) -> None:
+    watchlist, market = subject
+
+    def write(session: ClientSession) -> None:
+        raised.take_turn(database, session)
+        open_alerts = [
+            alert
+            for alert in raised.find_open(database, [market], run["interval"], session)
+            if alert["entity_type"] == "market"
+        ]
+        plan, children = plan_market_wide(
+            watchlist, wide, tickers, open_alerts, between, run_id=run["_id"], now=now
+        )
+        known = raised.find_known(database, list(plan.new), session)
+        new = [alert for alert_id, alert in plan.new.items() if alert_id not in known]
+        trail = [entry for entry in plan.trail if entry["alert_id"] not in known]
+        raised.write_raised(database, new, list(plan.later.items()), trail, session)
+        for parent_id, anomaly_ids in children.items():
+            raised.adopt_children(database, parent_id, anomaly_ids, watchlist, session)
+
+    in_transaction(database, write)
+
+
+def _follow_anomalies(database: Db, run: RunDocument, now: datetime) -> None:
+    """Resolve open alerts all of whose anomalies are superseded;
+    open again those so resolved of which one is found again.
+    """
+    held = raised.find_held(database, run["tickers"], run["interval"], (*OPEN, "resolved"))
+    held = [a for a in held if a["state"] != "resolved" or a.get("resolved_by") == SYSTEM]
+    ids = [anomaly_id for alert in held for anomaly_id in alert["anomaly_ids"]]
+    gone = anomalies.find_superseded(database, ids)
+    for alert in held:
+        is_gone = gone.issuperset(alert["anomaly_ids"])
+        if is_gone and alert["state"] != "resolved":
+            _step_all(database, [alert["_id"]], "supersede", now, SUPERSEDED)
+        elif not is_gone and alert["state"] == "resolved":
+            _step_all(database, [alert["_id"]], "return", now)
+    _step_all(database, raised.find_childless(database), "supersede", now, NONE_LEFT)
+
+
+def _archive(database: Db, alert: AlertDocument, now: datetime) -> None:
+    followed = (
+        find_followed(database, alert["entity_id"], alert["interval"], alert["bar_time"])
+        if alert["entity_type"] == "ticker"
+        else NOTHING
+    )
+    conditions = history.find_conditions(
+        database, alert["market"], alert["interval"], alert["bar_time"]
+    )
+
+    def end(latest: AlertDocument) -> EndedAlert:
+        return build_ended(latest, followed, conditions, now)
+
+    history.archive_alert(database, alert["_id"], end)
+
+
+def _step_all(
+    database: Db,
+    alert_ids: Iterable[str],
+    step: AlertEvent,
+    now: datetime,
+    text: str | None = None,
+) -> None:
+    """Take a step of the service's own of alerts; whoever was faster with another was right."""
+    for alert_id in alert_ids:
+        with suppress(Conflict):
+            take_step(database, alert_id, step, Asked(SYSTEM, now, text=text))
+
+
+def _find_holders(
+    found: Iterable[AnomalyDocument], watchlists: Sequence[WatchlistDocument]
+) -> dict[str, Sequence[str | None]]:
+    """Return the watchlists of each ticker, None where it is on none."""
+    members = [(watchlist["_id"], set(watchlist["tickers"])) for watchlist in watchlists]
+    return {
+        ticker: [name for name, tickers in members if ticker in tickers] or [None]
+        for ticker in {anomaly["Ticker"] for anomaly in found}
+    }
+
+
+def _group_by_market(
+    found: Iterable[AnomalyDocument],
+) -> dict[str, list[AnomalyDocument]]:
+    grouped: dict[str, list[AnomalyDocument]] = {}
+    for anomaly in found:
+        grouped.setdefault(anomaly["market"], []).append(anomaly)
+    return grouped

@@ -1,0 +1,446 @@
+"""Alerts, from the end of a run to the history: over HTTP, by the command line and in messages."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
+
+from cli.alerts import group
+from cli.anomalies import group as anomalies_group
+from core.settings import Settings, get_settings
+from records.database import Db
+from records.keys import add_key
+from tasks.periodic.notifications import has_work, notify
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
+from tests.integration.alerting import NOW, SESSIONS, age, end_run
+from tests.integration.detecting import make_bars, store
+from tests.integration.stored import add_list
+from tests.receiver import Receiver, run_receiver
+
+FALL, RISE = {"moved": -0.09}, {"moved": 0.09}
+MANY = [f"T{number:02}" for number in range(12)]
+
+
+@pytest.fixture
+def worker(settings: Settings, database: Db) -> Worker:
+    return Worker(settings, database, build_celery(settings), "test")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with run_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def one(client: FlaskClient, worker: Worker) -> str:
+    """The id of an active alert of AAPL, on the watchlist `tech`."""
+    add_list(worker.database, "tech", "AAPL", "MSFT")
+    end_run(worker.database, ("AAPL", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    (alert,) = listed(client)
+    return str(alert["_id"])
+
+
+def listed(client: FlaskClient, **query: Any) -> list[dict[str, Any]]:
+    answer = client.get("/py/alerts", query_string=query)
+    assert answer.status_code == 200, answer.json
+    items: list[dict[str, Any]] = answer.json["items"]
+    return items
+
+
+def resolve(client: FlaskClient, alert_id: str, **said: Any) -> Any:
+    return client.patch(f"/py/alerts/{alert_id}/resolve", json=said)
+
+
+def test_bars_within_three_are_one_alert_and_later_or_opposite_ones_are_not(
+    client: FlaskClient, worker: Worker
+) -> None:
+    """From the 16th to the 20th is one bar: a weekend and a holiday lie between."""
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT")
+    for position, moved in ((0, FALL), (3, FALL), (4, RISE), (7, FALL), (9, FALL), (10, FALL)):
+        grade = {"grade": 90.0} if position == 3 else {}
+        end_run(database, ("AAPL", SESSIONS[position], moved | grade), watchlist="tech")
+        notify(worker)
+    found = {
+        (a["direction"], a["bar_time"][:10], a["last_bar"][:10]): (a["count"], a["grade"])
+        for a in listed(client)
+    }
+    assert found == {
+        ("down", "2026-01-05", "2026-01-08"): (2, 90.0),
+        ("up", "2026-01-09", "2026-01-09"): (1, 80.0),
+        ("down", "2026-01-14", "2026-01-20"): (3, 80.0),
+    }
+
+
+def test_every_watchlist_with_the_ticker_has_an_alert_whoever_scanned(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    add_list(database, "a", "AAPL")
+    add_list(database, "b", "AAPL", "MSFT")
+    add_list(database, "choosy", "AAPL")
+    strict = {"threshold": {"kind": "grade", "value": 99.0}}
+    database.watchlists.update_one({"_id": "choosy"}, {"$set": strict})
+    end_run(database, ("AAPL", SESSIONS[0]), ("IBM", SESSIONS[0]), watchlist="a")
+    notify(worker)
+    assert {(a["watchlist"], a["entity_id"]) for a in listed(client)} == {
+        ("a", "AAPL"),
+        ("b", "AAPL"),
+        (None, "IBM"),
+    }
+
+
+def test_backfills_raise_only_when_asked_and_an_event_that_comes_again_raises_nothing(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    end_run(database, ("AAPL", SESSIONS[0]), task="backfill")
+    notify(worker)
+    assert listed(client) == []
+    run_id = end_run(
+        database, ("MSFT", SESSIONS[0]), task="backfill", options={"raise_alerts": True}
+    )
+    notify(worker)
+    (alert,) = listed(client)
+    assert (alert["entity_id"], alert["run_id"]) == ("MSFT", run_id)
+    database.outbox.update_many({}, {"$set": {"delivered_at": None}})
+    notify(worker)
+    assert listed(client) == [alert]
+    accepted = client.post("/py/anomalies/backfill", json={"ticker": "AAPL", "raise_alerts": "yes"})
+    assert accepted.status_code == 422
+
+
+def test_a_market_wide_bar_is_one_alert_with_children_and_one_message(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    add_list(database, "wide", *MANY)
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel})
+    found = [(ticker, SESSIONS[0], FALL) for ticker in MANY[:4]]
+    end_run(database, *found, watchlist="wide", tickers=MANY)
+    notify(worker)
+    alerts = listed(client)
+    (parent,) = (alert for alert in alerts if alert["entity_type"] == "market")
+    assert (parent["entity_id"], parent["direction"]) == ("US", "down")
+    assert parent["breadth"] == {"strange": 4, "of": 12}
+    assert {a["parent_id"] for a in alerts if a["entity_type"] == "ticker"} == {parent["_id"]}
+    (message,) = receiver.messages
+    assert message["title"] == "wide: the market US moved"
+    assert "4 of 12 tickers" in message["message"]
+    # Others of its tickers that were looked at later join it, and nobody is told again.
+    end_run(database, (MANY[7], SESSIONS[0], FALL), watchlist="wide", tickers=MANY)
+    notify(worker)
+    assert len(receiver.messages) == 1
+    detail = client.get(f"/py/alerts/{parent['_id']}").json
+    assert [child["entity_id"] for child in detail["children"]] == [*MANY[:4], MANY[7]]
+    # What is done with it is done with them.
+    assert client.patch(f"/py/alerts/{parent['_id']}/acknowledge", json={}).status_code == 200
+    assert {alert["state"] for alert in listed(client)} == {"acknowledged"}
+
+
+@pytest.mark.parametrize(("strange", "of"), [(3, 11), (3, 9)])
+def test_fewer_than_three_in_ten_or_of_fewer_than_ten_are_no_market_wide_bar(
+    client: FlaskClient, worker: Worker, strange: int, of: int
+) -> None:
+    add_list(worker.database, "wide", *MANY[:of])
+    found = [(ticker, SESSIONS[0]) for ticker in MANY[:strange]]
+    end_run(worker.database, *found, watchlist="wide")
+    notify(worker)
+    assert [alert["entity_type"] for alert in listed(client)] == ["ticker"] * strange
+
+
+def test_nobody_is_told_twice_of_an_alert_but_of_one_that_got_strange_enough_once(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel, "min_grade": 75})
+    for position, grade, messages in ((0, 60.0, 0), (1, 80.0, 1), (2, 95.0, 1)):
+        end_run(database, ("AAPL", SESSIONS[position], {"grade": grade}))
+        notify(worker)
+        assert len(receiver.messages) == messages, grade
+
+
+# What is written here was written from the description of an alert's life, not from the table.
+LEADS_TO = {
+    ("active", "acknowledge"): "acknowledged",
+    ("snoozed", "acknowledge"): "acknowledged",
+    ("active", "resolve"): "resolved",
+    ("acknowledged", "resolve"): "resolved",
+    ("snoozed", "resolve"): "resolved",
+    ("expired", "resolve"): "resolved",
+    ("active", "snooze"): "snoozed",
+    ("acknowledged", "snooze"): "snoozed",
+    ("snoozed", "snooze"): "snoozed",
+    ("active", "assign"): "active",
+    ("acknowledged", "assign"): "acknowledged",
+    ("snoozed", "assign"): "snoozed",
+    ("resolved", "reopen"): "active",
+    **{
+        (state, "comment"): state
+        for state in ("active", "acknowledged", "snoozed", "resolved", "expired")
+    },
+}
+ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "acknowledge": ("PATCH", "acknowledge", {}),
+    "resolve": ("PATCH", "resolve", {"resolution_notes": "seen"}),
+    "reopen": ("PATCH", "resolve", {"is_resolved": False}),
+    "snooze": ("POST", "snooze", {"until": "SOON"}),
+    "assign": ("POST", "assign", {"owner": "mia"}),
+    "comment": ("POST", "comments", {"text": "hm"}),
+}
+
+
+@pytest.mark.parametrize("step", ASKED)
+def test_each_step_is_taken_from_its_states_noted_and_refused_from_all_others(
+    client: FlaskClient, database: Db, one: str, step: str
+) -> None:
+    method, path, body = ASKED[step]
+    if "until" in body:
+        body = {"until": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
+    for state in ("active", "acknowledged", "snoozed", "resolved", "expired"):
+        since = datetime.now(UTC)
+        database.alerts.update_one({"_id": one}, {"$set": {"state": state, "resolved_at": since}})
+        database.alert_trail.delete_many({})
+        answer = client.open(f"/py/alerts/{one}/{path}", method=method, json=body)
+        (*entries,) = database.alert_trail.find({})
+        expected = LEADS_TO.get((state, step))
+        if expected is None:
+            assert (answer.status_code, answer.json["reason"]) == (409, "wrong_step"), state
+            assert answer.json["state"] == state
+            assert f"is {state}" in answer.json["detail"]
+            assert entries == []
+            continue
+        assert (answer.status_code, answer.json["state"]) == (200, expected), answer.json
+        (entry,) = entries
+        assert (entry["step"], entry["by"]) == (step, "open access")
+        assert (entry["from_state"], entry["to_state"]) == (state, expected)
+
+
+def test_an_alert_is_reopened_within_seven_days_only_and_its_labels_go(
+    client: FlaskClient, database: Db, one: str
+) -> None:
+    assert resolve(client, one, feedback="confirmed").status_code == 200
+    assert len(client.get("/py/labels").json["items"]) == 1
+    age(database, one, resolved_at=6.9)
+    assert resolve(client, one, is_resolved=False).json["state"] == "active"
+    assert client.get("/py/labels").json["items"] == []
+    resolve(client, one)
+    age(database, one, resolved_at=7.1)
+    late = resolve(client, one, is_resolved=False)
+    assert (late.status_code, late.json["reason"]) == (409, "too_late")
+
+
+@pytest.mark.parametrize(
+    ("feedback", "is_true"),
+    [("confirmed", True), ("expected", True), ("new_trend", True), ("false_alarm", False)],
+)
+def test_feedback_writes_a_label_of_each_anomaly(
+    client: FlaskClient, one: str, feedback: str, *, is_true: bool
+) -> None:
+    resolve(client, one, feedback=feedback, cause="earnings", resolution_notes="results")
+    (label,) = client.get("/py/labels").json["items"]
+    assert (label["feedback"], label["is_true_anomaly"], label["was_correct"]) == (
+        feedback,
+        is_true,
+        is_true,
+    )
+    assert (label["cause"], label["predicted_score"]) == ("earnings", -0.8)
+    assert label["features"] == {"return_1": -0.09}
+    assert client.get("/py/alerts/statistics").json["precision"] == float(is_true)
+    assert client.get("/py/labels?feedback=expected").json["items"] == (
+        [label] if feedback == "expected" else []
+    )
+
+
+def test_what_a_later_run_no_longer_finds_is_resolved_by_the_system_and_can_come_back(
+    client: FlaskClient, worker: Worker, one: str
+) -> None:
+    database = worker.database
+    database.anomalies.update_many({}, {"$set": {"status": "superseded"}})
+    end_run(database, tickers=["AAPL"], task="backfill")
+    notify(worker)
+    alert = client.get(f"/py/alerts/{one}").json
+    assert (alert["state"], alert["resolved_by"]) == ("resolved", "system")
+    assert "superseded" in alert["resolution_notes"]
+    database.anomalies.update_many({}, {"$set": {"status": "new"}})
+    end_run(database, tickers=["AAPL"], task="backfill")
+    notify(worker)
+    alert = client.get(f"/py/alerts/{one}").json
+    assert alert["state"] == "active"
+    assert [entry["step"] for entry in alert["trail"]] == ["raise", "supersede", "return"]
+
+
+def test_time_wakes_expires_and_archives(client: FlaskClient, worker: Worker, one: str) -> None:
+    database = worker.database
+    soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    client.post(f"/py/alerts/{one}/snooze", json={"until": soon})
+    assert client.get("/py/alerts/active").json["items"] == []
+    assert not has_work(database)
+    age(database, one, snoozed_until=1.1)
+    assert has_work(database)
+    notify(worker)
+    assert [a["_id"] for a in client.get("/py/alerts/active").json["items"]] == [one]
+    age(database, one, updated_at=90.1)
+    notify(worker)
+    assert [a["_id"] for a in listed(client, state="expired")] == [one]
+    resolve(client, one, feedback="confirmed")
+    age(database, one, resolved_at=90.1, created_at=90.2)
+    notify(worker)
+    assert listed(client) == []
+    (ended,) = client.get("/py/alerts/history").json["items"]
+    assert (ended["_id"], ended["resolution_action"]) == (one, "confirmed")
+    assert ended["resolution_time_minutes"] == pytest.approx(0.1 * 24 * 60, abs=1.0)
+    shown = client.get(f"/py/alerts/{one}").json
+    assert shown["archived"]
+    assert [entry["step"] for entry in shown["trail"]] == [
+        "raise",
+        "snooze",
+        "wake",
+        "expire",
+        "resolve",
+    ]
+
+
+def test_the_history_tells_what_followed_in_the_bars(client: FlaskClient, worker: Worker) -> None:
+    database, frame = worker.database, make_bars(60)
+    store(database, "AAPL", frame)
+    bar = frame["date"][20].to_pydatetime().replace(tzinfo=UTC)
+    end_run(database, ("AAPL", bar))
+    notify(worker)
+    (alert,) = listed(client)
+    resolve(client, alert["_id"])
+    age(database, alert["_id"], resolved_at=91)
+    notify(worker)
+    (ended,) = client.get("/py/alerts/history").json["items"]
+    closes = frame["close"].tolist()
+    for ahead in (1, 5, 20):
+        expected = closes[20 + ahead] / closes[20] - 1
+        assert ended[f"return_after_{ahead}"] == pytest.approx(expected), ahead
+    profile = client.get("/py/tickers/AAPL/profile").json
+    after = profile["followed"]["down"]["after_5"]
+    assert (after["count"], after["median"]) == (1, pytest.approx(closes[25] / closes[20] - 1))
+    assert profile["followed"]["up"]["after_1"]["median"] is None
+
+
+def test_many_are_seen_off_at_once_and_those_that_cannot_say_why(
+    client: FlaskClient, worker: Worker, one: str
+) -> None:
+    end_run(worker.database, ("MSFT", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    (other,) = listed(client, ticker="MSFT")
+    resolve(client, one)
+    body = {"ids": [one, other["_id"], "nowhere"], "action": "acknowledge"}
+    answer = client.post("/py/alerts/bulk", json=body).json
+    assert answer["success"] == [other["_id"]]
+    refused = {each["id"]: (each["reason"], each["state"]) for each in answer["failed"]}
+    assert refused == {one: ("wrong_step", "resolved"), "nowhere": ("not_found", None)}
+
+
+def test_lists_are_filtered_and_come_page_by_page(client: FlaskClient, worker: Worker) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT", "IBM")
+    grades = {"AAPL": 100.0, "MSFT": 80.0, "IBM": 60.0, "GE": 60.0}
+    end_run(database, *((t, SESSIONS[0], {"grade": g}) for t, g in grades.items()))
+    notify(worker)
+
+    def tickers(query: str) -> list[str]:
+        return sorted(a["entity_id"] for a in client.get(f"/py/alerts/{query}").json["items"])
+
+    assert tickers("active?severity=medium") == ["GE", "IBM"]
+    assert tickers("active?severity=medium&watchlist=tech") == ["IBM"]
+    assert tickers("active?ticker=MSFT&interval=1d&market=US") == ["MSFT"]
+    assert tickers("active?start=2026-01-06") == []
+    first = client.get("/py/alerts/active?limit=3").json
+    second = client.get(f"/py/alerts/active?limit=3&cursor={first['next_cursor']}").json
+    found = [alert["entity_id"] for alert in first["items"] + second["items"]]
+    assert sorted(found) == sorted(grades)
+    assert second["next_cursor"] is None
+    counts = client.get("/py/alerts/statistics").json
+    assert (counts["total_alerts"], counts["unresolved_count"]) == (4, 4)
+    assert (counts["critical_count"], counts["high_count"], counts["medium_count"]) == (1, 1, 2)
+    assert counts["most_common_entity_type"] == "ticker"
+    (day,) = client.get("/py/alerts/trends").json["days"]
+    assert (day["total"], day["by_severity"]["medium"]) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("snooze", {"until": "2020-01-01T00:00:00Z"}),
+        ("snooze", {"until": "2999-01-01T00:00:00Z"}),
+        ("snooze", {}),
+        ("comments", {"text": "   "}),
+        ("comments", {"text": "x" * 2_001}),
+        ("assign", {}),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_changes_nothing(
+    client: FlaskClient, one: str, path: str, body: dict[str, Any]
+) -> None:
+    before = client.get(f"/py/alerts/{one}").json
+    assert client.post(f"/py/alerts/{one}/{path}", json=body).status_code == 422
+    assert resolve(client, one, cause="earnings").status_code == 422
+    assert resolve(client, one, feedback="perhaps").status_code == 422
+    assert client.get(f"/py/alerts/{one}").json == before
+    assert client.post(f"/py/alerts/nowhere/{path}", json=body).status_code in {404, 422}
+    assert client.patch("/py/alerts/nowhere/acknowledge", json={}).status_code == 404
+
+
+def test_steps_need_the_scope_of_their_own_and_the_trail_has_the_keys_name(
+    client: FlaskClient, database: Db, one: str
+) -> None:
+    reader, writer, person = (
+        {"X-API-Key": add_key(database, name, [scope], NOW)}  # type: ignore[list-item]
+        for name, scope in (("reader", "read"), ("writer", "enqueue"), ("mia", "respond"))
+    )
+    path = f"/py/alerts/{one}/acknowledge"
+    assert client.patch(path, json={}, headers=reader).status_code == 403
+    assert client.patch(path, json={}, headers=writer).status_code == 403
+    assert client.patch(path, json={}, headers=person).json["acknowledged_by"] == "mia"
+    (entry,) = client.get("/py/audit?by=mia", headers=reader).json["items"]
+    assert (entry["alert_id"], entry["step"]) == (one, "acknowledge")
+    assert client.get("/py/alerts", headers=person).status_code == 403
+
+
+def test_the_command_line_lists_shows_and_takes_steps(
+    settings: Settings, database: Db, one: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mongo_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    get_settings.cache_clear()
+
+    def flask(*words: str) -> Result:
+        return CliRunner().invoke(group, words)
+
+    (alert,) = json.loads(flask("list", "--json").output)
+    assert alert["_id"] == one
+    assert flask("ack", one).output == f"{one} is acknowledged\n"
+    again = flask("ack", one)
+    assert (again.exit_code, again.output) == (
+        1,
+        f"Error: alert {one} is acknowledged; acknowledge is for one that is active or snoozed\n",
+    )
+    assert flask("comment", one, "results after the close").exit_code == 0
+    assert flask("assign", one, "--to", "mia").exit_code == 0
+    assert flask("snooze", one, "--for", "2h").output == f"{one} is snoozed\n"
+    assert flask("snooze", one, "--for", "soon").exit_code == 2
+    assert flask("list").output.count("AAPL") == 0
+    assert "AAPL" in flask("list", "--state", "all").output
+    done = flask("resolve", one, "--feedback", "confirmed", "--cause", "earnings", "--json")
+    assert json.loads(done.output)[0]["cause"] == "earnings"
+    shown = flask("show", one).output
+    assert "results after the close" in shown
+    assert "snooze" in shown
+    assert flask("reopen", one).output == f"{one} is active\n"
+    assert flask("show", "nowhere").exit_code == 2
+    listed = CliRunner().invoke(anomalies_group, ["list", "--json", "--min-grade", "75"])
+    assert [a["_id"] for a in json.loads(listed.output)] == ["AAPL::1d::2026-01-05T00:00:00Z"]
+    assert "fell 9.0 %" in CliRunner().invoke(anomalies_group, ["list", "--ticker", "aapl"]).output
+    get_settings.cache_clear()
