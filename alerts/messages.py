@@ -131,8 +131,13 @@ def _describe(anomaly: AnomalyDocument) -> str:
     return (
         f"{anomaly['Ticker']} {when}: {fault}{anomaly['severity']} (grade"
         f" {anomaly['grade']:.0f}),"
-        f" {reasons}"
+        f" {reasons}{_tell_scope(anomaly)}"
     )
+
+
+def _tell_scope(anomaly: AnomalyDocument) -> str:
+    scope = anomaly.get("scope")
+    return "" if scope in {None, "quiet"} else f" [{scope}]"
 
 
 def _describe_wide(alert: AlertDocument) -> str:

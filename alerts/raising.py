@@ -57,7 +57,7 @@ def raises(run: RunDocument) -> bool:
 
 def tell_direction(anomaly: AnomalyDocument) -> Direction:
     """Return where the bar's close went; one that did not move counts as up."""
-    return "down" if anomaly["features"]["return_1"] < 0 else "up"
+    return "down" if anomaly["features"].get("return_1", 0.0) < 0 else "up"
 
 
 def passes(policy: PolicyFields | None, anomaly: AnomalyDocument) -> bool:
@@ -211,6 +211,9 @@ def _build_wide(
         **_describe(strangest),
         "explanation": {},
         "reasons": [of],
+        "scope": "market",
+        "root_causes": [],
+        "root_cause": None,
         "_id": build_alert_id(watchlist, subject),
         "watchlist": watchlist,
         "entity_type": "market",
@@ -272,6 +275,9 @@ def _describe(anomaly: AnomalyDocument) -> StrangestFields:
         "reasons": anomaly["reasons"],
         "detection_timestamp": anomaly["detection_timestamp"],
         "model_version": anomaly["model_version"],
+        "scope": anomaly.get("scope"),
+        "root_causes": anomaly.get("root_causes", []),
+        "root_cause": anomaly.get("root_cause"),
     }
 
 

@@ -33,6 +33,7 @@ from api.views.bars import bars
 from api.views.chart import charts
 from api.views.data_quality import data_quality
 from api.views.detections import detections
+from api.views.groups import groups
 from api.views.markets import markets
 from api.views.models import models
 from api.views.notifications import notifications
@@ -57,6 +58,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     data_quality,
     detections,
     detection_runs,
+    groups,
     health,
     lists,
     markets,

@@ -19,7 +19,7 @@ from cli.common import (
 )
 from core.errors import BadInput
 from core.logs import strip_controls
-from core.words import AlertState, AlertStep, Feedback, FeedbackCause, Severity
+from core.words import AlertState, AlertStep, Feedback, FeedbackCause, MoveScope, Severity
 from market.tickers import normalize_ticker
 from records.alerts import alerts, trail
 from records.alerts.documents import AlertDocument
@@ -29,12 +29,13 @@ group = AppGroup("alerts", help="Alerts: what somebody must look at, and what be
 SEEN_OFF: tuple[AlertState, ...] = ("active", "acknowledged")
 LASTING = re.compile(r"([1-9][0-9]{0,3})([mhd])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-NOT_TOLD = {"anomaly_ids", "comments", "explanation", "trail"}
+NOT_TOLD = {"anomaly_ids", "comments", "explanation", "root_cause", "trail"}
 
 
 @group.command("list")
 @click.option("--state", type=click.Choice([*STATES, "all"]), help="By default what is not done.")
 @click.option("--severity", type=click.Choice(get_args(Severity)))
+@click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Whose move it was.")
 @click.option("--watchlist")
 @click.option("--ticker")
 @click.option("--owner")
@@ -45,6 +46,7 @@ def list_alerts(
     *,
     state: str | None,
     severity: Severity | None,
+    scope: MoveScope | None,
     watchlist: str | None,
     ticker: str | None,
     owner: str | None,
@@ -56,6 +58,7 @@ def list_alerts(
     query = alerts.build_query(
         states=states,  # type: ignore[arg-type]  # one of the choices
         severity=severity,
+        scope=scope,
         watchlist=watchlist,
         ticker=normalize_ticker(ticker) if ticker else None,
         owner=owner,
@@ -65,12 +68,13 @@ def list_alerts(
     if as_json:
         print_json(found)
         return
-    table = Table("alert", "state", "severity", "last bar", "bars", "owner", "reasons")
+    table = Table("alert", "state", "severity", "scope", "last bar", "bars", "owner", "reasons")
     for alert in found:
         table.add_row(
             alert["_id"],
             alert["state"],
             alert["severity"],
+            alert["scope"] or "",
             f"{alert['last_bar']:%Y-%m-%d %H:%M}",
             str(alert["count"]),
             alert.get("owner") or "",

@@ -55,5 +55,8 @@ AlertStep = Literal["acknowledge", "resolve", "snooze", "assign", "comment", "re
 AlertEvent = Literal[AlertStep, "raise", "extend", "wake", "expire", "supersede", "return"]
 """The same, and what the service does with it by itself."""
 EntityType = Literal["ticker", "market"]
+GroupType = Literal["ticker", "index", "industry", "sector", "market"]
 Direction = Literal["up", "down"]
+MoveScope = Literal["market", "sector", "own", "mixed", "quiet"]
+"""Whose move a strange bar was: see alerts/root_cause/factors.py."""
 KeyScope = Literal["read", "enqueue", "respond", "admin"]

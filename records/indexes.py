@@ -42,6 +42,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("state", "-created_at", "_id"),
         _index("state", "severity", "-created_at", "_id"),
         _index("state", "watchlist", "-created_at", "_id"),
+        _index("state", "scope", "-created_at", "_id"),
         _index("-created_at", "_id"),
         # What raising looks for.
         _index("entity_id", "interval", "state"),
@@ -124,6 +125,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("filled_at", expireAfterSeconds=FILLED_GAPS_DAYS * DAY_SECONDS),
     ],
     "labels": [_index("-labelled_at", "_id"), _index("alert_id"), _index("ticker", "interval")],
+    "groups": [_index("order")],
     "heartbeats": [_index("at", expireAfterSeconds=DAY_SECONDS)],
     "models": [_index("market", "-created_at"), _index("sha256")],
     "deliveries": [

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from api.schemas.anomalies import ANOMALY_ID
+from api.schemas.anomalies import ANOMALY_ID, RootCause
 from api.schemas.common import (
     Body,
     Interval,
@@ -28,6 +28,7 @@ from core.words import (
     EntityType,
     Feedback,
     FeedbackCause,
+    MoveScope,
     Severity,
 )
 
@@ -75,6 +76,9 @@ class Alert(Record):
     severity: Severity
     explanation: dict[str, float] = Field(description="share of each input of the model")
     reasons: list[str] = Field(description="the same in words")
+    scope: MoveScope | None = Field(None, description="whose move it was")
+    root_causes: list[str] = Field(default_factory=list, description="the same in sentences")
+    root_cause: RootCause | None = None
     model_version: str | None
     detection_timestamp: datetime
     parent_id: str | None = Field(None, description="the alert of a market-wide bar it belongs to")
@@ -153,6 +157,7 @@ class AlertFilter(TimesQuery):
     """Which alerts; `start` and `end` are times of bars."""
 
     severity: Severity | None = None
+    scope: MoveScope | None = None
     watchlist: WatchlistName | None = None
     market: Market | None = None
     ticker: Ticker | None = None

@@ -8,7 +8,14 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.analytics import Breadth
 from api.schemas.common import Interval, Market, Page, PageQuery, Record, Ticker, TimesQuery
-from core.words import AnomalyKind, AnomalyStatus, FaultName, Severity
+from core.words import (
+    AnomalyKind,
+    AnomalyStatus,
+    FaultName,
+    GroupType,
+    MoveScope,
+    Severity,
+)
 from detection.features.names import FEATURES
 
 ANOMALY_ID = "AAPL::1d::2001-09-17T00:00:00Z"
@@ -26,6 +33,42 @@ class Opinion(Record):
     grade: float
     threshold: float
     bars_fingerprint: str
+
+
+class RootCauseCandidate(Record):
+    """Something above a ticker that may be behind its move."""
+
+    name: str
+    type: GroupType
+    level: int = Field(description="how many levels above the ticker")
+    move: float = Field(description="its own, as a log return")
+    explained: float = Field(description="share of the ticker's move, 0 to 1")
+    strange: int = Field(description="siblings there that are strange the same way")
+    siblings: int
+    z: float
+    score: float
+    sentence: str
+
+
+class RootCause(Record):
+    """A move taken apart; log returns, and each part in its usual deviations."""
+
+    move: float | None
+    alpha: float | None
+    beta_market: float | None
+    market: float | None
+    z_market: float | None
+    sector: str | None
+    beta_sector: float | None
+    sector_move: float | None
+    z_sector: float | None
+    own: float | None
+    z_own: float | None
+    causes: list[RootCauseCandidate]
+    carriers: list[str] = Field(
+        description="of an index: the members without which it would be none"
+    )
+    impact: list[str] = Field(description="others that are strange on this bar, the same way")
 
 
 class Anomaly(Record):
@@ -79,6 +122,11 @@ class Anomaly(Record):
     suspected_split: float | None = Field(
         None, description="ratio, where the bar looks like an unadjusted split"
     )
+    scope: MoveScope | None = Field(
+        None, description="whose move it was; null until it is told, or where it cannot be"
+    )
+    root_causes: list[str] = Field(default_factory=list, description="the same in sentences")
+    root_cause: RootCause | None = Field(None, description="the numbers they rest on")
     opinions: list[Opinion] = Field(default_factory=list)
     superseded_by: str | None = Field(None, description="the run that no longer found it")
     superseded_at: datetime | None = None
@@ -147,6 +195,7 @@ class AnomalyFilter(TimesQuery):
     min_grade: float | None = Field(None, ge=0, le=100)
     kind: AnomalyKind | None = None
     severity: Severity | None = None
+    scope: MoveScope | None = None
     status: AnomalyStatus | None = None
     run_id: str | None = Field(None, max_length=64)
     model_version: str | None = Field(None, max_length=64)

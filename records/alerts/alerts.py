@@ -9,7 +9,7 @@ from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
-from core.words import AlertState, Severity
+from core.words import AlertState, MoveScope, Severity
 from records.alerts.documents import (
     AlertDocument,
     CommentFields,
@@ -113,6 +113,7 @@ def build_query(
     *,
     states: Sequence[AlertState] | None = None,
     severity: Severity | None = None,
+    scope: MoveScope | None = None,
     watchlist: str | None = None,
     market: str | None = None,
     ticker: str | None = None,
@@ -126,6 +127,7 @@ def build_query(
     """Return the MongoDB query of these filters; `start` and `end` are of the bars."""
     equal = {
         "severity": severity,
+        "scope": scope,
         "watchlist": watchlist,
         "market": market,
         "entity_id": ticker,

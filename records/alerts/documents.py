@@ -14,9 +14,12 @@ from core.words import (
     EntityType,
     Feedback,
     FeedbackCause,
+    GroupType,
+    MoveScope,
     Severity,
 )
 from records.database import Db
+from records.findings.documents import RootCauseFields
 
 
 class RuleFields(TypedDict):
@@ -119,6 +122,9 @@ class StrangestFields(TypedDict):
     reasons: list[str]
     detection_timestamp: datetime
     model_version: str | None
+    scope: MoveScope | None
+    root_causes: list[str]
+    root_cause: RootCauseFields | None
 
 
 class AlertDocument(StepFields, StrangestFields):
@@ -157,6 +163,18 @@ class AlertDocument(StepFields, StrangestFields):
     comments: list[CommentFields]
     created_at: datetime
     updated_at: datetime
+
+
+class GroupDocument(TypedDict):
+    """An edge of the graph of groups: what belongs to what, and who says so."""
+
+    _id: str
+    child: str
+    child_type: GroupType
+    parent: str
+    parent_type: GroupType
+    source: str
+    order: NotRequired[int]
 
 
 class MarketConditions(TypedDict):
@@ -199,6 +217,11 @@ class TrailDocument(TypedDict):
     from_state: AlertState | None
     to_state: AlertState
     details: dict[str, Any]
+
+
+def groups_in(database: Db) -> Collection[GroupDocument]:
+    """Return the collection of groups."""
+    return database.groups
 
 
 def alerts_in(database: Db) -> Collection[AlertDocument]:

@@ -12,13 +12,14 @@ from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
 from pymongo.client_session import ClientSession
 
 from core.errors import BadInput, NotFound
-from core.words import AnomalyKind, AnomalyStatus, Severity
+from core.words import AnomalyKind, AnomalyStatus, MoveScope, Severity
 from records.database import Db, Query
 from records.findings.documents import (
     AnomalyCounts,
     AnomalyDocument,
     FindingFields,
     OpinionFields,
+    RootCauseFields,
     StoredAnomaly,
     anomalies_in,
 )
@@ -206,6 +207,28 @@ def find_on_bars(
     return [anomaly for anomaly in found if anomaly["Ticker"] in wanted]
 
 
+def find_unexplained(database: Db, run_id: str) -> list[AnomalyDocument]:
+    """Return the anomalies that a run found first of which nobody told yet whose move they were."""
+    query = {"detection_run_id": run_id, "status": "new", "root_cause": {"$exists": False}}
+    return list(anomalies_in(database).find(query))
+
+
+def write_root_causes(
+    database: Db,
+    told: Mapping[str, tuple[MoveScope | None, Sequence[str], RootCauseFields]],
+) -> None:
+    """Write into anomalies whose move they were; what was written before is replaced."""
+    writes = [
+        UpdateOne(
+            {"_id": anomaly_id},
+            {"$set": {"scope": scope, "root_causes": list(words), "root_cause": numbers}},
+        )
+        for anomaly_id, (scope, words, numbers) in told.items()
+    ]
+    if writes:
+        anomalies_in(database).bulk_write(writes, ordered=False)
+
+
 def find_superseded(database: Db, anomaly_ids: Sequence[str]) -> set[str]:
     """Return which of these anomalies are superseded, or gone."""
     query = {"_id": {"$in": list(anomaly_ids)}, "status": {"$ne": SUPERSEDED}}
@@ -223,6 +246,7 @@ def build_query(
     min_grade: float | None = None,
     kind: AnomalyKind | None = None,
     severity: Severity | None = None,
+    scope: MoveScope | None = None,
     status: AnomalyStatus | None = None,
     run_id: str | None = None,
     model_version: str | None = None,
@@ -236,6 +260,7 @@ def build_query(
         "interval": interval,
         "kind": kind,
         "severity": severity,
+        "scope": scope,
         "detection_run_id": run_id,
         "model_version": model_version,
     }

@@ -13,6 +13,8 @@ from core.words import (
     FaultName,
     Feedback,
     FeedbackCause,
+    GroupType,
+    MoveScope,
     Severity,
     Verdict,
 )
@@ -46,6 +48,47 @@ class StoredAnomaly(FindingFields):
     Datetime: datetime
     status: AnomalyStatus
     opinions: list[OpinionFields]
+
+
+class CauseFields(TypedDict):
+    """Something above a ticker that may be behind its move; see alerts/root_cause/ranking.py."""
+
+    name: str
+    type: GroupType
+    level: int
+    move: float
+    explained: float
+    strange: int
+    siblings: int
+    z: float
+    score: float
+    sentence: str
+
+
+class RootCauseFields(TypedDict):
+    """A move taken apart: log returns, and how strange each part is.
+
+    Attributes:
+        sector: the name of the ticker's, `residual cluster ...` where nobody said one.
+        causes: ranked.
+        carriers: of an index: the members without which it would be no anomaly.
+        impact: which other tickers are strange on the same bar, in the same direction.
+    """
+
+    move: float | None
+    alpha: float | None
+    beta_market: float | None
+    market: float | None
+    z_market: float | None
+    sector: str | None
+    beta_sector: float | None
+    sector_move: float | None
+    z_sector: float | None
+    own: float | None
+    z_own: float | None
+    causes: list[CauseFields]
+    carriers: list[str]
+    impact: list[str]
 
 
 class AnomalyBar(TypedDict):
@@ -92,6 +135,7 @@ class AnomalyDocument(AnomalyBar):
         bars_revision: the series' revision that it was found in.
         market_fingerprint: a hash of what the market did that day; None where the model does not
             look at it.
+        scope, root_causes, root_cause: whose move it was; written once its run has ended.
         superseded_by: the run that no longer found it.
     """
 
@@ -106,6 +150,9 @@ class AnomalyDocument(AnomalyBar):
     reasons: list[str]
     bars_revision: NotRequired[int]
     market_fingerprint: NotRequired[str | None]
+    scope: NotRequired[MoveScope | None]
+    root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCauseFields]
     superseded_by: NotRequired[str]
     superseded_at: NotRequired[datetime]
 

@@ -70,6 +70,11 @@ def settle_run(database: Db, run: RunDocument, now: datetime) -> None:
     """Raise the alerts of a run, and resolve those whose anomalies it superseded."""
     if run["task"] not in {"incremental", "backfill"}:
         return
+    from tasks.periodic.root_causes import (  # noqa: PLC0415 - numpy, which a sweep does without
+        explain_run,
+    )
+
+    explain_run(database, run)
     if raises(run):
         _raise(database, run, now)
     _follow_anomalies(database, run, now)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from flask.testing import FlaskClient
 
 from cli.alerts import group
 from cli.anomalies import group as anomalies_group
+from cli.groups import group as groups_group
 from core.settings import Settings, get_settings
+from market.imports.importing import import_frame
+from market.imports.sources.demo import read_demo
 from records.database import Db
 from records.keys import add_key
 from tasks.periodic.notifications import has_work, notify
@@ -443,4 +447,78 @@ def test_the_command_line_lists_shows_and_takes_steps(
     listed = CliRunner().invoke(anomalies_group, ["list", "--json", "--min-grade", "75"])
     assert [a["_id"] for a in json.loads(listed.output)] == ["AAPL::1d::2026-01-05T00:00:00Z"]
     assert "fell 9.0 %" in CliRunner().invoke(anomalies_group, ["list", "--ticker", "aapl"]).output
+    get_settings.cache_clear()
+
+
+def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker: Worker) -> None:
+    """The demo's real bars: a day of the whole market, and one of a company's own news."""
+    database = worker.database
+    frame = read_demo()
+    frame.columns = frame.columns.str.lower()
+    report = import_frame(database, frame, interval="1d", source="demo", now=NOW)
+    assert report.series
+    lehman, warning = (datetime(*day, tzinfo=UTC) for day in ((2008, 9, 29), (2006, 4, 28)))
+    end_run(
+        database,
+        *((ticker, lehman) for ticker in ("AAPL", "MSFT", "GOOG", "^GSPC")),
+        ("MSFT", warning),
+    )
+    notify(worker)
+    scopes = {
+        (a["Ticker"], a["Datetime"][:4]): a["scope"]
+        for a in client.get("/py/anomalies?limit=10").json["items"]
+    }
+    assert scopes == {
+        ("AAPL", "2008"): "mixed",  # two analysts downgraded it on that day
+        ("MSFT", "2008"): "market",
+        ("GOOG", "2008"): "market",
+        ("^GSPC", "2008"): "market",
+        ("MSFT", "2006"): "own",
+    }
+    (alert,) = client.get("/py/alerts/active?scope=own").json["items"]
+    (sentence,) = alert["root_causes"]
+    assert sentence.startswith("Its own: -")
+    assert sentence.endswith(" of -11.4 %")
+    (microsoft,) = listed(client, ticker="MSFT", scope="market")
+    assert "Inherited from index ^GSPC" in microsoft["root_causes"][0]
+    assert microsoft["root_cause"]["sector"] == "Technology"
+    assert microsoft["root_cause"]["z_market"] < -2.5
+    assert "AAPL" in microsoft["root_cause"]["impact"]
+
+
+def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(
+    client: FlaskClient,
+    settings: Settings,
+    database: Db,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for name in ("mongo_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    get_settings.cache_clear()
+    file = tmp_path / "groups.csv"
+    file.write_text(
+        "Symbol,Sector,Industry,Market\nAAPL,Technology,Phones,US\nXOM,Energy,Oil,\n"
+        ",Energy,Oil,US\nXOM,Utilities,,US\n7203.T,Autos,Cars,Mars\n"
+    )
+    done = CliRunner().invoke(groups_group, ["import", str(file), "--json"])
+    assert done.exit_code == 0, done.output
+    problems = " | ".join(json.loads(done.output)["problems"])
+    assert "line 4: it has no symbol" in problems
+    assert "line 6" in problems
+    assert "XOM is in Oil and Utilities; Oil counts" in problems
+    stored = {(g["child"], g["parent"]) for g in client.get("/py/groups").json["items"]}
+    assert {("AAPL", "Phones"), ("Phones", "Technology"), ("Technology", "US")} <= stored
+    (tmp_path / "bad.csv").write_text("name,colour\nA,red\n")
+    assert CliRunner().invoke(groups_group, ["import", str(tmp_path / "bad.csv")]).exit_code == 2
+    edges = [
+        {"child": "A", "child_type": "ticker", "parent": "B", "parent_type": "sector"},
+        {"child": "B", "child_type": "sector", "parent": "C", "parent_type": "sector"},
+        {"child": "C", "child_type": "sector", "parent": "B", "parent_type": "sector"},
+    ]
+    answer = client.put("/py/groups", json={"groups": edges})
+    assert answer.json == {"groups": 3, "problems": ["B -> C -> B is a circle"]}
+    assert len(client.get("/py/groups").json["items"]) == 3
+    # A graph with a circle is walked all the same.
+    assert "circle" in CliRunner().invoke(groups_group, ["list"]).output
     get_settings.cache_clear()

@@ -15,6 +15,7 @@ from pymongo import monitoring
 
 from api import create_app
 from api.http.state import get_state
+from api.views.groups import EXAMPLE as GROUPS
 from api.views.markets import EXAMPLE as MARKET
 from core.settings import Settings
 from records.database import Db, open_database
@@ -39,6 +40,7 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 # What decides what is an anomaly, who is told of it, who is let in, and when is scanned at all.
 IN_FORCE = {
     "champions",
+    "groups",
     "markets",
     "ticker_markets",
     "thresholds",
@@ -96,6 +98,7 @@ WRITES = {"insert", "update", "delete", "findAndModify"}
 
 # Which writes there are, and by which scopes they are reached. Nobody but an admin may be in it.
 EXPECTED = {
+    ("groups", "groups.replace_groups"): {"admin"},
     ("champions", "models.train_model"): {"admin"},
     ("champions", "models.promote_model"): {"admin"},
     ("champions", "models.roll_model_back"): {"admin"},
@@ -234,6 +237,7 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
         "alerts.snooze_alert": [{"json": {"until": "2026-01-12T08:00:00Z"}}],
         "alerts.assign_alert": [{"json": {"owner": "mia"}}],
         "alerts.change_many_alerts": [{"json": {"ids": ["tech::x"], "action": "acknowledge"}}],
+        "groups.replace_groups": [{"json": GROUPS}],
         "bars.preview_file": [multipart],
         "bars.delete_ticker": [{}],
         "markets.add_market": [{"json": {"code": "BR", **MARKET}}],

@@ -1,0 +1,227 @@
+"""One bar explained: whose move that of each ticker was, in words and with its numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from alerts.root_cause.factors import (
+    ESTIMATION_BARS,
+    LEAST_BARS,
+    LEAST_MEMBERS,
+    MARKET_Z,
+    NO_SECTOR,
+    Parts,
+    judge,
+    take_apart,
+)
+from alerts.root_cause.kernel import find_others_median, scale_last
+from alerts.root_cause.members import find_carriers
+from alerts.root_cause.ranking import Candidate, rank_causes, tell
+from core.arrays import Float64, Int64
+from core.words import MoveScope
+
+if TYPE_CHECKING:
+    from records.findings.documents import RootCauseFields
+
+CLUSTER_CUT = 0.7
+MOST_IMPACT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """The moves of a market, as far as they are needed.
+
+    Attributes:
+        market: its code.
+        tickers: n of them, its indices left out.
+        returns: shape (t, n), log returns from each ticker's bar before; NaN where it has none.
+        sectors: shape (n,), the number of each ticker's sector in `sector_names`, or -1.
+        sector_names: as people know them.
+        index_name, index: the index that stands for the market, and its returns, shape (t,);
+            None for the median of the tickers.
+        indices: the returns of each index that has an anomaly, shape (t,).
+    """
+
+    market: str
+    tickers: Sequence[str]
+    returns: Float64
+    sectors: Int64
+    sector_names: Sequence[str]
+    index_name: str | None
+    index: Float64 | None
+    indices: Mapping[str, Float64]
+
+
+class Explained(NamedTuple):
+    """Whose move it was, the same in sentences, and the numbers they rest on."""
+
+    scope: MoveScope | None
+    sentences: list[str]
+    numbers: "RootCauseFields"
+
+
+def explain_bar(
+    universe: Universe, row: int, strange: Mapping[str, int], targets: Sequence[str]
+) -> dict[str, Explained]:
+    """Explain the bar at `row` for some tickers.
+
+    Args:
+        universe: the moves.
+        row: of `universe.returns`.
+        strange: the tickers that have an anomaly on this bar, and where it went (1 or -1).
+        targets: which to explain, tickers or indices.
+    """
+    rows = slice(max(0, row - ESTIMATION_BARS), row + 1)
+    index = None if universe.index is None else universe.index[rows]
+    if index is not None and not isfinite(index[-1]):
+        index = None
+    parts = take_apart(universe.returns[rows], universe.sectors, index)
+    scopes = judge(parts)
+    position = {ticker: i for i, ticker in enumerate(universe.tickers)}
+    found = {}
+    for target in targets:
+        if target in universe.indices:
+            found[target] = _explain_index(universe, target, rows, strange)
+        elif target in position:
+            found[target] = _explain_ticker(universe, position[target], parts, scopes, strange)
+    return found
+
+
+def cluster_residuals(returns: Float64, index: Float64 | None) -> Int64:
+    """Return the number of the cluster of each ticker, or -1: tickers whose moves beyond the
+    market's go together, where nobody said what belongs to what.
+
+    Average linkage of the distance sqrt(2 (1 - rho)) over the last 250 bars (Mantegna 1999), cut
+    at 0.7; of at least three.
+    """
+    moves = returns[-ESTIMATION_BARS:]
+    n = moves.shape[1]
+    market = find_others_median(np.ascontiguousarray(moves.T)).T if index is None else None
+    rest = moves - (market if market is not None else index[-ESTIMATION_BARS:, None])  # type: ignore[index]  # one of the two is there
+    usable = np.flatnonzero(np.isfinite(rest).sum(axis=0) >= LEAST_BARS)
+    clusters = np.full(n, NO_SECTOR, np.int64)
+    if usable.size < LEAST_MEMBERS:
+        return clusters
+    filled = np.nan_to_num(rest[:, usable])
+    filled = filled - filled.mean(axis=0)
+    spread = np.sqrt((filled**2).sum(axis=0))
+    filled = filled / np.where(spread > 0.0, spread, 1.0)
+    distance = np.sqrt(np.maximum(2.0 * (1.0 - filled.T @ filled), 0.0))
+    condensed = distance[np.triu_indices(usable.size, 1)]
+    numbers = fcluster(linkage(condensed, "average"), CLUSTER_CUT, "distance")
+    for number in np.unique(numbers):
+        members = usable[numbers == number]
+        if members.size >= LEAST_MEMBERS:
+            clusters[members] = number
+    return clusters
+
+
+def _explain_ticker(
+    universe: Universe,
+    i: int,
+    parts: Parts,
+    scopes: Sequence[MoveScope | None],
+    strange: Mapping[str, int],
+) -> Explained:
+    ticker, sector = universe.tickers[i], int(universe.sectors[i])
+    direction = strange.get(ticker, 1)
+    siblings = np.flatnonzero(universe.sectors == sector) if sector >= 0 else np.zeros(0, np.int64)
+    alike = {name for name, way in strange.items() if way == direction and name != ticker}
+    candidates = []
+    if sector >= 0 and siblings.size >= LEAST_MEMBERS:
+        names = [universe.tickers[s] for s in siblings.tolist() if s != i]
+        candidates.append(
+            Candidate(
+                universe.sector_names[sector],
+                "sector",
+                1,
+                float(parts.sector[i]),
+                float(parts.sector_share[i]),
+                len(alike.intersection(names)),
+                len(names),
+                0,
+                float(parts.z_sector[i]),
+            )
+        )
+    others = [name for name in universe.tickers if name != ticker]
+    candidates.append(
+        Candidate(
+            universe.index_name or universe.market,
+            "index" if universe.index_name else "market",
+            2 if candidates else 1,
+            float(parts.market[i]),
+            float(parts.market_share[i]),
+            len(alike.intersection(others)),
+            len(others),
+            0,
+            float(parts.z_market[i]),
+        )
+    )
+    causes = rank_causes([c for c in candidates if isfinite(c.explained) and isfinite(c.z)])
+    scope = scopes[i]
+    move, own = float(parts.move[i]), float(parts.own[i])
+    numbers: RootCauseFields = {
+        "move": _number(move),
+        "alpha": _number(parts.alpha[i]),
+        "beta_market": _number(parts.beta_market[i]),
+        "market": _number(parts.market[i]),
+        "z_market": _number(parts.z_market[i]),
+        "sector": universe.sector_names[sector] if sector >= 0 else None,
+        "beta_sector": _number(parts.beta_sector[i]),
+        "sector_move": _number(parts.sector[i]),
+        "z_sector": _number(parts.z_sector[i]),
+        "own": _number(own),
+        "z_own": _number(parts.z_own[i]),
+        "causes": causes,
+        "carriers": [],
+        "impact": sorted(alike)[:MOST_IMPACT],
+    }
+    return Explained(scope, tell(scope, move, own, causes), numbers)
+
+
+def _explain_index(
+    universe: Universe, name: str, rows: slice, strange: Mapping[str, int]
+) -> Explained:
+    moves = np.ascontiguousarray(universe.indices[name][rows])
+    z = scale_last(moves)
+    scope: MoveScope | None = None
+    if isfinite(z):
+        scope = "market" if abs(z) >= MARKET_Z else "quiet"
+    carriers = [universe.tickers[i] for i in find_carriers(universe.returns[rows])]
+    carriers = carriers if scope == "market" else []
+    direction = strange.get(name, 1)
+    alike = sorted(t for t, way in strange.items() if way == direction and t != name)
+    move = float(moves[-1])
+    sentences = tell(scope, move, 0.0, []) if scope != "market" else []
+    if scope == "market":
+        sentences.append(f"The market itself: {np.expm1(move) * 100:+.1f} %")
+    if carriers:
+        sentences.append(
+            f"Without {' or '.join(carriers[:5])} the mean of its known members would be usual"
+        )
+    numbers: RootCauseFields = {
+        "move": _number(move),
+        "alpha": None,
+        "beta_market": None,
+        "market": _number(move),
+        "z_market": _number(z),
+        "sector": None,
+        "beta_sector": None,
+        "sector_move": None,
+        "z_sector": None,
+        "own": None,
+        "z_own": None,
+        "causes": [],
+        "carriers": carriers,
+        "impact": alike[:MOST_IMPACT],
+    }
+    return Explained(scope, sentences, numbers)
+
+
+def _number(value: float) -> float | None:
+    """Return a plain number, None for NaN: documents and JSON have none."""
+    return float(value) if isfinite(value) else None

@@ -1,0 +1,129 @@
+"""Taking a move apart: what of it was the market's, what its sector's, and what its own.
+
+The market model (MacKinlay 1997, "Event Studies in Economics and Finance", Journal of Economic
+Literature 35) with a sector factor: r = alpha + beta_m m + beta_s s + e. Betas are those of least
+squares over the bars before, shrunk towards one as Blume's (1975) are. The sector's factor of a
+ticker is the median of what the market leaves of the moves of the sector's *other* members, so that
+no ticker explains itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alerts.root_cause.kernel import LEAST_BARS, find_others_median, take_columns_apart
+from core.arrays import Float64, Int64
+from core.words import MoveScope
+
+ESTIMATION_BARS = 250
+MARKET_Z = 2.5
+OWN_Z = SECTOR_Z = 3.0
+# A sector that moves so far beyond what it ever did tells more than a beta of quiet days.
+UNHEARD_Z = 6.0
+LEAST_SHARE = 0.25
+LEAST_MEMBERS = 3
+NO_SECTOR = -1
+
+__all__ = ["ESTIMATION_BARS", "LEAST_BARS", "NO_SECTOR", "Parts", "judge", "take_apart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One bar's moves taken apart, an entry for each of n tickers; NaN where it cannot be told.
+
+    Attributes:
+        move: log return of the bar.
+        alpha, beta_market, beta_sector: of the model.
+        market: the market factor's log return; `beta_market` times it is the market's part.
+        sector: the sector factor's, 0 where the ticker has no sector of three members.
+        own: what is left.
+        z_market, z_sector, z_own: the three in their own usual deviations.
+        z_alone: what is left with a sector's beta of one, likewise.
+    """
+
+    move: Float64
+    alpha: Float64
+    beta_market: Float64
+    beta_sector: Float64
+    market: Float64
+    sector: Float64
+    own: Float64
+    z_market: Float64
+    z_sector: Float64
+    z_own: Float64
+    z_alone: Float64
+
+    @property
+    def market_share(self) -> Float64:
+        """Return how much of each move the market's part is, 0 to 1."""
+        return _share(self.beta_market * self.market, self.move)
+
+    @property
+    def sector_share(self) -> Float64:
+        """Return how much of each move the sector's part is, 0 to 1."""
+        return _share(self.beta_sector * self.sector, self.move)
+
+
+def take_apart(returns: Float64, sectors: Int64, index: Float64 | None = None) -> Parts:
+    """Take the moves of the last bar apart.
+
+    Args:
+        returns: shape (t, n), log returns of n tickers on t bars, the last of which is explained;
+            NaN where there is none. Of the bars before at most 250 are looked at, of which a
+            ticker needs 60.
+        sectors: shape (n,), number of each ticker's sector; negative for none.
+        index: shape (t,), the market's log returns; None for the median of the other tickers.
+    """
+    moves = np.ascontiguousarray(returns[-ESTIMATION_BARS - 1 :].T)
+    if index is None:
+        market = find_others_median(moves)
+    else:
+        market = np.ascontiguousarray(index[-ESTIMATION_BARS - 1 :])[None, :]
+    numbers, members = np.unique(sectors, return_counts=True)
+    large = numbers[(numbers >= 0) & (members >= LEAST_MEMBERS)]
+    # Members of one sector lie side by side, those of none in front.
+    known = np.where(np.isin(sectors, large), sectors, NO_SECTOR)
+    order = np.argsort(known, kind="stable")
+    starts = np.searchsorted(known[order], [*large, known.max(initial=NO_SECTOR) + 1])
+    columns = take_columns_apart(moves, market, order, starts)
+    return Parts(moves[:, -1], *columns)
+
+
+def judge(parts: Parts) -> list[MoveScope | None]:
+    """Return whose move each was; None where it cannot be told.
+
+    `market`: the market moved by 2.5 deviations, and that is a quarter of the move at least.
+    `sector`: the same of the sector's factor with 3 deviations, where it was not the market.
+    `own`: what is left is 3 deviations. Two of them are `mixed`, none `quiet`: then it was no move
+    of the close that made the bar strange, but its volume, range or gap.
+
+    The beta of a sector that hardly ever moved is hardly known. So on a sector's bar what is left
+    counts as own only where it does with a beta of one, too; and at 6 deviations the sector's part
+    is taken with a beta of one.
+    """
+    with np.errstate(invalid="ignore"):
+        is_market = (np.abs(parts.z_market) >= MARKET_Z) & (parts.market_share >= LEAST_SHARE)
+        z_sector = np.abs(parts.z_sector)
+        is_unheard = (z_sector >= UNHEARD_Z) & (_share(parts.sector, parts.move) >= LEAST_SHARE)
+        is_sector = (z_sector >= SECTOR_Z) & (parts.sector_share >= LEAST_SHARE) | is_unheard
+        is_own = np.abs(parts.z_own) >= OWN_Z
+        is_sector_alone = is_sector & ~(is_own & (np.abs(parts.z_alone) >= OWN_Z))
+    is_told = np.isfinite(parts.z_own) & np.isfinite(parts.z_market)
+    words = np.select(
+        [
+            ~is_told,
+            is_market & is_own & ~is_sector_alone,
+            is_market,
+            is_sector_alone,
+            is_sector,
+            is_own,
+        ],
+        ["", "mixed", "market", "sector", "mixed", "own"],
+        "quiet",
+    )
+    return [word or None for word in words.tolist()]
+
+
+def _share(part: Float64, move: Float64) -> Float64:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.clip(part / move, 0.0, 1.0)

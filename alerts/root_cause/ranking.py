@@ -1,0 +1,108 @@
+"""Which of what a ticker belongs to is behind its move, ranked, in sentences with their numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import expm1
+from typing import TYPE_CHECKING
+
+from core.words import GroupType, MoveScope
+
+if TYPE_CHECKING:
+    from records.findings.documents import CauseFields
+
+WEIGHTS = {"explained": 0.35, "breadth": 0.25, "time": 0.2, "nearness": 0.1, "severity": 0.1}
+LEAST_EXPLAINED = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What may be behind a move.
+
+    Attributes:
+        name, type, level: what it is, and how many levels up.
+        move: its own log return on the bar.
+        explained: what share of the ticker's move its part is.
+        strange, siblings: how many of the ticker's siblings there are strange the same way, of how
+            many.
+        lead_bars: for how many bars it had been moving before; negative where it came later.
+        z: of its move.
+    """
+
+    name: str
+    type: GroupType
+    level: int
+    move: float
+    explained: float
+    strange: int
+    siblings: int
+    lead_bars: int
+    z: float
+
+
+def rank_causes(candidates: Sequence[Candidate]) -> "list[CauseFields]":
+    """Return what explains at least a tenth of a move, the likeliest first."""
+    found = [
+        _describe(candidate) for candidate in candidates if candidate.explained >= LEAST_EXPLAINED
+    ]
+    return sorted(found, key=lambda cause: (-cause["score"], cause["level"], cause["name"]))
+
+
+def tell(
+    scope: MoveScope | None, move: float, own: float, causes: "Sequence[CauseFields]"
+) -> list[str]:
+    """Return the sentences about a move: what is behind it, and what of it is its own.
+
+    A symptom is never called a cause: what is named stands above the ticker, or is itself.
+    """
+    sentences = []
+    if scope in {"market", "sector", "mixed"}:
+        sentences += [cause["sentence"] for cause in causes]
+    if scope in {"own", "mixed"}:
+        sentences.append(f"Its own: {_signed(own)} of {_signed(move)}")
+    if scope == "quiet":
+        sentences.append(
+            f"No move of its close: {_signed(move)}; its volume, range or gap was strange"
+        )
+    if scope is None:
+        sentences.append("Not told: fewer than 60 bars of it and its market lie before this one")
+    return sentences
+
+
+def _describe(candidate: Candidate) -> "CauseFields":
+    breadth = candidate.strange / candidate.siblings if candidate.siblings else 0.0
+    score = (
+        WEIGHTS["explained"] * candidate.explained
+        + WEIGHTS["breadth"] * breadth
+        + WEIGHTS["time"] * (1.0 / (1.0 + candidate.lead_bars) if candidate.lead_bars >= 0 else 0.0)
+        + WEIGHTS["nearness"] / candidate.level
+        + WEIGHTS["severity"] * min(abs(candidate.z) / 10.0, 1.0)
+    )
+    levels = f"{candidate.level} level{'s' * (candidate.level != 1)} up"
+    siblings = (
+        f"; {candidate.strange} of {candidate.siblings} siblings" if candidate.siblings else ""
+    )
+    return {
+        "name": candidate.name,
+        "type": candidate.type,
+        "level": candidate.level,
+        "move": candidate.move,
+        "explained": candidate.explained,
+        "strange": candidate.strange,
+        "siblings": candidate.siblings,
+        "z": candidate.z,
+        "score": score,
+        "sentence": (
+            f"Inherited from {candidate.type} {candidate.name} ({levels}):"
+            f" {_signed(candidate.move)} there,"
+            f" {_percent(candidate.explained)} of this move{siblings}"
+        ),
+    }
+
+
+def _signed(log_return: float) -> str:
+    """Return a log return as people read it: the simple return in percent."""
+    return f"{expm1(log_return) * 100:+.1f} %"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f} %"

@@ -1,0 +1,22 @@
+"""The moves of many tickers on the bars that any of them has."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.arrays import Float64, Int64
+
+
+def align_returns(times: Sequence[Int64], closes: Sequence[Float64]) -> tuple[Int64, Float64]:
+    """Return all bar times, shape (t,), and the log returns of k series on them, shape (t, k).
+
+    A return is from the series' own bar before, and NaN where it has no bar or none before.
+    """
+    bars = np.unique(np.concatenate([*times, np.zeros(0, np.int64)]))
+    returns = np.full((bars.size, len(closes)), np.nan)
+    for k, (own, close) in enumerate(zip(times, closes, strict=True)):
+        if own.size > 1:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                moves = np.diff(np.log(close))
+            returns[np.searchsorted(bars, own[1:]), k] = np.where(np.isfinite(moves), moves, np.nan)
+    return bars, returns

@@ -1,0 +1,164 @@
+"""Whose move each strange bar of a run was: written into its anomalies before alerts are raised."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from alerts.groups import to_edges
+from alerts.root_cause.explain import Explained, Universe, cluster_residuals, explain_bar
+from alerts.root_cause.factors import NO_SECTOR
+from alerts.root_cause.graph import Graph
+from alerts.root_cause.universe import align_returns
+from core.arrays import Float64, Int64
+from market.bars.store import load_panel
+from market.markets import Market, load_markets
+from records.alerts.groups import find_groups
+from records.database import Db
+from records.findings import anomalies
+from records.findings.documents import AnomalyDocument
+from records.market.series import find_tickers
+from records.work.documents import RunDocument
+
+# Of a market so many tickers at most are looked at for what their sectors and their median did.
+MOST_TICKERS = 2_000
+# Tickers that nobody grouped are clustered up to so many.
+MOST_CLUSTERED = 500
+# Bars times tickers: beyond that, as after a backfill of a whole market, the latest bars only.
+MOST_CELLS = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What of a market is to be explained."""
+
+    market: Market
+    interval: str
+    found: Sequence[AnomalyDocument]
+
+
+def explain_run(database: Db, run: RunDocument) -> None:
+    """Explain the anomalies that a run found first, as far as nobody did; it may be done again."""
+    found = anomalies.find_unexplained(database, run["_id"])
+    markets = load_markets(database)
+    by_market: dict[str, list[AnomalyDocument]] = {}
+    for anomaly in found:
+        by_market.setdefault(anomaly["market"], []).append(anomaly)
+    for code, members in by_market.items():
+        if code in markets:
+            _explain_market(database, _Wanted(markets[code], run["interval"], members))
+
+
+def _explain_market(database: Db, wanted: _Wanted) -> None:
+    times, universe = _load_universe(database, wanted)
+    if not times.size:
+        return
+    rows = {int(time): row for row, time in enumerate(times)}
+    by_bar: dict[datetime, list[AnomalyDocument]] = {}
+    for anomaly in wanted.found:
+        by_bar.setdefault(anomaly["Datetime"], []).append(anomaly)
+    bars = sorted(by_bar, reverse=True)[: max(1, MOST_CELLS // max(1, len(universe.tickers)))]
+    known = [*universe.tickers, *universe.indices]
+    strange = _find_strange(database, known, wanted.interval, min(bars), max(bars))
+    for bar in bars:
+        row = rows.get(int(bar.timestamp()))
+        if row is None:
+            continue
+        names = [anomaly["Ticker"] for anomaly in by_bar[bar]]
+        told = explain_bar(universe, row, strange.get(bar, {}), names)
+        ids = {anomaly["Ticker"]: anomaly["_id"] for anomaly in by_bar[bar]}
+        _write(database, {ids[name]: explained for name, explained in told.items()})
+
+
+def _write(database: Db, told: Mapping[str, Explained]) -> None:
+    anomalies.write_root_causes(
+        database,
+        {anomaly_id: (e.scope, e.sentences, e.numbers) for anomaly_id, e in told.items()},
+    )
+
+
+def _find_strange(
+    database: Db, tickers: Sequence[str], interval: str, first: datetime, last: datetime
+) -> dict[datetime, dict[str, int]]:
+    found: dict[datetime, dict[str, int]] = {}
+    for anomaly in anomalies.find_on_bars(database, tickers, interval, first, last):
+        way = -1 if anomaly["features"].get("return_1", 0.0) < 0 else 1
+        found.setdefault(anomaly["Datetime"], {})[anomaly["Ticker"]] = way
+    return found
+
+
+def _load_universe(database: Db, wanted: _Wanted) -> tuple[Int64, Universe]:
+    """Return bar times and moves of all that it takes to explain what is wanted of a market."""
+    market, interval = wanted.market, wanted.interval
+    graph = Graph.build(to_edges(find_groups(database)))
+    named = sorted({anomaly["Ticker"] for anomaly in wanted.found})
+    stored = find_tickers(database, interval, market=market.code)
+    indices = [t for t in named if t in market.indices or t == market.index_ticker]
+    index = market.index_ticker if market.index_ticker in stored else None
+    tickers = _choose_tickers(graph, named, stored, market, is_whole=index is None or bool(indices))
+    loaded = [*tickers, *indices, *([index] if index and index not in indices else [])]
+    spans = [int(anomaly["Datetime"].timestamp()) for anomaly in wanted.found]
+    panel = load_panel(database, interval, dict.fromkeys(loaded, (min(spans), max(spans))))
+    own = [panel.series(s) for s in range(len(panel.tickers))]
+    times, returns = align_returns(
+        [panel.times[rows] for rows in own], [panel.close[rows] for rows in own]
+    )
+    column = {ticker: k for k, ticker in enumerate(panel.tickers)}
+    tickers = [ticker for ticker in tickers if ticker in column]
+    moves = returns[:, [column[ticker] for ticker in tickers]]
+    market_moves = returns[:, column[index]] if index in column else None
+    sectors, names = _number_sectors(graph, tickers, moves, market_moves)
+    universe = Universe(
+        market.code,
+        tickers,
+        moves,
+        sectors,
+        names,
+        index if market_moves is not None else None,
+        market_moves,
+        {name: returns[:, column[name]] for name in indices if name in column},
+    )
+    return times, universe
+
+
+def _choose_tickers(
+    graph: Graph, named: Sequence[str], stored: Sequence[str], market: Market, *, is_whole: bool
+) -> list[str]:
+    """Return the tickers to load: those with anomalies, their siblings, and, where there is no
+    index, where one is to be explained or where somebody has no sector, the others too.
+    """
+    excluded = {*market.indices, market.index_ticker}
+    sectors = {ticker: graph.find_sector(ticker) for ticker in named if ticker not in excluded}
+    siblings = graph.list_siblings({sector for sector in sectors.values() if sector is not None})
+    known = set(stored)
+    chosen = [t for t in named if t not in excluded]
+    chosen += [t for group in siblings.values() for t in group if t in known and t not in excluded]
+    if is_whole or None in sectors.values():
+        most = MOST_TICKERS if is_whole else MOST_CLUSTERED
+        chosen += [t for t in stored if t not in excluded][:most]
+    return list(dict.fromkeys(chosen))
+
+
+def _number_sectors(
+    graph: Graph, tickers: Sequence[str], moves: Float64, index: Float64 | None
+) -> tuple[Int64, list[str]]:
+    """Return the number of each ticker's sector and their names; those that nobody grouped get the
+    cluster that their moves beyond the market's make.
+    """
+    names: list[str] = []
+    numbers = np.full(len(tickers), NO_SECTOR, np.int64)
+    for i, ticker in enumerate(tickers):
+        sector = graph.find_sector(ticker)
+        if sector is not None:
+            if sector not in names:
+                names.append(sector)
+            numbers[i] = names.index(sector)
+    alone = np.flatnonzero(numbers < 0)[:MOST_CLUSTERED]
+    if alone.size:
+        clusters = cluster_residuals(moves[:, alone], index)
+        for number in np.unique(clusters[clusters >= 0]):
+            members = alone[clusters == number]
+            numbers[members] = len(names)
+            names.append(f"residual cluster of {tickers[int(members[0])]}")
+    return numbers, names

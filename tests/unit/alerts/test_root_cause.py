@@ -1,0 +1,202 @@
+"""Taking moves apart, on real event days and on shocks that were planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerts.root_cause.explain import Universe, cluster_residuals, explain_bar
+from alerts.root_cause.factors import judge, take_apart
+from alerts.root_cause.graph import Ancestor, Edge, Graph, find_problems
+from alerts.root_cause.kernel import find_others_median
+from alerts.root_cause.members import find_carriers
+from benchmarks.quality import read_bars
+from tests.conftest import ROOT
+
+STOCKS = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
+
+
+@pytest.fixture(scope="module")
+def closes() -> pd.DataFrame:
+    return pd.DataFrame({t: bars.set_index("date")["close"] for t, bars in read_bars().items()})
+
+
+@pytest.fixture(scope="module")
+def judged(closes: pd.DataFrame) -> pd.DataFrame:
+    """The listed event days of stocks, each with whether it was the index's day, and its scope."""
+    events = pd.read_csv(ROOT / "benchmarks/events.csv", parse_dates=["date"])
+    days = set(events[events["ticker"].str.startswith("^")]["date"])
+    stocks = events[~events["ticker"].str.startswith("^")].copy()
+    moves = np.log(closes).diff()
+    moves = moves[moves["^GSPC"].notna()]
+    scopes = []
+    for ticker, day in zip(stocks["ticker"], stocks["date"], strict=True):
+        until = moves[: moves.index.get_loc(day) + 1]
+        parts = take_apart(
+            until[STOCKS].to_numpy(), np.zeros(len(STOCKS), np.int64), until["^GSPC"].to_numpy()
+        )
+        scopes.append(judge(parts)[STOCKS.index(ticker)])
+    return stocks.assign(scope=scopes, is_market=stocks["date"].isin(days))
+
+
+def test_of_a_companys_own_news_none_is_the_markets_and_eight_in_ten_are_own(
+    judged: pd.DataFrame,
+) -> None:
+    own = judged[~judged["is_market"]]["scope"]
+    assert len(own) >= 55
+    assert (own != "market").all()
+    assert (own == "own").mean() >= 0.8
+
+
+def test_no_day_of_the_whole_market_is_a_companys_own(judged: pd.DataFrame) -> None:
+    market = judged[judged["is_market"]]["scope"]
+    assert len(market) >= 10
+    assert (market != "own").all()
+    assert (market == "market").mean() >= 0.8
+
+
+def make_market(seed: int, correlation: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    sectors = np.repeat(np.arange(4), 10)
+    index = rng.standard_t(4, 300) * 0.007
+    common = rng.standard_t(4, (300, 4)) * 0.01 * correlation
+    noise = rng.standard_t(4, (300, 40)) * 0.01
+    return index[:, None] * rng.uniform(0.6, 1.4, 40) + common[:, sectors] + noise, sectors, index
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
+def test_a_planted_shock_of_a_sector_is_the_sectors(correlation: float) -> None:
+    found = []
+    for seed in range(10):
+        returns, sectors, index = make_market(seed, correlation)
+        index[-1] = 0.001
+        returns[-1, sectors == 2] -= 0.08
+        found += [
+            scope
+            for scope, sector in zip(
+                judge(take_apart(returns, sectors, index)), sectors, strict=True
+            )
+            if sector == 2
+        ]
+    assert found.count("sector") / len(found) >= 0.9
+    assert "market" not in found
+
+
+def test_a_planted_shock_of_one_is_its_own_and_of_all_the_markets() -> None:
+    returns, sectors, index = make_market(3, 0.5)
+    returns[-1] = 0.0
+    index[-1] = 0.0
+    returns[-1, 5] = -0.15
+    assert judge(take_apart(returns, sectors, index))[5] == "own"
+    index[-1] = -0.06
+    returns[-1] = -0.06
+    scopes = judge(take_apart(returns, sectors, index))
+    assert set(scopes) <= {"market", "mixed"}
+    assert scopes.count("market") >= 36
+    # Without an index, the median of the others stands for the market.
+    assert judge(take_apart(returns, sectors)).count("market") >= 36
+
+
+def test_the_parts_come_to_the_move_and_scale_with_no_currency() -> None:
+    returns, sectors, index = make_market(1, 0.5)
+    parts = take_apart(returns, sectors, index)
+    whole = (
+        parts.alpha
+        + parts.beta_market * parts.market
+        + parts.beta_sector * parts.sector
+        + parts.own
+    )
+    np.testing.assert_allclose(whole, returns[-1], atol=1e-12)
+    # The slope, by numpy's own least squares.
+    slope = np.polyfit(index[-251:-1], returns[-251:-1, 7], 1)[0]
+    assert parts.beta_market[7] == pytest.approx(0.67 * slope + 0.33)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 9, 10])
+def test_the_median_of_the_others_is_that_of_pandas(n: int) -> None:
+    rng = np.random.default_rng(n)
+    values = rng.normal(size=(n, 50)).round(1)
+    values[rng.random((n, 50)) < 0.2] = np.nan
+    found = find_others_median(values)
+    for i in range(n):
+        expected = pd.DataFrame(np.delete(values, i, axis=0)).median().to_numpy()
+        expected = np.where(np.isnan(values[i]), np.nan, expected)
+        np.testing.assert_allclose(found[i], expected)
+
+
+def test_too_few_bars_tell_nothing_and_gaps_spoil_nobody_else() -> None:
+    returns, sectors, index = make_market(2, 0.5)
+    whole = judge(take_apart(returns, sectors, index))
+    returns[:-30, 0] = np.nan
+    returns[-1, 1] = np.nan
+    scopes = judge(take_apart(returns, sectors, index))
+    assert (scopes[0], scopes[1]) == (None, None)
+    assert scopes[10:] == whole[10:]
+    assert judge(take_apart(returns[-20:], sectors, index[-20:])) == [None] * 40
+    constant = np.zeros((300, 40))
+    assert set(judge(take_apart(constant, sectors, np.zeros(300)))) <= {"quiet", None}
+
+
+def test_an_index_names_the_members_without_which_it_would_be_none() -> None:
+    rng = np.random.default_rng(1)
+    returns = rng.normal(0, 0.01, (300, 8))
+    returns[-1] = 0.0
+    returns[-1, 3] = -0.2
+    assert find_carriers(returns) == [3]
+    returns[-1, 5] = -0.2
+    assert find_carriers(returns) == [3, 5]
+    returns[-1] = -0.05  # all of them together: nobody
+    assert find_carriers(returns) == []
+    assert find_carriers(np.zeros((300, 8))) == []
+
+
+def test_what_nobody_grouped_is_clustered_by_what_the_market_leaves() -> None:
+    returns, sectors, index = make_market(4, 4.0)
+    clusters = cluster_residuals(returns, index)
+    assert len({int(c) for c in clusters if c >= 0}) == 4
+    for sector in range(4):
+        assert len(set(clusters[sectors == sector].tolist())) == 1
+    lonely, _, index = make_market(4, 0.0)
+    assert (cluster_residuals(lonely, index) == -1).all()
+
+
+US = ("US", "market")
+
+
+def test_circles_missing_parents_and_two_sectors_are_said_and_survived() -> None:
+    edges = [
+        Edge("A", "ticker", "Tech", "sector"),
+        Edge("A", "ticker", "Energy", "sector"),
+        Edge("Tech", "sector", "Metals", "sector"),
+        Edge("Metals", "sector", "Tech", "sector"),
+        Edge("Energy", "sector", *US),
+        Edge("B", "ticker", "Nowhere", "sector"),
+    ]
+    problems = " | ".join(find_problems(edges))
+    assert "A is in Tech and Energy; Tech counts" in problems
+    assert "Metals -> Tech -> Metals is a circle" in problems
+    assert "'Nowhere' of B belongs to nothing" in problems
+    graph = Graph.build(edges)
+    assert graph.find_ancestors("A") == [
+        Ancestor("Tech", "sector", 1),
+        Ancestor("Energy", "sector", 1),
+        Ancestor("Metals", "sector", 2),
+        Ancestor("US", "market", 2),
+    ]
+    assert graph.find_sector("A") == "Tech"
+    assert find_problems([Edge("A", "ticker", "Tech", "sector"), Edge("Tech", "sector", *US)]) == []
+
+
+def test_sentences_say_what_stands_above_with_numbers_and_never_a_symptom() -> None:
+    returns, sectors, index = make_market(5, 0.5)
+    index[-1], returns[-1] = -0.06, -0.06
+    tickers = [f"T{i}" for i in range(40)]
+    names = ["Energy", "Tech", "Food", "Steel"]
+    universe = Universe("US", tickers, returns, sectors, names, "^GSPC", index, {"^GSPC": index})
+    strange = dict.fromkeys([*tickers[:30], "^GSPC"], -1)
+    told = explain_bar(universe, 299, strange, ["T0", "^GSPC"])
+    sentence = told["T0"].sentences[0]
+    assert sentence.startswith("Inherited from index ^GSPC (2 levels up): -5.8 % there, ")
+    assert sentence.endswith("29 of 39 siblings")
+    assert "T1" in told["T0"].numbers["impact"]
+    assert not any("T1" in each for each in told["T0"].sentences)
+    assert told["^GSPC"].scope == "market"
