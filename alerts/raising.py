@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import log10
+from typing import TypedDict
 
 from core.words import AlertState, Direction
 from records.alerts.documents import (
@@ -19,7 +20,7 @@ from records.alerts.documents import (
 )
 from records.alerts.raised import LaterFields
 from records.alerts.trail import build_entry
-from records.findings.documents import AnomalyDocument
+from records.findings.documents import AnomalyDocument, InputFields
 from records.models.documents import PolicyFields
 from records.work.documents import RunDocument
 
@@ -211,6 +212,10 @@ def _build_wide(
         **_describe(strangest),
         "explanation": {},
         "reasons": [of],
+        "metric_name": None,
+        "actual_value": None,
+        "expected_value": None,
+        "inputs": [],
         "scope": "market",
         "root_causes": [],
         "root_cause": None,
@@ -265,6 +270,29 @@ def _begin(run_id: str, now: datetime) -> _Beginning:
     }
 
 
+class _Weightiest(TypedDict):
+    """The input with the largest share."""
+
+    metric_name: str | None
+    actual_value: float | None
+    expected_value: float | None
+    inputs: list[InputFields]
+
+
+def _name_weightiest(anomaly: AnomalyDocument) -> _Weightiest:
+    inputs = anomaly.get("inputs", [])
+    shares = anomaly["attribution"]
+    first = inputs[0] if inputs else None
+    return {
+        "metric_name": first["name"]
+        if first
+        else max(shares, key=lambda c: shares[c], default=None),
+        "actual_value": first["actual"] if first else None,
+        "expected_value": first["median"] if first else None,
+        "inputs": inputs,
+    }
+
+
 def _describe(anomaly: AnomalyDocument) -> StrangestFields:
     return {
         "anomaly_score": anomaly["anomaly_score"],
@@ -275,6 +303,7 @@ def _describe(anomaly: AnomalyDocument) -> StrangestFields:
         "reasons": anomaly["reasons"],
         "detection_timestamp": anomaly["detection_timestamp"],
         "model_version": anomaly["model_version"],
+        **_name_weightiest(anomaly),
         "scope": anomaly.get("scope"),
         "root_causes": anomaly.get("root_causes", []),
         "root_cause": anomaly.get("root_cause"),

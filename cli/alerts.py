@@ -29,7 +29,7 @@ group = AppGroup("alerts", help="Alerts: what somebody must look at, and what be
 SEEN_OFF: tuple[AlertState, ...] = ("active", "acknowledged")
 LASTING = re.compile(r"([1-9][0-9]{0,3})([mhd])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-NOT_TOLD = {"anomaly_ids", "comments", "explanation", "root_cause", "trail"}
+NOT_TOLD = {"anomaly_ids", "comments", "explanation", "inputs", "root_cause", "trail"}
 
 
 @group.command("list")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from api.schemas.anomalies import ANOMALY_ID, RootCause
+from api.schemas.anomalies import ANOMALY_ID, ModelInput, RootCause
 from api.schemas.common import (
     Body,
     Interval,
@@ -76,6 +76,12 @@ class Alert(Record):
     severity: Severity
     explanation: dict[str, float] = Field(description="share of each input of the model")
     reasons: list[str] = Field(description="the same in words")
+    inputs: list[ModelInput] = Field(
+        default_factory=list, description="what the model read beside what is usual"
+    )
+    metric_name: str | None = Field(None, description="the weightiest input")
+    actual_value: float | None = None
+    expected_value: float | None = Field(None, description="its median of the 250 bars before")
     scope: MoveScope | None = Field(None, description="whose move it was")
     root_causes: list[str] = Field(default_factory=list, description="the same in sentences")
     root_cause: RootCause | None = None

@@ -35,6 +35,18 @@ class Opinion(Record):
     bars_fingerprint: str
 
 
+class ModelInput(Record):
+    """One input that the model read: its value, and the range of the 250 bars before."""
+
+    name: str = Field(examples=["return_fast"])
+    label: str = Field(description="the same in words, with its unit")
+    actual: float | None
+    low: float | None = Field(description="one bar in 20 lies below")
+    median: float | None
+    high: float | None = Field(description="one bar in 20 lies above")
+    share: float | None = Field(description="of the score")
+
+
 class RootCauseCandidate(Record):
     """Something above a ticker that may be behind its move."""
 
@@ -98,8 +110,9 @@ class Anomaly(Record):
     features: dict[str, float | None] = Field(
         description="the 14, by name; none of a bar without a warm-up"
     )
-    inputs: dict[str, float | None] = Field(
-        default_factory=dict, description="what the model saw, by column"
+    inputs: list[ModelInput] = Field(
+        default_factory=list,
+        description="what the model read beside what is usual, the largest share first",
     )
     attribution: dict[str, float] = Field(
         default_factory=dict, description="share of each column in the score"

@@ -19,7 +19,7 @@ from core.words import (
     Severity,
 )
 from records.database import Db
-from records.findings.documents import RootCauseFields
+from records.findings.documents import InputFields, RootCauseFields
 
 
 class RuleFields(TypedDict):
@@ -112,7 +112,13 @@ class StepFields(TypedDict, total=False):
 
 
 class StrangestFields(TypedDict):
-    """What an alert says of the strangest of its bars."""
+    """What an alert says of the strangest of its bars.
+
+    Attributes:
+        explanation: the share of each input of the model; `inputs` has them beside what is usual.
+        metric_name, actual_value, expected_value: of the weightiest input; what is expected is its
+            median.
+    """
 
     anomaly_score: float
     threshold: float
@@ -122,6 +128,10 @@ class StrangestFields(TypedDict):
     reasons: list[str]
     detection_timestamp: datetime
     model_version: str | None
+    metric_name: str | None
+    actual_value: float | None
+    expected_value: float | None
+    inputs: list[InputFields]
     scope: MoveScope | None
     root_causes: list[str]
     root_cause: RootCauseFields | None

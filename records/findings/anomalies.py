@@ -18,6 +18,7 @@ from records.findings.documents import (
     AnomalyCounts,
     AnomalyDocument,
     FindingFields,
+    InputFields,
     OpinionFields,
     RootCauseFields,
     StoredAnomaly,
@@ -224,6 +225,16 @@ def write_root_causes(
             {"$set": {"scope": scope, "root_causes": list(words), "root_cause": numbers}},
         )
         for anomaly_id, (scope, words, numbers) in told.items()
+    ]
+    if writes:
+        anomalies_in(database).bulk_write(writes, ordered=False)
+
+
+def write_inputs(database: Db, told: Mapping[str, Sequence[InputFields]]) -> None:
+    """Write into anomalies what their model read, beside what is usual."""
+    writes = [
+        UpdateOne({"_id": anomaly_id}, {"$set": {"inputs": list(inputs)}})
+        for anomaly_id, inputs in told.items()
     ]
     if writes:
         anomalies_in(database).bulk_write(writes, ordered=False)

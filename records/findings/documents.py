@@ -50,6 +50,25 @@ class StoredAnomaly(FindingFields):
     opinions: list[OpinionFields]
 
 
+class InputFields(TypedDict):
+    """One input that the model read of a bar.
+
+    Attributes:
+        name, label: the model's column, and the same in words with its unit.
+        actual: its value.
+        low, median, high: of the 250 bars before: nine in ten lie between low and high.
+        share: of the score.
+    """
+
+    name: str
+    label: str
+    actual: float
+    low: float
+    median: float
+    high: float
+    share: float
+
+
 class CauseFields(TypedDict):
     """Something above a ticker that may be behind its move; see alerts/root_cause/ranking.py."""
 
@@ -135,7 +154,8 @@ class AnomalyDocument(AnomalyBar):
         bars_revision: the series' revision that it was found in.
         market_fingerprint: a hash of what the market did that day; None where the model does not
             look at it.
-        scope, root_causes, root_cause: whose move it was; written once its run has ended.
+        inputs: what the model read, beside what is usual; written once its run has ended.
+        scope, root_causes, root_cause: whose move it was; likewise.
         superseded_by: the run that no longer found it.
     """
 
@@ -150,6 +170,7 @@ class AnomalyDocument(AnomalyBar):
     reasons: list[str]
     bars_revision: NotRequired[int]
     market_fingerprint: NotRequired[str | None]
+    inputs: NotRequired[list[InputFields]]
     scope: NotRequired[MoveScope | None]
     root_causes: NotRequired[list[str]]
     root_cause: NotRequired[RootCauseFields]

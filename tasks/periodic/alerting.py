@@ -34,6 +34,7 @@ from records.findings.anomalies import find_new, find_new_tickers
 from records.findings.documents import AnomalyDocument
 from records.work.documents import RunDocument, WatchlistDocument
 from records.work.watchlists import find_holders
+from tasks.engine.one_of_many import going_on
 
 # So many tickers are raised in one transaction.
 CHUNK = 500
@@ -74,7 +75,9 @@ def settle_run(database: Db, run: RunDocument, now: datetime) -> None:
         explain_run,
     )
 
-    explain_run(database, run)
+    # What cannot be explained is an alert all the same.
+    with going_on("explanation_failed", run["_id"]):
+        explain_run(database, run)
     if raises(run):
         _raise(database, run, now)
     _follow_anomalies(database, run, now)

@@ -1,4 +1,6 @@
-"""Whose move each strange bar of a run was: written into its anomalies before alerts are raised."""
+"""What the model read of each strange bar of a run, and whose move it was: written into its
+anomalies before alerts are raised.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from alerts.root_cause.factors import NO_SECTOR
 from alerts.root_cause.graph import Graph
 from alerts.root_cause.universe import align_returns
 from core.arrays import Float64, Int64
+from detection.typical import find_typical
 from market.bars.store import load_panel
 from market.markets import Market, load_markets
 from records.alerts.groups import find_groups
@@ -41,6 +44,8 @@ class _Wanted:
 def explain_run(database: Db, run: RunDocument) -> None:
     """Explain the anomalies that a run found first, as far as nobody did; it may be done again."""
     found = anomalies.find_unexplained(database, run["_id"])
+    for told in find_typical(database, run["interval"], found):
+        anomalies.write_inputs(database, told)
     markets = load_markets(database)
     by_market: dict[str, list[AnomalyDocument]] = {}
     for anomaly in found:

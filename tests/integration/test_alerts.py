@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
@@ -14,15 +15,20 @@ from cli.alerts import group
 from cli.anomalies import group as anomalies_group
 from cli.groups import group as groups_group
 from core.settings import Settings, get_settings
+from detection.features.compute import compute_features
+from detection.features.feature_sets import get_feature_set
+from detection.market_days import read_days
+from market.bars.store import ALL_BARS, load_panel
 from market.imports.importing import import_frame
 from market.imports.sources.demo import read_demo
 from records.database import Db
 from records.keys import add_key
 from tasks.periodic.notifications import has_work, notify
+from tasks.periodic.root_causes import explain_run
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tests.integration.alerting import NOW, SESSIONS, age, end_run
-from tests.integration.detecting import make_bars, store
+from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import add_list
 from tests.receiver import Receiver, run_receiver
 
@@ -522,3 +528,34 @@ def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(
     # A graph with a circle is walked all the same.
     assert "circle" in CliRunner().invoke(groups_group, ["list"]).output
     get_settings.cache_clear()
+
+
+def test_an_explanation_has_what_the_model_read_beside_what_is_usual(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database, frame = worker.database, make_bars(900, shocks=(700,))
+    store(database, "AAPL", frame)
+    train(database)
+    run(database, "backfill", "AAPL", run_id="r")
+    strange = frame["date"][700].to_pydatetime().replace(tzinfo=UTC)
+    explain_run(database, {"_id": "r", "interval": "1d"})  # type: ignore[typeddict-item]
+    (found,) = client.get(
+        "/py/anomalies", query_string={"start": strange.isoformat(), "end": strange.isoformat()}
+    ).json["items"]
+    shares = {each["name"]: each["share"] for each in found["inputs"]}
+    assert shares == found["attribution"]
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    # The same out of one pass over the whole series, and pandas' quantiles.
+    panel = load_panel(database, "1d", {"AAPL": ALL_BARS})
+    name, _, version = found["feature_set"].partition("/")
+    feature_set = get_feature_set(name, int(version))
+    days = read_days(database, "US", "1d") if feature_set.sees_market else None
+    features = compute_features(panel, panel.offsets[:-1], feature_set, days)
+    inputs = pd.DataFrame(features.inputs, index=features.rows, columns=feature_set.columns)
+    for told in found["inputs"]:
+        column = inputs[told["name"]].astype(float)
+        usual = column.loc[450:699].quantile([0.05, 0.5, 0.95])
+        assert told["actual"] == pytest.approx(column.loc[700])
+        assert [told["low"], told["median"], told["high"]] == pytest.approx(usual.tolist())
+        assert told["label"]
+    assert found["inputs"][0]["actual"] > found["inputs"][0]["high"]

@@ -1,0 +1,138 @@
+"""What is usual for a ticker: of each input that the model read of a strange bar, its actual value
+beside the range of the 250 bars before.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+
+import numpy as np
+
+from core.arrays import Float64
+from detection.features.compute import Features, compute_features
+from detection.features.feature_sets import FeatureSet, get_feature_set
+from detection.market_days import read_days
+from market.bars.panel import BarPanel
+from market.bars.store import load_panel
+from records.database import Db
+from records.findings.documents import AnomalyDocument, InputFields
+
+TYPICAL_BARS = 250
+LEAST_BARS = 20
+# Nine bars in ten lie between these.
+QUANTILES = (0.05, 0.5, 0.95)
+# So many tickers are looked at together.
+CHUNK = 250
+_WORDS = {
+    "return": "return of the bar",
+    "gap": "gap at the open",
+    "departure": "range, wicks, volume or stillness",
+    "clock_return": "return, for its time of day",
+    "clock_departure": "range, wicks or volume, for their time of day",
+    "market": "what the market did",
+}
+_SPEEDS = {
+    "fast": "in usual ranges of the last weeks",
+    "slow": "in usual ranges of the last year",
+}
+
+
+def find_typical(
+    database: Db, interval: str, anomalies: Sequence[AnomalyDocument]
+) -> Iterator[dict[str, list[InputFields]]]:
+    """Yield by anomaly, some tickers at a time, its inputs, the one with the largest share first.
+
+    Anomalies whose bars are gone, or that have fewer than 20 bars before them, are left out.
+    """
+    groups: dict[tuple[str, str], dict[str, list[AnomalyDocument]]] = {}
+    for anomaly in anomalies:
+        of = groups.setdefault((anomaly["feature_set"], anomaly["market"]), {})
+        of.setdefault(anomaly["Ticker"], []).append(anomaly)
+    for (label, market), by_ticker in groups.items():
+        name, _, version = label.partition("/")
+        feature_set = get_feature_set(name, int(version))
+        remaining = iter(by_ticker.items())
+        while chunk := dict(islice(remaining, CHUNK)):
+            yield _find_chunk(database, interval, market, feature_set, chunk)
+
+
+def describe_input(column: str) -> str:
+    """Return a model's column in words and its unit; one that is in no list as it is written."""
+    stem, _, speed = column.rpartition("_")
+    if stem in _WORDS and speed in _SPEEDS:
+        return f"{_WORDS[stem]}, {_SPEEDS[speed]}"
+    if column.startswith("market_"):
+        return _WORDS["market"]
+    if column.endswith("_atr"):
+        return f"{column.removesuffix('_atr')}, in average true ranges"
+    return column
+
+
+def _find_chunk(
+    database: Db,
+    interval: str,
+    market: str,
+    feature_set: FeatureSet,
+    by_ticker: Mapping[str, Sequence[AnomalyDocument]],
+) -> dict[str, list[InputFields]]:
+    def reach(position: int, length: str) -> int:
+        return feature_set.reach(max(0, position - TYPICAL_BARS), length)
+
+    spans = {
+        ticker: (min(map(_get_seconds, found)), max(map(_get_seconds, found)))
+        for ticker, found in by_ticker.items()
+    }
+    panel = load_panel(database, interval, spans, reach=reach)
+    days = read_days(database, market, interval) if feature_set.sees_market else None
+    first = [_find_first(panel, s, spans[ticker][0]) for s, ticker in enumerate(panel.tickers)]
+    features = compute_features(panel, np.array(first, np.int64), feature_set, days)
+    told = {}
+    for s, ticker in enumerate(panel.tickers):
+        rows = panel.series(s)
+        for anomaly in by_ticker[ticker]:
+            row = rows.start + int(np.searchsorted(panel.times[rows], _get_seconds(anomaly)))
+            if row < rows.stop and panel.times[row] == _get_seconds(anomaly):
+                found = _describe(features, feature_set, anomaly, row, rows.start)
+                if found:
+                    told[anomaly["_id"]] = found
+    return told
+
+
+def _find_first(panel: BarPanel, s: int, first_bar: int) -> int:
+    """Return the row 250 bars before the first bar, or that of the series' first."""
+    rows = panel.series(s)
+    position = int(panel.first_index[s]) + int(np.searchsorted(panel.times[rows], first_bar))
+    begin: int = rows.start + max(0, position - TYPICAL_BARS) - int(panel.first_index[s])
+    return begin
+
+
+def _describe(
+    features: Features, feature_set: FeatureSet, anomaly: AnomalyDocument, row: int, start: int
+) -> list[InputFields]:
+    at = int(np.searchsorted(features.rows, row))
+    if at == features.rows.size or features.rows[at] != row:
+        return []
+    begin = max(at - TYPICAL_BARS, int(np.searchsorted(features.rows, start)))
+    before: Float64 = features.inputs[begin:at].astype(np.float64)
+    if len(before) < LEAST_BARS:
+        return []
+    low, median, high = np.quantile(before, QUANTILES, axis=0).tolist()
+    actual = features.inputs[at].tolist()
+    found: list[InputFields] = [
+        {
+            "name": column,
+            "label": describe_input(column),
+            "actual": actual[k],
+            "low": low[k],
+            "median": median[k],
+            "high": high[k],
+            "share": anomaly["attribution"].get(column, 0.0),
+        }
+        for k, column in enumerate(feature_set.columns)
+    ]
+    return sorted(found, key=lambda each: -each["share"])
+
+
+def _get_seconds(anomaly: AnomalyDocument) -> int:
+    bar: datetime = anomaly["Datetime"]
+    return int(bar.timestamp())
