@@ -13,6 +13,7 @@ OWN_WEIGHT = 0.67
 # Of a normal distribution, what makes the median of absolute values its deviation.
 MAD_TO_DEVIATION = 1.4826
 LEAST_Z = 2.0
+LARGEST_Z = 1000.0
 
 
 @njit(cache=True)
@@ -172,8 +173,8 @@ def scale_last(values: Float64) -> float:
 
     The usual is the smaller of two yardsticks: the deviation of the last 60 bars, which follows
     calm and turmoil, and that of all of them by their median, which an earlier shock does not
-    widen. The second is looked at where it makes more than 2 of it only. Without any yardstick the
-    answer is NaN, or 0 where nothing moved.
+    widen. The second is looked at where it makes more than 2 of it only. The answer is 1,000 at the
+    most, as it is where nothing ever moved before; NaN with fewer than 60 bars.
     """
     last = abs(values[-1])
     usual = last / (LEAST_Z * MAD_TO_DEVIATION)
@@ -196,6 +197,8 @@ def scale_last(values: Float64) -> float:
         whole = MAD_TO_DEVIATION * np.partition(sizes[:count], middle)[middle]
         if whole > 0.0:
             yardstick = min(yardstick, whole) if yardstick > 0.0 else whole
-    if yardstick <= 0.0:
-        return 0.0 if last == 0.0 else nan
+    if last == 0.0 or not isfinite(last):
+        return float(values[-1])
+    if yardstick * LARGEST_Z <= last:  # where nothing ever moved, too
+        return LARGEST_Z if values[-1] > 0.0 else -LARGEST_Z
     return float(values[-1] / yardstick)

@@ -57,7 +57,7 @@ class PageQuery(Query):
     cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before")
 
 
-def _checked(check: Callable[[str], str]) -> AfterValidator:
+def checked(check: Callable[[str], str]) -> AfterValidator:
     """Return a validator that lets one of our own checks speak; `check` raises BadInput."""
 
     def validate(text: str) -> str:
@@ -82,22 +82,22 @@ def _as_utc(time: datetime) -> datetime:
 Ticker = Annotated[
     str,
     Field(min_length=1, max_length=20, examples=["AAPL"]),
-    _checked(normalize_ticker),
+    checked(normalize_ticker),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9.^=_-]{1,20}$", "examples": ["AAPL"]}),
 ]
 Interval = Annotated[
     str,
-    _checked(parse_interval),
+    checked(parse_interval),
     WithJsonSchema({"type": "string", "enum": list(INTERVALS), "examples": ["1d"]}),
 ]
 ImportInterval = Annotated[
     str,
-    _checked(parse_import_interval),
+    checked(parse_import_interval),
     WithJsonSchema({"type": "string", "enum": [*INTERVALS, AUTO], "examples": ["1d"]}),
 ]
 Period = Annotated[
     str,
-    _checked(lambda text: parse_period(text).text),
+    checked(lambda text: parse_period(text).text),
     WithJsonSchema(
         {"type": "string", "pattern": "^([1-9][0-9]{0,3}(d|w|mo|y)|max)$", "examples": ["5y"]}
     ),
@@ -112,10 +112,10 @@ WatchlistName = Annotated[
 Schedule = Annotated[
     str,
     Field(max_length=100, examples=[AFTER_CLOSE]),
-    _checked(parse_schedule),
+    checked(parse_schedule),
 ]
-Clock = Annotated[str, Field(max_length=8, examples=["22:00"]), _checked(parse_clock)]
-Zone = Annotated[str, Field(max_length=60, examples=["Asia/Tokyo"]), _checked(parse_zone)]
+Clock = Annotated[str, Field(max_length=8, examples=["22:00"]), checked(parse_clock)]
+Zone = Annotated[str, Field(max_length=60, examples=["Asia/Tokyo"]), checked(parse_zone)]
 Time = Annotated[datetime, AfterValidator(_as_utc)]
 
 

@@ -2,12 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from api.schemas.common import Body, Interval, Market, Period, Ticker, WatchlistName
+from api.schemas.common import Body, Interval, Market, Period, Ticker, WatchlistName, checked
+from detection.detectors.catalogue import DETECTORS, get_detector
 from tasks.requests.selection import Selection
 
 MAX_TICKERS = 10_000
+
+DetectorName = Annotated[
+    str,
+    Field(max_length=40, examples=["isolation_forest"]),
+    checked(lambda text: get_detector(text).name),
+    WithJsonSchema({"type": "string", "enum": list(DETECTORS), "examples": ["isolation_forest"]}),
+]
 
 
 class SelectionBody(Body):
@@ -23,6 +31,25 @@ class SelectionBody(Body):
         """Return the selection. Raises BadInput where nothing, or too much, is named."""
         named = () if self.ticker is None else (self.ticker,)
         return Selection((*named, *(self.tickers or ())), self.market, self.watchlist)
+
+
+class DetectBody(SelectionBody):
+    """A detection whose caller wants to see what is found."""
+
+    detector: DetectorName | None = Field(
+        None,
+        description="by the market's latest model of it, with store false; null: by the champions",
+    )
+    max_period: Period | None = Field(
+        None,
+        description=(
+            "look at so much of each history; null: at what came since the last look or, with store"
+            " false, at the last five days"
+        ),
+    )
+    include_explanation: bool = True
+    include_root_cause: bool = True
+    store: bool = Field(default=True, description="keep what is found, and raise alerts of it")
 
 
 class BackfillBody(SelectionBody):

@@ -1,17 +1,31 @@
 """Detections: a caller asks for backfills and incremental runs, and how the last backfill went."""
 
+from collections import Counter
+from time import monotonic, sleep
+
 from apiflask import APIBlueprint
 
 from api.http.idempotency import enqueues
 from api.http.state import get_database, get_now, get_state
+from api.schemas.alerts import Alert
+from api.schemas.anomalies import Anomaly
 from api.schemas.common import IntervalQuery
+from api.schemas.detect import Detected
 from api.schemas.runs import TickerAudit
-from api.schemas.selection import BackfillBody, SelectionBody
+from api.schemas.selection import BackfillBody, DetectBody, SelectionBody
 from core.errors import NotFound
 from market.tickers import normalize_ticker
+from records.alerts.raised import find_of_run
+from records.database import Document
+from records.findings.anomalies import find_new
 from records.work import runs
-from records.work.documents import AuditDocument, LatestRun, RunDocument
-from tasks.requests.runs import Once, request_detection
+from records.work.documents import AuditDocument, LatestRun, RunDocument, ShownRun
+from records.work.outbox import is_delivered
+from tasks.requests.runs import Look, Once, request_detection, request_look
+
+LISTED = 1_000
+LONGEST_RAISING_SECONDS = 10.0
+POLL_SECONDS = 0.02
 
 detections = APIBlueprint("detections", __name__, tag="detections")
 
@@ -57,6 +71,76 @@ def get_backfill(ticker: str, query_data: IntervalQuery) -> AuditDocument | Late
             'start one: POST /anomalies/backfill {"ticker": "' + ticker + '"}'
         )
     return found
+
+
+def _find_detected(run: ShownRun) -> Detected | None:
+    """Return what a detection found, once its alerts are raised; None where it failed."""
+    if run["status"] not in {"complete", "partial"}:
+        return None
+    database, options = get_database(), run["options"]
+    if options["store"]:
+        _wait_for_alerts(run)
+        found = find_new(database, run["_id"], min_grade=0.0, tickers=None)
+        counts = Counter(anomaly["severity"] for anomaly in found)
+        checked = run["progress"]["tickers_done"]
+        raised = find_of_run(database, run["_id"])[:LISTED]
+    else:
+        result = run.get("result") or {}
+        found = sorted(result.get("found", []), key=lambda each: each["anomaly_score"])
+        counts = Counter(result.get("counts", {}))
+        checked, raised = result.get("checked", 0), []
+    left_out: Document = {
+        **({} if options["include_explanation"] else {"inputs": [], "attribution": {}}),
+        **({} if options["include_root_cause"] else {"root_causes": [], "root_cause": None}),
+    }
+    of_alerts = left_out | ({} if options["include_explanation"] else {"explanation": {}})
+    return Detected(
+        run_id=run["_id"],
+        status=run["status"],
+        total_entities_checked=checked,
+        anomalies_detected=counts.total(),
+        critical_count=counts["critical"],
+        high_count=counts["high"],
+        medium_count=counts["medium"],
+        low_count=counts["low"],
+        alerts=[Alert.model_validate({**alert, **of_alerts}) for alert in raised],
+        anomalies=[Anomaly.model_validate({**each, **left_out}) for each in found[:LISTED]],
+        execution_time_ms=(get_now() - run["requested_at"]).total_seconds() * 1_000,
+    )
+
+
+def _wait_for_alerts(run: ShownRun) -> None:
+    """Wait until the alerts of a run that ended are raised, for some seconds at the most."""
+    until = monotonic() + LONGEST_RAISING_SECONDS
+    while monotonic() < until and not is_delivered(get_database(), run["_id"], "run_completed"):
+        sleep(POLL_SECONDS)
+
+
+@detections.post("/anomalies/detect")
+@detections.input(DetectBody, example={"tickers": ["AAPL", "MSFT"], "interval": "1d"})
+@enqueues(detections, Detected, _find_detected)
+def detect(json_data: DetectBody, once: Once) -> RunDocument:
+    """Detect now, and with `wait` see what is strange, why, and which alerts were raised.
+
+    What is stored is what the champions say; another detector is asked with `store` false.
+    """
+    state = get_state()
+    look = Look(
+        json_data.detector,
+        store=json_data.store,
+        include_explanation=json_data.include_explanation,
+        include_root_cause=json_data.include_root_cause,
+    )
+    return request_look(
+        state.database,
+        state.celery,
+        json_data.select(),
+        look,
+        interval=json_data.interval,
+        period=json_data.max_period,
+        now=get_now(),
+        once=once,
+    )
 
 
 @detections.post("/anomalies/incremental")

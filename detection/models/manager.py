@@ -82,6 +82,22 @@ class ModelManager:
         """Return a version, champion or not. Raises NotFound, ModelIntegrity."""
         return self._get(Champion(version, get_model_record(self._database, version)["sha256"]))
 
+    def find_of_detector(self, market: str, interval: str, detector: str) -> LoadedModel:
+        """Return the latest version of a detector for a market's bars, or that of all markets.
+
+        Raises NoModel, ModelIntegrity.
+        """
+        for name in (market, ALL_MARKETS):
+            for record in find_models(self._database, market=name):
+                usable = record["interval"] == interval and record["state"] != "retired"
+                if usable and record["parameters"]["detector"] == detector:
+                    return self.get_model_version(record["version"])
+        raise NoModel(
+            f"market {market} has no {detector} model for {interval} bars; train one:"
+            f" `flask models train --market {market} --interval {interval} --detector {detector}`",
+            reason="no_model",
+        )
+
     def group_by_model(
         self, market: str, interval: str, tickers: Sequence[str], *, watchlist: str | None = None
     ) -> list[tuple[LoadedModel, tuple[str, ...]]]:

@@ -90,7 +90,7 @@ def _load_parts(
 
 def _looks_at_market(models: ModelManager, job: Job) -> bool:
     """Whether a model that may score a job's bars looks at what the market did."""
-    if not has_days(job.interval) or job.walk_forward:
+    if not has_days(job.interval) or job.walk_forward or job.detector is not None:
         return has_days(job.interval)
     try:
         groups = models.group_by_model(

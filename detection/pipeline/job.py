@@ -19,7 +19,7 @@ class Job:
     """What is to be detected: the part of a run that falls to one batch, all of it of one market.
 
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
-    champion.
+    champion; with a `detector`, by the market's latest model of it.
     """
 
     run_id: str
@@ -32,6 +32,7 @@ class Job:
     started_at: datetime
     watchlist: str | None = None
     walk_forward: bool = False
+    detector: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ def choose_models(models: ModelManager, plan: Plan) -> Sequence[tuple[LoadedMode
     job = plan.job
     if not plan.stretches:
         return []
+    if job.detector is not None:
+        return [(models.find_of_detector(job.market, job.interval, job.detector), plan.stretches)]
     if not job.walk_forward:
         groups = models.group_by_model(
             job.market, job.interval, tuple(plan.stretches), watchlist=job.watchlist

@@ -43,6 +43,12 @@ def find_undelivered(database: Db, *, limit: int) -> list[EventDocument]:
     return list(events_in(database).find({"delivered_at": None}).sort("created_at", 1).limit(limit))
 
 
+def is_delivered(database: Db, run_id: str, event: EventName) -> bool:
+    """Whether an event of a run was handed on: then its alerts are raised."""
+    found = {"_id": f"{run_id}:{event}", "delivered_at": {"$ne": None}}
+    return events_in(database).find_one(found, {"_id": 1}) is not None
+
+
 def mark_delivered(database: Db, event_id: str, now: datetime, session: ClientSession) -> bool:
     """Note that an event was handed on; False where somebody else did."""
     undelivered = {"_id": event_id, "delivered_at": None}

@@ -15,6 +15,7 @@ from pymongo.client_session import ClientSession
 from core.errors import Cancelled, NotFound
 from core.words import EndStatus, OpenStatus, Status, Task, Trigger
 from records.database import Db, Query, in_transaction
+from records.findings.documents import AnomalyDocument
 from records.findings.verifications import count_verdicts
 from records.keyset import Key, Keyset, Position, find_page, fit_page
 from records.work import batches, counters, outbox
@@ -219,6 +220,29 @@ def find_by_key(database: Db, idempotency_key: str) -> RunDocument | None:
 def note_outcome(database: Db, run_id: str, outcome: RunRecord, session: ClientSession) -> None:
     """Note in a run what its one batch found out, inside the transaction that ends the batch."""
     runs_in(database).update_one({"_id": run_id}, {"$set": outcome}, session=session)
+
+
+def add_found(
+    database: Db,
+    run_id: str,
+    found: Sequence[AnomalyDocument],
+    *,
+    checked: int,
+    session: ClientSession,
+) -> None:
+    """Add what a batch found to the result of its run, which stores it nowhere else;
+    1,000 anomalies are kept, all are counted.
+    """
+    counts = Counter(anomaly["severity"] for anomaly in found)
+    added = {f"result.counts.{severity}": count for severity, count in counts.items()}
+    runs_in(database).update_one(
+        {"_id": run_id},
+        {
+            "$inc": {"result.checked": checked, **added},
+            "$push": {"result.found": {"$each": list(found), "$slice": LISTED_FAILURES}},
+        },
+        session=session,
+    )
 
 
 def check_run(database: Db, run_id: str) -> None:

@@ -18,6 +18,7 @@ from records.work.documents import RunDocument
 from tasks.engine.kind import KINDS, Result
 from tasks.engine.recovery import recover_batches, recover_used_up
 from tasks.engine.renewal import renewing
+from tasks.engine.telling import ask_notifier
 from tasks.process.holders import free_abandoned, sign
 from tasks.process.worker import Worker
 
@@ -46,7 +47,8 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
     except LeaseLost as lost:
         log.warning("lease_lost", batch_id=batch.id, fence=batch.fence, error=lost.message)
         return None
-    runs.finish_run(worker.database, batch.run_id, datetime.now(UTC))
+    if runs.finish_run(worker.database, batch.run_id, datetime.now(UTC)) is not None:
+        ask_notifier(worker)
     if batch.heavy:
         # Its slot is free: whoever waits for one need not wait for a sweep.
         recover_batches(worker, batches.find_waiting_heavy(worker.database))

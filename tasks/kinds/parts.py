@@ -50,6 +50,7 @@ def build_job(run: RunDocument, batch: Batch, interval: str) -> Job:
         started_at=datetime.now(UTC),
         watchlist=run["watchlist"],
         walk_forward=bool(run["options"].get("walk_forward")),
+        detector=run["options"].get("detector"),
     )
 
 

@@ -4,18 +4,15 @@ from celery import shared_task
 
 from records.database import get_server_time
 from records.work import batches
-from records.work.heartbeats import NOTIFIER, SCHEDULER, SWEEPER, beat, give_turn, take_turn
+from records.work.heartbeats import NOTIFIER, SCHEDULER, SWEEPER, beat, give_turn
 from tasks import names
 from tasks.engine import sweeper
-from tasks.engine.accept import send
+from tasks.engine.telling import ask_notifier
 from tasks.periodic import notifications
 from tasks.periodic.analytics import accept_due
 from tasks.periodic.gaps import fill_due
 from tasks.periodic.notifications import has_work
 from tasks.process.worker import get_worker
-
-# A message to the notifier that was not worked on for so long is taken for lost.
-TURN_SECONDS = 60
 
 
 @shared_task(name=names.SWEEP)
@@ -42,8 +39,8 @@ def tick() -> list[str]:
 
     now = get_server_time(worker.database)
     accepted = [*scan_due(worker, now), *accept_due(worker, now), *fill_due(worker, now)]
-    if has_work(worker.database) and take_turn(worker.database, NOTIFIER, TURN_SECONDS):
-        send(worker.celery, names.NOTIFY, NOTIFIER, names.INTERACTIVE_QUEUE)
+    if has_work(worker.database):
+        ask_notifier(worker)
     beat(worker.database, SCHEDULER)
     return accepted
 

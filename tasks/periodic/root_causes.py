@@ -2,9 +2,10 @@
 anomalies before alerts are raised.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 import numpy as np
 
@@ -14,13 +15,14 @@ from alerts.root_cause.factors import NO_SECTOR
 from alerts.root_cause.graph import Graph
 from alerts.root_cause.universe import align_returns
 from core.arrays import Float64, Int64
+from core.words import MoveScope
 from detection.typical import find_typical
 from market.bars.store import load_panel
 from market.markets import Market, load_markets
 from records.alerts.groups import find_groups
 from records.database import Db
 from records.findings import anomalies
-from records.findings.documents import AnomalyDocument
+from records.findings.documents import AnomalyDocument, InputFields, RootCauseFields
 from records.market.series import find_tickers
 from records.work.documents import RunDocument
 
@@ -41,21 +43,55 @@ class _Wanted:
     found: Sequence[AnomalyDocument]
 
 
+class Told(TypedDict, total=False):
+    """What is said of an anomaly besides its score."""
+
+    inputs: list[InputFields]
+    scope: MoveScope | None
+    root_causes: list[str]
+    root_cause: RootCauseFields
+
+
 def explain_run(database: Db, run: RunDocument) -> None:
     """Explain the anomalies that a run found first, as far as nobody did; it may be done again."""
     found = anomalies.find_unexplained(database, run["_id"])
-    for told in find_typical(database, run["interval"], found):
-        anomalies.write_inputs(database, told)
+    for inputs in find_typical(database, run["interval"], found):
+        anomalies.write_inputs(database, inputs)
+    for told in _find_root_causes(database, run["interval"], found):
+        anomalies.write_root_causes(database, told)
+
+
+def explain_documents(
+    database: Db, interval: str, found: Sequence[AnomalyDocument]
+) -> dict[str, Told]:
+    """Return the same of anomalies that are stored nowhere, by their ids."""
+    explained: dict[str, Told] = {anomaly["_id"]: {} for anomaly in found}
+    for inputs in find_typical(database, interval, found):
+        for anomaly_id, read in inputs.items():
+            explained[anomaly_id]["inputs"] = read
+    for told in _find_root_causes(database, interval, found):
+        for anomaly_id, (scope, sentences, numbers) in told.items():
+            explained[anomaly_id] |= {
+                "scope": scope,
+                "root_causes": list(sentences),
+                "root_cause": numbers,
+            }
+    return explained
+
+
+def _find_root_causes(
+    database: Db, interval: str, found: Sequence[AnomalyDocument]
+) -> Iterator[dict[str, Explained]]:
     markets = load_markets(database)
     by_market: dict[str, list[AnomalyDocument]] = {}
     for anomaly in found:
         by_market.setdefault(anomaly["market"], []).append(anomaly)
     for code, members in by_market.items():
         if code in markets:
-            _explain_market(database, _Wanted(markets[code], run["interval"], members))
+            yield from _explain_market(database, _Wanted(markets[code], interval, members))
 
 
-def _explain_market(database: Db, wanted: _Wanted) -> None:
+def _explain_market(database: Db, wanted: _Wanted) -> Iterator[dict[str, Explained]]:
     times, universe = _load_universe(database, wanted)
     if not times.size:
         return
@@ -66,6 +102,8 @@ def _explain_market(database: Db, wanted: _Wanted) -> None:
     bars = sorted(by_bar, reverse=True)[: max(1, MOST_CELLS // max(1, len(universe.tickers)))]
     known = [*universe.tickers, *universe.indices]
     strange = _find_strange(database, known, wanted.interval, min(bars), max(bars))
+    for anomaly in wanted.found:  # of those that are stored nowhere, too
+        strange.setdefault(anomaly["Datetime"], {})[anomaly["Ticker"]] = _get_way(anomaly)
     for bar in bars:
         row = rows.get(int(bar.timestamp()))
         if row is None:
@@ -73,14 +111,7 @@ def _explain_market(database: Db, wanted: _Wanted) -> None:
         names = [anomaly["Ticker"] for anomaly in by_bar[bar]]
         told = explain_bar(universe, row, strange.get(bar, {}), names)
         ids = {anomaly["Ticker"]: anomaly["_id"] for anomaly in by_bar[bar]}
-        _write(database, {ids[name]: explained for name, explained in told.items()})
-
-
-def _write(database: Db, told: Mapping[str, Explained]) -> None:
-    anomalies.write_root_causes(
-        database,
-        {anomaly_id: (e.scope, e.sentences, e.numbers) for anomaly_id, e in told.items()},
-    )
+        yield {ids[name]: explained for name, explained in told.items()}
 
 
 def _find_strange(
@@ -88,9 +119,12 @@ def _find_strange(
 ) -> dict[datetime, dict[str, int]]:
     found: dict[datetime, dict[str, int]] = {}
     for anomaly in anomalies.find_on_bars(database, tickers, interval, first, last):
-        way = -1 if anomaly["features"].get("return_1", 0.0) < 0 else 1
-        found.setdefault(anomaly["Datetime"], {})[anomaly["Ticker"]] = way
+        found.setdefault(anomaly["Datetime"], {})[anomaly["Ticker"]] = _get_way(anomaly)
     return found
+
+
+def _get_way(anomaly: AnomalyDocument) -> int:
+    return -1 if anomaly["features"].get("return_1", 0.0) < 0 else 1
 
 
 def _load_universe(database: Db, wanted: _Wanted) -> tuple[Int64, Universe]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from celery import Celery
 
-from core.errors import Conflict, NotFound
+from core.errors import BadInput, Conflict, NotFound
 from core.words import Trigger
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.models.single_series import FitRequest
@@ -22,6 +22,8 @@ from records.leftovers import RETRIED_WITHIN
 from records.market import uploads
 from records.market.series import find_ends
 from records.market.session_days import find_session_days
+from records.models.champions import find_champions
+from records.models.models import get_model_record
 from records.models.single_series import write_points
 from records.work import audits, runs, watchlists
 from records.work.documents import RunDocument, WatchlistDocument
@@ -55,6 +57,78 @@ class PeriodicScan:
     fetch_run_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a caller who waits for what is found asks besides.
+
+    Attributes:
+        detector: by which; None for the champions.
+        store: whether what is found is kept, and becomes alerts.
+        include_explanation, include_root_cause: what the answer is to have.
+    """
+
+    detector: str | None = None
+    store: bool = True
+    include_explanation: bool = True
+    include_root_cause: bool = True
+
+
+LATEST_BARS = "5d"
+
+
+def request_look(
+    database: Db,
+    celery: Celery,
+    selection: Selection,
+    look: Look,
+    *,
+    interval: str,
+    period: str | None,
+    now: datetime,
+    once: Once = NOT_ONCE,
+) -> RunDocument:
+    """Accept a detection whose caller wants to see what is found, and return its run.
+
+    Stored, it looks at what has come since each series' watermark or, with a period, is a backfill
+    that raises alerts; not stored, it looks at the last five days, or at the period.
+
+    Raises as `request_detection`, and BadInput where another detector than a champion's would
+    decide what is stored.
+    """
+    if look.store and look.detector is not None:
+        _check_detector(database, selection, interval, look.detector)
+    is_backfill = look.store and period is not None
+    return request_detection(
+        database,
+        celery,
+        selection,
+        task="backfill" if is_backfill else "incremental",
+        trigger="backfill" if is_backfill else "manual",
+        interval=interval,
+        period=period if look.store else period or LATEST_BARS,
+        raise_alerts=is_backfill,
+        look=look,
+        now=now,
+        once=once,
+    )
+
+
+def _check_detector(database: Db, selection: Selection, interval: str, detector: str) -> None:
+    """Raise BadInput where the champion of a ticker is of another detector."""
+    tickers, _ = select_tickers(database, selection, interval)
+    markets = {series["market"] for series in find_ends(database, tickers, interval)}
+    for market in sorted(markets):
+        found = find_champions(database, market, interval, tickers, watchlist=selection.watchlist)
+        for version in sorted({champion.version for champion in found.values()}):
+            used = get_model_record(database, version)["parameters"]["detector"]
+            if used != detector:
+                raise BadInput(
+                    f"what is stored is what the champion says, and {version} is of the detector"
+                    f" {used}, not {detector}; ask with store false, or promote a model of it",
+                    reason="not_the_champions_detector",
+                )
+
+
 def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for, by its name
     database: Db,
     celery: Celery,
@@ -69,6 +143,7 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
     walk_forward: bool = False,
     raise_alerts: bool = False,
     scan: PeriodicScan | None = None,
+    look: Look | None = None,
     once: Once = NOT_ONCE,
 ) -> RunDocument:
     """Accept a detection and return its run.
@@ -93,6 +168,8 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
         "raise_alerts": raise_alerts,
         "without_bars": without_bars,
     }
+    if look is not None:
+        options |= {"detector": None if look.store else look.detector}
     if scan is not None:
         options |= {"only_markets": list(only_markets or ()), "fetch_run_id": scan.fetch_run_id}
         options["stale"] = _find_stale(database, tickers, interval, now)
@@ -108,14 +185,24 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
         period=period,
         market=selection.market,
         watchlist=selection.watchlist,
-        options={name: value for name, value in options.items() if value},
+        options={name: value for name, value in options.items() if value}
+        | ({} if look is None else _describe_look(look)),
         idempotency_key=once.key,
         body_hash=once.body_hash,
     )
     run = accept_run(database, celery, request, now=now, force=force)
-    if task == "incremental" and selection.watchlist:
+    is_stored = look is None or look.store
+    if task == "incremental" and selection.watchlist and is_stored:
         watchlists.note_last_scan(database, selection.watchlist, run)
     return run
+
+
+def _describe_look(look: Look) -> dict[str, Any]:
+    return {
+        "store": look.store,
+        "include_explanation": look.include_explanation,
+        "include_root_cause": look.include_root_cause,
+    }
 
 
 def _find_stale(

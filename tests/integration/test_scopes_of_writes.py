@@ -248,6 +248,10 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
         "bars.import_file": [multipart],
         "data_quality.fill_gaps": [{"json": {"tickers": ["AAPL"], "source": "folder"}}],
         "data_quality.accept_gaps": [{"json": {"gaps": ["AAPL::1d::x"], "reason": "halt"}}],
+        "detections.detect": [
+            {"json": {"tickers": ["AAPL"]}},
+            {"json": {"tickers": ["AAPL"], "store": False}},
+        ],
         "detections.start_backfill": [{"json": {"ticker": "AAPL"}}],
         "detections.start_incremental": [
             {"json": {"ticker": "AAPL"}},

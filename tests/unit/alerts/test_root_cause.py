@@ -133,7 +133,12 @@ def test_too_few_bars_tell_nothing_and_gaps_spoil_nobody_else() -> None:
     assert scopes[10:] == whole[10:]
     assert judge(take_apart(returns[-20:], sectors, index[-20:])) == [None] * 40
     constant = np.zeros((300, 40))
-    assert set(judge(take_apart(constant, sectors, np.zeros(300)))) <= {"quiet", None}
+    assert set(judge(take_apart(constant, sectors, np.zeros(300)))) == {"quiet"}
+    # What never moved, and does, moves by itself, by a number that documents can hold.
+    constant[-1, 3] = 0.1
+    parts = take_apart(constant, sectors, np.zeros(300))
+    assert judge(parts)[3] == "own"
+    assert np.isfinite(parts.z_own).all()
 
 
 def test_an_index_names_the_members_without_which_it_would_be_none() -> None:

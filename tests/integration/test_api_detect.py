@@ -1,0 +1,83 @@
+"""A detection whose caller waits: a real worker finds, explains, and raises alerts."""
+
+import pytest
+
+from records.database import Document
+from tests.integration.conftest import Live
+from tests.integration.detecting import make_bars, store, train
+
+BARS = 500
+
+
+@pytest.fixture(scope="module")
+def detecting(live: Live) -> Live:
+    """Two tickers, the first of which jumps on its last bar, and a champion."""
+    for seed, (ticker, shocks) in enumerate({"AAPL": (BARS - 1,), "MSFT": ()}.items()):
+        store(live.database, ticker, make_bars(BARS, seed, shocks=shocks))
+    train(live.database)
+    return live
+
+
+def detect(live: Live, **body: object) -> Document:
+    answer = live.post("/py/anomalies/detect", json={"tickers": ["AAPL", "MSFT"], **body})
+    assert answer.status_code == 200, answer.json
+    found: Document = answer.json
+    return found
+
+
+def test_what_is_not_stored_is_told_and_leaves_nothing(detecting: Live) -> None:
+    database = detecting.database
+    found = detect(detecting, store=False, detector="isolation_forest")
+    assert (found["total_entities_checked"], found["status"]) == (2, "complete")
+    assert found["alerts"] == []
+    strange = {anomaly["Ticker"]: anomaly for anomaly in found["anomalies"]}
+    assert strange.keys() == {"AAPL"}
+    assert strange["AAPL"]["inputs"][0]["actual"] is not None
+    assert strange["AAPL"]["scope"] in {"own", "mixed"}
+    assert found["anomalies_detected"] == len(found["anomalies"])
+    assert database.anomalies.count_documents({}) == 0
+    assert database.detection_metadata.count_documents({}) == 0
+    assert database.alerts.count_documents({}) == 0
+    bare = detect(detecting, store=False, include_explanation=False, include_root_cause=False)
+    assert bare["anomalies"][0]["inputs"] == []
+    assert bare["anomalies"][0]["root_cause"] is None
+
+
+def test_what_is_stored_is_answered_with_its_alerts(detecting: Live) -> None:
+    database = detecting.database
+    found = detect(detecting, store=True)
+    stored = database.anomalies.count_documents({})
+    assert found["anomalies_detected"] == stored > 0
+    counts = [found[f"{word}_count"] for word in ("critical", "high", "medium", "low")]
+    assert sum(counts) == stored
+    assert len(found["alerts"]) == database.alerts.count_documents({}) > 0
+    latest = max(found["alerts"], key=lambda alert: alert["last_bar"])
+    assert (latest["entity_id"], latest["direction"]) == ("AAPL", "up")
+    assert latest["root_causes"]
+    assert latest["metric_name"] == latest["inputs"][0]["name"]
+    assert found["execution_time_ms"] > 0
+    # What came before is no news.
+    again = detect(detecting)
+    assert (again["anomalies_detected"], again["alerts"]) == (0, [])
+
+
+def test_a_period_is_looked_at_anew_and_raises_nothing_twice(detecting: Live) -> None:
+    before = detecting.database.alerts.count_documents({})
+    found = detect(detecting, max_period="1y")
+    assert found["status"] == "complete"
+    assert detecting.database.alerts.count_documents({}) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"tickers": ["AAPL"], "detector": "no such"}, 422),
+        ({"interval": "1d"}, 400),
+        ({"tickers": ["NOWHERE"]}, 404),
+        ({"tickers": ["AAPL"], "store": "yes"}, 422),
+    ],
+)
+def test_what_cannot_be_detected_is_refused(
+    detecting: Live, body: dict[str, object], status: int
+) -> None:
+    assert detecting.client.post("/py/anomalies/detect", json=body).status_code == status
