@@ -12,6 +12,7 @@ from apiflask.openapi_adapters import extract_pydantic_defs, openapi_helper
 from api.http.auth import PUBLIC, get_scope
 from api.http.errors import PROBLEM_TYPE
 from api.schemas.bars import ImportReport
+from api.schemas.detect import Detected
 from api.schemas.single_series import Plot, Prediction, Predictions
 from api.schemas.verifications import Verification
 
@@ -29,7 +30,7 @@ DESCRIPTION = (
 Operation = dict[str, Any]
 Schemas = dict[str, Any]
 # What APIFlask does not see: the answers to those who wait.
-OUTCOMES = (ImportReport, Verification, Prediction, Predictions, Plot)
+OUTCOMES = (Detected, ImportReport, Verification, Prediction, Predictions, Plot)
 
 PROBLEM = {
     "type": "object",

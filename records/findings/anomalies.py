@@ -209,8 +209,9 @@ def find_on_bars(
 
 
 def find_unexplained(database: Db, run_id: str) -> list[AnomalyDocument]:
-    """Return the anomalies that a run found first of which nobody told yet whose move they were."""
-    query = {"detection_run_id": run_id, "status": "new", "root_cause": {"$exists": False}}
+    """Return the anomalies that a run found first which nobody has explained yet, in full."""
+    missing = [{"root_cause": {"$exists": False}}, {"inputs": {"$exists": False}}]
+    query = {"detection_run_id": run_id, "status": "new", "$or": missing}
     return list(anomalies_in(database).find(query))
 
 

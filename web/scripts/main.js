@@ -9,6 +9,7 @@ import { buildEmpty, buildFailure } from "./parts/states.js";
 
 const PAGES = {
   overview: () => import("./pages/overview/page.js"),
+  alerts: () => import("./pages/alerts/page.js"),
   ticker: () => import("./pages/ticker/page.js"),
   market: () => import("./pages/market/page.js"),
   runs: () => import("./pages/runs/page.js"),

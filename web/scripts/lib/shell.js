@@ -11,6 +11,7 @@ import { buildThemeSwitch } from "../parts/theme_switch.js";
 const HEALTH_MILLISECONDS = 10_000;
 const PAGES = [
   ["overview", "Overview"],
+  ["alerts", "Alerts"],
   ["market", "Market"],
   ["runs", "Runs"],
   ["watchlists", "Watchlists"],

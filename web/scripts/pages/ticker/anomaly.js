@@ -81,7 +81,7 @@ export function drawNoAnomaly(known, step, missing = null) {
 function drawReasons(anomaly, signal) {
   const list = el(
     "ul.reasons",
-    anomaly.reasons.map((reason) => el("li", reason)),
+    [...anomaly.root_causes, ...anomaly.reasons].map((reason) => el("li", reason)),
   );
   get(`/anomalies/${encodeURIComponent(anomaly._id)}`, {}, signal)
     .then(({ market_conditions: market }) =>
@@ -168,7 +168,7 @@ function drawAttribution({ attribution, inputs }) {
   const shares = Object.entries(attribution).sort((a, b) => b[1] - a[1]);
   const widest = Math.max(...shares.map(([, share]) => share), 1e-9);
   const items = shares.map(([column, share]) =>
-    buildShare(column, share, share / widest, inputs[column]),
+    buildShare(column, share, share / widest, inputs.find(({ name }) => name === column)),
   );
   return [
     el("ul.attribution", items.slice(0, SHOWN_SHARES)),
@@ -180,10 +180,11 @@ function drawAttribution({ attribution, inputs }) {
   ];
 }
 
-function buildShare(column, share, width, value) {
+function buildShare(column, share, width, input) {
+  const usual = input && `, usually ${figure(input.low)} to ${figure(input.high)}`;
   return el(
     "li",
-    { title: `${column} = ${figure(value)}` },
+    { title: `${column} = ${figure(input?.actual)}${usual ?? ""}` },
     el("span.name", describeColumn(column)),
     el("span.share.number", `${Math.round(share * 100)} %`),
     el("span.track", { "aria-hidden": "true" }, el("i", { vars: { "--share": width } })),

@@ -1,0 +1,120 @@
+"""Alerts as an inbox: by keyboard and click, live in every open page, on a phone too."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+from tests.browser.looking import Look
+from tests.processes import wait_until
+
+COLLECTIONS = ("alerts", "alert_trail", "labels", "watchlists")
+
+
+@pytest.fixture(scope="module")
+def alerts(demo: Demo) -> Iterator[list[str]]:
+    """Real alerts of the demo: of a backfill of two years that was asked to raise them."""
+    database = demo.database
+    demo.api.post("/watchlists", {"name": "tech", "tickers": ["AAPL", "MSFT", "IBM"]})
+    undelivered = {"delivered_at": None}
+    wait_until(lambda: not database.outbox.count_documents(undelivered), "the demo's own is told")
+    # What the demo found is there, and its run is the first that did.
+    database.anomalies.delete_many({"Ticker": {"$in": ["AAPL", "MSFT", "IBM"]}})
+    body = {"tickers": ["AAPL", "MSFT", "IBM"], "max_period": "2y", "raise_alerts": True}
+    demo.api.post("/anomalies/backfill?wait=30", body)
+    wait_until(lambda: database.alerts.count_documents({}) >= 5, "alerts are raised")
+    yield [alert["_id"] for alert in database.alerts.find().sort([("created_at", -1), ("_id", 1)])]
+    for name in COLLECTIONS:
+        database[name].delete_many({})
+
+
+def read_state(demo: Demo, alert_id: str) -> str:
+    alert = demo.database.alerts.find_one({"_id": alert_id})
+    assert alert is not None
+    return str(alert["state"])
+
+
+def test_alerts_are_seen_off_by_keyboard_and_every_open_page_hears_of_it(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    page, other = open_page(f"{demo.url}#/alerts"), open_page(f"{demo.url}#/alerts")
+    rows = page.locator(".alerts > li")
+    expect(rows).to_have_count(len(alerts))
+    expect(other.locator(".alerts > li").first).to_contain_text("active")
+    page.keyboard.press("j")
+    expect(rows.nth(0).get_by_role("link")).to_be_focused()
+    page.keyboard.press("e")
+    expect(rows.nth(0)).to_contain_text("acknowledged")
+    assert read_state(demo, alerts[0]) == "acknowledged"
+    expect(other.locator(".alerts > li").nth(0)).to_contain_text("acknowledged")
+    page.keyboard.press("j")
+    expect(rows.nth(1).get_by_role("link")).to_be_focused()
+    page.keyboard.press("r")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("It was").select_option("confirmed")
+    dialog.get_by_label("Because of").select_option("earnings")
+    dialog.get_by_role("button", name="Resolve").click()
+    expect(rows).to_have_count(len(alerts) - 1)
+    expect(other.locator(".alerts > li")).to_have_count(len(alerts) - 1)
+    label = demo.database.labels.find_one({"alert_id": alerts[1]})
+    assert label is not None
+    assert (label["feedback"], label["cause"]) == ("confirmed", "earnings")
+    page.keyboard.press("m")
+    page.get_by_role("dialog").get_by_role("button", name="Mute").click()
+    expect(rows).to_have_count(len(alerts) - 2)
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox", name="Ticker")).to_be_focused()
+    page.get_by_role("searchbox", name="Ticker").fill("IBM")
+    page.keyboard.press("Enter")
+    expect(rows.first).to_contain_text("IBM")
+    expect(page.locator(".alerts > li", has_text="AAPL")).to_have_count(0)
+    assert "ticker=IBM" in page.url
+
+
+def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    page = open_page(f"{demo.url}#/alerts?state=active")
+    rows = page.locator(".alerts > li")
+    picks = page.get_by_role("checkbox")
+    expect(rows.first).to_contain_text("active")
+    before = rows.count()
+    picks.nth(0).check()
+    picks.nth(1).check()
+    expect(page.get_by_text("2 picked")).to_be_visible()
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(rows).to_have_count(before - 2)
+    page.get_by_label("State").select_option("resolved")
+    expect(rows.first).to_contain_text("resolved")
+
+
+def test_one_alert_is_shown_commented_and_reopened(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    page = open_page(f"{demo.url}#/alerts?state=resolved")
+    page.locator(".alerts a").first.click()
+    expect(page.get_by_role("img", name="The last 90 closes")).to_be_visible()
+    expect(page.get_by_role("heading", name="Whose move it was")).to_be_visible()
+    expect(page.get_by_role("region", name="What the model read")).to_be_visible()
+    page.get_by_label("What you know").fill("results after the close")
+    page.get_by_role("button", name="Comment").click()
+    expect(page.get_by_role("region", name="Comments")).to_contain_text("results after the close")
+    page.get_by_role("button", name="Reopen").click()
+    expect(page.get_by_role("region", name="Trail")).to_contain_text("reopen by")
+    expect(page.get_by_role("button", name="Acknowledge")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_pages_are_whole_and_accessible(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str], tmp_path: Path, width: int
+) -> None:
+    page = open_page(f"{demo.url}#/alerts", width=width)
+    look = Look(page, tmp_path)
+    expect(page.locator(".alerts > li").first).to_be_visible()
+    look.take(f"alerts-{width}")
+    page.locator(".alerts a").first.click()
+    expect(page.get_by_role("img", name="The last 90 closes")).to_be_visible()
+    look.take(f"alert-{width}")
+    assert look.wrong == []

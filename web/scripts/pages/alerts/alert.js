@@ -1,0 +1,256 @@
+// One alert: chart, why, whose move it was, what people said, and who did what.
+
+import { get, post } from "../../lib/api.js";
+import { el, fill, svg } from "../../lib/dom.js";
+import { ago, barTime, change, count, figure, moment, words } from "../../lib/format.js";
+import { repeat } from "../../lib/live.js";
+import { linkTo } from "../../lib/router.js";
+import { buildFacts } from "../../parts/facts.js";
+import { buildSeverity } from "../../parts/severity.js";
+import { loadInto } from "../../parts/states.js";
+import { buildTable } from "../../parts/table.js";
+import { attempt } from "../../parts/toasts.js";
+import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
+
+const REFRESH_MILLISECONDS = 4000;
+const BARS = 90;
+const [WIDTH, HEIGHT, EDGE] = [640, 180, 8];
+const OPEN = ["active", "acknowledged", "snoozed"];
+
+export async function showAlert(main, id, signal) {
+  const path = `/alerts/${encodeURIComponent(id)}`;
+  let shown = "";
+  const load = () => get(path, {}, signal);
+  const draw = (alert) => {
+    shown = JSON.stringify(alert);
+    return drawAlert(alert, refresh, signal);
+  };
+  const refresh = async () => {
+    const alert = await load();
+    const isWriting = document.activeElement?.closest("textarea, dialog");
+    if (signal.aborted || isWriting || JSON.stringify(alert) === shown) return;
+    fill(main, draw(alert));
+  };
+  if (await loadInto(main, load, draw, signal, 8)) repeat(REFRESH_MILLISECONDS, refresh, signal);
+}
+
+function drawAlert(alert, refresh, signal) {
+  const isTicker = alert.entity_type === "ticker";
+  const name = isTicker ? alert.entity_id : `Market ${alert.entity_id}`;
+  return [
+    el(
+      "div.head",
+      el(
+        "div",
+        el("h1", `${name}, ${barTime(alert.last_bar, alert.interval)}`),
+        el(
+          "p.row",
+          buildSeverity(alert.severity),
+          el("span.badge", alert.state),
+          alert.scope && el("span.badge", `${alert.scope} move`),
+        ),
+      ),
+      el("a.button", { href: linkTo("alerts") }, "All alerts"),
+    ),
+    el(
+      "div.columns",
+      el(
+        "div.stack",
+        isTicker && drawChart(alert, signal),
+        drawWhy(alert),
+        alert.children.length > 0 && drawChildren(alert.children),
+      ),
+      el("div.stack", drawSteps(alert, refresh), drawComments(alert, refresh), drawTrail(alert)),
+    ),
+  ];
+}
+
+function drawSteps(alert, refresh) {
+  const ids = [alert._id];
+  const button = (label, action) => {
+    const node = el("button.button.small", { type: "button" }, label);
+    node.addEventListener("click", async () => {
+      if (await attempt(node, () => action())) await refresh();
+    });
+    return node;
+  };
+  const can = (...states) => !alert.archived && states.includes(alert.state);
+  const steps = [
+    can("active", "snoozed") && button("Acknowledge", () => takeStep(ids, "acknowledge")),
+    can(...OPEN, "expired") && button("Resolve", () => askToResolve(ids)),
+    can(...OPEN) && button("Mute", () => askToSnooze(ids)),
+    can(...OPEN) && button("Assign", () => askToAssign(ids)),
+    can("resolved") && button("Reopen", () => takeStep(ids, "reopen")),
+  ].filter(Boolean);
+  return card(
+    "State",
+    steps.length > 0 && el("div.row", steps),
+    buildFacts({
+      Watchlist: alert.watchlist ?? "none",
+      Owner: alert.owner ?? "nobody",
+      "First bar": barTime(alert.bar_time, alert.interval),
+      Bars: count(alert.count),
+      "Muted until": alert.snoozed_until && moment(alert.snoozed_until),
+      "Resolved by": alert.resolved_by,
+      "It was": alert.feedback && words(alert.feedback),
+      Because: alert.cause && words(alert.cause),
+      Notes: alert.resolution_notes,
+      "Part of":
+        alert.parent_id &&
+        el("a", { href: linkTo("alerts", alert.parent_id) }, "a market-wide bar"),
+    }),
+  );
+}
+
+function drawChart(alert, signal) {
+  const picture = el("div");
+  const query = {
+    ticker: alert.entity_id,
+    interval: alert.interval,
+    end: alert.last_bar,
+    limit: BARS,
+  };
+  get("/data/candles", query, signal)
+    .then(({ items }) => fill(picture, drawLine(items, alert)))
+    .catch(() => {}); // what is said stands without its picture
+  const address = { interval: alert.interval, anomaly: alert.last_bar };
+  return card(
+    "Closes",
+    picture,
+    el("a", { href: linkTo("ticker", alert.entity_id, address) }, "Open the chart"),
+  );
+}
+
+function drawLine(bars, alert) {
+  if (bars.length < 2) return el("p.muted", "Its bars are not stored any more.");
+  const closes = bars.map((bar) => bar.close);
+  const [low, high] = [Math.min(...closes), Math.max(...closes)];
+  const x = (n) => EDGE + (n / (closes.length - 1)) * (WIDTH - 2 * EDGE);
+  const y = (close) => EDGE + ((high - close) / (high - low || 1)) * (HEIGHT - 2 * EDGE);
+  const points = closes.map((close, n) => `${x(n).toFixed(1)},${y(close).toFixed(1)}`).join(" ");
+  const last = closes.length - 1;
+  const said = `The last ${bars.length} closes, to ${figure(closes[last])}`;
+  return svg(
+    "svg.alert-chart",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": said },
+    svg("polyline.spark-line", { points }),
+    svg(`circle.mark.${alert.severity}`, { cx: x(last), cy: y(closes[last]), r: 4 }),
+  );
+}
+
+function drawWhy(alert) {
+  const said = [...alert.root_causes, ...alert.reasons];
+  return card(
+    "Why",
+    el(
+      "ul.reasons",
+      said.map((reason) => el("li", reason)),
+    ),
+    alert.root_cause?.move !== null && alert.root_cause && drawParts(alert),
+    alert.inputs.length > 0 && drawInputs(alert.inputs),
+  );
+}
+
+/** Whose move it was, as boxes from the market down to the ticker. */
+function drawParts({ root_cause: cause, entity_id: ticker }) {
+  const { beta_market: betaMarket, beta_sector: betaSector } = cause;
+  const part = (name, value, z) =>
+    el(
+      "li",
+      el("span.name", name),
+      el("strong.number", change(Math.expm1(value ?? 0))),
+      el("span.muted.number", z === null ? "" : `${z.toFixed(1)} deviations`),
+    );
+  return el(
+    "section",
+    el("h3", "Whose move it was"),
+    el(
+      "ol.parts",
+      betaMarket !== null && part("Market", betaMarket * cause.market, cause.z_market),
+      cause.sector &&
+        betaSector !== null &&
+        part(cause.sector, betaSector * cause.sector_move, cause.z_sector),
+      cause.own !== null && part("Its own", cause.own, cause.z_own),
+      part(ticker, cause.move, null),
+    ),
+    cause.carriers.length > 0 && el("p", `Carried by ${cause.carriers.join(", ")}`),
+    cause.impact.length > 0 && el("p.muted", `Hit on this bar too: ${cause.impact.join(", ")}`),
+  );
+}
+
+function drawInputs(inputs) {
+  const rows = inputs.map((input) =>
+    el(
+      "tr",
+      el("td", input.label),
+      el("td.number", figure(input.actual)),
+      el("td.number", `${figure(input.low)} to ${figure(input.high)}`),
+      el("td.number", `${Math.round(input.share * 100)} %`),
+    ),
+  );
+  const columns = ["What the model read", "Value", "Usual", "Share"];
+  return buildTable("What the model read", columns, el("tbody", rows));
+}
+
+function drawChildren(children) {
+  return card(
+    "Its tickers",
+    el(
+      "ul.reasons",
+      children.map((child) =>
+        el(
+          "li",
+          el("a", { href: linkTo("alerts", child._id) }, child.entity_id),
+          ` ${child.state}, ${child.severity}`,
+        ),
+      ),
+    ),
+  );
+}
+
+function drawComments(alert, refresh) {
+  const text = el("textarea", { rows: 2, maxlength: 2000, required: true });
+  const send = el("button.button.small", { type: "submit" }, "Comment");
+  const submit = async (event) => {
+    event.preventDefault();
+    const path = `/alerts/${encodeURIComponent(alert._id)}/comments`;
+    if (!(await attempt(send, () => post(path, { text: text.value })))) return;
+    text.value = "";
+    send.focus();
+    await refresh();
+  };
+  const list = alert.comments.map(({ by, at, text: said }) =>
+    el("li", el("strong", by), " ", el("span.muted", ago(at)), el("p", said)),
+  );
+  return card(
+    "Comments",
+    list.length > 0 && el("ul.comments", list),
+    !alert.archived &&
+      el("form", { on: { submit } }, el("label.field", "What you know", text), send),
+  );
+}
+
+function drawTrail(alert) {
+  return card(
+    "Trail",
+    el(
+      "ol.trail",
+      alert.trail.map((entry) =>
+        el(
+          "li",
+          el("strong", entry.step),
+          ` by ${entry.by}, ${entry.to_state} `,
+          el("span.muted", moment(entry.at)),
+        ),
+      ),
+    ),
+  );
+}
+
+const card = (name, ...content) =>
+  el(
+    "section.card",
+    { "aria-label": name },
+    el("header", el("h2", name)),
+    el("div.body.stack", content),
+  );

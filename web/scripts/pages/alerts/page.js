@@ -1,0 +1,250 @@
+// Alerts as an inbox: what somebody must look at, by keyboard or click, one or many at once.
+
+import { get } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { barTime, count } from "../../lib/format.js";
+import { repeat } from "../../lib/live.js";
+import { getAll } from "../../lib/pages.js";
+import { keepInUrl, linkTo } from "../../lib/router.js";
+import { buildSelect } from "../../parts/select.js";
+import { buildSeverity, SEVERITIES } from "../../parts/severity.js";
+import { buildEmpty, loadInto } from "../../parts/states.js";
+import { attempt } from "../../parts/toasts.js";
+import { showAlert } from "./alert.js";
+import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
+
+export const title = (route) => (route.name ? "Alert" : "Alerts");
+
+const REFRESH_MILLISECONDS = 4000;
+const LISTED = 100;
+const STATES = ["active", "acknowledged", "snoozed", "resolved", "expired"];
+const SCOPES = ["market", "sector", "own", "mixed", "quiet"];
+const FILTERS = ["state", "severity", "scope", "watchlist", "market", "owner", "ticker"];
+const DATES = ["start", "end"];
+export const STATE_KINDS = { active: "bad", acknowledged: "busy", resolved: "ok", snoozed: "" };
+
+export function show(main, route, signal) {
+  if (route.name) return showAlert(main, route.name, signal);
+  return showInbox(main, route, signal);
+}
+
+async function showInbox(main, route, signal) {
+  const wanted = Object.fromEntries(
+    [...FILTERS, ...DATES].map((name) => [name, route.query.get(name) ?? ""]),
+  );
+  const inbox = {
+    items: [],
+    more: false,
+    picked: new Set(),
+    at: 0,
+    shown: "",
+    node: el("div"),
+    bar: el("div.row", { role: "toolbar", "aria-label": "Steps" }),
+  };
+  const load = () => {
+    const { state, ...rest } = wanted;
+    const path = state ? "/alerts" : "/alerts/active";
+    const query = { ...rest, limit: LISTED, ...(state && { state }) };
+    return get(path, query, signal);
+  };
+  const draw = ({ items, next_cursor: more }) => {
+    Object.assign(inbox, { items, more: Boolean(more), shown: JSON.stringify(items) });
+    inbox.at = Math.min(inbox.at, Math.max(0, items.length - 1));
+    inbox.picked = new Set(items.map(({ _id }) => _id).filter((id) => inbox.picked.has(id)));
+    drawSteps(inbox, refresh);
+    return drawList(inbox, refresh);
+  };
+  const refresh = async () => {
+    const data = await load();
+    if (signal.aborted || JSON.stringify(data.items) === inbox.shown) return;
+    const focused = inbox.node.contains(document.activeElement);
+    fill(inbox.node, draw(data));
+    if (focused) focusAt(inbox);
+  };
+  const choose = (name, value) => {
+    wanted[name] = value;
+    keepInUrl({ [name]: value });
+    loadInto(inbox.node, load, draw, signal);
+  };
+  const filters = el("div.row.filters", { role: "search", "aria-label": "Which alerts" });
+  fill(
+    main,
+    el(
+      "div.head",
+      el(
+        "div",
+        el("h1", "Alerts"),
+        el("p.lead", "What a scan found and somebody must look at. Each is seen off once."),
+      ),
+      el("a.button", { href: linkTo("notifications") }, "Who is told"),
+    ),
+    el(
+      "div.stack",
+      filters,
+      el(
+        "section.card",
+        { "aria-label": "Alerts" },
+        el("header", inbox.bar),
+        inbox.node,
+        el(
+          "p.body.muted",
+          el("kbd", "j"),
+          " and ",
+          el("kbd", "k"),
+          " move, ",
+          el("kbd", "x"),
+          " picks, ",
+          el("kbd", "Enter"),
+          " opens, ",
+          el("kbd", "e"),
+          " acknowledges, ",
+          el("kbd", "r"),
+          " resolves, ",
+          el("kbd", "m"),
+          " mutes, ",
+          el("kbd", "/"),
+          " searches.",
+        ),
+      ),
+    ),
+  );
+  drawSteps(inbox, refresh);
+  listenToKeys(inbox, refresh, signal);
+  const listing = loadInto(inbox.node, load, draw, signal, 8);
+  const names = (await getAll("/watchlists", {}, signal).catch(() => [])).map(({ name }) => name);
+  if (!signal.aborted) fill(filters, buildFilters(wanted, names, choose));
+  await listing;
+  repeat(REFRESH_MILLISECONDS, refresh, signal);
+}
+
+function buildFilters(wanted, watchlists, choose) {
+  const select = (name, label, values, any) => {
+    const options = [["", any], ...values.map((value) => [value, value])];
+    return buildSelect(label, options, wanted[name], (value) => choose(name, value));
+  };
+  const input = (name, label, attributes = {}) => {
+    const node = el("input", { value: wanted[name], autocomplete: "off", ...attributes });
+    node.addEventListener("change", () => choose(name, node.value.trim()));
+    return el("label.field", label, node);
+  };
+  return [
+    input("ticker", "Ticker", { id: "alert-search", type: "search", maxlength: 20 }),
+    select("state", "State", STATES, "to be seen off"),
+    select("severity", "Severity", SEVERITIES, "any"),
+    select("scope", "Whose move", SCOPES, "any"),
+    select("watchlist", "Watchlist", watchlists, "any"),
+    input("market", "Market", { maxlength: 8 }),
+    input("owner", "Owner", { maxlength: 100 }),
+    input("start", "From", { type: "date" }),
+    input("end", "To", { type: "date" }),
+  ];
+}
+
+function drawList(inbox, refresh) {
+  if (inbox.items.length === 0)
+    return buildEmpty(
+      "Nothing to look at",
+      "Alerts come with the scans of your watchlists; those of other states are a filter away.",
+      el("a.button", { href: linkTo("watchlists") }, "Watchlists"),
+    );
+  return [
+    el(
+      "ul.alerts",
+      inbox.items.map((alert, position) => buildRow(alert, position, inbox, refresh)),
+    ),
+    inbox.more &&
+      el("p.body.muted", `The latest ${count(LISTED)} are shown; filters show the others.`),
+  ];
+}
+
+function buildRow(alert, position, inbox, refresh) {
+  const name = `${alert.entity_id}, ${barTime(alert.last_bar, alert.interval)}`;
+  const pick = el("input", { type: "checkbox", "aria-label": `Pick ${name}` });
+  pick.checked = inbox.picked.has(alert._id);
+  pick.addEventListener("change", () => {
+    if (pick.checked) inbox.picked.add(alert._id);
+    else inbox.picked.delete(alert._id);
+    drawSteps(inbox, refresh);
+  });
+  const link = el(
+    "a",
+    { href: linkTo("alerts", alert._id), data: { at: position } },
+    el("span.ticker-name", alert.entity_id),
+    el("span.when.number", barTime(alert.last_bar, alert.interval)),
+  );
+  link.addEventListener("focus", () => (inbox.at = position));
+  return el(
+    "li",
+    pick,
+    el("span.what", link),
+    el(
+      "span.marks",
+      buildSeverity(alert.severity),
+      el(`span.badge.${STATE_KINDS[alert.state] || "plain"}`, alert.state),
+      alert.scope && el("span.badge", alert.scope),
+      alert.count > 1 && el("span.badge", `${count(alert.count)} bars`),
+      alert.owner && el("span.badge", alert.owner),
+    ),
+    el("span.why", (alert.root_causes[0] && `${alert.root_causes[0]}. `) || "", alert.reasons[0]),
+    alert.watchlist && el("span.muted.of", alert.watchlist),
+  );
+}
+
+const chosen = (inbox) =>
+  inbox.picked.size
+    ? [...inbox.picked]
+    : inbox.items.slice(inbox.at, inbox.at + 1).map(({ _id }) => _id);
+
+function drawSteps(inbox, refresh) {
+  const of = inbox.picked.size ? `${count(inbox.picked.size)} picked` : "the one in focus";
+  const button = (label, action) => {
+    const disabled = inbox.items.length === 0;
+    const node = el("button.button.small", { type: "button", disabled }, label);
+    node.addEventListener("click", async () => {
+      const ids = chosen(inbox);
+      if (ids.length && (await attempt(node, () => action(ids)))) await refresh();
+    });
+    return node;
+  };
+  fill(
+    inbox.bar,
+    button("Acknowledge", (ids) => takeStep(ids, "acknowledge")),
+    button("Resolve", askToResolve),
+    button("Mute", askToSnooze),
+    button("Assign", askToAssign),
+    el("span.muted", of),
+  );
+}
+
+function listenToKeys(inbox, refresh, signal) {
+  const step = async (action) => {
+    const ids = chosen(inbox);
+    if (ids.length && (await attempt({}, () => action(ids)))) await refresh();
+  };
+  const keys = {
+    j: () => move(inbox, 1),
+    k: () => move(inbox, -1),
+    e: () => step((ids) => takeStep(ids, "acknowledge")),
+    r: () => step(askToResolve),
+    m: () => step(askToSnooze),
+    x: () => inbox.node.querySelectorAll("input[type=checkbox]")[inbox.at]?.click(),
+    "/": () => document.getElementById("alert-search")?.focus(),
+  };
+  const listen = (event) => {
+    const isTyping = event.target.closest?.("input:not([type=checkbox]), select, textarea, dialog");
+    const isOther = event.ctrlKey || event.metaKey || event.altKey;
+    if (isTyping || isOther || !Object.hasOwn(keys, event.key)) return;
+    if ( document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    keys[event.key]();
+  };
+  document.addEventListener("keydown", listen, { signal });
+}
+
+function move(inbox, by) {
+  const isIn = inbox.node.contains(document.activeElement);
+  inbox.at = Math.max(0, Math.min(inbox.items.length - 1, inbox.at + (isIn ? by : 0)));
+  focusAt(inbox);
+}
+
+const focusAt = (inbox) => inbox.node.querySelector(`a[data-at="${inbox.at}"]`)?.focus();

@@ -1,0 +1,93 @@
+// What is done with alerts: one step of one or of many, each taken or refused by itself.
+
+import { post } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { askInDialog } from "../../parts/form_dialog.js";
+import { say } from "../../parts/toasts.js";
+
+const HOUR = 3_600_000;
+const SNOOZES = [
+  ["4", "four hours"],
+  ["24", "a day"],
+  ["168", "a week"],
+];
+const FEEDBACK = [
+  ["", "nothing to say"],
+  ["confirmed", "confirmed: it was one"],
+  ["expected", "expected: known beforehand"],
+  ["false_alarm", "a false alarm"],
+  ["new_trend", "the beginning of a trend"],
+];
+const CAUSES = [
+  ["", "not known"],
+  ["earnings", "earnings"],
+  ["corporate_action", "a corporate action"],
+  ["news", "news"],
+  ["data_error", "an error of the data"],
+  ["market_wide", "the whole market"],
+  ["other", "something else"],
+];
+
+/** Take a step of alerts, and say what it came to. Resolves to whether any was taken. */
+export async function takeStep(ids, action, said = {}) {
+  const { success, failed } = await post("/alerts/bulk", { ids, action, ...said });
+  if (failed.length) say(failed.map(({ error }) => error).join("; "), "bad");
+  return success.length > 0;
+}
+
+/** Ask what alerts were, and resolve them. */
+export function askToResolve(ids) {
+  const feedback = buildChoice(FEEDBACK);
+  const cause = buildChoice(CAUSES);
+  const notes = el("textarea", { rows: 3, maxlength: 2000 });
+  return askInDialog({
+    title: ids.length === 1 ? "Resolve the alert" : `Resolve ${ids.length} alerts`,
+    lead: "What it was is a label that thresholds and models can learn from.",
+    nodes: el(
+      "div.fields",
+      el("label.field", "It was", feedback),
+      el("label.field", "Because of", cause),
+      el("label.field", "Notes", notes),
+    ),
+    verb: "Resolve",
+    send: () =>
+      takeStep(ids, "resolve", {
+        feedback: feedback.value || null,
+        cause: (feedback.value && cause.value) || null,
+        resolution_notes: notes.value.trim() || null,
+      }),
+  });
+}
+
+/** Ask for how long, and put alerts away. */
+export function askToSnooze(ids) {
+  const lasting = buildChoice(SNOOZES);
+  return askInDialog({
+    title: ids.length === 1 ? "Mute the alert" : `Mute ${ids.length} alerts`,
+    lead: "It is active again when the time is over.",
+    nodes: el("div.fields", el("label.field", "For", lasting)),
+    verb: "Mute",
+    send: () =>
+      takeStep(ids, "snooze", {
+        until: new Date(Date.now() + Number(lasting.value) * HOUR).toISOString(),
+      }),
+  });
+}
+
+/** Ask whose alerts become. */
+export function askToAssign(ids) {
+  const owner = el("input", { maxlength: 100, autocomplete: "off" });
+  return askInDialog({
+    title: "Assign",
+    lead: "Leave it empty for nobody.",
+    nodes: el("div.fields", el("label.field", "To", owner)),
+    verb: "Assign",
+    send: () => takeStep(ids, "assign", { owner: owner.value.trim() || null }),
+  });
+}
+
+const buildChoice = (options) =>
+  el(
+    "select",
+    options.map(([value, text]) => el("option", { value }, text)),
+  );
