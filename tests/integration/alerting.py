@@ -23,6 +23,8 @@ def build_anomaly(
         "Ticker": ticker,
         "Datetime": bar,
         "interval": "1d",
+        "kind": "event",
+        "fault": None,
         "market": "US",
         "Close": 10.0,
         "Volume": 1000.0,
