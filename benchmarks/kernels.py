@@ -8,15 +8,24 @@ medians of CPU seconds, so that other work on the machine counts little.
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS
 from detection.detectors.isolation_forest import FlatForest, fit_forest
+from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import compute_features
-from detection.features.feature_sets import DEFAULT_FEATURE_SET, MARKET14
+from detection.features.feature_sets import (
+    DEFAULT_FEATURE_SET,
+    MARKET14,
+    FeatureSet,
+    get_feature_set,
+)
 from detection.models.plan import TrainingPlan
+from detection.models.rows import lay_out_rows
 from market.bars.panel import BarPanel
 
 TICKERS, BARS, ROUNDS = 200, 1_260, 7
@@ -50,6 +59,48 @@ def main() -> None:
         )
         table.add_row("attribution, of anomalies only", f"{len(strange) / shares:,.0f}", "")
     Console().print(table)
+    Console().print(compare_detectors(panel))
+
+
+def compare_detectors(panel: BarPanel) -> Table:
+    """Return what each detector costs, features and scores, beside the default one.
+
+    Scored is as in a detection: only bars below the threshold of the strangest hundredth are told
+    exactly.
+    """
+    table = Table("detector", "fit, s", "features and scores, bars/s", "cost beside the forest")
+    first = panel.offsets[:-1]
+    works = []
+    for kind in DETECTORS.values():
+        name, _, version = kind.feature_set.partition("/")
+        feature_set = get_feature_set(name, int(version))
+        features = compute_features(panel, first, feature_set)
+        rows = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
+        warm_up = kind.find_warm_up_bars(kind.get_defaults())
+        rows = rows.want(np.flatnonzero(rows.find_places() >= warm_up))
+        started = time.process_time()
+        fitted = kind.fit(rows, seed=7, parameters=kind.get_defaults())
+        fit_seconds = time.process_time() - started
+        detector = kind.load(fitted)
+        threshold = float(np.quantile(score_rows(detector, rows), 0.01))
+
+        def work(
+            detector: Any = detector,
+            rows: SeriesRows = rows,
+            threshold: float = threshold,
+            feature_set: FeatureSet = feature_set,
+        ) -> None:
+            compute_features(panel, first, feature_set)
+            score_rows(detector, rows, below=threshold)
+
+        works.append((kind.name, fit_seconds, work))
+    seconds = dict(
+        zip((name for name, *_ in works), take_turns(*(w for *_, w in works)), strict=True)
+    )
+    for name, fit_seconds, _ in works:
+        pace, ratio = TICKERS * BARS / seconds[name], seconds[name] / seconds[DEFAULT_DETECTOR]
+        table.add_row(name, f"{fit_seconds:.1f}", f"{pace:,.0f}", f"{ratio:.1f}")
+    return table
 
 
 def draw_panel() -> BarPanel:

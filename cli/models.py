@@ -9,11 +9,13 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.evaluating import compare, evaluate, print_scores
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
 from core.settings import get_settings
 from core.words import ModelState
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS, PARAMETERS
+from detection.detectors.contract import Parameter
 from detection.models import registry
 from detection.models.lineage import find_gone_bars
 from detection.models.plan import SEED, ThresholdPolicy, read_model_market
@@ -30,18 +32,25 @@ from tasks.requests.runs import request_training
 
 group = AppGroup("models", help="Train models, and say which version is in use.")
 
+group.add_command(evaluate)
+group.add_command(compare)
+group.add_command(print_scores)
+
 SHOWN_TICKERS = 10
 
 
 def detector_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each parameter of the detectors' catalogue."""
     for name, parameter in reversed(PARAMETERS.items()):
-        bounds = f"{parameter.low:,} to {parameter.high:,}"
+        bounds: str = ""
+        type_: type = str
+        if isinstance(parameter, Parameter):
+            bounds, type_ = f", {parameter.low:,} to {parameter.high:,}", int
         said = (
-            f"{parameter.meaning[0].upper()}{parameter.meaning[1:]}, {bounds}.  [default:"
+            f"{parameter.meaning[0].upper()}{parameter.meaning[1:]}{bounds}.  [default:"
             f" {parameter.default}]"
         )
-        command = click.option(f"--{name.replace('_', '-')}", name, type=int, help=said)(command)
+        command = click.option(f"--{name.replace('_', '-')}", name, type=type_, help=said)(command)
     return command
 
 
@@ -111,6 +120,25 @@ def show_model(*, version: str, as_json: bool) -> None:
         )
         more = f" and {len(gone) - SHOWN_TICKERS:,} more" if len(gone) > SHOWN_TICKERS else ""
         click.echo(f"{'bars gone':>12}  {named}{more}: it cannot be made anew")
+
+
+@group.command("detectors")
+@json_option
+def list_detectors(*, as_json: bool) -> None:
+    """List the detectors that a model can be trained with."""
+    if as_json:
+        print_json([kind.describe() for kind in DETECTORS.values()])
+        return
+    table = Table("detector", "finds strange", "looks at", "bars needed before", "parameters")
+    for kind in DETECTORS.values():
+        table.add_row(
+            kind.name + " (default)" * (kind.name == DEFAULT_DETECTOR),
+            kind.summary,
+            kind.feature_set,
+            f"{kind.warm_up_bars:,}",
+            ", ".join(f"{name} {p.default}" for name, p in kind.parameters.items()) or "none",
+        )
+    print_table(table)
 
 
 @group.command("train")

@@ -27,6 +27,7 @@ group = AppGroup("notify", help="Notifications: who is told of what.")
     "--kind", type=click.Choice(get_args(AnomalyKind)), help="Only anomalies of this kind."
 )
 @click.option("--min-grade", type=click.FloatRange(0, 100), default=75.0, show_default=True)
+@click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, show_default=True)
 @click.option(
     "--quiet",
     nargs=2,
@@ -46,6 +47,7 @@ def set_rule(
     watchlist: str | None,
     kind: AnomalyKind | None,
     min_grade: float,
+    min_confidence: float,
     quiet: tuple[str, str] | None,
     timezone: str,
     backfills: bool,
@@ -60,6 +62,7 @@ def set_rule(
         "watchlist": watchlist,
         "kind": kind,
         "min_grade": min_grade,
+        "min_confidence": min_confidence,
         "quiet_from": quiet_from,
         "quiet_until": quiet_until,
         "timezone": parse_zone(timezone),
@@ -95,6 +98,7 @@ def list_rules(*, as_json: bool) -> None:
         "watchlist",
         "kind",
         "least grade",
+        "least confidence",
         "quiet hours",
         "backfills",
         "failures",
@@ -112,6 +116,7 @@ def list_rules(*, as_json: bool) -> None:
             rule["watchlist"] or "all",
             rule.get("kind") or "both",
             f"{rule['min_grade']:g}",
+            f"{rule.get('min_confidence', 0.0):g}",
             quiet,
             *told,
         )

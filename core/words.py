@@ -9,6 +9,7 @@ Task = Literal[
     "incremental",
     "verify",
     "train",
+    "evaluate",
     "import",
     "fit_series",
     "analytics",

@@ -54,6 +54,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("state", "updated_at"),
         _index("state", "resolved_at"),
     ],
+    "evaluations": [
+        _index("created_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
+    ],
+    "bar_scores": [
+        _index("created_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
+    ],
     "analytics": [
         _index("ticker", "interval", "-time"),
         # Only snapshots of intraday bars have an end; those of a day and longer are kept.

@@ -83,6 +83,28 @@ class RootCause(Record):
     impact: list[str] = Field(description="others that are strange on this bar, the same way")
 
 
+class ConfidenceFactors(BaseModel):
+    """What a confidence is the product of, each from 0 to 1."""
+
+    stability: float = Field(
+        description="how probably a model of other bars of the same kind would flag the bar too"
+    )
+    agreement: float = Field(
+        description="weight of the members of an ensemble that find it strange; else 1"
+    )
+    completeness: float = Field(description="share of the history it is measured by that is there")
+
+
+class Vote(BaseModel):
+    """What one member of an ensemble said of a bar."""
+
+    detector: str = Field(examples=["half_space_trees"])
+    weight: float
+    score: float | None
+    grade: float | None
+    missing: str | None = Field(description="why it said nothing", examples=["not_enough_bars"])
+
+
 class Anomaly(Record):
     """A bar whose score passed the threshold,
     with what is needed to understand it and to derive it again.
@@ -103,6 +125,16 @@ class Anomaly(Record):
         description="0 to 100; 50 is one bar in 100, 75 one in 1,000", examples=[83.1]
     )
     severity: Severity
+    confidence: float | None = Field(
+        None,
+        description="0 to 1, how far the finding can be relied on: the product of its factors;"
+        " null: it was found before this was kept",
+        examples=[0.97],
+    )
+    confidence_factors: ConfidenceFactors | None = None
+    members: list[Vote] = Field(
+        default_factory=list, description="what each member of an ensemble said of the bar"
+    )
     kind: AnomalyKind = Field(
         description="`event`: something happened, by a model; `fault`: the bar is wrong, by a rule"
     )
@@ -207,6 +239,9 @@ class AnomalyFilter(TimesQuery):
     interval: Interval | None = None
     min_grade: float | None = Field(None, ge=0, le=100)
     kind: AnomalyKind | None = None
+    min_confidence: float | None = Field(
+        None, ge=0, le=1, description="what was found before confidence was kept is left out"
+    )
     severity: Severity | None = None
     scope: MoveScope | None = None
     status: AnomalyStatus | None = None

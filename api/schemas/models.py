@@ -12,6 +12,7 @@ from api.schemas.common import (
     Market,
     Page,
     PageQuery,
+    Query,
     Record,
     Ticker,
     Time,
@@ -19,6 +20,7 @@ from api.schemas.common import (
 )
 from core.words import ModelState, RevisionKind
 from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS
+from detection.detectors.contract import Parameter
 
 VERSION = "US_model-0.1.0"
 
@@ -132,7 +134,11 @@ class Pointer(Record):
 
 # One field for each parameter of the detectors' catalogue.
 _PARAMETERS: dict[str, Any] = {
-    name: (int | None, Field(None, description=parameter.meaning))
+    name: (
+        (int | None, Field(None, description=parameter.meaning))
+        if isinstance(parameter, Parameter)
+        else (str | None, Field(None, max_length=200, description=parameter.meaning))
+    )
     for name, parameter in PARAMETERS.items()
 }
 DetectorParameters = create_model("DetectorParameters", __base__=Body, **_PARAMETERS)
@@ -159,6 +165,41 @@ class TrainBody(DetectorParameters):
     promote: bool | None = Field(
         None, description="admin only; null: only where there is none of its interval yet"
     )
+
+
+class DetectorParameter(BaseModel):
+    """What a detector is fitted with."""
+
+    name: str
+    default: int | str
+    low: int | None = Field(None, description="the least it may be; null: it is no number")
+    high: int | None = Field(None, description="the most it may be")
+    choices: list[str] = Field(
+        default_factory=list, description="what it may be by name, where it is no number"
+    )
+    meaning: str
+
+
+class DetectorSummary(BaseModel):
+    """An algorithm that a model can be trained with."""
+
+    name: str = Field(examples=[DEFAULT_DETECTOR])
+    summary: str = Field(description="what it finds strange")
+    is_default: bool = Field(description="whether it is taken where none is named")
+    feature_set: str = Field(description="what it sees of bars of a day and longer")
+    intraday_feature_set: str = Field(description="the same of shorter bars")
+    only_its_sets: bool = Field(description="whether it cannot be shown another feature set")
+    warm_up_bars: int = Field(description="bars it needs, besides those of its feature set")
+    history_bars: int = Field(
+        description="bars before a bar on which its score may depend, besides the same"
+    )
+    parameters: list[DetectorParameter]
+
+
+class DetectorList(BaseModel):
+    """All detectors."""
+
+    detectors: list[DetectorSummary]
 
 
 class ProcessCache(Record):
@@ -190,3 +231,121 @@ class ModelStats(BaseModel):
     model_versions: list[str] = Field(examples=[[VERSION]])
     total_cached: int = Field(description="over all processes")
     workers: list[WorkerCaches]
+
+
+class Label(Body):
+    """What a person says of one bar."""
+
+    ticker: Ticker
+    time: Time = Field(strict=False, description="a time within the bar", examples=["2020-03-16"])
+    is_anomaly: bool
+
+
+class Evaluation(Body):
+    """Versions to be judged on a stretch of bars; two are compared with each other."""
+
+    versions: list[str] = Field(min_length=1, max_length=2, examples=[[VERSION]])
+    tickers: list[Ticker] = Field(
+        default_factory=list,
+        max_length=10_000,
+        description="none: those that labels name, or all of the market",
+    )
+    start: Time | None = Field(
+        None, strict=False, description="first bar; by default the first label's, or the first bar"
+    )
+    end: Time | None = Field(
+        None, strict=False, description="last bar; by default the last label's, or the last bar"
+    )
+    labels: list[Label] = Field(
+        default_factory=list, max_length=20_000, description="both anomalies and others, or none"
+    )
+    keep_scores: bool = Field(default=False, description="keep the score of every bar for 30 days")
+
+
+class JudgedLabels(BaseModel):
+    """How a version's alarms fit labels."""
+
+    true_alarms: int
+    false_alarms: int
+    missed: int
+    rightly_quiet: int
+    not_scored: int = Field(description="labels whose bar has no score")
+    precision: float | None = Field(description="true alarms among all alarms on labelled bars")
+    recall: float | None = Field(description="flagged ones among the bars labelled as anomalies")
+
+
+class Drift(BaseModel):
+    """Whether the bars of a stretch look to a version as its training bars did."""
+
+    stability_index: float | None = Field(
+        description="population stability index of the scores; above .25 they have moved"
+    )
+    distance: float | None = Field(description="Kolmogorov and Smirnov's D; above .1 they have")
+    flagged_share: float | None
+    asked_share: float | None = Field(description="null: no share was asked for")
+    age_days: float = Field(description="from the last bar it learned from to the last it scored")
+    unknown_tickers: float = Field(description="share of tickers that it did not learn from")
+    reasons: list[str] = Field(description="what has drifted", examples=[["scores_moved"]])
+
+
+class Judgement(BaseModel):
+    """What a version flags of a stretch."""
+
+    version: str = Field(examples=[VERSION])
+    threshold: float
+    bars: int = Field(description="bars that it scored: ticker-days, for daily bars")
+    tickers: int
+    alarms: int
+    alarms_per_thousand: float | None = Field(description="alarms a thousand bars")
+    labels: JudgedLabels | None = Field(description="null: there are no labels")
+    drift: Drift
+
+
+class Agreement(BaseModel):
+    """How far two versions flag the same, of the bars that both scored."""
+
+    bars: int
+    flagged_by_both: int
+    only_by_first: int
+    only_by_second: int
+    strangest_in_common: float | None = Field(
+        description="which share of the strangest hundredth is that of both"
+    )
+
+
+class EvaluationResult(Record):
+    """What came of an evaluation."""
+
+    id: str = Field(alias="_id")
+    market: str
+    interval: str
+    versions: list[str]
+    start: datetime | None
+    end: datetime | None
+    tickers: list[str]
+    keep_scores: bool
+    created_at: datetime
+    run_id: str | None = Field(description="the run that computed it; null: it goes on, or failed")
+    judgements: list[Judgement] | None = Field(description="null: it goes on, or failed")
+    agreement: Agreement | None = Field(description="of two versions only")
+    errors: dict[str, str] | None = Field(description="what is wrong with a ticker's bars")
+    done_at: datetime | None
+
+
+class ScoresQuery(Query):
+    """Which scores."""
+
+    ticker: Ticker
+    version: str = Field(max_length=64, examples=[VERSION])
+    start: Time | None = Field(None, description="first bar time, inclusive")
+    limit: int = Field(10_000, ge=1, le=10_000, description="how many bars at the most")
+
+
+class ScoresOfBars(BaseModel):
+    """The score of every bar of a ticker by one version."""
+
+    ticker: str
+    version: str
+    times: list[datetime] = Field(description="starts of the bars, ascending")
+    scores: list[float]
+    next_start: datetime | None = Field(description="pass it as `start` for the next; null: none")

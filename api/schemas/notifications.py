@@ -31,6 +31,9 @@ class RuleBody(Body):
     min_grade: float = Field(
         75.0, ge=0, le=100, description="only anomalies of at least this grade"
     )
+    min_confidence: float = Field(
+        0.0, ge=0, le=1, description="and of at least this confidence, from 0 to 1"
+    )
     quiet_from: Clock | None = Field(None, description="from this local time on nothing is sent")
     quiet_until: Clock | None = Field(
         None, description="from this local time on what was held back is sent"
@@ -57,6 +60,7 @@ class Rule(Record):
     watchlist: str | None = None
     kind: AnomalyKind | None = None
     min_grade: float
+    min_confidence: float = 0.0
     quiet_from: str | None = None
     quiet_until: str | None = None
     timezone: str

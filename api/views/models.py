@@ -1,6 +1,8 @@
 """Models: the registry, and what the workers have loaded of it."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from apiflask import APIBlueprint
 
@@ -10,6 +12,9 @@ from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_markets, get_now, get_state
 from api.http.workers import WorkerAnswer
 from api.schemas.models import (
+    DetectorList,
+    Evaluation,
+    EvaluationResult,
     Model,
     ModelPage,
     ModelQuery,
@@ -17,17 +22,27 @@ from api.schemas.models import (
     Pointer,
     Promotion,
     Rollback,
+    ScoresOfBars,
+    ScoresQuery,
     TrainBody,
 )
+from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS
 from detection.models import registry
 from detection.models.lineage import find_gone_bars
 from detection.models.plan import read_model_market
 from records.database import Document
 from records.models.champions import Scope
-from records.models.documents import ModelRecord, ModelSummary, PointerDocument
+from records.models.documents import (
+    EvaluationDocument,
+    ModelRecord,
+    ModelSummary,
+    PointerDocument,
+)
+from records.models.evaluations import find_bar_scores, get_evaluation
 from records.models.models import NEWEST_FIRST, find_models, get_model_record
 from records.work.documents import Heartbeat, RunDocument
 from records.work.heartbeats import find_heartbeats
+from tasks.requests.evaluations import EvaluationRequest, request_evaluation
 from tasks.requests.runs import Once, request_training
 
 models = APIBlueprint("models", __name__, tag="models")
@@ -128,6 +143,63 @@ def roll_model_back(json_data: Rollback) -> PointerDocument:
 def retire_model(version: str) -> Document:
     """Take a version out of use for good. What it found can still be verified."""
     return _show(registry.retire(get_database(), version, get_now()))
+
+
+@models.get("/detectors")
+@models.output(DetectorList)
+def list_detectors() -> dict[str, list[Document]]:
+    """List the detectors that a model can be trained with, and what each looks at."""
+    described = [kind.describe() for kind in DETECTORS.values()]
+    return {"detectors": [d | {"is_default": d["name"] == DEFAULT_DETECTOR} for d in described]}
+
+
+@models.post("/models/evaluate")
+@models.input(Evaluation, example={"versions": ["US_model-0.1.0"], "start": "2020-01-01"})
+@enqueues(models)
+def evaluate_models(json_data: Evaluation, once: Once) -> RunDocument:
+    """Judge one version, or compare two, on a stretch of bars; nothing is promoted.
+
+    The run's options name the evaluation, from which its results are read.
+    """
+    state = get_state()
+    asked = EvaluationRequest(
+        versions=tuple(json_data.versions),
+        tickers=tuple(json_data.tickers),
+        start=json_data.start,
+        end=json_data.end,
+        labels=[
+            {"ticker": label.ticker, "time": label.time, "is_anomaly": label.is_anomaly}
+            for label in json_data.labels
+        ],
+        keep_scores=json_data.keep_scores,
+    )
+    return request_evaluation(state.database, state.celery, asked, now=get_now(), once=once)
+
+
+@models.get("/evaluations/<evaluation_id>")
+@models.output(EvaluationResult)
+def get_one_evaluation(evaluation_id: str) -> EvaluationDocument:
+    """Return what came of an evaluation."""
+    return get_evaluation(get_database(), evaluation_id)
+
+
+@models.get("/evaluations/<evaluation_id>/scores")
+@models.input(ScoresQuery, location="query")
+@models.output(ScoresOfBars)
+def list_scores(evaluation_id: str, query_data: ScoresQuery) -> Document:
+    """Return the score of every bar of a ticker, where they were asked for."""
+    times, scores = find_bar_scores(
+        get_database(), evaluation_id, query_data.version, query_data.ticker
+    )
+    first = 0 if query_data.start is None else bisect_left(times, query_data.start.timestamp())
+    last = first + query_data.limit
+    return {
+        "ticker": query_data.ticker,
+        "version": query_data.version,
+        "times": [datetime.fromtimestamp(time, UTC) for time in times[first:last]],
+        "scores": list(scores[first:last]),
+        "next_start": datetime.fromtimestamp(times[last], UTC) if last < len(times) else None,
+    }
 
 
 @models.get("/model-stats")

@@ -1,13 +1,21 @@
 """The detectors that there are, one row each."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from core.errors import BadInput
 from detection.detectors.contract import DetectorKind, Parameter
+from detection.detectors.weights import MEMBERS, NAMED_WEIGHTS, WeightsParameter, find_weights
+
+# Bars that the statistics of returns look back on; the bar itself is none of them.
+TRAILING_BARS = 60
 
 DETECTORS: dict[str, DetectorKind] = {
     kind.name: kind
     for kind in (
         DetectorKind(
             name="isolation_forest",
+            summary="what few random splits cut off from the other bars",
             feature_set="events/1",
             intraday_feature_set="time_of_day/2",
             parameters={
@@ -21,11 +29,86 @@ DETECTORS: dict[str, DetectorKind] = {
             score_range=(-1.0, 0.0),
             module="detection.detectors.isolation_forest",
         ),
+        DetectorKind(
+            name="half_space_trees",
+            summary="a bar unlike the series' own bars of the last year, by random half-spaces",
+            feature_set="two_yardsticks/1",
+            intraday_feature_set="time_of_day/1",
+            parameters={},
+            most_product=1,
+            warm_up_bars=250,
+            history_bars=499,
+            # Its space is that of columns which are never negative.
+            only_its_sets=True,
+            score_range=(-1.0, 0.0),
+            module="detection.detectors.half_space_trees",
+        ),
+        DetectorKind(
+            name="pca_window",
+            summary="a bar that the shape of its last 20 bars does not lead to expect",
+            feature_set="two_yardsticks/1",
+            intraday_feature_set="time_of_day/1",
+            parameters={},
+            most_product=1,
+            warm_up_bars=19,
+            history_bars=19,
+            only_its_sets=True,
+            score_range=(-1.0, 0.0),
+            module="detection.detectors.pca_window",
+        ),
+        *(
+            DetectorKind(
+                name=name,
+                summary=summary,
+                feature_set="returns/1",
+                intraday_feature_set="returns/1",
+                parameters={},
+                most_product=1,
+                warm_up_bars=TRAILING_BARS,
+                history_bars=TRAILING_BARS,
+                only_its_sets=True,
+                score_range=(-1.0, 0.0),
+                module=f"detection.detectors.{name}",
+            )
+            for name, summary in {
+                "zscore": "a return some deviations from the mean of the last 60",
+                "mad": "a return far from the median of the last 60, in median deviations",
+                "moving_average": "a return some usual distances from the average of the last 60",
+            }.items()
+        ),
     )
 }
+
+
+def _count_warm_up(parameters: Mapping[str, Any]) -> int:
+    """Return how many bars an ensemble needs before a bar: some member has to be able to vote."""
+    return min(DETECTORS[name].warm_up_bars for name in find_weights(parameters["weights"]))
+
+
+DETECTORS["ensemble"] = DetectorKind(
+    name="ensemble",
+    summary="what several detectors find rare, by their weights",
+    feature_set="family/1",
+    intraday_feature_set="family_by_time/1",
+    parameters={
+        "weights": WeightsParameter(
+            "seed",
+            tuple(NAMED_WEIGHTS),
+            f"whose votes count how much: {' or '.join(NAMED_WEIGHTS)}, or member=weight, with"
+            " commas between",
+        )
+    },
+    most_product=1,
+    warm_up_bars=0,
+    history_bars=max(DETECTORS[name].history_bars for name in MEMBERS),
+    only_its_sets=True,
+    score_range=(-1.0, 0.0),
+    module="detection.detectors.ensemble",
+    count_warm_up=_count_warm_up,
+)
 DEFAULT_DETECTOR = "isolation_forest"
 # Two detectors that have a parameter of one name mean the same by it.
-PARAMETERS: dict[str, Parameter] = {
+PARAMETERS: dict[str, Parameter | WeightsParameter] = {
     name: parameter for kind in DETECTORS.values() for name, parameter in kind.parameters.items()
 }
 

@@ -6,23 +6,29 @@ seed, checkpoint, **parameters)` returns what is stored: arrays of numbers by na
 else could execute when it is opened. Meanwhile it calls `checkpoint(fraction)` at least once a
 second, by which a cancellation is heard. Its `load(fitted)` returns the `Detector`. The rows are
 known without numpy, so that a request can be refused before a run is written.
+
+A detector that looks at a bar's row alone is a `Detector`. One that looks back on the rows before
+it is a `SeriesDetector`: its row of the catalogue says how far, that is what is loaded for it, and
+its `fit` is given `SeriesRows` in place of a matrix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from math import prod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from core.errors import BadInput
+from detection.detectors.weights import Vote, WeightsParameter
 from market.intervals import is_intraday
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.arrays import Float32, Float64
+    from detection.detectors.rows import SeriesRows
 
     Fitted = Mapping[str, NDArray[Any]]
 
@@ -45,6 +51,35 @@ class Detector(Protocol):
         """Return the share of each column in what makes each row strange, shape (m, d);
         a row's shares sum to 1.
         """
+        ...
+
+
+@runtime_checkable
+class VotingDetector(Protocol):
+    """A fitted detector that has members, each of which says what it thinks of a bar."""
+
+    def describe_votes(self, rows: SeriesRows) -> list[list[Vote]]:
+        """Return for each wanted row what each member said of it."""
+        ...
+
+
+@runtime_checkable
+class SeriesDetector(Protocol):
+    """A fitted detector that looks back on the rows before a row.
+
+    Each wanted row has as many before it, or all there are, as the kind's `history_bars`, and its
+    place is at least `warm_up_bars`. Its score is a function of those alone, to the last bit.
+    """
+
+    def score_series(self, rows: SeriesRows, *, below: float = ...) -> Float64:
+        """Return the score of each wanted row, shape (m,); lower is stranger.
+
+        As in `Detector.score_samples`, only scores lower than `below` need be right.
+        """
+        ...
+
+    def attribute_series(self, rows: SeriesRows) -> Float64:
+        """Return the share of each column in what makes each wanted row strange, shape (m, d)."""
         ...
 
 
@@ -80,34 +115,72 @@ class DetectorKind:
 
     Attributes:
         name: the word for it in documents and over HTTP.
+        summary: what it finds strange, in a phrase.
         feature_set: label of the one it sees where none is asked for, of bars of a day and longer.
         intraday_feature_set: the same of shorter ones.
         parameters: what it is fitted with, by name.
         most_product: what the product of all parameters may be at most, as time and memory grow
             with it.
         warm_up_bars: bars that it needs before a bar, besides those of its feature set.
+        history_bars: bars before a bar, besides the same, on which its score may depend; 0: it
+            looks at a bar's row alone.
+        only_its_sets: whether it can be shown its own feature sets only.
+        count_warm_up: how many bars it needs before a bar with given parameters, where that is not
+            always the same.
         score_range: lowest and highest score.
         module: dotted name of the module that has `fit` and `load`; imported at first use.
     """
 
     name: str
+    summary: str
     feature_set: str
     intraday_feature_set: str
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, Parameter | WeightsParameter]
     most_product: int
     warm_up_bars: int
     score_range: tuple[float, float]
     module: str
+    history_bars: int = 0
+    only_its_sets: bool = False
+    count_warm_up: Callable[[Mapping[str, Any]], int] | None = None
 
     def choose_feature_set(self, interval: str) -> str:
         """Return the label of the feature set it sees where none is asked for."""
         return self.intraday_feature_set if is_intraday(interval) else self.feature_set
 
-    def get_defaults(self) -> dict[str, int]:
+    def find_warm_up_bars(self, parameters: Mapping[str, Any]) -> int:
+        """Return how many bars it needs before a bar, besides those of its feature set."""
+        return self.count_warm_up(parameters) if self.count_warm_up else self.warm_up_bars
+
+    def check_feature_set(self, label: str, interval: str) -> None:
+        """Raise BadInput where it cannot be shown a feature set."""
+        own = self.choose_feature_set(interval)
+        if self.only_its_sets and label != own:
+            raise BadInput(
+                f"{self.name} looks at the columns of {own} and cannot be shown {label}: leave the"
+                " feature set out, or choose another detector"
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what there is to know of it as plain values."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "feature_set": self.feature_set,
+            "intraday_feature_set": self.intraday_feature_set,
+            "only_its_sets": self.only_its_sets,
+            "warm_up_bars": self.find_warm_up_bars(self.get_defaults()),
+            "history_bars": self.history_bars,
+            "parameters": [
+                {"name": name, **asdict(parameter)} for name, parameter in self.parameters.items()
+            ],
+        }
+
+    def get_defaults(self) -> dict[str, int | str]:
         """Return all parameters at their default."""
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
-    def read_parameters(self, given: Mapping[str, Any]) -> dict[str, int]:
+    def read_parameters(self, given: Mapping[str, Any]) -> dict[str, int | str]:
         """Return all parameters, those not given at their default.
 
         Raises BadInput on one that cannot be used.
@@ -117,12 +190,14 @@ class DetectorKind:
                 f"{self.name} has no parameter {name!r}; it has"
                 f" {', '.join(self.parameters) or '(none)'}"
             )
-        values = {
+        values: dict[str, int | str] = {
             name: p.read(name, given.get(name, p.default)) for name, p in self.parameters.items()
         }
-        found = prod(values.values())
+        found = prod(value for value in values.values() if isinstance(value, int))
         if found > self.most_product:
-            named = " x ".join(f"{name} {value:,}" for name, value in values.items())
+            named = " x ".join(
+                f"{name} {value:,}" for name, value in values.items() if isinstance(value, int)
+            )
             raise BadInput(
                 f"{named} is {found:,}, and may be {self.most_product:,} at the most: lower one of"
                 " them"
@@ -131,22 +206,25 @@ class DetectorKind:
 
     def fit(
         self,
-        inputs: Float32,
+        rows: SeriesRows,
         *,
         seed: int,
-        parameters: Mapping[str, int],
+        parameters: Mapping[str, int | str],
         checkpoint: Callable[[float], None] = lambda _fraction: None,
     ) -> Fitted:
-        """Return a detector fitted on rows of shape (n, d), as it is stored.
+        """Return a detector fitted on the wanted rows, as it is stored.
 
         Raises BadInput where it cannot be.
         """
         fitted: Fitted = import_module(self.module).fit(
-            inputs, seed=seed, checkpoint=checkpoint, **parameters
+            rows if self.history_bars else rows.get_wanted(),
+            seed=seed,
+            checkpoint=checkpoint,
+            **parameters,
         )
         return fitted
 
-    def load(self, fitted: Fitted) -> Detector:
+    def load(self, fitted: Fitted) -> Detector | SeriesDetector:
         """Return what scores, made of what `fit` returned."""
-        detector: Detector = import_module(self.module).load(fitted)
+        detector: Detector | SeriesDetector = import_module(self.module).load(fitted)
         return detector

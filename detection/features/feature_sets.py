@@ -140,6 +140,22 @@ EVENTS = FeatureSet(
     warm_up_bars=TRADED.warm_up_bars,
     sets_no_trade_aside=True,
 )
+# The plain return, for statistics that look back on returns by themselves.
+RETURNS = FeatureSet(name="returns", version=1, columns=("return_percent",), warm_up_bars=21)
+# What the members of an ensemble look at: the return, and the forest's columns.
+FAMILY = FeatureSet(
+    name="family",
+    version=1,
+    columns=(*RETURNS.columns, *TWO_YARDSTICKS.columns),
+    warm_up_bars=TWO_YARDSTICKS.warm_up_bars,
+)
+FAMILY_BY_TIME = FeatureSet(
+    name="family_by_time",
+    version=1,
+    columns=(*RETURNS.columns, *TIME_OF_DAY.columns),
+    warm_up_bars=TIME_OF_DAY.warm_up_bars,
+    sessions=TIME_OF_DAY.sessions,
+)
 
 FEATURE_SETS: tuple[FeatureSet, ...] = (
     MARKET14,
@@ -148,6 +164,9 @@ FEATURE_SETS: tuple[FeatureSet, ...] = (
     TRADED,
     TRADED_BY_TIME,
     EVENTS,
+    RETURNS,
+    FAMILY,
+    FAMILY_BY_TIME,
 )
 DEFAULT_FEATURE_SET = EVENTS
 

@@ -17,7 +17,13 @@ import numpy as np
 from numba import float32, float64, int64, njit, types, void
 
 from core.arrays import Float32, Float64, Int64
-from detection.features.feature_sets import MARKET14, TIME_OF_DAY, TRADED_BY_TIME, TWO_YARDSTICKS
+from detection.features.feature_sets import (
+    MARKET14,
+    RETURNS,
+    TIME_OF_DAY,
+    TRADED_BY_TIME,
+    TWO_YARDSTICKS,
+)
 
 # Open, high, low, close, volume.
 Bars = tuple[Float64, Float64, Float64, Float64, Float64]
@@ -33,6 +39,7 @@ COLUMNS: tuple[str, ...] = (
     *TWO_YARDSTICKS.columns,
     *TIME_OF_DAY.columns,
     *TRADED_BY_TIME.columns[2:],
+    *RETURNS.columns,
 )
 # How far a bar is from the ticker's usual, for the words of an anomaly: see `_measure`.
 MEASURES: tuple[str, ...] = (
@@ -52,6 +59,7 @@ MEASURES: tuple[str, ...] = (
 )
 
 CLOCK_COLUMNS = COLUMNS.index("clock_return_fast")
+RETURN_COLUMN = COLUMNS.index("return_percent")
 CLOCK_MEASURES = MEASURES.index("clock_return")
 
 WINDOW = 20
@@ -314,10 +322,10 @@ def _free_of_scale(
 ) -> None:
     """Put the model's input columns of the span's rows into the rows of `out`.
 
-    The first 14 are the documented features, in ATR_14 of yesterday where they are prices. The
-    others are square roots, so that one bad tick among the training bars does not take up the whole
-    range that splits are drawn from. A departure is the largest of true range, wick, volume and
-    stillness, each in the range's measure of rarity.
+    The first 14 are the documented features, in ATR_14 of yesterday where they are prices; the last
+    is the return in percent. The others are square roots, so that one bad tick among the training
+    bars does not take up the whole range that splits are drawn from. A departure is the largest of
+    true range, wick, volume and stillness, each in the range's measure of rarity.
     """
     first, count = span
     c = close[first : first + count]
@@ -348,6 +356,7 @@ def _free_of_scale(
         out[16, i] = np.sqrt(abs(measured[1, i]))
         out[17, i] = np.sqrt(max(loud, volume, fast * still))
         out[18, i] = np.sqrt(max(loud * unrest, volume, slow * still))
+        out[RETURN_COLUMN, i] = 100.0 * documented[0, i]
 
 
 @njit(nogil=True, error_model="numpy")

@@ -2,7 +2,9 @@
 
 Bars are read in portions, so that memory does not grow with the market. The trees, the threshold
 and the grades all come from the same uniform sample of at most `MOST_ROWS` rows: every row, for up
-to some 400 tickers x 5 years of days. The same bars, plan and seed give the same bytes.
+to some 400 tickers x 5 years of days. A detector that looks back is shown whole series instead, of
+as many tickers, drawn at random, as have so many bars. The same bars, plan and seed give the same
+bytes.
 """
 
 import sys
@@ -14,16 +16,18 @@ from itertools import groupby
 
 import numpy as np
 
-from core.arrays import Bools, Float32, Float64, Int64
+from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.catalogue import get_detector
-from detection.detectors.contract import Detector
+from detection.detectors.contract import Detector, SeriesDetector
+from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import Features, compute_features
 from detection.features.market_move import MarketDays
 from detection.market_days import has_days, read_days, refresh_days
 from detection.models.artefacts import dump_artefact
 from detection.models.plan import TrainingPlan, find_training_series
-from detection.models.sampling import RowSample
+from detection.models.rows import join_rows, lay_out_rows
+from detection.models.sampling import RowSample, draw_series
 from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import find_threshold
 from market.bars.panel import BarPanel
@@ -82,8 +86,14 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     `checkpoint(fraction)` is called between two portions; what it raises ends the work.
     Raises BadInput where there are no bars, or too few.
     """
+    kind = get_detector(plan.detector)
     series = find_training_series(database, plan)
-    sample = RowSample(MOST_ROWS, len(plan.feature_set.columns), plan.seed)
+    columns = len(plan.feature_set.columns)
+    sample: RowSample | list[SeriesRows] = []
+    if kind.history_bars:
+        series = draw_series(series, MOST_ROWS, plan.seed)
+    else:
+        sample = RowSample(MOST_ROWS, columns, plan.seed)
     seen = Seen(synthetic=any(s["synthetic"] for s in series))
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
     end = None if plan.window_end is None else int(plan.window_end.timestamp())
@@ -98,15 +108,21 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
                 database,
                 plan.interval,
                 dict.fromkeys(portion, (start, end)),
-                reach=plan.feature_set.reach,
+                reach=lambda index, interval: plan.feature_set.reach(
+                    max(0, index - kind.history_bars), interval
+                ),
             )
             _learn(panel, plan, markets[code], sample, seen, known_only=known_only)
             done += len(portion)
             checkpoint(LOADED * done / len(series))
-    rows = sample.get_rows()
-    if len(rows) < FEWEST_ROWS:
-        raise BadInput(_explain_too_few(plan, len(series), len(rows)), reason="not_enough_bars")
-    kind = get_detector(plan.detector)
+    rows = (
+        SeriesRows.of_one(sample.get_rows())
+        if isinstance(sample, RowSample)
+        else join_rows(sample, columns)
+    )
+    if len(rows.wanted) < FEWEST_ROWS:
+        message = _explain_too_few(plan, len(series), len(rows.wanted))
+        raise BadInput(message, reason="not_enough_bars")
     fitted = kind.fit(
         rows,
         seed=plan.seed,
@@ -116,7 +132,7 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     scores = _score(kind.load(fitted), rows, checkpoint)
     grades = GradeTable.from_scores(scores)
     threshold = find_threshold(plan.threshold.kind, plan.threshold.value, grades, scores)
-    return Fit(plan, dump_artefact(fitted), threshold, grades, len(rows), seen)
+    return Fit(plan, dump_artefact(fitted), threshold, grades, len(rows.wanted), seen)
 
 
 def _get_market(series: SeriesDocument) -> str:
@@ -147,13 +163,15 @@ def _has_known(markets: Iterable[MarketDays | None], plan: TrainingPlan) -> bool
     return not plan.tickers and bars >= FEWEST_KNOWN
 
 
-def _score(detector: Detector, rows: Float32, checkpoint: Checkpoint) -> Float64:
-    """Return the score of each row, in portions: of many trees each takes its time."""
-    scores = np.empty(len(rows))
-    for start in range(0, len(rows), SCORED_ROWS):
+def _score(
+    detector: Detector | SeriesDetector, rows: SeriesRows, checkpoint: Checkpoint
+) -> Float64:
+    """Return the score of each wanted row, in portions: of many trees each takes its time."""
+    scores = np.empty(len(rows.wanted))
+    for start in range(0, len(scores), SCORED_ROWS):
         portion = slice(start, start + SCORED_ROWS)
-        scores[portion] = detector.score_samples(rows[portion])
-        checkpoint(FITTED + (SCORED - FITTED) * start / len(rows))
+        scores[portion] = score_rows(detector, rows.want(rows.wanted[portion]))
+        checkpoint(FITTED + (SCORED - FITTED) * start / len(scores))
     return scores
 
 
@@ -165,7 +183,7 @@ def describe_fit(fit: Fit) -> FitFields:
         "interval": plan.interval,
         "feature_set": plan.feature_set.label,
         "columns": list(plan.feature_set.columns),
-        "warm_up_bars": plan.feature_set.warm_up_bars,
+        "warm_up_bars": plan.warm_up_bars,
         "window_start": plan.window_start or _to_time(seen.first),
         "window_end": plan.window_end or _to_time(seen.last),
         "rows": seen.rows.total(),
@@ -202,30 +220,43 @@ def _learn(
     panel: BarPanel,
     plan: TrainingPlan,
     market: MarketDays | None,
-    sample: RowSample,
+    sample: RowSample | list[SeriesRows],
     seen: Seen,
     *,
     known_only: bool,
 ) -> None:
     """Add the rows of a panel that lie in the window to the sample, and note what they were."""
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
-    features = compute_features(panel, _find_first_rows(panel, start), plan.feature_set, market)
+    first = _find_first_rows(panel, start)
+    history = get_detector(plan.detector).history_bars
+    features = compute_features(panel, first - history, plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
+    earliest = np.maximum(first, plan.warm_up_bars - panel.first_index + panel.offsets[:-1])
+    wanted &= features.rows >= np.repeat(earliest, _count_rows(panel, features.rows))
     if known_only:
         wanted &= features.inputs[:, len(plan.feature_set.own_columns) :].any(axis=1)
-    sample.add(features.inputs[wanted])
+    if isinstance(sample, RowSample):
+        sample.add(features.inputs[wanted])
+    else:
+        sample.append(lay_out_rows(panel, features, plan.feature_set, np.flatnonzero(wanted)))
     rows = features.rows[wanted]
     if rows.size:
         times = panel.times[rows]
         seen.first = min(seen.first, int(times.min()))
         seen.last = max(seen.last, int(times.max()))
-    counts = np.diff(np.searchsorted(rows, panel.offsets))
+    counts = _count_rows(panel, rows)
     for ticker, count in zip(panel.tickers, counts.tolist(), strict=True):
         if count:
             seen.rows[ticker] = count
         else:
             lacking = "market_unknown" if known_only else "not_enough_bars"
             seen.left_out[ticker] = "bad_bars" if ticker in bad else lacking
+
+
+def _count_rows(panel: BarPanel, rows: Int64) -> Int64:
+    """Return how many of some rows of a panel each of its series has."""
+    counts: Int64 = np.diff(np.searchsorted(rows, panel.offsets))
+    return counts
 
 
 def _find_first_rows(panel: BarPanel, start: int | None) -> Int64:
@@ -254,7 +285,7 @@ def _explain_too_few(plan: TrainingPlan, series: int, rows: int) -> str:
     window = f" from {plan.window_start or 'the first bar'} to {plan.window_end or 'the last'}"
     return (
         f"market {plan.market} has {rows} {plan.interval} bars past their warm-up of"
-        f" {plan.feature_set.warm_up_bars} in {series} tickers{window}; at least {FEWEST_ROWS} are"
+        f" {plan.warm_up_bars} in {series} tickers{window}; at least {FEWEST_ROWS} are"
         " needed: import more or widen the window"
     )
 

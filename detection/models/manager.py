@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import ModelIntegrity, NoModel
 from detection.detectors.catalogue import get_detector
-from detection.detectors.contract import Detector
+from detection.detectors.contract import Detector, SeriesDetector
 from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.models.artefacts import open_artefact
 from detection.models.plan import ThresholdPolicy
@@ -33,6 +33,9 @@ class LoadedModel:
         version, sha256: such as `US_model-0.1.0`, and `sha256:...` of its artefact.
         market, interval: what it learned from.
         feature_set: what its detector must be shown.
+        warm_up_bars: how many bars it needs before the first that it scores.
+        history_bars: on how many bars before a bar its score depends, besides what the bar's
+            features do.
         threshold: bars with a lower score are anomalies.
         detector: scores and attributes.
         grades: how rare a score is.
@@ -45,13 +48,21 @@ class LoadedModel:
     market: str
     interval: str
     feature_set: FeatureSet
+    warm_up_bars: int
+    history_bars: int
     threshold: float
-    detector: Detector
+    detector: Detector | SeriesDetector
     grades: GradeTable
     window_start: datetime
     window_end: datetime
     parameters: dict[str, Any]
     library_versions: dict[str, str]
+
+    def reach(self, index: int, interval: str) -> int:
+        """Return the position in the stored series from which bars are needed to score the bar
+        at `index`.
+        """
+        return self.feature_set.reach(max(0, index - self.history_bars), interval)
 
 
 class ModelManager:
@@ -231,7 +242,7 @@ def _load(database: Db, champion: Champion) -> LoadedModel:
     return _build_model(record, kind.load(fitted))
 
 
-def _build_model(record: ModelDocument, detector: Detector) -> LoadedModel:
+def _build_model(record: ModelDocument, detector: Detector | SeriesDetector) -> LoadedModel:
     name, _, version = record["feature_set"].partition("/")
     return LoadedModel(
         version=record["version"],
@@ -239,6 +250,8 @@ def _build_model(record: ModelDocument, detector: Detector) -> LoadedModel:
         market=record["market"],
         interval=record["interval"],
         feature_set=get_feature_set(name, int(version)),
+        warm_up_bars=record["warm_up_bars"],
+        history_bars=get_detector(record["parameters"]["detector"]).history_bars,
         threshold=record["threshold"],
         detector=detector,
         grades=GradeTable.from_document(record["score_quantiles"]),

@@ -96,7 +96,7 @@ class TrainingPlan:
     threshold: ThresholdPolicy = ThresholdPolicy()
     seed: int = SEED.default
     detector: str = DEFAULT_DETECTOR
-    parameters: Mapping[str, int] = field(
+    parameters: Mapping[str, int | str] = field(
         default_factory=get_detector(DEFAULT_DETECTOR).get_defaults
     )
     window_start: datetime | None = None
@@ -137,13 +137,16 @@ class TrainingPlan:
                 f"the window ends ({given['window_end']}) before it starts"
                 f" ({given['window_start']})"
             )
+        interval = parse_interval(interval)
+        feature_set = _parse_feature_set(
+            given.get("feature_set", kind.choose_feature_set(interval))
+        )
+        kind.check_feature_set(feature_set.label, interval)
         return cls(
             market=code,
-            interval=parse_interval(interval),
+            interval=interval,
             tickers=tuple(sorted({markets.complete(t, markets.choose(code)) for t in tickers})),
-            feature_set=_parse_feature_set(
-                given.get("feature_set", kind.choose_feature_set(interval))
-            ),
+            feature_set=feature_set,
             threshold=ThresholdPolicy.choose(given),
             seed=SEED.read("seed", given.get("seed", SEED.default)),
             detector=kind.name,
@@ -153,6 +156,13 @@ class TrainingPlan:
             window_start=start,
             window_end=end,
             **fields,
+        )
+
+    @property
+    def warm_up_bars(self) -> int:
+        """Return how many bars the model needs before the first that it scores."""
+        return self.feature_set.warm_up_bars + get_detector(self.detector).find_warm_up_bars(
+            self.parameters
         )
 
     def describe_parameters(self) -> dict[str, Any]:

@@ -1,8 +1,11 @@
-"""A uniform sample of a stream of rows, in bounded memory."""
+"""A uniform sample of a stream of rows, or of a market's series, in bounded memory."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from core.arrays import Float32, Float64
+from records.market.documents import SeriesDocument
 
 
 class RowSample:
@@ -47,3 +50,15 @@ class RowSample:
             stays = keys < self._bound
             rows, keys = rows[stays], keys[stays]
         self._rows, self._keys, self._held = [rows], [keys], len(keys)
+
+
+def draw_series(
+    series: Sequence[SeriesDocument], most_bars: int, seed: int
+) -> list[SeriesDocument]:
+    """Return as many series, drawn at random and left in their order, as have `most_bars` bars in
+    all; at least one.
+    """
+    order = np.random.default_rng(seed).permutation(len(series))
+    bars = np.cumsum([series[position]["bars"] for position in order])
+    count = max(1, int(np.searchsorted(bars, most_bars, side="right")))
+    return [series[position] for position in sorted(order[:count])]

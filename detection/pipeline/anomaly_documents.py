@@ -6,30 +6,34 @@ from datetime import UTC, datetime
 import numpy as np
 
 from core.arrays import Float64, Int64
+from detection.detectors.contract import VotingDetector
+from detection.detectors.rows import SeriesRows, attribute_rows
+from detection.detectors.weights import Vote, compute_agreement
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES
 from detection.features.names import FEATURES
+from detection.models.manager import LoadedModel
 from detection.pipeline.job import Job
 from detection.pipeline.load import Load
+from detection.scoring.confidence import compute_completeness, compute_stability
 from detection.scoring.faults import THRESHOLD as FAULT_THRESHOLD
 from detection.scoring.faults import Fault
 from detection.scoring.grades import get_severity
 from detection.scoring.phrases import build_reasons
 from detection.scoring.suspected_split import find_suspected_split
 from market.bars.fingerprint import PanelFingerprints
-from market.bars.history import find_start
 from market.bars.panel import BarPanel
 from records.findings.anomalies import build_anomaly_id, parse_anomaly_id
-from records.findings.documents import AnomalyBar, AnomalyDocument
+from records.findings.documents import AnomalyBar, AnomalyDocument, TrustFields
 
 
 def build_events(
-    load: Load, features: Features, picked: Int64, scores: Float64, job: Job, now: datetime
+    load: Load, features: Features, shown: SeriesRows, scores: Float64, job: Job, now: datetime
 ) -> Iterator[AnomalyDocument]:
-    """Yield the documents, found `now`, of the feature rows `picked` with these scores,
-    in the same order.
+    """Yield the documents, found `now`, of the rows that are wanted of those `shown` to the model,
+    which have these scores, in the same order.
     """
-    panel, model = load.panel, load.model
+    panel, model, picked = load.panel, load.model, shown.wanted
     if picked.size == 0:
         return
     rows = features.rows[picked]
@@ -40,14 +44,17 @@ def build_events(
         scores,
         model.grades.compute(scores),
         features.documented[picked],
-        model.detector.attribute(features.inputs[picked]),
+        attribute_rows(model.detector, shown),
         features.measures[picked],
     )
     names = (FEATURES, model.feature_set.columns, MEASURES)
     describe = _Describer(load, job, now)
+    trust = _find_trust(load, shown, scores, rows)
     # Whole columns become lists at once: row by row, numpy would take longer than all the rest.
     listed = (values.tolist() for values in facts)
-    for row, seconds, close, score, grade, *vectors in zip(*listed, strict=True):
+    for (row, seconds, close, score, grade, *vectors), trusted in zip(
+        zip(*listed, strict=True), trust, strict=True
+    ):
         documented, attribution, measures = (
             dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True)
         )
@@ -61,6 +68,9 @@ def build_events(
             "threshold": model.threshold,
             "grade": grade,
             "severity": get_severity(grade),
+            "confidence": trusted["confidence"],
+            "confidence_factors": trusted["confidence_factors"],
+            "members": trusted["members"],
             "attribution": attribution,
             "reasons": build_reasons(documented, told, attribution, close=close),
             "market_fingerprint": load.market.fingerprint(seconds) if load.market else None,
@@ -102,14 +112,13 @@ class _Describer:
     def __init__(self, load: Load, job: Job, now: datetime) -> None:
         self._load, self._job, self._now = load, job, now
         self._fingerprints = PanelFingerprints(load.panel)
-        self._history = load.model.feature_set.count_history_bars(load.panel.interval)
 
     def __call__(self, row: int) -> AnomalyBar:
         panel, model = self._load.panel, self._load.model
         s = int(panel.offsets.searchsorted(row, side="right")) - 1
         ticker, time = panel.tickers[s], datetime.fromtimestamp(int(panel.times[row]), UTC)
         before, opened = float(panel.close[row - 1]), float(panel.open[row])
-        first = _find_first_needed(panel, s, row, self._history)
+        first = _find_first_needed(panel, s, row, model)
         return {
             "_id": build_anomaly_id(ticker, panel.interval, time),
             "Ticker": ticker,
@@ -132,6 +141,35 @@ class _Describer:
             "sent": False,
             "status": "new",
             "created_at": self._now,
+        }
+
+
+def _find_trust(
+    load: Load, shown: SeriesRows, scores: Float64, rows: Int64
+) -> Iterator[TrustFields]:
+    """Yield the confidence in the finding of each panel row, and what members said of it."""
+    panel, model = load.panel, load.model
+    series = np.searchsorted(panel.offsets, rows, side="right") - 1
+    before = rows - panel.offsets[series] + panel.first_index[series]
+    needed = model.feature_set.warm_up_bars + model.history_bars
+    votes: list[list[Vote]] = [[] for _ in rows]
+    if isinstance(model.detector, VotingDetector):
+        votes = model.detector.describe_votes(shown)
+    for members, stability, completeness in zip(
+        votes,
+        compute_stability(scores, model.threshold, model.grades).tolist(),
+        compute_completeness(before, needed).tolist(),
+        strict=True,
+    ):
+        agreement = compute_agreement(members) if members else 1.0
+        yield {
+            "confidence": stability * agreement * completeness,
+            "confidence_factors": {
+                "stability": stability,
+                "agreement": agreement,
+                "completeness": completeness,
+            },
+            "members": members,
         }
 
 
@@ -165,8 +203,8 @@ def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:
     return np.array(rows, dtype=np.int64)
 
 
-def _find_first_needed(panel: BarPanel, s: int, row: int, history_bars: int) -> int:
-    """Return the first of the rows that this row's features are a function of."""
+def _find_first_needed(panel: BarPanel, s: int, row: int, model: LoadedModel) -> int:
+    """Return the first of the rows that this row's score is a function of."""
     start, first_index = int(panel.offsets[s]), int(panel.first_index[s])
-    needed = find_start(first_index + row - start, history_bars) - first_index
+    needed = model.reach(first_index + row - start, panel.interval) - first_index
     return start + max(0, needed)

@@ -68,9 +68,7 @@ def load(
     """
     wanted = {ticker: (find_first(own), find_last(own)) for ticker, own in stretches.items()}
     return Load(
-        read_panel(
-            database, plan.job.interval, plan.series, wanted, session, model.feature_set.reach
-        ),
+        read_panel(database, plan.job.interval, plan.series, wanted, session, model.reach),
         model,
         stretches,
         unpack_days(plan.market) if plan.market and model.feature_set.sees_market else None,

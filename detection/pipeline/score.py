@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Bools, Int64
+from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import Features, compute_features
 from detection.features.market_move import LEAST_TICKERS
 from detection.models.manager import LoadedModel
+from detection.models.rows import lay_out_rows
 from detection.pipeline.anomaly_documents import build_events, build_faults, find_rows
 from detection.pipeline.job import Job, Outcome
 from detection.pipeline.load import Load
@@ -24,6 +26,27 @@ from market.bars.panel import BarPanel
 from records.findings.documents import AnomalyDocument
 
 Spans = Sequence[Sequence[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a model sees of a panel of k series.
+
+    Attributes:
+        features: of all rows that it looks at, those before a stretch too.
+        shown: the same as a detector is shown them; wanted are those of the stretches.
+        rows: shape (m,), the panel rows that are wanted.
+        marked: shape (n,), which panel rows lie in a stretch.
+        spans, warm_up, errors: as in `_Scored`.
+    """
+
+    features: Features
+    shown: SeriesRows
+    rows: Int64
+    spans: Spans
+    marked: Bools
+    warm_up: Int64
+    errors: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +84,21 @@ def score(
         asked: ids of anomalies whose bars are described whether or not they pass the threshold.
     """
     panel, model = load.panel, load.model
-    history = model.feature_set.count_history_bars(panel.interval)
-    spans = [
-        select_rows(panel, s, load.stretches[ticker], history)
-        for s, ticker in enumerate(panel.tickers)
-    ]
-    stops = panel.offsets[1:].tolist()
-    starts = [rows[0][0] if rows else stop for rows, stop in zip(spans, stops, strict=True)]
-    features = compute_features(
-        panel, np.array(starts, dtype=np.int64), model.feature_set, load.market
-    )
-    is_finite, errors = _check_finite(panel, features)
-    marked = _mark_wanted(panel, spans)
-    usable = np.flatnonzero(marked[features.rows] & is_finite)
-    rows = features.rows[usable]
-    inputs = (
-        features.inputs
-        if usable.size == features.rows.size
-        else features.inputs.take(usable, axis=0)
-    )
-    scores = model.detector.score_samples(inputs, below=model.threshold)
+    seen = show(load)
+    features, rows, shown = seen.features, seen.rows, seen.shown
+    scores = score_rows(model.detector, shown, below=model.threshold)
     wanted = np.flatnonzero(np.isin(rows, find_rows(panel, asked)))
-    scores[wanted] = model.detector.score_samples(inputs[wanted])
+    scores[wanted] = score_rows(model.detector, shown.want(shown.wanted[wanted]))
     passed = scores < model.threshold
-    faults, returned = _find_faults(load, marked, features, errors, rows[passed])
+    faults, returned = _find_faults(load, seen.marked, features, seen.errors, rows[passed])
     described = passed.copy()
     described[wanted] = True
     told = np.zeros(panel.times.size, dtype=np.bool_)
     told[[*faults, *returned]] = True
     described &= ~told[rows]
     found: dict[str, list[AnomalyDocument]] = {}
-    events = build_events(load, features, usable[described], scores[described], job, now)
+    picked = shown.want(shown.wanted[described])
+    events = build_events(load, features, picked, scores[described], job, now)
     for anomaly in chain(events, build_faults(load, features, faults.values(), job, now)):
         found.setdefault(anomaly["Ticker"], []).append(anomaly)
     for own in found.values():
@@ -99,8 +106,32 @@ def score(
     lost = f"lost its stored {panel.interval} bars; import them again"
     gone = load.stretches.keys() - set(panel.tickers)
     done = {ticker: outcomes[ticker].fail("no_bars", f"{ticker} {lost}") for ticker in gone}
-    scored = _Scored(spans, rows, features.warm_up, features.no_trade, errors, found)
+    scored = _Scored(seen.spans, rows, seen.warm_up, features.no_trade, seen.errors, found)
     return done | {outcome.ticker: outcome for outcome in _describe(load, scored, outcomes)}
+
+
+def show(load: Load) -> Shown:
+    """Return what a load's model is to see of the stretches."""
+    panel, model = load.panel, load.model
+    history = model.feature_set.count_history_bars(panel.interval) + model.history_bars
+    spans = [
+        select_rows(panel, s, load.stretches[ticker], history)
+        for s, ticker in enumerate(panel.tickers)
+    ]
+    stops = panel.offsets[1:].tolist()
+    starts = np.array(
+        [rows[0][0] if rows else stop for rows, stop in zip(spans, stops, strict=True)], np.int64
+    )
+    features = compute_features(panel, starts - model.history_bars, model.feature_set, load.market)
+    is_finite, errors = _check_finite(panel, features)
+    first = np.clip(model.warm_up_bars - panel.first_index + panel.offsets[:-1], starts, stops)
+    marked = _mark_wanted(panel, spans)
+    early = np.repeat(first, np.diff(np.searchsorted(features.rows, panel.offsets)))
+    usable = np.flatnonzero(marked[features.rows] & is_finite & (features.rows >= early))
+    shown = lay_out_rows(panel, features, model.feature_set, usable)
+    # Of bars that are set aside the features know how many; a model that looks back has none.
+    warm_up = first - starts if model.history_bars else features.warm_up
+    return Shown(features, shown, features.rows[usable], spans, marked, warm_up, errors)
 
 
 def _find_faults(
@@ -200,7 +231,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
             market_revision=load.market.revision if load.market else None,
             found=before.found
             + tuple(anomaly | {"bars_revision": before.bars_revision} for anomaly in anomalies),
-            **_find_shortage(model.feature_set.warm_up_bars + 1, before.bars_stored),
+            **_find_shortage(model.warm_up_bars + 1, before.bars_stored),
         )
 
 

@@ -167,6 +167,7 @@ PHRASES: dict[str, Phrase] = {
     "clock_departure_slow": _at_its_time(_clock_departure),
     "clock_span_fast": _at_its_time(_departure),
     "clock_span_slow": _at_its_time(_departure),
+    "return_percent": _return,
     "return_fast": _return,
     "return_slow": _return,
     "gap_fast": _gap,

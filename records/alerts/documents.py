@@ -31,6 +31,7 @@ class RuleFields(TypedDict):
         watchlist: only anomalies of its tickers; None for all.
         kind: only anomalies of this kind; None for both.
         min_grade: only anomalies of at least this grade.
+        min_confidence: and of at least this confidence; none is asked for where it is missing.
         quiet_from, quiet_until: times of day (`22:00`), local to `timezone`, between which nothing
         is
             sent; None for none.
@@ -44,6 +45,7 @@ class RuleFields(TypedDict):
     watchlist: str | None
     kind: AnomalyKind | None
     min_grade: float
+    min_confidence: NotRequired[float]
     quiet_from: str | None
     quiet_until: str | None
     timezone: str

@@ -171,6 +171,7 @@ def find_new(
     kind: AnomalyKind | None = None,
     min_grade: float,
     tickers: Sequence[str] | None,
+    min_confidence: float = 0.0,
 ) -> list[AnomalyDocument]:
     """Return the anomalies that a run found first, of this kind and of these tickers,
     or of both and of all, the highest grade first.
@@ -182,6 +183,8 @@ def find_new(
     }
     if kind is not None:
         query["kind"] = kind
+    if min_confidence > 0.0:
+        query["confidence"] = {"$gte": min_confidence}
     if tickers is not None:
         query["Ticker"] = {"$in": list(tickers)}
     strongest = [("grade", DESCENDING), ("anomaly_score", ASCENDING), ("_id", ASCENDING)]
@@ -248,7 +251,7 @@ def find_superseded(database: Db, anomaly_ids: Sequence[str]) -> set[str]:
     return set(anomaly_ids) - standing
 
 
-def build_query(
+def build_query(  # noqa: PLR0913 - one argument a filter, all by name
     *,
     tickers: Sequence[str] | None = None,
     market: str | None = None,
@@ -257,6 +260,7 @@ def build_query(
     end: datetime | None = None,
     min_grade: float | None = None,
     kind: AnomalyKind | None = None,
+    min_confidence: float | None = None,
     severity: Severity | None = None,
     scope: MoveScope | None = None,
     status: AnomalyStatus | None = None,
@@ -283,6 +287,8 @@ def build_query(
         query["Datetime"] = {k: v for k, v in {"$gte": start, "$lte": end}.items() if v is not None}
     if min_grade is not None:
         query["grade"] = {"$gte": min_grade}
+    if min_confidence is not None:
+        query["confidence"] = {"$gte": min_confidence}
     return query
 
 

@@ -110,6 +110,37 @@ class RootCauseFields(TypedDict):
     impact: list[str]
 
 
+class ConfidenceFactors(TypedDict):
+    """What a confidence is the product of; see `detection/scoring/confidence.py`."""
+
+    stability: float
+    agreement: float
+    completeness: float
+
+
+class VoteFields(TypedDict):
+    """What one member of an ensemble said of a bar; `missing` is why it said nothing, else None."""
+
+    detector: str
+    weight: float
+    score: float | None
+    grade: float | None
+    missing: str | None
+
+
+class TrustFields(TypedDict):
+    """How far a finding can be relied on.
+
+    Attributes:
+        confidence: from 0 to 1, the product of its factors.
+        members: what each member of an ensemble said; empty where the detector has none.
+    """
+
+    confidence: float
+    confidence_factors: ConfidenceFactors
+    members: list[VoteFields]
+
+
 class AnomalyBar(TypedDict):
     """What is said of an anomaly's bar, whichever kind it is, as long as it has no score.
 
@@ -166,6 +197,9 @@ class AnomalyDocument(AnomalyBar):
     grade: float
     severity: Severity
     features: dict[str, float]
+    confidence: NotRequired[float]
+    confidence_factors: NotRequired[ConfidenceFactors]
+    members: NotRequired[list[VoteFields]]
     attribution: dict[str, float]
     reasons: list[str]
     bars_revision: NotRequired[int]

@@ -234,3 +234,124 @@ def versions_in(database: Db) -> Collection[SeriesVersion]:
 def points_in(database: Db) -> Collection[SeriesPoints]:
     """Return the collection of the histories of single series."""
     return database.series_points
+
+
+class LabelFields(TypedDict):
+    """What a person says of one bar: whether it is an anomaly. `time` is a time within the bar."""
+
+    ticker: str
+    time: datetime
+    is_anomaly: bool
+
+
+class JudgedLabels(TypedDict):
+    """How a version's alarms fit labels; `not_scored` are labels whose bar has no score."""
+
+    true_alarms: int
+    false_alarms: int
+    missed: int
+    rightly_quiet: int
+    not_scored: int
+    precision: float | None
+    recall: float | None
+
+
+class DriftFields(TypedDict):
+    """Whether the bars of a stretch look to a version as its training bars did; None: not known.
+
+    Attributes:
+        stability_index, distance: of the scores; see `detection/scoring/drift.py`.
+        flagged_share, asked_share: of the bars, that were flagged and that were asked for.
+        age_days: from the last bar that it may have learned from to the last that it scored.
+        unknown_tickers: share of the tickers that it did not learn from.
+        reasons: what has drifted.
+    """
+
+    stability_index: float | None
+    distance: float | None
+    flagged_share: float | None
+    asked_share: float | None
+    age_days: float
+    unknown_tickers: float
+    reasons: list[str]
+
+
+class VersionJudgement(TypedDict):
+    """What a version flags of a stretch; bars are those that it scored."""
+
+    version: str
+    threshold: float
+    bars: int
+    tickers: int
+    alarms: int
+    alarms_per_thousand: float | None
+    labels: JudgedLabels | None
+    drift: DriftFields
+
+
+class AgreementFields(TypedDict):
+    """How far two versions flag the same, of the bars that both scored.
+
+    `strangest_in_common` is the share of the strangest hundredth of one that is among that of the
+    other.
+    """
+
+    bars: int
+    flagged_by_both: int
+    only_by_first: int
+    only_by_second: int
+    strangest_in_common: float | None
+
+
+class EvaluationDocument(TypedDict):
+    """Versions judged on a stretch of bars.
+
+    Attributes:
+        _id: its own; the run that computes it names it in its options.
+        start, end: first and last time of a bar; None: from the first, or to the last one stored.
+        tickers: whose bars; empty: of all of the market.
+        labels: what people said of single bars.
+        keep_scores: whether the score of every bar is kept besides.
+        judgements, agreement, errors, done_at: what came of it; None before it is computed.
+            `agreement` is of two versions only, `errors` are of tickers whose bars cannot be used.
+    """
+
+    _id: str
+    market: str
+    interval: str
+    versions: list[str]
+    start: datetime | None
+    end: datetime | None
+    tickers: list[str]
+    labels: list[LabelFields]
+    keep_scores: bool
+    created_at: datetime
+    run_id: str | None
+    judgements: list[VersionJudgement] | None
+    agreement: AgreementFields | None
+    errors: dict[str, str] | None
+    done_at: datetime | None
+
+
+class BarScores(TypedDict):
+    """The scores of a ticker's bars by one version: little-endian binaries, times in UTC
+    seconds.
+    """
+
+    _id: str
+    evaluation_id: str
+    version: str
+    ticker: str
+    times: bytes
+    scores: bytes
+    created_at: datetime
+
+
+def evaluations_in(database: Db) -> Collection[EvaluationDocument]:
+    """Return the collection of evaluations."""
+    return database.get_collection("evaluations")
+
+
+def bar_scores_in(database: Db) -> Collection[BarScores]:
+    """Return the collection of scores of every bar."""
+    return database.get_collection("bar_scores")

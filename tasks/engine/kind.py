@@ -86,6 +86,14 @@ KINDS: dict[str, RunKind] = {
             heavy=True,
         ),
         RunKind(
+            task="evaluate",
+            name="tapewatch.evaluate",
+            queue=names.BACKFILL_QUEUE,
+            split=splitting.keep_whole,
+            handler="tasks.kinds.evaluation:evaluate",
+            heavy=True,
+        ),
+        RunKind(
             task="import",
             name="tapewatch.import_bars",
             queue=names.INTERACTIVE_QUEUE,

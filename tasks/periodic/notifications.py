@@ -123,6 +123,7 @@ def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[Anoma
         run["_id"],
         kind=rule.get("kind"),
         min_grade=rule["min_grade"],
+        min_confidence=rule.get("min_confidence", 0.0),
         tickers=tickers,
     )
 

@@ -50,7 +50,7 @@ def test_a_model_is_trained_by_click_and_watched_over_a_reload(
     strip = page.get_by_role("region", name="Training", exact=True)
     with demo.stopped_worker():
         page.get_by_role("button", name="Train a model").click()
-        page.get_by_label("Trees").fill("20")
+        page.get_by_role("spinbutton", name="Trees").fill("20")
         page.get_by_label("Bars to flag, in %").fill("2")
         page.get_by_role("dialog").get_by_role("button", name="Train").click()
         expect(strip).to_contain_text("queued")
@@ -106,3 +106,48 @@ def test_a_model_says_that_its_bars_are_gone(
     expect(gone).to_contain_text(f"{ticker} (deleted on")
     look.take(f"gone-{width}")
     assert look.wrong == []
+
+
+def test_a_detector_is_chosen_with_parameters_of_its_own(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    known = {model["version"] for model in demo.database.models.find()}
+    page = open_page(f"{demo.url}#/models")
+    page.get_by_role("button", name="Train a model").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("spinbutton", name="Trees")).to_be_visible()
+    dialog.get_by_role("combobox", name="Detector").select_option("half_space_trees")
+    expect(dialog.get_by_role("spinbutton", name="Trees")).to_be_hidden()
+    expect(dialog).to_contain_text("unlike the series' own bars of the last year")
+    dialog.get_by_role("button", name="Train").click()
+    (made,) = wait_until(
+        lambda: [model for model in demo.database.models.find() if model["version"] not in known],
+        "a version is made",
+    )
+    assert made["parameters"]["detector"] == "half_space_trees"
+    row = page.get_by_role("row").filter(has_text=made["version"])
+    expect(row).to_contain_text("half space trees")
+
+
+def test_a_version_is_judged_by_labels_and_beside_another(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    other = demo.api.post(
+        "/models/train?wait=30", {"market": "US", "detector": "mad", "promote": False}
+    )
+    version = demo.database.detection_runs.find_one({"_id": other["_id"]})["model_version"]
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "ticker,date,label\nIBM,2001-09-17,anomaly\nIBM,2002-10-17,anomaly\nIBM,2003-06-02,usual\n"
+    )
+    page = open_page(f"{demo.url}#/models/US_model-0.1.0")
+    page.get_by_role("button", name="Evaluate").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox", name="Compare with").select_option(version)
+    dialog.get_by_label("Labels").set_input_files(labels)
+    dialog.get_by_role("button", name="Evaluate").click()
+    card = page.get_by_role("region", name="Evaluation")
+    expect(card).to_contain_text("Alarms a thousand bars")
+    expect(card).to_contain_text("Precision")
+    expect(card).to_contain_text("in common")
+    expect(card.get_by_role("heading", name=version)).to_be_visible()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from detection.detectors.catalogue import DETECTORS
 from records.database import Db
 from tests.integration.modelling import add_model
 from tests.integration.stored import add_series
@@ -159,4 +160,36 @@ def test_a_training_that_cannot_be_done_is_422_and_no_run(
 ) -> None:
     add_series(database, "AAPL")
     assert client.post("/py/models/train", json=body).status_code == 422
+    assert database.detection_runs.count_documents({}) == 0
+
+
+def test_detectors_are_listed_with_what_each_looks_at(client: FlaskClient) -> None:
+    listed = client.get("/py/detectors").json["detectors"]
+    by_name = {detector["name"]: detector for detector in listed}
+    assert list(by_name) == list(DETECTORS)
+    assert [name for name, detector in by_name.items() if detector["is_default"]] == [
+        "isolation_forest"
+    ]
+    forest = by_name["isolation_forest"]
+    assert forest["feature_set"] == "two_yardsticks/1"
+    assert [p["name"] for p in forest["parameters"]] == ["trees", "sample"]
+    assert forest["parameters"][0]["default"] == 100
+    assert (by_name["mad"]["warm_up_bars"], by_name["mad"]["history_bars"]) == (60, 60)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"detector": "zscore", "trees": 50}, "zscore has no parameter 'trees'"),
+        ({"detector": "mad", "feature_set": "market14"}, "mad looks at the columns of returns/1"),
+        ({"detector": "oracle"}, "no detector 'oracle'; choose one of isolation_forest"),
+    ],
+)
+def test_what_a_detector_cannot_use_is_422_and_no_run(
+    client: FlaskClient, database: Db, body: dict[str, Any], said: str
+) -> None:
+    add_series(database, "AAPL")
+    refused = client.post("/py/models/train", json={"market": "US", **body})
+    assert refused.status_code == 422
+    assert said in refused.json["detail"]
     assert database.detection_runs.count_documents({}) == 0

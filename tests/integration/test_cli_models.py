@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,6 +121,10 @@ def test_every_command_explains_itself(flask: Command) -> None:
     assert set(models.group.commands) == {
         "list",
         "show",
+        "detectors",
+        "evaluate",
+        "compare",
+        "scores",
         "train",
         "promote",
         "rollback",
@@ -136,7 +141,7 @@ def test_every_command_explains_itself(flask: Command) -> None:
         assert "--json" in answer.stdout
 
 
-def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live) -> None:
+def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live, tmp_path: Path) -> None:
     for seed, ticker in enumerate(("AAA", "BBB"), 1):
         store(live.database, ticker, make_bars(600, seed))
     addresses = {
@@ -177,6 +182,63 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live) -> No
     third = json.loads(train("--window-end", "2016-12-30", "--promote", "--json").stdout)
     assert (third["version"], third["state"]) == ("US_model-0.3.0", "champion")
     assert third["window_end"] == "2016-12-30T00:00:00Z"
+    _check_judging(addresses, tmp_path)
     too_short = train("--window-start", "2040-01-01")
     assert too_short.returncode == 1
     assert "0 1d bars past their warm-up" in too_short.stdout
+
+
+def _check_judging(addresses: dict[str, str], folder: Path) -> None:
+    """Judge and compare what was trained, as a user types it."""
+
+    def judge(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "flask", "models", *words]
+        environment = {**os.environ, **addresses, "COLUMNS": "200"}
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+
+    labels = folder / "labels.csv"
+    labels.write_text("ticker,date,label\nAAA,2016-01-04,anomaly\nAAA,2016-06-01,usual\n")
+    judged = judge("evaluate", "--labels", str(labels), "--market", "us")
+    assert judged.returncode == 0, judged.stderr
+    assert "alarms a thousand bars" in judged.stdout
+    assert "recall" in judged.stdout
+    compared = judge("compare", "US_model-0.1.0", "US_model-0.2.0", "--json")
+    found = json.loads(compared.stdout)
+    assert [j["version"] for j in found["judgements"]] == ["US_model-0.1.0", "US_model-0.2.0"]
+    assert 0.0 < found["agreement"]["strangest_in_common"] <= 1.0
+    missing = judge("compare", "US_model-0.1.0", "US_model-9.9.9")
+    assert missing.returncode == 2
+    assert "there is no model 'US_model-9.9.9'" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "has the columns (none): name ticker, time and label"),
+        ("ticker,label\nAAA,1\n", "has the columns ticker, label"),
+        ("ticker,date,label\n", "has no labels"),
+        ("ticker,date,label\nAAA,yesterday,1\n", "line 2 'yesterday' is no date"),
+        ("ticker,date,label\nAAA,2016-01-04,odd\n", "line 2: label 'odd' cannot be used"),
+        ("ticker,date,label\nAAA,2016-01-04,1\n", "all 1 labels say of their bars"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_refused_by_line(
+    database: Db, flask: Command, tmp_path: Path, text: str, said: str
+) -> None:
+    version = add_model(database)
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    answer = flask("evaluate", version, "--labels", str(path))
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert said in answer.stderr
+    assert database.evaluations.count_documents({}) == 0
+
+
+def test_detectors_are_listed(flask: Command) -> None:
+    table = flask("detectors").stdout
+    assert "isolation_forest (default)" in table
+    assert "half_space_trees" in table
+    listed = read_json(flask("detectors", "--json"))
+    assert next(d["warm_up_bars"] for d in listed if d["name"] == "zscore") == 60

@@ -20,8 +20,11 @@ from core.errors import BadInput, Cancelled, LeaseLost
 from core.settings import Settings
 from core.words import Task
 from detection.detectors.catalogue import DETECTORS, get_detector
+from detection.detectors.contract import Parameter
 from detection.detectors.isolation_forest import fit_forest
+from detection.detectors.rows import SeriesRows
 from detection.detectors.trees import collect_nodes
+from detection.features.feature_sets import get_feature_set
 from detection.models.single_series import read_fit
 from market.imports.readers import process
 from market.imports.readers.process import open_reader
@@ -37,6 +40,7 @@ from tasks.engine.splitting import HEAVY_UPLOAD_BYTES
 from tasks.kinds import parts
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
+from tasks.requests.evaluations import EvaluationRequest, request_evaluation
 from tasks.requests.runs import request_series_fit
 from tests.integration.detecting import make_bars, store, train
 from tests.integration.detecting import run as detect
@@ -83,8 +87,9 @@ def test_a_training_that_would_take_everything_is_422_and_no_run(
 
 def test_every_detector_bounds_the_product_of_its_parameters() -> None:
     for kind in DETECTORS.values():
-        assert np.prod([p.default for p in kind.parameters.values()]) <= kind.most_product
-        most = {name: parameter.high for name, parameter in kind.parameters.items()}
+        numbers = {n: p for n, p in kind.parameters.items() if isinstance(p, Parameter)}
+        assert np.prod([p.default for p in numbers.values()]) <= kind.most_product
+        most = {name: parameter.high for name, parameter in numbers.items()}
         if np.prod(list(most.values())) > kind.most_product:
             with pytest.raises(BadInput, match=f"{kind.most_product:,} at the most"):
                 kind.read_parameters(most)
@@ -108,7 +113,10 @@ def test_a_forest_grown_in_steps_is_the_one_grown_at_once(trees: int, sample: in
 
 @pytest.mark.parametrize("kind", DETECTORS.values(), ids=list(DETECTORS))
 def test_growing_ends_at_the_checkpoint_that_says_so(kind: Any) -> None:
-    rows = np.random.default_rng(1).standard_t(4, (2_000, 5)).astype(np.float32)
+    width = len(get_feature_set(*kind.feature_set.split("/")[:1]).columns)
+    drawn = np.random.default_rng(1).standard_t(4, (2_000, width)).astype(np.float32)
+    rows = SeriesRows.of_one(drawn)
+    rows = rows.want(rows.wanted[kind.history_bars :])
 
     def cancel(_fraction: float) -> None:
         raise Cancelled("the run was cancelled")
@@ -227,6 +235,7 @@ HEAVY: dict[str, bool] = {
     "incremental": False,
     "verify": False,
     "train": True,  # as many trees and rows as a detector's bound allows
+    "evaluate": True,  # five million bars, by two models
     "import": False,  # but for large files, see below
     "fit_series": False,  # a million points take two seconds
     "analytics": False,  # a thousand series take one
@@ -273,6 +282,10 @@ def ask_for(database: Db, worker: Worker, task: str, folder: Path) -> str:
         options = {"ticker": "AAPL"} if task == "verify" else {}
     elif task == "train":
         options = {"trees": 50}
+    elif task == "evaluate":
+        train(database)
+        asked = EvaluationRequest(("US_model-0.1.0",))
+        options = request_evaluation(database, worker.celery, asked, now=NOW)["options"]
     elif task == "import":
         options = {"upload_id": store_upload(database, "a.csv", csv), "filename": "a.csv"}
         options |= {"ticker": "AAPL", "market": "US"}
@@ -290,7 +303,7 @@ def ask_for(database: Db, worker: Worker, task: str, folder: Path) -> str:
         (folder / "bars").mkdir()
         (folder / "bars" / "AAPL.csv").write_bytes(csv)
         options = {"source": "folder", "folder": "bars", "gaps": []}
-    tickers = () if task in {"train", "import", "fit_series"} else names
+    tickers = () if task in {"train", "evaluate", "import", "fit_series"} else names
     return add_run(database, task, tickers=tickers, period="max", options=options)
 
 

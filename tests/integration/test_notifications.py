@@ -334,6 +334,7 @@ def test_the_command_line_sets_tries_lists_and_removes(
         {"channel": "json://127.0.0.1/", "quiet_from": "25:00", "quiet_until": "07:00"},
         {"channel": "json://127.0.0.1/", "watchlist": "nobody"},
         {"channel": "json://127.0.0.1/", "min_grade": 101},
+        {"channel": "json://127.0.0.1/", "min_confidence": 1.1},
     ],
 )
 def test_a_rule_that_cannot_be_used_is_refused(client: FlaskClient, fields: dict[str, Any]) -> None:

@@ -63,6 +63,7 @@ FACTS = {
     "analytics_versions",
     "anomalies",
     "bar_imports",
+    "bar_scores",
     "bar_revisions",
     "bars",
     "batches",
@@ -70,6 +71,7 @@ FACTS = {
     "deliveries",
     "detection_metadata",
     "detection_runs",
+    "evaluations",
     "gaps",
     "heartbeats",
     "labels",
@@ -263,6 +265,7 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
             {"json": {"market": "US", "trees": 5, "promote": True}},
             {"json": {"market": "US", "trees": 5, "promote": None}},
         ],
+        "models.evaluate_models": [{"json": {"versions": ["US_model-0.1.0"]}}],
         "models.promote_model": [
             {"json": {}},
             {"json": {"ticker": "AAPL"}},

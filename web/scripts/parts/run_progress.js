@@ -17,6 +17,7 @@ const VERBS = {
   incremental: "Scan",
   verify: "Verification",
   train: "Training",
+  evaluate: "Evaluation",
   import: "Import",
 };
 
@@ -75,6 +76,7 @@ export function describeOutcome(run) {
   if (["import", "fetch", "fill"].includes(run.task) && run.rows_loaded !== null)
     return `${plural(run.rows_loaded, "row")} read`;
   if (run.task === "verify" && run.status === "complete") return "derived again and compared";
+  if (run.task === "evaluate" && run.status === "complete") return "versions judged";
   if (run.task === "train" && run.model_version) return `made ${run.model_version}`;
   return words(run.reason ?? run.status);
 }

@@ -6,14 +6,18 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.errors import BadInput
 from detection.detectors.catalogue import DETECTORS, get_detector
-from detection.detectors.contract import Detector, DetectorKind
+from detection.detectors.contract import Detector, DetectorKind, SeriesDetector
+from detection.detectors.rows import SeriesRows, attribute_rows, score_rows
+from detection.detectors.weights import WeightsParameter
 from detection.features.compute import compute_features
 from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.models.artefacts import dump_artefact
+from detection.models.rows import lay_out_rows
 from tests.unit.detection.features.twin import build_panel, draw_bars, read_real_bars
 
 SEED = 5
@@ -30,8 +34,29 @@ def choose_parameters(kind: DetectorKind) -> dict[str, int]:
     return kind.read_parameters({name: FEW[name] for name in kind.parameters if name in FEW})
 
 
-def fit(kind: DetectorKind, rows: np.ndarray) -> Any:
+def fit(kind: DetectorKind, rows: SeriesRows) -> Any:
     return kind.fit(rows, seed=SEED, parameters=choose_parameters(kind))
+
+
+def show(kind: DetectorKind, *series: pd.DataFrame) -> SeriesRows:
+    """Return what the detector sees of these bars, all of which it can score being wanted."""
+    panel, feature_set = build_panel(*series), find_feature_set(kind)
+    features = compute_features(panel, panel.offsets[:-1], feature_set)
+    shown = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
+    warm_up = kind.find_warm_up_bars(kind.get_defaults())
+    return shown.want(np.flatnonzero(shown.find_places() >= warm_up))
+
+
+def show_one(kind: DetectorKind, rows: SeriesRows, row: int) -> SeriesRows:
+    """Return a row with no more before it than the detector may look back on."""
+    series = int(np.searchsorted(rows.offsets, row, side="right")) - 1
+    start = max(int(rows.offsets[series]), row - kind.history_bars)
+    return SeriesRows(
+        inputs=rows.inputs[start : row + 1].copy(),
+        offsets=np.array([0, row + 1 - start]),
+        places=rows.places[[series]] + start - rows.offsets[series],
+        wanted=np.array([row - start]),
+    )
 
 
 @pytest.fixture(scope="module", params=DETECTORS.values(), ids=list(DETECTORS))
@@ -41,14 +66,13 @@ def kind(request: pytest.FixtureRequest) -> DetectorKind:
 
 
 @pytest.fixture(scope="module")
-def rows(kind: DetectorKind) -> np.ndarray:
+def rows(kind: DetectorKind) -> SeriesRows:
     """What the detector sees of the demo's real bars."""
-    panel = build_panel(*read_real_bars().values())
-    return compute_features(panel, panel.offsets[:-1], find_feature_set(kind)).inputs
+    return show(kind, *read_real_bars().values())
 
 
 @pytest.fixture(scope="module")
-def detector(kind: DetectorKind, rows: np.ndarray) -> Detector:
+def detector(kind: DetectorKind, rows: SeriesRows) -> Detector | SeriesDetector:
     return kind.load(fit(kind, rows))
 
 
@@ -56,7 +80,10 @@ def test_its_row_of_the_catalogue_is_whole(kind: DetectorKind) -> None:
     assert kind.warm_up_bars >= 0
     assert kind.score_range[0] < kind.score_range[1]
     assert find_feature_set(kind).columns
+    assert kind.describe()["name"] == kind.name
     for name, parameter in kind.parameters.items():
+        if isinstance(parameter, WeightsParameter):
+            continue
         assert parameter.low <= parameter.default <= parameter.high, name
         assert parameter.meaning
         for value in (parameter.low - 1, parameter.high + 1, 1.5, True, "1"):
@@ -69,82 +96,119 @@ def test_its_row_of_the_catalogue_is_whole(kind: DetectorKind) -> None:
 
 
 def test_every_row_has_a_score_within_the_range(
-    kind: DetectorKind, detector: Detector, rows: np.ndarray
+    kind: DetectorKind, detector: Any, rows: SeriesRows
 ) -> None:
-    scores = detector.score_samples(rows)
-    assert scores.shape == (len(rows),)
+    scores = score_rows(detector, rows)
+    assert scores.shape == rows.wanted.shape
     assert scores.dtype == np.float64
     assert kind.score_range[0] <= scores.min() < scores.max() <= kind.score_range[1]
 
 
-def test_one_row_has_the_score_that_it_has_among_many(detector: Detector, rows: np.ndarray) -> None:
-    together = detector.score_samples(rows)
-    chosen = np.random.default_rng(1).choice(len(rows), 200, replace=False)
-    alone = np.array([detector.score_samples(rows[[row]])[0] for row in chosen])
+def test_one_row_has_the_score_that_it_has_among_many(
+    kind: DetectorKind, detector: Any, rows: SeriesRows
+) -> None:
+    """However little was loaded before it, and whatever stands beside it."""
+    together = score_rows(detector, rows)
+    chosen = np.random.default_rng(1).choice(len(rows.wanted), 200, replace=False)
+    alone = [score_rows(detector, show_one(kind, rows, int(row)))[0] for row in rows.wanted[chosen]]
     assert np.array_equal(alone, together[chosen])
-    shuffled = np.random.default_rng(2).permutation(len(rows))
-    assert np.array_equal(detector.score_samples(rows[shuffled]), together[shuffled])
+    few = rows.want(np.sort(rows.wanted[chosen]))
+    assert np.array_equal(score_rows(detector, few), together[np.sort(chosen)])
+
+
+def test_series_score_the_same_in_another_order(kind: DetectorKind, detector: Any) -> None:
+    bars = list(read_real_bars().values())[:3]
+    forth = score_rows(detector, show(kind, *bars))
+    back = score_rows(detector, show(kind, *reversed(bars)))
+    parts = [score_rows(detector, show(kind, one)) for one in bars]
+    assert np.array_equal(forth, np.concatenate(parts))
+    assert np.array_equal(back, np.concatenate(parts[::-1]))
+
+
+def test_later_bars_change_no_score(kind: DetectorKind, detector: Any) -> None:
+    bars = draw_bars(8, 1200)
+    whole = score_rows(detector, show(kind, bars))
+    shorter = score_rows(detector, show(kind, bars.iloc[:1000]))
+    assert len(shorter) == len(whole) - 200
+    assert np.array_equal(shorter, whole[: len(shorter)])
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.2])
 def test_scores_below_a_bound_are_the_same_whether_or_not_others_are_wanted(
-    detector: Detector, rows: np.ndarray, share: float
+    detector: Any, rows: SeriesRows, share: float
 ) -> None:
-    scores = detector.score_samples(rows)
+    scores = score_rows(detector, rows)
     bound = float(np.quantile(scores, share))
-    found = detector.score_samples(rows, below=bound)
+    found = score_rows(detector, rows, below=bound)
     assert np.array_equal(found < bound, scores < bound)
     assert np.array_equal(found[found < bound], scores[scores < bound])
 
 
-def test_the_same_rows_and_seed_give_the_same_bytes(kind: DetectorKind, rows: np.ndarray) -> None:
+def test_the_same_rows_and_seed_give_the_same_bytes(kind: DetectorKind, rows: SeriesRows) -> None:
     assert dump_artefact(fit(kind, rows)) == dump_artefact(fit(kind, rows))
 
 
-def test_what_it_scores_does_not_change_what_it_was_given(
-    detector: Detector, rows: np.ndarray
-) -> None:
-    before = rows.copy()
-    detector.score_samples(rows)
-    detector.attribute(rows[:50])
-    assert np.array_equal(rows, before)
+def test_what_it_scores_does_not_change_what_it_was_given(detector: Any, rows: SeriesRows) -> None:
+    before = rows.inputs.copy()
+    score_rows(detector, rows)
+    attribute_rows(detector, rows.want(rows.wanted[:50]))
+    assert np.array_equal(rows.inputs, before)
+    assert rows.inputs.flags.writeable
+    assert rows.wanted.flags.writeable
 
 
-def test_shares_are_parts_of_one(detector: Detector, rows: np.ndarray) -> None:
-    strange = rows[np.argsort(detector.score_samples(rows))[:200]]
-    shares = detector.attribute(strange)
-    assert shares.shape == strange.shape
+def test_shares_are_parts_of_one(kind: DetectorKind, detector: Any, rows: SeriesRows) -> None:
+    strange = rows.wanted[np.sort(np.argsort(score_rows(detector, rows))[:200])]
+    shares = attribute_rows(detector, rows.want(strange))
+    assert shares.shape == (200, rows.inputs.shape[1])
     assert shares.min() >= 0.0
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=0, atol=1e-12)
-    alone = np.array([detector.attribute(strange[[row]])[0] for row in range(20)])
+    alone = [attribute_rows(detector, show_one(kind, rows, int(row)))[0] for row in strange[:20]]
     assert np.array_equal(alone, shares[:20])
 
 
-def test_a_price_in_another_currency_is_as_strange(kind: DetectorKind, detector: Detector) -> None:
-    feature_set = find_feature_set(kind)
-    bars = draw_bars(np.random.default_rng(3), 400)
+def test_a_price_in_another_currency_is_as_strange(kind: DetectorKind, detector: Any) -> None:
+    bars = draw_bars(3, 900)
     scaled = bars.copy()
     for name in ("open", "high", "low", "close"):
         scaled[name] = scaled[name] * 1000.0
-    one, other = (
-        detector.score_samples(compute_features(panel, panel.offsets[:-1], feature_set).inputs)
-        for panel in (build_panel(bars), build_panel(scaled))
-    )
+    one, other = (score_rows(detector, show(kind, series)) for series in (bars, scaled))
+    assert len(one)
     assert np.array_equal(one, other)
 
 
-def test_no_rows_give_no_scores(detector: Detector, rows: np.ndarray) -> None:
-    assert detector.score_samples(rows[:0]).shape == (0,)
-    assert detector.attribute(rows[:0]).shape == (0, rows.shape[1])
+@pytest.mark.parametrize("flat", [0.5, 1.0])
+def test_prices_that_do_not_move_have_a_score(
+    kind: DetectorKind, detector: Any, flat: float
+) -> None:
+    scores = score_rows(detector, show(kind, draw_bars(4, 900, flat=flat)))
+    assert len(scores)
+    assert kind.score_range[0] <= scores.min() <= scores.max() <= kind.score_range[1]
 
 
-def test_too_few_rows_are_refused(kind: DetectorKind, rows: np.ndarray) -> None:
+def test_no_rows_give_no_scores(detector: Any, rows: SeriesRows) -> None:
+    none = rows.want(rows.wanted[:0])
+    assert score_rows(detector, none).shape == (0,)
+    assert attribute_rows(detector, none).shape == (0, rows.inputs.shape[1])
+
+
+def test_too_few_rows_are_refused(kind: DetectorKind, rows: SeriesRows) -> None:
     with pytest.raises(BadInput):
-        fit(kind, rows[:1])
+        fit(kind, rows.want(rows.wanted[:1]))
+
+
+def test_it_is_fitted_with_checkpoints_that_rise_to_the_end(
+    kind: DetectorKind, rows: SeriesRows
+) -> None:
+    """By which a cancellation is heard: at least one is called, and the last says it is done."""
+    fractions: list[float] = []
+    kind.fit(rows, seed=SEED, parameters=choose_parameters(kind), checkpoint=fractions.append)
+    assert fractions[-1] == 1.0
+    assert fractions == sorted(fractions)
 
 
 def test_what_is_stored_of_it_is_numbers_and_cannot_execute(
-    kind: DetectorKind, detector: Detector, rows: np.ndarray
+    kind: DetectorKind, detector: Any, rows: SeriesRows
 ) -> None:
     """A stored object would run what it says as it is opened;
     and a class of ours could never be renamed.
@@ -153,8 +217,16 @@ def test_what_is_stored_of_it_is_numbers_and_cannot_execute(
     assert {array.dtype.kind for array in fitted.values()} <= set("biuf")
     with np.load(BytesIO(dump_artefact(fitted)), allow_pickle=False) as stored:
         again = kind.load({name: stored[name] for name in fitted})
-    assert np.array_equal(again.score_samples(rows), detector.score_samples(rows))
-    assert np.array_equal(again.attribute(rows[:200]), detector.attribute(rows[:200]))
+    assert np.array_equal(score_rows(again, rows), score_rows(detector, rows))
+    few = rows.want(rows.wanted[:200])
+    assert np.array_equal(attribute_rows(again, few), attribute_rows(detector, few))
+
+
+def test_another_feature_set_than_it_looks_at_is_refused(kind: DetectorKind) -> None:
+    kind.check_feature_set(kind.feature_set, "1d")
+    if kind.only_its_sets:
+        with pytest.raises(BadInput, match=f"{kind.name} looks at the columns of"):
+            kind.check_feature_set("market14/1", "1d")
 
 
 def test_the_catalogue_is_known_without_the_numeric_stack() -> None:

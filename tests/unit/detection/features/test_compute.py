@@ -6,10 +6,12 @@ import pytest
 import talib
 
 from detection.detectors.catalogue import DEFAULT_DETECTOR, get_detector
+from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import compute_features
 from detection.features.feature_sets import (
     FEATURE_SETS,
     MARKET14,
+    RETURNS,
     TIME_OF_DAY,
     TRADED,
     TRADED_BY_TIME,
@@ -297,11 +299,22 @@ def test_an_open_is_an_alarm_not_much_more_often_than_another_bar(
     shares = {}
     for feature_set in (TWO_YARDSTICKS, TIME_OF_DAY, TRADED_BY_TIME):
         features = compute_features(panel, panel.offsets[:-1], feature_set)
-        fitted = kind.fit(features.inputs, seed=7, parameters=kind.get_defaults())
-        scores = kind.load(fitted).score_samples(features.inputs)
+        fitted = kind.fit(
+            SeriesRows.of_one(features.inputs), seed=7, parameters=kind.get_defaults()
+        )
+        scores = score_rows(kind.load(fitted), SeriesRows.of_one(features.inputs))
         is_alarm = scores < np.quantile(scores, 0.01)
         is_open = panel.clocks[features.rows] == 100
         shares[feature_set.label] = is_alarm[is_open].mean() / is_alarm[~is_open].mean()
     assert shares["two_yardsticks/1"] > 10
     assert shares["time_of_day/1"] < 2.5
     assert shares["time_of_day/2"] < 2
+
+
+def test_the_plain_return_is_in_percent() -> None:
+    for bars in REAL.values():
+        features = compute_features(build_panel(bars), np.zeros(1, np.int64), RETURNS)
+        expected = 100 * bars["close"].pct_change().to_numpy()[features.rows]
+        np.testing.assert_allclose(
+            features.inputs[:, 0], expected.clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9
+        )

@@ -5,11 +5,13 @@ import { barTime, count, moment, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildPromotion, buildRetirement } from "./actions.js";
+import { buildJudging } from "./judging.js";
 import { buildState } from "./state.js";
 
 const LISTED = 60;
 
-export function drawModel(model, refresh) {
+export function drawModel(model, refresh, signal) {
+  const judging = buildJudging(model, signal);
   return [
     el("p.crumb", el("a", { href: linkTo("models") }, "Models")),
     el(
@@ -22,6 +24,7 @@ export function drawModel(model, refresh) {
       ),
       el(
         "div.row",
+        judging.button,
         model.state !== "champion" && model.state !== "retired" && buildPromotion(model, refresh),
         model.state === "candidate" && buildRetirement(model, refresh),
       ),
@@ -32,6 +35,7 @@ export function drawModel(model, refresh) {
       el("section.card", el("header", el("h2", "Training")), el("div.body", drawTraining(model))),
       el("section.card", el("header", el("h2", "Detector")), el("div.body", drawDetector(model))),
     ),
+    judging.card,
     el(
       "section.card.below",
       el("header", el("h2", `Learned from ${plural(model.tickers.length, "ticker")}`)),

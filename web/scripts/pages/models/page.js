@@ -2,7 +2,7 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { barTime, count, hash, moment, plural } from "../../lib/format.js";
+import { barTime, count, hash, moment, plural, words } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildEmpty, buildRefresh } from "../../parts/states.js";
@@ -18,6 +18,7 @@ const COLUMNS = [
   "State",
   "Trained on",
   ["Window", ".wide-only"],
+  ["Detector", ".wide-only"],
   ["Feature set", ".wide-only"],
   ["Threshold", ".number.wide-only"],
   ["Hash", ".wide-only"],
@@ -122,6 +123,7 @@ function buildRow(model) {
       `${barTime(model.window_start, model.interval)} to ` +
         `${barTime(model.window_end, model.interval)}`,
     ),
+    el("td.wide-only", words(model.parameters.detector)),
     el("td.wide-only", model.feature_set),
     el("td.number.wide-only", model.threshold.toFixed(4).replace("-", "−")),
     el("td.wide-only", el("code", { title: model.sha256 }, hash(model.sha256))),

@@ -3,6 +3,7 @@
 
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
+import { words } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { followRun, isOpen } from "../../lib/live.js";
 import { getMarkets } from "../../lib/markets.js";
@@ -67,8 +68,11 @@ function buildStrip(node) {
 
 /** Resolve to the id of the run that was asked for, or null. */
 async function openDialog() {
-  const markets = await getMarkets();
-  const fields = buildFields(markets.filter((market) => market.series > 0 || market.code === "US"));
+  const [markets, { detectors }] = await Promise.all([getMarkets(), get("/detectors")]);
+  const fields = buildFields(
+    markets.filter((market) => market.series > 0 || market.code === "US"),
+    detectors,
+  );
   const key = newIdentifier();
   return askInDialog({
     title: "Train a model",
@@ -81,18 +85,45 @@ async function openDialog() {
   });
 }
 
-function buildFields(markets) {
+function buildFields(markets, detectors) {
   const market = buildOptions([...markets.map(({ code }) => code), "ALL"]);
   market.lastChild.textContent = "all markets";
   const interval = buildOptions(INTERVALS);
   const share = buildNumber({ min: 0.01, max: 10, step: "any", placeholder: "as usual" });
-  const trees = buildNumber({ min: 10, max: 1000, placeholder: "as usual" });
+  const detector = buildOptions(
+    detectors.map(({ name }) => name),
+    detectors.find(({ is_default }) => is_default).name,
+  );
+  const summary = el("p.muted");
+  const own = el("div.row.fields");
+  let parameters = [];
+  const choose = () => {
+    const chosen = detectors.find(({ name }) => name === detector.value);
+    fill(summary, `Finds strange: ${chosen.summary}.`);
+    parameters = chosen.parameters.map(({ name, low, high, choices, meaning, ...rest }) => ({
+      name,
+      input: choices.length
+        ? buildOptions(choices, rest.default)
+        : buildNumber({ min: low, max: high, placeholder: rest.default, title: meaning }),
+    }));
+    fill(own, ...parameters.map(({ name, input }) => el("label.field", words(name), input)));
+  };
+  detector.addEventListener("change", choose);
+  choose();
   const promote = el("input", { type: "checkbox" });
   const read = () => ({
     market: market.value,
     interval: interval.value,
     ...(share.value && { contamination: Number(share.value) / 100 }),
-    ...(trees.value && { trees: Number(trees.value) }),
+    detector: detector.value,
+    ...Object.fromEntries(
+      parameters
+        .filter(({ input }) => input.value)
+        .map(({ name, input }) => [
+          name,
+          input.type === "number" ? Number(input.value) : input.value,
+        ]),
+    ),
     ...(promote.checked && { promote: true }),
   });
   return {
@@ -103,8 +134,10 @@ function buildFields(markets) {
         el("label.field", "Market", market),
         el("label.field", "Interval", interval),
         el("label.field", "Bars to flag, in %", share),
-        el("label.field", "Trees", trees),
+        el("label.field", "Detector", detector),
       ),
+      summary,
+      own,
       el(
         "label.tick",
         promote,
@@ -116,8 +149,8 @@ function buildFields(markets) {
 }
 
 const buildNumber = (limits) => el("input", { type: "number", ...limits });
-const buildOptions = (values) =>
+const buildOptions = (values, chosen) =>
   el(
     "select",
-    values.map((value) => el("option", { value }, value)),
+    values.map((value) => el("option", { value, selected: value === chosen }, value)),
   );

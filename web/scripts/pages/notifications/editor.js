@@ -36,6 +36,14 @@ function buildFields(watchlists) {
     value: 75,
     required: true,
   });
+  const confidence = el("input", {
+    type: "number",
+    min: 0,
+    max: 100,
+    step: "any",
+    value: 0,
+    required: true,
+  });
   const watchlist = el(
     "select",
     el("option", { value: "" }, "all tickers"),
@@ -55,6 +63,7 @@ function buildFields(watchlists) {
     channel: channel.value.trim(),
     kind: kind.value || null,
     min_grade: Number(grade.value),
+    min_confidence: Number(confidence.value) / 100,
     watchlist: watchlist.value || null,
     quiet_from: from.value || null,
     quiet_until: until.value || null,
@@ -75,6 +84,7 @@ function buildFields(watchlists) {
         "div.row.fields",
         el("label.field", "From grade", grade),
         el("label.field", "Kind", kind),
+        el("label.field", "From confidence, in %", confidence),
         el("label.field", "Of", watchlist),
         el("label.field", "Quiet from", from),
         el("label.field", "until", until),

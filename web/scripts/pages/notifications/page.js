@@ -96,7 +96,10 @@ function buildRule(rule, refresh) {
     refresh();
   });
   const told = [
-    `${SHOWN_KINDS[rule.kind] ?? "anomalies"} of grade ${rule.min_grade} and above`,
+    `${SHOWN_KINDS[rule.kind] ?? "anomalies"} of grade ${rule.min_grade} and above` +
+      (rule.min_confidence
+        ? `, of a confidence of ${Math.round(100 * rule.min_confidence)} % and above`
+        : ""),
     rule.failures && "runs that failed",
     rule.backfills && "backfills too",
   ];

@@ -27,6 +27,7 @@ const FILTERS = {
     "incremental",
     "verify",
     "train",
+    "evaluate",
     "import",
     "analytics",
     "correlation",

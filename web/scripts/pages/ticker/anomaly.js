@@ -11,6 +11,7 @@ import {
   hash,
   moment,
   price,
+  words,
 } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
@@ -46,6 +47,8 @@ export function drawAnomaly(anomaly, place, signal) {
       ),
       anomaly.kind === "event" &&
         el("section", el("h3", "What the score rests on"), drawAttribution(anomaly)),
+      anomaly.members.length > 0 &&
+        el("section", el("h3", "Votes of the members"), drawMembers(anomaly.members)),
       buildVerification(anomaly, signal),
       Object.keys(anomaly.features).length > 0 &&
         drawMore(
@@ -141,6 +144,27 @@ function drawGrade(anomaly) {
           ? "The bar is wrong, by a rule: correct it at its source and import it again."
           : `As strange is ${frequency(anomaly.grade)} of its market.`,
       ),
+      anomaly.confidence_factors && drawConfidence(anomaly),
+    ),
+  );
+}
+
+const percent = (share) => `${Math.round(share * 100)} %`;
+
+function drawConfidence({ confidence, confidence_factors: factors }) {
+  const parts =
+    `${percent(factors.stability)} that a model of other bars would flag it too, ` +
+    `${percent(factors.agreement)} of the votes, ${percent(factors.completeness)} of its history`;
+  return el("p.muted", el("strong", `Confidence ${percent(confidence)}: `), parts);
+}
+
+function drawMembers(members) {
+  return buildFacts(
+    Object.fromEntries(
+      members.map(({ detector, weight, grade, missing }) => [
+        words(detector),
+        `${missing ? words(missing) : `grade ${count(grade)}`}, weight ${figure(weight)}`,
+      ]),
     ),
   );
 }

@@ -1,0 +1,258 @@
+"""Judging and comparing model versions, from the command line."""
+
+import csv
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.watching import print_outcome, watch_run
+from core.errors import BadInput
+from core.settings import get_settings
+from detection.models.registry import get_champion
+from detection.models.versions import ModelVersion
+from market.intervals import parse_interval
+from market.markets import load_markets
+from market.tickers import normalize_ticker
+from records.models.documents import EvaluationDocument, LabelFields
+from records.models.evaluations import find_bar_scores, get_evaluation
+from tasks.process.broker import build_celery
+from tasks.requests.evaluations import MOST_LABELS, EvaluationRequest, request_evaluation
+
+ANOMALY = {"anomaly", "event", "fault", "true", "confirmed", "1", "yes"}
+USUAL = {"usual", "normal", "false", "false_alarm", "expected", "0", "no"}
+
+
+def stretch_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say on which bars versions are judged."""
+    for option in (
+        click.option("--keep-scores", is_flag=True, help="Keep the score of every bar."),
+        click.option("--end", help="Last bar: an ISO date or time."),
+        click.option("--start", help="First bar: an ISO date or time."),
+        click.option("--tickers", help="Of these only, with commas between."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("evaluate")
+@click.argument("version", required=False)
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with ticker, time and label (anomaly or usual).",
+)
+@click.option("--market", default="US", show_default=True, help="Whose champion, without VERSION.")
+@click.option("--interval", default="1d", show_default=True)
+@stretch_options
+@json_option
+@exits_on_error
+def evaluate(
+    *,
+    version: str | None,
+    labels: Path | None,
+    market: str,
+    interval: str,
+    tickers: str | None,
+    start: str | None,
+    end: str | None,
+    keep_scores: bool,
+    as_json: bool,
+) -> None:
+    """Judge VERSION, or a market's champion, on a stretch of bars: how much it flags and, with
+    labels, its precision and recall. Nothing is promoted.
+    """
+    read = read_labels(labels) if labels else []
+    if version is None:
+        with use_database() as database:
+            code = load_markets(database).choose(market).code
+            version = get_champion(database, code, parse_interval(interval)).version
+    _run((version,), read, tickers, (start, end), keep_scores=keep_scores, as_json=as_json)
+
+
+@click.command("compare")
+@click.argument("first")
+@click.argument("second")
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with ticker, time and label (anomaly or usual).",
+)
+@stretch_options
+@json_option
+@exits_on_error
+def compare(
+    *,
+    first: str,
+    second: str,
+    labels: Path | None,
+    tickers: str | None,
+    start: str | None,
+    end: str | None,
+    keep_scores: bool,
+    as_json: bool,
+) -> None:
+    """Compare version FIRST with SECOND on the same bars, without promoting either."""
+    read = read_labels(labels) if labels else []
+    _run((first, second), read, tickers, (start, end), keep_scores=keep_scores, as_json=as_json)
+
+
+@click.command("scores")
+@click.argument("evaluation")
+@click.option("--version", required=True)
+@click.option("--ticker", required=True)
+@json_option
+@exits_on_error
+def print_scores(*, evaluation: str, version: str, ticker: str, as_json: bool) -> None:
+    """Print the score of every bar of a ticker, as CSV, of an evaluation that kept them."""
+    with use_database() as database:
+        times, scores = find_bar_scores(database, evaluation, version, normalize_ticker(ticker))
+    rows = [
+        (datetime.fromtimestamp(time, UTC).isoformat(), score)
+        for time, score in zip(times, scores, strict=True)
+    ]
+    if as_json:
+        print_json([{"time": time, "score": score} for time, score in rows])
+        return
+    writer = csv.writer(sys.stdout)
+    writer.writerow(("time", "score"))
+    writer.writerows(rows)
+
+
+def read_labels(path: Path) -> list[LabelFields]:
+    """Return the labels of a CSV file with the columns ticker, time (or date) and label.
+
+    Raises BadInput with the line of what cannot be read.
+    """
+    labels: list[LabelFields] = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+            when = names.get("time") or names.get("date") or names.get("datetime")
+            if when is None or not {"ticker", "label"} <= names.keys():
+                raise BadInput(
+                    f"{path} has the columns {', '.join(names) or '(none)'}: name ticker, time and"
+                    " label"
+                )
+            for line, row in enumerate(reader, 2):
+                labels.append(
+                    _read_label(
+                        row[names["ticker"]], row[when], row[names["label"]], f"{path}, line {line}"
+                    )
+                )
+                if len(labels) > MOST_LABELS:
+                    raise BadInput(f"{path} has more than {MOST_LABELS:,} labels")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{path} is no CSV file in UTF-8: {error}") from error
+    if not labels:
+        raise BadInput(f"{path} has no labels")
+    return labels
+
+
+def _read_label(ticker: str | None, when: str | None, label: str | None, where: str) -> LabelFields:
+    word = (label or "").strip().lower()
+    if word not in ANOMALY | USUAL:
+        raise BadInput(
+            f"{where}: label {word!r} cannot be used; write {' or '.join(sorted(ANOMALY))}, or"
+            f" {' or '.join(sorted(USUAL))}"
+        )
+    return {
+        "ticker": normalize_ticker(ticker or ""),
+        "time": _parse_time(when, where),
+        "is_anomaly": word in ANOMALY,
+    }
+
+
+def _parse_time(text: str | None, where: str) -> datetime:
+    try:
+        time = datetime.fromisoformat((text or "").strip())
+    except ValueError as error:
+        raise BadInput(
+            f"{where} {text!r} is no date: write 2010-12-31 or 2010-12-31T15:30:00Z"
+        ) from error
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _run(
+    versions: tuple[str, ...],
+    labels: list[LabelFields],
+    tickers: str | None,
+    stretch: tuple[str | None, str | None],
+    *,
+    keep_scores: bool,
+    as_json: bool,
+) -> None:
+    for version in versions:
+        ModelVersion.parse(version)
+    first, last = (
+        None if text is None else _parse_time(text, name)
+        for text, name in zip(stretch, ("--start", "--end"), strict=True)
+    )
+    asked = EvaluationRequest(
+        versions=versions,
+        tickers=tuple(normalize_ticker(t) for t in (tickers or "").split(",") if t.strip()),
+        start=first,
+        end=last,
+        labels=labels,
+        keep_scores=keep_scores,
+    )
+    with use_database() as database:
+        celery = build_celery(get_settings())
+        accepted = request_evaluation(database, celery, asked, now=datetime.now(UTC))
+        run = watch_run(database, accepted["_id"], quiet=as_json)
+        evaluation = get_evaluation(database, run["options"]["evaluation"])
+    if as_json:
+        print_json({name: value for name, value in evaluation.items() if name != "labels"})
+    elif evaluation["judgements"] is None:
+        print_outcome(run)
+    else:
+        _print(evaluation)
+    if run["status"] != "complete":
+        raise click.exceptions.Exit(1)
+
+
+def _print(evaluation: EvaluationDocument) -> None:
+    judgements = evaluation["judgements"] or []
+    table = Table("", *(judged["version"] for judged in judgements))
+    rows: dict[str, list[str]] = {
+        "bars": [f"{judged['bars']:,}" for judged in judgements],
+        "tickers": [f"{judged['tickers']:,}" for judged in judgements],
+        "alarms": [f"{judged['alarms']:,}" for judged in judgements],
+        "alarms a thousand bars": [_write(j["alarms_per_thousand"], 1) for j in judgements],
+    }
+    drifts = [judged["drift"] for judged in judgements]
+    rows["stability index"] = [_write(drift["stability_index"], 3) for drift in drifts]
+    rows["days since it learned"] = [_write(drift["age_days"], 0) for drift in drifts]
+    rows["has drifted"] = [", ".join(drift["reasons"]) or "no" for drift in drifts]
+    found = [judged["labels"] for judged in judgements if judged["labels"] is not None]
+    if found:
+        rows["precision"] = [_write(labels["precision"], 3) for labels in found]
+        rows["recall"] = [_write(labels["recall"], 3) for labels in found]
+        rows["labels without a score"] = [f"{labels['not_scored']:,}" for labels in found]
+    for name, values in rows.items():
+        table.add_row(name, *values)
+    print_table(table)
+    agreement = evaluation["agreement"]
+    if agreement is not None:
+        click.echo(
+            f"of {agreement['bars']:,} bars both flag {agreement['flagged_by_both']:,}, only the"
+            f" first {agreement['only_by_first']:,}, only the second"
+            f" {agreement['only_by_second']:,}; of the strangest hundredth they have"
+            f" {_write(agreement['strangest_in_common'], 2)} in common"
+        )
+    for ticker, error in (evaluation["errors"] or {}).items():
+        click.echo(f"{ticker}: {error}", err=True)
+    if evaluation["keep_scores"]:
+        click.echo(
+            f"scores of every bar: `flask models scores {evaluation['_id']} --version VERSION"
+            " --ticker TICKER`"
+        )
+
+
+def _write(value: float | None, digits: int) -> str:
+    return "none" if value is None else f"{value:.{digits}f}"

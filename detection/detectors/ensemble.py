@@ -1,0 +1,249 @@
+"""Ensemble: detectors that vote with grades; strange is what those of weight find rare.
+
+Each member is fitted on the columns that it looks at. Its vote is a grade: how rare its score is
+among the training bars, from 0 to 100, which is one scale for all. The ensemble's vote is
+E = sum w g / sum w over the members that could score the bar, and its score -E / 100; a model of it
+has a grade table of its own, from its scores, so that 75 still means one bar in a thousand. It
+fails where most weight lies with members that share a blind spot, and a bar that only one member
+finds strange is diluted. It costs as much as its members. Source: the combination of detectors on
+one scale, as in Kriegel, Kroeger, Schubert and Zimek, Interpreting and unifying outlier scores
+(2011).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.arrays import Bools, Float64
+from core.errors import BadInput
+from detection.detectors.contract import Detector, DetectorKind, SeriesDetector
+from detection.detectors.rows import SeriesRows, attribute_rows, score_rows
+from detection.detectors.weights import MEMBERS, Vote, find_weights
+from detection.scoring.grades import HIGHEST_GRADE, GradeTable
+
+# Column 0 of the ensemble's sets is the return, the others are what the forest sees.
+RETURN, YARDSTICKS = slice(0, 1), slice(1, None)
+OF_RETURNS = ("zscore", "mad", "moving_average")
+FEWEST_ROWS = 100
+SCORED_ROWS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member, ready to vote; of one that could not be fitted, `detector` is None and `missing`
+    says why.
+
+    Attributes:
+        scores, grades: shape (q,) and (q + 1,), from a score to its grade: the grade at the place
+            where it would be sorted in.
+    """
+
+    kind: DetectorKind
+    weight: float
+    missing: str | None = None
+    detector: Detector | SeriesDetector | None = None
+    scores: Float64 = field(default_factory=lambda: np.empty(0))
+    grades: Float64 = field(default_factory=lambda: np.zeros(1))
+
+    @property
+    def columns(self) -> slice:
+        """Return which columns of the ensemble's it looks at."""
+        return RETURN if self.kind.name in OF_RETURNS else YARDSTICKS
+
+    def show(self, rows: SeriesRows) -> tuple[SeriesRows, Bools]:
+        """Return what it sees of those wanted rows that it can score, and which these are (m,)."""
+        known = rows.find_places() >= self.kind.warm_up_bars
+        own = np.ascontiguousarray(rows.inputs[:, self.columns])
+        return replace(rows, inputs=own, wanted=rows.wanted[known]), known
+
+    def grade(self, scores: Float64) -> Float64:
+        """Return the grade of each score; looked up, so that it is the same on every machine."""
+        found: Float64 = self.grades[np.searchsorted(self.scores, scores, side="right")]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """How the members voted on m rows.
+
+    Attributes:
+        scores, grades: shape (members, m); NaN where a member could not score a row.
+        weights: shape (members, m); 0 there.
+    """
+
+    scores: Float64
+    grades: Float64
+    weights: Float64
+
+    def count(self) -> Float64:
+        """Return E of each row, shape (m,); 0 where nobody could vote."""
+        votes, weights = np.zeros(self.scores.shape[1]), np.zeros(self.scores.shape[1])
+        # One member after the other, so that the order of additions is the same for any rows.
+        for grade, weight in zip(self.grades, self.weights, strict=True):
+            votes += np.where(weight > 0.0, grade, 0.0) * weight
+            weights += weight
+        return np.where(weights > 0.0, votes / np.where(weights > 0.0, weights, 1.0), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Members that vote."""
+
+    members: Sequence[Member]
+
+    def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:  # noqa: ARG002 - every member's vote counts
+        """Return the score of each wanted row, shape (m,), in [-1, 0]; lower is stranger."""
+        scores: Float64 = 0.0 - self.vote(rows).count() / HIGHEST_GRADE
+        return scores
+
+    def attribute_series(self, rows: SeriesRows) -> Float64:
+        """Return the mean of the members' shares, each weighted by its part in E, shape (m, d)."""
+        ballot = self.vote(rows)
+        credit = np.zeros((len(rows.wanted), rows.inputs.shape[1]))
+        for member, grades, weights in zip(
+            self.members, ballot.grades, ballot.weights, strict=True
+        ):
+            if member.detector is not None:
+                shown, known = member.show(rows)
+                part = (weights[known] * grades[known])[:, None]
+                credit[known, member.columns] += part * attribute_rows(member.detector, shown)
+        totals = _add_columns(credit)
+        credit[totals <= 0.0] = 1.0
+        shares: Float64 = credit / _add_columns(credit)[:, None]
+        return shares
+
+    def describe_votes(self, rows: SeriesRows) -> list[list[Vote]]:
+        """Return for each wanted row what each member said of it, or why it said nothing."""
+        ballot = self.vote(rows)
+        return [
+            [self._describe(number, row, ballot) for number in range(len(self.members))]
+            for row in range(len(rows.wanted))
+        ]
+
+    def vote(self, rows: SeriesRows) -> Ballot:
+        """Have all members vote on the wanted rows."""
+        shape = len(self.members), len(rows.wanted)
+        ballot = Ballot(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape))
+        for number, member in enumerate(self.members):
+            if member.detector is not None:
+                shown, known = member.show(rows)
+                scores = score_rows(member.detector, shown)
+                ballot.scores[number, known] = scores
+                ballot.grades[number, known] = member.grade(scores)
+                ballot.weights[number, known] = member.weight
+        return ballot
+
+    def _describe(self, number: int, row: int, ballot: Ballot) -> Vote:
+        member = self.members[number]
+        voted = bool(ballot.weights[number, row] > 0.0)
+        return {
+            "detector": member.kind.name,
+            "weight": member.weight,
+            "score": float(ballot.scores[number, row]) if voted else None,
+            "grade": float(ballot.grades[number, row]) if voted else None,
+            "missing": None if voted else member.missing or "not_enough_bars",
+        }
+
+
+def fit(
+    rows: SeriesRows,
+    *,
+    seed: int,
+    weights: str,
+    checkpoint: Callable[[float], None] = lambda _fraction: None,
+) -> dict[str, NDArray[Any]]:
+    """Return the members, fitted, as arrays named `member/array`.
+
+    A member that cannot be fitted is left out, and is told with its reason; BadInput is raised
+    where none is left.
+    """
+    chosen = find_weights(weights)
+    fitted: dict[str, NDArray[Any]] = {}
+    reasons: list[str] = []
+    for number, (name, weight) in enumerate(chosen.items()):
+
+        def tell(fraction: float, number: int = number) -> None:
+            checkpoint((number + fraction) / len(chosen))
+
+        tell(0.0)
+        fitted[f"{name}/weight"] = np.array(weight)
+        member = Member(_get_kind(name), weight)
+        try:
+            fitted |= {
+                f"{name}/{array}": values
+                for array, values in _fit_member(member, rows, seed, tell).items()
+            }
+        except BadInput as error:
+            # Words are numbers here: an artefact has nothing else.
+            fitted[f"{name}/missing"] = np.frombuffer(error.reason.encode(), np.uint8)
+            reasons.append(f"{name}: {error.message}")
+    if len(reasons) == len(chosen):
+        raise BadInput(f"no member of the ensemble could be fitted; {'; '.join(reasons)}")
+    checkpoint(1.0)
+    return fitted
+
+
+def load(fitted: Mapping[str, NDArray[Any]]) -> Ensemble:
+    """Return the members, ready to vote."""
+    return Ensemble([_load_member(fitted, name) for name in MEMBERS if f"{name}/weight" in fitted])
+
+
+def _fit_member(
+    member: Member, rows: SeriesRows, seed: int, checkpoint: Callable[[float], None]
+) -> dict[str, NDArray[Any]]:
+    """Return what is stored of a member: what its `fit` returned, and how scores become grades."""
+    shown, _ = member.show(rows)
+    if len(shown.wanted) < FEWEST_ROWS:
+        raise BadInput(
+            f"{len(shown.wanted)} bars have the {member.kind.warm_up_bars} before them that it"
+            f" needs; {FEWEST_ROWS} are needed",
+            reason="not_enough_bars",
+        )
+    fitted = member.kind.fit(
+        shown,
+        seed=seed,
+        parameters=member.kind.get_defaults(),
+        checkpoint=lambda fraction: checkpoint(fraction / 2.0),
+    )
+    detector = member.kind.load(fitted)
+    scores = np.empty(len(shown.wanted))
+    for start in range(0, len(scores), SCORED_ROWS):
+        portion = slice(start, start + SCORED_ROWS)
+        scores[portion] = score_rows(detector, shown.want(shown.wanted[portion]))
+        checkpoint(0.5 + start / len(scores) / 2.0)
+    table = GradeTable.from_scores(scores)
+    # One above each score that is kept, and what lies below all of them.
+    grades = table.compute(np.concatenate(([-np.inf], table.scores)))
+    return {**fitted, "grade_scores": table.scores, "grades": grades}
+
+
+def _load_member(fitted: Mapping[str, NDArray[Any]], name: str) -> Member:
+    own = {
+        array.partition("/")[2]: values
+        for array, values in fitted.items()
+        if array.startswith(f"{name}/")
+    }
+    member = Member(_get_kind(name), float(own["weight"]))
+    if "missing" in own:
+        return replace(member, missing=own["missing"].tobytes().decode())
+    return replace(
+        member,
+        detector=member.kind.load(own),
+        scores=own["grade_scores"],
+        grades=own["grades"],
+    )
+
+
+def _get_kind(name: str) -> DetectorKind:
+    # The catalogue names this module, and is looked up when it is there whole.
+    from detection.detectors.catalogue import get_detector  # noqa: PLC0415 - as above
+
+    return get_detector(name)
+
+
+def _add_columns(values: Float64) -> Float64:
+    total: Float64 = sum(values.T, np.zeros(len(values)))
+    return total

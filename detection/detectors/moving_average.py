@@ -1,0 +1,54 @@
+"""Moving average: strange is a return more than 3 usual distances from the average of the last 60.
+
+The usual distance is the mean absolute one of the 60 returns before the bar from their average, so
+that an old shock counts by its size and not by its square, as in the z-score. It fails where the
+usual distance has grown for other reasons, as in a crisis, and knows nothing of volume, range or
+gaps. It costs some 120 additions a bar, and nothing is learned. Source: the mean absolute deviation
+about a moving average, as in Brown, Statistical Forecasting for Inventory Control (1959).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from core.arrays import Float32, Float64, Int64
+from detection.detectors.rows import SeriesRows
+from detection.detectors.trailing import MEASURE, SMALLEST, Trailing, fit_limit, load_limit
+
+WINDOW = 60
+LIMIT = 3.0
+
+
+def fit(
+    rows: SeriesRows,
+    *,
+    seed: int,  # noqa: ARG001 - nothing is drawn
+    checkpoint: Callable[[float], None] = lambda _fraction: None,
+) -> dict[str, NDArray[Any]]:
+    """Return the limit. Raises BadInput where there are no rows to be judged."""
+    checkpoint(1.0)
+    return fit_limit(rows, LIMIT)
+
+
+def load(fitted: Mapping[str, NDArray[Any]]) -> Trailing:
+    """Return the statistic, ready to score."""
+    return load_limit(fitted, count_distances)
+
+
+@njit(MEASURE, nogil=True, cache=True, error_model="numpy")
+def count_distances(returns: Float32, rows: Int64) -> Float64:
+    """Return how many usual distances each row's return lies from the average before it."""
+    found = np.empty(rows.size)
+    for i in range(rows.size):
+        row = rows[i]
+        mean = usual = 0.0
+        for back in range(1, WINDOW + 1):
+            mean += returns[row - back]
+        mean /= WINDOW
+        for back in range(1, WINDOW + 1):
+            usual += abs(returns[row - back] - mean)
+        found[i] = abs(returns[row] - mean) / max(usual / WINDOW, SMALLEST)
+    return found

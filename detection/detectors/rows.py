@@ -1,0 +1,80 @@
+"""What detectors are shown: the rows of series, and which of them are to be scored."""
+
+from dataclasses import dataclass, replace
+from typing import Self, TypeVar
+
+import numpy as np
+
+from core.arrays import Float32, Float64, Int64
+from detection.detectors.contract import Detector, SeriesDetector
+
+Column = TypeVar("Column", Float32, Int64)
+
+
+def freeze(array: Column) -> Column:
+    """Return a contiguous read-only view: what is compiled for these alone takes stored columns as
+    they are.
+    """
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRows:
+    """The rows of k series, one series after another, each ascending by time and without gaps.
+
+    Attributes:
+        inputs: shape (n, d), what a detector sees of each bar.
+        offsets: shape (k + 1,), where the rows of each series begin.
+        places: shape (k,), the place of each series' first row among all bars of the stored series
+            that have a row: 0 is the first bar past the warm-up of the feature set.
+        wanted: shape (m,), ascending, which rows are to be scored; the others are their history.
+    """
+
+    inputs: Float32
+    offsets: Int64
+    places: Int64
+    wanted: Int64
+
+    @classmethod
+    def of_one(cls, inputs: Float32) -> Self:
+        """Return rows that are all wanted, as of one series from its first bar on."""
+        return cls(
+            inputs,
+            np.array([0, len(inputs)], np.int64),
+            np.zeros(1, np.int64),
+            np.arange(len(inputs), dtype=np.int64),
+        )
+
+    def get_wanted(self) -> Float32:
+        """Return the inputs of the wanted rows, shape (m, d)."""
+        if len(self.wanted) == len(self.inputs):
+            return self.inputs
+        return self.inputs.take(self.wanted, axis=0)
+
+    def find_places(self) -> Int64:
+        """Return the place of each wanted row in its series, shape (m,)."""
+        series = np.searchsorted(self.offsets, self.wanted, side="right") - 1
+        places: Int64 = self.wanted - self.offsets[series] + self.places[series]
+        return places
+
+    def want(self, wanted: Int64) -> Self:
+        """Return the same rows with others wanted."""
+        return replace(self, wanted=wanted)
+
+
+def score_rows(
+    detector: Detector | SeriesDetector, rows: SeriesRows, *, below: float = 0.0
+) -> Float64:
+    """Return the score of each wanted row, shape (m,), whichever kind the detector is of."""
+    if isinstance(detector, SeriesDetector):
+        return detector.score_series(rows, below=below)
+    return detector.score_samples(rows.get_wanted(), below=below)
+
+
+def attribute_rows(detector: Detector | SeriesDetector, rows: SeriesRows) -> Float64:
+    """Return the share of each column in what makes each wanted row strange, shape (m, d)."""
+    if isinstance(detector, SeriesDetector):
+        return detector.attribute_series(rows)
+    return detector.attribute(rows.get_wanted())

@@ -1,0 +1,62 @@
+"""What the detectors of returns share: a statistic of a bar's return and of those before it.
+
+The score is -s / (s + limit), s being how far the return lies from the usual: -0.5 is the limit of
+the statistic's source, whichever statistic it is.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import float32, float64, int64, types
+from numpy.typing import NDArray
+
+from core.arrays import Float32, Float64, Int64
+from core.errors import BadInput
+from detection.detectors.rows import SeriesRows, freeze
+
+# Returns are in percent. A deviation counts as at least one basis point: flat prices stay finite.
+SMALLEST = 0.01
+COLUMN = types.Array(float32, 1, "C", readonly=True)
+ROWS = types.Array(int64, 1, "C", readonly=True)
+MEASURE = float64[::1](COLUMN, ROWS)
+
+# From returns (n,) and wanted rows (m,) to how far each lies from the usual, shape (m,), from 0 on.
+Measure = Callable[[Float32, Int64], Float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trailing:
+    """A statistic of trailing returns, ready to score."""
+
+    measure: Measure
+    limit: float
+
+    def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:  # noqa: ARG002 - all are as quickly scored
+        """Return the score of each wanted row, shape (m,), in (-1, 0]; lower is stranger."""
+        found = self.measure(freeze(rows.inputs[:, 0]), freeze(rows.wanted))
+        scores: Float64 = 0.0 - found / (found + self.limit)
+        return scores
+
+    def attribute_series(self, rows: SeriesRows) -> Float64:
+        """Return ones, shape (m, 1): there is but one column, the return."""
+        return np.ones((len(rows.wanted), 1))
+
+
+def fit_limit(rows: SeriesRows, limit: float) -> dict[str, NDArray[Any]]:
+    """Return what is stored of a statistic: its limit, since nothing of it is learned.
+
+    Raises BadInput where it is shown other columns than the return, or no two rows.
+    """
+    if rows.inputs.shape[1] != 1 or len(rows.wanted) < 2:
+        raise BadInput(
+            f"asked for a statistic of returns of {rows.inputs.shape[1]} columns and"
+            f" {len(rows.wanted)} rows; give one column, and at least two rows past the warm-up"
+        )
+    return {"limit": np.array(limit)}
+
+
+def load_limit(fitted: Mapping[str, NDArray[Any]], measure: Measure) -> Trailing:
+    """Return the statistic with its stored limit."""
+    return Trailing(measure, float(fitted["limit"]))

@@ -1,0 +1,273 @@
+"""Judging versions on a stretch: what each flags, and how that fits labels; nothing is promoted.
+
+Every bar of the stretch is scored, by the same steps as in a detection, and nothing but the result
+is written. A rate of alarms is a thousand times the share of bars that pass the threshold.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from core.arrays import Bools, Float64, Int64
+from core.errors import BadInput
+from detection.detectors.rows import score_rows
+from detection.market_days import has_days, refresh_days
+from detection.models.manager import LoadedModel, ModelManager
+from detection.models.plan import ThresholdPolicy
+from detection.models.plausibility import find_asked_share
+from detection.pipeline.job import Job
+from detection.pipeline.load import load
+from detection.pipeline.plan import plan_stretches
+from detection.pipeline.score import show
+from detection.pipeline.stretches import Stretch
+from detection.scoring.drift import compute_distance, compute_stability_index, find_drift
+from detection.scoring.grades import GradeTable
+from market.intervals import DAY_SECONDS
+from records.database import Db
+from records.models.documents import (
+    AgreementFields,
+    DriftFields,
+    JudgedLabels,
+    LabelFields,
+    ModelDocument,
+    VersionJudgement,
+)
+
+PART_TICKERS = 250
+MOST_BARS = 5_000_000
+STRANGEST_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a version says of every bar of a stretch that it could score.
+
+    Attributes:
+        tickers: those of which it scored a bar.
+        series: shape (n,), whose bar each is, as a position in `tickers`; ascending.
+        times: shape (n,), UTC seconds, ascending within a ticker.
+        scores: shape (n,).
+        threshold: bars with a lower score are alarms.
+        errors: what is wrong with a ticker's bars.
+    """
+
+    tickers: tuple[str, ...]
+    series: Int64
+    times: Int64
+    scores: Float64
+    threshold: float
+    errors: Mapping[str, str]
+
+    @property
+    def alarms(self) -> Bools:
+        """Return which bars pass the threshold, shape (n,)."""
+        return self.scores < self.threshold
+
+    def find(self, ticker: str, first: int, last: int) -> Int64:
+        """Return the positions of a ticker's bars from one time to another, both inclusive."""
+        if ticker not in self.tickers:
+            return np.empty(0, np.int64)
+        at = self.tickers.index(ticker)
+        start, stop = np.searchsorted(self.series, (at, at + 1))
+        own = self.times[start:stop]
+        low, high = np.searchsorted(own, first), np.searchsorted(own, last, side="right")
+        return np.arange(start + low, start + high)
+
+
+def score_stretch(
+    database: Db,
+    model: LoadedModel,
+    jobs: Sequence[Job],
+    stretch: tuple[datetime | None, datetime | None],
+    checkpoint: Callable[[float], None],
+) -> Scores:
+    """Return what a version says of every bar of some jobs' tickers from one time to another.
+
+    `checkpoint(fraction)` is called between two parts; what it raises ends the work. Raises
+    BadInput where these are more than can be looked at in one go.
+    """
+    first, last = (None if time is None else int(time.timestamp()) for time in stretch)
+    tickers: list[str] = []
+    errors: dict[str, str] = {}
+    columns: list[tuple[Int64, Int64, Float64]] = []
+    bars = done = 0
+    for part in _split(jobs):
+        wanted = {ticker: (Stretch(first, last=last),) for ticker in part.tickers}
+        with database.client.start_session(snapshot=True) as session:
+            plan = plan_stretches(database, part, wanted, session)
+            known = {ticker: wanted[ticker] for ticker in part.tickers if ticker in plan.series}
+            loaded = load(database, plan, model, known, session)
+        errors |= {ticker: plan.outcomes[ticker].error or "" for ticker in wanted.keys() - known}
+        seen = show(loaded)
+        errors |= seen.errors
+        series = np.searchsorted(loaded.panel.offsets, seen.rows, side="right") - 1
+        scores = score_rows(model.detector, seen.shown)
+        columns.append((series + len(tickers), loaded.panel.times[seen.rows], scores))
+        tickers += loaded.panel.tickers
+        bars, done = bars + len(scores), done + len(part.tickers)
+        if bars > MOST_BARS:
+            raise BadInput(
+                f"more than {MOST_BARS:,} bars lie in this stretch; name fewer tickers or a shorter"
+                " one",
+                reason="too_many_bars",
+            )
+        checkpoint(done / sum(len(job.tickers) for job in jobs))
+    series, times, scores = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return Scores(tuple(tickers), series, times, scores, model.threshold, errors)
+
+
+def _split(jobs: Sequence[Job]) -> Iterator[Job]:
+    """Yield the jobs in parts of so many tickers."""
+    for job in jobs:
+        for start in range(0, len(job.tickers), PART_TICKERS):
+            yield replace(job, tickers=job.tickers[start : start + PART_TICKERS])
+
+
+def judge(
+    record: ModelDocument, found: Scores, labels: Sequence[LabelFields], bar_seconds: int
+) -> VersionJudgement:
+    """Return what a version flags of a stretch, whether that has drifted from what it learned and,
+    where there are labels, how these fit.
+    """
+    bars, alarms = len(found.scores), int(found.alarms.sum())
+    return {
+        "version": record["_id"],
+        "threshold": found.threshold,
+        "bars": bars,
+        "tickers": len(np.unique(found.series)),
+        "alarms": alarms,
+        "alarms_per_thousand": 1000.0 * alarms / bars if bars else None,
+        "labels": judge_labels(found, labels, bar_seconds) if labels else None,
+        "drift": measure_drift(record, found),
+    }
+
+
+def measure_drift(record: ModelDocument, found: Scores) -> DriftFields:
+    """Return whether a stretch looks to a version as the bars that it learned from did."""
+    grades = GradeTable.from_document(record["score_quantiles"])
+    asked = find_asked_share(ThresholdPolicy(**record["parameters"]["threshold"]))
+    known = {part["ticker"] for part in record["tickers"]}
+    scored = [found.tickers[s] for s in np.unique(found.series).tolist()]
+    index = distance = flagged = None
+    age_days = 0.0
+    if len(found.scores):
+        index = compute_stability_index(grades, found.scores)
+        distance = compute_distance(grades, found.scores)
+        flagged = float(found.alarms.mean())
+        last = float(found.times.max()) - record["window_end"].timestamp()
+        age_days = max(0.0, last / DAY_SECONDS)
+    unknown = sum(ticker not in known for ticker in scored) / len(scored) if scored else 0.0
+    return {
+        "stability_index": index,
+        "distance": distance,
+        "flagged_share": flagged,
+        "asked_share": asked,
+        "age_days": age_days,
+        "unknown_tickers": unknown,
+        "reasons": list(
+            find_drift(
+                index=index,
+                distance=distance,
+                flagged=flagged,
+                asked=asked,
+                age_days=age_days,
+                unknown=unknown,
+            )
+        ),
+    }
+
+
+def judge_labels(found: Scores, labels: Sequence[LabelFields], bar_seconds: int) -> JudgedLabels:
+    """Return how a version's alarms fit labels.
+
+    Precision is the share of true labels among the labelled bars that were flagged, recall the
+    share of flagged ones among the true ones. A label names a bar by a time within it; of one that
+    has no score it is counted how many there are.
+    """
+    counts = {"true_alarms": 0, "false_alarms": 0, "missed": 0, "rightly_quiet": 0}
+    not_scored = 0
+    alarms = found.alarms
+    for label in labels:
+        last = int(label["time"].timestamp())
+        bars = found.find(label["ticker"], last - bar_seconds + 1, last)
+        if not bars.size:
+            not_scored += 1
+        elif alarms[bars[-1]]:
+            counts["true_alarms" if label["is_anomaly"] else "false_alarms"] += 1
+        else:
+            counts["missed" if label["is_anomaly"] else "rightly_quiet"] += 1
+    flagged = counts["true_alarms"] + counts["false_alarms"]
+    true = counts["true_alarms"] + counts["missed"]
+    return {
+        "true_alarms": counts["true_alarms"],
+        "false_alarms": counts["false_alarms"],
+        "missed": counts["missed"],
+        "rightly_quiet": counts["rightly_quiet"],
+        "not_scored": not_scored,
+        "precision": counts["true_alarms"] / flagged if flagged else None,
+        "recall": counts["true_alarms"] / true if true else None,
+    }
+
+
+def compare(one: Scores, other: Scores) -> AgreementFields:
+    """Return how far two versions flag the same, of the bars that both scored."""
+    keys = [
+        {
+            (scores.tickers[s], time): at
+            for at, (s, time) in enumerate(
+                zip(scores.series.tolist(), scores.times.tolist(), strict=True)
+            )
+        }
+        for scores in (one, other)
+    ]
+    both = sorted(keys[0].keys() & keys[1].keys())
+    places = [np.array([own[key] for key in both], np.int64) for own in keys]
+    count = max(1, int(len(both) * STRANGEST_SHARE)) if both else 0
+    strangest, flagged = [], []
+    for scores, at in zip((one, other), places, strict=True):
+        strangest.append(set(np.argsort(scores.scores[at], kind="stable")[:count].tolist()))
+        flagged.append(scores.alarms[at])
+    return {
+        "bars": len(both),
+        "flagged_by_both": int((flagged[0] & flagged[1]).sum()) if both else 0,
+        "only_by_first": int((flagged[0] & ~flagged[1]).sum()) if both else 0,
+        "only_by_second": int((~flagged[0] & flagged[1]).sum()) if both else 0,
+        "strangest_in_common": len(strangest[0] & strangest[1]) / count if count else None,
+    }
+
+
+def split_scores(found: Scores) -> Iterator[tuple[str, Int64, Float64]]:
+    """Yield each ticker with the times and scores of its bars."""
+    for at, ticker in enumerate(found.tickers):
+        start, stop = np.searchsorted(found.series, (at, at + 1))
+        if start < stop:
+            yield ticker, found.times[start:stop], found.scores[start:stop]
+
+
+def evaluate(
+    database: Db,
+    models: ModelManager,
+    jobs: Sequence[Job],
+    versions: Sequence[str],
+    stretch: tuple[datetime | None, datetime | None],
+    checkpoint: Callable[[float], None],
+) -> list[Scores]:
+    """Return what each of the versions says of a stretch of the jobs' tickers, each job being of
+    one market.
+
+    Raises NotFound, ModelIntegrity and BadInput.
+    """
+    found = []
+    for number, version in enumerate(versions):
+
+        def tell(fraction: float, number: int = number) -> None:
+            checkpoint((number + fraction) / len(versions))
+
+        model = models.get_model_version(version)
+        if model.feature_set.sees_market and has_days(model.interval):
+            for job in jobs:
+                refresh_days(database, job.market, job.interval, datetime.now(UTC))
+        found.append(score_stretch(database, model, jobs, stretch, tell))
+    return found

@@ -1,0 +1,45 @@
+"""The features of a panel become what a detector is shown."""
+
+import numpy as np
+
+from core.arrays import Int64
+from detection.detectors.rows import SeriesRows
+from detection.features.compute import Features
+from detection.features.feature_sets import FeatureSet
+from market.bars.panel import BarPanel
+
+
+def lay_out_rows(
+    panel: BarPanel, features: Features, feature_set: FeatureSet, wanted: Int64
+) -> SeriesRows:
+    """Return the rows of a panel's k series, those at the positions `wanted` (m,) of the features
+    to be scored.
+    """
+    offsets = np.searchsorted(features.rows, panel.offsets)
+    places = np.zeros(len(panel.tickers), np.int64)
+    held = np.flatnonzero(np.diff(offsets))
+    rows = features.rows[offsets[held]]
+    places[held] = rows - panel.offsets[held] + panel.first_index[held] - feature_set.warm_up_bars
+    return SeriesRows(features.inputs, offsets, places, wanted)
+
+
+def join_rows(portions: list[SeriesRows], columns: int) -> SeriesRows:
+    """Return the rows of all portions, of so many columns, as one."""
+    counts = [len(portion.inputs) for portion in portions]
+    starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)[: len(portions)]
+    return SeriesRows(
+        np.concatenate([np.empty((0, columns), np.float32), *(p.inputs for p in portions)]),
+        np.concatenate(
+            [
+                *(p.offsets[:-1] + start for p, start in zip(portions, starts, strict=True)),
+                [sum(counts)],
+            ]
+        ).astype(np.int64),
+        np.concatenate([np.empty(0, np.int64), *(p.places for p in portions)]),
+        np.concatenate(
+            [
+                np.empty(0, np.int64),
+                *(p.wanted + start for p, start in zip(portions, starts, strict=True)),
+            ]
+        ),
+    )

@@ -1,0 +1,55 @@
+"""Confidence: how far a finding can be relied on, from 0 to 1, beside how strange the bar is.
+
+It is the product of three factors. Stability is ExCeeD (Perini, Vercruyssen and Davis, Quantifying
+the Confidence of Anomaly Detectors in Their Example-Wise Predictions, 2020): had the model learned
+from other bars of the same kind, how probably would it flag this bar too? Agreement is the weight
+of those members of an ensemble that find the bar strange; of a single detector it is 1.
+Completeness is how much there is of the history that the bar is measured by.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import betainc
+
+from core.arrays import Float64
+from detection.scoring.grades import GradeTable
+
+# The slow yardstick looks back on as many bars; a model that looks further back asks for more.
+FULL_HISTORY_BARS = 250
+
+
+def compute_stability(scores: ArrayLike, threshold: float, grades: GradeTable) -> Float64:
+    """Return how probably each score (m,) would pass, had the model learned from other bars.
+
+    Of n training bars `flagged` pass the threshold. A bar that is stranger than t of them is so
+    with probability p = (1 + t) / (2 + n) than any bar of their kind (the mean of a Beta posterior
+    from an even prior); it passes where at least n - flagged + 1 of n bars drawn anew are more
+    usual: the upper tail of a binomial distribution, which is a regularised incomplete beta
+    function.
+    """
+    n = grades.rows
+    stranger = n - _count_as_strange(scores, grades)
+    p = (1.0 + stranger) / (2.0 + n)
+    flagged = max(1.0, float(_count_below(threshold, grades)))
+    stability: Float64 = betainc(n - flagged + 1.0, flagged, p)
+    return stability
+
+
+def compute_completeness(bars_before: ArrayLike, needed: int) -> Float64:
+    """Return which share of the history that a score looks back on was there, shape (m,)."""
+    full = max(FULL_HISTORY_BARS, needed)
+    completeness: Float64 = np.minimum(np.asarray(bars_before, np.float64) / full, 1.0)
+    return completeness
+
+
+def _count_as_strange(scores: ArrayLike, grades: GradeTable) -> Float64:
+    """Return how many training bars are at least as strange as each score, to 1 %."""
+    position = np.searchsorted(grades.scores, np.asarray(scores, np.float64), side="right")
+    counts: Float64 = np.concatenate(([0], grades.ranks))[position].astype(np.float64)
+    return counts
+
+
+def _count_below(threshold: float, grades: GradeTable) -> int:
+    """Return how many training bars have a score below a threshold, to 1 %."""
+    position = int(np.searchsorted(grades.scores, threshold, side="left"))
+    return int(grades.ranks[position - 1]) if position else 0

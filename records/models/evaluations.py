@@ -1,0 +1,120 @@
+"""Evaluations: versions judged on a stretch, and the scores of every bar where they were asked for;
+both are kept as long as finished runs.
+"""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from pymongo.client_session import ClientSession
+
+from core.errors import NotFound
+from records.database import Db
+from records.models.documents import (
+    AgreementFields,
+    BarScores,
+    EvaluationDocument,
+    LabelFields,
+    VersionJudgement,
+    bar_scores_in,
+    evaluations_in,
+)
+
+
+def add_evaluation(
+    database: Db,
+    *,
+    market: str,
+    interval: str,
+    versions: Sequence[str],
+    stretch: tuple[datetime | None, datetime | None],
+    tickers: Sequence[str],
+    labels: Sequence[LabelFields],
+    keep_scores: bool,
+    now: datetime,
+) -> EvaluationDocument:
+    """Write what is to be judged, and return it."""
+    document: EvaluationDocument = {
+        "_id": str(uuid4()),
+        "market": market,
+        "interval": interval,
+        "versions": list(versions),
+        "start": stretch[0],
+        "end": stretch[1],
+        "tickers": list(tickers),
+        "labels": list(labels),
+        "keep_scores": keep_scores,
+        "created_at": now,
+        "run_id": None,
+        "judgements": None,
+        "agreement": None,
+        "errors": None,
+        "done_at": None,
+    }
+    evaluations_in(database).insert_one(document)
+    return document
+
+
+def get_evaluation(database: Db, evaluation_id: str) -> EvaluationDocument:
+    """Return an evaluation. Raises NotFound."""
+    found = evaluations_in(database).find_one({"_id": evaluation_id})
+    if found is None:
+        raise NotFound(
+            f"there is no evaluation {evaluation_id[:64]!r}; they are kept for 30 days, as runs are"
+        )
+    return found
+
+
+def write_results(
+    database: Db,
+    evaluation_id: str,
+    session: ClientSession,
+    *,
+    run_id: str,
+    judgements: Sequence[VersionJudgement],
+    agreement: AgreementFields | None,
+    errors: dict[str, str],
+    scores: Iterable[BarScores],
+    now: datetime,
+) -> None:
+    """Write what came of an evaluation inside the transaction of its batch."""
+    results = {
+        "run_id": run_id,
+        "judgements": list(judgements),
+        "agreement": agreement,
+        "errors": errors,
+        "done_at": now,
+    }
+    evaluations_in(database).update_one({"_id": evaluation_id}, {"$set": results}, session=session)
+    for document in scores:
+        bar_scores_in(database).replace_one(
+            {"_id": document["_id"]}, document, upsert=True, session=session
+        )
+
+
+def find_bar_scores(
+    database: Db, evaluation_id: str, version: str, ticker: str
+) -> tuple[Sequence[int], Sequence[float]]:
+    """Return times (UTC seconds) and scores of a ticker's bars.
+
+    Raises NotFound where none are kept.
+    """
+    found = bar_scores_in(database).find_one(
+        {"_id": build_scores_id(evaluation_id, version, ticker)}
+    )
+    if found is None:
+        raise NotFound(
+            f"no scores of {ticker} by {version} are kept of evaluation {evaluation_id[:64]!r}; ask"
+            " for them with keep_scores, of a ticker that it scored",
+            reason="no_scores",
+        )
+    times, scores = array("q"), array("d")
+    times.frombytes(found["times"])
+    scores.frombytes(found["scores"])
+    return times, scores
+
+
+def build_scores_id(evaluation_id: str, version: str, ticker: str) -> str:
+    """Return the `_id` of a ticker's scores by one version."""
+    return f"{evaluation_id}::{version}::{ticker}"

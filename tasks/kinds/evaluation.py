@@ -1,0 +1,102 @@
+"""The batch of an evaluation scores every bar of a stretch by each version, and judges them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from pymongo.client_session import ClientSession
+
+from core.errors import BadInput
+from detection.evaluate import Scores, compare, judge, split_scores
+from detection.evaluate import evaluate as score_versions
+from market.intervals import INTERVALS
+from records.database import in_transaction
+from records.market.series import find_series
+from records.models.champions import ALL_MARKETS
+from records.models.documents import BarScores, EvaluationDocument
+from records.models.evaluations import build_scores_id, get_evaluation, write_results
+from records.models.models import get_model_record
+from records.work.batches import Batch
+from records.work.documents import RunDocument
+from tasks.engine.kind import Result
+from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
+from tasks.process.worker import Worker
+
+
+def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
+    """Judge the versions that an evaluation names, and write what came of it."""
+    database, asked = worker.database, get_evaluation(worker.database, run["options"]["evaluation"])
+    checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
+    series = find_series(
+        database,
+        tickers=asked["tickers"] or None,
+        market=None if asked["market"] == ALL_MARKETS else asked["market"],
+        interval=asked["interval"],
+    )
+    if not series:
+        raise BadInput(
+            f"market {asked['market']} has no {asked['interval']} bars to judge a model by",
+            reason="no_bars",
+        )
+    missing = set(asked["tickers"]) - {document["ticker"] for document in series}
+    by_market: dict[str, list[str]] = {}
+    for document in series:
+        by_market.setdefault(document["market"], []).append(document["ticker"])
+    job = build_job(run, batch, asked["interval"])
+    jobs = [replace(job, market=code, tickers=tuple(own)) for code, own in by_market.items()]
+    found = score_versions(
+        database, worker.models, jobs, asked["versions"], (asked["start"], asked["end"]), checkpoint
+    )
+    report_models(worker)
+    seconds = INTERVALS[asked["interval"]]
+    judgements = [
+        judge(get_model_record(database, version), scores, asked["labels"], seconds)
+        for version, scores in zip(asked["versions"], found, strict=True)
+    ]
+    agreement = compare(*found) if len(found) == 2 else None
+    errors = {ticker: error for scores in found for ticker, error in scores.errors.items()}
+    errors |= {ticker: f"{ticker} has no stored {asked['interval']} bars" for ticker in missing}
+    now = datetime.now(UTC)
+
+    def write(session: ClientSession) -> None:
+        kept = _list_scores(asked, found, now) if asked["keep_scores"] else ()
+        write_results(
+            database,
+            asked["_id"],
+            session,
+            run_id=run["_id"],
+            judgements=judgements,
+            agreement=agreement,
+            errors=errors,
+            scores=kept,
+            now=now,
+        )
+        finish(
+            session,
+            {
+                "tickers_done": len(series),
+                "tickers_failed": 0,
+                "failures": [],
+                "rows_loaded": sum(judged["bars"] for judged in judgements),
+                "rows_processed": sum(judged["bars"] for judged in judgements),
+            },
+        )
+
+    in_transaction(database, write)
+    return {"detection_run_id": run["_id"], "evaluation": asked["_id"]}
+
+
+def _list_scores(
+    asked: EvaluationDocument, found: Sequence[Scores], now: datetime
+) -> Iterator[BarScores]:
+    for version, scores in zip(asked["versions"], found, strict=True):
+        for ticker, times, values in split_scores(scores):
+            yield {
+                "_id": build_scores_id(asked["_id"], version, ticker),
+                "evaluation_id": asked["_id"],
+                "version": version,
+                "ticker": ticker,
+                "times": times.astype("<i8").tobytes(),
+                "scores": values.astype("<f8").tobytes(),
+                "created_at": now,
+            }

@@ -1,0 +1,127 @@
+"""The API and the command line ask for evaluations of model versions here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from celery import Celery
+
+from core.errors import BadInput
+from market.markets import load_markets
+from records.database import Db
+from records.models.champions import ALL_MARKETS
+from records.models.documents import LabelFields
+from records.models.evaluations import add_evaluation
+from records.models.models import get_model_record
+from records.work.documents import RunDocument
+from records.work.requests import RunRequest
+from tasks.engine.accept import accept_run
+from tasks.requests.runs import NOT_ONCE, Once
+
+MOST_LABELS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """What is to be judged.
+
+    Attributes:
+        versions: one, or two that are compared; of one market and interval.
+        tickers: whose bars; empty: those that labels name, or all of the market.
+        start, end: first and last time of a bar; where there are labels, by default theirs.
+        labels: what people said of single bars.
+        keep_scores: whether the score of every bar is kept.
+    """
+
+    versions: tuple[str, ...]
+    tickers: tuple[str, ...] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+    labels: Sequence[LabelFields] = ()
+    keep_scores: bool = False
+
+
+def request_evaluation(
+    database: Db,
+    celery: Celery,
+    asked: EvaluationRequest,
+    *,
+    now: datetime,
+    once: Once = NOT_ONCE,
+) -> RunDocument:
+    """Accept an evaluation and return its run, whose options name it (`evaluation`).
+
+    Raises:
+        NotFound: there is no such version.
+        BadInput: the versions are not one or two of one market and interval, the stretch ends
+            before it starts, or the labels are all of one class, of another market or too many.
+    """
+    market, interval = _check_versions(database, asked.versions)
+    known = load_markets(database)
+
+    def complete(ticker: str) -> str:
+        return ticker if market == ALL_MARKETS else known.complete(ticker, known.choose(market))
+
+    labels: list[LabelFields] = [
+        {**label, "ticker": complete(label["ticker"])} for label in asked.labels
+    ]
+    tickers = tuple(complete(ticker) for ticker in asked.tickers)
+    start, end = asked.start, asked.end
+    if labels:
+        check_labels(labels)
+        tickers = tickers or tuple(sorted({label["ticker"] for label in labels}))
+        start = start or min(label["time"] for label in labels)
+        end = end or max(label["time"] for label in labels)
+    if start and end and start > end:
+        raise BadInput(f"the stretch ends ({end:%Y-%m-%d}) before it starts ({start:%Y-%m-%d})")
+    evaluation = add_evaluation(
+        database,
+        market=market,
+        interval=interval,
+        versions=asked.versions,
+        stretch=(start, end),
+        tickers=tickers,
+        labels=labels,
+        keep_scores=asked.keep_scores,
+        now=now,
+    )
+    request = RunRequest(
+        "evaluate",
+        "manual",
+        interval=interval,
+        market=market,
+        options={"evaluation": evaluation["_id"], "versions": list(asked.versions)},
+        idempotency_key=once.key,
+        body_hash=once.body_hash,
+    )
+    return accept_run(database, celery, request, now=now)
+
+
+def check_labels(labels: Sequence[LabelFields]) -> None:
+    """Raise BadInput where labels cannot judge a model."""
+    if len(labels) > MOST_LABELS:
+        raise BadInput(f"{len(labels):,} labels were given; {MOST_LABELS:,} at the most are read")
+    classes = {label["is_anomaly"] for label in labels}
+    if len(classes) == 1:
+        (only,) = classes
+        said = "anomalies" if only else "no anomalies"
+        raise BadInput(
+            f"all {len(labels):,} labels say of their bars that they are {said}: a precision takes"
+            " both; label some bars of the other class too",
+            reason="labels_of_one_class",
+        )
+
+
+def _check_versions(database: Db, versions: Sequence[str]) -> tuple[str, str]:
+    """Return market and interval of the versions."""
+    if not 1 <= len(versions) <= 2 or len(set(versions)) < len(versions):
+        raise BadInput(f"name one version, or two different ones to compare, not {len(versions)}")
+    records = [get_model_record(database, version) for version in versions]
+    of = {(record["market"], record["interval"]) for record in records}
+    # A model of all markets can be compared with one of a market, on that market's bars.
+    markets = {market for market, _ in of} - {ALL_MARKETS} or {ALL_MARKETS}
+    intervals = {interval for _, interval in of}
+    if len(markets) > 1 or len(intervals) > 1:
+        named = " and ".join(f"{market} {interval}" for market, interval in sorted(of))
+        raise BadInput(f"{' and '.join(versions)} are of {named} bars, and cannot be compared")
+    return markets.pop(), intervals.pop()

@@ -1,0 +1,191 @@
+"""Versions judged and compared on a stretch: asked for, computed by a run, and read."""
+
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from api.http.state import get_state
+from core.settings import Settings
+from detection.models.plan import TrainingPlan
+from detection.models.training import train_model
+from market.markets import SHIPPED
+from records.database import Db
+from tasks.engine import planning
+from tasks.process.worker import Worker
+from tests.integration.detecting import NOW, make_bars, run, store
+
+BARS, SHOCKS = 500, (200, 300, 420)
+
+
+@pytest.fixture
+def worker(app: APIFlask, settings: Settings, database: Db) -> Worker:
+    return Worker(settings, database, get_state(app).celery, "test:1")
+
+
+@pytest.fixture
+def versions(database: Db) -> list[str]:
+    """A forest, which is the champion, and a z-score of a US market of two series."""
+    for seed, ticker in enumerate(("AAA", "BBB"), 1):
+        store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
+    return [
+        train_model(
+            database,
+            TrainingPlan.from_options("US", markets=SHIPPED, options={"detector": detector}),
+            now=NOW,
+        )["version"]
+        for detector in ("isolation_forest", "zscore")
+    ]
+
+
+def ask(client: FlaskClient, worker: Worker, body: dict[str, Any]) -> dict[str, Any]:
+    accepted = client.post("/py/models/evaluate", json=body)
+    assert accepted.status_code == 202, accepted.text
+    planning.start(worker, accepted.json["run_id"])  # which does the work of its one batch
+    ended = client.get(f"/py/detection-runs/{accepted.json['run_id']}").json
+    assert ended["status"] == "complete", ended["error"]
+    found = client.get(f"/py/evaluations/{ended['options']['evaluation']}")
+    assert found.status_code == 200
+    result: dict[str, Any] = found.json
+    return result
+
+
+def test_two_versions_are_compared_and_none_promoted(
+    client: FlaskClient, worker: Worker, database: Db, versions: list[str]
+) -> None:
+    pointers = list(database.champions.find())
+    result = ask(client, worker, {"versions": versions})
+    forest, zscore = result["judgements"]
+    assert [forest["version"], zscore["version"]] == versions
+    assert forest["bars"] == 2 * (BARS - 61)
+    assert zscore["bars"] == 2 * (BARS - 81)
+    assert result["agreement"]["bars"] == 2 * (BARS - 81)
+    assert result["agreement"]["flagged_by_both"] >= len(SHOCKS)
+    # On the bars that it learned from nothing has drifted.
+    assert forest["drift"]["reasons"] == zscore["drift"]["reasons"] == []
+    assert forest["drift"]["stability_index"] < 0.01
+    assert list(database.champions.find()) == pointers
+    assert database.anomalies.count_documents({}) == 0
+    assert database.detection_metadata.count_documents({}) == 0
+
+
+def test_alarms_are_those_that_a_backfill_finds(
+    client: FlaskClient, worker: Worker, database: Db, versions: list[str]
+) -> None:
+    result = ask(client, worker, {"versions": versions[:1], "keep_scores": True})
+    run(database, "backfill", "AAA", "BBB")
+    (judged,) = result["judgements"]
+    # A bar that is wrong is told as a fault, whatever a model says of it.
+    stored = list(database.anomalies.find({"Ticker": "AAA", "kind": "event"}))
+    assert judged["alarms"] >= database.anomalies.count_documents({"kind": "event"}) > len(SHOCKS)
+    path = f"/py/evaluations/{result['_id']}/scores?ticker=AAA&version={versions[0]}"
+    kept = client.get(path).json
+    scores = dict(zip(kept["times"], kept["scores"], strict=True))
+    assert len(scores) == BARS - 61
+    for anomaly in stored:
+        assert (
+            scores[anomaly["Datetime"].strftime("%Y-%m-%dT%H:%M:%SZ")] == anomaly["anomaly_score"]
+        )
+    assert sum(score < judged["threshold"] for score in scores.values()) >= len(stored)
+    first = client.get(f"{path}&limit=10").json
+    then = client.get(f"{path}&limit=500&start={first['next_start']}").json
+    assert first["scores"] + then["scores"] == kept["scores"]
+
+
+def test_labels_give_precision_and_recall(
+    client: FlaskClient, worker: Worker, versions: list[str]
+) -> None:
+    days = make_bars(BARS, 1)["date"]
+    labels = [
+        {"ticker": "AAA", "time": f"{days[day]:%Y-%m-%d}", "is_anomaly": True} for day in SHOCKS
+    ] + [
+        {"ticker": "AAA", "time": f"{days[day]:%Y-%m-%d}", "is_anomaly": False}
+        for day in (250, 330)
+    ]
+    result = ask(client, worker, {"versions": versions[:1], "labels": labels})
+    (judged,) = result["judgements"]
+    assert judged["labels"]["recall"] == 1.0
+    assert judged["labels"]["not_scored"] == 0
+    assert judged["tickers"] == 1
+    assert judged["bars"] == SHOCKS[-1] - SHOCKS[0] + 1
+    assert result["start"] == f"{days[SHOCKS[0]]:%Y-%m-%d}T00:00:00Z"
+
+
+def test_scores_of_a_stretch_are_those_of_the_whole_history(
+    client: FlaskClient, worker: Worker, versions: list[str]
+) -> None:
+    body = {"versions": [versions[1]], "keep_scores": True}
+    whole = ask(client, worker, body)
+    cut = ask(client, worker, body | {"start": "2016-01-04", "tickers": ["BBB"]})
+    found = [
+        client.get(f"/py/evaluations/{r['_id']}/scores?ticker=BBB&version={versions[1]}").json
+        for r in (whole, cut)
+    ]
+    assert 0 < len(found[1]["scores"]) < len(found[0]["scores"])
+    assert found[0]["scores"][-len(found[1]["scores"]) :] == found[1]["scores"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [
+        ({"versions": ["US_model-9.9.9"]}, 404, "there is no model"),
+        ({"start": "2020-01-02", "end": "2020-01-01"}, 422, "ends (2020-01-01) before it starts"),
+        (
+            {"labels": [{"ticker": "AAA", "time": "2016-01-04", "is_anomaly": True}]},
+            422,
+            "a precision takes both",
+        ),
+        ({"versions": []}, 422, "versions"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_and_no_run(
+    client: FlaskClient,
+    database: Db,
+    versions: list[str],
+    changes: dict[str, Any],
+    status: int,
+    said: str,
+) -> None:
+    refused = client.post("/py/models/evaluate", json={"versions": versions, **changes})
+    assert refused.status_code == status
+    assert said in refused.text
+    assert database.detection_runs.count_documents({}) == 0
+    assert database.evaluations.count_documents({}) == 0
+
+
+def test_versions_of_other_intervals_are_not_compared(
+    client: FlaskClient, database: Db, versions: list[str]
+) -> None:
+    database.models.update_one({"_id": versions[1]}, {"$set": {"interval": "1h"}})
+    refused = client.post("/py/models/evaluate", json={"versions": versions})
+    assert refused.status_code == 422
+    assert "cannot be compared" in refused.json["detail"]
+
+
+def test_scores_that_were_not_kept_are_not_found(
+    client: FlaskClient, worker: Worker, versions: list[str]
+) -> None:
+    result = ask(client, worker, {"versions": versions[:1]})
+    path = f"/py/evaluations/{result['_id']}/scores?ticker=AAA&version={versions[0]}"
+    missing = client.get(path)
+    assert missing.status_code == 404
+    assert "ask for them with keep_scores" in missing.json["detail"]
+    assert client.get("/py/evaluations/none").status_code == 404
+
+
+def test_a_bad_ticker_is_told_and_spoils_nothing(
+    client: FlaskClient, worker: Worker, database: Db, versions: list[str]
+) -> None:
+    result = ask(client, worker, {"versions": versions[:1], "tickers": ["AAA", "NONE"]})
+    assert result["judgements"][0]["tickers"] == 1
+    assert "NONE has no stored 1d bars" in result["errors"]["NONE"]
+
+
+def test_judging_loads_each_version_once(
+    client: FlaskClient, worker: Worker, versions: list[str]
+) -> None:
+    before = worker.models.get_cache_stats()["loads"]
+    ask(client, worker, {"versions": versions})
+    ask(client, worker, {"versions": versions})
+    assert worker.models.get_cache_stats()["loads"] == before + 2

@@ -1,0 +1,118 @@
+"""Half-space trees against river's on the same trees, and what they find by a planted bar."""
+
+import numpy as np
+import pytest
+from river.anomaly import HalfSpaceTrees as RiverTrees
+
+from core.errors import BadInput
+from detection.detectors.half_space_trees import (
+    BLOCK_BARS,
+    HEIGHT,
+    TREES,
+    HalfSpaceTrees,
+    fit,
+    grow_trees,
+    load,
+)
+from detection.detectors.rows import SeriesRows
+
+WIDTH = 4
+
+
+def copy_trees(river: RiverTrees) -> HalfSpaceTrees:
+    """Return river's trees as ours; their thresholds become numbers that float32 holds."""
+    columns = np.zeros((TREES, 2**HEIGHT - 1), np.int32)
+    thresholds = np.zeros((TREES, 2**HEIGHT - 1), np.float32)
+    for number, root in enumerate(river.trees):
+        level = [root]
+        for node in range(2**HEIGHT - 1):
+            branch = level.pop(0)
+            branch.threshold = float(np.float32(branch.threshold))
+            columns[number, node], thresholds[number, node] = branch.feature, branch.threshold
+            level += branch.children
+    return HalfSpaceTrees(columns, thresholds)
+
+
+def draw_rows(seed: int, count: int) -> np.ndarray:
+    return np.random.default_rng(seed).beta(2, 6, (count, WIDTH)).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_are_those_of_river_on_the_same_trees(seed: int) -> None:
+    inputs = draw_rows(seed, 4 * BLOCK_BARS + 90)
+    river = RiverTrees(n_trees=TREES, height=HEIGHT, window_size=BLOCK_BARS, seed=seed)
+    points = [dict(enumerate(map(float, row))) for row in inputs]
+    river.learn_one(points[0])
+    ours = copy_trees(river)
+    expected = []
+    for point in points[1:]:
+        expected.append(river.score_one(point))
+        river.learn_one(point)
+    rows = SeriesRows.of_one(inputs)
+    found = ours.score_series(rows.want(rows.wanted[BLOCK_BARS:]))
+    # The first row of a block is scored before river has it, so by the block that is complete.
+    np.testing.assert_allclose(found, -np.array(expected[BLOCK_BARS - 1 :]), rtol=0, atol=1e-15)
+
+
+def test_each_node_halves_the_range_that_its_parents_left() -> None:
+    """By the paper's recursion, written down again; in the space where a column runs to 1."""
+    columns, thresholds = grow_trees(WIDTH, np.random.default_rng(3))
+    finite = np.where(np.isfinite(thresholds), thresholds, np.nan).astype(np.float64)
+    middles = finite / (1.0 + finite)
+    checked = 0
+    for tree in range(TREES):
+        for node in range(1, 2**HEIGHT - 1):
+            above, below, at = [], [], node
+            while at:
+                parent, went_right = (at - 1) // 2, at % 2 == 0
+                if columns[tree, parent] == columns[tree, node]:
+                    (above if went_right else below).append(middles[tree, parent])
+                at = parent
+            known = np.array([*above, *below, middles[tree, node]])
+            if above and below and np.isfinite(known).all():
+                half = (max(above) + min(below)) / 2
+                assert middles[tree, node] == pytest.approx(half, abs=1e-5)
+                checked += 1
+    assert checked > 1_000
+
+
+def test_the_middle_of_a_work_range_lies_within_the_column() -> None:
+    _, thresholds = grow_trees(WIDTH, np.random.default_rng(4))
+    root = thresholds[:, 0] / (1.0 + thresholds[:, 0])
+    assert ((root > 0) & (root < 1)).all()
+    assert root.std() > 0.1
+
+
+@pytest.mark.parametrize("column", range(WIDTH))
+def test_a_planted_bar_is_among_the_strangest_and_its_column_named(column: int) -> None:
+    inputs = np.abs(np.random.default_rng(9).normal(1.0, 0.2, (800, WIDTH))).astype(np.float32)
+    inputs[700, column] = 12.0
+    rows = SeriesRows.of_one(inputs)
+    wanted = rows.want(rows.wanted[BLOCK_BARS:])
+    detector = load(fit(wanted, seed=1))
+    scores = detector.score_series(wanted)
+    assert scores[700 - BLOCK_BARS] <= np.quantile(scores, 0.02)
+    (shares,) = detector.attribute_series(rows.want(np.array([700])))
+    assert shares.argmax() == column
+    assert shares[column] > 0.4
+
+
+def test_masses_are_of_the_block_before_and_no_other() -> None:
+    inputs = draw_rows(1, 3 * BLOCK_BARS)
+    rows = SeriesRows.of_one(inputs)
+    detector = load(fit(rows.want(rows.wanted[BLOCK_BARS:]), seed=1))
+    last = rows.want(rows.wanted[2 * BLOCK_BARS :])
+    before = detector.score_series(last)
+    changed = inputs.copy()
+    changed[:BLOCK_BARS] = 0.9
+    assert np.array_equal(
+        detector.score_series(SeriesRows.of_one(changed).want(last.wanted)), before
+    )
+    changed[BLOCK_BARS + 3] = 0.9
+    assert (detector.score_series(SeriesRows.of_one(changed).want(last.wanted)) != before).any()
+
+
+def test_rows_without_a_block_before_them_are_refused() -> None:
+    rows = SeriesRows.of_one(draw_rows(1, 100))
+    with pytest.raises(BadInput, match="0 rows that have 250 bars before them"):
+        fit(rows.want(rows.wanted[:0]), seed=1)

@@ -1,0 +1,79 @@
+"""The detectors of returns against pandas, SciPy and statistics worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from core.errors import BadInput
+from detection.detectors import mad, moving_average, zscore
+from detection.detectors.rows import SeriesRows
+from tests.unit.detection.features.twin import read_real_bars
+
+WINDOW, LEAST = 60, 0.01
+
+
+def draw_returns() -> pd.Series:
+    """Return returns in percent: real ones, a run that does not move, and one that seldom does."""
+    real = read_real_bars()["IBM"]["close"].pct_change().dropna().to_numpy() * 100
+    random = np.random.default_rng(5)
+    seldom = np.where(random.random(400) < 0.2, random.normal(0, 2, 400), 0.0)
+    return pd.Series(np.concatenate([real, np.zeros(150), seldom]).astype(np.float32), dtype=float)
+
+
+def judge(module, returns: pd.Series) -> np.ndarray:
+    """Return the scores of all returns that have 60 before them."""
+    rows = SeriesRows.of_one(returns.to_numpy(np.float32)[:, None])
+    detector = module.load(module.fit(rows, seed=1))
+    return detector.score_series(rows.want(np.arange(WINDOW, len(returns))))
+
+
+def to_score(strangeness: pd.Series, limit: float) -> np.ndarray:
+    found = strangeness.to_numpy()[WINDOW:]
+    return -found / (found + limit)
+
+
+def test_zscores_are_those_of_pandas() -> None:
+    returns = draw_returns()
+    before = returns.shift(1).rolling(WINDOW)
+    expected = (returns - before.mean()).abs() / before.std().clip(lower=LEAST)
+    np.testing.assert_allclose(judge(zscore, returns), to_score(expected, 3.0), rtol=0, atol=1e-9)
+
+
+def test_distances_from_the_moving_average_are_those_of_pandas() -> None:
+    returns = draw_returns()
+    before = returns.shift(1).rolling(WINDOW)
+    usual = before.apply(lambda last: np.abs(last - last.mean()).mean(), raw=True)
+    expected = (returns - before.mean()).abs() / usual.clip(lower=LEAST)
+    found = judge(moving_average, returns)
+    np.testing.assert_allclose(found, to_score(expected, 3.0), rtol=0, atol=1e-9)
+
+
+def test_modified_zscores_are_those_of_scipy() -> None:
+    returns = draw_returns()
+    before = returns.shift(1).rolling(WINDOW)
+    median = before.median()
+    scale = before.apply(lambda last: stats.median_abs_deviation(last) / 0.6745, raw=True)
+    mean = before.apply(lambda last: np.abs(last - np.median(last)).mean() * 1.253314, raw=True)
+    assert (scale[WINDOW:] == 0).any()
+    expected = (returns - median).abs() / scale.where(scale > 0, mean).clip(lower=LEAST)
+    np.testing.assert_allclose(judge(mad, returns), to_score(expected, 3.5), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("module", "limit"),
+    [(zscore, 3.0), (mad, 3.5), (moving_average, 3.0)],
+    ids=["zscore", "mad", "moving_average"],
+)
+def test_a_return_at_the_limit_scores_one_half(module, limit: float) -> None:
+    # Of +1 and -1 by turns the mean and the median are 0, and every distance from them is 1.
+    usual = np.tile([1.0, -1.0], 30)
+    unit = {zscore: np.sqrt(60 / 59), mad: 1 / 0.6745, moving_average: 1.0}[module]
+    returns = pd.Series([*usual, limit * unit])
+    np.testing.assert_allclose(judge(module, returns), [-0.5], rtol=0, atol=1e-7)
+
+
+def test_other_columns_than_the_return_are_refused() -> None:
+    rows = SeriesRows.of_one(np.ones((100, 5), np.float32))
+    with pytest.raises(BadInput, match="a statistic of returns of 5 columns"):
+        zscore.fit(rows, seed=1)

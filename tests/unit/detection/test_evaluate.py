@@ -1,0 +1,140 @@
+"""How alarms fit labels, and two versions each other: counted by hand."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import BadInput
+from detection.evaluate import Scores, compare, judge, split_scores
+from detection.scoring.grades import GradeTable
+from tasks.requests.evaluations import check_labels
+
+DAY = 86_400
+START = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def at(day: int) -> datetime:
+    return START + timedelta(days=day)
+
+
+def make_scores(scores: dict[str, list[float]], threshold: float = -0.5) -> Scores:
+    """Return scores of consecutive days from 2020-01-01 on."""
+    counts = [len(values) for values in scores.values()]
+    times = [int(START.timestamp()) + day * DAY for count in counts for day in range(count)]
+    return Scores(
+        tuple(scores),
+        np.repeat(np.arange(len(scores)), counts).astype(np.int64),
+        np.array(times, np.int64),
+        np.array([score for values in scores.values() for score in values], np.float64),
+        threshold,
+        {},
+    )
+
+
+FOUND = make_scores({"AAA": [-0.9, -0.1, -0.2, -0.8], "BBB": [-0.1, -0.6]})
+
+
+RECORD: Any = {
+    "_id": "US_model-0.1.0",
+    "parameters": {"threshold": {"kind": "contamination", "value": 0.25}},
+    "tickers": [{"ticker": "AAA", "rows": 100}],
+    "window_end": at(-200),
+    "score_quantiles": GradeTable.from_scores(np.linspace(-0.7, -0.1, 100)).to_document(),
+}
+
+
+def label(ticker: str, day: int, *, is_anomaly: bool, hours: int = 0) -> dict:
+    time = at(day) + timedelta(hours=hours)
+    return {"ticker": ticker, "time": time, "is_anomaly": is_anomaly}
+
+
+def test_alarms_are_counted_a_thousand_bars() -> None:
+    judged = judge(RECORD, FOUND, [], DAY)
+    assert (judged["bars"], judged["tickers"], judged["alarms"]) == (6, 2, 3)
+    assert judged["alarms_per_thousand"] == pytest.approx(500.0)
+    assert judged["labels"] is None
+
+
+def test_precision_and_recall_are_of_the_labelled_bars() -> None:
+    labels = [
+        label("AAA", 0, is_anomaly=True),
+        label("AAA", 1, is_anomaly=True),
+        label("AAA", 2, is_anomaly=False),
+        # A time within the day names its bar.
+        label("AAA", 3, is_anomaly=False, hours=15),
+        label("BBB", 1, is_anomaly=True),
+        label("BBB", 9, is_anomaly=True),
+        label("CCC", 1, is_anomaly=True),
+    ]
+    judged = judge(RECORD, FOUND, labels, DAY)["labels"]
+    assert judged == {
+        "true_alarms": 2,
+        "false_alarms": 1,
+        "missed": 1,
+        "rightly_quiet": 1,
+        "not_scored": 2,
+        "precision": pytest.approx(2 / 3),
+        "recall": pytest.approx(2 / 3),
+    }
+
+
+def test_where_nothing_was_flagged_there_is_no_precision() -> None:
+    quiet = make_scores({"AAA": [-0.1, -0.2]})
+    labels = [label("AAA", 0, is_anomaly=True), label("AAA", 1, is_anomaly=False)]
+    judged = judge(RECORD, quiet, labels, DAY)["labels"]
+    assert judged is not None
+    assert (judged["precision"], judged["recall"]) == (None, 0.0)
+
+
+def test_what_has_drifted_is_told() -> None:
+    drift = judge(RECORD, FOUND, [], DAY)["drift"]
+    assert drift["flagged_share"] == pytest.approx(0.5)
+    assert drift["asked_share"] == 0.25
+    assert drift["age_days"] == pytest.approx(203.0)
+    assert drift["unknown_tickers"] == 0.5
+    assert {"old", "unknown_tickers"} <= set(drift["reasons"])
+    assert not {"flags_too_much", "flags_too_little"} & set(drift["reasons"])
+    none = judge(RECORD, make_scores({}), [], DAY)["drift"]
+    assert (none["stability_index"], none["flagged_share"], none["reasons"]) == (None, None, [])
+
+
+def test_versions_are_compared_on_the_bars_that_both_scored() -> None:
+    other = make_scores({"BBB": [-0.9, -0.6, -0.9], "AAA": [-0.9, -0.1]})
+    compared = compare(FOUND, other)
+    assert compared == {
+        "bars": 4,
+        "flagged_by_both": 2,
+        "only_by_first": 0,
+        "only_by_second": 1,
+        "strangest_in_common": 1.0,
+    }
+
+
+def test_the_strangest_hundredth_is_compared() -> None:
+    random = np.random.default_rng(1)
+    one, other = -random.random(1_000), -random.random(1_000)
+    other[:5], one[:5] = -2.0, -2.0
+    found = compare(make_scores({"A": one.tolist()}), make_scores({"A": other.tolist()}))
+    shared = len(set(np.argsort(one)[:10]) & set(np.argsort(other)[:10]))
+    assert found["strangest_in_common"] == pytest.approx(shared / 10)
+    assert shared >= 5
+
+
+def test_nothing_in_common_is_said_as_none() -> None:
+    found = compare(FOUND, make_scores({"ZZZ": [-0.9]}))
+    assert (found["bars"], found["strangest_in_common"]) == (0, None)
+
+
+def test_scores_are_split_by_ticker() -> None:
+    parts = {ticker: scores.tolist() for ticker, _, scores in split_scores(FOUND)}
+    assert parts == {"AAA": [-0.9, -0.1, -0.2, -0.8], "BBB": [-0.1, -0.6]}
+
+
+@pytest.mark.parametrize(("is_anomaly", "said"), [(True, "anomalies"), (False, "no anomalies")])
+def test_labels_of_one_class_are_refused(is_anomaly: bool, said: str) -> None:  # noqa: FBT001 - pytest's form
+    labels = [label("AAA", day, is_anomaly=is_anomaly) for day in range(3)]
+    with pytest.raises(BadInput, match=f"all 3 labels say of their bars that they are {said}") as e:
+        check_labels(labels)
+    assert e.value.reason == "labels_of_one_class"

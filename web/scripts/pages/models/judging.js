@@ -1,0 +1,141 @@
+// Judging a version on a stretch of bars, by labels or beside another version; nothing is promoted.
+
+import { get, post } from "../../lib/api.js";
+import { el, fill } from "../../lib/dom.js";
+import { count, plural, words } from "../../lib/format.js";
+import { newIdentifier } from "../../lib/identifier.js";
+import { followRun } from "../../lib/live.js";
+import { buildFacts } from "../../parts/facts.js";
+import { askInDialog } from "../../parts/form_dialog.js";
+import { buildProgress, describeOutcome } from "../../parts/run_progress.js";
+import { say } from "../../parts/toasts.js";
+
+const ANOMALY = new Set(["anomaly", "event", "fault", "true", "confirmed", "1", "yes"]);
+const USUAL = new Set(["usual", "normal", "false", "false_alarm", "expected", "0", "no"]);
+
+/** @returns {{button: Node, card: Node}} what asks for it, and where its result is shown */
+export function buildJudging(model, signal) {
+  const body = el("div.body");
+  const card = el(
+    "section.card.below",
+    { hidden: true, "aria-label": "Evaluation" },
+    el("header", el("h2", "Evaluation")),
+    body,
+  );
+  const button = el("button.button", { type: "button" }, "Evaluate");
+  button.addEventListener("click", () =>
+    openDialog(model, signal)
+      .then((id) => id && follow(id))
+      .catch((error) => say(error.message, "bad")),
+  );
+  const follow = async (id) => {
+    const bar = buildProgress("Progress of the evaluation");
+    card.hidden = false;
+    fill(body, bar.node);
+    const ended = await followRun(id, (run) => bar.update(run), signal);
+    if (!ended) return;
+    if (ended.status !== "complete") {
+      fill(body, el("p.notice.bad", describeOutcome(ended)));
+      return;
+    }
+    fill(body, drawEvaluation(await get(`/evaluations/${ended.options.evaluation}`, {}, signal)));
+  };
+  return { button, card };
+}
+
+async function openDialog(model, signal) {
+  const { items } = await get("/models", { market: model.market }, signal);
+  const others = items.filter(
+    ({ version, interval }) => version !== model.version && interval === model.interval,
+  );
+  const other = el(
+    "select",
+    el("option", { value: "" }, "none"),
+    others.map(({ version }) => el("option", { value: version }, version)),
+  );
+  const start = el("input", { type: "date" });
+  const end = el("input", { type: "date" });
+  const labels = el("input", { type: "file", accept: ".csv,text/csv" });
+  const key = newIdentifier();
+  return askInDialog({
+    title: `Evaluate ${model.version}`,
+    lead:
+      "It scores every bar of the stretch and says how much it flags. Nothing is stored but the " +
+      "result, and nothing is promoted.",
+    nodes: [
+      el(
+        "div.row.fields",
+        el("label.field", "Compare with", other),
+        el("label.field", "From", start),
+        el("label.field", "To", end),
+      ),
+      el("label.field", "Labels: CSV with ticker, time and label (anomaly or usual)", labels),
+    ],
+    verb: "Evaluate",
+    send: async () => {
+      const read = labels.files.length ? readLabels(await labels.files[0].text()) : [];
+      const asked = {
+        versions: [model.version, other.value].filter(Boolean),
+        ...(start.value && { start: start.value }),
+        ...(end.value && { end: end.value }),
+        ...(read.length && { labels: read }),
+      };
+      return (await post("/models/evaluate", asked, { key })).run_id;
+    },
+  });
+}
+
+function readLabels(text) {
+  const [head, ...lines] = text.replace(/^\uFEFF/, "").trim().split(/\r?\n/);
+  const names = head.split(",").map((name) => name.trim().toLowerCase());
+  const at = (...wanted) => names.findIndex((name) => wanted.includes(name));
+  const [ticker, time, label] = [at("ticker"), at("time", "date", "datetime"), at("label")];
+  if (Math.min(ticker, time, label) < 0)
+    throw new Error("The file needs the columns ticker, time and label in its first line.");
+  return lines.map((line, number) => {
+    const values = line.split(",").map((value) => value.trim());
+    const word = (values[label] ?? "").toLowerCase();
+    if (!ANOMALY.has(word) && !USUAL.has(word))
+      throw new Error(`Line ${number + 2}: the label "${word}" is neither anomaly nor usual.`);
+    return { ticker: values[ticker], time: values[time], is_anomaly: ANOMALY.has(word) };
+  });
+}
+
+export function drawEvaluation({ judgements, agreement, errors }) {
+  return el(
+    "div.stack",
+    el(
+      "div.columns.even",
+      judgements.map((judged) =>
+        el("section", el("h3", judged.version), buildFacts(describeJudgement(judged))),
+      ),
+    ),
+    agreement &&
+      el(
+        "p",
+        `Of ${plural(agreement.bars, "bar")} both flag ${count(agreement.flagged_by_both)}, only ` +
+          `the first ${count(agreement.only_by_first)}, only the second ` +
+          `${count(agreement.only_by_second)}; of the strangest hundredth they have ` +
+          `${share(agreement.strangest_in_common)} in common.`,
+      ),
+    Object.entries(errors).map(([name, error]) => el("p.notice.warn", `${name}: ${error}`)),
+  );
+}
+
+function describeJudgement(judged) {
+  const { bars, tickers, alarms, alarms_per_thousand: rate, labels, drift } = judged;
+  return {
+    Bars: `${count(bars)} of ${plural(tickers, "ticker")}`,
+    Alarms: count(alarms),
+    "Alarms a thousand bars": rate === null ? "none" : rate.toFixed(1),
+    ...(labels && {
+      Precision: share(labels.precision),
+      Recall: share(labels.recall),
+      "Labels without a score": count(labels.not_scored),
+    }),
+    "Has drifted": drift.reasons.map(words).join(", ") || "no",
+    "Stability index": drift.stability_index === null ? "none" : drift.stability_index.toFixed(3),
+  };
+}
+
+const share = (value) => (value === null ? "none" : `${Math.round(value * 100)} %`);
