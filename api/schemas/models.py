@@ -233,7 +233,7 @@ class ModelStats(BaseModel):
     workers: list[WorkerCaches]
 
 
-class Label(Body):
+class LabelledBar(Body):
     """What a person says of one bar."""
 
     ticker: Ticker
@@ -256,7 +256,7 @@ class Evaluation(Body):
     end: Time | None = Field(
         None, strict=False, description="last bar; by default the last label's, or the last bar"
     )
-    labels: list[Label] = Field(
+    labels: list[LabelledBar] = Field(
         default_factory=list, max_length=20_000, description="both anomalies and others, or none"
     )
     keep_scores: bool = Field(default=False, description="keep the score of every bar for 30 days")
