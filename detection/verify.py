@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 
-from core.words import Cause, Verdict
+from core.words import AnomalyKind, Cause, Verdict
 from detection.market_days import has_days, refresh_days
 from detection.models.libraries import find_library_versions
 from detection.models.manager import LoadedModel, ModelManager
@@ -81,7 +81,9 @@ def _recompute(
     by_version = sorted(stored, key=lambda anomaly: anomaly["model_version"])
     for version, group in groupby(by_version, key=lambda anomaly: anomaly["model_version"]):
         members = list(group)
-        found |= _describe_bars(database, models.get_model_version(version), job, members, {})
+        kinds = {anomaly["_id"]: anomaly["kind"] for anomaly in members}
+        model = models.get_model_version(version)
+        found |= _describe_bars(database, model, job, members, {}, kinds)
         checkpoint(0.4)
     return found
 
@@ -109,10 +111,18 @@ def _find_current(
 
 
 def _describe_bars(
-    database: Db, model: LoadedModel, job: Job, stored: Sequence[AnomalyDocument], spans: Spans
+    database: Db,
+    model: LoadedModel,
+    job: Job,
+    stored: Sequence[AnomalyDocument],
+    spans: Spans,
+    kinds: Mapping[str, AnomalyKind] | None = None,
 ) -> dict[str, AnomalyDocument]:
     """Return what a model finds today, by id,
     of the bars of stored anomalies and in the spans; no other is scored.
+
+    `kinds` says what the stored ones were found as, where that is to be kept: the threshold then
+    is not in the model.
     """
     stretches: dict[str, list[Stretch]] = {}
     for anomaly in stored:
@@ -128,9 +138,8 @@ def _describe_bars(
     with database.client.start_session(snapshot=True) as session:
         plan = plan_stretches(database, replace(job, tickers=tuple(wanted)), wanted, session)
         loaded = load(database, plan, model, wanted, session)
-    outcomes = score(
-        loaded, plan.outcomes, job, job.started_at, asked=[anomaly["_id"] for anomaly in stored]
-    )
+    asked = [anomaly["_id"] for anomaly in stored]
+    outcomes = score(loaded, plan.outcomes, job, job.started_at, asked=asked, kinds=kinds)
     return {found["_id"]: found for outcome in outcomes.values() for found in outcome.found}
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 
-from core.errors import NoModel
 from detection.market_days import has_days, refresh_days
 from detection.models.manager import ModelManager
 from detection.pipeline.commit import Finish, commit
@@ -73,7 +72,7 @@ def detect(
 def _load_parts(
     database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint
 ) -> Iterator[Piece]:
-    if _looks_at_market(models, job):
+    if has_days(job.interval):
         refresh_days(database, job.market, job.interval, datetime.now(UTC))
     for start in range(0, len(job.tickers), PART_TICKERS):
         checkpoint(start / len(job.tickers))
@@ -86,19 +85,6 @@ def _load_parts(
                 checkpoint((start + len(part.tickers) * number / len(groups)) / len(job.tickers))
             if not groups:
                 yield plan, None, True
-
-
-def _looks_at_market(models: ModelManager, job: Job) -> bool:
-    """Whether a model that may score a job's bars looks at what the market did."""
-    if not has_days(job.interval) or job.walk_forward or job.detector is not None:
-        return has_days(job.interval)
-    try:
-        groups = models.group_by_model(
-            job.market, job.interval, job.tickers, watchlist=job.watchlist
-        )
-    except NoModel:
-        return False  # where it is needed, that is said
-    return any(model.feature_set.sees_market for model, _ in groups)
 
 
 def _score_parts(job: Job, pieces: Iterator[Piece]) -> Iterator[list[Outcome]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Bools, Int64
+from core.words import AnomalyKind
 from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import Features, compute_features
 from detection.features.market_move import LEAST_TICKERS
@@ -71,7 +72,13 @@ class _Scored:
 
 
 def score(
-    load: Load, outcomes: Outcomes, job: Job, now: datetime, *, asked: Iterable[str] = ()
+    load: Load,
+    outcomes: Outcomes,
+    job: Job,
+    now: datetime,
+    *,
+    asked: Iterable[str] = (),
+    kinds: Mapping[str, AnomalyKind] | None = None,
 ) -> dict[str, Outcome]:
     """Return the outcomes of a load's tickers after its model has scored their stretches.
 
@@ -82,6 +89,8 @@ def score(
         job: on whose behalf.
         now: when the anomalies count as found.
         asked: ids of anomalies whose bars are described whether or not they pass the threshold.
+        kinds: what anomalies were found as, by id; of a bar that may as well be an event as a
+            fault this decides, not whether it passes the threshold of today.
     """
     panel, model = load.panel, load.model
     seen = show(load)
@@ -90,7 +99,8 @@ def score(
     wanted = np.flatnonzero(np.isin(rows, find_rows(panel, asked)))
     scores[wanted] = score_rows(model.detector, shown.want(shown.wanted[wanted]))
     passed = scores < model.threshold
-    faults, returned = _find_faults(load, seen.marked, features, seen.errors, rows[passed])
+    events = _settle_events(panel, rows[passed], kinds or {})
+    faults, returned = _find_faults(load, seen.marked, features, seen.errors, events)
     described = passed.copy()
     described[wanted] = True
     told = np.zeros(panel.times.size, dtype=np.bool_)
@@ -98,8 +108,8 @@ def score(
     described &= ~told[rows]
     found: dict[str, list[AnomalyDocument]] = {}
     picked = shown.want(shown.wanted[described])
-    events = build_events(load, features, picked, scores[described], job, now)
-    for anomaly in chain(events, build_faults(load, features, faults.values(), job, now)):
+    strange = build_events(load, features, picked, scores[described], job, now)
+    for anomaly in chain(strange, build_faults(load, features, faults.values(), job, now)):
         found.setdefault(anomaly["Ticker"], []).append(anomaly)
     for own in found.values():
         own.sort(key=lambda anomaly: anomaly["Datetime"])
@@ -132,6 +142,15 @@ def show(load: Load) -> Shown:
     # Of bars that are set aside the features know how many; a model that looks back has none.
     warm_up = first - starts if model.history_bars else features.warm_up
     return Shown(features, shown, features.rows[usable], spans, marked, warm_up, errors)
+
+
+def _settle_events(panel: BarPanel, passed: Int64, kinds: Mapping[str, AnomalyKind]) -> Int64:
+    """Return the rows that count as events: those that passed, but for what is known already."""
+    known = {
+        kind: find_rows(panel, [each for each, own in kinds.items() if own == kind])
+        for kind in ("event", "fault")
+    }
+    return np.setdiff1d(np.union1d(passed, known["event"]), known["fault"])
 
 
 def _find_faults(

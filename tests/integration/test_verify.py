@@ -19,6 +19,8 @@ from detection.pipeline.job import Job
 from detection.verify import Spans, verify
 from market.bars.panel import BarPanel
 from records.database import Db, Document
+from records.models.champions import Scope
+from records.models.thresholds import set_threshold
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
 BARS = 700
@@ -212,3 +214,17 @@ def test_verifying_moves_nothing(market: Db) -> None:
     check(market, list(market.anomalies.find()))
     assert {name: list(market[name].find().sort("_id", 1)) for name in names} == before
     assert feature_sets.DEFAULT_FEATURE_SET.label == before["anomalies"][0]["feature_set"]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.001])
+def test_what_may_be_a_fault_as_well_is_what_it_was_found_as(market: Db, share: float) -> None:
+    """The threshold that told them apart is not in the model that is asked again."""
+    set_threshold(market, Scope("ticker", "AAA"), "contamination", share, NOW)
+    market.anomalies.delete_many({"Ticker": "AAA"})
+    run(market, "backfill", "AAA")
+    stored = list(market.anomalies.find({"Ticker": "AAA"}))
+    kinds = {anomaly["kind"] for anomaly in stored}
+    assert ("event" if share == 0.5 else "fault") in kinds
+    for document in check(market, stored).values():
+        assert document["verified"], document
+        assert (document["verdict"], document["cause"]) == ("identical", None)
