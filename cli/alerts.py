@@ -11,6 +11,7 @@ from rich.table import Table
 
 from alerts.lifecycle import STATES, Asked, take_step
 from cli.common import (
+    echo,
     exits_on_error,
     json_option,
     print_json,
@@ -18,7 +19,6 @@ from cli.common import (
     use_database,
 )
 from core.errors import BadInput
-from core.logs import strip_controls
 from core.words import AlertState, AlertStep, Feedback, FeedbackCause, MoveScope, Severity
 from market.tickers import normalize_ticker
 from records.alerts import alerts, trail
@@ -97,10 +97,9 @@ def show_alert(*, alert_id: str, as_json: bool) -> None:
         return
     for name, value in alert.items():
         if name not in NOT_TOLD and value not in (None, [], ""):
-            click.echo(f"{name:>20}  {strip_controls(str(value))}")
+            echo(f"{name:>20}  {value}")
     for comment in alert["comments"]:
-        text = strip_controls(comment["text"])
-        click.echo(f"{comment['at']:%Y-%m-%d %H:%M}  {strip_controls(comment['by'])}: {text}")
+        echo(f"{comment['at']:%Y-%m-%d %H:%M}  {comment['by']}: {comment['text']}")
     table = Table("when", "who", "step", "state")
     for step in steps:
         table.add_row(f"{step['at']:%Y-%m-%d %H:%M}", step["by"], step["step"], step["to_state"])
@@ -186,6 +185,6 @@ def _take(step: AlertStep, alert_ids: tuple[str, ...], *, as_json: bool, **said:
         for alert_id in alert_ids:
             changed.append(take_step(database, alert_id, step, asked))
             if not as_json:
-                click.echo(f"{alert_id} is {changed[-1]['state']}")
+                echo(f"{alert_id} is {changed[-1]['state']}")
     if as_json:
         print_json(changed)

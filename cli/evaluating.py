@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
-from cli.watching import print_outcome, watch_run
+from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
 from core.settings import get_settings
 from detection.models.registry import get_champion
@@ -28,8 +28,11 @@ USUAL = {"usual", "normal", "false", "false_alarm", "expected", "0", "no"}
 
 
 def stretch_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say on which bars versions are judged."""
+    """Give a command the options that say on which bars versions are judged,
+    and whether it waits.
+    """
     for option in (
+        click.option("--no-wait", is_flag=True, help="Return at once; the run goes on."),
         click.option("--keep-scores", is_flag=True, help="Keep the score of every bar."),
         click.option("--end", help="Last bar: an ISO date or time."),
         click.option("--start", help="First bar: an ISO date or time."),
@@ -61,6 +64,7 @@ def evaluate(
     start: str | None,
     end: str | None,
     keep_scores: bool,
+    no_wait: bool,
     as_json: bool,
 ) -> None:
     """Judge VERSION, or a market's champion, on a stretch of bars: how much it flags and, with
@@ -71,7 +75,8 @@ def evaluate(
         with use_database() as database:
             code = load_markets(database).choose(market).code
             version = get_champion(database, code, parse_interval(interval)).version
-    _run((version,), read, tickers, (start, end), keep_scores=keep_scores, as_json=as_json)
+    asked = _ask((version,), read, tickers, (start, end), keep_scores=keep_scores)
+    _run(asked, no_wait=no_wait, as_json=as_json)
 
 
 @click.command("compare")
@@ -94,11 +99,13 @@ def compare(
     start: str | None,
     end: str | None,
     keep_scores: bool,
+    no_wait: bool,
     as_json: bool,
 ) -> None:
     """Compare version FIRST with SECOND on the same bars, without promoting either."""
     read = read_labels(labels) if labels else []
-    _run((first, second), read, tickers, (start, end), keep_scores=keep_scores, as_json=as_json)
+    asked = _ask((first, second), read, tickers, (start, end), keep_scores=keep_scores)
+    _run(asked, no_wait=no_wait, as_json=as_json)
 
 
 @click.command("scores")
@@ -178,22 +185,21 @@ def _parse_time(text: str | None, where: str) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def _run(
+def _ask(
     versions: tuple[str, ...],
     labels: list[LabelFields],
     tickers: str | None,
     stretch: tuple[str | None, str | None],
     *,
     keep_scores: bool,
-    as_json: bool,
-) -> None:
+) -> EvaluationRequest:
     for version in versions:
         ModelVersion.parse(version)
     first, last = (
         None if text is None else _parse_time(text, name)
         for text, name in zip(stretch, ("--start", "--end"), strict=True)
     )
-    asked = EvaluationRequest(
+    return EvaluationRequest(
         versions=versions,
         tickers=tuple(normalize_ticker(t) for t in (tickers or "").split(",") if t.strip()),
         start=first,
@@ -201,9 +207,15 @@ def _run(
         labels=labels,
         keep_scores=keep_scores,
     )
+
+
+def _run(asked: EvaluationRequest, *, no_wait: bool, as_json: bool) -> None:
     with use_database() as database:
         celery = build_celery(get_settings())
         accepted = request_evaluation(database, celery, asked, now=datetime.now(UTC))
+        if no_wait:
+            follow(database, accepted, wait=False, as_json=as_json)
+            return
         run = watch_run(database, accepted["_id"], quiet=as_json)
         evaluation = get_evaluation(database, run["options"]["evaluation"])
     if as_json:
