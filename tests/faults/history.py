@@ -14,6 +14,8 @@ from records.database import Db, Document
 ENDED = {"done", "dead", "split", "cancelled"}
 # What a batch of a detection writes: all of it in the transaction that ends the batch.
 EFFECTS = {"anomalies", "detection_metadata", "audits"}
+# What is told of an anomaly once it has been found, as often as its neighbours change.
+EXPLANATION = {"scope", "root_causes", "root_cause", "inputs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class Change:
     kind: str
     fields: Document
     transaction: str | None
+
+    @property
+    def explains(self) -> bool:
+        """Whether an anomaly is only told more about."""
+        names = {name.split(".")[0] for name in self.fields}
+        return self.collection == "anomalies" and self.kind == "update" and names <= EXPLANATION
 
 
 def get_operation_time(database: Db) -> Timestamp:
@@ -56,9 +64,10 @@ def check_changes(changes: list[Change]) -> None:
     """Assert that each batch ended once, that its effects came with its end,
     and that each anomaly came once.
     """
-    _check_anomalies(changes)
+    found = [change for change in changes if not change.explains]
+    _check_anomalies(found)
     _check_batches(changes)
-    _check_effects(changes)
+    _check_effects(found)
     events = Counter(
         change.id for change in changes if change.collection == "outbox" and change.kind == "insert"
     )

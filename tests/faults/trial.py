@@ -23,7 +23,7 @@ from records.work.heartbeats import SCHEDULER, find_heartbeats
 from records.work.runs import OPEN_STATUSES, get_run, has_ended
 from runner.client import Api
 from runner.service import api_url
-from tests.faults.history import check_changes, get_operation_time, read_changes
+from tests.faults.history import EXPLANATION, check_changes, get_operation_time, read_changes
 from tests.faults.stack import Stack
 from tests.processes import wait_until
 
@@ -292,12 +292,16 @@ def reset(stack: Stack) -> None:
 
 
 def read_results(database: Db) -> Results:
-    """Return what detections have stored, without what differs by run or clock."""
+    """Return what detections have stored, without what differs by run or clock,
+    and without what is told of an anomaly later on.
+    """
     found: Results = {}
     for collection in ("anomalies", "detection_metadata"):
         for document in database[collection].find({}):
             found[document["_id"]] = {
-                name: value for name, value in document.items() if name not in OWN
+                name: value
+                for name, value in document.items()
+                if name not in OWN and name not in EXPLANATION
             }
     return found
 

@@ -61,8 +61,8 @@ def test_demo_from_an_empty_folder_and_again(tmp_path: Path) -> None:
     assert re.search(r"Backfill: [\d,]+ bars scored", first.stdout)
     table = read_table(first.stdout)
     assert len(table) == 12
-    # the split of 2005-02-28 is in the data as quoted: no other day comes near its return
-    assert ["AAPL", "2005-02-28", "44.86"] in [row[:3] for row in table]
+    # the worst day of a share that is not a split: half its price overnight
+    assert ["AAPL", "2000-09-29", "25.75"] in [row[:3] for row in table]
     assert re.search(r"From start to table: [\d.]+ s", first.stdout)
     assert "Stopping" in first.stdout
 
@@ -78,6 +78,9 @@ def test_demo_from_an_empty_folder_and_again(tmp_path: Path) -> None:
         runs = get(again, "/py/detection-runs?task=backfill")["items"]
         assert [run["status"] for run in runs] == ["complete"]
         assert sorted(runs[0]["tickers"]) == ["AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC"]
+        # the split of 2005-02-28 is in the data as quoted
+        faults = get(again, "/py/anomalies?ticker=AAPL&kind=fault&limit=500")["items"]
+        assert ("2005-02-28T00:00:00Z", "split") in {(f["Datetime"], f["fault"]) for f in faults}
         assert get(again, "/py/anomalies/summary")["total"] == runs[0]["anomalies_found"] > 0
         again.process.send_signal(signal.SIGINT)
         assert again.process.wait(PATIENCE_SECONDS) == 0
