@@ -435,9 +435,9 @@ def show_quality(
             ),
         )
     print_table(table)
-    click.echo("the score is 100 less, for each figure:")
+    echo("the score is 100 less, for each figure:")
     for rule in RULES:
-        click.echo(f"  {rule.figure} x {rule.points:g}, at most {rule.most:g}: {rule.counts}")
+        echo(f"  {rule.figure} x {rule.points:g}, at most {rule.most:g}: {rule.counts}")
 
 
 @group.command("revisions")

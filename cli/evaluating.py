@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
 from core.settings import get_settings
@@ -251,16 +251,16 @@ def _print(evaluation: EvaluationDocument) -> None:
     print_table(table)
     agreement = evaluation["agreement"]
     if agreement is not None:
-        click.echo(
+        echo(
             f"of {agreement['bars']:,} bars both flag {agreement['flagged_by_both']:,}, only the"
             f" first {agreement['only_by_first']:,}, only the second"
             f" {agreement['only_by_second']:,}; of the strangest hundredth they have"
             f" {_write(agreement['strangest_in_common'], 2)} in common"
         )
     for ticker, error in (evaluation["errors"] or {}).items():
-        click.echo(f"{ticker}: {error}", err=True)
+        echo(f"{ticker}: {error}", err=True)
     if evaluation["keep_scores"]:
-        click.echo(
+        echo(
             f"scores of every bar: `flask models scores {evaluation['_id']} --version VERSION"
             " --ticker TICKER`"
         )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from cli.watching import follow
 from core.errors import BadInput
 from core.settings import get_settings
@@ -67,7 +67,7 @@ def list_gaps(
         return
     _print(found)
     if not found:
-        click.echo("no gap is known of what was asked about")
+        echo("no gap is known of what was asked about")
 
 
 @group.command("fill")
@@ -153,7 +153,7 @@ def measure(*, tickers: tuple[str, ...], market: str | None) -> None:
         shown = track(found, "measuring", transient=True, console=Console(stderr=True))
         measure_series(database, shown, datetime.now(UTC))
         forget_strays(database)
-    click.echo(f"what {len(found):,} series lack was counted anew")
+    echo(f"what {len(found):,} series lack was counted anew")
 
 
 def _choose_market(database: Db, market: str | None) -> str | None:

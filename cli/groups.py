@@ -7,9 +7,8 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from alerts.groups import check_groups, read_groups
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from core.errors import BadInput
-from core.logs import strip_controls
 from market.markets import load_markets
 from records.alerts.groups import find_groups, replace_groups
 
@@ -38,11 +37,11 @@ def import_groups(*, file: Path, as_json: bool) -> None:
     if as_json:
         print_json({"groups": len(groups), "problems": problems})
         return
-    click.echo(f"{len(groups)} groups are stored")
+    echo(f"{len(groups)} groups are stored")
     for problem in problems[:SHOWN_PROBLEMS]:
-        click.echo(strip_controls(problem))
+        echo(problem)
     if len(problems) > SHOWN_PROBLEMS:
-        click.echo(f"... and {len(problems) - SHOWN_PROBLEMS} more: --json has all")
+        echo(f"... and {len(problems) - SHOWN_PROBLEMS} more: --json has all")
 
 
 @group.command("list")
@@ -61,4 +60,4 @@ def list_groups(*, as_json: bool) -> None:
         table.add_row(g["child"], g["child_type"], g["parent"], g["parent_type"], g["source"])
     print_table(table)
     for problem in problems[:SHOWN_PROBLEMS]:
-        click.echo(strip_controls(problem))
+        echo(problem)

@@ -119,7 +119,7 @@ def show_model(*, version: str, as_json: bool) -> None:
             for bars in gone[:SHOWN_TICKERS]
         )
         more = f" and {len(gone) - SHOWN_TICKERS:,} more" if len(gone) > SHOWN_TICKERS else ""
-        click.echo(f"{'bars gone':>12}  {named}{more}: it cannot be made anew")
+        echo(f"{'bars gone':>12}  {named}{more}: it cannot be made anew")
 
 
 @group.command("detectors")
