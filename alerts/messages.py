@@ -45,7 +45,9 @@ def tells_failure(rule: RuleDocument, run: RunDocument) -> bool:
 
 
 class Told(NamedTuple):
-    """What a rule's message tells of: market-wide alerts, and the anomalies of all the others."""
+    """What a rule's message tells of: market-wide alerts and stopped feeds,
+    and the anomalies of all the others.
+    """
 
     wide: list[AlertDocument]
     anomaly_ids: set[str]
@@ -57,7 +59,7 @@ def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
     A bar that an alert holds of which it was told is no news, nor is a ticker of a market-wide bar.
     """
     news = [alert for alert in alerts if _is_news(rule, alert)]
-    wide = {alert["_id"]: alert for alert in news if alert["entity_type"] == "market"}
+    wide = {alert["_id"]: alert for alert in news if alert["entity_type"] != "ticker"}
     single = [a for a in news if a["entity_type"] == "ticker" and a["parent_id"] is None]
     return Told([*wide.values()], {each for alert in single for each in alert["anomaly_ids"]})
 
@@ -76,9 +78,10 @@ def build_title(
     subject = run["watchlist"] or run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers"
     count = "1 anomaly" if len(anomalies) == 1 else f"{len(anomalies)} anomalies"
     if wide:
-        markets = ", ".join(dict.fromkeys(alert["market"] for alert in wide))
+        moved = dict.fromkeys(a["market"] for a in wide if a["entity_type"] == "market")
+        said = f"the market {', '.join(moved)} moved" if moved else "bars stopped coming"
         besides = f", and {count} besides" if anomalies else ""
-        return f"{subject}: the market {markets} moved{besides}"
+        return f"{subject}: {said}{besides}"
     if not anomalies:
         return f"{subject}: {run['task']} {run['status']}"
     return f"{subject}: {count} in {run['interval']} bars"
@@ -141,6 +144,8 @@ def _tell_scope(anomaly: AnomalyDocument) -> str:
 
 
 def _describe_wide(alert: AlertDocument) -> str:
+    if alert["entity_type"] == "feed":
+        return f"{alert['severity']} (grade {alert['grade']:.0f}), {'; '.join(alert['reasons'])}"
     when = _write_bar(alert["last_bar"], alert["interval"])
     return (
         f"market {alert['market']} {when}: {alert['severity']} (grade {alert['grade']:.0f}),"

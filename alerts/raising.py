@@ -106,10 +106,10 @@ def plan_alerts(
             if joined is None:
                 near.append(fresh)
                 raised.new[fresh["_id"]] = fresh
-                raised.trail.append(_note(fresh, "raise", now, anomaly["_id"]))
+                raised.trail.append(note_step(fresh, "raise", now, anomaly["_id"]))
             else:
                 _extend(raised, joined, fresh)
-                raised.trail.append(_note(joined, "extend", now, anomaly["_id"]))
+                raised.trail.append(note_step(joined, "extend", now, anomaly["_id"]))
     return raised
 
 
@@ -130,7 +130,7 @@ def build_alert(
         "last_bar": anomaly["Datetime"],
         "count": 1,
         "anomaly_ids": [anomaly["_id"]],
-        **_begin(run_id, now),  # type: ignore[typeddict-item]  # a market-wide one has more
+        **build_beginning(run_id, now),  # type: ignore[typeddict-item]  # a market-wide one has more
     }
 
 
@@ -184,12 +184,12 @@ def plan_market_wide(
         if joined is None:
             known.append(fresh)
             raised.new[fresh["_id"]] = fresh
-            raised.trail.append(_note(fresh, "raise", now, f"{len(anomalies)} of {tickers}"))
+            raised.trail.append(note_step(fresh, "raise", now, f"{len(anomalies)} of {tickers}"))
         elif bar not in joined["bars"] or fresh["grade"] > joined["grade"]:
             if bar in joined["bars"]:  # others of its tickers were looked at later
                 fresh["bars"], fresh["count"] = [], 0
             _extend(raised, joined, fresh)
-            raised.trail.append(_note(joined, "extend", now, f"{len(anomalies)} of {tickers}"))
+            raised.trail.append(note_step(joined, "extend", now, f"{len(anomalies)} of {tickers}"))
         parent = (joined or fresh)["_id"]
         children.setdefault(parent, []).extend(a["_id"] for a in anomalies)
     return raised, children
@@ -232,11 +232,11 @@ def _build_wide(
         "anomaly_ids": [],
         "bars": [bar],
         "breadth": {"strange": len(anomalies), "of": tickers},
-        **_begin(run_id, now),
+        **build_beginning(run_id, now),
     }
 
 
-class _Beginning(StepFields):
+class Beginning(StepFields):
     """What every new alert has alike."""
 
     parent_id: None
@@ -248,7 +248,7 @@ class _Beginning(StepFields):
     updated_at: datetime
 
 
-def _begin(run_id: str, now: datetime) -> _Beginning:
+def build_beginning(run_id: str, now: datetime) -> Beginning:
     """Return what every new alert begins with."""
     return {
         "parent_id": None,
@@ -348,7 +348,8 @@ def _is_near(alert: AlertDocument, bar: datetime, bars_between: BarsBetween) -> 
     return distance <= JOINED_WITHIN_BARS
 
 
-def _note(alert: AlertDocument, step: str, now: datetime, found: str) -> TrailDocument:
+def note_step(alert: AlertDocument, step: str, now: datetime, found: str) -> TrailDocument:
+    """Return the trail's entry of an alert that was raised or holds more now."""
     before = None if step == "raise" else alert["state"]
     return build_entry(
         alert["_id"],

@@ -57,12 +57,14 @@ class Widespread(Record):
 
 
 class Alert(Record):
-    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market."""
+    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
+    or that its bars stopped coming.
+    """
 
     id: str = Field(alias="_id", examples=[ALERT_ID])
     watchlist: str | None = Field(description="null: the ticker is on none", examples=["tech"])
     entity_type: EntityType
-    entity_id: str = Field(description="the ticker, or the market's code", examples=["AAPL"])
+    entity_id: str = Field(description="the ticker, the market's code, or feed", examples=["AAPL"])
     market: str = Field(examples=["US"])
     interval: str = Field(examples=["1d"])
     direction: Direction
@@ -70,8 +72,10 @@ class Alert(Record):
     last_bar: datetime = Field(description="the last one")
     count: int = Field(description="how many strange bars")
     anomaly_ids: list[str]
-    anomaly_score: float = Field(description="of the strangest bar; lower is stranger")
-    threshold: float
+    anomaly_score: float | None = Field(
+        description="of the strangest bar; lower is stranger; null of a feed"
+    )
+    threshold: float | None
     grade: float
     severity: Severity
     explanation: dict[str, float] = Field(description="share of each input of the model")

@@ -117,13 +117,14 @@ class StrangestFields(TypedDict):
     """What an alert says of the strangest of its bars.
 
     Attributes:
+        anomaly_score, threshold: None of a feed.
         explanation: the share of each input of the model; `inputs` has them beside what is usual.
         metric_name, actual_value, expected_value: of the weightiest input; what is expected is its
             median.
     """
 
-    anomaly_score: float
-    threshold: float
+    anomaly_score: float | None
+    threshold: float | None
     grade: float
     severity: Severity
     explanation: dict[str, float]
@@ -144,7 +145,8 @@ class AlertDocument(StepFields, StrangestFields):
 
     Attributes:
         watchlist: None where the ticker is on none.
-        entity_type, entity_id: a ticker, or the code of a market on a market-wide bar.
+        entity_type, entity_id: a ticker; the code of a market on a market-wide bar; or the feed, of
+            which bars of the last session did not come.
         direction: of the move.
         bar_time, last_bar: the first and the last strange bar.
         count: how many there are.

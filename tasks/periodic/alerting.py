@@ -18,11 +18,13 @@ from alerts.lifecycle import EXPIRED_AFTER, OPEN, SYSTEM, Asked, take_step
 from alerts.raising import (
     BarsBetween,
     find_wide_bars,
+    note_step,
     passes,
     plan_alerts,
     plan_market_wide,
     raises,
 )
+from alerts.stopped_feed import FEED, build_stopped, extend_stopped, names_stopped
 from core.errors import Conflict
 from core.words import AlertEvent
 from market.markets import load_markets
@@ -43,6 +45,7 @@ ROUND = 500
 ARCHIVED_AFTER = timedelta(days=90)
 SUPERSEDED = "the anomaly was superseded: a later run no longer finds it"
 NONE_LEFT = "none of its tickers' alerts is open"
+CAME = "the bars of the last session came"
 
 
 class MarketBars:
@@ -80,6 +83,8 @@ def settle_run(database: Db, run: RunDocument, now: datetime) -> None:
         explain_run(database, run)
     if raises(run):
         _raise(database, run, now)
+    if names_stopped(run):
+        _follow_feed(database, run, now)
     _follow_anomalies(database, run, now)
 
 
@@ -218,6 +223,32 @@ def _write_wide(
             raised.adopt_children(database, parent_id, anomaly_ids, watchlist, session)
 
     in_transaction(database, write)
+
+
+def _follow_feed(database: Db, run: RunDocument, now: datetime) -> None:
+    """Raise an alert of bars that did not come for a scan, and resolve it when all came."""
+    known = load_markets(database).find_of(run["tickers"][0])
+    stopped = build_stopped(run, run["market"] or (known.code if known else "US"), now)
+    came: list[str] = []
+
+    def write(session: ClientSession) -> None:
+        raised.take_turn(database, session)
+        held = raised.find_open(database, [FEED], run["interval"], session)
+        held = [alert for alert in held if alert["watchlist"] == run["watchlist"]]
+        came[:] = [] if stopped else [alert["_id"] for alert in held]
+        if stopped is None or any(alert["run_id"] == run["_id"] for alert in held):
+            return
+        text = stopped["reasons"][0]
+        if held:
+            later = [(alert["_id"], extend_stopped(alert, stopped)) for alert in held]
+            trail = [note_step(alert, "extend", now, text) for alert in held]
+            raised.write_raised(database, [], later, trail, session)
+        elif not raised.find_known(database, [stopped["_id"]], session):
+            trail = [note_step(stopped, "raise", now, text)]
+            raised.write_raised(database, [stopped], [], trail, session)
+
+    in_transaction(database, write)
+    _step_all(database, came, "supersede", now, CAME)
 
 
 def _follow_anomalies(database: Db, run: RunDocument, now: datetime) -> None:

@@ -559,3 +559,30 @@ def test_an_explanation_has_what_the_model_read_beside_what_is_usual(
         assert [told["low"], told["median"], told["high"]] == pytest.approx(usual.tolist())
         assert told["label"]
     assert found["inputs"][0]["actual"] > found["inputs"][0]["high"]
+
+
+def test_bars_that_stopped_coming_are_one_alert_until_they_come(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT")
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel, "min_grade": 80})
+    for tickers in (["AAPL"], ["AAPL", "MSFT"]):
+        stale = {"tickers": len(tickers), "named": tickers}
+        end_run(database, tickers=["AAPL", "MSFT"], watchlist="tech", options={"stale": stale})
+        notify(worker)
+    (alert,) = listed(client)
+    assert (alert["entity_type"], alert["watchlist"], alert["state"]) == ("feed", "tech", "active")
+    assert (alert["severity"], alert["count"], alert["anomaly_score"]) == ("critical", 2, None)
+    assert alert["reasons"] == ["2 of 2 tickers have no 1d bar of the last session: AAPL, MSFT"]
+    # Another watchlist's scan says nothing of this one's bars, and one of whole bars ends it.
+    add_list(database, "others", "IBM")
+    for name, state in (("others", "active"), ("tech", "resolved")):
+        end_run(database, tickers=["AAPL", "MSFT"], watchlist=name)
+        notify(worker)
+        (alert,) = listed(client)
+        assert alert["state"] == state
+    assert alert["resolution_notes"] == "the bars of the last session came"
+    steps = [step["step"] for step in client.get(f"/py/alerts/{alert['_id']}").json["trail"]]
+    assert steps == ["raise", "extend", "supersede"]
+    assert [message["title"] for message in receiver.messages] == ["tech: bars stopped coming"]

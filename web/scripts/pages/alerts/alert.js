@@ -2,7 +2,7 @@
 
 import { get, post } from "../../lib/api.js";
 import { el, fill, svg } from "../../lib/dom.js";
-import { ago, barTime, change, count, figure, moment, words } from "../../lib/format.js";
+import { ago, barTime, change, figure, moment, words } from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
@@ -11,6 +11,7 @@ import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt } from "../../parts/toasts.js";
 import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
+import { countBars, nameSubject } from "./subject.js";
 
 const REFRESH_MILLISECONDS = 4000;
 const BARS = 90;
@@ -36,7 +37,7 @@ export async function showAlert(main, id, signal) {
 
 function drawAlert(alert, refresh, signal) {
   const isTicker = alert.entity_type === "ticker";
-  const name = isTicker ? alert.entity_id : `Market ${alert.entity_id}`;
+  const name = nameSubject(alert);
   return [
     el(
       "div.head",
@@ -89,7 +90,7 @@ function drawSteps(alert, refresh) {
       Watchlist: alert.watchlist ?? "none",
       Owner: alert.owner ?? "nobody",
       "First bar": barTime(alert.bar_time, alert.interval),
-      Bars: count(alert.count),
+      [alert.entity_type === "feed" ? "Lacking" : "Bars"]: countBars(alert),
       "Muted until": alert.snoozed_until && moment(alert.snoozed_until),
       "Resolved by": alert.resolved_by,
       "It was": alert.feedback && words(alert.feedback),

@@ -12,6 +12,7 @@ import { buildEmpty, loadInto } from "../../parts/states.js";
 import { attempt } from "../../parts/toasts.js";
 import { showAlert } from "./alert.js";
 import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
+import { countBars, nameSubject } from "./subject.js";
 
 export const title = (route) => (route.name ? "Alert" : "Alerts");
 
@@ -158,7 +159,7 @@ function drawList(inbox, refresh) {
 }
 
 function buildRow(alert, position, inbox, refresh) {
-  const name = `${alert.entity_id}, ${barTime(alert.last_bar, alert.interval)}`;
+  const name = `${nameSubject(alert)}, ${barTime(alert.last_bar, alert.interval)}`;
   const pick = el("input", { type: "checkbox", "aria-label": `Pick ${name}` });
   pick.checked = inbox.picked.has(alert._id);
   pick.addEventListener("change", () => {
@@ -169,7 +170,7 @@ function buildRow(alert, position, inbox, refresh) {
   const link = el(
     "a",
     { href: linkTo("alerts", alert._id), data: { at: position } },
-    el("span.ticker-name", alert.entity_id),
+    el("span.ticker-name", nameSubject(alert)),
     el("span.when.number", barTime(alert.last_bar, alert.interval)),
   );
   link.addEventListener("focus", () => (inbox.at = position));
@@ -182,7 +183,7 @@ function buildRow(alert, position, inbox, refresh) {
       buildSeverity(alert.severity),
       el(`span.badge.${STATE_KINDS[alert.state] || "plain"}`, alert.state),
       alert.scope && el("span.badge", alert.scope),
-      alert.count > 1 && el("span.badge", `${count(alert.count)} bars`),
+      alert.count > 1 && el("span.badge", countBars(alert)),
       alert.owner && el("span.badge", alert.owner),
     ),
     el("span.why", (alert.root_causes[0] && `${alert.root_causes[0]}. `) || "", alert.reasons[0]),

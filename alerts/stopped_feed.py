@@ -1,0 +1,74 @@
+"""A feed that stopped: a scan found tickers of its watchlist without a bar of the session that
+ended last.
+
+It is pure: documents in, documents out.
+"""
+
+from datetime import datetime
+
+from alerts.raising import build_alert_id, build_beginning
+from records.alerts.documents import AlertDocument
+from records.alerts.raised import LaterFields
+from records.work.documents import RunDocument
+
+# No ticker is called so: theirs are capitals.
+FEED = "feed"
+# One ticker of many without a bar is high; all of them are critical.
+LEAST_GRADE, HIGHEST_GRADE = 75.0, 100.0
+
+
+def names_stopped(run: RunDocument) -> bool:
+    """Whether a run can say that the feed of a watchlist stopped, or came back."""
+    return run["task"] == "incremental" and run["watchlist"] is not None
+
+
+def build_stopped(run: RunDocument, market: str, now: datetime) -> AlertDocument | None:
+    """Return the alert of the bars that did not come for a scan, None where all did.
+
+    `market` is that of the tickers, or of the first of them.
+    """
+    stale = run["options"].get("stale")
+    if not stale or not names_stopped(run):
+        return None
+    count, of = int(stale["tickers"]), len(run["tickers"])
+    named = ", ".join(stale["named"]) + (" and others" if count > len(stale["named"]) else "")
+    tickers = "1 ticker has" if of == 1 else f"{count} of {of} tickers have"
+    grade = LEAST_GRADE + (HIGHEST_GRADE - LEAST_GRADE) * count / of
+    stopped: AlertDocument = {
+        "_id": build_alert_id(run["watchlist"], f"{FEED}::{run['interval']}::{run['_id']}"),
+        "watchlist": run["watchlist"],
+        "entity_type": "feed",
+        "entity_id": FEED,
+        "market": market,
+        "interval": run["interval"],
+        "direction": "down",
+        "bar_time": run["requested_at"],
+        "last_bar": run["requested_at"],
+        "count": count,
+        "anomaly_ids": [],
+        "breadth": {"strange": count, "of": of},
+        "anomaly_score": None,
+        "threshold": None,
+        "grade": grade,
+        "severity": "critical" if count == of else "high",
+        "explanation": {},
+        "reasons": [f"{tickers} no {run['interval']} bar of the last session: {named}"],
+        "detection_timestamp": now,
+        "model_version": None,
+        "metric_name": None,
+        "actual_value": None,
+        "expected_value": None,
+        "inputs": [],
+        "scope": None,
+        "root_causes": [],
+        "root_cause": None,
+        **build_beginning(run["_id"], now),  # type: ignore[typeddict-item]  # it holds no bars
+    }
+    return stopped
+
+
+def extend_stopped(alert: AlertDocument, later: AlertDocument) -> LaterFields:
+    """Return what a later scan changes of the alert of a feed that has not come back."""
+    fields = {name: later[name] for name in LaterFields.__annotations__ if name in later}  # type: ignore[literal-required]  # its own
+    fields |= {"bar_time": alert["bar_time"], "grade_before": alert["grade"]}
+    return fields  # type: ignore[return-value]  # made of its names

@@ -1,0 +1,15 @@
+// What an alert is about, in words.
+
+import { count } from "../../lib/format.js";
+
+/** Return the name of the ticker, the market or the feed that an alert is about. */
+export function nameSubject(alert) {
+  if (alert.entity_type === "feed") return `Bars of ${alert.watchlist}`;
+  return alert.entity_type === "ticker" ? alert.entity_id : `Market ${alert.entity_id}`;
+}
+
+/** Return how many bars an alert holds, or how many tickers have none. */
+export const countBars = (alert) =>
+  alert.entity_type === "feed"
+    ? `${count(alert.count)} of ${count(alert.breadth.of)} tickers`
+    : `${count(alert.count)} ${alert.count === 1 ? "bar" : "bars"}`;
