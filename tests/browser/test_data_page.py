@@ -135,6 +135,39 @@ def test_the_quality_of_series_is_told_the_worst_first(
     assert look.wrong == []
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_lacks_is_accepted_or_asked_for_where_it_is_seen(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path, width: int
+) -> None:
+    ticker = f"LACK{width}"
+    candle = {"open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
+    days = ("2024-01-02", "2024-01-05", "2024-01-09")
+    candles = [{"time": day} | candle for day in days]
+    demo.api.post("/data/candles?wait=20", {"ticker": ticker, "candles": candles})
+    page = open_page(f"{demo.url}#/data", width=width, quiet=False)
+    look = Look(page, tmp_path)
+    page.get_by_role("searchbox", name="Only of ticker").fill(ticker)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="3 of 6 missing").click()
+    listed = page.get_by_role("list", name="Sessions that lack bars")
+    expect(listed.get_by_role("listitem")).to_have_count(2)
+    page.get_by_role("button", name="There are none").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Which").select_option("8 Jan 2024")
+    dialog.get_by_label("Why").select_option("trading was halted")
+    look.take(f"accept-{width}")
+    dialog.get_by_role("button", name="Accept").click()
+    expect(dialog).not_to_be_visible()
+    stored = demo.api.get("/data/gaps", ticker=ticker, state="expected")["items"]
+    assert [(gap["first"][:10], gap["reason"]) for gap in stored] == [("2024-01-08", "halt")]
+    # No watchlist of the demo has a source that could be asked.
+    page.get_by_role("button", name="Ask for the bars").click()
+    dialog.get_by_role("button", name="Ask").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("say where the bars are asked for")
+    look.take(f"asked-{width}")
+    assert look.wrong == []
+
+
 def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]) -> None:
     values = {"open": 1, "high": 1, "low": 1, "close": 1, "volume": 1}
     # Saturdays, when nothing trades, and the Tuesdays after them.

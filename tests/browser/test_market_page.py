@@ -7,6 +7,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+from tests.processes import wait_until
 
 
 def test_market_shows_its_state_and_regimes_over_time(
@@ -48,9 +49,16 @@ def test_tickers_are_sorted_and_filtered_and_the_address_says_so(
 def test_correlations_are_computed_and_drawn(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/market/US")
     card = page.get_by_role("region", name="Correlations", exact=True)
+    cells = card.locator(".heat .cell")
     shares = {"market": "US", "interval": "1d", "ticker": {"$not": {"$regex": r"^\^"}}}
-    count = demo.database.analytics_overview.count_documents(shares)
-    expect(card.locator(".heat .cell")).to_have_count(count**2)
+
+    def has_all() -> bool:
+        # What other tests brought may be looked at meanwhile.
+        page.reload()
+        cells.first.wait_for()
+        return cells.count() == demo.database.analytics_overview.count_documents(shares) ** 2
+
+    wait_until(has_all, "has a cell for each two tickers")
     # Two tickers without days in common have an empty cell.
     card.locator(".heat .cell:not([data-sign='none'])").nth(1).hover()
     expect(card).to_contain_text(" and ")

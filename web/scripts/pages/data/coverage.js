@@ -7,6 +7,7 @@ import { barTime, count, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
+import { buildGapSteps, nameStretch } from "./gaps.js";
 
 const LISTED = 200;
 const COLUMNS = [
@@ -128,22 +129,21 @@ function buildToggle(one, details, stretch, share, signal) {
     button.setAttribute("aria-expanded", String(isOpen));
     if (!isOpen || details.dataset.loaded) return;
     details.dataset.loaded = "true";
+    load();
+  });
+  const path = `/tickers/${encodeURIComponent(one.ticker)}/coverage`;
+  const draw = (coverage) => {
+    markGaps(stretch, coverage.gaps, share);
+    return drawGaps(coverage, load);
+  };
+  const load = () =>
     loadInto(
       details.firstChild,
-      () =>
-        get(
-          `/tickers/${encodeURIComponent(one.ticker)}/coverage`,
-          { interval: one.interval },
-          signal,
-        ),
-      (coverage) => {
-        markGaps(stretch, coverage.gaps, share);
-        return drawGaps(coverage);
-      },
+      () => get(path, { interval: one.interval }, signal),
+      draw,
       signal,
       2,
     );
-  });
   return button;
 }
 
@@ -162,7 +162,8 @@ function describeGap({ bars_held: held, bars_expected: expected, state, reason }
   return known ? `${part} (${words(known)})` : part;
 }
 
-function drawGaps({ gaps, gap_count: total }) {
+function drawGaps({ gaps, interval, gap_count: total }, refresh) {
+  if (gaps.length === 0) return el("p.muted", "Nothing lacks that is not known to.");
   return [
     el(
       "ul.chips.gaps",
@@ -170,14 +171,13 @@ function drawGaps({ gaps, gap_count: total }) {
       gaps.map(({ first, last, sessions, ...gap }) =>
         el(
           "li",
-          first === last
-            ? barTime(first, "1d")
-            : `${barTime(first, "1d")} to ${barTime(last, "1d")}`,
+          nameStretch(first, last),
           sessions > 1 && el("span.muted", `, ${plural(sessions, "session")}`),
           el("span.muted", describeGap(gap)),
         ),
       ),
     ),
     total > gaps.length && el("p.muted", `The latest ${gaps.length} of ${plural(total, "gap")}.`),
+    buildGapSteps(gaps, interval, refresh),
   ];
 }
