@@ -58,13 +58,14 @@ def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
 
     A bar that an alert holds of which it was told is no news, nor is a ticker of a market-wide bar.
     """
-    news = [alert for alert in alerts if _is_news(rule, alert)]
+    news = [alert for alert in alerts if is_news(rule, alert)]
     wide = {alert["_id"]: alert for alert in news if alert["entity_type"] != "ticker"}
     single = [a for a in news if a["entity_type"] == "ticker" and a["parent_id"] is None]
     return Told([*wide.values()], {each for alert in single for each in alert["anomaly_ids"]})
 
 
-def _is_news(rule: RuleDocument, alert: AlertDocument) -> bool:
+def is_news(rule: RuleDocument, alert: AlertDocument) -> bool:
+    """Whether a rule asks for an alert, and its channel was not told of it before."""
     is_asked_for = rule["watchlist"] in {None, alert["watchlist"]} or alert["watchlist"] is None
     return is_asked_for and alert["grade_before"] < rule["min_grade"] <= alert["grade"]
 

@@ -55,7 +55,7 @@ AlertStep = Literal["acknowledge", "resolve", "snooze", "assign", "comment", "re
 """What a person does with an alert."""
 AlertEvent = Literal[AlertStep, "raise", "extend", "wake", "expire", "supersede", "return"]
 """The same, and what the service does with it by itself."""
-EntityType = Literal["ticker", "market", "feed"]
+EntityType = Literal["ticker", "market", "feed", "series"]
 GroupType = Literal["ticker", "index", "industry", "sector", "market"]
 Direction = Literal["up", "down"]
 MoveScope = Literal["market", "sector", "own", "mixed", "quiet"]

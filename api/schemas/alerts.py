@@ -64,9 +64,11 @@ class Alert(Record):
     id: str = Field(alias="_id", examples=[ALERT_ID])
     watchlist: str | None = Field(description="null: the ticker is on none", examples=["tech"])
     entity_type: EntityType
-    entity_id: str = Field(description="the ticker, the market's code, or feed", examples=["AAPL"])
-    market: str = Field(examples=["US"])
-    interval: str = Field(examples=["1d"])
+    entity_id: str = Field(
+        description="the ticker, the market's code, feed, or the series' id", examples=["AAPL"]
+    )
+    market: str = Field(description="empty of a single series", examples=["US"])
+    interval: str = Field(description="empty of a single series", examples=["1d"])
     direction: Direction
     bar_time: datetime = Field(description="the first strange bar")
     last_bar: datetime = Field(description="the last one")

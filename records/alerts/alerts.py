@@ -22,6 +22,7 @@ from records.alerts.documents import (
 from records.alerts.trail import add_entries
 from records.database import Db, Query, in_transaction
 from records.findings.labels import add_labels, remove_labels
+from records.findings.series_predictions import build_prediction_label, label_predictions
 from records.keyset import Key, Keyset, Position, find_page
 
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str)))
@@ -85,6 +86,11 @@ def _apply(
     alerts_in(database).update_one({"_id": alert["_id"]}, update, session=session)
     add_entries(database, [entry], session)
     feedback = change.fields.get("feedback")
+    if alert["entity_type"] == "series":
+        said = None if feedback is None else build_prediction_label(feedback, change.by, change.now)
+        if said is not None or change.from_state == "resolved" != change.to_state:
+            label_predictions(database, alert["anomaly_ids"], said, session)
+        return
     if change.from_state == "resolved" != change.to_state:
         remove_labels(database, alert["_id"], session)
     if feedback is not None:

@@ -145,8 +145,9 @@ class AlertDocument(StepFields, StrangestFields):
 
     Attributes:
         watchlist: None where the ticker is on none.
-        entity_type, entity_id: a ticker; the code of a market on a market-wide bar; or the feed, of
-            which bars of the last session did not come.
+        entity_type, entity_id: a ticker; the code of a market on a market-wide bar; the feed, of
+            which bars of the last session did not come; or a single series. A series has neither
+            market nor interval, and its times are those at which predictions were stored.
         direction: of the move.
         bar_time, last_bar: the first and the last strange bar.
         count: how many there are.

@@ -12,8 +12,9 @@ from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
+from core.words import Feedback
 from records.database import Db, Document
-from records.findings.documents import StoredPrediction, predictions_in
+from records.findings.documents import PredictionLabel, StoredPrediction, predictions_in
 from records.keyset import Key, Keyset, Position, find_page
 
 LATEST = Keyset((Key("timestamp", int, DESCENDING), Key("version", int, DESCENDING)))
@@ -61,20 +62,34 @@ def find_predictions(
     return find_page(predictions_in(database), query, LATEST, after=after, limit=limit)
 
 
+def build_prediction_label(feedback: Feedback, by: str, now: datetime) -> PredictionLabel:
+    """Return what somebody says of a prediction, as it is stored."""
+    return {"feedback": feedback, "labelled_by": by, "labelled_at": now}
+
+
+def label_predictions(
+    database: Db, ids: Sequence[str], label: PredictionLabel | None, session: ClientSession
+) -> None:
+    """Write the same label of several stored predictions, or take theirs back."""
+    predictions_in(database).update_many(
+        {"_id": {"$in": list(ids)}}, {"$set": {"label": label}}, session=session
+    )
+
+
 def label_prediction(
     database: Db,
     series_id: str,
     version: int,
     timestamp: int,
     *,
-    feedback: str,
+    feedback: Feedback,
     by: str,
     now: datetime,
 ) -> StoredPrediction:
     """Write what somebody says of a stored prediction, and return it. Raises NotFound."""
     labelled: StoredPrediction | None = predictions_in(database).find_one_and_update(
         {"_id": build_prediction_id(series_id, version, timestamp)},
-        {"$set": {"label": {"feedback": feedback, "labelled_by": by, "labelled_at": now}}},
+        {"$set": {"label": build_prediction_label(feedback, by, now)}},
         return_document=ReturnDocument.AFTER,
     )
     if labelled is None:

@@ -32,6 +32,7 @@ from records.work.runs import find_bare_run
 from records.work.watchlists import find_watchlist
 from tasks.engine.one_of_many import going_on
 from tasks.periodic import alerting
+from tasks.periodic.series_alerting import plan_series_messages, raise_series
 from tasks.process.worker import Worker
 
 # What is not sent within this time is for the next round, so that slow channels do not keep a
@@ -72,16 +73,23 @@ def _dispatch(database: Db, event: EventDocument, now: datetime) -> None:
     """Raise the alerts of an event's run; then write a delivery for each rule that it concerns,
     and that the event is done with, in one transaction.
     """
-    run = find_bare_run(database, event["run_id"])
-    if run is not None:
-        alerting.settle_run(database, run, now)
-    planned = [] if run is None else _plan(database, event, run, now)
+    planned = _raise_and_plan(database, event, now)
 
     def write(session: ClientSession) -> None:
         if outbox.mark_delivered(database, event["_id"], now, session):
             deliveries.add_deliveries(database, planned, session)
 
     in_transaction(database, write)
+
+
+def _raise_and_plan(database: Db, event: EventDocument, now: datetime) -> list[DeliveryDocument]:
+    if event["event"] == "series_anomalies":
+        return plan_series_messages(database, event, raise_series(database, event, now), now)
+    run = find_bare_run(database, event["run_id"])
+    if run is None:
+        return []
+    alerting.settle_run(database, run, now)
+    return _plan(database, event, run, now)
 
 
 def _plan(

@@ -5,6 +5,7 @@ long fits; the commands.
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +19,9 @@ from detection.models.single_series import load_model, read_history
 from detection.series.stream import KIND as STREAM
 from records.database import Db
 from records.keys import add_key
+from tasks.periodic.notifications import notify
+from tasks.process.broker import build_celery
+from tasks.process.worker import Worker
 from tests.integration.conftest import ROOT, Live
 from tests.integration.stored import NOW
 from tests.integration.test_api_single_series import (
@@ -31,8 +35,22 @@ from tests.integration.test_api_single_series import (
     predict,
     send,
 )
+from tests.receiver import Receiver, run_receiver
 
 LEARNED = 200
+
+
+@pytest.fixture
+def worker(settings: Settings, database: Db) -> Worker:
+    return Worker(settings, database, build_celery(settings), "test")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with run_receiver() as running:
+        yield running
+
+
 RANDOM = Random(7)
 WAVE = [RANDOM.gauss(0, 1) + 5 * (i % 10) for i in range(400)]
 
@@ -141,6 +159,29 @@ def test_a_stored_anomaly_is_told_in_the_same_transaction_and_once(
         "prediction_ids": ["sensor_01::1::1705000010"],
     }
     assert event["delivered_at"] is None
+
+
+def test_stored_anomalies_are_one_open_alert_and_its_feedback_labels_them(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel, "min_grade": 50})
+    fit(client)
+    highs = [{"timestamp": f"170500001{i}", "value": 99.0} for i in range(2)]
+    for point in highs:
+        predict(client, [point], store="true")
+        notify(worker)
+    (alert,) = client.get("/py/alerts").json["items"]
+    assert (alert["entity_type"], alert["entity_id"]) == ("series", "sensor_01")
+    assert (alert["direction"], alert["count"], alert["severity"]) == ("up", 2, "critical")
+    assert (alert["actual_value"], alert["expected_value"]) == (99.0, 10.0)
+    assert [message["title"] for message in receiver.messages] == ["series sensor_01: critical"]
+    path = f"/py/alerts/{alert['_id']}"
+    client.patch(f"{path}/resolve", json={"feedback": "false_alarm"})
+    labels = worker.database.series_predictions.distinct("label.feedback", {"anomaly": True})
+    assert labels == ["false_alarm"]
+    client.post("/py/alerts/bulk", json={"ids": [alert["_id"]], "action": "reopen"})
+    assert worker.database.series_predictions.distinct("label", {"anomaly": True}) == [None]
+    assert client.get(path).json["state"] == "active"
 
 
 def test_a_stored_prediction_can_be_labelled(client: FlaskClient) -> None:

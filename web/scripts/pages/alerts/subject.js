@@ -5,6 +5,7 @@ import { count } from "../../lib/format.js";
 /** Return the name of the ticker, the market or the feed that an alert is about. */
 export function nameSubject(alert) {
   if (alert.entity_type === "feed") return `Bars of ${alert.watchlist}`;
+  if (alert.entity_type === "series") return `Series ${alert.entity_id}`;
   return alert.entity_type === "ticker" ? alert.entity_id : `Market ${alert.entity_id}`;
 }
 

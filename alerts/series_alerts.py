@@ -1,0 +1,98 @@
+"""Stored predictions of a single series that are anomalies become an alert: one that is open for a
+series and direction, which later ones extend.
+
+It is pure: documents in, documents out.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from math import erfc, log10, sqrt
+
+from alerts.raising import build_alert_id, build_beginning
+from core.words import Direction, Severity
+from records.alerts.documents import AlertDocument
+from records.alerts.raised import LaterFields
+from records.findings.documents import StoredPrediction
+
+HIGHEST_GRADE = 100.0
+LEAST_GRADES: tuple[tuple[float, Severity], ...] = (
+    (100.0, "critical"),
+    (75.0, "high"),
+    (50.0, "medium"),
+)
+
+
+def compute_grade(score: float) -> float:
+    """Return the grade of a score in deviations, from 0 to 100: that of its two-sided share in a
+    normal distribution, so that 50 is one point in 100 and 75 one in 1,000.
+    """
+    share = erfc(abs(score) / sqrt(2.0))
+    return min(HIGHEST_GRADE, -25.0 * log10(share)) if share > 0.0 else HIGHEST_GRADE
+
+
+def tell_direction(prediction: StoredPrediction) -> Direction:
+    """Return on which side of what was expected a value lies."""
+    return "down" if prediction["value"] < prediction["expected"] else "up"
+
+
+def build_series_alert(
+    predictions: Sequence[StoredPrediction], event_id: str, now: datetime
+) -> AlertDocument:
+    """Return the alert of anomalies of one series and direction that were stored together."""
+    first = predictions[0]
+    strangest = max(predictions, key=lambda each: abs(each["score"]))
+    grade = compute_grade(strangest["score"])
+    alert: AlertDocument = {
+        "_id": build_alert_id(None, f"series::{first['_id']}"),
+        "watchlist": None,
+        "entity_type": "series",
+        "entity_id": first["series_id"],
+        "market": "",
+        "interval": "",
+        "direction": tell_direction(first),
+        "bar_time": first["created_at"],
+        "last_bar": predictions[-1]["created_at"],
+        "count": len(predictions),
+        "anomaly_ids": [each["_id"] for each in predictions],
+        "anomaly_score": strangest["score"],
+        "threshold": None,
+        "grade": grade,
+        "severity": next((word for least, word in LEAST_GRADES if grade >= least), "low"),
+        "explanation": {},
+        "reasons": [_describe(strangest)],
+        "detection_timestamp": now,
+        "model_version": str(strangest["version"]),
+        "metric_name": strangest["series_id"],
+        "actual_value": strangest["value"],
+        "expected_value": strangest["expected"],
+        "inputs": [],
+        "scope": None,
+        "root_causes": [],
+        "root_cause": None,
+        **build_beginning(event_id, now),  # type: ignore[typeddict-item]  # it holds no bars
+    }
+    return alert
+
+
+def extend_series_alert(alert: AlertDocument, later: AlertDocument) -> LaterFields:
+    """Return what later anomalies change of an open alert of their series."""
+    strangest = later if later["grade"] > alert["grade"] else alert
+    fields = {name: strangest[name] for name in LaterFields.__annotations__ if name in strangest}  # type: ignore[literal-required]  # its own
+    fields |= {
+        "bar_time": alert["bar_time"],
+        "last_bar": later["last_bar"],
+        "count": alert["count"] + later["count"],
+        "anomaly_ids": [*alert["anomaly_ids"], *later["anomaly_ids"]],
+        "run_id": later["run_id"],
+        "grade_before": alert["grade"],
+        "updated_at": later["updated_at"],
+    }
+    return fields  # type: ignore[return-value]  # made of its names
+
+
+def _describe(prediction: StoredPrediction) -> str:
+    return (
+        f"{prediction['value']:.6g} at {prediction['timestamp']}, where"
+        f" {prediction['expected']:.6g} was expected: {abs(prediction['score']):.1f} deviations"
+        f" {'below' if tell_direction(prediction) == 'down' else 'above'}"
+    )

@@ -1,0 +1,82 @@
+"""From stored predictions of single series to alerts and messages, in steps that may be done
+again.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from pymongo.client_session import ClientSession
+
+from alerts.messages import find_due, is_news
+from alerts.raising import note_step
+from alerts.series_alerts import build_series_alert, extend_series_alert, tell_direction
+from records.alerts import deliveries, raised
+from records.alerts.documents import AlertDocument, DeliveryDocument
+from records.alerts.notification_rules import find_rules
+from records.database import Db, in_transaction
+from records.findings.documents import StoredPrediction
+from records.findings.series_predictions import find_stored
+from records.work.documents import EventDocument, SeriesAnomalies
+
+
+def raise_series(database: Db, event: EventDocument, now: datetime) -> list[AlertDocument]:
+    """Raise the alerts of predictions that were stored together, and return them as they are now.
+
+    Those of a series that was deleted since are none.
+    """
+
+    def write(session: ClientSession) -> list[AlertDocument]:
+        raised.take_turn(database, session)
+        payload = cast("SeriesAnomalies", event["payload"])
+        found = find_stored(database, payload["prediction_ids"], session)
+        by_side: dict[str, list[StoredPrediction]] = {}
+        for prediction in sorted(found.values(), key=lambda each: each["timestamp"]):
+            by_side.setdefault(tell_direction(prediction), []).append(prediction)
+        for predictions in by_side.values():
+            _raise_one(database, build_series_alert(predictions, event["_id"], now), session)
+        return raised.find_of_run(database, event["_id"], session)
+
+    return in_transaction(database, write)
+
+
+def _raise_one(database: Db, fresh: AlertDocument, session: ClientSession) -> None:
+    held = [
+        alert
+        for alert in raised.find_open(database, [fresh["entity_id"]], "", session)
+        if (alert["entity_type"], alert["direction"]) == ("series", fresh["direction"])
+    ]
+    if any(set(fresh["anomaly_ids"]) <= set(alert["anomaly_ids"]) for alert in held):
+        return
+    now, text = fresh["created_at"], fresh["reasons"][0]
+    if held:
+        later = [(alert["_id"], extend_series_alert(alert, fresh)) for alert in held]
+        trail = [note_step(alert, "extend", now, text) for alert in held]
+        raised.write_raised(database, [], later, trail, session)
+    elif not raised.find_known(database, [fresh["_id"]], session):
+        trail = [note_step(fresh, "raise", now, text)]
+        raised.write_raised(database, [fresh], [], trail, session)
+
+
+def plan_series_messages(
+    database: Db, event: EventDocument, alerts: Sequence[AlertDocument], now: datetime
+) -> list[DeliveryDocument]:
+    """Return a message for each rule of no watchlist that asks for these alerts."""
+    planned = []
+    for rule in find_rules(database, enabled=True):
+        news = [alert for alert in alerts if rule["watchlist"] is None and is_news(rule, alert)]
+        if not news:
+            continue
+        planned.append(
+            deliveries.build_delivery(
+                f"{event['_id']}:{rule['_id']}",
+                rule,
+                run_id=None,
+                title=f"series {news[0]['entity_id']}: {news[0]['severity']}",
+                body="\n".join(reason for alert in news for reason in alert["reasons"]),
+                anomaly_ids=[],
+                due_at=find_due(rule, now),
+                now=now,
+            )
+        )
+    return planned
