@@ -3,12 +3,14 @@
 import getpass
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 import click
 from flask.cli import AppGroup
 from rich.table import Table
 
+from alerts.evidence import build_evidence, check_evidence
 from alerts.lifecycle import STATES, Asked, take_step
 from cli.common import (
     echo,
@@ -104,6 +106,40 @@ def show_alert(*, alert_id: str, as_json: bool) -> None:
     for step in steps:
         table.add_row(f"{step['at']:%Y-%m-%d %H:%M}", step["by"], step["step"], step["to_state"])
     print_table(table)
+
+
+@group.command("evidence")
+@click.argument("alert_id", required=False)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="By default evidence.zip."
+)
+@click.option(
+    "--check",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Hold a file of evidence against its manifest instead of making one.",
+)
+@exits_on_error
+def make_evidence(*, alert_id: str | None, out: Path | None, check: Path | None) -> None:
+    """Write what an alert rests on into a zip: bars, features, models, verifications, chart, trail.
+
+    With --check the database is not asked: a file's hashes are held against its manifest.
+    """
+    if (alert_id is None) == (check is None):
+        raise BadInput("name an alert, or a file to --check")
+    if check is not None:
+        problems = check_evidence(check)
+        for problem in problems:
+            echo(problem)
+        if problems:
+            raise click.exceptions.Exit(1)
+        echo(f"{check.name}: every file is as its manifest says")
+        return
+    target = out or Path("evidence.zip")
+    if target.exists():
+        raise BadInput(f"{target} is there already; name another with --out")
+    with use_database() as database:
+        target.write_bytes(build_evidence(database, str(alert_id), datetime.now(UTC)))
+    echo(f"written to {target}; `flask alerts evidence --check {target}` checks it")
 
 
 @group.command("ack")

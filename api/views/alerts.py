@@ -1,11 +1,14 @@
 """Alerts: lists, one with its trail, the steps of its life, and what all of them come to."""
 
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import Response
 
 from alerts import lifecycle
+from alerts.evidence import build_evidence
 from alerts.follow_up import build_profile
 from alerts.lifecycle import Asked
 from api.http.auth import get_person, needs_scope
@@ -52,6 +55,14 @@ alerts = APIBlueprint("alerts", __name__, tag="alerts")
 
 WRONG_STEP: Any = {409: "the step cannot be taken in the alert's `state`"}
 
+EVIDENCE: Any = {
+    200: {
+        "description": "the files and their manifest",
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    404: "there is no such alert",
+}
+
 
 @alerts.get("/alerts/active")
 @alerts.input(ActiveQuery, location="query")
@@ -82,6 +93,21 @@ def get_one_alert(alert_id: str) -> Document:
         "children": find_children(database, alert_id) if alert["entity_type"] == "market" else [],
         "archived": "archived_at" in alert,
     }
+
+
+@alerts.get("/alerts/<alert_id>/evidence")
+@alerts.doc(responses=EVIDENCE)
+def get_evidence(alert_id: str) -> Response:
+    """Return what an alert rests on as a zip: bars, features, models, verifications, a chart and
+    its trail, with a manifest of hashes that `flask alerts evidence --check FILE` holds it against.
+    """
+    content = build_evidence(get_database(), alert_id, get_now())
+    name = f"evidence-{sha256(alert_id.encode()).hexdigest()[:12]}.zip"
+    return Response(
+        content,
+        content_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @alerts.patch("/alerts/<alert_id>/acknowledge")

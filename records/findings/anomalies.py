@@ -164,6 +164,12 @@ def find_anomaly(database: Db, anomaly_id: str) -> AnomalyDocument | None:
     return anomalies_in(database).find_one({"_id": anomaly_id})
 
 
+def find_by_ids(database: Db, anomaly_ids: Sequence[str]) -> list[AnomalyDocument]:
+    """Return those of these anomalies that are stored, by time."""
+    query = {"_id": {"$in": list(anomaly_ids)}}
+    return list(anomalies_in(database).find(query).sort([("Datetime", 1), ("_id", 1)]))
+
+
 def find_new(
     database: Db,
     run_id: str,

@@ -35,6 +35,11 @@ def find_stored(
     }
 
 
+def find_by_ids(database: Db, ids: Sequence[str]) -> list[StoredPrediction]:
+    """Return those of these predictions that are stored, in order of time."""
+    return list(predictions_in(database).find({"_id": {"$in": list(ids)}}).sort("timestamp", 1))
+
+
 def insert_predictions(
     database: Db, predictions: Sequence[StoredPrediction], session: ClientSession
 ) -> None:

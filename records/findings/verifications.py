@@ -126,6 +126,13 @@ def find_verifications(
     return find_page(verifications_in(database), query, BY_ID, after=after, limit=limit)
 
 
+def find_latest(database: Db, anomaly_ids: Sequence[str]) -> list[VerificationDocument]:
+    """Return what was last said of each of these anomalies, of those that were verified."""
+    query = {"anomaly_id": {"$in": list(anomaly_ids)}}
+    found = verifications_in(database).find(query).sort([("verified_at", 1), ("_id", 1)])
+    return sorted({each["anomaly_id"]: each for each in found}.values(), key=lambda v: v["_id"])
+
+
 def count_verdicts(
     database: Db, run_id: str, session: ClientSession | None = None
 ) -> dict[Verdict, int]:

@@ -5,15 +5,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
+from alerts.evidence import check_evidence
+from alerts.raising import build_alert
 from cli.alerts import group
 from cli.anomalies import group as anomalies_group
 from cli.groups import group as groups_group
+from core.errors import BadInput
 from core.settings import Settings, get_settings
 from detection.features.compute import compute_features
 from detection.features.feature_sets import get_feature_set
@@ -586,3 +590,55 @@ def test_bars_that_stopped_coming_are_one_alert_until_they_come(
     steps = [step["step"] for step in client.get(f"/py/alerts/{alert['_id']}").json["trail"]]
     assert steps == ["raise", "extend", "supersede"]
     assert [message["title"] for message in receiver.messages] == ["tech: bars stopped coming"]
+
+
+def test_evidence_is_whole_and_shows_what_was_changed(
+    client: FlaskClient, worker: Worker, tmp_path: Path
+) -> None:
+    database = worker.database
+    store(database, "AAPL", make_bars(420, shocks=(400,)))
+    train(database)
+    run(database, "backfill", "AAPL")
+    anomaly = database.anomalies.find_one({"kind": "event"}, sort=[("Datetime", -1)])
+    assert anomaly is not None
+    alert = build_alert("tech", anomaly, "run-1", NOW)  # type: ignore[arg-type]  # as stored
+    database.alerts.insert_one(alert)
+    answer = client.get(f"/py/alerts/{alert['_id']}/evidence")
+    assert (answer.status_code, answer.mimetype) == (200, "application/zip")
+    path = tmp_path / "evidence.zip"
+    path.write_bytes(answer.data)
+    with ZipFile(path) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    assert sorted(held) == [
+        "alert.json",
+        "anomalies.json",
+        "bars.csv",
+        "chart.svg",
+        "manifest.json",
+        "models.json",
+        "trail.json",
+        "verifications.json",
+    ]
+    (found,) = json.loads(held["anomalies.json"])
+    assert found["anomaly_score"] == anomaly["anomaly_score"]
+    assert json.loads(held["models.json"])[0]["sha256"] == anomaly["model_hash"]
+    last = held["bars.csv"].decode().splitlines()[-1].split(",")
+    assert last[0] == f"{anomaly['Datetime']:%Y-%m-%dT%H:%M:%SZ}"
+    assert float(last[4]) == anomaly["Close"]
+    assert b"<circle" in held["chart.svg"]
+    assert check_evidence(path) == []
+    held["bars.csv"] = held["bars.csv"].replace(b"1", b"2", 1)
+    del held["trail.json"]
+    with ZipFile(tmp_path / "changed.zip", "w") as archive:
+        for name, content in {**held, "more.txt": b"x"}.items():
+            archive.writestr(name, content)
+    assert check_evidence(tmp_path / "changed.zip") == [
+        "trail.json is missing",
+        "more.txt is not in the manifest",
+        "bars.csv was changed: its hash is not the manifest's",
+    ]
+    assert client.get("/py/alerts/nobody/evidence").status_code == 404
+    for content in (b"", b"no zip", answer.data[:200]):
+        (tmp_path / "bad.zip").write_bytes(content)
+        with pytest.raises(BadInput):
+            check_evidence(tmp_path / "bad.zip")

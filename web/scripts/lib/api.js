@@ -34,6 +34,11 @@ export function getText(path, query = {}, signal = null) {
   return send("GET", withQuery(path, query), { signal, read: (response) => response.text() });
 }
 
+/** Read a file. */
+export function getFile(path) {
+  return send("GET", path, { read: (response) => response.blob() });
+}
+
 /** Post JSON. `key` makes a repeated post answer with the first one's run. */
 export function post(path, body = null, { key = null, headers = {} } = {}) {
   return sendBody("POST", path, body, key ? { ...headers, "Idempotency-Key": key } : headers);

@@ -1,6 +1,6 @@
 // One alert: chart, why, whose move it was, what people said, and who did what.
 
-import { get, post } from "../../lib/api.js";
+import { get, getFile, post } from "../../lib/api.js";
 import { el, fill, svg } from "../../lib/dom.js";
 import { ago, barTime, change, figure, moment, words } from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
@@ -51,7 +51,11 @@ function drawAlert(alert, refresh, signal) {
           alert.scope && el("span.badge", `${alert.scope} move`),
         ),
       ),
-      el("a.button", { href: linkTo("alerts") }, "All alerts"),
+      el(
+        "div.row",
+        buildEvidence(alert),
+        el("a.button", { href: linkTo("alerts") }, "All alerts"),
+      ),
     ),
     el(
       "div.columns",
@@ -64,6 +68,20 @@ function drawAlert(alert, refresh, signal) {
       el("div.stack", drawSteps(alert, refresh), drawComments(alert, refresh), drawTrail(alert)),
     ),
   ];
+}
+
+function buildEvidence(alert) {
+  const button = el("button.button", { type: "button" }, "Evidence");
+  button.title = "Bars, features, models, verifications and trail as a zip with hashes";
+  button.addEventListener("click", async () => {
+    const path = `/alerts/${encodeURIComponent(alert._id)}/evidence`;
+    const file = await attempt(button, () => getFile(path));
+    if (!file) return;
+    const href = URL.createObjectURL(file);
+    el("a", { href, download: `evidence ${nameSubject(alert)}.zip` }).click();
+    URL.revokeObjectURL(href);
+  });
+  return button;
 }
 
 function drawSteps(alert, refresh) {
