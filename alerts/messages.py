@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.errors import BadInput
@@ -46,10 +47,11 @@ def tells_failure(rule: RuleDocument, run: RunDocument) -> bool:
 
 class Told(NamedTuple):
     """What a rule's message tells of: market-wide alerts and stopped feeds,
-    and the anomalies of all the others.
+    the alerts of single tickers, and these ones' anomalies.
     """
 
     wide: list[AlertDocument]
+    single: list[AlertDocument]
     anomaly_ids: set[str]
 
 
@@ -61,7 +63,8 @@ def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
     news = [alert for alert in alerts if is_news(rule, alert)]
     wide = {alert["_id"]: alert for alert in news if alert["entity_type"] != "ticker"}
     single = [a for a in news if a["entity_type"] == "ticker" and a["parent_id"] is None]
-    return Told([*wide.values()], {each for alert in single for each in alert["anomaly_ids"]})
+    ids = {each for alert in single for each in alert["anomaly_ids"]}
+    return Told([*wide.values()], single, ids)
 
 
 def is_news(rule: RuleDocument, alert: AlertDocument) -> bool:
@@ -92,6 +95,7 @@ def build_body(
     run: RunDocument,
     anomalies: Sequence[AnomalyDocument],
     wide: Sequence[AlertDocument] = (),
+    link: str | None = None,
 ) -> str:
     """Return the rest: market-wide bars, the strangest of the others with their reasons, what the
     markets did besides where the watchlist asks for it, what went wrong, and the run.
@@ -109,8 +113,19 @@ def build_body(
     ]
     if run["error"]:
         lines.append(f"{run['status']}: {run['error']}")
+    lines += [link] if link else []
     lines.append(f"run {run['_id']} ({run['trigger']})")
     return "\n".join(lines)
+
+
+def build_link(public_url: str, alerts: Sequence[AlertDocument]) -> str | None:
+    """Return the address of the one alert that a message tells of, or of the inbox of several;
+    None where there is none, or nobody said where the dashboard is.
+    """
+    if not public_url or not alerts:
+        return None
+    page = f"/{quote(alerts[0]['_id'], safe='')}" if len(alerts) == 1 else ""
+    return f"{public_url.rstrip('/')}/#/alerts{page}"
 
 
 def find_due(rule: RuleDocument, now: datetime) -> datetime:

@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         "", description="origins of other sites' pages that may ask, with commas between them"
     )
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$",
+        description="where people reach the dashboard, for the links in messages; empty: no links",
+    )
     rate_limit_reads: str = Field(
         "6000/minute", pattern=RATE, description="requests that only read, by API key"
     )

@@ -11,6 +11,7 @@ from pymongo.client_session import ClientSession
 from alerts.channels import send_message
 from alerts.messages import (
     build_body,
+    build_link,
     build_title,
     choose_alerts,
     find_due,
@@ -58,7 +59,7 @@ def notify(worker: Worker) -> dict[str, int]:
     alerting.keep_time(worker.database, datetime.now(UTC))
     for event in outbox.find_undelivered(worker.database, limit=1_000):
         with going_on("event_failed", event["_id"]):
-            _dispatch(worker.database, event, datetime.now(UTC))
+            _dispatch(worker, event, datetime.now(UTC))
     started, done = monotonic(), {"sent": 0, "not_sent": 0}
     while (
         monotonic() - started < ROUND_SECONDS
@@ -69,11 +70,12 @@ def notify(worker: Worker) -> dict[str, int]:
     return done
 
 
-def _dispatch(database: Db, event: EventDocument, now: datetime) -> None:
+def _dispatch(worker: Worker, event: EventDocument, now: datetime) -> None:
     """Raise the alerts of an event's run; then write a delivery for each rule that it concerns,
     and that the event is done with, in one transaction.
     """
-    planned = _raise_and_plan(database, event, now)
+    database = worker.database
+    planned = _raise_and_plan(database, event, worker.settings.public_url, now)
 
     def write(session: ClientSession) -> None:
         if outbox.mark_delivered(database, event["_id"], now, session):
@@ -82,18 +84,21 @@ def _dispatch(database: Db, event: EventDocument, now: datetime) -> None:
     in_transaction(database, write)
 
 
-def _raise_and_plan(database: Db, event: EventDocument, now: datetime) -> list[DeliveryDocument]:
+def _raise_and_plan(
+    database: Db, event: EventDocument, public_url: str, now: datetime
+) -> list[DeliveryDocument]:
     if event["event"] == "series_anomalies":
-        return plan_series_messages(database, event, raise_series(database, event, now), now)
+        alerts = raise_series(database, event, now)
+        return plan_series_messages(database, event, alerts, public_url, now)
     run = find_bare_run(database, event["run_id"])
     if run is None:
         return []
     alerting.settle_run(database, run, now)
-    return _plan(database, event, run, now)
+    return _plan(database, event, run, public_url, now)
 
 
 def _plan(
-    database: Db, event: EventDocument, run: RunDocument, now: datetime
+    database: Db, event: EventDocument, run: RunDocument, public_url: str, now: datetime
 ) -> list[DeliveryDocument]:
     planned = []
     alerts = find_of_run(database, run["_id"]) if raises(run) else None
@@ -105,13 +110,14 @@ def _plan(
         if told is not None:
             anomalies = [anomaly for anomaly in anomalies if anomaly["_id"] in told.anomaly_ids]
         wide = told.wide if told else []
+        link = build_link(public_url, [*wide, *told.single] if told else [])
         if anomalies or wide or tells_failure(rule, run):
             delivery = deliveries.build_delivery(
                 f"{event['_id']}:{rule['_id']}",
                 rule,
                 run_id=run["_id"],
                 title=build_title(run, anomalies, wide),
-                body=build_body(run, anomalies, wide),
+                body=build_body(run, anomalies, wide, link),
                 anomaly_ids=[anomaly["_id"] for anomaly in anomalies],
                 due_at=find_due(rule, now),
                 now=now,

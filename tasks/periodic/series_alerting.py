@@ -8,7 +8,7 @@ from typing import cast
 
 from pymongo.client_session import ClientSession
 
-from alerts.messages import find_due, is_news
+from alerts.messages import build_link, find_due, is_news
 from alerts.raising import note_step
 from alerts.series_alerts import build_series_alert, extend_series_alert, tell_direction
 from records.alerts import deliveries, raised
@@ -59,7 +59,11 @@ def _raise_one(database: Db, fresh: AlertDocument, session: ClientSession) -> No
 
 
 def plan_series_messages(
-    database: Db, event: EventDocument, alerts: Sequence[AlertDocument], now: datetime
+    database: Db,
+    event: EventDocument,
+    alerts: Sequence[AlertDocument],
+    public_url: str,
+    now: datetime,
 ) -> list[DeliveryDocument]:
     """Return a message for each rule of no watchlist that asks for these alerts."""
     planned = []
@@ -67,13 +71,15 @@ def plan_series_messages(
         news = [alert for alert in alerts if rule["watchlist"] is None and is_news(rule, alert)]
         if not news:
             continue
+        link = build_link(public_url, news)
+        lines = [reason for alert in news for reason in alert["reasons"]] + ([link] if link else [])
         planned.append(
             deliveries.build_delivery(
                 f"{event['_id']}:{rule['_id']}",
                 rule,
                 run_id=None,
                 title=f"series {news[0]['entity_id']}: {news[0]['severity']}",
-                body="\n".join(reason for alert in news for reason in alert["reasons"]),
+                body="\n".join(lines),
                 anomaly_ids=[],
                 due_at=find_due(rule, now),
                 now=now,

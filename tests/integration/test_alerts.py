@@ -131,6 +131,29 @@ def test_backfills_raise_only_when_asked_and_an_event_that_comes_again_raises_no
     assert accepted.status_code == 422
 
 
+def test_a_message_links_to_its_alert_or_to_the_inbox(
+    client: FlaskClient, settings: Settings, database: Db, receiver: Receiver
+) -> None:
+    here = settings.model_copy(update={"public_url": "https://tapewatch.example.com/desk/"})
+    worker = Worker(here, database, build_celery(here), "test")
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel})
+    add_list(database, "tech", "AAPL", "MSFT", "IBM")
+    end_run(database, ("AAPL", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    end_run(database, ("MSFT", SESSIONS[0]), ("IBM", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    first, second = (message["message"].splitlines() for message in receiver.messages)
+    root = "https://tapewatch.example.com/desk/#/alerts"
+    assert f"{root}/tech%3A%3AAAPL%3A%3A1d%3A%3A2026-01-05T00%3A00%3A00Z" in first
+    assert root in second
+
+
+@pytest.mark.parametrize("url", ["tapewatch.example.com", "javascript:alert(1)", "https://a?b"])
+def test_an_address_that_no_link_can_be_made_of_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="public_url"):
+        Settings(_env_file=None, public_url=url)
+
+
 def test_a_market_wide_bar_is_one_alert_with_children_and_one_message(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
