@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,14 +40,16 @@ def run_bench_servers() -> Iterator[tuple[Settings, Path]]:
 
 
 @contextmanager
-def run_service(settings: Settings, folder: Path) -> Iterator[int]:
-    """Start API and worker in this process' environment, stop them at the end,
-    and yield the worker's process id.
+def run_service(
+    settings: Settings, folder: Path, programs: Sequence[str] = ("api", "worker")
+) -> Iterator[int]:
+    """Start API, worker and whatever else is named in this process' environment, stop them at the
+    end, and yield the worker's process id.
     """
     processes = {}
     try:
         for program in service_programs(settings, folder):
-            if program.name in {"api", "worker"}:
+            if program.name in programs:
                 with (folder / f"{program.name}.log").open("wb") as log:
                     command, environment = (
                         die_with_parent(program.command),
