@@ -1,0 +1,3298 @@
+"""Ask Tapewatch from Python.
+
+>>> client = Client("http://127.0.0.1:5000", key="...")
+>>> client.anomalies(ticker="AAPL", sort="anomaly_score", limit=10).to_frame()
+>>> run = client.start_backfill(ticker="AAPL").wait()
+
+A method that reads a list returns `Pages`: it asks for page after page as it is iterated, and
+puts them in order. A method that has work done returns `Started`, whose `wait` shows a progress
+bar. What the API refuses is raised as `ApiRefused`, which says why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, NotRequired, TypedDict, TypeVar, cast
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self, TypeAlias
+
+    import pandas as pd
+
+TRIES = 5
+LONGEST_PAUSE_SECONDS = 30.0
+SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.1, 1.0
+BUSY = {429, 503}
+ENDED = {"complete", "partial", "failed", "cancelled"}
+
+Item = TypeVar("Item")
+Json = dict[str, Any]
+Time = str | datetime | date
+
+
+class TapewatchError(Exception):
+    """What this client raises."""
+
+
+class ApiUnreachable(TapewatchError):
+    """The API does not answer."""
+
+
+class ApiRefused(TapewatchError):
+    """The API answered with a problem; its text is what the problem's `detail` says.
+
+    `status` is the HTTP status, `reason` the word to switch on, `errors` has an entry for each
+    wrong value, `request_id` is in the server's log, and `document` is all of it.
+    """
+
+    def __init__(self, status: int, document: Mapping[str, Any]) -> None:
+        self.document = document
+        self.status = status
+        self.detail = str(document.get("detail") or f"the API answered {status}")
+        self.reason = str(document.get("reason") or "")
+        self.errors: list[Json] = list(document.get("errors") or [])
+        self.request_id = document.get("request_id")
+        super().__init__(self.detail)
+
+
+class RunFailed(TapewatchError):
+    """A run ended failed or cancelled; `run` is its document."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        said = run.get("error") or "; ".join(run.get("errors", [])[:3]) or "it says no more"
+        super().__init__(f"run {run['_id']} ended {run['status']}: {said}")
+
+
+class RunUnfinished(TapewatchError):
+    """A run goes on after the time that it was waited for; ask again, nothing is lost."""
+
+
+@dataclass(frozen=True)
+class Pages(Generic[Item]):
+    """A list that comes in pages: iterate it, or take all of it by `to_list` or `to_frame`.
+
+    Nothing is asked before that, and each iteration asks anew.
+    """
+
+    _ask: Callable[[Mapping[str, Any]], Json]
+    _limit: int | None
+    _most: int
+    _times: tuple[str, ...] = ()
+    _backwards: bool = False
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield the items, in the order of the list; bars in the order of time."""
+        # Such a list begins with its latest page, and each page is ascending.
+        pages = reversed(list(self.pages())) if self._backwards else self.pages()
+        for page in pages:
+            yield from page["items"]
+
+    def pages(self) -> Iterator[Json]:
+        """Yield the pages as the API answers them, with what it says beside `items`."""
+        left, cursor = self._limit, None
+        while left is None or left > 0:
+            size = self._most if left is None else min(left, self._most)
+            page = self._ask({"limit": size, "cursor": cursor})
+            yield page
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+            left = None if left is None else left - len(page["items"])
+
+    def to_list(self) -> list[Item]:
+        """Return all items."""
+        return list(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return all items as a data frame: times are times in UTC, and what lies in an object has
+        a column with its path, as `features.return_1`.
+
+        Raises ImportError where pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415 - wanted by this alone
+        except ImportError as error:
+            raise ImportError(
+                "to_frame() needs pandas: pip install 'tapewatch-client[frames]'"
+            ) from error
+        items = cast("list[Json]", list(self))
+        frame = pd.json_normalize(items)
+        for name in self._times:
+            if name in frame:
+                frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+        return frame
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run that was accepted and is worked on, whether anybody waits for it or not."""
+
+    accepted: Accepted
+    _client: Connection
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.accepted["run_id"]
+
+    def wait(self, *, progress: bool = True, timeout_seconds: float | None = None) -> Run:
+        """Return the run once it has ended; see `Client.wait_for`."""
+        return self._client.wait_for(
+            self.run_id, progress=progress, timeout_seconds=timeout_seconds
+        )
+
+
+class Connection:
+    """How the API is asked; `Client` has a method for each of its operations."""
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:5000",
+        key: str | None = None,
+        *,
+        prefix: str = "/py",
+        timeout_seconds: float = 60.0,
+    ) -> None:
+        """Keep the address; nothing is asked yet. `prefix` is the server's URL_PREFIX."""
+        self.url = url.rstrip("/").removesuffix(prefix)
+        self._prefix = prefix
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=timeout_seconds,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def wait_for(
+        self, run_id: str, *, progress: bool = True, timeout_seconds: float | None = None
+    ) -> Run:
+        """Return a run's document once it has ended, complete or partial (then `failures` names the
+        tickers), and show a bar meanwhile.
+
+        Raises RunFailed, and RunUnfinished after `timeout_seconds`, where they are given.
+        """
+        started, pause = time.monotonic(), SHORTEST_POLL_SECONDS
+        with tqdm(total=100, disable=not progress, unit="%", dynamic_ncols=True) as bar:
+            while True:
+                run = cast("Run", self._ask("GET", f"/detection-runs/{_quote(run_id)}"))
+                bar.set_description(f"{run['task']} {run['status']}")
+                bar.update(int(run["progress"]["percent"]) - bar.n)
+                if run["status"] in ENDED:
+                    break
+                waited = time.monotonic() - started
+                if timeout_seconds is not None and waited > timeout_seconds:
+                    raise RunUnfinished(
+                        f"run {run_id} is {run['status']} after {waited:.0f} s; it goes on, and"
+                        f" wait_for({run_id!r}) waits again"
+                    )
+                time.sleep(pause)
+                pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
+        if run["status"] in {"failed", "cancelled"}:
+            raise RunFailed(run)
+        return run
+
+    def _ask(self, method: str, path: str, *, root: bool = False, **sent: Any) -> Any:
+        """Return what an operation answers: its JSON, its text, or None where it has no content."""
+        response = self._send(method, path, root=root, **sent)
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return None
+        return response.json() if "json" in _media_type(response) else response.text
+
+    def _start(self, method: str, path: str, **sent: Any) -> Any:
+        """Have work done, once however often the network makes it be asked; return `Started`, or
+        what was answered at once.
+        """
+        response = self._send(method, path, headers={"Idempotency-Key": uuid4().hex}, **sent)
+        document = response.json()
+        if response.status_code == httpx.codes.ACCEPTED:
+            return Started(document, self)
+        return document
+
+    def _upload(self, path: str, fields: Mapping[str, Any], *, starts: bool) -> Any:
+        """Send a form whose `file` is a path."""
+        file = Path(fields["file"])
+        with file.open("rb") as content:
+            sent: Json = {
+                "files": {"file": (file.name, content)},
+                "data": {
+                    name: str(value).lower() if isinstance(value, bool) else value
+                    for name, value in _clean(fields).items()
+                    if name != "file"
+                },
+            }
+            return self._start("POST", path, **sent) if starts else self._ask("POST", path, **sent)
+
+    def _pages(
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        limit: int | None,
+        *,
+        most: int,
+        times: tuple[str, ...] = (),
+        backwards: bool = False,
+    ) -> Pages[Any]:
+        def ask(page: Mapping[str, Any]) -> Json:
+            answer: Json = self._ask("GET", path, params={**params, **page})
+            return answer
+
+        return Pages(ask, limit, most, times, backwards)
+
+    def _lines(self, method: str, path: str, **sent: Any) -> Iterator[str]:
+        """Yield the lines of an answer as they come."""
+        sent["params"] = _clean(sent.get("params") or {})
+        with ExitStack() as stack:
+            try:
+                response = stack.enter_context(
+                    self._http.stream(method, self._prefix + path, timeout=None, **sent)
+                )
+                if response.is_error:
+                    response.read()
+                    raise _explain(response)
+                yield from response.iter_lines()
+            except httpx.TransportError as error:
+                raise self._describe(error) from error
+
+    def _send(self, method: str, path: str, *, root: bool = False, **sent: Any) -> httpx.Response:
+        """Return the answer. What may be asked twice is, where the API says that it is busy.
+
+        Raises ApiRefused and ApiUnreachable.
+        """
+        sent["params"] = _clean(sent.get("params") or {})
+        if "json" in sent and isinstance(sent["json"], Mapping):
+            sent["json"] = _clean(sent["json"])
+        repeatable = method == "GET" or "headers" in sent
+        url = path if root else self._prefix + path
+        for left in reversed(range(TRIES)):
+            try:
+                response = self._http.request(method, url, **sent)
+            except httpx.TransportError as error:
+                raise self._describe(error) from error
+            pause = _read_pause(response)
+            if pause is None or not repeatable or left == 0 or "files" in sent:
+                break
+            time.sleep(pause)
+        if response.is_error:
+            raise _explain(response)
+        return response
+
+    def _describe(self, error: httpx.TransportError) -> ApiUnreachable:
+        return ApiUnreachable(
+            f"Tapewatch at {self.url} does not answer: {error or type(error).__name__}; is it"
+            " running, and is that its address?"
+        )
+
+
+def _explain(response: httpx.Response) -> ApiRefused:
+    document: Any = None
+    if "json" in _media_type(response):
+        document = response.json()
+    if not isinstance(document, dict):
+        text = f"{response.url} answered {response.status_code}: {response.text[:200]!r}"
+        document = {"detail": f"{text}; is it Tapewatch that listens there?"}
+    return ApiRefused(response.status_code, document)
+
+
+def _media_type(response: httpx.Response) -> str:
+    return str(response.headers.get("Content-Type", "")).partition(";")[0]
+
+
+def _read_pause(response: httpx.Response) -> float | None:
+    """Return the seconds after which a busy API says that it may be asked again."""
+    told = response.headers.get("Retry-After", "")
+    if response.status_code not in BUSY or not told.isdigit():
+        return None
+    return min(float(told), LONGEST_PAUSE_SECONDS)
+
+
+def _clean(values: Mapping[str, Any]) -> Json:
+    """Return what was given, as it is sent: what is None is not, and times have their zone."""
+    return {name: _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _join(values: str | Sequence[str] | None) -> str | None:
+    """Return a list of values as a query has them: with commas between."""
+    return values if values is None or isinstance(values, str) else ",".join(values)
+
+
+def _quote(part: str) -> str:
+    return quote(part, safe="")
+
+
+# What follows is written from the OpenAPI document:
+
+# WRITE_CLIENT=1 make test ARGS='-k client_follows'
+
+
+class Accepted(TypedDict):
+    """A run was written and will be worked on; `Location` is its address."""
+
+    status: str
+    run_id: str
+    ticker: NotRequired[str | None]
+    tickers: list[str]
+    market: NotRequired[str | None]
+    interval: str
+    max_period: NotRequired[str | None]
+    message: str
+
+
+class Alive(TypedDict):
+    """A process that answers."""
+
+    status: NotRequired[Literal["ok"]]
+
+
+class Analysis(TypedDict):
+    """The metrics of one category of one series at one bar."""
+
+    ticker: str
+    interval: str
+    metric: str
+    as_of: str
+    window: int | None
+    values: dict[str, Any]
+    units: dict[str, str]
+    bars_per_year: float
+    missing: dict[str, dict[str, int | str]]
+    metadata: SnapshotMetadata
+
+
+if TYPE_CHECKING:
+    AnalysisAnswer: TypeAlias = "Analysis | AnalysisPage"
+
+
+class AnalysisPage(TypedDict):
+    """The same of several bars, the newest first."""
+
+    items: list[Analysis]
+    next_cursor: str | None
+
+
+class Anomaly(TypedDict):
+    """A bar whose score passed the threshold, with what is needed to understand it and to
+    derive it again.
+    """
+
+    _id: str
+    Ticker: str
+    Datetime: str
+    interval: str
+    market: str
+    Close: float
+    Volume: float
+    anomaly_score: float
+    threshold: float
+    grade: float
+    severity: Literal["low", "medium", "high", "critical"]
+    features: dict[str, float | None]
+    inputs: NotRequired[dict[str, float | None]]
+    attribution: NotRequired[dict[str, float]]
+    reasons: NotRequired[list[str]]
+    status: Literal["new", "superseded"]
+    sent: bool
+    detection_run_id: str
+    detection_timestamp: str
+    model_version: str
+    model_hash: str
+    feature_set: str
+    bars_fingerprint: str
+    in_training_window: bool
+    suspected_split: NotRequired[float | None]
+    opinions: NotRequired[list[Opinion]]
+    superseded_by: NotRequired[str | None]
+    superseded_at: NotRequired[str | None]
+    bars_gone_at: NotRequired[str | None]
+    created_at: str
+
+
+class AnomalyInFull(TypedDict):
+    """An anomaly, and what its market was like."""
+
+    _id: str
+    Ticker: str
+    Datetime: str
+    interval: str
+    market: str
+    Close: float
+    Volume: float
+    anomaly_score: float
+    threshold: float
+    grade: float
+    severity: Literal["low", "medium", "high", "critical"]
+    features: dict[str, float | None]
+    inputs: NotRequired[dict[str, float | None]]
+    attribution: NotRequired[dict[str, float]]
+    reasons: NotRequired[list[str]]
+    status: Literal["new", "superseded"]
+    sent: bool
+    detection_run_id: str
+    detection_timestamp: str
+    model_version: str
+    model_hash: str
+    feature_set: str
+    bars_fingerprint: str
+    in_training_window: bool
+    suspected_split: NotRequired[float | None]
+    opinions: NotRequired[list[Opinion]]
+    superseded_by: NotRequired[str | None]
+    superseded_at: NotRequired[str | None]
+    bars_gone_at: NotRequired[str | None]
+    created_at: str
+    market_conditions: BarConditions | None
+
+
+class AnomalyPage(TypedDict):
+    """Anomalies, whole unless `fields` were named."""
+
+    items: list[Anomaly | AnomalyPart]
+    next_cursor: str | None
+
+
+if TYPE_CHECKING:
+    AnomalyPart: TypeAlias = "dict[str, Any]"
+
+
+class AnomalySummary(TypedDict):
+    """How many anomalies there are, counted two ways."""
+
+    total: int
+    by_severity: dict[str, int]
+    by_ticker: list[TickerCount]
+
+
+BarConditions = TypedDict(
+    "BarConditions",
+    {
+        "time": "str",
+        "words": "list[str]",
+        "regime": "dict[str, Any] | None",
+        "regimes": "dict[str, int]",
+        "turbulent_share": "float | None",
+        "breadth": "Breadth",
+        "return": "float | None",
+        "z": "float | None",
+        "set": "str",
+        "computed_at": "str",
+        "run_id": "str",
+    },
+)
+
+
+class BarRevision(TypedDict):
+    """Something that changed at or before a series' last bar."""
+
+    _id: str
+    ticker: str
+    interval: str
+    revision: int
+    kind: Literal["changed", "inserted", "split", "replaced", "deleted", "renamed", "undone"]
+    first: str
+    last: str
+    bars: NotRequired[int | None]
+    inserted_until: NotRequired[str | None]
+    session: NotRequired[str | None]
+    old: NotRequired[Any]
+    new: NotRequired[Any]
+    source: str
+    at: str
+
+
+class Breadth(TypedDict):
+    """Of at least ten tickers."""
+
+    advance_decline: float | None
+    above_sma_50: float | None
+
+
+class CandlePage(TypedDict):
+    """Bars of one series, ascending; the first page has the latest, the next goes back in time."""
+
+    items: list[ShownCandle]
+    next_cursor: str | None
+    ticker: str
+    interval: str
+
+
+class Chart(TypedDict):
+    """Bars, with what belongs to each of them; `indicators` has one value a bar, null where too
+    little came before.
+    """
+
+    ticker: str
+    interval: str
+    period: str
+    synthetic: bool
+    bars: list[ShownCandle]
+    cut_at: NotRequired[str | None]
+    indicators: dict[str, list[float | None]]
+    markers: list[Marker]
+    watermark: NotRequired[str | None]
+    run_id: NotRequired[str | None]
+
+
+class Correlation(TypedDict):
+    """The correlations of a set; `matrix` is null, and `run_id` names the run, until they are
+    computed.
+    """
+
+    interval: str
+    tickers: list[str]
+    as_of: NotRequired[str | None]
+    window: NotRequired[int]
+    matrix: NotRequired[list[list[float | None]] | None]
+    common: NotRequired[list[list[int]] | None]
+    order: NotRequired[list[int] | None]
+    clusters: NotRequired[list[int] | None]
+    pairs: NotRequired[list[PairTest] | None]
+    series: list[SeriesCorrelation]
+    unusable: NotRequired[dict[str, str]]
+    computed_at: NotRequired[str | None]
+    run_id: NotRequired[str | None]
+    missing: NotRequired[dict[str, dict[str, str]]]
+
+
+class CoverageCounts(TypedDict):
+    """Of how many sessions of its exchange a series has bars, from its first bar to its last."""
+
+    sessions: int
+    missing: int
+    gap_count: int
+
+
+class Delivery(TypedDict):
+    """One message to one channel."""
+
+    _id: str
+    rule: str
+    shown_channel: str
+    run_id: NotRequired[str | None]
+    title: str
+    body: str
+    state: Literal["pending", "sent", "failed"]
+    attempts: int
+    due_at: str
+    created_at: str
+    sent_at: NotRequired[str | None]
+    error: NotRequired[str | None]
+
+
+class DeliveryPage(TypedDict):
+    """Deliveries, the newest first."""
+
+    items: list[Delivery]
+    next_cursor: str | None
+
+
+class Failure(TypedDict):
+    """Why one ticker has no result."""
+
+    ticker: str
+    reason: NotRequired[str | None]
+    error: NotRequired[str | None]
+
+
+class FileImport(TypedDict):
+    """What became of one file: read, failed or skipped."""
+
+    name: str
+    columns: NotRequired[dict[str, str]]
+    aside: NotRequired[list[str]]
+    notes: NotRequired[list[str]]
+    error: NotRequired[str | None]
+    skipped: NotRequired[str | None]
+
+
+class Fitted(TypedDict):
+    """The version that holds what was learned."""
+
+    series_id: str
+    version: str
+    points_used: int
+
+
+class Gap(TypedDict):
+    """Neighbouring sessions without a bar."""
+
+    first: str
+    last: str
+    sessions: int
+
+
+class Health(TypedDict):
+    """How the service is."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    version: str
+    access: Literal["open", "keys", "unknown"]
+    mongodb: ServerHealth
+    redis: ServerHealth
+    workers: ServerHealth
+    sweeper: ServerHealth
+    scheduler: ServerHealth
+    flower_url: NotRequired[str | None]
+    oldest_pending_seconds: NotRequired[float | None]
+
+
+class ImportReport(TypedDict):
+    """What became of what was sent."""
+
+    run_id: str
+    status: str
+    source: str
+    interval: str
+    read: int
+    new: int
+    changed: int
+    unchanged: int
+    rejected_rows: int
+    series: list[SeriesImport]
+    files: NotRequired[list[FileImport]]
+
+
+class LastRun(TypedDict):
+    """The newest detection of a series."""
+
+    run_id: str
+    status: str
+    started_at: NotRequired[str | None]
+    completed_at: NotRequired[str | None]
+    rows_processed: NotRequired[int | None]
+    anomalies_found: NotRequired[int | None]
+    reason: NotRequired[str | None]
+    error: NotRequired[str | None]
+
+
+class Latency(TypedDict):
+    """Latencies of the last 100 successful requests of a kind, over all processes; 0 where
+    there were none.
+    """
+
+    avg: float
+    p95: float
+
+
+class LeftOut(TypedDict):
+    """A ticker that a model could not learn from."""
+
+    ticker: str
+    reason: str
+
+
+class LibraryChange(TypedDict):
+    """A library whose version moved."""
+
+    name: str
+    then: NotRequired[str | None]
+    now: str
+
+
+class Marker(TypedDict):
+    """An anomaly, as a mark on the chart."""
+
+    _id: str
+    Datetime: str
+    grade: float
+    severity: str
+    anomaly_score: float
+    reasons: list[str]
+
+
+MarketBarItem = TypedDict(
+    "MarketBarItem",
+    {
+        "time": "str",
+        "tickers": "int",
+        "breadth": "Breadth",
+        "regimes": "dict[str, int]",
+        "return": "float | None",
+        "z": "float | None",
+    },
+)
+
+
+class MarketPage(TypedDict):
+    """Markets, by code."""
+
+    items: list[ShownMarket]
+    next_cursor: str | None
+
+
+class MarketState(TypedDict):
+    """The market of an overview."""
+
+    code: str
+    as_of: NotRequired[str | None]
+    bars: list[MarketBarItem]
+
+
+class Model(TypedDict):
+    """A version with all that is known of it."""
+
+    version: str
+    state: Literal["candidate", "champion", "retired"]
+    champion_of: list[str]
+    market: str
+    interval: str
+    sha256: str
+    feature_set: str
+    columns: list[str]
+    warm_up_bars: int
+    window_start: NotRequired[str | None]
+    window_end: NotRequired[str | None]
+    rows: int
+    ticker_count: int
+    synthetic: bool
+    seed: int
+    parameters: dict[str, Any]
+    library_versions: dict[str, str]
+    threshold: float
+    training_run_id: NotRequired[str | None]
+    created_at: str
+    promoted_at: NotRequired[str | None]
+    retired_at: NotRequired[str | None]
+    tickers: list[TrainedTicker]
+    left_out: list[LeftOut]
+    score_quantiles: Any
+
+
+class ModelPage(TypedDict):
+    """Versions, the newest first."""
+
+    items: list[ModelSummary]
+    next_cursor: str | None
+
+
+class ModelStats(TypedDict):
+    """What the workers' caches really hold."""
+
+    cached_models: list[str]
+    model_versions: list[str]
+    total_cached: int
+    workers: list[WorkerCaches]
+
+
+class ModelSummary(TypedDict):
+    """A version of a market's model, as lists show it."""
+
+    version: str
+    state: Literal["candidate", "champion", "retired"]
+    champion_of: list[str]
+    market: str
+    interval: str
+    sha256: str
+    feature_set: str
+    columns: list[str]
+    warm_up_bars: int
+    window_start: NotRequired[str | None]
+    window_end: NotRequired[str | None]
+    rows: int
+    ticker_count: int
+    synthetic: bool
+    seed: int
+    parameters: dict[str, Any]
+    library_versions: dict[str, str]
+    threshold: float
+    training_run_id: NotRequired[str | None]
+    created_at: str
+    promoted_at: NotRequired[str | None]
+    retired_at: NotRequired[str | None]
+
+
+class Opinion(TypedDict):
+    """What a later run found of the same bar, under another model or from other bars."""
+
+    detection_run_id: str
+    detection_timestamp: str
+    model_version: str
+    model_hash: str
+    anomaly_score: float
+    grade: float
+    threshold: float
+    bars_fingerprint: str
+
+
+class Overview(TypedDict):
+    """A market, or part of it, at a glance."""
+
+    items: list[OverviewItem]
+    next_cursor: str | None
+    interval: str
+    market: MarketState | None
+
+
+class OverviewItem(TypedDict):
+    """A series as of its last bar."""
+
+    ticker: str
+    close: float
+    return_1: float | None
+    annualized_volatility: float | None
+    volume_spike_ratio: float | None
+    rate_of_change: float | None
+    crossover: str | None
+    crossed: bool
+    regime: str | None
+    confidence: float | None
+    anomaly_grade: float | None
+    as_of: str
+    stale: bool
+
+
+class PairTest(TypedDict):
+    """Whether the prices of two tickers move together (Engle and Granger 1987)."""
+
+    tickers: list[str]
+    p_value: float | None
+    hedge_ratio: float | None
+    half_life: float | None
+    bars: NotRequired[int | None]
+    missing: NotRequired[dict[str, int | str] | None]
+
+
+class Plot(TypedDict):
+    """What a plot shows: of long series the lowest and highest point of each stretch."""
+
+    series_id: str
+    version: str
+    detector: str
+    versions: list[str]
+    training: list[PlotPoint]
+    predictions: list[PlotPoint]
+
+
+class PlotPoint(TypedDict):
+    """A point with what the version says of it, as far as it does."""
+
+    timestamp: int
+    value: float
+    anomaly: bool
+    expected: float | None
+    lower: float | None
+    upper: float | None
+
+
+class Pointer(TypedDict):
+    """Which version is in use for whom."""
+
+    _id: str
+    version: str | None
+    sha256: str | None
+    market: str
+    interval: str
+    changed_at: str
+
+
+class Prediction(TypedDict):
+    """What a version says of one point."""
+
+    anomaly: bool
+    model_version: str
+    score: float
+    expected: float
+    lower: float | None
+    upper: float | None
+
+
+class PredictionLabel(TypedDict):
+    """What somebody said of a prediction."""
+
+    feedback: Literal["confirmed", "expected", "false_alarm", "new_trend"]
+    labelled_by: str
+    labelled_at: str
+
+
+if TYPE_CHECKING:
+    Predictions: TypeAlias = "list[Prediction]"
+
+
+class Preview(TypedDict):
+    """What a file looks like; nothing of it is stored."""
+
+    source: str
+    parts: list[str]
+    columns: list[PreviewColumn]
+    rows: list[list[str]]
+    ticker: str | None
+    problem: str | None
+    notes: list[str]
+    read: PreviewRead | None
+
+
+class PreviewColumn(TypedDict):
+    """One column of a file."""
+
+    position: int
+    name: str
+    field: str | None
+
+
+class PreviewRead(TypedDict):
+    """What reading the whole file came to."""
+
+    rows: int
+    times: int
+    has_ticker: bool
+
+
+class ProcessCache(TypedDict):
+    """What one worker process holds, as it said after its last batch."""
+
+    pid: int
+    models: list[str]
+    hits: int
+    misses: int
+    loads: int
+    capacity: int
+    at: str
+
+
+class Progress(TypedDict):
+    """How far a run is, counted from its batches."""
+
+    percent: float
+    batches_total: int
+    batches_done: int
+    tickers_total: int
+    tickers_done: int
+    tickers_failed: int
+    rows_loaded: NotRequired[int]
+    rows_preprocessed: NotRequired[int]
+    rows_processed: NotRequired[int]
+    anomalies_found: NotRequired[int]
+    new_anomalies: NotRequired[int]
+    eta_seconds: NotRequired[float | None]
+    rows_per_second: NotRequired[float | None]
+
+
+class RejectedPage(TypedDict):
+    """Rejected rows."""
+
+    items: list[RejectedRow]
+    next_cursor: str | None
+
+
+class RejectedRow(TypedDict):
+    """A row that an import kept aside, as its source wrote it."""
+
+    _id: str
+    ticker: str
+    interval: str
+    row: int
+    time: str
+    reason: str
+    values: dict[str, str]
+    source: str
+    rejected_at: str
+
+
+class RevisionPage(TypedDict):
+    """Revisions, the newest first."""
+
+    items: list[BarRevision]
+    next_cursor: str | None
+
+
+class Rule(TypedDict):
+    """A notification rule; of the channel only what kind it is."""
+
+    name: str
+    shown_channel: str
+    watchlist: NotRequired[str | None]
+    min_grade: float
+    quiet_from: NotRequired[str | None]
+    quiet_until: NotRequired[str | None]
+    timezone: str
+    backfills: bool
+    failures: bool
+    enabled: bool
+    updated_at: str
+
+
+class RulePage(TypedDict):
+    """Rules, by name."""
+
+    items: list[Rule]
+    next_cursor: str | None
+
+
+class Run(TypedDict):
+    """A run: live while it works, the audit record afterwards."""
+
+    _id: str
+    task: Literal[
+        "backfill",
+        "incremental",
+        "verify",
+        "train",
+        "import",
+        "fit_series",
+        "analytics",
+        "correlation",
+        "fetch",
+    ]
+    trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
+    status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
+    ticker: NotRequired[str | None]
+    tickers: NotRequired[list[str]]
+    market: NotRequired[str | None]
+    watchlist: NotRequired[str | None]
+    interval: NotRequired[str | None]
+    period: NotRequired[str | None]
+    requested_at: str
+    started_at: NotRequired[str | None]
+    completed_at: NotRequired[str | None]
+    duration_seconds: NotRequired[float | None]
+    cancel_requested: NotRequired[bool]
+    retry_of: NotRequired[str | None]
+    rows_loaded: NotRequired[int | None]
+    rows_preprocessed: NotRequired[int | None]
+    rows_processed: NotRequired[int | None]
+    anomalies_found: NotRequired[int | None]
+    new_anomalies: NotRequired[int | None]
+    model_version: NotRequired[str | None]
+    model_hash: NotRequired[str | None]
+    error: NotRequired[str | None]
+    errors: NotRequired[list[str]]
+    reason: NotRequired[str | None]
+    reasons: NotRequired[dict[str, int]]
+    warnings: NotRequired[list[str]]
+    progress: Progress
+    anomaly_ids: NotRequired[list[str]]
+    tickers_url: str
+    failures: list[Failure]
+    options: NotRequired[dict[str, Any]]
+    result: NotRequired[dict[str, Any] | None]
+
+
+class RunPage(TypedDict):
+    """Runs, the newest first."""
+
+    items: list[RunSummary]
+    next_cursor: str | None
+
+
+class RunSummary(TypedDict):
+    """A run as lists show it."""
+
+    _id: str
+    task: Literal[
+        "backfill",
+        "incremental",
+        "verify",
+        "train",
+        "import",
+        "fit_series",
+        "analytics",
+        "correlation",
+        "fetch",
+    ]
+    trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
+    status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
+    ticker: NotRequired[str | None]
+    tickers: NotRequired[list[str]]
+    market: NotRequired[str | None]
+    watchlist: NotRequired[str | None]
+    interval: NotRequired[str | None]
+    period: NotRequired[str | None]
+    requested_at: str
+    started_at: NotRequired[str | None]
+    completed_at: NotRequired[str | None]
+    duration_seconds: NotRequired[float | None]
+    cancel_requested: NotRequired[bool]
+    retry_of: NotRequired[str | None]
+    rows_loaded: NotRequired[int | None]
+    rows_preprocessed: NotRequired[int | None]
+    rows_processed: NotRequired[int | None]
+    anomalies_found: NotRequired[int | None]
+    new_anomalies: NotRequired[int | None]
+    model_version: NotRequired[str | None]
+    model_hash: NotRequired[str | None]
+    error: NotRequired[str | None]
+    errors: NotRequired[list[str]]
+    reason: NotRequired[str | None]
+    reasons: NotRequired[dict[str, int]]
+    warnings: NotRequired[list[str]]
+
+
+class Scheduler(TypedDict):
+    """Whether periodic scans run."""
+
+    enabled: bool
+    changed_at: NotRequired[str | None]
+    watchlists: list[WatchlistScans]
+
+
+class Series(TypedDict):
+    """One stored series."""
+
+    ticker: str
+    interval: str
+    sessions_behind: NotRequired[int | None]
+    market: str
+    bars: int
+    first_bar: str | None
+    last_bar: str | None
+    watermark: NotRequired[str | None]
+    anomalies: dict[str, int]
+    revision: int
+    fingerprint: str
+    synthetic: bool
+    coverage: NotRequired[CoverageCounts | None]
+    updated_at: str
+
+
+class SeriesCorrelation(TypedDict):
+    """What one ticker has with its benchmark, as of its last bar."""
+
+    ticker: str
+    as_of: str
+    values: dict[str, Any]
+    missing: dict[str, dict[str, int | str]]
+
+
+class SeriesCoverage(TypedDict):
+    """Which sessions of its exchange a series has bars of, from its first bar to its last."""
+
+    ticker: str
+    interval: str
+    market: str
+    first_bar: str
+    last_bar: str
+    sessions: NotRequired[int | None]
+    missing: NotRequired[int | None]
+    gap_count: NotRequired[int | None]
+    gaps: NotRequired[list[Gap]]
+
+
+class SeriesHealth(TypedDict):
+    """How models of single series are."""
+
+    series_trained: int
+    inference_latency_ms: Latency
+    training_latency_ms: Latency
+
+
+class SeriesImport(TypedDict):
+    """What became of one series' rows: each was new, changed, unchanged or rejected."""
+
+    ticker: str
+    interval: str
+    read: int
+    new: int
+    changed: int
+    unchanged: int
+    rejected_rows: int
+    rejected: list[dict[str, Any]]
+    splits: NotRequired[int]
+    revision: NotRequired[int | None]
+    notes: NotRequired[list[str]]
+    error: NotRequired[str | None]
+
+
+class SeriesPage(TypedDict):
+    """Stored series, by ticker."""
+
+    items: list[Series]
+    next_cursor: str | None
+
+
+class SeriesStatus(TypedDict):
+    """Why a series has results up to where it has, or none."""
+
+    ticker: str
+    interval: str
+    market: str | None
+    bars: int
+    bars_needed: int
+    first_bar: NotRequired[str | None]
+    last_bar: NotRequired[str | None]
+    synthetic: bool
+    watermark: NotRequired[str | None]
+    model_version: NotRequired[str | None]
+    last_run: NotRequired[LastRun | None]
+    next_scan: NotRequired[str | None]
+    sessions_behind: NotRequired[int | None]
+    reason: str
+    message: str
+
+
+class SeriesVersion(TypedDict):
+    """A version as lists show it."""
+
+    version: int
+    detector: str
+    parameters: dict[str, Any]
+    points_used: int
+    points_learned: int
+    first_timestamp: int
+    last_timestamp: int
+    data_sha256: str
+    created_at: str
+
+
+class ServerHealth(TypedDict):
+    """One server as this process sees it."""
+
+    ok: bool
+    detail: NotRequired[str | None]
+
+
+class ShownCandle(TypedDict):
+    """One stored bar, adjusted for known splits."""
+
+    time: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class ShownMarket(TypedDict):
+    """A market, and of how many series bars are stored."""
+
+    code: str
+    name: str
+    calendar: str
+    timezone: str
+    suffixes: list[str]
+    aliases: list[str]
+    indices: list[str]
+    currency: str
+    index_ticker: NotRequired[str | None]
+    tick_delay_seconds: int
+    series: int
+
+
+class SingleSeries(TypedDict):
+    """A series with models."""
+
+    _id: str
+    latest: int
+    detector: str
+    predictions: int
+    created_at: str
+    updated_at: str
+
+
+class SingleSeriesDetails(TypedDict):
+    """A series with its versions."""
+
+    _id: str
+    latest: int
+    detector: str
+    predictions: int
+    created_at: str
+    updated_at: str
+    versions: list[SeriesVersion]
+
+
+class SingleSeriesPage(TypedDict):
+    """Series, by id."""
+
+    items: list[SingleSeries]
+    next_cursor: str | None
+
+
+class SnapshotMetadata(TypedDict):
+    """What the values were computed from, by whom and when."""
+
+    set: str
+    bars_used: int
+    completeness: float
+    computed_at: str
+    fingerprint: str
+    run_id: str
+    synthetic: bool
+
+
+class StoredPrediction(TypedDict):
+    """A prediction that was kept."""
+
+    series_id: str
+    version: int
+    detector: str
+    timestamp: int
+    value: float
+    anomaly: bool
+    score: float
+    expected: float
+    lower: float | None
+    upper: float | None
+    label: PredictionLabel | None
+    created_at: str
+
+
+class StoredPredictionPage(TypedDict):
+    """Stored predictions, the latest first."""
+
+    items: list[StoredPrediction]
+    next_cursor: str | None
+
+
+class Threshold(TypedDict):
+    """What passes as an anomaly, by a share of the bars, a grade or a score."""
+
+    kind: Literal["contamination", "grade", "score"]
+    value: float
+
+
+class TickerAudit(TypedDict):
+    """What happened to one ticker in a run."""
+
+    run_id: str
+    ticker: str
+    interval: str
+    period: NotRequired[str | None]
+    status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
+    started_at: NotRequired[str | None]
+    completed_at: NotRequired[str | None]
+    duration_seconds: NotRequired[float | None]
+    rows_loaded: NotRequired[int | None]
+    rows_preprocessed: NotRequired[int | None]
+    rows_processed: NotRequired[int | None]
+    anomalies_found: NotRequired[int | None]
+    new_anomalies: NotRequired[int | None]
+    anomaly_ids: NotRequired[list[str]]
+    model_version: NotRequired[str | None]
+    model_hash: NotRequired[str | None]
+    reason: NotRequired[str | None]
+    error: NotRequired[str | None]
+    bars_needed: NotRequired[int | None]
+    bars_present: NotRequired[int | None]
+    warnings: NotRequired[list[str]]
+
+
+class TickerAuditPage(TypedDict):
+    """What happened to each ticker of a run so far, by ticker."""
+
+    items: list[TickerAudit]
+    next_cursor: str | None
+
+
+class TickerCount(TypedDict):
+    """How many anomalies a ticker has."""
+
+    ticker: str
+    count: int
+    latest: str
+
+
+class TickerMarket(TypedDict):
+    """Of which market a ticker was said to be."""
+
+    ticker: str
+    market: str
+
+
+class TrainedTicker(TypedDict):
+    """A ticker that a model learned from."""
+
+    ticker: str
+    rows: int
+
+
+class Tried(TypedDict):
+    """What became of a message sent to try a channel."""
+
+    sent: bool
+    error: NotRequired[str | None]
+
+
+class Verification(TypedDict):
+    """What became of one anomaly when it was derived again from today's bars."""
+
+    anomaly_id: str
+    verification_run_id: str
+    verified_at: str
+    verified: bool
+    verdict: Literal["identical", "score_moved", "vanished", "new"]
+    cause: NotRequired[Literal["model", "code", "data"] | None]
+    ticker: str
+    interval: str
+    datetime: str
+    original_model: NotRequired[str | None]
+    current_model: NotRequired[str | None]
+    original_score: NotRequired[float | None]
+    recomputed_score: NotRequired[float | None]
+    current_score: NotRequired[float | None]
+    original_features: NotRequired[dict[str, float | None] | None]
+    current_features: NotRequired[dict[str, float | None] | None]
+    data_changes: NotRequired[list[dict[str, Any]]]
+    feature_set: str
+    code_changes: NotRequired[list[LibraryChange]]
+
+
+class VerificationPage(TypedDict):
+    """Verifications, by anomaly."""
+
+    items: list[Verification]
+    next_cursor: str | None
+
+
+class Watchlist(TypedDict):
+    """A watchlist, with when it was scanned last and will be next."""
+
+    name: str
+    markets: list[str]
+    tickers: list[str]
+    without_bars: NotRequired[list[str] | None]
+    interval: str
+    schedule: str
+    delay_minutes: int
+    threshold: NotRequired[float | Threshold | None]
+    enabled: bool
+    source: NotRequired[Literal["none", "yahoo", "folder", "feed"]]
+    folder: NotRequired[str | None]
+    with_overview: NotRequired[bool]
+    fetch_run_id: NotRequired[str | None]
+    version: int
+    created_at: str
+    updated_at: str
+    last_scan: NotRequired[str | None]
+    last_run_id: NotRequired[str | None]
+    next_scan: NotRequired[str | None]
+
+
+class WatchlistPage(TypedDict):
+    """Watchlists, by name."""
+
+    items: list[Watchlist]
+    next_cursor: str | None
+
+
+class WatchlistScans(TypedDict):
+    """When a watchlist is scanned."""
+
+    name: str
+    enabled: bool
+    schedule: str
+    last_scan: NotRequired[str | None]
+    last_run_id: NotRequired[str | None]
+    next_scan: NotRequired[str | None]
+
+
+class WorkerCaches(TypedDict):
+    """What the processes of one worker hold; those that have used no model yet are not named."""
+
+    name: str
+    queues: list[str]
+    processes: list[ProcessCache]
+
+
+class Client(Connection):
+    """Asks Tapewatch: a method for each operation of its API."""
+
+    def liveness(self) -> Alive:
+        """Whether this process answers at all; asks no other."""
+        return cast("Alive", self._ask("GET", "/healthz", root=True))
+
+    def metrics(self) -> str:
+        """Return the figures of all processes of this server, and of the work that waits."""
+        return cast("str", self._ask("GET", "/metrics", root=True))
+
+    def correlation(
+        self,
+        *,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        tickers: str | Sequence[str] | None = None,
+        market: str | None = None,
+        watchlist: str | None = None,
+        as_of: Time | None = None,
+        limit: int | None = None,
+    ) -> Correlation:
+        """Return how tickers move together, and each with its market.
+
+        Args:
+            tickers: with commas between them
+            as_of: no bar after this time
+            limit: of a market or watchlist, so many that are traded most
+        """
+        return cast(
+            "Correlation",
+            self._ask(
+                "GET",
+                "/analysis/correlation",
+                params={
+                    "interval": interval,
+                    "tickers": _join(tickers),
+                    "market": market,
+                    "watchlist": watchlist,
+                    "as_of": as_of,
+                    "limit": limit,
+                },
+            ),
+        )
+
+    def deviation(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+    ) -> Analysis:
+        """Return deviation as of a series' last bar, or of several.
+
+        Args:
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+        """
+        return cast(
+            "Analysis",
+            self._ask(
+                "GET",
+                "/analysis/deviation",
+                params={"interval": interval, "ticker": ticker, "window": window, "as_of": as_of},
+            ),
+        )
+
+    def deviation_history(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+        start: Time | None = None,
+        limit: int | None = None,
+    ) -> Pages[Analysis]:
+        """Return deviation as of a series' last bar, or of several.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+            start: no bar before this time; asks for a list
+        """
+        return self._pages(
+            "/analysis/deviation",
+            {
+                "interval": interval,
+                "ticker": ticker,
+                "window": window,
+                "as_of": as_of,
+                "start": start,
+            },
+            limit,
+            most=500,
+            times=("as_of",),
+        )
+
+    def market_overview(
+        self,
+        *,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        tickers: str | Sequence[str] | None = None,
+        market: str | None = None,
+        watchlist: str | None = None,
+        sort_by: Literal["ticker", "volatility", "volume", "trend", "regime", "grade"]
+        | None = None,
+        sort_order: Literal["asc", "desc"] | None = None,
+        regime: Literal[
+            "bullish_acceleration",
+            "bearish_acceleration",
+            "breakout_phase",
+            "turbulent_illiquidity",
+            "stable_accumulation",
+            "consolidation",
+            "balanced_market",
+            "transitional",
+        ]
+        | None = None,
+        prefix: str | None = None,
+        history: int | None = None,
+        limit: int | None = None,
+    ) -> Pages[OverviewItem]:
+        """Return tickers as of their last bar, and what their market does, with an ETag.
+
+        Anything that changes the answer changes the ETag: who brings it back is told 304.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            tickers: with commas between them
+            regime: only tickers in this regime
+            prefix: only tickers that begin so
+            history: so many bars of the market, the newest first
+        """
+        return self._pages(
+            "/analysis/market-overview",
+            {
+                "interval": interval,
+                "tickers": _join(tickers),
+                "market": market,
+                "watchlist": watchlist,
+                "sort_by": sort_by,
+                "sort_order": sort_order,
+                "regime": regime,
+                "prefix": prefix,
+                "history": history,
+            },
+            limit,
+            most=500,
+            times=("as_of",),
+        )
+
+    def regime(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+    ) -> Analysis:
+        """Return regime as of a series' last bar, or of several.
+
+        Args:
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+        """
+        return cast(
+            "Analysis",
+            self._ask(
+                "GET",
+                "/analysis/regime",
+                params={"interval": interval, "ticker": ticker, "window": window, "as_of": as_of},
+            ),
+        )
+
+    def regime_history(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+        start: Time | None = None,
+        limit: int | None = None,
+    ) -> Pages[Analysis]:
+        """Return regime as of a series' last bar, or of several.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+            start: no bar before this time; asks for a list
+        """
+        return self._pages(
+            "/analysis/regime",
+            {
+                "interval": interval,
+                "ticker": ticker,
+                "window": window,
+                "as_of": as_of,
+                "start": start,
+            },
+            limit,
+            most=500,
+            times=("as_of",),
+        )
+
+    def seasonality(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+    ) -> Analysis:
+        """Return seasonality as of a series' last bar, or of several.
+
+        Args:
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+        """
+        return cast(
+            "Analysis",
+            self._ask(
+                "GET",
+                "/analysis/seasonality",
+                params={"interval": interval, "ticker": ticker, "window": window, "as_of": as_of},
+            ),
+        )
+
+    def seasonality_history(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+        start: Time | None = None,
+        limit: int | None = None,
+    ) -> Pages[Analysis]:
+        """Return seasonality as of a series' last bar, or of several.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+            start: no bar before this time; asks for a list
+        """
+        return self._pages(
+            "/analysis/seasonality",
+            {
+                "interval": interval,
+                "ticker": ticker,
+                "window": window,
+                "as_of": as_of,
+                "start": start,
+            },
+            limit,
+            most=500,
+            times=("as_of",),
+        )
+
+    def spread(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+    ) -> Analysis:
+        """Return spread as of a series' last bar, or of several.
+
+        Args:
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+        """
+        return cast(
+            "Analysis",
+            self._ask(
+                "GET",
+                "/analysis/spread",
+                params={"interval": interval, "ticker": ticker, "window": window, "as_of": as_of},
+            ),
+        )
+
+    def spread_history(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+        start: Time | None = None,
+        limit: int | None = None,
+    ) -> Pages[Analysis]:
+        """Return spread as of a series' last bar, or of several.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+            start: no bar before this time; asks for a list
+        """
+        return self._pages(
+            "/analysis/spread",
+            {
+                "interval": interval,
+                "ticker": ticker,
+                "window": window,
+                "as_of": as_of,
+                "start": start,
+            },
+            limit,
+            most=500,
+            times=("as_of",),
+        )
+
+    def trend(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+    ) -> Analysis:
+        """Return trend as of a series' last bar, or of several.
+
+        Args:
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+        """
+        return cast(
+            "Analysis",
+            self._ask(
+                "GET",
+                "/analysis/trend",
+                params={"interval": interval, "ticker": ticker, "window": window, "as_of": as_of},
+            ),
+        )
+
+    def trend_history(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+        start: Time | None = None,
+        limit: int | None = None,
+    ) -> Pages[Analysis]:
+        """Return trend as of a series' last bar, or of several.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+            start: no bar before this time; asks for a list
+        """
+        return self._pages(
+            "/analysis/trend",
+            {
+                "interval": interval,
+                "ticker": ticker,
+                "window": window,
+                "as_of": as_of,
+                "start": start,
+            },
+            limit,
+            most=500,
+            times=("as_of",),
+        )
+
+    def volatility(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+    ) -> Analysis:
+        """Return volatility as of a series' last bar, or of several.
+
+        Args:
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+        """
+        return cast(
+            "Analysis",
+            self._ask(
+                "GET",
+                "/analysis/volatility",
+                params={"interval": interval, "ticker": ticker, "window": window, "as_of": as_of},
+            ),
+        )
+
+    def volatility_history(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+        start: Time | None = None,
+        limit: int | None = None,
+    ) -> Pages[Analysis]:
+        """Return volatility as of a series' last bar, or of several.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+            start: no bar before this time; asks for a list
+        """
+        return self._pages(
+            "/analysis/volatility",
+            {
+                "interval": interval,
+                "ticker": ticker,
+                "window": window,
+                "as_of": as_of,
+                "start": start,
+            },
+            limit,
+            most=500,
+            times=("as_of",),
+        )
+
+    def volume(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+    ) -> Analysis:
+        """Return volume as of a series' last bar, or of several.
+
+        Args:
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+        """
+        return cast(
+            "Analysis",
+            self._ask(
+                "GET",
+                "/analysis/volume",
+                params={"interval": interval, "ticker": ticker, "window": window, "as_of": as_of},
+            ),
+        )
+
+    def volume_history(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        window: int | None = None,
+        as_of: Time | None = None,
+        start: Time | None = None,
+        limit: int | None = None,
+    ) -> Pages[Analysis]:
+        """Return volume as of a series' last bar, or of several.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            window: only the metrics of so many bars; others are refused
+            as_of: the last bar at or before this time
+            start: no bar before this time; asks for a list
+        """
+        return self._pages(
+            "/analysis/volume",
+            {
+                "interval": interval,
+                "ticker": ticker,
+                "window": window,
+                "as_of": as_of,
+                "start": start,
+            },
+            limit,
+            most=500,
+            times=("as_of",),
+        )
+
+    def anomalies(
+        self,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        ticker: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        min_grade: float | None = None,
+        severity: Literal["low", "medium", "high", "critical"] | None = None,
+        status: Literal["new", "superseded"] | None = None,
+        run_id: str | None = None,
+        model_version: str | None = None,
+        sort: Literal["-Datetime", "anomaly_score"] | None = None,
+        fields: str | Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> Pages[Anomaly | AnomalyPart]:
+        """List anomalies, the newest or the strangest first.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            start: first bar time, inclusive
+            end: last bar time, inclusive
+            sort: newest, or strangest, first
+            fields: what to return of each, with commas between; everything if it is not
+                given
+        """
+        return self._pages(
+            "/anomalies",
+            {
+                "start": start,
+                "end": end,
+                "ticker": ticker,
+                "market": market,
+                "interval": interval,
+                "min_grade": min_grade,
+                "severity": severity,
+                "status": status,
+                "run_id": run_id,
+                "model_version": model_version,
+                "sort": sort,
+                "fields": _join(fields),
+            },
+            limit,
+            most=500,
+            times=(
+                "Datetime",
+                "bars_gone_at",
+                "created_at",
+                "detection_timestamp",
+                "superseded_at",
+            ),
+        )
+
+    def start_backfill(
+        self,
+        *,
+        ticker: str | None = None,
+        tickers: Sequence[str] | None = None,
+        watchlist: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        max_period: str | None = None,
+        force: bool | None = None,
+        walk_forward: bool | None = None,
+    ) -> Started:
+        """Detect histories: the last five years of each, or as far back as `max_period` says.
+
+        The run's `options.not_looked_at` says of how many tickers, and from when on, bars are
+        left out.
+
+        409 with the `run_id` in the way where a backfill of one of these series is open, unless
+        `force` replaces it.
+
+        Args:
+            market: all its series of the interval
+            max_period: how far back from the last stored bar; `max` for everything
+            force: cancel a backfill of these series that is in the way
+            walk_forward: score each stretch with the latest model that had not seen it, not
+                the champion
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/anomalies/backfill",
+                json={
+                    "ticker": ticker,
+                    "tickers": tickers,
+                    "watchlist": watchlist,
+                    "market": market,
+                    "interval": interval,
+                    "max_period": max_period,
+                    "force": force,
+                    "walk_forward": walk_forward,
+                },
+            ),
+        )
+
+    def last_backfill(
+        self,
+        ticker: str,
+        *,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+    ) -> TickerAudit:
+        """How the latest backfill of a ticker went, or how it is going."""
+        return cast(
+            "TickerAudit",
+            self._ask(
+                "GET", f"/anomalies/backfill/{_quote(ticker)}", params={"interval": interval}
+            ),
+        )
+
+    def start_incremental(
+        self,
+        *,
+        ticker: str | None = None,
+        tickers: Sequence[str] | None = None,
+        watchlist: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+    ) -> Started:
+        """Detect what came, or was corrected, since each series' watermark.
+
+        Args:
+            market: all its series of the interval
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/anomalies/incremental",
+                json={
+                    "ticker": ticker,
+                    "tickers": tickers,
+                    "watchlist": watchlist,
+                    "market": market,
+                    "interval": interval,
+                },
+            ),
+        )
+
+    def count_anomalies(
+        self,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        ticker: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        min_grade: float | None = None,
+        severity: Literal["low", "medium", "high", "critical"] | None = None,
+        status: Literal["new", "superseded"] | None = None,
+        run_id: str | None = None,
+        model_version: str | None = None,
+    ) -> AnomalySummary:
+        """Count anomalies by severity and ticker.
+
+        Args:
+            start: first bar time, inclusive
+            end: last bar time, inclusive
+        """
+        return cast(
+            "AnomalySummary",
+            self._ask(
+                "GET",
+                "/anomalies/summary",
+                params={
+                    "start": start,
+                    "end": end,
+                    "ticker": ticker,
+                    "market": market,
+                    "interval": interval,
+                    "min_grade": min_grade,
+                    "severity": severity,
+                    "status": status,
+                    "run_id": run_id,
+                    "model_version": model_version,
+                },
+            ),
+        )
+
+    def verify_many(
+        self,
+        *,
+        run_id: str | None = None,
+        ticker: str | None = None,
+        model_version: str | None = None,
+        anomaly_ids: Sequence[str] | None = None,
+    ) -> Started:
+        """Derive the anomalies of a run, a ticker or a model version again.
+
+        Args:
+            run_id: all that this run was the first to find
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/anomalies/verify",
+                json={
+                    "run_id": run_id,
+                    "ticker": ticker,
+                    "model_version": model_version,
+                    "anomaly_ids": anomaly_ids,
+                },
+            ),
+        )
+
+    def verify_anomaly(self, anomaly_id: str) -> Started:
+        """Derive one anomaly again, and say whether model, code or data moved."""
+        return cast("Started", self._start("POST", f"/anomalies/verify/{_quote(anomaly_id)}"))
+
+    def anomaly(self, anomaly_id: str) -> AnomalyInFull:
+        """Return one anomaly with its full lineage: model, hash, feature set, bars, run;.
+
+        and what its market was like at that bar, where that was computed.
+        """
+        return cast("AnomalyInFull", self._ask("GET", f"/anomalies/{_quote(anomaly_id)}"))
+
+    def chart(
+        self,
+        *,
+        ticker: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        period: str | None = None,
+        indicators: str | Sequence[str] | None = None,
+    ) -> Chart:
+        """Return what a chart of one series shows.
+
+        Where bars came since the last detection, a run that looks at them is enqueued, if the
+        key may, and named.
+
+        Args:
+            period: counted back from the last stored bar
+            indicators: of sma, bollinger, ema, macd, rsi, atr, return_1, return_3,
+                return_6, zscore_20, ATR_14, bb_width, RSI, MACD, MACD_hist, VWAP, body,
+                upper_wick, lower_wick, wick_ratio, with commas between them
+        """
+        return cast(
+            "Chart",
+            self._ask(
+                "GET",
+                "/chart",
+                params={
+                    "interval": interval,
+                    "ticker": ticker,
+                    "period": period,
+                    "indicators": _join(indicators),
+                },
+            ),
+        )
+
+    def bars(
+        self,
+        *,
+        ticker: str,
+        start: Time | None = None,
+        end: Time | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[ShownCandle]:
+        """Return stored bars, adjusted for known splits.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            start: first bar time, inclusive
+            end: last bar time, inclusive
+        """
+        return self._pages(
+            "/data/candles",
+            {"start": start, "end": end, "interval": interval, "ticker": ticker},
+            limit,
+            most=10000,
+            times=("time",),
+            backwards=True,
+        )
+
+    def push_candles(
+        self,
+        *,
+        candles: Sequence[Mapping[str, str | int | float | None]],
+        decimal: str | None = None,
+        thousands: str | None = None,
+        timezone: str | None = None,
+        day_first: bool | None = None,
+        ticker: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "auto"] | None = None,
+        market: str | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> Started:
+        """Take in bars.
+
+        Pushing them again changes nothing; a bar that differs from the stored one is a
+        correction.
+
+        Args:
+            decimal: what parts decimals: `point` or `comma`
+            thousands: what parts thousands: `comma`, `point`, `space`, `apostrophe` or
+                `none`
+            timezone: zone of times without one; else the exchange's
+            day_first: whether 03/04/2024 is in April, where no row settles it
+            ticker: of all candles that name none
+            interval: `auto`: as the bars are spaced
+            market: of which all tickers are; null: as each of them looks
+            columns: the candles' name of a field
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/data/candles",
+                json={
+                    "decimal": decimal,
+                    "thousands": thousands,
+                    "timezone": timezone,
+                    "day_first": day_first,
+                    "ticker": ticker,
+                    "interval": interval,
+                    "market": market,
+                    "columns": columns,
+                    "candles": candles,
+                },
+            ),
+        )
+
+    def import_file(
+        self,
+        *,
+        file: str | Path,
+        decimal: str | None = None,
+        thousands: str | None = None,
+        timezone: str | None = None,
+        day_first: bool | None = None,
+        columns: str | None = None,
+        ticker: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "auto"] | None = None,
+        market: str | None = None,
+    ) -> Started:
+        """Take in a file with a ticker column, or of one ticker.
+
+        Args:
+            decimal: what parts decimals: `point` or `comma`
+            thousands: what parts thousands: `comma`, `point`, `space`, `apostrophe` or
+                `none`
+            timezone: zone of times without one; else the exchange's
+            day_first: whether 03/04/2024 is in April, where no row settles it
+            file: CSV, Excel (.xlsx), Parquet, JSON, or a .zip of them; the name's ending
+                says which
+            columns: a JSON object: the file's name, or position from 1, of a field
+            ticker: where the file has no ticker column
+            interval: `auto`: as the bars are spaced
+            market: of which all its tickers are; none: as each of them looks
+        """
+        return cast(
+            "Started",
+            self._upload(
+                "/data/import",
+                {
+                    "decimal": decimal,
+                    "thousands": thousands,
+                    "timezone": timezone,
+                    "day_first": day_first,
+                    "file": file,
+                    "columns": columns,
+                    "ticker": ticker,
+                    "interval": interval,
+                    "market": market,
+                },
+                starts=True,
+            ),
+        )
+
+    def preview_file(
+        self,
+        *,
+        file: str | Path,
+        decimal: str | None = None,
+        thousands: str | None = None,
+        timezone: str | None = None,
+        day_first: bool | None = None,
+        columns: str | None = None,
+    ) -> Preview:
+        """Show how a file of bars is read: columns and which is which, first rows, what is
+        open.
+
+        Nothing is stored. A file that can be read two ways is no error here: `problem` says
+        what settles it.
+
+        Args:
+            decimal: what parts decimals: `point` or `comma`
+            thousands: what parts thousands: `comma`, `point`, `space`, `apostrophe` or
+                `none`
+            timezone: zone of times without one; else the exchange's
+            day_first: whether 03/04/2024 is in April, where no row settles it
+            file: CSV, Excel (.xlsx), Parquet, JSON, or a .zip of them; the name's ending
+                says which
+            columns: a JSON object: the file's name, or position from 1, of a field
+        """
+        return cast(
+            "Preview",
+            self._upload(
+                "/data/preview",
+                {
+                    "decimal": decimal,
+                    "thousands": thousands,
+                    "timezone": timezone,
+                    "day_first": day_first,
+                    "file": file,
+                    "columns": columns,
+                },
+                starts=False,
+            ),
+        )
+
+    def rejected(
+        self,
+        *,
+        ticker: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        reason: str | None = None,
+        limit: int | None = None,
+    ) -> Pages[RejectedRow]:
+        """List rows that imports kept aside.
+
+        Those of the newest import come first, each import's in the order of its source.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/data/rejected",
+            {"ticker": ticker, "interval": interval, "reason": reason},
+            limit,
+            most=500,
+            times=("rejected_at",),
+        )
+
+    def revisions(
+        self,
+        *,
+        ticker: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[BarRevision]:
+        """List what changed in stored bars, the newest first.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/data/revisions",
+            {"ticker": ticker, "interval": interval},
+            limit,
+            most=500,
+            times=(
+                "at",
+                "first",
+                "inserted_until",
+                "last",
+                "session",
+            ),
+        )
+
+    def runs(
+        self,
+        *,
+        status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
+        | None = None,
+        trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
+        | None = None,
+        task: Literal[
+            "backfill",
+            "incremental",
+            "verify",
+            "train",
+            "import",
+            "fit_series",
+            "analytics",
+            "correlation",
+            "fetch",
+        ]
+        | None = None,
+        ticker: str | None = None,
+        limit: int | None = None,
+    ) -> Pages[RunSummary]:
+        """List runs, the newest first.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/detection-runs",
+            {"status": status, "trigger": trigger, "task": task, "ticker": ticker},
+            limit,
+            most=500,
+            times=(
+                "completed_at",
+                "requested_at",
+                "started_at",
+            ),
+        )
+
+    def run(self, run_id: str) -> Run:
+        """Return a run: live while it works, its audit record afterwards."""
+        return cast("Run", self._ask("GET", f"/detection-runs/{_quote(run_id)}"))
+
+    def cancel_detection_run(self, run_id: str) -> Run:
+        """Ask a run to end: what waits ends now, what is at work ends between two steps.
+
+        A run that has ended stays as it is.
+        """
+        return cast("Run", self._ask("POST", f"/detection-runs/{_quote(run_id)}/cancel"))
+
+    def stream_detection_run(self, run_id: str) -> Iterator[str]:
+        """Send the run as server-sent events: at once, with each change, and when it has ended."""
+        return self._lines("GET", f"/detection-runs/{_quote(run_id)}/events")
+
+    def retry_detection_run(self, run_id: str) -> Started:
+        """Take up again what a run left undone: the tickers that failed, and those it never
+        came to.
+
+        A training that may put its model in use is retried by a key that may do so directly.
+        """
+        return cast("Started", self._start("POST", f"/detection-runs/{_quote(run_id)}/retry"))
+
+    def run_tickers(
+        self,
+        run_id: str,
+        *,
+        status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
+        | None = None,
+        reason: str | None = None,
+        limit: int | None = None,
+    ) -> Pages[TickerAudit]:
+        """List the audit records of a run: what happened to each of its tickers.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            f"/detection-runs/{_quote(run_id)}/tickers",
+            {"status": status, "reason": reason},
+            limit,
+            most=500,
+            times=(
+                "completed_at",
+                "started_at",
+            ),
+        )
+
+    def verifications(
+        self,
+        run_id: str,
+        *,
+        verdict: Literal["identical", "score_moved", "vanished", "new"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[Verification]:
+        """List what a verification said of each anomaly.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            f"/detection-runs/{_quote(run_id)}/verifications",
+            {"verdict": verdict},
+            limit,
+            most=500,
+            times=(
+                "datetime",
+                "verified_at",
+            ),
+        )
+
+    def fit_series_model(
+        self,
+        series_id: str,
+        *,
+        timestamps: Sequence[int],
+        values: Sequence[float],
+        detector: str | None = None,
+        k: float | None = None,
+        direction: str | None = None,
+        season: int | None = None,
+        window: int | None = None,
+    ) -> Fitted | Run | Started:
+        """Fit a model to a history.
+
+        The same history and options again are the version that they have.
+
+        Args:
+            timestamps: whole numbers of at least 0, strictly rising
+            values: finite numbers, as many as timestamps; not all equal
+            detector: simple (default), mad, moving_average, seasonal or stream
+            k: deviations from the expected value that are still normal
+            direction: above, below or both: on which side a value is strange
+            season: seasonal: points of one cycle; null: to be found
+            window: moving_average: how many of the last values count
+        """
+        return cast(
+            "Fitted | Run | Started",
+            self._start(
+                "POST",
+                f"/fit/{_quote(series_id)}",
+                json={
+                    "timestamps": timestamps,
+                    "values": values,
+                    "detector": detector,
+                    "k": k,
+                    "direction": direction,
+                    "season": season,
+                    "window": window,
+                },
+            ),
+        )
+
+    def health(self) -> Health:
+        """How the service is, part by part."""
+        return cast("Health", self._ask("GET", "/health"))
+
+    def series_health(self) -> SeriesHealth:
+        """Say how many series have models, and how long the last requests took."""
+        return cast("SeriesHealth", self._ask("GET", "/healthcheck"))
+
+    def markets(self, *, limit: int | None = None) -> Pages[ShownMarket]:
+        """List the markets, by their codes.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages("/markets", {}, limit, most=500)
+
+    def add_market(
+        self,
+        *,
+        calendar: str,
+        timezone: str,
+        suffixes: Sequence[str],
+        code: str,
+        name: str | None = None,
+        aliases: Sequence[str] | None = None,
+        indices: Sequence[str] | None = None,
+        currency: str | None = None,
+        index_ticker: str | None = None,
+        tick_delay_seconds: int | None = None,
+    ) -> ShownMarket:
+        """Add a market.
+
+        Args:
+            name: for people
+            calendar: of exchange_calendars 4.13
+            timezone: IANA name of its local time
+            suffixes: how its tickers end; one without gets the first, which may be empty
+            aliases: how vendors end them; read as the first suffix
+            indices: tickers of its indices
+            currency: of its prices
+            index_ticker: the index that stands for it
+            tick_delay_seconds: how long a bar may take to come in
+        """
+        return cast(
+            "ShownMarket",
+            self._ask(
+                "POST",
+                "/markets",
+                json={
+                    "name": name,
+                    "calendar": calendar,
+                    "timezone": timezone,
+                    "suffixes": suffixes,
+                    "aliases": aliases,
+                    "indices": indices,
+                    "currency": currency,
+                    "index_ticker": index_ticker,
+                    "tick_delay_seconds": tick_delay_seconds,
+                    "code": code,
+                },
+            ),
+        )
+
+    def market(self, code: str) -> ShownMarket:
+        """Return a market."""
+        return cast("ShownMarket", self._ask("GET", f"/markets/{_quote(code)}"))
+
+    def change_market(
+        self,
+        code: str,
+        *,
+        calendar: str,
+        timezone: str,
+        suffixes: Sequence[str],
+        name: str | None = None,
+        aliases: Sequence[str] | None = None,
+        indices: Sequence[str] | None = None,
+        currency: str | None = None,
+        index_ticker: str | None = None,
+        tick_delay_seconds: int | None = None,
+    ) -> ShownMarket:
+        """Change a market.
+
+        Its calendar stays while bars of it are stored, unless the command line changes it.
+
+        Args:
+            name: for people
+            calendar: of exchange_calendars 4.13
+            timezone: IANA name of its local time
+            suffixes: how its tickers end; one without gets the first, which may be empty
+            aliases: how vendors end them; read as the first suffix
+            indices: tickers of its indices
+            currency: of its prices
+            index_ticker: the index that stands for it
+            tick_delay_seconds: how long a bar may take to come in
+        """
+        return cast(
+            "ShownMarket",
+            self._ask(
+                "PUT",
+                f"/markets/{_quote(code)}",
+                json={
+                    "name": name,
+                    "calendar": calendar,
+                    "timezone": timezone,
+                    "suffixes": suffixes,
+                    "aliases": aliases,
+                    "indices": indices,
+                    "currency": currency,
+                    "index_ticker": index_ticker,
+                    "tick_delay_seconds": tick_delay_seconds,
+                },
+            ),
+        )
+
+    def remove_market(self, code: str) -> None:
+        """Remove a market that was added, or what was changed of a shipped one."""
+        self._ask("DELETE", f"/markets/{_quote(code)}")
+
+    def set_ticker_market(self, code: str, ticker: str) -> TickerMarket:
+        """Say of which market a ticker is, whatever it looks like."""
+        return cast(
+            "TickerMarket", self._ask("PUT", f"/markets/{_quote(code)}/tickers/{_quote(ticker)}")
+        )
+
+    def model_stats(self) -> ModelStats:
+        """Ask the workers what their model caches hold."""
+        return cast("ModelStats", self._ask("GET", "/model-stats"))
+
+    def models(
+        self,
+        *,
+        market: str | None = None,
+        state: Literal["candidate", "champion", "retired"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[ModelSummary]:
+        """List versions, the newest first.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/models",
+            {"market": market, "state": state},
+            limit,
+            most=500,
+            times=(
+                "created_at",
+                "promoted_at",
+                "retired_at",
+                "window_end",
+                "window_start",
+            ),
+        )
+
+    def roll_model_back(
+        self,
+        *,
+        ticker: str | None = None,
+        watchlist: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+    ) -> Pointer:
+        """Go back to the champion before the present one.
+
+        Retired versions are passed over; a ticker or watchlist that had none before goes back
+        to its market's champion.
+        """
+        return cast(
+            "Pointer",
+            self._ask(
+                "POST",
+                "/models/rollback",
+                json={
+                    "ticker": ticker,
+                    "watchlist": watchlist,
+                    "market": market,
+                    "interval": interval,
+                },
+            ),
+        )
+
+    def train_model(
+        self,
+        *,
+        market: str,
+        trees: int | None = None,
+        sample: int | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        tickers: Sequence[str] | None = None,
+        feature_set: str | None = None,
+        contamination: float | None = None,
+        grade: float | None = None,
+        score: float | None = None,
+        seed: int | None = None,
+        detector: str | None = None,
+        window_start: Time | None = None,
+        window_end: Time | None = None,
+        promote: bool | None = None,
+    ) -> Started:
+        """Train a new version of a market's model; the run's document names it when it is
+        there.
+
+        To have it put in use takes a key that may do so directly: for others `promote` is
+        false.
+
+        Args:
+            trees: how many trees
+            sample: rows that each tree is grown from
+            tickers: none: all of the market
+            contamination: share of bars that are to be anomalies
+            window_start: first bar to learn from
+            window_end: last bar to learn from
+            promote: admin only; null: only where there is none of its interval yet
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/models/train",
+                json={
+                    "trees": trees,
+                    "sample": sample,
+                    "market": market,
+                    "interval": interval,
+                    "tickers": tickers,
+                    "feature_set": feature_set,
+                    "contamination": contamination,
+                    "grade": grade,
+                    "score": score,
+                    "seed": seed,
+                    "detector": detector,
+                    "window_start": window_start,
+                    "window_end": window_end,
+                    "promote": promote,
+                },
+            ),
+        )
+
+    def model(self, version: str) -> Model:
+        """Return a version: what it learned from, with which parameters, and its threshold."""
+        return cast("Model", self._ask("GET", f"/models/{_quote(version)}"))
+
+    def promote_model(
+        self, version: str, *, ticker: str | None = None, watchlist: str | None = None
+    ) -> Pointer:
+        """Put a version in use: the next batch of every worker takes it."""
+        return cast(
+            "Pointer",
+            self._ask(
+                "POST",
+                f"/models/{_quote(version)}/promote",
+                json={"ticker": ticker, "watchlist": watchlist},
+            ),
+        )
+
+    def retire_model(self, version: str) -> Model:
+        """Take a version out of use for good. What it found can still be verified."""
+        return cast("Model", self._ask("POST", f"/models/{_quote(version)}/retire"))
+
+    def deliveries(
+        self,
+        *,
+        state: Literal["pending", "sent", "failed"] | None = None,
+        rule: str | None = None,
+        limit: int | None = None,
+    ) -> Pages[Delivery]:
+        """List what was sent, is to be sent, or could not be.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/notifications/deliveries",
+            {"state": state, "rule": rule},
+            limit,
+            most=500,
+            times=(
+                "created_at",
+                "due_at",
+                "sent_at",
+            ),
+        )
+
+    def rules(self, *, limit: int | None = None) -> Pages[Rule]:
+        """List the rules by which people are told.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages("/notifications/rules", {}, limit, most=500, times=("updated_at",))
+
+    def set_rule(
+        self,
+        name: str,
+        *,
+        channel: str,
+        watchlist: str | None = None,
+        min_grade: float | None = None,
+        quiet_from: str | None = None,
+        quiet_until: str | None = None,
+        timezone: str | None = None,
+        backfills: bool | None = None,
+        failures: bool | None = None,
+        enabled: bool | None = None,
+    ) -> Rule:
+        """Make a rule, or put another in its place.
+
+        Args:
+            channel: an address that apprise knows; it is never shown again in full
+            watchlist: only anomalies of its tickers; null: of all
+            min_grade: only anomalies of at least this grade
+            quiet_from: from this local time on nothing is sent
+            quiet_until: from this local time on what was held back is sent
+            timezone: IANA name; of the quiet hours
+            backfills: tell of backfills too
+            failures: tell of runs that failed, whole or in part
+        """
+        return cast(
+            "Rule",
+            self._ask(
+                "PUT",
+                f"/notifications/rules/{_quote(name)}",
+                json={
+                    "channel": channel,
+                    "watchlist": watchlist,
+                    "min_grade": min_grade,
+                    "quiet_from": quiet_from,
+                    "quiet_until": quiet_until,
+                    "timezone": timezone,
+                    "backfills": backfills,
+                    "failures": failures,
+                    "enabled": enabled,
+                },
+            ),
+        )
+
+    def remove_rule(self, name: str) -> None:
+        """Remove a rule; what it has sent stays listed."""
+        self._ask("DELETE", f"/notifications/rules/{_quote(name)}")
+
+    def try_channel(self, name: str) -> Tried:
+        """Send a line to a rule's channel now."""
+        return cast("Tried", self._ask("POST", f"/notifications/rules/{_quote(name)}/test"))
+
+    def plot_series(
+        self, *, series_id: str | None = None, version: str | None = None, format: str | None = None
+    ) -> str:
+        """Draw a version of a series; nothing in the page comes from elsewhere.
+
+        Args:
+            format: html, svg or json
+        """
+        return cast(
+            "str",
+            self._ask(
+                "GET",
+                "/plot",
+                params={"series_id": series_id, "version": version, "format": format},
+            ),
+        )
+
+    def predict_stream(
+        self,
+        series_id: str,
+        lines: Iterable[str],
+        *,
+        version: str | None = None,
+        store: bool | None = None,
+    ) -> Iterator[str]:
+        """Judge a file of points, one a line; the answers come line by line as they are made.
+
+        A detector that learns does so from line to line, and for good where `store` is true.
+
+        Args:
+            store: keep the predictions; needs the scope enqueue
+        """
+        return self._lines(
+            "POST",
+            f"/predict-stream/{_quote(series_id)}",
+            params={"version": version, "store": store},
+            content=(f"{line}\n".encode() for line in lines),
+            headers={"Content-Type": "application/x-ndjson"},
+        )
+
+    def predict_series(
+        self,
+        series_id: str,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        version: str | None = None,
+        store: bool | None = None,
+    ) -> Prediction | Predictions:
+        """Judge a point, or each of a list of up to 10,000.
+
+        Nothing is changed unless `store` is true.
+
+        Args:
+            store: keep the predictions; needs the scope enqueue
+        """
+        return cast(
+            "Prediction | Predictions",
+            self._ask(
+                "POST",
+                f"/predict/{_quote(series_id)}",
+                params={"version": version, "store": store},
+                json=body,
+            ),
+        )
+
+    def scheduler(self) -> Scheduler:
+        """Say whether periodic scans run, and when each watchlist is scanned."""
+        return cast("Scheduler", self._ask("GET", "/scheduler"))
+
+    def toggle_scheduler(self, *, enabled: bool | None = None) -> Scheduler:
+        """Switch periodic scans on or off, for as long as nobody switches again."""
+        return cast("Scheduler", self._ask("POST", "/scheduler/toggle", json={"enabled": enabled}))
+
+    def series(self, *, limit: int | None = None) -> Pages[SingleSeries]:
+        """List the series that have models, by id.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/series",
+            {},
+            limit,
+            most=500,
+            times=(
+                "created_at",
+                "updated_at",
+            ),
+        )
+
+    def one_series(self, series_id: str) -> SingleSeriesDetails:
+        """Return a series with its latest versions."""
+        return cast("SingleSeriesDetails", self._ask("GET", f"/series/{_quote(series_id)}"))
+
+    def delete_single_series(self, series_id: str) -> None:
+        """Delete a series with all its versions, histories and predictions."""
+        self._ask("DELETE", f"/series/{_quote(series_id)}")
+
+    def predictions(
+        self,
+        series_id: str,
+        *,
+        version: str | None = None,
+        anomaly: bool | None = None,
+        limit: int | None = None,
+    ) -> Pages[StoredPrediction]:
+        """List the stored predictions of a series, the latest first.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            f"/series/{_quote(series_id)}/predictions",
+            {"version": version, "anomaly": anomaly},
+            limit,
+            most=500,
+            times=("created_at",),
+        )
+
+    def label_prediction(
+        self,
+        series_id: str,
+        version: str,
+        timestamp: str,
+        *,
+        feedback: Literal["confirmed", "expected", "false_alarm", "new_trend"],
+    ) -> StoredPrediction:
+        """Say what a stored prediction was; the last word counts."""
+        return cast(
+            "StoredPrediction",
+            self._ask(
+                "PUT",
+                f"/series/{_quote(series_id)}/predictions/{_quote(version)}/{_quote(timestamp)}/label",
+                json={"feedback": feedback},
+            ),
+        )
+
+    def tickers(
+        self,
+        *,
+        ticker: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[Series]:
+        """List the series that have stored bars, with how many anomalies each has.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/tickers",
+            {"ticker": ticker, "market": market, "interval": interval},
+            limit,
+            most=500,
+            times=(
+                "first_bar",
+                "last_bar",
+                "updated_at",
+                "watermark",
+            ),
+        )
+
+    def delete_ticker(
+        self,
+        ticker: str,
+        *,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+    ) -> None:
+        """Delete the bars of a ticker.
+
+        Its anomalies, models and runs stay, and say that their bars are gone.
+
+        Args:
+            interval: only those of this interval; none: all
+        """
+        self._ask("DELETE", f"/tickers/{_quote(ticker)}", params={"interval": interval})
+
+    def coverage(
+        self,
+        ticker: str,
+        *,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+    ) -> SeriesCoverage:
+        """Say which sessions, from its first bar to its last, a series has no bar of."""
+        return cast(
+            "SeriesCoverage",
+            self._ask("GET", f"/tickers/{_quote(ticker)}/coverage", params={"interval": interval}),
+        )
+
+    def ticker_status(
+        self,
+        ticker: str,
+        *,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+    ) -> SeriesStatus:
+        """Say why a series has results up to where it has, or none."""
+        return cast(
+            "SeriesStatus",
+            self._ask("GET", f"/tickers/{_quote(ticker)}/status", params={"interval": interval}),
+        )
+
+    def watchlists(self, *, limit: int | None = None) -> Pages[Watchlist]:
+        """List watchlists by name.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/watchlists",
+            {},
+            limit,
+            most=500,
+            times=(
+                "created_at",
+                "last_scan",
+                "next_scan",
+                "updated_at",
+            ),
+        )
+
+    def add_watchlist(
+        self,
+        *,
+        tickers: Sequence[str],
+        name: str,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        schedule: str | None = None,
+        delay_minutes: int | None = None,
+        threshold: float | Threshold | None = None,
+        enabled: bool | None = None,
+        source: Literal["none", "yahoo", "folder", "feed"] | None = None,
+        folder: str | None = None,
+        with_overview: bool | None = None,
+    ) -> Watchlist:
+        """Make a watchlist. One with a threshold or a champion of its own is an admin's.
+
+        Args:
+            schedule: `after_close`: after each closed bar of their market; or cron, in the
+                first market's time
+            delay_minutes: after a bar has closed: how long it may take to be stored here
+            threshold: what is an anomaly here: the grade from which a bar is, or a kind and
+                its value; null: as the model says
+            source: where bars come from before each scan: `none` (they are brought),
+                `yahoo`, a `folder` below the watched one, or the `feed`
+            folder: its name, where that is the source
+            with_overview: whether a scan's `result` has what each of its markets did
+                (`overview`)
+        """
+        return cast(
+            "Watchlist",
+            self._ask(
+                "POST",
+                "/watchlists",
+                json={
+                    "tickers": tickers,
+                    "interval": interval,
+                    "schedule": schedule,
+                    "delay_minutes": delay_minutes,
+                    "threshold": threshold,
+                    "enabled": enabled,
+                    "source": source,
+                    "folder": folder,
+                    "with_overview": with_overview,
+                    "name": name,
+                },
+            ),
+        )
+
+    def watchlist(self, name: str) -> Watchlist:
+        """Return a watchlist, with its version as ETag."""
+        return cast("Watchlist", self._ask("GET", f"/watchlists/{_quote(name)}"))
+
+    def replace_watchlist(
+        self,
+        name: str,
+        *,
+        tickers: Sequence[str],
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        schedule: str | None = None,
+        delay_minutes: int | None = None,
+        threshold: float | Threshold | None = None,
+        enabled: bool | None = None,
+        source: Literal["none", "yahoo", "folder", "feed"] | None = None,
+        folder: str | None = None,
+        with_overview: bool | None = None,
+    ) -> Watchlist:
+        """Change a watchlist; with `If-Match`, only if nobody else did since it was read.
+
+        Which tickers a threshold or champion of its own is for, and the threshold, are an
+        admin's to change.
+
+        Args:
+            schedule: `after_close`: after each closed bar of their market; or cron, in the
+                first market's time
+            delay_minutes: after a bar has closed: how long it may take to be stored here
+            threshold: what is an anomaly here: the grade from which a bar is, or a kind and
+                its value; null: as the model says
+            source: where bars come from before each scan: `none` (they are brought),
+                `yahoo`, a `folder` below the watched one, or the `feed`
+            folder: its name, where that is the source
+            with_overview: whether a scan's `result` has what each of its markets did
+                (`overview`)
+        """
+        return cast(
+            "Watchlist",
+            self._ask(
+                "PUT",
+                f"/watchlists/{_quote(name)}",
+                json={
+                    "tickers": tickers,
+                    "interval": interval,
+                    "schedule": schedule,
+                    "delay_minutes": delay_minutes,
+                    "threshold": threshold,
+                    "enabled": enabled,
+                    "source": source,
+                    "folder": folder,
+                    "with_overview": with_overview,
+                },
+            ),
+        )
+
+    def remove_watchlist(self, name: str) -> None:
+        """Remove a watchlist; its runs and anomalies stay.
+
+        One with a threshold of its own is an admin's.
+        """
+        self._ask("DELETE", f"/watchlists/{_quote(name)}")
+
+    def readiness(self) -> Alive:
+        """Whether work can be accepted: MongoDB, at the version that this code needs, has it.
+
+        Where other machines may ask, there is nobody to accept it from until a key has been
+        made.
+
+        Redis is not asked: the sweeper sends what it missed.
+        """
+        return cast("Alive", self._ask("GET", "/readyz", root=True))

@@ -1,0 +1,192 @@
+"""The Python client against the API as gunicorn serves it, and a real worker."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tapewatch_client import (
+    ApiRefused,
+    ApiUnreachable,
+    Client,
+    Pages,
+    RunFailed,
+    RunUnfinished,
+    Started,
+)
+
+from records.keys import add_key
+from runner.servers import free_port
+from tasks.process.broker import build_celery
+from tasks.requests.analytics import request_analytics
+from tasks.requests.selection import Selection
+from tests.integration.conftest import Live
+from tests.integration.detecting import make_bars, store
+from tests.integration.serving import serve_api
+
+SHOCKS = (400, 520, 640)
+TICKERS = ("AAA", "BBB", "CCC")
+
+
+@pytest.fixture(scope="module")
+def asked(live: Live) -> Iterator[Client]:
+    """A client of a service with bars of three tickers, all of them detected."""
+    for seed, ticker in enumerate(TICKERS):
+        store(live.database, ticker, make_bars(800, seed=seed, shocks=SHOCKS))
+    key = add_key(live.database, "client", ["admin"], datetime.now(UTC))
+    with serve_api(live.settings) as url, Client(url, key) as client:
+        client.train_model(market="US").wait(progress=False)
+        client.start_backfill(tickers=TICKERS, max_period="max").wait(progress=False)
+        yield client
+
+
+def test_a_run_is_waited_for_with_a_bar(asked: Client, capfd: pytest.CaptureFixture[str]) -> None:
+    started = asked.start_backfill(ticker="AAA", max_period="max")
+    run = started.wait()
+    assert run["_id"] == started.run_id
+    assert run["status"] == "complete"
+    assert run["progress"]["percent"] == 100
+    assert "100%" in capfd.readouterr().err
+
+
+def test_pages_are_put_together_in_order(asked: Client) -> None:
+    whole = asked.anomalies(market="US").to_list()
+    assert len(whole) > 3 * len(SHOCKS)
+    assert replace(asked.anomalies(market="US"), _most=2).to_list() == whole
+    assert [each["_id"] for each in asked.anomalies(limit=3, fields=["grade"])] == [
+        each["_id"] for each in whole[:3]
+    ]
+    times = [each["Datetime"] for each in whole]
+    assert times == sorted(times, reverse=True)
+    assert list(asked.anomalies(limit=0)) == []
+
+
+def test_bars_come_in_the_order_of_time_however_many_pages_they_take(asked: Client) -> None:
+    bars = asked.bars(ticker="AAA").to_frame()  # 800: two pages, the later one first
+    assert len(bars) == 800
+    assert bars["time"].is_monotonic_increasing
+    assert bars["time"].is_unique
+    assert str(bars["time"].dtype).endswith("UTC]")
+    last = replace(asked.bars(ticker="AAA", limit=30), _most=7).to_frame()
+    pd.testing.assert_frame_equal(last, bars.tail(30).reset_index(drop=True))
+
+
+def test_frames_have_columns_for_what_lies_in_objects(asked: Client) -> None:
+    frame = asked.anomalies(sort="anomaly_score", limit=10).to_frame()
+    assert frame["anomaly_score"].is_monotonic_increasing
+    assert frame["features.return_1"].abs().max() > 0.05
+    assert frame["Datetime"].dt.tz is not None
+    assert asked.anomalies(ticker="AAA", min_grade=100, status="superseded").to_frame().empty
+
+
+def test_a_list_of_values_is_sent_whole(asked: Client) -> None:
+    with pytest.raises(ApiRefused, match="ZZZ"):
+        asked.correlation(tickers=["AAA", "ZZZ"])
+    assert asked.correlation(tickers=["AAA", "BBB"])["tickers"] == ["AAA", "BBB"]
+
+
+def test_times_of_python_are_understood(asked: Client) -> None:
+    frame = asked.bars(ticker="AAA").to_frame()
+    start = frame["time"].iloc[700].to_pydatetime()
+    assert len(asked.bars(ticker="AAA", start=start).to_list()) == 100
+    assert len(asked.bars(ticker="AAA", start=start.date()).to_list()) == 100
+
+
+def test_metrics_are_read_bar_by_bar(asked: Client, live: Live) -> None:
+    with build_celery(live.settings) as celery:
+        (run,) = request_analytics(
+            live.database,
+            celery,
+            Selection(("AAA",)),
+            interval="1d",
+            bars=30,
+            now=datetime.now(UTC),
+        )
+    asked.wait_for(run["_id"], progress=False)
+    assert asked.trend(ticker="AAA")["ticker"] == "AAA"
+    history = replace(asked.trend_history(ticker="AAA", limit=5), _most=2).to_frame()
+    assert len(history) == 5
+    assert history["as_of"].is_monotonic_decreasing
+
+
+def test_runs_models_and_watchlists_are_read(asked: Client) -> None:
+    assert asked.runs(task="backfill").to_frame()["status"].eq("complete").all()
+    (champion,) = asked.models(market="US", state="champion")
+    assert champion["state"] == "champion"
+    asked.add_watchlist(name="mine", tickers=["AAA", "BBB"])
+    assert asked.watchlist("mine")["tickers"] == ["AAA", "BBB"]
+    asked.remove_watchlist("mine")
+    assert [each["name"] for each in asked.watchlists()] == []
+    assert asked.liveness() == {"status": "ok"}
+    assert "tapewatch_batches" in asked.metrics()
+
+
+def test_a_refusal_says_what_the_problem_said(asked: Client) -> None:
+    with pytest.raises(ApiRefused) as refused:
+        asked.bars(ticker="AAAA").to_list()
+    problem = refused.value
+    assert (problem.status, problem.reason) == (404, problem.document["reason"])
+    assert str(problem) == problem.document["detail"]
+    assert "AAA" in problem.detail
+    with pytest.raises(ApiRefused) as wrong:
+        asked.anomalies(min_grade=101).to_list()
+    assert wrong.value.errors[0]["pointer"] == "/min_grade"
+    with pytest.raises(ApiRefused) as nobody, Client(asked.url, "wrong") as other:
+        other.models().to_list()
+    assert nobody.value.status == 401
+
+
+def test_no_answer_and_the_answer_of_another_are_told_apart(asked: Client) -> None:
+    with (
+        pytest.raises(ApiUnreachable, match="does not answer"),
+        Client(f"http://127.0.0.1:{free_port()}") as nowhere,
+    ):
+        nowhere.health()
+    with pytest.raises(ApiRefused), Client(asked.url, prefix="/elsewhere") as elsewhere:
+        elsewhere.models().to_list()
+
+
+def test_a_run_that_fails_or_takes_longer_is_said(asked: Client) -> None:
+    candle = {"time": "2024-01-04", "open": 10, "high": 11, "low": 9, "close": 10, "volume": 5}
+    asked.push_candles(ticker="EEE.BK", candles=[candle]).wait(progress=False)
+    with pytest.raises(RunFailed, match="ended failed") as failed:
+        asked.train_model(market="TH").wait(progress=False)
+    assert failed.value.run["status"] == "failed"
+    started = asked.start_backfill(ticker="AAA", max_period="max")
+    with pytest.raises(RunUnfinished, match="goes on"):
+        started.wait(progress=False, timeout_seconds=-1)
+    assert asked.wait_for(started.run_id, progress=False)["status"] == "complete"
+
+
+def test_files_and_bars_are_taken_in(asked: Client, tmp_path: Path) -> None:
+    file = tmp_path / "DDD.csv"
+    file.write_text("Date,Open,High,Low,Close,Volume\n2024-01-03,10,11,9,10.5,1000\n")
+    assert asked.preview_file(file=file)["columns"]
+    run = asked.import_file(file=file, day_first=False).wait(progress=False)
+    assert run["status"] == "complete"
+    candle = {"time": "2024-01-04", "open": 10, "high": 11, "low": 9, "close": 10, "volume": 5}
+    asked.push_candles(ticker="DDD", candles=[candle]).wait(progress=False)
+    assert [bar["close"] for bar in asked.bars(ticker="DDD")] == [10.5, 10.0]
+
+
+def test_series_are_fitted_and_judged_line_by_line(asked: Client) -> None:
+    fitted = asked.fit_series_model(
+        "sensor", timestamps=[1, 2, 3, 4], values=[10.0, 11.0, 9.0, 10.0]
+    )
+    assert not isinstance(fitted, Started)
+    points = [json.dumps({"timestamp": str(n), "value": value}) for n, value in [(5, 10), (6, 99)]]
+    judged = [json.loads(line) for line in asked.predict_stream("sensor", points)]
+    assert [each["anomaly"] for each in judged] == [False, True]
+    assert asked.plot_series(series_id="sensor", format="svg").startswith("<svg")
+
+
+def test_a_frame_without_pandas_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    empty: Pages[object] = Pages(lambda _page: {"items": [], "next_cursor": None}, None, 500)
+    with pytest.raises(ImportError, match=r"tapewatch-client\[frames\]"):
+        empty.to_frame()
