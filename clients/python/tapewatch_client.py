@@ -34,6 +34,7 @@ TRIES = 5
 LONGEST_PAUSE_SECONDS = 30.0
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.1, 1.0
 BUSY = {429, 503}
+BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}"
 ENDED = {"complete", "partial", "failed", "cancelled"}
 
 Item = TypeVar("Item")
@@ -198,10 +199,10 @@ class Connection:
         Raises RunFailed, and RunUnfinished after `timeout_seconds`, where they are given.
         """
         started, pause = time.monotonic(), SHORTEST_POLL_SECONDS
-        with tqdm(total=100, disable=not progress, unit="%", dynamic_ncols=True) as bar:
+        with tqdm(total=100, disable=not progress, ncols=80, bar_format=BAR) as bar:
             while True:
                 run = cast("Run", self._ask("GET", f"/detection-runs/{_quote(run_id)}"))
-                bar.set_description(f"{run['task']} {run['status']}")
+                bar.set_description_str(f"{run['task']} {run['status']}")
                 bar.update(int(run["progress"]["percent"]) - bar.n)
                 if run["status"] in ENDED:
                     break
