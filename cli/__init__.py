@@ -16,6 +16,7 @@ from cli import (
     groups,
     keys,
     markets,
+    mcp,
     models,
     notify,
     runs,
@@ -54,3 +55,4 @@ def register_commands(app: Flask) -> None:
         group.callback = partial(configure_logs, "warning")
         app.cli.add_command(group)
     app.cli.add_command(doctor.doctor)
+    app.cli.add_command(mcp.mcp)

@@ -1,0 +1,132 @@
+"""`flask mcp` with a real client of the protocol, over stdio, before an API that wants a key."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+
+from records.keys import add_key
+from runner.servers import free_port
+from tests.conftest import ROOT
+from tests.integration.conftest import Live
+from tests.integration.detecting import make_bars, store, train
+from tests.integration.serving import serve_api
+
+SHOCKS = (400, 520, 640)
+COMMAND = ["-m", "flask", "--app", "wsgi", "mcp"]
+
+
+class Assistant:
+    """What asks, as an assistant does, through a server process of its own."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url
+        self._server = StdioServerParameters(
+            command=sys.executable,
+            args=[*COMMAND, "--url", url],
+            env={**os.environ, "TAPEWATCH_KEY": key},
+            cwd=ROOT,
+        )
+
+    def ask(self, tool: str, **arguments: Any) -> tuple[str, bool]:
+        async def call() -> Any:
+            async with Client(self._server) as client:
+                return await client.call_tool(tool, arguments)
+
+        result = anyio.run(call)
+        return result.content[0].text, bool(result.is_error)
+
+    def read(self, tool: str, **arguments: Any) -> Any:
+        text, is_error = self.ask(tool, **arguments)
+        assert not is_error, text
+        return json.loads(text)
+
+    def list_tools(self) -> dict[str, Any]:
+        async def call() -> Any:
+            async with Client(self._server) as client:
+                return client.instructions, await client.list_tools()
+
+        self.instructions, listed = anyio.run(call)
+        return {tool.name: tool for tool in listed.tools}
+
+
+@pytest.fixture(scope="module")
+def assistant(live: Live) -> Iterator[Assistant]:
+    store(live.database, "AAA", make_bars(800, shocks=SHOCKS))
+    train(live.database)
+    run = live.post("/py/anomalies/backfill", json={"ticker": "AAA", "max_period": "max"})
+    assert run.json["status"] == "complete"
+    key = add_key(live.database, "assistant", ["read"], datetime.now(UTC))
+    with serve_api(live.settings) as url:
+        yield Assistant(url, key)
+
+
+def test_its_tools_are_the_routes_that_only_read(assistant: Assistant, live: Live) -> None:
+    tools = assistant.list_tools()
+    assert {"list_anomalies", "get_one_anomaly", "get_chart", "get_ticker_status"} <= tools.keys()
+    document = live.client.get("/py/openapi.json").json
+    reading = {
+        operation["get"]["operationId"]
+        for operation in document["paths"].values()
+        if "get" in operation
+    }
+    assert tools.keys() <= reading
+    assert all(tool.annotations.read_only_hint for tool in tools.values())
+    assert tools["get_one_anomaly"].input_schema["required"] == ["anomaly_id"]
+    assert "what was strange" in assistant.instructions.replace("\n", " ")
+
+
+def test_what_was_strange_on_a_day_and_why(assistant: Assistant) -> None:
+    (strangest,) = assistant.read("list_anomalies", sort="anomaly_score", limit=1)["items"]
+    day = datetime.fromisoformat(strangest["Datetime"])
+    found = assistant.read(
+        "list_anomalies",
+        start=day.isoformat(),
+        end=(day + timedelta(hours=23)).isoformat(),
+        fields="Ticker,grade,reasons",
+    )["items"]
+    assert [each["Ticker"] for each in found] == ["AAA"]
+    assert found[0]["reasons"]
+    whole = assistant.read("get_one_anomaly", anomaly_id=strangest["_id"])
+    assert whole["attribution"]
+    assert "market_conditions" in whole
+
+
+def test_a_refusal_is_told_in_the_words_of_the_problem(assistant: Assistant) -> None:
+    said, is_error = assistant.ask("get_candles", ticker="AAAA")
+    assert is_error
+    assert said.startswith("404 no_bars: ")
+    assert "AAAA" in said
+    said, is_error = assistant.ask("list_anomalies", colour="red")
+    assert is_error
+    assert "colour" in said
+    said, is_error = Assistant(assistant.url, "wrong").ask("list_anomalies")
+    assert is_error
+    assert said.startswith("401")
+
+
+def test_an_answer_that_is_too_long_says_how_to_ask_for_less(assistant: Assistant) -> None:
+    said, is_error = assistant.ask("get_candles", ticker="AAA", limit=500)
+    assert is_error
+    assert "ask for less" in said
+
+
+def test_without_an_api_it_says_so_and_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, *COMMAND, "--url", f"http://127.0.0.1:{free_port()}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "--url" in done.stderr
+    assert done.stdout == ""
