@@ -9,6 +9,7 @@ from rich.console import Console
 
 from core.errors import BadInput, TapewatchError
 from core.logs import strip_controls
+from runner.next_step import describe_next_step
 from runner.service import describe_addresses, serve, stay, wait_for_api
 
 
@@ -51,6 +52,7 @@ def run_up(console: Console) -> None:
     with serve(console.print) as settings:
         wait_for_api(settings)
         console.print(describe_addresses(settings))
+        console.print(describe_next_step(settings))
         stay(console)
 
 

@@ -1,0 +1,42 @@
+"""What whoever has started the service may do next, by what is stored."""
+
+from datetime import UTC, datetime
+
+from core.settings import Settings
+from records.database import Db, open_database
+from records.findings.watermarks import find_detected_since
+from records.market.series import find_series
+from records.models.models import find_models
+from records.work.watchlists import find_watchlists
+from runner.service import api_url
+
+
+def describe_next_step(settings: Settings) -> str:
+    """Return the first of bars, model, backfill and watchlist that is missing, with the command
+    that brings it.
+    """
+    database = open_database(settings)
+    with database.client:
+        step = _find_step(database)
+    return f"Next, in another terminal: {step}" if step else f"See {api_url(settings)}/"
+
+
+def _find_step(database: Db) -> str | None:
+    series = find_series(database)
+    if not series:
+        return (
+            "`.venv/bin/flask bars import FOLDER` takes in your bars; `.venv/bin/flask bars demo`"
+            " real ones to try it with."
+        )
+    champions = {model["market"] for model in find_models(database, state="champion")}
+    missing = sorted({each["market"] for each in series} - champions)
+    if missing:
+        return f"`.venv/bin/flask models train --market {missing[0]}` makes the model of your bars."
+    series_ids = [f"{each['ticker']}::{each['interval']}" for each in series]
+    if not find_detected_since(database, series_ids, datetime.min.replace(tzinfo=UTC)):
+        return (
+            f"`.venv/bin/flask backfill run --market {series[0]['market']}` finds what was strange."
+        )
+    if not find_watchlists(database, after=None, limit=1):
+        return "a watchlist, made in the dashboard, is scanned whenever its market closes a bar."
+    return None

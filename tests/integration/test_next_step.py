@@ -1,0 +1,22 @@
+"""What `make up` says is to be done next: the first thing that is missing."""
+
+from runner.next_step import describe_next_step
+from tests.integration.conftest import Live
+from tests.integration.detecting import make_bars, store, train
+
+
+def test_each_step_leads_to_the_next(live: Live) -> None:
+    def say() -> str:
+        return describe_next_step(live.settings)
+
+    assert "flask bars import" in say()
+    assert "flask bars demo" in say()
+    store(live.database, "AAA", make_bars(800, shocks=(400, 520)))
+    assert "flask models train --market US" in say()
+    train(live.database)
+    assert "flask backfill run --market US" in say()
+    assert live.post("/py/anomalies/backfill", json={"market": "US"}).json["status"] == "complete"
+    assert "watchlist" in say()
+    made = live.client.post("/py/watchlists", json={"name": "mine", "tickers": ["AAA"]})
+    assert made.status_code == 201
+    assert say() == f"See http://127.0.0.1:{live.settings.port}/"
