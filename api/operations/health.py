@@ -15,8 +15,8 @@ from core.errors import ServerUnreachable
 from core.settings import Settings
 from records.database import explain_unreachable, hide_credentials
 from records.migrations import check_version
-from records.work.batches import find_oldest_pending_seconds
 from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
+from records.work.runs import find_oldest_waiting_seconds
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 
 ALL_QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
@@ -33,7 +33,7 @@ probes = APIBlueprint("probes", __name__, tag="health")  # where orchestrators l
 def get_health() -> Health:
     """How the service is, part by part."""
     settings = get_settings()
-    mongodb, redis = _ask_mongodb(), _ask_redis(settings)
+    mongodb, redis = _ask_mongodb(), ask_redis(settings)
     workers = _ask_workers() if redis.ok else ServerHealth(ok=False, detail="Redis does not answer")
     sweeper = _look_for_beat(SWEEPER, settings.sweep_seconds, mongodb)
     scheduler = _look_for_beat(SCHEDULER, settings.tick_seconds, mongodb)
@@ -49,7 +49,7 @@ def get_health() -> Health:
         sweeper=sweeper,
         scheduler=scheduler,
         flower_url=settings.flower_url or None,
-        oldest_pending_seconds=find_oldest_pending_seconds(get_database()) if mongodb.ok else None,
+        oldest_pending_seconds=find_oldest_waiting_seconds(get_database()) if mongodb.ok else None,
     )
 
 
@@ -84,7 +84,8 @@ def _ask_mongodb() -> ServerHealth:
     return ServerHealth(ok=True)
 
 
-def _ask_redis(settings: Settings) -> ServerHealth:
+def ask_redis(settings: Settings) -> ServerHealth:
+    """Return whether Redis answers, within a second."""
     timeouts = {
         "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
         "socket_timeout": REDIS_TIMEOUT_SECONDS,

@@ -16,7 +16,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from api.http.state import get_database
+from api.http.state import get_database, get_settings, get_state
+from api.operations.health import ask_redis
 from api.operations.work_metrics import build_work_figures
 
 figures = APIBlueprint("metrics", __name__, tag="health")
@@ -46,8 +47,11 @@ def register_metrics(app: APIFlask) -> None:
 @figures.doc(responses=TEXT)
 def get_metrics() -> Response:
     """Return the figures of all processes of this server, and of the work that waits."""
+    # Workers are asked over Redis: where it does not answer, nobody takes messages.
+    workers = get_state().workers.ask() if ask_redis(get_settings()).ok else []
+    consumed = [queue for worker in workers for queue in worker.queues]
     content = generate_latest(_get_request_figures()) + generate_latest(
-        build_work_figures(get_database())
+        build_work_figures(get_database(), consumed)
     )
     return Response(content, content_type=CONTENT_TYPE_LATEST)
 

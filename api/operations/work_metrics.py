@@ -2,6 +2,7 @@
 or has an index, is read.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, product
 from typing import Any, get_args
@@ -36,10 +37,14 @@ Counts = Mapping[str, Mapping[str, float]]
 Samples = Mapping[Any, float]
 
 
-def build_work_figures(database: Db) -> CollectorRegistry:
-    """Return a registry that reads MongoDB when it is asked."""
+def build_work_figures(database: Db, consumed: Iterable[str]) -> CollectorRegistry:
+    """Return a registry that reads MongoDB when it is asked.
+
+    `consumed` has the queues that each worker takes messages from, those of all one after the
+    other.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Work(database))
+    registry.register(_Work(database, consumed))
     return registry
 
 
@@ -48,12 +53,19 @@ class _Work:
     which rise for as long as the database lives.
     """
 
-    def __init__(self, database: Db) -> None:
+    def __init__(self, database: Db, consumed: Iterable[str]) -> None:
         self._database = database
+        self._consumers = Counter(consumed)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the figures."""
         yield from _describe_waiting(self._database)
+        yield _gauge(
+            "queue_consumers",
+            "Workers that answer and take messages from the queue.",
+            ("queue",),
+            {(queue,): self._consumers[queue] for queue in QUEUES},
+        )
         counts = counters.read_counts(self._database)
         yield from _describe_runs(counts)
         yield from _describe_detection(counts)
@@ -76,10 +88,10 @@ def _describe_waiting(database: Db) -> Iterator[Metric]:
         ("state",),
         states,
     )
-    oldest = batches.find_oldest_pending_seconds(database) or 0.0
+    oldest = runs.find_oldest_waiting_seconds(database) or 0.0
     yield _gauge(
         "oldest_pending_seconds",
-        "For how long the batch waits that waits longest; 0: none.",
+        "For how long the run or batch waits that waits longest; 0: none.",
         (),
         {(): oldest},
     )

@@ -39,7 +39,8 @@ class Health(BaseModel):
         None, description="where a browser finds Flower; null: the settings do not say"
     )
     oldest_pending_seconds: float | None = Field(
-        None, description="for how long the batch has waited that waits longest; null: none waits"
+        None,
+        description="for how long the run or batch has waited that waits longest; null: none waits",
     )
 
 

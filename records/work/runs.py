@@ -134,6 +134,20 @@ def count_open_runs(database: Db) -> dict[tuple[Trigger, Status], int]:
     return {(each["_id"]["trigger"], each["_id"]["status"]): each["count"] for each in found}
 
 
+def find_oldest_waiting_seconds(database: Db) -> float | None:
+    """Return for how long the run or batch has waited that waits longest for a worker;
+    None where none does.
+    """
+    stages: list[Query] = [
+        {"$match": {"status": "queued"}},
+        {"$group": {"_id": None, "oldest": {"$min": "$requested_at"}}},
+        {"$set": {"age": {"$divide": [{"$subtract": ["$$NOW", "$oldest"]}, 1_000]}}},
+    ]
+    queued = next((found["age"] for found in database.detection_runs.aggregate(stages)), None)
+    pending = batches.find_oldest_pending_seconds(database)
+    return max((age for age in (queued, pending) if age is not None), default=None)
+
+
 def find_unfinished(database: Db) -> list[str]:
     """Return the ids of runs in progress all of whose batches have ended."""
     running = [run["_id"] for run in runs_in(database).find({"status": "in_progress"}, {"_id": 1})]

@@ -1,5 +1,7 @@
 """Control tasks keep the service going: the sweep, the tick, and the notifier that it calls."""
 
+from functools import partial
+
 from celery import shared_task
 
 from records.database import get_server_time
@@ -14,8 +16,12 @@ from tasks.periodic.gaps import fill_due
 from tasks.periodic.notifications import has_work
 from tasks.process.worker import get_worker
 
+# What comes every few seconds sends no events: in Flower nine rows in ten were such, and a run's
+# were hard to find. That both go on is told by their heartbeats.
+_quiet_task = partial(shared_task, send_events=False)
 
-@shared_task(name=names.SWEEP)
+
+@_quiet_task(name=names.SWEEP)
 def sweep() -> dict[str, int]:
     """Bring back what got lost: see tasks/engine/sweeper.py."""
     done = sweeper.sweep(get_worker())
@@ -23,7 +29,7 @@ def sweep() -> dict[str, int]:
     return done
 
 
-@shared_task(name=names.TICK)
+@_quiet_task(name=names.TICK)
 def tick() -> list[str]:
     """Accept the scans, metrics and fills that are due (scans.py, analytics.py, gaps.py),
     and have people told what there is to tell.

@@ -14,6 +14,13 @@ class Scheduler(PersistentScheduler):
     of dbm.
     """
 
+    def setup_schedule(self) -> None:
+        """Read the schedule. All that beat sends are ticks and sweeps, and of those Flower is told
+        nothing: neither here nor, by `send_events`, where they are worked on.
+        """
+        self.app.conf.task_send_sent_event = False
+        super().setup_schedule()
+
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; return the seconds until something is again."""
         seconds: float = super().tick(*args, **kwargs)

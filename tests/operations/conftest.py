@@ -106,9 +106,8 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         wait_until(
             lambda: count_consumers(settings.redis_url) >= 2, "worker and control worker consume"
         )
-        # What happened before it listens Flower never learns; of beat's ticks it hears within
-        # seconds.
-        wait_until(lambda: ask_flower(settings, "/api/tasks"), "Flower takes events")
+        # What happened before it listens Flower never learns; of workers it hears every 2 s.
+        wait_until(lambda: ask_flower(settings, "/workers?json=1")["data"], "Flower takes events")
         running = Service(settings, database, folder, {})
         body = {"market": "US", "max_period": "max"}
         run_id = running.post("/py/anomalies/backfill", body, **{"X-Request-ID": REQUEST_ID})[

@@ -6,6 +6,8 @@ from urllib.error import HTTPError
 
 import pytest
 
+from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
+from tasks import names
 from tests.operations.conftest import TICKERS, Service, ask_flower
 from tests.processes import wait_until
 
@@ -50,6 +52,17 @@ def test_arguments_say_which_run_which_batch_and_how_many_tickers(
     assert batches == [
         f"run {run_id}: backfill, batch {n:05d} of 1 ticker" for n in range(len(TICKERS))
     ]
+
+
+def test_what_a_person_looks_for_is_not_hidden_among_ticks_and_sweeps(
+    service: Service, tasks: dict[str, Any]
+) -> None:
+    """Both have run many times by now; all rows are of runs, their batches or notifications."""
+    ticked = find_heartbeats(service.database, [SWEEPER, SCHEDULER])
+    assert ticked.keys() == {SWEEPER, SCHEDULER}
+    shown = {task["name"] for task in ask_flower(service.settings, "/api/tasks").values()}
+    assert {"tapewatch.backfill", "tapewatch.run_batch"} <= shown
+    assert not {names.TICK, names.SWEEP} & shown
 
 
 @pytest.mark.parametrize("user", ["", "ops:wrong"])

@@ -1,7 +1,14 @@
 """The figures that the running service offers to Prometheus."""
 
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from records.work.runs import has_ended
 from tests.operations.conftest import TICKERS, Service
-from tests.processes import wait_until
+from tests.processes import find_processes, wait_until
 from tests.scraping import Samples, read_samples
 
 
@@ -54,6 +61,45 @@ def test_requests_to_all_processes_of_the_api_are_counted(service: Service) -> N
     for _ in range(20):
         service.read("/py/anomalies?limit=1")
     assert read_samples(service.read("/metrics"))[count] == before + 20
+
+
+@contextmanager
+def frozen_workers(service: Service) -> Iterator[None]:
+    """Freeze all workers, which then neither work nor answer."""
+    pids = [pid for pid, command in find_processes(service.folder) if " worker " in command]
+    assert len(pids) >= 2
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_with_all_workers_frozen_a_queued_run_waits_longer_and_longer(service: Service) -> None:
+    def read(name: str, *labels: tuple[str, str]) -> float:
+        return read_samples(service.read("/metrics"))[(name, *labels)]
+
+    queues = [("queue", queue) for queue in ("interactive", "backfill", "control")]
+    for queue in queues:
+        wait_until(
+            lambda queue=queue: read("tapewatch_queue_consumers", queue) == 1, "a worker answers"
+        )
+    with frozen_workers(service):
+        body = {"ticker": TICKERS[0]}
+        run_id = service.post("/py/anomalies/incremental", body)["run_id"]
+        first = wait_until(lambda: read("tapewatch_oldest_pending_seconds"), "it waits")
+        wait_until(lambda: read("tapewatch_oldest_pending_seconds") > first + 2, "and goes on to")
+        health = json.loads(service.read("/py/health"))
+        assert health["oldest_pending_seconds"] > first
+        for queue in queues:
+            wait_until(
+                lambda queue=queue: read("tapewatch_queue_consumers", queue) == 0, "nobody answers"
+            )
+        assert json.loads(service.read(f"/py/detection-runs/{run_id}"))["status"] == "queued"
+    wait_until(lambda: has_ended(service.database, run_id), "it is done when they go on")
+    wait_until(lambda: read("tapewatch_oldest_pending_seconds") == 0, "nothing waits")
 
 
 def test_the_age_of_the_champion_is_told(service: Service) -> None:

@@ -3,6 +3,7 @@ and asks only for figures that there are.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -48,10 +49,30 @@ def find_anchors(page: Path) -> set[str]:
     }
 
 
-def test_the_configuration_is_one_that_prometheus_takes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["prometheus.yml", "compose.yml"])
+def test_the_configuration_is_one_that_prometheus_takes_as_it_is(name: str) -> None:
+    run_promtool("check", "config", name)
+
+
+def test_the_configuration_is_one_where_keys_are_needed_too(tmp_path: Path) -> None:
     for file in PROMETHEUS.iterdir():
         shutil.copy(file, tmp_path)
     (tmp_path / "tapewatch.key").write_text("tw_key")
+    config = tmp_path / "prometheus.yml"
+    config.write_text(re.sub(r"# (authorization:|  credentials_file)", r"\1", config.read_text()))
+    assert "\n    authorization:\n      credentials_file: tapewatch.key\n" in config.read_text()
+    run_promtool("check", "config", "prometheus.yml", folder=tmp_path)
+
+
+def test_compose_gives_prometheus_its_key(tmp_path: Path) -> None:
+    """The script that the container starts with, up to Prometheus itself."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["prometheus"]
+    (script,) = compose["command"]
+    script = script.replace("$$", "$").replace("/etc/tapewatch", str(PROMETHEUS))
+    script = script.replace("/tmp/", f"{tmp_path}/").partition("exec")[0] + "true"  # noqa: S108
+    path = os.environ["PATH"]
+    subprocess.run(["sh", "-c", script], env={"PATH": path, "PROMETHEUS_KEY": "k_1"}, check=True)
+    assert "credentials: k_1" in (tmp_path / "prometheus.yml").read_text()
     run_promtool("check", "config", "prometheus.yml", folder=tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml
     "services"
 ]
 USED = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
-OURS = {name: service for name, service in SERVICES.items() if name not in {"redis", "mongo"}}
+MONITORING = {"prometheus", "grafana"}
+OTHERS = {"redis", "mongo"} | MONITORING
+OURS = {name: service for name, service in SERVICES.items() if name not in OTHERS}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_none_but_the_servers_entry_points_are_given_rights_back() -> None:
 def test_what_a_service_writes_is_on_a_volume(name: str) -> None:
     service = SERVICES[name]
     mounted = [volume.partition(":")[2] for volume in service.get("volumes", [])]
-    written = re.findall(r"/var/lib/tapewatch/\w+", service.get("command", ""))
+    written = re.findall(r"/var/lib/tapewatch/\w+", str(service.get("command", "")))
     assert all(any(path.startswith(folder) for folder in mounted) for path in written)
 
 
@@ -80,7 +83,11 @@ def test_what_a_service_writes_is_on_a_volume(name: str) -> None:
 def test_checks_and_commands_use_no_variable_that_only_some_engines_set(name: str) -> None:
     service = SERVICES[name]
     given = set(service.get("environment", {}))
-    for text in (service["healthcheck"]["test"], service.get("command", "")):
+    command = service.get("command", "")
+    for text in (
+        service["healthcheck"]["test"],
+        *([command] if isinstance(command, str) else command),
+    ):
         assert set(re.findall(r"\$\$\{?(\w+)", text)) <= given
 
 
@@ -125,10 +132,27 @@ def test_every_other_setting_can_be_given_and_is_explained_with_its_default() ->
         )
 
 
-def test_nothing_but_api_and_flower_is_published_and_those_on_loopback() -> None:
+def test_nothing_but_api_flower_and_grafana_is_published_and_those_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"api", "flower"}
+    assert set(published) == {"api", "flower", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_monitoring_is_started_only_by_its_profile_and_never_without_key_and_password() -> None:
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == MONITORING
+    for name in MONITORING:
+        assert SERVICES[name]["profiles"] == ["monitoring"]
+        (script,) = SERVICES[name]["command"]
+        # compose itself would ask for it with or without the profile, so the start does
+        done = subprocess.run(
+            ["sh", "-c", script.replace("$$", "$")],
+            env={},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "see .env.example" in done.stdout
 
 
 def test_image_is_not_run_by_root() -> None:
