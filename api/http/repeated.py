@@ -1,5 +1,5 @@
-"""Values that are given more than once: they are refused, as only the first, or the last,
-would be taken.
+"""Values that are given more than once, or with commas between where one belongs: they are
+refused, as only the first, or the last, or none of them would be taken.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,13 @@ from werkzeug.datastructures import MultiDict
 from api.http.auth import PUBLIC
 from api.http.errors import build_problem
 
+# What takes several values, with commas between; a series may have any name.
+LISTS = frozenset({"fields", "indicators", "tickers"})
+FREE_TEXT = frozenset({"series_id"})
+
 
 def register_repeated(app: Flask) -> None:
-    """Have `app` refuse a query or a form that gives a value twice;
+    """Have `app` refuse a query or a form that gives a value twice, or a list for one value;
     JSON is read by `JsonProvider`.
     """
     app.before_request(_refuse_repeated)
@@ -48,6 +52,16 @@ def _refuse_repeated() -> Response | None:
         for location, values in given.items()
         for name, found in values.lists()
         if len(found) > 1
+    ]
+    wrong += [
+        {
+            "location": "query",
+            "pointer": f"/{name}",
+            "detail": f"{name} takes one value, and {value[:80]!r} is several",
+            "reason": "given_twice",
+        }
+        for name, value in request.args.items()
+        if "," in value and name not in LISTS | FREE_TEXT
     ]
     if not wrong:
         return None

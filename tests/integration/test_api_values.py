@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from api import create_app
 from api.http.paging import encode_cursor as encode
+from api.http.repeated import FREE_TEXT, LISTS
 from core.settings import Settings
 from records.database import Db
 from tests.integration.stored import add_series
@@ -78,6 +79,48 @@ def test_a_query_that_gives_a_value_twice_is_422(client: FlaskClient, path: str,
     assert [(wrong["location"], wrong["pointer"]) for wrong in response.json["errors"]] == [
         ("query", f"/{name}")
     ]
+
+
+def takes_many(path: str, name: str) -> bool:
+    """Whether the document says that a query takes several values."""
+    (parameter,) = [
+        each for each in DOCUMENT["paths"][path]["get"]["parameters"] if each["name"] == name
+    ]
+    return "commas between" in parameter["schema"].get("description", "")
+
+
+@pytest.mark.parametrize(("path", "name"), list(find_query_fields()))
+def test_a_list_where_one_value_belongs_is_422_and_never_its_first(
+    client: FlaskClient, path: str, name: str
+) -> None:
+    assert takes_many(path, name) is (name in LISTS)
+    if name in LISTS | FREE_TEXT:
+        return
+    response = client.get(fill(path), query_string={name: "AAPL,MSFT"})
+    assert (response.status_code, response.json["reason"]) == (422, "given_twice")
+    assert [wrong["pointer"] for wrong in response.json["errors"]] == [f"/{name}"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["ticker=AAPL&symbol=MSFT", "ticker=AAPL&pair=MSFT", "ticker=AAPL&interval=1d&timeframe=1w"],
+)
+def test_two_names_of_one_value_are_not_both_taken(client: FlaskClient, query: str) -> None:
+    response = client.get(f"/py/analysis/trend?{query}")
+    assert response.status_code == 422, response.text
+    assert response.json["reason"] != "not_found"
+
+
+def test_every_list_is_taken_whole(client: FlaskClient) -> None:
+    """What is wrong in its last value is found."""
+    lists = [(path, name) for path, name in find_query_fields() if name in LISTS]
+    assert {name for _path, name in lists} == LISTS
+    for path, name in lists:
+        first = {"fields": "grade", "indicators": "sma", "tickers": "AAPL"}[name]
+        given = {"ticker": "AAPL"} if path.endswith("/chart") else {}
+        response = client.get(path, query_string={**given, name: f"{first},$wrong"})
+        assert response.status_code == 422, response.text
+        assert "$wrong" in response.json["detail"].lower()
 
 
 def test_a_form_or_an_object_that_gives_a_value_twice_is_refused(

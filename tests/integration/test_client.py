@@ -86,6 +86,11 @@ def test_a_list_of_values_is_sent_whole(asked: Client) -> None:
     with pytest.raises(ApiRefused, match="ZZZ"):
         asked.correlation(tickers=["AAA", "ZZZ"])
     assert asked.correlation(tickers=["AAA", "BBB"])["tickers"] == ["AAA", "BBB"]
+    assert {"RSI", "zscore_20"} <= asked.chart(ticker="AAA", indicators="RSI,zscore_20")[
+        "indicators"
+    ].keys()
+    (one,) = asked.anomalies(limit=1, fields=["grade", "reasons"])
+    assert {"grade", "reasons"} <= one.keys()
 
 
 def test_times_of_python_are_understood(asked: Client) -> None:
