@@ -22,7 +22,7 @@ from detection.features.market_move import (
     compute_returns,
 )
 from market.bars.buckets import years_of
-from market.bars.store import read_panel
+from market.bars.store import read_sound_panel
 from market.intervals import is_intraday
 from records.database import Db
 from records.market import market_days
@@ -31,6 +31,7 @@ from records.market.series import find_market_panel_series
 
 # What is read at once, in bars; and how many changes are told apart.
 PORTION_BARS = 400_000
+MOST_DAYS_A_YEAR = 366
 KEPT_CHANGES = 500
 
 
@@ -135,14 +136,22 @@ def _find_days(
     first = int(datetime(years[0], 1, 1, tzinfo=UTC).timestamp())
     last = int(datetime(years[-1] + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
     series = find_market_panel_series(database, market, interval, session)
-    times, returns = [], []
-    for portion in _split(series, years):
+    possible = {ticker: one for ticker, one in series.items() if _has_days_only(one)}
+    times, returns = [np.empty(0, np.int64)], [np.empty(0)]
+    for portion in _split(possible, years):
         wanted = dict.fromkeys(portion, (first, last))
-        panel = read_panel(database, interval, series, wanted, session, _reach_back)
+        panel = read_sound_panel(database, interval, possible, wanted, session, _reach_back)
         found = compute_returns(panel, first, last)
         times.append(found[0])
         returns.append(found[1])
     return compute_medians(np.concatenate(times), np.concatenate(returns))
+
+
+def _has_days_only(series: PanelSeries) -> bool:
+    """Whether a series has no more bars than days. One that has is damaged, and could be so large
+    that whoever reads it is killed: that must cost this series only.
+    """
+    return max(series["years"].values(), default=0) <= MOST_DAYS_A_YEAR
 
 
 def _reach_back(index: int, _interval: str) -> int:

@@ -58,7 +58,7 @@ WRONG_STEP: Any = {409: "the step cannot be taken in the alert's `state`"}
 EVIDENCE: Any = {
     200: {
         "description": "the files and their manifest",
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     },
     404: "there is no such alert",
 }
@@ -98,14 +98,17 @@ def get_one_alert(alert_id: str) -> Document:
 @alerts.get("/alerts/<alert_id>/evidence")
 @alerts.doc(responses=EVIDENCE)
 def get_evidence(alert_id: str) -> Response:
-    """Return what an alert rests on as a zip: bars, features, models, verifications, a chart and
-    its trail, with a manifest of hashes that `flask alerts evidence --check FILE` holds it against.
+    """Return what an alert rests on, as a zip.
+
+    It has the bars, the anomalies with their features, the models, what verifications said, a
+    chart, the trail, and a manifest of hashes: `flask alerts evidence --check FILE` holds a file
+    against it.
     """
     content = build_evidence(get_database(), alert_id, get_now())
     name = f"evidence-{sha256(alert_id.encode()).hexdigest()[:12]}.zip"
     return Response(
         content,
-        content_type="application/zip",
+        content_type="application/octet-stream",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 

@@ -219,11 +219,15 @@ class Connection:
         return run
 
     def _ask(self, method: str, path: str, *, root: bool = False, **sent: Any) -> Any:
-        """Return what an operation answers: its JSON, its text, or None where it has no content."""
+        """Return what an operation answers: its JSON, its text, the bytes of a file, or None where
+        it has no content.
+        """
         response = self._send(method, path, root=root, **sent)
         if response.status_code == httpx.codes.NO_CONTENT:
             return None
-        return response.json() if "json" in _media_type(response) else response.text
+        if "json" in _media_type(response):
+            return response.json()
+        return response.content if "octet-stream" in _media_type(response) else response.text
 
     def _start(self, method: str, path: str, **sent: Any) -> Any:
         """Have work done, once however often the network makes it be asked; return `Started`, or
@@ -370,6 +374,126 @@ class Accepted(TypedDict):
     message: str
 
 
+class Agreement(TypedDict):
+    """How far two versions flag the same, of the bars that both scored."""
+
+    bars: int
+    flagged_by_both: int
+    only_by_first: int
+    only_by_second: int
+    strangest_in_common: float | None
+
+
+class Alert(TypedDict):
+    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
+    or that its bars stopped coming.
+    """
+
+    _id: str
+    watchlist: str | None
+    entity_type: Literal["ticker", "market", "feed", "series"]
+    entity_id: str
+    market: str
+    interval: str
+    direction: Literal["up", "down"]
+    bar_time: str
+    last_bar: str
+    count: int
+    anomaly_ids: list[str]
+    anomaly_score: float | None
+    threshold: float | None
+    grade: float
+    severity: Literal["low", "medium", "high", "critical"]
+    explanation: dict[str, float]
+    reasons: list[str]
+    inputs: NotRequired[list[ModelInput]]
+    metric_name: NotRequired[str | None]
+    actual_value: NotRequired[float | None]
+    expected_value: NotRequired[float | None]
+    scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
+    root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCause | None]
+    model_version: str | None
+    detection_timestamp: str
+    parent_id: NotRequired[str | None]
+    breadth: NotRequired[Widespread | None]
+    run_id: str
+    state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
+    owner: NotRequired[str | None]
+    acknowledged_at: NotRequired[str | None]
+    acknowledged_by: NotRequired[str | None]
+    resolved_at: NotRequired[str | None]
+    resolved_by: NotRequired[str | None]
+    resolution_notes: NotRequired[str | None]
+    feedback: NotRequired[Literal["confirmed", "expected", "false_alarm", "new_trend"] | None]
+    cause: NotRequired[
+        Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"] | None
+    ]
+    snoozed_until: NotRequired[str | None]
+    comments: NotRequired[list[Comment]]
+    created_at: str
+    updated_at: str
+
+
+class AlertDetail(TypedDict):
+    """An alert with its trail and, of a market-wide bar, its tickers' alerts."""
+
+    _id: str
+    watchlist: str | None
+    entity_type: Literal["ticker", "market", "feed", "series"]
+    entity_id: str
+    market: str
+    interval: str
+    direction: Literal["up", "down"]
+    bar_time: str
+    last_bar: str
+    count: int
+    anomaly_ids: list[str]
+    anomaly_score: float | None
+    threshold: float | None
+    grade: float
+    severity: Literal["low", "medium", "high", "critical"]
+    explanation: dict[str, float]
+    reasons: list[str]
+    inputs: NotRequired[list[ModelInput]]
+    metric_name: NotRequired[str | None]
+    actual_value: NotRequired[float | None]
+    expected_value: NotRequired[float | None]
+    scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
+    root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCause | None]
+    model_version: str | None
+    detection_timestamp: str
+    parent_id: NotRequired[str | None]
+    breadth: NotRequired[Widespread | None]
+    run_id: str
+    state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
+    owner: NotRequired[str | None]
+    acknowledged_at: NotRequired[str | None]
+    acknowledged_by: NotRequired[str | None]
+    resolved_at: NotRequired[str | None]
+    resolved_by: NotRequired[str | None]
+    resolution_notes: NotRequired[str | None]
+    feedback: NotRequired[Literal["confirmed", "expected", "false_alarm", "new_trend"] | None]
+    cause: NotRequired[
+        Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"] | None
+    ]
+    snoozed_until: NotRequired[str | None]
+    comments: NotRequired[list[Comment]]
+    created_at: str
+    updated_at: str
+    trail: list[TrailEntry]
+    children: list[Alert]
+    archived: bool
+
+
+class AlertPage(TypedDict):
+    """Alerts, the one raised last first."""
+
+    items: list[Alert]
+    next_cursor: str | None
+
+
 class Alive(TypedDict):
     """A process that answers."""
 
@@ -418,8 +542,15 @@ class Anomaly(TypedDict):
     threshold: float
     grade: float
     severity: Literal["low", "medium", "high", "critical"]
+    confidence: NotRequired[float | None]
+    confidence_factors: NotRequired[ConfidenceFactors | None]
+    members: NotRequired[list[Vote]]
+    kind: Literal["event", "fault"]
+    fault: NotRequired[
+        Literal["level", "split", "price", "stale", "no_volume", "wick", "volume", "move"] | None
+    ]
     features: dict[str, float | None]
-    inputs: NotRequired[dict[str, float | None]]
+    inputs: NotRequired[list[ModelInput]]
     attribution: NotRequired[dict[str, float]]
     reasons: NotRequired[list[str]]
     status: Literal["new", "superseded"]
@@ -430,8 +561,12 @@ class Anomaly(TypedDict):
     model_hash: str
     feature_set: str
     bars_fingerprint: str
+    market_fingerprint: NotRequired[str | None]
     in_training_window: bool
     suspected_split: NotRequired[float | None]
+    scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
+    root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCause | None]
     opinions: NotRequired[list[Opinion]]
     superseded_by: NotRequired[str | None]
     superseded_at: NotRequired[str | None]
@@ -453,8 +588,15 @@ class AnomalyInFull(TypedDict):
     threshold: float
     grade: float
     severity: Literal["low", "medium", "high", "critical"]
+    confidence: NotRequired[float | None]
+    confidence_factors: NotRequired[ConfidenceFactors | None]
+    members: NotRequired[list[Vote]]
+    kind: Literal["event", "fault"]
+    fault: NotRequired[
+        Literal["level", "split", "price", "stale", "no_volume", "wick", "volume", "move"] | None
+    ]
     features: dict[str, float | None]
-    inputs: NotRequired[dict[str, float | None]]
+    inputs: NotRequired[list[ModelInput]]
     attribution: NotRequired[dict[str, float]]
     reasons: NotRequired[list[str]]
     status: Literal["new", "superseded"]
@@ -465,8 +607,12 @@ class AnomalyInFull(TypedDict):
     model_hash: str
     feature_set: str
     bars_fingerprint: str
+    market_fingerprint: NotRequired[str | None]
     in_training_window: bool
     suspected_split: NotRequired[float | None]
+    scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
+    root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCause | None]
     opinions: NotRequired[list[Opinion]]
     superseded_by: NotRequired[str | None]
     superseded_at: NotRequired[str | None]
@@ -487,9 +633,10 @@ if TYPE_CHECKING:
 
 
 class AnomalySummary(TypedDict):
-    """How many anomalies there are, counted two ways."""
+    """How many anomalies there are, counted three ways."""
 
     total: int
+    by_kind: dict[str, int]
     by_severity: dict[str, int]
     by_ticker: list[TickerCount]
 
@@ -538,6 +685,13 @@ class Breadth(TypedDict):
     above_sma_50: float | None
 
 
+class BulkAnswer(TypedDict):
+    """Of which alerts the step was taken, and of which not."""
+
+    success: list[str]
+    failed: list[Refused]
+
+
 class CandlePage(TypedDict):
     """Bars of one series, ascending; the first page has the latest, the next goes back in time."""
 
@@ -562,6 +716,22 @@ class Chart(TypedDict):
     markers: list[Marker]
     watermark: NotRequired[str | None]
     run_id: NotRequired[str | None]
+
+
+class Comment(TypedDict):
+    """What somebody wrote under an alert."""
+
+    by: str
+    at: str
+    text: str
+
+
+class ConfidenceFactors(TypedDict):
+    """What a confidence is the product of, each from 0 to 1."""
+
+    stability: float
+    agreement: float
+    completeness: float
 
 
 class Correlation(TypedDict):
@@ -591,6 +761,9 @@ class CoverageCounts(TypedDict):
     sessions: int
     missing: int
     gap_count: int
+    bars_expected: int
+    bars_held: int
+    no_trade: int
 
 
 class Delivery(TypedDict):
@@ -615,6 +788,148 @@ class DeliveryPage(TypedDict):
 
     items: list[Delivery]
     next_cursor: str | None
+
+
+class Detected(TypedDict):
+    """What was looked at, and what is strange."""
+
+    run_id: str
+    status: str
+    total_entities_checked: int
+    anomalies_detected: int
+    critical_count: int
+    high_count: int
+    medium_count: int
+    low_count: int
+    alerts: list[Alert]
+    anomalies: list[Anomaly]
+    execution_time_ms: float
+
+
+class DetectorList(TypedDict):
+    """All detectors."""
+
+    detectors: list[DetectorSummary]
+
+
+class DetectorParameter(TypedDict):
+    """What a detector is fitted with."""
+
+    name: str
+    default: int | str
+    low: NotRequired[int | None]
+    high: NotRequired[int | None]
+    choices: NotRequired[list[str]]
+    meaning: str
+
+
+class DetectorSummary(TypedDict):
+    """An algorithm that a model can be trained with."""
+
+    name: str
+    summary: str
+    is_default: bool
+    feature_set: str
+    intraday_feature_set: str
+    only_its_sets: bool
+    warm_up_bars: int
+    history_bars: int
+    parameters: list[DetectorParameter]
+
+
+class Drift(TypedDict):
+    """Whether the bars of a stretch look to a version as its training bars did."""
+
+    stability_index: float | None
+    distance: float | None
+    flagged_share: float | None
+    asked_share: float | None
+    age_days: float
+    unknown_tickers: float
+    reasons: list[str]
+
+
+class EndedAlert(TypedDict):
+    """An alert of the history."""
+
+    _id: str
+    watchlist: str | None
+    entity_type: Literal["ticker", "market", "feed", "series"]
+    entity_id: str
+    market: str
+    interval: str
+    direction: Literal["up", "down"]
+    bar_time: str
+    last_bar: str
+    count: int
+    anomaly_ids: list[str]
+    anomaly_score: float | None
+    threshold: float | None
+    grade: float
+    severity: Literal["low", "medium", "high", "critical"]
+    explanation: dict[str, float]
+    reasons: list[str]
+    inputs: NotRequired[list[ModelInput]]
+    metric_name: NotRequired[str | None]
+    actual_value: NotRequired[float | None]
+    expected_value: NotRequired[float | None]
+    scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
+    root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCause | None]
+    model_version: str | None
+    detection_timestamp: str
+    parent_id: NotRequired[str | None]
+    breadth: NotRequired[Widespread | None]
+    run_id: str
+    state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
+    owner: NotRequired[str | None]
+    acknowledged_at: NotRequired[str | None]
+    acknowledged_by: NotRequired[str | None]
+    resolved_at: NotRequired[str | None]
+    resolved_by: NotRequired[str | None]
+    resolution_notes: NotRequired[str | None]
+    feedback: NotRequired[Literal["confirmed", "expected", "false_alarm", "new_trend"] | None]
+    cause: NotRequired[
+        Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"] | None
+    ]
+    snoozed_until: NotRequired[str | None]
+    comments: NotRequired[list[Comment]]
+    created_at: str
+    updated_at: str
+    market_conditions: MarketConditions
+    was_resolved: bool
+    resolution_time_minutes: float
+    resolution_action: str
+    return_after_1: float | None
+    return_after_5: float | None
+    return_after_20: float | None
+    archived_at: str
+
+
+class EndedPage(TypedDict):
+    """Alerts of the history, the latest bar first."""
+
+    items: list[EndedAlert]
+    next_cursor: str | None
+
+
+class EvaluationResult(TypedDict):
+    """What came of an evaluation."""
+
+    _id: str
+    market: str
+    interval: str
+    versions: list[str]
+    start: str | None
+    end: str | None
+    tickers: list[str]
+    keep_scores: bool
+    created_at: str
+    run_id: str | None
+    judgements: list[Judgement] | None
+    agreement: Agreement | None
+    errors: dict[str, str] | None
+    done_at: str | None
 
 
 class Failure(TypedDict):
@@ -644,12 +959,87 @@ class Fitted(TypedDict):
     points_used: int
 
 
-class Gap(TypedDict):
-    """Neighbouring sessions without a bar."""
+class Followed(TypedDict):
+    """What followed the anomalies whose bar went one way."""
 
+    after_1: Quartiles
+    after_5: Quartiles
+    after_20: Quartiles
+
+
+class Gap(TypedDict):
+    """A gap of a series, with what was done about it."""
+
+    _id: str
     first: str
     last: str
     sessions: int
+    bars_expected: int
+    bars_held: int
+    state: Literal["open", "filling", "partial", "filled", "error", "expected"]
+    reason: NotRequired[
+        Literal["halt", "holiday", "delisted", "before_listing", "source_empty"] | None
+    ]
+    ticker: str
+    interval: str
+    market: str
+    attempts: int
+    next_try: NotRequired[str | None]
+    tried_at: NotRequired[str | None]
+    source: NotRequired[str | None]
+    run_id: NotRequired[str | None]
+    found_at: str
+    filled_at: NotRequired[str | None]
+
+
+class GapPage(TypedDict):
+    """Gaps, the newest sessions first."""
+
+    items: list[Gap]
+    next_cursor: str | None
+
+
+class GoneBars(TypedDict):
+    """Bars of a ticker that a model learned from and that are gone since."""
+
+    ticker: str
+    kind: Literal["changed", "inserted", "split", "replaced", "deleted", "renamed", "undone"]
+    at: str
+    bars: int
+
+
+class Group(TypedDict):
+    """One edge."""
+
+    child: str
+    child_type: Literal["ticker", "index", "industry", "sector", "market"]
+    parent: str
+    parent_type: Literal["ticker", "index", "industry", "sector", "market"]
+    source: str
+
+
+class GroupBody(TypedDict):
+    """One edge: what belongs to what."""
+
+    child: str
+    child_type: Literal["ticker", "index", "industry", "sector", "market"]
+    parent: str
+    parent_type: Literal["ticker", "index", "industry", "sector", "market"]
+    source: NotRequired[str]
+
+
+class GroupPage(TypedDict):
+    """Edges by child."""
+
+    items: list[Group]
+    next_cursor: str | None
+
+
+class GroupsAnswer(TypedDict):
+    """How many are stored, and what is wrong with them; they are walked all the same."""
+
+    groups: int
+    problems: list[str]
 
 
 class Health(TypedDict):
@@ -681,6 +1071,67 @@ class ImportReport(TypedDict):
     rejected_rows: int
     series: list[SeriesImport]
     files: NotRequired[list[FileImport]]
+
+
+class JudgedLabels(TypedDict):
+    """How a version's alarms fit labels."""
+
+    true_alarms: int
+    false_alarms: int
+    missed: int
+    rightly_quiet: int
+    not_scored: int
+    precision: float | None
+    recall: float | None
+
+
+class Judgement(TypedDict):
+    """What a version flags of a stretch."""
+
+    version: str
+    threshold: float
+    bars: int
+    tickers: int
+    alarms: int
+    alarms_per_thousand: float | None
+    labels: JudgedLabels | None
+    drift: Drift
+
+
+class Label(TypedDict):
+    """What somebody said of an anomaly when they resolved its alert."""
+
+    anomaly_id: str
+    alert_id: str
+    ticker: str
+    interval: str
+    features: dict[str, float | None]
+    feedback: Literal["confirmed", "expected", "false_alarm", "new_trend"]
+    is_true_anomaly: bool
+    cause: (
+        Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"] | None
+    )
+    labelled_by: str
+    labelled_at: str
+    predicted_score: float
+    grade: float
+    model_version: str
+    was_correct: bool
+
+
+class LabelPage(TypedDict):
+    """Labels, the latest first."""
+
+    items: list[Label]
+    next_cursor: str | None
+
+
+class LabelledBar(TypedDict):
+    """What a person says of one bar."""
+
+    ticker: str
+    time: str
+    is_anomaly: bool
 
 
 class LastRun(TypedDict):
@@ -744,6 +1195,14 @@ MarketBarItem = TypedDict(
 )
 
 
+class MarketConditions(TypedDict):
+    """What the market did on the alert's bar; null where no metrics of it are stored."""
+
+    regime: str | None
+    breadth: float | None
+    z: float | None
+
+
 class MarketPage(TypedDict):
     """Markets, by code."""
 
@@ -786,7 +1245,20 @@ class Model(TypedDict):
     retired_at: NotRequired[str | None]
     tickers: list[TrainedTicker]
     left_out: list[LeftOut]
+    bars_gone: list[GoneBars]
     score_quantiles: Any
+
+
+class ModelInput(TypedDict):
+    """One input that the model read: its value, and the range of the 250 bars before."""
+
+    name: str
+    label: str
+    actual: float | None
+    low: float | None
+    median: float | None
+    high: float | None
+    share: float | None
 
 
 class ModelPage(TypedDict):
@@ -835,6 +1307,7 @@ class ModelSummary(TypedDict):
 class Opinion(TypedDict):
     """What a later run found of the same bar, under another model or from other bars."""
 
+    kind: Literal["event", "fault"]
     detection_run_id: str
     detection_timestamp: str
     model_version: str
@@ -980,6 +1453,19 @@ class ProcessCache(TypedDict):
     at: str
 
 
+class Profile(TypedDict):
+    """What is known of a ticker's strange bars."""
+
+    ticker: str
+    interval: str
+    anomalies: int
+    by_severity: dict[str, int]
+    open_alerts: int
+    labels: dict[str, int]
+    regime: str | None
+    followed: dict[str, Followed]
+
+
 class Progress(TypedDict):
     """How far a run is, counted from its batches."""
 
@@ -996,6 +1482,50 @@ class Progress(TypedDict):
     new_anomalies: NotRequired[int]
     eta_seconds: NotRequired[float | None]
     rows_per_second: NotRequired[float | None]
+
+
+class QualityPage(TypedDict):
+    """Series, the worst first."""
+
+    items: list[SeriesQuality]
+    next_cursor: str | None
+    formula: list[QualityRule]
+
+
+class QualityRule(TypedDict):
+    """What a figure takes off the score."""
+
+    figure: Literal[
+        "lacking_share",
+        "sessions_behind",
+        "rejected_share",
+        "revisions",
+        "open_gaps",
+        "stale_runs",
+        "no_volume_share",
+        "suspected_splits",
+    ]
+    points: float
+    most: float
+    counts: str
+
+
+class Quartiles(TypedDict):
+    """Simple returns after so many bars: how many are known, and their quartiles."""
+
+    count: int
+    first_quartile: float | None
+    median: float | None
+    third_quartile: float | None
+
+
+class Refused(TypedDict):
+    """Why a step was not taken of an alert."""
+
+    id: str
+    reason: str
+    error: str
+    state: NotRequired[Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None]
 
 
 class RejectedPage(TypedDict):
@@ -1026,13 +1556,49 @@ class RevisionPage(TypedDict):
     next_cursor: str | None
 
 
+class RootCause(TypedDict):
+    """A move taken apart; log returns, and each part in its usual deviations."""
+
+    move: float | None
+    alpha: float | None
+    beta_market: float | None
+    market: float | None
+    z_market: float | None
+    sector: str | None
+    beta_sector: float | None
+    sector_move: float | None
+    z_sector: float | None
+    own: float | None
+    z_own: float | None
+    causes: list[RootCauseCandidate]
+    carriers: list[str]
+    impact: list[str]
+
+
+class RootCauseCandidate(TypedDict):
+    """Something above a ticker that may be behind its move."""
+
+    name: str
+    type: Literal["ticker", "index", "industry", "sector", "market"]
+    level: int
+    move: float
+    explained: float
+    strange: int
+    siblings: int
+    z: float
+    score: float
+    sentence: str
+
+
 class Rule(TypedDict):
     """A notification rule; of the channel only what kind it is."""
 
     name: str
     shown_channel: str
     watchlist: NotRequired[str | None]
+    kind: NotRequired[Literal["event", "fault"] | None]
     min_grade: float
+    min_confidence: NotRequired[float]
     quiet_from: NotRequired[str | None]
     quiet_until: NotRequired[str | None]
     timezone: str
@@ -1058,11 +1624,13 @@ class Run(TypedDict):
         "incremental",
         "verify",
         "train",
+        "evaluate",
         "import",
         "fit_series",
         "analytics",
         "correlation",
         "fetch",
+        "fill",
     ]
     trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
     status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
@@ -1114,11 +1682,13 @@ class RunSummary(TypedDict):
         "incremental",
         "verify",
         "train",
+        "evaluate",
         "import",
         "fit_series",
         "analytics",
         "correlation",
         "fetch",
+        "fill",
     ]
     trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
     status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
@@ -1154,6 +1724,16 @@ class Scheduler(TypedDict):
     enabled: bool
     changed_at: NotRequired[str | None]
     watchlists: list[WatchlistScans]
+
+
+class ScoresOfBars(TypedDict):
+    """The score of every bar of a ticker by one version."""
+
+    ticker: str
+    version: str
+    times: list[str]
+    scores: list[float]
+    next_start: str | None
 
 
 class Series(TypedDict):
@@ -1195,7 +1775,25 @@ class SeriesCoverage(TypedDict):
     sessions: NotRequired[int | None]
     missing: NotRequired[int | None]
     gap_count: NotRequired[int | None]
-    gaps: NotRequired[list[Gap]]
+    bars_expected: NotRequired[int | None]
+    bars_held: NotRequired[int | None]
+    no_trade: NotRequired[int | None]
+    gaps: NotRequired[list[SeriesGap]]
+
+
+class SeriesGap(TypedDict):
+    """Neighbouring sessions that lack bars."""
+
+    _id: str
+    first: str
+    last: str
+    sessions: int
+    bars_expected: int
+    bars_held: int
+    state: Literal["open", "filling", "partial", "filled", "error", "expected"]
+    reason: NotRequired[
+        Literal["halt", "holiday", "delisted", "before_listing", "source_empty"] | None
+    ]
 
 
 class SeriesHealth(TypedDict):
@@ -1228,6 +1826,21 @@ class SeriesPage(TypedDict):
 
     items: list[Series]
     next_cursor: str | None
+
+
+class SeriesQuality(TypedDict):
+    """How good the stored bars of a series are."""
+
+    ticker: str
+    interval: str
+    market: str
+    bars: int
+    last_bar: str
+    completeness: float | None
+    score: float
+    figures: dict[str, float | None]
+    deductions: dict[str, float]
+    jumps: list[str]
 
 
 class SeriesStatus(TypedDict):
@@ -1340,6 +1953,23 @@ class SnapshotMetadata(TypedDict):
     synthetic: bool
 
 
+class Statistics(TypedDict):
+    """What all alerts come to, those of the history among them."""
+
+    total_alerts: int
+    unresolved_count: int
+    critical_count: int
+    high_count: int
+    medium_count: int
+    low_count: int
+    avg_resolution_time_minutes: float | None
+    most_common_entity_type: Literal["ticker", "market", "feed", "series"] | None
+    most_common_root_cause: str | None
+    detection_rate_last_24h: float | None
+    detection_rate_last_7d: float | None
+    precision: float | None
+
+
 class StoredPrediction(TypedDict):
     """A prediction that was kept."""
 
@@ -1419,11 +2049,59 @@ class TickerMarket(TypedDict):
     market: str
 
 
+class TrailEntry(TypedDict):
+    """One step: who did what, when."""
+
+    _id: str
+    alert_id: str
+    step: Literal[
+        "acknowledge",
+        "resolve",
+        "snooze",
+        "assign",
+        "comment",
+        "reopen",
+        "raise",
+        "extend",
+        "wake",
+        "expire",
+        "supersede",
+        "return",
+    ]
+    by: str
+    at: str
+    from_state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None
+    to_state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
+    details: dict[str, Any]
+
+
+class TrailPage(TypedDict):
+    """Steps, the latest first."""
+
+    items: list[TrailEntry]
+    next_cursor: str | None
+
+
 class TrainedTicker(TypedDict):
     """A ticker that a model learned from."""
 
     ticker: str
     rows: int
+
+
+class Trend(TypedDict):
+    """The alerts that were raised on one day (UTC)."""
+
+    day: str
+    total: int
+    resolved: int
+    by_severity: dict[str, int]
+
+
+class Trends(TypedDict):
+    """Days on which alerts were raised, in order."""
+
+    days: list[Trend]
 
 
 class Tried(TypedDict):
@@ -1441,7 +2119,7 @@ class Verification(TypedDict):
     verified_at: str
     verified: bool
     verdict: Literal["identical", "score_moved", "vanished", "new"]
-    cause: NotRequired[Literal["model", "code", "data"] | None]
+    cause: NotRequired[Literal["model", "code", "data", "market"] | None]
     ticker: str
     interval: str
     datetime: str
@@ -1462,6 +2140,16 @@ class VerificationPage(TypedDict):
 
     items: list[Verification]
     next_cursor: str | None
+
+
+class Vote(TypedDict):
+    """What one member of an ensemble said of a bar."""
+
+    detector: str
+    weight: float
+    score: float | None
+    grade: float | None
+    missing: str | None
 
 
 class Watchlist(TypedDict):
@@ -1506,6 +2194,13 @@ class WatchlistScans(TypedDict):
     next_scan: NotRequired[str | None]
 
 
+class Widespread(TypedDict):
+    """How many tickers were strange on one bar."""
+
+    strange: int
+    of: int
+
+
 class WorkerCaches(TypedDict):
     """What the processes of one worker hold; those that have used no model yet are not named."""
 
@@ -1524,6 +2219,277 @@ class Client(Connection):
     def metrics(self) -> str:
         """Return the figures of all processes of this server, and of the work that waits."""
         return cast("str", self._ask("GET", "/metrics", root=True))
+
+    def alerts(
+        self,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        severity: Literal["low", "medium", "high", "critical"] | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
+        watchlist: str | None = None,
+        market: str | None = None,
+        ticker: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        owner: str | None = None,
+        parent_id: str | None = None,
+        entity_type: Literal["ticker", "market", "feed", "series"] | None = None,
+        state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[Alert]:
+        """List alerts in any state, those resolved long ago are in the history.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            start: first bar time, inclusive
+            end: last bar time, inclusive
+        """
+        return self._pages(
+            "/alerts",
+            {
+                "start": start,
+                "end": end,
+                "severity": severity,
+                "scope": scope,
+                "watchlist": watchlist,
+                "market": market,
+                "ticker": ticker,
+                "interval": interval,
+                "owner": owner,
+                "parent_id": parent_id,
+                "entity_type": entity_type,
+                "state": state,
+            },
+            limit,
+            most=500,
+            times=(
+                "acknowledged_at",
+                "bar_time",
+                "created_at",
+                "detection_timestamp",
+                "last_bar",
+                "resolved_at",
+                "snoozed_until",
+                "updated_at",
+            ),
+        )
+
+    def active_alerts(
+        self,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        severity: Literal["low", "medium", "high", "critical"] | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
+        watchlist: str | None = None,
+        market: str | None = None,
+        ticker: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        owner: str | None = None,
+        parent_id: str | None = None,
+        entity_type: Literal["ticker", "market", "feed", "series"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[Alert]:
+        """List the alerts that nobody has seen off: active ones, and acknowledged ones.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            start: first bar time, inclusive
+            end: last bar time, inclusive
+        """
+        return self._pages(
+            "/alerts/active",
+            {
+                "start": start,
+                "end": end,
+                "severity": severity,
+                "scope": scope,
+                "watchlist": watchlist,
+                "market": market,
+                "ticker": ticker,
+                "interval": interval,
+                "owner": owner,
+                "parent_id": parent_id,
+                "entity_type": entity_type,
+            },
+            limit,
+            most=500,
+            times=(
+                "acknowledged_at",
+                "bar_time",
+                "created_at",
+                "detection_timestamp",
+                "last_bar",
+                "resolved_at",
+                "snoozed_until",
+                "updated_at",
+            ),
+        )
+
+    def change_many_alerts(
+        self,
+        *,
+        ids: Sequence[str],
+        action: Literal["acknowledge", "resolve", "snooze", "assign", "comment", "reopen"],
+        resolution_notes: str | None = None,
+        feedback: Literal["confirmed", "expected", "false_alarm", "new_trend"] | None = None,
+        cause: Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"]
+        | None = None,
+        until: Time | None = None,
+        owner: str | None = None,
+        text: str | None = None,
+    ) -> BulkAnswer:
+        """Take one step of many alerts, each by itself.
+
+        Args:
+            text: of a comment
+        """
+        return cast(
+            "BulkAnswer",
+            self._ask(
+                "POST",
+                "/alerts/bulk",
+                json={
+                    "ids": ids,
+                    "action": action,
+                    "resolution_notes": resolution_notes,
+                    "feedback": feedback,
+                    "cause": cause,
+                    "until": until,
+                    "owner": owner,
+                    "text": text,
+                },
+            ),
+        )
+
+    def alert_history(
+        self,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        ticker: str | None = None,
+        watchlist: str | None = None,
+        feedback: Literal["confirmed", "expected", "false_alarm", "new_trend"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[EndedAlert]:
+        """List alerts that were resolved more than 90 days ago, with what followed them.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            start: first bar time, inclusive
+            end: last bar time, inclusive
+        """
+        return self._pages(
+            "/alerts/history",
+            {
+                "start": start,
+                "end": end,
+                "ticker": ticker,
+                "watchlist": watchlist,
+                "feedback": feedback,
+            },
+            limit,
+            most=500,
+            times=(
+                "acknowledged_at",
+                "archived_at",
+                "bar_time",
+                "created_at",
+                "detection_timestamp",
+                "last_bar",
+                "resolved_at",
+                "snoozed_until",
+                "updated_at",
+            ),
+        )
+
+    def alert_statistics(self, *, watchlist: str | None = None) -> Statistics:
+        """Count alerts, how long they take, and how many of the labelled ones were right."""
+        return cast(
+            "Statistics", self._ask("GET", "/alerts/statistics", params={"watchlist": watchlist})
+        )
+
+    def alert_trends(self, *, watchlist: str | None = None, days: int | None = None) -> Trends:
+        """Count the alerts that were raised on each day."""
+        return cast(
+            "Trends",
+            self._ask("GET", "/alerts/trends", params={"watchlist": watchlist, "days": days}),
+        )
+
+    def alert(self, alert_id: str) -> AlertDetail:
+        """Return one alert, also one of the history, with its trail and children."""
+        return cast("AlertDetail", self._ask("GET", f"/alerts/{_quote(alert_id)}"))
+
+    def acknowledge_alert(self, alert_id: str, body: Mapping[str, Any]) -> Alert:
+        """Say that somebody looks at an alert; of a market-wide one, at its tickers' too."""
+        return cast(
+            "Alert", self._ask("PATCH", f"/alerts/{_quote(alert_id)}/acknowledge", json=body)
+        )
+
+    def assign_alert(self, alert_id: str, *, owner: str) -> Alert:
+        """Make an alert somebody's, or nobody's.
+
+        Args:
+            owner: null: nobody's
+        """
+        return cast(
+            "Alert", self._ask("POST", f"/alerts/{_quote(alert_id)}/assign", json={"owner": owner})
+        )
+
+    def comment_alert(self, alert_id: str, *, text: str) -> Alert:
+        """Write a comment under an alert, in whatever state it is."""
+        return cast(
+            "Alert", self._ask("POST", f"/alerts/{_quote(alert_id)}/comments", json={"text": text})
+        )
+
+    def evidence(self, alert_id: str) -> bytes:
+        """Return what an alert rests on, as a zip.
+
+        It has the bars, the anomalies with their features, the models, what verifications said,
+        a chart, the trail, and a manifest of hashes: `flask alerts evidence --check FILE` holds
+        a file against it.
+        """
+        return cast("bytes", self._ask("GET", f"/alerts/{_quote(alert_id)}/evidence"))
+
+    def resolve_alert(
+        self,
+        alert_id: str,
+        *,
+        is_resolved: bool | None = None,
+        resolution_notes: str | None = None,
+        feedback: Literal["confirmed", "expected", "false_alarm", "new_trend"] | None = None,
+        cause: Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"]
+        | None = None,
+    ) -> Alert:
+        """Resolve an alert, and say what it was; or take that back within 7 days.
+
+        Args:
+            feedback: writes a label of each of its anomalies; what it was
+            cause: why; goes with a feedback
+        """
+        return cast(
+            "Alert",
+            self._ask(
+                "PATCH",
+                f"/alerts/{_quote(alert_id)}/resolve",
+                json={
+                    "is_resolved": is_resolved,
+                    "resolution_notes": resolution_notes,
+                    "feedback": feedback,
+                    "cause": cause,
+                },
+            ),
+        )
+
+    def snooze_alert(self, alert_id: str, *, until: Time) -> Alert:
+        """Put an alert away until a time; then it is active again.
+
+        Args:
+            until: at most 90 days ahead
+        """
+        return cast(
+            "Alert", self._ask("POST", f"/alerts/{_quote(alert_id)}/snooze", json={"until": until})
+        )
 
     def correlation(
         self,
@@ -2006,7 +2972,10 @@ class Client(Connection):
         market: str | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         min_grade: float | None = None,
+        kind: Literal["event", "fault"] | None = None,
+        min_confidence: float | None = None,
         severity: Literal["low", "medium", "high", "critical"] | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
         status: Literal["new", "superseded"] | None = None,
         run_id: str | None = None,
         model_version: str | None = None,
@@ -2020,6 +2989,7 @@ class Client(Connection):
             limit: how many at the most in all; None: every one
             start: first bar time, inclusive
             end: last bar time, inclusive
+            min_confidence: what was found before confidence was kept is left out
             sort: newest, or strangest, first
             fields: what to return of each, with commas between; everything if it is not
                 given
@@ -2033,7 +3003,10 @@ class Client(Connection):
                 "market": market,
                 "interval": interval,
                 "min_grade": min_grade,
+                "kind": kind,
+                "min_confidence": min_confidence,
                 "severity": severity,
+                "scope": scope,
                 "status": status,
                 "run_id": run_id,
                 "model_version": model_version,
@@ -2061,6 +3034,7 @@ class Client(Connection):
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         max_period: str | None = None,
         force: bool | None = None,
+        raise_alerts: bool | None = None,
         walk_forward: bool | None = None,
     ) -> Started:
         """Detect histories: the last five years of each, or as far back as `max_period` says.
@@ -2075,6 +3049,7 @@ class Client(Connection):
             market: all its series of the interval
             max_period: how far back from the last stored bar; `max` for everything
             force: cancel a backfill of these series that is in the way
+            raise_alerts: have what is found new become alerts, as a scan's does
             walk_forward: score each stretch with the latest model that had not seen it, not
                 the champion
         """
@@ -2091,6 +3066,7 @@ class Client(Connection):
                     "interval": interval,
                     "max_period": max_period,
                     "force": force,
+                    "raise_alerts": raise_alerts,
                     "walk_forward": walk_forward,
                 },
             ),
@@ -2107,6 +3083,61 @@ class Client(Connection):
             "TickerAudit",
             self._ask(
                 "GET", f"/anomalies/backfill/{_quote(ticker)}", params={"interval": interval}
+            ),
+        )
+
+    def detect(
+        self,
+        *,
+        ticker: str | None = None,
+        tickers: Sequence[str] | None = None,
+        watchlist: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        detector: Literal[
+            "isolation_forest",
+            "half_space_trees",
+            "pca_window",
+            "zscore",
+            "mad",
+            "moving_average",
+            "ensemble",
+        ]
+        | None = None,
+        max_period: str | None = None,
+        include_explanation: bool | None = None,
+        include_root_cause: bool | None = None,
+        store: bool | None = None,
+    ) -> Started:
+        """Detect now, and with `wait` see what is strange, why, and which alerts were raised.
+
+        What is stored is what the champions say; another detector is asked with `store` false.
+
+        Args:
+            market: all its series of the interval
+            detector: by the market's latest model of it, with store false; null: by the
+                champions
+            max_period: look at so much of each history; null: at what came since the last
+                look or, with store false, at the last five days
+            store: keep what is found, and raise alerts of it
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/anomalies/detect",
+                json={
+                    "ticker": ticker,
+                    "tickers": tickers,
+                    "watchlist": watchlist,
+                    "market": market,
+                    "interval": interval,
+                    "detector": detector,
+                    "max_period": max_period,
+                    "include_explanation": include_explanation,
+                    "include_root_cause": include_root_cause,
+                    "store": store,
+                },
             ),
         )
 
@@ -2148,7 +3179,10 @@ class Client(Connection):
         market: str | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         min_grade: float | None = None,
+        kind: Literal["event", "fault"] | None = None,
+        min_confidence: float | None = None,
         severity: Literal["low", "medium", "high", "critical"] | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
         status: Literal["new", "superseded"] | None = None,
         run_id: str | None = None,
         model_version: str | None = None,
@@ -2158,6 +3192,7 @@ class Client(Connection):
         Args:
             start: first bar time, inclusive
             end: last bar time, inclusive
+            min_confidence: what was found before confidence was kept is left out
         """
         return cast(
             "AnomalySummary",
@@ -2171,7 +3206,10 @@ class Client(Connection):
                     "market": market,
                     "interval": interval,
                     "min_grade": min_grade,
+                    "kind": kind,
+                    "min_confidence": min_confidence,
                     "severity": severity,
+                    "scope": scope,
                     "status": status,
                     "run_id": run_id,
                     "model_version": model_version,
@@ -2216,6 +3254,37 @@ class Client(Connection):
         and what its market was like at that bar, where that was computed.
         """
         return cast("AnomalyInFull", self._ask("GET", f"/anomalies/{_quote(anomaly_id)}"))
+
+    def audit(
+        self,
+        *,
+        alert_id: str | None = None,
+        by: str | None = None,
+        step: Literal[
+            "acknowledge",
+            "resolve",
+            "snooze",
+            "assign",
+            "comment",
+            "reopen",
+            "raise",
+            "extend",
+            "wake",
+            "expire",
+            "supersede",
+            "return",
+        ]
+        | None = None,
+        limit: int | None = None,
+    ) -> Pages[TrailEntry]:
+        """List who took which step of which alert, the latest first.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/audit", {"alert_id": alert_id, "by": by, "step": step}, limit, most=500, times=("at",)
+        )
 
     def chart(
         self,
@@ -2323,6 +3392,84 @@ class Client(Connection):
             ),
         )
 
+    def gaps(
+        self,
+        *,
+        ticker: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        state: Literal["open", "filling", "partial", "filled", "error", "expected"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[Gap]:
+        """List the gaps of series: what they lack, the newest sessions first.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            state: null: all that somebody should fill or explain
+        """
+        return self._pages(
+            "/data/gaps",
+            {"ticker": ticker, "market": market, "interval": interval, "state": state},
+            limit,
+            most=500,
+            times=(
+                "filled_at",
+                "first",
+                "found_at",
+                "last",
+                "next_try",
+                "tried_at",
+            ),
+        )
+
+    def accept_gaps(
+        self,
+        *,
+        gaps: Sequence[str],
+        reason: Literal["halt", "holiday", "delisted", "before_listing", "source_empty"],
+    ) -> GapPage:
+        """Say why gaps are as they are: they are expected then, and nobody is asked for them."""
+        return cast(
+            "GapPage", self._ask("POST", "/data/gaps/accept", json={"gaps": gaps, "reason": reason})
+        )
+
+    def fill_gaps(
+        self,
+        *,
+        gaps: Sequence[str] | None = None,
+        tickers: Sequence[str] | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        source: Literal["yahoo", "folder"] | None = None,
+        folder: str | None = None,
+    ) -> Started:
+        """Ask a source for the bars that series lack.
+
+        Without `source` it is that of the watchlists that hold the tickers. A gap that stays is
+        asked for again after 1 h, 6 h, 1 d and 3 d where a watchlist has a source, and is then
+        an `error`.
+
+        Args:
+            market: all gaps of this market
+            source: null: that of the watchlists which hold the tickers
+            folder: with `folder`: its name below the watched one
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/data/gaps/fill",
+                json={
+                    "gaps": gaps,
+                    "tickers": tickers,
+                    "market": market,
+                    "interval": interval,
+                    "source": source,
+                    "folder": folder,
+                },
+            ),
+        )
+
     def import_file(
         self,
         *,
@@ -2412,6 +3559,30 @@ class Client(Connection):
             ),
         )
 
+    def quality(
+        self,
+        *,
+        ticker: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[SeriesQuality]:
+        """Say how good the stored bars of each series are, the worst first.
+
+        A score is 100 less, for each figure, the figure times `points`, at most `most`:
+        `formula` has these.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/data/quality",
+            {"ticker": ticker, "market": market, "interval": interval},
+            limit,
+            most=500,
+            times=("last_bar",),
+        )
+
     def rejected(
         self,
         *,
@@ -2473,11 +3644,13 @@ class Client(Connection):
             "incremental",
             "verify",
             "train",
+            "evaluate",
             "import",
             "fit_series",
             "analytics",
             "correlation",
             "fetch",
+            "fill",
         ]
         | None = None,
         ticker: str | None = None,
@@ -2571,6 +3744,38 @@ class Client(Connection):
             ),
         )
 
+    def detectors(self) -> DetectorList:
+        """List the detectors that a model can be trained with, and what each looks at."""
+        return cast("DetectorList", self._ask("GET", "/detectors"))
+
+    def evaluation(self, evaluation_id: str) -> EvaluationResult:
+        """Return what came of an evaluation."""
+        return cast("EvaluationResult", self._ask("GET", f"/evaluations/{_quote(evaluation_id)}"))
+
+    def scores(
+        self,
+        evaluation_id: str,
+        *,
+        ticker: str,
+        version: str,
+        start: Time | None = None,
+        limit: int | None = None,
+    ) -> ScoresOfBars:
+        """Return the score of every bar of a ticker, where they were asked for.
+
+        Args:
+            start: first bar time, inclusive
+            limit: how many bars at the most
+        """
+        return cast(
+            "ScoresOfBars",
+            self._ask(
+                "GET",
+                f"/evaluations/{_quote(evaluation_id)}/scores",
+                params={"ticker": ticker, "version": version, "start": start, "limit": limit},
+            ),
+        )
+
     def fit_series_model(
         self,
         series_id: str,
@@ -2613,6 +3818,19 @@ class Client(Connection):
             ),
         )
 
+    def groups(self, *, limit: int | None = None) -> Pages[Group]:
+        """List the groups that were brought; while there are none, the demo's tickers have
+        theirs.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages("/groups", {}, limit, most=500)
+
+    def replace_groups(self, *, groups: Sequence[GroupBody]) -> GroupsAnswer:
+        """Put these groups in the place of all; say what is wrong with them."""
+        return cast("GroupsAnswer", self._ask("PUT", "/groups", json={"groups": groups}))
+
     def health(self) -> Health:
         """How the service is, part by part."""
         return cast("Health", self._ask("GET", "/health"))
@@ -2620,6 +3838,26 @@ class Client(Connection):
     def series_health(self) -> SeriesHealth:
         """Say how many series have models, and how long the last requests took."""
         return cast("SeriesHealth", self._ask("GET", "/healthcheck"))
+
+    def labels(
+        self,
+        *,
+        ticker: str | None = None,
+        feedback: Literal["confirmed", "expected", "false_alarm", "new_trend"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[Label]:
+        """List what people said of anomalies when they resolved their alerts.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/labels",
+            {"ticker": ticker, "feedback": feedback},
+            limit,
+            most=500,
+            times=("labelled_at",),
+        )
 
     def markets(self, *, limit: int | None = None) -> Pages[ShownMarket]:
         """List the markets, by their codes.
@@ -2768,6 +4006,43 @@ class Client(Connection):
             ),
         )
 
+    def evaluate_models(
+        self,
+        *,
+        versions: Sequence[str],
+        tickers: Sequence[str] | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        labels: Sequence[LabelledBar] | None = None,
+        keep_scores: bool | None = None,
+    ) -> Started:
+        """Judge one version, or compare two, on a stretch of bars; nothing is promoted.
+
+        The run's options name the evaluation, from which its results are read.
+
+        Args:
+            tickers: none: those that labels name, or all of the market
+            start: first bar; by default the first label's, or the first bar
+            end: last bar; by default the last label's, or the last bar
+            labels: both anomalies and others, or none
+            keep_scores: keep the score of every bar for 30 days
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/models/evaluate",
+                json={
+                    "versions": versions,
+                    "tickers": tickers,
+                    "start": start,
+                    "end": end,
+                    "labels": labels,
+                    "keep_scores": keep_scores,
+                },
+            ),
+        )
+
     def roll_model_back(
         self,
         *,
@@ -2801,6 +4076,7 @@ class Client(Connection):
         market: str,
         trees: int | None = None,
         sample: int | None = None,
+        weights: str | Sequence[str] | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         tickers: Sequence[str] | None = None,
         feature_set: str | None = None,
@@ -2822,6 +4098,9 @@ class Client(Connection):
         Args:
             trees: how many trees
             sample: rows that each tree is grown from
+            weights: whose votes count how much: seed or equal, or member=weight, with
+                commas between
+            market: `ALL`: all markets, for each that has none of its own
             tickers: none: all of the market
             contamination: share of bars that are to be anomalies
             window_start: first bar to learn from
@@ -2836,6 +4115,7 @@ class Client(Connection):
                 json={
                     "trees": trees,
                     "sample": sample,
+                    "weights": _join(weights),
                     "market": market,
                     "interval": interval,
                     "tickers": tickers,
@@ -2911,7 +4191,9 @@ class Client(Connection):
         *,
         channel: str,
         watchlist: str | None = None,
+        kind: Literal["event", "fault"] | None = None,
         min_grade: float | None = None,
+        min_confidence: float | None = None,
         quiet_from: str | None = None,
         quiet_until: str | None = None,
         timezone: str | None = None,
@@ -2924,7 +4206,9 @@ class Client(Connection):
         Args:
             channel: an address that apprise knows; it is never shown again in full
             watchlist: only anomalies of its tickers; null: of all
+            kind: only anomalies of this kind; null: of both
             min_grade: only anomalies of at least this grade
+            min_confidence: and of at least this confidence, from 0 to 1
             quiet_from: from this local time on nothing is sent
             quiet_until: from this local time on what was held back is sent
             timezone: IANA name; of the quiet hours
@@ -2939,7 +4223,9 @@ class Client(Connection):
                 json={
                     "channel": channel,
                     "watchlist": watchlist,
+                    "kind": kind,
                     "min_grade": min_grade,
+                    "min_confidence": min_confidence,
                     "quiet_from": quiet_from,
                     "quiet_until": quiet_until,
                     "timezone": timezone,
@@ -3146,6 +4432,20 @@ class Client(Connection):
         return cast(
             "SeriesCoverage",
             self._ask("GET", f"/tickers/{_quote(ticker)}/coverage", params={"interval": interval}),
+        )
+
+    def ticker_profile(
+        self,
+        ticker: str,
+        *,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+    ) -> Profile:
+        """Say what is known of a ticker's strange bars: how many, what they were, what
+        followed.
+        """
+        return cast(
+            "Profile",
+            self._ask("GET", f"/tickers/{_quote(ticker)}/profile", params={"interval": interval}),
         )
 
     def ticker_status(

@@ -80,10 +80,18 @@ class MarketDays:
 def compute_returns(panel: BarPanel, first: int, last: int) -> tuple[Int64, Float64]:
     """Return time and return of each bar of a panel from `first` to `last` (UTC seconds)
     that follows one of its series before long, both having traded.
+
+    A series with a price that is no number is damaged, and counts for nothing.
     """
     prices = (panel.open, panel.high, panel.low, panel.close)
     idle = mark_no_trade(prices, panel.volume, panel.offsets[:-1])
-    rows = np.flatnonzero(~idle & np.isfinite(panel.close) & (panel.close > 0.0))
+    finite = np.isfinite(panel.close)
+    usable = ~idle & (panel.close > 0.0)
+    if not finite.all():
+        damaged = np.searchsorted(panel.offsets, np.flatnonzero(~finite), side="right") - 1
+        for s in np.unique(damaged).tolist():
+            usable[panel.series(s)] = False
+    rows = np.flatnonzero(usable)
     series = np.searchsorted(panel.offsets, rows, side="right") - 1
     times, close = panel.times[rows], panel.close[rows]
     pause = LONGEST_PAUSE * INTERVALS[panel.interval]

@@ -7,6 +7,7 @@ from itertools import accumulate, pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import structlog
 from pymongo.client_session import ClientSession
 
 from core.arrays import Float64, Int64
@@ -25,6 +26,8 @@ from records.market.series import find_panel_series
 Wanted = tuple[int | None, int | None]
 ALL_BARS: Wanted = (None, None)
 # From the position of a bar and the interval to the position of the first bar needed to compute it.
+log = structlog.get_logger()
+
 Reach = Callable[[int, str], int]
 # The rows of a bucket that are used, from the first to before the second; None for all.
 Cut = tuple[int, int] | None
@@ -81,6 +84,39 @@ def read_panel(
     firsts, lengths, cuts = _find_rows(_join("times", held), series, years, wanted, reach)
     columns: Columns = {name: _join(name, held, cuts) for name in COLUMNS}
     return _build_panel(interval, series, columns, lengths, firsts)
+
+
+def read_sound_panel(
+    database: Db,
+    interval: str,
+    documents: Mapping[str, PanelSeries],
+    wanted: Mapping[str, Wanted],
+    session: ClientSession,
+    reach: Reach = history_start,
+) -> BarPanel:
+    """Return the same without the series whose stored bars are torn, for what is a function of
+    many: their own detection says so, and no other shall fail of it.
+    """
+    try:
+        return read_panel(database, interval, documents, wanted, session, reach)
+    except (ValueError, KeyError):
+        if len(wanted) == 1:
+            log.warning("torn_bars_left_out", ticker=next(iter(wanted)), interval=interval)
+            return read_panel(database, interval, documents, {}, session, reach)
+    tickers = list(wanted)
+    sound: list[str] = []
+    for half in (tickers[: len(tickers) // 2], tickers[len(tickers) // 2 :]):
+        own = {ticker: wanted[ticker] for ticker in half}
+        sound += read_sound_panel(database, interval, documents, own, session, reach).tickers
+    own = {ticker: wanted[ticker] for ticker in sound}
+    return read_panel(database, interval, documents, own, session, reach)
+
+
+def load_sound_panel(database: Db, interval: str, wanted: Mapping[str, Wanted]) -> BarPanel:
+    """Load as `load_panel` does, without the series whose stored bars are torn."""
+    with database.client.start_session(snapshot=True) as session:
+        series = find_panel_series(database, tuple(wanted), interval, session)
+        return read_sound_panel(database, interval, series, wanted, session)
 
 
 def _list_years(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:

@@ -17,7 +17,7 @@ from alerts.root_cause.universe import align_returns
 from core.arrays import Float64, Int64
 from core.words import MoveScope
 from detection.typical import find_typical
-from market.bars.store import load_panel
+from market.bars.store import load_sound_panel
 from market.markets import Market, load_markets
 from records.alerts.groups import find_groups
 from records.database import Db
@@ -138,7 +138,7 @@ def _load_universe(database: Db, wanted: _Wanted) -> tuple[Int64, Universe]:
     tickers = _choose_tickers(graph, named, stored, market, is_whole=index is None or bool(indices))
     loaded = [*tickers, *indices, *([index] if index and index not in indices else [])]
     spans = [int(anomaly["Datetime"].timestamp()) for anomaly in wanted.found]
-    panel = load_panel(database, interval, dict.fromkeys(loaded, (min(spans), max(spans))))
+    panel = load_sound_panel(database, interval, dict.fromkeys(loaded, (min(spans), max(spans))))
     own = [panel.series(s) for s in range(len(panel.tickers))]
     times, returns = align_returns(
         [panel.times[rows] for rows in own], [panel.close[rows] for rows in own]

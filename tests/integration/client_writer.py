@@ -21,6 +21,8 @@ METHODS = ("get", "post", "put", "patch", "delete")
 NAMES = {
     "get_candles": "bars",
     "get_one_anomaly": "anomaly",
+    "get_one_alert": "alert",
+    "get_one_evaluation": "evaluation",
     "get_detection_runs": "runs",
     "get_detection_run": "run",
     "list_single_series": "series",
@@ -299,7 +301,8 @@ def write_operation(
     name, answer = name_method(operation["operationId"], method), find_answer(operation)
     answer_name = answer.get("$ref", "").rpartition("/")[2]
     answered = schemas.get(answer_name, answer)
-    if "next_cursor" in answered.get("properties", {}):
+    # What a step answers is a page that has no next one.
+    if method == "get" and "next_cursor" in answered.get("properties", {}):
         yield name, write_list(document, name, path, operation, answered)
         return
     union = [schemas.get(each, {}) for each in find_references(answered.get("anyOf", []))]
@@ -429,4 +432,6 @@ def write_returned(operation: Document, kinds: list[str]) -> str:
     answer = find_answer(operation) or find_answer(operation, "202")
     if answer and kinds in (["application/json"], []):
         return annotate(answer)
+    if kinds == ["application/octet-stream"]:
+        return "bytes"
     return "str" if kinds else "None"

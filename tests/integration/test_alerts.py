@@ -627,7 +627,7 @@ def test_evidence_is_whole_and_shows_what_was_changed(
     alert = build_alert("tech", anomaly, "run-1", NOW)  # type: ignore[arg-type]  # as stored
     database.alerts.insert_one(alert)
     answer = client.get(f"/py/alerts/{alert['_id']}/evidence")
-    assert (answer.status_code, answer.mimetype) == (200, "application/zip")
+    assert (answer.status_code, answer.mimetype) == (200, "application/octet-stream")
     path = tmp_path / "evidence.zip"
     path.write_bytes(answer.data)
     with ZipFile(path) as archive:

@@ -12,7 +12,7 @@ from api.http.auth import PUBLIC
 
 PLOT_KINDS = ("text/html", "image/svg+xml", "application/json")
 OTHER_KINDS = {
-    "/py/alerts/{alert_id}/evidence": ("application/zip",),
+    "/py/alerts/{alert_id}/evidence": ("application/octet-stream",),
     "/py/detection-runs/{run_id}/events": ("text/event-stream",),
     "/metrics": ("text/plain",),
     "/plot": PLOT_KINDS,
