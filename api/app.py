@@ -40,6 +40,7 @@ from api.views.notifications import notifications
 from api.views.runs import detection_runs
 from api.views.series_predictions import series_predictions
 from api.views.single_series import single_series
+from api.views.ticks import ticks
 from api.views.verifications import verifications
 from api.views.watchlists import lists
 from core.settings import Settings
@@ -66,6 +67,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     notifications,
     series_predictions,
     single_series,
+    ticks,
     verifications,
 )
 

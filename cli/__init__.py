@@ -10,6 +10,7 @@ from cli import (
     anomalies,
     backfill,
     bars,
+    data,
     db,
     doctor,
     gaps,
@@ -30,6 +31,7 @@ from core.logs import configure_logs
 GROUPS = (
     bars.group,
     gaps.group,
+    data.group,
     markets.group,
     models.group,
     series.group,

@@ -106,6 +106,12 @@ class Transient(TapewatchError):
     reason = "transient"
 
 
+class Busy(Transient):
+    """More is sent than can be stored; the same call succeeds when less is at work."""
+
+    reason = "busy"
+
+
 class ServerUnreachable(Transient):
     """MongoDB or Redis could not be reached."""
 

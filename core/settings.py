@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     analytics_seconds: int = Field(
         900, ge=5, description="how often metrics of what has new bars are computed"
     )
+    trades_days: int = Field(7, ge=1, le=3_650, description="how long trades are kept")
+    depth_hours: int = Field(24, ge=1, le=87_600, description="how long depth is kept")
     watched_folder: str = Field(
         "", description="whose subfolders may be a watchlist's source of bars; empty: none"
     )

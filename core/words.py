@@ -61,3 +61,7 @@ Direction = Literal["up", "down"]
 MoveScope = Literal["market", "sector", "own", "mixed", "quiet"]
 """Whose move a strange bar was: see alerts/root_cause/factors.py."""
 KeyScope = Literal["read", "enqueue", "respond", "admin"]
+Side = Literal["buy", "sell", "unknown"]
+TickKind = Literal["trades", "depth", "funding"]
+DataKind = Literal["candles", TickKind]
+RecordKind = Literal[DataKind, "message"]

@@ -147,6 +147,26 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("delivered_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
     ],
     "rejected_bars": [_index("ticker", "interval", "time"), _index("-rejected_at", "row", "_id")],
+    "rejected_records": [
+        _index("-rejected_at", "row", "_id"),
+        _index("ticker", "-rejected_at"),
+        _index(
+            "rejected_at",
+            name="rejected_records_ttl",
+            expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS,
+        ),
+    ],
+    "depth": [
+        _index("ticker", "venue", "-time", "-_id"),
+        _index("expires_at", expireAfterSeconds=0),
+    ],
+    "funding": [_index("ticker", "venue", "-time", "-_id")],
+    "trades": [
+        _index("ticker", "venue", "hour", "last"),
+        _index("ticker", "venue", "first", "last"),
+        _index("expires_at", expireAfterSeconds=0),
+    ],
+    "trade_series": [_index("ticker"), _index("expires_at", expireAfterSeconds=0)],
     "series_models": [
         _index("series_id", "-version", unique=True),
         _index("series_id", "fingerprint", unique=True),

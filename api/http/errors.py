@@ -36,6 +36,7 @@ STATUSES: dict[type[errors.TapewatchError], int] = {
     errors.Conflict: 409,
     errors.NoModel: 409,
     errors.VersionMoved: 412,
+    errors.Busy: 429,
     errors.Transient: 503,
     errors.DatabaseUnfit: 503,
     errors.TapewatchError: 500,
@@ -129,11 +130,8 @@ def _describe(found: ErrorDetails) -> str:
 
 def _answer_ours(error: errors.TapewatchError) -> Response:
     status = get_status(error)
-    headers = (
-        {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        if status == HTTPStatus.SERVICE_UNAVAILABLE
-        else None
-    )
+    later = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status in later else None
     return build_problem(
         status, error.message, reason=error.reason, headers=headers, extensions=error.details
     )

@@ -11,9 +11,18 @@ from apiflask.openapi_adapters import extract_pydantic_defs, openapi_helper
 
 from api.http.auth import PUBLIC, get_scope
 from api.http.errors import PROBLEM_TYPE
-from api.schemas.bars import ImportReport
+from api.schemas.bars import CandlePage, ImportReport
 from api.schemas.detect import Detected
 from api.schemas.single_series import Plot, Prediction, Predictions
+from api.schemas.ticks import (
+    CcxtBook,
+    CcxtCandles,
+    CcxtObjects,
+    DepthPage,
+    FundingPage,
+    TradeCandlePage,
+    TradePage,
+)
 from api.schemas.verifications import Verification
 
 # Real answers, which a test compares with what the service says; it also writes them anew.
@@ -29,8 +38,20 @@ DESCRIPTION = (
 )
 Operation = dict[str, Any]
 Schemas = dict[str, Any]
-# What APIFlask does not see: the answers to those who wait.
-OUTCOMES = (Detected, ImportReport, Verification, Prediction, Predictions, Plot)
+# What APIFlask does not see: the answers to those who wait, and those of several shapes.
+OUTCOMES = (
+    *(Detected, ImportReport, Verification, Prediction, Predictions, Plot),
+    *(
+        CandlePage,
+        TradePage,
+        TradeCandlePage,
+        DepthPage,
+        FundingPage,
+        CcxtBook,
+        CcxtCandles,
+        CcxtObjects,
+    ),
+)
 
 PROBLEM = {
     "type": "object",
@@ -89,7 +110,10 @@ DESCRIPTIONS = {
     413: "the body is larger than allowed",
     415: "the body is of another media type",
     422: "a value cannot be used; nothing was written",
-    429: "the key asked too often; `Retry-After` says when it may again",
+    429: (
+        "the key asked too often, or more is sent than can be stored; `Retry-After` says when"
+        " it may again"
+    ),
     503: "MongoDB could not be reached (try again), or needs `flask db upgrade`",
 }
 

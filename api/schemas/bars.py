@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from apiflask.fields import UploadFile
 from pydantic import BaseModel, ConfigDict, FailFast, Field
@@ -196,6 +196,10 @@ class CandleQuery(IntervalQuery, TimesQuery, PageQuery):
 
     ticker: Ticker
     limit: int = Field(1_000, ge=1, le=10_000, description="how many at the most")
+    format: Literal["native", "ccxt"] = Field(
+        "native",
+        description="`ccxt`: a list of [milliseconds, open, high, low, close, volume], ascending",
+    )
 
 
 class DeleteQuery(Query):

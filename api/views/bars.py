@@ -6,11 +6,12 @@ from pathlib import PurePath
 from threading import BoundedSemaphore
 
 from apiflask import APIBlueprint
-from flask import json
+from flask import Response, json
 
 from api.http.auth import needs_scope
 from api.http.bodies import MIB, takes_body
-from api.http.idempotency import enqueues
+from api.http.idempotency import Answers, enqueues
+from api.http.openapi import describe_json
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import check_market, get_database, get_markets, get_now, get_state
 from api.schemas.bars import (
@@ -27,6 +28,7 @@ from api.schemas.bars import (
     SeriesStatus,
 )
 from api.schemas.common import IntervalQuery
+from api.schemas.ticks import CcxtCandles
 from core.errors import BadInput, Conflict, Transient
 from detection.explain import SeriesOutlook, explain_series
 from market.bars.deleting import delete_bars
@@ -38,6 +40,8 @@ from market.imports.readers.process import open_reader
 from market.markets import Markets
 from market.sessions.freshness import count_sessions_behind
 from market.tickers import normalize_ticker
+from market.ticks.ccxt import write_candle
+from market.ticks.fields import MICROSECONDS
 from records.database import Document
 from records.findings.anomalies import count_by_series
 from records.findings.watermarks import find_watermark_times
@@ -56,6 +60,9 @@ MOST_FILENAME = 200
 # A preview is read by a process of its own; more than one at once would starve the others who ask.
 PREVIEW_SECONDS = 30.0
 _previews = BoundedSemaphore(1)
+CANDLE_ANSWERS: Answers = {
+    200: {"description": "bars", "content": describe_json("CandlePage", "CcxtCandles")}
+}
 
 
 def _find_report(run: ShownRun) -> ImportReport | None:
@@ -212,8 +219,8 @@ def _check_name(form: FileForm) -> str:
 
 @bars.get("/data/candles")
 @bars.input(CandleQuery, location="query")
-@bars.output(CandlePage)
-def get_candles(query_data: CandleQuery) -> Document:
+@bars.doc(responses=CANDLE_ANSWERS)
+def get_candles(query_data: CandleQuery) -> Response:
     """Return stored bars, adjusted for known splits."""
     (end,) = decode_cursor(query_data.cursor, (datetime,)) or (query_data.end,)
     found = read_bars(
@@ -228,12 +235,14 @@ def get_candles(query_data: CandleQuery) -> Document:
     page = build_page(
         found[::-1], query_data.limit, lambda _: (datetime.fromtimestamp(found[0].time, UTC),)
     )
-    return {
-        **page,
-        "items": page["items"][::-1],
-        "ticker": query_data.ticker,
-        "interval": query_data.interval,
-    }
+    shown = page["items"][::-1]
+    if query_data.format == "ccxt":
+        rows = [write_candle(bar.time * MICROSECONDS, bar[1:5], bar.volume) for bar in shown]
+        return Response(CcxtCandles(rows).model_dump_json(), content_type="application/json")
+    whose = {"ticker": query_data.ticker, "interval": query_data.interval}
+    items = [bar._asdict() for bar in shown]
+    answer = CandlePage.model_validate({**page, "items": items, **whose})
+    return Response(answer.model_dump_json(), content_type="application/json")
 
 
 @bars.get("/tickers")

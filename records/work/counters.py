@@ -22,6 +22,8 @@ MODEL_CACHE = "model_cache"
 IMPORTED = "imported"
 REJECTED = "rejected"
 LATENCY = "latency"
+RECORDS = "records"
+RECORDS_REJECTED = "records_rejected"
 DETECTED = "detected"
 
 # What the sweeper does, each a word of its own in `tasks/engine/sweeper.py`.

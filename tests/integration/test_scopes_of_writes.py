@@ -69,10 +69,12 @@ FACTS = {
     "batches",
     "counters",
     "deliveries",
+    "depth",
     "detection_metadata",
     "detection_runs",
     "evaluations",
     "gaps",
+    "funding",
     "heartbeats",
     "labels",
     "latencies",
@@ -82,12 +84,15 @@ FACTS = {
     "models",
     "outbox",
     "rejected_bars",
+    "rejected_records",
     "series",
     "series_models",
     "series_points",
     "series_predictions",
     "session_days",
     "single_series",
+    "trade_series",
+    "trades",
     "uploads.chunks",
     "uploads.files",
     "verifications",
@@ -216,6 +221,7 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
     """Return what each route is asked, at least one body a route; a new route must be given one."""
     lists = {"tickers": ["AAPL"], "interval": "1d"}
     multipart = {"data": {"interval": "1d", "ticker": "AAPL"}}
+    whose: dict[str, Any] = {"ticker": "AAPL", "venue": "XNAS"}
     point = {"timestamp": "1705000010", "value": 13.0}
     lines = {
         "data": '{"timestamp": "1705000010", "value": 13.0}\n',
@@ -254,6 +260,11 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
             {"json": {"tickers": ["AAPL"]}},
             {"json": {"tickers": ["AAPL"], "store": False}},
         ],
+        "ticks.push_trades": [
+            {"json": whose | {"trades": [{"time": 1, "id": 1, "price": 1, "amount": 1}]}}
+        ],
+        "ticks.push_depth": [{"json": whose | {"depth": [{"time": 1, "bids": [[1, 1]]}]}}],
+        "ticks.push_funding": [{"json": whose | {"funding": [{"time": 1, "rate": 0.1}]}}],
         "detections.start_backfill": [{"json": {"ticker": "AAPL"}}],
         "detections.start_incremental": [
             {"json": {"ticker": "AAPL"}},

@@ -1,0 +1,271 @@
+"""Trades, depth and funding, from the command line: getting them in, and looking at them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from core.errors import BadInput, NotFound
+from core.settings import get_settings
+from core.words import RecordKind, TickKind
+from market.intervals import INTERVALS, parse_interval
+from market.tickers import normalize_ticker
+from market.ticks.arrivals import KINDS, Retention, TickReport, store_records
+from market.ticks.candles import add_up
+from market.ticks.checks import MESSAGE_REASONS, REASONS
+from market.ticks.fields import normalize_venue, to_datetime
+from market.ticks.files import FileRecord, read_file
+from records.database import Db, Document
+from records.migrations import prepare_database
+from records.ticks import depth, funding, rejected, trades
+
+group = AppGroup("data", help="Trades, depth and funding: import them, look at them.")
+
+kind_argument = click.argument("kind", type=click.Choice(KINDS))
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True
+)
+# What is checked and stored at once.
+PART = 5_000
+COUNTS = ("read", "new", "changed", "unchanged", "rejected_rows")
+
+
+@group.command("import")
+@kind_argument
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--ticker", help="Whose they are, where the rows do not say.")
+@click.option("--venue", help="Where, where the rows do not say.")
+@json_option
+@exits_on_error
+def import_data(
+    *,
+    kind: TickKind,
+    paths: tuple[Path, ...],
+    ticker: str | None,
+    venue: str | None,
+    as_json: bool,
+) -> None:
+    """Import files of KIND: CSV, JSON lines, JSON or Parquet; importing again changes nothing.
+
+    Fields are found by their usual names: time, id, price, amount, side; time, bids, asks,
+    sequence; time, rate, mark_price, index_price, next_time, interval_hours; and ticker and venue.
+    A row that cannot be right is kept aside, and `flask data rejected` shows it.
+    """
+    settings = get_settings()
+    retention = Retention(
+        timedelta(days=settings.trades_days), timedelta(hours=settings.depth_hours)
+    )
+    totals: dict[tuple[str, str], Counter[str]] = {}
+    reasons: Counter[str] = Counter()
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
+    with (
+        use_database() as database,
+        Progress(*columns, console=Console(stderr=True), disable=as_json, transient=True) as bar,
+    ):
+        prepare_database(database, datetime.now(UTC))
+        task, read = bar.add_task("reading", total=None), 0
+        for path in paths:
+            for part in _take_parts(read_file(path, kind), ticker, venue):
+                for (of_ticker, at_venue), records in part.items():
+                    report = store_records(
+                        database,
+                        kind,
+                        of_ticker,
+                        at_venue,
+                        records,
+                        source=path.name,
+                        retention=retention,
+                        now=datetime.now(UTC),
+                    )
+                    _add(totals, reasons, report)
+                    read += report.read
+                bar.update(task, description=f"{path.name}: {read:,} {kind}")
+    _print_report(kind, totals, reasons, as_json=as_json)
+
+
+def _take_parts(
+    rows: Iterator[FileRecord], ticker: str | None, venue: str | None
+) -> Iterator[dict[tuple[str, str], list[Any]]]:
+    """Yield rows by ticker and venue, some thousands at a time. Raises BadInput."""
+    while part := list(islice(rows, PART)):
+        of_whom: dict[tuple[str, str], list[Any]] = {}
+        for row in part:
+            name, place = row.ticker or ticker, row.venue or venue
+            if name is None or place is None:
+                raise BadInput(
+                    "the rows do not say whose they are, or where: give --ticker BTC-USD and"
+                    " --venue BINANCE"
+                )
+            of_whom.setdefault((name, place), []).append(row.record)
+        yield {
+            (normalize_ticker(name), normalize_venue(place)): records
+            for (name, place), records in of_whom.items()
+        }
+
+
+def _add(
+    totals: dict[tuple[str, str], Counter[str]], reasons: Counter[str], report: TickReport
+) -> None:
+    counts = totals.setdefault((report.ticker, report.venue), Counter())
+    counts.update({name: getattr(report, name) for name in COUNTS})
+    reasons.update(one["reason"] for one in report.rejected)
+
+
+def _print_report(
+    kind: str,
+    totals: dict[tuple[str, str], Counter[str]],
+    reasons: Counter[str],
+    *,
+    as_json: bool,
+) -> None:
+    rows = [
+        {"ticker": ticker, "venue": venue, **{name: counts[name] for name in COUNTS}}
+        for (ticker, venue), counts in totals.items()
+    ]
+    if as_json:
+        print_json({"kind": kind, "series": rows, "reasons": dict(reasons)})
+        return
+    table = Table("ticker", "venue", *(name.removesuffix("_rows") for name in COUNTS))
+    for (ticker, venue), counts in totals.items():
+        table.add_row(ticker, venue, *(f"{counts[name]:,}" for name in COUNTS))
+    print_table(table)
+    for reason, count in reasons.most_common():
+        echo(f"{count:,} kept aside as {reason}: {REASONS[reason]}")
+    if reasons:
+        echo("`flask data rejected` shows them")
+
+
+@group.command("show")
+@kind_argument
+@click.argument("ticker")
+@click.option("--venue", help="May be left out where there is one only.")
+@click.option("--bars", help="Trades added up to candles of this interval.")
+@limit_option
+@json_option
+@exits_on_error
+def show_data(
+    *, kind: TickKind, ticker: str, venue: str | None, bars: str | None, limit: int, as_json: bool
+) -> None:
+    """Show the latest records of KIND that are stored of TICKER, the newest first."""
+    name = normalize_ticker(ticker)
+    interval = parse_interval(bars) if bars else None
+    if interval and kind != "trades":
+        raise BadInput(f"--bars adds up trades, not {kind}")
+    with use_database() as database:
+        place = _choose_venue(database, kind, name, venue)
+        rows = (
+            _list_candles(database, name, place, interval, limit)
+            if interval
+            else _list_records(database, kind, name, place, limit)
+        )
+    if as_json:
+        print_json({"kind": kind, "ticker": name, "venue": place, "items": rows})
+        return
+    echo(f"{kind} of {name} at {place}")
+    table = Table(*(rows[0] if rows else ["time"]))
+    for row in rows:
+        table.add_row(*(_write_cell(value) for value in row.values()))
+    print_table(table)
+
+
+def _choose_venue(database: Db, kind: TickKind, ticker: str, venue: str | None) -> str:
+    room: Any = {"trades": trades, "depth": depth, "funding": funding}[kind]
+    stored = room.find_venues(database, ticker)
+    if venue is None and len(stored) > 1:
+        raise BadInput(f"{kind} of {ticker} are stored of {', '.join(stored)}: --venue {stored[0]}")
+    place = normalize_venue(venue) if venue else next(iter(stored), None)
+    if place not in stored:
+        raise NotFound(
+            f"no {kind} of {ticker} are stored{f' of {place}' if place else ''}:"
+            f" `flask data import {kind} FILE` brings some"
+        )
+    return str(place)
+
+
+def _list_records(
+    database: Db, kind: TickKind, ticker: str, venue: str, limit: int
+) -> list[Document]:
+    if kind == "trades":
+        found = trades.find_trades(database, ticker, venue, descending=True)
+        return [
+            {**trade._asdict(), "time": to_datetime(trade.time)} for trade in islice(found, limit)
+        ]
+    asked: Any = {"start": None, "end": None, "after": None, "limit": limit, "descending": True}
+    if kind == "depth":
+        return [
+            {
+                "time": to_datetime(one["time"]),
+                "sequence": one["sequence"],
+                "bids": depth.read_levels(one["bids"], 50),
+                "asks": depth.read_levels(one["asks"], 50),
+            }
+            for one in depth.find_depth(database, ticker, venue, **asked)
+        ]
+    names = ("rate", "mark_price", "index_price", "interval_hours")
+    return [
+        {"time": to_datetime(one["time"]), **{name: one[name] for name in names}}  # type: ignore[literal-required]
+        for one in funding.find_funding(database, ticker, venue, **asked)
+    ]
+
+
+def _list_candles(
+    database: Db, ticker: str, venue: str, interval: str, limit: int
+) -> list[Document]:
+    candles = add_up(trades.find_trades(database, ticker, venue), INTERVALS[interval])
+    rows = [{**one._asdict(), "time": to_datetime(one.time)} for one in candles]
+    return rows[: -limit - 1 : -1]
+
+
+def _write_cell(value: object) -> str:
+    if isinstance(value, list):
+        return "  ".join(f"{price:g} x {amount:g}" for price, amount in value[:3])
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S.%f}"
+    return f"{value:.10g}" if isinstance(value, float) else str(value if value is not None else "")
+
+
+@group.command("rejected")
+@click.option("--kind", type=click.Choice([*KINDS, "candles", "message"]))
+@click.option("--ticker")
+@click.option("--reason", type=click.Choice([*REASONS, *MESSAGE_REASONS]))
+@limit_option
+@json_option
+@exits_on_error
+def list_rejected(
+    *,
+    kind: RecordKind | None,
+    ticker: str | None,
+    reason: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List records, and messages of the feed, that were kept aside, the newest first, and why."""
+    with use_database() as database:
+        found = rejected.find_rejected_records(
+            database,
+            kind=kind,
+            ticker=normalize_ticker(ticker) if ticker else None,
+            reason=reason,
+            limit=limit,
+        )
+    if as_json:
+        print_json(found)
+        return
+    table = Table("kept aside", "kind", "ticker", "venue", "row", "reason", "content")
+    for one in found:
+        table.add_row(
+            f"{one['rejected_at']:%Y-%m-%d %H:%M:%S}",
+            *(one["kind"], one["ticker"], one["venue"], str(one["row"])),
+            one["reason"] + (f": {one['error']}" if "error" in one else ""),
+            one["content"][:100],
+        )
+    print_table(table)

@@ -1,0 +1,46 @@
+"""Trades added up to candles. Pure functions."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from math import fsum
+from typing import NamedTuple
+
+from market.ticks.fields import MICROSECONDS
+from records.ticks.chunks import Trade
+
+
+class TradeCandle(NamedTuple):
+    """A candle of trades; `time` is its start, in microseconds.
+
+    Attributes:
+        volume: the sum of amounts, rounded once.
+        quote_volume: that of price x amount.
+        trades: how many there were.
+    """
+
+    time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    quote_volume: float
+    trades: int
+
+
+def add_up(trades: Iterable[Trade], interval_seconds: int) -> Iterator[TradeCandle]:
+    """Yield the candles of trades that come in order of time; without trades there is none."""
+    length = interval_seconds * MICROSECONDS
+    for number, group in groupby(trades, lambda trade: trade.time // length):
+        of_candle = list(group)
+        prices = [trade.price for trade in of_candle]
+        yield TradeCandle(
+            number * length,
+            prices[0],
+            max(prices),
+            min(prices),
+            prices[-1],
+            fsum(trade.amount for trade in of_candle),
+            fsum(trade.price * trade.amount for trade in of_candle),
+            len(of_candle),
+        )

@@ -1,0 +1,103 @@
+"""Fields of a record as they are sent: times, numbers and words. Pure functions."""
+
+import math
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from core.errors import BadInput
+
+MICROSECONDS = 1_000_000
+# The largest number of seconds, milliseconds and microseconds that is taken for such.
+_SECONDS, _MILLIS, _MICROS = 1e11, 1e14, 1e17
+_LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * MICROSECONDS
+_VENUE = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,19}")
+_DIGITS = re.compile(r"\d{1,20}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Unfit(Exception):
+    """A record cannot be right; its message is the reason's word."""
+
+    @property
+    def reason(self) -> str:
+        """The stable word."""
+        return str(self)
+
+
+def normalize_venue(text: str) -> str:
+    """Return a venue in upper case. Raises BadInput on anything else than a venue."""
+    venue = text.strip().upper()
+    if not _VENUE.fullmatch(venue):
+        raise BadInput(
+            f"{text[:40]!r} is no venue: 1 to 20 of the letters A-Z, digits and . _ - are"
+            " (BINANCE, NYSE)"
+        )
+    return venue
+
+
+def read_time(value: Any) -> int:
+    """Return a time in microseconds since 1970: ISO 8601 (UTC where no zone is said), or seconds,
+    milliseconds, microseconds or nanoseconds since then. Raises Unfit.
+    """
+    if isinstance(value, str):
+        if not _DIGITS.fullmatch(value):
+            return _read_iso(value)
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Unfit("bad_time")
+    if value < _SECONDS:
+        time = round(value * MICROSECONDS)
+    elif value < _MILLIS:
+        time = round(value * 1_000)
+    else:
+        time = round(value) if value < _MICROS else int(value) // 1_000
+    if not 0 <= time <= _LAST:
+        raise Unfit("bad_time")
+    return time
+
+
+def _read_iso(text: str) -> int:
+    try:
+        time = datetime.fromisoformat(text.strip())
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Unfit("bad_time") from error
+    return to_microseconds(time) if time >= _EPOCH else _refuse("bad_time")
+
+
+def _refuse(reason: str) -> Any:
+    raise Unfit(reason)
+
+
+def to_microseconds(time: datetime) -> int:
+    """Return a time in microseconds since 1970, exactly."""
+    passed = time - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * MICROSECONDS + passed.microseconds
+
+
+def to_datetime(time: int) -> datetime:
+    """Return the time of microseconds since 1970."""
+    seconds, rest = divmod(time, MICROSECONDS)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+def read_number(value: Any) -> float:
+    """Return a number that is one, or is written as one. Raises Unfit."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Unfit("not_a_number")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError) as error:
+        raise Unfit("not_a_number") from error
+    if not math.isfinite(number):
+        raise Unfit("not_a_number")
+    return number
+
+
+def read_positive(value: Any, reason: str) -> float:
+    """Return a number above 0. Raises Unfit with `reason` where it is 0 or below."""
+    number = read_number(value)
+    if number <= 0:
+        raise Unfit(reason)
+    return number

@@ -1,0 +1,128 @@
+"""Files of trades, depth and funding: CSV, JSON lines, JSON and Parquet, read as they stream.
+
+A row is an object of the fields that records have, in these or other usual words. Depth in a CSV
+file has its sides as JSON texts.
+"""
+
+import csv
+import gzip
+import json
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from core.errors import BadInput
+from core.words import DataKind
+from market.ticks.checks import FIELDS
+
+CANDLE_FIELDS = ("time", "open", "high", "low", "close", "volume", "quote_volume", "trades")
+SUFFIXES = (".csv", ".ndjson", ".jsonl", ".json", ".parquet")
+# Other words for a field, in small letters without blanks and lines.
+WORDS: dict[str, str] = {
+    "timestamp": "time", "datetime": "time", "date": "time", "ts": "time", "opentime": "time",
+    "transacttime": "time", "fundingtime": "time", "calctime": "time",
+    "tradeid": "id", "aggtradeid": "id",
+    "qty": "amount", "quantity": "amount", "size": "amount",
+    "fundingrate": "rate", "lastfundingrate": "rate",
+    "markprice": "mark_price", "indexprice": "index_price", "nextfundingtime": "next_time",
+    "nexttime": "next_time", "fundingintervalhours": "interval_hours",
+    "intervalhours": "interval_hours", "nonce": "sequence", "lastupdateid": "sequence",
+    "symbol": "ticker", "exchange": "venue", "isbuyermaker": "maker",
+    "quotevolume": "quote_volume", "quoteassetvolume": "quote_volume",
+    "numberoftrades": "trades", "count": "trades",
+}  # fmt: skip
+_CSV_BYTES = 2**20
+csv.field_size_limit(_CSV_BYTES)
+
+
+class FileRecord(NamedTuple):
+    """A row of a file: whose it is, where it says so, and its fields."""
+
+    ticker: str | None
+    venue: str | None
+    record: dict[str, Any]
+
+
+def read_file(path: Path, kind: DataKind) -> Iterator[FileRecord]:
+    """Yield the rows of a file. Raises BadInput where it is no such file."""
+    name = path.name.lower().removesuffix(".gz")
+    suffix = next((known for known in SUFFIXES if name.endswith(known)), None)
+    if suffix is None or not path.is_file():
+        raise BadInput(
+            f"{path} is no file of {kind}: it is there, and ends in one of {', '.join(SUFFIXES)},"
+            " each but .parquet also with .gz"
+        )
+    known = {*(CANDLE_FIELDS if kind == "candles" else FIELDS[kind]), "ticker", "venue", "maker"}
+    try:
+        rows = _read_parquet(path) if suffix == ".parquet" else _read_text(path, suffix)
+        names: dict[str, str | None] = {}
+        for row in rows:
+            yield _name_fields(row, names, known)
+    except (ValueError, OSError, EOFError, csv.Error) as error:
+        raise BadInput(f"{path} cannot be read as {suffix}: {str(error)[:200]}") from error
+
+
+def _read_text(path: Path, suffix: str) -> Iterator[Any]:
+    opened = gzip.open if path.name.lower().endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8-sig") as file:
+        yield from _READERS[suffix](file)
+
+
+def _read_csv(file: IO[str]) -> Iterator[Any]:
+    reader = csv.DictReader(file, strict=True)
+    for row in reader:
+        if None in row:
+            raise ValueError(f"line {reader.line_num} has more cells than the header")
+        yield {
+            name: (json.loads(cell) if cell[:1] == "[" else cell) if cell else None
+            for name, cell in row.items()
+        }
+
+
+def _read_lines(file: IO[str]) -> Iterator[Any]:
+    return (json.loads(line) for line in file if not line.isspace())
+
+
+def _read_whole(file: IO[str]) -> Iterator[Any]:
+    rows = json.load(file)
+    return iter(rows if isinstance(rows, list) else [rows])
+
+
+def _read_parquet(path: Path) -> Iterator[Any]:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - loads the numeric stack, for these files alone
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(10_000):
+            yield from batch.to_pylist()
+
+
+def _name_fields(
+    row: Any, names: dict[str, str | None], known: Container[str | None]
+) -> FileRecord:
+    """Return a row by the names of our fields; what is none of them is left aside."""
+    if not isinstance(row, Mapping):
+        return FileRecord(None, None, {"not_a_record": row})
+    record: dict[str, Any] = {}
+    for name, value in row.items():
+        if name not in names:
+            plain = name.strip().lower()
+            field = plain if plain in known else WORDS.get(plain.replace("_", "").replace(" ", ""))
+            names[name] = field if field in known else None
+        field = names[name]
+        if field is not None and value is not None:
+            record[field] = value.isoformat() if hasattr(value, "isoformat") else value
+    ticker, venue, maker = (record.pop(name, None) for name in ("ticker", "venue", "maker"))
+    if maker is not None and "side" not in record:
+        # Where the buyer was there first, the taker sold.
+        record["side"] = "sell" if str(maker).lower() in {"true", "1"} else "buy"
+    return FileRecord(
+        None if ticker is None else str(ticker), None if venue is None else str(venue), record
+    )
+
+
+_READERS = {
+    ".csv": _read_csv,
+    ".ndjson": _read_lines,
+    ".jsonl": _read_lines,
+    ".json": _read_whole,
+}

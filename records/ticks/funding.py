@@ -1,0 +1,71 @@
+"""Funding rates: one document a ticker, venue and time; they are kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, ReplaceOne
+from pymongo.client_session import ClientSession
+
+from records.database import Db
+from records.keyset import Key, Keyset, Position, find_page
+from records.ticks.documents import FundingDocument, FundingFields, funding_in
+from records.ticks.trades import Series, Stored
+
+OLDEST_FIRST = Keyset((Key("time", int, ASCENDING), Key("_id", str, ASCENDING)))
+NEWEST_FIRST = Keyset((Key("time", int, DESCENDING), Key("_id", str, DESCENDING)))
+
+
+def write_funding(
+    database: Db, arrived: Sequence[tuple[str, str, FundingFields]], *, session: ClientSession
+) -> Stored:
+    """Store the rates of (ticker, venue, fields) inside a transaction; one that comes again with
+    other values takes the place of the one before.
+    """
+    documents: dict[str, FundingDocument] = {}
+    for ticker, venue, fields in arrived:
+        name = f"{ticker}::{venue}::{fields['time']}"
+        documents[name] = {"_id": name, "ticker": ticker, "venue": venue, **fields}
+    if not documents:
+        return Stored()
+    known = funding_in(database).find({"_id": {"$in": list(documents)}}, session=session)
+    stored: dict[str, FundingDocument] = {found["_id"]: found for found in known}
+    changed = {name: d for name, d in documents.items() if stored.get(name) != d}
+    writes: list[Any] = [ReplaceOne({"_id": name}, d, upsert=True) for name, d in changed.items()]
+    if writes:
+        funding_in(database).bulk_write(writes, ordered=False, session=session)
+    new = len(changed.keys() - stored.keys())
+    return Stored(new, len(changed) - new, len(arrived) - len(changed))
+
+
+def find_funding(
+    database: Db,
+    ticker: str,
+    venue: str,
+    *,
+    start: int | None,
+    end: int | None,
+    after: Position | None,
+    limit: int,
+    descending: bool,
+) -> list[FundingDocument]:
+    """Return rates from `start` to `end` (microseconds, both inclusive), in order of time."""
+    order = NEWEST_FIRST if descending else OLDEST_FIRST
+    bounds = {
+        **({"$gte": start} if start is not None else {}),
+        **({"$lte": end} if end is not None else {}),
+    }
+    query = {"ticker": ticker, "venue": venue, **({"time": bounds} if bounds else {})}
+    return find_page(funding_in(database), query, order, after=after, limit=limit)
+
+
+def find_venues(database: Db, ticker: str) -> list[str]:
+    """Return the venues of which there are rates of a ticker, in order."""
+    return sorted(funding_in(database).distinct("venue", {"ticker": ticker}))
+
+
+def find_funding_series(database: Db, tickers: Sequence[str] | None = None) -> list[Series]:
+    """Return the tickers and venues of which there are rates, in order."""
+    match: dict[str, Any] = {} if tickers is None else {"ticker": {"$in": list(tickers)}}
+    whose = {"_id": {"ticker": "$ticker", "venue": "$venue"}}
+    stages = [{"$match": match}, {"$group": whose}, {"$replaceRoot": {"newRoot": "$_id"}}]
+    return sorted((one["ticker"], one["venue"]) for one in funding_in(database).aggregate(stages))

@@ -1,0 +1,89 @@
+"""Records and messages that were kept aside, with the reason, as they were sent; for 30 days."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import DESCENDING, UpdateOne
+from pymongo.client_session import ClientSession
+
+from core.words import RecordKind
+from records.database import Db
+from records.keyset import Key, Keyset, Position, find_page
+from records.ticks.documents import RejectedRecordDocument, rejected_records_in
+
+NEWEST_FIRST = Keyset((Key("rejected_at", datetime, DESCENDING), Key("row", int), Key("_id", str)))
+"""The newest first, those that came together in their order."""
+LONGEST_CONTENT = 4_000
+LONGEST_ERROR = 1_000
+
+
+def build_rejected_record(
+    kind: RecordKind,
+    ticker: str,
+    venue: str,
+    *,
+    row: int,
+    reason: str,
+    content: object,
+    source: str,
+    now: datetime,
+    error: str | None = None,
+) -> RejectedRecordDocument:
+    """Return the document of one record or message; `content` is text, or what JSON can say.
+
+    Its `_id` comes of what it says, so that sending it again adds nothing.
+    """
+    text = content if isinstance(content, str) else json.dumps(content, default=str)
+    said = json.dumps([kind, ticker, venue, reason, text])
+    document: RejectedRecordDocument = {
+        "_id": hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:32],
+        "kind": kind,
+        "ticker": ticker,
+        "venue": venue,
+        "row": row,
+        "reason": reason,
+        "content": _clean(text[:LONGEST_CONTENT]),
+        "source": source,
+        "rejected_at": now,
+    }
+    if error is not None:
+        document["error"] = _clean(error[:LONGEST_ERROR])
+    return document
+
+
+def add_rejected_records(
+    database: Db, documents: Sequence[RejectedRecordDocument], session: ClientSession
+) -> int:
+    """Keep records that are not kept already, inside a transaction; return how many were not."""
+    writes: list[Any] = [
+        UpdateOne({"_id": d["_id"]}, {"$setOnInsert": d}, upsert=True) for d in documents
+    ]
+    if not writes:
+        return 0
+    written = rejected_records_in(database).bulk_write(writes, ordered=False, session=session)
+    return written.upserted_count
+
+
+def find_rejected_records(
+    database: Db,
+    *,
+    kind: RecordKind | None = None,
+    ticker: str | None = None,
+    reason: str | None = None,
+    after: Position | None = None,
+    limit: int = 100,
+) -> list[RejectedRecordDocument]:
+    """Return records that were kept aside in the order NEWEST_FIRST, from the one after `after`
+    on.
+    """
+    fields = (("kind", kind), ("ticker", ticker), ("reason", reason))
+    query = {name: value for name, value in fields if value is not None}
+    return find_page(rejected_records_in(database), query, NEWEST_FIRST, after=after, limit=limit)
+
+
+def _clean(text: str) -> str:
+    """Return text that MongoDB can hold: half a character is a question mark."""
+    return text.encode("utf-8", "replace").decode()
