@@ -33,6 +33,7 @@ from api.views.bars import bars
 from api.views.chart import charts
 from api.views.data_quality import data_quality
 from api.views.detections import detections
+from api.views.feed import feed
 from api.views.groups import groups
 from api.views.markets import markets
 from api.views.models import models
@@ -60,6 +61,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     detections,
     detection_runs,
     groups,
+    feed,
     health,
     lists,
     markets,

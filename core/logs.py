@@ -11,7 +11,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Other libraries log at debug what they send and receive, bars and all.
-OURS = ("api", "cli", "detection", "tasks")
+OURS = ("api", "cli", "detection", "feed", "tasks")
 # What an address cannot have, so that each word is looked at once.
 _WORD = re.compile(r"""[^\s"'<>]+""")
 LONGEST_VALUE = 4_000

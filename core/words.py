@@ -17,7 +17,7 @@ Task = Literal[
     "fetch",
     "fill",
 ]
-Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
+Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]
 OpenStatus = Literal["queued", "in_progress"]
 EndStatus = Literal["complete", "partial", "failed", "cancelled"]
 Status = Literal[OpenStatus, EndStatus]

@@ -54,7 +54,7 @@ def server_programs(
 
 
 def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
-    """Return the API, the workers, beat and Flower."""
+    """Return the API, the workers, the feed, beat and Flower."""
     # A worker's SIGTERM means: finish what runs, for worker_soft_shutdown_timeout, then hand the
     # rest back.
     worker_environment = {"REMAP_SIGTERM": "SIGQUIT"}
@@ -75,6 +75,7 @@ def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
             worker_environment,
             WORKER_SECONDS,
         ),
+        Program("feed", SERVICE, feed_command(), stop_seconds=WORKER_SECONDS),
         Program("beat", SERVICE, beat_command(_make_folder(state_dir / "beat"))),
         Program("flower", SERVICE, flower_command(settings, _make_folder(state_dir / "flower"))),
     ]
@@ -111,6 +112,11 @@ def worker_command(name: str, queues: str, processes: int) -> list[str]:
         ),
         *("--without-mingle", "--without-gossip"),
     ]
+
+
+def feed_command() -> list[str]:
+    """Return the command of what stores the feed."""
+    return [sys.executable, "-m", "feed"]
 
 
 def beat_command(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ or has an index, is read.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, product
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -18,9 +18,12 @@ from prometheus_client.core import (
 from core.words import Status, Trigger
 from market.imports.rejection import REASONS
 from market.markets import load_markets
+from market.ticks.arrivals import KINDS
+from market.ticks.checks import REASONS as TICK_REASONS
 from records.alerts import deliveries
-from records.database import Db
+from records.database import Db, get_server_time
 from records.models.champions import find_market_ages
+from records.ticks.positions import find_positions
 from records.work import batches, counters, runs
 from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
@@ -32,6 +35,7 @@ ENDED: tuple[str, ...] = tuple(
 NEVER = float("inf")
 QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
 
+Count = Literal["records", "rejected", "doubles", "runs"]
 Counts = Mapping[str, Mapping[str, float]]
 # By the values of the labels, a tuple as long as there are labels.
 Samples = Mapping[Any, float]
@@ -72,6 +76,8 @@ class _Work:
         yield _describe_unreadable(counts)
         yield from _describe_models(self._database, counts)
         yield from _describe_imports(counts)
+        yield from _describe_ticks(counts)
+        yield from _describe_feed(self._database)
         yield _build_latency(counts.get(counters.LATENCY, {}))
 
 
@@ -177,6 +183,40 @@ def _describe_imports(counts: Counts) -> Iterator[Metric]:
     yield _counter(
         "rows_rejected", "Rows that imports kept aside.", ("reason",), _by_name(rejected)
     )
+
+
+def _describe_ticks(counts: Counts) -> Iterator[Metric]:
+    pushed = _with_zeros(counts, counters.RECORDS, KINDS)
+    text = "Trades, depth and funding, new or changed, of what was pushed or imported."
+    yield _counter("records_stored", text, ("kind",), _by_name(pushed))
+    rejected = _with_zeros(counts, counters.RECORDS_REJECTED, TICK_REASONS)
+    text = "Trades, depth and funding that were kept aside of what was pushed or imported."
+    yield _counter("records_rejected", text, ("reason",), _by_name(rejected))
+
+
+def _describe_feed(database: Db) -> Iterator[Metric]:
+    """Describe each stream; of a feed that never ran there is nothing."""
+    found = find_positions(database)
+    now = get_server_time(database) if found else None
+    seen = {
+        (one["_id"],): (now - one["seen_at"]).total_seconds() if now and one["seen_at"] else NEVER
+        for one in found
+    }
+    text = "How long ago a stream of the feed was looked at last."
+    yield _gauge("feed_seen_seconds", text, ("stream",), seen)
+    lags: dict[tuple[str], float] = {(one["_id"],): one["lag_entries"] for one in found}
+    yield _gauge("feed_waiting_entries", "Messages that wait to be stored.", ("stream",), lags)
+    ages = {(one["_id"],): one["lag_seconds"] for one in found}
+    text = "For how long the message waits that waits longest."
+    yield _gauge("feed_lag_seconds", text, ("stream",), ages)
+    texts: dict[Count, tuple[str, str]] = {
+        "records": ("feed_records", "Records that came by the feed."),
+        "rejected": ("feed_rejected", "Records and messages of the feed that were kept aside."),
+        "doubles": ("feed_doubles", "Messages that had been stored before."),
+        "runs": ("feed_runs", "Detections that closed candles started."),
+    }
+    for count, (name, told) in texts.items():
+        yield _counter(name, told, ("stream",), {(one["_id"],): one[count] for one in found})
 
 
 def _build_latency(counts: Mapping[str, float]) -> Metric:

@@ -205,6 +205,11 @@ def _build_too_large(arrival: Arrival) -> SeriesError:
     )
 
 
+def write_in(database: Db, arrival: Arrival, session: ClientSession) -> Written:
+    """Do the same inside a transaction of something larger."""
+    return _write(database, arrival, session)
+
+
 def write_split(
     database: Db, ticker: str, interval: str, session: date, factor: float, now: datetime
 ) -> Written:

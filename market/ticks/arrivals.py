@@ -131,7 +131,7 @@ def store_records(
         database, lambda session: ticks.write(database, retention, now, session)
     )[kind]
     reasons = Counter(one["reason"] for one in ticks.rejected)
-    add_counts(database, {RECORDS: {kind: sum(stored)}, RECORDS_REJECTED: reasons})
+    add_counts(database, {RECORDS: {kind: stored.new + stored.changed}, RECORDS_REJECTED: reasons})
     return TickReport(
         kind,
         ticker,

@@ -38,8 +38,11 @@ class RunRequest:
     retry_of: str | None = None
 
 
-def insert_run(database: Db, request: RunRequest, now: datetime) -> RunDocument:
-    """Write a queued run and return its document.
+def insert_run(
+    database: Db, request: RunRequest, now: datetime, session: ClientSession | None = None
+) -> RunDocument:
+    """Write a queued run and return its document; with a session inside its transaction, which is
+    for other kinds than backfills.
 
     Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill
     and another of one of its series is open.
@@ -79,6 +82,9 @@ def insert_run(database: Db, request: RunRequest, now: datetime) -> RunDocument:
         _refuse_second_backfill(database, request, session)
         runs_in(database).insert_one(run, session=session)
 
+    if session is not None:
+        runs_in(database).insert_one(run, session=session)
+        return run
     # By itself a transaction would be tried for two minutes while there is no primary, and somebody
     # waits.
     with timeout(INSERT_SECONDS):

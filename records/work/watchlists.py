@@ -79,6 +79,12 @@ def find_scans(database: Db) -> list[WatchlistDocument]:
     return find_page(watchlists_in(database), {}, BY_ID, after=None, limit=0, fields={"tickers": 0})
 
 
+def find_watched(database: Db) -> set[tuple[str, str]]:
+    """Return the tickers and intervals of the watchlists that are scanned."""
+    found = watchlists_in(database).find({"enabled": True}, {"tickers": 1, "interval": 1})
+    return {(ticker, one["interval"]) for one in found for ticker in one["tickers"]}
+
+
 def find_watchlist(database: Db, name: str) -> WatchlistDocument | None:
     """Return a watchlist, or None."""
     return watchlists_in(database).find_one({"_id": name})

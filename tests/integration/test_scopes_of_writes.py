@@ -74,6 +74,7 @@ FACTS = {
     "detection_runs",
     "evaluations",
     "gaps",
+    "feed_positions",
     "funding",
     "heartbeats",
     "labels",

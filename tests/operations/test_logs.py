@@ -17,7 +17,7 @@ from tests.operations.conftest import REQUEST_ID, SECRET, TICKERS, Service, buil
 from tests.processes import ROOT, wait_until
 
 REFUSED = "not-this-one"
-PROCESSES = ("api", "worker", "control", "beat", "flower")
+PROCESSES = ("api", "worker", "control", "feed", "beat", "flower")
 Line = dict[str, Any]
 
 

@@ -21,7 +21,7 @@ from tests.processes import PATIENCE_SECONDS, ROOT, wait_until
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 FILLED_IN = {"REDIS_PASSWORD": "letters", "FLOWER_USER": "ops", "FLOWER_PASSWORD": "letters"}
-OURS = ("api", "worker", "worker-control", "beat", "flower")
+OURS = ("api", "worker", "worker-control", "feed", "beat", "flower")
 START_SECONDS = 240
 
 

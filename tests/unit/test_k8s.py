@@ -25,7 +25,13 @@ DEPLOYMENTS = {
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 # beat's folder in Compose, and that of its pod, which keeps nothing
 BEAT_FOLDERS = ("/var/lib/tapewatch/beat", "/tmp")  # noqa: S108 - the pod has its /tmp to itself
-SERVICE_OF = {"api": "api", "worker": "worker", "control": "worker-control", "beat": "beat"}
+SERVICE_OF = {
+    "api": "api",
+    "worker": "worker",
+    "control": "worker-control",
+    "feed": "feed",
+    "beat": "beat",
+}
 
 
 @pytest.mark.parametrize("manifest", NATIVE, ids=lambda m: f"{m['kind']} {m['metadata']['name']}")
@@ -45,7 +51,7 @@ def test_pods_run_what_the_services_of_compose_run(name: str) -> None:
     assert container["command"] == shlex.split(SERVICES[SERVICE_OF[name]]["command"])
 
 
-@pytest.mark.parametrize("name", ["worker", "control", "beat"])
+@pytest.mark.parametrize("name", ["worker", "control", "feed", "beat"])
 def test_pods_are_asked_what_the_services_of_compose_are_asked(name: str) -> None:
     (container,) = DEPLOYMENTS[name]["containers"]
     check = SERVICES[SERVICE_OF[name]]["healthcheck"]["test"].replace("$$", "$")

@@ -34,7 +34,7 @@ const FILTERS = {
     "fetch",
     "fill",
   ],
-  trigger: ["backfill", "scheduler", "chart_request", "verification", "manual"],
+  trigger: ["backfill", "scheduler", "chart_request", "verification", "manual", "feed"],
 };
 
 export const title = (route) => (route.name ? "Run" : "Runs");

@@ -1,0 +1,163 @@
+"""The feed, from the command line: files sent into it, and how far it is."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from flask.cli import AppGroup
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from core.errors import BadInput, ServerUnreachable
+from core.settings import Settings, get_settings
+from core.words import DataKind
+from feed.bus import BUS_ERRORS, MOST_WAITING, STREAMS, open_bus
+from feed.messages import KINDS
+from feed.producing import Producer, group_records
+from market.intervals import parse_interval
+from market.tickers import normalize_ticker
+from market.ticks.fields import normalize_venue
+from market.ticks.files import read_file
+from records.database import hide_credentials
+from records.ticks.positions import find_positions, find_seqs
+
+group = AppGroup("feed", help="The feed: send files into it, see how far it was stored.")
+
+
+@group.command("publish")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--kind", type=click.Choice(KINDS), default="trades", show_default=True)
+@click.option("--ticker", help="Whose the rows are, where they do not say.")
+@click.option("--venue", help="Where, where they do not say; candles have none.")
+@click.option("--interval", default="1m", show_default=True, help="That of candles.")
+@click.option("--producer", default="publish", show_default=True, help="Under which name.")
+@click.option("--speed", type=click.FloatRange(min=1), help="At most so many records a second.")
+@click.option(
+    "--most-waiting",
+    type=click.IntRange(min=1),
+    default=MOST_WAITING,
+    show_default=True,
+    help="Messages that may wait in a stream before this command does.",
+)
+@json_option
+@exits_on_error
+def publish(
+    *,
+    path: Path,
+    kind: DataKind,
+    ticker: str | None,
+    venue: str | None,
+    interval: str,
+    producer: str,
+    speed: float | None,
+    most_waiting: int,
+    as_json: bool,
+) -> None:
+    """Send the rows of a file (CSV, JSON lines, JSON, Parquet) into the feed.
+
+    It waits while more waits there than may, or Redis is full. Sent again, a file is stored once.
+    """
+    checked, settings = parse_interval(interval), get_settings()
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
+    bus = open_bus(settings)
+    sent, started = 0, time.monotonic()
+    with (
+        use_database() as database,
+        Progress(*columns, console=Console(stderr=True), disable=as_json, transient=True) as bar,
+    ):
+        task = bar.add_task("reading", total=None)
+
+        def say_waiting() -> None:
+            bar.update(task, description=f"{sent:,} {kind} sent; waiting for the consumer")
+
+        sender = Producer(
+            bus,
+            producer,
+            find_seqs(database, producer),
+            most_waiting=most_waiting,
+            on_wait=say_waiting,
+        )
+        size = 5_000 if speed is None else max(1, min(5_000, int(speed / 10)))
+        try:
+            for grouped in group_records(read_file(path, kind), size=size):
+                for (of_ticker, at_venue), records in grouped.items():
+                    name, whose = _name(kind, of_ticker or ticker, at_venue or venue, checked)
+                    sender.send(kind, name, records, **whose)
+                    sent += len(records)
+                bar.update(task, description=f"{sent:,} {kind} sent")
+                if speed is not None:
+                    time.sleep(max(0.0, started + sent / speed - time.monotonic()))
+        except BUS_ERRORS as error:
+            raise _explain(settings, error) from error
+        finally:
+            bus.close()
+    if as_json:
+        print_json({"kind": kind, "sent": sent})
+        return
+    echo(f"{sent:,} {kind} sent; `flask feed status` says how far they were stored")
+
+
+def _name(
+    kind: DataKind, ticker: str | None, venue: str | None, interval: str
+) -> tuple[str, dict[str, str]]:
+    if ticker is None or (venue is None and kind != "candles"):
+        raise BadInput(
+            "the rows do not say whose they are, or where: give --ticker BTC-USD and"
+            " --venue BINANCE"
+        )
+    if kind == "candles":
+        return normalize_ticker(ticker), {"interval": interval}
+    return normalize_ticker(ticker), {"venue": normalize_venue(venue or "")}
+
+
+@group.command("status")
+@json_option
+@exits_on_error
+def show_status(*, as_json: bool) -> None:
+    """Show how far each stream was stored, by whom, and how much waits."""
+    settings = get_settings()
+    bus = open_bus(settings)
+    with use_database() as database:
+        positions = {one["_id"]: one for one in find_positions(database)}
+    try:
+        waiting = {stream: bus.count(stream) for stream in STREAMS}
+    except BUS_ERRORS as error:
+        raise _explain(settings, error) from error
+    finally:
+        bus.close()
+    if as_json:
+        print_json([positions[s] | {"waiting_now": waiting[s]} for s in STREAMS if s in positions])
+        return
+    if not positions:
+        echo("nothing was stored yet: the process `feed` has not run here (`make up` starts it)")
+        return
+    names = ("waiting", "stored", "aside", "doubles", "runs", "consumer", "seen")
+    table = Table("stream", *names)
+    for stream, one in positions.items():
+        seen = one["seen_at"]
+        age = (datetime.now(UTC) - seen).total_seconds() if seen else None
+        table.add_row(
+            stream,
+            f"{waiting.get(stream, 0):,}",
+            f"{one['records'] - one['rejected']:,}",
+            f"{one['rejected']:,}",
+            f"{one['doubles']:,}",
+            f"{one['runs']:,}",
+            one["owner"] or "nobody",
+            "never" if age is None else f"{age:.0f} s ago",
+        )
+    print_table(table)
+    for stream, one in positions.items():
+        for name, last in one["producers"].items():
+            echo(f"{stream}: {name} is stored up to {last['seq']:,}")
+
+
+def _explain(settings: Settings, error: Exception) -> ServerUnreachable:
+    url = hide_credentials(settings.redis_url)
+    return ServerUnreachable(
+        f"Redis at {url} did not answer: {str(error)[:200]}. Start it (`make up` brings one) or"
+        " correct REDIS_URL."
+    )

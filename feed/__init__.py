@@ -1,0 +1,1 @@
+"""The feed: streams of market data in, documents and runs out, each effect once."""

@@ -1,0 +1,127 @@
+"""The bus: what carries messages from producers to the consumer. Redis Streams, by default.
+
+It may lose everything: MongoDB says how far each stream was stored, and producers send the rest
+again.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+from zlib import crc32
+
+import redis
+from redis.exceptions import RedisError, ResponseError
+
+from core.errors import Busy
+from core.settings import Settings
+from records.database import hide_credentials
+
+SHARDS = 4
+PREFIX = "tw:feed:"
+STREAMS = tuple(f"{PREFIX}{number}" for number in range(SHARDS))
+NOTHING = "0-0"
+# So many entries may wait in a stream before its producers do.
+MOST_WAITING = 1_000
+BUS_ERRORS = (RedisError, OSError)
+
+
+class Entry(NamedTuple):
+    """One message: its place in its stream, and its fields."""
+
+    id: str
+    fields: Mapping[bytes, bytes]
+
+
+class Bus(Protocol):
+    """Ordered streams of messages, each with an id that rises."""
+
+    def read(
+        self, after: Mapping[str, str], *, count: int, wait_seconds: float
+    ) -> dict[str, list[Entry]]:
+        """Return the first entries behind a position of each stream; wait where there are none."""
+
+    def append(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
+        """Put a message behind the last one and return its id. Raises Busy where it is full."""
+
+    def trim(self, stream: str, upto: str) -> None:
+        """Forget the entries up to a position, which are stored."""
+
+    def count(self, stream: str) -> int:
+        """Return how many entries wait."""
+
+    def last_id(self, stream: str) -> str:
+        """Return the id of the last entry there ever was; `0-0` where there was none."""
+
+    def close(self) -> None:
+        """Give up the connection."""
+
+
+def place_of(entry_id: str) -> tuple[int, ...]:
+    """Return an id as numbers, which can be compared."""
+    return tuple(int(part) for part in entry_id.split("-"))
+
+
+def choose_stream(ticker: str) -> str:
+    """Return the stream of a ticker: the same always, so that its records stay in order."""
+    return STREAMS[crc32(ticker.encode()) % SHARDS]
+
+
+def open_bus(settings: Settings) -> Bus:
+    """Return the bus that the settings name; nothing is connected yet."""
+    return RedisBus(settings.redis_url, settings.server_timeout_seconds)
+
+
+class RedisBus:
+    """Redis Streams, by commands that Redis 6.2 and Valkey know."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._url = url
+        self._client: Any = redis.Redis.from_url(
+            url, socket_timeout=timeout_seconds + 1, socket_connect_timeout=timeout_seconds
+        )
+
+    def read(
+        self, after: Mapping[str, str], *, count: int, wait_seconds: float
+    ) -> dict[str, list[Entry]]:
+        """Return the first entries behind a position of each stream; wait where there are none."""
+        found: Any = self._client.xread(
+            dict(after), count=count, block=max(1, int(wait_seconds * 1_000))
+        )
+        pairs: Any = found.items() if isinstance(found, dict) else found or ()
+        return {
+            stream.decode(): [
+                Entry(entry_id.decode(), fields or {})
+                for entry_id, fields in (entries[0] if isinstance(entries[0], list) else entries)
+            ]
+            for stream, entries in pairs
+        }
+
+    def append(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
+        """Put a message behind the last one and return its id. Raises Busy where Redis is full."""
+        try:
+            return str(self._client.xadd(stream, dict(fields)).decode())
+        except ResponseError as error:
+            if "OOM" in str(error) or "maxmemory" in str(error):
+                raise Busy(f"Redis at {hide_credentials(self._url)} is full: {error}") from error
+            raise
+
+    def trim(self, stream: str, upto: str) -> None:
+        """Forget the entries up to a position, which are stored."""
+        time, number = place_of(upto)
+        self._client.xtrim(stream, minid=f"{time}-{number + 1}", approximate=False)
+
+    def count(self, stream: str) -> int:
+        """Return how many entries wait."""
+        return int(self._client.xlen(stream))
+
+    def last_id(self, stream: str) -> str:
+        """Return the id of the last entry there ever was; `0-0` where there was none."""
+        try:
+            return str(self._client.xinfo_stream(stream)["last-generated-id"].decode())
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return NOTHING
+            raise
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._client.close()

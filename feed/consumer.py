@@ -1,0 +1,299 @@
+"""The consumer: takes what comes by the streams that it holds, and stores it.
+
+Effects take place once, since MongoDB has the position: what was read and not committed is read
+again by whoever holds the stream next, and what was committed lies before the position. Nothing is
+forgotten by the bus before it is stored.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
+import structlog
+from celery import Celery
+from pymongo.errors import PyMongoError
+
+from core.errors import LeaseLost
+from core.settings import Settings
+from feed.bus import BUS_ERRORS, STREAMS, Bus, Entry, place_of
+from feed.messages import Head, Part, read_head, read_parts
+from feed.storing import GATHER_SECONDS, Load, Store, is_transient, reject_part, take_out
+from market.ticks.arrivals import Retention
+from market.ticks.fields import Unfit
+from records.database import Db
+from records.ticks.documents import RejectedRecordDocument
+from records.ticks.positions import (
+    START,
+    Held,
+    ProducerFields,
+    add_streams,
+    claim_stream,
+    count_attempt,
+    note_lag,
+    release_stream,
+    renew_stream,
+    start_again,
+)
+from records.ticks.rejected import build_rejected_record
+from records.work.watchlists import find_watched
+from tasks.engine.accept import publish_run
+
+log = structlog.get_logger()
+
+MOST_BUFFERED = 5_000
+LONGEST_BUFFER_SECONDS = 0.25
+# Of one stream at once: a message may have 4 MiB, and more before it is looked at.
+READ_ENTRIES = 10
+LEASE_SECONDS = 10.0
+# How often free streams, watched tickers and lags are looked for.
+LOOK_SECONDS = 1.0
+PAUSE_SECONDS = 1.0
+# A commit that failed so often is tried record by record.
+TRIES = 5
+# Whoever takes up a stream for the so-manieth time without a commit goes one entry at a time, and
+# after as many more puts that entry aside unseen: it ends its process.
+TAKEN_UP = 5
+MOST_PRODUCERS = 1_000
+SHOWN_BYTES = 4_000
+
+
+class Consumer:
+    """One process that stores what comes by the streams that it holds."""
+
+    def __init__(
+        self, settings: Settings, database: Db, bus: Bus, celery: Celery, name: str
+    ) -> None:
+        self._database = database
+        self._bus = bus
+        self._celery = celery
+        self._name = name
+        retention = Retention(
+            timedelta(days=settings.trades_days), timedelta(hours=settings.depth_hours)
+        )
+        self._store = Store(database, retention, LEASE_SECONDS)
+        self._held: dict[str, Held] = {}
+        self._taken_up: set[str] = set()
+        self._renewed = self._looked = 0.0
+
+    def run(self, stop: Event, on_look: Callable[[], object] = bool) -> None:
+        """Store until told to stop; a server that does not answer is waited for.
+
+        `on_look` is called about once a second.
+        """
+        log.info("feed_started", consumer=self._name)
+        told = 0.0
+        while not stop.is_set():
+            if time.monotonic() - told > LOOK_SECONDS:
+                told = time.monotonic()
+                on_look()
+            try:
+                self.step()
+            except LeaseLost as error:
+                log.warning("stream_lost", error=error.message)
+                self._forget()
+            except (PyMongoError, *BUS_ERRORS) as error:
+                log.warning("feed_waits", error=str(error)[:300])
+                # Whether a commit took place is not known: what is stored is asked for again.
+                self._forget()
+                stop.wait(PAUSE_SECONDS)
+        for held in self._held.values():
+            release_stream(self._database, held)
+        log.info("feed_stopped", consumer=self._name)
+
+    def _forget(self) -> None:
+        self._held, self._taken_up, self._looked = {}, set(), 0.0
+
+    def step(self) -> int:
+        """Store what came since the last step; return how many entries that were."""
+        self._look()
+        if not self._held:
+            time.sleep(LONGEST_BUFFER_SECONDS)
+            return 0
+        found = self._gather()
+        for stream, held in self._held.items():
+            entries = found.get(stream, [])
+            if entries:
+                self._take(held, entries)
+            elif self._is_due(held):
+                self._commit(held, [], _build_empty(held))
+        return sum(map(len, found.values()))
+
+    def _look(self) -> None:
+        """Take up free streams, keep those that are held, and see how much waits."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        if len(self._held) < len(STREAMS):
+            add_streams(self._database, STREAMS)
+        for stream in STREAMS:
+            if stream in self._held:
+                continue
+            held = claim_stream(self._database, stream, self._name, LEASE_SECONDS)
+            if held is not None:
+                self._held[stream] = held
+                log.info("stream_claimed", stream=stream, position=held.last_id)
+        if now - self._renewed > LEASE_SECONDS / 3:
+            self._renewed = now
+            for held in self._held.values():
+                renew_stream(self._database, held, LEASE_SECONDS)
+        self._store = Store(
+            self._store.database,
+            self._store.retention,
+            self._store.lease_seconds,
+            frozenset(find_watched(self._database)),
+        )
+        for held in self._held.values():
+            self._look_at(held)
+
+    def _look_at(self, held: Held) -> None:
+        """Note how much of a stream waits; begin anew where it is another than it was."""
+        if place_of(self._bus.last_id(held.stream)) < place_of(held.last_id):
+            log.warning("stream_is_new", stream=held.stream, position=held.last_id)
+            start_again(self._database, held)
+        if held.last_id != START:
+            # Whoever had the stream before may have ended between its commit and this.
+            self._bus.trim(held.stream, held.last_id)
+        waiting = self._bus.count(held.stream)
+        first = self._bus.read({held.stream: held.last_id}, count=1, wait_seconds=0.001)
+        now, seconds = datetime.now(UTC), 0.0
+        for entry in first.get(held.stream, ()):
+            sent = _read_sent(entry)
+            seconds = max(0.0, now.timestamp() - sent / 1_000) if sent else 0.0
+        note_lag(self._database, held, entries=waiting, seconds=seconds, now=now)
+
+    def _gather(self) -> dict[str, list[Entry]]:
+        """Return what follows the positions: some thousands of records, or what came in a
+        moment.
+        """
+        found: dict[str, list[Entry]] = {}
+        places = {stream: held.last_id for stream, held in self._held.items()}
+        careful = any(held.attempts >= TAKEN_UP for held in self._held.values())
+        deadline, size = time.monotonic() + LONGEST_BUFFER_SECONDS, 0
+        while (left := deadline - time.monotonic()) > 0 and size < MOST_BUFFERED:
+            entries = self._bus.read(
+                places, count=1 if careful else READ_ENTRIES, wait_seconds=left
+            )
+            for stream, part in entries.items():
+                found.setdefault(stream, []).extend(part)
+                places[stream] = part[-1].id
+                # As the records are not read yet, their bytes say how many they are about.
+                size += sum(1 + len(entry.fields.get(b"data", b"")) // 100 for entry in part)
+            if not entries or careful:
+                break
+        return found
+
+    def _take(self, held: Held, entries: Sequence[Entry]) -> None:
+        if held.stream not in self._taken_up:
+            count_attempt(self._database, held)
+            self._taken_up.add(held.stream)
+            if held.attempts >= 2 * TAKEN_UP:
+                log.error("entry_put_aside", stream=held.stream, entry=entries[0].id)
+                load = _build_empty(held)
+                load.last_id, load.entries = entries[0].id, 1
+                load.rejected.append(_reject(held, entries[0], "poison", datetime.now(UTC)))
+                self._commit(held, entries[:1], load)
+                return
+        self._commit(held, entries, read_load(held, entries, datetime.now(UTC)))
+
+    def _commit(self, held: Held, entries: Sequence[Entry], load: Load) -> None:
+        """Store a load; what fails again and again is looked for by halves and put aside."""
+        for tries in range(1, TRIES + 1):
+            now = datetime.now(UTC)
+            try:
+                committed = self._store.commit(held, load, now)
+                break
+            except LeaseLost:
+                raise
+            except Exception as error:  # whatever a record does, the stream goes on
+                if is_transient(error):
+                    raise
+                log.exception("feed_commit_failed", stream=held.stream, tries=tries)
+                if tries < TRIES:
+                    continue
+                unstorable = self._store.find_unstorable(load.parts, now)
+                if not unstorable:
+                    raise
+                load.parts = take_out(load.parts, unstorable)
+                load.rejected += [
+                    reject_part(part, "not_storable", now, said) for part, said in unstorable
+                ]
+                log.warning("records_put_aside", stream=held.stream, records=len(unstorable))
+                committed = self._store.commit(held, load, now)
+        held.last_id, held.producers = load.last_id, load.producers
+        held.waiting, held.attempts = committed.waiting, 0
+        self._taken_up.discard(held.stream)
+        for run in committed.runs:
+            log.info("run_accepted", run_id=run["_id"], trigger="feed", tickers=len(run["tickers"]))
+            publish_run(self._database, self._celery, run)
+        if entries:
+            self._bus.trim(held.stream, load.last_id)
+
+    def _is_due(self, held: Held) -> bool:
+        since = min((one["since"] for one in held.waiting), default=None)
+        return since is not None and datetime.now(UTC) - since >= timedelta(seconds=GATHER_SECONDS)
+
+
+def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
+    """Return what entries bring: their records, what is kept aside of them, and how far they go.
+
+    A message whose number its producer had stored already is a double, and is left out; one that
+    was sent after that one was, under a number that is not higher, means that the producer counts
+    anew, and is kept aside: nobody could tell it from a double.
+    """
+    load = _build_empty(held)
+    for entry in entries:
+        load.last_id, load.entries = entry.id, load.entries + 1
+        try:
+            head = read_head(entry)
+            known = load.producers.get(head.producer) if head.producer else None
+            if known is not None and head.seq <= known["seq"] and head.sent <= known["sent"]:
+                load.doubles += 1
+                continue
+            parts = _read_new(entry, head, known)
+        except Unfit as unfit:
+            load.rejected.append(_reject(held, entry, unfit.reason, now))
+            continue
+        load.parts += [part for part in parts if part.records]
+        if head.producer:
+            load.producers[head.producer] = {"seq": head.seq, "sent": head.sent}
+            load.sent = min(head.sent, load.sent or head.sent)
+    while len(load.producers) > MOST_PRODUCERS:
+        del load.producers[min(load.producers, key=lambda name: load.producers[name]["sent"])]
+    return load
+
+
+def _read_new(entry: Entry, head: Head, known: ProducerFields | None) -> list[Part]:
+    """Return the records of a message that is no double. Raises Unfit."""
+    if known is not None and head.seq <= known["seq"]:
+        raise Unfit("seq_jumped_back")
+    return read_parts(entry, f"feed:{head.producer or 'unnamed'}")
+
+
+def _build_empty(held: Held) -> Load:
+    return Load(held.last_id, dict(held.producers))
+
+
+def _reject(held: Held, entry: Entry, reason: str, now: datetime) -> RejectedRecordDocument:
+    shown = {
+        name.decode("utf-8", "replace")[:40]: value[:SHOWN_BYTES].decode("utf-8", "replace")
+        for name, value in list(entry.fields.items())[:10]
+    }
+    return build_rejected_record(
+        "message",
+        "",
+        "",
+        row=1,
+        reason=reason,
+        content=shown,
+        source=f"{held.stream} {entry.id}",
+        now=now,
+    )
+
+
+def _read_sent(entry: Entry) -> int:
+    try:
+        return read_head(entry).sent
+    except Unfit:
+        return 0

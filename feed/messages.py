@@ -1,0 +1,123 @@
+"""Messages of the feed: written by producers, read and checked by the consumer. Pure functions.
+
+Fields: `v` (1), `kind`, `producer` and `seq` (its own counter, per stream), `sent` (milliseconds
+since 1970), and `data`, JSON: `{ticker, venue, interval, records}` or a list of such, with 1,000
+records at the most.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json, to_json
+
+from core.errors import BadInput
+from core.words import DataKind
+from feed.bus import Entry
+from market.intervals import parse_interval
+from market.tickers import normalize_ticker
+from market.ticks.fields import Unfit, normalize_venue
+
+VERSION = "1"
+MOST_RECORDS = 1_000
+MOST_BYTES = 4 * 2**20
+KINDS = ("candles", "trades", "depth", "funding")
+_PRODUCER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NUMBER = re.compile(r"\d{1,18}")
+
+
+class Part(NamedTuple):
+    """Records of one ticker, as they were sent; `interval` is that of candles."""
+
+    kind: DataKind
+    ticker: str
+    venue: str
+    interval: str
+    records: Sequence[Any]
+    source: str
+
+
+class Head(NamedTuple):
+    """Who sent a message, its number and time; without a producer there is none."""
+
+    producer: str | None
+    seq: int
+    sent: int
+
+
+def build_message(
+    kind: DataKind, groups: Sequence[Mapping[str, Any]], head: Head
+) -> dict[str, str | bytes]:
+    """Return the fields of a message of `{ticker, venue, interval, records}`."""
+    fields: dict[str, str | bytes] = {
+        "v": VERSION,
+        "kind": kind,
+        "data": to_json(list(groups)),
+    }
+    if head.producer is not None:
+        fields |= {"producer": head.producer, "seq": str(head.seq), "sent": str(head.sent)}
+    return fields
+
+
+def check_producer(name: str) -> str:
+    """Return a producer's name. Raises BadInput on anything else."""
+    if not _PRODUCER.fullmatch(name):
+        raise BadInput(f"{name[:40]!r} is no producer's name: 1 to 64 letters, digits, _ and - are")
+    return name
+
+
+def read_head(entry: Entry) -> Head:
+    """Return who sent a message. Raises Unfit."""
+    producer = entry.fields.get(b"producer")
+    if not producer:
+        return Head(None, 0, 0)
+    texts = [entry.fields.get(name, b"0").decode("utf-8", "replace") for name in (b"seq", b"sent")]
+    name = producer.decode("utf-8", "replace")
+    if not _PRODUCER.fullmatch(name) or not all(map(_NUMBER.fullmatch, texts)):
+        raise Unfit("bad_ticker")
+    return Head(name, int(texts[0]), int(texts[1]))
+
+
+def read_parts(entry: Entry, source: str) -> list[Part]:
+    """Return the records of a message by ticker. Raises Unfit with the reason against all of it."""
+    data = entry.fields.get(b"data", b"")
+    if len(data) > MOST_BYTES:
+        raise Unfit("too_large")
+    if entry.fields.get(b"v", b"1") != VERSION.encode():
+        raise Unfit("unknown_version")
+    kind = entry.fields.get(b"kind", b"").decode("utf-8", "replace")
+    if kind not in KINDS:
+        raise Unfit("unknown_kind")
+    try:
+        read = from_json(data, allow_inf_nan=True)
+    except ValueError as error:
+        raise Unfit("not_json") from error
+    groups = read if isinstance(read, list) else [read]
+    parts = [_read_group(kind, group, source) for group in groups]  # type: ignore[arg-type]  # one of KINDS
+    if sum(len(part.records) for part in parts) > MOST_RECORDS:
+        raise Unfit("too_many_records")
+    return parts
+
+
+def _read_group(kind: DataKind, group: Any, source: str) -> Part:
+    if not isinstance(group, Mapping) or not isinstance(group.get("records"), list):
+        raise Unfit("not_json")
+    interval = group.get("interval") or "1m"
+    venue = group.get("venue")
+    try:
+        return Part(
+            kind,
+            normalize_ticker(_text(group.get("ticker"))),
+            normalize_venue(_text(venue)) if venue or kind != "candles" else "",
+            parse_interval(_text(interval)) if kind == "candles" else "",
+            group["records"],
+            source,
+        )
+    except BadInput as error:
+        raise Unfit("bad_ticker") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Unfit("bad_ticker")
+    return value

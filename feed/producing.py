@@ -1,0 +1,102 @@
+"""The producer's side: messages with a number each, sent again where it is not sure, and waiting
+while the consumer is behind.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from core.errors import Busy
+from core.words import DataKind
+from feed.bus import MOST_WAITING, Bus, choose_stream
+from feed.messages import MOST_RECORDS, Head, build_message, check_producer
+from market.ticks.files import FileRecord
+
+PAUSE_SECONDS = 0.05
+# How many messages of a stream are sent before it is asked again how many wait.
+UNASKED = 16
+
+
+class Producer:
+    """Sends messages under a name.
+
+    `seqs` is the last number that was stored of each stream (`GET /py/feed/positions`); what
+    follows it is sent, or sent again, from there on. `on_wait` is called while it waits.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        name: str,
+        seqs: Mapping[str, int],
+        *,
+        most_waiting: int = MOST_WAITING,
+        on_wait: Callable[[], None] | None = None,
+    ) -> None:
+        self._bus = bus
+        self._name = check_producer(name)
+        self._seqs = dict(seqs)
+        self._most_waiting = most_waiting
+        self._on_wait = on_wait
+        self._unasked: dict[str, int] = {}
+
+    def send(self, kind: DataKind, ticker: str, records: Sequence[Any], **whose: str) -> None:
+        """Send records of one ticker: `venue`, and for candles `interval`, say the rest.
+
+        Returns when the bus has them. Raises `BUS_ERRORS` where it does not answer for long.
+        """
+        stream = choose_stream(ticker)
+        for start in range(0, len(records), MOST_RECORDS):
+            part = {
+                "ticker": ticker,
+                **whose,
+                "records": list(records[start : start + MOST_RECORDS]),
+            }
+            self._seqs[stream] = self._seqs.get(stream, 0) + 1
+            head = Head(self._name, self._seqs[stream], time.time_ns() // 1_000_000)
+            self._append(stream, build_message(kind, [part], head))
+
+    def _append(self, stream: str, message: Mapping[str, str | bytes]) -> None:
+        self._wait_for_room(stream)
+        tries = 0
+        while True:
+            try:
+                self._bus.append(stream, message)
+            except Busy:
+                self._pause()
+            except (RedisConnectionError, RedisTimeoutError):
+                # It may be there: it is sent again under the same number, and stored once.
+                tries += 1
+                if tries == 5:
+                    raise
+                self._pause()
+            else:
+                return
+
+    def _wait_for_room(self, stream: str) -> None:
+        self._unasked[stream] = self._unasked.get(stream, 0) - 1
+        if self._unasked[stream] > 0:
+            return
+        while self._bus.count(stream) >= self._most_waiting:
+            self._pause()
+        self._unasked[stream] = UNASKED
+
+    def _pause(self) -> None:
+        if self._on_wait is not None:
+            self._on_wait()
+        time.sleep(PAUSE_SECONDS)
+
+
+def group_records(
+    rows: Iterator[FileRecord], *, size: int = 5 * MOST_RECORDS
+) -> Iterator[dict[tuple[str | None, str | None], list[Any]]]:
+    """Yield the rows of a file by ticker and venue, some thousands at a time."""
+    while part := list(islice(rows, size)):
+        grouped: dict[tuple[str | None, str | None], list[Any]] = {}
+        for row in part:
+            grouped.setdefault((row.ticker, row.venue), []).append(row.record)
+        yield grouped

@@ -1,0 +1,274 @@
+"""Storing what came by one stream, and how far it was stored, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pymongo.client_session import ClientSession
+from pymongo.errors import ConnectionFailure, PyMongoError
+
+from core.errors import SeriesError
+from feed.messages import Part
+from market.markets import Markets, load_markets
+from market.ticks.arrivals import Retention, Ticks
+from records.database import Db, in_transaction
+from records.ticks.documents import RejectedRecordDocument
+from records.ticks.positions import Held, ProducerFields, WaitingFields, commit_position
+from records.ticks.rejected import add_rejected_records, build_rejected_record
+from records.work.documents import RunDocument
+from records.work.requests import RunRequest, insert_run
+
+# Closed candles are gathered for so long, that one run takes many.
+GATHER_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Load:
+    """What is to be stored of a stream up to an entry.
+
+    Attributes:
+        parts: records by ticker, in the order of the stream.
+        rejected: messages that were kept aside whole.
+        producers: their last numbers, afterwards.
+        sent: when the oldest of its messages was sent, in milliseconds; None where none says.
+    """
+
+    last_id: str
+    producers: dict[str, ProducerFields]
+    parts: list[Part] = field(default_factory=list)
+    rejected: list[RejectedRecordDocument] = field(default_factory=list)
+    entries: int = 0
+    doubles: int = 0
+    sent: int | None = None
+
+    @property
+    def records(self) -> int:
+        """How many records there are."""
+        return sum(len(part.records) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit came to: the runs that were accepted in it, and what waits for one."""
+
+    runs: Sequence[RunDocument]
+    waiting: list[WaitingFields]
+
+
+class _NothingMeant(Exception):
+    """Ends a transaction that was only to be tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the feed stores, and by which rules; `watched` are tickers and intervals of lists."""
+
+    database: Db
+    retention: Retention
+    lease_seconds: float
+    watched: frozenset[tuple[str, str]] = frozenset()
+
+    def commit(self, held: Held, load: Load, now: datetime) -> Committed:
+        """Store a load and move the stream's position, or nothing; accept the runs that are due.
+
+        Raises LeaseLost where another holds the stream.
+        """
+        markets = load_markets(self.database)
+
+        def write(session: ClientSession) -> Committed:
+            rejected, closed = self._write(load.parts, markets, now, session)
+            rejected += add_rejected_records(self.database, load.rejected, session)
+            waiting = _add_closed(held.waiting, closed, now)
+            due = [
+                one for one in waiting if now - one["since"] >= timedelta(seconds=GATHER_SECONDS)
+            ]
+            runs = [self._accept(held, load.last_id, one, now, session) for one in due]
+            rest = [one for one in waiting if one not in due]
+            commit_position(
+                self.database,
+                held,
+                last_id=load.last_id,
+                producers=load.producers,
+                waiting=rest,
+                counts={
+                    "records": load.records,
+                    "rejected": rejected,
+                    "doubles": load.doubles,
+                    "entries": load.entries,
+                    "runs": len(runs),
+                },
+                lag_seconds=0.0 if load.sent is None else now.timestamp() - load.sent / 1_000,
+                lease_seconds=self.lease_seconds,
+                now=now,
+                session=session,
+            )
+            return Committed(runs, rest)
+
+        return in_transaction(self.database, write)
+
+    def find_unstorable(self, parts: Sequence[Part], now: datetime) -> list[tuple[Part, str]]:
+        """Return which records cannot be stored, each by itself, with the error: by halves."""
+        error = self._try(parts, now)
+        if error is None:
+            return []
+        if len(parts) > 1:
+            halves = parts[: len(parts) // 2], parts[len(parts) // 2 :]
+        else:
+            (part,) = parts
+            half = len(part.records) // 2
+            if not half:
+                return [(part, error)]
+            halves = (
+                [part._replace(records=part.records[:half])],
+                [part._replace(records=part.records[half:])],
+            )
+        found = [one for side in halves for one in self.find_unstorable(side, now)]
+        # Where each half can be stored and both cannot, none of it can.
+        return found or [(part, error) for part in parts]
+
+    def _try(self, parts: Sequence[Part], now: datetime) -> str | None:
+        markets = load_markets(self.database)
+
+        def write(session: ClientSession) -> None:
+            self._write(parts, markets, now, session)
+            raise _NothingMeant
+
+        try:
+            in_transaction(self.database, write)
+        except _NothingMeant:
+            return None
+        except Exception as error:
+            if is_transient(error):
+                raise
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def _write(
+        self, parts: Sequence[Part], markets: Markets, now: datetime, session: ClientSession
+    ) -> tuple[int, dict[tuple[str, str], set[str]]]:
+        """Write records; return how many were kept aside, and the tickers with closed candles by
+        market and interval.
+        """
+        ticks, candles = Ticks(), []
+        for part in parts:
+            if part.kind == "candles":
+                candles.append(part)
+            else:
+                ticks.check(
+                    part.kind, part.ticker, part.venue, part.records, source=part.source, now=now
+                )
+        ticks.write(self.database, self.retention, now, session)
+        rejected = len(ticks.rejected)
+        if not candles:
+            return rejected, {}
+        more, closed = self._write_candles(candles, markets, now, session)
+        return rejected + more, closed
+
+    def _write_candles(
+        self, parts: Sequence[Part], markets: Markets, now: datetime, session: ClientSession
+    ) -> tuple[int, dict[tuple[str, str], set[str]]]:
+        from feed.candles import read_candles  # noqa: PLC0415 - loads the numeric stack
+        from market.bars.writing import write_in  # noqa: PLC0415 - the same
+
+        arrivals, rejected = read_candles(self.database, parts, markets, now)
+        closed: dict[tuple[str, str], set[str]] = {}
+        counted = 0
+        for arrival in arrivals:
+            try:
+                written = write_in(self.database, arrival, session)
+            except SeriesError as error:
+                of_series = [
+                    part
+                    for part in parts
+                    if (part.ticker, part.interval) == (arrival.ticker, arrival.interval)
+                ]
+                rejected += [
+                    reject_part(part, "not_storable", now, error.message) for part in of_series
+                ]
+                continue
+            counted += len(arrival.rejected)
+            if written.new + written.changed and (
+                (arrival.ticker, arrival.interval) in self.watched
+            ):
+                place = (arrival.market.code, arrival.interval)
+                closed.setdefault(place, set()).add(arrival.ticker)
+        add_rejected_records(self.database, rejected, session)
+        return counted + len(rejected), closed
+
+    def _accept(
+        self,
+        held: Held,
+        last_id: str,
+        due: WaitingFields,
+        now: datetime,
+        session: ClientSession,
+    ) -> RunDocument:
+        """Write the run of closed candles; its key is made of stream and position."""
+        return insert_run(
+            self.database,
+            RunRequest(
+                "incremental",
+                "feed",
+                tickers=tuple(due["tickers"]),
+                interval=due["interval"],
+                market=due["market"],
+                idempotency_key=(
+                    f"feed:{held.stream}:{last_id}:{held.fence}:{due['market']}:{due['interval']}"
+                ),
+            ),
+            now,
+            session,
+        )
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether an error says nothing of what was to be stored: the server could not be reached, or
+    had to begin anew.
+    """
+    labels = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError")
+    return isinstance(error, ConnectionFailure) or (
+        isinstance(error, PyMongoError)
+        and (error.timeout or any(map(error.has_error_label, labels)))
+    )
+
+
+def reject_part(
+    part: Part, reason: str, now: datetime, error: str | None = None
+) -> RejectedRecordDocument:
+    """Return the document of records that are kept aside together."""
+    return build_rejected_record(
+        part.kind,
+        part.ticker,
+        part.venue,
+        row=1,
+        reason=reason,
+        content=list(part.records) if len(part.records) > 1 else part.records[0],
+        source=part.source,
+        now=now,
+        error=error,
+    )
+
+
+def take_out(parts: Sequence[Part], unstorable: Sequence[tuple[Part, str]]) -> list[Part]:
+    """Return parts without the records that cannot be stored, which are found by identity."""
+    gone = {id(record) for part, _ in unstorable for record in part.records}
+    return [
+        part._replace(records=[record for record in part.records if id(record) not in gone])
+        for part in parts
+    ]
+
+
+def _add_closed(
+    waiting: Sequence[WaitingFields], closed: Mapping[tuple[str, str], set[str]], now: datetime
+) -> list[WaitingFields]:
+    """Return what waits for a run with what closed now."""
+    known = {(one["market"], one["interval"]): one for one in waiting}
+    for (market, interval), tickers in closed.items():
+        before = known.get((market, interval))
+        known[market, interval] = {
+            "market": market,
+            "interval": interval,
+            "tickers": sorted(tickers | set(before["tickers"] if before else ())),
+            "since": before["since"] if before else now,
+        }
+    return list(known.values())

@@ -1,0 +1,468 @@
+"""The feed on a real Redis and a real MongoDB: every effect takes place once."""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+
+from core.settings import Settings
+from feed import storing
+from feed.bus import STREAMS, RedisBus, choose_stream
+from feed.consumer import Consumer
+from feed.messages import Head, build_message
+from feed.producing import Producer
+from feed.storing import GATHER_SECONDS
+from market.ticks.fields import to_microseconds
+from records.database import Db
+from records.ticks.chunks import Trade
+from records.ticks.positions import claim_stream, find_positions, find_seqs
+from records.ticks.rejected import find_rejected_records
+from records.ticks.trades import find_trades
+from tests.integration.stored import add_list
+
+TICKER, VENUE = "BTC-USD", "COINBASE"
+STREAM = choose_stream(TICKER)
+
+
+@pytest.fixture
+def bus(settings: Settings, database: Db) -> Iterator[RedisBus]:
+    bus = RedisBus(settings.redis_url, 4)
+    yield bus
+    bus.close()
+
+
+@pytest.fixture
+def make_consumer(settings: Settings, database: Db, bus: RedisBus, celery: Celery) -> Any:
+    numbers = itertools.count()
+    return lambda: Consumer(settings, database, bus, celery, f"test:{next(numbers)}")
+
+
+@pytest.fixture
+def consumer(make_consumer: Any) -> Consumer:
+    consumer: Consumer = make_consumer()
+    return consumer
+
+
+@pytest.fixture
+def producer(bus: RedisBus) -> Producer:
+    return Producer(bus, "tests", {})
+
+
+def start_of_today() -> int:
+    """Return a minute not long ago, in seconds: coins are traded at any time."""
+    return int(time.time()) // 60 * 60 - 3_600
+
+
+def make_trades(count: int, first: int = 0) -> list[dict[str, Any]]:
+    start = start_of_today() * 1_000
+    return [
+        {"time": start + n, "id": str(n), "price": 100 + n / 8, "amount": 1, "side": "buy"}
+        for n in range(first, first + count)
+    ]
+
+
+def make_candles(count: int, *, price: float = 100.0) -> list[dict[str, Any]]:
+    start = start_of_today()
+    return [
+        {"time": (start + 60 * n) * 1_000, "open": price, "high": price + 2, "low": price - 2}
+        | {"close": price + 1, "volume": 5 + n}
+        for n in range(count)
+    ]
+
+
+def ids(database: Db, ticker: str = TICKER) -> list[str]:
+    return [trade.id for trade in find_trades(database, ticker, VENUE)]
+
+
+def total(database: Db, name: str) -> int:
+    return sum(position[name] for position in find_positions(database))  # type: ignore[literal-required]
+
+
+def drain(consumer: Consumer) -> None:
+    while consumer.step():
+        pass
+
+
+def test_what_is_sent_is_stored_and_then_forgotten_by_the_bus(
+    consumer: Consumer, producer: Producer, bus: RedisBus, database: Db
+) -> None:
+    second = start_of_today() * 1_000
+    book = {"time": second, "bids": [[99, 1]], "asks": [[100, 1]]}
+    producer.send("trades", TICKER, make_trades(2_500), venue=VENUE)
+    producer.send("depth", TICKER, [book], venue=VENUE)
+    producer.send("funding", TICKER, [{"time": second, "rate": 0.0001}], venue=VENUE)
+    producer.send("candles", TICKER, make_candles(10), interval="1m")
+    assert bus.count(STREAM) == 6
+    drain(consumer)
+    assert ids(database) == [str(n) for n in range(2_500)]
+    assert database.depth.count_documents({}) == database.funding.count_documents({}) == 1
+    assert database.series.find_one({"_id": f"{TICKER}::1m"})["bars"] == 10
+    assert bus.count(STREAM) == 0
+    assert (total(database, "records"), total(database, "rejected")) == (2_512, 0)
+    assert find_seqs(database, "tests") == {STREAM: 6}
+
+
+def test_a_message_that_comes_again_is_a_double(
+    consumer: Consumer, bus: RedisBus, database: Db
+) -> None:
+    messages = [
+        build_message(
+            "candles",
+            [{"ticker": TICKER, "interval": "1m", "records": make_candles(5, price=100.0 + n)}],
+            Head("tests", n, 1_000 + n),
+        )
+        for n in range(1, 4)
+    ]
+    for message in [*messages, *messages]:
+        bus.append(STREAM, message)
+    drain(consumer)
+    assert total(database, "doubles") == 3
+    # The later message corrected the bars; its double did not bring the first ones back.
+    series = database.series.find_one({"_id": f"{TICKER}::1m"})
+    bucket = database.bars.find_one({"ticker": TICKER})
+    assert series["bars"] == 5
+    assert redis_floats(bucket["open"]) == [103.0] * 5
+
+
+def redis_floats(binary: bytes) -> list[float]:
+    return list(memoryview(binary).cast("d"))
+
+
+def test_a_number_that_jumps_back_is_kept_aside_and_the_stream_goes_on(
+    consumer: Consumer, bus: RedisBus, database: Db
+) -> None:
+    for seq, sent, first in ((5, 1_000, 0), (1, 2_000, 10), (6, 3_000, 20)):
+        group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(1, first)}
+        bus.append(STREAM, build_message("trades", [group], Head("tests", seq, sent)))
+    drain(consumer)
+    assert ids(database) == ["0", "20"]
+    (kept,) = find_rejected_records(database, kind="message")
+    assert kept["reason"] == "seq_jumped_back"
+    assert '\\"id\\":\\"10\\"' in kept["content"].replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"kind": "quotes", "data": b"{}"}, "unknown_kind"),
+        ({"kind": "trades", "data": b"no json"}, "not_json"),
+        ({"kind": "trades", "data": b'"text"'}, "not_json"),
+        ({"kind": "trades", "data": b'{"ticker": "A", "venue": "B", "records": 5}'}, "not_json"),
+        ({"kind": "trades", "data": b"[" * 100_000}, "not_json"),
+        ({"kind": "trades", "data": b"\xff\xfe"}, "not_json"),
+        ({"kind": "trades", "v": "2", "data": b"{}"}, "unknown_version"),
+        (
+            {"kind": "trades", "data": b'{"ticker": "A B", "venue": "C", "records": []}'},
+            "bad_ticker",
+        ),
+        ({"kind": "trades", "data": b'{"ticker": "A", "records": []}'}, "bad_ticker"),
+        ({"kind": "trades", "data": b'{"ticker": 5, "venue": "C", "records": []}'}, "bad_ticker"),
+        (
+            {"kind": "candles", "data": b'{"ticker": "A", "interval": "2m", "records": []}'},
+            "bad_ticker",
+        ),
+        ({"kind": "trades", "producer": "a b", "data": b"{}"}, "bad_ticker"),
+        ({"kind": "trades", "producer": "a", "seq": "x", "data": b"{}"}, "bad_ticker"),
+        (
+            {
+                "kind": "trades",
+                "data": b'{"ticker":"A","venue":"B","records":[' + b"1," * 1_000 + b"1]}",
+            },
+            "too_many_records",
+        ),
+        ({"unexpected": b"fields"}, "unknown_kind"),
+    ],
+)
+def test_a_message_that_is_none_is_kept_aside_and_the_stream_goes_on(
+    consumer: Consumer,
+    producer: Producer,
+    bus: RedisBus,
+    database: Db,
+    fields: dict[str, Any],
+    reason: str,
+) -> None:
+    bus.append(STREAM, fields)
+    producer.send("trades", TICKER, make_trades(1), venue=VENUE)
+    drain(consumer)
+    (kept,) = find_rejected_records(database, kind="message")
+    assert (kept["reason"], kept["source"].split()[0]) == (reason, STREAM)
+    assert ids(database) == ["0"]
+    assert bus.count(STREAM) == 0
+
+
+def test_a_message_of_50_mb_is_kept_aside_in_part(
+    consumer: Consumer, producer: Producer, bus: RedisBus, database: Db
+) -> None:
+    bus.append(STREAM, {"v": "1", "kind": "trades", "data": b"[" + b" " * 50 * 2**20 + b"]"})
+    producer.send("trades", TICKER, make_trades(1), venue=VENUE)
+    drain(consumer)
+    (kept,) = find_rejected_records(database, kind="message")
+    assert kept["reason"] == "too_large"
+    assert len(kept["content"]) < 5_000
+    assert ids(database) == ["0"]
+
+
+def test_a_record_that_cannot_be_right_costs_no_other(
+    consumer: Consumer, producer: Producer, database: Db
+) -> None:
+    now = to_microseconds(datetime.now(UTC))
+    second = start_of_today() * 1_000
+    trades = make_trades(3)
+    trades[1] = trades[1] | {"amount": -1}
+    producer.send("trades", TICKER, [*trades, trades[0] | {"time": now + 60_000_000}], venue=VENUE)
+    crossed = {"time": second, "bids": [[101, 1]], "asks": [[100, 1]]}
+    producer.send("depth", TICKER, [crossed, crossed | {"bids": [[99, 1]]}], venue=VENUE)
+    candles = make_candles(3)
+    candles[1]["high"] = 1.0
+    odd = {"time": "never", "open": 1, "high": 1, "low": 1, "close": 1}
+    producer.send("candles", TICKER, [*candles, odd], interval="1m")
+    producer.send("candles", "WHAT.IS.IT.ZZ", make_candles(2), interval="1m")
+    drain(consumer)
+    assert ids(database) == ["0", "2"]
+    assert database.depth.count_documents({}) == 1
+    assert database.series.find_one({"_id": f"{TICKER}::1m"})["bars"] == 2
+    assert Counter((one["kind"], one["reason"]) for one in find_rejected_records(database)) == {
+        ("trades", "non_positive_amount"): 1,
+        ("trades", "in_future"): 1,
+        ("depth", "crossed_book"): 1,
+        ("candles", "bad_time"): 1,
+        ("candles", "not_storable"): 2,
+    }
+    assert [row["reason"] for row in database.rejected_bars.find()] == ["high_below_low"]
+    assert total(database, "rejected") == 7
+
+
+def test_candles_that_are_not_closed_are_left_until_they_are(
+    consumer: Consumer, producer: Producer, database: Db
+) -> None:
+    (candle,) = make_candles(1)
+    producer.send("candles", TICKER, [candle | {"closed": False}], interval="1m")
+    drain(consumer)
+    assert database.series.count_documents({}) == 0
+    producer.send("candles", TICKER, [candle | {"closed": True}], interval="1m")
+    drain(consumer)
+    assert database.series.find_one()["bars"] == 1
+    assert total(database, "rejected") == 0
+
+
+def test_a_record_that_cannot_be_stored_is_found_by_halves_and_put_aside(
+    consumer: Consumer, producer: Producer, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MongoDB refuses whatever has this id, as it would a document that is too large."""
+    rule = {"$jsonSchema": {"properties": {"ids": {"not": {"pattern": "(^|\n)poison(\n|$)"}}}}}
+    database.command("collMod", "trades", validator=rule)
+    try:
+        trades = make_trades(40)
+        trades[17]["id"] = "poison"
+        producer.send("trades", TICKER, trades[:10], venue=VENUE)
+        producer.send("trades", TICKER, trades[10:], venue=VENUE)
+        producer.send("trades", "ETH-USD", make_trades(5), venue=VENUE)
+        drain(consumer)
+    finally:
+        database.command("collMod", "trades", validator={})
+    assert ids(database) == [str(n) for n in range(40) if n != 17]
+    assert ids(database, "ETH-USD") == [str(n) for n in range(5)]
+    (kept,) = find_rejected_records(database)
+    assert (kept["reason"], kept["kind"]) == ("not_storable", "trades")
+    assert '"id": "poison"' in kept["content"]
+    assert "validation" in kept["error"]
+
+
+def test_an_entry_that_ends_its_process_each_time_is_put_aside_unseen(
+    make_consumer: Any,
+    producer: Producer,
+    bus: RedisBus,
+    database: Db,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    producer.send("trades", TICKER, make_trades(1), venue=VENUE)
+    producer.send("trades", TICKER, make_trades(1, 50), venue=VENUE)
+    whole = storing.Ticks.check
+
+    def die(self: Any, kind: Any, ticker: str, venue: str, records: Any, **rest: Any) -> None:
+        if records[0]["id"] == "0":
+            raise KeyboardInterrupt  # as a killed process: nothing of ours runs afterwards
+        whole(self, kind, ticker, venue, records, **rest)
+
+    monkeypatch.setattr(storing.Ticks, "check", die)
+    deaths = 0
+    for _ in range(30):
+        database.feed_positions.update_many({}, {"$set": {"owner": None}})
+        try:
+            drain(make_consumer())
+            break
+        except KeyboardInterrupt:
+            deaths += 1
+    assert deaths == 10
+    assert ids(database) == ["50"]
+    (kept,) = find_rejected_records(database)
+    assert kept["reason"] == "poison"
+    assert bus.count(STREAM) == 0
+
+
+def test_a_consumer_that_was_frozen_past_its_lease_writes_nothing(
+    make_consumer: Any, producer: Producer, database: Db
+) -> None:
+    first, second = make_consumer(), make_consumer()
+    producer.send("trades", TICKER, make_trades(5), venue=VENUE)
+    assert first.step() == 1
+    producer.send("trades", TICKER, make_trades(5, 5), venue=VENUE)
+    frozen = first._gather()  # it has read what follows, and is frozen
+    second.step()
+    assert second._held == {}  # another holds all of it
+    gone = datetime.now(UTC) - timedelta(seconds=60)
+    database.feed_positions.update_many({}, {"$set": {"lease_until": gone}})
+    second._looked = 0.0
+    assert second.step() == 1
+    from core.errors import LeaseLost  # noqa: PLC0415 - beside its one use
+
+    with pytest.raises(LeaseLost):
+        first._take(first._held[STREAM], frozen[STREAM])
+    assert ids(database) == [str(n) for n in range(10)]
+    assert total(database, "records") == 10
+
+
+def test_a_stream_that_is_another_than_before_is_read_from_its_beginning(
+    consumer: Consumer, bus: RedisBus, producer: Producer, database: Db, settings: Settings
+) -> None:
+    producer.send("trades", TICKER, make_trades(3), venue=VENUE)
+    drain(consumer)
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.flushdb()
+        # A server whose clock is behind: its ids are lower than the position.
+        group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(3, 3)}
+        message = build_message("trades", [group], Head("tests", 2, 10**13))
+        client.xadd(STREAM, dict(message), id="5-1")  # type: ignore[arg-type]
+    consumer._looked = 0.0
+    drain(consumer)
+    assert ids(database) == [str(n) for n in range(6)]
+
+
+def test_what_redis_lost_is_sent_again_from_where_it_was_stored(
+    consumer: Consumer, bus: RedisBus, database: Db, settings: Settings
+) -> None:
+    trades = make_trades(30)
+    producer = Producer(bus, "tests", {})
+    for n in range(10):
+        producer.send("trades", TICKER, trades[n : n + 1], venue=VENUE)
+    drain(consumer)
+    for n in range(10, 20):
+        producer.send("trades", TICKER, trades[n : n + 1], venue=VENUE)
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.flushdb()
+    stored = find_seqs(database, "tests")
+    assert stored == {STREAM: 10}
+    again = Producer(bus, "tests", stored)
+    for n in range(stored[STREAM], 30):
+        again.send("trades", TICKER, trades[n : n + 1], venue=VENUE)
+    drain(consumer)
+    assert ids(database) == [str(n) for n in range(30)]
+
+
+def test_a_producer_waits_while_too_much_does(
+    bus: RedisBus, consumer: Consumer, database: Db
+) -> None:
+    waits: list[int] = []
+
+    def on_wait() -> None:
+        waits.append(bus.count(STREAM))
+        drain(consumer)
+
+    producer = Producer(bus, "tests", {}, most_waiting=20, on_wait=on_wait)
+    for n in range(100):
+        producer.send("trades", TICKER, make_trades(1, n), venue=VENUE)
+    drain(consumer)
+    assert waits
+    assert all(20 <= waiting < 20 + 16 for waiting in waits)
+    assert ids(database) == [str(n) for n in range(100)]
+
+
+def test_a_closed_candle_of_a_watched_ticker_starts_its_detection_once(
+    make_consumer: Any, producer: Producer, bus: RedisBus, database: Db
+) -> None:
+    add_list(database, "coins", "BTC-USD", "ETH-USD")
+    database.watchlists.update_one({}, {"$set": {"interval": "1m"}})
+    candles = make_candles(3)
+    consumer = make_consumer()
+    for ticker in ("BTC-USD", "ETH-USD", "SOL-USD"):
+        producer.send("candles", ticker, candles, interval="1m")
+        producer.send("candles", ticker, candles, interval="1m")
+    drain(consumer)
+    assert database.series.count_documents({}) == 3
+    time.sleep(GATHER_SECONDS)
+    # Whoever comes next accepts what waits, though it stored none of it.
+    database.feed_positions.update_many({}, {"$set": {"owner": None}})
+    following = make_consumer()
+    drain(following)
+    following.step()
+    runs = list(database.detection_runs.find())
+    assert sorted(ticker for run in runs for ticker in run["tickers"]) == ["BTC-USD", "ETH-USD"]
+    assert {(run["task"], run["trigger"], run["interval"], run["market"]) for run in runs} == {
+        ("incremental", "feed", "1m", "CRYPTO")
+    }
+    assert all(run["published_at"] for run in runs)
+    assert total(database, "runs") == len(runs)
+    following.step()
+    assert database.detection_runs.count_documents({}) == len(runs)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_sent_twice_out_of_order_by_two_and_interrupted_all_is_stored_once(
+    make_consumer: Any, bus: RedisBus, database: Db, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer ends at any line between reading and trimming, again and again."""
+    random = Random(seed)
+    tickers = [f"C{n}-USD" for n in range(12)]
+    messages = []
+    seqs: Counter[tuple[str, str]] = Counter()
+    for n in range(120):
+        ticker, name = random.choice(tickers), f"p{n % 2}"
+        stream = choose_stream(ticker)
+        seqs[name, stream] += 1
+        group = {"ticker": ticker, "venue": VENUE, "records": make_trades(10, 10 * n)}
+        head = Head(name, seqs[name, stream], 1_000 + n)
+        messages.append((stream, build_message("trades", [group], head)))
+    for stream, message in itertools.chain.from_iterable(
+        random.sample([pair, pair], 2) for pair in messages
+    ):
+        bus.append(stream, message)
+    commit = storing.Store.commit
+
+    class Killed(BaseException):
+        pass
+
+    def kill(self: Any, *arguments: Any) -> Any:
+        roll = random.random()
+        if roll < 0.3:
+            raise Killed
+        done = commit(self, *arguments)
+        if roll > 0.7:
+            raise Killed
+        return done
+
+    monkeypatch.setattr(storing.Store, "commit", kill)
+    for _ in range(200):
+        database.feed_positions.update_many({}, {"$set": {"owner": None}})
+        try:
+            drain(make_consumer())
+            break
+        except Killed:
+            pass
+    found = sorted(int(trade) for ticker in tickers for trade in ids(database, ticker))
+    assert found == list(range(1_200))
+    assert total(database, "records") == 1_200
+    assert total(database, "doubles") == 120
+    assert sum(map(bus.count, STREAMS)) == 0
+
+
+def test_a_stream_is_held_by_one_at_a_time(database: Db, consumer: Consumer) -> None:
+    consumer.step()
+    assert claim_stream(database, STREAM, "other", 10) is None
+    assert isinstance(next(iter(find_trades(database, TICKER, VENUE)), None), Trade | None)

@@ -1,0 +1,126 @@
+"""`flask feed`, as a user types it, and the positions that producers ask for."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
+
+from cli.feed import group
+from core.settings import Settings, get_settings
+from feed.bus import STREAMS, RedisBus
+from feed.consumer import Consumer
+from records.database import Db
+from tests.processes import ROOT, wait_until
+
+Command = Callable[..., Result]
+CSV = "symbol,exchange,timestamp,trade_id,price,qty\n" + "".join(
+    f"C{n % 7}-USD,coinbase,{1767614400000 + n},{n},100,0.5\n" for n in range(3_000)
+)
+
+
+@pytest.fixture
+def flask_feed(
+    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Command]:
+    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
+        monkeypatch.setenv(name, environment[name])
+    get_settings.cache_clear()
+    yield lambda *words: CliRunner().invoke(group, [str(word) for word in words])
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "trades.csv"
+    path.write_text(CSV)
+    return path
+
+
+def read_json(answer: Result) -> Any:
+    assert answer.exit_code == 0, answer.output
+    return json.loads(answer.stdout)
+
+
+def drain(settings: Settings, database: Db, celery: Celery) -> None:
+    bus = RedisBus(settings.redis_url, 4)
+    consumer = Consumer(settings, database, bus, celery, "test:1")
+    while consumer.step():
+        pass
+    bus.close()
+
+
+def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
+    flask_feed: Command,
+    path: Path,
+    settings: Settings,
+    database: Db,
+    celery: Celery,
+    client: FlaskClient,
+) -> None:
+    assert "nothing was stored yet" in flask_feed("status").stdout
+    for _ in range(2):
+        assert read_json(flask_feed("publish", path, "--json")) == {"kind": "trades", "sent": 3_000}
+        drain(settings, database, celery)
+    assert sum(chunk["count"] for chunk in database.trades.find()) == 3_000
+    shown = {one["_id"]: one for one in read_json(flask_feed("status", "--json"))}
+    assert shown.keys() == set(STREAMS)
+    assert sum(one["records"] for one in shown.values()) == 6_000
+    assert all(one["waiting_now"] == 0 for one in shown.values())
+    table = flask_feed("status")
+    assert "tw:feed:0" in table.stdout
+    assert "publish is stored up to" in table.stdout
+    told = client.get("/py/feed/positions").json["items"]
+    assert [one["stream"] for one in told] == sorted(STREAMS)
+    assert [one["producers"] for one in told] == [
+        shown[one["stream"]]["producers"] for one in told
+    ]
+    assert {one["consumer"] for one in told} == {"test:1"}
+
+
+def test_whose_the_rows_are_is_asked_for(flask_feed: Command, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("time,id,price,amount\n1767614400,1,1,1\n")
+    refused = flask_feed("publish", path)
+    assert refused.exit_code == 2
+    assert "--ticker" in refused.stderr
+    assert flask_feed("publish", path, "--ticker", "A", "--venue", "X").exit_code == 0
+    odd = flask_feed("publish", path, "--ticker", "A", "--venue", "X", "--producer", "a b")
+    assert odd.exit_code == 2
+    assert "no producer's name" in odd.stderr
+
+
+def test_a_redis_that_is_away_is_named(
+    flask_feed: Command, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:1/0")
+    get_settings.cache_clear()
+    for words in (("status",), ("publish", path)):
+        failed = flask_feed(*words)
+        assert failed.exit_code == 1, failed.output
+        assert "127.0.0.1:1" in failed.stderr
+        assert "secret" not in failed.stderr
+
+
+def test_the_process_stores_until_it_is_told_to_stop(
+    flask_feed: Command, path: Path, database: Db, environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment = {**environment, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-m", "feed"], cwd=ROOT, env=environment) as process:
+        try:
+            assert flask_feed("publish", path, "--most-waiting", "20").exit_code == 0
+            wait_until(
+                lambda: sum(chunk["count"] for chunk in database.trades.find()) == 3_000,
+                "all of it is stored",
+            )
+            assert (tmp_path / "tapewatch-feed.alive").exists()
+        finally:
+            process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert {one["owner"] for one in database.feed_positions.find()} == {None}
