@@ -73,6 +73,7 @@ class Consumer:
         )
         self._store = Store(database, retention, LEASE_SECONDS)
         self._held: dict[str, Held] = {}
+        # By this process, since the last commit: what fails and goes on is no poison.
         self._taken_up: set[str] = set()
         self._renewed = self._looked = 0.0
 
@@ -102,7 +103,7 @@ class Consumer:
         log.info("feed_stopped", consumer=self._name)
 
     def _forget(self) -> None:
-        self._held, self._taken_up, self._looked = {}, set(), 0.0
+        self._held, self._looked = {}, 0.0
 
     def step(self) -> int:
         """Store what came since the last step; return how many entries that were."""

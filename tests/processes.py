@@ -1,6 +1,7 @@
 """Starting the service as a user does, and looking at what runs."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -38,12 +39,12 @@ class Runner:
 
     def pids(self, words: str = "") -> list[int]:
         """Return the processes that run in this folder and have all these words
-        in their command line.
+        in their command line; words between quotes belong together.
         """
         return [
             pid
             for pid, command in find_processes(self.folder)
-            if all(word in command for word in words.split())
+            if all(word in command for word in shlex.split(words))
         ]
 
     def parent_pid(self, words: str) -> int:

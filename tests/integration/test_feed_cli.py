@@ -78,9 +78,7 @@ def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
     assert "publish is stored up to" in table.stdout
     told = client.get("/py/feed/positions").json["items"]
     assert [one["stream"] for one in told] == sorted(STREAMS)
-    assert [one["producers"] for one in told] == [
-        shown[one["stream"]]["producers"] for one in told
-    ]
+    assert [one["producers"] for one in told] == [shown[one["stream"]]["producers"] for one in told]
     assert {one["consumer"] for one in told} == {"test:1"}
 
 

@@ -33,7 +33,7 @@ DEATHS = [
     ("gunicorn", "api"),
     ("celery worker --queues interactive", "worker"),
     ("celery worker --queues control", "control"),
-    ("-m feed", "feed"),
+    ("'-m feed'", "feed"),
     ("celery beat", "beat"),
     ("celery flower", "flower"),
 ]

@@ -1,0 +1,287 @@
+"""The feed while its consumer is killed, Redis emptied and MongoDB's primary changed."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+from pymongo.errors import PyMongoError
+
+from feed.bus import STREAMS, RedisBus, choose_stream
+from feed.messages import Head, build_message
+from records.migrations import prepare_database
+from records.ticks.positions import find_positions, find_seqs
+from records.ticks.trades import find_trades
+from runner.programs import feed_command
+from runner.servers import wait_for_redis
+from tests.faults.recoveries import ROWS, Row
+from tests.faults.stack import Program, Stack, run_stack
+from tests.integration.stored import NOW, add_list
+from tests.processes import wait_until
+
+VENUE = "COINBASE"
+TICKERS = tuple(f"C{number}-USD" for number in range(40))
+WATCHED = TICKERS[:10]
+CONSUMERS = ("feed1", "feed2")
+# Each message has so many records, and each ticker so many messages of a kind.
+SIZE, MESSAGES = 60, 5
+ENDS_SECONDS = 240
+
+
+@dataclass
+class Sent:
+    """All messages by stream, in the order of their numbers, and what they come to."""
+
+    messages: dict[str, list[dict[str, str | bytes]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    records: int = 0
+
+    def add(self, kind: Any, ticker: str, records: list[dict[str, Any]]) -> None:
+        stream = choose_stream(ticker)
+        group = {"ticker": ticker, "venue": VENUE, "interval": "1m", "records": records}
+        head = Head("faults", len(self.messages[stream]) + 1, 1_000 + self.records)
+        self.messages[stream].append(build_message(kind, [group], head))
+        self.records += len(records)
+
+
+def make_messages(seed: int) -> Sent:
+    """Return 50,000 records of four kinds, tickers and kinds in random order."""
+    random, sent = Random(seed), Sent()
+    start = int(time.time()) // 3_600 * 3_600 - 12 * 3_600
+    turns = [(ticker, n) for ticker in TICKERS for n in range(MESSAGES)]
+    random.shuffle(turns)
+    for ticker, n in sorted(turns, key=lambda turn: turn[1] + random.random()):
+        rows = range(n * SIZE, (n + 1) * SIZE)
+        sent.add(
+            "trades",
+            ticker,
+            [
+                {"time": (start + k) * 1_000, "id": k, "price": 100, "amount": 1, "side": "buy"}
+                for k in rows
+            ],
+        )
+        books = [
+            {"time": (start + k) * 1_000, "sequence": k, "bids": [[99, 1]], "asks": [[101, 1]]}
+            for k in rows
+        ]
+        sent.add("depth", ticker, books)
+        rates = [{"time": (start + 60 * k) * 1_000, "rate": k / 10**6} for k in rows]
+        sent.add("funding", ticker, rates)
+        candles = [
+            {"time": (start + 60 * k) * 1_000, "open": 100, "high": 102, "low": 99}
+            | {"close": 101, "volume": 5}
+            for k in rows
+        ]
+        sent.add("candles", ticker, candles)
+    return sent
+
+
+@pytest.fixture(scope="module")
+def servers_and_feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """MongoDB of three members, Redis, and two consumers of which one holds the streams."""
+    with run_stack(tmp_path_factory.mktemp("feed")) as stack:
+        for name in CONSUMERS:
+            folder = stack.folder / name
+            folder.mkdir()
+            stack.programs[name] = Program(feed_command(), {"TMPDIR": str(folder)})
+        stack.start_servers()
+        prepare_database(stack.database, NOW)
+        yield stack
+
+
+def note(request: pytest.FixtureRequest, fault: str, seconds: float | None) -> None:
+    promise = " ".join((request.function.__doc__ or "").split())
+    request.config.stash.setdefault(ROWS, []).append(Row(fault, promise, seconds))
+
+
+def ask(stack: Stack, question: Any) -> Any:
+    """Return the answer of a database whose primary may just be another."""
+
+    def answer() -> list[Any]:
+        try:
+            return [question(stack.database)]
+        except PyMongoError:
+            return []
+
+    return wait_until(answer, "MongoDB answers")[0]
+
+
+def test_each_record_is_stored_once_whatever_dies(
+    servers_and_feed: Stack, request: pytest.FixtureRequest
+) -> None:
+    """50,000 records of four kinds, each message twice, while the consumer is killed twenty times,
+    Redis emptied twice and the primary changed: what is stored is the distinct set.
+    """
+    stack, random = servers_and_feed, Random(5)
+    add_list(stack.database, "coins", *WATCHED)
+    stack.database.watchlists.update_one({}, {"$set": {"interval": "1m"}})
+    sent = make_messages(5)
+    total = sum(map(len, sent.messages.values()))
+    assert sent.records == 4 * SIZE * MESSAGES * len(TICKERS) >= 48_000
+    bus = RedisBus(stack.settings.redis_url, 4)
+    stack.start(*CONSUMERS)
+    places = dict.fromkeys(STREAMS, 0)
+    kills, flushes, stepped, again = 0, 0, False, 0
+    while any(places[s] < len(sent.messages[s]) for s in STREAMS):
+        stream = random.choice([s for s in STREAMS if places[s] < len(sent.messages[s])])
+        message = sent.messages[stream][places[stream]]
+        bus.append(stream, message)
+        bus.append(stream, message)
+        places[stream] += 1
+        done = sum(places.values()) + again
+        if done > (kills + 1) * total / 22 and kills < 20:
+            holder = find_holder(stack)
+            stack.kill(holder)
+            stack.start(holder)
+            kills += 1
+        if done > (flushes + 1) * total / 3 and flushes < 2:
+            stack.broker.flushall()
+            flushes += 1
+            before = sum(places.values())
+            seqs = ask(stack, lambda database: find_seqs(database, "faults"))
+            places = {s: seqs.get(s, 0) for s in STREAMS}
+            again += before - sum(places.values())
+        if done > total / 2 and not stepped:
+            primary = stack.find_primary()
+            stack.database.client.admin.command("replSetStepDown", 5, force=True)
+            stepped = True
+            wait_until(
+                lambda old=primary: ask_primary(stack) not in (None, old),  # type: ignore[misc]
+                "another is primary",
+            )
+        time.sleep(0.01)
+    started = time.monotonic()
+    wait_until(
+        lambda: (
+            ask(stack, lambda database: find_seqs(database, "faults"))
+            == {s: len(sent.messages[s]) for s in STREAMS}
+        ),
+        "all of it is stored",
+        ENDS_SECONDS,
+    )
+    took = time.monotonic() - started
+    wait_until(lambda: sum(map(bus.count, STREAMS)) == 0, "the streams are trimmed")
+    assert (kills, flushes, stepped) == (20, 2, True)
+    check(stack, sent)
+    note(request, "feed: 20 kills, 2 FLUSHALL, 1 step-down", took)
+    bus.close()
+
+
+def find_holder(stack: Stack) -> str:
+    """Return the consumer that holds most streams; the first one where nobody does."""
+    found = ask(stack, find_positions)
+    owners = Counter(one["owner"] for one in found if one["owner"])
+    pids = {str(stack.pids(name)[0]): name for name in CONSUMERS if stack.programs[name].is_running}
+    held = [pids.get(owner.rpartition(":")[2]) for owner, _ in owners.most_common()]
+    return next((name for name in held if name), CONSUMERS[0])
+
+
+def ask_primary(stack: Stack) -> str | None:
+    try:
+        return stack.find_primary()
+    except (PyMongoError, LookupError, StopIteration, AssertionError):
+        return None
+
+
+def check(stack: Stack, sent: Sent) -> None:
+    database = stack.database
+    count = SIZE * MESSAGES
+    for ticker in TICKERS:
+        ids = [int(trade.id) for trade in find_trades(database, ticker, VENUE)]
+        assert ids == list(range(count)), ticker
+        series = database.series.find_one({"_id": f"{ticker}::1m"})
+        assert series["bars"] == count, ticker
+    assert database.depth.count_documents({}) == count * len(TICKERS)
+    assert database.funding.count_documents({}) == count * len(TICKERS)
+    positions = find_positions(database)
+    assert sum(one["records"] for one in positions) == sent.records
+    assert sum(one["rejected"] for one in positions) == 0
+    assert database.rejected_records.count_documents({}) == 0
+    wait_until(lambda: not any(one["waiting"] for one in find_positions(database)), "runs accepted")
+    runs = list(database.detection_runs.find({"trigger": "feed"}))
+    assert len(runs) == sum(one["runs"] for one in find_positions(database))
+    assert {ticker for run in runs for ticker in run["tickers"]} == set(WATCHED)
+    # The bars of a ticker came by five messages, which at most as many runs are for.
+    asked = Counter(ticker for run in runs for ticker in run["tickers"])
+    assert max(asked.values()) <= MESSAGES
+
+
+def test_a_frozen_consumer_loses_its_streams_and_writes_nothing_more(
+    servers_and_feed: Stack, request: pytest.FixtureRequest
+) -> None:
+    """The other consumer takes over what a frozen one held; thawed it doubles nothing."""
+    stack = servers_and_feed
+    bus = RedisBus(stack.settings.redis_url, 4)
+    stack.start(*CONSUMERS)
+    ticker = TICKERS[0]
+    before = len(list(find_trades(stack.database, ticker, "KRAKEN")))
+    start = int(time.time()) - 3_600
+    wait_until(lambda: all(one["owner"] for one in find_positions(stack.database)), "all held")
+    holder = find_holder(stack)
+    groups = [
+        {"ticker": ticker, "venue": "KRAKEN"}
+        | {"records": [{"time": start + n, "id": n, "price": 1, "amount": 1}]}
+        for n in range(200)
+    ]
+    for n, group in enumerate(groups):
+        bus.append(choose_stream(ticker), build_message("trades", [group], Head("f", n + 1, n)))
+        if n == 50:
+            stack.freeze(holder)
+            started = time.monotonic()
+    wait_until(
+        lambda: len(list(find_trades(stack.database, ticker, "KRAKEN"))) == before + 200,
+        "all stored",
+    )
+    note(request, "feed: consumer frozen past its lease", time.monotonic() - started)
+    stack.thaw(holder)
+    wait_until(
+        lambda: "stream_lost" in stack.said(holder) or find_holder(stack) != holder, "noticed"
+    )
+    time.sleep(1)
+    assert len(list(find_trades(stack.database, ticker, "KRAKEN"))) == before + 200
+    bus.close()
+
+
+def test_a_redis_that_is_full_makes_producers_wait(
+    servers_and_feed: Stack, request: pytest.FixtureRequest
+) -> None:
+    """Nothing is trimmed before it is stored: who sends waits until there is room."""
+    from core.errors import Busy  # noqa: PLC0415 - beside its one use
+
+    stack = servers_and_feed
+    bus = RedisBus(stack.settings.redis_url, 4)
+    stack.kill(*(name for name in CONSUMERS if stack.programs[name].is_running))
+    used = stack.broker.info("memory")["used_memory"]
+    stack.broker.config_set("maxmemory", used + 2 * 2**20)
+    ticker, sent, waits = TICKERS[1], 0, 0
+    start = int(time.time()) - 3_600
+    try:
+        for n in range(400):
+            records = [
+                {"time": start, "id": f"{n}-{k}", "price": 1, "amount": 1} for k in range(100)
+            ]
+            group = {"ticker": ticker, "venue": "KRAKEN", "records": records}
+            message = build_message("trades", [group], Head("full", n + 1, n))
+            while True:
+                try:
+                    bus.append(choose_stream(ticker), message)
+                except Busy:
+                    waits += 1
+                    stack.start(CONSUMERS[0])
+                    time.sleep(0.1)
+                else:
+                    break
+            sent += len(records)
+        wait_until(
+            lambda: len(list(find_trades(stack.database, ticker, "KRAKEN"))) == sent, "all stored"
+        )
+    finally:
+        stack.broker.config_set("maxmemory", 0)
+        wait_for_redis(stack.redis_port)
+        bus.close()
+    assert waits
+    note(request, "feed: Redis out of memory", None)
