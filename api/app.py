@@ -33,6 +33,7 @@ from api.views.bars import bars
 from api.views.chart import charts
 from api.views.data_quality import data_quality
 from api.views.detections import detections
+from api.views.exports import exports
 from api.views.feed import feed
 from api.views.groups import groups
 from api.views.markets import markets
@@ -61,6 +62,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     detections,
     detection_runs,
     groups,
+    exports,
     feed,
     health,
     lists,

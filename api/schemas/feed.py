@@ -35,4 +35,4 @@ class FeedPosition(Record):
 class FeedPositions(BaseModel):
     """How far each stream of the feed was stored."""
 
-    items: list[FeedPosition]
+    streams: list[FeedPosition]

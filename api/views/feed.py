@@ -19,7 +19,7 @@ def get_positions() -> Document:
     stored.
     """
     return {
-        "items": [
+        "streams": [
             {**one, "stream": one["_id"], "consumer": one["owner"]}
             for one in find_positions(get_database())
         ]

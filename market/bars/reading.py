@@ -68,6 +68,26 @@ def read_series(
     return bars
 
 
+def iterate_bars(
+    database: Db,
+    series: SeriesDocument,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    adjusted: bool,
+) -> Iterator[Bar]:
+    """Yield all bars from `start` to `end` (both inclusive), ascending: adjusted for known splits,
+    or as they were quoted.
+    """
+    first = start.timestamp() if start else float("-inf")
+    last = end.timestamp() if end else float("inf")
+    read: SeriesDocument = series if adjusted else {**series, "splits": []}
+    for bucket in _find_buckets(database, series, start, end, order=1):
+        for bar in _read_bucket(bucket, read):
+            if first <= bar.time <= last:
+                yield bar
+
+
 def number_sessions(bars: Sequence[Bar], series: SeriesDocument) -> list[int] | None:
     """Return the session of each intraday bar, in days since 1970;
     None where bars are of a day or longer.
@@ -79,12 +99,16 @@ def number_sessions(bars: Sequence[Bar], series: SeriesDocument) -> list[int] | 
 
 
 def _find_buckets(
-    database: Db, series: SeriesDocument, start: datetime | None, end: datetime | None
+    database: Db,
+    series: SeriesDocument,
+    start: datetime | None,
+    end: datetime | None,
+    order: int = -1,
 ) -> Iterator[BarColumns]:
-    """Yield the years' buckets, the last first."""
+    """Yield the years' buckets, the last first, or with an order of 1 the first."""
     years = {"$gte": start.year if start else 0, "$lte": end.year if end else 9_999}
     query = {"ticker": series["ticker"], "interval": series["interval"], "year": years}
-    yield from bars_in(database).find(query, dict.fromkeys(COLUMNS, 1)).sort("year", -1)
+    yield from bars_in(database).find(query, dict.fromkeys(COLUMNS, 1)).sort("year", order)
 
 
 def _read_bucket(bucket: BarColumns, series: SeriesDocument) -> list[Bar]:

@@ -3,7 +3,7 @@
 `_id` is ticker, interval and bar time, so that computing a bar again replaces its document.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -60,6 +60,24 @@ def find_snapshots(
         query["time"] = time
     found = snapshots_in(database).find(query, fields).sort("time", DESCENDING)
     return list(found.limit(limit))
+
+
+def iterate_snapshots(
+    database: Db,
+    *,
+    tickers: Sequence[str],
+    interval: str,
+    start: datetime | None,
+    end: datetime | None,
+) -> tuple[int, Iterator[SnapshotDocument]]:
+    """Return how many snapshots some tickers have, and what yields them by ticker and time."""
+    bounds = {"$gte": start, "$lte": end}
+    time = {name: value for name, value in bounds.items() if value is not None}
+    query: Document = {"ticker": {"$in": list(tickers)}, "interval": interval}
+    if time:
+        query["time"] = time
+    found = snapshots_in(database).find(query).sort([("ticker", 1), ("time", 1)])
+    return snapshots_in(database).count_documents(query), iter(found)
 
 
 def find_latest(

@@ -4,7 +4,7 @@
 other bars appends an opinion; one that no longer finds it marks it superseded. Nothing is deleted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -323,6 +323,22 @@ def find_anomalies(
         limit: how many at the most.
     """
     return find_page(anomalies_in(database), query, ORDERS[sort], after=after, limit=limit)
+
+
+def iterate_anomalies(
+    database: Db,
+    *,
+    tickers: Sequence[str],
+    interval: str,
+    start: datetime | None,
+    end: datetime | None,
+) -> tuple[int, Iterator[AnomalyDocument]]:
+    """Return how many anomalies some tickers have, and what yields them by ticker and time."""
+    query = build_query(tickers=tickers, interval=interval, start=start, end=end)
+    order = [("Ticker", 1), ("Datetime", 1)]
+    return anomalies_in(database).count_documents(query), iter(
+        anomalies_in(database).find(query).sort(order)
+    )
 
 
 def count_by_series(database: Db, tickers: Sequence[str]) -> dict[str, dict[Severity, int]]:

@@ -1,6 +1,6 @@
 """Funding rates: one document a ticker, venue and time; they are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReplaceOne
@@ -9,7 +9,7 @@ from pymongo.client_session import ClientSession
 from records.database import Db
 from records.keyset import Key, Keyset, Position, find_page
 from records.ticks.documents import FundingDocument, FundingFields, funding_in
-from records.ticks.trades import Series, Stored
+from records.ticks.trades import Stored
 
 OLDEST_FIRST = Keyset((Key("time", int, ASCENDING), Key("_id", str, ASCENDING)))
 NEWEST_FIRST = Keyset((Key("time", int, DESCENDING), Key("_id", str, DESCENDING)))
@@ -63,9 +63,19 @@ def find_venues(database: Db, ticker: str) -> list[str]:
     return sorted(funding_in(database).distinct("venue", {"ticker": ticker}))
 
 
-def find_funding_series(database: Db, tickers: Sequence[str] | None = None) -> list[Series]:
-    """Return the tickers and venues of which there are rates, in order."""
-    match: dict[str, Any] = {} if tickers is None else {"ticker": {"$in": list(tickers)}}
-    whose = {"_id": {"ticker": "$ticker", "venue": "$venue"}}
-    stages = [{"$match": match}, {"$group": whose}, {"$replaceRoot": {"newRoot": "$_id"}}]
-    return sorted((one["ticker"], one["venue"]) for one in funding_in(database).aggregate(stages))
+def iterate_funding(
+    database: Db, tickers: Sequence[str], *, start: int | None, end: int | None
+) -> tuple[int, Iterator[FundingDocument]]:
+    """Return how many rates some tickers have, and what yields them by ticker, venue and time."""
+    bounds = {
+        **({"$gte": start} if start is not None else {}),
+        **({"$lte": end} if end is not None else {}),
+    }
+    query = {"ticker": {"$in": list(tickers)}, **({"time": bounds} if bounds else {})}
+    found = funding_in(database).find(query).sort([("ticker", 1), ("venue", 1), ("time", 1)])
+    return funding_in(database).count_documents(query), iter(found)
+
+
+def find_tickers(database: Db) -> list[str]:
+    """Return the tickers of which there are rates, in order."""
+    return sorted(funding_in(database).distinct("ticker"))

@@ -205,3 +205,21 @@ def find_trade_series(database: Db, tickers: Sequence[str] | None = None) -> lis
     """Return the tickers and venues of which there are trades, in order."""
     query = {} if tickers is None else {"ticker": {"$in": list(tickers)}}
     return sorted((s["ticker"], s["venue"]) for s in trade_series_in(database).find(query))
+
+
+def count_trades(
+    database: Db, series: Sequence[Series], *, start: int | None, end: int | None
+) -> int:
+    """Return how many trades of some series there are at the most in a stretch of time: those of
+    all chunks that reach into it.
+    """
+    if not series:
+        return 0
+    whose = [{"ticker": ticker, "venue": venue} for ticker, venue in series]
+    query: dict[str, Any] = {"$or": whose}
+    if end is not None:
+        query["first"] = {"$lte": end}
+    if start is not None:
+        query["last"] = {"$gte": start}
+    total = {"$group": {"_id": None, "count": {"$sum": "$count"}}}
+    return sum(one["count"] for one in trades_in(database).aggregate([{"$match": query}, total]))

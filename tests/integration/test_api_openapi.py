@@ -15,6 +15,7 @@ OTHER_KINDS = {
     "/py/alerts/{alert_id}/evidence": ("application/octet-stream",),
     "/py/detection-runs/{run_id}/events": ("text/event-stream",),
     "/metrics": ("text/plain",),
+    "/py/export/{table}": ("text/csv", "application/x-ndjson"),
     "/plot": PLOT_KINDS,
     "/py/plot": PLOT_KINDS,
     "/predict-stream/{series_id}": ("application/x-ndjson",),

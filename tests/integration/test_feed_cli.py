@@ -76,7 +76,7 @@ def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
     table = flask_feed("status")
     assert "tw:feed:0" in table.stdout
     assert "publish is stored up to" in table.stdout
-    told = client.get("/py/feed/positions").json["items"]
+    told = client.get("/py/feed/positions").json["streams"]
     assert [one["stream"] for one in told] == sorted(STREAMS)
     assert [one["producers"] for one in told] == [shown[one["stream"]]["producers"] for one in told]
     assert {one["consumer"] for one in told} == {"test:1"}

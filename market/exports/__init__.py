@@ -1,0 +1,1 @@
+"""Exports: what is stored, as tables for other programs."""

@@ -1,0 +1,133 @@
+"""Folders with an export: its parts, and a manifest that says what they hold."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import file_digest
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from core.errors import BadInput, Conflict
+from market.exports.tables import Asked, Table, open_table
+from market.exports.writing import Format, write_text
+from records.database import Db
+from records.market.series import find_series
+
+MANIFEST = "manifest.json"
+PART_ROWS = 1_000_000
+OnRows = Callable[[int, int], None]
+
+
+def write_folder(
+    database: Db,
+    asked: Asked,
+    form: Format,
+    folder: Path,
+    *,
+    columns: tuple[str, ...] = (),
+    on_rows: OnRows | None = None,
+    now: datetime,
+) -> dict[str, Any]:
+    """Write an export to a folder that is empty or not there yet; return its manifest.
+
+    Parts have a million rows; the manifest is written last, so that a folder without it is not
+    whole. Raises BadInput where the folder holds something, Conflict where bars changed meanwhile.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{folder} holds something already; name a new folder")
+    before = _find_fingerprints(database, asked)
+    table = open_table(database, asked)
+    if columns:
+        table = table.choose(columns)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts: list[dict[str, Any]] = []
+    total = 0
+    while True:
+        path = folder / f"{asked.table}-{len(parts):04d}.{form}"
+        rows = _write_part(table, path, form)
+        if not rows and parts:
+            path.unlink()
+            break
+        total += rows
+        parts.append({"name": path.name, "rows": rows, "sha256": _hash(path)})
+        if on_rows is not None:
+            on_rows(total, table.most_rows)
+        if rows < PART_ROWS:
+            break
+    if _find_fingerprints(database, asked) != before:
+        raise Conflict("bars changed while they were exported; remove the folder and ask again")
+    manifest = {
+        "format": form,
+        "query": json.loads(json.dumps(asdict(asked), default=_to_text)),
+        "columns": [column._asdict() for column in table.columns],
+        "rows": total,
+        "parts": parts,
+        "fingerprints": before,
+        "made_at": _to_text(now),
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+def _write_part(table: Table, path: Path, form: Format) -> int:
+    if form == "parquet":
+        from market.exports.parquet import write_parquet  # noqa: PLC0415 - loads the numeric stack
+
+        return write_parquet(table, path, PART_ROWS)
+    taken = 0
+
+    def take() -> Iterator[tuple[Any, ...]]:
+        nonlocal taken
+        for row in islice(table.rows, PART_ROWS):
+            taken += 1
+            yield row
+
+    with path.open("wb") as file:
+        for text in write_text(Table(table.columns, take(), table.most_rows), form):
+            file.write(text)
+    return taken
+
+
+def _find_fingerprints(database: Db, asked: Asked) -> dict[str, str]:
+    """Return the fingerprints of the series that bars are exported of."""
+    if asked.table != "bars":
+        return {}
+    found = find_series(database, tickers=asked.tickers, interval=asked.interval)
+    return {one["_id"]: one["fingerprint"] for one in found}
+
+
+def verify_folder(folder: Path) -> list[str]:
+    """Return what of an exported folder is not as its manifest says; nothing where all is.
+
+    Raises BadInput where there is no manifest that can be read.
+    """
+    try:
+        manifest: Mapping[str, Any] = json.loads((folder / MANIFEST).read_text())
+        parts = {str(part["name"]): str(part["sha256"]) for part in manifest["parts"]}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise BadInput(
+            f"{folder} has no {MANIFEST} that can be read ({error}): it is no export, or one that"
+            " was broken off"
+        ) from error
+    faults = []
+    for name, digest in parts.items():
+        path = folder / Path(name).name
+        if not path.is_file():
+            faults.append(f"{name} is missing")
+        elif _hash(path) != digest:
+            faults.append(f"{name} is not what was written: its SHA-256 is another")
+    others = {path.name for path in folder.iterdir()} - parts.keys() - {MANIFEST}
+    return faults + [f"{name} is no part of it" for name in sorted(others)]
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _to_text(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    raise TypeError(f"{type(value).__name__} has no JSON form")

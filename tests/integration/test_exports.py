@@ -1,0 +1,218 @@
+"""Exports: tables that other programs read, and that can be imported again."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
+
+from api.views import exports as views
+from cli import bars as bars_cli
+from cli import data as data_cli
+from cli import export as export_cli
+from core.settings import Settings, get_settings
+from market.bars.writing import write_split
+from market.exports.tables import Column, Table
+from market.exports.writing import write_text
+from records.database import Db
+from tests.integration.detecting import make_bars, run, store, train
+
+Command = Callable[..., Result]
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+EXACT = [0.1 + 0.2, 1e-7, 123456789.123456789, 2 / 3]
+
+
+@pytest.fixture
+def flask(
+    settings: Settings, database: Db, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Command]:
+    for name in ("MONGO_URL", "REDIS_URL", "MONGO_DATABASE"):
+        monkeypatch.setenv(name, environment[name])
+    get_settings.cache_clear()
+    groups = {"bars": bars_cli.group, "data": data_cli.group, "export": export_cli.group}
+    yield lambda group, *words: CliRunner().invoke(groups[group], [str(word) for word in words])
+    get_settings.cache_clear()
+
+
+def read_json(answer: Result) -> Any:
+    assert answer.exit_code == 0, answer.output
+    return json.loads(answer.stdout)
+
+
+def fill(database: Db, flask: Command, folder: Path) -> None:
+    """Store bars of two tickers, one with a split, trades and funding."""
+    store(database, "BTC-USD", make_bars(300, seed=2))
+    quoted = make_bars(300)
+    quoted.loc[:99, ["open", "high", "low", "close"]] *= 2
+    store(database, "AAPL", quoted)
+    write_split(database, "AAPL", "1d", pd.Timestamp(quoted["date"][100]).date(), 2.0, NOW)
+    trades = "time,id,price,amount,side\n" + "".join(
+        f"2026-01-05T12:00:{n:02d}.000001Z,{n},{price!r},{1 + n / 3!r},buy\n"
+        for n, price in enumerate(EXACT)
+    )
+    (folder / "trades.csv").write_text(trades)
+    (folder / "funding.csv").write_text(
+        "time,rate,mark_price,interval_hours\n2026-01-05T08:00:00Z,0.0001,100.1,8\n"
+    )
+    for kind in ("trades", "funding"):
+        words = ("import", kind, folder / f"{kind}.csv", "--ticker", "BTC-USD", "--venue", "X")
+        assert flask("data", *words).exit_code == 0
+
+
+def fingerprints(database: Db) -> dict[str, Any]:
+    return {one["_id"]: (one["fingerprint"], one["bars"]) for one in database.series.find()}
+
+
+def contents(database: Db) -> dict[str, Any]:
+    trades = [
+        {name: chunk[name] for name in ("times", "prices", "amounts", "sides", "ids")}
+        for chunk in database.trades.find()
+    ]
+    return {"trades": trades, "funding": list(database.funding.find())}
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+def test_exported_and_imported_into_an_empty_database_all_is_the_same(
+    flask: Command, database: Db, tmp_path: Path, form: str
+) -> None:
+    fill(database, flask, tmp_path)
+    before, kept = fingerprints(database), contents(database)
+    for table in ("bars", "trades", "funding"):
+        manifest = read_json(
+            flask("export", "write", table, tmp_path / table, "--format", form, "--json")
+        )
+        assert manifest["rows"] == {"bars": 600, "trades": 4, "funding": 1}[table]
+        if table == "bars":
+            assert manifest["fingerprints"] == {k: v for k, (v, _) in before.items()}
+    for name in database.list_collection_names():
+        database[name].delete_many({})
+    done = flask("bars", "import", tmp_path / "bars" / f"bars-0000.{form}", "--json")
+    assert done.exit_code == 0, done.output
+    for kind in ("trades", "funding"):
+        done = flask("data", "import", kind, tmp_path / kind / f"{kind}-0000.{form}")
+        assert done.exit_code == 0, done.output
+    assert fingerprints(database) == before
+    assert contents(database) == kept
+
+
+def test_an_export_is_checked_by_its_manifest(flask: Command, database: Db, tmp_path: Path) -> None:
+    store(database, "AAPL", make_bars(50))
+    folder = tmp_path / "out"
+    assert flask("export", "write", "bars", folder, "--format", "csv").exit_code == 0
+    assert flask("export", "verify", folder).exit_code == 0
+    refused = flask("export", "write", "bars", folder)
+    assert refused.exit_code == 2
+    assert "holds something already" in refused.stderr
+    part = folder / "bars-0000.csv"
+    whole = part.read_bytes()
+    part.write_bytes(whole.replace(b"AAPL", b"MSFT", 1))
+    (folder / "more.csv").write_text("")
+    changed = flask("export", "verify", folder)
+    assert changed.exit_code == 1
+    assert "bars-0000.csv is not what was written" in changed.stderr
+    assert "more.csv is no part of it" in changed.stderr
+    part.unlink()
+    assert "bars-0000.csv is missing" in flask("export", "verify", folder).stderr
+    (folder / "manifest.json").unlink()
+    assert flask("export", "verify", folder).exit_code == 2
+
+
+def test_parts_follow_each_other(
+    flask: Command, database: Db, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("market.exports.folders.PART_ROWS", 40)
+    store(database, "AAPL", make_bars(100))
+    for form, rows in (("parquet", [40, 40, 20]), ("csv", [40, 40, 20])):
+        words = ("write", "bars", tmp_path / form, "--format", form, "--json")
+        manifest = read_json(flask("export", *words))
+        assert [part["rows"] for part in manifest["parts"]] == rows
+    table = pq.read_table(tmp_path / "parquet" / "bars-0002.parquet")
+    assert str(table.schema.field("time").type) == "timestamp[us, tz=UTC]"
+    assert table.num_rows == 20
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_bars_stream_long_and_wide_adjusted_or_not(client: FlaskClient, database: Db) -> None:
+    for ticker, seed in (("AAPL", 1), ("MSFT", 2)):
+        store(database, ticker, make_bars(60, seed=seed))
+    bars = client.get("/py/data/candles?ticker=AAPL&limit=1000").json["items"]
+    answer = client.get("/py/export/bars?tickers=AAPL&adjusted=true")
+    assert answer.content_type == "text/csv"
+    assert 'filename="bars.csv"' in answer.headers["Content-Disposition"]
+    found = read_csv(answer.text)
+    assert [(row["time"], float(row["close"]), float(row["volume"])) for row in found] == [
+        (bar["time"], bar["close"], bar["volume"]) for bar in bars
+    ]
+    wide = client.get("/py/export/bars?tickers=MSFT,AAPL&layout=wide&format=ndjson")
+    rows = [json.loads(line) for line in wide.text.splitlines()]
+    assert list(rows[0]) == ["time", "MSFT", "AAPL"]
+    assert [(row["time"], row["AAPL"]) for row in rows] == [
+        (bar["time"], bar["close"]) for bar in bars
+    ]
+    some = client.get("/py/export/bars?tickers=AAPL&columns=time,close").text
+    assert some.splitlines()[0] == "time,close"
+    part = client.get(f"/py/export/bars?tickers=AAPL&start={bars[5]['time']}&end={bars[7]['time']}")
+    assert [row["time"] for row in read_csv(part.text)] == [bar["time"] for bar in bars[5:8]]
+
+
+def test_anomalies_stream_with_their_lineage(client: FlaskClient, database: Db) -> None:
+    store(database, "AAPL", make_bars(500, shocks=(450,)))
+    train(database)
+    run(database, "backfill", "AAPL")
+    stored = {one["_id"]: one for one in database.anomalies.find()}
+    found = read_csv(client.get("/py/export/anomalies?market=US").text)
+    assert {row["id"] for row in found} == stored.keys() != set()
+    for row in found:
+        one = stored[row["id"]]
+        assert (float(row["score"]), row["model_hash"]) == (one["anomaly_score"], one["model_hash"])
+
+
+def test_what_a_spreadsheet_would_run_is_guarded() -> None:
+    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "plain", "a=b"]
+    columns = (Column("note", "text"), Column("number", "number"))
+    table = Table(columns, iter([(text, -1.5) for text in texts]), len(texts))
+    found = read_csv(b"".join(write_text(table, "csv")).decode())
+    assert [row["note"] for row in found] == [
+        "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "plain", "a=b",
+    ]  # fmt: skip
+    assert {row["number"] for row in found} == {"-1.5"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("bars?tickers=AAPL&market=US", 422),
+        ("bars?columns=nope", 422),
+        ("trades?layout=wide", 422),
+        ("bars?format=parquet", 422),
+        ("bars?tickers=A%20B", 422),
+        ("nothing", 404),
+        ("bars?watchlist=nowhere", 404),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_anything_is_sent(
+    client: FlaskClient, database: Db, path: str, status: int
+) -> None:
+    assert client.get(f"/py/export/{path}").status_code == status
+
+
+def test_more_than_a_million_rows_are_refused_with_the_way_out(
+    client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(database, "AAPL", make_bars(60))
+    monkeypatch.setattr(views, "MOST_ROWS", 59)
+    refused = client.get("/py/export/bars")
+    assert (refused.status_code, refused.json["reason"]) == (422, "too_many_rows")
+    assert re.search("up to 60 rows.*flask export write bars", refused.json["detail"])
