@@ -123,13 +123,13 @@ def show_status(*, as_json: bool) -> None:
     with use_database() as database:
         positions = {one["_id"]: one for one in find_positions(database)}
     try:
-        waiting = {stream: bus.count(stream) for stream in STREAMS}
+        waiting = {stream: bus.count(stream) for stream in positions or STREAMS}
     except BUS_ERRORS as error:
         raise _explain(settings, error) from error
     finally:
         bus.close()
     if as_json:
-        print_json([positions[s] | {"waiting_now": waiting[s]} for s in STREAMS if s in positions])
+        print_json([one | {"waiting_now": waiting[name]} for name, one in positions.items()])
         return
     if not positions:
         echo("nothing was stored yet: the process `feed` has not run here (`make up` starts it)")

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
     )
     trades_days: int = Field(7, ge=1, le=3_650, description="how long trades are kept")
     depth_hours: int = Field(24, ge=1, le=87_600, description="how long depth is kept")
+    feed_streams: str = Field(
+        "",
+        max_length=4_000,
+        description="streams of cryptofeed that the feed stores too, with commas between them",
+    )
     watched_folder: str = Field(
         "", description="whose subfolders may be a watchlist's source of bars; empty: none"
     )
@@ -103,6 +108,10 @@ class Settings(BaseSettings):
     server_timeout_seconds: float = Field(
         4.0, gt=0, description="how long an unreachable server is waited for"
     )
+
+    def list_feed_streams(self) -> tuple[str, ...]:
+        """Return the streams of others that the feed stores, each once."""
+        return tuple(dict.fromkeys(filter(None, map(str.strip, self.feed_streams.split(",")))))
 
 
 @lru_cache(maxsize=1)

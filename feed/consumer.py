@@ -72,6 +72,7 @@ class Consumer:
             timedelta(days=settings.trades_days), timedelta(hours=settings.depth_hours)
         )
         self._store = Store(database, retention, LEASE_SECONDS)
+        self._streams = (*STREAMS, *settings.list_feed_streams())
         self._held: dict[str, Held] = {}
         # By this process, since the last commit: what fails and goes on is no poison.
         self._taken_up: set[str] = set()
@@ -126,9 +127,9 @@ class Consumer:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        if len(self._held) < len(STREAMS):
-            add_streams(self._database, STREAMS)
-        for stream in STREAMS:
+        if len(self._held) < len(self._streams):
+            add_streams(self._database, self._streams)
+        for stream in self._streams:
             if stream in self._held:
                 continue
             held = claim_stream(self._database, stream, self._name, LEASE_SECONDS)
@@ -244,6 +245,7 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
     anew, and is kept aside: nobody could tell it from a double.
     """
     load = _build_empty(held)
+    received = int(now.timestamp() * 1_000)
     for entry in entries:
         load.last_id, load.entries = entry.id, load.entries + 1
         try:
@@ -252,7 +254,7 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
             if known is not None and head.seq <= known["seq"] and head.sent <= known["sent"]:
                 load.doubles += 1
                 continue
-            parts = _read_new(entry, head, known)
+            parts = _read_new(entry, head, known, received)
         except Unfit as unfit:
             load.rejected.append(_reject(held, entry, unfit.reason, now))
             continue
@@ -265,11 +267,11 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
     return load
 
 
-def _read_new(entry: Entry, head: Head, known: ProducerFields | None) -> list[Part]:
+def _read_new(entry: Entry, head: Head, known: ProducerFields | None, received: int) -> list[Part]:
     """Return the records of a message that is no double. Raises Unfit."""
     if known is not None and head.seq <= known["seq"]:
         raise Unfit("seq_jumped_back")
-    return read_parts(entry, f"feed:{head.producer or 'unnamed'}")
+    return read_parts(entry, f"feed:{head.producer or 'unnamed'}", received)
 
 
 def _build_empty(held: Held) -> Load:

@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 
 from core.errors import BadInput
 from core.words import DataKind
+from feed.adapters import BINANCE, Foreign, is_cryptofeed, read_binance, read_cryptofeed
 from feed.bus import Entry
 from market.intervals import parse_interval
 from market.tickers import normalize_ticker
@@ -78,25 +79,38 @@ def read_head(entry: Entry) -> Head:
     return Head(name, int(texts[0]), int(texts[1]))
 
 
-def read_parts(entry: Entry, source: str) -> list[Part]:
-    """Return the records of a message by ticker. Raises Unfit with the reason against all of it."""
-    data = entry.fields.get(b"data", b"")
+def read_parts(entry: Entry, source: str, received: int) -> list[Part]:
+    """Return the records of a message by ticker; `received` is when it came, in milliseconds.
+
+    Raises Unfit with the reason against all of it.
+    """
+    fields = entry.fields
+    data = fields.get(b"data", b"")
     if len(data) > MOST_BYTES:
         raise Unfit("too_large")
-    if entry.fields.get(b"v", b"1") != VERSION.encode():
+    if is_cryptofeed(fields):
+        return [_take(read_cryptofeed(fields), source)]
+    if fields.get(b"v", b"1") != VERSION.encode():
         raise Unfit("unknown_version")
-    kind = entry.fields.get(b"kind", b"").decode("utf-8", "replace")
-    if kind not in KINDS:
+    kind = fields.get(b"kind", b"").decode("utf-8", "replace")
+    if kind not in (*KINDS, BINANCE):
         raise Unfit("unknown_kind")
     try:
         read = from_json(data, allow_inf_nan=True)
     except ValueError as error:
         raise Unfit("not_json") from error
     groups = read if isinstance(read, list) else [read]
-    parts = [_read_group(kind, group, source) for group in groups]  # type: ignore[arg-type]  # one of KINDS
+    if kind == BINANCE:
+        parts = [_take(read_binance(frame, received), source) for frame in groups]
+    else:
+        parts = [_read_group(kind, group, source) for group in groups]  # type: ignore[arg-type]  # one of KINDS
     if sum(len(part.records) for part in parts) > MOST_RECORDS:
         raise Unfit("too_many_records")
     return parts
+
+
+def _take(foreign: Foreign, source: str) -> Part:
+    return _read_group(foreign.kind, foreign._asdict(), source)
 
 
 def _read_group(kind: DataKind, group: Any, source: str) -> Part:

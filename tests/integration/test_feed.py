@@ -466,3 +466,19 @@ def test_a_stream_is_held_by_one_at_a_time(database: Db, consumer: Consumer) -> 
     consumer.step()
     assert claim_stream(database, STREAM, "other", 10) is None
     assert isinstance(next(iter(find_trades(database, TICKER, VENUE)), None), Trade | None)
+
+
+def test_a_stream_of_cryptofeed_is_stored_too(
+    settings: Settings, database: Db, bus: RedisBus, celery: Celery
+) -> None:
+    name = "trades-COINBASE-BTC-USD"
+    named = settings.model_copy(update={"feed_streams": f"{name}, {name}"})
+    consumer = Consumer(named, database, bus, celery, "test:1")
+    for n in range(3):
+        trade = {"exchange": "COINBASE", "symbol": "BTC-USD", "side": "buy", "amount": "0.5"}
+        trade |= {"price": "100", "id": str(n), "type": "None", "timestamp": f"{1767614400.5 + n}"}
+        bus.append(name, trade)
+    drain(consumer)
+    assert ids(database) == ["0", "1", "2"]
+    assert bus.count(name) == 0
+    assert len(find_positions(database)) == len(STREAMS) + 1
