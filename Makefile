@@ -13,7 +13,7 @@ PYTHONS := 3.11 3.12 3.13 3.14
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-series bench-web lint format lock
+.PHONY: help demo up test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-feed bench-series bench-web lint format lock
 
 help:  ## list the targets
 	@echo "Tapewatch: make TARGET"
@@ -67,6 +67,9 @@ bench-analytics: $(VENV)/.installed-dev  ## measure metrics beside pandas a tick
 
 bench-alerts: $(VENV)/.installed-dev  ## measure how soon alerts are there, and how quickly they are read (QUICK=1: a look)
 	@$(TIED) $(BIN)/python -m benchmarks.alerts $(if $(filter-out 0,$(QUICK)),--quick)
+
+bench-feed: $(VENV)/.installed  ## measure how fast and how late what comes by the feed is stored (QUICK=1: a look)
+	@$(TIED) $(BIN)/python -m benchmarks.feed $(if $(filter-out 0,$(QUICK)),--quick)
 
 bench-web: $(VENV)/.installed-dev  ## measure the dashboard in a browser, some two minutes on a quiet machine (QUICK=1: a look)
 	@$(TIED) $(BIN)/python -m benchmarks.web $(if $(filter-out 0,$(QUICK)),--quick)
