@@ -60,7 +60,7 @@ def read_series(
     first = start.timestamp() if start else float("-inf")
     last = end.timestamp() if end else float("inf")
     bars: list[Bar] = []
-    for bucket in _find_buckets(database, series, start, end):
+    for bucket in find_buckets(database, series, start, end):
         wanted = [bar for bar in _read_bucket(bucket, series) if first <= bar.time <= last]
         bars = wanted[max(0, len(wanted) - (limit - len(bars))) :] + bars
         if len(bars) == limit:
@@ -82,7 +82,7 @@ def iterate_bars(
     first = start.timestamp() if start else float("-inf")
     last = end.timestamp() if end else float("inf")
     read: SeriesDocument = series if adjusted else {**series, "splits": []}
-    for bucket in _find_buckets(database, series, start, end, order=1):
+    for bucket in find_buckets(database, series, start, end, order=1):
         for bar in _read_bucket(bucket, read):
             if first <= bar.time <= last:
                 yield bar
@@ -98,14 +98,14 @@ def number_sessions(bars: Sequence[Bar], series: SeriesDocument) -> list[int] | 
     return [datetime.fromtimestamp(bar.time, zone).toordinal() - EPOCH_ORDINAL for bar in bars]
 
 
-def _find_buckets(
+def find_buckets(
     database: Db,
     series: SeriesDocument,
     start: datetime | None,
     end: datetime | None,
     order: int = -1,
 ) -> Iterator[BarColumns]:
-    """Yield the years' buckets, the last first, or with an order of 1 the first."""
+    """Yield the years' buckets of a series, the last first, or with an order of 1 the first."""
     years = {"$gte": start.year if start else 0, "$lte": end.year if end else 9_999}
     query = {"ticker": series["ticker"], "interval": series["interval"], "year": years}
     yield from bars_in(database).find(query, dict.fromkeys(COLUMNS, 1)).sort("year", order)

@@ -41,12 +41,21 @@ def write_folder(
     table = open_table(database, asked)
     if columns:
         table = table.choose(columns)
+    is_quoted = (
+        (asked.table, asked.layout, form) == ("bars", "long", "parquet")
+        and not asked.adjusted
+        and not columns
+    )
     folder.mkdir(parents=True, exist_ok=True)
     parts: list[dict[str, Any]] = []
     total = 0
     while True:
         path = folder / f"{asked.table}-{len(parts):04d}.{form}"
-        rows = _write_part(table, path, form)
+        rows = (
+            _write_quoted(database, asked, path)
+            if is_quoted and table.most_rows <= PART_ROWS
+            else _write_part(table, path, form)
+        )
         if not rows and parts:
             path.unlink()
             break
@@ -54,7 +63,7 @@ def write_folder(
         parts.append({"name": path.name, "rows": rows, "sha256": _hash(path)})
         if on_rows is not None:
             on_rows(total, table.most_rows)
-        if rows < PART_ROWS:
+        if rows < PART_ROWS or rows == table.most_rows:
             break
     if _find_fingerprints(database, asked) != before:
         raise Conflict("bars changed while they were exported; remove the folder and ask again")
@@ -69,6 +78,14 @@ def write_folder(
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
+
+
+def _write_quoted(database: Db, asked: Asked, path: Path) -> int:
+    from market.exports.parquet import (  # noqa: PLC0415 - loads the numeric stack
+        write_quoted_bars,
+    )
+
+    return write_quoted_bars(database, asked, path)
 
 
 def _write_part(table: Table, path: Path, form: Format) -> int:

@@ -106,12 +106,16 @@ def _open_bars(database: Db, asked: Asked) -> Table:
     most = sum(one["bars"] for one in found)
     if asked.layout == "wide":
         return _spread(database, asked, found, most)
-    columns = _named(ticker="text", interval="text", time="time")
-    columns += tuple(Column(name, "number") for name in PRICES)
-    if not asked.adjusted:
-        columns += _named(split="number")
+    columns = bar_columns(adjusted=asked.adjusted)
     rows = (row for one in found for row in _list_bars(database, asked, one))
     return Table(columns, rows, most)
+
+
+def bar_columns(*, adjusted: bool) -> tuple[Column, ...]:
+    """Return the columns of bars; as they were quoted they have their splits beside them."""
+    columns = _named(ticker="text", interval="text", time="time")
+    columns += tuple(Column(name, "number") for name in PRICES)
+    return columns if adjusted else columns + _named(split="number")
 
 
 def _list_bars(database: Db, asked: Asked, series: SeriesDocument) -> Iterator[Row]:
@@ -121,13 +125,13 @@ def _list_bars(database: Db, asked: Asked, series: SeriesDocument) -> Iterator[R
         for bar in bars:
             yield (*head, bar.time * MICROSECONDS, *bar[1:])
         return
-    factors = _list_splits(series)
+    factors = list_split_moments(series)
     for bar in bars:
         factor = factors.pop(0)[1] if factors and bar.time >= factors[0][0] else None
         yield (*head, bar.time * MICROSECONDS, *bar[1:], factor)
 
 
-def _list_splits(series: SeriesDocument) -> list[tuple[float, float]]:
+def list_split_moments(series: SeriesDocument) -> list[tuple[float, float]]:
     """Return the first moment at which a bar of a split's session can be, and its factor."""
     # No exchange's session begins earlier than half a day before its date in UTC.
     before = DAY_SECONDS // 2 if is_intraday(series["interval"]) else 0

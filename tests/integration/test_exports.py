@@ -140,6 +140,23 @@ def test_parts_follow_each_other(
     assert table.num_rows == 20
 
 
+def test_bars_written_column_by_column_are_those_written_row_by_row(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    fill(database, flask, tmp_path)
+    words = ("--start", "2015-03-02", "--end", "2015-11-30")
+    names = ("ticker", "interval", "time", "open", "high", "low", "close", "volume", "split")
+    asked = [word for name in names for word in ("--column", name)]
+    flask("export", "write", "bars", tmp_path / "columns", *words)
+    flask("export", "write", "bars", tmp_path / "rows", *words, *asked)
+    one, other = (
+        pq.read_table(tmp_path / folder / "bars-0000.parquet") for folder in ("columns", "rows")
+    )
+    assert one.num_rows > 300
+    assert one.equals(other)
+    assert one.column("split").drop_null().to_pylist() == [2.0]
+
+
 def read_csv(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
