@@ -156,8 +156,8 @@ def show_status(*, as_json: bool) -> None:
 
 
 def _explain(settings: Settings, error: Exception) -> ServerUnreachable:
-    url = hide_credentials(settings.redis_url)
+    url = hide_credentials(settings.feed_url or settings.redis_url)
     return ServerUnreachable(
-        f"Redis at {url} did not answer: {str(error)[:200]}. Start it (`make up` brings one) or"
-        " correct REDIS_URL."
+        f"the feed's bus at {url} did not answer: {str(error)[:200]}. Start it (`make up` brings"
+        " one) or correct REDIS_URL (or FEED_URL)."
     )

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     )
     trades_days: int = Field(7, ge=1, le=3_650, description="how long trades are kept")
     depth_hours: int = Field(24, ge=1, le=87_600, description="how long depth is kept")
+    feed_url: str = Field(
+        "",
+        pattern=r"^((redis|rediss|nats)://\S+)?$",
+        repr=False,
+        description="what carries the feed: redis:// or nats://; empty: the broker",
+    )
     feed_streams: str = Field(
         "",
         max_length=4_000,

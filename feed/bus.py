@@ -11,7 +11,7 @@ from zlib import crc32
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from core.errors import Busy
+from core.errors import Busy, ServerUnreachable
 from core.settings import Settings
 from records.database import hide_credentials
 
@@ -21,7 +21,7 @@ STREAMS = tuple(f"{PREFIX}{number}" for number in range(SHARDS))
 NOTHING = "0-0"
 # So many entries may wait in a stream before its producers do.
 MOST_WAITING = 1_000
-BUS_ERRORS = (RedisError, OSError)
+BUS_ERRORS = (RedisError, OSError, ServerUnreachable)
 
 
 class Entry(NamedTuple):
@@ -66,8 +66,15 @@ def choose_stream(ticker: str) -> str:
 
 
 def open_bus(settings: Settings) -> Bus:
-    """Return the bus that the settings name; nothing is connected yet."""
-    return RedisBus(settings.redis_url, settings.server_timeout_seconds)
+    """Return the bus that the settings name; nothing is connected yet.
+
+    That is Redis, or NATS where FEED_URL begins with `nats://`.
+    """
+    if settings.feed_url.startswith("nats://"):
+        from feed.nats_bus import NatsBus  # noqa: PLC0415 - an extra
+
+        return NatsBus(settings.feed_url, settings.server_timeout_seconds)
+    return RedisBus(settings.feed_url or settings.redis_url, settings.server_timeout_seconds)
 
 
 class RedisBus:

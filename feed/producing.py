@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from core.errors import Busy
+from core.errors import Busy, ServerUnreachable
 from core.words import DataKind
 from feed.bus import MOST_WAITING, Bus, choose_stream
 from feed.messages import MOST_RECORDS, Head, build_message, check_producer
@@ -68,7 +68,7 @@ class Producer:
                 self._bus.append(stream, message)
             except Busy:
                 self._pause()
-            except (RedisConnectionError, RedisTimeoutError):
+            except (RedisConnectionError, RedisTimeoutError, ServerUnreachable):
                 # It may be there: it is sent again under the same number, and stored once.
                 tries += 1
                 if tries == 5:

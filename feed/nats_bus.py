@@ -1,0 +1,186 @@
+"""The bus over NATS JetStream, an extra: `pip install 'nats-py>=2.16,<3'`.
+
+A stream of ours is a stream of JetStream in a file; ids are its sequence numbers. The fields of a
+message are its headers, `data` is its body.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
+
+from core.errors import BadInput, Busy, ServerUnreachable
+from feed.bus import NOTHING, Entry, place_of
+from records.database import hide_credentials
+
+try:
+    import nats
+    from nats.errors import Error as NatsError
+    from nats.errors import TimeoutError as NatsTimeoutError
+    from nats.js.api import (
+        AckPolicy,
+        ConsumerConfig,
+        DeliverPolicy,
+        DiscardPolicy,
+        StorageType,
+        StreamConfig,
+    )
+    from nats.js.errors import APIError, NotFoundError
+except ImportError as error:
+    raise BadInput(
+        "FEED_URL names NATS, whose client is not installed: pip install 'nats-py>=2.16,<3'"
+    ) from error
+
+T = TypeVar("T")
+# A stream that holds so much takes no more until some of it is stored.
+MOST_BYTES = 2 * 2**30
+FULL = "maximum bytes exceeded"
+# How long one of several streams is waited for before the next is looked at.
+LOOK_SECONDS = 0.02
+IDLE_SECONDS = 60.0
+
+
+class NatsBus:
+    """JetStream, from one thread."""
+
+    def __init__(self, url: str, timeout_seconds: float, most_bytes: int = MOST_BYTES) -> None:
+        self._url, self._timeout, self._most_bytes = url, timeout_seconds, most_bytes
+        self._loop = asyncio.new_event_loop()
+        self._client: Any = None
+        self._js: Any = None
+        # By stream: what reads it, and the sequence number of what it brings next.
+        self._readers: dict[str, tuple[Any, int]] = {}
+
+    def read(
+        self, after: Mapping[str, str], *, count: int, wait_seconds: float
+    ) -> dict[str, list[Entry]]:
+        """Return the first entries behind a position of each stream; wait where there are none."""
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            found = {
+                stream: entries
+                for stream, position in after.items()
+                if (entries := self._run(self._fetch(stream, place_of(position)[0], count)))
+            }
+            if found or time.monotonic() >= deadline:
+                return found
+
+    async def _fetch(self, stream: str, position: int, count: int) -> list[Entry]:
+        reader, following = self._readers.get(stream, (None, -1))
+        if following != position + 1:
+            if reader is not None:
+                await reader.unsubscribe()
+            reader = await self._open_reader(stream, position + 1)
+        self._readers[stream] = (reader, position + 1)
+        try:
+            messages = await reader.fetch(count, timeout=LOOK_SECONDS)
+        except NatsTimeoutError:
+            return []
+        entries = [
+            Entry(
+                str(message.metadata.sequence.stream),
+                {
+                    **{k.encode(): v.encode() for k, v in (message.headers or {}).items()},
+                    b"data": message.data,
+                },
+            )
+            for message in messages
+        ]
+        if entries:
+            self._readers[stream] = (reader, place_of(entries[-1].id)[0] + 1)
+        return entries
+
+    async def _open_reader(self, stream: str, start: int) -> Any:
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=start,
+            ack_policy=AckPolicy.NONE,
+            inactive_threshold=IDLE_SECONDS,
+        )
+        await self._ensure(stream)
+        return await self._js.pull_subscribe(_subject(stream), stream=_name(stream), config=config)
+
+    def append(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
+        """Put a message behind the last one and return its id. Raises Busy where it is full."""
+        headers = {k: v if isinstance(v, str) else v.decode() for k, v in fields.items()}
+        data = headers.pop("data", "").encode()
+
+        async def publish() -> str:
+            await self._ensure(stream)
+            told = await self._js.publish(_subject(stream), data, headers=headers or None)
+            return str(told.seq)
+
+        return self._run(publish())
+
+    def trim(self, stream: str, upto: str) -> None:
+        """Forget the entries up to a position, which are stored."""
+
+        async def purge() -> None:
+            await self._ensure(stream)
+            await self._js.purge_stream(_name(stream), seq=place_of(upto)[0] + 1)
+
+        self._run(purge())
+
+    def count(self, stream: str) -> int:
+        """Return how many entries wait."""
+        return int(self._run(self._ensure(stream)).messages)
+
+    def last_id(self, stream: str) -> str:
+        """Return the id of the last entry there ever was; `0-0` where there was none."""
+        last = self._run(self._ensure(stream)).last_seq
+        return str(last) if last else NOTHING
+
+    def close(self) -> None:
+        """Give up the connection."""
+        if self._client is not None:
+            self._loop.run_until_complete(self._client.close())
+        self._loop.close()
+
+    async def _ensure(self, stream: str) -> Any:
+        """Return the state of a stream, which is made where it is not there."""
+        try:
+            return (await self._js.stream_info(_name(stream))).state
+        except NotFoundError:
+            self._readers.pop(stream, None)
+            config = StreamConfig(
+                name=_name(stream),
+                subjects=[_subject(stream)],
+                storage=StorageType.FILE,
+                max_bytes=self._most_bytes,
+                discard=DiscardPolicy.NEW,
+            )
+            return (await self._js.add_stream(config)).state
+
+    def _run(self, asked: Awaitable[T]) -> T:
+        async def answer() -> T:
+            if self._client is None:
+                self._client = await nats.connect(
+                    self._url, connect_timeout=int(self._timeout) or 1, allow_reconnect=False
+                )
+                self._js = self._client.jetstream(timeout=self._timeout)
+            return await asked
+
+        try:
+            return self._loop.run_until_complete(answer())
+        except APIError as error:
+            if FULL in str(error):
+                raise Busy(f"a stream of NATS is full: {error}") from error
+            raise self._explain(error) from error
+        except (NatsError, OSError, TimeoutError) as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: Exception) -> ServerUnreachable:
+        """Return what is told of an error; the next call connects anew."""
+        client, self._client, self._readers = self._client, None, {}
+        if client is not None:
+            self._loop.run_until_complete(client.close())
+        url = hide_credentials(self._url)
+        return ServerUnreachable(f"NATS at {url} did not answer: {str(error)[:200] or error!r}")
+
+
+def _name(stream: str) -> str:
+    return stream.replace(":", "-").replace(".", "-")
+
+
+def _subject(stream: str) -> str:
+    return stream.replace(":", ".")
