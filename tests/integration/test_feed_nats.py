@@ -35,7 +35,7 @@ class Server:
         self.url = f"nats://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [str(SERVER), "-a", "127.0.0.1", "-p", str(self.port), "-js"]
+        command = ["nats-server", "-a", "127.0.0.1", "-p", str(self.port), "-js"]
         self.process = subprocess.Popen([*command, "-sd", str(self.folder)], stderr=-3, stdout=-3)
         wait_until(lambda: not is_port_free(self.port), "NATS listens")
 
