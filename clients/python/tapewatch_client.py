@@ -701,6 +701,16 @@ class CandlePage(TypedDict):
     interval: str
 
 
+if TYPE_CHECKING:
+    CcxtBook: TypeAlias = "dict[str, Any]"
+
+if TYPE_CHECKING:
+    CcxtCandles: TypeAlias = "list[list[float]]"
+
+if TYPE_CHECKING:
+    CcxtObjects: TypeAlias = "list[dict[str, Any]]"
+
+
 class Chart(TypedDict):
     """Bars, with what belongs to each of them; `indicators` has one value a bar, null where too
     little came before.
@@ -788,6 +798,15 @@ class DeliveryPage(TypedDict):
 
     items: list[Delivery]
     next_cursor: str | None
+
+
+class DepthPage(TypedDict):
+    """Snapshots of one order book."""
+
+    items: list[ShownDepth]
+    next_cursor: str | None
+    ticker: str
+    venue: str
 
 
 class Detected(TypedDict):
@@ -940,6 +959,30 @@ class Failure(TypedDict):
     error: NotRequired[str | None]
 
 
+class FeedPosition(TypedDict):
+    """How far one stream was stored, and what it brought."""
+
+    stream: str
+    last_id: str
+    producers: dict[str, ProducerPosition]
+    consumer: str | None
+    records: int
+    rejected: int
+    doubles: int
+    entries: int
+    runs: int
+    lag_entries: int
+    lag_seconds: float
+    seen_at: str | None
+    committed_at: str | None
+
+
+class FeedPositions(TypedDict):
+    """How far each stream of the feed was stored."""
+
+    streams: list[FeedPosition]
+
+
 class FileImport(TypedDict):
     """What became of one file: read, failed or skipped."""
 
@@ -965,6 +1008,15 @@ class Followed(TypedDict):
     after_1: Quartiles
     after_5: Quartiles
     after_20: Quartiles
+
+
+class FundingPage(TypedDict):
+    """Funding rates of one ticker at one venue."""
+
+    items: list[ShownFunding]
+    next_cursor: str | None
+    ticker: str
+    venue: str
 
 
 class Gap(TypedDict):
@@ -1453,6 +1505,13 @@ class ProcessCache(TypedDict):
     at: str
 
 
+class ProducerPosition(TypedDict):
+    """A producer's last message that was stored."""
+
+    seq: int
+    sent: int
+
+
 class Profile(TypedDict):
     """What is known of a ticker's strange bars."""
 
@@ -1532,6 +1591,35 @@ class RejectedPage(TypedDict):
     """Rejected rows."""
 
     items: list[RejectedRow]
+    next_cursor: str | None
+
+
+class RejectedPlace(TypedDict):
+    """Which record was kept aside, and why."""
+
+    row: int
+    reason: str
+
+
+class RejectedRecord(TypedDict):
+    """A record, or a message of the feed, that was kept aside."""
+
+    _id: str
+    kind: str
+    ticker: str
+    venue: str
+    row: int
+    reason: str
+    error: NotRequired[str | None]
+    content: str
+    source: str
+    rejected_at: str
+
+
+class RejectedRecordPage(TypedDict):
+    """Records that were kept aside, the newest first."""
+
+    items: list[RejectedRecord]
     next_cursor: str | None
 
 
@@ -1632,7 +1720,7 @@ class Run(TypedDict):
         "fetch",
         "fill",
     ]
-    trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
+    trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]
     status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
     ticker: NotRequired[str | None]
     tickers: NotRequired[list[str]]
@@ -1690,7 +1778,7 @@ class RunSummary(TypedDict):
         "fetch",
         "fill",
     ]
-    trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
+    trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]
     status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
     ticker: NotRequired[str | None]
     tickers: NotRequired[list[str]]
@@ -1734,6 +1822,36 @@ class ScoresOfBars(TypedDict):
     times: list[str]
     scores: list[float]
     next_start: str | None
+
+
+class SentDepth(TypedDict):
+    """A snapshot of an order book."""
+
+    time: NotRequired[str | int | float | None]
+    sequence: NotRequired[str | int | float | None]
+    bids: NotRequired[list[list[str | int | float | None]]]
+    asks: NotRequired[list[list[str | int | float | None]]]
+
+
+class SentFunding(TypedDict):
+    """A funding rate."""
+
+    time: NotRequired[str | int | float | None]
+    rate: NotRequired[str | int | float | None]
+    mark_price: NotRequired[str | int | float | None]
+    index_price: NotRequired[str | int | float | None]
+    next_time: NotRequired[str | int | float | None]
+    interval_hours: NotRequired[str | int | float | None]
+
+
+class SentTrade(TypedDict):
+    """A trade."""
+
+    time: NotRequired[str | int | float | None]
+    id: NotRequired[str | int | float | None]
+    price: NotRequired[str | int | float | None]
+    amount: NotRequired[str | int | float | None]
+    side: NotRequired[str | int | float | None]
 
 
 class Series(TypedDict):
@@ -1895,6 +2013,26 @@ class ShownCandle(TypedDict):
     volume: float
 
 
+class ShownDepth(TypedDict):
+    """A snapshot of an order book: the last of its second."""
+
+    time: str
+    sequence: int
+    bids: list[list[Any]]
+    asks: list[list[Any]]
+
+
+class ShownFunding(TypedDict):
+    """A funding rate."""
+
+    time: str
+    rate: float
+    mark_price: float | None
+    index_price: float | None
+    next_time: str | None
+    interval_hours: float | None
+
+
 class ShownMarket(TypedDict):
     """A market, and of how many series bars are stored."""
 
@@ -1909,6 +2047,29 @@ class ShownMarket(TypedDict):
     index_ticker: NotRequired[str | None]
     tick_delay_seconds: int
     series: int
+
+
+class ShownTrade(TypedDict):
+    """A trade."""
+
+    time: str
+    id: str
+    price: float
+    amount: float
+    side: Literal["buy", "sell", "unknown"]
+
+
+class ShownTradeCandle(TypedDict):
+    """A candle that trades were added up to."""
+
+    time: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    quote_volume: float
+    trades: int
 
 
 class SingleSeries(TypedDict):
@@ -2047,6 +2208,39 @@ class TickerMarket(TypedDict):
 
     ticker: str
     market: str
+
+
+class TicksReport(TypedDict):
+    """What became of what was sent: each record was new, changed, unchanged or kept aside."""
+
+    kind: str
+    ticker: str
+    venue: str
+    read: int
+    new: int
+    changed: int
+    unchanged: int
+    rejected_rows: int
+    rejected: list[RejectedPlace]
+
+
+class TradeCandlePage(TypedDict):
+    """Candles of trades, ascending; a stretch without trades has none."""
+
+    items: list[ShownTradeCandle]
+    next_cursor: str | None
+    ticker: str
+    venue: str
+    interval: str
+
+
+class TradePage(TypedDict):
+    """Trades of one ticker at one venue."""
+
+    items: list[ShownTrade]
+    next_cursor: str | None
+    ticker: str
+    venue: str
 
 
 class TrailEntry(TypedDict):
@@ -3323,9 +3517,34 @@ class Client(Connection):
         self,
         *,
         ticker: str,
+        end: Time | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
+    ) -> CcxtCandles:
+        """Return stored bars, adjusted for known splits.
+
+        Args:
+            end: last bar time, inclusive
+            format: `ccxt`: a list of [milliseconds, open, high, low, close, volume],
+                ascending
+        """
+        return cast(
+            "CcxtCandles",
+            self._ask(
+                "GET",
+                "/data/candles",
+                params={"end": end, "interval": interval, "ticker": ticker, "format": format},
+            ),
+        )
+
+    def bars_history(
+        self,
+        *,
+        ticker: str,
         start: Time | None = None,
         end: Time | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
         limit: int | None = None,
     ) -> Pages[ShownCandle]:
         """Return stored bars, adjusted for known splits.
@@ -3334,10 +3553,12 @@ class Client(Connection):
             limit: how many at the most in all; None: every one
             start: first bar time, inclusive
             end: last bar time, inclusive
+            format: `ccxt`: a list of [milliseconds, open, high, low, close, volume],
+                ascending
         """
         return self._pages(
             "/data/candles",
-            {"start": start, "end": end, "interval": interval, "ticker": ticker},
+            {"start": start, "end": end, "interval": interval, "ticker": ticker, "format": format},
             limit,
             most=10000,
             times=("time",),
@@ -3389,6 +3610,183 @@ class Client(Connection):
                     "columns": columns,
                     "candles": candles,
                 },
+            ),
+        )
+
+    def depth(
+        self,
+        *,
+        ticker: str,
+        venue: str | None = None,
+        end: Time | None = None,
+        sort_order: Literal["asc", "desc"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
+        at: Time | None = None,
+        levels: int | None = None,
+    ) -> CcxtBook:
+        """Return snapshots of an order book: those of a time, or the latest at or before a
+        moment.
+
+        In ccxt's shape it is the one book at `at`, by default the latest.
+
+        Args:
+            venue: may be left out where there is one only
+            end: last time, inclusive
+            sort_order: by time; none: `asc` from `start` on, else the newest first
+            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
+            at: only the latest at or before this time
+            levels: of each side, the best
+        """
+        return cast(
+            "CcxtBook",
+            self._ask(
+                "GET",
+                "/data/depth",
+                params={
+                    "ticker": ticker,
+                    "venue": venue,
+                    "end": end,
+                    "sort_order": sort_order,
+                    "format": format,
+                    "at": at,
+                    "levels": levels,
+                },
+            ),
+        )
+
+    def depth_history(
+        self,
+        *,
+        ticker: str,
+        venue: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        sort_order: Literal["asc", "desc"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
+        at: Time | None = None,
+        levels: int | None = None,
+        limit: int | None = None,
+    ) -> Pages[ShownDepth]:
+        """Return snapshots of an order book: those of a time, or the latest at or before a
+        moment.
+
+        In ccxt's shape it is the one book at `at`, by default the latest.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            venue: may be left out where there is one only
+            start: first time, inclusive
+            end: last time, inclusive
+            sort_order: by time; none: `asc` from `start` on, else the newest first
+            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
+            at: only the latest at or before this time
+            levels: of each side, the best
+        """
+        return self._pages(
+            "/data/depth",
+            {
+                "ticker": ticker,
+                "venue": venue,
+                "start": start,
+                "end": end,
+                "sort_order": sort_order,
+                "format": format,
+                "at": at,
+                "levels": levels,
+            },
+            limit,
+            most=10000,
+            times=("time",),
+        )
+
+    def push_depth(self, *, ticker: str, venue: str, depth: Sequence[SentDepth]) -> TicksReport:
+        """Store snapshots of an order book: of each second the last one, with 50 levels a side."""
+        return cast(
+            "TicksReport",
+            self._ask(
+                "POST", "/data/depth", json={"ticker": ticker, "venue": venue, "depth": depth}
+            ),
+        )
+
+    def funding(
+        self,
+        *,
+        ticker: str,
+        venue: str | None = None,
+        end: Time | None = None,
+        sort_order: Literal["asc", "desc"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
+    ) -> CcxtObjects:
+        """Return funding rates.
+
+        Args:
+            venue: may be left out where there is one only
+            end: last time, inclusive
+            sort_order: by time; none: `asc` from `start` on, else the newest first
+            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
+        """
+        return cast(
+            "CcxtObjects",
+            self._ask(
+                "GET",
+                "/data/funding",
+                params={
+                    "ticker": ticker,
+                    "venue": venue,
+                    "end": end,
+                    "sort_order": sort_order,
+                    "format": format,
+                },
+            ),
+        )
+
+    def funding_history(
+        self,
+        *,
+        ticker: str,
+        venue: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        sort_order: Literal["asc", "desc"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[ShownFunding]:
+        """Return funding rates.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            venue: may be left out where there is one only
+            start: first time, inclusive
+            end: last time, inclusive
+            sort_order: by time; none: `asc` from `start` on, else the newest first
+            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
+        """
+        return self._pages(
+            "/data/funding",
+            {
+                "ticker": ticker,
+                "venue": venue,
+                "start": start,
+                "end": end,
+                "sort_order": sort_order,
+                "format": format,
+            },
+            limit,
+            most=10000,
+            times=(
+                "next_time",
+                "time",
+            ),
+        )
+
+    def push_funding(
+        self, *, ticker: str, venue: str, funding: Sequence[SentFunding]
+    ) -> TicksReport:
+        """Store funding rates, each once."""
+        return cast(
+            "TicksReport",
+            self._ask(
+                "POST", "/data/funding", json={"ticker": ticker, "venue": venue, "funding": funding}
             ),
         )
 
@@ -3606,6 +4004,27 @@ class Client(Connection):
             times=("rejected_at",),
         )
 
+    def rejected_records(
+        self,
+        *,
+        kind: Literal["candles", "trades", "depth", "funding", "message"] | None = None,
+        ticker: str | None = None,
+        reason: str | None = None,
+        limit: int | None = None,
+    ) -> Pages[RejectedRecord]:
+        """List records, and messages of the feed, that were kept aside; for 30 days.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/data/rejected/records",
+            {"kind": kind, "ticker": ticker, "reason": reason},
+            limit,
+            most=500,
+            times=("rejected_at",),
+        )
+
     def revisions(
         self,
         *,
@@ -3632,12 +4051,69 @@ class Client(Connection):
             ),
         )
 
+    def trades(
+        self,
+        *,
+        ticker: str,
+        venue: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        sort_order: Literal["asc", "desc"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
+        bars: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+    ) -> TradePage | TradeCandlePage | CcxtObjects | CcxtCandles:
+        """Return trades, or candles that they are added up to.
+
+        Args:
+            venue: may be left out where there is one only
+            start: first time, inclusive
+            end: last time, inclusive
+            limit: how many at the most
+            cursor: `next_cursor` of the page before
+            sort_order: by time; none: `asc` from `start` on, else the newest first
+            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
+            bars: added up to candles of this interval, in order of time
+        """
+        return cast(
+            "TradePage | TradeCandlePage | CcxtObjects | CcxtCandles",
+            self._ask(
+                "GET",
+                "/data/trades",
+                params={
+                    "ticker": ticker,
+                    "venue": venue,
+                    "start": start,
+                    "end": end,
+                    "limit": limit,
+                    "cursor": cursor,
+                    "sort_order": sort_order,
+                    "format": format,
+                    "bars": bars,
+                },
+            ),
+        )
+
+    def push_trades(self, *, ticker: str, venue: str, trades: Sequence[SentTrade]) -> TicksReport:
+        """Store trades, each once.
+
+        What cannot be right is kept aside with its reason, and costs no other. Who pushes
+        faster than it can be stored is told to wait (429).
+        """
+        return cast(
+            "TicksReport",
+            self._ask(
+                "POST", "/data/trades", json={"ticker": ticker, "venue": venue, "trades": trades}
+            ),
+        )
+
     def runs(
         self,
         *,
         status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
         | None = None,
-        trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual"]
+        trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]
         | None = None,
         task: Literal[
             "backfill",
@@ -3775,6 +4251,63 @@ class Client(Connection):
                 params={"ticker": ticker, "version": version, "start": start, "limit": limit},
             ),
         )
+
+    def export_table(
+        self,
+        table: str,
+        *,
+        format: Literal["csv", "ndjson"] | None = None,
+        tickers: str | Sequence[str] | None = None,
+        market: str | None = None,
+        watchlist: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        columns: str | Sequence[str] | None = None,
+        layout: Literal["long", "wide"] | None = None,
+        field: Literal["open", "high", "low", "close", "volume"] | None = None,
+        adjusted: bool | None = None,
+    ) -> Iterator[str]:
+        """Stream bars, anomalies, analytics, trades or funding as CSV or JSON lines.
+
+        Tables of up to a million rows; larger ones, and Parquet, are written by `flask export
+        write`. In CSV, text that a spreadsheet would take for a formula has an apostrophe
+        before it.
+
+        Args:
+            tickers: with commas between them
+            start: first time, inclusive
+            end: last time, inclusive
+            columns: only these, with commas between them
+            layout: `wide`: of bars a column a ticker, of analytics a column a metric
+            field: of wide bars, one of open, high, low, close, volume
+            adjusted: bars adjusted for splits, not as they were quoted
+        """
+        return self._lines(
+            "GET",
+            f"/export/{_quote(table)}",
+            params={
+                "format": format,
+                "tickers": _join(tickers),
+                "market": market,
+                "watchlist": watchlist,
+                "interval": interval,
+                "start": start,
+                "end": end,
+                "columns": _join(columns),
+                "layout": layout,
+                "field": field,
+                "adjusted": adjusted,
+            },
+        )
+
+    def positions(self) -> FeedPositions:
+        """Return how far each stream was stored, and the last number of each of its producers.
+
+        A producer begins here, and here again where the bus lost what it had: behind the `seq`
+        that was stored.
+        """
+        return cast("FeedPositions", self._ask("GET", "/feed/positions"))
 
     def fit_series_model(
         self,

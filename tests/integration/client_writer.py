@@ -307,10 +307,14 @@ def write_operation(
         return
     union = [schemas.get(each, {}) for each in find_references(answered.get("anyOf", []))]
     page = next((each for each in union if "next_cursor" in each.get("properties", {})), None)
-    if page is None:
+    others = [
+        each for each in find_references(answered.get("anyOf", [])) if schemas[each] is not page
+    ]
+    # Of several shapes the caller chooses one by a parameter, and asks for its pages.
+    if page is None or len(others) != 1:
         yield name, write_single(document, name, path, method, operation)
         return
-    (one,) = [each for each in find_references(answered["anyOf"]) if schemas[each] is not page]
+    (one,) = others
     without = {*NEVER_SENT, "start"}
     yield name, write_single(document, name, path, method, operation, returned=one, without=without)
     yield (
