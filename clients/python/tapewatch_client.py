@@ -3517,34 +3517,9 @@ class Client(Connection):
         self,
         *,
         ticker: str,
-        end: Time | None = None,
-        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
-        format: Literal["native", "ccxt"] | None = None,
-    ) -> CcxtCandles:
-        """Return stored bars, adjusted for known splits.
-
-        Args:
-            end: last bar time, inclusive
-            format: `ccxt`: a list of [milliseconds, open, high, low, close, volume],
-                ascending
-        """
-        return cast(
-            "CcxtCandles",
-            self._ask(
-                "GET",
-                "/data/candles",
-                params={"end": end, "interval": interval, "ticker": ticker, "format": format},
-            ),
-        )
-
-    def bars_history(
-        self,
-        *,
-        ticker: str,
         start: Time | None = None,
         end: Time | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
-        format: Literal["native", "ccxt"] | None = None,
         limit: int | None = None,
     ) -> Pages[ShownCandle]:
         """Return stored bars, adjusted for known splits.
@@ -3553,16 +3528,52 @@ class Client(Connection):
             limit: how many at the most in all; None: every one
             start: first bar time, inclusive
             end: last bar time, inclusive
-            format: `ccxt`: a list of [milliseconds, open, high, low, close, volume],
-                ascending
         """
         return self._pages(
             "/data/candles",
-            {"start": start, "end": end, "interval": interval, "ticker": ticker, "format": format},
+            {"start": start, "end": end, "interval": interval, "ticker": ticker},
             limit,
             most=10000,
             times=("time",),
             backwards=True,
+        )
+
+    def bars_page(
+        self,
+        *,
+        ticker: str,
+        limit: int | None = None,
+        cursor: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
+    ) -> CandlePage | CcxtCandles:
+        """Return stored bars, adjusted for known splits.
+
+        Args:
+            limit: how many at the most
+            cursor: `next_cursor` of the page before
+            start: first bar time, inclusive
+            end: last bar time, inclusive
+            format: `ccxt`: a list of [milliseconds, open, high, low, close, volume],
+                ascending
+        """
+        return cast(
+            "CandlePage | CcxtCandles",
+            self._ask(
+                "GET",
+                "/data/candles",
+                params={
+                    "limit": limit,
+                    "cursor": cursor,
+                    "start": start,
+                    "end": end,
+                    "interval": interval,
+                    "ticker": ticker,
+                    "format": format,
+                },
+            ),
         )
 
     def push_candles(
@@ -3618,51 +3629,9 @@ class Client(Connection):
         *,
         ticker: str,
         venue: str | None = None,
-        end: Time | None = None,
-        sort_order: Literal["asc", "desc"] | None = None,
-        format: Literal["native", "ccxt"] | None = None,
-        at: Time | None = None,
-        levels: int | None = None,
-    ) -> CcxtBook:
-        """Return snapshots of an order book: those of a time, or the latest at or before a
-        moment.
-
-        In ccxt's shape it is the one book at `at`, by default the latest.
-
-        Args:
-            venue: may be left out where there is one only
-            end: last time, inclusive
-            sort_order: by time; none: `asc` from `start` on, else the newest first
-            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
-            at: only the latest at or before this time
-            levels: of each side, the best
-        """
-        return cast(
-            "CcxtBook",
-            self._ask(
-                "GET",
-                "/data/depth",
-                params={
-                    "ticker": ticker,
-                    "venue": venue,
-                    "end": end,
-                    "sort_order": sort_order,
-                    "format": format,
-                    "at": at,
-                    "levels": levels,
-                },
-            ),
-        )
-
-    def depth_history(
-        self,
-        *,
-        ticker: str,
-        venue: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
         sort_order: Literal["asc", "desc"] | None = None,
-        format: Literal["native", "ccxt"] | None = None,
         at: Time | None = None,
         levels: int | None = None,
         limit: int | None = None,
@@ -3678,7 +3647,6 @@ class Client(Connection):
             start: first time, inclusive
             end: last time, inclusive
             sort_order: by time; none: `asc` from `start` on, else the newest first
-            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
             at: only the latest at or before this time
             levels: of each side, the best
         """
@@ -3690,13 +3658,62 @@ class Client(Connection):
                 "start": start,
                 "end": end,
                 "sort_order": sort_order,
-                "format": format,
                 "at": at,
                 "levels": levels,
             },
             limit,
             most=10000,
             times=("time",),
+        )
+
+    def depth_page(
+        self,
+        *,
+        ticker: str,
+        venue: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        sort_order: Literal["asc", "desc"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
+        at: Time | None = None,
+        levels: int | None = None,
+    ) -> DepthPage | CcxtBook:
+        """Return snapshots of an order book: those of a time, or the latest at or before a
+        moment.
+
+        In ccxt's shape it is the one book at `at`, by default the latest.
+
+        Args:
+            venue: may be left out where there is one only
+            start: first time, inclusive
+            end: last time, inclusive
+            limit: how many at the most
+            cursor: `next_cursor` of the page before
+            sort_order: by time; none: `asc` from `start` on, else the newest first
+            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
+            at: only the latest at or before this time
+            levels: of each side, the best
+        """
+        return cast(
+            "DepthPage | CcxtBook",
+            self._ask(
+                "GET",
+                "/data/depth",
+                params={
+                    "ticker": ticker,
+                    "venue": venue,
+                    "start": start,
+                    "end": end,
+                    "limit": limit,
+                    "cursor": cursor,
+                    "sort_order": sort_order,
+                    "format": format,
+                    "at": at,
+                    "levels": levels,
+                },
+            ),
         )
 
     def push_depth(self, *, ticker: str, venue: str, depth: Sequence[SentDepth]) -> TicksReport:
@@ -3713,42 +3730,9 @@ class Client(Connection):
         *,
         ticker: str,
         venue: str | None = None,
-        end: Time | None = None,
-        sort_order: Literal["asc", "desc"] | None = None,
-        format: Literal["native", "ccxt"] | None = None,
-    ) -> CcxtObjects:
-        """Return funding rates.
-
-        Args:
-            venue: may be left out where there is one only
-            end: last time, inclusive
-            sort_order: by time; none: `asc` from `start` on, else the newest first
-            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
-        """
-        return cast(
-            "CcxtObjects",
-            self._ask(
-                "GET",
-                "/data/funding",
-                params={
-                    "ticker": ticker,
-                    "venue": venue,
-                    "end": end,
-                    "sort_order": sort_order,
-                    "format": format,
-                },
-            ),
-        )
-
-    def funding_history(
-        self,
-        *,
-        ticker: str,
-        venue: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
         sort_order: Literal["asc", "desc"] | None = None,
-        format: Literal["native", "ccxt"] | None = None,
         limit: int | None = None,
     ) -> Pages[ShownFunding]:
         """Return funding rates.
@@ -3759,7 +3743,6 @@ class Client(Connection):
             start: first time, inclusive
             end: last time, inclusive
             sort_order: by time; none: `asc` from `start` on, else the newest first
-            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
         """
         return self._pages(
             "/data/funding",
@@ -3769,13 +3752,53 @@ class Client(Connection):
                 "start": start,
                 "end": end,
                 "sort_order": sort_order,
-                "format": format,
             },
             limit,
             most=10000,
             times=(
                 "next_time",
                 "time",
+            ),
+        )
+
+    def funding_page(
+        self,
+        *,
+        ticker: str,
+        venue: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        sort_order: Literal["asc", "desc"] | None = None,
+        format: Literal["native", "ccxt"] | None = None,
+    ) -> FundingPage | CcxtObjects:
+        """Return funding rates.
+
+        Args:
+            venue: may be left out where there is one only
+            start: first time, inclusive
+            end: last time, inclusive
+            limit: how many at the most
+            cursor: `next_cursor` of the page before
+            sort_order: by time; none: `asc` from `start` on, else the newest first
+            format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
+        """
+        return cast(
+            "FundingPage | CcxtObjects",
+            self._ask(
+                "GET",
+                "/data/funding",
+                params={
+                    "ticker": ticker,
+                    "venue": venue,
+                    "start": start,
+                    "end": end,
+                    "limit": limit,
+                    "cursor": cursor,
+                    "sort_order": sort_order,
+                    "format": format,
+                },
             ),
         )
 
@@ -4052,6 +4075,39 @@ class Client(Connection):
         )
 
     def trades(
+        self,
+        *,
+        ticker: str,
+        venue: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        sort_order: Literal["asc", "desc"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[ShownTrade]:
+        """Return trades, or candles that they are added up to.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            venue: may be left out where there is one only
+            start: first time, inclusive
+            end: last time, inclusive
+            sort_order: by time; none: `asc` from `start` on, else the newest first
+        """
+        return self._pages(
+            "/data/trades",
+            {
+                "ticker": ticker,
+                "venue": venue,
+                "start": start,
+                "end": end,
+                "sort_order": sort_order,
+            },
+            limit,
+            most=10000,
+            times=("time",),
+        )
+
+    def trades_page(
         self,
         *,
         ticker: str,

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tests.conftest import ROOT
@@ -307,14 +307,17 @@ def write_operation(
         return
     union = [schemas.get(each, {}) for each in find_references(answered.get("anyOf", []))]
     page = next((each for each in union if "next_cursor" in each.get("properties", {})), None)
-    others = [
-        each for each in find_references(answered.get("anyOf", [])) if schemas[each] is not page
-    ]
-    # Of several shapes the caller chooses one by a parameter, and asks for its pages.
-    if page is None or len(others) != 1:
+    # Of several shapes the caller asks for one; what comes in pages is the first.
+    if page is not None and "format" in Parameters(document, operation).query:
+        shapes = {"format", "bars"}
+        yield name, write_list(document, name, path, operation, page, left_out=shapes)
+        yield f"{name}_page", write_single(document, f"{name}_page", path, method, operation)
+        return
+    if page is None:
         yield name, write_single(document, name, path, method, operation)
         return
-    (one,) = others
+    others = find_references(answered["anyOf"])
+    (one,) = [each for each in others if schemas[each] is not page]
     without = {*NEVER_SENT, "start"}
     yield name, write_single(document, name, path, method, operation, returned=one, without=without)
     yield (
@@ -324,10 +327,16 @@ def write_operation(
 
 
 def write_list(
-    document: Document, name: str, path: str, operation: Document, page: Document
+    document: Document,
+    name: str,
+    path: str,
+    operation: Document,
+    page: Document,
+    *,
+    left_out: Iterable[str] = (),
 ) -> str:
     """Return a method that reads a list, page by page."""
-    taken, without = Parameters(document, operation), {"limit", "cursor"}
+    taken, without = Parameters(document, operation), {"limit", "cursor", *left_out}
     item = page["properties"]["items"]["items"]
     schemas = document["components"]["schemas"]
     times = sorted(
