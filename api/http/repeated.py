@@ -12,7 +12,7 @@ from api.http.auth import PUBLIC
 from api.http.errors import build_problem
 
 # What takes several values, with commas between; a series may have any name.
-LISTS = frozenset({"fields", "indicators", "tickers"})
+LISTS = frozenset({"columns", "fields", "indicators", "tickers"})
 FREE_TEXT = frozenset({"series_id"})
 
 

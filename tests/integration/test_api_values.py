@@ -111,14 +111,19 @@ def test_two_names_of_one_value_are_not_both_taken(client: FlaskClient, query: s
     assert response.json["reason"] != "not_found"
 
 
+FIRST = {"fields": "grade", "indicators": "sma", "tickers": "AAPL", "columns": "close"}
+
+
 def test_every_list_is_taken_whole(client: FlaskClient) -> None:
     """What is wrong in its last value is found."""
     lists = [(path, name) for path, name in find_query_fields() if name in LISTS]
     assert {name for _path, name in lists} == LISTS
     for path, name in lists:
-        first = {"fields": "grade", "indicators": "sma", "tickers": "AAPL"}[name]
+        first = FIRST[name]
         given = {"ticker": "AAPL"} if path.endswith("/chart") else {}
-        response = client.get(path, query_string={**given, name: f"{first},$wrong"})
+        response = client.get(
+            path.replace("{table}", "bars"), query_string={**given, name: f"{first},$wrong"}
+        )
         assert response.status_code == 422, response.text
         assert "$wrong" in response.json["detail"].lower()
 
