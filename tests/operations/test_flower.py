@@ -57,9 +57,13 @@ def test_arguments_say_which_run_which_batch_and_how_many_tickers(
 def test_what_a_person_looks_for_is_not_hidden_among_ticks_and_sweeps(
     service: Service, tasks: dict[str, Any]
 ) -> None:
-    """Both have run many times by now; all rows are of runs, their batches or notifications."""
-    ticked = find_heartbeats(service.database, [SWEEPER, SCHEDULER])
-    assert ticked.keys() == {SWEEPER, SCHEDULER}
+    """Once both have run, all rows are of runs, their batches or notifications."""
+    wait_until(
+        lambda: (
+            find_heartbeats(service.database, [SWEEPER, SCHEDULER]).keys() == {SWEEPER, SCHEDULER}
+        ),
+        "both have run",
+    )
     shown = {task["name"] for task in ask_flower(service.settings, "/api/tasks").values()}
     assert {"tapewatch.backfill", "tapewatch.run_batch"} <= shown
     assert not {names.TICK, names.SWEEP} & shown

@@ -33,7 +33,9 @@ def test_debians_docker_compose_takes_the_file() -> None:
         command, env=os.environ | FILLED_IN, capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stderr
-    assert set(yaml.safe_load(answer.stdout)["services"]) == {"redis", "mongo", *OURS}
+    # It names the services of every profile.
+    held = {"redis", "mongo", "prometheus", "grafana", *OURS}
+    assert set(yaml.safe_load(answer.stdout)["services"]) == held
 
 
 @pytest.fixture(scope="module")
