@@ -42,9 +42,10 @@ def list_supervised(folder: Path) -> list[list[str]]:
 
 
 def list_composed(_folder: Path) -> list[list[str]]:
-    """Return the commands that docker-compose.yml starts."""
+    """Return the commands that docker-compose.yml starts of the image; others' are lists."""
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
-    return [shlex.split(service["command"]) for service in services]
+    commands = (service.get("command") for service in services)
+    return [shlex.split(command) for command in commands if isinstance(command, str)]
 
 
 def find_worker_queues(commands: list[list[str]]) -> list[list[str]]:
