@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from math import log10
 from typing import TypedDict
 
-from core.words import AlertState, Direction
+from core.words import AlertState, Direction, MoveScope
 from records.alerts.documents import (
     AlertDocument,
     CommentFields,
@@ -20,7 +20,7 @@ from records.alerts.documents import (
 )
 from records.alerts.raised import LaterFields
 from records.alerts.trail import build_entry
-from records.findings.documents import AnomalyDocument, InputFields
+from records.findings.documents import AnomalyDocument, InputFields, RootCauseFields
 from records.models.documents import PolicyFields
 from records.work.documents import RunDocument
 
@@ -210,15 +210,9 @@ def _build_wide(
     of = f"{len(anomalies)} of {tickers} tickers are strange on this bar"
     return {
         **_describe(strangest),
-        "explanation": {},
+        **leave_unexplained(),
         "reasons": [of],
-        "metric_name": None,
-        "actual_value": None,
-        "expected_value": None,
-        "inputs": [],
         "scope": "market",
-        "root_causes": [],
-        "root_cause": None,
         "_id": build_alert_id(watchlist, subject),
         "watchlist": watchlist,
         "entity_type": "market",
@@ -233,6 +227,33 @@ def _build_wide(
         "bars": [bar],
         "breadth": {"strange": len(anomalies), "of": tickers},
         **build_beginning(run_id, now),
+    }
+
+
+class Unexplained(TypedDict):
+    """What an alert says of the strangest of its bars, where it rests on no single one."""
+
+    explanation: dict[str, float]
+    metric_name: str | None
+    actual_value: float | None
+    expected_value: float | None
+    inputs: list[InputFields]
+    scope: MoveScope | None
+    root_causes: list[str]
+    root_cause: RootCauseFields | None
+
+
+def leave_unexplained() -> Unexplained:
+    """Return that no model read anything, and that nobody's move it was."""
+    return {
+        "explanation": {},
+        "metric_name": None,
+        "actual_value": None,
+        "expected_value": None,
+        "inputs": [],
+        "scope": None,
+        "root_causes": [],
+        "root_cause": None,
     }
 
 

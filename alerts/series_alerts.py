@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from math import erfc, log10, sqrt
 
-from alerts.raising import build_alert_id, build_beginning
+from alerts.raising import build_alert_id, build_beginning, leave_unexplained
 from core.words import Direction, Severity
 from records.alerts.documents import AlertDocument
 from records.alerts.raised import LaterFields
@@ -58,17 +58,13 @@ def build_series_alert(
         "threshold": None,
         "grade": grade,
         "severity": next((word for least, word in LEAST_GRADES if grade >= least), "low"),
-        "explanation": {},
+        **leave_unexplained(),
         "reasons": [_describe(strangest)],
         "detection_timestamp": now,
         "model_version": str(strangest["version"]),
         "metric_name": strangest["series_id"],
         "actual_value": strangest["value"],
         "expected_value": strangest["expected"],
-        "inputs": [],
-        "scope": None,
-        "root_causes": [],
-        "root_cause": None,
         **build_beginning(event_id, now),  # type: ignore[typeddict-item]  # it holds no bars
     }
     return alert

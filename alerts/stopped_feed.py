@@ -6,7 +6,7 @@ It is pure: documents in, documents out.
 
 from datetime import datetime
 
-from alerts.raising import build_alert_id, build_beginning
+from alerts.raising import build_alert_id, build_beginning, leave_unexplained
 from records.alerts.documents import AlertDocument
 from records.alerts.raised import LaterFields
 from records.work.documents import RunDocument
@@ -51,17 +51,10 @@ def build_stopped(run: RunDocument, market: str, now: datetime) -> AlertDocument
         "threshold": None,
         "grade": grade,
         "severity": "critical" if count == of else "high",
-        "explanation": {},
+        **leave_unexplained(),
         "reasons": [f"{tickers} no {run['interval']} bar of the last session: {named}"],
         "detection_timestamp": now,
         "model_version": None,
-        "metric_name": None,
-        "actual_value": None,
-        "expected_value": None,
-        "inputs": [],
-        "scope": None,
-        "root_causes": [],
-        "root_cause": None,
         **build_beginning(run["_id"], now),  # type: ignore[typeddict-item]  # it holds no bars
     }
     return stopped

@@ -18,7 +18,6 @@ from alerts.lifecycle import EXPIRED_AFTER, OPEN, SYSTEM, Asked, take_step
 from alerts.raising import (
     BarsBetween,
     find_wide_bars,
-    note_step,
     passes,
     plan_alerts,
     plan_market_wide,
@@ -37,6 +36,7 @@ from records.findings.documents import AnomalyDocument
 from records.work.documents import RunDocument, WatchlistDocument
 from records.work.watchlists import find_holders
 from tasks.engine.one_of_many import going_on
+from tasks.periodic.one_alert import raise_or_extend
 
 # So many tickers are raised in one transaction.
 CHUNK = 500
@@ -238,14 +238,7 @@ def _follow_feed(database: Db, run: RunDocument, now: datetime) -> None:
         came[:] = [] if stopped else [alert["_id"] for alert in held]
         if stopped is None or any(alert["run_id"] == run["_id"] for alert in held):
             return
-        text = stopped["reasons"][0]
-        if held:
-            later = [(alert["_id"], extend_stopped(alert, stopped)) for alert in held]
-            trail = [note_step(alert, "extend", now, text) for alert in held]
-            raised.write_raised(database, [], later, trail, session)
-        elif not raised.find_known(database, [stopped["_id"]], session):
-            trail = [note_step(stopped, "raise", now, text)]
-            raised.write_raised(database, [stopped], [], trail, session)
+        raise_or_extend(database, stopped, held, extend_stopped, now, session)
 
     in_transaction(database, write)
     _step_all(database, came, "supersede", now, CAME)

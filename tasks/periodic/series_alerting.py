@@ -9,7 +9,6 @@ from typing import cast
 from pymongo.client_session import ClientSession
 
 from alerts.messages import build_link, find_due, is_news
-from alerts.raising import note_step
 from alerts.series_alerts import build_series_alert, extend_series_alert, tell_direction
 from records.alerts import deliveries, raised
 from records.alerts.documents import AlertDocument, DeliveryDocument
@@ -18,6 +17,7 @@ from records.database import Db, in_transaction
 from records.findings.documents import StoredPrediction
 from records.findings.series_predictions import find_stored
 from records.work.documents import EventDocument, SeriesAnomalies
+from tasks.periodic.one_alert import raise_or_extend
 
 
 def raise_series(database: Db, event: EventDocument, now: datetime) -> list[AlertDocument]:
@@ -48,14 +48,7 @@ def _raise_one(database: Db, fresh: AlertDocument, session: ClientSession) -> No
     ]
     if any(set(fresh["anomaly_ids"]) <= set(alert["anomaly_ids"]) for alert in held):
         return
-    now, text = fresh["created_at"], fresh["reasons"][0]
-    if held:
-        later = [(alert["_id"], extend_series_alert(alert, fresh)) for alert in held]
-        trail = [note_step(alert, "extend", now, text) for alert in held]
-        raised.write_raised(database, [], later, trail, session)
-    elif not raised.find_known(database, [fresh["_id"]], session):
-        trail = [note_step(fresh, "raise", now, text)]
-        raised.write_raised(database, [fresh], [], trail, session)
+    raise_or_extend(database, fresh, held, extend_series_alert, fresh["created_at"], session)
 
 
 def plan_series_messages(
