@@ -8,38 +8,17 @@ two sorts of 60 numbers a bar, and nothing is learned. Source: Iglewicz and Hoag
 and Handle Outliers (1993).
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from core.arrays import Float32, Float64, Int64
-from detection.detectors.rows import SeriesRows
-from detection.detectors.trailing import MEASURE, SMALLEST, Trailing, fit_limit, load_limit
+from detection.detectors.trailing import MEASURE, SMALLEST, build_fit, build_load
 
 WINDOW = 60
 LIMIT = 3.5
 # What MAD and mean absolute deviation of normally distributed values are to their deviation.
 MAD_SHARE = 0.6745
 MEAN_DEVIATION_FACTOR = 1.253314
-
-
-def fit(
-    rows: SeriesRows,
-    *,
-    seed: int,  # noqa: ARG001 - nothing is drawn
-    checkpoint: Callable[[float], None] = lambda _fraction: None,
-) -> dict[str, NDArray[Any]]:
-    """Return the limit. Raises BadInput where there are no rows to be judged."""
-    checkpoint(1.0)
-    return fit_limit(rows, LIMIT)
-
-
-def load(fitted: Mapping[str, NDArray[Any]]) -> Trailing:
-    """Return the statistic, ready to score."""
-    return load_limit(fitted, modify_zscores)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -75,3 +54,7 @@ def modify_zscores(returns: Float32, rows: Int64) -> Float64:
             deviation = mean / WINDOW * MEAN_DEVIATION_FACTOR
         found[i] = abs(returns[row] - median) / max(deviation, SMALLEST)
     return found
+
+
+fit = build_fit(LIMIT)
+load = build_load(modify_zscores)

@@ -7,35 +7,14 @@ gaps. It costs some 120 additions a bar, and nothing is learned. Source: the mea
 about a moving average, as in Brown, Statistical Forecasting for Inventory Control (1959).
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from core.arrays import Float32, Float64, Int64
-from detection.detectors.rows import SeriesRows
-from detection.detectors.trailing import MEASURE, SMALLEST, Trailing, fit_limit, load_limit
+from detection.detectors.trailing import MEASURE, SMALLEST, build_fit, build_load
 
 WINDOW = 60
 LIMIT = 3.0
-
-
-def fit(
-    rows: SeriesRows,
-    *,
-    seed: int,  # noqa: ARG001 - nothing is drawn
-    checkpoint: Callable[[float], None] = lambda _fraction: None,
-) -> dict[str, NDArray[Any]]:
-    """Return the limit. Raises BadInput where there are no rows to be judged."""
-    checkpoint(1.0)
-    return fit_limit(rows, LIMIT)
-
-
-def load(fitted: Mapping[str, NDArray[Any]]) -> Trailing:
-    """Return the statistic, ready to score."""
-    return load_limit(fitted, count_distances)
 
 
 @njit(MEASURE, nogil=True, cache=True, error_model="numpy")
@@ -52,3 +31,7 @@ def count_distances(returns: Float32, rows: Int64) -> Float64:
             usual += abs(returns[row - back] - mean)
         found[i] = abs(returns[row] - mean) / max(usual / WINDOW, SMALLEST)
     return found
+
+
+fit = build_fit(LIMIT)
+load = build_load(count_distances)

@@ -6,7 +6,7 @@ the statistic's source, whichever statistic it is.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numba import float32, float64, int64, types
@@ -57,6 +57,30 @@ def fit_limit(rows: SeriesRows, limit: float) -> dict[str, NDArray[Any]]:
     return {"limit": np.array(limit)}
 
 
-def load_limit(fitted: Mapping[str, NDArray[Any]], measure: Measure) -> Trailing:
-    """Return the statistic with its stored limit."""
-    return Trailing(measure, float(fitted["limit"]))
+class Fit(Protocol):
+    """Fits a statistic as the catalogue's detectors are."""
+
+    def __call__(
+        self, rows: SeriesRows, *, seed: int, checkpoint: Callable[[float], None] = ...
+    ) -> dict[str, NDArray[Any]]:
+        """Return the limit. Raises BadInput where there are no rows to be judged."""
+
+
+def build_fit(limit: float) -> Fit:
+    """Return what fits a statistic with this limit."""
+
+    def fit(
+        rows: SeriesRows,
+        *,
+        seed: int,  # noqa: ARG001 - nothing is drawn
+        checkpoint: Callable[[float], None] = lambda _fraction: None,
+    ) -> dict[str, NDArray[Any]]:
+        checkpoint(1.0)
+        return fit_limit(rows, limit)
+
+    return fit
+
+
+def build_load(measure: Measure) -> Callable[[Mapping[str, NDArray[Any]]], Trailing]:
+    """Return what makes a statistic of its stored limit, ready to score."""
+    return lambda fitted: Trailing(measure, float(fitted["limit"]))

@@ -6,35 +6,14 @@ sounds late. It knows nothing of volume, range or gaps. It costs some 120 additi
 nothing is learned. Source: the Shewhart control chart (Shewhart 1931) on a moving window.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from core.arrays import Float32, Float64, Int64
-from detection.detectors.rows import SeriesRows
-from detection.detectors.trailing import MEASURE, SMALLEST, Trailing, fit_limit, load_limit
+from detection.detectors.trailing import MEASURE, SMALLEST, build_fit, build_load
 
 WINDOW = 60
 LIMIT = 3.0
-
-
-def fit(
-    rows: SeriesRows,
-    *,
-    seed: int,  # noqa: ARG001 - nothing is drawn
-    checkpoint: Callable[[float], None] = lambda _fraction: None,
-) -> dict[str, NDArray[Any]]:
-    """Return the limit. Raises BadInput where there are no rows to be judged."""
-    checkpoint(1.0)
-    return fit_limit(rows, LIMIT)
-
-
-def load(fitted: Mapping[str, NDArray[Any]]) -> Trailing:
-    """Return the statistic, ready to score."""
-    return load_limit(fitted, count_deviations)
 
 
 @njit(MEASURE, nogil=True, cache=True, error_model="numpy")
@@ -53,3 +32,7 @@ def count_deviations(returns: Float32, rows: Int64) -> Float64:
         deviation = np.sqrt(squares / (WINDOW - 1))
         found[i] = abs(returns[row] - mean) / max(deviation, SMALLEST)
     return found
+
+
+fit = build_fit(LIMIT)
+load = build_load(count_deviations)
