@@ -11,6 +11,7 @@ from records.database import Db
 from records.keyset import Key, Keyset, Position, find_page
 from records.ticks.chunks import from_bytes, to_bytes
 from records.ticks.documents import DepthDocument, depth_in
+from records.ticks.queries import build_time_query
 from records.ticks.trades import Stored
 
 SECOND = 1_000_000
@@ -105,11 +106,7 @@ def find_depth(
 ) -> list[DepthDocument]:
     """Return snapshots from `start` to `end` (microseconds, both inclusive), in order of time."""
     order = NEWEST_FIRST if descending else OLDEST_FIRST
-    bounds = {
-        **({"$gte": start} if start is not None else {}),
-        **({"$lte": end} if end is not None else {}),
-    }
-    query = {"ticker": ticker, "venue": venue, **({"time": bounds} if bounds else {})}
+    query = build_time_query(start, end, ticker=ticker, venue=venue)
     return find_page(depth_in(database), query, order, after=after, limit=limit)
 
 
