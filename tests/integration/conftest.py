@@ -27,6 +27,7 @@ from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tests.processes import PATIENCE_SECONDS, count_consumers, wait_until
+from tests.receiver import Receiver, run_receiver
 
 ROOT = Path(__file__).parent.parent.parent
 QUEUES = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE))
@@ -63,6 +64,13 @@ def celery(settings: Settings) -> Iterator[Celery]:
     """What sends messages to the test's own broker."""
     with build_celery(settings) as celery:
         yield celery
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """What takes notifications over HTTP."""
+    with run_receiver() as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Alerts, from the end of a run to the history: over HTTP, by the command line and in messages."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,21 +33,10 @@ from tasks.process.worker import Worker
 from tests.integration.alerting import NOW, SESSIONS, age, end_run
 from tests.integration.detecting import make_bars, run, store, train
 from tests.integration.stored import add_list
-from tests.receiver import Receiver, run_receiver
+from tests.receiver import Receiver
 
 FALL, RISE = {"moved": -0.09}, {"moved": 0.09}
 MANY = [f"T{number:02}" for number in range(12)]
-
-
-@pytest.fixture
-def worker(settings: Settings, database: Db) -> Worker:
-    return Worker(settings, database, build_celery(settings), "test")
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with run_receiver() as running:
-        yield running
 
 
 @pytest.fixture

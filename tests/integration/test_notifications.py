@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,17 +20,11 @@ from records.work.requests import RunRequest, insert_run
 from runner.servers import free_port
 from tasks.periodic.notifications import has_work, notify
 from tasks.process.worker import Worker
-from tests.receiver import Receiver, run_receiver
+from tests.receiver import Receiver
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 RULES = "/py/notifications/rules"
 TOLD: dict[str, Any] = {"run_id": None, "title": "a title", "body": "", "due_at": NOW, "now": NOW}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with run_receiver() as running:
-        yield running
 
 
 def set_rule(client: FlaskClient, receiver: Receiver, name: str = "me", **fields: object) -> None:

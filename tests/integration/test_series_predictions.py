@@ -5,7 +5,6 @@ long fits; the commands.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,7 +19,6 @@ from detection.series.stream import KIND as STREAM
 from records.database import Db
 from records.keys import add_key
 from tasks.periodic.notifications import notify
-from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tests.integration.conftest import ROOT, Live
 from tests.integration.stored import NOW
@@ -35,20 +33,9 @@ from tests.integration.test_api_single_series import (
     predict,
     send,
 )
-from tests.receiver import Receiver, run_receiver
+from tests.receiver import Receiver
 
 LEARNED = 200
-
-
-@pytest.fixture
-def worker(settings: Settings, database: Db) -> Worker:
-    return Worker(settings, database, build_celery(settings), "test")
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with run_receiver() as running:
-        yield running
 
 
 RANDOM = Random(7)
