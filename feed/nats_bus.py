@@ -32,8 +32,9 @@ except ImportError as error:
     ) from error
 
 T = TypeVar("T")
-# A stream that holds so much takes no more until some of it is stored.
-MOST_BYTES = 2 * 2**30
+# A stream that holds so much takes no more until some of it is stored. JetStream sets as much aside
+# on its disk for each of them, and refuses a stream for which there is no room.
+MOST_BYTES = 256 * 2**20
 FULL = "maximum bytes exceeded"
 # How long one of several streams is waited for before the next is looked at.
 LOOK_SECONDS = 0.02
