@@ -68,8 +68,9 @@ def test_compose_gives_prometheus_its_key(tmp_path: Path) -> None:
     """The script that the container starts with, up to Prometheus itself."""
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["prometheus"]
     (script,) = compose["command"]
-    script = script.replace("$$", "$").replace("/etc/tapewatch", str(PROMETHEUS))
-    script = script.replace("/tmp/", f"{tmp_path}/").partition("exec")[0] + "true"  # noqa: S108
+    # First the container's own folder: the tree itself may lie in one of that name.
+    script = script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+    script = script.replace("/etc/tapewatch", str(PROMETHEUS)).partition("exec")[0] + "true"
     path = os.environ["PATH"]
     subprocess.run(["sh", "-c", script], env={"PATH": path, "PROMETHEUS_KEY": "k_1"}, check=True)
     assert "credentials: k_1" in (tmp_path / "prometheus.yml").read_text()
