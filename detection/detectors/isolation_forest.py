@@ -157,8 +157,8 @@ class FlatForest:
         limit = -np.log2(-below) * trees.longest if below < 0.0 else np.inf
         # Where rounding could matter the walk goes on, so that what is below is told by the score
         # alone.
-        enough = limit * (1.0 + ROUNDING) - trees.to_come
-        lengths = walk_trees(matrix, trees.columns, trees.thresholds, trees.lengths, enough)
+        enough = np.ascontiguousarray((limit * (1.0 + ROUNDING) - trees.to_come).T)
+        lengths = walk_trees(matrix, trees.packed, trees.lengths, enough, trees.low, trees.high)
         scores: Float64 = -(2.0 ** (-(lengths / trees.longest)))
         return scores
 

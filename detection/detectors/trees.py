@@ -1,50 +1,69 @@
 """Isolation trees as perfect binary trees in flat arrays, and the compiled walks over them.
 
 A tree grown on a sub-sample of n rows is at most ceil(log2 n) deep, so each is filled up to that
-depth: the children of slot p are 2p + 1 and 2p + 2, no pointer is read, no branch is taken, and
-many rows step down a tree side by side.
+depth: the children of slot p are 2p and 2p + 1, the root is slot 1, no pointer is read, no branch
+is taken, and eight rows step down a tree side by side, their places in registers.
+
+Where only low sums are wanted, most rows need few trees. What the trees to come add at the least is
+known: of a row inside a box, the shortest path that any point of the box can take. Boxes lie one in
+the other around the middle of the columns, where paths are long, and a row goes by the innermost
+that it lies in. A bound is never more than what is bounded, so that no score depends on the boxes.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numba import float32, float64, int32, njit, types
+from numba import float32, float64, int32, int64, njit, types
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.ensemble._iforest import _average_path_length
 
 from core.arrays import Float32, Float64, Int64
 
-Slots = NDArray[np.uint32]
+# The lower half of a packed slot.
+LOWER = 0xFFFFFFFF
 
-# Rows that walk a tree together: their columns and positions stay in the first-level cache, as long
-# as this is no power of two, which would put all columns into the same few lines of it.
-BLOCK_ROWS = 400
+# Rows that walk a tree side by side, and those that do so before the next tree: their columns stay
+# in the first-level cache beside a tree.
+LANES = 8
+BLOCK_ROWS = 256
 # How often rows that have walked enough are looked for, and how few must be left for the others to
 # move together.
-TREES_BETWEEN = 8
+TREES_BETWEEN = 4
 WORTH_MOVING = 0.9
+# Where the boxes lie, innermost first: between this share of the thresholds that a column is split
+# by, and the same share from above. Thresholds are drawn evenly from where rows are, down the tree,
+# so their shares need no rows.
+BOX_SHARES = tuple(share / 100 for share in range(42, 0, -3))
 
 
 @dataclass(frozen=True, slots=True)
 class PerfectTrees:
-    """Trees of one depth D.
+    """Trees of one depth D over d columns, and K boxes.
 
     Attributes:
-        columns: shape (trees, 2^D - 1), the column each slot splits by.
+        columns: shape (trees, 2^D), the column each slot splits by; slot 0 is unused.
         thresholds: same shape; rows with a value above go right. Slots below a leaf have infinity.
-        lengths: shape (trees, 2^D), the path length each last slot stands for.
-        expected: shape (trees, 2^(D + 1) - 1), the mean path length of the training rows below each
+        packed: same shape; threshold as the upper 32 bits, as a whole number of the same order, and
+            where a block has the column as the lower.
+        lengths: same shape, the path length that each place after the last level stands for.
+        expected: shape (trees, 2^(D + 1)), the mean path length of the training rows below each
             slot.
         longest: the path length, summed over trees, that has score -0.5.
-        to_come: shape (trees,), the least path length that the trees after each one can add.
+        low, high: shape (K, d), the ends of each box, which belong to it, as whole numbers of the
+            same order; innermost first.
+        to_come: shape (K + 1, trees + 1), the least path length that a row in each box can have
+            from each tree on, and last that of any row.
     """
 
     columns: NDArray[np.int32]
     thresholds: Float32
+    packed: Int64
     lengths: Float64
     expected: Float64
     longest: float
+    low: NDArray[np.int32]
+    high: NDArray[np.int32]
     to_come: Float64
 
 
@@ -106,10 +125,10 @@ def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
     """Lay trees out as perfect trees."""
     trees = len(nodes.offsets) - 1
     depth = max(_find_depth(nodes, tree) for tree in range(trees))
-    columns = np.zeros((trees, 2**depth - 1), np.int32)
-    thresholds = np.full((trees, 2**depth - 1), np.inf, np.float32)
+    columns = np.zeros((trees, 2**depth), np.int32)
+    thresholds = np.full((trees, 2**depth), np.inf, np.float32)
     lengths = np.empty((trees, 2**depth))
-    expected = np.empty((trees, 2 ** (depth + 1) - 1))
+    expected = np.zeros((trees, 2 ** (depth + 1)))
     for number in range(trees):
         tree = slice(int(nodes.offsets[number]), int(nodes.offsets[number + 1]))
         children, path_lengths = (nodes.left[tree], nodes.right[tree]), nodes.lengths[tree]
@@ -117,18 +136,59 @@ def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
         means = _mean_below(*children, nodes.rows[tree], path_lengths)
         place = np.zeros(1, np.int64)
         for level in range(depth):
-            slots = slice(2**level - 1, 2 ** (level + 1) - 1)
+            slots = slice(2**level, 2 ** (level + 1))
             inner = children[0][place] >= 0
             columns[number, slots] = np.where(inner, split_by[place], 0)
             thresholds[number, slots] = np.where(inner, cuts[place], np.float32(np.inf))
             expected[number, slots] = means[place]
             left, right = (np.where(inner, child[place], place) for child in children)
             place = np.stack((left, right), axis=1).ravel()
-        expected[number, 2**depth - 1 :] = means[place]
+        expected[number, 2**depth :] = means[place]
         lengths[number] = path_lengths[place]
-    shortest = lengths.min(axis=1)
-    to_come = shortest[::-1].cumsum()[::-1] - shortest
-    return PerfectTrees(columns, thresholds, lengths, expected, float(nodes.longest), to_come)
+    low, high = _draw_boxes(columns, thresholds, int(nodes.width))
+    shortest = [
+        _find_shortest(columns, thresholds, lengths, *box) for box in zip(low, high, strict=True)
+    ]
+    to_come = np.zeros((len(low) + 1, trees + 1))
+    to_come[:, :-1] = np.stack((*shortest, lengths.min(axis=1)))[:, ::-1].cumsum(axis=1)[:, ::-1]
+    packed = (_order_bits(thresholds) << 32) | (columns.astype(np.int64) * BLOCK_ROWS)
+    longest = float(nodes.longest)
+    ends = (_order_bits(low).astype(np.int32), _order_bits(high).astype(np.int32))
+    return PerfectTrees(columns, thresholds, packed, lengths, expected, longest, *ends, to_come)
+
+
+def _draw_boxes(
+    columns: NDArray[np.int32], thresholds: Float32, width: int
+) -> tuple[Float32, Float32]:
+    """Return the ends of the boxes, shape (K, d) each; a column that no tree looks at has none."""
+    low = np.full((len(BOX_SHARES), width), -np.inf, np.float32)
+    high = np.full((len(BOX_SHARES), width), np.inf, np.float32)
+    for column in range(width):
+        found = np.sort(thresholds[(columns == column) & np.isfinite(thresholds)])
+        if found.size:
+            places = (np.array(BOX_SHARES) * (found.size - 1)).astype(np.int64)
+            low[:, column], high[:, column] = found[places], found[found.size - 1 - places]
+    return low, high
+
+
+def _find_shortest(
+    columns: NDArray[np.int32], thresholds: Float32, lengths: Float64, low: Float32, high: Float32
+) -> Float64:
+    """Return the shortest path that a row with `low` <= row <= `high` can have in each tree."""
+    reached = np.ones((len(columns), 1), np.bool_)
+    while reached.shape[1] < columns.shape[1]:
+        slots = slice(reached.shape[1], 2 * reached.shape[1])
+        column, threshold = columns[:, slots], thresholds[:, slots]
+        left, right = reached & (low[column] <= threshold), reached & (high[column] > threshold)
+        reached = np.stack((left, right), axis=2).reshape(len(columns), -1)
+    shortest: Float64 = np.where(reached, lengths, np.inf).min(axis=1)
+    return shortest
+
+
+def _order_bits(values: Float32) -> Int64:
+    """Return whole numbers of 32 bits that have the order of `values`; both zeros are 0."""
+    bits = np.ascontiguousarray(values + np.float32(0.0)).view(np.int32)
+    return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
 
 
 def _find_depth(nodes: ForestNodes, tree: int) -> int:
@@ -164,95 +224,155 @@ _matrix = types.Array(float32, 2, "C", readonly=True)
 
 @njit(inline="always")
 def _step_down(
-    block: Float32,
-    stride: int,
-    count: int,
-    column_of: NDArray[np.int32],
-    threshold_of: Float32,
-    slots: Slots,
+    block: NDArray[np.int32],
+    first: int,
+    packed: Int64,
+    length_of: Float64,
+    sums: Float64,
 ) -> None:
-    """Bring the first `count` rows of a block from the root of a tree to its last level,
-    side by side.
+    """Bring eight rows from the root of a tree to its last level, side by side, and add their path
+    lengths to `sums`.
+
+    Each row's slot is a variable of its own, and so stays in a register.
     """
-    last = np.uint32(column_of.shape[0])
-    slots[:count] = 0
-    slot = np.uint32(0)
-    while slot < last:
+    slot0 = slot1 = slot2 = slot3 = slot4 = slot5 = slot6 = slot7 = np.uint64(1)
+    last, at = np.uint64(packed.size - 1), np.uint64(first)
+    while slot0 <= last:
+        node0 = packed[slot0]
+        node1 = packed[slot1]
+        node2 = packed[slot2]
+        node3 = packed[slot3]
+        node4 = packed[slot4]
+        node5 = packed[slot5]
+        node6 = packed[slot6]
+        node7 = packed[slot7]
+        value0 = block[at + np.uint64(node0 & LOWER) + np.uint64(0)]
+        value1 = block[at + np.uint64(node1 & LOWER) + np.uint64(1)]
+        value2 = block[at + np.uint64(node2 & LOWER) + np.uint64(2)]
+        value3 = block[at + np.uint64(node3 & LOWER) + np.uint64(3)]
+        value4 = block[at + np.uint64(node4 & LOWER) + np.uint64(4)]
+        value5 = block[at + np.uint64(node5 & LOWER) + np.uint64(5)]
+        value6 = block[at + np.uint64(node6 & LOWER) + np.uint64(6)]
+        value7 = block[at + np.uint64(node7 & LOWER) + np.uint64(7)]
+        slot0 = slot0 + slot0 + np.uint64(np.int64(value0) > (node0 >> 32))
+        slot1 = slot1 + slot1 + np.uint64(np.int64(value1) > (node1 >> 32))
+        slot2 = slot2 + slot2 + np.uint64(np.int64(value2) > (node2 >> 32))
+        slot3 = slot3 + slot3 + np.uint64(np.int64(value3) > (node3 >> 32))
+        slot4 = slot4 + slot4 + np.uint64(np.int64(value4) > (node4 >> 32))
+        slot5 = slot5 + slot5 + np.uint64(np.int64(value5) > (node5 >> 32))
+        slot6 = slot6 + slot6 + np.uint64(np.int64(value6) > (node6 >> 32))
+        slot7 = slot7 + slot7 + np.uint64(np.int64(value7) > (node7 >> 32))
+    sums[first + 0] += length_of[slot0 & last]
+    sums[first + 1] += length_of[slot1 & last]
+    sums[first + 2] += length_of[slot2 & last]
+    sums[first + 3] += length_of[slot3 & last]
+    sums[first + 4] += length_of[slot4 & last]
+    sums[first + 5] += length_of[slot5 & last]
+    sums[first + 6] += length_of[slot6 & last]
+    sums[first + 7] += length_of[slot7 & last]
+
+
+@njit(inline="always")
+def _order_value(bits: np.int32) -> np.int32:
+    """Return a whole number that has the order of the float32 of these bits, as `_order_bits`."""
+    ordered = np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+    # -0.0, which is no less than 0.0, would be -1
+    return np.int32(ordered + (ordered == -1))
+
+
+@njit(inline="always")
+def _find_boxes(
+    block: NDArray[np.int32],
+    count: int,
+    low: NDArray[np.int32],
+    high: NDArray[np.int32],
+    boxes: NDArray[np.int32],
+    outside: NDArray[np.int32],
+) -> None:
+    """Note for each row of a block the number of the innermost box that it lies in.
+
+    That is how many boxes it lies outside of, in the column where these are most.
+    """
+    boxes[:count] = 0
+    for column in range(low.shape[1]):
+        values = block[column * BLOCK_ROWS : column * BLOCK_ROWS + count]
+        outside[:count] = 0
+        for box in range(low.shape[0]):
+            lowest, highest = low[box, column], high[box, column]
+            for i in range(count):
+                outside[i] += (values[i] < lowest) | (values[i] > highest)
         for i in range(count):
-            slot = slots[i]
-            value = block[np.uint32(column_of[slot]) * np.uint32(stride) + np.uint32(i)]
-            slots[i] = np.uint32(2) * slot + np.uint32(1) + np.uint32(value > threshold_of[slot])
-        slot = slots[0]
+            boxes[i] = max(boxes[i], outside[i])
 
 
 @njit(inline="always")
 def _close_ranks(
-    block: Float32, stride: int, count: int, sums: Float64, rows: Int64, enough: float
+    block: NDArray[np.int32],
+    count: int,
+    sums: Float64,
+    rows: Int64,
+    boxes: NDArray[np.int32],
+    enough: Float64,
 ) -> int:
-    """Move the rows whose sums are below `enough` to the front, if that is worth it;
-    return how many still walk.
+    """Move the rows whose sums are below what is enough in their box to the front, if that is worth
+    it; return how many still walk.
     """
-    left = 0
+    left, width = 0, block.size // BLOCK_ROWS
     for i in range(count):
-        left += sums[i] < enough
+        left += sums[i] < enough[boxes[i]]
     if left > WORTH_MOVING * count:
         return count
-    for column in range(block.size // BLOCK_ROWS):
-        at = column * stride
-        for i in range(count):
-            if sums[i] < enough:
-                block[at] = block[column * stride + i]
-                at += 1
-    at = 0
+    to = 0
     for i in range(count):
-        if sums[i] < enough:
-            sums[at], rows[at] = sums[i], rows[i]
-            at += 1
+        if sums[i] < enough[boxes[i]]:
+            for column in range(width):
+                block[column * BLOCK_ROWS + to] = block[column * BLOCK_ROWS + i]
+            sums[to], rows[to], boxes[to] = sums[i], rows[i], boxes[i]
+            to += 1
     return left
 
 
 @njit(
-    float64[::1](_matrix, int32[:, ::1], float32[:, ::1], float64[:, ::1], float64[::1]),
+    float64[::1](
+        _matrix, int64[:, ::1], float64[:, ::1], float64[:, ::1], int32[:, ::1], int32[:, ::1]
+    ),
     nogil=True,
     cache=True,
     error_model="numpy",
 )
 def walk_trees(
     inputs: Float32,
-    columns: NDArray[np.int32],
-    thresholds: Float32,
+    packed: Int64,
     lengths: Float64,
     enough: Float64,
+    low: NDArray[np.int32],
+    high: NDArray[np.int32],
 ) -> Float64:
     """Return for each row of `inputs` (m, d) its path length summed over the trees,
     in their order, shape (m,).
 
-    A row whose sum after tree t is `enough[t]` or more need not be walked further; it may have the
-    sum infinity.
+    A row in box k whose sum before tree t is `enough[t, k]` or more need not be walked further; it
+    may have the sum infinity.
     """
-    width, trees = inputs.shape[1], columns.shape[0]
-    last = np.uint32(columns.shape[1])
+    width, trees = inputs.shape[1], packed.shape[0]
     total = np.full(inputs.shape[0], np.inf)
-    block = np.empty(BLOCK_ROWS * width, np.float32)
-    slots, sums, rows = (
-        np.empty(BLOCK_ROWS, np.uint32),
-        np.empty(BLOCK_ROWS),
-        np.empty(BLOCK_ROWS, np.int64),
-    )
+    bits = inputs.view(np.int32)
+    block = np.zeros(BLOCK_ROWS * width, np.int32)
+    sums, rows = np.zeros(BLOCK_ROWS), np.empty(BLOCK_ROWS, np.int64)
+    boxes, outside = np.empty(BLOCK_ROWS, np.int32), np.empty(BLOCK_ROWS, np.int32)
     for start in range(0, inputs.shape[0], BLOCK_ROWS):
-        stride = min(BLOCK_ROWS, inputs.shape[0] - start)
-        count = stride
+        count = min(BLOCK_ROWS, inputs.shape[0] - start)
         for i in range(count):
             rows[i], sums[i] = start + i, 0.0
             for column in range(width):
-                block[column * stride + i] = inputs[start + i, column]
+                block[column * BLOCK_ROWS + i] = _order_value(bits[start + i, column])
+        _find_boxes(block, count, low, high, boxes, outside)
+        count = _close_ranks(block, count, sums, rows, boxes, enough[0])
         for tree in range(trees):
-            _step_down(block, stride, count, columns[tree], thresholds[tree], slots)
-            length_of = lengths[tree]
-            for i in range(count):
-                sums[i] += length_of[slots[i] - last]
+            for first in range(0, count, LANES):
+                _step_down(block, first, packed[tree], lengths[tree], sums)
             if tree % TREES_BETWEEN == TREES_BETWEEN - 1:
-                count = _close_ranks(block, stride, count, sums, rows, enough[tree])
+                count = _close_ranks(block, count, sums, rows, boxes, enough[tree + 1])
                 if count == 0:
                     break
         for i in range(count):
@@ -277,15 +397,11 @@ def credit_columns(
     for tree in range(columns.shape[0]):
         column_of, threshold_of, expected_of = columns[tree], thresholds[tree], expected[tree]
         for row in range(inputs.shape[0]):
-            slot = np.uint32(0)
+            slot = np.uint32(1)
             before = expected_of[slot]
             while slot < last:
                 column = np.uint32(column_of[slot])
-                slot = (
-                    np.uint32(2) * slot
-                    + np.uint32(1)
-                    + np.uint32(inputs[row, column] > threshold_of[slot])
-                )
+                slot = np.uint32(2) * slot + np.uint32(inputs[row, column] > threshold_of[slot])
                 after = expected_of[slot]
                 credit[row, column] += before - after
                 before = after

@@ -217,3 +217,23 @@ def test_shares_of_the_documented_set_agree_with_re_scoring() -> None:
     strange = inputs[scores < np.quantile(scores, 0.01)]
     effects = replace_each(forest, strange, np.median(inputs, axis=0))
     assert rank_agreement(forest.attribute(strange), effects) > 0.5
+
+
+@pytest.mark.parametrize("share", [0.001, 0.02, 0.3])
+def test_where_a_row_lies_changes_no_score_below_a_threshold(share: float) -> None:
+    # Values on thresholds lie on the ends of the boxes by which most rows are let off early.
+    forest = fit_forest(draw_rows(1, 5000, 3), trees=60, sample=256, seed=5)
+    flat = FlatForest.from_sklearn(forest)
+    thresholds = np.concatenate([tree.tree_.threshold for tree in forest.estimators_])
+    values = [*thresholds.astype(np.float32), np.float32(-0.0), np.float32(0.0), 1e-45, -1e-45]
+    extremes = np.array([np.finfo(np.float32).max, np.finfo(np.float32).min, np.inf, -np.inf])
+    rows = np.random.default_rng(2).choice(
+        np.concatenate([values, extremes]).astype(np.float32), (20_000, 3)
+    )
+    expected = flat.score_samples(rows)
+    finite = np.isfinite(rows).all(axis=1)
+    np.testing.assert_array_equal(expected[finite], forest.score_samples(rows[finite]))
+    threshold = float(np.quantile(expected, share))
+    found = flat.score_samples(rows, below=threshold)
+    np.testing.assert_array_equal(found < threshold, expected < threshold)
+    np.testing.assert_array_equal(found[expected < threshold], expected[expected < threshold])
