@@ -27,6 +27,8 @@ from detection.scoring.grades import HIGHEST_GRADE, GradeTable
 # Column 0 of the ensemble's sets is the return, the others are what the forest sees.
 RETURN, YARDSTICKS = slice(0, 1), slice(1, None)
 OF_RETURNS = ("zscore", "mad", "moving_average")
+# By how much a bound is widened, so that rounding takes no row's chance.
+ROUNDING = 1e-9
 FEWEST_ROWS = 100
 SCORED_ROWS = 5_000
 
@@ -72,11 +74,13 @@ class Ballot:
     Attributes:
         scores, grades: shape (members, m); NaN where a member could not score a row.
         weights: shape (members, m); 0 there.
+        whole: shape (m,), whether all members that can have voted; where not, E is not enough.
     """
 
     scores: Float64
     grades: Float64
     weights: Float64
+    whole: Bools
 
     def count(self) -> Float64:
         """Return E of each row, shape (m,); 0 where nobody could vote."""
@@ -94,9 +98,15 @@ class Ensemble:
 
     members: Sequence[Member]
 
-    def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:  # noqa: ARG002 - every member's vote counts
-        """Return the score of each wanted row, shape (m,), in [-1, 0]; lower is stranger."""
-        scores: Float64 = 0.0 - self.vote(rows).count() / HIGHEST_GRADE
+    def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:
+        """Return the score of each wanted row, shape (m,), in [-1, 0]; lower is stranger.
+
+        Only scores lower than `below` need be right: a row is asked of no further member once all
+        the others' highest votes would not bring it there.
+        """
+        ballot = self.vote(rows, needed=-below * HIGHEST_GRADE)
+        scores: Float64 = 0.0 - ballot.count() / HIGHEST_GRADE
+        scores[~ballot.whole] = 0.0
         return scores
 
     def attribute_series(self, rows: SeriesRows) -> Float64:
@@ -123,17 +133,30 @@ class Ensemble:
             for row in range(len(rows.wanted))
         ]
 
-    def vote(self, rows: SeriesRows) -> Ballot:
-        """Have all members vote on the wanted rows."""
+    def vote(self, rows: SeriesRows, *, needed: float = 0.0) -> Ballot:
+        """Have all members vote on the wanted rows that may reach the `needed` vote E.
+
+        The heaviest vote first, and each on those rows only that the votes so far leave a chance.
+        """
         shape = len(self.members), len(rows.wanted)
-        ballot = Ballot(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape))
-        for number, member in enumerate(self.members):
+        whole = np.ones(shape[1], np.bool_)
+        ballot = Ballot(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape), whole)
+        shown = [member.show(rows) for member in self.members]
+        for member, (_, known), weights in zip(self.members, shown, ballot.weights, strict=True):
             if member.detector is not None:
-                shown, known = member.show(rows)
-                scores = score_rows(member.detector, shown)
-                ballot.scores[number, known] = scores
-                ballot.grades[number, known] = member.grade(scores)
-                ballot.weights[number, known] = member.weight
+                weights[known] = member.weight
+        # The most that a row's votes can still add up to, and what they have to.
+        possible = ballot.weights.sum(axis=0) * HIGHEST_GRADE
+        enough = possible / HIGHEST_GRADE * needed * (1.0 - ROUNDING) if needed > 0.0 else -np.inf
+        for number in np.argsort([-member.weight for member in self.members], kind="stable"):
+            member, (own, known) = self.members[number], shown[number]
+            if member.detector is not None:
+                asked = known & whole
+                scores = score_rows(member.detector, own.want(rows.wanted[asked]))
+                ballot.scores[number, asked] = scores
+                ballot.grades[number, asked] = grades = member.grade(scores)
+                possible[asked] -= member.weight * (HIGHEST_GRADE - grades)
+                whole[possible < enough] = False
         return ballot
 
     def _describe(self, number: int, row: int, ballot: Ballot) -> Vote:

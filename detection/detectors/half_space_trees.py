@@ -6,8 +6,8 @@ masses are those of the last complete block of 250 bars of the series, counted f
 past the warm-up: so a score is a function of at most 500 stored bars, and there is no state to
 lose. It learns each ticker's own habits, and goes along with them as they change. It fails within
 a year of a change of regime, when the block before is no measure, and on bars beyond all splits,
-which are all as strange. It costs 25 trees x 8 levels twice a bar, some three times the forest,
-which walks most bars through a few of its trees only.
+which are all as strange. It costs 25 trees x 8 levels a bar, as a bar's way down is kept for the
+block that it is in.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int32, int64, njit, types
+from numba import float64, int32, int64, njit, uint16
 from numpy.typing import NDArray
 
 from core.arrays import Float32, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.rows import SeriesRows, freeze
+from detection.detectors.walks import find_leaves, order_bits, pack_slots
 
 TREES = 25
 HEIGHT = 8
@@ -32,6 +33,7 @@ NODES = 2 ** (HEIGHT + 1) - 1
 MOST = float(TREES * BLOCK_BARS * NODES)
 
 Columns = NDArray[np.int32]
+Leaves = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class HalfSpaceTrees:
         It is the sum of a row's masses, each times 2^depth, over all trees, as a share of the most
         that this can be, minus 1.
         """
-        sums = weigh_rows(*self._freeze(rows))
+        sums = weigh_leaves(*self._drop(rows))
         scores: Float64 = sums / MOST - 1.0
         return scores
 
@@ -63,18 +65,33 @@ class HalfSpaceTrees:
         A split on a row's path is credited with the share that the row's side lacks of a half of
         the mass; where no split has any credit, the shares are equal.
         """
-        credit = credit_splits(*self._freeze(rows))
+        credit = credit_splits(*self._drop(rows), self.columns, rows.inputs.shape[1])
         totals = credit.sum(axis=1, keepdims=True)
         credit[totals[:, 0] <= 0.0] = 1.0
         shares: Float64 = credit / credit.sum(axis=1, keepdims=True)
         return shares
 
-    def _freeze(self, rows: SeriesRows) -> tuple[Float32, Int64, Int64, Int64, Columns, Float32]:
-        """Return what the compiled walks take: they are compiled for read-only arrays alone."""
+    def _drop(self, rows: SeriesRows) -> tuple[Leaves, Int64, Int64]:
+        """Let the wanted rows, and those of their blocks, down the trees.
+
+        Returns:
+            leaves, shape (r, trees); which of these rows is each wanted one, shape (m,), and which
+            is the first of its block, shape (m,).
+        """
         series = np.searchsorted(rows.offsets, rows.wanted, side="right") - 1
         starts = rows.offsets[series] - rows.places[series]
-        where = (freeze(rows.wanted), freeze(starts), freeze(rows.find_places()))
-        return (freeze(rows.inputs), *where, self.columns, self.thresholds)
+        blocks = starts + (rows.find_places() // BLOCK_BARS - 1) * BLOCK_BARS
+        needed = np.zeros(len(rows.inputs), np.bool_)
+        needed[rows.wanted] = True
+        needed[(np.unique(blocks)[:, None] + np.arange(BLOCK_BARS)).ravel()] = True
+        place = needed.cumsum() - 1
+        # Slot 0 is none, and a row goes right by a value that is not less than the threshold.
+        slots = pack_slots(
+            np.insert(self.columns, 0, 0, axis=1),
+            np.insert(order_bits(self.thresholds) - 1, 0, 0, axis=1),
+        )
+        leaves = find_leaves(freeze(rows.inputs), np.flatnonzero(needed), slots)
+        return leaves, place[rows.wanted], place[blocks]
 
 
 def fit(
@@ -125,88 +142,88 @@ def grow_trees(width: int, random: np.random.Generator) -> tuple[Columns, Float3
     return columns, thresholds
 
 
-_matrix = types.Array(float32, 2, "C", readonly=True)
-_vector = types.Array(int64, 1, "C", readonly=True)
-_arguments = (_matrix, _vector, _vector, _vector, int32[:, ::1], float32[:, ::1])
+_arguments = (uint16[:, ::1], int64[::1], int64[::1])
 
 
-@njit(nogil=True, error_model="numpy")
-def _count_masses(
-    inputs: Float32, start: int, columns: Columns, thresholds: Float32, masses: Int64
-) -> None:
-    """Count how many of the block's rows, from `start` on, come by each node of each tree."""
+@njit(inline="always")
+def _count_masses(leaves: Leaves, first: int, masses: NDArray[np.int32]) -> None:
+    """Count how many of the block's rows, from `first` on, come by each slot of each tree; masses
+    have shape (trees, 2^(height + 1)).
+    """
     masses[:] = 0
-    last = columns.shape[1]
-    for tree in range(columns.shape[0]):
-        for row in range(start, start + BLOCK_BARS):
-            node = 0
-            masses[tree, 0] += 1
-            while node < last:
-                right = inputs[row, columns[tree, node]] >= thresholds[tree, node]
-                node = 2 * node + 1 + int(right)
-                masses[tree, node] += 1
+    middle = masses.shape[1] // 2
+    for row in range(first, first + BLOCK_BARS):
+        for tree in range(masses.shape[0]):
+            masses[tree, middle + leaves[row, tree]] += 1
+    for tree in range(masses.shape[0]):
+        for slot in range(middle - 1, 0, -1):
+            masses[tree, slot] = masses[tree, 2 * slot] + masses[tree, 2 * slot + 1]
+
+
+@njit(inline="always")
+def _weigh_paths(masses: NDArray[np.int32], weights: NDArray[np.int32]) -> None:
+    """Set the `weights` of each slot to the sum of the masses on the path to it, each times
+    2^depth; a path ends where there is less than the least mass.
+    """
+    for tree in range(masses.shape[0]):
+        weights[tree, 1] = masses[tree, 1]
+        first = 2
+        while first < masses.shape[1]:
+            for slot in range(first, 2 * first):
+                goes_on = masses[tree, slot // 2] >= LEAST_MASS
+                # What lies below an end has no mass that counts.
+                if not goes_on:
+                    masses[tree, slot] = 0
+                weights[tree, slot] = weights[tree, slot // 2] + masses[tree, slot] * first
+            first *= 2
 
 
 @njit(float64[::1](*_arguments), nogil=True, cache=True, error_model="numpy")
-def weigh_rows(
-    inputs: Float32,
-    wanted: Int64,
-    starts: Int64,
-    places: Int64,
-    columns: Columns,
-    thresholds: Float32,
-) -> Float64:
+def weigh_leaves(leaves: Leaves, at: Int64, blocks: Int64) -> Float64:
     """Return the sum of the masses on each wanted row's paths, each times 2^depth, shape (m,).
 
-    starts, places: shape (m,), where place 0 of the row's series would lie in `inputs`, and the
-    row's place. All sums are of whole numbers, and so exact.
+    All sums are of whole numbers, and so exact. Arguments are what `_drop` returns.
     """
-    sums = np.zeros(wanted.size)
-    masses = np.zeros((columns.shape[0], 2 * columns.shape[1] + 1), np.int64)
-    counted = np.int64(-1)
-    for i in range(wanted.size):
-        block = starts[i] + (places[i] // BLOCK_BARS - 1) * BLOCK_BARS
-        if i == 0 or block != counted:
-            _count_masses(inputs, block, columns, thresholds, masses)
-            counted = block
-        for tree in range(columns.shape[0]):
-            node, weight = 0, 1.0
-            while True:
-                sums[i] += masses[tree, node] * weight
-                if node >= columns.shape[1] or masses[tree, node] < LEAST_MASS:
-                    break
-                right = inputs[wanted[i], columns[tree, node]] >= thresholds[tree, node]
-                node = 2 * node + 1 + int(right)
-                weight *= 2.0
+    trees = leaves.shape[1]
+    sums = np.zeros(at.size)
+    masses = np.zeros((trees, 2 ** (HEIGHT + 1)), np.int32)
+    weights = np.zeros((trees, 2 ** (HEIGHT + 1)), np.int32)
+    for i in range(at.size):
+        if i == 0 or blocks[i] != blocks[i - 1]:
+            _count_masses(leaves, blocks[i], masses)
+            _weigh_paths(masses, weights)
+        total = 0
+        for tree in range(trees):
+            total += weights[tree, 2**HEIGHT + leaves[at[i], tree]]
+        sums[i] = total
     return sums
 
 
-@njit(float64[:, ::1](*_arguments), nogil=True, cache=True, error_model="numpy")
+@njit(
+    float64[:, ::1](*_arguments, int32[:, ::1], int64),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
 def credit_splits(
-    inputs: Float32,
-    wanted: Int64,
-    starts: Int64,
-    places: Int64,
-    columns: Columns,
-    thresholds: Float32,
+    leaves: Leaves, at: Int64, blocks: Int64, columns: Columns, width: int
 ) -> Float64:
     """Return what each column's splits take off the half of the mass that each wanted row's side
     would have, were the bars spread evenly, as a share of it, all trees, shape (m, d).
     """
-    credit = np.zeros((wanted.size, inputs.shape[1]))
-    masses = np.zeros((columns.shape[0], 2 * columns.shape[1] + 1), np.int64)
-    counted = np.int64(-1)
-    for i in range(wanted.size):
-        block = starts[i] + (places[i] // BLOCK_BARS - 1) * BLOCK_BARS
-        if i == 0 or block != counted:
-            _count_masses(inputs, block, columns, thresholds, masses)
-            counted = block
-        for tree in range(columns.shape[0]):
-            node = 0
-            while node < columns.shape[1] and masses[tree, node] >= LEAST_MASS:
-                column = columns[tree, node]
-                half = 0.5 * masses[tree, node]
-                right = inputs[wanted[i], column] >= thresholds[tree, node]
-                node = 2 * node + 1 + int(right)
-                credit[i, column] += max(half - masses[tree, node], 0.0) / half
+    trees = leaves.shape[1]
+    credit = np.zeros((at.size, width))
+    masses = np.zeros((trees, 2 ** (HEIGHT + 1)), np.int32)
+    for i in range(at.size):
+        if i == 0 or blocks[i] != blocks[i - 1]:
+            _count_masses(leaves, blocks[i], masses)
+        for tree in range(trees):
+            leaf, slot = 2**HEIGHT + np.int64(leaves[at[i], tree]), 1
+            for level in range(HEIGHT - 1, -1, -1):
+                if masses[tree, slot] < LEAST_MASS:
+                    break
+                half = 0.5 * masses[tree, slot]
+                column = columns[tree, slot - 1]
+                slot = leaf >> level
+                credit[i, column] += max(half - masses[tree, slot], 0.0) / half
     return credit

@@ -16,13 +16,8 @@ from sklearn.ensemble import IsolationForest
 
 from core.arrays import Float64
 from core.errors import BadInput, TapewatchError
-from detection.detectors.trees import (
-    ForestNodes,
-    collect_nodes,
-    credit_columns,
-    unfold_trees,
-    walk_trees,
-)
+from detection.detectors.trees import ForestNodes, collect_nodes, unfold_trees
+from detection.detectors.walks import credit_columns, walk_trees
 
 CHECKED_ROWS = 512
 # What is grown between two checkpoints: trees, and trees times rows. Of many rows to choose from

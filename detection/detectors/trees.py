@@ -1,8 +1,7 @@
-"""Isolation trees as perfect binary trees in flat arrays, and the compiled walks over them.
+"""Isolation trees as perfect binary trees in flat arrays, as `walks.py` walks them.
 
 A tree grown on a sub-sample of n rows is at most ceil(log2 n) deep, so each is filled up to that
-depth: the children of slot p are 2p and 2p + 1, the root is slot 1, no pointer is read, no branch
-is taken, and eight rows step down a tree side by side, their places in registers.
+depth.
 
 Where only low sums are wanted, most rows need few trees. What the trees to come add at the least is
 known: of a row inside a box, the shortest path that any point of the box can take. Boxes lie one in
@@ -13,24 +12,13 @@ that it lies in. A bound is never more than what is bounded, so that no score de
 from dataclasses import dataclass
 
 import numpy as np
-from numba import float32, float64, int32, int64, njit, types
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.ensemble._iforest import _average_path_length
 
 from core.arrays import Float32, Float64, Int64
+from detection.detectors.walks import order_bits, pack_slots
 
-# The lower half of a packed slot.
-LOWER = 0xFFFFFFFF
-
-# Rows that walk a tree side by side, and those that do so before the next tree: their columns stay
-# in the first-level cache beside a tree.
-LANES = 8
-BLOCK_ROWS = 256
-# How often rows that have walked enough are looked for, and how few must be left for the others to
-# move together.
-TREES_BETWEEN = 4
-WORTH_MOVING = 0.9
 # Where the boxes lie, innermost first: between this share of the thresholds that a column is split
 # by, and the same share from above. Thresholds are drawn evenly from where rows are, down the tree,
 # so their shares need no rows.
@@ -44,8 +32,7 @@ class PerfectTrees:
     Attributes:
         columns: shape (trees, 2^D), the column each slot splits by; slot 0 is unused.
         thresholds: same shape; rows with a value above go right. Slots below a leaf have infinity.
-        packed: same shape; threshold as the upper 32 bits, as a whole number of the same order, and
-            where a block has the column as the lower.
+        packed: same shape; both in one number, see `pack_slots`.
         lengths: same shape, the path length that each place after the last level stands for.
         expected: shape (trees, 2^(D + 1)), the mean path length of the training rows below each
             slot.
@@ -151,9 +138,9 @@ def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
     ]
     to_come = np.zeros((len(low) + 1, trees + 1))
     to_come[:, :-1] = np.stack((*shortest, lengths.min(axis=1)))[:, ::-1].cumsum(axis=1)[:, ::-1]
-    packed = (_order_bits(thresholds) << 32) | (columns.astype(np.int64) * BLOCK_ROWS)
+    packed = pack_slots(columns, order_bits(thresholds))
     longest = float(nodes.longest)
-    ends = (_order_bits(low).astype(np.int32), _order_bits(high).astype(np.int32))
+    ends = (order_bits(low).astype(np.int32), order_bits(high).astype(np.int32))
     return PerfectTrees(columns, thresholds, packed, lengths, expected, longest, *ends, to_come)
 
 
@@ -185,12 +172,6 @@ def _find_shortest(
     return shortest
 
 
-def _order_bits(values: Float32) -> Int64:
-    """Return whole numbers of 32 bits that have the order of `values`; both zeros are 0."""
-    bits = np.ascontiguousarray(values + np.float32(0.0)).view(np.int32)
-    return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
-
-
 def _find_depth(nodes: ForestNodes, tree: int) -> int:
     start, end = int(nodes.offsets[tree]), int(nodes.offsets[tree + 1])
     depths = np.zeros(end - start, np.int64)
@@ -217,192 +198,3 @@ def _mean_below(
         one, two = left[node], right[node]
         means[node] = (rows[one] * means[one] + rows[two] * means[two]) / (rows[one] + rows[two])
     return means
-
-
-_matrix = types.Array(float32, 2, "C", readonly=True)
-
-
-@njit(inline="always")
-def _step_down(
-    block: NDArray[np.int32],
-    first: int,
-    packed: Int64,
-    length_of: Float64,
-    sums: Float64,
-) -> None:
-    """Bring eight rows from the root of a tree to its last level, side by side, and add their path
-    lengths to `sums`.
-
-    Each row's slot is a variable of its own, and so stays in a register.
-    """
-    slot0 = slot1 = slot2 = slot3 = slot4 = slot5 = slot6 = slot7 = np.uint64(1)
-    last, at = np.uint64(packed.size - 1), np.uint64(first)
-    while slot0 <= last:
-        node0 = packed[slot0]
-        node1 = packed[slot1]
-        node2 = packed[slot2]
-        node3 = packed[slot3]
-        node4 = packed[slot4]
-        node5 = packed[slot5]
-        node6 = packed[slot6]
-        node7 = packed[slot7]
-        value0 = block[at + np.uint64(node0 & LOWER) + np.uint64(0)]
-        value1 = block[at + np.uint64(node1 & LOWER) + np.uint64(1)]
-        value2 = block[at + np.uint64(node2 & LOWER) + np.uint64(2)]
-        value3 = block[at + np.uint64(node3 & LOWER) + np.uint64(3)]
-        value4 = block[at + np.uint64(node4 & LOWER) + np.uint64(4)]
-        value5 = block[at + np.uint64(node5 & LOWER) + np.uint64(5)]
-        value6 = block[at + np.uint64(node6 & LOWER) + np.uint64(6)]
-        value7 = block[at + np.uint64(node7 & LOWER) + np.uint64(7)]
-        slot0 = slot0 + slot0 + np.uint64(np.int64(value0) > (node0 >> 32))
-        slot1 = slot1 + slot1 + np.uint64(np.int64(value1) > (node1 >> 32))
-        slot2 = slot2 + slot2 + np.uint64(np.int64(value2) > (node2 >> 32))
-        slot3 = slot3 + slot3 + np.uint64(np.int64(value3) > (node3 >> 32))
-        slot4 = slot4 + slot4 + np.uint64(np.int64(value4) > (node4 >> 32))
-        slot5 = slot5 + slot5 + np.uint64(np.int64(value5) > (node5 >> 32))
-        slot6 = slot6 + slot6 + np.uint64(np.int64(value6) > (node6 >> 32))
-        slot7 = slot7 + slot7 + np.uint64(np.int64(value7) > (node7 >> 32))
-    sums[first + 0] += length_of[slot0 & last]
-    sums[first + 1] += length_of[slot1 & last]
-    sums[first + 2] += length_of[slot2 & last]
-    sums[first + 3] += length_of[slot3 & last]
-    sums[first + 4] += length_of[slot4 & last]
-    sums[first + 5] += length_of[slot5 & last]
-    sums[first + 6] += length_of[slot6 & last]
-    sums[first + 7] += length_of[slot7 & last]
-
-
-@njit(inline="always")
-def _order_value(bits: np.int32) -> np.int32:
-    """Return a whole number that has the order of the float32 of these bits, as `_order_bits`."""
-    ordered = np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
-    # -0.0, which is no less than 0.0, would be -1
-    return np.int32(ordered + (ordered == -1))
-
-
-@njit(inline="always")
-def _find_boxes(
-    block: NDArray[np.int32],
-    count: int,
-    low: NDArray[np.int32],
-    high: NDArray[np.int32],
-    boxes: NDArray[np.int32],
-    outside: NDArray[np.int32],
-) -> None:
-    """Note for each row of a block the number of the innermost box that it lies in.
-
-    That is how many boxes it lies outside of, in the column where these are most.
-    """
-    boxes[:count] = 0
-    for column in range(low.shape[1]):
-        values = block[column * BLOCK_ROWS : column * BLOCK_ROWS + count]
-        outside[:count] = 0
-        for box in range(low.shape[0]):
-            lowest, highest = low[box, column], high[box, column]
-            for i in range(count):
-                outside[i] += (values[i] < lowest) | (values[i] > highest)
-        for i in range(count):
-            boxes[i] = max(boxes[i], outside[i])
-
-
-@njit(inline="always")
-def _close_ranks(
-    block: NDArray[np.int32],
-    count: int,
-    sums: Float64,
-    rows: Int64,
-    boxes: NDArray[np.int32],
-    enough: Float64,
-) -> int:
-    """Move the rows whose sums are below what is enough in their box to the front, if that is worth
-    it; return how many still walk.
-    """
-    left, width = 0, block.size // BLOCK_ROWS
-    for i in range(count):
-        left += sums[i] < enough[boxes[i]]
-    if left > WORTH_MOVING * count:
-        return count
-    to = 0
-    for i in range(count):
-        if sums[i] < enough[boxes[i]]:
-            for column in range(width):
-                block[column * BLOCK_ROWS + to] = block[column * BLOCK_ROWS + i]
-            sums[to], rows[to], boxes[to] = sums[i], rows[i], boxes[i]
-            to += 1
-    return left
-
-
-@njit(
-    float64[::1](
-        _matrix, int64[:, ::1], float64[:, ::1], float64[:, ::1], int32[:, ::1], int32[:, ::1]
-    ),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
-def walk_trees(
-    inputs: Float32,
-    packed: Int64,
-    lengths: Float64,
-    enough: Float64,
-    low: NDArray[np.int32],
-    high: NDArray[np.int32],
-) -> Float64:
-    """Return for each row of `inputs` (m, d) its path length summed over the trees,
-    in their order, shape (m,).
-
-    A row in box k whose sum before tree t is `enough[t, k]` or more need not be walked further; it
-    may have the sum infinity.
-    """
-    width, trees = inputs.shape[1], packed.shape[0]
-    total = np.full(inputs.shape[0], np.inf)
-    bits = inputs.view(np.int32)
-    block = np.zeros(BLOCK_ROWS * width, np.int32)
-    sums, rows = np.zeros(BLOCK_ROWS), np.empty(BLOCK_ROWS, np.int64)
-    boxes, outside = np.empty(BLOCK_ROWS, np.int32), np.empty(BLOCK_ROWS, np.int32)
-    for start in range(0, inputs.shape[0], BLOCK_ROWS):
-        count = min(BLOCK_ROWS, inputs.shape[0] - start)
-        for i in range(count):
-            rows[i], sums[i] = start + i, 0.0
-            for column in range(width):
-                block[column * BLOCK_ROWS + i] = _order_value(bits[start + i, column])
-        _find_boxes(block, count, low, high, boxes, outside)
-        count = _close_ranks(block, count, sums, rows, boxes, enough[0])
-        for tree in range(trees):
-            for first in range(0, count, LANES):
-                _step_down(block, first, packed[tree], lengths[tree], sums)
-            if tree % TREES_BETWEEN == TREES_BETWEEN - 1:
-                count = _close_ranks(block, count, sums, rows, boxes, enough[tree + 1])
-                if count == 0:
-                    break
-        for i in range(count):
-            total[rows[i]] = sums[i]
-    return total
-
-
-@njit(
-    float64[:, ::1](_matrix, int32[:, ::1], float32[:, ::1], float64[:, ::1]),
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-)
-def credit_columns(
-    inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, expected: Float64
-) -> Float64:
-    """Return what each column's splits take off the expected path length of each row,
-    all trees, shape (m, d).
-    """
-    credit = np.zeros(inputs.shape)
-    last = np.uint32(columns.shape[1])
-    for tree in range(columns.shape[0]):
-        column_of, threshold_of, expected_of = columns[tree], thresholds[tree], expected[tree]
-        for row in range(inputs.shape[0]):
-            slot = np.uint32(1)
-            before = expected_of[slot]
-            while slot < last:
-                column = np.uint32(column_of[slot])
-                slot = np.uint32(2) * slot + np.uint32(inputs[row, column] > threshold_of[slot])
-                after = expected_of[slot]
-                credit[row, column] += before - after
-                before = after
-    return credit

@@ -9,9 +9,9 @@ from pathlib import Path
 
 REPORT = """
 import numpy as np
-from detection.detectors import trees
+from detection.detectors import walks
 from detection.features import kernel
-compiled = (kernel.run_kernel, trees.walk_trees, trees.credit_columns)
+compiled = (kernel.run_kernel, walks.walk_trees, walks.credit_columns)
 print([(len(f.stats.cache_hits), len(f.stats.cache_misses), len(f.signatures)) for f in compiled])
 """
 
