@@ -38,6 +38,9 @@ group = AppGroup(
         " champion."
     ),
 )
+@click.option(
+    "--keep-scores", is_flag=True, help="Keep the score of every bar: `flask export write scores`."
+)
 @click.option("--raise-alerts", is_flag=True, help="Have what is found new become alerts.")
 @json_option
 @exits_on_error
@@ -49,6 +52,7 @@ def run_backfill(
     period: str,
     force: bool,
     walk_forward: bool,
+    keep_scores: bool,
     raise_alerts: bool,
     no_wait: bool,
     as_json: bool,
@@ -66,6 +70,7 @@ def run_backfill(
             period=period,
             force=force,
             walk_forward=walk_forward,
+            keep_scores=keep_scores,
             raise_alerts=raise_alerts,
             now=datetime.now(UTC),
         )

@@ -18,8 +18,9 @@ from detection.models.versions import ModelVersion
 from market.intervals import parse_interval
 from market.markets import load_markets
 from market.tickers import normalize_ticker
+from records.models.bar_scores import find_bar_scores
 from records.models.documents import EvaluationDocument, LabelFields
-from records.models.evaluations import find_bar_scores, get_evaluation
+from records.models.evaluations import get_evaluation
 from tasks.process.broker import build_celery
 from tasks.requests.evaluations import MOST_LABELS, EvaluationRequest, request_evaluation
 
@@ -117,7 +118,8 @@ def compare(
 def print_scores(*, evaluation: str, version: str, ticker: str, as_json: bool) -> None:
     """Print the score of every bar of a ticker, as CSV, of an evaluation that kept them."""
     with use_database() as database:
-        times, scores = find_bar_scores(database, evaluation, version, normalize_ticker(ticker))
+        run_id = get_evaluation(database, evaluation)["run_id"]
+        times, scores = find_bar_scores(database, run_id, version, normalize_ticker(ticker))
     rows = [
         (datetime.fromtimestamp(time, UTC).isoformat(), score)
         for time, score in zip(times, scores, strict=True)

@@ -58,6 +58,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("created_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
     ],
     "bar_scores": [
+        _index("run_id", "ticker", "version", "first"),
+        _index("ticker", "interval", "-created_at"),
         _index("created_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
     ],
     "analytics": [

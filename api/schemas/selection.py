@@ -72,3 +72,7 @@ class BackfillBody(SelectionBody):
             "score each stretch with the latest model that had not seen it, not the champion"
         ),
     )
+    keep_scores: bool = Field(
+        default=False,
+        description="keep the score of every bar for 30 days; `/export/scores` brings them",
+    )

@@ -52,6 +52,7 @@ def start_backfill(json_data: BackfillBody, once: Once) -> RunDocument:
         period=json_data.max_period,
         force=json_data.force,
         walk_forward=json_data.walk_forward,
+        keep_scores=json_data.keep_scores,
         raise_alerts=json_data.raise_alerts,
         now=get_now(),
         once=once,

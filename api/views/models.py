@@ -31,6 +31,7 @@ from detection.models import registry
 from detection.models.lineage import find_gone_bars
 from detection.models.plan import read_model_market
 from records.database import Document
+from records.models.bar_scores import find_bar_scores
 from records.models.champions import Scope
 from records.models.documents import (
     EvaluationDocument,
@@ -38,7 +39,7 @@ from records.models.documents import (
     ModelSummary,
     PointerDocument,
 )
-from records.models.evaluations import find_bar_scores, get_evaluation
+from records.models.evaluations import get_evaluation
 from records.models.models import NEWEST_FIRST, find_models, get_model_record
 from records.work.documents import Heartbeat, RunDocument
 from records.work.heartbeats import find_heartbeats
@@ -188,9 +189,9 @@ def get_one_evaluation(evaluation_id: str) -> EvaluationDocument:
 @models.output(ScoresOfBars)
 def list_scores(evaluation_id: str, query_data: ScoresQuery) -> Document:
     """Return the score of every bar of a ticker, where they were asked for."""
-    times, scores = find_bar_scores(
-        get_database(), evaluation_id, query_data.version, query_data.ticker
-    )
+    database = get_database()
+    run_id = get_evaluation(database, evaluation_id)["run_id"]
+    times, scores = find_bar_scores(database, run_id, query_data.version, query_data.ticker)
     first = 0 if query_data.start is None else bisect_left(times, query_data.start.timestamp())
     last = first + query_data.limit
     return {

@@ -18,6 +18,8 @@ from records.database import Db, in_transaction
 from records.findings import anomalies
 from records.findings.documents import StoredAnomaly
 from records.findings.watermarks import write_watermarks
+from records.models.bar_scores import build_bar_scores, write_bar_scores
+from records.models.documents import BarScores
 from records.work.audits import write_audits
 from records.work.documents import AuditDocument, BatchResult
 
@@ -78,5 +80,20 @@ def _write_part(
         if o.model and o.last_bar
     ]
     write_watermarks(database, looked_at, session)
+    write_bar_scores(database, _list_scores(job, outcomes, now), session)
     write_audits(database, audits, session)
     return audits
+
+
+def _list_scores(job: Job, outcomes: Sequence[Outcome], now: datetime) -> Iterator[BarScores]:
+    for outcome in outcomes:
+        for version, times, scores in outcome.scores:
+            yield from build_bar_scores(
+                job.run_id,
+                version,
+                outcome.ticker,
+                job.interval,
+                times=times,
+                scores=scores,
+                now=now,
+            )

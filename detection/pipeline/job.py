@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NotRequired, Self, TypedDict
+from typing import NamedTuple, NotRequired, Self, TypedDict
 
 from core.words import EndStatus, Task, Trigger
 from detection.models.manager import LoadedModel
@@ -19,7 +19,8 @@ class Job:
     """What is to be detected: the part of a run that falls to one batch, all of it of one market.
 
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
-    champion; with a `detector`, by the market's latest model of it.
+    champion; with a `detector`, by the market's latest model of it. With `keep_scores` the score of
+    every bar is kept, too.
     """
 
     run_id: str
@@ -33,6 +34,15 @@ class Job:
     watchlist: str | None = None
     walk_forward: bool = False
     detector: str | None = None
+    keep_scores: bool = False
+
+
+class VersionScores(NamedTuple):
+    """The scores of a series' bars by one version: little-endian binaries, times in UTC seconds."""
+
+    version: str
+    times: bytes
+    scores: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,7 @@ class Outcome:
     bars_stored: int = 0
     spans: tuple[tuple[datetime, datetime], ...] = ()
     found: tuple[AnomalyDocument, ...] = ()
+    scores: tuple[VersionScores, ...] = ()
 
     def fail(self, reason: str, error: str) -> Self:
         """Return this outcome as a failure of its own, which leaves the rest of the batch alone."""

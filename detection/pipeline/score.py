@@ -5,12 +5,12 @@ of the series that share a model.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 
-from core.arrays import Bools, Int64
+from core.arrays import Bools, Float64, Int64
 from core.words import AnomalyKind
 from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import Features, compute_features
@@ -18,7 +18,7 @@ from detection.features.market_move import LEAST_TICKERS
 from detection.models.manager import LoadedModel
 from detection.models.rows import lay_out_rows
 from detection.pipeline.anomaly_documents import build_events, build_faults, find_rows
-from detection.pipeline.job import Job, Outcome
+from detection.pipeline.job import Job, Outcome, VersionScores
 from detection.pipeline.load import Load
 from detection.pipeline.plan import Outcomes
 from detection.pipeline.stretches import select_rows
@@ -61,6 +61,7 @@ class _Scored:
         no_trade: shape (k,), how many were set aside because nothing traded.
         errors: what is wrong with a ticker's bars.
         found: the anomalies of each ticker.
+        scores: shape (m,), of the `rows`, where they are to be kept.
     """
 
     spans: Spans
@@ -69,6 +70,7 @@ class _Scored:
     no_trade: Int64
     errors: Mapping[str, str]
     found: Mapping[str, Sequence[AnomalyDocument]]
+    scores: Float64 | None
 
 
 def score(
@@ -95,7 +97,8 @@ def score(
     panel, model = load.panel, load.model
     seen = show(load)
     features, rows, shown = seen.features, seen.rows, seen.shown
-    scores = score_rows(model.detector, shown, below=model.threshold)
+    # Where all of them are kept, none may be cut short.
+    scores = score_rows(model.detector, shown, below=0.0 if job.keep_scores else model.threshold)
     wanted = np.flatnonzero(np.isin(rows, find_rows(panel, asked)))
     scores[wanted] = score_rows(model.detector, shown.want(shown.wanted[wanted]))
     passed = scores < model.threshold
@@ -116,7 +119,8 @@ def score(
     lost = f"lost its stored {panel.interval} bars; import them again"
     gone = load.stretches.keys() - set(panel.tickers)
     done = {ticker: outcomes[ticker].fail("no_bars", f"{ticker} {lost}") for ticker in gone}
-    scored = _Scored(seen.spans, rows, seen.warm_up, features.no_trade, seen.errors, found)
+    kept = scores if job.keep_scores else None
+    scored = _Scored(seen.spans, rows, seen.warm_up, features.no_trade, seen.errors, found, kept)
     return done | {outcome.ticker: outcome for outcome in _describe(load, scored, outcomes)}
 
 
@@ -224,6 +228,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
     warnings = _warn_of_interval(model, panel) + _warn_of_market(load)
     # Whole columns become lists at once, as in `build_anomalies`.
     listed = zip(panel.tickers, scored.spans, *(values.tolist() for values in facts), strict=True)
+    kept = _split_scores(load, scored)
     for ticker, rows, rows_loaded, rows_scored, warm_up_rows, no_trade_rows in listed:
         before = outcomes[ticker]
         outcome = replace(
@@ -250,8 +255,28 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
             market_revision=load.market.revision if load.market else None,
             found=before.found
             + tuple(anomaly | {"bars_revision": before.bars_revision} for anomaly in anomalies),
+            scores=before.scores + kept.get(ticker, ()),
             **_find_shortage(model.warm_up_bars + 1, before.bars_stored),
         )
+
+
+def _split_scores(load: Load, scored: _Scored) -> dict[str, tuple[VersionScores]]:
+    """Return by ticker the scores that are to be kept."""
+    if scored.scores is None:
+        return {}
+    panel = load.panel
+    bounds = np.searchsorted(scored.rows, panel.offsets).tolist()
+    return {
+        ticker: (
+            VersionScores(
+                load.model.version,
+                panel.times[scored.rows[start:stop]].astype("<i8").tobytes(),
+                scored.scores[start:stop].astype("<f8").tobytes(),
+            ),
+        )
+        for ticker, (start, stop) in zip(panel.tickers, pairwise(bounds), strict=True)
+        if start < stop
+    }
 
 
 def _warn_of_interval(model: LoadedModel, panel: BarPanel) -> tuple[str, ...]:

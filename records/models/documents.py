@@ -334,14 +334,22 @@ class EvaluationDocument(TypedDict):
 
 
 class BarScores(TypedDict):
-    """The scores of a ticker's bars by one version: little-endian binaries, times in UTC
-    seconds.
+    """The scores of a ticker's bars by one version, or some of them: little-endian binaries, times
+    in UTC seconds.
+
+    Attributes:
+        run_id: the run that gave them.
+        first: the first of its times.
+        count: how many there are.
     """
 
     _id: str
-    evaluation_id: str
+    run_id: str
     version: str
     ticker: str
+    interval: str
+    first: int
+    count: int
     times: bytes
     scores: bytes
     created_at: datetime

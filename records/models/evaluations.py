@@ -2,7 +2,6 @@
 both are kept as long as finished runs.
 """
 
-from array import array
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import uuid4
@@ -11,13 +10,13 @@ from pymongo.client_session import ClientSession
 
 from core.errors import NotFound
 from records.database import Db
+from records.models.bar_scores import write_bar_scores
 from records.models.documents import (
     AgreementFields,
     BarScores,
     EvaluationDocument,
     LabelFields,
     VersionJudgement,
-    bar_scores_in,
     evaluations_in,
 )
 
@@ -87,34 +86,4 @@ def write_results(
         "done_at": now,
     }
     evaluations_in(database).update_one({"_id": evaluation_id}, {"$set": results}, session=session)
-    for document in scores:
-        bar_scores_in(database).replace_one(
-            {"_id": document["_id"]}, document, upsert=True, session=session
-        )
-
-
-def find_bar_scores(
-    database: Db, evaluation_id: str, version: str, ticker: str
-) -> tuple[Sequence[int], Sequence[float]]:
-    """Return times (UTC seconds) and scores of a ticker's bars.
-
-    Raises NotFound where none are kept.
-    """
-    found = bar_scores_in(database).find_one(
-        {"_id": build_scores_id(evaluation_id, version, ticker)}
-    )
-    if found is None:
-        raise NotFound(
-            f"no scores of {ticker} by {version} are kept of evaluation {evaluation_id[:64]!r}; ask"
-            " for them with keep_scores, of a ticker that it scored",
-            reason="no_scores",
-        )
-    times, scores = array("q"), array("d")
-    times.frombytes(found["times"])
-    scores.frombytes(found["scores"])
-    return times, scores
-
-
-def build_scores_id(evaluation_id: str, version: str, ticker: str) -> str:
-    """Return the `_id` of a ticker's scores by one version."""
-    return f"{evaluation_id}::{version}::{ticker}"
+    write_bar_scores(database, scores, session)

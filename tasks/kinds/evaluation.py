@@ -12,9 +12,10 @@ from detection.evaluate import evaluate as score_versions
 from market.intervals import INTERVALS
 from records.database import in_transaction
 from records.market.series import find_series
+from records.models.bar_scores import build_bar_scores
 from records.models.champions import ALL_MARKETS
 from records.models.documents import BarScores, EvaluationDocument
-from records.models.evaluations import build_scores_id, get_evaluation, write_results
+from records.models.evaluations import get_evaluation, write_results
 from records.models.models import get_model_record
 from records.work.batches import Batch
 from records.work.documents import RunDocument
@@ -59,7 +60,7 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     now = datetime.now(UTC)
 
     def write(session: ClientSession) -> None:
-        kept = _list_scores(asked, found, now) if asked["keep_scores"] else ()
+        kept = _list_scores(asked, run, found, now) if asked["keep_scores"] else ()
         write_results(
             database,
             asked["_id"],
@@ -87,16 +88,16 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
 
 
 def _list_scores(
-    asked: EvaluationDocument, found: Sequence[Scores], now: datetime
+    asked: EvaluationDocument, run: RunDocument, found: Sequence[Scores], now: datetime
 ) -> Iterator[BarScores]:
     for version, scores in zip(asked["versions"], found, strict=True):
         for ticker, times, values in split_scores(scores):
-            yield {
-                "_id": build_scores_id(asked["_id"], version, ticker),
-                "evaluation_id": asked["_id"],
-                "version": version,
-                "ticker": ticker,
-                "times": times.astype("<i8").tobytes(),
-                "scores": values.astype("<f8").tobytes(),
-                "created_at": now,
-            }
+            yield from build_bar_scores(
+                run["_id"],
+                version,
+                ticker,
+                asked["interval"],
+                times=times.astype("<i8").tobytes(),
+                scores=values.astype("<f8").tobytes(),
+                now=now,
+            )

@@ -20,7 +20,7 @@ from records.database import Db
 from records.findings.verifications import find_any_selected
 from records.leftovers import RETRIED_WITHIN
 from records.market import uploads
-from records.market.series import find_ends
+from records.market.series import find_ends, find_sizes
 from records.market.session_days import find_session_days
 from records.models.champions import find_champions
 from records.models.models import get_model_record
@@ -32,6 +32,7 @@ from tasks.engine.accept import accept_run
 from tasks.requests.selection import Selection, select_tickers
 
 NAMED_STALE = 100
+MOST_KEPT_SCORES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
     period: str | None = None,
     force: bool = False,
     walk_forward: bool = False,
+    keep_scores: bool = False,
     raise_alerts: bool = False,
     scan: PeriodicScan | None = None,
     look: Look | None = None,
@@ -151,20 +153,25 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
     With `force`, backfills in the way of a backfill are cancelled.
 
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
-    champion. With `raise_alerts` a backfill's anomalies become alerts, as a scan's do. Of a
-    watchlist a periodic `scan` may be of some markets only; those without bars are
-    named in the run's options, and where a scheduled scan finds no bar of the last session, those
-    tickers too. A watchlist may ask for an overview of its markets in the run's result.
+    champion. With `keep_scores` the score of every bar is kept. With `raise_alerts` a backfill's
+    anomalies become alerts, as a scan's do. Of a watchlist a periodic `scan` may be of some markets
+    only; those without bars are named in the run's options, and where a scheduled scan finds no bar
+    of the last session, those tickers too. A watchlist may ask for an overview of its markets in
+    the run's result.
 
     Raises:
         NotFound: a ticker has no stored bars.
         Conflict: a backfill of one of these series is open (`run_id` names it).
-        BadInput: the key of `once` belongs to another request.
+        BadInput: the key of `once` belongs to another request, or the scores of so many bars cannot
+            be kept.
     """
     only_markets = scan.only_markets if scan else None
     tickers, without_bars = select_tickers(database, selection, interval, only_markets)
+    if keep_scores:
+        _check_kept(database, tickers, interval)
     options: dict[str, Any] = {
         "walk_forward": walk_forward,
+        "keep_scores": keep_scores,
         "raise_alerts": raise_alerts,
         "without_bars": without_bars,
     }
@@ -195,6 +202,18 @@ def request_detection(  # noqa: PLR0913 - each is one thing that callers ask for
     if task == "incremental" and selection.watchlist and is_stored:
         watchlists.note_last_scan(database, selection.watchlist, run)
     return run
+
+
+def _check_kept(database: Db, tickers: Sequence[str], interval: str) -> None:
+    bars = sum(
+        series["bars"] for series in find_sizes(database, tickers=tickers, interval=interval)
+    )
+    if bars > MOST_KEPT_SCORES:
+        raise BadInput(
+            f"these series have {bars:,} bars, and the scores of {MOST_KEPT_SCORES:,} at the most"
+            " are kept; name fewer tickers",
+            reason="too_many_bars",
+        )
 
 
 def _describe_look(look: Look) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from detection.models.training import train_model
 from market.markets import SHIPPED
 from records.database import Db
 from tasks.engine import planning
+from tasks.engine.execution import execute_batch
 from tasks.process.worker import Worker
 from tests.integration.detecting import NOW, make_bars, run, store
 
@@ -189,3 +190,24 @@ def test_judging_loads_each_version_once(
     ask(client, worker, {"versions": versions})
     ask(client, worker, {"versions": versions})
     assert worker.models.get_cache_stats()["loads"] == before + 2
+
+
+def test_a_backfill_keeps_the_scores_that_an_evaluation_gives(
+    client: FlaskClient, worker: Worker, database: Db, versions: list[str]
+) -> None:
+    ask(client, worker, {"versions": versions[:1], "keep_scores": True})
+    judged = {one["ticker"]: one for one in database.bar_scores.find()}
+    database.bar_scores.delete_many({})
+    body = {"market": "US", "max_period": "max", "keep_scores": True}
+    accepted = client.post("/py/anomalies/backfill", json=body)
+    planning.start(worker, accepted.json["run_id"])
+    for batch in database.batches.find({"state": "pending"}):
+        execute_batch(worker, batch["_id"])
+    kept = {one["ticker"]: one for one in database.bar_scores.find()}
+    assert kept.keys() == {"AAA", "BBB"}
+    for ticker, one in kept.items():
+        assert one["run_id"] == accepted.json["run_id"]
+        assert one["count"] == BARS - 61
+        assert [one[name] for name in ("version", "interval", "times", "scores")] == [
+            judged[ticker][name] for name in ("version", "interval", "times", "scores")
+        ]

@@ -1,0 +1,97 @@
+"""The score of every bar, of runs that were asked to keep them; kept as long as finished runs."""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from pymongo.client_session import ClientSession
+
+from core.errors import NotFound
+from records.database import Db
+from records.models.documents import BarScores, bar_scores_in
+
+# Of 16 bytes each, in a document of at most 16 MiB.
+MOST_SCORES = 500_000
+SCORE_BYTES = 8
+
+
+def build_bar_scores(
+    run_id: str,
+    version: str,
+    ticker: str,
+    interval: str,
+    *,
+    times: bytes,
+    scores: bytes,
+    now: datetime,
+) -> Iterator[BarScores]:
+    """Yield the documents of a ticker's scores by one version, given as little-endian binaries."""
+    size = MOST_SCORES * SCORE_BYTES
+    for number, start in enumerate(range(0, len(times), size)):
+        part = times[start : start + size]
+        yield {
+            "_id": f"{run_id}::{version}::{ticker}::{interval}::{number:04d}",
+            "run_id": run_id,
+            "version": version,
+            "ticker": ticker,
+            "interval": interval,
+            "first": int.from_bytes(part[:SCORE_BYTES], "little", signed=True),
+            "count": len(part) // SCORE_BYTES,
+            "times": part,
+            "scores": scores[start : start + size],
+            "created_at": now,
+        }
+
+
+def write_bar_scores(database: Db, documents: Iterable[BarScores], session: ClientSession) -> None:
+    """Write scores inside the transaction of their batch."""
+    for document in documents:
+        bar_scores_in(database).replace_one(
+            {"_id": document["_id"]}, document, upsert=True, session=session
+        )
+
+
+def find_bar_scores(
+    database: Db, run_id: str | None, version: str, ticker: str
+) -> tuple[Sequence[int], Sequence[float]]:
+    """Return times (UTC seconds, ascending) and scores of a ticker's bars by a version.
+
+    Raises NotFound where none are kept.
+    """
+    query = {"run_id": run_id, "ticker": ticker, "version": version}
+    found = list(bar_scores_in(database).find(query).sort("first", 1))
+    if not found:
+        raise NotFound(
+            f"no scores of {ticker} by {version} are kept of run {str(run_id)[:64]}; ask for them"
+            " with keep_scores, of a ticker that it scored",
+            reason="no_scores",
+        )
+    times, scores = array("q"), array("d")
+    for document in found:
+        times.frombytes(document["times"])
+        scores.frombytes(document["scores"])
+    return times, scores
+
+
+def choose_bar_scores(
+    database: Db, tickers: Sequence[str], interval: str, run_id: str | None = None
+) -> dict[str, list[BarScores]]:
+    """Return by ticker which scores there are, without them: those of a run or, where none is
+    named, of the latest run that kept some of the ticker; ascending.
+    """
+    query: dict[str, object] = {"ticker": {"$in": list(tickers)}, "interval": interval}
+    if run_id is not None:
+        query["run_id"] = run_id
+    order = [("ticker", 1), ("created_at", -1), ("run_id", 1), ("first", 1)]
+    found = bar_scores_in(database).find(query, {"times": 0, "scores": 0}).sort(order)
+    chosen = {}
+    for ticker, documents in groupby(found, lambda document: document["ticker"]):
+        run, own = next(groupby(documents, lambda document: document["run_id"]))
+        chosen[ticker] = [one for one in own if one["run_id"] == run]
+    return chosen
+
+
+def get_bar_scores(database: Db, scores_id: str) -> BarScores | None:
+    """Return scores in full; None where they were forgotten meanwhile."""
+    return bar_scores_in(database).find_one({"_id": scores_id})
