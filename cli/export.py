@@ -1,5 +1,6 @@
 """Exports, from the command line: tables for other programs, and whether they are whole."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,34 +12,103 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from analytics.catalogue import METRICS
 from cli.common import echo, exits_on_error, json_option, print_json, use_database
+from cli.watching import follow, watch_run
+from core.errors import BadInput
+from core.settings import get_settings
 from market.exports.folders import verify_folder, write_folder
+from market.exports.opening import open_table
 from market.exports.selecting import select_tickers
-from market.exports.tables import PRICES, TABLES, Asked, Layout, TableName
+from market.exports.tables import MANIFEST, PRICES, TABLES, Asked, Layout, Table, TableName
 from market.exports.writing import FORMATS, Format
 from market.intervals import INTERVALS, parse_interval
 from market.tickers import normalize_ticker
 from records.database import Db
+from records.work.export_files import find_export_files, open_export_file
+from tasks.process.broker import build_celery
+from tasks.requests.exports import request_export
 
-group = AppGroup("export", help="Bars, anomalies, metrics, trades and funding, as tables.")
+group = AppGroup("export", help="Bars, anomalies, scores, features, alerts and more, as tables.")
 Day = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+_OPTIONS = (
+    click.option(
+        "--format", "form", type=click.Choice(FORMATS), default="parquet", show_default=True
+    ),
+    click.option("--ticker", "tickers", multiple=True, help="Of this one; may be repeated."),
+    click.option("--market", help="Of all of a market: US, JP, CRYPTO, ..."),
+    click.option("--watchlist", help="Of those of a watchlist."),
+    click.option("--interval", default="1d", show_default=True, help=" ".join(INTERVALS)),
+    click.option("--start", type=Day, help="First time, inclusive (UTC)."),
+    click.option("--end", type=Day, help="Last time, inclusive."),
+    click.option("--column", "columns", multiple=True, help="Only this one; may be repeated."),
+    click.option(
+        "--layout", type=click.Choice(["long", "wide"]), default="long", show_default=True
+    ),
+    click.option(
+        "--field",
+        type=click.Choice(PRICES),
+        default="close",
+        show_default=True,
+        help="Of wide bars.",
+    ),
+    click.option("--adjusted", is_flag=True, help="Bars adjusted for splits, not as quoted."),
+    click.option(
+        "--run", "run_id", help="Of scores: the run that kept them, not of each ticker the latest."
+    ),
+)
+
+
+def export_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say what is exported."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _ask(
+    database: Db,
+    table: TableName,
+    *,
+    tickers: tuple[str, ...],
+    market: str | None,
+    watchlist: str | None,
+    interval: str,
+    start: datetime | None,
+    end: datetime | None,
+    layout: Layout,
+    field: str,
+    adjusted: bool,
+    run_id: str | None,
+) -> Asked:
+    checked = parse_interval(interval)
+    named = tuple(map(normalize_ticker, tickers))
+    return Asked(
+        table,
+        select_tickers(database, table, checked, tickers=named, market=market, watchlist=watchlist),
+        checked,
+        start.replace(tzinfo=UTC) if start else None,
+        end.replace(tzinfo=UTC) if end else None,
+        adjusted,
+        layout,
+        field,
+        tuple(metric.name for metric in METRICS) if table == "analytics" else (),
+        run_id,
+    )
+
+
+def _open(database: Db, asked: Asked) -> Table:
+    if asked.table != "features":
+        return open_table(database, asked)
+    from detection.feature_table import open_features  # noqa: PLC0415 - loads the numeric stack
+    from detection.models.manager import ModelManager  # noqa: PLC0415 - the same
+
+    return open_features(database, ModelManager(database), asked)
 
 
 @group.command("write")
 @click.argument("table", type=click.Choice(TABLES))
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(FORMATS), default="parquet", show_default=True)
-@click.option("--ticker", "tickers", multiple=True, help="Of this one; may be repeated.")
-@click.option("--market", help="Of all of a market: US, JP, CRYPTO, ...")
-@click.option("--watchlist", help="Of those of a watchlist.")
-@click.option("--interval", default="1d", show_default=True, help=" ".join(INTERVALS))
-@click.option("--start", type=Day, help="First time, inclusive (UTC).")
-@click.option("--end", type=Day, help="Last time, inclusive.")
-@click.option("--column", "columns", multiple=True, help="Only this one; may be repeated.")
-@click.option("--layout", type=click.Choice(["long", "wide"]), default="long", show_default=True)
-@click.option(
-    "--field", type=click.Choice(PRICES), default="close", show_default=True, help="Of wide bars."
-)
-@click.option("--adjusted", is_flag=True, help="Bars adjusted for splits, not as quoted.")
+@export_options
+@click.option("--check", is_flag=True, help="Read what was written again, and compare.")
 @json_option
 @exits_on_error
 def write_export(
@@ -46,15 +116,10 @@ def write_export(
     table: TableName,
     folder: Path,
     form: Format,
-    interval: str,
-    start: datetime | None,
-    end: datetime | None,
     columns: tuple[str, ...],
-    layout: Layout,
-    field: str,
-    adjusted: bool,
+    check: bool,
     as_json: bool,
-    **selected: Any,
+    **asked: Any,
 ) -> None:
     """Write TABLE to a new FOLDER: parts of a million rows, and manifest.json with their SHA-256.
 
@@ -70,49 +135,88 @@ def write_export(
         use_database() as database,
         Progress(*shown, console=Console(stderr=True), disable=as_json, transient=True) as bar,
     ):
-        checked = parse_interval(interval)
-        asked = Asked(
-            table,
-            _select(database, table, checked, **selected),
-            checked,
-            start.replace(tzinfo=UTC) if start else None,
-            end.replace(tzinfo=UTC) if end else None,
-            adjusted,
-            layout,
-            field,
-            tuple(metric.name for metric in METRICS),
-        )
         task = bar.add_task("writing rows", total=None)
         manifest = write_folder(
             database,
-            asked,
+            _ask(database, table, **asked),
             form,
             folder,
             columns=columns,
+            opener=_open,
             on_rows=lambda rows, most: bar.update(task, completed=rows, total=max(rows, most)),
             now=datetime.now(UTC),
         )
     if as_json:
         print_json(manifest)
-        return
-    parts = len(manifest["parts"])
-    echo(f"{manifest['rows']:,} rows in {parts} {form} file{'s' * (parts != 1)} in {folder}")
-    echo(f"`flask export verify {folder}` says whether they are whole")
+    else:
+        parts = len(manifest["parts"])
+        echo(f"{manifest['rows']:,} rows in {parts} {form} file{'s' * (parts != 1)} in {folder}")
+    if check:
+        _report(folder, quiet=as_json)
+    elif not as_json:
+        echo(f"`flask export verify {folder}` says whether they are whole")
 
 
-def _select(
-    database: Db,
-    table: TableName,
-    interval: str,
+@group.command("start")
+@click.argument("table", type=click.Choice(TABLES))
+@export_options
+@click.option("--no-wait", is_flag=True, help="Return at once; the run goes on.")
+@json_option
+@exits_on_error
+def start_export(
     *,
-    tickers: tuple[str, ...],
-    market: str | None,
-    watchlist: str | None,
-) -> tuple[str, ...]:
-    named = tuple(map(normalize_ticker, tickers))
-    return select_tickers(
-        database, table, interval, tickers=named, market=market, watchlist=watchlist
-    )
+    table: TableName,
+    form: Format,
+    columns: tuple[str, ...],
+    no_wait: bool,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Have a worker write TABLE; its files are kept for a week, and `flask export fetch` brings
+    them.
+    """
+    with use_database() as database:
+        run = request_export(
+            database,
+            build_celery(get_settings()),
+            _ask(database, table, **asked),
+            form,
+            columns,
+            now=datetime.now(UTC),
+        )
+        if no_wait:
+            follow(database, run, wait=False, as_json=as_json)
+            return
+        ended = watch_run(database, run["_id"], quiet=as_json)
+    if as_json:
+        print_json(ended)
+    elif ended["status"] == "complete":
+        echo(f"{ended['result']['rows']:,} rows written by run {run['_id']}")
+        echo(f"`flask export fetch {run['_id']} FOLDER` brings its files")
+    else:
+        echo(f"run {run['_id']} is {ended['status']}: {ended['error']}", err=True)
+    if ended["status"] != "complete":
+        raise click.exceptions.Exit(1)
+
+
+@group.command("fetch")
+@click.argument("run_id")
+@click.argument("folder", type=click.Path(path_type=Path))
+@exits_on_error
+def fetch_export(*, run_id: str, folder: Path) -> None:
+    """Bring the files of the export RUN_ID to a new FOLDER, and check them."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{folder} holds something already; name a new folder")
+    with use_database() as database:
+        run, files = find_export_files(database, run_id)
+        if MANIFEST not in files:
+            raise BadInput(f"run {run_id} is {run['status']}: it has written no export")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, kept in files.items():
+            with open_export_file(database, kept["id"]) as source, (folder / name).open("wb") as to:
+                while chunk := source.readchunk():
+                    to.write(chunk)
+    _report(folder)
 
 
 @group.command("verify")
@@ -121,12 +225,16 @@ def _select(
 @exits_on_error
 def verify_export(*, folder: Path, as_json: bool) -> None:
     """Say whether FOLDER is as it was exported; exit with 1 where it is not."""
-    faults = verify_folder(folder)
     if as_json:
-        print_json({"folder": str(folder), "faults": faults})
-    for fault in [] if as_json else faults:
+        print_json({"folder": str(folder), "faults": verify_folder(folder)})
+    _report(folder, quiet=as_json)
+
+
+def _report(folder: Path, *, quiet: bool = False) -> None:
+    faults = verify_folder(folder)
+    for fault in [] if quiet else faults:
         echo(fault, err=True)
     if faults:
         raise click.exceptions.Exit(1)
-    if not as_json:
+    if not quiet:
         echo(f"{folder} is as it was exported")

@@ -15,6 +15,7 @@ Task = Literal[
     "analytics",
     "correlation",
     "fetch",
+    "export",
     "fill",
 ]
 Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]

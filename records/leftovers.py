@@ -2,7 +2,8 @@
 and parts whose writer died.
 
 An upload is needed until its import is complete: one that failed, in whole or in part, or was
-cancelled can be retried for three days. An artefact is needed where a model names it.
+cancelled can be retried for three days. An artefact is needed where a model names it. What was
+exported is kept for a week.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from records.database import Db
 from records.market import uploads
 from records.models import artefacts
 from records.models.single_series import delete_unneeded_points
+from records.work import export_files
 from records.work.runs import OPEN_STATUSES
 
 # Whoever writes a file writes the document that needs it within minutes.
@@ -43,6 +45,7 @@ def delete_leftovers(database: Db, now: datetime) -> int:
     return (
         _delete(database, uploads.BUCKET, before, find_retried)
         + _delete(database, artefacts.BUCKET, before, find_named)
+        + _delete(database, export_files.BUCKET, now - export_files.KEPT_FOR, lambda _ids: [])
         + delete_unneeded_points(database, before)
     )
 

@@ -72,9 +72,9 @@ def answer_run(run: RunDocument, wait_seconds: int, find_outcome: Outcome = _sho
     or its outcome where it ends within the wait.
     """
     bind_contextvars(run_id=run["_id"])
-    ended = _wait_for_end(run["_id"], wait_seconds)
+    ended = wait_for_end(run["_id"], wait_seconds)
     if ended is None:
-        return _answer_accepted(run)
+        return answer_accepted(run)
     return _answer(find_outcome(ended) or _show_run(ended), 200)
 
 
@@ -113,12 +113,13 @@ def read_once(headers: OnceHeaders) -> Once:
     return Once(f"{get_client()}:{headers.idempotency_key}", asked.hexdigest())
 
 
-def _answer_accepted(run: RunDocument) -> Response:
+def answer_accepted(run: RunDocument) -> Response:
+    """Answer 202 with a run's address."""
     location = url_for("runs.get_detection_run", run_id=run["_id"])
     return _answer(describe_accepted(run), 202, {"Location": location})
 
 
-def _wait_for_end(run_id: str, wait_seconds: int) -> ShownRun | None:
+def wait_for_end(run_id: str, wait_seconds: int) -> ShownRun | None:
     """Return the run once it has ended; None where it takes longer than the caller waits,
     or too many wait here.
     """

@@ -1,20 +1,33 @@
 """Exports."""
 
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.schemas.common import Interval, Market, Query, Time, WatchlistName
+from api.schemas.common import (
+    Body,
+    Interval,
+    Market,
+    Query,
+    Record,
+    Ticker,
+    Time,
+    WatchlistName,
+)
+from api.schemas.selection import MAX_TICKERS
+from core.words import Status
 from market.exports.tables import PRICES
 
 MOST_ROWS = 1_000_000
+RunId = Annotated[str, Field(min_length=1, max_length=64)]
 PriceField = Literal["open", "high", "low", "close", "volume"]
 
 
 class ExportQuery(Query):
-    """Of what, and in which form."""
+    """Of what, and in which form. Parquet, and features, are written by a worker meanwhile."""
 
-    format: Literal["csv", "ndjson"] = "csv"
+    format: Literal["csv", "ndjson", "parquet"] = "csv"
     tickers: str | None = Field(
         None, max_length=4_000, description="with commas between them", examples=["AAPL,MSFT"]
     )
@@ -33,3 +46,74 @@ class ExportQuery(Query):
     adjusted: bool = Field(
         default=False, description="bars adjusted for splits, not as they were quoted"
     )
+    run: RunId | None = Field(
+        None, description="of scores: the run that kept them; null: of each ticker the latest"
+    )
+
+
+class ExportBody(Body):
+    """What is to be written, by a worker, and kept for a week."""
+
+    table: Literal[
+        "bars",
+        "anomalies",
+        "scores",
+        "features",
+        "analytics",
+        "alerts",
+        "labels",
+        "trades",
+        "funding",
+    ]
+    format: Literal["csv", "ndjson", "parquet"] = "parquet"
+    tickers: Annotated[list[Ticker], Field(max_length=MAX_TICKERS)] = Field(default_factory=list)
+    market: Market | None = None
+    watchlist: WatchlistName | None = None
+    interval: Interval = "1d"
+    start: Time | None = Field(None, strict=False, description="first time, inclusive")
+    end: Time | None = Field(None, strict=False, description="last time, inclusive")
+    columns: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=500)] = Field(
+        default_factory=list, description="only these; none: all"
+    )
+    layout: Literal["long", "wide"] = "long"
+    field: PriceField = "close"
+    adjusted: bool = False
+    run: RunId | None = None
+
+
+class ExportPart(Record):
+    """One file of an export."""
+
+    name: str = Field(examples=["bars-0000.parquet"])
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class ExportColumn(Record):
+    """A column, and what it holds."""
+
+    name: str
+    kind: Literal["time", "text", "number", "count", "flag"]
+
+
+class Manifest(Record):
+    """What an export holds: `manifest.json` beside its parts."""
+
+    format: Literal["csv", "ndjson", "parquet"]
+    query: dict[str, Any]
+    columns: list[ExportColumn]
+    rows: int
+    parts: list[ExportPart]
+    fingerprints: dict[str, str] = Field(description="of the series that were written")
+    models: dict[str, str] = Field(description="the versions that rows name, and their hashes")
+    made_at: datetime
+
+
+class Export(Record):
+    """An export that a worker writes, or has written."""
+
+    run_id: str
+    status: Status
+    manifest: Manifest | None = Field(None, description="null before it is written")
+    files: dict[str, str] = Field(description="the address of each file, once it is written")

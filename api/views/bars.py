@@ -10,6 +10,7 @@ from flask import Response, json
 
 from api.http.auth import needs_scope
 from api.http.bodies import MIB, takes_body
+from api.http.conditional import build_etag, find_unchanged, get_validators
 from api.http.idempotency import Answers, enqueues
 from api.http.openapi import describe_json
 from api.http.paging import Listed, build_page, decode_cursor
@@ -32,7 +33,7 @@ from api.schemas.ticks import CcxtCandles
 from core.errors import BadInput, Conflict, Transient
 from detection.explain import SeriesOutlook, explain_series
 from market.bars.deleting import delete_bars
-from market.bars.reading import read_bars
+from market.bars.reading import read_series
 from market.imports.columns import build_missing, choose_columns, find_missing
 from market.imports.names import SUFFIXES
 from market.imports.options import ReadingOptions
@@ -47,7 +48,7 @@ from records.findings.anomalies import count_by_series
 from records.findings.watermarks import find_watermark_times
 from records.keyset import BY_ID
 from records.market.documents import SeriesSummary, SessionDaysDocument
-from records.market.series import list_series
+from records.market.series import get_series, list_series
 from records.market.session_days import find_session_days
 from records.work.documents import RunDocument, ShownRun
 from records.work.runs import find_open_run
@@ -221,12 +222,17 @@ def _check_name(form: FileForm) -> str:
 @bars.input(CandleQuery, location="query")
 @bars.doc(responses=CANDLE_ANSWERS)
 def get_candles(query_data: CandleQuery) -> Response:
-    """Return stored bars, adjusted for known splits."""
+    """Return stored bars, adjusted for known splits; who has them already is answered 304."""
     (end,) = decode_cursor(query_data.cursor, (datetime,)) or (query_data.end,)
-    found = read_bars(
+    series = get_series(get_database(), query_data.ticker, query_data.interval)
+    etag = build_etag(series["last_bar"], series["fingerprint"], query_data.model_dump_json())
+    unchanged = find_unchanged(etag)
+    if unchanged is not None:
+        return unchanged
+    validators = get_validators(etag)
+    found = read_series(
         get_database(),
-        query_data.ticker,
-        query_data.interval,
+        series,
         start=query_data.start,
         end=end,
         limit=query_data.limit + 1,
@@ -238,11 +244,13 @@ def get_candles(query_data: CandleQuery) -> Response:
     shown = page["items"][::-1]
     if query_data.format == "ccxt":
         rows = [write_candle(bar.time * MICROSECONDS, bar[1:5], bar.volume) for bar in shown]
-        return Response(CcxtCandles(rows).model_dump_json(), content_type="application/json")
+        return Response(
+            CcxtCandles(rows).model_dump_json(), headers=validators, content_type="application/json"
+        )
     whose = {"ticker": query_data.ticker, "interval": query_data.interval}
     items = [bar._asdict() for bar in shown]
     answer = CandlePage.model_validate({**page, "items": items, **whose})
-    return Response(answer.model_dump_json(), content_type="application/json")
+    return Response(answer.model_dump_json(), headers=validators, content_type="application/json")
 
 
 @bars.get("/tickers")

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from operator import attrgetter
 
 from apiflask import APIBlueprint
+from flask import Response
 
 from api.http.auth import has_scope
+from api.http.conditional import build_etag, find_unchanged, get_validators
 from api.http.state import State, get_now, get_state
 from api.schemas.chart import Chart, ChartQuery
 from detection.explain import SeriesReason, find_reason
@@ -33,8 +35,8 @@ MARKED = ("Datetime", "grade", "severity", "anomaly_score", "reasons")
 @charts.get("/chart")
 @charts.input(ChartQuery, location="query")
 @charts.output(Chart)
-def get_chart(query_data: ChartQuery) -> Document:
-    """Return what a chart of one series shows.
+def get_chart(query_data: ChartQuery) -> Response | tuple[Document, int, dict[str, str]]:
+    """Return what a chart of one series shows; who has it already is answered 304.
 
     Where bars came since the last detection, a run that looks at them is enqueued, if the key may,
     and named.
@@ -43,10 +45,15 @@ def get_chart(query_data: ChartQuery) -> Document:
     database, ticker, interval = state.database, query_data.ticker, query_data.interval
     series = get_series(database, ticker, interval)
     known = find_reason(database, ticker, interval, series)
+    run_id = _catch_up(state, known)
+    etag = _build_etag(query_data, series, known, run_id)
+    unchanged = find_unchanged(etag)
+    if unchanged is not None:
+        return unchanged
     start = period_start(parse_period(query_data.period), series["last_bar"])
     bars, lines = _compute(database, series, start, query_data.indicators)
     query = build_query(tickers=[ticker], interval=interval, start=start)
-    return {
+    chart = {
         "ticker": ticker,
         "interval": interval,
         "period": query_data.period,
@@ -56,8 +63,20 @@ def get_chart(query_data: ChartQuery) -> Document:
         "indicators": lines,
         "markers": find_anomaly_parts(database, query, MARKED, limit=MOST_MARKERS)[::-1],
         "watermark": known["watermark"],
-        "run_id": _catch_up(state, known),
+        "run_id": run_id,
     }
+    return chart, 200, get_validators(etag)
+
+
+def _build_etag(
+    query: ChartQuery, series: SeriesDocument, known: SeriesReason, run_id: str | None
+) -> str:
+    """Return what a chart is known by: its bars, the model, and the last look at them."""
+    last = known["last_run"]
+    looked = (last["run_id"], last["status"]) if last is not None else ()
+    whose = (series["last_bar"], series["fingerprint"], series["synthetic"])
+    model = (known["model_version"], known["watermark"])
+    return build_etag(query.model_dump_json(), *whose, *model, *looked, run_id)
 
 
 def _find_cut(series: SeriesDocument, start: datetime | None, bars: list[Bar]) -> datetime | None:

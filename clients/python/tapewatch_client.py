@@ -951,6 +951,31 @@ class EvaluationResult(TypedDict):
     done_at: str | None
 
 
+class Export(TypedDict):
+    """An export that a worker writes, or has written."""
+
+    run_id: str
+    status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
+    manifest: NotRequired[Manifest | None]
+    files: dict[str, str]
+
+
+class ExportColumn(TypedDict):
+    """A column, and what it holds."""
+
+    name: str
+    kind: Literal["time", "text", "number", "count", "flag"]
+
+
+class ExportPart(TypedDict):
+    """One file of an export."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
 class Failure(TypedDict):
     """Why one ticker has no result."""
 
@@ -1221,6 +1246,19 @@ class LibraryChange(TypedDict):
     name: str
     then: NotRequired[str | None]
     now: str
+
+
+class Manifest(TypedDict):
+    """What an export holds: `manifest.json` beside its parts."""
+
+    format: Literal["csv", "ndjson", "parquet"]
+    query: dict[str, Any]
+    columns: list[ExportColumn]
+    rows: int
+    parts: list[ExportPart]
+    fingerprints: dict[str, str]
+    models: dict[str, str]
+    made_at: str
 
 
 class Marker(TypedDict):
@@ -1718,6 +1756,7 @@ class Run(TypedDict):
         "analytics",
         "correlation",
         "fetch",
+        "export",
         "fill",
     ]
     trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]
@@ -1776,6 +1815,7 @@ class RunSummary(TypedDict):
         "analytics",
         "correlation",
         "fetch",
+        "export",
         "fill",
     ]
     trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]
@@ -3230,6 +3270,7 @@ class Client(Connection):
         force: bool | None = None,
         raise_alerts: bool | None = None,
         walk_forward: bool | None = None,
+        keep_scores: bool | None = None,
     ) -> Started:
         """Detect histories: the last five years of each, or as far back as `max_period` says.
 
@@ -3246,6 +3287,8 @@ class Client(Connection):
             raise_alerts: have what is found new become alerts, as a scan's does
             walk_forward: score each stretch with the latest model that had not seen it, not
                 the champion
+            keep_scores: keep the score of every bar for 30 days; `/export/scores` brings
+                them
         """
         return cast(
             "Started",
@@ -3262,6 +3305,7 @@ class Client(Connection):
                     "force": force,
                     "raise_alerts": raise_alerts,
                     "walk_forward": walk_forward,
+                    "keep_scores": keep_scores,
                 },
             ),
         )
@@ -3488,7 +3532,7 @@ class Client(Connection):
         period: str | None = None,
         indicators: str | Sequence[str] | None = None,
     ) -> Chart:
-        """Return what a chart of one series shows.
+        """Return what a chart of one series shows; who has it already is answered 304.
 
         Where bars came since the last detection, a run that looks at them is enqueued, if the
         key may, and named.
@@ -3522,7 +3566,7 @@ class Client(Connection):
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         limit: int | None = None,
     ) -> Pages[ShownCandle]:
-        """Return stored bars, adjusted for known splits.
+        """Return stored bars, adjusted for known splits; who has them already is answered 304.
 
         Args:
             limit: how many at the most in all; None: every one
@@ -3549,7 +3593,7 @@ class Client(Connection):
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         format: Literal["native", "ccxt"] | None = None,
     ) -> CandlePage | CcxtCandles:
-        """Return stored bars, adjusted for known splits.
+        """Return stored bars, adjusted for known splits; who has them already is answered 304.
 
         Args:
             limit: how many at the most
@@ -4182,6 +4226,7 @@ class Client(Connection):
             "analytics",
             "correlation",
             "fetch",
+            "export",
             "fill",
         ]
         | None = None,
@@ -4312,7 +4357,7 @@ class Client(Connection):
         self,
         table: str,
         *,
-        format: Literal["csv", "ndjson"] | None = None,
+        format: Literal["csv", "ndjson", "parquet"] | None = None,
         tickers: str | Sequence[str] | None = None,
         market: str | None = None,
         watchlist: str | None = None,
@@ -4323,12 +4368,16 @@ class Client(Connection):
         layout: Literal["long", "wide"] | None = None,
         field: Literal["open", "high", "low", "close", "volume"] | None = None,
         adjusted: bool | None = None,
-    ) -> Iterator[str]:
-        """Stream bars, anomalies, analytics, trades or funding as CSV or JSON lines.
+        run: str | None = None,
+    ) -> Started:
+        """Stream a table of up to a million rows: bars, anomalies, scores, features, analytics,
+        alerts,.
 
-        Tables of up to a million rows; larger ones, and Parquet, are written by `flask export
-        write`. In CSV, text that a spreadsheet would take for a formula has an apostrophe
-        before it.
+        labels, trades or funding.
+
+        CSV and JSON lines come as they are read. Parquet, and features, are written by a worker
+        while the caller waits; where that takes long the answer names the run. In CSV, text
+        that a spreadsheet would take for a formula has an apostrophe before it.
 
         Args:
             tickers: with commas between them
@@ -4338,8 +4387,9 @@ class Client(Connection):
             layout: `wide`: of bars a column a ticker, of analytics a column a metric
             field: of wide bars, one of open, high, low, close, volume
             adjusted: bars adjusted for splits, not as they were quoted
+            run: of scores: the run that kept them; null: of each ticker the latest
         """
-        return self._lines(
+        return self._start(
             "GET",
             f"/export/{_quote(table)}",
             params={
@@ -4354,8 +4404,77 @@ class Client(Connection):
                 "layout": layout,
                 "field": field,
                 "adjusted": adjusted,
+                "run": run,
             },
         )
+
+    def start_export(
+        self,
+        *,
+        table: Literal[
+            "bars",
+            "anomalies",
+            "scores",
+            "features",
+            "analytics",
+            "alerts",
+            "labels",
+            "trades",
+            "funding",
+        ],
+        format: Literal["csv", "ndjson", "parquet"] | None = None,
+        tickers: Sequence[str] | None = None,
+        market: str | None = None,
+        watchlist: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        columns: Sequence[str] | None = None,
+        layout: Literal["long", "wide"] | None = None,
+        field: Literal["open", "high", "low", "close", "volume"] | None = None,
+        adjusted: bool | None = None,
+        run: str | None = None,
+    ) -> Started:
+        """Have a worker write a table of up to 100 million rows to files, which are kept for a
+        week.
+
+        `GET /exports/RUN` has the manifest and the address of each file.
+
+        Args:
+            start: first time, inclusive
+            end: last time, inclusive
+            columns: only these; none: all
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/exports",
+                json={
+                    "table": table,
+                    "format": format,
+                    "tickers": tickers,
+                    "market": market,
+                    "watchlist": watchlist,
+                    "interval": interval,
+                    "start": start,
+                    "end": end,
+                    "columns": columns,
+                    "layout": layout,
+                    "field": field,
+                    "adjusted": adjusted,
+                    "run": run,
+                },
+            ),
+        )
+
+    def export(self, run_id: str) -> Export:
+        """Return how far an export is and, once it is written, its manifest and files."""
+        return cast("Export", self._ask("GET", f"/exports/{_quote(run_id)}"))
+
+    def export_file(self, run_id: str, name: str) -> bytes:
+        """Send a file of an export."""
+        return cast("bytes", self._ask("GET", f"/exports/{_quote(run_id)}/{_quote(name)}"))
 
     def positions(self) -> FeedPositions:
         """Return how far each stream was stored, and the last number of each of its producers.

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from hashlib import file_digest
 from itertools import islice
@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BadInput, Conflict
-from market.exports.tables import Asked, Table, open_table
+from market.exports.opening import open_table
+from market.exports.tables import MANIFEST, Asked, Row, Table
 from market.exports.writing import Format, write_text
 from records.database import Db
 from records.market.series import find_series
+from records.models.models import find_version_hashes
 
-MANIFEST = "manifest.json"
 PART_ROWS = 1_000_000
-OnRows = Callable[[int, int], None]
+TOLD_ROWS = 5_000
+OnRows = Callable[[int, int], object]
+Opener = Callable[[Db, Asked], Table]
 
 
 def write_folder(
@@ -27,18 +30,24 @@ def write_folder(
     folder: Path,
     *,
     columns: tuple[str, ...] = (),
+    opener: Opener = open_table,
     on_rows: OnRows | None = None,
+    on_part: Callable[[Path], object] | None = None,
     now: datetime,
 ) -> dict[str, Any]:
     """Write an export to a folder that is empty or not there yet; return its manifest.
 
     Parts have a million rows; the manifest is written last, so that a folder without it is not
-    whole. Raises BadInput where the folder holds something, Conflict where bars changed meanwhile.
+    whole. `opener` opens the table, `on_rows(written, most)` is called every some thousand rows,
+    and `on_part(path)` with each part that is whole. Raises BadInput where the folder holds
+    something, Conflict where bars changed meanwhile.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} holds something already; name a new folder")
     before = _find_fingerprints(database, asked)
-    table = open_table(database, asked)
+    table = opener(database, asked)
+    versions: set[str] = set()
+    table = _note_versions(table, versions)
     if columns:
         table = table.choose(columns)
     is_quoted = (
@@ -51,18 +60,20 @@ def write_folder(
     total = 0
     while True:
         path = folder / f"{asked.table}-{len(parts):04d}.{form}"
+        tell = _build_tell(on_rows, total, table.most_rows)
         rows = (
-            _write_quoted(database, asked, path)
+            _write_quoted(database, asked, path, tell)
             if is_quoted and table.most_rows <= PART_ROWS
-            else _write_part(table, path, form)
+            else _write_part(table, path, form, tell)
         )
         if not rows and parts:
             path.unlink()
             break
         total += rows
-        parts.append({"name": path.name, "rows": rows, "sha256": _hash(path)})
-        if on_rows is not None:
-            on_rows(total, table.most_rows)
+        size = path.stat().st_size
+        parts.append({"name": path.name, "rows": rows, "bytes": size, "sha256": _hash(path)})
+        if on_part is not None:
+            on_part(path)
         if rows < PART_ROWS or rows == table.most_rows:
             break
     if _find_fingerprints(database, asked) != before:
@@ -74,42 +85,73 @@ def write_folder(
         "rows": total,
         "parts": parts,
         "fingerprints": before,
+        "models": find_version_hashes(database, sorted(versions)),
         "made_at": _to_text(now),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
 
 
-def _write_quoted(database: Db, asked: Asked, path: Path) -> int:
+def _note_versions(table: Table, versions: set[str]) -> Table:
+    """Return a table that notes the versions of models that its rows name."""
+    names = [column.name for column in table.columns]
+    if "model_version" not in names:
+        return table
+    place = names.index("model_version")
+
+    def list_rows() -> Iterator[Row]:
+        for row in table.rows:
+            if row[place] is not None:
+                versions.add(row[place])
+            yield row
+
+    return replace(table, rows=list_rows())
+
+
+def _build_tell(on_rows: OnRows | None, before: int, most: int) -> Callable[[int], None]:
+    """Return what is told of each part how many of its rows are written."""
+
+    def tell(rows: int) -> None:
+        if on_rows is not None:
+            on_rows(before + rows, most)
+
+    return tell
+
+
+def _write_quoted(database: Db, asked: Asked, path: Path, tell: Callable[[int], None]) -> int:
     from market.exports.parquet import (  # noqa: PLC0415 - loads the numeric stack
         write_quoted_bars,
     )
 
-    return write_quoted_bars(database, asked, path)
+    return write_quoted_bars(database, asked, path, tell)
 
 
-def _write_part(table: Table, path: Path, form: Format) -> int:
-    if form == "parquet":
-        from market.exports.parquet import write_parquet  # noqa: PLC0415 - loads the numeric stack
-
-        return write_parquet(table, path, PART_ROWS)
+def _write_part(table: Table, path: Path, form: Format, tell: Callable[[int], None]) -> int:
     taken = 0
 
-    def take() -> Iterator[tuple[Any, ...]]:
+    def take() -> Iterator[Row]:
         nonlocal taken
         for row in islice(table.rows, PART_ROWS):
             taken += 1
+            if taken % TOLD_ROWS == 0:
+                tell(taken)
             yield row
 
+    counted = replace(table, rows=take())
+    if form == "parquet":
+        from market.exports.parquet import write_parquet  # noqa: PLC0415 - loads the numeric stack
+
+        write_parquet(counted, path)
+        return taken
     with path.open("wb") as file:
-        for text in write_text(Table(table.columns, take(), table.most_rows), form):
+        for text in write_text(counted, form):
             file.write(text)
     return taken
 
 
 def _find_fingerprints(database: Db, asked: Asked) -> dict[str, str]:
-    """Return the fingerprints of the series that bars are exported of."""
-    if asked.table != "bars":
+    """Return the fingerprints of the series that bars, or features of them, are exported of."""
+    if asked.table not in {"bars", "features"}:
         return {}
     found = find_series(database, tickers=asked.tickers, interval=asked.interval)
     return {one["_id"]: one["fingerprint"] for one in found}

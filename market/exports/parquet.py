@@ -1,5 +1,6 @@
 """Tables as Parquet. It loads the numeric stack, so that no API process imports it."""
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pyarrow.parquet as pq
 
 from market.bars.buckets import COLUMNS, VALUES, Columns, read_column
 from market.bars.reading import find_buckets
-from market.exports.tables import Asked, Table, bar_columns, list_split_moments
+from market.exports.bar_tables import bar_columns, list_split_moments
+from market.exports.tables import Asked, Table
 from market.ticks.fields import MICROSECONDS
 from records.database import Db
 from records.market.documents import SeriesDocument
@@ -26,29 +28,25 @@ KINDS: dict[str, Any] = {
 }
 
 
-def write_parquet(table: Table, path: Path, most_rows: int) -> int:
-    """Write the first rows of a table to a Parquet file; return how many.
+def write_parquet(table: Table, path: Path) -> None:
+    """Write a table to a Parquet file.
 
     Columns are compressed by zstd, in row groups of 100,000; times are UTC microseconds.
     """
     schema = pa.schema([(column.name, KINDS[column.kind]) for column in table.columns])
-    written = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        while rows := list(islice(table.rows, min(GROUP_ROWS, most_rows - written))):
+        while rows := list(islice(table.rows, GROUP_ROWS)):
             columns = zip(*rows, strict=True)
             arrays = [
                 pa.array(cells, kind.type) for cells, kind in zip(columns, schema, strict=True)
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema), GROUP_ROWS)
-            written += len(rows)
-            if written == most_rows:
-                break
-    return written
 
 
-def write_quoted_bars(database: Db, asked: Asked, path: Path) -> int:
+def write_quoted_bars(database: Db, asked: Asked, path: Path, tell: Callable[[int], object]) -> int:
     """Write the bars of all series as they were quoted to one Parquet file, column by column: what
-    `write_parquet` would write, without a row in between. Return how many.
+    `write_parquet` would write, without a row in between. Return how many; `tell` is called with
+    how many there are so far, series by series.
     """
     found = find_series(database, tickers=asked.tickers, interval=asked.interval)
     series = {one["ticker"]: one for one in found}
@@ -69,6 +67,7 @@ def write_quoted_bars(database: Db, asked: Asked, path: Path) -> int:
             table = _read_series(database, asked, one, schema)
             waiting.append(table)
             written, held = written + table.num_rows, held + table.num_rows
+            tell(written)
             if held >= GROUP_ROWS:
                 flush()
         flush()

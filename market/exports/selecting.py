@@ -1,9 +1,13 @@
 """Which tickers an export is of."""
 
+from collections.abc import Iterable
+
 from core.errors import BadInput
 from market.exports.tables import TableName
 from market.markets import load_markets
+from records.alerts.history import find_alerted
 from records.database import Db
+from records.findings.labels import find_labelled_tickers
 from records.market.series import find_tickers
 from records.ticks import funding
 from records.ticks.trades import find_trade_series
@@ -20,7 +24,7 @@ def select_tickers(
     watchlist: str | None = None,
 ) -> tuple[str, ...]:
     """Return the tickers that are named, or those of a market or watchlist; by default all of which
-    there is something.
+    there is something. Of alerts, those about a market as a whole are among the market's.
 
     Raises BadInput where several of these are named, NotFound on a watchlist that is nowhere.
     """
@@ -32,9 +36,21 @@ def select_tickers(
         return tuple(get_watchlist(database, watchlist)["tickers"])
     if market:
         code = load_markets(database).choose(market).code
-        return tuple(find_tickers(database, interval, market=code))
-    if table == "trades":
-        return tuple(dict.fromkeys(ticker for ticker, _ in find_trade_series(database)))
-    if table == "funding":
-        return tuple(funding.find_tickers(database))
-    return tuple(find_tickers(database, interval))
+        found = find_tickers(database, interval, market=code)
+        return (*found, code) if table == "alerts" else tuple(found)
+    return tuple(_find_all(database, table, interval))
+
+
+def _find_all(database: Db, table: TableName, interval: str) -> Iterable[str]:
+    """Return the tickers of which a table has something."""
+    match table:
+        case "trades":
+            return dict.fromkeys(ticker for ticker, _ in find_trade_series(database))
+        case "funding":
+            return funding.find_tickers(database)
+        case "alerts":
+            return find_alerted(database, interval)
+        case "labels":
+            return find_labelled_tickers(database, interval)
+        case _:
+            return find_tickers(database, interval)

@@ -9,14 +9,16 @@ from typing import Any, Literal, get_args
 from pydantic_core import to_json
 
 from market.exports.tables import Column, Row, Table
-from market.ticks.fields import to_datetime
+from market.ticks.fields import guard, to_datetime
 
 Format = Literal["csv", "ndjson", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-MIMETYPES: dict[Format, str] = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
+MIMETYPES: dict[Format, str] = {
+    "csv": "text/csv",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
 PART_ROWS = 2_000
-# What a spreadsheet would take for the beginning of a formula.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_text(table: Table, form: Format) -> Iterator[bytes]:
@@ -26,7 +28,7 @@ def write_text(table: Table, form: Format) -> Iterator[bytes]:
     """
     write = _write_csv if form == "csv" else _write_lines
     if form == "csv":
-        yield _write_rows([tuple(column.name for column in table.columns)])
+        yield _write_rows([tuple(guard(column.name) for column in table.columns)])
     while rows := list(islice(table.rows, PART_ROWS)):
         yield write(table.columns, rows)
 
@@ -50,16 +52,15 @@ def _write_rows(rows: Sequence[Row]) -> bytes:
     return written.getvalue().encode()
 
 
-def _guard(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULAS) else text
-
-
 def _write_time(time: int) -> str:
     text = to_datetime(time).isoformat()
     return text.replace("+00:00", "Z")
 
 
-_CELLS: dict[str, Callable[[Any], Any]] = {"time": _write_time, "text": _guard, "number": repr}
+_CELLS: dict[str, Callable[[Any], Any]] = {
+    "time": _write_time, "text": guard, "number": repr,
+    "flag": lambda flag: "true" if flag else "false",
+}  # fmt: skip
 
 
 def _write_lines(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:

@@ -31,6 +31,7 @@ from market.imports.times import label_times
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, Markets
 from market.sessions.calendar import Sessions, find_closes, load_sessions, local_days
+from market.ticks.fields import unguard
 
 # What an error quotes of a text that is no ticker.
 MOST_TICKER = 40
@@ -138,6 +139,7 @@ def _name_tickers(
     """
 
     def name(text: str) -> _Named:
+        text = unguard(text)
         known = markets.complete(text, market) if market else markets.spell(text)
         return _Named(known, market or markets.get_of(known))
 

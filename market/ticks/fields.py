@@ -14,6 +14,8 @@ _LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * MICROSECONDS
 _VENUE = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,19}")
 _DIGITS = re.compile(r"\d{1,20}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Text that a spreadsheet would take for a formula, or that looks as if it were guarded already.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 class Unfit(Exception):
@@ -101,3 +103,13 @@ def read_positive(value: Any, reason: str) -> float:
     if number <= 0:
         raise Unfit(reason)
     return number
+
+
+def guard(text: str) -> str:
+    """Return text with an apostrophe before it where a spreadsheet would run it."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguard(text: str) -> str:
+    """Return text as it was before `guard`."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

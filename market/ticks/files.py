@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 from core.errors import BadInput
 from core.words import DataKind
 from market.ticks.checks import FIELDS
+from market.ticks.fields import unguard
 
 CANDLE_FIELDS = ("time", "open", "high", "low", "close", "volume", "quote_volume", "trades")
 SUFFIXES = (".csv", ".ndjson", ".jsonl", ".json", ".parquet")
@@ -31,6 +32,8 @@ WORDS: dict[str, str] = {
     "quotevolume": "quote_volume", "quoteassetvolume": "quote_volume",
     "numberoftrades": "trades", "count": "trades",
 }  # fmt: skip
+# A book's sides are JSON texts.
+SIDES = ("bids", "asks")
 _CSV_BYTES = 2**20
 csv.field_size_limit(_CSV_BYTES)
 
@@ -73,10 +76,12 @@ def _read_csv(file: IO[str]) -> Iterator[Any]:
     for row in reader:
         if None in row:
             raise ValueError(f"line {reader.line_num} has more cells than the header")
-        yield {
-            name: (json.loads(cell) if cell[:1] == "[" else cell) if cell else None
-            for name, cell in row.items()
-        }
+        yield {name: _read_cell(name, cell) if cell else None for name, cell in row.items()}
+
+
+def _read_cell(name: str, cell: str) -> Any:
+    is_side = name.strip().lower() in SIDES and cell[:1] == "["
+    return json.loads(cell) if is_side else unguard(cell)
 
 
 def _read_lines(file: IO[str]) -> Iterator[Any]:

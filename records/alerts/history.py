@@ -1,7 +1,8 @@
 """The history of alerts, and what time does to alerts: they wake, expire and are archived."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from heapq import merge
 
 from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
@@ -91,3 +92,35 @@ def find_ended(
     if start is not None or end is not None:
         query["bar_time"] = {k: v for k, v in {"$gte": start, "$lte": end}.items() if v is not None}
     return find_page(history_in(database), query, NEWEST_FIRST, after=after, limit=limit)
+
+
+def iterate_alerts(
+    database: Db,
+    *,
+    entities: Sequence[str],
+    interval: str,
+    start: datetime | None,
+    end: datetime | None,
+) -> tuple[int, Iterator[AlertDocument]]:
+    """Return how many alerts some tickers and markets have, ended ones too, and what yields them by
+    entity and bar.
+    """
+    query: dict[str, object] = {"entity_id": {"$in": list(entities)}, "interval": interval}
+    bounds = {name: time for name, time in (("$gte", start), ("$lte", end)) if time is not None}
+    if bounds:
+        query["bar_time"] = bounds
+    order = [("entity_id", 1), ("bar_time", 1), ("_id", 1)]
+    kept = (alerts_in(database), history_in(database))
+    most = sum(collection.count_documents(query) for collection in kept)
+
+    def locate(alert: AlertDocument) -> tuple[str, datetime, str]:
+        return alert["entity_id"], alert["bar_time"], alert["_id"]
+
+    return most, merge(*(collection.find(query).sort(order) for collection in kept), key=locate)
+
+
+def find_alerted(database: Db, interval: str) -> list[str]:
+    """Return the tickers and markets that have alerts, ended ones too."""
+    kept = (alerts_in(database), history_in(database))
+    query = {"interval": interval}
+    return sorted({name for one in kept for name in one.distinct("entity_id", query)})

@@ -1,6 +1,6 @@
 """Labels: what people said of anomalies, for training and thresholds to learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from pymongo import DESCENDING
@@ -49,6 +49,20 @@ def find_labels(
     asked = {"ticker": ticker, "feedback": feedback}
     query = {name: value for name, value in asked.items() if value is not None}
     return find_page(labels_in(database), query, NEWEST_FIRST, after=after, limit=limit)
+
+
+def iterate_labels(
+    database: Db, *, tickers: Sequence[str], interval: str
+) -> tuple[int, Iterator[LabelDocument]]:
+    """Return how many labels some series have, and what yields them by ticker and bar."""
+    query: Query = {"ticker": {"$in": list(tickers)}, "interval": interval}
+    found = labels_in(database).find(query).sort([("ticker", 1), ("anomaly_id", 1)])
+    return labels_in(database).count_documents(query), iter(found)
+
+
+def find_labelled_tickers(database: Db, interval: str) -> list[str]:
+    """Return the tickers that have labels."""
+    return sorted(labels_in(database).distinct("ticker", {"interval": interval}))
 
 
 def count_feedback(database: Db, ticker: str, interval: str) -> dict[Feedback, int]:

@@ -76,6 +76,14 @@ def find_artefact_hashes(database: Db) -> list[tuple[str, str]]:
     return [(record["_id"], get_artefact_hash(record)) for record in records]
 
 
+def find_version_hashes(database: Db, versions: Sequence[str]) -> dict[str, str]:
+    """Return of some versions what anomalies name as `model_hash`; those that are gone are left
+    out.
+    """
+    found = database.models.find({"_id": {"$in": list(versions)}}, {"sha256": 1}).sort("_id", 1)
+    return {record["_id"]: str(record["sha256"]) for record in found}
+
+
 def set_artefact_hash(
     database: Db, version: str, sha256: str, size: int, session: ClientSession
 ) -> None:

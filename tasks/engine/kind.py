@@ -131,6 +131,14 @@ KINDS: dict[str, RunKind] = {
             heavy=True,
         ),
         RunKind(
+            task="export",
+            name="tapewatch.export",
+            # Somebody may wait for one of some thousand rows.
+            queue=names.INTERACTIVE_QUEUE,
+            split=splitting.split_export,
+            handler="tasks.kinds.export:export",
+        ),
+        RunKind(
             task="fill",
             name="tapewatch.fill_gaps",
             queue=names.BACKFILL_QUEUE,

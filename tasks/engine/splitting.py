@@ -35,6 +35,7 @@ ANALYTICS_SNAPSHOTS = 5_000
 SEASON_BARS = 756
 # Of a larger file the import may take long: some 20,000 bars of it are stored in a second.
 HEAVY_UPLOAD_BYTES = 8 * 2**20
+HEAVY_EXPORT_ROWS = 1_000_000
 # Of the 90 days that a season of shorter bars has, and of a day, about as much as a stock exchange
 # is open.
 SEASON_SESSIONS, SESSION_SECONDS = 64, 23_400
@@ -49,6 +50,12 @@ def split_import(worker: "Worker", run: RunDocument, now: datetime) -> list[Batc
     """Return the one batch of an import, heavy where what was sent is large."""
     size = find_upload_size(worker.database, run["options"]["upload_id"])
     heavy = size > HEAVY_UPLOAD_BYTES
+    return [build_batch(run["_id"], "00000", [], run["market"], now, heavy=heavy)]
+
+
+def split_export(_worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
+    """Return the one batch of an export, heavy where it has many rows."""
+    heavy = run["options"]["most_rows"] > HEAVY_EXPORT_ROWS
     return [build_batch(run["_id"], "00000", [], run["market"], now, heavy=heavy)]
 
 

@@ -5,25 +5,34 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from apiflask import APIFlask
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
+from api.http.idempotency import wait_for_end
+from api.http.state import get_state
 from api.views import exports as views
 from cli import bars as bars_cli
 from cli import data as data_cli
 from cli import export as export_cli
 from core.settings import Settings, get_settings
+from detection.models.manager import ModelManager
 from market.bars.writing import write_split
-from market.exports.tables import Column, Table
+from market.exports.tables import TABLES, Column, Table
 from market.exports.writing import write_text
+from market.ticks.fields import unguard
 from records.database import Db
+from records.leftovers import delete_leftovers
+from tasks.engine import planning
+from tasks.engine.execution import execute_batch
+from tasks.process.worker import Worker
 from tests.integration.detecting import make_bars, run, store, train
 
 Command = Callable[..., Result]
@@ -50,13 +59,14 @@ def read_json(answer: Result) -> Any:
 
 def fill(database: Db, flask: Command, folder: Path) -> None:
     """Store bars of two tickers, one with a split, trades and funding."""
-    store(database, "BTC-USD", make_bars(300, seed=2))
+    store(database, "-A-USD", make_bars(300, seed=2))
     quoted = make_bars(300)
     quoted.loc[:99, ["open", "high", "low", "close"]] *= 2
     store(database, "AAPL", quoted)
     write_split(database, "AAPL", "1d", pd.Timestamp(quoted["date"][100]).date(), 2.0, NOW)
+    # An id may look like a formula.
     trades = "time,id,price,amount,side\n" + "".join(
-        f"2026-01-05T12:00:{n:02d}.000001Z,{n},{price!r},{1 + n / 3!r},buy\n"
+        f"2026-01-05T12:00:{n:02d}.000001Z,-{n},{price!r},{1 + n / 3!r},buy\n"
         for n, price in enumerate(EXACT)
     )
     (folder / "trades.csv").write_text(trades)
@@ -197,14 +207,15 @@ def test_anomalies_stream_with_their_lineage(client: FlaskClient, database: Db) 
 
 
 def test_what_a_spreadsheet_would_run_is_guarded() -> None:
-    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "plain", "a=b"]
+    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "plain", "a=b", "'=1", "it's"]
     columns = (Column("note", "text"), Column("number", "number"))
     table = Table(columns, iter([(text, -1.5) for text in texts]), len(texts))
     found = read_csv(b"".join(write_text(table, "csv")).decode())
     assert [row["note"] for row in found] == [
-        "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "plain", "a=b",
+        "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "plain", "a=b", "''=1", "it's",
     ]  # fmt: skip
     assert {row["number"] for row in found} == {"-1.5"}
+    assert [unguard(row["note"]) for row in found] == texts
 
 
 @pytest.mark.parametrize(
@@ -213,7 +224,7 @@ def test_what_a_spreadsheet_would_run_is_guarded() -> None:
         ("bars?tickers=AAPL&market=US", 422),
         ("bars?columns=nope", 422),
         ("trades?layout=wide", 422),
-        ("bars?format=parquet", 422),
+        ("alerts?layout=wide", 422),
         ("bars?tickers=A%20B", 422),
         ("nothing", 404),
         ("bars?watchlist=nowhere", 404),
@@ -233,3 +244,131 @@ def test_more_than_a_million_rows_are_refused_with_the_way_out(
     refused = client.get("/py/export/bars")
     assert (refused.status_code, refused.json["reason"]) == (422, "too_many_rows")
     assert re.search("up to 60 rows.*flask export write bars", refused.json["detail"])
+
+
+@pytest.fixture
+def worker(app: APIFlask, settings: Settings, database: Db) -> Worker:
+    return Worker(settings, database, get_state(app).celery, "test:1")
+
+
+@pytest.fixture
+def working(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have whoever waits for a run do its work first."""
+
+    def work(run_id: str, seconds: int) -> Any:
+        planning.start(worker, run_id)
+        return wait_for_end(run_id, seconds)
+
+    monkeypatch.setattr(views, "wait_for_end", work)
+
+
+def test_scores_and_features_of_every_bar(
+    client: FlaskClient, worker: Worker, working: None, flask: Command, database: Db, tmp_path: Path
+) -> None:
+    store(database, "AAPL", make_bars(500, shocks=(450,)))
+    store(database, "MSFT", make_bars(300, seed=2))
+    train(database)
+    body = {"market": "US", "max_period": "max", "keep_scores": True}
+    run_id = client.post("/py/anomalies/backfill", json=body).json["run_id"]
+    planning.start(worker, run_id)
+    for batch in database.batches.find({"state": "pending"}):
+        execute_batch(worker, batch["_id"])
+    found = read_csv(client.get("/py/export/scores").text)
+    assert len(found) == 500 + 300 - 2 * 61
+    assert {row["run_id"] for row in found} == {run_id}
+    by_bar = {(row["ticker"], row["time"]): float(row["score"]) for row in found}
+    for one in database.anomalies.find({"kind": "event"}):
+        time = one["Datetime"].isoformat().replace("+00:00", "Z")
+        assert by_bar[one["Ticker"], time] == one["anomaly_score"]
+    wide = [
+        json.loads(x)
+        for x in client.get("/py/export/scores?layout=wide&format=ndjson").text.splitlines()
+    ]
+    assert {
+        (ticker, row["time"]): row[ticker]
+        for row in wide
+        for ticker in ("AAPL", "MSFT")
+        if row[ticker] is not None
+    } == by_bar
+    assert client.get(f"/py/export/scores?run={run_id}x").text.count("\n") == 1
+    # As the model read them: what it says of these inputs are these scores.
+    answer = client.get("/py/export/features?layout=wide&format=parquet")
+    assert answer.status_code == 200, answer.text
+    features = pq.read_table(io.BytesIO(answer.data)).to_pandas()
+    model = ModelManager(database).get_model("US", "1d")
+    inputs = features[list(model.feature_set.columns)].to_numpy("f4")
+    times = [time.isoformat().replace("+00:00", "Z") for time in features["time"]]
+    scores = model.detector.score_samples(inputs)
+    assert dict(zip(zip(features["ticker"], times, strict=True), scores, strict=True)) == by_bar
+    manifest = read_json(flask("export", "write", "features", tmp_path / "f", "--json", "--check"))
+    assert manifest["rows"] == len(features) * len(model.feature_set.columns)
+    assert manifest["models"] == {model.version: model.sha256}
+    assert len(manifest["fingerprints"]) == 2
+
+
+def test_a_worker_writes_what_the_command_line_writes(
+    client: FlaskClient, worker: Worker, flask: Command, database: Db, tmp_path: Path
+) -> None:
+    fill(database, flask, tmp_path)
+    body = {"table": "bars", "tickers": ["AAPL"], "start": "2015-03-02T00:00:00Z"}
+    accepted = client.post("/py/exports", json=body)
+    assert accepted.status_code == 202, accepted.text
+    run_id = accepted.json["run_id"]
+    assert client.get(f"/py/exports/{run_id}").json["manifest"] is None
+    planning.start(worker, run_id)
+    written = client.get(f"/py/exports/{run_id}").json
+    assert (written["status"], list(written["files"])) == (
+        "complete",
+        ["bars-0000.parquet", "manifest.json"],
+    )
+    words = ("--ticker", "AAPL", "--start", "2015-03-02", "--json")
+    manifest = read_json(flask("export", "write", "bars", tmp_path / "own", *words))
+    assert written["manifest"] | {"made_at": ""} == manifest | {"made_at": ""}
+    done = flask("export", "fetch", run_id, tmp_path / "fetched")
+    assert (done.exit_code, "as it was exported" in done.stdout) == (0, True)
+    name = "bars-0000.parquet"
+    part = client.get(written["files"][name])
+    assert (
+        part.data
+        == (tmp_path / "own" / name).read_bytes()
+        == (tmp_path / "fetched" / name).read_bytes()
+    )
+    started = read_json(flask("export", "start", "bars", "--no-wait", "--json"))
+    assert (started["task"], started["options"]["format"]) == ("export", "parquet")
+    unwritten = flask("export", "fetch", started["_id"], tmp_path / "none")
+    assert (unwritten.exit_code, "has written no export" in unwritten.stderr) == (2, True)
+    again = client.get(written["files"][name], headers={"If-None-Match": part.headers["ETag"]})
+    assert again.status_code == 304
+    assert client.get(f"/py/exports/{run_id}/nothing.csv").status_code == 404
+    delete_leftovers(database, datetime.now(UTC) + timedelta(days=7, minutes=1))
+    gone = client.get(written["files"][name])
+    assert (gone.status_code, gone.json["reason"]) == (404, "export_gone")
+
+
+def test_bars_that_somebody_has_are_not_sent_again(client: FlaskClient, database: Db) -> None:
+    store(database, "AAPL", make_bars(60))
+    paths = ("export/bars", "data/candles?ticker=AAPL", "chart?ticker=AAPL")
+    asked = {path: {"If-None-Match": client.get(f"/py/{path}").headers["ETag"]} for path in paths}
+    for path, headers in asked.items():
+        assert client.get(f"/py/{path}", headers=headers).status_code == 304
+    other = client.get("/py/export/bars?format=ndjson", headers=asked["export/bars"])
+    assert other.status_code == 200
+    store(database, "AAPL", make_bars(61))
+    for path, headers in asked.items():
+        assert client.get(f"/py/{path}", headers=headers).status_code == 200
+
+
+def test_every_table_has_its_columns_where_it_has_no_rows(
+    client: FlaskClient, working: None, database: Db
+) -> None:
+    store(database, "AAPL", make_bars(200))
+    train(database)
+    for table in TABLES:
+        asked = f"/py/export/{table}?tickers=AAPL&start=2031-01-01"
+        answer = client.get(asked)
+        assert answer.status_code == 200, answer.text
+        header, *rows = answer.text.splitlines()
+        assert "ticker" in header or "entity_id" in header
+        assert rows == []
+    answer = client.get("/py/export/funding?format=parquet")
+    assert pq.read_table(io.BytesIO(answer.data)).num_rows == 0

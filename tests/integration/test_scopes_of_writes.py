@@ -73,6 +73,8 @@ FACTS = {
     "detection_metadata",
     "detection_runs",
     "evaluations",
+    "exports.chunks",
+    "exports.files",
     "gaps",
     "feed_positions",
     "funding",
@@ -277,6 +279,7 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
             {"json": {"market": "US", "trees": 5, "promote": True}},
             {"json": {"market": "US", "trees": 5, "promote": None}},
         ],
+        "exports.start_export": [{"json": {"table": "bars", "tickers": ["AAPL"]}}],
         "models.evaluate_models": [{"json": {"versions": ["US_model-0.1.0"]}}],
         "models.promote_model": [
             {"json": {}},

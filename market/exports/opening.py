@@ -1,0 +1,45 @@
+"""Which table has what columns and rows."""
+
+from collections.abc import Callable
+
+from core.errors import BadInput
+from market.exports.bar_tables import open_bars
+from market.exports.finding_tables import (
+    open_alerts,
+    open_analytics,
+    open_anomalies,
+    open_labels,
+    open_scores,
+)
+from market.exports.tables import Asked, Table, TableName
+from market.exports.tick_tables import open_funding, open_trades
+from records.database import Db
+
+WIDE = ("bars", "scores", "features", "analytics")
+
+_OPENERS: dict[TableName, Callable[[Db, Asked], Table]] = {
+    "bars": open_bars,
+    "anomalies": open_anomalies,
+    "scores": open_scores,
+    "analytics": open_analytics,
+    "alerts": open_alerts,
+    "labels": open_labels,
+    "trades": open_trades,
+    "funding": open_funding,
+}
+
+
+def check_layout(asked: Asked) -> None:
+    """Raise BadInput where a table cannot be laid out as it is asked for."""
+    if asked.layout == "wide" and asked.table not in WIDE:
+        raise BadInput(f"{asked.table} have one layout, long; wide there are {', '.join(WIDE)}")
+
+
+def open_table(database: Db, asked: Asked) -> Table:
+    """Return the table that is asked for; its rows are read as they are taken.
+
+    Features are none of these: they take a model (`detection/feature_table.py`). Raises BadInput
+    where it cannot be laid out so.
+    """
+    check_layout(asked)
+    return _OPENERS[asked.table](database, asked)

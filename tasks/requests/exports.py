@@ -1,0 +1,84 @@
+"""The API and the command line ask for exports that a worker writes here."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from celery import Celery
+
+from core.errors import BadInput
+from market.exports.opening import check_layout, open_table
+from market.exports.tables import Asked
+from market.exports.writing import Format
+from records.database import Db
+from records.market.series import find_sizes
+from records.work.documents import RunDocument
+from records.work.requests import RunRequest
+from tasks.engine.accept import accept_run
+from tasks.requests.runs import NOT_ONCE, Once
+
+MOST_ROWS = 100_000_000
+
+
+def request_export(
+    database: Db,
+    celery: Celery,
+    asked: Asked,
+    form: Format,
+    columns: tuple[str, ...] = (),
+    *,
+    most_rows: int = MOST_ROWS,
+    now: datetime,
+    once: Once = NOT_ONCE,
+) -> RunDocument:
+    """Accept an export and return its run, whose result has the manifest.
+
+    Raises BadInput where the table cannot be laid out so, has none of the columns or too many rows.
+    """
+    rows = count_rows(database, asked, columns)
+    if rows > most_rows:
+        raise BadInput(
+            f"these are up to {rows:,} rows, and {most_rows:,} at the most are written at once: ask"
+            " for less (tickers, start, end)",
+            reason="too_many_rows",
+        )
+    options = asdict(asked) | {"format": form, "columns": list(columns), "most_rows": rows}
+    request = RunRequest(
+        "export",
+        "manual",
+        tickers=asked.tickers,
+        interval=asked.interval,
+        options={name: value for name, value in options.items() if name not in OF_RUN},
+        idempotency_key=once.key,
+        body_hash=once.body_hash,
+    )
+    return accept_run(database, celery, request, now=now)
+
+
+OF_RUN = ("tickers", "interval")
+
+
+def count_rows(database: Db, asked: Asked, columns: tuple[str, ...] = ()) -> int:
+    """Return how many rows a table has at the most. Raises BadInput on what it has not."""
+    check_layout(asked)
+    if asked.table == "features":  # which take a model
+        sizes = find_sizes(database, tickers=asked.tickers, interval=asked.interval)
+        return sum(size["bars"] for size in sizes)
+    opened = open_table(database, asked)
+    return (opened.choose(columns) if columns else opened).most_rows
+
+
+def read_asked(run: RunDocument) -> Asked:
+    """Return what the run of an export asks for."""
+    options = run["options"]
+    return Asked(
+        options["table"],
+        tuple(run["tickers"]),
+        run["interval"],
+        options["start"],
+        options["end"],
+        options["adjusted"],
+        options["layout"],
+        options["field"],
+        tuple(options["metrics"]),
+        options["run_id"],
+    )
