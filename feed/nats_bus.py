@@ -39,6 +39,10 @@ FULL = "maximum bytes exceeded"
 # How long one of several streams is waited for before the next is looked at.
 LOOK_SECONDS = 0.02
 IDLE_SECONDS = 60.0
+# How often a stream of which nothing comes is asked whether it has something, and how long what
+# should have come is waited for.
+ASK_SECONDS = 1.0
+AGAIN_SECONDS = 2.0
 
 
 class NatsBus:
@@ -51,6 +55,9 @@ class NatsBus:
         self._js: Any = None
         # By stream: what reads it, and the sequence number of what it brings next.
         self._readers: dict[str, tuple[Any, int]] = {}
+        # Streams of which a reader did not bring what there is, and when each was asked for that.
+        self._lost: set[str] = set()
+        self._asked: dict[str, float] = {}
 
     def read(
         self, after: Mapping[str, str], *, count: int, wait_seconds: float
@@ -68,15 +75,18 @@ class NatsBus:
 
     async def _fetch(self, stream: str, position: int, count: int) -> list[Entry]:
         reader, following = self._readers.get(stream, (None, -1))
-        if following != position + 1:
+        is_again = stream in self._lost
+        if following != position + 1 or is_again:
             if reader is not None:
                 await reader.unsubscribe()
             reader = await self._open_reader(stream, position + 1)
         self._readers[stream] = (reader, position + 1)
         try:
-            messages = await reader.fetch(count, timeout=LOOK_SECONDS)
+            messages = await reader.fetch(
+                count, timeout=AGAIN_SECONDS if is_again else LOOK_SECONDS
+            )
         except NatsTimeoutError:
-            return []
+            messages = []
         entries = [
             Entry(
                 str(message.metadata.sequence.stream),
@@ -87,9 +97,31 @@ class NatsBus:
             )
             for message in messages
         ]
+        self._lost.discard(stream)
+        # What a reader that was opened for it brings is what there is.
+        if not is_again and await self._has_lost(stream, position, entries):
+            self._lost.add(stream)
+            return []
         if entries:
             self._readers[stream] = (reader, place_of(entries[-1].id)[0] + 1)
         return entries
+
+    async def _has_lost(self, stream: str, position: int, entries: list[Entry]) -> bool:
+        """Whether the server has messages that should have come before these, or at all.
+
+        The client may drop one that arrives in the very moment in which it stops waiting for it.
+        """
+        if entries:
+            last = place_of(entries[-1].id)[0]
+            if last == position + len(entries):
+                return False
+        elif time.monotonic() - self._asked.get(stream, 0.0) < ASK_SECONDS:
+            return False
+        self._asked[stream] = time.monotonic()
+        state = await self._ensure(stream)
+        if not entries:
+            return bool(state.messages) and state.last_seq > position
+        return bool(last != max(position, state.first_seq - 1) + len(entries))
 
     async def _open_reader(self, stream: str, start: int) -> Any:
         config = ConsumerConfig(
@@ -102,12 +134,23 @@ class NatsBus:
         return await self._js.pull_subscribe(_subject(stream), stream=_name(stream), config=config)
 
     def append(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
-        """Put a message behind the last one and return its id. Raises Busy where it is full."""
-        headers = {k: v if isinstance(v, str) else v.decode() for k, v in fields.items()}
-        data = headers.pop("data", "").encode()
+        """Put a message behind the last one and return its id.
+
+        Raises Busy where the stream is full, BadInput where the server takes no message so large.
+        """
+        plain = {k: v.encode() if isinstance(v, str) else v for k, v in fields.items()}
+        data = plain.pop("data", b"")
+        headers = {k: v.decode("utf-8", "replace") for k, v in plain.items()}
 
         async def publish() -> str:
             await self._ensure(stream)
+            if len(data) > self._client.max_payload:
+                raise BadInput(
+                    f"a message of {len(data):,} bytes is larger than the"
+                    f" {self._client.max_payload:,} that NATS takes (its max_payload): send fewer"
+                    " records at once",
+                    reason="too_large",
+                )
             told = await self._js.publish(_subject(stream), data, headers=headers or None)
             return str(told.seq)
 

@@ -17,6 +17,8 @@ from feed.messages import MOST_RECORDS, Head, build_message, check_producer
 from market.ticks.files import FileRecord
 
 PAUSE_SECONDS = 0.05
+# NATS takes a MiB at once, where it is not told otherwise; a thousand books are more.
+MOST_SENT_BYTES = 2**19
 # How many messages of a stream are sent before it is asked again how many wait.
 UNASKED = 16
 
@@ -49,16 +51,23 @@ class Producer:
 
         Returns when the bus has them. Raises `BUS_ERRORS` where it does not answer for long.
         """
-        stream = choose_stream(ticker)
+        whose = {"ticker": ticker, **whose}
         for start in range(0, len(records), MOST_RECORDS):
-            part = {
-                "ticker": ticker,
-                **whose,
-                "records": list(records[start : start + MOST_RECORDS]),
-            }
-            self._seqs[stream] = self._seqs.get(stream, 0) + 1
-            head = Head(self._name, self._seqs[stream], time.time_ns() // 1_000_000)
-            self._append(stream, build_message(kind, [part], head))
+            self._send_part(kind, whose, records[start : start + MOST_RECORDS])
+
+    def _send_part(self, kind: DataKind, whose: Mapping[str, str], records: Sequence[Any]) -> None:
+        """Send records as one message; as two where that would be too large."""
+        stream = choose_stream(whose["ticker"])
+        seq = self._seqs.get(stream, 0) + 1
+        head = Head(self._name, seq, time.time_ns() // 1_000_000)
+        message = build_message(kind, [{**whose, "records": list(records)}], head)
+        if len(message["data"]) > MOST_SENT_BYTES and len(records) > 1:
+            half = len(records) // 2
+            self._send_part(kind, whose, records[:half])
+            self._send_part(kind, whose, records[half:])
+            return
+        self._seqs[stream] = seq
+        self._append(stream, message)
 
     def _append(self, stream: str, message: Mapping[str, str | bytes]) -> None:
         self._wait_for_room(stream)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from pydantic_core import to_json
 
-from core.errors import Busy, ServerUnreachable
+from core.errors import BadInput, Busy, ServerUnreachable
 from core.settings import Settings
 from feed.bus import STREAMS, choose_stream, open_bus
 from feed.consumer import Consumer
@@ -33,9 +34,12 @@ class Server:
         self.folder, self.port = folder, free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def start(self, options: str = "") -> None:
+        config = self.folder.with_suffix(".conf")
+        config.write_text(options)
         command = ["nats-server", "-a", "127.0.0.1", "-p", str(self.port), "-js"]
-        self.process = subprocess.Popen([*command, "-sd", str(self.folder)], stderr=-3, stdout=-3)
+        command += ["-sd", str(self.folder), "-c", str(config)]
+        self.process = subprocess.Popen(command, stderr=-3, stdout=-3)
         wait_until(lambda: not is_port_free(self.port), "NATS listens")
 
     def kill(self) -> None:
@@ -104,6 +108,69 @@ def test_what_is_sent_over_nats_is_stored_once(
     named = open_bus(settings.model_copy(update={"feed_url": server.url}))
     named.close()
     assert isinstance(named, NatsBus)
+
+
+def test_what_is_wrong_with_a_message_is_its_own_trouble_over_nats_too(
+    settings: Settings, database: Db, server: Server, celery: Celery
+) -> None:
+    server.kill()
+    server.start("max_payload: 64MB")
+    bus = NatsBus(server.url, 4)
+    good = {"ticker": TICKER, "venue": VENUE, "records": make_trades(0, 1)}
+    bad = {
+        "too_large": b"[" + b" " * 20 * 2**20 + b"]",  # JetStream reads no message of 32 MiB again
+        "not_json": b"\xff no JSON",
+        "unknown_kind": b"{}",
+        "unknown_version": b"{}",
+        "bad_ticker": b'{"ticker": "A B", "venue": "X", "records": [{}]}',
+        "too_many_records": to_json(good | {"records": make_trades(0, 1_001)}),
+    }
+    for reason, data in bad.items():
+        kind = "quotes" if reason == "unknown_kind" else "trades"
+        version = "9" if reason == "unknown_version" else "1"
+        bus.append(STREAM, {"v": version, "kind": kind, "data": data})
+    later = 1_800_000_000_000
+    for seq, sent in ((7, 10), (3, 20)):
+        records = [{"time": START, "id": f"s{seq}", "price": 1, "amount": 1}]
+        bus.append(
+            STREAM,
+            build_message("trades", [{**good, "records": records}], Head("other", seq, sent)),
+        )
+    amiss = [
+        {"time": START, "id": "n", "price": 1, "amount": -1},
+        {"time": later * 1_000, "id": "f", "price": 1, "amount": 1},
+    ]
+    book = {"time": START, "bids": [[101, 1]], "asks": [[100, 1]]}
+    producer = Producer(bus, "tests", {})
+    producer.send("trades", TICKER, [*amiss, *make_trades(0, 1)], venue=VENUE)
+    producer.send("depth", TICKER, [book], venue=VENUE)
+    consumer = make_consumer(settings, database, bus, celery)
+    # What is as large comes in more than a moment.
+    wait_until(lambda: not consumer.step() and not bus.count(STREAM), "all is stored")
+    bus.close()
+    assert sorted(trade.id for trade in find_trades(database, TICKER, VENUE)) == ["0", "s7"]
+    kept = [one["reason"] for one in database.rejected_records.find()]
+    assert sorted(kept) == sorted(
+        [*bad, "seq_jumped_back", "non_positive_amount", "in_future", "crossed_book"]
+    )
+
+
+def test_what_the_client_dropped_is_read_again(bus: NatsBus) -> None:
+    for text in (b"a", b"b", b"c"):
+        bus.append(STREAM, {"data": text})
+    # A reader to which the first message never came.
+    bus._readers[STREAM] = (bus._run(bus._open_reader(STREAM, 2)), 1)
+    found = bus.read({STREAM: "0-0"}, count=10, wait_seconds=20)[STREAM]
+    assert [entry.fields[b"data"] for entry in found] == [b"a", b"b", b"c"]
+
+
+def test_what_nats_would_not_take_is_sent_in_parts(bus: NatsBus) -> None:
+    levels = [[price, 1.25] for price in range(50)]
+    books = [{"time": START + n, "bids": levels[::-1], "asks": levels} for n in range(1_000)]
+    Producer(bus, "tests", {}).send("depth", TICKER, books, venue=VENUE)
+    assert bus.count(STREAM) > 1
+    with pytest.raises(BadInput, match="larger than the 1,048,576 that NATS takes"):
+        bus.append(STREAM, {"kind": "depth", "data": b" " * (2**20 + 1)})
 
 
 def test_a_server_that_was_killed_has_what_it_took_and_one_that_lost_it_is_sent_it_again(
