@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pymongo.client_session import ClientSession
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from core.errors import SeriesError
+from core.errors import BadInput, SeriesError
 from feed.messages import Part
 from market.markets import Markets, load_markets
 from market.ticks.arrivals import Retention, Ticks
@@ -168,30 +168,32 @@ class Store:
         self, parts: Sequence[Part], markets: Markets, now: datetime, session: ClientSession
     ) -> tuple[int, dict[tuple[str, str], set[str]]]:
         from feed.candles import read_candles  # noqa: PLC0415 - loads the numeric stack
+        from market.bars.appending import (  # noqa: PLC0415 - the same
+            split_appends,
+            write_appends,
+        )
         from market.bars.writing import write_in  # noqa: PLC0415 - the same
 
         arrivals, rejected = read_candles(self.database, parts, markets, now)
-        closed: dict[tuple[str, str], set[str]] = {}
-        counted = 0
-        for arrival in arrivals:
+        appends, others = split_appends(self.database, arrivals, session)
+        stored = write_appends(self.database, appends, session)
+        for arrival in others:
             try:
-                written = write_in(self.database, arrival, session)
-            except SeriesError as error:
-                of_series = [
-                    part
+                stored.append((arrival, write_in(self.database, arrival, session)))
+            except (SeriesError, BadInput) as error:
+                rejected += [
+                    reject_part(part, "not_storable", now, error.message)
                     for part in parts
                     if (part.ticker, part.interval) == (arrival.ticker, arrival.interval)
                 ]
-                rejected += [
-                    reject_part(part, "not_storable", now, error.message) for part in of_series
-                ]
-                continue
-            counted += len(arrival.rejected)
+        closed: dict[tuple[str, str], set[str]] = {}
+        for arrival, written in stored:
             if written.new + written.changed and (
                 (arrival.ticker, arrival.interval) in self.watched
             ):
                 place = (arrival.market.code, arrival.interval)
                 closed.setdefault(place, set()).add(arrival.ticker)
+        counted = sum(len(arrival.rejected) for arrival, _ in stored)
         add_rejected_records(self.database, rejected, session)
         return counted + len(rejected), closed
 

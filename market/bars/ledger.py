@@ -3,6 +3,7 @@ kept in step with its bars and with its exchange's sessions.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
@@ -78,18 +79,58 @@ def keep_in_step(
         counts = _write_all(database, series, held, now, session)
         return {**counts, "no_trade": count_no_trade(series)}
     since = int(last_bar.timestamp())
-    start = find_session_start(since, interval, known)
-    times = _read_tail(database, series, times, start, session)
+    times = _read_tail(database, series, times, find_session_start(since, interval, known), session)
+    later = measure_later(times, interval, known, first=first, last=last, since=since)
+    if later is None:
+        return {**series["coverage"], "no_trade": count_no_trade(series)}
+    reaching = find_series_gaps(
+        database, series["ticker"], interval, session, since=later.reaching_since
+    )
+    counts, writes = plan_later(series, later, reaching, now)
+    write_gaps(database, writes, session)
+    return {**counts, "no_trade": count_no_trade(series)}
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What follows a series' last bar.
+
+    Attributes:
+        before: what was held of the session of that bar.
+        after: what is held now of this session and of those after it.
+        day_before: the session before it, in days since 1970.
+    """
+
+    before: Held
+    after: Held
+    day_before: int
+
+    @property
+    def reaching_since(self) -> datetime:
+        """Return to which session a gap reaches at least that may change."""
+        return _at(self.day_before)
+
+
+def measure_later(
+    times: Int64, interval: str, known: Sessions, *, first: int, last: int, since: int
+) -> Later | None:
+    """Return what follows the bar at `since`; None where it lies after all sessions that are known.
+
+    Args:
+        times: of all bars from the session of that bar on, UTC seconds, ascending.
+        interval: of the bars.
+        known: the sessions of their market.
+        first: when the series' first bar starts.
+        last: when its last one does.
+        since: when the one did that was the last before.
+    """
     after = measure_held(times, interval, known, first=first, last=last, since=since)
     if not len(after.days):
-        return {**series["coverage"], "no_trade": count_no_trade(series)}
+        return None
     times = times[times <= since]
     before = measure_held(times, interval, known, first=first, last=since, since=since)
     day_before = int(known.days[max(0, np.searchsorted(known.days, after.days[0]) - 1)])
-    counts = _write_later(
-        database, series, before, after, day_before=day_before, now=now, session=session
-    )
-    return {**counts, "no_trade": count_no_trade(series)}
+    return Later(before, after, day_before)
 
 
 def count_no_trade(series: SeriesDocument) -> int:
@@ -216,26 +257,20 @@ def _write_all(
     return {**held.count(), "gap_count": unfilled + len(found)}
 
 
-def _write_later(
-    database: Db,
-    series: SeriesDocument,
-    before: Held,
-    after: Held,
-    *,
-    day_before: int,
-    now: datetime,
-    session: ClientSession,
-) -> CoverageCounts:
-    """Write what changed in a series' gaps from the session of its last bar on.
-
-    `before` is what was held of this session alone, `after` of it and the later ones; `day_before`
-    is the session before it.
+def plan_later(
+    series: SeriesDocument, later: Later, reaching: Sequence[GapDocument], now: datetime
+) -> tuple[CoverageCounts, list[GapWrite]]:
+    """Return the counts of a series' coverage after what follows its last bar, and what changes in
+    its gaps; `reaching` are those that reach to the session before, ascending.
     """
-    coverage = series["coverage"]
+    coverage, before, after, day_before = (
+        series["coverage"],
+        later.before,
+        later.after,
+        later.day_before,
+    )
     sums, past = after.count(), before.count()
     free, count = after.lacking, coverage["gap_count"]
-    ticker, interval = series["ticker"], series["interval"]
-    reaching = find_series_gaps(database, ticker, interval, session, since=_at(day_before))
     latest = reaching[-1] if reaching else None
     if latest is not None and len(before.days) and _count(latest["last"]) == before.days[0]:
         free[0] = False
@@ -253,14 +288,14 @@ def _write_later(
             latest = _extend(latest, _describe(after, stretches.pop(0)))
     found = [_build(series, _describe(after, rows), now) for rows in stretches]
     changed = [latest] if latest is not None and latest != reaching[-1] else []
-    write_gaps(database, [_put(gap) for gap in (*changed, *found)], session)
-    return {
+    counted: CoverageCounts = {
         "sessions": coverage["sessions"] + sums["sessions"] - past["sessions"],
         "missing": coverage["missing"] + sums["missing"] - past["missing"],
         "gap_count": count + len(found),
         "bars_expected": coverage["bars_expected"] + sums["bars_expected"] - past["bars_expected"],
         "bars_held": coverage["bars_held"] + sums["bars_held"] - past["bars_held"],
     }
+    return counted, [_put(gap) for gap in (*changed, *found)]
 
 
 def _grow(before: Int64, after: Int64) -> int:

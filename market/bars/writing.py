@@ -272,7 +272,7 @@ def _write(database: Db, arrival: Arrival, session: ClientSession) -> Written:
             revisions += changes.list_split(changed_days, series["splits"], splits, first_bar)
         last_bar = series["last_bar"]
         _write_buckets(database, series, merge.columns, arrival.now, session)
-        _close_series(series, splits, arrival)
+        close_series(series, splits, arrival)
         if new:
             came = arrival.columns["times"][merge.new]
             follows = last_bar is not None and came[0] > last_bar.timestamp()
@@ -415,7 +415,8 @@ def _write_buckets(
         series["last_bar"] = max(ends[1], series["last_bar"] or ends[1])
 
 
-def _close_series(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) -> None:
+def close_series(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) -> None:
+    """Bring the document of a series in step with its years and splits."""
     series["years"] = dict(sorted(series["years"].items()))
     series["bars"] = sum(series["years"].values())
     series["splits"] = splits

@@ -143,6 +143,18 @@ def unmark_bars_gone(
     )
 
 
+def find_tickers_with_bars_gone(
+    database: Db, tickers: Sequence[str], first: datetime, session: ClientSession
+) -> set[str]:
+    """Return those of some tickers that have anomalies from a time on whose bars are gone."""
+    query = {
+        "Ticker": {"$in": list(tickers)},
+        "Datetime": {"$gte": first},
+        "bars_gone_at": {"$exists": True},
+    }
+    return set(anomalies_in(database).distinct("Ticker", query, session=session))
+
+
 def write_anomalies(database: Db, writes: Sequence[Write], session: ClientSession) -> None:
     """Apply planned writes inside the transaction of their batch."""
     if writes:

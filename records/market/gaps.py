@@ -77,6 +77,14 @@ def find_series_gaps(
     return list(gaps_in(database).find(query, session=session).sort("last", 1))
 
 
+def find_reaching(
+    database: Db, tickers: Sequence[str], interval: str, since: datetime, session: ClientSession
+) -> list[GapDocument]:
+    """Return the gaps of some series that reach to a session or beyond, ascending by their last."""
+    query = {"ticker": {"$in": list(tickers)}, "interval": interval, "last": {"$gte": since}}
+    return list(gaps_in(database).find(query, session=session).sort("last", 1))
+
+
 def find_lacking(database: Db, ticker: str, interval: str, limit: int) -> list[GapDocument]:
     """Return the latest gaps of a series that are not filled, ascending."""
     query = {"ticker": ticker, "interval": interval, "state": {"$ne": "filled"}}

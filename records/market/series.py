@@ -5,6 +5,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import cast
 
+from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.cursor import Cursor
 
@@ -42,9 +43,11 @@ def find_series(
     tickers: Sequence[str] | None = None,
     market: str | None = None,
     interval: str | None = None,
+    session: ClientSession | None = None,
 ) -> list[SeriesDocument]:
     """Return the series that match, by ticker and interval."""
-    return list(series_in(database).find(_build_query(tickers, market, interval)).sort(_BY_NAME))
+    query = _build_query(tickers, market, interval)
+    return list(series_in(database).find(query, session=session).sort(_BY_NAME))
 
 
 def find_sizes(
@@ -218,6 +221,14 @@ def set_timezone(database: Db, market: str, timezone: str) -> None:
 def replace_series(database: Db, series: SeriesDocument, session: ClientSession) -> None:
     """Store a series' document inside the transaction that wrote its bars."""
     series_in(database).replace_one({"_id": series["_id"]}, series, upsert=True, session=session)
+
+
+def replace_all_series(
+    database: Db, series: Sequence[SeriesDocument], session: ClientSession
+) -> None:
+    """Store the documents of many series inside the transaction that wrote their bars."""
+    writes = [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in series]
+    series_in(database).bulk_write(writes, ordered=False, session=session)
 
 
 def _build_query(

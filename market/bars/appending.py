@@ -1,0 +1,270 @@
+"""Appending bars to many series at once: what comes behind the last bar of each, as a feed brings
+it, in a few commands for all of them. What is stored is what `writing.py` would store.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from pymongo import ReplaceOne
+from pymongo.client_session import ClientSession
+
+from market.bars.buckets import (
+    COLUMNS,
+    MOST_YEAR_BARS,
+    Columns,
+    build_bucket,
+    build_bucket_id,
+    read_column,
+    split_years,
+    years_of,
+)
+from market.bars.changes import moment
+from market.bars.coverage import find_session_start
+from market.bars.figures import measure_figures
+from market.bars.ledger import Later, count_no_trade, measure_later, plan_later
+from market.bars.writing import Arrival, Written, close_series
+from records.database import Db
+from records.findings.anomalies import find_tickers_with_bars_gone, unmark_bars_gone
+from records.market.documents import BucketDocument, GapDocument, SeriesDocument, bars_in
+from records.market.gaps import GapWrite, find_reaching, write_gaps
+from records.market.rejected import add_rejected
+from records.market.series import find_series, replace_all_series
+
+# A year of a series is read and written whole: of 48 bytes a bar, some 50 MB of all together.
+MOST_BARS_AT_ONCE = 1_000_000
+
+
+@dataclass(slots=True)
+class Append:
+    """An arrival that only follows its series' last bar.
+
+    Attributes:
+        last_bar: the series' last one before.
+        start: from when on the bars of that one's session start, UTC seconds.
+        years: what comes, by year.
+        held_years: the years that are stored of which bars are needed.
+        later: what follows the last bar, for the ledger of gaps; None: nothing that it knows.
+    """
+
+    arrival: Arrival
+    series: SeriesDocument
+    last_bar: datetime
+    start: int
+    years: list[tuple[int, Columns]]
+    held_years: list[str]
+    later: Later | None = field(default=None)
+
+    @property
+    def bars(self) -> int:
+        """How many bars are read and written for it."""
+        held = sum(self.series["years"][year] for year in self.held_years)
+        return held + len(self.arrival.columns["times"])
+
+
+def split_appends(
+    database: Db, arrivals: Sequence[Arrival], session: ClientSession
+) -> tuple[list[Append], list[Arrival]]:
+    """Return the arrivals that can be appended, each with its series, and the others: new series,
+    splits, and what changes or lies before a bar that is stored.
+    """
+    known = {
+        (one["ticker"], interval): one
+        for interval in {arrival.interval for arrival in arrivals}
+        for one in find_series(
+            database,
+            tickers=[arrival.ticker for arrival in arrivals if arrival.interval == interval],
+            interval=interval,
+            session=session,
+        )
+    }
+    appends: list[Append] = []
+    others: list[Arrival] = []
+    for arrival in arrivals:
+        series = known.get((arrival.ticker, arrival.interval))
+        append = None if series is None else _build(arrival, series)
+        if append is None:
+            others.append(arrival)
+        else:
+            appends.append(append)
+    return appends, others
+
+
+def _build(arrival: Arrival, series: SeriesDocument) -> Append | None:
+    """Return an arrival as one that can be appended; None where it cannot."""
+    times, last_bar = arrival.columns["times"], series["last_bar"]
+    follows = (
+        len(times) > 0
+        and not arrival.splits
+        and arrival.import_id is None
+        and not arrival.synthetic
+        and not series["synthetic"]
+        and series["market"] == arrival.market.code
+        and "coverage" in series
+        and "figures" in series
+        and int(times[0]) > last_bar.timestamp()
+    )
+    if not follows:
+        return None
+    years = list(split_years(arrival.columns))
+    held = series["years"]
+    if any(held.get(str(y), 0) + len(came["times"]) > MOST_YEAR_BARS for y, came in years):
+        return None
+    start = find_session_start(int(last_bar.timestamp()), arrival.interval, arrival.known)
+    since = int(years_of(np.array([start]))[0])
+    wanted = {str(year) for year in range(since, years[0][0])} | {str(year) for year, _ in years}
+    return Append(arrival, series, last_bar, start, years, sorted(wanted & held.keys()))
+
+
+def write_appends(
+    database: Db, appends: Sequence[Append], session: ClientSession
+) -> list[tuple[Arrival, Written]]:
+    """Write them inside a transaction, and return what became of each."""
+    if not appends:
+        return []
+    add_rejected(database, [row for one in appends for row in one.arrival.rejected], session)
+    measured: dict[tuple[object, ...], Later | None] = {}
+    for part in _split(appends):
+        _write_bars(database, part, measured, session)
+    _write_ledger(database, appends, session)
+    replace_all_series(database, [one.series for one in appends], session)
+    _unmark(database, appends, session)
+    return [
+        (one.arrival, Written(len(one.arrival.columns["times"]), revision=one.series["revision"]))
+        for one in appends
+    ]
+
+
+def _split(appends: Sequence[Append]) -> Iterator[list[Append]]:
+    """Yield them a few at a time where their years are large."""
+    part: list[Append] = []
+    bars = 0
+    for one in appends:
+        if part and bars + one.bars > MOST_BARS_AT_ONCE:
+            yield part
+            part, bars = [], 0
+        part.append(one)
+        bars += one.bars
+    yield part
+
+
+def _write_bars(
+    database: Db,
+    appends: Sequence[Append],
+    measured: dict[tuple[object, ...], Later | None],
+    session: ClientSession,
+) -> None:
+    """Write the years that bars come of, and bring the series in step with them."""
+    ids = [
+        build_bucket_id(one.arrival.ticker, one.arrival.interval, year)
+        for one in appends
+        for year in one.held_years
+    ]
+    stored = {
+        bucket["_id"]: bucket
+        for bucket in bars_in(database).find({"_id": {"$in": ids}}, session=session)
+    }
+    writes: list[ReplaceOne[BucketDocument]] = []
+    for one in appends:
+        arrival, series = one.arrival, one.series
+        own = [
+            stored[build_bucket_id(arrival.ticker, arrival.interval, year)]
+            for year in one.held_years
+        ]
+        for year, came in one.years:
+            before = next((bucket for bucket in own if bucket["year"] == year), None)
+            columns = came if before is None else _join(before, came)
+            bucket = build_bucket(arrival.ticker, arrival.interval, year, columns, arrival.now)
+            writes.append(ReplaceOne({"_id": bucket["_id"]}, bucket, upsert=True))
+            series["years"][str(year)] = bucket["count"]
+            series["digests"][str(year)] = bucket["sha256"]
+            series["figures"][str(year)] = measure_figures(columns)
+        series["last_bar"] = moment(arrival.columns["times"][-1])
+        close_series(series, series["splits"], arrival)
+        one.later = _measure(one, own, measured)
+    bars_in(database).bulk_write(writes, ordered=False, session=session)
+
+
+def _join(before: BucketDocument, came: Columns) -> Columns:
+    return {name: np.concatenate((read_column(before, name), came[name])) for name in COLUMNS}
+
+
+def _measure(
+    one: Append,
+    stored: Iterable[BucketDocument],
+    measured: dict[tuple[object, ...], Later | None],
+) -> Later | None:
+    """Return what follows a series' last bar; most series of a market have bars of the same times,
+    of which that is the same.
+    """
+    arrival = one.arrival
+    held = [read_column(bucket, "times") for bucket in stored]
+    times = np.concatenate((*held, arrival.columns["times"])).astype(np.int64)
+    times = times[np.searchsorted(times, one.start) :]
+    first = int(one.series["first_bar"].timestamp())
+    # Where the session of the last bar began does not matter what is further back.
+    place = (arrival.market.code, arrival.interval, one.last_bar, max(first, one.start))
+    key = (*place, times.tobytes())
+    if key not in measured:
+        measured[key] = measure_later(
+            times,
+            arrival.interval,
+            arrival.known,
+            first=first,
+            last=int(times[-1]),
+            since=int(one.last_bar.timestamp()),
+        )
+    return measured[key]
+
+
+def _write_ledger(database: Db, appends: Sequence[Append], session: ClientSession) -> None:
+    """Write what changes in the gaps of the series, and note their coverage."""
+    reaching = _find_reaching(database, appends, session)
+    writes: list[GapWrite] = []
+    for one in appends:
+        series = one.series
+        if one.later is not None:
+            own = reaching.get((series["ticker"], series["interval"]), [])
+            since = one.later.reaching_since
+            counts, planned = plan_later(
+                series, one.later, [gap for gap in own if gap["last"] >= since], one.arrival.now
+            )
+            writes += planned
+            series["coverage"] = {**counts, "no_trade": 0}
+        series["coverage"] = {**series["coverage"], "no_trade": count_no_trade(series)}
+    write_gaps(database, writes, session)
+
+
+def _find_reaching(
+    database: Db, appends: Sequence[Append], session: ClientSession
+) -> dict[tuple[str, str], list[GapDocument]]:
+    """Return the gaps of the series that may change, and some more."""
+    since: dict[str, datetime] = {}
+    for one in appends:
+        if one.later is not None:
+            interval, at = one.series["interval"], one.later.reaching_since
+            since[interval] = min(at, since.get(interval, at))
+    found: dict[tuple[str, str], list[GapDocument]] = {}
+    for interval, at in since.items():
+        tickers = [one.series["ticker"] for one in appends if one.series["interval"] == interval]
+        for gap in find_reaching(database, tickers, interval, at, session):
+            found.setdefault((gap["ticker"], interval), []).append(gap)
+    return found
+
+
+def _unmark(database: Db, appends: Sequence[Append], session: ClientSession) -> None:
+    """Forget of anomalies whose bars came again that these are gone."""
+    ends: list[tuple[Arrival, datetime, datetime]] = []
+    for one in appends:
+        times = one.arrival.columns["times"]
+        ends.append((one.arrival, moment(times[0]), moment(times[-1])))
+    gone = find_tickers_with_bars_gone(
+        database,
+        [arrival.ticker for arrival, *_ in ends],
+        min(first for _, first, _ in ends),
+        session,
+    )
+    for arrival, first, last in ends:
+        if arrival.ticker in gone:
+            unmark_bars_gone(database, arrival.ticker, arrival.interval, first, last, session)

@@ -1,0 +1,157 @@
+"""Bars appended to many series at once leave what they leave one by one."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from market.bars.appending import split_appends, write_appends
+from market.bars.buckets import Columns
+from market.bars.writing import Arrival, write_in
+from market.intervals import INTERVALS
+from market.markets import SHIPPED
+from market.sessions.calendar import load_sessions
+from records.database import Db, Document, in_transaction
+from records.market.rejected import build_rejected
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+# Some sessions around the turn of a year, whose bars are what rows are drawn from.
+FIRST = datetime(2025, 12, 29, tzinfo=UTC)
+GRIDS = {
+    ("CRYPTO", "1m"): 3 * 1_440,
+    ("CRYPTO", "1d"): 60,
+    ("US", "5m"): 2_500,
+    ("US", "1d"): 60,
+    ("US", "1w"): 70,
+    ("FX", "1h"): 300,
+    ("TH", "15m"): 900,
+}
+COLLECTIONS = ("series", "bars", "gaps", "bar_revisions", "rejected_bars", "anomalies")
+
+
+def list_slots(market: str, interval: str) -> list[int]:
+    """Return the times at which bars of a market can start, and a few at which none should."""
+    known = load_sessions(SHIPPED.choose(market))
+    length, start = INTERVALS[interval], int(FIRST.timestamp())
+    if interval in ("1d", "1w"):
+        days = known.days[np.searchsorted(known.days, start // 86_400) :]
+        picked = days[: GRIDS[market, interval]]
+        return [int(day) * 86_400 for day in (picked[::5] if interval == "1w" else picked)]
+    grid = start + length * np.arange(GRIDS[market, interval])
+    rows = np.searchsorted(known.closes, grid, side="right")
+    inside = known.opens[rows] <= grid
+    inside[::97] = True
+    return [int(time) for time in grid[inside]]
+
+
+def draw_arrivals(rng: np.random.Generator, slots: dict[str, list[int]], kinds: Any) -> Any:
+    """Return rounds of arrivals: what follows, with holes, and now and then what came late."""
+    places = dict.fromkeys(slots, 0)
+    rounds = []
+    for number in range(8):
+        arrivals = []
+        for name, own in slots.items():
+            market, interval = kinds[name]
+            if number and rng.random() < 0.15:
+                continue
+            skipped = int(rng.choice([0, 0, 0, 1, 3, len(own) // 12]))
+            start = places[name] + skipped
+            if number and rng.random() < 0.1:
+                start = max(0, start - int(rng.integers(1, 9)))
+            stop = start + int(rng.integers(1, max(2, len(own) // 10)))
+            picked = np.array(own[start:stop], np.int64)
+            picked = picked[rng.random(len(picked)) > rng.choice([0.0, 0.0, 0.2])]
+            places[name] = max(places[name], stop)
+            arrivals.append(build_arrival(rng, name, market, interval, picked, number))
+        rounds.append(arrivals)
+    return rounds
+
+
+def build_arrival(
+    rng: np.random.Generator, ticker: str, market: str, interval: str, times: Any, number: int
+) -> Arrival:
+    now = NOW + timedelta(minutes=number)
+    close = 100 + rng.integers(-3, 3, len(times)) / 4
+    columns: Columns = {"times": times, "open": close, "high": close, "low": close}
+    columns |= {"close": close, "volume": rng.integers(0, 2, len(times)) * 7.0}
+    chosen = SHIPPED.choose(market)
+    rejected = []
+    if rng.random() < 0.3:
+        said: dict[str, Any] = {"row": 1, "time": None, "reason": "bad_time", "values": {"n": "1"}}
+        rejected.append(build_rejected(ticker, interval, **said, source="feed:x", now=now))
+    known = load_sessions(chosen)
+    return Arrival(ticker, chosen, interval, "feed:x", now, known, columns, {}, rejected)
+
+
+def write_slowly(database: Db, arrivals: list[Arrival], session: Any) -> int:
+    for arrival in arrivals:
+        write_in(database, arrival, session)
+    return 0
+
+
+def write_at_once(database: Db, arrivals: list[Arrival], session: Any) -> int:
+    appends, others = split_appends(database, arrivals, session)
+    write_appends(database, appends, session)
+    write_slowly(database, others, session)
+    return len(appends)
+
+
+def write_all(
+    database: Db, rounds: list[list[Arrival]], write: Callable[[Db, list[Arrival], Any], int]
+) -> tuple[dict[str, list[Document]], int]:
+    """Write the rounds to an empty database; return all it holds, and how many were appended."""
+    for name in COLLECTIONS:
+        database[name].delete_many({})
+    for number, name in enumerate(sorted({one.ticker for part in rounds for one in part})):
+        time = FIRST + timedelta(days=number % 5)
+        database.anomalies.insert_one(
+            {"_id": f"{name}-{number}", "Ticker": name, "Datetime": time, "bars_gone_at": NOW}
+            | {"interval": next(a.interval for part in rounds for a in part if a.ticker == name)}
+        )
+    appended = 0
+    for number, arrivals in enumerate(rounds):
+        appended += in_transaction(
+            database, lambda session, part=arrivals: write(database, part, session)
+        )
+        # Somebody looks after some gaps meanwhile.
+        for place, gap in enumerate(database.gaps.find().sort("_id", 1)):
+            if (place + number) % 4 == 0:
+                state = ("filling", "error", "expected", "open")[(place // 4) % 4]
+                changes = {"state": state, "attempts": number % 2, "run_id": f"run {number}"}
+                database.gaps.update_one({"_id": gap["_id"]}, {"$set": changes})
+    return {name: list(database[name].find().sort("_id", 1)) for name in COLLECTIONS}, appended
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_at_once_or_one_by_one_it_is_the_same(database: Db, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = {f"T{number}{copy}": kind for number, kind in enumerate(GRIDS) for copy in range(3)}
+    grids = {kind: list_slots(*kind) for kind in GRIDS}
+    slots = {name: grids[kind] for name, kind in kinds.items()}
+    rounds = draw_arrivals(rng, slots, kinds)
+    wanted, _ = write_all(database, rounds, write_slowly)
+    found, appended = write_all(database, rounds, write_at_once)
+    assert appended > 60
+    assert len(wanted["gaps"]) > 10
+    assert found == wanted
+
+
+def test_years_that_are_large_are_written_a_few_at_a_time(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(7)
+    slots = list_slots("CRYPTO", "1m")
+    names = [f"C{number}-USD" for number in range(7)]
+
+    def build(start: int, stop: int) -> list[Arrival]:
+        times = np.array(slots[start:stop])
+        return [build_arrival(rng, name, "CRYPTO", "1m", times, 0) for name in names]
+
+    write_all(database, [build(0, 100)], write_at_once)
+    monkeypatch.setattr("market.bars.appending.MOST_BARS_AT_ONCE", 250)
+    part = build(100, 110)
+    assert in_transaction(database, lambda session: write_at_once(database, part, session)) == 7
+    assert {one["bars"] for one in database.series.find()} == {110}
+    assert {one["count"] for one in database.bars.find()} == {110}
