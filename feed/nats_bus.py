@@ -1,7 +1,8 @@
 """The bus over NATS JetStream, an extra: `pip install 'nats-py>=2.16,<3'`.
 
-A stream of ours is a stream of JetStream in a file; ids are its sequence numbers. The fields of a
-message are its headers, `data` is its body.
+A stream of ours is a stream of JetStream in a file; ids are when it was made, in milliseconds, and
+its sequence numbers, so that those of a stream that was lost lie before those of the next. The
+fields of a message are its headers, `data` is its body.
 """
 
 import asyncio
@@ -55,6 +56,8 @@ class NatsBus:
         self._js: Any = None
         # By stream: what reads it, and the sequence number of what it brings next.
         self._readers: dict[str, tuple[Any, int]] = {}
+        # When each stream was made, as it was last seen.
+        self._made: dict[str, int] = {}
         # Streams of which a reader did not bring what there is, and when each was asked for that.
         self._lost: set[str] = set()
         self._asked: dict[str, float] = {}
@@ -68,12 +71,16 @@ class NatsBus:
             found = {
                 stream: entries
                 for stream, position in after.items()
-                if (entries := self._run(self._fetch(stream, place_of(position)[0], count)))
+                if (entries := self._run(self._fetch(stream, place_of(position), count)))
             }
             if found or time.monotonic() >= deadline:
                 return found
 
-    async def _fetch(self, stream: str, position: int, count: int) -> list[Entry]:
+    async def _fetch(self, stream: str, place: tuple[int, ...], count: int) -> list[Entry]:
+        if stream not in self._made:
+            await self._ensure(stream)
+        # Of another stream than that of the position all is new.
+        position = place[1] if place[0] == self._made[stream] else 0
         reader, following = self._readers.get(stream, (None, -1))
         is_again = stream in self._lost
         if following != position + 1 or is_again:
@@ -89,7 +96,7 @@ class NatsBus:
             messages = []
         entries = [
             Entry(
-                str(message.metadata.sequence.stream),
+                f"{self._made[stream]}-{message.metadata.sequence.stream}",
                 {
                     **{k.encode(): v.encode() for k, v in (message.headers or {}).items()},
                     b"data": message.data,
@@ -103,7 +110,7 @@ class NatsBus:
             self._lost.add(stream)
             return []
         if entries:
-            self._readers[stream] = (reader, place_of(entries[-1].id)[0] + 1)
+            self._readers[stream] = (reader, place_of(entries[-1].id)[1] + 1)
         return entries
 
     async def _has_lost(self, stream: str, position: int, entries: list[Entry]) -> bool:
@@ -112,7 +119,7 @@ class NatsBus:
         The client may drop one that arrives in the very moment in which it stops waiting for it.
         """
         if entries:
-            last = place_of(entries[-1].id)[0]
+            last = place_of(entries[-1].id)[1]
             if last == position + len(entries):
                 return False
         elif time.monotonic() - self._asked.get(stream, 0.0) < ASK_SECONDS:
@@ -152,7 +159,7 @@ class NatsBus:
                     reason="too_large",
                 )
             told = await self._js.publish(_subject(stream), data, headers=headers or None)
-            return str(told.seq)
+            return f"{self._made[stream]}-{told.seq}"
 
         return self._run(publish())
 
@@ -161,7 +168,9 @@ class NatsBus:
 
         async def purge() -> None:
             await self._ensure(stream)
-            await self._js.purge_stream(_name(stream), seq=place_of(upto)[0] + 1)
+            made, position = place_of(upto)
+            if made == self._made[stream]:
+                await self._js.purge_stream(_name(stream), seq=position + 1)
 
         self._run(purge())
 
@@ -172,7 +181,7 @@ class NatsBus:
     def last_id(self, stream: str) -> str:
         """Return the id of the last entry there ever was; `0-0` where there was none."""
         last = self._run(self._ensure(stream)).last_seq
-        return str(last) if last else NOTHING
+        return f"{self._made[stream]}-{last}" if last else NOTHING
 
     def close(self) -> None:
         """Give up the connection."""
@@ -183,9 +192,8 @@ class NatsBus:
     async def _ensure(self, stream: str) -> Any:
         """Return the state of a stream, which is made where it is not there."""
         try:
-            return (await self._js.stream_info(_name(stream))).state
+            info = await self._js.stream_info(_name(stream))
         except NotFoundError:
-            self._readers.pop(stream, None)
             config = StreamConfig(
                 name=_name(stream),
                 subjects=[_subject(stream)],
@@ -193,7 +201,12 @@ class NatsBus:
                 max_bytes=self._most_bytes,
                 discard=DiscardPolicy.NEW,
             )
-            return (await self._js.add_stream(config)).state
+            info = await self._js.add_stream(config)
+        made = int(info.created.timestamp() * 1_000)
+        if self._made.get(stream) != made:
+            self._readers.pop(stream, None)
+            self._made[stream] = made
+        return info.state
 
     def _run(self, asked: Awaitable[T]) -> T:
         async def answer() -> T:
