@@ -13,7 +13,7 @@ PYTHONS := 3.11 3.12 3.13 3.14
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-feed bench-series bench-web lint format lock
+.PHONY: help demo feed-demo up test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-feed bench-series bench-web lint format lock
 
 help:  ## list the targets
 	@echo "Tapewatch: make TARGET"
@@ -22,6 +22,9 @@ help:  ## list the targets
 
 demo: $(VENV)/.installed  ## real bars in, anomalies out, served until Ctrl-C (ONCE=1: stop after the table)
 	@$(TIED) $(BIN)/python -m runner demo $(if $(filter-out 0,$(ONCE)),--once)
+
+feed-demo: $(VENV)/.installed  ## replay a day into the feed and show its alerts as they come; it ends by itself
+	@$(TIED) $(BIN)/python -m runner feed-demo
 
 up: $(VENV)/.installed  ## serve your own data until Ctrl-C
 	@$(TIED) $(BIN)/python -m runner up

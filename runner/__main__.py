@@ -1,4 +1,4 @@
-"""`python -m runner up` and `python -m runner demo`: what `make up` and `make demo` run."""
+"""`python -m runner up|demo|feed-demo`: what `make up`, `make demo` and `make feed-demo` run."""
 
 import argparse
 import signal
@@ -27,6 +27,7 @@ def main() -> int:
     demo.add_argument(
         "--once", action="store_true", help="stop everything after the table of anomalies"
     )
+    commands.add_parser("feed-demo", help="replay a day into the feed, and show its alerts")
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -34,6 +35,10 @@ def main() -> int:
     try:
         if arguments.command == "up":
             run_up(console)
+        elif arguments.command == "feed-demo":
+            from runner.feed_demo import run_feed_demo  # noqa: PLC0415 -- the same as below
+
+            run_feed_demo(console)
         else:
             from runner.demo import run_demo  # noqa: PLC0415 -- `up` needs none of what it loads
 

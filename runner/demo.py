@@ -67,7 +67,7 @@ def _bring_bars(console: Console, settings: Settings, database: Db) -> None:
         console.print(f"Bars: {_describe_bars(stored)} are here already.")
         return
     console.print("Bars: importing the real daily bars that come with bokeh_sampledata and arch.")
-    report = json.loads(_run_command(settings, "bars", "demo", "--json"))
+    report = json.loads(run_command(settings, "bars", "demo", "--json"))
     console.print(
         f"Bars: {_describe_bars(_find_bars(database))} imported, {report['rejected_rows']}"
         " rejected."
@@ -91,7 +91,7 @@ def _bring_model(console: Console, api: Api, database: Db) -> None:
     if champions:
         console.print(f"Model: {champions[0]['version']} is here already.")
         return
-    run = _follow(
+    run = follow_run(
         console, api, "Model: training", api.post("/models/train", {"market": MARKET})["run_id"]
     )
     console.print(
@@ -118,7 +118,7 @@ def _detect(console: Console, api: Api, database: Db) -> None:
         if error.reason != "backfill_in_progress":
             raise
         run_id = error.problem["run_id"]
-    run = _follow(console, api, "Backfill: detecting", run_id)
+    run = follow_run(console, api, "Backfill: detecting", run_id)
     console.print(
         f"Backfill: {run['rows_processed']:,} bars scored in {run['duration_seconds']:.1f} s, "
         f"{run['anomalies_found']:,} anomalies (run {run_id})."
@@ -133,15 +133,15 @@ def _compute_metrics(console: Console, settings: Settings, api: Api, database: D
         console.print("Metrics: they are here already.")
         return
     command = ["analytics", "run", *TICKERS, "--bars", str(METRIC_BARS), "--no-wait", "--json"]
-    (run,) = json.loads(_run_command(settings, *command))
-    ended = _follow(console, api, "Metrics: computing", run["_id"])
+    (run,) = json.loads(run_command(settings, *command))
+    ended = follow_run(console, api, "Metrics: computing", run["_id"])
     console.print(
         f"Metrics: of the last {METRIC_BARS} bars of {len(TICKERS)} tickers, in"
         f" {ended['duration_seconds']:.1f} s."
     )
 
 
-def _run_command(settings: Settings, *command: str) -> str:
+def run_command(settings: Settings, *command: str) -> str:
     """Return what a command of ours prints. Raises DemoFailed.
 
     It is a process of its own, so that the runner does not keep the numeric stack for as long as it
@@ -159,7 +159,7 @@ def _run_command(settings: Settings, *command: str) -> str:
     return done.stdout
 
 
-def _follow(console: Console, api: Api, what: str, run_id: str) -> dict[str, Any]:
+def follow_run(console: Console, api: Api, what: str, run_id: str) -> dict[str, Any]:
     """Show a run's progress from its document until it has ended; return it.
 
     Raises DemoFailed unless complete.

@@ -1,0 +1,142 @@
+"""`make feed-demo`: a made-up day is replayed into the feed, and what is strange is shown as it
+comes.
+
+It has a database of its own beside that of `make up` and `make demo`, which begins empty each time.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+
+from core.settings import STATE_DIR, Settings
+from records.database import open_database
+from records.migrations import prepare_database
+from runner.client import Api
+from runner.demo import DemoFailed, follow_run, run_command
+from runner.feed_day import DAY, HISTORY
+from runner.servers import die_with_parent
+from runner.service import build_environment, serve, wait_for_api
+
+DATABASE = "tapewatch_feed_demo"
+WATCHLIST = "feed-demo"
+MARKET = "CRYPTO"
+INTERVAL = "5m"
+# Of 288 candles a ticker and day: a minute of the day lasts 25 ms.
+CANDLES_A_SECOND = 48
+POLL_SECONDS = 0.3
+# Nothing has come for so long: that was all.
+QUIET_SECONDS = 5.0
+REPLAY_SECONDS = 600.0
+SHOWN_REASONS = 2
+
+
+def run_feed_demo(console: Console) -> None:
+    """Bring up the service, replay the day, show alerts as they come, and stop everything."""
+    os.environ["MONGO_DATABASE"] = DATABASE
+    console.print("Starting servers, API, workers, beat and the feed.")
+    with serve(console.print) as settings, TemporaryDirectory() as name:
+        folder = Path(name)
+        with open_database(settings).client as client:
+            # Whatever an earlier one left.
+            client.drop_database(DATABASE)
+            prepare_database(client[DATABASE], datetime.now(UTC))
+        wait_for_api(settings)
+        api = Api(settings)
+        tickers = _prepare(console, settings, api, folder)
+        _replay(console, settings, api, folder / DAY, tickers)
+
+
+def _prepare(console: Console, settings: Settings, api: Api, folder: Path) -> list[str]:
+    """Store a month of bars and train on it; return the tickers."""
+    done = subprocess.run(  # noqa: S603 -- our own command line
+        die_with_parent([sys.executable, "-m", "runner.feed_day", str(folder)]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DemoFailed(f"the day could not be made: {done.stderr.strip()[-500:]}")
+    words = ("bars", "import", str(folder / HISTORY), "--interval", INTERVAL, "--json")
+    report = json.loads(run_command(settings, *words))
+    tickers = [series["ticker"] for series in report["series"]]
+    console.print(
+        f"Bars: a month of made-up {INTERVAL} candles of {len(tickers)} tickers imported."
+    )
+    body: dict[str, Any] = {"market": MARKET, "interval": INTERVAL}
+    run = follow_run(console, api, "Model: training", api.post("/models/train", body)["run_id"])
+    console.print(f"Model: {run['model_version']} trained.")
+    body = {"tickers": tickers, "interval": INTERVAL, "max_period": "max"}
+    run_id = api.post("/anomalies/backfill", body)["run_id"]
+    run = follow_run(console, api, "Backfill: detecting the month before", run_id)
+    console.print(f"Backfill: {run['rows_processed']:,} bars scored.")
+    watchlist = {"tickers": tickers, "interval": INTERVAL, "source": "feed"}
+    api.post("/watchlists", {"name": WATCHLIST, **watchlist})
+    return tickers
+
+
+def _replay(console: Console, settings: Settings, api: Api, day: Path, tickers: list[str]) -> None:
+    command = ["feed", "publish", str(day), "--kind", "candles", "--interval", INTERVAL]
+    command += ["--speed", str(CANDLES_A_SECOND), "--json"]
+    time.sleep(1.5)  # the feed looks once a second at what is watched
+    console.print(
+        f"\nReplaying a day of {len(tickers)} tickers at {CANDLES_A_SECOND} candles a second."
+        " Alerts as they come:\n"
+    )
+    started = time.monotonic()
+    shown: dict[str, int] = {}
+    with subprocess.Popen(  # noqa: S603 -- our own command line
+        die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *command]),
+        env=build_environment(settings, STATE_DIR.absolute()),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as publisher:
+        quiet_since = time.monotonic()
+        while time.monotonic() - started < REPLAY_SECONDS:
+            news = _show_news(console, api, shown)
+            if news or publisher.poll() is None or _is_open(api):
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > QUIET_SECONDS:
+                break
+            time.sleep(POLL_SECONDS)
+        publisher.terminate()
+        sent, said = publisher.communicate()
+    if publisher.returncode:
+        raise DemoFailed(f"the day was not sent whole: {said.strip()[-500:]}")
+    console.print(
+        f"\nThe day took {time.monotonic() - started:.0f} s: {json.loads(sent)['sent']:,} candles,"
+        f" {len(shown)} alerts."
+    )
+    console.print("`flask feed publish FILE` sends your own; docs/feed.md says how others do.")
+
+
+def _show_news(console: Console, api: Api, shown: dict[str, int]) -> bool:
+    """Print the alerts that are new, or hold more bars than before; return whether any is."""
+    found = api.get("/alerts", limit=100)["items"]
+    news = False
+    for alert in reversed(found):
+        if shown.get(alert["_id"], 0) >= alert["count"]:
+            continue
+        word = "more" if alert["_id"] in shown else "alert"
+        shown[alert["_id"]] = alert["count"]
+        news = True
+        reasons = "; ".join(alert["reasons"][:SHOWN_REASONS])
+        console.print(
+            f"  {alert['last_bar'][11:16]}  {word:<5}  {alert['severity']:<8}"
+            f"  {alert['entity_id']:<10}  {alert['direction']:<4}  {reasons}"
+        )
+    return news
+
+
+def _is_open(api: Api) -> bool:
+    """Whether a run of the feed goes on, or candles wait."""
+    runs = api.get("/detection-runs", trigger="feed", limit=1)["items"]
+    return bool(runs) and runs[0]["status"] in {"queued", "in_progress"}
