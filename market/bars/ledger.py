@@ -99,11 +99,14 @@ class Later:
         before: what was held of the session of that bar.
         after: what is held now of this session and of those after it.
         day_before: the session before it, in days since 1970.
+        past, sums: the counts of both; of many series they are the same, and are taken once.
     """
 
     before: Held
     after: Held
     day_before: int
+    past: CoverageCounts
+    sums: CoverageCounts
 
     @property
     def reaching_since(self) -> datetime:
@@ -130,7 +133,7 @@ def measure_later(
     times = times[times <= since]
     before = measure_held(times, interval, known, first=first, last=since, since=since)
     day_before = int(known.days[max(0, np.searchsorted(known.days, after.days[0]) - 1)])
-    return Later(before, after, day_before)
+    return Later(before, after, day_before, before.count(), after.count())
 
 
 def count_no_trade(series: SeriesDocument) -> int:
@@ -269,7 +272,7 @@ def plan_later(
         later.after,
         later.day_before,
     )
-    sums, past = after.count(), before.count()
+    sums, past = later.sums, later.past
     free, count = after.lacking, coverage["gap_count"]
     latest = reaching[-1] if reaching else None
     if latest is not None and len(before.days) and _count(latest["last"]) == before.days[0]:

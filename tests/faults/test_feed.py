@@ -1,8 +1,9 @@
 """The feed while its consumer is killed, Redis emptied and MongoDB's primary changed."""
 
+import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 import pytest
 from pymongo.errors import PyMongoError
 
+from core.errors import ServerUnreachable
 from feed.bus import STREAMS, RedisBus, choose_stream
 from feed.messages import Head, build_message
+from records.database import Db
 from records.migrations import prepare_database
 from records.ticks.positions import find_positions, find_seqs
 from records.ticks.trades import find_trades
 from runner.programs import feed_command
-from runner.servers import wait_for_redis
+from runner.servers import free_port, wait_for_redis
 from tests.faults.recoveries import ROWS, Row
 from tests.faults.stack import Program, Stack, run_stack
 from tests.integration.stored import NOW, add_list
@@ -27,14 +30,15 @@ TICKERS = tuple(f"C{number}-USD" for number in range(40))
 WATCHED = TICKERS[:10]
 CONSUMERS = ("feed1", "feed2")
 # Each message has so many records, and each ticker so many messages of a kind.
-SIZE, MESSAGES = 60, 5
+SIZE, MESSAGES = 63, 5
 ENDS_SECONDS = 240
 
 
 @dataclass
 class Sent:
-    """All messages by stream, in the order of their numbers, and what they come to."""
+    """All messages of a producer by stream, in the order of their numbers."""
 
+    producer: str
     messages: dict[str, list[dict[str, str | bytes]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -43,16 +47,16 @@ class Sent:
     def add(self, kind: Any, ticker: str, records: list[dict[str, Any]]) -> None:
         stream = choose_stream(ticker)
         group = {"ticker": ticker, "venue": VENUE, "interval": "1m", "records": records}
-        head = Head("faults", len(self.messages[stream]) + 1, 1_000 + self.records)
+        head = Head(self.producer, len(self.messages[stream]) + 1, 1_000 + self.records)
         self.messages[stream].append(build_message(kind, [group], head))
         self.records += len(records)
 
 
-def make_messages(seed: int) -> Sent:
-    """Return 50,000 records of four kinds, tickers and kinds in random order."""
-    random, sent = Random(seed), Sent()
+def make_messages(seed: int, tickers: Sequence[str] = TICKERS, producer: str = "faults") -> Sent:
+    """Return records of four kinds, of all tickers 50,000, tickers and kinds in random order."""
+    random, sent = Random(seed), Sent(producer)
     start = int(time.time()) // 3_600 * 3_600 - 12 * 3_600
-    turns = [(ticker, n) for ticker in TICKERS for n in range(MESSAGES)]
+    turns = [(ticker, n) for ticker in tickers for n in range(MESSAGES)]
     random.shuffle(turns)
     for ticker, n in sorted(turns, key=lambda turn: turn[1] + random.random()):
         rows = range(n * SIZE, (n + 1) * SIZE)
@@ -121,7 +125,7 @@ def test_each_record_is_stored_once_whatever_dies(
     stack.database.watchlists.update_one({}, {"$set": {"interval": "1m"}})
     sent = make_messages(5)
     total = sum(map(len, sent.messages.values()))
-    assert sent.records == 4 * SIZE * MESSAGES * len(TICKERS) >= 48_000
+    assert sent.records == 4 * SIZE * MESSAGES * len(TICKERS) >= 50_000
     bus = RedisBus(stack.settings.redis_url, 4)
     stack.start(*CONSUMERS)
     places = dict.fromkeys(STREAMS, 0)
@@ -171,13 +175,13 @@ def test_each_record_is_stored_once_whatever_dies(
     bus.close()
 
 
-def find_holder(stack: Stack) -> str:
+def find_holder(stack: Stack, consumers: Sequence[str] = CONSUMERS) -> str:
     """Return the consumer that holds most streams; the first one where nobody does."""
     found = ask(stack, find_positions)
     owners = Counter(one["owner"] for one in found if one["owner"])
-    pids = {str(stack.pids(name)[0]): name for name in CONSUMERS if stack.programs[name].is_running}
+    pids = {str(stack.pids(name)[0]): name for name in consumers if stack.programs[name].is_running}
     held = [pids.get(owner.rpartition(":")[2]) for owner, _ in owners.most_common()]
-    return next((name for name in held if name), CONSUMERS[0])
+    return next((name for name in held if name), consumers[0])
 
 
 def ask_primary(stack: Stack) -> str | None:
@@ -189,14 +193,7 @@ def ask_primary(stack: Stack) -> str | None:
 
 def check(stack: Stack, sent: Sent) -> None:
     database = stack.database
-    count = SIZE * MESSAGES
-    for ticker in TICKERS:
-        ids = [int(trade.id) for trade in find_trades(database, ticker, VENUE)]
-        assert ids == list(range(count)), ticker
-        series = database.series.find_one({"_id": f"{ticker}::1m"})
-        assert series["bars"] == count, ticker
-    assert database.depth.count_documents({}) == count * len(TICKERS)
-    assert database.funding.count_documents({}) == count * len(TICKERS)
+    check_records(database, TICKERS)
     positions = find_positions(database)
     assert sum(one["records"] for one in positions) == sent.records
     assert sum(one["rejected"] for one in positions) == 0
@@ -208,6 +205,18 @@ def check(stack: Stack, sent: Sent) -> None:
     # The bars of a ticker came by five messages, which at most as many runs are for.
     asked = Counter(ticker for run in runs for ticker in run["tickers"])
     assert max(asked.values()) <= MESSAGES
+
+
+def check_records(database: Db, tickers: Sequence[str]) -> None:
+    count = SIZE * MESSAGES
+    for ticker in tickers:
+        ids = [int(trade.id) for trade in find_trades(database, ticker, VENUE)]
+        assert ids == list(range(count)), ticker
+        series = database.series.find_one({"_id": f"{ticker}::1m"})
+        assert series["bars"] == count, ticker
+    of_these = {"ticker": {"$in": list(tickers)}}
+    assert database.depth.count_documents(of_these) == count * len(tickers)
+    assert database.funding.count_documents(of_these) == count * len(tickers)
 
 
 def test_a_frozen_consumer_loses_its_streams_and_writes_nothing_more(
@@ -285,3 +294,72 @@ def test_a_redis_that_is_full_makes_producers_wait(
         bus.close()
     assert waits
     note(request, "feed: Redis out of memory", None)
+
+
+@pytest.mark.skipif(not shutil.which("nats-server"), reason="nats-server is not on PATH")
+def test_over_nats_each_record_is_stored_once_too(
+    servers_and_feed: Stack, request: pytest.FixtureRequest
+) -> None:
+    """The same over NATS JetStream: each message twice, while the consumer is killed ten times, the
+    server twice, and all streams are lost once.
+    """
+    from feed.nats_bus import NatsBus  # noqa: PLC0415 - an extra
+
+    stack, random = servers_and_feed, Random(6)
+    stack.kill(*(name for name in CONSUMERS if stack.programs[name].is_running))
+    port, consumers = free_port(), ("nats_feed1", "nats_feed2")
+    command = ["nats-server", "-a", "127.0.0.1", "-p", str(port), "-js"]
+    stack.programs["nats"] = Program([*command, "-sd", str(stack.folder / "jetstream")])
+    url = f"nats://127.0.0.1:{port}"
+    for name in consumers:
+        (stack.folder / name).mkdir()
+        variables = {"TMPDIR": str(stack.folder / name), "FEED_URL": url}
+        stack.programs[name] = Program(feed_command(), variables)
+    stack.start("nats", *consumers)
+    tickers = tuple(f"N{number}-USD" for number in range(10))
+    sent = make_messages(6, tickers, "nats")
+    total = sum(map(len, sent.messages.values()))
+    bus = NatsBus(url, 4)
+    places = dict.fromkeys(STREAMS, 0)
+    kills, stops, lost, again = 0, 0, False, 0
+    while any(places[s] < len(sent.messages[s]) for s in STREAMS):
+        stream = random.choice([s for s in STREAMS if places[s] < len(sent.messages[s])])
+        try:
+            for _ in range(2):
+                bus.append(stream, sent.messages[stream][places[stream]])
+        except ServerUnreachable:
+            time.sleep(0.1)  # it is sent once more
+            continue
+        places[stream] += 1
+        done = sum(places.values()) + again
+        if done > (kills + 1) * total / 12 and kills < 10:
+            holder = find_holder(stack, consumers)
+            stack.kill(holder)
+            stack.start(holder)
+            kills += 1
+        if done > (stops + 1) * total / 3 and stops < 2:
+            stack.kill("nats")
+            stack.start("nats")
+            stops += 1
+        if done > total / 2 and not lost:
+            for name in STREAMS:
+                bus._run(bus._js.delete_stream(name.replace(":", "-")))
+            lost, before = True, sum(places.values())
+            seqs = ask(stack, lambda database: find_seqs(database, "nats"))
+            places = {s: seqs.get(s, 0) for s in STREAMS}
+            again += before - sum(places.values())
+        time.sleep(0.01)
+    started = time.monotonic()
+    wait_until(
+        lambda: (
+            ask(stack, lambda database: find_seqs(database, "nats"))
+            == {s: len(sent.messages[s]) for s in STREAMS if sent.messages[s]}
+        ),
+        "all of it is stored",
+        ENDS_SECONDS,
+    )
+    took = time.monotonic() - started
+    assert (kills, stops, lost) == (10, 2, True)
+    check_records(stack.database, tickers)
+    note(request, "feed over NATS: 10 kills, 2 of the server, its streams lost", took)
+    bus.close()
