@@ -2,7 +2,8 @@
 
 The consumer is a process of its own, beside Redis and MongoDB on the same cores. Rates are from the
 first message to the last commit; lateness is from a message's sending to the moment at which its
-number is seen in MongoDB. Beside it runs the naive way: one upsert a candle, a document each.
+number, or the anomaly, is seen in MongoDB. Beside it runs the naive way: one upsert a candle, a
+document each.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.__main__ import describe_machine
+from benchmarks.feed_detection import measure_detection
 from core.settings import Settings
 from feed.bus import STREAMS, RedisBus, choose_stream
 from feed.messages import Head, build_message
@@ -43,6 +45,7 @@ BOUNDS = {
     "trades_a_second": (">=", 50_000.0),
     "candles_p99_ms": ("<=", 1_000.0),
     "depth_p99_ms": ("<=", 1_000.0),
+    "anomaly_p99_ms": ("<=", 2_000.0),
     "export_seconds_a_million_bars": ("<=", 3.0),
 }
 POLL_SECONDS = 0.01
@@ -220,6 +223,7 @@ def main() -> None:
         bus = RedisBus(servers.redis_url, 4)
         try:
             figures = measure(database, bus, consumer.pid, quick=quick)
+            figures |= measure_detection(settings, database, bus, folder, quick=quick)
         finally:
             consumer.terminate()
             consumer.wait()
