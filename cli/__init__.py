@@ -26,6 +26,7 @@ from cli import (
     scan,
     series,
     sessions,
+    tenants,
     verify,
 )
 from core.logs import configure_logs
@@ -48,6 +49,7 @@ GROUPS = (
     analytics.group,
     runs.group,
     keys.group,
+    tenants.group,
     sessions.group,
     notify.group,
     db.group,

@@ -17,6 +17,7 @@ from core.errors import BadInput, NotFound, TapewatchError
 from core.logs import strip_controls
 from core.settings import get_settings
 from records.database import Db, explain_unreachable, open_database
+from records.tenancy import check_tenant, of_tenant
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,9 +68,10 @@ def fail(error: TapewatchError) -> NoReturn:
 
 @contextmanager
 def use_database() -> Iterator[Db]:
-    """Yield the service's database for one command.
+    """Yield the service's database for one command, as the tenant sees it that `TENANT` names.
 
-    Raises ServerUnreachable within 5 seconds, with the URL.
+    Raises ServerUnreachable within 5 seconds, with the URL, and NotFound where there is no such
+    tenant.
     """
     settings = get_settings()
     waiting = min(settings.server_timeout_seconds, LONGEST_WAIT_SECONDS)
@@ -77,7 +79,9 @@ def use_database() -> Iterator[Db]:
     with explain_unreachable(settings):
         database = open_database(settings)
         try:
-            yield database
+            if settings.tenant:
+                check_tenant(database, settings.tenant)
+            yield of_tenant(database, settings.tenant) if settings.tenant else database
         finally:
             database.client.close()
 

@@ -10,6 +10,7 @@ from cli.common import echo, exits_on_error, json_option, print_json, print_tabl
 from core.words import KeyScope
 from records import keys
 from records.migrations import prepare_database
+from records.tenancy import DEFAULT_TENANT, check_tenant, of_tenant
 
 group = AppGroup("keys", help="API keys: who may ask for what.")
 
@@ -24,15 +25,17 @@ group = AppGroup("keys", help="API keys: who may ask for what.")
     type=click.Choice(keys.SCOPES),
     help="Give it once for each scope. admin includes the others.",
 )
+@click.option("--tenant", default=DEFAULT_TENANT, show_default=True, help="Whose key it is.")
 @json_option
 @exits_on_error
-def create_key(*, name: str, scopes: tuple[KeyScope, ...], as_json: bool) -> None:
+def create_key(*, name: str, scopes: tuple[KeyScope, ...], tenant: str, as_json: bool) -> None:
     """Make a key called NAME and print it: it is stored hashed, and cannot be shown again."""
     with use_database() as database:
         prepare_database(
             database, datetime.now(UTC)
         )  # two keys of one name are kept apart by an index only
-        key = keys.add_key(database, name, scopes, datetime.now(UTC))
+        check_tenant(database, tenant)
+        key = keys.add_key(of_tenant(database, tenant), name, scopes, datetime.now(UTC))
     if as_json:
         print_json({"name": name, "scopes": sorted(set(scopes)), "key": key})
     else:
@@ -49,11 +52,12 @@ def list_keys(*, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("name", "scopes", "created", "revoked")
+    table = Table("name", "tenant", "scopes", "created", "revoked")
     for key in found:
         revoked = key["revoked_at"]
         table.add_row(
             key["name"],
+            key.get("tenant", DEFAULT_TENANT),
             ", ".join(key["scopes"]),
             f"{key['created_at']:%Y-%m-%d %H:%M}",
             f"{revoked:%Y-%m-%d %H:%M}" if revoked else "",

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
         "mongodb://127.0.0.1:27017/?replicaSet=tapewatch", description="MongoDB replica set"
     )
     mongo_database: str = Field("tapewatch", min_length=1)
+    tenant: str = Field(
+        "", description="whose alerts, rules and watchlists the command line is about"
+    )
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", description="broker; also counts how often keys ask"
     )

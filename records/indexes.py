@@ -1,10 +1,13 @@
 """Every index of every collection, in one place."""
 
+from collections.abc import Mapping
+
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
 from core.errors import DatabaseUnfit
 from records.database import Db
+from records.tenancy import OWN
 
 DAY_SECONDS = 86_400
 FINISHED_RUNS_DAYS = 30
@@ -111,6 +114,13 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("-started_at", name="runs_by_start", partialFilterExpression=_RUN),
         _index("-requested_at", "-_id", name="runs_by_request", partialFilterExpression=_RUN),
         _index("tickers", "-requested_at", name="runs_by_ticker", partialFilterExpression=_RUN),
+        _index(
+            "tenant",
+            "-requested_at",
+            "-_id",
+            name="runs_by_tenant",
+            partialFilterExpression=_RUN,
+        ),
         _index("interval", partialFilterExpression=_OPEN_BACKFILL),
         _index("options.upload_id", sparse=True),
         _index(
@@ -136,6 +146,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "groups": [_index("order")],
     "heartbeats": [_index("at", expireAfterSeconds=DAY_SECONDS)],
     "models": [_index("market", "-created_at"), _index("sha256")],
+    "notification_rules": [_index("enabled")],
     "deliveries": [
         _index("state", "due_at"),
         _index("-created_at", "-_id"),
@@ -192,14 +203,24 @@ def ensure_indexes(database: Db) -> None:
     Raises DatabaseUnfit where one exists that is another than the code says, or its documents do
     not allow it.
     """
-    for collection, indexes in INDEXES.items():
+    _make_indexes(database, INDEXES)
+
+
+def ensure_tenant_indexes(database: Db) -> None:
+    """Make the indexes that are missing of a tenant's own collections. Raises as above."""
+    _make_indexes(database, {name: INDEXES[name] for name in sorted(OWN)})
+
+
+def _make_indexes(database: Db, wanted: Mapping[str, list[IndexModel]]) -> None:
+    for collection, indexes in wanted.items():
         try:
             database[collection].create_indexes(indexes)
         except OperationFailure as error:
             if error.code not in _CANNOT_BE_MADE:
                 raise
+            name = database[collection].name
             raise DatabaseUnfit(
-                f"an index of {collection} cannot be made: {error}. Remove what is in its way with"
-                f" mongosh (db.{collection}.dropIndex(NAME), or documents that are there twice),"
+                f"an index of {name} cannot be made: {error}. Remove what is in its way with"
+                f" mongosh (db.{name}.dropIndex(NAME), or documents that are there twice),"
                 " and run `flask db upgrade`"
             ) from error

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import TypedDict, get_args
+from typing import NotRequired, TypedDict, get_args
 from uuid import uuid4
 
 from pymongo.collection import Collection
@@ -28,10 +28,11 @@ MAX_NAME_LENGTH = 64
 
 
 class KnownKey(TypedDict):
-    """An API key as all may know it: without its hash."""
+    """An API key as all may know it: without its hash; one without a tenant is the default's."""
 
     _id: str
     name: str
+    tenant: NotRequired[str]
     scopes: list[KeyScope]
     created_at: datetime
     revoked_at: datetime | None
@@ -49,7 +50,7 @@ def keys_in(database: Db) -> Collection[KeyDocument]:
 
 
 def add_key(database: Db, name: str, scopes: Sequence[KeyScope], now: datetime) -> str:
-    """Make a key and return it; it cannot be shown again.
+    """Make a key of the handle's tenant and return it; it cannot be shown again.
 
     Raises BadInput, and Conflict on a name in use.
     """

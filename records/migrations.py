@@ -14,8 +14,9 @@ from pymongo.errors import OperationFailure
 
 from core.errors import DatabaseUnfit
 from records.database import Db
-from records.indexes import ensure_indexes
+from records.indexes import ensure_indexes, ensure_tenant_indexes
 from records.market.markets import SHIPPED_ROWS
+from records.tenancy import find_tenants, of_tenant
 
 SCHEMA = "schema"
 # There is no such index, or not even the collection.
@@ -198,6 +199,8 @@ def upgrade(
         migration.apply(database)
         _note_version(database, migration.number, now)
     ensure_indexes(database)
+    for tenant in find_tenants(database):
+        ensure_tenant_indexes(of_tenant(database, tenant["_id"]))
     return pending
 
 

@@ -53,11 +53,17 @@ def register_auth(app: APIFlask, origins: Collection[str] = ()) -> None:
     app.before_request(_require_key)
 
 
-def needs_scope(scope: str) -> Callable[[View], View]:
-    """Mark a view whose scope is not what its method says (GET `read`, all others `enqueue`)."""
+def needs_scope(scope: str, *, of_tenant: bool | None = None) -> Callable[[View], View]:
+    """Mark a view whose scope is not what its method says (GET `read`, all others `enqueue`).
+
+    What needs `admin` is for keys of the default tenant only, since it is about what all tenants
+    share, unless the view is one `of_tenant`; other views are for those of any, unless they say
+    so.
+    """
 
     def mark(view: View) -> View:
         view.scope = scope  # type: ignore[attr-defined]  # functools.wraps carries it to the outermost wrapper
+        view.is_shared = scope == "admin" if of_tenant is None else not of_tenant  # type: ignore[attr-defined]  # as above
         return view
 
     return mark
@@ -102,9 +108,9 @@ def has_scope(scope: str) -> bool:
 
 def require_scope(scope: str, deed: str) -> None:
     """Raise ScopeMissing where the key of this request lacks a scope
-    that only some requests to its route need.
+    that only some requests to its route need; `admin` is that of the default tenant.
     """
-    if not has_scope(scope):
+    if not has_scope(scope) or (scope == "admin" and _is_of_tenant()):
         raise ScopeMissing(
             f"{deed} needs a key with the scope {scope!r}, which this key does not have"
         )
@@ -165,7 +171,20 @@ def _check_key(endpoint: str) -> Any:
         return _admit_openly()
     scope = get_scope(current_app, endpoint, request.method)  # type: ignore[arg-type]  # a proxy of our APIFlask
     g.needed_scope = scope
-    return either.login_required(role=[scope, "admin"])(lambda: None)()
+    return either.login_required(role=[scope, "admin"])(partial(_refuse_tenant, endpoint))()
+
+
+def _refuse_tenant(endpoint: str) -> Response | None:
+    """Keep a tenant's keys from what all tenants share."""
+    is_shared = getattr(current_app.view_functions.get(endpoint), "is_shared", False)
+    if not is_shared or not _is_of_tenant():
+        return None
+    detail = "this is about what all tenants share, and needs a key of the default tenant"
+    return build_problem(403, detail, reason="shared_by_tenants")
+
+
+def _is_of_tenant() -> bool:
+    return "tenant" in g.flask_httpauth_user
 
 
 def _admit_openly() -> Response | None:

@@ -11,7 +11,7 @@ from flask import Response
 from api.http.auth import get_key_id
 from api.http.errors import build_problem
 from api.http.shares import Shares
-from api.http.state import get_database
+from api.http.state import get_state
 from api.schemas.runs import Run
 from records import keys
 from records.database import Db
@@ -57,7 +57,7 @@ def answer_stream(events: Iterator[str]) -> Response:
             " all); try again, or ask for the run itself"
         )
         return build_problem(503, detail, reason="too_many_streams", headers={"Retry-After": "5"})
-    guarded = _end_with_key(get_database(), get_key_id(), events)
+    guarded = _end_with_key(get_state().whole_database, get_key_id(), events)
     response = Response(
         guarded, content_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
     )

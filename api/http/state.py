@@ -6,7 +6,7 @@ from threading import Lock
 from time import perf_counter
 
 from celery import Celery
-from flask import Flask, current_app, g
+from flask import Flask, current_app, g, has_request_context
 
 from api.http.latencies import LatencyWriter
 from api.http.workers import WorkerCensus
@@ -15,6 +15,7 @@ from detection.models.single_series import SeriesModels
 from market.markets import Markets, load_markets
 from records.database import Db, open_database
 from records.migrations import prepare_database
+from records.tenancy import of_owner
 from records.work.latencies import LatencyKind
 
 EXTENSION = "tapewatch"
@@ -35,6 +36,14 @@ class State:
 
     @property
     def database(self) -> Db:
+        """The service's database as the tenant sees it whose key asks; whole while nobody is known
+        to ask, as for a key that is looked up or for the service's health.
+        """
+        user = g.get("flask_httpauth_user") if has_request_context() else None
+        return of_owner(self.whole_database, user) if user else self.whole_database
+
+    @property
+    def whole_database(self) -> Db:
         """The service's database, over the one client of this process."""
         with self._lock:
             if self._database is None:
@@ -73,7 +82,7 @@ def get_settings() -> Settings:
 
 
 def get_database() -> Db:
-    """Return the database of the app that is answering."""
+    """Return the database of the app that is answering, as the tenant sees it who asks."""
     return get_state().database
 
 

@@ -16,7 +16,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from api.http.state import get_database, get_settings, get_state
+from api.http.auth import needs_scope
+from api.http.state import get_settings, get_state
 from api.operations.health import ask_redis
 from api.operations.work_metrics import build_work_figures
 
@@ -44,6 +45,7 @@ def register_metrics(app: APIFlask) -> None:
 
 
 @figures.get("/metrics")
+@needs_scope("read", of_tenant=False)
 @figures.doc(responses=TEXT)
 def get_metrics() -> Response:
     """Return the figures of all processes of this server, and of the work that waits."""
@@ -51,7 +53,7 @@ def get_metrics() -> Response:
     workers = get_state().workers.ask() if ask_redis(get_settings()).ok else []
     consumed = [queue for worker in workers for queue in worker.queues]
     content = generate_latest(_get_request_figures()) + generate_latest(
-        build_work_figures(get_database(), consumed)
+        build_work_figures(get_state().whole_database, consumed)
     )
     return Response(content, content_type=CONTENT_TYPE_LATEST)
 

@@ -45,7 +45,7 @@ def list_rules(query_data: RuleQuery) -> Listed[RuleDocument]:
 
 
 @notifications.put("/notifications/rules/<name>")
-@needs_scope("admin")
+@needs_scope("admin", of_tenant=True)
 @notifications.input(RuleBody, example=EXAMPLE)
 @notifications.output(Rule)
 def set_rule(name: str, json_data: RuleBody) -> RuleDocument:
@@ -58,7 +58,7 @@ def set_rule(name: str, json_data: RuleBody) -> RuleDocument:
 
 
 @notifications.delete("/notifications/rules/<name>")
-@needs_scope("admin")
+@needs_scope("admin", of_tenant=True)
 @notifications.output({}, 204)
 def remove_rule(name: str) -> str:
     """Remove a rule; what it has sent stays listed."""
@@ -67,7 +67,7 @@ def remove_rule(name: str) -> str:
 
 
 @notifications.post("/notifications/rules/<name>/test")
-@needs_scope("admin")
+@needs_scope("admin", of_tenant=True)
 @notifications.output(Tried)
 def try_channel(name: str) -> Document:
     """Send a line to a rule's channel now."""

@@ -10,6 +10,7 @@ from records.findings.documents import VerificationDocument
 from records.findings.verifications import find_verifications
 from records.keyset import BY_ID
 from records.work.documents import RunDocument, ShownRun
+from records.work.runs import check_run
 from tasks.requests.runs import Once, request_verification
 
 verifications = APIBlueprint("verifications", __name__, tag="verifications")
@@ -46,6 +47,7 @@ def verify_many(json_data: VerifyBody, once: Once) -> RunDocument:
 @verifications.output(VerificationPage)
 def list_verifications(run_id: str, query_data: VerificationQuery) -> Listed[VerificationDocument]:
     """List what a verification said of each anomaly."""
+    check_run(get_database(), run_id)
     after = decode_cursor(query_data.cursor, BY_ID.types)
     found = find_verifications(
         get_database(), run_id, verdict=query_data.verdict, after=after, limit=query_data.limit + 1

@@ -85,7 +85,7 @@ def compute_trends(
     is_resolved = {"$cond": [{"$eq": ["$state", "resolved"]}, 1, 0]}
     stages: list[Query] = [
         {"$match": query},
-        {"$unionWith": {"coll": "alert_history", "pipeline": [{"$match": query}]}},
+        {"$unionWith": {"coll": history_in(database).name, "pipeline": [{"$match": query}]}},
         {
             "$group": {
                 "_id": {"day": day, "severity": "$severity"},
@@ -127,7 +127,7 @@ def _average_minutes(database: Db, query: Query) -> float | None:
     people = {**query, "state": "resolved", "resolved_by": {"$ne": SYSTEM}}
     stages: list[Query] = [
         {"$match": people},
-        {"$unionWith": {"coll": "alert_history", "pipeline": [{"$match": people}]}},
+        {"$unionWith": {"coll": history_in(database).name, "pipeline": [{"$match": people}]}},
         {"$group": {"_id": None, "minutes": {"$avg": minutes}}},
     ]
     return next((group["minutes"] for group in database.alerts.aggregate(stages)), None)

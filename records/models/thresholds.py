@@ -13,6 +13,7 @@ from core.words import ThresholdKind
 from records.database import Db
 from records.models.champions import ALL_MARKETS, Scope
 from records.models.documents import PolicyFields, ThresholdDocument, thresholds_in
+from records.tenancy import of_tenant, split_name
 
 
 def set_threshold(
@@ -60,6 +61,7 @@ def find_thresholds(
     """Return the policy of each ticker: its own, else its watchlist's, else its market's,
     else that of all markets.
 
+    A watchlist of another tenant than the handle's is named as `records.tenancy.qualify` does.
     Tickers for which nothing is set are left out. Two queries at the most, whatever the number of
     tickers.
     """
@@ -76,7 +78,9 @@ def find_thresholds(
 
 
 def _find_of_watchlist(database: Db, name: str) -> PolicyFields | None:
-    watchlist = database.watchlists.find_one({"_id": name}, {"threshold": 1}) or {}
+    tenant, own_name = split_name(name)
+    own = database if tenant is None else of_tenant(database, tenant)
+    watchlist = own.watchlists.find_one({"_id": own_name}, {"threshold": 1}) or {}
     policy: PolicyFields | None = watchlist.get("threshold")
     return policy
 

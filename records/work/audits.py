@@ -14,6 +14,7 @@ from core.errors import LeaseLost
 from core.words import Status
 from records.database import Db, Query
 from records.keyset import Key, Keyset, Position, find_page
+from records.tenancy import of_owner
 from records.work.documents import (
     AuditDocument,
     AuditFields,
@@ -22,6 +23,7 @@ from records.work.documents import (
     RunDocument,
     TickerFailure,
     audits_in,
+    runs_in,
 )
 
 BY_TICKER = Keyset((Key("ticker", str),))
@@ -96,8 +98,12 @@ def write_audits(database: Db, audits: Sequence[AuditDocument], session: ClientS
     """
     if not audits:
         return
+    # A worker does what all tenants ask for; what came of it is theirs whose run it is.
+    run = runs_in(database).find_one({"_id": audits[0]["run_id"]}, {"tenant": 1}, session=session)
     try:
-        audits_in(database).insert_many(list(audits), ordered=False, session=session)
+        audits_in(of_owner(database, run or {})).insert_many(
+            list(audits), ordered=False, session=session
+        )
     except BulkWriteError as error:
         if any(failed["code"] == DUPLICATE_KEY for failed in error.details["writeErrors"]):
             raise LeaseLost(

@@ -127,12 +127,14 @@ class RunDocument(SomeRowCounts):
         options: what the task was asked besides, as JSON values that only the task itself reads.
         body_hash: of the request that came under `idempotency_key`.
         retry_of: the run whose failed tickers it takes up again.
+        tenant: whose it is; one without is the default's.
         published_at, attempts, lease_until: when its message was sent, how often it was taken to be
             split, and until when somebody has it for that.
         rows_loaded and what follows, model_version and what follows: once it has ended.
     """
 
     _id: str
+    tenant: NotRequired[str]
     task: Task
     trigger: Trigger
     tickers: list[str]
@@ -313,9 +315,13 @@ EventName = Literal["run_completed", "series_anomalies"]
 
 
 class EventDocument(TypedDict):
-    """An event that others are to be told of; `run_id` is the run, or what else it is about."""
+    """An event that others are to be told of; `run_id` is the run, or what else it is about.
+
+    What is about no run names the tenant who asked for it; one without is the default's.
+    """
 
     _id: str
+    tenant: NotRequired[str]
     run_id: str
     event: EventName
     payload: EventPayload | SeriesAnomalies

@@ -5,6 +5,7 @@ from datetime import datetime
 from pymongo.client_session import ClientSession
 
 from records.database import Db
+from records.tenancy import get_tenant
 from records.work.documents import (
     EventDocument,
     EventName,
@@ -25,17 +26,17 @@ def add_event(
     """Add one event; a second one of the same run and name would break the transaction,
     not be sent twice.
     """
-    events_in(database).insert_one(
-        {
-            "_id": f"{run_id}:{event}",
-            "run_id": run_id,
-            "event": event,
-            "payload": payload,
-            "created_at": now,
-            "delivered_at": None,
-        },
-        session=session,
-    )
+    added: EventDocument = {
+        "_id": f"{run_id}:{event}",
+        "run_id": run_id,
+        "event": event,
+        "payload": payload,
+        "created_at": now,
+        "delivered_at": None,
+    }
+    if tenant := get_tenant(database):
+        added["tenant"] = tenant
+    events_in(database).insert_one(added, session=session)
 
 
 def find_undelivered(database: Db, *, limit: int) -> list[EventDocument]:

@@ -13,7 +13,7 @@ from core.errors import Conflict
 from core.words import Task, Trigger
 from records.database import Db, in_transaction
 from records.work.documents import RunDocument, runs_in
-from records.work.runs import find_open_backfills
+from records.work.runs import find_open_backfills, own_key
 
 INSERT_SECONDS = 10.0
 
@@ -58,7 +58,7 @@ def insert_run(
         "market": request.market,
         "watchlist": request.watchlist,
         "options": dict(request.options),
-        "idempotency_key": request.idempotency_key,
+        "idempotency_key": own_key(database, request.idempotency_key),
         "body_hash": request.body_hash,
         "retry_of": request.retry_of,
         "status": "queued",

@@ -7,7 +7,7 @@ own in the same collection, with the `_id` `<run>:<ticker>` and the run's id in 
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import get_args
+from typing import get_args, overload
 
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
@@ -18,6 +18,7 @@ from records.database import Db, Query, in_transaction
 from records.findings.documents import AnomalyDocument
 from records.findings.verifications import count_verdicts
 from records.keyset import Key, Keyset, Position, find_page, fit_page
+from records.tenancy import get_tenant, qualify
 from records.work import batches, counters, outbox
 from records.work.audits import summarize_audits
 from records.work.documents import (
@@ -228,7 +229,16 @@ def find_bare_run(database: Db, run_id: str) -> RunDocument | None:
 
 def find_by_key(database: Db, idempotency_key: str) -> RunDocument | None:
     """Return the run that was accepted under an idempotency key, or None."""
-    return runs_in(database).find_one({"idempotency_key": idempotency_key})
+    return runs_in(database).find_one({"idempotency_key": own_key(database, idempotency_key)})
+
+
+@overload
+def own_key(database: Db, key: str) -> str: ...
+@overload
+def own_key(database: Db, key: str | None) -> str | None: ...
+def own_key(database: Db, key: str | None) -> str | None:
+    """Return an idempotency key as it is stored: no other tenant has the same."""
+    return None if key is None else qualify(get_tenant(database), key)
 
 
 def note_outcome(database: Db, run_id: str, outcome: RunRecord, session: ClientSession) -> None:

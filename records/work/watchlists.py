@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from core.errors import Conflict, NotFound, VersionMoved
 from records.database import Db, Query
 from records.keyset import BY_ID, Position, find_page, fit_page
+from records.tenancy import each_tenant
 from records.work.documents import (
     FetchFields,
     RunDocument,
@@ -80,9 +81,13 @@ def find_scans(database: Db) -> list[WatchlistDocument]:
 
 
 def find_watched(database: Db) -> set[tuple[str, str]]:
-    """Return the tickers and intervals of the watchlists that are scanned."""
-    found = watchlists_in(database).find({"enabled": True}, {"tickers": 1, "interval": 1})
-    return {(ticker, one["interval"]) for one in found for ticker in one["tickers"]}
+    """Return the tickers and intervals of the watchlists that are scanned, whoever's they are."""
+    return {
+        (ticker, one["interval"])
+        for own in each_tenant(database)
+        for one in watchlists_in(own).find({"enabled": True}, {"tickers": 1, "interval": 1})
+        for ticker in one["tickers"]
+    }
 
 
 def find_watchlist(database: Db, name: str) -> WatchlistDocument | None:
@@ -171,7 +176,8 @@ def forget_next_scans(database: Db, market: str) -> None:
     """Have the scheduler look at the schedules of a market's watchlists anew:
     its sessions have changed.
     """
-    watchlists_in(database).update_many({"markets": market}, {"$set": {"next_scan": None}})
+    for own in each_tenant(database):
+        watchlists_in(own).update_many({"markets": market}, {"$set": {"next_scan": None}})
 
 
 def _select(name: str, version: int | None) -> Query:

@@ -19,6 +19,7 @@ from detection.pipeline.job import (
 from detection.pipeline.work_counts import add_detection
 from records.database import in_transaction
 from records.findings.documents import AnomalyDocument
+from records.tenancy import of_owner
 from records.work.batches import Batch
 from records.work.documents import BatchResult, RunDocument
 from records.work.runs import add_found, note_outcome
@@ -71,7 +72,7 @@ def _build_finish(worker: Worker, run: RunDocument, batch: Batch) -> Finish:
     finish = build_finish(worker.database, batch)
     if not run["options"].get("with_overview"):
         return finish
-    watchlist = find_watchlist(worker.database, str(run["watchlist"]))
+    watchlist = find_watchlist(of_owner(worker.database, run), str(run["watchlist"]))
     markets = watchlist["markets"] if watchlist else [str(batch.market)]
     overview = find_overview(worker.database, markets, run["interval"])
 

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from detection.pipeline.detect import PART_TICKERS
 from detection.pipeline.job import Job
 from records.database import Db
+from records.tenancy import qualify
 from records.work import batches, runs
 from records.work.batches import Batch
 from records.work.counters import MODEL_CACHE, add_counts
@@ -48,7 +49,7 @@ def build_job(run: RunDocument, batch: Batch, interval: str) -> Job:
         interval=interval,
         period=run["period"],
         started_at=datetime.now(UTC),
-        watchlist=run["watchlist"],
+        watchlist=run["watchlist"] and qualify(run.get("tenant"), run["watchlist"]),
         walk_forward=bool(run["options"].get("walk_forward")),
         detector=run["options"].get("detector"),
         keep_scores=bool(run["options"].get("keep_scores")),

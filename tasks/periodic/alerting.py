@@ -33,6 +33,7 @@ from records.database import Db, in_transaction
 from records.findings import anomalies
 from records.findings.anomalies import find_new, find_new_tickers
 from records.findings.documents import AnomalyDocument
+from records.tenancy import each_tenant, get_tenant
 from records.work.documents import RunDocument, WatchlistDocument
 from records.work.watchlists import find_holders
 from tasks.engine.one_of_many import going_on
@@ -81,11 +82,20 @@ def settle_run(database: Db, run: RunDocument, now: datetime) -> None:
     # What cannot be explained is an alert all the same.
     with going_on("explanation_failed", run["_id"]):
         explain_run(database, run)
-    if raises(run):
-        _raise(database, run, now)
-    if names_stopped(run):
-        _follow_feed(database, run, now)
-    _follow_anomalies(database, run, now)
+    for own in each_tenant(database):
+        seen = see_run(own, run)
+        if raises(run):
+            _raise(own, seen, now, is_own=seen is run)
+        if seen is run and names_stopped(run):
+            _follow_feed(own, run, now)
+        _follow_anomalies(own, seen, now)
+
+
+def see_run(own: Db, run: RunDocument) -> RunDocument:
+    """Return a run as a tenant may know it: of another's, only what became of the market's bars."""
+    if run.get("tenant") == get_tenant(own):
+        return run
+    return {**run, "watchlist": None, "error": None, "warnings": [], "result": {}}
 
 
 def has_due(database: Db, now: datetime) -> bool:
@@ -106,12 +116,15 @@ def keep_time(database: Db, now: datetime) -> None:
         _archive(database, alert, now)
 
 
-def _raise(database: Db, run: RunDocument, now: datetime) -> None:
+def _raise(database: Db, run: RunDocument, now: datetime, *, is_own: bool) -> None:
     tickers = find_new_tickers(database, run["_id"])
     if not tickers:
         return
     interval = run["interval"]
     watchlists = find_holders(database, tickers, interval)
+    if not is_own:  # whoever watches them has an alert of them, whoever had them looked at
+        watched = {ticker for watchlist in watchlists for ticker in watchlist["tickers"]}
+        tickers = [ticker for ticker in tickers if ticker in watched]
     bars_between = MarketBars(database, interval)
     remaining = iter(tickers)
     while chunk := list(islice(remaining, CHUNK)):

@@ -1,10 +1,12 @@
 """Control tasks keep the service going: the sweep, the tick, and the notifier that it calls."""
 
+from dataclasses import replace
 from functools import partial
 
 from celery import shared_task
 
 from records.database import get_server_time
+from records.tenancy import each_tenant
 from records.work import batches
 from records.work.heartbeats import NOTIFIER, SCHEDULER, SWEEPER, beat, give_turn
 from tasks import names
@@ -44,7 +46,12 @@ def tick() -> list[str]:
     )
 
     now = get_server_time(worker.database)
-    accepted = [*scan_due(worker, now), *accept_due(worker, now), *fill_due(worker, now)]
+    scans = [
+        run_id
+        for own in each_tenant(worker.database)
+        for run_id in scan_due(replace(worker, database=own), now)
+    ]
+    accepted = [*scans, *accept_due(worker, now), *fill_due(worker, now)]
     if has_work(worker.database):
         ask_notifier(worker)
     beat(worker.database, SCHEDULER)

@@ -5,12 +5,14 @@ rarely (`records/market/gaps.py`), until it is given up. A gap that no such watc
 for somebody.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 
 from records.database import Db
 from records.market import gaps
+from records.tenancy import each_tenant
 from records.work import runs
 from records.work.documents import WatchlistDocument
 from records.work.scan_switch import get_switch
@@ -38,12 +40,13 @@ def fill_due(worker: Worker, now: datetime) -> list[str]:
     if not get_switch(database)["enabled"]:
         return []
     accepted = []
-    for watchlist in find_fetching(database):
-        for market in watchlist["markets"]:
-            with going_on("fill_failed", watchlist["_id"]):
-                run_id = _fill(worker, watchlist, market, now)
-                if run_id is not None:
-                    accepted.append(run_id)
+    for own in each_tenant(database):
+        for watchlist in find_fetching(own):
+            for market in watchlist["markets"]:
+                with going_on("fill_failed", watchlist["_id"]):
+                    run_id = _fill(replace(worker, database=own), watchlist, market, now)
+                    if run_id is not None:
+                        accepted.append(run_id)
     return accepted
 
 

@@ -27,6 +27,7 @@ from records.alerts.raised import find_of_run
 from records.database import Db, in_transaction
 from records.findings.anomalies import find_new
 from records.findings.documents import AnomalyDocument
+from records.tenancy import each_tenant, of_owner
 from records.work import outbox
 from records.work.documents import EventDocument, RunDocument
 from records.work.runs import find_bare_run
@@ -45,10 +46,9 @@ log = structlog.get_logger()
 
 def has_work(database: Db) -> bool:
     """Whether anything waits to be told, or time has something to do with an alert."""
-    return (
-        outbox.find_undelivered(database, limit=1) != []
-        or deliveries.has_due(database)
-        or alerting.has_due(database, datetime.now(UTC))
+    return outbox.find_undelivered(database, limit=1) != [] or any(
+        deliveries.has_due(own) or alerting.has_due(own, datetime.now(UTC))
+        for own in each_tenant(database)
     )
 
 
@@ -56,18 +56,28 @@ def notify(worker: Worker) -> dict[str, int]:
     """Turn events into alerts and deliveries and send those that are due;
     return how many were sent and how many not.
     """
-    alerting.keep_time(worker.database, datetime.now(UTC))
+    tenants = list(each_tenant(worker.database))
+    for own in tenants:
+        alerting.keep_time(own, datetime.now(UTC))
     for event in outbox.find_undelivered(worker.database, limit=1_000):
         with going_on("event_failed", event["_id"]):
             _dispatch(worker, event, datetime.now(UTC))
-    started, done = monotonic(), {"sent": 0, "not_sent": 0}
+    done = {"sent": 0, "not_sent": 0}
+    for own in tenants:
+        _send_due(own, done, allow_private=worker.settings.private_channels)
+    return done
+
+
+def _send_due(database: Db, done: dict[str, int], *, allow_private: bool) -> None:
+    """Send what is due of a tenant, for half a minute at the most: slow channels are its own."""
+    started = monotonic()
     while (
         monotonic() - started < ROUND_SECONDS
-        and (delivery := deliveries.claim_due(worker.database)) is not None
+        and (delivery := deliveries.claim_due(database)) is not None
     ):
         with going_on("delivery_failed", delivery["_id"]):
-            done["sent" if _send(worker, delivery) else "not_sent"] += 1
-    return done
+            is_sent = _send(database, delivery, allow_private=allow_private)
+            done["sent" if is_sent else "not_sent"] += 1
 
 
 def _dispatch(worker: Worker, event: EventDocument, now: datetime) -> None:
@@ -79,29 +89,38 @@ def _dispatch(worker: Worker, event: EventDocument, now: datetime) -> None:
 
     def write(session: ClientSession) -> None:
         if outbox.mark_delivered(database, event["_id"], now, session):
-            deliveries.add_deliveries(database, planned, session)
+            for own, messages in planned:
+                deliveries.add_deliveries(own, messages, session)
 
     in_transaction(database, write)
 
 
 def _raise_and_plan(
     database: Db, event: EventDocument, public_url: str, now: datetime
-) -> list[DeliveryDocument]:
+) -> list[tuple[Db, list[DeliveryDocument]]]:
+    """Raise what an event comes to; return the messages of each tenant that has any."""
     if event["event"] == "series_anomalies":
-        alerts = raise_series(database, event, now)
-        return plan_series_messages(database, event, alerts, public_url, now)
+        own = of_owner(database, event)
+        alerts = raise_series(own, event, now)
+        return [(own, plan_series_messages(own, event, alerts, public_url, now))]
     run = find_bare_run(database, event["run_id"])
     if run is None:
         return []
     alerting.settle_run(database, run, now)
-    return _plan(database, event, run, public_url, now)
+    return [(own, _plan(own, event, run, public_url, now)) for own in each_tenant(database)]
 
 
 def _plan(
     database: Db, event: EventDocument, run: RunDocument, public_url: str, now: datetime
 ) -> list[DeliveryDocument]:
-    planned = []
+    planned: list[DeliveryDocument] = []
     alerts = find_of_run(database, run["_id"]) if raises(run) else None
+    seen = alerting.see_run(database, run)
+    if seen is not run:
+        if not alerts:
+            return planned
+        named = sorted({alert["watchlist"] for alert in alerts if alert["watchlist"]})
+        seen = {**seen, "watchlist": ", ".join(named[:3])}
     for rule in find_rules(database, enabled=True):
         if not is_concerned(rule, run):
             continue
@@ -111,13 +130,13 @@ def _plan(
             anomalies = [anomaly for anomaly in anomalies if anomaly["_id"] in told.anomaly_ids]
         wide = told.wide if told else []
         link = build_link(public_url, [*wide, *told.single] if told else [])
-        if anomalies or wide or tells_failure(rule, run):
+        if anomalies or wide or (seen is run and tells_failure(rule, run)):
             delivery = deliveries.build_delivery(
                 f"{event['_id']}:{rule['_id']}",
                 rule,
                 run_id=run["_id"],
-                title=build_title(run, anomalies, wide),
-                body=build_body(run, anomalies, wide, link),
+                title=build_title(seen, anomalies, wide),
+                body=build_body(seen, anomalies, wide, link),
                 anomaly_ids=[anomaly["_id"] for anomaly in anomalies],
                 due_at=find_due(rule, now),
                 now=now,
@@ -142,8 +161,7 @@ def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[Anoma
     )
 
 
-def _send(worker: Worker, delivery: DeliveryDocument) -> bool:
-    database, allow_private = worker.database, worker.settings.private_channels
+def _send(database: Db, delivery: DeliveryDocument, *, allow_private: bool) -> bool:
     try:
         send_message(
             delivery["channel"], delivery["title"], delivery["body"], allow_private=allow_private

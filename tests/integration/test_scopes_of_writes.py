@@ -48,6 +48,7 @@ IN_FORCE = {
     "settings",
     "session_overrides",
     "api_keys",
+    "tenants",
 }
 # What happened, and what is to be done; models are versions that nobody uses before they are
 # champions, and those of single series judge only what their caller sends them.

@@ -1,0 +1,93 @@
+"""Tenants, from the command line: who shares this installation, each with alerts of its own."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from bson import json_util
+from flask.cli import AppGroup
+from rich.progress import track
+from rich.table import Table
+
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from records import tenancy
+from records.indexes import ensure_tenant_indexes
+from records.migrations import prepare_database
+
+group = AppGroup("tenants", help="Tenants: who shares this installation.")
+
+
+@group.command("add")
+@click.argument("name")
+@exits_on_error
+def add_tenant(name: str) -> None:
+    """Add the tenant NAME; `flask keys create --tenant NAME` makes its keys."""
+    now = datetime.now(UTC)
+    with use_database() as database:
+        prepare_database(database, now)
+        tenancy.add_tenant(database, name, now)
+        ensure_tenant_indexes(tenancy.of_tenant(database, name))
+    echo(f"{name} is a tenant; make its first key: flask keys create KEY --tenant {name} --scope")
+
+
+@group.command("list")
+@json_option
+@exits_on_error
+def list_tenants(*, as_json: bool) -> None:
+    """List the tenants, the default one first."""
+    with use_database() as database:
+        rows = [
+            {
+                "name": own.tenant if isinstance(own, tenancy.TenantDatabase) else "",
+                "watchlists": own.watchlists.count_documents({}),
+                "alerts": own.alerts.count_documents({}),
+                "keys": own.api_keys.count_documents({"revoked_at": None}),
+            }
+            for own in tenancy.each_tenant(database)
+        ]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("tenant", "watchlists", "alerts", "keys")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    print_table(table)
+
+
+@group.command("export")
+@click.argument("name")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@exits_on_error
+def export_tenant(name: str, out: Path) -> None:
+    """Write all that is the tenant NAME's own to a file of JSON lines, without its keys' hashes.
+
+    Notification rules hold the addresses of channels, with their secrets.
+    """
+    with use_database() as database, out.open("w", encoding="utf-8") as file:
+        found = tenancy.export_tenant(database, name)
+        count = 0
+        for collection, document in track(found, "exporting", total=None, transient=True):
+            line = {"collection": collection, "document": document}
+            file.write(json.dumps(line, default=json_util.default) + "\n")
+            count += 1
+    echo(f"{count} documents of {name} are in {out}")
+
+
+@group.command("erase")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@exits_on_error
+def erase_tenant(name: str, *, yes: bool) -> None:
+    """Remove the tenant NAME with all that is its own: keys, watchlists, alerts, rules, runs.
+
+    What is shared (bars, models, anomalies) stays.
+    """
+    with use_database() as database:
+        tenancy.check_tenant(database, name)
+        if not yes:
+            click.confirm(
+                f"Erase {name} and all that is its own? Nothing brings it back", abort=True
+            )
+        counts = tenancy.erase_tenant(database, name, datetime.now(UTC))
+    echo(f"{name} is erased: {sum(counts.values())} documents")

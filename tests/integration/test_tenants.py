@@ -1,0 +1,295 @@
+"""Two tenants on one installation: neither sees, changes or learns of what is the other's."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from click.testing import CliRunner
+from flask.testing import FlaskClient
+
+from api.app import create_app
+from cli.keys import group as keys_group
+from cli.tenants import group
+from core.settings import Settings, get_settings
+from records import tenancy
+from records.database import Db
+from records.indexes import INDEXES, ensure_tenant_indexes
+from records.keys import add_key
+from records.tenancy import OWN, add_tenant, find_tenants, of_tenant
+from records.work.watchlists import find_watched
+from tasks.periodic import control
+from tasks.periodic.notifications import notify
+from tasks.process.worker import Worker
+from tests.integration.alerting import NOW, SESSIONS, age, end_run
+from tests.integration.stored import add_list, add_series
+from tests.receiver import Receiver
+
+DOCUMENT: Any = create_app(Settings(_env_file=None)).spec
+OPERATIONS = [
+    (path, method, described)
+    for path, methods in sorted(DOCUMENT["paths"].items())
+    for method, described in sorted(methods.items())
+    if method in {"get", "put", "post", "patch", "delete"}
+]
+SHARED = {
+    "ticker": "AAPL",
+    "anomaly_id": "AAPL::1d::2026-01-05T00:00:00Z",
+    "version": "US_model-0.1.0",
+    "code": "US",
+    "series_id": "sensor_01",
+    "timestamp": "1705000010",
+    "set_id": "none",
+}
+# A rule of this name is made for the one who asks: it is another one.
+MAKES_ITS_OWN = {("/py/notifications/rules/{name}", "put")}
+
+
+@dataclass
+class Acme:
+    """What a tenant has, and words that are said of nothing else."""
+
+    run_id: str
+    alert_id: str
+    rule: str
+    watchlist: str
+    words: tuple[str, ...]
+
+
+def fill(
+    database: Db, worker: Worker, client: FlaskClient, receiver: Receiver, tenant: str
+) -> Acme:
+    """Give a tenant one of everything that can be its own."""
+    add_tenant(database, tenant, NOW)
+    own = of_tenant(database, tenant)
+    ensure_tenant_indexes(own)
+    watchlist, rule = f"{tenant} secret list", f"{tenant} secret rule"
+    key = add_key(own, f"{tenant} key", ["admin"], NOW)
+    add_list(own, watchlist, "AAPL", "MSFT")
+    client.environ_base["HTTP_X_API_KEY"] = key
+    made = client.put(
+        f"/py/notifications/rules/{rule}", json={"channel": receiver.channel, "min_grade": 0}
+    )
+    assert made.status_code == 200, made.text
+    end_run(own, ("MSFT", SESSIONS[0]), watchlist=watchlist)
+    run_id = end_run(own, ("AAPL", SESSIONS[0]), watchlist=watchlist)
+    notify(worker)
+    ended, held = sorted(a["_id"] for a in own.alerts.find({}))
+    for alert_id, text in ((held, "first"), (ended, "second")):
+        said = {"text": f"{tenant} secret comment, {text}"}
+        assert client.post(f"/py/alerts/{alert_id}/comments", json=said).status_code == 200
+    said = {"feedback": "confirmed", "resolution_notes": f"{tenant} secret notes"}
+    assert client.patch(f"/py/alerts/{ended}/resolve", json=said).status_code == 200
+    age(own, ended, resolved_at=91)
+    notify(worker)
+    assert own.alert_history.count_documents({}) == own.labels.count_documents({}) == 1
+    assert own.deliveries.count_documents({"state": "sent"}) == 2
+    return Acme(run_id, held, rule, watchlist, (f"{tenant} ", held))
+
+
+@pytest.fixture
+def acme(database: Db, worker: Worker, app: APIFlask, receiver: Receiver) -> Acme:
+    """The tenant whose things the other one asks for."""
+    return fill(database, worker, app.test_client(), receiver, "acme")
+
+
+@pytest.fixture
+def globex(database: Db, client: FlaskClient) -> FlaskClient:
+    """A client with the other tenant's key of all scopes."""
+    add_tenant(database, "globex", NOW)
+    own = of_tenant(database, "globex")
+    client.environ_base["HTTP_X_API_KEY"] = add_key(own, "globex key", ["admin"], NOW)
+    return client
+
+
+def find_leaks(client: FlaskClient, acme: Acme) -> list[str]:
+    """Ask every route of the document as another tenant; return where it was let at anything."""
+    leaks = []
+    for path, method, described in OPERATIONS:
+        names = {p["name"] for p in described.get("parameters", []) if p["in"] == "path"}
+        own = {
+            "run_id": acme.run_id,
+            "alert_id": acme.alert_id,
+            "name": acme.rule if "/rules/" in path else acme.watchlist,
+        }
+        asked = path.format(**{name: own.get(name) or SHARED.get(name, "x") for name in names})
+        queries = [p["name"] for p in described.get("parameters", []) if p["in"] == "query"]
+        query = {"watchlist": acme.watchlist} if "watchlist" in queries else {}
+        body = _find_body(described, acme) if method in {"put", "post", "patch"} else None
+        is_named = bool(names & own.keys()) or "watchlist" in (body or {})
+        if method != "get" and not is_named and "ids" not in (body or {}):
+            continue
+        variants = [query, {}] if query else [{}]
+        for each in variants:
+            answer = client.open(asked, method=method, query_string=each, json=body)
+            told = answer.get_data().decode(errors="replace")
+            # What was asked for may be said back in the refusal of it.
+            known = told if answer.status_code < 400 else ""
+            where = f"{method} {path} {sorted(each)}: {answer.status_code}"
+            if answer.status_code == 403 and "shared_by_tenants" in told:
+                continue
+            if is_named and (path, method) not in MAKES_ITS_OWN and answer.status_code != 404:
+                leaks.append(f"{where}, not 404: {told[:200]}")
+            elif any(word in known for word in acme.words) and "ids" not in (body or {}):
+                leaks.append(f"{where} tells {told[:200]}")
+            assert answer.status_code < 500, (where, told)
+    return leaks
+
+
+def _find_body(described: dict[str, Any], acme: Acme) -> dict[str, Any] | None:
+    content = described.get("requestBody", {}).get("content", {}).get("application/json", {})
+    if not content:
+        return None
+    schema = content["schema"]
+    if "$ref" in schema:
+        schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    body = dict(content.get("example") or {})
+    if "watchlist" in schema.get("properties", {}):
+        for chooser in ("ticker", "tickers", "market"):
+            body.pop(chooser, None)
+        body["watchlist"] = acme.watchlist
+    if "ids" in body:
+        body["ids"] = [acme.alert_id]
+    return body
+
+
+def test_no_route_of_the_document_lets_a_tenant_at_what_is_anothers(
+    globex: FlaskClient, acme: Acme, database: Db
+) -> None:
+    before = dump(of_tenant(database, "acme"))
+    assert find_leaks(globex, acme) == []
+    assert dump(of_tenant(database, "acme")) == before
+    many = {"ids": [acme.alert_id], "action": "acknowledge"}
+    answer = globex.post("/py/alerts/bulk", json=many)
+    assert answer.json["success"] == []
+    assert [each["reason"] for each in answer.json["failed"]] == ["not_found"]
+
+
+def test_the_test_above_fails_where_a_collection_is_not_kept_apart(
+    globex: FlaskClient, acme: Acme, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each by itself: with the one place that keeps it apart taken out, it is seen."""
+    own = of_tenant(database, "acme")
+    kept = {name: list(own[name].find({})) for name in OWN}
+    for name in sorted(OWN):
+        monkeypatch.setattr(tenancy, "OWN", OWN - {name})
+        database[name].delete_many({})
+        if kept[name]:
+            database[name].insert_many(kept[name])
+        assert find_leaks(globex, acme) != [], name
+        monkeypatch.undo()
+        database[name].delete_many({})
+    monkeypatch.setattr(tenancy, "PARTED", frozenset())
+    assert any("detection-runs" in leak for leak in find_leaks(globex, acme))
+
+
+def dump(own: Db) -> dict[str, Any]:
+    return {name: list(own[name].find({}).sort("_id", 1)) for name in (*OWN, "detection_runs")}
+
+
+def test_a_tenants_key_is_not_for_what_all_share_and_open_access_is_the_default_tenants(
+    globex: FlaskClient, acme: Acme, database: Db
+) -> None:
+    refused = globex.post("/py/scheduler/toggle", json={"enabled": False})
+    assert (refused.status_code, refused.json["reason"]) == (403, "shared_by_tenants")
+    assert globex.get("/metrics").status_code == 403
+    assert globex.get("/py/markets").status_code == 200
+    globex.environ_base["HTTP_X_API_KEY"] = add_key(database, "operator", ["admin"], NOW)
+    assert globex.get("/metrics").status_code == 200
+    assert globex.get("/py/alerts").json["items"] == []
+    assert globex.get(f"/py/detection-runs/{acme.run_id}").status_code == 404
+
+
+def test_whoever_watches_a_ticker_has_an_alert_of_it_and_is_told_of_its_own_watchlist_alone(
+    database: Db, worker: Worker, receiver: Receiver, globex: FlaskClient
+) -> None:
+    """The default tenant's scan finds a bar; another tenant's watchlist of the same name is
+    stricter, a third's holds the ticker too.
+    """
+    acme = of_tenant(database, "acme")
+    add_tenant(database, "acme", NOW)
+    add_list(database, "tech", "AAPL")
+    add_list(acme, "tech", "AAPL")
+    stricter = {"threshold": {"kind": "grade", "value": 99.0}}
+    acme.watchlists.update_one({"_id": "tech"}, {"$set": stricter})
+    add_list(of_tenant(database, "globex"), "mine", "AAPL", "IBM")
+    channel = {"channel": receiver.channel, "min_grade": 0}
+    assert globex.put("/py/notifications/rules/r", json=channel).status_code == 200
+    end_run(database, ("AAPL", SESSIONS[0]), ("IBM", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    held = {
+        own: [a["_id"] for a in of_tenant(database, own).alerts.find({})]
+        for own in ("default", "acme", "globex")
+    }
+    bar = "1d::2026-01-05T00:00:00Z"
+    assert sorted(held["default"]) == [f"-::IBM::{bar}", f"tech::AAPL::{bar}"]
+    assert held["acme"] == []
+    assert sorted(held["globex"]) == [f"mine::AAPL::{bar}", f"mine::IBM::{bar}"]
+    (message,) = receiver.messages
+    assert message["title"] == "mine: 2 anomalies in 1d bars"
+    assert "tech" not in json.dumps(message)
+
+
+def test_watchlists_of_one_name_are_scanned_by_each_tenant(
+    database: Db, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the tick, at the same slot: their idempotency keys would be one without the tenant."""
+    add_tenant(database, "acme", NOW)
+    acme = of_tenant(database, "acme")
+    for own, ticker in ((database, "AAPL"), (acme, "MSFT")):
+        add_series(database, ticker)
+        add_list(own, "tech", ticker)
+    assert find_watched(database) == {("AAPL", "1d"), ("MSFT", "1d")}
+    assert find_watched(acme) == find_watched(database)
+    monkeypatch.setattr(control, "get_worker", lambda: worker)
+    scans = {"task": "incremental"}
+    for _ in range(2):
+        control.tick()
+        assert database.detection_runs.count_documents(scans) == 2
+    assert acme.detection_runs.distinct("tickers", scans) == ["MSFT"]
+    assert of_tenant(database, None).detection_runs.distinct("tickers", scans) == ["AAPL"]
+
+
+def test_indexes_of_a_tenants_collections_are_those_of_the_default_ones(database: Db) -> None:
+    add_tenant(database, "acme", NOW)
+    own = of_tenant(database, "acme")
+    ensure_tenant_indexes(own)
+    for name in OWN:
+        wanted = {index.document["name"] for index in INDEXES[name]} | {"_id_"}
+        assert own[name].index_information().keys() == wanted
+        assert own[name].name == f"tenants.acme.{name}"
+
+
+def test_a_tenant_is_added_given_a_key_exported_and_erased(
+    database: Db,
+    acme: Acme,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("mongo_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    get_settings.cache_clear()
+    runner = CliRunner()
+    assert runner.invoke(group, ["add", "Initech"]).exit_code == 2
+    assert runner.invoke(group, ["add", "initech"]).exit_code == 0
+    create = ["create", "k", "--scope", "read", "--tenant"]
+    assert "there is no tenant 'nowhere'" in runner.invoke(keys_group, [*create, "nowhere"]).output
+    key = runner.invoke(keys_group, [*create, "initech"]).output.strip()
+    assert key.startswith("tw_")
+    assert database.api_keys.find_one({"name": "k"})["tenant"] == "initech"  # type: ignore[index]
+    out = tmp_path / "acme.jsonl"
+    assert runner.invoke(group, ["export", "acme", "--out", str(out)]).exit_code == 0
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {line["collection"] for line in lines} == {*OWN, "api_keys", "detection_runs"}
+    assert "sha256" not in {name for line in lines for name in line["document"]}
+    done = runner.invoke(group, ["erase", "acme", "--yes"])
+    assert done.exit_code == 0, done.output
+    assert not [n for n in database.list_collection_names() if n.startswith("tenants.acme.")]
+    assert database.detection_runs.count_documents({"tenant": "acme"}) == 0
+    assert database.api_keys.count_documents({"tenant": "acme"}) == 0
+    assert [tenant["_id"] for tenant in find_tenants(database)] == ["initech"]
+    assert database.anomalies.count_documents({}) == 2
+    get_settings.cache_clear()
