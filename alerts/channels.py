@@ -3,13 +3,16 @@ webhooks and more of what apprise knows.
 """
 
 import re
+from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any
+from time import time
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from alerts.addresses import is_public, public_addresses_only
+from alerts.webhooks import post_webhook
 from core.errors import BadInput, Transient
-from records.alerts.documents import RuleDocument
+from records.alerts.documents import RuleDocument, RuleFields
 
 EXAMPLES = (
     "mailtos://user:password@example.com?to=me@example.com, slack://TOKEN_A/TOKEN_B/TOKEN_C,"
@@ -94,6 +97,23 @@ def check_channel(channel: str, *, allow_private: bool) -> None:
         )
 
 
+def build_rule(said: Mapping[str, Any], *, allow_private: bool) -> RuleFields:
+    """Return what somebody says of a rule as it is stored, with what may be shown of its channels.
+
+    Raises BadInput where a channel cannot be used, and where a secret would sign nothing.
+    """
+    channels = [said["channel"], *([said["next_channel"]] if said.get("next_channel") else [])]
+    for channel in channels:
+        check_channel(channel, allow_private=allow_private)
+    if said.get("secret") and not any(map(is_webhook, channels)):
+        raise BadInput("only webhooks are signed: a secret goes with a json:// or jsons:// channel")
+    shown = {
+        "shown_channel": name_channel(channels[0]),
+        "shown_next_channel": name_channel(channels[1]) if len(channels) > 1 else None,
+    }
+    return cast("RuleFields", {**said, **shown})
+
+
 def name_channel(channel: str) -> str:
     """Return what people are shown of a channel's address,
     most of which may be secret: what it is.
@@ -104,13 +124,36 @@ def name_channel(channel: str) -> str:
 def try_rule(rule: RuleDocument, *, allow_private: bool) -> None:
     """Send a line to the channel of a notification rule. Raises as `send_message`."""
     text = f"This is what the rule {rule['name']} sends its messages to."
-    send_message(rule["channel"], "Tapewatch", text, allow_private=allow_private)
+    data = {"type": "test", "rule": rule["name"], "alerts": []}
+    send_message(
+        rule["channel"],
+        "Tapewatch",
+        text,
+        allow_private=allow_private,
+        data=data,
+        secret=rule.get("secret"),
+    )
 
 
-def send_message(channel: str, title: str, body: str, *, allow_private: bool) -> None:
-    """Send plain text to a channel.
+def is_webhook(channel: str) -> bool:
+    """Whether a channel takes JSON, which can be signed."""
+    return _read_scheme(channel) in {"json", "jsons"}
 
-    Raises Transient with what went wrong, where it did not take it.
+
+def send_message(
+    channel: str,
+    title: str,
+    body: str,
+    *,
+    allow_private: bool,
+    data: Mapping[str, Any] | None = None,
+    secret: str | None = None,
+) -> None:
+    """Send plain text to a channel; to a webhook, as JSON with the `data`, signed with the
+    `secret`.
+
+    Raises Transient with what went wrong, where it did not take it; no word of the address is in
+    it.
     """
     import apprise  # noqa: PLC0415 - as above
 
@@ -118,6 +161,11 @@ def send_message(channel: str, title: str, body: str, *, allow_private: bool) ->
         check_channel(channel, allow_private=allow_private)
     except BadInput as error:
         raise Transient(f"the channel's address can not be used: {error.message}") from error
+    if is_webhook(channel):
+        message = {"version": 1, "title": title, "message": body, **(data or {})}
+        with nullcontext() if allow_private else public_addresses_only():
+            _post(channel, message, secret)
+        return
     sender = _build_sender(channel)
     with (
         nullcontext() if allow_private else public_addresses_only(),
@@ -130,15 +178,29 @@ def send_message(channel: str, title: str, body: str, *, allow_private: bool) ->
         raise Transient(problem or "the channel did not take the message and said nothing")
 
 
-def _build_sender(channel: str) -> Any:
-    """Return what sends to exactly this address; None where it cannot be understood."""
+def _post(channel: str, message: Mapping[str, Any], secret: str | None) -> None:
+    try:
+        post_webhook(_take_apart(channel), message, secret, int(time()))
+    except Transient as error:
+        raise Transient(_hide_words(error.message, channel)) from None
+
+
+def _take_apart(channel: str) -> Any:
+    """Return an address as apprise understands it; None where it does not."""
     import apprise  # noqa: PLC0415 - loads slowly, and few need it
 
     asset = apprise.AppriseAsset(http_redirects=False, secure_logging=True)
-    service = apprise.Apprise.instantiate(channel, asset=asset, suppress_exceptions=True)
+    return apprise.Apprise.instantiate(channel, asset=asset, suppress_exceptions=True)
+
+
+def _build_sender(channel: str) -> Any:
+    """Return what sends to exactly this address; None where it cannot be understood."""
+    import apprise  # noqa: PLC0415 - as above
+
+    service = _take_apart(channel)
     if service is None:
         return None
-    sender = apprise.Apprise(asset=asset)
+    sender = apprise.Apprise(asset=service.asset)
     # Not by its text, which would be taken apart into several at each comma.
     sender.add(service)
     return sender

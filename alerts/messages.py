@@ -1,17 +1,19 @@
 """A message tells a person of a run, however many anomalies it found."""
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.errors import BadInput
-from records.alerts.documents import AlertDocument, RuleDocument
+from records.alerts.documents import AlertDocument, RuleDocument, ToldAlert
 from records.findings.documents import AnomalyDocument
 from records.work.documents import RunDocument
 
 LISTED_ANOMALIES = 10
+DIGEST_AT = "08:00"
+ESCALATED_AFTER_MINUTES = 15
 
 
 def parse_clock(text: str) -> str:
@@ -69,7 +71,11 @@ def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
 
 def is_news(rule: RuleDocument, alert: AlertDocument) -> bool:
     """Whether a rule asks for an alert, and its channel was not told of it before."""
-    is_asked_for = rule["watchlist"] in {None, alert["watchlist"]} or alert["watchlist"] is None
+    is_asked_for = (
+        (rule["watchlist"] in {None, alert["watchlist"]} or alert["watchlist"] is None)
+        and rule.get("scope") in {None, alert["scope"]}
+        and rule.get("ticker") in {None, alert["entity_id"]}
+    )
     return is_asked_for and alert["grade_before"] < rule["min_grade"] <= alert["grade"]
 
 
@@ -128,6 +134,62 @@ def build_link(public_url: str, alerts: Sequence[AlertDocument]) -> str | None:
     return f"{public_url.rstrip('/')}/#/alerts{page}"
 
 
+def tell_alert(alert: AlertDocument, public_url: str) -> ToldAlert:
+    """Return what a message tells of an alert, as JSON has it."""
+    return {
+        "id": alert["_id"],
+        "watchlist": alert["watchlist"],
+        "entity_type": alert["entity_type"],
+        "entity_id": alert["entity_id"],
+        "market": alert["market"],
+        "interval": alert["interval"],
+        "direction": alert["direction"],
+        "bar_time": _write_time(alert["bar_time"]),
+        "last_bar": _write_time(alert["last_bar"]),
+        "count": alert["count"],
+        "grade": alert["grade"],
+        "severity": alert["severity"],
+        "scope": alert["scope"],
+        "metric_name": alert["metric_name"],
+        "actual_value": alert["actual_value"],
+        "expected_value": alert["expected_value"],
+        "reasons": alert["reasons"],
+        "root_causes": alert["root_causes"],
+        "breadth": alert.get("breadth"),
+        "link": build_link(public_url, [alert]),
+    }
+
+
+def find_digest(rule: RuleDocument, now: datetime) -> datetime:
+    """Return when a rule's next digest goes out: each day, or on Mondays, at its local time."""
+    zone = ZoneInfo(rule["timezone"])
+    local = now.astimezone(zone)
+    at = time.fromisoformat(rule.get("digest_at", DIGEST_AT))
+    day = local.date()
+    while True:
+        due = datetime.combine(day, at, zone)
+        if due > now and (rule.get("digest") == "daily" or day.weekday() == 0):
+            return due
+        day += timedelta(days=1)
+
+
+def build_digest_title(rule: RuleDocument, total: int) -> str:
+    """Return a digest's first line, which begins with how many alerts there are."""
+    period = "a day" if rule.get("digest") == "daily" else "a week"
+    return f"{total} alerts of {period}" + (f", {rule['watchlist']}" * bool(rule["watchlist"]))
+
+
+def build_digest_line(alert: AlertDocument, public_url: str) -> str:
+    """Return the one line that a digest has of an alert."""
+    link = build_link(public_url, [alert])
+    subject = alert["entity_id"] if alert["entity_type"] != "feed" else "feed"
+    return (
+        f"{subject} {_write_bar(alert['last_bar'], alert['interval'])}: {alert['severity']} (grade"
+        f" {alert['grade']:.0f}), {'; '.join(alert['reasons'])}{_tell_scope(alert)}"
+        f"{f' {link}' * bool(link)}"
+    )
+
+
 def find_due(rule: RuleDocument, now: datetime) -> datetime:
     """Return when a message may go out: now or, within the quiet hours, at their end."""
     if rule["quiet_from"] is None or rule["quiet_until"] is None:
@@ -154,9 +216,13 @@ def _describe(anomaly: AnomalyDocument) -> str:
     )
 
 
-def _tell_scope(anomaly: AnomalyDocument) -> str:
-    scope = anomaly.get("scope")
+def _tell_scope(found: AnomalyDocument | AlertDocument) -> str:
+    scope = found.get("scope")
     return "" if scope in {None, "quiet"} else f" [{scope}]"
+
+
+def _write_time(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _describe_wide(alert: AlertDocument) -> str:

@@ -1,80 +1,156 @@
 """Notifications, from the command line: who is told of what, and what was sent."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 from flask.cli import AppGroup
 from rich.table import Table
 
-from alerts.channels import check_channel, name_channel, try_rule
-from alerts.messages import parse_clock, parse_zone
+from alerts.channels import build_rule, try_rule
+from alerts.messages import DIGEST_AT, ESCALATED_AFTER_MINUTES, parse_clock, parse_zone
 from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from core.errors import BadInput
 from core.settings import get_settings
-from core.words import AnomalyKind, DeliveryState
+from core.words import AnomalyKind, DeliveryState, Digest, MoveScope
+from market.tickers import normalize_ticker
 from records.alerts import deliveries, notification_rules
-from records.alerts.documents import RuleFields
 from records.work.watchlists import get_watchlist
 
+LEAST_SECRET = 16
+SECRETS = frozenset({"_id", "channel", "next_channel", "secret"})
+
 group = AppGroup("notify", help="Notifications: who is told of what.")
+
+
+_OPTIONS = (
+    click.option("--watchlist", help="Only anomalies of its tickers."),
+    click.option(
+        "--kind", type=click.Choice(get_args(AnomalyKind)), help="Only anomalies of this kind."
+    ),
+    click.option("--min-grade", type=click.FloatRange(0, 100), default=75.0, show_default=True),
+    click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, show_default=True),
+    click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Only moves of this."),
+    click.option("--ticker", type=normalize_ticker, help="Only alerts of it."),
+    click.option(
+        "--quiet",
+        nargs=2,
+        metavar="FROM UNTIL",
+        help="Send nothing between these times, such as 22:00 07:00.",
+    ),
+    click.option("--timezone", default="UTC", show_default=True, help="Of all its times."),
+    click.option(
+        "--digest", type=click.Choice(get_args(Digest)), help="One message a day or week."
+    ),
+    click.option("--digest-at", default=DIGEST_AT, show_default=True),
+    click.option(
+        "--next-channel",
+        help="Told of critical alerts that nobody acknowledges in --after minutes.",
+    ),
+    click.option(
+        "--after", type=click.IntRange(1, 1_440), default=ESCALATED_AFTER_MINUTES, show_default=True
+    ),
+    click.option("--backfills/--no-backfills", default=False, help="Tell of backfills too."),
+    click.option(
+        "--failures/--no-failures",
+        default=True,
+        show_default=True,
+        help="Tell of runs that failed.",
+    ),
+    click.option("--on/--off", "enabled", default=True, help="Whether the rule counts."),
+    click.option(
+        "--sign", is_flag=True, help="Ask for the secret that a webhook's messages are signed with."
+    ),
+)
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 @group.command("set")
 @click.argument("name")
 @click.argument("channel")
-@click.option("--watchlist", help="Only anomalies of its tickers.")
-@click.option(
-    "--kind", type=click.Choice(get_args(AnomalyKind)), help="Only anomalies of this kind."
-)
-@click.option("--min-grade", type=click.FloatRange(0, 100), default=75.0, show_default=True)
-@click.option("--min-confidence", type=click.FloatRange(0, 1), default=0.0, show_default=True)
-@click.option(
-    "--quiet",
-    nargs=2,
-    metavar="FROM UNTIL",
-    help="Send nothing between these times, such as 22:00 07:00.",
-)
-@click.option("--timezone", default="UTC", show_default=True, help="Of the quiet hours.")
-@click.option("--backfills", is_flag=True, help="Tell of backfills too.")
-@click.option(
-    "--failures/--no-failures", default=True, show_default=True, help="Tell of runs that failed."
-)
+@_with_options
 @exits_on_error
-def set_rule(
+def set_rule(*, name: str, channel: str, **options: Any) -> None:
+    """Tell CHANNEL, an address that apprise knows, what the rule NAME asks for."""
+    _store(name, {"channel": channel, "secret": None, **_read_options(options)})
+
+
+@group.command("change")
+@click.argument("name")
+@click.option("--channel", help="Another one.")
+@_with_options
+@click.option(
+    "--clear",
+    multiple=True,
+    type=click.Choice(
+        ["watchlist", "kind", "scope", "ticker", "quiet", "digest", "next_channel", "secret"]
+    ),
+    help="Take it back; may be given several times.",
+)
+@click.pass_context
+@exits_on_error
+def change_rule(
+    context: click.Context,
+    /,
     *,
     name: str,
-    channel: str,
-    watchlist: str | None,
-    kind: AnomalyKind | None,
-    min_grade: float,
-    min_confidence: float,
-    quiet: tuple[str, str] | None,
-    timezone: str,
-    backfills: bool,
-    failures: bool,
+    channel: str | None,
+    clear: tuple[str, ...],
+    **options: Any,
 ) -> None:
-    """Tell CHANNEL, an address that apprise knows, what the rule NAME asks for."""
-    check_channel(channel, allow_private=get_settings().private_channels)
-    quiet_from, quiet_until = (parse_clock(text) for text in quiet) if quiet else (None, None)
-    fields: RuleFields = {
-        "channel": channel,
-        "shown_channel": name_channel(channel),
-        "watchlist": watchlist,
-        "kind": kind,
-        "min_grade": min_grade,
-        "min_confidence": min_confidence,
-        "quiet_from": quiet_from,
-        "quiet_until": quiet_until,
-        "timezone": parse_zone(timezone),
-        "backfills": backfills,
-        "failures": failures,
-        "enabled": True,
+    """Change what is named of the rule NAME, and keep the rest, its channel among it."""
+    named = {
+        option: value
+        for option, value in options.items()
+        if context.get_parameter_source(option) is not ParameterSource.DEFAULT
     }
     with use_database() as database:
-        if watchlist is not None:
-            get_watchlist(database, watchlist)
+        held = notification_rules.get_rule(database, name)
+    kept = {key: value for key, value in held.items() if key not in {"_id", "name", "updated_at"}}
+    cleared = dict.fromkeys(clear)
+    if "quiet" in cleared:
+        cleared = {**cleared, "quiet_from": None, "quiet_until": None}
+        del cleared["quiet"]
+    _store(
+        name,
+        {**kept, **({"channel": channel} if channel else {}), **_read_options(named), **cleared},
+    )
+
+
+def _read_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what options say, as a rule has it."""
+    said = dict(options)
+    if "quiet" in said:
+        quiet = said.pop("quiet") or (None, None)
+        said["quiet_from"], said["quiet_until"] = (text and parse_clock(text) for text in quiet)
+    if "after" in said:
+        said["escalate_after_minutes"] = said.pop("after")
+    if "timezone" in said:
+        said["timezone"] = parse_zone(said["timezone"])
+    if "digest_at" in said:
+        said["digest_at"] = parse_clock(said["digest_at"])
+    if said.pop("sign", False):
+        # Not as an option, which any list of processes shows.
+        said["secret"] = click.prompt("Secret (16 characters at least)", hide_input=True)
+        if len(said["secret"]) < LEAST_SECRET:
+            raise BadInput(f"a secret has {LEAST_SECRET} characters at least")
+    return said
+
+
+def _store(name: str, said: Mapping[str, Any]) -> None:
+    fields = build_rule(said, allow_private=get_settings().private_channels)
+    with use_database() as database:
+        if fields["watchlist"] is not None:
+            get_watchlist(database, fields["watchlist"])
         rule = notification_rules.set_rule(database, name, fields, datetime.now(UTC))
-    echo(f"{name} tells {rule['shown_channel']}")
+    echo(f"{name} tells {rule['shown_channel']}; its times are those of {rule['timezone']}")
 
 
 @group.command("list")
@@ -86,38 +162,37 @@ def list_rules(*, as_json: bool) -> None:
         found = notification_rules.find_rules(database)
     if as_json:
         print_json(
-            [
-                {key: value for key, value in rule.items() if key not in {"_id", "channel"}}
-                for rule in found
-            ]
+            [{key: value for key, value in rule.items() if key not in SECRETS} for rule in found]
         )
         return
     table = Table(
         "name",
         "channel",
         "watchlist",
-        "kind",
+        "only",
         "least grade",
         "least confidence",
         "quiet hours",
+        "time zone",
+        "digest",
+        "then",
         "backfills",
         "failures",
     )
     for rule in found:
-        quiet = (
-            f"{rule['quiet_from']} to {rule['quiet_until']} {rule['timezone']}"
-            if rule["quiet_from"]
-            else ""
-        )
+        quiet = f"{rule['quiet_from']} to {rule['quiet_until']}" if rule["quiet_from"] else ""
         told = ("yes" if is_told else "no" for is_told in (rule["backfills"], rule["failures"]))
         table.add_row(
             rule["name"],
             rule["shown_channel"],
             rule["watchlist"] or "all",
-            rule.get("kind") or "both",
+            ", ".join(filter(None, (rule.get("kind"), rule.get("scope"), rule.get("ticker")))),
             f"{rule['min_grade']:g}",
             f"{rule.get('min_confidence', 0.0):g}",
             quiet,
+            rule["timezone"],
+            f"{rule['digest']} at {rule.get('digest_at')}" if rule.get("digest") else "",
+            rule.get("shown_next_channel") or "",
             *told,
         )
     print_table(table)
@@ -156,7 +231,7 @@ def list_deliveries(*, state: DeliveryState | None, limit: int, as_json: bool) -
     if as_json:
         print_json(
             [
-                {key: value for key, value in delivery.items() if key != "channel"}
+                {key: value for key, value in delivery.items() if key not in SECRETS}
                 for delivery in found
             ]
         )

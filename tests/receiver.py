@@ -16,6 +16,7 @@ class Receiver(ThreadingHTTPServer):
         self.status = 200
         self.answer = b""
         self.messages: list[dict[str, Any]] = []
+        self.requests: list[tuple[dict[str, str], bytes]] = []
 
     @property
     def channel(self) -> str:
@@ -29,6 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.server.status == 200:
             self.server.messages.append(json.loads(body))
+            self.server.requests.append((dict(self.headers), body))
         self.send_response(self.server.status)
         self.end_headers()
         self.wfile.write(self.server.answer)

@@ -5,8 +5,18 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from api.schemas.common import MAX_PAGE, Body, Clock, Page, PageQuery, Record, WatchlistName, Zone
-from core.words import AnomalyKind, DeliveryState
+from api.schemas.common import (
+    MAX_PAGE,
+    Body,
+    Clock,
+    Page,
+    PageQuery,
+    Record,
+    Ticker,
+    WatchlistName,
+    Zone,
+)
+from core.words import AnomalyKind, DeliveryKind, DeliveryState, Digest, MoveScope
 
 # Of an address most may be secret, also where an earlier version kept more of it to show.
 ShownChannel = Annotated[
@@ -16,12 +26,14 @@ ShownChannel = Annotated[
 ]
 
 
+Address = Annotated[str, Field(min_length=4, max_length=1_000)]
+Secret = Annotated[str, Field(min_length=16, max_length=200)]
+
+
 class RuleBody(Body):
     """What a channel is told of."""
 
-    channel: str = Field(
-        min_length=4,
-        max_length=1_000,
+    channel: Address = Field(
         description="an address that apprise knows; it is never shown again in full",
     )
     watchlist: WatchlistName | None = Field(
@@ -42,6 +54,19 @@ class RuleBody(Body):
     backfills: bool = Field(default=False, description="tell of backfills too")
     failures: bool = Field(default=True, description="tell of runs that failed, whole or in part")
     enabled: bool = True
+    scope: MoveScope | None = Field(None, description="only alerts whose move was this")
+    ticker: Ticker | None = Field(None, description="only alerts of it")
+    secret: Secret | None = Field(
+        None, description="of a webhook: what its messages are signed with; never shown again"
+    )
+    next_channel: Address | None = Field(
+        None, description="who is told of critical alerts that nobody acknowledges; never shown"
+    )
+    escalate_after_minutes: int = Field(15, ge=1, le=1_440)
+    digest: Digest | None = Field(
+        None, description="one message a day, or on Mondays, in place of one a scan"
+    )
+    digest_at: Clock = Field("08:00", description="at which local time")
 
     @model_validator(mode="after")
     def _name_both_ends(self) -> Self:
@@ -52,8 +77,31 @@ class RuleBody(Body):
         return self
 
 
+class RulePatch(Body):
+    """What is changed of a rule; what is not named stays as it is, secrets too."""
+
+    channel: Address | None = None
+    watchlist: WatchlistName | None = None
+    kind: AnomalyKind | None = None
+    min_grade: float | None = Field(None, ge=0, le=100)
+    min_confidence: float | None = Field(None, ge=0, le=1)
+    quiet_from: Clock | None = None
+    quiet_until: Clock | None = None
+    timezone: Zone | None = None
+    backfills: bool | None = None
+    failures: bool | None = None
+    enabled: bool | None = None
+    scope: MoveScope | None = None
+    ticker: Ticker | None = None
+    secret: Secret | None = None
+    next_channel: Address | None = None
+    escalate_after_minutes: int | None = Field(None, ge=1, le=1_440)
+    digest: Digest | None = None
+    digest_at: Clock | None = None
+
+
 class Rule(Record):
-    """A notification rule; of the channel only what kind it is."""
+    """A notification rule; of its channels only what kind they are, of its secret nothing."""
 
     name: str
     shown_channel: ShownChannel
@@ -67,6 +115,13 @@ class Rule(Record):
     backfills: bool
     failures: bool
     enabled: bool
+    scope: MoveScope | None = None
+    ticker: str | None = None
+    signed: bool = Field(default=False, description="whether a webhook's messages are signed")
+    shown_next_channel: ShownChannel | None = None
+    escalate_after_minutes: int = 15
+    digest: Digest | None = None
+    digest_at: str = "08:00"
     updated_at: datetime
 
 
@@ -92,11 +147,12 @@ class Delivery(Record):
 
     id: str = Field(alias="_id")
     rule: str
+    kind: DeliveryKind = "alerts"
     shown_channel: ShownChannel
     run_id: str | None = None
     title: str
     body: str
-    state: DeliveryState
+    state: DeliveryState = Field(description="not_needed: somebody acknowledged its alerts in time")
     attempts: int
     due_at: datetime = Field(description="when it is tried next, or was last due")
     created_at: datetime

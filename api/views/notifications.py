@@ -1,10 +1,9 @@
 """Notifications: the rules by which people are told, and what was sent to them."""
 
-from typing import cast
-
 from apiflask import APIBlueprint
+from pydantic import ValidationError
 
-from alerts.channels import check_channel, name_channel, try_rule
+from alerts.channels import build_rule, try_rule
 from api.http.auth import needs_scope
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_settings
@@ -14,12 +13,13 @@ from api.schemas.notifications import (
     Rule,
     RuleBody,
     RulePage,
+    RulePatch,
     RuleQuery,
     Tried,
 )
 from core.errors import BadInput, Transient
 from records.alerts import deliveries, notification_rules
-from records.alerts.documents import DeliveryDocument, RuleDocument, RuleFields
+from records.alerts.documents import DeliveryDocument, RuleDocument
 from records.database import Document
 from records.keyset import BY_ID
 from records.work.watchlists import get_watchlist
@@ -37,24 +37,54 @@ EXAMPLE = {
 @notifications.get("/notifications/rules")
 @notifications.input(RuleQuery, location="query")
 @notifications.output(RulePage)
-def list_rules(query_data: RuleQuery) -> Listed[RuleDocument]:
+def list_rules(query_data: RuleQuery) -> Listed[Document]:
     """List the rules by which people are told."""
     after = decode_cursor(query_data.cursor, BY_ID.types)
     found = notification_rules.find_rules(get_database(), after=after, limit=query_data.limit + 1)
-    return build_page(found, query_data.limit, BY_ID.locate)
+    return build_page([show_rule(rule) for rule in found], query_data.limit, BY_ID.locate)
 
 
 @notifications.put("/notifications/rules/<name>")
 @needs_scope("admin", of_tenant=True)
 @notifications.input(RuleBody, example=EXAMPLE)
 @notifications.output(Rule)
-def set_rule(name: str, json_data: RuleBody) -> RuleDocument:
+def set_rule(name: str, json_data: RuleBody) -> Document:
     """Make a rule, or put another in its place."""
-    if json_data.watchlist is not None:
-        get_watchlist(get_database(), json_data.watchlist)
-    check_channel(json_data.channel, allow_private=get_settings().private_channels)
-    fields = json_data.model_dump() | {"shown_channel": name_channel(json_data.channel)}
-    return notification_rules.set_rule(get_database(), name, cast("RuleFields", fields), get_now())
+    return _store(name, json_data)
+
+
+@notifications.patch("/notifications/rules/<name>")
+@needs_scope("admin", of_tenant=True)
+@notifications.input(RulePatch, example={"min_grade": 90, "timezone": "Europe/Berlin"})
+@notifications.output(Rule)
+def change_rule(name: str, json_data: RulePatch) -> Document:
+    """Change what is named of a rule, and keep the rest: its channel and secret need not be known.
+
+    null takes back what may be null; a `secret`, a `next_channel`, quiet hours, a digest.
+    """
+    held = notification_rules.get_rule(get_database(), name)
+    said = json_data.model_dump(include=json_data.model_fields_set)
+    kept = {key: value for key, value in held.items() if key in RuleBody.model_fields}
+    try:
+        body = RuleBody.model_validate({**kept, **said})
+    except ValidationError as error:
+        found = error.errors()[0]
+        where = ".".join(map(str, found["loc"])) or "rule"
+        raise BadInput(f"{where}: {found['msg'].removeprefix('Value error, ')}") from error
+    return _store(name, body)
+
+
+def _store(name: str, body: RuleBody) -> Document:
+    database, allow_private = get_database(), get_settings().private_channels
+    if body.watchlist is not None:
+        get_watchlist(database, body.watchlist)
+    fields = build_rule(body.model_dump(), allow_private=allow_private)
+    return show_rule(notification_rules.set_rule(database, name, fields, get_now()))
+
+
+def show_rule(rule: RuleDocument) -> Document:
+    """Return a rule as it is shown."""
+    return {**rule, "signed": bool(rule.get("secret"))}
 
 
 @notifications.delete("/notifications/rules/<name>")

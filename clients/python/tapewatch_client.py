@@ -781,11 +781,12 @@ class Delivery(TypedDict):
 
     _id: str
     rule: str
+    kind: NotRequired[Literal["alerts", "failure", "escalation", "digest"]]
     shown_channel: str
     run_id: NotRequired[str | None]
     title: str
     body: str
-    state: Literal["pending", "sent", "failed"]
+    state: Literal["pending", "sent", "failed", "not_needed"]
     attempts: int
     due_at: str
     created_at: str
@@ -1717,7 +1718,7 @@ class RootCauseCandidate(TypedDict):
 
 
 class Rule(TypedDict):
-    """A notification rule; of the channel only what kind it is."""
+    """A notification rule; of its channels only what kind they are, of its secret nothing."""
 
     name: str
     shown_channel: str
@@ -1731,6 +1732,13 @@ class Rule(TypedDict):
     backfills: bool
     failures: bool
     enabled: bool
+    scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
+    ticker: NotRequired[str | None]
+    signed: NotRequired[bool]
+    shown_next_channel: NotRequired[str | None]
+    escalate_after_minutes: NotRequired[int]
+    digest: NotRequired[Literal["daily", "weekly"] | None]
+    digest_at: NotRequired[str]
     updated_at: str
 
 
@@ -4864,7 +4872,7 @@ class Client(Connection):
     def deliveries(
         self,
         *,
-        state: Literal["pending", "sent", "failed"] | None = None,
+        state: Literal["pending", "sent", "failed", "not_needed"] | None = None,
         rule: str | None = None,
         limit: int | None = None,
     ) -> Pages[Delivery]:
@@ -4908,6 +4916,13 @@ class Client(Connection):
         backfills: bool | None = None,
         failures: bool | None = None,
         enabled: bool | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
+        ticker: str | None = None,
+        secret: str | None = None,
+        next_channel: str | None = None,
+        escalate_after_minutes: int | None = None,
+        digest: Literal["daily", "weekly"] | None = None,
+        digest_at: str | None = None,
     ) -> Rule:
         """Make a rule, or put another in its place.
 
@@ -4922,6 +4937,13 @@ class Client(Connection):
             timezone: IANA name; of the quiet hours
             backfills: tell of backfills too
             failures: tell of runs that failed, whole or in part
+            scope: only alerts whose move was this
+            ticker: only alerts of it
+            secret: of a webhook: what its messages are signed with; never shown again
+            next_channel: who is told of critical alerts that nobody acknowledges; never
+                shown
+            digest: one message a day, or on Mondays, in place of one a scan
+            digest_at: at which local time
         """
         return cast(
             "Rule",
@@ -4940,6 +4962,69 @@ class Client(Connection):
                     "backfills": backfills,
                     "failures": failures,
                     "enabled": enabled,
+                    "scope": scope,
+                    "ticker": ticker,
+                    "secret": secret,
+                    "next_channel": next_channel,
+                    "escalate_after_minutes": escalate_after_minutes,
+                    "digest": digest,
+                    "digest_at": digest_at,
+                },
+            ),
+        )
+
+    def change_rule(
+        self,
+        name: str,
+        *,
+        channel: str | None = None,
+        watchlist: str | None = None,
+        kind: Literal["event", "fault"] | None = None,
+        min_grade: float | None = None,
+        min_confidence: float | None = None,
+        quiet_from: str | None = None,
+        quiet_until: str | None = None,
+        timezone: str | None = None,
+        backfills: bool | None = None,
+        failures: bool | None = None,
+        enabled: bool | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
+        ticker: str | None = None,
+        secret: str | None = None,
+        next_channel: str | None = None,
+        escalate_after_minutes: int | None = None,
+        digest: Literal["daily", "weekly"] | None = None,
+        digest_at: str | None = None,
+    ) -> Rule:
+        """Change what is named of a rule, and keep the rest: its channel and secret need not be
+        known.
+
+        null takes back what may be null; a `secret`, a `next_channel`, quiet hours, a digest.
+        """
+        return cast(
+            "Rule",
+            self._ask(
+                "PATCH",
+                f"/notifications/rules/{_quote(name)}",
+                json={
+                    "channel": channel,
+                    "watchlist": watchlist,
+                    "kind": kind,
+                    "min_grade": min_grade,
+                    "min_confidence": min_confidence,
+                    "quiet_from": quiet_from,
+                    "quiet_until": quiet_until,
+                    "timezone": timezone,
+                    "backfills": backfills,
+                    "failures": failures,
+                    "enabled": enabled,
+                    "scope": scope,
+                    "ticker": ticker,
+                    "secret": secret,
+                    "next_channel": next_channel,
+                    "escalate_after_minutes": escalate_after_minutes,
+                    "digest": digest,
+                    "digest_at": digest_at,
                 },
             ),
         )

@@ -165,6 +165,12 @@ def count_open(database: Db, ticker: str, interval: str) -> int:
     return alerts_in(database).count_documents(query)
 
 
+def is_any_active(database: Db, alert_ids: Sequence[str]) -> bool:
+    """Whether nobody has seen off one of these alerts, or looks at it."""
+    query = {"_id": {"$in": list(alert_ids)}, "state": "active"}
+    return alerts_in(database).find_one(query, {"_id": 1}) is not None
+
+
 def find_market_wide(database: Db, alert_ids: Sequence[str]) -> set[str]:
     """Return which of these alerts are of market-wide bars."""
     query = {"_id": {"$in": list(alert_ids)}, "entity_type": "market"}

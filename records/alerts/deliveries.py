@@ -1,6 +1,7 @@
 """Deliveries: one message to one channel, sent until it arrived or was given up.
 
-A delivery is `pending`, then `sent` or `failed`. Whoever claims one has it for a while by the
+A delivery is `pending`, then `sent`, `failed` or, of one that is sent unless somebody acknowledges
+its alerts before, `not_needed`. Whoever claims one has it for a while by the
 server's clock; should the sender die between the channel's answer and the note of it, the message
 goes out a second time.
 """
@@ -12,14 +13,15 @@ from typing import get_args
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 
-from core.words import DeliveryState
-from records.alerts.documents import DeliveryDocument, RuleDocument, deliveries_in
+from core.words import DeliveryKind, DeliveryState
+from records.alerts.documents import DeliveryDocument, RuleDocument, ToldAlert, deliveries_in
 from records.database import Db
 from records.findings.documents import anomalies_in
 from records.keyset import Key, Keyset, Position, find_page
 
 STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
 MOST_ATTEMPTS = 8
+LISTED_ALERTS = 100
 HOLD_SECONDS = 60
 FIRST_WAIT_SECONDS = 15
 LONGEST_WAIT_SECONDS = 3_600
@@ -34,12 +36,20 @@ def build_delivery(
     title: str,
     body: str,
     anomaly_ids: Sequence[str] = (),
+    alerts: Sequence[ToldAlert] = (),
+    kind: DeliveryKind = "alerts",
+    link: str | None = None,
     due_at: datetime,
     now: datetime,
 ) -> DeliveryDocument:
     """Return a pending delivery, not yet written; `anomaly_ids` are those that it tells of."""
     return {
         "_id": delivery_id,
+        "kind": kind,
+        "alerts": list(alerts[:LISTED_ALERTS]),
+        "alerts_total": len(alerts),
+        "link": link,
+        "secret": rule.get("secret"),
         "rule": rule["_id"],
         "channel": rule["channel"],
         "shown_channel": rule["shown_channel"],
@@ -59,9 +69,36 @@ def build_delivery(
 def add_deliveries(
     database: Db, deliveries: Sequence[DeliveryDocument], session: ClientSession | None = None
 ) -> None:
-    """Write pending deliveries."""
-    if deliveries:
-        deliveries_in(database).insert_many(list(deliveries), session=session)
+    """Write pending deliveries; what is for a digest that waits goes into it."""
+    plain = [each for each in deliveries if each.get("kind") != "digest"]
+    if plain:
+        deliveries_in(database).insert_many(plain, session=session)
+    for each in deliveries:
+        if each.get("kind") == "digest":
+            _add_to_digest(database, each, session)
+
+
+def _add_to_digest(database: Db, more: DeliveryDocument, session: ClientSession | None) -> None:
+    held = deliveries_in(database).find_one({"_id": more["_id"]}, session=session)
+    if held is None:
+        deliveries_in(database).insert_one(more, session=session)
+        return
+    if held["state"] != "pending":  # it went out in this very moment
+        late: DeliveryDocument = {**more, "_id": f"{more['_id']}:{more['run_id']}"}
+        deliveries_in(database).insert_one(late, session=session)
+        return
+    total = held.get("alerts_total", 0) + more.get("alerts_total", 0)
+    lines = [*held["body"].split("\n"), *more["body"].split("\n")]
+    added = {
+        "alerts": [*held.get("alerts", []), *more.get("alerts", [])][:LISTED_ALERTS],
+        "alerts_total": total,
+        "anomaly_ids": [*held["anomaly_ids"], *more["anomaly_ids"]],
+        "body": "\n".join(lines[:LISTED_ALERTS]),
+        "title": more["title"].replace(str(more.get("alerts_total", 0)), str(total), 1),
+        # It has links of each; of all there is none.
+        "link": None,
+    }
+    deliveries_in(database).update_one({"_id": more["_id"]}, {"$set": added}, session=session)
 
 
 def has_due(database: Db) -> bool:
@@ -89,6 +126,12 @@ def mark_sent(database: Db, delivery: DeliveryDocument, now: datetime) -> None:
     anomalies_in(database).update_many(
         {"_id": {"$in": delivery["anomaly_ids"]}}, {"$set": {"sent": True}}
     )
+
+
+def mark_not_needed(database: Db, delivery: DeliveryDocument) -> None:
+    """Note that somebody acknowledged what it would have told of."""
+    changes = {"$set": {"state": "not_needed"}}
+    deliveries_in(database).update_one({"_id": delivery["_id"]}, changes)
 
 
 def mark_failed(database: Db, delivery: DeliveryDocument, error: str) -> None:
@@ -119,7 +162,7 @@ def find_deliveries(
     """Return deliveries in the order NEWEST_FIRST, from the one after `after` on."""
     query = {name: value for name, value in (("state", state), ("rule", rule)) if value is not None}
     # A message may tell of thousands of anomalies; and where it goes is nobody's to read.
-    hidden = {"anomaly_ids": 0, "channel": 0}
+    hidden = {"anomaly_ids": 0, "channel": 0, "secret": 0, "alerts": 0}
     return find_page(
         deliveries_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=hidden
     )

@@ -9,7 +9,9 @@ from core.words import (
     AlertEvent,
     AlertState,
     AnomalyKind,
+    DeliveryKind,
     DeliveryState,
+    Digest,
     Direction,
     EntityType,
     Feedback,
@@ -38,6 +40,13 @@ class RuleFields(TypedDict):
         backfills: whether backfills are told too.
         failures: whether runs that failed, whole or in part, are told.
         enabled: whether the rule counts.
+        scope: only alerts whose move was this; None for all.
+        ticker: only alerts of it; None for all.
+        secret: what a webhook's messages are signed with.
+        next_channel: who is told of a critical alert that nobody acknowledged in
+            `escalate_after_minutes`; `shown_next_channel` is it without its secrets.
+        digest: all alerts of a day or week in one message, at `digest_at`, local to `timezone`;
+            None for a message a scan.
     """
 
     channel: str
@@ -52,6 +61,14 @@ class RuleFields(TypedDict):
     backfills: bool
     failures: bool
     enabled: bool
+    scope: NotRequired[MoveScope | None]
+    ticker: NotRequired[str | None]
+    secret: NotRequired[str | None]
+    next_channel: NotRequired[str | None]
+    shown_next_channel: NotRequired[str | None]
+    escalate_after_minutes: NotRequired[int]
+    digest: NotRequired[Digest | None]
+    digest_at: NotRequired[str]
 
 
 class RuleDocument(RuleFields):
@@ -62,13 +79,48 @@ class RuleDocument(RuleFields):
     updated_at: datetime
 
 
+class ToldAlert(TypedDict):
+    """An alert as a message tells of it; times are ISO 8601 in UTC, as JSON has them."""
+
+    id: str
+    watchlist: str | None
+    entity_type: EntityType
+    entity_id: str
+    market: str
+    interval: str
+    direction: Direction
+    bar_time: str
+    last_bar: str
+    count: int
+    grade: float
+    severity: Severity
+    scope: MoveScope | None
+    metric_name: str | None
+    actual_value: float | None
+    expected_value: float | None
+    reasons: list[str]
+    root_causes: list[str]
+    breadth: "BreadthFields | None"
+    link: str | None
+
+
 class DeliveryDocument(TypedDict):
     """One message to one channel.
 
-    `due_at` is when it is tried next or, of one that was sent or given up, was last due.
+    Attributes:
+        due_at: when it is tried next or, of one that was sent or given up, was last due.
+        alerts: what it tells of, the first 100; `alerts_total` counts all.
+        secret: what it is signed with.
+        unless_acknowledged: it is needed while any of these alerts is active.
     """
 
     _id: str
+    kind: NotRequired[DeliveryKind]
+    alerts: NotRequired[list[ToldAlert]]
+    alerts_total: NotRequired[int]
+    link: NotRequired[str | None]
+    secret: NotRequired[str | None]
+    unless_acknowledged: NotRequired[list[str]]
     rule: str
     channel: str
     shown_channel: str

@@ -16,11 +16,13 @@ from alerts.messages import (
     choose_alerts,
     find_due,
     is_concerned,
+    tell_alert,
     tells_failure,
 )
 from alerts.raising import raises
 from core.errors import TapewatchError
 from records.alerts import deliveries
+from records.alerts.alerts import is_any_active
 from records.alerts.documents import DeliveryDocument, RuleDocument
 from records.alerts.notification_rules import find_rules
 from records.alerts.raised import find_of_run
@@ -34,6 +36,7 @@ from records.work.runs import find_bare_run
 from records.work.watchlists import find_watchlist
 from tasks.engine.one_of_many import going_on
 from tasks.periodic import alerting
+from tasks.periodic.later_messages import build_data, build_digest, plan_escalation
 from tasks.periodic.series_alerting import plan_series_messages, raise_series
 from tasks.process.worker import Worker
 
@@ -130,28 +133,38 @@ def _plan(
             anomalies = [anomaly for anomaly in anomalies if anomaly["_id"] in told.anomaly_ids]
         wide = told.wide if told else []
         link = build_link(public_url, [*wide, *told.single] if told else [])
-        if anomalies or wide or (seen is run and tells_failure(rule, run)):
-            delivery = deliveries.build_delivery(
-                f"{event['_id']}:{rule['_id']}",
-                rule,
-                run_id=run["_id"],
-                title=build_title(seen, anomalies, wide),
-                body=build_body(seen, anomalies, wide, link),
-                anomaly_ids=[anomaly["_id"] for anomaly in anomalies],
-                due_at=find_due(rule, now),
-                now=now,
-            )
-            planned.append(delivery)
+        news = [*wide, *told.single] if told else []
+        if not (anomalies or wide or (seen is run and tells_failure(rule, run))):
+            continue
+        if rule.get("digest"):
+            if news:
+                planned.append(build_digest(event["_id"], rule, run["_id"], news, public_url, now))
+            continue
+        delivery = deliveries.build_delivery(
+            f"{event['_id']}:{rule['_id']}",
+            rule,
+            run_id=run["_id"],
+            title=build_title(seen, anomalies, wide),
+            body=build_body(seen, anomalies, wide, link),
+            anomaly_ids=[anomaly["_id"] for anomaly in anomalies],
+            alerts=[tell_alert(alert, public_url) for alert in news],
+            kind="alerts" if anomalies or wide else "failure",
+            link=link,
+            due_at=find_due(rule, now),
+            now=now,
+        )
+        planned += [delivery, *plan_escalation(rule, delivery, news, now)]
     return planned
 
 
 def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[AnomalyDocument]:
     """Return the anomalies that a run found first and a rule asks for, the strangest first."""
-    tickers = None
+    tickers = None if rule.get("ticker") is None else [str(rule.get("ticker"))]
     if rule["watchlist"] is not None:
         watchlist = find_watchlist(database, rule["watchlist"])
-        tickers = watchlist["tickers"] if watchlist else []
-    return find_new(
+        listed = watchlist["tickers"] if watchlist else []
+        tickers = [each for each in listed if tickers is None or each in tickers]
+    found = find_new(
         database,
         run["_id"],
         kind=rule.get("kind"),
@@ -159,12 +172,23 @@ def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[Anoma
         min_confidence=rule.get("min_confidence", 0.0),
         tickers=tickers,
     )
+    scope = rule.get("scope")
+    return [anomaly for anomaly in found if scope in {None, anomaly.get("scope")}]
 
 
 def _send(database: Db, delivery: DeliveryDocument, *, allow_private: bool) -> bool:
+    awaited = delivery.get("unless_acknowledged")
+    if awaited is not None and not is_any_active(database, awaited):
+        deliveries.mark_not_needed(database, delivery)
+        return True
     try:
         send_message(
-            delivery["channel"], delivery["title"], delivery["body"], allow_private=allow_private
+            delivery["channel"],
+            delivery["title"],
+            delivery["body"],
+            allow_private=allow_private,
+            data=build_data(delivery),
+            secret=delivery.get("secret"),
         )
     except TapewatchError as error:
         log.warning(

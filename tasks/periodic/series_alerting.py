@@ -8,7 +8,7 @@ from typing import cast
 
 from pymongo.client_session import ClientSession
 
-from alerts.messages import build_link, find_due, is_news
+from alerts.messages import build_link, find_due, is_news, tell_alert
 from alerts.series_alerts import build_series_alert, extend_series_alert, tell_direction
 from records.alerts import deliveries, raised
 from records.alerts.documents import AlertDocument, DeliveryDocument
@@ -17,6 +17,7 @@ from records.database import Db, in_transaction
 from records.findings.documents import StoredPrediction
 from records.findings.series_predictions import find_stored
 from records.work.documents import EventDocument, SeriesAnomalies
+from tasks.periodic.later_messages import build_digest, plan_escalation
 from tasks.periodic.one_alert import raise_or_extend
 
 
@@ -59,23 +60,26 @@ def plan_series_messages(
     now: datetime,
 ) -> list[DeliveryDocument]:
     """Return a message for each rule of no watchlist that asks for these alerts."""
-    planned = []
+    planned: list[DeliveryDocument] = []
     for rule in find_rules(database, enabled=True):
         news = [alert for alert in alerts if rule["watchlist"] is None and is_news(rule, alert)]
         if not news:
             continue
+        if rule.get("digest"):
+            planned.append(build_digest(event["_id"], rule, None, news, public_url, now))
+            continue
         link = build_link(public_url, news)
         lines = [reason for alert in news for reason in alert["reasons"]] + ([link] if link else [])
-        planned.append(
-            deliveries.build_delivery(
-                f"{event['_id']}:{rule['_id']}",
-                rule,
-                run_id=None,
-                title=f"series {news[0]['entity_id']}: {news[0]['severity']}",
-                body="\n".join(lines),
-                anomaly_ids=[],
-                due_at=find_due(rule, now),
-                now=now,
-            )
+        delivery = deliveries.build_delivery(
+            f"{event['_id']}:{rule['_id']}",
+            rule,
+            run_id=None,
+            title=f"series {news[0]['entity_id']}: {news[0]['severity']}",
+            body="\n".join(lines),
+            alerts=[tell_alert(alert, public_url) for alert in news],
+            link=link,
+            due_at=find_due(rule, now),
+            now=now,
         )
+        planned += [delivery, *plan_escalation(rule, delivery, news, now)]
     return planned

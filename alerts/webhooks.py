@@ -1,0 +1,63 @@
+"""Webhooks are sent a documented JSON document, signed with the rule's secret.
+
+The signature is an HMAC with SHA-256 (RFC 2104) over the time of sending, a full stop and the body
+as it was sent; the time is in the header too, so that a message which somebody recorded is refused
+when it is sent again later.
+"""
+
+import hmac
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from core.errors import Transient
+
+SIGNATURE = "Tapewatch-Signature"
+TIMEOUT_SECONDS = 10.0
+LONGEST_ANSWER = 200
+
+
+def sign_body(body: bytes, secret: str, seconds: int) -> str:
+    """Return the header's value, `t=1767614400,v1=5257a8...`; `seconds` are those since 1970."""
+    signed = hmac.new(secret.encode(), f"{seconds}.".encode() + body, sha256)
+    return f"t={seconds},v1={signed.hexdigest()}"
+
+
+def post_webhook(service: Any, message: Mapping[str, Any], secret: str | None, now: int) -> None:
+    """Post a message to a webhook, once and to exactly this address.
+
+    Args:
+        service: the address, as apprise takes it apart.
+        message: what is sent, as JSON.
+        secret: what it is signed with; without one it is not signed.
+        now: seconds since 1970.
+
+    Raises Transient with what went wrong, or what the receiver answered.
+    """
+    import requests  # noqa: PLC0415 - loads slowly, and few need it
+
+    body = json.dumps(message, allow_nan=False).encode()
+    headers = {"User-Agent": "tapewatch", **service.headers, "Content-Type": "application/json"}
+    if secret:
+        headers[SIGNATURE] = sign_body(body, secret, now)
+    port = f":{service.port}" if service.port else ""
+    address = f"http{'s' * service.secure}://{service.host}{port}{service.fullpath or '/'}"
+    try:
+        with requests.post(
+            address,
+            data=body,
+            headers=headers,
+            auth=(service.user, service.password or "") if service.user else None,
+            timeout=TIMEOUT_SECONDS,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            if answer.ok and not answer.is_redirect:
+                return
+            said = answer.raw.read(LONGEST_ANSWER, decode_content=True)
+            text = said.decode(errors="replace").strip()
+            status = f"{answer.status_code} {answer.reason or ''}".strip()
+            raise Transient(f"the webhook answered {status}{': ' * bool(text)}{text}")
+    except (requests.RequestException, OSError) as error:
+        raise Transient(f"the webhook could not be reached: {error}") from error

@@ -1,0 +1,84 @@
+"""Messages that wait: digests, and critical alerts that nobody acknowledges."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from alerts.channels import is_webhook
+from alerts.messages import (
+    ESCALATED_AFTER_MINUTES,
+    build_digest_line,
+    build_digest_title,
+    find_digest,
+    find_due,
+    tell_alert,
+)
+from records.alerts import deliveries
+from records.alerts.documents import AlertDocument, DeliveryDocument, RuleDocument
+
+
+def build_digest(
+    event_id: str,
+    rule: RuleDocument,
+    run_id: str | None,
+    news: Sequence[AlertDocument],
+    public_url: str,
+    now: datetime,
+) -> DeliveryDocument:
+    """Return what an event adds to a rule's next digest."""
+    due = find_digest(rule, now)
+    return deliveries.build_delivery(
+        f"{rule['_id']}:digest:{due:%Y-%m-%dT%H:%M%z}",
+        rule,
+        run_id=run_id or event_id,
+        title=build_digest_title(rule, len(news)),
+        body="\n".join(build_digest_line(alert, public_url) for alert in news),
+        anomaly_ids=[each for alert in news for each in alert["anomaly_ids"]],
+        alerts=[tell_alert(alert, public_url) for alert in news],
+        kind="digest",
+        due_at=due,
+        now=now,
+    )
+
+
+def plan_escalation(
+    rule: RuleDocument, delivery: DeliveryDocument, news: Sequence[AlertDocument], now: datetime
+) -> list[DeliveryDocument]:
+    """Return the message to a rule's next channel, which is sent unless somebody acknowledges its
+    critical alerts before; none where there are no such alerts, or there is no such channel.
+    """
+    critical = [alert["_id"] for alert in news if alert["severity"] == "critical"]
+    channel = rule.get("next_channel")
+    if not critical or not channel:
+        return []
+    minutes = rule.get("escalate_after_minutes", ESCALATED_AFTER_MINUTES)
+    told = [alert for alert in delivery.get("alerts", []) if alert["severity"] == "critical"]
+    return [
+        {
+            **delivery,
+            "_id": f"{delivery['_id']}:escalation",
+            "kind": "escalation",
+            "channel": channel,
+            "shown_channel": rule.get("shown_next_channel") or "",
+            "secret": rule.get("secret") if is_webhook(channel) else None,
+            "title": f"Not acknowledged in {minutes} minutes: {delivery['title']}",
+            "anomaly_ids": [],
+            "alerts": told,
+            "alerts_total": len(critical),
+            "unless_acknowledged": critical,
+            "due_at": find_due(rule, now + timedelta(minutes=minutes)),
+        }
+    ]
+
+
+def build_data(delivery: DeliveryDocument) -> dict[str, Any]:
+    """Return what a webhook is sent beside title and message."""
+    return {
+        "id": delivery["_id"],
+        "type": delivery.get("kind", "alerts"),
+        "rule": delivery["rule"],
+        "run_id": delivery["run_id"],
+        "link": delivery.get("link"),
+        "alerts_total": delivery.get("alerts_total", 0),
+        "alerts": delivery.get("alerts", []),
+    }

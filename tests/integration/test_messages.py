@@ -1,0 +1,207 @@
+"""What messages are like, whom they go to and when: webhooks, next channels, digests, changes."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
+
+from alerts.messages import find_digest
+from cli.notify import group
+from core.settings import Settings, get_settings
+from records.database import Db
+from tasks.periodic.notifications import has_work, notify
+from tasks.process.worker import Worker
+from tests.conftest import ROOT
+from tests.integration.alerting import SESSIONS, end_run
+from tests.integration.stored import add_list
+from tests.receiver import Receiver
+
+RULES = "/py/notifications/rules"
+SECRET = "a secret of the webhook"
+FALL = {"grade": 120.0}
+
+
+def set_rule(client: FlaskClient, name: str, **fields: Any) -> None:
+    answer = client.put(f"{RULES}/{name}", json=fields)
+    assert answer.status_code == 200, answer.json
+
+
+def pass_time(database: Db, **earlier: float) -> None:
+    """Have what waits be due so much earlier."""
+    for each in database.deliveries.find({"state": "pending"}):
+        due = each["due_at"] - timedelta(**earlier)
+        database.deliveries.update_one({"_id": each["_id"]}, {"$set": {"due_at": due}})
+
+
+def test_a_webhook_is_sent_documented_json_that_is_signed_as_the_document_checks_it(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    text = (ROOT / "docs" / "webhooks.md").read_text()
+    documented = json.loads(re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0])
+    scope: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], scope)  # noqa: S102 - the document's
+    is_from_tapewatch = scope["is_from_tapewatch"]
+    add_list(worker.database, "tech", "AAPL", "MSFT")
+    set_rule(client, "hook", channel=receiver.channel, secret=SECRET, min_grade=0)
+    end_run(worker.database, ("AAPL", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    ((headers, body),) = receiver.requests
+    message = json.loads(body)
+    assert message.keys() == documented.keys()
+    assert message["alerts"][0].keys() == documented["alerts"][0].keys()
+    told = {name: message["alerts"][0][name] for name in ("id", "grade", "direction", "bar_time")}
+    assert told == {name: documented["alerts"][0][name] for name in told}
+    assert (message["type"], message["alerts_total"], message["title"]) == (
+        "alerts",
+        1,
+        documented["title"],
+    )
+    header = headers["Tapewatch-Signature"]
+    assert is_from_tapewatch(header, body, SECRET)
+    assert not is_from_tapewatch(header, body + b" ", SECRET)
+    assert not is_from_tapewatch(header, body, "another secret")
+    later = re.sub(r"t=(\d+)", lambda found: f"t={int(found[1]) + 1}", header)
+    assert not is_from_tapewatch(later, body, SECRET)
+    assert not is_from_tapewatch(header, body, SECRET, most_seconds=-1)
+    shown = client.get(RULES).text + client.get("/py/notifications/deliveries").text
+    assert SECRET not in shown
+    assert client.get(RULES).json["items"][0]["signed"] is True
+    receiver.status, receiver.answer = 503, b"down for a while, says someone:secret"
+    tried = client.post(f"{RULES}/hook/test").json
+    assert tried["error"].endswith(" 503 Service Unavailable: down for a while, says ***:***")
+
+
+def test_a_critical_alert_goes_to_the_next_channel_unless_somebody_acknowledges_it(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT", "IBM")
+    following = receiver.channel.replace("/alerts", "/next")
+    set_rule(client, "ops", channel=receiver.channel, min_grade=0, next_channel=following)
+    end_run(database, ("AAPL", SESSIONS[0], FALL), ("IBM", SESSIONS[0]), watchlist="tech")
+    end_run(database, ("MSFT", SESSIONS[0], FALL), watchlist="tech")
+    notify(worker)
+    assert len(receiver.messages) == 2
+    waiting = list(database.deliveries.find({"state": "pending"}))
+    assert {each["due_at"] - each["created_at"] for each in waiting} == {timedelta(minutes=15)}
+    assert not has_work(database)
+    (seen,) = (a for a in client.get("/py/alerts").json["items"] if a["entity_id"] == "MSFT")
+    assert client.patch(f"/py/alerts/{seen['_id']}/acknowledge", json={}).status_code == 200
+    pass_time(database, minutes=15)
+    assert has_work(database)
+    notify(worker)
+    notify(worker)
+    assert len(receiver.messages) == 3
+    escalated = receiver.messages[-1]
+    assert escalated["title"].startswith("Not acknowledged in 15 minutes: tech: 2 anomalies")
+    assert [alert["entity_id"] for alert in escalated["alerts"]] == ["AAPL"]
+    states = [d["state"] for d in client.get("/py/notifications/deliveries").json["items"]]
+    assert sorted(states) == ["not_needed", "sent", "sent", "sent"]
+
+
+def test_a_digest_is_one_message_of_all_that_came(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT")
+    weekly = {"digest": "weekly", "digest_at": "07:30", "timezone": "Asia/Tokyo"}
+    set_rule(client, "me", channel=receiver.channel, min_grade=0, **weekly)
+    end_run(database, ("AAPL", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    end_run(database, ("MSFT", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    assert receiver.messages == []
+    (digest,) = database.deliveries.find({})
+    due = digest["due_at"].astimezone(ZoneInfo("Asia/Tokyo"))
+    assert (due.weekday(), due.hour, due.minute) == (0, 7, 30)
+    pass_time(database, days=8)
+    notify(worker)
+    (message,) = receiver.messages
+    assert (message["type"], message["title"]) == ("digest", "2 alerts of a week")
+    lines = message["message"].split("\n")
+    assert [line.split()[0] for line in lines] == ["AAPL", "MSFT"]
+
+
+def test_a_digest_is_due_at_its_local_time_also_when_clocks_change() -> None:
+    """Berlin's clocks went forward on Sunday, 29 March 2026; the day after is a Monday."""
+    weekly: Any = {"digest": "weekly", "digest_at": "08:00", "timezone": "Europe/Berlin"}
+    daily: Any = {**weekly, "digest": "daily"}
+    saturday = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    assert find_digest(weekly, saturday).astimezone(UTC) == datetime(2026, 3, 30, 6, tzinfo=UTC)
+    assert find_digest(daily, saturday).astimezone(UTC) == datetime(2026, 3, 29, 6, tzinfo=UTC)
+    before = datetime(2026, 3, 28, 6, 59, tzinfo=UTC)
+    assert find_digest(daily, before).astimezone(UTC) == datetime(2026, 3, 28, 7, tzinfo=UTC)
+
+
+def test_a_rule_is_told_of_its_scope_and_ticker_alone(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT")
+    base = {"channel": receiver.channel, "min_grade": 0}
+    set_rule(client, "own moves", **base, scope="own")
+    set_rule(client, "of MSFT", **base, ticker="msft")
+    end_run(database, ("AAPL", SESSIONS[0]), ("MSFT", SESSIONS[0]), watchlist="tech")
+    database.anomalies.update_one({"Ticker": "AAPL"}, {"$set": {"scope": "own"}})
+    notify(worker)
+    told = {m["rule"]: [a["entity_id"] for a in m["alerts"]] for m in receiver.messages}
+    assert told == {"own moves": ["AAPL"], "of MSFT": ["MSFT"]}
+    assert "[own]" in receiver.messages[0]["message"] + receiver.messages[1]["message"]
+
+
+def test_what_is_not_named_of_a_rule_stays_its_channel_and_secret_too(
+    client: FlaskClient, database: Db, receiver: Receiver
+) -> None:
+    quiet = {"quiet_from": "22:00", "quiet_until": "07:00"}
+    set_rule(client, "ops", channel=receiver.channel, secret=SECRET, **quiet)
+    changed = client.patch(f"{RULES}/ops", json={"min_grade": 90, "timezone": "Europe/Berlin"})
+    assert changed.status_code == 200, changed.json
+    assert (changed.json["min_grade"], changed.json["quiet_from"]) == (90, "22:00")
+    (rule,) = database.notification_rules.find({})
+    assert (rule["channel"], rule["secret"]) == (receiver.channel, SECRET)
+    for wrong in ({"quiet_from": None}, {"min_grade": None}, {"channel": "slack://nonsense"}):
+        assert client.patch(f"{RULES}/ops", json=wrong).status_code == 422, wrong
+    assert client.patch(f"{RULES}/nobody", json={"min_grade": 1}).status_code == 404
+    assert database.notification_rules.find_one({}) == rule
+    cleared = client.patch(f"{RULES}/ops", json={"quiet_from": None, "quiet_until": None})
+    assert cleared.json["quiet_from"] is None
+
+
+def test_the_command_line_changes_a_rule(
+    settings: Settings, database: Db, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mongo_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    get_settings.cache_clear()
+
+    def flask_notify(*words: str, typed: str = "") -> Result:
+        return CliRunner().invoke(group, words, input=typed)
+
+    made = flask_notify(
+        "set", "ops", receiver.channel, "--sign", "--quiet", "22:00", "7:00", typed=f"{SECRET}\n"
+    )
+    assert made.exit_code == 0, made.output
+    done = flask_notify(
+        "change", "ops", "--min-grade", "90", "--digest", "daily", "--clear", "quiet"
+    )
+    assert done.exit_code == 0, done.output
+    (rule,) = database.notification_rules.find({})
+    found = {n: rule[n] for n in ("channel", "secret", "min_grade", "digest", "quiet_from")}
+    assert found == {
+        "channel": receiver.channel,
+        "secret": SECRET,
+        "min_grade": 90.0,
+        "digest": "daily",
+        "quiet_from": None,
+    }
+    listed = flask_notify("list", "--json").output
+    assert SECRET not in listed
+    assert receiver.channel not in listed
+    assert flask_notify("change", "nobody").exit_code == 2
+    assert flask_notify("change", "ops", "--sign", typed="short\n").exit_code == 2
+    get_settings.cache_clear()
