@@ -7,6 +7,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.errors import BadInput
+from core.grades import write_grade
 from records.alerts.documents import AlertDocument, RuleDocument, ToldAlert
 from records.findings.documents import AnomalyDocument
 from records.work.documents import RunDocument
@@ -211,7 +212,7 @@ def _describe(anomaly: AnomalyDocument) -> str:
     fault = "fault, " if anomaly["kind"] == "fault" else ""
     return (
         f"{anomaly['Ticker']} {when}: {fault}{anomaly['severity']} (grade"
-        f" {anomaly['grade']:.0f}),"
+        f" {write_grade(anomaly['grade'])}),"
         f" {reasons}{_tell_scope(anomaly)}"
     )
 
@@ -227,10 +228,12 @@ def _write_time(when: datetime) -> str:
 
 def _describe_wide(alert: AlertDocument) -> str:
     if alert["entity_type"] == "feed":
-        return f"{alert['severity']} (grade {alert['grade']:.0f}), {'; '.join(alert['reasons'])}"
+        reasons = "; ".join(alert["reasons"])
+        return f"{alert['severity']} (grade {write_grade(alert['grade'])}), {reasons}"
     when = _write_bar(alert["last_bar"], alert["interval"])
     return (
-        f"market {alert['market']} {when}: {alert['severity']} (grade {alert['grade']:.0f}),"
+        f"market {alert['market']} {when}: {alert['severity']}"
+        f" (grade {write_grade(alert['grade'])}),"
         f" {'; '.join(alert['reasons'])}"
     )
 

@@ -26,6 +26,7 @@ from api.http.turns import Turns
 from api.operations.health import health, probes
 from api.operations.metrics import figures, register_metrics
 from api.operations.pages import register_pages
+from api.views.access import access
 from api.views.alerts import alerts
 from api.views.analytics import analyses
 from api.views.anomalies import anomalies
@@ -53,6 +54,7 @@ log = structlog.get_logger()
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
+    access,
     alerts,
     analyses,
     anomalies,

@@ -8,6 +8,7 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from core.grades import write_grade
 from core.words import Severity
 from market.intervals import parse_interval
 from market.tickers import normalize_ticker
@@ -25,7 +26,7 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 @click.option("--min-grade", type=click.FloatRange(0, 100))
 @click.option("--start", type=DAY, help="First bar, UTC.")
 @click.option("--end", type=DAY, help="Last bar, UTC.")
-@click.option("--strangest", is_flag=True, help="The strangest first; by default the newest.")
+@click.option("--strangest", is_flag=True, help="The strangest first; by default the latest.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @json_option
 @exits_on_error
@@ -59,5 +60,5 @@ def list_anomalies(
     table = Table("anomaly", "severity", "grade", "reasons")
     for anomaly in found:
         reasons = "; ".join(anomaly["reasons"])
-        table.add_row(anomaly["_id"], anomaly["severity"], f"{anomaly['grade']:.0f}", reasons)
+        table.add_row(anomaly["_id"], anomaly["severity"], write_grade(anomaly["grade"]), reasons)
     print_table(table)

@@ -201,14 +201,14 @@ def _tell_split(anomaly: dict[str, Any]) -> list[str]:
 
 
 def _show_anomalies(console: Console, api: Api) -> None:
-    strongest = api.get("/anomalies", sort="anomaly_score", limit=SHOWN_ANOMALIES)["items"]
-    table = Table(title="The strongest anomalies", title_justify="left")
+    strangest = api.get("/anomalies", sort="anomaly_score", limit=SHOWN_ANOMALIES)["items"]
+    table = Table(title="The strangest anomalies", title_justify="left")
     for name in ("ticker", "date"):
         table.add_column(name, no_wrap=True)
     for name in ("close", "return", "score"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("what stands out")
-    for anomaly in strongest:
+    for anomaly in strangest:
         table.add_row(
             anomaly["Ticker"],
             anomaly["Datetime"][:10],

@@ -94,6 +94,12 @@ def get_key_id() -> str | None:
     return key_id
 
 
+def get_scopes() -> list[KeyScope]:
+    """Return the scopes of the key that asks."""
+    scopes: list[KeyScope] = g.flask_httpauth_user["scopes"]
+    return scopes
+
+
 def has_scope(scope: str) -> bool:
     """Whether this request may do what needs a scope.
 

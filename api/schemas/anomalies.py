@@ -258,7 +258,7 @@ class AnomalyQuery(AnomalyFilter, PageQuery):
     """Which anomalies, in which order. `sort=anomaly_score&limit=10` gives the ten strangest."""
 
     sort: Literal["-Datetime", "anomaly_score"] = Field(
-        "-Datetime", description="newest, or strangest, first"
+        "-Datetime", description="latest, or strangest, first"
     )
     fields: Annotated[str, AfterValidator(_check_fields)] | None = Field(
         None,

@@ -32,7 +32,7 @@ anomalies = APIBlueprint("anomalies", __name__, tag="anomalies")
 @anomalies.input(AnomalyQuery, location="query")
 @anomalies.output(AnomalyPage)
 def list_anomalies(query_data: AnomalyQuery) -> Listed[Mapping[str, Any]]:
-    """List anomalies, the newest or the strangest first."""
+    """List anomalies, the latest or the strangest first."""
     check_market(query_data.market)
     order = ORDERS[query_data.sort]
     database, query, fields = (

@@ -374,6 +374,13 @@ class Accepted(TypedDict):
     message: str
 
 
+class Access(TypedDict):
+    """What the key of this request may do."""
+
+    name: str
+    scopes: list[Literal["read", "enqueue", "respond", "admin"]]
+
+
 class Agreement(TypedDict):
     """How far two versions flag the same, of the bars that both scored."""
 
@@ -2462,6 +2469,10 @@ class Client(Connection):
         """Return the figures of all processes of this server, and of the work that waits."""
         return cast("str", self._ask("GET", "/metrics", root=True))
 
+    def access(self) -> Access:
+        """Say whose key this is, and what it may do; of open access, everything."""
+        return cast("Access", self._ask("GET", "/access"))
+
     def alerts(
         self,
         *,
@@ -3225,14 +3236,14 @@ class Client(Connection):
         fields: str | Sequence[str] | None = None,
         limit: int | None = None,
     ) -> Pages[Anomaly | AnomalyPart]:
-        """List anomalies, the newest or the strangest first.
+        """List anomalies, the latest or the strangest first.
 
         Args:
             limit: how many at the most in all; None: every one
             start: first bar time, inclusive
             end: last bar time, inclusive
             min_confidence: what was found before confidence was kept is left out
-            sort: newest, or strangest, first
+            sort: latest, or strangest, first
             fields: what to return of each, with commas between; everything if it is not
                 given
         """

@@ -205,8 +205,8 @@ def find_new(
         query["confidence"] = {"$gte": min_confidence}
     if tickers is not None:
         query["Ticker"] = {"$in": list(tickers)}
-    strongest = [("grade", DESCENDING), ("anomaly_score", ASCENDING), ("_id", ASCENDING)]
-    return list(anomalies_in(database).find(query).sort(strongest))
+    strangest = [("grade", DESCENDING), ("anomaly_score", ASCENDING), ("_id", ASCENDING)]
+    return list(anomalies_in(database).find(query).sort(strangest))
 
 
 def find_new_tickers(database: Db, run_id: str) -> list[str]:
@@ -314,7 +314,7 @@ ORDERS = {
     "-Datetime": Keyset((Key("Datetime", datetime, DESCENDING), Key("_id", str))),
     "anomaly_score": Keyset((Key("anomaly_score", float), Key("_id", str))),
 }
-"""The newest first, and the strangest first."""
+"""The latest first, and the strangest first."""
 
 
 def find_anomalies(

@@ -38,19 +38,19 @@ def test_market_counts_anomalies_by_severity(demo: Demo, open_page: Callable[...
         expect(legend).to_contain_text(f"{stored} {severity}")
 
 
-def test_strongest_and_latest_come_in_their_order(
+def test_strangest_and_latest_come_in_their_order(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(demo.url)
     first = page.locator(".anomaly").first
     latest = demo.database.anomalies.find().sort("Datetime", -1).limit(1)[0]
     expect(first).to_contain_text(str(latest["Datetime"].year))
-    page.get_by_role("button", name="Strongest").click()
-    (strongest,) = demo.database.anomalies.find().sort("anomaly_score", 1).limit(1)
+    page.get_by_role("button", name="Strangest").click()
+    (strangest,) = demo.database.anomalies.find().sort("anomaly_score", 1).limit(1)
     for _ in range(2):
-        expect(first).to_contain_text(strongest["Ticker"])
-        expect(first).to_contain_text(f"{strongest['Close']:,.2f}")
-        expect(first).to_contain_text(strongest["reasons"][0])
+        expect(first).to_contain_text(strangest["Ticker"])
+        expect(first).to_contain_text(f"{strangest['Close']:,.2f}")
+        expect(first).to_contain_text(strangest["reasons"][0])
         page.reload()
 
 
@@ -82,7 +82,7 @@ def test_lost_connection_is_said_and_mends_itself(
     expect(page.locator(".anomaly").first).to_be_visible()
     page.context.set_offline(True)
     expect(page.get_by_text("What you see may be old")).to_be_visible()
-    page.get_by_role("button", name="Strongest").click()
+    page.get_by_role("button", name="Strangest").click()
     anomalies = page.get_by_role("region", name="Anomalies", exact=True)
     expect(anomalies.get_by_role("alert")).to_contain_text("No connection")
     page.context.set_offline(False)

@@ -1,10 +1,13 @@
 // Starts the page and shows what the URL asks for.
 
+import { watchAccess } from "./lib/access.js";
 import { Problem, UNREACHED } from "./lib/api.js";
 import { onConnection } from "./lib/connection.js";
 import { el, fill } from "./lib/dom.js";
 import { readRoute } from "./lib/router.js";
 import { markPage, startShell } from "./lib/shell.js";
+import { setExchange } from "./lib/zone.js";
+import { listenForHelp } from "./parts/keyboard_help.js";
 import { buildEmpty, buildFailure } from "./parts/states.js";
 
 const PAGES = {
@@ -25,6 +28,7 @@ let leave = new AbortController();
 async function show() {
   leave.abort();
   closeDialogs();
+  setExchange(null);
   leave = new AbortController();
   const { signal } = leave;
   const route = readRoute();
@@ -87,5 +91,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   document.getElementById("main").scrollIntoView();
 });
 startShell();
+watchAccess();
+listenForHelp();
+document.addEventListener("zonechange", show);
 window.addEventListener("hashchange", () => show().then(moveFocus));
 show();

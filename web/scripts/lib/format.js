@@ -1,6 +1,8 @@
-// Values as people read them. Bars are labelled in UTC, so all times are shown in UTC.
+// Values as people read them. Bars are labelled in UTC, so all times are shown in UTC, and beside
+// it in the zone that the reader chose.
 
 import { isIntraday } from "./intervals.js";
+import { writeBeside } from "./zone.js";
 
 const DASH = "–";
 const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
@@ -17,7 +19,8 @@ export function barTime(time, interval) {
   return isIntraday(interval) ? moment(time) : day.format(new Date(time));
 }
 
-export const moment = (time) => (time ? `${minute.format(new Date(time))} UTC` : DASH);
+export const moment = (time) =>
+  time ? `${minute.format(new Date(time))} UTC${writeBeside(new Date(time))}` : DASH;
 export const count = (value) => (isNumber(value) ? whole.format(value) : DASH);
 export const short = (value) => (isNumber(value) ? compact.format(value) : DASH);
 
@@ -46,11 +49,14 @@ export function figure(value) {
     .replace("-", "−");
 }
 
+/** A grade as a whole number, rounded down: one of 74.96 is below 75, and must not look like it. */
+export const grade = (value) => (isNumber(value) ? whole.format(Math.floor(value)) : DASH);
+
 /** What a grade means: it is 25 times the powers of ten in "one bar in N". */
-export function frequency(grade) {
-  if (!isNumber(grade)) return DASH;
-  if (grade >= 100) return "at most one bar in 10,000";
-  const bars = Math.pow(10, grade / 25);
+export function frequency(value) {
+  if (!isNumber(value)) return DASH;
+  if (value >= 100) return "at most one bar in 10,000";
+  const bars = Math.pow(10, value / 25);
   return `about one bar in ${whole.format(Number(bars.toPrecision(bars < 10 ? 1 : 2)))}`;
 }
 

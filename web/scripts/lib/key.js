@@ -1,53 +1,85 @@
-// The API key of this browser tab. It is kept for the session only, and asked for when the API
-// wants one.
+// The API key of this browser session. Each tab keeps it for as long as it is open; a tab that is
+// opened beside others has it from them, so that it is asked for once. It never goes to the disk.
 
+import { openDialog } from "./dialog.js";
 import { el } from "./dom.js";
 
 const SLOT = "tapewatch.key";
+const ANSWER_MILLISECONDS = 250;
+// Only pages of this origin hear it.
+const tabs = new BroadcastChannel("tapewatch.key");
+const changes = new EventTarget();
 let asking = null;
 let declined = false;
+let dismiss = () => {};
 
 export const readKey = () => sessionStorage.getItem(SLOT);
 
+/** Call `listener` whenever this tab has another key. */
+export const onKey = (listener) => changes.addEventListener("change", listener);
+
+tabs.addEventListener("message", ({ data }) => {
+  if (data.asks && readKey() !== null && readKey() !== data.not) tellTabs();
+  // A tab that has no key takes it; one that was told its own is none in force takes another.
+  if (data.key && (readKey() === null || asking !== null) && data.key !== readKey()) {
+    keep(data.key);
+    dismiss();
+  }
+});
+
+const tellTabs = () => tabs.postMessage({ key: readKey() });
+
+function keep(key) {
+  sessionStorage.setItem(SLOT, key);
+  changes.dispatchEvent(new Event("change"));
+}
+
 /**
- * Ask for a key; resolves to whether one was given. Callers at the same time share one question,
- * and what goes on in
- * the background does not ask again where the reader did not answer: a notice offers it.
+ * Ask for a key, other tabs first; resolves to whether one was given. Callers at the same time
+ * share one question, and what goes on in the background does not ask again where the reader did
+ * not answer: a notice offers it.
  */
 export function askForKey() {
   if (declined) return Promise.resolve(false);
-  asking ??= openPrompt().finally(() => {
+  asking ??= ask().finally(() => {
     asking = null;
   });
   return asking;
 }
 
-function openPrompt() {
-  const refused = readKey() !== null;
+async function ask() {
+  const refused = readKey();
   sessionStorage.removeItem(SLOT);
-  return new Promise((resolve) => {
-    const input = el("input", {
-      type: "password",
-      name: "key",
-      required: true,
-      autocomplete: "off",
-      spellcheck: "false",
-    });
-    const dialog = el(
-      "dialog",
-      { "aria-labelledby": "key-title", data: { stays: "" } },
-      buildForm(input, refused, () => dialog.close()),
-    );
-    dialog.addEventListener("close", () => {
-      const key = dialog.returnValue === "use" ? input.value.trim() : "";
-      if (key) sessionStorage.setItem(SLOT, key);
-      else showOffer();
-      dialog.remove();
-      resolve(key !== "");
-    });
-    document.body.append(dialog);
-    dialog.showModal();
+  tabs.postMessage({ asks: true, not: refused });
+  const until = performance.now() + ANSWER_MILLISECONDS;
+  while (readKey() === null && performance.now() < until)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  return readKey() !== null || openPrompt(refused !== null);
+}
+
+async function openPrompt(refused) {
+  const input = el("input", {
+    type: "password",
+    name: "key",
+    required: true,
+    autocomplete: "off",
+    spellcheck: "false",
   });
+  const dialog = el(
+    "dialog",
+    { "aria-labelledby": "key-title", data: { stays: "" } },
+    buildForm(input, refused, () => dialog.close()),
+  );
+  dismiss = () => dialog.close();
+  await openDialog(dialog);
+  dismiss = () => {};
+  const key = dialog.returnValue === "use" ? input.value.trim() : "";
+  if (key) {
+    keep(key);
+    tellTabs();
+  }
+  if (readKey() === null) showOffer();
+  return readKey() !== null;
 }
 
 function showOffer() {
@@ -64,12 +96,18 @@ function showOffer() {
   };
   offer.append(el("button.button.small", { type: "button", on: { click: enter } }, "Enter a key"));
   document.getElementById("notices").after(offer);
+  const taken = () => {
+    declined = false;
+    offer.remove();
+  };
+  changes.addEventListener("change", taken, { once: true });
 }
 
 function buildForm(input, refused, cancel) {
   const text = refused
     ? "The key in use is not in force any more: it was revoked, or mistyped. Enter another."
-    : "This service takes requests with an API key only. It stays in this tab until you close it.";
+    : "This service takes requests with an API key only. The tabs of this browser share it until " +
+      "the last is closed.";
   return el(
     "form",
     { method: "dialog" },

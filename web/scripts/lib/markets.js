@@ -12,3 +12,10 @@ export function getMarkets() {
   });
   return asked;
 }
+
+/** Resolve to a market, or undefined where it is not known now. */
+export const findMarket = (code) =>
+  getMarkets().then(
+    (markets) => markets.find((market) => market.code === code),
+    () => undefined,
+  );

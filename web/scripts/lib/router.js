@@ -39,5 +39,6 @@ export function go(page, name = null, query = {}) {
  * without a new page. */
 export function keepInUrl(changes) {
   const { page, name, query } = readRoute();
-  history.replaceState(null, "", linkTo(page, name, { ...Object.fromEntries(query), ...changes }));
+  const address = linkTo(page, name, { ...Object.fromEntries(query), ...changes });
+  history.replaceState(history.state, "", address);
 }

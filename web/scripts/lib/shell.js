@@ -6,6 +6,9 @@ import { el, fill } from "./dom.js";
 import { repeat } from "./live.js";
 import { watchConnection } from "./probe.js";
 import { go, linkTo } from "./router.js";
+import { CHOICES, choose, readChoice } from "./zone.js";
+import { showHelp } from "../parts/keyboard_help.js";
+import { buildSelect } from "../parts/select.js";
 import { buildThemeSwitch } from "../parts/theme_switch.js";
 
 const HEALTH_MILLISECONDS = 10_000;
@@ -58,6 +61,8 @@ export function startShell() {
     document.getElementById("foot"),
     el("a", { href: DOCS }, "API documentation"),
     flower,
+    el("button.button.plain", { type: "button", on: { click: showHelp } }, "Keyboard"),
+    buildSelect("Times in", CHOICES, readChoice(), choose),
     el(
       "a",
       { href: "https://www.tradingview.com/", rel: "noopener noreferrer", target: "_blank" },

@@ -1,7 +1,7 @@
 // Anomalies as a list, one line each, every line a link to its chart.
 
 import { el } from "../lib/dom.js";
-import { barTime, change, count, frequency, price } from "../lib/format.js";
+import { barTime, change, frequency, grade, price } from "../lib/format.js";
 import { linkTo } from "../lib/router.js";
 import { buildSeverity } from "./severity.js";
 
@@ -47,7 +47,7 @@ function buildItem(anomaly, withTicker, extra) {
         "span.grade.number",
         { title: frequency(anomaly.grade) },
         el("span.hidden-text", "grade "),
-        count(anomaly.grade),
+        grade(anomaly.grade),
       ),
       el(
         "span.why",

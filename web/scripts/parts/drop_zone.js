@@ -12,7 +12,11 @@ export function buildDropZone({ id, accept, multiple = false, title, hint, take 
     take([...input.files]);
     input.value = "";
   });
-  const zone = el("label.dropzone", { for: id }, el("strong", title), el("span.muted", hint));
+  const zone = el(
+    "label.dropzone",
+    { for: id, data: { needs: "enqueue" } },
+    el("strong", title), el("span.muted", hint),
+  );
   const over = (is) => (event) => {
     event.preventDefault();
     zone.classList.toggle("over", is);
@@ -21,6 +25,7 @@ export function buildDropZone({ id, accept, multiple = false, title, hint, take 
   zone.addEventListener("dragleave", over(false));
   zone.addEventListener("drop", (event) => {
     over(false)(event);
+    if (zone.dataset.why) return;
     take([...event.dataTransfer.files]);
   });
   return el("div.drop", input, zone);

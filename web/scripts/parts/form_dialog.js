@@ -1,5 +1,6 @@
 // A dialog with a form that is sent to the API; what the API refuses is said in the dialog.
 
+import { openDialog } from "../lib/dialog.js";
 import { el, fill } from "../lib/dom.js";
 import { buildProse } from "./prose.js";
 
@@ -7,40 +8,34 @@ import { buildProse } from "./prose.js";
  * Resolve to what `send()` resolves to, or to null where the reader cancels.
  * @param {{title: string, lead?: string, nodes: Node[], verb: string, send: () => Promise}} form
  */
-export function askInDialog({ title, lead, nodes, verb, send }) {
-  return new Promise((resolve) => {
-    let answer = null;
-    const dialog = el("dialog.wide", { "aria-labelledby": "form-title" });
-    const problem = el("div", { role: "alert" });
-    const submit = async (event) => {
-      event.preventDefault();
-      try {
-        answer = await send();
-        dialog.close();
-      } catch (error) {
-        fill(problem, el("p.notice.bad", el("span", buildProse(error.message))));
-      }
-    };
-    dialog.append(
+export async function askInDialog({ title, lead, nodes, verb, send }) {
+  let answer = null;
+  const dialog = el("dialog.wide", { "aria-labelledby": "form-title" });
+  const problem = el("div", { role: "alert" });
+  const submit = async (event) => {
+    event.preventDefault();
+    try {
+      answer = await send();
+      dialog.close();
+    } catch (error) {
+      fill(problem, el("p.notice.bad", el("span", buildProse(error.message))));
+    }
+  };
+  dialog.append(
+    el(
+      "form",
+      { on: { submit } },
+      el("h2", { id: "form-title" }, title),
+      lead && el("p.muted", lead),
+      nodes,
+      problem,
       el(
-        "form",
-        { on: { submit } },
-        el("h2", { id: "form-title" }, title),
-        lead && el("p.muted", lead),
-        nodes,
-        problem,
-        el(
-          "div.row",
-          el("button.button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
-          el("button.button.primary", { type: "submit" }, verb),
-        ),
+        "div.row",
+        el("button.button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"),
+        el("button.button.primary", { type: "submit" }, verb),
       ),
-    );
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(answer);
-    });
-    document.body.append(dialog);
-    dialog.showModal();
-  });
+    ),
+  );
+  await openDialog(dialog);
+  return answer;
 }

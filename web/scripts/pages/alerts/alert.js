@@ -87,7 +87,7 @@ function buildEvidence(alert) {
 function drawSteps(alert, refresh) {
   const ids = [alert._id];
   const button = (label, action) => {
-    const node = el("button.button.small", { type: "button" }, label);
+    const node = el("button.button.small", { type: "button", data: { needs: "respond" } }, label);
     node.addEventListener("click", async () => {
       if (await attempt(node, () => action())) await refresh();
     });
@@ -229,7 +229,7 @@ function drawChildren(children) {
 
 function drawComments(alert, refresh) {
   const text = el("textarea", { rows: 2, maxlength: 2000, required: true });
-  const send = el("button.button.small", { type: "submit" }, "Comment");
+  const send = el("button.button.small", { type: "submit", data: { needs: "respond" } }, "Comment");
   const submit = async (event) => {
     event.preventDefault();
     const path = `/alerts/${encodeURIComponent(alert._id)}/comments`;

@@ -200,7 +200,11 @@ function drawSteps(inbox, refresh) {
   const of = inbox.picked.size ? `${count(inbox.picked.size)} picked` : "the one in focus";
   const button = (label, action) => {
     const disabled = inbox.items.length === 0;
-    const node = el("button.button.small", { type: "button", disabled }, label);
+    const node = el(
+      "button.button.small",
+      { type: "button", disabled, data: { needs: "respond" } },
+      label,
+    );
     node.addEventListener("click", async () => {
       const ids = chosen(inbox);
       if (ids.length && (await attempt(node, () => action(ids)))) await refresh();

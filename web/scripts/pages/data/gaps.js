@@ -25,12 +25,20 @@ const SOURCES = [
 export function buildGapSteps(all, interval, refresh) {
   const gaps = all.filter(({ state }) => state !== "expected");
   if (gaps.length === 0) return null;
-  const fill = el("button.button.small", { type: "button" }, "Ask for the bars");
+  const fill = el(
+    "button.button.small",
+    { type: "button", data: { needs: "enqueue" } },
+    "Ask for the bars",
+  );
   fill.addEventListener("click", async () => {
     const run = await askForBars(gaps, interval);
     if (run) go("runs", run.run_id);
   });
-  const accept = el("button.button.small", { type: "button" }, "There are none");
+  const accept = el(
+    "button.button.small",
+    { type: "button", data: { needs: "enqueue" } },
+    "There are none",
+  );
   accept.addEventListener("click", async () => {
     if (await askToAccept(gaps)) refresh();
   });

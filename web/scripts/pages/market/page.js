@@ -6,8 +6,10 @@ import { el } from "../../lib/dom.js";
 import { barTime, change, count, figure } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { repeat } from "../../lib/live.js";
+import { findMarket } from "../../lib/markets.js";
 import { go } from "../../lib/router.js";
 import { loadSeries } from "../../lib/series.js";
+import { setExchange } from "../../lib/zone.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildRegimeKey, buildRibbon } from "../../parts/regimes.js";
 import { buildEmpty, buildSection, loadInto } from "../../parts/states.js";
@@ -20,13 +22,22 @@ const HISTORY_BARS = 250;
 export const title = (route) => `Market ${route.name ?? "US"}`;
 
 export function show(main, route, signal) {
-  const load = () => loadSeries(signal);
+  const load = async () => {
+    const series = await loadSeries(signal);
+    setExchange((await findMarket(chooseMarket(series, route)))?.timezone ?? null);
+    return series;
+  };
   return loadInto(main, load, (series) => draw(series, route, signal), signal, 8);
+}
+
+function chooseMarket(series, route) {
+  const markets = new Set(series.map((one) => one.market));
+  return route.name ?? (markets.has("US") ? "US" : [...markets].sort()[0]);
 }
 
 function draw(series, route, signal) {
   const markets = [...new Set(series.map((one) => one.market))].sort();
-  const market = route.name ?? (markets.includes("US") ? "US" : markets[0]);
+  const market = chooseMarket(series, route);
   const intervals = listIntervals(series, market);
   if (intervals.length === 0) {
     return [

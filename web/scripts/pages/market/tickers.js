@@ -3,7 +3,7 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { barTime, change, count, figure, price, words } from "../../lib/format.js";
+import { barTime, change, figure, grade, price, words } from "../../lib/format.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
 import { NAMES, buildRegime } from "../../parts/regimes.js";
 import { buildSelect } from "../../parts/select.js";
@@ -183,7 +183,7 @@ function buildRow(item, interval) {
       item.crossover ? `${item.crossover}${item.crossed ? ", crossed" : ""}` : "–",
     ),
     el("td.nowrap", buildRegime(item.regime)),
-    el("td.number", count(item.anomaly_grade)),
+    el("td.number", grade(item.anomaly_grade)),
     el("td.nowrap.muted.wide-only", barTime(item.as_of, interval)),
   );
 }

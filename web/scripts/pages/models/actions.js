@@ -45,7 +45,7 @@ export function buildRollback(market, interval, models, refresh) {
 }
 
 function buildAction(label, question, text, act, done, refresh) {
-  const button = el("button.button.small", { type: "button" }, label);
+  const button = el("button.button.small", { type: "button", data: { needs: "admin" } }, label);
   button.addEventListener("click", async () => {
     if (!(await confirm(question, text, label))) return;
     const answer = await attempt(button, act);

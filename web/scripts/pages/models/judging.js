@@ -22,7 +22,7 @@ export function buildJudging(model, signal) {
     el("header", el("h2", "Evaluation")),
     body,
   );
-  const button = el("button.button", { type: "button" }, "Evaluate");
+  const button = el("button.button", { type: "button", data: { needs: "enqueue" } }, "Evaluate");
   button.addEventListener("click", () =>
     openDialog(model, signal)
       .then((id) => id && follow(id))

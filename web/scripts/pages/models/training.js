@@ -34,7 +34,11 @@ export function buildTraining(refresh, signal) {
     );
     refresh();
   };
-  const button = el("button.button.primary", { type: "button" }, "Train a model");
+  const button = el(
+    "button.button.primary",
+    { type: "button", data: { needs: "enqueue" } },
+    "Train a model",
+  );
   button.addEventListener("click", () =>
     openDialog()
       .then((id) => id && follow(id))

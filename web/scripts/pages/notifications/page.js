@@ -29,7 +29,11 @@ export function show(main, route, signal) {
     );
     return showDeliveries(deliveries, signal);
   };
-  const make = el("button.button.primary", { type: "button" }, "New rule");
+  const make = el(
+    "button.button.primary",
+    { type: "button", data: { needs: "admin" } },
+    "New rule",
+  );
   make.addEventListener("click", () => openRuleEditor().then((stored) => stored && refresh()));
   fill(
     main,
@@ -77,7 +81,11 @@ function drawRules(rules, refresh) {
 
 function buildRule(rule, refresh) {
   const path = `/notifications/rules/${encodeURIComponent(rule.name)}`;
-  const tryIt = el("button.button.small", { type: "button" }, "Send a test");
+  const tryIt = el(
+    "button.button.small",
+    { type: "button", data: { needs: "admin" } },
+    "Send a test",
+  );
   tryIt.addEventListener("click", async () => {
     const tried = await attempt(tryIt, () => post(`${path}/test`, {}));
     if (tried)
@@ -86,7 +94,7 @@ function buildRule(rule, refresh) {
         tried.sent ? "ok" : "bad",
       );
   });
-  const drop = el("button.button.small", { type: "button" }, "Delete");
+  const drop = el("button.button.small", { type: "button", data: { needs: "admin" } }, "Delete");
   drop.addEventListener("click", async () => {
     if (
       !(await confirm(`Delete ${rule.name}?`, "Its channel is told of nothing any more.", "Delete"))

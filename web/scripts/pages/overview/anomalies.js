@@ -1,4 +1,4 @@
-// The card of anomalies: the latest or the strongest.
+// The card of anomalies: the latest or the strangest.
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
@@ -11,13 +11,13 @@ import { buildEmpty, buildSection } from "../../parts/states.js";
 const SHOWN = 12;
 const ORDERS = [
   ["latest", "Latest"],
-  ["strongest", "Strongest"],
+  ["strangest", "Strangest"],
   ["faults", "Faults"],
 ];
 // Scores of events and of faults are on scales of their own.
 const ASKED = {
   latest: { sort: "-Datetime" },
-  strongest: { sort: "anomaly_score", kind: "event" },
+  strangest: { sort: "anomaly_score", kind: "event" },
   faults: { sort: "-Datetime", kind: "fault" },
 };
 

@@ -72,7 +72,7 @@ export function buildLanesCard(known, route, signal) {
   return { node, refresh: section.refresh };
 }
 
-/** The tickers with the gravest anomalies; where there are few, those without any too. */
+/** The tickers with the severest anomalies; where there are few, those without any too. */
 function pickLanes(series) {
   const gravity = ({ ticker }) => {
     const { critical = 0, high = 0, medium = 0, low = 0 } = totals.get(ticker);
@@ -104,7 +104,7 @@ function findRange(series, span) {
 function describe(lanes, series, items, more) {
   const tickers = new Set(series.map((one) => one.ticker)).size;
   const lanesText =
-    tickers > lanes.length ? `the ${lanes.length} gravest of ${count(tickers)} tickers, ` : "";
+    tickers > lanes.length ? `the ${lanes.length} severest of ${count(tickers)} tickers, ` : "";
   return (
     lanesText +
     (more ? `the ${items.length} strangest` : plural(items.length, "anomaly", "anomalies"))

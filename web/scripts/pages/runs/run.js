@@ -71,7 +71,7 @@ function drawHead(run, show) {
 function buildCancel(run, show) {
   const button = el(
     "button.button",
-    { type: "button", disabled: run.cancel_requested },
+    { type: "button", disabled: run.cancel_requested, data: { needs: "enqueue" } },
     run.cancel_requested ? "Cancelling" : "Cancel run",
   );
   button.addEventListener("click", async () => {
@@ -84,7 +84,7 @@ function buildCancel(run, show) {
 function buildRetry(run) {
   const button = el(
     "button.button",
-    { type: "button" },
+    { type: "button", data: { needs: "enqueue" } },
     run.failures.length
       ? `Retry ${plural(run.failures.length, "failed ticker")}`
       : "Retry what is left",
@@ -190,5 +190,5 @@ function drawFound(run, signal) {
     ({ items }) => buildAnomalyList(items),
     signal,
   );
-  return el("section.card", el("header", el("h2", "Strongest of what it found")), body);
+  return el("section.card", el("header", el("h2", "The strangest of what it found")), body);
 }

@@ -134,7 +134,7 @@ function buildVersion(version) {
 }
 
 function buildDelete(id) {
-  const button = el("button.button", { type: "button" }, "Delete");
+  const button = el("button.button", { type: "button", data: { needs: "admin" } }, "Delete");
   button.addEventListener("click", async () => {
     const text =
       "All its versions, histories and stored predictions go with it. This cannot be taken back.";

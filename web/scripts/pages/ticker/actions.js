@@ -38,8 +38,12 @@ export function buildActions({ ticker, interval }, refresh, signal) {
   };
   const ask = (button, path, body) =>
     attempt(button, async () => follow((await enqueue(path, body)).run_id));
-  const backfill = el("button.button.primary", { type: "button" }, "Backfill");
-  const scan = el("button.button", { type: "button" }, "Scan now");
+  const backfill = el(
+    "button.button.primary",
+    { type: "button", data: { needs: "enqueue" } },
+    "Backfill",
+  );
+  const scan = el("button.button", { type: "button", data: { needs: "enqueue" } }, "Scan now");
   backfill.addEventListener("click", () =>
     ask(backfill, "/anomalies/backfill", { ticker, interval, max_period: period }),
   );
@@ -63,7 +67,7 @@ export function buildActions({ ticker, interval }, refresh, signal) {
 }
 
 function buildDeletion(ticker, interval) {
-  const button = el("button.button", { type: "button" }, "Delete bars");
+  const button = el("button.button", { type: "button", data: { needs: "admin" } }, "Delete bars");
   const send = async () => {
     await remove(`/tickers/${encodeURIComponent(ticker)}?interval=${interval}`);
     return true;
@@ -122,7 +126,7 @@ function buildStrip(node) {
 function buildCancel(run) {
   const button = el(
     "button.button.small",
-    { type: "button", disabled: run.cancel_requested },
+    { type: "button", disabled: run.cancel_requested, data: { needs: "enqueue" } },
     "Cancel",
   );
   button.addEventListener("click", () =>

@@ -8,6 +8,7 @@ import {
   count,
   figure,
   frequency,
+  grade,
   hash,
   moment,
   price,
@@ -126,7 +127,7 @@ function drawGrade(anomaly) {
     el(
       "div.grade-number.number",
       { data: { severity: anomaly.severity } },
-      count(anomaly.grade),
+      grade(anomaly.grade),
       el("span", "grade"),
     ),
     el(
@@ -161,9 +162,9 @@ function drawConfidence({ confidence, confidence_factors: factors }) {
 function drawMembers(members) {
   return buildFacts(
     Object.fromEntries(
-      members.map(({ detector, weight, grade, missing }) => [
+      members.map(({ detector, weight, grade: vote, missing }) => [
         words(detector),
-        `${missing ? words(missing) : `grade ${count(grade)}`}, weight ${figure(weight)}`,
+        `${missing ? words(missing) : `grade ${grade(vote)}`}, weight ${figure(weight)}`,
       ]),
     ),
   );
@@ -227,7 +228,7 @@ function drawOpinions(opinions) {
         "li",
         buildFacts({
           Model: opinion.model_version,
-          Grade: count(opinion.grade),
+          Grade: grade(opinion.grade),
           Score: figure(opinion.anomaly_score),
           Run: linkToRun(opinion.detection_run_id),
           At: moment(opinion.detection_timestamp),

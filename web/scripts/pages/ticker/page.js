@@ -3,7 +3,9 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { repeat } from "../../lib/live.js";
+import { findMarket } from "../../lib/markets.js";
 import { linkTo } from "../../lib/router.js";
+import { setExchange } from "../../lib/zone.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildActions } from "./actions.js";
 import { buildControls } from "./controls.js";
@@ -57,6 +59,7 @@ async function load(asked, signal) {
     loadHistory(asked, signal),
     library,
   ]);
+  setExchange((await findMarket(known.status.market))?.timezone ?? null);
   return { known, history, buildPriceChart, intervals };
 }
 
@@ -171,7 +174,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
         ),
         el(
           "section.card.found",
-          el("header", el("h2", "All anomalies"), el("span.muted", "newest first")),
+          el("header", el("h2", "All anomalies"), el("span.muted", "latest first")),
           selection.list,
         ),
       ),

@@ -8,7 +8,7 @@ import {
   PriceScaleMode,
   createTextWatermark,
 } from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { count, short } from "../../lib/format.js";
+import { grade, short } from "../../lib/format.js";
 import { writeFeature } from "./features.js";
 import { BELOW, LABELS, OVERLAYS } from "./pane_names.js";
 
@@ -142,9 +142,9 @@ function paintLine(line, n, data, { anomalies, colours }) {
       anomalies.map((anomaly) => [Date.parse(anomaly.Datetime) / 1000, anomaly]),
     );
     series.setData(
-      [...line.grades].map(([time, { grade, severity }]) => ({
+      [...line.grades].map(([time, { grade: value, severity }]) => ({
         time,
-        value: grade,
+        value,
         color: colours[`${severity}-mark`],
       })),
     );
@@ -174,7 +174,7 @@ function describeLine({ name, values, grades }, bar) {
   if (!bar) return label;
   if (name === "volume") return `${label}  ${short(bar.volume)}`;
   if (name === "grade")
-    return grades?.has(bar.time) ? `${label}  ${count(grades.get(bar.time).grade)}` : label;
+    return grades?.has(bar.time) ? `${label}  ${grade(grades.get(bar.time).grade)}` : label;
   const value = values[bar.row];
   return value === null || value === undefined ? label : `${label}  ${writeFeature(name, value)}`;
 }

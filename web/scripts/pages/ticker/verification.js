@@ -15,7 +15,11 @@ const LISTED_CHANGES = 5;
 
 export function buildVerification(anomaly, signal) {
   const outcome = el("div", { role: "status" });
-  const button = el("button.button.small", { type: "button" }, "Verify");
+  const button = el(
+    "button.button.small",
+    { type: "button", data: { needs: "enqueue" } },
+    "Verify",
+  );
   button.addEventListener("click", () =>
     attempt(button, async () => {
       fill(outcome, el("p.muted", "Deriving it again…"));

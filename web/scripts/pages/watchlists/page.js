@@ -58,7 +58,7 @@ function draw(data, refresh, signal) {
   const make = () =>
     el(
       "button.button.primary",
-      { type: "button", on: { click: () => edit(null) } },
+      { type: "button", data: { needs: "enqueue" }, on: { click: () => edit(null) } },
       "New watchlist",
     );
   return [
@@ -98,7 +98,7 @@ function draw(data, refresh, signal) {
 
 /** The switch of all periodic scans. */
 function buildSwitch(scheduler, refresh) {
-  const button = el("button.switch", { type: "button", role: "switch" });
+  const button = el("button.switch", { type: "button", role: "switch", data: { needs: "admin" } });
   const mark = (state) => {
     button.setAttribute("aria-checked", String(state.enabled));
     button.title = state.changed_at ? `switched ${moment(state.changed_at)}` : "never switched";

@@ -72,7 +72,11 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
       el(
         "div.row",
         buildScan(watchlist, strip),
-        el("button.button.small", { type: "button", on: { click: () => edit(watchlist) } }, "Edit"),
+        el(
+          "button.button.small",
+          { type: "button", data: { needs: "enqueue" }, on: { click: () => edit(watchlist) } },
+          "Edit",
+        ),
         buildRemove(watchlist, refresh),
       ),
     ),
@@ -130,7 +134,12 @@ export const matchVersion = ({ version }) => ({ "If-Match": `"${version}"` });
 function buildSwitch(watchlist, refresh) {
   const button = el(
     "button.switch",
-    { type: "button", role: "switch", "aria-checked": String(watchlist.enabled) },
+    {
+      type: "button",
+      role: "switch",
+      "aria-checked": String(watchlist.enabled),
+      data: { needs: "enqueue" },
+    },
     el("i", { "aria-hidden": "true" }),
     watchlist.enabled ? "On" : "Off",
     el("span.hidden-text", ` watchlist ${watchlist.name}`),
@@ -182,7 +191,11 @@ function buildStrip(watchlist, signal) {
 }
 
 function buildScan(watchlist, strip) {
-  const button = el("button.button.small", { type: "button" }, "Scan now");
+  const button = el(
+    "button.button.small",
+    { type: "button", data: { needs: "enqueue" } },
+    "Scan now",
+  );
   const scan = async () => {
     const body = { watchlist: watchlist.name, interval: watchlist.interval };
     const { run_id: id } = await post("/anomalies/incremental", body, { key: newIdentifier() });
@@ -198,7 +211,11 @@ function buildScan(watchlist, strip) {
 }
 
 function buildRemove(watchlist, refresh) {
-  const button = el("button.button.small", { type: "button" }, "Delete");
+  const button = el(
+    "button.button.small",
+    { type: "button", data: { needs: "enqueue" } },
+    "Delete",
+  );
   button.addEventListener("click", async () => {
     const text =
       `${plural(watchlist.tickers.length, "ticker")} will not be scanned any ` +

@@ -1,0 +1,15 @@
+"""Access: what a key may do, so that a page offers no more than that."""
+
+from apiflask import APIBlueprint
+
+from api.http.auth import get_person, get_scopes
+from api.schemas.access import Access
+
+access = APIBlueprint("access", __name__, tag="access")
+
+
+@access.get("/access")
+@access.output(Access)
+def get_access() -> Access:
+    """Say whose key this is, and what it may do; of open access, everything."""
+    return Access(name=get_person(), scopes=get_scopes())

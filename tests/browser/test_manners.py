@@ -1,0 +1,105 @@
+"""What people expect of a page in a browser: Back, tabs, keys of the keyboard, paper, own time."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from records.keys import add_key
+from tests.browser.conftest import Demo, push_candles
+
+
+@pytest.fixture
+def read_key(demo: Demo) -> Iterator[str]:
+    """A key that may read, and nothing else; afterwards none was ever made."""
+    yield add_key(demo.database, "reader", ["read"], datetime.now(UTC))
+    demo.database.api_keys.delete_many({})
+
+
+def test_back_closes_a_dialog_and_the_page_stays(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url)
+    page.get_by_role("link", name="Watchlists", exact=True).click()
+    make = page.get_by_role("button", name="New watchlist").first
+    make.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page).to_have_url(re.compile("#/watchlists$"))
+    make.click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Anomalies by ticker and time")).to_be_visible()
+
+
+def test_a_key_is_entered_once_for_all_tabs_and_one_to_read_leaves_buttons_dead(
+    demo: Demo, open_page: Callable[..., Page], read_key: str
+) -> None:
+    page = open_page(f"{demo.url}#/ticker/AAPL", quiet=False)
+    page.get_by_label("API key").fill(read_key)
+    page.get_by_role("button", name="Use this key").click()
+    backfill = page.get_by_role("button", name="Backfill", exact=True)
+    expect(backfill).to_have_attribute("aria-disabled", "true")
+    expect(backfill).to_have_attribute("aria-description", re.compile("scope enqueue"))
+    backfill.focus()
+    shown = "(button) => getComputedStyle(button, '::after').content"
+    assert "scope enqueue" in backfill.evaluate(shown)
+    asked = []
+    page.on("request", lambda request: asked.append(request.method))
+    backfill.click(force=True)
+    other = page.context.new_page()
+    other.goto(f"{demo.url}#/runs")
+    expect(other.get_by_role("link", name="Training of market US").first).to_be_visible()
+    expect(other.get_by_role("dialog")).to_have_count(0)
+    assert "POST" not in asked
+
+
+def test_times_are_shown_beside_utc_as_chosen_and_keys_are_explained(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    push_candles(demo, "ZONECO", "1h", ["2024-01-02T14:30:00Z", "2024-01-02T15:30:00Z"])
+    page = open_page(f"{demo.url}#/ticker/ZONECO?interval=1h")
+    main = page.get_by_role("main")
+    expect(main.get_by_text("on 2 Jan 2024, 15:30 UTC")).to_be_visible()
+    page.get_by_label("Times in").select_option("exchange")
+    expect(main.get_by_text("15:30 UTC (10:30 in New York)").first).to_be_visible()
+    page.reload()
+    expect(main.get_by_text("15:30 UTC (10:30 in New York)").first).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="What the keyboard does")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.keyboard.press("/")
+    expect(page.get_by_label("Go to a ticker")).to_be_focused()
+
+
+def test_a_grade_is_never_shown_as_one_of_the_next_severity(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url)
+    write = "([grades]) => import('/scripts/lib/format.js').then((it) => grades.map(it.grade))"
+    assert page.evaluate(write, [[74.96, 75, 49.999, 99.5, 100, None]]) == [
+        "74",
+        "75",
+        "49",
+        "99",
+        "100",
+        "\N{EN DASH}",
+    ]
+
+
+def test_on_paper_there_is_what_the_page_says_and_nothing_to_click(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/ticker/IBM", theme="dark")
+    expect(page.locator(".anomaly").first).to_be_visible()
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.get_by_role("navigation")).to_be_hidden()
+    expect(page.get_by_role("button", name="Backfill", exact=True)).to_be_hidden()
+    expect(page.get_by_role("heading", name="IBM")).to_be_visible()
+    colour = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    assert page.evaluate(colour) == "rgb(255, 255, 255)"

@@ -1,0 +1,54 @@
+// Which time is shown beside UTC: none, that of this computer, or that of the page's exchange. The
+// choice is kept in the browser.
+
+const SLOT = "tapewatch.zone";
+const FORMAT = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const DAY = { day: "numeric", month: "short" };
+export const CHOICES = [
+  ["utc", "UTC"],
+  ["local", "and local"],
+  ["exchange", "and exchange"],
+];
+
+const formats = new Map();
+let exchange = null; // IANA name, where the page is about one market
+
+export function readChoice() {
+  const chosen = localStorage.getItem(SLOT);
+  return CHOICES.some(([name]) => name === chosen) ? chosen : "utc";
+}
+
+/** Keep a choice; listeners of `zonechange` show the page anew. */
+export function choose(chosen) {
+  localStorage.setItem(SLOT, chosen);
+  document.dispatchEvent(new Event("zonechange"));
+}
+
+/** Say in which zone the exchange of this page is; null where the page is about several. */
+export function setExchange(zone) {
+  exchange = zone;
+}
+
+/** " (16:30 in New York)": what stands behind a time in UTC; "" where nothing is to. */
+export function writeBeside(date) {
+  const choice = readChoice();
+  if (choice === "local") return ` (${write(date, undefined)} local)`;
+  if (choice !== "exchange" || exchange === null) return "";
+  return ` (${write(date, exchange)} in ${exchange.split("/").at(-1).replaceAll("_", " ")})`;
+}
+
+/** The time, with the day where that is another one than in UTC. */
+function write(date, timeZone) {
+  const [time, day] = findFormats(timeZone);
+  const [, utc] = findFormats("UTC");
+  const text = time.format(date);
+  return day.format(date) === utc.format(date) ? text : `${day.format(date)}, ${text}`;
+}
+
+function findFormats(timeZone) {
+  if (!formats.has(timeZone)) {
+    const build = (fields) => new Intl.DateTimeFormat("en-GB", { ...fields, timeZone });
+    formats.set(timeZone, [build(FORMAT), build(DAY)]);
+  }
+  return formats.get(timeZone);
+}
