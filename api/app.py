@@ -32,6 +32,7 @@ from api.views.analytics import analyses
 from api.views.anomalies import anomalies
 from api.views.bars import bars
 from api.views.chart import charts
+from api.views.corrections import corrections
 from api.views.data_quality import data_quality
 from api.views.detections import detections
 from api.views.exports import exports
@@ -60,6 +61,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     anomalies,
     bars,
     charts,
+    corrections,
     data_quality,
     detections,
     detection_runs,

@@ -12,10 +12,8 @@ from alerts.messages import parse_clock
 from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from core.errors import BadInput
 from market.markets import Market, load_markets
-from records.database import Db
 from records.market import session_overrides
 from records.market.documents import OverrideDocument
-from records.work.watchlists import forget_next_scans
 
 group = AppGroup("sessions", help="Days on which an exchange does not keep to its calendar.")
 LOCAL_TIME = "%H:%M"
@@ -70,55 +68,30 @@ def list_overrides(*, as_json: bool) -> None:
 @exits_on_error
 def forget_day(*, market: str, day: str) -> None:
     """Go by the exchange's calendar again on DAY."""
+    from market.bars.session_exceptions import (  # noqa: PLC0415 - loads the numeric stack
+        remove_exception,
+    )
+
     when = _read_day(day)
     with use_database() as database:
         known = load_markets(database).choose(market)
-        session_overrides.remove_override(database, known.code, when.isoformat())
-        _follow(database, known, when)
+        remove_exception(database, known, when)
     echo(f"{known.code} keeps to its calendar on {when}")
 
 
 def _store(market: str, day: str, hours: tuple[str, str] | None, note: str) -> None:
+    from market.bars.session_exceptions import set_exception  # noqa: PLC0415 - loads the numeric stack
+
     when = _read_day(day)
+    opens, closes = (time.fromisoformat(parse_clock(text)) for text in hours or ("00:00", "00:00"))
     with use_database() as database:
         known = load_markets(database).choose(market)
-        opens, closes = (
-            (
-                datetime.combine(when, time.fromisoformat(parse_clock(text)), known.zone)
-                for text in hours
-            )
-            if hours
-            else (None, None)
-        )
-        if opens and closes and opens >= closes:
-            raise BadInput(
-                f"{known.code} cannot open at {opens:{LOCAL_TIME}} and close at"
-                f" {closes:{LOCAL_TIME}}"
-            )
-        session_overrides.set_override(
-            database,
-            known.code,
-            when.isoformat(),
-            opens=opens,
-            closes=closes,
-            note=note,
-            now=datetime.now(UTC),
-        )
-        _follow(database, known, when)
+        asked = (opens, closes) if hours else None
+        set_exception(database, known, when, asked, note=note, now=datetime.now(UTC))
     hours_said = (
-        f"opens {opens:{LOCAL_TIME}} and closes {closes:{LOCAL_TIME}}"
-        if opens and closes
-        else "stays shut"
+        f"opens {opens:{LOCAL_TIME}} and closes {closes:{LOCAL_TIME}}" if hours else "stays shut"
     )
     echo(f"{known.code} {hours_said} on {when} ({known.timezone})")
-
-
-def _follow(database: Db, market: Market, day: date) -> None:
-    """Have what rests on a market's sessions go by the changed one."""
-    from market.bars.ledger import refresh_ledger  # noqa: PLC0415 - loads the numeric stack
-
-    forget_next_scans(database, market.code)
-    refresh_ledger(database, market, day)
 
 
 def _read_day(text: str) -> date:

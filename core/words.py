@@ -17,6 +17,7 @@ Task = Literal[
     "fetch",
     "export",
     "fill",
+    "correct",
 ]
 Trigger = Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]
 OpenStatus = Literal["queued", "in_progress"]

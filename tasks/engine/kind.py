@@ -146,5 +146,12 @@ KINDS: dict[str, RunKind] = {
             handler="tasks.kinds.bar_fetch:fill_gaps",
             heavy=True,
         ),
+        RunKind(
+            task="correct",
+            name="tapewatch.correct",
+            queue=names.INTERACTIVE_QUEUE,
+            split=splitting.keep_whole,
+            handler="tasks.kinds.correction:correct",
+        ),
     )
 }

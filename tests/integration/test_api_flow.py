@@ -351,3 +351,47 @@ def test_health_knows_the_worker_and_misses_the_sweeper(live: Live) -> None:
         lambda: live.client.get("/py/health").json["oldest_pending_seconds"] is None,
         "what the tick had accepted does not wait any more",
     )
+
+
+def test_a_split_a_session_and_a_threshold_are_set_where_they_are_seen(live: Live) -> None:
+    """The prices before a split of two for one are halved, and a day that is shut lacks no bar."""
+    days = ["2024-03-04", "2024-03-05", "2024-03-06", "2024-03-08"]
+    candles = [
+        {"time": day, "open": 100, "high": 101, "low": 99, "close": 100, "volume": 5}
+        for day in days
+    ]
+    live.post("/py/data/candles", json={"ticker": "SPLITCO", "candles": candles})
+    series = {"ticker": "SPLITCO", "interval": "1d"}
+
+    split = live.post("/py/tickers/SPLITCO/splits", json={"session": "2024-03-06", "factor": 2})
+    assert split.status_code == 200, split.json
+    assert split.json["result"]["splits"] == [{"session": "2024-03-06", "factor": 2.0}]
+    read = live.client.get("/py/data/candles", query_string=series).json["items"]
+    assert [bar["close"] for bar in read] == [50, 50, 100, 100]
+    outside = live.client.post(
+        "/py/tickers/SPLITCO/splits", json={"session": "2030-01-02", "factor": 2}
+    )
+    assert outside.status_code == 422
+    assert "2024-03-04 to 2024-03-08" in outside.json["detail"]
+
+    def list_missing() -> list[str]:
+        found = live.client.get("/py/tickers/SPLITCO/coverage", query_string={"interval": "1d"})
+        return [gap["first"][:10] for gap in found.json["gaps"]]
+
+    assert list_missing() == ["2024-03-07"]
+    shut = {"day": "2024-03-07", "session": "shut", "note": "a day of mourning"}
+    assert live.post("/py/markets/US/sessions", json=shut).json["status"] == "complete"
+    assert list_missing() == []
+    (known,) = live.client.get("/py/markets/US/sessions").json["items"]
+    assert (known["day"], known["opens"], known["note"]) == ("2024-03-07", None, shut["note"])
+    live.post("/py/markets/US/sessions", json={"day": "2024-03-07", "session": "calendar"})
+    assert list_missing() == ["2024-03-07"]
+    hours = {"day": "2024-03-07", "session": "open", "opens": "13:00", "closes": "09:30"}
+    assert live.client.post("/py/markets/US/sessions", json=hours).status_code == 422
+
+    path, grade = "/py/tickers/SPLITCO/threshold", {"kind": "grade", "value": 80.0}
+    assert live.client.get(path).json["threshold"] is None
+    live.client.put(path, json={"threshold": grade})
+    assert live.client.get(path).json["threshold"] == grade
+    live.client.put(path, json={"threshold": None})
+    assert live.client.get(path).json["threshold"] is None

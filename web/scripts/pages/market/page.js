@@ -11,6 +11,7 @@ import { go } from "../../lib/router.js";
 import { loadSeries } from "../../lib/series.js";
 import { setExchange } from "../../lib/zone.js";
 import { buildChoice } from "../../parts/choice.js";
+import { buildFirstLook } from "../../parts/first_look.js";
 import { buildRegimeKey, buildRibbon } from "../../parts/regimes.js";
 import { buildEmpty, buildSection, loadInto } from "../../parts/states.js";
 import { buildCorrelations } from "./correlations.js";
@@ -94,6 +95,7 @@ function draw(series, route, signal) {
             interval,
             (one) => go("market", market, { interval: one }),
           ).node,
+        buildFirstLook(market, interval),
       ),
     ),
     el(

@@ -49,8 +49,7 @@ function draw(anomalies, order, signal) {
   if (anomalies.length === 0)
     return buildEmpty(
       "No anomalies yet",
-      "Open a ticker and ask for a backfill: its history is scored and the strange bars " +
-        "appear here.",
+      "Those of bars that were looked at appear here: a backfill looks at what is stored.",
     );
   return el(
     "div.with-spark",

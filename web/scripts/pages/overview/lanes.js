@@ -44,12 +44,7 @@ export function buildLanesCard(known, route, signal) {
   };
   const draw = ({ items, more, range, lanes }) => {
     fill(note, describe(lanes, known.series, items, more));
-    if (items.length === 0)
-      return buildEmpty(
-        "Nothing strange",
-        "No anomaly in this span. A wider span may have some; a ticker without a backfill " +
-          "has none yet.",
-      );
+    if (items.length === 0) return drawNone(known.series);
     return buildSwimLane(lanes, items, range, signal);
   };
   const section = buildSection(load, draw, signal, 6);
@@ -70,6 +65,18 @@ export function buildLanesCard(known, route, signal) {
     section.node,
   );
   return { node, refresh: section.refresh };
+}
+
+function drawNone(series) {
+  const looked = series.filter((one) => one.watermark !== null).length;
+  if (looked === 0)
+    return buildEmpty(
+      "Nothing was looked at yet",
+      "Whether anything was strange shows after a backfill: the cards above offer one.",
+    );
+  const rest = looked < series.length ? ` ${plural(looked, "series", "series")} looked at.` : "";
+  const text = `No anomaly in this span.${rest} A wider one may have some.`;
+  return buildEmpty("Nothing strange", text);
 }
 
 /** The tickers with the severest anomalies; where there are few, those without any too. */

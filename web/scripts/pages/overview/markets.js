@@ -1,20 +1,23 @@
 // One card a market: how many tickers, how recent, how many anomalies.
 
+import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { ago, barTime, count, plural } from "../../lib/format.js";
 import { getMarkets } from "../../lib/markets.js";
 import { addCounts } from "../../lib/series.js";
+import { buildFirstLook } from "../../parts/first_look.js";
 import { buildSeverityBar } from "../../parts/severity.js";
 
 /** @param {{series, schedules}} known as it is whenever `update()` is called */
 export function buildMarkets(known) {
   const node = el("section.markets", { "aria-label": "Markets" });
+  const looks = new Map(); // by market, drawn anew only where something has changed
   let names = {};
   const update = () => {
     const markets = [...new Set(known.series.map((one) => one.market))].sort(compareMarkets);
     fill(
       node,
-      markets.map((market) => drawMarket(market, names[market] ?? market, known)),
+      markets.map((market) => drawMarket(market, names[market] ?? market, known, looks)),
     );
   };
   update();
@@ -29,7 +32,7 @@ export function buildMarkets(known) {
 
 const compareMarkets = (a, b) => (a === "US" ? -1 : b === "US" ? 1 : a < b ? -1 : 1);
 
-function drawMarket(market, name, { series: all, schedules }) {
+function drawMarket(market, name, { series: all, schedules }, looks) {
   const series = all.filter((one) => one.market === market);
   const tickers = [...new Set(series.map((one) => one.ticker))];
   const latest = series.reduce((a, b) => (a.last_bar > b.last_bar ? a : b));
@@ -57,8 +60,48 @@ function drawMarket(market, name, { series: all, schedules }) {
         { role: "group", "aria-label": `${plural(anomalies, "anomaly", "anomalies")} by severity` },
         buildSeverityBar(total),
       ),
+      keepLook(looks, market, series, latest, anomalies),
     ),
   );
+}
+
+function keepLook(looks, market, series, latest, anomalies) {
+  const missed = series.filter((one) => one.watermark === null).length;
+  const state = JSON.stringify([latest.last_bar, latest.watermark, missed, anomalies]);
+  if (looks.get(market)?.state !== state)
+    looks.set(market, { state, node: drawLook(market, series, latest) });
+  return looks.get(market).node;
+}
+
+/** What is not known yet, or else how the last day was. */
+function drawLook(market, series, latest) {
+  const missed = series.filter((one) => one.watermark === null);
+  if (missed.length === 0) return el("p.muted", drawLastDay(market, latest));
+  const said =
+    missed.length === series.length
+      ? "Nothing was looked at yet: no anomalies does not mean that nothing is strange."
+      : `${plural(missed.length, "series", "series")} of ${count(series.length)} ` +
+        `${missed.length === 1 ? "was" : "were"} not looked at yet.`;
+  const first = buildFirstLook(market, missed[0].interval);
+  return el("div.row.look", el("p.muted", said), first);
+}
+
+/** "A quiet day: nothing strange on 1 Mar 2013." once it is known. */
+function drawLastDay(market, { last_bar: start, interval, watermark }) {
+  const node = el("span", "\u00a0");
+  const day = barTime(start, interval);
+  if (watermark < start) return fill(node, `The last bars, of ${day}, are not looked at yet.`);
+  get("/anomalies/summary", { market, interval, start })
+    .then(({ total }) =>
+      fill(
+        node,
+        total === 0
+          ? `A quiet day: nothing strange on ${day}.`
+          : `${plural(total, "anomaly", "anomalies")} on ${day}.`,
+      ),
+    )
+    .catch(() => {}); // the card says all else
+  return node;
 }
 
 /** How many tickers watchlists watch, when they were scanned, and when they will be. */

@@ -18,14 +18,17 @@ import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildSeverity } from "../../parts/severity.js";
 import { buildEmpty } from "../../parts/states.js";
+import { buildActs } from "./acts.js";
 import { describeColumn, describeFeatures } from "./features.js";
 import { buildVerification } from "./verification.js";
 
 const SHOWN_SHARES = 6;
 
+const describe = ({ Ticker: ticker, interval, market }) => ({ ticker, interval, market });
+
 /** @param {{at: number, of: number, step: (move: number) => void}} place the anomaly's place
  * among those of the ticker */
-export function drawAnomaly(anomaly, place, signal) {
+export function drawAnomaly(anomaly, place, refresh, signal) {
   return [
     drawHeader(barTime(anomaly.Datetime, anomaly.interval), place),
     el(
@@ -51,6 +54,7 @@ export function drawAnomaly(anomaly, place, signal) {
       anomaly.members.length > 0 &&
         el("section", el("h3", "Votes of the members"), drawMembers(anomaly.members)),
       buildVerification(anomaly, signal),
+      el("section", el("h3", "What to do"), buildActs(describe(anomaly), anomaly, refresh)),
       Object.keys(anomaly.features).length > 0 &&
         drawMore(
           "The 14 features",

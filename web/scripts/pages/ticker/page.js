@@ -8,6 +8,7 @@ import { linkTo } from "../../lib/router.js";
 import { setExchange } from "../../lib/zone.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildActions } from "./actions.js";
+import { buildActs } from "./acts.js";
 import { buildControls } from "./controls.js";
 import { buildMetrics } from "./metrics.js";
 import { readPanes } from "./pane_menu.js";
@@ -122,13 +123,15 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
   const { ticker, interval } = history;
   const head = el("div");
   const status = el("div.body");
+  const acts = el("div.body");
   const chart = buildPriceChart({
     ticker,
     interval,
     choose: (anomaly) => selection.select(anomaly),
     signal,
   });
-  const selection = buildSelection(chart, asked.anomaly, signal);
+  const changed = () => refresh().catch(() => {});
+  const selection = buildSelection(chart, asked.anomaly, changed, signal);
   const controls = buildControls(chart, asked, () => loadHistory(asked, signal), signal);
   let shown = null;
   const tell = (now, bars = null) => {
@@ -136,6 +139,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
     if (bars) chart.setBars(bars.bars, asked.panes, bars.indicators);
     fill(head, drawHead(now.status, chart.lastBars(), intervals, asked));
     fill(status, drawStatus(now.status));
+    if (acts.childElementCount === 0) fill(acts, buildActs(now.status, null, changed));
     selection.set(now.anomalies, now.status.message);
   };
   /** Whether other bars are stored than those that are drawn. */
@@ -181,7 +185,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
       el(
         "div.stack",
         selection.panel,
-        el("section.card.series", el("header", el("h2", "Series")), status),
+        el("section.card.series", el("header", el("h2", "Series")), status, acts),
       ),
       // Behind the panel: from the list of anomalies the Tab key goes to the one that was chosen.
       metrics.node,

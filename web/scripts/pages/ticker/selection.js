@@ -10,10 +10,11 @@ import { drawAnomaly, drawNoAnomaly } from "./anomaly.js";
 /**
  * @param {object} chart from `buildPriceChart`
  * @param {string|null} asked time of the anomaly that the URL names
+ * @param {() => void} refresh called when something of the ticker was changed
  * @returns {{panel: Node, list: Node, set: (anomalies: object[], message: string) => void,
  * select: (anomaly) => void, isEmpty: () => boolean}}
  */
-export function buildSelection(chart, asked, signal) {
+export function buildSelection(chart, asked, refresh, signal) {
   const panel = el("section.card.panel", { "aria-label": "Anomaly" });
   const list = el("div.without-ticker.listing");
   let known = [];
@@ -31,7 +32,7 @@ export function buildSelection(chart, asked, signal) {
     fill(
       panel,
       anomaly
-        ? drawAnomaly(anomaly, { at, of: known.length, step }, signal)
+        ? drawAnomaly(anomaly, { at, of: known.length, step }, refresh, signal)
         : drawNoAnomaly(known.length, step, missing),
     );
     // Who steps by the keyboard's Enter goes on from the same button, or from its neighbour at the

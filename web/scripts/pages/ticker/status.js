@@ -6,6 +6,7 @@ import { INTERVALS } from "../../lib/intervals.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildFacts } from "../../parts/facts.js";
+import { buildFirstLook } from "../../parts/first_look.js";
 import { buildProse } from "../../parts/prose.js";
 import { writePanes } from "./pane_menu.js";
 
@@ -16,6 +17,8 @@ const KINDS = {
   in_progress: "busy",
   failed: "bad",
 };
+
+const FIRST = new Set(["no_model", "never_detected"]);
 
 /**
  * @param {object[]} bars the last two
@@ -56,8 +59,12 @@ export function drawStatus(status) {
       "p.verdict",
       el(kind ? `span.badge.${kind}` : "span.badge", {}, words(status.reason)),
       " ",
-      buildProse(status.message),
+      status.reason === "no_model"
+        ? `Market ${status.market} has no model for ${status.interval} bars yet.`
+        : buildProse(status.message),
     ),
+    FIRST.has(status.reason) &&
+      el("p", buildFirstLook(status.market, status.interval, { ticker: status.ticker })),
     buildFacts({
       Bars:
         `${count(status.bars)}, from ${barTime(status.first_bar, status.interval)} to ` +

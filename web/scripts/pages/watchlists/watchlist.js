@@ -9,6 +9,7 @@ import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildProgress, buildStatus, describeOutcome } from "../../parts/run_progress.js";
+import { buildBackfill } from "../../parts/first_look.js";
 import { confirm } from "../../parts/confirmation.js";
 import { attempt, say } from "../../parts/toasts.js";
 
@@ -72,6 +73,7 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
       el(
         "div.row",
         buildScan(watchlist, strip),
+        buildBackfill(watchlist.interval, { watchlist: watchlist.name }, ".small"),
         el(
           "button.button.small",
           { type: "button", data: { needs: "enqueue" }, on: { click: () => edit(watchlist) } },

@@ -1,0 +1,88 @@
+"""Corrections: what people set right where they see it, a split, a session, a threshold."""
+
+from apiflask import APIBlueprint
+
+from api.http.auth import needs_scope
+from api.http.idempotency import enqueues
+from api.http.state import get_database, get_markets, get_now, get_state
+from api.schemas.corrections import (
+    SessionBody,
+    SessionExceptions,
+    SplitBody,
+    ThresholdBody,
+    TickerThreshold,
+)
+from detection.models.plan import ThresholdPolicy
+from market.tickers import normalize_ticker
+from records.database import Document
+from records.market.session_overrides import find_overrides
+from records.models.champions import Scope
+from records.models.thresholds import clear_threshold, find_threshold, set_threshold
+from records.work.documents import RunDocument
+from tasks.requests.corrections import request_session, request_split
+from tasks.requests.runs import Once
+
+corrections = APIBlueprint("corrections", __name__, tag="bars")
+
+
+@corrections.post("/tickers/<ticker>/splits")
+@corrections.input(SplitBody, example={"session": "2005-02-28", "factor": 2})
+@enqueues(corrections)
+def record_split(ticker: str, json_data: SplitBody, once: Once) -> RunDocument:
+    """Record a split: bars stay stored as they were quoted, and are adjusted when read."""
+    state = get_state()
+    return request_split(
+        state.database,
+        state.celery,
+        normalize_ticker(ticker),
+        json_data.interval,
+        session=json_data.session,
+        factor=json_data.factor,
+        now=get_now(),
+        once=once,
+    )
+
+
+@corrections.get("/markets/<code>/sessions")
+@corrections.output(SessionExceptions)
+def list_session_exceptions(code: str) -> Document:
+    """List the days on which an exchange does not keep to its calendar."""
+    return {"items": find_overrides(get_database(), get_markets().choose(code).code)}
+
+
+@corrections.post("/markets/<code>/sessions")
+@needs_scope("admin")  # what counts as a gap, and when watchlists are scanned
+@corrections.input(SessionBody, example={"day": "2025-01-09", "session": "shut"})
+@enqueues(corrections)
+def set_session_exception(code: str, json_data: SessionBody, once: Once) -> RunDocument:
+    """Say that an exchange is shut on a day, or open at other hours, or as its calendar says."""
+    state = get_state()
+    market = get_markets().choose(code).code
+    asked = json_data.model_dump(mode="json")
+    return request_session(state.database, state.celery, market, asked, now=get_now(), once=once)
+
+
+@corrections.get("/tickers/<ticker>/threshold")
+@corrections.output(TickerThreshold)
+def get_ticker_threshold(ticker: str) -> Document:
+    """Say what passes as an anomaly of a ticker, where that was set for it alone."""
+    name = normalize_ticker(ticker)
+    policy = find_threshold(get_database(), Scope("ticker", name))
+    shown = policy and {"kind": policy["kind"], "value": policy["value"]}
+    return {"ticker": name, "threshold": shown}
+
+
+@corrections.put("/tickers/<ticker>/threshold")
+@needs_scope("admin")
+@corrections.input(ThresholdBody, example={"threshold": {"kind": "grade", "value": 75}})
+@corrections.output(TickerThreshold)
+def set_ticker_threshold(ticker: str, json_data: ThresholdBody) -> Document:
+    """Set what passes as an anomaly of a ticker; the next detection goes by it."""
+    name = normalize_ticker(ticker)
+    scope, given = Scope("ticker", name), json_data.threshold
+    if given is None:
+        clear_threshold(get_database(), scope, get_now())
+        return {"ticker": name, "threshold": None}
+    policy = ThresholdPolicy.choose({given.kind: given.value})
+    set_threshold(get_database(), scope, policy.kind, policy.value, get_now())
+    return {"ticker": name, "threshold": given}

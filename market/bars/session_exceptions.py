@@ -1,0 +1,51 @@
+"""Session exceptions are days on which an exchange does not keep to its calendar; setting one has
+all that rests on the day go by it.
+"""
+
+from datetime import date, datetime, time
+
+from core.errors import BadInput
+from market.bars.ledger import refresh_ledger
+from market.markets import Market
+from records.database import Db
+from records.market import session_overrides
+from records.market.documents import OverrideDocument
+from records.work.watchlists import forget_next_scans
+
+
+def set_exception(
+    database: Db,
+    market: Market,
+    day: date,
+    hours: tuple[time, time] | None,
+    *,
+    note: str,
+    now: datetime,
+) -> OverrideDocument:
+    """Say when a market opens and closes on a day, in its own time; without hours it stays shut.
+
+    Raises BadInput where it would close before it opens.
+    """
+    if hours is not None and hours[0] >= hours[1]:
+        raise BadInput(
+            f"{market.code} cannot open at {hours[0]:%H:%M} and close at {hours[1]:%H:%M}"
+        )
+    opens, closes = (
+        (datetime.combine(day, each, market.zone) for each in hours) if hours else (None, None)
+    )
+    override = session_overrides.set_override(
+        database, market.code, day.isoformat(), opens=opens, closes=closes, note=note, now=now
+    )
+    _follow(database, market, day)
+    return override
+
+
+def remove_exception(database: Db, market: Market, day: date) -> None:
+    """Go by the exchange's calendar again. Raises NotFound where nothing is set."""
+    session_overrides.remove_override(database, market.code, day.isoformat())
+    _follow(database, market, day)
+
+
+def _follow(database: Db, market: Market, day: date) -> None:
+    forget_next_scans(database, market.code)
+    refresh_ledger(database, market, day)

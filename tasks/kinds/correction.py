@@ -1,0 +1,73 @@
+"""The batch of a correction sets right what is known of bars: a split, or an exchange's session."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from pymongo.client_session import ClientSession
+
+from core.errors import NotFound
+from market.bars.session_exceptions import remove_exception, set_exception
+from market.bars.writing import write_split
+from market.markets import load_markets
+from records.database import Db, in_transaction
+from records.market.series import get_series
+from records.work.batches import Batch
+from records.work.documents import RunDocument
+from records.work.runs import note_outcome
+from tasks.engine.kind import Result
+from tasks.kinds.parts import build_finish
+from tasks.process.worker import Worker
+
+
+def correct(worker: Worker, run: RunDocument, batch: Batch) -> Result:
+    """Record what the run was asked; to do so again changes nothing."""
+    database, options = worker.database, run["options"]
+    finish, now = build_finish(database, batch), datetime.now(UTC)
+    if "split" in options:
+        result = _record_split(database, run, options["split"], now)
+    else:
+        result = _set_session(database, run, options["session"], now)
+
+    def write(session: ClientSession) -> None:
+        note_outcome(database, run["_id"], {"result": result}, session)
+        finish(session, {"tickers_done": 1, "tickers_failed": 0, "failures": []})
+
+    in_transaction(database, write)
+    return {"detection_run_id": run["_id"], **result}
+
+
+def _record_split(
+    database: Db, run: RunDocument, split: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    ticker, interval = str(run["ticker"]), run["interval"]
+    write_split(
+        database, ticker, interval, date.fromisoformat(split["session"]), split["factor"], now
+    )
+    series = get_series(database, ticker, interval)
+    known = [
+        {"session": f"{each['session']:%Y-%m-%d}", "factor": each["factor"]}
+        for each in series["splits"]
+    ]
+    return {"splits": known, "revision": series["revision"]}
+
+
+def _set_session(
+    database: Db, run: RunDocument, asked: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    market, day = (
+        load_markets(database).choose(str(run["market"])),
+        date.fromisoformat(asked["day"]),
+    )
+    if asked["session"] == "calendar":
+        with suppress(NotFound):  # done by an attempt before
+            remove_exception(database, market, day)
+    else:
+        hours = (
+            (time.fromisoformat(asked["opens"]), time.fromisoformat(asked["closes"]))
+            if asked["session"] == "open"
+            else None
+        )
+        set_exception(database, market, day, hours, note=asked["note"], now=now)
+    return {"market": market.code, **asked}

@@ -1,0 +1,79 @@
+"""Requests to set right what is known of bars."""
+
+from datetime import date, datetime
+from typing import Any
+
+from celery import Celery
+
+from core.errors import BadInput
+from records.database import Db
+from records.market.series import get_series
+from records.market.session_overrides import find_overrides
+from records.work.documents import RunDocument
+from records.work.requests import RunRequest
+from tasks.engine.accept import accept_run
+from tasks.requests.runs import NOT_ONCE, Once
+
+
+def request_split(
+    database: Db,
+    celery: Celery,
+    ticker: str,
+    interval: str,
+    *,
+    session: date,
+    factor: float,
+    now: datetime,
+    once: Once = NOT_ONCE,
+) -> RunDocument:
+    """Accept that `factor` shares were made of one on a session; 1 takes a split back.
+
+    Raises NotFound where the series is not stored, BadInput where no bar of it could be adjusted.
+    """
+    series = get_series(database, ticker, interval)
+    if not series["first_bar"].date() < session <= series["last_bar"].date():
+        raise BadInput(
+            f"{session} is not within the {interval} bars of {ticker}, which run from"
+            f" {series['first_bar']:%Y-%m-%d} to {series['last_bar']:%Y-%m-%d}"
+        )
+    request = RunRequest(
+        "correct",
+        "manual",
+        tickers=(ticker,),
+        interval=interval,
+        market=series["market"],
+        options={"split": {"session": session.isoformat(), "factor": factor}},
+        idempotency_key=once.key,
+        body_hash=once.body_hash,
+    )
+    return accept_run(database, celery, request, now=now)
+
+
+def request_session(
+    database: Db,
+    celery: Celery,
+    market: str,
+    asked: dict[str, Any],
+    *,
+    now: datetime,
+    once: Once = NOT_ONCE,
+) -> RunDocument:
+    """Accept a session exception: {day, session, opens, closes, note}, all as text.
+
+    Raises BadInput where the calendar is to be kept to on a day on which it is.
+    """
+    known = [override["day"] for override in find_overrides(database, market)]
+    if asked["session"] == "calendar" and asked["day"] not in known:
+        raise BadInput(
+            f"{market} keeps to its calendar on {asked['day']}; days that were set are:"
+            f" {', '.join(known[:10]) or '(none)'}"
+        )
+    request = RunRequest(
+        "correct",
+        "manual",
+        market=market,
+        options={"session": asked},
+        idempotency_key=once.key,
+        body_hash=once.body_hash,
+    )
+    return accept_run(database, celery, request, now=now)

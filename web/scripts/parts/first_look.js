@@ -1,0 +1,52 @@
+// What stands between bars that nobody looked at and a result, as a button: a model, then a
+// backfill.
+
+import { get, post } from "../lib/api.js";
+import { el, fill } from "../lib/dom.js";
+import { newIdentifier } from "../lib/identifier.js";
+import { go } from "../lib/router.js";
+import { attempt } from "./toasts.js";
+
+const EVERY_MARKET = "ALL";
+
+/**
+ * @param {string} market
+ * @param {string} interval
+ * @param {object} whose what is looked at: {market}, {ticker} or {watchlist}
+ */
+export function buildFirstLook(market, interval, whose = { market }) {
+  const node = el("span.first-look", buildBackfill(interval, whose));
+  hasModel(market, interval)
+    .then((has) => has || fill(node, buildTraining(market, interval)))
+    .catch(() => {}); // what is asked for then is refused in words
+  return node;
+}
+
+/** Ask for all bars of a market, ticker or watchlist to be looked at, and show the run. */
+export function buildBackfill(interval, whose, kind = "") {
+  const body = { ...whose, interval, max_period: "max" };
+  return buildRunButton(`button.button${kind}`, "Backfill", "/anomalies/backfill", body);
+}
+
+export function buildTraining(market, interval) {
+  const body = { market, interval };
+  return buildRunButton("button.button.primary", "Train a model", "/models/train", body);
+}
+
+export async function hasModel(market, interval) {
+  const query = { state: "champion" };
+  const found = await Promise.all(
+    [market, EVERY_MARKET].map((one) => get("/models", { ...query, market: one })),
+  );
+  return found.some(({ items }) => items.some((model) => model.interval === interval));
+}
+
+function buildRunButton(tag, label, path, body) {
+  const button = el(tag, { type: "button", data: { needs: "enqueue" } }, label);
+  const key = newIdentifier();
+  button.addEventListener("click", async () => {
+    const accepted = await attempt(button, () => post(path, body, { key }));
+    if (accepted) go("runs", accepted.run_id);
+  });
+  return button;
+}
