@@ -26,6 +26,7 @@ from api.http.turns import Turns
 from api.operations.health import health, probes
 from api.operations.metrics import figures, register_metrics
 from api.operations.pages import register_pages
+from api.operations.parts import parts
 from api.views.access import access
 from api.views.alerts import alerts
 from api.views.analytics import analyses
@@ -73,6 +74,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     markets,
     models,
     notifications,
+    parts,
     series_predictions,
     single_series,
     ticks,

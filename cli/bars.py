@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
-from cli.imports import finish_import, show_progress
+from cli.imports import finish_import, note_import, show_progress
 from core.errors import Conflict
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.quality import RULES, find_quality
@@ -111,6 +111,7 @@ def import_bars(
             checked, source, now, wanted, of_market, dry_run=dry_run, on_series=on_series
         )
         report = import_files(database, paths, request, reader, options=options)
+        note_import(database, report, now)
     finish_import(report, as_json=as_json)
 
 
@@ -123,7 +124,9 @@ def import_demo_bars(*, as_json: bool) -> None:
 
     with use_database() as database, show_progress(quiet=as_json) as on_series:
         prepare_database(database, datetime.now(UTC))
-        report = import_demo(database, now=datetime.now(UTC), on_series=on_series)
+        now = datetime.now(UTC)
+        report = import_demo(database, now=now, on_series=on_series)
+        note_import(database, report, now)
     finish_import(report, as_json=as_json)
 
 
@@ -145,15 +148,11 @@ def import_yahoo_bars(
     yahoo = Yahoo(build_fetch())
     with use_database() as database, show_progress(quiet=as_json) as on_series:
         prepare_database(database, datetime.now(UTC))
+        now = datetime.now(UTC)
         report = import_yahoo(
-            database,
-            yahoo,
-            wanted,
-            period=back,
-            interval=checked,
-            now=datetime.now(UTC),
-            on_series=on_series,
+            database, yahoo, wanted, period=back, interval=checked, now=now, on_series=on_series
         )
+        note_import(database, report, now)
     finish_import(report, as_json=as_json)
 
 

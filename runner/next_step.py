@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 
+from api.http.auth import is_loopback
 from core.settings import Settings
 from records.database import Db, open_database
 from records.findings.watermarks import find_detected_since
+from records.keys import has_keys
 from records.market.series import find_series
 from records.models.models import find_models
 from records.work.watchlists import find_watchlists
@@ -12,13 +14,22 @@ from runner.service import api_url
 
 
 def describe_next_step(settings: Settings) -> str:
-    """Return the first of bars, model, backfill and watchlist that is missing, with the command
-    that brings it.
+    """Return the first of key, bars, model, backfill and watchlist that is missing, with the
+    command that brings it.
     """
     database = open_database(settings)
     with database.client:
-        step = _find_step(database)
+        step = _find_first_key(settings, database) or _find_step(database)
     return f"Next, in another terminal: {step}" if step else f"See {api_url(settings)}/"
+
+
+def _find_first_key(settings: Settings, database: Db) -> str | None:
+    if is_loopback(settings.host) or has_keys(database):
+        return None
+    return (
+        f"HOST={settings.host} lets other machines ask, and nobody gets in without a key:"
+        " `.venv/bin/flask keys create NAME --scope admin` makes the first."
+    )
 
 
 def _find_step(database: Db) -> str | None:

@@ -2,18 +2,42 @@
 
 from flask import url_for
 
-from records.work.documents import ShownRun
+from api.http.waiting import Wait, explain_wait
+from records.work.documents import RunDocument, ShownRun
 
 
 class LinkedRun(ShownRun):
-    """A run with the address of its tickers' audit records."""
+    """A run with the address of its tickers' audit records, its verdicts, and why it waits."""
 
     tickers_url: str
+    verdicts: dict[str, int]
+    waits: Wait | None
+
+
+class ListedRun(RunDocument):
+    """A run as lists show it: with what a verification came to."""
+
+    verdicts: dict[str, int]
 
 
 def link_run(run: ShownRun) -> LinkedRun:
-    """Return a run with the address of its tickers' audit records."""
-    return {**run, "tickers_url": link_tickers(run["_id"])}
+    """Return a run with the address of its tickers' audit records, and what it comes to."""
+    return {
+        **run,
+        "tickers_url": link_tickers(run["_id"]),
+        "verdicts": _read_verdicts(run),
+        "waits": explain_wait(run),
+    }
+
+
+def list_run(run: RunDocument) -> ListedRun:
+    """Return a run as lists show it."""
+    return {**run, "verdicts": _read_verdicts(run)}
+
+
+def _read_verdicts(run: RunDocument) -> dict[str, int]:
+    verdicts: dict[str, int] = (run.get("result") or {}).get("verdicts", {})
+    return verdicts
 
 
 def link_tickers(run_id: str) -> str:

@@ -33,10 +33,12 @@ probes = APIBlueprint("probes", __name__, tag="health")  # where orchestrators l
 def get_health() -> Health:
     """How the service is, part by part."""
     settings = get_settings()
-    mongodb, redis = _ask_mongodb(), ask_redis(settings)
+    mongodb, redis = ask_mongodb(), ask_redis(settings)
     workers = _ask_workers() if redis.ok else ServerHealth(ok=False, detail="Redis does not answer")
-    sweeper = _look_for_beat(SWEEPER, settings.sweep_seconds, mongodb)
-    scheduler = _look_for_beat(SCHEDULER, settings.tick_seconds, mongodb)
+    sweeper = scheduler = ServerHealth(ok=False, detail="MongoDB does not answer")
+    if mongodb.ok:
+        sweeper = look_for_beat(SWEEPER, settings.sweep_seconds)
+        scheduler = look_for_beat(SCHEDULER, settings.tick_seconds)
     return Health(
         status=_judge(mongodb, redis, workers, sweeper, scheduler),
         version=API_VERSION,
@@ -75,7 +77,8 @@ def get_readiness() -> Alive:
     return Alive()
 
 
-def _ask_mongodb() -> ServerHealth:
+def ask_mongodb() -> ServerHealth:
+    """Return whether MongoDB answers."""
     try:
         with explain_unreachable(get_settings()):
             get_database().command("ping")
@@ -108,10 +111,8 @@ def _ask_workers() -> ServerHealth:
     )
 
 
-def _look_for_beat(name: str, period_seconds: int, mongodb: ServerHealth) -> ServerHealth:
+def look_for_beat(name: str, period_seconds: int) -> ServerHealth:
     """Look how long ago something was done that beat has done every so often."""
-    if not mongodb.ok:
-        return ServerHealth(ok=False, detail="MongoDB does not answer")
     last = find_heartbeats(get_database(), [name]).get(name)
     if last is None:
         return ServerHealth(

@@ -1,5 +1,6 @@
 """Health."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -42,6 +43,24 @@ class Health(BaseModel):
         None,
         description="for how long the run or batch has waited that waits longest; null: none waits",
     )
+
+
+class Part(BaseModel):
+    """One part of the service."""
+
+    name: str = Field(examples=["Workers of backfill"])
+    state: Literal["ok", "warning", "failed", "unused"] = Field(examples=["ok"])
+    found: str = Field(examples=["1 answering, with 2 processes"])
+    todo: str | None = Field(None, description="what to do about it; null: nothing")
+    since: datetime | None = Field(
+        None, description="since when it is so, or was first seen so; null: not known"
+    )
+
+
+class Parts(BaseModel):
+    """The parts of the service, in the order in which to look at them."""
+
+    items: list[Part]
 
 
 class Alive(BaseModel):

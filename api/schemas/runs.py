@@ -123,12 +123,30 @@ class RunSummary(Record):
         examples=[{"already_detected": 12, "no_bars": 1}],
     )
     warnings: list[str] = Field(default_factory=list, description="each once, 100 at the most")
+    verdicts: dict[str, int] = Field(
+        default_factory=dict,
+        description="of a verification: how many anomalies have each",
+        examples=[{"identical": 12, "score_moved": 6}],
+    )
+
+
+class Wait(BaseModel):
+    """Why nobody works on a run."""
+
+    reason: str = Field(
+        description="`no_worker`, `heavy_work`, `not_sent` or `workers_busy`",
+        examples=["workers_busy"],
+    )
+    detail: str = Field(description="the same in full, with what to do")
 
 
 class Run(RunSummary):
     """A run: live while it works, the audit record afterwards."""
 
     progress: Progress
+    waits: Wait | None = Field(
+        None, description="null: somebody works on it, or it has ended; not in events"
+    )
     anomaly_ids: list[str] = Field(
         default_factory=list,
         description=(

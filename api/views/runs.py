@@ -6,7 +6,7 @@ from flask import Response
 from api.http.auth import require_scope
 from api.http.events import STREAM, answer_stream, follow_run
 from api.http.idempotency import enqueues
-from api.http.links import LinkedRun, link_run, link_tickers
+from api.http.links import LinkedRun, ListedRun, link_run, link_tickers, list_run
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
 from api.schemas.runs import (
@@ -27,13 +27,13 @@ detection_runs = APIBlueprint("runs", __name__, tag="runs")
 @detection_runs.get("/detection-runs")
 @detection_runs.input(RunQuery, location="query")
 @detection_runs.output(RunPage)
-def get_detection_runs(query_data: RunQuery) -> Listed[RunDocument]:
+def get_detection_runs(query_data: RunQuery) -> Listed[ListedRun]:
     """List runs, the newest first."""
     wanted = query_data.model_dump(include={"status", "trigger", "task", "ticker"})
     after = decode_cursor(query_data.cursor, runs.NEWEST_FIRST.types)
     limit = runs.fit_runs(get_database(), **wanted, after=after, limit=query_data.limit)
     found = runs.find_runs(get_database(), **wanted, after=after, limit=limit + 1)
-    return build_page(found, limit, runs.NEWEST_FIRST.locate)
+    return build_page([list_run(run) for run in found], limit, runs.NEWEST_FIRST.locate)
 
 
 @detection_runs.get("/detection-runs/<run_id>")

@@ -1454,6 +1454,22 @@ class PairTest(TypedDict):
     missing: NotRequired[dict[str, int | str] | None]
 
 
+class Part(TypedDict):
+    """One part of the service."""
+
+    name: str
+    state: Literal["ok", "warning", "failed", "unused"]
+    found: str
+    todo: NotRequired[str | None]
+    since: NotRequired[str | None]
+
+
+class Parts(TypedDict):
+    """The parts of the service, in the order in which to look at them."""
+
+    items: list[Part]
+
+
 class Plot(TypedDict):
     """What a plot shows: of long series the lowest and highest point of each stretch."""
 
@@ -1773,6 +1789,7 @@ class Run(TypedDict):
         "fetch",
         "export",
         "fill",
+        "correct",
     ]
     trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]
     status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
@@ -1800,7 +1817,9 @@ class Run(TypedDict):
     reason: NotRequired[str | None]
     reasons: NotRequired[dict[str, int]]
     warnings: NotRequired[list[str]]
+    verdicts: NotRequired[dict[str, int]]
     progress: Progress
+    waits: NotRequired[Wait | None]
     anomaly_ids: NotRequired[list[str]]
     tickers_url: str
     failures: list[Failure]
@@ -1832,6 +1851,7 @@ class RunSummary(TypedDict):
         "fetch",
         "export",
         "fill",
+        "correct",
     ]
     trigger: Literal["backfill", "scheduler", "chart_request", "verification", "manual", "feed"]
     status: Literal["queued", "in_progress", "complete", "partial", "failed", "cancelled"]
@@ -1859,6 +1879,7 @@ class RunSummary(TypedDict):
     reason: NotRequired[str | None]
     reasons: NotRequired[dict[str, int]]
     warnings: NotRequired[list[str]]
+    verdicts: NotRequired[dict[str, int]]
 
 
 class Scheduler(TypedDict):
@@ -2055,6 +2076,23 @@ class ServerHealth(TypedDict):
 
     ok: bool
     detail: NotRequired[str | None]
+
+
+class SessionException(TypedDict):
+    """A day on which an exchange does not keep to its calendar."""
+
+    market: str
+    day: str
+    opens: NotRequired[str | None]
+    closes: NotRequired[str | None]
+    note: str
+    changed_at: str
+
+
+class SessionExceptions(TypedDict):
+    """The days of a market that were set, by day."""
+
+    items: list[SessionException]
 
 
 class ShownCandle(TypedDict):
@@ -2265,6 +2303,13 @@ class TickerMarket(TypedDict):
     market: str
 
 
+class TickerThreshold(TypedDict):
+    """What passes as an anomaly of a ticker, where that was set for it."""
+
+    ticker: str
+    threshold: Threshold | None
+
+
 class TicksReport(TypedDict):
     """What became of what was sent: each record was new, changed, unchanged or kept aside."""
 
@@ -2399,6 +2444,13 @@ class Vote(TypedDict):
     score: float | None
     grade: float | None
     missing: str | None
+
+
+class Wait(TypedDict):
+    """Why nobody works on a run."""
+
+    reason: str
+    detail: str
 
 
 class Watchlist(TypedDict):
@@ -4247,6 +4299,7 @@ class Client(Connection):
             "fetch",
             "export",
             "fill",
+            "correct",
         ]
         | None = None,
         ticker: str | None = None,
@@ -4562,6 +4615,13 @@ class Client(Connection):
         """How the service is, part by part."""
         return cast("Health", self._ask("GET", "/health"))
 
+    def parts(self) -> Parts:
+        """Say of each part of the service how it is, since when, and what to do.
+
+        `since` is when this was seen first; of what says so itself, since when it is so.
+        """
+        return cast("Parts", self._ask("GET", "/health/parts"))
+
     def series_health(self) -> SeriesHealth:
         """Say how many series have models, and how long the last requests took."""
         return cast("SeriesHealth", self._ask("GET", "/healthcheck"))
@@ -4696,6 +4756,45 @@ class Client(Connection):
     def remove_market(self, code: str) -> None:
         """Remove a market that was added, or what was changed of a shipped one."""
         self._ask("DELETE", f"/markets/{_quote(code)}")
+
+    def session_exceptions(self, code: str) -> SessionExceptions:
+        """List the days on which an exchange does not keep to its calendar."""
+        return cast("SessionExceptions", self._ask("GET", f"/markets/{_quote(code)}/sessions"))
+
+    def set_session_exception(
+        self,
+        code: str,
+        *,
+        day: Time,
+        session: Literal["shut", "open", "calendar"],
+        opens: str | None = None,
+        closes: str | None = None,
+        note: str | None = None,
+    ) -> Started:
+        """Say that an exchange is shut on a day, or open at other hours, or as its calendar
+        says.
+
+        Args:
+            session: `shut`: it does not open; `open`: at other hours, `opens` to `closes`;
+                `calendar`: as its calendar says, again
+            opens: in the market's own time
+            closes: in the market's own time
+            note: why, for others
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                f"/markets/{_quote(code)}/sessions",
+                json={
+                    "day": day,
+                    "session": session,
+                    "opens": opens,
+                    "closes": closes,
+                    "note": note,
+                },
+            ),
+        )
 
     def set_ticker_market(self, code: str, ticker: str) -> TickerMarket:
         """Say of which market a ticker is, whatever it looks like."""
@@ -5252,6 +5351,29 @@ class Client(Connection):
             self._ask("GET", f"/tickers/{_quote(ticker)}/profile", params={"interval": interval}),
         )
 
+    def record_split(
+        self,
+        ticker: str,
+        *,
+        session: Time,
+        factor: float,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+    ) -> Started:
+        """Record a split: bars stay stored as they were quoted, and are adjusted when read.
+
+        Args:
+            session: on which the new shares traded first
+            factor: new shares for each old one; 1 takes a split back
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                f"/tickers/{_quote(ticker)}/splits",
+                json={"session": session, "factor": factor, "interval": interval},
+            ),
+        )
+
     def ticker_status(
         self,
         ticker: str,
@@ -5262,6 +5384,21 @@ class Client(Connection):
         return cast(
             "SeriesStatus",
             self._ask("GET", f"/tickers/{_quote(ticker)}/status", params={"interval": interval}),
+        )
+
+    def ticker_threshold(self, ticker: str) -> TickerThreshold:
+        """Say what passes as an anomaly of a ticker, where that was set for it alone."""
+        return cast("TickerThreshold", self._ask("GET", f"/tickers/{_quote(ticker)}/threshold"))
+
+    def set_ticker_threshold(self, ticker: str, *, threshold: Threshold) -> TickerThreshold:
+        """Set what passes as an anomaly of a ticker; the next detection goes by it.
+
+        Args:
+            threshold: null: as its watchlist, its market or the model says
+        """
+        return cast(
+            "TickerThreshold",
+            self._ask("PUT", f"/tickers/{_quote(ticker)}/threshold", json={"threshold": threshold}),
         )
 
     def watchlists(self, *, limit: int | None = None) -> Pages[Watchlist]:

@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 
 from core.words import DeliveryKind, DeliveryState
 from records.alerts.documents import DeliveryDocument, RuleDocument, ToldAlert, deliveries_in
-from records.database import Db
+from records.database import Db, Query
 from records.findings.documents import anomalies_in
 from records.keyset import Key, Keyset, Position, find_page
 
@@ -144,6 +144,18 @@ def mark_failed(database: Db, delivery: DeliveryDocument, error: str) -> None:
         "due_at": {"$add": ["$$NOW", wait * 1_000]},
     }
     deliveries_in(database).update_one({"_id": delivery["_id"]}, [{"$set": changes}])
+
+
+def find_last_deliveries(database: Db, rules: Sequence[str]) -> dict[str, DeliveryDocument]:
+    """Return the last delivery of each of these rules; of one that told nothing yet there is
+    none.
+    """
+    stages: list[Query] = [
+        {"$match": {"rule": {"$in": list(rules)}}},
+        {"$sort": {"created_at": -1}},
+        {"$group": {"_id": "$rule", "last": {"$first": "$$ROOT"}}},
+    ]
+    return {one["_id"]: one["last"] for one in database.deliveries.aggregate(stages)}
 
 
 def count_states(database: Db) -> dict[str, int]:

@@ -12,7 +12,7 @@ from pymongo.client_session import ClientSession
 from core.errors import Conflict
 from core.words import Task, Trigger
 from records.database import Db, in_transaction
-from records.work.documents import RunDocument, runs_in
+from records.work.documents import RunDocument, RunOutcome, RunRecord, runs_in
 from records.work.runs import find_open_backfills, own_key
 
 INSERT_SECONDS = 10.0
@@ -47,8 +47,46 @@ def insert_run(
     Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill
     and another of one of its series is open.
     """
-    run: RunDocument = {
-        "_id": str(uuid4()),
+    run = _build_run(request, now, str(uuid4()))
+
+    def write(session: ClientSession) -> None:
+        # Whoever adds a backfill writes this document, so that of two at once the second looks when
+        # the first is there.
+        turn = {"_id": f"backfills::{request.interval}"}
+        database.settings.update_one(turn, {"$inc": {"added": 1}}, upsert=True, session=session)
+        _refuse_second_backfill(database, request, session)
+        runs_in(database).insert_one(run, session=session)
+
+    if session is not None:
+        runs_in(database).insert_one(run, session=session)
+        return run
+    # By itself a transaction would be tried for two minutes while there is no primary, and somebody
+    # waits.
+    with timeout(INSERT_SECONDS):
+        if request.task == "backfill":
+            in_transaction(database, write)
+        else:
+            runs_in(database).insert_one(run)
+    return run
+
+
+def insert_done_run(
+    database: Db,
+    request: RunRequest,
+    run_id: str,
+    outcome: RunOutcome,
+    record: RunRecord,
+    *,
+    started_at: datetime,
+) -> None:
+    """Write the run of what was done without one, at the command line; nobody works on it."""
+    run = _build_run(request, started_at, run_id)
+    runs_in(database).insert_one({**run, **outcome, **record})
+
+
+def _build_run(request: RunRequest, now: datetime, run_id: str) -> RunDocument:
+    return {
+        "_id": run_id,
         "task": request.task,
         "trigger": request.trigger,
         "tickers": list(request.tickers),
@@ -73,26 +111,6 @@ def insert_run(
         "attempts": 0,
         "lease_until": None,
     }
-
-    def write(session: ClientSession) -> None:
-        # Whoever adds a backfill writes this document, so that of two at once the second looks when
-        # the first is there.
-        turn = {"_id": f"backfills::{request.interval}"}
-        database.settings.update_one(turn, {"$inc": {"added": 1}}, upsert=True, session=session)
-        _refuse_second_backfill(database, request, session)
-        runs_in(database).insert_one(run, session=session)
-
-    if session is not None:
-        runs_in(database).insert_one(run, session=session)
-        return run
-    # By itself a transaction would be tried for two minutes while there is no primary, and somebody
-    # waits.
-    with timeout(INSERT_SECONDS):
-        if request.task == "backfill":
-            in_transaction(database, write)
-        else:
-            runs_in(database).insert_one(run)
-    return run
 
 
 def _refuse_second_backfill(database: Db, request: RunRequest, session: ClientSession) -> None:

@@ -75,6 +75,8 @@ class Look:
 
 
 LATEST_BARS = "5d"
+# `by` in the options of a run that was done without workers.
+COMMAND_LINE = "command line"
 
 
 def request_look(
@@ -429,6 +431,12 @@ def request_retry(
     tickers = audits.find_unfinished(database, run) if is_detection else run["tickers"]
     if run["status"] == "complete" or (is_detection and not tickers):
         raise Conflict(f"run {run_id} left nothing undone", reason="nothing_to_retry")
+    if run["options"].get("by") == COMMAND_LINE:
+        raise Conflict(
+            f"run {run_id} was done at the command line, which has what it imported; do it there"
+            " again",
+            reason="upload_gone",
+        )
     upload_id = run["options"].get("upload_id")
     if upload_id is not None and not uploads.has_upload(database, upload_id):
         days = RETRIED_WITHIN.days

@@ -23,6 +23,7 @@ PAGES = {  # by heading
     "US_model-0.1.0": "#/models/US_model-0.1.0",
     "Data": "#/data",
     "Notifications": "#/notifications",
+    "Health": "#/health",
 }
 DATA_VIEWS = {"revisions": "Revised", "rejected": "Rejected", "imports": "Imports"}
 
@@ -72,12 +73,18 @@ def test_what_opens_over_a_page_is_accessible_and_fits(
         ("watchlists", "New watchlist"),
         ("models", "Train a model"),
         ("notifications", "New rule"),
+        ("ticker/AAPL", "Record a split"),
+        ("ticker/AAPL", "Set a threshold"),
+        ("ticker/AAPL", "Session exception"),
+        ("ticker/AAPL", "Add to a watchlist"),
+        ("health", "Keyboard"),
     ):
         page.goto(f"{demo.url}#/{where}")
         page.get_by_role("button", name=button).first.click()
         expect(page.get_by_role("dialog")).to_be_visible()
         look.take(button)
         page.keyboard.press("Escape")
+        expect(page.locator("dialog")).to_have_count(0)
     assert look.wrong == []
 
 

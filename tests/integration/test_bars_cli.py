@@ -45,7 +45,7 @@ def read_json(answer: Result) -> Any:
     return json.loads(answer.stdout)
 
 
-def test_file_is_imported_once(flask_bars: Command, aapl: Path) -> None:
+def test_file_is_imported_once(flask_bars: Command, aapl: Path, database: Db) -> None:
     answer = flask_bars("import", aapl)
     assert answer.exit_code == 0
     assert "1 tickers: 3 read, 2 new, 0 changed, 0 unchanged, 1 rejected" in answer.stdout
@@ -61,6 +61,9 @@ def test_file_is_imported_once(flask_bars: Command, aapl: Path) -> None:
     }
     assert again["series"][0]["ticker"] == "AAPL"
     assert again["series"][0]["rejected"][0]["reason"] == "outside_range"
+    first, _ = database.detection_runs.find().sort("requested_at", 1)
+    assert (first["task"], first["status"], first["tickers"]) == ("import", "complete", ["AAPL"])
+    assert (first["rows_loaded"], first["result"]["new"]) == (3, 2)
 
 
 def test_demo_has_seven_series(flask_bars: Command) -> None:

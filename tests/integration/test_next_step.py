@@ -9,6 +9,8 @@ def test_each_step_leads_to_the_next(live: Live) -> None:
     def say() -> str:
         return describe_next_step(live.settings)
 
+    foreign = live.settings.model_copy(update={"host": "192.0.2.7"})
+    assert "flask keys create NAME --scope admin" in describe_next_step(foreign)
     assert "flask bars import" in say()
     assert "flask bars demo" in say()
     store(live.database, "AAA", make_bars(800, shocks=(400, 520)))

@@ -20,6 +20,7 @@ const PAGES = {
   models: () => import("./pages/models/page.js"),
   series: () => import("./pages/series/page.js"),
   data: () => import("./pages/data/page.js"),
+  health: () => import("./pages/health/page.js"),
   notifications: () => import("./pages/notifications/page.js"),
 };
 

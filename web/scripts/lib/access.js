@@ -2,6 +2,7 @@
 // why: `data: { needs: "enqueue" }` marks one.
 
 import { get } from "./api.js";
+import { el } from "./dom.js";
 import { onKey } from "./key.js";
 
 const SCOPES = {
@@ -9,6 +10,7 @@ const SCOPES = {
   respond: "answers alerts",
   admin: "changes what everybody's results rest on",
 };
+const GAP = 6;
 let scopes = null; // not known yet: nothing is dead then, and the API refuses by itself
 
 const may = (scope) => scopes === null || scopes.includes(scope) || scopes.includes("admin");
@@ -30,6 +32,7 @@ export function watchAccess() {
     attributeFilter: ["data-needs"],
   });
   document.addEventListener("click", stopDead, { capture: true });
+  watchReasons();
   onKey(learn);
   learn();
 }
@@ -60,6 +63,28 @@ function markAll() {
 
 const describe = (scope) =>
   `This ${SCOPES[scope]}; it takes a key with the scope ${scope}, which yours does not have.`;
+
+/** Show beside a dead button why it is dead, for as long as the pointer or the focus is on it. */
+function watchReasons() {
+  const tip = el("div.reason-tip", { role: "tooltip", hidden: true });
+  document.body.append(tip);
+  const show = ({ target }) => {
+    const button = target.closest?.("[data-why]");
+    tip.hidden = !button;
+    if (!button) return;
+    tip.textContent = button.dataset.why;
+    const { left, top, bottom } = button.getBoundingClientRect();
+    const [width, height] = [tip.offsetWidth, tip.offsetHeight];
+    const below = bottom + GAP + height < innerHeight;
+    const right = document.documentElement.clientWidth - width - GAP;
+    tip.style.setProperty("--left", `${Math.max(GAP, Math.min(left, right))}px`);
+    tip.style.setProperty("--top", `${below ? bottom + GAP : top - GAP - height}px`);
+  };
+  const hide = () => (tip.hidden = true);
+  for (const event of ["pointerover", "focusin"]) document.addEventListener(event, show);
+  for (const event of ["pointerleave", "focusout", "scroll"])
+    document.addEventListener(event, hide, { capture: true });
+}
 
 /** A form that is sent by the Enter key clicks its button too. */
 function stopDead(event) {

@@ -31,7 +31,12 @@ const NAMES = {
   scheduler: "The scheduler",
 };
 
-const health = el("span.health", { role: "status" }, el("i.dot"), el("span.label", "Connecting"));
+const health = el("span", { role: "status" }, el("i.dot"), el("span.label", "Connecting"));
+const healthLink = el(
+  "a.health",
+  { href: linkTo("health"), "aria-label": "Health: Connecting" },
+  health,
+);
 const flower = el(
   "a",
   { rel: "noopener noreferrer", target: "_blank", hidden: true },
@@ -54,7 +59,7 @@ export function startShell() {
       PAGES.map(([page, label]) => el("a", { href: linkTo(page), data: { page } }, label)),
     ),
     buildSearch(),
-    health,
+    healthLink,
     buildThemeSwitch(),
   );
   fill(
@@ -103,7 +108,8 @@ async function checkHealth() {
 function showHealth(reached) {
   const { kind, label, notice } = describeHealth(reached);
   fill(health, el(`i.dot.${kind}`), el("span.label", label));
-  health.title = label;
+  healthLink.title = `${label}: see each part`;
+  healthLink.setAttribute("aria-label", `Health: ${label}`);
   fill(
     document.getElementById("notices"),
     notice && el(`div.notice.${notice.kind}`, { role: "status" }, notice.text),

@@ -19,6 +19,23 @@ const VERBS = {
   train: "Training",
   evaluate: "Evaluation",
   import: "Import",
+  fetch: "Fetch",
+  fill: "Filling of gaps",
+  analytics: "Metrics",
+  correlation: "Correlations",
+  correct: "Correction",
+};
+const WAITS = {
+  no_worker: "no worker takes such work",
+  heavy_work: "other heavy work is being done",
+  not_sent: "its message is sent again",
+  workers_busy: "the workers have other work",
+};
+const FOUND = {
+  identical: "identical",
+  score_moved: "moved",
+  vanished: "vanished",
+  new: "new",
 };
 
 export function buildStatus(run) {
@@ -64,7 +81,10 @@ export function buildProgress(label) {
 /** What a run came to, in one line. */
 export function describeOutcome(run) {
   if (run.error) return run.error;
-  if (isOpen(run)) return run.status === "queued" ? "Waiting for a worker" : "At work";
+  if (isOpen(run)) {
+    if (run.waits) return `Waits: ${run.waits.detail}`;
+    return run.status === "queued" ? "Waiting for a worker" : "At work";
+  }
   if (run.task === "backfill" || run.task === "incremental") {
     if (run.reason === "already_detected") return "no new bars";
     const anomalies = run.new_anomalies
@@ -75,10 +95,17 @@ export function describeOutcome(run) {
   }
   if (["import", "fetch", "fill"].includes(run.task) && run.rows_loaded !== null)
     return `${plural(run.rows_loaded, "row")} read`;
-  if (run.task === "verify" && run.status === "complete") return "derived again and compared";
+  if (run.task === "verify" && run.status === "complete") return describeVerdicts(run.verdicts);
   if (run.task === "evaluate" && run.status === "complete") return "versions judged";
   if (run.task === "train" && run.model_version) return `made ${run.model_version}`;
   return words(run.reason ?? run.status);
+}
+
+/** "12 identical, 6 moved" */
+function describeVerdicts(verdicts) {
+  const told = Object.entries(verdicts).filter(([, number]) => number > 0);
+  const named = told.map(([name, number]) => `${count(number)} ${FOUND[name] ?? words(name)}`);
+  return named.join(", ") || "no anomaly to derive again";
 }
 
 function describeDone(run) {
@@ -88,6 +115,7 @@ function describeDone(run) {
     tickers_total: total,
     tickers_failed: failed,
   } = run.progress;
+  if (run.waits) return `waits: ${WAITS[run.waits.reason] ?? words(run.waits.reason)}`;
   if (run.status === "queued") return "queued";
   if (!total) return `${Math.round(percent)} %`;
   return `${count(done)} of ${plural(total, "ticker")}${failed ? `, ${count(failed)} failed` : ""}`;

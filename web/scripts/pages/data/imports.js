@@ -10,9 +10,9 @@ import { buildReport } from "./report.js";
 export function buildImports(runs, signal) {
   if (runs.length === 0)
     return buildEmpty(
-      "No imports over the API",
-      "Files that are dropped here, and bars that are pushed, show up with what became of " +
-        "every row.",
+      "No imports yet",
+      "Files that are dropped here or imported at the command line, and bars that are pushed, " +
+        "show up with what became of every row.",
     );
   return el(
     "div.imports.stack",

@@ -121,7 +121,7 @@ function drawPage({ items, next_cursor: first }, { state, interval, ask, show, s
     by ? buildSort(label, by, state, show) : label,
     kind,
   ]);
-  const table = buildTable("Tickers of the market", heads, body);
+  const table = buildTable("List of the market's tickers", heads, body);
   COLUMNS.forEach(([, by], n) => {
     if (by === state.sort_by) {
       table

@@ -33,6 +33,7 @@ const FILTERS = {
     "correlation",
     "fetch",
     "fill",
+    "correct",
   ],
   trigger: ["backfill", "scheduler", "chart_request", "verification", "manual", "feed"],
 };

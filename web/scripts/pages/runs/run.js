@@ -2,14 +2,19 @@
 
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { count, duration, hash, moment, plural, words } from "../../lib/format.js";
-import { followRun, isOpen } from "../../lib/live.js";
+import { barTime, count, duration, hash, moment, plural, words } from "../../lib/format.js";
+import { followRun, isOpen, repeat } from "../../lib/live.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildProse } from "../../parts/prose.js";
-import { buildProgress, buildStatus, describeRun } from "../../parts/run_progress.js";
+import {
+  buildProgress,
+  buildStatus,
+  describeOutcome,
+  describeRun,
+} from "../../parts/run_progress.js";
 import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt, say } from "../../parts/toasts.js";
@@ -17,8 +22,15 @@ import { buildResult } from "./result.js";
 import { buildTickers } from "./tickers.js";
 
 const LISTED_ANOMALIES = 50;
+const LOOK_MILLISECONDS = 4000;
 
 const DETECTIONS = new Set(["backfill", "incremental"]);
+const UNLOOKED = {
+  already_detected: "no bar came since they were looked at last",
+  no_bars: "no bars are stored",
+  no_model: "their market has no model",
+  not_enough_bars: "they have fewer bars than a first result takes",
+};
 const RETRIED = new Set(["partial", "failed", "cancelled"]);
 
 export function showRun(main, id, signal) {
@@ -35,9 +47,13 @@ function draw(first, signal) {
   const head = el("div.head");
   const progress = buildProgress("Progress of the run");
   const details = el("div.stack");
+  const waits = el("p.muted", { role: "status" });
   let before = null;
+  let latest = first;
   const show = (run) => {
+    latest = run;
     progress.update(run);
+    fill(waits, isOpen(run) && run.waits && buildProse(describeOutcome(run)));
     const state = JSON.stringify([run.status, run.cancel_requested, run.failures]);
     if (state === before) return;
     before = state;
@@ -45,13 +61,22 @@ function draw(first, signal) {
     fill(details, drawDetails(run, signal));
   };
   show(first);
-  if (isOpen(first)) followRun(first._id, show, signal).catch((error) => say(error.message, "bad"));
+  // Events say how far it is; why it waits is asked for, as the workers are asked for it.
+  const look = async () => {
+    if (!isOpen(latest)) return;
+    const run = await get(`/detection-runs/${first._id}`, {}, signal);
+    if (isOpen(latest)) show(run);
+  };
+  if (isOpen(first)) {
+    followRun(first._id, show, signal).catch((error) => say(error.message, "bad"));
+    repeat(LOOK_MILLISECONDS, look, signal);
+  }
   return [
     el("p.crumb", el("a", { href: linkTo("runs") }, "Runs")),
     head,
     el(
       "div.stack",
-      el("section.card", { "aria-label": "Progress" }, el("div.body", progress.node)),
+      el("section.card", { "aria-label": "Progress" }, el("div.body", progress.node, waits)),
       details,
     ),
   ];
@@ -64,9 +89,12 @@ function drawHead(run, show) {
       el("div.row", el("h1", describeRun(run)), buildStatus(run)),
       el("p.lead", el("code", run._id)),
     ),
-    isOpen(run) ? buildCancel(run, show) : RETRIED.has(run.status) && buildRetry(run),
+    isOpen(run) ? buildCancel(run, show) : canRetry(run) && buildRetry(run),
   ];
 }
+
+/** What was done at the command line is done there again. */
+const canRetry = (run) => RETRIED.has(run.status) && !run.options.by;
 
 function buildCancel(run, show) {
   const button = el(
@@ -112,6 +140,7 @@ function drawDetails(run, signal) {
           run.warnings.map((text) => el("li", text)),
         ),
       ),
+    drawLeftOut(run),
     run.result && !isOpen(run) && buildResult(run, signal),
     el("section.card", el("header", el("h2", "Audit record")), el("div.body", drawRecord(run))),
     !isOpen(run) &&
@@ -121,6 +150,34 @@ function drawDetails(run, signal) {
     !isOpen(run) && (run.new_anomalies ?? 0) > 0 && drawFound(run, signal),
   ];
 }
+
+/** What the run did not look at, and why; null where it looked at all. */
+function drawLeftOut({ options, reasons, period, watchlist }) {
+  const { not_looked_at: left, without_bars: lacking, stale } = options;
+  const said = [
+    left &&
+      `Bars of ${plural(left.tickers, "ticker")} from ${barTime(left.first, "1d")} to ` +
+        `${barTime(left.before, "1d")}: before the ${period} that were asked for.`,
+    lacking?.length > 0 &&
+      `${nameSome(lacking)}: of ${watchlist ?? "what was asked for"}, without stored bars.`,
+    stale && `${nameSome(stale.named, stale.tickers)}: no bar of the last session has come.`,
+    ...Object.entries(reasons)
+      .filter(([reason]) => reason in UNLOOKED)
+      .map(([reason, number]) => `${plural(number, "ticker")}: ${UNLOOKED[reason]}.`),
+  ].filter(Boolean);
+  if (said.length === 0) return null;
+  return el(
+    "section.card",
+    el("header", el("h2", "Not looked at")),
+    el(
+      "ul.body",
+      said.map((text) => el("li", text)),
+    ),
+  );
+}
+
+const nameSome = (names, total = names.length) =>
+  names.slice(0, 5).join(", ") + (total > 5 ? ` and ${count(total - 5)} more` : "");
 
 function drawFailures(failures) {
   return el(

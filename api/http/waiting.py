@@ -1,0 +1,70 @@
+"""Why a run waits: in words, for whoever looks at it."""
+
+from typing import TypedDict
+
+from api.http.state import get_database, get_now, get_settings, get_state
+from records.work.documents import ShownRun
+from records.work.waiting import count_at_work, count_batches, count_before
+from tasks.engine.kind import KINDS
+
+# Until then there is nothing to explain; the workers are not asked for what is gone in a moment.
+PATIENCE_SECONDS = 3.0
+
+
+class Wait(TypedDict):
+    """Why a run waits: a stable word, and the same in full with what to do."""
+
+    reason: str
+    detail: str
+
+
+def explain_wait(run: ShownRun) -> Wait | None:
+    """Return why nobody works on a run; None where somebody does, or it has ended,
+    or it came just now.
+    """
+    waited = (get_now() - run["requested_at"]).total_seconds()
+    if run["completed_at"] is not None or waited < PATIENCE_SECONDS:
+        return None
+    queue = KINDS[run["task"]].queue
+    is_heavy = False
+    if run["status"] == "in_progress":
+        batches = count_batches(get_database(), run["_id"])
+        if batches["leased"] or not batches["pending"]:
+            return None
+        is_heavy = batches["pending_heavy"] == batches["pending"]
+    workers = [one for one in get_state().workers.ask() if queue in one.queues]
+    if not workers:
+        return {
+            "reason": "no_worker",
+            "detail": (
+                f"no worker that answers takes messages from the queue `{queue}`: it was stopped,"
+                " is frozen, or does not reach Redis; start it again, and nothing is lost meanwhile"
+            ),
+        }
+    slots = get_settings().heavy_at_once
+    if is_heavy and (others := count_at_work(get_database(), heavy=True)) >= slots:
+        return {
+            "reason": "heavy_work",
+            "detail": (
+                f"it is heavy work, of which {slots} at once may be done (HEAVY_AT_ONCE), and"
+                f" {others} of other runs {'is' if others == 1 else 'are'} at work"
+            ),
+        }
+    if run["status"] == "queued" and run["published_at"] is None:
+        return {
+            "reason": "not_sent",
+            "detail": (
+                "Redis did not take its message; the sweeper sends it again, every"
+                f" {get_settings().sweep_seconds} s"
+            ),
+        }
+    tasks = [name for name, kind in KINDS.items() if kind.queue == queue]
+    before, at_work = count_before(get_database(), run, tasks), count_at_work(get_database())
+    processes = sum(len(one.pids) for one in workers)
+    return {
+        "reason": "workers_busy",
+        "detail": (
+            f"the {processes} processes of the queue `{queue}` have other work: {at_work:,} batches"
+            f" are at work, and {before:,} runs were asked for before it"
+        ),
+    }

@@ -1,0 +1,56 @@
+// Health: each part of the service, since when it is as it is, and what to do.
+
+import { get } from "../../lib/api.js";
+import { el } from "../../lib/dom.js";
+import { ago, moment } from "../../lib/format.js";
+import { repeat, pause } from "../../lib/live.js";
+import { buildProse } from "../../parts/prose.js";
+import { buildSection } from "../../parts/states.js";
+import { buildTable } from "../../parts/table.js";
+
+const LOOK_MILLISECONDS = 5000;
+const STATES = {
+  ok: ["ok", "well"],
+  warning: ["warn", "look at it"],
+  failed: ["bad", "does not work"],
+  unused: ["", "not used"],
+};
+const gravity = ({ state }) => ["failed", "warning", "ok", "unused"].indexOf(state);
+
+export const title = () => "Health";
+
+export function show(main, route, signal) {
+  const section = buildSection(() => get("/health/parts", {}, signal), draw, signal, 8);
+  main.replaceChildren(
+    el(
+      "div.head",
+      el(
+        "div",
+        el("h1", "Health"),
+        el("p.lead", "Each part of the service, since when it is so, and what to do."),
+      ),
+    ),
+    el("section.card", { "aria-label": "Parts" }, section.node),
+  );
+  pause(LOOK_MILLISECONDS, signal).then(() => repeat(LOOK_MILLISECONDS, section.refresh, signal));
+  return section.show();
+}
+
+function draw({ items }) {
+  const rows = [...items].sort((a, b) => gravity(a) - gravity(b)).map(buildRow);
+  return buildTable("Parts of the service", ["Part", "State", "Found"], rows);
+}
+
+function buildRow({ name, state, found, todo, since }) {
+  const [kind, label] = STATES[state];
+  return el(
+    "tr",
+    el("th", { scope: "row" }, name),
+    el(
+      "td.nowrap",
+      el(kind ? `span.badge.${kind}` : "span.badge", {}, label),
+      el("div.muted", { title: since && moment(since) }, ago(since)),
+    ),
+    el("td", buildProse(found), todo && el("p.muted", buildProse(`To do: ${todo}.`))),
+  );
+}
