@@ -75,12 +75,15 @@ def cancel_detection_run(run_id: str) -> LinkedRun:
 def retry_detection_run(run_id: str, once: Once) -> RunDocument:
     """Take up again what a run left undone: the tickers that failed, and those it never came to.
 
-    A training that may put its model in use is retried by a key that may do so directly.
+    A training that may put its model in use, and what sets an exchange's session, are retried by a
+    key that may do so directly.
     """
     state = get_state()
     run = runs.get_run(state.database, run_id)
     if run["task"] == "train" and run["options"].get("promote") is not False:
         require_scope("admin", f"to retry run {run_id}, a training that may put its model in use,")
+    if "session" in run["options"]:
+        require_scope("admin", f"to retry run {run_id}, which sets an exchange's session,")
     return request_retry(state.database, state.celery, run_id, now=get_now(), once=once)
 
 

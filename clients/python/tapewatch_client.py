@@ -4341,7 +4341,8 @@ class Client(Connection):
         """Take up again what a run left undone: the tickers that failed, and those it never
         came to.
 
-        A training that may put its model in use is retried by a key that may do so directly.
+        A training that may put its model in use, and what sets an exchange's session, are
+        retried by a key that may do so directly.
         """
         return cast("Started", self._start("POST", f"/detection-runs/{_quote(run_id)}/retry"))
 

@@ -2,7 +2,7 @@
 kept in step with its bars and with its exchange's sessions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -149,14 +149,16 @@ def measure_anew(
     return keep_in_step(database, series, known, times, last_bar=None, now=now, session=session)
 
 
-def refresh_ledger(database: Db, market: Market, day: date) -> int:
+def refresh_ledger(
+    database: Db, market: Market, day: date, on_series: Callable[[], None] = lambda: None
+) -> int:
     """Measure anew the series of a market that reach over a day whose session has changed;
-    return how many.
+    return how many. `on_series` is called before each.
     """
     midnight = datetime.combine(day, datetime.min.time(), UTC)
     a_day = timedelta(days=1)
     found = find_series_between(database, market.code, midnight - a_day, midnight + a_day)
-    _refresh(database, market, found)
+    _refresh(database, market, found, on_series)
     return len(found)
 
 
@@ -178,7 +180,12 @@ def read_times(database: Db, series: SeriesDocument, session: ClientSession | No
     return _read_years(database, series, sorted(series["years"]), session)
 
 
-def _refresh(database: Db, market: Market, found: Sequence[SeriesDocument]) -> None:
+def _refresh(
+    database: Db,
+    market: Market,
+    found: Sequence[SeriesDocument],
+    on_series: Callable[[], None] = lambda: None,
+) -> None:
     """Measure series anew by the sessions as they are now.
 
     One that an import writes meanwhile is left to that import, which goes by the sessions it found
@@ -188,6 +195,7 @@ def _refresh(database: Db, market: Market, found: Sequence[SeriesDocument]) -> N
     known = find_sessions(database, market)
     note_sessions(database, market, known, now, again=True)
     for series in found:
+        on_series()
         _measure_one(database, series, known, now)
 
 

@@ -2,6 +2,7 @@
 all that rests on the day go by it.
 """
 
+from collections.abc import Callable
 from datetime import date, datetime, time
 
 from core.errors import BadInput
@@ -21,8 +22,11 @@ def set_exception(
     *,
     note: str,
     now: datetime,
+    on_series: Callable[[], None] = lambda: None,
 ) -> OverrideDocument:
     """Say when a market opens and closes on a day, in its own time; without hours it stays shut.
+
+    `on_series` is called before each series that is measured anew.
 
     Raises BadInput where it would close before it opens.
     """
@@ -36,16 +40,18 @@ def set_exception(
     override = session_overrides.set_override(
         database, market.code, day.isoformat(), opens=opens, closes=closes, note=note, now=now
     )
-    _follow(database, market, day)
+    _follow(database, market, day, on_series)
     return override
 
 
-def remove_exception(database: Db, market: Market, day: date) -> None:
+def remove_exception(
+    database: Db, market: Market, day: date, on_series: Callable[[], None] = lambda: None
+) -> None:
     """Go by the exchange's calendar again. Raises NotFound where nothing is set."""
     session_overrides.remove_override(database, market.code, day.isoformat())
-    _follow(database, market, day)
+    _follow(database, market, day, on_series)
 
 
-def _follow(database: Db, market: Market, day: date) -> None:
+def _follow(database: Db, market: Market, day: date, on_series: Callable[[], None]) -> None:
     forget_next_scans(database, market.code)
-    refresh_ledger(database, market, day)
+    refresh_ledger(database, market, day, on_series)

@@ -150,7 +150,7 @@ KINDS: dict[str, RunKind] = {
             task="correct",
             name="tapewatch.correct",
             queue=names.INTERACTIVE_QUEUE,
-            split=splitting.keep_whole,
+            split=splitting.split_correction,
             handler="tasks.kinds.correction:correct",
         ),
     )

@@ -59,6 +59,14 @@ def split_export(_worker: "Worker", run: RunDocument, now: datetime) -> list[Bat
     return [build_batch(run["_id"], "00000", [], run["market"], now, heavy=heavy)]
 
 
+def split_correction(_worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
+    """Return the one batch of a correction; that of a session is heavy, as all series of its
+    market may be measured anew.
+    """
+    heavy = "session" in run["options"]
+    return [build_batch(run["_id"], "00000", [], run["market"], now, heavy=heavy)]
+
+
 def split_backfill(worker: "Worker", run: RunDocument, now: datetime) -> list[BatchDocument]:
     """Return a backfill's batches. Raises BadInput where its market has no bars."""
     tickers, series = _find_series(worker, run)

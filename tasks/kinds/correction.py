@@ -1,8 +1,9 @@
 """The batch of a correction sets right what is known of bars: a split, or an exchange's session."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
+from functools import partial
 from typing import Any
 
 from pymongo.client_session import ClientSession
@@ -17,7 +18,7 @@ from records.work.batches import Batch
 from records.work.documents import RunDocument
 from records.work.runs import note_outcome
 from tasks.engine.kind import Result
-from tasks.kinds.parts import build_finish
+from tasks.kinds.parts import build_checkpoint, build_finish
 from tasks.process.worker import Worker
 
 
@@ -25,10 +26,13 @@ def correct(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     """Record what the run was asked; to do so again changes nothing."""
     database, options = worker.database, run["options"]
     finish, now = build_finish(database, batch), datetime.now(UTC)
+    checkpoint = build_checkpoint(worker, batch)
+    checkpoint(0.0)
     if "split" in options:
         result = _record_split(database, run, options["split"], now)
     else:
-        result = _set_session(database, run, options["session"], now)
+        on_series = partial(checkpoint, 0.5)
+        result = _set_session(database, run, options["session"], now, on_series)
 
     def write(session: ClientSession) -> None:
         note_outcome(database, run["_id"], {"result": result}, session)
@@ -54,7 +58,11 @@ def _record_split(
 
 
 def _set_session(
-    database: Db, run: RunDocument, asked: Mapping[str, Any], now: datetime
+    database: Db,
+    run: RunDocument,
+    asked: Mapping[str, Any],
+    now: datetime,
+    on_series: Callable[[], None],
 ) -> dict[str, Any]:
     market, day = (
         load_markets(database).choose(str(run["market"])),
@@ -62,12 +70,14 @@ def _set_session(
     )
     if asked["session"] == "calendar":
         with suppress(NotFound):  # done by an attempt before
-            remove_exception(database, market, day)
+            remove_exception(database, market, day, on_series)
     else:
         hours = (
             (time.fromisoformat(asked["opens"]), time.fromisoformat(asked["closes"]))
             if asked["session"] == "open"
             else None
         )
-        set_exception(database, market, day, hours, note=asked["note"], now=now)
+        set_exception(
+            database, market, day, hours, note=asked["note"], now=now, on_series=on_series
+        )
     return {"market": market.code, **asked}

@@ -242,6 +242,7 @@ HEAVY: dict[str, bool] = {
     "correlation": False,  # a hundred tickers at most, 45 pairs at most
     "fetch": True,  # as long as its vendor takes
     "fill": True,  # the same
+    "correct": False,  # one series, but for the sessions of a market
 }
 
 
@@ -294,6 +295,8 @@ def ask_for(database: Db, worker: Worker, task: str, folder: Path) -> str:
         options = request_series_fit(database, worker.celery, request, now=NOW)["options"]
     elif task == "analytics":
         options = {"bars": 1}
+    elif task == "correct":
+        options = {"session": {"day": "2024-03-07", "session": "shut", "note": ""}}
     elif task == "correlation":
         options = {"set_id": "a", "as_of": None, "bars_key": "b"}
     else:
