@@ -186,7 +186,7 @@ def build_digest_line(alert: AlertDocument, public_url: str) -> str:
     subject = alert["entity_id"] if alert["entity_type"] != "feed" else "feed"
     return (
         f"{subject} {_write_bar(alert['last_bar'], alert['interval'])}: {alert['severity']} (grade"
-        f" {alert['grade']:.0f}), {'; '.join(alert['reasons'])}{_tell_scope(alert)}"
+        f" {write_grade(alert['grade'])}), {'; '.join(alert['reasons'])}{_tell_scope(alert)}"
         f"{f' {link}' * bool(link)}"
     )
 

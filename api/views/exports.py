@@ -1,11 +1,9 @@
 """Exports: tables of what is stored, streamed as they are read, or written by a worker."""
 
 import json
-from collections.abc import Iterator
 
 from apiflask import APIBlueprint
 from flask import Response, stream_with_context, url_for
-from gridfs import GridOut
 
 from analytics.catalogue import METRICS
 from api.http.auth import require_scope
@@ -24,7 +22,12 @@ from market.tickers import normalize_ticker
 from records.database import Db, Document
 from records.market.series import find_series
 from records.work.documents import RunDocument
-from records.work.export_files import ExportFile, find_export_files, open_export_file
+from records.work.export_files import (
+    ExportFile,
+    find_export_files,
+    open_export_file,
+    stream_export_file,
+)
 from tasks.requests.exports import request_export
 from tasks.requests.runs import Once
 
@@ -220,18 +223,10 @@ def get_export_file(run_id: str, name: str) -> Response:
 
 
 def _send(file: ExportFile, name: str, mimetype: str) -> Response:
-    opened = open_export_file(get_database(), file["id"])
+    content = stream_export_file(get_database(), file["id"])
     lift_deadline()
     headers = {**_attach(name), "Content-Length": str(file["bytes"])}
-    return Response(
-        stream_with_context(_read_chunks(opened)), headers=headers, content_type=mimetype
-    )
-
-
-def _read_chunks(opened: GridOut) -> Iterator[bytes]:
-    with opened:
-        while chunk := opened.readchunk():
-            yield chunk
+    return Response(stream_with_context(content), headers=headers, content_type=mimetype)
 
 
 def _attach(name: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Files of exports, in GridFS; they are kept for a week."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TypedDict
@@ -53,3 +54,14 @@ def open_export_file(database: Db, file_id: str) -> GridOut:
             f"the files of this export were kept for {KEPT_FOR.days} days; ask for it again",
             reason="export_gone",
         ) from error
+
+
+def stream_export_file(database: Db, file_id: str) -> Iterator[bytes]:
+    """Return a file's content, chunk after chunk. Raises NotFound at once where it is gone."""
+    return _read_chunks(open_export_file(database, file_id))
+
+
+def _read_chunks(opened: GridOut) -> Iterator[bytes]:
+    with opened:
+        while chunk := opened.readchunk():
+            yield chunk

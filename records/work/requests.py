@@ -47,7 +47,7 @@ def insert_run(
     Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill
     and another of one of its series is open.
     """
-    run = _build_run(request, now, str(uuid4()))
+    run = _build_run(database, request, now, str(uuid4()))
 
     def write(session: ClientSession) -> None:
         # Whoever adds a backfill writes this document, so that of two at once the second looks when
@@ -80,11 +80,11 @@ def insert_done_run(
     started_at: datetime,
 ) -> None:
     """Write the run of what was done without one, at the command line; nobody works on it."""
-    run = _build_run(request, started_at, run_id)
+    run = _build_run(database, request, started_at, run_id)
     runs_in(database).insert_one({**run, **outcome, **record})
 
 
-def _build_run(request: RunRequest, now: datetime, run_id: str) -> RunDocument:
+def _build_run(database: Db, request: RunRequest, now: datetime, run_id: str) -> RunDocument:
     return {
         "_id": run_id,
         "task": request.task,

@@ -142,7 +142,7 @@ def _raise_chunk(
     now: datetime,
 ) -> None:
     holders = _find_holders(found, watchlists)
-    own = {watchlist["_id"]: watchlist for watchlist in watchlists}
+    by_name = {watchlist["_id"]: watchlist for watchlist in watchlists}
 
     def write(session: ClientSession) -> None:
         raised.take_turn(database, session)
@@ -154,7 +154,7 @@ def _raise_chunk(
             for name in holders[anomaly["Ticker"]]
             if name is not None
             and name != run["watchlist"]
-            and not passes(own[name]["threshold"], anomaly)
+            and not passes(by_name[name]["threshold"], anomaly)
         }
         for market, members in _group_by_market(found).items():
             tickers = sorted({anomaly["Ticker"] for anomaly in members})
