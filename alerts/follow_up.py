@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import dropwhile
 from statistics import quantiles
@@ -9,13 +10,13 @@ from typing import NamedTuple, TypedDict
 
 from alerts.raising import tell_direction
 from core.errors import NotFound
-from core.words import Direction, Feedback, Severity
+from core.words import Direction, Feedback, MoveScope, Severity
 from market.bars.reading import Bar, read_bars
 from market.intervals import INTERVALS
 from records.alerts.alerts import count_open
 from records.alerts.documents import AlertDocument, EndedAlert, MarketConditions
 from records.analytics.overview import find_regime
-from records.database import Db
+from records.database import Db, Query
 from records.findings.anomalies import build_query, find_anomalies, summarize_anomalies
 from records.findings.labels import count_feedback
 from records.market.series import get_series
@@ -122,27 +123,105 @@ def build_profile(database: Db, ticker: str, interval: str) -> Profile:
     }
 
 
+class Likeness(TypedDict):
+    """What anomalies like one are: all with these in common, of the market's tickers."""
+
+    market: str
+    interval: str
+    direction: Direction
+    severity: Severity
+    scope: MoveScope | None
+    tickers: int
+    anomalies: int
+
+
+class FollowedAlike(TypedDict):
+    """What followed anomalies like an alert's, by horizon; the alert's own do not count."""
+
+    like: Likeness
+    followed: dict[str, Quartiles]
+
+
+def follow_alike(database: Db, alert: AlertDocument) -> FollowedAlike:
+    """Return what followed the last 500 anomalies like an alert's: of the same market, interval,
+    direction, severity and scope, whichever ticker's.
+    """
+    query: Query = {
+        **build_query(
+            market=alert["market"], interval=alert["interval"], severity=alert["severity"]
+        ),
+        "scope": alert["scope"],
+        "features.return_1": {"$lt" if alert["direction"] == "down" else "$gte": 0.0},
+        "_id": {"$nin": alert["anomaly_ids"]},
+    }
+    found = find_anomalies(database, query, limit=PROFILED_ANOMALIES)
+    times: dict[str, list[datetime]] = {}
+    for anomaly in found:
+        times.setdefault(anomaly["Ticker"], []).append(anomaly["Datetime"])
+    returns: dict[int, list[float]] = {ahead: [] for ahead in HORIZONS}
+    for ticker, of in times.items():
+        for ahead, more in _list_returns(_read_after(database, ticker, alert["interval"], of), of):
+            returns[ahead] += more
+    return {
+        "like": {
+            "market": alert["market"],
+            "interval": alert["interval"],
+            "direction": alert["direction"],
+            "severity": alert["severity"],
+            "scope": alert["scope"],
+            "tickers": len(times),
+            "anomalies": len(found),
+        },
+        "followed": {f"after_{ahead}": _find_quartiles(returns[ahead]) for ahead in HORIZONS},
+    }
+
+
+def _read_after(
+    database: Db, ticker: str, interval: str, times: Sequence[datetime]
+) -> Sequence[Bar]:
+    """Return the bars from the first of these times to those that are needed after the last."""
+    reach = timedelta(seconds=INTERVALS[interval] * REACH_INTERVALS, days=REACH_DAYS)
+    with suppress(NotFound):
+        return read_bars(
+            database,
+            ticker,
+            interval,
+            start=min(times),
+            end=max(times) + reach,
+            limit=PROFILED_BARS,
+        )
+    return []
+
+
 def summarize(bars: Sequence[Bar], times: Iterable[datetime]) -> dict[str, Quartiles]:
     """Return by horizon (`after_5`) the quartiles of the returns that followed bars at these times.
 
     A bar that is not among `bars`, which ascend, and one with too few after it, do not count.
     """
+    return {
+        f"after_{ahead}": _find_quartiles(returns) for ahead, returns in _list_returns(bars, times)
+    }
+
+
+def _list_returns(bars: Sequence[Bar], times: Iterable[datetime]) -> list[tuple[int, list[float]]]:
+    """Return by horizon the returns that followed bars at these times."""
     starts = [bar.time for bar in bars]
     rows = [
         row
         for seconds in (int(time.timestamp()) for time in times)
         if (row := bisect_left(starts, seconds)) < len(bars) and starts[row] == seconds
     ]
-    return {
-        f"after_{ahead}": _find_quartiles(
+    return [
+        (
+            ahead,
             [
                 bars[row + ahead].close / bars[row].close - 1.0
                 for row in rows
                 if row + ahead < len(bars)
-            ]
+            ],
         )
         for ahead in HORIZONS
-    }
+    ]
 
 
 def _find_quartiles(returns: Sequence[float]) -> Quartiles:

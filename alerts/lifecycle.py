@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import get_args
 
+from pymongo.client_session import ClientSession
+
 from core.errors import BadInput, Conflict, TapewatchError
 from core.words import AlertEvent, AlertState, AlertStep, Feedback, FeedbackCause
 from records.alerts import alerts
 from records.alerts.documents import AlertDocument, StepFields, TrailDocument
+from records.alerts.mutes import MuteScope, add_mute
 from records.alerts.trail import build_entry
 from records.database import Db
 
@@ -36,6 +39,7 @@ class Asked:
         owner: whose an alert becomes; None for nobody's.
         text: a comment, or the notes of a resolution.
         feedback, cause: of a resolution.
+        mute_until: with a resolution of what was expected: until when alerts like it are silenced.
     """
 
     by: str
@@ -45,6 +49,7 @@ class Asked:
     text: str | None = None
     feedback: Feedback | None = None
     cause: FeedbackCause | None = None
+    mute_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ def _acknowledge(_: AlertDocument, asked: Asked) -> StepFields:
 def _resolve(_: AlertDocument, asked: Asked) -> StepFields:
     if asked.cause is not None and asked.feedback is None:
         raise BadInput("a cause is said with a feedback: confirmed, expected, false_alarm or so")
+    if asked.mute_until is not None and asked.feedback != "expected":
+        raise BadInput("only what was `expected` is muted for a while: give that feedback with it")
     return {
         "resolved_at": asked.now,
         "resolved_by": asked.by,
@@ -195,8 +202,37 @@ def take_step(database: Db, alert_id: str, name: AlertEvent, asked: Asked) -> Al
     def plan(alert: AlertDocument) -> tuple[alerts.Change, TrailDocument]:
         return plan_step(alert, name, asked)
 
+    def mute(alert: AlertDocument, session: ClientSession) -> None:
+        if asked.mute_until is not None:
+            add_mute(
+                database,
+                _describe_alike(alert),
+                until=asked.mute_until,
+                reason=asked.text or "expected",
+                by=asked.by,
+                now=asked.now,
+                alert_id=alert_id,
+                session=session,
+            )
+
     allowed = TABLE[name].allowed if TABLE[name].takes_children else ()
-    return alerts.change_alert(database, alert_id, plan, children_in=allowed)
+    return alerts.change_alert(database, alert_id, plan, children_in=allowed, also=mute)
+
+
+def _describe_alike(alert: AlertDocument) -> MuteScope:
+    """Return what a mute is of that silences alerts like this one."""
+    if alert["entity_type"] not in {"ticker", "market"}:
+        raise BadInput(
+            f"alerts of a {alert['entity_type']} are not muted: snooze this one, or end its cause"
+        )
+    return {
+        "watchlist": alert["watchlist"],
+        "ticker": alert["entity_id"] if alert["entity_type"] == "ticker" else None,
+        "market": alert["market"],
+        "interval": alert["interval"],
+        "direction": alert["direction"],
+        "scope": alert["scope"],
+    }
 
 
 def take_steps(

@@ -76,6 +76,7 @@ def is_news(rule: RuleDocument, alert: AlertDocument) -> bool:
         (rule["watchlist"] in {None, alert["watchlist"]} or alert["watchlist"] is None)
         and rule.get("scope") in {None, alert["scope"]}
         and rule.get("ticker") in {None, alert["entity_id"]}
+        and "muted_by" not in alert
     )
     return is_asked_for and alert["grade_before"] < rule["min_grade"] <= alert["grade"]
 

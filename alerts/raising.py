@@ -18,6 +18,7 @@ from records.alerts.documents import (
     StrangestFields,
     TrailDocument,
 )
+from records.alerts.mutes import MuteDocument, matches
 from records.alerts.raised import LaterFields
 from records.alerts.trail import build_entry
 from records.findings.documents import AnomalyDocument, InputFields, RootCauseFields
@@ -134,6 +135,33 @@ def build_alert(
     }
 
 
+def mute_alerts(raised: Raised, mutes: Sequence[MuteDocument], now: datetime) -> list[str]:
+    """Resolve those new alerts that a mute is of; return the mutes, one for each alert.
+
+    They are there, and listed, and nobody is told of them.
+    """
+    silenced = []
+    for alert in raised.new.values():
+        mute = next((each for each in mutes if matches(each, alert)), None)
+        if mute is None:
+            continue
+        silenced.append(mute["_id"])
+        alert["state"], alert["muted_by"] = "resolved", mute["_id"]
+        alert["resolved_at"], alert["resolved_by"] = now, SYSTEM
+        alert["resolution_notes"] = f"muted by {mute['created_by']}: {mute['reason']}"
+        raised.trail.append(
+            build_entry(
+                alert["_id"],
+                "mute",
+                by=SYSTEM,
+                at=now,
+                states=("active", "resolved"),
+                details={"mute": mute["_id"], "reason": mute["reason"]},
+            )
+        )
+    return silenced
+
+
 def build_alert_id(watchlist: str | None, subject: str) -> str:
     """Return the one `_id` that a watchlist's alert of this bar can have."""
     return f"{watchlist or '-'}::{subject}"
@@ -226,7 +254,7 @@ def _build_wide(
         "anomaly_ids": [],
         "bars": [bar],
         "breadth": {"strange": len(anomalies), "of": tickers},
-        **build_beginning(run_id, now),
+        **build_beginning(run_id, now),  # type: ignore[typeddict-item]  # a muted one has more
     }
 
 

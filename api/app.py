@@ -41,6 +41,7 @@ from api.views.feed import feed
 from api.views.groups import groups
 from api.views.markets import markets
 from api.views.models import models
+from api.views.mutes import mutes
 from api.views.notifications import notifications
 from api.views.runs import detection_runs
 from api.views.series_predictions import series_predictions
@@ -73,6 +74,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     lists,
     markets,
     models,
+    mutes,
     notifications,
     parts,
     series_predictions,

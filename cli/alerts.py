@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from alerts.evidence import build_evidence, check_evidence
+from alerts.learned import apply_threshold, suggest_threshold, suggest_weights
 from alerts.lifecycle import STATES, Asked, take_step
 from cli.common import (
     echo,
@@ -21,10 +22,20 @@ from cli.common import (
     use_database,
 )
 from core.errors import BadInput
-from core.words import AlertState, AlertStep, Feedback, FeedbackCause, MoveScope, Severity
+from core.words import (
+    AlertState,
+    AlertStep,
+    Direction,
+    Feedback,
+    FeedbackCause,
+    MoveScope,
+    Severity,
+)
+from market.markets import load_markets
 from market.tickers import normalize_ticker
-from records.alerts import alerts, trail
+from records.alerts import alerts, mutes, trail
 from records.alerts.documents import AlertDocument
+from records.work.watchlists import get_watchlist
 
 group = AppGroup("alerts", help="Alerts: what somebody must look at, and what became of it.")
 
@@ -156,6 +167,7 @@ def acknowledge(*, alert_ids: tuple[str, ...], as_json: bool) -> None:
 @click.option("--notes")
 @click.option("--feedback", type=click.Choice(get_args(Feedback)), help="Writes labels.")
 @click.option("--cause", type=click.Choice(get_args(FeedbackCause)))
+@click.option("--mute-for", help="With --feedback expected: silence alerts like it for 4h, 14d.")
 @json_option
 @exits_on_error
 def resolve(
@@ -164,10 +176,13 @@ def resolve(
     notes: str | None,
     feedback: Feedback | None,
     cause: FeedbackCause | None,
+    mute_for: str | None,
     as_json: bool,
 ) -> None:
     """Say that alerts are done with, and what they were."""
-    _take("resolve", alert_ids, as_json=as_json, text=notes, feedback=feedback, cause=cause)
+    until = None if mute_for is None else _read_end(mute_for)
+    said = {"text": notes, "feedback": feedback, "cause": cause, "mute_until": until}
+    _take("resolve", alert_ids, as_json=as_json, **said)
 
 
 @group.command("reopen")
@@ -196,11 +211,7 @@ def comment(*, alert_id: str, text: str, as_json: bool) -> None:
 @exits_on_error
 def snooze(*, alert_ids: tuple[str, ...], lasting: str, as_json: bool) -> None:
     """Put alerts away for a while."""
-    found = LASTING.fullmatch(lasting)
-    if found is None:
-        raise BadInput(f"{lasting[:20]!r} is no time to wait; write it as 30m, 4h or 7d")
-    until = datetime.now(UTC) + timedelta(**{UNITS[found[2]]: int(found[1])})
-    _take("snooze", alert_ids, as_json=as_json, until=until)
+    _take("snooze", alert_ids, as_json=as_json, until=_read_end(lasting))
 
 
 @group.command("assign")
@@ -211,6 +222,131 @@ def snooze(*, alert_ids: tuple[str, ...], lasting: str, as_json: bool) -> None:
 def assign(*, alert_ids: tuple[str, ...], owner: str | None, as_json: bool) -> None:
     """Make alerts somebody's."""
     _take("assign", alert_ids, as_json=as_json, owner=owner)
+
+
+@group.command("mute")
+@click.option("--ticker", type=normalize_ticker)
+@click.option("--watchlist")
+@click.option("--market")
+@click.option("--interval")
+@click.option("--direction", type=click.Choice(get_args(Direction)))
+@click.option("--scope", type=click.Choice(get_args(MoveScope)), help="Whose move it is.")
+@click.option("--for", "lasting", required=True, help="4h, 14d; 90 days at the most.")
+@click.option("--reason", required=True, help="Why it is expected.")
+@json_option
+@exits_on_error
+def mute(*, lasting: str, reason: str, as_json: bool, **what: Any) -> None:
+    """Say what is expected for a while: alerts of all of it are resolved as they are raised."""
+    now = datetime.now(UTC)
+    with use_database() as database:
+        if what["watchlist"] is not None:
+            get_watchlist(database, what["watchlist"])
+        if what["market"] is not None:
+            what["market"] = load_markets(database).choose(what["market"]).code
+        made = mutes.add_mute(
+            database,
+            what,  # type: ignore[arg-type]  # its fields
+            until=_read_end(lasting),
+            reason=reason,
+            by=getpass.getuser(),
+            now=now,
+        )
+    if as_json:
+        print_json(made)
+    else:
+        until = f"{made['until']:%Y-%m-%d %H:%M}"
+        echo(f"{mutes.describe_mute(made)} is muted until {until} UTC: {made['_id']}")
+
+
+@group.command("mutes")
+@click.option("--all", "show_all", is_flag=True, help="Those that ended too.")
+@json_option
+@exits_on_error
+def list_mutes(*, show_all: bool, as_json: bool) -> None:
+    """List what is muted until when, and how many alerts each mute silenced."""
+    with use_database() as database:
+        active = None if show_all else True
+        found = mutes.find_mutes(database, now=datetime.now(UTC), active=active, limit=1_000)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("mute", "of", "until (UTC)", "silenced", "by", "reason")
+    for each in found:
+        table.add_row(
+            each["_id"],
+            mutes.describe_mute(each),
+            f"{each['ended_at'] or each['until']:%Y-%m-%d %H:%M}",
+            str(each["silenced"]),
+            each["created_by"],
+            each["reason"],
+        )
+    print_table(table)
+
+
+@group.command("unmute")
+@click.argument("mute_id")
+@exits_on_error
+def unmute(*, mute_id: str) -> None:
+    """End a mute now."""
+    with use_database() as database:
+        ended = mutes.end_mute(database, mute_id, by=getpass.getuser(), now=datetime.now(UTC))
+    echo(f"ended; it silenced {ended['silenced']} alerts")
+
+
+@group.command("suggest-threshold")
+@click.argument("watchlist")
+@click.option("--apply", "is_applied", is_flag=True, help="Set it; otherwise nothing is changed.")
+@json_option
+@exits_on_error
+def suggest(*, watchlist: str, is_applied: bool, as_json: bool) -> None:
+    """Say at which grade labels keep true anomalies and false alarms of WATCHLIST apart best."""
+    now = datetime.now(UTC)
+    with use_database() as database:
+        found = suggest_threshold(database, watchlist, now)
+        grade = found["suggested"]
+        if is_applied and grade is None:
+            raise BadInput(f"there is nothing to apply: {found['reason']}")
+        if is_applied and grade is not None:
+            apply_threshold(database, watchlist, grade, by=getpass.getuser(), now=now)
+    if as_json:
+        print_json(found)
+        return
+    echo(found["reason"])
+    if grade is not None:
+        echo(
+            f"in the last {found['days']} days {found['alerts_lost']} alerts fewer and"
+            f" {found['alerts_gained']} more; precision"
+            f" {_percent(found['now']['precision'])} -> {_percent(found['then']['precision'])},"
+            f" recall {_percent(found['now']['recall'])} -> {_percent(found['then']['recall'])}"
+        )
+        echo("applied" if is_applied else "apply it with --apply")
+
+
+@group.command("suggest-weights")
+@click.option("--market", required=True)
+@click.option("--interval", default="1d", show_default=True)
+@exits_on_error
+def weights(*, market: str, interval: str) -> None:
+    """Print the weights of an ensemble that labels of its anomalies come to."""
+    with use_database() as database:
+        code = load_markets(database).choose(market).code
+        found = suggest_weights(database, code, interval)
+    said = ",".join(f"{member}={weight:g}" for member, weight in found.items())
+    echo(f"flask models train --market {code} --detector ensemble --weights {said}")
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def _read_end(lasting: str) -> datetime:
+    """Return the time that is so far ahead, as in `4h`."""
+    found = LASTING.fullmatch(lasting)
+    if found is None:
+        raise BadInput(f"{lasting[:20]!r} is no time to wait; write it as 30m, 4h or 7d")
+    now = datetime.now(UTC)
+    now = now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+    return now + timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 def _take(step: AlertStep, alert_ids: tuple[str, ...], *, as_json: bool, **said: Any) -> None:

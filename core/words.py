@@ -57,7 +57,18 @@ FeedbackCause = Literal[
 AlertState = Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
 AlertStep = Literal["acknowledge", "resolve", "snooze", "assign", "comment", "reopen"]
 """What a person does with an alert."""
-AlertEvent = Literal[AlertStep, "raise", "extend", "wake", "expire", "supersede", "return"]
+AlertEvent = Literal[
+    AlertStep,
+    "raise",
+    "extend",
+    "wake",
+    "expire",
+    "supersede",
+    "return",
+    "mute",
+    "unmute",
+    "threshold",
+]
 """The same, and what the service does with it by itself."""
 EntityType = Literal["ticker", "market", "feed", "series"]
 GroupType = Literal["ticker", "index", "industry", "sector", "market"]

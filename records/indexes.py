@@ -143,6 +143,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("filled_at", expireAfterSeconds=FILLED_GAPS_DAYS * DAY_SECONDS),
     ],
     "labels": [_index("-labelled_at", "_id"), _index("alert_id"), _index("ticker", "interval")],
+    "mutes": [_index("ended_at", "until"), _index("-created_at", "_id"), _index("ticker")],
     "groups": [_index("order")],
     "heartbeats": [_index("at", expireAfterSeconds=DAY_SECONDS)],
     "models": [_index("market", "-created_at"), _index("sha256")],

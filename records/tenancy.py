@@ -32,6 +32,7 @@ OWN = frozenset(
         "alerts",
         "deliveries",
         "labels",
+        "mutes",
         "notification_rules",
         "watchlists",
     }

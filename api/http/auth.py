@@ -112,11 +112,12 @@ def has_scope(scope: str) -> bool:
     return not {scope, "admin"}.isdisjoint(g.flask_httpauth_user["scopes"])
 
 
-def require_scope(scope: str, deed: str) -> None:
+def require_scope(scope: str, deed: str, *, of_tenant: bool = False) -> None:
     """Raise ScopeMissing where the key of this request lacks a scope
-    that only some requests to its route need; `admin` is that of the default tenant.
+    that only some requests to its route need; `admin` is the default tenant's, unless what is done
+    is `of_tenant`.
     """
-    if not has_scope(scope) or (scope == "admin" and _is_of_tenant()):
+    if not has_scope(scope) or (scope == "admin" and not of_tenant and _is_of_tenant()):
         raise ScopeMissing(
             f"{deed} needs a key with the scope {scope!r}, which this key does not have"
         )

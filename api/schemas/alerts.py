@@ -39,6 +39,8 @@ MOST_DAYS = 366
 
 Person = Annotated[str, Field(min_length=1, max_length=100, examples=["mia"])]
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+# JSON has no times: a strict body takes them as text.
+Until = Annotated[Time, Field(strict=False, description="at most 90 days ahead")]
 
 
 class Comment(Record):
@@ -94,6 +96,9 @@ class Alert(Record):
     model_version: str | None
     detection_timestamp: datetime
     parent_id: str | None = Field(None, description="the alert of a market-wide bar it belongs to")
+    muted_by: str | None = Field(
+        None, description="the mute for which it was resolved as it was raised"
+    )
     breadth: Widespread | None = Field(None, description="of a market-wide bar")
     run_id: str = Field(description="the run that raised it, or added to it last")
     state: AlertState
@@ -144,12 +149,15 @@ class TrailEntry(Record):
     """One step: who did what, when."""
 
     id: str = Field(alias="_id")
-    alert_id: str = Field(examples=[ALERT_ID])
+    alert_id: str | None = Field(
+        description="null: it is of no one alert, see `subject`", examples=[ALERT_ID]
+    )
+    subject: str | None = Field(None, description="of a mute or a threshold: what it is of")
     step: AlertEvent
     by: str = Field(description="the name of a key, or `system`", examples=["mia"])
     at: datetime
     from_state: AlertState | None
-    to_state: AlertState
+    to_state: AlertState | None
     details: dict[str, Any]
 
 
@@ -177,6 +185,7 @@ class AlertFilter(TimesQuery):
     owner: Person | None = None
     parent_id: str | None = Field(None, max_length=200)
     entity_type: EntityType | None = None
+    muted: bool | None = Field(None, description="those that a mute silenced, or all others")
 
     def build_filter(self) -> dict[str, Any]:
         """Return the arguments of `records.alerts.alerts.build_query`."""
@@ -214,16 +223,17 @@ class ResolveBody(Body):
         None, description="writes a label of each of its anomalies; what it was"
     )
     cause: FeedbackCause | None = Field(None, description="why; goes with a feedback")
+    mute_until: Until | None = Field(
+        None,
+        description="with the feedback `expected`: alerts of the same ticker, interval, direction"
+        " and scope are silenced until then, at most 90 days",
+    )
 
 
 class CommentBody(Body):
     """A comment."""
 
     text: Text
-
-
-# JSON has no times: a strict body takes them as text.
-Until = Annotated[Time, Field(strict=False, description="at most 90 days ahead")]
 
 
 class SnoozeBody(Body):
@@ -370,6 +380,25 @@ class Followed(BaseModel):
     after_1: Quartiles
     after_5: Quartiles
     after_20: Quartiles
+
+
+class Likeness(BaseModel):
+    """What anomalies like an alert's have in common, and how many there are."""
+
+    market: str
+    interval: str
+    direction: Direction
+    severity: Severity
+    scope: MoveScope | None
+    tickers: int
+    anomalies: int = Field(description="the last 500 at the most")
+
+
+class FollowedAlike(BaseModel):
+    """What followed anomalies like an alert's, whichever ticker's."""
+
+    like: Likeness
+    followed: Followed
 
 
 class Profile(BaseModel):

@@ -9,7 +9,7 @@ from flask import Response
 
 from alerts import lifecycle
 from alerts.evidence import build_evidence
-from alerts.follow_up import build_profile
+from alerts.follow_up import build_profile, follow_alike
 from alerts.lifecycle import Asked
 from api.http.auth import get_person, needs_scope
 from api.http.paging import Listed, build_page, decode_cursor
@@ -26,6 +26,7 @@ from api.schemas.alerts import (
     BulkBody,
     CommentBody,
     EndedPage,
+    FollowedAlike,
     HistoryQuery,
     LabelPage,
     LabelQuery,
@@ -95,6 +96,16 @@ def get_one_alert(alert_id: str) -> Document:
     }
 
 
+@alerts.get("/alerts/<alert_id>/followed")
+@alerts.output(FollowedAlike)
+def get_followed(alert_id: str) -> Document:
+    """Return what followed anomalies like this alert's: of the same market, interval, direction,
+    severity and scope, whichever ticker's.
+    """
+    database = get_database()
+    return dict(follow_alike(database, get_alert(database, alert_id)))
+
+
 @alerts.get("/alerts/<alert_id>/evidence")
 @alerts.doc(responses=EVIDENCE)
 def get_evidence(alert_id: str) -> Response:
@@ -139,6 +150,7 @@ def resolve_alert(alert_id: str, json_data: ResolveBody) -> AlertDocument:
         text=json_data.resolution_notes,
         feedback=json_data.feedback,
         cause=json_data.cause,
+        mute_until=json_data.mute_until,
     )
 
 

@@ -27,6 +27,7 @@ from records.keyset import BY_ID
 from records.market.series import find_sizes, find_tickers
 from records.models.champions import Scope, find_versions
 from records.models.documents import PolicyFields
+from records.tenancy import get_tenant, qualify
 from records.work import scan_switch, watchlists
 from records.work.documents import ScanSwitch, ShownWatchlist, WatchlistDocument, WatchlistFields
 
@@ -165,13 +166,15 @@ def _check_scope(name: str, wanted: WatchlistFields | None) -> None:
     """
     present = watchlists.find_watchlist(get_database(), name)
     policies = [found["threshold"] for found in (present, wanted) if found is not None]
-    if not any(policies) and not find_versions(get_database(), [Scope("watchlist", name)]):
+    own = Scope("watchlist", qualify(get_tenant(get_database()), name))
+    if not any(policies) and not find_versions(get_database(), [own]):
         return
     if present is not None and wanted is not None:
         same_threshold = present["threshold"] == wanted["threshold"]
         if same_threshold and set(present["tickers"]) == set(wanted["tickers"]):
             return
-    require_scope("admin", f"what decides which bars of watchlist {name!r} are anomalies")
+    deed = f"what decides which bars of watchlist {name!r} are anomalies"
+    require_scope("admin", deed, of_tenant=True)
 
 
 def _check_source(body: WatchlistBody) -> None:

@@ -46,11 +46,17 @@ Plan = Callable[[AlertDocument], tuple[Change, TrailDocument]]
 
 
 def change_alert(
-    database: Db, alert_id: str, plan: Plan, *, children_in: Sequence[AlertState] = ()
+    database: Db,
+    alert_id: str,
+    plan: Plan,
+    *,
+    children_in: Sequence[AlertState] = (),
+    also: Callable[[AlertDocument, ClientSession], object] | None = None,
 ) -> AlertDocument:
-    """Write what `plan` makes of an alert, and of its children in these states, at once.
+    """Write what `plan` makes of an alert, and of its children in these states, at once, with what
+    `also` writes of the alert itself.
 
-    Raises NotFound, and what `plan` raises of the alert itself.
+    Raises NotFound, and what `plan` and `also` raise of the alert itself.
     """
 
     def write(session: ClientSession) -> AlertDocument:
@@ -63,6 +69,8 @@ def change_alert(
             affected += alerts_in(database).find(children, session=session)
         for each in affected:
             _apply(database, each, *plan(each), session)
+        if also is not None:
+            also(alert, session)
         changed = alerts_in(database).find_one({"_id": alert_id}, session=session)
         return changed or alert
 
@@ -115,7 +123,7 @@ def get_alert(database: Db, alert_id: str) -> AlertDocument | EndedAlert:
     return found or cast("EndedAlert", ended)
 
 
-def build_query(
+def build_query(  # noqa: PLR0913 - one argument a filter, all by name
     *,
     states: Sequence[AlertState] | None = None,
     severity: Severity | None = None,
@@ -127,6 +135,7 @@ def build_query(
     owner: str | None = None,
     parent_id: str | None = None,
     entity_type: str | None = None,
+    muted: bool | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Query:
@@ -143,6 +152,8 @@ def build_query(
         "entity_type": entity_type,
     }
     query: dict[str, object] = {k: value for k, value in equal.items() if value is not None}
+    if muted is not None:
+        query["muted_by"] = {"$exists": muted}
     if states is not None:
         query["state"] = {"$in": list(states)}
     if start is not None:
@@ -163,6 +174,14 @@ def count_open(database: Db, ticker: str, interval: str) -> int:
     """Return how many alerts of a series are open."""
     query = {"entity_id": ticker, "interval": interval, "state": {"$in": list(OPEN_STATES)}}
     return alerts_in(database).count_documents(query)
+
+
+def find_raised(database: Db, watchlist: str, since: datetime) -> list[AlertDocument]:
+    """Return the alerts of a watchlist's tickers that were raised since then, those of the history
+    too.
+    """
+    query = {"watchlist": watchlist, "entity_type": "ticker", "created_at": {"$gte": since}}
+    return [*alerts_in(database).find(query), *history_in(database).find(query)]
 
 
 def is_any_active(database: Db, alert_ids: Sequence[str]) -> bool:

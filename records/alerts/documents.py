@@ -204,6 +204,7 @@ class AlertDocument(StepFields, StrangestFields):
         bar_time, last_bar: the first and the last strange bar.
         count: how many there are.
         parent_id: the alert of the market-wide bar that it belongs to.
+        muted_by: the mute for which it was resolved as it was raised.
         breadth, bars: of a market-wide alert: of its widest bar, and which bars it holds.
         run_id: the run that raised it, or added to it last.
         grade_before: its grade before that run; -1 where that run raised it.
@@ -222,6 +223,7 @@ class AlertDocument(StepFields, StrangestFields):
     count: int
     anomaly_ids: list[str]
     parent_id: str | None
+    muted_by: NotRequired[str]
     breadth: NotRequired[BreadthFields]
     bars: NotRequired[list[datetime]]
     run_id: str
@@ -274,15 +276,19 @@ class EndedAlert(AlertDocument):
 
 
 class TrailDocument(TypedDict):
-    """One step of an alert's life: who did what, when, and from which state to which."""
+    """One step of an alert's life: who did what, when, and from which state to which.
+
+    What is of no one alert, such as a mute or a threshold, has a `subject` in words.
+    """
 
     _id: str
-    alert_id: str
+    alert_id: str | None
+    subject: NotRequired[str]
     step: AlertEvent
     by: str
     at: datetime
     from_state: AlertState | None
-    to_state: AlertState
+    to_state: AlertState | None
     details: dict[str, Any]
 
 

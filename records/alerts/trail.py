@@ -18,16 +18,18 @@ LISTED = 1_000
 
 
 def build_entry(
-    alert_id: str,
+    alert_id: str | None,
     step: AlertEvent,
     *,
     by: str,
     at: datetime,
-    states: tuple[AlertState | None, AlertState],
+    states: tuple[AlertState | None, AlertState | None],
     details: Mapping[str, Any] | None = None,
+    subject: str | None = None,
 ) -> TrailDocument:
     """Return an entry, not yet written; `states` are those before and after."""
     return {
+        **({"subject": subject} if subject else {}),  # type: ignore[typeddict-item]  # its own
         "_id": uuid4().hex,
         "alert_id": alert_id,
         "step": step,

@@ -74,6 +74,44 @@ def count_feedback(database: Db, ticker: str, interval: str) -> dict[Feedback, i
     return {group["_id"]: group["count"] for group in database.labels.aggregate(stages)}
 
 
+def find_judged(
+    database: Db, tickers: Sequence[str], interval: str
+) -> list[tuple[float, bool, str]]:
+    """Return the grade of each labelled anomaly of these tickers, whether it was true, and its
+    `_id`; one that several said something of counts once, by what was said last.
+    """
+    query = {"ticker": {"$in": list(tickers)}, "interval": interval}
+    found = labels_in(database).find(query).sort("labelled_at", 1)
+    last = {label["anomaly_id"]: label for label in found}
+    return [(each["grade"], each["is_true_anomaly"], name) for name, each in sorted(last.items())]
+
+
+def find_votes(database: Db, market: str, interval: str) -> list[tuple[dict[str, float], bool]]:
+    """Return of each labelled anomaly that an ensemble found the grades that its members gave,
+    and whether it was true.
+    """
+    labels = {
+        label["anomaly_id"]: label for label in labels_in(database).find().sort("labelled_at", 1)
+    }
+    query = {
+        "_id": {"$in": list(labels)},
+        "market": market,
+        "interval": interval,
+        "members": {"$exists": True},
+    }
+    return [
+        (
+            {
+                vote["detector"]: vote["grade"]
+                for vote in anomaly["members"]
+                if vote["grade"] is not None
+            },
+            labels[anomaly["_id"]]["is_true_anomaly"],
+        )
+        for anomaly in anomalies_in(database).find(query, {"members": 1})
+    ]
+
+
 def compute_precision(database: Db) -> float | None:
     """Return the share of labelled anomalies that were true; None where none is labelled."""
     total = labels_in(database).count_documents({})

@@ -8,6 +8,8 @@ field of the watchlist, which a change of it moves to its next version, as any o
 from collections.abc import Iterable
 from datetime import datetime
 
+from pymongo.client_session import ClientSession
+
 from core.errors import NotFound
 from core.words import ThresholdKind
 from records.database import Db
@@ -17,7 +19,12 @@ from records.tenancy import of_tenant, split_name
 
 
 def set_threshold(
-    database: Db, scope: Scope, kind: ThresholdKind, value: float, now: datetime
+    database: Db,
+    scope: Scope,
+    kind: ThresholdKind,
+    value: float,
+    now: datetime,
+    session: ClientSession | None = None,
 ) -> None:
     """Set what passes in a scope; the next detection uses it.
 
@@ -25,7 +32,7 @@ def set_threshold(
     """
     policy: PolicyFields = {"kind": kind, "value": value}
     if scope.kind == "watchlist":
-        _change_watchlist(database, scope.name, policy, now)
+        _change_watchlist(database, scope.name, policy, now, session)
         return
     document: ThresholdDocument = {
         **policy,
@@ -34,7 +41,9 @@ def set_threshold(
         "name": scope.name,
         "changed_at": now,
     }
-    thresholds_in(database).replace_one({"_id": document["_id"]}, document, upsert=True)
+    thresholds_in(database).replace_one(
+        {"_id": document["_id"]}, document, upsert=True, session=session
+    )
 
 
 def clear_threshold(database: Db, scope: Scope, now: datetime) -> None:
@@ -85,9 +94,16 @@ def _find_of_watchlist(database: Db, name: str) -> PolicyFields | None:
     return policy
 
 
-def _change_watchlist(database: Db, name: str, policy: PolicyFields | None, now: datetime) -> None:
+def _change_watchlist(
+    database: Db,
+    name: str,
+    policy: PolicyFields | None,
+    now: datetime,
+    session: ClientSession | None = None,
+) -> None:
     changes = {"$set": {"threshold": policy, "updated_at": now}, "$inc": {"version": 1}}
-    if database.watchlists.update_one({"_id": name}, changes).matched_count == 0:
+    done = database.watchlists.update_one({"_id": name}, changes, session=session)
+    if done.matched_count == 0:
         raise NotFound(f"there is no watchlist {name!r} whose threshold could be set")
 
 

@@ -18,6 +18,7 @@ from alerts.lifecycle import EXPIRED_AFTER, OPEN, SYSTEM, Asked, take_step
 from alerts.raising import (
     BarsBetween,
     find_wide_bars,
+    mute_alerts,
     passes,
     plan_alerts,
     plan_market_wide,
@@ -27,7 +28,7 @@ from alerts.stopped_feed import FEED, build_stopped, extend_stopped, names_stopp
 from core.errors import Conflict
 from core.words import AlertEvent
 from market.markets import load_markets
-from records.alerts import history, raised
+from records.alerts import history, mutes, raised
 from records.alerts.documents import AlertDocument, EndedAlert
 from records.database import Db, in_transaction
 from records.findings import anomalies
@@ -156,6 +157,8 @@ def _raise_chunk(
             and name != run["watchlist"]
             and not passes(by_name[name]["threshold"], anomaly)
         }
+        active_mutes = mutes.find_active(database, now, session)
+        silenced: list[str] = []
         for market, members in _group_by_market(found).items():
             tickers = sorted({anomaly["Ticker"] for anomaly in members})
             open_alerts = raised.find_open(database, tickers, run["interval"], session)
@@ -168,9 +171,11 @@ def _raise_chunk(
                 run_id=run["_id"],
                 now=now,
             )
+            silenced += mute_alerts(plan, active_mutes, now)
             raised.write_raised(
                 database, list(plan.new.values()), list(plan.later.items()), plan.trail, session
             )
+        mutes.count_silenced(database, silenced, now, session)
 
     in_transaction(database, write)
 
@@ -229,7 +234,10 @@ def _write_wide(
             watchlist, wide, tickers, open_alerts, between, run_id=run["_id"], now=now
         )
         known = raised.find_known(database, list(plan.new), session)
-        new = [alert for alert_id, alert in plan.new.items() if alert_id not in known]
+        plan.new = {alert_id: a for alert_id, a in plan.new.items() if alert_id not in known}
+        silenced = mute_alerts(plan, mutes.find_active(database, now, session), now)
+        mutes.count_silenced(database, silenced, now, session)
+        new = list(plan.new.values())
         trail = [entry for entry in plan.trail if entry["alert_id"] not in known]
         raised.write_raised(database, new, list(plan.later.items()), trail, session)
         for parent_id, anomaly_ids in children.items():
@@ -262,7 +270,12 @@ def _follow_anomalies(database: Db, run: RunDocument, now: datetime) -> None:
     open again those so resolved of which one is found again.
     """
     held = raised.find_held(database, run["tickers"], run["interval"], (*OPEN, "resolved"))
-    held = [a for a in held if a["state"] != "resolved" or a.get("resolved_by") == SYSTEM]
+    # What was resolved since somebody expected it stays so.
+    held = [
+        a
+        for a in held
+        if a["state"] != "resolved" or (a.get("resolved_by") == SYSTEM and "muted_by" not in a)
+    ]
     ids = [anomaly_id for alert in held for anomaly_id in alert["anomaly_ids"]]
     gone = anomalies.find_superseded(database, ids)
     for alert in held:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Acme:
 
     run_id: str
     alert_id: str
+    mute_id: str
     rule: str
     watchlist: str
     words: tuple[str, ...]
@@ -82,11 +84,18 @@ def fill(
         assert client.post(f"/py/alerts/{alert_id}/comments", json=said).status_code == 200
     said = {"feedback": "confirmed", "resolution_notes": f"{tenant} secret notes"}
     assert client.patch(f"/py/alerts/{ended}/resolve", json=said).status_code == 200
+    soon = datetime.now(UTC) + timedelta(days=9)
+    mute = {
+        "ticker": "NVDA",
+        "until": f"{soon:%Y-%m-%dT%H:%M:%SZ}",
+        "reason": f"{tenant} secret why",
+    }
+    mute_id = client.post("/py/mutes", json=mute).json["_id"]
     age(own, ended, resolved_at=91)
     notify(worker)
     assert own.alert_history.count_documents({}) == own.labels.count_documents({}) == 1
     assert own.deliveries.count_documents({"state": "sent"}) == 2
-    return Acme(run_id, held, rule, watchlist, (f"{tenant} ", held))
+    return Acme(run_id, held, mute_id, rule, watchlist, (f"{tenant} ", held))
 
 
 @pytest.fixture
@@ -112,6 +121,7 @@ def find_leaks(client: FlaskClient, acme: Acme) -> list[str]:
         own = {
             "run_id": acme.run_id,
             "alert_id": acme.alert_id,
+            "mute_id": acme.mute_id,
             "name": acme.rule if "/rules/" in path else acme.watchlist,
         }
         asked = path.format(**{name: own.get(name) or SHARED.get(name, "x") for name in names})

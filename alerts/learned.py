@@ -1,0 +1,190 @@
+"""What labels teach: a watchlist's threshold, and the weights of an ensemble. It is a suggestion;
+a person applies it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+from pymongo.client_session import ClientSession
+
+from alerts.raising import passes
+from core.errors import NotFound
+from detection.detectors.weights import AGREES, MEMBERS
+from records.alerts.alerts import find_raised
+from records.alerts.trail import add_entries, build_entry
+from records.database import Db, in_transaction
+from records.findings.anomalies import build_query, find_anomalies
+from records.findings.labels import find_judged, find_votes
+from records.models.champions import Scope
+from records.models.documents import PolicyFields
+from records.models.thresholds import set_threshold
+from records.work.watchlists import get_watchlist
+
+# Fewer say too little; and of one kind alone nothing can be told apart.
+LEAST_LABELS, LEAST_OF_EACH = 10, 3
+DAYS = 90
+LISTED = 20
+MOST_ANOMALIES = 20_000
+
+
+class Quality(TypedDict):
+    """How the labelled anomalies fare at a threshold; None where nothing passes, or nothing is
+    true.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+class Suggestion(TypedDict):
+    """A threshold for a watchlist, and what would have been otherwise.
+
+    Attributes:
+        current: the watchlist's own policy; None where it has none.
+        suggested: a grade; None where labels do not tell, and `reason` says why.
+        labels, true, false: how many there are of its tickers.
+        now, then: of the labelled anomalies, at the present threshold and at the suggested one.
+        alerts_lost, alerts_gained: of the last 90 days; `lost` and `gained` name the first 20.
+            Gained are only anomalies that some run stored.
+    """
+
+    watchlist: str
+    current: PolicyFields | None
+    suggested: float | None
+    reason: str
+    labels: int
+    true: int
+    false: int
+    now: Quality
+    then: Quality
+    days: int
+    alerts_lost: int
+    alerts_gained: int
+    lost: list[str]
+    gained: list[str]
+
+
+Judged = Sequence[tuple[float, bool]]
+"""Grades of labelled anomalies, and whether they were true."""
+
+
+def measure(judged: Judged, threshold: float) -> Quality:
+    """Return precision, recall and F1 of taking for true what has at least this grade."""
+    kept = [is_true for grade, is_true in judged if grade >= threshold]
+    true = sum(is_true for _, is_true in judged)
+    found = sum(kept)
+    precision = found / len(kept) if kept else None
+    recall = found / true if true else None
+    total = len(kept) + true
+    return {"precision": precision, "recall": recall, "f1": 2 * found / total if total else None}
+
+
+def choose_grade(judged: Judged) -> float | None:
+    """Return the grade of the greatest F1 of the labelled anomalies, the lowest of several, down
+    to the next tenth; None where there are too few labels of either kind.
+    """
+    true = sum(is_true for _, is_true in judged)
+    if len(judged) < LEAST_LABELS or min(true, len(judged) - true) < LEAST_OF_EACH:
+        return None
+    grades = sorted({grade for grade, _ in judged})
+    best = max(grades, key=lambda grade: (measure(judged, grade)["f1"] or 0.0, -grade))
+    return int(best * 10) / 10
+
+
+def suggest_threshold(database: Db, name: str, now: datetime) -> Suggestion:
+    """Return what labels say of a watchlist's threshold. Raises NotFound."""
+    watchlist = get_watchlist(database, name)
+    tickers, interval = watchlist["tickers"], watchlist["interval"]
+    judged = find_judged(database, tickers, interval)
+    grades = [(grade, is_true) for grade, is_true, _ in judged]
+    true = sum(is_true for _, is_true in grades)
+    suggested = choose_grade(grades)
+    since = now - timedelta(days=DAYS)
+    current = watchlist["threshold"]
+    lowest = min((grade for grade, _ in grades), default=0.0)
+    present = current["value"] if current and current["kind"] == "grade" else lowest
+    lost: list[str] = []
+    gained: list[str] = []
+    if suggested is not None:
+        raised = find_raised(database, name, since)
+        lost = [alert["_id"] for alert in raised if alert["grade"] < suggested]
+        held = {each for alert in raised for each in alert["anomaly_ids"]}
+        query = build_query(tickers=tickers, interval=interval, min_grade=suggested, start=since)
+        found = find_anomalies(database, query, limit=MOST_ANOMALIES)
+        gained = [
+            anomaly["_id"]
+            for anomaly in found
+            if anomaly["_id"] not in held and not passes(current, anomaly)
+        ]
+    return {
+        "watchlist": name,
+        "current": current,
+        "suggested": suggested,
+        "reason": _explain(len(grades), true, suggested),
+        "labels": len(grades),
+        "true": true,
+        "false": len(grades) - true,
+        "now": measure(grades, present),
+        "then": measure(grades, present if suggested is None else suggested),
+        "days": DAYS,
+        "alerts_lost": len(lost),
+        "alerts_gained": len(gained),
+        "lost": lost[:LISTED],
+        "gained": gained[:LISTED],
+    }
+
+
+def apply_threshold(database: Db, name: str, grade: float, *, by: str, now: datetime) -> None:
+    """Set a watchlist's threshold to a grade, with an entry of the audit. Raises NotFound."""
+    before = get_watchlist(database, name)["threshold"]
+
+    def write(session: ClientSession) -> None:
+        set_threshold(database, Scope("watchlist", name), "grade", grade, now, session)
+        entry = build_entry(
+            None,
+            "threshold",
+            by=by,
+            at=now,
+            states=(None, None),
+            details={"before": before, "after": {"kind": "grade", "value": grade}},
+            subject=f"watchlist {name}",
+        )
+        add_entries(database, [entry], session)
+
+    in_transaction(database, write)
+
+
+def suggest_weights(database: Db, market: str, interval: str) -> dict[str, float]:
+    """Return the weight of each member of an ensemble: how many of the labelled anomalies that it
+    found strange were true, one of each kind added (Laplace's rule of succession).
+
+    Raises NotFound where too few anomalies of an ensemble are labelled.
+    """
+    votes = find_votes(database, market, interval)
+    true = sum(is_true for _, is_true in votes)
+    if len(votes) < LEAST_LABELS or min(true, len(votes) - true) < LEAST_OF_EACH:
+        raise NotFound(
+            f"{_explain(len(votes), true, None)}, of anomalies that an ensemble found in"
+            f" {interval} bars of {market}"
+        )
+    return {member: weight for member in MEMBERS if (weight := _weigh(member, votes)) is not None}
+
+
+def _weigh(member: str, votes: Sequence[tuple[Mapping[str, float], bool]]) -> float | None:
+    said = [
+        is_true
+        for grades, is_true in votes
+        if grades.get(member) is not None and grades[member] >= AGREES
+    ]
+    if not any(member in grades for grades, _ in votes):
+        return None
+    return round((sum(said) + 1) / (len(said) + 2), 3)
+
+
+def _explain(labels: int, true: int, suggested: float | None) -> str:
+    told = f"{labels} labels, {true} true and {labels - true} false alarms"
+    if suggested is None:
+        return f"{told}: at least {LEAST_LABELS} are needed, {LEAST_OF_EACH} of either kind"
+    return f"{told}: grade {suggested:g} keeps them apart best (F1)"

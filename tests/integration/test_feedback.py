@@ -1,0 +1,217 @@
+"""Feedback changes what happens next: mutes, suggested thresholds and weights; what followed."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
+
+from alerts.learned import choose_grade, measure
+from cli.alerts import group
+from core.settings import Settings, get_settings
+from market.imports.importing import import_frame
+from records.database import Db
+from tasks.periodic.notifications import notify
+from tasks.process.worker import Worker
+from tests.integration.alerting import NOW, SESSIONS, build_anomaly, end_run
+from tests.integration.detecting import make_bars
+from tests.integration.stored import add_list
+from tests.receiver import Receiver
+
+SOON = (datetime.now(UTC) + timedelta(days=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def find_alerts(client: FlaskClient, **query: Any) -> dict[str, Any]:
+    items = client.get("/py/alerts", query_string=query).json["items"]
+    return {alert["entity_id"]: alert for alert in items}
+
+
+def test_what_was_expected_is_silenced_for_a_while_and_counted(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT")
+    rule = {"channel": receiver.channel, "min_grade": 0}
+    assert client.put("/py/notifications/rules/me", json=rule).status_code == 200
+    end_run(database, ("AAPL", SESSIONS[0]), watchlist="tech")
+    notify(worker)
+    path = f"/py/alerts/{find_alerts(client)['AAPL']['_id']}/resolve"
+    said = {"mute_until": SOON, "resolution_notes": "a buyback, all month"}
+    assert client.patch(path, json={**said, "feedback": "confirmed"}).status_code == 422
+    too_long = {"feedback": "expected", "mute_until": "2099-01-01T00:00:00Z"}
+    assert client.patch(path, json=too_long).status_code == 422
+    assert database.mutes.count_documents({}) == 0
+    assert client.patch(path, json={**said, "feedback": "expected"}).status_code == 200
+    rise = {"moved": 0.09}
+    end_run(database, ("AAPL", SESSIONS[8]), ("MSFT", SESSIONS[8]), watchlist="tech")
+    notify(worker)
+    end_run(database, ("AAPL", SESSIONS[10], rise), watchlist="tech")
+    notify(worker)
+    notify(worker)
+    told = [[alert["entity_id"] for alert in each["alerts"]] for each in receiver.messages]
+    assert told == [["AAPL"], ["MSFT"], ["AAPL"]]
+    (muted,) = client.get("/py/alerts?muted=true").json["items"]
+    assert (muted["state"], muted["resolved_by"], muted["direction"]) == (
+        "resolved",
+        "system",
+        "down",
+    )
+    assert muted["resolution_notes"] == "muted by open access: a buyback, all month"
+    assert len(client.get("/py/alerts?muted=false").json["items"]) == 3
+    (mute,) = client.get("/py/mutes?active=true").json["items"]
+    assert (mute["silenced"], mute["ticker"], mute["direction"]) == (1, "AAPL", "down")
+    assert mute["_id"] == muted["muted_by"]
+    assert client.delete(f"/py/mutes/{mute['_id']}").status_code == 204
+    again = client.delete(f"/py/mutes/{mute['_id']}")
+    assert (again.status_code, again.json["state"]) == (409, "ended")
+    assert client.delete("/py/mutes/nothing").status_code == 404
+    steps = client.get("/py/audit").json["items"]
+    of_mutes = [s["step"] for s in steps if s["step"] in {"mute", "unmute"}]
+    assert sorted(of_mutes) == ["mute", "mute", "unmute"]
+    assert client.get("/py/mutes?active=false").json["items"][0]["silenced"] == 1
+
+
+def test_a_mute_is_of_something_and_of_an_end(client: FlaskClient, worker: Worker) -> None:
+    """A day of the whole market is silenced with its tickers' alerts, and a second run of the same
+    bars counts nothing twice.
+    """
+    database = worker.database
+    names = [f"T{number:02}" for number in range(12)]
+    add_list(database, "wide", *names)
+    for wrong in (
+        {"until": SOON, "reason": "x"},
+        {"market": "US", "reason": "x"},
+        {"market": "US", "until": "2020-01-01T00:00:00Z", "reason": "x"},
+        {"market": "XX", "until": SOON, "reason": "x"},
+    ):
+        assert client.post("/py/mutes", json=wrong).status_code == 422, wrong
+    missing = {"watchlist": "nowhere", "until": SOON, "reason": "x"}
+    assert client.post("/py/mutes", json=missing).status_code == 404
+    body = {"market": "us", "direction": "down", "until": SOON, "reason": "the sell-off"}
+    assert client.post("/py/mutes", json=body).json["market"] == "US"
+    end_run(database, *((name, SESSIONS[0]) for name in names), watchlist="wide")
+    notify(worker)
+    database.outbox.update_many({}, {"$set": {"delivered_at": None}})
+    notify(worker)
+    assert {alert["state"] for alert in find_alerts(client).values()} == {"resolved"}
+    (mute,) = client.get("/py/mutes").json["items"]
+    assert mute["silenced"] == 13
+
+
+def judge(database: Db, ticker: str, day: int, grade: float, *, is_true: bool) -> None:
+    """Store an anomaly, its alert of the watchlist `tech`, and what somebody said of it."""
+    bar = datetime(2025, 12, day, tzinfo=UTC)
+    anomaly = build_anomaly("r", ticker, bar, grade=grade)
+    anomaly["members"] = [
+        {"detector": "mad", "weight": 1.0, "score": -1.0, "grade": 90.0, "missing": None},
+        {"detector": "zscore", "weight": 1.0, "score": -1.0, "grade": grade - 40, "missing": None},
+    ]
+    database.anomalies.insert_one(anomaly)
+    alert = {"_id": f"tech::{anomaly['_id']}", "watchlist": "tech", "entity_type": "ticker"}
+    alert |= {"grade": grade, "created_at": datetime.now(UTC), "anomaly_ids": [anomaly["_id"]]}
+    database.alerts.insert_one({**alert, "entity_id": ticker})
+    label = {"_id": f"l{anomaly['_id']}", "anomaly_id": anomaly["_id"], "ticker": ticker}
+    label |= {"interval": "1d", "grade": grade, "is_true_anomaly": is_true, "labelled_at": NOW}
+    database.labels.insert_one(label)
+
+
+def test_labels_suggest_a_threshold_that_a_person_applies(
+    client: FlaskClient, database: Db, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_list(database, "tech", "AAPL", "MSFT")
+    path = "/py/watchlists/tech/suggested-threshold"
+    nothing = client.get(path).json
+    assert (nothing["suggested"], nothing["labels"]) == (None, 0)
+    assert "at least 10 are needed" in nothing["reason"]
+    for day in range(1, 7):
+        judge(database, "AAPL", day, 76.0 + day / 10, is_true=day == 6)
+        judge(database, "MSFT", day, 80.0 + day, is_true=True)
+    found = client.get(path).json
+    # Of 76.1 to 76.6 only the last is true, and all from 81 on are: from 76.6 nothing is wrong.
+    assert (found["suggested"], found["true"], found["false"]) == (76.6, 7, 5)
+    assert found["then"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+    assert found["now"]["precision"] == pytest.approx(7 / 12)
+    assert (found["alerts_lost"], found["alerts_gained"]) == (5, 0)
+    assert database.watchlists.find_one({})["threshold"] is None  # type: ignore[index]
+    applied = client.put(path, json={"grade": 85.0})
+    assert applied.json["current"] == {"kind": "grade", "value": 85.0}
+    (step,) = client.get("/py/audit?step=threshold").json["items"]
+    assert (step["subject"], step["details"]["after"]["value"]) == ("watchlist tech", 85.0)
+    # What nobody has an alert of, and would pass again:
+    database.alerts.delete_one({"_id": "tech::MSFT::1d::2025-12-03T00:00:00Z"})
+    database.anomalies.update_many({}, {"$set": {"Datetime": datetime.now(UTC)}})
+    again = client.get(path).json
+    assert again["gained"] == ["MSFT::1d::2025-12-03T00:00:00Z"]
+    assert (
+        client.put("/py/watchlists/none/suggested-threshold", json={"grade": 1}).status_code == 404
+    )
+    for name in ("mongo_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    get_settings.cache_clear()
+
+    def flask_alerts(*words: str) -> Result:
+        return CliRunner().invoke(group, words)
+
+    assert "5 alerts fewer" in flask_alerts("suggest-threshold", "tech", "--apply").output
+    assert database.watchlists.find_one({})["threshold"]["value"] == 76.6  # type: ignore[index]
+    # mad found all strange: (7 + 1) / (12 + 2). zscore of grade 50 and above, none.
+    line = flask_alerts("suggest-weights", "--market", "US").output
+    assert line.strip().endswith("--weights zscore=0.5,mad=0.571"), line
+    done = flask_alerts("mute", "--ticker", "aapl", "--for", "14d", "--reason", "known")
+    assert done.exit_code == 0, done.output
+    mute_id = done.output.split()[-1]
+    assert "AAPL" in flask_alerts("mutes").output
+    assert flask_alerts("unmute", mute_id).exit_code == 0
+    assert flask_alerts("unmute", mute_id).exit_code == 1
+    get_settings.cache_clear()
+
+
+def test_quality_is_that_of_a_textbook() -> None:
+    """Held against scikit-learn's metrics."""
+    from sklearn.metrics import f1_score, precision_score, recall_score  # noqa: PLC0415
+
+    judged = [(70.0, False), (75.0, True), (80.0, False), (85.0, True), (90.0, True)]
+    truth = [is_true for _, is_true in judged]
+    for threshold in (70.0, 75.0, 80.0, 90.0):
+        said = [grade >= threshold for grade, _ in judged]
+        found = measure(judged, threshold)
+        assert found["precision"] == pytest.approx(precision_score(truth, said))
+        assert found["recall"] == pytest.approx(recall_score(truth, said))
+        assert found["f1"] == pytest.approx(f1_score(truth, said))
+    assert choose_grade(judged) is None
+    assert choose_grade([(grade, True) for grade, _ in judged] * 3) is None
+
+
+def test_what_followed_is_of_like_anomalies_of_all_tickers(
+    client: FlaskClient, worker: Worker
+) -> None:
+    """Held against pandas over the bars that were stored."""
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT")
+    bars = {name: make_bars(400, seed=seed) for name, seed in (("AAPL", 1), ("MSFT", 2))}
+    returns: dict[int, list[float]] = {1: [], 5: [], 20: []}
+    for name, frame in bars.items():
+        import_frame(database, frame, interval="1d", source="made", ticker=name, now=NOW)
+        for place in (300, 350, 390):
+            bar = pd.Timestamp(frame["date"].iloc[place]).tz_localize("UTC").to_pydatetime()
+            for moved in (-0.09, 0.09):
+                anomaly = build_anomaly("r", name, bar, moved=moved)
+                anomaly["_id"] += str(moved)
+                database.anomalies.insert_one({**anomaly, "scope": "own"})
+            for ahead, found in returns.items():
+                if place + ahead < len(frame):
+                    change = frame["close"].pct_change(ahead).iloc[place + ahead]
+                    found.append(float(change))
+    end_run(database, ("AAPL", SESSIONS[0]), watchlist="tech")
+    database.anomalies.update_many({"detection_run_id": {"$ne": "r"}}, {"$set": {"scope": "own"}})
+    notify(worker)
+    alert = find_alerts(client)["AAPL"]
+    told = client.get(f"/py/alerts/{alert['_id']}/followed").json
+    assert (told["like"]["tickers"], told["like"]["anomalies"]) == (2, 6)
+    for ahead, found in returns.items():
+        assert told["followed"][f"after_{ahead}"]["count"] == len(found)
+        median = sorted(found)
+        middle = (median[(len(found) - 1) // 2] + median[len(found) // 2]) / 2
+        assert told["followed"][f"after_{ahead}"]["median"] == pytest.approx(middle)
