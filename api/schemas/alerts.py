@@ -257,6 +257,9 @@ class BulkBody(Body):
     feedback: Feedback | None = None
     cause: FeedbackCause | None = None
     until: Until | None = None
+    mute_until: Until | None = Field(
+        None, description="with the feedback `expected`: silence alerts like these until then"
+    )
     owner: Person | None = None
     text: Text | None = Field(None, description="of a comment")
 

@@ -189,7 +189,8 @@ def assign_alert(alert_id: str, json_data: AssignBody) -> AlertDocument:
 @alerts.output(BulkAnswer)
 def change_many_alerts(json_data: BulkBody) -> Document:
     """Take one step of many alerts, each by itself."""
-    said = {name: getattr(json_data, name) for name in ("until", "owner", "feedback", "cause")}
+    names = ("until", "owner", "feedback", "cause", "mute_until")
+    said = {name: getattr(json_data, name) for name in names}
     text = json_data.text if json_data.action == "comment" else json_data.resolution_notes
     asked = Asked(get_person(), get_now(), text=text, **said)
     taken, refused = lifecycle.take_steps(get_database(), json_data.ids, json_data.action, asked)

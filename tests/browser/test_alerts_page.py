@@ -10,7 +10,7 @@ from tests.browser.conftest import Demo
 from tests.browser.looking import Look
 from tests.processes import wait_until
 
-COLLECTIONS = ("alerts", "alert_trail", "labels", "watchlists")
+COLLECTIONS = ("alerts", "alert_trail", "labels", "mutes", "watchlists")
 
 
 @pytest.fixture(scope="module")
@@ -106,15 +106,74 @@ def test_one_alert_is_shown_commented_and_reopened(
     expect(page.get_by_role("button", name="Acknowledge")).to_be_visible()
 
 
+def test_what_was_expected_is_muted_for_a_while_and_the_mute_ended(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    page = open_page(f"{demo.url}#/alerts?state=active")
+    page.locator(".alerts a").first.click()
+    followed = page.get_by_role("region", name="What followed")
+    expect(followed.get_by_role("row", name="20 bars")).to_be_visible()
+    page.get_by_role("button", name="Resolve").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Silence alerts like it")).to_be_hidden()
+    dialog.get_by_label("It was").select_option("expected")
+    dialog.get_by_label("Silence alerts like it").select_option("336")
+    dialog.get_by_label("Notes").fill("a buyback, all month")
+    dialog.get_by_role("button", name="Resolve").click()
+    expect(page.get_by_role("button", name="Reopen")).to_be_visible()
+    page.get_by_role("link", name="All alerts").click()
+    muted = page.get_by_role("region", name="Muted")
+    expect(muted).to_contain_text("a buyback, all month")
+    expect(muted).to_contain_text("0 alerts silenced")
+    muted.get_by_role("button", name="End").click()
+    expect(muted).to_have_count(0)
+    assert demo.database.mutes.count_documents({"ended_at": None}) == 0
+
+
+def test_a_threshold_that_labels_suggest_is_applied_by_a_person(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    database = demo.database
+    database.labels.delete_many({})
+    database.labels.insert_many(
+        {
+            "_id": f"l{number}",
+            "anomaly_id": f"a{number}",
+            "ticker": "AAPL",
+            "interval": "1d",
+            "grade": 70.0 + number,
+            "is_true_anomaly": number >= 8,
+            "labelled_at": database.client.admin.command("hello")["localTime"],
+        }
+        for number in range(16)
+    )
+    page = open_page(f"{demo.url}#/watchlists")
+    card = page.get_by_role("article", name="Watchlist tech")
+    card.get_by_role("button", name="Learn threshold").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="Grade 78 for tech?")).to_be_visible()
+    expect(dialog).to_contain_text("50 % now, 100 % then")
+    dialog.get_by_role("button", name="Apply").click()
+    expect(card).to_contain_text("grade 78")
+    trail = database.alert_trail.find_one({"step": "threshold"})
+    assert trail is not None
+    assert trail["subject"] == "watchlist tech"
+    database.labels.delete_many({})
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_pages_are_whole_and_accessible(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str], tmp_path: Path, width: int
 ) -> None:
+    mute = {"ticker": "IBM", "scope": "own", "until": "2027-01-01T00:00:00Z", "reason": "a buyback"}
+    demo.api.post("/mutes", mute)
     page = open_page(f"{demo.url}#/alerts", width=width)
     look = Look(page, tmp_path)
     expect(page.locator(".alerts > li").first).to_be_visible()
+    expect(page.get_by_role("region", name="Muted")).to_be_visible()
     look.take(f"alerts-{width}")
     page.locator(".alerts a").first.click()
     expect(page.get_by_role("img", name="The last 90 closes")).to_be_visible()
+    expect(page.get_by_role("region", name="What followed")).to_be_visible()
     look.take(f"alert-{width}")
     assert look.wrong == []

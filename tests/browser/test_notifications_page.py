@@ -1,16 +1,21 @@
 """Notifications: a rule made by hand, its channel tried, its messages shown."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Demo
+from tests.browser.looking import Look
 from tests.receiver import run_receiver
 
 
-def test_a_rule_is_made_tried_and_deleted(demo: Demo, open_page: Callable[..., Page]) -> None:
+def test_a_rule_is_made_tried_changed_and_deleted(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
     with run_receiver() as receiver:
         page = open_page(f"{demo.url}#/watchlists")
+        look = Look(page, tmp_path)
         page.get_by_role("link", name="Notifications").click()
         expect(page.get_by_text("Nobody is told yet")).to_be_visible()
         page.get_by_role("button", name="New rule").click()
@@ -25,6 +30,29 @@ def test_a_rule_is_made_tried_and_deleted(demo: Demo, open_page: Callable[..., P
         card.get_by_role("button", name="Send a test").click()
         expect(page.get_by_text("The channel took it.")).to_be_visible()
         assert [message["title"] for message in receiver.messages] == ["Tapewatch"]
+
+        card.get_by_role("button", name="Edit").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_label("Channel")).to_have_value("")
+        dialog.get_by_label("From grade").fill("80")
+        dialog.get_by_label("Whose move").select_option("own")
+        dialog.get_by_label("Messages").select_option("weekly")
+        dialog.get_by_label("Time zone of these").fill("Europe/Berlin")
+        dialog.get_by_label("Critical and not acknowledged: to").fill(receiver.channel)
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            look.take(f"rule-{width}")
+        dialog.get_by_role("button", name="Save").click()
+        expect(card).to_contain_text("grade 80")
+        expect(card).to_contain_text("weekly, at 08:00")
+        expect(card).to_contain_text("Europe/Berlin")
+        expect(card).to_contain_text("json after 15 minutes")
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            look.take(f"rules-{width}")
+        assert look.wrong == []
+        (rule,) = demo.database.notification_rules.find({})
+        assert (rule["channel"], rule["min_grade"]) == (receiver.channel, 80)
 
         card.get_by_role("button", name="Delete").click()
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()

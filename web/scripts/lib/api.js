@@ -45,6 +45,7 @@ export function post(path, body = null, { key = null, headers = {} } = {}) {
 }
 
 export const put = (path, body, headers = {}) => sendBody("PUT", path, body, headers);
+export const patch = (path, body) => sendBody("PATCH", path, body, {});
 export const remove = (path, headers = {}) => send("DELETE", path, { headers });
 export const upload = (path, form, headers = {}) => send("POST", path, { body: form, headers });
 

@@ -10,6 +10,7 @@ import { buildSeverity } from "../../parts/severity.js";
 import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt } from "../../parts/toasts.js";
+import { drawFollowed } from "./followed.js";
 import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
 import { countBars, nameSubject } from "./subject.js";
 
@@ -48,6 +49,7 @@ function drawAlert(alert, refresh, signal) {
           "p.row",
           buildSeverity(alert.severity),
           el("span.badge", alert.state),
+          alert.muted_by && el("span.badge", "muted"),
           alert.scope && el("span.badge", `${alert.scope} move`),
         ),
       ),
@@ -63,6 +65,7 @@ function drawAlert(alert, refresh, signal) {
         "div.stack",
         isTicker && drawChart(alert, signal),
         drawWhy(alert),
+        isTicker && drawFollowed(alert, signal),
         alert.children.length > 0 && drawChildren(alert.children),
       ),
       el("div.stack", drawSteps(alert, refresh), drawComments(alert, refresh), drawTrail(alert)),

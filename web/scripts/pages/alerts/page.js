@@ -11,6 +11,7 @@ import { buildSeverity, SEVERITIES } from "../../parts/severity.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { attempt } from "../../parts/toasts.js";
 import { showAlert } from "./alert.js";
+import { showMutes } from "./mutes.js";
 import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
 import { countBars, nameSubject } from "./subject.js";
 
@@ -67,6 +68,8 @@ async function showInbox(main, route, signal) {
     keepInUrl({ [name]: value });
     loadInto(inbox.node, load, draw, signal);
   };
+  const mutes = el("div");
+  showMutes(mutes, signal);
   const filters = el("div.row.filters", { role: "search", "aria-label": "Which alerts" });
   fill(
     main,
@@ -107,6 +110,7 @@ async function showInbox(main, route, signal) {
           " searches.",
         ),
       ),
+      mutes,
     ),
   );
   drawSteps(inbox, refresh);

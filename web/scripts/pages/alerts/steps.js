@@ -11,6 +11,12 @@ const SNOOZES = [
   ["24", "a day"],
   ["168", "a week"],
 ];
+const SILENCES = [
+  ["", "no: tell of the next one"],
+  ["72", "for three days"],
+  ["336", "for two weeks"],
+  ["720", "for 30 days"],
+];
 const FEEDBACK = [
   ["", "nothing to say"],
   ["confirmed", "confirmed: it was one"],
@@ -39,6 +45,12 @@ export async function takeStep(ids, action, said = {}) {
 export function askToResolve(ids) {
   const feedback = buildChoice(FEEDBACK);
   const cause = buildChoice(CAUSES);
+  const silence = buildChoice(SILENCES);
+  const silencing = el("label.field", { hidden: true }, "Silence alerts like it", silence);
+  feedback.addEventListener("change", () => {
+    silencing.hidden = feedback.value !== "expected";
+    if (silencing.hidden) silence.value = "";
+  });
   const notes = el("textarea", { rows: 3, maxlength: 2000 });
   return askInDialog({
     title: ids.length === 1 ? "Resolve the alert" : `Resolve ${ids.length} alerts`,
@@ -46,6 +58,7 @@ export function askToResolve(ids) {
     nodes: el(
       "div.fields",
       el("label.field", "It was", feedback),
+      silencing,
       el("label.field", "Because of", cause),
       el("label.field", "Notes", notes),
     ),
@@ -55,6 +68,7 @@ export function askToResolve(ids) {
         feedback: feedback.value || null,
         cause: (feedback.value && cause.value) || null,
         resolution_notes: notes.value.trim() || null,
+        ...(silence.value && { mute_until: inHours(silence.value) }),
       }),
   });
 }
@@ -69,7 +83,7 @@ export function askToSnooze(ids) {
     verb: "Mute",
     send: () =>
       takeStep(ids, "snooze", {
-        until: new Date(Date.now() + Number(lasting.value) * HOUR).toISOString(),
+        until: inHours(lasting.value),
       }),
   });
 }
@@ -85,6 +99,8 @@ export function askToAssign(ids) {
     send: () => takeStep(ids, "assign", { owner: owner.value.trim() || null }),
   });
 }
+
+const inHours = (hours) => new Date(Date.now() + Number(hours) * HOUR).toISOString();
 
 const buildChoice = (options) =>
   el(

@@ -94,6 +94,8 @@ function buildRule(rule, refresh) {
         tried.sent ? "ok" : "bad",
       );
   });
+  const change = el("button.button.small", { type: "button", data: { needs: "admin" } }, "Edit");
+  change.addEventListener("click", () => openRuleEditor(rule).then((stored) => stored && refresh()));
   const drop = el("button.button.small", { type: "button", data: { needs: "admin" } }, "Delete");
   drop.addEventListener("click", async () => {
     if (
@@ -120,11 +122,21 @@ function buildRule(rule, refresh) {
       buildFacts({
         Channel: el("code", rule.shown_channel),
         "Is told of": told.filter(Boolean).join(", "),
-        Tickers: rule.watchlist ? `watchlist ${rule.watchlist}` : "all",
-        "Quiet hours":
-          rule.quiet_from && `${rule.quiet_from} to ${rule.quiet_until} (${rule.timezone})`,
+        Tickers: rule.ticker ?? (rule.watchlist ? `watchlist ${rule.watchlist}` : "all"),
+        "Whose move": rule.scope,
+        Digest: rule.digest && `${rule.digest}, at ${rule.digest_at}`,
+        "Quiet hours": rule.quiet_from && `${rule.quiet_from} to ${rule.quiet_until}`,
+        "Time zone": rule.timezone,
+        "Critical, not acknowledged":
+          rule.shown_next_channel &&
+          el(
+            "span",
+            el("code", rule.shown_next_channel),
+            ` after ${rule.escalate_after_minutes} minutes`,
+          ),
+        Signed: rule.signed && "yes",
       }),
-      el("div.row", tryIt, drop),
+      el("div.row", change, tryIt, drop),
     ),
   );
 }

@@ -12,6 +12,7 @@ import { buildProgress, buildStatus, describeOutcome } from "../../parts/run_pro
 import { buildBackfill } from "../../parts/first_look.js";
 import { confirm } from "../../parts/confirmation.js";
 import { attempt, say } from "../../parts/toasts.js";
+import { buildSuggestion } from "./suggestion.js";
 
 const LISTED = 24;
 // a scan that was asked for so short a while ago may still go on
@@ -79,6 +80,7 @@ export function buildWatchlist(watchlist, { edit, refresh, signal }) {
           { type: "button", data: { needs: "enqueue" }, on: { click: () => edit(watchlist) } },
           "Edit",
         ),
+        buildSuggestion(watchlist, refresh),
         buildRemove(watchlist, refresh),
       ),
     ),
