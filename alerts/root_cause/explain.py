@@ -79,15 +79,22 @@ def explain_bar(
     index = None if universe.index is None else universe.index[rows]
     if index is not None and not isfinite(index[-1]):
         index = None
-    parts = take_apart(universe.returns[rows], universe.sectors, index)
-    scopes = judge(parts)
     position = {ticker: i for i, ticker in enumerate(universe.tickers)}
+    wanted = [position[target] for target in targets if target in position]
+    parts = take_apart(universe.returns[rows], universe.sectors, index, wanted)
+    scopes = judge(parts)
+    # Who went which way, and of which sector they are, is counted once for all targets.
+    ways = {
+        way: {ticker for ticker, other in strange.items() if other == way}
+        for way in set(strange.values())
+    }
+    bar = _Bar(parts, scopes, parts.market_share, parts.sector_share, ways, position)
     found = {}
     for target in targets:
         if target in universe.indices:
             found[target] = _explain_index(universe, target, rows, strange)
         elif target in position:
-            found[target] = _explain_ticker(universe, position[target], parts, scopes, strange)
+            found[target] = _explain_ticker(universe, bar, target, strange)
     return found
 
 
@@ -120,49 +127,63 @@ def cluster_residuals(returns: Float64, index: Float64 | None) -> Int64:
     return clusters
 
 
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """What all tickers of a bar have in common.
+
+    Attributes:
+        market_share, sector_share: shape (n,), of `parts`.
+        ways: the strange tickers, by where they went.
+        position: of each ticker in `parts`.
+    """
+
+    parts: Parts
+    scopes: Sequence[MoveScope | None]
+    market_share: Float64
+    sector_share: Float64
+    ways: Mapping[int, set[str]]
+    position: Mapping[str, int]
+
+
 def _explain_ticker(
-    universe: Universe,
-    i: int,
-    parts: Parts,
-    scopes: Sequence[MoveScope | None],
-    strange: Mapping[str, int],
+    universe: Universe, bar: _Bar, ticker: str, strange: Mapping[str, int]
 ) -> Explained:
-    ticker, sector = universe.tickers[i], int(universe.sectors[i])
-    direction = strange.get(ticker, 1)
-    siblings = np.flatnonzero(universe.sectors == sector) if sector >= 0 else np.zeros(0, np.int64)
-    alike = {name for name, way in strange.items() if way == direction and name != ticker}
+    i, parts = bar.position[ticker], bar.parts
+    sector = int(universe.sectors[i])
+    alike = bar.ways.get(strange.get(ticker, 1), set()) - {ticker}
+    # Indices are strange, too, and nobody's siblings.
+    strange_others = [bar.position[name] for name in alike if name in bar.position]
+    members = int(np.count_nonzero(universe.sectors == sector)) if sector >= 0 else 0
     candidates = []
-    if sector >= 0 and siblings.size >= LEAST_MEMBERS:
-        names = [universe.tickers[s] for s in siblings.tolist() if s != i]
+    if members >= LEAST_MEMBERS:
         candidates.append(
             Candidate(
                 universe.sector_names[sector],
                 "sector",
                 1,
                 float(parts.sector[i]),
-                float(parts.sector_share[i]),
-                len(alike.intersection(names)),
-                len(names),
+                float(bar.sector_share[i]),
+                int(np.count_nonzero(universe.sectors[strange_others] == sector)),
+                members - 1,
                 0,
                 float(parts.z_sector[i]),
             )
         )
-    others = [name for name in universe.tickers if name != ticker]
     candidates.append(
         Candidate(
             universe.index_name or universe.market,
             "index" if universe.index_name else "market",
             2 if candidates else 1,
             float(parts.market[i]),
-            float(parts.market_share[i]),
-            len(alike.intersection(others)),
-            len(others),
+            float(bar.market_share[i]),
+            len(strange_others),
+            len(universe.tickers) - 1,
             0,
             float(parts.z_market[i]),
         )
     )
     causes = rank_causes([c for c in candidates if isfinite(c.explained) and isfinite(c.z)])
-    scope = scopes[i]
+    scope = bar.scopes[i]
     move, own = float(parts.move[i]), float(parts.own[i])
     numbers: RootCauseFields = {
         "move": _number(move),

@@ -7,11 +7,12 @@ ticker is the median of what the market leaves of the moves of the sector's *oth
 no ticker explains itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from alerts.root_cause.kernel import LEAST_BARS, find_others_median, take_columns_apart
+from alerts.root_cause.kernel import LEAST_BARS, find_medians_by_bar, take_columns_apart
 from core.arrays import Float64, Int64
 from core.words import MoveScope
 
@@ -64,7 +65,12 @@ class Parts:
         return _share(self.beta_sector * self.sector, self.move)
 
 
-def take_apart(returns: Float64, sectors: Int64, index: Float64 | None = None) -> Parts:
+def take_apart(
+    returns: Float64,
+    sectors: Int64,
+    index: Float64 | None = None,
+    wanted: Sequence[int] | None = None,
+) -> Parts:
     """Take the moves of the last bar apart.
 
     Args:
@@ -73,10 +79,13 @@ def take_apart(returns: Float64, sectors: Int64, index: Float64 | None = None) -
             ticker needs 60.
         sectors: shape (n,), number of each ticker's sector; negative for none.
         index: shape (t,), the market's log returns; None for the median of the other tickers.
+        wanted: which of the n tickers are taken apart; None for all. Of the others only what these
+            need is computed.
     """
     moves = np.ascontiguousarray(returns[-ESTIMATION_BARS - 1 :].T)
     if index is None:
-        market = find_others_median(moves)
+        by_bar = np.ascontiguousarray(returns[-ESTIMATION_BARS - 1 :])
+        market = np.ascontiguousarray(find_medians_by_bar(by_bar).T)
     else:
         market = np.ascontiguousarray(index[-ESTIMATION_BARS - 1 :])[None, :]
     numbers, members = np.unique(sectors, return_counts=True)
@@ -85,7 +94,10 @@ def take_apart(returns: Float64, sectors: Int64, index: Float64 | None = None) -
     known = np.where(np.isin(sectors, large), sectors, NO_SECTOR)
     order = np.argsort(known, kind="stable")
     starts = np.searchsorted(known[order], [*large, known.max(initial=NO_SECTOR) + 1])
-    columns = take_columns_apart(moves, market, order, starts)
+    chosen = np.full(len(sectors), wanted is None)
+    if wanted is not None:
+        chosen[list(wanted)] = True
+    columns = take_columns_apart(moves, market, order, starts, chosen)
     return Parts(moves[:, -1], *columns)
 
 

@@ -5,7 +5,7 @@ from math import isfinite, nan, sqrt
 import numpy as np
 from numba import njit
 
-from core.arrays import Float64, Int64
+from core.arrays import Bools, Float64, Int64
 
 LEAST_BARS = 60
 YARDSTICK_BARS = 60
@@ -22,8 +22,13 @@ def find_others_median(values: Float64) -> Float64:
 
     Missing values do not count; where the row itself has none, or no other has, it is NaN.
     """
-    n, t = values.shape
-    by_bar = values.T.copy()
+    return find_medians_by_bar(values.T.copy()).T.copy()
+
+
+@njit(cache=True)
+def find_medians_by_bar(by_bar: Float64) -> Float64:
+    """Return the same of values by bar, shape (t, n); no copy of them is made."""
+    t, n = by_bar.shape
     found = np.full((t, n), nan)
     present = np.empty(n)
     for bar in range(t):
@@ -52,12 +57,12 @@ def find_others_median(values: Float64) -> Float64:
                     found[bar, i] = lower
                 else:
                     found[bar, i] = (lower + (second if value > second else third)) / 2.0
-    return found.T.copy()
+    return found
 
 
 @njit(cache=True)
 def take_columns_apart(
-    moves: Float64, market: Float64, order: Int64, starts: Int64
+    moves: Float64, market: Float64, order: Int64, starts: Int64, wanted: Bools
 ) -> tuple[
     Float64,
     Float64,
@@ -78,6 +83,7 @@ def take_columns_apart(
         market: shape (1, t) or (n, t), the market factor.
         order: the n rows, those of one sector side by side.
         starts: where in `order` each sector starts, and where the last ends.
+        wanted: shape (n,), the rows that are taken apart; of the others only what these need.
     """
     n, t = moves.shape
     alpha, beta_market, beta_sector = np.full(n, nan), np.full(n, nan), np.full(n, nan)
@@ -95,19 +101,26 @@ def take_columns_apart(
         row = market[0] if market.shape[0] == 1 else market[i]
         beta_market[i] = shrink(fit_slope(moves[i], row))
         at_market[i] = row[-1]
-        z_market[i] = common if market.shape[0] == 1 else scale_last(row)
+        if wanted[i]:
+            z_market[i] = common if market.shape[0] == 1 else scale_last(row)
         for bar in range(t):
             beyond[i, bar] = moves[i, bar] - beta_market[i] * row[bar]
         beyond[i] -= average(beyond[i])
     for each in range(len(starts) - 1):
         members = order[starts[each] : starts[each + 1]]
+        if not wanted[members].any():
+            continue
         factor = find_others_median(beyond[members])
         for position in range(len(members)):
+            if not wanted[members[position]]:
+                continue
             for bar in range(t):
                 if isfinite(factor[position, bar]):
                     sector[members[position], bar] = factor[position, bar]
             z_sector[members[position]] = scale_last(sector[members[position]])
     for i in range(n):
+        if not wanted[i]:
+            continue
         row = market[0] if market.shape[0] == 1 else market[i]
         beta_sector[i] = shrink(fit_slope(beyond[i], sector[i]))
         rest = beyond[i] - beta_sector[i] * sector[i]
