@@ -423,6 +423,7 @@ class Alert(TypedDict):
     model_version: str | None
     detection_timestamp: str
     parent_id: NotRequired[str | None]
+    muted_by: NotRequired[str | None]
     breadth: NotRequired[Widespread | None]
     run_id: str
     state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
@@ -472,6 +473,7 @@ class AlertDetail(TypedDict):
     model_version: str | None
     detection_timestamp: str
     parent_id: NotRequired[str | None]
+    muted_by: NotRequired[str | None]
     breadth: NotRequired[Widespread | None]
     run_id: str
     state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
@@ -906,6 +908,7 @@ class EndedAlert(TypedDict):
     model_version: str | None
     detection_timestamp: str
     parent_id: NotRequired[str | None]
+    muted_by: NotRequired[str | None]
     breadth: NotRequired[Widespread | None]
     run_id: str
     state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
@@ -1041,6 +1044,13 @@ class Followed(TypedDict):
     after_1: Quartiles
     after_5: Quartiles
     after_20: Quartiles
+
+
+class FollowedAlike(TypedDict):
+    """What followed anomalies like an alert's, whichever ticker's."""
+
+    like: Likeness
+    followed: Followed
 
 
 class FundingPage(TypedDict):
@@ -1256,6 +1266,18 @@ class LibraryChange(TypedDict):
     now: str
 
 
+class Likeness(TypedDict):
+    """What anomalies like an alert's have in common, and how many there are."""
+
+    market: str
+    interval: str
+    direction: Literal["up", "down"]
+    severity: Literal["low", "medium", "high", "critical"]
+    scope: Literal["market", "sector", "own", "mixed", "quiet"] | None
+    tickers: int
+    anomalies: int
+
+
 class Manifest(TypedDict):
     """What an export holds: `manifest.json` beside its parts."""
 
@@ -1402,6 +1424,34 @@ class ModelSummary(TypedDict):
     retired_at: NotRequired[str | None]
 
 
+class Mute(TypedDict):
+    """A mute, and what it silenced."""
+
+    _id: str
+    ticker: str | None
+    watchlist: str | None
+    market: str | None
+    interval: str | None
+    direction: Literal["up", "down"] | None
+    scope: Literal["market", "sector", "own", "mixed", "quiet"] | None
+    until: str
+    reason: str
+    alert_id: str | None
+    created_by: str
+    created_at: str
+    ended_at: str | None
+    ended_by: str | None
+    silenced: int
+    last_silenced_at: str | None
+
+
+class MutePage(TypedDict):
+    """Mutes, the newest first."""
+
+    items: list[Mute]
+    next_cursor: str | None
+
+
 class Opinion(TypedDict):
     """What a later run found of the same bar, under another model or from other bars."""
 
@@ -1501,6 +1551,13 @@ class Pointer(TypedDict):
     market: str
     interval: str
     changed_at: str
+
+
+class Policy(TypedDict):
+    """A threshold that is set."""
+
+    kind: Literal["contamination", "grade", "score"]
+    value: float
 
 
 class Prediction(TypedDict):
@@ -1603,6 +1660,14 @@ class Progress(TypedDict):
     new_anomalies: NotRequired[int]
     eta_seconds: NotRequired[float | None]
     rows_per_second: NotRequired[float | None]
+
+
+class Quality(TypedDict):
+    """How labelled anomalies fare at a threshold."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
 
 
 class QualityPage(TypedDict):
@@ -2248,6 +2313,25 @@ class StoredPredictionPage(TypedDict):
     next_cursor: str | None
 
 
+class Suggestion(TypedDict):
+    """A threshold for a watchlist, and what would have been otherwise in the last 90 days."""
+
+    watchlist: str
+    current: Policy | None
+    suggested: float | None
+    reason: str
+    labels: int
+    true: int
+    false: int
+    now: Quality
+    then: Quality
+    days: int
+    alerts_lost: int
+    alerts_gained: int
+    lost: list[str]
+    gained: list[str]
+
+
 class Threshold(TypedDict):
     """What passes as an anomaly, by a share of the bars, a grade or a score."""
 
@@ -2347,7 +2431,8 @@ class TrailEntry(TypedDict):
     """One step: who did what, when."""
 
     _id: str
-    alert_id: str
+    alert_id: str | None
+    subject: NotRequired[str | None]
     step: Literal[
         "acknowledge",
         "resolve",
@@ -2361,11 +2446,14 @@ class TrailEntry(TypedDict):
         "expire",
         "supersede",
         "return",
+        "mute",
+        "unmute",
+        "threshold",
     ]
     by: str
     at: str
     from_state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None
-    to_state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
+    to_state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None
     details: dict[str, Any]
 
 
@@ -2539,6 +2627,7 @@ class Client(Connection):
         owner: str | None = None,
         parent_id: str | None = None,
         entity_type: Literal["ticker", "market", "feed", "series"] | None = None,
+        muted: bool | None = None,
         state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None = None,
         limit: int | None = None,
     ) -> Pages[Alert]:
@@ -2548,6 +2637,7 @@ class Client(Connection):
             limit: how many at the most in all; None: every one
             start: first bar time, inclusive
             end: last bar time, inclusive
+            muted: those that a mute silenced, or all others
         """
         return self._pages(
             "/alerts",
@@ -2563,6 +2653,7 @@ class Client(Connection):
                 "owner": owner,
                 "parent_id": parent_id,
                 "entity_type": entity_type,
+                "muted": muted,
                 "state": state,
             },
             limit,
@@ -2593,6 +2684,7 @@ class Client(Connection):
         owner: str | None = None,
         parent_id: str | None = None,
         entity_type: Literal["ticker", "market", "feed", "series"] | None = None,
+        muted: bool | None = None,
         limit: int | None = None,
     ) -> Pages[Alert]:
         """List the alerts that nobody has seen off: active ones, and acknowledged ones.
@@ -2601,6 +2693,7 @@ class Client(Connection):
             limit: how many at the most in all; None: every one
             start: first bar time, inclusive
             end: last bar time, inclusive
+            muted: those that a mute silenced, or all others
         """
         return self._pages(
             "/alerts/active",
@@ -2616,6 +2709,7 @@ class Client(Connection):
                 "owner": owner,
                 "parent_id": parent_id,
                 "entity_type": entity_type,
+                "muted": muted,
             },
             limit,
             most=500,
@@ -2641,12 +2735,14 @@ class Client(Connection):
         cause: Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"]
         | None = None,
         until: Time | None = None,
+        mute_until: Time | None = None,
         owner: str | None = None,
         text: str | None = None,
     ) -> BulkAnswer:
         """Take one step of many alerts, each by itself.
 
         Args:
+            mute_until: with the feedback `expected`: silence alerts like these until then
             text: of a comment
         """
         return cast(
@@ -2661,6 +2757,7 @@ class Client(Connection):
                     "feedback": feedback,
                     "cause": cause,
                     "until": until,
+                    "mute_until": mute_until,
                     "owner": owner,
                     "text": text,
                 },
@@ -2756,6 +2853,14 @@ class Client(Connection):
         """
         return cast("bytes", self._ask("GET", f"/alerts/{_quote(alert_id)}/evidence"))
 
+    def followed(self, alert_id: str) -> FollowedAlike:
+        """Return what followed anomalies like this alert's: of the same market, interval,
+        direction,.
+
+        severity and scope, whichever ticker's.
+        """
+        return cast("FollowedAlike", self._ask("GET", f"/alerts/{_quote(alert_id)}/followed"))
+
     def resolve_alert(
         self,
         alert_id: str,
@@ -2765,12 +2870,15 @@ class Client(Connection):
         feedback: Literal["confirmed", "expected", "false_alarm", "new_trend"] | None = None,
         cause: Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"]
         | None = None,
+        mute_until: Time | None = None,
     ) -> Alert:
         """Resolve an alert, and say what it was; or take that back within 7 days.
 
         Args:
             feedback: writes a label of each of its anomalies; what it was
             cause: why; goes with a feedback
+            mute_until: with the feedback `expected`: alerts of the same ticker, interval,
+                direction and scope are silenced until then, at most 90 days
         """
         return cast(
             "Alert",
@@ -2782,6 +2890,7 @@ class Client(Connection):
                     "resolution_notes": resolution_notes,
                     "feedback": feedback,
                     "cause": cause,
+                    "mute_until": mute_until,
                 },
             ),
         )
@@ -3582,6 +3691,9 @@ class Client(Connection):
             "expire",
             "supersede",
             "return",
+            "mute",
+            "unmute",
+            "threshold",
         ]
         | None = None,
         limit: int | None = None,
@@ -4980,6 +5092,71 @@ class Client(Connection):
         """Take a version out of use for good. What it found can still be verified."""
         return cast("Model", self._ask("POST", f"/models/{_quote(version)}/retire"))
 
+    def mutes(
+        self, *, active: bool | None = None, ticker: str | None = None, limit: int | None = None
+    ) -> Pages[Mute]:
+        """List mutes with how many alerts each silenced, those that ended too.
+
+        Args:
+            limit: how many at the most in all; None: every one
+            active: those in force, or those that ended
+        """
+        return self._pages(
+            "/mutes",
+            {"active": active, "ticker": ticker},
+            limit,
+            most=500,
+            times=(
+                "created_at",
+                "ended_at",
+                "last_silenced_at",
+                "until",
+            ),
+        )
+
+    def add_mute(
+        self,
+        *,
+        until: Time,
+        reason: str,
+        ticker: str | None = None,
+        watchlist: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        direction: Literal["up", "down"] | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
+    ) -> Mute:
+        """Say what is expected until a time: alerts of it are raised, listed and counted, and
+        resolved.
+
+        at once, so that nobody is told.
+
+        Args:
+            scope: whose move it is
+            until: at most 90 days ahead
+        """
+        return cast(
+            "Mute",
+            self._ask(
+                "POST",
+                "/mutes",
+                json={
+                    "ticker": ticker,
+                    "watchlist": watchlist,
+                    "market": market,
+                    "interval": interval,
+                    "direction": direction,
+                    "scope": scope,
+                    "until": until,
+                    "reason": reason,
+                },
+            ),
+        )
+
+    def end_mute(self, mute_id: str) -> None:
+        """End a mute now; it stays listed with what it silenced."""
+        self._ask("DELETE", f"/mutes/{_quote(mute_id)}")
+
     def deliveries(
         self,
         *,
@@ -5529,6 +5706,25 @@ class Client(Connection):
         One with a threshold of its own is an admin's.
         """
         self._ask("DELETE", f"/watchlists/{_quote(name)}")
+
+    def suggested_threshold(self, name: str) -> Suggestion:
+        """Return the grade that keeps true anomalies and false alarms apart best, by labels,
+        with the.
+
+        alerts of the last 90 days that would be gained and lost. Nothing is changed.
+        """
+        return cast(
+            "Suggestion", self._ask("GET", f"/watchlists/{_quote(name)}/suggested-threshold")
+        )
+
+    def apply_suggested_threshold(self, name: str, *, grade: float) -> Suggestion:
+        """Have a watchlist raise alerts from this grade on; the audit names who said so."""
+        return cast(
+            "Suggestion",
+            self._ask(
+                "PUT", f"/watchlists/{_quote(name)}/suggested-threshold", json={"grade": grade}
+            ),
+        )
 
     def readiness(self) -> Alive:
         """Whether work can be accepted: MongoDB, at the version that this code needs, has it.

@@ -1,5 +1,5 @@
-// The dialog in which a notification rule is made, or changed: what is secret stays where nothing is
-// typed.
+// The dialog in which a notification rule is made, or changed: what is secret stays where nothing
+// is typed.
 
 import { patch, put } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";

@@ -95,7 +95,9 @@ function buildRule(rule, refresh) {
       );
   });
   const change = el("button.button.small", { type: "button", data: { needs: "admin" } }, "Edit");
-  change.addEventListener("click", () => openRuleEditor(rule).then((stored) => stored && refresh()));
+  change.addEventListener("click", async () => {
+    if (await openRuleEditor(rule)) refresh();
+  });
   const drop = el("button.button.small", { type: "button", data: { needs: "admin" } }, "Delete");
   drop.addEventListener("click", async () => {
     if (
