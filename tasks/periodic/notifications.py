@@ -32,6 +32,7 @@ from records.findings.documents import AnomalyDocument
 from records.tenancy import each_tenant, of_owner
 from records.work import outbox
 from records.work.documents import EventDocument, RunDocument
+from records.work.heartbeats import NOTIFIER, beat
 from records.work.runs import find_bare_run
 from records.work.watchlists import find_watchlist
 from tasks.engine.one_of_many import going_on
@@ -63,6 +64,8 @@ def notify(worker: Worker) -> dict[str, int]:
     for own in tenants:
         alerting.keep_time(own, datetime.now(UTC))
     for event in outbox.find_undelivered(worker.database, limit=1_000):
+        # A second one that took this one for lost would leave no process for detection.
+        beat(worker.database, NOTIFIER)
         with going_on("event_failed", event["_id"]):
             _dispatch(worker, event, datetime.now(UTC))
     done = {"sent": 0, "not_sent": 0}
