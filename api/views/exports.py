@@ -59,12 +59,12 @@ FILE: Answers = {
 @exports.input(ExportQuery, location="query")
 @exports.doc(responses=TABLE)
 def export_table(table: str, query_data: ExportQuery) -> Response:
-    """Stream a table of up to a million rows: bars, anomalies, scores, features, analytics, alerts,
-    labels, trades or funding.
+    """Stream a table of up to a million rows.
 
-    CSV and JSON lines come as they are read. Parquet, and features, are written by a worker while
-    the caller waits; where that takes long the answer names the run. In CSV, text that a
-    spreadsheet would take for a formula has an apostrophe before it.
+    There are bars, anomalies, scores, features, analytics, alerts, labels, trades and funding. CSV
+    and JSON lines come as they are read. Parquet, and features, are written by a worker while the
+    caller waits; where that takes long the answer names the run. In CSV, text that a spreadsheet
+    would take for a formula has an apostrophe before it.
     """
     name = next((known for known in TABLES if known == table), None)
     if name is None:

@@ -280,6 +280,18 @@ class Connection:
                 if response.is_error:
                     response.read()
                     raise _explain(response)
+                if response.status_code == httpx.codes.ACCEPTED:
+                    response.read()
+                    run_id = response.json()["run_id"]
+                    raise RunUnfinished(
+                        f"run {run_id} still writes it: after wait_for({run_id!r}) the files are"
+                        f" named by export({run_id!r})"
+                    )
+                if "parquet" in _media_type(response):
+                    raise TypeError(
+                        f"{_media_type(response)} is no text: start_export() has it written, and"
+                        " export_file() brings it"
+                    )
                 yield from response.iter_lines()
             except httpx.TransportError as error:
                 raise self._describe(error) from error
@@ -4554,15 +4566,13 @@ class Client(Connection):
         field: Literal["open", "high", "low", "close", "volume"] | None = None,
         adjusted: bool | None = None,
         run: str | None = None,
-    ) -> Started:
-        """Stream a table of up to a million rows: bars, anomalies, scores, features, analytics,
-        alerts,.
+    ) -> Iterator[str]:
+        """Stream a table of up to a million rows.
 
-        labels, trades or funding.
-
-        CSV and JSON lines come as they are read. Parquet, and features, are written by a worker
-        while the caller waits; where that takes long the answer names the run. In CSV, text
-        that a spreadsheet would take for a formula has an apostrophe before it.
+        There are bars, anomalies, scores, features, analytics, alerts, labels, trades and
+        funding. CSV and JSON lines come as they are read. Parquet, and features, are written by
+        a worker while the caller waits; where that takes long the answer names the run. In CSV,
+        text that a spreadsheet would take for a formula has an apostrophe before it.
 
         Args:
             tickers: with commas between them
@@ -4574,7 +4584,7 @@ class Client(Connection):
             adjusted: bars adjusted for splits, not as they were quoted
             run: of scores: the run that kept them; null: of each ticker the latest
         """
-        return self._start(
+        return self._lines(
             "GET",
             f"/export/{_quote(table)}",
             params={

@@ -6,6 +6,7 @@ from datetime import datetime
 from celery import Celery
 
 from core.errors import BadInput
+from detection.features.feature_sets import FEATURE_SETS
 from market.exports.opening import check_layout, open_table
 from market.exports.tables import Asked
 from market.exports.writing import Format
@@ -17,6 +18,7 @@ from tasks.engine.accept import accept_run
 from tasks.requests.runs import NOT_ONCE, Once
 
 MOST_ROWS = 100_000_000
+MOST_FEATURES = max(len(feature_set.columns) for feature_set in FEATURE_SETS)
 
 
 def request_export(
@@ -62,7 +64,8 @@ def count_rows(database: Db, asked: Asked, columns: tuple[str, ...] = ()) -> int
     check_layout(asked)
     if asked.table == "features":  # which take a model
         sizes = find_sizes(database, tickers=asked.tickers, interval=asked.interval)
-        return sum(size["bars"] for size in sizes)
+        bars = sum(size["bars"] for size in sizes)
+        return bars if asked.layout == "wide" else bars * MOST_FEATURES
     opened = open_table(database, asked)
     return (opened.choose(columns) if columns else opened).most_rows
 

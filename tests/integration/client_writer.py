@@ -399,7 +399,8 @@ def write_single(
         for status in ("200", "201")
         for kind in operation["responses"].get(status, {}).get("content", {})
     ]
-    starts = find_references(find_answer(operation, "202")) == ["Accepted"]
+    accepted = find_references(find_answer(operation, "202")) == ["Accepted"]
+    starts = accepted and method == "post"
     is_stream = "application/x-ndjson" in kinds or "text/event-stream" in kinds
     call = [write_path(path)]
     query = taken.collect(taken.query, without=without)

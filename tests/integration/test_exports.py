@@ -345,6 +345,18 @@ def test_a_worker_writes_what_the_command_line_writes(
     assert (gone.status_code, gone.json["reason"]) == (404, "export_gone")
 
 
+def test_features_without_a_model_are_refused_and_so_are_too_many(
+    client: FlaskClient, working: None, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(database, "AAPL", make_bars(200))
+    refused = client.get("/py/export/features")
+    assert (refused.status_code, refused.json["reason"]) == (409, "no_model")
+    assert "train one" in refused.json["detail"]
+    # A row a feature is more than a row a bar.
+    monkeypatch.setattr(views, "MOST_ROWS", 1_000)
+    assert client.get("/py/export/features").json["reason"] == "too_many_rows"
+
+
 def test_bars_that_somebody_has_are_not_sent_again(client: FlaskClient, database: Db) -> None:
     store(database, "AAPL", make_bars(60))
     paths = ("export/bars", "data/candles?ticker=AAPL", "chart?ticker=AAPL")
