@@ -138,6 +138,25 @@ def test_at_once_or_one_by_one_it_is_the_same(database: Db, seed: int) -> None:
     assert found == wanted
 
 
+def test_two_with_bars_of_the_same_times_of_which_one_is_older_differ(database: Db) -> None:
+    rng = np.random.default_rng(8)
+    slots = np.array(list_slots("CRYPTO", "1m"))
+    today, later = slots[2_000:2_050], slots[2_050:2_060]
+    old = np.concatenate((slots[:100], today))  # of the day before, too; today it lacks the start
+    rounds = [
+        [build_arrival(rng, name, "CRYPTO", "1m", times, number) for name, times in part.items()]
+        for number, part in enumerate(
+            ({"OLD-USD": old, "NEW-USD": today}, dict.fromkeys(("OLD-USD", "NEW-USD"), later))
+        )
+    ]
+    wanted, _ = write_all(database, rounds, write_slowly)
+    found, appended = write_all(database, rounds, write_at_once)
+    assert appended == 2
+    assert found == wanted
+    missing = {one["ticker"]: one["coverage"]["bars_expected"] for one in found["series"]}
+    assert missing["OLD-USD"] > missing["NEW-USD"] == 60
+
+
 def test_years_that_are_large_are_written_a_few_at_a_time(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
