@@ -10,6 +10,7 @@ from market.exports.folders import write_folder
 from market.exports.opening import open_table
 from market.exports.tables import MANIFEST, Asked, Table
 from records.database import Db, in_transaction
+from records.tenancy import of_owner
 from records.work.batches import Batch
 from records.work.documents import RunDocument
 from records.work.export_files import ExportFile, store_export_file
@@ -40,7 +41,8 @@ def export(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     with TemporaryDirectory() as name:
         folder = Path(name)
         manifest = write_folder(
-            database,
+            # Of alerts and labels those of whoever asked.
+            of_owner(database, run),
             read_asked(run),
             options["format"],
             folder,

@@ -22,17 +22,21 @@ from api.views import exports as views
 from cli import bars as bars_cli
 from cli import data as data_cli
 from cli import export as export_cli
+from core.errors import NotFound
 from core.settings import Settings, get_settings
 from detection.models.manager import ModelManager
 from market.bars.writing import write_split
-from market.exports.tables import TABLES, Column, Table
+from market.exports.tables import TABLES, Asked, Column, Table
 from market.exports.writing import write_text
 from market.ticks.fields import unguard
 from records.database import Db
 from records.leftovers import delete_leftovers
+from records.tenancy import of_tenant
+from records.work.export_files import find_export_files, open_export_file
 from tasks.engine import planning
 from tasks.engine.execution import execute_batch
 from tasks.process.worker import Worker
+from tasks.requests.exports import request_export
 from tests.integration.detecting import make_bars, run, store, train
 
 Command = Callable[..., Result]
@@ -343,6 +347,20 @@ def test_a_worker_writes_what_the_command_line_writes(
     delete_leftovers(database, datetime.now(UTC) + timedelta(days=7, minutes=1))
     gone = client.get(written["files"][name])
     assert (gone.status_code, gone.json["reason"]) == (404, "export_gone")
+
+
+def test_a_worker_exports_what_is_of_the_tenant_that_asked(worker: Worker, database: Db) -> None:
+    own, other = (of_tenant(database, name) for name in ("acme", "other"))
+    for name, handle in (("mine", own), ("theirs", other), ("default", database)):
+        alert = {"_id": name, "entity_id": "AAPL", "interval": "1d", "bar_time": NOW}
+        handle.alerts.insert_one(alert)
+    run = request_export(own, worker.celery, Asked("alerts", ("AAPL",)), "ndjson", now=NOW)
+    planning.start(worker, run["_id"])
+    _, files = find_export_files(own, run["_id"])
+    with open_export_file(own, files["alerts-0000.ndjson"]["id"]) as kept:
+        assert [json.loads(line)["id"] for line in kept] == ["mine"]
+    with pytest.raises(NotFound):
+        find_export_files(other, run["_id"])
 
 
 def test_features_without_a_model_are_refused_and_so_are_too_many(
