@@ -68,7 +68,7 @@ def get_parts() -> Parts:
     else:
         since = {}
     return Parts(
-        items=[
+        parts=[
             Part(
                 name=look.name,
                 state=look.state,

@@ -57,7 +57,7 @@ class SessionException(Record):
 class SessionExceptions(Record):
     """The days of a market that were set, by day."""
 
-    items: list[SessionException]
+    sessions: list[SessionException]
 
 
 class ThresholdBody(Body):

@@ -60,7 +60,7 @@ class Part(BaseModel):
 class Parts(BaseModel):
     """The parts of the service, in the order in which to look at them."""
 
-    items: list[Part]
+    parts: list[Part]
 
 
 class Alive(BaseModel):

@@ -47,7 +47,7 @@ def record_split(ticker: str, json_data: SplitBody, once: Once) -> RunDocument:
 @corrections.output(SessionExceptions)
 def list_session_exceptions(code: str) -> Document:
     """List the days on which an exchange does not keep to its calendar."""
-    return {"items": find_overrides(get_database(), get_markets().choose(code).code)}
+    return {"sessions": find_overrides(get_database(), get_markets().choose(code).code)}
 
 
 @corrections.post("/markets/<code>/sessions")

@@ -89,6 +89,13 @@ def test_a_grade_is_never_shown_as_one_of_the_next_severity(
         "100",
         "\N{EN DASH}",
     ]
+    tell = "([grades]) => import('/scripts/lib/format.js').then((it) => grades.map(it.frequency))"
+    assert page.evaluate(tell, [[74.96, 75, 50, 10]]) == [
+        "about one bar in 990",
+        "about one bar in 1,000",
+        "about one bar in 100",
+        "about one bar in 2",
+    ]
 
 
 def test_on_paper_there_is_what_the_page_says_and_nothing_to_click(

@@ -24,6 +24,7 @@ PAGES = {  # by heading
     "Data": "#/data",
     "Notifications": "#/notifications",
     "Health": "#/health",
+    "Market US": "#/market/US",
 }
 DATA_VIEWS = {"revisions": "Revised", "rejected": "Rejected", "imports": "Imports"}
 

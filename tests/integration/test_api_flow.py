@@ -382,7 +382,7 @@ def test_a_split_a_session_and_a_threshold_are_set_where_they_are_seen(live: Liv
     shut = {"day": "2024-03-07", "session": "shut", "note": "a day of mourning"}
     assert live.post("/py/markets/US/sessions", json=shut).json["status"] == "complete"
     assert list_missing() == []
-    (known,) = live.client.get("/py/markets/US/sessions").json["items"]
+    (known,) = live.client.get("/py/markets/US/sessions").json["sessions"]
     assert (known["day"], known["opens"], known["note"]) == ("2024-03-07", None, shut["note"])
     live.post("/py/markets/US/sessions", json={"day": "2024-03-07", "session": "calendar"})
     assert list_missing() == ["2024-03-07"]

@@ -88,6 +88,7 @@ FACTS = {
     "model_artefacts.files",
     "models",
     "outbox",
+    "part_states",
     "rejected_bars",
     "rejected_records",
     "series",
@@ -122,6 +123,8 @@ EXPECTED = {
     ("notification_rules", "notifications.set_rule"): {"admin"},
     ("notification_rules", "notifications.change_rule"): {"admin"},
     ("notification_rules", "notifications.remove_rule"): {"admin"},
+    ("session_overrides", "corrections.set_session_exception"): {"admin"},
+    ("thresholds", "corrections.set_ticker_threshold"): {"admin"},
     ("settings", "watchlists.toggle_scheduler"): {"admin"},
     ("markets", "markets.add_market"): {"admin"},
     ("markets", "markets.change_market"): {"admin"},
@@ -255,6 +258,11 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
         "alerts.change_many_alerts": [{"json": {"ids": ["tech::x"], "action": "acknowledge"}}],
         "groups.replace_groups": [{"json": GROUPS}],
         "bars.preview_file": [multipart],
+        "corrections.record_split": [{"json": {"session": "2024-03-06", "factor": 2}}],
+        "corrections.set_session_exception": [{"json": {"day": "2024-03-07", "session": "shut"}}],
+        "corrections.set_ticker_threshold": [
+            {"json": {"threshold": {"kind": "grade", "value": 99.0}}}
+        ],
         "bars.delete_ticker": [{}],
         "markets.add_market": [{"json": {"code": "BR", **MARKET}}],
         "markets.change_market": [{"json": MARKET}],

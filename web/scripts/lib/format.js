@@ -52,12 +52,13 @@ export function figure(value) {
 /** A grade as a whole number, rounded down: one of 74.96 is below 75, and must not look like it. */
 export const grade = (value) => (isNumber(value) ? whole.format(Math.floor(value)) : DASH);
 
-/** What a grade means: it is 25 times the powers of ten in "one bar in N". */
+/** What a grade means: it is 25 times the powers of ten in "one bar in N". Rounded down too. */
 export function frequency(value) {
   if (!isNumber(value)) return DASH;
   if (value >= 100) return "at most one bar in 10,000";
-  const bars = Math.pow(10, value / 25);
-  return `about one bar in ${whole.format(Number(bars.toPrecision(bars < 10 ? 1 : 2)))}`;
+  const bars = Math.pow(10, value / 25) + 1e-9;
+  const unit = Math.pow(10, Math.floor(Math.log10(bars)) - (bars < 10 ? 0 : 1));
+  return `about one bar in ${whole.format(Math.floor(bars / unit) * unit)}`;
 }
 
 export function duration(seconds) {

@@ -36,8 +36,8 @@ export function show(main, route, signal) {
   return section.show();
 }
 
-function draw({ items }) {
-  const rows = [...items].sort((a, b) => gravity(a) - gravity(b)).map(buildRow);
+function draw({ parts }) {
+  const rows = [...parts].sort((a, b) => gravity(a) - gravity(b)).map(buildRow);
   return buildTable("Parts of the service", ["Part", "State", "Found"], rows);
 }
 

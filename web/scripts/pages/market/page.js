@@ -3,7 +3,7 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { barTime, change, count, figure } from "../../lib/format.js";
+import { barTime, change, count, figure, plural } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { repeat } from "../../lib/live.js";
 import { findMarket } from "../../lib/markets.js";
@@ -100,11 +100,23 @@ function draw(series, route, signal) {
     ),
     el(
       "div.stack",
+      drawUnlooked(series.filter((one) => one.market === market && one.interval === interval)),
       el("section.card", { "aria-label": "State of the market" }, state.node),
       buildTickers(market, interval, route, signal),
       buildCorrelations(market, interval, signal),
     ),
   ];
+}
+
+/** That nothing strange is known of a series is no sign of a quiet one where nobody looked. */
+function drawUnlooked(series) {
+  const missed = series.filter((one) => one.watermark === null).length;
+  if (missed === 0) return null;
+  const which =
+    missed === series.length
+      ? "Nothing of this market was looked at yet"
+      : `${plural(missed, "series", "series")} of ${count(series.length)} not looked at yet`;
+  return el("p.notice.warn", `${which}: that no anomaly is known does not mean a quiet market.`);
 }
 
 const listIntervals = (series, market) =>
