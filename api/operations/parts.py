@@ -65,6 +65,8 @@ def get_parts() -> Parts:
         with timeout(ANSWER_SECONDS):
             looks += [*_look_at_work(database), *_look_at_data(database)]
             since = note_states(database, {look.name: look.state for look in looks})
+            # Of what is a tenant's own nothing is noted: it says since when itself, or nothing.
+            looks += [*_look_at_channels(database), *_look_at_stopped(database)]
     else:
         since = {}
     return Parts(
@@ -124,7 +126,6 @@ def _look_at_work(database: Db) -> Iterator[Look]:
         yield Look("Waiting work", "warning", "a run or batch waits for long", todo, since)
     else:
         yield Look("Waiting work", "ok", "nothing waits for long")
-    yield from _look_at_channels(database)
 
 
 def _look_at_channels(database: Db) -> Iterator[Look]:
@@ -165,7 +166,6 @@ def _look_at_data(database: Db) -> Iterator[Look]:
         else:
             yield Look(name, "ok", "what came is stored", "", stream["committed_at"])
     yield from _look_at_calendars(database, now)
-    yield from _look_at_stopped(database)
     lacking = {series: each["open"] for series, each in count_lacking(database, None).items()}
     gaps, short = sum(lacking.values()), sum(count > 0 for count in lacking.values())
     if gaps:

@@ -1529,7 +1529,7 @@ class Part(TypedDict):
 class Parts(TypedDict):
     """The parts of the service, in the order in which to look at them."""
 
-    items: list[Part]
+    parts: list[Part]
 
 
 class Plot(TypedDict):
@@ -2169,7 +2169,7 @@ class SessionException(TypedDict):
 class SessionExceptions(TypedDict):
     """The days of a market that were set, by day."""
 
-    items: list[SessionException]
+    sessions: list[SessionException]
 
 
 class ShownCandle(TypedDict):

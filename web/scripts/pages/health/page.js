@@ -38,7 +38,7 @@ export function show(main, route, signal) {
 
 function draw({ parts }) {
   const rows = [...parts].sort((a, b) => gravity(a) - gravity(b)).map(buildRow);
-  return buildTable("Parts of the service", ["Part", "State", "Found"], rows);
+  return buildTable("Parts of the service", ["Part", "State, since", "Found"], rows);
 }
 
 function buildRow({ name, state, found, todo, since }) {
