@@ -59,17 +59,19 @@ class MarketDays:
             found[same] = self.columns[rows[same]]
         return found
 
-    def find_move(self, time: int) -> float | None:
-        """Return the market's move of a day, None where it is not known."""
-        row = int(self.times.searchsorted(time))
-        if row == self.times.size or self.times[row] != time or np.isnan(self.moves[row]):
-            return None
-        return float(self.moves[row])
+    def find_moves(self, times: Int64) -> list[float | None]:
+        """Return the market's move of each day, None where it is not known."""
+        if not self.times.size:
+            return [None] * times.size
+        rows = np.minimum(self.times.searchsorted(times), self.times.size - 1)
+        known = (self.times[rows] == times) & ~np.isnan(self.moves[rows])
+        moves = zip(known.tolist(), self.moves[rows].tolist(), strict=True)
+        return [move if is_known else None for is_known, move in moves]
 
-    def fingerprint(self, time: int) -> str:
-        """Return a hash of all that a score of a bar of this day depends on."""
-        digest = hashlib.sha256(self.look_up(np.array([time])).astype("<f4").tobytes())
-        return f"sha256:{digest.hexdigest()}"
+    def fingerprint(self, times: Int64) -> list[str]:
+        """Return of each day a hash of all that a score of a bar of it depends on."""
+        columns = self.look_up(times).astype("<f4")
+        return [f"sha256:{hashlib.sha256(day).hexdigest()}" for day in columns]
 
     @property
     def is_known(self) -> bool:

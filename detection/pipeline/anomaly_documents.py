@@ -1,7 +1,8 @@
 """Strange bars become anomaly documents, with all that is needed to derive them again."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from detection.detectors.weights import Vote, compute_agreement
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES
 from detection.features.names import FEATURES
-from detection.models.manager import LoadedModel
 from detection.pipeline.job import Job
 from detection.pipeline.load import Load
 from detection.scoring.confidence import compute_completeness, compute_stability
@@ -27,121 +27,151 @@ from records.findings.anomalies import build_anomaly_id, parse_anomaly_id
 from records.findings.documents import AnomalyBar, AnomalyDocument, TrustFields
 
 
-def build_events(
-    load: Load, features: Features, shown: SeriesRows, scores: Float64, job: Job, now: datetime
-) -> Iterator[AnomalyDocument]:
-    """Yield the documents, found `now`, of the rows that are wanted of those `shown` to the model,
-    which have these scores, in the same order.
-    """
-    panel, model, picked = load.panel, load.model, shown.wanted
-    if picked.size == 0:
-        return
-    rows = features.rows[picked]
-    facts = (
-        rows,
-        panel.times[rows],
-        panel.close[rows],
-        scores,
-        model.grades.compute(scores),
-        features.documented[picked],
-        attribute_rows(model.detector, shown),
-        features.measures[picked],
-    )
-    names = (FEATURES, model.feature_set.columns, MEASURES)
-    describe = _Describer(load, job, now)
-    trust = _find_trust(load, shown, scores, rows)
-    # Whole columns become lists at once: row by row, numpy would take longer than all the rest.
-    listed = (values.tolist() for values in facts)
-    for (row, seconds, close, score, grade, *vectors), trusted in zip(
-        zip(*listed, strict=True), trust, strict=True
-    ):
-        documented, attribution, measures = (
-            dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True)
-        )
-        told = measures | _describe_market(load, seconds)
-        yield {
-            **describe(row),  # type: ignore[typeddict-item] # the keys that it lacks may be missing
-            "kind": "event",
-            "fault": None,
-            "features": documented,
-            "anomaly_score": score,
-            "threshold": model.threshold,
-            "grade": grade,
-            "severity": get_severity(grade),
-            "confidence": trusted["confidence"],
-            "confidence_factors": trusted["confidence_factors"],
-            "members": trusted["members"],
-            "attribution": attribution,
-            "reasons": build_reasons(documented, told, attribution, close=close),
-            "market_fingerprint": load.market.fingerprint(seconds) if load.market else None,
-        }
+class Describer:
+    """Describes bars of a load as anomalies, with all that is needed to derive them again."""
 
-
-def build_faults(
-    load: Load, features: Features, faults: Iterable[Fault], job: Job, now: datetime
-) -> Iterator[AnomalyDocument]:
-    """Yield the documents, found `now`, of bars that are wrong.
-
-    A bar without a warm-up has no features.
-    """
-    describe = _Describer(load, job, now)
-    for fault in faults:
-        at = int(features.rows.searchsorted(fault.row))
-        has = at < features.rows.size and features.rows[at] == fault.row
-        values = features.documented[at].tolist() if has else []
-        yield {
-            **describe(fault.row),  # type: ignore[typeddict-item] # as above
-            "kind": "fault",
-            "fault": fault.name,
-            "features": dict(zip(FEATURES, values, strict=False)),
-            "anomaly_score": fault.score,
-            "threshold": FAULT_THRESHOLD,
-            "grade": fault.grade,
-            "severity": get_severity(fault.grade),
-            "attribution": {},
-            "reasons": [fault.words],
-            "market_fingerprint": (
-                load.market.fingerprint(int(load.panel.times[fault.row])) if load.market else None
-            ),
-        }
-
-
-class _Describer:
-    """Describes bars of a load as both kinds of anomalies have them."""
-
-    def __init__(self, load: Load, job: Job, now: datetime) -> None:
-        self._load, self._job, self._now = load, job, now
+    def __init__(self, load: Load, features: Features, job: Job, now: datetime) -> None:
+        self._load, self._features, self._job, self._now = load, features, job, now
         self._fingerprints = PanelFingerprints(load.panel)
 
-    def __call__(self, row: int) -> AnomalyBar:
+    def describe_events(self, shown: SeriesRows, scores: Float64) -> Iterator[AnomalyDocument]:
+        """Yield the documents of the rows that are wanted of those `shown` to the model, which have
+        these scores, in the same order.
+        """
+        model, features, picked = self._load.model, self._features, shown.wanted
+        if picked.size == 0:
+            return
+        rows = features.rows[picked]
+        facts = (
+            scores,
+            model.grades.compute(scores),
+            features.documented[picked],
+            attribute_rows(model.detector, shown),
+            features.measures[picked],
+        )
+        # Whole columns become lists at once: row by row, numpy would take longer than all else.
+        listed = (values.tolist() for values in facts)
+        names = (FEATURES, model.feature_set.columns, MEASURES)
+        trust = _find_trust(self._load, shown, scores, rows)
+        for bar, (score, grade, *vectors), trusted, market in zip(
+            self._describe_bars(rows),
+            zip(*listed, strict=True),
+            trust,
+            self._describe_market(rows),
+            strict=True,
+        ):
+            documented, attribution, measures = (
+                dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True)
+            )
+            told = measures | market.words
+            yield {
+                **bar,  # type: ignore[typeddict-item] # the keys that it lacks may be missing
+                "kind": "event",
+                "fault": None,
+                "features": documented,
+                "anomaly_score": score,
+                "threshold": model.threshold,
+                "grade": grade,
+                "severity": get_severity(grade),
+                "confidence": trusted["confidence"],
+                "confidence_factors": trusted["confidence_factors"],
+                "members": trusted["members"],
+                "attribution": attribution,
+                "reasons": build_reasons(documented, told, attribution, close=bar["Close"]),
+                "market_fingerprint": market.fingerprint,
+            }
+
+    def describe_faults(self, faults: Sequence[Fault]) -> Iterator[AnomalyDocument]:
+        """Yield the documents of bars that are wrong. A bar without a warm-up has no features."""
+        features, rows = self._features, np.array([fault.row for fault in faults], np.int64)
+        for fault, bar, market in zip(
+            faults, self._describe_bars(rows), self._describe_market(rows), strict=True
+        ):
+            at = int(features.rows.searchsorted(fault.row))
+            has = at < features.rows.size and features.rows[at] == fault.row
+            values = features.documented[at].tolist() if has else []
+            yield {
+                **bar,  # type: ignore[typeddict-item] # as above
+                "kind": "fault",
+                "fault": fault.name,
+                "features": dict(zip(FEATURES, values, strict=False)),
+                "anomaly_score": fault.score,
+                "threshold": FAULT_THRESHOLD,
+                "grade": fault.grade,
+                "severity": get_severity(fault.grade),
+                "attribution": {},
+                "reasons": [fault.words],
+                "market_fingerprint": market.fingerprint,
+            }
+
+    def _describe_bars(self, rows: Int64) -> Iterator[AnomalyBar]:
+        """Yield what both kinds of anomalies have of each panel row."""
         panel, model = self._load.panel, self._load.model
-        s = int(panel.offsets.searchsorted(row, side="right")) - 1
-        ticker, time = panel.tickers[s], datetime.fromtimestamp(int(panel.times[row]), UTC)
-        before, opened = float(panel.close[row - 1]), float(panel.open[row])
-        first = _find_first_needed(panel, s, row, model)
-        return {
-            "_id": build_anomaly_id(ticker, panel.interval, time),
-            "Ticker": ticker,
-            "Datetime": time,
-            "interval": panel.interval,
-            "market": self._job.market,
-            "Close": float(panel.close[row]),
-            "Volume": float(panel.volume[row]),
-            "detection_run_id": self._job.run_id,
-            "detection_timestamp": self._now,
-            "model_version": model.version,
-            "model_hash": model.sha256,
-            "feature_set": model.feature_set.label,
-            "bars_fingerprint": self._fingerprints.compute(first, row + 1),
-            "in_training_window": model.window_start <= time <= model.window_end,
-            "suspected_split": (
-                None if row == panel.offsets[s] else find_suspected_split(before, opened)
-            ),
-            "opinions": [],
-            "sent": False,
-            "status": "new",
-            "created_at": self._now,
-        }
+        series = np.searchsorted(panel.offsets, rows, side="right") - 1
+        starts = panel.offsets[series]
+        facts = (
+            rows,
+            series,
+            starts,
+            panel.first_index[series],
+            panel.times[rows],
+            panel.close[rows - 1],
+            panel.open[rows],
+            panel.close[rows],
+            panel.volume[rows],
+        )
+        for row, s, start, first_index, seconds, before, opened, close, volume in zip(
+            *(values.tolist() for values in facts), strict=True
+        ):
+            ticker, time = panel.tickers[s], datetime.fromtimestamp(seconds, UTC)
+            # The first of the rows that this row's score is a function of.
+            needed = model.reach(first_index + row - start, panel.interval) - first_index
+            yield {
+                "_id": build_anomaly_id(ticker, panel.interval, time),
+                "Ticker": ticker,
+                "Datetime": time,
+                "interval": panel.interval,
+                "market": self._job.market,
+                "Close": close,
+                "Volume": volume,
+                "detection_run_id": self._job.run_id,
+                "detection_timestamp": self._now,
+                "model_version": model.version,
+                "model_hash": model.sha256,
+                "feature_set": model.feature_set.label,
+                "bars_fingerprint": self._fingerprints.compute(start + max(0, needed), row + 1),
+                "in_training_window": model.window_start <= time <= model.window_end,
+                "suspected_split": None if row == start else find_suspected_split(before, opened),
+                "opinions": [],
+                "sent": False,
+                "status": "new",
+                "created_at": self._now,
+            }
+
+    def _describe_market(self, rows: Int64) -> Iterator["_MarketDay"]:
+        """Yield what the market did on the day of each panel row."""
+        market = self._load.market
+        if market is None:
+            yield from (_MarketDay(None, {}) for _ in rows)
+            return
+        times = self._load.panel.times[rows]
+        found = zip(market.fingerprint(times), market.look_up(times).tolist(), strict=True)
+        for (fingerprint, columns), move in zip(found, market.find_moves(times), strict=True):
+            fast, slow, ever = (column * column for column in columns)
+            words = {
+                "market_move": move or 0.0,
+                "market_fast": fast,
+                "market_slow": slow,
+                "market_all": ever,
+            }
+            yield _MarketDay(fingerprint, words)
+
+
+class _MarketDay(NamedTuple):
+    """What a market did on a day: a hash of what scores depend on, and values for words."""
+
+    fingerprint: str | None
+    words: dict[str, float]
 
 
 def _find_trust(
@@ -173,20 +203,6 @@ def _find_trust(
         }
 
 
-def _describe_market(load: Load, seconds: int) -> dict[str, float]:
-    """Return what the market did on a day, for words."""
-    if load.market is None:
-        return {}
-    fast, slow, ever = load.market.look_up(np.array([seconds]))[0].tolist()
-    move = load.market.find_move(seconds)
-    return {
-        "market_move": 0.0 if move is None else move,
-        "market_fast": fast * fast,
-        "market_slow": slow * slow,
-        "market_all": ever * ever,
-    }
-
-
 def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:
     """Return the panel rows of the bars that these anomalies are about;
     bars that are not there are left out.
@@ -201,10 +217,3 @@ def find_rows(panel: BarPanel, anomaly_ids: Iterable[str]) -> Int64:
             if row < series.stop and panel.times[row] == int(time.timestamp()):
                 rows.append(row)
     return np.array(rows, dtype=np.int64)
-
-
-def _find_first_needed(panel: BarPanel, s: int, row: int, model: LoadedModel) -> int:
-    """Return the first of the rows that this row's score is a function of."""
-    start, first_index = int(panel.offsets[s]), int(panel.first_index[s])
-    needed = model.reach(first_index + row - start, panel.interval) - first_index
-    return start + max(0, needed)

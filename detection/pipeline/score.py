@@ -17,7 +17,7 @@ from detection.features.compute import Features, compute_features
 from detection.features.market_move import LEAST_TICKERS
 from detection.models.manager import LoadedModel
 from detection.models.rows import lay_out_rows
-from detection.pipeline.anomaly_documents import build_events, build_faults, find_rows
+from detection.pipeline.anomaly_documents import Describer, find_rows
 from detection.pipeline.job import Job, Outcome, VersionScores
 from detection.pipeline.load import Load
 from detection.pipeline.plan import Outcomes
@@ -111,8 +111,9 @@ def score(
     described &= ~told[rows]
     found: dict[str, list[AnomalyDocument]] = {}
     picked = shown.want(shown.wanted[described])
-    strange = build_events(load, features, picked, scores[described], job, now)
-    for anomaly in chain(strange, build_faults(load, features, faults.values(), job, now)):
+    describer = Describer(load, features, job, now)
+    strange = describer.describe_events(picked, scores[described])
+    for anomaly in chain(strange, describer.describe_faults(list(faults.values()))):
         found.setdefault(anomaly["Ticker"], []).append(anomaly)
     for own in found.values():
         own.sort(key=lambda anomaly: anomaly["Datetime"])
@@ -226,7 +227,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         scored.no_trade,
     )
     warnings = _warn_of_interval(model, panel) + _warn_of_market(load)
-    # Whole columns become lists at once, as in `build_anomalies`.
+    # Whole columns become lists at once, as in `Describer`.
     listed = zip(panel.tickers, scored.spans, *(values.tolist() for values in facts), strict=True)
     kept = _split_scores(load, scored)
     for ticker, rows, rows_loaded, rows_scored, warm_up_rows, no_trade_rows in listed:
