@@ -4,7 +4,7 @@ which is the floor of the same stack.
 A real gunicorn with one worker process, a Redis and a MongoDB of its own. No Celery worker runs:
 what is enqueued waits, as it would behind a backlog. Requests have a key, so they are counted
 towards its rate limit. Both sides of a figure take turns, so that a machine whose speed drifts
-slows both, and a figure is the median of its rounds.
+slows both, and figures are of all rounds together.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -41,7 +41,7 @@ READS_PER_SECOND = 300
 BOUNDS = {
     "enqueue_1_ticker_median_ms": 20.0,
     "enqueue_1000_over_1_ticker": 5.0,
-    "reads_p99_ms": 50.0,
+    "reads_p99_ms": 20.0,
 }
 BACKFILL = "/py/anomalies/backfill"
 SIDES = {
@@ -202,14 +202,15 @@ def time_it(client: Client, path: str) -> float:
 
 def build_figures(times: Times) -> dict[str, float]:
     """Return the figures: milliseconds, and how many times as long as `/healthz`
-    or one ticker in the same round.
+    or one ticker.
+
+    Tails are those of all rounds together: a median of the rounds' tails would hide a round that
+    stalls, and people do not.
     """
 
     def find(share: float, name: str, over: str | None = None) -> float:
-        rounds = [percentile(seconds, share) for seconds in times[name]]
-        if over is None:
-            return 1_000 * median(rounds)
-        return median(a / percentile(b, share) for a, b in zip(rounds, times[over], strict=True))
+        found = percentile(list(chain(*times[name])), share)
+        return 1_000 * found if over is None else found / percentile([*chain(*times[over])], share)
 
     figures = {
         "enqueue_1_ticker_median_ms": find(0.5, "one"),
@@ -220,6 +221,7 @@ def build_figures(times: Times) -> dict[str, float]:
         "enqueue_1000_over_1_ticker": find(0.5, "many", "one"),
         "reads_median_ms": find(0.5, "reads"),
         "reads_p99_ms": find(0.99, "reads"),
+        "reads_p99.9_ms": find(0.999, "reads"),
         "reads_p99_over_healthz": find(0.99, "reads", "healthz_reads"),
     }
     return {name: round(value, 2) for name, value in figures.items()}
@@ -235,12 +237,13 @@ def build_times(times: Times) -> Table:
         "times",
         "median",
         "p99",
+        "p99.9",
         "most",
         title="Milliseconds, one gunicorn worker, all rounds",
     )
     for name, rounds in times.items():
         seconds = [one for each in rounds for one in each]
-        values = (percentile(seconds, 0.5), percentile(seconds, 0.99), max(seconds))
+        values = (*(percentile(seconds, share) for share in (0.5, 0.99, 0.999)), max(seconds))
         table.add_row(
             SIDES[name], f"{len(seconds):,}", *(f"{1_000 * value:.1f}" for value in values)
         )

@@ -176,6 +176,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(8, "count the bars on which nothing traded", forget_coverage),
     Migration(9, "have coverage measured anew, with a ledger of gaps", forget_listed_gaps),
     Migration(10, "tell events from faults", tell_kinds),
+    Migration(
+        11,
+        "drop an index of watermarks that nothing reads",
+        lambda d: drop_index(d, "detection_metadata", "updated_at_-1"),
+    ),
 )
 
 
