@@ -23,7 +23,7 @@ from records.alerts.raised import LaterFields
 from records.alerts.trail import build_entry
 from records.findings.documents import AnomalyDocument, InputFields, RootCauseFields
 from records.models.documents import PolicyFields
-from records.work.documents import RunDocument
+from records.work.documents import RunDocument, WatchlistDocument
 
 # Bars so far apart are one event.
 JOINED_WITHIN_BARS = 3
@@ -70,6 +70,11 @@ def passes(policy: PolicyFields | None, anomaly: AnomalyDocument) -> bool:
         return anomaly["anomaly_score"] < policy["value"]
     grade = policy["value"] if policy["kind"] == "grade" else -25.0 * log10(policy["value"])
     return anomaly["grade"] >= grade
+
+
+def is_confident(watchlist: WatchlistDocument, anomaly: AnomalyDocument) -> bool:
+    """Whether an anomaly is as confident as a watchlist asks for; a fault is as it is."""
+    return anomaly.get("confidence", 1.0) >= watchlist.get("min_confidence", 0.0)
 
 
 def plan_alerts(

@@ -53,6 +53,12 @@ class WatchlistBody(Body):
             "null: as the model says"
         ),
     )
+    min_confidence: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="its alerts are of anomalies of at least this confidence, from 0 to 1",
+    )
     enabled: bool = True
     source: WatchlistSource = Field(
         "none",
@@ -99,6 +105,7 @@ class Watchlist(Record):
     threshold: float | Threshold | None = Field(
         None, description="a grade, or a kind and its value; null: as the model says"
     )
+    min_confidence: float = 0.0
     enabled: bool
     source: WatchlistSource = "none"
     folder: str | None = None

@@ -153,6 +153,7 @@ def _build_fields(body: WatchlistBody) -> WatchlistFields:
         "schedule": body.schedule,
         "delay_minutes": body.delay_minutes,
         "threshold": _build_policy(body.threshold),
+        "min_confidence": body.min_confidence,
         "enabled": body.enabled,
         "source": body.source,
         "folder": body.folder,

@@ -2564,6 +2564,7 @@ class Watchlist(TypedDict):
     schedule: str
     delay_minutes: int
     threshold: NotRequired[float | Threshold | None]
+    min_confidence: NotRequired[float]
     enabled: bool
     source: NotRequired[Literal["none", "yahoo", "folder", "feed"]]
     folder: NotRequired[str | None]
@@ -5617,6 +5618,7 @@ class Client(Connection):
         schedule: str | None = None,
         delay_minutes: int | None = None,
         threshold: float | Threshold | None = None,
+        min_confidence: float | None = None,
         enabled: bool | None = None,
         source: Literal["none", "yahoo", "folder", "feed"] | None = None,
         folder: str | None = None,
@@ -5630,6 +5632,8 @@ class Client(Connection):
             delay_minutes: after a bar has closed: how long it may take to be stored here
             threshold: what is an anomaly here: the grade from which a bar is, or a kind and
                 its value; null: as the model says
+            min_confidence: its alerts are of anomalies of at least this confidence, from 0
+                to 1
             source: where bars come from before each scan: `none` (they are brought),
                 `yahoo`, a `folder` below the watched one, or the `feed`
             folder: its name, where that is the source
@@ -5647,6 +5651,7 @@ class Client(Connection):
                     "schedule": schedule,
                     "delay_minutes": delay_minutes,
                     "threshold": threshold,
+                    "min_confidence": min_confidence,
                     "enabled": enabled,
                     "source": source,
                     "folder": folder,
@@ -5669,6 +5674,7 @@ class Client(Connection):
         schedule: str | None = None,
         delay_minutes: int | None = None,
         threshold: float | Threshold | None = None,
+        min_confidence: float | None = None,
         enabled: bool | None = None,
         source: Literal["none", "yahoo", "folder", "feed"] | None = None,
         folder: str | None = None,
@@ -5685,6 +5691,8 @@ class Client(Connection):
             delay_minutes: after a bar has closed: how long it may take to be stored here
             threshold: what is an anomaly here: the grade from which a bar is, or a kind and
                 its value; null: as the model says
+            min_confidence: its alerts are of anomalies of at least this confidence, from 0
+                to 1
             source: where bars come from before each scan: `none` (they are brought),
                 `yahoo`, a `folder` below the watched one, or the `feed`
             folder: its name, where that is the source
@@ -5702,6 +5710,7 @@ class Client(Connection):
                     "schedule": schedule,
                     "delay_minutes": delay_minutes,
                     "threshold": threshold,
+                    "min_confidence": min_confidence,
                     "enabled": enabled,
                     "source": source,
                     "folder": folder,

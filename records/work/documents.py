@@ -360,6 +360,7 @@ class WatchlistFields(TypedDict):
         source, folder: where bars come from before each scan; nowhere where it is not said.
         delay_minutes: after a bar has closed, how long it may take to be stored here.
         threshold: what passes; None for the model's own.
+        min_confidence: what its alerts are of, at the least; missing for any.
         with_overview: whether scans report what the markets did besides.
     """
 
@@ -369,6 +370,7 @@ class WatchlistFields(TypedDict):
     schedule: str
     delay_minutes: int
     threshold: PolicyFields | None
+    min_confidence: NotRequired[float]
     enabled: bool
     source: NotRequired[WatchlistSource]
     folder: NotRequired[str | None]

@@ -18,6 +18,7 @@ from alerts.lifecycle import EXPIRED_AFTER, OPEN, SYSTEM, Asked, take_step
 from alerts.raising import (
     BarsBetween,
     find_wide_bars,
+    is_confident,
     mute_alerts,
     passes,
     plan_alerts,
@@ -148,14 +149,16 @@ def _raise_chunk(
     def write(session: ClientSession) -> None:
         raised.take_turn(database, session)
         told = raised.find_told(database, [anomaly["_id"] for anomaly in found], session)
-        # One that does not pass a watchlist's own threshold is none of its alerts.
+        # One that a watchlist's own threshold or confidence lets not pass is none of its alerts.
         told |= {
             (name, anomaly["_id"])
             for anomaly in found
             for name in holders[anomaly["Ticker"]]
             if name is not None
-            and name != run["watchlist"]
-            and not passes(by_name[name]["threshold"], anomaly)
+            and not (
+                is_confident(by_name[name], anomaly)
+                and (name == run["watchlist"] or passes(by_name[name]["threshold"], anomaly))
+            )
         }
         active_mutes = mutes.find_active(database, now, session)
         silenced: list[str] = []

@@ -15,7 +15,13 @@ SESSIONS = [datetime(2026, 1, day, tzinfo=UTC) for day in (5, 6, 7, 8, 9, 12, 13
 
 
 def build_anomaly(
-    run_id: str, ticker: str, bar: datetime, *, grade: float = 80.0, moved: float = -0.09
+    run_id: str,
+    ticker: str,
+    bar: datetime,
+    *,
+    grade: float = 80.0,
+    moved: float = -0.09,
+    confidence: float = 1.0,
 ) -> Document:
     """Return an anomaly of a US ticker's daily bar."""
     return {
@@ -38,6 +44,7 @@ def build_anomaly(
         "anomaly_score": -grade / 100,
         "threshold": -0.4,
         "grade": grade,
+        "confidence": confidence,
         "severity": "critical" if grade >= 100 else "high" if grade >= 75 else "medium",
         "reasons": ["fell 9.0 %, 4.1 times its usual range"],
         "bars_fingerprint": "sha256:00",

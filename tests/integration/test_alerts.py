@@ -90,7 +90,10 @@ def test_every_watchlist_with_the_ticker_has_an_alert_whoever_scanned(
     add_list(database, "choosy", "AAPL")
     strict = {"threshold": {"kind": "grade", "value": 99.0}}
     database.watchlists.update_one({"_id": "choosy"}, {"$set": strict})
-    end_run(database, ("AAPL", SESSIONS[0]), ("IBM", SESSIONS[0]), watchlist="a")
+    add_list(database, "sure", "AAPL")
+    database.watchlists.update_one({"_id": "sure"}, {"$set": {"min_confidence": 0.7}})
+    found = [("AAPL", SESSIONS[0], {"confidence": 0.6}), ("IBM", SESSIONS[0])]
+    end_run(database, *found, watchlist="a")
     notify(worker)
     assert {(a["watchlist"], a["entity_id"]) for a in listed(client)} == {
         ("a", "AAPL"),

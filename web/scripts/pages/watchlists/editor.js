@@ -109,6 +109,12 @@ function buildFields(watchlist, isNew) {
     value: hasOtherKind ? "" : (watchlist.threshold ?? ""),
     placeholder: hasOtherKind ? describeThreshold(watchlist.threshold) : "the model's",
   });
+  const confidence = el("input", {
+    type: "number",
+    min: 0,
+    max: 100,
+    value: Math.round(100 * (watchlist.min_confidence ?? 0)),
+  });
   const folder = el("input", {
     value: watchlist.folder ?? "",
     required: true,
@@ -132,6 +138,7 @@ function buildFields(watchlist, isNew) {
     schedule: cron.disabled ? EVERY_BAR : cron.value.trim(),
     delay_minutes: Number(delay.value),
     threshold: grade.value !== "" ? Number(grade.value) : hasOtherKind ? watchlist.threshold : null,
+    min_confidence: Number(confidence.value) / 100,
     source,
     folder: folder.disabled ? null : folder.value.trim(),
     with_overview: overview.checked,
@@ -148,6 +155,7 @@ function buildFields(watchlist, isNew) {
         cronField,
         delayField,
         el("label.field", "Anomaly from grade", grade),
+        el("label.field", "Alerts from confidence, in %", confidence),
         buildSelect("Bars come", SOURCES, source, showFolder),
         folderField,
       ),

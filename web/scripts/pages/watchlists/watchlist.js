@@ -97,6 +97,8 @@ function drawFacts(watchlist) {
     Scanned: describeSchedule(watchlist),
     "Bars come": describeSource(watchlist),
     "Anomaly from": describeThreshold(watchlist.threshold),
+    "Alerts from confidence":
+      watchlist.min_confidence > 0 && `${Math.round(100 * watchlist.min_confidence)} %`,
     "With each scan": watchlist.with_overview && "what the markets did",
     "Last scan": last
       ? el("a", { href: linkTo("runs", run), title: moment(last) }, ago(last))
