@@ -43,7 +43,13 @@ def test_a_ticker_is_set_right_and_watched_from_its_page(
     demo.api.post("/markets/US/sessions?wait=30", {"day": "2024-03-07", "session": "calendar"})
 
     acts.get_by_role("button", name="Mute its alerts").click()
-    expect(page.get_by_text("ACTCO has no alert that somebody must look at")).to_be_visible()
+    dialog.get_by_role("combobox").select_option("336")
+    dialog.get_by_label("What is expected").fill("a tender offer")
+    dialog.get_by_role("button", name="Mute").click()
+    expect(page.get_by_text("New alerts of ACTCO are muted")).to_be_visible()
+    (mute,) = demo.api.get("/mutes", active="true", ticker="ACTCO")["items"]
+    assert (mute["reason"], mute["interval"]) == ("a tender offer", "1d")
+    demo.database.mutes.delete_one({"_id": mute["_id"]})
     acts.get_by_role("button", name="Add to a watchlist").click()
     dialog.get_by_label("Watchlist").select_option("")
     dialog.get_by_label("Its name").fill("acted")

@@ -73,6 +73,24 @@ export function askToResolve(ids) {
   });
 }
 
+/** Ask until when and why something is expected, and mute alerts of it that are still to come. */
+export function askToExpect(what, title) {
+  const lasting = buildChoice(SILENCES.slice(1));
+  const reason = el("input", { required: true, maxlength: 2000, autocomplete: "off" });
+  return askInDialog({
+    title,
+    lead: "Alerts that come meanwhile are listed and counted, and nobody is told.",
+    nodes: el(
+      "div.fields",
+      el("label.field", "Mute", lasting),
+      el("label.field", "What is expected", reason),
+    ),
+    verb: "Mute",
+    send: () =>
+      post("/mutes", { ...what, until: inHours(lasting.value), reason: reason.value.trim() }),
+  });
+}
+
 /** Ask for how long, and put alerts away. */
 export function askToSnooze(ids) {
   const lasting = buildChoice(SNOOZES);

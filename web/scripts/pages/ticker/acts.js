@@ -7,7 +7,7 @@ import { getAll } from "../../lib/pages.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 import { buildSelect } from "../../parts/select.js";
 import { attempt, say } from "../../parts/toasts.js";
-import { askToSnooze } from "../alerts/steps.js";
+import { askToExpect } from "../alerts/steps.js";
 import { matchVersion } from "../watchlists/watchlist.js";
 
 const WAIT_SECONDS = 15;
@@ -185,13 +185,10 @@ async function askForSession({ market }, anomaly) {
 }
 
 async function askToMute({ ticker, interval }) {
-  const { items } = await get("/alerts/active", { ticker, limit: 100 });
-  const ids = items.filter((alert) => alert.interval === interval).map(({ _id }) => _id);
-  if (ids.length === 0) {
-    say(`${ticker} has no alert that somebody must look at: there is nothing to mute.`);
-    return null;
-  }
-  return (await askToSnooze(ids)) && `The alerts of ${ticker} are muted.`;
+  return (
+    (await askToExpect({ ticker, interval }, `Mute the alerts of ${ticker}`)) &&
+    `New alerts of ${ticker} are muted; the page Alerts lists what is, and ends it.`
+  );
 }
 
 /** Post what becomes a run, and wait for it; one that failed is said where it was asked for. */
