@@ -75,6 +75,8 @@ def test_what_nobody_looked_at_is_no_quiet_day_and_a_missing_model_is_a_button(
     expect(japan).to_contain_text("Nothing was looked at yet")
     expect(japan.get_by_role("button", name="Train a model")).to_be_visible()
     page.goto(f"{demo.url}#/market/JP")
+    expect(page.get_by_role("heading", name="Market JP")).to_be_visible()
+    expect(page.get_by_text("Nothing of this market was looked at yet")).to_be_visible()
     expect(page.get_by_role("button", name="Train a model")).to_be_visible()
     page.goto(f"{demo.url}#/ticker/7203.T")
     expect(page.get_by_text("Market JP has no model for 1d bars yet")).to_be_visible()
