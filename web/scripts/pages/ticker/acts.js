@@ -8,7 +8,7 @@ import { askInDialog } from "../../parts/form_dialog.js";
 import { buildSelect } from "../../parts/select.js";
 import { attempt, say } from "../../parts/toasts.js";
 import { askToExpect } from "../alerts/steps.js";
-import { matchVersion } from "../watchlists/watchlist.js";
+import { matchVersion, readFields } from "../watchlists/watchlist.js";
 
 const WAIT_SECONDS = 15;
 const NEW = "";
@@ -88,15 +88,9 @@ async function askToWatch({ ticker, interval }) {
 }
 
 function addTicker(watchlist, ticker) {
-  const { interval, schedule, delay_minutes, threshold, enabled, source, folder } = watchlist;
-  const kept = { interval, schedule, delay_minutes, threshold, enabled, source, folder };
   return put(
     `/watchlists/${encodeURIComponent(watchlist.name)}`,
-    {
-      ...kept,
-      with_overview: watchlist.with_overview,
-      tickers: [...watchlist.tickers, ticker],
-    },
+    { ...readFields(watchlist), tickers: [...watchlist.tickers, ticker] },
     matchVersion(watchlist),
   );
 }

@@ -135,6 +135,23 @@ function describeSource({ source, folder, fetch_run_id: run }) {
   return run ? el("a", { href: linkTo("runs", run) }, words) : words;
 }
 
+const FIELDS = [
+  "tickers",
+  "interval",
+  "schedule",
+  "delay_minutes",
+  "threshold",
+  "min_confidence",
+  "source",
+  "folder",
+  "with_overview",
+  "enabled",
+];
+
+/** What is sent of a watchlist that is changed: the whole, as what is left out is set back. */
+export const readFields = (watchlist) =>
+  Object.fromEntries(FIELDS.map((name) => [name, watchlist[name]]));
+
 export const matchVersion = ({ version }) => ({ "If-Match": `"${version}"` });
 
 function buildSwitch(watchlist, refresh) {
@@ -151,18 +168,7 @@ function buildSwitch(watchlist, refresh) {
     el("span.hidden-text", ` watchlist ${watchlist.name}`),
   );
   button.addEventListener("click", async () => {
-    const { tickers, interval, schedule, delay_minutes, threshold, source, folder } = watchlist;
-    const body = {
-      tickers,
-      interval,
-      schedule,
-      delay_minutes,
-      threshold,
-      source,
-      folder,
-      with_overview: watchlist.with_overview,
-      enabled: !watchlist.enabled,
-    };
+    const body = { ...readFields(watchlist), enabled: !watchlist.enabled };
     if (
       await attempt(button, () =>
         put(`/watchlists/${encodeURIComponent(watchlist.name)}`, body, matchVersion(watchlist)),
