@@ -30,6 +30,18 @@ def find_conditions(
     return describe_conditions(_keep_near(bars, interval), regime) | _describe_origin(bars[0])
 
 
+def find_market_conditions(
+    database: Db, market: str, interval: str, time: datetime
+) -> dict[str, Any] | None:
+    """Return the conditions of a market at a bar, whoever's;
+    None where the market was not computed at that very bar.
+    """
+    bars = find_market_snapshots(database, market, interval, as_of=time, limit=WEEK_BARS)
+    if not bars or bars[0]["time"] != time:
+        return None
+    return describe_conditions(_keep_near(bars, interval), None) | _describe_origin(bars[0])
+
+
 def find_overview(database: Db, markets: Sequence[str], interval: str) -> list[dict[str, Any]]:
     """Return what each market did at the latest bar that was computed of it,
     in their order; markets of which nothing was computed are left out.

@@ -38,6 +38,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("-bar_time", "_id"),
         _index("entity_id", "-bar_time"),
         _index("watchlist", "-bar_time"),
+        _index("anomaly_ids"),
     ],
     "alert_trail": [_index("alert_id", "at"), _index("-at", "_id"), _index("by", "-at")],
     "alerts": [
@@ -87,7 +88,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("model_version"),
         _index("-anomaly_score"),
         _index("-created_at"),
+        # What is listed page by page, in each of its orders.
         _index("-Datetime", "_id"),
+        _index("anomaly_score", "_id"),
+        _index("-grade", "_id"),
+        # What is counted of them is counted without reading one.
+        _index("status", "market", "severity", "kind", "scope", "Ticker", "Datetime"),
     ],
     "api_keys": [
         _index("sha256", unique=True),

@@ -1,5 +1,6 @@
 """Anomalies."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -7,11 +8,23 @@ from pydantic import AfterValidator, BaseModel, Field, RootModel
 from pydantic_core import PydanticCustomError
 
 from api.schemas.analytics import Breadth
-from api.schemas.common import Interval, Market, Page, PageQuery, Record, Ticker, TimesQuery
+from api.schemas.common import (
+    Interval,
+    Market,
+    Page,
+    PageQuery,
+    Record,
+    Ticker,
+    Time,
+    TimesQuery,
+    WatchlistName,
+)
 from core.words import (
+    AlertState,
     AnomalyKind,
     AnomalyStatus,
     FaultName,
+    Feedback,
     GroupType,
     MoveScope,
     Severity,
@@ -105,6 +118,15 @@ class Vote(BaseModel):
     missing: str | None = Field(description="why it said nothing", examples=["not_enough_bars"])
 
 
+class Review(Record):
+    """What people made of an anomaly: the state of its alert, and what they said it was."""
+
+    alert_id: str
+    state: AlertState
+    owner: str | None = None
+    feedback: Feedback | None = Field(None, description="null: nobody said yet what it was")
+
+
 class Anomaly(Record):
     """A bar whose score passed the threshold,
     with what is needed to understand it and to derive it again.
@@ -178,6 +200,11 @@ class Anomaly(Record):
     bars_gone_at: datetime | None = Field(
         None, description="since when its bars are not stored any more"
     )
+    review: Review | None = Field(
+        None,
+        description="what became of its alert; in a list only where `fields` names it. null: no"
+        " alert was raised",
+    )
     created_at: datetime
 
 
@@ -235,6 +262,7 @@ class AnomalyFilter(TimesQuery):
     """Which anomalies; superseded ones only where their status is asked for."""
 
     ticker: Ticker | None = None
+    watchlist: WatchlistName | None = Field(None, description="only of its tickers")
     market: Market | None = None
     interval: Interval | None = None
     min_grade: float | None = Field(None, ge=0, le=100)
@@ -248,17 +276,26 @@ class AnomalyFilter(TimesQuery):
     run_id: str | None = Field(None, max_length=64)
     model_version: str | None = Field(None, max_length=64)
 
-    def build_filter(self) -> dict[str, Any]:
-        """Return the arguments of `records.findings.anomalies.build_query`."""
-        fields = self.model_dump(include=set(AnomalyFilter.model_fields) - {"ticker"})
-        return fields | {"tickers": None if self.ticker is None else [self.ticker]}
+    def build_filter(self, watched: Collection[str] | None) -> dict[str, Any]:
+        """Return the arguments of `records.findings.anomalies.build_query`;
+        `watched` are the tickers of the watchlist, where one is named.
+        """
+        own = set(AnomalyFilter.model_fields) - {"ticker", "watchlist"}
+        tickers = watched if self.ticker is None else [self.ticker]
+        if self.ticker is not None and watched is not None:
+            tickers = {self.ticker} & set(watched)
+        return self.model_dump(include=own) | {"tickers": tickers}
 
 
 class AnomalyQuery(AnomalyFilter, PageQuery):
     """Which anomalies, in which order. `sort=anomaly_score&limit=10` gives the ten strangest."""
 
-    sort: Literal["-Datetime", "anomaly_score"] = Field(
-        "-Datetime", description="latest, or strangest, first"
+    sort: Literal[
+        "-Datetime", "Datetime", "anomaly_score", "-grade", "grade", "Ticker", "-Ticker"
+    ] = Field(
+        "-Datetime",
+        description="the latest first, or with `-` left out the oldest; `anomaly_score`: the"
+        " strangest, whose scores are comparable within a kind; `-grade`: the rarest",
     )
     fields: Annotated[str, AfterValidator(_check_fields)] | None = Field(
         None,
@@ -267,11 +304,17 @@ class AnomalyQuery(AnomalyFilter, PageQuery):
         examples=["Ticker,Datetime,grade,reasons,features.return_1"],
     )
 
+    @property
+    def wants_review(self) -> bool:
+        """Whether each anomaly's `review` is named."""
+        return self.fields is not None and "review" in self.fields.split(",")
+
     def list_fields(self) -> list[str] | None:
         """Return the fields that are wanted, and the one they are sorted by; None for all."""
         if self.fields is None:
             return None
         names = {*self.fields.split(","), self.sort.lstrip("-")}
+        names -= {"review"}  # is looked up
         return sorted(names - set(FEATURE_NAMES) if "features" in names else names)
 
 
@@ -284,9 +327,35 @@ class TickerCount(BaseModel):
 
 
 class AnomalySummary(BaseModel):
-    """How many anomalies there are, counted three ways."""
+    """How many anomalies there are, counted four ways."""
 
     total: int
     by_kind: dict[str, int] = Field(examples=[{"event": 13, "fault": 2}])
     by_severity: dict[str, int] = Field(examples=[{"medium": 12, "high": 3}])
+    by_market: dict[str, dict[str, int]] = Field(
+        description="of each market by severity", examples=[{"US": {"medium": 12, "high": 3}}]
+    )
     by_ticker: list[TickerCount] = Field(description="most first, 1,000 tickers at the most")
+
+
+class HistogramQuery(AnomalyFilter):
+    """Which anomalies, counted over which time."""
+
+    start: Time = Field(description="where the first span begins")
+    end: Time = Field(description="last bar time, inclusive")
+    bins: int = Field(60, ge=1, le=500, description="how many spans at the most")
+
+
+class SpanCount(BaseModel):
+    """How many anomalies a span of time has."""
+
+    start: datetime
+    by_severity: dict[str, int] = Field(examples=[{"medium": 3, "high": 1}])
+
+
+class AnomalyHistogram(BaseModel):
+    """Anomalies counted over time, in spans of whole days."""
+
+    start: datetime
+    span_seconds: int = Field(examples=[2_592_000])
+    spans: list[SpanCount] = Field(description="in order; those without any are left out")

@@ -20,9 +20,11 @@ from api.schemas.common import (
     Record,
     Ticker,
     TimesQuery,
+    WatchlistName,
 )
 from core.errors import BadInput
 from market.imports.options import ReadingOptions, build_options
+from market.tickers import normalize_ticker
 
 MAX_CANDLES = 100_000
 MAX_COLUMNS = 4_000
@@ -305,8 +307,30 @@ class SeriesQuery(PageQuery):
     """Which series."""
 
     ticker: Ticker | None = None
+    tickers: str | None = Field(
+        None,
+        max_length=4_000,
+        description="any of these, with commas between them",
+        examples=["AAPL,MSFT"],
+    )
+    contains: str | None = Field(
+        None, max_length=20, description="in the names of their tickers", examples=["GOO"]
+    )
+    watchlist: WatchlistName | None = Field(None, description="only of its tickers")
     market: Market | None = None
     interval: Interval | None = None
+
+    def choose_tickers(self, watched: Sequence[str] | None) -> list[str] | None:
+        """Return the tickers that all that is asked allows; None where they are not narrowed down.
+
+        `watched` are those of the watchlist, where one is named. Raises BadInput on a ticker that
+        is none.
+        """
+        named = [normalize_ticker(name) for name in (self.tickers or "").split(",") if name]
+        choices = [set(named)] if named else []
+        choices += [{self.ticker}] if self.ticker else []
+        choices += [set(watched)] if watched is not None else []
+        return sorted(set.intersection(*choices)) if choices else None
 
 
 class LastRun(Record):

@@ -1,13 +1,13 @@
 """Charts."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
 from api.schemas.bars import ShownCandle
-from api.schemas.common import IntervalQuery, Period, Record, Ticker
+from api.schemas.common import Interval, IntervalQuery, Period, Record, Ticker, TimesQuery
 from detection.indicators import NAMES
 
 
@@ -65,3 +65,38 @@ class Chart(BaseModel):
     run_id: str | None = Field(
         None, description="the run that looks at what came since, where there is one"
     )
+
+
+Counterpart = Literal["ticker", "index", "sector"]
+
+
+class ComparisonQuery(TimesQuery):
+    """What to compare with what."""
+
+    ticker: Ticker
+    interval: Interval = "1d"
+    other: Ticker | None = Field(None, description="with this ticker", examples=["MSFT"])
+    against: Literal["index", "sector"] | None = Field(
+        None,
+        description="or with the index of its market, or with its sector; with neither, the closes"
+        " of the ticker alone are given, and what it can be compared with",
+    )
+
+
+class Comparison(BaseModel):
+    """The closes of two lines on the bars that either has, null where one has none.
+
+    A sector's line begins at 100 and moves by the mean log return of its other tickers.
+    """
+
+    ticker: str
+    interval: str
+    index: str | None = Field(description="of its market, where bars of it are stored")
+    sector: str | None = Field(description="that it was said to be of")
+    kind: Counterpart | None = Field(description="what the other line is")
+    name: str | None = Field(description="of the other line", examples=["MSFT", "Technology"])
+    tickers: list[str] = Field(description="whose closes the other line is made of")
+    left_out: int = Field(description="tickers of the sector beyond the first 50")
+    times: list[datetime]
+    closes: list[float | None]
+    others: list[float | None]

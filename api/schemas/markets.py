@@ -1,8 +1,21 @@
 """Markets."""
 
+from datetime import date, datetime
+
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Body, Market, Page, PageQuery, Record, Ticker
+from api.schemas.anomalies import BarConditions
+from api.schemas.common import (
+    Body,
+    IntervalQuery,
+    Market,
+    Page,
+    PageQuery,
+    Record,
+    Ticker,
+    WatchlistName,
+)
+from core.words import AnomalyKind, MoveScope, Severity
 
 
 class MarketFields(Body):
@@ -47,7 +60,7 @@ class NewMarket(MarketFields):
 
 
 class ShownMarket(Record):
-    """A market, and of how many series bars are stored."""
+    """A market, and what is stored of it."""
 
     code: str = Field(examples=["US"])
     name: str
@@ -59,7 +72,17 @@ class ShownMarket(Record):
     currency: str
     index_ticker: str | None = None
     tick_delay_seconds: int
-    series: int
+    series: int = Field(description="of how many tickers and intervals bars are stored")
+    looked_at: int = Field(0, description="series that a detection has come to")
+    up_to_date: int = Field(0, description="of these, those whose last bar was looked at")
+    tickers: int = 0
+    intervals: list[str] = Field(
+        default_factory=list, description="of which bars are stored", examples=[["1d"]]
+    )
+    bars: int = 0
+    first_bar: datetime | None = None
+    last_bar: datetime | None = None
+    synthetic: bool = Field(default=False, description="whether any of its bars were made up")
 
 
 class MarketPage(Page[ShownMarket]):
@@ -75,3 +98,37 @@ class TickerMarket(BaseModel):
 
     ticker: str
     market: str
+
+
+class FlaggedDayQuery(IntervalQuery):
+    """Of which bars, of which tickers, and which anomalies count."""
+
+    watchlist: WatchlistName | None = Field(None, description="only its tickers")
+    severity: Severity | None = None
+    kind: AnomalyKind | None = None
+    scope: MoveScope | None = None
+
+
+class SectorDay(Record):
+    """How many tickers of a sector were flagged, and which."""
+
+    sector: str | None = Field(description="null: nobody said of which sector they are")
+    flagged: int = Field(examples=[3])
+    of: int = Field(examples=[5])
+    tickers: list[str] = Field(description="those that were flagged, at most 500")
+
+
+class FlaggedDay(Record):
+    """A day seen across its market: how many of its tickers were flagged, and of which sectors."""
+
+    market: str = Field(examples=["US"])
+    interval: str = Field(examples=["1d"])
+    day: date = Field(examples=["2001-09-17"])
+    flagged: int = Field(description="tickers with an anomaly on this day", examples=[6])
+    of: int = Field(description="tickers whose bars reach over it", examples=[39])
+    by_sector: list[SectorDay] = Field(description="the largest share first")
+    previous: date | None = Field(description="the last day before on which any was flagged")
+    next: date | None = Field(description="the first day after")
+    conditions: BarConditions | None = Field(
+        description="what the market was like; null where it was not computed at this very bar"
+    )

@@ -1,6 +1,8 @@
 """Anomalies: lists, one with its lineage, and counts."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from math import ceil
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -10,36 +12,41 @@ from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import check_market, get_database
 from api.schemas.anomalies import (
     AnomalyFilter,
+    AnomalyHistogram,
     AnomalyInFull,
     AnomalyPage,
     AnomalyQuery,
     AnomalySummary,
+    HistogramQuery,
 )
+from core.errors import BadInput
+from market.intervals import DAY_SECONDS
+from records.alerts.alerts import find_reviews
+from records.database import Query
 from records.findings.anomalies import (
     ORDERS,
     build_query,
+    count_by_span,
     find_anomalies,
     find_anomaly_parts,
     get_anomaly,
     summarize_anomalies,
 )
 from records.findings.documents import AnomalyCounts
+from records.work.watchlists import find_watched_tickers
 
 anomalies = APIBlueprint("anomalies", __name__, tag="anomalies")
+
+RESOLUTION = timedelta(milliseconds=1)  # of the times that MongoDB keeps
 
 
 @anomalies.get("/anomalies")
 @anomalies.input(AnomalyQuery, location="query")
 @anomalies.output(AnomalyPage)
 def list_anomalies(query_data: AnomalyQuery) -> Listed[Mapping[str, Any]]:
-    """List anomalies, the latest or the strangest first."""
-    check_market(query_data.market)
-    order = ORDERS[query_data.sort]
-    database, query, fields = (
-        get_database(),
-        build_query(**query_data.build_filter()),
-        query_data.list_fields(),
-    )
+    """List anomalies by time, grade, score or ticker."""
+    database, order = get_database(), ORDERS[query_data.sort]
+    query, fields = _build_query(query_data), query_data.list_fields()
     after, limit = decode_cursor(query_data.cursor, order.types), query_data.limit + 1
     found: Sequence[Mapping[str, Any]]
     if fields is None:
@@ -48,7 +55,19 @@ def list_anomalies(query_data: AnomalyQuery) -> Listed[Mapping[str, Any]]:
         found = find_anomaly_parts(
             database, query, fields, sort=query_data.sort, after=after, limit=limit
         )
+    if query_data.wants_review:
+        reviews = find_reviews(database, [one["_id"] for one in found])
+        found = [{**one, "review": reviews.get(one["_id"])} for one in found]
     return build_page(found, query_data.limit, order.locate)
+
+
+def _build_query(asked: AnomalyFilter) -> Query:
+    """Return the query of a filter. Raises BadInput, NotFound on a market or watchlist that is
+    nowhere.
+    """
+    check_market(asked.market)
+    watched = find_watched_tickers(get_database(), asked.watchlist)
+    return build_query(**asked.build_filter(watched))
 
 
 @anomalies.get("/anomalies/<anomaly_id>")
@@ -57,15 +76,36 @@ def get_one_anomaly(anomaly_id: str) -> dict[str, Any]:
     """Return one anomaly with its full lineage: model, hash, feature set, bars, run;
     and what its market was like at that bar, where that was computed.
     """
-    anomaly = get_anomaly(get_database(), anomaly_id)
+    database = get_database()
+    anomaly = get_anomaly(database, anomaly_id)
     names = (anomaly["market"], anomaly["Ticker"], anomaly["interval"], anomaly["Datetime"])
-    return {**anomaly, "market_conditions": find_conditions(get_database(), *names)}
+    return {
+        **anomaly,
+        "review": find_reviews(database, [anomaly_id]).get(anomaly_id),
+        "market_conditions": find_conditions(database, *names),
+    }
 
 
 @anomalies.get("/anomalies/summary")
 @anomalies.input(AnomalyFilter, location="query")
 @anomalies.output(AnomalySummary)
 def count_anomalies(query_data: AnomalyFilter) -> AnomalyCounts:
-    """Count anomalies by severity and ticker."""
-    check_market(query_data.market)
-    return summarize_anomalies(get_database(), build_query(**query_data.build_filter()))
+    """Count anomalies by kind, severity, market and ticker."""
+    return summarize_anomalies(get_database(), _build_query(query_data))
+
+
+@anomalies.get("/anomalies/histogram")
+@anomalies.input(HistogramQuery, location="query")
+@anomalies.output(AnomalyHistogram)
+def count_anomalies_by_time(query_data: HistogramQuery) -> dict[str, Any]:
+    """Count anomalies over time, by severity, in at most `bins` spans of whole days."""
+    start, end = query_data.start, query_data.end
+    if end < start:
+        raise BadInput(f"`end` {end:%Y-%m-%d} is before `start` {start:%Y-%m-%d}; swap them")
+    seconds = DAY_SECONDS * ceil((end - start + RESOLUTION) / timedelta(days=query_data.bins))
+    counts = count_by_span(get_database(), _build_query(query_data), start, seconds)
+    spans = [
+        {"start": start + number * timedelta(seconds=seconds), "by_severity": counts[number]}
+        for number in sorted(counts)
+    ]
+    return {"start": start, "span_seconds": seconds, "spans": spans}

@@ -52,6 +52,7 @@ from records.market.series import get_series, list_series
 from records.market.session_days import find_session_days
 from records.work.documents import RunDocument, ShownRun
 from records.work.runs import find_open_run
+from records.work.watchlists import find_watched_tickers
 from tasks.requests.runs import Once, Sent, request_import
 
 bars = APIBlueprint("bars", __name__, tag="bars")
@@ -260,7 +261,10 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
     """List the series that have stored bars, with how many anomalies each has."""
     found = list_series(
         get_database(),
-        ticker=query_data.ticker,
+        tickers=query_data.choose_tickers(
+            find_watched_tickers(get_database(), query_data.watchlist)
+        ),
+        contains=query_data.contains,
         market=check_market(query_data.market),
         interval=query_data.interval,
         after=decode_cursor(query_data.cursor, BY_ID.types),

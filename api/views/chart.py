@@ -4,17 +4,21 @@ what is not detected yet is set to work.
 
 from bisect import bisect_left
 from datetime import UTC, datetime
+from itertools import chain
 from operator import attrgetter
 
 from apiflask import APIBlueprint
 from flask import Response
 
+from alerts.counterparts import find_counterparts
 from api.http.auth import has_scope
 from api.http.conditional import build_etag, find_unchanged, get_validators
-from api.http.state import State, get_now, get_state
-from api.schemas.chart import Chart, ChartQuery
+from api.http.state import State, get_database, get_markets, get_now, get_state
+from api.schemas.chart import Chart, ChartQuery, Comparison, ComparisonQuery
+from core.errors import BadInput
 from detection.explain import SeriesReason, find_reason
 from detection.indicators import Line, compute_indicator
+from market.bars.baskets import Close, compute_basket
 from market.bars.history import count_history_bars
 from market.bars.reading import Bar, number_sessions, read_series
 from market.intervals import parse_period, period_start
@@ -77,6 +81,46 @@ def _build_etag(
     whose = (series["last_bar"], series["fingerprint"], series["synthetic"])
     model = (known["model_version"], known["watermark"])
     return build_etag(query.model_dump_json(), *whose, *model, *looked, run_id)
+
+
+@charts.get("/chart/comparison")
+@charts.input(ComparisonQuery, location="query")
+@charts.output(Comparison)
+def compare(query_data: ComparisonQuery) -> Document:
+    """Return the closes of a ticker beside those of another, of its index or of its sector.
+
+    The last 20,000 bars of each; of a sector up to 50 tickers count, in the order of the alphabet.
+    """
+    if query_data.other is not None and query_data.against is not None:
+        raise BadInput("give `other` or `against`, not both: a ticker is compared with one thing")
+    database, ticker, interval = get_database(), query_data.ticker, query_data.interval
+    series = get_series(database, ticker, interval)
+    choices = find_counterparts(database, get_markets(), series)
+    counterpart = choices.choose(query_data.other, query_data.against)
+    span = (query_data.start, query_data.end)
+
+    def read(name: str) -> list[Close]:
+        found = series if name == ticker else get_series(database, name, interval)
+        bars = read_series(database, found, start=span[0], end=span[1], limit=MOST_BARS)
+        return [(bar.time, bar.close) for bar in bars]
+
+    own = dict(read(ticker))
+    lines = {name: closes for name in counterpart.tickers if (closes := read(name))}
+    other = dict(
+        compute_basket(lines.values()) if counterpart.kind == "sector" else chain(*lines.values())
+    )
+    times = sorted({*own, *other})
+    return {
+        "ticker": ticker,
+        "interval": interval,
+        "index": choices.index,
+        "sector": choices.sector,
+        **counterpart._asdict(),
+        "tickers": list(lines),
+        "times": [datetime.fromtimestamp(time, UTC) for time in times],
+        "closes": [own.get(time) for time in times],
+        "others": [other.get(time) for time in times] if counterpart.kind else [],
+    }
 
 
 def _find_cut(series: SeriesDocument, start: datetime | None, bars: list[Bar]) -> datetime | None:

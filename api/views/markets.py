@@ -2,15 +2,21 @@
 and tickers whose market is set by hand.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from apiflask import APIBlueprint
 from flask import url_for
 
+from alerts.flagged_days import FlaggedDay as FlaggedDayFields
+from alerts.flagged_days import find_flagged_day
 from api.http.auth import needs_scope
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_markets, get_now
 from api.schemas.markets import (
+    FlaggedDay,
+    FlaggedDayQuery,
     MarketFields,
     MarketPage,
     MarketQuery,
@@ -18,10 +24,14 @@ from api.schemas.markets import (
     ShownMarket,
     TickerMarket,
 )
+from core.errors import BadInput
 from market import market_rows
 from market.markets import Market
 from records.database import Document
-from records.market.markets import count_series
+from records.findings.watermarks import find_all_watermark_times
+from records.market.documents import HoldingFields
+from records.market.markets import find_holdings
+from records.work.watchlists import find_watched_tickers
 
 markets = APIBlueprint("markets", __name__, tag="markets")
 
@@ -42,16 +52,16 @@ def list_markets(query_data: MarketQuery) -> Listed[Document]:
     (after,) = decode_cursor(query_data.cursor, (str,)) or ("",)
     known = get_markets()
     codes = sorted(code for code in known if code > after)[: query_data.limit + 1]
-    return build_page(
-        [_show(known[code]) for code in codes], query_data.limit, lambda shown: (shown["code"],)
-    )
+    held = _find_holdings()
+    shown = [_show(known[code], held) for code in codes]
+    return build_page(shown, query_data.limit, lambda one: (one["code"],))
 
 
 @markets.get("/markets/<code>")
 @markets.output(ShownMarket)
 def get_market(code: str) -> Document:
     """Return a market."""
-    return _show(get_markets().choose(code))
+    return _show(get_markets().choose(code), _find_holdings())
 
 
 @markets.post("/markets")
@@ -61,8 +71,10 @@ def get_market(code: str) -> Document:
 @markets.doc(responses={409: "there is one of this code"})
 def add_market(json_data: NewMarket) -> tuple[Document, int, dict[str, str]]:
     """Add a market."""
-    market = market_rows.add_market(get_database(), json_data.model_dump(), get_now())
-    return _show(market), 201, {"Location": url_for("markets.get_market", code=market.code)}
+    database = get_database()
+    market = market_rows.add_market(database, json_data.model_dump(), get_now())
+    address = url_for("markets.get_market", code=market.code)
+    return _show(market, _find_holdings()), 201, {"Location": address}
 
 
 @markets.put("/markets/<code>")
@@ -75,7 +87,9 @@ def change_market(code: str, json_data: MarketFields) -> Document:
 
     Its calendar stays while bars of it are stored, unless the command line changes it.
     """
-    return _show(market_rows.change_market(get_database(), code, json_data.model_dump(), get_now()))
+    database = get_database()
+    market = market_rows.change_market(database, code, json_data.model_dump(), get_now())
+    return _show(market, _find_holdings())
 
 
 @markets.delete("/markets/<code>")
@@ -98,5 +112,40 @@ def set_ticker_market(code: str, ticker: str) -> Document:
     return {"ticker": name, "market": code.upper()}
 
 
-def _show(market: Market) -> Document:
-    return asdict(market) | {"series": count_series(get_database(), market.code)}
+@markets.get("/markets/<code>/days/<day>")
+@markets.input(FlaggedDayQuery, location="query")
+@markets.output(FlaggedDay)
+def get_flagged_day(code: str, day: str, query_data: FlaggedDayQuery) -> FlaggedDayFields:
+    """Return a day seen across its market: how many tickers were flagged, of which sectors.
+
+    A day is a date as bars are labelled, in UTC: that of the session where bars are daily.
+    """
+    database, market = get_database(), get_markets().choose(code).code
+    asked = query_data.model_dump(exclude={"watchlist"})
+    return find_flagged_day(
+        database,
+        market,
+        asked.pop("interval"),
+        _read_day(day),
+        tickers=find_watched_tickers(database, query_data.watchlist),
+        **asked,
+    )
+
+
+def _read_day(text: str) -> datetime:
+    """Return when a day begins. Raises BadInput."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise BadInput(
+            f"{text[:40]!r} is no day; one is written year-month-day, as in 2001-09-17"
+        ) from error
+
+
+def _find_holdings() -> dict[str, HoldingFields]:
+    database = get_database()
+    return find_holdings(database, find_all_watermark_times(database))
+
+
+def _show(market: Market, held: Mapping[str, HoldingFields]) -> Document:
+    return {"series": 0, **asdict(market), **held.get(market.code, {})}

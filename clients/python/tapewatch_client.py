@@ -592,7 +592,16 @@ class Anomaly(TypedDict):
     superseded_by: NotRequired[str | None]
     superseded_at: NotRequired[str | None]
     bars_gone_at: NotRequired[str | None]
+    review: NotRequired[Review | None]
     created_at: str
+
+
+class AnomalyHistogram(TypedDict):
+    """Anomalies counted over time, in spans of whole days."""
+
+    start: str
+    span_seconds: int
+    spans: list[SpanCount]
 
 
 class AnomalyInFull(TypedDict):
@@ -638,6 +647,7 @@ class AnomalyInFull(TypedDict):
     superseded_by: NotRequired[str | None]
     superseded_at: NotRequired[str | None]
     bars_gone_at: NotRequired[str | None]
+    review: NotRequired[Review | None]
     created_at: str
     market_conditions: BarConditions | None
 
@@ -654,11 +664,12 @@ if TYPE_CHECKING:
 
 
 class AnomalySummary(TypedDict):
-    """How many anomalies there are, counted three ways."""
+    """How many anomalies there are, counted four ways."""
 
     total: int
     by_kind: dict[str, int]
     by_severity: dict[str, int]
+    by_market: dict[str, dict[str, int]]
     by_ticker: list[TickerCount]
 
 
@@ -755,6 +766,25 @@ class Comment(TypedDict):
     by: str
     at: str
     text: str
+
+
+class Comparison(TypedDict):
+    """The closes of two lines on the bars that either has, null where one has none.
+
+    A sector's line begins at 100 and moves by the mean log return of its other tickers.
+    """
+
+    ticker: str
+    interval: str
+    index: str | None
+    sector: str | None
+    kind: Literal["ticker", "index", "sector"] | None
+    name: str | None
+    tickers: list[str]
+    left_out: int
+    times: list[str]
+    closes: list[float | None]
+    others: list[float | None]
 
 
 class ConfidenceFactors(TypedDict):
@@ -1048,6 +1078,20 @@ class Fitted(TypedDict):
     series_id: str
     version: str
     points_used: int
+
+
+class FlaggedDay(TypedDict):
+    """A day seen across its market: how many of its tickers were flagged, and of which sectors."""
+
+    market: str
+    interval: str
+    day: str
+    flagged: int
+    of: int
+    by_sector: list[SectorDay]
+    previous: str | None
+    next: str | None
+    conditions: BarConditions | None
 
 
 class Followed(TypedDict):
@@ -1776,6 +1820,15 @@ class RejectedRow(TypedDict):
     rejected_at: str
 
 
+class Review(TypedDict):
+    """What people made of an anomaly: the state of its alert, and what they said it was."""
+
+    alert_id: str
+    state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
+    owner: NotRequired[str | None]
+    feedback: NotRequired[Literal["confirmed", "expected", "false_alarm", "new_trend"] | None]
+
+
 class RevisionPage(TypedDict):
     """Revisions, the newest first."""
 
@@ -1975,6 +2028,15 @@ class ScoresOfBars(TypedDict):
     times: list[str]
     scores: list[float]
     next_start: str | None
+
+
+class SectorDay(TypedDict):
+    """How many tickers of a sector were flagged, and which."""
+
+    sector: str | None
+    flagged: int
+    of: int
+    tickers: list[str]
 
 
 class SentDepth(TypedDict):
@@ -2204,7 +2266,7 @@ class ShownFunding(TypedDict):
 
 
 class ShownMarket(TypedDict):
-    """A market, and of how many series bars are stored."""
+    """A market, and what is stored of it."""
 
     code: str
     name: str
@@ -2217,6 +2279,14 @@ class ShownMarket(TypedDict):
     index_ticker: NotRequired[str | None]
     tick_delay_seconds: int
     series: int
+    looked_at: NotRequired[int]
+    up_to_date: NotRequired[int]
+    tickers: NotRequired[int]
+    intervals: NotRequired[list[str]]
+    bars: NotRequired[int]
+    first_bar: NotRequired[str | None]
+    last_bar: NotRequired[str | None]
+    synthetic: NotRequired[bool]
 
 
 class ShownTrade(TypedDict):
@@ -2282,6 +2352,13 @@ class SnapshotMetadata(TypedDict):
     fingerprint: str
     run_id: str
     synthetic: bool
+
+
+class SpanCount(TypedDict):
+    """How many anomalies a span of time has."""
+
+    start: str
+    by_severity: dict[str, int]
 
 
 class Statistics(TypedDict):
@@ -3396,6 +3473,7 @@ class Client(Connection):
         start: Time | None = None,
         end: Time | None = None,
         ticker: str | None = None,
+        watchlist: str | None = None,
         market: str | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         min_grade: float | None = None,
@@ -3406,18 +3484,23 @@ class Client(Connection):
         status: Literal["new", "superseded"] | None = None,
         run_id: str | None = None,
         model_version: str | None = None,
-        sort: Literal["-Datetime", "anomaly_score"] | None = None,
+        sort: Literal[
+            "-Datetime", "Datetime", "anomaly_score", "-grade", "grade", "Ticker", "-Ticker"
+        ]
+        | None = None,
         fields: str | Sequence[str] | None = None,
         limit: int | None = None,
     ) -> Pages[Anomaly | AnomalyPart]:
-        """List anomalies, the latest or the strangest first.
+        """List anomalies by time, grade, score or ticker.
 
         Args:
             limit: how many at the most in all; None: every one
             start: first bar time, inclusive
             end: last bar time, inclusive
+            watchlist: only of its tickers
             min_confidence: what was found before confidence was kept is left out
-            sort: latest, or strangest, first
+            sort: the latest first, or with `-` left out the oldest; `anomaly_score`: the
+                strangest, whose scores are comparable within a kind; `-grade`: the rarest
             fields: what to return of each, with commas between; everything if it is not
                 given
         """
@@ -3427,6 +3510,7 @@ class Client(Connection):
                 "start": start,
                 "end": end,
                 "ticker": ticker,
+                "watchlist": watchlist,
                 "market": market,
                 "interval": interval,
                 "min_grade": min_grade,
@@ -3572,6 +3656,59 @@ class Client(Connection):
             ),
         )
 
+    def count_anomalies_by_time(
+        self,
+        *,
+        start: Time,
+        end: Time,
+        ticker: str | None = None,
+        watchlist: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        min_grade: float | None = None,
+        kind: Literal["event", "fault"] | None = None,
+        min_confidence: float | None = None,
+        severity: Literal["low", "medium", "high", "critical"] | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
+        status: Literal["new", "superseded"] | None = None,
+        run_id: str | None = None,
+        model_version: str | None = None,
+        bins: int | None = None,
+    ) -> AnomalyHistogram:
+        """Count anomalies over time, by severity, in at most `bins` spans of whole days.
+
+        Args:
+            start: where the first span begins
+            end: last bar time, inclusive
+            watchlist: only of its tickers
+            min_confidence: what was found before confidence was kept is left out
+            bins: how many spans at the most
+        """
+        return cast(
+            "AnomalyHistogram",
+            self._ask(
+                "GET",
+                "/anomalies/histogram",
+                params={
+                    "start": start,
+                    "end": end,
+                    "ticker": ticker,
+                    "watchlist": watchlist,
+                    "market": market,
+                    "interval": interval,
+                    "min_grade": min_grade,
+                    "kind": kind,
+                    "min_confidence": min_confidence,
+                    "severity": severity,
+                    "scope": scope,
+                    "status": status,
+                    "run_id": run_id,
+                    "model_version": model_version,
+                    "bins": bins,
+                },
+            ),
+        )
+
     def start_incremental(
         self,
         *,
@@ -3607,6 +3744,7 @@ class Client(Connection):
         start: Time | None = None,
         end: Time | None = None,
         ticker: str | None = None,
+        watchlist: str | None = None,
         market: str | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         min_grade: float | None = None,
@@ -3618,11 +3756,12 @@ class Client(Connection):
         run_id: str | None = None,
         model_version: str | None = None,
     ) -> AnomalySummary:
-        """Count anomalies by severity and ticker.
+        """Count anomalies by kind, severity, market and ticker.
 
         Args:
             start: first bar time, inclusive
             end: last bar time, inclusive
+            watchlist: only of its tickers
             min_confidence: what was found before confidence was kept is left out
         """
         return cast(
@@ -3634,6 +3773,7 @@ class Client(Connection):
                     "start": start,
                     "end": end,
                     "ticker": ticker,
+                    "watchlist": watchlist,
                     "market": market,
                     "interval": interval,
                     "min_grade": min_grade,
@@ -3749,6 +3889,44 @@ class Client(Connection):
                     "ticker": ticker,
                     "period": period,
                     "indicators": _join(indicators),
+                },
+            ),
+        )
+
+    def compare(
+        self,
+        *,
+        ticker: str,
+        start: Time | None = None,
+        end: Time | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        other: str | None = None,
+        against: Literal["index", "sector"] | None = None,
+    ) -> Comparison:
+        """Return the closes of a ticker beside those of another, of its index or of its sector.
+
+        The last 20,000 bars of each; of a sector up to 50 tickers count, in the order of the
+        alphabet.
+
+        Args:
+            start: first bar time, inclusive
+            end: last bar time, inclusive
+            other: with this ticker
+            against: or with the index of its market, or with its sector; with neither, the
+                closes of the ticker alone are given, and what it can be compared with
+        """
+        return cast(
+            "Comparison",
+            self._ask(
+                "GET",
+                "/chart/comparison",
+                params={
+                    "start": start,
+                    "end": end,
+                    "ticker": ticker,
+                    "interval": interval,
+                    "other": other,
+                    "against": against,
                 },
             ),
         )
@@ -4776,7 +4954,16 @@ class Client(Connection):
         Args:
             limit: how many at the most in all; None: every one
         """
-        return self._pages("/markets", {}, limit, most=500)
+        return self._pages(
+            "/markets",
+            {},
+            limit,
+            most=500,
+            times=(
+                "first_bar",
+                "last_bar",
+            ),
+        )
 
     def add_market(
         self,
@@ -4880,6 +5067,39 @@ class Client(Connection):
     def remove_market(self, code: str) -> None:
         """Remove a market that was added, or what was changed of a shipped one."""
         self._ask("DELETE", f"/markets/{_quote(code)}")
+
+    def flagged_day(
+        self,
+        code: str,
+        day: str,
+        *,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        watchlist: str | None = None,
+        severity: Literal["low", "medium", "high", "critical"] | None = None,
+        kind: Literal["event", "fault"] | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
+    ) -> FlaggedDay:
+        """Return a day seen across its market: how many tickers were flagged, of which sectors.
+
+        A day is a date as bars are labelled, in UTC: that of the session where bars are daily.
+
+        Args:
+            watchlist: only its tickers
+        """
+        return cast(
+            "FlaggedDay",
+            self._ask(
+                "GET",
+                f"/markets/{_quote(code)}/days/{_quote(day)}",
+                params={
+                    "interval": interval,
+                    "watchlist": watchlist,
+                    "severity": severity,
+                    "kind": kind,
+                    "scope": scope,
+                },
+            ),
+        )
 
     def session_exceptions(self, code: str) -> SessionExceptions:
         """List the days on which an exchange does not keep to its calendar."""
@@ -5477,6 +5697,9 @@ class Client(Connection):
         self,
         *,
         ticker: str | None = None,
+        tickers: str | Sequence[str] | None = None,
+        contains: str | None = None,
+        watchlist: str | None = None,
         market: str | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         limit: int | None = None,
@@ -5485,10 +5708,20 @@ class Client(Connection):
 
         Args:
             limit: how many at the most in all; None: every one
+            tickers: any of these, with commas between them
+            contains: in the names of their tickers
+            watchlist: only of its tickers
         """
         return self._pages(
             "/tickers",
-            {"ticker": ticker, "market": market, "interval": interval},
+            {
+                "ticker": ticker,
+                "tickers": _join(tickers),
+                "contains": contains,
+                "watchlist": watchlist,
+                "market": market,
+                "interval": interval,
+            },
             limit,
             most=500,
             times=(

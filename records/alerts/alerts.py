@@ -14,6 +14,7 @@ from records.alerts.documents import (
     AlertDocument,
     CommentFields,
     EndedAlert,
+    ReviewFields,
     StepFields,
     TrailDocument,
     alerts_in,
@@ -121,6 +122,29 @@ def get_alert(database: Db, alert_id: str) -> AlertDocument | EndedAlert:
     if found is None and ended is None:
         raise _build_not_found(alert_id)
     return found or cast("EndedAlert", ended)
+
+
+def find_reviews(database: Db, anomaly_ids: Sequence[str]) -> dict[str, ReviewFields]:
+    """Return what people made of these anomalies, by `_id`; those without an alert are left out.
+
+    Of several alerts of an anomaly counts the one that somebody said something of, else that which
+    changed last.
+    """
+    query = {"anomaly_ids": {"$in": list(anomaly_ids)}}
+    fields = ("anomaly_ids", "state", "owner", "feedback", "updated_at")
+    found: list[AlertDocument | EndedAlert] = [*alerts_in(database).find(query, fields)]
+    found += history_in(database).find(query, fields)
+    found.sort(key=lambda alert: (alert.get("feedback") is not None, alert["updated_at"]))
+    return {
+        anomaly_id: {
+            "alert_id": alert["_id"],
+            "state": alert["state"],
+            "owner": alert.get("owner"),
+            "feedback": alert.get("feedback"),
+        }
+        for alert in found
+        for anomaly_id in alert["anomaly_ids"]
+    }
 
 
 def build_query(  # noqa: PLR0913 - one argument a filter, all by name

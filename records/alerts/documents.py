@@ -192,6 +192,15 @@ class StrangestFields(TypedDict):
     root_cause: RootCauseFields | None
 
 
+class ReviewFields(TypedDict):
+    """What people made of an anomaly: the state of its alert, and what they said it was."""
+
+    alert_id: str
+    state: AlertState
+    owner: str | None
+    feedback: Feedback | None
+
+
 class AlertDocument(StepFields, StrangestFields):
     """What a person must look at: strange bars of one ticker of a watchlist, or of its market.
 

@@ -4,6 +4,7 @@
 other bars appends an opinion; one that no longer finds it marks it superseded. Nothing is deleted.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -229,6 +230,19 @@ def find_on_bars(
     return [anomaly for anomaly in found if anomaly["Ticker"] in wanted]
 
 
+def find_flagged(database: Db, query: Query) -> list[str]:
+    """Return the tickers of the anomalies that match `build_query(...)`."""
+    return sorted(anomalies_in(database).distinct("Ticker", query))
+
+
+def find_next_time(database: Db, query: Query, *, latest: bool) -> datetime | None:
+    """Return the time of the latest, or of the first, anomaly that matches `build_query(...)`."""
+    found = anomalies_in(database).find_one(
+        query, {"Datetime": 1}, sort=[("Datetime", DESCENDING if latest else ASCENDING)]
+    )
+    return found and found["Datetime"]
+
+
 def find_unexplained(database: Db, run_id: str) -> list[AnomalyDocument]:
     """Return the anomalies that a run found first which nobody has explained yet, in full."""
     missing = [{"root_cause": {"$exists": False}}, {"inputs": {"$exists": False}}]
@@ -312,9 +326,15 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
 
 ORDERS = {
     "-Datetime": Keyset((Key("Datetime", datetime, DESCENDING), Key("_id", str))),
+    "Datetime": Keyset((Key("Datetime", datetime), Key("_id", str, DESCENDING))),
     "anomaly_score": Keyset((Key("anomaly_score", float), Key("_id", str))),
+    "-grade": Keyset((Key("grade", float, DESCENDING), Key("_id", str))),
+    "grade": Keyset((Key("grade", float), Key("_id", str, DESCENDING))),
+    # An `_id` begins with ticker and interval and ends with the time.
+    "Ticker": Keyset((Key("_id", str),)),
+    "-Ticker": Keyset((Key("_id", str, DESCENDING),)),
 }
-"""The latest first, and the strangest first."""
+"""By time, by score within a kind, by grade, by ticker; each is walked along an index."""
 
 
 def find_anomalies(
@@ -344,9 +364,20 @@ def iterate_anomalies(
     interval: str,
     start: datetime | None,
     end: datetime | None,
+    severity: Severity | None = None,
+    kind: AnomalyKind | None = None,
+    scope: MoveScope | None = None,
 ) -> tuple[int, Iterator[AnomalyDocument]]:
     """Return how many anomalies some tickers have, and what yields them by ticker and time."""
-    query = build_query(tickers=tickers, interval=interval, start=start, end=end)
+    query = build_query(
+        tickers=tickers,
+        interval=interval,
+        start=start,
+        end=end,
+        severity=severity,
+        kind=kind,
+        scope=scope,
+    )
     order = [("Ticker", 1), ("Datetime", 1)]
     return anomalies_in(database).count_documents(query), iter(
         anomalies_in(database).find(query).sort(order)
@@ -389,25 +420,51 @@ def find_anomaly_parts(
     return cast("list[Mapping[str, Any]]", found)
 
 
+def count_by_span(
+    database: Db, query: Query, start: datetime, seconds: int
+) -> dict[int, dict[Severity, int]]:
+    """Return how many anomalies match `build_query(...)`, by severity, in each span of so many
+    seconds since `start`; spans without any are left out.
+    """
+    since = {"$subtract": ["$Datetime", start]}
+    span = {"$floor": {"$divide": [since, 1_000 * seconds]}}
+    stages: list[Query] = [
+        {"$match": query},
+        {"$group": {"_id": {"span": span, "severity": "$severity"}, "count": {"$sum": 1}}},
+    ]
+    counts: dict[int, dict[Severity, int]] = {}
+    for group in database.anomalies.aggregate(stages):
+        counts.setdefault(int(group["_id"]["span"]), {})[group["_id"]["severity"]] = group["count"]
+    return counts
+
+
 def summarize_anomalies(database: Db, query: Query) -> AnomalyCounts:
-    """Return {total, by_kind, by_severity, by_ticker} of the anomalies
+    """Return {total, by_kind, by_severity, by_market, by_ticker} of the anomalies
     that match `build_query(...)`.
     """
+    words = {name: f"${name}" for name in ("market", "kind", "severity")}
     facets = {
-        "by_kind": [{"$group": {"_id": "$kind", "count": {"$sum": 1}}}],
-        "by_severity": [{"$group": {"_id": "$severity", "count": {"$sum": 1}}}],
+        "by_words": [{"$group": {"_id": words, "count": {"$sum": 1}}}],
         "by_ticker": [
             {"$group": {"_id": "$Ticker", "count": {"$sum": 1}, "latest": {"$max": "$Datetime"}}},
             {"$sort": {"count": -1, "_id": 1}},
             {"$limit": 1_000},
         ],
-        "total": [{"$count": "count"}],
     }
     found = next(iter(database.anomalies.aggregate([{"$match": query}, {"$facet": facets}])))
+    by_kind: Counter[AnomalyKind] = Counter()
+    by_severity: Counter[Severity] = Counter()
+    by_market: dict[str, Counter[Severity]] = {}
+    for group in found["by_words"]:
+        of, count = group["_id"], group["count"]
+        by_kind[of["kind"]] += count
+        by_severity[of["severity"]] += count
+        by_market.setdefault(of["market"], Counter())[of["severity"]] += count
     return {
-        "total": found["total"][0]["count"] if found["total"] else 0,
-        "by_kind": {group["_id"]: group["count"] for group in found["by_kind"]},
-        "by_severity": {group["_id"]: group["count"] for group in found["by_severity"]},
+        "total": by_kind.total(),
+        "by_kind": dict(by_kind),
+        "by_severity": dict(by_severity),
+        "by_market": {market: dict(counts) for market, counts in sorted(by_market.items())},
         "by_ticker": [
             {"ticker": g["_id"], "count": g["count"], "latest": g["latest"]}
             for g in found["by_ticker"]

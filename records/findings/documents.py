@@ -257,11 +257,12 @@ class TickerCount(TypedDict):
 
 
 class AnomalyCounts(TypedDict):
-    """How many anomalies there are, counted three ways."""
+    """How many anomalies there are, counted four ways; of a market, by severity."""
 
     total: int
     by_kind: dict[AnomalyKind, int]
     by_severity: dict[Severity, int]
+    by_market: dict[str, dict[Severity, int]]
     by_ticker: list[TickerCount]
 
 

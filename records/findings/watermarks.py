@@ -49,6 +49,12 @@ def find_watermark_times(database: Db, series_ids: Sequence[str]) -> dict[str, d
     return {ids[document["_id"]]: document["last_detected_timestamp"] for document in found}
 
 
+def find_all_watermark_times(database: Db) -> dict[str, datetime]:
+    """Return the same of all series that a detection has come to."""
+    found = watermarks_in(database).find({}, {"last_detected_timestamp": 1}, batch_size=100_000)
+    return {one["_id"].partition("::")[2]: one["last_detected_timestamp"] for one in found}
+
+
 def find_detected_since(database: Db, series_ids: Sequence[str], since: datetime) -> set[str]:
     """Return which series (`AAPL::1d`) a run has looked at since then."""
     ids = {f"detection_meta::{series_id}": series_id for series_id in series_ids}

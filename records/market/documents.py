@@ -19,6 +19,26 @@ class SplitFields(TypedDict):
     factor: float
 
 
+class HoldingFields(TypedDict):
+    """What is stored of a market: how much of which intervals, from when to when, and whether any
+    of its bars were made up.
+
+    Attributes:
+        looked_at: how many of its series a detection has come to.
+        up_to_date: how many of them it has come to the last bar of.
+    """
+
+    looked_at: int
+    up_to_date: int
+    series: int
+    tickers: int
+    intervals: list[str]
+    bars: int
+    first_bar: datetime
+    last_bar: datetime
+    synthetic: bool
+
+
 class CoverageCounts(TypedDict):
     """What there was from a series' first bar to its last, and what of it is stored.
 

@@ -13,8 +13,14 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from core.errors import Conflict
-from records.database import Db
-from records.market.documents import MarketDocument, markets_in, series_in, ticker_markets_in
+from records.database import Db, Query
+from records.market.documents import (
+    HoldingFields,
+    MarketDocument,
+    markets_in,
+    series_in,
+    ticker_markets_in,
+)
 
 _QUOTES = (
     "USD",
@@ -148,6 +154,32 @@ def remove_market(database: Db, code: str) -> bool:
 def count_series(database: Db, code: str) -> int:
     """Return of how many series of a market bars are stored."""
     return series_in(database).count_documents({"market": code})
+
+
+def find_holdings(database: Db, watermarks: Mapping[str, datetime]) -> dict[str, HoldingFields]:
+    """Return what is stored of each market, by its code; markets without bars are left out.
+
+    `watermarks` are the last bars that were looked at, by series.
+    """
+    group = {
+        "_id": "$market",
+        "lasts": {"$push": {"id": "$_id", "bar": "$last_bar"}},
+        "series": {"$sum": 1},
+        "tickers": {"$addToSet": "$ticker"},
+        "intervals": {"$addToSet": "$interval"},
+        "bars": {"$sum": "$bars"},
+        "first_bar": {"$min": "$first_bar"},
+        "last_bar": {"$max": "$last_bar"},
+        "synthetic": {"$max": "$synthetic"},
+    }
+    stages: list[Query] = [{"$group": group}, {"$set": {"tickers": {"$size": "$tickers"}}}]
+    found: dict[str, HoldingFields] = {}
+    for one in database.series.aggregate(stages):
+        lasts = [(watermarks.get(last["id"]), last["bar"]) for last in one.pop("lasts")]
+        one["looked_at"] = sum(mark is not None for mark, _ in lasts)
+        one["up_to_date"] = sum(mark is not None and mark >= bar for mark, bar in lasts)
+        found[one.pop("_id")] = one
+    return found
 
 
 def find_set_tickers(database: Db) -> dict[str, str]:

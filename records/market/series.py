@@ -1,5 +1,6 @@
 """The series that are stored: one document a ticker and interval, kept in step with its bars."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from difflib import get_close_matches
@@ -130,7 +131,8 @@ def find_states(
 def list_series(
     database: Db,
     *,
-    ticker: str | None = None,
+    tickers: Sequence[str] | None = None,
+    contains: str | None = None,
     market: str | None = None,
     interval: str | None = None,
     after: Position | None = None,
@@ -138,9 +140,19 @@ def list_series(
 ) -> list[SeriesSummary]:
     """Return series documents by `_id`, from the one after `after` on,
     without what they list by year and by gap.
+
+    `contains` is in the names of their tickers.
     """
-    equal = {"ticker": ticker, "market": market, "interval": interval}
-    query = {name: value for name, value in equal.items() if value is not None}
+    query: dict[str, object] = {
+        name: value
+        for name, value in (("market", market), ("interval", interval))
+        if value is not None
+    }
+    named: dict[str, object] = {} if tickers is None else {"$in": list(tickers)}
+    if contains is not None:
+        named["$regex"] = re.escape(contains)
+    if named:
+        query["ticker"] = named
     found = find_page(series_in(database), query, BY_ID, after=after, limit=limit, fields=_LISTS)
     return cast("list[SeriesSummary]", found)
 
@@ -185,6 +197,21 @@ def find_series_between(
     """Return the series of a market that have bars both before `end` and at or after `start`."""
     reaches = {"first_bar": {"$lt": end}, "last_bar": {"$gte": start}}
     return list(series_in(database).find({"market": market, **reaches}))
+
+
+def find_reaching(
+    database: Db, market: str, interval: str, first: datetime, last: datetime
+) -> list[str]:
+    """Return the tickers of a market whose bars of this interval reach from before `last` to
+    after `first`.
+    """
+    query = {
+        "market": market,
+        "interval": interval,
+        "first_bar": {"$lte": last},
+        "last_bar": {"$gte": first},
+    }
+    return [one["ticker"] for one in series_in(database).find(query, {"_id": 0, "ticker": 1})]
 
 
 def find_uncovered(database: Db) -> list[SeriesDocument]:

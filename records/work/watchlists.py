@@ -104,6 +104,14 @@ def get_watchlist(database: Db, name: str) -> WatchlistDocument:
     return watchlist
 
 
+def find_watched_tickers(database: Db, name: str | None) -> list[str] | None:
+    """Return the tickers of a watchlist; None where none is named.
+
+    Raises NotFound with the names there are.
+    """
+    return None if name is None else get_watchlist(database, name)["tickers"]
+
+
 def find_holders(database: Db, tickers: Sequence[str], interval: str) -> list[WatchlistDocument]:
     """Return the watchlists that hold any of these series, by name."""
     query = {"tickers": {"$in": list(tickers)}, "interval": interval}

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
+from api.schemas.markets import MarketFields
 from cli import bars, markets
 from core.settings import Settings, get_settings
 from records.database import Db
@@ -169,7 +170,7 @@ def test_a_market_with_bars_stays_and_its_calendar_asks_first(
     read(flask("bars", "import", CASES / "BTC-USD.csv", "--json"))
     assert client.delete("/py/markets/CRYPTO").status_code == 409
     row = client.get("/py/markets/CRYPTO").json
-    body = {name: value for name, value in row.items() if name not in {"code", "series"}}
+    body = {name: value for name, value in row.items() if name in MarketFields.model_fields}
     assert client.put("/py/markets/CRYPTO", json=body | {"currency": "EUR"}).status_code == 200
     assert (
         client.put("/py/markets/CRYPTO", json=body | {"calendar": "24/5"}).json["reason"]

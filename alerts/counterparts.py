@@ -1,0 +1,88 @@
+"""What a ticker can be compared with: another, the index of its market, its sector."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from alerts.groups import to_edges
+from alerts.root_cause.graph import Graph
+from core.errors import NotFound
+from market.markets import Markets
+from records.alerts.groups import find_groups
+from records.database import Db
+from records.market.documents import SeriesDocument
+from records.market.series import find_tickers
+
+MOST_MEMBERS = 50
+
+
+class Counterpart(NamedTuple):
+    """What a ticker is compared with.
+
+    Attributes:
+        kind: None where it is with nothing.
+        name: of the other ticker, the index or the sector.
+        tickers: whose bars the other line is made of.
+        left_out: how many more the sector has.
+    """
+
+    kind: Literal["ticker", "index", "sector"] | None
+    name: str | None
+    tickers: Sequence[str]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counterparts:
+    """What there is for a ticker: the index of its market where bars of it are stored, the sector
+    that it was said to be of, and the other tickers of that.
+    """
+
+    ticker: str
+    interval: str
+    market: str
+    index: str | None
+    sector: str | None
+    members: Sequence[str]
+
+    def choose(self, other: str | None, against: Literal["index", "sector"] | None) -> Counterpart:
+        """Return another ticker, or the one that is named. Raises NotFound where there is none."""
+        if other is not None:
+            return Counterpart("ticker", other, (other,), 0)
+        if against is None:
+            return Counterpart(None, None, (), 0)
+        if against == "index":
+            if self.index is None:
+                raise NotFound(
+                    f"no {self.interval} bars are stored of an index of {self.market} other than"
+                    f" {self.ticker} itself; import them, or compare with another ticker"
+                )
+            return Counterpart("index", self.index, (self.index,), 0)
+        if self.sector is None or not self.members:
+            raise NotFound(
+                f"{self.ticker} is of no sector of which {self.interval} bars of others are stored;"
+                " `PUT /groups` says which ticker is of which sector"
+            )
+        shown = self.members[:MOST_MEMBERS]
+        return Counterpart("sector", self.sector, shown, len(self.members) - len(shown))
+
+
+def find_counterparts(database: Db, markets: Markets, series: SeriesDocument) -> Counterparts:
+    """Return what a series can be compared with."""
+    ticker, interval = series["ticker"], series["interval"]
+    graph = Graph.build(to_edges(find_groups(database)))
+    sector = graph.find_sector(ticker)
+    siblings = graph.list_siblings([sector])[sector] if sector else []
+    others = sorted(set(siblings) - {ticker})
+    market = markets.get(series["market"])
+    named = [market.index_ticker] if market and market.index_ticker else []
+    named += market.indices if market else ()
+    stored = set(find_tickers(database, interval, tickers=[*others, *named]))
+    return Counterparts(
+        ticker,
+        interval,
+        series["market"],
+        next((name for name in named if name in stored and name != ticker), None),
+        sector,
+        [name for name in others if name in stored],
+    )
