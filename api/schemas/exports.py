@@ -16,7 +16,7 @@ from api.schemas.common import (
     WatchlistName,
 )
 from api.schemas.selection import MAX_TICKERS
-from core.words import Status
+from core.words import AnomalyKind, MoveScope, Severity, Status
 from market.exports.tables import PRICES
 
 MOST_ROWS = 1_000_000
@@ -49,6 +49,9 @@ class ExportQuery(Query):
     run: RunId | None = Field(
         None, description="of scores: the run that kept them; null: of each ticker the latest"
     )
+    severity: Severity | None = Field(None, description="of anomalies")
+    kind: AnomalyKind | None = Field(None, description="of anomalies")
+    scope: MoveScope | None = Field(None, description="of anomalies")
 
 
 class ExportBody(Body):
@@ -79,6 +82,9 @@ class ExportBody(Body):
     field: PriceField = "close"
     adjusted: bool = False
     run: RunId | None = None
+    severity: Severity | None = None
+    kind: AnomalyKind | None = None
+    scope: MoveScope | None = None
 
 
 class ExportPart(Record):

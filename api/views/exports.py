@@ -105,6 +105,9 @@ def _ask(name: TableName, said: ExportQuery | ExportBody, named: tuple[str, ...]
         said.field,
         tuple(metric.name for metric in METRICS) if name == "analytics" else (),
         said.run,
+        said.severity,
+        said.kind,
+        said.scope,
     )
 
 

@@ -4745,6 +4745,9 @@ class Client(Connection):
         field: Literal["open", "high", "low", "close", "volume"] | None = None,
         adjusted: bool | None = None,
         run: str | None = None,
+        severity: Literal["low", "medium", "high", "critical"] | None = None,
+        kind: Literal["event", "fault"] | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
     ) -> Iterator[str]:
         """Stream a table of up to a million rows.
 
@@ -4762,6 +4765,9 @@ class Client(Connection):
             field: of wide bars, one of open, high, low, close, volume
             adjusted: bars adjusted for splits, not as they were quoted
             run: of scores: the run that kept them; null: of each ticker the latest
+            severity: of anomalies
+            kind: of anomalies
+            scope: of anomalies
         """
         return self._lines(
             "GET",
@@ -4779,6 +4785,9 @@ class Client(Connection):
                 "field": field,
                 "adjusted": adjusted,
                 "run": run,
+                "severity": severity,
+                "kind": kind,
+                "scope": scope,
             },
         )
 
@@ -4808,6 +4817,9 @@ class Client(Connection):
         field: Literal["open", "high", "low", "close", "volume"] | None = None,
         adjusted: bool | None = None,
         run: str | None = None,
+        severity: Literal["low", "medium", "high", "critical"] | None = None,
+        kind: Literal["event", "fault"] | None = None,
+        scope: Literal["market", "sector", "own", "mixed", "quiet"] | None = None,
     ) -> Started:
         """Have a worker write a table of up to 100 million rows to files, which are kept for a
         week.
@@ -4838,6 +4850,9 @@ class Client(Connection):
                     "field": field,
                     "adjusted": adjusted,
                     "run": run,
+                    "severity": severity,
+                    "kind": kind,
+                    "scope": scope,
                 },
             ),
         )

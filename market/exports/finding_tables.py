@@ -56,6 +56,9 @@ def open_anomalies(database: Db, asked: Asked) -> Table:
         interval=asked.interval,
         start=asked.start,
         end=asked.end,
+        severity=asked.severity,
+        kind=asked.kind,
+        scope=asked.scope,
     )
     rows = (_pick(document, ANOMALY_COLUMNS, _ANOMALY_FIELDS) for document in found)
     return Table(name_columns(**ANOMALY_COLUMNS), rows, most)

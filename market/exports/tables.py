@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any, Literal, NamedTuple, get_args
 
 from core.errors import BadInput
+from core.words import AnomalyKind, MoveScope, Severity
 
 TableName = Literal[
     "bars",
@@ -51,6 +52,7 @@ class Asked:
         field: of bars, which one is wide.
         metrics: of analytics, in order.
         run_id: of scores, the run that kept them; None: of each ticker the latest that did.
+        severity, kind, scope: of anomalies, only these; None: all.
     """
 
     table: TableName
@@ -63,6 +65,9 @@ class Asked:
     field: str = "close"
     metrics: tuple[str, ...] = ()
     run_id: str | None = None
+    severity: Severity | None = None
+    kind: AnomalyKind | None = None
+    scope: MoveScope | None = None
 
 
 Row = tuple[Any, ...]

@@ -84,4 +84,7 @@ def read_asked(run: RunDocument) -> Asked:
         options["field"],
         tuple(options["metrics"]),
         options["run_id"],
+        options["severity"],
+        options["kind"],
+        options["scope"],
     )

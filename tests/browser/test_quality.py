@@ -17,6 +17,10 @@ SIZES = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 PAGES = {  # by heading
     "Overview": "#/",
     "AAPL": "#/ticker/AAPL?period=1y&panes=volume,grade,RSI,MACD,MACD_hist,bollinger",
+    "Anomalies": "#/anomalies?severity=medium",
+    "AAPL and ^GSPC": "#/compare/AAPL?against=index&start=2008-01-01",
+    "Market US": "#/market",
+    "Alerts": "#/alerts",
     "Runs": "#/runs",
     "Watchlists": "#/watchlists",
     "Models": "#/models",
@@ -24,7 +28,6 @@ PAGES = {  # by heading
     "Data": "#/data",
     "Notifications": "#/notifications",
     "Health": "#/health",
-    "Market US": "#/market/US",
 }
 DATA_VIEWS = {"revisions": "Revised", "rejected": "Rejected", "imports": "Imports"}
 
@@ -47,6 +50,9 @@ def test_every_page_is_accessible_and_fits(
     page.goto(f"{demo.url}#/runs/{run_id}")
     expect(page.locator(".anomaly").first).to_be_visible()
     look.take("run")
+    page.goto(f"{demo.url}#/day/2008-10-13")
+    expect(page.locator(".sectors li").first).to_be_visible()
+    look.take("day")
     verification = demo.api.post("/anomalies/verify?wait=30", {"ticker": "FB"})["_id"]
     page.goto(f"{demo.url}#/runs/{verification}")
     expect(page.get_by_role("region", name="Verdicts")).to_be_visible()
@@ -65,11 +71,22 @@ def test_what_opens_over_a_page_is_accessible_and_fits(
     page = open_page(f"{demo.url}#/ticker/AAPL?panes=volume,bollinger", width=width, theme=theme)
     look = Look(page, tmp_path)
     page.get_by_text("Panes", exact=True).click()
-    sheet = page.locator(".menu .sheet").bounding_box()
+    sheet = page.locator(".menu[open] .sheet").bounding_box()
     assert sheet is not None
     assert sheet["x"] >= 0
     assert sheet["x"] + sheet["width"] <= width
     look.take("panes")
+    page.goto(f"{demo.url}#/anomalies")
+    if width == 390:
+        page.get_by_role("button", name="Filters", exact=True).click()
+    for name in ("All time", "Export"):
+        page.locator(".menu > summary").filter(has_text=name).click()
+        sheet = page.locator(".menu[open] .sheet").bounding_box()
+        assert sheet is not None
+        assert sheet["x"] >= 0
+        assert sheet["x"] + sheet["width"] <= width
+        look.take(name)
+        page.keyboard.press("Escape")
     for where, button in (
         ("watchlists", "New watchlist"),
         ("models", "Train a model"),
@@ -105,6 +122,10 @@ def test_empty_pages_and_errors_are_accessible_and_fit(
         ("notifications", "Nobody is told yet"),
         ("data?view=revisions", "Nothing was revised"),
         ("data?view=rejected", "No row was rejected"),
+        ("anomalies", "No anomalies yet"),
+        ("day/2008-10-13", "No bars yet"),
+        ("day/soon", "Which day?"),
+        ("compare", "Which ticker?"),
         ("nowhere", "There is no such page"),
     ):
         page.goto(f"{empty_service}#/{where}")

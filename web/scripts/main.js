@@ -12,6 +12,9 @@ import { buildEmpty, buildFailure } from "./parts/states.js";
 
 const PAGES = {
   overview: () => import("./pages/overview/page.js"),
+  anomalies: () => import("./pages/anomalies/page.js"),
+  day: () => import("./pages/day/page.js"),
+  compare: () => import("./pages/compare/page.js"),
   alerts: () => import("./pages/alerts/page.js"),
   ticker: () => import("./pages/ticker/page.js"),
   market: () => import("./pages/market/page.js"),

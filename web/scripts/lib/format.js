@@ -7,7 +7,7 @@ import { writeBeside } from "./zone.js";
 const DASH = "–";
 const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
 const MINUTE = { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const day = new Intl.DateTimeFormat("en-GB", DAY);
+const dayOf = new Intl.DateTimeFormat("en-GB", DAY);
 const minute = new Intl.DateTimeFormat("en-GB", MINUTE);
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
@@ -16,9 +16,10 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 /** The start of a bar: a date for daily and longer intervals, else with the minute. */
 export function barTime(time, interval) {
   if (!time) return DASH;
-  return isIntraday(interval) ? moment(time) : day.format(new Date(time));
+  return isIntraday(interval) ? moment(time) : dayOf.format(new Date(time));
 }
 
+export const day = (time) => dayOf.format(new Date(time));
 export const moment = (time) =>
   time ? `${minute.format(new Date(time))} UTC${writeBeside(new Date(time))}` : DASH;
 export const count = (value) => (isNumber(value) ? whole.format(value) : DASH);

@@ -1,17 +1,24 @@
-// The markets there are: asked for once, since they change as seldom as exchanges are founded.
+// The markets there are: asked for once, and again by who shows what is stored of them.
 
 import { getAll } from "./pages.js";
 
 let asked = null;
 
-/** Resolve to the markets, each with code, name, suffixes and how many series of it are stored. */
+/** Resolve to the markets, each with code, name, suffixes and what is stored of it. */
 export function getMarkets() {
-  asked ??= getAll("/markets", {}).catch((error) => {
+  return asked ?? loadMarkets();
+}
+
+/** The same as they are now. */
+export function loadMarkets(signal = null) {
+  asked = getAll("/markets", {}, signal).catch((error) => {
     asked = null;
     throw error;
   });
   return asked;
 }
+
+export const isStored = (market) => market.series > 0;
 
 /** Resolve to a market, or undefined where it is not known now. */
 export const findMarket = (code) =>

@@ -1,6 +1,8 @@
 // Where we are: the page and its state live in the URL's fragment, `#/ticker/AAPL?period=5y`, so a
 // view can be shared.
 
+import { carryFilters } from "./filters.js";
+
 /** Return {page, name, query} of the URL: `#/ticker/AAPL?period=5y` is {page: "ticker", name:
  * "AAPL", query}. */
 export function readRoute(fragment = location.hash) {
@@ -22,8 +24,13 @@ function decode(text) {
   }
 }
 
-/** Return the link to a page. Query values that are null or "" are left out. */
+/** Return the link to a page, which takes the filters along. Query values that are null or "" are
+ * left out. */
 export function linkTo(page, name = null, query = {}) {
+  return write(page, name, { ...carryFilters(readRoute(), page), ...query });
+}
+
+function write(page, name, query) {
   const given = Object.entries(query).filter(
     ([, value]) => value !== null && value !== undefined && value !== "",
   );
@@ -38,7 +45,16 @@ export function go(page, name = null, query = {}) {
 /** Write a change of state within the page into the URL, without a new entry in the history and
  * without a new page. */
 export function keepInUrl(changes) {
+  history.replaceState(history.state, "", linkHere(changes));
+}
+
+/** The same with a new entry in the history, so that Back takes it back. */
+export function addToUrl(changes) {
+  history.pushState(null, "", linkHere(changes));
+}
+
+/** Return the link to this page with some of its state changed. */
+export function linkHere(changes) {
   const { page, name, query } = readRoute();
-  const address = linkTo(page, name, { ...Object.fromEntries(query), ...changes });
-  history.replaceState(history.state, "", address);
+  return write(page, name, { ...Object.fromEntries(query), ...changes });
 }

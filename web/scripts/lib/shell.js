@@ -14,6 +14,7 @@ import { buildThemeSwitch } from "../parts/theme_switch.js";
 const HEALTH_MILLISECONDS = 10_000;
 const PAGES = [
   ["overview", "Overview"],
+  ["anomalies", "Anomalies"],
   ["alerts", "Alerts"],
   ["market", "Market"],
   ["runs", "Runs"],
@@ -78,11 +79,17 @@ export function startShell() {
   onConnection((reached) => (reached ? checkHealth() : showHealth(false)), signal);
   for (const event of ["offline", "online"]) window.addEventListener(event, checkHealth);
   watchConnection(signal);
+  window.addEventListener("filterschange", aimLinks);
   repeat(HEALTH_MILLISECONDS, checkHealth, signal);
 }
 
 // Pages that are reached from another one.
-const PARENTS = { ticker: "overview", notifications: "watchlists" };
+const PARENTS = {
+  ticker: "overview",
+  compare: "overview",
+  day: "anomalies",
+  notifications: "watchlists",
+};
 
 /** Mark the page in the navigation, or the one it belongs to. */
 export function markPage(page) {
@@ -91,6 +98,13 @@ export function markPage(page) {
     if (isCurrent) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  aimLinks();
+}
+
+/** Have the navigation take the filters along. */
+function aimLinks() {
+  for (const link of document.querySelectorAll(".nav a")) link.href = linkTo(link.dataset.page);
+  document.querySelector(".brand").href = linkTo("overview");
 }
 
 async function checkHealth() {

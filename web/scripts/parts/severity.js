@@ -7,8 +7,12 @@ export const SEVERITIES = ["critical", "high", "medium", "low"];
 
 export const buildSeverity = (severity) => el(`span.badge.severity.${severity}`, severity);
 
-/** A bar of shares with its legend, from {severity: count}. */
-export function buildSeverityBar(counts) {
+/**
+ * A bar of shares with its legend, from {severity: count}.
+ * @param {{chosen: string|null, link: (severity: string|null) => object}|null} filter makes the
+ * legend choose a severity, or none where it is chosen already
+ */
+export function buildSeverityBar(counts, filter = null) {
   const shown = SEVERITIES.filter((severity) => counts[severity]);
   const bar = el(
     "div.severity-bar",
@@ -17,13 +21,16 @@ export function buildSeverityBar(counts) {
   );
   const legend = el(
     "ul.severity-legend",
-    SEVERITIES.map((severity) =>
-      el(
-        "li",
+    SEVERITIES.map((severity) => {
+      const entry = [
         el(`i.key.${severity}`, { "aria-hidden": "true" }),
         `${count(counts[severity] ?? 0)} ${severity}`,
-      ),
-    ),
+      ];
+      if (!filter) return el("li", entry);
+      const isChosen = filter.chosen === severity;
+      const link = filter.link(isChosen ? null : severity);
+      return el("li", el("a", { ...link, "aria-current": isChosen && "true" }, entry));
+    }),
   );
   return el("div", bar, legend);
 }

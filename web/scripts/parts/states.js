@@ -67,8 +67,9 @@ export async function loadInto(node, load, draw, signal, lines = 4) {
 
 /**
  * A section that is loaded by `show()`, and again by `refresh()` while its page is open: without
- * a skeleton, and only
- * where something changed and the focus is elsewhere. Both load what `load` loads then.
+ * a skeleton, and only where something changed and the focus is elsewhere. `reload()` is for
+ * another choice of what to show: what is shown stays, dimmed, until the other is there. All load
+ * what `load` loads then.
  */
 export function buildSection(load, draw, signal, lines) {
   const node = el("div");
@@ -90,7 +91,22 @@ export function buildSection(load, draw, signal, lines) {
     const data = await loadLatest();
     if (!signal.aborted && JSON.stringify(data) !== shown) fill(node, keep(data));
   };
-  return { node, refresh, show: () => loadInto(node, loadLatest, keep, signal, lines) };
+  const show = () => loadInto(node, loadLatest, keep, signal, lines);
+  const reload = async () => {
+    if (shown === null) return show();
+    node.setAttribute("aria-busy", "true");
+    try {
+      const data = await loadLatest();
+      if (!signal.aborted) fill(node, keep(data));
+    } catch (error) {
+      if (signal.aborted || error.name === "AbortError") return null;
+      shown = null;
+      showFailure(node, error, show, signal);
+    }
+    node.removeAttribute("aria-busy");
+    return null;
+  };
+  return { node, refresh, reload, show };
 }
 
 /**

@@ -1,8 +1,9 @@
 // Tickers by time: one lane a ticker, one mark an anomaly, as high as its grade and coloured by its
-// severity. The strip above counts the anomalies of all lanes, so that a turmoil of the whole
-// market stands out.
+// severity. The histogram above counts all anomalies, drawn or not, so that a turmoil of the whole
+// market stands out. A click on one of its spans, or on a cell of a lane, chooses that time.
 
 import { el, fill, svg } from "../lib/dom.js";
+import { day } from "../lib/format.js";
 import { buildHint } from "./hint.js";
 import { linkToAnomaly } from "./anomaly_list.js";
 import { buildTimeAxis } from "./time_axis.js";
@@ -14,31 +15,53 @@ const STRIP = 44;
 const AXIS = 20;
 const LETTER_WIDTH = 8.2;
 const [LEAST_NAME_WIDTH, MOST_NAME_WIDTH] = [62, 120];
-const BIN_WIDTH = 6;
 const MARK_WIDTH = 3;
 
 /**
- * @param {{ticker: string, first: number, last: number}[]} lanes what to show, with the extent
- * of the stored bars
- * @param {object[]} anomalies of these tickers, as the API lists them
- * @param {{start: number, end: number}} span in milliseconds
+ * @param {{lanes: {ticker: string, first: number, last: number}[], anomalies: object[],
+ * counting: Promise<{start: string, span_seconds: number, spans: object[]}>,
+ * range: {start: number, end: number},
+ * choose: (start: number, end: number, ticker?: string) => object}} shown lanes with the extent of
+ * the stored bars, anomalies and, a little later, their counts as the API gives them; times are in
+ * milliseconds, and `choose` returns the attributes of a link
  */
-export function buildSwimLane(lanes, anomalies, span, signal) {
+export function buildSwimLane(shown, signal) {
   const hint = buildHint();
   const node = el("div.lanes", hint.node);
   let width = 0;
+  let histogram = null;
+  let scale = null;
+  // A group of its own: what has the focus beside it stays when the counts come.
+  const counts = svg("g");
+  const drawCounts = () => {
+    if (!histogram || !scale) return;
+    counts.replaceChildren(
+      drawCells(shown, histogram, scale),
+      ...drawHistogram(histogram, scale, shown.choose),
+    );
+  };
   const draw = () => {
-    if (node.clientWidth === width) return; // only its height has changed, by being drawn
+    // its height alone has changed, by being drawn; or it was taken from the page
+    if (node.clientWidth === width || node.clientWidth === 0) return;
     width = node.clientWidth;
-    const scale = buildScale(span, width, lanes);
-    fill(node, drawPicture(lanes, anomalies, scale, hint), hint.node);
+    scale = buildScale(shown.range, width, shown.lanes);
+    fill(node, drawPicture(shown, counts, scale, hint), hint.node);
+    drawCounts();
   };
   const observer = new ResizeObserver(draw);
   observer.observe(node);
   signal.addEventListener("abort", () => observer.disconnect());
+  shown.counting
+    .then((found) => {
+      histogram = found;
+      drawCounts();
+    })
+    .catch(() => {}); // the marks stand without it
   node.addEventListener("keydown", (event) => step(event, node));
   return node;
 }
+
+const findRows = (lanes) => new Map(lanes.map((lane, row) => [lane.ticker, STRIP + row * LANE]));
 
 function buildScale(span, width, lanes) {
   const letters = Math.max(...lanes.map((lane) => lane.ticker.length));
@@ -48,9 +71,9 @@ function buildScale(span, width, lanes) {
   return { ...span, at, width, left, right: left + room };
 }
 
-function drawPicture(lanes, anomalies, scale, hint) {
+function drawPicture({ lanes, anomalies }, counts, scale, hint) {
   const height = STRIP + lanes.length * LANE + AXIS;
-  const rows = new Map(lanes.map((lane, row) => [lane.ticker, STRIP + row * LANE]));
+  const rows = findRows(lanes);
   const marks = anomalies
     .filter((anomaly) => rows.has(anomaly.Ticker))
     .sort(byTickerAndTime(rows))
@@ -65,9 +88,54 @@ function drawPicture(lanes, anomalies, scale, hint) {
     },
     lanes.map((lane) => drawLane(lane, rows.get(lane.ticker), scale)),
     buildTimeAxis(scale, STRIP - 4, height - AXIS),
-    drawStrip(anomalies, scale),
+    counts,
     marks,
   );
+}
+
+/** One cell of the lane that the pointer is on: a click chooses its ticker and its time. */
+function drawCells({ lanes, choose }, { start, span_seconds: seconds }, scale) {
+  const rows = findRows(lanes);
+  const [first, length] = [Date.parse(start), 1000 * seconds];
+  const cell = svg("rect.cell", { height: LANE, rx: 3 });
+  const link = svg("a", { "aria-hidden": "true", tabindex: -1 }, cell);
+  const group = svg("g.cells", { "aria-hidden": "true" });
+  const point = (event, { ticker }) => {
+    const box = group.ownerSVGElement.getBoundingClientRect();
+    const share = (event.clientX - box.left - scale.left) / (scale.right - scale.left);
+    const time = scale.start + share * (scale.end - scale.start);
+    const from = first + Math.floor((time - first) / length) * length;
+    const to = Math.min(from + length, scale.end);
+    const x = Math.max(scale.left, scale.at(from));
+    for (const [name, value] of [
+      ["x", x],
+      ["y", rows.get(ticker)],
+      ["width", Math.max(2, scale.at(to) - x)],
+    ])
+      cell.setAttribute(name, value);
+    const { href, on } = choose(Math.max(from, scale.start), to, ticker);
+    link.setAttribute("href", href);
+    link.onclick = on.click;
+  };
+  const fields = lanes.map((lane) => {
+    const field = svg("rect.field", {
+      x: scale.left,
+      y: rows.get(lane.ticker),
+      width: scale.right - scale.left,
+      height: LANE,
+      data: { cells: lane.ticker },
+    });
+    field.addEventListener("pointermove", (event) => point(event, lane));
+    // The cell lies above the field, and takes the click.
+    field.addEventListener("click", (event) => {
+      point(event, lane);
+      link.dispatchEvent(new MouseEvent("click", event));
+    });
+    return field;
+  });
+  cell.addEventListener("pointerleave", () => cell.removeAttribute("width"));
+  group.append(...fields, link);
+  return group;
 }
 
 function drawLane(lane, top, scale) {
@@ -112,39 +180,47 @@ function drawMark(anomaly, top, scale, hint, isFirst) {
   return link;
 }
 
-function drawStrip(anomalies, scale) {
-  const bins = new Map();
-  for (const { Datetime: time, severity } of anomalies) {
-    const bin = Math.floor((scale.at(Date.parse(time)) - scale.left) / BIN_WIDTH);
-    const counts = bins.get(bin) ?? {};
-    counts[severity] = (counts[severity] ?? 0) + 1;
-    bins.set(bin, counts);
-  }
+/** How many anomalies there were, of which severity; the spans are one stop of the Tab key. */
+function drawHistogram({ span_seconds: seconds, spans }, scale, choose) {
   const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
-  const unit = (STRIP - 12) / Math.max(4, ...[...bins.values()].map(sum));
-  return svg(
-    "g",
-    { "aria-hidden": "true" },
-    [...bins].map(([bin, counts]) => drawBin(scale.left + bin * BIN_WIDTH, counts, unit)),
-  );
+  const unit = (STRIP - 12) / Math.max(4, ...spans.map((span) => sum(span.by_severity)));
+  return spans.map(({ start, by_severity: counts }, n) => {
+    const from = Date.parse(start);
+    const to = Math.min(from + 1000 * seconds, scale.end);
+    const x = scale.at(from);
+    const width = Math.max(1, scale.at(to) - x);
+    const days = seconds === 86_400 ? day(from) : `${day(from)} to ${day(to - 86_400_000)}`;
+    const told = `${days}: ${SEVERITIES.filter((one) => counts[one])
+      .map((one) => `${counts[one]} ${one}`)
+      .join(", ")}`;
+    return svg(
+      "a.span",
+      { ...choose(from, to), tabindex: n === 0 ? 0 : -1, "aria-label": told, data: { span: n } },
+      svg("title", told),
+      svg("rect.field", { x, y: 0, width, height: STRIP - 4 }),
+      drawBars(x, Math.max(1, width - 1), counts, unit),
+    );
+  });
 }
 
-function drawBin(x, counts, unit) {
+function drawBars(x, width, counts, unit) {
   let y = STRIP - 4;
   return SEVERITIES.filter((severity) => counts[severity]).map((severity) => {
     const height = counts[severity] * unit;
     y -= height;
-    return svg(`rect.bin.${severity}`, { x, y, width: BIN_WIDTH - 1, height });
+    return svg(`rect.bin.${severity}`, { x, y, width, height });
   });
 }
 
 const byTickerAndTime = (rows) => (a, b) =>
   rows.get(a.Ticker) - rows.get(b.Ticker) || (a.Datetime < b.Datetime ? -1 : 1);
 
-/** Arrow keys move along the marks, so that all of them are one stop for the Tab key. */
+/** Arrow keys move along the marks, and along the histogram, so that all of each are one stop for
+ * the Tab key. */
 function step(event, node) {
   const move = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  const marks = [...node.querySelectorAll("[data-mark]")];
+  const kind = document.activeElement.matches("[data-span]") ? "[data-span]" : "[data-mark]";
+  const marks = [...node.querySelectorAll(kind)];
   const at = marks.indexOf(document.activeElement);
   if (!move || at < 0) return;
   event.preventDefault();

@@ -53,11 +53,7 @@ function drawAlert(alert, refresh, signal) {
           alert.scope && el("span.badge", `${alert.scope} move`),
         ),
       ),
-      el(
-        "div.row",
-        buildEvidence(alert),
-        el("a.button", { href: linkTo("alerts") }, "All alerts"),
-      ),
+      el("div.row", buildEvidence(alert), el("a.button", { href: linkTo("alerts") }, "All alerts")),
     ),
     el(
       "div.columns",
@@ -139,8 +135,18 @@ function drawChart(alert, signal) {
   return card(
     "Closes",
     picture,
-    el("a", { href: linkTo("ticker", alert.entity_id, address) }, "Open the chart"),
+    el(
+      "p.row",
+      el("a", { href: linkTo("ticker", alert.entity_id, address) }, "Open the chart"),
+      linkToDay(alert),
+    ),
   );
+}
+
+/** The way to what else was strange on its last bar. */
+function linkToDay({ last_bar: time, market, interval }) {
+  const address = linkTo("day", time.slice(0, 10), { market, interval });
+  return el("a", { href: address }, "This day across the market");
 }
 
 function drawLine(bars, alert) {

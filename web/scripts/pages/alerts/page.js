@@ -4,10 +4,10 @@ import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count } from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
-import { getAll } from "../../lib/pages.js";
 import { keepInUrl, linkTo } from "../../lib/router.js";
+import { buildFilters } from "../../parts/filters.js";
 import { buildSelect } from "../../parts/select.js";
-import { buildSeverity, SEVERITIES } from "../../parts/severity.js";
+import { buildSeverity } from "../../parts/severity.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { attempt } from "../../parts/toasts.js";
 import { showAlert } from "./alert.js";
@@ -20,9 +20,7 @@ export const title = (route) => (route.name ? "Alert" : "Alerts");
 const REFRESH_MILLISECONDS = 4000;
 const LISTED = 100;
 const STATES = ["active", "acknowledged", "snoozed", "resolved", "expired"];
-const SCOPES = ["market", "sector", "own", "mixed", "quiet"];
-const FILTERS = ["state", "severity", "scope", "watchlist", "market", "owner", "ticker"];
-const DATES = ["start", "end"];
+const OWN_FILTERS = ["state", "owner", "ticker"];
 export const STATE_KINDS = { active: "bad", acknowledged: "busy", resolved: "ok", snoozed: "" };
 
 export function show(main, route, signal) {
@@ -31,9 +29,7 @@ export function show(main, route, signal) {
 }
 
 async function showInbox(main, route, signal) {
-  const wanted = Object.fromEntries(
-    [...FILTERS, ...DATES].map((name) => [name, route.query.get(name) ?? ""]),
-  );
+  const wanted = Object.fromEntries(OWN_FILTERS.map((name) => [name, route.query.get(name) ?? ""]));
   const inbox = {
     items: [],
     more: false,
@@ -46,7 +42,7 @@ async function showInbox(main, route, signal) {
   const load = () => {
     const { state, ...rest } = wanted;
     const path = state ? "/alerts" : "/alerts/active";
-    const query = { ...rest, limit: LISTED, ...(state && { state }) };
+    const query = { ...shared.query(), ...rest, limit: LISTED, ...(state && { state }) };
     return get(path, query, signal);
   };
   const draw = ({ items, next_cursor: more }) => {
@@ -63,14 +59,20 @@ async function showInbox(main, route, signal) {
     fill(inbox.node, draw(data));
     if (focused) focusAt(inbox);
   };
+  const show = () => loadInto(inbox.node, load, draw, signal);
+  const shared = buildFilters(route, show, signal);
   const choose = (name, value) => {
     wanted[name] = value;
     keepInUrl({ [name]: value });
-    loadInto(inbox.node, load, draw, signal);
+    show();
   };
   const mutes = el("div");
   showMutes(mutes, signal);
-  const filters = el("div.row.filters", { role: "search", "aria-label": "Which alerts" });
+  const filters = el(
+    "div.row.alert-filters",
+    { role: "search", "aria-label": "Which alerts" },
+    buildOwnFilters(wanted, choose),
+  );
   fill(
     main,
     el(
@@ -84,11 +86,11 @@ async function showInbox(main, route, signal) {
     ),
     el(
       "div.stack",
-      filters,
+      shared.node,
       el(
         "section.card",
         { "aria-label": "Alerts" },
-        el("header", inbox.bar),
+        el("header", inbox.bar, filters),
         inbox.node,
         el(
           "p.body.muted",
@@ -115,33 +117,28 @@ async function showInbox(main, route, signal) {
   );
   drawSteps(inbox, refresh);
   listenToKeys(inbox, refresh, signal);
-  const listing = loadInto(inbox.node, load, draw, signal, 8);
-  const names = (await getAll("/watchlists", {}, signal).catch(() => [])).map(({ name }) => name);
-  if (!signal.aborted) fill(filters, buildFilters(wanted, names, choose));
-  await listing;
+  await loadInto(inbox.node, load, draw, signal, 8);
   repeat(REFRESH_MILLISECONDS, refresh, signal);
 }
 
-function buildFilters(wanted, watchlists, choose) {
-  const select = (name, label, values, any) => {
-    const options = [["", any], ...values.map((value) => [value, value])];
-    return buildSelect(label, options, wanted[name], (value) => choose(name, value));
-  };
-  const input = (name, label, attributes = {}) => {
-    const node = el("input", { value: wanted[name], autocomplete: "off", ...attributes });
+function buildOwnFilters(wanted, choose) {
+  const input = (name, label, attributes) => {
+    const node = el("input", {
+      value: wanted[name],
+      type: "search",
+      placeholder: label,
+      "aria-label": label,
+      autocomplete: "off",
+      ...attributes,
+    });
     node.addEventListener("change", () => choose(name, node.value.trim()));
-    return el("label.field", label, node);
+    return el("label.field", node);
   };
+  const states = [["", "to be seen off"], ...STATES.map((state) => [state, state])];
   return [
-    input("ticker", "Ticker", { id: "alert-search", type: "search", maxlength: 20 }),
-    select("state", "State", STATES, "to be seen off"),
-    select("severity", "Severity", SEVERITIES, "any"),
-    select("scope", "Whose move", SCOPES, "any"),
-    select("watchlist", "Watchlist", watchlists, "any"),
-    input("market", "Market", { maxlength: 8 }),
+    input("ticker", "Ticker", { id: "alert-search", maxlength: 20 }),
+    buildSelect("State", states, wanted.state, (value) => choose("state", value)),
     input("owner", "Owner", { maxlength: 100 }),
-    input("start", "From", { type: "date" }),
-    input("end", "To", { type: "date" }),
   ];
 }
 
@@ -243,7 +240,7 @@ function listenToKeys(inbox, refresh, signal) {
     const isTyping = event.target.closest?.("input:not([type=checkbox]), select, textarea, dialog");
     const isOther = event.ctrlKey || event.metaKey || event.altKey;
     if (isTyping || isOther || !Object.hasOwn(keys, event.key)) return;
-    if ( document.querySelector("dialog[open]")) return;
+    if (document.querySelector("dialog[open]")) return;
     event.preventDefault();
     keys[event.key]();
   };

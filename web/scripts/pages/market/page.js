@@ -6,40 +6,40 @@ import { el } from "../../lib/dom.js";
 import { barTime, change, count, figure, plural } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { repeat } from "../../lib/live.js";
-import { findMarket } from "../../lib/markets.js";
-import { go } from "../../lib/router.js";
-import { loadSeries } from "../../lib/series.js";
+import { isStored, loadMarkets } from "../../lib/markets.js";
+import { go, linkTo, readRoute } from "../../lib/router.js";
 import { setExchange } from "../../lib/zone.js";
 import { buildChoice } from "../../parts/choice.js";
+import { buildFilters } from "../../parts/filters.js";
 import { buildFirstLook } from "../../parts/first_look.js";
 import { buildRegimeKey, buildRibbon } from "../../parts/regimes.js";
-import { buildEmpty, buildSection, loadInto } from "../../parts/states.js";
+import { buildEmpty, buildRefresh, buildSection } from "../../parts/states.js";
 import { buildCorrelations } from "./correlations.js";
 import { buildTickers } from "./tickers.js";
 
 const LOOK_MILLISECONDS = 15_000;
 const HISTORY_BARS = 250;
 
-export const title = (route) => `Market ${route.name ?? "US"}`;
+export const title = (route) => `Market ${route.query.get("market") ?? route.name ?? "US"}`;
 
 export function show(main, route, signal) {
-  const load = async () => {
-    const series = await loadSeries(signal);
-    setExchange((await findMarket(chooseMarket(series, route)))?.timezone ?? null);
-    return series;
-  };
-  return loadInto(main, load, (series) => draw(series, route, signal), signal, 8);
+  // An address may name the market in its path.
+  if (route.name) {
+    const query = { market: route.name, ...Object.fromEntries(route.query) };
+    history.replaceState(null, "", linkTo("market", null, query));
+  }
+  const load = async (both) => (await loadMarkets(both)).filter(isStored);
+  const drawPage = (markets, again, both) => draw(markets, readRoute(), again, both);
+  return buildRefresh(main, load, drawPage, signal)();
 }
 
-function chooseMarket(series, route) {
-  const markets = new Set(series.map((one) => one.market));
-  return route.name ?? (markets.has("US") ? "US" : [...markets].sort()[0]);
-}
-
-function draw(series, route, signal) {
-  const markets = [...new Set(series.map((one) => one.market))].sort();
-  const market = chooseMarket(series, route);
-  const intervals = listIntervals(series, market);
+function draw(markets, route, again, signal) {
+  const codes = markets.map(({ code }) => code);
+  const filters = buildFilters(route, again, signal);
+  const market = filters.values.market ?? (codes.includes("US") ? "US" : codes[0]);
+  const held = markets.find(({ code }) => code === market);
+  setExchange(held?.timezone ?? null);
+  const intervals = INTERVALS.filter((interval) => held?.intervals.includes(interval));
   if (intervals.length === 0) {
     return [
       el("h1", "Market"),
@@ -81,26 +81,20 @@ function draw(series, route, signal) {
       ),
       el(
         "div.row",
-        markets.length > 1 &&
-          buildChoice(
-            "Market",
-            markets.map((one) => [one, one]),
-            market,
-            (one) => go("market", one),
-          ).node,
         intervals.length > 1 &&
           buildChoice(
             "Interval",
             intervals.map((one) => [one, one]),
             interval,
-            (one) => go("market", market, { interval: one }),
+            (one) => go("market", null, { market, interval: one }),
           ).node,
         buildFirstLook(market, interval),
       ),
     ),
     el(
       "div.stack",
-      drawUnlooked(series.filter((one) => one.market === market && one.interval === interval)),
+      filters.node,
+      drawUnlooked(held),
       el("section.card", { "aria-label": "State of the market" }, state.node),
       buildTickers(market, interval, route, signal),
       buildCorrelations(market, interval, signal),
@@ -109,20 +103,15 @@ function draw(series, route, signal) {
 }
 
 /** That nothing strange is known of a series is no sign of a quiet one where nobody looked. */
-function drawUnlooked(series) {
-  const missed = series.filter((one) => one.watermark === null).length;
+function drawUnlooked({ series, looked_at: looked }) {
+  const missed = series - looked;
   if (missed === 0) return null;
   const which =
-    missed === series.length
+    looked === 0
       ? "Nothing of this market was looked at yet"
-      : `${plural(missed, "series", "series")} of ${count(series.length)} not looked at yet`;
+      : `${plural(missed, "series", "series")} of ${count(series)} not looked at yet`;
   return el("p.notice.warn", `${which}: that no anomaly is known does not mean a quiet market.`);
 }
-
-const listIntervals = (series, market) =>
-  INTERVALS.filter((interval) =>
-    series.some((one) => one.market === market && one.interval === interval),
-  );
 
 function drawState({ market }, interval) {
   const [latest] = market.bars;

@@ -2,7 +2,7 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
-import { keepInUrl } from "../../lib/router.js";
+import { keepInUrl, linkTo } from "../../lib/router.js";
 import { LISTED_FIELDS, buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildSparkline } from "../../parts/sparkline.js";
@@ -21,12 +21,16 @@ const ASKED = {
   faults: { sort: "-Datetime", kind: "fault" },
 };
 
-export function buildAnomalyCard(route, signal) {
+export function buildAnomalyCard(route, filters, signal) {
   const asked = route.query.get("order");
   let order = asked in ASKED ? asked : "latest";
-  const load = () =>
-    get("/anomalies", { ...ASKED[order], limit: SHOWN, fields: LISTED_FIELDS }, signal);
-  const section = buildSection(load, ({ items }) => draw(items, order, signal), signal, SHOWN);
+  const load = () => {
+    const { kind, ...query } = filters.query();
+    const all = { ...query, kind, ...ASKED[order], ...(kind && { kind }) };
+    return get("/anomalies", { ...all, limit: SHOWN, fields: LISTED_FIELDS }, signal);
+  };
+  const draw = ({ items }) => drawList(items, order, filters, signal);
+  const section = buildSection(load, draw, signal, SHOWN);
   const choose = (chosen) => {
     order = chosen;
     keepInUrl({ order: chosen === "latest" ? null : chosen });
@@ -34,16 +38,23 @@ export function buildAnomalyCard(route, signal) {
   };
   section.show();
   const choice = buildChoice("Order", ORDERS, order, choose);
+  const all = el("a.all", { href: linkTo("anomalies") }, "All anomalies");
   const node = el(
     "section.card",
     { "aria-labelledby": "anomalies-title" },
-    el("header", el("h2", { id: "anomalies-title" }, "Anomalies"), choice.node),
+    el("header", el("h2", { id: "anomalies-title" }, "Anomalies"), el("div.row", choice.node, all)),
     section.node,
   );
-  return { node, refresh: section.refresh };
+  const reload = () => {
+    all.href = linkTo("anomalies");
+    return section.reload();
+  };
+  return { node, refresh: section.refresh, reload };
 }
 
-function draw(anomalies, order, signal) {
+function drawList(anomalies, order, { values }, signal) {
+  if (anomalies.length === 0 && Object.values(values).some(Boolean))
+    return buildEmpty("None is like that", "No anomaly passes the filters; clear one to see more.");
   if (anomalies.length === 0 && order === "faults")
     return buildEmpty("No faults", "No stored bar looks wrong by the rules for faults of feeds.");
   if (anomalies.length === 0)

@@ -2,102 +2,129 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { ago, barTime, count, plural } from "../../lib/format.js";
-import { getMarkets } from "../../lib/markets.js";
-import { addCounts } from "../../lib/series.js";
+import { ago, barTime, count, day, plural } from "../../lib/format.js";
+import { toQuery } from "../../lib/filters.js";
+import { isStored } from "../../lib/markets.js";
 import { buildFirstLook } from "../../parts/first_look.js";
 import { buildSeverityBar } from "../../parts/severity.js";
 
-/** @param {{series, schedules}} known as it is whenever `update()` is called */
-export function buildMarkets(known) {
+/**
+ * @param {{markets, schedules}} known as it is whenever `update()` is called
+ * @returns {{node: Node, update: () => void, count: () => Promise<void>}} `count` asks how many
+ * anomalies pass the filters
+ */
+export function buildMarkets(known, filters, signal) {
   const node = el("section.markets", { "aria-label": "Markets" });
   const looks = new Map(); // by market, drawn anew only where something has changed
-  let names = {};
+  let counts = null;
+  let latest = 0;
   const update = () => {
-    const markets = [...new Set(known.series.map((one) => one.market))].sort(compareMarkets);
+    const shown = known.markets
+      .filter(isStored)
+      .filter(({ code }) => !filters.values.market || code === filters.values.market);
+    const at = [...node.querySelectorAll("a")].indexOf(document.activeElement);
     fill(
       node,
-      markets.map((market) => drawMarket(market, names[market] ?? market, known, looks)),
+      shown
+        .sort(compareMarkets)
+        .map((market) =>
+          drawMarket(market, counts?.[market.code], known.schedules, filters, looks),
+        ),
     );
+    if (at >= 0) node.querySelectorAll("a")[at]?.focus({ preventScroll: true });
+  };
+  const countAnomalies = async () => {
+    const turn = ++latest;
+    // The legend chooses a severity: it counts all of them, whichever is chosen.
+    const query = toQuery({ ...filters.values, severity: null });
+    const summary = await get("/anomalies/summary", query, signal);
+    if (turn !== latest) return;
+    const all = Object.fromEntries(known.markets.map(({ code }) => [code, {}]));
+    counts = { ...all, ...summary.by_market };
+    update();
   };
   update();
-  getMarkets()
-    .then((markets) => {
-      names = Object.fromEntries(markets.map((market) => [market.code, market.name]));
-      update();
-    })
-    .catch(() => {}); // the codes are shown instead
-  return { node, update };
+  return { node, update, count: countAnomalies };
 }
 
-const compareMarkets = (a, b) => (a === "US" ? -1 : b === "US" ? 1 : a < b ? -1 : 1);
+const compareMarkets = (a, b) =>
+  a.code === "US" ? -1 : b.code === "US" ? 1 : a.code < b.code ? -1 : 1;
 
-function drawMarket(market, name, { series: all, schedules }, looks) {
-  const series = all.filter((one) => one.market === market);
-  const tickers = [...new Set(series.map((one) => one.ticker))];
-  const latest = series.reduce((a, b) => (a.last_bar > b.last_bar ? a : b));
-  const total = addCounts(series.map((one) => one.anomalies));
-  const anomalies = Object.values(total).reduce((a, b) => a + b, 0);
+function drawMarket(market, total, schedules, filters, looks) {
+  const anomalies = total && Object.values(total).reduce((a, b) => a + b, 0);
+  const interval = chooseInterval(market);
+  const link = (severity) => filters.link({ severity });
   return el(
     "article.card.market",
     el(
       "div.body",
       el(
         "h2",
-        name,
-        series.some((one) => one.synthetic) && el("span.badge.warn", "synthetic bars"),
+        market.name || market.code,
+        market.synthetic && el("span.badge.warn", "synthetic bars"),
       ),
       el(
         "dl.figures",
-        buildFigure("Tickers", count(tickers.length)),
-        buildFigure("Bars", count(series.reduce((sum, one) => sum + one.bars, 0))),
+        buildFigure("Tickers", count(market.tickers)),
+        buildFigure("Bars", count(market.bars)),
         buildFigure("Anomalies", count(anomalies)),
-        buildFigure("Last bar", barTime(latest.last_bar, latest.interval)),
-        buildScans(market, schedules),
+        buildFigure("Last bar", barTime(market.last_bar, interval)),
+        schedules && buildScans(market.code, schedules),
       ),
       el(
         "div",
-        { role: "group", "aria-label": `${plural(anomalies, "anomaly", "anomalies")} by severity` },
-        buildSeverityBar(total),
+        {
+          role: "group",
+          "aria-label": `${plural(anomalies ?? 0, "anomaly", "anomalies")} by severity`,
+        },
+        buildSeverityBar(total ?? {}, { chosen: filters.values.severity, link }),
       ),
-      keepLook(looks, market, series, latest, anomalies),
+      keepLook(looks, market),
     ),
   );
 }
 
-function keepLook(looks, market, series, latest, anomalies) {
-  const missed = series.filter((one) => one.watermark === null).length;
-  const state = JSON.stringify([latest.last_bar, latest.watermark, missed, anomalies]);
-  if (looks.get(market)?.state !== state)
-    looks.set(market, { state, node: drawLook(market, series, latest) });
-  return looks.get(market).node;
+/** Days where there are any, else the shortest bars. */
+const chooseInterval = ({ intervals }) => (intervals.includes("1d") ? "1d" : intervals[0]);
+
+function keepLook(looks, market) {
+  const { series, looked_at: looked, up_to_date: current, last_bar: last } = market;
+  const state = JSON.stringify([series, looked, current, last]);
+  if (looks.get(market.code)?.state !== state)
+    looks.set(market.code, { state, node: drawLook(market) });
+  return looks.get(market.code).node;
 }
 
 /** What is not known yet, or else how the last day was. */
-function drawLook(market, series, latest) {
-  const missed = series.filter((one) => one.watermark === null);
-  if (missed.length === 0) return el("p.muted", drawLastDay(market, latest));
+function drawLook(market) {
+  const { series, looked_at: looked, up_to_date: current } = market;
+  const missed = series - looked;
+  if (missed === 0 && current === series) return el("p.muted", drawLastDay(market));
+  if (missed === 0)
+    return el(
+      "p.muted",
+      `The last bars of ${plural(series - current, "series", "series")} are not looked at yet.`,
+    );
   const said =
-    missed.length === series.length
+    looked === 0
       ? "Nothing was looked at yet: no anomalies does not mean that nothing is strange."
-      : `${plural(missed.length, "series", "series")} of ${count(series.length)} ` +
-        `${missed.length === 1 ? "was" : "were"} not looked at yet.`;
-  const first = buildFirstLook(market, missed[0].interval);
+      : `${plural(missed, "series", "series")} of ${count(series)} ` +
+        `${missed === 1 ? "was" : "were"} not looked at yet.`;
+  const first = buildFirstLook(market.code, chooseInterval(market));
   return el("div.row.look", el("p.muted", said), first);
 }
 
 /** "A quiet day: nothing strange on 1 Mar 2013." once it is known. */
-function drawLastDay(market, { last_bar: start, interval, watermark }) {
+function drawLastDay({ code, last_bar: last }) {
   const node = el("span", "\u00a0");
-  const day = barTime(start, interval);
-  if (watermark < start) return fill(node, `The last bars, of ${day}, are not looked at yet.`);
-  get("/anomalies/summary", { market, interval, start })
+  const date = day(last);
+  get("/anomalies/summary", { market: code, start: last.slice(0, 10) })
     .then(({ total }) =>
       fill(
         node,
         total === 0
-          ? `A quiet day: nothing strange on ${day}.`
-          : `${plural(total, "anomaly", "anomalies")} on ${day}.`,
+          ? `A quiet day: nothing strange on ${date}.`
+          : `${plural(total, "anomaly", "anomalies")} on ${date}.`,
       ),
     )
     .catch(() => {}); // the card says all else

@@ -3,14 +3,15 @@
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { pause, repeat } from "../../lib/live.js";
+import { isStored, loadMarkets } from "../../lib/markets.js";
 import { getAll } from "../../lib/pages.js";
 import { linkTo } from "../../lib/router.js";
-import { loadSeries } from "../../lib/series.js";
 import { buildAnomalyCard } from "./anomalies.js";
 import { buildLanesCard } from "./lanes.js";
 import { buildMarkets } from "./markets.js";
 import { buildRunsCard, loadRuns } from "./runs.js";
 import { buildTickersCard } from "./tickers.js";
+import { buildFilters } from "../../parts/filters.js";
 import { buildEmpty, buildRefresh } from "../../parts/states.js";
 
 const LOOK_MILLISECONDS = 5000;
@@ -19,15 +20,14 @@ export const title = () => "Overview";
 
 export function show(main, route, signal) {
   const drawPage = (data, again, both) =>
-    data.series.length ? draw(data, route, both) : drawWelcome(again, both);
+    data.markets.some(isStored) ? draw(data, route, both) : drawWelcome(again, both);
   return buildRefresh(main, load, drawPage, signal)();
 }
 
 async function load(signal) {
   // first: what ends from here on is seen to end, and all is loaded again
   const runs = await loadRuns(signal);
-  const [series, schedules] = await Promise.all([loadSeries(signal), loadSchedules(signal)]);
-  return { runs, series, schedules };
+  return { runs, markets: await loadMarkets(signal), schedules: null };
 }
 
 async function loadSchedules(signal) {
@@ -39,32 +39,41 @@ async function loadSchedules(signal) {
 }
 
 function draw(known, route, signal) {
-  const markets = buildMarkets(known);
-  const lanes = buildLanesCard(known, route, signal);
-  const anomalies = buildAnomalyCard(route, signal);
-  const tickers = buildTickersCard(known, route);
+  const changed = () => {
+    markets.update();
+    markets.count().catch(ignore);
+    for (const part of [lanes, anomalies, tickers]) part.reload();
+  };
+  const filters = buildFilters(route, changed, signal);
+  const markets = buildMarkets(known, filters, signal);
+  const lanes = buildLanesCard(known, filters, signal);
+  const anomalies = buildAnomalyCard(route, filters, signal);
+  const tickers = buildTickersCard(known, route, filters, signal);
   // What a run that ended may have changed: bars, anomalies, watermarks.
   const refresh = async () => {
-    known.series = await loadSeries(signal);
+    known.markets = await loadMarkets(signal);
     if (signal.aborted) return;
-    markets.update();
-    if (!tickers.node.contains(document.activeElement)) tickers.update();
-    await Promise.all([lanes.refresh(), anomalies.refresh()]);
+    await Promise.all([markets.count(), lanes.refresh(), anomalies.refresh(), tickers.refresh()]);
   };
   const tellSchedules = async () => {
     known.schedules = await loadSchedules(signal);
     markets.update();
   };
-  pause(LOOK_MILLISECONDS, signal).then(() => repeat(LOOK_MILLISECONDS, tellSchedules, signal));
+  markets.count().catch(ignore);
+  repeat(LOOK_MILLISECONDS, tellSchedules, signal);
   return el(
     "div.stack",
     el("h1.hidden-text", "Overview"),
+    filters.node,
     markets.node,
     lanes.node,
     el("div.columns", anomalies.node, buildRunsCard(known.runs, refresh, signal)),
     tickers.node,
   );
 }
+
+// the other cards say what failed; the figure stays a dash until it is asked for again
+const ignore = () => {};
 
 /** Nothing is stored: say what to do, and go on by itself as soon as something is. */
 function drawWelcome(again, signal) {

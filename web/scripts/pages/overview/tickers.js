@@ -1,77 +1,96 @@
-// The card of all tickers: last bar, watermark, anomalies by severity. Long lists are filtered and
-// shown in parts.
+// The card of all tickers: last bar, watermark, anomalies by severity, page by page.
 
+import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, plural } from "../../lib/format.js";
+import { isStored } from "../../lib/markets.js";
+import { pause } from "../../lib/live.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
 import { buildSeverityCounts } from "../../parts/severity.js";
+import { buildEmpty, buildSection } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
+import { attempt } from "../../parts/toasts.js";
 
-const PART = 50;
+const PAGE = 50;
 const FEW = 10;
+const TYPING_MILLISECONDS = 200;
+const COLUMNS = [
+  "Ticker",
+  ["Market", ".wide-only"],
+  ["Bars", ".number.wide-only"],
+  ["Last bar", ".wide-only"],
+  "Watermark",
+  "Anomalies",
+];
 
 /**
- * @param {{series}} known as it is whenever `update()` is called
- * @returns {{node: Node, update: () => void}}
+ * @param {{markets}} known as it is whenever it is loaded
+ * @returns {{node: Node, refresh, reload}}
  */
-export function buildTickersCard(known, route) {
-  const body = el("tbody");
-  const more = el("div.more");
+export function buildTickersCard(known, route, filters, signal) {
   const input = el("input", {
     type: "search",
     "aria-label": "Filter tickers",
     placeholder: "Filter",
+    maxlength: 20,
     value: route.query.get("filter") ?? "",
     autocomplete: "off",
   });
   const counted = el("span.muted");
   const field = el("label.field", input);
-  let shown = PART;
-  const update = () => {
-    const { series } = known;
-    const wanted = input.value.trim().toUpperCase();
-    const found = series.filter((one) => one.ticker.includes(wanted));
-    fill(body, found.slice(0, shown).map(buildRow));
-    if (found.length === 0)
-      fill(body, el("tr", el("td.muted", { colspan: 6 }, `No ticker has "${wanted}" in it.`)));
-    const show = () => {
-      shown += 4 * PART;
-      update();
-    };
-    fill(counted, plural(series.length, "series", "series"));
-    field.hidden = series.length <= FEW && !wanted;
-    fill(
-      more,
-      found.length > shown &&
-        el(
-          "button.button.small",
-          { type: "button", on: { click: show } },
-          `Show more of ${count(found.length)}`,
-        ),
-    );
+  const wanted = () => input.value.trim().toUpperCase();
+  const ask = (cursor) => {
+    const { market, watchlist, ticker } = filters.values;
+    const query = { market, watchlist, ticker, contains: wanted(), limit: PAGE, cursor };
+    return get("/tickers", query, signal);
   };
-  input.addEventListener("input", () => {
+  const draw = (page) => {
+    const total = known.markets.filter(isStored).reduce((sum, one) => sum + one.series, 0);
+    fill(counted, plural(total, "series", "series"));
+    field.hidden = total <= FEW && !wanted();
+    if (page.items.length === 0)
+      return buildEmpty(
+        "No ticker is like that",
+        wanted() ? `None has "${wanted()}" in its name.` : "Clear a filter to see others.",
+      );
+    return drawPage(page, ask, signal);
+  };
+  const section = buildSection(() => ask(null), draw, signal, 8);
+  let typing = new AbortController();
+  input.addEventListener("input", async () => {
     keepInUrl({ filter: input.value.trim() });
-    shown = PART;
-    update();
+    typing.abort();
+    typing = new AbortController();
+    const turn = typing.signal;
+    await pause(TYPING_MILLISECONDS, AbortSignal.any([signal, turn]));
+    if (!turn.aborted && !signal.aborted) section.reload();
   });
-  update();
-  const names = [
-    "Ticker",
-    ["Market", ".wide-only"],
-    ["Bars", ".number.wide-only"],
-    ["Last bar", ".wide-only"],
-    "Watermark",
-    "Anomalies",
-  ];
+  section.show();
   const node = el(
     "section.card",
     { "aria-labelledby": "tickers-title" },
     el("header", el("div.row", el("h2", { id: "tickers-title" }, "Tickers"), counted), field),
-    buildTable("List of tickers", names, body),
-    more,
+    section.node,
   );
-  return { node, update };
+  return { node, refresh: section.refresh, reload: section.reload };
+}
+
+function drawPage({ items, next_cursor: first }, ask, signal) {
+  const body = el("tbody", items.map(buildRow));
+  const more = el("div.more");
+  const offer = (cursor) => fill(more, cursor && buildMore(cursor));
+  const buildMore = (cursor) => {
+    const button = el("button.button.small", { type: "button" }, "Show more");
+    button.addEventListener("click", async () => {
+      const page = await attempt(button, () => ask(cursor));
+      if (!page || signal.aborted) return;
+      body.append(...page.items.map(buildRow));
+      offer(page.next_cursor);
+    });
+    return button;
+  };
+  offer(first);
+  return [buildTable("List of tickers", COLUMNS, body), more];
 }
 
 function buildRow(one) {

@@ -41,14 +41,8 @@ export function drawAnomaly(anomaly, place, refresh, signal) {
             `taken back.`,
         ),
       drawGrade(anomaly),
-      anomaly.kind === "event" &&
-        anomaly.suspected_split &&
-        drawSplit(anomaly.suspected_split),
-      el(
-        "section",
-        el("h3", "Why"),
-        drawReasons(anomaly, signal),
-      ),
+      anomaly.kind === "event" && anomaly.suspected_split && drawSplit(anomaly.suspected_split),
+      el("section", el("h3", "Why"), drawReasons(anomaly, signal), drawAcross(anomaly)),
       anomaly.kind === "event" &&
         el("section", el("h3", "What the score rests on"), drawAttribution(anomaly)),
       anomaly.members.length > 0 &&
@@ -97,6 +91,17 @@ function drawReasons(anomaly, signal) {
     )
     .catch(() => {}); // the reasons stand without it
   return list;
+}
+
+/** The way to what else was strange on that day, and to what the ticker did beside its index. */
+function drawAcross({ Ticker: ticker, Datetime: time, market, interval }) {
+  const day = time.slice(0, 10);
+  return el(
+    "p.across",
+    el("a", { href: linkTo("day", day, { market, interval }) }, "This day across the market"),
+    " · ",
+    el("a", { href: linkTo("compare", ticker, { interval, against: "index" }) }, "Compare"),
+  );
 }
 
 function drawHeader(heading, { at, of, step }) {
@@ -197,7 +202,12 @@ function drawAttribution({ attribution, inputs }) {
   const shares = Object.entries(attribution).sort((a, b) => b[1] - a[1]);
   const widest = Math.max(...shares.map(([, share]) => share), 1e-9);
   const items = shares.map(([column, share]) =>
-    buildShare(column, share, share / widest, inputs.find(({ name }) => name === column)),
+    buildShare(
+      column,
+      share,
+      share / widest,
+      inputs.find(({ name }) => name === column),
+    ),
   );
   return [
     el("ul.attribution", items.slice(0, SHOWN_SHARES)),

@@ -3,15 +3,13 @@
 
 import {
   CandlestickSeries,
-  ColorType,
-  CrosshairMode,
   PriceScaleMode,
   createChart,
   createSeriesMarkers,
 } from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { el, fill } from "../../lib/dom.js";
 import { plural, price } from "../../lib/format.js";
-import { isIntraday } from "../../lib/intervals.js";
+import { buildChartOptions, buildCredit, paintChart } from "../../parts/chart_look.js";
 import { isDark, onTheme, readColours } from "../../parts/theme_switch.js";
 import { describeBar } from "./legend.js";
 import { BELOW } from "./pane_names.js";
@@ -52,14 +50,14 @@ const writeDay = (time) => new Date(1000 * time).toISOString().slice(0, 10);
 /**
  * @param {{ticker: string, interval: string, choose: (anomaly: object) => void, signal}} options
  * @returns {{node, legend, setBars, lastBars, setAnomalies, setRegimes, select, showPeriod,
- * onMoved, setPanes}}
+ * showRange, onMoved, setPanes}}
  */
 export function buildPriceChart({ ticker, interval, choose, signal }) {
   const stage = el("div.stage", { role: "img" });
   const logo = el("img", { alt: "Charting by TradingView", width: 35, height: 19 });
   const node = el("div.chart", stage, buildCredit(logo));
   const legend = el("p.legend.number");
-  const chart = createChart(stage, { autoSize: true, ...buildOptions(interval) });
+  const chart = createChart(stage, { autoSize: true, ...buildChartOptions(interval) });
   const candles = chart.addSeries(CandlestickSeries, CANDLES);
   const band = buildRegimeBand(chart, candles);
   candles.priceScale().applyOptions({ scaleMargins: { top: 0.13, bottom: 0.07 } });
@@ -74,7 +72,8 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
   const paint = () => {
     state.colours = readColours(...COLOURS);
     logo.src = `vendor/lightweight-charts/logo${isDark() ? "-dark" : ""}.svg`;
-    paintChart(chart, candles, state.colours);
+    paintChart(chart, state.colours);
+    paintCandles(candles, state.colours);
     panes.paint(state.colours);
     band.paint(state.colours);
     mark();
@@ -171,6 +170,11 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
       stage.dataset.regimes = known.length;
     },
     showPeriod: view.showPeriod,
+    showRange(range) {
+      const isGiven = view.showRange(range);
+      if (isGiven) state.onMoved();
+      return isGiven;
+    },
     /** Call `listener` when another stretch of time is seen than the one that `showPeriod`
      * showed. */
     onMoved(listener) {
@@ -180,35 +184,7 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
   };
 }
 
-function buildOptions(interval) {
-  return {
-    layout: {
-      attributionLogo: false,
-      fontFamily: getComputedStyle(document.body).fontFamily,
-      fontSize: 11,
-      background: { type: ColorType.Solid, color: "transparent" },
-    },
-    crosshair: { mode: CrosshairMode.Normal },
-    rightPriceScale: { borderVisible: false },
-    timeScale: {
-      borderVisible: false,
-      timeVisible: isIntraday(interval),
-      minBarSpacing: 0.05,
-      rightOffset: 4,
-    },
-    localization: { locale: "en-GB" },
-    handleScale: { axisPressedMouseMove: true },
-  };
-}
-
-function paintChart(chart, candles, colours) {
-  chart.applyOptions({
-    layout: {
-      textColor: colours.muted,
-      panes: { separatorColor: colours.line, separatorHoverColor: colours.grid },
-    },
-    grid: { vertLines: { color: colours.grid }, horzLines: { color: colours.grid } },
-  });
+function paintCandles(candles, colours) {
   candles.applyOptions({
     upColor: colours.up,
     wickUpColor: colours.up,
@@ -246,17 +222,4 @@ function isWide(data) {
     Math.max(...data.map((bar) => bar.high)),
   ];
   return high > LOGARITHMIC_FROM * low;
-}
-
-function buildCredit(logo) {
-  return el(
-    "a.credit",
-    {
-      href: "https://www.tradingview.com/",
-      rel: "noopener noreferrer",
-      target: "_blank",
-      title: "Charting by TradingView",
-    },
-    logo,
-  );
 }

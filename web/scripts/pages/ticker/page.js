@@ -2,11 +2,14 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
+import { readFilters, toQuery } from "../../lib/filters.js";
 import { repeat } from "../../lib/live.js";
 import { findMarket } from "../../lib/markets.js";
 import { linkTo } from "../../lib/router.js";
 import { setExchange } from "../../lib/zone.js";
+import { buildFilters } from "../../parts/filters.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
+import { say } from "../../parts/toasts.js";
 import { buildActions } from "./actions.js";
 import { buildActs } from "./acts.js";
 import { buildControls } from "./controls.js";
@@ -19,6 +22,7 @@ import { drawHead, drawStatus } from "./status.js";
 const MOST_ANOMALIES = 500;
 const MOST_REGIMES = 500;
 const LOOK_MILLISECONDS = 10_000;
+const NONE_PASSES = "No anomaly of this ticker passes the filters; clear one to see more.";
 const USUAL_INTERVAL = "1d";
 
 export const title = (route) => route.name ?? "Ticker";
@@ -39,11 +43,12 @@ export function show(main, route, signal) {
     period: route.query.get("period"),
     panes: readPanes(route.query.get("panes")),
     anomaly: route.query.get("anomaly"),
+    filters: toQuery(readFilters(route)),
   };
   return loadInto(
     main,
     () => load(asked, signal),
-    (data) => draw(data, asked, signal),
+    (data) => draw(data, asked, route, signal),
     signal,
     10,
   );
@@ -84,12 +89,14 @@ const loadHistory = ({ ticker, interval, panes }, signal) =>
 const loadStatus = ({ ticker, interval }, signal) =>
   get(`/tickers/${encodeURIComponent(ticker)}/status`, { interval }, signal);
 
-/** The status of the series, and its strangest anomalies in the order of time. */
+/** The status of the series, and its strangest anomalies that pass the filters, in the order of
+ * time. */
 async function loadKnown(asked, signal) {
-  const { ticker, interval } = asked;
+  const { ticker, interval, filters } = asked;
+  const query = { ...filters, ticker, interval, sort: "anomaly_score", limit: MOST_ANOMALIES };
   const [status, { items }] = await Promise.all([
     loadStatus(asked, signal),
-    get("/anomalies", { ticker, interval, sort: "anomaly_score", limit: MOST_ANOMALIES }, signal),
+    get("/anomalies", query, signal),
   ]);
   if (asked.anomaly && !items.some((anomaly) => anomaly.Datetime === asked.anomaly)) {
     items.push(...(await findUnlisted(asked, signal)));
@@ -119,7 +126,7 @@ const loadRegimes = ({ ticker, interval }, signal) =>
     .then(({ items }) => items)
     .catch(() => []); // a chart without its band still says all
 
-function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
+function draw({ known, history, buildPriceChart, intervals }, asked, route, signal) {
   const { ticker, interval } = history;
   const head = el("div");
   const status = el("div.body");
@@ -133,6 +140,15 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
   const changed = () => refresh().catch(() => {});
   const selection = buildSelection(chart, asked.anomaly, changed, signal);
   const controls = buildControls(chart, asked, () => loadHistory(asked, signal), signal);
+  const narrow = () => {
+    asked.filters = filters.query();
+    asked.anomaly = null;
+    chart.showRange(filters.values);
+    refresh().catch((error) => say(error.message, "bad"));
+  };
+  const latest = () => Date.parse(shown?.status.last_bar) || null;
+  const filters = buildFilters(route, narrow, signal, { latest });
+  const isNarrowed = () => Object.values(filters.values).some(Boolean);
   let shown = null;
   const tell = (now, bars = null) => {
     shown = now;
@@ -140,7 +156,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
     fill(head, drawHead(now.status, chart.lastBars(), intervals, asked));
     fill(status, drawStatus(now.status));
     if (acts.childElementCount === 0) fill(acts, buildActs(now.status, null, changed));
-    selection.set(now.anomalies, now.status.message);
+    selection.set(now.anomalies, isNarrowed() ? NONE_PASSES : now.status.message);
   };
   /** Whether other bars are stored than those that are drawn. */
   const hasOthers = ({ bars, last_bar: last }) =>
@@ -155,7 +171,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
     if (hasOthers(now) || JSON.stringify(now) !== JSON.stringify(shown.status)) await refresh();
   };
   tell(known, history);
-  if (selection.isEmpty()) controls.showPeriod();
+  if (selection.isEmpty() && !chart.showRange(filters.values)) controls.showPeriod();
   repeat(LOOK_MILLISECONDS, look, signal);
   const metrics = buildMetrics({ ticker, interval }, signal);
   loadRegimes({ ticker, interval }, signal).then(
@@ -165,6 +181,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
   return [
     el("div.head", head, actions.buttons),
     actions.progress,
+    filters.node,
     el(
       "div.ticker-layout",
       el(
@@ -172,7 +189,7 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
         el(
           "section.card",
           { "aria-label": "Chart" },
-          el("header", controls.node),
+          el("header", controls.node, linkToComparison(ticker, interval)),
           chart.legend,
           chart.node,
         ),
@@ -192,3 +209,10 @@ function draw({ known, history, buildPriceChart, intervals }, asked, signal) {
     ),
   ];
 }
+
+const linkToComparison = (ticker, interval) =>
+  el(
+    "a.button.small",
+    { href: linkTo("compare", ticker, { interval, against: "index" }) },
+    "Compare",
+  );

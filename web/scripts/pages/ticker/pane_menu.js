@@ -1,6 +1,7 @@
 // Which panes and lines the chart shows: chosen from a menu, kept in the URL.
 
 import { el } from "../../lib/dom.js";
+import { buildMenu } from "../../parts/menu.js";
 import { BELOW, CHOSEN_AT_FIRST, OVER_PRICES } from "./pane_names.js";
 
 const KNOWN = [...OVER_PRICES, ...BELOW].map(([name]) => name);
@@ -23,28 +24,14 @@ export function writePanes(chosen) {
 export function buildPaneMenu(chosen, choose, signal) {
   const boxes = new Map(KNOWN.map((name) => [name, buildBox(name, chosen.includes(name))]));
   const read = () => KNOWN.filter((name) => boxes.get(name).checked);
-  const menu = el(
-    "details.menu",
-    el("summary.button.small", "Panes"),
-    el(
-      "div.sheet",
-      buildGroup("Over the prices", OVER_PRICES, boxes),
-      buildGroup("Below", BELOW.slice(0, CHOSEN_AT_FIRST.length), boxes),
-      buildGroup("Features", BELOW.slice(CHOSEN_AT_FIRST.length), boxes),
-    ),
-  );
-  menu.addEventListener("change", () => choose(read()));
-  const close = (event) => {
-    if (
-      event.type === "keydown" ? event.key === "Escape" && menu.open : !menu.contains(event.target)
-    ) {
-      menu.open = false;
-      if (event.type === "keydown") menu.firstChild.focus();
-    }
-  };
-  for (const event of ["pointerdown", "keydown"])
-    document.addEventListener(event, close, { signal });
-  return menu;
+  const content = [
+    buildGroup("Over the prices", OVER_PRICES, boxes),
+    buildGroup("Below", BELOW.slice(0, CHOSEN_AT_FIRST.length), boxes),
+    buildGroup("Features", BELOW.slice(CHOSEN_AT_FIRST.length), boxes),
+  ];
+  const menu = buildMenu("Panes", content, signal);
+  menu.node.addEventListener("change", () => choose(read()));
+  return menu.node;
 }
 
 const buildBox = (name, checked) => el("input", { type: "checkbox", name, checked });

@@ -25,6 +25,16 @@ export function buildView(scale, data, rows) {
       if (!isSeen) see({ from: row - BARS_AROUND, to: row + BARS_AROUND });
       return !isSeen;
     },
+    /** Show from one day to another, either of which may be open; returns whether any is given. */
+    showRange({ start, end }) {
+      if (!start && !end) return false;
+      const first = start ? Date.parse(start) / 1000 : -Infinity;
+      const last = end ? Date.parse(end) / 1000 + 86_400 : Infinity;
+      const from = data.findIndex((bar) => bar.time >= first);
+      const to = data.findLastIndex((bar) => bar.time < last);
+      if (from >= 0 && to >= from) see({ from: from - 1, to: to + 1 });
+      return true;
+    },
     showPeriod(period) {
       const start = period in DAYS ? data.at(-1)?.time - DAYS[period] * 86_400 : -Infinity;
       const from = data.findIndex((bar) => bar.time >= start);

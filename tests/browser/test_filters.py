@@ -1,0 +1,153 @@
+"""One set of filters on every page; all anomalies; a day across its market; two lines compared."""
+
+import csv
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Demo
+
+STANDING = {"status": {"$ne": "superseded"}}
+PAGE = 50
+
+
+def count(demo: Demo, **query: object) -> int:
+    return demo.database.anomalies.count_documents({**STANDING, **query})
+
+
+def test_a_severity_is_chosen_by_the_legend_and_goes_from_page_to_page(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url)
+    legend = page.get_by_role("group", name="by severity")
+    high = count(demo, severity="high")
+    legend.get_by_role("link", name=f"{high} high").click()
+    expect(page).to_have_url(re.compile(r"#/overview\?severity=high$"))
+    listed = page.get_by_role("region", name="Anomalies", exact=True)
+    expect(listed.locator(".badge.severity:not(.high)")).to_have_count(0)
+    marks = page.locator(".lanes [data-mark]")
+    expect(marks).to_have_count(high)
+    # The others are counted all the same, to be chosen instead.
+    expect(legend).to_contain_text(f"{count(demo, severity='medium')} medium")
+    page.get_by_role("link", name="All anomalies").click()
+    expect(page).to_have_url(re.compile("#/anomalies.severity=high$"))
+    rows = page.locator(".found-table tbody tr")
+    expect(rows).to_have_count(min(high, PAGE))
+    # A page that cannot apply it shows none, and the next one has it again.
+    page.get_by_role("link", name="Runs", exact=True).click()
+    expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
+    expect(page.get_by_label("Filters")).to_have_count(0)
+    page.get_by_role("link", name="Overview", exact=True).click()
+    expect(marks).to_have_count(high)
+    page.get_by_role("button", name="Clear filters").click()
+    expect(marks).to_have_count(count(demo))
+    page.go_back()
+    expect(marks).to_have_count(high)
+
+
+def test_a_time_is_chosen_by_the_histogram_or_a_cell_and_back_takes_it_back(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(demo.url)
+    spans = page.locator(".lanes .span")
+    told = spans.nth(3).get_attribute("aria-label")
+    spans.nth(3).click()
+    start, end = re.findall(r"(?:start|end)=([0-9-]+)", page.url)
+    after = datetime.fromisoformat(end).replace(tzinfo=UTC) + timedelta(days=1)
+    first = datetime.fromisoformat(start).replace(tzinfo=UTC)
+    found = count(demo, Datetime={"$gte": first, "$lt": after})
+    assert sum(map(int, re.findall(r"(\d+) (?:low|medium|high|critical)", told))) == found
+    marks = page.locator(".lanes [data-mark]")
+    expect(marks).to_have_count(found)
+    page.go_back()
+    expect(marks).to_have_count(count(demo))
+    lane = page.locator('.lanes [data-cells="IBM"]').bounding_box()
+    mark = page.locator('.lanes a[aria-label^="IBM"]').nth(2).bounding_box()
+    page.mouse.move(mark["x"] + 12, lane["y"] + 2)
+    page.mouse.click(mark["x"] + 12, lane["y"] + 2)
+    expect(page.get_by_role("button", name="IBM only: show all tickers")).to_be_visible()
+    expect(page).to_have_url(re.compile("start=.*end=.*ticker=IBM"))
+
+
+def test_all_anomalies_are_sorted_paged_and_exported(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = open_page(f"{demo.url}#/anomalies?kind=event")
+    total = count(demo, kind="event")
+    expect(page.get_by_text(f"{total} anomalies", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Grade").click()
+    (rarest,) = (
+        demo.database.anomalies.find({**STANDING, "kind": "event"}).sort("grade", -1).limit(1)
+    )
+    rows = page.locator(".found-table tbody tr")
+    link = rows.first.get_by_title("The day across the market")
+    expect(link).to_have_attribute("href", re.compile(f"#/day/{rarest['Datetime']:%Y-%m-%d}"))
+    expect(page.get_by_role("columnheader", name="Grade")).to_have_attribute(
+        "aria-sort", "descending"
+    )
+    page.get_by_role("button", name="Show more").click()
+    expect(rows).to_have_count(2 * PAGE)
+    wanted = count(demo, kind="event", interval="1d")
+
+    def export(name: str) -> Path:
+        page.locator(".menu > summary").filter(has_text="Export").click()
+        with page.expect_download() as downloading:
+            page.get_by_role("button", name=name).click()
+        downloading.value.save_as(tmp_path / name)
+        return tmp_path / name
+
+    with export("CSV of 1d bars").open(newline="") as lines:
+        assert len(list(csv.DictReader(lines))) == wanted
+    assert pq.read_table(export("Parquet of 1d bars")).num_rows == wanted
+
+
+def test_a_day_is_reached_from_an_anomaly_and_seen_across_its_market(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/ticker/MSFT?anomaly=2008-10-13T00:00:00Z")
+    page.get_by_role("link", name="This day across the market").click()
+    day = datetime(2008, 10, 13, tzinfo=UTC)
+    flagged = demo.database.anomalies.distinct(
+        "Ticker", {**STANDING, "Datetime": day, "market": "US", "interval": "1d"}
+    )
+    there = {"market": "US", "interval": "1d", "first_bar": {"$lte": day}}
+    of = demo.database.series.count_documents({**there, "last_bar": {"$gte": day}})
+    expect(page.get_by_role("heading", name=f"{len(flagged)} of {of} flagged")).to_be_visible()
+    sectors = page.locator(".sectors li")
+    expect(sectors.filter(has_text="Technology")).to_contain_text("GOOG, MSFT")
+    listed = page.get_by_role("region", name="Flagged tickers")
+    expect(listed.locator(".anomaly")).to_have_count(len(flagged))
+    page.get_by_role("link", name="15 Oct 2008").click()
+    expect(page).to_have_url(re.compile("#/day/2008-10-15"))
+    expect(page.get_by_text("15 Oct 2008, United States")).to_be_visible()
+
+
+def test_a_ticker_is_compared_with_its_index_its_sector_and_another(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/ticker/MSFT")
+    page.get_by_role("link", name="Compare").first.click()
+    expect(page.get_by_role("heading", name="MSFT and ^GSPC")).to_be_visible()
+    page.goto(f"{demo.url}#/compare/MSFT?against=index&start=2009-01-02&end=2009-12-31")
+    stage = page.locator(".stage")
+
+    def close(ticker: str, day: str) -> float:
+        query = {"ticker": ticker, "start": day, "end": day}
+        return float(demo.api.get("/data/candles", **query)["items"][0]["close"])
+
+    for ticker in ("MSFT", "^GSPC"):
+        level = 100 * close(ticker, "2009-12-31") / close(ticker, "2009-01-02")
+        expect(stage).to_have_attribute(
+            "aria-label", re.compile(rf"{re.escape(ticker)} {level:.1f}")
+        )
+    page.get_by_role("button", name="Technology").click()
+    expect(page.get_by_text("Technology is the mean of")).to_contain_text("AAPL")
+    page.get_by_label("Compare with a ticker").fill("ibm")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("with=IBM"))
+    page.reload()
+    expect(page.get_by_role("heading", name="MSFT and IBM")).to_be_visible()

@@ -1,0 +1,60 @@
+// The one set of filters that every page reads from its URL, and that goes along from page to page.
+
+const ALL = ["start", "end", "market", "watchlist", "ticker", "severity", "kind", "scope"];
+
+// What each page can apply; it shows no other.
+export const APPLIED = {
+  overview: ALL,
+  anomalies: ALL,
+  alerts: ALL.filter((name) => name !== "kind" && name !== "ticker"),
+  day: ["market", "watchlist", "severity", "kind", "scope"],
+  ticker: ["start", "end", "severity", "kind", "scope"],
+  compare: ["start", "end"],
+  market: ["market"],
+};
+
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const CODE = /^[A-Za-z][A-Za-z0-9]{1,7}$/;
+const isNot = (pattern) => (text) => !pattern.test(text);
+const isNone =
+  (...words) =>
+  (text) =>
+    !words.includes(text);
+// What is none of these is an address that was cut off or written by hand.
+const WRONG = {
+  start: isNot(DAY),
+  end: isNot(DAY),
+  market: isNot(CODE),
+  severity: isNone("low", "medium", "high", "critical"),
+  kind: isNone("event", "fault"),
+  scope: isNone("market", "sector", "own", "mixed", "quiet"),
+};
+
+let kept = {};
+
+/** Return {name: value} of the filters that a URL has and its page applies; null where not. */
+export function readFilters({ page, query }) {
+  return Object.fromEntries(APPLIED[page].map((name) => [name, readOne(query, name)]));
+}
+
+function readOne(query, name) {
+  const value = query.get(name);
+  return !value || WRONG[name]?.(value) ? null : value;
+}
+
+/**
+ * Return the filters that go along from where we are to a page. Those that it cannot apply are kept
+ * for the page after it. A single ticker does not go along: it is what was looked at, not by what.
+ */
+export function carryFilters(from, page) {
+  if (from.page in APPLIED) {
+    const names = ALL.filter((name) => name !== "ticker");
+    kept = Object.fromEntries(names.map((name) => [name, readOne(from.query, name)]));
+  }
+  return page in APPLIED ? kept : {};
+}
+
+/** Return filters as the API takes them: the last day is meant whole. */
+export function toQuery({ end = null, ...filters }) {
+  return { ...filters, end: end && `${end}T23:59:59.999Z` };
+}
