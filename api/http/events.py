@@ -10,6 +10,7 @@ from flask import Response
 
 from api.http.auth import get_key_id
 from api.http.errors import build_problem
+from api.http.links import read_verdicts
 from api.http.shares import Shares
 from api.http.state import get_state
 from api.schemas.runs import Run
@@ -91,7 +92,9 @@ def follow_run(database: Db, run_id: str, tickers_url: str, last_seen: str | Non
             return
         version = build_version(run)
         if version != last_seen:
-            shown = Run.model_validate(run | {"tickers_url": tickers_url})
+            # Why it waits is left out: workers are asked for that, and this looks again and again.
+            links = {"tickers_url": tickers_url, "verdicts": read_verdicts(run)}
+            shown = Run.model_validate({**run, **links})
             yield f"event: run\nid: {version}\ndata: {shown.model_dump_json(by_alias=True)}\n\n"
             last_seen, said = version, monotonic()
         if run["status"] not in OPEN_STATUSES:

@@ -25,17 +25,18 @@ def link_run(run: ShownRun) -> LinkedRun:
     return {
         **run,
         "tickers_url": link_tickers(run["_id"]),
-        "verdicts": _read_verdicts(run),
+        "verdicts": read_verdicts(run),
         "waits": explain_wait(run),
     }
 
 
 def list_run(run: RunDocument) -> ListedRun:
     """Return a run as lists show it."""
-    return {**run, "verdicts": _read_verdicts(run)}
+    return {**run, "verdicts": read_verdicts(run)}
 
 
-def _read_verdicts(run: RunDocument) -> dict[str, int]:
+def read_verdicts(run: RunDocument) -> dict[str, int]:
+    """Return how many anomalies a verification found to be what; empty for other runs."""
     verdicts: dict[str, int] = (run.get("result") or {}).get("verdicts", {})
     return verdicts
 

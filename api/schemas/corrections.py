@@ -60,7 +60,7 @@ class SessionExceptions(Record):
     sessions: list[SessionException]
 
 
-class ThresholdBody(Body):
+class TickerThresholdBody(Body):
     """What passes as an anomaly of a ticker."""
 
     threshold: Threshold | None = Field(

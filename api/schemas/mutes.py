@@ -104,7 +104,7 @@ class Suggestion(BaseModel):
     gained: list[str] = Field(description="the first 20 anomalies")
 
 
-class ThresholdBody(Body):
+class SuggestedThresholdBody(Body):
     """The grade that is applied."""
 
     grade: float = Field(ge=0, le=125, examples=[80.0])

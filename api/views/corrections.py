@@ -9,8 +9,8 @@ from api.schemas.corrections import (
     SessionBody,
     SessionExceptions,
     SplitBody,
-    ThresholdBody,
     TickerThreshold,
+    TickerThresholdBody,
 )
 from detection.models.plan import ThresholdPolicy
 from market.tickers import normalize_ticker
@@ -74,9 +74,9 @@ def get_ticker_threshold(ticker: str) -> Document:
 
 @corrections.put("/tickers/<ticker>/threshold")
 @needs_scope("admin")
-@corrections.input(ThresholdBody, example={"threshold": {"kind": "grade", "value": 75}})
+@corrections.input(TickerThresholdBody, example={"threshold": {"kind": "grade", "value": 75}})
 @corrections.output(TickerThreshold)
-def set_ticker_threshold(ticker: str, json_data: ThresholdBody) -> Document:
+def set_ticker_threshold(ticker: str, json_data: TickerThresholdBody) -> Document:
     """Set what passes as an anomaly of a ticker; the next detection goes by it."""
     name = normalize_ticker(ticker)
     scope, given = Scope("ticker", name), json_data.threshold

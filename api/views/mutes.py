@@ -12,8 +12,8 @@ from api.schemas.mutes import (
     MuteBody,
     MutePage,
     MuteQuery,
+    SuggestedThresholdBody,
     Suggestion,
-    ThresholdBody,
 )
 from records.alerts import mutes as records
 from records.alerts.mutes import MuteDocument
@@ -88,9 +88,9 @@ def get_suggested_threshold(name: str) -> SuggestionFields:
 
 @mutes.put("/watchlists/<name>/suggested-threshold")
 @needs_scope("admin", of_tenant=True)
-@mutes.input(ThresholdBody, example={"grade": 80.0})
+@mutes.input(SuggestedThresholdBody, example={"grade": 80.0})
 @mutes.output(Suggestion)
-def apply_suggested_threshold(name: str, json_data: ThresholdBody) -> SuggestionFields:
+def apply_suggested_threshold(name: str, json_data: SuggestedThresholdBody) -> SuggestionFields:
     """Have a watchlist raise alerts from this grade on; the audit names who said so."""
     database, now = get_database(), get_now()
     apply_threshold(database, name, json_data.grade, by=get_person(), now=now)
