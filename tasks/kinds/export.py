@@ -27,6 +27,8 @@ def export(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
     files: list[ExportFile] = []
 
+    checkpoint(0.0)  # a table of few rows has no other
+
     def keep(path: Path) -> None:
         files.append(store_export_file(database, path))
         path.unlink()  # one part at a time is on the disk

@@ -26,6 +26,7 @@ from detection.detectors.rows import SeriesRows
 from detection.detectors.trees import collect_nodes
 from detection.features.feature_sets import get_feature_set
 from detection.models.single_series import read_fit
+from market.exports.tables import Asked
 from market.imports.readers import process
 from market.imports.readers.process import open_reader
 from records.database import Db, open_database
@@ -36,11 +37,12 @@ from records.work.requests import RunRequest, insert_run
 from tasks.engine import planning
 from tasks.engine.execution import execute_batch
 from tasks.engine.kind import KINDS
-from tasks.engine.splitting import HEAVY_UPLOAD_BYTES
+from tasks.engine.splitting import HEAVY_EXPORT_ROWS, HEAVY_UPLOAD_BYTES
 from tasks.kinds import parts
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
 from tasks.requests.evaluations import EvaluationRequest, request_evaluation
+from tasks.requests.exports import request_export
 from tasks.requests.runs import request_series_fit
 from tests.integration.detecting import make_bars, store, train
 from tests.integration.detecting import run as detect
@@ -243,6 +245,7 @@ HEAVY: dict[str, bool] = {
     "fetch": True,  # as long as its vendor takes
     "fill": True,  # the same
     "correct": False,  # one series, but for the sessions of a market
+    "export": False,  # a million rows take two seconds, and those of more are heavy, see below
 }
 
 
@@ -260,6 +263,15 @@ def test_import_of_a_large_file_is_heavy(
     assert batch["heavy"] is heavy
     database["uploads.files"].delete_many({})
     database["uploads.chunks"].delete_many({})
+
+
+@pytest.mark.parametrize(("rows", "heavy"), [(HEAVY_EXPORT_ROWS, False), (10**7, True)])
+def test_export_of_many_rows_is_heavy(
+    worker: Worker, database: Db, rows: int, *, heavy: bool
+) -> None:
+    run_id = add_run(database, "export", options={"most_rows": rows})
+    (batch,) = KINDS["export"].split(worker, runs.get_run(database, run_id), NOW)
+    assert batch["heavy"] is heavy
 
 
 def add_run(database: Db, task: str, **fields: Any) -> str:
@@ -295,6 +307,10 @@ def ask_for(database: Db, worker: Worker, task: str, folder: Path) -> str:
         options = request_series_fit(database, worker.celery, request, now=NOW)["options"]
     elif task == "analytics":
         options = {"bars": 1}
+    elif task == "export":
+        asked = Asked("bars", names)
+        exported = request_export(database, worker.celery, asked, "csv", now=NOW)
+        options = exported["options"]
     elif task == "correct":
         options = {"session": {"day": "2024-03-07", "session": "shut", "note": ""}}
     elif task == "correlation":
