@@ -16,7 +16,12 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE_FILE = ROOT / "docker-compose.yml"
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+# all but those that a profile has to be named for
+SERVICES: dict[str, dict[str, Any]] = {
+    name: service
+    for name, service in yaml.safe_load(COMPOSE_FILE.read_text())["services"].items()
+    if "profiles" not in service
+}
 OURS = tuple(name for name, service in SERVICES.items() if "build" in service)
 # what a user has to fill in
 DEMANDED = frozenset(re.findall(r"\$\{(\w+):\?", COMPOSE_FILE.read_text()))
