@@ -229,7 +229,7 @@ def add_tenant(database: Db, name: str, now: datetime) -> None:
         raise Conflict(f"there is a tenant named {name!r} already") from error
 
 
-def export_tenant(database: Db, name: str) -> Iterator[tuple[str, Document]]:
+def export_tenant(database: Db, name: str) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Yield all that is a tenant's, as collection and document; of its keys not their hashes.
 
     Raises NotFound.
