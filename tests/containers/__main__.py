@@ -230,7 +230,8 @@ class Check:
 
     def _ask_mongo(self, script: str) -> str:
         command = ("mongosh", "--quiet", "tapewatch", "--eval", script)
-        return self.engine.compose("exec", "-T", "mongo", *command).strip()
+        # Before its answer it may say that it has nowhere to keep its history.
+        return self.engine.compose("exec", "-T", "mongo", *command).strip().rpartition("\n")[2]
 
 
 def name_tickers(number: int) -> list[str]:

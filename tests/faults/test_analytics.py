@@ -21,6 +21,8 @@ from tasks.requests.selection import Selection
 from tests.faults.trial import TICKERS, Trial
 from tests.processes import wait_until
 
+pytestmark = pytest.mark.faults
+
 STORED = ("analytics", "analytics_overview", "analytics_markets")
 # A scan may have found something meanwhile.
 OWN = ("run_id", "computed_at", "anomaly_grade")
