@@ -46,6 +46,8 @@ AWAY_SECONDS = 15.0
 COUNTS = ("tickers_total", "tickers_done", "rows_processed", "anomalies_found")
 # of a run and of the clock: the same work has others the second time
 OWN = ("detection_run_id", "detection_timestamp", "created_at", "updated_at")
+# What is told of an anomaly once it is stored, in its own time.
+TOLD_LATER = ("inputs", "scope", "root_cause", "root_causes", "review")
 
 Json = dict[str, Any]
 say = Console(soft_wrap=True, highlight=False, markup=False).print
@@ -120,7 +122,7 @@ class Client:
             page = self.ask("GET", "/py/anomalies", params={"limit": 500, **cursor})
             for item in page["items"]:
                 found[f"{item['Ticker']} {item['Datetime']}"] = {
-                    k: v for k, v in item.items() if k not in OWN
+                    k: v for k, v in item.items() if k not in (*OWN, *TOLD_LATER)
                 }
             if not page.get("next_cursor"):
                 return found
