@@ -98,11 +98,14 @@ def store_file(forest: IsolationForest, folder: Path) -> Path:
     return path
 
 
-def find_bars_found(database: Db, collection: str) -> set[tuple[str, datetime]]:
-    """Return ticker and time of the anomalies in a collection."""
+def find_bars_found(
+    database: Db, collection: str, kind: str | None = None
+) -> set[tuple[str, datetime]]:
+    """Return ticker and time of the anomalies in a collection, of one kind or of all."""
+    query = {} if kind is None else {"kind": kind}
     return {
         (a["Ticker"], a["Datetime"])
-        for a in database[collection].find({}, {"Ticker": 1, "Datetime": 1})
+        for a in database[collection].find(query, {"Ticker": 1, "Datetime": 1})
     }
 
 
