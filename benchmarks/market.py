@@ -15,8 +15,10 @@ from benchmarks import naive
 from detection.detectors.isolation_forest import fit_forest
 from detection.features.compute import compute_features
 from detection.features.feature_sets import get_feature_set
+from detection.models.fitting import MOST_ROWS
 from detection.models.manager import LoadedModel
 from detection.models.plan import TrainingPlan
+from detection.models.sampling import RowSample
 from detection.models.training import train_model
 from market.bars.panel import BarPanel
 from market.bars.store import ALL_BARS, load_panel
@@ -86,7 +88,9 @@ def refit(database: Db, model: LoadedModel, tickers: Sequence[str]) -> Isolation
     """
     rows = build_matrix(database, sorted(tickers), model)
     given = {name: model.parameters[name] for name in ("trees", "sample", "seed")}
-    forest = fit_forest(rows, **given)
+    sample = RowSample(MOST_ROWS, rows.shape[1], given["seed"])
+    sample.add(rows)
+    forest = fit_forest(sample.get_rows(), **given)
     forest.offset_ = model.threshold
     return forest
 
