@@ -17,7 +17,8 @@ from api.schemas.common import (
 )
 from api.schemas.selection import MAX_TICKERS
 from core.words import AnomalyKind, MoveScope, Severity, Status
-from market.exports.tables import PRICES
+from market.exports.tables import PRICES, Kind, Layout, TableName
+from market.exports.writing import Format
 
 MOST_ROWS = 1_000_000
 RunId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -27,7 +28,7 @@ PriceField = Literal["open", "high", "low", "close", "volume"]
 class ExportQuery(Query):
     """Of what, and in which form. Parquet, and features, are written by a worker meanwhile."""
 
-    format: Literal["csv", "ndjson", "parquet"] = "csv"
+    format: Format = "csv"
     tickers: str | None = Field(
         None, max_length=4_000, description="with commas between them", examples=["AAPL,MSFT"]
     )
@@ -39,7 +40,7 @@ class ExportQuery(Query):
     columns: str | None = Field(
         None, max_length=4_000, description="only these, with commas between them"
     )
-    layout: Literal["long", "wide"] = Field(
+    layout: Layout = Field(
         "long", description="`wide`: of bars a column a ticker, of analytics a column a metric"
     )
     field: PriceField = Field("close", description=f"of wide bars, one of {', '.join(PRICES)}")
@@ -57,18 +58,8 @@ class ExportQuery(Query):
 class ExportBody(Body):
     """What is to be written, by a worker, and kept for a week."""
 
-    table: Literal[
-        "bars",
-        "anomalies",
-        "scores",
-        "features",
-        "analytics",
-        "alerts",
-        "labels",
-        "trades",
-        "funding",
-    ]
-    format: Literal["csv", "ndjson", "parquet"] = "parquet"
+    table: TableName
+    format: Format = "parquet"
     tickers: Annotated[list[Ticker], Field(max_length=MAX_TICKERS)] = Field(default_factory=list)
     market: Market | None = None
     watchlist: WatchlistName | None = None
@@ -78,7 +69,7 @@ class ExportBody(Body):
     columns: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=500)] = Field(
         default_factory=list, description="only these; none: all"
     )
-    layout: Literal["long", "wide"] = "long"
+    layout: Layout = "long"
     field: PriceField = "close"
     adjusted: bool = False
     run: RunId | None = None
@@ -100,13 +91,13 @@ class ExportColumn(Record):
     """A column, and what it holds."""
 
     name: str
-    kind: Literal["time", "text", "number", "count", "flag"]
+    kind: Kind
 
 
 class Manifest(Record):
     """What an export holds: `manifest.json` beside its parts."""
 
-    format: Literal["csv", "ndjson", "parquet"]
+    format: Format
     query: dict[str, Any]
     columns: list[ExportColumn]
     rows: int

@@ -7,11 +7,11 @@ import { barTime, change, count, frequency, plural, price, words } from "../../l
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
 import { linkToAnomaly } from "../../parts/anomaly_list.js";
 import { buildFilters, writeDay } from "../../parts/filters.js";
+import { buildMore } from "../../parts/more.js";
 import { buildSeverity, buildSeverityBar } from "../../parts/severity.js";
 import { buildSortHeads, markSorted } from "../../parts/sorting.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
-import { attempt } from "../../parts/toasts.js";
 import { buildExport } from "./export.js";
 
 const PAGE = 50;
@@ -99,24 +99,12 @@ function drawPage({ items, next_cursor: first }, { state, ask, choose, filters, 
     );
   }
   const body = el("tbody", items.map(buildRow));
-  const more = el("div.more");
-  const offer = (cursor) => fill(more, cursor && buildMore(cursor));
-  const buildMore = (cursor) => {
-    const button = el("button.button.small", { type: "button" }, "Show more");
-    button.addEventListener("click", async () => {
-      const page = await attempt(button, () => ask(cursor));
-      if (!page || signal.aborted) return;
-      body.append(...page.items.map(buildRow));
-      offer(page.next_cursor);
-    });
-    return button;
-  };
-  offer(first);
+  const add = (found) => body.append(...found.map(buildRow));
   const heads = buildSortHeads(COLUMNS, state.order, choose);
   const columns = COLUMNS.map(({ kind = "" }, n) => [heads[n], kind]);
   const table = buildTable("List of anomalies", columns, body, ".found-table");
   markSorted(table, COLUMNS, state.order);
-  return [table, more];
+  return [table, buildMore(first, ask, add, signal)];
 }
 
 function buildRow(anomaly) {

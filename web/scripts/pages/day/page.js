@@ -9,9 +9,9 @@ import { keepInUrl, linkTo } from "../../lib/router.js";
 import { LISTED_FIELDS, buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildFilters } from "../../parts/filters.js";
+import { buildMore } from "../../parts/more.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildEmpty, buildSection, loadInto } from "../../parts/states.js";
-import { attempt } from "../../parts/toasts.js";
 
 const PAGE = 100;
 const NAMED = 12;
@@ -183,18 +183,6 @@ function drawList({ items, next_cursor: first }, ask, signal) {
   if (items.length === 0)
     return buildEmpty("Nobody was flagged", "No anomaly of this day passes the filters.");
   const node = el("div", buildAnomalyList(items));
-  const more = el("div.more");
-  const offer = (cursor) => fill(more, cursor && buildMore(cursor));
-  const buildMore = (cursor) => {
-    const button = el("button.button.small", { type: "button" }, "Show more");
-    button.addEventListener("click", async () => {
-      const page = await attempt(button, () => ask(cursor));
-      if (!page || signal.aborted) return;
-      node.append(buildAnomalyList(page.items));
-      offer(page.next_cursor);
-    });
-    return button;
-  };
-  offer(first);
-  return [node, more];
+  const add = (found) => node.append(buildAnomalyList(found));
+  return [node, buildMore(first, ask, add, signal)];
 }

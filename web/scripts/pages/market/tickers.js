@@ -2,30 +2,29 @@
 // page.
 
 import { get } from "../../lib/api.js";
-import { el, fill } from "../../lib/dom.js";
+import { el } from "../../lib/dom.js";
 import { barTime, change, figure, grade, price, words } from "../../lib/format.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
+import { buildMore } from "../../parts/more.js";
 import { NAMES, buildRegime } from "../../parts/regimes.js";
 import { buildSelect } from "../../parts/select.js";
+import { buildSortHeads, markSorted } from "../../parts/sorting.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
-import { attempt } from "../../parts/toasts.js";
 
 const PAGE = 50;
-// heading, what it sorts by, classes of its cells
 const COLUMNS = [
-  ["Ticker", "ticker", ""],
-  ["Close", null, ".number.wide-only"],
-  ["1 bar", null, ".number"],
-  ["Volatility", "volatility", ".number"],
-  ["Volume", "volume", ".number.wide-only"],
-  ["10 bars", "trend", ".number.wide-only"],
-  ["Means", null, ".wide-only"],
-  ["Regime", "regime", ""],
-  ["Grade", "grade", ".number"],
-  ["As of", null, ".wide-only"],
+  { label: "Ticker", by: "ticker" },
+  { label: "Close", by: null, kind: ".number.wide-only" },
+  { label: "1 bar", by: null, kind: ".number" },
+  { label: "Volatility", by: "volatility", usual: "-volatility", kind: ".number" },
+  { label: "Volume", by: "volume", usual: "-volume", kind: ".number.wide-only" },
+  { label: "10 bars", by: "trend", usual: "-trend", kind: ".number.wide-only" },
+  { label: "Means", by: null, kind: ".wide-only" },
+  { label: "Regime", by: "regime" },
+  { label: "Grade", by: "grade", usual: "-grade", kind: ".number" },
+  { label: "As of", by: null, kind: ".wide-only" },
 ];
-const DESCENDING_FIRST = new Set(["volatility", "volume", "trend", "grade"]);
 
 export function buildTickers(market, interval, route, signal) {
   const node = el("div");
@@ -104,47 +103,18 @@ function drawPage({ items, next_cursor: first }, { state, interval, ask, show, s
   }
   const build = (item) => buildRow(item, interval);
   const body = el("tbody", items.map(build));
-  const more = el("div.more");
-  const offer = (cursor) => fill(more, cursor && buildMore(cursor));
-  const buildMore = (cursor) => {
-    const button = el("button.button.small", { type: "button" }, "Show more");
-    button.addEventListener("click", async () => {
-      const page = await attempt(button, () => ask(cursor));
-      if (!page || signal.aborted) return;
-      body.append(...page.items.map(build));
-      offer(page.next_cursor);
-    });
-    return button;
-  };
-  offer(first);
-  const heads = COLUMNS.map(([label, by, kind]) => [
-    by ? buildSort(label, by, state, show) : label,
-    kind,
-  ]);
-  const table = buildTable("List of the market's tickers", heads, body);
-  COLUMNS.forEach(([, by], n) => {
-    if (by === state.sort_by) {
-      table
-        .querySelectorAll("th")
-        [n].setAttribute("aria-sort", state.sort_order === "asc" ? "ascending" : "descending");
-    }
-  });
-  return [table, more];
-}
-
-/** A heading that sorts: by its usual order first, the other way at the next click. */
-function buildSort(label, by, state, show) {
-  const sort = () => {
-    const usual = DESCENDING_FIRST.has(by) ? "desc" : "asc";
-    const other = state.sort_order === "asc" ? "desc" : "asc";
-    state.sort_order = state.sort_by === by ? other : usual;
-    state.sort_by = by;
+  const add = (found) => body.append(...found.map(build));
+  const order = (state.sort_order === "asc" ? "" : "-") + state.sort_by;
+  const choose = (chosen) => {
+    state.sort_by = chosen.replace("-", "");
+    state.sort_order = chosen.startsWith("-") ? "desc" : "asc";
     show();
   };
-  const arrow =
-    state.sort_by === by &&
-    el("span", { "aria-hidden": "true" }, state.sort_order === "asc" ? " ↑" : " ↓");
-  return el("button.sort", { type: "button", on: { click: sort } }, label, arrow);
+  const heads = buildSortHeads(COLUMNS, order, choose);
+  const columns = COLUMNS.map(({ kind = "" }, n) => [heads[n], kind]);
+  const table = buildTable("List of the market's tickers", columns, body);
+  markSorted(table, COLUMNS, order);
+  return [table, buildMore(first, ask, add, signal)];
 }
 
 function buildRow(item, interval) {

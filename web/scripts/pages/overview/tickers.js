@@ -6,10 +6,10 @@ import { barTime, count, plural } from "../../lib/format.js";
 import { isStored } from "../../lib/markets.js";
 import { pause } from "../../lib/live.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
+import { buildMore } from "../../parts/more.js";
 import { buildSeverityCounts } from "../../parts/severity.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
-import { attempt } from "../../parts/toasts.js";
 
 const PAGE = 50;
 const FEW = 10;
@@ -77,20 +77,8 @@ export function buildTickersCard(known, route, filters, signal) {
 
 function drawPage({ items, next_cursor: first }, ask, signal) {
   const body = el("tbody", items.map(buildRow));
-  const more = el("div.more");
-  const offer = (cursor) => fill(more, cursor && buildMore(cursor));
-  const buildMore = (cursor) => {
-    const button = el("button.button.small", { type: "button" }, "Show more");
-    button.addEventListener("click", async () => {
-      const page = await attempt(button, () => ask(cursor));
-      if (!page || signal.aborted) return;
-      body.append(...page.items.map(buildRow));
-      offer(page.next_cursor);
-    });
-    return button;
-  };
-  offer(first);
-  return [buildTable("List of tickers", COLUMNS, body), more];
+  const add = (found) => body.append(...found.map(buildRow));
+  return [buildTable("List of tickers", COLUMNS, body), buildMore(first, ask, add, signal)];
 }
 
 function buildRow(one) {

@@ -5,6 +5,7 @@ import { el, fill } from "../../lib/dom.js";
 import { ago, duration, moment, words } from "../../lib/format.js";
 import { isOpen, repeat } from "../../lib/live.js";
 import { go, linkTo } from "../../lib/router.js";
+import { buildMore } from "../../parts/more.js";
 import { buildProse } from "../../parts/prose.js";
 import {
   buildProgress,
@@ -15,7 +16,6 @@ import {
 import { buildSelect } from "../../parts/select.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
-import { attempt } from "../../parts/toasts.js";
 import { showRun } from "./run.js";
 
 const LOOK_MILLISECONDS = 2000;
@@ -92,7 +92,7 @@ async function keepListed(body, query, signal) {
     (page) => {
       if (page.items.length === 0) return drawEmpty(query);
       update(page);
-      return [buildList(list), buildMore(page.next_cursor, query, list, signal)];
+      return [buildList(list), buildOlder(page.next_cursor, query, list, signal)];
     },
     signal,
     8,
@@ -155,24 +155,13 @@ function buildRow(id) {
 }
 
 /** What came before the list, a part at each click; these rows stay as they are. */
-function buildMore(first, query, list, signal) {
-  const node = el("div.more");
-  const offer = (cursor) => fill(node, cursor && buildButton(cursor));
-  const buildButton = (cursor) => {
-    const button = el("button.button.small", { type: "button" }, "Show more");
-    const load = () => get("/detection-runs", { ...query, limit: PART, cursor }, signal);
-    button.addEventListener("click", async () => {
-      const page = await attempt(button, load);
-      if (!page) return;
-      list.parentNode.append(el("tbody", page.items.map(buildOld)));
-      offer(page.next_cursor);
-    });
-    return button;
-  };
-  const buildOld = (run) => {
+function buildOlder(first, query, list, signal) {
+  const load = (cursor) => get("/detection-runs", { ...query, limit: PART, cursor }, signal);
+  const build = (run) => {
     const row = buildRow(run._id);
     row.update(run, signal);
     return row.node;
   };
-  return offer(first);
+  const add = (runs) => list.parentNode.append(el("tbody", runs.map(build)));
+  return buildMore(first, load, add, signal);
 }
