@@ -30,7 +30,7 @@ up: $(VENV)/.installed  ## serve your own data until Ctrl-C
 	@$(TIED) $(BIN)/python -m runner up
 
 test: $(VENV)/.installed-dev  ## run the tests against real servers of their own (ARGS="-k word" for some)
-	@exec $(TIED) $(BIN)/python -m pytest -m "not faults" --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec $(TIED) $(BIN)/python -m pytest -m "not faults" --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 faults: $(VENV)/.installed-dev  ## kill, freeze and flush everything, and check that nothing is lost
 	@$(TIED) $(BIN)/python -m pytest tests/faults $(ARGS)

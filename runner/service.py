@@ -132,12 +132,12 @@ def stay(console: Console) -> NoReturn:
 def build_environment(settings: Settings, state_dir: Path) -> dict[str, str]:
     """Return the environment of every process of the service."""
     return {
+        "NUMBA_CACHE_DIR": str(state_dir / "numba"),
         **os.environ,
         "MONGO_URL": settings.mongo_url,
         "REDIS_URL": settings.redis_url,
         "FLOWER_URL": settings.flower_url or flower_url(settings),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
-        "NUMBA_CACHE_DIR": str(state_dir / "numba"),
         # processes share the cores; threads of one more library would only fight over them
         "OMP_NUM_THREADS": "1",
     }

@@ -92,3 +92,11 @@ def database(settings: Settings) -> Iterator[Db]:
         database[name].delete_many({})
     yield database
     database.client.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of a file to one process, and those of a package, which share a service."""
+    for item in items:
+        package = item.getparent(pytest.Package)
+        shared = item.path if package is None else package.path
+        item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(ROOT))))

@@ -148,7 +148,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo as a user starts it: real bars, a trained model, a backfill that is done."""
     folder = tmp_path_factory.mktemp("demo")
@@ -165,7 +165,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         database.client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def empty_service(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service in whose database nothing is yet,
     with its API where a company's gateway wants it.

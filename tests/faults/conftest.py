@@ -4,7 +4,6 @@ and the table of recovery times.
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,10 +12,8 @@ from tests.faults.stack import LEASE_SECONDS, SERVICE, SWEEP_SECONDS, Stack, run
 from tests.faults.stock import stock
 from tests.faults.trial import Results, Trial, make_reference
 
-FOLDER = Path(__file__).parent
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The running service with bars of 64 tickers and a champion.
 
@@ -32,7 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def reference(stack: Stack) -> Results:
     """What a backfill of all tickers stores when nothing goes wrong."""
     return make_reference(stack)
@@ -43,11 +40,6 @@ def trial(stack: Stack, reference: Results, request: pytest.FixtureRequest) -> I
     """A trial on the idle service."""
     with run_trial(stack, reference, request) as trial:
         yield trial
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the fault tests last, so that their servers are there for no other test."""
-    items.sort(key=lambda item: FOLDER in item.path.parents)
 
 
 def pytest_terminal_summary(

@@ -68,7 +68,7 @@ class Service:
         return "".join((self.folder / f"{name}.log").read_text().rpartition("\n")[:2])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """API, worker, control worker, beat and Flower, over servers that ask for a password."""
     folder = tmp_path_factory.mktemp("service")

@@ -66,38 +66,43 @@ def asked_of(path: Path) -> list[Requirement]:
     return [Requirement(line) for line in lines]
 
 
+@cache
+def needs_of(name: str) -> tuple[str | None, tuple[Requirement, ...]]:
+    """Return the version of a package that is installed here, and what that one needs."""
+    try:
+        return version(name), tuple(Requirement(text) for text in requires(name) or [])
+    except PackageNotFoundError:
+        return None, ()
+
+
 def closure_faults(locks: tuple[str, ...], environment: dict[str, str]) -> list[str]:
     """Return what is needed, directly or by a package at its locked version,
     and is not pinned so in the locks.
     """
     pins = pins_in(locks, environment)
     waiting = [
-        ("us", asked) for lock in locks for asked in asked_of(ROOT / lock.replace(".txt", ".in"))
+        ("us", asked, environment)
+        for lock in locks
+        for asked in asked_of(ROOT / lock.replace(".txt", ".in"))
     ]
     seen: set[tuple[str, str]] = set()
     faults = []
     while waiting:
-        by, asked = waiting.pop()
+        by, asked, within = waiting.pop()
         name = canonicalize_name(asked.name)
         pinned = pins.get(name)
-        if asked.marker and not asked.marker.evaluate(environment):
+        if asked.marker and not asked.marker.evaluate(within):
             continue
         if pinned is None or pinned not in asked.specifier:
             faults.append(f"{by} asks for {asked}, the lock has {pinned}")
             continue
-        try:
-            described = version(name) == pinned
-        except PackageNotFoundError:
-            described = False
+        here, needs = needs_of(name)
         for extra in {"", *asked.extras}:
-            if not described or (name, extra) in seen:
+            if here != pinned or (name, extra) in seen:
                 continue
             seen.add((name, extra))
-            for text in requires(name) or []:
-                needed = Requirement(text)
-                if needed.marker is None or needed.marker.evaluate({**environment, "extra": extra}):
-                    needed.marker = None
-                    waiting.append((f"{name} {pinned}", needed))
+            there = {**environment, "extra": extra}
+            waiting += [(f"{name} {pinned}", needed, there) for needed in needs]
     return faults
 
 

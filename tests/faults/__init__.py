@@ -1,0 +1,1 @@
+"""Faults of every kind: their tests share one service."""

@@ -1,0 +1,1 @@
+"""What operations look at: its tests share one service."""
