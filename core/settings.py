@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         default=False,
         description="whether notifications may go to this host and to private networks",
     )
-    batch_tickers: int = Field(100, ge=1, le=1000, description="most tickers in one Celery message")
+    batch_tickers: int = Field(250, ge=1, le=1000, description="most tickers in one Celery message")
     batch_bars: int = Field(400_000, ge=1_000, description="most bars in one Celery message")
     # With a sweep, and half a minute for the work itself, what a lost host held is done again
     # within 90 s.

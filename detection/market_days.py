@@ -40,16 +40,26 @@ def has_days(interval: str) -> bool:
     return not is_intraday(interval)
 
 
-def refresh_days(database: Db, market: str, interval: str, now: datetime) -> None:
-    """Bring a market's stored days up to its stored bars; nothing is written where they are."""
+def refresh_days(
+    database: Db, market: str, interval: str, now: datetime, run_id: str | None = None
+) -> None:
+    """Bring a market's stored days up to its stored bars; nothing is written where they are.
+
+    The bars of all series are looked at once a run, not once for each of its batches. Bars that
+    come while it works change the days for the next run, which detects again what that moves.
+    """
+    if run_id is not None and market_days.were_checked(database, market, interval, run_id):
+        return
+    checked = [] if run_id is None else [run_id]
     while True:
         stored = market_days.find_days(database, market, interval)
         with database.client.start_session(snapshot=True) as session:
             inputs = market_days.hash_inputs(database, market, interval, session)
             if stored is not None and stored["inputs"] == inputs:
+                market_days.note_checked(database, stored, checked)
                 return
             document = _compute(database, market, interval, stored, session)
-        document |= {"inputs": inputs, "updated_at": now}
+        document |= {"inputs": inputs, "checked_by": checked, "updated_at": now}
         before = None if stored is None else stored["revision"]
         if market_days.replace_days(database, document, before):
             return
@@ -93,9 +103,7 @@ def _compute(
     if before is not None:
         # What years that are gone had is gone, and what others had stands.
         own = years_of(before.times)
-        stands = np.isin(own, [int(year) for year in years])
-        if stale:
-            stands &= (own < stale[0]) | (own > stale[-1])
+        stands = np.isin(own, [int(year) for year in years]) & ~np.isin(own, stale)
         kept = before.times[stands], before.moves[stands], before.counts[stands]
         order = np.concatenate((kept[0], days[0])).argsort(kind="stable")
         days = (
@@ -117,6 +125,7 @@ def _compute(
         "interval": interval,
         "revision": revision,
         "inputs": "",
+        "checked_by": [],
         "years": years,
         "times": times.astype("<i8").tobytes(),
         "moves": moves.astype("<f8").tobytes(),
@@ -130,21 +139,26 @@ def _compute(
 def _find_days(
     database: Db, market: str, interval: str, years: Sequence[int], session: ClientSession
 ) -> tuple[Int64, Float64, Int64]:
-    """Return time, median return and count of each day from the first to the last of `years`."""
-    if not years:
-        return compute_medians(np.empty(0, np.int64), np.empty(0))
-    first = int(datetime(years[0], 1, 1, tzinfo=UTC).timestamp())
-    last = int(datetime(years[-1] + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
+    """Return time, median return and count of each day of these `years`.
+
+    One year is held at a time: all of those of ten thousand tickers would be a gigabyte.
+    """
     series = find_market_panel_series(database, market, interval, session)
     possible = {ticker: one for ticker, one in series.items() if _has_days_only(one)}
-    times, returns = [np.empty(0, np.int64)], [np.empty(0)]
-    for portion in _split(possible, years):
-        wanted = dict.fromkeys(portion, (first, last))
-        panel = read_sound_panel(database, interval, possible, wanted, session, _reach_back)
-        found = compute_returns(panel, first, last)
-        times.append(found[0])
-        returns.append(found[1])
-    return compute_medians(np.concatenate(times), np.concatenate(returns))
+    days = [compute_medians(np.empty(0, np.int64), np.empty(0))]
+    for year in years:
+        first = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+        last = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
+        times, returns = [np.empty(0, np.int64)], [np.empty(0)]
+        for portion in _split(possible, year):
+            wanted = dict.fromkeys(portion, (first, last))
+            panel = read_sound_panel(database, interval, possible, wanted, session, _reach_back)
+            found = compute_returns(panel, first, last)
+            times.append(found[0])
+            returns.append(found[1])
+        days.append(compute_medians(np.concatenate(times), np.concatenate(returns)))
+    found_days, moves, counts = (np.concatenate(columns) for columns in zip(*days, strict=True))
+    return found_days, moves, counts
 
 
 def _has_days_only(series: PanelSeries) -> bool:
@@ -161,15 +175,16 @@ def _reach_back(index: int, _interval: str) -> int:
     return max(0, index - 2 * LONGEST_PAUSE)
 
 
-def _split(series: Mapping[str, PanelSeries], years: Sequence[int]) -> Iterator[list[str]]:
-    """Yield the tickers in portions of about `PORTION_BARS` bars of these years."""
+def _split(series: Mapping[str, PanelSeries], year: int) -> Iterator[list[str]]:
+    """Yield the tickers that have bars of this year, in portions of about `PORTION_BARS`."""
     portion: list[str] = []
     bars = 0
     for ticker, document in series.items():
+        own = document["years"].get(str(year), 0)
+        if not own:
+            continue
         portion.append(ticker)
-        bars += sum(
-            count for year, count in document["years"].items() if years[0] <= int(year) <= years[-1]
-        )
+        bars += own
         if bars > PORTION_BARS:
             yield portion
             portion, bars = [], 0

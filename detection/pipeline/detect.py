@@ -24,6 +24,9 @@ from records.database import Db
 # is used again by the next part: larger pieces go back to the system, which takes longer to hand
 # them out again than to fill them.
 PART_TICKERS = 250
+# A backfill reads all bars of its tickers. Of fewer it is sooner that something is written while
+# something else is scored.
+BACKFILL_TICKERS = 50
 
 Checkpoint = Callable[[float], None]
 
@@ -73,10 +76,11 @@ def _load_parts(
     database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint
 ) -> Iterator[Piece]:
     if has_days(job.interval):
-        refresh_days(database, job.market, job.interval, datetime.now(UTC))
-    for start in range(0, len(job.tickers), PART_TICKERS):
+        refresh_days(database, job.market, job.interval, datetime.now(UTC), job.run_id)
+    size = BACKFILL_TICKERS if job.task == "backfill" else PART_TICKERS
+    for start in range(0, len(job.tickers), size):
         checkpoint(start / len(job.tickers))
-        part = replace(job, tickers=job.tickers[start : start + PART_TICKERS])
+        part = replace(job, tickers=job.tickers[start : start + size])
         with database.client.start_session(snapshot=True) as session:
             plan = make_plan(database, part, session)
             groups = choose_models(models, plan)

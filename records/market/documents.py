@@ -447,6 +447,7 @@ class MarketDaysDocument(TypedDict):
     Attributes:
         revision: raised whenever a day comes or changes.
         inputs: a hash of the bars of all its series, by which it is known whether it is up to date.
+        checked_by: the last runs that found it so.
         years: the same of the bars that the days of a year are computed of.
         times, moves, counts, columns: one binary each, little-endian int64, float64, int64 and
             three float32 a day.
@@ -458,6 +459,7 @@ class MarketDaysDocument(TypedDict):
     interval: str
     revision: int
     inputs: str
+    checked_by: list[str]
     years: dict[str, str]
     times: bytes
     moves: bytes

@@ -5,7 +5,7 @@ have.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 from pymongo.client_session import ClientSession
@@ -19,6 +19,9 @@ from records.market.documents import (
     market_days_in,
     series_in,
 )
+
+# Of more runs at once, some would look at the bars of their market anew.
+KEPT_RUNS = 50
 
 _INPUTS = dict.fromkeys(SeriesInputs.__annotations__, 1)
 
@@ -34,6 +37,20 @@ def find_days(
     """Return a market's days as they are stored, or None."""
     own = {"_id": build_days_id(market, interval)}
     return market_days_in(database).find_one(own, session=session)
+
+
+def were_checked(database: Db, market: str, interval: str, run_id: str) -> bool:
+    """Whether a run has found, or made, a market's days as its bars have them."""
+    own = {"_id": build_days_id(market, interval), "checked_by": run_id}
+    return market_days_in(database).find_one(own, {"_id": 1}) is not None
+
+
+def note_checked(database: Db, days: MarketDaysDocument, run_ids: Sequence[str]) -> None:
+    """Note that runs have found these days as the market's bars have them."""
+    if run_ids:
+        noted = {"$each": list(run_ids), "$slice": -KEPT_RUNS}
+        own = {"_id": days["_id"], "inputs": days["inputs"]}
+        market_days_in(database).update_one(own, {"$push": {"checked_by": noted}})
 
 
 def find_changed_days(days: MarketDaysDocument, since_revision: int) -> tuple[int, int] | None:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tasks.process.worker import Worker
 
 # A run of few tickers is still shared by the workers, and its progress still moves.
-LEAST_BATCHES = 8
+LEAST_BATCHES = 4
 # A scan does so little for each ticker that what a batch costs in itself would weigh.
-SCAN_FACTOR = 10
+SCAN_FACTOR = 4
 # A series that was detected no longer ago than so many bars take is short work: it does not count
 # in a batch's bars.
 RECENT_BARS = 500

@@ -8,7 +8,7 @@ import structlog
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
-from detection.pipeline.detect import PART_TICKERS
+from detection.pipeline.detect import BACKFILL_TICKERS
 from detection.pipeline.job import Job
 from records.database import Db
 from records.tenancy import qualify
@@ -65,7 +65,7 @@ def build_checkpoint(worker: Worker, batch: Batch) -> Callable[[float], None]:
     checked = renewed = monotonic()
     # Written part by part, a batch has a transaction open that ends with the batch's own document:
     # a renewal in between means that all is written once more.
-    in_parts = len(batch.tickers) > PART_TICKERS
+    in_parts = len(batch.tickers) > BACKFILL_TICKERS
     renew_seconds = batch.lease_seconds / 3 if in_parts else CHECK_SECONDS
 
     def checkpoint(fraction: float) -> None:

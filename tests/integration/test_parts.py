@@ -28,7 +28,8 @@ def market(database: Db, monkeypatch: pytest.MonkeyPatch) -> Db:
     for seed, ticker in enumerate(TICKERS, 1):
         store(database, ticker, make_bars(BARS, seed, shocks=(500,)))
     train(database)
-    monkeypatch.setattr(pipeline, "PART_TICKERS", 2)
+    for name in ("PART_TICKERS", "BACKFILL_TICKERS"):
+        monkeypatch.setattr(pipeline, name, 2)
     return database
 
 
@@ -64,7 +65,8 @@ def test_in_parts_is_found_what_is_found_in_one_piece(
     assert all(anomalies.values())
     for name in WRITTEN:
         market[name].delete_many({})
-    monkeypatch.setattr(pipeline, "PART_TICKERS", 100)
+    for name in ("PART_TICKERS", "BACKFILL_TICKERS"):
+        monkeypatch.setattr(pipeline, name, 100)
     assert run(market, job) == results
     assert results[-1]["reason"] == "no_bars"
     assert {t: read_anomalies(market, t) for t in TICKERS} == anomalies
