@@ -33,7 +33,7 @@ Scope = Literal["series", "market", "set"]
 REASONS: dict[str, str] = {
     "flat": "nothing moved in the window",
     "no_volume": "nothing was traded in the window",
-    "no_depth": "no depth snapshot of the ticker is stored",
+    "no_depth": "no order book of the ticker is stored within the bar",
     "no_trades": "no trades of the ticker are stored",
     "no_benchmark": "the market has neither an index series nor three other tickers on these bars",
     "sparse": "its last 250 bars go back too far to compare them with the market's",

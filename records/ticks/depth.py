@@ -110,6 +110,27 @@ def find_depth(
     return find_page(depth_in(database), query, order, after=after, limit=limit)
 
 
+def find_tickers(database: Db) -> set[str]:
+    """Return the tickers of which there are snapshots."""
+    return set(depth_in(database).distinct("ticker"))
+
+
+def find_latest(
+    database: Db, ticker: str, venues: Sequence[str], start: int, end: int
+) -> DepthDocument | None:
+    """Return the latest snapshot of any of some venues from `start` to before `end`
+    (microseconds), None where there is none.
+    """
+    within = {"$gte": start, "$lt": end}
+    newest = [("time", DESCENDING), ("_id", DESCENDING)]
+    found = [
+        depth_in(database).find_one({"ticker": ticker, "venue": venue, "time": within}, sort=newest)
+        for venue in venues
+    ]
+    there = [document for document in found if document is not None]
+    return max(there, key=lambda document: (document["time"], document["_id"]), default=None)
+
+
 def find_venues(database: Db, ticker: str) -> list[str]:
     """Return the venues of which there are snapshots of a ticker, in order."""
     return sorted(depth_in(database).distinct("venue", {"ticker": ticker}))

@@ -207,6 +207,16 @@ def find_trade_series(database: Db, tickers: Sequence[str] | None = None) -> lis
     return sorted((s["ticker"], s["venue"]) for s in trade_series_in(database).find(query))
 
 
+def read_chunks(
+    database: Db, ticker: str, venue: str, *, start: int, end: int
+) -> Iterator[TradeChunkDocument]:
+    """Yield, in order, the chunks of a series that have trades from `start` to `end`
+    (microseconds); they may have others too.
+    """
+    query = {"ticker": ticker, "venue": venue, "last": {"$gte": start}, "first": {"$lte": end}}
+    yield from trades_in(database).find(query).sort([("first", 1), ("last", 1)]).batch_size(200)
+
+
 def count_trades(
     database: Db, series: Sequence[Series], *, start: int | None, end: int | None
 ) -> int:

@@ -43,6 +43,7 @@ from records.market.series import build_series_id, find_market_panel_series
 from records.work.batches import Batch
 from records.work.documents import BatchResult, RunDocument, TickerFailure
 from tasks.engine.kind import Result
+from tasks.kinds.bar_ticks import find_books, find_bounds, sum_takers
 from tasks.kinds.parts import build_checkpoint, build_finish
 from tasks.process.worker import Worker
 
@@ -74,12 +75,16 @@ class Load:
         around: of all the market's tickers, as far back as the market of the bars asked about is
             looked at.
         failures: for each ticker of the batch that is left out a reason and an error.
+        books: the latest order book of each bar asked about, None where no ticker has any.
+        taken: what takers bought and sold in each bar of the panel, None where there are no trades.
     """
 
     series: Mapping[str, PanelSeries]
     panel: BarPanel | None
     around: BarPanel | None
     failures: dict[str, tuple[str, str]]
+    books: Sequence[Depth | None] | None = None
+    taken: Taken | None = None
 
 
 def compute(worker: Worker, run: RunDocument, batch: Batch) -> Result:
@@ -148,7 +153,8 @@ def load(database: Db, work: Work, tickers: Sequence[str]) -> Load:
         failures |= {ticker: ("bad_bars", error) for ticker, error in unusable.items()}
         if panel is None:
             return Load(series, None, None, failures)
-        since = find_market_start(panel, choose_rows(panel, work.bars))
+        rows = choose_rows(panel, work.bars)
+        since = find_market_start(panel, rows)
         # Of a series that goes on after another ended, the bars beside that one's are not there
         # yet.
         reaching = [s for s, ticker in enumerate(panel.tickers) if _reaches(panel, s, since)]
@@ -163,7 +169,15 @@ def load(database: Db, work: Work, tickers: Sequence[str]) -> Load:
                 database, work.interval, series, others, session, find_context_reach
             )
             around += [] if beside is None else [beside]
-        return Load(series, panel, join_panels(around) if around else None, failures)
+        bounds = find_bounds(panel, rows, work.market, work.sessions)
+        return Load(
+            series,
+            panel,
+            join_panels(around) if around else None,
+            failures,
+            books=find_books(database, panel, rows, bounds),
+            taken=sum_takers(database, panel, rows, work.market, work.sessions),
+        )
 
 
 def _reaches(panel: BarPanel, series: int, since: int) -> bool:
@@ -182,6 +196,7 @@ def describe(
     arranged = arrange(loaded.around or panel, work.market.code, find_market_start(panel, rows))
     clock = local_seconds(panel.times, work.market.zone) if is_intraday(work.interval) else None
     documents: list[SnapshotDocument] = []
+    done = 0
     for some in np.array_split(rows, -(-rows.size // PART_BARS)):
         rates = count_bars_per_year(work.sessions, work.interval, panel.times[some])
         subject = build_subject(
@@ -190,28 +205,13 @@ def describe(
             bars_per_year=rates,
             clock=clock,
             around=surround(arranged, panel, some),
-            depth=find_depth(panel, some),
-            taken=find_taken(panel),
+            depth=None if loaded.books is None else loaded.books[done : done + some.size],
+            taken=loaded.taken,
         )
         documents += build_snapshots(work, loaded.series, subject)
+        done += some.size
         checkpoint(0.3 + 0.6 * len(documents) / rows.size)
     return documents, describe_market(arranged, np.unique(panel.times[rows]))
-
-
-def find_depth(_panel: BarPanel, _rows: Int64) -> Sequence[Depth | None] | None:
-    """Return the latest order book at each bar: none, since none are stored.
-
-    This is the one place where stored depth is joined to bars.
-    """
-    return None
-
-
-def find_taken(_panel: BarPanel) -> Taken | None:
-    """Return what takers bought and sold in each bar: unknown, since no trades are stored.
-
-    This is the one place where stored trades are joined to bars.
-    """
-    return None
 
 
 def choose_rows(panel: BarPanel, bars: int) -> Int64:

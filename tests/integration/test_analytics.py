@@ -14,6 +14,9 @@ from market.imports.importing import import_frame
 from records.analytics import overview
 from records.analytics.snapshots import find_snapshots, get_snapshot
 from records.database import Db, Document
+from records.ticks.chunks import Trade
+from records.ticks.depth import Snapshot, write_depth
+from records.ticks.trades import write_trades
 from records.work import batches, runs
 from tasks.engine.execution import execute_batch
 from tasks.engine.planning import start
@@ -320,3 +323,37 @@ def test_market_is_described_at_each_bar(worker: Worker, stocked) -> None:
     assert sum(found[0]["regimes"].values()) == 11
     assert -1 <= found[0]["breadth"]["advance_decline"] <= 1
     assert found[0]["z"] is not None
+
+
+def test_stored_books_and_trades_are_joined_to_the_bars_they_fall_into(worker: Worker) -> None:
+    hours = draw_intraday(3, 60)
+    store(worker.database, {"BTC-USD": hours, "ETH-USD": hours}, "1h")
+    (series,) = worker.database.series.find({"ticker": "BTC-USD"})
+    closing = int(series["last_bar"].timestamp()) * 1_000_000
+    hour = 3_600_000_000
+    books = [
+        ("BTC-USD", "binance", Snapshot(closing + 5, 1, ((99.0, 4.0),), ((101.0, 1.0),))),
+        ("BTC-USD", "kraken", Snapshot(closing + hour - 1, 1, ((99.9, 3.0),), ((100.1, 1.0),))),
+        # The next bar's.
+        ("BTC-USD", "kraken", Snapshot(closing + hour, 1, ((1.0, 1.0),), ((2.0, 1.0),))),
+    ]
+    sides = ("buy", "buy", "sell", "unknown", "buy")
+    trades = [
+        Trade(closing + at, str(n), 100.0, 2.0 + n, side)
+        for n, (at, side) in enumerate(zip((-1, 0, 7, 8, hour), sides, strict=True))
+    ]
+    arrived = {("BTC-USD", "binance"): trades[:3], ("BTC-USD", "kraken"): trades[3:]}
+    expires = {"expires_at": NOW + timedelta(days=9)}
+    with worker.database.client.start_session() as session:
+        write_depth(worker.database, books, **expires, session=session)
+        write_trades(worker.database, arrived, **expires, session=session)
+    run = ask(worker, "BTC-USD", "ETH-USD", interval="1h")
+    assert run["status"] == "complete"
+    values = get_snapshot(worker.database, "BTC-USD", "1h")["values"]
+    assert values["bid_ask_spread"] == pytest.approx(0.2)
+    assert values["order_book_imbalance"] == pytest.approx((3 - 1) / (3 + 1))
+    delta = values["volume_delta"]
+    assert (delta["last"], delta["method"], delta["method_20"]) == (3.0 - 4.0, "trades", "mixed")
+    other = get_snapshot(worker.database, "ETH-USD", "1h")
+    assert other["missing"]["bid_ask_spread"] == {"reason": "no_depth"}
+    assert other["values"]["volume_delta"]["method"] == "bulk"
