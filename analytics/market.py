@@ -183,17 +183,19 @@ def _leave_one_out(returns: Float64) -> Float64:
 
     NaN where fewer than three others have one.
     """
-    order = np.argsort(returns, axis=1, kind="stable")
-    ordered = np.take_along_axis(returns, order, axis=1)
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(returns.shape[1])[None, :], axis=1)
+    ordered = np.sort(returns, axis=1)
     held = np.isfinite(returns)
-    others = held.sum(axis=1, keepdims=True) - held
-    middles = []
-    for place in ((others - 1) // 2, others // 2):
+    count = held.sum(axis=1)
+
+    def take(places: Int64) -> Float64:
+        clipped = np.clip(places, 0, returns.shape[1] - 1)
+        return np.take_along_axis(ordered, clipped[:, None], axis=1)
+
+    def middle(place: Int64) -> Float64:
         # Taking one's own value out moves up what stands behind it.
-        shifted = place + (held & (ranks <= place))
-        shifted = np.clip(shifted, 0, returns.shape[1] - 1)
-        middles.append(np.take_along_axis(ordered, shifted, axis=1))
-    medians: Float64 = np.where(others >= LEAST_OTHERS, (middles[0] + middles[1]) / 2.0, np.nan)
-    return medians
+        return np.where(returns <= take(place), take(place + 1), take(place))
+
+    without = (middle((count - 2) // 2) + middle((count - 1) // 2)) / 2.0
+    whole = (take((count - 1) // 2) + take(count // 2)) / 2.0
+    others = count[:, None] - held
+    return np.where(others >= LEAST_OTHERS, np.where(held, without, whole), np.nan)
