@@ -20,10 +20,10 @@ from detection.scoring.faults import THRESHOLD as FAULT_THRESHOLD
 from detection.scoring.faults import Fault
 from detection.scoring.grades import get_severity
 from detection.scoring.phrases import build_reasons
-from detection.scoring.suspected_split import find_suspected_split
+from detection.scoring.suspected_split import find_suspected_split, is_no_split
 from market.bars.fingerprint import PanelFingerprints
 from market.bars.panel import BarPanel
-from records.findings.anomalies import build_anomaly_id, parse_anomaly_id
+from records.findings.anomalies import parse_anomaly_id, write_anomaly_id
 from records.findings.documents import AnomalyBar, AnomalyDocument, TrustFields
 
 
@@ -106,30 +106,48 @@ class Describer:
 
     def _describe_bars(self, rows: Int64) -> Iterator[AnomalyBar]:
         """Yield what both kinds of anomalies have of each panel row."""
-        panel, model = self._load.panel, self._load.model
+        panel, model, times = self._load.panel, self._load.model, self._load.panel.times[rows]
         series = np.searchsorted(panel.offsets, rows, side="right") - 1
-        starts = panel.offsets[series]
+        starts, before, opened = panel.offsets[series], panel.close[rows - 1], panel.open[rows]
+        window = (model.window_start.timestamp(), model.window_end.timestamp())
+        # Most opens are so near the last close that no ratio needs to be looked for.
+        jumped = (rows > starts) & ~is_no_split(before, opened)
         facts = (
             rows,
             series,
             starts,
             panel.first_index[series],
-            panel.times[rows],
-            panel.close[rows - 1],
-            panel.open[rows],
+            times,
+            np.datetime_as_string(times.astype("datetime64[s]")),
+            (window[0] <= times) & (times <= window[1]),
+            jumped,
+            before,
+            opened,
             panel.close[rows],
             panel.volume[rows],
         )
-        for row, s, start, first_index, seconds, before, opened, close, volume in zip(
-            *(values.tolist() for values in facts), strict=True
-        ):
-            ticker, time = panel.tickers[s], datetime.fromtimestamp(seconds, UTC)
+        feature_set = model.feature_set.label
+        for (
+            row,
+            s,
+            start,
+            first_index,
+            seconds,
+            stamp,
+            known,
+            jump,
+            last,
+            first,
+            close,
+            volume,
+        ) in zip(*(values.tolist() for values in facts), strict=True):
+            ticker = panel.tickers[s]
             # The first of the rows that this row's score is a function of.
             needed = model.reach(first_index + row - start, panel.interval) - first_index
             yield {
-                "_id": build_anomaly_id(ticker, panel.interval, time),
+                "_id": write_anomaly_id(ticker, panel.interval, stamp),
                 "Ticker": ticker,
-                "Datetime": time,
+                "Datetime": datetime.fromtimestamp(seconds, UTC),
                 "interval": panel.interval,
                 "market": self._job.market,
                 "Close": close,
@@ -138,10 +156,10 @@ class Describer:
                 "detection_timestamp": self._now,
                 "model_version": model.version,
                 "model_hash": model.sha256,
-                "feature_set": model.feature_set.label,
+                "feature_set": feature_set,
                 "bars_fingerprint": self._fingerprints.compute(start + max(0, needed), row + 1),
-                "in_training_window": model.window_start <= time <= model.window_end,
-                "suspected_split": None if row == start else find_suspected_split(before, opened),
+                "in_training_window": known,
+                "suspected_split": find_suspected_split(last, first) if jump else None,
                 "opinions": [],
                 "sent": False,
                 "status": "new",

@@ -1,5 +1,7 @@
 """The size of a jump tells an unadjusted split from a real shock."""
 
+from core.arrays import Bools, Float64
+
 # Splits in use: 2:1 to 10:1 and the larger round ones, the halves, and all of them in reverse.
 RATIOS = (
     1.5,
@@ -24,6 +26,12 @@ RATIOS = (
 )
 # A split day moves like any other: the open is off the exact ratio by at most so much.
 TOLERANCE = 0.04
+
+
+def is_no_split(previous_close: Float64, open_: Float64) -> Bools:
+    """Return of which opens it is plain that no split explains them: they are too near."""
+    nearest = RATIOS[0] * (1.0 - TOLERANCE)
+    return (previous_close < open_ * nearest) & (open_ < previous_close * nearest)
 
 
 def find_suspected_split(

@@ -34,7 +34,12 @@ Write = InsertOne[AnomalyDocument] | UpdateOne
 
 def build_anomaly_id(ticker: str, interval: str, time: datetime) -> str:
     """Return the one `_id` that the anomaly of this bar can have."""
-    return f"{ticker}::{interval}::{time.astimezone(UTC).isoformat()[:19]}Z"
+    return write_anomaly_id(ticker, interval, time.astimezone(UTC).isoformat()[:19])
+
+
+def write_anomaly_id(ticker: str, interval: str, time: str) -> str:
+    """Return the same of a time in UTC that is written `2001-09-17T00:00:00`."""
+    return f"{ticker}::{interval}::{time}Z"
 
 
 def parse_anomaly_id(anomaly_id: str) -> tuple[str, datetime]:
