@@ -1,4 +1,4 @@
-"""Whether watermarks, anomalies, audit documents and runs say the same of what was detected,
+"""Whether watermarks, anomalies, audits and runs say the same of what was detected,
 and the documents of metrics the same of what was computed.
 
 They are written in one transaction, so a disagreement means that somebody changed or lost
@@ -6,6 +6,7 @@ documents: by hand, with a backup of which only a part was restored, or by an er
 documents expire, so of what is older they are not asked.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,8 +32,9 @@ from records.market.documents import SeriesDocument, series_in
 from records.market.gaps import count_gaps
 from records.market.series import build_series_id
 from records.models.single_series import count_versions, find_fits, has_points
+from records.work.audits import find_audits_of, iterate_audits
 from records.work.batches import OPEN_STATES
-from records.work.documents import audits_in, batches_in, runs_in
+from records.work.documents import batches_in, runs_in
 from records.work.runs import OPEN_STATUSES
 
 Item = TypeVar("Item", bound=Mapping[str, Any])
@@ -42,7 +44,7 @@ MEASURE_AGAIN = "measure it again: `flask gaps measure`"
 DETECTIONS = ("backfill", "incremental")
 # A day less than they are kept, so that none is missed that was just about to expire.
 KEPT = timedelta(days=FINISHED_RUNS_DAYS - 1)
-# What a watermark and the audit document of the run that wrote it both say.
+# What a watermark and the audit of the run that wrote it both say.
 _SHARED: tuple[Literal["rows_processed", "anomalies_found", "model_version", "model_hash"], ...] = (
     "rows_processed",
     "anomalies_found",
@@ -70,7 +72,7 @@ class Disagreement:
 def find_disagreements(database: Db, now: datetime) -> Iterator[Disagreement]:
     """Yield every disagreement, all of one moment: what is committed meanwhile is not seen.
 
-    Reads all watermarks and anomalies, and what is left of the audit documents.
+    Reads all watermarks and anomalies, and what is left of the audits.
     """
     yield from _check_indexes(database)
     yield from _check_thresholds(database)
@@ -154,7 +156,7 @@ def _check_watermarks(
     database: Db, since: datetime, session: ClientSession
 ) -> Iterator[Disagreement]:
     """Hold watermarks against the bars that are stored,
-    and against the audit document of the run that wrote them.
+    and against the audit of the run that wrote them.
     """
     for marks in _chunk(watermarks_in(database).find(session=session)):
         series = _find(
@@ -162,7 +164,8 @@ def _check_watermarks(
             (build_series_id(m["ticker"], m["interval"]) for m in marks),
             session,
         )
-        audits = _find(audits_in(database), map(_build_audit_id, marks), session)
+        run_ids = {mark["last_detection_run"] for mark in marks}
+        audits = find_audits_of(database, run_ids, {mark["ticker"] for mark in marks}, session)
         for mark in marks:
             subject = f"watermark of {mark['ticker']} {mark['interval']}"
             stored = series.get(build_series_id(mark["ticker"], mark["interval"]))
@@ -211,12 +214,9 @@ def _check_anomalies(
     for anomalies in _chunk(anomalies_in(database).find(present, fields, session=session)):
         ids = {build_metadata_id(a["Ticker"], a["interval"]) for a in anomalies}
         marks = _find(watermarks_in(database), ids, session)
-        recent = (
-            f"{a['detection_run_id']}:{a['Ticker']}"
-            for a in anomalies
-            if a["detection_timestamp"] > since
-        )
-        audits = _find(audits_in(database), set(recent), session)
+        recent = [a for a in anomalies if a["detection_timestamp"] > since]
+        run_ids = {anomaly["detection_run_id"] for anomaly in recent}
+        audits = find_audits_of(database, run_ids, {a["Ticker"] for a in recent}, session)
         listed = {audit_id: set(audit["anomaly_ids"]) for audit_id, audit in audits.items()}
         for anomaly in anomalies:
             ticker, time = anomaly["Ticker"], anomaly["Datetime"]
@@ -250,9 +250,10 @@ def _check_anomalies(
 
 
 def _check_audits(database: Db, session: ClientSession) -> Iterator[Disagreement]:
-    """Look for the anomalies that audit documents list."""
-    query = {"run_id": {"$gt": ""}, "task": {"$in": list(DETECTIONS)}, "status": "complete"}
-    for audits in _chunk(audits_in(database).find(query, session=session)):
+    """Look for the anomalies that audits list."""
+    query = {"run_id": {"$gt": ""}, "task": {"$in": list(DETECTIONS)}}
+    told = iterate_audits(database, query, session)
+    for audits in _chunk(audit for audit in told if audit["status"] == "complete"):
         listed = (anomaly_id for audit in audits for anomaly_id in audit["anomaly_ids"])
         present = _find(anomalies_in(database), listed, session, {"_id": 1})
         for audit in audits:
@@ -274,17 +275,13 @@ def _check_audits(database: Db, session: ClientSession) -> Iterator[Disagreement
 
 
 def _check_runs(database: Db, since: datetime, session: ClientSession) -> Iterator[Disagreement]:
-    """Hold ended detections against the sum of their audit documents,
+    """Hold ended detections against the sum of their audits,
     and look for batches they left open.
     """
-    sums = {name: {"$sum": f"${name}"} for name in _SUMMED}
-    stages: list[Query] = [
-        {"$match": {"run_id": {"$gt": ""}}},
-        {"$group": {"_id": "$run_id", **sums}},
-    ]
-    audited = {
-        found["_id"]: found for found in database.detection_runs.aggregate(stages, session=session)
-    }
+    audited: dict[str, Counter[str]] = {}
+    for audit in iterate_audits(database, {"run_id": {"$gt": ""}}, session):
+        sums = audited.setdefault(audit["run_id"], Counter())
+        sums.update({name: audit[name] for name in _SUMMED})
     left_open = set(
         batches_in(database).distinct(
             "run_id", {"state": {"$in": list(OPEN_STATES)}}, session=session
@@ -298,7 +295,7 @@ def _check_runs(database: Db, since: datetime, session: ClientSession) -> Iterat
             yield Disagreement(subject, found, f"do it again: `flask runs retry {run['_id']}`")
         if run["task"] not in DETECTIONS or "rows_processed" not in run:
             continue
-        sums_found = audited.get(run["_id"], dict.fromkeys(_SUMMED, 0))
+        sums_found = audited.get(run["_id"], Counter())
         for name in (name for name in _SUMMED if run[name] != sums_found[name]):
             found = f"{name} is {run[name]}, and {sums_found[name]} in its audits together"
             yield Disagreement(

@@ -75,24 +75,13 @@ def build_selection(options: Mapping[str, Any]) -> Query:
 def find_spans(
     database: Db, options: Mapping[str, Any], tickers: Sequence[str], interval: str
 ) -> dict[str, list[tuple[datetime, datetime]]]:
-    """Return the bars of each ticker in which anomalies that were not found before would be news.
+    """Return the bars of each ticker in which anomalies that were not found before would be news:
+    for a ticker or a model, all that were ever detected; for single anomalies there are none.
 
-    For a run these are the bars that it scored; for a ticker or a model, all that were ever
-    detected; for single anomalies there are none.
+    For a run these are the bars that it scored, as its audits say.
     """
     if "anomaly_ids" in options:
         return {}
-    if "run_id" in options:
-        query = {
-            "run_id": options["run_id"],
-            "interval": interval,
-            "ticker": {"$in": list(tickers)},
-        }
-        audits = database.detection_runs.find(query, {"ticker": 1, "scored": 1})
-        return {
-            a["ticker"]: [(span["first"], span["last"]) for span in a.get("scored", [])]
-            for a in audits
-        }
     ranges = find_detected_ranges(database, tickers, interval)
     return {
         ticker: [(detected["first_detected_timestamp"], detected["last_detected_timestamp"])]

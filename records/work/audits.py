@@ -1,11 +1,16 @@
-"""Audit documents: what happened to one ticker in a run,
-kept beside the run in `detection_runs`.
+"""Audits: what happened to each ticker in a run, kept beside the run in `detection_runs`.
+
+Each is a document of its own, but those of a scan, which says almost the same of thousands of
+tickers: the audits that it writes together are one document, which says once what all of them say
+alike, such as the run, the model and how they ended; its `audits` list what each says besides, of
+most no more than the ticker. Of a single ticker it is the audit itself, so whoever reads audits
+reads both with `unfold`.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Unpack
+from typing import Any, Unpack, cast
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError
@@ -13,11 +18,12 @@ from pymongo.errors import BulkWriteError
 from core.errors import LeaseLost
 from core.words import Status
 from records.database import Db, Query
-from records.keyset import Key, Keyset, Position, find_page
+from records.keyset import Key, Keyset, Position
 from records.tenancy import of_owner
 from records.work.documents import (
     AuditDocument,
     AuditFields,
+    AuditPart,
     AuditSummary,
     BatchResult,
     RunDocument,
@@ -28,9 +34,11 @@ from records.work.documents import (
 
 BY_TICKER = Keyset((Key("ticker", str),))
 DUPLICATE_KEY = 11000
-# What a run of many tickers repeats of its audit documents; those have all of it.
+# What a run of many tickers repeats of its audits; those have all of it.
 LISTED_ANOMALIES = 1_000
 LISTED_WARNINGS = 100
+# Of some 50 bytes each, in a document of at most 16 MiB.
+MOST_PART_ANOMALIES = 100_000
 
 
 def build_audit_document(
@@ -41,9 +49,7 @@ def build_audit_document(
     completed_at: datetime,
     **fields: Unpack[AuditFields],
 ) -> AuditDocument:
-    """Return the audit document of one ticker in a run; `fields` say what was asked,
-    done and found.
-    """
+    """Return the audit of one ticker in a run; `fields` say what was asked, done and found."""
     return {
         "_id": f"{run_id}:{ticker}",
         "run_id": run_id,
@@ -91,25 +97,36 @@ def build_failure(
 
 
 def write_audits(database: Db, audits: Sequence[AuditDocument], session: ClientSession) -> None:
-    """Store audit documents inside the transaction of their batch.
+    """Store the audits of tickers that were worked on together inside the transaction of their
+    batch.
 
-    Raises LeaseLost where one is there: a ticker is in one batch of a run at a time, and that ends
-    in the same transaction, so another worker has ended it.
+    Raises LeaseLost where they are there: a ticker is in one batch of a run at a time, and that
+    ends in the same transaction, so another worker has ended it.
     """
     if not audits:
         return
     # A worker does what all tenants ask for; what came of it is theirs whose run it is.
     run = runs_in(database).find_one({"_id": audits[0]["run_id"]}, {"tenant": 1}, session=session)
+    is_scan = audits[0]["task"] == "incremental"
+    parts = [_fold(part) for part in (_split(audits) if is_scan else ([each] for each in audits))]
     try:
-        audits_in(of_owner(database, run or {})).insert_many(
-            list(audits), ordered=False, session=session
-        )
+        audits_in(of_owner(database, run or {})).insert_many(parts, ordered=False, session=session)
     except BulkWriteError as error:
         if any(failed["code"] == DUPLICATE_KEY for failed in error.details["writeErrors"]):
             raise LeaseLost(
                 f"run {audits[0]['run_id']} has an audit document of one of these tickers"
             ) from error
         raise
+
+
+def iterate_audits(
+    database: Db, query: Query, session: ClientSession | None = None
+) -> Iterator[AuditDocument]:
+    """Yield the audits of the parts that match, such as all of a run or of any (`run_id` is
+    greater than "").
+    """
+    for part in audits_in(database).find(query, session=session):
+        yield from unfold(part)
 
 
 def find_audits(
@@ -124,56 +141,67 @@ def find_audits(
     """Return what happened to each ticker of a run so far, by ticker,
     from the one after `after` on.
     """
-    wanted = {"run_id": run_id, "status": status, "reason": reason}
-    query = {name: value for name, value in wanted.items() if value is not None}
-    return find_page(audits_in(database), query, BY_TICKER, after=after, limit=limit)
+    found = [
+        audit
+        for audit in iterate_audits(database, {"run_id": run_id})
+        if status in (None, audit["status"])
+        and reason in (None, audit.get("reason"))
+        and (after is None or BY_TICKER.locate(audit) > after)
+    ]
+    return sorted(found, key=BY_TICKER.locate)[:limit]
+
+
+def find_audits_of(
+    database: Db,
+    run_ids: Collection[str],
+    tickers: Collection[str],
+    session: ClientSession | None = None,
+) -> dict[str, AuditDocument]:
+    """Return the audits of any of these tickers in any of these runs, by `_id`: `RUN:TICKER`."""
+    named = {"$in": list(tickers)}
+    query = {"run_id": {"$in": list(run_ids)}, "$or": [{"ticker": named}, {"audits.ticker": named}]}
+    wanted = set(tickers)
+    found = iterate_audits(database, query, session)
+    return {audit["_id"]: audit for audit in found if audit["ticker"] in wanted}
+
+
+def find_scored_spans(
+    database: Db, run_id: str, tickers: Collection[str], interval: str
+) -> dict[str, list[tuple[datetime, datetime]]]:
+    """Return by ticker the first and last of neighbouring bars that a run scored."""
+    audits = find_audits_of(database, [run_id], tickers).values()
+    return {
+        audit["ticker"]: [(span["first"], span["last"]) for span in audit.get("scored", [])]
+        for audit in audits
+        if audit["interval"] == interval
+    }
 
 
 def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> AuditSummary:
-    """Return what a run's audit documents say together, as the run repeats it;
+    """Return what a run's audits say together, as the run repeats it;
     `reasons` without failures.
     """
-    kinds = {
-        "reason": "$reason",
-        "status": "$status",
-        "version": "$model_version",
-        "hash": "$model_hash",
-    }
-    anomalies: list[Query] = [
-        {"$match": {"anomalies_found": {"$gt": 0}}},
-        {"$sort": {"ticker": 1}},
-        {"$project": {"anomaly_ids": 1}},
-        {"$unwind": "$anomaly_ids"},
-    ]
-    if len(run["tickers"]) != 1:
-        anomalies.append({"$limit": LISTED_ANOMALIES})
-    parts = {
-        "kinds": [{"$group": {"_id": kinds, "count": {"$sum": 1}}}],
-        "warnings": [
-            {"$unwind": "$warnings"},
-            {"$group": {"_id": "$warnings"}},
-            {"$sort": {"_id": 1}},
-            {"$limit": LISTED_WARNINGS},
-        ],
-        "anomalies": anomalies,
-    }
-    stages: list[Query] = [{"$match": {"run_id": run["_id"]}}, {"$facet": parts}]
-    (found,) = database.detection_runs.aggregate(stages, session=session)
     reasons: Counter[str] = Counter()
-    models = set()
-    for group in found["kinds"]:
-        kind = group["_id"]
-        if kind.get("version"):
-            models.add((kind["version"], kind["hash"]))
-        if kind.get("reason") and kind["status"] != "failed":
-            reasons[kind["reason"]] += group["count"]
-    version, sha256 = models.pop() if len(models) == 1 else (None, None)
+    models: set[tuple[str, str | None]] = set()
+    warnings: set[str] = set()
+    found: list[AuditDocument] = []
+    for audit in iterate_audits(database, {"run_id": run["_id"]}, session):
+        version, reason = audit.get("model_version"), audit["reason"]
+        if version:
+            models.add((version, audit.get("model_hash")))
+        if reason and audit["status"] != "failed":
+            reasons[reason] += 1
+        warnings.update(audit["warnings"])
+        if audit["anomaly_ids"]:
+            found.append(audit)
+    ids = [each for audit in sorted(found, key=BY_TICKER.locate) for each in audit["anomaly_ids"]]
+    one_version, one_hash = models.pop() if len(models) == 1 else (None, None)
     return {
-        "model_version": version,
-        "model_hash": sha256,
+        "model_version": one_version,
+        "model_hash": one_hash,
         "reasons": dict(reasons),
-        "warnings": [each["_id"] for each in found["warnings"]],
-        "anomaly_ids": [each["anomaly_ids"] for each in found["anomalies"]],
+        "warnings": sorted(warnings)[:LISTED_WARNINGS],
+        "anomaly_ids": ids if len(run["tickers"]) == 1 else ids[:LISTED_ANOMALIES],
     }
 
 
@@ -181,8 +209,43 @@ def find_unfinished(database: Db, run: RunDocument) -> list[str]:
     """Return the tickers of a run that have no result of it: those that failed,
     and those it never came to.
     """
-    done = audits_in(database).find(
-        {"run_id": run["_id"], "status": {"$ne": "failed"}}, {"ticker": 1}
-    )
-    finished = {audit["ticker"] for audit in done}
+    audits = iterate_audits(database, {"run_id": run["_id"]})
+    finished = {audit["ticker"] for audit in audits if audit["status"] != "failed"}
     return [ticker for ticker in run["tickers"] if ticker not in finished]
+
+
+def unfold(part: AuditPart) -> Iterator[AuditDocument]:
+    """Yield the audits that are stored as one document."""
+    shared = {name: value for name, value in part.items() if name != "audits"}
+    for own in part.get("audits", ({},)):
+        audit = {**shared, **own}
+        yield cast("AuditDocument", audit | {"_id": f"{audit['run_id']}:{audit['ticker']}"})
+
+
+def _fold(audits: Sequence[AuditDocument]) -> AuditPart:
+    """Return the document that stores these audits, under the `_id` of the first."""
+    told = cast("Sequence[Mapping[str, Any]]", audits)
+    missing = object()
+    shared = {
+        name: value
+        for name, value in told[0].items()
+        if name == "_id" or [audit.get(name, missing) for audit in told].count(value) == len(told)
+    }
+    if len(told) == 1:
+        return cast("AuditPart", shared)
+    own = [{name: value for name, value in audit.items() if name not in shared} for audit in told]
+    return cast("AuditPart", shared | {"audits": own})
+
+
+def _split(audits: Sequence[AuditDocument]) -> Iterator[list[AuditDocument]]:
+    """Yield the audits in portions that a document has room for."""
+    portion: list[AuditDocument] = []
+    listed = 0
+    for audit in audits:
+        count = len(audit["anomaly_ids"])
+        if portion and listed + count > MOST_PART_ANOMALIES:
+            yield portion
+            portion, listed = [], 0
+        portion.append(audit)
+        listed += count
+    yield portion

@@ -230,6 +230,20 @@ class AuditDocument(AuditFields):
     duration_seconds: float
 
 
+class AuditPart(TypedDict):
+    """The audits of tickers that a scan worked on together, or that of one ticker.
+
+    Besides these fields it has those of an audit that all of them have alike; `audits` lists what
+    each says besides. Of a single ticker it is the audit, without a list.
+    """
+
+    _id: str
+    run_id: str
+    started_at: datetime
+    completed_at: datetime
+    audits: NotRequired[list[Mapping[str, Any]]]
+
+
 class LatestRun(TypedDict):
     """How the latest run goes for one series: what audit documents and runs have alike."""
 
@@ -430,12 +444,12 @@ class ScanSwitch(TypedDict):
 
 
 def runs_in(database: Db) -> Collection[RunDocument]:
-    """Return the collection of runs; audit documents are in it too, and have a `run_id`."""
+    """Return the collection of runs; audits are in it too, and have a `run_id`."""
     return database.detection_runs
 
 
-def audits_in(database: Db) -> Collection[AuditDocument]:
-    """Return the collection of audit documents; runs are in it too, and have no `run_id`."""
+def audits_in(database: Db) -> Collection[AuditPart]:
+    """Return the collection of audits; runs are in it too, and have no `run_id`."""
     return database.detection_runs
 
 

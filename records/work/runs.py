@@ -1,7 +1,7 @@
 """Runs: every request becomes one, and its document is where progress and outcome are read.
 
-A run's `_id` is its Celery task id. What happened to one ticker in it is an audit document of its
-own in the same collection, with the `_id` `<run>:<ticker>` and the run's id in `run_id`.
+A run's `_id` is its Celery task id. What happened to its tickers is told by audits in the same
+collection, which have the run's id in `run_id`: see `records/work/audits.py`.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from records.findings.verifications import count_verdicts
 from records.keyset import Key, Keyset, Position, find_page, fit_page
 from records.tenancy import get_tenant, qualify
 from records.work import batches, counters, outbox
-from records.work.audits import summarize_audits
+from records.work.audits import find_audits_of, summarize_audits
 from records.work.documents import (
     AuditDocument,
     BatchDocument,
@@ -33,7 +33,6 @@ from records.work.documents import (
     RunTotals,
     ShownRun,
     TickerFailure,
-    audits_in,
     batches_in,
     runs_in,
 )
@@ -394,8 +393,8 @@ def find_latest(
     run = runs_in(database).find_one(query, _SAID, sort=[("requested_at", DESCENDING)])
     if run is None:
         return None
-    audit = audits_in(database).find_one({"_id": f"{run['_id']}:{ticker}"})
-    return audit or {
+    audits = find_audits_of(database, [run["_id"]], [ticker])
+    return next(iter(audits.values()), None) or {
         "run_id": run["_id"],
         "ticker": ticker,
         "interval": run["interval"],

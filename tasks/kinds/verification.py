@@ -6,6 +6,7 @@ from detection.verify import verify as rederive
 from records.database import in_transaction
 from records.findings import verifications
 from records.findings.documents import VerificationDocument
+from records.work.audits import find_scored_spans
 from records.work.batches import Batch
 from records.work.documents import RunDocument
 from tasks.engine.kind import Result
@@ -23,7 +24,11 @@ def verify(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     for interval in verifications.find_selected_intervals(database, options, batch.tickers):
         job = build_job(run, batch, interval)
         stored = verifications.find_selected(database, options, batch.tickers, interval)
-        spans = verifications.find_spans(database, options, batch.tickers, interval)
+        spans = (
+            find_scored_spans(database, options["run_id"], batch.tickers, interval)
+            if "run_id" in options
+            else verifications.find_spans(database, options, batch.tickers, interval)
+        )
         documents += rederive(database, worker.models, job, stored, spans, checkpoint)
     report_models(worker)
 

@@ -13,6 +13,7 @@ from detection.pipeline import detect as pipeline
 from detection.pipeline.commit import Finish, commit
 from detection.pipeline.job import Job
 from records.database import Db, Document
+from records.work.audits import find_audits, find_audits_of, find_scored_spans
 from tests.integration.detecting import detect, make_bars, read_anomalies, store, train
 
 BARS = 600
@@ -113,6 +114,35 @@ def test_a_transaction_that_is_repeated_writes_every_part_once(market: Db) -> No
         == sum(result["new_anomalies"] for result in results)
         > 0
     )
+
+
+def test_a_scan_writes_a_document_a_part_and_tells_of_each_ticker(market: Db) -> None:
+    frames = {ticker: make_bars(BARS + 5, seed) for seed, ticker in enumerate(TICKERS)}
+    for ticker, frame in frames.items():
+        store(market, ticker, frame[:BARS])
+    run(market, build_job("run-1"))
+    before = find_audits(market, "run-1")
+    for added, (ticker, frame) in enumerate(frames.items(), 1):
+        store(market, ticker, frame[: BARS + added])
+    store(market, "BAD", make_bars(30, 9))
+    job = build_job("run-2", "incremental", (*TICKERS, "BAD", "GONE"))
+    run(market, job)
+    assert market.detection_runs.count_documents({"run_id": "run-2"}) == 4
+    audits = find_audits(market, "run-2")
+    told = {audit["ticker"]: audit for audit in audits}
+    assert [*told] == sorted(job.tickers)
+    assert [told[ticker]["rows_processed"] for ticker in TICKERS] == [1, 2, 3, 4, 5]
+    assert (told["GONE"]["status"], told["GONE"]["reason"]) == ("failed", "no_bars")
+    assert (told["BAD"]["status"], told["BAD"]["reason"]) == ("complete", "not_enough_bars")
+    assert all(audit.keys() - {"_id"} == before[0].keys() - {"_id"} for audit in audits)
+    assert {audit["_id"] for audit in audits} == {f"run-2:{ticker}" for ticker in job.tickers}
+    assert find_audits(market, "run-2", status="failed") == [told["GONE"]]
+    page = find_audits(market, "run-2", after=("BAD",), limit=2)
+    assert [audit["ticker"] for audit in page] == ["BBB", "CCC"]
+    found = find_audits_of(market, ["run-1", "run-2"], ["DDD"])
+    assert found == {"run-1:DDD": before[3], "run-2:DDD": told["DDD"]}
+    spans = find_scored_spans(market, "run-2", ["EEE"], "1d")
+    assert spans == {"EEE": [(told["EEE"]["scored"][0]["first"], told["EEE"]["scored"][0]["last"])]}
 
 
 def test_parts_of_a_batch_that_lost_its_lease_leave_nothing(market: Db) -> None:
