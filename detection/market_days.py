@@ -1,7 +1,8 @@
 """The second pass over a market's bars: what it did on each day, kept in step with its bars.
 
 Each year's days are a function of the bars of that year and of the year before, of all series of
-the market; only the years whose bars have changed are computed again. The columns of a day are a
+the market; only the years whose bars have changed are computed again, and where bars only came
+behind the last day, only the days that they bring. The columns of a day are a
 function of all days before it. So a bar's score is one of what is stored, whatever was loaded for
 it and in whatever order it came; and a day that changed is known by its revision, as a bar is.
 """
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 from pymongo.client_session import ClientSession
 
-from core.arrays import Float64, Int64
+from core.arrays import Bools, Float64, Int64
 from detection.features.feature_sets import MARKET_COLUMNS
 from detection.features.market_move import (
     LONGEST_PAUSE,
@@ -22,7 +23,8 @@ from detection.features.market_move import (
     compute_returns,
 )
 from market.bars.buckets import years_of
-from market.bars.store import read_sound_panel
+from market.bars.panel import BarPanel
+from market.bars.store import Wanted, read_sound_panel
 from market.intervals import is_intraday
 from records.database import Db
 from records.market import market_days
@@ -33,6 +35,9 @@ from records.market.series import find_market_panel_series
 PORTION_BARS = 400_000
 MOST_DAYS_A_YEAR = 366
 KEPT_CHANGES = 500
+
+# Time, median return and count of each of some days.
+Days = tuple[Int64, Float64, Int64]
 
 
 def has_days(interval: str) -> bool:
@@ -58,9 +63,10 @@ def refresh_days(
             if stored is not None and stored["inputs"] == inputs:
                 market_days.note_checked(database, stored, checked)
                 return
-            document = _compute(database, market, interval, stored, session)
+            whole = market_days.find_whole_days(database, market, interval)
+            document = _compute(database, market, interval, whole, session)
         document |= {"inputs": inputs, "checked_by": checked, "updated_at": now}
-        before = None if stored is None else stored["revision"]
+        before = None if whole is None else whole["revision"]
         if market_days.replace_days(database, document, before):
             return
 
@@ -95,23 +101,32 @@ def _compute(
     """Return a market's days as its bars in a session's snapshot have them;
     of which bars that is, the caller notes.
     """
-    years = market_days.hash_years(market_days.find_inputs(database, market, interval, session))
-    known = stored["years"] if stored else {}
-    stale = sorted(int(year) for year in years if known.get(year) != years[year])
+    series = find_market_panel_series(database, market, interval, session)
     before = unpack_days(stored) if stored else None
-    days = _find_days(database, market, interval, stale, session)
-    if before is not None:
-        # What years that are gone had is gone, and what others had stands.
-        own = years_of(before.times)
-        stands = np.isin(own, [int(year) for year in years]) & ~np.isin(own, stale)
-        kept = before.times[stands], before.moves[stands], before.counts[stands]
-        order = np.concatenate((kept[0], days[0])).argsort(kind="stable")
-        days = (
-            np.concatenate((kept[0], days[0]))[order],
-            np.concatenate((kept[1], days[1]))[order],
-            np.concatenate((kept[2], days[2]))[order],
-        )
-    times, moves, counts = days
+    ends = market_days.unpack_ends(stored) if stored else {}
+    later = before and _find_later_days(database, interval, before, ends, series, session)
+    if stored and before and later:
+        times, moves, counts = _join(before, np.ones(before.times.size, np.bool_), later)
+        # The hashes of their years are of fewer bars; without one a year is computed again with the
+        # next correction, even one that takes these bars back.
+        grown = {str(year) for year in years_of(later[0]).tolist()}
+        years = {year: known for year, known in stored["years"].items() if year not in grown}
+        is_sound = True
+    else:
+        inputs = market_days.find_inputs(database, market, interval, session)
+        years = market_days.hash_years(inputs)
+        # Of days that were stored without the ends of their series nothing is known for sure.
+        known = stored["years"] if stored and "ends" in stored else {}
+        stale = sorted(int(year) for year in years if known.get(year) != years[year])
+        days, is_sound = _find_days(database, interval, series, stale, session)
+        # Of years that are not computed again it is known where it was for all of them.
+        is_sound &= bool(ends) or len(stale) == len(years)
+        times, moves, counts = days
+        if before is not None:
+            # What years that are gone had is gone, and what others had stands.
+            own = years_of(before.times)
+            stands = np.isin(own, [int(year) for year in years]) & ~np.isin(own, stale)
+            times, moves, counts = _join(before, stands, days)
     columns = compute_columns(moves)
     revision = stored["revision"] if stored else 0
     changes = list(stored["changes"]) if stored else []
@@ -126,6 +141,7 @@ def _compute(
         "revision": revision,
         "inputs": "",
         "checked_by": [],
+        "ends": market_days.pack_ends(series) if is_sound else None,
         "years": years,
         "times": times.astype("<i8").tobytes(),
         "moves": moves.astype("<f8").tobytes(),
@@ -136,29 +152,95 @@ def _compute(
     }
 
 
+def _find_later_days(
+    database: Db,
+    interval: str,
+    before: MarketDays,
+    ends: Mapping[str, tuple[int, int]],
+    series: Mapping[str, PanelSeries],
+    session: ClientSession,
+) -> Days | None:
+    """Return the days behind those computed `before`, None where anything else may have changed
+    since: a series came or went, a bar was corrected, or came late.
+    """
+    if not ends or not before.times.size or ends.keys() != series.keys():
+        return None
+    grown: dict[str, Wanted] = {}
+    for ticker, one in series.items():
+        revision, last = ends[ticker]
+        last_bar = one["last_bar"].timestamp()
+        if one["revision"] != revision or last_bar < last:
+            return None
+        if last_bar > last:
+            grown[ticker] = (last + 1, None)
+    possible = {ticker: one for ticker, one in series.items() if _has_days_only(one)}
+    if not grown.keys() <= possible.keys():
+        return None
+    since = int(before.times[-1]) + 1
+    found = []
+    for portion in _split(dict.fromkeys(grown, MOST_DAYS_A_YEAR)):
+        wanted = {ticker: grown[ticker] for ticker in portion}
+        panel = read_sound_panel(database, interval, possible, wanted, session, _reach_back)
+        for s, ticker in enumerate(panel.tickers):
+            own = panel.times[panel.series(s)]
+            if own[own.searchsorted(ends[ticker][1], side="right")] < since:
+                return None
+        if not _is_sound(panel, portion):
+            return None
+        found.append(compute_returns(panel, since, int(panel.times.max(initial=since))))
+    return _join_returns(found)
+
+
 def _find_days(
-    database: Db, market: str, interval: str, years: Sequence[int], session: ClientSession
-) -> tuple[Int64, Float64, Int64]:
-    """Return time, median return and count of each day of these `years`.
+    database: Db,
+    interval: str,
+    series: Mapping[str, PanelSeries],
+    years: Sequence[int],
+    session: ClientSession,
+) -> tuple[Days, bool]:
+    """Return the days of these `years`, and whether all bars that were read for them are sound.
 
     One year is held at a time: all of those of ten thousand tickers would be a gigabyte.
     """
-    series = find_market_panel_series(database, market, interval, session)
     possible = {ticker: one for ticker, one in series.items() if _has_days_only(one)}
-    days = [compute_medians(np.empty(0, np.int64), np.empty(0))]
+    is_sound = len(possible) == len(series)
+    days = [_join_returns([])]
     for year in years:
         first = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
         last = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
-        times, returns = [np.empty(0, np.int64)], [np.empty(0)]
-        for portion in _split(possible, year):
+        bars = {ticker: one["years"].get(str(year), 0) for ticker, one in possible.items()}
+        found = []
+        for portion in _split({ticker: own for ticker, own in bars.items() if own}):
             wanted = dict.fromkeys(portion, (first, last))
             panel = read_sound_panel(database, interval, possible, wanted, session, _reach_back)
-            found = compute_returns(panel, first, last)
-            times.append(found[0])
-            returns.append(found[1])
-        days.append(compute_medians(np.concatenate(times), np.concatenate(returns)))
-    found_days, moves, counts = (np.concatenate(columns) for columns in zip(*days, strict=True))
-    return found_days, moves, counts
+            is_sound &= _is_sound(panel, portion)
+            found.append(compute_returns(panel, first, last))
+        days.append(_join_returns(found))
+    times, moves, counts = (np.concatenate(columns) for columns in zip(*days, strict=True))
+    return (times, moves, counts), is_sound
+
+
+def _join_returns(found: Sequence[tuple[Int64, Float64]]) -> Days:
+    """Return time, median return and count of each day that there are returns of."""
+    times = [np.empty(0, np.int64), *(times for times, _ in found)]
+    returns = [np.empty(0), *(returns for _, returns in found)]
+    return compute_medians(np.concatenate(times), np.concatenate(returns))
+
+
+def _join(before: MarketDays, stands: Bools, days: Days) -> Days:
+    """Return those days computed before that stand with others, in order."""
+    kept = before.times[stands], before.moves[stands], before.counts[stands]
+    order = np.concatenate((kept[0], days[0])).argsort(kind="stable")
+    return (
+        np.concatenate((kept[0], days[0]))[order],
+        np.concatenate((kept[1], days[1]))[order],
+        np.concatenate((kept[2], days[2]))[order],
+    )
+
+
+def _is_sound(panel: BarPanel, tickers: Sequence[str]) -> bool:
+    """Whether a panel has bars of all these tickers, all of whose prices are numbers."""
+    return len(panel.tickers) == len(tickers) and bool(np.isfinite(panel.close).all())
 
 
 def _has_days_only(series: PanelSeries) -> bool:
@@ -175,19 +257,18 @@ def _reach_back(index: int, _interval: str) -> int:
     return max(0, index - 2 * LONGEST_PAUSE)
 
 
-def _split(series: Mapping[str, PanelSeries], year: int) -> Iterator[list[str]]:
-    """Yield the tickers that have bars of this year, in portions of about `PORTION_BARS`."""
+def _split(bars: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield tickers, of each of which so many bars are read, in portions of about
+    `PORTION_BARS`.
+    """
     portion: list[str] = []
-    bars = 0
-    for ticker, document in series.items():
-        own = document["years"].get(str(year), 0)
-        if not own:
-            continue
+    total = 0
+    for ticker, own in bars.items():
         portion.append(ticker)
-        bars += own
-        if bars > PORTION_BARS:
+        total += own
+        if total > PORTION_BARS:
             yield portion
-            portion, bars = [], 0
+            portion, total = [], 0
     if portion:
         yield portion
 

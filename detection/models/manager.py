@@ -176,6 +176,14 @@ class ModelManager:
         with self._lock:
             return champion in self._models
 
+    def holds_market_model(self, market: str) -> bool:
+        """Whether a loaded model that may score a market's bars looks at what the market did."""
+        with self._lock:
+            return any(
+                model.feature_set.sees_market and model.market in (market, ALL_MARKETS)
+                for model in self._models.values()
+            )
+
     def clear_cache(self) -> None:
         """Forget all loaded models; the counts go on."""
         with self._lock:

@@ -75,20 +75,29 @@ def detect(
 def _load_parts(
     database: Db, models: ModelManager, job: Job, checkpoint: Checkpoint
 ) -> Iterator[Piece]:
-    if has_days(job.interval):
-        refresh_days(database, job.market, job.interval, datetime.now(UTC), job.run_id)
+    start, with_days = 0, False
     size = BACKFILL_TICKERS if job.task == "backfill" else PART_TICKERS
-    for start in range(0, len(job.tickers), size):
+    # Whether days are needed only a plan tells; most likely as the models say that are loaded.
+    needs_days = has_days(job.interval) and models.holds_market_model(job.market)
+    while start < len(job.tickers):
         checkpoint(start / len(job.tickers))
+        if needs_days and not with_days:
+            refresh_days(database, job.market, job.interval, datetime.now(UTC), job.run_id)
+            with_days = True
         part = replace(job, tickers=job.tickers[start : start + size])
         with database.client.start_session(snapshot=True) as session:
-            plan = make_plan(database, part, session)
+            plan = make_plan(database, part, session, with_days=with_days)
             groups = choose_models(models, plan)
+            sees_market = any(model.feature_set.sees_market for model, _ in groups)
+            needs_days = has_days(job.interval) and (sees_market or plan.looked_at_days)
+            if needs_days and not with_days:
+                continue  # the days are to be of the snapshot that the bars are read in
             for number, (model, stretches) in enumerate(groups, 1):
                 yield plan, load(database, plan, model, stretches, session), number == len(groups)
                 checkpoint((start + len(part.tickers) * number / len(groups)) / len(job.tickers))
             if not groups:
                 yield plan, None, True
+        start += size
 
 
 def _score_parts(job: Job, pieces: Iterator[Piece]) -> Iterator[list[Outcome]]:

@@ -30,7 +30,8 @@ class Plan:
         series: what is stored of each ticker's series.
         stretches: the bars to score of each ticker; of one that is left out its outcome says why.
         outcomes: what came of each ticker of the job so far.
-        market: what the market did on each day; None where nobody computed it.
+        market: what the market did on each day; None where nobody computed it or asked for it.
+        looked_at_days: whether a detection before looked at it, so that its changes matter.
     """
 
     job: Job
@@ -38,47 +39,46 @@ class Plan:
     stretches: Stretches
     outcomes: Outcomes
     market: MarketDaysDocument | None
+    looked_at_days: bool = False
 
 
-def make_plan(database: Db, job: Job, session: ClientSession) -> Plan:
-    """Return what a job scores of its series as they are in a session's snapshot."""
-    series, outcomes = _find_series(database, job, session)
+def make_plan(database: Db, job: Job, session: ClientSession, *, with_days: bool) -> Plan:
+    """Return what a job scores of its series as they are in a session's snapshot,
+    `with_days` of their market.
+    """
+    series = find_panel_series(database, job.tickers, job.interval, session)
     watermarks = {}
     if job.task == "incremental":
         watermarks = find_detected_ranges(database, job.tickers, job.interval)
-    days = find_days(database, job.market, job.interval, session)
+    outcomes = _begin(job, series, watermarks)
+    days = find_days(database, job.market, job.interval, session) if with_days else None
     stretches: dict[str, tuple[Stretch, ...]] = {}
     for ticker, stored in series.items():
-        watermark = watermarks.get(ticker)
-        if watermark is not None:
-            outcomes[ticker] = replace(
-                outcomes[ticker], watermark=watermark["last_detected_timestamp"]
-            )
-        wanted = _choose_stretches(database, job, stored, watermark, days)
+        wanted = _choose_stretches(database, job, stored, watermarks.get(ticker), days)
         if wanted:
             stretches[ticker] = wanted
         else:
             outcomes[ticker] = replace(outcomes[ticker], reason="already_detected")
-    return Plan(job, series, stretches, outcomes, days)
+    looked_at_days = any(mark.get("market_revision") is not None for mark in watermarks.values())
+    return Plan(job, series, stretches, outcomes, days, looked_at_days)
 
 
 def plan_stretches(database: Db, job: Job, stretches: Stretches, session: ClientSession) -> Plan:
     """Return a plan of stretches that are given,
     of the job's series as they are in a session's snapshot.
     """
-    series, outcomes = _find_series(database, job, session)
-    days = find_days(database, job.market, job.interval, session)
-    return Plan(job, series, stretches, outcomes, days)
-
-
-def _find_series(
-    database: Db, job: Job, session: ClientSession
-) -> tuple[dict[str, PanelSeries], dict[str, Outcome]]:
-    """Return the job's series by ticker, and an outcome to begin with for each of its tickers."""
     series = find_panel_series(database, job.tickers, job.interval, session)
+    days = find_days(database, job.market, job.interval, session)
+    return Plan(job, series, stretches, _begin(job, series, {}), days)
+
+
+def _begin(
+    job: Job, series: Mapping[str, PanelSeries], watermarks: Mapping[str, DetectedRange]
+) -> dict[str, Outcome]:
+    """Return an outcome to begin with for each of a job's tickers."""
     outcomes = {}
     for ticker in job.tickers:
-        stored = series.get(ticker)
+        stored, watermark = series.get(ticker), watermarks.get(ticker)
         if stored is None:
             error = (
                 f"{ticker} has no stored {job.interval} bars; import some (`flask bars import"
@@ -88,11 +88,12 @@ def _find_series(
         else:
             outcomes[ticker] = Outcome(
                 ticker,
+                watermark=watermark["last_detected_timestamp"] if watermark else None,
                 bars_revision=stored["revision"],
                 bars_stored=stored["bars"],
                 last_bar=stored["last_bar"],
             )
-    return series, outcomes
+    return outcomes
 
 
 def _choose_stretches(

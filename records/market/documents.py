@@ -452,6 +452,7 @@ class MarketDaysDocument(TypedDict):
         times, moves, counts, columns: one binary each, little-endian int64, float64, int64 and
             three float32 a day.
         changes: what the revisions changed, ascending; the oldest entry stands for all before it.
+        ends: of which revision and last bar each series was, packed; None where one was damaged.
     """
 
     _id: str
@@ -460,6 +461,7 @@ class MarketDaysDocument(TypedDict):
     revision: int
     inputs: str
     checked_by: list[str]
+    ends: NotRequired[bytes | None]
     years: dict[str, str]
     times: bytes
     moves: bytes

@@ -5,7 +5,9 @@ have.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from pymongo.client_session import ClientSession
@@ -15,6 +17,7 @@ from pymongo.errors import DuplicateKeyError
 from records.database import Db
 from records.market.documents import (
     MarketDaysDocument,
+    PanelSeries,
     SeriesInputs,
     market_days_in,
     series_in,
@@ -34,9 +37,28 @@ def build_days_id(market: str, interval: str) -> str:
 def find_days(
     database: Db, market: str, interval: str, session: ClientSession | None = None
 ) -> MarketDaysDocument | None:
-    """Return a market's days as they are stored, or None."""
+    """Return a market's days as they are stored, without the ends of its series, or None."""
     own = {"_id": build_days_id(market, interval)}
-    return market_days_in(database).find_one(own, session=session)
+    return market_days_in(database).find_one(own, {"ends": 0}, session=session)
+
+
+def find_whole_days(database: Db, market: str, interval: str) -> MarketDaysDocument | None:
+    """Return the same with the ends of its series."""
+    return market_days_in(database).find_one({"_id": build_days_id(market, interval)})
+
+
+def pack_ends(series: Mapping[str, PanelSeries]) -> bytes:
+    """Return revision and last bar of each series in few bytes."""
+    ends = {t: (one["revision"], int(one["last_bar"].timestamp())) for t, one in series.items()}
+    return zlib.compress(json.dumps(ends).encode(), level=1)
+
+
+def unpack_ends(days: MarketDaysDocument) -> dict[str, tuple[int, int]]:
+    """Return revision and last bar (UTC seconds) of each series of a market, by ticker, as they
+    were when its days were computed; nothing where that cannot be relied on.
+    """
+    packed = days.get("ends")
+    return json.loads(zlib.decompress(packed)) if packed else {}
 
 
 def were_checked(database: Db, market: str, interval: str, run_id: str) -> bool:

@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from detection import market_days
 from detection.market_days import read_days, refresh_days
 from detection.models.manager import ModelManager
 from detection.pipeline.job import Job
 from detection.verify import verify
 from market.bars.deleting import delete_bars
+from market.bars.undoing import undo_import
+from market.imports.importing import import_frame
 from records.database import Db, Document
 from records.market.market_days import find_changed_days, find_days
 from tests.integration.detecting import NOW, detect, make_bars, run, store, train
@@ -58,10 +61,17 @@ def detect_anew(database: Db, *tickers: str) -> dict[str, float]:
     return read_scores(database)
 
 
-def read_columns(database: Db) -> tuple[bytes, bytes]:
+def read_columns(database: Db) -> list[bytes]:
     days = read_days(database, "US", "1d")
     assert days is not None
-    return days.times.tobytes(), days.columns.tobytes()
+    return [each.tobytes() for each in (days.times, days.columns, days.moves, days.counts)]
+
+
+def compute_anew(database: Db) -> list[bytes]:
+    """Return the days as they are where none were stored."""
+    database.market_days.delete_many({})
+    refresh_days(database, "US", "1d", NOW)
+    return read_columns(database)
 
 
 def test_days_in_which_all_fall_are_found_in_all_and_said_so(market: Db) -> None:
@@ -114,12 +124,54 @@ def test_a_ticker_that_goes_takes_its_part_with_it(market: Db) -> None:
     delete_bars(market, "T03", "1d", NOW)
     refresh_days(market, "US", "1d", NOW)
     columns = read_columns(market)
-    market.market_days.delete_many({})
-    refresh_days(market, "US", "1d", NOW)
-    assert columns == read_columns(market)
+    assert columns == compute_anew(market)
     days = read_days(market, "US", "1d")
     assert days is not None
     assert days.counts.max() == 11
+
+
+def test_bars_behind_the_last_day_bring_their_days_alone(
+    database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = make_market()
+    for ticker, frame in frames.items():
+        store(database, ticker, frame[:150])
+    refresh_days(database, "US", "1d", NOW)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a year was read again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(market_days, "_find_days", refuse)
+        for stop in (151, BARS):
+            for ticker, frame in frames.items():
+                store(database, ticker, frame[:stop])
+            refresh_days(database, "US", "1d", NOW)
+    columns = read_columns(database)
+    assert columns == compute_anew(database)
+
+
+def test_days_that_an_import_brought_go_when_it_is_taken_back(database: Db) -> None:
+    frames = make_market()
+    for ticker, frame in frames.items():
+        store(database, ticker, frame[:150])
+    refresh_days(database, "US", "1d", NOW)
+    before = read_columns(database)
+    for ticker, frame in frames.items():
+        import_frame(
+            database,
+            frame[:160],
+            interval="1d",
+            source="test",
+            ticker=ticker,
+            now=NOW,
+            import_id="later",
+        )
+    refresh_days(database, "US", "1d", NOW)
+    assert read_columns(database) != before
+    undo_import(database, "later", NOW)
+    refresh_days(database, "US", "1d", NOW)
+    assert read_columns(database) == before
 
 
 def test_nothing_is_written_where_no_bar_has_changed(market: Db) -> None:
