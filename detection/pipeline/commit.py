@@ -29,7 +29,7 @@ Finish = Callable[[ClientSession, BatchResult], None]
 def commit(
     database: Db, job: Job, parts: Iterable[Sequence[Outcome]], now: datetime, finish: Finish
 ) -> list[TickerResult]:
-    """Write anomalies, watermarks and audit documents in one transaction,
+    """Write anomalies, watermarks and audits in one transaction,
     and return a result for each ticker.
 
     Each of the `parts` is written as soon as it is there. `finish(session, counts)` closes the
@@ -59,7 +59,7 @@ def commit(
 def _write_part(
     database: Db, job: Job, outcomes: Sequence[Outcome], now: datetime, session: ClientSession
 ) -> list[AuditDocument]:
-    """Write what was found of some tickers, and return their audit documents."""
+    """Write what was found of some tickers, and return their audits."""
     spans = {outcome.ticker: outcome.spans for outcome in outcomes}
     stored: dict[str, dict[str, StoredAnomaly]] = {ticker: {} for ticker in spans}
     for document in anomalies.find_stored(database, job.interval, spans, session):
@@ -79,7 +79,8 @@ def _write_part(
         for o in outcomes
         if o.model and o.last_bar
     ]
-    write_watermarks(database, looked_at, session)
+    are_stored = all(o.watermark for o in outcomes if o.model)
+    write_watermarks(database, looked_at, session, are_stored=are_stored)
     write_bar_scores(database, _list_scores(job, outcomes, now), session)
     write_audits(database, audits, session)
     return audits

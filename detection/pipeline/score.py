@@ -232,13 +232,12 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
     kept = _split_scores(load, scored)
     for ticker, rows, rows_loaded, rows_scored, warm_up_rows, no_trade_rows in listed:
         before = outcomes[ticker]
-        outcome = replace(
-            before,
-            warm_up_rows=before.warm_up_rows + warm_up_rows,
-            no_trade_rows=before.no_trade_rows + no_trade_rows,
-        )
+        set_aside = {
+            "warm_up_rows": before.warm_up_rows + warm_up_rows,
+            "no_trade_rows": before.no_trade_rows + no_trade_rows,
+        }
         if ticker in scored.errors:
-            yield outcome.fail("bad_bars", scored.errors[ticker])
+            yield replace(before, **set_aside).fail("bad_bars", scored.errors[ticker])
             continue
         own = tuple(
             (_time(panel.times[start]), _time(panel.times[stop - 1])) for start, stop in rows
@@ -246,7 +245,8 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         all_spans = before.spans + own
         anomalies = scored.found.get(ticker, ())
         yield replace(
-            outcome,
+            before,
+            **set_aside,
             model=model,
             rows_loaded=before.rows_loaded + rows_loaded,
             rows_processed=before.rows_processed + rows_scored,

@@ -32,6 +32,8 @@ BACK_RATIO = 2.0
 LEVEL_BARS = 20
 LONGEST_OFF = 10
 FEWEST_BARS = 3
+# Smaller jumps than this are neither.
+JUMP = 1.4
 # Larger jumps than this are no splits but levels.
 LARGEST_SPLIT = 50.0
 # A split's tolerance grows with the day's range, up to this. A day with more volume than three
@@ -122,7 +124,7 @@ def find_faults(
         *_find_by_measures(panel, features, market),
         *_find_without_volume(panel, series, idle, features),
         *_find_stale(panel, series, idle),
-        *_find_levels(panel, series, features, returned),
+        *_find_levels(panel, wanted, series, features, returned),
         *_find_prices(panel),
     ):
         if wanted[fault.row]:
@@ -171,6 +173,8 @@ def _find_without_volume(
     none = (panel.volume == 0.0) & ~idle
     none &= panel.high > panel.low
     candidates = features.rows[none[features.rows]]
+    if not candidates.size:
+        return
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(panel.volume == 0.0)))
     first = np.maximum(panel.offsets[series[candidates]], candidates - STILL_BARS)
     lacking = before[candidates] - before[first]
@@ -215,17 +219,20 @@ def _find_stale(panel: BarPanel, series: Int64, idle: Bools) -> Iterator[Fault]:
 
 
 def _find_levels(
-    panel: BarPanel, series: Int64, features: Features, returned: set[int]
+    panel: BarPanel, wanted: Bools, series: Int64, features: Features, returned: set[int]
 ) -> Iterator[Fault]:
     """Yield the bars of splits that the bars are not adjusted for, and all that are off by a ratio,
     until the level returns; the rows on which it does go into `returned`.
     """
     close, opened = panel.close, panel.open
     with np.errstate(divide="ignore", invalid="ignore"):
-        jumps = np.maximum(
-            np.abs(np.log(close[1:] / close[:-1])), np.abs(np.log(opened[1:] / close[:-1]))
-        )
-    jumped = np.flatnonzero((jumps >= log(1.4)) & (series[1:] == series[:-1])) + 1
+        closes, opens = close[1:] / close[:-1], opened[1:] / close[:-1]
+    far = (closes >= JUMP) | (closes <= 1.0 / JUMP) | (opens >= JUMP) | (opens <= 1.0 / JUMP)
+    jumped = np.flatnonzero(far & (series[1:] == series[:-1])) + 1
+    # A level may be off on the bars after the jump.
+    reached: Int64 = np.concatenate((np.zeros(1, np.int64), np.cumsum(wanted)))
+    after = np.minimum(jumped + LONGEST_OFF, wanted.size)
+    jumped = jumped[reached[after] > reached[jumped]]
     places = np.searchsorted(features.rows, jumped)
     for row, place in zip(jumped.tolist(), places.tolist(), strict=True):
         begin, end = (int(edge) for edge in panel.offsets[series[row] : series[row] + 2])

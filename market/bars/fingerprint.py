@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from core.arrays import Int64
 from market.bars.buckets import VALUES
 from market.bars.history import ANCHOR_BARS
 from market.bars.panel import BarPanel
@@ -21,23 +22,35 @@ class PanelFingerprints:
     """
 
     def __init__(self, panel: BarPanel) -> None:
-        values = [getattr(panel, name).astype("<f8", copy=False).view("<i8") for name in VALUES]
-        self._bars = np.column_stack((panel.times.astype("<i8", copy=False), *values))
+        self._panel = panel
+        self._series: dict[int, Int64] = {}
         self._blocks: dict[int, bytes] = {}
 
     def compute(self, start: int, stop: int) -> str:
-        """Return the fingerprint of the rows from `start` to before `stop`."""
+        """Return the fingerprint of the rows from `start` to before `stop`, all of one series."""
         digest = hashlib.sha256()
+        s = int(self._panel.offsets.searchsorted(start, side="right")) - 1
+        bars, begin = self._lay_out(s), int(self._panel.offsets[s])
         last = stop - (stop - start) % ANCHOR_BARS
         for row in range(start, last, ANCHOR_BARS):
             block = self._blocks.get(row)
             if block is None:
-                block = self._blocks[row] = hashlib.sha256(
-                    self._bars[row : row + ANCHOR_BARS].data
-                ).digest()
+                own = bars[row - begin : row - begin + ANCHOR_BARS]
+                block = self._blocks[row] = hashlib.sha256(own.data).digest()
             digest.update(block)
-        digest.update(hashlib.sha256(self._bars[last:stop].data).digest())
+        digest.update(hashlib.sha256(bars[last - begin : stop - begin].data).digest())
         return f"sha256:{digest.hexdigest()}"
+
+    def _lay_out(self, s: int) -> Int64:
+        """Return the bars of a series as they are hashed, shape (n, 6): of a scan, few are asked
+        for.
+        """
+        if s not in self._series:
+            panel, rows = self._panel, self._panel.series(s)
+            columns = [getattr(panel, name)[rows].astype("<f8", copy=False) for name in VALUES]
+            times = panel.times[rows].astype("<i8", copy=False)
+            self._series[s] = np.column_stack((times, *(each.view("<i8") for each in columns)))
+        return self._series[s]
 
 
 def fingerprint_series(

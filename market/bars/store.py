@@ -1,9 +1,10 @@
 """Reading stored bars: two queries bring the panel of any number of series."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -29,8 +30,8 @@ ALL_BARS: Wanted = (None, None)
 log = structlog.get_logger()
 
 Reach = Callable[[int, str], int]
-# The rows of a bucket that are used, from the first to before the second; None for all.
-Cut = tuple[int, int] | None
+# From the first to before the second.
+Rows = tuple[int, int]
 
 
 def load_panel(
@@ -81,8 +82,9 @@ def read_panel(
     )
     buckets = {bucket["_id"]: bucket for bucket in found}
     held = [buckets[bucket_id] for bucket_id in ids]
-    firsts, lengths, cuts = _find_rows(_join("times", held), series, years, wanted, reach)
-    columns: Columns = {name: _join(name, held, cuts) for name in COLUMNS}
+    firsts, kept = _find_rows(_join("times", held), series, years, wanted, reach)
+    columns: Columns = {name: _keep(_join(name, held), kept) for name in COLUMNS}
+    lengths = [stop - start for start, stop in kept]
     return _build_panel(interval, series, columns, lengths, firsts)
 
 
@@ -150,19 +152,17 @@ def _list_years(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
     return years
 
 
-def _join(
-    name: BarColumn, buckets: Sequence[BarColumns], cuts: Sequence[Cut] | None = None
-) -> Int64 | Float64:
-    """Return one column of all buckets, end to end; of each the rows of its cut,
-    where there is one.
-    """
-    binaries: Iterable[bytes | memoryview] = (bucket[name] for bucket in buckets)
-    if cuts is not None:
-        binaries = (
-            b if cut is None else memoryview(b)[8 * cut[0] : 8 * cut[1]]
-            for b, cut in zip(binaries, cuts, strict=True)
-        )
-    return np.frombuffer(bytearray().join(binaries), dtype="<i8" if name == "times" else "<f8")
+def _join(name: BarColumn, buckets: Sequence[BarColumns]) -> Int64 | Float64:
+    """Return one column of all buckets, end to end."""
+    joined = bytearray().join(map(itemgetter(name), buckets))
+    return np.frombuffer(joined, dtype="<i8" if name == "times" else "<f8")
+
+
+def _keep(column: Int64 | Float64, kept: Sequence[Rows]) -> Int64 | Float64:
+    """Return the rows of a column that are kept: mostly all of them, or nearly so."""
+    if sum(stop - start for start, stop in kept) == column.size:
+        return column
+    return np.concatenate([column[:0], *(column[start:stop] for start, stop in kept)])
 
 
 def _find_rows(
@@ -171,19 +171,15 @@ def _find_rows(
     years: Sequence[Sequence[str]],
     wanted: Mapping[str, Wanted],
     reach: Reach,
-) -> tuple[list[int], list[int], list[Cut]]:
-    """Return what is needed of the buckets whose `times` these are.
-
-    Returns the position of each series' first row in what is stored of it, how many rows follow
-    from there on, and the cut of each bucket.
+) -> tuple[list[int], list[Rows]]:
+    """Return what is needed of the buckets whose `times` these are: the position of each series'
+    first row in what is stored of it, and which rows of the buckets are its.
     """
     firsts: list[int] = []
-    lengths: list[int] = []
-    cuts: list[Cut] = []
+    kept: list[Rows] = []
     seconds, row = times.data, 0
     for document, held in zip(series, years, strict=True):
-        counts = [document["years"][year] for year in held]
-        loaded = sum(counts)
+        loaded = sum(document["years"][year] for year in held)
         start, last = wanted[document["ticker"]]
         first, skip, stop = document["bars"] - loaded, 0, loaded
         if last is not None:
@@ -193,15 +189,10 @@ def _find_rows(
             skip = max(0, min(reach(index, document["interval"]) - first, loaded - 1))
         if last is not None:
             stop = max(skip + 1, bisect_right(seconds, last, row, row + loaded) - row)
-        row += loaded
         firsts.append(first + skip)
-        lengths.append(stop - skip)
-        for count in counts:
-            begin, end = min(skip, count), min(stop, count)
-            cuts.append((begin, end) if begin or end < count else None)
-            skip -= begin
-            stop -= end
-    return firsts, lengths, cuts
+        kept.append((row + skip, row + stop))
+        row += loaded
+    return firsts, kept
 
 
 def _build_panel(
@@ -214,11 +205,13 @@ def _build_panel(
     offsets = np.array([0, *accumulate(lengths)], np.int64)
     rows = [slice(int(start), int(stop)) for start, stop in pairwise(offsets)]
     times = columns["times"]
-    local = times.copy()
+    local, clocks = times, np.zeros_like(times)
     if is_intraday(interval):
+        local = times.copy()
         for document, own in zip(series, rows, strict=True):
             local[own] = local_seconds(times[own], ZoneInfo(document["timezone"]))
-    sessions, clocks = local // DAY_SECONDS, local % DAY_SECONDS // INTERVALS[interval]
+        clocks = local % DAY_SECONDS // INTERVALS[interval]
+    sessions = local // DAY_SECONDS
     for document, own in zip(series, rows, strict=True):
         if document["splits"]:
             days, factors = list_adjustments(document["splits"])
@@ -232,6 +225,6 @@ def _build_panel(
         offsets=offsets,
         first_index=np.array(firsts, np.int64),
         sessions=sessions,
-        clocks=clocks if is_intraday(interval) else np.zeros_like(clocks),
+        clocks=clocks,
         **columns,
     )

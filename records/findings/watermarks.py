@@ -83,17 +83,24 @@ def move_watermark_back(
 
 
 def write_watermarks(
-    database: Db, documents: Sequence[WatermarkDocument], session: ClientSession
+    database: Db,
+    documents: Sequence[WatermarkDocument],
+    session: ClientSession,
+    *,
+    are_stored: bool = False,
 ) -> None:
     """Store watermarks inside the transaction of their batch;
     `last_detected_timestamp` never moves back.
 
-    A scan says the same of most of its series: they are written by one update.
+    A scan says the same of most of its series: they are written by one update. Where `are_stored`
+    they were all there a moment ago, and are looked for only if that has changed.
     """
     watermarks = watermarks_in(database)
-    query = {"_id": {"$in": [document["_id"] for document in documents]}}
-    known = watermarks.find(query, {"_id": 1}, batch_size=len(documents) + 1, session=session)
-    stored = {found["_id"] for found in known}
+    stored = {document["_id"] for document in documents}
+    if not are_stored:
+        query = {"_id": {"$in": list(stored)}}
+        known = watermarks.find(query, {"_id": 1}, batch_size=len(documents) + 1, session=session)
+        stored = {found["_id"] for found in known}
     writes: list[InsertOne[WatermarkDocument] | UpdateMany] = []
     alike: dict[tuple[Any, ...], list[WatermarkDocument]] = {}
     for document in documents:
@@ -114,7 +121,9 @@ def write_watermarks(
         }
         writes.append(UpdateMany({"_id": {"$in": [member["_id"] for member in members]}}, update))
     if writes:
-        watermarks.bulk_write(writes, ordered=False, session=session)
+        written = watermarks.bulk_write(writes, ordered=False, session=session)
+        if are_stored and written.matched_count < len(documents):
+            write_watermarks(database, documents, session)
 
 
 def _select(tickers: Sequence[str], interval: str) -> Query:
