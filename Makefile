@@ -91,8 +91,10 @@ lock: $(VENV)/.installed-dev  ## pin anew what requirements*.in ask for
 	$(LOCK) --upgrade --output-file requirements.txt requirements.in
 	$(LOCK) --upgrade --output-file requirements-traces.txt requirements-traces.in
 	$(LOCK) --upgrade --output-file requirements-mcp.txt requirements-mcp.in
+	$(LOCK) --upgrade --output-file requirements-autoencoder.txt requirements-autoencoder.in
 	$(LOCK) --upgrade --output-file requirements-dev.txt requirements-dev.in
-	@for lock in requirements.txt requirements-traces.txt requirements-mcp.txt requirements-dev.txt; do for version in $(PYTHONS); do \
+	@for lock in requirements.txt requirements-traces.txt requirements-mcp.txt requirements-autoencoder.txt \
+	    requirements-dev.txt; do for version in $(PYTHONS); do \
 	  echo "Trying $$lock with Python $$version."; \
 	  $(BIN)/uv pip install --quiet --dry-run --no-deps --require-hashes --no-build --python-version $$version \
 	    --target $(VENV)/tried -r $$lock || exit 1; \

@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from core.errors import BadInput
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS
 from detection.detectors.isolation_forest import FlatForest, fit_forest
 from detection.detectors.rows import SeriesRows, score_rows
@@ -79,7 +80,11 @@ def compare_detectors(panel: BarPanel) -> Table:
         warm_up = kind.find_warm_up_bars(kind.get_defaults())
         rows = rows.want(np.flatnonzero(rows.find_places() >= warm_up))
         started = time.process_time()
-        fitted = kind.fit(rows, seed=7, parameters=kind.get_defaults())
+        try:
+            fitted = kind.fit(rows, seed=7, parameters=kind.get_defaults())
+        except BadInput as error:
+            table.add_row(kind.name, error.reason, "", "")
+            continue
         fit_seconds = time.process_time() - started
         detector = kind.load(fitted)
         threshold = float(np.quantile(score_rows(detector, rows), 0.01))

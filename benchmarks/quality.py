@@ -4,7 +4,9 @@ Real daily bars of five stocks and two indices, and three markets made by rule (
 many years, one of which half the tickers trade on few days, and one of two years. Walk-forward:
 each year is scored by a model of the years before it, one of all markets, and 1 % of each ticker's
 days are flagged. Found are event days, publicly known (events.csv) or made; and faults planted in
-copies of the bars, by the same 1 % or by the rules for faults, which may flag another 1 %.
+copies of the bars, by the same 1 % or by the rules for faults, which may flag another 1 %. Measured
+so are the forest on three feature sets, and detectors of windows, of which the network takes
+minutes and jax (`requirements-autoencoder.txt`).
 
 Beside it, flagging as many days: the plain absolute log return, and that over its own standard
 deviation of 60 days. With the thresholds that a training would set, the share of bars flagged in
@@ -26,9 +28,11 @@ from rich.table import Table
 
 from benchmarks.faults import FAULTS, PRICES, Fault, plant
 from benchmarks.made import Made, make_market, make_sessions
-from core.arrays import Bools, Float64
+from core.arrays import Bools, Float64, Int64
+from core.errors import BadInput
 from detection.detectors.catalogue import DEFAULT_DETECTOR, get_detector
-from detection.detectors.contract import Detector
+from detection.detectors.contract import Detector, SeriesDetector
+from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import (
     EVENTS,
@@ -44,6 +48,7 @@ from detection.features.market_move import (
     compute_returns,
 )
 from detection.models.fitting import FEWEST_KNOWN
+from detection.models.rows import join_rows, lay_out_rows
 from detection.scoring.faults import find_faults
 from detection.scoring.grades import GradeTable
 from market.bars.no_trade import mark_no_trade
@@ -63,8 +68,15 @@ SPLITS = {"AAPL": ("2000-06-21", "2005-02-28"), "MSFT": ("2003-02-18",)}
 Z_BARS = 60
 # How many settings of features, rules and markets were tried until these were kept.
 CONFIGURATIONS = 11
-SETS = (TWO_YARDSTICKS, TRADED, EVENTS)
 OURS = EVENTS
+# By what they are called here: a detector, and what it sees.
+MODELS: dict[str, tuple[str, FeatureSet]] = {
+    **{each.label: (DEFAULT_DETECTOR, each) for each in (TWO_YARDSTICKS, TRADED, EVENTS)},
+    "pca_window": ("pca_window", TWO_YARDSTICKS),
+    "lstm": ("lstm", TWO_YARDSTICKS),
+}
+# Bars before a bar that any of them looks back on.
+HISTORY_BARS = max(get_detector(name).history_bars for name, _ in MODELS.values())
 EVENTS_WANTED, FAULTS_WANTED, KIND_WANTED = 0.9, 0.95, 0.85
 SHARE_WANTED, CALIBRATION_WANTED, OPENS_WANTED = (0.005, 0.02), 1.5, 2.0
 
@@ -87,9 +99,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.quality", description="Measure what detection finds."
     )
-    parser.add_argument("--seeds", type=int, default=3, help="forests a year; figures are means")
+    parser.add_argument("--seeds", type=int, default=3, help="models a year; figures are means")
     parser.add_argument("--faults", type=int, default=8, help="of each kind for each ticker")
+    parser.add_argument(
+        "--only", help="some of the models, with commas between; the figures are not kept"
+    )
     options = parser.parse_args()
+    chosen = options.only.split(",") if options.only else list(MODELS)
     console = Console()
     with console.status("making markets"):
         subjects = make_subjects(options.faults)
@@ -97,18 +113,25 @@ def main() -> int:
         "abs_log_return": {n: measure_baseline(s, None) for n, s in subjects.items()},
         "rolling_z_score": {n: measure_baseline(s, Z_BARS) for n, s in subjects.items()},
     }
-    for feature_set in SETS:
-        with console.status(f"walking forward with {feature_set.label}"):
-            seeds = [
-                measure_models(subjects, feature_set, seed) for seed in range(1, options.seeds + 1)
-            ]
-        sides[feature_set.label] = {
+    for side in chosen:
+        try:
+            with console.status(f"walking forward with {side}"):
+                seeds = [
+                    measure_models(subjects, *MODELS[side], seed)
+                    for seed in range(1, options.seeds + 1)
+                ]
+        except BadInput as error:
+            console.print(f"{side} is not measured: {error.message}")
+            continue
+        sides[side] = {
             name: {what: _mean(found[name][what] for found in seeds) for what in seeds[0][name]}
             for name in subjects
         }
-    opens = measure_opens()
     for name in subjects:
         console.print(build_table(name, {side: found[name] for side, found in sides.items()}))
+    if options.only:
+        return 0
+    opens = measure_opens()
     missed = list_missed(sides, opens)
     console.print(f"an open is an alarm {opens:.2f} times as often as another bar (5 minutes)")
     console.print(f"{CONFIGURATIONS} configurations were tried")
@@ -195,7 +218,8 @@ def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
                 continue
             drawn = random.choice(days, min(each, len(days) // 30), replace=False).tolist()
             for day in drawn:
-                fault = plant(ticker, kind, series, OURS.reach(day, "1d"), day, random)
+                start = OURS.reach(day - HISTORY_BARS, "1d")
+                fault = plant(ticker, kind, series, start, day, random)
                 stop = fault.start + len(fault.bars)
                 dates = dated["date"].iloc[fault.start : stop].to_numpy()
                 faults.append(
@@ -224,19 +248,24 @@ def build_panel(tables: list[pd.DataFrame], starts: list[int]) -> BarPanel:
 
 
 def measure_models(
-    subjects: dict[str, Subject], feature_set: FeatureSet, seed: int
+    subjects: dict[str, Subject], detector_name: str, feature_set: FeatureSet, seed: int
 ) -> dict[str, dict[str, float]]:
     """Return of each market what models of all markets find, each year by one of those before."""
+    history = get_detector(detector_name).history_bars
     clean = {
         n: _compute(s.panel, s.panel.offsets[:-1], feature_set, s.days) for n, s in subjects.items()
     }
+    starts = {n: s.fault_panel.offsets[:-1] + _find_lengths(s) for n, s in subjects.items()}
     wrong = {
-        n: _compute(
-            s.fault_panel,
-            s.fault_panel.offsets[:-1] + [fault.first - fault.start for fault in s.faults],
-            feature_set,
-            s.days,
-        )
+        n: _compute(s.fault_panel, starts[n] - history, feature_set, s.days)
+        for n, s in subjects.items()
+    }
+    shown = {
+        n: _show(detector_name, s.panel, clean[n], feature_set, s.panel.offsets[:-1])
+        for n, s in subjects.items()
+    }
+    shown_wrong = {
+        n: _show(detector_name, s.fault_panel, wrong[n], feature_set, starts[n])
         for n, s in subjects.items()
     }
     years = {n: _years(s.panel, clean[n]) for n, s in subjects.items()}
@@ -246,16 +275,18 @@ def measure_models(
     passed = {n: np.zeros(clean[n].rows.size, np.bool_) for n in subjects}
     fault_scores = {n: np.zeros(wrong[n].rows.size) for n in subjects}
     for year in sorted(set(np.concatenate(list(years.values())).tolist())):
-        rows = np.concatenate([clean[n].inputs[years[n] < year] for n in subjects])
-        if len(rows) < FEWEST_TRAINED or year < 2000:
+        before = [_of_years(shown[n], years[n] < year) for n in subjects]
+        rows = join_rows(before, len(feature_set.columns))
+        if len(rows.wanted) < FEWEST_TRAINED or year < 2000:
             continue
-        detector, table, threshold = _fit(rows, seed, feature_set)
+        detector, table, threshold = _fit(rows, detector_name, seed, feature_set)
         for n in subjects:
-            now, then = years[n] == year, fault_years[n] == year
-            scores[n][now] = detector.score_samples(clean[n].inputs[now])
-            grades[n][now] = table.compute(scores[n][now])
-            passed[n][now] = scores[n][now] < threshold
-            fault_scores[n][then] = detector.score_samples(wrong[n].inputs[then])
+            now = _of_years(shown[n], years[n] == year)
+            then = _of_years(shown_wrong[n], fault_years[n] == year)
+            scores[n][now.wanted] = found_now = score_rows(detector, now)
+            grades[n][now.wanted] = table.compute(found_now)
+            passed[n][now.wanted] = found_now < threshold
+            fault_scores[n][then.wanted] = score_rows(detector, then)
     found = {}
     for n, subject in subjects.items():
         by_row = np.full(subject.panel.times.size, np.nan)
@@ -283,15 +314,39 @@ def _years(panel: BarPanel, features: Features) -> np.ndarray:
     )
 
 
+def _find_lengths(subject: Subject) -> Int64:
+    """Return how many bars each table with a fault has before it."""
+    return np.array([fault.first - fault.start for fault in subject.faults], np.int64)
+
+
+def _show(
+    detector_name: str,
+    panel: BarPanel,
+    features: Features,
+    feature_set: FeatureSet,
+    starts: Int64,
+) -> SeriesRows:
+    """Return what a detector sees of a panel; wanted is what it can score from `starts` (k,) on."""
+    rows = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
+    owners = np.searchsorted(panel.offsets, features.rows, side="right") - 1
+    possible = features.rows >= starts[owners]
+    possible &= rows.find_places() >= get_detector(detector_name).warm_up_bars
+    return rows.want(np.flatnonzero(possible))
+
+
+def _of_years(rows: SeriesRows, are_of: Bools) -> SeriesRows:
+    return rows.want(rows.wanted[are_of[rows.wanted]])
+
+
 def _fit(
-    rows: np.ndarray, seed: int, feature_set: FeatureSet
-) -> tuple[Detector, GradeTable, float]:
+    rows: SeriesRows, detector_name: str, seed: int, feature_set: FeatureSet
+) -> tuple[Detector | SeriesDetector, GradeTable, float]:
     if feature_set.sees_market:  # as a training does
-        known = rows[:, len(feature_set.own_columns) :].any(axis=1)
-        rows = rows[known] if known.sum() >= FEWEST_KNOWN else rows
-    kind = get_detector(DEFAULT_DETECTOR)
+        known = rows.get_wanted()[:, len(feature_set.own_columns) :].any(axis=1)
+        rows = rows.want(rows.wanted[known]) if known.sum() >= FEWEST_KNOWN else rows
+    kind = get_detector(detector_name)
     detector = kind.load(kind.fit(rows, seed=seed, parameters=kind.get_defaults()))
-    scores = detector.score_samples(rows)
+    scores = score_rows(detector, rows)
     return detector, GradeTable.from_scores(scores), float(np.quantile(scores, FLAGGED))
 
 
@@ -397,8 +452,9 @@ def measure_opens() -> float:
     fields |= {"clocks": whole["clock"].to_numpy(np.int64)}
     panel = BarPanel(**fields)
     features = compute_features(panel, panel.offsets[:-1], TRADED_BY_TIME)
-    detector, _, threshold = _fit(features.inputs, 7, TRADED_BY_TIME)
-    alarms = detector.score_samples(features.inputs) < threshold
+    rows = SeriesRows.of_one(features.inputs)
+    detector, _, threshold = _fit(rows, DEFAULT_DETECTOR, 7, TRADED_BY_TIME)
+    alarms = score_rows(detector, rows) < threshold
     opens = panel.clocks[features.rows] == 0
     return float(alarms[opens].mean() / alarms[~opens].mean())
 

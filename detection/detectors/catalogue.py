@@ -56,6 +56,23 @@ DETECTORS: dict[str, DetectorKind] = {
             score_range=(-1.0, 0.0),
             module="detection.detectors.pca_window",
         ),
+        DetectorKind(
+            name="lstm",
+            summary="a bar larger than a network of normal windows of 20 bars tells it",
+            feature_set="two_yardsticks/1",
+            intraday_feature_set="time_of_day/1",
+            parameters={
+                "windows": Parameter(20_000, 100, 200_000, "windows that it learns from"),
+                "epochs": Parameter(10, 1, 500, "how often it goes over them at the most"),
+            },
+            # Some minutes of a processor.
+            most_product=10_000_000,
+            warm_up_bars=19,
+            history_bars=19,
+            only_its_sets=True,
+            score_range=(-1.0, 0.0),
+            module="detection.detectors.lstm",
+        ),
         *(
             DetectorKind(
                 name=name,

@@ -11,12 +11,13 @@ MEMBERS = (
     "isolation_forest",
     "half_space_trees",
     "pca_window",
+    "lstm",
     "zscore",
     "mad",
     "moving_average",
 )
 NAMED_WEIGHTS: Mapping[str, Mapping[str, float]] = {
-    "seed": {"half_space_trees": 0.3, "isolation_forest": 0.2},
+    "seed": {"lstm": 0.5, "half_space_trees": 0.3, "isolation_forest": 0.2},
     "equal": dict.fromkeys(MEMBERS, 1.0),
 }
 MOST_WEIGHT = 1_000.0

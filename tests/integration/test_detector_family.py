@@ -20,7 +20,12 @@ from tests.integration.detecting import NOW, make_bars, read_anomalies, run, sto
 BARS = 900
 SHOCKS = (700, 777, 899)
 # What a test grows is small: its time goes into the bars.
-FEW = {"trees": 20}
+FEW = {
+    "trees": 20,
+    "windows": 400,
+    "epochs": 2,
+    "weights": "isolation_forest=0.2,half_space_trees=0.3",
+}
 
 
 def make_plan(detector: str) -> TrainingPlan:

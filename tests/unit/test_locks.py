@@ -14,9 +14,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent.parent
 RUN, TRACES = "requirements.txt", "requirements-traces.txt"
 MCP, DEV = "requirements-mcp.txt", "requirements-dev.txt"
+AUTOENCODER = "requirements-autoencoder.txt"
 FLAGS = {"--no-deps", "--require-hashes", "--only-binary :all:"}
 # A lock is installed on top of those before it.
-LAYERS = [(RUN,), (RUN, TRACES), (RUN, MCP), (RUN, DEV)]
+LAYERS = [(RUN,), (RUN, TRACES), (RUN, MCP), (RUN, AUTOENCODER), (RUN, DEV)]
 ENVIRONMENTS = [
     {
         "python_version": python,
@@ -114,7 +115,7 @@ def test_locks_hold_all_that_is_needed_on_every_python_and_system(locks: tuple[s
     ] == []
 
 
-@pytest.mark.parametrize("lock", [RUN, TRACES, MCP, DEV])
+@pytest.mark.parametrize("lock", [RUN, TRACES, MCP, AUTOENCODER, DEV])
 def test_lock_pins_one_version_of_each_package_by_hash_and_names_no_place(lock: str) -> None:
     for line in lines_of(lock):
         assert re.match(r"[a-z0-9._-]+==\S+( ;.*?)?\s+--hash=sha256:[0-9a-f]{64}", line), line
@@ -131,7 +132,7 @@ def test_lock_pins_one_version_of_each_package_by_hash_and_names_no_place(lock: 
     )
 
 
-@pytest.mark.parametrize("upper", [TRACES, MCP, DEV])
+@pytest.mark.parametrize("upper", [TRACES, MCP, AUTOENCODER, DEV])
 def test_a_lock_on_top_of_another_changes_nothing_of_it(upper: str) -> None:
     for environment in ENVIRONMENTS:
         below, above = pins_in((RUN,), environment), pins_in((upper,), environment)

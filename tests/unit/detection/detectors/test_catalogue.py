@@ -21,8 +21,14 @@ from detection.models.rows import lay_out_rows
 from tests.unit.detection.features.twin import build_panel, draw_bars, read_real_bars
 
 SEED = 5
-# So that the battery is quick, what is counted in trees or rows is a few.
-FEW = {"trees": 20, "sample": 128}
+# So that the battery is quick, what is counted is a few, and the network is tried by itself alone.
+FEW = {
+    "trees": 20,
+    "sample": 128,
+    "windows": 400,
+    "epochs": 2,
+    "weights": "isolation_forest=0.2,half_space_trees=0.3",
+}
 
 
 def find_feature_set(kind: DetectorKind) -> FeatureSet:
