@@ -3613,6 +3613,7 @@ class Client(Connection):
             "isolation_forest",
             "half_space_trees",
             "pca_window",
+            "lstm",
             "zscore",
             "mad",
             "moving_average",
@@ -5261,6 +5262,8 @@ class Client(Connection):
         market: str,
         trees: int | None = None,
         sample: int | None = None,
+        windows: int | None = None,
+        epochs: int | None = None,
         weights: str | Sequence[str] | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
         tickers: Sequence[str] | None = None,
@@ -5283,6 +5286,8 @@ class Client(Connection):
         Args:
             trees: how many trees
             sample: rows that each tree is grown from
+            windows: windows that it learns from
+            epochs: how often it goes over them at the most
             weights: whose votes count how much: seed or equal, or member=weight, with
                 commas between
             market: `ALL`: all markets, for each that has none of its own
@@ -5300,6 +5305,8 @@ class Client(Connection):
                 json={
                     "trees": trees,
                     "sample": sample,
+                    "windows": windows,
+                    "epochs": epochs,
                     "weights": _join(weights),
                     "market": market,
                     "interval": interval,
