@@ -7,8 +7,8 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
-from cli.watching import follow, print_outcome
+from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.watching import find_wait, follow, print_outcome
 from core.settings import get_settings
 from core.words import Status, Task
 from market.tickers import normalize_ticker
@@ -56,13 +56,16 @@ def list_runs(
 @json_option
 @exits_on_error
 def show_run(*, run_id: str, as_json: bool) -> None:
-    """Show one run: progress while it works, outcome afterwards."""
+    """Show one run: progress while it works, why it waits, outcome afterwards."""
     with use_database() as database:
         run = runs.get_run(database, run_id)
+        wait = find_wait(database, run)
     if as_json:
-        print_json(run)
-    else:
-        print_outcome(run)
+        print_json({**run, "waits": wait})
+        return
+    print_outcome(run)
+    if wait is not None:
+        echo(f"it waits: {wait['detail']}")
 
 
 @group.command("watch")

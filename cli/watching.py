@@ -1,6 +1,7 @@
 """Watching a run from the command line, and saying how it ended."""
 
-from time import sleep
+from datetime import UTC, datetime
+from time import monotonic, sleep
 
 import click
 from rich.console import Console
@@ -8,11 +9,16 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from cli.common import echo, print_json, print_table
+from core.settings import get_settings
 from records.database import Db
 from records.work.documents import RunDocument, ShownRun
 from records.work.runs import OPEN_STATUSES, get_run
+from tasks.process.broker import build_celery
+from tasks.process.census import WorkerCensus
+from tasks.requests.waiting import Wait, explain_wait
 
 POLL_SECONDS = 0.2
+ASK_SECONDS = 2.0  # why a run waits is asked for as seldom
 SHOWN_FAILURES = 20
 
 
@@ -36,10 +42,13 @@ def follow(database: Db, run: RunDocument, *, wait: bool, as_json: bool) -> None
 
 
 def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> ShownRun:
-    """Show a run's progress until it ends, and return it.
+    """Show a run's progress until it ends, and why it waits where it does; return it.
 
     Ctrl-C ends the watching only. Raises NotFound.
     """
+    settings = get_settings()
+    census = WorkerCensus(build_celery(settings))
+    told, asked_at = None, monotonic()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -60,8 +69,23 @@ def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> ShownRun:
             )
             if run["status"] not in OPEN_STATUSES:
                 return run
+            if not quiet and monotonic() - asked_at > ASK_SECONDS:
+                wait = explain_wait(database, run, census, settings, datetime.now(UTC))
+                asked_at = monotonic()
+                if wait is not None and wait["reason"] != told:
+                    bar.console.print(f"It waits: {wait['detail']}.", markup=False, highlight=False)
+                told = wait and wait["reason"]
             sleep(POLL_SECONDS)
             run = get_run(database, run_id)
+
+
+def find_wait(database: Db, run: ShownRun) -> Wait | None:
+    """Return why nobody works on a run, of which the workers are asked; None where it does not
+    wait.
+    """
+    settings = get_settings()
+    census = WorkerCensus(build_celery(settings))
+    return explain_wait(database, run, census, settings, datetime.now(UTC))
 
 
 def print_outcome(run: ShownRun) -> None:

@@ -2,8 +2,9 @@
 
 from flask import url_for
 
-from api.http.waiting import Wait, explain_wait
+from api.http.state import get_database, get_now, get_state
 from records.work.documents import RunDocument, ShownRun
+from tasks.requests.waiting import Wait, explain_wait
 
 
 class LinkedRun(ShownRun):
@@ -22,11 +23,12 @@ class ListedRun(RunDocument):
 
 def link_run(run: ShownRun) -> LinkedRun:
     """Return a run with the address of its tickers' audit records, and what it comes to."""
+    state = get_state()
     return {
         **run,
         "tickers_url": link_tickers(run["_id"]),
         "verdicts": read_verdicts(run),
-        "waits": explain_wait(run),
+        "waits": explain_wait(get_database(), run, state.workers, state.settings, get_now()),
     }
 
 

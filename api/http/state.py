@@ -9,7 +9,6 @@ from celery import Celery
 from flask import Flask, current_app, g, has_request_context
 
 from api.http.latencies import LatencyWriter
-from api.http.workers import WorkerCensus
 from core.settings import Settings
 from detection.models.single_series import SeriesModels
 from market.markets import Markets, load_markets
@@ -17,6 +16,7 @@ from records.database import Db, open_database
 from records.migrations import prepare_database
 from records.tenancy import of_owner
 from records.work.latencies import LatencyKind
+from tasks.process.census import WorkerCensus
 
 EXTENSION = "tapewatch"
 

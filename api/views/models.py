@@ -10,7 +10,6 @@ from api.http.auth import has_scope, needs_scope, require_scope
 from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_markets, get_now, get_state
-from api.http.workers import WorkerAnswer
 from api.schemas.models import (
     DetectorList,
     Evaluation,
@@ -43,6 +42,7 @@ from records.models.evaluations import get_evaluation
 from records.models.models import NEWEST_FIRST, find_models, get_model_record
 from records.work.documents import Heartbeat, RunDocument
 from records.work.heartbeats import find_heartbeats
+from tasks.process.census import WorkerAnswer
 from tasks.requests.evaluations import EvaluationRequest, request_evaluation
 from tasks.requests.runs import Once, request_training
 

@@ -14,7 +14,6 @@ from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.http.workers import WorkerCensus
 from core.settings import Settings
 from records.database import Db
 from records.work.counters import UNREADABLE, read_counts
@@ -23,6 +22,7 @@ from runner.programs import worker_command
 from tasks import names
 from tasks.engine.accept import send
 from tasks.process.broker import build_celery
+from tasks.process.census import WorkerCensus
 from tasks.process.messages import find_fault
 from tasks.process.transport import MOST_SET_ASIDE, SET_ASIDE
 from tests.processes import PATIENCE_SECONDS, ROOT, count_consumers, wait_until

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -78,6 +79,16 @@ def test_a_scan_of_a_market_says_what_it_did(flask: Command) -> None:
     answer = flask("scan", "run", "--market", "us")
     assert answer.returncode == 0, answer.stderr
     assert "incremental complete" in answer.stdout
+
+
+def test_a_run_that_nobody_works_on_says_why(live: Live, flask: Command) -> None:
+    elsewhere = f"{live.settings.redis_url.rpartition('/')[0]}/1000"  # where no worker listens
+    run = read_json(flask("scan", "run", "BBB", "--no-wait", "--json", REDIS_URL=elsewhere))["_id"]
+    long_ago = datetime.now(UTC) - timedelta(minutes=1)
+    live.database.detection_runs.update_one({"_id": run}, {"$set": {"requested_at": long_ago}})
+    shown = flask("runs", "show", run, REDIS_URL=elsewhere)
+    assert "waits: no worker that answers takes messages from the queue" in shown.stdout
+    live.client.post(f"/py/detection-runs/{run}/cancel")
 
 
 def test_a_run_that_is_not_waited_for_can_be_watched_later(flask: Command) -> None:

@@ -1,4 +1,4 @@
-"""The API asks the workers which queues they consume and which processes they have."""
+"""Workers are asked which queues they consume and which processes they have."""
 
 from dataclasses import dataclass, field
 from threading import Lock

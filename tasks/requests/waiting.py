@@ -1,11 +1,14 @@
 """Why a run waits: in words, for whoever looks at it."""
 
+from datetime import datetime
 from typing import TypedDict
 
-from api.http.state import get_database, get_now, get_settings, get_state
+from core.settings import Settings
+from records.database import Db
 from records.work.documents import ShownRun
 from records.work.waiting import count_at_work, count_batches, count_before
 from tasks.engine.kind import KINDS
+from tasks.process.census import WorkerCensus
 
 # Until then there is nothing to explain; the workers are not asked for what is gone in a moment.
 PATIENCE_SECONDS = 3.0
@@ -18,21 +21,23 @@ class Wait(TypedDict):
     detail: str
 
 
-def explain_wait(run: ShownRun) -> Wait | None:
+def explain_wait(
+    database: Db, run: ShownRun, census: WorkerCensus, settings: Settings, now: datetime
+) -> Wait | None:
     """Return why nobody works on a run; None where somebody does, or it has ended,
     or it came just now.
     """
-    waited = (get_now() - run["requested_at"]).total_seconds()
+    waited = (now - run["requested_at"]).total_seconds()
     if run["completed_at"] is not None or waited < PATIENCE_SECONDS:
         return None
     queue = KINDS[run["task"]].queue
     is_heavy = False
     if run["status"] == "in_progress":
-        batches = count_batches(get_database(), run["_id"])
+        batches = count_batches(database, run["_id"])
         if batches["leased"] or not batches["pending"]:
             return None
         is_heavy = batches["pending_heavy"] == batches["pending"]
-    workers = [one for one in get_state().workers.ask() if queue in one.queues]
+    workers = [one for one in census.ask() if queue in one.queues]
     if not workers:
         return {
             "reason": "no_worker",
@@ -41,8 +46,8 @@ def explain_wait(run: ShownRun) -> Wait | None:
                 " is frozen, or does not reach Redis; start it again, and nothing is lost meanwhile"
             ),
         }
-    slots = get_settings().heavy_at_once
-    if is_heavy and (others := count_at_work(get_database(), heavy=True)) >= slots:
+    slots = settings.heavy_at_once
+    if is_heavy and (others := count_at_work(database, heavy=True)) >= slots:
         return {
             "reason": "heavy_work",
             "detail": (
@@ -55,11 +60,11 @@ def explain_wait(run: ShownRun) -> Wait | None:
             "reason": "not_sent",
             "detail": (
                 "Redis did not take its message; the sweeper sends it again, every"
-                f" {get_settings().sweep_seconds} s"
+                f" {settings.sweep_seconds} s"
             ),
         }
     tasks = [name for name, kind in KINDS.items() if kind.queue == queue]
-    before, at_work = count_before(get_database(), run, tasks), count_at_work(get_database())
+    before, at_work = count_before(database, run, tasks), count_at_work(database)
     processes = sum(len(one.pids) for one in workers)
     return {
         "reason": "workers_busy",
