@@ -13,7 +13,7 @@ PYTHONS := 3.11 3.12 3.13 3.14
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo feed-demo up test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-feed bench-series bench-web lint format lock
+.PHONY: help demo feed-demo up key test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-feed bench-series bench-web lint format lock
 
 help:  ## list the targets
 	@echo "Tapewatch: make TARGET"
@@ -28,6 +28,9 @@ feed-demo: $(VENV)/.installed  ## replay a day into the feed and show its alerts
 
 up: $(VENV)/.installed  ## serve your own data until Ctrl-C
 	@$(TIED) $(BIN)/python -m runner up
+
+key: $(VENV)/.installed  ## make the first API key before `make up` (NAME=ops), as an address other than loopback needs one
+	@$(TIED) $(BIN)/python -m runner key $(or $(NAME),ops)
 
 test: $(VENV)/.installed-dev  ## run the tests against real servers of their own (ARGS="-k word" for some)
 	@exec $(TIED) $(BIN)/python -m pytest -m "not faults" --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)

@@ -1,4 +1,4 @@
-"""`python -m runner up|demo|feed-demo`: what `make up`, `make demo` and `make feed-demo` run."""
+"""`python -m runner up|demo|feed-demo|key`: what the targets of these names in the Makefile run."""
 
 import argparse
 import signal
@@ -9,6 +9,7 @@ from rich.console import Console
 
 from core.errors import BadInput, TapewatchError
 from core.logs import strip_controls
+from runner.first_key import make_first_key
 from runner.service import describe_addresses, serve, stay, wait_for_api
 
 
@@ -27,6 +28,8 @@ def main() -> int:
         "--once", action="store_true", help="stop everything after the table of anomalies"
     )
     commands.add_parser("feed-demo", help="replay a day into the feed, and show its alerts")
+    key = commands.add_parser("key", help="make the first API key, before anything listens")
+    key.add_argument("name", help="whose key it is")
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -34,6 +37,8 @@ def main() -> int:
     try:
         if arguments.command == "up":
             run_up(console)
+        elif arguments.command == "key":
+            console.print(make_first_key(arguments.name))
         elif arguments.command == "feed-demo":
             from runner.feed_demo import run_feed_demo  # noqa: PLC0415 -- the same as below
 

@@ -28,7 +28,8 @@ def _find_first_key(settings: Settings, database: Db) -> str | None:
         return None
     return (
         f"HOST={settings.host} lets other machines ask, and nobody gets in without a key:"
-        " `.venv/bin/flask keys create NAME --scope admin` makes the first."
+        " `.venv/bin/flask keys create NAME --scope admin` makes the first (`make key` before"
+        " anything listens)."
     )
 
 

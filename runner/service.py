@@ -46,11 +46,7 @@ def serve(say: Say) -> Iterator[Settings]:
     ServerProblem or ServerUnreachable when a server cannot be started or does not answer.
     """
     wanted = read_settings(env_file=None)
-    state_dir = STATE_DIR.absolute()
-    state_dir.mkdir(mode=0o700, exist_ok=True)
-    # One that an earlier version made may be open to others.
-    state_dir.chmod(0o700)
-    with _only_one(state_dir):
+    with own_state() as state_dir:
         _check_ports(wanted)
         mongo_port = None if os.environ.get("MONGO_URL") else free_port()
         redis_port = None if os.environ.get("REDIS_URL") else free_port()
@@ -144,7 +140,14 @@ def build_environment(settings: Settings, state_dir: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _only_one(state_dir: Path) -> Iterator[None]:
+def own_state(otherwise: str = "stop that one first") -> Iterator[Path]:
+    """Yield the folder of the service's state, made where it is not there, while nobody else has
+    it. Raises BadInput while somebody has, which says what to do `otherwise`.
+    """
+    state_dir = STATE_DIR.absolute()
+    state_dir.mkdir(mode=0o700, exist_ok=True)
+    # One that an earlier version made may be open to others.
+    state_dir.chmod(0o700)
     with (state_dir / "runner.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -152,12 +155,12 @@ def _only_one(state_dir: Path) -> Iterator[None]:
             lock.seek(0)
             raise BadInput(
                 f"Tapewatch already runs in {state_dir.parent} (process {lock.read().strip()});"
-                " stop that one first"
+                f" {otherwise}"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        yield
+        yield state_dir
 
 
 def _check_ports(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from core.errors import ServerUnreachable
 from core.settings import Settings
 from records.database import explain_unreachable, hide_credentials
 from records.migrations import check_version
+from records.work.documents import Heartbeat
 from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
 from records.work.runs import find_oldest_waiting_seconds
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
@@ -37,8 +38,9 @@ def get_health() -> Health:
     workers = _ask_workers() if redis.ok else ServerHealth(ok=False, detail="Redis does not answer")
     sweeper = scheduler = ServerHealth(ok=False, detail="MongoDB does not answer")
     if mongodb.ok:
-        sweeper = look_for_beat(SWEEPER, settings.sweep_seconds)
-        scheduler = look_for_beat(SCHEDULER, settings.tick_seconds)
+        beats = find_heartbeats(get_database(), [SWEEPER, SCHEDULER])
+        sweeper = judge_beat(beats.get(SWEEPER), settings.sweep_seconds)
+        scheduler = judge_beat(beats.get(SCHEDULER), settings.tick_seconds)
     return Health(
         status=_judge(mongodb, redis, workers, sweeper, scheduler),
         version=API_VERSION,
@@ -111,9 +113,8 @@ def _ask_workers() -> ServerHealth:
     )
 
 
-def look_for_beat(name: str, period_seconds: int) -> ServerHealth:
-    """Look how long ago something was done that beat has done every so often."""
-    last = find_heartbeats(get_database(), [name]).get(name)
+def judge_beat(last: Heartbeat | None, period_seconds: int) -> ServerHealth:
+    """Judge how long ago something was done that beat has done every so often."""
     if last is None:
         return ServerHealth(
             ok=False, detail="it has not run yet; are beat and the control worker running?"

@@ -14,7 +14,7 @@ from api.operations.health import (
     ALL_QUEUES,
     ask_mongodb,
     ask_redis,
-    look_for_beat,
+    judge_beat,
 )
 from api.schemas.health import Part, Parts, ServerHealth
 from records.alerts.alerts import build_query, find_alerts
@@ -25,7 +25,7 @@ from records.market.gaps import count_lacking
 from records.market.markets import count_series
 from records.market.session_days import find_session_days
 from records.ticks.positions import find_positions
-from records.work.heartbeats import SCHEDULER, SWEEPER
+from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
 from records.work.part_states import note_states
 from records.work.runs import find_oldest_waiting_seconds
 
@@ -56,7 +56,9 @@ class Look:
 def get_parts() -> Parts:
     """Say of each part of the service how it is, since when, and what to do.
 
-    `since` is when this was seen first; of what says so itself, since when it is so.
+    `since` is when it began, where the service has a time of that: a heartbeat, the oldest run
+    that waits, a delivery. Of all else it is when a look first found it so, which `is_first_seen`
+    says.
     """
     database = get_database()
     mongodb = ask_mongodb()
@@ -77,6 +79,7 @@ def get_parts() -> Parts:
                 found=look.found,
                 todo=look.todo or None,
                 since=look.since or since.get(look.name),
+                is_first_seen=look.since is None and look.name in since,
             )
             for look in looks
         ]
@@ -100,7 +103,7 @@ def _look_at_servers(mongodb: ServerHealth) -> Iterator[Look]:
         of_queue = [worker for worker in workers if queue in worker.queues]
         processes = sum(len(worker.pids) for worker in of_queue)
         if of_queue:
-            found = f"{len(of_queue)} answering, with {processes} processes"
+            found = f"{len(of_queue)} answering, with {processes} process{'es' * (processes != 1)}"
             yield Look(f"Workers of {queue}", "ok", found)
         else:
             todo = f"start a worker with --queues {queue}, or wake the one that is frozen"
@@ -111,14 +114,17 @@ def _look_at_work(database: Db) -> Iterator[Look]:
     settings = get_settings()
     periods = {SWEEPER: settings.sweep_seconds, SCHEDULER: settings.tick_seconds}
     does = {SWEEPER: "sends again what was lost", SCHEDULER: "scans watchlists that are due"}
+    beats = find_heartbeats(database, [*periods])
     for name, period in periods.items():
-        beat = look_for_beat(name, period)
+        last = beats.get(name)
+        beat = judge_beat(last, period)
         title = f"Beat, {name}"
         if beat.ok:
             yield Look(title, "ok", f"it {does[name]}")
         else:
             todo = "start beat and the worker of the queue control; of beat one is enough"
-            yield Look(title, "failed", beat.detail or "it has not run", todo)
+            found = beat.detail or "it has not run"
+            yield Look(title, "failed", found, todo, last["at"] if last else None)
     waiting = find_oldest_waiting_seconds(database) or 0.0
     if waiting > LATE_SECONDS:
         since = get_now() - timedelta(seconds=waiting)
@@ -140,7 +146,8 @@ def _look_at_channels(database: Db) -> Iterator[Look]:
         elif delivery is None:
             yield Look(name, "ok", "nothing was to be told yet")
         elif delivery["state"] == "sent":
-            yield Look(name, "ok", "the channel took the last message", "", delivery["sent_at"])
+            sent = delivery["sent_at"] or delivery["created_at"]
+            yield Look(name, "ok", f"the channel took a message on {sent:%Y-%m-%d at %H:%M} UTC")
         elif delivery["error"]:
             state: PartState = "failed" if delivery["state"] == "failed" else "warning"
             todo = "mend the channel, or set the rule again; then send a test"
@@ -164,7 +171,7 @@ def _look_at_data(database: Db) -> Iterator[Look]:
             todo = "see whether MongoDB is slow; the feed stores one part after the other"
             yield Look(name, "warning", found, todo, now - timedelta(seconds=stream["lag_seconds"]))
         else:
-            yield Look(name, "ok", "what came is stored", "", stream["committed_at"])
+            yield Look(name, "ok", "what came is stored")
     yield from _look_at_calendars(database, now)
     lacking = {series: each["open"] for series, each in count_lacking(database, None).items()}
     gaps, short = sum(lacking.values()), sum(count > 0 for count in lacking.values())

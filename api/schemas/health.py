@@ -52,8 +52,10 @@ class Part(BaseModel):
     state: Literal["ok", "warning", "failed", "unused"] = Field(examples=["ok"])
     found: str = Field(examples=["1 answering, with 2 processes"])
     todo: str | None = Field(None, description="what to do about it; null: nothing")
-    since: datetime | None = Field(
-        None, description="since when it is so, or was first seen so; null: not known"
+    since: datetime | None = Field(None, description="since when it is so; null: not known")
+    is_first_seen: bool = Field(
+        default=False,
+        description="true: `since` is when a look first found it so; it may have been so before",
     )
 
 

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 from pymongo import MongoClient
@@ -14,7 +15,7 @@ from core.binaries import find_mongod
 from core.settings import Settings
 from runner.passwords import protect_mongod, read_passwords
 from runner.servers import LOOPBACK, free_port, mongo_url, mongod_command, wait_for_primary
-from tests.processes import PATIENCE_SECONDS, Runner, start_service
+from tests.processes import PATIENCE_SECONDS, Runner, run_runner, start_service
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,13 @@ def get_settings(folder: Path) -> Settings:
 
 def read_port(url: str) -> int:
     return int(url.partition("@")[2].partition(":")[2].partition("/")[0])
+
+
+def read_scopes(runner: Runner, key: str) -> list[str]:
+    """Return what a key may do, as the API says it."""
+    url, headers = f"http://{LOOPBACK}:{runner.port}/py/access", {"X-API-Key": key}
+    scopes: list[str] = httpx.get(url, headers=headers, timeout=PATIENCE_SECONDS).json()["scopes"]
+    return scopes
 
 
 def test_redis_asks_for_its_password(service: Runner) -> None:
@@ -87,17 +95,21 @@ def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Pa
         with MongoClient(mongo_url(port)) as client:
             client.tapewatch.kept.insert_one({"_id": 1})
         mongod.terminate()
-    for _ in range(2):  # the second start finds them protected, on another port
-        with start_service(tmp_path) as runner:
-            settings = get_settings(runner.folder)
-            with MongoClient(settings.mongo_url) as client:
-                assert client.tapewatch.kept.find_one({}) == {"_id": 1}
-            stranger = MongoClient(LOOPBACK, read_port(settings.mongo_url), directConnection=True)
-            with stranger, pytest.raises(OperationFailure):
-                stranger.tapewatch.kept.find_one({})
-            runner.process.terminate()
-            assert runner.process.wait(PATIENCE_SECONDS) == 0
-        (tmp_path / "output.txt").unlink()
+    made = run_runner(tmp_path, "key", "ops")  # the start that protects them
+    assert made.returncode == 0, made.stderr
+    with start_service(tmp_path) as runner:  # one that finds them protected, on another port
+        settings = get_settings(runner.folder)
+        with MongoClient(settings.mongo_url) as client:
+            assert client.tapewatch.kept.find_one({}) == {"_id": 1}
+        stranger = MongoClient(LOOPBACK, read_port(settings.mongo_url), directConnection=True)
+        with stranger, pytest.raises(OperationFailure):
+            stranger.tapewatch.kept.find_one({})
+        assert read_scopes(runner, made.stdout.strip()) == ["admin"]
+        late = run_runner(tmp_path, "key", "late")
+        assert late.returncode == 2
+        assert "flask keys create" in late.stderr
+        runner.process.terminate()
+        assert runner.process.wait(PATIENCE_SECONDS) == 0
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 

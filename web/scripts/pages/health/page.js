@@ -27,7 +27,7 @@ export function show(main, route, signal) {
       el(
         "div",
         el("h1", "Health"),
-        el("p.lead", "Each part of the service, since when it is so, and what to do."),
+        el("p.lead", "Each part of the service: how it is, since when, and what to do."),
       ),
     ),
     el("section.card", { "aria-label": "Parts" }, section.node),
@@ -38,19 +38,24 @@ export function show(main, route, signal) {
 
 function draw({ parts }) {
   const rows = [...parts].sort((a, b) => gravity(a) - gravity(b)).map(buildRow);
-  return buildTable("Parts of the service", ["Part", "State, since", "Found"], rows);
+  return buildTable("Parts of the service", ["Part", "State", "Found"], rows, ".parts-table");
 }
 
-function buildRow({ name, state, found, todo, since }) {
+function buildRow({ name, state, found, todo, since, is_first_seen: isFirstSeen }) {
   const [kind, label] = STATES[state];
   return el(
     "tr",
     el("th", { scope: "row" }, name),
     el(
-      "td.nowrap",
+      "td.nowrap.when",
       el(kind ? `span.badge.${kind}` : "span.badge", {}, label),
-      el("div.muted", { title: since && moment(since) }, ago(since)),
+      since &&
+        el(
+          "div.muted",
+          { title: moment(since) },
+          isFirstSeen ? `first seen so ${ago(since)}` : `since ${moment(since)}`,
+        ),
     ),
-    el("td", buildProse(found), todo && el("p.muted", buildProse(`To do: ${todo}.`))),
+    el("td.found", buildProse(found), todo && el("p.muted", buildProse(`To do: ${todo}.`))),
   );
 }
