@@ -11,6 +11,7 @@ from analytics.catalogue import list_metrics
 from analytics.metric import REASONS, Category, Regime
 from api.schemas.common import (
     MAX_PAGE,
+    Body,
     Interval,
     Market,
     Page,
@@ -23,6 +24,7 @@ from api.schemas.common import (
 )
 from core.errors import BadInput
 from market.tickers import normalize_ticker
+from tasks.requests.analytics import MOST_BARS
 from tasks.requests.selection import Selection
 
 MOST_NAMED = 100
@@ -218,6 +220,19 @@ class Correlation(BaseModel):
     computed_at: datetime | None = None
     run_id: str | None = Field(None, description="the run that computes, or computed, the matrix")
     missing: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+
+class ComputeBody(Body):
+    """The metrics of a ticker, or of all of a market's."""
+
+    ticker: Ticker | None = None
+    market: Market | None = Field(None, description="all its series of the interval")
+    interval: Interval = "1d"
+    bars: int = Field(1, ge=1, le=MOST_BARS, description="of so many of each series' last bars")
+
+    def select(self) -> Selection:
+        """Return the selection. Raises BadInput where nothing, or too much, is named."""
+        return Selection((self.ticker,) if self.ticker else (), self.market)
 
 
 class OverviewQuery(_SetQuery, PageQuery):

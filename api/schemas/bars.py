@@ -316,6 +316,9 @@ class SeriesQuery(PageQuery):
     contains: str | None = Field(
         None, max_length=20, description="in the names of their tickers", examples=["GOO"]
     )
+    prefix: str | None = Field(
+        None, max_length=20, description="only tickers that begin so", examples=["GOO"]
+    )
     watchlist: WatchlistName | None = Field(None, description="only of its tickers")
     market: Market | None = None
     interval: Interval | None = None

@@ -11,11 +11,13 @@ from analytics.catalogue import CATEGORIES, METRICS, list_metrics, tabulate
 from analytics.metric import SET, Category, Metric
 from api.http.auth import has_scope
 from api.http.conditional import build_etag, find_unchanged, get_validators
+from api.http.idempotency import enqueues
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_state
 from api.schemas.analytics import (
     AnalysisAnswer,
     AnalysisQuery,
+    ComputeBody,
     Correlation,
     CorrelationQuery,
     Overview,
@@ -27,8 +29,10 @@ from records.analytics.documents import SnapshotDocument
 from records.analytics.sets import build_bars_key, build_set_id, find_set
 from records.database import Document
 from records.market.series import find_sizes, find_states
+from records.work.documents import RunDocument
 from records.work.watchlists import get_watchlist
-from tasks.requests.analytics import request_correlation
+from tasks.requests.analytics import request_analytics, request_correlation
+from tasks.requests.runs import Once
 from tasks.requests.selection import select_tickers
 
 analyses = APIBlueprint("analytics", __name__, tag="analytics")
@@ -181,6 +185,27 @@ def get_correlation(query_data: CorrelationQuery) -> Document:
         now=get_now(),
     )
     return answer | {"missing": missing, "run_id": run["_id"]}
+
+
+@analyses.post("/analysis/compute")
+@analyses.input(ComputeBody, example={"market": "US", "interval": "1d"})
+@enqueues(analyses)
+def compute_metrics(json_data: ComputeBody, once: Once) -> RunDocument:
+    """Compute the metrics of a ticker, or of a market's tickers, now.
+
+    By themselves they are computed once a slot, of what has new bars.
+    """
+    state = get_state()
+    (run,) = request_analytics(
+        state.database,
+        state.celery,
+        json_data.select(),
+        interval=json_data.interval,
+        bars=json_data.bars,
+        now=get_now(),
+        once=once,
+    )
+    return run
 
 
 def _list_series(tickers: Sequence[str], interval: str, as_of: datetime | None) -> list[Document]:

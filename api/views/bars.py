@@ -265,6 +265,7 @@ def list_tickers(query_data: SeriesQuery) -> Listed[Document]:
             find_watched_tickers(get_database(), query_data.watchlist)
         ),
         contains=query_data.contains,
+        prefix=(query_data.prefix or "").upper(),
         market=check_market(query_data.market),
         interval=query_data.interval,
         after=decode_cursor(query_data.cursor, BY_ID.types),

@@ -1568,6 +1568,7 @@ class Part(TypedDict):
     found: str
     todo: NotRequired[str | None]
     since: NotRequired[str | None]
+    is_first_seen: NotRequired[bool]
 
 
 class Parts(TypedDict):
@@ -2993,6 +2994,31 @@ class Client(Connection):
         """
         return cast(
             "Alert", self._ask("POST", f"/alerts/{_quote(alert_id)}/snooze", json={"until": until})
+        )
+
+    def compute_metrics(
+        self,
+        *,
+        ticker: str | None = None,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        bars: int | None = None,
+    ) -> Started:
+        """Compute the metrics of a ticker, or of a market's tickers, now.
+
+        By themselves they are computed once a slot, of what has new bars.
+
+        Args:
+            market: all its series of the interval
+            bars: of so many of each series' last bars
+        """
+        return cast(
+            "Started",
+            self._start(
+                "POST",
+                "/analysis/compute",
+                json={"ticker": ticker, "market": market, "interval": interval, "bars": bars},
+            ),
         )
 
     def correlation(
@@ -4936,7 +4962,9 @@ class Client(Connection):
     def parts(self) -> Parts:
         """Say of each part of the service how it is, since when, and what to do.
 
-        `since` is when this was seen first; of what says so itself, since when it is so.
+        `since` is when it began, where the service has a time of that: a heartbeat, the oldest
+        run that waits, a delivery. Of all else it is when a look first found it so, which
+        `is_first_seen` says.
         """
         return cast("Parts", self._ask("GET", "/health/parts"))
 
@@ -5721,6 +5749,7 @@ class Client(Connection):
         ticker: str | None = None,
         tickers: str | Sequence[str] | None = None,
         contains: str | None = None,
+        prefix: str | None = None,
         watchlist: str | None = None,
         market: str | None = None,
         interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
@@ -5732,6 +5761,7 @@ class Client(Connection):
             limit: how many at the most in all; None: every one
             tickers: any of these, with commas between them
             contains: in the names of their tickers
+            prefix: only tickers that begin so
             watchlist: only of its tickers
         """
         return self._pages(
@@ -5740,6 +5770,7 @@ class Client(Connection):
                 "ticker": ticker,
                 "tickers": _join(tickers),
                 "contains": contains,
+                "prefix": prefix,
                 "watchlist": watchlist,
                 "market": market,
                 "interval": interval,

@@ -26,6 +26,7 @@ from records.market.documents import (
     series_in,
 )
 
+LAST_CHARACTER = "\U0010ffff"
 _LISTS = {"years": 0, "digests": 0, "figures": 0}
 _PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
 _QUALITY = dict.fromkeys(QualitySeries.__annotations__, 1)
@@ -133,6 +134,7 @@ def list_series(
     *,
     tickers: Sequence[str] | None = None,
     contains: str | None = None,
+    prefix: str = "",
     market: str | None = None,
     interval: str | None = None,
     after: Position | None = None,
@@ -141,7 +143,7 @@ def list_series(
     """Return series documents by `_id`, from the one after `after` on,
     without what they list by year and by gap.
 
-    `contains` is in the names of their tickers.
+    `contains` is in the names of their tickers, which begin with `prefix`.
     """
     query: dict[str, object] = {
         name: value
@@ -153,6 +155,9 @@ def list_series(
         named["$regex"] = re.escape(contains)
     if named:
         query["ticker"] = named
+    if prefix:
+        # An `_id` begins with the ticker.
+        query["_id"] = {"$gte": prefix, "$lt": prefix + LAST_CHARACTER}
     found = find_page(series_in(database), query, BY_ID, after=after, limit=limit, fields=_LISTS)
     return cast("list[SeriesSummary]", found)
 

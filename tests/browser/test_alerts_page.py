@@ -61,12 +61,12 @@ def test_alerts_are_seen_off_by_keyboard_and_every_open_page_hears_of_it(
     label = demo.database.labels.find_one({"alert_id": alerts[1]})
     assert label is not None
     assert (label["feedback"], label["cause"]) == ("confirmed", "earnings")
-    page.keyboard.press("m")
-    page.get_by_role("dialog").get_by_role("button", name="Mute").click()
+    page.keyboard.press("s")
+    page.get_by_role("dialog").get_by_role("button", name="Snooze").click()
     expect(rows).to_have_count(len(alerts) - 2)
     page.keyboard.press("/")
-    expect(page.get_by_role("searchbox", name="Ticker")).to_be_focused()
-    page.get_by_role("searchbox", name="Ticker").fill("IBM")
+    expect(page.get_by_role("combobox", name="Ticker")).to_be_focused()
+    page.get_by_role("combobox", name="Ticker").fill("IBM")
     page.keyboard.press("Enter")
     expect(rows.first).to_contain_text("IBM")
     expect(page.locator(".alerts > li", has_text="AAPL")).to_have_count(0)
@@ -102,7 +102,7 @@ def test_one_alert_is_shown_commented_and_reopened(
     page.get_by_role("button", name="Comment").click()
     expect(page.get_by_role("region", name="Comments")).to_contain_text("results after the close")
     page.get_by_role("button", name="Reopen").click()
-    expect(page.get_by_role("region", name="Trail")).to_contain_text("reopen by")
+    expect(page.get_by_role("region", name="Trail")).to_contain_text("reopened by")
     expect(page.get_by_role("button", name="Acknowledge")).to_be_visible()
 
 

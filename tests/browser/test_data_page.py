@@ -103,7 +103,7 @@ def test_gaps_corrections_and_rejected_rows_are_told(
     expect(rejected.get_by_role("row").filter(has_text="2024-01-06").first).to_contain_text(
         "not a session"
     )
-    page.get_by_role("searchbox", name="Only of ticker").fill("GOOG")
+    page.get_by_role("combobox", name="Only of ticker").fill("GOOG")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No row was rejected")).to_be_visible()
 
@@ -124,7 +124,7 @@ def test_the_quality_of_series_is_told_the_worst_first(
     look.take(f"quality-{width}")
     page.get_by_text("How the score is made").click()
     expect(page.get_by_text(re.compile(r"open gaps . 1, at most 5 points"))).to_be_visible()
-    page.get_by_role("searchbox", name="Only of ticker").fill(ticker)
+    page.get_by_role("combobox", name="Only of ticker").fill(ticker)
     page.keyboard.press("Enter")
     row = table.get_by_role("row").filter(has_text=ticker)
     # Of nine sessions six have no bar, and one row of four was a Saturday's.
@@ -146,7 +146,7 @@ def test_what_lacks_is_accepted_or_asked_for_where_it_is_seen(
     demo.api.post("/data/candles?wait=20", {"ticker": ticker, "candles": candles})
     page = open_page(f"{demo.url}#/data", width=width, quiet=False)
     look = Look(page, tmp_path)
-    page.get_by_role("searchbox", name="Only of ticker").fill(ticker)
+    page.get_by_role("combobox", name="Only of ticker").fill(ticker)
     page.keyboard.press("Enter")
     page.get_by_role("button", name="3 of 6 missing").click()
     listed = page.get_by_role("list", name="Sessions that lack bars")

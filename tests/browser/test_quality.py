@@ -171,15 +171,13 @@ def test_the_page_is_light_and_from_its_own_origin(
 def test_what_the_first_page_is_made_of_is_asked_for_at_once(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
-    page = open_page(demo.url)
-    expect(page.locator(".anomaly").first).to_be_visible()
     scripts = (
         "performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) =>"
-        " /scripts/.test(name))"
+        " /[.]m?js$/.test(name))"
     )
-    loaded = {url.removeprefix(demo.url) for url in page.evaluate(scripts)}
-    links = page.evaluate(
-        "[...document.querySelectorAll('[rel=modulepreload]')].map((link) =>"
-        " link.getAttribute('href'))"
-    )
-    assert set(links) == loaded - {"scripts/main.js", "scripts/lib/theme.js"}
+    preloaded = "[...document.querySelectorAll('[rel=modulepreload]')].map((link) => link.href)"
+    before = {f"{demo.url}scripts/{name}.js" for name in ("main", "lib/theme", "lib/preload")}
+    for address, shown in (("", ".anomaly"), ("#/ticker/AAPL?interval=1d", ".stage canvas")):
+        page = open_page(demo.url + address)
+        expect(page.locator(shown).first).to_be_visible()
+        assert set(page.evaluate(preloaded)) == set(page.evaluate(scripts)) - before

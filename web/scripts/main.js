@@ -16,7 +16,11 @@ const PAGES = {
   day: () => import("./pages/day/page.js"),
   compare: () => import("./pages/compare/page.js"),
   alerts: () => import("./pages/alerts/page.js"),
-  ticker: () => import("./pages/ticker/page.js"),
+  ticker: () => {
+    // The library that draws charts is the heaviest part of the page: it comes beside the rest.
+    import("./pages/ticker/chart.js").catch(() => {});
+    return import("./pages/ticker/page.js");
+  },
   market: () => import("./pages/market/page.js"),
   runs: () => import("./pages/runs/page.js"),
   watchlists: () => import("./pages/watchlists/page.js"),

@@ -9,6 +9,7 @@ import { go, linkTo } from "./router.js";
 import { CHOICES, choose, readChoice } from "./zone.js";
 import { showHelp } from "../parts/keyboard_help.js";
 import { buildSelect } from "../parts/select.js";
+import { KNOWN_TICKERS, startSuggestions } from "../parts/suggestions.js";
 import { buildThemeSwitch } from "../parts/theme_switch.js";
 
 const HEALTH_MILLISECONDS = 10_000;
@@ -79,6 +80,7 @@ export function startShell() {
   onConnection((reached) => (reached ? checkHealth() : showHealth(false)), signal);
   for (const event of ["offline", "online"]) window.addEventListener(event, checkHealth);
   watchConnection(signal);
+  startSuggestions();
   window.addEventListener("filterschange", aimLinks);
   repeat(HEALTH_MILLISECONDS, checkHealth, signal);
 }
@@ -97,8 +99,15 @@ export function markPage(page) {
     const isCurrent = link.dataset.page === (PARENTS[page] ?? page);
     if (isCurrent) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+    if (isCurrent) showInNavigation(link);
   }
   aimLinks();
+}
+
+/** On a phone the navigation is wider than the screen. */
+function showInNavigation(link) {
+  const nav = link.parentNode;
+  nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
 }
 
 /** Have the navigation take the filters along. */
@@ -169,26 +178,17 @@ function describeUnwell(parts) {
 }
 
 function buildSearch() {
-  const list = el("datalist", { id: "known-tickers" });
   const input = el("input", {
     type: "search",
     name: "ticker",
     placeholder: "Ticker, e.g. AAPL",
     "aria-label": "Go to a ticker",
-    list: "known-tickers",
+    list: KNOWN_TICKERS,
     maxlength: 20,
     autocomplete: "off",
     autocapitalize: "characters",
     spellcheck: "false",
   });
-  const suggest = async () => {
-    const { items } = await get("/tickers", { limit: 500 });
-    fill(
-      list,
-      [...new Set(items.map((item) => item.ticker))].map((value) => el("option", { value })),
-    );
-  };
-  input.addEventListener("focus", () => suggest().catch(() => {}), { once: true });
   const submit = (event) => {
     event.preventDefault();
     const ticker = input.value.trim().toUpperCase();
@@ -196,5 +196,5 @@ function buildSearch() {
     input.value = "";
     input.blur();
   };
-  return el("form.find", { role: "search", on: { submit } }, input, list);
+  return el("form.find", { role: "search", on: { submit } }, input);
 }

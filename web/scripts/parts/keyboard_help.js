@@ -23,7 +23,7 @@ const KEYS = [
       [["Enter"], "opens it"],
       [["e"], "acknowledges"],
       [["r"], "resolves"],
-      [["m"], "mutes"],
+      [["s"], "snoozes"],
     ],
   ],
 ];

@@ -2,7 +2,7 @@
 
 import { get, getFile, post } from "../../lib/api.js";
 import { el, fill, svg } from "../../lib/dom.js";
-import { ago, barTime, change, figure, moment, words } from "../../lib/format.js";
+import { ago, barTime, change, figure, moment, price, words } from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
@@ -17,6 +17,23 @@ import { countBars, nameSubject } from "./subject.js";
 const REFRESH_MILLISECONDS = 4000;
 const BARS = 90;
 const [WIDTH, HEIGHT, EDGE] = [640, 180, 8];
+const STEPS = {
+  raise: "raised",
+  extend: "extended",
+  acknowledge: "acknowledged",
+  resolve: "resolved",
+  snooze: "snoozed",
+  wake: "awake again",
+  assign: "assigned",
+  comment: "commented",
+  reopen: "reopened",
+  expire: "expired",
+  supersede: "superseded",
+  return: "came back",
+  mute: "muted by a rule",
+  unmute: "no longer muted",
+  threshold: "threshold set",
+};
 const OPEN = ["active", "acknowledged", "snoozed"];
 
 export async function showAlert(main, id, signal) {
@@ -96,7 +113,7 @@ function drawSteps(alert, refresh) {
   const steps = [
     can("active", "snoozed") && button("Acknowledge", () => takeStep(ids, "acknowledge")),
     can(...OPEN, "expired") && button("Resolve", () => askToResolve(ids)),
-    can(...OPEN) && button("Mute", () => askToSnooze(ids)),
+    can(...OPEN) && button("Snooze", () => askToSnooze(ids)),
     can(...OPEN) && button("Assign", () => askToAssign(ids)),
     can("resolved") && button("Reopen", () => takeStep(ids, "reopen")),
   ].filter(Boolean);
@@ -108,7 +125,7 @@ function drawSteps(alert, refresh) {
       Owner: alert.owner ?? "nobody",
       "First bar": barTime(alert.bar_time, alert.interval),
       [alert.entity_type === "feed" ? "Lacking" : "Bars"]: countBars(alert),
-      "Muted until": alert.snoozed_until && moment(alert.snoozed_until),
+      "Snoozed until": alert.snoozed_until && moment(alert.snoozed_until),
       "Resolved by": alert.resolved_by,
       "It was": alert.feedback && words(alert.feedback),
       Because: alert.cause && words(alert.cause),
@@ -158,12 +175,15 @@ function drawLine(bars, alert) {
   const points = closes.map((close, n) => `${x(n).toFixed(1)},${y(close).toFixed(1)}`).join(" ");
   const last = closes.length - 1;
   const said = `The last ${bars.length} closes, to ${figure(closes[last])}`;
-  return svg(
+  const picture = svg(
     "svg.alert-chart",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": said },
     svg("polyline.spark-line", { points }),
     svg(`circle.mark.${alert.severity}`, { cx: x(last), cy: y(closes[last]), r: 4 }),
   );
+  const [first, end] = [bars[0], bars[last]].map(({ time }) => barTime(time, alert.interval));
+  const extent = `${first} to ${end}, between ${price(low)} and ${price(high)}`;
+  return [picture, el("p.muted.number", extent)];
 }
 
 function drawWhy(alert) {
@@ -187,7 +207,7 @@ function drawParts({ root_cause: cause, entity_id: ticker }) {
       "li",
       el("span.name", name),
       el("strong.number", change(Math.expm1(value ?? 0))),
-      el("span.muted.number", z === null ? "" : `${z.toFixed(1)} deviations`),
+      el("span.muted.number", z === null ? "" : `${z.toFixed(1).replace("-", "−")} deviations`),
     );
   return el(
     "section",
@@ -216,7 +236,10 @@ function drawInputs(inputs) {
       el("td.number", `${Math.round(input.share * 100)} %`),
     ),
   );
-  const columns = ["What the model read", "Value", "Usual", "Share"];
+  const columns = [
+    "What the model read",
+    ...["Value", "Usual", "Share"].map((label) => [label, ".number"]),
+  ];
   return buildTable("What the model read", columns, el("tbody", rows));
 }
 
@@ -254,7 +277,12 @@ function drawComments(alert, refresh) {
     "Comments",
     list.length > 0 && el("ul.comments", list),
     !alert.archived &&
-      el("form", { on: { submit } }, el("label.field", "What you know", text), send),
+      el(
+        "form.stack",
+        { on: { submit } },
+        el("label.field", "What you know", text),
+        el("div", send),
+      ),
   );
 }
 
@@ -266,7 +294,7 @@ function drawTrail(alert) {
       alert.trail.map((entry) =>
         el(
           "li",
-          el("strong", entry.step),
+          el("strong", STEPS[entry.step] ?? words(entry.step)),
           ` by ${entry.by}, ${entry.to_state} `,
           el("span.muted", moment(entry.at)),
         ),

@@ -9,6 +9,7 @@ import { buildFilters } from "../../parts/filters.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildSeverity } from "../../parts/severity.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
+import { KNOWN_TICKERS } from "../../parts/suggestions.js";
 import { attempt } from "../../parts/toasts.js";
 import { showAlert } from "./alert.js";
 import { showMutes } from "./mutes.js";
@@ -21,7 +22,7 @@ const REFRESH_MILLISECONDS = 4000;
 const LISTED = 100;
 const STATES = ["active", "acknowledged", "snoozed", "resolved", "expired"];
 const OWN_FILTERS = ["state", "owner", "ticker"];
-export const STATE_KINDS = { active: "bad", acknowledged: "busy", resolved: "ok", snoozed: "" };
+const STATE_KINDS = { active: "bad", acknowledged: "busy", resolved: "ok" };
 
 export function show(main, route, signal) {
   if (route.name) return showAlert(main, route.name, signal);
@@ -93,7 +94,7 @@ async function showInbox(main, route, signal) {
         el("header", inbox.bar, filters),
         inbox.node,
         el(
-          "p.body.muted",
+          "p.body.muted.wide-only",
           el("kbd", "j"),
           " and ",
           el("kbd", "k"),
@@ -106,8 +107,8 @@ async function showInbox(main, route, signal) {
           " acknowledges, ",
           el("kbd", "r"),
           " resolves, ",
-          el("kbd", "m"),
-          " mutes, ",
+          el("kbd", "s"),
+          " snoozes, ",
           el("kbd", "/"),
           " searches.",
         ),
@@ -136,7 +137,7 @@ function buildOwnFilters(wanted, choose) {
   };
   const states = [["", "to be seen off"], ...STATES.map((state) => [state, state])];
   return [
-    input("ticker", "Ticker", { id: "alert-search", maxlength: 20 }),
+    input("ticker", "Ticker", { id: "alert-search", maxlength: 20, list: KNOWN_TICKERS }),
     buildSelect("State", states, wanted.state, (value) => choose("state", value)),
     input("owner", "Owner", { maxlength: 100 }),
   ];
@@ -182,14 +183,19 @@ function buildRow(alert, position, inbox, refresh) {
     el(
       "span.marks",
       buildSeverity(alert.severity),
-      el(`span.badge.${STATE_KINDS[alert.state] || "plain"}`, alert.state),
+      buildState(alert.state),
       alert.scope && el("span.badge", alert.scope),
       alert.count > 1 && el("span.badge", countBars(alert)),
       alert.owner && el("span.badge", alert.owner),
     ),
-    el("span.why", (alert.root_causes[0] && `${alert.root_causes[0]}. `) || "", alert.reasons[0]),
+    el("span.why", (alert.root_causes[0] && `${alert.root_causes[0]}; `) || "", alert.reasons[0]),
     alert.watchlist && el("span.muted.of", alert.watchlist),
   );
+}
+
+function buildState(state) {
+  const kind = STATE_KINDS[state];
+  return el(kind ? `span.badge.${kind}` : "span.badge", {}, state);
 }
 
 const chosen = (inbox) =>
@@ -216,7 +222,7 @@ function drawSteps(inbox, refresh) {
     inbox.bar,
     button("Acknowledge", (ids) => takeStep(ids, "acknowledge")),
     button("Resolve", askToResolve),
-    button("Mute", askToSnooze),
+    button("Snooze", askToSnooze),
     button("Assign", askToAssign),
     el("span.muted", of),
   );
@@ -232,7 +238,7 @@ function listenToKeys(inbox, refresh, signal) {
     k: () => move(inbox, -1),
     e: () => step((ids) => takeStep(ids, "acknowledge")),
     r: () => step(askToResolve),
-    m: () => step(askToSnooze),
+    s: () => step(askToSnooze),
     x: () => inbox.node.querySelectorAll("input[type=checkbox]")[inbox.at]?.click(),
     "/": () => document.getElementById("alert-search")?.focus(),
   };

@@ -95,10 +95,10 @@ export function askToExpect(what, title) {
 export function askToSnooze(ids) {
   const lasting = buildChoice(SNOOZES);
   return askInDialog({
-    title: ids.length === 1 ? "Mute the alert" : `Mute ${ids.length} alerts`,
+    title: ids.length === 1 ? "Snooze the alert" : `Snooze ${ids.length} alerts`,
     lead: "It is active again when the time is over.",
     nodes: el("div.fields", el("label.field", "For", lasting)),
-    verb: "Mute",
+    verb: "Snooze",
     send: () =>
       takeStep(ids, "snooze", {
         until: inHours(lasting.value),

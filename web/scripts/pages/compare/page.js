@@ -9,6 +9,7 @@ import { go, keepInUrl, linkTo } from "../../lib/router.js";
 import { buildChoice } from "../../parts/choice.js";
 import { buildFilters } from "../../parts/filters.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
+import { KNOWN_TICKERS } from "../../parts/suggestions.js";
 
 const MARKED = 500;
 const MARK_FIELDS = "Ticker,Datetime,severity,grade,reasons,features.return_1";
@@ -126,7 +127,7 @@ function buildSearch(choose) {
     name: "other",
     placeholder: "Another ticker",
     "aria-label": "Compare with a ticker",
-    list: "known-tickers",
+    list: KNOWN_TICKERS,
     maxlength: 20,
     autocomplete: "off",
     autocapitalize: "characters",

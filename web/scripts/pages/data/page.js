@@ -6,6 +6,7 @@ import { keepInUrl } from "../../lib/router.js";
 import { loadSeries } from "../../lib/series.js";
 import { buildChoice } from "../../parts/choice.js";
 import { loadInto } from "../../parts/states.js";
+import { KNOWN_TICKERS } from "../../parts/suggestions.js";
 import { buildCoverage } from "./coverage.js";
 import { buildImports } from "./imports.js";
 import { showQuality } from "./quality.js";
@@ -72,6 +73,7 @@ function buildFilter(ticker, choose) {
     size: 12,
     placeholder: "Ticker",
     "aria-label": "Only of ticker",
+    list: KNOWN_TICKERS,
     autocomplete: "off",
   });
   input.addEventListener("change", () => choose(input.value.trim().toUpperCase()));

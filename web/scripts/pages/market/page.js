@@ -10,6 +10,7 @@ import { isStored, loadMarkets } from "../../lib/markets.js";
 import { go, linkTo, readRoute } from "../../lib/router.js";
 import { setExchange } from "../../lib/zone.js";
 import { buildChoice } from "../../parts/choice.js";
+import { buildCompute } from "../../parts/compute.js";
 import { buildFilters } from "../../parts/filters.js";
 import { buildFirstLook } from "../../parts/first_look.js";
 import { buildRegimeKey, buildRibbon } from "../../parts/regimes.js";
@@ -19,6 +20,7 @@ import { buildTickers } from "./tickers.js";
 
 const LOOK_MILLISECONDS = 15_000;
 const HISTORY_BARS = 250;
+const MOST_COMPUTED = 20_000; // bars whose metrics a click asks for
 
 export const title = (route) => `Market ${route.query.get("market") ?? route.name ?? "US"}`;
 
@@ -42,12 +44,13 @@ function draw(markets, route, again, signal) {
   const intervals = INTERVALS.filter((interval) => held?.intervals.includes(interval));
   if (intervals.length === 0) {
     return [
-      el("h1", "Market"),
+      el("div.head", el("h1", "Market")),
       el(
         "div.card",
         buildEmpty(
           "No bars yet",
           "Once a market has bars, it is here: `flask bars demo` brings some.",
+          el("a.button.primary", { href: linkTo("data") }, "Upload bars"),
         ),
       ),
     ];
@@ -58,6 +61,9 @@ function draw(markets, route, again, signal) {
     : intervals.includes("1d")
       ? "1d"
       : intervals[0];
+  // Of a small market enough bars for its regimes over time, of a large one the last.
+  const bars = Math.min(HISTORY_BARS, Math.max(1, Math.floor(MOST_COMPUTED / held.tickers)));
+  const compute = () => buildCompute({ market }, { interval, bars }, again, signal);
   const state = buildSection(
     () =>
       get(
@@ -65,7 +71,7 @@ function draw(markets, route, again, signal) {
         { market, interval, limit: 1, history: HISTORY_BARS },
         signal,
       ),
-    (data) => drawState(data, interval),
+    (data) => drawState(data, interval, compute),
     signal,
     3,
   );
@@ -113,13 +119,13 @@ function drawUnlooked({ series, looked_at: looked }) {
   return el("p.notice.warn", `${which}: that no anomaly is known does not mean a quiet market.`);
 }
 
-function drawState({ market }, interval) {
+function drawState({ market }, interval, compute) {
   const [latest] = market.bars;
   if (!latest) {
     return buildEmpty(
       "Nothing was computed yet",
-      "Metrics are computed by themselves once in a while; `flask analytics run --market US` " +
-        "does it now.",
+      "Metrics are computed by themselves once in a while, or now.",
+      compute(),
     );
   }
   const known = market.bars.filter(({ regimes }) => Object.keys(regimes).length > 0).reverse();
@@ -151,7 +157,11 @@ function drawState({ market }, interval) {
             el("span", barTime(known.at(-1).time, interval)),
           ),
         )
-      : el("p.muted", "Regimes over time are drawn once several bars were computed."),
+      : el(
+          "div.row",
+          el("p.muted", "Regimes over time are drawn once several bars were computed."),
+          compute(),
+        ),
     buildRegimeKey(),
   );
 }

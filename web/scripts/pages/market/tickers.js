@@ -152,7 +152,7 @@ function buildRow(item, interval) {
       "td.wide-only",
       item.crossover ? `${item.crossover}${item.crossed ? ", crossed" : ""}` : "–",
     ),
-    el("td.nowrap", buildRegime(item.regime)),
+    el("td", buildRegime(item.regime)),
     el("td.number", grade(item.anomaly_grade)),
     el("td.nowrap.muted.wide-only", barTime(item.as_of, interval)),
   );

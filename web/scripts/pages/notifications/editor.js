@@ -5,6 +5,7 @@ import { patch, put } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { getAll } from "../../lib/pages.js";
 import { askInDialog } from "../../parts/form_dialog.js";
+import { KNOWN_TICKERS } from "../../parts/suggestions.js";
 
 const SCOPES = ["market", "sector", "own", "mixed", "quiet"];
 
@@ -56,7 +57,12 @@ function buildFields(watchlists, rule) {
     [["", "all tickers"], ...watchlists.map((each) => [each.name, each.name])],
     rule?.watchlist,
   );
-  const ticker = typed({ maxlength: 20, value: rule?.ticker ?? "", placeholder: "any" });
+  const ticker = typed({
+    maxlength: 20,
+    value: rule?.ticker ?? "",
+    placeholder: "any",
+    list: KNOWN_TICKERS,
+  });
   const kinds = [
     ["", "events and faults"],
     ["event", "events"],

@@ -2,7 +2,7 @@
 
 import { get, post, remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { ago, moment } from "../../lib/format.js";
+import { ago, moment, plural, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { confirm } from "../../parts/confirmation.js";
 import { buildFacts } from "../../parts/facts.js";
@@ -143,6 +143,13 @@ function buildRule(rule, refresh) {
   );
 }
 
+const describeTries = ({ attempts }) => plural(attempts, "try", "tries");
+
+function buildState(state) {
+  const kind = KINDS[state];
+  return el(kind ? `span.badge.${kind}` : "span.badge", {}, words(state));
+}
+
 function showDeliveries(node, signal) {
   const list = {
     name: "Messages",
@@ -161,8 +168,8 @@ function showDeliveries(node, signal) {
         ),
         el(
           "td",
-          el(`span.badge.${KINDS[delivery.state]}`, delivery.state),
-          delivery.error && el("p.muted", `${delivery.error} (${delivery.attempts} tries)`),
+          buildState(delivery.state),
+          delivery.error && el("p.muted", `${delivery.error} (${describeTries(delivery)})`),
         ),
       ),
     buildEmpty: () =>

@@ -15,6 +15,7 @@ import {
 } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
+import { KNOWN_TICKERS } from "../../parts/suggestions.js";
 import { buildTable } from "../../parts/table.js";
 import { showRun } from "./run.js";
 
@@ -55,6 +56,7 @@ function buildFilters(query) {
   const apply = (name, value) => go("runs", null, { ...Object.fromEntries(query), [name]: value });
   const ticker = el("input", {
     name: "ticker",
+    list: KNOWN_TICKERS,
     value: query.get("ticker") ?? "",
     maxlength: 20,
     size: 9,

@@ -4,6 +4,7 @@
 import { get } from "../../lib/api.js";
 import { el, svg } from "../../lib/dom.js";
 import { barTime, figure, plural, words } from "../../lib/format.js";
+import { buildCompute } from "../../parts/compute.js";
 import { buildRegime } from "../../parts/regimes.js";
 import { buildEmpty, buildSection } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -37,7 +38,9 @@ export function buildMetrics({ ticker, interval }, signal) {
       ? { regime: regime.items, pages: pages.map((page) => page.items) }
       : null;
   };
-  const section = buildSection(load, (data) => drawMetrics(data, interval), signal, 6);
+  const compute = () =>
+    buildCompute({ ticker }, { interval, bars: PAST_BARS }, () => section.show(), signal);
+  const section = buildSection(load, (data) => drawMetrics(data, interval, compute), signal, 6);
   section.show();
   const node = el(
     "section.card.metrics",
@@ -48,12 +51,12 @@ export function buildMetrics({ ticker, interval }, signal) {
   return { node, refresh: section.refresh };
 }
 
-function drawMetrics(data, interval) {
+function drawMetrics(data, interval, compute) {
   if (data === null) {
     return buildEmpty(
       "Nothing was computed yet",
-      "Metrics are computed by themselves once in a while; `flask analytics run TICKER` does " +
-        "it now.",
+      "Metrics are computed by themselves once in a while, or now.",
+      compute(),
     );
   }
   const [latest] = data.regime;

@@ -1,0 +1,33 @@
+// Tickers that begin as what is typed: offered by every input whose `list` is this one, and asked
+// of the server, which may know more of them than a page could hold.
+
+import { get } from "../lib/api.js";
+import { el, fill } from "../lib/dom.js";
+import { pause } from "../lib/live.js";
+
+export const KNOWN_TICKERS = "known-tickers";
+const OFFERED = 20;
+const TYPING_MILLISECONDS = 120;
+
+export function startSuggestions() {
+  const list = el("datalist", { id: KNOWN_TICKERS });
+  document.body.append(list);
+  let typing = new AbortController();
+  const suggest = async ({ target }) => {
+    if (target.getAttribute?.("list") !== KNOWN_TICKERS) return;
+    typing.abort();
+    typing = new AbortController();
+    const { signal } = typing;
+    await pause(TYPING_MILLISECONDS, signal);
+    if (signal.aborted) return;
+    const prefix = target.value.trim().toUpperCase();
+    const { items } = await get("/tickers", { prefix, limit: OFFERED }, signal);
+    const tickers = new Set(items.map(({ ticker }) => ticker));
+    fill(
+      list,
+      [...tickers].map((value) => el("option", { value })),
+    );
+  };
+  for (const event of ["focusin", "input"])
+    document.addEventListener(event, (happened) => suggest(happened).catch(() => {}));
+}
