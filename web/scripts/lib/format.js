@@ -38,8 +38,9 @@ export function price(value) {
 /** A share as a percentage with its sign: 0.0312 is "+3.12 %". */
 export function change(value) {
   if (!isNumber(value)) return DASH;
-  const sign = value > 0 ? "+" : value < 0 ? "−" : "";
-  return `${sign}${Math.abs(value * 100).toFixed(2)} %`;
+  const text = Math.abs(value * 100).toFixed(2);
+  const sign = Number(text) === 0 ? "" : value > 0 ? "+" : "−";
+  return `${sign}${text} %`;
 }
 
 /** Four significant digits. */
@@ -53,6 +54,10 @@ export function figure(value) {
 /** A grade as a whole number, rounded down: one of 74.96 is below 75, and must not look like it. */
 export const grade = (value) => (isNumber(value) ? whole.format(Math.floor(value)) : DASH);
 
+/** A confidence as a percentage, rounded down: one below a bound must not look like it. */
+export const confidence = (value) =>
+  isNumber(value) ? `${Math.floor(100 * value + 1e-9)} %` : DASH;
+
 /** What a grade means: it is 25 times the powers of ten in "one bar in N". Rounded down too. */
 export function frequency(value) {
   if (!isNumber(value)) return DASH;
@@ -65,9 +70,12 @@ export function frequency(value) {
 export function duration(seconds) {
   if (!isNumber(seconds)) return DASH;
   if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const rounded = Math.round(seconds);
+  if (rounded < 60) return `${rounded} s`;
+  if (rounded < 3600) return `${Math.floor(rounded / 60)} min ${rounded % 60} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** How long ago, or until when: "3 minutes ago", "in 2 hours". */

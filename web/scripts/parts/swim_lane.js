@@ -18,12 +18,13 @@ const [LEAST_NAME_WIDTH, MOST_NAME_WIDTH] = [62, 120];
 const MARK_WIDTH = 3;
 
 /**
- * @param {{lanes: {ticker: string, first: number, last: number}[], anomalies: object[],
+ * @param {{lanes: {ticker: string, interval: string}[], anomalies: object[],
  * counting: Promise<{start: string, span_seconds: number, spans: object[]}>,
+ * extents: Promise<Map<string, [number, number]>>,
  * range: {start: number, end: number},
- * choose: (start: number, end: number, ticker?: string) => object}} shown lanes with the extent of
- * the stored bars, anomalies and, a little later, their counts as the API gives them; times are in
- * milliseconds, and `choose` returns the attributes of a link
+ * choose: (start: number, end: number, ticker?: string) => object}} shown lanes, anomalies and, a
+ * little later, their counts as the API gives them and from when to when bars are stored; times are
+ * in milliseconds, and `choose` returns the attributes of a link
  */
 export function buildSwimLane(shown, signal) {
   const hint = buildHint();
@@ -31,8 +32,13 @@ export function buildSwimLane(shown, signal) {
   let width = 0;
   let histogram = null;
   let scale = null;
-  // A group of its own: what has the focus beside it stays when the counts come.
+  let extents = null;
+  // Groups of their own: what has the focus beside them stays when they are filled.
   const counts = svg("g");
+  const bars = svg("g");
+  const drawBarsStored = () => {
+    if (extents && scale) bars.replaceChildren(...drawExtents(shown.lanes, extents, scale));
+  };
   const drawCounts = () => {
     if (!histogram || !scale) return;
     counts.replaceChildren(
@@ -45,7 +51,8 @@ export function buildSwimLane(shown, signal) {
     if (node.clientWidth === width || node.clientWidth === 0) return;
     width = node.clientWidth;
     scale = buildScale(shown.range, width, shown.lanes);
-    fill(node, drawPicture(shown, counts, scale, hint), hint.node);
+    fill(node, drawPicture(shown, bars, counts, scale, hint), hint.node);
+    drawBarsStored();
     drawCounts();
   };
   const observer = new ResizeObserver(draw);
@@ -57,6 +64,12 @@ export function buildSwimLane(shown, signal) {
       drawCounts();
     })
     .catch(() => {}); // the marks stand without it
+  shown.extents
+    .then((found) => {
+      extents = found;
+      drawBarsStored();
+    })
+    .catch(() => {}); // the same
   node.addEventListener("keydown", (event) => step(event, node));
   return node;
 }
@@ -71,7 +84,7 @@ function buildScale(span, width, lanes) {
   return { ...span, at, width, left, right: left + room };
 }
 
-function drawPicture({ lanes, anomalies }, counts, scale, hint) {
+function drawPicture({ lanes, anomalies }, bars, counts, scale, hint) {
   const height = STRIP + lanes.length * LANE + AXIS;
   const rows = findRows(lanes);
   const marks = anomalies
@@ -86,7 +99,8 @@ function drawPicture({ lanes, anomalies }, counts, scale, hint) {
       role: "group",
       "aria-label": "Anomalies by ticker and time",
     },
-    lanes.map((lane) => drawLane(lane, rows.get(lane.ticker), scale)),
+    bars,
+    lanes.map((lane) => drawName(lane, rows.get(lane.ticker))),
     buildTimeAxis(scale, STRIP - 4, height - AXIS),
     counts,
     marks,
@@ -138,26 +152,31 @@ function drawCells({ lanes, choose }, { start, span_seconds: seconds }, scale) {
   return group;
 }
 
-function drawLane(lane, top, scale) {
-  const from = Math.max(scale.at(lane.first), scale.left);
+function drawName(lane, top) {
   return svg(
-    "g",
-    svg("rect.extent", {
-      x: from,
-      y: top + 3,
-      width: Math.max(
-        lane.last < scale.start ? 0 : MARK_WIDTH,
-        Math.min(scale.at(lane.last), scale.right) - from,
-      ),
-      height: LANE - 6,
-      rx: 3,
-    }),
-    svg(
-      "a",
-      { href: linkTo("ticker", lane.ticker, { interval: lane.interval }) },
-      svg("text.lane-name", { x: 16, y: top + LANE / 2 + 4 }, lane.ticker),
-    ),
+    "a",
+    { href: linkTo("ticker", lane.ticker, { interval: lane.interval }) },
+    svg("text.lane-name", { x: 16, y: top + LANE / 2 + 4 }, lane.ticker),
   );
+}
+
+/** From the first to the last stored bar of each lane, where that is in sight. */
+function drawExtents(lanes, extents, scale) {
+  const rows = findRows(lanes);
+  return lanes
+    .filter(({ ticker }) => extents.has(ticker))
+    .map(({ ticker }) => {
+      const [first, last] = extents.get(ticker);
+      const from = Math.max(scale.at(first), scale.left);
+      const width = Math.min(scale.at(last), scale.right) - from;
+      return svg("rect.extent", {
+        x: from,
+        y: rows.get(ticker) + 3,
+        width: Math.max(last < scale.start ? 0 : MARK_WIDTH, width),
+        height: LANE - 6,
+        rx: 3,
+      });
+    });
 }
 
 function drawMark(anomaly, top, scale, hint, isFirst) {

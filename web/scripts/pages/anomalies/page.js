@@ -3,7 +3,7 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { barTime, change, count, frequency, plural, price, words } from "../../lib/format.js";
+import { barTime, change, frequency, grade, plural, price, words } from "../../lib/format.js";
 import { go, keepInUrl, linkTo } from "../../lib/router.js";
 import { linkToAnomaly } from "../../parts/anomaly_list.js";
 import { buildFilters, writeDay } from "../../parts/filters.js";
@@ -122,7 +122,7 @@ function buildRow(anomaly) {
       "td.nowrap",
       el("a.ticker-name", { href: linkToAnomaly(anomaly) }, anomaly.Ticker),
       " ",
-      el("span.muted", anomaly.interval),
+      el("span.muted.wide-only", anomaly.interval),
     ),
     el(
       "td.nowrap",
@@ -133,7 +133,7 @@ function buildRow(anomaly) {
       ),
     ),
     el("td", buildSeverity(anomaly.severity)),
-    el("td.number", { title: frequency(anomaly.grade) }, count(anomaly.grade)),
+    el("td.number", { title: frequency(anomaly.grade) }, grade(anomaly.grade)),
     el(
       "td.wide-only",
       anomaly.kind === "fault" ? el("span.badge.warn", "fault") : "event",

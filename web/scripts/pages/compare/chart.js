@@ -60,6 +60,7 @@ export function buildComparisonChart(found, marks, signal, open) {
           el("i.stroke", { vars: { "--colour": `var(--${LINES[n]})` } }),
           el("span.muted", `${line.name} `),
           writeLevel(line, row, first),
+          describeEnd(line, row, found),
         ),
       ),
     );
@@ -121,6 +122,12 @@ function paintLine({ series, marks, markers }, colour, colours) {
     size: 0.6,
   }));
   markers.setMarkers(drawn.sort((a, b) => a.time - b.time));
+}
+
+/** " (1 Mar 2013)": when the level is of, where the line has none at the row itself. */
+function describeEnd({ values }, row, { times, interval }) {
+  const at = values.slice(0, row + 1).findLastIndex((value) => value !== null);
+  return at < 0 || at === row ? null : el("span.muted", ` (${barTime(times[at], interval)})`);
 }
 
 /** What a line is at a row, where it was 100 at its first value in sight. */

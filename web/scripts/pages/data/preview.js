@@ -64,7 +64,10 @@ export function askAbout(file, node) {
       try {
         if (file.size > MOST_PREVIEWED) return resolve(choices);
         const preview = await upload("/data/preview", fillForm(new FormData(), file, choices));
+        // A choice shows all anew: who made it by the keyboard goes on from there.
+        const at = listChoices(node).indexOf(document.activeElement);
         fill(node, buildCard(file, preview, choices, show, end));
+        if (at >= 0) listChoices(node)[at]?.focus({ preventScroll: true });
       } catch (error) {
         fill(
           node,
@@ -181,4 +184,5 @@ function buildZone(choices, choose) {
   return el("label.field", "Zone of times without one", input);
 }
 
+const listChoices = (node) => [...node.querySelectorAll("select, input")];
 const buildButton = (text, click) => el("button.button", { type: "button", on: { click } }, text);

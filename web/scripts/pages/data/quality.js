@@ -86,12 +86,15 @@ function buildRow(one) {
       " ",
       el("span.muted", one.interval),
     ),
-    el("td.number", el(`span.badge.${grade(one.score)}`, one.score.toFixed(1))),
+    el("td.number", el(`span.badge.${grade(one.score)}`, writeScore(one.score))),
     el("td", describeDeductions(one)),
     el("td.number.wide-only", one.completeness === null ? "–" : share(one.completeness)),
     el("td.nowrap.wide-only", barTime(one.last_bar, one.interval)),
   );
 }
+
+/** Rounded down: a score below a bound must not look like it. */
+const writeScore = (score) => (Math.floor(10 * score + 1e-9) / 10).toFixed(1);
 
 function grade(score) {
   if (score >= GOOD) return "ok";

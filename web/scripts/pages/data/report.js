@@ -55,7 +55,8 @@ function buildFiles(files) {
 }
 
 function buildSeriesTable(series) {
-  const names = ["Ticker", "Read", "New", "Changed", "Unchanged", "Rejected", "Notes"];
+  const counts = ["Read", "New", "Changed", "Unchanged", "Rejected"];
+  const names = ["Ticker", ...counts.map((name) => [name, ".number"]), "Notes"];
   return buildTable(
     "Import report",
     names,
@@ -71,7 +72,7 @@ function buildSeriesTable(series) {
           ),
         ),
         [one.read, one.new, one.changed, one.unchanged, one.rejected_rows].map((value) =>
-          el("td", count(value)),
+          el("td.number", count(value)),
         ),
         el("td.muted", one.error ?? one.notes.join("; ")),
       ),

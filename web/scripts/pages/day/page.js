@@ -42,8 +42,8 @@ function draw(markets, route, signal) {
   const date = route.name;
   if (markets.length === 0)
     return [
-      el("h1", writeDate(date)),
-      buildEmpty("No bars yet", "Once a market has bars, its days are here."),
+      el("div.head", el("h1", writeDate(date))),
+      el("div.card", buildEmpty("No bars yet", "Once a market has bars, its days are here.")),
     ];
   let interval = route.query.get("interval") ?? "1d";
   const market = () =>

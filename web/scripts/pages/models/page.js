@@ -57,8 +57,8 @@ function draw({ items: models }, refresh, signal) {
           "div.card",
           buildEmpty(
             "No models yet",
-            "A market needs a model before its bars can be scored: once it has bars, train " +
-              "one here, or with `flask models train --market US`.",
+            "A market needs a model before its bars can be scored: train one here once it has " +
+              "bars.",
           ),
         )
       : el(

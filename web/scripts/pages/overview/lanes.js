@@ -16,9 +16,18 @@ const MOST_MARKS = 500;
 const BINS = 120;
 const GRAVITY = { critical: 1e9, high: 1e6, medium: 1e3, low: 1 };
 
+/** Ask for the strangest anomalies that pass the filters. */
+export const loadStrangest = (query, signal) =>
+  get(
+    "/anomalies",
+    { ...query, sort: "anomaly_score", limit: MOST_MARKS, fields: LISTED_FIELDS },
+    signal,
+  );
+
 /**
- * @param {{markets}} known as it is whenever `refresh()` is called
- * @returns {{node: Node, refresh, reload}}
+ * @param {{markets, strangest}} known as it is whenever `refresh()` is called; `strangest` is what
+ * was asked for already, for the first `show()`
+ * @returns {{node: Node, show, refresh, reload}}
  */
 export function buildLanesCard(known, filters, signal) {
   const note = el("span.muted");
@@ -26,33 +35,26 @@ export function buildLanesCard(known, filters, signal) {
   const load = async () => {
     const query = filters.query();
     const range = findRange(known.markets, filters.values);
-    // Counting all takes longer than finding the strangest: these are drawn meanwhile.
-    const counting = get(
-      "/anomalies/histogram",
-      { ...query, ...writeRange(range), bins: BINS },
-      signal,
-    );
-    counting.catch(() => {}); // the lanes stand without it
-    const { items } = await get(
-      "/anomalies",
-      { ...query, sort: "anomaly_score", limit: MOST_MARKS, fields: LISTED_FIELDS },
-      signal,
-    );
-    const tickers = pickTickers(items);
-    const named = { tickers: tickers.join(","), limit: 500 };
-    const series = tickers.length ? (await get("/tickers", named, signal)).items : [];
-    return { items, range, lanes: buildLanes(tickers, series), counting };
+    const asked = known.strangest ?? loadStrangest(query, signal);
+    known.strangest = null;
+    const { items } = await asked;
+    // The marks are drawn while all are counted, and the bars behind them looked up.
+    const bins = { ...query, ...writeRange(range), bins: BINS };
+    const counting = get("/anomalies/histogram", bins, signal);
+    const lanes = pickLanes(items);
+    const extents = loadExtents(lanes, signal);
+    for (const later of [counting, extents]) later.catch(() => {}); // the marks stand without
+    return { items, range, lanes, counting, extents };
   };
-  const draw = ({ items, range, lanes, counting }) => {
+  const draw = ({ items, range, lanes, counting, extents }) => {
     fill(note);
     fill(across, linkDay(filters.values, known.markets));
     if (items.length === 0) return drawNone(known.markets);
     counting.then((found) => fill(note, describe(lanes, items, found))).catch(() => {});
-    const shown = { lanes, anomalies: items, counting, range, choose: toLink(filters) };
+    const shown = { lanes, anomalies: items, counting, extents, range, choose: toLink(filters) };
     return buildSwimLane(shown, signal);
   };
   const section = buildSection(load, draw, signal, 6);
-  section.show();
   const node = el(
     "section.card",
     { "aria-labelledby": "lanes-title" },
@@ -63,7 +65,7 @@ export function buildLanesCard(known, filters, signal) {
     ),
     section.node,
   );
-  return { node, refresh: section.refresh, reload: section.reload };
+  return { node, show: section.show, refresh: section.refresh, reload: section.reload };
 }
 
 function drawNone(markets) {
@@ -89,26 +91,30 @@ const toLink =
       ...(ticker && { ticker }),
     });
 
-/** The tickers with the severest of the strangest anomalies. */
-function pickTickers(anomalies) {
-  const gravity = new Map();
-  for (const { Ticker: ticker, severity } of anomalies)
+/** A lane for each of the tickers with the severest of the strangest anomalies. */
+function pickLanes(anomalies) {
+  const [gravity, intervals] = [new Map(), new Map()];
+  for (const { Ticker: ticker, severity, interval } of anomalies) {
     gravity.set(ticker, (gravity.get(ticker) ?? 0) + GRAVITY[severity]);
+    intervals.set(ticker, interval);
+  }
   const tickers = [...gravity.keys()].sort((a, b) => gravity.get(b) - gravity.get(a));
-  return tickers.slice(0, MOST_LANES);
+  return tickers
+    .slice(0, MOST_LANES)
+    .map((ticker) => ({ ticker, interval: intervals.get(ticker) }));
 }
 
-/** A lane a ticker, with the extent of its bars of all intervals. */
-function buildLanes(tickers, series) {
-  return tickers.map((ticker) => {
-    const own = series.filter((one) => one.ticker === ticker);
-    return {
-      ticker,
-      interval: own[0]?.interval,
-      first: Math.min(...own.map((one) => Date.parse(one.first_bar))),
-      last: Math.max(...own.map((one) => Date.parse(one.last_bar))),
-    };
-  });
+/** Resolve to the times of first and last bar of each lane's ticker, of all its intervals. */
+async function loadExtents(lanes, signal) {
+  const extents = new Map();
+  if (lanes.length === 0) return extents;
+  const tickers = lanes.map(({ ticker }) => ticker).join(",");
+  const { items } = await get("/tickers", { tickers, limit: 500 }, signal);
+  for (const { ticker, first_bar: first, last_bar: last } of items) {
+    const [from, to] = extents.get(ticker) ?? [Infinity, -Infinity];
+    extents.set(ticker, [Math.min(from, Date.parse(first)), Math.max(to, Date.parse(last))]);
+  }
+  return extents;
 }
 
 /** From the first day to the end of the last one, in milliseconds. */

@@ -2,12 +2,13 @@
 
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
+import { readFilters, toQuery } from "../../lib/filters.js";
 import { pause, repeat } from "../../lib/live.js";
 import { isStored, loadMarkets } from "../../lib/markets.js";
 import { getAll } from "../../lib/pages.js";
 import { linkTo } from "../../lib/router.js";
 import { buildAnomalyCard } from "./anomalies.js";
-import { buildLanesCard } from "./lanes.js";
+import { buildLanesCard, loadStrangest } from "./lanes.js";
 import { buildMarkets } from "./markets.js";
 import { buildRunsCard, loadRuns } from "./runs.js";
 import { buildTickersCard } from "./tickers.js";
@@ -21,13 +22,15 @@ export const title = () => "Overview";
 export function show(main, route, signal) {
   const drawPage = (data, again, both) =>
     data.markets.some(isStored) ? draw(data, route, both) : drawWelcome(again, both);
-  return buildRefresh(main, load, drawPage, signal)();
+  return buildRefresh(main, (both) => load(route, both), drawPage, signal)();
 }
 
-async function load(signal) {
+async function load(route, signal) {
   // first: what ends from here on is seen to end, and all is loaded again
   const runs = await loadRuns(signal);
-  return { runs, markets: await loadMarkets(signal), schedules: null };
+  const strangest = loadStrangest(toQuery(readFilters(route)), signal);
+  strangest.catch(() => {}); // its card says what failed
+  return { runs, strangest, markets: await loadMarkets(signal), schedules: null };
 }
 
 async function loadSchedules(signal) {
@@ -59,7 +62,8 @@ function draw(known, route, signal) {
     known.schedules = await loadSchedules(signal);
     markets.update();
   };
-  markets.count().catch(ignore);
+  // Counting all takes longer than finding the strangest: these are drawn first.
+  lanes.show().then(() => signal.aborted || markets.count().catch(ignore));
   repeat(LOOK_MILLISECONDS, tellSchedules, signal);
   return el(
     "div.stack",

@@ -9,12 +9,7 @@ import { go, linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildProse } from "../../parts/prose.js";
-import {
-  buildProgress,
-  buildStatus,
-  describeOutcome,
-  describeRun,
-} from "../../parts/run_progress.js";
+import { buildProgress, buildStatus, describeRun } from "../../parts/run_progress.js";
 import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt, say } from "../../parts/toasts.js";
@@ -53,7 +48,7 @@ function draw(first, signal) {
   const show = (run) => {
     latest = run;
     progress.update(run);
-    fill(waits, isOpen(run) && run.waits && buildProse(describeOutcome(run)));
+    fill(waits, isOpen(run) && run.waits && buildProse(writeSentence(run.waits.detail)));
     const state = JSON.stringify([run.status, run.cancel_requested, run.failures]);
     if (state === before) return;
     before = state;
@@ -81,6 +76,8 @@ function draw(first, signal) {
     ),
   ];
 }
+
+const writeSentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
 function drawHead(run, show) {
   return [
@@ -203,6 +200,8 @@ function drawRecord(run) {
     run.tickers.length > 12
       ? `${run.tickers.slice(0, 12).join(", ")} and ${count(run.tickers.length - 12)} more`
       : run.tickers.join(", ");
+  // Of an import they are bars that were taken in.
+  const scored = DETECTIONS.has(run.task) && run.rows_processed > 0;
   return buildFacts({
     Task: run.task,
     Trigger: words(run.trigger),
@@ -211,14 +210,14 @@ function drawRecord(run) {
     Interval: run.interval,
     Period: run.period,
     Requested: moment(run.requested_at),
-    Started: moment(run.started_at),
+    Started: run.status !== "queued" && moment(run.started_at),
     Completed: run.completed_at && moment(run.completed_at),
     Took: run.duration_seconds === null ? null : duration(run.duration_seconds),
     "Bars loaded": run.rows_loaded > 0 && count(run.rows_loaded),
     "Bars with history": run.rows_preprocessed > 0 && count(run.rows_preprocessed),
-    "Bars scored": run.rows_processed > 0 && count(run.rows_processed),
+    "Bars scored": scored && count(run.rows_processed),
     Anomalies:
-      run.rows_processed > 0 &&
+      scored &&
       `${count(run.anomalies_found)}, of which ${count(run.new_anomalies ?? 0)} new`,
     Model:
       run.model_version &&

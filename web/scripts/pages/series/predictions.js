@@ -73,7 +73,7 @@ export function buildPredict(series, getVersion, stored) {
         { on: { submit } },
         el("label.field", "Timestamp", timestamp),
         el("label.field", "Value", value),
-        el("label.check", keep, "keep it"),
+        el("label.tick", keep, "keep it"),
         button,
       ),
       outcome,

@@ -5,6 +5,7 @@ import { el } from "../../lib/dom.js";
 import {
   barTime,
   change,
+  confidence as writeConfidence,
   count,
   figure,
   frequency,
@@ -159,13 +160,17 @@ function drawGrade(anomaly) {
   );
 }
 
-const percent = (share) => `${Math.round(share * 100)} %`;
-
 function drawConfidence({ confidence, confidence_factors: factors }) {
+  const [whole, stability, agreement, completeness] = [
+    confidence,
+    factors.stability,
+    factors.agreement,
+    factors.completeness,
+  ].map(writeConfidence);
   const parts =
-    `${percent(factors.stability)} that a model of other bars would flag it too, ` +
-    `${percent(factors.agreement)} of the votes, ${percent(factors.completeness)} of its history`;
-  return el("p.muted", el("strong", `Confidence ${percent(confidence)}: `), parts);
+    `${stability} that a model of other bars would flag it too, ${agreement} of the votes, ` +
+    `${completeness} of its history`;
+  return el("p.muted", el("strong", `Confidence ${whole}: `), parts);
 }
 
 function drawMembers(members) {

@@ -6,7 +6,7 @@ import { readFilters, toQuery } from "../../lib/filters.js";
 import { repeat } from "../../lib/live.js";
 import { findMarket } from "../../lib/markets.js";
 import { linkTo } from "../../lib/router.js";
-import { setExchange } from "../../lib/zone.js";
+import { readChoice, setExchange } from "../../lib/zone.js";
 import { buildFilters } from "../../parts/filters.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { say } from "../../parts/toasts.js";
@@ -55,17 +55,18 @@ export function show(main, route, signal) {
 }
 
 async function load(asked, signal) {
-  // The library that draws charts is the heaviest part of the page: it comes while the API answers.
   const library = import("./chart.js");
   library.catch(() => {}); // where what is asked for first fails too, that is told
-  const intervals = await listIntervals(asked.ticker, signal);
-  asked.interval ??= pickInterval(intervals);
-  const [known, history, { buildPriceChart }] = await Promise.all([
+  const listing = listIntervals(asked.ticker, signal);
+  asked.interval ??= pickInterval(await listing);
+  const [intervals, known, history, { buildPriceChart }] = await Promise.all([
+    listing,
     loadKnown(asked, signal),
     loadHistory(asked, signal),
     library,
   ]);
-  setExchange((await findMarket(known.status.market))?.timezone ?? null);
+  if (readChoice() === "exchange")
+    setExchange((await findMarket(known.status.market))?.timezone ?? null);
   return { known, history, buildPriceChart, intervals };
 }
 
