@@ -186,6 +186,7 @@ def test_a_ticker_with_one_interval_opens_with_it(
     push_candles(demo, "ONLYCO", "1h", ["2024-01-02T14:30:00Z"])
     page = open_page(demo.url)
     page.get_by_role("combobox", name="Go to a ticker").fill("onlyco")
+    expect(page.locator("#known-tickers option")).to_have_attribute("value", "ONLYCO")
     page.keyboard.press("Enter")
     expect(page.locator(".legend")).to_contain_text("2 Jan 2024, 14:30 UTC")
     expect(page.get_by_role("group", name="Interval", exact=True)).to_have_count(0)

@@ -147,6 +147,7 @@ def test_markets_say_what_is_stored_of_them_and_tickers_are_found_by_name(
 
     assert names("contains=A") == ["AAPL", "LATE"]
     assert names("contains=.") == []
+    assert names("prefix=a") == ["AAPL"]
     assert names("tickers=IBM,xom,NONE") == ["IBM", "XOM"]
     assert names("watchlist=mine&tickers=IBM,CVX") == ["CVX"]
 

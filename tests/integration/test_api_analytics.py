@@ -1,4 +1,4 @@
-"""Metrics over HTTP: nine routes, their answers, and 304 for what has not changed."""
+"""Metrics over HTTP: ten routes, their answers, and 304 for what has not changed."""
 
 import pandas as pd
 import pytest
@@ -185,6 +185,21 @@ def test_overview_is_filtered(client: FlaskClient, computed, database: Db) -> No
     assert mine["market"]["code"] == "US"
     assert client.get("/py/analysis/market-overview").status_code == 422
     assert client.get("/py/analysis/market-overview?market=US&watchlist=two").status_code == 422
+
+
+def test_metrics_are_computed_when_asked_for(
+    client: FlaskClient, worker: Worker, database: Db
+) -> None:
+    store(database, {ticker: make_bars(420, seed) for seed, ticker in enumerate(("T01", "T02"))})
+    run = client.post("/py/analysis/compute", json={"market": "US", "bars": 3}).json["run_id"]
+    work(worker)
+    sweep(worker)
+    assert client.get(f"/py/detection-runs/{run}").json["status"] == "complete"
+    for ticker in ("T01", "T02"):
+        past = client.get(f"/py/analysis/regime?ticker={ticker}&limit=10").json["items"]
+        assert len(past) == 3
+    both = {"market": "US", "ticker": "T01"}
+    assert client.post("/py/analysis/compute", json=both).status_code == 422
 
 
 def test_correlations_are_computed_when_asked_for(
