@@ -272,6 +272,7 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
         "bars.import_file": [multipart],
         "data_quality.fill_gaps": [{"json": {"tickers": ["AAPL"], "source": "folder"}}],
         "data_quality.accept_gaps": [{"json": {"gaps": ["AAPL::1d::x"], "reason": "halt"}}],
+        "analytics.compute_metrics": [{"json": {"ticker": "AAPL"}}],
         "detections.detect": [
             {"json": {"tickers": ["AAPL"]}},
             {"json": {"tickers": ["AAPL"], "store": False}},

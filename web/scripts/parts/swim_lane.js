@@ -15,6 +15,7 @@ const STRIP = 44;
 const AXIS = 20;
 const LETTER_WIDTH = 8.2;
 const [LEAST_NAME_WIDTH, MOST_NAME_WIDTH] = [62, 120];
+const NARROWEST = MOST_NAME_WIDTH + 40;
 const MARK_WIDTH = 3;
 
 /**
@@ -47,8 +48,8 @@ export function buildSwimLane(shown, signal) {
     );
   };
   const draw = () => {
-    // its height alone has changed, by being drawn; or it was taken from the page
-    if (node.clientWidth === width || node.clientWidth === 0) return;
+    // its height alone has changed, by being drawn; or it is not laid out, or not any more
+    if (node.clientWidth === width || node.clientWidth < NARROWEST) return;
     width = node.clientWidth;
     scale = buildScale(shown.range, width, shown.lanes);
     fill(node, drawPicture(shown, bars, counts, scale, hint), hint.node);
