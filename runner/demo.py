@@ -51,9 +51,10 @@ def run_demo(console: Console, *, once: bool) -> None:
         _bring_bars(console, settings, database)
         wait_for_api(settings)
         api = Api(settings)
+        metrics = _ask_for_metrics(api, database)
         _bring_model(console, api, database)
         _detect(console, api, database)
-        _compute_metrics(console, settings, api, database)
+        _follow_metrics(console, api, metrics)
         _show_anomalies(console, api)
         console.print(f"\nFrom start to table: {time.monotonic() - started:.1f} s.\n")
         console.print(describe_addresses(settings))
@@ -125,16 +126,22 @@ def _detect(console: Console, api: Api, database: Db) -> None:
     )
 
 
-def _compute_metrics(console: Console, settings: Settings, api: Api, database: Db) -> None:
+def _ask_for_metrics(api: Api, database: Db) -> str | None:
+    """Ask for metrics, which need no model; return the run, None where they are here already."""
     if all(
         find_snapshots(database, ticker, INTERVAL, limit=METRIC_BARS)[METRIC_BARS - 1 :]
         for ticker in TICKERS
     ):
+        return None
+    body = {"market": MARKET, "interval": INTERVAL, "bars": METRIC_BARS}
+    return str(api.post("/analysis/compute", body)["run_id"])
+
+
+def _follow_metrics(console: Console, api: Api, run_id: str | None) -> None:
+    if run_id is None:
         console.print("Metrics: they are here already.")
         return
-    command = ["analytics", "run", *TICKERS, "--bars", str(METRIC_BARS), "--no-wait", "--json"]
-    (run,) = json.loads(run_command(settings, *command))
-    ended = follow_run(console, api, "Metrics: computing", run["_id"])
+    ended = follow_run(console, api, "Metrics: computing", run_id)
     console.print(
         f"Metrics: of the last {METRIC_BARS} bars of {len(TICKERS)} tickers, in"
         f" {ended['duration_seconds']:.1f} s."
