@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from alerts.groups import to_edges
-from alerts.root_cause.graph import Graph
+from alerts.groups import load_graph
 from core.errors import NotFound
 from market.markets import Markets
-from records.alerts.groups import find_groups
 from records.database import Db
 from records.market.documents import SeriesDocument
 from records.market.series import find_tickers
@@ -70,7 +68,7 @@ class Counterparts:
 def find_counterparts(database: Db, markets: Markets, series: SeriesDocument) -> Counterparts:
     """Return what a series can be compared with."""
     ticker, interval = series["ticker"], series["interval"]
-    graph = Graph.build(to_edges(find_groups(database)))
+    graph = load_graph(database)
     sector = graph.find_sector(ticker)
     siblings = graph.list_siblings([sector])[sector] if sector else []
     others = sorted(set(siblings) - {ticker})

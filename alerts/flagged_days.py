@@ -5,10 +5,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypedDict
 
 from alerts.conditions import find_market_conditions
-from alerts.groups import to_edges
-from alerts.root_cause.graph import Graph
+from alerts.groups import load_graph
 from core.words import AnomalyKind, MoveScope, Severity
-from records.alerts.groups import find_groups
 from records.database import Db
 from records.findings.anomalies import build_query, find_flagged, find_next_time
 from records.market.series import find_reaching
@@ -91,7 +89,7 @@ def _date(time: datetime | None) -> date | None:
 def _count_by_sector(
     database: Db, there: Collection[str], flagged: Collection[str]
 ) -> list[SectorDay]:
-    graph = Graph.build(to_edges(find_groups(database)))
+    graph = load_graph(database)
     sectors: dict[str | None, list[str]] = {}
     for ticker in sorted(there):
         sectors.setdefault(graph.find_sector(ticker), []).append(ticker)

@@ -6,12 +6,13 @@ from io import StringIO
 from itertools import pairwise
 from typing import NamedTuple
 
-from alerts.root_cause.graph import Edge, find_problems
+from alerts.root_cause.graph import Edge, Graph, find_problems
 from core.errors import BadInput
 from core.words import GroupType
 from market.markets import Markets
 from records.alerts.documents import GroupDocument
-from records.alerts.groups import build_group
+from records.alerts.groups import build_group, find_groups
+from records.database import Db
 
 SYMBOL = ("symbol", "ticker", "code")
 LEVELS: tuple[GroupType, ...] = ("industry", "sector", "market")
@@ -56,6 +57,11 @@ def read_groups(text: str, markets: Markets, source: str) -> Imported:
             groups.setdefault(built["_id"], built)
     found = list(groups.values())
     return Imported(found, problems + check_groups(found))
+
+
+def load_graph(database: Db) -> Graph:
+    """Return the graph of the groups that are stored; of those of the demo where there are none."""
+    return Graph.build(to_edges(find_groups(database)))
 
 
 def check_groups(groups: Sequence[GroupDocument]) -> list[str]:

@@ -20,6 +20,7 @@ from records.findings.documents import StoredAnomaly
 from records.findings.watermarks import write_watermarks
 from records.models.bar_scores import build_bar_scores, write_bar_scores
 from records.models.documents import BarScores
+from records.tenancy import of_tenant
 from records.work.audits import write_audits
 from records.work.documents import AuditDocument, BatchResult
 
@@ -82,7 +83,7 @@ def _write_part(
     are_stored = all(o.watermark for o in outcomes if o.model)
     write_watermarks(database, looked_at, session, are_stored=are_stored)
     write_bar_scores(database, _list_scores(job, outcomes, now), session)
-    write_audits(database, audits, session)
+    write_audits(of_tenant(database, job.tenant), audits, session)
     return audits
 
 

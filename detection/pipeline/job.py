@@ -20,7 +20,7 @@ class Job:
 
     With `walk_forward` each stretch is scored by the latest model that had not seen it, not by the
     champion; with a `detector`, by the market's latest model of it. With `keep_scores` the score of
-    every bar is kept, too.
+    every bar is kept, too. What is noted of it is the run's `tenant`'s, None for the default one.
     """
 
     run_id: str
@@ -35,6 +35,7 @@ class Job:
     walk_forward: bool = False
     detector: str | None = None
     keep_scores: bool = False
+    tenant: str | None = None
 
 
 class VersionScores(NamedTuple):

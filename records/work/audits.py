@@ -19,7 +19,6 @@ from core.errors import LeaseLost
 from core.words import Status
 from records.database import Db, Query
 from records.keyset import Key, Keyset, Position
-from records.tenancy import of_owner
 from records.work.documents import (
     AuditDocument,
     AuditFields,
@@ -29,7 +28,6 @@ from records.work.documents import (
     RunDocument,
     TickerFailure,
     audits_in,
-    runs_in,
 )
 
 BY_TICKER = Keyset((Key("ticker", str),))
@@ -98,19 +96,18 @@ def build_failure(
 
 def write_audits(database: Db, audits: Sequence[AuditDocument], session: ClientSession) -> None:
     """Store the audits of tickers that were worked on together inside the transaction of their
-    batch.
+    batch, as those of the handle's tenant: a worker does what all tenants ask for, and what came of
+    it is theirs whose run it is.
 
     Raises LeaseLost where they are there: a ticker is in one batch of a run at a time, and that
     ends in the same transaction, so another worker has ended it.
     """
     if not audits:
         return
-    # A worker does what all tenants ask for; what came of it is theirs whose run it is.
-    run = runs_in(database).find_one({"_id": audits[0]["run_id"]}, {"tenant": 1}, session=session)
     is_scan = audits[0]["task"] == "incremental"
     parts = [_fold(part) for part in (_split(audits) if is_scan else ([each] for each in audits))]
     try:
-        audits_in(of_owner(database, run or {})).insert_many(parts, ordered=False, session=session)
+        audits_in(database).insert_many(parts, ordered=False, session=session)
     except BulkWriteError as error:
         if any(failed["code"] == DUPLICATE_KEY for failed in error.details["writeErrors"]):
             raise LeaseLost(

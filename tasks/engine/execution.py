@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 
 from core.errors import Cancelled, LeaseLost, TapewatchError, Transient
 from records.database import in_transaction
+from records.tenancy import of_owner
 from records.work import batches, counters, runs
 from records.work.audits import build_failure, write_audits
 from records.work.batches import Batch
@@ -100,7 +101,7 @@ def _fail(worker: Worker, run: RunDocument, batch: Batch, error: TapewatchError)
 
     def write(session: ClientSession) -> None:
         batches.finish_batch(worker.database, batch, session, result=result, now=now)
-        write_audits(worker.database, audits, session)
+        write_audits(of_owner(worker.database, run), audits, session)
 
     in_transaction(worker.database, write)
     log.warning("batch_failed", batch_id=batch.id, reason=error.reason, error=error.message)

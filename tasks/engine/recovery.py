@@ -9,6 +9,7 @@ from pymongo.client_session import ClientSession
 
 from core.words import Task
 from records.database import in_transaction
+from records.tenancy import of_owner
 from records.work import batches, counters, runs
 from records.work.audits import build_failure, write_audits
 from records.work.documents import BatchDocument, RunDocument
@@ -77,7 +78,7 @@ def _bury(worker: Worker, run: RunDocument, batch: BatchDocument) -> bool:
     def write(session: ClientSession) -> bool:
         buried = batches.bury_batch(worker.database, batch, session, result=result, now=now)
         if buried:
-            write_audits(worker.database, audits, session)
+            write_audits(of_owner(worker.database, run), audits, session)
         return buried
 
     return in_transaction(worker.database, write)

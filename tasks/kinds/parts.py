@@ -53,6 +53,7 @@ def build_job(run: RunDocument, batch: Batch, interval: str) -> Job:
         walk_forward=bool(run["options"].get("walk_forward")),
         detector=run["options"].get("detector"),
         keep_scores=bool(run["options"].get("keep_scores")),
+        tenant=run.get("tenant"),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from alerts.groups import to_edges
+from alerts.groups import load_graph
 from alerts.root_cause.explain import Explained, Universe, cluster_residuals, explain_bar
 from alerts.root_cause.factors import NO_SECTOR
 from alerts.root_cause.graph import Graph
@@ -19,7 +19,6 @@ from core.words import MoveScope
 from detection.typical import find_typical
 from market.bars.store import load_sound_panel
 from market.markets import Market, load_markets
-from records.alerts.groups import find_groups
 from records.database import Db
 from records.findings import anomalies
 from records.findings.documents import AnomalyDocument, InputFields, RootCauseFields
@@ -130,7 +129,7 @@ def _get_way(anomaly: AnomalyDocument) -> int:
 def _load_universe(database: Db, wanted: _Wanted) -> tuple[Int64, Universe]:
     """Return bar times and moves of all that it takes to explain what is wanted of a market."""
     market, interval = wanted.market, wanted.interval
-    graph = Graph.build(to_edges(find_groups(database)))
+    graph = load_graph(database)
     named = sorted({anomaly["Ticker"] for anomaly in wanted.found})
     stored = find_tickers(database, interval, market=market.code)
     indices = [t for t in named if t in market.indices or t == market.index_ticker]
