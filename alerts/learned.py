@@ -6,19 +6,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict
 
-from pymongo.client_session import ClientSession
-
 from alerts.raising import passes
 from core.errors import NotFound
 from detection.detectors.weights import AGREES, MEMBERS
 from records.alerts.alerts import find_raised
-from records.alerts.trail import add_entries, build_entry
-from records.database import Db, in_transaction
+from records.alerts.trail import build_note, write_noted
+from records.database import Db
 from records.findings.anomalies import build_query, find_anomalies
 from records.findings.labels import find_judged, find_votes
 from records.models.champions import Scope
 from records.models.documents import PolicyFields
-from records.models.thresholds import set_threshold
+from records.models.thresholds import compare_thresholds, set_threshold
 from records.work.watchlists import get_watchlist
 
 # Fewer say too little; and of one kind alone nothing can be told apart.
@@ -138,22 +136,14 @@ def suggest_threshold(database: Db, name: str, now: datetime) -> Suggestion:
 
 def apply_threshold(database: Db, name: str, grade: float, *, by: str, now: datetime) -> None:
     """Set a watchlist's threshold to a grade, with an entry of the audit. Raises NotFound."""
-    before = get_watchlist(database, name)["threshold"]
-
-    def write(session: ClientSession) -> None:
-        set_threshold(database, Scope("watchlist", name), "grade", grade, now, session)
-        entry = build_entry(
-            None,
-            "threshold",
-            by=by,
-            at=now,
-            states=(None, None),
-            details={"before": before, "after": {"kind": "grade", "value": grade}},
-            subject=f"watchlist {name}",
-        )
-        add_entries(database, [entry], session)
-
-    in_transaction(database, write)
+    get_watchlist(database, name)
+    scope = Scope("watchlist", name)
+    told = compare_thresholds(database, scope, {"kind": "grade", "value": grade})
+    write_noted(
+        database,
+        lambda session: set_threshold(database, scope, "grade", grade, now, session),
+        [build_note("threshold", str(scope), by=by, at=now, details=told)],
+    )
 
 
 def suggest_weights(database: Db, market: str, interval: str) -> dict[str, float]:

@@ -1,21 +1,25 @@
 """What all command groups share: the database, errors as exit codes, and `--json`."""
 
 import functools
+import getpass
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from typing import IO, Any, NoReturn, ParamSpec, TypeVar
 
 import click
+from pymongo.client_session import ClientSession
 from rich.console import Console
 from rich.table import Table
 
 from core.errors import BadInput, NotFound, TapewatchError
 from core.logs import strip_controls
 from core.settings import get_settings
+from core.words import AlertEvent
+from records.alerts.trail import build_note, write_noted
 from records.database import Db, explain_unreachable, open_database
 from records.tenancy import check_tenant, of_tenant
 
@@ -84,6 +88,20 @@ def use_database() -> Iterator[Db]:
             yield of_tenant(database, settings.tenant) if settings.tenant else database
         finally:
             database.client.close()
+
+
+def change_noted(
+    database: Db,
+    change: Callable[[ClientSession], R],
+    step: AlertEvent,
+    subject: str,
+    details: Mapping[str, Any] | None = None,
+) -> R:
+    """Make a change and its entry of the audit trail, by the user of the operating system; return
+    what the change did.
+    """
+    entry = build_note(step, subject, by=getpass.getuser(), at=datetime.now(UTC), details=details)
+    return write_noted(database, change, [entry])
 
 
 def echo(text: object, *, err: bool = False, file: IO[Any] | None = None) -> None:

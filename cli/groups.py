@@ -7,7 +7,15 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from alerts.groups import check_groups, read_groups
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    change_noted,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.errors import BadInput
 from market.markets import load_markets
 from records.alerts.groups import find_groups, replace_groups
@@ -33,7 +41,13 @@ def import_groups(*, file: Path, as_json: bool) -> None:
         groups, problems = read_groups(text, load_markets(database), file.name)
         if not groups:
             raise BadInput(f"{file.name} has no line that could be used: {'; '.join(problems[:3])}")
-        replace_groups(database, groups)
+        change_noted(
+            database,
+            lambda session: replace_groups(database, groups, session),
+            "change",
+            "groups",
+            {"groups": len(groups), "source": file.name},
+        )
     if as_json:
         print_json({"groups": len(groups), "problems": problems})
         return

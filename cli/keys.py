@@ -6,7 +6,15 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    change_noted,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.words import KeyScope
 from records import keys
 from records.migrations import prepare_database
@@ -35,7 +43,14 @@ def create_key(*, name: str, scopes: tuple[KeyScope, ...], tenant: str, as_json:
             database, datetime.now(UTC)
         )  # two keys of one name are kept apart by an index only
         check_tenant(database, tenant)
-        key = keys.add_key(of_tenant(database, tenant), name, scopes, datetime.now(UTC))
+        own, now = of_tenant(database, tenant), datetime.now(UTC)
+        key = change_noted(
+            own,
+            lambda session: keys.add_key(own, name, scopes, now, session),
+            "make",
+            f"key {name}",
+            {"scopes": sorted(set(scopes))},
+        )
     if as_json:
         print_json({"name": name, "scopes": sorted(set(scopes)), "key": key})
     else:
@@ -71,5 +86,11 @@ def list_keys(*, as_json: bool) -> None:
 def revoke_key(name: str) -> None:
     """End the key called NAME at once."""
     with use_database() as database:
-        keys.revoke_key(database, name, datetime.now(UTC))
+        now = datetime.now(UTC)
+        change_noted(
+            database,
+            lambda session: keys.revoke_key(database, name, now, session),
+            "remove",
+            f"key {name}",
+        )
     echo(f"{name} is revoked")

@@ -6,13 +6,24 @@ from typing import Any
 
 import click
 from flask.cli import AppGroup
+from pymongo.client_session import ClientSession
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    change_noted,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.errors import NotFound
 from market import market_rows
 from market.markets import Market, load_markets
 from market.tickers import normalize_ticker
+from records.alerts.trail import compare
+from records.database import Db
 from records.market import markets as rows
 
 group = AppGroup("markets", help="Markets: whose calendar, time zone and suffixes tickers have.")
@@ -114,7 +125,14 @@ def add_market(*, code: str, as_json: bool, **given: Any) -> None:
         "aliases": given["aliases"],
     }
     with use_database() as database:
-        market = market_rows.add_market(database, fields, datetime.now(UTC))
+        now = datetime.now(UTC)
+        market = change_noted(
+            database,
+            lambda session: market_rows.add_market(database, fields, now, session),
+            "make",
+            f"market {code.upper()}",
+            fields,
+        )
     _print(market, as_json=as_json)
 
 
@@ -147,8 +165,15 @@ def change_market(*, code: str, keep_rows: bool, as_json: bool, **given: Any) ->
             )
             touched = count_touched(database, market.code, Market.from_document(changed))
             echo(touched.describe(market.code), err=as_json)
-        market = market_rows.change_market(
-            database, code, fields, datetime.now(UTC), keep_rows=keep_rows
+        now = datetime.now(UTC)
+        market = change_noted(
+            database,
+            lambda session: market_rows.change_market(
+                database, code, fields, now, keep_rows=keep_rows, session=session
+            ),
+            "change",
+            f"market {market.code}",
+            compare(asdict(market), fields),
         )
         if moves:
             from market.bars.ledger import refresh_market  # noqa: PLC0415 - the same
@@ -165,7 +190,12 @@ def remove_market(*, code: str) -> None:
     not while bars of it are stored.
     """
     with use_database() as database:
-        market_rows.remove_market(database, code)
+        change_noted(
+            database,
+            lambda session: market_rows.remove_market(database, code, session),
+            "remove",
+            f"market {code.upper()}",
+        )
     echo(f"{code.upper()} is gone, or as it is shipped")
 
 
@@ -176,7 +206,14 @@ def remove_market(*, code: str) -> None:
 def assign_ticker(*, ticker: str, code: str) -> None:
     """Say that TICKER is of market CODE, whatever it looks like."""
     with use_database() as database:
-        name = market_rows.set_ticker_market(database, ticker, code, datetime.now(UTC))
+        now = datetime.now(UTC)
+        name = change_noted(
+            database,
+            lambda session: market_rows.set_ticker_market(database, ticker, code, now, session),
+            "change",
+            f"ticker {ticker.upper()}",
+            {"market": code.upper()},
+        )
     echo(f"{name} is of market {code.upper()}")
 
 
@@ -187,9 +224,19 @@ def unassign_ticker(*, ticker: str) -> None:
     """Go by the looks of TICKER again."""
     name = normalize_ticker(ticker)
     with use_database() as database:
-        if not rows.forget_ticker_market(database, name):
-            raise NotFound(f"no market was set for {name}")
+        change_noted(
+            database,
+            lambda session: _forget_market(database, name, session),
+            "change",
+            f"ticker {name}",
+            {"market": None},
+        )
     echo(f"{name} is of the market that it looks like")
+
+
+def _forget_market(database: Db, name: str, session: ClientSession) -> None:
+    if not rows.forget_ticker_market(database, name, session):
+        raise NotFound(f"no market was set for {name}")
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,18 @@ from typing import Any, get_args
 
 import click
 from flask.cli import AppGroup
+from pymongo.client_session import ClientSession
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    change_noted,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from cli.evaluating import compare, evaluate, print_scores
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
@@ -26,7 +35,7 @@ from market.tickers import normalize_ticker
 from records.database import Db
 from records.models import models, thresholds
 from records.models.champions import Scope
-from records.models.documents import ModelRecord, ModelSummary, PointerDocument
+from records.models.documents import ModelRecord, ModelSummary, PointerDocument, PolicyFields
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_training
 
@@ -228,7 +237,14 @@ def promote(*, version: str, ticker: str | None, watchlist: str | None, as_json:
     ModelVersion.parse(version)
     with use_database() as database:
         scope = _choose_scope(database, None, ticker, watchlist) if ticker or watchlist else None
-        pointer = registry.promote(database, version, datetime.now(UTC), scope=scope)
+        now = datetime.now(UTC)
+        pointer = change_noted(
+            database,
+            lambda session: registry.promote(database, version, now, scope=scope, session=session),
+            "promote",
+            f"model {version}",
+            {} if scope is None else {scope.kind: scope.name},
+        )
     _print_pointer(pointer, as_json=as_json)
 
 
@@ -246,7 +262,14 @@ def rollback(
     checked = parse_interval(interval)
     with use_database() as database:
         scope = _choose_scope(database, market, ticker, watchlist)
-        pointer = registry.rollback(database, scope, checked, datetime.now(UTC))
+        now = datetime.now(UTC)
+        pointer = change_noted(
+            database,
+            lambda session: registry.rollback(database, scope, checked, now, session),
+            "rollback",
+            f"champion of {scope}",
+            {"interval": checked},
+        )
     _print_pointer(pointer, as_json=as_json)
 
 
@@ -258,7 +281,14 @@ def retire(*, version: str, as_json: bool) -> None:
     """Take VERSION out of use for good; a champion cannot be retired."""
     ModelVersion.parse(version)
     with use_database() as database:
-        record = registry.retire(database, version, datetime.now(UTC))
+        now = datetime.now(UTC)
+        change_noted(
+            database,
+            lambda session: registry.retire(database, version, now, session),
+            "retire",
+            f"model {version}",
+        )
+        record = models.get_model_record(database, version)
     _print_model(record, as_json=as_json)
 
 
@@ -299,16 +329,30 @@ def set_threshold(
     policy = ThresholdPolicy.choose(values)
     with use_database() as database:
         scope = _choose_scope(database, market, ticker, watchlist)
-        if reset:
-            thresholds.clear_threshold(database, scope, datetime.now(UTC))
-        elif given:
-            registry.set_threshold(database, scope, policy, datetime.now(UTC))
+        if reset or given:
+            _change_threshold(database, scope, policy if given else None)
         found = thresholds.find_threshold(database, scope)
     if as_json:
         print_json(found)
         return
     set_to = f"{found['kind']} {found['value']:g}" if found else "none of its own"
     echo(f"threshold of {scope}: {set_to}")
+
+
+def _change_threshold(database: Db, scope: Scope, policy: ThresholdPolicy | None) -> None:
+    now = datetime.now(UTC)
+
+    def change(session: ClientSession) -> None:
+        if policy is None:
+            thresholds.clear_threshold(database, scope, now, session)
+        else:
+            registry.set_threshold(database, scope, policy, now, session)
+
+    after: PolicyFields | None = None
+    if policy is not None:
+        after = {"kind": policy.kind, "value": policy.value}
+    told = thresholds.compare_thresholds(database, scope, after)
+    change_noted(database, change, "threshold", str(scope), told)
 
 
 @group.command("sign")

@@ -11,12 +11,21 @@ from rich.table import Table
 
 from alerts.channels import build_rule, try_rule
 from alerts.messages import DIGEST_AT, ESCALATED_AFTER_MINUTES, parse_clock, parse_zone
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    change_noted,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.errors import BadInput
 from core.settings import get_settings
 from core.words import AnomalyKind, DeliveryState, Digest, MoveScope
 from market.tickers import normalize_ticker
 from records.alerts import deliveries, notification_rules
+from records.alerts.trail import compare
 from records.work.watchlists import get_watchlist
 
 LEAST_SECRET = 16
@@ -149,7 +158,14 @@ def _store(name: str, said: Mapping[str, Any]) -> None:
     with use_database() as database:
         if fields["watchlist"] is not None:
             get_watchlist(database, fields["watchlist"])
-        rule = notification_rules.set_rule(database, name, fields, datetime.now(UTC))
+        held, now = notification_rules.find_rule(database, name), datetime.now(UTC)
+        rule = change_noted(
+            database,
+            lambda session: notification_rules.set_rule(database, name, fields, now, session),
+            "change" if held else "make",
+            f"rule {name}",
+            compare(held, fields),
+        )
     echo(f"{name} tells {rule['shown_channel']}; its times are those of {rule['timezone']}")
 
 
@@ -204,7 +220,12 @@ def list_rules(*, as_json: bool) -> None:
 def remove_rule(*, name: str) -> None:
     """Tell nobody of what NAME asks for any more."""
     with use_database() as database:
-        notification_rules.remove_rule(database, name)
+        change_noted(
+            database,
+            lambda session: notification_rules.remove_rule(database, name, session),
+            "remove",
+            f"rule {name}",
+        )
     echo(f"{name} is removed")
 
 

@@ -68,8 +68,14 @@ AlertEvent = Literal[
     "mute",
     "unmute",
     "threshold",
+    "make",
+    "change",
+    "remove",
+    "promote",
+    "rollback",
+    "retire",
 ]
-"""The same, and what the service does with it by itself."""
+"""The same, what the service does with it by itself, and what else a person changes."""
 EntityType = Literal["ticker", "market", "feed", "series"]
 GroupType = Literal["ticker", "index", "industry", "sector", "market"]
 Direction = Literal["up", "down"]

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pymongo.client_session import ClientSession
+
 from core.errors import BadInput, Conflict, NotFound
 from market.markets import Market, Markets, is_market_code, load_markets
 from market.tickers import normalize_ticker
@@ -31,7 +33,9 @@ CALENDARS = (
 SCHEDULE_FIELDS = ("calendar", "timezone")
 
 
-def add_market(database: Db, fields: Mapping[str, Any], now: datetime) -> Market:
+def add_market(
+    database: Db, fields: Mapping[str, Any], now: datetime, session: ClientSession | None = None
+) -> Market:
     """Add a market and return it.
 
     Raises BadInput on a row that cannot be, Conflict where there is one of its code.
@@ -44,12 +48,18 @@ def add_market(database: Db, fields: Mapping[str, Any], now: datetime) -> Market
         raise Conflict(
             f"there is a market {row['code']}; change it with `flask markets change` or PUT"
         )
-    rows.add_market(database, row)
+    rows.add_market(database, row, session)
     return Market.from_document(row)
 
 
 def change_market(
-    database: Db, code: str, fields: Mapping[str, Any], now: datetime, *, keep_rows: bool = False
+    database: Db,
+    code: str,
+    fields: Mapping[str, Any],
+    now: datetime,
+    *,
+    keep_rows: bool = False,
+    session: ClientSession | None = None,
 ) -> Market:
     """Change fields of a market and return it.
 
@@ -71,13 +81,13 @@ def change_market(
             " and keeps them",
             reason="market_in_use",
         )
-    rows.replace_market(database, row)
+    rows.replace_market(database, row, session)
     if stored and row["timezone"] != present["timezone"]:
-        set_timezone(database, market.code, row["timezone"])
+        set_timezone(database, market.code, row["timezone"], session)
     return Market.from_document(row)
 
 
-def remove_market(database: Db, code: str) -> None:
+def remove_market(database: Db, code: str, session: ClientSession | None = None) -> None:
     """Remove a market that was added, or what was changed of a shipped one.
 
     Raises Conflict where bars of it are stored, NotFound where nothing was added or changed.
@@ -90,13 +100,15 @@ def remove_market(database: Db, code: str) -> None:
             " bars delete`)",
             reason="market_in_use",
         )
-    if not rows.remove_market(database, market.code):
+    if not rows.remove_market(database, market.code, session):
         raise NotFound(
             f"market {market.code} is shipped and was not changed: there is nothing to remove"
         )
 
 
-def set_ticker_market(database: Db, ticker: str, code: str, now: datetime) -> str:
+def set_ticker_market(
+    database: Db, ticker: str, code: str, now: datetime, session: ClientSession | None = None
+) -> str:
     """Say of which market a ticker is, whatever it looks like, and return it.
 
     Raises BadInput, and Conflict where bars of it are stored as another market's.
@@ -109,7 +121,7 @@ def set_ticker_market(database: Db, ticker: str, code: str, now: datetime) -> st
                 f" first (`flask bars delete {name}`), and import them again as of {market.code}",
                 reason="ticker_in_use",
             )
-    rows.set_ticker_markets(database, {name: market.code}, now)
+    rows.set_ticker_markets(database, {name: market.code}, now, session)
     return name
 
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import NotRequired, TypedDict, get_args
 from uuid import uuid4
 
+from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
@@ -49,7 +50,13 @@ def keys_in(database: Db) -> Collection[KeyDocument]:
     return database.api_keys
 
 
-def add_key(database: Db, name: str, scopes: Sequence[KeyScope], now: datetime) -> str:
+def add_key(
+    database: Db,
+    name: str,
+    scopes: Sequence[KeyScope],
+    now: datetime,
+    session: ClientSession | None = None,
+) -> str:
     """Make a key of the handle's tenant and return it; it cannot be shown again.
 
     Raises BadInput, and Conflict on a name in use.
@@ -74,7 +81,7 @@ def add_key(database: Db, name: str, scopes: Sequence[KeyScope], now: datetime) 
         "revoked_at": None,
     }
     try:
-        keys_in(database).insert_one(document)
+        keys_in(database).insert_one(document, session=session)
     except DuplicateKeyError as error:
         raise Conflict(
             f"there is a key named {name!r}; revoke it first, or choose another name"
@@ -106,10 +113,12 @@ def has_keys(database: Db) -> bool:
     return keys_in(database).find_one({}, {"_id": 1}) is not None
 
 
-def revoke_key(database: Db, name: str, now: datetime) -> None:
+def revoke_key(
+    database: Db, name: str, now: datetime, session: ClientSession | None = None
+) -> None:
     """End a key at once. Raises NotFound where no key of this name is in force."""
     ended = keys_in(database).update_one(
-        {"name": name, "revoked_at": None}, {"$set": {"revoked_at": now}}
+        {"name": name, "revoked_at": None}, {"$set": {"revoked_at": now}}, session=session
     )
     if ended.matched_count == 0:
         known = [key["name"] for key in find_keys(database) if key["revoked_at"] is None]

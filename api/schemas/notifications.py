@@ -78,7 +78,9 @@ class RuleBody(Body):
 
 
 class RulePatch(Body):
-    """What is changed of a rule; what is not named stays as it is, secrets too."""
+    """What is changed of a rule; what is not named stays as it is, secrets too, and null takes back
+    what may be null.
+    """
 
     channel: Address | None = None
     watchlist: WatchlistName | None = None

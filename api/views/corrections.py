@@ -1,9 +1,11 @@
 """Corrections: what people set right where they see it, a split, a session, a threshold."""
 
 from apiflask import APIBlueprint
+from pymongo.client_session import ClientSession
 
 from api.http.auth import needs_scope
 from api.http.idempotency import enqueues
+from api.http.notes import change_noted
 from api.http.state import get_database, get_markets, get_now, get_state
 from api.schemas.corrections import (
     SessionBody,
@@ -17,7 +19,13 @@ from market.tickers import normalize_ticker
 from records.database import Document
 from records.market.session_overrides import find_overrides
 from records.models.champions import Scope
-from records.models.thresholds import clear_threshold, find_threshold, set_threshold
+from records.models.documents import PolicyFields
+from records.models.thresholds import (
+    clear_threshold,
+    compare_thresholds,
+    find_threshold,
+    set_threshold,
+)
 from records.work.documents import RunDocument
 from tasks.requests.corrections import request_session, request_split
 from tasks.requests.runs import Once
@@ -80,9 +88,17 @@ def set_ticker_threshold(ticker: str, json_data: TickerThresholdBody) -> Documen
     """Set what passes as an anomaly of a ticker; the next detection goes by it."""
     name = normalize_ticker(ticker)
     scope, given = Scope("ticker", name), json_data.threshold
-    if given is None:
-        clear_threshold(get_database(), scope, get_now())
-        return {"ticker": name, "threshold": None}
-    policy = ThresholdPolicy.choose({given.kind: given.value})
-    set_threshold(get_database(), scope, policy.kind, policy.value, get_now())
+    database, now = get_database(), get_now()
+    policy = None if given is None else ThresholdPolicy.choose({given.kind: given.value})
+
+    def change(session: ClientSession) -> None:
+        if policy is None:
+            clear_threshold(database, scope, now, session)
+        else:
+            set_threshold(database, scope, policy.kind, policy.value, now, session)
+
+    after: PolicyFields | None = None
+    if policy is not None:
+        after = {"kind": policy.kind, "value": policy.value}
+    change_noted(change, "threshold", str(scope), compare_thresholds(database, scope, after))
     return {"ticker": name, "threshold": given}

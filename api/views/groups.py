@@ -5,6 +5,7 @@ from apiflask import APIBlueprint
 from alerts.groups import check_groups
 from api.http.auth import needs_scope
 from api.http.bodies import MIB, takes_body
+from api.http.notes import change_noted
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database
 from api.schemas.groups import GroupPage, GroupQuery, GroupsAnswer, GroupsBody
@@ -45,5 +46,11 @@ def replace_groups(json_data: GroupsBody) -> Document:
         stored.build_group(g.child, g.child_type, g.parent, g.parent_type, g.source)
         for g in json_data.groups
     ]
-    stored.replace_groups(get_database(), rows)
+    database = get_database()
+    change_noted(
+        lambda session: stored.replace_groups(database, rows, session),
+        "change",
+        "groups",
+        {"groups": len(rows)},
+    )
     return {"groups": len(rows), "problems": check_groups(rows)[:NAMED_PROBLEMS]}

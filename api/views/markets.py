@@ -12,6 +12,7 @@ from flask import url_for
 from alerts.flagged_days import FlaggedDay as FlaggedDayFields
 from alerts.flagged_days import find_flagged_day
 from api.http.auth import needs_scope
+from api.http.notes import change_noted
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_markets, get_now
 from api.schemas.markets import (
@@ -27,6 +28,7 @@ from api.schemas.markets import (
 from core.errors import BadInput
 from market import market_rows
 from market.markets import Market
+from records.alerts.trail import compare
 from records.database import Document
 from records.findings.watermarks import find_all_watermark_times
 from records.market.documents import HoldingFields
@@ -71,8 +73,13 @@ def get_market(code: str) -> Document:
 @markets.doc(responses={409: "there is one of this code"})
 def add_market(json_data: NewMarket) -> tuple[Document, int, dict[str, str]]:
     """Add a market."""
-    database = get_database()
-    market = market_rows.add_market(database, json_data.model_dump(), get_now())
+    database, fields, now = get_database(), json_data.model_dump(), get_now()
+    market = change_noted(
+        lambda session: market_rows.add_market(database, fields, now, session),
+        "make",
+        f"market {json_data.code}",
+        fields,
+    )
     address = url_for("markets.get_market", code=market.code)
     return _show(market, _find_holdings()), 201, {"Location": address}
 
@@ -87,8 +94,14 @@ def change_market(code: str, json_data: MarketFields) -> Document:
 
     Its calendar stays while bars of it are stored, unless the command line changes it.
     """
-    database = get_database()
-    market = market_rows.change_market(database, code, json_data.model_dump(), get_now())
+    database, fields, now = get_database(), json_data.model_dump(), get_now()
+    held = get_markets().choose(code)
+    market = change_noted(
+        lambda session: market_rows.change_market(database, code, fields, now, session=session),
+        "change",
+        f"market {held.code}",
+        compare(asdict(held), fields),
+    )
     return _show(market, _find_holdings())
 
 
@@ -98,7 +111,12 @@ def change_market(code: str, json_data: MarketFields) -> Document:
 @markets.doc(responses={409: "bars of it are stored"})
 def remove_market(code: str) -> str:
     """Remove a market that was added, or what was changed of a shipped one."""
-    market_rows.remove_market(get_database(), code)
+    database = get_database()
+    change_noted(
+        lambda session: market_rows.remove_market(database, code, session),
+        "remove",
+        f"market {code.upper()}",
+    )
     return ""
 
 
@@ -108,7 +126,13 @@ def remove_market(code: str) -> str:
 @markets.doc(responses={409: "bars of it are stored as another market's"})
 def set_ticker_market(code: str, ticker: str) -> Document:
     """Say of which market a ticker is, whatever it looks like."""
-    name = market_rows.set_ticker_market(get_database(), ticker, code, get_now())
+    database, now = get_database(), get_now()
+    name = change_noted(
+        lambda session: market_rows.set_ticker_market(database, ticker, code, now, session),
+        "change",
+        f"ticker {ticker.upper()}",
+        {"market": code.upper()},
+    )
     return {"ticker": name, "market": code.upper()}
 
 

@@ -8,6 +8,7 @@ from apiflask import APIBlueprint
 
 from api.http.auth import has_scope, needs_scope, require_scope
 from api.http.idempotency import enqueues
+from api.http.notes import change_noted
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_markets, get_now, get_state
 from api.schemas.models import (
@@ -116,8 +117,12 @@ def train_model(json_data: TrainBody, once: Once) -> RunDocument:
 def promote_model(version: str, json_data: Promotion) -> PointerDocument:
     """Put a version in use: the next batch of every worker takes it."""
     named = json_data.model_dump(exclude_none=True)
-    return registry.promote(
-        get_database(), version, get_now(), scope=Scope.choose(**named) if named else None
+    database, now, scope = get_database(), get_now(), Scope.choose(**named) if named else None
+    return change_noted(
+        lambda session: registry.promote(database, version, now, scope=scope, session=session),
+        "promote",
+        f"model {version}",
+        named,
     )
 
 
@@ -134,7 +139,13 @@ def roll_model_back(json_data: Rollback) -> PointerDocument:
     """
     _check_market(json_data.market)
     scope = Scope.choose(**json_data.model_dump(exclude={"interval"}))
-    return registry.rollback(get_database(), scope, json_data.interval, get_now())
+    database, interval, now = get_database(), json_data.interval, get_now()
+    return change_noted(
+        lambda session: registry.rollback(database, scope, interval, now, session),
+        "rollback",
+        f"champion of {scope}",
+        {"interval": interval},
+    )
 
 
 @models.post("/models/<version>/retire")
@@ -143,7 +154,13 @@ def roll_model_back(json_data: Rollback) -> PointerDocument:
 @models.doc(responses={409: "it is in use"})
 def retire_model(version: str) -> Document:
     """Take a version out of use for good. What it found can still be verified."""
-    return _show(registry.retire(get_database(), version, get_now()))
+    database, now = get_database(), get_now()
+    change_noted(
+        lambda session: registry.retire(database, version, now, session),
+        "retire",
+        f"model {version}",
+    )
+    return _show(get_model_record(database, version))
 
 
 @models.get("/detectors")

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from alerts.channels import build_rule, try_rule
 from api.http.auth import needs_scope
+from api.http.notes import change_noted
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_now, get_settings
 from api.schemas.notifications import (
@@ -20,6 +21,7 @@ from api.schemas.notifications import (
 from core.errors import BadInput, Transient
 from records.alerts import deliveries, notification_rules
 from records.alerts.documents import DeliveryDocument, RuleDocument
+from records.alerts.trail import compare
 from records.database import Document
 from records.keyset import BY_ID
 from records.work.watchlists import get_watchlist
@@ -79,7 +81,14 @@ def _store(name: str, body: RuleBody) -> Document:
     if body.watchlist is not None:
         get_watchlist(database, body.watchlist)
     fields = build_rule(body.model_dump(), allow_private=allow_private)
-    return show_rule(notification_rules.set_rule(database, name, fields, get_now()))
+    held, now = notification_rules.find_rule(database, name), get_now()
+    stored = change_noted(
+        lambda session: notification_rules.set_rule(database, name, fields, now, session),
+        "change" if held else "make",
+        f"rule {name}",
+        compare(held, fields),
+    )
+    return show_rule(stored)
 
 
 def show_rule(rule: RuleDocument) -> Document:
@@ -92,7 +101,12 @@ def show_rule(rule: RuleDocument) -> Document:
 @notifications.output({}, 204)
 def remove_rule(name: str) -> str:
     """Remove a rule; what it has sent stays listed."""
-    notification_rules.remove_rule(get_database(), name)
+    database = get_database()
+    change_noted(
+        lambda session: notification_rules.remove_rule(database, name, session),
+        "remove",
+        f"rule {name}",
+    )
     return ""
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import url_for
 
-from api.http.auth import needs_scope, require_scope
+from api.http.auth import get_person, needs_scope, require_scope
+from api.http.notes import change_noted
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_markets, get_now, get_settings
 from api.schemas.watchlists import (
@@ -23,6 +24,7 @@ from api.schemas.watchlists import (
 from core.errors import BadInput
 from detection.models.plan import ThresholdPolicy
 from market.imports.folders import resolve_folder
+from records.alerts.trail import write_noted
 from records.keyset import BY_ID
 from records.market.series import find_sizes, find_tickers
 from records.models.champions import Scope, find_versions
@@ -70,7 +72,12 @@ def add_watchlist(json_data: NewWatchlist) -> Answer:
     """Make a watchlist. One with a threshold or a champion of its own is an admin's."""
     fields = _build_fields(json_data)
     _check_scope(json_data.name, fields)
-    made = watchlists.add_watchlist(get_database(), json_data.name, fields, get_now())
+    database, name, now = get_database(), json_data.name, get_now()
+    made = write_noted(
+        database,
+        lambda session: watchlists.add_watchlist(database, name, fields, now, session),
+        watchlists.note_watchlist(None, name, fields, by=get_person(), at=now),
+    )
     return _answer(made, 201, Location=url_for("watchlists.get_watchlist", name=made["name"]))
 
 
@@ -94,8 +101,15 @@ def replace_watchlist(name: str, json_data: WatchlistBody, headers_data: MatchHe
     """
     fields = _build_fields(json_data)
     _check_scope(name, fields)
-    version = _read_version(headers_data)
-    changed = watchlists.replace_watchlist(get_database(), name, fields, get_now(), version=version)
+    database, now, version = get_database(), get_now(), _read_version(headers_data)
+    before = watchlists.get_watchlist(database, name)
+    changed = write_noted(
+        database,
+        lambda session: watchlists.replace_watchlist(
+            database, name, fields, now, version=version, session=session
+        ),
+        watchlists.note_watchlist(before, name, fields, by=get_person(), at=now),
+    )
     return _answer(changed)
 
 
@@ -109,7 +123,14 @@ def remove_watchlist(name: str, headers_data: MatchHeaders) -> str:
     One with a threshold of its own is an admin's.
     """
     _check_scope(name, None)
-    watchlists.remove_watchlist(get_database(), name, version=_read_version(headers_data))
+    database, version = get_database(), _read_version(headers_data)
+    change_noted(
+        lambda session: watchlists.remove_watchlist(
+            database, name, version=version, session=session
+        ),
+        "remove",
+        f"watchlist {name}",
+    )
     return ""
 
 
@@ -126,9 +147,14 @@ def get_scheduler() -> SchedulerState:
 @lists.output(Scheduler)
 def toggle_scheduler(json_data: SchedulerBody) -> SchedulerState:
     """Switch periodic scans on or off, for as long as nobody switches again."""
-    return _describe_scheduler(
-        scan_switch.turn_switch(get_database(), get_now(), enabled=json_data.enabled)
+    database, now, enabled = get_database(), get_now(), json_data.enabled
+    turned = change_noted(
+        lambda session: scan_switch.turn_switch(database, now, enabled=enabled, session=session),
+        "change",
+        "scheduler",
+        {"enabled": "the other" if enabled is None else enabled},
     )
+    return _describe_scheduler(turned)
 
 
 def _describe_scheduler(switch: ScanSwitch) -> SchedulerState:

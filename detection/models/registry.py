@@ -4,7 +4,9 @@ The champion is moved by one write of its pointer; workers read the pointer at e
 and promoting the same version exclude each other, because both write that version's document.
 """
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 import structlog
 from pymongo.client_session import ClientSession
@@ -22,6 +24,8 @@ from records.work.counters import PROMOTIONS_REFUSED, add_counts
 from records.work.watchlists import get_watchlist
 
 log = structlog.get_logger()
+
+Written = TypeVar("Written")
 
 
 def get_champion(database: Db, market: str, interval: str) -> Champion:
@@ -47,7 +51,12 @@ def explain_no_model(market: str, interval: str) -> NoModel:
 
 
 def promote(
-    database: Db, version: str, now: datetime, *, scope: Scope | None = None
+    database: Db,
+    version: str,
+    now: datetime,
+    *,
+    scope: Scope | None = None,
+    session: ClientSession | None = None,
 ) -> PointerDocument:
     """Make a version the champion of a scope (of its own market if none is given)
     and return the pointer.
@@ -63,8 +72,8 @@ def promote(
     record = models.get_model_record(database, version)
     scope = scope or Scope("market", record["market"])
     _check_scope(database, record, scope)
-    return in_transaction(
-        database, lambda active: promote_within(database, record, scope, now, active)
+    return _within(
+        database, session, lambda active: promote_within(database, record, scope, now, active)
     )
 
 
@@ -92,7 +101,9 @@ def promote_within(
     )
 
 
-def rollback(database: Db, scope: Scope, interval: str, now: datetime) -> PointerDocument:
+def rollback(
+    database: Db, scope: Scope, interval: str, now: datetime, session: ClientSession | None = None
+) -> PointerDocument:
     """Point a scope back to the version before its present one for bars of an interval,
     and return the pointer.
 
@@ -102,12 +113,18 @@ def rollback(database: Db, scope: Scope, interval: str, now: datetime) -> Pointe
     Raises:
         Conflict: the scope has no champion, or the market had none before.
     """
-    return in_transaction(
-        database, lambda active: _roll_back(database, scope, interval, now, active)
+    return _within(
+        database, session, lambda active: _roll_back(database, scope, interval, now, active)
     )
 
 
-def set_threshold(database: Db, scope: Scope, policy: ThresholdPolicy, now: datetime) -> None:
+def set_threshold(
+    database: Db,
+    scope: Scope,
+    policy: ThresholdPolicy,
+    now: datetime,
+    session: ClientSession | None = None,
+) -> None:
     """Set what passes in a scope in place of its champion's own threshold;
     the next detection uses it.
 
@@ -120,10 +137,12 @@ def set_threshold(database: Db, scope: Scope, policy: ThresholdPolicy, now: date
             database, wider
         ):
             check_threshold(models.get_model_record(database, version), policy.value, policy)
-    thresholds.set_threshold(database, scope, policy.kind, policy.value, now)
+    thresholds.set_threshold(database, scope, policy.kind, policy.value, now, session)
 
 
-def retire(database: Db, version: str, now: datetime) -> ModelRecord:
+def retire(
+    database: Db, version: str, now: datetime, session: ClientSession | None = None
+) -> ModelRecord:
     """Take a version out of use for good and return its record; its artefact stays,
     so that verify can use it.
 
@@ -133,18 +152,25 @@ def retire(database: Db, version: str, now: datetime) -> ModelRecord:
     """
     models.get_model_record(database, version)
 
-    def write(session: ClientSession) -> None:
-        users = champions.find_users(database, version, session)
+    def write(active: ClientSession) -> None:
+        users = champions.find_users(database, version, active)
         if users:
             raise Conflict(
                 f"{version} is in use ({', '.join(users)}) and cannot be retired; promote another"
                 " version first",
                 reason="model_in_use",
             )
-        models.mark_retired(database, version, now, session)
+        models.mark_retired(database, version, now, active)
 
-    in_transaction(database, write)
+    _within(database, session, write)
     return models.get_model_record(database, version)
+
+
+def _within(
+    database: Db, session: ClientSession | None, write: Callable[[ClientSession], Written]
+) -> Written:
+    """Write in the caller's transaction or, where there is none, in one of its own."""
+    return in_transaction(database, write) if session is None else write(session)
 
 
 def _roll_back(

@@ -44,7 +44,9 @@ def list_groups(database: Db, *, after: Position | None, limit: int) -> list[Gro
     return find_page(groups_in(database), {}, BY_ID, after=after, limit=limit)
 
 
-def replace_groups(database: Db, rows: Sequence[GroupDocument]) -> None:
+def replace_groups(
+    database: Db, rows: Sequence[GroupDocument], session: ClientSession | None = None
+) -> None:
     """Put these edges in the place of all others, at once; the last of two alike counts."""
     numbered: dict[str, GroupDocument] = {}
     for order, row in enumerate(rows):
@@ -55,4 +57,7 @@ def replace_groups(database: Db, rows: Sequence[GroupDocument]) -> None:
         if numbered:
             groups_in(database).insert_many(list(numbered.values()), session=session)
 
-    in_transaction(database, write)
+    if session is None:
+        in_transaction(database, write)
+    else:
+        write(session)

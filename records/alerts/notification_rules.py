@@ -3,6 +3,8 @@
 import re
 from datetime import datetime
 
+from pymongo.client_session import ClientSession
+
 from core.errors import BadInput, NotFound
 from records.alerts.documents import RuleDocument, RuleFields, rules_in
 from records.database import Db
@@ -11,7 +13,13 @@ from records.keyset import BY_ID, Position, find_page
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
-def set_rule(database: Db, name: str, fields: RuleFields, now: datetime) -> RuleDocument:
+def set_rule(
+    database: Db,
+    name: str,
+    fields: RuleFields,
+    now: datetime,
+    session: ClientSession | None = None,
+) -> RuleDocument:
     """Make a rule, or put another in its place; return it.
 
     Raises BadInput on a name that cannot be one.
@@ -22,7 +30,7 @@ def set_rule(database: Db, name: str, fields: RuleFields, now: datetime) -> Rule
             " digit first"
         )
     rule: RuleDocument = {"_id": name, "name": name, **fields, "updated_at": now}
-    rules_in(database).replace_one({"_id": name}, rule, upsert=True)
+    rules_in(database).replace_one({"_id": name}, rule, upsert=True, session=session)
     return rule
 
 
@@ -34,16 +42,21 @@ def find_rules(
     return find_page(rules_in(database), query, BY_ID, after=after, limit=limit)
 
 
+def find_rule(database: Db, name: str) -> RuleDocument | None:
+    """Return a rule, or None."""
+    return rules_in(database).find_one({"_id": name})
+
+
 def get_rule(database: Db, name: str) -> RuleDocument:
     """Return a rule. Raises NotFound with the names there are."""
-    rule = rules_in(database).find_one({"_id": name})
+    rule = find_rule(database, name)
     if rule is None:
         names = ", ".join(other["_id"] for other in find_rules(database, limit=10)) or "(none)"
         raise NotFound(f"there is no notification rule {name!r}; there are: {names}")
     return rule
 
 
-def remove_rule(database: Db, name: str) -> None:
+def remove_rule(database: Db, name: str, session: ClientSession | None = None) -> None:
     """Remove a rule; what it has sent stays listed. Raises NotFound."""
     get_rule(database, name)
-    rules_in(database).delete_one({"_id": name})
+    rules_in(database).delete_one({"_id": name}, session=session)

@@ -129,26 +129,26 @@ def find_markets(database: Db) -> dict[str, MarketDocument]:
     return rows | {stored["code"]: stored for stored in markets_in(database).find().sort("_id", 1)}
 
 
-def add_market(database: Db, row: MarketDocument) -> None:
+def add_market(database: Db, row: MarketDocument, session: ClientSession | None = None) -> None:
     """Store a market. Raises Conflict where one of its code is stored."""
     try:
-        markets_in(database).insert_one(row)
+        markets_in(database).insert_one(row, session=session)
     except DuplicateKeyError as error:
         raise Conflict(
             f"there is a market {row['code']}; change it with PUT, or choose another code"
         ) from error
 
 
-def replace_market(database: Db, row: MarketDocument) -> None:
+def replace_market(database: Db, row: MarketDocument, session: ClientSession | None = None) -> None:
     """Put a market in the place of the one of its code."""
-    markets_in(database).replace_one({"_id": row["_id"]}, row, upsert=True)
+    markets_in(database).replace_one({"_id": row["_id"]}, row, upsert=True, session=session)
 
 
-def remove_market(database: Db, code: str) -> bool:
+def remove_market(database: Db, code: str, session: ClientSession | None = None) -> bool:
     """Remove a stored market, or what was changed of a shipped one;
     False where nothing was stored of it.
     """
-    return markets_in(database).delete_one({"_id": code}).deleted_count == 1
+    return markets_in(database).delete_one({"_id": code}, session=session).deleted_count == 1
 
 
 def count_series(database: Db, code: str) -> int:
@@ -202,6 +202,7 @@ def set_ticker_markets(
         ticker_markets_in(database).bulk_write(writes, ordered=False, session=session)
 
 
-def forget_ticker_market(database: Db, ticker: str) -> bool:
+def forget_ticker_market(database: Db, ticker: str, session: ClientSession | None = None) -> bool:
     """Go by a ticker's looks again; False where nothing was set of it."""
-    return ticker_markets_in(database).delete_one({"_id": ticker}).deleted_count == 1
+    removed = ticker_markets_in(database).delete_one({"_id": ticker}, session=session)
+    return removed.deleted_count == 1

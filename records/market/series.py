@@ -1,7 +1,8 @@
 """The series that are stored: one document a ticker and interval, kept in step with its bars."""
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import cast
@@ -219,6 +220,16 @@ def find_reaching(
     return [one["ticker"] for one in series_in(database).find(query, {"_id": 0, "ticker": 1})]
 
 
+def count_reaching(
+    database: Db, market: str, interval: str, bars: Collection[datetime]
+) -> dict[datetime, int]:
+    """Return of how many tickers of a market the bars reach over each of these bars."""
+    query = {"market": market, "interval": interval}
+    ends = list(series_in(database).find(query, {"_id": 0, "first_bar": 1, "last_bar": 1}))
+    firsts, lasts = (sorted(one[end] for one in ends) for end in ("first_bar", "last_bar"))
+    return {bar: bisect_right(firsts, bar) - bisect_left(lasts, bar) for bar in bars}
+
+
 def find_uncovered(database: Db) -> list[SeriesDocument]:
     """Return the series whose coverage, or what looks odd in their bars, is not known."""
     unknown = [{"coverage": {"$exists": False}}, {"figures": {"$exists": False}}]
@@ -245,9 +256,12 @@ def delete_series(database: Db, series: SeriesDocument, session: ClientSession) 
     return series_in(database).delete_one(same, session=session).deleted_count
 
 
-def set_timezone(database: Db, market: str, timezone: str) -> None:
+def set_timezone(
+    database: Db, market: str, timezone: str, session: ClientSession | None = None
+) -> None:
     """Give the series of a market another local time."""
-    series_in(database).update_many({"market": market}, {"$set": {"timezone": timezone}})
+    changes = {"$set": {"timezone": timezone}}
+    series_in(database).update_many({"market": market}, changes, session=session)
 
 
 def replace_series(database: Db, series: SeriesDocument, session: ClientSession) -> None:

@@ -46,15 +46,17 @@ def set_threshold(
     )
 
 
-def clear_threshold(database: Db, scope: Scope, now: datetime) -> None:
+def clear_threshold(
+    database: Db, scope: Scope, now: datetime, session: ClientSession | None = None
+) -> None:
     """Go back to the wider scope's threshold, at last the model's own.
 
     Raises as `set_threshold`.
     """
     if scope.kind == "watchlist":
-        _change_watchlist(database, scope.name, None, now)
+        _change_watchlist(database, scope.name, None, now, session)
     else:
-        thresholds_in(database).delete_one({"_id": _build_id(scope)})
+        thresholds_in(database).delete_one({"_id": _build_id(scope)}, session=session)
 
 
 def find_threshold(database: Db, scope: Scope) -> PolicyFields | None:
@@ -62,6 +64,15 @@ def find_threshold(database: Db, scope: Scope) -> PolicyFields | None:
     if scope.kind == "watchlist":
         return _find_of_watchlist(database, scope.name)
     return thresholds_in(database).find_one({"_id": _build_id(scope)})
+
+
+def compare_thresholds(
+    database: Db, scope: Scope, after: PolicyFields | None
+) -> dict[str, PolicyFields | None]:
+    """Return the policy of a scope before it is changed, and after: what the audit tells."""
+    found = find_threshold(database, scope)
+    before: PolicyFields | None = found and {"kind": found["kind"], "value": found["value"]}
+    return {"before": before, "after": after}
 
 
 def find_thresholds(

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
 
 from records.database import Db
 from records.work.documents import ScanSwitch
@@ -16,7 +17,9 @@ def get_switch(database: Db) -> ScanSwitch:
     return found or {"enabled": True, "changed_at": None}
 
 
-def turn_switch(database: Db, now: datetime, *, enabled: bool | None) -> ScanSwitch:
+def turn_switch(
+    database: Db, now: datetime, *, enabled: bool | None, session: ClientSession | None = None
+) -> ScanSwitch:
     """Switch the scans on or off, or to the other of the two, in one write; return the switch."""
     other = {"$not": [{"$ifNull": ["$enabled", True]}]}
     turned: ScanSwitch | None = database.settings.find_one_and_update(
@@ -25,5 +28,6 @@ def turn_switch(database: Db, now: datetime, *, enabled: bool | None) -> ScanSwi
         projection={"_id": 0},
         upsert=True,
         return_document=ReturnDocument.AFTER,
+        session=session,
     )
     return turned or get_switch(database)

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from core.errors import Conflict, NotFound, VersionMoved
+from core.words import AlertEvent
+from records.alerts.documents import TrailDocument
+from records.alerts.trail import build_note, compare
 from records.database import Db, Query
 from records.keyset import BY_ID, Position, find_page, fit_page
 from records.tenancy import each_tenant
@@ -30,7 +34,11 @@ LISTED_TICKERS = 20_000
 
 
 def add_watchlist(
-    database: Db, name: str, fields: WatchlistFields, now: datetime
+    database: Db,
+    name: str,
+    fields: WatchlistFields,
+    now: datetime,
+    session: ClientSession | None = None,
 ) -> WatchlistDocument:
     """Make a watchlist and return it. Raises Conflict where there is one of this name."""
     watchlist: WatchlistDocument = {
@@ -50,7 +58,7 @@ def add_watchlist(
         "fetch_asked_at": None,
     }
     try:
-        watchlists_in(database).insert_one(watchlist)
+        watchlists_in(database).insert_one(watchlist, session=session)
     except DuplicateKeyError as error:
         raise Conflict(
             f"there is a watchlist named {name!r}; change it with PUT, or choose another name"
@@ -119,7 +127,13 @@ def find_holders(database: Db, tickers: Sequence[str], interval: str) -> list[Wa
 
 
 def replace_watchlist(
-    database: Db, name: str, fields: WatchlistFields, now: datetime, *, version: int | None = None
+    database: Db,
+    name: str,
+    fields: WatchlistFields,
+    now: datetime,
+    *,
+    version: int | None = None,
+    session: ClientSession | None = None,
 ) -> WatchlistDocument:
     """Change a watchlist and return it; with `version`, only where that is its present one.
 
@@ -129,15 +143,19 @@ def replace_watchlist(
         _select(name, version),
         {"$set": {**fields, "updated_at": now, "next_scan": None}, "$inc": {"version": 1}},
         return_document=ReturnDocument.AFTER,
+        session=session,
     )
     if replaced is None:
         raise _explain_unchanged(database, name, version)
     return replaced
 
 
-def remove_watchlist(database: Db, name: str, *, version: int | None = None) -> None:
+def remove_watchlist(
+    database: Db, name: str, *, version: int | None = None, session: ClientSession | None = None
+) -> None:
     """Remove a watchlist; its runs and anomalies stay. Raises as `replace_watchlist`."""
-    if watchlists_in(database).delete_one(_select(name, version)).deleted_count == 0:
+    removed = watchlists_in(database).delete_one(_select(name, version), session=session)
+    if removed.deleted_count == 0:
         raise _explain_unchanged(database, name, version)
 
 
@@ -186,6 +204,24 @@ def forget_next_scans(database: Db, market: str) -> None:
     """
     for own in each_tenant(database):
         watchlists_in(own).update_many({"markets": market}, {"$set": {"next_scan": None}})
+
+
+def note_watchlist(
+    before: WatchlistDocument | None, name: str, fields: WatchlistFields, *, by: str, at: datetime
+) -> list[TrailDocument]:
+    """Return the entries of the audit of a watchlist that is made or changed: its threshold has one
+    of its own.
+    """
+    changes = compare(before, fields)
+    threshold = changes.pop("threshold", None)
+    subject = f"watchlist {name}"
+    entries = []
+    if changes or before is None:
+        step: AlertEvent = "make" if before is None else "change"
+        entries.append(build_note(step, subject, by=by, at=at, details=changes))
+    if threshold is not None:
+        entries.append(build_note("threshold", subject, by=by, at=at, details=threshold))
+    return entries
 
 
 def _select(name: str, version: int | None) -> Query:

@@ -117,6 +117,17 @@ def test_a_threshold_of_its_own_is_what_detection_reads(client: FlaskClient, dat
     assert client.get(f"{LISTS}/tech").json["threshold"] == 60
     client.put(f"{LISTS}/tech", json={"tickers": ["AAPL"]})
     assert find_threshold(database, scope) is None
+    policy = {"kind": "grade", "value": 60.0}
+    told = client.get("/py/audit?step=threshold").json["items"]
+    assert [(entry["subject"], entry["by"]) for entry in told] == [
+        ("watchlist tech", "open access")
+    ] * 2
+    assert [entry["details"] for entry in told] == [
+        {"before": policy, "after": None},
+        {"before": None, "after": policy},
+    ]
+    (changed,) = client.get("/py/audit?step=change").json["items"]
+    assert changed["details"]["tickers"] == {"added": [], "removed": ["MSFT"]}
 
 
 def test_a_click_does_not_undo_the_threshold_that_the_command_line_set(

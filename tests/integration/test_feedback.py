@@ -215,3 +215,32 @@ def test_what_followed_is_of_like_anomalies_of_all_tickers(
         median = sorted(found)
         middle = (median[(len(found) - 1) // 2] + median[len(found) // 2]) / 2
         assert told["followed"][f"after_{ahead}"]["median"] == pytest.approx(middle)
+
+
+def test_what_people_change_beside_alerts_is_in_the_audit_and_what_fails_is_not(
+    client: FlaskClient, worker: Worker
+) -> None:
+    add_list(worker.database, "tech", "AAPL")
+    group = {"child": "AAPL", "child_type": "ticker", "parent": "Tech", "parent_type": "sector"}
+    changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("put", "/py/tickers/AAPL/threshold", {"threshold": {"kind": "grade", "value": 75}}),
+        ("put", "/py/tickers/AAPL/threshold", {"threshold": None}),
+        ("put", "/py/groups", {"groups": [{**group, "source": "me"}]}),
+        ("post", "/py/scheduler/toggle", {"enabled": False}),
+        ("put", "/py/markets/US/tickers/ABCX", {}),
+        ("delete", "/py/watchlists/tech", {}),
+    ]
+    for method, path, body in changes:
+        answer = client.open(path, method=method, json=body)
+        assert answer.status_code < 300, (path, answer.json)
+    assert client.delete("/py/watchlists/nowhere").status_code == 404
+    assert client.delete("/py/markets/US").status_code == 404
+    told = [(entry["step"], entry["subject"]) for entry in client.get("/py/audit").json["items"]]
+    assert told[::-1] == [
+        ("threshold", "ticker AAPL"),
+        ("threshold", "ticker AAPL"),
+        ("change", "groups"),
+        ("change", "scheduler"),
+        ("change", "ticker ABCX"),
+        ("remove", "watchlist tech"),
+    ]

@@ -91,11 +91,14 @@ function buildFields(watchlists, rule) {
     autocomplete: "new-password",
     placeholder: rule?.signed ? "as it is" : "not signed",
   });
+  const [nextGone, secretGone] = [tick(false), tick(false)];
   const backfills = tick(rule?.backfills ?? false);
   const failures = tick(rule?.failures ?? true);
   const enabled = tick(rule?.enabled ?? true);
-  const secrets = () =>
-    Object.fromEntries(
+  const secrets = () => ({
+    ...(nextGone.checked && { next_channel: null }),
+    ...(secretGone.checked && { secret: null }),
+    ...Object.fromEntries(
       [
         ["channel", channel],
         ["next_channel", next],
@@ -103,7 +106,8 @@ function buildFields(watchlists, rule) {
       ]
         .map(([key, node]) => [key, node.value.trim()])
         .filter(([, value]) => value),
-    );
+    ),
+  });
   const read = () => ({
     name: rule?.name ?? name.value.trim(),
     ...secrets(),
@@ -155,6 +159,8 @@ function buildFields(watchlists, rule) {
         el("label.field", "after minutes", after),
         el("label.field", "Secret that signs a webhook", secret),
       ),
+      then && el("label.tick", nextGone, `Tell ${then}:// no more of what nobody acknowledges`),
+      rule?.signed && el("label.tick", secretGone, "Sign no more, and forget the secret"),
       el("label.tick", backfills, "Tell of backfills too"),
       el("label.tick", failures, "Tell of runs that failed"),
       el("label.tick", enabled, "The rule counts"),
