@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.errors import BadInput
 from core.grades import write_grade
-from records.alerts.documents import AlertDocument, RuleDocument, ToldAlert
+from records.alerts.documents import AlertDocument, BreadthFields, RuleDocument, ToldAlert
 from records.findings.documents import AnomalyDocument
 from records.work.documents import RunDocument
 
@@ -157,7 +157,7 @@ def tell_alert(alert: AlertDocument, public_url: str) -> ToldAlert:
         "expected_value": alert["expected_value"],
         "reasons": alert["reasons"],
         "root_causes": alert["root_causes"],
-        "breadth": alert.get("breadth"),
+        "breadth": _find_breadth(alert),
         "link": build_link(public_url, [alert]),
     }
 
@@ -219,8 +219,23 @@ def _describe(anomaly: AnomalyDocument) -> str:
 
 
 def _tell_scope(found: AnomalyDocument | AlertDocument) -> str:
-    scope = found.get("scope")
-    return "" if scope in {None, "quiet"} else f" [{scope}]"
+    """Return whose move it was, and how many others were flagged with it, where that is known."""
+    scope, cause = found.get("scope"), found.get("root_cause")
+    words: list[str] = [scope] if scope else []
+    if cause is not None and "flagged" in cause:
+        on = "day" if found["interval"] == "1d" else "bar"
+        words.append(f"{cause['flagged']} of {cause['of']} flagged on this {on}")
+    return f" [{', '.join(words)}]" if words else ""
+
+
+def _find_breadth(alert: AlertDocument) -> BreadthFields | None:
+    """Return how many of its market's tickers were flagged on the same bar, of how many; of a
+    market-wide alert, of the watchlist's. None where that is not known.
+    """
+    cause = alert["root_cause"]
+    if cause is not None and "flagged" in cause:
+        return {"strange": cause["flagged"], "of": cause["of"]}
+    return alert.get("breadth")
 
 
 def _write_time(when: datetime) -> str:

@@ -47,6 +47,22 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("state", "severity", "-created_at", "_id"),
         _index("state", "watchlist", "-created_at", "_id"),
         _index("state", "scope", "-created_at", "_id"),
+        _index("state", "market", "-created_at", "_id"),
+        # What few of them have. All but tickers' come before these by name.
+        _index("owner", "-created_at", "_id", partialFilterExpression={"owner": {"$gt": ""}}),
+        _index(
+            "entity_type",
+            "-created_at",
+            "_id",
+            partialFilterExpression={"entity_type": {"$lt": "ticker"}},
+        ),
+        _index(
+            "muted_by",
+            "-created_at",
+            "_id",
+            partialFilterExpression={"muted_by": {"$exists": True}},
+        ),
+        _index("-last_bar"),
         _index("-created_at", "_id"),
         # What raising looks for.
         _index("entity_id", "interval", "state"),

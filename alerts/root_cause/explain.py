@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CLUSTER_CUT = 0.7
 MOST_IMPACT = 20
+MOST_CARRIERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +213,8 @@ def _explain_index(
     scope: MoveScope | None = None
     if isfinite(z):
         scope = "market" if abs(z) >= MARKET_Z else "quiet"
-    carriers = [universe.tickers[i] for i in find_carriers(universe.returns[rows])]
-    carriers = carriers if scope == "market" else []
+    found = find_carriers(universe.returns[rows], moves)
+    carriers = [universe.tickers[i] for i in found.members] if scope == "market" else []
     direction = strange.get(name, 1)
     alike = sorted(t for t, way in strange.items() if way == direction and t != name)
     move = float(moves[-1])
@@ -221,9 +222,10 @@ def _explain_index(
     if scope == "market":
         sentences.append(f"The market itself: {np.expm1(move) * 100:+.1f} %")
     if carriers:
-        sentences.append(
-            f"Without {' or '.join(carriers[:5])} the mean of its known members would be usual"
-        )
+        named = (" and " if found.together else " or ").join(carriers[:MOST_CARRIERS])
+        more = len(carriers) - MOST_CARRIERS
+        what = "it" if found.weighted else "the mean of its known members"
+        sentences.append(f"Without {named}{f' and {more} more' * (more > 0)} {what} would be usual")
     numbers: RootCauseFields = {
         "move": _number(move),
         "alpha": None,

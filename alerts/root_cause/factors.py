@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alerts.root_cause.kernel import LEAST_BARS, find_medians_by_bar, take_columns_apart
+from alerts.root_cause.kernel import LEAST_BARS, MARKET_Z, take_columns_apart
 from core.arrays import Float64, Int64
 from core.words import MoveScope
 
 ESTIMATION_BARS = 250
-MARKET_Z = 2.5
 OWN_Z = SECTOR_Z = 3.0
 # A sector that moves so far beyond what it ever did tells more than a beta of quiet days.
 UNHEARD_Z = 6.0
@@ -25,7 +24,7 @@ LEAST_SHARE = 0.25
 LEAST_MEMBERS = 3
 NO_SECTOR = -1
 
-__all__ = ["ESTIMATION_BARS", "LEAST_BARS", "NO_SECTOR", "Parts", "judge", "take_apart"]
+__all__ = ["ESTIMATION_BARS", "LEAST_BARS", "MARKET_Z", "NO_SECTOR", "Parts", "judge", "take_apart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +77,14 @@ def take_apart(
             NaN where there is none. Of the bars before at most 250 are looked at, of which a
             ticker needs 60.
         sectors: shape (n,), number of each ticker's sector; negative for none.
-        index: shape (t,), the market's log returns; None for the median of the other tickers.
+        index: shape (t,), the market's log returns; None for the median of the other tickers, of
+            those outside its sector for one of a large one. So it is, too, where the index moved
+            and they did not: then one sector or member moved it.
         wanted: which of the n tickers are taken apart; None for all. Of the others only what these
             need is computed.
     """
-    moves = np.ascontiguousarray(returns[-ESTIMATION_BARS - 1 :].T)
-    if index is None:
-        by_bar = np.ascontiguousarray(returns[-ESTIMATION_BARS - 1 :])
-        market = np.ascontiguousarray(find_medians_by_bar(by_bar).T)
-    else:
-        market = np.ascontiguousarray(index[-ESTIMATION_BARS - 1 :])[None, :]
+    moves = np.ascontiguousarray(returns[-ESTIMATION_BARS - 1 :], np.float64)
+    market = np.zeros(0) if index is None else np.ascontiguousarray(index[-ESTIMATION_BARS - 1 :])
     numbers, members = np.unique(sectors, return_counts=True)
     large = numbers[(numbers >= 0) & (members >= LEAST_MEMBERS)]
     # Members of one sector lie side by side, those of none in front.
@@ -98,7 +95,7 @@ def take_apart(
     if wanted is not None:
         chosen[list(wanted)] = True
     columns = take_columns_apart(moves, market, order, starts, chosen)
-    return Parts(moves[:, -1], *columns)
+    return Parts(moves[-1], *columns)
 
 
 def judge(parts: Parts) -> list[MoveScope | None]:

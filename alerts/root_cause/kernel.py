@@ -13,7 +13,16 @@ OWN_WEIGHT = 0.67
 # Of a normal distribution, what makes the median of absolute values its deviation.
 MAD_TO_DEVIATION = 1.4826
 LEAST_Z = 2.0
+MARKET_Z = 2.5
+# An index says what the market did unless the median of so many others at least says that most did
+# not go with it: then it was one of its sectors, or members, that is heavy in it.
+LEAST_OTHERS = 5
+OTHERS_Z = 2.0
+# One sector that is so much of all tickers is left out of what the market was for its members.
+LARGE_SECTOR = 0.2
 LARGEST_Z = 1000.0
+# From so many values on the middle one is looked for among those that a sample says are near it.
+MANY, SAMPLE = 1_000, 200
 
 
 @njit(cache=True)
@@ -22,126 +31,320 @@ def find_others_median(values: Float64) -> Float64:
 
     Missing values do not count; where the row itself has none, or no other has, it is NaN.
     """
-    return find_medians_by_bar(values.T.copy()).T.copy()
-
-
-@njit(cache=True)
-def find_medians_by_bar(by_bar: Float64) -> Float64:
-    """Return the same of values by bar, shape (t, n); no copy of them is made."""
-    t, n = by_bar.shape
-    found = np.full((t, n), nan)
-    present = np.empty(n)
+    n, t = values.shape
+    found = np.empty((n, t))
+    present, middle = np.empty(n), np.empty(4)
     for bar in range(t):
         count = 0
         for i in range(n):
-            if isfinite(by_bar[bar, i]):
-                present[count] = by_bar[bar, i]
+            if isfinite(values[i, bar]):
+                present[count] = values[i, bar]
                 count += 1
-        if count < 2:
-            continue
-        # The order statistics around the middle of the others, of whom there is one fewer.
-        low = (count - 2) // 2
-        parted = np.partition(present[:count], low + 1)
-        second, first, third = parted[low + 1], parted[0], parted[low + 1]
-        for i in range(1, low + 1):
-            first = max(first, parted[i])
-        if low + 2 < count:
-            third = parted[low + 2]
-            for i in range(low + 3, count):
-                third = min(third, parted[i])
+        find_middle(present, count, middle)
         for i in range(n):
-            value = by_bar[bar, i]
-            if isfinite(value):
-                lower = first if value > first else second
-                if count % 2 == 0:
-                    found[bar, i] = lower
-                else:
-                    found[bar, i] = (lower + (second if value > second else third)) / 2.0
+            found[i, bar] = leave_out(values[i, bar], middle)
     return found
 
 
 @njit(cache=True)
+def find_middle(values: Float64, count: int, middle: Float64) -> None:
+    """Write into `middle` what `leave_out` needs of the first `count` values, all finite, which are
+    put into another order: the three about the middle of all but one of them, and how many there
+    are.
+    """
+    middle[:] = nan
+    middle[3] = count
+    if count < 2:
+        return
+    # The order statistics around the middle of the others, of whom there is one fewer.
+    low = (count - 2) // 2
+    below, count = narrow(values, count, low) if count >= MANY else (0, count)
+    low -= below
+    part(values, count, low + 1)
+    first, second = values[0], values[low + 1]
+    for i in range(1, low + 1):
+        first = max(first, values[i])
+    third = second
+    if low + 2 < count:
+        third = values[low + 2]
+        for i in range(low + 3, count):
+            third = min(third, values[i])
+    middle[0], middle[1], middle[2] = first, second, third
+
+
+@njit(cache=True)
+def narrow(values: Float64, count: int, low: int) -> tuple[int, int]:
+    """Keep of many values, in front, those among which the ones of the ranks `low` to `low + 2`
+    are; return how many are below them, and how many are kept.
+
+    What is kept lies between two values of a sample (Floyd and Rivest 1975); where the sample
+    misleads, all are kept.
+    """
+    step = count // SAMPLE
+    sample = np.sort(values[:count:step])
+    middle = len(sample) * low // count
+    spread = int(2.0 * sqrt(len(sample)))
+    bottom = sample[max(middle - spread, 0)]
+    top = sample[min(middle + spread + 1, len(sample) - 1)]
+    below, inside = 0, 0
+    kept = np.empty(count)
+    for i in range(count):
+        below += values[i] < bottom
+        kept[inside] = values[i]
+        inside += (values[i] >= bottom) & (values[i] <= top)
+    if low < below or low + 2 >= below + inside:
+        return 0, count
+    values[:inside] = kept[:inside]
+    return below, inside
+
+
+@njit(cache=True)
+def leave_out(value: float, middle: Float64) -> float:
+    """Return the median of all values but this one; NaN where it is none, or is the only one."""
+    if not isfinite(value):
+        return nan
+    first, second, third = float(middle[0]), float(middle[1]), float(middle[2])
+    lower = first if value > first else second
+    if middle[3] % 2 == 0:
+        return lower
+    return (lower + (second if value > second else third)) / 2.0
+
+
+@njit(cache=True)
+def part(values: Float64, count: int, k: int) -> None:
+    """Put the k-th smallest of the first `count` values at its place, none larger before it and
+    none smaller behind (Hoare's quickselect, median of three), without a copy.
+    """
+    left, right = 0, count - 1
+    while right > left + 1:
+        half = (left + right) // 2
+        values[half], values[left + 1] = values[left + 1], values[half]
+        if values[left] > values[right]:
+            values[left], values[right] = values[right], values[left]
+        if values[left + 1] > values[right]:
+            values[left + 1], values[right] = values[right], values[left + 1]
+        if values[left] > values[left + 1]:
+            values[left], values[left + 1] = values[left + 1], values[left]
+        pivot = values[left + 1]
+        i, j = left + 1, right
+        while True:
+            i += 1
+            while values[i] < pivot:
+                i += 1
+            j -= 1
+            while values[j] > pivot:
+                j -= 1
+            if j < i:
+                break
+            values[i], values[j] = values[j], values[i]
+        values[left + 1], values[j] = values[j], pivot
+        if j >= k:
+            right = j - 1
+        if j <= k:
+            left = i
+    if right == left + 1 and values[right] < values[left]:
+        values[left], values[right] = values[right], values[left]
+
+
+@njit(cache=True)
 def take_columns_apart(
-    moves: Float64, market: Float64, order: Int64, starts: Int64, wanted: Bools
-) -> tuple[
-    Float64,
-    Float64,
-    Float64,
-    Float64,
-    Float64,
-    Float64,
-    Float64,
-    Float64,
-    Float64,
-    Float64,
-]:
-    """Return alpha, both betas, market, sector, own, and z of these three and of what is left
-    with a sector's beta of one.
+    moves: Float64, index: Float64, order: Int64, starts: Int64, wanted: Bools
+) -> Float64:
+    """Return by rows, shape (10, n): alpha, both betas, market, sector, own, and z of these three
+    and of what is left with a sector's beta of one.
+
+    Bars are gone through one after the other, as they lie in memory; what the market was for each
+    ticker (`choose_markets`) is made as it is needed.
 
     Args:
-        moves: shape (n, t), log returns; the last bar is taken apart.
-        market: shape (1, t) or (n, t), the market factor.
-        order: the n rows, those of one sector side by side.
+        moves: shape (t, n), log returns; the last bar is taken apart.
+        index: shape (t,), the market factor; empty for the median of the other tickers.
+        order: the n tickers, those of one sector side by side.
         starts: where in `order` each sector starts, and where the last ends.
-        wanted: shape (n,), the rows that are taken apart; of the others only what these need.
+        wanted: shape (n,), the tickers that are taken apart; of the others only what these need.
     """
-    n, t = moves.shape
-    alpha, beta_market, beta_sector = np.full(n, nan), np.full(n, nan), np.full(n, nan)
-    z_market, z_sector, z_own, z_alone = (
-        np.full(n, nan),
-        np.zeros(n),
-        np.full(n, nan),
-        np.full(n, nan),
-    )
-    own, at_market = np.full(n, nan), np.full(n, nan)
-    beyond = np.full((n, t), nan)
-    sector = np.zeros((n, t))
-    common = scale_last(market[0]) if market.shape[0] == 1 else nan
-    for i in range(n):
-        row = market[0] if market.shape[0] == 1 else market[i]
-        beta_market[i] = shrink(fit_slope(moves[i], row))
-        at_market[i] = row[-1]
-        if wanted[i]:
-            z_market[i] = common if market.shape[0] == 1 else scale_last(row)
-        for bar in range(t):
-            beyond[i, bar] = moves[i, bar] - beta_market[i] * row[bar]
-        beyond[i] -= average(beyond[i])
-    for each in range(len(starts) - 1):
-        members = order[starts[each] : starts[each + 1]]
-        if not wanted[members].any():
-            continue
-        factor = find_others_median(beyond[members])
-        for position in range(len(members)):
-            if not wanted[members[position]]:
-                continue
-            for bar in range(t):
-                if isfinite(factor[position, bar]):
-                    sector[members[position], bar] = factor[position, bar]
-            z_sector[members[position]] = scale_last(sector[members[position]])
+    t, n = moves.shape
+    middles, which = choose_markets(moves, index, order, starts)
+    beta, mean = fit_all(moves, index, middles, which)
+    sector = find_sectors(moves, index, middles, which, beta, mean, order, starts, wanted)
+    found = np.full((10, n), nan)
+    row, beyond = np.empty(t), np.empty(t)
+    place = -1
     for i in range(n):
         if not wanted[i]:
             continue
-        row = market[0] if market.shape[0] == 1 else market[i]
-        beta_sector[i] = shrink(fit_slope(beyond[i], sector[i]))
-        rest = beyond[i] - beta_sector[i] * sector[i]
+        place += 1
+        for bar in range(t):
+            row[bar] = (
+                index[bar] if which[i] < 0 else leave_out(moves[bar, i], middles[which[i], bar])
+            )
+            beyond[bar] = moves[bar, i] - beta[i] * row[bar] - mean[i]
+        beta_sector = shrink(fit_slope(beyond, sector[place]))
+        rest = beyond - beta_sector * sector[place]
         remains = average(rest)
-        z_own[i] = scale_last(rest - remains)
-        own[i] = rest[-1] - remains
-        alpha[i] = moves[i, -1] - beta_market[i] * row[-1] - beta_sector[i] * sector[i, -1] - own[i]
-        alone = beyond[i] - sector[i]
-        z_alone[i] = scale_last(alone - average(alone))
-    return (
-        alpha,
-        beta_market,
-        beta_sector,
-        at_market,
-        sector[:, -1].copy(),
-        own,
-        z_market,
-        z_sector,
-        z_own,
-        z_alone,
-    )
+        own = rest[-1] - remains
+        alone = beyond - sector[place]
+        at_sector = sector[place, -1]
+        found[0, i] = moves[-1, i] - beta[i] * row[-1] - beta_sector * at_sector - own
+        found[1, i], found[2, i] = beta[i], beta_sector
+        found[3, i], found[4, i], found[5, i] = row[-1], at_sector, own
+        found[6, i], found[7, i] = scale_last(row), scale_last(sector[place])
+        found[8, i] = scale_last(rest - remains)
+        found[9, i] = scale_last(alone - average(alone))
+    return found
+
+
+@njit(cache=True)
+def find_sectors(  # noqa: PLR0917 - what is compiled has no arguments by name only
+    moves: Float64,
+    index: Float64,
+    middles: Float64,
+    which: Int64,
+    beta: Float64,
+    mean: Float64,
+    order: Int64,
+    starts: Int64,
+    wanted: Bools,
+) -> Float64:
+    """Return for each wanted ticker, in their order, what its sector did, shape (wanted, t): the
+    median of what the market leaves of the moves of the sector's other members, 0 where it has
+    none.
+    """
+    t, n = moves.shape
+    place = np.cumsum(wanted) - 1
+    found = np.zeros((place[-1] + 1 if n else 0, t))
+    beyond, present, middle = np.empty(n), np.empty(n), np.empty(4)
+    sectors = len(starts) - 1
+    asked = np.zeros(sectors, np.bool_)
+    for each in range(sectors):
+        asked[each] = wanted[order[starts[each] : starts[each + 1]]].any()
+    # Bar by bar, as moves lie in memory.
+    for bar in range(t):
+        for each in range(sectors):
+            if not asked[each]:
+                continue
+            count = 0
+            for at in range(starts[each], starts[each + 1]):
+                i = order[at]
+                value = moves[bar, i]
+                factor = index[bar] if which[i] < 0 else leave_out(value, middles[which[i], bar])
+                beyond[i] = value - beta[i] * factor - mean[i]
+                if isfinite(beyond[i]):
+                    present[count] = beyond[i]
+                    count += 1
+            find_middle(present, count, middle)
+            for at in range(starts[each], starts[each + 1]):
+                i = order[at]
+                others = leave_out(beyond[i], middle) if wanted[i] else nan
+                if isfinite(others):
+                    found[place[i], bar] = others
+    return found
+
+
+@njit(cache=True)
+def choose_markets(
+    moves: Float64, index: Float64, order: Int64, starts: Int64
+) -> tuple[Float64, Int64]:
+    """Return what the market may have been, shape (k, t, 4) for `leave_out`, and which of these it
+    was for each ticker, shape (n,); negative for the index.
+
+    It is the index or, where there is none, the median of the other tickers. Of the members of a
+    large sector it is that of those outside, so that a shock of the sector is not the market's. An
+    index that moved while they did not was moved by one sector or member: then it is they that say.
+    """
+    t, n = moves.shape
+    which = np.full(n, -1 if index.size else 0)
+    if index.size and not abs(scale_last(index)) >= MARKET_Z:
+        return np.empty((0, t, 4)), which
+    sectors = len(starts) - 1
+    middles = np.empty((1 + sectors, t, 4))
+    everybody = np.ones(n, np.bool_)
+    find_market(moves, everybody, whole=False, found=middles[0])
+    if index.size and n > LEAST_OTHERS and not goes_with(index, middles[0]):
+        which[:] = 0
+    used = 1
+    for each in range(sectors):
+        members = order[starts[each] : starts[each + 1]]
+        if len(members) < LARGE_SECTOR * n:
+            continue
+        if n - len(members) < LEAST_OTHERS:
+            which[members] = -1 if index.size else 0
+            continue
+        outside = everybody.copy()
+        outside[members] = False
+        find_market(moves, outside, whole=True, found=middles[used])
+        kept = index.size > 0 and goes_with(index, middles[used])
+        which[members] = -1 if kept else used
+        used += 1
+    return middles[:used], which
+
+
+@njit(cache=True)
+def goes_with(index: Float64, middles: Float64) -> bool:
+    """Whether the median of the others moved on the last bar, too, and the same way."""
+    others = np.full(len(index), nan)
+    for bar in range(len(index)):
+        odd = middles[bar, 3] % 2 == 1
+        others[bar] = middles[bar, 1] if odd else (middles[bar, 0] + middles[bar, 1]) / 2.0
+    z = scale_last(others)
+    return abs(z) >= OTHERS_Z and (z > 0.0) == (index[-1] > 0.0)
+
+
+@njit(cache=True)
+def find_market(
+    moves: Float64,
+    among: Bools,
+    whole: bool,  # noqa: FBT001 - what is compiled has no arguments by name only
+    found: Float64,
+) -> None:
+    """Write for each bar, shape (t, 4), what `leave_out` needs for the median of some tickers: of
+    all others of them or, as a `whole`, of all of them.
+    """
+    t, n = moves.shape
+    present = np.empty(n)
+    for bar in range(t):
+        count = 0
+        for i in range(n):
+            if among[i] and isfinite(moves[bar, i]):
+                present[count] = moves[bar, i]
+                count += 1
+        find_middle(present, count, found[bar])
+        if whole:
+            if count % 2 == 0:
+                found[bar, 1] = (found[bar, 0] + found[bar, 1]) / 2.0
+            found[bar, 0] = found[bar, 2] = found[bar, 1]
+            found[bar, 3] = 0.0 if count < 2 else 2.0
+
+
+@njit(cache=True)
+def fit_all(
+    moves: Float64, index: Float64, middles: Float64, which: Int64
+) -> tuple[Float64, Float64]:
+    """Return the shrunk market beta of each ticker, and the mean of what the market leaves of its
+    moves, over all bars but the last; NaN with fewer than 60.
+    """
+    t, n = moves.shape
+    counts, sum_x, sum_y = np.zeros(n), np.zeros(n), np.zeros(n)
+    sum_xx, sum_xy = np.zeros(n), np.zeros(n)
+    for bar in range(t - 1):
+        for i in range(n):
+            y = moves[bar, i]
+            x = index[bar] if which[i] < 0 else leave_out(y, middles[which[i], bar])
+            if isfinite(y) and isfinite(x):
+                counts[i] += 1.0
+                sum_x[i] += x
+                sum_y[i] += y
+                sum_xx[i] += x * x
+                sum_xy[i] += x * y
+    beta, mean = np.full(n, nan), np.full(n, nan)
+    for i in range(n):
+        if counts[i] < LEAST_BARS:
+            continue
+        spread = sum_xx[i] - sum_x[i] * sum_x[i] / counts[i]
+        together = sum_xy[i] - sum_x[i] * sum_y[i] / counts[i]
+        beta[i] = shrink(together / spread if spread > 0.0 else 0.0)
+        mean[i] = (sum_y[i] - beta[i] * sum_x[i]) / counts[i]
+    return beta, mean
 
 
 @njit(cache=True)
@@ -215,3 +418,47 @@ def scale_last(values: Float64) -> float:
     if yardstick * LARGEST_Z <= last:  # where nothing ever moved, too
         return LARGEST_Z if values[-1] > 0.0 else -LARGEST_Z
     return float(values[-1] / yardstick)
+
+
+@njit(cache=True)
+def measure_without(
+    moves: Float64,
+    whole: Float64,
+    shares: Float64,
+    left: Int64,
+    together: bool,  # noqa: FBT001 - what is compiled has no arguments by name only
+) -> Float64:
+    """Return how strange the last bar of a whole is, with all of its members, and then without each
+    of some: alone, or together with those before.
+
+    Args:
+        moves: shape (t, n), of its members; NaN where there is none.
+        whole: shape (t,), its own; empty for the mean of its members.
+        shares: shape (n,), of a member's move in the whole's.
+        left: which members are left out, shape (m,).
+        together: whether one is left out with those before it.
+    """
+    t, n = moves.shape
+    found = np.empty(len(left) + 1)
+    total, count, rest = np.zeros(t), np.zeros(t), np.empty(t)
+    for bar in range(t):
+        for i in range(n):
+            if isfinite(moves[bar, i]):
+                total[bar] += moves[bar, i]
+                count[bar] += 1.0
+        if whole.size:
+            total[bar], count[bar] = whole[bar], 1.0
+    for bar in range(t):
+        rest[bar] = total[bar] / count[bar] if count[bar] else nan
+    found[0] = scale_last(rest)
+    for each in range(len(left)):
+        i = left[each]
+        for bar in range(t):
+            gone = isfinite(moves[bar, i])
+            of_total = total[bar] - (shares[i] * moves[bar, i] if gone else 0.0)
+            of_count = count[bar] - (1.0 if gone and not whole.size else 0.0)
+            rest[bar] = of_total / of_count if of_count else nan
+            if together:
+                total[bar], count[bar] = of_total, of_count
+        found[each + 1] = scale_last(rest)
+    return found

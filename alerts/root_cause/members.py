@@ -1,47 +1,87 @@
 """Which members carry the move of an index or a sector: those without which it would be none."""
 
+from typing import NamedTuple
+
 import numpy as np
+from scipy.optimize import nnls
 
 from alerts.root_cause.factors import ESTIMATION_BARS, MARKET_Z
-from alerts.root_cause.kernel import scale_last
-from core.arrays import Bools, Float64
+from alerts.root_cause.kernel import LEAST_BARS, measure_without
+from core.arrays import Float64
 
 LEAST_MEMBERS = 3
+# More together than these, and so large a part of all, are not who carries a move: all do.
+MOST_TOGETHER, MOST_PART = 3, 0.25
+# Weights are read off the index's own moves where its members leave no more of them than this.
+MOST_UNEXPLAINED = 0.1
 
 
-def find_carriers(returns: Float64) -> list[int]:
-    """Return the members without which the mean move of all of them is not strange.
+class Carriers(NamedTuple):
+    """The members that carry a move.
 
-    Each alone, the heaviest first; where it takes several, the fewest of the heaviest. Nothing
-    where the mean is not strange with all of them, or is with whatever is left.
+    Attributes:
+        members: their numbers, the heaviest first; none where nobody does.
+        together: whether it takes all of them; else each does alone.
+        weighted: whether it is the index's own move that would be none, by the weights that its
+            members have in it; else the mean of its known members.
+    """
+
+    members: list[int]
+    together: bool
+    weighted: bool
+
+
+def find_carriers(returns: Float64, index: Float64 | None = None) -> Carriers:
+    """Return the members without which the move of all of them is not strange.
+
+    Each alone, the heaviest first; where it takes several, the fewest of the heaviest, a quarter of
+    them at the most. Nothing where the move is not strange with all of them, or is with whatever is
+    left.
 
     Args:
         returns: shape (t, n), log returns of n members on t bars, the last of which is explained;
-            NaN where there is none. Their weights are taken for equal.
+            NaN where there is none.
+        index: shape (t,), those of the index. Where its members' moves, each with a weight that is
+            not negative, come to nearly all of its own, these are the weights; else they are taken
+            for equal, and what is explained is the members' mean.
     """
-    moves = np.asarray(returns[-ESTIMATION_BARS - 1 :], np.float64)
-    present = np.isfinite(moves)
-    if moves.shape[1] < LEAST_MEMBERS or not _is_strange(moves, present):
-        return []
-    last = np.where(present[-1], moves[-1], 0.0)
-    direction = np.sign(last.sum())
-    ranked = np.argsort(-last * direction, kind="stable")
-    heavy = [int(i) for i in ranked if last[i] * direction > 0.0]
-    alone = [i for i in heavy if not _is_strange(*_leave_out(moves, present, [i]))]
-    if alone:
-        return alone
-    for count in range(2, min(len(heavy), moves.shape[1] - 1) + 1):
-        if not _is_strange(*_leave_out(moves, present, heavy[:count])):
-            return heavy[:count]
-    return []
+    moves = np.ascontiguousarray(returns[-ESTIMATION_BARS - 1 :], np.float64)
+    weights = None if index is None else _find_weights(moves, index[-ESTIMATION_BARS - 1 :])
+    weighted = weights is not None
+    if moves.shape[1] < LEAST_MEMBERS:
+        return Carriers([], together=False, weighted=weighted)
+    whole = np.zeros(0) if weights is None else np.ascontiguousarray(index[-ESTIMATION_BARS - 1 :])  # type: ignore[index]  # it has weights
+    shares = np.ones(moves.shape[1]) if weights is None else weights
+    last = np.nan_to_num(moves[-1]) * shares
+    total = last.sum() if weights is None else whole[-1]
+    ranked = np.argsort(-last * np.sign(total), kind="stable")
+    if not _is_strange(measure_without(moves, whole, shares, ranked[:0], together=True)[0]):
+        return Carriers([], together=False, weighted=weighted)
+    heavy = ranked[last[ranked] * np.sign(total) > 0.0]
+    alone = measure_without(moves, whole, shares, heavy, together=False)[1:]
+    found = [int(i) for i, z in zip(heavy, alone, strict=True) if not _is_strange(z)]
+    if found:
+        return Carriers(found, together=False, weighted=weighted)
+    few = heavy[: max(MOST_TOGETHER, int(MOST_PART * moves.shape[1]))]
+    for count, z in enumerate(measure_without(moves, whole, shares, few, together=True)):
+        if 1 < count < moves.shape[1] and not _is_strange(z):
+            return Carriers(heavy[:count].tolist(), together=True, weighted=weighted)
+    return Carriers([], together=False, weighted=weighted)
 
 
-def _leave_out(moves: Float64, present: Bools, left: list[int]) -> tuple[Float64, Bools]:
-    return np.delete(moves, left, axis=1), np.delete(present, left, axis=1)
+def _find_weights(moves: Float64, index: Float64) -> Float64 | None:
+    """Return the weights of members in an index by least squares, none negative; None where they
+    cannot be told, or leave more than a tenth of its moves' squares.
+    """
+    known = np.isfinite(index)
+    known[-1] = False
+    t, n = int(known.sum()), moves.shape[1]
+    if t < max(LEAST_BARS, 2 * n) or not np.isfinite(index[-1]):
+        return None
+    before, own = np.nan_to_num(moves[known]), index[known]
+    weights, left = nnls(before, own)
+    return weights if left**2 <= MOST_UNEXPLAINED * float(own @ own) else None
 
 
-def _is_strange(moves: Float64, present: Bools) -> bool:
-    count = present.sum(axis=1)
-    total = np.where(present, moves, 0.0).sum(axis=1)
-    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return bool(abs(scale_last(mean)) >= MARKET_Z)
+def _is_strange(z: float) -> bool:
+    return bool(abs(z) >= MARKET_Z)

@@ -186,6 +186,13 @@ class AlertFilter(TimesQuery):
     parent_id: str | None = Field(None, max_length=200)
     entity_type: EntityType | None = None
     muted: bool | None = Field(None, description="those that a mute silenced, or all others")
+    text: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="words, each somewhere in its ticker, watchlist, owner, reasons, root causes,"
+        " notes or comments",
+    )
 
     def build_filter(self) -> dict[str, Any]:
         """Return the arguments of `records.alerts.alerts.build_query`."""

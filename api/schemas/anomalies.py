@@ -94,6 +94,10 @@ class RootCause(Record):
         description="of an index: the members without which it would be none"
     )
     impact: list[str] = Field(description="others that are strange on this bar, the same way")
+    flagged: int | None = Field(
+        None, description="how many of the market's tickers are anomalies on this bar"
+    )
+    of: int | None = Field(None, description="how many have bars that reach over it")
 
 
 class ConfidenceFactors(BaseModel):

@@ -12,7 +12,7 @@ from alerts.evidence import build_evidence
 from alerts.follow_up import build_profile, follow_alike
 from alerts.lifecycle import Asked
 from api.http.auth import get_person, needs_scope
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import Listed, answer_stored, build_page, decode_cursor
 from api.http.state import check_market, get_database, get_now
 from api.schemas.alerts import (
     ActiveQuery,
@@ -68,7 +68,7 @@ EVIDENCE: Any = {
 @alerts.get("/alerts/active")
 @alerts.input(ActiveQuery, location="query")
 @alerts.output(AlertPage)
-def list_active_alerts(query_data: ActiveQuery) -> Listed[AlertDocument]:
+def list_active_alerts(query_data: ActiveQuery) -> Response:
     """List the alerts that nobody has seen off: active ones, and acknowledged ones."""
     return _list(query_data, query_data.cursor, query_data.limit, ("active", "acknowledged"))
 
@@ -76,7 +76,7 @@ def list_active_alerts(query_data: ActiveQuery) -> Listed[AlertDocument]:
 @alerts.get("/alerts")
 @alerts.input(AlertQuery, location="query")
 @alerts.output(AlertPage)
-def list_alerts(query_data: AlertQuery) -> Listed[AlertDocument]:
+def list_alerts(query_data: AlertQuery) -> Response:
     """List alerts in any state, those resolved long ago are in the history."""
     states = None if query_data.state is None else (query_data.state,)
     return _list(query_data, query_data.cursor, query_data.limit, states)
@@ -270,12 +270,12 @@ def get_ticker_profile(ticker: str, query_data: ProfileQuery) -> Document:
 
 def _list(
     asked: AlertFilter, cursor: str | None, limit: int, states: tuple[AlertState, ...] | None
-) -> Listed[AlertDocument]:
+) -> Response:
     check_market(asked.market)
     query = build_query(states=states, **asked.build_filter())
     after = decode_cursor(cursor, NEWEST_FIRST.types)
     found = find_alerts(get_database(), query, after=after, limit=limit + 1)
-    return build_page(found, limit, NEWEST_FIRST.locate)
+    return answer_stored(build_page(found, limit, NEWEST_FIRST.locate), AlertPage)
 
 
 def _step(alert_id: str, step: AlertStep, **said: Any) -> AlertDocument:

@@ -1,5 +1,6 @@
 """Alerts: who must look at what. Each change is written with its entry of the trail, or not."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,16 @@ from records.keyset import Key, Keyset, Position, find_page
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str)))
 OPEN_STATES: tuple[AlertState, ...] = ("active", "acknowledged", "snoozed")
 LONGEST_TEXT = 100
+# Where a text is looked for.
+SEARCHED = (
+    "entity_id",
+    "watchlist",
+    "reasons",
+    "root_causes",
+    "owner",
+    "resolution_notes",
+    "comments.text",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +171,15 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
     parent_id: str | None = None,
     entity_type: str | None = None,
     muted: bool | None = None,
+    text: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Query:
-    """Return the MongoDB query of these filters; `start` and `end` are of the bars."""
+    """Return the MongoDB query of these filters.
+
+    `start` and `end` are of the bars. Each word of a `text` is somewhere in what an alert says, or
+    in what was said of it.
+    """
     equal = {
         "severity": severity,
         "scope": scope,
@@ -178,6 +194,9 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
     query: dict[str, object] = {k: value for k, value in equal.items() if value is not None}
     if muted is not None:
         query["muted_by"] = {"$exists": muted}
+    words = [{"$regex": re.escape(word), "$options": "i"} for word in (text or "").split()]
+    if words:
+        query["$and"] = [{"$or": [{name: word} for name in SEARCHED]} for word in words]
     if states is not None:
         query["state"] = {"$in": list(states)}
     if start is not None:

@@ -5,8 +5,9 @@ other bars appends an opinion; one that no longer finds it marks it superseded. 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, cast
 
 from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
@@ -18,16 +19,17 @@ from records.database import Db, Query
 from records.findings.documents import (
     AnomalyCounts,
     AnomalyDocument,
+    ExplainedFields,
     FindingFields,
-    InputFields,
     OpinionFields,
-    RootCauseFields,
     StoredAnomaly,
     anomalies_in,
 )
 from records.keyset import Key, Keyset, Position, find_page
 
 SUPERSEDED = "superseded"
+# So many are named in one query.
+BARS_AT_ONCE = 10_000
 _STORED = dict.fromkeys(StoredAnomaly.__annotations__, 1)
 Write = InsertOne[AnomalyDocument] | UpdateOne
 
@@ -224,15 +226,40 @@ def find_new_tickers(database: Db, run_id: str) -> list[str]:
 def find_on_bars(
     database: Db, tickers: Sequence[str], interval: str, first: datetime, last: datetime
 ) -> list[AnomalyDocument]:
-    """Return the anomalies of these series between two bars (inclusive), by time."""
+    """Return the anomalies of these series between two bars (inclusive), by time, without what was
+    told of them later.
+    """
     wanted = set(tickers)
     query = {
         "Datetime": {"$gte": first, "$lte": last},
         "interval": interval,
         "status": {"$ne": SUPERSEDED},
     }
-    found = anomalies_in(database).find(query).sort([("Datetime", 1), ("_id", 1)])
+    told = dict.fromkeys(("inputs", "root_causes", "root_cause", "opinions"), 0)
+    found = anomalies_in(database).find(query, told).sort([("Datetime", 1), ("_id", 1)])
     return [anomaly for anomaly in found if anomaly["Ticker"] in wanted]
+
+
+def find_ways(
+    database: Db, market: str, interval: str, bars: Collection[datetime]
+) -> dict[datetime, dict[str, int]]:
+    """Return which tickers of a market are anomalies on each of these bars, and which way their
+    closes went (1 or -1); one that did not move counts as up.
+    """
+    found: dict[datetime, dict[str, int]] = {}
+    fields = {"Datetime": 1, "Ticker": 1, "features.return_1": 1, "_id": 0}
+    remaining = iter(sorted(bars))
+    while chunk := list(islice(remaining, BARS_AT_ONCE)):
+        query = {
+            "Datetime": {"$in": chunk},
+            "market": market,
+            "interval": interval,
+            "status": {"$ne": SUPERSEDED},
+        }
+        for anomaly in anomalies_in(database).find(query, fields):
+            way = -1 if anomaly["features"].get("return_1", 0.0) < 0 else 1
+            found.setdefault(anomaly["Datetime"], {})[anomaly["Ticker"]] = way
+    return found
 
 
 def find_flagged(database: Db, query: Query) -> list[str]:
@@ -255,28 +282,11 @@ def find_unexplained(database: Db, run_id: str) -> list[AnomalyDocument]:
     return list(anomalies_in(database).find(query))
 
 
-def write_root_causes(
-    database: Db,
-    told: Mapping[str, tuple[MoveScope | None, Sequence[str], RootCauseFields]],
-) -> None:
-    """Write into anomalies whose move they were; what was written before is replaced."""
-    writes = [
-        UpdateOne(
-            {"_id": anomaly_id},
-            {"$set": {"scope": scope, "root_causes": list(words), "root_cause": numbers}},
-        )
-        for anomaly_id, (scope, words, numbers) in told.items()
-    ]
-    if writes:
-        anomalies_in(database).bulk_write(writes, ordered=False)
-
-
-def write_inputs(database: Db, told: Mapping[str, Sequence[InputFields]]) -> None:
-    """Write into anomalies what their model read, beside what is usual."""
-    writes = [
-        UpdateOne({"_id": anomaly_id}, {"$set": {"inputs": list(inputs)}})
-        for anomaly_id, inputs in told.items()
-    ]
+def write_explained(database: Db, told: Mapping[str, ExplainedFields]) -> None:
+    """Write into anomalies what their model read, and whose move they were; what was written before
+    is replaced.
+    """
+    writes = [UpdateOne({"_id": each}, {"$set": fields}) for each, fields in told.items() if fields]
     if writes:
         anomalies_in(database).bulk_write(writes, ordered=False)
 

@@ -92,6 +92,8 @@ class RootCauseFields(TypedDict):
         causes: ranked.
         carriers: of an index: the members without which it would be no anomaly.
         impact: which other tickers are strange on the same bar, in the same direction.
+        flagged: how many of the market's tickers are anomalies on the same bar, itself among them.
+        of: how many have bars that reach over it.
     """
 
     move: float | None
@@ -108,6 +110,17 @@ class RootCauseFields(TypedDict):
     causes: list[CauseFields]
     carriers: list[str]
     impact: list[str]
+    flagged: NotRequired[int]
+    of: NotRequired[int]
+
+
+class ExplainedFields(TypedDict, total=False):
+    """What is said of an anomaly besides its score: what its model read, and whose move it was."""
+
+    inputs: list[InputFields]
+    scope: MoveScope | None
+    root_causes: list[str]
+    root_cause: RootCauseFields
 
 
 class ConfidenceFactors(TypedDict):

@@ -2,10 +2,9 @@
 anomalies before alerts are raised.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
 
 import numpy as np
 
@@ -15,20 +14,21 @@ from alerts.root_cause.factors import NO_SECTOR
 from alerts.root_cause.graph import Graph
 from alerts.root_cause.universe import align_returns
 from core.arrays import Float64, Int64
-from core.words import MoveScope
 from detection.typical import find_typical
 from market.bars.store import load_sound_panel
 from market.markets import Market, load_markets
 from records.database import Db
 from records.findings import anomalies
-from records.findings.documents import AnomalyDocument, InputFields, RootCauseFields
-from records.market.series import find_tickers
+from records.findings.documents import AnomalyDocument, ExplainedFields
+from records.market.series import count_reaching, find_tickers
 from records.work.documents import RunDocument
 
 # Of a market so many tickers at most are looked at for what their sectors and their median did.
 MOST_TICKERS = 2_000
 # Tickers that nobody grouped are clustered up to so many.
 MOST_CLUSTERED = 500
+# And so many beside those with anomalies and their siblings, where neither is needed.
+SOME_TICKERS = 60
 # Bars times tickers: beyond that, as after a backfill of a whole market, the latest bars only.
 MOST_CELLS = 5_000_000
 
@@ -42,40 +42,48 @@ class _Wanted:
     found: Sequence[AnomalyDocument]
 
 
-class Told(TypedDict, total=False):
-    """What is said of an anomaly besides its score."""
-
-    inputs: list[InputFields]
-    scope: MoveScope | None
-    root_causes: list[str]
-    root_cause: RootCauseFields
-
-
 def explain_run(database: Db, run: RunDocument) -> None:
     """Explain the anomalies that a run found first, as far as nobody did; it may be done again."""
     found = anomalies.find_unexplained(database, run["_id"])
-    for inputs in find_typical(database, run["interval"], found):
-        anomalies.write_inputs(database, inputs)
-    for told in _find_root_causes(database, run["interval"], found):
-        anomalies.write_root_causes(database, told)
+    for told in _explain(database, run["interval"], found):
+        anomalies.write_explained(database, told)
 
 
 def explain_documents(
     database: Db, interval: str, found: Sequence[AnomalyDocument]
-) -> dict[str, Told]:
+) -> dict[str, ExplainedFields]:
     """Return the same of anomalies that are stored nowhere, by their ids."""
-    explained: dict[str, Told] = {anomaly["_id"]: {} for anomaly in found}
-    for inputs in find_typical(database, interval, found):
-        for anomaly_id, read in inputs.items():
-            explained[anomaly_id]["inputs"] = read
-    for told in _find_root_causes(database, interval, found):
-        for anomaly_id, (scope, sentences, numbers) in told.items():
-            explained[anomaly_id] |= {
-                "scope": scope,
-                "root_causes": list(sentences),
-                "root_cause": numbers,
-            }
+    explained: dict[str, ExplainedFields] = {}
+    for told in _explain(database, interval, found):
+        explained |= told
     return explained
+
+
+def _explain(
+    database: Db, interval: str, found: Sequence[AnomalyDocument]
+) -> Iterator[dict[str, ExplainedFields]]:
+    """Yield by anomaly what is said of it, each once, some tickers at a time."""
+    causes = {
+        anomaly_id: explained
+        for told in _find_root_causes(database, interval, found)
+        for anomaly_id, explained in told.items()
+    }
+    for inputs in find_typical(database, interval, found):
+        yield {
+            anomaly_id: {"inputs": read, **_describe(causes.pop(anomaly_id, None))}
+            for anomaly_id, read in inputs.items()
+        }
+    yield {anomaly_id: _describe(explained) for anomaly_id, explained in causes.items()}
+
+
+def _describe(explained: Explained | None) -> ExplainedFields:
+    if explained is None:
+        return {}
+    return {
+        "scope": explained.scope,
+        "root_causes": list(explained.sentences),
+        "root_cause": explained.numbers,
+    }
 
 
 def _find_root_causes(
@@ -99,27 +107,25 @@ def _explain_market(database: Db, wanted: _Wanted) -> Iterator[dict[str, Explain
     for anomaly in wanted.found:
         by_bar.setdefault(anomaly["Datetime"], []).append(anomaly)
     bars = sorted(by_bar, reverse=True)[: max(1, MOST_CELLS // max(1, len(universe.tickers)))]
-    known = [*universe.tickers, *universe.indices]
-    strange = _find_strange(database, known, wanted.interval, min(bars), max(bars))
+    strange = anomalies.find_ways(database, wanted.market.code, wanted.interval, bars)
     for anomaly in wanted.found:  # of those that are stored nowhere, too
         strange.setdefault(anomaly["Datetime"], {})[anomaly["Ticker"]] = _get_way(anomaly)
+    reaching = count_reaching(database, wanted.market.code, wanted.interval, bars)
+    known = {*universe.tickers, *universe.indices}
     for bar in bars:
         row = rows.get(int(bar.timestamp()))
         if row is None:
             continue
-        names = [anomaly["Ticker"] for anomaly in by_bar[bar]]
-        told = explain_bar(universe, row, strange.get(bar, {}), names)
         ids = {anomaly["Ticker"]: anomaly["_id"] for anomaly in by_bar[bar]}
-        yield {ids[name]: explained for name, explained in told.items()}
+        ways = {ticker: way for ticker, way in strange[bar].items() if ticker in known}
+        told = explain_bar(universe, row, ways, list(ids))
+        flagged = len(strange[bar])
+        breadth = {"flagged": flagged, "of": max(flagged, reaching[bar])}
+        yield {ids[name]: _add_breadth(explained, breadth) for name, explained in told.items()}
 
 
-def _find_strange(
-    database: Db, tickers: Sequence[str], interval: str, first: datetime, last: datetime
-) -> dict[datetime, dict[str, int]]:
-    found: dict[datetime, dict[str, int]] = {}
-    for anomaly in anomalies.find_on_bars(database, tickers, interval, first, last):
-        found.setdefault(anomaly["Datetime"], {})[anomaly["Ticker"]] = _get_way(anomaly)
-    return found
+def _add_breadth(explained: Explained, breadth: Mapping[str, int]) -> Explained:
+    return explained._replace(numbers={**explained.numbers, **breadth})  # type: ignore[typeddict-item]  # two of its names
 
 
 def _get_way(anomaly: AnomalyDocument) -> int:
@@ -172,9 +178,11 @@ def _choose_tickers(
     known = set(stored)
     chosen = [t for t in named if t not in excluded]
     chosen += [t for group in siblings.values() for t in group if t in known and t not in excluded]
+    others = [t for t in stored if t not in excluded]
     if is_whole or None in sectors.values():
-        most = MOST_TICKERS if is_whole else MOST_CLUSTERED
-        chosen += [t for t in stored if t not in excluded][:most]
+        chosen += others[: MOST_TICKERS if is_whole else MOST_CLUSTERED]
+    else:  # some of all the others say whether they went with the index
+        chosen += others[:: max(1, len(others) // SOME_TICKERS)]
     return list(dict.fromkeys(chosen))
 
 

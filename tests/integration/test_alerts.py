@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from alerts.evidence import check_evidence
 from alerts.raising import build_alert
+from api.schemas.alerts import AlertPage
 from cli.alerts import group
 from cli.anomalies import group as anomalies_group
 from cli.groups import group as groups_group
@@ -508,6 +509,18 @@ def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker:
     assert microsoft["root_cause"]["sector"] == "Technology"
     assert microsoft["root_cause"]["z_market"] < -2.5
     assert "AAPL" in microsoft["root_cause"]["impact"]
+    # Of the demo's seven tickers one did not trade yet.
+    assert (microsoft["root_cause"]["flagged"], microsoft["root_cause"]["of"]) == (4, 6)
+    assert (alert["root_cause"]["flagged"], alert["root_cause"]["of"]) == (1, 6)
+    assert {a["entity_id"] for a in listed(client, text="inherited ^gspc")} == {
+        "AAPL",
+        "MSFT",
+        "GOOG",
+    }
+    assert listed(client, text="inherited nonsense") == []
+    # Lists answer with what is stored, which is what the schema makes of it.
+    page = client.get("/py/alerts?limit=2").json
+    assert AlertPage.model_validate(page).model_dump(mode="json", by_alias=True) == page
 
 
 def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(

@@ -148,10 +148,15 @@ def test_a_rule_is_told_of_its_scope_and_ticker_alone(
     set_rule(client, "of MSFT", **base, ticker="msft")
     end_run(database, ("AAPL", SESSIONS[0]), ("MSFT", SESSIONS[0]), watchlist="tech")
     database.anomalies.update_one({"Ticker": "AAPL"}, {"$set": {"scope": "own"}})
+    breadth = {"root_cause": {"flagged": 6, "of": 39}}
+    database.anomalies.update_one({"Ticker": "MSFT"}, {"$set": breadth})
     notify(worker)
     told = {m["rule"]: [a["entity_id"] for a in m["alerts"]] for m in receiver.messages}
     assert told == {"own moves": ["AAPL"], "of MSFT": ["MSFT"]}
-    assert "[own]" in receiver.messages[0]["message"] + receiver.messages[1]["message"]
+    messages = {m["rule"]: m for m in receiver.messages}
+    assert "[own]" in messages["own moves"]["message"]
+    assert "[6 of 39 flagged on this day]" in messages["of MSFT"]["message"]
+    assert messages["of MSFT"]["alerts"][0]["breadth"] == {"strange": 6, "of": 39}
 
 
 def test_what_is_not_named_of_a_rule_stays_its_channel_and_secret_too(
@@ -170,6 +175,16 @@ def test_what_is_not_named_of_a_rule_stays_its_channel_and_secret_too(
     assert database.notification_rules.find_one({}) == rule
     cleared = client.patch(f"{RULES}/ops", json={"quiet_from": None, "quiet_until": None})
     assert cleared.json["quiet_from"] is None
+    assert client.patch(f"{RULES}/ops", json={"next_channel": receiver.channel}).status_code == 200
+    gone = client.patch(f"{RULES}/ops", json={"next_channel": None, "secret": None})
+    assert (gone.json["signed"], gone.json["shown_next_channel"]) == (False, None)
+    steps = client.get("/py/audit").json["items"]
+    assert [entry["subject"] for entry in steps] == ["rule ops"] * 5
+    assert steps[0]["details"] == {
+        "next_channel": "cleared",
+        "secret": "cleared",
+        "shown_next_channel": {"before": "json", "after": None},
+    }
 
 
 def test_the_command_line_changes_a_rule(

@@ -12,7 +12,7 @@ import { buildTable } from "../../parts/table.js";
 import { attempt } from "../../parts/toasts.js";
 import { drawFollowed } from "./followed.js";
 import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
-import { countBars, nameSubject } from "./subject.js";
+import { countBars, countFlagged, nameSubject } from "./subject.js";
 
 const REFRESH_MILLISECONDS = 4000;
 const BARS = 90;
@@ -194,6 +194,7 @@ function drawWhy(alert) {
       "ul.reasons",
       said.map((reason) => el("li", reason)),
     ),
+    countFlagged(alert) && el("p", countFlagged(alert)),
     alert.root_cause?.move !== null && alert.root_cause && drawParts(alert),
     alert.inputs.length > 0 && drawInputs(alert.inputs),
   );

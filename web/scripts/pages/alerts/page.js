@@ -14,14 +14,14 @@ import { attempt } from "../../parts/toasts.js";
 import { showAlert } from "./alert.js";
 import { showMutes } from "./mutes.js";
 import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
-import { countBars, nameSubject } from "./subject.js";
+import { countBars, countFlagged, nameSubject } from "./subject.js";
 
 export const title = (route) => (route.name ? "Alert" : "Alerts");
 
 const REFRESH_MILLISECONDS = 4000;
 const LISTED = 100;
 const STATES = ["active", "acknowledged", "snoozed", "resolved", "expired"];
-const OWN_FILTERS = ["state", "owner", "ticker"];
+const OWN_FILTERS = ["state", "owner", "ticker", "text"];
 const STATE_KINDS = { active: "bad", acknowledged: "busy", resolved: "ok" };
 
 export function show(main, route, signal) {
@@ -140,6 +140,7 @@ function buildOwnFilters(wanted, choose) {
     input("ticker", "Ticker", { id: "alert-search", maxlength: 20, list: KNOWN_TICKERS }),
     buildSelect("State", states, wanted.state, (value) => choose("state", value)),
     input("owner", "Owner", { maxlength: 100 }),
+    input("text", "Text", { maxlength: 100 }),
   ];
 }
 
@@ -189,7 +190,7 @@ function buildRow(alert, position, inbox, refresh) {
       alert.owner && el("span.badge", alert.owner),
     ),
     el("span.why", (alert.root_causes[0] && `${alert.root_causes[0]}; `) || "", alert.reasons[0]),
-    alert.watchlist && el("span.muted.of", alert.watchlist),
+    el("span.muted.of", [countFlagged(alert), alert.watchlist].filter(Boolean).join(" · ")),
   );
 }
 

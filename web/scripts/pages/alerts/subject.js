@@ -9,6 +9,13 @@ export function nameSubject(alert) {
   return alert.entity_type === "ticker" ? alert.entity_id : `Market ${alert.entity_id}`;
 }
 
+/** Return how many of its market's tickers were flagged with it; null where that is not known. */
+export function countFlagged({ root_cause: cause, interval }) {
+  if (!cause?.flagged) return null;
+  const on = interval === "1d" ? "day" : "bar";
+  return `${count(cause.flagged)} of ${count(cause.of)} flagged on this ${on}`;
+}
+
 /** Return how many bars an alert holds, or how many tickers have none. */
 export const countBars = (alert) =>
   alert.entity_type === "feed"
