@@ -39,6 +39,7 @@ from api.views.detections import detections
 from api.views.exports import exports
 from api.views.feed import feed
 from api.views.groups import groups
+from api.views.line import line
 from api.views.markets import markets
 from api.views.models import models
 from api.views.mutes import mutes
@@ -71,6 +72,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     exports,
     feed,
     health,
+    line,
     lists,
     markets,
     models,

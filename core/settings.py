@@ -71,6 +71,18 @@ class Settings(BaseSettings):
         default=False,
         description="whether notifications may go to this host and to private networks",
     )
+    line_login_channel_id: str = Field(
+        "", pattern=r"^[0-9]*$", description="of a LINE Login channel; empty: nobody logs in"
+    )
+    line_login_channel_secret: str = Field("", repr=False, description="its secret")
+    line_channel_token: str = Field(
+        "",
+        repr=False,
+        description="access token of the same provider's Messaging API channel, which sends",
+    )
+    line_api_url: str = Field(
+        "https://api.line.me", pattern=r"^https?://[^\s/?#]+$", description="where LINE's API is"
+    )
     batch_tickers: int = Field(250, ge=1, le=1000, description="most tickers in one Celery message")
     batch_bars: int = Field(400_000, ge=1_000, description="most bars in one Celery message")
     # With a sweep, and half a minute for the work itself, what a lost host held is done again

@@ -1334,6 +1334,21 @@ class Likeness(TypedDict):
     anomalies: int
 
 
+class LineLogin(TypedDict):
+    """Where to log in."""
+
+    address: str
+    expires_at: str
+
+
+class LineTied(TypedDict):
+    """Who is told by a rule from now on."""
+
+    rule: Rule
+    name: str | None
+    is_friend: bool | None
+
+
 class Manifest(TypedDict):
     """What an export holds: `manifest.json` beside its parts."""
 
@@ -1854,6 +1869,8 @@ class RootCause(TypedDict):
     causes: list[RootCauseCandidate]
     carriers: list[str]
     impact: list[str]
+    flagged: NotRequired[int | None]
+    of: NotRequired[int | None]
 
 
 class RootCauseCandidate(TypedDict):
@@ -2539,6 +2556,12 @@ class TrailEntry(TypedDict):
         "mute",
         "unmute",
         "threshold",
+        "make",
+        "change",
+        "remove",
+        "promote",
+        "rollback",
+        "retire",
     ]
     by: str
     at: str
@@ -3874,6 +3897,12 @@ class Client(Connection):
             "mute",
             "unmute",
             "threshold",
+            "make",
+            "change",
+            "remove",
+            "promote",
+            "rollback",
+            "retire",
         ]
         | None = None,
         limit: int | None = None,
@@ -3885,6 +3914,25 @@ class Client(Connection):
         """
         return self._pages(
             "/audit", {"alert_id": alert_id, "by": by, "step": step}, limit, most=500, times=("at",)
+        )
+
+    def begin_line_login(self, *, rule: str) -> LineLogin:
+        """Return where a person logs in at LINE to be told what a rule asks for.
+
+        Args:
+            rule: its name
+        """
+        return cast("LineLogin", self._ask("POST", "/auth/line", json={"rule": rule}))
+
+    def finish_line_login(self, *, code: str, state: str) -> LineTied:
+        """Tie who came back from LINE to the rule that they logged in for.
+
+        The code is exchanged at LINE and its ID token checked; then the rule's channel is that
+        person's by the Messaging API. A rule that is not there yet is made.
+        """
+        return cast(
+            "LineTied",
+            self._ask("POST", "/auth/line/callback", json={"code": code, "state": state}),
         )
 
     def chart(

@@ -302,6 +302,8 @@ def bodies(channel: str) -> dict[str, list[dict[str, Any]]]:
         ],
         "models.roll_model_back": [{"json": {"market": "US"}}],
         "models.retire_model": [{}],
+        "line.begin_line_login": [{"json": {"rule": "me"}}],
+        "line.finish_line_login": [{"json": {"code": "x", "state": "y"}}],
         "notifications.set_rule": [{"json": {"channel": channel}}],
         "notifications.change_rule": [{"json": {"min_grade": 90}}],
         "notifications.remove_rule": [{}],

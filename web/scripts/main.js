@@ -98,6 +98,17 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   moveFocus();
   document.getElementById("main").scrollIntoView();
 });
+/** Back from LINE the browser has a code: it moves to where the page reads it. */
+function readLogin() {
+  const given = new URLSearchParams(location.search);
+  if (!given.has("state")) return;
+  const names = ["code", "state", "error", "error_description"];
+  const kept = names.filter((name) => given.has(name)).map((name) => [name, given.get(name)]);
+  const address = `${location.pathname}#/notifications?${new URLSearchParams(kept)}`;
+  history.replaceState(null, "", address);
+}
+
+readLogin();
 startShell();
 watchAccess();
 listenForHelp();

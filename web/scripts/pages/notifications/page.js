@@ -10,6 +10,7 @@ import { showPagedTable } from "../../parts/paged_table.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { attempt, say } from "../../parts/toasts.js";
 import { openRuleEditor } from "./editor.js";
+import { finishLogin, goToLine } from "./line.js";
 
 const SHOWN_KINDS = { event: "events", fault: "faults" };
 
@@ -24,7 +25,10 @@ export function show(main, route, signal) {
     loadInto(
       rules,
       () => get("/notifications/rules", {}, signal),
-      (data) => drawRules(data.items, refresh),
+      (data) => {
+        known = data.items;
+        return drawRules(known, refresh);
+      },
       signal,
     );
     return showDeliveries(deliveries, signal);
@@ -35,6 +39,13 @@ export function show(main, route, signal) {
     "New rule",
   );
   make.addEventListener("click", () => openRuleEditor().then((stored) => stored && refresh()));
+  let known = [];
+  const line = el(
+    "button.button",
+    { type: "button", data: { needs: "admin" } },
+    "Tell somebody on LINE",
+  );
+  line.addEventListener("click", () => goToLine(known));
   fill(
     main,
     el(
@@ -47,7 +58,7 @@ export function show(main, route, signal) {
           "One message a scan to your mail, chat or webhook; backfills are silent unless asked.",
         ),
       ),
-      make,
+      el("div.row", line, make),
     ),
     el(
       "div.stack",
@@ -60,7 +71,7 @@ export function show(main, route, signal) {
       ),
     ),
   );
-  return refresh();
+  return finishLogin(route).then(refresh);
 }
 
 function drawRules(rules, refresh) {
