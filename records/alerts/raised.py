@@ -95,11 +95,7 @@ def find_of_run(
 
 
 def adopt_children(
-    database: Db,
-    parent_id: str,
-    anomaly_ids: Sequence[str],
-    watchlist: str | None,
-    session: ClientSession,
+    database: Db, parent_id: str, anomaly_ids: Sequence[str], watchlist: str | None
 ) -> None:
     """Give the alerts of a watchlist that hold any of these anomalies their parent."""
     query = {
@@ -108,7 +104,7 @@ def adopt_children(
         "parent_id": None,
         "entity_type": "ticker",
     }
-    alerts_in(database).update_many(query, {"$set": {"parent_id": parent_id}}, session=session)
+    alerts_in(database).update_many(query, {"$set": {"parent_id": parent_id}})
 
 
 def find_held(

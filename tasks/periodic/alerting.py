@@ -226,7 +226,7 @@ def _write_wide(
 ) -> None:
     watchlist, market = subject
 
-    def write(session: ClientSession) -> None:
+    def write(session: ClientSession) -> dict[str, list[str]]:
         raised.take_turn(database, session)
         open_alerts = [
             alert
@@ -243,10 +243,11 @@ def _write_wide(
         new = list(plan.new.values())
         trail = [entry for entry in plan.trail if entry["alert_id"] not in known]
         raised.write_raised(database, new, list(plan.later.items()), trail, session)
-        for parent_id, anomaly_ids in children.items():
-            raised.adopt_children(database, parent_id, anomaly_ids, watchlist, session)
+        return children
 
-    in_transaction(database, write)
+    # Within the transaction this would take ten times as long; who does it again does the same.
+    for parent_id, anomaly_ids in in_transaction(database, write).items():
+        raised.adopt_children(database, parent_id, anomaly_ids, watchlist)
 
 
 def _follow_feed(database: Db, run: RunDocument, now: datetime) -> None:
