@@ -3,6 +3,7 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Generic, TypedDict, TypeVar, get_args
 
 import bson
@@ -70,15 +71,22 @@ def answer_stored(page: Listed[Any], model: type[BaseModel]) -> Response:
     They were checked when they were written: to check, copy and check again each part of them takes
     longer than all else that a list does. What nobody stored is as the model says.
     """
-    (item,) = get_args(model.model_fields["items"].annotation)
-    fields = {field.alias or name: field for name, field in item.model_fields.items()}
+    names, defaults = _list_fields(model)
     items = [
-        {
-            name: document[name]
-            if name in document or field.is_required()
-            else field.get_default(call_default_factory=True)
-            for name, field in fields.items()
-        }
+        {name: document[name] if name in document else defaults[name] for name in names}
         for document in page["items"]
     ]
     return jsonify({"items": items, "next_cursor": page["next_cursor"]})
+
+
+@cache
+def _list_fields(model: type[BaseModel]) -> tuple[Sequence[str], Mapping[str, Any]]:
+    """Return the names of what a page's items have, and what those are that may be missing."""
+    (item,) = get_args(model.model_fields["items"].annotation)
+    fields = {field.alias or name: field for name, field in item.model_fields.items()}
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in fields.items()
+        if not field.is_required()
+    }
+    return tuple(fields), defaults

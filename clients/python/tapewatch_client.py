@@ -2742,6 +2742,7 @@ class Client(Connection):
         parent_id: str | None = None,
         entity_type: Literal["ticker", "market", "feed", "series"] | None = None,
         muted: bool | None = None,
+        text: str | None = None,
         state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None = None,
         limit: int | None = None,
     ) -> Pages[Alert]:
@@ -2752,6 +2753,8 @@ class Client(Connection):
             start: first bar time, inclusive
             end: last bar time, inclusive
             muted: those that a mute silenced, or all others
+            text: words, each somewhere in its ticker, watchlist, owner, reasons, root
+                causes, notes or comments
         """
         return self._pages(
             "/alerts",
@@ -2768,6 +2771,7 @@ class Client(Connection):
                 "parent_id": parent_id,
                 "entity_type": entity_type,
                 "muted": muted,
+                "text": text,
                 "state": state,
             },
             limit,
@@ -2799,6 +2803,7 @@ class Client(Connection):
         parent_id: str | None = None,
         entity_type: Literal["ticker", "market", "feed", "series"] | None = None,
         muted: bool | None = None,
+        text: str | None = None,
         limit: int | None = None,
     ) -> Pages[Alert]:
         """List the alerts that nobody has seen off: active ones, and acknowledged ones.
@@ -2808,6 +2813,8 @@ class Client(Connection):
             start: first bar time, inclusive
             end: last bar time, inclusive
             muted: those that a mute silenced, or all others
+            text: words, each somewhere in its ticker, watchlist, owner, reasons, root
+                causes, notes or comments
         """
         return self._pages(
             "/alerts/active",
@@ -2824,6 +2831,7 @@ class Client(Connection):
                 "parent_id": parent_id,
                 "entity_type": entity_type,
                 "muted": muted,
+                "text": text,
             },
             limit,
             most=500,
