@@ -59,10 +59,10 @@ def test_a_rule_is_made_tried_changed_and_deleted(
         expect(card).not_to_contain_text("after 15 minutes")
 
         # Back from LINE: the page gives the code to the API, which does not know this login.
-        page.goto(f"{demo.url}?code=x&state=y")
-        expect(page.get_by_text("LINE Login is not set up")).to_be_visible()
-        assert "state" not in page.url
-        expect(card).to_be_visible()
+        back = open_page(f"{demo.url}?code=x&state=y", quiet=False)
+        expect(back.get_by_text("LINE Login is not set up")).to_be_visible()
+        assert "state" not in back.url
+        expect(back.get_by_role("article", name="Rule ops")).to_be_visible()
 
         card.get_by_role("button", name="Delete").click()
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
