@@ -25,6 +25,8 @@ from tasks.process.broker import build_celery
 from tasks.requests.evaluations import MOST_LABELS, EvaluationRequest, request_evaluation
 
 ANOMALY = {"anomaly", "event", "fault", "true", "confirmed", "1", "yes"}
+# As in detection/scoring/drift.py, which loads numpy.
+MOST_INDEX = 0.25
 USUAL = {"usual", "normal", "false", "false_alarm", "expected", "0", "no"}
 
 
@@ -241,6 +243,13 @@ def _print(evaluation: EvaluationDocument) -> None:
     }
     drifts = [judged["drift"] for judged in judgements]
     rows["stability index"] = [_write(drift["stability_index"], 3) for drift in drifts]
+    rows["inputs that moved"] = [
+        ", ".join(name for name, index in drift["inputs"].items() if index > MOST_INDEX) or "none"
+        for drift in drifts
+    ]
+    rows["large moves flagged"] = [
+        f"{judged['large_moves_flagged']:,} of {judged['large_moves']:,}" for judged in judgements
+    ]
     rows["days since it learned"] = [_write(drift["age_days"], 0) for drift in drifts]
     rows["has drifted"] = [", ".join(drift["reasons"]) or "no" for drift in drifts]
     found = [judged["labels"] for judged in judgements if judged["labels"] is not None]

@@ -19,6 +19,7 @@ from cli.common import (
     use_database,
 )
 from cli.evaluating import compare, evaluate, print_scores
+from cli.model_watch import print_challengers, print_drifts
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
 from core.settings import get_settings
@@ -44,6 +45,8 @@ group = AppGroup("models", help="Train models, and say which version is in use."
 group.add_command(evaluate)
 group.add_command(compare)
 group.add_command(print_scores)
+group.add_command(print_drifts)
+group.add_command(print_challengers)
 
 SHOWN_TICKERS = 10
 

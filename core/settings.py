@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import BadInput
+from core.words import Retrain
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 RATE = r"^[1-9][0-9]{0,9}/(second|minute|hour|day)$"
@@ -103,6 +104,13 @@ class Settings(BaseSettings):
     )
     analytics_seconds: int = Field(
         900, ge=5, description="how often metrics of what has new bars are computed"
+    )
+    retrain: Annotated[Retrain, BeforeValidator(str.lower)] = Field(
+        "train",
+        description=(
+            "what follows where a champion has drifted: a proposal, a challenger that is trained,"
+            " or one that is put in use where it passes all gates; off: nobody watches"
+        ),
     )
     trades_days: int = Field(7, ge=1, le=3_650, description="how long trades are kept")
     depth_hours: int = Field(24, ge=1, le=87_600, description="how long depth is kept")

@@ -5,14 +5,16 @@ is written. A rate of alarms is a thousand times the share of bars that pass the
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from time import perf_counter
 
 import numpy as np
 
 from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.rows import score_rows
+from detection.features.kernel import MEASURES
 from detection.market_days import has_days, refresh_days
 from detection.models.manager import LoadedModel, ModelManager
 from detection.models.plan import ThresholdPolicy
@@ -23,6 +25,7 @@ from detection.pipeline.plan import plan_stretches
 from detection.pipeline.score import show
 from detection.pipeline.stretches import Stretch
 from detection.scoring.drift import compute_distance, compute_stability_index, find_drift
+from detection.scoring.faults import MOVE
 from detection.scoring.grades import GradeTable
 from market.intervals import DAY_SECONDS
 from records.database import Db
@@ -38,6 +41,7 @@ from records.models.documents import (
 PART_TICKERS = 250
 MOST_BARS = 5_000_000
 STRANGEST_SHARE = 0.01
+_RETURN = MEASURES.index("return")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class Scores:
         scores: shape (n,).
         threshold: bars with a lower score are alarms.
         errors: what is wrong with a ticker's bars.
+        moves: shape (n,), how far each bar moved, in its ticker's usual ranges.
+        inputs: the stability index of each column of the inputs; empty where it is not known.
+        seconds: what scoring took.
     """
 
     tickers: tuple[str, ...]
@@ -59,6 +66,9 @@ class Scores:
     scores: Float64
     threshold: float
     errors: Mapping[str, str]
+    moves: Float64
+    inputs: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def alarms(self) -> Bools:
@@ -91,8 +101,10 @@ def score_stretch(
     first, last = (None if time is None else int(time.timestamp()) for time in stretch)
     tickers: list[str] = []
     errors: dict[str, str] = {}
-    columns: list[tuple[Int64, Int64, Float64]] = []
+    columns: list[tuple[Int64, Int64, Float64, Float64]] = []
+    counts = model.inputs.count(np.empty((0, len(model.inputs.columns)), np.float32))
     bars = done = 0
+    seconds = 0.0
     for part in _split(jobs):
         wanted = {ticker: (Stretch(first, last=last),) for ticker in part.tickers}
         with database.client.start_session(snapshot=True) as session:
@@ -103,8 +115,14 @@ def score_stretch(
         seen = show(loaded)
         errors |= seen.errors
         series = np.searchsorted(loaded.panel.offsets, seen.rows, side="right") - 1
+        began = perf_counter()
         scores = score_rows(model.detector, seen.shown)
-        columns.append((series + len(tickers), loaded.panel.times[seen.rows], scores))
+        seconds += perf_counter() - began
+        found = model.inputs.count(seen.shown.get_wanted())
+        counts = [so_far + more for so_far, more in zip(counts, found, strict=True)]
+        moves = seen.features.measures[np.isin(seen.features.rows, seen.rows), _RETURN]
+        times = loaded.panel.times[seen.rows]
+        columns.append((series + len(tickers), times, scores, np.abs(moves).astype(np.float64)))
         tickers += loaded.panel.tickers
         bars, done = bars + len(scores), done + len(part.tickers)
         if bars > MOST_BARS:
@@ -114,8 +132,18 @@ def score_stretch(
                 reason="too_many_bars",
             )
         checkpoint(done / sum(len(job.tickers) for job in jobs))
-    series, times, scores = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return Scores(tuple(tickers), series, times, scores, model.threshold, errors)
+    series, times, scores, moves = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return Scores(
+        tuple(tickers),
+        series,
+        times,
+        scores,
+        model.threshold,
+        errors,
+        moves,
+        model.inputs.compute_indices(counts) if bars else {},
+        seconds,
+    )
 
 
 def _split(jobs: Sequence[Job]) -> Iterator[Job]:
@@ -132,6 +160,7 @@ def judge(
     where there are labels, how these fit.
     """
     bars, alarms = len(found.scores), int(found.alarms.sum())
+    large = found.moves >= MOVE
     return {
         "version": record["_id"],
         "threshold": found.threshold,
@@ -139,6 +168,9 @@ def judge(
         "tickers": len(np.unique(found.series)),
         "alarms": alarms,
         "alarms_per_thousand": 1000.0 * alarms / bars if bars else None,
+        "large_moves": int(large.sum()),
+        "large_moves_flagged": int((large & found.alarms).sum()),
+        "microseconds_a_bar": 1e6 * found.seconds / bars if bars else None,
         "labels": judge_labels(found, labels, bar_seconds) if labels else None,
         "drift": measure_drift(record, found),
     }
@@ -166,6 +198,7 @@ def measure_drift(record: ModelDocument, found: Scores) -> DriftFields:
         "asked_share": asked,
         "age_days": age_days,
         "unknown_tickers": unknown,
+        "inputs": dict(found.inputs),
         "reasons": list(
             find_drift(
                 index=index,

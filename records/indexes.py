@@ -13,6 +13,7 @@ DAY_SECONDS = 86_400
 FINISHED_RUNS_DAYS = 30
 SETS_DAYS = 7
 FILLED_GAPS_DAYS = 90
+DRIFTS_DAYS = 400
 # Options or keys that differ from those of an index with the same name or keys, and documents that
 # are not unique.
 _CANNOT_BE_MADE = {85, 86, 11000}
@@ -82,6 +83,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("ticker", "interval", "-created_at"),
         _index("created_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
     ],
+    "drifts": [
+        _index("-at", "_id"),
+        _index("market", "interval", "-session"),
+        _index("at", name="drifts_ttl", expireAfterSeconds=DRIFTS_DAYS * DAY_SECONDS),
+    ],
+    "challengers": [_index("-created_at", "_id"), _index("market", "interval", "-created_at")],
     "analytics": [
         _index("ticker", "interval", "-time"),
         # Only snapshots of intraday bars have an end; those of a day and longer are kept.

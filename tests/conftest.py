@@ -26,6 +26,8 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".tapewatch" / "numba"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # what takes the notifications of tests is on this machine
 os.environ.setdefault("PRIVATE_CHANNELS", "1")
+# no model is trained in a test that did not ask for it
+os.environ.setdefault("RETRAIN", "off")
 # the processes that a test starts, each in a folder of its own, check what it has signed
 os.environ.setdefault("ARTEFACT_KEYS", "of-the-tests-" + "0" * 32)
 

@@ -23,6 +23,8 @@ from market.ticks.checks import REASONS as TICK_REASONS
 from records.alerts import deliveries
 from records.database import Db, get_server_time
 from records.models.champions import find_market_ages
+from records.models.documents import ChampionAge
+from records.models.drifts import find_latest_drifts
 from records.ticks.positions import find_positions
 from records.work import batches, counters, runs
 from records.work.heartbeats import SCHEDULER, SWEEPER, find_heartbeats
@@ -157,22 +159,41 @@ def _describe_detection(counts: Counts) -> Iterator[Metric]:
 
 
 def _describe_models(database: Db, counts: Counts) -> Iterator[Metric]:
-    ages = {
-        (found["market"], found["version"]): found["age_seconds"]
-        for found in find_market_ages(database)
-    }
+    champions = find_market_ages(database)
+    ages = {(found["market"], found["version"]): found["age_seconds"] for found in champions}
     yield _gauge(
         "model_age_seconds",
         "How long ago a market's champion was trained.",
         ("market", "version"),
         ages,
     )
+    yield from _describe_drift(database, champions)
     refused = _with_zeros(counts, counters.PROMOTIONS_REFUSED, load_markets(database))
     text = "Promotions of versions that flag nothing, or far more than was asked."
     yield _counter("promotions_refused", text, ("market",), _by_name(refused))
     cache = _with_zeros(counts, counters.MODEL_CACHE, ("hits", "misses", "loads"))
     yield _counter(
         "model_cache", "Uses of the workers' model caches.", ("outcome",), _by_name(cache)
+    )
+
+
+def _describe_drift(database: Db, champions: Iterable[ChampionAge]) -> Iterator[Metric]:
+    found = find_latest_drifts(database, get_server_time(database))
+    labels = ("market", "interval", "version")
+    named = {(one["market"], one["interval"], one["version"]): one for one in found}
+    # Of one that was not measured yet nothing is known to have drifted.
+    unknown = {(one["market"], one["interval"], one["version"]): 0 for one in champions}
+    yield _gauge(
+        "model_drifted",
+        "For how many reasons a market's champion has drifted, as of its last session; 0: none.",
+        labels,
+        unknown | {key: len(one["reasons"]) for key, one in named.items()},
+    )
+    yield _gauge(
+        "model_stability_index",
+        "Population stability index of a champion's scores; above .25 they have moved.",
+        labels,
+        {key: one["stability_index"] or 0.0 for key, one in named.items()},
     )
 
 

@@ -18,7 +18,7 @@ from api.schemas.common import (
     Time,
     WatchlistName,
 )
-from core.words import ModelState, RevisionKind
+from core.words import ChallengerState, GateName, ModelState, RevisionKind
 from detection.detectors.catalogue import DEFAULT_DETECTOR, PARAMETERS
 from detection.detectors.contract import Parameter
 
@@ -285,6 +285,9 @@ class Drift(BaseModel):
     asked_share: float | None = Field(description="null: no share was asked for")
     age_days: float = Field(description="from the last bar it learned from to the last it scored")
     unknown_tickers: float = Field(description="share of tickers that it did not learn from")
+    inputs: dict[str, float] = Field(
+        description="stability index of each column of its inputs; empty: not known"
+    )
     reasons: list[str] = Field(description="what has drifted", examples=[["scores_moved"]])
 
 
@@ -297,6 +300,9 @@ class Judgement(BaseModel):
     tickers: int
     alarms: int
     alarms_per_thousand: float | None = Field(description="alarms a thousand bars")
+    large_moves: int = Field(description="bars that moved three of their usual ranges or more")
+    large_moves_flagged: int
+    microseconds_a_bar: float | None = Field(description="what scoring took")
     labels: JudgedLabels | None = Field(description="null: there are no labels")
     drift: Drift
 
@@ -330,6 +336,73 @@ class EvaluationResult(Record):
     agreement: Agreement | None = Field(description="of two versions only")
     errors: dict[str, str] | None = Field(description="what is wrong with a ticker's bars")
     done_at: datetime | None
+
+
+class SessionDrift(Record, Drift):
+    """How a market's champion fared on its latest bars, noted once a session."""
+
+    id: str = Field(alias="_id", examples=["US::1d::2026-01-05"])
+    market: str
+    interval: str
+    session: str = Field(description="the day of the last bar", examples=["2026-01-05"])
+    version: str = Field(examples=[VERSION])
+    start: datetime = Field(description="first bar that was looked at")
+    end: datetime
+    bars: int
+    labels: int = Field(description="how many of its anomalies were labelled")
+    precision: float | None = Field(description="how many of these were true; null: none was")
+    run_id: str
+    at: datetime
+
+
+class DriftPage(Page[SessionDrift]):
+    """What was noted of champions, the latest first."""
+
+
+class DriftQuery(PageQuery):
+    """Of which champions."""
+
+    market: Market | None = None
+    interval: Interval | None = None
+
+
+class Gate(BaseModel):
+    """A condition that a challenger must pass before it is put in use."""
+
+    name: GateName
+    passed: bool
+    words: str = Field(description="what was found, and what is asked")
+
+
+class Challenger(Record):
+    """A version that was trained because a champion had drifted, and how the two compare."""
+
+    id: str = Field(alias="_id", description="the run that trains it")
+    market: str
+    interval: str
+    champion: str = Field(description="what it challenges", examples=[VERSION])
+    reasons: list[str] = Field(description="what had drifted", examples=[["old"]])
+    held_out_from: datetime = Field(description="it learns from no later bar")
+    last_bar: datetime = Field(description="up to here the two are compared")
+    state: ChallengerState
+    version: str | None = Field(description="its own, once it is trained")
+    evaluation: str | None = Field(description="the report that compares the two")
+    gates: list[Gate] = Field(description="what it must pass, once it was judged")
+    passed: bool | None = Field(description="whether it passed all")
+    promoted_at: datetime | None = Field(description="when it was put in use by itself")
+    error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ChallengerPage(Page[Challenger]):
+    """Challengers, the newest first."""
+
+
+class ChallengerQuery(PageQuery):
+    """Of which market's models, `ALL` included."""
+
+    market: Market | None = None
 
 
 class ScoresQuery(Query):

@@ -12,7 +12,11 @@ from api.http.notes import change_noted
 from api.http.paging import Listed, build_page, decode_cursor
 from api.http.state import get_database, get_markets, get_now, get_state
 from api.schemas.models import (
+    ChallengerPage,
+    ChallengerQuery,
     DetectorList,
+    DriftPage,
+    DriftQuery,
     Evaluation,
     EvaluationResult,
     Model,
@@ -31,9 +35,12 @@ from detection.models import registry
 from detection.models.lineage import find_gone_bars
 from detection.models.plan import read_model_market
 from records.database import Document
+from records.models import challengers, drifts
 from records.models.bar_scores import find_bar_scores
 from records.models.champions import Scope
 from records.models.documents import (
+    ChallengerDocument,
+    DriftDocument,
     EvaluationDocument,
     ModelRecord,
     ModelSummary,
@@ -192,6 +199,35 @@ def evaluate_models(json_data: Evaluation, once: Once) -> RunDocument:
         keep_scores=json_data.keep_scores,
     )
     return request_evaluation(state.database, state.celery, asked, now=get_now(), once=once)
+
+
+@models.get("/drifts")
+@models.input(DriftQuery, location="query")
+@models.output(DriftPage)
+def list_drifts(query_data: DriftQuery) -> Listed[DriftDocument]:
+    """List how champions fared on their latest bars, noted once a session, the latest first."""
+    found = drifts.find_drifts(
+        get_database(),
+        market=_check_market(query_data.market),
+        interval=query_data.interval,
+        after=decode_cursor(query_data.cursor, drifts.NEWEST_FIRST.types),
+        limit=query_data.limit + 1,
+    )
+    return build_page(found, query_data.limit, drifts.NEWEST_FIRST.locate)
+
+
+@models.get("/challengers")
+@models.input(ChallengerQuery, location="query")
+@models.output(ChallengerPage)
+def list_challengers(query_data: ChallengerQuery) -> Listed[ChallengerDocument]:
+    """List the versions that were trained because a champion had drifted, the newest first."""
+    found = challengers.find_challengers(
+        get_database(),
+        market=_check_market(query_data.market),
+        after=decode_cursor(query_data.cursor, challengers.NEWEST_FIRST.types),
+        limit=query_data.limit + 1,
+    )
+    return build_page(found, query_data.limit, challengers.NEWEST_FIRST.locate)
 
 
 @models.get("/evaluations/<evaluation_id>")

@@ -28,6 +28,7 @@ from detection.models.artefacts import dump_artefact
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.models.rows import join_rows, lay_out_rows
 from detection.models.sampling import RowSample, draw_series
+from detection.scoring.drift import InputTable
 from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import find_threshold
 from market.bars.panel import BarPanel
@@ -56,6 +57,7 @@ class Fit:
         threshold: score below which a bar is an anomaly.
         grades: distribution of the training scores.
         rows_fitted: size of the sample of rows.
+        inputs: distribution of what the detector was shown.
         seen: what was learned from.
     """
 
@@ -64,6 +66,7 @@ class Fit:
     threshold: float
     grades: GradeTable
     rows_fitted: int
+    inputs: InputTable
     seen: "Seen"
 
 
@@ -132,7 +135,8 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     scores = _score(kind.load(fitted), rows, checkpoint)
     grades = GradeTable.from_scores(scores)
     threshold = find_threshold(plan.threshold.kind, plan.threshold.value, grades, scores)
-    return Fit(plan, dump_artefact(fitted), threshold, grades, len(rows.wanted), seen)
+    inputs = InputTable.from_inputs(plan.feature_set.columns, rows.get_wanted())
+    return Fit(plan, dump_artefact(fitted), threshold, grades, len(rows.wanted), inputs, seen)
 
 
 def _get_market(series: SeriesDocument) -> str:
@@ -198,6 +202,8 @@ def describe_fit(fit: Fit) -> FitFields:
         "parameters": plan.describe_parameters(),
         "threshold": fit.threshold,
         "score_quantiles": fit.grades.to_document(),
+        "asked": {"tickers": list(plan.tickers), "window_start": plan.window_start},
+        "input_shares": fit.inputs.to_document(),
     }
 
 

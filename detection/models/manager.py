@@ -16,6 +16,7 @@ from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.models.artefacts import open_artefact
 from detection.models.plan import ThresholdPolicy
 from detection.models.registry import explain_no_model, get_champion
+from detection.scoring.drift import InputTable
 from detection.scoring.grades import GradeTable
 from detection.scoring.thresholds import find_threshold
 from records.database import Db
@@ -39,6 +40,7 @@ class LoadedModel:
         threshold: bars with a lower score are anomalies.
         detector: scores and attributes.
         grades: how rare a score is.
+        inputs: how its training inputs were distributed, where its record has that.
         window_start, window_end: aware; first and last start of the bars it may have learned from.
         parameters, library_versions: as recorded at training.
     """
@@ -53,6 +55,7 @@ class LoadedModel:
     threshold: float
     detector: Detector | SeriesDetector
     grades: GradeTable
+    inputs: InputTable
     window_start: datetime
     window_end: datetime
     parameters: dict[str, Any]
@@ -263,6 +266,7 @@ def _build_model(record: ModelDocument, detector: Detector | SeriesDetector) -> 
         threshold=record["threshold"],
         detector=detector,
         grades=GradeTable.from_document(record["score_quantiles"]),
+        inputs=InputTable.from_document(record.get("input_shares", {})),
         window_start=record["window_start"],
         window_end=record["window_end"],
         parameters=record["parameters"],

@@ -1,17 +1,20 @@
 """Drift: whether bars of today look to a model as those that it learned from did.
 
 By the scores: the population stability index over tenths of the training scores, and the largest
-distance between the two distributions (Kolmogorov and Smirnov's D). By what comes of them: the
-share that is flagged beside the share that was asked for. By what the model knows: how old its
-bars are, and how many tickers it has not seen. Bounds are those in use for scorecards (Siddiqi,
-Credit Risk Scorecards, 2006: an index above .25 is a shift).
+distance between the two distributions (Kolmogorov and Smirnov's D). By the inputs: the same index
+of each column, which names what has moved. By what comes of them: the share that is flagged beside
+the share that was asked for, and how many of the labelled anomalies were true. By what the model
+knows: how old its bars are, and how many tickers it has not seen. Bounds are those in use for
+scorecards (Siddiqi, Credit Risk Scorecards, 2006: an index above .25 is a shift).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from core.arrays import Float64
+from core.arrays import Float32, Float64, Int64
 from detection.scoring.grades import GradeTable
 
 BINS = 10
@@ -22,6 +25,11 @@ MOST_DISTANCE = 0.1
 MOST_TIMES_ASKED = 2.0
 MOST_AGE_DAYS = 180.0
 MOST_UNKNOWN = 0.2
+LEAST_PRECISION = 0.5
+# Of fewer bars, alarms that were asked for, and labels a share says nothing.
+FEWEST_BARS = 250
+FEWEST_ALARMS = 10.0
+FEWEST_LABELS = 20
 
 
 def compute_stability_index(grades: GradeTable, scores: Float64) -> float:
@@ -35,6 +43,73 @@ def compute_stability_index(grades: GradeTable, scores: Float64) -> float:
     expected = np.diff(np.concatenate(([0], grades.ranks[at], [grades.rows]))) / grades.rows
     below = np.searchsorted(np.sort(scores), grades.scores[at], side="right")
     found = np.diff(np.concatenate(([0], below, [len(scores)]))) / len(scores)
+    return _compare_shares(expected, found)
+
+
+@dataclass(frozen=True, slots=True)
+class InputTable:
+    """How each column of a model's inputs was distributed among its training bars.
+
+    Attributes:
+        columns: the d columns.
+        edges: of each column its tenths, ascending; as many as differ.
+        shares: of each column the shares of the training bars up to each edge from the one before,
+            and beyond the last.
+    """
+
+    columns: tuple[str, ...]
+    edges: tuple[Float64, ...]
+    shares: tuple[Float64, ...]
+
+    @classmethod
+    def from_inputs(cls, columns: Sequence[str], inputs: Float32) -> Self:
+        """Build the table from the training rows, shape (n, d), n >= 1."""
+        tenths = np.arange(1, BINS) / BINS
+        edges = tuple(
+            np.unique(np.quantile(column, tenths, method="lower")).astype(np.float64)
+            for column in inputs.T
+        )
+        empty = cls(tuple(columns), edges, ())
+        shares = tuple(counts / len(inputs) for counts in empty.count(inputs))
+        return cls(tuple(columns), edges, shares)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read the table back from a model's record."""
+        return cls(
+            tuple(document),
+            tuple(np.array(column["edges"], np.float64) for column in document.values()),
+            tuple(np.array(column["shares"], np.float64) for column in document.values()),
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the table as plain values for a model's record."""
+        return {
+            name: {"edges": edges.tolist(), "shares": shares.tolist()}
+            for name, edges, shares in zip(self.columns, self.edges, self.shares, strict=True)
+        }
+
+    def count(self, inputs: Float32) -> list[Int64]:
+        """Return of each column how many rows (n, d) lie up to each edge, and beyond the last."""
+        if not self.columns:
+            return []
+        return [
+            np.bincount(
+                np.searchsorted(edges, column.astype(np.float64), side="left"),
+                minlength=edges.size + 1,
+            )
+            for edges, column in zip(self.edges, inputs.T, strict=True)
+        ]
+
+    def compute_indices(self, counts: Sequence[Int64]) -> dict[str, float]:
+        """Return the stability index of each column, of counts as `count` gives them."""
+        return {
+            name: _compare_shares(shares, found / max(1, int(found.sum())))
+            for name, shares, found in zip(self.columns, self.shares, counts, strict=True)
+        }
+
+
+def _compare_shares(expected: Float64, found: Float64) -> float:
     expected, found = np.maximum(expected, LEAST_SHARE), np.maximum(found, LEAST_SHARE)
     return float(((found - expected) * np.log(found / expected)).sum())
 
@@ -69,3 +144,38 @@ def find_drift(
         "unknown_tickers": unknown > MOST_UNKNOWN,
     }
     return [word for word, has_drifted in reasons.items() if has_drifted]
+
+
+def settle_watched(
+    reasons: Sequence[str],
+    *,
+    bars: int,
+    asked: float | None,
+    index_before: float | None,
+    labels: int,
+    precision: float | None,
+) -> list[str]:
+    """Return the words for what has drifted where a champion is watched once a session.
+
+    An index above its bound counts where it was above it the time before as well. Of too few bars,
+    alarms or labels nothing is concluded.
+
+    Args:
+        reasons: what `find_drift` says.
+        bars: how many bars it was measured by.
+        asked: the share of bars that was to be flagged, None for none.
+        index_before: the stability index of the same version the time before, None for none.
+        labels: how many of its anomalies were labelled.
+        precision: the share of true ones among these.
+    """
+    settled = set(reasons)
+    if index_before is None or index_before <= MOST_INDEX:
+        settled.discard("scores_moved")
+    if bars < FEWEST_BARS:
+        settled -= {"scores_moved", "distribution_moved"}
+    if (asked or 0.0) * bars < FEWEST_ALARMS:
+        settled -= {"flags_too_much", "flags_too_little"}
+    words = [word for word in reasons if word in settled]
+    if precision is not None and labels >= FEWEST_LABELS and precision < LEAST_PRECISION:
+        words.append("imprecise")
+    return words

@@ -112,6 +112,30 @@ def find_votes(database: Db, market: str, interval: str) -> list[tuple[dict[str,
     ]
 
 
+def count_true(database: Db, version: str, interval: str) -> tuple[int, int]:
+    """Return how many labelled anomalies of a version were true, and how many are labelled."""
+    query: Query = {"model_version": version, "interval": interval}
+    found = labels_in(database)
+    return found.count_documents({**query, "is_true_anomaly": True}), found.count_documents(query)
+
+
+def find_said_of_bars(
+    database: Db, interval: str, start: datetime, tickers: Sequence[str] | None, limit: int
+) -> list[tuple[str, datetime, bool]]:
+    """Return ticker, time and whether it was a true anomaly of bars from `start` on that people
+    labelled, each once, by what was said last.
+    """
+    query: Query = {"interval": interval}
+    if tickers is not None:
+        query["ticker"] = {"$in": list(tickers)}
+    found = labels_in(database).find(query).sort("labelled_at", -1).limit(limit)
+    last = {label["anomaly_id"]: label["is_true_anomaly"] for label in reversed(list(found))}
+    bars = anomalies_in(database).find(
+        {"_id": {"$in": list(last)}, "Datetime": {"$gte": start}}, {"Ticker": 1, "Datetime": 1}
+    )
+    return [(bar["Ticker"], bar["Datetime"], last[bar["_id"]]) for bar in bars]
+
+
 def compute_precision(database: Db) -> float | None:
     """Return the share of labelled anomalies that were true; None where none is labelled."""
     total = labels_in(database).count_documents({})

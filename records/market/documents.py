@@ -187,6 +187,16 @@ class SeriesSize(TypedDict):
     bars: int
 
 
+class MarketExtent(TypedDict):
+    """How many bars of an interval the series of a market have, and their first and last."""
+
+    market: str
+    interval: str
+    bars: int
+    first_bar: datetime
+    last_bar: datetime
+
+
 class SeriesEnds(TypedDict):
     """The first and last bar of a series."""
 

@@ -12,11 +12,12 @@ from pymongo.client_session import ClientSession
 from pymongo.cursor import Cursor
 
 from core.errors import NotFound
-from records.database import Db
+from records.database import Db, Query
 from records.keyset import BY_ID, Position, find_page
 from records.market.documents import (
     CoverageFields,
     FigureFields,
+    MarketExtent,
     PanelSeries,
     QualitySeries,
     SeriesDocument,
@@ -90,6 +91,24 @@ def find_market_ends(database: Db, market: str, interval: str) -> list[SeriesEnd
     query = {"market": market, "interval": interval}
     found = series_in(database).find(query, ("market", "interval", "first_bar", "last_bar"))
     return [*cast("Cursor[SeriesEnds]", found)]
+
+
+def find_extents(database: Db) -> list[MarketExtent]:
+    """Return of each market and interval how many bars its series have, and from when to when."""
+    stages: list[Query] = [
+        {
+            "$group": {
+                "_id": {"market": "$market", "interval": "$interval"},
+                "bars": {"$sum": "$bars"},
+                "first_bar": {"$min": "$first_bar"},
+                "last_bar": {"$max": "$last_bar"},
+            }
+        },
+        {"$set": {"market": "$_id.market", "interval": "$_id.interval"}},
+        {"$sort": {"_id": 1}},
+        {"$unset": "_id"},
+    ]
+    return list(database.series.aggregate(stages))
 
 
 def has_series(database: Db, ticker: str) -> bool:

@@ -159,7 +159,7 @@ def find_champions(
 
 
 def find_market_ages(database: Db) -> list[ChampionAge]:
-    """Return {market, version, age_seconds} of each market's champions;
+    """Return {market, interval, version, age_seconds} of each market's champions;
     the age is since it was trained.
     """
     stages: list[Query] = [
@@ -174,7 +174,8 @@ def find_market_ages(database: Db) -> list[ChampionAge]:
         },
         {"$set": {"trained_at": {"$first": "$model.created_at"}}},
         {"$set": {"age_seconds": {"$divide": [{"$subtract": ["$$NOW", "$trained_at"]}, 1_000]}}},
-        {"$project": {"_id": 0, "market": "$name", "version": 1, "age_seconds": 1}},
+        {"$set": {"market": "$name"}},
+        {"$project": {"_id": 0, "market": 1, "interval": 1, "version": 1, "age_seconds": 1}},
     ]
     return list(database.champions.aggregate(stages))
 

@@ -1,11 +1,11 @@
 """The documents and collections of models, champions and thresholds."""
 
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from pymongo.collection import Collection
 
-from core.words import ModelState, ScopeKind, ThresholdKind
+from core.words import ChallengerState, GateName, ModelState, ScopeKind, ThresholdKind
 from records.database import Db
 
 
@@ -54,11 +54,35 @@ class FitSummary(TypedDict):
     score_quantiles: dict[str, Any]
 
 
+class AskedFields(TypedDict):
+    """What a training was asked to learn from: which tickers (none: all of the market), and from
+    which first bar on (None: the first one stored).
+    """
+
+    tickers: list[str]
+    window_start: datetime | None
+
+
+class InputShares(TypedDict):
+    """How a column of a model's inputs was distributed among its training bars: `shares` of them
+    lie up to each of the `edges`, and the last share beyond all.
+    """
+
+    edges: list[float]
+    shares: list[float]
+
+
 class FitFields(FitSummary):
-    """The same with the tickers, of which a market has thousands."""
+    """The same with the tickers, of which a market has thousands.
+
+    Attributes:
+        asked, input_shares: versions that were made before these were kept lack them.
+    """
 
     tickers: list[TrainedTicker]
     left_out: list[LeftOutTicker]
+    asked: NotRequired[AskedFields]
+    input_shares: NotRequired[dict[str, InputShares]]
 
 
 class _VersionFields(TypedDict):
@@ -128,6 +152,7 @@ class ChampionAge(TypedDict):
     """How long ago a market's champion was trained."""
 
     market: str
+    interval: str
     version: str
     age_seconds: float
 
@@ -264,6 +289,7 @@ class DriftFields(TypedDict):
         flagged_share, asked_share: of the bars, that were flagged and that were asked for.
         age_days: from the last bar that it may have learned from to the last that it scored.
         unknown_tickers: share of the tickers that it did not learn from.
+        inputs: the stability index of each column of its inputs; empty where it is not known.
         reasons: what has drifted.
     """
 
@@ -273,11 +299,18 @@ class DriftFields(TypedDict):
     asked_share: float | None
     age_days: float
     unknown_tickers: float
+    inputs: dict[str, float]
     reasons: list[str]
 
 
 class VersionJudgement(TypedDict):
-    """What a version flags of a stretch; bars are those that it scored."""
+    """What a version flags of a stretch; bars are those that it scored.
+
+    Attributes:
+        large_moves, large_moves_flagged: bars that moved at least three of their ticker's usual
+            ranges, which no version should miss.
+        microseconds_a_bar: what scoring took; None where there was nothing to score.
+    """
 
     version: str
     threshold: float
@@ -285,6 +318,9 @@ class VersionJudgement(TypedDict):
     tickers: int
     alarms: int
     alarms_per_thousand: float | None
+    large_moves: int
+    large_moves_flagged: int
+    microseconds_a_bar: float | None
     labels: JudgedLabels | None
     drift: DriftFields
 
@@ -314,6 +350,7 @@ class EvaluationDocument(TypedDict):
         keep_scores: whether the score of every bar is kept besides.
         judgements, agreement, errors, done_at: what came of it; None before it is computed.
             `agreement` is of two versions only, `errors` are of tickers whose bars cannot be used.
+        session: where a champion is watched, the day (ISO date) that is noted.
     """
 
     _id: str
@@ -325,12 +362,83 @@ class EvaluationDocument(TypedDict):
     tickers: list[str]
     labels: list[LabelFields]
     keep_scores: bool
+    session: NotRequired[str]
     created_at: datetime
     run_id: str | None
     judgements: list[VersionJudgement] | None
     agreement: AgreementFields | None
     errors: dict[str, str] | None
     done_at: datetime | None
+
+
+class DriftDocument(DriftFields):
+    """How a market's champion fared on its latest bars, noted once a session.
+
+    Attributes:
+        _id: such as `US::1d::2026-01-05`.
+        session: the day (ISO date) of the last bar.
+        start, end: first and last bar that was looked at, as asked.
+        bars: how many it scored.
+        labels, precision: how many of its anomalies were labelled, and how many of these were true
+            ones; None where none was.
+    """
+
+    _id: str
+    market: str
+    interval: str
+    session: str
+    version: str
+    start: datetime
+    end: datetime
+    bars: int
+    labels: int
+    precision: float | None
+    run_id: str
+    at: datetime
+
+
+class GateFields(TypedDict):
+    """A condition that a challenger must pass: what was found, beside what is asked."""
+
+    name: GateName
+    passed: bool
+    words: str
+
+
+class ChallengerDocument(TypedDict):
+    """A version that was trained because the champion had drifted, and how the two compare.
+
+    Attributes:
+        _id: the run that trains it.
+        market: of the model, which may be `ALL`.
+        champion: the version that it challenges.
+        reasons: what had drifted.
+        held_out_from: it learns from no later bar; by the later ones, up to `last_bar`, the two are
+            compared.
+        version: its own, once it is trained.
+        evaluation, evaluation_run_id: the report that compares the two, and the run that makes it.
+        gates: what it must pass, once it was judged; `passed` says whether it passed all.
+        promoted_at: when it was put in use by itself.
+        error: what went wrong, or why it was not put in use although it passed.
+    """
+
+    _id: str
+    market: str
+    interval: str
+    champion: str
+    reasons: list[str]
+    held_out_from: datetime
+    last_bar: datetime
+    state: ChallengerState
+    version: str | None
+    evaluation: str | None
+    evaluation_run_id: str | None
+    gates: list[GateFields]
+    passed: bool | None
+    promoted_at: datetime | None
+    error: str | None
+    created_at: datetime
+    updated_at: datetime
 
 
 class BarScores(TypedDict):
@@ -363,3 +471,13 @@ def evaluations_in(database: Db) -> Collection[EvaluationDocument]:
 def bar_scores_in(database: Db) -> Collection[BarScores]:
     """Return the collection of scores of every bar."""
     return database.get_collection("bar_scores")
+
+
+def drifts_in(database: Db) -> Collection[DriftDocument]:
+    """Return the collection of what was noted of champions, once a session."""
+    return database.get_collection("drifts")
+
+
+def challengers_in(database: Db) -> Collection[ChallengerDocument]:
+    """Return the collection of challengers."""
+    return database.get_collection("challengers")

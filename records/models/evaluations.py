@@ -31,9 +31,12 @@ def add_evaluation(
     tickers: Sequence[str],
     labels: Sequence[LabelFields],
     keep_scores: bool,
+    session_day: str | None = None,
     now: datetime,
 ) -> EvaluationDocument:
-    """Write what is to be judged, and return it."""
+    """Write what is to be judged, and return it; with `session_day` (ISO date) a champion's drift
+    is noted of that day.
+    """
     document: EvaluationDocument = {
         "_id": str(uuid4()),
         "market": market,
@@ -51,6 +54,8 @@ def add_evaluation(
         "errors": None,
         "done_at": None,
     }
+    if session_day is not None:
+        document["session"] = session_day
     evaluations_in(database).insert_one(document)
     return document
 

@@ -325,7 +325,14 @@ class SeriesAnomalies(TypedDict):
     prediction_ids: list[str]
 
 
-EventName = Literal["run_completed", "series_anomalies"]
+class ModelNews(TypedDict):
+    """What an event says of a market's models, in words for people."""
+
+    title: str
+    body: str
+
+
+EventName = Literal["run_completed", "series_anomalies", "model_news"]
 
 
 class EventDocument(TypedDict):
@@ -338,7 +345,7 @@ class EventDocument(TypedDict):
     tenant: NotRequired[str]
     run_id: str
     event: EventName
-    payload: EventPayload | SeriesAnomalies
+    payload: EventPayload | SeriesAnomalies | ModelNews
     created_at: datetime
     delivered_at: datetime | None
 

@@ -10,6 +10,7 @@ from records.work.documents import (
     EventDocument,
     EventName,
     EventPayload,
+    ModelNews,
     SeriesAnomalies,
     events_in,
 )
@@ -19,7 +20,7 @@ def add_event(
     database: Db,
     run_id: str,
     event: EventName,
-    payload: EventPayload | SeriesAnomalies,
+    payload: EventPayload | SeriesAnomalies | ModelNews,
     now: datetime,
     session: ClientSession,
 ) -> None:

@@ -1,4 +1,6 @@
-"""The batch of an evaluation scores every bar of a stretch by each version, and judges them."""
+"""The batch of an evaluation scores every bar of a stretch by each version, and judges them; where
+a champion is watched, its drift is noted as well.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,11 +17,14 @@ from records.market.series import find_series
 from records.models.bar_scores import build_bar_scores
 from records.models.champions import ALL_MARKETS
 from records.models.documents import BarScores, EvaluationDocument
+from records.models.drifts import find_drift_before, write_drift
 from records.models.evaluations import get_evaluation, write_results
 from records.models.models import get_model_record
 from records.work.batches import Batch
 from records.work.documents import RunDocument
+from records.work.outbox import add_event
 from tasks.engine.kind import Result
+from tasks.kinds.drift import build_drift, describe_drift
 from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
 from tasks.process.worker import Worker
 
@@ -58,6 +63,13 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     errors = {ticker: error for scores in found for ticker, error in scores.errors.items()}
     errors |= {ticker: f"{ticker} has no stored {asked['interval']} bars" for ticker in missing}
     now = datetime.now(UTC)
+    drift = before = None
+    if "session" in asked:
+        version = asked["versions"][0]
+        before = find_drift_before(
+            database, asked["market"], asked["interval"], version, asked["session"]
+        )
+        drift = build_drift(database, run["_id"], asked, judgements[0], before, now)
 
     def write(session: ClientSession) -> None:
         kept = _list_scores(asked, run, found, now) if asked["keep_scores"] else ()
@@ -72,6 +84,11 @@ def evaluate(worker: Worker, run: RunDocument, batch: Batch) -> Result:
             scores=kept,
             now=now,
         )
+        if drift is not None:
+            write_drift(database, drift, session)
+            if drift["reasons"] and drift["reasons"] != (before["reasons"] if before else []):
+                news = describe_drift(drift, worker.settings.retrain)
+                add_event(database, run["_id"], "model_news", news, now, session)
         finish(
             session,
             {

@@ -15,6 +15,7 @@ from tasks.engine.telling import ask_notifier
 from tasks.periodic import notifications
 from tasks.periodic.analytics import accept_due
 from tasks.periodic.gaps import fill_due
+from tasks.periodic.model_watch import watch_models
 from tasks.periodic.notifications import has_work
 from tasks.process.worker import get_worker
 
@@ -33,8 +34,8 @@ def sweep() -> dict[str, int]:
 
 @_quiet_task(name=names.TICK)
 def tick() -> list[str]:
-    """Accept the scans, metrics and fills that are due (scans.py, analytics.py, gaps.py),
-    and have people told what there is to tell.
+    """Accept the scans, metrics, fills and looks at models that are due (scans.py, analytics.py,
+    gaps.py, model_watch.py), and have people told what there is to tell.
 
     A batch whose lease has run out need not wait for the next sweep.
     """
@@ -52,6 +53,7 @@ def tick() -> list[str]:
         for run_id in scan_due(replace(worker, database=own), now)
     ]
     accepted = [*scans, *accept_due(worker, now), *fill_due(worker, now)]
+    accepted += watch_models(worker, now)
     if has_work(worker.database):
         ask_notifier(worker)
     beat(worker.database, SCHEDULER)

@@ -38,6 +38,7 @@ from records.work.watchlists import find_watchlist
 from tasks.engine.one_of_many import going_on
 from tasks.periodic import alerting
 from tasks.periodic.later_messages import build_data, build_digest, plan_escalation
+from tasks.periodic.model_messages import plan_model_news
 from tasks.periodic.series_alerting import plan_series_messages, raise_series
 from tasks.process.worker import Worker
 
@@ -109,6 +110,9 @@ def _raise_and_plan(
         own = of_owner(database, event)
         alerts = raise_series(own, event, now)
         return [(own, plan_series_messages(own, event, alerts, public_url, now))]
+    if event["event"] == "model_news":
+        own = of_owner(database, event)
+        return [(own, plan_model_news(own, event, now))]
     run = find_bare_run(database, event["run_id"])
     if run is None:
         return []

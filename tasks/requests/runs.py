@@ -273,6 +273,7 @@ def request_training(
     tickers: Sequence[str],
     options: Mapping[str, Any],
     now: datetime,
+    trigger: Trigger = "manual",
     once: Once = NOT_ONCE,
 ) -> RunDocument:
     """Accept a training and return its run. `options` are those of `TrainingPlan.from_options`.
@@ -285,7 +286,7 @@ def request_training(
     find_training_series(database, plan)
     request = RunRequest(
         "train",
-        "manual",
+        trigger,
         tickers=plan.tickers,
         interval=plan.interval,
         market=plan.market,

@@ -151,3 +151,66 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     expect(card).to_contain_text("Precision")
     expect(card).to_contain_text("in common")
     expect(card.get_by_role("heading", name=version)).to_be_visible()
+
+
+def test_drift_and_challengers_are_shown_with_their_gates(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    common = {"market": "US", "interval": "1d", "reasons": ["flags_too_much", "old"]}
+    drift = {
+        **common,
+        "_id": "US::1d::2018-12-31",
+        "session": "2018-12-31",
+        "version": "US_model-0.1.0",
+        "start": now,
+        "end": now,
+        "bars": 2_000,
+        "stability_index": 0.31,
+        "distance": 0.12,
+        "flagged_share": 0.031,
+        "asked_share": 0.01,
+        "age_days": 200.0,
+        "unknown_tickers": 0.0,
+        "inputs": {"return_fast": 0.4, "gap_fast": 0.1},
+        "labels": 0,
+        "precision": None,
+        "run_id": "r",
+        "at": now,
+    }
+    gate = {"name": "unseen", "passed": False, "words": "12 bars of 3 days that neither saw"}
+    challenger = {
+        **common,
+        "_id": "r",
+        "champion": "US_model-0.1.0",
+        "held_out_from": now,
+        "last_bar": now,
+        "state": "judged",
+        "version": "US_model-0.9.9",
+        "evaluation": "e",
+        "evaluation_run_id": "r2",
+        "gates": [gate],
+        "passed": False,
+        "promoted_at": None,
+        "error": None,
+        "created_at": now,
+        "updated_at": now,
+    }
+    demo.database.drifts.insert_one(drift)
+    demo.database.challengers.insert_one(challenger)
+    try:
+        for width in (1280, 390):
+            page = open_page(f"{demo.url}#/models", width=width)
+            card = page.get_by_role("region", name="Champions, watched")
+            row = card.get_by_role("row").nth(1)
+            expect(row).to_contain_text("flags too much, old")
+            expect(row).to_contain_text("0.310")
+            card.get_by_text("did not pass", exact=True).click()
+            told = f"not passed, unseen: {gate['words']}"
+            expect(card.get_by_role("listitem")).to_have_text(told)
+            look = Look(page, tmp_path)
+            look.take(f"models-watched-{width}")
+            assert look.wrong == []
+    finally:
+        demo.database.drifts.delete_many({})
+        demo.database.challengers.delete_many({})

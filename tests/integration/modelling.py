@@ -13,6 +13,7 @@ from detection.models.artefacts import dump_artefact
 from detection.models.fitting import Fit, Seen
 from detection.models.plan import TrainingPlan
 from detection.models.training import save_model
+from detection.scoring.drift import InputTable
 from detection.scoring.grades import GradeTable
 from records.database import Db
 
@@ -39,6 +40,7 @@ def make_fit(seed: int = 7, *, market: str = "US", **changes: Any) -> Fit:
         threshold=float(np.quantile(scores, 0.01)),
         grades=GradeTable.from_scores(scores),
         rows_fitted=len(rows),
+        inputs=InputTable.from_inputs(plan.feature_set.columns, rows),
         seen=seen,
     )
 

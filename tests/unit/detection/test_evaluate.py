@@ -30,6 +30,7 @@ def make_scores(scores: dict[str, list[float]], threshold: float = -0.5) -> Scor
         np.array([score for values in scores.values() for score in values], np.float64),
         threshold,
         {},
+        np.zeros(len(times)),
     )
 
 

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from detection.scoring.drift import compute_distance, compute_stability_index, find_drift
+from detection.scoring.drift import (
+    InputTable,
+    compute_distance,
+    compute_stability_index,
+    find_drift,
+    settle_watched,
+)
 from detection.scoring.grades import GradeTable
 
 TRAINED = -np.random.default_rng(1).beta(2, 6, 20_000)
@@ -58,3 +64,51 @@ def test_the_training_scores_themselves_have_not_drifted() -> None:
 )
 def test_what_has_drifted_is_named(changes: dict, reasons: list[str]) -> None:
     assert find_drift(**STEADY | changes) == reasons
+
+
+def test_the_input_that_moved_is_named_by_the_formula() -> None:
+    rng = np.random.default_rng(3)
+    trained = rng.standard_normal((20_000, 3)).astype(np.float32)
+    trained[:, 2] = 0.0  # as of a market whose move is not known
+    table = InputTable.from_document(
+        InputTable.from_inputs(("gap", "range", "market"), trained).to_document()
+    )
+    found = rng.standard_normal((5_000, 3)).astype(np.float32)
+    found[:, 1] += 1.0
+    found[:, 2] = 0.0
+    # Counted in two parts, as a stretch of many tickers is.
+    counts = [
+        one + other
+        for one, other in zip(table.count(found[:999]), table.count(found[999:]), strict=True)
+    ]
+    indices = table.compute_indices(counts)
+    for column, name in enumerate(("gap", "range")):
+        expected = index_slowly(trained[:, column], found[:, column])
+        assert indices[name] == pytest.approx(expected, rel=0.05, abs=0.005)
+    assert indices["gap"] < 0.02
+    assert indices["range"] > 0.25
+    assert indices["market"] == 0.0
+    assert table.compute_indices(table.count(trained))["range"] == pytest.approx(0.0, abs=1e-9)
+
+
+WATCHED = {"bars": 2_000, "asked": 0.01, "index_before": 0.3, "labels": 0, "precision": None}
+
+
+@pytest.mark.parametrize(
+    ("found", "changes", "reasons"),
+    [
+        (["scores_moved"], {}, ["scores_moved"]),
+        (["scores_moved"], {"index_before": 0.2}, []),
+        (["scores_moved"], {"index_before": None}, []),
+        (["distribution_moved", "old"], {"bars": 249}, ["old"]),
+        (["flags_too_much"], {}, ["flags_too_much"]),
+        (["flags_too_little"], {"bars": 999}, []),
+        ([], {"labels": 20, "precision": 0.4}, ["imprecise"]),
+        ([], {"labels": 19, "precision": 0.4}, []),
+        ([], {"labels": 20, "precision": 0.5}, []),
+    ],
+)
+def test_what_counts_of_a_champion_that_is_watched(
+    found: list[str], changes: dict, reasons: list[str]
+) -> None:
+    assert settle_watched(found, **WATCHED | changes) == reasons

@@ -135,6 +135,12 @@ function describeJudgement(judged) {
     }),
     "Has drifted": drift.reasons.map(words).join(", ") || "no",
     "Stability index": drift.stability_index === null ? "none" : drift.stability_index.toFixed(3),
+    "Inputs that moved":
+      Object.entries(drift.inputs)
+        .filter(([, index]) => index > 0.25)
+        .map(([name]) => words(name))
+        .join(", ") || "none",
+    "Large moves flagged": `${count(judged.large_moves_flagged)} of ${count(judged.large_moves)}`,
   };
 }
 

@@ -11,6 +11,7 @@ import { buildRollback } from "./actions.js";
 import { drawModel } from "./model.js";
 import { buildState } from "./state.js";
 import { buildTraining } from "./training.js";
+import { buildWatch } from "./watch.js";
 import { buildWorkers } from "./workers.js";
 
 const COLUMNS = [
@@ -32,9 +33,14 @@ export function show(main, route, signal) {
   return buildRefresh(main, load, drawModel, signal)();
 }
 
-const loadModels = (signal) => get("/models", {}, signal);
+async function loadModels(signal) {
+  const [models, drifts, challengers] = await Promise.all(
+    ["/models", "/drifts", "/challengers"].map((path) => get(path, {}, signal)),
+  );
+  return { models: models.items, drifts: drifts.items, challengers: challengers.items };
+}
 
-function draw({ items: models }, refresh, signal) {
+function draw({ models, drifts, challengers }, refresh, signal) {
   const { button, strip } = buildTraining(refresh, signal);
   const markets = [...new Set(models.map((model) => model.market))].sort();
   return [
@@ -70,6 +76,7 @@ function draw({ items: models }, refresh, signal) {
               refresh,
             ),
           ),
+          buildWatch(drifts, challengers),
           buildWorkers(signal),
         ),
   ];

@@ -1,0 +1,155 @@
+"""Gates: what a challenger must pass before it is put in use in place of the champion.
+
+Both are judged on the same bars, which neither has learned from. A challenger need not be better in
+each respect; in none may it be much worse, and its scores must be steadier than those which made it
+necessary. Faults are told by rules that no version changes, so versions do not differ in them.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from records.models.documents import (
+    AgreementFields,
+    EvaluationDocument,
+    GateFields,
+    VersionJudgement,
+)
+
+# Bars that neither learned from must reach over so many days, and be so many.
+LEAST_DAYS = 90
+LEAST_BARS = 1_000
+# The latest half of what the champion has not seen is held out, a year (250 sessions) at the most.
+MOST_DAYS = 365
+# In shares of what was asked for, or of what the champion flags where no share was asked for.
+LEAST_TIMES, MOST_TIMES = 0.5, 2.0
+STEADY_INDEX = 0.25
+LEAST_OVERLAP = 0.5
+# How much less of the large moves, and of what was labelled, it may find; and of how many at least.
+ALLOWED_LOSS = 0.05
+FEWEST_MOVES = 10
+MOST_COST = 3.0
+
+
+def choose_held_out(champion_end: datetime, last_bar: datetime) -> datetime:
+    """Return the end of a challenger's window: it leaves to the comparison the later half of the
+    time that the champion has not seen, a year at the most.
+    """
+    unseen = max(last_bar - champion_end, timedelta(0))
+    return last_bar - min(unseen / 2, timedelta(days=MOST_DAYS))
+
+
+def judge_challenger(evaluation: EvaluationDocument) -> list[GateFields]:
+    """Return what a challenger had to pass, by the report that compares it, the second version,
+    with the champion, the first.
+    """
+    champion, challenger = evaluation["judgements"] or []
+    start, end = evaluation["start"], evaluation["end"]
+    days = (end - start).days if start and end else 0
+    return [
+        _judge_unseen(challenger, days),
+        _judge_flagged(champion, challenger),
+        _judge_steady(champion, challenger),
+        _judge_overlap(evaluation["agreement"]),
+        _judge_moves(champion, challenger),
+        *_judge_labels(champion, challenger),
+        *_judge_cost(champion, challenger),
+    ]
+
+
+def _judge_unseen(challenger: VersionJudgement, days: int) -> GateFields:
+    return {
+        "name": "unseen",
+        "passed": days >= LEAST_DAYS and challenger["bars"] >= LEAST_BARS,
+        "words": (
+            f"{challenger['bars']:,} bars of {days:,} days that neither learned from; at least"
+            f" {LEAST_BARS:,} of {LEAST_DAYS} are asked"
+        ),
+    }
+
+
+def _judge_flagged(champion: VersionJudgement, challenger: VersionJudgement) -> GateFields:
+    drift = challenger["drift"]
+    asked, whose = drift["asked_share"], "that were asked for"
+    if asked is None:
+        asked, whose = champion["drift"]["flagged_share"], "of the champion"
+    flagged = drift["flagged_share"] or 0.0
+    wanted = asked or 0.0
+    return {
+        "name": "flagged",
+        "passed": wanted * LEAST_TIMES <= flagged <= wanted * MOST_TIMES,
+        "words": (
+            f"{1000 * flagged:.1f} alarms a thousand bars beside {1000 * wanted:.1f} {whose} (the"
+            f" champion: {champion['alarms_per_thousand'] or 0.0:.1f}); half to double is asked"
+        ),
+    }
+
+
+def _judge_steady(champion: VersionJudgement, challenger: VersionJudgement) -> GateFields:
+    own, other = (judged["drift"]["stability_index"] or 0.0 for judged in (challenger, champion))
+    return {
+        "name": "steady",
+        "passed": own <= max(STEADY_INDEX, other),
+        "words": (
+            f"stability index {own:.3f} beside the champion's {other:.3f}; no more than that or"
+            f" {STEADY_INDEX:g} is asked"
+        ),
+    }
+
+
+def _judge_overlap(agreement: AgreementFields | None) -> GateFields:
+    share = (agreement["strangest_in_common"] if agreement else None) or 0.0
+    return {
+        "name": "overlap",
+        "passed": share >= LEAST_OVERLAP,
+        "words": (
+            f"{100 * share:.0f} % of the strangest hundredth in common; {100 * LEAST_OVERLAP:.0f} %"
+            " is asked"
+        ),
+    }
+
+
+def _judge_moves(champion: VersionJudgement, challenger: VersionJudgement) -> GateFields:
+    recalls = [
+        judged["large_moves_flagged"] / judged["large_moves"] if judged["large_moves"] else 1.0
+        for judged in (champion, challenger)
+    ]
+    count = challenger["large_moves"]
+    return {
+        "name": "events",
+        "passed": count < FEWEST_MOVES or recalls[1] >= recalls[0] - ALLOWED_LOSS,
+        "words": (
+            f"{100 * recalls[1]:.0f} % of {count:,} large moves flagged beside the champion's"
+            f" {100 * recalls[0]:.0f} %; {100 * ALLOWED_LOSS:.0f} less are allowed"
+        ),
+    }
+
+
+def _judge_labels(champion: VersionJudgement, challenger: VersionJudgement) -> Sequence[GateFields]:
+    """Return the gate of the labels, where any bar was labelled."""
+    own, other = challenger["labels"], champion["labels"]
+    if own is None or other is None:
+        return ()
+    pairs = ((own["precision"], other["precision"]), (own["recall"], other["recall"]))
+    passed = all(
+        mine is None or theirs is None or mine >= theirs - ALLOWED_LOSS for mine, theirs in pairs
+    )
+    (precision, precision_before), (recall, recall_before) = (
+        tuple("none" if value is None else f"{value:.2f}" for value in pair) for pair in pairs
+    )
+    words = (
+        f"precision {precision} beside {precision_before}, recall {recall} beside {recall_before};"
+        f" {ALLOWED_LOSS:g} less is allowed"
+    )
+    return ({"name": "labels", "passed": passed, "words": words},)
+
+
+def _judge_cost(champion: VersionJudgement, challenger: VersionJudgement) -> Sequence[GateFields]:
+    """Return the gate of the cost, where both scored anything."""
+    own, other = challenger["microseconds_a_bar"], champion["microseconds_a_bar"]
+    if not own or not other:
+        return ()
+    words = (
+        f"{own:.1f} microseconds a bar beside the champion's {other:.1f}; {MOST_COST:g} times that"
+        " is allowed"
+    )
+    return ({"name": "cost", "passed": own <= MOST_COST * other, "words": words},)

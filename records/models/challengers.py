@@ -1,0 +1,85 @@
+"""Challengers: versions that were trained because a champion had drifted, and what became of them.
+
+One is `training`, then `judging`, then `judged`; or `failed`, where a run of it did.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pymongo import DESCENDING
+from pymongo.client_session import ClientSession
+
+from core.words import ChallengerState
+from records.database import Db, Query
+from records.keyset import Key, Keyset, Position, find_page
+from records.models.documents import ChallengerDocument, challengers_in
+
+NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str)))
+OPEN: Sequence[ChallengerState] = ("training", "judging")
+
+
+def add_challenger(
+    database: Db,
+    run_id: str,
+    *,
+    market: str,
+    interval: str,
+    champion: str,
+    reasons: Sequence[str],
+    held_out_from: datetime,
+    last_bar: datetime,
+    now: datetime,
+) -> None:
+    """Note the challenger that a run trains; noted again, it is left as it is."""
+    document: ChallengerDocument = {
+        "_id": run_id,
+        "market": market,
+        "interval": interval,
+        "champion": champion,
+        "reasons": list(reasons),
+        "held_out_from": held_out_from,
+        "last_bar": last_bar,
+        "state": "training",
+        "version": None,
+        "evaluation": None,
+        "evaluation_run_id": None,
+        "gates": [],
+        "passed": None,
+        "promoted_at": None,
+        "error": None,
+        "created_at": now,
+        "updated_at": now,
+    }
+    challengers_in(database).update_one({"_id": run_id}, {"$setOnInsert": document}, upsert=True)
+
+
+def change_challenger(
+    database: Db, challenger: ChallengerDocument, session: ClientSession | None = None
+) -> None:
+    """Write a challenger's new state, unless it has ended meanwhile."""
+    query: Query = {"_id": challenger["_id"], "state": {"$in": list(OPEN)}}
+    challengers_in(database).replace_one(query, challenger, session=session)
+
+
+def find_open_challengers(database: Db) -> list[ChallengerDocument]:
+    """Return those that are not judged yet, the oldest first."""
+    query: Query = {"state": {"$in": list(OPEN)}}
+    return list(challengers_in(database).find(query).sort("created_at", 1))
+
+
+def find_challengers(
+    database: Db,
+    *,
+    market: str | None = None,
+    after: Position | None = None,
+    limit: int,
+) -> list[ChallengerDocument]:
+    """Return challengers in the order NEWEST_FIRST, from the one after `after` on."""
+    query: Query = {} if market is None else {"market": market}
+    return find_page(challengers_in(database), query, NEWEST_FIRST, after=after, limit=limit)
+
+
+def has_challenger_since(database: Db, market: str, interval: str, since: datetime) -> bool:
+    """Whether a model of this market and interval was challenged since a moment."""
+    query: Query = {"market": market, "interval": interval, "created_at": {"$gt": since}}
+    return challengers_in(database).find_one(query, {"_id": 1}) is not None

@@ -1,0 +1,192 @@
+"""What follows a champion is asked for here: its drift once a session, a challenger, and the report
+that compares the two.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import Celery
+
+from detection.models.gates import choose_held_out
+from records.database import Db
+from records.findings.labels import find_said_of_bars
+from records.market.documents import MarketExtent
+from records.models.challengers import add_challenger
+from records.models.documents import (
+    ChallengerDocument,
+    DriftDocument,
+    EvaluationDocument,
+    LabelFields,
+    ModelDocument,
+)
+from records.models.evaluations import add_evaluation
+from records.tenancy import each_tenant
+from records.work import runs
+from records.work.documents import RunDocument
+from records.work.requests import RunRequest
+from tasks.engine.accept import accept_run
+from tasks.requests.evaluations import MOST_LABELS
+from tasks.requests.runs import Once, request_training
+
+# A champion is watched by its latest bars: so many, or of so many days at least, a year at most.
+WATCHED_BARS = 2_000
+LEAST_DAYS, MOST_DAYS = 30, 365
+
+
+def find_session(extent: MarketExtent) -> str:
+    """Return the day (ISO date) of a market's last bar."""
+    return f"{extent['last_bar']:%Y-%m-%d}"
+
+
+def choose_watched(extent: MarketExtent) -> datetime:
+    """Return the first time of a bar by which a market's champion is watched."""
+    days = max(1.0, (extent["last_bar"] - extent["first_bar"]) / timedelta(days=1))
+    wanted = WATCHED_BARS / (extent["bars"] / days)
+    return extent["last_bar"] - timedelta(days=min(max(wanted, LEAST_DAYS), MOST_DAYS))
+
+
+def request_drift(
+    database: Db, celery: Celery, extent: MarketExtent, version: str, now: datetime
+) -> RunDocument | None:
+    """Have the drift of a market's champion measured and noted; return the run, None where that of
+    this session was asked for before.
+    """
+    market, interval, session = extent["market"], extent["interval"], find_session(extent)
+    key = f"drift of {market} {interval} on {session}"
+    if runs.find_by_key(database, key) is not None:
+        return None
+    evaluation = add_evaluation(
+        database,
+        market=market,
+        interval=interval,
+        versions=(version,),
+        stretch=(choose_watched(extent), extent["last_bar"]),
+        tickers=(),
+        labels=(),
+        keep_scores=False,
+        session_day=session,
+        now=now,
+    )
+    return _accept(database, celery, evaluation, key, now)
+
+
+def request_challenger(
+    database: Db,
+    celery: Celery,
+    drift: DriftDocument,
+    champion: ModelDocument,
+    last_bar: datetime,
+    now: datetime,
+) -> RunDocument:
+    """Have a challenger trained, on the champion's plan with its window moved; return the run.
+
+    Raises BadInput where there is nothing to learn from.
+    """
+    end = choose_held_out(champion["window_end"], last_bar)
+    market, interval = champion["market"], champion["interval"]
+    asked = champion.get("asked", {"tickers": [], "window_start": None})
+    run = request_training(
+        database,
+        celery,
+        market,
+        interval=interval,
+        tickers=asked["tickers"],
+        options=_describe_plan(champion, asked["window_start"], end),
+        now=now,
+        trigger="scheduler",
+        once=Once(f"challenger of {market} {interval} on {now:%Y-%m-%d}"),
+    )
+    add_challenger(
+        database,
+        run["_id"],
+        market=market,
+        interval=interval,
+        champion=champion["_id"],
+        reasons=drift["reasons"],
+        held_out_from=end,
+        last_bar=last_bar,
+        now=now,
+    )
+    return run
+
+
+def _describe_plan(
+    champion: ModelDocument, window_start: datetime | None, end: datetime
+) -> dict[str, Any]:
+    """Return the options of the champion's training with its window moved to another end."""
+    of_plan = {"detector", "interval", "seed", "threshold"}
+    known = champion["parameters"]
+    threshold = known["threshold"]
+    options = {
+        **{name: value for name, value in known.items() if name not in of_plan},
+        "detector": known["detector"],
+        "seed": known["seed"],
+        threshold["kind"]: threshold["value"],
+        "feature_set": champion["feature_set"],
+        "window_end": end.isoformat(),
+        "promote": False,
+    }
+    if window_start is not None:
+        moved = window_start + (end - champion["window_end"])
+        options["window_start"] = moved.isoformat()
+    return options
+
+
+def request_report(
+    database: Db,
+    celery: Celery,
+    challenger: ChallengerDocument,
+    champion: ModelDocument,
+    version: str,
+    now: datetime,
+) -> RunDocument:
+    """Have a challenger compared with the champion on the bars that neither learned from; return
+    the run.
+    """
+    market, interval = challenger["market"], challenger["interval"]
+    end = challenger["last_bar"]
+    # Where there is nothing that neither has seen, the gates say so of the last bar.
+    start = max(champion["window_end"], challenger["held_out_from"]) + timedelta(seconds=1)
+    start = min(start, end)
+    tickers = champion.get("asked", {"tickers": [], "window_start": None})["tickers"]
+    evaluation = add_evaluation(
+        database,
+        market=market,
+        interval=interval,
+        versions=(champion["_id"], version),
+        stretch=(start, end),
+        tickers=tickers,
+        labels=_find_labels(database, interval, start, tickers),
+        keep_scores=False,
+        now=now,
+    )
+    return _accept(database, celery, evaluation, f"report of {challenger['_id']}", now)
+
+
+def _find_labels(
+    database: Db, interval: str, start: datetime, tickers: Sequence[str]
+) -> list[LabelFields]:
+    """Return what people of all tenants said of bars; nothing where they are of one class only."""
+    said: list[LabelFields] = [
+        {"ticker": ticker, "time": time, "is_anomaly": is_anomaly}
+        for own in each_tenant(database)
+        for ticker, time, is_anomaly in find_said_of_bars(
+            own, interval, start, tickers or None, MOST_LABELS
+        )
+    ]
+    return said[:MOST_LABELS] if len({label["is_anomaly"] for label in said}) == 2 else []
+
+
+def _accept(
+    database: Db, celery: Celery, evaluation: EvaluationDocument, key: str, now: datetime
+) -> RunDocument:
+    request = RunRequest(
+        "evaluate",
+        "scheduler",
+        interval=evaluation["interval"],
+        market=evaluation["market"],
+        options={"evaluation": evaluation["_id"], "versions": evaluation["versions"]},
+        idempotency_key=key,
+    )
+    return accept_run(database, celery, request, now=now)

@@ -1,0 +1,205 @@
+"""Champions are watched, challenged and replaced, by real runs on a real database."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from flask.testing import FlaskClient
+
+from cli.models import group
+from core.settings import Settings, get_settings
+from core.words import Retrain
+from detection.models.plan import TrainingPlan
+from detection.models.training import train_model
+from market.markets import SHIPPED
+from records.alerts.notification_rules import find_rules
+from records.database import Db
+from tasks.engine import planning
+from tasks.periodic import notifications
+from tasks.periodic.model_watch import watch_models
+from tasks.process.worker import Worker
+from tests.integration.detecting import NOW, make_bars, store
+
+BARS, LEARNED = 1_300, 500
+SLOT = timedelta(minutes=5)
+
+
+def set_retrain(worker: Worker, retrain: Retrain) -> Worker:
+    return replace(worker, settings=worker.settings.model_copy(update={"retrain": retrain}))
+
+
+def make_market(database: Db, *, wilder: float = 1.0, window_end: int | None = LEARNED) -> str:
+    """Store three series, train a champion on their first bars, and return its version."""
+    for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
+        frame = make_bars(BARS, seed, shocks=(300, 700, 1_200))
+        if wilder != 1.0:
+            frame = make_wicked(frame, seed, wilder)
+        store(database, ticker, frame)
+    days = make_bars(BARS, 1)["date"]
+    end = None if window_end is None else f"{days[window_end]:%Y-%m-%d}"
+    plan = TrainingPlan.from_options(
+        "US", markets=SHIPPED, options={"window_end": end, "trees": 50, "seed": 3}
+    )
+    return train_model(database, plan, now=NOW)["version"]
+
+
+def make_wicked(frame: pd.DataFrame, seed: int, wilder: float) -> pd.DataFrame:
+    """Return bars of which every other one, from LEARNED on, is wider than it was used to be."""
+    wide = np.zeros(len(frame))
+    wide[LEARNED:] = np.random.default_rng(seed).exponential(wilder, len(frame) - LEARNED)
+    wide *= np.arange(len(frame)) % 2
+    return frame.assign(
+        high=frame["high"] * (1 + 0.01 * wide), low=frame["low"] / (1 + 0.01 * wide)
+    )
+
+
+def go_on(worker: Worker, now: datetime) -> list[str]:
+    """Watch once and do what was accepted; return the kinds of the runs."""
+    done = []
+    for run_id in watch_models(worker, now):
+        planning.start(worker, run_id)
+        ended = worker.database.detection_runs.find_one({"_id": run_id})
+        assert ended["status"] == "complete", ended["error"]
+        done.append(ended["task"])
+    return done
+
+
+@pytest.fixture
+def rule(client: FlaskClient, database: Db) -> str:
+    """A rule that wants to know of failures."""
+    said = client.put(
+        "/py/notifications/rules/ops", json={"channel": "json://127.0.0.1:9/x", "failures": True}
+    )
+    assert said.status_code in {200, 201}, said.text
+    assert find_rules(database, enabled=True)
+    return "ops"
+
+
+def test_a_drifted_champion_is_told_challenged_and_replaced(
+    worker: Worker,
+    database: Db,
+    client: FlaskClient,
+    rule: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = set_retrain(worker, "promote")
+    champion = make_market(database)
+    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    assert go_on(worker, now) == ["evaluate"]
+    assert go_on(worker, now) == [], "this slot was looked after"
+    (drift,) = client.get("/py/drifts").json["items"]
+    assert drift["_id"] == f"US::1d::{make_bars(BARS)['date'].iloc[-1]:%Y-%m-%d}"
+    assert drift["reasons"] == ["old"]
+    assert drift["age_days"] > 180
+    assert drift["inputs"].keys() == set(database.models.find_one({"_id": champion})["columns"])
+    notifications.notify(worker)
+    told = database.deliveries.find_one({"kind": "model"})
+    assert told["rule"] == rule
+    assert "has drifted: old" in told["title"]
+
+    # A challenger of the same plan, its window moved to the middle of what was not seen.
+    assert go_on(worker, now + SLOT) == ["train"]
+    (waiting,) = client.get("/py/challengers").json["items"]
+    assert (waiting["state"], waiting["champion"]) == ("training", champion)
+    assert go_on(worker, now + 2 * SLOT) == ["evaluate"]
+    records = {model["_id"]: model for model in database.models.find()}
+    version = (records.keys() - {champion}).pop()
+    old, new = records[champion], records[version]
+    assert old["parameters"] == new["parameters"]
+    assert old["feature_set"] == new["feature_set"]
+    last = make_bars(BARS)["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC)
+    assert last - new["window_end"] == (last - old["window_end"]) / 2
+    report = database.evaluations.find_one({"versions": [champion, version]})
+    assert report["start"] > new["window_end"]
+    assert report["judgements"][0]["bars"] == report["judgements"][1]["bars"] > 1_000
+
+    assert go_on(worker, now + 3 * SLOT) == []
+    (judged,) = client.get("/py/challengers").json["items"]
+    assert [gate["name"] for gate in judged["gates"] if not gate["passed"]] == []
+    assert judged["passed"]
+    assert judged["promoted_at"] is not None
+    assert database.champions.find_one({"_id": "champion::US::1d"})["version"] == version
+    for name in ("mongo_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(worker.settings, name))
+    get_settings.cache_clear()
+    said = CliRunner().invoke(group, ["challengers", "--market", "US"]).output
+    assert f"{version} beside {champion} (old): passed all gates, is in use" in said
+    assert "passed unseen:" in said
+    assert "old" in CliRunner().invoke(group, ["drift"]).output
+    back = client.post("/py/models/rollback", json={"market": "US"})
+    assert back.json["version"] == champion
+    notifications.notify(worker)
+    assert database.deliveries.find_one({"title": {"$regex": f"{version} is in use"}})
+
+    # The next one may come in a week, and only where a session's drift says so.
+    assert go_on(worker, now + timedelta(days=6)) == []
+    assert go_on(worker, now + timedelta(days=8)) == ["train"]
+
+
+def test_scores_that_moved_count_from_the_second_session_on(worker: Worker, database: Db) -> None:
+    worker = set_retrain(worker, "propose")
+    make_market(database, wilder=8.0)
+    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    assert go_on(worker, now) == ["evaluate"]
+    (first,) = database.drifts.find()
+    assert first["stability_index"] > 0.25
+    assert "scores_moved" not in first["reasons"]
+    assert {"distribution_moved", "flags_too_much"} <= set(first["reasons"])
+    assert max(first["inputs"].values()) > 0.25
+    # A bar of the next session.
+    frame = make_bars(BARS + 1, 1, shocks=(300, 700, 1_200)).iloc[-1:]
+    store(database, "AAA", frame.reset_index(drop=True))
+    assert go_on(worker, now + SLOT) == ["evaluate"]
+    second = database.drifts.find_one(sort=[("session", -1)])
+    assert second["session"] > first["session"]
+    assert "scores_moved" in second["reasons"]
+    assert go_on(worker, now + 2 * SLOT) == [], "it is only proposed"
+    told = [event["payload"]["body"] for event in database.outbox.find({"event": "model_news"})]
+    assert len(told) == 2
+    assert "`flask models train --market US --interval 1d` trains anew" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("retrain", "window_end"), [("train", LEARNED), ("promote", None)], ids=["unasked", "unproven"]
+)
+def test_none_is_put_in_use_unasked_or_unproven(
+    worker: Worker, database: Db, retrain: Retrain, window_end: int | None
+) -> None:
+    worker = set_retrain(worker, retrain)
+    champion = make_market(database, window_end=window_end)
+    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    go_on(worker, now)
+    # What it knows is gone: tickers that it never saw.
+    database.drifts.update_one({}, {"$set": {"reasons": ["unknown_tickers"]}})
+    for step in range(1, 4):
+        go_on(worker, now + step * SLOT)
+    (judged,) = database.challengers.find()
+    assert judged["state"] == "judged"
+    assert judged["passed"] is (retrain == "train")
+    unseen = {gate["name"]: gate["passed"] for gate in judged["gates"]}["unseen"]
+    assert unseen is (retrain == "train")
+    assert database.champions.find_one({"_id": "champion::US::1d"})["version"] == champion
+
+
+def test_a_challenger_whose_training_failed_is_told_so(worker: Worker, database: Db) -> None:
+    worker = set_retrain(worker, "train")
+    make_market(database)
+    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    go_on(worker, now)
+    (run_id,) = watch_models(worker, now + SLOT)
+    ended: dict[str, Any] = {"status": "failed", "error": "no memory", "completed_at": now}
+    database.detection_runs.update_one({"_id": run_id}, {"$set": ended})
+    assert watch_models(worker, now + 2 * SLOT) == []
+    (challenger,) = database.challengers.find()
+    assert (challenger["state"], challenger["error"]) == ("failed", "no memory")
+
+
+def test_nobody_watches_where_it_is_off(worker: Worker, settings: Settings, database: Db) -> None:
+    make_market(database)
+    assert settings.retrain == "off"
+    assert watch_models(worker, NOW) == []
+    assert database.drifts.count_documents({}) == 0

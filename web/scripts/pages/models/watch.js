@@ -1,0 +1,112 @@
+// How champions fare on their latest bars, session by session, and what challenged them.
+
+import { el } from "../../lib/dom.js";
+import { barTime, count, moment, words } from "../../lib/format.js";
+import { linkTo } from "../../lib/router.js";
+import { buildTable } from "../../parts/table.js";
+
+const LISTED = 10;
+const MOST_INDEX = 0.25;
+const COLUMNS = [
+  "Market",
+  "Has drifted",
+  ["Session", ".wide-only"],
+  ["Stability index", ".number"],
+  ["Flagged, of asked", ".number.wide-only"],
+  ["Inputs that moved", ".wide-only"],
+];
+
+/** @returns {Node | null} null where nothing was noted yet */
+export function buildWatch(drifts, challengers) {
+  if (drifts.length === 0 && challengers.length === 0) return null;
+  return el(
+    "section.card",
+    { "aria-label": "Champions, watched" },
+    el(
+      "header",
+      el("h2", "Champions, watched"),
+      el("span.muted", "once a session, by their latest bars"),
+    ),
+    drifts.length > 0 &&
+      buildTable("Drift of champions", COLUMNS, keepLatest(drifts).map(drawDrift)),
+    challengers.length > 0 &&
+      el("div.body", el("h3", "Challengers"), challengers.slice(0, LISTED).map(drawChallenger)),
+  );
+}
+
+/** The latest of each market and interval; they come the latest first. */
+function keepLatest(drifts) {
+  const latest = new Map();
+  for (const drift of drifts) {
+    const key = `${drift.market} ${drift.interval}`;
+    if (!latest.has(key)) latest.set(key, drift);
+  }
+  return [...latest.values()];
+}
+
+function drawDrift(drift) {
+  const { market, interval, session, version, reasons } = drift;
+  const moved = Object.entries(drift.inputs)
+    .filter(([, index]) => index > MOST_INDEX)
+    .map(([name]) => words(name));
+  return el(
+    "tr",
+    el(
+      "td",
+      `${market} `,
+      el("span.muted", interval),
+      el("div", el("a.ticker-name", { href: linkTo("models", version) }, version)),
+    ),
+    el(
+      "td",
+      reasons.length
+        ? el("span.badge.warn", reasons.map(words).join(", "))
+        : el("span.badge.ok", "no"),
+    ),
+    el("td.nowrap.wide-only", barTime(session, "1d")),
+    el("td.number", drift.stability_index === null ? "none" : drift.stability_index.toFixed(3)),
+    el(
+      "td.number.wide-only",
+      `${write(drift.flagged_share)}, ${write(drift.asked_share)} in ${count(drift.bars)} bars`,
+    ),
+    el("td.wide-only", moved.join(", ") || "none"),
+  );
+}
+
+function drawChallenger(challenger) {
+  const { version, champion, state, passed, promoted_at: promoted, gates, error } = challenger;
+  const outcome = promoted
+    ? el("span.badge.ok", "in use")
+    : state === "judged"
+      ? el(passed ? "span.badge.ok" : "span.badge.warn", passed ? "passed" : "did not pass")
+      : el("span.badge", state);
+  return el(
+    "details",
+    el(
+      "summary",
+      `${version ?? "In training"} beside ${champion} `,
+      outcome,
+      el("span.muted", ` ${moment(challenger.created_at)}`),
+    ),
+    el("p.muted", `Had drifted: ${challenger.reasons.map(words).join(", ")}.`),
+    el(
+      "ul",
+      gates.map((gate) =>
+        el(
+          "li",
+          el("strong", `${gate.passed ? "passed" : "not passed"}, ${gate.name}: `),
+          gate.words,
+        ),
+      ),
+    ),
+    error && el("p.notice.warn", error),
+    el(
+      "p",
+      version
+        ? el("a", { href: linkTo("models", version) }, `Open ${version}`)
+        : el("a", { href: linkTo("runs", challenger._id) }, "Watch its training"),
+    ),
+  );
+}
+
+const write = (value) => (value === null ? "none" : `${(value * 100).toFixed(2)} %`);
