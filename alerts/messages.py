@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from alerts.raising import is_vendors
 from core.errors import BadInput
 from core.grades import write_grade
 from records.alerts.documents import AlertDocument, BreadthFields, RuleDocument, ToldAlert
@@ -90,8 +91,12 @@ def build_title(
     subject = run["watchlist"] or run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers"
     count = "1 anomaly" if len(anomalies) == 1 else f"{len(anomalies)} anomalies"
     if wide:
-        moved = dict.fromkeys(a["market"] for a in wide if a["entity_type"] == "market")
+        markets = [a for a in wide if a["entity_type"] == "market"]
+        moved = dict.fromkeys(a["market"] for a in markets if not is_vendors(a))
+        wrong = dict.fromkeys(a["market"] for a in markets if is_vendors(a))
         said = f"the market {', '.join(moved)} moved" if moved else "bars stopped coming"
+        if wrong and not moved:
+            said = f"the same fault in many tickers of {', '.join(wrong)}"
         besides = f", and {count} besides" if anomalies else ""
         return f"{subject}: {said}{besides}"
     if not anomalies:

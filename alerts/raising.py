@@ -4,13 +4,14 @@ three bars; and a bar that is strange for much of a watchlist becomes one for al
 It is pure: documents in, documents out.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import log10
 from typing import TypedDict
 
-from core.words import AlertState, Direction, MoveScope
+from core.words import AlertState, Direction, FaultName, MoveScope
 from records.alerts.documents import (
     AlertDocument,
     CommentFields,
@@ -212,7 +213,11 @@ def plan_market_wide(
     known = [alert for alert in open_alerts if alert["watchlist"] == watchlist]
     for bar, anomalies in sorted(bars.items()):
         fresh = _build_wide(watchlist, bar, anomalies, tickers, run_id, now)
-        near = (a for a in known if a["direction"] == fresh["direction"])
+        near = (
+            a
+            for a in known
+            if (a["direction"], is_vendors(a)) == (fresh["direction"], is_vendors(fresh))
+        )
         joined = next((a for a in near if _is_near(a, bar, bars_between)), None)
         if joined is None:
             known.append(fresh)
@@ -241,11 +246,18 @@ def _build_wide(
     market, interval = strangest["market"], strangest["interval"]
     subject = f"market-{market}::{interval}::{bar.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     of = f"{len(anomalies)} of {tickers} tickers are strange on this bar"
+    fault, count = find_common_fault(anomalies)
+    is_vendors_fault = fault is not None and count >= LEAST_SHARE * tickers
+    if is_vendors_fault:
+        of = (
+            f"the same fault ({fault}) in {count} of {tickers} tickers on this bar: the vendor's,"
+            " not the market's"
+        )
     return {
         **_describe(strangest),
         **leave_unexplained(),
         "reasons": [of],
-        "scope": "market",
+        "scope": None if is_vendors_fault else "market",
         "_id": build_alert_id(watchlist, subject),
         "watchlist": watchlist,
         "entity_type": "market",
@@ -261,6 +273,18 @@ def _build_wide(
         "breadth": {"strange": len(anomalies), "of": tickers},
         **build_beginning(run_id, now),  # type: ignore[typeddict-item]  # a muted one has more
     }
+
+
+def find_common_fault(anomalies: Sequence[AnomalyDocument]) -> tuple[FaultName | None, int]:
+    """Return the fault that most of a bar's anomalies are, and how many; None and 0 for none."""
+    faults = Counter(each["fault"] for each in anomalies if each.get("fault"))
+    # Of two that are as frequent the first by name, whichever order they came in.
+    return max(sorted(faults.items(), key=str), key=lambda each: each[1], default=(None, 0))
+
+
+def is_vendors(alert: AlertDocument) -> bool:
+    """Whether an alert is of one fault in many tickers of a market, which moved nobody."""
+    return alert["entity_type"] == "market" and alert["scope"] is None
 
 
 class Unexplained(TypedDict):

@@ -12,6 +12,7 @@ from alerts.messages import parse_clock
 from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
 from core.errors import BadInput
 from market.markets import Market, load_markets
+from market.sessions.proposals import find_proposed_sessions
 from records.market import session_overrides
 from records.market.documents import OverrideDocument
 
@@ -60,6 +61,28 @@ def list_overrides(*, as_json: bool) -> None:
         times = _show_times(override, markets.choose(override["market"]))
         table.add_row(override["market"], override["day"], *times, override["note"])
     print_table(table)
+
+
+@group.command("propose")
+@click.argument("market")
+@json_option
+@exits_on_error
+def propose(*, market: str, as_json: bool) -> None:
+    """List the days on which most of MARKET traded though its calendar calls them closed."""
+    with use_database() as database:
+        known = load_markets(database).choose(market)
+        found = find_proposed_sessions(database, known)
+    if as_json:
+        print_json(found)
+        return
+    for each in found:
+        hours = f"{each['opens'] or 'OPENS'} {each['closes'] or 'CLOSES'}"
+        echo(
+            f"{each['day']}: {each['tickers']} of {each['of']} tickers traded; if {known.code} was"
+            f" open: `flask sessions open {known.code} {each['day']} {hours}`, then import again"
+        )
+    if not found:
+        echo(f"{known.code}: on no day that its calendar calls closed did most of it trade")
 
 
 @group.command("forget")

@@ -54,10 +54,21 @@ class SessionException(Record):
     changed_at: datetime
 
 
+class ProposedSession(Record):
+    """A day on which most of a market traded though its calendar calls it closed."""
+
+    day: str = Field(examples=["2025-01-09"])
+    tickers: int = Field(description="how many traded; their bars were kept aside")
+    of: int = Field(description="of so many that have bars around the day")
+    opens: str | None = Field(description="as usual, in the market's own time")
+    closes: str | None
+
+
 class SessionExceptions(Record):
-    """The days of a market that were set, by day."""
+    """The days of a market that were set, and those that its calendar must be wrong of, by day."""
 
     sessions: list[SessionException]
+    proposed: list[ProposedSession]
 
 
 class TickerThresholdBody(Body):

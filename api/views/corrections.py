@@ -15,6 +15,7 @@ from api.schemas.corrections import (
     TickerThresholdBody,
 )
 from detection.models.plan import ThresholdPolicy
+from market.sessions.proposals import find_proposed_sessions
 from market.tickers import normalize_ticker
 from records.database import Document
 from records.market.session_overrides import find_overrides
@@ -54,8 +55,14 @@ def record_split(ticker: str, json_data: SplitBody, once: Once) -> RunDocument:
 @corrections.get("/markets/<code>/sessions")
 @corrections.output(SessionExceptions)
 def list_session_exceptions(code: str) -> Document:
-    """List the days on which an exchange does not keep to its calendar."""
-    return {"sessions": find_overrides(get_database(), get_markets().choose(code).code)}
+    """List the days on which an exchange does not keep to its calendar, and those on which it can
+    not have: most of its market traded.
+    """
+    market = get_markets().choose(code)
+    return {
+        "sessions": find_overrides(get_database(), market.code),
+        "proposed": find_proposed_sessions(get_database(), market),
+    }
 
 
 @corrections.post("/markets/<code>/sessions")

@@ -13,6 +13,7 @@ from detection.features.names import FEATURES
 from market.bars.history import ANCHOR_BARS, count_clock_bars, count_history_bars
 from market.bars.no_trade import mark_no_trade
 from market.bars.panel import BarPanel
+from market.bars.segments import LONGEST_PAUSE_SECONDS, find_segments
 
 Column = TypeVar("Column", Float64, Int64)
 
@@ -51,7 +52,8 @@ def compute_features(
     """Compute the features of every bar of series s from panel row `first_rows[s]` (shape (k,)) on.
 
     A bar's values depend on the stored series, and on the `market` where the set has columns of it,
-    not on where the panel begins. Without a market these columns are 0.
+    not on where the panel begins. Without a market these columns are 0. With a set that sets bars
+    aside on which nothing traded, a series starts anew after a pause of more than a year.
     Raises ValueError when the panel does not reach back as far as `history_start` asks.
     """
     starts, stops = panel.offsets[:-1], panel.offsets[1:]
@@ -65,14 +67,16 @@ def compute_features(
         computed = _run(panel, slice(None), positions, panel.offsets, first, feature_set)
         found = Features(*computed, first - wanted, np.zeros_like(wanted))
         return _add_market(found, panel, feature_set, market)
-    offsets, first_kept = kept.searchsorted(panel.offsets), kept.searchsorted(first)
+    # A series that paused for long starts anew: its yardsticks were another's.
+    offsets, series = find_segments(panel.times[kept], kept.searchsorted(panel.offsets))
+    first_kept = np.clip(kept.searchsorted(first)[series], offsets[:-1], offsets[1:])
     rows, documented, inputs, measures = _run(
         panel, kept, positions[kept], offsets, first_kept, feature_set
     )
     known = _find_known(rows, offsets, positions[kept], feature_set, panel.interval)
     rows = kept[rows[known]]
     counts = np.diff(rows.searchsorted(panel.offsets))
-    no_trade = stops - wanted - (offsets[1:] - kept.searchsorted(wanted))
+    no_trade = stops - wanted - (kept.searchsorted(stops) - kept.searchsorted(wanted))
     warm_up = stops - wanted - no_trade - counts
     found = Features(rows, documented[known], inputs[known], measures[known], warm_up, no_trade)
     return _add_market(found, panel, feature_set, market)
@@ -101,10 +105,12 @@ def _check_history(panel: BarPanel, first: Int64, feature_set: FeatureSet) -> No
 
 
 def _find_kept(panel: BarPanel) -> Int64 | None:
-    """Return the rows on which something traded, None where it did on all."""
+    """Return the rows on which something traded, None where it did on all and no series paused."""
     prices = (panel.open, panel.high, panel.low, panel.close)
     idle = mark_no_trade(prices, panel.volume, panel.offsets[:-1])
-    return np.flatnonzero(~idle) if idle.any() else None
+    if idle.any() or (np.diff(panel.times) > LONGEST_PAUSE_SECONDS).any():
+        return np.flatnonzero(~idle)
+    return None
 
 
 def _run(

@@ -24,6 +24,7 @@ from detection.features.market_move import MarketDays
 from detection.scoring.suspected_split import TOLERANCE, find_suspected_split
 from market.bars.no_trade import mark_no_trade
 from market.bars.panel import BarPanel
+from market.bars.segments import find_segments
 
 # A close so many times its level, or so small a part of it, is off; within two times it is back.
 LEVEL_RATIO = 5.0
@@ -96,6 +97,24 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Segments:
+    """The rows of a panel by series, and by where a series starts anew.
+
+    Attributes:
+        offsets: shape (q + 1,), where each begins.
+        of: shape (n,), which is each row's.
+    """
+
+    offsets: Int64
+    of: Int64
+
+    def begin_of(self, rows: Int64) -> Int64:
+        """Return where the segment of each row begins."""
+        begins: Int64 = self.offsets[self.of[rows]]
+        return begins
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """What the rules say of a panel: its faults by row, one a row,
     and the rows that only come back from one, which are no events.
@@ -113,7 +132,9 @@ def find_faults(
     `features` are those of all wanted rows that have any, `market` is what their market did, where
     the model looks at it.
     """
-    series = np.repeat(np.arange(len(panel.tickers)), np.diff(panel.offsets))
+    # What lies before a pause of more than a year may be another company's.
+    offsets, _ = find_segments(panel.times, panel.offsets)
+    segments = Segments(offsets, np.repeat(np.arange(offsets.size - 1), np.diff(offsets)))
     idle = mark_no_trade(
         (panel.open, panel.high, panel.low, panel.close), panel.volume, panel.offsets[:-1]
     )
@@ -122,9 +143,9 @@ def find_faults(
     # The last word counts: the rules are in the order of their certainty.
     for fault in (
         *_find_by_measures(panel, features, market),
-        *_find_without_volume(panel, series, idle, features),
-        *_find_stale(panel, series, idle),
-        *_find_levels(panel, wanted, series, features, returned),
+        *_find_without_volume(panel, segments, idle, features),
+        *_find_stale(panel, segments, idle),
+        *_find_levels(panel, wanted, segments, features, returned),
         *_find_prices(panel),
     ):
         if wanted[fault.row]:
@@ -167,7 +188,7 @@ def _find_by_measures(
 
 
 def _find_without_volume(
-    panel: BarPanel, series: Int64, idle: Bools, features: Features
+    panel: BarPanel, segments: Segments, idle: Bools, features: Features
 ) -> Iterator[Fault]:
     """Yield bars that moved without a volume, of tickers that usually have one."""
     none = (panel.volume == 0.0) & ~idle
@@ -176,7 +197,7 @@ def _find_without_volume(
     if not candidates.size:
         return
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(panel.volume == 0.0)))
-    first = np.maximum(panel.offsets[series[candidates]], candidates - STILL_BARS)
+    first = np.maximum(segments.begin_of(candidates), candidates - STILL_BARS)
     lacking = before[candidates] - before[first]
     for row, count, start in zip(
         candidates.tolist(), lacking.tolist(), first.tolist(), strict=True
@@ -187,7 +208,7 @@ def _find_without_volume(
             yield Fault(row, "no_volume", 1.0, f"no volume on a bar that moved {moved * 100:.1f} %")
 
 
-def _find_stale(panel: BarPanel, series: Int64, idle: Bools) -> Iterator[Fault]:
+def _find_stale(panel: BarPanel, segments: Segments, idle: Bools) -> Iterator[Fault]:
     """Yield one bar of each run of bars in which nothing traded, where the ticker usually trades:
     the first by which the run is too unlikely.
     """
@@ -195,11 +216,11 @@ def _find_stale(panel: BarPanel, series: Int64, idle: Bools) -> Iterator[Fault]:
     if not rows.size:
         return
     begins = np.ones(rows.size, np.bool_)
-    begins[1:] = (np.diff(rows) > 1) | (np.diff(series[rows]) > 0)
+    begins[1:] = (np.diff(rows) > 1) | (np.diff(segments.of[rows]) > 0)
     start: Int64 = rows[np.maximum.accumulate(np.where(begins, np.arange(rows.size), 0))]
     length = rows - start + 1
     before: Int64 = np.concatenate((np.zeros(1, np.int64), np.cumsum(idle)))
-    first: Int64 = np.maximum(panel.offsets[series[rows]], start - STILL_BARS)
+    first: Int64 = np.maximum(segments.begin_of(rows), start - STILL_BARS)
     known = start - first
     still: Int64 = before[start] - before[first]
     share = (still + 1) / (known + 2)
@@ -219,7 +240,7 @@ def _find_stale(panel: BarPanel, series: Int64, idle: Bools) -> Iterator[Fault]:
 
 
 def _find_levels(
-    panel: BarPanel, wanted: Bools, series: Int64, features: Features, returned: set[int]
+    panel: BarPanel, wanted: Bools, segments: Segments, features: Features, returned: set[int]
 ) -> Iterator[Fault]:
     """Yield the bars of splits that the bars are not adjusted for, and all that are off by a ratio,
     until the level returns; the rows on which it does go into `returned`.
@@ -228,14 +249,15 @@ def _find_levels(
     with np.errstate(divide="ignore", invalid="ignore"):
         closes, opens = close[1:] / close[:-1], opened[1:] / close[:-1]
     far = (closes >= JUMP) | (closes <= 1.0 / JUMP) | (opens >= JUMP) | (opens <= 1.0 / JUMP)
-    jumped = np.flatnonzero(far & (series[1:] == series[:-1])) + 1
+    jumped = np.flatnonzero(far & (np.diff(segments.of) == 0)) + 1
     # A level may be off on the bars after the jump.
     reached: Int64 = np.concatenate((np.zeros(1, np.int64), np.cumsum(wanted)))
     after = np.minimum(jumped + LONGEST_OFF, wanted.size)
     jumped = jumped[reached[after] > reached[jumped]]
     places = np.searchsorted(features.rows, jumped)
     for row, place in zip(jumped.tolist(), places.tolist(), strict=True):
-        begin, end = (int(edge) for edge in panel.offsets[series[row] : series[row] + 2])
+        own = segments.of[row]
+        begin, end = (int(edge) for edge in segments.offsets[own : own + 2])
         before = close[max(begin, row - LEVEL_BARS) : row]
         has = place < features.rows.size and features.rows[place] == row
         measures = features.measures[place] if has else None

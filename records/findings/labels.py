@@ -125,9 +125,8 @@ def find_said_of_bars(
     """Return ticker, time and whether it was a true anomaly of bars from `start` on that people
     labelled, each once, by what was said last.
     """
-    query: Query = {"interval": interval}
-    if tickers is not None:
-        query["ticker"] = {"$in": list(tickers)}
+    of_tickers = {} if tickers is None else {"ticker": {"$in": list(tickers)}}
+    query: Query = {"interval": interval, **of_tickers}
     found = labels_in(database).find(query).sort("labelled_at", -1).limit(limit)
     last = {label["anomaly_id"]: label["is_true_anomaly"] for label in reversed(list(found))}
     bars = anomalies_in(database).find(

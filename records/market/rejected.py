@@ -8,7 +8,7 @@ from datetime import datetime
 from pymongo import DESCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
-from records.database import Db
+from records.database import Db, Query
 from records.keyset import Key, Keyset, Position, find_page
 from records.market.documents import RejectedDocument, rejected_in
 
@@ -83,3 +83,27 @@ def count_rejected(database: Db, tickers: Sequence[str], reason: str) -> int:
     return rejected_in(database).count_documents(
         {"ticker": {"$in": list(tickers)}, "reason": reason}
     )
+
+
+def find_outside_sessions(
+    database: Db, tickers: Sequence[str], interval: str, least: int
+) -> dict[str, list[str]]:
+    """Return the days (ISO dates) on which at least so many of these tickers traded by bars that
+    were kept aside because their exchange held no session then, and which did.
+    """
+    stages: list[Query] = [
+        {
+            "$match": {
+                "ticker": {"$in": list(tickers)},
+                "interval": interval,
+                "reason": "not_a_session",
+                "values.volume": {"$nin": ["0", "0.0", "", None]},
+            }
+        },
+        {"$group": {"_id": {"day": {"$substrBytes": ["$time", 0, 10]}, "ticker": "$ticker"}}},
+        {"$group": {"_id": "$_id.day", "tickers": {"$push": "$_id.ticker"}}},
+        {"$match": {f"tickers.{least - 1}": {"$exists": True}}},
+        {"$sort": {"_id": 1}},
+    ]
+    found = database.rejected_bars.aggregate(stages)
+    return {each["_id"]: each["tickers"] for each in found}

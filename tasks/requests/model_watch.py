@@ -14,6 +14,7 @@ from records.findings.labels import find_said_of_bars
 from records.market.documents import MarketExtent
 from records.models.challengers import add_challenger
 from records.models.documents import (
+    AskedFields,
     ChallengerDocument,
     DriftDocument,
     EvaluationDocument,
@@ -85,7 +86,7 @@ def request_challenger(
     """
     end = choose_held_out(champion["window_end"], last_bar)
     market, interval = champion["market"], champion["interval"]
-    asked = champion.get("asked", {"tickers": [], "window_start": None})
+    asked = _find_asked(champion)
     run = request_training(
         database,
         celery,
@@ -109,6 +110,13 @@ def request_challenger(
         now=now,
     )
     return run
+
+
+def _find_asked(champion: ModelDocument) -> AskedFields:
+    """Return what a champion's training was asked to learn from; where its record does not say so,
+    it was all of the market.
+    """
+    return champion.get("asked") or {"tickers": [], "window_start": None}
 
 
 def _describe_plan(
@@ -149,7 +157,7 @@ def request_report(
     # Where there is nothing that neither has seen, the gates say so of the last bar.
     start = max(champion["window_end"], challenger["held_out_from"]) + timedelta(seconds=1)
     start = min(start, end)
-    tickers = champion.get("asked", {"tickers": [], "window_start": None})["tickers"]
+    tickers = _find_asked(champion)["tickers"]
     evaluation = add_evaluation(
         database,
         market=market,

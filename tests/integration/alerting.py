@@ -22,6 +22,8 @@ def build_anomaly(
     grade: float = 80.0,
     moved: float = -0.09,
     confidence: float = 1.0,
+    kind: str = "event",
+    fault: str | None = None,
 ) -> Document:
     """Return an anomaly of a US ticker's daily bar."""
     return {
@@ -29,8 +31,8 @@ def build_anomaly(
         "Ticker": ticker,
         "Datetime": bar,
         "interval": "1d",
-        "kind": "event",
-        "fault": None,
+        "kind": kind,
+        "fault": fault,
         "market": "US",
         "Close": 10.0,
         "Volume": 1000.0,

@@ -174,6 +174,42 @@ def test_a_market_wide_bar_is_one_alert_with_children_and_one_message(
     assert {alert["state"] for alert in listed(client)} == {"acknowledged"}
 
 
+def test_the_same_fault_in_many_tickers_is_one_finding_the_vendors(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    database = worker.database
+    add_list(database, "wide", *MANY)
+    client.put("/py/notifications/rules/me", json={"channel": receiver.channel})
+    stale = {"kind": "fault", "fault": "stale"}
+    found = [(ticker, SESSIONS[0], stale) for ticker in MANY[:4]]
+    found += [(MANY[4], SESSIONS[0], FALL)]
+    end_run(database, *found, watchlist="wide", tickers=MANY)
+    # The day after the market itself moves: that is another finding.
+    moved = [(ticker, SESSIONS[1], FALL) for ticker in MANY[:4]]
+    end_run(database, *moved, watchlist="wide", tickers=MANY)
+    notify(worker)
+    parents = [alert for alert in listed(client) if alert["entity_type"] == "market"]
+    wrong, market = sorted(parents, key=lambda alert: alert["bar_time"])
+    assert wrong["reasons"] == [
+        "the same fault (stale) in 4 of 12 tickers on this bar: the vendor's, not the market's"
+    ]
+    assert (wrong["scope"], market["scope"]) == (None, "market")
+    assert wrong["breadth"] == {"strange": 5, "of": 12}
+    titles = [message["title"] for message in receiver.messages]
+    assert sorted(titles) == [
+        "wide: the market US moved",
+        "wide: the same fault in many tickers of US",
+    ]
+    # What a few of those share is nothing to tell of.
+    mixed = [(MANY[0], SESSIONS[10], stale), *((t, SESSIONS[10], FALL) for t in MANY[1:4])]
+    end_run(database, *mixed, watchlist="wide", tickers=MANY)
+    notify(worker)
+    latest = max(
+        (a for a in listed(client) if a["entity_type"] == "market"), key=lambda a: a["last_bar"]
+    )
+    assert latest["scope"] == "market"
+
+
 @pytest.mark.parametrize(("strange", "of"), [(3, 11), (3, 9)])
 def test_fewer_than_three_in_ten_or_of_fewer_than_ten_are_no_market_wide_bar(
     client: FlaskClient, worker: Worker, strange: int, of: int

@@ -1,11 +1,12 @@
 """Coverage, corrected bars and rejected rows over the API."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import pandas as pd
 from flask.testing import FlaskClient
 
 from market.bars.ledger import refresh_ledger
+from market.bars.session_exceptions import set_exception
 from market.imports.importing import import_frame
 from market.markets import SHIPPED
 from records.database import Db
@@ -106,6 +107,31 @@ def test_rejected_rows_come_page_by_page_in_the_order_of_their_source(
     ]
     saturday = client.get("/py/data/rejected?reason=not_a_session&ticker=newco").json["items"]
     assert [item["row"] for item in saturday] == [found[-1]["row"]]
+
+
+def test_a_day_on_which_most_of_a_market_traded_is_proposed_as_a_session(
+    client: FlaskClient, database: Db
+) -> None:
+    """The 9th is a day of mourning, the 11th a Saturday."""
+    week = {f"2025-01-{day:02}": 10.0 + day for day in (6, 7, 8)}
+    for ticker in ("AAA", "BBB", "CCC"):
+        import_closes(database, week | {"2025-01-09": 11.0, "2025-01-13": 12.0}, ticker=ticker)
+    import_closes(database, week | {"2025-01-11": 11.0}, ticker="DDD")
+    import_closes(database, {"2025-01-09": 10.0, "2025-02-03": 10.0}, ticker="LATER")
+    answer = client.get("/py/markets/US/sessions").json
+    assert answer["sessions"] == []
+    (proposed,) = answer["proposed"]
+    # LATER has no bars around the day but the one that was kept aside.
+    assert proposed == {
+        "day": "2025-01-09",
+        "tickers": 3,
+        "of": 4,
+        "opens": "09:30",
+        "closes": "16:00",
+    }
+    hours = (time(9, 30), time(16))
+    set_exception(database, SHIPPED.choose("US"), date(2025, 1, 9), hours, note="", now=NOW)
+    assert client.get("/py/markets/US/sessions").json["proposed"] == []
 
 
 def test_a_cursor_of_another_list_is_refused(client: FlaskClient, database: Db) -> None:

@@ -3,13 +3,14 @@
 from datetime import UTC
 
 import numpy as np
+import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 
 from detection.scoring.faults import THRESHOLD
 from records.database import Db
 from records.findings.anomalies import find_new
-from tests.integration.detecting import make_bars, run, store, train
+from tests.integration.detecting import make_bars, read_anomalies, run, store, train
 from tests.integration.test_market_days import check
 
 BARS = 500
@@ -118,3 +119,26 @@ def test_kinds_are_asked_for_and_told_apart(market: Db, client: FlaskClient) -> 
     assert len(both) == len(faults) + len(events)
     grades = [anomaly["grade"] for anomaly in both]
     assert grades == sorted(grades, reverse=True)
+
+
+def test_a_series_that_paused_for_a_year_is_found_the_same_in_parts(market: Db) -> None:
+    """Another company took the ticker: its own bars are its measure, however they came."""
+    frame = make_bars(1_100, 3, shocks=(300, 950))
+    paused = pd.concat([frame[:400], frame[700:]], ignore_index=True)
+    paused.loc[400:, PRICES] *= 40
+    store(market, "WHOLE", paused)
+    run(market, "backfill", "WHOLE")
+    for cut in (390, 401, 430, 480, 660, len(paused)):
+        store(market, "PARTS", paused[:cut])
+        run(market, "incremental", "PARTS")
+    found = read_anomalies(market, "WHOLE")
+    assert [
+        {name: value for name, value in one.items() if name != "bars_revision"}
+        for one in read_anomalies(market, "PARTS")
+    ] == [{name: value for name, value in one.items() if name != "bars_revision"} for one in found]
+    times = [anomaly["Datetime"] for anomaly in found]
+    resumed = paused["date"][400].to_pydatetime().replace(tzinfo=UTC)
+    ready = paused["date"][461].to_pydatetime().replace(tzinfo=UTC)
+    assert not any(resumed <= time < ready for time in times)
+    shocks = [paused["date"][at].to_pydatetime().replace(tzinfo=UTC) for at in (300, 650)]
+    assert set(shocks) <= set(times)

@@ -24,7 +24,7 @@ from tasks.periodic.model_watch import watch_models
 from tasks.process.worker import Worker
 from tests.integration.detecting import NOW, make_bars, store
 
-BARS, LEARNED = 1_300, 500
+BARS, LEARNED = 1_300, 400
 SLOT = timedelta(minutes=5)
 
 
@@ -33,8 +33,8 @@ def set_retrain(worker: Worker, retrain: Retrain) -> Worker:
 
 
 def make_market(database: Db, *, wilder: float = 1.0, window_end: int | None = LEARNED) -> str:
-    """Store three series, train a champion on their first bars, and return its version."""
-    for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
+    """Store five series, train a champion on their first bars, and return its version."""
+    for seed, ticker in enumerate(("AAA", "BBB", "CCC", "DDD", "EEE"), 1):
         frame = make_bars(BARS, seed, shocks=(300, 700, 1_200))
         if wilder != 1.0:
             frame = make_wicked(frame, seed, wilder)
@@ -101,7 +101,7 @@ def test_a_drifted_champion_is_told_challenged_and_replaced(
     assert told["rule"] == rule
     assert "has drifted: old" in told["title"]
 
-    # A challenger of the same plan, its window moved to the middle of what was not seen.
+    # A challenger of the same plan, its window moved: a year is left to compare by.
     assert go_on(worker, now + SLOT) == ["train"]
     (waiting,) = client.get("/py/challengers").json["items"]
     assert (waiting["state"], waiting["champion"]) == ("training", champion)
@@ -112,7 +112,7 @@ def test_a_drifted_champion_is_told_challenged_and_replaced(
     assert old["parameters"] == new["parameters"]
     assert old["feature_set"] == new["feature_set"]
     last = make_bars(BARS)["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC)
-    assert last - new["window_end"] == (last - old["window_end"]) / 2
+    assert last - new["window_end"] == timedelta(days=365) < (last - old["window_end"]) / 2
     report = database.evaluations.find_one({"versions": [champion, version]})
     assert report["start"] > new["window_end"]
     assert report["judgements"][0]["bars"] == report["judgements"][1]["bars"] > 1_000

@@ -1,5 +1,7 @@
 """The compiled features against pandas and TA-Lib."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import talib
 
 from detection.detectors.catalogue import DEFAULT_DETECTOR, get_detector
 from detection.detectors.rows import SeriesRows, score_rows
-from detection.features.compute import compute_features
+from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import (
     FEATURE_SETS,
     MARKET14,
@@ -22,6 +24,7 @@ from detection.features.kernel import BOUND, GRID
 from detection.features.names import FEATURES
 from market.bars.history import ANCHOR_BARS, HISTORY_BARS, find_start
 from tests.unit.detection.features.twin import (
+    PRICES,
     build_panel,
     compute_twin,
     compute_twin_clock_inputs,
@@ -318,3 +321,35 @@ def test_the_plain_return_is_in_percent() -> None:
         np.testing.assert_allclose(
             features.inputs[:, 0], expected.clip(max=BOUND), rtol=0, atol=0.5 / GRID + 1e-9
         )
+
+
+@pytest.mark.parametrize("pause", [400, 511, 512])
+def test_a_series_starts_anew_after_a_pause_of_more_than_a_year(pause: int) -> None:
+    """What lay before may be another company's; 511 is where the load of bar 900 begins."""
+    bars = draw_bars(5, 1_000, flat=0.05, idle=0.05)
+    other = bars.copy()
+    other.loc[: pause - 1, PRICES] *= 70.0
+    other.loc[: pause - 1, "volume"] = other["volume"][:pause].to_numpy()[::-1]
+    days = np.arange(len(bars))
+    times = 86_400 * (days + np.where(days >= pause, 366, 0))
+
+    def compute(bars: pd.DataFrame, start: int, first: int) -> Features:
+        panel = replace(build_panel(bars, start=start), times=times[start:])
+        return compute_features(panel, np.array([first - start]), TRADED)
+
+    whole, changed = compute(bars, 0, 0), compute(other, 0, 0)
+    after = whole.rows >= pause
+    assert whole.rows[after].min() >= pause + TRADED.warm_up_bars
+    assert (whole.rows < pause).sum() > 200
+    assert not np.array_equal(whole.inputs[~after], changed.inputs[changed.rows < pause])
+    for name in ("rows", "documented", "inputs", "measures"):
+        expected = getattr(whole, name)[after]
+        np.testing.assert_array_equal(getattr(changed, name)[changed.rows >= pause], expected)
+    for first in (pause - 1, pause, pause + 50, pause + 100, 899, 900):
+        start = TRADED.reach(first, "1d")
+        part = compute(bars, start, first)
+        later = whole.rows >= first
+        np.testing.assert_array_equal(part.rows + start, whole.rows[later])
+        for name in ("documented", "inputs", "measures"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[later])
+        assert int(part.warm_up[0] + part.no_trade[0] + part.rows.size) == len(bars) - first

@@ -166,3 +166,19 @@ def test_neither_the_load_nor_later_bars_change_a_word(seed: int) -> None:
         assert find(bars, start, first) == {r: f for r, f in whole.items() if r >= first}
         shorter = find(bars.iloc[: first + 1])
         assert shorter == {r: f for r, f in whole.items() if r <= first}
+
+
+def test_another_company_under_the_same_ticker_is_no_fault() -> None:
+    """After a pause of more than a year neither level nor split is told by what lay before."""
+    bars = draw()
+    bars.loc[BAR:, PRICES] *= 20.0
+    bars.loc[BAR, "open"] *= 1.3
+    bars.loc[BAR, "high"] = bars.loc[BAR, PRICES].max()
+    assert BAR in find(bars)
+    panel = build_panel(bars)
+    days = np.arange(len(bars))
+    paused = replace(panel, times=86_400 * (days + np.where(days >= BAR, 366, 0)))
+    features = compute_features(paused, np.array([0]), EVENTS)
+    found = find_faults(paused, np.ones(len(bars), np.bool_), features)
+    assert found.faults == {}
+    assert found.returned == frozenset()
