@@ -1,5 +1,5 @@
-"""What labels teach: a watchlist's threshold, and the weights of an ensemble. It is a suggestion;
-a person applies it.
+"""What labels teach: a watchlist's threshold, which a person applies; and whether there are enough
+of them to measure the weights of an ensemble.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,19 +8,20 @@ from typing import TypedDict
 
 from alerts.raising import passes
 from core.errors import NotFound
-from detection.detectors.weights import AGREES, MEMBERS
 from records.alerts.alerts import find_raised
 from records.alerts.trail import build_note, write_noted
 from records.database import Db
 from records.findings.anomalies import build_query, find_anomalies
 from records.findings.labels import find_judged, find_votes
-from records.models.champions import Scope
+from records.models.champions import ALL_MARKETS, Scope
 from records.models.documents import PolicyFields
 from records.models.thresholds import compare_thresholds, set_threshold
 from records.work.watchlists import get_watchlist
 
 # Fewer say too little; and of one kind alone nothing can be told apart.
 LEAST_LABELS, LEAST_OF_EACH = 10, 3
+# Of either kind, for the weights of an ensemble.
+LEAST_VOTES = 20
 DAYS = 90
 LISTED = 20
 MOST_ANOMALIES = 20_000
@@ -64,6 +65,8 @@ class Suggestion(TypedDict):
     gained: list[str]
 
 
+Votes = Sequence[tuple[Mapping[str, float], bool]]
+"""The grades that members gave to a labelled anomaly, by member, and whether it was true."""
 Judged = Sequence[tuple[float, bool]]
 """Grades of labelled anomalies, and whether they were true."""
 
@@ -146,31 +149,21 @@ def apply_threshold(database: Db, name: str, grade: float, *, by: str, now: date
     )
 
 
-def suggest_weights(database: Db, market: str, interval: str) -> dict[str, float]:
-    """Return the weight of each member of an ensemble: how many of the labelled anomalies that it
-    found strange were true, one of each kind added (Laplace's rule of succession).
+def find_enough_votes(database: Db, market: str, interval: str) -> Votes:
+    """Return the grades that members gave to labelled anomalies, and which of these were true.
 
-    Raises NotFound where too few anomalies of an ensemble are labelled.
+    Raises NotFound where fewer than 20 were true, or fewer than 20 false.
     """
-    votes = find_votes(database, market, interval)
+    votes = find_votes(database, None if market == ALL_MARKETS else market, interval)
     true = sum(is_true for _, is_true in votes)
-    if len(votes) < LEAST_LABELS or min(true, len(votes) - true) < LEAST_OF_EACH:
+    if min(true, len(votes) - true) < LEAST_VOTES:
         raise NotFound(
-            f"{_explain(len(votes), true, None)}, of anomalies that an ensemble found in"
-            f" {interval} bars of {market}"
+            f"{len(votes)} anomalies that an ensemble found in {interval} bars of {market} are"
+            f" labelled, {true} true and {len(votes) - true} false alarms: at least {LEAST_VOTES}"
+            " of either kind are needed to measure weights",
+            reason="too_few_labels",
         )
-    return {member: weight for member in MEMBERS if (weight := _weigh(member, votes)) is not None}
-
-
-def _weigh(member: str, votes: Sequence[tuple[Mapping[str, float], bool]]) -> float | None:
-    said = [
-        is_true
-        for grades, is_true in votes
-        if grades.get(member) is not None and grades[member] >= AGREES
-    ]
-    if not any(member in grades for grades, _ in votes):
-        return None
-    return round((sum(said) + 1) / (len(said) + 2), 3)
+    return votes
 
 
 def _explain(labels: int, true: int, suggested: float | None) -> str:

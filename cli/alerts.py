@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from rich.table import Table
 
 from alerts.evidence import build_evidence, check_evidence
-from alerts.learned import apply_threshold, suggest_threshold, suggest_weights
+from alerts.learned import apply_threshold, suggest_threshold
 from alerts.lifecycle import STATES, Asked, take_step
 from cli.common import (
     echo,
@@ -31,6 +31,8 @@ from core.words import (
     MoveScope,
     Severity,
 )
+from detection.detectors.weights import DEFAULT_WEIGHTS
+from detection.models.plan import read_model_market
 from market.markets import load_markets
 from market.tickers import normalize_ticker
 from records.alerts import alerts, mutes, trail
@@ -327,11 +329,21 @@ def suggest(*, watchlist: str, is_applied: bool, as_json: bool) -> None:
 @click.option("--interval", default="1d", show_default=True)
 @exits_on_error
 def weights(*, market: str, interval: str) -> None:
-    """Print the weights of an ensemble that labels of its anomalies come to."""
+    """Print the weights of an ensemble that labels of its anomalies come to, and whether they are
+    a gain.
+    """
+    from alerts.measured_weights import measure_weights  # noqa: PLC0415 - loads the numeric stack
+
     with use_database() as database:
-        code = load_markets(database).choose(market).code
-        found = suggest_weights(database, code, interval)
-    said = ",".join(f"{member}={weight:g}" for member, weight in found.items())
+        code = read_model_market(load_markets(database), market)
+        found = measure_weights(database, code, interval)
+    learned = found.learned
+    echo(
+        f"{found.weights}: by {found.labels} labels they bring {100 * learned.ordered:.0f} % of the"
+        " pairs that they were not learned from into order, the default weights"
+        f" {100 * learned.ordered_before:.0f} %: {'a' if learned.has_gain else 'no'} gain"
+    )
+    said = found.weights if learned.has_gain else DEFAULT_WEIGHTS
     echo(f"flask models train --market {code} --detector ensemble --weights {said}")
 
 

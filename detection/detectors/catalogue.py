@@ -5,7 +5,14 @@ from typing import Any
 
 from core.errors import BadInput
 from detection.detectors.contract import DetectorKind, Parameter
-from detection.detectors.weights import MEMBERS, NAMED_WEIGHTS, WeightsParameter, find_weights
+from detection.detectors.weights import (
+    DEFAULT_WEIGHTS,
+    MEASURED,
+    MEMBERS,
+    NAMED_WEIGHTS,
+    WeightsParameter,
+    find_weights,
+)
 
 # Bars that the statistics of returns look back on; the bar itself is none of them.
 TRAILING_BARS = 60
@@ -109,10 +116,10 @@ DETECTORS["ensemble"] = DetectorKind(
     intraday_feature_set="family_by_time/1",
     parameters={
         "weights": WeightsParameter(
-            "seed",
-            tuple(NAMED_WEIGHTS),
-            f"whose votes count how much: {' or '.join(NAMED_WEIGHTS)}, or member=weight, with"
-            " commas between",
+            DEFAULT_WEIGHTS,
+            (*NAMED_WEIGHTS, MEASURED),
+            f"whose votes count how much: {', '.join(NAMED_WEIGHTS)}, {MEASURED} (by labels), or"
+            " member=weight, with commas between",
         )
     },
     most_product=1,

@@ -20,6 +20,9 @@ NAMED_WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "seed": {"lstm": 0.5, "half_space_trees": 0.3, "isolation_forest": 0.2},
     "equal": dict.fromkeys(MEMBERS, 1.0),
 }
+DEFAULT_WEIGHTS = "seed"
+# By this name weights are learned from labels at each training, which stores them as numbers.
+MEASURED = "measured"
 MOST_WEIGHT = 1_000.0
 # A member agrees that a bar is strange from this grade on: one bar in a hundred.
 AGREES = 50.0
@@ -72,8 +75,9 @@ def parse_weights(name: str, value: object) -> dict[str, float]:
         if member not in MEMBERS or member in weights or not 0.0 <= weight <= MOST_WEIGHT:
             raise BadInput(
                 f"{name} {str(value)[:200]!r} cannot be used, for {part.strip()[:40]!r}: name"
-                f" {' or '.join(NAMED_WEIGHTS)}, or give each member once a weight from 0 to"
-                f" {MOST_WEIGHT:,.0f}, as in zscore=1,mad=2. Members are {', '.join(MEMBERS)}"
+                f" {' or '.join((*NAMED_WEIGHTS, MEASURED))}, or give each member once a weight"
+                f" from 0 to {MOST_WEIGHT:,.0f}, as in zscore=1,mad=2. Members are"
+                f" {', '.join(MEMBERS)}"
             )
         weights[member] = weight
     if not any(weights.values()):

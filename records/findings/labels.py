@@ -86,19 +86,22 @@ def find_judged(
     return [(each["grade"], each["is_true_anomaly"], name) for name, each in sorted(last.items())]
 
 
-def find_votes(database: Db, market: str, interval: str) -> list[tuple[dict[str, float], bool]]:
-    """Return of each labelled anomaly that an ensemble found the grades that its members gave,
-    and whether it was true.
+def find_votes(
+    database: Db, market: str | None, interval: str
+) -> list[tuple[dict[str, float], bool]]:
+    """Return of each labelled anomaly that an ensemble found, by time, the grades that its members
+    gave, and whether it was true; of all markets where None is named.
     """
     labels = {
         label["anomaly_id"]: label for label in labels_in(database).find().sort("labelled_at", 1)
     }
-    query = {
+    query: Query = {
         "_id": {"$in": list(labels)},
-        "market": market,
         "interval": interval,
-        "members": {"$exists": True},
+        "members.0": {"$exists": True},
+        **({} if market is None else {"market": market}),
     }
+    found = anomalies_in(database).find(query, {"members": 1})
     return [
         (
             {
@@ -108,7 +111,7 @@ def find_votes(database: Db, market: str, interval: str) -> list[tuple[dict[str,
             },
             labels[anomaly["_id"]]["is_true_anomaly"],
         )
-        for anomaly in anomalies_in(database).find(query, {"members": 1})
+        for anomaly in found.sort([("Datetime", 1), ("_id", 1)])
     ]
 
 

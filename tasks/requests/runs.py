@@ -8,8 +8,10 @@ from uuid import uuid4
 
 from celery import Celery
 
+from alerts.learned import find_enough_votes
 from core.errors import BadInput, Conflict, NotFound
 from core.words import Trigger
+from detection.detectors.weights import MEASURED
 from detection.models.plan import TrainingPlan, find_training_series
 from detection.models.single_series import FitRequest
 from market.imports.options import NO_OPTIONS, ReadingOptions
@@ -278,12 +280,15 @@ def request_training(
 ) -> RunDocument:
     """Accept a training and return its run. `options` are those of `TrainingPlan.from_options`.
 
-    Raises BadInput at once where an option cannot be used or there are no bars to learn from.
+    Raises BadInput at once where an option cannot be used or there are no bars to learn from, and
+    NotFound where too few labels are there for weights that are to be measured by them.
     """
     plan = TrainingPlan.from_options(
         market, markets=load_markets(database), interval=interval, tickers=tickers, options=options
     )
     find_training_series(database, plan)
+    if plan.parameters.get("weights") == MEASURED:
+        find_enough_votes(database, plan.market, plan.interval)
     request = RunRequest(
         "train",
         trigger,

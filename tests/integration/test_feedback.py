@@ -1,5 +1,6 @@
 """Feedback changes what happens next: mutes, suggested thresholds and weights; what followed."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,12 +12,17 @@ from flask.testing import FlaskClient
 from alerts.learned import choose_grade, measure
 from cli.alerts import group
 from core.settings import Settings, get_settings
+from detection.detectors.weights import MEMBERS, parse_weights
+from detection.models.plan import TrainingPlan
+from detection.models.training import train_model
 from market.imports.importing import import_frame
+from market.markets import SHIPPED
 from records.database import Db
+from tasks.engine import planning
 from tasks.periodic.notifications import notify
 from tasks.process.worker import Worker
 from tests.integration.alerting import NOW, SESSIONS, build_anomaly, end_run
-from tests.integration.detecting import make_bars
+from tests.integration.detecting import make_bars, run, store
 from tests.integration.stored import add_list
 from tests.receiver import Receiver
 
@@ -156,9 +162,11 @@ def test_labels_suggest_a_threshold_that_a_person_applies(
 
     assert "5 alerts fewer" in flask_alerts("suggest-threshold", "tech", "--apply").output
     assert database.watchlists.find_one({})["threshold"]["value"] == 76.6  # type: ignore[index]
-    # mad found all strange: (7 + 1) / (12 + 2). zscore of grade 50 and above, none.
-    line = flask_alerts("suggest-weights", "--market", "US").output
-    assert line.strip().endswith("--weights zscore=0.5,mad=0.571"), line
+    refused = flask_alerts("suggest-weights", "--market", "US")
+    assert refused.exit_code == 2
+    said = " ".join(refused.output.split())
+    assert "12 anomalies that an ensemble found in 1d bars of US are labelled" in said
+    assert "7 true and 5 false alarms: at least 20 of either kind" in said
     done = flask_alerts("mute", "--ticker", "aapl", "--for", "14d", "--reason", "known")
     assert done.exit_code == 0, done.output
     mute_id = done.output.split()[-1]
@@ -244,3 +252,57 @@ def test_what_people_change_beside_alerts_is_in_the_audit_and_what_fails_is_not(
         ("change", "ticker ABCX"),
         ("remove", "watchlist tech"),
     ]
+
+
+def test_weights_are_measured_by_labels_where_that_is_a_gain(
+    client: FlaskClient, worker: Worker, database: Db
+) -> None:
+    for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
+        store(database, ticker, make_bars(900, seed))
+    # Not the one that takes an extra to be trained.
+    weights_of_all = ",".join(f"{member}=1" for member in MEMBERS if member != "lstm")
+    options = {"detector": "ensemble", "weights": weights_of_all, "contamination": 0.05}
+    train_model(
+        database, TrainingPlan.from_options("US", markets=SHIPPED, options=options), now=NOW
+    )
+    run(database, "backfill", "AAA", "BBB", "CCC")
+    asked = {"market": "US", "detector": "ensemble", "weights": "measured", "promote": False}
+    refused = client.post("/py/models/train", json=asked)
+    assert (refused.status_code, refused.json["reason"]) == (404, "too_few_labels")
+    found = [
+        anomaly
+        for anomaly in database.anomalies.find({"kind": "event"}).sort("_id", 1)
+        if all(vote["grade"] is not None for vote in anomaly["members"])
+    ]
+    grades = [{vote["detector"]: vote["grade"] for vote in anomaly["members"]} for anomaly in found]
+    assert len(found) >= 60
+
+    def say(is_true: Sequence[bool]) -> None:
+        database.labels.delete_many({})
+        database.labels.insert_many(
+            {
+                "_id": f"l{anomaly['_id']}",
+                "anomaly_id": anomaly["_id"],
+                "is_true_anomaly": bool(true),
+                "labelled_at": NOW,
+            }
+            for anomaly, true in zip(found, is_true, strict=True)
+        )
+
+    # People go by plain returns, of which the default weights know little.
+    middle = sorted(own["zscore"] for own in grades)[len(grades) // 2]
+    say([own["zscore"] > middle for own in grades])
+    accepted = client.post("/py/models/train", json=asked).json
+    planning.start(worker, accepted["run_id"])
+    ended = client.get(f"/py/detection-runs/{accepted['run_id']}").json
+    assert ended["status"] == "complete", ended["error"]
+    stored = database.models.find_one({"_id": ended["model_version"]})["parameters"]["weights"]
+    weights = parse_weights("weights", stored)
+    assert max(weights, key=lambda member: weights[member]) in {"zscore", "mad", "moving_average"}
+    # What nobody's vote tells is no gain.
+    say([number % 2 == 0 for number in range(len(found))])
+    accepted = client.post("/py/models/train", json=asked).json
+    planning.start(worker, accepted["run_id"])
+    ended = client.get(f"/py/detection-runs/{accepted['run_id']}").json
+    assert ended["status"] == "failed"
+    assert "labels are no gain" in ended["error"]

@@ -126,7 +126,7 @@ def test_members_without_bars_are_told_and_none_left_is_an_error() -> None:
     ("weights", "said"),
     [
         ("zscore=0,mad=0", "all weights are 0"),
-        ("oracle=1", "name seed or equal, or give each member once"),
+        ("oracle=1", "name seed or equal or measured, or give each member once"),
         ("zscore=1,zscore=2", "for 'zscore=2'"),
         ("zscore=-1", "a weight from 0 to 1,000"),
         ("zscore=nan", "a weight from 0 to 1,000"),
