@@ -107,3 +107,14 @@ def test_a_day_that_is_missing_counts_as_no_move() -> None:
     assert features.inputs[~late, own:].any(axis=1).mean() > 0.9
     alone = compute_features(panel, panel.offsets[:-1], TRADED)
     assert features.inputs[:, :own].tobytes() == alone.inputs.tobytes()
+
+
+def test_a_day_that_is_not_known_has_no_columns_and_changes_no_other() -> None:
+    moves = np.random.default_rng(1).standard_normal(100) * 0.01
+    lacking = moves.copy()
+    lacking[60] = np.nan
+    columns = compute_columns(lacking)
+    assert not columns[60].any()
+    without = compute_columns(np.delete(moves, 60))
+    np.testing.assert_array_equal(np.delete(columns, 60, axis=0), without)
+    assert without[20:].all(axis=1).any()
