@@ -208,7 +208,7 @@ def _find_days(
     for year in years:
         first = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
         last = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
-        bars = {ticker: one["years"].get(str(year), 0) for ticker, one in possible.items()}
+        bars = {ticker: one["counts"].get(str(year), 0) for ticker, one in possible.items()}
         found = []
         for portion in _split({ticker: own for ticker, own in bars.items() if own}):
             wanted = dict.fromkeys(portion, (first, last))
@@ -247,7 +247,7 @@ def _has_days_only(series: PanelSeries) -> bool:
     """Whether a series has no more bars than days. One that has is damaged, and could be so large
     that whoever reads it is killed: that must cost this series only.
     """
-    return max(series["years"].values(), default=0) <= MOST_DAYS_A_YEAR
+    return max(series["counts"].values(), default=0) <= MOST_DAYS_A_YEAR
 
 
 def _reach_back(index: int, _interval: str) -> int:

@@ -124,7 +124,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "bar_imports": [_index("import_id"), _index("ticker", "interval", "-at"), _index("-at")],
     "bar_revisions": [_index("ticker", "interval", "revision"), _index("-at", "-first", "-_id")],
-    "bars": [_index("ticker", "interval", "year", unique=True)],
+    "bars": [_index("ticker", "interval", "span", unique=True)],
     "batches": [
         _index("run_id", "state"),
         _index("state", "lease_until"),

@@ -12,18 +12,18 @@ from pymongo.client_session import ClientSession
 
 from market.bars.buckets import (
     COLUMNS,
-    MOST_YEAR_BARS,
+    MOST_BUCKET_BARS,
     Columns,
     build_bucket,
     build_bucket_id,
     read_column,
-    split_years,
-    years_of,
+    split_spans,
 )
 from market.bars.changes import moment
 from market.bars.coverage import find_session_start
 from market.bars.figures import measure_figures
 from market.bars.ledger import Later, count_no_trade, measure_later, plan_later
+from market.bars.spans import name_span
 from market.bars.writing import Arrival, Written, close_series
 from records.database import Db
 from records.findings.anomalies import find_tickers_with_bars_gone, unmark_bars_gone
@@ -32,7 +32,7 @@ from records.market.gaps import GapWrite, find_reaching, write_gaps
 from records.market.rejected import add_rejected
 from records.market.series import find_series, replace_all_series
 
-# A year of a series is read and written whole: of 48 bytes a bar, some 50 MB of all together.
+# Buckets are read and written whole: of 48 bytes a bar, some 50 MB of all together.
 MOST_BARS_AT_ONCE = 1_000_000
 
 
@@ -43,8 +43,8 @@ class Append:
     Attributes:
         last_bar: the series' last one before.
         start: from when on the bars of that one's session start, UTC seconds.
-        years: what comes, by year.
-        held_years: the years that are stored of which bars are needed.
+        came: what comes, by span.
+        held_spans: the spans that are stored of which bars are needed.
         later: what follows the last bar, for the ledger of gaps; None: nothing that it knows.
     """
 
@@ -52,14 +52,14 @@ class Append:
     series: SeriesDocument
     last_bar: datetime
     start: int
-    years: list[tuple[int, Columns]]
-    held_years: list[str]
+    came: list[tuple[str, Columns]]
+    held_spans: list[str]
     later: Later | None = field(default=None)
 
     @property
     def bars(self) -> int:
         """How many bars are read and written for it."""
-        held = sum(self.series["years"][year] for year in self.held_years)
+        held = sum(self.series["counts"][span] for span in self.held_spans)
         return held + len(self.arrival.columns["times"])
 
 
@@ -107,14 +107,14 @@ def _build(arrival: Arrival, series: SeriesDocument) -> Append | None:
     )
     if not follows:
         return None
-    years = list(split_years(arrival.columns))
-    held = series["years"]
-    if any(held.get(str(y), 0) + len(came["times"]) > MOST_YEAR_BARS for y, came in years):
+    came = list(split_spans(arrival.columns, arrival.interval))
+    held = series["counts"]
+    if any(held.get(span, 0) + len(c["times"]) > MOST_BUCKET_BARS for span, c in came):
         return None
     start = find_session_start(int(last_bar.timestamp()), arrival.interval, arrival.known)
-    since = int(years_of(np.array([start]))[0])
-    wanted = {str(year) for year in range(since, years[0][0])} | {str(year) for year, _ in years}
-    return Append(arrival, series, last_bar, start, years, sorted(wanted & held.keys()))
+    since = name_span(start, arrival.interval)
+    needed = sorted(span for span in held if span >= since)
+    return Append(arrival, series, last_bar, start, came, needed)
 
 
 def write_appends(
@@ -137,7 +137,7 @@ def write_appends(
 
 
 def _split(appends: Sequence[Append]) -> Iterator[list[Append]]:
-    """Yield them a few at a time where their years are large."""
+    """Yield them a few at a time where their buckets are large."""
     part: list[Append] = []
     bars = 0
     for one in appends:
@@ -155,11 +155,11 @@ def _write_bars(
     measured: dict[tuple[object, ...], Later | None],
     session: ClientSession,
 ) -> None:
-    """Write the years that bars come of, and bring the series in step with them."""
+    """Write the buckets that bars come of, and bring the series in step with them."""
     ids = [
-        build_bucket_id(one.arrival.ticker, one.arrival.interval, year)
+        build_bucket_id(one.arrival.ticker, one.arrival.interval, span)
         for one in appends
-        for year in one.held_years
+        for span in one.held_spans
     ]
     stored = {
         bucket["_id"]: bucket
@@ -169,17 +169,17 @@ def _write_bars(
     for one in appends:
         arrival, series = one.arrival, one.series
         own = [
-            stored[build_bucket_id(arrival.ticker, arrival.interval, year)]
-            for year in one.held_years
+            stored[build_bucket_id(arrival.ticker, arrival.interval, span)]
+            for span in one.held_spans
         ]
-        for year, came in one.years:
-            before = next((bucket for bucket in own if bucket["year"] == year), None)
+        for span, came in one.came:
+            before = next((bucket for bucket in own if bucket["span"] == span), None)
             columns = came if before is None else _join(before, came)
-            bucket = build_bucket(arrival.ticker, arrival.interval, year, columns, arrival.now)
+            bucket = build_bucket(arrival.ticker, arrival.interval, span, columns, arrival.now)
             writes.append(ReplaceOne({"_id": bucket["_id"]}, bucket, upsert=True))
-            series["years"][str(year)] = bucket["count"]
-            series["digests"][str(year)] = bucket["sha256"]
-            series["figures"][str(year)] = measure_figures(columns)
+            series["counts"][span] = bucket["count"]
+            series["digests"][span] = bucket["sha256"]
+            series["figures"][span] = measure_figures(columns)
         series["last_bar"] = moment(arrival.columns["times"][-1])
         close_series(series, series["splits"], arrival)
         one.later = _measure(one, own, measured)

@@ -1,4 +1,4 @@
-"""Buckets: the bars of one series and calendar year (UTC), each column a little-endian binary."""
+"""Buckets: the bars of one series and span of the calendar, each column a little-endian binary."""
 
 import hashlib
 import zlib
@@ -11,6 +11,8 @@ import numpy as np
 
 from core.arrays import Float64, Int64
 from core.errors import BadInput
+from market.bars.spans import choose_span, name_span
+from market.intervals import DAY_SECONDS
 from records.market.documents import BarColumn, BarColumns, BucketDocument
 
 PRICES = ("open", "high", "low", "close")
@@ -22,12 +24,12 @@ Columns = dict[str, Any]
 
 
 # Of 48 bytes each, in a document of at most 16 MiB, with room for the names.
-MOST_YEAR_BARS = (2**24 - 2**14) // 48
+MOST_BUCKET_BARS = (2**24 - 2**14) // 48
 
 
-def build_bucket_id(ticker: str, interval: str, year: int | str) -> str:
-    """Return the `_id` of one year's bucket."""
-    return f"{ticker}::{interval}::{year}"
+def build_bucket_id(ticker: str, interval: str, span: str) -> str:
+    """Return the `_id` of one span's bucket."""
+    return f"{ticker}::{interval}::{span}"
 
 
 def empty_columns() -> Columns:
@@ -41,16 +43,17 @@ def read_column(bucket: BarColumns, name: BarColumn) -> Int64 | Float64:
 
 
 def build_bucket(
-    ticker: str, interval: str, year: int, columns: Columns, now: datetime
+    ticker: str, interval: str, span: str, columns: Columns, now: datetime
 ) -> BucketDocument:
-    """Return the document that stores these bars, all of one year.
+    """Return the document that stores these bars, all of one span.
 
     Raises BadInput where they are more than it can hold.
     """
-    if len(columns["times"]) > MOST_YEAR_BARS:
+    if len(columns["times"]) > MOST_BUCKET_BARS:
         raise BadInput(
-            f"{ticker} would have {len(columns['times']):,} {interval} bars of the year {year}, and"
-            f" {MOST_YEAR_BARS:,} can be stored; bring longer bars, such as 5m",
+            f"{ticker} would have {len(columns['times']):,} {interval} bars of the"
+            f" {choose_span(interval)} {span}, and {MOST_BUCKET_BARS:,} can be stored: they are"
+            f" less than {interval} apart; say which interval they are of",
             reason="too_many_bars",
         )
     binaries: BarColumns = {
@@ -62,10 +65,10 @@ def build_bucket(
         "volume": _to_bytes(columns["volume"], "<f8"),
     }
     return {
-        "_id": build_bucket_id(ticker, interval, year),
+        "_id": build_bucket_id(ticker, interval, span),
         "ticker": ticker,
         "interval": interval,
-        "year": year,
+        "span": span,
         "count": len(columns["times"]),
         **binaries,
         "sha256": hashlib.sha256(b"".join(binaries[name] for name in COLUMNS)).hexdigest(),
@@ -73,14 +76,26 @@ def build_bucket(
     }
 
 
-def split_years(columns: Columns) -> Iterator[tuple[int, Columns]]:
-    """Yield (year, columns of that year's bars) in order."""
-    years = years_of(columns["times"])
-    edges = np.flatnonzero(np.diff(years)) + 1
-    bounds = [0, *edges.tolist(), len(years)]
-    for start, stop in pairwise(bounds):
+def split_spans(columns: Columns, interval: str) -> Iterator[tuple[str, Columns]]:
+    """Yield (span, columns of that span's bars) in order."""
+    times = columns["times"]
+    for start, stop in pairwise([0, *find_edges(times, interval), len(times)]):
         if start < stop:
-            yield int(years[start]), {name: columns[name][start:stop] for name in COLUMNS}
+            span = name_span(int(times[start]), interval)
+            yield span, {name: columns[name][start:stop] for name in COLUMNS}
+
+
+def find_edges(times: Int64, interval: str) -> list[int]:
+    """Return the positions of ascending times at which a span begins that is not the first's."""
+    match choose_span(interval):
+        case "year":
+            numbers = years_of(times)
+        case "month":
+            numbers = times.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+        case "week":  # 1970 began on a Thursday
+            numbers = (times // DAY_SECONDS + 3) // 7
+    found: list[int] = (np.flatnonzero(np.diff(numbers)) + 1).tolist()
+    return found
 
 
 def years_of(times: Int64) -> Int64:

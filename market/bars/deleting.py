@@ -111,7 +111,7 @@ def _copy_buckets(database: Db, series: SeriesDocument, name: str) -> list[tuple
     in_transaction(database, clear)
     copies = []
     for bucket in bars_in(database).find({"ticker": series["ticker"], "interval": interval}):
-        copy = {**bucket, "_id": f"{name}::{interval}::{bucket['year']}", "ticker": name}
+        copy = {**bucket, "_id": f"{name}::{interval}::{bucket['span']}", "ticker": name}
         bars_in(database).insert_one(copy)  # type: ignore[arg-type]
         copies.append((str(copy["_id"]), bucket["sha256"]))
     return copies

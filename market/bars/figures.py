@@ -7,21 +7,18 @@ import numpy as np
 from core.arrays import Bools, Int64
 from market.bars.buckets import Columns
 from market.bars.no_trade import count_no_trade
+from market.bars.splits import NEAR_SPLIT, SPLIT_FACTORS
 from market.intervals import DAY_SECONDS
 from records.market.documents import FigureFields
 
 # So many neighbouring bars at one price are a stale run.
 STALE_BARS = 5
 MOST_JUMPS = 20
-# A split leaves the open this close to the close before over its factor, as a share; most days move
-# a price by less.
-NEAR = 0.03
-_WHOLE = np.array([1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50, 100])
-SPLIT_FACTORS = np.sort(np.concatenate((1 / _WHOLE, _WHOLE)))
+_FACTORS = np.array(SPLIT_FACTORS)
 
 
 def measure_figures(columns: Columns) -> FigureFields:
-    """Return what looks odd in the bars of one series and year."""
+    """Return what looks odd in the bars of one bucket, of which there is one at least."""
     return {
         "no_trade": count_no_trade(columns),
         "no_volume": int((columns["volume"] == 0).sum()),
@@ -29,6 +26,10 @@ def measure_figures(columns: Columns) -> FigureFields:
         "jumps": np.unique(columns["times"][_mark_jumps(columns)] // DAY_SECONDS)[
             -MOST_JUMPS:
         ].tolist(),
+        "first_day": int(columns["times"][0]) // DAY_SECONDS,
+        "first_open": float(columns["open"][0]),
+        "first_close": float(columns["close"][0]),
+        "last_close": float(columns["close"][-1]),
     }
 
 
@@ -44,15 +45,17 @@ def _count_stale_runs(columns: Columns) -> int:
 
 
 def _mark_jumps(columns: Columns) -> Bools:
-    """Return which bars open a split's factor away from the close before, and stay there."""
+    """Return which bars open a split's factor away from the close before, and stay there:
+    what `is_jump` says, of all of them.
+    """
     close, marked = columns["close"], np.zeros(len(columns["close"]), np.bool_)
     if len(close) < 2:
         return marked
     ratios = close[:-1] / columns["open"][1:]
     stays = np.abs(np.log(columns["close"][1:] / columns["open"][1:])) < np.abs(np.log(ratios)) / 2
-    beside = np.clip(np.searchsorted(SPLIT_FACTORS, ratios), 1, len(SPLIT_FACTORS) - 1)
+    beside = np.clip(np.searchsorted(_FACTORS, ratios), 1, len(_FACTORS) - 1)
     near = np.minimum(
-        np.abs(ratios / SPLIT_FACTORS[beside] - 1), np.abs(ratios / SPLIT_FACTORS[beside - 1] - 1)
+        np.abs(ratios / _FACTORS[beside] - 1), np.abs(ratios / _FACTORS[beside - 1] - 1)
     )
-    marked[1:] = (near < NEAR) & stays
+    marked[1:] = (near < NEAR_SPLIT) & stays
     return marked

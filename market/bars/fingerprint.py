@@ -56,10 +56,10 @@ class PanelFingerprints:
 def fingerprint_series(
     bucket_digests: Mapping[str, str], splits: Sequence[Mapping[str, Any]]
 ) -> str:
-    """Return the fingerprint of a whole series from its buckets' SHA-256 by year and its splits."""
+    """Return the fingerprint of a whole series from its buckets' SHA-256 by span and its splits."""
     digest = hashlib.sha256()
-    for year in sorted(bucket_digests):
-        digest.update(f"{year}:{bucket_digests[year]}\n".encode())
+    for span in sorted(bucket_digests):
+        digest.update(f"{span}:{bucket_digests[span]}\n".encode())
     for split in sorted(splits, key=lambda split: split["session"]):
         digest.update(f"{split['session']:%Y-%m-%d}/{split['factor']!r}\n".encode())
     return f"sha256:{digest.hexdigest()}"

@@ -12,9 +12,10 @@ from pymongo import DeleteOne, ReplaceOne
 from pymongo.client_session import ClientSession
 
 from core.arrays import Int64
-from market.bars.buckets import COLUMNS, build_bucket_id, read_column, years_of
+from market.bars.buckets import COLUMNS, build_bucket_id, read_column
 from market.bars.coverage import Held, find_session_start, measure_held, split_stretches
 from market.bars.figures import measure_figures
+from market.bars.spans import name_span
 from market.intervals import DAY_SECONDS
 from market.markets import Market, load_markets
 from market.sessions.calendar import Sessions
@@ -65,7 +66,7 @@ def keep_in_step(
         database: it is stored in.
         series: with its bars as they are now.
         known: the sessions of its market.
-        times: of all its bars, or of those of the years that bars came of, UTC seconds, ascending.
+        times: of all its bars, or of those of the spans that bars came of, UTC seconds, ascending.
         last_bar: its last one before, where all that came follow it; None: measure all anew.
         now: the moment of writing.
         session: of the transaction that writes the bars.
@@ -137,8 +138,8 @@ def measure_later(
 
 
 def count_no_trade(series: SeriesDocument) -> int:
-    """Return in how many bars of a series nothing traded, by the figures of its years."""
-    return sum(year["no_trade"] for year in series.get("figures", {}).values())
+    """Return in how many bars of a series nothing traded, by the figures of its buckets."""
+    return sum(span["no_trade"] for span in series.get("figures", {}).values())
 
 
 def measure_anew(
@@ -177,7 +178,7 @@ def measure_series(database: Db, found: Iterable[SeriesDocument], now: datetime)
 
 def read_times(database: Db, series: SeriesDocument, session: ClientSession | None = None) -> Int64:
     """Return when the bars of a series start, UTC seconds, ascending."""
-    return _read_years(database, series, sorted(series["years"]), session)
+    return _read_spans(database, series, sorted(series["counts"]), session)
 
 
 def _refresh(
@@ -216,7 +217,7 @@ def _measure_figures(
 ) -> dict[str, FigureFields]:
     query = {"ticker": series["ticker"], "interval": series["interval"]}
     return {
-        str(bucket["year"]): measure_figures({name: read_column(bucket, name) for name in COLUMNS})
+        bucket["span"]: measure_figures({name: read_column(bucket, name) for name in COLUMNS})
         for bucket in bars_in(database).find(query, session=session)
     }
 
@@ -224,24 +225,22 @@ def _measure_figures(
 def _read_tail(
     database: Db, series: SeriesDocument, times: Int64, start: int, session: ClientSession
 ) -> Int64:
-    """Return the times from `start` on, with those of years that `times` has nothing of."""
-    year = int(years_of(np.array([start]))[0])
-    wanted = [str(each) for each in range(year, int(years_of(times[:1])[0]))]
-    earlier = _read_years(
-        database, series, [each for each in wanted if each in series["years"]], session
-    )
+    """Return the times from `start` on, with those of spans that `times` has nothing of."""
+    since, until = (name_span(at, series["interval"]) for at in (start, int(times[0])))
+    wanted = [span for span in sorted(series["counts"]) if since <= span < until]
+    earlier = _read_spans(database, series, wanted, session)
     times = np.concatenate((earlier, times))
     return times[np.searchsorted(times, start) :]
 
 
-def _read_years(
-    database: Db, series: SeriesDocument, years: Sequence[str], session: ClientSession | None
+def _read_spans(
+    database: Db, series: SeriesDocument, spans: Sequence[str], session: ClientSession | None
 ) -> Int64:
-    if not years:
+    if not spans:
         return np.zeros(0, np.int64)
-    ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in years]
+    ids = [build_bucket_id(series["ticker"], series["interval"], span) for span in spans]
     buckets = (
-        bars_in(database).find({"_id": {"$in": ids}}, {"times": 1}, session=session).sort("year", 1)
+        bars_in(database).find({"_id": {"$in": ids}}, {"times": 1}, session=session).sort("span", 1)
     )
     return np.concatenate([read_column(bucket, "times").astype(np.int64) for bucket in buckets])
 

@@ -6,9 +6,11 @@ The score is 100 less a deduction for each figure. Plain Python, for the web pro
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, TypedDict
 
 from core.words import QualityFigure
+from market.bars.splits import is_jump
 from market.intervals import DAY_SECONDS
 from market.markets import Markets
 from market.sessions.freshness import count_sessions_behind
@@ -137,8 +139,8 @@ def _measure(
     rejected = counts.rejected.get(series["_id"], 0)
     market = markets.get(series["market"])
     delay = timedelta(seconds=market.tick_delay_seconds if market else 0)
-    years: Sequence[Mapping[str, Any]] = [*series.get("figures", {}).values()]
-    silent = sum(year["no_volume"] for year in years)
+    buckets: Sequence[Mapping[str, Any]] = [*series.get("figures", {}).values()]
+    silent = sum(bucket["no_volume"] for bucket in buckets)
     return {
         "lacking_share": _find_lacking_share(series, lacking.get("expected", 0)),
         "sessions_behind": count_sessions_behind(
@@ -147,9 +149,9 @@ def _measure(
         "rejected_share": rejected / (bars + rejected) if bars + rejected else None,
         "revisions": counts.revisions.get(series["_id"], 0),
         "open_gaps": lacking.get("open", 0),
-        "stale_runs": sum(year["stale_runs"] for year in years) if years else None,
+        "stale_runs": sum(bucket["stale_runs"] for bucket in buckets) if buckets else None,
         # Of what has no volume at all, as currencies, nothing is amiss.
-        "no_volume_share": silent / bars if years and bars and silent < bars else None,
+        "no_volume_share": silent / bars if buckets and bars and silent < bars else None,
     }
 
 
@@ -165,6 +167,12 @@ def _find_lacking_share(series: QualitySeries, expected: int) -> float | None:
 def _find_jumps(series: QualitySeries) -> list[int]:
     """Return the days of jumps that no known split explains, ascending."""
     known = {int(split["session"].timestamp()) // DAY_SECONDS for split in series["splits"]}
-    found = {day for year in series.get("figures", {}).values() for day in year["jumps"]}
+    buckets = [figures for _, figures in sorted(series.get("figures", {}).items())]
+    found = {day for bucket in buckets for day in bucket["jumps"]}
+    found |= {
+        later["first_day"]
+        for earlier, later in pairwise(buckets)
+        if is_jump(earlier["last_close"], later["first_open"], later["first_close"])
+    }
     # The split of an intraday bar is on a session that may begin on the day before, in UTC.
     return sorted(day for day in found if not known & {day - 1, day, day + 1})

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
+from market.bars.spans import name_span
 from market.bars.splits import find_adjustment, list_adjustments
 from market.intervals import DAY_SECONDS, EPOCH_ORDINAL, is_intraday
 from records.database import Db
@@ -105,10 +106,13 @@ def find_buckets(
     end: datetime | None,
     order: int = -1,
 ) -> Iterator[BarColumns]:
-    """Yield the years' buckets of a series, the last first, or with an order of 1 the first."""
-    years = {"$gte": start.year if start else 0, "$lte": end.year if end else 9_999}
-    query = {"ticker": series["ticker"], "interval": series["interval"], "year": years}
-    yield from bars_in(database).find(query, dict.fromkeys(COLUMNS, 1)).sort("year", order)
+    """Yield the buckets of a series, the last first, or with an order of 1 the first."""
+    query: dict[str, object] = {"ticker": series["ticker"], "interval": series["interval"]}
+    ends = (("$gte", start), ("$lte", end))
+    spans = {at: name_span(t.timestamp(), series["interval"]) for at, t in ends if t is not None}
+    if spans:
+        query["span"] = spans
+    yield from bars_in(database).find(query, dict.fromkeys(COLUMNS, 1)).sort("span", order)
 
 
 def _read_bucket(bucket: BarColumns, series: SeriesDocument) -> list[Bar]:

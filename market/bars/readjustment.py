@@ -67,7 +67,7 @@ def recognise(
     """Compare the bars that both have, and tell what a re-adjustment changed.
 
     Args:
-        stored: the bars of the years that bars come of.
+        stored: the bars of the buckets that bars come of.
         incoming: the bars that come.
         merge: how they fit.
         splits: those that are known of the series.

@@ -8,10 +8,25 @@ process can use this module.
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from math import prod
+from math import log, prod
 
 from market.intervals import DAY_SECONDS
 from records.market.documents import SplitFields
+
+# Those that there are: new shares for each old one.
+_WHOLE = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
+SPLIT_FACTORS = (*(1 / factor for factor in reversed(_WHOLE)), *_WHOLE)
+# A split leaves the open this close to the close before over its factor, as a share; most days move
+# a price by less.
+NEAR_SPLIT = 0.03
+
+
+def is_jump(close_before: float, open_: float, close: float) -> bool:
+    """Whether a bar opens a split's factor away from the close before, and stays there."""
+    ratio = close_before / open_
+    return abs(log(close / open_)) < abs(log(ratio)) / 2 and any(
+        abs(ratio / factor - 1) < NEAR_SPLIT for factor in SPLIT_FACTORS
+    )
 
 
 def list_adjustments(splits: Sequence[SplitFields]) -> tuple[list[int], list[float]]:

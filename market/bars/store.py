@@ -2,7 +2,6 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 from operator import itemgetter
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from core.arrays import Float64, Int64
 from market.bars.buckets import COLUMNS, PRICES, Columns, build_bucket_id
 from market.bars.history import history_start
 from market.bars.panel import BarPanel
+from market.bars.spans import name_span
 from market.bars.splits import list_adjustments
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.sessions.calendar import local_seconds
@@ -71,18 +71,18 @@ def read_panel(
     does.
     """
     series = [documents[ticker] for ticker in wanted if ticker in documents]
-    years = [_list_years(s, wanted[s["ticker"]], reach) for s in series]
+    spans = [_list_spans(s, wanted[s["ticker"]], reach) for s in series]
     ids = [
-        build_bucket_id(s["ticker"], interval, y)
-        for s, held in zip(series, years, strict=True)
-        for y in held
+        build_bucket_id(s["ticker"], interval, span)
+        for s, held in zip(series, spans, strict=True)
+        for span in held
     ]
     found = bars_in(database).find(
         {"_id": {"$in": ids}}, dict.fromkeys(COLUMNS, 1), batch_size=len(ids) + 1, session=session
     )
     buckets = {bucket["_id"]: bucket for bucket in found}
     held = [buckets[bucket_id] for bucket_id in ids]
-    firsts, kept = _find_rows(_join("times", held), series, years, wanted, reach)
+    firsts, kept = _find_rows(_join("times", held), series, spans, wanted, reach)
     columns: Columns = {name: _keep(_join(name, held), kept) for name in COLUMNS}
     lengths = [stop - start for start, stop in kept]
     return _build_panel(interval, series, columns, lengths, firsts)
@@ -121,35 +121,35 @@ def load_sound_panel(database: Db, interval: str, wanted: Mapping[str, Wanted]) 
         return read_sound_panel(database, interval, series, wanted, session)
 
 
-def _list_years(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
-    """Return the years whose buckets hold all bars from the history
+def _list_spans(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
+    """Return the spans whose buckets hold all bars from the history
     of the first wanted bar to the last one.
 
-    The first bar's position is at least that of its year's first bar, so the history of the latter
+    The first bar's position is at least that of its span's first bar, so the history of the latter
     is enough for both.
     """
-    counts = series["years"]
-    years, later = sorted(counts), series["bars"]
+    counts, interval = series["counts"], series["interval"]
+    spans, later = sorted(counts), series["bars"]
     start, last = wanted
     if last is not None:
-        last_year = str(datetime.fromtimestamp(last, UTC).year)
+        last_span = name_span(last, interval)
         # At least one bar is loaded of every series that is stored.
-        years = [year for year in years if year <= last_year] or years[:1]
-        later = sum(counts[year] for year in years)
+        spans = [span for span in spans if span <= last_span] or spans[:1]
+        later = sum(counts[span] for span in spans)
     if start is None:
-        return years
-    # A loop over few years, for each of thousands of series: what is made for it would take longer
+        return spans
+    # A loop over few spans, for each of thousands of series: what is made for it would take longer
     # than the loop.
-    first_year, before = str(datetime.fromtimestamp(start, UTC).year), 0
-    for year in years:
-        if year < first_year:
-            before += counts[year]
-    first = reach(before, series["interval"])
-    for position in range(len(years) - 1, -1, -1):
-        later -= counts[years[position]]
+    first_span, before = name_span(start, interval), 0
+    for span in spans:
+        if span < first_span:
+            before += counts[span]
+    first = reach(before, interval)
+    for position in range(len(spans) - 1, -1, -1):
+        later -= counts[spans[position]]
         if later <= first:
-            return years[position:]
-    return years
+            return spans[position:]
+    return spans
 
 
 def _join(name: BarColumn, buckets: Sequence[BarColumns]) -> Int64 | Float64:
@@ -168,7 +168,7 @@ def _keep(column: Int64 | Float64, kept: Sequence[Rows]) -> Int64 | Float64:
 def _find_rows(
     times: Int64 | Float64,
     series: Sequence[PanelSeries],
-    years: Sequence[Sequence[str]],
+    spans: Sequence[Sequence[str]],
     wanted: Mapping[str, Wanted],
     reach: Reach,
 ) -> tuple[list[int], list[Rows]]:
@@ -178,12 +178,12 @@ def _find_rows(
     firsts: list[int] = []
     kept: list[Rows] = []
     seconds, row = times.data, 0
-    for document, held in zip(series, years, strict=True):
-        loaded = sum(document["years"][year] for year in held)
+    for document, held in zip(series, spans, strict=True):
+        loaded = sum(document["counts"][span] for span in held)
         start, last = wanted[document["ticker"]]
         first, skip, stop = document["bars"] - loaded, 0, loaded
         if last is not None:
-            first -= sum(count for year, count in document["years"].items() if year > held[-1])
+            first -= sum(count for span, count in document["counts"].items() if span > held[-1])
         if start is not None:
             index = first + bisect_left(seconds, start, row, row + loaded) - row
             skip = max(0, min(reach(index, document["interval"]) - first, loaded - 1))

@@ -17,8 +17,9 @@ from market.bars.buckets import (
     VALUES,
     Columns,
     build_bucket,
+    build_bucket_id,
     read_column,
-    split_years,
+    split_spans,
     unpack_times,
 )
 from market.bars.changes import moment
@@ -154,7 +155,7 @@ def _check(
 
 def _read(database: Db, series: SeriesDocument, session: ClientSession) -> Columns:
     query = {"ticker": series["ticker"], "interval": series["interval"]}
-    buckets = list(bars_in(database).find(query, session=session).sort("year", 1))
+    buckets = list(bars_in(database).find(query, session=session).sort("span", 1))
     return {
         name: np.concatenate([read_column(bucket, name) for bucket in buckets]) for name in COLUMNS
     }
@@ -192,27 +193,30 @@ def _write(
         add_revisions(database, [removal], session)
         return
     buckets = [
-        build_bucket(ticker, interval, year, values, now) for year, values in split_years(columns)
+        build_bucket(ticker, interval, span, values, now)
+        for span, values in split_spans(columns, interval)
     ]
-    years = {str(bucket["year"]): bucket for bucket in buckets}
+    left = {bucket["span"]: bucket for bucket in buckets}
     writes: list[ReplaceOne[BucketDocument] | DeleteOne] = [
-        ReplaceOne({"_id": b["_id"]}, b)
-        for y, b in years.items()
-        if series["digests"][y] != b["sha256"]
+        ReplaceOne({"_id": bucket["_id"]}, bucket)
+        for span, bucket in left.items()
+        if series["digests"][span] != bucket["sha256"]
     ]
     writes += [
-        DeleteOne({"_id": f"{ticker}::{interval}::{year}"})
-        for year in series["years"].keys() - years.keys()
+        DeleteOne({"_id": build_bucket_id(ticker, interval, span)})
+        for span in series["counts"].keys() - left.keys()
     ]
     if writes:
         bars_in(database).bulk_write(writes, ordered=False, session=session)
     market = load_markets(database).choose(series["market"])
-    digests = {year: bucket["sha256"] for year, bucket in years.items()}
+    digests = {span: bucket["sha256"] for span, bucket in left.items()}
     changed: SeriesDocument = {
         **series,
-        "years": {year: bucket["count"] for year, bucket in years.items()},
+        "counts": {span: bucket["count"] for span, bucket in left.items()},
         "digests": digests,
-        "figures": {str(year): measure_figures(values) for year, values in split_years(columns)},
+        "figures": {
+            span: measure_figures(values) for span, values in split_spans(columns, interval)
+        },
         "bars": len(columns["times"]),
         "first_bar": moment(columns["times"][0]),
         "last_bar": moment(columns["times"][-1]),

@@ -21,16 +21,17 @@ from market.bars.buckets import (
     build_bucket,
     build_bucket_id,
     empty_columns,
+    find_edges,
     pack_times,
     read_column,
-    split_years,
-    years_of,
+    split_spans,
 )
 from market.bars.figures import measure_figures
 from market.bars.fingerprint import fingerprint_series
 from market.bars.ledger import count_no_trade, keep_in_step
 from market.bars.merging import Merge, merge_bars
 from market.bars.readjustment import recognise
+from market.bars.spans import name_span
 from market.bars.splits import merge_splits
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, load_markets
@@ -108,9 +109,9 @@ class _NothingMeant(Exception):
 def write_arrival(database: Db, arrival: Arrival, *, dry_run: bool = False) -> Written:
     """Merge bars and splits into their series and keep the rejected rows aside, all or nothing.
 
-    Of very many bars, those that none are stored beside are written a few whole years at a time
+    Of very many bars, those that none are stored beside are written a few whole buckets at a time
     after the others: MongoDB holds a transaction in its cache. Whoever ends it in between leaves a
-    series that is whole up to a year, and the same arrival completes it.
+    series that is whole up to a bucket, and the same arrival completes it.
 
     Real bars take the place of a whole synthetic series. A dry run does all of it and takes it
     back. Raises SeriesError for synthetic bars of a real series, for prices that are adjusted for a
@@ -144,7 +145,8 @@ def _list_steps(database: Db, arrival: Arrival) -> list[Arrival]:
         before = int(np.searchsorted(times, series["first_bar"].timestamp()))
         after = int(np.searchsorted(times, series["last_bar"].timestamp(), side="right"))
     meeting = [(before, after)] if before < after else []
-    bounds = [*meeting, *_split_span(times, after, len(times)), *_split_span(times, 0, before)]
+    others = [(after, len(times)), (0, before)]
+    bounds = meeting + [p for ends in others for p in _split_rows(times, *ends, arrival.interval)]
     # What is known of all goes with the first: later ones would be revisions of it.
     head = replace(arrival, columns={n: v[slice(*bounds[0])] for n, v in arrival.columns.items()})
     return [head] + [
@@ -158,12 +160,11 @@ def _list_steps(database: Db, arrival: Arrival) -> list[Arrival]:
     ]
 
 
-def _split_span(times: Int64, start: int, end: int) -> list[tuple[int, int]]:
-    """Return the bounds of parts of whole years, of at most MOST_BARS_AT_ONCE bars
-    or of a single year.
+def _split_rows(times: Int64, start: int, end: int, interval: str) -> list[tuple[int, int]]:
+    """Return the bounds of parts of whole buckets, of at most MOST_BARS_AT_ONCE bars
+    or of a single one.
     """
-    years = years_of(times[start:end])
-    edges = [start, *(start + np.flatnonzero(np.diff(years)) + 1).tolist(), end]
+    edges = [start, *(start + edge for edge in find_edges(times[start:end], interval)), end]
     parts: list[tuple[int, int]] = []
     for low, high in pairwise(edges):
         if parts and high - parts[-1][0] <= MOST_BARS_AT_ONCE:
@@ -200,7 +201,7 @@ def _write_step(database: Db, arrival: Arrival, *, dry_run: bool) -> Written:
 def _build_too_large(arrival: Arrival) -> SeriesError:
     return SeriesError(
         f"its {len(arrival.columns['times']):,} {arrival.interval} bars change more than MongoDB's"
-        " cache can hold in one transaction: import them in files of fewer years, or give MongoDB a"
+        " cache can hold in one transaction: import them in files of fewer bars, or give MongoDB a"
         " larger cache (--wiredTigerCacheSizeGB)"
     )
 
@@ -347,7 +348,7 @@ def _open_series(
         "first_bar": None,  # type: ignore[typeddict-item]
         "last_bar": None,  # type: ignore[typeddict-item]
         "bars": 0,
-        "years": {},
+        "counts": {},
         "digests": {},
         "figures": {},
         "splits": [],
@@ -375,14 +376,15 @@ def _open_series(
 def _read_stored(
     database: Db, series: SeriesDocument, incoming: Columns, session: ClientSession
 ) -> Columns:
-    """Return the stored bars of the years that the incoming ones fall into."""
+    """Return the stored bars of the spans that the incoming ones fall into."""
     if not len(incoming["times"]):
         return empty_columns()
-    first, last = years_of(incoming["times"][[0, -1]]).tolist()
-    years = {str(year) for year in range(first, last + 1)} & series["years"].keys()
-    ids = [build_bucket_id(series["ticker"], series["interval"], year) for year in sorted(years)]
+    ticker, interval = series["ticker"], series["interval"]
+    first, last = (name_span(int(incoming["times"][row]), interval) for row in (0, -1))
+    spans = [span for span in sorted(series["counts"]) if first <= span <= last]
+    ids = [build_bucket_id(ticker, interval, span) for span in spans]
     buckets = (
-        list(bars_in(database).find({"_id": {"$in": ids}}, session=session).sort("year", 1))
+        list(bars_in(database).find({"_id": {"$in": ids}}, session=session).sort("span", 1))
         if ids
         else []
     )
@@ -396,18 +398,18 @@ def _read_stored(
 def _write_buckets(
     database: Db, series: SeriesDocument, columns: Columns, now: datetime, session: ClientSession
 ) -> None:
-    """Store the years that differ from what is stored,
+    """Store the buckets that differ from what is stored,
     and note their counts and digests in the series.
     """
     writes = []
     figures = series.setdefault("figures", {})
-    for year, values in split_years(columns):
-        bucket = build_bucket(series["ticker"], series["interval"], year, values, now)
-        if series["digests"].get(str(year)) != bucket["sha256"]:
+    for span, values in split_spans(columns, series["interval"]):
+        bucket = build_bucket(series["ticker"], series["interval"], span, values, now)
+        if series["digests"].get(span) != bucket["sha256"]:
             writes.append(ReplaceOne({"_id": bucket["_id"]}, bucket, upsert=True))
-            series["years"][str(year)] = bucket["count"]
-            series["digests"][str(year)] = bucket["sha256"]
-            figures[str(year)] = measure_figures(values)
+            series["counts"][span] = bucket["count"]
+            series["digests"][span] = bucket["sha256"]
+            figures[span] = measure_figures(values)
     if writes:
         bars_in(database).bulk_write(writes, ordered=False, session=session)
         ends = [changes.moment(columns["times"][position]) for position in (0, -1)]
@@ -416,9 +418,9 @@ def _write_buckets(
 
 
 def close_series(series: SeriesDocument, splits: list[SplitFields], arrival: Arrival) -> None:
-    """Bring the document of a series in step with its years and splits."""
-    series["years"] = dict(sorted(series["years"].items()))
-    series["bars"] = sum(series["years"].values())
+    """Bring the document of a series in step with its buckets and splits."""
+    series["counts"] = dict(sorted(series["counts"].items()))
+    series["bars"] = sum(series["counts"].values())
     series["splits"] = splits
     series["fingerprint"] = fingerprint_series(series["digests"], splits)
     series["source"] = arrival.source

@@ -75,13 +75,13 @@ def write_quoted_bars(database: Db, asked: Asked, path: Path, tell: Callable[[in
 
 
 def _read_series(database: Db, asked: Asked, series: SeriesDocument, schema: pa.Schema) -> pa.Table:
-    years = [
+    buckets = [
         {name: read_column(bucket, name) for name in COLUMNS}
         for bucket in find_buckets(database, series, asked.start, asked.end, order=1)
     ]
-    if not years:
+    if not buckets:
         return schema.empty_table()
-    columns: Columns = {name: np.concatenate([year[name] for year in years]) for name in COLUMNS}
+    columns: Columns = {name: np.concatenate([each[name] for each in buckets]) for name in COLUMNS}
     times = columns["times"]
     kept = np.ones(len(times), np.bool_)
     if asked.start is not None:

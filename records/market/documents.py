@@ -127,38 +127,45 @@ class _SeriesFields(TypedDict):
 
 
 class FigureFields(TypedDict):
-    """What looks odd in the bars of a year.
+    """What looks odd in the bars of a bucket.
 
     Attributes:
-        no_trade: in how many bars nothing traded; of the year's first one it is not asked whether
+        no_trade: in how many bars nothing traded; of the bucket's first one it is not asked whether
             it repeats the one before.
         no_volume: how many bars have a volume of zero.
         stale_runs: how many runs of neighbouring bars there are in which no price moves.
         jumps: sessions whose open is a split's factor away from the close before, in days since
             1970; at most 20.
+        first_day, first_open, first_close: of its first bar, the day in days since 1970: what is
+            odd of it is told by the bucket before.
+        last_close: of its last bar.
     """
 
     no_trade: int
     no_volume: int
     stale_runs: int
     jumps: list[int]
+    first_day: int
+    first_open: float
+    first_close: float
+    last_close: float
 
 
 class SeriesDocument(_SeriesFields):
     """A stored series.
 
-    `years` are how many bars each calendar year has, `digests` the hashes of their columns,
-    `figures` what looks odd in them.
+    By the span of each bucket, `counts` are how many bars it has, `digests` the hashes of its
+    columns, `figures` what looks odd in it.
     """
 
-    years: dict[str, int]
+    counts: dict[str, int]
     digests: dict[str, str]
     figures: NotRequired[dict[str, FigureFields]]
     coverage: NotRequired[CoverageFields]
 
 
 class SeriesSummary(_SeriesFields):
-    """What lists say of a series: all but what it lists by year."""
+    """What lists say of a series: all but what it lists by bucket."""
 
     coverage: NotRequired[CoverageFields]
 
@@ -217,7 +224,7 @@ class PanelSeries(TypedDict):
     timezone: str
     last_bar: datetime
     bars: int
-    years: dict[str, int]
+    counts: dict[str, int]
     splits: list[SplitFields]
     revision: int
     synthetic: bool
@@ -249,12 +256,14 @@ class BarColumns(TypedDict):
 
 
 class BucketDocument(BarColumns):
-    """The bars of one series and calendar year (UTC), and the hash of their columns."""
+    """The bars of one series and span of the calendar (UTC; `market/bars/spans.py`), and the hash
+    of their columns.
+    """
 
     _id: str
     ticker: str
     interval: str
-    year: int
+    span: str
     count: int
     sha256: str
     updated_at: datetime

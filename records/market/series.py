@@ -29,7 +29,7 @@ from records.market.documents import (
 )
 
 LAST_CHARACTER = "\U0010ffff"
-_LISTS = {"years": 0, "digests": 0, "figures": 0}
+_LISTS = {"counts": 0, "digests": 0, "figures": 0}
 _PANEL = dict.fromkeys(PanelSeries.__annotations__, 1)
 _QUALITY = dict.fromkeys(QualitySeries.__annotations__, 1)
 _STATE = dict.fromkeys(SeriesState.__annotations__, 1)
@@ -161,7 +161,7 @@ def list_series(
     limit: int,
 ) -> list[SeriesSummary]:
     """Return series documents by `_id`, from the one after `after` on,
-    without what they list by year and by gap.
+    without what they list by bucket.
 
     `contains` is in the names of their tickers, which begin with `prefix`.
     """

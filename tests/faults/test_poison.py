@@ -37,7 +37,7 @@ def poison(trial: Trial) -> Iterator[None]:
     one that is not a number.
     """
     database = trial.database
-    add_copy(database, "KILLER", years={str(year): BARS_A_YEAR for year in YEARS})
+    add_copy(database, "KILLER", counts={str(year): BARS_A_YEAR for year in YEARS})
     panel = load_panel(database, "1d", {TICKERS[0]: ALL_BARS})
     long = {name: np.resize(getattr(panel, name), BARS_A_YEAR) for name in COLUMNS}
     for year in YEARS:
@@ -45,17 +45,17 @@ def poison(trial: Trial) -> Iterator[None]:
             BARS_A_YEAR
         )
         database.bars.replace_one(
-            {"_id": build_bucket_id("KILLER", "1d", year)},
-            build_bucket("KILLER", "1d", year, long, NOW),
+            {"_id": build_bucket_id("KILLER", "1d", str(year))},
+            build_bucket("KILLER", "1d", str(year), long, NOW),
             upsert=True,
         )
     for ticker in ("TORN", "NAN"):
         add_copy(database, ticker)
         for bucket in database.bars.find({"ticker": TICKERS[0]}):
             database.bars.insert_one(
-                bucket | {"_id": build_bucket_id(ticker, "1d", bucket["year"]), "ticker": ticker}
+                bucket | {"_id": build_bucket_id(ticker, "1d", bucket["span"]), "ticker": ticker}
             )
-    torn, nan = (build_bucket_id(ticker, "1d", 2020) for ticker in ("TORN", "NAN"))
+    torn, nan = (build_bucket_id(ticker, "1d", "2020") for ticker in ("TORN", "NAN"))
     closes = get_bucket(database, torn)["close"]
     database.bars.update_one({"_id": torn}, {"$set": {"close": closes[:-3]}})
     database.bars.update_one(
@@ -182,15 +182,15 @@ def out_of_memory_killer(stack: Stack) -> Iterator[list[int]]:
         thread.join()
 
 
-def add_copy(database: Db, ticker: str, *, years: dict[str, int] | None = None) -> None:
+def add_copy(database: Db, ticker: str, *, counts: dict[str, int] | None = None) -> None:
     """Add a series that claims to be like the first ticker's,
     or to have so many bars of these years.
     """
     series = database.series.find_one({"_id": build_series_id(TICKERS[0], "1d")})
     assert series is not None
     series |= {"_id": build_series_id(ticker, "1d"), "ticker": ticker}
-    if years is not None:
-        series |= {"years": years, "bars": sum(years.values())}
+    if counts is not None:
+        series |= {"counts": counts, "bars": sum(counts.values())}
     database.series.insert_one(series)
 
 

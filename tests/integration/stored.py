@@ -25,7 +25,7 @@ def add_series(database: Db, *tickers: str, interval: str = "1d", bars: int = 90
             "bars": bars,
             "first_bar": datetime(2010, 1, 4, tzinfo=UTC),
             "last_bar": datetime(2013, 7, 31, tzinfo=UTC),
-            "years": {},
+            "counts": {},
             "splits": [],
             "revision": 0,
             "fingerprint": "sha256:00",

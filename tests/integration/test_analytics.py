@@ -207,7 +207,7 @@ def test_series_that_cannot_be_used_fail_alone_and_by_name(worker: Worker, stock
     sound = {d["_id"]: d["values"]["rsi"] for d in worker.database.analytics.find()}
     worker.database.analytics.delete_many({})
     for ticker, broken in (("T01", -3), ("T02", None)):
-        bucket = worker.database.bars.find_one({"ticker": ticker}, sort=[("year", -1)])
+        bucket = worker.database.bars.find_one({"ticker": ticker}, sort=[("span", -1)])
         closes = bucket["close"]
         closes = closes[:broken] if broken else closes[:-8] + np.array([np.nan]).tobytes()
         worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": closes}})
@@ -225,7 +225,7 @@ def test_series_that_cannot_be_used_fail_alone_and_by_name(worker: Worker, stock
 def test_series_that_cannot_be_used_is_tried_once_until_its_bars_change(
     worker: Worker, stocked
 ) -> None:
-    bucket = worker.database.bars.find_one({"ticker": "T02"}, sort=[("year", -1)])
+    bucket = worker.database.bars.find_one({"ticker": "T02"}, sort=[("span", -1)])
     broken = bucket["close"][:-8] + np.array([np.nan]).tobytes()
     worker.database.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": broken}})
     (run,) = tick(worker)

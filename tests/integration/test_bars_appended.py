@@ -157,7 +157,7 @@ def test_two_with_bars_of_the_same_times_of_which_one_is_older_differ(database: 
     assert missing["OLD-USD"] > missing["NEW-USD"] == 60
 
 
-def test_years_that_are_large_are_written_a_few_at_a_time(
+def test_buckets_that_are_large_are_written_a_few_at_a_time(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(7)

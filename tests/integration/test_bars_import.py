@@ -74,7 +74,7 @@ def test_demo_is_real_dirt_and_all(database: Db) -> None:
     assert series is not None
     assert series["first_bar"] == datetime(2000, 3, 1, tzinfo=UTC)
     assert series["last_bar"] == datetime(2013, 3, 1, tzinfo=UTC)
-    assert series["years"]["2001"] == 248
+    assert series["counts"]["2001"] == 248
     assert series["synthetic"] is False
     bars = {
         datetime.fromtimestamp(bar.time, UTC).strftime("%Y-%m-%d"): bar

@@ -142,11 +142,11 @@ def test_fingerprint_moves_with_any_value_of_its_rows_alone(
     assert first.compute(450, 451) != second.compute(450, 451)
 
 
-def test_a_year_of_more_bars_than_a_document_holds_is_refused_by_its_ticker(
+def test_more_bars_than_a_document_holds_are_refused_by_their_ticker(
     database: Db, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Minutes of a market that never closes are too many; the other ticker is stored."""
-    monkeypatch.setattr(buckets, "MOST_YEAR_BARS", 200)
+    """The other ticker is stored."""
+    monkeypatch.setattr(buckets, "MOST_BUCKET_BARS", 200)
     frames = [
         make_bars([ticker], SHIPPED["US"], bars=bars, end=END, seed=bars)
         for ticker, bars in (("A", 300), ("B", 100))
@@ -161,12 +161,12 @@ def test_a_year_of_more_bars_than_a_document_holds_is_refused_by_its_ticker(
     assert database.series.distinct("ticker") == ["B"]
 
 
-def test_a_whole_year_at_its_most_fits_into_a_document(database: Db) -> None:
-    count = buckets.MOST_YEAR_BARS
+def test_a_bucket_at_its_most_fits_into_a_document(database: Db) -> None:
+    count = buckets.MOST_BUCKET_BARS
     columns = {name: np.ones(count) for name in buckets.VALUES} | {
         "times": np.arange(count) + 1_700_000_000
     }
-    bucket = buckets.build_bucket("A" * 40, "1m", 2024, columns, NOW)
+    bucket = buckets.build_bucket("A" * 40, "1m", "2024-12-30", columns, NOW)
     database.bars.replace_one({"_id": bucket["_id"]}, bucket, upsert=True)
     assert database.bars.delete_one({"_id": bucket["_id"]}).deleted_count == 1
 

@@ -68,7 +68,7 @@ def tell_series(database: Db, ticker: str) -> dict[str, Any] | None:
         "bars",
         "first_bar",
         "last_bar",
-        "years",
+        "counts",
         "digests",
         "splits",
         "fingerprint",
@@ -273,10 +273,10 @@ def test_a_rename_that_was_ended_or_refused_leaves_nothing(
     # One that was killed leaves buckets that no series knows; the next one clears them.
     left = database.bars.find_one({"ticker": "AAPL"})
     assert left is not None
-    database.bars.insert_one(left | {"_id": "AAPLX::1d::1999", "ticker": "AAPLX", "year": 1999})
+    database.bars.insert_one(left | {"_id": "AAPLX::1d::1999", "ticker": "AAPLX", "span": "1999"})
     assert flask("rename", "AAPL", "AAPLX").exit_code == 0
     assert tell_series(database, "AAPLX") == before
-    assert database.bars.count_documents({"ticker": "AAPLX", "year": 1999}) == 0
+    assert database.bars.count_documents({"ticker": "AAPLX", "span": "1999"}) == 0
     store(database, "AAPL", make_bars(300))
     refused = flask("rename", "AAPL", "AAPLX")
     assert (refused.exit_code, "there are 1d bars of AAPLX" in refused.output) == (1, True)

@@ -222,7 +222,7 @@ def test_each_disagreement_is_named_with_what_to_do(
 def test_bars_that_were_changed_behind_the_revision_are_named(detected: Db) -> None:
     """What metrics were computed from is known by its fingerprint."""
     assert list(find_changed_bars(detected)) == []
-    bucket = detected.bars.find_one(OF_AAA, sort=[("year", -1)])
+    bucket = detected.bars.find_one(OF_AAA, sort=[("span", -1)])
     assert bucket is not None
     closes = np.frombuffer(bucket["close"]) * 1.001
     detected.bars.update_one({"_id": bucket["_id"]}, {"$set": {"close": closes.tobytes()}})

@@ -153,6 +153,6 @@ def test_a_migration_that_fails_is_tried_again(fresh: Db) -> None:
 
 
 def test_an_index_that_differs_is_named_with_what_to_do(fresh: Db) -> None:
-    fresh.bars.create_index(["ticker", "interval", "year"])
+    fresh.bars.create_index(["ticker", "interval", "span"])
     with pytest.raises(DatabaseUnfit, match=r"index of bars cannot be made.*db\.bars\.dropIndex"):
         prepare_database(fresh, NOW)

@@ -210,7 +210,7 @@ def test_a_cancelled_training_leaves_nothing(market: Db) -> None:
 
 
 def test_a_ticker_with_a_bar_that_is_not_a_number_is_left_out_by_name(market: Db) -> None:
-    bucket = market.bars.find_one({"ticker": "BBB"}, sort=[("year", 1)])
+    bucket = market.bars.find_one({"ticker": "BBB"}, sort=[("span", 1)])
     assert bucket is not None
     high = np.frombuffer(bucket["high"], "<f8").copy()
     high[50] = np.inf

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.bars.buckets import VALUES, Columns, build_bucket, read_column, split_years
+from market.bars.buckets import VALUES, Columns, build_bucket, read_column, split_spans
 from market.bars.merging import merge_bars
 
 Bars = dict[int, float]
@@ -39,9 +39,9 @@ def test_one_changed_column_is_a_change() -> None:
 def test_bucket_holds_one_calendar_year_as_little_endian_columns() -> None:
     times = np.array(["2000-12-29", "2001-01-02"], dtype="datetime64[s]").astype(np.int64)
     columns = {"times": times} | {name: np.array([1.5, 2.5]) for name in VALUES}
-    years = dict(split_years(columns))
-    assert list(years) == [2000, 2001]
-    bucket = build_bucket("AAPL", "1d", 2001, years[2001], now=None)  # type: ignore[arg-type] - no moment is needed
+    spans = dict(split_spans(columns, "1d"))
+    assert list(spans) == ["2000", "2001"]
+    bucket = build_bucket("AAPL", "1d", "2001", spans["2001"], now=None)  # type: ignore[arg-type] - no moment is needed
     assert bucket["_id"] == "AAPL::1d::2001"
     assert bucket["times"] == (978393600).to_bytes(8, "little")
     assert bucket["close"] == b"\x00\x00\x00\x00\x00\x00\x04@"
