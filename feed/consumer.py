@@ -6,13 +6,14 @@ forgotten by the bus before it is stored.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import structlog
 from celery import Celery
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from core.errors import LeaseLost
 from core.settings import Settings
@@ -21,7 +22,7 @@ from feed.messages import Head, Part, read_head, read_parts
 from feed.storing import GATHER_SECONDS, Load, Store, is_transient, reject_part, take_out
 from market.ticks.arrivals import Retention
 from market.ticks.fields import Unfit
-from records.database import Db
+from records.database import Db, is_too_large
 from records.ticks.documents import RejectedRecordDocument
 from records.ticks.positions import (
     START,
@@ -36,13 +37,16 @@ from records.ticks.positions import (
     start_again,
 )
 from records.ticks.rejected import build_rejected_record
+from records.work.documents import RunDocument
 from records.work.watchlists import find_watched
 from tasks.engine.accept import publish_run
 
 log = structlog.get_logger()
 
-MOST_BUFFERED = 5_000
-LONGEST_BUFFER_SECONDS = 0.25
+MOST_BUFFERED = 20_000
+# What a transaction brings is less where MongoDB's cache cannot hold it, down to this.
+LEAST_BUFFERED = 500
+LONGEST_BUFFER_SECONDS = 0.1
 # Of one stream at once: a message may have 4 MiB, and more before it is looked at.
 READ_ENTRIES = 10
 LEASE_SECONDS = 10.0
@@ -74,8 +78,12 @@ class Consumer:
         self._store = Store(database, retention, LEASE_SECONDS)
         self._streams = (*STREAMS, *settings.list_feed_streams())
         self._held: dict[str, Held] = {}
-        # By this process, since the last commit: what fails and goes on is no poison.
+        # By this process: what fails and goes on is no poison.
         self._taken_up: set[str] = set()
+        # What comes is read while what came is stored.
+        self._reader = ThreadPoolExecutor(1, "feed-reader")
+        self._ahead: Future[dict[str, list[Entry]]] | None = None
+        self._most_buffered = MOST_BUFFERED
         self._renewed = self._looked = 0.0
 
     def run(self, stop: Event, on_look: Callable[[], object] = bool) -> None:
@@ -99,12 +107,13 @@ class Consumer:
                 # Whether a commit took place is not known: what is stored is asked for again.
                 self._forget()
                 stop.wait(PAUSE_SECONDS)
+        self._reader.shutdown(wait=False)
         for held in self._held.values():
             release_stream(self._database, held)
         log.info("feed_stopped", consumer=self._name)
 
     def _forget(self) -> None:
-        self._held, self._looked = {}, 0.0
+        self._held, self._looked, self._ahead = {}, 0.0, None
 
     def step(self) -> int:
         """Store what came since the last step; return how many entries that were."""
@@ -112,13 +121,12 @@ class Consumer:
         if not self._held:
             time.sleep(LONGEST_BUFFER_SECONDS)
             return 0
-        found = self._gather()
-        for stream, held in self._held.items():
-            entries = found.get(stream, [])
-            if entries:
-                self._take(held, entries)
-            elif self._is_due(held):
-                self._commit(held, [], _build_empty(held))
+        is_careful = any(held.attempts >= TAKEN_UP for held in self._held.values())
+        found = self._gather(is_careful=is_careful)
+        taken = {stream: entries for stream, entries in found.items() if stream in self._held}
+        taken |= {s: [] for s, held in self._held.items() if s not in taken and self._is_due(held)}
+        for part in [{s: entries} for s, entries in taken.items()] if is_careful else [taken]:
+            self._take(part)
         return sum(map(len, found.values()))
 
     def _look(self) -> None:
@@ -154,6 +162,7 @@ class Consumer:
         if place_of(self._bus.last_id(held.stream)) < place_of(held.last_id):
             log.warning("stream_is_new", stream=held.stream, position=held.last_id)
             start_again(self._database, held)
+            self._ahead = None
         if held.last_id != START:
             # Whoever had the stream before may have ended between its commit and this.
             self._bus.trim(held.stream, held.last_id)
@@ -165,72 +174,116 @@ class Consumer:
             seconds = max(0.0, now.timestamp() - sent / 1_000) if sent else 0.0
         note_lag(self._database, held, entries=waiting, seconds=seconds, now=now)
 
-    def _gather(self) -> dict[str, list[Entry]]:
-        """Return what follows the positions: some thousands of records, or what came in a
-        moment.
-        """
-        found: dict[str, list[Entry]] = {}
+    def _gather(self, *, is_careful: bool) -> dict[str, list[Entry]]:
+        """Return what follows the positions, and have what follows that read meanwhile."""
+        ahead, self._ahead = self._ahead, None
+        found = ahead.result() if ahead is not None and not is_careful else {}
         places = {stream: held.last_id for stream, held in self._held.items()}
-        careful = any(held.attempts >= TAKEN_UP for held in self._held.values())
+        found = found or self._read(places, is_careful=is_careful)
+        if found and not is_careful:
+            places |= {stream: entries[-1].id for stream, entries in found.items()}
+            self._ahead = self._reader.submit(self._read, places, is_careful=False)
+        return found
+
+    def _read(self, places: dict[str, str], *, is_careful: bool) -> dict[str, list[Entry]]:
+        """Return what follows places: some thousands of records, or what came in a moment."""
+        found: dict[str, list[Entry]] = {}
         deadline, size = time.monotonic() + LONGEST_BUFFER_SECONDS, 0
-        while (left := deadline - time.monotonic()) > 0 and size < MOST_BUFFERED:
+        while (left := deadline - time.monotonic()) > 0 and size < self._most_buffered:
             entries = self._bus.read(
-                places, count=1 if careful else READ_ENTRIES, wait_seconds=left
+                places, count=1 if is_careful else READ_ENTRIES, wait_seconds=left
             )
             for stream, part in entries.items():
                 found.setdefault(stream, []).extend(part)
                 places[stream] = part[-1].id
                 # As the records are not read yet, their bytes say how many they are about.
                 size += sum(1 + len(entry.fields.get(b"data", b"")) // 100 for entry in part)
-            if not entries or careful:
+            if not entries or is_careful:
                 break
         return found
 
-    def _take(self, held: Held, entries: Sequence[Entry]) -> None:
-        if held.stream not in self._taken_up:
+    def _take(self, taken: Mapping[str, Sequence[Entry]]) -> None:
+        """Store entries of streams that are held, in one transaction; where that fails, a stream at
+        a time, and of one that is too much for MongoDB's cache a half at a time.
+        """
+        now = datetime.now(UTC)
+        loads = [self._take_up(self._held[s], entries, now) for s, entries in taken.items()]
+        if not loads:
+            return
+        try:
+            runs = self._store.commit(loads, now)
+        except LeaseLost:
+            raise
+        except Exception as error:  # whatever a record does, the stream goes on
+            if is_transient(error):
+                raise
+            log.exception("feed_commit_failed", streams=[*taken])
+            parts = self._part(taken, error)
+        else:
+            self._follow_up(loads, runs)
+            return
+        for part in parts:
+            self._take(part)
+        if not parts:
+            self._follow_up(loads, self._commit_slowly(loads[0]))
+
+    def _part(
+        self, taken: Mapping[str, Sequence[Entry]], error: Exception
+    ) -> list[dict[str, Sequence[Entry]]]:
+        """Return what is to be stored by itself where all of it could not be; nothing where it is
+        to be looked into.
+        """
+        if len(taken) > 1:
+            return [{stream: entries} for stream, entries in taken.items()]
+        ((stream, entries),) = taken.items()
+        half = len(entries) // 2
+        if not half or not (isinstance(error, OperationFailure) and is_too_large(error)):
+            return []
+        self._most_buffered = max(LEAST_BUFFERED, self._most_buffered // 2)
+        return [{stream: entries[:half]}, {stream: entries[half:]}]
+
+    def _take_up(self, held: Held, entries: Sequence[Entry], now: datetime) -> Load:
+        """Return what entries bring; nothing of the first where it ended its process each time."""
+        if entries and held.stream not in self._taken_up:
             count_attempt(self._database, held)
             self._taken_up.add(held.stream)
             if held.attempts >= 2 * TAKEN_UP:
                 log.error("entry_put_aside", stream=held.stream, entry=entries[0].id)
                 load = _build_empty(held)
                 load.last_id, load.entries = entries[0].id, 1
-                load.rejected.append(_reject(held, entries[0], "poison", datetime.now(UTC)))
-                self._commit(held, entries[:1], load)
-                return
-        self._commit(held, entries, read_load(held, entries, datetime.now(UTC)))
+                load.rejected.append(_reject(held, entries[0], "poison", now))
+                return load
+        return read_load(held, entries, now)
 
-    def _commit(self, held: Held, entries: Sequence[Entry], load: Load) -> None:
-        """Store a load; what fails again and again is looked for by halves and put aside."""
-        for tries in range(1, TRIES + 1):
+    def _commit_slowly(self, load: Load) -> list[RunDocument]:
+        """Store a load that failed once; what does so again and again is looked for by halves and
+        put aside.
+        """
+        for tries in range(2, TRIES + 1):
             now = datetime.now(UTC)
             try:
-                committed = self._store.commit(held, load, now)
-                break
+                return self._store.commit([load], now)
             except LeaseLost:
                 raise
-            except Exception as error:  # whatever a record does, the stream goes on
+            except Exception as error:  # as above
                 if is_transient(error):
                     raise
-                log.exception("feed_commit_failed", stream=held.stream, tries=tries)
-                if tries < TRIES:
-                    continue
-                unstorable = self._store.find_unstorable(load.parts, now)
-                if not unstorable:
-                    raise
-                load.parts = take_out(load.parts, unstorable)
-                load.rejected += [
-                    reject_part(part, "not_storable", now, said) for part, said in unstorable
-                ]
-                log.warning("records_put_aside", stream=held.stream, records=len(unstorable))
-                committed = self._store.commit(held, load, now)
-        held.last_id, held.producers = load.last_id, load.producers
-        held.waiting, held.attempts = committed.waiting, 0
-        self._taken_up.discard(held.stream)
-        for run in committed.runs:
+                log.exception("feed_commit_failed", stream=load.held.stream, tries=tries)
+        now = datetime.now(UTC)
+        unstorable = self._store.find_unstorable(load.parts, now)
+        load.parts = take_out(load.parts, unstorable)
+        load.rejected += [reject_part(part, "not_storable", now, said) for part, said in unstorable]
+        log.warning("records_put_aside", stream=load.held.stream, records=len(unstorable))
+        return self._store.commit([load], now)
+
+    def _follow_up(self, loads: Sequence[Load], runs: Sequence[RunDocument]) -> None:
+        """Publish the runs of a commit, and have the bus forget what it stored."""
+        for run in runs:
             log.info("run_accepted", run_id=run["_id"], trigger="feed", tickers=len(run["tickers"]))
             publish_run(self._database, self._celery, run)
-        if entries:
-            self._bus.trim(held.stream, load.last_id)
+        for load in loads:
+            if load.entries:
+                self._bus.trim(load.held.stream, load.last_id)
 
     def _is_due(self, held: Held) -> bool:
         since = min((one["since"] for one in held.waiting), default=None)
@@ -275,7 +328,7 @@ def _read_new(entry: Entry, head: Head, known: ProducerFields | None, received: 
 
 
 def _build_empty(held: Held) -> Load:
-    return Load(held.last_id, dict(held.producers))
+    return Load(held, held.last_id, dict(held.producers))
 
 
 def _reject(held: Held, entry: Entry, reason: str, now: datetime) -> RejectedRecordDocument:

@@ -8,6 +8,7 @@ fields of a message are its headers, `data` is its body.
 import asyncio
 import time
 from collections.abc import Awaitable, Mapping
+from threading import Lock
 from typing import Any, TypeVar
 
 from core.errors import BadInput, Busy, ServerUnreachable
@@ -47,11 +48,12 @@ AGAIN_SECONDS = 2.0
 
 
 class NatsBus:
-    """JetStream, from one thread."""
+    """JetStream; of several threads one at a time is served."""
 
     def __init__(self, url: str, timeout_seconds: float, most_bytes: int = MOST_BYTES) -> None:
         self._url, self._timeout, self._most_bytes = url, timeout_seconds, most_bytes
         self._loop = asyncio.new_event_loop()
+        self._lock = Lock()
         self._client: Any = None
         self._js: Any = None
         # By stream: what reads it, and the sequence number of what it brings next.
@@ -185,9 +187,10 @@ class NatsBus:
 
     def close(self) -> None:
         """Give up the connection."""
-        if self._client is not None:
-            self._loop.run_until_complete(self._client.close())
-        self._loop.close()
+        with self._lock:
+            if self._client is not None:
+                self._loop.run_until_complete(self._client.close())
+            self._loop.close()
 
     async def _ensure(self, stream: str) -> Any:
         """Return the state of a stream, which is made where it is not there."""
@@ -217,14 +220,15 @@ class NatsBus:
                 self._js = self._client.jetstream(timeout=self._timeout)
             return await asked
 
-        try:
-            return self._loop.run_until_complete(answer())
-        except APIError as error:
-            if FULL in str(error):
-                raise Busy(f"a stream of NATS is full: {error}") from error
-            raise self._explain(error) from error
-        except (NatsError, OSError, TimeoutError) as error:
-            raise self._explain(error) from error
+        with self._lock:
+            try:
+                return self._loop.run_until_complete(answer())
+            except APIError as error:
+                if FULL in str(error):
+                    raise Busy(f"a stream of NATS is full: {error}") from error
+                raise self._explain(error) from error
+            except (NatsError, OSError, TimeoutError) as error:
+                raise self._explain(error) from error
 
     def _explain(self, error: Exception) -> ServerUnreachable:
         """Return what is told of an error; the next call connects anew."""

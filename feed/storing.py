@@ -1,4 +1,4 @@
-"""Storing what came by one stream, and how far it was stored, in one transaction."""
+"""Storing what came by the streams, and how far it was stored of each, in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +27,14 @@ class Load:
     """What is to be stored of a stream up to an entry.
 
     Attributes:
+        held: the stream.
         parts: records by ticker, in the order of the stream.
         rejected: messages that were kept aside whole.
         producers: their last numbers, afterwards.
         sent: when the oldest of its messages was sent, in milliseconds; None where none says.
     """
 
+    held: Held
     last_id: str
     producers: dict[str, ProducerFields]
     parts: list[Part] = field(default_factory=list)
@@ -45,14 +47,6 @@ class Load:
     def records(self) -> int:
         """How many records there are."""
         return sum(len(part.records) for part in self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What a commit came to: the runs that were accepted in it, and what waits for one."""
-
-    runs: Sequence[RunDocument]
-    waiting: list[WaitingFields]
 
 
 class _NothingMeant(Exception):
@@ -68,43 +62,55 @@ class Store:
     lease_seconds: float
     watched: frozenset[tuple[str, str]] = frozenset()
 
-    def commit(self, held: Held, load: Load, now: datetime) -> Committed:
-        """Store a load and move the stream's position, or nothing; accept the runs that are due.
+    def commit(self, loads: Sequence[Load], now: datetime) -> list[RunDocument]:
+        """Store loads and move the positions of their streams, or nothing; accept the runs that are
+        due, and return them. What the streams' holder knows of them is in step afterwards.
 
-        Raises LeaseLost where another holds the stream.
+        Raises LeaseLost where another holds one of the streams.
         """
         markets = load_markets(self.database)
 
-        def write(session: ClientSession) -> Committed:
-            rejected, closed = self._write(load.parts, markets, now, session)
-            rejected += add_rejected_records(self.database, load.rejected, session)
-            waiting = _add_closed(held.waiting, closed, now)
+        def write(session: ClientSession) -> tuple[list[RunDocument], list[WaitingFields]]:
+            parts = [part for load in loads for part in load.parts]
+            rejected, closed = self._write(parts, markets, now, session)
+            whole = [message for load in loads for message in load.rejected]
+            rejected += add_rejected_records(self.database, whole, session)
+            before = [one for load in loads for one in load.held.waiting]
+            waiting = _add_closed(before, closed, now)
             due = [
                 one for one in waiting if now - one["since"] >= timedelta(seconds=GATHER_SECONDS)
             ]
-            runs = [self._accept(held, load.last_id, one, now, session) for one in due]
+            runs = [self._accept(loads[0], one, now, session) for one in due]
             rest = [one for one in waiting if one not in due]
-            commit_position(
-                self.database,
-                held,
-                last_id=load.last_id,
-                producers=load.producers,
-                waiting=rest,
-                counts={
-                    "records": load.records,
-                    "rejected": rejected,
-                    "doubles": load.doubles,
-                    "entries": load.entries,
-                    "runs": len(runs),
-                },
-                lag_seconds=0.0 if load.sent is None else now.timestamp() - load.sent / 1_000,
-                lease_seconds=self.lease_seconds,
-                now=now,
-                session=session,
-            )
-            return Committed(runs, rest)
+            for load in loads:
+                # What is of all of them is told of the first.
+                is_first = load is loads[0]
+                commit_position(
+                    self.database,
+                    load.held,
+                    last_id=load.last_id,
+                    producers=load.producers,
+                    waiting=rest if is_first else [],
+                    counts={
+                        "records": load.records,
+                        "rejected": rejected if is_first else 0,
+                        "doubles": load.doubles,
+                        "entries": load.entries,
+                        "runs": len(runs) if is_first else 0,
+                    },
+                    lag_seconds=0.0 if load.sent is None else now.timestamp() - load.sent / 1_000,
+                    lease_seconds=self.lease_seconds,
+                    now=now,
+                    session=session,
+                )
+            return runs, rest
 
-        return in_transaction(self.database, write)
+        runs, rest = in_transaction(self.database, write)
+        for load in loads:
+            held = load.held
+            held.last_id, held.producers, held.attempts = load.last_id, load.producers, 0
+            held.waiting = rest if load is loads[0] else []
+        return runs
 
     def find_unstorable(self, parts: Sequence[Part], now: datetime) -> list[tuple[Part, str]]:
         """Return which records cannot be stored, each by itself, with the error: by halves."""
@@ -198,14 +204,12 @@ class Store:
         return counted + len(rejected), closed
 
     def _accept(
-        self,
-        held: Held,
-        last_id: str,
-        due: WaitingFields,
-        now: datetime,
-        session: ClientSession,
+        self, load: Load, due: WaitingFields, now: datetime, session: ClientSession
     ) -> RunDocument:
-        """Write the run of closed candles; its key is made of stream and position."""
+        """Write the run of closed candles; its key is made of stream and position, and of since
+        when they wait.
+        """
+        held, since = load.held, int(due["since"].timestamp() * 1_000)
         return insert_run(
             self.database,
             RunRequest(
@@ -215,7 +219,8 @@ class Store:
                 interval=due["interval"],
                 market=due["market"],
                 idempotency_key=(
-                    f"feed:{held.stream}:{last_id}:{held.fence}:{due['market']}:{due['interval']}"
+                    f"feed:{held.stream}:{load.last_id}:{held.fence}:{since}"
+                    f":{due['market']}:{due['interval']}"
                 ),
             ),
             now,
@@ -263,14 +268,17 @@ def take_out(parts: Sequence[Part], unstorable: Sequence[tuple[Part, str]]) -> l
 def _add_closed(
     waiting: Sequence[WaitingFields], closed: Mapping[tuple[str, str], set[str]], now: datetime
 ) -> list[WaitingFields]:
-    """Return what waits for a run with what closed now."""
-    known = {(one["market"], one["interval"]): one for one in waiting}
-    for (market, interval), tickers in closed.items():
-        before = known.get((market, interval))
-        known[market, interval] = {
-            "market": market,
-            "interval": interval,
-            "tickers": sorted(tickers | set(before["tickers"] if before else ())),
-            "since": before["since"] if before else now,
+    """Return what waits for a run with what closed now, once a market and interval."""
+    came: list[WaitingFields] = [
+        {"market": market, "interval": interval, "tickers": [*tickers], "since": now}
+        for (market, interval), tickers in closed.items()
+    ]
+    known: dict[tuple[str, str], WaitingFields] = {}
+    for one in (*waiting, *came):
+        before = known.get((one["market"], one["interval"]), one)
+        known[one["market"], one["interval"]] = {
+            **one,
+            "tickers": sorted({*before["tickers"], *one["tickers"]}),
+            "since": min(before["since"], one["since"]),
         }
     return list(known.values())

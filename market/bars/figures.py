@@ -15,6 +15,11 @@ from records.market.documents import FigureFields
 STALE_BARS = 5
 MOST_JUMPS = 20
 _FACTORS = np.array(SPLIT_FACTORS)
+# What lies between is near no split's factor, as nearly all bars do.
+LEAST_FALL, LEAST_RISE = (
+    max(f for f in SPLIT_FACTORS if f < 1) * (1 + NEAR_SPLIT),
+    min(f for f in SPLIT_FACTORS if f > 1) * (1 - NEAR_SPLIT),
+)
 
 
 def measure_figures(columns: Columns) -> FigureFields:
@@ -23,9 +28,9 @@ def measure_figures(columns: Columns) -> FigureFields:
         "no_trade": count_no_trade(columns),
         "no_volume": int((columns["volume"] == 0).sum()),
         "stale_runs": _count_stale_runs(columns),
-        "jumps": np.unique(columns["times"][_mark_jumps(columns)] // DAY_SECONDS)[
-            -MOST_JUMPS:
-        ].tolist(),
+        "jumps": sorted(
+            {t // DAY_SECONDS for t in columns["times"][_mark_jumps(columns)].tolist()}
+        )[-MOST_JUMPS:],
         "first_day": int(columns["times"][0]) // DAY_SECONDS,
         "first_open": float(columns["open"][0]),
         "first_close": float(columns["close"][0]),
@@ -38,6 +43,8 @@ def _count_stale_runs(columns: Columns) -> int:
     close = columns["close"]
     still: Bools = columns["high"] == columns["low"]
     still[1:] &= close[1:] == close[:-1]
+    if not still.any():
+        return 0
     # The first bar of a run may have moved to its price.
     edges = np.flatnonzero(np.diff(np.concatenate(([False], still, [False])).astype(np.int8)))
     lengths: Int64 = edges[1::2] - edges[::2]
@@ -52,6 +59,8 @@ def _mark_jumps(columns: Columns) -> Bools:
     if len(close) < 2:
         return marked
     ratios = close[:-1] / columns["open"][1:]
+    if not ((ratios < LEAST_FALL) | (ratios > LEAST_RISE)).any():
+        return marked
     stays = np.abs(np.log(columns["close"][1:] / columns["open"][1:])) < np.abs(np.log(ratios)) / 2
     beside = np.clip(np.searchsorted(_FACTORS, ratios), 1, len(_FACTORS) - 1)
     near = np.minimum(

@@ -65,6 +65,8 @@ def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
 
     `times` are the labels of one ticker's bars, UTC seconds, strictly ascending.
     """
+    if len(times) <= FEWEST_STEPS:
+        return None
     steps, after_first = _list_steps(times, interval, zone)
     if len(steps) < FEWEST_STEPS:
         return None
@@ -116,7 +118,7 @@ def mark_off_grid(times: Int64, interval: str, market: Market, known: Sessions) 
     if not is_intraday(interval) or not len(times):
         return marked
     phases = times % length
-    if len(times) >= FEWEST_OF_GRID and (phases == phases[0]).all():
+    if (phases == phases[0]).all() and (phases[0] == 0 or len(times) >= FEWEST_OF_GRID):
         return marked
     row = np.minimum(np.searchsorted(known.closes, times, side="right"), len(known.closes) - 1)
     opens, resumes = known.opens[row], known.resumes[row]

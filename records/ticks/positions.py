@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
+from pymongo.write_concern import WriteConcern
 
 from core.errors import LeaseLost
 from records.database import Db
@@ -175,8 +176,8 @@ def start_again(database: Db, held: Held) -> None:
 
 
 def note_lag(database: Db, held: Held, *, entries: int, seconds: float, now: datetime) -> None:
-    """Note how much of a stream waits."""
-    positions_in(database).update_one(
+    """Note how much of a stream waits; nobody waits for that to be on a disk."""
+    positions_in(database).with_options(write_concern=WriteConcern(w=1)).update_one(
         {"_id": held.stream, "fence": held.fence},
         {"$set": {"lag_entries": entries, "lag_seconds": seconds, "seen_at": now}},
     )
