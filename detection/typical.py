@@ -4,7 +4,6 @@ beside the range of the 250 bars before.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.market_days import read_days
 from market.bars.panel import BarPanel
 from market.bars.store import load_panel
+from market.intervals import INTERVALS
 from records.database import Db
 from records.findings.documents import AnomalyDocument, InputFields
 
@@ -21,8 +21,10 @@ TYPICAL_BARS = 250
 LEAST_BARS = 20
 # Nine bars in ten lie between these.
 QUANTILES = (0.05, 0.5, 0.95)
-# So many tickers are looked at together.
+# So many tickers are looked at together, of which so many bars are between their anomalies, were
+# they of a market that never closes.
 CHUNK = 250
+CHUNK_BARS = 500_000
 _WORDS = {
     "return": "return of the bar",
     "gap": "gap at the open",
@@ -42,7 +44,7 @@ def find_typical(
 ) -> Iterator[dict[str, list[InputFields]]]:
     """Yield by anomaly, some tickers at a time, its inputs, the one with the largest share first.
 
-    Anomalies whose bars are gone, or that have fewer than 20 bars before them, are left out.
+    Of anomalies whose bars are gone, or that have fewer than 20 bars before them, it has none.
     """
     groups: dict[tuple[str, str], dict[str, list[AnomalyDocument]]] = {}
     for anomaly in anomalies:
@@ -51,8 +53,8 @@ def find_typical(
     for (label, market), by_ticker in groups.items():
         name, _, version = label.partition("/")
         feature_set = get_feature_set(name, int(version))
-        remaining = iter(by_ticker.items())
-        while chunk := dict(islice(remaining, CHUNK)):
+        for tickers in _split(by_ticker, interval):
+            chunk = {ticker: by_ticker[ticker] for ticker in tickers}
             yield _find_chunk(database, interval, market, feature_set, chunk)
 
 
@@ -68,6 +70,28 @@ def describe_input(column: str) -> str:
     return column
 
 
+def _split(
+    by_ticker: Mapping[str, Sequence[AnomalyDocument]], interval: str
+) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    bars = 0
+    for ticker, found in by_ticker.items():
+        first, last = _find_span(found)
+        bars += (last - first) // INTERVALS[interval]
+        if chunk and (len(chunk) == CHUNK or bars > CHUNK_BARS):
+            yield chunk
+            chunk, bars = [], (last - first) // INTERVALS[interval]
+        chunk.append(ticker)
+    if chunk:
+        yield chunk
+
+
+def _find_span(found: Sequence[AnomalyDocument]) -> tuple[int, int]:
+    """Return when the first and the last bar of anomalies start, in UTC seconds."""
+    seconds = [int(anomaly["Datetime"].timestamp()) for anomaly in found]
+    return min(seconds), max(seconds)
+
+
 def _find_chunk(
     database: Db,
     interval: str,
@@ -78,23 +102,18 @@ def _find_chunk(
     def reach(position: int, length: str) -> int:
         return feature_set.reach(max(0, position - TYPICAL_BARS), length)
 
-    spans = {
-        ticker: (min(map(_get_seconds, found)), max(map(_get_seconds, found)))
-        for ticker, found in by_ticker.items()
-    }
+    spans = {ticker: _find_span(found) for ticker, found in by_ticker.items()}
     panel = load_panel(database, interval, spans, reach=reach)
     days = read_days(database, market, interval) if feature_set.sees_market else None
     first = [_find_first(panel, s, spans[ticker][0]) for s, ticker in enumerate(panel.tickers)]
     features = compute_features(panel, np.array(first, np.int64), feature_set, days)
-    told = {}
+    told: dict[str, list[InputFields]] = {a["_id"]: [] for of in by_ticker.values() for a in of}
     for s, ticker in enumerate(panel.tickers):
         rows = panel.series(s)
         for anomaly in by_ticker[ticker]:
             row = rows.start + int(np.searchsorted(panel.times[rows], _get_seconds(anomaly)))
             if row < rows.stop and panel.times[row] == _get_seconds(anomaly):
-                found = _describe(features, feature_set, anomaly, row, rows.start)
-                if found:
-                    told[anomaly["_id"]] = found
+                told[anomaly["_id"]] = _describe(features, feature_set, anomaly, row, rows.start)
     return told
 
 

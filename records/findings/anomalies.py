@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne
 from pymongo.client_session import ClientSession
@@ -275,11 +275,16 @@ def find_next_time(database: Db, query: Query, *, latest: bool) -> datetime | No
     return found and found["Datetime"]
 
 
-def find_unexplained(database: Db, run_id: str) -> list[AnomalyDocument]:
-    """Return the anomalies that a run found first which nobody has explained yet, in full."""
-    missing = [{"root_cause": {"$exists": False}}, {"inputs": {"$exists": False}}]
+def find_unexplained(
+    database: Db, run_id: str, *lacking: Literal["inputs", "root_cause"]
+) -> list[AnomalyDocument]:
+    """Return the anomalies that a run found first of which nobody has written one of these yet,
+    with what it takes to do so.
+    """
+    missing = [{name: {"$exists": False}} for name in lacking]
     query = {"detection_run_id": run_id, "status": "new", "$or": missing}
-    return list(anomalies_in(database).find(query))
+    fields = ("Ticker", "Datetime", "market", "feature_set", "features", "attribution")
+    return list(anomalies_in(database).find(query, fields))
 
 
 def write_explained(database: Db, told: Mapping[str, ExplainedFields]) -> None:

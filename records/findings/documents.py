@@ -120,7 +120,7 @@ class ExplainedFields(TypedDict, total=False):
     inputs: list[InputFields]
     scope: MoveScope | None
     root_causes: list[str]
-    root_cause: RootCauseFields
+    root_cause: RootCauseFields | None
 
 
 class ConfidenceFactors(TypedDict):
@@ -220,7 +220,7 @@ class AnomalyDocument(AnomalyBar):
     inputs: NotRequired[list[InputFields]]
     scope: NotRequired[MoveScope | None]
     root_causes: NotRequired[list[str]]
-    root_cause: NotRequired[RootCauseFields]
+    root_cause: NotRequired[RootCauseFields | None]
     superseded_by: NotRequired[str]
     superseded_at: NotRequired[datetime]
 

@@ -43,6 +43,8 @@ from tasks.periodic.one_alert import raise_or_extend
 
 # So many tickers are raised in one transaction.
 CHUNK = 500
+# A large backfill is explained so long at a time, that detection has the process in between.
+EXPLAIN_SECONDS = 10.0
 # So many alerts at most wake, expire or are archived in one round.
 ROUND = 500
 ARCHIVED_AFTER = timedelta(days=90)
@@ -73,17 +75,24 @@ class MarketBars:
         return count
 
 
-def settle_run(database: Db, run: RunDocument, now: datetime) -> None:
-    """Raise the alerts of a run, and resolve those whose anomalies it superseded."""
+def settle_run(database: Db, run: RunDocument, now: datetime) -> bool:
+    """Raise the alerts of a run, and resolve those whose anomalies it superseded.
+
+    Return False where its anomalies are not all explained yet: nothing is raised before, and the
+    next call goes on with them.
+    """
     if run["task"] not in {"incremental", "backfill"}:
-        return
+        return True
     from tasks.periodic.root_causes import (  # noqa: PLC0415 - numpy, which a sweep does without
         explain_run,
     )
 
     # What cannot be explained is an alert all the same.
+    is_explained = True
     with going_on("explanation_failed", run["_id"]):
-        explain_run(database, run)
+        is_explained = explain_run(database, run, EXPLAIN_SECONDS)
+    if not is_explained:
+        return False
     for own in each_tenant(database):
         seen = see_run(own, run)
         if raises(run):
@@ -91,6 +100,7 @@ def settle_run(database: Db, run: RunDocument, now: datetime) -> None:
         if seen is run and names_stopped(run):
             _follow_feed(own, run, now)
         _follow_anomalies(own, seen, now)
+    return True
 
 
 def see_run(own: Db, run: RunDocument) -> RunDocument:

@@ -66,4 +66,6 @@ def notify(_: str) -> dict[str, int]:
     worker = get_worker()
     done = notifications.notify(worker)
     give_turn(worker.database, NOTIFIER)
+    if done["unfinished"]:  # behind what waits for a process meanwhile
+        ask_notifier(worker)
     return done

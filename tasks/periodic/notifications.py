@@ -59,17 +59,18 @@ def has_work(database: Db) -> bool:
 
 def notify(worker: Worker) -> dict[str, int]:
     """Turn events into alerts and deliveries and send those that are due;
-    return how many were sent and how many not.
+    return how many were sent and how many not, and how many events are to be gone on with.
     """
     tenants = list(each_tenant(worker.database))
     for own in tenants:
         alerting.keep_time(own, datetime.now(UTC))
+    unfinished = 0
     for event in outbox.find_undelivered(worker.database, limit=1_000):
         # A second one that took this one for lost would leave no process for detection.
         beat(worker.database, NOTIFIER)
         with going_on("event_failed", event["_id"]):
-            _dispatch(worker, event, datetime.now(UTC))
-    done = {"sent": 0, "not_sent": 0}
+            unfinished += not _dispatch(worker, event, datetime.now(UTC))
+    done = {"sent": 0, "not_sent": 0, "unfinished": unfinished}
     for own in tenants:
         _send_due(own, done, allow_private=worker.settings.private_channels)
     return done
@@ -87,12 +88,16 @@ def _send_due(database: Db, done: dict[str, int], *, allow_private: bool) -> Non
             done["sent" if is_sent else "not_sent"] += 1
 
 
-def _dispatch(worker: Worker, event: EventDocument, now: datetime) -> None:
+def _dispatch(worker: Worker, event: EventDocument, now: datetime) -> bool:
     """Raise the alerts of an event's run; then write a delivery for each rule that it concerns,
     and that the event is done with, in one transaction.
+
+    Return False where it is to be gone on with: its run is not explained yet.
     """
     database = worker.database
     planned = _raise_and_plan(database, event, worker.settings.public_url, now)
+    if planned is None:
+        return False
 
     def write(session: ClientSession) -> None:
         if outbox.mark_delivered(database, event["_id"], now, session):
@@ -100,12 +105,15 @@ def _dispatch(worker: Worker, event: EventDocument, now: datetime) -> None:
                 deliveries.add_deliveries(own, messages, session)
 
     in_transaction(database, write)
+    return True
 
 
 def _raise_and_plan(
     database: Db, event: EventDocument, public_url: str, now: datetime
-) -> list[tuple[Db, list[DeliveryDocument]]]:
-    """Raise what an event comes to; return the messages of each tenant that has any."""
+) -> list[tuple[Db, list[DeliveryDocument]]] | None:
+    """Raise what an event comes to; return the messages of each tenant that has any, None where
+    there is still something to be done before.
+    """
     if event["event"] == "series_anomalies":
         own = of_owner(database, event)
         alerts = raise_series(own, event, now)
@@ -116,7 +124,8 @@ def _raise_and_plan(
     run = find_bare_run(database, event["run_id"])
     if run is None:
         return []
-    alerting.settle_run(database, run, now)
+    if not alerting.settle_run(database, run, now):
+        return None
     return [(own, _plan(own, event, run, public_url, now)) for own in each_tenant(database)]
 
 

@@ -3,8 +3,10 @@ anomalies before alerts are raised.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import inf
+from time import monotonic
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from alerts.root_cause.universe import align_returns
 from core.arrays import Float64, Int64
 from detection.typical import find_typical
 from market.bars.store import load_sound_panel
+from market.intervals import INTERVALS
 from market.markets import Market, load_markets
 from records.database import Db
 from records.findings import anomalies
@@ -29,8 +32,10 @@ MOST_TICKERS = 2_000
 MOST_CLUSTERED = 500
 # And so many beside those with anomalies and their siblings, where neither is needed.
 SOME_TICKERS = 60
-# Bars times tickers: beyond that, as after a backfill of a whole market, the latest bars only.
-MOST_CELLS = 5_000_000
+# So many bars of a market are looked at together, of its thousands of tickers; the latest first.
+WINDOW_BARS = 2_500
+WRITTEN_AT_ONCE = 500
+UNKNOWN: ExplainedFields = {"scope": None, "root_causes": [], "root_cause": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +47,67 @@ class _Wanted:
     found: Sequence[AnomalyDocument]
 
 
-def explain_run(database: Db, run: RunDocument) -> None:
-    """Explain the anomalies that a run found first, as far as nobody did; it may be done again."""
-    found = anomalies.find_unexplained(database, run["_id"])
-    for told in _explain(database, run["interval"], found):
-        anomalies.write_explained(database, told)
+def explain_run(database: Db, run: RunDocument, seconds: float = inf) -> bool:
+    """Explain the anomalies that a run found first, as far as nobody did, for about so many
+    seconds; return whether that was all. What nobody can explain is noted as looked at, too.
+    """
+    until = monotonic() + seconds
+    found = anomalies.find_unexplained(database, run["_id"], "inputs", "root_cause")
+    if len(found) > WRITTEN_AT_ONCE:
+        return _explain_inputs(database, run, until) and _explain_moves(database, run, until)
+    told = explain_documents(database, run["interval"], found)
+    nothing: ExplainedFields = {"inputs": [], **UNKNOWN}
+    whole: dict[str, ExplainedFields] = {
+        anomaly["_id"]: {**nothing, **told.get(anomaly["_id"], {})} for anomaly in found
+    }
+    anomalies.write_explained(database, whole)
+    return True
+
+
+def _explain_inputs(database: Db, run: RunDocument, until: float) -> bool:
+    found = anomalies.find_unexplained(database, run["_id"], "inputs")
+    left = len(found)
+    for inputs in find_typical(database, run["interval"], found):
+        anomalies.write_explained(database, {each: {"inputs": i} for each, i in inputs.items()})
+        left -= len(inputs)
+        if left and monotonic() > until:
+            return False
+    return True
+
+
+def _explain_moves(database: Db, run: RunDocument, until: float) -> bool:
+    found = anomalies.find_unexplained(database, run["_id"], "root_cause")
+    left = {anomaly["_id"] for anomaly in found}
+    told: dict[str, ExplainedFields] = {}
+    for explained in _find_root_causes(database, run["interval"], found):
+        told |= {each: _describe(cause) for each, cause in explained.items()}
+        is_over = monotonic() > until
+        if is_over or len(told) >= WRITTEN_AT_ONCE:
+            anomalies.write_explained(database, told)
+            left -= told.keys()
+            told = {}
+        if is_over and left:
+            return False
+    anomalies.write_explained(database, told | dict.fromkeys(left - told.keys(), UNKNOWN))
+    return True
 
 
 def explain_documents(
     database: Db, interval: str, found: Sequence[AnomalyDocument]
 ) -> dict[str, ExplainedFields]:
     """Return the same of anomalies that are stored nowhere, by their ids."""
-    explained: dict[str, ExplainedFields] = {}
-    for told in _explain(database, interval, found):
-        explained |= told
+    explained = {
+        anomaly_id: _describe(cause)
+        for causes in _find_root_causes(database, interval, found)
+        for anomaly_id, cause in causes.items()
+    }
+    for inputs in find_typical(database, interval, found):
+        for anomaly_id, read in inputs.items():
+            explained.setdefault(anomaly_id, {})["inputs"] = read
     return explained
 
 
-def _explain(
-    database: Db, interval: str, found: Sequence[AnomalyDocument]
-) -> Iterator[dict[str, ExplainedFields]]:
-    """Yield by anomaly what is said of it, each once, some tickers at a time."""
-    causes = {
-        anomaly_id: explained
-        for told in _find_root_causes(database, interval, found)
-        for anomaly_id, explained in told.items()
-    }
-    for inputs in find_typical(database, interval, found):
-        yield {
-            anomaly_id: {"inputs": read, **_describe(causes.pop(anomaly_id, None))}
-            for anomaly_id, read in inputs.items()
-        }
-    yield {anomaly_id: _describe(explained) for anomaly_id, explained in causes.items()}
-
-
-def _describe(explained: Explained | None) -> ExplainedFields:
-    if explained is None:
-        return {}
+def _describe(explained: Explained) -> ExplainedFields:
     return {
         "scope": explained.scope,
         "root_causes": list(explained.sentences),
@@ -99,6 +128,16 @@ def _find_root_causes(
 
 
 def _explain_market(database: Db, wanted: _Wanted) -> Iterator[dict[str, Explained]]:
+    left = sorted(wanted.found, key=lambda anomaly: anomaly["Datetime"], reverse=True)
+    length = timedelta(seconds=WINDOW_BARS * INTERVALS[wanted.interval])
+    while left:
+        since = left[0]["Datetime"] - length
+        window = [anomaly for anomaly in left if anomaly["Datetime"] > since]
+        left = left[len(window) :]
+        yield from _explain_window(database, replace(wanted, found=window))
+
+
+def _explain_window(database: Db, wanted: _Wanted) -> Iterator[dict[str, Explained]]:
     times, universe = _load_universe(database, wanted)
     if not times.size:
         return
@@ -106,7 +145,7 @@ def _explain_market(database: Db, wanted: _Wanted) -> Iterator[dict[str, Explain
     by_bar: dict[datetime, list[AnomalyDocument]] = {}
     for anomaly in wanted.found:
         by_bar.setdefault(anomaly["Datetime"], []).append(anomaly)
-    bars = sorted(by_bar, reverse=True)[: max(1, MOST_CELLS // max(1, len(universe.tickers)))]
+    bars = sorted(by_bar, reverse=True)
     strange = anomalies.find_ways(database, wanted.market.code, wanted.interval, bars)
     for anomaly in wanted.found:  # of those that are stored nowhere, too
         strange.setdefault(anomaly["Datetime"], {})[anomaly["Ticker"]] = _get_way(anomaly)

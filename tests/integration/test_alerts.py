@@ -27,6 +27,7 @@ from market.imports.importing import import_frame
 from market.imports.sources.demo import read_demo
 from records.database import Db
 from records.keys import add_key
+from tasks.periodic import root_causes
 from tasks.periodic.notifications import has_work, notify
 from tasks.periodic.root_causes import explain_run
 from tasks.process.broker import build_celery
@@ -598,14 +599,19 @@ def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(
 
 
 def test_an_explanation_has_what_the_model_read_beside_what_is_usual(
-    client: FlaskClient, worker: Worker
+    client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(root_causes, "WRITTEN_AT_ONCE", 1)
     database, frame = worker.database, make_bars(900, shocks=(700,))
     store(database, "AAPL", frame)
     train(database)
     run(database, "backfill", "AAPL", run_id="r")
     strange = frame["date"][700].to_pydatetime().replace(tzinfo=UTC)
-    explain_run(database, {"_id": "r", "interval": "1d"})  # type: ignore[typeddict-item]
+    parts = 1
+    while not explain_run(database, {"_id": "r", "interval": "1d"}, 0.0):  # type: ignore[typeddict-item]
+        parts += 1
+    assert parts == database.anomalies.count_documents({"root_cause": {"$ne": None}}) > 1
+    assert database.anomalies.count_documents({"inputs": {"$exists": False}}) == 0
     (found,) = client.get(
         "/py/anomalies", query_string={"start": strange.isoformat(), "end": strange.isoformat()}
     ).json["items"]

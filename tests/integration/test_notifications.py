@@ -81,7 +81,7 @@ def test_one_summary_a_scan_tells_the_strangest_first_and_marks_them_sent(
     set_rule(client, receiver)
     run_id = finish_scan(database, ("AAPL", 80.0), ("MSFT", 99.0), ("IBM", 60.0), watchlist="tech")
     assert has_work(database)
-    assert notify(worker) == {"sent": 1, "not_sent": 0}
+    assert notify(worker) == {"sent": 1, "not_sent": 0, "unfinished": 0}
     (message,) = receiver.messages
     assert message["title"] == "tech: 2 anomalies in 1d bars"
     lines = message["message"].splitlines()
@@ -94,7 +94,7 @@ def test_one_summary_a_scan_tells_the_strangest_first_and_marks_them_sent(
         "IBM": False,
     }
     assert not has_work(database)
-    assert notify(worker) == {"sent": 0, "not_sent": 0}
+    assert notify(worker) == {"sent": 0, "not_sent": 0, "unfinished": 0}
     assert len(receiver.messages) == 1
 
 
@@ -165,7 +165,7 @@ def test_what_a_channel_does_not_take_is_shown_and_tried_again_until_it_does(
     set_rule(client, receiver)
     finish_scan(database, ("AAPL", 90.0))
     receiver.status = 503
-    assert notify(worker) == {"sent": 0, "not_sent": 1}
+    assert notify(worker) == {"sent": 0, "not_sent": 1, "unfinished": 0}
     (shown,) = client.get("/py/notifications/deliveries").json["items"]
     assert (shown["state"], shown["attempts"]) == ("pending", 1)
     assert "503" in shown["error"]
@@ -173,7 +173,7 @@ def test_what_a_channel_does_not_take_is_shown_and_tried_again_until_it_does(
     assert not deliveries.has_due(database), "it waits before the next try"
     receiver.status = 200
     make_due(database)
-    assert notify(worker) == {"sent": 1, "not_sent": 0}
+    assert notify(worker) == {"sent": 1, "not_sent": 0, "unfinished": 0}
     assert len(receiver.messages) == 1
     (shown,) = client.get("/py/notifications/deliveries?state=sent").json["items"]
     assert shown["error"] is None
@@ -251,7 +251,7 @@ def test_what_waits_for_the_end_of_quiet_hours_is_not_sent(
     quiet = (f"{now - timedelta(hours=1):%H:%M}", f"{now + timedelta(hours=1):%H:%M}")
     set_rule(client, receiver, quiet_from=quiet[0], quiet_until=quiet[1])
     finish_scan(worker.database, ("AAPL", 90.0))
-    assert notify(worker) == {"sent": 0, "not_sent": 0}
+    assert notify(worker) == {"sent": 0, "not_sent": 0, "unfinished": 0}
     assert client.get("/py/notifications/deliveries?state=pending").json["items"] != []
 
 
