@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from pymongo.errors import OperationFailure
 
 from core.settings import Settings
 from feed import storing
@@ -402,15 +403,38 @@ def test_a_closed_candle_of_a_watched_ticker_starts_its_detection_once(
     following = make_consumer()
     drain(following)
     following.step()
-    runs = list(database.detection_runs.find())
-    assert sorted(ticker for run in runs for ticker in run["tickers"]) == ["BTC-USD", "ETH-USD"]
-    assert {(run["task"], run["trigger"], run["interval"], run["market"]) for run in runs} == {
-        ("incremental", "feed", "1m", "CRYPTO")
-    }
-    assert all(run["published_at"] for run in runs)
-    assert total(database, "runs") == len(runs)
+    assert choose_stream("BTC-USD") != choose_stream("ETH-USD")  # and yet it is one run
+    (run,) = database.detection_runs.find()
+    assert run["tickers"] == ["BTC-USD", "ETH-USD"]
+    told = (run["task"], run["trigger"], run["interval"], run["market"])
+    assert told == ("incremental", "feed", "1m", "CRYPTO")
+    assert run["published_at"]
+    assert total(database, "runs") == 1
     following.step()
-    assert database.detection_runs.count_documents({}) == len(runs)
+    assert database.detection_runs.count_documents({}) == 1
+
+
+def test_what_is_too_much_for_the_cache_of_mongodb_is_stored_by_halves(
+    consumer: Consumer, producer: Producer, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickers = ("BTC-USD", "ETH-USD")
+    for n in range(8):
+        for ticker in tickers:
+            producer.send("trades", ticker, make_trades(10, 10 * n), venue=VENUE)
+    commit, sizes = storing.Store.commit, []
+
+    def refuse(self: Any, loads: Any, now: Any) -> Any:
+        sizes.append(sum(load.records for load in loads))
+        if sizes[-1] > 25:
+            raise OperationFailure("transaction is too large for the cache", 388)
+        return commit(self, loads, now)
+
+    monkeypatch.setattr(storing.Store, "commit", refuse)
+    drain(consumer)
+    assert sizes[:4] == [160, 80, 40, 20]
+    for ticker in tickers:
+        assert ids(database, ticker) == [str(n) for n in range(80)]
+    assert (total(database, "records"), total(database, "rejected")) == (160, 0)
 
 
 @pytest.mark.parametrize("seed", range(2))
