@@ -743,6 +743,34 @@ if TYPE_CHECKING:
     CcxtObjects: TypeAlias = "list[dict[str, Any]]"
 
 
+class Challenger(TypedDict):
+    """A version that was trained because a champion had drifted, and how the two compare."""
+
+    _id: str
+    market: str
+    interval: str
+    champion: str
+    reasons: list[str]
+    held_out_from: str
+    last_bar: str
+    state: Literal["training", "judging", "judged", "failed"]
+    version: str | None
+    evaluation: str | None
+    gates: list[Gate]
+    passed: bool | None
+    promoted_at: str | None
+    error: str | None
+    created_at: str
+    updated_at: str
+
+
+class ChallengerPage(TypedDict):
+    """Challengers, the newest first."""
+
+    items: list[Challenger]
+    next_cursor: str | None
+
+
 class Chart(TypedDict):
     """Bars, with what belongs to each of them; `indicators` has one value a bar, null where too
     little came before.
@@ -832,7 +860,7 @@ class Delivery(TypedDict):
 
     _id: str
     rule: str
-    kind: NotRequired[Literal["alerts", "failure", "escalation", "digest"]]
+    kind: NotRequired[Literal["alerts", "failure", "escalation", "digest", "model"]]
     shown_channel: str
     run_id: NotRequired[str | None]
     title: str
@@ -917,7 +945,15 @@ class Drift(TypedDict):
     asked_share: float | None
     age_days: float
     unknown_tickers: float
+    inputs: dict[str, float]
     reasons: list[str]
+
+
+class DriftPage(TypedDict):
+    """What was noted of champions, the latest first."""
+
+    items: list[SessionDrift]
+    next_cursor: str | None
 
 
 class EndedAlert(TypedDict):
@@ -1150,6 +1186,14 @@ class GapPage(TypedDict):
     next_cursor: str | None
 
 
+class Gate(TypedDict):
+    """A condition that a challenger must pass before it is put in use."""
+
+    name: Literal["unseen", "flagged", "steady", "overlap", "events", "labels", "cost"]
+    passed: bool
+    words: str
+
+
 class GoneBars(TypedDict):
     """Bars of a ticker that a model learned from and that are gone since."""
 
@@ -1245,6 +1289,9 @@ class Judgement(TypedDict):
     tickers: int
     alarms: int
     alarms_per_thousand: float | None
+    large_moves: int
+    large_moves_flagged: int
+    microseconds_a_bar: float | None
     labels: JudgedLabels | None
     drift: Drift
 
@@ -1732,6 +1779,16 @@ class Progress(TypedDict):
     new_anomalies: NotRequired[int]
     eta_seconds: NotRequired[float | None]
     rows_per_second: NotRequired[float | None]
+
+
+class ProposedSession(TypedDict):
+    """A day on which most of a market traded though its calendar calls it closed."""
+
+    day: str
+    tickers: int
+    of: int
+    opens: str | None
+    closes: str | None
 
 
 class Quality(TypedDict):
@@ -2235,6 +2292,31 @@ class ServerHealth(TypedDict):
     detail: NotRequired[str | None]
 
 
+class SessionDrift(TypedDict):
+    """How a market's champion fared on its latest bars, noted once a session."""
+
+    stability_index: float | None
+    distance: float | None
+    flagged_share: float | None
+    asked_share: float | None
+    age_days: float
+    unknown_tickers: float
+    inputs: dict[str, float]
+    reasons: list[str]
+    _id: str
+    market: str
+    interval: str
+    session: str
+    version: str
+    start: str
+    end: str
+    bars: int
+    labels: int
+    precision: float | None
+    run_id: str
+    at: str
+
+
 class SessionException(TypedDict):
     """A day on which an exchange does not keep to its calendar."""
 
@@ -2247,9 +2329,10 @@ class SessionException(TypedDict):
 
 
 class SessionExceptions(TypedDict):
-    """The days of a market that were set, by day."""
+    """The days of a market that were set, and those that its calendar must be wrong of, by day."""
 
     sessions: list[SessionException]
+    proposed: list[ProposedSession]
 
 
 class ShownCandle(TypedDict):
@@ -3943,6 +4026,28 @@ class Client(Connection):
             self._ask("POST", "/auth/line/callback", json={"code": code, "state": state}),
         )
 
+    def challengers(
+        self, *, market: str | None = None, limit: int | None = None
+    ) -> Pages[Challenger]:
+        """List the versions that were trained because a champion had drifted, the newest first.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/challengers",
+            {"market": market},
+            limit,
+            most=500,
+            times=(
+                "created_at",
+                "held_out_from",
+                "last_bar",
+                "promoted_at",
+                "updated_at",
+            ),
+        )
+
     def chart(
         self,
         *,
@@ -4784,6 +4889,31 @@ class Client(Connection):
         """List the detectors that a model can be trained with, and what each looks at."""
         return cast("DetectorList", self._ask("GET", "/detectors"))
 
+    def drifts(
+        self,
+        *,
+        market: str | None = None,
+        interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"] | None = None,
+        limit: int | None = None,
+    ) -> Pages[SessionDrift]:
+        """List how champions fared on their latest bars, noted once a session, the latest
+        first.
+
+        Args:
+            limit: how many at the most in all; None: every one
+        """
+        return self._pages(
+            "/drifts",
+            {"market": market, "interval": interval},
+            limit,
+            most=500,
+            times=(
+                "at",
+                "end",
+                "start",
+            ),
+        )
+
     def evaluation(self, evaluation_id: str) -> EvaluationResult:
         """Return what came of an evaluation."""
         return cast("EvaluationResult", self._ask("GET", f"/evaluations/{_quote(evaluation_id)}"))
@@ -5202,7 +5332,11 @@ class Client(Connection):
         )
 
     def session_exceptions(self, code: str) -> SessionExceptions:
-        """List the days on which an exchange does not keep to its calendar."""
+        """List the days on which an exchange does not keep to its calendar, and those on which
+        it can.
+
+        not have: most of its market traded.
+        """
         return cast("SessionExceptions", self._ask("GET", f"/markets/{_quote(code)}/sessions"))
 
     def set_session_exception(
@@ -5372,8 +5506,8 @@ class Client(Connection):
             sample: rows that each tree is grown from
             windows: windows that it learns from
             epochs: how often it goes over them at the most
-            weights: whose votes count how much: seed or equal, or member=weight, with
-                commas between
+            weights: whose votes count how much: seed, equal, measured (by labels), or
+                member=weight, with commas between
             market: `ALL`: all markets, for each that has none of its own
             tickers: none: all of the market
             contamination: share of bars that are to be anomalies

@@ -23,6 +23,8 @@ TOLD_ENTRIES = 100
 SECRETS = frozenset({"channel", "next_channel", "secret"})
 
 Written = TypeVar("Written")
+Changes = dict[str, Any]
+"""What a change comes to, by field."""
 
 
 def build_entry(
@@ -82,7 +84,7 @@ def write_noted(
     return in_transaction(database, write)
 
 
-def compare(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> dict[str, Any]:
+def compare(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Changes:
     """Return what a change comes to, by field: its value before and after, of a list what came and
     went, and of what is secret only that it changes.
     """
