@@ -5,11 +5,13 @@ import uuid
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import redis
 from pymongo import MongoClient
+from xdist.scheduler import LoadScopeScheduling
 
 from core.settings import Settings
 from records.database import Db, Document, open_database
@@ -96,9 +98,14 @@ def database(settings: Settings) -> Iterator[Db]:
     database.client.close()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of a file to one process, and those of a package, which share a service."""
-    for item in items:
-        package = item.getparent(pytest.Package)
-        shared = item.path if package is None else package.path
-        item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(ROOT))))
+class _ByService(LoadScopeScheduling):
+    """Gives the tests of a file to one process, and those of a package, which share a service."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if (ROOT / folder / "__init__.py").exists() else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByService(config, log)
