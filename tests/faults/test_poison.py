@@ -51,16 +51,12 @@ def poison(trial: Trial) -> Iterator[None]:
         )
     for ticker in ("TORN", "NAN"):
         add_copy(database, ticker)
+        # In each of their years: one that is sound would count in what the market did.
         for bucket in database.bars.find({"ticker": TICKERS[0]}):
-            database.bars.insert_one(
-                bucket | {"_id": build_bucket_id(ticker, "1d", bucket["span"]), "ticker": ticker}
-            )
-    torn, nan = (build_bucket_id(ticker, "1d", "2020") for ticker in ("TORN", "NAN"))
-    closes = get_bucket(database, torn)["close"]
-    database.bars.update_one({"_id": torn}, {"$set": {"close": closes[:-3]}})
-    database.bars.update_one(
-        {"_id": nan}, {"$set": {"close": closes[:-8] + np.array([np.nan]).tobytes()}}
-    )
+            closes = bucket["close"]
+            torn, nan = closes[:-3], closes[:-8] + np.array([np.nan]).tobytes()
+            own = {"_id": build_bucket_id(ticker, "1d", bucket["span"]), "ticker": ticker}
+            database.bars.insert_one(bucket | own | {"close": torn if ticker == "TORN" else nan})
     yield
     for name in ("bars", "series"):
         database[name].delete_many({"ticker": {"$in": POISON}})
