@@ -124,6 +124,8 @@ def test_every_command_explains_itself(flask: Command) -> None:
         "detectors",
         "evaluate",
         "compare",
+        "challengers",
+        "drift",
         "scores",
         "train",
         "promote",
