@@ -213,7 +213,8 @@ def test_what_followed_is_of_like_anomalies_of_all_tickers(
                     change = frame["close"].pct_change(ahead).iloc[place + ahead]
                     found.append(float(change))
     end_run(database, ("AAPL", SESSIONS[0]), watchlist="tech")
-    database.anomalies.update_many({"detection_run_id": {"$ne": "r"}}, {"$set": {"scope": "own"}})
+    explained = {"scope": "own", "inputs": [], "root_cause": None}
+    database.anomalies.update_many({"detection_run_id": {"$ne": "r"}}, {"$set": explained})
     notify(worker)
     alert = find_alerts(client)["AAPL"]
     told = client.get(f"/py/alerts/{alert['_id']}/followed").json
