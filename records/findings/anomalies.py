@@ -276,13 +276,12 @@ def find_next_time(database: Db, query: Query, *, latest: bool) -> datetime | No
 
 
 def find_unexplained(
-    database: Db, run_id: str, *lacking: Literal["inputs", "root_cause"]
+    database: Db, run_id: str, lacking: Literal["inputs", "root_cause"]
 ) -> list[AnomalyDocument]:
-    """Return the anomalies that a run found first of which nobody has written one of these yet,
-    with what it takes to do so.
+    """Return the anomalies that a run found first of which nobody has written this yet, with what
+    it takes to do so.
     """
-    missing = [{name: {"$exists": False}} for name in lacking]
-    query = {"detection_run_id": run_id, "status": "new", "$or": missing}
+    query = {"detection_run_id": run_id, "status": "new", lacking: {"$exists": False}}
     fields = ("Ticker", "Datetime", "market", "feature_set", "features", "attribution")
     return list(anomalies_in(database).find(query, fields))
 

@@ -35,7 +35,8 @@ SOME_TICKERS = 60
 # So many bars of a market are looked at together, of its thousands of tickers; the latest first.
 WINDOW_BARS = 2_500
 WRITTEN_AT_ONCE = 500
-UNKNOWN: ExplainedFields = {"scope": None, "root_causes": [], "root_cause": None}
+# Looked at, and nobody can say.
+UNKNOWN: ExplainedFields = {"root_cause": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,24 @@ def explain_run(database: Db, run: RunDocument, seconds: float = inf) -> bool:
     seconds; return whether that was all. What nobody can explain is noted as looked at, too.
     """
     until = monotonic() + seconds
-    found = anomalies.find_unexplained(database, run["_id"], "inputs", "root_cause")
-    if len(found) > WRITTEN_AT_ONCE:
-        return _explain_inputs(database, run, until) and _explain_moves(database, run, until)
-    told = explain_documents(database, run["interval"], found)
-    nothing: ExplainedFields = {"inputs": [], **UNKNOWN}
-    whole: dict[str, ExplainedFields] = {
-        anomaly["_id"]: {**nothing, **told.get(anomaly["_id"], {})} for anomaly in found
-    }
-    anomalies.write_explained(database, whole)
+    unread = anomalies.find_unexplained(database, run["_id"], "inputs")
+    unmoved = anomalies.find_unexplained(database, run["_id"], "root_cause")
+    if max(len(unread), len(unmoved)) > WRITTEN_AT_ONCE:
+        is_read = _explain_inputs(database, run, unread, until)
+        return is_read and _explain_moves(database, run, unmoved, until)
+    told: dict[str, ExplainedFields] = {anomaly["_id"]: {**UNKNOWN} for anomaly in unmoved}
+    for causes in _find_root_causes(database, run["interval"], unmoved):
+        told |= {each: _describe(cause) for each, cause in causes.items()}
+    for inputs in find_typical(database, run["interval"], unread):
+        for each, read in inputs.items():
+            told.setdefault(each, {})["inputs"] = read
+    anomalies.write_explained(database, told)
     return True
 
 
-def _explain_inputs(database: Db, run: RunDocument, until: float) -> bool:
-    found = anomalies.find_unexplained(database, run["_id"], "inputs")
+def _explain_inputs(
+    database: Db, run: RunDocument, found: Sequence[AnomalyDocument], until: float
+) -> bool:
     left = len(found)
     for inputs in find_typical(database, run["interval"], found):
         anomalies.write_explained(database, {each: {"inputs": i} for each, i in inputs.items()})
@@ -75,8 +80,9 @@ def _explain_inputs(database: Db, run: RunDocument, until: float) -> bool:
     return True
 
 
-def _explain_moves(database: Db, run: RunDocument, until: float) -> bool:
-    found = anomalies.find_unexplained(database, run["_id"], "root_cause")
+def _explain_moves(
+    database: Db, run: RunDocument, found: Sequence[AnomalyDocument], until: float
+) -> bool:
     left = {anomaly["_id"] for anomaly in found}
     told: dict[str, ExplainedFields] = {}
     for explained in _find_root_causes(database, run["interval"], found):
