@@ -18,7 +18,6 @@ from records.database import hide_credentials
 try:
     import nats
     from nats.errors import Error as NatsError
-    from nats.errors import TimeoutError as NatsTimeoutError
     from nats.js.api import (
         AckPolicy,
         ConsumerConfig,
@@ -94,7 +93,7 @@ class NatsBus:
             messages = await reader.fetch(
                 count, timeout=AGAIN_SECONDS if is_again else LOOK_SECONDS
             )
-        except NatsTimeoutError:
+        except TimeoutError:  # of NATS, or of its client, which waits no longer
             messages = []
         entries = [
             Entry(

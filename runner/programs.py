@@ -75,7 +75,14 @@ def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
             worker_environment,
             WORKER_SECONDS,
         ),
-        Program("feed", SERVICE, feed_command(), stop_seconds=WORKER_SECONDS),
+        # Where it says that it lives: /tmp is everybody's.
+        Program(
+            "feed",
+            SERVICE,
+            feed_command(),
+            {"TMPDIR": str(_make_folder(state_dir / "feed"))},
+            WORKER_SECONDS,
+        ),
         Program("beat", SERVICE, beat_command(_make_folder(state_dir / "beat"))),
         Program("flower", SERVICE, flower_command(settings, _make_folder(state_dir / "flower"))),
     ]

@@ -42,6 +42,12 @@ def test_a_version_is_promoted_and_rolled_back(demo: Demo, open_page: Callable[.
     expect(page.get_by_text(f"champion: {before}")).to_be_visible()
 
 
+def open_training(page: Page) -> None:
+    """Open the dialog, of the market that the demo brought: there may be others."""
+    page.get_by_role("button", name="Train a model").click()
+    page.get_by_role("combobox", name="Market").select_option("US")
+
+
 def test_a_model_is_trained_by_click_and_watched_over_a_reload(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
@@ -49,7 +55,7 @@ def test_a_model_is_trained_by_click_and_watched_over_a_reload(
     known = {model["version"] for model in demo.database.models.find()}
     strip = page.get_by_role("region", name="Training", exact=True)
     with demo.stopped_worker():
-        page.get_by_role("button", name="Train a model").click()
+        open_training(page)
         page.get_by_role("spinbutton", name="Trees").fill("20")
         page.get_by_label("Bars to flag, in %").fill("2")
         page.get_by_role("dialog").get_by_role("button", name="Train").click()
@@ -76,7 +82,7 @@ def test_a_training_that_cannot_be_is_refused_in_words(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/models", quiet=False)
-    page.get_by_role("button", name="Train a model").click()
+    open_training(page)
     choice = page.get_by_role("combobox", name="Interval")
     # Other tests of the same service bring bars of some intervals.
     held = set(demo.database.bars.distinct("interval"))
@@ -113,7 +119,7 @@ def test_a_detector_is_chosen_with_parameters_of_its_own(
 ) -> None:
     known = {model["version"] for model in demo.database.models.find()}
     page = open_page(f"{demo.url}#/models")
-    page.get_by_role("button", name="Train a model").click()
+    open_training(page)
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("spinbutton", name="Trees")).to_be_visible()
     dialog.get_by_role("combobox", name="Detector").select_option("half_space_trees")

@@ -32,9 +32,11 @@ def test_tickers_show_last_bar_watermark_and_counts(
 
 def test_market_counts_anomalies_by_severity(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(demo.url)
-    legend = page.get_by_role("group", name="by severity")
+    united_states = page.get_by_role("article").filter(has_text="United States")
+    legend = united_states.get_by_role("group", name="by severity")
+    standing = {"market": "US", "status": {"$ne": "superseded"}}
     for severity in ("critical", "high", "medium", "low"):
-        stored = demo.database.anomalies.count_documents({"severity": severity})
+        stored = demo.database.anomalies.count_documents({**standing, "severity": severity})
         expect(legend).to_contain_text(f"{stored} {severity}")
 
 

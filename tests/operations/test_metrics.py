@@ -40,6 +40,12 @@ def test_beat_and_its_tasks_were_heard_of_a_short_while_ago(service: Service) ->
 
 
 def test_model_caches_of_all_processes_are_added_up(service: Service) -> None:
+    # Each batch of a backfill asks for the model, and once more where it finds on loading it that
+    # it needs the market's days. Other tests may have asked for more of them.
+    backfills = service.database.detection_runs.distinct("_id", {"task": "backfill"})
+    asked = service.database.batches.count_documents({"run_id": {"$in": backfills}})
+    assert asked >= len(TICKERS)
+
     def count_uses(samples: Samples) -> float:
         return sum(
             samples["tapewatch_model_cache_total", ("outcome", outcome)]
@@ -47,11 +53,12 @@ def test_model_caches_of_all_processes_are_added_up(service: Service) -> None:
         )
 
     wait_until(
-        lambda: count_uses(read_samples(service.read("/metrics"))) >= len(TICKERS), "all is counted"
+        lambda: count_uses(read_samples(service.read("/metrics"))) >= asked, "all is counted"
     )
     samples = read_samples(service.read("/metrics"))
-    assert count_uses(samples) == len(TICKERS)
-    assert 1 <= samples["tapewatch_model_cache_total", ("outcome", "loads")] <= 2
+    loads = samples["tapewatch_model_cache_total", ("outcome", "loads")]
+    assert 1 <= loads <= 2
+    assert asked <= count_uses(samples) <= asked + loads
 
 
 def test_requests_to_all_processes_of_the_api_are_counted(service: Service) -> None:

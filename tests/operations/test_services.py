@@ -68,7 +68,9 @@ def test_a_service_starts_from_the_image_s_files_and_turns_healthy(
     environment = os.environ | given | variables
     # not every engine sets it
     environment.pop("HOSTNAME", None)
+    # In a container /tmp is its own.
     environment |= {
+        "TMPDIR": str(tmp_path),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(image),
     }
@@ -82,6 +84,7 @@ def test_a_service_starts_from_the_image_s_files_and_turns_healthy(
         # Celery waits for answers until its timeout, however many came.
         moved = (
             text.replace("/var/lib/tapewatch", str(tmp_path))
+            .replace("find /tmp ", f"find {tmp_path} ")
             .replace("$$", "$")
             .replace("--timeout 10", "--timeout 2")
         )
