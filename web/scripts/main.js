@@ -85,7 +85,9 @@ function showUnloaded(main, signal) {
     el("h1.hidden-text", "No connection"),
     buildFailure(new Problem(0, "unreachable", UNREACHED), reload),
   );
-  onConnection((reached) => reached && reload(), signal);
+  // What is said may be of a moment ago, and a reload that reaches nobody leaves nothing to see.
+  const ask = () => fetch(location.pathname, { method: "HEAD", cache: "no-store" });
+  onConnection((reached) => reached && ask().then(reload, () => {}), signal);
 }
 
 function moveFocus() {

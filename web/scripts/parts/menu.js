@@ -6,7 +6,8 @@ import { el } from "../lib/dom.js";
 export function buildMenu(name, content, signal) {
   const label = el("span", name);
   const summary = el("summary.button.small", label);
-  const node = el("details.menu", summary, el("div.sheet", content));
+  // Of those with one name the browser keeps one open.
+  const node = el("details.menu", { name: "menu" }, summary, el("div.sheet", content));
   const close = () => {
     node.open = false;
   };

@@ -75,7 +75,8 @@ function drawMarket(market, total, schedules, filters, looks) {
         "div",
         {
           role: "group",
-          "aria-label": `${count(anomalies)} ${anomalies === 1 ? "anomaly" : "anomalies"} by severity`,
+          "aria-label":
+            `${count(anomalies)} ${anomalies === 1 ? "anomaly" : "anomalies"} by severity`,
         },
         buildSeverityBar(total ?? {}, { chosen: filters.values.severity, link }),
       ),
