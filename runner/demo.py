@@ -51,10 +51,10 @@ def run_demo(console: Console, *, once: bool) -> None:
         _bring_bars(console, settings, database)
         wait_for_api(settings)
         api = Api(settings)
-        metrics = _ask_for_metrics(api, database)
         _bring_model(console, api, database)
         _detect(console, api, database)
-        _follow_metrics(console, api, metrics)
+        # Not before: in an empty folder two processes would compile the same kernels.
+        _follow_metrics(console, api, _ask_for_metrics(api, database))
         _show_anomalies(console, api)
         console.print(f"\nFrom start to table: {time.monotonic() - started:.1f} s.\n")
         console.print(describe_addresses(settings))
