@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from core.arrays import Bools, Float32, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.isolation_forest import FlatForest, fit_forest
-from detection.detectors.rows import SeriesRows, freeze
+from detection.detectors.rows import SeriesRows, freeze, score_squares, share_squares
 
 WINDOW = 20
 STATES = 16
@@ -72,21 +72,13 @@ class LstmAutoencoder:
 
     def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:  # noqa: ARG002 - all are as quickly scored
         """Return the score of each wanted row, shape (m,), in (-1, 0]; lower is stranger."""
-        # One column after the other, so that the order of additions is the same for any rows.
-        squares: Float64 = sum(np.square(self.compute_excess(rows)).T, np.zeros(len(rows.wanted)))
-        found = np.sqrt(squares / rows.inputs.shape[1])
-        scores: Float64 = 0.0 - found / (found + LIMIT)
-        return scores
+        return score_squares(np.square(self.compute_excess(rows)), LIMIT)
 
     def attribute_series(self, rows: SeriesRows) -> Float64:
         """Return the share of each column in the squared excess, shape (m, d); equal ones where
         nothing is larger than it is told.
         """
-        squares = np.square(self.compute_excess(rows))
-        totals = squares.sum(axis=1, keepdims=True)
-        squares[totals[:, 0] <= 0.0] = 1.0
-        shares: Float64 = squares / squares.sum(axis=1, keepdims=True)
-        return shares
+        return share_squares(np.square(self.compute_excess(rows)))
 
     def compute_excess(self, rows: SeriesRows) -> Float64:
         """Return how far each wanted row lies above what is told of it, in deviations, shape

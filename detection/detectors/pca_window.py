@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.arrays import Float32, Float64, Int64
 from core.errors import BadInput
-from detection.detectors.rows import SeriesRows, freeze
+from detection.detectors.rows import SeriesRows, freeze, score_squares, share_squares
 
 WINDOW = 20
 EXPLAINED = 0.5
@@ -45,19 +45,11 @@ class WindowResidual:
 
     def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:  # noqa: ARG002 - all are as quickly scored
         """Return the score of each wanted row, shape (m,), in (-1, 0]; lower is stranger."""
-        # One column after the other, so that the order of additions is the same for any rows.
-        squares: Float64 = sum(np.square(self._compute(rows)).T, np.zeros(len(rows.wanted)))
-        found = np.sqrt(squares / rows.inputs.shape[1])
-        scores: Float64 = 0.0 - found / (found + LIMIT)
-        return scores
+        return score_squares(np.square(self._compute(rows)), LIMIT)
 
     def attribute_series(self, rows: SeriesRows) -> Float64:
         """Return the share of each column in the squared residual, shape (m, d)."""
-        squares = np.square(self._compute(rows))
-        totals = squares.sum(axis=1, keepdims=True)
-        squares[totals[:, 0] <= 0.0] = 1.0
-        shares: Float64 = squares / squares.sum(axis=1, keepdims=True)
-        return shares
+        return share_squares(np.square(self._compute(rows)))
 
     def _compute(self, rows: SeriesRows) -> Float64:
         residuals: Float64 = compute_residuals(

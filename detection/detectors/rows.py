@@ -78,3 +78,24 @@ def attribute_rows(detector: Detector | SeriesDetector, rows: SeriesRows) -> Flo
     if isinstance(detector, SeriesDetector):
         return detector.attribute_series(rows)
     return detector.attribute(rows.get_wanted())
+
+
+def score_squares(squares: Float64, limit: float) -> Float64:
+    """Return the score of rows by their columns' squared departures, shape (m, d): shape (m,), in
+    (-1, 0], lower is stranger; -.5 where the mean departure is `limit`.
+    """
+    # One column after the other, so that the order of additions is the same for any rows.
+    total: Float64 = sum(squares.T, np.zeros(len(squares)))
+    found = np.sqrt(total / squares.shape[1])
+    scores: Float64 = 0.0 - found / (found + limit)
+    return scores
+
+
+def share_squares(squares: Float64) -> Float64:
+    """Return the share of each column in squared departures, shape (m, d); equal ones where there
+    are none.
+    """
+    totals = squares.sum(axis=1, keepdims=True)
+    whole = np.where(totals <= 0.0, 1.0, squares)
+    shares: Float64 = whole / whole.sum(axis=1, keepdims=True)
+    return shares
