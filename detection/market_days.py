@@ -28,6 +28,7 @@ from market.bars.store import Wanted, read_sound_panel
 from market.intervals import is_intraday
 from records.database import Db
 from records.market import market_days
+from records.market.change_counts import count_changes
 from records.market.documents import DaysChange, MarketDaysDocument, PanelSeries
 from records.market.series import find_market_panel_series
 
@@ -50,8 +51,9 @@ def refresh_days(
 ) -> None:
     """Bring a market's stored days up to its stored bars; nothing is written where they are.
 
-    The bars of all series are looked at once a run, not once for each of its batches. Bars that
-    come while it works change the days for the next run, which detects again what that moves.
+    Where a series was written since, all of them are looked at, once a run and not once for each of
+    its batches. Bars that come while it works change the days for the next run, which detects again
+    what that moves.
     """
     if run_id is not None and market_days.were_checked(database, market, interval, run_id):
         return
@@ -59,13 +61,21 @@ def refresh_days(
     while True:
         stored = market_days.find_days(database, market, interval)
         with database.client.start_session(snapshot=True) as session:
+            changes_seen = count_changes(database, interval, session)
+            if stored is not None and stored["changes_seen"] == changes_seen:
+                return
             inputs = market_days.hash_inputs(database, market, interval, session)
             if stored is not None and stored["inputs"] == inputs:
-                market_days.note_checked(database, stored, checked)
+                market_days.note_checked(database, stored, checked, changes_seen)
                 return
             whole = market_days.find_whole_days(database, market, interval)
             document = _compute(database, market, interval, whole, session)
-        document |= {"inputs": inputs, "checked_by": checked, "updated_at": now}
+        document |= {
+            "inputs": inputs,
+            "changes_seen": changes_seen,
+            "checked_by": checked,
+            "updated_at": now,
+        }
         before = None if whole is None else whole["revision"]
         if market_days.replace_days(database, document, before):
             return
@@ -140,6 +150,7 @@ def _compute(
         "interval": interval,
         "revision": revision,
         "inputs": "",
+        "changes_seen": 0,
         "checked_by": [],
         "ends": market_days.pack_ends(series) if is_sound else None,
         "years": years,

@@ -466,7 +466,9 @@ class MarketDaysDocument(TypedDict):
     Attributes:
         revision: raised whenever a day comes or changes.
         inputs: a hash of the bars of all its series, by which it is known whether it is up to date.
-        checked_by: the last runs that found it so.
+        changes_seen: how often series of the interval had been written when it was; as long as
+            that is so, the hash is the same.
+        checked_by: the last runs that found it up to date.
         years: the same of the bars that the days of a year are computed of.
         times, moves, counts, columns: one binary each, little-endian int64, float64, int64 and
             three float32 a day.
@@ -479,6 +481,7 @@ class MarketDaysDocument(TypedDict):
     interval: str
     revision: int
     inputs: str
+    changes_seen: int
     checked_by: list[str]
     ends: NotRequired[bytes | None]
     years: dict[str, str]
@@ -488,6 +491,18 @@ class MarketDaysDocument(TypedDict):
     columns: bytes
     changes: list[DaysChange]
     updated_at: datetime
+
+
+class ChangeCountDocument(TypedDict):
+    """How often series of an interval were written, in one of the slots of the count."""
+
+    _id: str
+    count: int
+
+
+def change_counts_in(database: Db) -> Collection[ChangeCountDocument]:
+    """Return the collection of how often series were written."""
+    return database.change_counts
 
 
 def market_days_in(database: Db) -> Collection[MarketDaysDocument]:

@@ -67,12 +67,16 @@ def were_checked(database: Db, market: str, interval: str, run_id: str) -> bool:
     return market_days_in(database).find_one(own, {"_id": 1}) is not None
 
 
-def note_checked(database: Db, days: MarketDaysDocument, run_ids: Sequence[str]) -> None:
-    """Note that runs have found these days as the market's bars have them."""
-    if run_ids:
-        noted = {"$each": list(run_ids), "$slice": -KEPT_RUNS}
-        own = {"_id": days["_id"], "inputs": days["inputs"]}
-        market_days_in(database).update_one(own, {"$push": {"checked_by": noted}})
+def note_checked(
+    database: Db, days: MarketDaysDocument, run_ids: Sequence[str], changes_seen: int
+) -> None:
+    """Note that runs have found these days as the market's bars have them,
+    when series had been written so often.
+    """
+    noted = {"$each": list(run_ids), "$slice": -KEPT_RUNS}
+    own = {"_id": days["_id"], "inputs": days["inputs"]}
+    changes = {"$push": {"checked_by": noted}, "$max": {"changes_seen": changes_seen}}
+    market_days_in(database).update_one(own, changes)
 
 
 def find_changed_days(days: MarketDaysDocument, since_revision: int) -> tuple[int, int] | None:

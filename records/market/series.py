@@ -14,6 +14,7 @@ from pymongo.cursor import Cursor
 from core.errors import NotFound
 from records.database import Db, Query
 from records.keyset import BY_ID, Position, find_page
+from records.market.change_counts import note_changes
 from records.market.documents import (
     CoverageFields,
     FigureFields,
@@ -272,6 +273,7 @@ def delete_series(database: Db, series: SeriesDocument, session: ClientSession) 
     return how many were deleted.
     """
     same = {"_id": series["_id"], "fingerprint": series["fingerprint"]}
+    note_changes(database, [series["interval"]], session)
     return series_in(database).delete_one(same, session=session).deleted_count
 
 
@@ -285,7 +287,7 @@ def set_timezone(
 
 def replace_series(database: Db, series: SeriesDocument, session: ClientSession) -> None:
     """Store a series' document inside the transaction that wrote its bars."""
-    series_in(database).replace_one({"_id": series["_id"]}, series, upsert=True, session=session)
+    replace_all_series(database, [series], session)
 
 
 def replace_all_series(
@@ -294,6 +296,7 @@ def replace_all_series(
     """Store the documents of many series inside the transaction that wrote their bars."""
     writes = [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in series]
     series_in(database).bulk_write(writes, ordered=False, session=session)
+    note_changes(database, [one["interval"] for one in series], session)
 
 
 def _build_query(

@@ -26,10 +26,10 @@ from records.findings.documents import AnomalyDocument, ExplainedFields
 from records.market.series import count_reaching, find_tickers
 from records.work.documents import RunDocument
 
-# Of a market so many tickers at most are looked at for what their sectors and their median did.
-MOST_TICKERS = 2_000
-# Tickers that nobody grouped are clustered up to so many.
-MOST_CLUSTERED = 500
+# Of a market so many tickers at most are looked at where an index of theirs is to be explained.
+MOST_MEMBERS = 2_000
+# So many say what a market's median did, and are clustered where nobody grouped them.
+MOST_TICKERS = 500
 # And so many beside those with anomalies and their siblings, where neither is needed.
 SOME_TICKERS = 60
 # So many bars of a market are looked at together, of its thousands of tickers; the latest first.
@@ -185,7 +185,8 @@ def _load_universe(database: Db, wanted: _Wanted) -> tuple[Int64, Universe]:
     stored = find_tickers(database, interval, market=market.code)
     indices = [t for t in named if t in market.indices or t == market.index_ticker]
     index = market.index_ticker if market.index_ticker in stored else None
-    tickers = _choose_tickers(graph, named, stored, market, is_whole=index is None or bool(indices))
+    beside = SOME_TICKERS if index else MOST_TICKERS
+    tickers = _choose_tickers(graph, named, stored, market, MOST_MEMBERS if indices else beside)
     loaded = [*tickers, *indices, *([index] if index and index not in indices else [])]
     spans = [int(anomaly["Datetime"].timestamp()) for anomaly in wanted.found]
     panel = load_sound_panel(database, interval, dict.fromkeys(loaded, (min(spans), max(spans))))
@@ -212,22 +213,22 @@ def _load_universe(database: Db, wanted: _Wanted) -> tuple[Int64, Universe]:
 
 
 def _choose_tickers(
-    graph: Graph, named: Sequence[str], stored: Sequence[str], market: Market, *, is_whole: bool
+    graph: Graph, named: Sequence[str], stored: Sequence[str], market: Market, beside: int
 ) -> list[str]:
-    """Return the tickers to load: those with anomalies, their siblings, and, where there is no
-    index, where one is to be explained or where somebody has no sector, the others too.
+    """Return the tickers to load: those with anomalies, their siblings, and so many of the others
+    `beside`; where somebody has no sector, as many as are clustered.
     """
     excluded = {*market.indices, market.index_ticker}
-    sectors = {ticker: graph.find_sector(ticker) for ticker in named if ticker not in excluded}
-    siblings = graph.list_siblings({sector for sector in sectors.values() if sector is not None})
-    known = set(stored)
     chosen = [t for t in named if t not in excluded]
+    sectors = [graph.find_sector(ticker) for ticker in chosen]
+    siblings = graph.list_siblings({sector for sector in sectors if sector is not None})
+    known = set(stored)
     chosen += [t for group in siblings.values() for t in group if t in known and t not in excluded]
     others = [t for t in stored if t not in excluded]
-    if is_whole or None in sectors.values():
-        chosen += others[: MOST_TICKERS if is_whole else MOST_CLUSTERED]
-    else:  # some of all the others say whether they went with the index
-        chosen += others[:: max(1, len(others) // SOME_TICKERS)]
+    if None in sectors:
+        beside = max(beside, MOST_TICKERS)
+    # Spread over all of them: neighbours by name may be of one kind.
+    chosen += others[:: -(-len(others) // beside) or 1]
     return list(dict.fromkeys(chosen))
 
 
@@ -245,7 +246,7 @@ def _number_sectors(
             if sector not in names:
                 names.append(sector)
             numbers[i] = names.index(sector)
-    alone = np.flatnonzero(numbers < 0)[:MOST_CLUSTERED]
+    alone = np.flatnonzero(numbers < 0)[:MOST_TICKERS]
     if alone.size:
         clusters = cluster_residuals(moves[:, alone], index)
         for number in np.unique(clusters[clusters >= 0]):

@@ -3,6 +3,7 @@ whatever came in whatever order.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -149,6 +150,29 @@ def test_bars_behind_the_last_day_bring_their_days_alone(
             refresh_days(database, "US", "1d", NOW)
     columns = read_columns(database)
     assert columns == compute_anew(database)
+
+
+def test_series_are_looked_at_again_only_where_one_was_written(
+    market: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refresh_days(market, "US", "1d", NOW)
+    looked = []
+    own = market_days.market_days.hash_inputs
+
+    def look(*asked: Any) -> str:
+        looked.append(asked)
+        return own(*asked)
+
+    monkeypatch.setattr(market_days.market_days, "hash_inputs", look)
+    refresh_days(market, "US", "1d", NOW)
+    assert len(looked) == 0
+    store(market, "ELSE", make_bars(20, 99))
+    refresh_days(market, "US", "1d", NOW)
+    refresh_days(market, "US", "1d", NOW)
+    assert len(looked) == 1
+    delete_bars(market, "T03", "1d", NOW)
+    refresh_days(market, "US", "1d", NOW)
+    assert len(looked) == 2
 
 
 def test_days_that_an_import_brought_go_when_it_is_taken_back(database: Db) -> None:

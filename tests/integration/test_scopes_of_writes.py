@@ -67,6 +67,7 @@ FACTS = {
     "bar_imports",
     "bar_scores",
     "challengers",
+    "change_counts",
     "bar_revisions",
     "bars",
     "batches",
