@@ -32,6 +32,8 @@ MOST_MEMBERS = 2_000
 MOST_TICKERS = 500
 # And so many beside those with anomalies and their siblings, where neither is needed.
 SOME_TICKERS = 60
+# So many tickers with anomalies are looked at together: all bars of ten thousand are a gigabyte.
+MOST_NAMED = 1_000
 # So many bars of a market are looked at together, of its thousands of tickers; the latest first.
 WINDOW_BARS = 2_500
 WRITTEN_AT_ONCE = 500
@@ -134,17 +136,32 @@ def _find_root_causes(
 
 
 def _explain_market(database: Db, wanted: _Wanted) -> Iterator[dict[str, Explained]]:
-    left = sorted(wanted.found, key=lambda anomaly: anomaly["Datetime"], reverse=True)
+    graph = load_graph(database)
     length = timedelta(seconds=WINDOW_BARS * INTERVALS[wanted.interval])
-    while left:
-        since = left[0]["Datetime"] - length
-        window = [anomaly for anomaly in left if anomaly["Datetime"] > since]
-        left = left[len(window) :]
-        yield from _explain_window(database, replace(wanted, found=window))
+    for found in _split(graph, wanted.found):
+        left = sorted(found, key=lambda anomaly: anomaly["Datetime"], reverse=True)
+        while left:
+            since = left[0]["Datetime"] - length
+            window = [anomaly for anomaly in left if anomaly["Datetime"] > since]
+            left = left[len(window) :]
+            yield from _explain_window(database, graph, replace(wanted, found=window))
 
 
-def _explain_window(database: Db, wanted: _Wanted) -> Iterator[dict[str, Explained]]:
-    times, universe = _load_universe(database, wanted)
+def _split(graph: Graph, found: Sequence[AnomalyDocument]) -> Iterator[list[AnomalyDocument]]:
+    """Yield anomalies of `MOST_NAMED` tickers at a time; those of a sector, whose siblings are
+    loaded with them, lie together.
+    """
+    by_ticker: dict[str, list[AnomalyDocument]] = {}
+    for anomaly in found:
+        by_ticker.setdefault(anomaly["Ticker"], []).append(anomaly)
+    tickers = sorted(by_ticker, key=lambda ticker: (graph.find_sector(ticker) or "", ticker))
+    for start in range(0, len(tickers), MOST_NAMED):
+        portion = tickers[start : start + MOST_NAMED]
+        yield [anomaly for ticker in portion for anomaly in by_ticker[ticker]]
+
+
+def _explain_window(database: Db, graph: Graph, wanted: _Wanted) -> Iterator[dict[str, Explained]]:
+    times, universe = _load_universe(database, graph, wanted)
     if not times.size:
         return
     rows = {int(time): row for row, time in enumerate(times)}
@@ -177,10 +194,9 @@ def _get_way(anomaly: AnomalyDocument) -> int:
     return -1 if anomaly["features"].get("return_1", 0.0) < 0 else 1
 
 
-def _load_universe(database: Db, wanted: _Wanted) -> tuple[Int64, Universe]:
+def _load_universe(database: Db, graph: Graph, wanted: _Wanted) -> tuple[Int64, Universe]:
     """Return bar times and moves of all that it takes to explain what is wanted of a market."""
     market, interval = wanted.market, wanted.interval
-    graph = load_graph(database)
     named = sorted({anomaly["Ticker"] for anomaly in wanted.found})
     stored = find_tickers(database, interval, market=market.code)
     indices = [t for t in named if t in market.indices or t == market.index_ticker]
