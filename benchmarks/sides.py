@@ -1,12 +1,13 @@
 """What is timed: the same work done by one process, by the service's workers, and over HTTP."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from celery import Celery
 
 from records.database import Db, Document
-from records.work import runs
+from records.work import outbox, runs
 from records.work.requests import RunRequest, insert_run
 from runner.client import Api
 from tasks.engine.accept import accept_run
@@ -17,6 +18,7 @@ from tasks.process.worker import Worker
 POLL_SECONDS = 0.005
 HTTP_WAIT_SECONDS = 10
 RUN_SECONDS = 600
+TICK_SECONDS = 15
 
 
 def ask(task: str, tickers: tuple[str, ...]) -> RunRequest:
@@ -49,6 +51,21 @@ def run_by_workers(database: Db, celery: Celery, request: RunRequest) -> Documen
         )
         time.sleep(POLL_SECONDS)
     return _get_complete(database, run_id)
+
+
+def wait_for_alerts(database: Db, asking: Callable[[], None]) -> None:
+    """Return when what runs found is explained and raised, which the workers do after them;
+    `asking` has them do it.
+    """
+    deadline = time.monotonic() + RUN_SECONDS
+    asked = 0.0
+    while outbox.find_undelivered(database, limit=1):
+        now = time.monotonic()
+        assert now < deadline, f"alerts are not raised after {RUN_SECONDS} s; see worker.log"
+        if now - asked > TICK_SECONDS:  # as the tick does
+            asked = now
+            asking()
+        time.sleep(POLL_SECONDS)
 
 
 def run_over_http(api: Api, ticker: str) -> None:

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmarks.clock import Clock
 from benchmarks.service import find_peak_mib, run_service
 from core.settings import Settings
 from runner.client import Api
+from tasks.engine.telling import ask_notifier
 from tasks.process.broker import build_celery
 from tasks.process.memory import keep_freed_memory
 from tasks.process.worker import get_worker
@@ -92,6 +94,7 @@ def compare_ways(
         market.build_matrix(database, tickers, model),
     )
     model_file = market.store_file(forest, folder)
+    settle = partial(sides.wait_for_alerts, database, partial(ask_notifier, worker))
     for number in range(rounds):
         say(f"Round {number + 1} of {rounds}, {len(tickers):,} tickers.")
         part, share = tickers[number::rounds], 1 / rounds
@@ -100,10 +103,13 @@ def compare_ways(
         market.forget_results(database)
         with clock.time("backfill by the workers"):
             sides.run_by_workers(database, celery, sides.ask("backfill", tickers))
+        with clock.time("its alerts, afterwards"):
+            settle()
         market.forget_results(database)
         with clock.time("backfill"):
             run = sides.run_here(worker, sides.ask("backfill", tickers))
         assert run["progress"]["rows_processed"] == len(matrix)
+        settle()
         with clock.time("naive backfill", share=share):
             for ticker in part:
                 naive.backfill(database, ticker, model_file)
@@ -111,6 +117,7 @@ def compare_ways(
         with clock.time("scan"):
             run = sides.run_here(worker, sides.ask("incremental", tickers))
         assert run["progress"]["rows_processed"] == len(tickers)
+        settle()
         with clock.time("naive scan", share=share):
             for ticker in part:
                 naive.scan(database, ticker, forest)
@@ -131,13 +138,16 @@ def compare_sizes(
     settings: Settings, few: Tickers, many: Tickers, rounds: int, clock: Clock, say: Say
 ) -> None:
     """Time backfills of few and of many tickers by the workers."""
-    database, celery = get_worker().database, build_celery(settings)
+    worker, celery = get_worker(), build_celery(settings)
+    database = worker.database
     for number in range(rounds):
         say(f"Round {number + 1} of {rounds}, {len(few):,} tickers and {len(many):,}.")
         for side, tickers in (("few tickers", few), ("many tickers", many)):
             market.forget_results(database)
             with clock.time(side):
                 sides.run_by_workers(database, celery, sides.ask("backfill", tickers))
+            with clock.time(f"alerts of {side}"):
+                sides.wait_for_alerts(database, partial(ask_notifier, worker))
 
 
 def time_requests(settings: Settings, tickers: Tickers, clock: Clock, say: Say) -> None:
