@@ -58,9 +58,9 @@ class Widespread(Record):
     of: int
 
 
-class Alert(Record):
+class ListedAlert(Record):
     """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
-    or that its bars stopped coming.
+    or that its bars stopped coming. The numbers behind it are told of a single alert.
     """
 
     id: str = Field(alias="_id", examples=[ALERT_ID])
@@ -82,17 +82,12 @@ class Alert(Record):
     threshold: float | None
     grade: float
     severity: Severity
-    explanation: dict[str, float] = Field(description="share of each input of the model")
-    reasons: list[str] = Field(description="the same in words")
-    inputs: list[ModelInput] = Field(
-        default_factory=list, description="what the model read beside what is usual"
-    )
+    reasons: list[str] = Field(description="why, in words")
     metric_name: str | None = Field(None, description="the weightiest input")
     actual_value: float | None = None
     expected_value: float | None = Field(None, description="its median of the 250 bars before")
     scope: MoveScope | None = Field(None, description="whose move it was")
-    root_causes: list[str] = Field(default_factory=list, description="the same in sentences")
-    root_cause: RootCause | None = None
+    root_causes: list[str] = Field(default_factory=list, description="and why, in sentences")
     model_version: str | None
     detection_timestamp: datetime
     parent_id: str | None = Field(None, description="the alert of a market-wide bar it belongs to")
@@ -116,7 +111,17 @@ class Alert(Record):
     updated_at: datetime
 
 
-class AlertPage(Page[Alert]):
+class Alert(ListedAlert):
+    """An alert with the numbers that it rests on."""
+
+    explanation: dict[str, float] = Field(description="share of each input of the model")
+    inputs: list[ModelInput] = Field(
+        default_factory=list, description="what the model read beside what is usual"
+    )
+    root_cause: RootCause | None = None
+
+
+class AlertPage(Page[ListedAlert]):
     """Alerts, the one raised last first."""
 
 
@@ -128,7 +133,7 @@ class MarketConditions(Record):
     z: float | None
 
 
-class EndedAlert(Alert):
+class EndedAlert(ListedAlert):
     """An alert of the history."""
 
     market_conditions: MarketConditions
@@ -169,7 +174,7 @@ class AlertDetail(Alert):
     """An alert with its trail and, of a market-wide bar, its tickers' alerts."""
 
     trail: list[TrailEntry]
-    children: list[Alert]
+    children: list[ListedAlert]
     archived: bool = Field(description="whether it is in the history")
 
 

@@ -404,9 +404,7 @@ class Agreement(TypedDict):
 
 
 class Alert(TypedDict):
-    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
-    or that its bars stopped coming.
-    """
+    """An alert with the numbers that it rests on."""
 
     _id: str
     watchlist: str | None
@@ -423,15 +421,12 @@ class Alert(TypedDict):
     threshold: float | None
     grade: float
     severity: Literal["low", "medium", "high", "critical"]
-    explanation: dict[str, float]
     reasons: list[str]
-    inputs: NotRequired[list[ModelInput]]
     metric_name: NotRequired[str | None]
     actual_value: NotRequired[float | None]
     expected_value: NotRequired[float | None]
     scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
     root_causes: NotRequired[list[str]]
-    root_cause: NotRequired[RootCause | None]
     model_version: str | None
     detection_timestamp: str
     parent_id: NotRequired[str | None]
@@ -453,6 +448,9 @@ class Alert(TypedDict):
     comments: NotRequired[list[Comment]]
     created_at: str
     updated_at: str
+    explanation: dict[str, float]
+    inputs: NotRequired[list[ModelInput]]
+    root_cause: NotRequired[RootCause | None]
 
 
 class AlertDetail(TypedDict):
@@ -473,15 +471,12 @@ class AlertDetail(TypedDict):
     threshold: float | None
     grade: float
     severity: Literal["low", "medium", "high", "critical"]
-    explanation: dict[str, float]
     reasons: list[str]
-    inputs: NotRequired[list[ModelInput]]
     metric_name: NotRequired[str | None]
     actual_value: NotRequired[float | None]
     expected_value: NotRequired[float | None]
     scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
     root_causes: NotRequired[list[str]]
-    root_cause: NotRequired[RootCause | None]
     model_version: str | None
     detection_timestamp: str
     parent_id: NotRequired[str | None]
@@ -503,15 +498,18 @@ class AlertDetail(TypedDict):
     comments: NotRequired[list[Comment]]
     created_at: str
     updated_at: str
+    explanation: dict[str, float]
+    inputs: NotRequired[list[ModelInput]]
+    root_cause: NotRequired[RootCause | None]
     trail: list[TrailEntry]
-    children: list[Alert]
+    children: list[ListedAlert]
     archived: bool
 
 
 class AlertPage(TypedDict):
     """Alerts, the one raised last first."""
 
-    items: list[Alert]
+    items: list[ListedAlert]
     next_cursor: str | None
 
 
@@ -974,15 +972,12 @@ class EndedAlert(TypedDict):
     threshold: float | None
     grade: float
     severity: Literal["low", "medium", "high", "critical"]
-    explanation: dict[str, float]
     reasons: list[str]
-    inputs: NotRequired[list[ModelInput]]
     metric_name: NotRequired[str | None]
     actual_value: NotRequired[float | None]
     expected_value: NotRequired[float | None]
     scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
     root_causes: NotRequired[list[str]]
-    root_cause: NotRequired[RootCause | None]
     model_version: str | None
     detection_timestamp: str
     parent_id: NotRequired[str | None]
@@ -1394,6 +1389,55 @@ class LineTied(TypedDict):
     rule: Rule
     name: str | None
     is_friend: bool | None
+
+
+class ListedAlert(TypedDict):
+    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
+    or that its bars stopped coming. The numbers behind it are told of a single alert.
+    """
+
+    _id: str
+    watchlist: str | None
+    entity_type: Literal["ticker", "market", "feed", "series"]
+    entity_id: str
+    market: str
+    interval: str
+    direction: Literal["up", "down"]
+    bar_time: str
+    last_bar: str
+    count: int
+    anomaly_ids: list[str]
+    anomaly_score: float | None
+    threshold: float | None
+    grade: float
+    severity: Literal["low", "medium", "high", "critical"]
+    reasons: list[str]
+    metric_name: NotRequired[str | None]
+    actual_value: NotRequired[float | None]
+    expected_value: NotRequired[float | None]
+    scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
+    root_causes: NotRequired[list[str]]
+    model_version: str | None
+    detection_timestamp: str
+    parent_id: NotRequired[str | None]
+    muted_by: NotRequired[str | None]
+    breadth: NotRequired[Widespread | None]
+    run_id: str
+    state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
+    owner: NotRequired[str | None]
+    acknowledged_at: NotRequired[str | None]
+    acknowledged_by: NotRequired[str | None]
+    resolved_at: NotRequired[str | None]
+    resolved_by: NotRequired[str | None]
+    resolution_notes: NotRequired[str | None]
+    feedback: NotRequired[Literal["confirmed", "expected", "false_alarm", "new_trend"] | None]
+    cause: NotRequired[
+        Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"] | None
+    ]
+    snoozed_until: NotRequired[str | None]
+    comments: NotRequired[list[Comment]]
+    created_at: str
+    updated_at: str
 
 
 class Manifest(TypedDict):
@@ -2828,7 +2872,7 @@ class Client(Connection):
         text: str | None = None,
         state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None = None,
         limit: int | None = None,
-    ) -> Pages[Alert]:
+    ) -> Pages[ListedAlert]:
         """List alerts in any state, those resolved long ago are in the history.
 
         Args:
@@ -2888,7 +2932,7 @@ class Client(Connection):
         muted: bool | None = None,
         text: str | None = None,
         limit: int | None = None,
-    ) -> Pages[Alert]:
+    ) -> Pages[ListedAlert]:
         """List the alerts that nobody has seen off: active ones, and acknowledged ones.
 
         Args:

@@ -15,6 +15,7 @@ from records.alerts.documents import (
     AlertDocument,
     CommentFields,
     EndedAlert,
+    ListedAlert,
     ReviewFields,
     StepFields,
     TrailDocument,
@@ -30,6 +31,8 @@ from records.keyset import Key, Keyset, Position, find_page
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str)))
 OPEN_STATES: tuple[AlertState, ...] = ("active", "acknowledged", "snoozed")
 LONGEST_TEXT = 100
+# What lists leave out.
+_NUMBERS = {"explanation": 0, "inputs": 0, "root_cause": 0}
 # Where a text is looked for.
 SEARCHED = (
     "entity_id",
@@ -208,9 +211,14 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
 
 def find_alerts(
     database: Db, query: Query, *, after: Position | None = None, limit: int
-) -> list[AlertDocument]:
-    """Return alerts that match `build_query(...)` in the order NEWEST_FIRST."""
-    return find_page(alerts_in(database), query, NEWEST_FIRST, after=after, limit=limit)
+) -> list[ListedAlert]:
+    """Return alerts that match `build_query(...)` in the order NEWEST_FIRST, without the numbers
+    that they rest on.
+    """
+    found = find_page(
+        alerts_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=_NUMBERS
+    )
+    return [*found]
 
 
 def count_open(database: Db, ticker: str, interval: str) -> int:
@@ -239,10 +247,10 @@ def find_market_wide(database: Db, alert_ids: Sequence[str]) -> set[str]:
     return {alert["_id"] for alert in alerts_in(database).find(query, {"_id": 1})}
 
 
-def find_children(database: Db, alert_id: str, *, limit: int = 1_000) -> list[AlertDocument]:
-    """Return the alerts of a market-wide bar, by ticker."""
-    found = alerts_in(database).find({"parent_id": alert_id})
-    return list(found.sort("entity_id", 1).limit(limit))
+def find_children(database: Db, alert_id: str, *, limit: int = 1_000) -> list[ListedAlert]:
+    """Return the alerts of a market-wide bar, by ticker, without their numbers."""
+    found = alerts_in(database).find({"parent_id": alert_id}, _NUMBERS)
+    return [*found.sort("entity_id", 1).limit(limit)]
 
 
 def _build_not_found(alert_id: str) -> NotFound:

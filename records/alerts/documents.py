@@ -165,12 +165,11 @@ class StepFields(TypedDict, total=False):
     snoozed_until: datetime | None
 
 
-class StrangestFields(TypedDict):
-    """What an alert says of the strangest of its bars.
+class ToldFields(TypedDict):
+    """What a list says of the strangest of an alert's bars.
 
     Attributes:
         anomaly_score, threshold: None of a feed.
-        explanation: the share of each input of the model; `inputs` has them beside what is usual.
         metric_name, actual_value, expected_value: of the weightiest input; what is expected is its
             median.
     """
@@ -179,16 +178,25 @@ class StrangestFields(TypedDict):
     threshold: float | None
     grade: float
     severity: Severity
-    explanation: dict[str, float]
     reasons: list[str]
     detection_timestamp: datetime
     model_version: str | None
     metric_name: str | None
     actual_value: float | None
     expected_value: float | None
-    inputs: list[InputFields]
     scope: MoveScope | None
     root_causes: list[str]
+
+
+class StrangestFields(ToldFields):
+    """The same with the numbers that it rests on.
+
+    Attributes:
+        explanation: the share of each input of the model; `inputs` has them beside what is usual.
+    """
+
+    explanation: dict[str, float]
+    inputs: list[InputFields]
     root_cause: RootCauseFields | None
 
 
@@ -201,7 +209,7 @@ class ReviewFields(TypedDict):
     feedback: Feedback | None
 
 
-class AlertDocument(StepFields, StrangestFields):
+class ListedAlert(StepFields, ToldFields):
     """What a person must look at: strange bars of one ticker of a watchlist, or of its market.
 
     Attributes:
@@ -217,7 +225,6 @@ class AlertDocument(StepFields, StrangestFields):
         breadth, bars: of a market-wide alert: of its widest bar, and which bars it holds.
         run_id: the run that raised it, or added to it last.
         grade_before: its grade before that run; -1 where that run raised it.
-        explanation: the share of each input of the model.
     """
 
     _id: str
@@ -241,6 +248,10 @@ class AlertDocument(StepFields, StrangestFields):
     comments: list[CommentFields]
     created_at: datetime
     updated_at: datetime
+
+
+class AlertDocument(ListedAlert, StrangestFields):
+    """An alert with the numbers that it rests on, which are most of its bytes."""
 
 
 class GroupDocument(TypedDict):
