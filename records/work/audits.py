@@ -10,6 +10,7 @@ reads both with `unfold`.
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Unpack, cast
 
 from pymongo.client_session import ClientSession
@@ -18,7 +19,7 @@ from pymongo.errors import BulkWriteError
 from core.errors import LeaseLost
 from core.words import Status
 from records.database import Db, Query
-from records.keyset import Key, Keyset, Position
+from records.keyset import Key, Keyset, Position, find_page
 from records.work.documents import (
     AuditDocument,
     AuditFields,
@@ -138,14 +139,16 @@ def find_audits(
     """Return what happened to each ticker of a run so far, by ticker,
     from the one after `after` on.
     """
-    found = [
-        audit
-        for audit in iterate_audits(database, {"run_id": run_id})
-        if status in (None, audit["status"])
-        and reason in (None, audit.get("reason"))
-        and (after is None or BY_TICKER.locate(audit) > after)
-    ]
-    return sorted(found, key=BY_TICKER.locate)[:limit]
+    asked = {"status": status, "reason": reason}
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    alone = {"run_id": run_id, "ticker": {"$gt": ""}, **wanted}
+    found = find_page(audits_in(database), alone, BY_TICKER, after=after, limit=limit)
+    # What names no ticker is the first in the index: where there are lists, they are.
+    first = audits_in(database).find_one({"run_id": run_id}, sort=BY_TICKER.sort)
+    if first is not None and "audits" in first:
+        found += _find_listed(database, run_id, wanted, after, limit)
+    audits = chain.from_iterable(unfold(part) for part in found)
+    return sorted(audits, key=BY_TICKER.locate)[:limit]
 
 
 def find_audits_of(
@@ -217,6 +220,28 @@ def unfold(part: AuditPart) -> Iterator[AuditDocument]:
     for own in part.get("audits", ({},)):
         audit = {**shared, **own}
         yield cast("AuditDocument", audit | {"_id": f"{audit['run_id']}:{audit['ticker']}"})
+
+
+def _find_listed(
+    database: Db, run_id: str, wanted: Query, after: Position | None, limit: int
+) -> Iterator[AuditPart]:
+    """Yield what lists say of the first so many tickers after a position, each as a list of one."""
+    stages: list[Query] = [
+        {"$match": {"run_id": run_id, "audits": {"$exists": True}}},
+        {"$unwind": "$audits"},
+        {
+            "$match": {
+                "$and": [
+                    {"audits.ticker": {"$gt": after[0] if after else ""}},
+                    *({"$or": [{n: value}, {f"audits.{n}": value}]} for n, value in wanted.items()),
+                ]
+            }
+        },
+        {"$sort": {"audits.ticker": 1}},
+        {"$limit": limit},
+        {"$set": {"audits": ["$audits"]}},
+    ]
+    yield from audits_in(database).aggregate(stages)
 
 
 def _fold(audits: Sequence[AuditDocument]) -> AuditPart:
