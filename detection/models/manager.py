@@ -179,13 +179,22 @@ class ModelManager:
         with self._lock:
             return champion in self._models
 
-    def holds_market_model(self, market: str) -> bool:
-        """Whether a loaded model that may score a market's bars looks at what the market did."""
+    def may_see_market(self, market: str, interval: str) -> bool:
+        """Whether a loaded model that may score a market's bars looks at what the market did;
+        where none is loaded yet, whether its champion does.
+        """
         with self._lock:
-            return any(
-                model.feature_set.sees_market and model.market in (market, ALL_MARKETS)
+            held = [
+                model
                 for model in self._models.values()
-            )
+                if model.interval == interval and model.market in (market, ALL_MARKETS)
+            ]
+        if held:
+            return any(model.feature_set.sees_market for model in held)
+        try:
+            return self.get_model(market, interval).feature_set.sees_market
+        except (NoModel, ModelIntegrity):  # it may not be needed; where it is, that is said
+            return False
 
     def clear_cache(self) -> None:
         """Forget all loaded models; the counts go on."""

@@ -77,8 +77,8 @@ def _load_parts(
 ) -> Iterator[Piece]:
     start, with_days = 0, False
     size = BACKFILL_TICKERS if job.task == "backfill" else PART_TICKERS
-    # Whether days are needed only a plan tells; most likely as the models say that are loaded.
-    needs_days = has_days(job.interval) and models.holds_market_model(job.market)
+    # Whether days are needed only a plan tells; most likely as the model says that is in use.
+    needs_days = has_days(job.interval) and models.may_see_market(job.market, job.interval)
     while start < len(job.tickers):
         checkpoint(start / len(job.tickers))
         if needs_days and not with_days:
