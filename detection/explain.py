@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import TypedDict
 
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
-from market.markets import load_markets
+from market.markets import get_market, load_markets
 from market.sessions.freshness import count_sessions_behind
 from records.database import Db
 from records.findings import watermarks
 from records.market.documents import SeriesDocument
 from records.market.series import find_one_series
-from records.market.session_days import find_session_days
-from records.models import champions, models
+from records.market.session_days import find_sessions
+from records.models import champions
 from records.work import runs, scan_switch, watchlists
 from records.work.documents import AuditDocument, LatestRun
 
@@ -61,14 +61,15 @@ def explain_series(database: Db, ticker: str, interval: str, now: datetime) -> S
 
     `sessions_behind` is None where the sessions are not known.
     """
-    is_scanned = scan_switch.get_switch(database)["enabled"]
-    next_scan = watchlists.find_next_scan(database, ticker, interval) if is_scanned else None
+    next_scan = watchlists.find_next_scan(database, ticker, interval)
+    if next_scan is not None and not scan_switch.get_switch(database)["enabled"]:
+        next_scan = None
     series = find_one_series(database, ticker, interval)
     known = find_reason(database, ticker, interval, series)
     behind = None
     if series is not None:
-        market = load_markets(database).choose(series["market"])
-        noted = find_session_days(database, [market.code]).get(market.code)
+        market = get_market(database, series["market"])
+        noted = find_sessions(database, market.code)
         behind = count_sessions_behind(
             series, noted, now, timedelta(seconds=market.tick_delay_seconds)
         )
@@ -85,12 +86,8 @@ def find_reason(
     """
     market = series["market"] if series else _guess_market(database, ticker)
     watermark = watermarks.find_watermarks(database, [ticker], interval).get(ticker)
-    champion = (
-        champions.find_champions(database, market, interval, [ticker]).get(ticker)
-        if market
-        else None
-    )
-    warm_up_bars = models.find_warm_up_bars(database, champion.version) if champion else None
+    found = champions.find_in_use(database, market, interval, ticker) if market else None
+    champion, warm_up_bars = found or (None, None)
     known: SeriesState = {
         "ticker": ticker,
         "interval": interval,

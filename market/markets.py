@@ -14,7 +14,7 @@ from core.errors import BadInput
 from market.tickers import normalize_ticker
 from records.database import Db
 from records.market.documents import MarketDocument
-from records.market.markets import SHIPPED_ROWS, find_markets, find_set_tickers
+from records.market.markets import SHIPPED_ROWS, find_market, find_markets, find_set_tickers
 
 US = "US"
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,7}")
@@ -223,6 +223,12 @@ SHIPPED = Markets({row["code"]: row for row in SHIPPED_ROWS})
 def load_markets(database: Db) -> Markets:
     """Return the markets as they are now, in two small queries."""
     return Markets(find_markets(database), find_set_tickers(database))
+
+
+def get_market(database: Db, code: str) -> Market:
+    """Return one market as it is now, in one small query. Raises BadInput where there is none."""
+    stored = find_market(database, code)
+    return SHIPPED.choose(code) if stored is None else Market.from_document(stored)
 
 
 def is_market_code(text: str) -> bool:

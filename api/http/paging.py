@@ -4,7 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, Generic, TypedDict, TypeVar, get_args
+from typing import Any, Generic, TypedDict, TypeVar
 
 import bson
 from bson.errors import BSONError
@@ -65,13 +65,13 @@ def build_page(
     return {"items": items, "next_cursor": encode_cursor(*locate(items[-1])) if more else None}
 
 
-def answer_stored(page: Listed[Any], model: type[BaseModel]) -> Response:
-    """Answer with a page of documents of our own as they are stored, by the fields of a `Page`.
+def answer_stored(page: Listed[Any], item: type[BaseModel]) -> Response:
+    """Answer with a page of documents of our own as they are stored, by the fields of an item.
 
     They were checked when they were written: to check, copy and check again each part of them takes
     longer than all else that a list does. What nobody stored is as the model says.
     """
-    names, defaults = _list_fields(model)
+    names, defaults = _list_fields(item)
     items = [
         {name: document[name] if name in document else defaults[name] for name in names}
         for document in page["items"]
@@ -80,9 +80,8 @@ def answer_stored(page: Listed[Any], model: type[BaseModel]) -> Response:
 
 
 @cache
-def _list_fields(model: type[BaseModel]) -> tuple[Sequence[str], Mapping[str, Any]]:
-    """Return the names of what a page's items have, and what those are that may be missing."""
-    (item,) = get_args(model.model_fields["items"].annotation)
+def _list_fields(item: type[BaseModel]) -> tuple[Sequence[str], Mapping[str, Any]]:
+    """Return the names of what an item has, and what those are that may be missing."""
     fields = {field.alias or name: field for name, field in item.model_fields.items()}
     defaults = {
         name: field.get_default(call_default_factory=True)

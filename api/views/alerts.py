@@ -30,6 +30,7 @@ from api.schemas.alerts import (
     HistoryQuery,
     LabelPage,
     LabelQuery,
+    ListedAlert,
     Profile,
     ProfileQuery,
     ResolveBody,
@@ -275,7 +276,7 @@ def _list(
     query = build_query(states=states, **asked.build_filter())
     after = decode_cursor(cursor, NEWEST_FIRST.types)
     found = find_alerts(get_database(), query, after=after, limit=limit + 1)
-    return answer_stored(build_page(found, limit, NEWEST_FIRST.locate), AlertPage)
+    return answer_stored(build_page(found, limit, NEWEST_FIRST.locate), ListedAlert)
 
 
 def _step(alert_id: str, step: AlertStep, **said: Any) -> AlertDocument:

@@ -6,11 +6,13 @@ from math import ceil
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import Response, jsonify
 
 from alerts.conditions import find_conditions
-from api.http.paging import Listed, build_page, decode_cursor
+from api.http.paging import answer_stored, build_page, decode_cursor
 from api.http.state import check_market, get_database
 from api.schemas.anomalies import (
+    Anomaly,
     AnomalyFilter,
     AnomalyHistogram,
     AnomalyInFull,
@@ -43,7 +45,7 @@ RESOLUTION = timedelta(milliseconds=1)  # of the times that MongoDB keeps
 @anomalies.get("/anomalies")
 @anomalies.input(AnomalyQuery, location="query")
 @anomalies.output(AnomalyPage)
-def list_anomalies(query_data: AnomalyQuery) -> Listed[Mapping[str, Any]]:
+def list_anomalies(query_data: AnomalyQuery) -> Response:
     """List anomalies by time, grade, score or ticker."""
     database, order = get_database(), ORDERS[query_data.sort]
     query, fields = _build_query(query_data), query_data.list_fields()
@@ -58,7 +60,8 @@ def list_anomalies(query_data: AnomalyQuery) -> Listed[Mapping[str, Any]]:
     if query_data.wants_review:
         reviews = find_reviews(database, [one["_id"] for one in found])
         found = [{**one, "review": reviews.get(one["_id"])} for one in found]
-    return build_page(found, query_data.limit, order.locate)
+    page = build_page(found, query_data.limit, order.locate)
+    return answer_stored(page, Anomaly) if fields is None else jsonify(page)
 
 
 def _build_query(asked: AnomalyFilter) -> Query:

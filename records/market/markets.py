@@ -129,6 +129,11 @@ def find_markets(database: Db) -> dict[str, MarketDocument]:
     return rows | {stored["code"]: stored for stored in markets_in(database).find().sort("_id", 1)}
 
 
+def find_market(database: Db, code: str) -> MarketDocument | None:
+    """Return a market that is stored, which one that is shipped need not be; or None."""
+    return markets_in(database).find_one({"_id": code})
+
+
 def add_market(database: Db, row: MarketDocument, session: ClientSession | None = None) -> None:
     """Store a market. Raises Conflict where one of its code is stored."""
     try:

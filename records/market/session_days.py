@@ -6,9 +6,13 @@ Made by what has the calendars loaded: imports, and the commands that change ses
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from records.database import Db
 from records.market.documents import SessionDaysDocument, session_days_in
+
+# Markets whose sessions of eleven years, some 100 kB each, a process keeps.
+MOST_KEPT = 64
 
 
 def find_session_days(
@@ -19,6 +23,17 @@ def find_session_days(
     """
     query: dict[str, object] = {} if markets is None else {"_id": {"$in": list(markets)}}
     return {found["_id"]: found for found in session_days_in(database).find(query)}
+
+
+def find_sessions(database: Db, market: str) -> SessionDaysDocument | None:
+    """Return the same of one market, which this process reads once until they are made anew."""
+    made_at = find_made_at(database, market)
+    return None if made_at is None else _read(database, market, made_at)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _read(database: Db, market: str, _made_at: datetime) -> SessionDaysDocument | None:
+    return find_session_days(database, [market]).get(market)
 
 
 def find_made_at(database: Db, market: str) -> datetime | None:

@@ -158,6 +158,38 @@ def find_champions(
     return champions
 
 
+def find_in_use(
+    database: Db, market: str, interval: str, ticker: str
+) -> tuple[Champion, int | None] | None:
+    """Return the champion of one ticker, as `find_champions` chooses it, with how many bars it
+    needs before the first that it scores (None where there is no such version), in one query.
+    """
+    scopes = [Scope("ticker", ticker), *(Scope("market", name) for name in (market, ALL_MARKETS))]
+    order = [scope.name_pointer(interval) for scope in scopes]
+    stages: list[Query] = [
+        {
+            "$match": {
+                "_id": {"$in": order},
+                "market": {"$in": [market, ALL_MARKETS]},
+                "version": {"$ne": None},
+            }
+        },
+        {
+            "$lookup": {
+                "from": "models",
+                "localField": "version",
+                "foreignField": "_id",
+                "pipeline": [{"$project": {"warm_up_bars": 1}}],
+                "as": "model",
+            }
+        },
+        {"$project": {"version": 1, "sha256": 1, "warm": {"$first": "$model.warm_up_bars"}}},
+    ]
+    found = {pointer["_id"]: pointer for pointer in database.champions.aggregate(stages)}
+    first = next((found[choice] for choice in order if choice in found), None)
+    return first and (Champion(first["version"], first["sha256"]), first.get("warm"))
+
+
 def find_market_ages(database: Db) -> list[ChampionAge]:
     """Return {market, interval, version, age_seconds} of each market's champions;
     the age is since it was trained.

@@ -92,14 +92,6 @@ def set_artefact_hash(
     database.models.update_one({"_id": version}, {"$set": changes}, session=session)
 
 
-def find_warm_up_bars(database: Db, version: str) -> int | None:
-    """Return how many bars a version needs before the first that it scores,
-    or None where there is no such version.
-    """
-    record = models_in(database).find_one({"_id": version}, {"warm_up_bars": 1})
-    return None if record is None else record["warm_up_bars"]
-
-
 def find_trained(database: Db, run_id: str) -> ModelRecord | None:
     """Return the version that a training run made, or None."""
     return next(_find(database, {"training_run_id": run_id}), None)

@@ -158,11 +158,13 @@ def find_audits_of(
     session: ClientSession | None = None,
 ) -> dict[str, AuditDocument]:
     """Return the audits of any of these tickers in any of these runs, by `_id`: `RUN:TICKER`."""
-    named = {"$in": list(tickers)}
-    query = {"run_id": {"$in": list(run_ids)}, "$or": [{"ticker": named}, {"audits.ticker": named}]}
-    wanted = set(tickers)
-    found = iterate_audits(database, query, session)
-    return {audit["_id"]: audit for audit in found if audit["ticker"] in wanted}
+    wanted = {f"{run_id}:{ticker}" for run_id in run_ids for ticker in tickers}
+    found = _find_those(database, {"_id": {"$in": list(wanted)}}, wanted, session)
+    if len(found) < len(wanted):
+        # Those that a list has are not the first in it, which is known by its `_id`.
+        query = {"run_id": {"$in": list(run_ids)}, "audits.ticker": {"$in": list(tickers)}}
+        found |= _find_those(database, query, wanted, session)
+    return found
 
 
 def find_scored_spans(
@@ -220,6 +222,13 @@ def unfold(part: AuditPart) -> Iterator[AuditDocument]:
     for own in part.get("audits", ({},)):
         audit = {**shared, **own}
         yield cast("AuditDocument", audit | {"_id": f"{audit['run_id']}:{audit['ticker']}"})
+
+
+def _find_those(
+    database: Db, query: Query, wanted: Collection[str], session: ClientSession | None
+) -> dict[str, AuditDocument]:
+    audits = iterate_audits(database, query, session)
+    return {audit["_id"]: audit for audit in audits if audit["_id"] in wanted}
 
 
 def _find_listed(

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from alerts.evidence import check_evidence
 from alerts.raising import build_alert
 from api.schemas.alerts import AlertPage
+from api.schemas.anomalies import Anomaly, AnomalyPage
 from cli.alerts import group
 from cli.anomalies import group as anomalies_group
 from cli.groups import group as groups_group
@@ -563,6 +564,9 @@ def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker:
     # Lists answer with what is stored, which is what the schema makes of it.
     page = client.get("/py/alerts?limit=2").json
     assert AlertPage.model_validate(page).model_dump(mode="json", by_alias=True) == page
+    found = client.get("/py/anomalies").json
+    assert AnomalyPage.model_validate(found).model_dump(mode="json", by_alias=True) == found
+    assert isinstance(AnomalyPage.model_validate(found).items[0], Anomaly)
 
 
 def test_groups_are_brought_by_file_and_over_http_and_what_is_wrong_is_said(

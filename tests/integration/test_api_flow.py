@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from api.schemas.chart import Chart
 from tasks import names
 from tasks.process.broker import build_celery
 from tests.integration.conftest import Live
@@ -314,6 +315,7 @@ def test_a_chart_shows_bars_lines_and_markers_and_sets_to_work_what_came_since(
 
 def test_whole_history_has_its_anomalies_as_markers(live: Live, detected: dict[str, Any]) -> None:
     chart = live.client.get("/py/chart?ticker=AAA&period=max").json
+    assert Chart.model_validate(chart).model_dump(mode="json", by_alias=True) == chart
     listed = live.client.get("/py/anomalies?ticker=AAA&limit=500").json["items"]
     assert [marker["_id"] for marker in chart["markers"]] == [anomaly["_id"] for anomaly in listed][
         ::-1
