@@ -19,6 +19,8 @@ SOCKET = "supervisor.sock"
 LOG_BYTES = "10MB"
 # the 20 s of worker_soft_shutdown_timeout, and as long again to hand the rest back
 WORKER_SECONDS = 45
+# A worker beside an API and servers that are busy gets a tenth of what each of them gets of a core.
+NICENESS = 10
 # supervisor waits a second longer before each try; then the runner starts the count afresh
 TRIES = 10
 
@@ -61,10 +63,11 @@ def service_programs(settings: Settings, state_dir: Path) -> list[Program]:
     work_queues = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE))
     return [
         Program("api", SERVICE, api_command(settings)),
+        # Whoever looks at something waits less than whoever has everything computed.
         Program(
             "worker",
             SERVICE,
-            worker_command("worker", work_queues, 2),
+            ["nice", "-n", str(NICENESS), *worker_command("worker", work_queues, 2)],
             worker_environment,
             WORKER_SECONDS,
         ),
