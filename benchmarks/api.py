@@ -1,10 +1,11 @@
 """`make bench-api`: how quickly the API answers, beside `/healthz`,
 which is the floor of the same stack.
 
-A real gunicorn with one worker process, a Redis and a MongoDB of its own. No Celery worker runs:
-what is enqueued waits, as it would behind a backlog. Requests have a key, so they are counted
-towards its rate limit. Both sides of a figure take turns, so that a machine whose speed drifts
-slows both, and figures are of all rounds together.
+The API as `make up` starts it, a Redis and a MongoDB of its own. No Celery worker runs:
+what is enqueued waits, as it would behind a backlog; but at the end of each round the workers of
+`make up` are there, and reads are asked for while backfills of everything go on. Requests have a
+key, so they are counted towards its rate limit. Both sides of a figure take turns, so that a
+machine whose speed drifts slows both, and figures are of all rounds together.
 """
 
 import argparse
@@ -13,18 +14,20 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from threading import Event
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.__main__ import describe_machine
 from benchmarks.load import Client, read_at_rate
-from benchmarks.service import run_bench_servers
+from benchmarks.service import run_bench_servers, run_service
 from core.settings import Settings
 from records.database import Db, open_database
 from records.keys import add_key
@@ -42,14 +45,18 @@ BOUNDS = {
     "enqueue_1_ticker_median_ms": 20.0,
     "enqueue_1000_over_1_ticker": 5.0,
     "reads_p99_ms": 20.0,
+    "reads_beside_backfill_p99_ms": 50.0,
 }
 BACKFILL = "/py/anomalies/backfill"
+EVERYTHING = {"market": "US"}
+WAIT_SECONDS = 25
 SIDES = {
     "healthz": "GET /healthz",
     "one": "POST a backfill of 1 ticker",
     "many": f"POST a backfill of {TICKERS:,} tickers",
     "healthz_reads": f"GET /healthz, {READS_PER_SECOND} a second",
     "reads": f"mixed reads, {READS_PER_SECOND} a second",
+    "beside": f"the same beside a backfill of {TICKERS:,} tickers",
 }
 
 Times = dict[str, list[list[float]]]
@@ -89,8 +96,15 @@ def main() -> None:
             # With a key each request is looked up and counted, as it is where others than this
             # machine are served.
             key = add_key(database, "bench", ("admin",), datetime.now(UTC))
+            size = QUICK if quick else FULL
             times = measure(
-                settings.port, key, database, paths, QUICK if quick else FULL, console.print
+                settings,
+                folder,
+                key=key,
+                database=database,
+                paths=paths,
+                size=size,
+                say=console.print,
             )
     figures = build_figures(times)
     console.print(build_times(times), build_bounds(figures))
@@ -103,8 +117,8 @@ def main() -> None:
 
 @contextmanager
 def run_api(settings: Settings, folder: Path) -> Iterator[None]:
-    """Start gunicorn with one worker process, and stop it at the end."""
-    command = die_with_parent([*api_command(settings), "--workers", "1"])
+    """Start the API as `make up` does, and stop it at the end."""
+    command = die_with_parent(api_command(settings))
     limits = {"RATE_LIMIT_READS": "1000000/minute", "RATE_LIMIT_WRITES": "1000000/minute"}
     with (
         (folder / "api.log").open("wb") as log,
@@ -157,15 +171,23 @@ def fill(database: Db) -> list[str]:
 
 
 def measure(
-    port: int, key: str, database: Db, paths: Sequence[str], size: Size, say: Callable[[str], None]
+    settings: Settings,
+    folder: Path,
+    *,
+    key: str,
+    database: Db,
+    paths: Sequence[str],
+    size: Size,
+    say: Callable[[str], None],
 ) -> Times:
     """Return the seconds of each answer, by what was asked and round."""
     times: Times = {name: [] for name in SIDES}
-    everything = {"market": "US"}
+    port = settings.port
+    load = {"per_second": READS_PER_SECOND, "seconds": size.read_seconds}
     with Client(port, key) as client:
         for path in paths[:10]:
             client.ask(path)
-        post(client, database, everything)
+        post(client, database, EVERYTHING)
     for number in range(size.rounds):
         say(f"Round {number + 1} of {size.rounds}, load {os.getloadavg()[0]:.1f}.")
         floor, one, many = [], [], []
@@ -174,13 +196,38 @@ def measure(
                 floor.append(time_it(client, "/healthz"))
                 one.append(post(client, database, {"ticker": f"T{ticker:05d}"}))
                 if ticker % 4 == 0:
-                    many.append(post(client, database, everything))
-        load = {"per_second": READS_PER_SECOND, "seconds": size.read_seconds}
+                    many.append(post(client, database, EVERYTHING))
         floor_reads = read_at_rate(port, key, ["/healthz"], **load)
         reads = read_at_rate(port, key, paths, **load)
-        for name, seconds in zip(SIDES, (floor, one, many, floor_reads, reads), strict=True):
+        with run_backfills(settings, folder, key):
+            beside = read_at_rate(port, key, paths, **load)
+        measured = (floor, one, many, floor_reads, reads, beside)
+        for name, seconds in zip(SIDES, measured, strict=True):
             times[name].append(seconds)
     return times
+
+
+@contextmanager
+def run_backfills(settings: Settings, folder: Path, key: str) -> Iterator[None]:
+    """Have the workers of `make up` backfill everything, again and again until the end."""
+    over = Event()
+
+    def backfill() -> None:
+        with Client(settings.port, key) as client:
+            client.ask(f"{BACKFILL}?wait={WAIT_SECONDS}", EVERYTHING)
+
+    def go_on() -> None:
+        while not over.is_set():
+            backfill()
+
+    with run_service(settings, folder, ("worker",)), ThreadPoolExecutor(1) as pool:
+        backfill()  # the first has the model loaded
+        ended = pool.submit(go_on)
+        try:
+            yield
+        finally:
+            over.set()
+        ended.result()
 
 
 def post(client: Client, database: Db, body: dict[str, str]) -> float:
@@ -222,6 +269,11 @@ def build_figures(times: Times) -> dict[str, float]:
         "reads_median_ms": find(0.5, "reads"),
         "reads_p99_ms": find(0.99, "reads"),
         "reads_p99.9_ms": find(0.999, "reads"),
+        "reads_most_ms": find(1.0, "reads"),
+        "reads_beside_backfill_median_ms": find(0.5, "beside"),
+        "reads_beside_backfill_p99_ms": find(0.99, "beside"),
+        "reads_beside_backfill_p99.9_ms": find(0.999, "beside"),
+        "reads_beside_backfill_most_ms": find(1.0, "beside"),
         "reads_p99_over_healthz": find(0.99, "reads", "healthz_reads"),
     }
     return {name: round(value, 2) for name, value in figures.items()}
@@ -239,7 +291,7 @@ def build_times(times: Times) -> Table:
         "p99",
         "p99.9",
         "most",
-        title="Milliseconds, one gunicorn worker, all rounds",
+        title="Milliseconds, all rounds",
     )
     for name, rounds in times.items():
         seconds = [one for each in rounds for one in each]
