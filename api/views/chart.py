@@ -62,9 +62,7 @@ def get_chart(query_data: ChartQuery) -> Response:
         "interval": interval,
         "period": query_data.period,
         "synthetic": known["synthetic"],
-        "bars": [
-            {**bar._asdict(), "time": datetime.fromtimestamp(bar.time, UTC)} for bar in bars
-        ],
+        "bars": [{**bar._asdict(), "time": datetime.fromtimestamp(bar.time, UTC)} for bar in bars],
         "cut_at": _find_cut(series, start, bars),
         "indicators": lines,
         "markers": find_anomaly_parts(database, query, MARKED, limit=MOST_MARKERS)[::-1],

@@ -50,6 +50,15 @@ def test_a_version_is_loaded_once(database: Db) -> None:
     }
 
 
+def test_a_new_process_knows_whether_the_model_in_use_looks_at_the_market(database: Db) -> None:
+    manager = ModelManager(database)
+    assert not manager.may_see_market("US", "1d")
+    add_model(database)  # of the default columns, the market's among them
+    assert manager.may_see_market("US", "1d")
+    assert not manager.may_see_market("US", "5m")
+    assert manager.get_cache_stats()["loads"] == 1
+
+
 def test_threads_that_ask_at_once_share_one_load(database: Db) -> None:
     add_model(database)
     manager = ModelManager(database)
