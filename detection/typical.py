@@ -12,6 +12,7 @@ from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.market_days import read_days
 from market.bars.panel import BarPanel
+from market.bars.segments import find_segments
 from market.bars.store import load_panel
 from market.intervals import INTERVALS
 from records.database import Db
@@ -108,12 +109,14 @@ def _find_chunk(
     first = [_find_first(panel, s, spans[ticker][0]) for s, ticker in enumerate(panel.tickers)]
     features = compute_features(panel, np.array(first, np.int64), feature_set, days)
     told: dict[str, list[InputFields]] = {a["_id"]: [] for of in by_ticker.values() for a in of}
+    begins, _ = find_segments(panel.times, panel.offsets)
     for s, ticker in enumerate(panel.tickers):
         rows = panel.series(s)
         for anomaly in by_ticker[ticker]:
             row = rows.start + int(np.searchsorted(panel.times[rows], _get_seconds(anomaly)))
             if row < rows.stop and panel.times[row] == _get_seconds(anomaly):
-                told[anomaly["_id"]] = _describe(features, feature_set, anomaly, row, rows.start)
+                begin = int(begins[np.searchsorted(begins, row, side="right") - 1])
+                told[anomaly["_id"]] = _describe(features, feature_set, anomaly, row, begin)
     return told
 
 

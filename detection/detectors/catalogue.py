@@ -109,6 +109,11 @@ def _count_warm_up(parameters: Mapping[str, Any]) -> int:
     return min(DETECTORS[name].warm_up_bars for name in find_weights(parameters["weights"]))
 
 
+def _count_resume(parameters: Mapping[str, Any]) -> int:
+    """Return how many bars an ensemble needs before a bar after a pause, likewise."""
+    return min(DETECTORS[name].history_bars for name in find_weights(parameters["weights"]))
+
+
 DETECTORS["ensemble"] = DetectorKind(
     name="ensemble",
     summary="what several detectors find rare, by their weights",
@@ -129,6 +134,7 @@ DETECTORS["ensemble"] = DetectorKind(
     score_range=(-1.0, 0.0),
     module="detection.detectors.ensemble",
     count_warm_up=_count_warm_up,
+    count_resume=_count_resume,
 )
 DEFAULT_DETECTOR = "isolation_forest"
 # Two detectors that have a parameter of one name mean the same by it.

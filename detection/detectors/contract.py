@@ -126,7 +126,7 @@ class DetectorKind:
             looks at a bar's row alone.
         only_its_sets: whether it can be shown its own feature sets only.
         count_warm_up: how many bars it needs before a bar with given parameters, where that is not
-            always the same.
+            always the same; `count_resume` likewise how many after a pause.
         score_range: lowest and highest score.
         module: dotted name of the module that has `fit` and `load`; imported at first use.
     """
@@ -143,6 +143,7 @@ class DetectorKind:
     history_bars: int = 0
     only_its_sets: bool = False
     count_warm_up: Callable[[Mapping[str, Any]], int] | None = None
+    count_resume: Callable[[Mapping[str, Any]], int] | None = None
 
     def choose_feature_set(self, interval: str) -> str:
         """Return the label of the feature set it sees where none is asked for."""
@@ -151,6 +152,12 @@ class DetectorKind:
     def find_warm_up_bars(self, parameters: Mapping[str, Any]) -> int:
         """Return how many bars it needs before a bar, besides those of its feature set."""
         return self.count_warm_up(parameters) if self.count_warm_up else self.warm_up_bars
+
+    def find_resume_bars(self, parameters: Mapping[str, Any]) -> int:
+        """Return how many bars it needs before a bar after a pause, besides those of its feature
+        set: where a block of bars begins is counted from the stored series' first.
+        """
+        return self.count_resume(parameters) if self.count_resume else self.history_bars
 
     def check_feature_set(self, label: str, interval: str) -> None:
         """Raise BadInput where it cannot be shown a feature set."""

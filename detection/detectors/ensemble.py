@@ -58,6 +58,7 @@ class Member:
     def show(self, rows: SeriesRows) -> tuple[SeriesRows, Bools]:
         """Return what it sees of those wanted rows that it can score, and which these are (m,)."""
         known = rows.find_places() >= self.kind.warm_up_bars
+        known &= rows.find_reaching(self.kind.history_bars)
         own = np.ascontiguousarray(rows.inputs[:, self.columns])
         return replace(rows, inputs=own, wanted=rows.wanted[known]), known
 

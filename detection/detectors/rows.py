@@ -5,7 +5,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from core.arrays import Float32, Float64, Int64
+from core.arrays import Bools, Float32, Float64, Int64
 from detection.detectors.contract import Detector, SeriesDetector
 
 Column = TypeVar("Column", Float32, Int64)
@@ -22,13 +22,14 @@ def freeze(array: Column) -> Column:
 
 @dataclass(frozen=True, slots=True)
 class SeriesRows:
-    """The rows of k series, one series after another, each ascending by time and without gaps.
+    """The rows of k series, one series after another, each ascending by time and without gaps; what
+    comes after a long pause is a series of its own.
 
     Attributes:
         inputs: shape (n, d), what a detector sees of each bar.
         offsets: shape (k + 1,), where the rows of each series begin.
-        places: shape (k,), the place of each series' first row among all bars of the stored series
-            that have a row: 0 is the first bar past the warm-up of the feature set.
+        places: shape (k,), the place of each series' first row among all bars of the stored series:
+            0 is the first bar past the warm-up of the feature set.
         wanted: shape (m,), ascending, which rows are to be scored; the others are their history.
     """
 
@@ -54,10 +55,18 @@ class SeriesRows:
         return self.inputs.take(self.wanted, axis=0)
 
     def find_places(self) -> Int64:
-        """Return the place of each wanted row in its series, shape (m,)."""
+        """Return the place of each wanted row in its stored series, shape (m,)."""
         series = np.searchsorted(self.offsets, self.wanted, side="right") - 1
         places: Int64 = self.wanted - self.offsets[series] + self.places[series]
         return places
+
+    def find_reaching(self, bars: int) -> Bools:
+        """Return which wanted rows have so many rows before them, or all of the stored series,
+        shape (m,); after a pause only the first.
+        """
+        series = np.searchsorted(self.offsets, self.wanted, side="right") - 1
+        reaching: Bools = self.wanted - self.offsets[series] >= np.minimum(bars, self.find_places())
+        return reaching
 
     def want(self, wanted: Int64) -> Self:
         """Return the same rows with others wanted."""

@@ -52,8 +52,8 @@ def compute_features(
     """Compute the features of every bar of series s from panel row `first_rows[s]` (shape (k,)) on.
 
     A bar's values depend on the stored series, and on the `market` where the set has columns of it,
-    not on where the panel begins. Without a market these columns are 0. With a set that sets bars
-    aside on which nothing traded, a series starts anew after a pause of more than a year.
+    not on where the panel begins. Without a market these columns are 0. A series starts anew after
+    a pause of more than a year.
     Raises ValueError when the panel does not reach back as far as `history_start` asks.
     """
     starts, stops = panel.offsets[:-1], panel.offsets[1:]
@@ -62,7 +62,7 @@ def compute_features(
     first = np.clip(feature_set.warm_up_bars - shift, wanted, stops)
     _check_history(panel, first, feature_set)
     positions = np.arange(panel.times.size) + np.repeat(shift, np.diff(panel.offsets))
-    kept = _find_kept(panel) if feature_set.sets_no_trade_aside else None
+    kept = _find_kept(panel, feature_set)
     if kept is None:
         computed = _run(panel, slice(None), positions, panel.offsets, first, feature_set)
         found = Features(*computed, first - wanted, np.zeros_like(wanted))
@@ -104,10 +104,12 @@ def _check_history(panel: BarPanel, first: Int64, feature_set: FeatureSet) -> No
         )
 
 
-def _find_kept(panel: BarPanel) -> Int64 | None:
-    """Return the rows on which something traded, None where it did on all and no series paused."""
-    prices = (panel.open, panel.high, panel.low, panel.close)
-    idle = mark_no_trade(prices, panel.volume, panel.offsets[:-1])
+def _find_kept(panel: BarPanel, feature_set: FeatureSet) -> Int64 | None:
+    """Return the rows that are looked at, None where these are all and no series paused."""
+    idle = np.zeros(panel.times.size, np.bool_)
+    if feature_set.sets_no_trade_aside:
+        prices = (panel.open, panel.high, panel.low, panel.close)
+        idle = mark_no_trade(prices, panel.volume, panel.offsets[:-1])
     if idle.any() or (np.diff(panel.times) > LONGEST_PAUSE_SECONDS).any():
         return np.flatnonzero(~idle)
     return None

@@ -234,18 +234,20 @@ def _learn(
     """Add the rows of a panel that lie in the window to the sample, and note what they were."""
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
     first = _find_first_rows(panel, start)
-    history = get_detector(plan.detector).history_bars
-    features = compute_features(panel, first - history, plan.feature_set, market)
+    kind = get_detector(plan.detector)
+    features = compute_features(panel, first - kind.history_bars, plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
     earliest = np.maximum(first, plan.warm_up_bars - panel.first_index + panel.offsets[:-1])
     wanted &= features.rows >= np.repeat(earliest, _count_rows(panel, features.rows))
     if known_only:
         wanted &= features.inputs[:, len(plan.feature_set.own_columns) :].any(axis=1)
+    shown = lay_out_rows(panel, features, plan.feature_set, np.flatnonzero(wanted))
+    shown = shown.want(shown.wanted[shown.find_reaching(kind.find_resume_bars(plan.parameters))])
     if isinstance(sample, RowSample):
-        sample.add(features.inputs[wanted])
+        sample.add(shown.get_wanted())
     else:
-        sample.append(lay_out_rows(panel, features, plan.feature_set, np.flatnonzero(wanted)))
-    rows = features.rows[wanted]
+        sample.append(shown)
+    rows = features.rows[shown.wanted]
     if rows.size:
         times = panel.times[rows]
         seen.first = min(seen.first, int(times.min()))

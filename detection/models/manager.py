@@ -37,6 +37,7 @@ class LoadedModel:
         warm_up_bars: how many bars it needs before the first that it scores.
         history_bars: on how many bars before a bar its score depends, besides what the bar's
             features do.
+        resume_bars: how many of these it needs after a pause.
         threshold: bars with a lower score are anomalies.
         detector: scores and attributes.
         grades: how rare a score is.
@@ -52,6 +53,7 @@ class LoadedModel:
     feature_set: FeatureSet
     warm_up_bars: int
     history_bars: int
+    resume_bars: int
     threshold: float
     detector: Detector | SeriesDetector
     grades: GradeTable
@@ -264,6 +266,7 @@ def _load(database: Db, champion: Champion) -> LoadedModel:
 
 def _build_model(record: ModelDocument, detector: Detector | SeriesDetector) -> LoadedModel:
     name, _, version = record["feature_set"].partition("/")
+    kind = get_detector(record["parameters"]["detector"])
     return LoadedModel(
         version=record["version"],
         sha256=record["sha256"],
@@ -271,7 +274,8 @@ def _build_model(record: ModelDocument, detector: Detector | SeriesDetector) -> 
         interval=record["interval"],
         feature_set=get_feature_set(name, int(version)),
         warm_up_bars=record["warm_up_bars"],
-        history_bars=get_detector(record["parameters"]["detector"]).history_bars,
+        history_bars=kind.history_bars,
+        resume_bars=kind.find_resume_bars(record["parameters"]),
         threshold=record["threshold"],
         detector=detector,
         grades=GradeTable.from_document(record["score_quantiles"]),

@@ -7,19 +7,21 @@ from detection.detectors.rows import SeriesRows
 from detection.features.compute import Features
 from detection.features.feature_sets import FeatureSet
 from market.bars.panel import BarPanel
+from market.bars.segments import find_segments
 
 
 def lay_out_rows(
     panel: BarPanel, features: Features, feature_set: FeatureSet, wanted: Int64
 ) -> SeriesRows:
-    """Return the rows of a panel's k series, those at the positions `wanted` (m,) of the features
-    to be scored.
+    """Return the rows of a panel's series, those at the positions `wanted` (m,) of the features to
+    be scored. What comes after a pause of more than a year is a series of its own.
     """
-    offsets = np.searchsorted(features.rows, panel.offsets)
-    places = np.zeros(len(panel.tickers), np.int64)
+    begins, series = find_segments(panel.times, panel.offsets)
+    offsets = np.searchsorted(features.rows, begins)
+    places = np.zeros(series.size, np.int64)
     held = np.flatnonzero(np.diff(offsets))
-    rows = features.rows[offsets[held]]
-    places[held] = rows - panel.offsets[held] + panel.first_index[held] - feature_set.warm_up_bars
+    rows, own = features.rows[offsets[held]], series[held]
+    places[held] = rows - panel.offsets[own] + panel.first_index[own] - feature_set.warm_up_bars
     return SeriesRows(features.inputs, offsets, places, wanted)
 
 

@@ -144,9 +144,20 @@ def show(load: Load) -> Shown:
     early = np.repeat(first, np.diff(np.searchsorted(features.rows, panel.offsets)))
     usable = np.flatnonzero(marked[features.rows] & is_finite & (features.rows >= early))
     shown = lay_out_rows(panel, features, model.feature_set, usable)
-    # Of bars that are set aside the features know how many; a model that looks back has none.
-    warm_up = first - starts if model.history_bars else features.warm_up
-    return Shown(features, shown, features.rows[usable], spans, marked, warm_up, errors)
+    if not model.history_bars:
+        rows = features.rows[usable]
+        return Shown(features, shown, rows, spans, marked, features.warm_up, errors)
+    shown = shown.want(usable[shown.find_reaching(model.resume_bars)])
+    rows = features.rows[shown.wanted]
+    # A model that looks back sets no bars aside: what has no score lacks bars before it.
+    warm_up = _count_rows(panel, np.flatnonzero(marked)) - _count_rows(panel, rows)
+    return Shown(features, shown, rows, spans, marked, warm_up, errors)
+
+
+def _count_rows(panel: BarPanel, rows: Int64) -> Int64:
+    """Return how many of some rows of a panel each of its series has."""
+    counts: Int64 = np.diff(np.searchsorted(rows, panel.offsets))
+    return counts
 
 
 def _settle_events(panel: BarPanel, passed: Int64, kinds: Mapping[str, AnomalyKind]) -> Int64:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -18,6 +19,7 @@ from detection.features.compute import compute_features
 from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.models.artefacts import dump_artefact
 from detection.models.rows import lay_out_rows
+from market.bars.panel import BarPanel
 from tests.unit.detection.features.twin import build_panel, draw_bars, read_real_bars
 
 SEED = 5
@@ -46,11 +48,17 @@ def fit(kind: DetectorKind, rows: SeriesRows) -> Any:
 
 def show(kind: DetectorKind, *series: pd.DataFrame) -> SeriesRows:
     """Return what the detector sees of these bars, all of which it can score being wanted."""
-    panel, feature_set = build_panel(*series), find_feature_set(kind)
-    features = compute_features(panel, panel.offsets[:-1], feature_set)
+    return show_panel(kind, build_panel(*series))
+
+
+def show_panel(kind: DetectorKind, panel: BarPanel, first: int = 0) -> SeriesRows:
+    feature_set = find_feature_set(kind)
+    features = compute_features(panel, panel.offsets[:-1] + first, feature_set)
     shown = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
     warm_up = kind.find_warm_up_bars(kind.get_defaults())
-    return shown.want(np.flatnonzero(shown.find_places() >= warm_up))
+    known = shown.find_places() >= warm_up
+    known &= shown.find_reaching(kind.find_resume_bars(kind.get_defaults()))
+    return shown.want(np.flatnonzero(known))
 
 
 def show_one(kind: DetectorKind, rows: SeriesRows, row: int) -> SeriesRows:
@@ -137,6 +145,36 @@ def test_later_bars_change_no_score(kind: DetectorKind, detector: Any) -> None:
     shorter = score_rows(detector, show(kind, bars.iloc[:1000]))
     assert len(shorter) == len(whole) - 200
     assert np.array_equal(shorter, whole[: len(shorter)])
+
+
+@pytest.mark.parametrize("pause", [150, 700])
+def test_it_starts_anew_after_a_pause_of_more_than_a_year(
+    kind: DetectorKind, detector: Any, pause: int
+) -> None:
+    """What lay before may be another company's, and how much of it is loaded tells nothing."""
+    bars = draw_bars(3, 2_000)
+    other = bars.copy()
+    other.loc[: pause - 1, ["open", "high", "low", "close"]] *= np.linspace(1, 9, pause)[:, None]
+    days = np.arange(len(bars))
+    times = 86_400 * (days + np.where(days >= pause, 366, 0))
+
+    def score(bars: pd.DataFrame, start: int) -> dict[int, float]:
+        panel = replace(build_panel(bars, start=start), times=times[start:])
+        rows = show_panel(kind, panel, 512 if start else 0)
+        places = (rows.find_places() + find_feature_set(kind).warm_up_bars).tolist()
+        return dict(zip(places, score_rows(detector, rows).tolist(), strict=True))
+
+    whole, changed = score(bars, 0), score(other, 0)
+    after = {place: each for place, each in whole.items() if place >= pause}
+    assert after == {place: each for place, each in changed.items() if place >= pause}
+    resumes = kind.find_resume_bars(kind.get_defaults())
+    assert min(after) == pause + find_feature_set(kind).warm_up_bars + resumes
+    assert max(after) == len(bars) - 1
+    for start in (pause, pause + 1):
+        part = score(bars, start)
+        later = [place for place in after if place >= start + 512 + kind.history_bars]
+        assert later
+        assert [part[place] for place in later] == [after[place] for place in later]
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.2])

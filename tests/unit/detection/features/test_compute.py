@@ -324,7 +324,10 @@ def test_the_plain_return_is_in_percent() -> None:
 
 
 @pytest.mark.parametrize("pause", [400, 511, 512])
-def test_a_series_starts_anew_after_a_pause_of_more_than_a_year(pause: int) -> None:
+@pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda each: each.label)
+def test_a_series_starts_anew_after_a_pause_of_more_than_a_year(
+    feature_set: FeatureSet, pause: int
+) -> None:
     """What lay before may be another company's; 511 is where the load of bar 900 begins."""
     bars = draw_bars(5, 1_000, flat=0.05, idle=0.05)
     other = bars.copy()
@@ -335,18 +338,18 @@ def test_a_series_starts_anew_after_a_pause_of_more_than_a_year(pause: int) -> N
 
     def compute(bars: pd.DataFrame, start: int, first: int) -> Features:
         panel = replace(build_panel(bars, start=start), times=times[start:])
-        return compute_features(panel, np.array([first - start]), TRADED)
+        return compute_features(panel, np.array([first - start]), feature_set)
 
     whole, changed = compute(bars, 0, 0), compute(other, 0, 0)
     after = whole.rows >= pause
-    assert whole.rows[after].min() >= pause + TRADED.warm_up_bars
+    assert whole.rows[after].min() >= pause + feature_set.warm_up_bars
     assert (whole.rows < pause).sum() > 200
-    assert not np.array_equal(whole.inputs[~after], changed.inputs[changed.rows < pause])
+    assert not np.array_equal(whole.documented[~after], changed.documented[changed.rows < pause])
     for name in ("rows", "documented", "inputs", "measures"):
         expected = getattr(whole, name)[after]
         np.testing.assert_array_equal(getattr(changed, name)[changed.rows >= pause], expected)
     for first in (pause - 1, pause, pause + 50, pause + 100, 899, 900):
-        start = TRADED.reach(first, "1d")
+        start = feature_set.reach(first, "1d")
         part = compute(bars, start, first)
         later = whole.rows >= first
         np.testing.assert_array_equal(part.rows + start, whole.rows[later])
