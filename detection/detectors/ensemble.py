@@ -21,7 +21,13 @@ from core.arrays import Bools, Float64
 from core.errors import BadInput
 from detection.detectors.contract import Detector, DetectorKind, SeriesDetector
 from detection.detectors.rows import SeriesRows, attribute_rows, score_rows
-from detection.detectors.weights import MEMBERS, Vote, find_weights
+from detection.detectors.weights import (
+    MEMBERS,
+    NAMED_WEIGHTS,
+    SLOW_MEMBERS,
+    Vote,
+    find_weights,
+)
 from detection.scoring.grades import HIGHEST_GRADE, GradeTable
 
 # Column 0 of the ensemble's sets is the return, the others are what the forest sees.
@@ -181,8 +187,8 @@ def fit(
 ) -> dict[str, NDArray[Any]]:
     """Return the members, fitted, as arrays named `member/array`.
 
-    A member that cannot be fitted is left out, and is told with its reason; BadInput is raised
-    where none is left.
+    A member that cannot be fitted is left out, and is told with its reason; so is a slow one whose
+    weight is not written out. BadInput is raised where none is left.
     """
     chosen = find_weights(weights)
     fitted: dict[str, NDArray[Any]] = {}
@@ -195,19 +201,26 @@ def fit(
         tell(0.0)
         fitted[f"{name}/weight"] = np.array(weight)
         member = Member(_get_kind(name), weight)
+        if weights in NAMED_WEIGHTS and name in SLOW_MEMBERS:
+            fitted[f"{name}/missing"] = _write_word("too_slow")
+            continue
         try:
             fitted |= {
                 f"{name}/{array}": values
                 for array, values in _fit_member(member, rows, seed, tell).items()
             }
         except BadInput as error:
-            # Words are numbers here: an artefact has nothing else.
-            fitted[f"{name}/missing"] = np.frombuffer(error.reason.encode(), np.uint8)
+            fitted[f"{name}/missing"] = _write_word(error.reason)
             reasons.append(f"{name}: {error.message}")
-    if len(reasons) == len(chosen):
+    if all(f"{name}/missing" in fitted for name in chosen):
         raise BadInput(f"no member of the ensemble could be fitted; {'; '.join(reasons)}")
     checkpoint(1.0)
     return fitted
+
+
+def _write_word(word: str) -> NDArray[Any]:
+    """Return a word as numbers: an artefact has nothing else."""
+    return np.frombuffer(word.encode(), np.uint8)
 
 
 def load(fitted: Mapping[str, NDArray[Any]]) -> Ensemble:

@@ -21,6 +21,8 @@ NAMED_WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "equal": dict.fromkeys(MEMBERS, 1.0),
 }
 DEFAULT_WEIGHTS = "seed"
+# What takes some twenty times as long as the forest votes only where weights are written out.
+SLOW_MEMBERS = frozenset({"lstm"})
 # By this name weights are learned from labels at each training, which stores them as numbers.
 MEASURED = "measured"
 MOST_WEIGHT = 1_000.0

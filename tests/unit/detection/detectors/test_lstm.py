@@ -14,11 +14,13 @@ from detection.detectors.catalogue import DETECTORS
 from detection.detectors.ensemble import Ensemble
 from detection.detectors.lstm import FEWEST_WINDOWS, LIMIT, WINDOW, LstmAutoencoder
 from detection.detectors.rows import SeriesRows
+from detection.detectors.weights import DEFAULT_WEIGHTS
 from detection.features.compute import compute_features
 from detection.features.feature_sets import FAMILY, TWO_YARDSTICKS
 from tests.unit.detection.features.twin import build_panel, read_real_bars
 
 SMALL = {"windows": 1_000, "epochs": 30}
+WRITTEN_OUT = "lstm=0.5,half_space_trees=0.3,isolation_forest=0.2"
 
 
 def show(bars: int = 3_000) -> SeriesRows:
@@ -155,8 +157,8 @@ def test_the_ensemble_counts_its_vote_and_without_jax_those_of_the_others(
     kind, rows = DETECTORS["ensemble"], SeriesRows.of_one(inputs)
     last = rows.want(rows.wanted[-1:])
 
-    def vote() -> dict[str, tuple[float, str | None]]:
-        fitted = kind.fit(rows, seed=1, parameters=kind.get_defaults())
+    def vote(weights: str = WRITTEN_OUT) -> dict[str, tuple[float, str | None]]:
+        fitted = kind.fit(rows, seed=1, parameters={"weights": weights})
         ensemble = kind.load(fitted)
         assert isinstance(ensemble, Ensemble)
         (votes,) = ensemble.describe_votes(last)
@@ -164,5 +166,7 @@ def test_the_ensemble_counts_its_vote_and_without_jax_those_of_the_others(
 
     others = {"isolation_forest": (0.2, None), "half_space_trees": (0.3, None)}
     assert vote() == others | {"lstm": (0.5, None)}
+    # Unasked it is no member: it would take most of the time.
+    assert vote(DEFAULT_WEIGHTS) == others | {"lstm": (0.5, "too_slow")}
     monkeypatch.setitem(sys.modules, "detection.detectors.lstm_training", None)
     assert vote() == others | {"lstm": (0.5, "missing_library")}
