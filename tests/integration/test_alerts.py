@@ -1,6 +1,7 @@
 """Alerts, from the end of a run to the history: over HTTP, by the command line and in messages."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -716,7 +717,25 @@ def test_evidence_is_whole_and_shows_what_was_changed(
         "bars.csv was changed: its hash is not the manifest's",
     ]
     assert client.get("/py/alerts/nobody/evidence").status_code == 404
+    bad = tmp_path / "bad.zip"
     for content in (b"", b"no zip", answer.data[:200]):
-        (tmp_path / "bad.zip").write_bytes(content)
+        bad.write_bytes(content)
         with pytest.raises(BadInput):
-            check_evidence(tmp_path / "bad.zip")
+            check_evidence(bad)
+    # Whatever byte of what is packed is another, it is said; of next to nothing some only pad.
+    with ZipFile(path) as archive:
+        for info in (each for each in archive.infolist() if each.file_size > 100):
+            for part in (1, 2, 3):
+                at = info.header_offset + 30 + len(info.filename) + part * info.compress_size // 4
+                flipped = bytearray(answer.data)
+                flipped[at] ^= 0x10
+                bad.write_bytes(flipped)
+                with suppress(BadInput):
+                    assert check_evidence(bad), (info.filename, part)
+    # What one program reads of two with a name need not be what another does.
+    bad.write_bytes(answer.data)
+    with ZipFile(bad, "a") as archive:
+        bars = archive.read("bars.csv")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("bars.csv", bars)
+    assert check_evidence(bad) == ["bars.csv is in it 2 times"]
