@@ -1,9 +1,10 @@
-"""Deriving stored anomalies again, and saying what moved: the model, the code, the data
-or the market's days.
+"""Deriving stored anomalies again, and saying what moved: the model, the threshold, the code, the
+data or the market's days.
 
 Each anomaly is computed twice from today's bars: with the model that found it, and with today's
-champion. The first says whether the record can be trusted; the second, what would be found today.
-Nothing that is stored changes.
+champion, which with its threshold is that of the watchlist whose scan found it. The first says
+whether the record can be trusted; the second, what would be found today. Nothing that is stored
+changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from records.database import Db
 from records.findings.documents import AnomalyDocument, LibraryChange, VerificationDocument
 from records.market.revisions import find_revisions
 from records.models.models import get_model_record
+from records.work.runs import find_watchlists
 
 SAME_SCORE = 1e-9
 LISTED_CHANGES = 20
@@ -44,7 +46,8 @@ def verify(
     Args:
         database: where the bars are.
         models: this process' models.
-        job: the run and its tickers; `job.run_id` is named in the documents.
+        job: the run and its tickers; `job.run_id` is named in the documents, and `job.watchlist`
+            is whose champion and threshold count for the spans.
         stored: the anomalies to derive again.
         spans: first and last bar of each ticker within which anomalies found today but not stored
             count as new.
@@ -100,13 +103,22 @@ def _find_current(
     and what else they find in the spans.
     """
     found: dict[str, AnomalyDocument] = {}
-    tickers = {anomaly["Ticker"] for anomaly in stored} | spans.keys()
-    for model, group in models.group_by_model(job.market, job.interval, tuple(sorted(tickers))):
-        members = [anomaly for anomaly in stored if anomaly["Ticker"] in group]
-        found |= _describe_bars(
-            database, model, job, members, {t: s for t, s in spans.items() if t in group}
-        )
-        checkpoint(0.8)
+    scanned = find_watchlists(database, {anomaly["detection_run_id"] for anomaly in stored})
+    # What a watchlist's scan found is asked by its champion and threshold, after the spans.
+    by_watchlist: dict[str | None, list[AnomalyDocument]] = {job.watchlist: []}
+    for anomaly in stored:
+        by_watchlist.setdefault(scanned.get(anomaly["detection_run_id"]), []).append(anomaly)
+    for watchlist, own in by_watchlist.items():
+        seen = spans if watchlist == job.watchlist else {}
+        tickers = tuple(sorted({anomaly["Ticker"] for anomaly in own} | seen.keys()))
+        for model, group in models.group_by_model(
+            job.market, job.interval, tickers, watchlist=watchlist
+        ):
+            members = [anomaly for anomaly in own if anomaly["Ticker"] in group]
+            found |= _describe_bars(
+                database, model, job, members, {t: s for t, s in seen.items() if t in group}
+            )
+            checkpoint(0.8)
     return found
 
 
@@ -164,6 +176,8 @@ def _compare(
     else:
         verdict = "score_moved"
     cause = _find_cause(anomaly, recomputed, current)
+    if cause is None and verdict == "vanished":
+        cause = "threshold"  # all else is as it was
     document = _build(
         job,
         anomaly,
@@ -192,12 +206,14 @@ def _find_cause(
         return "market"
     if abs(recomputed["anomaly_score"] - anomaly["anomaly_score"]) > SAME_SCORE:
         return "code"
-    if current is None or current["kind"] != anomaly["kind"]:
+    if current is None:
         return "model"
+    is_same_model = current["model_hash"] == anomaly["model_hash"]
+    if current["kind"] != anomaly["kind"]:
+        # A bar that may be a fault as well is an event where it passes.
+        return "threshold" if is_same_model else "model"
     # No model has a part in a fault.
-    if current["kind"] == "event" and current["model_hash"] != anomaly["model_hash"]:
-        return "model"
-    return None
+    return None if is_same_model or current["kind"] == "fault" else "model"
 
 
 def _list_code_changes(database: Db, anomaly: AnomalyDocument) -> list[LibraryChange]:

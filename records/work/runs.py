@@ -5,7 +5,7 @@ collection, which have the run's id in `run_id`: see `records/work/audits.py`.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import get_args, overload
 
@@ -224,6 +224,15 @@ def get_run(database: Db, run_id: str) -> ShownRun:
 def find_bare_run(database: Db, run_id: str) -> RunDocument | None:
     """Return a run without its progress and failures, or None."""
     return runs_in(database).find_one({"_id": run_id, "run_id": None})
+
+
+def find_watchlists(database: Db, run_ids: Iterable[str]) -> dict[str, str]:
+    """Return the watchlist of each of these runs that scanned one; that of another tenant than the
+    default one as `records.tenancy.qualify` names it.
+    """
+    query = {"_id": {"$in": list(run_ids)}, "run_id": None, "watchlist": {"$ne": None}}
+    found = runs_in(database).find(query, {"watchlist": 1, "tenant": 1})
+    return {run["_id"]: qualify(run.get("tenant"), str(run["watchlist"])) for run in found}
 
 
 def find_by_key(database: Db, idempotency_key: str) -> RunDocument | None:

@@ -1,5 +1,7 @@
 """A batch of a verification has the stored anomalies of its tickers derived again."""
 
+from dataclasses import replace
+
 from pymongo.client_session import ClientSession
 
 from detection.verify import verify as rederive
@@ -9,6 +11,7 @@ from records.findings.documents import VerificationDocument
 from records.work.audits import find_scored_spans
 from records.work.batches import Batch
 from records.work.documents import RunDocument
+from records.work.runs import find_watchlists
 from tasks.engine.kind import Result
 from tasks.kinds.parts import build_checkpoint, build_finish, build_job, report_models
 from tasks.process.worker import Worker
@@ -21,8 +24,10 @@ def verify(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     database, options = worker.database, run["options"]
     checkpoint, finish = build_checkpoint(worker, batch), build_finish(database, batch)
     documents: list[VerificationDocument] = []
+    of_run = options.get("run_id")
+    watchlist = find_watchlists(database, [of_run]).get(of_run) if of_run else None
     for interval in verifications.find_selected_intervals(database, options, batch.tickers):
-        job = build_job(run, batch, interval)
+        job = replace(build_job(run, batch, interval), watchlist=watchlist)
         stored = verifications.find_selected(database, options, batch.tickers, interval)
         spans = (
             find_scored_spans(database, options["run_id"], batch.tickers, interval)

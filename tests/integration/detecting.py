@@ -58,10 +58,17 @@ def train(database: Db) -> None:
 
 
 def run(
-    database: Db, task: str, *tickers: str, period: str = "max", run_id: str | None = None
+    database: Db,
+    task: str,
+    *tickers: str,
+    period: str = "max",
+    run_id: str | None = None,
+    watchlist: str | None = None,
 ) -> list[Document]:
     """Detect and commit as one batch does, and return the result of each ticker."""
-    job, outcomes = detect(database, task, *tickers, period=period, run_id=run_id)
+    job, outcomes = detect(
+        database, task, *tickers, period=period, run_id=run_id, watchlist=watchlist
+    )
 
     def finish(_session: ClientSession, _counts: Document) -> None:
         """No batch stands behind this."""
@@ -70,9 +77,15 @@ def run(
 
 
 def detect(
-    database: Db, task: str, *tickers: str, period: str = "max", run_id: str | None = None
+    database: Db,
+    task: str,
+    *tickers: str,
+    period: str = "max",
+    run_id: str | None = None,
+    watchlist: str | None = None,
 ) -> tuple[Job, list[Outcome]]:
-    job = Job(run_id or str(uuid4()), task, task, "US", tickers, "1d", period, datetime.now(UTC))
+    now = datetime.now(UTC)
+    job = Job(run_id or str(uuid4()), task, task, "US", tickers, "1d", period, now, watchlist)
     with pipeline.detect(database, ModelManager(database), job, lambda _fraction: None) as parts:
         return job, [outcome for part in parts for outcome in part]
 

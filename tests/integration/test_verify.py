@@ -13,6 +13,7 @@ from detection.detectors.isolation_forest import CHECKED_ROWS, FlatForest
 from detection.features import feature_sets
 from detection.models.manager import ModelManager
 from detection.models.plan import ThresholdPolicy, TrainingPlan
+from detection.models.registry import promote
 from detection.models.training import train_model
 from detection.pipeline import load
 from detection.pipeline.job import Job
@@ -22,6 +23,7 @@ from records.database import Db, Document
 from records.models.champions import Scope
 from records.models.thresholds import set_threshold
 from tests.integration.detecting import NOW, make_bars, run, store, train
+from tests.integration.stored import add_list
 
 BARS = 700
 SHOCKS = (500, 640)
@@ -37,11 +39,16 @@ def market(database: Db) -> Db:
 
 
 def check(
-    database: Db, stored: Sequence[Document], spans: Spans | None = None
+    database: Db,
+    stored: Sequence[Document],
+    spans: Spans | None = None,
+    *,
+    watchlist: str | None = None,
 ) -> dict[str, Document]:
     """Verify, and return the documents by anomaly id."""
     tickers = tuple(sorted({anomaly["Ticker"] for anomaly in stored} | (spans or {}).keys()))
-    job = Job("verify-1", "verify", "verification", "US", tickers, "1d", None, datetime.now(UTC))
+    now = datetime.now(UTC)
+    job = Job("verify-1", "verify", "verification", "US", tickers, "1d", None, now, watchlist)
     documents = verify(
         database, ModelManager(database), job, stored, spans or {}, lambda _fraction: None
     )
@@ -128,6 +135,32 @@ def test_a_new_champion_is_named_as_the_cause_while_the_record_still_holds(marke
         assert document["verified"] is True
         assert document["cause"] == "model"
         assert document["original_model"] != document["current_model"]
+
+
+def test_what_a_watchlists_scan_found_is_held_against_its_champion_and_threshold(
+    market: Db,
+) -> None:
+    market.anomalies.delete_many({})
+    other = train_model(market, TrainingPlan("US", seed=11, promote=False), now=NOW)
+    add_list(market, "tech", "AAA", "BBB")
+    market.detection_runs.insert_one({"_id": "scan", "run_id": None, "watchlist": "tech"})
+    promote(market, other["version"], NOW, scope=Scope("watchlist", "tech"))
+    set_threshold(market, Scope("watchlist", "tech"), "contamination", 0.1, NOW)
+    run(market, "backfill", "AAA", "BBB", run_id="scan", watchlist="tech")
+    stored = list(market.anomalies.find({"kind": "event"}))
+    assert {anomaly["model_version"] for anomaly in stored} == {other["version"]}
+    assert len(stored) > 2 * len(SHOCKS) * 2
+    documents = check(market, stored).values()
+    assert {(each["verdict"], each["cause"]) for each in documents} == {("identical", None)}
+    # So it is where all that the run looked at is looked at again: nothing is new.
+    spans: Spans = {"AAA": [(stored[0]["Datetime"], NOW)], "BBB": [(stored[0]["Datetime"], NOW)]}
+    documents = check(market, stored, spans, watchlist="tech").values()
+    assert {each["verdict"] for each in documents if each["original_score"]} == {"identical"}
+    set_threshold(market, Scope("watchlist", "tech"), "contamination", 0.002, NOW)
+    found = {(each["verdict"], each["cause"]) for each in check(market, stored).values()}
+    assert found >= {("identical", None), ("vanished", "threshold")}
+    # What may be a fault as well is one where it no longer passes as an event.
+    assert found <= {("identical", None), ("vanished", "threshold"), ("score_moved", "threshold")}
 
 
 def test_a_corrected_bar_is_named_as_the_cause_with_what_changed(market: Db) -> None:

@@ -19,6 +19,7 @@ export const CAUSES = {
   code: "The same model and bars give another score: the code moved.",
   data: "The bars it was computed from have changed.",
   market: "Other bars of its market have changed, and with them what the market did that day.",
+  threshold: "Its score is the same, and no longer passes the threshold.",
 };
 
 export function buildVerdict(name) {
