@@ -166,7 +166,7 @@ def _explain_ticker(
                 float(bar.sector_share[i]),
                 int(np.count_nonzero(universe.sectors[strange_others] == sector)),
                 members - 1,
-                0,
+                float(parts.lead_sector[i]),
                 float(parts.z_sector[i]),
             )
         )
@@ -179,7 +179,7 @@ def _explain_ticker(
             float(bar.market_share[i]),
             len(strange_others),
             len(universe.tickers) - 1,
-            0,
+            float(parts.lead_market[i]),
             float(parts.z_market[i]),
         )
     )

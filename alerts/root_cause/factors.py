@@ -39,6 +39,8 @@ class Parts:
         own: what is left.
         z_market, z_sector, z_own: the three in their own usual deviations.
         z_alone: what is left with a sector's beta of one, likewise.
+        lead_market, lead_sector: for how many bars more than the ticker they had been moving so;
+            negative where it moved before them.
     """
 
     move: Float64
@@ -52,6 +54,8 @@ class Parts:
     z_sector: Float64
     z_own: Float64
     z_alone: Float64
+    lead_market: Float64
+    lead_sector: Float64
 
     @property
     def market_share(self) -> Float64:
@@ -103,15 +107,20 @@ def judge(parts: Parts) -> list[MoveScope | None]:
 
     `market`: the market moved by 2.5 deviations, and that is a quarter of the move at least.
     `sector`: the same of the sector's factor with 3 deviations, where it was not the market.
-    `own`: what is left is 3 deviations. Two of them are `mixed`, none `quiet`: then it was no move
-    of the close that made the bar strange, but its volume, range or gap.
+    `own`: what is left is 3 deviations. Two of them are `mixed`, as it is where the ticker's own
+    went against such a market; none `quiet`: then it was no move of the close that made the bar
+    strange, but its volume, range or gap.
 
     The beta of a sector that hardly ever moved is hardly known. So on a sector's bar what is left
     counts as own only where it does with a beta of one, too; and at 6 deviations the sector's part
     is taken with a beta of one.
     """
     with np.errstate(invalid="ignore"):
-        is_market = (np.abs(parts.z_market) >= MARKET_Z) & (parts.market_share >= LEAST_SHARE)
+        has_moved = np.abs(parts.z_market) >= MARKET_Z
+        is_market = has_moved & (parts.market_share >= LEAST_SHARE)
+        part = parts.beta_market * parts.market
+        against = has_moved & (part * parts.own < 0.0)
+        against &= np.abs(part) >= LEAST_SHARE * (np.abs(part) + np.abs(parts.own))
         z_sector = np.abs(parts.z_sector)
         is_unheard = (z_sector >= UNHEARD_Z) & (_share(parts.sector, parts.move) >= LEAST_SHARE)
         is_sector = (z_sector >= SECTOR_Z) & (parts.sector_share >= LEAST_SHARE) | is_unheard
@@ -121,7 +130,7 @@ def judge(parts: Parts) -> list[MoveScope | None]:
     words = np.select(
         [
             ~is_told,
-            is_market & is_own & ~is_sector_alone,
+            (is_market | against) & is_own & ~is_sector_alone,
             is_market,
             is_sector_alone,
             is_sector,

@@ -21,6 +21,8 @@ OTHERS_Z = 2.0
 # One sector that is so much of all tickers is left out of what the market was for its members.
 LARGE_SECTOR = 0.2
 LARGEST_Z = 1000.0
+# So many bars before one are looked at for who moved first.
+MOST_BEFORE = 3
 # From so many values on the middle one is looked for among those that a sample says are near it.
 MANY, SAMPLE = 1_000, 200
 
@@ -150,8 +152,8 @@ def part(values: Float64, count: int, k: int) -> None:
 def take_columns_apart(
     moves: Float64, index: Float64, order: Int64, starts: Int64, wanted: Bools
 ) -> Float64:
-    """Return by rows, shape (10, n): alpha, both betas, market, sector, own, and z of these three
-    and of what is left with a sector's beta of one.
+    """Return by rows, shape (12, n): alpha, both betas, market, sector, own, z of these three and
+    of what is left with a sector's beta of one, and by how many bars market and sector lead.
 
     Bars are gone through one after the other, as they lie in memory; what the market was for each
     ticker (`choose_markets`) is made as it is needed.
@@ -167,8 +169,8 @@ def take_columns_apart(
     middles, which = choose_markets(moves, index, order, starts)
     beta, mean = fit_all(moves, index, middles, which)
     sector = find_sectors(moves, index, middles, which, beta, mean, order, starts, wanted)
-    found = np.full((10, n), nan)
-    row, beyond = np.empty(t), np.empty(t)
+    found = np.full((12, n), nan)
+    row, beyond, own_moves = np.empty(t), np.empty(t), np.empty(t)
     place = -1
     for i in range(n):
         if not wanted[i]:
@@ -179,6 +181,7 @@ def take_columns_apart(
                 index[bar] if which[i] < 0 else leave_out(moves[bar, i], middles[which[i], bar])
             )
             beyond[bar] = moves[bar, i] - beta[i] * row[bar] - mean[i]
+            own_moves[bar] = moves[bar, i]
         beta_sector = shrink(fit_slope(beyond, sector[place]))
         rest = beyond - beta_sector * sector[place]
         remains = average(rest)
@@ -191,7 +194,22 @@ def take_columns_apart(
         found[6, i], found[7, i] = scale_last(row), scale_last(sector[place])
         found[8, i] = scale_last(rest - remains)
         found[9, i] = scale_last(alone - average(alone))
+        since = count_moving(own_moves)
+        found[10, i] = count_moving(row) - since
+        found[11, i] = count_moving(sector[place]) - since
     return found
+
+
+@njit(cache=True)
+def count_moving(values: Float64) -> int:
+    """Return on how many bars just before the last the moves were as strange, and the same way."""
+    count = 0
+    while count < MOST_BEFORE:
+        z = scale_last(values[: len(values) - 1 - count])
+        if not (abs(z) >= MARKET_Z and (z > 0.0) == (values[-1] > 0.0)):
+            break
+        count += 1
+    return count
 
 
 @njit(cache=True)

@@ -24,7 +24,8 @@ class Candidate:
         explained: what share of the ticker's move its part is.
         strange, siblings: how many of the ticker's siblings there are strange the same way, of how
             many.
-        lead_bars: for how many bars it had been moving before; negative where it came later.
+        lead_bars: for how many bars more than the ticker it had been moving; negative where it came
+            later.
         z: of its move.
     """
 
@@ -35,7 +36,7 @@ class Candidate:
     explained: float
     strange: int
     siblings: int
-    lead_bars: int
+    lead_bars: float
     z: float
 
 
@@ -64,7 +65,10 @@ def tell(
             f"No move of its close: {_signed(move)}; its volume, range or gap was strange"
         )
     if scope is None:
-        sentences.append("Not told: fewer than 60 bars of it and its market lie before this one")
+        sentences.append(
+            "Not told: fewer than 60 bars of it and its market lie before this one, or more than"
+            " seven bars of it are missing there"
+        )
     return sentences
 
 

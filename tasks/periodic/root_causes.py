@@ -18,7 +18,7 @@ from alerts.root_cause.universe import align_returns
 from core.arrays import Float64, Int64
 from detection.typical import find_typical
 from market.bars.store import load_sound_panel
-from market.intervals import INTERVALS
+from market.intervals import DAY_SECONDS, INTERVALS
 from market.markets import Market, load_markets
 from records.database import Db
 from records.findings import anomalies
@@ -37,6 +37,9 @@ MOST_NAMED = 1_000
 # So many bars of a market are looked at together, of its thousands of tickers; the latest first.
 WINDOW_BARS = 2_500
 WRITTEN_AT_ONCE = 500
+# A return over more bars than these, and more than a week, is none of the bar.
+LONGEST_PAUSE_BARS = 7
+LONGEST_PAUSE_SECONDS = 7 * DAY_SECONDS
 # Looked at, and nobody can say.
 UNKNOWN: ExplainedFields = {"root_cause": None}
 
@@ -208,7 +211,9 @@ def _load_universe(database: Db, graph: Graph, wanted: _Wanted) -> tuple[Int64, 
     panel = load_sound_panel(database, interval, dict.fromkeys(loaded, (min(spans), max(spans))))
     own = [panel.series(s) for s in range(len(panel.tickers))]
     times, returns = align_returns(
-        [panel.times[rows] for rows in own], [panel.close[rows] for rows in own]
+        [panel.times[rows] for rows in own],
+        [panel.close[rows] for rows in own],
+        max(LONGEST_PAUSE_BARS * INTERVALS[interval], LONGEST_PAUSE_SECONDS),
     )
     column = {ticker: k for k, ticker in enumerate(panel.tickers)}
     tickers = [ticker for ticker in tickers if ticker in column]

@@ -92,6 +92,10 @@ def test_a_planted_shock_of_one_is_its_own_and_of_all_the_markets() -> None:
     scopes = judge(take_apart(returns, sectors, index))
     assert set(scopes) <= {"market", "mixed"}
     assert scopes.count("market") >= 36
+    # Who goes against such a market has a part of it in its move all the same.
+    returns[-1, 5] = 0.08
+    assert judge(take_apart(returns, sectors, index))[5] == "mixed"
+    returns[-1, 5] = -0.06
     # Without an index, the median of the others stands for the market.
     assert judge(take_apart(returns, sectors)).count("market") >= 36
 
@@ -218,3 +222,27 @@ def test_sentences_say_what_stands_above_with_numbers_and_never_a_symptom() -> N
     assert "T1" in told["T0"].numbers["impact"]
     assert not any("T1" in each for each in told["T0"].sentences)
     assert told["^GSPC"].scope == "market"
+
+
+@pytest.mark.parametrize(("market_since", "own_since", "lead"), [(0, 0, 0), (2, 0, 2), (0, 1, -1)])
+def test_who_moved_first_is_counted_in_bars(market_since: int, own_since: int, lead: int) -> None:
+    returns, sectors, index = make_market(5, 0.5)
+    returns[-4:] *= 0.1
+    index[-4:] *= 0.1
+    index[-1 - market_since :] = -0.07
+    returns[-1 - own_since :, 7] = -0.08
+    returns[-1] = -0.07
+    (found,) = take_apart(returns, sectors, index, [7]).lead_market[[7]]
+    assert found == lead
+    universe = Universe(
+        "US", [f"T{i}" for i in range(40)], returns, sectors, list("ABCD"), "X", index, {}
+    )
+    (cause,) = (
+        cause
+        for cause in explain_bar(universe, len(returns) - 1, {"T7": -1}, ["T7"])["T7"].numbers[
+            "causes"
+        ]
+        if cause["type"] == "index"
+    )
+    others = 0.35 * cause["explained"] + 0.1 / cause["level"] + 0.1 * min(abs(cause["z"]) / 10, 1)
+    assert cause["score"] - others == pytest.approx({0: 0.2, 2: 0.2 / 3, -1: 0.0}[lead])
