@@ -250,6 +250,10 @@ def _print(evaluation: EvaluationDocument) -> None:
     rows["large moves flagged"] = [
         f"{judged['large_moves_flagged']:,} of {judged['large_moves']:,}" for judged in judgements
     ]
+    if any(judged["faults_planted"] for judged in judgements):
+        rows["planted faults found"] = [
+            f"{judged['faults_found']:,} of {judged['faults_planted']:,}" for judged in judgements
+        ]
     rows["days since it learned"] = [_write(drift["age_days"], 0) for drift in drifts]
     rows["has drifted"] = [", ".join(drift["reasons"]) or "no" for drift in drifts]
     found = [judged["labels"] for judged in judgements if judged["labels"] is not None]

@@ -302,6 +302,10 @@ class Judgement(BaseModel):
     alarms_per_thousand: float | None = Field(description="alarms a thousand bars")
     large_moves: int = Field(description="bars that moved three of their usual ranges or more")
     large_moves_flagged: int
+    faults_planted: int = Field(
+        0, description="known faults in copies of the bars; 0: one version is judged alone"
+    )
+    faults_found: int = Field(0, description="how many of these are anomalies")
     microseconds_a_bar: float | None = Field(description="what scoring took")
     labels: JudgedLabels | None = Field(description="null: there are no labels")
     drift: Drift

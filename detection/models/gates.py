@@ -2,7 +2,7 @@
 
 Both are judged on the same bars, which neither has learned from. A challenger need not be better in
 each respect; in none may it be much worse, and its scores must be steadier than those which made it
-necessary. Faults are told by rules that no version changes, so versions do not differ in them.
+necessary.
 """
 
 from collections.abc import Sequence
@@ -51,6 +51,7 @@ def judge_challenger(evaluation: EvaluationDocument) -> list[GateFields]:
         _judge_steady(champion, challenger),
         _judge_overlap(evaluation["agreement"]),
         _judge_moves(champion, challenger),
+        _judge_faults(champion, challenger),
         *_judge_labels(champion, challenger),
         *_judge_cost(champion, challenger),
     ]
@@ -120,6 +121,21 @@ def _judge_moves(champion: VersionJudgement, challenger: VersionJudgement) -> Ga
         "words": (
             f"{100 * recalls[1]:.0f} % of {count:,} large moves flagged beside the champion's"
             f" {100 * recalls[0]:.0f} %; {100 * ALLOWED_LOSS:.0f} less are allowed"
+        ),
+    }
+
+
+def _judge_faults(champion: VersionJudgement, challenger: VersionJudgement) -> GateFields:
+    own, other = (
+        judged["faults_found"] / judged["faults_planted"] if judged["faults_planted"] else 1.0
+        for judged in (challenger, champion)
+    )
+    return {
+        "name": "faults",
+        "passed": own >= other - ALLOWED_LOSS,
+        "words": (
+            f"{100 * own:.0f} % of {challenger['faults_planted']:,} planted faults found beside the"
+            f" champion's {100 * other:.0f} %; {100 * ALLOWED_LOSS:.0f} less are allowed"
         ),
     }
 

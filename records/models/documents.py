@@ -309,6 +309,8 @@ class VersionJudgement(TypedDict):
     Attributes:
         large_moves, large_moves_flagged: bars that moved at least three of their ticker's usual
             ranges, which no version should miss.
+        faults_planted, faults_found: known faults in copies of the bars, and how many of them are
+            anomalies; 0 where one version is judged alone.
         microseconds_a_bar: what scoring took; None where there was nothing to score.
     """
 
@@ -320,6 +322,8 @@ class VersionJudgement(TypedDict):
     alarms_per_thousand: float | None
     large_moves: int
     large_moves_flagged: int
+    faults_planted: int
+    faults_found: int
     microseconds_a_bar: float | None
     labels: JudgedLabels | None
     drift: DriftFields

@@ -116,6 +116,9 @@ def test_a_drifted_champion_is_told_challenged_and_replaced(
     report = database.evaluations.find_one({"versions": [champion, version]})
     assert report["start"] > new["window_end"]
     assert report["judgements"][0]["bars"] == report["judgements"][1]["bars"] > 1_000
+    for judgement in report["judgements"]:
+        assert judgement["faults_planted"] == 140
+        assert 0.9 * 140 <= judgement["faults_found"] <= 140
 
     assert go_on(worker, now + 3 * SLOT) == []
     (judged,) = client.get("/py/challengers").json["items"]
@@ -129,6 +132,7 @@ def test_a_drifted_champion_is_told_challenged_and_replaced(
     said = CliRunner().invoke(group, ["challengers", "--market", "US"]).output
     assert f"{version} beside {champion} (old): passed all gates, is in use" in said
     assert "passed unseen:" in said
+    assert "of 140 planted faults found beside the champion's" in " ".join(said.split())
     assert "old" in CliRunner().invoke(group, ["drift"]).output
     back = client.post("/py/models/rollback", json={"market": "US"})
     assert back.json["version"] == champion

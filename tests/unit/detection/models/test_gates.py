@@ -22,6 +22,8 @@ def judgement(**changes: Any) -> dict[str, Any]:
         "alarms_per_thousand": 1000 * drift["flagged_share"],
         "large_moves": 20,
         "large_moves_flagged": 18,
+        "faults_planted": 100,
+        "faults_found": 96,
         "microseconds_a_bar": 10.0,
         "labels": None,
         "drift": drift,
@@ -43,7 +45,7 @@ def judge(
 def test_a_challenger_that_is_as_good_passes_all_gates() -> None:
     passed = judge({"labels": LABELS}, {"labels": LABELS})
     assert passed == dict.fromkeys(
-        ("unseen", "flagged", "steady", "overlap", "events", "labels", "cost"), True
+        ("unseen", "flagged", "steady", "overlap", "events", "faults", "labels", "cost"), True
     )
     assert "labels" not in judge({}, {})
 
@@ -57,6 +59,7 @@ def test_a_challenger_that_is_as_good_passes_all_gates() -> None:
         ("flagged", {"asked": None}, {"asked": None, "flagged": 0.021}),
         ("steady", {"index": 0.2}, {"index": 0.26}),
         ("events", {}, {"large_moves_flagged": 16}),
+        ("faults", {}, {"faults_found": 90}),
         ("labels", {"labels": LABELS}, {"labels": {"precision": 0.7, "recall": 1.0}}),
         ("cost", {}, {"microseconds_a_bar": 31.0}),
     ],

@@ -141,6 +141,9 @@ function describeJudgement(judged) {
         .map(([name]) => words(name))
         .join(", ") || "none",
     "Large moves flagged": `${count(judged.large_moves_flagged)} of ${count(judged.large_moves)}`,
+    ...(judged.faults_planted && {
+      "Planted faults found": `${count(judged.faults_found)} of ${count(judged.faults_planted)}`,
+    }),
   };
 }
 
