@@ -16,6 +16,8 @@ from records.work.documents import RunDocument
 LISTED_ANOMALIES = 10
 DIGEST_AT = "08:00"
 ESCALATED_AFTER_MINUTES = 15
+# From this grade on an alert is critical.
+CRITICAL_GRADE = 100.0
 
 
 def parse_clock(text: str) -> str:
@@ -50,13 +52,12 @@ def tells_failure(rule: RuleDocument, run: RunDocument) -> bool:
 
 
 class Told(NamedTuple):
-    """What a rule's message tells of: market-wide alerts and stopped feeds,
-    the alerts of single tickers, and these ones' anomalies.
+    """What a message tells of: market-wide alerts and stopped feeds, and the alerts of single
+    tickers.
     """
 
     wide: list[AlertDocument]
     single: list[AlertDocument]
-    anomaly_ids: set[str]
 
 
 def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
@@ -64,22 +65,34 @@ def choose_alerts(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
 
     A bar that an alert holds of which it was told is no news, nor is a ticker of a market-wide bar.
     """
-    news = [alert for alert in alerts if is_news(rule, alert)]
-    wide = {alert["_id"]: alert for alert in news if alert["entity_type"] != "ticker"}
-    single = [a for a in news if a["entity_type"] == "ticker" and a["parent_id"] is None]
-    ids = {each for alert in single for each in alert["anomaly_ids"]}
-    return Told([*wide.values()], single, ids)
+    return _choose(rule, alerts, rule["min_grade"])
 
 
-def is_news(rule: RuleDocument, alert: AlertDocument) -> bool:
-    """Whether a rule asks for an alert, and its channel was not told of it before."""
+def choose_critical(rule: RuleDocument, alerts: Sequence[AlertDocument]) -> Told:
+    """Return what of these alerts that a rule asks for has become critical with the run, whether or
+    not its channel was told of it before.
+    """
+    return _choose(rule, alerts, max(CRITICAL_GRADE, rule["min_grade"]))
+
+
+def _choose(rule: RuleDocument, alerts: Sequence[AlertDocument], least_grade: float) -> Told:
+    found = [alert for alert in alerts if reaches(rule, alert, least_grade)]
+    wide = [alert for alert in found if alert["entity_type"] != "ticker"]
+    single = [a for a in found if a["entity_type"] == "ticker" and a["parent_id"] is None]
+    return Told(wide, single)
+
+
+def reaches(rule: RuleDocument, alert: AlertDocument, grade: float) -> bool:
+    """Whether a rule asks for an alert, and it had less than this grade before its last run."""
+    kind = "fault" if is_vendors(alert) else "event"
     is_asked_for = (
         (rule["watchlist"] in {None, alert["watchlist"]} or alert["watchlist"] is None)
         and rule.get("scope") in {None, alert["scope"]}
         and rule.get("ticker") in {None, alert["entity_id"]}
+        and (alert["entity_type"] != "market" or rule.get("kind") in {None, kind})
         and "muted_by" not in alert
     )
-    return is_asked_for and alert["grade_before"] < rule["min_grade"] <= alert["grade"]
+    return is_asked_for and alert["grade_before"] < grade <= alert["grade"]
 
 
 def build_title(

@@ -42,17 +42,20 @@ def build_digest(
 
 
 def plan_escalation(
-    rule: RuleDocument, delivery: DeliveryDocument, news: Sequence[AlertDocument], now: datetime
+    rule: RuleDocument,
+    delivery: DeliveryDocument,
+    critical: Sequence[AlertDocument],
+    public_url: str,
+    now: datetime,
 ) -> list[DeliveryDocument]:
-    """Return the message to a rule's next channel, which is sent unless somebody acknowledges its
-    critical alerts before; none where there are no such alerts, or there is no such channel.
+    """Return the message to a rule's next channel, which is sent unless somebody acknowledges these
+    alerts before; none where there are none, or there is no such channel.
     """
-    critical = [alert["_id"] for alert in news if alert["severity"] == "critical"]
     channel = rule.get("next_channel")
     if not critical or not channel:
         return []
     minutes = rule.get("escalate_after_minutes", ESCALATED_AFTER_MINUTES)
-    told = [alert for alert in delivery.get("alerts", []) if alert["severity"] == "critical"]
+    told = critical[: deliveries.LISTED_ALERTS]
     return [
         {
             **delivery,
@@ -63,9 +66,9 @@ def plan_escalation(
             "secret": rule.get("secret") if is_webhook(channel) else None,
             "title": f"Not acknowledged in {minutes} minutes: {delivery['title']}",
             "anomaly_ids": [],
-            "alerts": told,
+            "alerts": [tell_alert(alert, public_url) for alert in told],
             "alerts_total": len(critical),
-            "unless_acknowledged": critical,
+            "unless_acknowledged": [alert["_id"] for alert in critical],
             "due_at": find_due(rule, now + timedelta(minutes=minutes)),
         }
     ]

@@ -2,18 +2,22 @@
 and each is sent until it arrives.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
+from typing import NamedTuple
 
 import structlog
 from pymongo.client_session import ClientSession
 
 from alerts.channels import send_message
 from alerts.messages import (
+    Told,
     build_body,
     build_link,
     build_title,
     choose_alerts,
+    choose_critical,
     find_due,
     is_concerned,
     tell_alert,
@@ -23,7 +27,7 @@ from alerts.raising import raises
 from core.errors import TapewatchError
 from records.alerts import deliveries
 from records.alerts.alerts import is_any_active
-from records.alerts.documents import DeliveryDocument, RuleDocument
+from records.alerts.documents import AlertDocument, DeliveryDocument, RuleDocument
 from records.alerts.notification_rules import find_rules
 from records.alerts.raised import find_of_run
 from records.database import Db, in_transaction
@@ -143,34 +147,85 @@ def _plan(
     for rule in find_rules(database, enabled=True):
         if not is_concerned(rule, run):
             continue
-        anomalies = _find_news(database, rule, run)
-        told = None if alerts is None else choose_alerts(rule, alerts)
-        if told is not None:
-            anomalies = [anomaly for anomaly in anomalies if anomaly["_id"] in told.anomaly_ids]
-        wide = told.wide if told else []
-        link = build_link(public_url, [*wide, *told.single] if told else [])
-        news = [*wide, *told.single] if told else []
-        if not (anomalies or wide or (seen is run and tells_failure(rule, run))):
-            continue
-        if rule.get("digest"):
-            if news:
-                planned.append(build_digest(event["_id"], rule, run["_id"], news, public_url, now))
-            continue
-        delivery = deliveries.build_delivery(
-            f"{event['_id']}:{rule['_id']}",
-            rule,
-            run_id=run["_id"],
-            title=build_title(seen, anomalies, wide),
-            body=build_body(seen, anomalies, wide, link),
-            anomaly_ids=[anomaly["_id"] for anomaly in anomalies],
-            alerts=[tell_alert(alert, public_url) for alert in news],
-            kind="alerts" if anomalies or wide else "failure",
-            link=link,
-            due_at=find_due(rule, now),
-            now=now,
-        )
-        planned += [delivery, *plan_escalation(rule, delivery, news, now)]
+        news, critical = _choose(rule, _find_news(database, rule, run), alerts)
+        is_digested = bool(rule.get("digest") and news.alerts)
+        if is_digested:
+            digest = build_digest(event["_id"], rule, run["_id"], news.alerts, public_url, now)
+            planned.append(digest)
+        told = NOTHING if is_digested else news
+        delivery = _build_delivery(event, rule, seen, told, public_url, now)
+        if told.anomalies or told.wide or (seen is run and tells_failure(rule, run)):
+            planned.append(delivery)
+        if critical.alerts:
+            if not told.alerts:
+                delivery = _build_delivery(event, rule, seen, critical, public_url, now)
+            planned += plan_escalation(rule, delivery, critical.alerts, public_url, now)
     return planned
+
+
+class _News(NamedTuple):
+    """What a message tells of a run: anomalies, market-wide alerts and stopped feeds, and the
+    alerts of single tickers, of which the anomalies are.
+    """
+
+    anomalies: list[AnomalyDocument]
+    wide: list[AlertDocument]
+    single: list[AlertDocument]
+
+    @property
+    def alerts(self) -> list[AlertDocument]:
+        """Return all alerts."""
+        return [*self.wide, *self.single]
+
+
+NOTHING = _News([], [], [])
+
+
+def _choose(
+    rule: RuleDocument, found: list[AnomalyDocument], alerts: Sequence[AlertDocument] | None
+) -> tuple[_News, _News]:
+    """Return of the anomalies that a rule asks for, and of the run's alerts, what is news, and what
+    has become critical. A run that raises no alerts is told of by its anomalies.
+    """
+    if alerts is None:
+        return _News(found, [], []), NOTHING
+    news, critical = choose_alerts(rule, alerts), choose_critical(rule, alerts)
+    return _narrow(found, news), _narrow(found, critical)
+
+
+def _narrow(found: Sequence[AnomalyDocument], told: Told) -> _News:
+    """Return alerts with their anomalies among those that were found; an alert of which there is
+    none is not what the rule asks for.
+    """
+    held = {each for alert in told.single for each in alert["anomaly_ids"]}
+    anomalies = [anomaly for anomaly in found if anomaly["_id"] in held]
+    passed = {anomaly["_id"] for anomaly in anomalies}
+    single = [alert for alert in told.single if passed.intersection(alert["anomaly_ids"])]
+    return _News(anomalies, told.wide, single)
+
+
+def _build_delivery(
+    event: EventDocument,
+    rule: RuleDocument,
+    run: RunDocument,
+    told: _News,
+    public_url: str,
+    now: datetime,
+) -> DeliveryDocument:
+    link = build_link(public_url, told.alerts)
+    return deliveries.build_delivery(
+        f"{event['_id']}:{rule['_id']}",
+        rule,
+        run_id=run["_id"],
+        title=build_title(run, told.anomalies, told.wide),
+        body=build_body(run, told.anomalies, told.wide, link),
+        anomaly_ids=[anomaly["_id"] for anomaly in told.anomalies],
+        alerts=[tell_alert(alert, public_url) for alert in told.alerts],
+        kind="alerts" if told.anomalies or told.wide else "failure",
+        link=link,
+        due_at=find_due(rule, now),
+        now=now,
+    )
 
 
 def _find_news(database: Db, rule: RuleDocument, run: RunDocument) -> list[AnomalyDocument]:

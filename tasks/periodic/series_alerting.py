@@ -8,7 +8,7 @@ from typing import cast
 
 from pymongo.client_session import ClientSession
 
-from alerts.messages import build_link, find_due, is_news, tell_alert
+from alerts.messages import build_link, choose_alerts, choose_critical, find_due, tell_alert
 from alerts.series_alerts import build_series_alert, extend_series_alert, tell_direction
 from records.alerts import deliveries, raised
 from records.alerts.documents import AlertDocument, DeliveryDocument
@@ -62,24 +62,28 @@ def plan_series_messages(
     """Return a message for each rule of no watchlist that asks for these alerts."""
     planned: list[DeliveryDocument] = []
     for rule in find_rules(database, enabled=True):
-        news = [alert for alert in alerts if rule["watchlist"] is None and is_news(rule, alert)]
-        if not news:
+        if rule["watchlist"] is not None:
             continue
-        if rule.get("digest"):
-            planned.append(build_digest(event["_id"], rule, None, news, public_url, now))
+        news, critical = (choose(rule, alerts).wide for choose in (choose_alerts, choose_critical))
+        told = news or critical
+        if not told:
             continue
-        link = build_link(public_url, news)
-        lines = [reason for alert in news for reason in alert["reasons"]] + ([link] if link else [])
+        link = build_link(public_url, told)
+        lines = [reason for alert in told for reason in alert["reasons"]] + ([link] if link else [])
         delivery = deliveries.build_delivery(
             f"{event['_id']}:{rule['_id']}",
             rule,
             run_id=None,
-            title=f"series {news[0]['entity_id']}: {news[0]['severity']}",
+            title=f"series {told[0]['entity_id']}: {told[0]['severity']}",
             body="\n".join(lines),
-            alerts=[tell_alert(alert, public_url) for alert in news],
+            alerts=[tell_alert(alert, public_url) for alert in told],
             link=link,
             due_at=find_due(rule, now),
             now=now,
         )
-        planned += [delivery, *plan_escalation(rule, delivery, news, now)]
+        if news and rule.get("digest"):
+            planned.append(build_digest(event["_id"], rule, None, news, public_url, now))
+        elif news:
+            planned.append(delivery)
+        planned += plan_escalation(rule, delivery, critical, public_url, now)
     return planned

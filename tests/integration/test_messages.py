@@ -104,6 +104,41 @@ def test_a_critical_alert_goes_to_the_next_channel_unless_somebody_acknowledges_
     assert sorted(states) == ["not_needed", "sent", "sent", "sent"]
 
 
+def test_what_becomes_critical_later_goes_to_the_next_channel_of_a_digest_too(
+    client: FlaskClient, worker: Worker, receiver: Receiver
+) -> None:
+    """Neither that its channel was told of it before, nor that it waits for it, is an answer."""
+    database = worker.database
+    add_list(database, "tech", "AAPL", "MSFT", "IBM")
+    following = receiver.channel.replace("/alerts", "/next")
+    fields = {"channel": receiver.channel, "min_grade": 75, "next_channel": following}
+    set_rule(client, "ops", **fields)
+    later = f"{datetime.now(UTC) + timedelta(hours=12):%H:%M}"
+    set_rule(client, "daily", **fields, digest="daily", digest_at=later, kind="event")
+    wrong = {**FALL, "kind": "fault", "fault": "level"}
+    for found in (("AAPL", SESSIONS[0]), ("AAPL", SESSIONS[1], FALL), ("IBM", SESSIONS[1], wrong)):
+        end_run(database, found, watchlist="tech")
+        notify(worker)
+    told = [message["title"] for message in receiver.messages]
+    assert told == ["tech: 1 anomaly in 1d bars"] * 2, "of AAPL once, and of IBM"
+    (digest,) = database.deliveries.find({"kind": "digest"})
+    assert [alert["entity_id"] for alert in digest["alerts"]] == ["AAPL"], "IBM's is a fault"
+    pass_time(database, minutes=15)
+    notify(worker)
+    late = [(each["rule"], each["alerts"][0]["entity_id"]) for each in receiver.messages[2:]]
+    assert sorted(late) == [("daily", "AAPL"), ("ops", "AAPL"), ("ops", "IBM")]
+    assert {each["type"] for each in receiver.messages[2:]} == {"escalation"}
+    # Once told of, it is not told of again; and what failed waits for no digest.
+    end_run(database, ("AAPL", SESSIONS[2], {"grade": 130.0}), watchlist="tech")
+    run_id = end_run(database, tickers=["AAPL"], watchlist="tech")
+    database.detection_runs.update_one({"_id": run_id}, {"$set": {"status": "failed"}})
+    notify(worker)
+    pass_time(database, minutes=15)
+    notify(worker)
+    failures = [(each["rule"], each["type"]) for each in receiver.messages[5:]]
+    assert sorted(failures) == [("daily", "failure"), ("ops", "failure")]
+
+
 def test_a_digest_is_one_message_of_all_that_came(
     client: FlaskClient, worker: Worker, receiver: Receiver
 ) -> None:
