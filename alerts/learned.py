@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict
 
-from alerts.raising import passes
+from alerts.raising import grade_share, passes
 from core.errors import NotFound
 from records.alerts.alerts import find_raised
 from records.alerts.trail import build_note, write_noted
 from records.database import Db
 from records.findings.anomalies import build_query, find_anomalies
-from records.findings.labels import find_judged, find_votes
+from records.findings.labels import JudgedLabel, find_judged, find_votes
 from records.models.champions import ALL_MARKETS, Scope
 from records.models.documents import PolicyFields
 from records.models.thresholds import compare_thresholds, set_threshold
@@ -25,6 +25,8 @@ LEAST_VOTES = 20
 DAYS = 90
 LISTED = 20
 MOST_ANOMALIES = 20_000
+# Grades end at 100.
+ABOVE_ALL = 101.0
 
 
 class Quality(TypedDict):
@@ -99,13 +101,12 @@ def suggest_threshold(database: Db, name: str, now: datetime) -> Suggestion:
     watchlist = get_watchlist(database, name)
     tickers, interval = watchlist["tickers"], watchlist["interval"]
     judged = find_judged(database, tickers, interval)
-    grades = [(grade, is_true) for grade, is_true, _ in judged]
+    grades = [(each.grade, each.is_true) for each in judged]
     true = sum(is_true for _, is_true in grades)
     suggested = choose_grade(grades)
     since = now - timedelta(days=DAYS)
     current = watchlist["threshold"]
-    lowest = min((grade for grade, _ in grades), default=0.0)
-    present = current["value"] if current and current["kind"] == "grade" else lowest
+    present = _find_grade(current, judged)
     lost: list[str] = []
     gained: list[str] = []
     if suggested is not None:
@@ -135,6 +136,18 @@ def suggest_threshold(database: Db, name: str, now: datetime) -> Suggestion:
         "lost": lost[:LISTED],
         "gained": gained[:LISTED],
     }
+
+
+def _find_grade(current: PolicyFields | None, judged: Sequence[JudgedLabel]) -> float:
+    """Return the least grade that passes a watchlist's policy, as far as labels tell."""
+    if current is None:
+        return min((each.grade for each in judged), default=0.0)
+    if current["kind"] == "grade":
+        return current["value"]
+    if current["kind"] == "contamination":
+        return grade_share(current["value"])
+    passing = [each.grade for each in judged if each.score < current["value"]]
+    return min(passing, default=ABOVE_ALL)
 
 
 def apply_threshold(database: Db, name: str, grade: float, *, by: str, now: datetime) -> None:

@@ -69,8 +69,13 @@ def passes(policy: PolicyFields | None, anomaly: AnomalyDocument) -> bool:
         return True
     if policy["kind"] == "score":
         return anomaly["anomaly_score"] < policy["value"]
-    grade = policy["value"] if policy["kind"] == "grade" else -25.0 * log10(policy["value"])
-    return anomaly["grade"] >= grade
+    value = policy["value"]
+    return anomaly["grade"] >= (value if policy["kind"] == "grade" else grade_share(value))
+
+
+def grade_share(share: float) -> float:
+    """Return the grade that this share of a market's bars has at the least."""
+    return -25.0 * log10(share)
 
 
 def is_confident(watchlist: WatchlistDocument, anomaly: AnomalyDocument) -> bool:
@@ -290,6 +295,8 @@ def is_vendors(alert: AlertDocument) -> bool:
 class Unexplained(TypedDict):
     """What an alert says of the strangest of its bars, where it rests on no single one."""
 
+    confidence: float | None
+    detector_type: str | None
     explanation: dict[str, float]
     metric_name: str | None
     actual_value: float | None
@@ -303,6 +310,8 @@ class Unexplained(TypedDict):
 def leave_unexplained() -> Unexplained:
     """Return that no model read anything, and that nobody's move it was."""
     return {
+        "confidence": None,
+        "detector_type": None,
         "explanation": {},
         "metric_name": None,
         "actual_value": None,
@@ -377,6 +386,8 @@ def _describe(anomaly: AnomalyDocument) -> StrangestFields:
         "threshold": anomaly["threshold"],
         "grade": anomaly["grade"],
         "severity": anomaly["severity"],
+        "confidence": anomaly.get("confidence"),
+        "detector_type": anomaly.get("detector"),
         "explanation": anomaly["attribution"],
         "reasons": anomaly["reasons"],
         "detection_timestamp": anomaly["detection_timestamp"],

@@ -62,6 +62,7 @@ def build_series_alert(
         "reasons": [_describe(strangest)],
         "detection_timestamp": now,
         "model_version": str(strangest["version"]),
+        "detector_type": strangest["detector"],
         "metric_name": strangest["series_id"],
         "actual_value": strangest["value"],
         "expected_value": strangest["expected"],

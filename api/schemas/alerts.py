@@ -60,7 +60,7 @@ class Widespread(Record):
 
 class ListedAlert(Record):
     """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
-    or that its bars stopped coming. The numbers behind it are told of a single alert.
+    or that its bars stopped coming. What the model read is told of a single alert.
     """
 
     id: str = Field(alias="_id", examples=[ALERT_ID])
@@ -82,12 +82,20 @@ class ListedAlert(Record):
     threshold: float | None
     grade: float
     severity: Severity
-    reasons: list[str] = Field(description="why, in words")
+    confidence: float | None = Field(
+        None, description="0 to 1, of the strangest bar; null of a fault, and where it is not known"
+    )
+    detector_type: str | None = Field(
+        None, description="what found it; `rules`: a fault", examples=["isolation_forest"]
+    )
+    explanation: dict[str, float] = Field(description="share of each input of the model")
+    reasons: list[str] = Field(description="the same in words")
     metric_name: str | None = Field(None, description="the weightiest input")
     actual_value: float | None = None
     expected_value: float | None = Field(None, description="its median of the 250 bars before")
     scope: MoveScope | None = Field(None, description="whose move it was")
-    root_causes: list[str] = Field(default_factory=list, description="and why, in sentences")
+    root_causes: list[str] = Field(default_factory=list, description="the same in sentences")
+    root_cause: RootCause | None = None
     model_version: str | None
     detection_timestamp: datetime
     parent_id: str | None = Field(None, description="the alert of a market-wide bar it belongs to")
@@ -112,13 +120,11 @@ class ListedAlert(Record):
 
 
 class Alert(ListedAlert):
-    """An alert with the numbers that it rests on."""
+    """An alert with what the model read."""
 
-    explanation: dict[str, float] = Field(description="share of each input of the model")
     inputs: list[ModelInput] = Field(
         default_factory=list, description="what the model read beside what is usual"
     )
-    root_cause: RootCause | None = None
 
 
 class AlertPage(Page[ListedAlert]):

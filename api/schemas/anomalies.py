@@ -164,6 +164,9 @@ class Anomaly(Record):
     kind: AnomalyKind = Field(
         description="`event`: something happened, by a model; `fault`: the bar is wrong, by a rule"
     )
+    detector: str | None = Field(
+        None, description="what found it; `rules`: it is a fault", examples=["isolation_forest"]
+    )
     fault: FaultName | None = Field(None, description="which rule; null: it is an event")
     features: dict[str, float | None] = Field(
         description="the 14, by name; none of a bar without a warm-up"

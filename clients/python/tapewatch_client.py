@@ -404,7 +404,9 @@ class Agreement(TypedDict):
 
 
 class Alert(TypedDict):
-    """An alert with the numbers that it rests on."""
+    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
+    or that its bars stopped coming.
+    """
 
     _id: str
     watchlist: str | None
@@ -421,12 +423,17 @@ class Alert(TypedDict):
     threshold: float | None
     grade: float
     severity: Literal["low", "medium", "high", "critical"]
+    confidence: NotRequired[float | None]
+    detector_type: NotRequired[str | None]
+    explanation: dict[str, float]
     reasons: list[str]
+    inputs: NotRequired[list[ModelInput]]
     metric_name: NotRequired[str | None]
     actual_value: NotRequired[float | None]
     expected_value: NotRequired[float | None]
     scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
     root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCause | None]
     model_version: str | None
     detection_timestamp: str
     parent_id: NotRequired[str | None]
@@ -448,9 +455,6 @@ class Alert(TypedDict):
     comments: NotRequired[list[Comment]]
     created_at: str
     updated_at: str
-    explanation: dict[str, float]
-    inputs: NotRequired[list[ModelInput]]
-    root_cause: NotRequired[RootCause | None]
 
 
 class AlertDetail(TypedDict):
@@ -471,12 +475,17 @@ class AlertDetail(TypedDict):
     threshold: float | None
     grade: float
     severity: Literal["low", "medium", "high", "critical"]
+    confidence: NotRequired[float | None]
+    detector_type: NotRequired[str | None]
+    explanation: dict[str, float]
     reasons: list[str]
+    inputs: NotRequired[list[ModelInput]]
     metric_name: NotRequired[str | None]
     actual_value: NotRequired[float | None]
     expected_value: NotRequired[float | None]
     scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
     root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCause | None]
     model_version: str | None
     detection_timestamp: str
     parent_id: NotRequired[str | None]
@@ -498,18 +507,15 @@ class AlertDetail(TypedDict):
     comments: NotRequired[list[Comment]]
     created_at: str
     updated_at: str
-    explanation: dict[str, float]
-    inputs: NotRequired[list[ModelInput]]
-    root_cause: NotRequired[RootCause | None]
     trail: list[TrailEntry]
-    children: list[ListedAlert]
+    children: list[Alert]
     archived: bool
 
 
 class AlertPage(TypedDict):
     """Alerts, the one raised last first."""
 
-    items: list[ListedAlert]
+    items: list[Alert]
     next_cursor: str | None
 
 
@@ -565,6 +571,7 @@ class Anomaly(TypedDict):
     confidence_factors: NotRequired[ConfidenceFactors | None]
     members: NotRequired[list[Vote]]
     kind: Literal["event", "fault"]
+    detector: NotRequired[str | None]
     fault: NotRequired[
         Literal["level", "split", "price", "stale", "no_volume", "wick", "volume", "move"] | None
     ]
@@ -620,6 +627,7 @@ class AnomalyInFull(TypedDict):
     confidence_factors: NotRequired[ConfidenceFactors | None]
     members: NotRequired[list[Vote]]
     kind: Literal["event", "fault"]
+    detector: NotRequired[str | None]
     fault: NotRequired[
         Literal["level", "split", "price", "stale", "no_volume", "wick", "volume", "move"] | None
     ]
@@ -972,12 +980,17 @@ class EndedAlert(TypedDict):
     threshold: float | None
     grade: float
     severity: Literal["low", "medium", "high", "critical"]
+    confidence: NotRequired[float | None]
+    detector_type: NotRequired[str | None]
+    explanation: dict[str, float]
     reasons: list[str]
+    inputs: NotRequired[list[ModelInput]]
     metric_name: NotRequired[str | None]
     actual_value: NotRequired[float | None]
     expected_value: NotRequired[float | None]
     scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
     root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCause | None]
     model_version: str | None
     detection_timestamp: str
     parent_id: NotRequired[str | None]
@@ -1184,7 +1197,7 @@ class GapPage(TypedDict):
 class Gate(TypedDict):
     """A condition that a challenger must pass before it is put in use."""
 
-    name: Literal["unseen", "flagged", "steady", "overlap", "events", "labels", "cost"]
+    name: Literal["unseen", "flagged", "steady", "overlap", "events", "faults", "labels", "cost"]
     passed: bool
     words: str
 
@@ -1286,6 +1299,8 @@ class Judgement(TypedDict):
     alarms_per_thousand: float | None
     large_moves: int
     large_moves_flagged: int
+    faults_planted: NotRequired[int]
+    faults_found: NotRequired[int]
     microseconds_a_bar: float | None
     labels: JudgedLabels | None
     drift: Drift
@@ -1389,55 +1404,6 @@ class LineTied(TypedDict):
     rule: Rule
     name: str | None
     is_friend: bool | None
-
-
-class ListedAlert(TypedDict):
-    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
-    or that its bars stopped coming. The numbers behind it are told of a single alert.
-    """
-
-    _id: str
-    watchlist: str | None
-    entity_type: Literal["ticker", "market", "feed", "series"]
-    entity_id: str
-    market: str
-    interval: str
-    direction: Literal["up", "down"]
-    bar_time: str
-    last_bar: str
-    count: int
-    anomaly_ids: list[str]
-    anomaly_score: float | None
-    threshold: float | None
-    grade: float
-    severity: Literal["low", "medium", "high", "critical"]
-    reasons: list[str]
-    metric_name: NotRequired[str | None]
-    actual_value: NotRequired[float | None]
-    expected_value: NotRequired[float | None]
-    scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
-    root_causes: NotRequired[list[str]]
-    model_version: str | None
-    detection_timestamp: str
-    parent_id: NotRequired[str | None]
-    muted_by: NotRequired[str | None]
-    breadth: NotRequired[Widespread | None]
-    run_id: str
-    state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
-    owner: NotRequired[str | None]
-    acknowledged_at: NotRequired[str | None]
-    acknowledged_by: NotRequired[str | None]
-    resolved_at: NotRequired[str | None]
-    resolved_by: NotRequired[str | None]
-    resolution_notes: NotRequired[str | None]
-    feedback: NotRequired[Literal["confirmed", "expected", "false_alarm", "new_trend"] | None]
-    cause: NotRequired[
-        Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"] | None
-    ]
-    snoozed_until: NotRequired[str | None]
-    comments: NotRequired[list[Comment]]
-    created_at: str
-    updated_at: str
 
 
 class Manifest(TypedDict):
@@ -2741,7 +2707,7 @@ class Verification(TypedDict):
     verified_at: str
     verified: bool
     verdict: Literal["identical", "score_moved", "vanished", "new"]
-    cause: NotRequired[Literal["model", "code", "data", "market"] | None]
+    cause: NotRequired[Literal["model", "code", "data", "market", "threshold"] | None]
     ticker: str
     interval: str
     datetime: str
@@ -2872,7 +2838,7 @@ class Client(Connection):
         text: str | None = None,
         state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None = None,
         limit: int | None = None,
-    ) -> Pages[ListedAlert]:
+    ) -> Pages[Alert]:
         """List alerts in any state, those resolved long ago are in the history.
 
         Args:
@@ -2932,7 +2898,7 @@ class Client(Connection):
         muted: bool | None = None,
         text: str | None = None,
         limit: int | None = None,
-    ) -> Pages[ListedAlert]:
+    ) -> Pages[Alert]:
         """List the alerts that nobody has seen off: active ones, and acknowledged ones.
 
         Args:

@@ -26,6 +26,9 @@ from market.bars.panel import BarPanel
 from records.findings.anomalies import parse_anomaly_id, write_anomaly_id
 from records.findings.documents import AnomalyBar, AnomalyDocument, TrustFields
 
+# What finds faults, where a model's detector finds events.
+RULES = "rules"
+
 
 class Describer:
     """Describes bars of a load as anomalies, with all that is needed to derive them again."""
@@ -52,6 +55,7 @@ class Describer:
         # Whole columns become lists at once: row by row, numpy would take longer than all else.
         listed = (values.tolist() for values in facts)
         names = (FEATURES, model.feature_set.columns, MEASURES)
+        detector = str(model.parameters["detector"])
         trust = _find_trust(self._load, shown, scores, rows)
         for bar, (score, grade, *vectors), trusted, market in zip(
             self._describe_bars(rows),
@@ -67,6 +71,7 @@ class Describer:
             yield {
                 **bar,  # type: ignore[typeddict-item] # the keys that it lacks may be missing
                 "kind": "event",
+                "detector": detector,
                 "fault": None,
                 "features": documented,
                 "anomaly_score": score,
@@ -93,6 +98,7 @@ class Describer:
             yield {
                 **bar,  # type: ignore[typeddict-item] # as above
                 "kind": "fault",
+                "detector": RULES,
                 "fault": fault.name,
                 "features": dict(zip(FEATURES, values, strict=False)),
                 "anomaly_score": fault.score,

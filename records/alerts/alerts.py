@@ -32,7 +32,7 @@ NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str))
 OPEN_STATES: tuple[AlertState, ...] = ("active", "acknowledged", "snoozed")
 LONGEST_TEXT = 100
 # What lists leave out.
-_NUMBERS = {"explanation": 0, "inputs": 0, "root_cause": 0}
+_UNLISTED = {"inputs": 0}
 # Where a text is looked for.
 SEARCHED = (
     "entity_id",
@@ -216,7 +216,7 @@ def find_alerts(
     that they rest on.
     """
     found = find_page(
-        alerts_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=_NUMBERS
+        alerts_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=_UNLISTED
     )
     return [*found]
 
@@ -248,8 +248,8 @@ def find_market_wide(database: Db, alert_ids: Sequence[str]) -> set[str]:
 
 
 def find_children(database: Db, alert_id: str, *, limit: int = 1_000) -> list[ListedAlert]:
-    """Return the alerts of a market-wide bar, by ticker, without their numbers."""
-    found = alerts_in(database).find({"parent_id": alert_id}, _NUMBERS)
+    """Return the alerts of a market-wide bar, by ticker, without what the model read."""
+    found = alerts_in(database).find({"parent_id": alert_id}, _UNLISTED)
     return [*found.sort("entity_id", 1).limit(limit)]
 
 

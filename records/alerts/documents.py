@@ -170,6 +170,9 @@ class ToldFields(TypedDict):
 
     Attributes:
         anomaly_score, threshold: None of a feed.
+        confidence: None where it is not known, as of a fault; and of what rests on no one bar.
+        detector_type: the detector that found it, `rules` of a fault.
+        explanation: the share of each input of the model.
         metric_name, actual_value, expected_value: of the weightiest input; what is expected is its
             median.
     """
@@ -178,6 +181,9 @@ class ToldFields(TypedDict):
     threshold: float | None
     grade: float
     severity: Severity
+    confidence: float | None
+    detector_type: str | None
+    explanation: dict[str, float]
     reasons: list[str]
     detection_timestamp: datetime
     model_version: str | None
@@ -186,18 +192,13 @@ class ToldFields(TypedDict):
     expected_value: float | None
     scope: MoveScope | None
     root_causes: list[str]
+    root_cause: RootCauseFields | None
 
 
 class StrangestFields(ToldFields):
-    """The same with the numbers that it rests on.
+    """The same with what the model read, beside what is usual."""
 
-    Attributes:
-        explanation: the share of each input of the model; `inputs` has them beside what is usual.
-    """
-
-    explanation: dict[str, float]
     inputs: list[InputFields]
-    root_cause: RootCauseFields | None
 
 
 class ReviewFields(TypedDict):
@@ -251,7 +252,7 @@ class ListedAlert(StepFields, ToldFields):
 
 
 class AlertDocument(ListedAlert, StrangestFields):
-    """An alert with the numbers that it rests on, which are most of its bytes."""
+    """An alert with what the model read, which is most of its bytes."""
 
 
 class GroupDocument(TypedDict):

@@ -191,6 +191,7 @@ class AnomalyDocument(AnomalyBar):
     Attributes:
         kind: `event`, a bar whose score passed the threshold: something happened; or `fault`, told
             by a rule: the bar is wrong.
+        detector: the model's; `rules` of a fault.
         fault: which rule; None of an event.
         features: the documented features, by name; none of a bar without a warm-up.
         attribution: the share of each column of the model's in the score; none of a fault.
@@ -204,6 +205,7 @@ class AnomalyDocument(AnomalyBar):
     """
 
     kind: AnomalyKind
+    detector: NotRequired[str]
     fault: FaultName | None
     anomaly_score: float
     threshold: float

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from pymongo import DESCENDING
 from pymongo.client_session import ClientSession
@@ -74,16 +75,25 @@ def count_feedback(database: Db, ticker: str, interval: str) -> dict[Feedback, i
     return {group["_id"]: group["count"] for group in database.labels.aggregate(stages)}
 
 
-def find_judged(
-    database: Db, tickers: Sequence[str], interval: str
-) -> list[tuple[float, bool, str]]:
-    """Return the grade of each labelled anomaly of these tickers, whether it was true, and its
-    `_id`; one that several said something of counts once, by what was said last.
+class JudgedLabel(NamedTuple):
+    """Grade and score of a labelled anomaly, and whether it was true."""
+
+    grade: float
+    score: float
+    is_true: bool
+
+
+def find_judged(database: Db, tickers: Sequence[str], interval: str) -> list[JudgedLabel]:
+    """Return what was said of each labelled anomaly of these tickers, in the order of their ids;
+    one that several said something of counts once, by what was said last.
     """
     query = {"ticker": {"$in": list(tickers)}, "interval": interval}
     found = labels_in(database).find(query).sort("labelled_at", 1)
     last = {label["anomaly_id"]: label for label in found}
-    return [(each["grade"], each["is_true_anomaly"], name) for name, each in sorted(last.items())]
+    return [
+        JudgedLabel(each["grade"], each["predicted_score"], each["is_true_anomaly"])
+        for _, each in sorted(last.items())
+    ]
 
 
 def find_votes(

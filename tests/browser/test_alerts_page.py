@@ -1,6 +1,7 @@
 """Alerts as an inbox: by keyboard and click, live in every open page, on a phone too."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,25 @@ def test_what_was_expected_is_muted_for_a_while_and_the_mute_ended(
     muted.get_by_role("button", name="End").click()
     expect(muted).to_have_count(0)
     assert demo.database.mutes.count_documents({"ended_at": None}) == 0
+    # By a key, of those to come only: the alert in focus stays.
+    page.keyboard.press("j")
+    before = page.locator(".alerts > li").count()
+    page.keyboard.press("m")
+    dialog.get_by_label("What is expected").fill("results are due")
+    dialog.get_by_role("button", name="Mute").click()
+    expect(muted).to_contain_text("results are due")
+    assert page.locator(".alerts > li").count() == before
+    mute = demo.database.mutes.find_one({"ended_at": None})
+    assert mute is not None
+    held = demo.database.alerts.find_one({"state": "active"}, sort=[("created_at", -1), ("_id", 1)])
+    alike = ("watchlist", "market", "interval", "direction", "scope")
+    assert held is not None
+    assert (mute["ticker"], *(mute[name] for name in alike)) == (
+        held["entity_id"],
+        *(held[name] for name in alike),
+    )
+    muted.get_by_role("button", name="End").click()
+    expect(muted).to_have_count(0)
 
 
 def test_a_threshold_that_labels_suggest_is_applied_by_a_person(
@@ -142,6 +162,7 @@ def test_a_threshold_that_labels_suggest_is_applied_by_a_person(
             "ticker": "AAPL",
             "interval": "1d",
             "grade": 70.0 + number,
+            "predicted_score": -0.5,
             "is_true_anomaly": number >= 8,
             "labelled_at": database.client.admin.command("hello")["localTime"],
         }
@@ -164,7 +185,8 @@ def test_a_threshold_that_labels_suggest_is_applied_by_a_person(
 def test_the_pages_are_whole_and_accessible(
     demo: Demo, open_page: Callable[..., Page], alerts: list[str], tmp_path: Path, width: int
 ) -> None:
-    mute = {"ticker": "IBM", "scope": "own", "until": "2027-01-01T00:00:00Z", "reason": "a buyback"}
+    until = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}"
+    mute = {"ticker": "IBM", "scope": "own", "until": until, "reason": "a buyback"}
     demo.api.post("/mutes", mute)
     page = open_page(f"{demo.url}#/alerts", width=width)
     look = Look(page, tmp_path)

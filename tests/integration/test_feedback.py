@@ -18,6 +18,8 @@ from detection.models.training import train_model
 from market.imports.importing import import_frame
 from market.markets import SHIPPED
 from records.database import Db
+from records.models.champions import Scope
+from records.models.thresholds import set_threshold
 from tasks.engine import planning
 from tasks.periodic.notifications import notify
 from tasks.process.worker import Worker
@@ -120,6 +122,7 @@ def judge(database: Db, ticker: str, day: int, grade: float, *, is_true: bool) -
     database.alerts.insert_one({**alert, "entity_id": ticker})
     label = {"_id": f"l{anomaly['_id']}", "anomaly_id": anomaly["_id"], "ticker": ticker}
     label |= {"interval": "1d", "grade": grade, "is_true_anomaly": is_true, "labelled_at": NOW}
+    label["predicted_score"] = anomaly["anomaly_score"]
     database.labels.insert_one(label)
 
 
@@ -145,6 +148,12 @@ def test_labels_suggest_a_threshold_that_a_person_applies(
     assert applied.json["current"] == {"kind": "grade", "value": 85.0}
     (step,) = client.get("/py/audit?step=threshold").json["items"]
     assert (step["subject"], step["details"]["after"]["value"]) == ("watchlist tech", 85.0)
+    # Of a share (.0005 is grade 82.5) or a score, what passes now is counted as well.
+    scope = Scope("watchlist", "tech")
+    for name, value, passing in (("contamination", 0.0005, 4), ("score", -0.845, 2)):
+        set_threshold(database, scope, name, value, NOW)  # type: ignore[arg-type]  # of its words
+        assert client.get(path).json["now"]["recall"] == pytest.approx(passing / 7)
+    client.put(path, json={"grade": 85.0})
     # What nobody has an alert of, and would pass again:
     database.alerts.delete_one({"_id": "tech::MSFT::1d::2025-12-03T00:00:00Z"})
     database.anomalies.update_many({}, {"$set": {"Datetime": datetime.now(UTC)}})

@@ -2,7 +2,16 @@
 
 import { get, getFile, post } from "../../lib/api.js";
 import { el, fill, svg } from "../../lib/dom.js";
-import { ago, barTime, change, figure, moment, price, words } from "../../lib/format.js";
+import {
+  ago,
+  barTime,
+  change,
+  confidence,
+  figure,
+  moment,
+  price,
+  words,
+} from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
@@ -195,10 +204,14 @@ function drawWhy(alert) {
       said.map((reason) => el("li", reason)),
     ),
     countFlagged(alert) && el("p", countFlagged(alert)),
+    alert.detector_type && el("p.muted", nameFinder(alert)),
     alert.root_cause?.move !== null && alert.root_cause && drawParts(alert),
     alert.inputs.length > 0 && drawInputs(alert.inputs),
   );
 }
+
+const nameFinder = ({ detector_type: detector, confidence: sure }) =>
+  `Found by ${words(detector)}${sure === null ? "" : `, confidence ${confidence(sure)}`}`;
 
 /** Whose move it was, as boxes from the market down to the ticker. */
 function drawParts({ root_cause: cause, entity_id: ticker }) {

@@ -10,10 +10,18 @@ import { buildSelect } from "../../parts/select.js";
 import { buildSeverity } from "../../parts/severity.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { KNOWN_TICKERS } from "../../parts/suggestions.js";
-import { attempt } from "../../parts/toasts.js";
+import { attempt, say } from "../../parts/toasts.js";
 import { showAlert } from "./alert.js";
 import { showMutes } from "./mutes.js";
-import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
+import {
+  askToAssign,
+  askToExpect,
+  askToResolve,
+  askToSnooze,
+  canMute,
+  describeAlike,
+  takeStep,
+} from "./steps.js";
 import { countBars, countFlagged, nameSubject } from "./subject.js";
 
 export const title = (route) => (route.name ? "Alert" : "Alerts");
@@ -38,6 +46,8 @@ async function showInbox(main, route, signal) {
     at: 0,
     shown: "",
     node: el("div"),
+    mutes: el("div"),
+    signal,
     bar: el("div.row", { role: "toolbar", "aria-label": "Steps" }),
   };
   const load = () => {
@@ -67,8 +77,7 @@ async function showInbox(main, route, signal) {
     keepInUrl({ [name]: value });
     show();
   };
-  const mutes = el("div");
-  showMutes(mutes, signal);
+  showMutes(inbox.mutes, signal);
   const filters = el(
     "div.row.alert-filters",
     { role: "search", "aria-label": "Which alerts" },
@@ -109,11 +118,13 @@ async function showInbox(main, route, signal) {
           " resolves, ",
           el("kbd", "s"),
           " snoozes, ",
+          el("kbd", "m"),
+          " mutes, ",
           el("kbd", "/"),
           " searches.",
         ),
       ),
-      mutes,
+      inbox.mutes,
     ),
   );
   drawSteps(inbox, refresh);
@@ -224,6 +235,7 @@ function drawSteps(inbox, refresh) {
     button("Acknowledge", (ids) => takeStep(ids, "acknowledge")),
     button("Resolve", askToResolve),
     button("Snooze", askToSnooze),
+    button("Mute", (ids) => askToMute(inbox, ids)),
     button("Assign", askToAssign),
     el("span.muted", of),
   );
@@ -240,6 +252,7 @@ function listenToKeys(inbox, refresh, signal) {
     e: () => step((ids) => takeStep(ids, "acknowledge")),
     r: () => step(askToResolve),
     s: () => step(askToSnooze),
+    m: () => step((ids) => askToMute(inbox, ids)),
     x: () => inbox.node.querySelectorAll("input[type=checkbox]")[inbox.at]?.click(),
     "/": () => document.getElementById("alert-search")?.focus(),
   };
@@ -252,6 +265,19 @@ function listenToKeys(inbox, refresh, signal) {
     keys[event.key]();
   };
   document.addEventListener("keydown", listen, { signal });
+}
+
+/** Ask until when alerts like some of these are expected; those of a feed or series cannot be. */
+async function askToMute(inbox, ids) {
+  const alerts = inbox.items.filter(({ _id }) => ids.includes(_id)).filter(canMute);
+  if (alerts.length === 0) {
+    say("Alerts of a feed or a series are not muted: snooze them, or end their cause.", "bad");
+    return null;
+  }
+  const title = alerts.length === 1 ? `Mute alerts of ${nameSubject(alerts[0])}` : "Mute alerts";
+  const isMuted = await askToExpect(alerts.map(describeAlike), title);
+  if (isMuted) await showMutes(inbox.mutes, inbox.signal);
+  return isMuted;
 }
 
 function move(inbox, by) {

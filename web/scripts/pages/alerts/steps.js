@@ -73,8 +73,20 @@ export function askToResolve(ids) {
   });
 }
 
+/** What a mute is of that silences alerts like one of a ticker or market. */
+export const describeAlike = (alert) => ({
+  watchlist: alert.watchlist,
+  ticker: alert.entity_type === "ticker" ? alert.entity_id : null,
+  market: alert.market,
+  interval: alert.interval,
+  direction: alert.direction,
+  scope: alert.scope,
+});
+
+export const canMute = ({ entity_type: type }) => type === "ticker" || type === "market";
+
 /** Ask until when and why something is expected, and mute alerts of it that are still to come. */
-export function askToExpect(what, title) {
+export function askToExpect(of, title) {
   const lasting = buildChoice(SILENCES.slice(1));
   const reason = el("input", { required: true, maxlength: 2000, autocomplete: "off" });
   return askInDialog({
@@ -86,8 +98,11 @@ export function askToExpect(what, title) {
       el("label.field", "What is expected", reason),
     ),
     verb: "Mute",
-    send: () =>
-      post("/mutes", { ...what, until: inHours(lasting.value), reason: reason.value.trim() }),
+    send: async () => {
+      const said = { until: inHours(lasting.value), reason: reason.value.trim() };
+      for (const what of of) await post("/mutes", { ...what, ...said });
+      return true;
+    },
   });
 }
 

@@ -180,7 +180,7 @@ async function askForSession({ market }, anomaly) {
 
 async function askToMute({ ticker, interval }) {
   return (
-    (await askToExpect({ ticker, interval }, `Mute the alerts of ${ticker}`)) &&
+    (await askToExpect([{ ticker, interval }], `Mute the alerts of ${ticker}`)) &&
     `New alerts of ${ticker} are muted; the page Alerts lists what is, and ends it.`
   );
 }
