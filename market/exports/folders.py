@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import file_digest
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from records.models.models import find_version_hashes
 PART_ROWS = 1_000_000
 TOLD_ROWS = 5_000
 OnRows = Callable[[int, int], object]
+OnPartRows = Callable[[int], object]
 Opener = Callable[[Db, Asked], Table]
 
 
@@ -55,17 +57,13 @@ def write_folder(
         and not asked.adjusted
         and not columns
     )
+    write = _write_quoted(database, asked) if is_quoted else partial(_write_part, table, form)
     folder.mkdir(parents=True, exist_ok=True)
     parts: list[dict[str, Any]] = []
     total = 0
     while True:
         path = folder / f"{asked.table}-{len(parts):04d}.{form}"
-        tell = _build_tell(on_rows, total, table.most_rows)
-        rows = (
-            _write_quoted(database, asked, path, tell)
-            if is_quoted and table.most_rows <= PART_ROWS
-            else _write_part(table, path, form, tell)
-        )
+        rows = write(path, PART_ROWS, _build_tell(on_rows, total, table.most_rows))
         if not rows and parts:
             path.unlink()
             break
@@ -108,7 +106,7 @@ def _note_versions(table: Table, versions: set[str]) -> Table:
     return replace(table, rows=list_rows())
 
 
-def _build_tell(on_rows: OnRows | None, before: int, most: int) -> Callable[[int], None]:
+def _build_tell(on_rows: OnRows | None, before: int, most: int) -> OnPartRows:
     """Return what is told of each part how many of its rows are written."""
 
     def tell(rows: int) -> None:
@@ -118,20 +116,18 @@ def _build_tell(on_rows: OnRows | None, before: int, most: int) -> Callable[[int
     return tell
 
 
-def _write_quoted(database: Db, asked: Asked, path: Path, tell: Callable[[int], None]) -> int:
-    from market.exports.parquet import (  # noqa: PLC0415 - loads the numeric stack
-        write_quoted_bars,
-    )
+def _write_quoted(database: Db, asked: Asked) -> Callable[[Path, int, OnPartRows], int]:
+    from market.exports.parquet import QuotedBars  # noqa: PLC0415 - loads the numeric stack
 
-    return write_quoted_bars(database, asked, path, tell)
+    return QuotedBars(database, asked).write
 
 
-def _write_part(table: Table, path: Path, form: Format, tell: Callable[[int], None]) -> int:
+def _write_part(table: Table, form: Format, path: Path, most_rows: int, tell: OnPartRows) -> int:
     taken = 0
 
     def take() -> Iterator[Row]:
         nonlocal taken
-        for row in islice(table.rows, PART_ROWS):
+        for row in islice(table.rows, most_rows):
             taken += 1
             if taken % TOLD_ROWS == 0:
                 tell(taken)

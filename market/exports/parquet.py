@@ -1,6 +1,6 @@
 """Tables as Parquet. It loads the numeric stack, so that no API process imports it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -43,35 +43,48 @@ def write_parquet(table: Table, path: Path) -> None:
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema), GROUP_ROWS)
 
 
-def write_quoted_bars(database: Db, asked: Asked, path: Path, tell: Callable[[int], object]) -> int:
-    """Write the bars of all series as they were quoted to one Parquet file, column by column: what
-    `write_parquet` would write, without a row in between. Return how many; `tell` is called with
-    how many there are so far, series by series.
+class QuotedBars:
+    """The bars of all series as they were quoted, column by column: what `write_parquet` would
+    write, without a row in between.
     """
+
+    def __init__(self, database: Db, asked: Asked) -> None:
+        """Nothing is read yet."""
+        columns = bar_columns(adjusted=False)
+        self._schema = pa.schema([(column.name, KINDS[column.kind]) for column in columns])
+        self._series = _list_series(database, asked, self._schema)
+        self._rest = self._schema.empty_table()
+
+    def write(self, path: Path, most_rows: int, tell: Callable[[int], object]) -> int:
+        """Write the rows that follow, at most so many, to one Parquet file; return how many.
+
+        `tell` is called with how many there are so far.
+        """
+        written = 0
+        with pq.ParquetWriter(path, self._schema, compression="zstd") as writer:
+            while rows := self._take(min(GROUP_ROWS, most_rows - written)):
+                writer.write_table(rows, GROUP_ROWS)
+                written += len(rows)
+                tell(written)
+        return written
+
+    def _take(self, count: int) -> pa.Table:
+        """Return as many rows as follow; fewer are the last ones."""
+        waiting, held = [self._rest], len(self._rest)
+        while held < count and (table := next(self._series, None)) is not None:
+            waiting.append(table)
+            held += len(table)
+        rows = pa.concat_tables(waiting).combine_chunks()
+        self._rest = rows.slice(count)
+        return rows.slice(0, count)
+
+
+def _list_series(database: Db, asked: Asked, schema: pa.Schema) -> Iterator[pa.Table]:
     found = find_series(database, tickers=asked.tickers, interval=asked.interval)
     series = {one["ticker"]: one for one in found}
-    columns = bar_columns(adjusted=False)
-    schema = pa.schema([(column.name, KINDS[column.kind]) for column in columns])
-    waiting: list[pa.Table] = []
-    written = held = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-
-        def flush() -> None:
-            nonlocal held
-            if waiting:
-                writer.write_table(pa.concat_tables(waiting).combine_chunks(), GROUP_ROWS)
-                waiting.clear()
-                held = 0
-
-        for one in (series[ticker] for ticker in asked.tickers if ticker in series):
-            table = _read_series(database, asked, one, schema)
-            waiting.append(table)
-            written, held = written + table.num_rows, held + table.num_rows
-            tell(written)
-            if held >= GROUP_ROWS:
-                flush()
-        flush()
-    return written
+    for ticker in asked.tickers:
+        if ticker in series:
+            yield _read_series(database, asked, series[ticker], schema)
 
 
 def _read_series(database: Db, asked: Asked, series: SeriesDocument, schema: pa.Schema) -> pa.Table:
