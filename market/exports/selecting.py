@@ -35,9 +35,13 @@ def select_tickers(
     if watchlist:
         return tuple(get_watchlist(database, watchlist)["tickers"])
     if market:
-        code = load_markets(database).choose(market).code
-        found = find_tickers(database, interval, market=code)
-        return (*found, code) if table == "alerts" else tuple(found)
+        markets = load_markets(database)
+        code = markets.choose(market).code
+        if table in {"trades", "funding"}:  # of which there may be no bars
+            found = _find_all(database, table, interval)
+            return tuple(ticker for ticker in found if markets.find_of(ticker) == markets[code])
+        listed = find_tickers(database, interval, market=code)
+        return (*listed, code) if table == "alerts" else tuple(listed)
     return tuple(_find_all(database, table, interval))
 
 

@@ -15,7 +15,7 @@ _VENUE = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,19}")
 _DIGITS = re.compile(r"\d{1,20}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Text that a spreadsheet would take for a formula, or that looks as if it were guarded already.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 class Unfit(Exception):
@@ -46,7 +46,9 @@ def read_time(value: Any) -> int:
         if not _DIGITS.fullmatch(value):
             return _read_iso(value)
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unfit("bad_time")
+    if isinstance(value, float) and not math.isfinite(value):
         raise Unfit("bad_time")
     if value < _SECONDS:
         time = round(value * MICROSECONDS)

@@ -118,6 +118,13 @@ def test_exported_and_imported_into_an_empty_database_all_is_the_same(
     assert contents(database) == kept
 
 
+def test_trades_of_a_market_need_no_bars(flask: Command, database: Db, tmp_path: Path) -> None:
+    fill(database, flask, tmp_path)
+    for market, rows in (("CRYPTO", 4), ("US", 0)):
+        words = ("write", "trades", tmp_path / market, "--market", market, "--json")
+        assert read_json(flask("export", *words))["rows"] == rows
+
+
 def test_an_export_is_checked_by_its_manifest(flask: Command, database: Db, tmp_path: Path) -> None:
     store(database, "AAPL", make_bars(50))
     folder = tmp_path / "out"
@@ -212,11 +219,13 @@ def test_anomalies_stream_with_their_lineage(client: FlaskClient, database: Db) 
 
 def test_what_a_spreadsheet_would_run_is_guarded() -> None:
     texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "plain", "a=b", "'=1", "it's"]
+    texts += ["\n=1", "\uff1d1"]
     columns = (Column("note", "text"), Column("number", "number"))
     table = Table(columns, iter([(text, -1.5) for text in texts]), len(texts))
     found = read_csv(b"".join(write_text(table, "csv")).decode())
     assert [row["note"] for row in found] == [
-        "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "plain", "a=b", "''=1", "it's",
+        "'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "plain", "a=b", "''=1", "it's", "'\n=1",
+        "'\uff1d1",
     ]  # fmt: skip
     assert {row["number"] for row in found} == {"-1.5"}
     assert [unguard(row["note"]) for row in found] == texts
