@@ -144,7 +144,9 @@ class TradesQuery(TicksQuery):
     """Which trades, and whether they are wanted themselves."""
 
     bars: Interval | None = Field(
-        None, description="added up to candles of this interval, in order of time"
+        None,
+        description="added up to candles of this interval, in order of time unless `sort_order`"
+        " is `desc`",
     )
 
     @field_validator("bars")
@@ -193,7 +195,7 @@ class ShownTradeCandle(Record):
 
 
 class TradeCandlePage(Page[ShownTradeCandle]):
-    """Candles of trades, ascending; a stretch without trades has none."""
+    """Candles of trades; a stretch without trades has none."""
 
     ticker: str
     venue: str

@@ -157,17 +157,18 @@ def get_trades(query_data: TradesQuery) -> Response:
 
 
 def _answer_candles(query: TradesQuery, venue: str, interval: str) -> Response:
-    seconds = INTERVALS[interval]
+    seconds, descending = INTERVALS[interval], query.sort_order == "desc"
     length = seconds * MICROSECONDS
-    start, end = _bounds(query)
-    cursor = decode_cursor(query.cursor, (int,))
-    first = cursor[0] if cursor else start
+    first, last = _bounds(query)
+    if cursor := decode_cursor(query.cursor, (int,)):
+        first, last = (first, cursor[0]) if descending else (cursor[0], last)
     asked = trades.find_trades(
         get_database(),
         query.ticker,
         venue,
         start=None if first is None else first // length * length,
-        end=None if end is None else end // length * length + length - 1,
+        end=None if last is None else last // length * length + length - 1,
+        descending=descending,
     )
     read = 0
 
@@ -176,12 +177,20 @@ def _answer_candles(query: TradesQuery, venue: str, interval: str) -> Response:
         for read, trade in enumerate(islice(asked, MOST_ADDED_UP), 1):  # noqa: B007 - it is what is counted
             yield trade
 
-    found: list[TradeCandle] = list(islice(add_up(count(), seconds), query.limit + 1))
+    candles = add_up(count(), seconds, descending=descending)
+    found: list[TradeCandle] = list(islice(candles, query.limit + 1))
     following = found.pop().time if found and len(found) > query.limit else None
-    if following is None and read == MOST_ADDED_UP and len(found) > 1:
-        following = found.pop().time  # it may lack some of its trades
+    if following is None and read == MOST_ADDED_UP:  # the last one may lack some of its trades
+        if len(found) == 1:
+            raise BadInput(
+                f"a candle of {interval} would be of {MOST_ADDED_UP:,} trades or more, and no more"
+                " are added up at once: ask for a shorter interval",
+                reason="too_many_trades",
+            )
+        following = found.pop().time
     if query.format == "ccxt":
-        rows = [ccxt.write_candle(c.time, c[1:5], c.volume) for c in found]
+        in_order = found[::-1] if descending else found
+        rows = [ccxt.write_candle(c.time, c[1:5], c.volume) for c in in_order]
         return _answer(schemas.CcxtCandles(rows))
     items = [{**c._asdict(), "time": to_datetime(c.time)} for c in found]
     page = {"items": items, "next_cursor": None if following is None else encode_cursor(following)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from math import fsum
+from math import fsum, inf
 from typing import NamedTuple
 
 from market.ticks.fields import MICROSECONDS
@@ -28,11 +28,17 @@ class TradeCandle(NamedTuple):
     trades: int
 
 
-def add_up(trades: Iterable[Trade], interval_seconds: int) -> Iterator[TradeCandle]:
-    """Yield the candles of trades that come in order of time; without trades there is none."""
+def add_up(
+    trades: Iterable[Trade], interval_seconds: int, *, descending: bool = False
+) -> Iterator[TradeCandle]:
+    """Yield the candles of trades that come in order of time, or from the last one on; without
+    trades there is none.
+    """
     length = interval_seconds * MICROSECONDS
     for number, group in groupby(trades, lambda trade: trade.time // length):
         of_candle = list(group)
+        if descending:
+            of_candle.reverse()
         prices = [trade.price for trade in of_candle]
         yield TradeCandle(
             number * length,
@@ -40,7 +46,14 @@ def add_up(trades: Iterable[Trade], interval_seconds: int) -> Iterator[TradeCand
             max(prices),
             min(prices),
             prices[-1],
-            fsum(trade.amount for trade in of_candle),
-            fsum(trade.price * trade.amount for trade in of_candle),
+            _add(trade.amount for trade in of_candle),
+            _add(trade.price * trade.amount for trade in of_candle),
             len(of_candle),
         )
+
+
+def _add(numbers: Iterable[float]) -> float:
+    try:
+        return fsum(numbers)
+    except OverflowError:  # it is beyond what a number can hold
+        return inf

@@ -187,21 +187,29 @@ def test_trades_are_added_up_page_by_page(client: FlaskClient, database: Db) -> 
     assert client.get("/py/data/trades?ticker=BTC-USD&bars=1w").status_code == 422
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
 def test_a_long_stretch_is_added_up_in_parts_each_candle_whole(
-    client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, database: Db, monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
     push(client, "trades", TRADES)
     whole = get(client, "trades", bars="1m")["items"]
+    if order == "desc":
+        whole.reverse()
+        candles = get(client, "trades", bars="1m", sort_order=order, limit=1, format="ccxt")
+        assert [candle[5] for candle in candles] == [whole[0]["volume"]]
     monkeypatch.setattr(views, "MOST_ADDED_UP", 5)
     found: list[Any] = []
     cursor: dict[str, str] = {}
     while True:
-        page = get(client, "trades", bars="1m", **cursor)
+        page = get(client, "trades", bars="1m", sort_order=order, **cursor)
         found += page["items"]
         if page["next_cursor"] is None:
             break
         cursor = {"cursor": page["next_cursor"]}
     assert found == whole
+    # What would lack some of its trades is no candle.
+    refused = client.get(f"/py/data/trades?ticker=BTC-USD&bars=1h&sort_order={order}")
+    assert (refused.status_code, refused.json["reason"]) == (422, "too_many_trades")
 
 
 def test_who_sends_more_than_can_be_stored_is_told_to_wait(
