@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +26,7 @@ from detection.models.single_series import (
 )
 from detection.series.catalogue import DEFAULT, KINDS
 from detection.series.contract import DIRECTIONS, Judgement
-from detection.series.rules import Point, parse_series_id, parse_version, read_point
+from detection.series.rules import MOST_POINTS, Point, parse_series_id, parse_version, read_point
 from records.database import Db
 from records.models.single_series import find_version, get_version, list_heads
 
@@ -52,7 +53,7 @@ def fit(file: Path, *, series_id: str | None, detector: str, as_json: bool, **op
     """Fit a model to FILE, a CSV with the columns timestamp and value."""
     named = parse_series_id(series_id or file.stem)
     with file.open(encoding="utf-8-sig", newline="") as opened:
-        points = list(read_points(opened, file.name))
+        points = list(islice(read_points(opened, file.name), MOST_POINTS + 1))
     settings = get_settings()
     request = read_fit(
         named,
@@ -194,21 +195,25 @@ def read_points(file: IO[str], name: str) -> Iterator[Point]:
 
     Raises BadInput, which names the line.
     """
-    for number, row in enumerate(csv.reader(file), 1):
-        if not row or (
-            number == 1 and [cell.strip().lower() for cell in row[:2]] == list(NUMBER_COLUMNS)
-        ):
-            continue
-        try:
-            timestamp, value = row
-            point = read_point({"timestamp": timestamp.strip(), "value": float(value)})
-        except (ValueError, BadInput) as error:
-            raise BadInput(
-                f"{name}, line {number}: {','.join(row)[:80]!r} is no point; a line is a whole"
-                " number, a comma and a number, such as 1705000010,13.0",
-                reason="bad_line",
-            ) from error
-        yield point
+    try:
+        for number, row in enumerate(csv.reader(file), 1):
+            is_header = number == 1 and [c.strip().lower() for c in row[:2]] == list(NUMBER_COLUMNS)
+            if row and not is_header:
+                yield _read_row(row, f"{name}, line {number}")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{name} is no CSV in UTF-8: {error}", reason="no_csv") from error
+
+
+def _read_row(row: list[str], where: str) -> Point:
+    try:
+        timestamp, value = row
+        return read_point({"timestamp": timestamp.strip(), "value": float(value)})
+    except (ValueError, BadInput) as error:
+        raise BadInput(
+            f"{where}: {','.join(row)[:80]!r} is no point; a line is a whole number, a comma and a"
+            " number, such as 1705000010,13.0",
+            reason="bad_line",
+        ) from error
 
 
 def _judge(

@@ -21,7 +21,7 @@ Values = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": "number"}, "maxItems": 1_000_000}),
 ]
 Version = Annotated[
-    str, Field(max_length=200, description="digits, with or without v; 0 or nothing: the latest")
+    str, Field(max_length=4_000, description="digits, with or without v; 0 or nothing: the latest")
 ]
 
 

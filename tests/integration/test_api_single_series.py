@@ -146,7 +146,7 @@ def test_what_is_no_version_is_400_and_says_what_one_is(client: FlaskClient) -> 
 
 def test_a_version_that_never_was_is_404_and_names_the_latest(client: FlaskClient) -> None:
     fit(client)
-    for asked in ("2", "v99", "9" * 30, "9" * 190):
+    for asked in ("2", "v99", "9" * 30, "9" * 3_000):
         answer = predict(client, version=asked)
         assert (answer.status_code, document(answer)["reason"]) == (404, "version_not_found"), asked
         assert "latest is 1" in document(answer)["detail"]

@@ -426,6 +426,10 @@ def test_the_command_line_fits_predicts_lists_plots_and_deletes(
     assert code == 0, said
     assert [row["anomaly"] for row in json.loads(said)] == [True, False]
     assert document(client.get("/series/sensor_01/predictions"))["items"][0]["timestamp"] == 11
+    picture = tmp_path / "picture.csv"
+    picture.write_bytes(b"\x89PNG\r\n\xff\xfe")
+    code, said = flask(environment, "fit", str(picture))
+    assert (code, "picture.csv is no CSV in UTF-8" in said) == (2, True), said
     code, said = flask(environment, "list")
     assert (code, "sensor_01" in said) == (0, True), said
     code, said = flask(environment, "plot", "sensor_01", "--output", str(tmp_path / "plot.svg"))
