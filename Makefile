@@ -23,8 +23,8 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## real bars in, anomalies out, served until Ctrl-C (ONCE=1: stop after the table)
 	@$(TIED) $(BIN)/python -m runner demo $(if $(filter-out 0,$(ONCE)),--once)
 
-feed-demo: $(VENV)/.installed  ## replay a day into the feed and show its alerts as they come; it ends by itself
-	@$(TIED) $(BIN)/python -m runner feed-demo
+feed-demo: $(VENV)/.installed  ## replay a day into the feed and show its alerts as they come; it ends by itself (SPEED=48: candles a second)
+	@$(TIED) $(BIN)/python -m runner feed-demo $(if $(SPEED),--speed $(SPEED))
 
 up: $(VENV)/.installed  ## serve your own data until Ctrl-C
 	@$(TIED) $(BIN)/python -m runner up

@@ -27,7 +27,12 @@ def main() -> int:
     demo.add_argument(
         "--once", action="store_true", help="stop everything after the table of anomalies"
     )
-    commands.add_parser("feed-demo", help="replay a day into the feed, and show its alerts")
+    feed_demo = commands.add_parser(
+        "feed-demo", help="replay a day into the feed, and show its alerts"
+    )
+    feed_demo.add_argument(
+        "--speed", type=int, default=48, metavar="N", help="so many candles a second"
+    )
     key = commands.add_parser("key", help="make the first API key, before anything listens")
     key.add_argument("name", help="whose key it is")
     arguments = parser.parse_args()
@@ -42,7 +47,7 @@ def main() -> int:
         elif arguments.command == "feed-demo":
             from runner.feed_demo import run_feed_demo  # noqa: PLC0415 -- the same as below
 
-            run_feed_demo(console)
+            run_feed_demo(console, arguments.speed)
         else:
             from runner.demo import run_demo  # noqa: PLC0415 -- `up` needs none of what it loads
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
+from core.errors import BadInput
 from core.settings import STATE_DIR, Settings
 from records.database import open_database
 from records.migrations import prepare_database
@@ -29,17 +30,21 @@ DATABASE = "tapewatch_feed_demo"
 WATCHLIST = "feed-demo"
 MARKET = "CRYPTO"
 INTERVAL = "5m"
-# Of 288 candles a ticker and day: a minute of the day lasts 25 ms.
-CANDLES_A_SECOND = 48
 POLL_SECONDS = 0.3
 # Nothing has come for so long: that was all.
 QUIET_SECONDS = 5.0
-REPLAY_SECONDS = 600.0
+# The day has 1,728 candles: at the least speed it takes half an hour.
+REPLAY_SECONDS = 3_600.0
+FASTEST = 10_000
 SHOWN_REASONS = 2
 
 
-def run_feed_demo(console: Console) -> None:
-    """Bring up the service, replay the day, show alerts as they come, and stop everything."""
+def run_feed_demo(console: Console, speed: int) -> None:
+    """Bring up the service, replay the day at `speed` candles a second, show alerts as they come,
+    and stop everything. Raises BadInput on a speed that is none.
+    """
+    if not 0 < speed <= FASTEST:
+        raise BadInput(f"a speed of {speed} candles a second cannot be: 1 to {FASTEST:,} are")
     os.environ["MONGO_DATABASE"] = DATABASE
     console.print("Starting servers, API, workers, beat and the feed.")
     with serve(console.print) as settings, TemporaryDirectory() as name:
@@ -51,7 +56,7 @@ def run_feed_demo(console: Console) -> None:
         wait_for_api(settings)
         api = Api(settings)
         tickers = _prepare(console, settings, api, folder)
-        _replay(console, settings, api, folder / DAY, tickers)
+        _replay(console, settings, api, folder / DAY, tickers, speed)
 
 
 def _prepare(console: Console, settings: Settings, api: Api, folder: Path) -> list[str]:
@@ -82,12 +87,14 @@ def _prepare(console: Console, settings: Settings, api: Api, folder: Path) -> li
     return tickers
 
 
-def _replay(console: Console, settings: Settings, api: Api, day: Path, tickers: list[str]) -> None:
+def _replay(
+    console: Console, settings: Settings, api: Api, day: Path, tickers: list[str], speed: int
+) -> None:
     command = ["feed", "publish", str(day), "--kind", "candles", "--interval", INTERVAL]
-    command += ["--speed", str(CANDLES_A_SECOND), "--json"]
+    command += ["--speed", str(speed), "--json"]
     time.sleep(1.5)  # the feed looks once a second at what is watched
     console.print(
-        f"\nReplaying a day of {len(tickers)} tickers at {CANDLES_A_SECOND} candles a second."
+        f"\nReplaying a day of {len(tickers)} tickers at {speed} candles a second."
         " Alerts as they come:\n"
     )
     started = time.monotonic()
