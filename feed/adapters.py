@@ -116,21 +116,18 @@ def read_cryptofeed(fields: Mapping[bytes, bytes]) -> Foreign:
     """Return the record of a message of cryptofeed's TradeStream, BookStream, FundingStream or
     CandlesStream. Raises Unfit.
 
-    A book is written as JSON, what else there is field by field. Its symbols (`BTC-USD`,
-    `BTC-USDT-PERP`) are tickers, its exchanges venues.
+    It writes field by field, the two sides of a book as JSON; older versions write a book as one
+    field, `data`. Its symbols (`BTC-USD`, `BTC-USDT-PERP`) are tickers, its exchanges venues.
     """
     if b"data" in fields:
-        try:
-            told = from_json(fields[b"data"])
-        except ValueError as error:
-            raise Unfit("not_json") from error
-        if not isinstance(told, Mapping):
-            raise Unfit("not_json")
+        told = _read_json(fields[b"data"])
     else:
         told = {
             name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
             for name, value in fields.items()
         }
+        if b"book" in fields:
+            told["book"] = _read_json(fields[b"book"])
     ticker, venue = told.get("symbol"), told.get("exchange")
     if not isinstance(ticker, str) or not isinstance(venue, str):
         raise Unfit("unknown_kind")
@@ -152,6 +149,16 @@ def read_cryptofeed(fields: Mapping[bytes, bytes]) -> Foreign:
         candle = {"time": _number(given["start"]), **values, "closed": closed}
         return Foreign("candles", ticker, venue, str(given["interval"]), [candle])
     raise Unfit("unknown_kind")
+
+
+def _read_json(text: bytes) -> dict[str, Any]:
+    try:
+        told = from_json(text)
+    except ValueError as error:
+        raise Unfit("not_json") from error
+    if not isinstance(told, dict):
+        raise Unfit("not_json")
+    return told
 
 
 def _cells(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,12 +104,15 @@ def test_cryptofeeds_books_funding_and_candles_are_understood() -> None:
         "timestamp": 1767614400.5,
         "receipt_timestamp": 1767614400.6,
     }
-    part = parts({b"data": json.dumps(book).encode()})
-    assert part.kind == "depth"
-    assert part.records == [
-        {"time": 1767614400.5, "bids": [["100.5", 2.0], ["99", 1.0]]}
-        | {"asks": [["101", 4.0], ["102", 1.0]]}
-    ]
+    in_fields = {name.encode(): str(value).encode() for name, value in book.items()}
+    in_fields[b"book"] = json.dumps(book["book"]).encode()
+    for fields in (in_fields, {b"data": json.dumps(book).encode()}):
+        part = parts(fields)
+        assert (part.kind, part.ticker, part.venue) == ("depth", "BTC-USD", "COINBASE")
+        assert part.records == [
+            {"time": 1767614400.5, "bids": [["100.5", 2.0], ["99", 1.0]]}
+            | {"asks": [["101", 4.0], ["102", 1.0]]}
+        ]
     funding = {b"exchange": b"BITMEX", b"symbol": b"BTC-USDT-PERP", b"mark_price": b"90000"}
     funding |= {
         b"rate": b"0.0001",
@@ -134,6 +137,9 @@ def test_cryptofeeds_books_funding_and_candles_are_understood() -> None:
         {b"data": b"{}"},
         {b"data": b"[]"},
         {b"data": b"no json"},
+        {**CRYPTOFEED_TRADE, b"book": b"no json"},
+        {**CRYPTOFEED_TRADE, b"book": b"[]"},
+        {b"exchange": b"X", b"symbol": b"BTC-USD", b"delta": b'{"bid": [[1, 2]], "ask": []}'},
         {b"data": b'{"exchange": "X", "symbol": "BTC-USD", "book": {"bid": 5, "ask": {}}}'},
         {b"data": b'{"exchange": "X", "symbol": "BTC-USD", "book": {"bid": {"a": 1}, "ask": {}}}'},
         {**CRYPTOFEED_TRADE, b"symbol": b"A B"},
