@@ -11,7 +11,7 @@ from zlib import crc32
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from core.errors import Busy, ServerUnreachable
+from core.errors import BadInput, Busy, ServerUnreachable
 from core.settings import Settings
 from records.database import hide_credentials
 
@@ -121,12 +121,17 @@ class RedisBus:
         return int(self._client.xlen(stream))
 
     def last_id(self, stream: str) -> str:
-        """Return the id of the last entry there ever was; `0-0` where there was none."""
+        """Return the id of the last entry there ever was; `0-0` where there was none.
+
+        Raises BadInput where the name is that of something else than a stream.
+        """
         try:
             return str(self._client.xinfo_stream(stream)["last-generated-id"].decode())
         except ResponseError as error:
             if "no such key" in str(error):
                 return NOTHING
+            if "WRONGTYPE" in str(error):
+                raise BadInput(f"{stream} is a key of Redis, but no stream: {error}") from error
             raise
 
     def close(self) -> None:

@@ -81,11 +81,21 @@ def _read_candle(record: Any) -> Candle | None:
     """Return a candle by seconds; None where it is not closed yet. Raises Unfit."""
     if not isinstance(record, Mapping) or not record.keys() <= FIELDS:
         raise Unfit("not_a_record")
-    if record.get("closed") is False:
+    if not _read_closed(record.get("closed")):
         return None
     o, h, l, c = (read_number(record.get(name)) for name in VALUES[:4])  # noqa: E741 - the field's letters
     volume = read_number(record.get("volume", 0.0))
     return read_time(record.get("time")) // MICROSECONDS, o, h, l, c, volume
+
+
+def _read_closed(value: Any) -> bool:
+    """Return whether a candle is closed, as it is where it does not say. Raises Unfit."""
+    word = value.lower() if isinstance(value, str) else value
+    if word is None or word in (True, "true", "1"):
+        return True
+    if word in (False, "false", "0"):
+        return False
+    raise Unfit("bad_closed")
 
 
 def _reject(
@@ -123,6 +133,7 @@ def _check(
             markets=markets,
             now=now,
             sessions_of=sessions_of,
+            is_history=False,
         )
     except BadInput as error:
         if len(tickers) == 1:

@@ -13,16 +13,24 @@ from threading import Event
 
 import structlog
 from celery import Celery
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
-from core.errors import LeaseLost
+from core.errors import BadInput, LeaseLost
 from core.settings import Settings
 from feed.bus import BUS_ERRORS, STREAMS, Bus, Entry, place_of
-from feed.messages import Head, Part, read_head, read_parts
-from feed.storing import GATHER_SECONDS, Load, Store, is_transient, reject_part, take_out
+from feed.messages import MOST_BYTES, Head, Part, read_head, read_parts
+from feed.storing import (
+    GATHER_SECONDS,
+    Load,
+    Store,
+    is_too_much,
+    is_transient,
+    reject_part,
+    take_out,
+)
 from market.ticks.arrivals import Retention
 from market.ticks.fields import Unfit
-from records.database import Db, is_too_large
+from records.database import Db
 from records.ticks.documents import RejectedRecordDocument
 from records.ticks.positions import (
     START,
@@ -44,10 +52,12 @@ from tasks.engine.accept import publish_run
 log = structlog.get_logger()
 
 MOST_BUFFERED = 20_000
-# What a transaction brings is less where MongoDB's cache cannot hold it, down to this.
+# What a transaction brings is less where that is too much at once, down to this, and then more
+# again by as much at a time.
 LEAST_BUFFERED = 500
 LONGEST_BUFFER_SECONDS = 0.1
-# Of one stream at once: a message may have 4 MiB, and more before it is looked at.
+# Of one stream at once. What is read before its size is known may be any; behind a message that is
+# larger than those of ours, and at first, it is one: nobody ends of memory at the same place again.
 READ_ENTRIES = 10
 LEASE_SECONDS = 10.0
 # How often free streams, watched tickers and lags are looked for.
@@ -84,6 +94,7 @@ class Consumer:
         self._reader = ThreadPoolExecutor(1, "feed-reader")
         self._ahead: Future[dict[str, list[Entry]]] | None = None
         self._most_buffered = MOST_BUFFERED
+        self._read_entries = 1
         self._renewed = self._looked = 0.0
 
     def run(self, stop: Event, on_look: Callable[[], object] = bool) -> None:
@@ -154,8 +165,12 @@ class Consumer:
             self._store.lease_seconds,
             frozenset(find_watched(self._database)),
         )
-        for held in self._held.values():
-            self._look_at(held)
+        for held in list(self._held.values()):
+            try:
+                self._look_at(held)
+            except BadInput as error:  # it would spoil what is read of the others
+                log.warning("stream_unreadable", stream=held.stream, error=error.message)
+                release_stream(self._database, self._held.pop(held.stream))
 
     def _look_at(self, held: Held) -> None:
         """Note how much of a stream waits; begin anew where it is another than it was."""
@@ -191,56 +206,41 @@ class Consumer:
         deadline, size = time.monotonic() + LONGEST_BUFFER_SECONDS, 0
         while (left := deadline - time.monotonic()) > 0 and size < self._most_buffered:
             entries = self._bus.read(
-                places, count=1 if is_careful else READ_ENTRIES, wait_seconds=left
+                places, count=1 if is_careful else self._read_entries, wait_seconds=left
             )
+            sizes: list[int] = []
             for stream, part in entries.items():
                 found.setdefault(stream, []).extend(part)
                 places[stream] = part[-1].id
-                # As the records are not read yet, their bytes say how many they are about.
-                size += sum(1 + len(entry.fields.get(b"data", b"")) // 100 for entry in part)
+                sizes += [sum(map(len, entry.fields.values())) for entry in part]
             if not entries or is_careful:
                 break
+            self._read_entries = READ_ENTRIES if max(sizes) <= MOST_BYTES else 1
+            # As the records are not read yet, their bytes say how many they are about.
+            size += sum(1 + bytes_ // 100 for bytes_ in sizes)
         return found
 
     def _take(self, taken: Mapping[str, Sequence[Entry]]) -> None:
         """Store entries of streams that are held, in one transaction; where that fails, a stream at
-        a time, and of one that is too much for MongoDB's cache a half at a time.
+        a time.
         """
         now = datetime.now(UTC)
         loads = [self._take_up(self._held[s], entries, now) for s, entries in taken.items()]
-        if not loads:
-            return
-        try:
-            runs = self._store.commit(loads, now)
-        except LeaseLost:
-            raise
-        except Exception as error:  # whatever a record does, the stream goes on
-            if is_transient(error):
+        if len(loads) > 1:
+            try:
+                runs = self._store.commit(loads, now)
+            except LeaseLost:
                 raise
-            log.exception("feed_commit_failed", streams=[*taken])
-            parts = self._part(taken, error)
-        else:
-            self._follow_up(loads, runs)
-            return
-        for part in parts:
-            self._take(part)
-        if not parts:
-            self._follow_up(loads, self._commit_slowly(loads[0]))
-
-    def _part(
-        self, taken: Mapping[str, Sequence[Entry]], error: Exception
-    ) -> list[dict[str, Sequence[Entry]]]:
-        """Return what is to be stored by itself where all of it could not be; nothing where it is
-        to be looked into.
-        """
-        if len(taken) > 1:
-            return [{stream: entries} for stream, entries in taken.items()]
-        ((stream, entries),) = taken.items()
-        half = len(entries) // 2
-        if not half or not (isinstance(error, OperationFailure) and is_too_large(error)):
-            return []
-        self._most_buffered = max(LEAST_BUFFERED, self._most_buffered // 2)
-        return [{stream: entries[:half]}, {stream: entries[half:]}]
+            except Exception as error:  # whatever a record does, the stream goes on
+                if is_transient(error):
+                    raise
+                _note_failure(error, streams=[*taken])
+            else:
+                self._follow_up(loads, runs)
+                self._most_buffered = min(MOST_BUFFERED, self._most_buffered + LEAST_BUFFERED)
+                return
+        for load in loads:
+            self._follow_up([load], self._commit(load))
 
     def _take_up(self, held: Held, entries: Sequence[Entry], now: datetime) -> Load:
         """Return what entries bring; nothing of the first where it ended its process each time."""
@@ -255,20 +255,25 @@ class Consumer:
                 return load
         return read_load(held, entries, now)
 
-    def _commit_slowly(self, load: Load) -> list[RunDocument]:
-        """Store a load that failed once; what does so again and again is looked for by halves and
-        put aside.
+    def _commit(self, load: Load) -> list[RunDocument]:
+        """Store what came by one stream: by halves where it is too much at once; what fails again
+        and again is looked for by halves and put aside.
         """
-        for tries in range(2, TRIES + 1):
-            now = datetime.now(UTC)
+        for tries in range(1, TRIES + 1):
             try:
-                return self._store.commit([load], now)
+                return self._store.commit([load], datetime.now(UTC))
             except LeaseLost:
                 raise
             except Exception as error:  # as above
                 if is_transient(error):
                     raise
-                log.exception("feed_commit_failed", stream=load.held.stream, tries=tries)
+                _note_failure(error, stream=load.held.stream, tries=tries)
+                is_large = is_too_much(error)
+            if is_large and (halves := load.halve()):
+                self._most_buffered = max(LEAST_BUFFERED, self._most_buffered // 2)
+                return [run for half in halves for run in self._commit(half)]
+            if is_large:  # what others wrote is on its way from the cache to the disk
+                time.sleep(PAUSE_SECONDS)
         now = datetime.now(UTC)
         unstorable = self._store.find_unstorable(load.parts, now)
         load.parts = take_out(load.parts, unstorable)
@@ -288,6 +293,14 @@ class Consumer:
     def _is_due(self, held: Held) -> bool:
         since = min((one["since"] for one in held.waiting), default=None)
         return since is not None and datetime.now(UTC) - since >= timedelta(seconds=GATHER_SECONDS)
+
+
+def _note_failure(error: Exception, **where: object) -> None:
+    """Log that a commit failed."""
+    if is_too_much(error):
+        log.info("feed_commit_too_large", error=str(error)[:300], **where)
+    else:
+        log.error("feed_commit_failed", exc_info=error, **where)
 
 
 def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
@@ -314,6 +327,7 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
         load.parts += [part for part in parts if part.records]
         if head.producer:
             load.producers[head.producer] = {"seq": head.seq, "sent": head.sent}
+        if head.sent:
             load.sent = min(head.sent, load.sent or head.sent)
     while len(load.producers) > MOST_PRODUCERS:
         del load.producers[min(load.producers, key=lambda name: load.producers[name]["sent"])]

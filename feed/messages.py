@@ -68,15 +68,20 @@ def check_producer(name: str) -> str:
 
 
 def read_head(entry: Entry) -> Head:
-    """Return who sent a message. Raises Unfit."""
+    """Return who sent a message; `sent` is 0 where it does not say.
+
+    Raises Unfit: a producer that does not number its messages would be known by none of them.
+    """
     producer = entry.fields.get(b"producer")
     if not producer:
         return Head(None, 0, 0)
-    texts = [entry.fields.get(name, b"0").decode("utf-8", "replace") for name in (b"seq", b"sent")]
-    name = producer.decode("utf-8", "replace")
-    if not _PRODUCER.fullmatch(name) or not all(map(_NUMBER.fullmatch, texts)):
-        raise Unfit("bad_ticker")
-    return Head(name, int(texts[0]), int(texts[1]))
+    name, seq, sent = (
+        text.decode("utf-8", "replace")
+        for text in (producer, entry.fields.get(b"seq", b""), entry.fields.get(b"sent", b"0"))
+    )
+    if not (_PRODUCER.fullmatch(name) and _NUMBER.fullmatch(seq) and _NUMBER.fullmatch(sent)):
+        raise Unfit("bad_producer")
+    return Head(name, int(seq), int(sent))
 
 
 def read_parts(entry: Entry, source: str, received: int) -> list[Part]:
@@ -85,8 +90,7 @@ def read_parts(entry: Entry, source: str, received: int) -> list[Part]:
     Raises Unfit with the reason against all of it.
     """
     fields = entry.fields
-    data = fields.get(b"data", b"")
-    if len(data) > MOST_BYTES:
+    if sum(map(len, fields.values())) > MOST_BYTES:
         raise Unfit("too_large")
     if is_cryptofeed(fields):
         return [_take(read_cryptofeed(fields), source)]
@@ -96,7 +100,7 @@ def read_parts(entry: Entry, source: str, received: int) -> list[Part]:
     if kind not in (*KINDS, BINANCE):
         raise Unfit("unknown_kind")
     try:
-        read = from_json(data, allow_inf_nan=True)
+        read = from_json(fields.get(b"data", b""), allow_inf_nan=True)
     except ValueError as error:
         raise Unfit("not_json") from error
     groups = read if isinstance(read, list) else [read]

@@ -1,17 +1,19 @@
 """Storing what came by the streams, and how far it was stored of each, in one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from pymongo.client_session import ClientSession
-from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from core.errors import BadInput, SeriesError
 from feed.messages import Part
 from market.markets import Markets, load_markets
 from market.ticks.arrivals import Retention, Ticks
-from records.database import Db, in_transaction
+from market.ticks.fields import Unfit, read_time
+from records.database import Db, in_transaction, is_too_large
 from records.ticks.documents import RejectedRecordDocument
 from records.ticks.positions import Held, ProducerFields, WaitingFields, commit_position
 from records.ticks.rejected import add_rejected_records, build_rejected_record
@@ -19,7 +21,10 @@ from records.work.documents import RunDocument
 from records.work.requests import RunRequest, insert_run
 
 # Closed candles are gathered for so long, that one run takes many.
-GATHER_SECONDS = 0.5
+GATHER_SECONDS = 0.3
+# Buckets of bars are read and written whole: of 48 bytes a bar, some 24 MB in one transaction,
+# which a small cache of MongoDB holds.
+MOST_BARS = 500_000
 
 
 @dataclass(slots=True)
@@ -48,6 +53,37 @@ class Load:
         """How many records there are."""
         return sum(len(part.records) for part in self.parts)
 
+    def halve(self) -> "list[Load]":
+        """Return the same as two loads, of which only the second moves the position: of several
+        parts some each, of one the earlier and the later records; nothing of a single record.
+
+        Whoever ends in between takes up all of it again, which changes nothing of what is stored.
+        """
+        if len(self.parts) > 1:
+            half = len(self.parts) // 2
+            first, second = self.parts[:half], self.parts[half:]
+        elif self.records > 1:
+            (part,) = self.parts
+            ordered, half = sorted(part.records, key=_find_time), len(part.records) // 2
+            first = [part._replace(records=ordered[:half])]
+            second = [part._replace(records=ordered[half:])]
+        else:
+            return []
+        held = self.held
+        head = Load(held, held.last_id, dict(held.producers), first, sent=self.sent)
+        return [head, replace(self, parts=second)]
+
+
+def _find_time(record: Any) -> int:
+    try:
+        return read_time(record["time"])
+    except (Unfit, TypeError, KeyError):  # which is said of it elsewhere
+        return 0
+
+
+class TooMuchAtOnce(Exception):
+    """So many bars are not read and written in one transaction; fewer records may be stored."""
+
 
 class _NothingMeant(Exception):
     """Ends a transaction that was only to be tried."""
@@ -66,13 +102,15 @@ class Store:
         """Store loads and move the positions of their streams, or nothing; accept the runs that are
         due, and return them. What the streams' holder knows of them is in step afterwards.
 
-        Raises LeaseLost where another holds one of the streams.
+        Raises LeaseLost where another holds one of the streams, TooMuchAtOnce where it is more than
+        one record and too much for a transaction.
         """
         markets = load_markets(self.database)
+        most_bars = MOST_BARS if sum(load.records for load in loads) > 1 else None
 
         def write(session: ClientSession) -> tuple[list[RunDocument], list[WaitingFields]]:
             parts = [part for load in loads for part in load.parts]
-            rejected, closed = self._write(parts, markets, now, session)
+            rejected, closed = self._write(parts, markets, now, session, most_bars)
             whole = [message for load in loads for message in load.rejected]
             rejected += add_rejected_records(self.database, whole, session)
             before = [one for load in loads for one in load.held.waiting]
@@ -98,7 +136,7 @@ class Store:
                         "entries": load.entries,
                         "runs": len(runs) if is_first else 0,
                     },
-                    lag_seconds=0.0 if load.sent is None else now.timestamp() - load.sent / 1_000,
+                    lag_seconds=max(0.0, now.timestamp() - load.sent / 1_000) if load.sent else 0.0,
                     lease_seconds=self.lease_seconds,
                     now=now,
                     session=session,
@@ -144,16 +182,21 @@ class Store:
         except _NothingMeant:
             return None
         except Exception as error:
-            if is_transient(error):
+            if is_transient(error) or is_too_much(error):
                 raise
             return f"{type(error).__name__}: {error}"
         return None
 
     def _write(
-        self, parts: Sequence[Part], markets: Markets, now: datetime, session: ClientSession
+        self,
+        parts: Sequence[Part],
+        markets: Markets,
+        now: datetime,
+        session: ClientSession,
+        most_bars: int | None = None,
     ) -> tuple[int, dict[tuple[str, str], set[str]]]:
         """Write records; return how many were kept aside, and the tickers with closed candles by
-        market and interval.
+        market and interval. Raises TooMuchAtOnce.
         """
         ticks, candles = Ticks(), []
         for part in parts:
@@ -167,11 +210,16 @@ class Store:
         rejected = len(ticks.rejected)
         if not candles:
             return rejected, {}
-        more, closed = self._write_candles(candles, markets, now, session)
+        more, closed = self._write_candles(candles, markets, now, session, most_bars)
         return rejected + more, closed
 
     def _write_candles(
-        self, parts: Sequence[Part], markets: Markets, now: datetime, session: ClientSession
+        self,
+        parts: Sequence[Part],
+        markets: Markets,
+        now: datetime,
+        session: ClientSession,
+        most_bars: int | None,
     ) -> tuple[int, dict[tuple[str, str], set[str]]]:
         from feed.candles import read_candles  # noqa: PLC0415 - loads the numeric stack
         from market.bars.appending import (  # noqa: PLC0415 - the same
@@ -181,7 +229,9 @@ class Store:
         from market.bars.writing import write_in  # noqa: PLC0415 - the same
 
         arrivals, rejected = read_candles(self.database, parts, markets, now)
-        appends, others = split_appends(self.database, arrivals, session)
+        appends, others, bars = split_appends(self.database, arrivals, session)
+        if most_bars is not None and bars > most_bars:
+            raise TooMuchAtOnce(f"{bars:,} bars would be read and written at once")
         stored = write_appends(self.database, appends, session)
         for arrival in others:
             try:
@@ -233,9 +283,22 @@ def is_transient(error: Exception) -> bool:
     had to begin anew.
     """
     labels = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError")
-    return isinstance(error, ConnectionFailure) or (
-        isinstance(error, PyMongoError)
-        and (error.timeout or any(map(error.has_error_label, labels)))
+    return not is_too_much(error) and (
+        isinstance(error, ConnectionFailure)
+        or (
+            isinstance(error, PyMongoError)
+            and (error.timeout or any(map(error.has_error_label, labels)))
+        )
+    )
+
+
+def is_too_much(error: Exception) -> bool:
+    """Whether fewer records at once may be stored where these could not."""
+    return (
+        isinstance(error, TooMuchAtOnce)
+        or (isinstance(error, OperationFailure) and is_too_large(error))
+        # As MongoDB has it where others fill the cache, too; the driver has tried for two minutes.
+        or (isinstance(error, PyMongoError) and "Cache full" in str(error))
     )
 
 

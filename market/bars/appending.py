@@ -65,9 +65,10 @@ class Append:
 
 def split_appends(
     database: Db, arrivals: Sequence[Arrival], session: ClientSession
-) -> tuple[list[Append], list[Arrival]]:
+) -> tuple[list[Append], list[Arrival], int]:
     """Return the arrivals that can be appended, each with its series, and the others: new series,
-    splits, and what changes or lies before a bar that is stored.
+    splits, and what changes or lies before a bar that is stored; and how many bars are read and
+    written for all of them.
     """
     known = {
         (one["ticker"], interval): one
@@ -81,14 +82,27 @@ def split_appends(
     }
     appends: list[Append] = []
     others: list[Arrival] = []
+    bars = 0
     for arrival in arrivals:
         series = known.get((arrival.ticker, arrival.interval))
         append = None if series is None else _build(arrival, series)
         if append is None:
             others.append(arrival)
+            bars += _count_between(arrival, series)
         else:
             appends.append(append)
-    return appends, others
+            bars += append.bars
+    return appends, others, bars
+
+
+def _count_between(arrival: Arrival, series: SeriesDocument | None) -> int:
+    """Return how many bars come, with those that are stored of the spans they fall between."""
+    times = arrival.columns["times"]
+    if series is None or not len(times):
+        return len(times)
+    first, last = (name_span(int(times[row]), arrival.interval) for row in (0, -1))
+    held = sum(count for span, count in series["counts"].items() if first <= span <= last)
+    return held + len(times)
 
 
 def _build(arrival: Arrival, series: SeriesDocument) -> Append | None:

@@ -76,6 +76,7 @@ class _Table:
     columns: Columns
     reasons: Codes
     sessions: Mapping[Market, Sessions]
+    is_history: bool
 
 
 def read_rows(
@@ -87,6 +88,7 @@ def read_rows(
     markets: Markets,
     now: datetime,
     sessions_of: Callable[[Market], Sessions] = load_sessions,
+    is_history: bool = True,
 ) -> list[TickerRows]:
     """Check a table's rows and return its tickers, in order of first appearance.
 
@@ -99,6 +101,8 @@ def read_rows(
         markets: all there are, which tell by its looks.
         now: bars that close later are rejected.
         sessions_of: what tells the sessions of a market.
+        is_history: whether bars follow each other, so that how far they lie apart says whether they
+            are of the interval; what a feed brings may be late, and be any distance apart.
 
     Raises BadInput where nobody says whose the bars are, or their times look like another zone's.
     """
@@ -107,7 +111,7 @@ def read_rows(
     sessions = {
         known: sessions_of(known) for known in dict.fromkeys(of_market) if known is not None
     }
-    table = _read_table(settled, codes, of_market, interval, now, sessions)
+    table = _read_table(settled, codes, of_market, interval, now, sessions, is_history=is_history)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(named) + 1))
     slices = [order[start:stop] for start, stop in pairwise(bounds)]
@@ -185,6 +189,8 @@ def _read_table(
     interval: str,
     now: datetime,
     sessions: Mapping[Market, Sessions],
+    *,
+    is_history: bool,
 ) -> _Table:
     times = settled.times
     columns = {name: settled.numbers[name] for name in PRICES}
@@ -204,7 +210,7 @@ def _read_table(
             labels.bad, CODES["bad_time"], check_times(held, closes, int(now.timestamp()))
         )
         reasons[rows] = np.where(reasons[rows] == ACCEPTED, late, reasons[rows])
-    return _Table(interval, settled, columns, reasons.astype(np.int8), sessions)
+    return _Table(interval, settled, columns, reasons.astype(np.int8), sessions, is_history)
 
 
 def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
@@ -225,7 +231,7 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
     readable = table.columns["times"][rows[reasons != CODES["bad_time"]]]
     if not (np.diff(readable) > 0).all():
         readable = np.unique(readable)
-    fault = find_fault(readable, table.interval, market.zone)
+    fault = find_fault(readable, table.interval, market.zone) if table.is_history else None
     if fault is not None:
         return TickerRows(name, len(rows), market, error=fault)
     standing = reasons == ACCEPTED

@@ -42,6 +42,7 @@ REASONS: dict[str, str] = {
     "empty_book": "neither side of the book has a level",
     "bad_sequence": "the sequence is no whole number from 0 on",
     "rate_out_of_range": "the rate is not within -1 and 1",
+    "bad_closed": "whether the candle is closed is neither true nor false",
 }
 # What a whole message is kept aside for.
 MESSAGE_REASONS: dict[str, str] = {
@@ -49,7 +50,8 @@ MESSAGE_REASONS: dict[str, str] = {
     "not_json": "the message is no JSON, or not of the shape that messages have",
     "unknown_kind": "the kind is none of candles, trades, depth and funding",
     "unknown_version": "the message is of a version that is not known",
-    "bad_ticker": "the ticker, venue, interval or producer cannot be one",
+    "bad_ticker": "the ticker, venue or interval cannot be one",
+    "bad_producer": "the producer, its `seq` or `sent` cannot be one, or `seq` is missing",
     "too_many_records": "the message has more than 1,000 records",
     "seq_jumped_back": "its producer counts from a number below one that was stored before",
     "not_storable": "storing it failed, again and again",
@@ -102,7 +104,7 @@ def _read_id(value: Any) -> str:
 def _check_snapshot(record: Mapping[str, Any], time: int) -> Snapshot:
     sequence = record.get("sequence")
     sequence = 0 if sequence is None else sequence
-    if isinstance(sequence, str) and sequence.isdecimal():
+    if isinstance(sequence, str) and sequence.isdecimal() and len(sequence) < 20:
         sequence = int(sequence)
     if isinstance(sequence, bool) or not isinstance(sequence, int) or not 0 <= sequence < 2**63:
         raise Unfit("bad_sequence")

@@ -169,8 +169,14 @@ def test_a_number_that_jumps_back_is_kept_aside_and_the_stream_goes_on(
             {"kind": "candles", "data": b'{"ticker": "A", "interval": "2m", "records": []}'},
             "bad_ticker",
         ),
-        ({"kind": "trades", "producer": "a b", "data": b"{}"}, "bad_ticker"),
-        ({"kind": "trades", "producer": "a", "seq": "x", "data": b"{}"}, "bad_ticker"),
+        ({"kind": "trades", "producer": "a b", "seq": "1", "data": b"{}"}, "bad_producer"),
+        ({"kind": "trades", "producer": "a", "seq": "x", "data": b"{}"}, "bad_producer"),
+        (
+            {"kind": "trades", "producer": "a", "seq": "1", "sent": "-1", "data": b"{}"},
+            "bad_producer",
+        ),
+        # Without numbers all that follows the first would be a double.
+        ({"kind": "trades", "producer": "a", "data": b"{}"}, "bad_producer"),
         (
             {
                 "kind": "trades",
@@ -243,14 +249,39 @@ def test_a_record_that_cannot_be_right_costs_no_other(
 def test_candles_that_are_not_closed_are_left_until_they_are(
     consumer: Consumer, producer: Producer, database: Db
 ) -> None:
-    (candle,) = make_candles(1)
-    producer.send("candles", TICKER, [candle | {"closed": False}], interval="1m")
+    candles = make_candles(4)
+    for said in (False, "False", "false", 0):
+        producer.send("candles", TICKER, [candles[0] | {"closed": said}], interval="1m")
     drain(consumer)
     assert database.series.count_documents({}) == 0
-    producer.send("candles", TICKER, [candle | {"closed": True}], interval="1m")
+    said_closed = zip(candles, (True, "True", 1, None), strict=True)
+    closed = [candle | {"closed": said} for candle, said in said_closed]
+    producer.send("candles", TICKER, [*closed, candles[0] | {"closed": "soon"}], interval="1m")
     drain(consumer)
-    assert database.series.find_one()["bars"] == 1
-    assert total(database, "rejected") == 0
+    assert database.series.find_one()["bars"] == 4
+    assert [one["reason"] for one in find_rejected_records(database)] == ["bad_closed"]
+
+
+def test_how_late_it_is_is_not_made_up(consumer: Consumer, bus: RedisBus, database: Db) -> None:
+    """Of a message that does not say when it was sent, or says a time to come."""
+    for seq, sent in ((1, 0), (2, 10**15)):
+        group = {"ticker": TICKER, "venue": VENUE, "records": make_trades(1, seq)}
+        bus.append(STREAM, build_message("trades", [group], Head("tests", seq, sent)))
+        drain(consumer)
+        assert max(one["lag_seconds"] for one in find_positions(database)) < 60
+    assert ids(database) == ["1", "2"]
+
+
+def test_what_is_no_stream_spoils_no_other(
+    settings: Settings, database: Db, bus: RedisBus, producer: Producer, celery: Celery
+) -> None:
+    named = settings.model_copy(update={"feed_streams": "a-text"})
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.set("a-text", "text")
+    consumer = Consumer(named, database, bus, celery, "test:1")
+    producer.send("trades", TICKER, make_trades(3), venue=VENUE)
+    drain(consumer)
+    assert ids(database) == ["0", "1", "2"]
 
 
 def test_a_record_that_cannot_be_stored_is_found_by_halves_and_put_aside(
@@ -435,6 +466,46 @@ def test_what_is_too_much_for_the_cache_of_mongodb_is_stored_by_halves(
     for ticker in tickers:
         assert ids(database, ticker) == [str(n) for n in range(80)]
     assert (total(database, "records"), total(database, "rejected")) == (160, 0)
+
+
+def test_a_message_of_many_weeks_is_stored_in_steps_and_detected_once(
+    consumer: Consumer, producer: Producer, database: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Buckets are of a week and written whole, so a late candle a week would be all of them."""
+    add_list(database, "coins", TICKER)
+    database.watchlists.update_one({}, {"$set": {"interval": "1m"}})
+    week, start = 7 * 86_400, start_of_today() - 60 * 7 * 86_400
+    (candle,) = make_candles(1)
+
+    def make_week(number: int, count: int, first: int) -> list[dict[str, Any]]:
+        since = start + number * week + 60 * first
+        return [candle | {"time": since + 60 * n} for n in range(count)]
+
+    for number in range(50):
+        producer.send("candles", TICKER, make_week(number, 10, 0), interval="1m")
+    drain(consumer)
+    monkeypatch.setattr(storing, "MOST_BARS", 60)
+    commit, sizes = storing.Store.commit, []
+
+    def note(self: Any, loads: Any, now: Any) -> Any:
+        done = commit(self, loads, now)
+        sizes.append(sum(load.records for load in loads))
+        return done
+
+    monkeypatch.setattr(storing.Store, "commit", note)
+    late = [one for number in range(50) for one in make_week(number, 1, 10)]
+    Random(1).shuffle(late)
+    producer.send("candles", TICKER, late, interval="1m")
+    drain(consumer)
+    assert database.series.find_one()["bars"] == 550
+    assert sum(sizes) == 50
+    assert max(sizes) <= 5
+    assert (total(database, "records"), total(database, "rejected")) == (550, 0)
+    time.sleep(GATHER_SECONDS)
+    drain(consumer)
+    consumer.step()
+    assert database.detection_runs.count_documents({}) <= 2
+    assert not any(one["waiting"] for one in find_positions(database))
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -1,5 +1,6 @@
 """Which trades, snapshots and funding rates can be right."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -144,3 +145,25 @@ def test_a_time_is_read_in_any_usual_form(written: object) -> None:
 def test_microseconds_are_kept_to_the_last_one(time: int) -> None:
     assert to_microseconds(to_datetime(time)) == time
     assert read_time(to_datetime(time).isoformat()) == time
+
+
+_ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**400), 10**400)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.text("0123456789", min_size=1, max_size=5_000),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+_SOUND = {"trades": TRADE, "depth": BOOK, "funding": RATE}
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+@given(data=st.data())
+def test_whatever_is_sent_is_a_record_or_has_a_reason(kind: Any, data: st.DataObject) -> None:
+    record: dict[str, Any] = dict(_SOUND[kind])
+    record[data.draw(st.sampled_from(FIELDS[kind]))] = data.draw(_ANY)
+    with suppress(Unfit):
+        assert check_record(kind, record, NOW)
