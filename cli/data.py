@@ -64,6 +64,8 @@ def import_data(
     retention = Retention(
         timedelta(days=settings.trades_days), timedelta(hours=settings.depth_hours)
     )
+    ticker = normalize_ticker(ticker) if ticker else None
+    venue = normalize_venue(venue) if venue else None
     totals: dict[tuple[str, str], Counter[str]] = {}
     reasons: Counter[str] = Counter()
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
@@ -95,21 +97,23 @@ def import_data(
 def _take_parts(
     rows: Iterator[FileRecord], ticker: str | None, venue: str | None
 ) -> Iterator[dict[tuple[str, str], list[Any]]]:
-    """Yield rows by ticker and venue, some thousands at a time. Raises BadInput."""
+    """Yield rows by ticker and venue, some thousands at a time.
+
+    Raises BadInput where the first ones do not say whose they are; of others that is told of them.
+    """
+    is_first = True
     while part := list(islice(rows, PART)):
         of_whom: dict[tuple[str, str], list[Any]] = {}
         for row in part:
             name, place = row.ticker or ticker, row.venue or venue
-            if name is None or place is None:
+            if is_first and (name is None or place is None):
                 raise BadInput(
                     "the rows do not say whose they are, or where: give --ticker BTC-USD and"
                     " --venue BINANCE"
                 )
-            of_whom.setdefault((name, place), []).append(row.record)
-        yield {
-            (normalize_ticker(name), normalize_venue(place)): records
-            for (name, place), records in of_whom.items()
-        }
+            is_first = False
+            of_whom.setdefault((name or "", place or ""), []).append(row.record)
+        yield of_whom
 
 
 def _add(
@@ -139,7 +143,8 @@ def _print_report(
         table.add_row(ticker, venue, *(f"{counts[name]:,}" for name in COUNTS))
     print_table(table)
     for reason, count in reasons.most_common():
-        echo(f"{count:,} kept aside as {reason}: {REASONS[reason]}")
+        meaning = REASONS.get(reason) or MESSAGE_REASONS[reason]
+        echo(f"{count:,} kept aside as {reason}: {meaning}")
     if reasons:
         echo("`flask data rejected` shows them")
 
@@ -220,9 +225,9 @@ def _list_records(
 def _list_candles(
     database: Db, ticker: str, venue: str, interval: str, limit: int
 ) -> list[Document]:
-    candles = add_up(trades.find_trades(database, ticker, venue), INTERVALS[interval])
-    rows = [{**one._asdict(), "time": to_datetime(one.time)} for one in candles]
-    return rows[: -limit - 1 : -1]
+    found = trades.find_trades(database, ticker, venue, descending=True)
+    candles = add_up(found, INTERVALS[interval], descending=True)
+    return [{**one._asdict(), "time": to_datetime(one.time)} for one in islice(candles, limit)]
 
 
 def _write_cell(value: object) -> str:

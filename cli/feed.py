@@ -1,6 +1,7 @@
 """The feed, from the command line: files sent into it, and how far it is."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from core.settings import Settings, get_settings
 from core.words import DataKind
 from feed.bus import BUS_ERRORS, MOST_WAITING, STREAMS, open_bus
 from feed.messages import KINDS
-from feed.producing import Producer, group_records
+from feed.producing import Producer, Whose, group_records
 from market.intervals import parse_interval
 from market.tickers import normalize_ticker
 from market.ticks.fields import normalize_venue
@@ -32,7 +33,9 @@ group = AppGroup("feed", help="The feed: send files into it, see how far it was 
 @click.option("--kind", type=click.Choice(KINDS), default="trades", show_default=True)
 @click.option("--ticker", help="Whose the rows are, where they do not say.")
 @click.option("--venue", help="Where, where they do not say; candles have none.")
-@click.option("--interval", default="1m", show_default=True, help="That of candles.")
+@click.option(
+    "--interval", default="1m", show_default=True, help="That of candles, where they do not say."
+)
 @click.option("--producer", default="publish", show_default=True, help="Under which name.")
 @click.option("--speed", type=click.FloatRange(min=1), help="At most so many records a second.")
 @click.option(
@@ -59,8 +62,14 @@ def publish(
     """Send the rows of a file (CSV, JSON lines, JSON, Parquet) into the feed.
 
     It waits while more waits there than may, or Redis is full. Sent again, a file is stored once.
+    What cannot be right is sent, too: it is kept aside with its reason (`flask data rejected`).
     """
-    checked, settings = parse_interval(interval), get_settings()
+    settings = get_settings()
+    named = Whose(
+        normalize_ticker(ticker) if ticker else None,
+        normalize_venue(venue) if venue else None,
+        parse_interval(interval),
+    )
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
     bus = open_bus(settings)
     sent, started = 0, time.monotonic()
@@ -83,9 +92,9 @@ def publish(
         size = 5_000 if speed is None else max(1, min(5_000, int(speed / 10)))
         try:
             for grouped in group_records(read_file(path, kind), size=size):
-                for (of_ticker, at_venue), records in grouped.items():
-                    name, whose = _name(kind, of_ticker or ticker, at_venue or venue, checked)
-                    sender.send(kind, name, records, **whose)
+                for whose, records in grouped.items():
+                    name, others = _name(kind, whose, named)
+                    sender.send(kind, name, records, **others)
                     sent += len(records)
                 bar.update(task, description=f"{sent:,} {kind} sent")
                 if speed is not None:
@@ -100,17 +109,21 @@ def publish(
     echo(f"{sent:,} {kind} sent; `flask feed status` says how far they were stored")
 
 
-def _name(
-    kind: DataKind, ticker: str | None, venue: str | None, interval: str
-) -> tuple[str, dict[str, str]]:
+def _name(kind: DataKind, said: Whose, named: Whose) -> tuple[str, dict[str, str]]:
+    """Return the ticker of rows, as it is spelled, and what else says whose they are: what they say
+    themselves, or what was named for them. Raises BadInput where neither does.
+    """
+    ticker, venue, interval = (own or other for own, other in zip(said, named, strict=True))
     if ticker is None or (venue is None and kind != "candles"):
         raise BadInput(
             "the rows do not say whose they are, or where: give --ticker BTC-USD and"
             " --venue BINANCE"
         )
+    with suppress(BadInput):  # that it can be none is said where it is stored, and costs no other
+        ticker = normalize_ticker(ticker)
     if kind == "candles":
-        return normalize_ticker(ticker), {"interval": interval}
-    return normalize_ticker(ticker), {"venue": normalize_venue(venue or "")}
+        return ticker, {"interval": interval or ""}
+    return ticker, {"venue": venue or ""}
 
 
 @group.command("status")

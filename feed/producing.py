@@ -5,7 +5,7 @@ while the consumer is behind.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -100,12 +100,21 @@ class Producer:
         time.sleep(PAUSE_SECONDS)
 
 
+class Whose(NamedTuple):
+    """Whose rows of a file are, and of which interval, where it says so."""
+
+    ticker: str | None
+    venue: str | None
+    interval: str | None
+
+
 def group_records(
     rows: Iterator[FileRecord], *, size: int = 5 * MOST_RECORDS
-) -> Iterator[dict[tuple[str | None, str | None], list[Any]]]:
-    """Yield the rows of a file by ticker and venue, some thousands at a time."""
+) -> Iterator[dict[Whose, list[Any]]]:
+    """Yield the rows of a file by whose they are, some thousands at a time."""
     while part := list(islice(rows, size)):
-        grouped: dict[tuple[str | None, str | None], list[Any]] = {}
+        grouped: dict[Whose, list[Any]] = {}
         for row in part:
-            grouped.setdefault((row.ticker, row.venue), []).append(row.record)
+            whose = Whose(row.ticker, row.venue, row.interval)
+            grouped.setdefault(whose, []).append(row.record)
         yield grouped

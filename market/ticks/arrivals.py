@@ -8,9 +8,11 @@ from typing import Any, cast
 
 from pymongo.client_session import ClientSession
 
+from core.errors import BadInput
 from core.words import TickKind
+from market.tickers import normalize_ticker
 from market.ticks.checks import Checked, check_record
-from market.ticks.fields import Unfit, to_microseconds
+from market.ticks.fields import Unfit, normalize_venue, to_microseconds
 from records.database import Db, in_transaction
 from records.ticks.chunks import Trade
 from records.ticks.depth import Snapshot, write_depth
@@ -124,9 +126,29 @@ def store_records(
     retention: Retention,
     now: datetime,
 ) -> TickReport:
-    """Check records of one ticker and venue, and store them or nothing; say what became of them."""
+    """Check records of one ticker and venue, and store them or nothing; say what became of them.
+
+    Of what can be no ticker or venue all records are kept aside.
+    """
     ticks = Ticks()
-    ticks.check(kind, ticker, venue, records, source=source, now=now)
+    try:
+        ticker, venue = normalize_ticker(ticker), normalize_venue(venue)
+    except BadInput:
+        ticks.rejected = [
+            build_rejected_record(
+                kind,
+                "",
+                "",
+                row=row,
+                reason="bad_ticker",
+                content={"ticker": ticker, "venue": venue, "record": record},
+                source=source,
+                now=now,
+            )
+            for row, record in enumerate(records, 1)
+        ]
+    else:
+        ticks.check(kind, ticker, venue, records, source=source, now=now)
     stored = in_transaction(
         database, lambda session: ticks.write(database, retention, now, session)
     )[kind]

@@ -16,7 +16,9 @@ from core.words import DataKind
 from market.ticks.checks import FIELDS
 from market.ticks.fields import unguard
 
-CANDLE_FIELDS = ("time", "open", "high", "low", "close", "volume", "quote_volume", "trades")
+CANDLE_FIELDS = (
+    "time", "open", "high", "low", "close", "volume", "quote_volume", "trades", "closed",
+)  # fmt: skip
 SUFFIXES = (".csv", ".ndjson", ".jsonl", ".json", ".parquet")
 # Other words for a field, in small letters without blanks and lines.
 WORDS: dict[str, str] = {
@@ -30,7 +32,7 @@ WORDS: dict[str, str] = {
     "intervalhours": "interval_hours", "nonce": "sequence", "lastupdateid": "sequence",
     "symbol": "ticker", "exchange": "venue", "isbuyermaker": "maker",
     "quotevolume": "quote_volume", "quoteassetvolume": "quote_volume",
-    "numberoftrades": "trades", "count": "trades",
+    "numberoftrades": "trades", "count": "trades", "isclosed": "closed", "isfinal": "closed",
 }  # fmt: skip
 # A book's sides are JSON texts.
 SIDES = ("bids", "asks")
@@ -39,11 +41,12 @@ csv.field_size_limit(_CSV_BYTES)
 
 
 class FileRecord(NamedTuple):
-    """A row of a file: whose it is, where it says so, and its fields."""
+    """A row of a file: its fields and, where it says so, whose it is and of which interval."""
 
     ticker: str | None
     venue: str | None
     record: dict[str, Any]
+    interval: str | None = None
 
 
 def read_file(path: Path, kind: DataKind) -> Iterator[FileRecord]:
@@ -56,6 +59,7 @@ def read_file(path: Path, kind: DataKind) -> Iterator[FileRecord]:
             " each but .parquet also with .gz"
         )
     known = {*(CANDLE_FIELDS if kind == "candles" else FIELDS[kind]), "ticker", "venue", "maker"}
+    known |= {"interval"} if kind == "candles" else set()
     try:
         rows = _read_parquet(path) if suffix == ".parquet" else _read_text(path, suffix)
         names: dict[str, str | None] = {}
@@ -116,13 +120,15 @@ def _name_fields(
         field = names[name]
         if field is not None and value is not None:
             record[field] = value.isoformat() if hasattr(value, "isoformat") else value
-    ticker, venue, maker = (record.pop(name, None) for name in ("ticker", "venue", "maker"))
+    ticker, venue, interval = (
+        None if (said := record.pop(name, None)) is None else str(said)
+        for name in ("ticker", "venue", "interval")
+    )
+    maker = record.pop("maker", None)
     if maker is not None and "side" not in record:
         # Where the buyer was there first, the taker sold.
         record["side"] = "sell" if str(maker).lower() in {"true", "1"} else "buy"
-    return FileRecord(
-        None if ticker is None else str(ticker), None if venue is None else str(venue), record
-    )
+    return FileRecord(ticker, venue, record, interval)
 
 
 _READERS = {

@@ -107,6 +107,26 @@ def test_rows_that_cannot_be_right_are_told_and_kept(flask_data: Command, tmp_pa
     assert "100 x 1" in flask_data("show", "depth", "BTC-USD").stdout
 
 
+def test_a_row_of_no_ticker_or_venue_costs_no_other(
+    flask_data: Command, tmp_path: Path, database: Db
+) -> None:
+    path = tmp_path / "trades.csv"
+    path.write_text(
+        "ticker,venue,time,id,price,amount\n"
+        "BTC-USD,KRAKEN,2026-01-05T12:00:00Z,1,1,1\n"
+        "B T C,KRAKEN,2026-01-05T12:00:00Z,2,1,1\n"
+        ",KRAKEN,2026-01-05T12:00:00Z,3,1,1\n"
+        "BTC-USD,!,2026-01-05T12:00:00Z,4,1,1\n"
+        "BTC-USD,KRAKEN,2026-01-05T12:00:00Z,5,1,1\n"
+    )
+    done = read_json(flask_data("import", "trades", path, "--json"))
+    assert done["reasons"] == {"bad_ticker": 3}
+    assert database.trades.find_one()["ids"] == "1\n5"
+    kept = read_json(flask_data("rejected", "--reason", "bad_ticker", "--json"))
+    assert sorted(json.loads(one["content"])["record"]["id"] for one in kept) == ["2", "3", "4"]
+    assert "cannot be one" in flask_data("import", "trades", path).stdout
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -94,6 +94,29 @@ def test_whose_the_rows_are_is_asked_for(flask_feed: Command, tmp_path: Path) ->
     assert "no producer's name" in odd.stderr
 
 
+def test_what_rows_say_of_themselves_goes_before_the_options(
+    flask_feed: Command, tmp_path: Path, settings: Settings, database: Db, celery: Celery
+) -> None:
+    path = tmp_path / "candles.csv"
+    prices = "100,102,98,101,5"
+    path.write_text(
+        "ticker,interval,time,open,high,low,close,volume,closed\n"
+        f"BTC-USD,1h,2026-01-05T12:00:00Z,{prices},true\n"
+        f"BTC-USD,1h,2026-01-05T13:00:00Z,{prices},false\n"
+        f"BTC-USD,,2026-01-05T13:00:00Z,{prices},\n"
+        f"B T C,1h,2026-01-05T12:00:00Z,{prices},true\n"
+        f"BTC-USD,2m,2026-01-05T12:00:00Z,{prices},true\n"
+    )
+    words = ("publish", path, "--kind", "candles", "--interval", "5m", "--json")
+    assert read_json(flask_feed(*words)) == {"kind": "candles", "sent": 5}
+    drain(settings, database, celery)
+    assert {one["_id"]: one["bars"] for one in database.series.find()} == {
+        "BTC-USD::1h": 1,
+        "BTC-USD::5m": 1,
+    }
+    assert [one["reason"] for one in database.rejected_records.find()] == ["bad_ticker"] * 2
+
+
 def test_a_redis_that_is_away_is_named(
     flask_feed: Command, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
