@@ -17,6 +17,7 @@ from cli.common import (
     echo,
     exits_on_error,
     json_option,
+    keep_listed,
     print_json,
     print_table,
     use_database,
@@ -79,7 +80,7 @@ def list_alerts(
         owner=owner,
     )
     with use_database() as database:
-        found = alerts.find_alerts(database, query, limit=limit)
+        found = keep_listed(alerts.find_alerts(database, query, limit=limit + 1), limit)
     if as_json:
         print_json(found)
         return
@@ -268,7 +269,7 @@ def list_mutes(*, show_all: bool, as_json: bool) -> None:
     """List what is muted until when, and how many alerts each mute silenced."""
     with use_database() as database:
         active = None if show_all else True
-        found = mutes.find_mutes(database, now=datetime.now(UTC), active=active, limit=1_000)
+        found = mutes.find_mutes(database, now=datetime.now(UTC), active=active)
     if as_json:
         print_json(found)
         return

@@ -10,7 +10,15 @@ from rich.table import Table
 
 from analytics.catalogue import CATEGORIES, METRICS
 from analytics.metric import REASONS, Category
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    echo,
+    exits_on_error,
+    json_option,
+    keep_listed,
+    print_json,
+    print_table,
+    use_database,
+)
 from cli.selecting import build_selection, takes_selection
 from cli.watching import print_outcome, watch_run
 from core.settings import get_settings
@@ -136,8 +144,9 @@ def list_analytics(
             market=code,
             sort_by=sort_by,
             descending=descending,
-            limit=limit,
+            limit=limit + 1,
         )
+    found = keep_listed(found, limit)
     if as_json:
         print_json(found)
         return

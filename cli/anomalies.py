@@ -7,7 +7,14 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    exits_on_error,
+    json_option,
+    keep_listed,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.grades import write_grade
 from core.words import Severity
 from market.intervals import parse_interval
@@ -53,7 +60,8 @@ def list_anomalies(
     )
     with use_database() as database:
         sort = "anomaly_score" if strangest else "-Datetime"
-        found = find_anomalies(database, query, sort=sort, limit=limit)
+        found = find_anomalies(database, query, sort=sort, limit=limit + 1)
+    found = keep_listed(found, limit)
     if as_json:
         print_json(found)
         return

@@ -9,7 +9,15 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    echo,
+    exits_on_error,
+    json_option,
+    keep_listed,
+    print_json,
+    print_table,
+    use_database,
+)
 from cli.imports import finish_import, note_import, show_progress
 from core.errors import Conflict
 from market.bars.deleting import delete_bars, rename_bars
@@ -239,8 +247,9 @@ def show_imports(*, ticker: str | None, limit: int, as_json: bool) -> None:
     """List the imports that can be taken back, the newest first."""
     with use_database() as database:
         found = list_imports(
-            database, ticker=normalize_ticker(ticker) if ticker else None, limit=limit
+            database, ticker=normalize_ticker(ticker) if ticker else None, limit=limit + 1
         )
+    found = keep_listed(found, limit)
     if as_json:
         print_json(found)
         return
@@ -354,7 +363,8 @@ def show_bars(
     bounds = [moment.replace(tzinfo=UTC) if moment else None for moment in (start, end)]
     with use_database() as database:
         series = get_series(database, name, checked)
-        bars = read_bars(database, name, checked, start=bounds[0], end=bounds[1], limit=limit)
+        bars = read_bars(database, name, checked, start=bounds[0], end=bounds[1], limit=limit + 1)
+    bars = keep_listed(bars[::-1], limit)[::-1]
     if as_json:
         rows = [bar._asdict() | {"time": datetime.fromtimestamp(bar.time, UTC)} for bar in bars]
         print_json(_summarize(series) | {"candles": rows})
@@ -384,7 +394,10 @@ def list_rejected(
     name = normalize_ticker(ticker) if ticker else None
     checked = parse_interval(interval) if interval else None
     with use_database() as database:
-        found = find_rejected(database, ticker=name, interval=checked, reason=reason, limit=limit)
+        found = find_rejected(
+            database, ticker=name, interval=checked, reason=reason, limit=limit + 1
+        )
+    found = keep_listed(found, limit)
     if as_json:
         print_json(found)
         return
@@ -418,8 +431,9 @@ def show_quality(
             market=markets.choose(market).code if market else None,
             interval=parse_interval(interval) if interval else None,
             ticker=normalize_ticker(ticker) if ticker else None,
-            limit=limit,
+            limit=limit + 1,
         )
+    found = keep_listed(found, limit)
     if as_json:
         print_json([{k: v for k, v in one.items() if k != "_id"} for one in found])
         return
@@ -452,7 +466,8 @@ def list_revisions(*, ticker: str | None, interval: str | None, limit: int, as_j
     name = normalize_ticker(ticker) if ticker else None
     checked = parse_interval(interval) if interval else None
     with use_database() as database:
-        found = find_revisions(database, ticker=name, interval=checked, limit=limit)
+        found = find_revisions(database, ticker=name, interval=checked, limit=limit + 1)
+    found = keep_listed(found, limit)
     if as_json:
         print_json(found)
         return

@@ -4,7 +4,7 @@ import functools
 import getpass
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
@@ -25,6 +25,7 @@ from records.tenancy import check_tenant, of_tenant
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Listed = TypeVar("Listed")
 
 # A command takes a second to start, and is to say within five that there is no database.
 LONGEST_WAIT_SECONDS = 3.0
@@ -121,6 +122,16 @@ def print_table(table: Table) -> None:
         cells = column._cells  # noqa: SLF001 - rich has no public form
         cells[:] = [strip_controls(cell) if isinstance(cell, str) else cell for cell in cells]
     Console(markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+def keep_listed(found: Sequence[Listed], limit: int) -> list[Listed]:
+    """Return what a command lists of `found`, of which it asked for one more than its --limit.
+
+    Where there are more, it says so on stderr: a list that ends at a bound must not look whole.
+    """
+    if len(found) > limit:
+        echo(f"there are more than the {limit:,} that are listed: --limit takes more", err=True)
+    return list(found[:limit])
 
 
 def print_json(value: object) -> None:

@@ -13,7 +13,15 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    echo,
+    exits_on_error,
+    json_option,
+    keep_listed,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.errors import BadInput, NotFound
 from core.settings import get_settings
 from core.words import RecordKind, TickKind
@@ -168,10 +176,11 @@ def show_data(
     with use_database() as database:
         place = _choose_venue(database, kind, name, venue)
         rows = (
-            _list_candles(database, name, place, interval, limit)
+            _list_candles(database, name, place, interval, limit + 1)
             if interval
-            else _list_records(database, kind, name, place, limit)
+            else _list_records(database, kind, name, place, limit + 1)
         )
+    rows = keep_listed(rows, limit)
     if as_json:
         print_json({"kind": kind, "ticker": name, "venue": place, "items": rows})
         return
@@ -260,8 +269,9 @@ def list_rejected(
             kind=kind,
             ticker=normalize_ticker(ticker) if ticker else None,
             reason=reason,
-            limit=limit,
+            limit=limit + 1,
         )
+    found = keep_listed(found, limit)
     if as_json:
         print_json(found)
         return

@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    echo,
+    exits_on_error,
+    json_option,
+    keep_listed,
+    print_json,
+    print_table,
+    use_database,
+)
 from cli.watching import follow
 from core.errors import BadInput
 from core.settings import get_settings
@@ -60,8 +68,9 @@ def list_gaps(
             market=_choose_market(database, market),
             interval=parse_interval(interval) if interval else None,
             states=[state] if state else LACKING,
-            limit=limit,
+            limit=limit + 1,
         )
+    found = keep_listed(found, limit)
     if as_json:
         print_json(found)
         return

@@ -3,7 +3,15 @@
 import click
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    echo,
+    exits_on_error,
+    json_option,
+    keep_listed,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.settings import get_settings
 from detection.models.plan import read_model_market
 from market.markets import load_markets
@@ -25,7 +33,7 @@ def print_drifts(*, market: str | None, limit: int, as_json: bool) -> None:
     """Print how each market's champion fared on its latest bars, noted once a session."""
     with use_database() as database:
         code = read_model_market(load_markets(database), market) if market else None
-        found = find_drifts(database, market=code, limit=limit)
+        found = keep_listed(find_drifts(database, market=code, limit=limit + 1), limit)
     if as_json:
         print_json(found)
         return
@@ -59,7 +67,7 @@ def print_challengers(*, market: str | None, limit: int, as_json: bool) -> None:
     """Print the versions that were trained because a champion had drifted, with their gates."""
     with use_database() as database:
         code = read_model_market(load_markets(database), market) if market else None
-        found = find_challengers(database, market=code, limit=limit)
+        found = keep_listed(find_challengers(database, market=code, limit=limit + 1), limit)
     if as_json:
         print_json(found)
         return

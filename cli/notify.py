@@ -16,6 +16,7 @@ from cli.common import (
     echo,
     exits_on_error,
     json_option,
+    keep_listed,
     print_json,
     print_table,
     use_database,
@@ -248,7 +249,8 @@ def try_channel(*, name: str) -> None:
 def list_deliveries(*, state: DeliveryState | None, limit: int, as_json: bool) -> None:
     """List the latest messages, and what became of them."""
     with use_database() as database:
-        found = deliveries.find_deliveries(database, state=state, limit=limit)
+        found = deliveries.find_deliveries(database, state=state, limit=limit + 1)
+    found = keep_listed(found, limit)
     if as_json:
         print_json(
             [

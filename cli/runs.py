@@ -7,8 +7,16 @@ import click
 from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
-from cli.watching import find_wait, follow, print_outcome
+from cli.common import (
+    echo,
+    exits_on_error,
+    json_option,
+    keep_listed,
+    print_json,
+    print_table,
+    use_database,
+)
+from cli.watching import find_waits, follow, print_outcome
 from core.settings import get_settings
 from core.words import Status, Task
 from market.tickers import normalize_ticker
@@ -23,18 +31,34 @@ group = AppGroup("runs", help="What was asked for, how far it is, how it ended."
 @click.option("--status", type=click.Choice(get_args(Status)))
 @click.option("--task", type=click.Choice(get_args(Task)))
 @click.option("--ticker")
+@click.option("--watchlist", help="Only those that were asked for of it.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
 @json_option
 @exits_on_error
 def list_runs(
-    *, status: Status | None, task: Task | None, ticker: str | None, limit: int, as_json: bool
+    *,
+    status: Status | None,
+    task: Task | None,
+    ticker: str | None,
+    watchlist: str | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, the newest first; of those that nobody works on, why."""
     wanted = normalize_ticker(ticker) if ticker else None
     with use_database() as database:
-        found = runs.find_runs(database, status=status, task=task, ticker=wanted, limit=limit)
+        found = runs.find_runs(
+            database,
+            status=status,
+            task=task,
+            ticker=wanted,
+            watchlist=watchlist,
+            limit=limit + 1,
+        )
+        found = keep_listed(found, limit)
+        waits = find_waits(database, found)
     if as_json:
-        print_json(found)
+        print_json([{**run, "waits": waits.get(run["_id"])} for run in found])
         return
     table = Table("run", "task", "status", "about", "requested", "seconds", "anomalies")
     for run in found:
@@ -49,6 +73,8 @@ def list_runs(
             "" if anomalies is None else f"{anomalies:,}",
         )
     print_table(table)
+    for run_id, wait in waits.items():
+        echo(f"{run_id} waits: {wait['detail']}")
 
 
 @group.command("show")
@@ -59,7 +85,7 @@ def show_run(*, run_id: str, as_json: bool) -> None:
     """Show one run: progress while it works, why it waits, outcome afterwards."""
     with use_database() as database:
         run = runs.get_run(database, run_id)
-        wait = find_wait(database, run)
+        wait = find_waits(database, [run]).get(run_id)
     if as_json:
         print_json({**run, "waits": wait})
         return

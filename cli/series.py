@@ -32,7 +32,6 @@ from records.models.single_series import find_version, get_version, list_heads
 
 group = AppGroup("series", help="Fit models to single series of numbers, and judge points by them.")
 
-LISTED = 1_000
 PART = 500
 NUMBER_COLUMNS = ("timestamp", "value")
 
@@ -132,7 +131,7 @@ def predict(
 def list_series(*, as_json: bool) -> None:
     """List the series that have models."""
     with use_database() as database:
-        heads = list_heads(database, after=None, limit=LISTED)
+        heads = list_heads(database)
         latest = [
             find_version(database, head["_id"], None, ("points_used", "points_learned"))
             for head in heads

@@ -1,5 +1,6 @@
 """Watching a run from the command line, and saying how it ended."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic, sleep
 
@@ -79,13 +80,14 @@ def watch_run(database: Db, run_id: str, *, quiet: bool = False) -> ShownRun:
             run = get_run(database, run_id)
 
 
-def find_wait(database: Db, run: ShownRun) -> Wait | None:
-    """Return why nobody works on a run, of which the workers are asked; None where it does not
-    wait.
+def find_waits(database: Db, found: Sequence[RunDocument]) -> dict[str, Wait]:
+    """Return by run why nobody works on it, of which the workers are asked once; nothing of those
+    that do not wait.
     """
-    settings = get_settings()
+    settings, now = get_settings(), datetime.now(UTC)
     census = WorkerCensus(build_celery(settings))
-    return explain_wait(database, run, census, settings, datetime.now(UTC))
+    waits = {run["_id"]: explain_wait(database, run, census, settings, now) for run in found}
+    return {run_id: wait for run_id, wait in waits.items() if wait is not None}
 
 
 def print_outcome(run: ShownRun) -> None:

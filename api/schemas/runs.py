@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Page, PageQuery, Query, Record, Ticker
+from api.schemas.common import Page, PageQuery, Query, Record, Ticker, WatchlistName
 from core.words import Status, Task, Trigger
 
 MAX_WAIT_SECONDS = 30
@@ -181,6 +181,7 @@ class RunQuery(PageQuery):
     trigger: Trigger | None = None
     task: Task | None = None
     ticker: Ticker | None = None
+    watchlist: WatchlistName | None = Field(None, description="those that were asked for of it")
 
 
 class TickerAudit(Record):

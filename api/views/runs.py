@@ -29,7 +29,7 @@ detection_runs = APIBlueprint("runs", __name__, tag="runs")
 @detection_runs.output(RunPage)
 def get_detection_runs(query_data: RunQuery) -> Listed[ListedRun]:
     """List runs, the newest first."""
-    wanted = query_data.model_dump(include={"status", "trigger", "task", "ticker"})
+    wanted = query_data.model_dump(include={"status", "trigger", "task", "ticker", "watchlist"})
     after = decode_cursor(query_data.cursor, runs.NEWEST_FIRST.types)
     limit = runs.fit_runs(get_database(), **wanted, after=after, limit=query_data.limit)
     found = runs.find_runs(get_database(), **wanted, after=after, limit=limit + 1)

@@ -149,9 +149,12 @@ def find_mutes(
     active: bool | None = None,
     ticker: str | None = None,
     after: Position | None = None,
-    limit: int,
+    limit: int = 0,
 ) -> list[MuteDocument]:
-    """Return mutes in the order NEWEST_FIRST; those in force, those that ended, or both."""
+    """Return mutes in the order NEWEST_FIRST; those in force, those that ended, or both.
+
+    A limit of 0 is none.
+    """
     query = {} if active is None else build_active(now) if active else {"$nor": [build_active(now)]}
     if ticker is not None:
         query = {**query, "ticker": ticker}

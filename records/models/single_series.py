@@ -204,8 +204,8 @@ def find_versions(
     )
 
 
-def list_heads(database: Db, *, after: Position | None, limit: int) -> list[SeriesHead]:
-    """Return series by id, from the one after `after` on."""
+def list_heads(database: Db, *, after: Position | None = None, limit: int = 0) -> list[SeriesHead]:
+    """Return series by id, from the one after `after` on; a limit of 0 is none."""
     return find_page(heads_in(database), {}, BY_ID, after=after, limit=limit)
 
 

@@ -310,13 +310,16 @@ def find_runs(
     trigger: Trigger | None = None,
     ticker: str | None = None,
     task: Task | None = None,
+    watchlist: str | None = None,
     after: Position | None = None,
     limit: int = 50,
 ) -> list[RunDocument]:
     """Return runs in the order NEWEST_FIRST,
     from the one after `after` on, without their progress.
     """
-    query = _build_query(status=status, trigger=trigger, tickers=ticker, task=task)
+    query = _build_query(
+        status=status, trigger=trigger, tickers=ticker, task=task, watchlist=watchlist
+    )
     # A run repeats what may be thousands of ids.
     without_ids = {"anomaly_ids": 0}
     return find_page(
@@ -331,13 +334,16 @@ def fit_runs(
     trigger: Trigger | None = None,
     ticker: str | None = None,
     task: Task | None = None,
+    watchlist: str | None = None,
     after: Position | None = None,
     limit: int = 50,
 ) -> int:
     """Return how many of the runs that `find_runs` returns, at least one,
     have no more tickers than a page may.
     """
-    query = _build_query(status=status, trigger=trigger, tickers=ticker, task=task)
+    query = _build_query(
+        status=status, trigger=trigger, tickers=ticker, task=task, watchlist=watchlist
+    )
     found = runs_in(database)
     return fit_page(
         found, query, NEWEST_FIRST, after=after, limit=limit, field="tickers", most=LISTED_TICKERS

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from core.settings import Settings
 from records.database import Db
-from records.work.documents import ShownRun
+from records.work.documents import RunDocument
 from records.work.waiting import count_at_work, count_batches, count_before
 from tasks.engine.kind import KINDS
 from tasks.process.census import WorkerCensus
@@ -22,7 +22,7 @@ class Wait(TypedDict):
 
 
 def explain_wait(
-    database: Db, run: ShownRun, census: WorkerCensus, settings: Settings, now: datetime
+    database: Db, run: RunDocument, census: WorkerCensus, settings: Settings, now: datetime
 ) -> Wait | None:
     """Return why nobody works on a run; None where somebody does, or it has ended,
     or it came just now.

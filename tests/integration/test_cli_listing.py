@@ -1,0 +1,79 @@
+"""A command that lists up to a bound says so where there is more, and says so beside the list."""
+
+import inspect
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from cli import register_commands
+from core.settings import Settings, get_settings
+from records.database import Db
+from tests.integration.detecting import make_bars, run, store, train
+from tests.integration.stored import add_run
+from tests.integration.test_cli_terminal import COMMANDS
+
+LISTING = sorted(
+    name
+    for name, command in COMMANDS.items()
+    if any("--limit" in parameter.opts for parameter in command.params)
+)
+ARGUMENTS = {"bars show": ["AAPL"]}
+# Of these the database below has two or more.
+STORED = {"anomalies list", "bars imports", "bars quality", "bars show", "runs list"}
+
+
+@pytest.fixture
+def app(settings: Settings, database: Db, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    for name in ("mongo_url", "redis_url", "mongo_database"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    get_settings.cache_clear()
+    for ticker in ("AAPL", "MSFT"):
+        store(database, ticker, make_bars(420, shocks=(400, 410)))
+    train(database)
+    run(database, "backfill", "AAPL")
+    for ticker in ("AAPL", "MSFT"):
+        add_run(database, ticker)
+    app = Flask("commands")
+    register_commands(app)
+    yield app
+    get_settings.cache_clear()
+
+
+def read_items(said: Any) -> list[Any]:
+    """Return what a command lists, which may stand in an object with what it is of."""
+    assert said.exit_code == 0, said.output
+    found = json.loads(said.stdout)
+    return found if isinstance(found, list) else next(iter(reversed(found.values())))
+
+
+def test_a_list_that_ends_at_its_limit_says_that_there_is_more(app: Flask) -> None:
+    runner = app.test_cli_runner()
+    cut = set()
+    for name in LISTING:
+        words = [*name.split(), *ARGUMENTS.get(name, ()), "--json", "--limit"]
+        if name in STORED:
+            whole = runner.invoke(args=[*words, "500"])
+            one = runner.invoke(args=[*words, "1"])
+            assert len(read_items(whole)) > 1, name
+            assert len(read_items(one)) == 1, name
+            assert "there are more than the 1 that are listed" in one.stderr, name
+            assert "there are more" not in whole.stderr, name
+            cut.add(name)
+        assert "keep_listed(" in inspect.getsource(inspect.unwrap(COMMANDS[name].callback)), name
+    assert cut == STORED
+
+
+def test_runs_are_listed_with_why_they_wait(app: Flask) -> None:
+    runner = app.test_cli_runner()
+    found = read_items(runner.invoke(args=["runs", "list", "--json"]))
+    assert [(one["status"], one["waits"]["reason"]) for one in found] == [
+        ("queued", "no_worker"),
+        ("queued", "no_worker"),
+    ]
+    listed = runner.invoke(args=["runs", "list"]).stdout
+    assert f"{found[0]['_id']} waits: no worker that answers" in listed
+    shown = runner.invoke(args=["runs", "show", found[0]["_id"], "--json"])
+    assert json.loads(shown.stdout)["waits"] == found[0]["waits"]
