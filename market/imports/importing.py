@@ -7,16 +7,14 @@ from datetime import datetime
 from functools import cache, partial
 from uuid import uuid4
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from core.errors import TapewatchError
 from market.bars.writing import Arrival, write_arrival
 from market.imports.report import ImportReport, SeriesReport
 from market.imports.rows import TickerRows, read_rows
 from market.imports.settling import Settled, settle_frame
-from market.imports.spacing import find_interval
+from market.imports.spacing import find_interval_of
 from market.intervals import AUTO, parse_import_interval
 from market.markets import Market, Markets, load_markets
 from market.sessions.calendar import Sessions
@@ -116,7 +114,7 @@ def import_settled(database: Db, settled: Settled, request: Request) -> list[Ser
     # Asked for once a market, not once a ticker.
     sessions_of = cache(partial(find_sessions, database))
     if request.interval == AUTO:
-        request = replace(request, interval=_find_interval(settled))
+        request = replace(request, interval=find_interval_of(settled))
     markets = load_markets(database)
     tickers = read_rows(
         settled,
@@ -199,22 +197,6 @@ def _import_rows(
         counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
         report.error = f"none of its {rows.read:,} rows could be used: {counted}"
     return report
-
-
-def _find_interval(settled: Settled) -> str:
-    """Return the interval of a table's bars. Raises BadInput where they do not tell."""
-    good = ~settled.times.bad
-    groups = np.zeros(len(settled), np.int64)
-    if "ticker" in settled.written:
-        texts = (
-            settled.written["ticker"]
-            .cast(pa.string())
-            .fill_null("")
-            .combine_chunks()
-            .dictionary_encode()
-        )
-        groups = np.asarray(texts.indices).astype(np.int64)
-    return find_interval(settled.times.seconds[good], groups[good])
 
 
 def _note_told(database: Db, tickers: list[TickerRows], markets: Markets, now: datetime) -> None:

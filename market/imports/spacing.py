@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
+from market.imports.settling import Settled
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import Sessions, local_seconds
@@ -30,6 +32,22 @@ GRID_SHARE = 0.8
 LEAST_OF_SEVERAL = 900
 SEVERAL_SHARE = 0.2
 SHORTEST_MONTH, LONGEST_MONTH = 28, 31
+
+
+def find_interval_of(settled: Settled) -> str:
+    """Return the interval of a table's bars. Raises BadInput where they do not tell."""
+    good = ~settled.times.bad
+    groups = np.zeros(len(settled), np.int64)
+    if "ticker" in settled.written:
+        texts = (
+            settled.written["ticker"]
+            .cast(pa.string())
+            .fill_null("")
+            .combine_chunks()
+            .dictionary_encode()
+        )
+        groups = np.asarray(texts.indices).astype(np.int64)
+    return find_interval(settled.times.seconds[good], groups[good])
 
 
 def find_interval(times: Int64, groups: Int64) -> str:

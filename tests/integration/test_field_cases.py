@@ -347,8 +347,13 @@ def test_preview_shows_columns_and_what_is_open_and_stores_nothing(live: Live) -
     settled = live.client.post("/py/data/preview", data=form).json
     assert (settled["problem"], settled["read"]) == (
         None,
-        {"rows": 1, "times": 1, "has_ticker": False},
+        {"rows": 1, "times": 1, "has_ticker": False, "interval": None},
     )
+    hours = "time,open,high,low,close\n" + "".join(
+        f"2024-04-03 {hour}:30,10,11,9,10.5\n" for hour in ("09", "10", "11")
+    )
+    form = {"file": (io.BytesIO(hours.encode()), "x.csv")}
+    assert live.client.post("/py/data/preview", data=form).json["read"]["interval"] == "1h"
     assert live.database.series.count_documents({}) == before
     junk = live.client.post(
         "/py/data/preview", data={"file": (io.BytesIO(b"PK\x03\x04"), "x.xlsx")}

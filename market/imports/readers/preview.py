@@ -11,7 +11,8 @@ from market.imports.options import ReadingOptions
 from market.imports.readers.containers import open_table
 from market.imports.readers.headers import resolve_header
 from market.imports.readers.tables import Opened, build_table
-from market.imports.settling import settle_table
+from market.imports.settling import Settled, settle_table
+from market.imports.spacing import find_interval_of
 
 SHOWN_ROWS = 10
 SHOWN_COLUMNS = 60
@@ -35,6 +36,7 @@ def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dic
         "rows": len(settled),
         "times": int(good.sum()),
         "has_ticker": "ticker" in settled.written,
+        "interval": _find_interval(settled),
     }
     owner = (
         _find_owner(filename)
@@ -42,6 +44,14 @@ def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dic
         else settled.ticker
     )
     return preview | {"notes": list(settled.notes), "ticker": owner, "read": read}
+
+
+def _find_interval(settled: Settled) -> str | None:
+    """Return the interval that the bars are spaced by; None where they do not tell."""
+    try:
+        return find_interval_of(settled)
+    except BadInput:
+        return None
 
 
 def _find_owner(filename: str) -> str | None:

@@ -4,6 +4,7 @@
 import { upload } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { plural } from "../../lib/format.js";
+import { INTERVALS } from "../../lib/intervals.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildFailure, buildSkeleton } from "../../parts/states.js";
@@ -30,6 +31,8 @@ const ORDERS = [
   ["true", "day first"],
   ["false", "month first"],
 ];
+export const AS_SPACED = "auto";
+const USUAL_INTERVAL = "1d";
 const MOST_PREVIEWED = 32 * 2 ** 20;
 
 // Files are looked at one after another: the server does so with few at once.
@@ -123,6 +126,7 @@ function buildCard(file, preview, choices, show, end) {
       buildSelect("Decimals", DECIMALS, choices.decimal, choose("decimal")),
       buildSelect("03/04/2024", ORDERS, choices.day_first, choose("day_first")),
       buildZone(choices, choose("timezone")),
+      buildInterval(preview, choices),
       !preview.read?.has_ticker && el("label.field", "Ticker", ticker),
     ),
     el(
@@ -170,6 +174,19 @@ function buildField(column, choices, show) {
     show();
   };
   return buildSelect(column.name || "(no name)", FIELDS, column.field ?? "", choose);
+}
+
+/** The interval that the bars are spaced by, unless another is chosen; what tells none is days. */
+function buildInterval({ read, parts }, choices) {
+  const found = read?.interval;
+  const spaced = parts.length > 1 ? "as spaced" : `as spaced: ${found}`;
+  const known = INTERVALS.map((one) => [one, one]);
+  const options = found ? [[AS_SPACED, spaced], ...known] : known;
+  choices.usual = found ? AS_SPACED : USUAL_INTERVAL;
+  const chosen = choices.interval === AS_SPACED ? null : choices.interval;
+  return buildSelect("Interval", options, chosen ?? choices.usual, (value) => {
+    choices.interval = value;
+  });
 }
 
 function buildZone(choices, choose) {

@@ -3,25 +3,19 @@
 import { upload } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { newIdentifier } from "../../lib/identifier.js";
-import { INTERVALS } from "../../lib/intervals.js";
 import { followRun } from "../../lib/live.js";
 import { getMarkets } from "../../lib/markets.js";
 import { buildDropZone } from "../../parts/drop_zone.js";
 import { buildProgress } from "../../parts/run_progress.js";
-import { buildSelect } from "../../parts/select.js";
 import { buildFailure } from "../../parts/states.js";
-import { askAbout, fillForm } from "./preview.js";
+import { AS_SPACED, askAbout, fillForm } from "./preview.js";
 import { buildReport } from "./report.js";
 
 const ENDINGS = ".csv,.tsv,.txt,.gz,.parquet,.json,.ndjson,.jsonl,.xlsx,.zip";
 
 export function buildUpload(refresh, signal) {
   const outcome = el("div.stack", { role: "status" });
-  let interval = "1d";
   let market = "";
-  const choose = (value) => {
-    interval = value;
-  };
   const markets = el("select", el("option", { value: "" }, "as each ticker looks"));
   markets.addEventListener("change", () => {
     market = markets.value;
@@ -45,7 +39,7 @@ export function buildUpload(refresh, signal) {
     const bar = buildProgress(`Progress of the import of ${file.name}`);
     fill(node, el("p", `Sending ${file.name}`), bar.node);
     try {
-      const accepted = await sendFile(file, interval, market, choices);
+      const accepted = await sendFile(file, market, choices);
       fill(node, el("p", `Importing ${file.name}`), bar.node);
       const run = await followRun(accepted.run_id, bar.update, signal);
       if (run) fill(node, buildReport(run));
@@ -63,16 +57,7 @@ export function buildUpload(refresh, signal) {
     el("header", el("h2", "Bring bars in")),
     el(
       "div.body.stack",
-      el(
-        "div.row",
-        buildSelect(
-          "Interval",
-          [...INTERVALS.map((one) => [one, one]), ["auto", "as spaced"]],
-          interval,
-          choose,
-        ),
-        el("label.field", "Market", markets),
-      ),
+      el("div.row", el("label.field", "Market", markets)),
       buildDropZone({
         id: "file",
         accept: ENDINGS,
@@ -98,9 +83,9 @@ function buildSubmitAll(outcome) {
   );
 }
 
-function sendFile(file, interval, market, choices) {
+function sendFile(file, market, choices) {
   const form = new FormData();
-  form.append("interval", interval);
+  form.append("interval", choices.interval ?? choices.usual ?? AS_SPACED);
   if (market) form.append("market", market);
   if (choices.ticker) form.append("ticker", choices.ticker);
   return upload("/data/import", fillForm(form, file, choices), {
