@@ -11,6 +11,7 @@ export const APPLIED = {
   ticker: ["start", "end", "severity", "kind", "scope"],
   compare: ["start", "end"],
   market: ["market"],
+  runs: ["watchlist"],
 };
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;

@@ -12,7 +12,8 @@ const KINDS = {
   failed: "bad",
   cancelled: "",
 };
-const VERBS = {
+/** What a run does, by the word of its task. */
+export const VERBS = {
   backfill: "Backfill",
   incremental: "Scan",
   verify: "Verification",
@@ -24,6 +25,8 @@ const VERBS = {
   analytics: "Metrics",
   correlation: "Correlations",
   correct: "Correction",
+  export: "Export",
+  fit_series: "Fit",
 };
 const WAITS = {
   no_worker: "no worker takes such work",
@@ -54,7 +57,12 @@ export function describeRun(run) {
   const tickers = run.tickers ?? [];
   const named =
     tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
-  const about = run.watchlist || named || (run.market && `market ${run.market}`);
+  const about =
+    run.watchlist ||
+    named ||
+    (run.market && `market ${run.market}`) ||
+    run.options?.series_id ||
+    run.options?.table;
   return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
 }
 

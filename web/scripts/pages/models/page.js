@@ -4,6 +4,7 @@ import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { barTime, count, hash, moment, plural, words } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
+import { getAll } from "../../lib/pages.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildEmpty, buildRefresh } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -34,10 +35,12 @@ export function show(main, route, signal) {
 }
 
 async function loadModels(signal) {
-  const [models, drifts, challengers] = await Promise.all(
-    ["/models", "/drifts", "/challengers"].map((path) => get(path, {}, signal)),
-  );
-  return { models: models.items, drifts: drifts.items, challengers: challengers.items };
+  const [models, drifts, challengers] = await Promise.all([
+    getAll("/models", {}, signal),
+    get("/drifts", {}, signal),
+    get("/challengers", {}, signal),
+  ]);
+  return { models, drifts: drifts.items, challengers: challengers.items };
 }
 
 function draw({ models, drifts, challengers }, refresh, signal) {

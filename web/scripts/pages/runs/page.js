@@ -4,10 +4,12 @@ import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { ago, duration, moment, words } from "../../lib/format.js";
 import { isOpen, repeat } from "../../lib/live.js";
+import { getAll } from "../../lib/pages.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildMore } from "../../parts/more.js";
 import { buildProse } from "../../parts/prose.js";
 import {
+  VERBS,
   buildProgress,
   buildStatus,
   describeOutcome,
@@ -23,21 +25,11 @@ const LOOK_MILLISECONDS = 2000;
 const PART = 50;
 const FILTERS = {
   status: ["queued", "in_progress", "complete", "partial", "failed", "cancelled"],
-  task: [
-    "backfill",
-    "incremental",
-    "verify",
-    "train",
-    "evaluate",
-    "import",
-    "analytics",
-    "correlation",
-    "fetch",
-    "fill",
-    "correct",
-  ],
+  task: Object.keys(VERBS),
   trigger: ["backfill", "scheduler", "chart_request", "verification", "manual", "feed"],
 };
+
+const NAMES = [...Object.keys(FILTERS), "ticker", "watchlist"];
 
 export const title = (route) => (route.name ? "Run" : "Runs");
 
@@ -46,13 +38,14 @@ export function show(main, route, signal) {
   const body = el("div");
   fill(
     main,
-    el("div.head", el("h1", "Runs"), buildFilters(route.query)),
+    el("div.head", el("h1", "Runs"), buildFilters(route.query, signal)),
     el("section.card", { "aria-label": "Runs" }, body),
   );
-  return keepListed(body, Object.fromEntries(route.query), signal);
+  const given = [...route.query].filter(([name]) => NAMES.includes(name));
+  return keepListed(body, Object.fromEntries(given), signal);
 }
 
-function buildFilters(query) {
+function buildFilters(query, signal) {
   const apply = (name, value) => go("runs", null, { ...Object.fromEntries(query), [name]: value });
   const ticker = el("input", {
     name: "ticker",
@@ -66,12 +59,24 @@ function buildFilters(query) {
   const selects = Object.entries(FILTERS).map(([name, values]) =>
     buildSelect(
       `${name[0].toUpperCase()}${name.slice(1)}`,
-      [["", "all"], ...values.map((value) => [value, words(value)])],
+      [["", "all"], ...values.map((value) => [value, name === "task" ? VERBS[value] : words(value)])],
       query.get(name) ?? "",
       (value) => apply(name, value),
     ),
   );
-  return el("div.row", selects, el("label.field", "Ticker", ticker));
+  const watchlist = el("span");
+  getAll("/watchlists", {}, signal)
+    .then((known) => fill(watchlist, buildWatchlists(known, query.get("watchlist"), apply)))
+    .catch(() => {}); // the list says what failed
+  return el("div.row", selects, watchlist, el("label.field", "Ticker", ticker));
+}
+
+/** A choice of watchlists; null where there is none. */
+function buildWatchlists(known, chosen, apply) {
+  const names = [...new Set([...known.map(({ name }) => name), chosen])].filter(Boolean);
+  const options = [["", "all"], ...names.map((name) => [name, name])];
+  const choose = (name) => apply("watchlist", name);
+  return names.length > 0 && buildSelect("Watchlist", options, chosen ?? "", choose);
 }
 
 async function keepListed(body, query, signal) {
@@ -113,7 +118,7 @@ function drawEmpty(query) {
     ? buildEmpty(
         "No such runs",
         "No run of the last 30 days matches these filters.",
-        el("a.button", { href: linkTo("runs") }, "Show all"),
+        el("a.button", { href: linkTo("runs", null, { watchlist: null }) }, "Show all"),
       )
     : buildEmpty(
         "No runs yet",
