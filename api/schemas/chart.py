@@ -91,6 +91,7 @@ class Comparison(BaseModel):
 
     ticker: str
     interval: str
+    market: str = Field(description="of the ticker")
     index: str | None = Field(description="of its market, where bars of it are stored")
     sector: str | None = Field(description="that it was said to be of")
     kind: Counterpart | None = Field(description="what the other line is")

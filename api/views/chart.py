@@ -116,6 +116,7 @@ def compare(query_data: ComparisonQuery) -> Document:
     return {
         "ticker": ticker,
         "interval": interval,
+        "market": series["market"],
         "index": choices.index,
         "sector": choices.sector,
         **counterpart._asdict(),

@@ -4,9 +4,10 @@ import { watchAccess } from "./lib/access.js";
 import { Problem, UNREACHED } from "./lib/api.js";
 import { onConnection } from "./lib/connection.js";
 import { el, fill } from "./lib/dom.js";
+import { getMarkets } from "./lib/markets.js";
 import { readRoute } from "./lib/router.js";
 import { markPage, startShell } from "./lib/shell.js";
-import { setExchange } from "./lib/zone.js";
+import { readChoice, setExchange } from "./lib/zone.js";
 import { listenForHelp } from "./parts/keyboard_help.js";
 import { buildEmpty, buildFailure } from "./parts/states.js";
 
@@ -54,7 +55,9 @@ async function show() {
     return;
   }
   markPage(route.page);
-  const page = await PAGES[route.page]().catch(logBroken);
+  const loading = PAGES[route.page]().catch(logBroken);
+  if (readChoice() === "exchange") await getMarkets().catch(() => {}); // their times are in UTC then
+  const page = await loading;
   if (signal.aborted) return;
   if (page === null) {
     showUnloaded(main, signal);

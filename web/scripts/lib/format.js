@@ -13,15 +13,16 @@ const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
-/** The start of a bar: a date for daily and longer intervals, else with the minute. */
-export function barTime(time, interval) {
+/** The start of a bar: a date for daily and longer intervals, else with the minute. A page of
+ * several markets says of which one it is. */
+export function barTime(time, interval, market = null) {
   if (!time) return DASH;
-  return isIntraday(interval) ? moment(time) : dayOf.format(new Date(time));
+  return isIntraday(interval) ? moment(time, market) : dayOf.format(new Date(time));
 }
 
 export const day = (time) => dayOf.format(new Date(time));
-export const moment = (time) =>
-  time ? `${minute.format(new Date(time))} UTC${writeBeside(new Date(time))}` : DASH;
+export const moment = (time, market = null) =>
+  time ? `${minute.format(new Date(time))} UTC${writeBeside(new Date(time), market)}` : DASH;
 export const count = (value) => (isNumber(value) ? whole.format(value) : DASH);
 export const short = (value) => (isNumber(value) ? compact.format(value) : DASH);
 

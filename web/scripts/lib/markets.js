@@ -1,6 +1,7 @@
 // The markets there are: asked for once, and again by who shows what is stored of them.
 
 import { getAll } from "./pages.js";
+import { learnZones } from "./zone.js";
 
 let asked = null;
 
@@ -15,6 +16,7 @@ export function loadMarkets(signal = null) {
     asked = null;
     throw error;
   });
+  asked.then(learnZones, () => {});
   return asked;
 }
 

@@ -1,5 +1,5 @@
-// Which time is shown beside UTC: none, that of this computer, or that of the page's exchange. The
-// choice is kept in the browser.
+// Which time is shown beside UTC: none, that of this computer, or that of the exchange. The choice
+// is kept in the browser.
 
 const SLOT = "tapewatch.zone";
 const FORMAT = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
@@ -11,7 +11,8 @@ export const CHOICES = [
 ];
 
 const formats = new Map();
-let exchange = null; // IANA name, where the page is about one market
+const zones = new Map(); // IANA names by the code of a market
+let exchange = null; // of the market, where the page is about one
 
 export function readChoice() {
   const chosen = localStorage.getItem(SLOT);
@@ -29,12 +30,19 @@ export function setExchange(zone) {
   exchange = zone;
 }
 
-/** " (16:30 in New York)": what stands behind a time in UTC; "" where nothing is to. */
-export function writeBeside(date) {
+/** Keep the zones of markets, as the API lists them. */
+export function learnZones(markets) {
+  for (const { code, timezone } of markets) zones.set(code, timezone);
+}
+
+/** " (16:30 in New York)": what stands behind a time in UTC, of a market or of the page's; ""
+ * where nothing is to. */
+export function writeBeside(date, market = null) {
   const choice = readChoice();
   if (choice === "local") return ` (${write(date, undefined)} local)`;
-  if (choice !== "exchange" || exchange === null) return "";
-  return ` (${write(date, exchange)} in ${exchange.split("/").at(-1).replaceAll("_", " ")})`;
+  const zone = zones.get(market) ?? exchange;
+  if (choice !== "exchange" || !zone) return "";
+  return ` (${write(date, zone)} in ${zone.split("/").at(-1).replaceAll("_", " ")})`;
 }
 
 /** The time, with the day where that is another one than in UTC. */

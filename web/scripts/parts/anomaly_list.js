@@ -9,7 +9,7 @@ const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
 
 // What a line shows of an anomaly: a long list asks for no more.
 export const LISTED_FIELDS =
-  "Ticker,Datetime,interval,Close,kind,severity,grade,reasons,suspected_split,features.return_1";
+  "Ticker,Datetime,interval,market,Close,kind,severity,grade,reasons,suspected_split,features.return_1";
 
 export const linkToAnomaly = (anomaly) =>
   linkTo("ticker", anomaly.Ticker, { interval: anomaly.interval, anomaly: anomaly.Datetime });
@@ -27,7 +27,7 @@ export function buildAnomalyList(anomalies, { withTicker = true, extra = null } 
 }
 
 function buildItem(anomaly, withTicker, extra) {
-  const date = barTime(anomaly.Datetime, anomaly.interval);
+  const date = barTime(anomaly.Datetime, anomaly.interval, anomaly.market);
   const move = anomaly.features.return_1;
   return el(
     "li",

@@ -12,7 +12,7 @@ export function buildHint() {
       el(
         "span.row",
         el("strong", anomaly.Ticker),
-        barTime(anomaly.Datetime, anomaly.interval),
+        barTime(anomaly.Datetime, anomaly.interval, anomaly.market),
         buildSeverity(anomaly.severity),
         anomaly.kind === "fault" && el("span.badge.warn", "fault"),
       ),
@@ -31,6 +31,6 @@ export function buildHint() {
 }
 
 function describe(anomaly) {
-  const date = barTime(anomaly.Datetime, anomaly.interval);
+  const date = barTime(anomaly.Datetime, anomaly.interval, anomaly.market);
   return `${anomaly.Ticker}, ${date}, ${anomaly.severity}, ${change(anomaly.features.return_1)}`;
 }

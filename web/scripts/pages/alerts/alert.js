@@ -70,7 +70,7 @@ function drawAlert(alert, refresh, signal) {
       "div.head",
       el(
         "div",
-        el("h1", `${name}, ${barTime(alert.last_bar, alert.interval)}`),
+        el("h1", `${name}, ${barTime(alert.last_bar, alert.interval, alert.market)}`),
         el(
           "p.row",
           buildSeverity(alert.severity),
@@ -132,7 +132,7 @@ function drawSteps(alert, refresh) {
     buildFacts({
       Watchlist: alert.watchlist ?? "none",
       Owner: alert.owner ?? "nobody",
-      "First bar": barTime(alert.bar_time, alert.interval),
+      "First bar": barTime(alert.bar_time, alert.interval, alert.market),
       [alert.entity_type === "feed" ? "Lacking" : "Bars"]: countBars(alert),
       "Snoozed until": alert.snoozed_until && moment(alert.snoozed_until),
       "Resolved by": alert.resolved_by,
@@ -190,7 +190,9 @@ function drawLine(bars, alert) {
     svg("polyline.spark-line", { points }),
     svg(`circle.mark.${alert.severity}`, { cx: x(last), cy: y(closes[last]), r: 4 }),
   );
-  const [first, end] = [bars[0], bars[last]].map(({ time }) => barTime(time, alert.interval));
+  const [first, end] = [bars[0], bars[last]].map(({ time }) =>
+    barTime(time, alert.interval, alert.market),
+  );
   const extent = `${first} to ${end}, between ${price(low)} and ${price(high)}`;
   return [picture, el("p.muted.number", extent)];
 }

@@ -173,7 +173,7 @@ function drawList(inbox, refresh) {
 }
 
 function buildRow(alert, position, inbox, refresh) {
-  const name = `${nameSubject(alert)}, ${barTime(alert.last_bar, alert.interval)}`;
+  const name = `${nameSubject(alert)}, ${writeTime(alert)}`;
   const pick = el("input", { type: "checkbox", "aria-label": `Pick ${name}` });
   pick.checked = inbox.picked.has(alert._id);
   pick.addEventListener("change", () => {
@@ -185,7 +185,7 @@ function buildRow(alert, position, inbox, refresh) {
     "a",
     { href: linkTo("alerts", alert._id), data: { at: position } },
     el("span.ticker-name", nameSubject(alert)),
-    el("span.when.number", barTime(alert.last_bar, alert.interval)),
+    el("span.when.number", writeTime(alert)),
   );
   link.addEventListener("focus", () => (inbox.at = position));
   return el(
@@ -204,6 +204,8 @@ function buildRow(alert, position, inbox, refresh) {
     el("span.muted.of", [countFlagged(alert), alert.watchlist].filter(Boolean).join(" · ")),
   );
 }
+
+const writeTime = ({ last_bar: time, interval, market }) => barTime(time, interval, market);
 
 function buildState(state) {
   const kind = STATE_KINDS[state];

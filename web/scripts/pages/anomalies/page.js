@@ -129,7 +129,7 @@ function buildRow(anomaly) {
       el(
         "a.day",
         { href: linkTo("day", day, across), title: "The day across the market" },
-        barTime(anomaly.Datetime, anomaly.interval),
+        barTime(anomaly.Datetime, anomaly.interval, anomaly.market),
       ),
     ),
     el("td", buildSeverity(anomaly.severity)),

@@ -27,7 +27,7 @@ export function show(main, route, signal) {
     return;
   }
   const state = {
-    ticker: route.name,
+    ticker: route.name.toUpperCase(),
     interval: INTERVALS.includes(route.query.get("interval")) ? route.query.get("interval") : "1d",
     other: route.query.get("with"),
     against: ["index", "sector"].includes(route.query.get("against"))

@@ -86,9 +86,13 @@ function buildRows(one, share, signal) {
       one.synthetic && el("span.badge.warn", "synthetic"),
     ),
     el("td.number.wide-only", count(one.bars)),
-    el("td.nowrap.wide-only", barTime(one.first_bar, one.interval)),
+    el("td.nowrap.wide-only", barTime(one.first_bar, one.interval, one.market)),
     el("td.covered.wide-only", stretch),
-    el("td.nowrap", barTime(one.last_bar, one.interval), describeBehind(one.sessions_behind)),
+    el(
+      "td.nowrap",
+      barTime(one.last_bar, one.interval, one.market),
+      describeBehind(one.sessions_behind),
+    ),
   );
   const revision = el(
     "td.number.muted.wide-only",

@@ -68,7 +68,7 @@ function drawMarket(market, total, schedules, filters, looks) {
         buildFigure("Tickers", count(market.tickers)),
         buildFigure("Bars", count(market.bars)),
         buildFigure("Anomalies", count(anomalies)),
-        buildFigure("Last bar", barTime(market.last_bar, interval)),
+        buildFigure("Last bar", barTime(market.last_bar, interval, market.code)),
         schedules && buildScans(market.code, schedules),
       ),
       el(

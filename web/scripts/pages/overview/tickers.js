@@ -94,7 +94,7 @@ function buildRow(one) {
     ),
     el("td.wide-only", one.market, one.synthetic && el("span.badge.warn", "synthetic")),
     el("td.number.wide-only", count(one.bars)),
-    el("td.nowrap.wide-only", barTime(one.last_bar, one.interval)),
+    el("td.nowrap.wide-only", barTime(one.last_bar, one.interval, one.market)),
     el("td.nowrap", buildWatermark(one)),
     el("td", buildSeverityCounts(one.anomalies)),
   );
@@ -104,5 +104,5 @@ function buildRow(one) {
 export function buildWatermark(one) {
   if (!one.watermark) return el("span.badge", "not detected yet");
   if (one.watermark >= one.last_bar) return el("span.badge.ok", "up to date");
-  return el("span.badge.warn", `behind, at ${barTime(one.watermark, one.interval)}`);
+  return el("span.badge.warn", `behind, at ${barTime(one.watermark, one.interval, one.market)}`);
 }

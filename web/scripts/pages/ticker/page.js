@@ -25,7 +25,7 @@ const LOOK_MILLISECONDS = 10_000;
 const NONE_PASSES = "No anomaly of this ticker passes the filters; clear one to see more.";
 const USUAL_INTERVAL = "1d";
 
-export const title = (route) => route.name ?? "Ticker";
+export const title = (route) => route.name?.toUpperCase() ?? "Ticker";
 
 export function show(main, route, signal) {
   if (!route.name) {
@@ -38,11 +38,11 @@ export function show(main, route, signal) {
     return null;
   }
   const asked = {
-    ticker: route.name,
+    ticker: route.name.toUpperCase(),
     interval: route.query.get("interval"),
     period: route.query.get("period"),
     panes: readPanes(route.query.get("panes")),
-    anomaly: route.query.get("anomaly"),
+    anomaly: readTime(route.query.get("anomaly")),
     filters: toQuery(readFilters(route)),
   };
   return loadInto(
@@ -52,6 +52,12 @@ export function show(main, route, signal) {
     signal,
     10,
   );
+}
+
+/** A time as the API writes it, which may have been written otherwise by hand. */
+function readTime(text) {
+  const time = new Date(text ?? NaN);
+  return Number.isNaN(time.getTime()) ? text : time.toISOString().replace(".000Z", "Z");
 }
 
 async function load(asked, signal) {
