@@ -1,13 +1,14 @@
 // What is muted: until when, why, how much it silenced; and the end of it.
 
-import { get, remove } from "../../lib/api.js";
+import { remove } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { moment, plural } from "../../lib/format.js";
+import { getAll } from "../../lib/pages.js";
 import { attempt } from "../../parts/toasts.js";
 
 /** Show the mutes in force in `node`; nothing where there is none. */
 export async function showMutes(node, signal) {
-  const { items } = await get("/mutes", { active: true }, signal).catch(() => ({ items: [] }));
+  const items = await getAll("/mutes", { active: true }, signal).catch(() => []);
   if (signal.aborted) return;
   fill(node, items.length > 0 && drawMutes(items, () => showMutes(node, signal)));
 }

@@ -27,7 +27,8 @@ import { countBars, countFlagged, nameSubject } from "./subject.js";
 export const title = (route) => (route.name ? "Alert" : "Alerts");
 
 const REFRESH_MILLISECONDS = 4000;
-const LISTED = 100;
+const PART = 100;
+const MOST_LISTED = 500; // what the API gives at once
 const STATES = ["active", "acknowledged", "snoozed", "resolved", "expired"];
 const OWN_FILTERS = ["state", "owner", "ticker", "text"];
 const STATE_KINDS = { active: "bad", acknowledged: "busy", resolved: "ok" };
@@ -42,6 +43,7 @@ async function showInbox(main, route, signal) {
   const inbox = {
     items: [],
     more: false,
+    listed: PART,
     picked: new Set(),
     at: 0,
     shown: "",
@@ -53,7 +55,7 @@ async function showInbox(main, route, signal) {
   const load = () => {
     const { state, ...rest } = wanted;
     const path = state ? "/alerts" : "/alerts/active";
-    const query = { ...shared.query(), ...rest, limit: LISTED, ...(state && { state }) };
+    const query = { ...shared.query(), ...rest, limit: inbox.listed, ...(state && { state }) };
     return get(path, query, signal);
   };
   const draw = ({ items, next_cursor: more }) => {
@@ -70,7 +72,10 @@ async function showInbox(main, route, signal) {
     fill(inbox.node, draw(data));
     if (focused) focusAt(inbox);
   };
-  const show = () => loadInto(inbox.node, load, draw, signal);
+  const show = () => {
+    inbox.listed = PART;
+    return loadInto(inbox.node, load, draw, signal);
+  };
   const shared = buildFilters(route, show, signal);
   const choose = (name, value) => {
     wanted[name] = value;
@@ -167,9 +172,19 @@ function drawList(inbox, refresh) {
       "ul.alerts",
       inbox.items.map((alert, position) => buildRow(alert, position, inbox, refresh)),
     ),
-    inbox.more &&
-      el("p.body.muted", `The latest ${count(LISTED)} are shown; filters show the others.`),
+    inbox.more && drawMore(inbox, refresh),
   ];
+}
+
+function drawMore(inbox, refresh) {
+  if (inbox.listed >= MOST_LISTED)
+    return el("p.body.muted", `The latest ${count(MOST_LISTED)} are shown; filters show others.`);
+  const button = el("button.button.small", { type: "button" }, "Show more");
+  button.addEventListener("click", () => {
+    inbox.listed += PART;
+    return attempt(button, refresh);
+  });
+  return el("div.more", button);
 }
 
 function buildRow(alert, position, inbox, refresh) {

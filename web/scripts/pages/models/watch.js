@@ -30,7 +30,13 @@ export function buildWatch(drifts, challengers) {
     drifts.length > 0 &&
       buildTable("Drift of champions", COLUMNS, keepLatest(drifts).map(drawDrift)),
     challengers.length > 0 &&
-      el("div.body", el("h3", "Challengers"), challengers.slice(0, LISTED).map(drawChallenger)),
+      el(
+        "div.body",
+        el("h3", "Challengers"),
+        challengers.slice(0, LISTED).map(drawChallenger),
+        challengers.length > LISTED &&
+          el("p.muted", `The latest ${LISTED}; `, el("code", "flask models challengers"), " has all."),
+      ),
   );
 }
 

@@ -40,6 +40,10 @@ const COLUMNS = {
   gap: "Gap at the open",
   departure: "Range, wick or volume",
   market: "The market's move",
+  return_percent: "Return, in percent",
+  clock_return: "Return for the time of day",
+  clock_span: "Range for the time of day",
+  clock_departure: "Range, wick or volume for the time of day",
 };
 const YARDSTICKS = {
   fast: "by the last weeks' measure",
