@@ -1,7 +1,7 @@
 """Data: what is covered, and a file that is dropped on the page."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -188,22 +188,36 @@ def test_long_lists_come_part_by_part(demo: Demo, open_page: Callable[..., Page]
     expect(page.get_by_role("button", name="Show more")).to_have_count(0)
 
 
+def write_csv(ticker: str, times: Sequence[str]) -> str:
+    """Return a file of bars, all alike, at these times."""
+    rows = (f"{ticker},{time},10,11,9,10.5,1000\n" for time in times)
+    return "ticker,date,open,high,low,close,volume\n" + "".join(rows)
+
+
 def test_several_files_are_imported_one_after_the_other(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:
     page = open_page(f"{demo.url}#/data")
-    rows = "ticker,date,open,high,low,close,volume\n{},2024-01-02,10,11,9,10.5,1000\n"
+    times = {
+        "ONECO": ["2024-01-02"],
+        "TWOCO": [f"2024-01-02T{hour}:30:00-05:00" for hour in ("09", "10", "11")],
+    }
     files = [
-        {"name": f"{ticker}.csv", "mimeType": "text/csv", "buffer": rows.format(ticker).encode()}
-        for ticker in ("ONECO", "TWOCO")
+        {"name": f"{ticker}.csv", "mimeType": "text/csv", "buffer": write_csv(ticker, at).encode()}
+        for ticker, at in times.items()
     ]
     page.locator("#file").set_input_files(files)
     expect(page.get_by_role("form")).to_have_count(2)
+    # Of one bar nothing says how long it is.
+    expect(page.get_by_label("Interval").nth(0)).to_have_value("1d")
+    expect(page.get_by_label("Interval").nth(1)).to_have_value("auto")
+    expect(page.get_by_label("Interval").nth(1)).to_contain_text("as spaced: 1h")
     page.get_by_role("button", name="Import all that are clear").click()
     reports = page.get_by_role("region", name="Import report")
     expect(reports).to_have_count(2)
     expect(reports.nth(0)).to_contain_text("ONECO")
     expect(reports.nth(1)).to_contain_text("TWOCO")
+    assert demo.database.series.find_one({"ticker": "TWOCO"})["interval"] == "1h"
 
 
 UNKNOWN = (

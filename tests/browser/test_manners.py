@@ -54,6 +54,10 @@ def test_a_key_is_entered_once_for_all_tabs_and_one_to_read_leaves_buttons_dead(
     other.goto(f"{demo.url}#/runs")
     expect(other.get_by_role("link", name="Training of market US").first).to_be_visible()
     expect(other.get_by_role("dialog")).to_have_count(0)
+    other.goto(f"{demo.url}#/anomalies")
+    other.get_by_text("Export", exact=True).click()
+    files = other.get_by_role("button", name=re.compile("^Parquet of"))
+    expect(files.first).to_have_attribute("aria-disabled", "true")
     assert "POST" not in asked
 
 
@@ -68,6 +72,9 @@ def test_times_are_shown_beside_utc_as_chosen_and_keys_are_explained(
     expect(main.get_by_text("15:30 UTC (10:30 in New York)").first).to_be_visible()
     page.reload()
     expect(main.get_by_text("15:30 UTC (10:30 in New York)").first).to_be_visible()
+    # On a page of several markets each row says whose time it is.
+    page.goto(f"{demo.url}#/data?ticker=ZONECO")
+    expect(main.get_by_text("15:30 UTC (10:30 in New York)")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_role("heading", name="What the keyboard does")).to_be_visible()
     page.keyboard.press("Escape")

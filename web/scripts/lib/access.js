@@ -58,6 +58,8 @@ function markAll() {
       if (button.localName === "button") button.setAttribute("aria-disabled", "true");
       button.setAttribute("aria-description", why);
     }
+    // No click stands between the reader and what a select chooses.
+    if (button.localName === "select") button.disabled = why !== null;
   }
 }
 

@@ -28,11 +28,13 @@ export function buildExport(filters, signal) {
       buildFile("CSV", "csv", interval, () =>
         getFile(`/export/anomalies?${new URLSearchParams(listAsked(filters, interval))}`),
       ),
-      buildFile("Parquet", "parquet", interval, () => write(filters, interval, signal)),
+      buildFile("Parquet", "parquet", interval, () => write(filters, interval, signal), {
+        needs: "enqueue",
+      }),
     );
-  const buildFile = (label, format, interval, load) => {
+  const buildFile = (label, format, interval, load, data = {}) => {
     const name = `${label} of ${interval} bars`;
-    const button = el("button.button.small", { type: "button", "aria-label": name }, label);
+    const button = el("button.button.small", { type: "button", "aria-label": name, data }, label);
     button.addEventListener("click", async () => {
       const file = await attempt(button, load);
       if (!file) return;

@@ -73,7 +73,7 @@ export function buildPredict(series, getVersion, stored) {
         { on: { submit } },
         el("label.field", "Timestamp", timestamp),
         el("label.field", "Value", value),
-        el("label.tick", keep, "keep it"),
+        el("label.tick", { data: { needs: "enqueue" } }, keep, "keep it"),
         button,
       ),
       outcome,
@@ -151,7 +151,7 @@ function buildLabel(prediction, path) {
   const chosen = prediction.label?.feedback ?? "";
   const select = el(
     "select",
-    { "aria-label": `What ${prediction.timestamp} was` },
+    { "aria-label": `What ${prediction.timestamp} was`, data: { needs: "enqueue" } },
     FEEDBACK.map(([value, text]) =>
       el(
         "option",
