@@ -4,6 +4,7 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count, plural, words } from "../../lib/format.js";
+import { getAll } from "../../lib/pages.js";
 import { linkTo } from "../../lib/router.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -20,30 +21,36 @@ const COLUMNS = [
   ["Revision", ".number.wide-only"],
 ];
 
-export function buildCoverage(all, ticker, signal) {
-  const series = all.filter((one) => one.ticker.includes(ticker));
-  if (all.length === 0)
-    return buildEmpty("No bars yet", "Drop a file above, or run `flask bars import FILE`.");
+/** Show the first series whose ticker has a text in it, and sum all of them up. */
+export function showCoverage(node, ticker, signal) {
+  const query = { contains: ticker };
+  const load = () => get("/tickers", { ...query, limit: LISTED }, signal);
+  return loadInto(node, load, (page) => draw(page, query, signal), signal);
+}
+
+function draw({ items: series, next_cursor: next }, query, signal) {
   if (series.length === 0)
-    return buildEmpty("No such series", `No ticker with stored bars has "${ticker}" in it.`);
+    return query.contains
+      ? buildEmpty("No such series", `No ticker with stored bars has "${query.contains}" in it.`)
+      : buildEmpty("No bars yet", "Drop a file above, or run `flask bars import FILE`.");
+  const summary = el("p.summary.muted", next ? "\u00a0" : summarize(series));
+  if (next)
+    getAll("/tickers", query, signal)
+      .then((all) => fill(summary, summarize(all)))
+      .catch(() => {}); // what is listed stands without it
   const start = Math.min(...series.map((one) => Date.parse(one.first_bar)));
   const end = Math.max(...series.map((one) => Date.parse(one.last_bar)));
   const share = (time) =>
     Math.min(1, Math.max(0, (Date.parse(time) - start) / Math.max(1, end - start)));
   return [
-    el("p.summary.muted", summarize(series)),
+    summary,
     buildTable(
       "Stretches of time",
       COLUMNS,
-      series.slice(0, LISTED).flatMap((one) => buildRows(one, share, signal)),
+      series.flatMap((one) => buildRows(one, share, signal)),
       ".coverage",
     ),
-    series.length > LISTED &&
-      el(
-        "p.more.muted",
-        `The first ${LISTED} of ${plural(series.length, "series", "series")}; filter to see ` +
-          `others.`,
-      ),
+    next && el("p.more.muted", `The first ${LISTED} are listed; a ticker above shows others.`),
   ];
 }
 

@@ -3,11 +3,10 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { keepInUrl } from "../../lib/router.js";
-import { loadSeries } from "../../lib/series.js";
 import { buildChoice } from "../../parts/choice.js";
 import { loadInto } from "../../parts/states.js";
 import { KNOWN_TICKERS } from "../../parts/suggestions.js";
-import { buildCoverage } from "./coverage.js";
+import { showCoverage } from "./coverage.js";
 import { buildImports } from "./imports.js";
 import { showQuality } from "./quality.js";
 import { showRejected } from "./rejected.js";
@@ -81,13 +80,7 @@ function buildFilter(ticker, choose) {
 }
 
 const SHOWN = {
-  coverage: (body, ticker, signal) =>
-    loadInto(
-      body,
-      () => loadSeries(signal),
-      (series) => buildCoverage(series, ticker, signal),
-      signal,
-    ),
+  coverage: showCoverage,
   quality: showQuality,
   revisions: showRevisions,
   rejected: showRejected,
