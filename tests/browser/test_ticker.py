@@ -283,6 +283,30 @@ def test_a_link_to_a_superseded_anomaly_opens_it(
         demo.database.anomalies.replace_one({"_id": anomaly["_id"]}, anomaly)
 
 
+def test_a_link_to_an_anomaly_whose_bars_are_gone_opens_it(
+    demo: Demo, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    anomaly = demo.database.anomalies.find_one({"Ticker": "AAPL", "status": "new", "kind": "event"})
+    assert anomaly is not None
+    time = f"{anomaly['Datetime']:%Y-%m-%dT%H:%M:%SZ}"
+    kept = {"_id": f"GONECO::1d::{time}", "Ticker": "GONECO", "bars_gone_at": anomaly["created_at"]}
+    demo.database.anomalies.insert_one(anomaly | kept)
+    try:
+        # as somebody might type it
+        address = f"{demo.url}#/ticker/goneco?interval=1d&anomaly={time[:10]}"
+        page = open_page(address, width=390, quiet=False)
+        expect(page.get_by_text("no 1d bars are stored of GONECO")).to_be_visible()
+        panel = page.get_by_label("Anomaly", exact=True)
+        expect(panel.get_by_text("Its bars are gone since")).to_be_visible()
+        expect(panel.get_by_text("What the score rests on")).to_be_visible()
+        expect(page.locator(".found .anomaly")).to_have_count(1)
+        look = Look(page, tmp_path)
+        look.take("gone")
+        assert look.wrong == []
+    finally:
+        demo.database.anomalies.delete_one({"_id": kept["_id"]})
+
+
 def test_a_link_to_an_anomaly_that_never_was_says_so(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

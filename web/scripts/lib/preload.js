@@ -10,6 +10,7 @@ if (location.hash.startsWith("#/ticker/")) {
     "pages/ticker/chart.js",
     "pages/ticker/controls.js",
     "pages/ticker/features.js",
+    "pages/ticker/gone.js",
     "pages/ticker/legend.js",
     "pages/ticker/metrics.js",
     "pages/ticker/page.js",

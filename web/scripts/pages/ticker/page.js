@@ -14,6 +14,7 @@ import { buildActions } from "./actions.js";
 import { buildActs } from "./acts.js";
 import { buildControls } from "./controls.js";
 import { buildMetrics } from "./metrics.js";
+import { drawGone } from "./gone.js";
 import { readPanes } from "./pane_menu.js";
 import { listAsked } from "./pane_names.js";
 import { buildSelection } from "./selection.js";
@@ -48,7 +49,8 @@ export function show(main, route, signal) {
   return loadInto(
     main,
     () => load(asked, signal),
-    (data) => draw(data, asked, route, signal),
+    ({ found, reason, ...data }) =>
+      found ? drawGone(found, asked, reason, signal) : draw(data, asked, route, signal),
     signal,
     10,
   );
@@ -61,6 +63,17 @@ function readTime(text) {
 }
 
 async function load(asked, signal) {
+  try {
+    return await loadSeries(asked, signal);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    const found = await loadFound({ ...asked, filters: {} }, signal);
+    if (found.length === 0) throw error;
+    return { found, reason: error.message };
+  }
+}
+
+async function loadSeries(asked, signal) {
   const library = import("./chart.js");
   library.catch(() => {}); // where what is asked for first fails too, that is told
   const listing = listIntervals(asked.ticker, signal);
@@ -96,19 +109,24 @@ const loadHistory = ({ ticker, interval, panes }, signal) =>
 const loadStatus = ({ ticker, interval }, signal) =>
   get(`/tickers/${encodeURIComponent(ticker)}/status`, { interval }, signal);
 
-/** The status of the series, and its strangest anomalies that pass the filters, in the order of
- * time. */
+/** The status of the series, and what was found in it. */
 async function loadKnown(asked, signal) {
+  const [status, anomalies] = await Promise.all([
+    loadStatus(asked, signal),
+    loadFound(asked, signal),
+  ]);
+  return { status, anomalies };
+}
+
+/** The strangest anomalies of the series that pass the filters, in the order of time. */
+async function loadFound(asked, signal) {
   const { ticker, interval, filters } = asked;
   const query = { ...filters, ticker, interval, sort: "anomaly_score", limit: MOST_ANOMALIES };
-  const [status, { items }] = await Promise.all([
-    loadStatus(asked, signal),
-    get("/anomalies", query, signal),
-  ]);
+  const { items } = await get("/anomalies", query, signal);
   if (asked.anomaly && !items.some((anomaly) => anomaly.Datetime === asked.anomaly)) {
     items.push(...(await findUnlisted(asked, signal)));
   }
-  return { status, anomalies: items.sort((a, b) => (a.Datetime < b.Datetime ? -1 : 1)) };
+  return items.sort((a, b) => (a.Datetime < b.Datetime ? -1 : 1));
 }
 
 /** The anomaly that the address names, where it is superseded, or not among the strangest. */
