@@ -108,7 +108,7 @@ function draw(markets, route, signal) {
       el(
         "section.card",
         { "aria-label": "Flagged tickers" },
-        el("header", el("h2", "Flagged tickers"), el("span.muted", "highest grade first")),
+        el("header", el("h2", "Flagged tickers"), el("span.muted", "strangest first")),
         list.node,
       ),
     ),
