@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-from flask.cli import AppGroup
 from rich.table import Table
 
 from alerts.evidence import build_evidence, check_evidence
 from alerts.learned import apply_threshold, suggest_threshold
 from alerts.lifecycle import STATES, Asked, take_step
 from cli.common import (
+    CommandGroup,
     echo,
     exits_on_error,
     json_option,
@@ -40,7 +40,7 @@ from records.alerts import alerts, mutes, trail
 from records.alerts.documents import AlertDocument
 from records.work.watchlists import get_watchlist
 
-group = AppGroup("alerts", help="Alerts: what somebody must look at, and what became of it.")
+group = CommandGroup("alerts", help="Alerts: what somebody must look at, and what became of it.")
 
 SEEN_OFF: tuple[AlertState, ...] = ("active", "acknowledged")
 LASTING = re.compile(r"([1-9][0-9]{0,3})([mhd])")

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import click
-from flask.cli import AppGroup
 from rich.table import Table
 
 from analytics.catalogue import CATEGORIES, METRICS
 from analytics.metric import REASONS, Category
 from cli.common import (
+    CommandGroup,
     echo,
     exits_on_error,
     json_option,
@@ -31,7 +31,7 @@ from records.database import Document
 from tasks.process.broker import build_celery
 from tasks.requests.analytics import MOST_BARS, request_analytics
 
-group = AppGroup("analytics", help="Metrics and regimes of series: compute, show, list.")
+group = CommandGroup("analytics", help="Metrics and regimes of series: compute, show, list.")
 
 interval_option = click.option(
     "--interval", default="1d", show_default=True, help="1m 5m 15m 30m 1h 4h 1d 1w"

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import get_args
 
 import click
-from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import (
+    CommandGroup,
     exits_on_error,
     json_option,
     keep_listed,
@@ -21,7 +21,7 @@ from market.intervals import parse_interval
 from market.tickers import normalize_ticker
 from records.findings.anomalies import build_query, find_anomalies
 
-group = AppGroup("anomalies", help="Anomalies: strange bars, whoever looks at them.")
+group = CommandGroup("anomalies", help="Anomalies: strange bars, whoever looks at them.")
 
 DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 

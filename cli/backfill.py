@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 
 import click
-from flask.cli import AppGroup
 
-from cli.common import echo, exits_on_error, json_option, print_json, use_database
+from cli.common import CommandGroup, echo, exits_on_error, json_option, print_json, use_database
 from cli.selecting import build_selection, takes_selection
 from cli.watching import follow
 from core.errors import NotFound
@@ -16,7 +15,7 @@ from records.work import runs
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_detection
 
-group = AppGroup(
+group = CommandGroup(
     "backfill", help="Detect histories: the last five years, or all with --period max."
 )
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import (
+    CommandGroup,
     echo,
     exits_on_error,
     json_option,
@@ -38,7 +38,7 @@ from records.market.series import find_series, get_series
 from records.migrations import prepare_database
 from records.work.runs import find_open_run
 
-group = AppGroup("bars", help="Bars of tickers: import them, look at them, correct them.")
+group = CommandGroup("bars", help="Bars of tickers: import them, look at them, correct them.")
 
 interval_option = click.option(
     "--interval", default="1d", show_default=True, help=" ".join(INTERVALS)

@@ -4,6 +4,7 @@ import functools
 import getpass
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -11,6 +12,7 @@ from datetime import UTC, date, datetime
 from typing import IO, Any, NoReturn, ParamSpec, TypeVar
 
 import click
+from flask.cli import AppGroup
 from pymongo.client_session import ClientSession
 from rich.console import Console
 from rich.table import Table
@@ -32,6 +34,32 @@ LONGEST_WAIT_SECONDS = 3.0
 PIPE_WIDTH = 160
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+class OneValueCommand(click.Command):
+    """A command refuses an option that is given again and takes one value: the first would be
+    lost without a word.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse arguments as click does, once each option is known to be given once."""
+        _values, _rest, order = self.make_parser(ctx).parse_args([*args])
+        given = Counter(
+            one
+            for one in order
+            if isinstance(one, click.Option) and not (one.multiple or one.count or one.is_flag)
+        )
+        for option, times in given.items():
+            if times > 1:
+                name = max(option.opts, key=len)
+                raise click.UsageError(f"{name} is given {times} times, and takes one value", ctx)
+        return super().parse_args(ctx, args)
+
+
+class CommandGroup(AppGroup):
+    """A group of our commands, each with the application's context."""
+
+    command_class = OneValueCommand
 
 
 class CommandFailed(click.ClickException):

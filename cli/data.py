@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from cli.common import (
+    CommandGroup,
     echo,
     exits_on_error,
     json_option,
@@ -36,7 +36,7 @@ from records.database import Db, Document
 from records.migrations import prepare_database
 from records.ticks import depth, funding, rejected, trades
 
-group = AppGroup("data", help="Trades, depth and funding: import them, look at them.")
+group = CommandGroup("data", help="Trades, depth and funding: import them, look at them.")
 
 kind_argument = click.argument("kind", type=click.Choice(KINDS))
 limit_option = click.option(

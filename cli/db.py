@@ -4,14 +4,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
-from flask.cli import AppGroup
 
-from cli.common import echo, exits_on_error, json_option, print_json, use_database
+from cli.common import CommandGroup, echo, exits_on_error, json_option, print_json, use_database
 from records.consistency import find_disagreements
 from records.market.series import find_uncovered
 from records.migrations import find_version, upgrade
 
-group = AppGroup("db", help="Bring the database to what this code needs, and check what it says.")
+group = CommandGroup(
+    "db", help="Bring the database to what this code needs, and check what it says."
+)
 
 
 @group.command("upgrade")

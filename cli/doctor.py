@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from rich.table import Table
 
 from api.http.auth import check_keys
-from cli.common import exits_on_error, json_option, print_json, print_table
+from cli.common import OneValueCommand, exits_on_error, json_option, print_json, print_table
 from core.binaries import find_mongod, find_redis_server
 from core.errors import DatabaseUnfit, ServerProblem, ServerUnreachable
 from core.settings import STATE_DIR, Settings, get_settings
@@ -63,7 +63,7 @@ class Finding:
     todo: str = ""
 
 
-@click.command("doctor")
+@click.command("doctor", cls=OneValueCommand)
 @json_option
 @exits_on_error
 def doctor(*, as_json: bool) -> None:

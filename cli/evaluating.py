@@ -9,7 +9,15 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    OneValueCommand,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from cli.watching import follow, print_outcome, watch_run
 from core.errors import BadInput
 from core.settings import get_settings
@@ -45,7 +53,7 @@ def stretch_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=OneValueCommand)
 @click.argument("version", required=False)
 @click.option(
     "--labels",
@@ -82,7 +90,7 @@ def evaluate(
     _run(asked, no_wait=no_wait, as_json=as_json)
 
 
-@click.command("compare")
+@click.command("compare", cls=OneValueCommand)
 @click.argument("first")
 @click.argument("second")
 @click.option(
@@ -111,7 +119,7 @@ def compare(
     _run(asked, no_wait=no_wait, as_json=as_json)
 
 
-@click.command("scores")
+@click.command("scores", cls=OneValueCommand)
 @click.argument("evaluation")
 @click.option("--version", required=True)
 @click.option("--ticker", required=True)

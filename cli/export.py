@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from analytics.catalogue import METRICS
-from cli.common import echo, exits_on_error, json_option, print_json, use_database
+from cli.common import CommandGroup, echo, exits_on_error, json_option, print_json, use_database
 from cli.watching import follow, watch_run
 from core.errors import BadInput
 from core.settings import get_settings
@@ -27,7 +26,9 @@ from records.work.export_files import find_export_files, open_export_file
 from tasks.process.broker import build_celery
 from tasks.requests.exports import request_export
 
-group = AppGroup("export", help="Bars, anomalies, scores, features, alerts and more, as tables.")
+group = CommandGroup(
+    "export", help="Bars, anomalies, scores, features, alerts and more, as tables."
+)
 Day = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 _OPTIONS = (
     click.option(

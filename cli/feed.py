@@ -6,12 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from flask.cli import AppGroup
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    CommandGroup,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.errors import BadInput, ServerUnreachable
 from core.settings import Settings, get_settings
 from core.words import DataKind
@@ -25,7 +32,7 @@ from market.ticks.files import read_file
 from records.database import hide_credentials
 from records.ticks.positions import find_positions, find_seqs
 
-group = AppGroup("feed", help="The feed: send files into it, see how far it was stored.")
+group = CommandGroup("feed", help="The feed: send files into it, see how far it was stored.")
 
 
 @group.command("publish")

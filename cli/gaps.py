@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import get_args
 
 import click
-from flask.cli import AppGroup
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from cli.common import (
+    CommandGroup,
     echo,
     exits_on_error,
     json_option,
@@ -34,7 +34,7 @@ from records.market.series import find_series
 from tasks.process.broker import build_celery
 from tasks.requests.gaps import choose_gaps, choose_source, request_fill
 
-group = AppGroup("gaps", help="Bars that series lack: list them, fill them, say why they lack.")
+group = CommandGroup("gaps", help="Bars that series lack: list them, fill them, say why they lack.")
 
 market_option = click.option("--market", help="Only of this one: US, JP, CRYPTO, ...")
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import click
-from flask.cli import AppGroup
 from rich.table import Table
 
 from alerts.groups import check_groups, read_groups
 from cli.common import (
+    CommandGroup,
     change_noted,
     echo,
     exits_on_error,
@@ -20,7 +20,7 @@ from core.errors import BadInput
 from market.markets import load_markets
 from records.alerts.groups import find_groups, replace_groups
 
-group = AppGroup("groups", help="Groups: which ticker is of which industry, sector and market.")
+group = CommandGroup("groups", help="Groups: which ticker is of which industry, sector and market.")
 SHOWN_PROBLEMS = 20
 
 

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 import click
-from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import (
+    CommandGroup,
     change_noted,
     echo,
     exits_on_error,
@@ -20,7 +20,7 @@ from records import keys
 from records.migrations import prepare_database
 from records.tenancy import DEFAULT_TENANT, check_tenant, of_tenant
 
-group = AppGroup("keys", help="API keys: who may ask for what.")
+group = CommandGroup("keys", help="API keys: who may ask for what.")
 
 
 @group.command("create")

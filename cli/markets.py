@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 from pymongo.client_session import ClientSession
 from rich.table import Table
 
 from cli.common import (
+    CommandGroup,
     change_noted,
     echo,
     exits_on_error,
@@ -26,7 +26,9 @@ from records.alerts.trail import compare
 from records.database import Db
 from records.market import markets as rows
 
-group = AppGroup("markets", help="Markets: whose calendar, time zone and suffixes tickers have.")
+group = CommandGroup(
+    "markets", help="Markets: whose calendar, time zone and suffixes tickers have."
+)
 
 LISTED_TICKERS = 20
 row_options = (

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import click
 
-from cli.common import exits_on_error
+from cli.common import OneValueCommand, exits_on_error
 from core.errors import BadInput, ServerUnreachable
 from core.logs import configure_logs
 from core.settings import Settings, get_settings
@@ -42,7 +42,7 @@ Operation = dict[str, Any]
 Tools = Mapping[str, tuple[str, Operation]]
 
 
-@click.command("mcp")
+@click.command("mcp", cls=OneValueCommand)
 @click.option("--url", help="Where the API is; without it the one of this machine.")
 @exits_on_error
 def mcp(*, url: str | None) -> None:

@@ -4,6 +4,7 @@ import click
 from rich.table import Table
 
 from cli.common import (
+    OneValueCommand,
     echo,
     exits_on_error,
     json_option,
@@ -24,7 +25,7 @@ limit_option = click.option(
 )
 
 
-@click.command("drift")
+@click.command("drift", cls=OneValueCommand)
 @market_option
 @limit_option
 @json_option
@@ -58,7 +59,7 @@ def print_drifts(*, market: str | None, limit: int, as_json: bool) -> None:
         echo(f"no drift is noted ({said})")
 
 
-@click.command("challengers")
+@click.command("challengers", cls=OneValueCommand)
 @market_option
 @limit_option
 @json_option

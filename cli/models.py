@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import click
-from flask.cli import AppGroup
 from pymongo.client_session import ClientSession
 from rich.table import Table
 
 from cli.common import (
+    CommandGroup,
     change_noted,
     echo,
     exits_on_error,
@@ -40,7 +40,7 @@ from records.models.documents import ModelRecord, ModelSummary, PointerDocument,
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_training
 
-group = AppGroup("models", help="Train models, and say which version is in use.")
+group = CommandGroup("models", help="Train models, and say which version is in use.")
 
 group.add_command(evaluate)
 group.add_command(compare)

@@ -6,12 +6,12 @@ from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
-from flask.cli import AppGroup
 from rich.table import Table
 
 from alerts.channels import build_rule, try_rule
 from alerts.messages import DIGEST_AT, ESCALATED_AFTER_MINUTES, parse_clock, parse_zone
 from cli.common import (
+    CommandGroup,
     change_noted,
     echo,
     exits_on_error,
@@ -32,7 +32,7 @@ from records.work.watchlists import get_watchlist
 LEAST_SECRET = 16
 SECRETS = frozenset({"_id", "channel", "next_channel", "secret"})
 
-group = AppGroup("notify", help="Notifications: who is told of what.")
+group = CommandGroup("notify", help="Notifications: who is told of what.")
 
 
 _OPTIONS = (

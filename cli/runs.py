@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import get_args
 
 import click
-from flask.cli import AppGroup
 from rich.table import Table
 
 from cli.common import (
+    CommandGroup,
     echo,
     exits_on_error,
     json_option,
@@ -24,7 +24,7 @@ from records.work import runs
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_retry
 
-group = AppGroup("runs", help="What was asked for, how far it is, how it ended.")
+group = CommandGroup("runs", help="What was asked for, how far it is, how it ended.")
 
 
 @group.command("list")

@@ -2,9 +2,7 @@
 
 from datetime import UTC, datetime
 
-from flask.cli import AppGroup
-
-from cli.common import exits_on_error, json_option, use_database
+from cli.common import CommandGroup, exits_on_error, json_option, use_database
 from cli.selecting import build_selection, takes_selection
 from cli.watching import follow
 from core.settings import get_settings
@@ -12,7 +10,7 @@ from market.intervals import parse_interval
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_detection
 
-group = AppGroup("scan", help="Detect what came since the last detection.")
+group = CommandGroup("scan", help="Detect what came since the last detection.")
 
 
 @group.command("run")

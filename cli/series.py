@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
-from flask.cli import AppGroup
 from rich.progress import track
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    CommandGroup,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.errors import BadInput
 from core.settings import get_settings
 from detection.models import single_series
@@ -30,7 +37,9 @@ from detection.series.rules import MOST_POINTS, Point, parse_series_id, parse_ve
 from records.database import Db
 from records.models.single_series import find_version, get_version, list_heads
 
-group = AppGroup("series", help="Fit models to single series of numbers, and judge points by them.")
+group = CommandGroup(
+    "series", help="Fit models to single series of numbers, and judge points by them."
+)
 
 PART = 500
 NUMBER_COLUMNS = ("timestamp", "value")

@@ -5,18 +5,25 @@ what an exchange announced besides its calendar.
 from datetime import UTC, date, datetime, time
 
 import click
-from flask.cli import AppGroup
 from rich.table import Table
 
 from alerts.messages import parse_clock
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    CommandGroup,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from core.errors import BadInput
 from market.markets import Market, load_markets
 from market.sessions.proposals import find_proposed_sessions
 from records.market import session_overrides
 from records.market.documents import OverrideDocument
 
-group = AppGroup("sessions", help="Days on which an exchange does not keep to its calendar.")
+group = CommandGroup("sessions", help="Days on which an exchange does not keep to its calendar.")
 LOCAL_TIME = "%H:%M"
 
 

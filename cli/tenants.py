@@ -6,16 +6,23 @@ from pathlib import Path
 
 import click
 from bson import json_util
-from flask.cli import AppGroup
 from rich.progress import track
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    CommandGroup,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from records import tenancy
 from records.indexes import ensure_tenant_indexes
 from records.migrations import prepare_database
 
-group = AppGroup("tenants", help="Tenants: who shares this installation.")
+group = CommandGroup("tenants", help="Tenants: who shares this installation.")
 
 
 @group.command("add")

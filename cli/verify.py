@@ -5,10 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 from rich.table import Table
 
-from cli.common import echo, exits_on_error, json_option, print_json, print_table, use_database
+from cli.common import (
+    CommandGroup,
+    echo,
+    exits_on_error,
+    json_option,
+    print_json,
+    print_table,
+    use_database,
+)
 from cli.watching import print_outcome, watch_run
 from core.settings import get_settings
 from core.words import Verdict
@@ -19,7 +26,7 @@ from records.work.documents import ShownRun
 from tasks.process.broker import build_celery
 from tasks.requests.runs import request_verification
 
-group = AppGroup(
+group = CommandGroup(
     "verify", help="Derive stored anomalies again, and say what moved: model, code or data."
 )
 

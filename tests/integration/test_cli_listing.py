@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from cli import register_commands
+from cli.common import OneValueCommand
 from core.settings import Settings, get_settings
 from records.database import Db
 from tests.integration.detecting import make_bars, run, store, train
@@ -77,3 +78,18 @@ def test_runs_are_listed_with_why_they_wait(app: Flask) -> None:
     assert f"{found[0]['_id']} waits: no worker that answers" in listed
     shown = runner.invoke(args=["runs", "show", found[0]["_id"], "--json"])
     assert json.loads(shown.stdout)["waits"] == found[0]["waits"]
+
+
+def test_an_option_that_takes_one_value_is_not_given_two(app: Flask) -> None:
+    runner = app.test_cli_runner()
+    twice = runner.invoke(args=["runs", "list", "--ticker", "AAPL", "--ticker", "MSFT"])
+    assert twice.exit_code == 2
+    assert "--ticker is given 2 times, and takes one value" in twice.stderr
+    # where several are taken, they are
+    words = ["anomalies", "list", "--ticker", "AAPL", "--ticker", "MSFT", "--json", "--json"]
+    assert read_items(runner.invoke(args=words))
+
+
+def test_every_command_refuses_what_is_given_again() -> None:
+    free = [name for name, command in COMMANDS.items() if type(command) is not OneValueCommand]
+    assert free == []
