@@ -354,6 +354,12 @@ def test_preview_shows_columns_and_what_is_open_and_stores_nothing(live: Live) -
     )
     form = {"file": (io.BytesIO(hours.encode()), "x.csv")}
     assert live.client.post("/py/data/preview", data=form).json["read"]["interval"] == "1h"
+    wide = (FOLDER / "01-yf_multi.csv").read_bytes()
+    shown = live.client.post("/py/data/preview", data={"file": (io.BytesIO(wide), "x.csv")}).json
+    assert [(c["name"], c["field"]) for c in shown["columns"]][1:3] == [
+        ("Close AAPL", "close"),
+        ("Close MSFT", "close"),
+    ]
     assert live.database.series.count_documents({}) == before
     junk = live.client.post(
         "/py/data/preview", data={"file": (io.BytesIO(b"PK\x03\x04"), "x.xlsx")}

@@ -18,7 +18,6 @@ NAMED: list[tuple[str, str, Any]] = [
     ("parts/run_progress.js", "KINDS", words.Status),
     ("parts/run_progress.js", "FOUND", words.Verdict),
     ("pages/runs/page.js", "FILTERS", words.Status | words.Trigger),
-    ("pages/runs/tickers.js", "STATUSES", words.EndStatus),
     ("parts/verdicts.js", "VERDICTS", words.Verdict),
     ("parts/verdicts.js", "CAUSES", words.Cause),
     ("parts/severity.js", "SEVERITIES", words.Severity),

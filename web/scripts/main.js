@@ -56,7 +56,8 @@ async function show() {
   }
   markPage(route.page);
   const loading = PAGES[route.page]().catch(logBroken);
-  if (readChoice() === "exchange") await getMarkets().catch(() => {}); // their times are in UTC then
+  // Whose exchange is where; without it times are in UTC alone.
+  if (readChoice() === "exchange") await getMarkets().catch(() => {});
   const page = await loading;
   if (signal.aborted) return;
   if (page === null) {

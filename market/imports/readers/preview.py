@@ -65,8 +65,12 @@ def _find_owner(filename: str) -> str | None:
 def _show(opened: Opened, options: ReadingOptions) -> dict[str, Any]:
     try:
         header = resolve_header(opened.rows, options, has_names=opened.has_names)
-        names, first = header.names, header.first
-        fields = {position: name for name, position in header.groups[0][1].items()}
+        names, first = [*header.names], header.first
+        fields = {at: name for _, group in header.groups for name, at in group.items()}
+        for ticker, group in header.groups:
+            for name, at in group.items():
+                if ticker and name != "time":
+                    names[at] = f"{names[at]} {ticker}"
     except BadInput:
         names, first, fields = _guess(opened.rows, options)
     names, rows = names[:SHOWN_COLUMNS], opened.rows[first : first + SHOWN_ROWS]

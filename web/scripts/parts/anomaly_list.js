@@ -9,7 +9,8 @@ const SHOWN_REASONS = 2; // the weightiest; the whole is on the ticker's page
 
 // What a line shows of an anomaly: a long list asks for no more.
 export const LISTED_FIELDS =
-  "Ticker,Datetime,interval,market,Close,kind,severity,grade,reasons,suspected_split,features.return_1";
+  "Ticker,Datetime,interval,market,Close,kind,severity,grade,reasons,suspected_split," +
+  "features.return_1";
 
 export const linkToAnomaly = (anomaly) =>
   linkTo("ticker", anomaly.Ticker, { interval: anomaly.interval, anomaly: anomaly.Datetime });

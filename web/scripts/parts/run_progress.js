@@ -34,6 +34,14 @@ const WAITS = {
   not_sent: "its message is sent again",
   workers_busy: "the workers have other work",
 };
+// What a complete run came to, where no number of its own says it.
+const CAME_TO = {
+  analytics: ({ rows_processed: rows }) => `metrics of ${plural(rows ?? 0, "bar")}`,
+  correlation: ({ tickers }) => `correlations of ${plural(tickers.length, "ticker")}`,
+  evaluate: () => "versions judged",
+  export: () => "files written",
+  fit_series: () => "a model fitted",
+};
 const FOUND = {
   identical: "identical",
   score_moved: "moved",
@@ -104,7 +112,7 @@ export function describeOutcome(run) {
   if (["import", "fetch", "fill"].includes(run.task) && run.rows_loaded !== null)
     return `${plural(run.rows_loaded, "row")} read`;
   if (run.task === "verify" && run.status === "complete") return describeVerdicts(run.verdicts);
-  if (run.task === "evaluate" && run.status === "complete") return "versions judged";
+  if (run.status === "complete" && run.task in CAME_TO) return CAME_TO[run.task](run);
   if (run.task === "train" && run.model_version) return `made ${run.model_version}`;
   return words(run.reason ?? run.status);
 }

@@ -127,7 +127,8 @@ function paintLine({ series, marks, markers }, colour, colours) {
 /** " (1 Mar 2013)": when the level is of, where the line has none at the row itself. */
 function describeEnd({ values }, row, { times, interval, market }) {
   const at = values.slice(0, row + 1).findLastIndex((value) => value !== null);
-  return at < 0 || at === row ? null : el("span.muted", ` (${barTime(times[at], interval, market)})`);
+  if (at < 0 || at === row) return null;
+  return el("span.muted", ` (${barTime(times[at], interval, market)})`);
 }
 
 /** What a line is at a row, where it was 100 at its first value in sight. */

@@ -111,7 +111,7 @@ function describeDeductions({ figures, deductions, jumps }) {
       const [, describe] = FIGURES[name];
       const days = jumps.map((day) => barTime(day, "1d")).join(", ");
       return el(
-        "li.nowrap",
+        "li",
         name === "suspected_splits" && { title: days },
         `${describe(figures[name])} `,
         el("span.muted", `−${figure(points)}`),

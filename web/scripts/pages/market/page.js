@@ -141,7 +141,7 @@ function drawState({ market }, interval, compute) {
       buildFigure("Its z", figure(latest.z)),
       buildFigure("Advance − decline", figure(difference)),
       buildFigure("Above SMA50", above === null ? "–" : `${Math.round(100 * above)} %`),
-      buildFigure("Tickers", count(latest.tickers)),
+      buildFigure("Tickers counted", count(latest.tickers)),
       buildFigure("As of", barTime(latest.time, interval)),
     ),
     difference === null &&

@@ -4,6 +4,7 @@ import { el } from "../../lib/dom.js";
 import { barTime, count, moment, words } from "../../lib/format.js";
 import { linkTo } from "../../lib/router.js";
 import { buildTable } from "../../parts/table.js";
+import { describeColumn } from "../ticker/features.js";
 
 const LISTED = 10;
 const MOST_INDEX = 0.25;
@@ -35,7 +36,7 @@ export function buildWatch(drifts, challengers) {
         el("h3", "Challengers"),
         challengers.slice(0, LISTED).map(drawChallenger),
         challengers.length > LISTED &&
-          el("p.muted", `The latest ${LISTED}; `, el("code", "flask models challengers"), " has all."),
+          el("p.muted", `The latest ${LISTED}; all: `, el("code", "flask models challengers")),
       ),
   );
 }
@@ -54,7 +55,7 @@ function drawDrift(drift) {
   const { market, interval, session, version, reasons } = drift;
   const moved = Object.entries(drift.inputs)
     .filter(([, index]) => index > MOST_INDEX)
-    .map(([name]) => words(name));
+    .map(([name]) => describeColumn(name));
   return el(
     "tr",
     el(
@@ -75,7 +76,7 @@ function drawDrift(drift) {
       "td.number.wide-only",
       `${write(drift.flagged_share)}, ${write(drift.asked_share)} in ${count(drift.bars)} bars`,
     ),
-    el("td.wide-only", moved.join(", ") || "none"),
+    el("td.wide-only", moved.join("; ") || "none"),
   );
 }
 

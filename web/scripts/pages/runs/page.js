@@ -56,27 +56,28 @@ function buildFilters(query, signal) {
     autocomplete: "off",
   });
   ticker.addEventListener("change", () => apply("ticker", ticker.value.trim().toUpperCase()));
+  const write = (name, value) => (name === "task" ? VERBS[value] : words(value));
   const selects = Object.entries(FILTERS).map(([name, values]) =>
     buildSelect(
       `${name[0].toUpperCase()}${name.slice(1)}`,
-      [["", "all"], ...values.map((value) => [value, name === "task" ? VERBS[value] : words(value)])],
+      [["", "all"], ...values.map((value) => [value, write(name, value)])],
       query.get(name) ?? "",
       (value) => apply(name, value),
     ),
   );
-  const watchlist = el("span");
+  const field = el("label.field", "Ticker", ticker);
   getAll("/watchlists", {}, signal)
-    .then((known) => fill(watchlist, buildWatchlists(known, query.get("watchlist"), apply)))
+    .then((known) => field.before(...buildWatchlists(known, query.get("watchlist"), apply)))
     .catch(() => {}); // the list says what failed
-  return el("div.row", selects, watchlist, el("label.field", "Ticker", ticker));
+  return el("div.row", selects, field);
 }
 
-/** A choice of watchlists; null where there is none. */
+/** A choice of watchlists; nothing where there is none. */
 function buildWatchlists(known, chosen, apply) {
   const names = [...new Set([...known.map(({ name }) => name), chosen])].filter(Boolean);
   const options = [["", "all"], ...names.map((name) => [name, name])];
   const choose = (name) => apply("watchlist", name);
-  return names.length > 0 && buildSelect("Watchlist", options, chosen ?? "", choose);
+  return names.length > 0 ? [buildSelect("Watchlist", options, chosen ?? "", choose)] : [];
 }
 
 async function keepListed(body, query, signal) {
