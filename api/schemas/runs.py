@@ -1,14 +1,16 @@
 """Runs."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.common import Page, PageQuery, Query, Record, Ticker, WatchlistName
 from core.words import Status, Task, Trigger
 
 MAX_WAIT_SECONDS = 30
+ABOUT = ("filename", "table", "series_id")
 RUN_ID = "8f14e45f-ceea-467f-ab1c-2d3e4f5a6b7c"
 
 
@@ -93,6 +95,12 @@ class RunSummary(Record):
     tickers: list[str] = Field(default_factory=list)
     market: str | None = None
     watchlist: str | None = None
+    about: str | None = Field(
+        None,
+        description="what else it is about: the file of an import, the table of an export, the"
+        " single series of a fit",
+        examples=["prices.csv"],
+    )
     interval: str | None = None
     period: str | None = None
     requested_at: datetime
@@ -128,6 +136,14 @@ class RunSummary(Record):
         description="of a verification: how many anomalies have each",
         examples=[{"identical": 12, "score_moved": 6}],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_about(cls, run: Any) -> Any:
+        """Take from what only its task reads what a run is about."""
+        options = run.get("options", {}) if isinstance(run, Mapping) else {}
+        about = next((options[name] for name in ABOUT if options.get(name)), None)
+        return {**run, "about": about} if about else run
 
 
 class Wait(BaseModel):

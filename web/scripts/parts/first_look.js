@@ -28,6 +28,12 @@ export function buildBackfill(interval, whose, kind = "") {
   return buildRunButton(`button.button${kind}`, "Backfill", "/anomalies/backfill", body);
 }
 
+/** Ask for the bars of a market to be looked at that came since it last was, and show the run. */
+export function buildScan(market, interval) {
+  const body = { market, interval };
+  return buildRunButton("button.button", "Scan now", "/anomalies/incremental", body);
+}
+
 export function buildTraining(market, interval) {
   const body = { market, interval };
   return buildRunButton("button.button.primary", "Train a model", "/models/train", body);

@@ -65,12 +65,7 @@ export function describeRun(run) {
   const tickers = run.tickers ?? [];
   const named =
     tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
-  const about =
-    run.watchlist ||
-    named ||
-    (run.market && `market ${run.market}`) ||
-    run.options?.series_id ||
-    run.options?.table;
+  const about = run.watchlist || named || (run.market && `market ${run.market}`) || run.about;
   return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
 }
 
@@ -103,6 +98,8 @@ export function describeOutcome(run) {
   }
   if (run.task === "backfill" || run.task === "incremental") {
     if (run.reason === "already_detected") return "no new bars";
+    if (run.status === "complete" && run.rows_processed === 0 && !run.reason)
+      return "no bar scored: too few since the first, or since a pause";
     const anomalies = run.new_anomalies
       ? plural(run.new_anomalies, "new anomaly", "new anomalies")
       : "no new anomaly";

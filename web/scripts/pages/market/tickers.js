@@ -98,7 +98,7 @@ function drawPage({ items, next_cursor: first }, { state, interval, ask, show, s
     const filtered = state.regime || state.prefix;
     return buildEmpty(
       filtered ? "No ticker is like that" : "Nothing was computed yet",
-      filtered ? "Change the filter to see others." : "",
+      filtered ? "Change the filter to see others." : "Its tickers are here once it has metrics.",
     );
   }
   const build = (item) => buildRow(item, interval);

@@ -5,7 +5,7 @@ import { el, fill } from "../../lib/dom.js";
 import { ago, barTime, count, day, plural } from "../../lib/format.js";
 import { toQuery } from "../../lib/filters.js";
 import { isStored } from "../../lib/markets.js";
-import { buildFirstLook } from "../../parts/first_look.js";
+import { buildFirstLook, buildScan } from "../../parts/first_look.js";
 import { buildSeverityBar } from "../../parts/severity.js";
 
 /**
@@ -103,8 +103,12 @@ function drawLook(market) {
   if (missed === 0 && current === series) return el("p.muted", drawLastDay(market));
   if (missed === 0)
     return el(
-      "p.muted",
-      `The last bars of ${plural(series - current, "series", "series")} are not looked at yet.`,
+      "div.row.look",
+      el(
+        "p.muted",
+        `The last bars of ${plural(series - current, "series", "series")} are not looked at yet.`,
+      ),
+      buildScan(market.code, chooseInterval(market)),
     );
   const said =
     looked === 0

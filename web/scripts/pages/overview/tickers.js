@@ -39,6 +39,10 @@ export function buildTickersCard(known, route, filters, signal) {
   const counted = el("span.muted");
   const field = el("label.field", input);
   const wanted = () => input.value.trim().toUpperCase();
+  const isNarrowed = () => {
+    const { market, watchlist, ticker } = filters.values;
+    return Boolean(market || watchlist || ticker || wanted());
+  };
   const ask = (cursor) => {
     const { market, watchlist, ticker } = filters.values;
     const query = { market, watchlist, ticker, contains: wanted(), limit: PAGE, cursor };
@@ -46,7 +50,7 @@ export function buildTickersCard(known, route, filters, signal) {
   };
   const draw = (page) => {
     const total = known.markets.filter(isStored).reduce((sum, one) => sum + one.series, 0);
-    fill(counted, plural(total, "series", "series"));
+    fill(counted, describeCount(page, total, isNarrowed()));
     field.hidden = total <= FEW && !wanted();
     if (page.items.length === 0)
       return buildEmpty(
@@ -73,6 +77,13 @@ export function buildTickersCard(known, route, filters, signal) {
     section.node,
   );
   return { node, refresh: section.refresh, reload: section.reload };
+}
+
+/** How many there are; of those that pass a filter, how many where all are listed. */
+function describeCount({ items, next_cursor: next }, total, isNarrowed) {
+  const all = plural(total, "series", "series");
+  if (!isNarrowed) return all;
+  return next ? `some of ${all}` : `${count(items.length)} of ${all}`;
 }
 
 function drawPage({ items, next_cursor: first }, ask, signal) {
