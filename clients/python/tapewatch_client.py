@@ -810,6 +810,7 @@ class Comparison(TypedDict):
 
     ticker: str
     interval: str
+    market: str
     index: str | None
     sector: str | None
     kind: Literal["ticker", "index", "sector"] | None
@@ -1739,6 +1740,7 @@ class PreviewRead(TypedDict):
     rows: int
     times: int
     has_ticker: bool
+    interval: str | None
 
 
 class ProcessCache(TypedDict):
@@ -2012,6 +2014,7 @@ class Run(TypedDict):
     tickers: NotRequired[list[str]]
     market: NotRequired[str | None]
     watchlist: NotRequired[str | None]
+    about: NotRequired[str | None]
     interval: NotRequired[str | None]
     period: NotRequired[str | None]
     requested_at: str
@@ -2074,6 +2077,7 @@ class RunSummary(TypedDict):
     tickers: NotRequired[list[str]]
     market: NotRequired[str | None]
     watchlist: NotRequired[str | None]
+    about: NotRequired[str | None]
     interval: NotRequired[str | None]
     period: NotRequired[str | None]
     requested_at: str
@@ -4804,16 +4808,24 @@ class Client(Connection):
         ]
         | None = None,
         ticker: str | None = None,
+        watchlist: str | None = None,
         limit: int | None = None,
     ) -> Pages[RunSummary]:
         """List runs, the newest first.
 
         Args:
             limit: how many at the most in all; None: every one
+            watchlist: those that were asked for of it
         """
         return self._pages(
             "/detection-runs",
-            {"status": status, "trigger": trigger, "task": task, "ticker": ticker},
+            {
+                "status": status,
+                "trigger": trigger,
+                "task": task,
+                "ticker": ticker,
+                "watchlist": watchlist,
+            },
             limit,
             most=500,
             times=(
