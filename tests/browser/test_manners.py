@@ -74,7 +74,8 @@ def test_times_are_shown_beside_utc_as_chosen_and_keys_are_explained(
     expect(main.get_by_text("15:30 UTC (10:30 in New York)").first).to_be_visible()
     # On a page of several markets each row says whose time it is.
     page.goto(f"{demo.url}#/data?ticker=ZONECO")
-    expect(main.get_by_text("15:30 UTC (10:30 in New York)")).to_be_visible()
+    covered = page.get_by_role("region", name="Stretches of time")
+    expect(covered.get_by_text("15:30 UTC (10:30 in New York)")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_role("heading", name="What the keyboard does")).to_be_visible()
     page.keyboard.press("Escape")
