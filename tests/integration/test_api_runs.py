@@ -49,6 +49,8 @@ def test_runs_are_listed_newest_first_page_by_page(client: FlaskClient, database
     [
         ("ticker=msft", ["b"]),
         ("task=incremental", ["b"]),
+        ("watchlist=tech", ["b"]),
+        ("watchlist=others", []),
         ("status=queued", ["b", "a"]),
         ("status=failed", []),
     ],
@@ -60,8 +62,12 @@ def test_runs_are_filtered(
         add_run(database, "AAPL"): "a",
         add_run(database, "AAPL", "MSFT", task="incremental"): "b",
     }
+    said = {"watchlist": "tech", "options": {"filename": "prices.csv"}}
+    database.detection_runs.update_one({"task": "incremental"}, {"$set": said})
     found = client.get(f"{RUNS}?{query}").json["items"]
     assert sorted(names[run["_id"]] for run in found) == sorted(expected)
+    about = {names[run["_id"]]: run["about"] for run in found}
+    assert about == {name: {"a": None, "b": "prices.csv"}[name] for name in expected}
 
 
 def test_an_unknown_status_is_422_with_the_choices(client: FlaskClient) -> None:
