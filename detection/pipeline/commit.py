@@ -9,7 +9,7 @@ from detection.pipeline.job import (
     Job,
     Outcome,
     TickerResult,
-    build_audit,
+    build_audits,
     build_result,
     build_watermark,
     count_outcomes,
@@ -66,14 +66,16 @@ def _write_part(
     for document in anomalies.find_stored(database, job.interval, spans, session):
         stored[document["Ticker"]][document["_id"]] = document
     writes: list[anomalies.Write] = []
-    audits = []
+    new: dict[str, int] = {}
     for outcome in outcomes:
         existing = stored[outcome.ticker]
+        if not outcome.found and not existing:
+            continue  # as most of a scan
         found_ids = {anomaly["_id"] for anomaly in outcome.found}
         writes += anomalies.plan_writes(
             outcome.found, existing, existing.keys() - found_ids, job.run_id, now
         )
-        audits.append(build_audit(job, outcome, len(found_ids - existing.keys()), now))
+        new[outcome.ticker] = len(found_ids - existing.keys())
     anomalies.write_anomalies(database, writes, session)
     looked_at = [
         build_watermark(job, o, o.model, o.last_bar, now)
@@ -83,6 +85,7 @@ def _write_part(
     are_stored = all(o.watermark for o in outcomes if o.model)
     write_watermarks(database, looked_at, session, are_stored=are_stored)
     write_bar_scores(database, _list_scores(job, outcomes, now), session)
+    audits = build_audits(job, outcomes, new, now)
     write_audits(of_tenant(database, job.tenant), audits, session)
     return audits
 

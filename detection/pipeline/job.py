@@ -1,15 +1,16 @@
 """A job is one batch's part of a run; an outcome says what came of one series of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple, NotRequired, Self, TypedDict
 
 from core.words import EndStatus, Task, Trigger
 from detection.models.manager import LoadedModel
 from records.findings import watermarks
 from records.findings.documents import AnomalyDocument, WatermarkDocument
-from records.work.audits import build_audit_document
+from records.work.audits import build_audit_document, build_audit_id
 from records.work.batches import sum_row_counts
 from records.work.documents import AuditDocument, BatchResult, TickerFailure
 
@@ -83,6 +84,22 @@ class Outcome:
         return replace(self, status="failed", reason=reason, error=error)
 
 
+# What an audit says of an outcome besides its ticker, its model and what was found.
+_AUDITED = attrgetter(
+    "status",
+    "reason",
+    "error",
+    "warnings",
+    "rows_loaded",
+    "rows_processed",
+    "warm_up_rows",
+    "no_trade_rows",
+    "bars_needed",
+    "bars_present",
+    "spans",
+)
+
+
 class TickerResult(TypedDict):
     """What the task returns for one ticker."""
 
@@ -149,6 +166,28 @@ def build_audit(job: Job, outcome: Outcome, new_anomalies: int, now: datetime) -
         scored=[{"first": first, "last": last} for first, last in outcome.spans],
         warnings=list(outcome.warnings),
     )
+
+
+def build_audits(
+    job: Job, outcomes: Sequence[Outcome], new: Mapping[str, int], now: datetime
+) -> list[AuditDocument]:
+    """Return the audit of each series; `new` is how many of the anomalies of a ticker are.
+
+    Most of a scan say the same but for the ticker, and that is put together once.
+    """
+    alike: dict[tuple[object, ...], AuditDocument] = {}
+    audits: list[AuditDocument] = []
+    for outcome in outcomes:
+        if outcome.found:
+            audits.append(build_audit(job, outcome, new[outcome.ticker], now))
+            continue
+        said = (id(outcome.model), *_AUDITED(outcome))
+        like = alike.get(said)
+        if like is None:
+            like = alike[said] = build_audit(job, outcome, 0, now)
+        ticker = outcome.ticker
+        audits.append({**like, "_id": build_audit_id(job.run_id, ticker), "ticker": ticker})
+    return audits
 
 
 def build_result(audit: AuditDocument) -> TickerResult:

@@ -5,6 +5,7 @@ of the series that share a model.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain, pairwise
 from typing import Any
 
@@ -315,5 +316,6 @@ def _find_shortage(needed: int, present: int) -> dict[str, Any]:
     return {"reason": "not_enough_bars", "bars_needed": needed, "bars_present": present}
 
 
+@lru_cache(1_000)
 def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)

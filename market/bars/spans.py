@@ -4,6 +4,7 @@ does without numpy).
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 Span = Literal["week", "month", "year"]
@@ -18,6 +19,7 @@ def choose_span(interval: str) -> Span:
     return _SHORT.get(interval, "year")
 
 
+@lru_cache(10_000)
 def name_span(seconds: float, interval: str) -> str:
     """Return the span of a moment in UTC seconds: a year `2026`, a month `2026-09`, or a week by
     its Monday, `2026-09-28`. Names of one interval are in the order of time.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from operator import itemgetter
 
 from pymongo import InsertOne, UpdateMany
 from pymongo.client_session import ClientSession
@@ -12,6 +12,8 @@ from records.findings.documents import DetectedRange, WatermarkDocument, waterma
 
 # What tells one series' watermark from another's, and never changes.
 _OWN = {"_id", "ticker"}
+_SAID = tuple(name for name in WatermarkDocument.__annotations__ if name not in _OWN)
+_get_said = itemgetter(*_SAID)
 _RANGE = dict.fromkeys(DetectedRange.__annotations__, 1)
 
 
@@ -102,24 +104,20 @@ def write_watermarks(
         known = watermarks.find(query, {"_id": 1}, batch_size=len(documents) + 1, session=session)
         stored = {found["_id"] for found in known}
     writes: list[InsertOne[WatermarkDocument] | UpdateMany] = []
-    alike: dict[tuple[Any, ...], list[WatermarkDocument]] = {}
+    alike: dict[tuple[object, ...], list[str]] = {}
     for document in documents:
         if document["_id"] in stored:
-            alike.setdefault(
-                tuple(value for name, value in document.items() if name not in _OWN), []
-            ).append(document)
+            alike.setdefault(_get_said(document), []).append(document["_id"])
         else:
             writes.append(InsertOne(document))
-    for members in alike.values():
-        said: dict[str, object] = {
-            name: value for name, value in members[0].items() if name not in _OWN
-        }
+    for values, ids in alike.items():
+        said = dict(zip(_SAID, values, strict=True))
         update = {
             "$max": {"last_detected_timestamp": said.pop("last_detected_timestamp")},
             "$min": {"first_detected_timestamp": said.pop("first_detected_timestamp")},
             "$set": said,
         }
-        writes.append(UpdateMany({"_id": {"$in": [member["_id"] for member in members]}}, update))
+        writes.append(UpdateMany({"_id": {"$in": ids}}, update))
     if writes:
         written = watermarks.bulk_write(writes, ordered=False, session=session)
         if are_stored and written.matched_count < len(documents):

@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from operator import itemgetter
 from typing import cast
 
 from pymongo import ReplaceOne
@@ -65,10 +66,10 @@ def find_sizes(
     """Return how much is stored of the series that match, and their markets,
     by ticker and interval.
     """
-    found = series_in(database).find(
-        _build_query(tickers, market, interval), ("ticker", "market", "bars")
-    )
-    return [*cast("Cursor[SeriesSize]", found).sort(_BY_NAME)]
+    query, fields = _build_query(tickers, market, interval), ("ticker", "market", "bars")
+    found = cast("Cursor[SeriesSize]", series_in(database).find(query, fields, batch_size=10_000))
+    # Sorted here: MongoDB would sort the whole documents.
+    return sorted(found, key=itemgetter("ticker", "_id"))
 
 
 def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[SeriesEnds]:

@@ -150,12 +150,9 @@ def find_champions(
     }
     pointers = pointers_in(database).find(query, {"version": 1, "sha256": 1})
     found = {pointer["_id"]: champion for pointer in pointers if (champion := _read(pointer))}
-    champions = {}
-    for ticker, own in ids.items():
-        champion = next((found[choice] for choice in (own, *shared) if choice in found), None)
-        if champion is not None:
-            champions[ticker] = champion
-    return champions
+    for_all = next((found[choice] for choice in shared if choice in found), None)
+    champions = {ticker: found.get(own, for_all) for ticker, own in ids.items()}
+    return {ticker: champion for ticker, champion in champions.items() if champion is not None}
 
 
 def find_in_use(

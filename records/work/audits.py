@@ -40,6 +40,11 @@ LISTED_WARNINGS = 100
 MOST_PART_ANOMALIES = 100_000
 
 
+def build_audit_id(run_id: str, ticker: str) -> str:
+    """Return the `_id` of the audit of one ticker in a run."""
+    return f"{run_id}:{ticker}"
+
+
 def build_audit_document(
     run_id: str,
     ticker: str,
@@ -50,7 +55,7 @@ def build_audit_document(
 ) -> AuditDocument:
     """Return the audit of one ticker in a run; `fields` say what was asked, done and found."""
     return {
-        "_id": f"{run_id}:{ticker}",
+        "_id": build_audit_id(run_id, ticker),
         "run_id": run_id,
         "ticker": ticker,
         "started_at": started_at,
@@ -219,9 +224,9 @@ def find_unfinished(database: Db, run: RunDocument) -> list[str]:
 def unfold(part: AuditPart) -> Iterator[AuditDocument]:
     """Yield the audits that are stored as one document."""
     shared = {name: value for name, value in part.items() if name != "audits"}
-    for own in part.get("audits", ({},)):
-        audit = {**shared, **own}
-        yield cast("AuditDocument", audit | {"_id": f"{audit['run_id']}:{audit['ticker']}"})
+    for own in part.get("audits", (part,)):
+        own_id = build_audit_id(part["run_id"], own["ticker"])
+        yield cast("AuditDocument", {**shared, **own, "_id": own_id})
 
 
 def _find_those(
@@ -264,7 +269,8 @@ def _fold(audits: Sequence[AuditDocument]) -> AuditPart:
     }
     if len(told) == 1:
         return cast("AuditPart", shared)
-    own = [{name: value for name, value in audit.items() if name not in shared} for audit in told]
+    differing = [name for name in dict.fromkeys(chain.from_iterable(told)) if name not in shared]
+    own = [{name: audit[name] for name in differing if name in audit} for audit in told]
     return cast("AuditPart", shared | {"audits": own})
 
 
