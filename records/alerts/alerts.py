@@ -212,8 +212,8 @@ def build_query(  # noqa: PLR0913 - one argument a filter, all by name
 def find_alerts(
     database: Db, query: Query, *, after: Position | None = None, limit: int
 ) -> list[ListedAlert]:
-    """Return alerts that match `build_query(...)` in the order NEWEST_FIRST, without the numbers
-    that they rest on.
+    """Return alerts that match `build_query(...)` in the order NEWEST_FIRST, without what the
+    model read.
     """
     found = find_page(
         alerts_in(database), query, NEWEST_FIRST, after=after, limit=limit, fields=_UNLISTED
