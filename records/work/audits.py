@@ -224,7 +224,8 @@ def find_unfinished(database: Db, run: RunDocument) -> list[str]:
 def unfold(part: AuditPart) -> Iterator[AuditDocument]:
     """Yield the audits that are stored as one document."""
     shared = {name: value for name, value in part.items() if name != "audits"}
-    for own in part.get("audits", (part,)):
+    told: Sequence[Mapping[str, Any]] = part.get("audits", (part,))
+    for own in told:
         own_id = build_audit_id(part["run_id"], own["ticker"])
         yield cast("AuditDocument", {**shared, **own, "_id": own_id})
 
