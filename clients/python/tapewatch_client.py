@@ -404,9 +404,7 @@ class Agreement(TypedDict):
 
 
 class Alert(TypedDict):
-    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
-    or that its bars stopped coming.
-    """
+    """An alert with what the model read."""
 
     _id: str
     watchlist: str | None
@@ -427,7 +425,6 @@ class Alert(TypedDict):
     detector_type: NotRequired[str | None]
     explanation: dict[str, float]
     reasons: list[str]
-    inputs: NotRequired[list[ModelInput]]
     metric_name: NotRequired[str | None]
     actual_value: NotRequired[float | None]
     expected_value: NotRequired[float | None]
@@ -455,6 +452,7 @@ class Alert(TypedDict):
     comments: NotRequired[list[Comment]]
     created_at: str
     updated_at: str
+    inputs: NotRequired[list[ModelInput]]
 
 
 class AlertDetail(TypedDict):
@@ -479,7 +477,6 @@ class AlertDetail(TypedDict):
     detector_type: NotRequired[str | None]
     explanation: dict[str, float]
     reasons: list[str]
-    inputs: NotRequired[list[ModelInput]]
     metric_name: NotRequired[str | None]
     actual_value: NotRequired[float | None]
     expected_value: NotRequired[float | None]
@@ -507,15 +504,16 @@ class AlertDetail(TypedDict):
     comments: NotRequired[list[Comment]]
     created_at: str
     updated_at: str
+    inputs: NotRequired[list[ModelInput]]
     trail: list[TrailEntry]
-    children: list[Alert]
+    children: list[ListedAlert]
     archived: bool
 
 
 class AlertPage(TypedDict):
     """Alerts, the one raised last first."""
 
-    items: list[Alert]
+    items: list[ListedAlert]
     next_cursor: str | None
 
 
@@ -985,7 +983,6 @@ class EndedAlert(TypedDict):
     detector_type: NotRequired[str | None]
     explanation: dict[str, float]
     reasons: list[str]
-    inputs: NotRequired[list[ModelInput]]
     metric_name: NotRequired[str | None]
     actual_value: NotRequired[float | None]
     expected_value: NotRequired[float | None]
@@ -1405,6 +1402,59 @@ class LineTied(TypedDict):
     rule: Rule
     name: str | None
     is_friend: bool | None
+
+
+class ListedAlert(TypedDict):
+    """What somebody must look at: strange bars of one ticker of a watchlist, or of its market;
+    or that its bars stopped coming. What the model read is told of a single alert.
+    """
+
+    _id: str
+    watchlist: str | None
+    entity_type: Literal["ticker", "market", "feed", "series"]
+    entity_id: str
+    market: str
+    interval: str
+    direction: Literal["up", "down"]
+    bar_time: str
+    last_bar: str
+    count: int
+    anomaly_ids: list[str]
+    anomaly_score: float | None
+    threshold: float | None
+    grade: float
+    severity: Literal["low", "medium", "high", "critical"]
+    confidence: NotRequired[float | None]
+    detector_type: NotRequired[str | None]
+    explanation: dict[str, float]
+    reasons: list[str]
+    metric_name: NotRequired[str | None]
+    actual_value: NotRequired[float | None]
+    expected_value: NotRequired[float | None]
+    scope: NotRequired[Literal["market", "sector", "own", "mixed", "quiet"] | None]
+    root_causes: NotRequired[list[str]]
+    root_cause: NotRequired[RootCause | None]
+    model_version: str | None
+    detection_timestamp: str
+    parent_id: NotRequired[str | None]
+    muted_by: NotRequired[str | None]
+    breadth: NotRequired[Widespread | None]
+    run_id: str
+    state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"]
+    owner: NotRequired[str | None]
+    acknowledged_at: NotRequired[str | None]
+    acknowledged_by: NotRequired[str | None]
+    resolved_at: NotRequired[str | None]
+    resolved_by: NotRequired[str | None]
+    resolution_notes: NotRequired[str | None]
+    feedback: NotRequired[Literal["confirmed", "expected", "false_alarm", "new_trend"] | None]
+    cause: NotRequired[
+        Literal["earnings", "corporate_action", "news", "data_error", "market_wide", "other"] | None
+    ]
+    snoozed_until: NotRequired[str | None]
+    comments: NotRequired[list[Comment]]
+    created_at: str
+    updated_at: str
 
 
 class Manifest(TypedDict):
@@ -2613,7 +2663,7 @@ class TicksReport(TypedDict):
 
 
 class TradeCandlePage(TypedDict):
-    """Candles of trades, ascending; a stretch without trades has none."""
+    """Candles of trades; a stretch without trades has none."""
 
     items: list[ShownTradeCandle]
     next_cursor: str | None
@@ -2842,7 +2892,7 @@ class Client(Connection):
         text: str | None = None,
         state: Literal["active", "acknowledged", "snoozed", "resolved", "expired"] | None = None,
         limit: int | None = None,
-    ) -> Pages[Alert]:
+    ) -> Pages[ListedAlert]:
         """List alerts in any state, those resolved long ago are in the history.
 
         Args:
@@ -2902,7 +2952,7 @@ class Client(Connection):
         muted: bool | None = None,
         text: str | None = None,
         limit: int | None = None,
-    ) -> Pages[Alert]:
+    ) -> Pages[ListedAlert]:
         """List the alerts that nobody has seen off: active ones, and acknowledged ones.
 
         Args:
@@ -4750,7 +4800,8 @@ class Client(Connection):
             cursor: `next_cursor` of the page before
             sort_order: by time; none: `asc` from `start` on, else the newest first
             format: `ccxt`: a list in the shapes of ccxt's unified API, in order of time
-            bars: added up to candles of this interval, in order of time
+            bars: added up to candles of this interval, in order of time unless `sort_order`
+                is `desc`
         """
         return cast(
             "TradePage | TradeCandlePage | CcxtObjects | CcxtCandles",
