@@ -1,18 +1,21 @@
-"""`make bench-scale`: the same backfill by 1, 2 and 4 workers,
-and what each part of the service costs.
+"""`make bench-scale`: the same backfill by 1, 2 and 4 workers, a scan of 100,000 series by as many,
+and what each part of the service costs, MongoDB's disk included.
 
 Each worker has one process and, where the kernel lets us, a network of its own with nothing in it:
 what it shares with the others goes through MongoDB and Redis, over their Unix sockets, as if it
 were on a host of its own.
 """
 
+import argparse
 import json
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
@@ -21,9 +24,11 @@ from rich.table import Table
 
 from benchmarks.__main__ import describe_machine
 from benchmarks.clock import Clock
+from benchmarks.service import find_peak_mib
 from core.binaries import find_mongod, find_redis_server
 from core.logs import configure_logs
 from core.settings import STATE_DIR, Settings
+from detection.models.signing import make_key
 from runner import servers
 from runner.programs import worker_command
 from runner.service import build_environment
@@ -31,12 +36,31 @@ from tasks.names import BACKFILL_QUEUE, INTERACTIVE_QUEUE
 
 RESULTS = Path(__file__).parent / "scale.json"
 WORKERS = (1, 2, 4)
-ROUNDS = 3
-TICKERS = tuple(f"T{number:05d}" for number in range(1_000))
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured: rounds, tickers of a backfill, and series of a market."""
+
+    rounds: int
+    tickers: int
+    series: int
+
+
+FULL = Size(rounds=3, tickers=1_000, series=100_000)
+QUICK = Size(rounds=1, tickers=200, series=2_000)
+# Of so many the oplog, of 512 MB, holds all that is written.
+OPLOG_SERIES = 500
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scale", description="Measure what work costs, and what breaks."
+    )
+    parser.add_argument("--quick", action="store_true", help="little: a look, not the figures")
+    quick = parser.parse_args().quick
+    size = QUICK if quick else FULL
     console = Console()
     configure_logs("warning")
     machine = describe_machine()
@@ -47,54 +71,113 @@ def main() -> None:
         run_servers(Path(folder)) as (settings, pids),
     ):
         os.environ.update(build_environment(settings, STATE_DIR.absolute()))
-        figures, table = measure(Path(folder), settings, pids, console)
+        os.environ["ARTEFACT_KEYS"] = make_key()
+        figures = measure(Path(folder), settings, pids, size, console)
+        worker = import_module("tasks.process.worker").get_worker()
+        worker.database.client.drop_database(worker.database)
+        figures |= measure_market(Path(folder), settings, pids, size, console)
+    table = Table("figure", "measured")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,.3g}" if value < 1_000 else f"{value:,.0f}")
     console.print(table)
+    if quick:
+        console.print("A quick look: too little for the figures that count, so none are written.")
+        return
     RESULTS.write_text(json.dumps({**figures, "machine": machine}, indent=2) + "\n")
     console.print(f"Written to {RESULTS}.")
 
 
 def measure(
-    folder: Path, settings: Settings, pids: dict[str, int], console: Console
-) -> tuple[dict[str, float], Table]:
-    """Time the backfills, and return the figures by name and as a table."""
+    folder: Path, settings: Settings, pids: dict[str, int], size: Size, console: Console
+) -> dict[str, float]:
+    """Time backfills and scans of some tickers, and return the figures by name."""
     market, sides = import_module("benchmarks.market"), import_module("benchmarks.sides")
     database = import_module("tasks.process.worker").get_worker().database
     celery = import_module("tasks.process.broker").build_celery(settings)
+    tickers = name_tickers(size.tickers)
     console.print(
-        f"Making up {market.BARS:,} bars of each of {len(TICKERS):,} tickers, and training a model."
+        f"Making up {market.BARS:,} bars of each of {len(tickers):,} tickers, and training a model."
     )
-    market.fill(database, TICKERS, TICKERS[:100])
+    market.fill(database, tickers, tickers[:100])
     clock = Clock()
     spent = {task: dict.fromkeys((*pids, "workers"), 0.0) for task in ("backfill", "incremental")}
     rows = 0
-    for number in range(ROUNDS):
+    for number in range(size.rounds):
         for workers in WORKERS:
-            console.print(f"Round {number + 1} of {ROUNDS}, {workers} workers.")
+            console.print(f"Round {number + 1} of {size.rounds}, {workers} workers.")
             with run_workers(folder, workers) as worker_pids:
                 market.forget_results(database)
                 sides.run_by_workers(
-                    database, celery, sides.ask("backfill", TICKERS[: 40 * workers])
+                    database, celery, sides.ask("backfill", tickers[: 40 * workers])
                 )
                 market.forget_results(database)
                 for task, cost in spent.items():
                     before = read_cpu_seconds(pids, worker_pids)
                     with clock.time(f"{task} {workers}"):
-                        run = sides.run_by_workers(database, celery, sides.ask(task, TICKERS))
+                        run = sides.run_by_workers(database, celery, sides.ask(task, tickers))
                     after = read_cpu_seconds(pids, worker_pids)
                     for name in cost:
                         cost[name] += after[name] - before[name]
                     rows += run["progress"]["rows_processed"]
-                    market.forget_last_bar(database, TICKERS[0])
-    figures = describe(clock, spent, rows)
-    table = Table("figure", "measured", title=f"{len(TICKERS):,} tickers x {market.BARS:,} bars")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:,.3g}" if value < 1_000 else f"{value:,.0f}")
-    return figures, table
+                    market.forget_last_bar(database, tickers[0])
+    return describe(clock, spent, rows, size)
 
 
-def describe(clock: Clock, spent: dict[str, dict[str, float]], rows: int) -> dict[str, float]:
+def measure_market(
+    folder: Path, settings: Settings, pids: dict[str, int], size: Size, console: Console
+) -> dict[str, float]:
+    """Time scans of one new bar of each series of a large market, see what MongoDB keeps of it,
+    and return the figures by name.
+    """
+    whole, sides = import_module("benchmarks.scale_market"), import_module("benchmarks.sides")
+    worker = import_module("tasks.process.worker").get_worker()
+    database, tickers = worker.database, name_tickers(size.series)
+    celery = import_module("tasks.process.broker").build_celery(settings)
+    clock, bars = Clock(), len(tickers) * whole.BARS
+    console.print(f"Making up {whole.BARS} bars of each of {len(tickers):,} series.")
+    few = tickers[:OPLOG_SERIES]
+    oplog = whole.measure_oplog(worker, few)
+    with clock.time("import"):
+        whole.store_bars(database, tickers[len(few) :])
+    rows: dict[str, list[float]] = {}
+    for number in range(size.rounds):
+        for workers in WORKERS:
+            with run_workers(folder, workers) as worker_pids:
+                if not rows:
+                    with clock.time("backfill"):
+                        sides.run_by_workers(database, celery, sides.ask("backfill", tickers))
+                    sizes = whole.measure_sizes(database, bars)
+                whole.warm_up(database, celery, tickers)
+                before = read_cpu_seconds(pids, worker_pids)
+                told = whole.scan(database, celery, tickers)
+                after = read_cpu_seconds(pids, worker_pids)
+                told |= {f"{name}_cpu": after[name] - before[name] for name in after}
+                told["worker_peak_mib"] = max(map(find_peak_mib, worker_pids))
+            for name, value in told.items():
+                rows.setdefault(f"{name}_{workers}_workers", []).append(value)
+            shown = ", ".join(f"{name} {value:.1f}" for name, value in told.items())
+            console.print(f"Round {number + 1} of {size.rounds}, {workers} workers: {shown}")
+    figures = {f"market_{name}": median(values) for name, values in rows.items()}
+    figures["market_import_bars_per_second"] = bars / clock.median("import")
+    figures["market_backfill_bars_per_second"] = bars / clock.median("backfill")
+    for name, (documents, indexes) in sizes.items():
+        figures[f"{name}_mib_per_million_bars"] = documents
+        figures[f"{name}_indexes_mib_per_million_bars"] = indexes
+    for step, count in oplog.items():
+        figures[f"oplog_mib_per_million_bars_{step}"] = count * 1e6 / 2**20
+    return figures
+
+
+def name_tickers(count: int) -> tuple[str, ...]:
+    """Return made-up names."""
+    return tuple(f"T{number:05d}" for number in range(count))
+
+
+def describe(
+    clock: Clock, spent: dict[str, dict[str, float]], rows: int, size: Size
+) -> dict[str, float]:
     """Return the figures: speed by workers, and processor seconds by part of the service."""
-    runs = ROUNDS * len(WORKERS)
+    runs = size.rounds * len(WORKERS)
     figures = {
         f"bars_per_second_{n}_workers": rows / runs / clock.median(f"backfill {n}") for n in WORKERS
     }
@@ -106,7 +189,7 @@ def describe(clock: Clock, spent: dict[str, dict[str, float]], rows: int) -> dic
         figures[f"{name}_cpu_seconds_per_million_bars"] = seconds / rows * 1e6
     for name, seconds in spent["incremental"].items():
         figures[f"{name}_cpu_milliseconds_per_ticker_scanned"] = (
-            seconds / (runs * len(TICKERS)) * 1e3
+            seconds / (runs * size.tickers) * 1e3
         )
     return figures
 
