@@ -22,5 +22,7 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-h
 COPY . .
 
 USER tapewatch
+# A container on another processor compiles anew.
+RUN python -m tasks.kernels
 EXPOSE 5000
 CMD ["gunicorn", "wsgi:app", "--bind", "0.0.0.0:5000"]

@@ -118,8 +118,7 @@ $(VENV)/.installed: requirements.txt | $(VENV)/.made
 	@$(INSTALL) -r requirements.txt
 	@$(WHOLE)
 	@echo "Compiling the numeric kernels, once."
-	@NUMBA_CACHE_DIR=$(CURDIR)/.tapewatch/numba $(BIN)/python -c \
-	  "import detection.features.compute, detection.detectors.isolation_forest"
+	@$(BIN)/python -m tasks.kernels
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed

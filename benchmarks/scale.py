@@ -70,7 +70,7 @@ def main() -> None:
         TemporaryDirectory(prefix="scale-", dir="/tmp") as folder,
         run_servers(Path(folder)) as (settings, pids),
     ):
-        os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+        os.environ.update(build_environment(settings))
         os.environ["ARTEFACT_KEYS"] = make_key()
         figures = measure(Path(folder), settings, pids, size, console)
         worker = import_module("tasks.process.worker").get_worker()

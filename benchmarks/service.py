@@ -33,7 +33,7 @@ def run_bench_servers() -> Iterator[tuple[Settings, Path]]:
             redis_url=servers.redis_url,
             port=free_port(),
         )
-        os.environ.update(build_environment(settings, STATE_DIR.absolute()))
+        os.environ.update(build_environment(settings))
         os.environ["ARTEFACT_KEYS"] = make_key()
         get_settings.cache_clear()
         yield settings, Path(folder)

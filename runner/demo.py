@@ -156,7 +156,7 @@ def run_command(settings: Settings, *command: str) -> str:
     """
     done = subprocess.run(  # noqa: S603 -- our own command line
         die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *command]),
-        env=build_environment(settings, STATE_DIR.absolute()),
+        env=build_environment(settings),
         capture_output=True,
         text=True,
         check=False,

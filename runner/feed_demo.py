@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from core.errors import BadInput
-from core.settings import STATE_DIR, Settings
+from core.settings import Settings
 from records.database import open_database
 from records.migrations import prepare_database
 from runner.client import Api
@@ -101,7 +101,7 @@ def _replay(
     shown: dict[str, int] = {}
     with subprocess.Popen(  # noqa: S603 -- our own command line
         die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *command]),
-        env=build_environment(settings, STATE_DIR.absolute()),
+        env=build_environment(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

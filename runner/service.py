@@ -67,7 +67,7 @@ def serve(say: Say) -> Iterator[Settings]:
         if mongo_port:
             protect_mongod(find_mongod(), state_dir, passwords)
         programs = [*servers, *service_programs(settings, state_dir)]
-        supervision = Supervision(programs, state_dir, build_environment(settings, state_dir), say)
+        supervision = Supervision(programs, state_dir, build_environment(settings), say)
         try:
             supervision.start_servers()
             _wait_for_servers(
@@ -125,10 +125,9 @@ def stay(console: Console) -> NoReturn:
         signal.pause()
 
 
-def build_environment(settings: Settings, state_dir: Path) -> dict[str, str]:
+def build_environment(settings: Settings) -> dict[str, str]:
     """Return the environment of every process of the service."""
     return {
-        "NUMBA_CACHE_DIR": str(state_dir / "numba"),
         **os.environ,
         "MONGO_URL": settings.mongo_url,
         "REDIS_URL": settings.redis_url,

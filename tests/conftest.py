@@ -23,8 +23,7 @@ ROOT = Path(__file__).parent.parent
 WINGS = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"})
 REDIS_DATABASES = count(1)
 
-# compiled kernels are kept between test sessions; thread pools would fight over the cores
-os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".tapewatch" / "numba"))
+# thread pools would fight over the cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # what takes the notifications of tests is on this machine
 os.environ.setdefault("PRIVATE_CHANNELS", "1")

@@ -1,9 +1,13 @@
-"""The arithmetic of taking moves apart, a ticker at a time: compiled, for 5,000 in some ms."""
+"""The arithmetic of taking moves apart, a ticker at a time: compiled, for 5,000 in some ms.
+
+What is called from outside has a signature: it is compiled when it is loaded, and kept on disk. All
+that is compiled stays in this file, as numba's cache notices a change of no other.
+"""
 
 from math import isfinite, nan, sqrt
 
 import numpy as np
-from numba import njit
+from numba import boolean, float64, int64, njit, types
 
 from core.arrays import Bools, Float64, Int64
 
@@ -25,30 +29,13 @@ LARGEST_Z = 1000.0
 MOST_BEFORE = 3
 # From so many values on the middle one is looked for among those that a sample says are near it.
 MANY, SAMPLE = 1_000, 200
+_table = types.Array(float64, 2, "C", readonly=True)
+_row = types.Array(float64, 1, "C", readonly=True)
+_numbers = types.Array(int64, 1, "C", readonly=True)
+_marks = types.Array(boolean, 1, "C", readonly=True)
 
 
-@njit(cache=True)
-def find_others_median(values: Float64) -> Float64:
-    """Return for each of n rows the median, bar by bar, of all other rows, shape (n, t).
-
-    Missing values do not count; where the row itself has none, or no other has, it is NaN.
-    """
-    n, t = values.shape
-    found = np.empty((n, t))
-    present, middle = np.empty(n), np.empty(4)
-    for bar in range(t):
-        count = 0
-        for i in range(n):
-            if isfinite(values[i, bar]):
-                present[count] = values[i, bar]
-                count += 1
-        find_middle(present, count, middle)
-        for i in range(n):
-            found[i, bar] = leave_out(values[i, bar], middle)
-    return found
-
-
-@njit(cache=True)
+@njit()
 def find_middle(values: Float64, count: int, middle: Float64) -> None:
     """Write into `middle` what `leave_out` needs of the first `count` values, all finite, which are
     put into another order: the three about the middle of all but one of them, and how many there
@@ -74,7 +61,7 @@ def find_middle(values: Float64, count: int, middle: Float64) -> None:
     middle[0], middle[1], middle[2] = first, second, third
 
 
-@njit(cache=True)
+@njit()
 def narrow(values: Float64, count: int, low: int) -> tuple[int, int]:
     """Keep of many values, in front, those among which the ones of the ranks `low` to `low + 2`
     are; return how many are below them, and how many are kept.
@@ -96,11 +83,12 @@ def narrow(values: Float64, count: int, low: int) -> tuple[int, int]:
         inside += (values[i] >= bottom) & (values[i] <= top)
     if low < below or low + 2 >= below + inside:
         return 0, count
-    values[:inside] = kept[:inside]
+    for i in range(inside):
+        values[i] = kept[i]
     return below, inside
 
 
-@njit(cache=True)
+@njit()
 def leave_out(value: float, middle: Float64) -> float:
     """Return the median of all values but this one; NaN where it is none, or is the only one."""
     if not isfinite(value):
@@ -112,7 +100,7 @@ def leave_out(value: float, middle: Float64) -> float:
     return (lower + (second if value > second else third)) / 2.0
 
 
-@njit(cache=True)
+@njit()
 def part(values: Float64, count: int, k: int) -> None:
     """Put the k-th smallest of the first `count` values at its place, none larger before it and
     none smaller behind (Hoare's quickselect, median of three), without a copy.
@@ -148,7 +136,268 @@ def part(values: Float64, count: int, k: int) -> None:
         values[left], values[right] = values[right], values[left]
 
 
-@njit(cache=True)
+@njit(float64[:, ::1](_table), cache=True)
+def find_others_median(values: Float64) -> Float64:
+    """Return for each of n rows the median, bar by bar, of all other rows, shape (n, t).
+
+    Missing values do not count; where the row itself has none, or no other has, it is NaN.
+    """
+    n, t = values.shape
+    found = np.empty((n, t))
+    present, middle = np.empty(n), np.empty(4)
+    for bar in range(t):
+        # As a plain 0 it would be a type of its own, for which all is compiled once more.
+        count = int(np.int64(0))
+        for i in range(n):
+            if isfinite(values[i, bar]):
+                present[count] = values[i, bar]
+                count += 1
+        find_middle(present, count, middle)
+        for i in range(n):
+            found[i, bar] = leave_out(values[i, bar], middle)
+    return found
+
+
+@njit()
+def find_sectors(  # noqa: PLR0917 - what is compiled has no arguments by name only
+    moves: Float64,
+    index: Float64,
+    middles: Float64,
+    which: Int64,
+    beta: Float64,
+    mean: Float64,
+    order: Int64,
+    starts: Int64,
+    wanted: Bools,
+) -> Float64:
+    """Return for each wanted ticker, in their order, what its sector did, shape (wanted, t): the
+    median of what the market leaves of the moves of the sector's other members, 0 where it has
+    none.
+    """
+    t, n = moves.shape
+    place = np.cumsum(wanted) - 1
+    found = np.zeros((place[-1] + 1 if n else 0, t))
+    beyond, present, middle = np.empty(n), np.empty(n), np.empty(4)
+    sectors = len(starts) - 1
+    asked = np.zeros(sectors, np.bool_)
+    for each in range(sectors):
+        asked[each] = wanted[order[starts[each] : starts[each + 1]]].any()
+    # Bar by bar, as moves lie in memory.
+    for bar in range(t):
+        for each in range(sectors):
+            if not asked[each]:
+                continue
+            count = int(np.int64(0))
+            for at in range(starts[each], starts[each + 1]):
+                i = order[at]
+                value = moves[bar, i]
+                factor = index[bar] if which[i] < 0 else leave_out(value, middles[which[i], bar])
+                beyond[i] = value - beta[i] * factor - mean[i]
+                if isfinite(beyond[i]):
+                    present[count] = beyond[i]
+                    count += 1
+            find_middle(present, count, middle)
+            for at in range(starts[each], starts[each + 1]):
+                i = order[at]
+                others = leave_out(beyond[i], middle) if wanted[i] else nan
+                if isfinite(others):
+                    found[place[i], bar] = others
+    return found
+
+
+@njit()
+def choose_markets(
+    moves: Float64, index: Float64, order: Int64, starts: Int64
+) -> tuple[Float64, Int64]:
+    """Return what the market may have been, shape (k, t, 4) for `leave_out`, and which of these it
+    was for each ticker, shape (n,); negative for the index.
+
+    It is the index or, where there is none, the median of the other tickers. Of the members of a
+    large sector it is that of those outside, so that a shock of the sector is not the market's. An
+    index that moved while they did not was moved by one sector or member: then it is they that say.
+    """
+    t, n = moves.shape
+    which = np.full(n, -1 if index.size else 0)
+    if index.size and not abs(scale_last(index)) >= MARKET_Z:
+        return np.empty((0, t, 4)), which
+    sectors = len(starts) - 1
+    middles = np.empty((1 + sectors, t, 4))
+    everybody = np.ones(n, np.bool_)
+    find_market(moves, everybody, whole=False, found=middles[0])
+    if index.size and n > LEAST_OTHERS and not goes_with(index, middles[0]):
+        which[:] = 0
+    used = 1
+    for each in range(sectors):
+        members = order[starts[each] : starts[each + 1]]
+        if len(members) < LARGE_SECTOR * n:
+            continue
+        if n - len(members) < LEAST_OTHERS:
+            which[members] = -1 if index.size else 0
+            continue
+        outside = everybody.copy()
+        outside[members] = False
+        find_market(moves, outside, whole=True, found=middles[used])
+        kept = index.size > 0 and goes_with(index, middles[used])
+        which[members] = -1 if kept else used
+        used += 1
+    return middles[:used], which
+
+
+@njit()
+def goes_with(index: Float64, middles: Float64) -> bool:
+    """Whether the median of the others moved on the last bar, too, and the same way."""
+    others = np.full(len(index), nan)
+    for bar in range(len(index)):
+        odd = middles[bar, 3] % 2 == 1
+        others[bar] = middles[bar, 1] if odd else (middles[bar, 0] + middles[bar, 1]) / 2.0
+    z = scale_last(others)
+    return abs(z) >= OTHERS_Z and (z > 0.0) == (index[-1] > 0.0)
+
+
+@njit()
+def find_market(
+    moves: Float64,
+    among: Bools,
+    whole: bool,  # noqa: FBT001 - what is compiled has no arguments by name only
+    found: Float64,
+) -> None:
+    """Write for each bar, shape (t, 4), what `leave_out` needs for the median of some tickers: of
+    all others of them or, as a `whole`, of all of them.
+    """
+    t, n = moves.shape
+    present = np.empty(n)
+    for bar in range(t):
+        count = int(np.int64(0))
+        for i in range(n):
+            if among[i] and isfinite(moves[bar, i]):
+                present[count] = moves[bar, i]
+                count += 1
+        find_middle(present, count, found[bar])
+        if whole:
+            if count % 2 == 0:
+                found[bar, 1] = (found[bar, 0] + found[bar, 1]) / 2.0
+            found[bar, 0] = found[bar, 2] = found[bar, 1]
+            found[bar, 3] = 0.0 if count < 2 else 2.0
+
+
+@njit()
+def fit_all(
+    moves: Float64, index: Float64, middles: Float64, which: Int64
+) -> tuple[Float64, Float64]:
+    """Return the shrunk market beta of each ticker, and the mean of what the market leaves of its
+    moves, over all bars but the last; NaN with fewer than 60.
+    """
+    t, n = moves.shape
+    counts, sum_x, sum_y = np.zeros(n), np.zeros(n), np.zeros(n)
+    sum_xx, sum_xy = np.zeros(n), np.zeros(n)
+    for bar in range(t - 1):
+        for i in range(n):
+            y = moves[bar, i]
+            x = index[bar] if which[i] < 0 else leave_out(y, middles[which[i], bar])
+            if isfinite(y) and isfinite(x):
+                counts[i] += 1.0
+                sum_x[i] += x
+                sum_y[i] += y
+                sum_xx[i] += x * x
+                sum_xy[i] += x * y
+    beta, mean = np.full(n, nan), np.full(n, nan)
+    for i in range(n):
+        if counts[i] < LEAST_BARS:
+            continue
+        spread = sum_xx[i] - sum_x[i] * sum_x[i] / counts[i]
+        together = sum_xy[i] - sum_x[i] * sum_y[i] / counts[i]
+        beta[i] = shrink(together / spread if spread > 0.0 else 0.0)
+        mean[i] = (sum_y[i] - beta[i] * sum_x[i]) / counts[i]
+    return beta, mean
+
+
+@njit()
+def fit_slope(y: Float64, x: Float64) -> float:
+    """Return the least-squares slope over all bars but the last that have both;
+    NaN with fewer than 60, 0 where x does not move.
+    """
+    count, sum_x, sum_y, sum_xx, sum_xy = 0, 0.0, 0.0, 0.0, 0.0
+    for i in range(len(y) - 1):
+        if isfinite(y[i]) and isfinite(x[i]):
+            count += 1
+            sum_x += x[i]
+            sum_y += y[i]
+            sum_xx += x[i] * x[i]
+            sum_xy += x[i] * y[i]
+    if count < LEAST_BARS:
+        return nan
+    spread = sum_xx - sum_x * sum_x / count
+    return (sum_xy - sum_x * sum_y / count) / spread if spread > 0.0 else 0.0
+
+
+@njit()
+def shrink(slope: float) -> float:
+    """Return a beta between that of least squares and one."""
+    return OWN_WEIGHT * slope + (1.0 - OWN_WEIGHT)
+
+
+@njit()
+def average(values: Float64) -> float:
+    """Return the mean of all bars but the last that are there; NaN of none."""
+    count, total = 0, 0.0
+    for i in range(len(values) - 1):
+        if isfinite(values[i]):
+            count += 1
+            total += values[i]
+    return total / count if count else nan
+
+
+@njit(float64(_row), cache=True)
+def scale_last(values: Float64) -> float:
+    """Return the last bar in the usual deviations of those before.
+
+    The usual is the smaller of two yardsticks: the deviation of the last 60 bars, which follows
+    calm and turmoil, and that of all of them by their median, which an earlier shock does not
+    widen. The second is looked at where it makes more than 2 of it only. The answer is 1,000 at the
+    most, as it is where nothing ever moved before; NaN with fewer than 60 bars.
+    """
+    last = abs(values[-1])
+    usual = last / (LEAST_Z * MAD_TO_DEVIATION)
+    sizes = np.empty(len(values))
+    count, recent, total, squares, below = 0, 0, 0.0, 0.0, 0
+    for i in range(len(values) - 2, -1, -1):
+        if isfinite(values[i]):
+            sizes[count] = abs(values[i])
+            below += sizes[count] < usual
+            count += 1
+            if recent < YARDSTICK_BARS:
+                recent += 1
+                total += values[i]
+                squares += values[i] * values[i]
+    if count < LEAST_BARS:
+        return nan
+    yardstick = sqrt(max(squares / recent - (total / recent) ** 2, 0.0))
+    middle = count // 2
+    if below > middle:
+        part(sizes, count, middle)
+        whole = MAD_TO_DEVIATION * sizes[middle]
+        if whole > 0.0:
+            yardstick = min(yardstick, whole) if yardstick > 0.0 else whole
+    if last == 0.0 or not isfinite(last):
+        return float(values[-1])
+    if yardstick * LARGEST_Z <= last:  # where nothing ever moved, too
+        return LARGEST_Z if values[-1] > 0.0 else -LARGEST_Z
+    return float(values[-1] / yardstick)
+
+
+@njit()
+def count_moving(values: Float64) -> int:
+    """Return on how many bars just before the last the moves were as strange, and the same way."""
+    count = int(np.int64(0))
+    while count < MOST_BEFORE:
+        z = scale_last(values[: len(values) - 1 - count])
+        if not (abs(z) >= MARKET_Z and (z > 0.0) == (values[-1] > 0.0)):
+            break
+        count += 1
+    return count
+
+
+@njit(float64[:, ::1](_table, _row, _numbers, _numbers, _marks), cache=True)
 def take_columns_apart(
     moves: Float64, index: Float64, order: Int64, starts: Int64, wanted: Bools
 ) -> Float64:
@@ -200,245 +449,7 @@ def take_columns_apart(
     return found
 
 
-@njit(cache=True)
-def count_moving(values: Float64) -> int:
-    """Return on how many bars just before the last the moves were as strange, and the same way."""
-    count = 0
-    while count < MOST_BEFORE:
-        z = scale_last(values[: len(values) - 1 - count])
-        if not (abs(z) >= MARKET_Z and (z > 0.0) == (values[-1] > 0.0)):
-            break
-        count += 1
-    return count
-
-
-@njit(cache=True)
-def find_sectors(  # noqa: PLR0917 - what is compiled has no arguments by name only
-    moves: Float64,
-    index: Float64,
-    middles: Float64,
-    which: Int64,
-    beta: Float64,
-    mean: Float64,
-    order: Int64,
-    starts: Int64,
-    wanted: Bools,
-) -> Float64:
-    """Return for each wanted ticker, in their order, what its sector did, shape (wanted, t): the
-    median of what the market leaves of the moves of the sector's other members, 0 where it has
-    none.
-    """
-    t, n = moves.shape
-    place = np.cumsum(wanted) - 1
-    found = np.zeros((place[-1] + 1 if n else 0, t))
-    beyond, present, middle = np.empty(n), np.empty(n), np.empty(4)
-    sectors = len(starts) - 1
-    asked = np.zeros(sectors, np.bool_)
-    for each in range(sectors):
-        asked[each] = wanted[order[starts[each] : starts[each + 1]]].any()
-    # Bar by bar, as moves lie in memory.
-    for bar in range(t):
-        for each in range(sectors):
-            if not asked[each]:
-                continue
-            count = 0
-            for at in range(starts[each], starts[each + 1]):
-                i = order[at]
-                value = moves[bar, i]
-                factor = index[bar] if which[i] < 0 else leave_out(value, middles[which[i], bar])
-                beyond[i] = value - beta[i] * factor - mean[i]
-                if isfinite(beyond[i]):
-                    present[count] = beyond[i]
-                    count += 1
-            find_middle(present, count, middle)
-            for at in range(starts[each], starts[each + 1]):
-                i = order[at]
-                others = leave_out(beyond[i], middle) if wanted[i] else nan
-                if isfinite(others):
-                    found[place[i], bar] = others
-    return found
-
-
-@njit(cache=True)
-def choose_markets(
-    moves: Float64, index: Float64, order: Int64, starts: Int64
-) -> tuple[Float64, Int64]:
-    """Return what the market may have been, shape (k, t, 4) for `leave_out`, and which of these it
-    was for each ticker, shape (n,); negative for the index.
-
-    It is the index or, where there is none, the median of the other tickers. Of the members of a
-    large sector it is that of those outside, so that a shock of the sector is not the market's. An
-    index that moved while they did not was moved by one sector or member: then it is they that say.
-    """
-    t, n = moves.shape
-    which = np.full(n, -1 if index.size else 0)
-    if index.size and not abs(scale_last(index)) >= MARKET_Z:
-        return np.empty((0, t, 4)), which
-    sectors = len(starts) - 1
-    middles = np.empty((1 + sectors, t, 4))
-    everybody = np.ones(n, np.bool_)
-    find_market(moves, everybody, whole=False, found=middles[0])
-    if index.size and n > LEAST_OTHERS and not goes_with(index, middles[0]):
-        which[:] = 0
-    used = 1
-    for each in range(sectors):
-        members = order[starts[each] : starts[each + 1]]
-        if len(members) < LARGE_SECTOR * n:
-            continue
-        if n - len(members) < LEAST_OTHERS:
-            which[members] = -1 if index.size else 0
-            continue
-        outside = everybody.copy()
-        outside[members] = False
-        find_market(moves, outside, whole=True, found=middles[used])
-        kept = index.size > 0 and goes_with(index, middles[used])
-        which[members] = -1 if kept else used
-        used += 1
-    return middles[:used], which
-
-
-@njit(cache=True)
-def goes_with(index: Float64, middles: Float64) -> bool:
-    """Whether the median of the others moved on the last bar, too, and the same way."""
-    others = np.full(len(index), nan)
-    for bar in range(len(index)):
-        odd = middles[bar, 3] % 2 == 1
-        others[bar] = middles[bar, 1] if odd else (middles[bar, 0] + middles[bar, 1]) / 2.0
-    z = scale_last(others)
-    return abs(z) >= OTHERS_Z and (z > 0.0) == (index[-1] > 0.0)
-
-
-@njit(cache=True)
-def find_market(
-    moves: Float64,
-    among: Bools,
-    whole: bool,  # noqa: FBT001 - what is compiled has no arguments by name only
-    found: Float64,
-) -> None:
-    """Write for each bar, shape (t, 4), what `leave_out` needs for the median of some tickers: of
-    all others of them or, as a `whole`, of all of them.
-    """
-    t, n = moves.shape
-    present = np.empty(n)
-    for bar in range(t):
-        count = 0
-        for i in range(n):
-            if among[i] and isfinite(moves[bar, i]):
-                present[count] = moves[bar, i]
-                count += 1
-        find_middle(present, count, found[bar])
-        if whole:
-            if count % 2 == 0:
-                found[bar, 1] = (found[bar, 0] + found[bar, 1]) / 2.0
-            found[bar, 0] = found[bar, 2] = found[bar, 1]
-            found[bar, 3] = 0.0 if count < 2 else 2.0
-
-
-@njit(cache=True)
-def fit_all(
-    moves: Float64, index: Float64, middles: Float64, which: Int64
-) -> tuple[Float64, Float64]:
-    """Return the shrunk market beta of each ticker, and the mean of what the market leaves of its
-    moves, over all bars but the last; NaN with fewer than 60.
-    """
-    t, n = moves.shape
-    counts, sum_x, sum_y = np.zeros(n), np.zeros(n), np.zeros(n)
-    sum_xx, sum_xy = np.zeros(n), np.zeros(n)
-    for bar in range(t - 1):
-        for i in range(n):
-            y = moves[bar, i]
-            x = index[bar] if which[i] < 0 else leave_out(y, middles[which[i], bar])
-            if isfinite(y) and isfinite(x):
-                counts[i] += 1.0
-                sum_x[i] += x
-                sum_y[i] += y
-                sum_xx[i] += x * x
-                sum_xy[i] += x * y
-    beta, mean = np.full(n, nan), np.full(n, nan)
-    for i in range(n):
-        if counts[i] < LEAST_BARS:
-            continue
-        spread = sum_xx[i] - sum_x[i] * sum_x[i] / counts[i]
-        together = sum_xy[i] - sum_x[i] * sum_y[i] / counts[i]
-        beta[i] = shrink(together / spread if spread > 0.0 else 0.0)
-        mean[i] = (sum_y[i] - beta[i] * sum_x[i]) / counts[i]
-    return beta, mean
-
-
-@njit(cache=True)
-def fit_slope(y: Float64, x: Float64) -> float:
-    """Return the least-squares slope over all bars but the last that have both;
-    NaN with fewer than 60, 0 where x does not move.
-    """
-    count, sum_x, sum_y, sum_xx, sum_xy = 0, 0.0, 0.0, 0.0, 0.0
-    for i in range(len(y) - 1):
-        if isfinite(y[i]) and isfinite(x[i]):
-            count += 1
-            sum_x += x[i]
-            sum_y += y[i]
-            sum_xx += x[i] * x[i]
-            sum_xy += x[i] * y[i]
-    if count < LEAST_BARS:
-        return nan
-    spread = sum_xx - sum_x * sum_x / count
-    return (sum_xy - sum_x * sum_y / count) / spread if spread > 0.0 else 0.0
-
-
-@njit(cache=True)
-def shrink(slope: float) -> float:
-    """Return a beta between that of least squares and one."""
-    return OWN_WEIGHT * slope + (1.0 - OWN_WEIGHT)
-
-
-@njit(cache=True)
-def average(values: Float64) -> float:
-    """Return the mean of all bars but the last that are there; NaN of none."""
-    count, total = 0, 0.0
-    for i in range(len(values) - 1):
-        if isfinite(values[i]):
-            count += 1
-            total += values[i]
-    return total / count if count else nan
-
-
-@njit(cache=True)
-def scale_last(values: Float64) -> float:
-    """Return the last bar in the usual deviations of those before.
-
-    The usual is the smaller of two yardsticks: the deviation of the last 60 bars, which follows
-    calm and turmoil, and that of all of them by their median, which an earlier shock does not
-    widen. The second is looked at where it makes more than 2 of it only. The answer is 1,000 at the
-    most, as it is where nothing ever moved before; NaN with fewer than 60 bars.
-    """
-    last = abs(values[-1])
-    usual = last / (LEAST_Z * MAD_TO_DEVIATION)
-    sizes = np.empty(len(values))
-    count, recent, total, squares, below = 0, 0, 0.0, 0.0, 0
-    for i in range(len(values) - 2, -1, -1):
-        if isfinite(values[i]):
-            sizes[count] = abs(values[i])
-            below += sizes[count] < usual
-            count += 1
-            if recent < YARDSTICK_BARS:
-                recent += 1
-                total += values[i]
-                squares += values[i] * values[i]
-    if count < LEAST_BARS:
-        return nan
-    yardstick = sqrt(max(squares / recent - (total / recent) ** 2, 0.0))
-    middle = count // 2
-    if below > middle:
-        whole = MAD_TO_DEVIATION * np.partition(sizes[:count], middle)[middle]
-        if whole > 0.0:
-            yardstick = min(yardstick, whole) if yardstick > 0.0 else whole
-    if last == 0.0 or not isfinite(last):
-        return float(values[-1])
-    if yardstick * LARGEST_Z <= last:  # where nothing ever moved, too
-        return LARGEST_Z if values[-1] > 0.0 else -LARGEST_Z
-    return float(values[-1] / yardstick)
-
-
-@njit(cache=True)
+@njit(float64[::1](_table, _row, _row, _numbers, boolean), cache=True)
 def measure_without(
     moves: Float64,
     whole: Float64,

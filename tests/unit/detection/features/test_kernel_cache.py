@@ -3,29 +3,54 @@ and never compiles at its first task.
 """
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-REPORT = """
-import numpy as np
-from detection.detectors import walks
-from detection.features import kernel
-compiled = (kernel.run_kernel, walks.walk_trees, walks.credit_columns)
-print([(len(f.stats.cache_hits), len(f.stats.cache_misses), len(f.signatures)) for f in compiled])
+from tasks.kernels import MODULES
+from tests.conftest import ROOT, WINGS
+
+COUNT_MISSES = """
+import sys
+from importlib import import_module
+from numba.core.dispatcher import Dispatcher
+for name in sys.argv[1:]:
+    functions = vars(import_module(name)).values()
+    kept = [each for each in functions if isinstance(each, Dispatcher) and each.signatures]
+    assert kept, name
+    print(name, [sum(f.stats.cache_misses.values()) for f in kept if f.stats.cache_path])
 """
 
 
+def run(*command: str, folder: Path = ROOT, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_all_that_is_compiled_is_compiled_at_once() -> None:
+    files = [path for wing in WINGS for path in (ROOT / wing).rglob("*.py")]
+    compiled = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in files
+        if re.search(r"\bnjit\(", path.read_text())
+    }
+    assert compiled == set(MODULES)
+
+
 def test_a_second_process_compiles_nothing() -> None:
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", REPORT],
-            env=os.environ,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    assert done.stdout.strip() == "[(1, 0, 1), (1, 0, 1), (1, 0, 1)]"
+    run("-m", "tasks.kernels")
+    said = run("-c", COUNT_MISSES, *MODULES)
+    assert len(said.splitlines()) == len(MODULES)
+    assert set(re.findall(r"\d+", re.sub(r"^\S+", "", said, flags=re.MULTILINE))) == {"0"}
 
 
 FEATURES = """
@@ -51,17 +76,15 @@ OLD = {
 def test_another_processor_takes_no_code_from_a_copied_cache_and_finds_the_same(
     tmp_path: Path,
 ) -> None:
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    from detection.features import kernel  # noqa: PLC0415 - now it is compiled
+
+    assert kernel.run_kernel.stats.cache_path is not None
+    for name in ("core", "detection", "market", "records", "tests/unit/detection/features"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     found = []
-    for environment in ({}, {}, OLD):
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", FEATURES],
-            env={**os.environ, **cache, **environment},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        found.append(tuple(done.stdout.split()))
-    (here, compiled), (again, loaded), (there, compiled_anew) = found
-    assert (compiled, loaded, compiled_anew) == ("1", "0", "1")
-    assert here == again == there
+    for environment in ({}, OLD):
+        said = run("-W", "ignore", "-c", FEATURES, folder=tmp_path, PYTHONPATH="", **environment)
+        found.append(tuple(said.split()))
+    (here, loaded), (there, compiled_anew) = found
+    assert (loaded, compiled_anew) == ("0", "1")
+    assert here == there

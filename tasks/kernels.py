@@ -1,0 +1,31 @@
+"""What is compiled: `python -m tasks.kernels` compiles all of it that no cache on disk has.
+
+A machine does that once, when it is installed, and not whatever needs it first.
+"""
+
+from importlib import import_module
+from multiprocessing import Pool
+
+# Those that take longest first.
+MODULES = (
+    "detection.features.kernel",
+    "alerts.root_cause.kernel",
+    "analytics.kernels",
+    "detection.detectors.walks",
+    "detection.detectors.half_space_trees",
+    "detection.detectors.pca_window",
+    "detection.detectors.lstm",
+    "detection.detectors.mad",
+    "detection.detectors.moving_average",
+    "detection.detectors.zscore",
+)
+
+
+def load(module: str) -> None:
+    """Compile what a module compiles when it is loaded."""
+    import_module(module)
+
+
+if __name__ == "__main__":
+    with Pool() as pool:
+        pool.map(load, MODULES, chunksize=1)
