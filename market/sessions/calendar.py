@@ -18,7 +18,7 @@ HOUR_SECONDS = 3_600
 # the longest holidays, those of China, shut an exchange for ten days
 DAYS_WITHOUT_SESSION = 14
 # The day before which no bars are looked for; some calendars are known from later on.
-CALENDAR_START = "1900-01-01"
+CALENDAR_START = date(1900, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ def load_sessions(market: Market) -> Sessions:
 
 def find_last_known_day(market: Market, now: datetime) -> date:
     """Return the last session that the market's calendar itself knows of, up to a year from now."""
-    known = _make_sessions(market.calendar, now.date() + timedelta(days=365))
-    return date.fromordinal(int(known.days[-1]) + EPOCH_ORDINAL)
+    last: date = _get_recent_calendar(market, now).sessions[-1].date()
+    return last
 
 
 @lru_cache(maxsize=32)
@@ -185,24 +185,34 @@ def find_last_listed_year(market: Market, now: datetime) -> int | None:
     Single days of mourning or of a storm make no such list: one has days in each of its last three
     years.
     """
-    listed = _get_calendar(market.calendar, now.date()).adhoc_holidays
+    listed = _get_recent_calendar(market, now).adhoc_holidays
     years = {int(str(day)[:4]) for day in listed}
     last = max(years, default=0)
     return last if {last - 1, last - 2} <= years else None
 
 
-def _get_calendar(name: str, end: date) -> Any:
+def _get_recent_calendar(market: Market, now: datetime) -> Any:
+    """Return the last two years of a calendar, which take a fraction of what all take."""
+    return _get_calendar(market.calendar, now.date() + timedelta(days=365), days=2 * 365)
+
+
+def _get_calendar(name: str, end: date, days: int | None = None) -> Any:
+    """Return a calendar up to `end`, or to where it ends itself: whole, or its last days."""
     import exchange_calendars  # noqa: PLC0415 - loads slowly, and only imports of bars and scans need it
 
+    def get(first: date, last: date) -> Any:
+        start = first if days is None else max(first, last - timedelta(days=days))
+        return exchange_calendars.get_calendar(name, start=start.isoformat(), end=last.isoformat())
+
     try:
-        return exchange_calendars.get_calendar(name, start=CALENDAR_START, end=end.isoformat())
+        return get(CALENDAR_START, end)
     except ValueError:
         # It is known from later on, as Tokyo's from 1997, or does not go as far.
         kind = type(exchange_calendars.get_calendar(name))
         first, last = kind.bound_min(), kind.bound_max()
-        until = end if last is None else min(end, last.date())
-        return exchange_calendars.get_calendar(
-            name, start=first or CALENDAR_START, end=until.isoformat()
+        return get(
+            CALENDAR_START if first is None else first.date(),
+            end if last is None else min(end, last.date()),
         )
 
 
