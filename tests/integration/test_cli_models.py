@@ -1,22 +1,18 @@
 """`flask models`, as a user types it, with a real worker behind it."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 
-from api import create_app
-from cli import models, register_commands
-from core.settings import Settings, get_settings
+from cli import models
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
 from records.database import Db
-from tests.integration.conftest import ROOT, Live
+from tests.commands import run_flask
+from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store
 from tests.integration.modelling import add_model
 from tests.integration.stored import add_series
@@ -25,17 +21,9 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def flask(
-    settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Command]:
+def flask(environment: dict[str, str]) -> Command:
     """Run `flask models ...` against the test's own database."""
-    for name, value in (environment | {"COLUMNS": "200"}).items():
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
-    app = create_app(settings)
-    register_commands(app)
-    yield lambda *words: app.test_cli_runner().invoke(args=["models", *words])
-    get_settings.cache_clear()
+    return lambda *words: run_flask(environment | {"COLUMNS": "200"}, "models", *words)
 
 
 def read_json(answer: Result) -> Any:
@@ -151,18 +139,8 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live, tmp_p
         for n in ("mongo_url", "redis_url", "mongo_database")
     }
 
-    def train(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "flask", "models", "train", "--market", "US", *words]
-        environment = {**os.environ, **addresses}
-        return subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+    def train(*words: str) -> Result:
+        return run_flask(addresses, "models", "train", "--market", "US", *words)
 
     first = json.loads(train("--json").stdout)
     assert (first["version"], first["state"], first["rows"]) == (
@@ -178,7 +156,7 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live, tmp_p
         first["sha256"],
     )
     second = train("--tickers", "aaa", "--grade", "75")
-    assert second.returncode == 0, second.stderr
+    assert second.exit_code == 0, second.stderr
     assert "US_model-0.2.0" in second.stdout
     assert "candidate" in second.stdout
     third = json.loads(train("--window-end", "2016-12-30", "--promote", "--json").stdout)
@@ -186,24 +164,20 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live, tmp_p
     assert third["window_end"] == "2016-12-30T00:00:00Z"
     _check_judging(addresses, tmp_path)
     too_short = train("--window-start", "2040-01-01")
-    assert too_short.returncode == 1
+    assert too_short.exit_code == 1
     assert "0 1d bars past their warm-up" in too_short.stdout
 
 
 def _check_judging(addresses: dict[str, str], folder: Path) -> None:
     """Judge and compare what was trained, as a user types it."""
 
-    def judge(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "flask", "models", *words]
-        environment = {**os.environ, **addresses, "COLUMNS": "200"}
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
+    def judge(*words: str) -> Result:
+        return run_flask(addresses | {"COLUMNS": "200"}, "models", *words)
 
     labels = folder / "labels.csv"
     labels.write_text("ticker,date,label\nAAA,2016-01-04,anomaly\nAAA,2016-06-01,usual\n")
     judged = judge("evaluate", "--labels", str(labels), "--market", "us")
-    assert judged.returncode == 0, judged.stderr
+    assert judged.exit_code == 0, judged.stderr
     assert "alarms a thousand bars" in judged.stdout
     assert "recall" in judged.stdout
     compared = judge("compare", "US_model-0.1.0", "US_model-0.2.0", "--json")
@@ -211,7 +185,7 @@ def _check_judging(addresses: dict[str, str], folder: Path) -> None:
     assert [j["version"] for j in found["judgements"]] == ["US_model-0.1.0", "US_model-0.2.0"]
     assert 0.0 < found["agreement"]["strangest_in_common"] <= 1.0
     missing = judge("compare", "US_model-0.1.0", "US_model-9.9.9")
-    assert missing.returncode == 2
+    assert missing.exit_code == 2
     assert "there is no model 'US_model-9.9.9'" in missing.stderr
 
 

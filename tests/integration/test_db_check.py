@@ -3,8 +3,6 @@ that was changed behind the service's back.
 """
 
 import json
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -28,10 +26,9 @@ from tasks.engine.planning import start
 from tasks.kinds.parts import build_finish
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
-from tests.conftest import ROOT
+from tests.commands import run_flask
 from tests.integration.detecting import detect, make_bars, run, store, train
 
-CHECK = (sys.executable, "-m", "flask", "--app", "wsgi", "db", "check")
 TICKERS = ("AAA", "BBB")
 OF_AAA = {"ticker": "AAA"}
 AUDIT = {"ticker": "AAA", "run_id": {"$gt": ""}}
@@ -270,24 +267,12 @@ def test_the_command_exits_with_1_where_something_disagrees(
     detected: Db, environment: dict[str, str]
 ) -> None:
     environment = environment | {"MONGO_DATABASE": detected.name}
-
-    def call(*options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*CHECK, *options],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    agreed = call()
-    assert (agreed.returncode, agreed.stdout) == (
+    agreed = run_flask(environment, "db", "check")
+    assert (agreed.exit_code, agreed.stdout) == (
         0,
         "watermarks, anomalies, audits, runs and metrics agree\n",
     )
     detected.detection_metadata.delete_one(OF_AAA)
-    answer = call("--json")
-    assert answer.returncode == 1
+    answer = run_flask(environment, "db", "check", "--json")
+    assert answer.exit_code == 1
     assert {line["found"] for line in json.loads(answer.stdout)} == {"its series has no watermark"}

@@ -19,6 +19,7 @@ from records.database import Db
 from records.keys import add_key
 from records.migrations import SCHEMA, prepare_database
 from runner.servers import free_port
+from tests.commands import run_flask
 from tests.conftest import ROOT
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -26,10 +27,16 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 def ask_doctor(environment: dict[str, str], *options: str) -> tuple[int, str]:
     ports = {"PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
+    done = run_flask(ports | environment, "doctor", *options)
+    return done.exit_code, done.output
+
+
+def ask_at_clock(environment: dict[str, str], clock: str) -> tuple[int, str]:
+    """Return the same of a process that goes by another clock."""
     done = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "wsgi", "doctor", *options],
+        [sys.executable, "-m", "flask", "--app", "wsgi", "doctor", "--json"],
         cwd=ROOT,
-        env={**ports, **environment},
+        env={**environment, **libfaketime.get_reload_information()[1], "FAKETIME": clock},
         capture_output=True,
         text=True,
         timeout=300,
@@ -40,11 +47,6 @@ def ask_doctor(environment: dict[str, str], *options: str) -> tuple[int, str]:
 
 def read(answer: tuple[int, str]) -> dict[str, dict[str, Any]]:
     return {finding["check"]: finding for finding in json.loads(answer[1])}
-
-
-def at_clock(environment: dict[str, str], clock: str) -> dict[str, str]:
-    """Return an environment whose processes go by another clock."""
-    return {**environment, **libfaketime.get_reload_information()[1], "FAKETIME": clock}
 
 
 def only(findings: Any) -> Finding:
@@ -95,7 +97,7 @@ def test_a_clock_that_is_wrong_is_said_so(
     environment: dict[str, str], database: Db, clock: str, said: str
 ) -> None:
     prepare_database(database, NOW)
-    code, answer = ask_doctor(at_clock(environment, clock), "--json")
+    code, answer = ask_at_clock(environment, clock)
     finding = read((code, answer))["clock"]
     assert code == 1
     assert finding["state"] == "failed"
@@ -107,7 +109,7 @@ def test_lists_of_holidays_that_have_ended_are_said_so(
     environment: dict[str, str], database: Db
 ) -> None:
     prepare_database(database, NOW)
-    code, answer = ask_doctor(at_clock(environment, "@2045-03-01 12:00:00"), "--json")
+    code, answer = ask_at_clock(environment, "@2045-03-01 12:00:00")
     findings = read((code, answer))
     assert findings["calendar US"]["state"] == "ok"
     assert findings["calendar TH"]["state"] == findings["calendar JP"]["state"] == "warning"
