@@ -12,8 +12,10 @@ from flask.testing import FlaskClient
 from api import create_app
 from api.http.paging import encode_cursor as encode
 from api.http.repeated import FREE_TEXT, LISTS
+from api.http.state import get_state
 from core.settings import Settings
 from records.database import Db
+from runner.servers import Servers
 from tests.integration.stored import add_series
 
 DOCUMENT: Any = create_app(Settings(_env_file=None)).spec
@@ -24,6 +26,21 @@ CANDLE = {"ticker": "AAPL", "time": "2024-01-02", "open": 1, "high": 1, "low": 1
 # Candles come in many forms, told apart as they are read, and columns are named by an object: what
 # is wrong is said in words.
 WITHOUT_PLACE = {"candles", "columns"}
+
+
+@pytest.fixture(scope="module")
+def client(servers: Servers, mongo_database: str) -> Iterator[FlaskClient]:
+    """One API for all that is refused here: making one takes as long as thirty answers."""
+    app = create_app(
+        Settings(
+            _env_file=None,
+            mongo_url=servers.mongo_url,
+            redis_url=servers.redis_url.removesuffix("0") + "1004",
+            mongo_database=mongo_database,
+        )
+    )
+    yield app.test_client()
+    get_state(app).close()
 
 
 def find_body_fields() -> Iterator[tuple[str, str, str]]:
