@@ -37,6 +37,8 @@ logger_class = Logger
 worker_class = "api.http.server.Worker"
 worker_connections = 512
 workers = 2
+# It is loaded once and forked, but where traces are sent: their threads no fork takes along.
+preload_app = not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
 # each event stream holds a thread for as long as somebody watches; how they are shared says
 # api/http/server.py
 threads = 64

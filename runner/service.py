@@ -5,11 +5,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from typing import NoReturn
 from urllib.request import urlopen
+from xmlrpc.client import Fault
 
 import redis
 from rich.console import Console
@@ -39,7 +41,7 @@ ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- recognised, not bound
 @contextmanager
 def serve(say: Say) -> Iterator[Settings]:
     """Run the service in the current folder and yield its settings,
-    as soon as its processes are started.
+    as soon as the processes that are waited for are started.
 
     Servers whose URL is in the environment are used; the others are started, with their data under
     `.tapewatch/`. Raises BadInput when a port is taken or the service already runs here, and
@@ -70,11 +72,14 @@ def serve(say: Say) -> Iterator[Settings]:
         supervision = Supervision(programs, state_dir, build_environment(settings), say)
         try:
             supervision.start_servers()
+            # It loads meanwhile, and asks nothing of the servers before somebody asks it.
+            supervision.start("api")
             _wait_for_servers(
                 settings, passwords, say, redis_port=redis_port, mongo_port=mongo_port
             )
             _write_addresses(settings, state_dir)
-            supervision.start_service()
+            supervision.start("worker")
+            Thread(target=_start_others, args=(supervision, settings), daemon=True).start()
             yield settings
         finally:
             say("Stopping (Ctrl-C again: at once).")
@@ -96,6 +101,17 @@ def wait_for_api(settings: Settings) -> None:
                     f" {STATE_DIR}/logs/api.log"
                 ) from error
             time.sleep(0.1)
+
+
+def _start_others(supervision: Supervision, settings: Settings) -> None:
+    """Start what nobody waits for once the API answers: until then it would only take processor
+    time from API and worker.
+    """
+    with suppress(ServerProblem):
+        wait_for_api(settings)
+    # Where all is being stopped by now, supervisor starts nothing more.
+    with suppress(ServerProblem, Fault):
+        supervision.start_service()
 
 
 def api_url(settings: Settings) -> str:

@@ -54,8 +54,17 @@ class Supervision:
         self._watcher.start()
         self._until_answered(lambda: self._call("getState"))
 
+    def start(self, name: str) -> None:
+        """Start one program, unless it runs."""
+        group = next(program.group for program in self._programs if program.name == name)
+        try:
+            self._until_answered(lambda: self._call("startProcess", f"{group}:{name}", DONT_WAIT))
+        except Fault as fault:
+            if fault.faultCode != Faults.ALREADY_STARTED:
+                raise
+
     def start_service(self) -> None:
-        """Start all other programs."""
+        """Start all programs of the service that do not run yet."""
         self._until_answered(lambda: self._call("startProcessGroup", SERVICE, DONT_WAIT))
 
     def stop(self) -> None:
@@ -151,13 +160,9 @@ class Supervision:
             self._start_again(name)
 
     def _start_again(self, name: str) -> None:
-        program = next(program for program in self._programs if program.name == name)
         # Should supervisor itself be gone, then everything is started again anyway.
         with suppress(ServerProblem):
             try:
-                self._until_answered(
-                    lambda: self._call("startProcess", f"{program.group}:{name}", DONT_WAIT)
-                )
+                self.start(name)
             except Fault as fault:
-                if fault.faultCode != Faults.ALREADY_STARTED:
-                    self._say(f"{name} could not be started: {fault.faultString}")
+                self._say(f"{name} could not be started: {fault.faultString}")
