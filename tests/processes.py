@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import redis
 
+from core.settings import Settings
 from runner.servers import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +34,11 @@ class Runner:
     process: subprocess.Popen[bytes]
     folder: Path
     port: int
+
+    @property
+    def settings(self) -> Settings:
+        """Where its API and its servers are, while they run."""
+        return Settings(_env_file=self.folder / ".tapewatch" / "servers.env", port=self.port)
 
     def said(self) -> str:
         return (self.folder / "output.txt").read_text()

@@ -159,9 +159,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             DEMO_SECONDS,
         )
         assert runner.process.poll() is None, runner.said()
-        settings = Settings(_env_file=folder / ".tapewatch" / "servers.env", port=runner.port)
-        database = open_database(settings)
-        yield Demo(runner, Api(settings), database)
+        database = open_database(runner.settings)
+        yield Demo(runner, Api(runner.settings), database)
         database.client.close()
 
 

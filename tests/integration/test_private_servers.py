@@ -2,34 +2,18 @@
 
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import redis
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from core.binaries import find_mongod
-from core.settings import Settings
 from runner.passwords import protect_mongod, read_passwords
 from runner.servers import LOOPBACK, free_port, mongo_url, mongod_command, wait_for_primary
 from tests.processes import PATIENCE_SECONDS, Runner, run_runner, start_service
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with start_service(tmp_path_factory.mktemp("private"), ARTEFACT_KEYS="") as runner:
-        yield runner
-
-
-def get_settings(folder: Path) -> Settings:
-    return Settings(_env_file=folder / ".tapewatch" / "servers.env")
-
-
-def read_port(url: str) -> int:
-    return int(url.partition("@")[2].partition(":")[2].partition("/")[0])
 
 
 def read_scopes(runner: Runner, key: str) -> list[str]:
@@ -37,47 +21,6 @@ def read_scopes(runner: Runner, key: str) -> list[str]:
     url, headers = f"http://{LOOPBACK}:{runner.port}/py/access", {"X-API-Key": key}
     scopes: list[str] = httpx.get(url, headers=headers, timeout=PATIENCE_SECONDS).json()["scopes"]
     return scopes
-
-
-def test_redis_asks_for_its_password(service: Runner) -> None:
-    url = get_settings(service.folder).redis_url
-    with redis.Redis.from_url(url) as known, redis.Redis(LOOPBACK, read_port(url)) as stranger:
-        assert known.ping()
-        with pytest.raises(redis.AuthenticationError):
-            stranger.lpush("control", "anything")
-
-
-def test_mongodb_asks_for_its_password(service: Runner) -> None:
-    settings = get_settings(service.folder)
-    with MongoClient(settings.mongo_url) as known:
-        assert known[settings.mongo_database].settings.find_one({"_id": "schema"})
-    with MongoClient(LOOPBACK, read_port(settings.mongo_url), directConnection=True) as stranger:
-        with pytest.raises(OperationFailure, match="requires authentication"):
-            stranger[settings.mongo_database].models.find_one({})
-        with pytest.raises(OperationFailure, match="requires authentication"):
-            stranger.admin.command("createUser", "stranger", pwd="stranger", roles=["root"])
-
-
-def test_no_list_of_processes_shows_a_password(service: Runner) -> None:
-    passwords = read_passwords(service.folder / ".tapewatch")
-    shown = subprocess.run(
-        ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
-    ).stdout
-    assert "mongod --bind_ip" in shown
-    for secret in (passwords.redis, passwords.mongo, passwords.mongo_key_file.read_text().strip()):
-        assert secret not in shown
-
-
-def test_the_state_and_its_secrets_are_the_users_alone(service: Runner) -> None:
-    state = service.folder / ".tapewatch"
-    secrets = [state / "servers.env", *(state / "secrets").iterdir()]
-    assert stat.S_IMODE(state.stat().st_mode) == 0o700
-    assert stat.S_IMODE((state / "secrets").stat().st_mode) == 0o700
-    private = {
-        path.name: stat.S_IMODE(path.stat().st_mode) for path in secrets if path.suffix != ".log"
-    }
-    assert {"servers.env", "redis", "redis.conf", "mongod", "mongod.key"} <= private.keys()
-    assert set(private.values()) == {0o600}
 
 
 def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Path) -> None:
@@ -98,10 +41,10 @@ def test_a_state_folder_that_was_open_is_shut_and_its_data_are_kept(tmp_path: Pa
     made = run_runner(tmp_path, "key", "ops")  # the start that protects them
     assert made.returncode == 0, made.stderr
     with start_service(tmp_path) as runner:  # one that finds them protected, on another port
-        settings = get_settings(runner.folder)
+        settings = runner.settings
         with MongoClient(settings.mongo_url) as client:
             assert client.tapewatch.kept.find_one({}) == {"_id": 1}
-        stranger = MongoClient(LOOPBACK, read_port(settings.mongo_url), directConnection=True)
+        stranger = MongoClient(LOOPBACK, urlsplit(settings.mongo_url).port, directConnection=True)
         with stranger, pytest.raises(OperationFailure):
             stranger.tapewatch.kept.find_one({})
         assert read_scopes(runner, made.stdout.strip()) == ["admin"]

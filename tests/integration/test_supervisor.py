@@ -1,20 +1,28 @@
-"""The runner, as a user starts it: what dies is started again, and nothing is left behind."""
+"""The runner, as a user starts it: its servers are the user's alone, what dies is started again,
+and nothing is left behind.
+"""
 
 import os
 import signal
 import socket
+import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
 import redis
 from kombu.exceptions import OperationalError
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
 from core.settings import Settings
+from runner.passwords import read_passwords
 from runner.servers import LOOPBACK, Servers, free_port
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.broker import build_celery
@@ -41,15 +49,11 @@ DEATHS = [
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    with start_service(tmp_path_factory.mktemp("service")) as runner:
+    with start_service(tmp_path_factory.mktemp("service"), ARTEFACT_KEYS="") as runner:
         yield runner
         runner.process.terminate()
         assert runner.process.wait(PATIENCE_SECONDS) == 0
         assert runner.pids() == [], "left behind after all those deaths"
-
-
-def get_settings(runner: Runner) -> Settings:
-    return Settings(_env_file=runner.folder / ".tapewatch" / "servers.env")
 
 
 def is_ready(runner: Runner) -> bool:
@@ -61,7 +65,7 @@ def is_ready(runner: Runner) -> bool:
 def consumed_queues(runner: Runner) -> set[str]:
     """Return the queues that workers say they consume now."""
     answers = {}
-    with build_celery(get_settings(runner)) as celery, suppress(redis.RedisError, OperationalError):
+    with build_celery(runner.settings) as celery, suppress(redis.RedisError, OperationalError):
         answers = celery.control.inspect(timeout=2, limit=2).active_queues() or {}
     return {queue["name"] for queues in answers.values() for queue in queues}
 
@@ -76,6 +80,49 @@ def wait_until_whole(runner: Runner) -> None:
     wait_until_consuming(runner)
     for words, name in DEATHS:
         wait_until(lambda words=words: runner.pids(words), f"{name} runs")
+
+
+def test_redis_asks_for_its_password(service: Runner) -> None:
+    url = service.settings.redis_url
+    with redis.Redis.from_url(url) as known, redis.Redis(LOOPBACK, urlsplit(url).port) as stranger:
+        assert known.ping()
+        with pytest.raises(redis.AuthenticationError):
+            stranger.lpush("control", "anything")
+
+
+def test_mongodb_asks_for_its_password(service: Runner) -> None:
+    settings = service.settings
+    with MongoClient(settings.mongo_url) as known:
+        assert known[settings.mongo_database].settings.find_one({"_id": "schema"})
+    with MongoClient(
+        LOOPBACK, urlsplit(settings.mongo_url).port, directConnection=True
+    ) as stranger:
+        with pytest.raises(OperationFailure, match="requires authentication"):
+            stranger[settings.mongo_database].models.find_one({})
+        with pytest.raises(OperationFailure, match="requires authentication"):
+            stranger.admin.command("createUser", "stranger", pwd="stranger", roles=["root"])
+
+
+def test_no_list_of_processes_shows_a_password(service: Runner) -> None:
+    passwords = read_passwords(service.folder / ".tapewatch")
+    shown = subprocess.run(
+        ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "mongod --bind_ip" in shown
+    for secret in (passwords.redis, passwords.mongo, passwords.mongo_key_file.read_text().strip()):
+        assert secret not in shown
+
+
+def test_the_state_and_its_secrets_are_the_users_alone(service: Runner) -> None:
+    state = service.folder / ".tapewatch"
+    secrets = [state / "servers.env", *(state / "secrets").iterdir()]
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert stat.S_IMODE((state / "secrets").stat().st_mode) == 0o700
+    private = {
+        path.name: stat.S_IMODE(path.stat().st_mode) for path in secrets if path.suffix != ".log"
+    }
+    assert {"servers.env", "redis", "redis.conf", "mongod", "mongod.key"} <= private.keys()
+    assert set(private.values()) == {0o600}
 
 
 @pytest.mark.parametrize(("words", "name"), DEATHS, ids=[name for _, name in DEATHS])
@@ -117,28 +164,28 @@ def test_second_start_in_the_same_folder_is_refused(service: Runner) -> None:
     assert is_ready(service)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stop_ends_every_process(tmp_path: Path, number: signal.Signals) -> None:
-    with start_service(tmp_path) as runner:
-        assert (tmp_path / ".tapewatch" / "servers.env").exists()
-        os.killpg(runner.process.pid, number)
-        assert runner.process.wait(PATIENCE_SECONDS) == 0, runner.said()
-        assert runner.pids() == []
-        assert not (tmp_path / ".tapewatch" / "servers.env").exists()
+def stop(runner: Runner, number: signal.Signals) -> None:
+    """Stop a service as Ctrl-C does, or an operating system: nothing of it is left."""
+    addresses = runner.folder / ".tapewatch" / "servers.env"
+    assert addresses.exists()
+    os.killpg(runner.process.pid, number)
+    assert runner.process.wait(PATIENCE_SECONDS) == 0, runner.said()
+    assert runner.pids() == []
+    assert not addresses.exists()
 
 
-def test_killed_runner_leaves_no_process_and_its_service_can_be_started_again(
+def kill(runner: Runner) -> None:
+    """Kill what a user started, alone: it takes all others with it."""
+    runner.process.kill()
+    runner.process.wait()
+    wait_until(lambda: runner.pids() == [], "every process gone")
+
+
+def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_again(
     tmp_path: Path,
 ) -> None:
     with start_service(tmp_path) as runner:
-        runner.process.kill()
-        runner.process.wait()
-        wait_until(lambda: runner.pids() == [], "every process gone")
-    with start_service(tmp_path) as again:
-        wait_until_consuming(again)
-
-
-def test_killed_make_leaves_no_process(tmp_path: Path) -> None:
+        kill(runner)
     venv = Path(sys.prefix)
     make = (
         "make",
@@ -148,11 +195,10 @@ def test_killed_make_leaves_no_process(tmp_path: Path) -> None:
         "--old-file",
         str(venv / ".installed"),
     )
-    with start_service(tmp_path, make) as runner:
-        assert len(runner.pids("-m runner up")) == 1
-        runner.process.kill()
-        runner.process.wait()
-        wait_until(lambda: runner.pids() == [], "every process gone")
+    with start_service(tmp_path, make) as again:
+        assert len(again.pids("-m runner up")) == 1
+        wait_until_consuming(again)
+        kill(again)
 
 
 @pytest.mark.parametrize("name", ["PORT", "FLOWER_PORT"])
@@ -180,12 +226,14 @@ def test_servers_of_the_user_are_used_and_none_started(tmp_path: Path, settings:
         wait_until_consuming(runner)
         assert runner.pids("mongod --bind_ip") == []
         assert runner.pids("-server") == []
+        stop(runner, signal.SIGINT)
 
 
 def test_only_the_server_without_a_url_is_started(tmp_path: Path, servers: Servers) -> None:
     with start_service(tmp_path, REDIS_URL=servers.redis_url) as runner:
         assert len(runner.pids("mongod --bind_ip")) == 1
         assert runner.pids("-server") == []
+        stop(runner, signal.SIGTERM)
 
 
 @pytest.mark.parametrize("name", ["MONGO_URL", "REDIS_URL"])
