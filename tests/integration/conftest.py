@@ -26,6 +26,7 @@ from tasks.engine import execution
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
+from tests.integration.serving import serve_api
 from tests.processes import PATIENCE_SECONDS, count_consumers, wait_until
 from tests.receiver import Receiver, run_receiver
 
@@ -57,6 +58,19 @@ def app(make_app: Callable[[Settings], APIFlask], settings: Settings, database: 
 def client(app: APIFlask) -> FlaskClient:
     """A client of that API."""
     return app.test_client()
+
+
+@pytest.fixture(scope="module")
+def served(servers: Servers, mongo_database: str) -> Iterator[str]:
+    """A real gunicorn over the tests' database, for a whole file; no worker listens to it."""
+    settings = Settings(
+        _env_file=None,
+        mongo_url=servers.mongo_url,
+        redis_url=servers.redis_url.removesuffix("0") + "1002",
+        mongo_database=mongo_database,
+    )
+    with serve_api(settings) as url:
+        yield url
 
 
 @pytest.fixture

@@ -3,29 +3,21 @@ here.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from core.settings import Settings
 from records.database import Db
 from records.work import runs
 from records.work.batches import build_batch
-from tests.integration.serving import at_once, post, serve_api
+from tests.integration.serving import at_once, post
 from tests.integration.stored import NOW, add_run, add_series
 
 BACKFILL = "/py/anomalies/backfill"
 ASKED = 6
-
-
-@pytest.fixture
-def url(settings: Settings, database: Db) -> Iterator[str]:
-    """A real gunicorn over the test's database."""
-    with serve_api(settings) as address:
-        yield address
 
 
 def find_open(database: Db) -> list[str]:
@@ -36,47 +28,47 @@ def find_open(database: Db) -> list[str]:
 
 
 def test_of_those_who_ask_at_once_one_is_accepted_and_the_others_are_told_its_run(
-    url: str, database: Db
+    served: str, database: Db
 ) -> None:
     tickers = [f"T{number}" for number in range(10)]
     add_series(database, *tickers)
     for ticker in tickers:
-        answers = at_once([partial(post, url + BACKFILL, {"ticker": ticker})] * ASKED)
+        answers = at_once([partial(post, served + BACKFILL, {"ticker": ticker})] * ASKED)
         assert Counter(status for status, _ in answers) == {202: 1, 409: ASKED - 1}
         assert len({answer["run_id"] for _, answer in answers}) == 1
     assert database.detection_runs.count_documents({}) == len(tickers)
 
 
-def test_selections_that_share_one_series_exclude_each_other(url: str, database: Db) -> None:
+def test_selections_that_share_one_series_exclude_each_other(served: str, database: Db) -> None:
     add_series(database, "A", "B", "C")
     for _ in range(5):
         pairs = (["A", "B"], ["B", "C"], ["C", "A"])
-        answers = at_once([partial(post, url + BACKFILL, {"tickers": pair}) for pair in pairs])
+        answers = at_once([partial(post, served + BACKFILL, {"tickers": pair}) for pair in pairs])
         assert Counter(status for status, _ in answers) == {202: 1, 409: 2}
         runs.request_cancel(database, find_open(database)[0], NOW)
 
 
-def test_of_those_who_force_at_once_the_last_is_left(url: str, database: Db) -> None:
+def test_of_those_who_force_at_once_the_last_is_left(served: str, database: Db) -> None:
     add_series(database, "A")
     for _ in range(5):
-        answers = at_once([partial(post, url + BACKFILL, {"ticker": "A", "force": True})] * 3)
+        answers = at_once([partial(post, served + BACKFILL, {"ticker": "A", "force": True})] * 3)
         assert [status for status, _ in answers] == [202] * 3
         assert len(find_open(database)) == 1
 
 
-def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(url: str, database: Db) -> None:
+def test_a_run_that_is_retried_twice_at_once_is_taken_up_once(served: str, database: Db) -> None:
     add_series(database, "A")
     failed = add_run(database, "A")
     runs.fail_run(database, failed, "no_bars", "no luck", NOW)
-    answers = at_once([partial(post, f"{url}/py/detection-runs/{failed}/retry", {})] * ASKED)
+    answers = at_once([partial(post, f"{served}/py/detection-runs/{failed}/retry", {})] * ASKED)
     assert Counter(status for status, _ in answers) == {202: 1, 409: ASKED - 1}
 
 
-def test_the_same_key_at_once_is_one_run_to_all(url: str, database: Db) -> None:
+def test_the_same_key_at_once_is_one_run_to_all(served: str, database: Db) -> None:
     add_series(database, "A")
     body: dict[str, Any] = {"ticker": "A"}
     answers = at_once(
-        [partial(post, url + BACKFILL, body, **{"Idempotency-Key": "monday"})] * ASKED
+        [partial(post, served + BACKFILL, body, **{"Idempotency-Key": "monday"})] * ASKED
     )
     assert [status for status, _ in answers] == [202] * ASKED
     assert len({answer["run_id"] for _, answer in answers}) == 1

@@ -9,10 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from core.settings import Settings
 from records.database import Db
 from records.work.runs import request_cancel
-from tests.integration.serving import serve_api
 from tests.integration.stored import NOW, add_run, add_series
 
 GZIP = {"Accept-Encoding": "gzip"}
@@ -20,12 +18,11 @@ TICKERS = [f"T{number}" for number in range(50)]
 
 
 @pytest.fixture
-def connection(settings: Settings, database: Db) -> Iterator[HTTPConnection]:
+def connection(served: str, database: Db) -> Iterator[HTTPConnection]:
     """A connection to a real gunicorn, which says of itself nothing that it was not told to say."""
-    with serve_api(settings) as url:
-        made = HTTPConnection(urlsplit(url).netloc, timeout=30)
-        yield made
-        made.close()
+    made = HTTPConnection(urlsplit(served).netloc, timeout=30)
+    yield made
+    made.close()
 
 
 def test_json_is_compressed_and_the_same_unpacked(client: FlaskClient, database: Db) -> None:
