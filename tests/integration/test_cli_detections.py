@@ -4,18 +4,18 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import Result
 
-from tests.integration.conftest import ROOT, Live
+from tests.commands import run_flask
+from tests.integration.conftest import Live
 from tests.integration.detecting import make_bars, store, train
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+Command = Callable[..., Result]
 BARS = 400
 
 
@@ -30,23 +30,11 @@ def flask(live: Live) -> Command:
         n.upper(): str(getattr(live.settings, n)) for n in names
     }
 
-    def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "flask", *words]
-        return subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment | changes,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    return run
+    return lambda *words, **changes: run_flask(environment | changes, *words)
 
 
-def read_json(answer: subprocess.CompletedProcess[str]) -> Any:
-    assert answer.returncode == 0, answer.stderr
+def read_json(answer: Result) -> Any:
+    assert answer.exit_code == 0, answer.stderr
     return json.loads(answer.stdout)
 
 
@@ -64,9 +52,7 @@ def test_a_backfill_is_run_watched_listed_and_verified(flask: Command) -> None:
 
 def test_every_verification_is_printed_or_the_rest_counted(live: Live, flask: Command) -> None:
     store(live.database, "MANY", make_bars(BARS, 7))
-    assert (
-        flask("models", "threshold", "--ticker", "MANY", "--contamination", "0.5").returncode == 0
-    )
+    assert flask("models", "threshold", "--ticker", "MANY", "--contamination", "0.5").exit_code == 0
     run = read_json(flask("backfill", "run", "MANY", "--period", "max", "--json"))
     found = run["anomalies_found"]
     assert found > 110
@@ -77,7 +63,7 @@ def test_every_verification_is_printed_or_the_rest_counted(live: Live, flask: Co
 
 def test_a_scan_of_a_market_says_what_it_did(flask: Command) -> None:
     answer = flask("scan", "run", "--market", "us")
-    assert answer.returncode == 0, answer.stderr
+    assert answer.exit_code == 0, answer.stderr
     assert "incremental complete" in answer.stdout
 
 
@@ -94,7 +80,7 @@ def test_a_run_that_nobody_works_on_says_why(live: Live, flask: Command) -> None
 def test_a_run_that_is_not_waited_for_can_be_watched_later(flask: Command) -> None:
     run = read_json(flask("scan", "run", "AAA", "--no-wait", "--json"))
     watched = flask("runs", "watch", run["_id"])
-    assert watched.returncode == 0, watched.stderr
+    assert watched.exit_code == 0, watched.stderr
     assert f"run {run['_id']}: incremental complete" in watched.stdout
 
 
@@ -115,14 +101,14 @@ def test_bad_input_is_said_on_stderr_with_exit_code_2(
     flask: Command, words: tuple[str, ...], said: str
 ) -> None:
     answer = flask(*words)
-    assert answer.returncode == 2
+    assert answer.exit_code == 2
     assert answer.stdout == ""
     assert said in answer.stderr
 
 
 def test_a_server_that_is_not_there_is_named_without_credentials(flask: Command) -> None:
     answer = flask("runs", "list", MONGO_URL="mongodb://me:secret@127.0.0.1:1/")
-    assert answer.returncode == 1
+    assert answer.exit_code == 1
     assert "127.0.0.1:1" in answer.stderr
     assert "secret" not in answer.stderr
 
@@ -130,7 +116,7 @@ def test_a_server_that_is_not_there_is_named_without_credentials(flask: Command)
 def test_keys_are_made_shown_once_listed_and_revoked(flask: Command) -> None:
     made = flask("keys", "create", "a client", "--scope", "read", "--scope", "enqueue")
     assert made.stdout.startswith("tw_")
-    assert flask("keys", "create", "a client", "--scope", "read").returncode == 1
+    assert flask("keys", "create", "a client", "--scope", "read").exit_code == 1
     (listed,) = read_json(flask("keys", "list", "--json"))
     assert (listed["name"], listed["scopes"], listed["revoked_at"]) == (
         "a client",
@@ -138,6 +124,6 @@ def test_keys_are_made_shown_once_listed_and_revoked(flask: Command) -> None:
         None,
     )
     assert "sha256" not in listed
-    assert flask("keys", "revoke", "a client").returncode == 0
-    assert flask("keys", "revoke", "a client").returncode == 2
+    assert flask("keys", "revoke", "a client").exit_code == 0
+    assert flask("keys", "revoke", "a client").exit_code == 2
     assert read_json(flask("keys", "list", "--json"))[0]["revoked_at"] is not None
