@@ -39,11 +39,12 @@ class Detector(Protocol):
     Inputs have shape (m, d): d columns of its feature set, without NaN.
     """
 
-    def score_samples(self, inputs: Float32, *, below: float = ...) -> Float64:
+    def score_samples(self, inputs: Float32, *, below: float | Float64 = ...) -> Float64:
         """Return the score of each row, shape (m,), within the kind's range; lower is stranger.
 
-        Only scores lower than `below` are wanted: other rows may have any score that is not. One
-        row has the score that it has among many, to the last bit.
+        Only scores lower than `below`, which may be another for each row, are wanted: other rows
+        may have any score that is not. One row has the score that it has among many, to the last
+        bit.
         """
         ...
 
@@ -71,7 +72,7 @@ class SeriesDetector(Protocol):
     place is at least `warm_up_bars`. Its score is a function of those alone, to the last bit.
     """
 
-    def score_series(self, rows: SeriesRows, *, below: float = ...) -> Float64:
+    def score_series(self, rows: SeriesRows, *, below: float | Float64 = ...) -> Float64:
         """Return the score of each wanted row, shape (m,); lower is stranger.
 
         As in `Detector.score_samples`, only scores lower than `below` need be right.

@@ -31,12 +31,25 @@ from detection.detectors.weights import (
 from detection.scoring.grades import HIGHEST_GRADE, GradeTable
 
 # Column 0 of the ensemble's sets is the return, the others are what the forest sees.
-RETURN, YARDSTICKS = slice(0, 1), slice(1, None)
+COLUMNS = {True: slice(0, 1), False: slice(1, None)}
 OF_RETURNS = ("zscore", "mad", "moving_average")
 # By how much a bound is widened, so that rounding takes no row's chance.
 ROUNDING = 1e-9
+# The same of a grade, in points.
+LEEWAY = 1e-6
 FEWEST_ROWS = 100
 SCORED_ROWS = 5_000
+# About what a row costs each member, in units of the cheapest: who brings much weight for little is
+# asked first.
+COSTS = {
+    "isolation_forest": 10.0,
+    "half_space_trees": 8.0,
+    "pca_window": 3.0,
+    "lstm": 200.0,
+    "zscore": 1.0,
+    "mad": 50.0,
+    "moving_average": 1.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +72,14 @@ class Member:
     @property
     def columns(self) -> slice:
         """Return which columns of the ensemble's it looks at."""
-        return RETURN if self.kind.name in OF_RETURNS else YARDSTICKS
+        return COLUMNS[self.kind.name in OF_RETURNS]
 
-    def show(self, rows: SeriesRows) -> tuple[SeriesRows, Bools]:
-        """Return what it sees of those wanted rows that it can score, and which these are (m,)."""
-        known = rows.find_places() >= self.kind.warm_up_bars
-        known &= rows.find_reaching(self.kind.history_bars)
-        own = np.ascontiguousarray(rows.inputs[:, self.columns])
-        return replace(rows, inputs=own, wanted=rows.wanted[known]), known
+    def bound(self, grades: Float64) -> Float64:
+        """Return the score below which a row has each of these grades, or a higher one."""
+        # Ascending by score, grades fall.
+        reached = np.searchsorted(-self.grades, -grades, side="right")
+        bounds: Float64 = np.concatenate(([-np.inf], self.scores, [0.0]))[reached]
+        return bounds
 
     def grade(self, scores: Float64) -> Float64:
         """Return the grade of each score; looked up, so that it is the same on every machine."""
@@ -105,7 +118,7 @@ class Ensemble:
 
     members: Sequence[Member]
 
-    def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:
+    def score_series(self, rows: SeriesRows, *, below: float | Float64 = 0.0) -> Float64:
         """Return the score of each wanted row, shape (m,), in [-1, 0]; lower is stranger.
 
         Only scores lower than `below` need be right: a row is asked of no further member once all
@@ -120,11 +133,10 @@ class Ensemble:
         """Return the mean of the members' shares, each weighted by its part in E, shape (m, d)."""
         ballot = self.vote(rows)
         credit = np.zeros((len(rows.wanted), rows.inputs.shape[1]))
-        for member, grades, weights in zip(
-            self.members, ballot.grades, ballot.weights, strict=True
+        for member, (shown, known), grades, weights in zip(
+            self.members, show(self.members, rows), ballot.grades, ballot.weights, strict=True
         ):
             if member.detector is not None:
-                shown, known = member.show(rows)
                 part = (weights[known] * grades[known])[:, None]
                 credit[known, member.columns] += part * attribute_rows(member.detector, shown)
         totals = _add_columns(credit)
@@ -140,30 +152,36 @@ class Ensemble:
             for row in range(len(rows.wanted))
         ]
 
-    def vote(self, rows: SeriesRows, *, needed: float = 0.0) -> Ballot:
+    def vote(self, rows: SeriesRows, *, needed: float | Float64 = 0.0) -> Ballot:
         """Have all members vote on the wanted rows that may reach the `needed` vote E.
 
-        The heaviest vote first, and each on those rows only that the votes so far leave a chance.
+        Each votes on those rows only that the votes so far leave a chance.
         """
         shape = len(self.members), len(rows.wanted)
         whole = np.ones(shape[1], np.bool_)
         ballot = Ballot(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape), whole)
-        shown = [member.show(rows) for member in self.members]
+        shown = show(self.members, rows)
         for member, (_, known), weights in zip(self.members, shown, ballot.weights, strict=True):
             if member.detector is not None:
                 weights[known] = member.weight
         # The most that a row's votes can still add up to, and what they have to.
         possible = ballot.weights.sum(axis=0) * HIGHEST_GRADE
-        enough = possible / HIGHEST_GRADE * needed * (1.0 - ROUNDING) if needed > 0.0 else -np.inf
-        for number in np.argsort([-member.weight for member in self.members], kind="stable"):
+        least_votes = possible / HIGHEST_GRADE * needed * (1.0 - ROUNDING)
+        enough = np.where(np.asarray(needed) > 0.0, least_votes, -np.inf)
+        worth = [member.weight / COSTS[member.kind.name] for member in self.members]
+        for number in np.argsort(np.negative(worth), kind="stable"):
             member, (own, known) = self.members[number], shown[number]
             if member.detector is not None:
                 asked = known & whole
-                scores = score_rows(member.detector, own.want(rows.wanted[asked]))
+                below: float | Float64 = 0.0
+                if not isinstance(member.detector, SeriesDetector):  # those tell all as quickly
+                    least = HIGHEST_GRADE - (possible - enough)[asked] / member.weight - LEEWAY
+                    below = member.bound(least)
+                scores = score_rows(member.detector, own.want(rows.wanted[asked]), below=below)
                 ballot.scores[number, asked] = scores
                 ballot.grades[number, asked] = grades = member.grade(scores)
                 possible[asked] -= member.weight * (HIGHEST_GRADE - grades)
-                whole[possible < enough] = False
+                whole &= possible >= enough
         return ballot
 
     def _describe(self, number: int, row: int, ballot: Ballot) -> Vote:
@@ -176,6 +194,25 @@ class Ensemble:
             "grade": float(ballot.grades[number, row]) if voted else None,
             "missing": None if voted else member.missing or "not_enough_bars",
         }
+
+
+def show(members: Sequence[Member], rows: SeriesRows) -> list[tuple[SeriesRows, Bools]]:
+    """Return what each member sees of those wanted rows that it can score, and which these are
+    (m,).
+    """
+    places = rows.find_places()
+    halves = {
+        of_returns: replace(rows, inputs=np.ascontiguousarray(rows.inputs[:, columns]))
+        for of_returns, columns in COLUMNS.items()
+    }
+    known = [
+        (places >= member.kind.warm_up_bars) & rows.find_reaching(member.kind.history_bars)
+        for member in members
+    ]
+    return [
+        (halves[member.kind.name in OF_RETURNS].want(rows.wanted[own]), own)
+        for member, own in zip(members, known, strict=True)
+    ]
 
 
 def fit(
@@ -232,7 +269,7 @@ def _fit_member(
     member: Member, rows: SeriesRows, seed: int, checkpoint: Callable[[float], None]
 ) -> dict[str, NDArray[Any]]:
     """Return what is stored of a member: what its `fit` returned, and how scores become grades."""
-    shown, _ = member.show(rows)
+    ((shown, _),) = show([member], rows)
     if len(shown.wanted) < FEWEST_ROWS:
         raise BadInput(
             f"{len(shown.wanted)} bars have the {member.kind.warm_up_bars} before them that it"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from core.arrays import Float32, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.rows import SeriesRows, freeze
-from detection.detectors.walks import find_leaves, order_bits, pack_slots
+from detection.detectors.walks import find_leaves, find_places, order_bits
 
 TREES = 25
 HEIGHT = 8
@@ -49,7 +49,7 @@ class HalfSpaceTrees:
     columns: Columns
     thresholds: Float32
 
-    def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:  # noqa: ARG002 - no row is told from a part of its trees
+    def score_series(self, rows: SeriesRows, *, below: float | Float64 = 0.0) -> Float64:  # noqa: ARG002 - no row is told from a part of its trees
         """Return the score of each wanted row, shape (m,), in [-1, 0]; lower is stranger.
 
         It is the sum of a row's masses, each times 2^depth, over all trees, as a share of the most
@@ -86,11 +86,11 @@ class HalfSpaceTrees:
         needed[(np.unique(blocks)[:, None] + np.arange(BLOCK_BARS)).ravel()] = True
         place = needed.cumsum() - 1
         # Slot 0 is none, and a row goes right by a value that is not less than the threshold.
-        slots = pack_slots(
-            np.insert(self.columns, 0, 0, axis=1),
-            np.insert(order_bits(self.thresholds) - 1, 0, 0, axis=1),
+        slots = (
+            find_places(np.insert(self.columns, 0, 0, axis=1)),
+            np.insert(order_bits(self.thresholds) - np.int32(1), 0, 0, axis=1),
         )
-        leaves = find_leaves(freeze(rows.inputs), np.flatnonzero(needed), slots)
+        leaves = find_leaves(freeze(rows.inputs), np.flatnonzero(needed), *slots)
         return leaves, place[rows.wanted], place[blocks]
 
 

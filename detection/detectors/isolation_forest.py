@@ -117,14 +117,31 @@ class FlatForest:
         """Return what is stored of it, by name."""
         return {field.name: getattr(self._nodes, field.name) for field in fields(ForestNodes)}
 
-    def score_samples(self, inputs: ArrayLike, *, below: float = 0.0) -> Float64:
+    def score_samples(self, inputs: ArrayLike, *, below: float | Float64 = 0.0) -> Float64:
         """Return the score of each row of `inputs` (m, d), shape (m,), in [-1, 0);
         lower is stranger.
 
         Only scores lower than `below` are wanted: rows that cannot have one, as a part of the trees
         tells, have 0.0.
         """
-        return self._walk(np.ascontiguousarray(inputs, np.float32), below)
+        matrix, trees = np.ascontiguousarray(inputs, np.float32), self._trees
+        bound = np.broadcast_to(np.asarray(below, np.float64), len(matrix))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            longest = np.where(bound < 0.0, -np.log2(-bound) * trees.longest, np.inf)
+        # Where rounding could matter the walk goes on, so that what is below is told by the score
+        # alone.
+        lengths = walk_trees(
+            matrix,
+            longest * (1.0 + ROUNDING),
+            (trees.places, trees.ordered),
+            trees.lengths,
+            trees.ends,
+            trees.to_come,
+        )
+        scores = np.zeros(len(matrix))
+        walked = np.flatnonzero(lengths < np.inf)
+        scores[walked] = -(2.0 ** (-(lengths[walked] / trees.longest)))
+        return scores
 
     def attribute(self, inputs: ArrayLike) -> Float64:
         """Return the share of each column in what makes each row strange, shape (m, d);
@@ -146,16 +163,6 @@ class FlatForest:
         credit[totals[:, 0] <= 0.0] = 1.0
         shares: Float64 = credit / credit.sum(axis=1, keepdims=True)
         return shares
-
-    def _walk(self, matrix: NDArray[np.float32], below: float = 0.0) -> Float64:
-        trees = self._trees
-        limit = -np.log2(-below) * trees.longest if below < 0.0 else np.inf
-        # Where rounding could matter the walk goes on, so that what is below is told by the score
-        # alone.
-        enough = np.ascontiguousarray((limit * (1.0 + ROUNDING) - trees.to_come).T)
-        lengths = walk_trees(matrix, trees.packed, trees.lengths, enough, trees.low, trees.high)
-        scores: Float64 = -(2.0 ** (-(lengths / trees.longest)))
-        return scores
 
     def _draw_sample(self) -> NDArray[np.float32]:
         """Return rows made of the trees' own thresholds,

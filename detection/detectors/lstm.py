@@ -70,7 +70,7 @@ class LstmAutoencoder:
     told_shifts: Float32
     deviations: Float32
 
-    def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:  # noqa: ARG002 - all are as quickly scored
+    def score_series(self, rows: SeriesRows, *, below: float | Float64 = 0.0) -> Float64:  # noqa: ARG002 - all are as quickly scored
         """Return the score of each wanted row, shape (m,), in (-1, 0]; lower is stranger."""
         return score_squares(np.square(self.compute_excess(rows)), LIMIT)
 

@@ -74,7 +74,7 @@ class SeriesRows:
 
 
 def score_rows(
-    detector: Detector | SeriesDetector, rows: SeriesRows, *, below: float = 0.0
+    detector: Detector | SeriesDetector, rows: SeriesRows, *, below: float | Float64 = 0.0
 ) -> Float64:
     """Return the score of each wanted row, shape (m,), whichever kind the detector is of."""
     if isinstance(detector, SeriesDetector):

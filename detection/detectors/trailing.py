@@ -18,6 +18,8 @@ from detection.detectors.rows import SeriesRows, freeze
 
 # Returns are in percent. A deviation counts as at least one basis point: flat prices stay finite.
 SMALLEST = 0.01
+# So many neighbouring rows stay in the first-level cache with what is known of them.
+SIDE_BY_SIDE = 512
 COLUMN = types.Array(float32, 1, "C", readonly=True)
 ROWS = types.Array(int64, 1, "C", readonly=True)
 MEASURE = float64[::1](COLUMN, ROWS)
@@ -33,7 +35,7 @@ class Trailing:
     measure: Measure
     limit: float
 
-    def score_series(self, rows: SeriesRows, *, below: float = 0.0) -> Float64:  # noqa: ARG002 - all are as quickly scored
+    def score_series(self, rows: SeriesRows, *, below: float | Float64 = 0.0) -> Float64:  # noqa: ARG002 - all are as quickly scored
         """Return the score of each wanted row, shape (m,), in (-1, 0]; lower is stranger."""
         found = self.measure(freeze(rows.inputs[:, 0]), freeze(rows.wanted))
         scores: Float64 = 0.0 - found / (found + self.limit)

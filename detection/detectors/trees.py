@@ -12,12 +12,11 @@ that it lies in. A bound is never more than what is bounded, so that no score de
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.ensemble._iforest import _average_path_length
 
 from core.arrays import Float32, Float64, Int64
-from detection.detectors.walks import order_bits, pack_slots
+from detection.detectors.walks import Int32, UInt32, find_places, order_bits
 
 # Where the boxes lie, innermost first: between this share of the thresholds that a column is split
 # by, and the same share from above. Thresholds are drawn evenly from where rows are, down the tree,
@@ -32,25 +31,25 @@ class PerfectTrees:
     Attributes:
         columns: shape (trees, 2^D), the column each slot splits by; slot 0 is unused.
         thresholds: same shape; rows with a value above go right. Slots below a leaf have infinity.
-        packed: same shape; both in one number, see `pack_slots`.
+        places, ordered: same shape; both as walks read them (see `find_places`, `order_bits`).
         lengths: same shape, the path length that each place after the last level stands for.
         expected: shape (trees, 2^(D + 1)), the mean path length of the training rows below each
             slot.
         longest: the path length, summed over trees, that has score -0.5.
-        low, high: shape (K, d), the ends of each box, which belong to it, as whole numbers of the
-            same order; innermost first.
-        to_come: shape (K + 1, trees + 1), the least path length that a row in each box can have
+        ends: shape (2, K, d), the ends of each box, which belong to it, as `ordered`; innermost
+            first.
+        to_come: shape (trees + 1, K + 1), the least path length that a row in each box can have
             from each tree on, and last that of any row.
     """
 
-    columns: NDArray[np.int32]
+    columns: Int32
     thresholds: Float32
-    packed: Int64
+    places: UInt32
+    ordered: Int32
     lengths: Float64
     expected: Float64
     longest: float
-    low: NDArray[np.int32]
-    high: NDArray[np.int32]
+    ends: Int32
     to_come: Float64
 
 
@@ -72,10 +71,10 @@ class ForestNodes:
     """
 
     offsets: Int64
-    columns: NDArray[np.int32]
+    columns: Int32
     thresholds: Float64
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
+    left: Int32
+    right: Int32
     rows: Int64
     lengths: Float64
     longest: Float64
@@ -136,17 +135,23 @@ def unfold_trees(nodes: ForestNodes) -> PerfectTrees:
     shortest = [
         _find_shortest(columns, thresholds, lengths, *box) for box in zip(low, high, strict=True)
     ]
-    to_come = np.zeros((len(low) + 1, trees + 1))
-    to_come[:, :-1] = np.stack((*shortest, lengths.min(axis=1)))[:, ::-1].cumsum(axis=1)[:, ::-1]
-    packed = pack_slots(columns, order_bits(thresholds))
-    longest = float(nodes.longest)
-    ends = (order_bits(low).astype(np.int32), order_bits(high).astype(np.int32))
-    return PerfectTrees(columns, thresholds, packed, lengths, expected, longest, *ends, to_come)
+    to_come = np.zeros((trees + 1, len(low) + 1))
+    least = np.stack((*shortest, lengths.min(axis=1)), axis=1)
+    to_come[:-1] = least[::-1].cumsum(axis=0)[::-1]
+    return PerfectTrees(
+        columns,
+        thresholds,
+        find_places(columns),
+        order_bits(thresholds),
+        lengths,
+        expected,
+        float(nodes.longest),
+        order_bits(np.stack((low, high))),
+        to_come,
+    )
 
 
-def _draw_boxes(
-    columns: NDArray[np.int32], thresholds: Float32, width: int
-) -> tuple[Float32, Float32]:
+def _draw_boxes(columns: Int32, thresholds: Float32, width: int) -> tuple[Float32, Float32]:
     """Return the ends of the boxes, shape (K, d) each; a column that no tree looks at has none."""
     low = np.full((len(BOX_SHARES), width), -np.inf, np.float32)
     high = np.full((len(BOX_SHARES), width), np.inf, np.float32)
@@ -159,7 +164,7 @@ def _draw_boxes(
 
 
 def _find_shortest(
-    columns: NDArray[np.int32], thresholds: Float32, lengths: Float64, low: Float32, high: Float32
+    columns: Int32, thresholds: Float32, lengths: Float64, low: Float32, high: Float32
 ) -> Float64:
     """Return the shortest path that a row with `low` <= row <= `high` can have in each tree."""
     reached = np.ones((len(columns), 1), np.bool_)
@@ -188,9 +193,7 @@ def _round_down(thresholds: Float64) -> Float32:
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
-def _mean_below(
-    left: NDArray[np.int32], right: NDArray[np.int32], rows: Int64, path_lengths: Float64
-) -> Float64:
+def _mean_below(left: Int32, right: Int32, rows: Int64, path_lengths: Float64) -> Float64:
     """Return for each node the mean of `path_lengths` over the training rows below it."""
     means = path_lengths.copy()
     # A node comes before its children in scikit-learn's arrays.

@@ -1,43 +1,43 @@
-"""Perfect binary trees as packed slots, and the compiled walks down them, rows side by side.
+"""Perfect binary trees in flat arrays, and the compiled walks down them, rows side by side.
 
 The root of a tree of depth D is slot 1, the children of slot p are 2p and 2p + 1, and from slot 2^D
-on lie its leaves. No pointer is read and no branch is taken; eight rows go at once, and what a step
-reads of the tree is one number.
+on lie its leaves. No pointer is read and no branch is taken. A block of rows has its columns one
+after the other: near the root, where there are few slots, all rows are compared with each of them
+by vector instructions; further down each row looks at its own.
 """
 
+from typing import Any
+
 import numpy as np
-from numba import float32, float64, int32, int64, njit, types, uint16
+from numba import float32, float64, int32, int64, njit, types, uint16, uint32
+from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import NDArray
 
 from core.arrays import Float32, Float64, Int64
 
-# Rows that walk a tree side by side, and those that do so before the next tree: their columns stay
-# in the first-level cache beside a tree.
-LANES = 8
+Int32 = NDArray[np.int32]
+# Numbers that are never below 0: as indices they need no look at the sign.
+UInt32 = NDArray[np.uint32]
+
+# Rows that walk a tree before the next one: their columns stay in the first-level cache beside it.
 BLOCK_ROWS = 256
+# Rows that go down side by side where each looks at its own slot.
+LANES = 8
 # How often rows that have walked enough are looked for, and how few must be left for the others to
 # move together.
 TREES_BETWEEN = 4
 WORTH_MOVING = 0.9
-# The lower half of a packed slot.
-LOWER = 0xFFFFFFFF
-
-Slots = tuple[
-    np.uint64, np.uint64, np.uint64, np.uint64, np.uint64, np.uint64, np.uint64, np.uint64
-]
 
 
-def pack_slots(columns: NDArray[np.int32], thresholds: Int64) -> Int64:
-    """Return each slot as one number: its threshold (see `order_bits`) as the upper 32 bits, and
-    where a block has its column as the lower. A row whose value is above goes right.
-    """
-    return (thresholds << 32) | (columns.astype(np.int64) * BLOCK_ROWS)
+def find_places(columns: Int32) -> UInt32:
+    """Return where a block has each of these columns."""
+    return columns.astype(np.uint32) * np.uint32(BLOCK_ROWS)
 
 
-def order_bits(values: Float32) -> Int64:
-    """Return whole numbers of 32 bits that have the order of `values`; both zeros are 0."""
+def order_bits(values: Float32) -> Int32:
+    """Return whole numbers that have the order of `values`; both zeros are 0."""
     bits = np.ascontiguousarray(values + np.float32(0.0)).view(np.int32)
-    return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
+    return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)
 
 
 @njit(inline="always")
@@ -48,60 +48,99 @@ def order_value(bits: np.int32) -> np.int32:
     return np.int32(ordered + (ordered == -1))
 
 
-@njit(inline="always")
-def step_down(
-    block: NDArray[np.int32],
-    first: int,
-    packed: Int64,
-) -> Slots:
-    """Bring eight rows of a block, from `first` on, down a tree; return their slots past its last
-    level.
+# Its annotations are those of what it is made of.
+_take: Any = to_fixed_tuple
 
-    Each row's slot is a variable of its own, and so stays in a register.
+
+@njit(inline="always")
+def _step_down_together(
+    block: Int32, count: int, places: UInt32, thresholds: Int32, slots: UInt32
+) -> None:
+    """Bring the first `count` rows of a block down the first four levels of a tree.
+
+    All rows are compared with all 15 slots, of which each comes to four: a comparison of many
+    takes less than it takes each to look for its own.
     """
-    slot0 = slot1 = slot2 = slot3 = slot4 = slot5 = slot6 = slot7 = np.uint64(1)
-    last, at = np.uint64(packed.size - 1), np.uint64(first)
-    while slot0 <= last:
-        node0 = packed[slot0]
-        node1 = packed[slot1]
-        node2 = packed[slot2]
-        node3 = packed[slot3]
-        node4 = packed[slot4]
-        node5 = packed[slot5]
-        node6 = packed[slot6]
-        node7 = packed[slot7]
-        value0 = block[at + np.uint64(node0 & LOWER) + np.uint64(0)]
-        value1 = block[at + np.uint64(node1 & LOWER) + np.uint64(1)]
-        value2 = block[at + np.uint64(node2 & LOWER) + np.uint64(2)]
-        value3 = block[at + np.uint64(node3 & LOWER) + np.uint64(3)]
-        value4 = block[at + np.uint64(node4 & LOWER) + np.uint64(4)]
-        value5 = block[at + np.uint64(node5 & LOWER) + np.uint64(5)]
-        value6 = block[at + np.uint64(node6 & LOWER) + np.uint64(6)]
-        value7 = block[at + np.uint64(node7 & LOWER) + np.uint64(7)]
-        slot0 = slot0 + slot0 + np.uint64(np.int64(value0) > (node0 >> 32))
-        slot1 = slot1 + slot1 + np.uint64(np.int64(value1) > (node1 >> 32))
-        slot2 = slot2 + slot2 + np.uint64(np.int64(value2) > (node2 >> 32))
-        slot3 = slot3 + slot3 + np.uint64(np.int64(value3) > (node3 >> 32))
-        slot4 = slot4 + slot4 + np.uint64(np.int64(value4) > (node4 >> 32))
-        slot5 = slot5 + slot5 + np.uint64(np.int64(value5) > (node5 >> 32))
-        slot6 = slot6 + slot6 + np.uint64(np.int64(value6) > (node6 >> 32))
-        slot7 = slot7 + slot7 + np.uint64(np.int64(value7) > (node7 >> 32))
-    return slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7
+    at, cut = _take(places, 16), _take(thresholds, 16)
+    for i in range(np.uint64(count)):
+        right1 = block[at[1] + i] > cut[1]
+        right2 = (not right1) & (block[at[2] + i] > cut[2])
+        right3 = right1 & (block[at[3] + i] > cut[3])
+        in4, in6 = (not right1) & (not right2), right1 & (not right3)
+        right4 = in4 & (block[at[4] + i] > cut[4])
+        right5 = right2 & (block[at[5] + i] > cut[5])
+        right6 = in6 & (block[at[6] + i] > cut[6])
+        right7 = right3 & (block[at[7] + i] > cut[7])
+        in8, in10 = in4 & (not right4), right2 & (not right5)
+        in12, in14 = in6 & (not right6), right3 & (not right7)
+        right = in8 & (block[at[8] + i] > cut[8])
+        right |= right4 & (block[at[9] + i] > cut[9])
+        right |= in10 & (block[at[10] + i] > cut[10])
+        right |= right5 & (block[at[11] + i] > cut[11])
+        right |= in12 & (block[at[12] + i] > cut[12])
+        right |= right6 & (block[at[13] + i] > cut[13])
+        right |= in14 & (block[at[14] + i] > cut[14])
+        right |= right7 & (block[at[15] + i] > cut[15])
+        slots[i] = np.uint32(
+            16
+            + np.int32(right1) * np.int32(8)
+            + np.int32(right2 | right3) * np.int32(4)
+            + np.int32(right4 | right5 | right6 | right7) * np.int32(2)
+            + np.int32(right)
+        )
+
+
+@njit(inline="always")
+def step_down(block: Int32, count: int, places: UInt32, thresholds: Int32, slots: UInt32) -> None:
+    """Bring the first `count` rows of a block down a tree, to their `slots` past its last level.
+
+    `places` and `thresholds` are those of each slot: a row whose value is above goes right. Eight
+    rows at once have their slots in registers.
+    """
+    slots[:] = 1
+    if places.size >= 16:
+        _step_down_together(block, count, places, thresholds, slots)
+    last, four = np.uint64(places.size - 1), np.uint64(4)
+    for first in range(0, count, LANES):
+        i0 = np.uint64(first)
+        i1, i2, i3 = i0 + np.uint64(1), i0 + np.uint64(2), i0 + np.uint64(3)
+        i4, i5, i6, i7 = i0 + four, i1 + four, i2 + four, i3 + four
+        at0, at1, at2, at3 = slots[i0], slots[i1], slots[i2], slots[i3]
+        at4, at5, at6, at7 = slots[i4], slots[i5], slots[i6], slots[i7]
+        while at0 <= last:
+            at0 += at0 + np.uint64(block[places[at0] + i0] > thresholds[at0])
+            at1 += at1 + np.uint64(block[places[at1] + i1] > thresholds[at1])
+            at2 += at2 + np.uint64(block[places[at2] + i2] > thresholds[at2])
+            at3 += at3 + np.uint64(block[places[at3] + i3] > thresholds[at3])
+            at4 += at4 + np.uint64(block[places[at4] + i4] > thresholds[at4])
+            at5 += at5 + np.uint64(block[places[at5] + i5] > thresholds[at5])
+            at6 += at6 + np.uint64(block[places[at6] + i6] > thresholds[at6])
+            at7 += at7 + np.uint64(block[places[at7] + i7] > thresholds[at7])
+        slots[i0], slots[i1], slots[i2], slots[i3] = at0, at1, at2, at3
+        slots[i4], slots[i5], slots[i6], slots[i7] = at4, at5, at6, at7
 
 
 _matrix = types.Array(float32, 2, "C", readonly=True)
+# numba's tuple types are classes without annotations
+_mixed: Any = types.Tuple
 
 
 @njit(
-    uint16[:, ::1](_matrix, int64[::1], int64[:, ::1]), nogil=True, cache=True, error_model="numpy"
+    uint16[:, ::1](_matrix, int64[::1], uint32[:, ::1], int32[:, ::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
 )
-def find_leaves(inputs: Float32, rows: Int64, packed: Int64) -> NDArray[np.uint16]:
+def find_leaves(
+    inputs: Float32, rows: Int64, places: UInt32, thresholds: Int32
+) -> NDArray[np.uint16]:
     """Return the number of the leaf, from 0 on, of each of `rows` (m,) in each tree,
     shape (m, trees).
     """
-    width, trees, last = inputs.shape[1], packed.shape[0], np.uint64(packed.shape[1] - 1)
+    width, trees, last = inputs.shape[1], places.shape[0], np.uint64(places.shape[1] - 1)
     bits = inputs.view(np.int32)
     block = np.zeros(BLOCK_ROWS * width, np.int32)
+    slots = np.empty(BLOCK_ROWS, np.uint32)
     leaves = np.empty((rows.size, trees), np.uint16)
     for start in range(0, rows.size, BLOCK_ROWS):
         count = min(BLOCK_ROWS, rows.size - start)
@@ -109,32 +148,30 @@ def find_leaves(inputs: Float32, rows: Int64, packed: Int64) -> NDArray[np.uint1
             for column in range(width):
                 block[column * BLOCK_ROWS + i] = order_value(bits[rows[start + i], column])
         for tree in range(trees):
-            for first in range(0, count, LANES):
-                slots = step_down(block, first, packed[tree])
-                for lane in range(min(LANES, count - first)):
-                    leaves[start + first + lane, tree] = slots[lane] & last
+            step_down(block, count, places[tree], thresholds[tree], slots)
+            for i in range(count):
+                leaves[start + i, tree] = slots[i] & last
     return leaves
 
 
 @njit(inline="always")
 def _find_boxes(
-    block: NDArray[np.int32],
+    block: Int32,
     count: int,
-    low: NDArray[np.int32],
-    high: NDArray[np.int32],
-    boxes: NDArray[np.int32],
-    outside: NDArray[np.int32],
+    ends: Int32,
+    boxes: Int32,
+    outside: Int32,
 ) -> None:
     """Note for each row of a block the number of the innermost box that it lies in.
 
     That is how many boxes it lies outside of, in the column where these are most.
     """
     boxes[:count] = 0
-    for column in range(low.shape[1]):
+    for column in range(ends.shape[2]):
         values = block[column * BLOCK_ROWS : column * BLOCK_ROWS + count]
         outside[:count] = 0
-        for box in range(low.shape[0]):
-            lowest, highest = low[box, column], high[box, column]
+        for box in range(ends.shape[1]):
+            lowest, highest = ends[0, box, column], ends[1, box, column]
             for i in range(count):
                 outside[i] += (values[i] < lowest) | (values[i] > highest)
         for i in range(count):
@@ -143,34 +180,37 @@ def _find_boxes(
 
 @njit(inline="always")
 def _close_ranks(
-    block: NDArray[np.int32],
-    count: int,
-    sums: Float64,
-    rows: Int64,
-    boxes: NDArray[np.int32],
-    enough: Float64,
+    block: Int32, count: int, sums: Float64, limits: Float64, origins: Int32, to_come: Float64
 ) -> int:
-    """Move the rows whose sums are below what is enough in their box to the front, if that is worth
-    it; return how many still walk.
+    """Move the rows that may stay below their limit to the front, if that is worth it; return how
+    many still walk.
+
+    `origins` has two rows: where each row of the block was at first, and which box it lies in.
     """
     left, width = 0, block.size // BLOCK_ROWS
     for i in range(count):
-        left += sums[i] < enough[boxes[i]]
+        left += sums[i] + to_come[origins[1, i]] < limits[i]
     if left > WORTH_MOVING * count:
         return count
     to = 0
     for i in range(count):
-        if sums[i] < enough[boxes[i]]:
+        if sums[i] + to_come[origins[1, i]] < limits[i]:
             for column in range(width):
                 block[column * BLOCK_ROWS + to] = block[column * BLOCK_ROWS + i]
-            sums[to], rows[to], boxes[to] = sums[i], rows[i], boxes[i]
+            sums[to], limits[to] = sums[i], limits[i]
+            origins[0, to], origins[1, to] = origins[0, i], origins[1, i]
             to += 1
     return left
 
 
 @njit(
     float64[::1](
-        _matrix, int64[:, ::1], float64[:, ::1], float64[:, ::1], int32[:, ::1], int32[:, ::1]
+        _matrix,
+        float64[::1],
+        _mixed((uint32[:, ::1], int32[:, ::1])),
+        float64[:, ::1],
+        int32[:, :, ::1],
+        float64[:, ::1],
     ),
     nogil=True,
     cache=True,
@@ -178,43 +218,45 @@ def _close_ranks(
 )
 def walk_trees(
     inputs: Float32,
-    packed: Int64,
+    limits: Float64,
+    slots: tuple[UInt32, Int32],
     lengths: Float64,
-    enough: Float64,
-    low: NDArray[np.int32],
-    high: NDArray[np.int32],
+    ends: Int32,
+    to_come: Float64,
 ) -> Float64:
     """Return for each row of `inputs` (m, d) its path length summed over the trees,
     in their order, shape (m,).
 
-    A row in box k whose sum before tree t is `enough[t, k]` or more need not be walked further; it
-    may have the sum infinity.
+    A row whose sum will not be below its limit (m,) need not be walked to the end; it may have the
+    sum infinity. A row in box k, which lies from `ends[0, k]` to `ends[1, k]`, has at the least
+    `to_come[t, k]` to come from tree t on. `slots` are places and thresholds, (trees, 2^D) each.
     """
-    width, trees, last = inputs.shape[1], packed.shape[0], np.uint64(packed.shape[1] - 1)
+    places, thresholds = slots
+    width, trees, last = inputs.shape[1], places.shape[0], np.uint64(places.shape[1] - 1)
     total = np.full(inputs.shape[0], np.inf)
     bits = inputs.view(np.int32)
     block = np.zeros(BLOCK_ROWS * width, np.int32)
-    sums, rows = np.zeros(BLOCK_ROWS), np.empty(BLOCK_ROWS, np.int64)
-    boxes, outside = np.empty(BLOCK_ROWS, np.int32), np.empty(BLOCK_ROWS, np.int32)
+    sums, own_limits = np.zeros(BLOCK_ROWS), np.zeros(BLOCK_ROWS)
+    origins = np.empty((2, BLOCK_ROWS), np.int32)
+    own_slots, outside = np.empty(BLOCK_ROWS, np.uint32), np.empty(BLOCK_ROWS, np.int32)
     for start in range(0, inputs.shape[0], BLOCK_ROWS):
         count = min(BLOCK_ROWS, inputs.shape[0] - start)
         for i in range(count):
-            rows[i], sums[i] = start + i, 0.0
+            origins[0, i], sums[i], own_limits[i] = i, 0.0, limits[start + i]
             for column in range(width):
                 block[column * BLOCK_ROWS + i] = order_value(bits[start + i, column])
-        _find_boxes(block, count, low, high, boxes, outside)
-        count = _close_ranks(block, count, sums, rows, boxes, enough[0])
+        _find_boxes(block, count, ends, origins[1], outside)
+        count = _close_ranks(block, count, sums, own_limits, origins, to_come[0])
         for tree in range(trees):
-            for first in range(0, count, LANES):
-                slots = step_down(block, first, packed[tree])
-                for lane in range(LANES):
-                    sums[first + lane] += lengths[tree, slots[lane] & last]
+            step_down(block, count, places[tree], thresholds[tree], own_slots)
+            for i in range(count):
+                sums[i] += lengths[tree, own_slots[i] & last]
             if tree % TREES_BETWEEN == TREES_BETWEEN - 1:
-                count = _close_ranks(block, count, sums, rows, boxes, enough[tree + 1])
+                count = _close_ranks(block, count, sums, own_limits, origins, to_come[tree + 1])
                 if count == 0:
                     break
         for i in range(count):
-            total[rows[i]] = sums[i]
+            total[start + origins[0, i]] = sums[i]
     return total
 
 
@@ -225,7 +267,7 @@ def walk_trees(
     error_model="numpy",
 )
 def credit_columns(
-    inputs: Float32, columns: NDArray[np.int32], thresholds: Float32, expected: Float64
+    inputs: Float32, columns: Int32, thresholds: Float32, expected: Float64
 ) -> Float64:
     """Return what each column's splits take off the expected path length of each row,
     all trees, shape (m, d).

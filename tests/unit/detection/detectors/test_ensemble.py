@@ -89,6 +89,17 @@ def test_votes_and_score_agree(ensemble: Ensemble, rows: SeriesRows) -> None:
         assert score == pytest.approx(-expected / 100, abs=1e-12)
 
 
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.2])
+def test_members_that_are_not_asked_would_not_have_mattered(
+    ensemble: Ensemble, rows: SeriesRows, share: float
+) -> None:
+    scores = ensemble.score_series(rows)
+    bound = float(np.quantile(scores, share))
+    found = ensemble.score_series(rows, below=bound)
+    np.testing.assert_array_equal(found < bound, scores < bound)
+    np.testing.assert_array_equal(found[found < bound], scores[scores < bound])
+
+
 def test_agreement_is_the_weight_of_those_at_grade_50_and_above() -> None:
     def vote(weight: float, grade: float | None) -> dict:
         return {"detector": "mad", "weight": weight, "score": 0.0, "grade": grade, "missing": None}

@@ -54,6 +54,18 @@ def test_scores_below_a_threshold_are_found_without_walking_all_rows_to_the_end(
     np.testing.assert_allclose(found[is_below], expected[is_below], rtol=0, atol=0)
 
 
+def test_each_row_may_have_a_bound_of_its_own() -> None:
+    forest = fit_forest(draw_rows(1, 5000, 5), trees=60, sample=512, seed=3)
+    rows = draw_rows(2, 3000, 5)
+    expected = forest.score_samples(rows)
+    bounds = np.random.default_rng(3).permutation(expected)
+    bounds[:100], bounds[100:200] = 0.0, -np.inf
+    found = FlatForest.from_sklearn(forest).score_samples(rows, below=bounds)
+    is_below = expected < bounds
+    np.testing.assert_array_equal(found < bounds, is_below)
+    np.testing.assert_array_equal(found[is_below], expected[is_below])
+
+
 def test_scores_of_real_bars_are_those_of_scikit_learn(real_inputs: np.ndarray) -> None:
     forest = fit_forest(real_inputs, trees=100, sample=512, seed=7)
     flat = FlatForest.from_sklearn(forest)
