@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -54,20 +55,15 @@ class Describer:
         )
         # Whole columns become lists at once: row by row, numpy would take longer than all else.
         listed = (values.tolist() for values in facts)
-        names = (FEATURES, model.feature_set.columns, MEASURES)
         detector = str(model.parameters["detector"])
         trust = _find_trust(self._load, shown, scores, rows)
-        for bar, (score, grade, *vectors), trusted, market in zip(
-            self._describe_bars(rows),
-            zip(*listed, strict=True),
-            trust,
-            self._describe_market(rows),
-            strict=True,
+        columns = model.feature_set.columns
+        for bar, score, grade, of_features, of_columns, of_measures, trusted, market in zip(
+            self._describe_bars(rows), *listed, trust, self._describe_market(rows), strict=True
         ):
-            documented, attribution, measures = (
-                dict(zip(n, v, strict=True)) for n, v in zip(names, vectors, strict=True)
-            )
-            told = measures | market.words
+            documented = dict(zip(FEATURES, of_features, strict=True))
+            attribution = dict(zip(columns, of_columns, strict=True))
+            measures = dict(zip(MEASURES, of_measures, strict=True), **market.words)
             yield {
                 **bar,  # type: ignore[typeddict-item] # the keys that it lacks may be missing
                 "kind": "event",
@@ -82,7 +78,7 @@ class Describer:
                 "confidence_factors": trusted["confidence_factors"],
                 "members": trusted["members"],
                 "attribution": attribution,
-                "reasons": build_reasons(documented, told, attribution, close=bar["Close"]),
+                "reasons": build_reasons(documented, measures, attribution, close=bar["Close"]),
                 "market_fingerprint": market.fingerprint,
             }
 
@@ -176,7 +172,7 @@ class Describer:
         """Yield what the market did on the day of each panel row."""
         market = self._load.market
         if market is None:
-            yield from (_MarketDay(None, {}) for _ in rows)
+            yield from repeat(_MarketDay(None, {}), len(rows))
             return
         times = self._load.panel.times[rows]
         found = zip(market.fingerprint(times), market.look_up(times).tolist(), strict=True)

@@ -256,6 +256,8 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         )
         all_spans = before.spans + own
         anomalies = scored.found.get(ticker, ())
+        for anomaly in anomalies:
+            anomaly["bars_revision"] = before.bars_revision
         yield replace(
             before,
             **set_aside,
@@ -266,8 +268,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
             first_scored=all_spans[0][0] if all_spans else None,
             warnings=before.warnings + warnings,
             market_revision=load.market.revision if load.market else None,
-            found=before.found
-            + tuple(anomaly | {"bars_revision": before.bars_revision} for anomaly in anomalies),
+            found=(*before.found, *anomalies),
             scores=before.scores + kept.get(ticker, ()),
             **_find_shortage(model.warm_up_bars + 1, before.bars_stored),
         )

@@ -23,8 +23,9 @@ def build_reasons(
     `documented` has the 14 features, `measures` how far the bar is from the ticker's usual
     (`detection.features.kernel.MEASURES`), `attribution` the share of each model column.
     """
-    ranked = sorted(attribution, key=attribution.__getitem__, reverse=True)
-    told = [column for column in ranked if attribution[column] >= LEAST_SHARE] or ranked[:1]
+    told = [column for column, share in attribution.items() if share >= LEAST_SHARE]
+    told.sort(key=attribution.__getitem__, reverse=True)
+    told = told or [max(attribution, key=attribution.__getitem__)]
     phrases = [PHRASES[column](documented, measures, close) for column in told]
     reasons = list(dict.fromkeys(phrases))[:MOST_REASONS]
     if abs(documented["zscore_20"]) > BAND_SIGMA and "zscore_20" not in told:
