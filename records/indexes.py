@@ -109,11 +109,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("sent", "-Datetime"),
         _index("detection_run_id"),
         _index("model_version"),
-        _index("-anomaly_score"),
         _index("-created_at"),
-        # What is listed page by page, in each of its orders.
+        # What is listed page by page, in each of its orders, backwards too.
         _index("-Datetime", "_id"),
-        _index("anomaly_score", "_id"),
+        _index("-anomaly_score", "-_id"),
         _index("-grade", "_id"),
         # What is counted of them is counted without reading one.
         _index("status", "market", "severity", "kind", "scope", "Ticker", "Datetime"),

@@ -50,6 +50,15 @@ def narrow_run_indexes(database: Db) -> None:
         drop_index(database, "detection_runs", name)
 
 
+def join_score_indexes(database: Db) -> None:
+    """Have one index of anomalies by score in place of two: each costs every anomaly that is
+    written.
+    """
+    ensure_indexes(database)
+    for name in ("anomaly_score_-1", "anomaly_score_1__id_1"):
+        drop_index(database, "anomalies", name)
+
+
 def forget_fingerprints(database: Db) -> None:
     """Take the bars' fingerprint out of watermarks, which go by the bars' revision."""
     database.detection_metadata.update_many(
@@ -181,6 +190,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         "drop an index of watermarks that nothing reads",
         lambda d: drop_index(d, "detection_metadata", "updated_at_-1"),
     ),
+    Migration(12, "have one index of anomalies by score", join_score_indexes),
 )
 
 

@@ -92,13 +92,16 @@ def test_upgrades_at_once_are_as_one(fresh: Db, environment: dict[str, str]) -> 
     assert all(len(names) > 1 for names in list_indexes(fresh).values())
 
 
-def test_the_second_migration_drops_the_index_that_says_what_the_id_says(fresh: Db) -> None:
+def test_indexes_of_anomalies_that_say_what_others_say_are_dropped(fresh: Db) -> None:
     fresh.anomalies.create_index(
         ["Ticker", "interval", "Datetime"], name="natural_key", unique=True
     )
+    for keys in ([("anomaly_score", -1)], [("anomaly_score", 1), ("_id", 1)]):
+        fresh.anomalies.create_index(keys)
     add_run(fresh, "AAPL")
     upgrade(fresh, NOW)
-    assert "natural_key" not in list_indexes(fresh)["anomalies"]
+    dropped = {"natural_key", "anomaly_score_-1", "anomaly_score_1__id_1"}
+    assert not dropped & list_indexes(fresh)["anomalies"]
 
 
 def test_the_fifth_migration_moves_the_thresholds_of_watchlists_into_them(fresh: Db) -> None:
