@@ -1,7 +1,7 @@
 """A job is one batch's part of a run; an outcome says what came of one series of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple, NotRequired, Self, TypedDict
@@ -47,9 +47,8 @@ class VersionScores(NamedTuple):
     scores: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one series.
+class Outcome(NamedTuple):
+    """What came of one series: a tuple, as a scan makes several of each of thousands of tickers.
 
     `reason` is the stable word for why there is no result; `error` says it in full.
 
@@ -81,7 +80,7 @@ class Outcome:
 
     def fail(self, reason: str, error: str) -> Self:
         """Return this outcome as a failure of its own, which leaves the rest of the batch alone."""
-        return replace(self, status="failed", reason=reason, error=error)
+        return self._replace(status="failed", reason=reason, error=error)
 
 
 # What an audit says of an outcome besides its ticker, its model and what was found.

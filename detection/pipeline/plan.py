@@ -3,7 +3,7 @@ and which series it has nothing to do for.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pymongo.client_session import ClientSession
 
@@ -58,7 +58,7 @@ def make_plan(database: Db, job: Job, session: ClientSession, *, with_days: bool
         if wanted:
             stretches[ticker] = wanted
         else:
-            outcomes[ticker] = replace(outcomes[ticker], reason="already_detected")
+            outcomes[ticker] = outcomes[ticker]._replace(reason="already_detected")
     looked_at_days = any(mark.get("market_revision") is not None for mark in watermarks.values())
     return Plan(job, series, stretches, outcomes, days, looked_at_days)
 

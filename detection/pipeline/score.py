@@ -3,7 +3,7 @@ of the series that share a model.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain, pairwise
@@ -249,7 +249,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
             "no_trade_rows": before.no_trade_rows + no_trade_rows,
         }
         if ticker in scored.errors:
-            yield replace(before, **set_aside).fail("bad_bars", scored.errors[ticker])
+            yield before._replace(**set_aside).fail("bad_bars", scored.errors[ticker])
             continue
         own = tuple(
             (_time(panel.times[start]), _time(panel.times[stop - 1])) for start, stop in rows
@@ -258,8 +258,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         anomalies = scored.found.get(ticker, ())
         for anomaly in anomalies:
             anomaly["bars_revision"] = before.bars_revision
-        yield replace(
-            before,
+        yield before._replace(
             **set_aside,
             model=model,
             rows_loaded=before.rows_loaded + rows_loaded,

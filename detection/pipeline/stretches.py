@@ -50,14 +50,15 @@ def plan_incremental(
     if watermark is None:
         return (Stretch(first=None),)
     stretches = []
-    detected_from = int(watermark["first_detected_timestamp"].timestamp())
-    detected_to = int(watermark["last_detected_timestamp"].timestamp())
+    first, last = watermark["first_detected_timestamp"], watermark["last_detected_timestamp"]
     if change is not None:
-        stretches.append(Stretch(max(change[0], detected_from), change[1]))
-    if moved is not None and max(moved[0], detected_from) <= min(moved[1], detected_to):
-        stretches.append(Stretch(max(moved[0], detected_from), last=min(moved[1], detected_to)))
-    if series["last_bar"] > watermark["last_detected_timestamp"]:
-        stretches.append(Stretch(_after(watermark["last_detected_timestamp"])))
+        stretches.append(Stretch(max(change[0], _seconds(first)), change[1]))
+    if moved is not None:
+        start, stop = max(moved[0], _seconds(first)), min(moved[1], _seconds(last))
+        if start <= stop:
+            stretches.append(Stretch(start, last=stop))
+    if series["last_bar"] > last:
+        stretches.append(Stretch(_seconds(last) + 1))
     return tuple(stretches)
 
 
@@ -116,5 +117,5 @@ def select_rows(
     return spans
 
 
-def _after(time: datetime) -> int:
-    return int(time.timestamp()) + 1
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())

@@ -223,9 +223,9 @@ def find_unfinished(database: Db, run: RunDocument) -> list[str]:
 
 def unfold(part: AuditPart) -> Iterator[AuditDocument]:
     """Yield the audits that are stored as one document."""
-    shared = {name: value for name, value in part.items() if name != "audits"}
-    told: Sequence[Mapping[str, Any]] = part.get("audits", (part,))
-    for own in told:
+    told = cast("Mapping[str, Any]", part)
+    shared = {name: value for name, value in told.items() if name != "audits"}
+    for own in told.get("audits", (told,)):
         own_id = build_audit_id(part["run_id"], own["ticker"])
         yield cast("AuditDocument", {**shared, **own, "_id": own_id})
 
