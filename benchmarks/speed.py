@@ -61,6 +61,7 @@ def measure(
             clock.ratio("many tickers", "few tickers") * len(few) / len(many)
         ),
         "worker_peak_mib_10000_tickers": peak,
+        "scan_seconds_10000_tickers": clock.median("scan of many tickers"),
         "one_ticker_latency_ms": clock.median("one ticker over HTTP") * 1_000,
     }
     return figures, clock
@@ -137,7 +138,7 @@ def compare_ways(
 def compare_sizes(
     settings: Settings, few: Tickers, many: Tickers, rounds: int, clock: Clock, say: Say
 ) -> None:
-    """Time backfills of few and of many tickers by the workers."""
+    """Time backfills of few and of many tickers by the workers, and scans of the many."""
     worker, celery = get_worker(), build_celery(settings)
     database = worker.database
     for number in range(rounds):
@@ -148,6 +149,11 @@ def compare_sizes(
                 sides.run_by_workers(database, celery, sides.ask("backfill", tickers))
             with clock.time(f"alerts of {side}"):
                 sides.wait_for_alerts(database, partial(ask_notifier, worker))
+        market.forget_last_bar(database, many[0])
+        with clock.time("scan of many tickers"):
+            run = sides.run_by_workers(database, celery, sides.ask("incremental", many))
+        assert run["progress"]["rows_processed"] == len(many)
+        sides.wait_for_alerts(database, partial(ask_notifier, worker))
 
 
 def time_requests(settings: Settings, tickers: Tickers, clock: Clock, say: Say) -> None:
