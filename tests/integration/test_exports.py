@@ -109,7 +109,7 @@ def test_exported_and_imported_into_an_empty_database_all_is_the_same(
             assert manifest["fingerprints"] == {k: v for k, (v, _) in before.items()}
     for name in database.list_collection_names():
         database[name].delete_many({})
-    done = flask("bars", "import", tmp_path / "bars" / f"bars-0000.{form}", "--json")
+    done = flask("bars", "import", tmp_path / "bars", "--json")
     assert done.exit_code == 0, done.output
     for kind in ("trades", "funding"):
         done = flask("data", "import", kind, tmp_path / kind / f"{kind}-0000.{form}")
