@@ -295,7 +295,7 @@ def test_a_link_to_an_anomaly_whose_bars_are_gone_opens_it(
         # as somebody might type it
         address = f"{demo.url}#/ticker/goneco?interval=1d&anomaly={time[:10]}"
         page = open_page(address, width=390, quiet=False)
-        expect(page.get_by_text("no 1d bars are stored of GONECO")).to_be_visible()
+        expect(page.get_by_text("No 1d bars of GONECO are stored any more")).to_be_visible()
         panel = page.get_by_label("Anomaly", exact=True)
         expect(panel.get_by_text("Its bars are gone since")).to_be_visible()
         expect(panel.get_by_text("What the score rests on")).to_be_visible()

@@ -1,24 +1,22 @@
 // A ticker whose bars are gone: what was found in them is still told.
 
 import { el } from "../../lib/dom.js";
-import { buildProse } from "../../parts/prose.js";
 import { buildSelection } from "./selection.js";
 
 const NO_CHART = { select() {}, setAnomalies() {} };
 
 /**
  * @param {object[]} found the anomalies
- * @param {{ticker: string, anomaly: string|null}} asked
- * @param {string} reason why there is no chart, as the API says it
+ * @param {{ticker: string, interval: string, anomaly: string|null}} asked
  */
-export function drawGone(found, { ticker, anomaly }, reason, signal) {
+export function drawGone(found, { ticker, interval, anomaly }, signal) {
   const selection = buildSelection(NO_CHART, anomaly, () => {}, signal);
   selection.set(found, "");
   return [
     el("div.head", el("h1", ticker)),
     el(
       "p.notice.warn",
-      el("span", buildProse(reason), ". What was found while there were bars is kept."),
+      `No ${interval} bars of ${ticker} are stored any more: what was found in them is kept.`,
     ),
     el(
       "div.ticker-layout",

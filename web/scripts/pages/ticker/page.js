@@ -49,8 +49,8 @@ export function show(main, route, signal) {
   return loadInto(
     main,
     () => load(asked, signal),
-    ({ found, reason, ...data }) =>
-      found ? drawGone(found, asked, reason, signal) : draw(data, asked, route, signal),
+    ({ gone, ...data }) =>
+      gone ? drawGone(gone, asked, signal) : draw(data, asked, route, signal),
     signal,
     10,
   );
@@ -67,9 +67,9 @@ async function load(asked, signal) {
     return await loadSeries(asked, signal);
   } catch (error) {
     if (error.status !== 404) throw error;
-    const found = await loadFound({ ...asked, filters: {} }, signal);
-    if (found.length === 0) throw error;
-    return { found, reason: error.message };
+    const gone = await loadFound({ ...asked, filters: {} }, signal);
+    if (gone.length === 0) throw error;
+    return { gone };
   }
 }
 
