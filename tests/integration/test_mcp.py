@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import anyio
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client, StdioServerParameters
 
 from records.keys import add_key
@@ -24,23 +25,15 @@ COMMAND = ["-m", "flask", "--app", "wsgi", "mcp"]
 
 
 class Assistant:
-    """What asks, as an assistant does, through a server process of its own."""
+    """What asks, as an assistant does, a server process of its own."""
 
-    def __init__(self, url: str, key: str) -> None:
-        self.url = url
-        self._server = StdioServerParameters(
-            command=sys.executable,
-            args=[*COMMAND, "--url", url],
-            env={**os.environ, "TAPEWATCH_KEY": key},
-            cwd=ROOT,
-        )
+    def __init__(self, client: Client, portal: BlockingPortal) -> None:
+        self._client = client
+        self._portal = portal
+        self.instructions = client.instructions
 
     def ask(self, tool: str, **arguments: Any) -> tuple[str, bool]:
-        async def call() -> Any:
-            async with Client(self._server) as client:
-                return await client.call_tool(tool, arguments)
-
-        result = anyio.run(call)
+        result = self._portal.call(self._client.call_tool, tool, arguments)
         return result.content[0].text, bool(result.is_error)
 
     def read(self, tool: str, **arguments: Any) -> Any:
@@ -49,23 +42,39 @@ class Assistant:
         return json.loads(text)
 
     def list_tools(self) -> dict[str, Any]:
-        async def call() -> Any:
-            async with Client(self._server) as client:
-                return client.instructions, await client.list_tools()
+        return {tool.name: tool for tool in self._portal.call(self._client.list_tools).tools}
 
-        self.instructions, listed = anyio.run(call)
-        return {tool.name: tool for tool in listed.tools}
+
+@contextmanager
+def start_assistant(url: str, key: str) -> Iterator[Assistant]:
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=[*COMMAND, "--url", url],
+        env={**os.environ, "TAPEWATCH_KEY": key},
+        cwd=ROOT,
+    )
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Client(server)) as client,
+    ):
+        yield Assistant(client, portal)
 
 
 @pytest.fixture(scope="module")
-def assistant(live: Live) -> Iterator[Assistant]:
+def url(live: Live) -> Iterator[str]:
+    with serve_api(live.settings) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def assistant(live: Live, url: str) -> Iterator[Assistant]:
     store(live.database, "AAA", make_bars(800, shocks=SHOCKS))
     train(live.database)
     run = live.post("/py/anomalies/backfill", json={"ticker": "AAA", "max_period": "max"})
     assert run.json["status"] == "complete"
     key = add_key(live.database, "assistant", ["read"], datetime.now(UTC))
-    with serve_api(live.settings) as url:
-        yield Assistant(url, key)
+    with start_assistant(url, key) as assistant:
+        yield assistant
 
 
 def test_its_tools_are_the_routes_that_only_read(assistant: Assistant, live: Live) -> None:
@@ -99,7 +108,7 @@ def test_what_was_strange_on_a_day_and_why(assistant: Assistant) -> None:
     assert "market_conditions" in whole
 
 
-def test_a_refusal_is_told_in_the_words_of_the_problem(assistant: Assistant) -> None:
+def test_a_refusal_is_told_in_the_words_of_the_problem(assistant: Assistant, url: str) -> None:
     said, is_error = assistant.ask("get_candles", ticker="AAAA")
     assert is_error
     assert said.startswith("404 no_bars: ")
@@ -107,7 +116,8 @@ def test_a_refusal_is_told_in_the_words_of_the_problem(assistant: Assistant) -> 
     said, is_error = assistant.ask("list_anomalies", colour="red")
     assert is_error
     assert "colour" in said
-    said, is_error = Assistant(assistant.url, "wrong").ask("list_anomalies")
+    with start_assistant(url, "wrong") as stranger:
+        said, is_error = stranger.ask("list_anomalies")
     assert is_error
     assert said.startswith("401")
 
