@@ -15,10 +15,9 @@ from nbclient import NotebookClient
 
 from runner.servers import LOOPBACK
 from tests.conftest import ROOT
-from tests.processes import start_runner, wait_until
+from tests.processes import Runner
 
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
-SERVES_SECONDS = 240
 CELL_SECONDS = 240
 MOST_BYTES = 300_000
 
@@ -30,14 +29,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def run(folder: Path, again: Runner) -> Iterator[Any]:
     """The notebook, run from top to bottom."""
-    folder = tmp_path_factory.mktemp("notebook")
-    with start_runner(folder, "demo") as demo, pytest.MonkeyPatch.context() as patch:
-        wait_until(lambda: "Serving" in demo.said(), "serves", SERVES_SECONDS)
+    with pytest.MonkeyPatch.context() as patch:
         paths = [str(ROOT / "clients" / "python"), os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-        patch.setenv("TAPEWATCH_URL", f"http://{LOOPBACK}:{demo.port}")
+        patch.setenv("TAPEWATCH_URL", f"http://{LOOPBACK}:{again.port}")
         patch.setenv("IPYTHONDIR", str(folder))
         notebook = nbformat.read(NOTEBOOK, as_version=4)
         NotebookClient(

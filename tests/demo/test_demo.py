@@ -4,21 +4,19 @@ import csv
 import gzip
 import json
 import re
-import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
 from runner.servers import LOOPBACK
-from tests.processes import PATIENCE_SECONDS, Runner, run_runner, start_runner, wait_until
+from tests.processes import PATIENCE_SECONDS, Runner
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-SERVES_SECONDS = 240
 
 
 def count_published_bars() -> int:
@@ -51,8 +49,7 @@ def read_table(output: str) -> list[list[str]]:
     return [row for row in rows if row[0]]
 
 
-def test_demo_from_an_empty_folder_and_again(tmp_path: Path) -> None:
-    first = run_runner(tmp_path, "demo", "--once")
+def test_from_an_empty_folder(first: CompletedProcess[str]) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     assert (
         f"Bars: {count_published_bars():,} of 7 tickers, 1999-01-04 to 2018-12-31, imported"
@@ -66,22 +63,19 @@ def test_demo_from_an_empty_folder_and_again(tmp_path: Path) -> None:
     assert re.search(r"From start to table: [\d.]+ s", first.stdout)
     assert "Stopping" in first.stdout
 
-    with start_runner(tmp_path, "demo") as again:
-        wait_until(lambda: "Serving" in again.said(), "serves", SERVES_SECONDS)
-        assert "Bars: " in again.said()
-        assert "are here already" in again.said()
-        assert (
-            "Backfill: nothing to do, all 7 tickers were detected to their last bar before"
-            in again.said()
-        )
-        assert read_table(again.said()) == table
-        runs = get(again, "/py/detection-runs?task=backfill")["items"]
-        assert [run["status"] for run in runs] == ["complete"]
-        assert sorted(runs[0]["tickers"]) == ["AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC"]
-        # the split of 2005-02-28 is in the data as quoted
-        faults = get(again, "/py/anomalies?ticker=AAPL&kind=fault&limit=500")["items"]
-        assert ("2005-02-28T00:00:00Z", "split") in {(f["Datetime"], f["fault"]) for f in faults}
-        assert get(again, "/py/anomalies/summary")["total"] == runs[0]["anomalies_found"] > 0
-        again.process.send_signal(signal.SIGINT)
-        assert again.process.wait(PATIENCE_SECONDS) == 0
-        assert again.pids() == []
+
+def test_again(first: CompletedProcess[str], again: Runner) -> None:
+    assert "Bars: " in again.said()
+    assert "are here already" in again.said()
+    assert (
+        "Backfill: nothing to do, all 7 tickers were detected to their last bar before"
+        in again.said()
+    )
+    assert read_table(again.said()) == read_table(first.stdout)
+    runs = get(again, "/py/detection-runs?task=backfill")["items"]
+    assert [run["status"] for run in runs] == ["complete"]
+    assert sorted(runs[0]["tickers"]) == ["AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC"]
+    # the split of 2005-02-28 is in the data as quoted
+    faults = get(again, "/py/anomalies?ticker=AAPL&kind=fault&limit=500")["items"]
+    assert ("2005-02-28T00:00:00Z", "split") in {(f["Datetime"], f["fault"]) for f in faults}
+    assert get(again, "/py/anomalies/summary")["total"] == runs[0]["anomalies_found"] > 0
