@@ -2,6 +2,7 @@
 
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ import pytest
 
 from api.http.server import LIMITS
 from core.settings import Settings
-from records.database import Db
+from records.database import Db, open_database
 from records.keys import add_key, revoke_key
 from records.migrations import prepare_database
+from runner.servers import Servers
 from tests.attack import starving
 from tests.attack.starving import Answers, ask_as_others
 from tests.integration.serving import serve_api
 from tests.integration.stored import add_run, add_series
+from tests.processes import wait_until
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PROBES = ("/healthz", "/readyz")
@@ -36,16 +39,35 @@ class Target:
     database: Db
 
 
-@pytest.fixture
-def target(settings: Settings, database: Db) -> Iterator[Target]:
+@pytest.fixture(scope="module")
+def served(servers: Servers) -> Iterator[Target]:
+    """One server for all attacks: after each it must be as it was."""
+    settings = Settings(
+        _env_file=None,
+        mongo_url=servers.mongo_url,
+        redis_url=servers.redis_url.removesuffix("0") + "1003",
+        mongo_database=f"starving_{uuid.uuid4().hex[:12]}",
+    )
+    database = open_database(settings)
     prepare_database(database, NOW)
     add_series(database, *(f"T{number:04d}" for number in range(500)))
     attacker = add_key(database, "attacker", ["read", "enqueue"], NOW)
     other = add_key(database, "other", ["read"], NOW)
     run_id = add_run(database, "T0001")
     with serve_api(settings) as url:
-        assert not ask_as_others(url, other, ("/py/tickers", *PROBES), 3).failed
         yield Target(url, attacker, other, run_id, database)
+    database.client.drop_database(database.name)
+    database.client.close()
+
+
+@pytest.fixture
+def target(served: Target) -> Target:
+    """The server, when it has got over what was done to it before."""
+    paths = ("/py/tickers", *PROBES)
+    wait_until(
+        lambda: not ask_as_others(served.url, served.other, paths, 3).failed, "others are answered"
+    )
+    return served
 
 
 def list_attacks(target: Target) -> dict[str, AbstractContextManager[None]]:
@@ -118,18 +140,19 @@ def test_requests_one_after_another_on_one_connection_are_answered(target: Targe
     connection.close()
 
 
-def test_no_share_is_all(target: Target) -> None:
+def test_no_share_is_all() -> None:
     assert max(LIMITS.values()) < 64
 
 
 def test_a_stream_ends_when_its_key_does(target: Target) -> None:
+    key = add_key(target.database, "watcher", ["read"], NOW)
     ask = Request(  # noqa: S310 - as below
         f"{target.url}/py/detection-runs/{target.run_id}/events",
-        headers={"X-API-Key": target.other},
+        headers={"X-API-Key": key},
     )
     with urlopen(ask, timeout=30) as stream:  # noqa: S310 - our own address
         assert stream.readline() == b"event: run\n"
-        revoke_key(target.database, "other", NOW)
+        revoke_key(target.database, "watcher", NOW)
         while stream.readline():
             pass  # it ends
 
