@@ -14,6 +14,12 @@ class Look:
         self.folder = folder
         self.wrong: list[str] = []
 
+    def take_both(self, name: str) -> None:
+        """Look at it in its light and in its dark colours, which it changes as it stands."""
+        for theme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            self.take(f"{name}, {theme}")
+
     def take(self, name: str, *, is_loaded: bool = True) -> None:
         if is_loaded:
             expect(self.page.locator("[aria-busy]")).to_have_count(0)
