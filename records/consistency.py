@@ -25,14 +25,14 @@ from records.analytics.documents import (
 from records.analytics.overview import build_overview_document
 from records.database import Db, Query
 from records.findings.anomalies import build_anomaly_id
-from records.findings.documents import WatermarkDocument, anomalies_in, watermarks_in
+from records.findings.documents import anomalies_in, watermarks_in
 from records.findings.watermarks import build_metadata_id
 from records.indexes import FINISHED_RUNS_DAYS, INDEXES
 from records.market.documents import SeriesDocument, series_in
 from records.market.gaps import count_gaps
 from records.market.series import build_series_id
 from records.models.single_series import count_versions, find_fits, has_points
-from records.work.audits import find_audits_of, iterate_audits
+from records.work.audits import build_audit_id, find_audits_of, iterate_audits
 from records.work.batches import OPEN_STATES
 from records.work.documents import batches_in, runs_in
 from records.work.runs import OPEN_STATUSES
@@ -169,7 +169,7 @@ def _check_watermarks(
         for mark in marks:
             subject = f"watermark of {mark['ticker']} {mark['interval']}"
             stored = series.get(build_series_id(mark["ticker"], mark["interval"]))
-            audit = audits.get(_build_audit_id(mark))
+            audit = audits.get(build_audit_id(mark["last_detection_run"], mark["ticker"]))
             last = mark["last_detected_timestamp"]
             if stored is None:
                 yield Disagreement(
@@ -236,7 +236,7 @@ def _check_anomalies(
                 yield Disagreement(subject, found, _advise_backfill(ticker, anomaly["interval"]))
             run_id = anomaly["detection_run_id"]
             if anomaly["detection_timestamp"] > since and anomaly["_id"] not in listed.get(
-                f"{run_id}:{ticker}", ()
+                build_audit_id(run_id, ticker), ()
             ):
                 found = (
                     f"run {run_id} found it, by what it says, and does not list it in its audit of"
@@ -350,10 +350,6 @@ def _chunk(documents: Iterable[Item]) -> Iterator[list[Item]]:
     iterator = iter(documents)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
-
-
-def _build_audit_id(mark: WatermarkDocument) -> str:
-    return f"{mark['last_detection_run']}:{mark['ticker']}"
 
 
 def _advise_backfill(ticker: str, interval: str) -> str:
