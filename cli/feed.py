@@ -100,7 +100,7 @@ def publish(
         try:
             for grouped in group_records(read_file(path, kind), size=size):
                 for whose, records in grouped.items():
-                    name, others = _name(kind, whose, named)
+                    name, others = _name(kind, whose, named, is_first=not sent)
                     sender.send(kind, name, records, **others)
                     sent += len(records)
                 bar.update(task, description=f"{sent:,} {kind} sent")
@@ -116,21 +116,21 @@ def publish(
     echo(f"{sent:,} {kind} sent; `flask feed status` says how far they were stored")
 
 
-def _name(kind: DataKind, said: Whose, named: Whose) -> tuple[str, dict[str, str]]:
+def _name(
+    kind: DataKind, said: Whose, named: Whose, *, is_first: bool
+) -> tuple[str, dict[str, str]]:
     """Return the ticker of rows, as it is spelled, and what else says whose they are: what they say
-    themselves, or what was named for them. Raises BadInput where neither does.
+    themselves, or what was named for them. Raises BadInput where the first ones do neither.
     """
-    ticker, venue, interval = (own or other for own, other in zip(said, named, strict=True))
-    if ticker is None or (venue is None and kind != "candles"):
+    ticker, venue, interval = (own or other or "" for own, other in zip(said, named, strict=True))
+    if is_first and not (ticker and (venue or kind == "candles")):
         raise BadInput(
             "the rows do not say whose they are, or where: give --ticker BTC-USD and"
             " --venue BINANCE"
         )
     with suppress(BadInput):  # that it can be none is said where it is stored, and costs no other
         ticker = normalize_ticker(ticker)
-    if kind == "candles":
-        return ticker, {"interval": interval or ""}
-    return ticker, {"venue": venue or ""}
+    return ticker, {"interval": interval} if kind == "candles" else {"venue": venue}
 
 
 @group.command("status")

@@ -5,9 +5,9 @@ among the training bars, from 0 to 100, which is one scale for all. The ensemble
 E = sum w g / sum w over the members that could score the bar, and its score -E / 100; a model of it
 has a grade table of its own, from its scores, so that 75 still means one bar in a thousand. It
 fails where most weight lies with members that share a blind spot, and a bar that only one member
-finds strange is diluted. It costs as much as its members. Source: the combination of detectors on
-one scale, as in Kriegel, Kroeger, Schubert and Zimek, Interpreting and unifying outlier scores
-(2011).
+finds strange is diluted. It costs less than its members together, as the dear ones are asked of few
+bars. Source: the combination of detectors on one scale, as in Kriegel, Kroeger, Schubert and Zimek,
+Interpreting and unifying outlier scores (2011).
 """
 
 from collections.abc import Callable, Mapping, Sequence

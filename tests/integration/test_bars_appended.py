@@ -92,7 +92,7 @@ def write_slowly(database: Db, arrivals: list[Arrival], session: Any) -> int:
 
 
 def write_at_once(database: Db, arrivals: list[Arrival], session: Any) -> int:
-    appends, others = split_appends(database, arrivals, session)
+    appends, others, _ = split_appends(database, arrivals, session)
     write_appends(database, appends, session)
     write_slowly(database, others, session)
     return len(appends)

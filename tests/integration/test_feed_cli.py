@@ -106,15 +106,16 @@ def test_what_rows_say_of_themselves_goes_before_the_options(
         f"BTC-USD,,2026-01-05T13:00:00Z,{prices},\n"
         f"B T C,1h,2026-01-05T12:00:00Z,{prices},true\n"
         f"BTC-USD,2m,2026-01-05T12:00:00Z,{prices},true\n"
+        f",1h,2026-01-05T12:00:00Z,{prices},true\n"
     )
     words = ("publish", path, "--kind", "candles", "--interval", "5m", "--json")
-    assert read_json(flask_feed(*words)) == {"kind": "candles", "sent": 5}
+    assert read_json(flask_feed(*words)) == {"kind": "candles", "sent": 6}
     drain(settings, database, celery)
     assert {one["_id"]: one["bars"] for one in database.series.find()} == {
         "BTC-USD::1h": 1,
         "BTC-USD::5m": 1,
     }
-    assert [one["reason"] for one in database.rejected_records.find()] == ["bad_ticker"] * 2
+    assert [one["reason"] for one in database.rejected_records.find()] == ["bad_ticker"] * 3
 
 
 def test_a_redis_that_is_away_is_named(

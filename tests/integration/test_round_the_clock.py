@@ -56,7 +56,7 @@ def append(database: Db, ticker: str, columns: Columns) -> int:
     known, appended = load_sessions(CRYPTO), 0
 
     def write(session: ClientSession, arrival: Arrival) -> int:
-        appends, others = split_appends(database, [arrival], session)
+        appends, others, _ = split_appends(database, [arrival], session)
         write_appends(database, appends, session)
         for other in others:
             write_in(database, other, session)
