@@ -25,7 +25,7 @@ from detection.features.market_move import (
 from market.bars.buckets import years_of
 from market.bars.panel import BarPanel
 from market.bars.store import Wanted, read_sound_panel
-from market.intervals import is_intraday
+from market.intervals import DAY_SECONDS, is_intraday
 from records.database import Db
 from records.market import market_days
 from records.market.change_counts import count_changes
@@ -35,6 +35,7 @@ from records.market.series import find_market_panel_series
 # What is read at once, in bars; and how many changes are told apart.
 PORTION_BARS = 400_000
 MOST_DAYS_A_YEAR = 366
+DAYS_AT_ONCE = 32
 KEPT_CHANGES = 500
 
 # Time, median return and count of each of some days.
@@ -232,10 +233,24 @@ def _find_days(
 
 
 def _join_returns(found: Sequence[tuple[Int64, Float64]]) -> Days:
-    """Return time, median return and count of each day that there are returns of."""
-    times = [np.empty(0, np.int64), *(times for times, _ in found)]
-    returns = [np.empty(0), *(returns for _, returns in found)]
-    return compute_medians(np.concatenate(times), np.concatenate(returns))
+    """Return time, median return and count of each day that there are returns of.
+
+    A few days at a time: to sort all at once takes several times the memory that they do.
+    """
+    days = [compute_medians(np.empty(0, np.int64), np.empty(0))]
+    filled = [times for times, _ in found if times.size]
+    first = min((int(times.min()) for times in filled), default=0)
+    last = max((int(times.max()) for times in filled), default=-1)
+    for start in range(first, last + 1, DAYS_AT_ONCE * DAY_SECONDS):
+        stop = start + DAYS_AT_ONCE * DAY_SECONDS
+        inside = [(times >= start) & (times < stop) for times, _ in found]
+        times, returns = (
+            np.concatenate([own[i][which] for own, which in zip(found, inside, strict=True)])
+            for i in (0, 1)
+        )
+        days.append(compute_medians(times, returns))
+    times, moves, counts = (np.concatenate(columns) for columns in zip(*days, strict=True))
+    return times, moves, counts
 
 
 def _join(before: MarketDays, stands: Bools, days: Days) -> Days:
