@@ -153,19 +153,36 @@ def _find_fingerprints(database: Db, asked: Asked) -> dict[str, str]:
     return {one["_id"]: one["fingerprint"] for one in found}
 
 
-def verify_folder(folder: Path) -> list[str]:
-    """Return what of an exported folder is not as its manifest says; nothing where all is.
+def is_export(folder: Path) -> bool:
+    """Whether a folder has the manifest of an export."""
+    try:
+        _read_hashes(folder)
+    except BadInput:
+        return False
+    return True
+
+
+def _read_hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each part of an exported folder, as its manifest says.
 
     Raises BadInput where there is no manifest that can be read.
     """
     try:
         manifest: Mapping[str, Any] = json.loads((folder / MANIFEST).read_text())
-        parts = {str(part["name"]): str(part["sha256"]) for part in manifest["parts"]}
+        return {str(part["name"]): str(part["sha256"]) for part in manifest["parts"]}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise BadInput(
             f"{folder} has no {MANIFEST} that can be read ({error}): it is no export, or one that"
             " was broken off"
         ) from error
+
+
+def verify_folder(folder: Path) -> list[str]:
+    """Return what of an exported folder is not as its manifest says; nothing where all is.
+
+    Raises BadInput where there is no manifest that can be read.
+    """
+    parts = _read_hashes(folder)
     faults = []
     for name, digest in parts.items():
         path = folder / Path(name).name

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import BadInput
+from market.exports.folders import is_export
 from market.exports.tables import MANIFEST
 from market.imports.names import SUFFIXES
 
@@ -38,7 +39,7 @@ def _find_objection(file: Path) -> str | None:
     """Return why a file is no file of bars by its name, or None."""
     if file.name.startswith("."):
         return "a hidden file, such as macOS leaves beside others"
-    if file.name == MANIFEST:
+    if file.name == MANIFEST and is_export(file.parent):
         return "what an export says of its files"
     if not file.name.lower().endswith(SUFFIXES):
         return "no file of bars by its name"
