@@ -162,9 +162,11 @@ def start_service(
     folder: Path, command: Sequence[str] = COMMAND, **environment: str
 ) -> Iterator[Runner]:
     """Start `python -m runner up` and wait until it serves."""
+    output = folder / "output.txt"
+    before = len(output.read_text()) if output.exists() else 0
     with start_runner(folder, "up", command=command, **environment) as runner:
         wait_until(
-            lambda: "Serving" in runner.said() or runner.process.poll() is not None,
+            lambda: "Serving" in runner.said()[before:] or runner.process.poll() is not None,
             "serves",
             START_SECONDS,
         )
