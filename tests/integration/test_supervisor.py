@@ -196,7 +196,7 @@ def test_killed_runner_or_make_leaves_no_process_and_its_service_can_be_started_
         str(venv / ".installed"),
     )
     with start_service(tmp_path, make) as again:
-        assert len(again.pids("-m runner up")) == 1
+        assert len(again.pids('"-m runner up"')) == 1
         wait_until_consuming(again)
         kill(again)
 
