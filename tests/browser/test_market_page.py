@@ -62,7 +62,7 @@ def test_correlations_are_computed_and_drawn(demo: Demo, open_page: Callable[...
     wait_until(has_all, "has a cell for each two tickers")
     # Two tickers without days in common, as others may have brought them, have an empty cell.
     cells.nth(1).hover()
-    expect(card).to_contain_text(re.compile(r" and \S+: (−?[01]\.\d\d|too few common bars)"))
+    expect(card).to_contain_text(re.compile(r" and \S+: (\S?[01]\.\d\d|too few common bars)"))
 
 
 def test_ticker_page_has_metrics_and_regimes_behind_the_candles(
