@@ -8,6 +8,7 @@ from celery import Celery
 
 from records.database import Db, Document
 from records.work import outbox, runs
+from records.work.heartbeats import NOTIFIER, find_heartbeats
 from records.work.requests import RunRequest, insert_run
 from runner.client import Api
 from tasks.engine.accept import accept_run
@@ -65,6 +66,17 @@ def wait_for_alerts(database: Db, asking: Callable[[], None]) -> None:
         if now - asked > TICK_SECONDS:  # as the tick does
             asked = now
             asking()
+        time.sleep(POLL_SECONDS)
+
+
+def leave_alerts(database: Db) -> None:
+    """Have the workers leave what runs found as it is, and return when none is at it, so that what
+    follows is timed alone.
+    """
+    database.outbox.delete_many({"delivered_at": None})
+    deadline = time.monotonic() + RUN_SECONDS
+    while find_heartbeats(database, [NOTIFIER]):
+        assert time.monotonic() < deadline, f"the notifier is at work after {RUN_SECONDS} s"
         time.sleep(POLL_SECONDS)
 
 

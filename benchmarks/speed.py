@@ -95,7 +95,6 @@ def compare_ways(
         market.build_matrix(database, tickers, model),
     )
     model_file = market.store_file(forest, folder)
-    settle = partial(sides.wait_for_alerts, database, partial(ask_notifier, worker))
     for number in range(rounds):
         say(f"Round {number + 1} of {rounds}, {len(tickers):,} tickers.")
         part, share = tickers[number::rounds], 1 / rounds
@@ -105,12 +104,12 @@ def compare_ways(
         with clock.time("backfill by the workers"):
             sides.run_by_workers(database, celery, sides.ask("backfill", tickers))
         with clock.time("its alerts, afterwards"):
-            settle()
+            sides.wait_for_alerts(database, partial(ask_notifier, worker))
         market.forget_results(database)
         with clock.time("backfill"):
             run = sides.run_here(worker, sides.ask("backfill", tickers))
         assert run["progress"]["rows_processed"] == len(matrix)
-        settle()
+        sides.leave_alerts(database)
         with clock.time("naive backfill", share=share):
             for ticker in part:
                 naive.backfill(database, ticker, model_file)
@@ -118,7 +117,7 @@ def compare_ways(
         with clock.time("scan"):
             run = sides.run_here(worker, sides.ask("incremental", tickers))
         assert run["progress"]["rows_processed"] == len(tickers)
-        settle()
+        sides.leave_alerts(database)
         with clock.time("naive scan", share=share):
             for ticker in part:
                 naive.scan(database, ticker, forest)
@@ -139,21 +138,19 @@ def compare_sizes(
     settings: Settings, few: Tickers, many: Tickers, rounds: int, clock: Clock, say: Say
 ) -> None:
     """Time backfills of few and of many tickers by the workers, and scans of the many."""
-    worker, celery = get_worker(), build_celery(settings)
-    database = worker.database
+    database, celery = get_worker().database, build_celery(settings)
     for number in range(rounds):
         say(f"Round {number + 1} of {rounds}, {len(few):,} tickers and {len(many):,}.")
         for side, tickers in (("few tickers", few), ("many tickers", many)):
             market.forget_results(database)
             with clock.time(side):
                 sides.run_by_workers(database, celery, sides.ask("backfill", tickers))
-            with clock.time(f"alerts of {side}"):
-                sides.wait_for_alerts(database, partial(ask_notifier, worker))
+            sides.leave_alerts(database)
         market.forget_last_bar(database, many[0])
         with clock.time("scan of many tickers"):
             run = sides.run_by_workers(database, celery, sides.ask("incremental", many))
         assert run["progress"]["rows_processed"] == len(many)
-        sides.wait_for_alerts(database, partial(ask_notifier, worker))
+        sides.leave_alerts(database)
 
 
 def time_requests(settings: Settings, tickers: Tickers, clock: Clock, say: Say) -> None:
