@@ -16,8 +16,7 @@ MODULES = (
     "detection.detectors.pca_window",
     "detection.detectors.lstm",
     "detection.detectors.mad",
-    "detection.detectors.moving_average",
-    "detection.detectors.zscore",
+    "detection.detectors.trailing",
 )
 
 

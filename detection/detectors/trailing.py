@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numba import float32, float64, int64, types
+from numba import boolean, float32, float64, int64, njit, types
 from numpy.typing import NDArray
 
 from core.arrays import Float32, Float64, Int64
@@ -24,8 +24,52 @@ COLUMN = types.Array(float32, 1, "C", readonly=True)
 ROWS = types.Array(int64, 1, "C", readonly=True)
 MEASURE = float64[::1](COLUMN, ROWS)
 
+_SPREAD = float64[:, ::1](COLUMN, ROWS, int64, boolean)
+
 # From returns (n,) and wanted rows (m,) to how far each lies from the usual, shape (m,), from 0 on.
 Measure = Callable[[Float32, Int64], Float64]
+
+
+@njit(_SPREAD, nogil=True, cache=True, error_model="numpy")
+def measure_spread(
+    returns: Float32,
+    rows: Int64,
+    window: int,
+    squared: bool,  # noqa: FBT001 - what is compiled has no arguments by name only
+) -> Float64:
+    """Return, shape (2, m), how far each row's return lies from the mean of the `window` before it,
+    and the sum of how far these do, or of the squares of that.
+
+    Rows that follow each other go side by side, each with its own additions in its own order.
+    """
+    measured, means = np.zeros((2, rows.size)), np.empty(SIDE_BY_SIDE)
+    far, spread = measured
+    start = 0
+    while start < rows.size:
+        first, count = rows[start], 1
+        while count < min(SIDE_BY_SIDE, rows.size - start) and rows[start + count] == first + count:
+            count += 1
+        means[:count] = 0.0
+        for back in range(1, window + 1):
+            before = returns[first - back : first - back + count]
+            for i in range(count):
+                means[i] += before[i]
+        for i in range(count):
+            means[i] /= window
+        found = spread[start : start + count]
+        for back in range(1, window + 1):
+            before = returns[first - back : first - back + count]
+            if squared:
+                for i in range(count):
+                    off = before[i] - means[i]
+                    found[i] += off * off
+            else:
+                for i in range(count):
+                    found[i] += abs(before[i] - means[i])
+        for i in range(count):
+            far[start + i] = abs(returns[first + i] - means[i])
+        start += count
+    return measured
 
 
 @dataclass(frozen=True, slots=True)
