@@ -79,12 +79,13 @@ def test_pods_are_probed_limited_and_without_rights(name: str) -> None:
     pod = DEPLOYMENTS[name]
     (container,) = pod["containers"]
     assert container["livenessProbe"]
-    assert container["resources"]["limits"]["memory"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for each in (container, *pod.get("initContainers", [])):
+        assert each["resources"]["limits"]["memory"]
+        assert each["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert all("emptyDir" in volumes[mount["name"]] for mount in container["volumeMounts"])
     assert BEAT_FOLDERS[1] in {mount["mountPath"] for mount in container["volumeMounts"]}
@@ -110,3 +111,14 @@ def test_workers_are_scaled_by_what_waits() -> None:
     assert scaled["spec"]["scaleTargetRef"]["name"] in DEPLOYMENTS
     (trigger,) = scaled["spec"]["triggers"]
     assert trigger["metadata"]["query"] == 'max(tapewatch_batches{state="pending"})'
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_pods_that_compute_begin_with_what_the_image_compiled(name: str) -> None:
+    folder = "/var/lib/tapewatch/numba"
+    assert f"NUMBA_CACHE_DIR={folder}" in (ROOT / "Dockerfile").read_text()
+    (container,), (first,) = DEPLOYMENTS[name]["containers"], DEPLOYMENTS[name]["initContainers"]
+    assert first["image"] == container["image"]
+    ((_, _, source, target), (mount,)) = first["command"], first["volumeMounts"]
+    assert (source, target) == (f"{folder}/.", mount["mountPath"])
+    assert {"name": mount["name"], "mountPath": folder} in container["volumeMounts"]
