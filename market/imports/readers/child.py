@@ -2,8 +2,9 @@
 with settled tables.
 
 A request is a line of JSON and, where it says so, that many bytes. An answer is a line of JSON for
-each table of the file, followed by as many bytes of Arrow as it says, and a last one `{"end":
-true}`. Whatever bytes a file holds, its answer is a table or one error: what no reader foresaw is
+each table of the file, followed by as many bytes of Arrow as it says, and a last one `{"end": true,
+"grown": ...}`, which says whether the file left so much behind that another process had better read
+the next. Whatever bytes a file holds, its answer is a table or one error: what no reader foresaw is
 an error too, and so is a want of memory.
 """
 
@@ -26,6 +27,7 @@ from market.imports.readers.limits import (
     MEMORY_PER_BYTE,
     MOST_BYTES,
     MOST_CPU_SECONDS,
+    MOST_LEFT_BEHIND,
     MOST_MEMORY,
     PREVIEW_MEMORY,
 )
@@ -40,14 +42,16 @@ Answer = tuple[dict[str, Any], bytes]
 
 def main() -> None:
     """Answer requests until the input ends."""
-    idle = _measure_memory()
+    first = idle = _measure_memory()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     for line in iter(requests.readline, b""):
         request = json.loads(line)
         for head, body in _answer(request, requests, idle):
             answers.write(json.dumps(head | {"size": len(body)}).encode() + b"\n")
             answers.write(body)
-        answers.write(b'{"end": true}\n')
+        idle = _measure_memory()
+        end = {"end": True, "grown": idle - first > MOST_LEFT_BEHIND}
+        answers.write(json.dumps(end).encode() + b"\n")
         answers.flush()
 
 

@@ -23,4 +23,6 @@ MEMORY_PER_BYTE = 12
 MOST_MEMORY = 3_072 * MIB
 # A preview runs beside the web process, and is of a smaller file.
 PREVIEW_MEMORY = 256 * MIB
+# What a reader may have more, once it is idle again, than when it started.
+MOST_LEFT_BEHIND = 256 * MIB
 MOST_CPU_SECONDS = 180

@@ -4,6 +4,7 @@ no file can take the service's.
 This module loads nothing of what readers need, so that the web process can ask for a preview.
 """
 
+import atexit
 import json
 import os
 import subprocess
@@ -25,6 +26,8 @@ MODULE = "market.imports.readers.child"
 MOST_WAIT_SECONDS = 900.0
 # So often whoever waits for the child is told that it still does.
 TOLD_SECONDS = 0.5
+# So long a child that is done waits for another file, since starting one takes a second.
+IDLE_SECONDS = 20.0
 # What the child keeps of the environment; the rest, with its passwords, is none of its business.
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "HOME", "TMPDIR")
 # Pools that reserve address space in advance would use up the bound.
@@ -60,9 +63,16 @@ class Part:
     skipped: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What the child says once a file is read: whether much of it was left behind in memory."""
+
+    has_grown: bool
+
+
 class Reader:
     """Reads files one after another in a child process,
-    which is started anew when a file was too much for it.
+    which is started anew when a file was too much for it, or left much behind in it.
 
     While the child reads, `on_wait` is called about twice a second; what it raises ends the child.
     """
@@ -76,6 +86,9 @@ class Reader:
         self._wait_seconds = wait_seconds
         self._on_wait = on_wait
         self._child: Child | None = None
+        # Whether the child is at a file, or was left with too much by one: nobody else is to read
+        # with it.
+        self._is_spent = False
 
     def warm_up(self) -> None:
         """Start the process, which takes a moment, without waiting for it."""
@@ -117,44 +130,39 @@ class Reader:
         return preview | {"source": shown.name, "parts": [part.name for part in parts][:100]}
 
     def close(self) -> None:
-        """End the process."""
-        if self._child is None:
-            return
+        """Give up the process: one that is done is left to the next reader, for a while."""
         child, self._child = self._child, None
-        child.kill()
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    continue
-        child.wait()
+        if child is None:
+            return
+        if self._is_spent or child.poll() is not None:
+            _end(child)
+        else:
+            _keep(child)
 
     def _ask(self, request: dict[str, Any], content: bytes) -> Iterator[Part]:
-        child = self._start()
+        child, self._is_spent = self._start(), True
         # A file that sends the reader round in circles must not hold us for ever.
         timer = threading.Timer(self._wait_seconds, child.kill)
         timer.daemon = True
         timer.start()
-        ended = False
         try:
             part = self._wait_for(child, partial(_send, child, request, content))
-            while part is not None:
+            while isinstance(part, Part):
                 yield part
                 part = self._wait_for(child, partial(_read_part, child))
-            ended = True
+            self._is_spent = part.has_grown
         except (EOFError, OSError):
-            ended = False
             yield Part(
                 str(request["filename"]),
                 error="it takes more memory or time to read than files of its size may",
             )
         finally:
             timer.cancel()
-            if not ended:
+            if self._is_spent:
                 self.close()
+                self._is_spent = False
 
-    def _wait_for(self, child: Child, answer: Callable[[], Part | None]) -> Part | None:
+    def _wait_for(self, child: Child, answer: Callable[[], Part | _End]) -> Part | _End:
         if self._on_wait is None:
             return answer()
         with ThreadPoolExecutor(1) as pool:
@@ -170,6 +178,8 @@ class Reader:
     def _start(self) -> Child:
         if self._child is None or self._child.poll() is not None:
             self.close()
+            self._child = _take_spare()
+        if self._child is None:
             kept = {name: os.environ[name] for name in KEPT if name in os.environ}
             self._child = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", MODULE],
@@ -186,7 +196,7 @@ class Reader:
 def open_reader(
     *, wait_seconds: float = MOST_WAIT_SECONDS, on_wait: Callable[[], None] | None = None
 ) -> Iterator[Reader]:
-    """Yield a reader, and end its process afterwards."""
+    """Yield a reader, and give up its process afterwards."""
     reader = Reader(wait_seconds=wait_seconds, on_wait=on_wait)
     try:
         yield reader
@@ -194,7 +204,53 @@ def open_reader(
         reader.close()
 
 
-def _send(child: Child, request: dict[str, Any], content: bytes) -> Part | None:
+def _keep(child: Child) -> None:
+    """Leave a child that is done to the next reader of this process; it ends when none comes."""
+    if _spare:  # more than one would take memory for nothing
+        _end(child)
+        return
+    timer = threading.Timer(IDLE_SECONDS, _end_spare)
+    timer.daemon = True
+    _spare.append((child, timer))
+    timer.start()
+
+
+def _take_spare() -> Child | None:
+    """Return the child that was kept, where there is one and it still lives."""
+    try:
+        child, timer = _spare.pop()
+    except IndexError:
+        return None
+    timer.cancel()
+    if child.poll() is None:
+        return child
+    _end(child)
+    return None
+
+
+def _end_spare() -> None:
+    if (child := _take_spare()) is not None:
+        _end(child)
+
+
+def _end(child: Child) -> None:
+    child.kill()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except OSError:
+                continue
+    child.wait()
+
+
+# The child that nobody reads with now, and what ends it. A process that is forked has none.
+_spare: list[tuple[Child, threading.Timer]] = []
+os.register_at_fork(after_in_child=_spare.clear)
+atexit.register(_end_spare)
+
+
+def _send(child: Child, request: dict[str, Any], content: bytes) -> Part | _End:
     """Send what is to be read, and return its first part."""
     assert child.stdin is not None  # noqa: S101 - pipes were asked for
     child.stdin.write(json.dumps(request).encode() + b"\n")
@@ -203,13 +259,13 @@ def _send(child: Child, request: dict[str, Any], content: bytes) -> Part | None:
     return _read_part(child)
 
 
-def _read_part(child: Child) -> Part | None:
-    """Return the next part that the child writes, None at the end of its file."""
+def _read_part(child: Child) -> Part | _End:
+    """Return the next part that the child writes, or what it says at the end of its file."""
     stream = child.stdout
     assert stream is not None  # noqa: S101 - as above
     head = _read_head(stream)
     if "end" in head:
-        return None
+        return _End(head["grown"])
     body = _read_exactly(stream, head.pop("size"))
     return Part(head.pop("name"), head, body, head.pop("error", None), head.pop("skipped", None))
 

@@ -13,8 +13,10 @@ import pytest
 
 from core.errors import BadInput
 from market.imports.names import find_owner
+from market.imports.readers import process
 from market.imports.readers.process import Part, open_reader
 from market.imports.sources.files import find_files
+from tests.processes import wait_until
 from tests.unit.market.imports.reading import read_numbers, settle
 
 CSV = "Symbol,Date,Open,High,Low,Close,Volume\nNA,2001-09-17,16.0,17.07,15.73,16.99,8178700\n"
@@ -145,6 +147,20 @@ def test_reader_goes_on_after_a_file_that_it_refused() -> None:
             for part in reader.read_content(text, "x.csv")
         ]
     assert errors == ["the file is empty", None]
+
+
+def test_process_that_is_done_reads_for_the_next_and_ends_when_none_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "IDLE_SECONDS", 0.5)
+    pids = []
+    for _ in range(2):
+        with open_reader() as reader:
+            (part,) = reader.read_content(CSV.encode(), "x.csv")
+            pids.append(reader.pid)
+        assert part.error is None
+    assert pids[0] == pids[1]
+    wait_until(lambda: not Path(f"/proc/{pids[0]}").exists(), "it ends")
 
 
 def test_folder_accounts_for_all_its_files(tmp_path: Path) -> None:
