@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-import ccxt
 import pytest
 from flask.testing import FlaskClient
 
@@ -230,18 +229,24 @@ def test_who_sends_more_than_can_be_stored_is_told_to_wait(
     push(client, "trades", TRADES)
 
 
-class Reader(ccxt.Exchange):
-    """A client that was written for ccxt: it takes what its exchange says in unified shapes."""
+def make_reader() -> Any:
+    """Return a client that was written for ccxt: it takes what its exchange says in unified
+    shapes.
+    """
+    import ccxt  # noqa: PLC0415 - it takes seconds to load
 
-    def parse_trade(self, trade: Any, market: Any = None) -> Any:
-        return self.safe_trade(trade, market)
+    class Reader(ccxt.Exchange):
+        def parse_trade(self, trade: Any, market: Any = None) -> Any:
+            return self.safe_trade(trade, market)
+
+    return Reader()
 
 
 def test_ccxts_own_functions_read_us_unchanged(client: FlaskClient, database: Db) -> None:
     for kind, records in SENT.items():
         push(client, kind, records)
     store(database, "AAPL", make_bars(30))
-    reader = Reader()
+    reader = make_reader()
     sent = get(client, "trades", format="ccxt")
     trades = reader.parse_trades(sent)
     assert [(t["id"], t["timestamp"], t["price"], t["amount"], t["side"]) for t in trades] == [

@@ -4,7 +4,6 @@ never a query to the database, never a 500.
 
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,9 +15,9 @@ from api.http.state import get_state
 from core.settings import Settings
 from records.database import Db
 from runner.servers import Servers
+from tests.integration.document import DOCUMENT
 from tests.integration.stored import add_series
 
-DOCUMENT: Any = create_app(Settings(_env_file=None)).spec
 QUERY = {"$ne": ""}
 # What the members of a list are is looked at once all of them are there.
 HISTORY = {"timestamps": [1, 2, 3], "values": [1.0, 2.0, 4.0]}

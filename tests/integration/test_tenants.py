@@ -11,7 +11,6 @@ from apiflask import APIFlask
 from click.testing import CliRunner
 from flask.testing import FlaskClient
 
-from api.app import create_app
 from cli.keys import group as keys_group
 from cli.tenants import group
 from core.settings import Settings, get_settings
@@ -25,10 +24,10 @@ from tasks.periodic import control
 from tasks.periodic.notifications import notify
 from tasks.process.worker import Worker
 from tests.integration.alerting import NOW, SESSIONS, age, end_run
+from tests.integration.document import DOCUMENT
 from tests.integration.stored import add_list, add_series
 from tests.receiver import Receiver
 
-DOCUMENT: Any = create_app(Settings(_env_file=None)).spec
 OPERATIONS = [
     (path, method, described)
     for path, methods in sorted(DOCUMENT["paths"].items())

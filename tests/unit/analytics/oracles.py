@@ -4,7 +4,6 @@ where none has one, as anybody would write it.
 
 from math import log
 
-import antropy
 import bidask
 import numpy as np
 import pandas as pd
@@ -144,6 +143,8 @@ def compute_fisher_p_exactly(power: np.ndarray) -> float:
 
 
 def measure_entropy(moves: np.ndarray) -> float:
+    import antropy  # noqa: PLC0415 - it compiles itself as it loads, for seconds
+
     return float(antropy.spectral_entropy(moves, sf=1.0, method="fft", normalize=True))
 
 
