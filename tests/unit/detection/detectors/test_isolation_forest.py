@@ -1,5 +1,6 @@
 """The flat forest against scikit-learn, and its attribution against re-scoring."""
 
+from functools import cache
 from itertools import combinations
 from math import comb
 
@@ -18,6 +19,12 @@ def draw_rows(seed: int, count: int, width: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_t(4, (count, width)).astype(np.float32)
 
 
+@cache
+def fit_drawn(trees: int, sample: int, width: int) -> IsolationForest:
+    """Return a forest of scikit-learn's, which takes longer to fit than to look at."""
+    return fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
+
+
 @pytest.fixture(scope="module")
 def real_inputs() -> np.ndarray:
     panel = build_panel(*read_real_bars().values())
@@ -29,7 +36,7 @@ def real_inputs() -> np.ndarray:
     ("trees", "sample", "width"), [(1, 2, 1), (7, 33, 3), (100, 256, 14), (30, 4096, 5)]
 )
 def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int, width: int) -> None:
-    forest = fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
+    forest = fit_drawn(trees, sample, width)
     flat = FlatForest.from_sklearn(forest)
     rows = draw_rows(2, count, width)
     expected = forest.score_samples(rows)
@@ -44,7 +51,7 @@ def test_scores_are_those_of_scikit_learn(count: int, trees: int, sample: int, w
 def test_scores_below_a_threshold_are_found_without_walking_all_rows_to_the_end(
     count: int, share: float, trees: int, sample: int, width: int
 ) -> None:
-    forest = fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
+    forest = fit_drawn(trees, sample, width)
     rows = draw_rows(2, count, width)
     expected = forest.score_samples(rows)
     threshold = float(np.quantile(expected, share))
@@ -126,9 +133,7 @@ def test_a_forest_whose_scores_would_differ_is_none() -> None:
 def test_a_stored_forest_scores_and_attributes_the_same_to_the_last_bit(
     trees: int, sample: int, width: int
 ) -> None:
-    forest = FlatForest.from_sklearn(
-        fit_forest(draw_rows(1, 5000, width), trees=trees, sample=sample, seed=3)
-    )
+    forest = FlatForest.from_sklearn(fit_drawn(trees, sample, width))
     arrays, rows = forest.get_arrays(), draw_rows(2, 3000, width)
     assert all(array.dtype.kind in "if" for array in arrays.values())
     again = load(arrays)
