@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 import redis
 from pymongo import MongoClient
+from pymongo.read_concern import ReadConcern
 from xdist.scheduler import LoadScopeScheduling
 
 from core.settings import Settings
@@ -66,17 +67,27 @@ def mongo_database(servers: Servers) -> str:
     return settings.mongo_database
 
 
-@pytest.fixture
-def settings(servers: Servers, mongo_database: str) -> Iterator[Settings]:
-    """Settings with the session's MongoDB database and a Redis database of the test's own."""
-    redis_url = servers.redis_url.removesuffix("0") + str(1 + next(REDIS_DATABASES) % 1000)
-    yield Settings(
+def choose_redis_url(servers: Servers) -> str:
+    """Return the address of a Redis database that nobody else is given."""
+    return servers.redis_url.removesuffix("0") + str(next(REDIS_DATABASES))
+
+
+@pytest.fixture(scope="module")
+def file_settings(servers: Servers, mongo_database: str) -> Settings:
+    """Settings with the session's MongoDB database and a Redis database of the file's own."""
+    return Settings(
         _env_file=None,
         mongo_url=servers.mongo_url,
-        redis_url=redis_url,
+        redis_url=choose_redis_url(servers),
         mongo_database=mongo_database,
     )
-    with redis.Redis.from_url(redis_url) as client:
+
+
+@pytest.fixture
+def settings(file_settings: Settings) -> Iterator[Settings]:
+    """The same, with the Redis database emptied after the test."""
+    yield file_settings
+    with redis.Redis.from_url(file_settings.redis_url) as client:
         client.flushdb()
 
 
@@ -102,7 +113,9 @@ def empty(database: Db, but: Collection[str] = ()) -> None:
     looks = [[{"$limit": 1}, {"$project": {"_id": 0, "of": {"$literal": n}}}] for n in names]
     others = zip(names[1:], looks[1:], strict=True)
     unions = [{"$unionWith": {"coll": name, "pipeline": look}} for name, look in others]
-    for found in database[names[0]].aggregate([*looks[0], *unions]):
+    # What was counted without waiting for it is there before a majority is known to have it.
+    newest = database.with_options(read_concern=ReadConcern("local"))
+    for found in newest[names[0]].aggregate([*looks[0], *unions]):
         database[found["of"]].delete_many({})
 
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from celery import Celery
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api import create_app
-from api.http.state import get_state
+from api.http.state import State, add_state, get_state
 from core.settings import Settings
 from records.database import Db, open_database
 from records.indexes import ensure_indexes
@@ -31,6 +33,7 @@ from tests.processes import PATIENCE_SECONDS, count_consumers, wait_until
 from tests.receiver import Receiver, run_receiver
 
 ROOT = Path(__file__).parent.parent.parent
+Once = Callable[..., None]
 QUEUES = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE))
 
 
@@ -48,10 +51,43 @@ def make_app(database: Db) -> Iterator[Callable[[Settings], APIFlask]]:
         get_state(app).close()
 
 
+@pytest.fixture(scope="module")
+def made() -> dict[str, dict[str, list[RawBSONDocument]]]:
+    """What was made once in the database for a file, by name: the documents of each collection."""
+    return {}
+
+
 @pytest.fixture
-def app(make_app: Callable[[Settings], APIFlask], settings: Settings, database: Db) -> APIFlask:
-    """The API over the test's own database."""
-    return make_app(settings)
+def once(database: Db, made: dict[str, dict[str, list[RawBSONDocument]]]) -> Once:
+    """What has documents made in the empty database,
+    and from the second test of a file on puts the same ones back, to the last byte.
+    """
+
+    def make_once(make: Callable[[], object], name: str = "") -> None:
+        raw = database.with_options(CodecOptions(document_class=RawBSONDocument))
+        if name in made:
+            for collection, documents in made[name].items():
+                raw[collection].insert_many(documents)
+            return
+        make()
+        found = {each: list(raw[each].find({})) for each in raw.list_collection_names()}
+        made[name] = {each: documents for each, documents in found.items() if documents}
+
+    return make_once
+
+
+@pytest.fixture(scope="module")
+def built_app(file_settings: Settings) -> APIFlask:
+    """One application for a file: building it takes longer than most tests ask it."""
+    return create_app(file_settings)
+
+
+@pytest.fixture
+def app(built_app: APIFlask, settings: Settings, database: Db) -> Iterator[APIFlask]:
+    """The API over the test's own database, with nothing in mind of the test before."""
+    add_state(built_app, State(settings, get_state(built_app).celery))
+    yield built_app
+    get_state(built_app).close()
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ from tasks.process.broker import find_waiting
 from tasks.process.worker import Worker
 from tasks.requests.analytics import request_analytics
 from tasks.requests.selection import Selection
+from tests.conftest import empty
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars
 from tests.unit.analytics.panels import build, draw_intraday
 
@@ -34,11 +36,11 @@ BARS = 420
 
 
 @pytest.fixture
-def stocked(database: Db) -> dict[str, pd.DataFrame]:
+def stocked(database: Db, once: Once) -> dict[str, pd.DataFrame]:
     """Twelve series of daily bars, one of which began later."""
     frames = {ticker: make_bars(BARS, seed) for seed, ticker in enumerate(TICKERS)}
     frames["T11"] = frames["T11"].iloc[-50:]
-    store(database, frames)
+    once(lambda: store(database, frames))
     return frames
 
 
@@ -167,11 +169,11 @@ def test_history_is_what_each_bar_had_when_it_was_the_last(worker: Worker, stock
     alone = {}
     for cut in (3, 1):
         store_cut = {t: frame.iloc[: len(frame) - cut] for t, frame in stocked.items()}
-        worker.database.client.drop_database(worker.database.name)
+        empty(worker.database)
         store(worker.database, store_cut)
         tick(worker, later(cut))
         alone[cut] = {d["_id"]: d["values"] for d in worker.database.analytics.find()}
-    worker.database.client.drop_database(worker.database.name)
+    empty(worker.database)
     store(worker.database, stocked)
     run = ask(worker, *TICKERS, bars=10)
     assert run["status"] == "complete"

@@ -12,6 +12,7 @@ from records.database import Db
 from records.work import watchlists
 from tasks.engine.sweeper import sweep
 from tasks.process.worker import Worker
+from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars
 from tests.integration.test_analytics import NOW, TICKERS, ask, later, store, tick, work
 
@@ -25,13 +26,17 @@ def worker(app, settings: Settings, database: Db) -> Worker:
 
 
 @pytest.fixture
-def computed(worker: Worker, database: Db) -> Worker:
+def computed(worker: Worker, database: Db, once: Once) -> Worker:
     """Twelve series, of which one is young, one ends a bar early, and all were computed."""
-    frames = {ticker: make_bars(420, seed) for seed, ticker in enumerate(TICKERS)}
-    frames["T11"] = frames["T11"].iloc[-33:]
-    frames["T10"] = frames["T10"].iloc[:-1]
-    store(database, frames)
-    tick(worker)
+
+    def make() -> None:
+        frames = {ticker: make_bars(420, seed) for seed, ticker in enumerate(TICKERS)}
+        frames["T11"] = frames["T11"].iloc[-33:]
+        frames["T10"] = frames["T10"].iloc[:-1]
+        store(database, frames)
+        tick(worker)
+
+    once(make)
     return worker
 
 

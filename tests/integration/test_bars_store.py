@@ -18,6 +18,7 @@ from market.imports.importing import import_frame
 from market.imports.sources.synthetic import make_bars
 from market.markets import SHIPPED
 from records.database import Db
+from tests.integration.conftest import Once
 
 END = datetime(2024, 12, 31, 23, tzinfo=UTC)
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -25,14 +26,20 @@ TICKERS = ["A", "B", "C.T"]
 
 
 @pytest.fixture
-def frames(database: Db) -> dict[str, pd.DataFrame]:
+def frames(database: Db, once: Once) -> dict[str, pd.DataFrame]:
     """Three series of 900, 500 and 300 daily bars."""
-    frames = {}
-    for ticker, bars, market in zip(TICKERS, (900, 500, 300), ("US", "US", "JP"), strict=True):
-        frames[ticker] = make_bars([ticker], SHIPPED[market], bars=bars, end=END, seed=bars)
-        import_frame(
-            database, frames[ticker], interval="1d", source="synthetic", now=NOW, synthetic=True
-        )
+    frames = {
+        ticker: make_bars([ticker], SHIPPED[market], bars=bars, end=END, seed=bars)
+        for ticker, bars, market in zip(TICKERS, (900, 500, 300), ("US", "US", "JP"), strict=True)
+    }
+
+    def make() -> None:
+        for frame in frames.values():
+            import_frame(
+                database, frame, interval="1d", source="synthetic", now=NOW, synthetic=True
+            )
+
+    once(make)
     return frames
 
 

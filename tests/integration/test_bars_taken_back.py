@@ -21,6 +21,7 @@ from market.imports.importing import import_frame
 from records.consistency import find_disagreements
 from records.database import Db
 from records.market.series import find_one_series
+from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars, read_anomalies, run, store, train
 from tests.integration.stored import add_run, add_series
 
@@ -41,12 +42,16 @@ def flask(
 
 
 @pytest.fixture
-def detected(database: Db) -> Db:
+def detected(database: Db, once: Once) -> Db:
     """Bars of AAPL with three anomalies in them, found by a backfill, and of MSFT."""
-    store(database, "AAPL", make_bars(600, shocks=SHOCKS))
-    store(database, "MSFT", make_bars(600, seed=2))
-    train(database)
-    run(database, "backfill", "AAPL", "MSFT")
+
+    def make() -> None:
+        store(database, "AAPL", make_bars(600, shocks=SHOCKS))
+        store(database, "MSFT", make_bars(600, seed=2))
+        train(database)
+        run(database, "backfill", "AAPL", "MSFT")
+
+    once(make)
     return database
 
 

@@ -10,21 +10,26 @@ from detection.models.training import train_model
 from market.markets import SHIPPED
 from records.database import Db
 from records.findings.anomalies import find_new
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, run, store
 
 SHOCKS = (100, 700)
 
 
 @pytest.fixture
-def found(database: Db) -> list[Any]:
+def found(database: Db, once: Once) -> list[Any]:
     """Anomalies of an ensemble, by time."""
-    for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
-        store(database, ticker, make_bars(900, seed, shocks=SHOCKS))
-    options = {"detector": "ensemble", "weights": "isolation_forest=1,half_space_trees=1"}
-    train_model(
-        database, TrainingPlan.from_options("US", markets=SHIPPED, options=options), now=NOW
-    )
-    run(database, "backfill", "AAA", "BBB", "CCC")
+
+    def make() -> None:
+        for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
+            store(database, ticker, make_bars(900, seed, shocks=SHOCKS))
+        options = {"detector": "ensemble", "weights": "isolation_forest=1,half_space_trees=1"}
+        train_model(
+            database, TrainingPlan.from_options("US", markets=SHIPPED, options=options), now=NOW
+        )
+        run(database, "backfill", "AAA", "BBB", "CCC")
+
+    once(make)
     return list(database.anomalies.find({"kind": "event"}).sort("Datetime", 1))
 
 

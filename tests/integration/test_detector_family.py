@@ -15,6 +15,7 @@ from detection.pipeline.job import Job
 from detection.verify import verify
 from market.markets import SHIPPED
 from records.database import Db
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, read_anomalies, run, store
 
 BARS = 900
@@ -34,11 +35,15 @@ def make_plan(detector: str) -> TrainingPlan:
 
 
 @pytest.fixture(params=list(DETECTORS))
-def market(request: pytest.FixtureRequest, database: Db) -> Db:
+def market(request: pytest.FixtureRequest, database: Db, once: Once) -> Db:
     """A US market of three series with planted shocks, and a champion of the detector."""
-    for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
-        store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
-    train_model(database, make_plan(request.param), now=NOW)
+
+    def make() -> None:
+        for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
+            store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
+        train_model(database, make_plan(request.param), now=NOW)
+
+    once(make, request.param)
     return database
 
 

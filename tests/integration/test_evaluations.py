@@ -15,6 +15,7 @@ from records.database import Db
 from tasks.engine import planning
 from tasks.engine.execution import execute_batch
 from tasks.process.worker import Worker
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, run, store
 
 BARS, SHOCKS = 500, (200, 300, 420)
@@ -26,18 +27,19 @@ def worker(app: APIFlask, settings: Settings, database: Db) -> Worker:
 
 
 @pytest.fixture
-def versions(database: Db) -> list[str]:
+def versions(database: Db, once: Once) -> list[str]:
     """A forest, which is the champion, and a z-score of a US market of two series."""
-    for seed, ticker in enumerate(("AAA", "BBB"), 1):
-        store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
-    return [
-        train_model(
-            database,
-            TrainingPlan.from_options("US", markets=SHIPPED, options={"detector": detector}),
-            now=NOW,
-        )["version"]
-        for detector in ("isolation_forest", "zscore")
-    ]
+
+    def make() -> None:
+        for seed, ticker in enumerate(("AAA", "BBB"), 1):
+            store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
+        for detector in ("isolation_forest", "zscore"):
+            options = {"detector": detector}
+            plan = TrainingPlan.from_options("US", markets=SHIPPED, options=options)
+            train_model(database, plan, now=NOW)
+
+    once(make)
+    return sorted(database.models.distinct("_id"))
 
 
 def ask(client: FlaskClient, worker: Worker, body: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tasks.engine.sweeper import sweep
 from tasks.process.broker import find_waiting
 from tasks.process.holders import free_abandoned, sign
 from tasks.process.worker import Worker
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
 TICKERS = ("AAA", "BBB", "CCC")
@@ -31,11 +32,15 @@ SOUND = {"state": "done", "result": {"tickers_done": 1, "tickers_failed": 0, "fa
 
 
 @pytest.fixture
-def stocked(database: Db) -> None:
+def stocked(database: Db, once: Once) -> None:
     """Three series without their last bar, which is a shock, and the market's champion."""
-    for seed, ticker in enumerate(TICKERS):
-        store(database, ticker, make_bars(BARS, seed, shocks=(BARS - 1,)).iloc[:-1])
-    train(database)
+
+    def make() -> None:
+        for seed, ticker in enumerate(TICKERS):
+            store(database, ticker, make_bars(BARS, seed, shocks=(BARS - 1,)).iloc[:-1])
+        train(database)
+
+    once(make)
 
 
 def start_run(

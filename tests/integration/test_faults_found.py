@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from detection.scoring.faults import THRESHOLD
 from records.database import Db
 from records.findings.anomalies import find_new
+from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars, read_anomalies, run, store, train
 from tests.integration.test_market_days import check
 
@@ -32,10 +33,13 @@ def time_of(position: int):
 
 
 @pytest.fixture
-def market(database: Db) -> Db:
-    store(database, "AAA", make_wrong())
-    store(database, "BBB", make_bars(BARS, 2))
-    train(database)
+def market(database: Db, once: Once) -> Db:
+    def make() -> None:
+        store(database, "AAA", make_wrong())
+        store(database, "BBB", make_bars(BARS, 2))
+        train(database)
+
+    once(make)
     return database
 
 

@@ -14,6 +14,7 @@ from records.database import Db
 from records.work.runs import get_run
 from tasks.engine.planning import start
 from tasks.process.worker import Worker
+from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars, run, store, train
 
 CALM = {"balanced_market": 9, "breakout_phase": 1}
@@ -22,11 +23,15 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def anomaly(database: Db) -> dict[str, Any]:
+def anomaly(database: Db, once: Once) -> dict[str, Any]:
     """An anomaly that a backfill found."""
-    store(database, "AAPL", make_bars(420, shocks=(400,)))
-    train(database)
-    run(database, "backfill", "AAPL")
+
+    def make() -> None:
+        store(database, "AAPL", make_bars(420, shocks=(400,)))
+        train(database)
+        run(database, "backfill", "AAPL")
+
+    once(make)
     found = database.anomalies.find_one({"Ticker": "AAPL"}, sort=[("Datetime", -1)])
     assert found is not None
     return found

@@ -19,6 +19,7 @@ from market.bars.undoing import undo_import
 from market.imports.importing import import_frame
 from records.database import Db, Document
 from records.market.market_days import find_changed_days, find_days
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, detect, make_bars, run, store, train
 
 TICKERS = tuple(f"T{number:02}" for number in range(12))
@@ -39,10 +40,13 @@ def make_market(bars: int = BARS) -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture
-def market(database: Db) -> Db:
-    for ticker, frame in make_market().items():
-        store(database, ticker, frame)
-    train(database)
+def market(database: Db, once: Once) -> Db:
+    def make() -> None:
+        for ticker, frame in make_market().items():
+            store(database, ticker, frame)
+        train(database)
+
+    once(make)
     return database
 
 

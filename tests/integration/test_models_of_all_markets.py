@@ -17,6 +17,7 @@ from records.work.requests import RunRequest, insert_run
 from tasks.engine import planning
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, run, store
 from tests.integration.modelling import add_model
 
@@ -26,12 +27,16 @@ def read_plan(market: str, *tickers: str) -> TrainingPlan:
 
 
 @pytest.fixture
-def both(database: Db) -> Db:
+def both(database: Db, once: Once) -> Db:
     """Stocks of New York and a coin."""
-    store(database, "AAA", make_bars(300, 1))
-    store(database, "BBB", make_bars(300, 2))
-    frame = make_bars(300, 3)
-    import_frame(database, frame, interval="1d", source="test", ticker="BTC-USD", now=NOW)
+
+    def make() -> None:
+        store(database, "AAA", make_bars(300, 1))
+        store(database, "BBB", make_bars(300, 2))
+        frame = make_bars(300, 3)
+        import_frame(database, frame, interval="1d", source="test", ticker="BTC-USD", now=NOW)
+
+    once(make)
     return database
 
 

@@ -14,6 +14,7 @@ from detection.pipeline.commit import Finish, commit
 from detection.pipeline.job import Job
 from records.database import Db, Document
 from records.work.audits import find_audits, find_audits_of, find_scored_spans
+from tests.integration.conftest import Once
 from tests.integration.detecting import detect, make_bars, read_anomalies, store, train
 
 BARS = 600
@@ -22,13 +23,17 @@ WRITTEN = ("anomalies", "detection_metadata", "detection_runs")
 
 
 @pytest.fixture
-def market(database: Db, monkeypatch: pytest.MonkeyPatch) -> Db:
+def market(database: Db, once: Once, monkeypatch: pytest.MonkeyPatch) -> Db:
     """A US market of five series with a planted shock,
     and its champion; parts are of two tickers.
     """
-    for seed, ticker in enumerate(TICKERS, 1):
-        store(database, ticker, make_bars(BARS, seed, shocks=(500,)))
-    train(database)
+
+    def make() -> None:
+        for seed, ticker in enumerate(TICKERS, 1):
+            store(database, ticker, make_bars(BARS, seed, shocks=(500,)))
+        train(database)
+
+    once(make)
     for name in ("PART_TICKERS", "BACKFILL_TICKERS"):
         monkeypatch.setattr(pipeline, name, 2)
     return database

@@ -12,6 +12,7 @@ from core.errors import LeaseLost, NoModel
 from detection.pipeline.commit import commit
 from market.bars.writing import write_split
 from records.database import Db, Document
+from tests.integration.conftest import Once
 from tests.integration.detecting import detect, make_bars, read_anomalies, run, store, train
 
 BARS = 900
@@ -19,11 +20,15 @@ SHOCKS = (500, 640, 777, 899)
 
 
 @pytest.fixture
-def market(database: Db) -> Db:
+def market(database: Db, once: Once) -> Db:
     """A US market of three series with planted shocks, and its champion."""
-    for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
-        store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
-    train(database)
+
+    def make() -> None:
+        for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
+            store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
+        train(database)
+
+    once(make)
     return database
 
 

@@ -15,14 +15,18 @@ from records.models.thresholds import (
     set_threshold,
 )
 from records.work.watchlists import add_watchlist, get_watchlist
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, run, store, train
 
 
 @pytest.fixture
-def market(database: Db) -> Db:
-    for seed, ticker in enumerate(("AAA", "BBB"), 1):
-        store(database, ticker, make_bars(700, seed, shocks=(500, 640)))
-    train(database)
+def market(database: Db, once: Once) -> Db:
+    def make() -> None:
+        for seed, ticker in enumerate(("AAA", "BBB"), 1):
+            store(database, ticker, make_bars(700, seed, shocks=(500, 640)))
+        train(database)
+
+    once(make)
     return database
 
 

@@ -22,6 +22,7 @@ from market.bars.store import ALL_BARS, load_panel
 from market.markets import SHIPPED
 from records.database import Db, Document
 from records.models.artefacts import BUCKET
+from tests.integration.conftest import Once
 from tests.integration.detecting import make_bars, store
 from tests.processes import ROOT
 
@@ -31,10 +32,14 @@ WARM_UP = TrainingPlan("US").feature_set.warm_up_bars
 
 
 @pytest.fixture
-def market(database: Db) -> Db:
+def market(database: Db, once: Once) -> Db:
     """Four series of the US market, one of which is too short for any feature."""
-    for seed, (ticker, bars) in enumerate(BARS.items(), 1):
-        store(database, ticker, make_bars(bars, seed))
+
+    def make() -> None:
+        for seed, (ticker, bars) in enumerate(BARS.items(), 1):
+            store(database, ticker, make_bars(bars, seed))
+
+    once(make)
     return database
 
 

@@ -22,6 +22,7 @@ from market.bars.panel import BarPanel
 from records.database import Db, Document
 from records.models.champions import Scope
 from records.models.thresholds import set_threshold
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, run, store, train
 from tests.integration.stored import add_list
 
@@ -30,11 +31,14 @@ SHOCKS = (500, 640)
 
 
 @pytest.fixture
-def market(database: Db) -> Db:
-    for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
-        store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
-    train(database)
-    run(database, "backfill", "AAA", "BBB", "CCC")
+def market(database: Db, once: Once) -> Db:
+    def make() -> None:
+        for seed, ticker in enumerate(("AAA", "BBB", "CCC"), 1):
+            store(database, ticker, make_bars(BARS, seed, shocks=SHOCKS))
+        train(database)
+        run(database, "backfill", "AAA", "BBB", "CCC")
+
+    once(make)
     return database
 
 

@@ -13,6 +13,7 @@ from detection.pipeline import detect as pipeline
 from detection.pipeline.commit import commit
 from detection.pipeline.job import Job
 from records.database import Db, Document
+from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, make_bars, store
 
 # 2015-01-02 and the 1,199 sessions after it
@@ -21,11 +22,14 @@ ENDS = (datetime(2016, 12, 31, tzinfo=UTC), datetime(2017, 12, 31, tzinfo=UTC))
 
 
 @pytest.fixture
-def market(database: Db) -> Db:
-    store(database, "AAA", make_bars(BARS, 1, shocks=(300, 600, 900, 1100)))
-    store(database, "BBB", make_bars(BARS, 2))
-    train_model(database, TrainingPlan("US", window_end=ENDS[1], promote=False), now=NOW)
-    train_model(database, TrainingPlan("US", window_end=ENDS[0], promote=False), now=NOW)
+def market(database: Db, once: Once) -> Db:
+    def make() -> None:
+        store(database, "AAA", make_bars(BARS, 1, shocks=(300, 600, 900, 1100)))
+        store(database, "BBB", make_bars(BARS, 2))
+        train_model(database, TrainingPlan("US", window_end=ENDS[1], promote=False), now=NOW)
+        train_model(database, TrainingPlan("US", window_end=ENDS[0], promote=False), now=NOW)
+
+    once(make)
     return database
 
 
