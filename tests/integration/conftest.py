@@ -2,15 +2,16 @@
 
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from apiflask import APIFlask
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
@@ -23,18 +24,20 @@ from api.http.state import State, add_state, get_state
 from core.settings import Settings
 from records.database import Db, open_database
 from records.indexes import ensure_indexes
+from runner.programs import worker_command
 from runner.servers import Servers
 from tasks.engine import execution
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tasks.process.broker import build_celery
 from tasks.process.worker import Worker
+from tests.conftest import choose_redis_url, empty
 from tests.integration.serving import serve_api
 from tests.processes import PATIENCE_SECONDS, count_consumers, wait_until
 from tests.receiver import Receiver, run_receiver
 
 ROOT = Path(__file__).parent.parent.parent
 Once = Callable[..., None]
-QUEUES = ",".join((INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE))
+QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
 
 
 @pytest.fixture
@@ -153,50 +156,55 @@ class Live:
         return wait_until(ask, f"the run of {path} ends")
 
 
-@pytest.fixture(scope="module")
-def live(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """The API and a real worker process over a database of the module's own."""
+@contextmanager
+def run_worker(servers: Servers, folder: Path) -> Iterator[Settings]:
+    """Start a real worker process over databases of its own, and yield its settings."""
     settings = Settings(
         _env_file=None,
         mongo_url=servers.mongo_url,
-        redis_url=servers.redis_url,
+        redis_url=choose_redis_url(servers),
         mongo_database=f"live_{uuid.uuid4().hex[:12]}",
     )
-    database = open_database(settings)
-    ensure_indexes(database)
+    with open_database(settings).client as client:
+        ensure_indexes(client[settings.mongo_database])
     addresses = {
         name.upper(): str(getattr(settings, name))
         for name in ("mongo_url", "redis_url", "mongo_database")
     }
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "tasks.app",
-        "worker",
-        "--queues",
-        QUEUES,
-        "--concurrency",
-        "1",
-    ]
-    log = tmp_path_factory.mktemp("worker") / "worker.log"
+    log = folder / "worker.log"
     with log.open("wb") as output:
         worker = subprocess.Popen(
-            [*command, "--without-mingle", "--without-gossip"],
+            worker_command("live", ",".join(QUEUES), 1),
             cwd=ROOT,
             env={**os.environ, **addresses},
             stdout=output,
             stderr=output,
         )
-    app = create_app(settings)
     try:
         wait_until(lambda: count_consumers(settings.redis_url), "the worker consumes")
-        yield Live(app.test_client(), database, settings)
+        yield settings
     finally:
-        get_state(app).close()
         worker.terminate()
         worker.wait(timeout=PATIENCE_SECONDS)
         print(log.read_text()[-4000:])  # noqa: T201 - pytest shows it where a test failed
-        database.client.drop_database(database.name)
-        database.client.close()
+
+
+@pytest.fixture(scope="session")
+def live_worker(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """One worker process for all files: it takes seconds to start."""
+    with run_worker(servers, tmp_path_factory.mktemp("worker")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def live(live_worker: Settings) -> Iterator[Live]:
+    """The API and a real worker process over a database with nothing of other files in it."""
+    app = create_app(live_worker)
+    database = open_database(live_worker)
+    empty(database)
+    yield Live(app.test_client(), database, live_worker)
+    # Nothing is still at work on what the next file finds empty.
+    with redis.Redis.from_url(live_worker.redis_url) as broker:
+        wait_until(lambda: not any(map(broker.llen, QUEUES)) and not broker.hlen("unacked"), "idle")
+    get_state(app).close()
+    database.client.close()

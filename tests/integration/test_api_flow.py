@@ -2,6 +2,7 @@
 verify, catch up.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 from werkzeug.test import TestResponse
 
 from api.schemas.chart import Chart
+from core.settings import Settings
+from runner.servers import Servers
 from tasks import names
 from tasks.process.broker import build_celery
-from tests.integration.conftest import Live
+from tests.integration.conftest import Live, run_worker
 from tests.integration.detecting import make_bars
 from tests.processes import wait_until
 
@@ -28,6 +31,13 @@ def to_candles(ticker: str, first: int, last: int) -> list[dict[str, Any]]:
 
 def push(live: Live, ticker: str, candles: list[dict[str, Any]]) -> TestResponse:
     return live.post("/py/data/candles", json={"ticker": ticker, "candles": candles})
+
+
+@pytest.fixture(scope="module")
+def live_worker(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A worker of this file's own: what its caches hold is asked."""
+    with run_worker(servers, tmp_path_factory.mktemp("worker")) as settings:
+        yield settings
 
 
 @pytest.fixture(scope="module")
