@@ -20,6 +20,7 @@ from records.database import Db
 from records.keys import add_key
 from tasks.periodic.notifications import notify
 from tasks.process.worker import Worker
+from tests.commands import run_flask
 from tests.integration.conftest import ROOT, Live
 from tests.integration.stored import NOW
 from tests.integration.test_api_single_series import (
@@ -397,9 +398,12 @@ def test_a_long_fit_that_cannot_be_made_fails_its_run_and_leaves_no_version(live
 def flask(
     environment: dict[str, str], *arguments: str, given: str | None = None
 ) -> tuple[int, str]:
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "series", *arguments]
+    if given is None:
+        answer = run_flask(environment, "series", *arguments)
+        return answer.exit_code, answer.output
+    # A process of its own, for a standard input of its own.
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", "flask", "--app", "wsgi", "series", *arguments],
         cwd=ROOT,
         env=environment,
         input=given,
