@@ -43,7 +43,10 @@ group = CommandGroup("feed", help="The feed: send files into it, see how far it 
 @click.option(
     "--interval", default="1m", show_default=True, help="That of candles, where they do not say."
 )
-@click.option("--producer", default="publish", show_default=True, help="Under which name.")
+@click.option(
+    "--producer",
+    help="Under which name: its messages are numbered, and nobody else may send under it.",
+)
 @click.option("--speed", type=click.FloatRange(min=1), help="At most so many records a second.")
 @click.option(
     "--most-waiting",
@@ -61,7 +64,7 @@ def publish(
     ticker: str | None,
     venue: str | None,
     interval: str,
-    producer: str,
+    producer: str | None,
     speed: float | None,
     most_waiting: int,
     as_json: bool,
@@ -92,7 +95,7 @@ def publish(
         sender = Producer(
             bus,
             producer,
-            find_seqs(database, producer),
+            find_seqs(database, producer) if producer else {},
             most_waiting=most_waiting,
             on_wait=say_waiting,
         )
@@ -154,7 +157,7 @@ def show_status(*, as_json: bool) -> None:
     if not positions:
         echo("nothing was stored yet: the process `feed` has not run here (`make up` starts it)")
         return
-    names = ("waiting", "stored", "aside", "doubles", "runs", "consumer", "seen")
+    names = ("waiting", "stored", "aside", "doubles", "missing", "runs", "consumer", "seen")
     table = Table("stream", *names)
     for stream, one in positions.items():
         seen = one["seen_at"]
@@ -165,11 +168,16 @@ def show_status(*, as_json: bool) -> None:
             f"{one['records'] - one['rejected']:,}",
             f"{one['rejected']:,}",
             f"{one['doubles']:,}",
+            f"{one.get('missing', 0):,}",
             f"{one['runs']:,}",
             one["owner"] or "nobody",
             "never" if age is None else f"{age:.0f} s ago",
         )
     print_table(table)
+    if any(one["rejected"] for one in positions.values()):
+        echo("what is aside is kept: `flask data rejected`, `flask bars rejected` of candles")
+    if any(one.get("missing") for one in positions.values()):
+        echo("missing are numbers of producers that never came: the bus lost their messages")
     for stream, one in positions.items():
         for name, last in one["producers"].items():
             echo(f"{stream}: {name} is stored up to {last['seq']:,}")

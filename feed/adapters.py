@@ -4,6 +4,7 @@ Their published formats are turned into records of ours; what is none of the kin
 refused, as any message is.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ BINANCE = "binance"
 # A stream of partial books; one without a number brings changes of a book.
 _PARTIAL_BOOK = re.compile(r"(?P<symbol>[a-z0-9_]+)@depth(?:5|10|20)(?:@\w+)?")
 MINUTE = 60_000
+_NAME = re.compile(rb'"\s*:')
 # What nobody has said is empty, or this.
 _NOTHING = {"", "None", "null"}
 
@@ -120,14 +122,14 @@ def read_cryptofeed(fields: Mapping[bytes, bytes]) -> Foreign:
     field, `data`. Its symbols (`BTC-USD`, `BTC-USDT-PERP`) are tickers, its exchanges venues.
     """
     if b"data" in fields:
-        told = _read_json(fields[b"data"])
+        told = _read_object(fields[b"data"])
     else:
         told = {
             name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
             for name, value in fields.items()
         }
         if b"book" in fields:
-            told["book"] = _read_json(fields[b"book"])
+            told["book"] = _read_object(fields[b"book"])
     ticker, venue = told.get("symbol"), told.get("exchange")
     if not isinstance(ticker, str) or not isinstance(venue, str):
         raise Unfit("unknown_kind")
@@ -151,11 +153,36 @@ def read_cryptofeed(fields: Mapping[bytes, bytes]) -> Foreign:
     raise Unfit("unknown_kind")
 
 
-def _read_json(text: bytes) -> dict[str, Any]:
+def read_json(text: bytes) -> Any:
+    """Return what JSON says; numbers that are none are left to whoever reads them.
+
+    Raises Unfit, also where an object has a name twice: which value counts nobody could say.
+    """
     try:
-        told = from_json(text)
-    except ValueError as error:
+        told = from_json(text, allow_inf_nan=True)
+        # Text may look like a name: what is more than the names that are left is looked at again.
+        if len(_NAME.findall(text)) > _count_names(told):
+            json.loads(text, object_pairs_hook=_refuse_twins)
+    except (ValueError, RecursionError) as error:
         raise Unfit("not_json") from error
+    return told
+
+
+def _count_names(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count_names, value.values()))
+    return sum(map(_count_names, value)) if isinstance(value, list) else 0
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        raise ValueError("a name is there twice")
+    return told
+
+
+def _read_object(text: bytes) -> dict[str, Any]:
+    told = read_json(text)
     if not isinstance(told, dict):
         raise Unfit("not_json")
     return told

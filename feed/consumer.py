@@ -8,6 +8,7 @@ forgotten by the bus before it is stored.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
@@ -18,7 +19,7 @@ from pymongo.errors import PyMongoError
 from core.errors import BadInput, LeaseLost
 from core.settings import Settings
 from feed.bus import BUS_ERRORS, STREAMS, Bus, Entry, place_of
-from feed.messages import MOST_BYTES, Head, Part, read_head, read_parts
+from feed.messages import MOST_BYTES, Head, read_head, read_parts
 from feed.storing import (
     GATHER_SECONDS,
     Load,
@@ -35,7 +36,6 @@ from records.ticks.documents import RejectedRecordDocument
 from records.ticks.positions import (
     START,
     Held,
-    ProducerFields,
     add_streams,
     claim_stream,
     count_attempt,
@@ -252,6 +252,8 @@ class Consumer:
                 load = _build_empty(held)
                 load.last_id, load.entries = entries[0].id, 1
                 load.rejected.append(_reject(held, entries[0], "poison", now))
+                with suppress(Unfit):
+                    _note_sender(load, read_head(entries[0]))
                 return load
         return read_load(held, entries, now)
 
@@ -316,29 +318,36 @@ def read_load(held: Held, entries: Sequence[Entry], now: datetime) -> Load:
         load.last_id, load.entries = entry.id, load.entries + 1
         try:
             head = read_head(entry)
-            known = load.producers.get(head.producer) if head.producer else None
-            if known is not None and head.seq <= known["seq"] and head.sent <= known["sent"]:
-                load.doubles += 1
+            if not _note_sender(load, head):
                 continue
-            parts = _read_new(entry, head, known, received)
+            parts = read_parts(entry, f"feed:{head.producer or 'unnamed'}", received)
         except Unfit as unfit:
             load.rejected.append(_reject(held, entry, unfit.reason, now))
-            continue
-        load.parts += [part for part in parts if part.records]
-        if head.producer:
-            load.producers[head.producer] = {"seq": head.seq, "sent": head.sent}
-        if head.sent:
-            load.sent = min(head.sent, load.sent or head.sent)
+        else:
+            load.parts += [part for part in parts if part.records]
     while len(load.producers) > MOST_PRODUCERS:
         del load.producers[min(load.producers, key=lambda name: load.producers[name]["sent"])]
     return load
 
 
-def _read_new(entry: Entry, head: Head, known: ProducerFields | None, received: int) -> list[Part]:
-    """Return the records of a message that is no double. Raises Unfit."""
+def _note_sender(load: Load, head: Head) -> bool:
+    """Note a message's number, and when it was sent; return False where it is a double.
+
+    Raises Unfit where its producer counts anew.
+    """
+    known = load.producers.get(head.producer) if head.producer else None
     if known is not None and head.seq <= known["seq"]:
-        raise Unfit("seq_jumped_back")
-    return read_parts(entry, f"feed:{head.producer or 'unnamed'}", received)
+        if head.sent > known["sent"]:
+            raise Unfit("seq_jumped_back")
+        load.doubles += 1
+        return False
+    if head.producer:
+        if known is not None:
+            load.missing += head.seq - known["seq"] - 1
+        load.producers[head.producer] = {"seq": head.seq, "sent": head.sent}
+    if head.sent:
+        load.sent = min(head.sent, load.sent or head.sent)
+    return True
 
 
 def _build_empty(held: Held) -> Load:

@@ -9,11 +9,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from core.errors import BadInput
 from core.words import DataKind
-from feed.adapters import BINANCE, Foreign, is_cryptofeed, read_binance, read_cryptofeed
+from feed.adapters import (
+    BINANCE,
+    Foreign,
+    is_cryptofeed,
+    read_binance,
+    read_cryptofeed,
+    read_json,
+)
 from feed.bus import Entry
 from market.intervals import parse_interval
 from market.tickers import normalize_ticker
@@ -39,7 +46,9 @@ class Part(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Who sent a message, its number and time; without a producer there is none."""
+    """Who sent a message, its number, and when (0: it does not say); without a producer there is no
+    number.
+    """
 
     producer: str | None
     seq: int
@@ -56,7 +65,9 @@ def build_message(
         "data": to_json(list(groups)),
     }
     if head.producer is not None:
-        fields |= {"producer": head.producer, "seq": str(head.seq), "sent": str(head.sent)}
+        fields |= {"producer": head.producer, "seq": str(head.seq)}
+    if head.sent:
+        fields["sent"] = str(head.sent)
     return fields
 
 
@@ -72,16 +83,17 @@ def read_head(entry: Entry) -> Head:
 
     Raises Unfit: a producer that does not number its messages would be known by none of them.
     """
-    producer = entry.fields.get(b"producer")
-    if not producer:
-        return Head(None, 0, 0)
     name, seq, sent = (
-        text.decode("utf-8", "replace")
-        for text in (producer, entry.fields.get(b"seq", b""), entry.fields.get(b"sent", b"0"))
+        entry.fields.get(field, b"").decode("utf-8", "replace")
+        for field in (b"producer", b"seq", b"sent")
     )
-    if not (_PRODUCER.fullmatch(name) and _NUMBER.fullmatch(seq) and _NUMBER.fullmatch(sent)):
+    if not _NUMBER.fullmatch(sent or "0"):
         raise Unfit("bad_producer")
-    return Head(name, int(seq), int(sent))
+    if not name:
+        return Head(None, 0, int(sent or 0))
+    if not (_PRODUCER.fullmatch(name) and _NUMBER.fullmatch(seq)):
+        raise Unfit("bad_producer")
+    return Head(name, int(seq), int(sent or 0))
 
 
 def read_parts(entry: Entry, source: str, received: int) -> list[Part]:
@@ -99,10 +111,7 @@ def read_parts(entry: Entry, source: str, received: int) -> list[Part]:
     kind = fields.get(b"kind", b"").decode("utf-8", "replace")
     if kind not in (*KINDS, BINANCE):
         raise Unfit("unknown_kind")
-    try:
-        read = from_json(fields.get(b"data", b""), allow_inf_nan=True)
-    except ValueError as error:
-        raise Unfit("not_json") from error
+    read = read_json(fields.get(b"data", b""))
     groups = read if isinstance(read, list) else [read]
     if kind == BINANCE:
         parts = [_take(read_binance(frame, received), source) for frame in groups]

@@ -24,23 +24,24 @@ UNASKED = 16
 
 
 class Producer:
-    """Sends messages under a name.
+    """Sends messages, under a name with a number each, or without one.
 
     `seqs` is the last number that was stored of each stream (`GET /py/feed/positions`); what
-    follows it is sent, or sent again, from there on. `on_wait` is called while it waits.
+    follows it is sent, or sent again, from there on: nobody else sends under the name, and nothing
+    else of it waits. `on_wait` is called while it waits.
     """
 
     def __init__(
         self,
         bus: Bus,
-        name: str,
+        name: str | None,
         seqs: Mapping[str, int],
         *,
         most_waiting: int = MOST_WAITING,
         on_wait: Callable[[], None] | None = None,
     ) -> None:
         self._bus = bus
-        self._name = check_producer(name)
+        self._name = None if name is None else check_producer(name)
         self._seqs = dict(seqs)
         self._most_waiting = most_waiting
         self._on_wait = on_wait

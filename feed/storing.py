@@ -46,6 +46,7 @@ class Load:
     rejected: list[RejectedRecordDocument] = field(default_factory=list)
     entries: int = 0
     doubles: int = 0
+    missing: int = 0
     sent: int | None = None
 
     @property
@@ -112,7 +113,8 @@ class Store:
             parts = [part for load in loads for part in load.parts]
             rejected, closed = self._write(parts, markets, now, session, most_bars)
             whole = [message for load in loads for message in load.rejected]
-            rejected += add_rejected_records(self.database, whole, session)
+            add_rejected_records(self.database, whole, session)
+            rejected += len(whole)
             before = [one for load in loads for one in load.held.waiting]
             waiting = _add_closed(before, closed, now)
             due = [
@@ -130,9 +132,11 @@ class Store:
                     producers=load.producers,
                     waiting=rest if is_first else [],
                     counts={
-                        "records": load.records,
+                        # A message that is kept aside whole is one.
+                        "records": load.records + len(load.rejected),
                         "rejected": rejected if is_first else 0,
                         "doubles": load.doubles,
+                        "missing": load.missing,
                         "entries": load.entries,
                         "runs": len(runs) if is_first else 0,
                     },

@@ -37,7 +37,7 @@ ENDED: tuple[str, ...] = tuple(
 NEVER = float("inf")
 QUEUES = (INTERACTIVE_QUEUE, BACKFILL_QUEUE, CONTROL_QUEUE)
 
-Count = Literal["records", "rejected", "doubles", "runs"]
+Count = Literal["records", "rejected", "doubles", "missing", "runs"]
 Counts = Mapping[str, Mapping[str, float]]
 # By the values of the labels, a tuple as long as there are labels.
 Samples = Mapping[Any, float]
@@ -234,10 +234,11 @@ def _describe_feed(database: Db) -> Iterator[Metric]:
         "records": ("feed_records", "Records that came by the feed."),
         "rejected": ("feed_rejected", "Records and messages of the feed that were kept aside."),
         "doubles": ("feed_doubles", "Messages that had been stored before."),
+        "missing": ("feed_missing", "Messages that its producers numbered and that never came."),
         "runs": ("feed_runs", "Detections that closed candles started."),
     }
     for count, (name, told) in texts.items():
-        yield _counter(name, told, ("stream",), {(one["_id"],): one[count] for one in found})
+        yield _counter(name, told, ("stream",), {(one["_id"],): one.get(count, 0) for one in found})
 
 
 def _build_latency(counts: Mapping[str, float]) -> Metric:

@@ -24,6 +24,9 @@ class FeedPosition(Record):
     records: int = Field(description="how many records came, those kept aside among them")
     rejected: int = Field(description="how many records and messages were kept aside")
     doubles: int = Field(description="how many messages had been stored before")
+    missing: int = Field(
+        0, description="how many numbers of producers never came: the bus lost their messages"
+    )
     entries: int = Field(description="how many messages came")
     runs: int = Field(description="how many detections closed candles started")
     lag_entries: int = Field(description="how many messages waited when it was last looked at")

@@ -47,7 +47,7 @@ REASONS: dict[str, str] = {
 # What a whole message is kept aside for.
 MESSAGE_REASONS: dict[str, str] = {
     "too_large": "the message is larger than 4 MiB",
-    "not_json": "the message is no JSON, or not of the shape that messages have",
+    "not_json": "the message is no JSON, has a name twice, or is not of the shape of messages",
     "unknown_kind": "the kind is none of candles, trades, depth and funding",
     "unknown_version": "the message is of a version that is not known",
     "bad_ticker": "the ticker, venue or interval cannot be one",

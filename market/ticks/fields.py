@@ -90,6 +90,8 @@ def read_number(value: Any) -> float:
     """Return a number that is one, or is written as one. Raises Unfit."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Unfit("not_a_number")
+    if isinstance(value, str) and "_" in value:  # of which Python thinks nothing
+        raise Unfit("not_a_number")
     try:
         number = float(value)
     except (ValueError, OverflowError) as error:

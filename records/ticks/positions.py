@@ -18,7 +18,7 @@ from core.errors import LeaseLost
 from records.database import Db
 
 START = "0-0"
-COUNTS = ("records", "rejected", "doubles", "entries", "runs")
+COUNTS = ("records", "rejected", "doubles", "missing", "entries", "runs")
 
 
 class ProducerFields(TypedDict):
@@ -42,6 +42,7 @@ class PositionDocument(TypedDict):
 
     Attributes:
         attempts: how often it was taken up since the last commit.
+        missing: how many numbers of producers were passed over: messages that the bus lost.
         lag_entries, lag_seconds: how many entries waited, and for how long the oldest, when it was
             last looked at (`seen_at`).
     """
@@ -57,6 +58,7 @@ class PositionDocument(TypedDict):
     records: int
     rejected: int
     doubles: int
+    missing: int
     entries: int
     runs: int
     lag_entries: int
@@ -209,7 +211,7 @@ def commit_position(
         "seen_at": now,
         "committed_at": now,
         "lease_until": {"$add": ["$$NOW", int(lease_seconds * 1_000)]},
-        **{name: {"$add": [f"${name}", count]} for name, count in counts.items()},
+        **{name: {"$add": [{"$ifNull": [f"${name}", 0]}, n]} for name, n in counts.items()},
     }
     _demand(
         positions_in(database).update_one(

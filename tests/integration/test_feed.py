@@ -1,6 +1,7 @@
 """The feed on a real Redis and a real MongoDB: every effect takes place once."""
 
 import itertools
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -245,6 +246,54 @@ def test_a_record_that_cannot_be_right_costs_no_other(
     }
     assert [row["reason"] for row in database.rejected_bars.find()] == ["high_below_low"]
     assert total(database, "rejected") == 7
+
+
+def test_odd_values_cost_their_record_alone(
+    consumer: Consumer, bus: RedisBus, database: Db
+) -> None:
+    """As JSON of all sorts of programs has them; numbers may be text."""
+    (sound,) = make_trades(1)
+    odd = {
+        "price": [
+            *("1_000", "NaN", float("nan"), float("inf"), 10**400, "1e400", [1], [[[]]], True, ""),
+            *("0x10", "1,5", -1, "-1", 0, {"a": {"b\0": 1}}),
+        ],
+        "id": [None, "a b", "x" * 65, "\0", 1.5, [], ""],
+        "time": [None, 10**30, -1, "soon", float("nan"), "2024-13-01T00:00:00Z", [], "9" * 30],
+        "side": ["left", 1, []],
+    }
+    records = [{**sound, name: value} for name, values in odd.items() for value in values]
+    records += [{**sound, "extra": 1}, {**sound, "price": "100.5", "time": str(sound["time"])}]
+    group = {"ticker": TICKER, "venue": VENUE, "records": records}
+    bus.append(STREAM, {"kind": "trades", "data": json.dumps([group])})
+    drain(consumer)
+    assert [(one.id, one.price) for one in find_trades(database, TICKER, VENUE)] == [("0", 100.5)]
+    kept = find_rejected_records(database)
+    assert len(kept) == len(records) - 1 == total(database, "rejected")
+    assert Counter(one["reason"] for one in kept) == {
+        "not_a_number": 13,
+        "non_positive_price": 3,
+        "bad_id": 7,
+        "bad_time": 8,
+        "bad_side": 3,
+        "not_a_record": 1,
+    }
+
+
+def test_messages_that_others_trimmed_are_counted_as_missing(
+    consumer: Consumer, producer: Producer, settings: Settings, database: Db
+) -> None:
+    for n in range(3):
+        producer.send("trades", TICKER, make_trades(1, n), venue=VENUE)
+    drain(consumer)
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.xtrim(STREAM, maxlen=0, approximate=False)  # what is stored may go
+        for n in range(3, 7):
+            producer.send("trades", TICKER, make_trades(1, n), venue=VENUE)
+        client.xtrim(STREAM, maxlen=2, approximate=False)
+    drain(consumer)
+    assert ids(database) == ["0", "1", "2", "5", "6"]
+    assert (total(database, "missing"), total(database, "entries")) == (2, 5)
 
 
 def test_candles_that_are_not_closed_are_left_until_they_are(

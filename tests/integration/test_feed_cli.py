@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,9 @@ def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
     client: FlaskClient,
 ) -> None:
     assert "nothing was stored yet" in flask_feed("status").stdout
-    for _ in range(2):
-        assert read_json(flask_feed("publish", path, "--json")) == {"kind": "trades", "sent": 3_000}
+    for words in ((), ("--producer", "publish")):
+        sent = read_json(flask_feed("publish", path, "--json", *words))
+        assert sent == {"kind": "trades", "sent": 3_000}
         drain(settings, database, celery)
     assert sum(chunk["count"] for chunk in database.trades.find()) == 3_000
     shown = {one["_id"]: one for one in read_json(flask_feed("status", "--json"))}
@@ -76,10 +78,20 @@ def test_a_file_is_sent_stored_and_seen_and_sent_again_it_is_stored_once(
     table = flask_feed("status")
     assert "tw:feed:0" in table.stdout
     assert "publish is stored up to" in table.stdout
+    assert "flask data rejected" not in table.stdout
     told = client.get("/py/feed/positions").json["streams"]
     assert [one["stream"] for one in told] == sorted(STREAMS)
     assert [one["producers"] for one in told] == [shown[one["stream"]]["producers"] for one in told]
     assert {one["consumer"] for one in told} == {"test:1"}
+    # What is aside is no part of what is stored.
+    with closing(RedisBus(settings.redis_url, 4)) as bus:
+        bus.append(STREAMS[0], {"kind": "trades", "data": b"no json"})
+    drain(settings, database, celery)
+    table = flask_feed("status")
+    assert "flask data rejected" in table.stdout
+    (row,) = (line.split("│") for line in table.stdout.splitlines() if "tw:feed:0" in line)
+    stored = {cell.strip() for cell in row[3:5]}
+    assert stored == {f"{shown[STREAMS[0]]['records']:,}", "1"}
 
 
 def test_whose_the_rows_are_is_asked_for(flask_feed: Command, tmp_path: Path) -> None:

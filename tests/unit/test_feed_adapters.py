@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from feed.adapters import read_binance, read_cryptofeed
+from feed.adapters import read_binance, read_cryptofeed, read_json
 from feed.bus import Entry
 from feed.messages import read_parts
 from market.ticks.fields import Unfit
@@ -148,6 +148,27 @@ def test_cryptofeeds_books_funding_and_candles_are_understood() -> None:
 def test_another_message_is_refused(fields: dict[bytes, bytes]) -> None:
     with pytest.raises(Unfit):
         parts(fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_sound"),
+    [
+        (b'{"price": 1, "price": 2}', False),
+        (b'[{"a": {"b": [{"c": 1, "c" : 1}]}}]', False),
+        (b'{"price": 1, "pri\\u0063e": 2}', False),
+        (b'[{"price": 1}, {"price": 2}]', True),
+        (b'{"text": "a \\": b", "price": NaN}', True),
+        (b"\xef\xbb\xbf{}", False),
+        (b"[" * 100_000, False),
+    ],
+    ids=["twice", "deep", "escaped", "two objects", "in text", "mark", "nested"],
+)
+def test_a_name_that_is_there_twice_leaves_open_which_counts(text: bytes, is_sound: bool) -> None:  # noqa: FBT001
+    if is_sound:
+        assert read_json(text)
+    else:
+        with pytest.raises(Unfit, match="not_json"):
+            read_json(text)
 
 
 def test_what_is_no_message_of_either_is_refused() -> None:
