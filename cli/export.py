@@ -14,7 +14,7 @@ from cli.common import CommandGroup, echo, exits_on_error, json_option, print_js
 from cli.watching import follow, watch_run
 from core.errors import BadInput
 from core.settings import get_settings
-from market.exports.folders import verify_folder, write_folder
+from market.exports.folders import explains_disk, verify_folder, write_folder
 from market.exports.opening import open_table
 from market.exports.selecting import select_tickers
 from market.exports.tables import MANIFEST, PRICES, TABLES, Asked, Layout, Table, TableName
@@ -135,6 +135,7 @@ def write_export(
     with (
         use_database() as database,
         Progress(*shown, console=Console(stderr=True), disable=as_json, transient=True) as bar,
+        explains_disk(folder),
     ):
         task = bar.add_task("writing rows", total=None)
         manifest = write_folder(
@@ -208,7 +209,7 @@ def fetch_export(*, run_id: str, folder: Path) -> None:
     """Bring the files of the export RUN_ID to a new FOLDER, and check them."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} holds something already; name a new folder")
-    with use_database() as database:
+    with use_database() as database, explains_disk(folder):
         run, files = find_export_files(database, run_id)
         if MANIFEST not in files:
             raise BadInput(f"run {run_id} is {run['status']}: it has written no export")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +24,18 @@ TOLD_ROWS = 5_000
 OnRows = Callable[[int, int], object]
 OnPartRows = Callable[[int], object]
 Opener = Callable[[Db, Asked], Table]
+
+
+@contextmanager
+def explains_disk(folder: Path) -> Iterator[None]:
+    """Raise Conflict where a folder cannot be written: its disk is full, or it is not ours."""
+    try:
+        yield
+    except OSError as error:
+        raise Conflict(
+            f"{folder} cannot be written: {error.strerror or error}. Make room, or name another"
+            " folder; what it holds now is no whole export and can go"
+        ) from error
 
 
 def write_folder(

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 from pymongo.client_session import ClientSession
 
-from market.exports.folders import write_folder
+from market.exports.folders import explains_disk, write_folder
 from market.exports.opening import open_table
 from market.exports.tables import MANIFEST, Asked, Table
 from records.database import Db, in_transaction
@@ -40,7 +40,7 @@ def export(worker: Worker, run: RunDocument, batch: Batch) -> Result:
 
         return open_features(database, worker.models, asked)
 
-    with TemporaryDirectory() as name:
+    with explains_disk(Path(gettempdir())), TemporaryDirectory() as name:
         folder = Path(name)
         manifest = write_folder(
             # Of alerts and labels those of whoever asked.

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import resource
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -145,6 +146,23 @@ def test_an_export_is_checked_by_its_manifest(flask: Command, database: Db, tmp_
     assert "bars-0000.csv is missing" in flask("export", "verify", folder).stderr
     (folder / "manifest.json").unlink()
     assert flask("export", "verify", folder).exit_code == 2
+
+
+def test_a_disk_that_is_full_is_said_and_leaves_no_whole_export(
+    flask: Command, database: Db, tmp_path: Path
+) -> None:
+    store(database, "AAPL", make_bars(2_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for form in ("csv", "ndjson", "parquet"):
+        folder = tmp_path / form
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1]))
+        try:
+            failed = flask("export", "write", "bars", folder, "--format", form)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert failed.exit_code == 1, failed.output
+        assert f"{folder} cannot be written: File too large" in failed.stderr
+        assert "broken off" in flask("export", "verify", folder).stderr
 
 
 def test_parts_follow_each_other(
