@@ -27,6 +27,21 @@ INTERVALS: dict[str, int] = {
 # In place of an interval, where the spacing of the bars that come in is to tell it.
 AUTO = "auto"
 
+_UNITS = {
+    1: ("s", "sec", "second"),
+    60: ("m", "t", "min", "minute"),
+    3_600: ("h", "hr", "hour", "hourly"),
+    DAY_SECONDS: ("d", "day", "daily"),
+    7 * DAY_SECONDS: ("w", "wk", "week", "weekly"),
+    30 * DAY_SECONDS: ("mo", "mon", "mn", "mth", "month", "monthly"),
+    365 * DAY_SECONDS: ("y", "yr", "year", "yearly"),
+}
+_SECONDS = {word: seconds for seconds, words in _UNITS.items() for word in words}
+_NAMES = {seconds: name for name, seconds in INTERVALS.items()}
+# 5m, 60min, 1 day, D, daily; M5, PERIOD_H1 of MetaTrader; ohlcv-1m of Databento.
+_COUNT_FIRST = re.compile(r"(?:ohlcv-)?(\d{0,4})[ _-]?([A-Za-z]+?)s?")
+_UNIT_FIRST = re.compile(r"(?:PERIOD_)?(MN|[MHDW])(\d{1,4})")
+
 _PERIOD = re.compile(r"([1-9][0-9]{0,3})(d|w|mo|y)")
 
 
@@ -46,6 +61,26 @@ def parse_import_interval(text: str) -> str:
     Raises BadInput on one that is not known.
     """
     return AUTO if text.strip() == AUTO else parse_interval(text)
+
+
+def read_interval(word: str) -> tuple[str, ...]:
+    """Return the intervals that a vendor's word may mean: none where that is no length of time; the
+    word itself where it is one that is not known. A bare number is of minutes or of seconds.
+    """
+    text = word.strip()
+    if text.isascii() and text.isdigit() and len(text) < 9:
+        lengths = [int(text) * 60, int(text)]
+        return tuple(_NAMES[one] for one in lengths if one in _NAMES) or (text,)
+    if match := _UNIT_FIRST.fullmatch(text):
+        unit, count = match.groups()
+    elif match := _COUNT_FIRST.fullmatch(text):
+        count, unit = match.groups()
+        # A month, where minutes are written with a small letter.
+        unit = "mo" if unit == "M" else unit
+    else:
+        return ()
+    seconds = _SECONDS.get(unit.lower())
+    return () if seconds is None else (_NAMES.get(int(count or 1) * seconds, text),)
 
 
 def is_intraday(interval: str) -> bool:

@@ -155,7 +155,8 @@ class PreviewRead(Record):
     times: int = Field(description="of how many rows the time can be read")
     has_ticker: bool = Field(description="whether rows name their tickers")
     interval: str | None = Field(
-        description="that the bars are spaced by; null: they are too few, or spaced by none known",
+        description="that the bars are spaced by, or those that a column of it names; null: they"
+        " are too few, or spaced by none known",
         examples=["1d"],
     )
 

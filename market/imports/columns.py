@@ -16,17 +16,20 @@ from core.errors import BadInput
 ALIASES: dict[str, tuple[str, ...]] = {
     "ticker": (
         "ticker", "symbol", "code", "actsymbol", "tic", "tickersymbol", "sym", "securitycode",
-        "localcode", "ric", "kürzel", "simbolo", "symbole", "銘柄コード", "コード", "证券代码",
+        "localcode", "ric",
+        "instrument", "security", "asset", "pair", "productid",
+        "kürzel", "simbolo", "symbole", "銘柄コード", "コード", "证券代码",
         "股票代码", "代码", "代號", "종목코드", "종목",
     ),
     "time": (
         "time", "datetime", "timestamp", "opentime", "windowstart", "unix", "unixtime",
         "unixtimestamp", "epoch", "date", "t", "beginsat", "dates", "starttime", "bartime",
-        "startofbar", "gmttime", "localtime", "utctime", "timeutc", "dateutc", "tradedate",
-        "tradingdate", "tradingday", "pricedate", "quotedate", "asofdate", "businessdate",
-        "tradetime", "datum", "datumzeit", "zeit", "fecha", "data", "dataora", "datahora", "дата",
+        "startofbar", "tsevent", "gmttime", "localtime", "utctime", "timeutc", "dateutc",
+        "tradedate", "tradingdate", "tradingday", "pricedate", "quotedate", "asofdate",
+        "businessdate", "tradetime", "datum", "datumzeit", "zeit", "fecha", "data", "dataora",
+        "datahora", "дата",
         "日付", "日付け", "日時", "年月日", "日期", "时间", "時間", "交易日期", "날짜", "일자",
-        "일시", "วันที่", "tarih",
+        "일시", "วันที่", "tarih", "start",
     ),
     "open": (
         "open", "o", "opening", "openprice", "openingprice", "pxopen", "opn", "eröffnung", "eröffn",
@@ -61,6 +64,18 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "split", "splitfactor", "splitratio", "splitcoefficient", "splitcoef", "splitsfactor",
         "adjustmentfactor", "adjfactor",
     ),
+    "interval": (
+        "interval", "timeframe", "barsize", "barinterval", "candleinterval", "resolution",
+        "granularity", "datagranularity", "tf", "per", "period", "periodicity", "frequency", "freq",
+    ),
+    # Not stored: what they say parts rows of one ticker and time into several series.
+    "venue": (
+        "exchange", "venue", "mic", "market", "exch", "exchangecode", "marketcode",
+        "primaryexchange", "publisherid", "provider", "source",
+    ),
+    "currency": ("currency", "ccy", "currencycode", "quotecurrency"),
+    "adjusted": ("adjusted", "isadjusted"),
+    "contract": ("contract", "expiry", "expiration", "instrumentid", "contractcode"),
 }  # fmt: skip
 # The time of day, where it has a column of its own beside the date's.
 DATES = (
@@ -257,4 +272,9 @@ def _explain(names: Sequence[str], positions: Mapping[str, int]) -> list[str]:
         name = names[keys.index("tickvol")]
         option = f"--column 'volume={name}'"
         return [f"the number of ticks in {name} is not taken for the volume ({option} takes it)"]
+    # Such as that of the base and that of the quote: either could be meant.
+    others = [name.strip()[:40] for name, key in zip(names, keys, strict=True) if "volume" in key]
+    if others and "volume" not in positions:
+        option = f"--column 'volume={others[0]}'"
+        return [f"no column is taken for the volume, which is 0 ({option} takes that one)"]
     return []

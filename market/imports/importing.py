@@ -9,13 +9,13 @@ from uuid import uuid4
 
 import pandas as pd
 
-from core.errors import TapewatchError
+from core.errors import BadInput, TapewatchError
 from market.bars.writing import Arrival, write_arrival
+from market.imports.parting import count_tickers, part_by_interval
 from market.imports.report import ImportReport, SeriesReport
-from market.imports.rows import TickerRows, read_rows
+from market.imports.rows import TickerNotThere, TickerRows, read_rows
 from market.imports.settling import Settled, settle_frame
-from market.imports.spacing import find_interval_of
-from market.intervals import AUTO, parse_import_interval
+from market.intervals import INTERVALS, parse_import_interval
 from market.markets import Market, Markets, load_markets
 from market.sessions.calendar import Sessions
 from market.sessions.noting import note_sessions
@@ -113,26 +113,18 @@ def import_settled(database: Db, settled: Settled, request: Request) -> list[Ser
     """
     # Asked for once a market, not once a ticker.
     sessions_of = cache(partial(find_sessions, database))
-    if request.interval == AUTO:
-        request = replace(request, interval=find_interval_of(settled))
     markets = load_markets(database)
-    tickers = read_rows(
-        settled,
-        interval=request.interval,
-        ticker=request.ticker,
-        market=request.market,
-        markets=markets,
-        now=request.now,
-        sessions_of=sessions_of,
-    )
+    tickers = _read_tickers(settled, request, markets, sessions_of)
     request.tell()
     if not request.dry_run:
-        _note_told(database, tickers, markets, request.now)
-        for known in dict.fromkeys(rows.market for rows in tickers if rows.market is not None):
+        of_all = [rows for _, rows in tickers]
+        _note_told(database, of_all, markets, request.now)
+        for known in dict.fromkeys(rows.market for rows in of_all if rows.market is not None):
             note_sessions(database, known, sessions_of(known), request.now)
     reports = []
-    for rows in tickers:
-        reports.append(_import_rows(database, rows, sessions_of, request))
+    for interval, rows in tickers:
+        own = replace(request, interval=interval)
+        reports.append(_import_rows(database, rows, sessions_of, own))
         if request.on_series is not None:
             request.on_series(reports[-1], len(tickers))
     if not request.dry_run:
@@ -143,6 +135,44 @@ def import_settled(database: Db, settled: Settled, request: Request) -> list[Ser
         }
         add_counts(database, {IMPORTED: counts, REJECTED: rejected})
     return reports
+
+
+def _read_tickers(
+    settled: Settled,
+    request: Request,
+    markets: Markets,
+    sessions_of: Callable[[Market], Sessions],
+) -> list[tuple[str, TickerRows]]:
+    """Return the checked rows of each interval and ticker. Raises BadInput."""
+    found: list[tuple[str, TickerRows]] = []
+    absent: TickerNotThere | None = None
+    for interval, part in part_by_interval(settled, request.interval).items():
+        if interval not in INTERVALS:
+            error = f"{interval!r} is no interval that is known: {', '.join(INTERVALS)}"
+            named = count_tickers(part, request.ticker or settled.ticker)
+            found += [
+                (interval, TickerRows(name, rows, error=error))
+                for name, rows in named.items()
+                if request.ticker in {None, name.strip().upper()}
+            ]
+            continue
+        try:
+            rows = read_rows(
+                part,
+                interval=interval,
+                ticker=request.ticker,
+                market=request.market,
+                markets=markets,
+                now=request.now,
+                sessions_of=sessions_of,
+            )
+        except TickerNotThere as error:
+            absent = error
+        else:
+            found += [(interval, one) for one in rows]
+    if not found:
+        raise absent or BadInput(f"none of its rows of {request.ticker} is of a known interval")
+    return found
 
 
 def _import_rows(

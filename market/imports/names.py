@@ -10,7 +10,7 @@ from core.errors import BadInput
 
 SUFFIXES = (
     ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet", ".json", ".json.gz",
-    ".ndjson", ".jsonl",
+    ".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz",
     ".xlsx", ".zip",
 )  # fmt: skip
 # Vendors' ways to name a file after a ticker, each with what is around it.

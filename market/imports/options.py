@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 from core.errors import BadInput
 
-FIELDS = ("ticker", "time", "clock", "open", "high", "low", "close", "volume", "split")
+FIELDS = (
+    "ticker", "time", "clock", "open", "high", "low", "close", "volume", "split", "interval",
+)  # fmt: skip
 DECIMALS = {".": ".", ",": ",", "point": ".", "comma": ","}
 THOUSANDS = {
     ".": ".",

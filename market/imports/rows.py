@@ -6,7 +6,6 @@ from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 
 from core.arrays import Float64, Int64
 from core.errors import BadInput
@@ -23,10 +22,17 @@ from market.imports.checks import (
     check_values,
     clip_rounding,
 )
+from market.imports.parting import SHOWN, find_mixed
 from market.imports.report import Rejection
-from market.imports.settling import Settled
+from market.imports.settling import Settled, encode_texts
 from market.imports.shifts import check_shift
-from market.imports.spacing import describe_off_grid, find_fault, mark_off_grid, mark_overlaps
+from market.imports.spacing import (
+    STRAY_SHARE,
+    describe_off_grid,
+    find_fault,
+    mark_off_grid,
+    mark_overlaps,
+)
 from market.imports.times import label_times
 from market.intervals import DAY_SECONDS, is_intraday
 from market.markets import Market, Markets
@@ -37,6 +43,10 @@ from market.ticks.fields import unguard
 MOST_TICKER = 40
 # Of one ticker and source; there is something wrong with all of it long before.
 MOST_REJECTIONS_KEPT = 10_000
+
+
+class TickerNotThere(BadInput):
+    """A table has no row of the only ticker that is to be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +163,7 @@ def _name_tickers(
                 "the table has no ticker column: say whose bars these are (--ticker AAPL)"
             )
         return np.zeros(len(settled), np.int64), [name(ticker)]
-    encoded = (
-        settled.written["ticker"]
-        .cast(pa.string())
-        .fill_null("")
-        .combine_chunks()
-        .dictionary_encode()
-    )
-    row_texts, texts = np.asarray(encoded.indices), encoded.dictionary.to_pylist()
+    row_texts, texts = encode_texts(settled.written["ticker"])
     named: dict[str, _Named] = {}
     spelled = []
     for text in texts:
@@ -173,7 +176,7 @@ def _name_tickers(
     if ticker is not None:
         wanted = name(ticker)
         if wanted.ticker not in named:
-            raise BadInput(
+            raise TickerNotThere(
                 f"{wanted.ticker} is nowhere in the table; it has {', '.join(list(named)[:10])}"
             )
         named = {wanted.ticker: wanted}
@@ -236,7 +239,14 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
         return TickerRows(name, len(rows), market, error=fault)
     standing = reasons == ACCEPTED
     reasons[standing], backwards = check_order(table.columns["times"][rows[standing]])
-    repeated = np.count_nonzero(reasons == CODES["duplicate_time"])
+    repeated = int(np.count_nonzero(reasons == CODES["duplicate_time"]))
+    if repeated:
+        timed = rows[reasons != CODES["bad_time"]]
+        fault = find_mixed(table.settled, timed, table.columns["times"][timed])
+        if fault is None and repeated > STRAY_SHARE * len(rows):
+            fault = _find_unnamed(table.settled, repeated)
+        if fault is not None:
+            return TickerRows(name, len(rows), market, error=fault)
     if repeated > len(rows) / 2 and not is_intraday(table.interval):
         error = (
             f"most of its rows share their {table.interval} bar with another: these are bars of a"
@@ -275,6 +285,19 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
             for row, code in zip(rows[kept], reasons[kept], strict=True)
         ],
         notes + remarks,
+    )
+
+
+def _find_unnamed(settled: Settled, repeated: int) -> str | None:
+    """Return that rows may be of several tickers where no column says whose they are, and one
+    might.
+    """
+    if "ticker" in settled.written or not settled.aside:
+        return None
+    return (
+        f"{repeated:,} of its rows share their time with another, and no column is known to say"
+        f" whose they are: name it where there is one (--column ticker={settled.aside[0][:SHOWN]});"
+        f" left aside are {', '.join(name[:SHOWN] for name in settled.aside[:20])}"
     )
 
 

@@ -13,13 +13,17 @@ import pyarrow.compute as pc
 
 from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
-from market.imports.columns import build_missing, choose_columns, find_missing
-from market.imports.numbers import read_numbers
+from market.imports.columns import build_key, build_missing, choose_columns, find_missing
+from market.imports.numbers import PRICES, read_numbers
 from market.imports.options import NO_OPTIONS, ReadingOptions
 from market.imports.readers.tables import Table
 from market.imports.times import ReadTimes, join_clock, read_times
+from market.intervals import read_interval
 
-HIDDEN = ("ticker", "time", "clock")
+# Of a table of Databento; a price of a thousandth in its units.
+RAW_KEYS = {"rtype", "publisherid", "instrumentid"}
+LEAST_RAW = 1_000_000
+HIDDEN = ("ticker", "time", "clock", "interval")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +69,15 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
     Raises BadInput where a column can be read two ways, or no time can be read.
     """
     numbers = read_numbers(table, options)
+    _check_fixed_point(table, numbers.columns)
     if options.day_first is None and table.day_first is not None:
         options = replace(options, day_first=table.day_first)
     times = read_times(_take_times(table), options)
     if times.bad.all():
         first = _quote(table.columns["time"][0].as_py())
         raise BadInput(f"no time can be read in the time column; the first is {first!r}")
+    if "interval" in table.columns and not _holds_intervals(table.columns["interval"]):
+        table = _leave_aside(table, "interval")
     aside = (
         [f"columns left aside: {', '.join(name[:40] for name in table.aside[:20])}"]
         if table.aside
@@ -116,6 +123,36 @@ def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> S
         inverse_split=chosen.inverse_split,
     )
     return settle_table(table, options)
+
+
+def _check_fixed_point(table: Table, numbers: Mapping[str, Float64]) -> None:
+    """Raise BadInput where prices are whole numbers of 1e-9, as Databento writes them raw."""
+    keys = {build_key(name) for name in (*table.names.values(), *table.aside)}
+    prices = np.concatenate([numbers[name] for name in PRICES])
+    prices = prices[np.isfinite(prices)]
+    is_raw = keys >= RAW_KEYS and prices.size and (prices == np.floor(prices)).all()
+    if is_raw and prices.min() > LEAST_RAW:
+        raise BadInput(
+            f"its prices are whole numbers such as {prices[0]:,.0f}, as Databento writes them in"
+            " units of 0.000000001: ask for them as decimals (pretty_px=True)"
+        )
+
+
+def encode_texts(column: pa.ChunkedArray) -> tuple[Int64, list[str]]:
+    """Return each row's position among the different texts of a column, and these."""
+    encoded = column.cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    return np.asarray(encoded.indices).astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _holds_intervals(column: pa.ChunkedArray) -> bool:
+    """Whether some value of a column is a length of time."""
+    return any(read_interval(text) for text in encode_texts(column)[1])
+
+
+def _leave_aside(table: Table, name: str) -> Table:
+    columns = {own: column for own, column in table.columns.items() if own != name}
+    names = {own: title for own, title in table.names.items() if own != name}
+    return replace(table, columns=columns, names=names, aside=[*table.aside, table.names[name]])
 
 
 def _to_arrow(values: "pd.Series[Any]") -> pa.ChunkedArray:

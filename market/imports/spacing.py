@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pyarrow as pa
 
 from core.arrays import Bools, Int64
 from core.errors import BadInput
-from market.imports.settling import Settled
+from market.imports.settling import Settled, encode_texts
 from market.intervals import DAY_SECONDS, INTERVALS, is_intraday
 from market.markets import Market
 from market.sessions.calendar import Sessions, local_seconds
@@ -39,14 +38,7 @@ def find_interval_of(settled: Settled) -> str:
     good = ~settled.times.bad
     groups = np.zeros(len(settled), np.int64)
     if "ticker" in settled.written:
-        texts = (
-            settled.written["ticker"]
-            .cast(pa.string())
-            .fill_null("")
-            .combine_chunks()
-            .dictionary_encode()
-        )
-        groups = np.asarray(texts.indices).astype(np.int64)
+        groups, _ = encode_texts(settled.written["ticker"])
     return find_interval(settled.times.seconds[good], groups[good])
 
 

@@ -365,3 +365,81 @@ def test_preview_shows_columns_and_what_is_open_and_stores_nothing(live: Live) -
         "/py/data/preview", data={"file": (io.BytesIO(b"PK\x03\x04"), "x.xlsx")}
     )
     assert (junk.status_code, junk.json["reason"]) == (422, "bad_input")
+
+
+HOURS = "".join(f"BTC-USD,1h,2024-01-02T{h:02}:00:00Z,10,20,9,1{h},5\n" for h in range(6))
+DAYS = "".join(f"BTC-USD,D,2024-01-0{d},10,12,9,11,5\n" for d in range(1, 6))
+MINUTES = "".join(f"ETH-USD,3m,2024-01-02T00:{3 * n:02}:00Z,10,12,9,11,5\n" for n in range(5))
+VENUES = """symbol,exchange,date,open,high,low,close
+BTC-USD,KRAKEN,2024-01-02,10,12,9,11
+BTC-USD,GEMINI,2024-01-03,10,12,9,12
+"""
+BESIDE = {
+    "meta": {"symbol": "BTC-USD", "interval": "1h"},
+    "values": [{"datetime": "2024-01-02T05:00:00Z", "open": 1, "high": 2, "low": 1, "close": 2}],
+}
+NAMED = "symbol,timeframe,time,open,high,low,close,volume\n"
+
+
+def test_rows_of_several_intervals_are_a_series_each_or_refused(
+    flask_bars: Command, database: Db, tmp_path: Path, live: Live
+) -> None:
+    """Whichever is said; what of them is none that is known costs no other."""
+    text = NAMED + DAYS + HOURS + MINUTES
+    path = tmp_path / "all.csv"
+    path.write_text(text)
+    for interval in ("1d", "1h", "5m"):
+        answer = flask_bars("import", path, "--interval", interval)
+        assert answer.exit_code == 2
+        assert "'1d', '1h', '3m' by the column 'timeframe'" in answer.stderr
+        assert "--interval auto" in answer.stderr
+    assert database.series.count_documents({}) == 0
+    answer = flask_bars("import", path, "--interval", "auto", "--json")
+    assert answer.exit_code == 1
+    told = {(one["ticker"], one["interval"]): one for one in json.loads(answer.stdout)["series"]}
+    assert "'3m' is no interval that is known" in told.pop(("ETH-USD", "3m"))["error"]
+    assert {key: one["new"] for key, one in told.items()} == {
+        ("BTC-USD", "1d"): 5,
+        ("BTC-USD", "1h"): 6,
+    }
+    assert find_closes(database, "BTC-USD", "1d")["2024-01-02"] == 11
+    assert find_closes(database, "BTC-USD", "1h")["2024-01-02 05:00"] == 15
+    assert flask_bars("import", path, "--interval", "auto", "--ticker", "BTC-USD").exit_code == 0
+    shown = live.client.post(
+        "/py/data/preview", data={"file": (io.BytesIO(text.encode()), "all.csv")}
+    ).json
+    assert shown["read"]["interval"] == "1d, 1h, 3m"
+    assert [column["field"] for column in shown["columns"]][:2] == ["ticker", "interval"]
+
+
+@pytest.mark.parametrize(
+    ("file", "interval", "bars"),
+    [
+        # One interval for all rows, in vendors' words; a wrong one is refused.
+        (("a.csv", NAMED + DAYS), "1d", 5),
+        (("a.csv", NAMED + DAYS), "1w", 0),
+        (("a.csv", NAMED + HOURS.replace("1h", "60")), "auto", 6),
+        # What is no length of time parts nothing.
+        (("a.csv", NAMED + DAYS.replace(",D,", ",regular,")), "1d", 5),
+        # Beside the candles.
+        (("BTC-USD.json", json.dumps(BESIDE)), "1d", 0),
+        # Two exchanges, currencies or contracts in one table.
+        (("a.csv", VENUES.replace("01-03", "01-02")), "1d", 0),
+        # One that moved from the one to the other.
+        (("a.csv", VENUES), "1d", 2),
+    ],
+    ids=["days", "no weeks", "sixty", "words", "beside", "exchanges", "moved"],
+)
+def test_what_columns_say_of_the_series_is_never_mixed(
+    flask_bars: Command,
+    database: Db,
+    tmp_path: Path,
+    file: tuple[str, str],
+    interval: str,
+    bars: int,
+) -> None:
+    path = tmp_path / file[0]
+    path.write_text(file[1])
+    answer = flask_bars("import", path, "--interval", interval)
+    assert (answer.exit_code == 0) == bool(bars), answer.output
+    assert [one["bars"] for one in database.series.find()] == ([bars] if bars else [])

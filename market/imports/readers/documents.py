@@ -38,9 +38,13 @@ def open_json(content: bytes) -> Opened:
     """Find the candles in a document, or in lines of them. Raises BadInput."""
     if len(content) > MOST_JSON_BYTES:
         raise BadInput(f"it has more than {MOST_JSON_BYTES // MIB} MiB; write it as CSV or Parquet")
-    candles, ticker = _find_candles(_parse(content))
+    document = _parse(content)
+    candles, ticker = _find_candles(document)
     if not candles:
         raise BadInput("it holds no candle")
+    interval = _find_said(document, "interval") if isinstance(document, dict) else None
+    if interval is not None and not any(find_field(name) == "interval" for name in candles[0]):
+        candles = [{**candle, "interval": interval} for candle in candles]
     if len(candles) > MOST_ROWS:
         raise BadInput(f"it has {len(candles):,} candles; at most {MOST_ROWS:,} are taken at once")
     names: dict[str, None] = {}
@@ -104,7 +108,7 @@ def _find_candles(value: Any, depth: int = 0) -> tuple[list[Candle], str | None]
         return _from_list(value), None
     if not isinstance(value, dict) or depth > MOST_DEPTH:
         raise _no_candles()
-    ticker = _find_ticker(value)
+    ticker = _find_said(value, "ticker")
     if side_by_side := _from_columns(value):
         return side_by_side, ticker
     if by_time := _from_times(value):
@@ -256,13 +260,15 @@ def _from_tickers(value: Mapping[str, Any]) -> list[Candle]:
     return [{"ticker": name, **candle} for name, inner in lists.items() for candle in inner]
 
 
-def _find_ticker(value: Mapping[str, Any]) -> str | None:
-    """Return whose candles a document says it holds, itself or in what it says of them."""
+def _find_said(value: Mapping[str, Any], field: str) -> str | None:
+    """Return whose candles a document says it holds, or of which interval, itself or in what it
+    says of them.
+    """
     for name, inner in value.items():
-        if isinstance(inner, str) and find_field(name) == "ticker" and 0 < len(inner) <= 40:
+        if isinstance(inner, str) and find_field(name) == field and 0 < len(inner) <= 40:
             return inner
         if isinstance(inner, dict) and build_key(name) in {"metadata", "meta"}:
-            found = _find_ticker(inner)
+            found = _find_said(inner, field)
             if found is not None:
                 return found
     return None

@@ -57,6 +57,7 @@ _LABELS = (
     "symbols",
     "attributes",
     "date",
+    "dates",
     "datetime",
 )
 

@@ -7,12 +7,12 @@ from typing import Any
 from core.errors import BadInput
 from market.imports.columns import FIELD_OF, choose_columns, find_missing
 from market.imports.names import find_owner
-from market.imports.options import ReadingOptions
+from market.imports.options import FIELDS, ReadingOptions
+from market.imports.parting import find_intervals
 from market.imports.readers.containers import open_table
 from market.imports.readers.headers import resolve_header
 from market.imports.readers.tables import Opened, build_table
 from market.imports.settling import Settled, settle_table
-from market.imports.spacing import find_interval_of
 
 SHOWN_ROWS = 10
 SHOWN_COLUMNS = 60
@@ -47,9 +47,11 @@ def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dic
 
 
 def _find_interval(settled: Settled) -> str | None:
-    """Return the interval that the bars are spaced by; None where they do not tell."""
+    """Return the interval that the bars are spaced by, or those that a column names; None where
+    they do not tell.
+    """
     try:
-        return find_interval_of(settled)
+        return ", ".join(find_intervals(settled))
     except BadInput:
         return None
 
@@ -66,7 +68,9 @@ def _show(opened: Opened, options: ReadingOptions) -> dict[str, Any]:
     try:
         header = resolve_header(opened.rows, options, has_names=opened.has_names)
         names, first = [*header.names], header.first
-        fields = {at: name for _, group in header.groups for name, at in group.items()}
+        fields = {
+            at: name for _, group in header.groups for name, at in group.items() if name in FIELDS
+        }
         for ticker, group in header.groups:
             for name, at in group.items():
                 if ticker and name != "time":
@@ -100,4 +104,4 @@ def _guess(rows: list[list[str]], options: ReadingOptions) -> tuple[list[str], i
     )
     if not is_named:
         return [str(number) for number in range(1, len(names) + 1)], 0, {}
-    return names, 1, {position: name for name, position in chosen.positions.items()}
+    return names, 1, {at: name for name, at in chosen.positions.items() if name in FIELDS}

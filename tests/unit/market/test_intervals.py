@@ -5,7 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import BadInput
-from market.intervals import is_intraday, parse_interval, parse_period, period_start
+from market.intervals import (
+    is_intraday,
+    parse_interval,
+    parse_period,
+    period_start,
+    read_interval,
+)
 
 LAST = datetime(2024, 3, 31, tzinfo=UTC)
 
@@ -16,6 +22,31 @@ def test_unknown_interval_is_refused_with_the_choices(text: str) -> None:
         parse_interval(text)
     assert "1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w" in refused.value.message
     assert repr(text) in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("meant", "words"),
+    [
+        (("1m",), "1m 1min 1minute M1 PERIOD_M1 1 ohlcv-1m minute"),
+        (("5m",), "5m 5mins 5-min 5_min M5 5 300"),
+        (("1h",), "1h 1H 1hour H1 hourly 60min 3600"),
+        (("4h",), "4h H4 240 14400"),
+        (("1d",), "1d D D1 1D 1day day daily Daily 24h 1440 86400"),
+        (("1w",), "1w W1 W weekly 7d 10080 604800"),
+        # Minutes, as TradingView writes them, or seconds, as Coinbase does.
+        (("1h", "1m"), "60"),
+        ((), "regular Q1 2024-01 AAPL"),
+    ],
+)
+def test_words_of_vendors_for_intervals(meant: tuple[str, ...], words: str) -> None:
+    texts = words.split()
+    assert {text: read_interval(text) for text in texts} == dict.fromkeys(texts, meant)
+    assert read_interval(" 5 mins ") == ("5m",)
+
+
+@pytest.mark.parametrize("text", ["3m", "1M", "M", "MN1", "1mo", "monthly", "1s", "M3", "7"])
+def test_lengths_that_are_no_interval_stay_what_they_are(text: str) -> None:
+    assert read_interval(text) == (text,)
 
 
 def test_day_and_week_are_not_intraday() -> None:

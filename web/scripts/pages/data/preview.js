@@ -20,6 +20,7 @@ const FIELDS = [
   ["close", "close"],
   ["volume", "volume"],
   ["split", "split"],
+  ["interval", "interval"],
 ];
 const DECIMALS = [
   ["", "as the file settles"],

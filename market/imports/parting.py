@@ -1,0 +1,101 @@
+"""What a table's columns say beside the ticker of which series its rows are: the interval of each,
+and whether rows of one time are of several (of two exchanges, in two currencies).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from core.arrays import Int64
+from core.errors import BadInput
+from market.imports.settling import Settled, encode_texts
+from market.imports.spacing import find_interval_of
+from market.intervals import AUTO, read_interval
+
+# Rows of one ticker and time that differ in one of these are of several series.
+PARTINGS = ("venue", "currency", "adjusted", "contract")
+SHOWN = 40
+
+
+def part_by_interval(settled: Settled, wanted: str) -> Mapping[str, Settled]:
+    """Return the rows of a table by interval: as a column of it says, else all as wanted, or as
+    they are spaced where that is `auto`. What is no interval that is known is as it is written.
+
+    Raises BadInput where rows say another interval than is wanted, or nothing tells it.
+    """
+    if "interval" not in settled.written:
+        return {find_interval_of(settled) if wanted == AUTO else wanted: settled}
+    codes, texts = encode_texts(settled.written["interval"])
+    rows: dict[str, list[Int64]] = {}
+    for code, text in enumerate(texts):
+        own = np.flatnonzero(codes == code)
+        meant = read_interval(text) or (text[:SHOWN],)
+        if len(meant) == 1:
+            name = meant[0]
+        else:
+            name = wanted if wanted in meant else find_interval_of(_take(settled, own))
+        rows.setdefault(name, []).append(own)
+    if wanted != AUTO and set(rows) != {wanted}:
+        named = settled.names.get("interval", "interval")
+        raise BadInput(
+            f"its rows are of {', '.join(repr(name) for name in rows)} by the column"
+            f" {named[:SHOWN]!r}, and {wanted} was said: --interval auto imports each interval for"
+            " itself"
+        )
+    if len(rows) == 1:
+        return dict.fromkeys(rows, settled)
+    return {name: _take(settled, np.sort(np.concatenate(parts))) for name, parts in rows.items()}
+
+
+def find_intervals(settled: Settled) -> list[str]:
+    """Return the intervals of a table's rows. Raises BadInput where nothing tells them."""
+    return list(part_by_interval(settled, AUTO))
+
+
+def count_tickers(settled: Settled, ticker: str | None) -> dict[str, int]:
+    """Return how many rows there are of each ticker, as the table writes it; of `ticker`, where it
+    writes none.
+    """
+    if "ticker" not in settled.written:
+        return {ticker or "": len(settled)}
+    codes, texts = encode_texts(settled.written["ticker"])
+    counts = np.bincount(codes, minlength=len(texts)).tolist()
+    return {text[:SHOWN]: count for text, count in zip(texts, counts, strict=True) if count}
+
+
+def find_mixed(settled: Settled, rows: Int64, times: Int64) -> str | None:
+    """Return why rows of one ticker are of several series; None where nothing says so.
+
+    `times` are those of the rows.
+    """
+    for name in PARTINGS:
+        if name not in settled.written:
+            continue
+        codes, texts = encode_texts(settled.written[name].take(pa.array(rows)))
+        order = np.lexsort((codes, times))
+        same = np.diff(times[order]) == 0
+        at = np.flatnonzero(same & (np.diff(codes[order]) != 0))
+        if len(at):
+            one, other = (texts[codes[order[at[0] + step]]][:SHOWN] for step in (0, 1))
+            return (
+                f"rows of one time differ in {settled.names.get(name, name)[:SHOWN]!r} ({one!r} and"
+                f" {other!r}): they are of several series. Import each from a file of its own, or"
+                " under a ticker of its own"
+            )
+    return None
+
+
+def _take(settled: Settled, rows: Int64) -> Settled:
+    """Return some rows of a table."""
+    taken = pa.array(rows)
+    empty = settled.empty_volumes
+    return replace(
+        settled,
+        written={name: column.take(taken) for name, column in settled.written.items()},
+        numbers={name: values[rows] for name, values in settled.numbers.items()},
+        times=settled.times.take(rows),
+        rows=settled.rows[rows],
+        empty_volumes=None if empty is None else empty[rows],
+    )
