@@ -1089,6 +1089,7 @@ class FeedPosition(TypedDict):
     records: int
     rejected: int
     doubles: int
+    missing: NotRequired[int]
     entries: int
     runs: int
     lag_entries: int

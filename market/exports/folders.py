@@ -1,6 +1,7 @@
 """Folders with an export: its parts, and a manifest that says what they hold."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -32,8 +33,9 @@ def explains_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        said = os.strerror(error.errno) if error.errno else str(error)
         raise Conflict(
-            f"{folder} cannot be written: {error.strerror or error}. Make room, or name another"
+            f"{folder} cannot be written: {said}. Make room, or name another"
             " folder; what it holds now is no whole export and can go"
         ) from error
 
