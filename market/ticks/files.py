@@ -53,9 +53,11 @@ def read_file(path: Path, kind: DataKind) -> Iterator[FileRecord]:
     """Yield the rows of a file. Raises BadInput where it is no such file."""
     name = path.name.lower().removesuffix(".gz")
     suffix = next((known for known in SUFFIXES if name.endswith(known)), None)
-    if suffix is None or not path.is_file():
+    if not path.is_file():
+        raise BadInput(f"there is no file {str(path)!r}")
+    if suffix is None:
         raise BadInput(
-            f"{path} is no file of {kind}: it is there, and ends in one of {', '.join(SUFFIXES)},"
+            f"{path} is no file of {kind} by its name: it ends in none of {', '.join(SUFFIXES)},"
             " each but .parquet also with .gz"
         )
     known = {*(CANDLE_FIELDS if kind == "candles" else FIELDS[kind]), "ticker", "venue", "maker"}
