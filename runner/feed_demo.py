@@ -129,7 +129,7 @@ def _show_news(console: Console, api: Api, shown: dict[str, int]) -> bool:
     """Print the alerts that are new, or hold more bars than before; return whether any is."""
     found = api.get("/alerts", limit=100)["items"]
     news = False
-    for alert in reversed(found):
+    for alert in sorted(found, key=lambda one: str(one["last_bar"])):
         if shown.get(alert["_id"], 0) >= alert["count"]:
             continue
         word = "more" if alert["_id"] in shown else "alert"
