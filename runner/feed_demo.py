@@ -18,8 +18,10 @@ from rich.console import Console
 
 from core.errors import BadInput
 from core.settings import Settings
-from records.database import open_database
+from records.database import Db, open_database
 from records.migrations import prepare_database
+from records.ticks.positions import find_positions
+from records.work.outbox import find_undelivered
 from runner.client import Api
 from runner.demo import DemoFailed, follow_run, run_command
 from runner.feed_day import DAY, HISTORY
@@ -99,17 +101,19 @@ def _replay(
     )
     started = time.monotonic()
     shown: dict[str, int] = {}
-    with subprocess.Popen(  # noqa: S603 -- our own command line
+    publishing = subprocess.Popen(  # noqa: S603 -- our own command line
         die_with_parent([sys.executable, "-m", "flask", "--app", "wsgi", *command]),
         env=build_environment(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as publisher:
+    )
+    database = open_database(settings)
+    with database.client, publishing as publisher:
         quiet_since = time.monotonic()
         while time.monotonic() - started < REPLAY_SECONDS:
             news = _show_news(console, api, shown)
-            if news or publisher.poll() is None or _is_open(api):
+            if news or publisher.poll() is None or _is_open(api, database):
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since > QUIET_SECONDS:
                 break
@@ -143,7 +147,13 @@ def _show_news(console: Console, api: Api, shown: dict[str, int]) -> bool:
     return news
 
 
-def _is_open(api: Api) -> bool:
-    """Whether a run of the feed goes on, or candles wait."""
-    runs = api.get("/detection-runs", trigger="feed", limit=1)["items"]
-    return bool(runs) and runs[0]["status"] in {"queued", "in_progress"}
+def _is_open(api: Api, database: Db) -> bool:
+    """Whether candles wait, a run of the feed goes on, or its alerts are not all raised."""
+    if any(one["lag_entries"] or one["waiting"] for one in find_positions(database)):
+        return True
+    if find_undelivered(database, limit=1):
+        return True
+    return any(
+        api.get("/detection-runs", trigger="feed", status=status, limit=1)["items"]
+        for status in ("queued", "in_progress")
+    )
