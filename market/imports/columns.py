@@ -71,7 +71,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     # Not stored: what they say parts rows of one ticker and time into several series.
     "venue": (
         "exchange", "venue", "mic", "market", "exch", "exchangecode", "marketcode",
-        "primaryexchange", "publisherid", "provider", "source",
+        "primaryexchange", "publisherid",
     ),
     "currency": ("currency", "ccy", "currencycode", "quotecurrency"),
     "adjusted": ("adjusted", "isadjusted"),

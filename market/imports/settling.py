@@ -139,8 +139,17 @@ def _check_fixed_point(table: Table, numbers: Mapping[str, Float64]) -> None:
 
 
 def encode_texts(column: pa.ChunkedArray) -> tuple[Int64, list[str]]:
-    """Return each row's position among the different texts of a column, and these."""
-    encoded = column.cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    """Return each row's position among the different texts of a column, and these.
+
+    Raises BadInput where it holds what is no text.
+    """
+    try:
+        texts = column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise BadInput(
+            f"a column that says whose rows are whose holds values of type {column.type}, not text"
+        ) from error
+    encoded = texts.fill_null("").combine_chunks().dictionary_encode()
     return np.asarray(encoded.indices).astype(np.int64), encoded.dictionary.to_pylist()
 
 
