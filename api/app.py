@@ -21,6 +21,7 @@ from api.http.json import JsonProvider
 from api.http.limits import list_origins, register_limits, register_origins
 from api.http.openapi import API_VERSION, register_openapi
 from api.http.repeated import register_repeated
+from api.http.routing import LazyRule
 from api.http.state import State, add_state
 from api.http.turns import Turns
 from api.operations.health import health, probes
@@ -100,9 +101,15 @@ HEADERS = {
 }
 
 
+class App(APIFlask):
+    """The application makes its routes quickly."""
+
+    url_rule_class = LazyRule
+
+
 def create_app(settings: Settings) -> APIFlask:
     """Return the application; nothing is connected before the first request."""
-    app = APIFlask(
+    app = App(
         "api",
         title="Tapewatch",
         version=API_VERSION,
