@@ -3,17 +3,19 @@ and what is missing.
 """
 
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from detection.features.feature_sets import DEFAULT_FEATURE_SET
-from market.markets import get_market, load_markets
+from market.markets import load_markets, read_market
 from market.sessions.freshness import count_sessions_behind
 from records.database import Db
 from records.findings import watermarks
 from records.market.documents import SeriesDocument
+from records.market.markets import ask_market
 from records.market.series import find_one_series
-from records.market.session_days import find_sessions
+from records.market.session_days import ask_made_at, find_sessions
 from records.models import champions
+from records.questions import Question, ask
 from records.work import runs, scan_switch, watchlists
 from records.work.documents import AuditDocument, LatestRun
 
@@ -61,33 +63,47 @@ def explain_series(database: Db, ticker: str, interval: str, now: datetime) -> S
 
     `sessions_behind` is None where the sessions are not known.
     """
-    next_scan = watchlists.find_next_scan(database, ticker, interval)
-    if next_scan is not None and not scan_switch.get_switch(database)["enabled"]:
-        next_scan = None
     series = find_one_series(database, ticker, interval)
-    known = find_reason(database, ticker, interval, series)
+    next_scan = watchlists.ask_next_scan(database, ticker, interval)
+    is_on = scan_switch.ask_is_on(database)
     behind = None
-    if series is not None:
-        market = get_market(database, series["market"])
-        noted = find_sessions(database, market.code)
+    if series is None:
+        known = find_reason(database, ticker, interval, None, next_scan, is_on)
+    else:
+        code = series["market"]
+        stored, made_at = ask_market(database, code), ask_made_at(database, code)
+        known = find_reason(database, ticker, interval, series, next_scan, is_on, stored, made_at)
+        market = read_market(stored.answer, code)
+        noted = find_sessions(database, code, made_at.answer)
         behind = count_sessions_behind(
             series, noted, now, timedelta(seconds=market.tick_delay_seconds)
         )
     if behind:
         known["message"] += f"; the last bar came {behind:,} session{'s' * (behind != 1)} ago"
-    return {**known, "next_scan": next_scan, "sessions_behind": behind}
+    return {
+        **known,
+        "next_scan": next_scan.answer if is_on.answer else None,
+        "sessions_behind": behind,
+    }
 
 
 def find_reason(
-    database: Db, ticker: str, interval: str, series: SeriesDocument | None
+    database: Db,
+    ticker: str,
+    interval: str,
+    series: SeriesDocument | None,
+    *others: Question[Any],
 ) -> SeriesReason:
     """Return what is known of one series, with `reason` (a stable word)
-    and `message` (the same in full).
+    and `message` (the same in full); `others` are asked with what it asks.
     """
     market = series["market"] if series else _guess_market(database, ticker)
-    watermark = watermarks.find_watermarks(database, [ticker], interval).get(ticker)
-    found = champions.find_in_use(database, market, interval, ticker) if market else None
-    champion, warm_up_bars = found or (None, None)
+    watermark = watermarks.ask_watermark(database, ticker, interval)
+    in_use = champions.ask_in_use(database, market or "", interval, ticker)
+    last_run = runs.ask_latest(database, ticker, interval, "backfill", "incremental")
+    ask(database, watermark, in_use, last_run, *others)
+    # One that looks like no market's has no champion, not even that of all markets.
+    champion, warm_up_bars = (market and in_use.answer) or (None, None)
     known: SeriesState = {
         "ticker": ticker,
         "interval": interval,
@@ -99,9 +115,9 @@ def find_reason(
         "bars_needed": (
             1 + (DEFAULT_FEATURE_SET.warm_up_bars if warm_up_bars is None else warm_up_bars)
         ),
-        "watermark": watermark["last_detected_timestamp"] if watermark else None,
+        "watermark": (watermark.answer["last_detected_timestamp"] if watermark.answer else None),
         "model_version": champion.version if champion else None,
-        "last_run": runs.find_latest(database, ticker, interval, "backfill", "incremental"),
+        "last_run": last_run.answer,
     }
     reason, message = _find_obstacle(known) or _describe_state(known)
     return {**known, "reason": reason, "message": message}

@@ -14,7 +14,7 @@ from core.errors import BadInput
 from market.tickers import normalize_ticker
 from records.database import Db
 from records.market.documents import MarketDocument
-from records.market.markets import SHIPPED_ROWS, find_market, find_markets, find_set_tickers
+from records.market.markets import SHIPPED_ROWS, find_markets, find_set_tickers
 
 US = "US"
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,7}")
@@ -225,9 +225,8 @@ def load_markets(database: Db) -> Markets:
     return Markets(find_markets(database), find_set_tickers(database))
 
 
-def get_market(database: Db, code: str) -> Market:
-    """Return one market as it is now, in one small query. Raises BadInput where there is none."""
-    stored = find_market(database, code)
+def read_market(stored: MarketDocument | None, code: str) -> Market:
+    """Return the market of a code, of which this is stored. Raises BadInput where there is none."""
     return SHIPPED.choose(code) if stored is None else Market.from_document(stored)
 
 

@@ -86,6 +86,11 @@ class _Part(Collection[Any]):
         tenant = None if database.tenant == DEFAULT_TENANT else database.tenant
         self._own: Query = {"tenant": tenant}
 
+    @property
+    def own(self) -> Query:
+        """What the tenant's documents match."""
+        return self._own
+
     def _narrow(self, query: Query | None) -> Query:
         return {**(query or {}), **self._own}
 
@@ -96,7 +101,7 @@ class _Part(Collection[Any]):
         return super().find(self._narrow(filter), *args, **kwargs)
 
     def aggregate(self, pipeline: Sequence[Query], *args: Any, **kwargs: Any) -> Any:
-        return super().aggregate([{"$match": self._own}, *pipeline], *args, **kwargs)
+        return super().aggregate(narrow(self, pipeline), *args, **kwargs)
 
     def count_documents(self, filter: Query, *args: Any, **kwargs: Any) -> int:  # noqa: A002
         return super().count_documents(self._narrow(filter), *args, **kwargs)
@@ -152,6 +157,11 @@ class _Part(Collection[Any]):
 
     def _refuse(self, name: str) -> NoReturn:
         raise TypeError(f"{name} of {self.name} is not kept to one tenant; use another method")
+
+
+def narrow(collection: Collection[Any], stages: Sequence[Query]) -> list[Query]:
+    """Return the stages of a pipeline over those documents that a handle sees of a collection."""
+    return [{"$match": collection.own}, *stages] if isinstance(collection, _Part) else [*stages]
 
 
 def of_tenant(database: Db, tenant: str | None) -> Db:

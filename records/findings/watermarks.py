@@ -9,6 +9,7 @@ from pymongo.client_session import ClientSession
 
 from records.database import Db, Query
 from records.findings.documents import DetectedRange, WatermarkDocument, watermarks_in
+from records.questions import Question, get_first
 
 # What tells one series' watermark from another's, and never changes.
 _OWN = {"_id", "ticker"}
@@ -28,6 +29,12 @@ def find_watermarks(
     """Return the watermarks of these series by ticker; one never detected has none."""
     found = watermarks_in(database).find(_select(tickers, interval), batch_size=len(tickers) + 1)
     return {document["ticker"]: document for document in found}
+
+
+def ask_watermark(database: Db, ticker: str, interval: str) -> Question[WatermarkDocument | None]:
+    """Ask for the watermark of one series."""
+    stages = [{"$match": {"_id": build_metadata_id(ticker, interval)}}]
+    return Question(watermarks_in(database), stages, get_first)
 
 
 def find_detected_ranges(

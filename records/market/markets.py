@@ -21,6 +21,7 @@ from records.market.documents import (
     series_in,
     ticker_markets_in,
 )
+from records.questions import Question, get_first
 
 _QUOTES = (
     "USD",
@@ -129,9 +130,9 @@ def find_markets(database: Db) -> dict[str, MarketDocument]:
     return rows | {stored["code"]: stored for stored in markets_in(database).find().sort("_id", 1)}
 
 
-def find_market(database: Db, code: str) -> MarketDocument | None:
-    """Return a market that is stored, which one that is shipped need not be; or None."""
-    return markets_in(database).find_one({"_id": code})
+def ask_market(database: Db, code: str) -> Question[MarketDocument | None]:
+    """Ask for what is stored of a market, which is nothing of most that are shipped."""
+    return Question(markets_in(database), [{"$match": {"_id": code}}], get_first)
 
 
 def add_market(database: Db, row: MarketDocument, session: ClientSession | None = None) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from records.database import Db
+from records.database import Db, Query
 from records.market.documents import SessionDaysDocument, session_days_in
+from records.questions import Question
 
 # Markets whose sessions of eleven years, some 100 kB each, a process keeps.
 MOST_KEPT = 64
@@ -25,9 +26,13 @@ def find_session_days(
     return {found["_id"]: found for found in session_days_in(database).find(query)}
 
 
-def find_sessions(database: Db, market: str) -> SessionDaysDocument | None:
-    """Return the same of one market, which this process reads once until they are made anew."""
-    made_at = find_made_at(database, market)
+def find_sessions(
+    database: Db, market: str, made_at: datetime | None
+) -> SessionDaysDocument | None:
+    """Return the same of one market, which this process reads once until they are made anew.
+
+    `made_at` is the answer to `ask_made_at`.
+    """
     return None if made_at is None else _read(database, market, made_at)
 
 
@@ -40,6 +45,14 @@ def find_made_at(database: Db, market: str) -> datetime | None:
     """Return when the sessions of a market were noted, or None."""
     found = session_days_in(database).find_one({"_id": market}, {"made_at": 1})
     return found["made_at"] if found else None
+
+
+def ask_made_at(database: Db, market: str) -> Question[datetime | None]:
+    """Ask when the sessions of a market were noted; None where they were not."""
+    stages: list[Query] = [{"$match": {"_id": market}}, {"$project": {"made_at": 1}}]
+    return Question(
+        session_days_in(database), stages, lambda found: found[0]["made_at"] if found else None
+    )
 
 
 def set_session_days(

@@ -10,7 +10,7 @@ Its `version` is all that detection reads, so one write of it changes the model 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
@@ -19,6 +19,7 @@ from core.errors import BadInput
 from core.words import ScopeKind
 from records.database import Db, Query
 from records.models.documents import ChampionAge, ModelDocument, PointerDocument, pointers_in
+from records.questions import Question
 
 # In place of a market's code: of a model that learned from all of them, and serves each market that
 # has none of its own.
@@ -155,11 +156,11 @@ def find_champions(
     return {ticker: champion for ticker, champion in champions.items() if champion is not None}
 
 
-def find_in_use(
+def ask_in_use(
     database: Db, market: str, interval: str, ticker: str
-) -> tuple[Champion, int | None] | None:
-    """Return the champion of one ticker, as `find_champions` chooses it, with how many bars it
-    needs before the first that it scores (None where there is no such version), in one query.
+) -> Question[tuple[Champion, int | None] | None]:
+    """Ask for the champion of one ticker, as `find_champions` chooses it, with how many bars it
+    needs before the first that it scores (None where there is no such version).
     """
     scopes = [Scope("ticker", ticker), *(Scope("market", name) for name in (market, ALL_MARKETS))]
     order = [scope.name_pointer(interval) for scope in scopes]
@@ -182,9 +183,13 @@ def find_in_use(
         },
         {"$project": {"version": 1, "sha256": 1, "warm": {"$first": "$model.warm_up_bars"}}},
     ]
-    found = {pointer["_id"]: pointer for pointer in database.champions.aggregate(stages)}
-    first = next((found[choice] for choice in order if choice in found), None)
-    return first and (Champion(first["version"], first["sha256"]), first.get("warm"))
+
+    def read(pointers: list[Any]) -> tuple[Champion, int | None] | None:
+        found = {pointer["_id"]: pointer for pointer in pointers}
+        first = next((found[choice] for choice in order if choice in found), None)
+        return first and (Champion(first["version"], first["sha256"]), first.get("warm"))
+
+    return Question(pointers_in(database), stages, read)
 
 
 def find_market_ages(database: Db) -> list[ChampionAge]:

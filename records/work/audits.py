@@ -172,6 +172,25 @@ def find_audits_of(
     return found
 
 
+def look_up_audit(database: Db, ticker: str) -> list[Query]:
+    """Return the stages that put into each run's `audits` the part whose `_id` has this ticker,
+    without the others that are in it.
+    """
+    first = {"$cond": [{"$isArray": "$audits"}, {"$slice": ["$audits", 1]}, "$$REMOVE"]}
+    return [
+        {"$set": {"audit_id": {"$concat": ["$_id", build_audit_id("", ticker)]}}},
+        {
+            "$lookup": {
+                "from": audits_in(database).name,
+                "localField": "audit_id",
+                "foreignField": "_id",
+                "pipeline": [{"$set": {"audits": first}}],
+                "as": "audits",
+            }
+        },
+    ]
+
+
 def find_scored_spans(
     database: Db, run_id: str, tickers: Collection[str], interval: str
 ) -> dict[str, list[tuple[datetime, datetime]]]:

@@ -5,9 +5,9 @@ collection, which have the run's id in `run_id`: see `records/work/audits.py`.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import get_args, overload
+from typing import Any, get_args, overload
 
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
@@ -18,9 +18,10 @@ from records.database import Db, Query, in_transaction
 from records.findings.documents import AnomalyDocument
 from records.findings.verifications import count_verdicts
 from records.keyset import Key, Keyset, Position, find_page, fit_page
+from records.questions import Question, ask, get_first
 from records.tenancy import get_tenant, qualify
 from records.work import batches, counters, outbox
-from records.work.audits import find_audits_of, summarize_audits
+from records.work.audits import find_audits_of, look_up_audit, summarize_audits, unfold
 from records.work.documents import (
     AuditDocument,
     BatchDocument,
@@ -403,13 +404,38 @@ def find_latest(
     """Return how the newest run of these tasks went for one series: its audit,
     or what its run says so far.
     """
+    latest = ask_latest(database, ticker, interval, *tasks)
+    ask(database, latest)
+    return latest.answer
+
+
+def ask_latest(
+    database: Db, ticker: str, interval: str, *tasks: Task
+) -> Question[AuditDocument | LatestRun | None]:
+    """Ask for the same."""
     query = {"run_id": None, "tickers": ticker, "interval": interval, "task": {"$in": list(tasks)}}
-    # A run may name ten thousand tickers: what it says of this one is all that is read.
-    run = runs_in(database).find_one(query, _SAID, sort=[("requested_at", DESCENDING)])
+    stages: list[Query] = [
+        {"$match": query},
+        {"$sort": {"requested_at": DESCENDING}},
+        {"$limit": 1},
+        # A run may name ten thousand tickers: what it says of this one is all that is read.
+        {"$project": dict.fromkeys(_SAID, 1)},
+        *look_up_audit(database, ticker),
+    ]
+    return Question(
+        runs_in(database), stages, lambda found: _tell_latest(database, ticker, get_first(found))
+    )
+
+
+def _tell_latest(
+    database: Db, ticker: str, run: Mapping[str, Any] | None
+) -> AuditDocument | LatestRun | None:
     if run is None:
         return None
-    audits = find_audits_of(database, [run["_id"]], [ticker])
-    return next(iter(audits.values()), None) or {
+    audits = [audit for part in run["audits"] for audit in unfold(part)]
+    if not audits:  # it may be in a list of several
+        audits = [*find_audits_of(database, [run["_id"]], [ticker]).values()]
+    return next(iter(audits), None) or {
         "run_id": run["_id"],
         "ticker": ticker,
         "interval": run["interval"],

@@ -6,6 +6,7 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 
 from records.database import Db
+from records.questions import Question
 from records.work.documents import ScanSwitch
 
 SWITCH = "scheduler"
@@ -15,6 +16,14 @@ def get_switch(database: Db) -> ScanSwitch:
     """Return {enabled, changed_at}; scans run until somebody switches them off."""
     found: ScanSwitch | None = database.settings.find_one({"_id": SWITCH}, {"_id": 0})
     return found or {"enabled": True, "changed_at": None}
+
+
+def ask_is_on(database: Db) -> Question[bool]:
+    """Ask whether the scans are on."""
+    stages = [{"$match": {"_id": SWITCH}}]
+    return Question(
+        database.settings, stages, lambda found: bool(found[0]["enabled"]) if found else True
+    )
 
 
 def turn_switch(

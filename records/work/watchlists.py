@@ -20,6 +20,7 @@ from records.alerts.documents import TrailDocument
 from records.alerts.trail import build_note, compare
 from records.database import Db, Query
 from records.keyset import BY_ID, Position, find_page, fit_page
+from records.questions import Question
 from records.tenancy import each_tenant
 from records.work.documents import (
     FetchFields,
@@ -191,11 +192,18 @@ def note_last_scan(database: Db, name: str, run: RunDocument) -> None:
     watchlists_in(database).update_one(is_older, {"$set": scanned})
 
 
-def find_next_scan(database: Db, ticker: str, interval: str) -> datetime | None:
-    """Return when a series is scanned next, by whichever watchlist; None where none does."""
+def ask_next_scan(database: Db, ticker: str, interval: str) -> Question[datetime | None]:
+    """Ask when a series is scanned next, by whichever watchlist; None where none does."""
     query = {"tickers": ticker, "interval": interval, "enabled": True, "next_scan": {"$ne": None}}
-    watchlist = watchlists_in(database).find_one(query, {"next_scan": 1}, sort=[("next_scan", 1)])
-    return None if watchlist is None else watchlist["next_scan"]
+    stages: list[Query] = [
+        {"$match": query},
+        {"$sort": {"next_scan": 1}},
+        {"$limit": 1},
+        {"$project": {"next_scan": 1}},
+    ]
+    return Question(
+        watchlists_in(database), stages, lambda found: found[0]["next_scan"] if found else None
+    )
 
 
 def forget_next_scans(database: Db, market: str) -> None:
