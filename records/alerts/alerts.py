@@ -144,10 +144,13 @@ def find_reviews(database: Db, anomaly_ids: Sequence[str]) -> dict[str, ReviewFi
     Of several alerts of an anomaly counts the one that somebody said something of, else that which
     changed last.
     """
-    query = {"anomaly_ids": {"$in": list(anomaly_ids)}}
     fields = ("anomaly_ids", "state", "owner", "feedback", "updated_at")
-    found: list[AlertDocument | EndedAlert] = [*alerts_in(database).find(query, fields)]
-    found += history_in(database).find(query, fields)
+    stages: list[Query] = [
+        {"$match": {"anomaly_ids": {"$in": list(anomaly_ids)}}},
+        {"$project": dict.fromkeys(fields, 1)},
+    ]
+    ended = {"$unionWith": {"coll": history_in(database).name, "pipeline": stages}}
+    found = [*alerts_in(database).aggregate([*stages, ended])]
     found.sort(key=lambda alert: (alert.get("feedback") is not None, alert["updated_at"]))
     return {
         anomaly_id: {

@@ -20,6 +20,7 @@ from pymongo.errors import DuplicateKeyError
 from core.errors import LeaseLost
 from core.words import BatchState
 from records.database import Db, Query, in_transaction
+from records.questions import Question
 from records.work.documents import (
     BatchDocument,
     BatchResult,
@@ -54,6 +55,9 @@ ROW_COUNTS: tuple[RowCount, ...] = (
     "anomalies_found",
     "new_anomalies",
 )
+# What is added up of a run's batches, and of their results.
+_TOTALS = ("batches_total", "batches_done", "tickers_total")
+_COUNTED = ("tickers_done", "tickers_failed", *ROW_COUNTS)
 
 
 def get_row_counts(counted: RowCounts) -> RowCounts:
@@ -400,10 +404,18 @@ def count_progress(database: Db, run_id: str, session: ClientSession | None = No
     Returns batches_total, batches_done, tickers_total, tickers_done, tickers_failed, rows_loaded,
     rows_preprocessed, rows_processed, anomalies_found, new_anomalies and `fraction` (0 to 1).
     """
+    return _read_progress([*database.batches.aggregate(_build_progress(run_id), session=session)])
+
+
+def ask_progress(database: Db, run_id: str) -> Question[RunTotals]:
+    """Ask for the same."""
+    return Question(batches_in(database), _build_progress(run_id), _read_progress)
+
+
+def _build_progress(run_id: str) -> list[Query]:
     over: dict[str, Any] = {"$in": ["$state", ["done", "dead", "cancelled"]]}
     # An import learns its tickers only from its bars.
     ended = {"$sum": [f"$result.{name}" for name in ("tickers_done", "tickers_failed")]}
-    counted = ("tickers_done", "tickers_failed", *ROW_COUNTS)
     group: dict[str, Any] = {
         "_id": None,
         "batches_total": {"$sum": 1},
@@ -412,13 +424,17 @@ def count_progress(database: Db, run_id: str, session: ClientSession | None = No
         "units": {"$sum": "$units"},
         "units_done": {"$sum": {"$multiply": ["$units", {"$cond": [over, 1, "$progress"]}]}},
     }
-    group |= {name: {"$sum": {"$ifNull": [f"$result.{name}", 0]}} for name in counted}
-    pipeline = [{"$match": {"run_id": run_id, "state": {"$ne": "split"}}}, {"$group": group}]
-    counted_batches = database.batches.aggregate(pipeline, session=session)
-    totals = next(iter(counted_batches), dict.fromkeys(group, 0))
-    totals.pop("_id", None)
-    units, done = totals.pop("units"), totals.pop("units_done")
-    return cast("RunTotals", totals | {"fraction": done / units if units else 0.0})
+    group |= {name: {"$sum": {"$ifNull": [f"$result.{name}", 0]}} for name in _COUNTED}
+    return [{"$match": {"run_id": run_id, "state": {"$ne": "split"}}}, {"$group": group}]
+
+
+def _read_progress(found: list[Any]) -> RunTotals:
+    if not found:
+        return cast("RunTotals", dict.fromkeys((*_TOTALS, *_COUNTED), 0) | {"fraction": 0.0})
+    (totals,) = found
+    units, done = totals["units"], totals["units_done"]
+    told = {name: totals[name] for name in (*_TOTALS, *_COUNTED)}
+    return cast("RunTotals", told | {"fraction": done / units if units else 0.0})
 
 
 def find_oldest_pending_seconds(database: Db) -> float | None:

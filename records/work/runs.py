@@ -286,10 +286,13 @@ def check_run(database: Db, run_id: str) -> None:
 
 def find_run(database: Db, run_id: str) -> ShownRun | None:
     """Return a run with `progress` counted from its batches and its `failures`, or None."""
-    run = find_bare_run(database, run_id)
+    stages: list[Query] = [{"$match": {"_id": run_id, "run_id": None}}]
+    bare: Question[RunDocument | None] = Question(runs_in(database), stages, get_first)
+    progress = batches.ask_progress(database, run_id)
+    ask(database, bare, progress)
+    run, totals = bare.answer, progress.answer
     if run is None:
         return None
-    totals = batches.count_progress(database, run_id)
     failures = (
         batches.find_failures(database, run_id)[:LISTED_FAILURES]
         if totals["tickers_failed"]
