@@ -8,6 +8,7 @@ import { getMarkets } from "./lib/markets.js";
 import { readRoute } from "./lib/router.js";
 import { markPage, startShell } from "./lib/shell.js";
 import { readChoice, setExchange } from "./lib/zone.js";
+import { load as loadTicker } from "./pages/ticker/load.js";
 import { listenForHelp } from "./parts/keyboard_help.js";
 import { buildEmpty, buildFailure } from "./parts/states.js";
 
@@ -32,6 +33,9 @@ const PAGES = {
   notifications: () => import("./pages/notifications/page.js"),
 };
 
+// What is asked for beside the scripts that show it.
+const DATA = { ticker: loadTicker };
+
 let leave = new AbortController();
 
 async function show() {
@@ -55,6 +59,8 @@ async function show() {
     return;
   }
   markPage(route.page);
+  const early = DATA[route.page]?.(route, signal);
+  early?.catch(() => {}); // the page says what failed
   const loading = PAGES[route.page]().catch(logBroken);
   // Whose exchange is where; without it times are in UTC alone.
   if (readChoice() === "exchange") await getMarkets().catch(() => {});
@@ -66,7 +72,7 @@ async function show() {
   }
   document.title = `${page.title(route)} · Tapewatch`;
   window.scrollTo(0, 0);
-  page.show(main, route, signal);
+  page.show(main, route, signal, early);
 }
 
 /** A dialog belongs to the page that opened it; the one that asks for the key belongs to all. */

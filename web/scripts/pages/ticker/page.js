@@ -2,7 +2,6 @@
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { readFilters, toQuery } from "../../lib/filters.js";
 import { repeat } from "../../lib/live.js";
 import { findMarket } from "../../lib/markets.js";
 import { linkTo } from "../../lib/router.js";
@@ -15,20 +14,18 @@ import { buildActs } from "./acts.js";
 import { buildControls } from "./controls.js";
 import { buildMetrics } from "./metrics.js";
 import { drawGone } from "./gone.js";
-import { readPanes } from "./pane_menu.js";
-import { listAsked } from "./pane_names.js";
+import { load, loadHistory, loadKnown, loadStatus } from "./load.js";
 import { buildSelection } from "./selection.js";
 import { drawHead, drawStatus } from "./status.js";
 
-const MOST_ANOMALIES = 500;
 const MOST_REGIMES = 500;
 const LOOK_MILLISECONDS = 10_000;
 const NONE_PASSES = "No anomaly of this ticker passes the filters; clear one to see more.";
-const USUAL_INTERVAL = "1d";
 
 export const title = (route) => route.name?.toUpperCase() ?? "Ticker";
 
-export function show(main, route, signal) {
+/** `early` is what `load` of this route resolves to, where it was asked for before. */
+export function show(main, route, signal, early) {
   if (!route.name) {
     const overview = el("a.button", { href: linkTo("overview") }, "Overview");
     fill(
@@ -38,111 +35,21 @@ export function show(main, route, signal) {
     );
     return null;
   }
-  const asked = {
-    ticker: route.name.toUpperCase(),
-    interval: route.query.get("interval"),
-    period: route.query.get("period"),
-    panes: readPanes(route.query.get("panes")),
-    anomaly: readTime(route.query.get("anomaly")),
-    filters: toQuery(readFilters(route)),
+  let asking = early;
+  const loadAll = async () => {
+    const loading = asking ?? load(route, signal);
+    asking = null; // whoever tries again asks again
+    const library = import("./chart.js");
+    library.catch(() => {}); // where what is asked for first fails too, that is told
+    const data = await loading;
+    if (data.gone) return data;
+    if (readChoice() === "exchange")
+      setExchange((await findMarket(data.known.status.market))?.timezone ?? null);
+    return { ...data, ...(await library) };
   };
-  return loadInto(
-    main,
-    () => load(asked, signal),
-    ({ gone, ...data }) =>
-      gone ? drawGone(gone, asked, signal) : draw(data, asked, route, signal),
-    signal,
-    10,
-  );
-}
-
-/** A time as the API writes it, which may have been written otherwise by hand. */
-function readTime(text) {
-  const time = new Date(text ?? NaN);
-  return Number.isNaN(time.getTime()) ? text : time.toISOString().replace(".000Z", "Z");
-}
-
-async function load(asked, signal) {
-  try {
-    return await loadSeries(asked, signal);
-  } catch (error) {
-    if (error.status !== 404) throw error;
-    const gone = await loadFound({ ...asked, filters: {} }, signal);
-    if (gone.length === 0) throw error;
-    return { gone };
-  }
-}
-
-async function loadSeries(asked, signal) {
-  const library = import("./chart.js");
-  library.catch(() => {}); // where what is asked for first fails too, that is told
-  const listing = listIntervals(asked.ticker, signal);
-  asked.interval ??= pickInterval(await listing);
-  const [intervals, known, history, { buildPriceChart }] = await Promise.all([
-    listing,
-    loadKnown(asked, signal),
-    loadHistory(asked, signal),
-    library,
-  ]);
-  if (readChoice() === "exchange")
-    setExchange((await findMarket(known.status.market))?.timezone ?? null);
-  return { known, history, buildPriceChart, intervals };
-}
-
-async function listIntervals(ticker, signal) {
-  const { items } = await get("/tickers", { ticker }, signal);
-  return items.map((series) => series.interval);
-}
-
-const pickInterval = (intervals) =>
-  intervals.length === 0 || intervals.includes(USUAL_INTERVAL) ? USUAL_INTERVAL : intervals[0];
-
-/** Bars, and what is drawn with them. Where bars came since the last detection, asking sets a
- * run to work. */
-const loadHistory = ({ ticker, interval, panes }, signal) =>
-  get(
-    "/chart",
-    { ticker, interval, period: "max", indicators: listAsked(panes).join(",") },
-    signal,
-  );
-
-const loadStatus = ({ ticker, interval }, signal) =>
-  get(`/tickers/${encodeURIComponent(ticker)}/status`, { interval }, signal);
-
-/** The status of the series, and what was found in it. */
-async function loadKnown(asked, signal) {
-  const [status, anomalies] = await Promise.all([
-    loadStatus(asked, signal),
-    loadFound(asked, signal),
-  ]);
-  return { status, anomalies };
-}
-
-/** The strangest anomalies of the series that pass the filters, in the order of time. */
-async function loadFound(asked, signal) {
-  const { ticker, interval, filters } = asked;
-  const query = { ...filters, ticker, interval, sort: "anomaly_score", limit: MOST_ANOMALIES };
-  const { items } = await get("/anomalies", query, signal);
-  if (asked.anomaly && !items.some((anomaly) => anomaly.Datetime === asked.anomaly)) {
-    items.push(...(await findUnlisted(asked, signal)));
-  }
-  return items.sort((a, b) => (a.Datetime < b.Datetime ? -1 : 1));
-}
-
-/** The anomaly that the address names, where it is superseded, or not among the strangest. */
-async function findUnlisted({ ticker, interval, anomaly }, signal) {
-  try {
-    return [
-      await get(
-        `/anomalies/${encodeURIComponent(`${ticker}::${interval}::${anomaly}`)}`,
-        {},
-        signal,
-      ),
-    ];
-  } catch (error) {
-    if (error.status === 404) return [];
-    throw error;
-  }
+  const drawAll = ({ gone, asked, ...data }) =>
+    gone ? drawGone(gone, asked, signal) : draw(data, asked, route, signal);
+  return loadInto(main, loadAll, drawAll, signal, 10);
 }
 
 /** The regimes of the last bars, the newest first; none where none were computed. */

@@ -2,19 +2,11 @@
 
 import { el } from "../../lib/dom.js";
 import { buildMenu } from "../../parts/menu.js";
-import { BELOW, CHOSEN_AT_FIRST, OVER_PRICES } from "./pane_names.js";
+import { BELOW, CHOSEN_AT_FIRST, KNOWN, OVER_PRICES, readPanes } from "./pane_names.js";
 
-const KNOWN = [...OVER_PRICES, ...BELOW].map(([name]) => name);
 const NONE = "none";
 
-/** The choice that a URL names: "RSI,zscore_20"; the usual one where it names none. */
-export function readPanes(text) {
-  if (text === null) return CHOSEN_AT_FIRST;
-  const named = new Set(text.split(","));
-  return KNOWN.filter((name) => named.has(name));
-}
-
-/** The same for the URL; null for the usual choice. */
+/** A choice as `readPanes` reads it from a URL; null for the usual one. */
 export function writePanes(chosen) {
   if (chosen.join() === readPanes(CHOSEN_AT_FIRST.join()).join()) return null;
   return chosen.join() || NONE;

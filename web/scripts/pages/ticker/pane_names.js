@@ -15,6 +15,7 @@ export const BELOW = [
   ["grade", "Grade"],
   ...FEATURE_NAMES.filter((name) => name !== "VWAP").map((name) => [name, describeFeature(name)]),
 ];
+export const KNOWN = [...OVER_PRICES, ...BELOW].map(([name]) => name);
 export const CHOSEN_AT_FIRST = ["volume", "grade"];
 const OWN = new Set(CHOSEN_AT_FIRST); // drawn of bars and anomalies; all else is asked for
 
@@ -27,6 +28,13 @@ export const OVERLAYS = {
   VWAP: ["VWAP", "medium-mark"],
 };
 export const LABELS = Object.fromEntries(BELOW);
+
+/** The choice that a URL names: "RSI,zscore_20"; the usual one where it names none. */
+export function readPanes(text) {
+  if (text === null) return CHOSEN_AT_FIRST;
+  const named = new Set(text.split(","));
+  return KNOWN.filter((name) => named.has(name));
+}
 
 /** Which lines the API has to give for a choice of panes. */
 export const listAsked = (chosen) => chosen.filter((name) => !OWN.has(name));
