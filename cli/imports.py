@@ -14,6 +14,7 @@ from rich.table import Table
 from cli.common import echo, print_json, print_table
 from core.words import EndStatus
 from records.database import Db
+from records.market.series import find_markets
 from records.work.documents import RunOutcome, RunRecord
 from records.work.requests import RunRequest, insert_done_run
 from records.work.runs import LISTED_ERRORS, LISTED_TICKERS
@@ -98,7 +99,8 @@ def note_import(database: Db, report: "ImportReport", started_at: datetime) -> N
         "completed_at": now,
         "duration_seconds": (now - started_at).total_seconds(),
     }
-    record: RunRecord = {"result": report.to_dict()}
+    imported = ((series.ticker, series.interval) for series in report.series)
+    record: RunRecord = {"result": report.to_dict(), "markets": find_markets(database, imported)}
     insert_done_run(database, request, report.import_id, outcome, record, started_at=started_at)
 
 

@@ -19,6 +19,7 @@ from cli.common import (
 from cli.watching import find_waits, follow, print_outcome
 from core.settings import get_settings
 from core.words import Status, Task
+from market.markets import load_markets
 from market.tickers import normalize_ticker
 from records.work import runs
 from tasks.process.broker import build_celery
@@ -32,6 +33,7 @@ group = CommandGroup("runs", help="What was asked for, how far it is, how it end
 @click.option("--task", type=click.Choice(get_args(Task)))
 @click.option("--ticker")
 @click.option("--watchlist", help="Only those that were asked for of it.")
+@click.option("--market", help="Only those about it, or tickers of it.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True)
 @json_option
 @exits_on_error
@@ -41,6 +43,7 @@ def list_runs(
     task: Task | None,
     ticker: str | None,
     watchlist: str | None,
+    market: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -53,6 +56,7 @@ def list_runs(
             task=task,
             ticker=wanted,
             watchlist=watchlist,
+            market=market and load_markets(database).choose(market).code,
             limit=limit + 1,
         )
         found = keep_listed(found, limit)

@@ -179,8 +179,16 @@ class TrailPage(Page[TrailEntry]):
 class AlertDetail(Alert):
     """An alert with its trail and, of a market-wide bar, its tickers' alerts."""
 
-    trail: list[TrailEntry]
-    children: list[ListedAlert]
+    trail: list[TrailEntry] = Field(description="its last 100 steps, in their order")
+    trail_cursor: str | None = Field(
+        description="pass it as `cursor` to `GET /audit?alert_id=...` for the steps before these;"
+        " null where there are none"
+    )
+    children: list[ListedAlert] = Field(description="100 at the most")
+    children_cursor: str | None = Field(
+        description="pass it as `cursor` to `GET /alerts?parent_id=...` for the rest; null where"
+        " there is none"
+    )
     archived: bool = Field(description="whether it is in the history")
 
 

@@ -6,7 +6,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from api.schemas.common import Page, PageQuery, Query, Record, Ticker, WatchlistName
+from api.schemas.common import (
+    Market,
+    Page,
+    PageQuery,
+    Query,
+    Record,
+    Ticker,
+    Time,
+    WatchlistName,
+)
 from core.words import Status, Task, Trigger
 
 MAX_WAIT_SECONDS = 30
@@ -93,7 +102,10 @@ class RunSummary(Record):
     status: Status
     ticker: str | None = Field(None, description="where it is about one only")
     tickers: list[str] = Field(default_factory=list)
-    market: str | None = None
+    market: str | None = Field(None, description="where one was named")
+    markets: list[str] = Field(
+        default_factory=list, description="that, or those of its tickers", examples=[["US"]]
+    )
     watchlist: str | None = None
     about: str | None = Field(
         None,
@@ -198,6 +210,11 @@ class RunQuery(PageQuery):
     task: Task | None = None
     ticker: Ticker | None = None
     watchlist: WatchlistName | None = Field(None, description="those that were asked for of it")
+    market: Market | None = Field(
+        None, description="those about it or tickers of it; those of all markets, too"
+    )
+    start: Time | None = Field(None, description="those that were asked for then or later")
+    end: Time | None = Field(None, description="those that were asked for then or before")
 
 
 class TickerAudit(Record):

@@ -47,13 +47,16 @@ from core.errors import TapewatchError
 from core.words import AlertState, AlertStep
 from market.tickers import normalize_ticker
 from records.alerts import history, statistics, trail
-from records.alerts.alerts import NEWEST_FIRST, build_query, find_alerts, find_children, get_alert
+from records.alerts.alerts import NEWEST_FIRST, build_query, find_alerts, get_alert
 from records.alerts.documents import AlertDocument, EndedAlert, TrailDocument
 from records.database import Document
 from records.findings import labels
 from records.findings.documents import LabelDocument
 
 alerts = APIBlueprint("alerts", __name__, tag="alerts")
+
+# Of the trail and of the children of one alert; more of them are a list away.
+SHOWN = 100
 
 WRONG_STEP: Any = {409: "the step cannot be taken in the alert's `state`"}
 
@@ -86,13 +89,21 @@ def list_alerts(query_data: AlertQuery) -> Response:
 @alerts.get("/alerts/<alert_id>")
 @alerts.output(AlertDetail)
 def get_one_alert(alert_id: str) -> Document:
-    """Return one alert, also one of the history, with its trail and children."""
+    """Return one alert, also one of the history, with its last steps and first children."""
     database = get_database()
     alert = get_alert(database, alert_id)
+    steps = trail.find_entries(database, alert_id=alert_id, limit=SHOWN + 1)
+    last = build_page(steps, SHOWN, trail.NEWEST_FIRST.locate)
+    is_market = alert["entity_type"] == "market"
+    of_it = build_query(parent_id=alert_id)
+    alike = find_alerts(database, of_it, limit=SHOWN + 1) if is_market else []
+    children = build_page(alike, SHOWN, NEWEST_FIRST.locate)
     return {
         **alert,
-        "trail": trail.find_trail(database, alert_id),
-        "children": find_children(database, alert_id) if alert["entity_type"] == "market" else [],
+        "trail": last["items"][::-1],
+        "trail_cursor": last["next_cursor"],
+        "children": children["items"],
+        "children_cursor": children["next_cursor"],
         "archived": "archived_at" in alert,
     }
 

@@ -8,7 +8,7 @@ from api.http.events import STREAM, answer_stream, follow_run
 from api.http.idempotency import enqueues
 from api.http.links import LinkedRun, ListedRun, link_run, link_tickers, list_run
 from api.http.paging import Listed, build_page, decode_cursor
-from api.http.state import get_database, get_now, get_state
+from api.http.state import check_market, get_database, get_now, get_state
 from api.schemas.runs import (
     EventHeaders,
     Run,
@@ -29,7 +29,8 @@ detection_runs = APIBlueprint("runs", __name__, tag="runs")
 @detection_runs.output(RunPage)
 def get_detection_runs(query_data: RunQuery) -> Listed[ListedRun]:
     """List runs, the newest first."""
-    wanted = query_data.model_dump(include={"status", "trigger", "task", "ticker", "watchlist"})
+    check_market(query_data.market)
+    wanted = query_data.model_dump(exclude={"cursor", "limit"})
     after = decode_cursor(query_data.cursor, runs.NEWEST_FIRST.types)
     limit = runs.fit_runs(get_database(), **wanted, after=after, limit=query_data.limit)
     found = runs.find_runs(get_database(), **wanted, after=after, limit=limit + 1)

@@ -506,7 +506,9 @@ class AlertDetail(TypedDict):
     updated_at: str
     inputs: NotRequired[list[ModelInput]]
     trail: list[TrailEntry]
+    trail_cursor: str | None
     children: list[ListedAlert]
+    children_cursor: str | None
     archived: bool
 
 
@@ -2064,6 +2066,7 @@ class Run(TypedDict):
     ticker: NotRequired[str | None]
     tickers: NotRequired[list[str]]
     market: NotRequired[str | None]
+    markets: NotRequired[list[str]]
     watchlist: NotRequired[str | None]
     about: NotRequired[str | None]
     interval: NotRequired[str | None]
@@ -2127,6 +2130,7 @@ class RunSummary(TypedDict):
     ticker: NotRequired[str | None]
     tickers: NotRequired[list[str]]
     market: NotRequired[str | None]
+    markets: NotRequired[list[str]]
     watchlist: NotRequired[str | None]
     about: NotRequired[str | None]
     interval: NotRequired[str | None]
@@ -3089,7 +3093,7 @@ class Client(Connection):
         )
 
     def alert(self, alert_id: str) -> AlertDetail:
-        """Return one alert, also one of the history, with its trail and children."""
+        """Return one alert, also one of the history, with its last steps and first children."""
         return cast("AlertDetail", self._ask("GET", f"/alerts/{_quote(alert_id)}"))
 
     def acknowledge_alert(self, alert_id: str, body: Mapping[str, Any]) -> Alert:
@@ -4861,6 +4865,9 @@ class Client(Connection):
         | None = None,
         ticker: str | None = None,
         watchlist: str | None = None,
+        market: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
         limit: int | None = None,
     ) -> Pages[RunSummary]:
         """List runs, the newest first.
@@ -4868,6 +4875,9 @@ class Client(Connection):
         Args:
             limit: how many at the most in all; None: every one
             watchlist: those that were asked for of it
+            market: those about it or tickers of it; those of all markets, too
+            start: those that were asked for then or later
+            end: those that were asked for then or before
         """
         return self._pages(
             "/detection-runs",
@@ -4877,6 +4887,9 @@ class Client(Connection):
                 "task": task,
                 "ticker": ticker,
                 "watchlist": watchlist,
+                "market": market,
+                "start": start,
+                "end": end,
             },
             limit,
             most=500,

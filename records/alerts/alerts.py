@@ -250,12 +250,6 @@ def find_market_wide(database: Db, alert_ids: Sequence[str]) -> set[str]:
     return {alert["_id"] for alert in alerts_in(database).find(query, {"_id": 1})}
 
 
-def find_children(database: Db, alert_id: str, *, limit: int = 1_000) -> list[ListedAlert]:
-    """Return the alerts of a market-wide bar, by ticker, without what the model read."""
-    found = alerts_in(database).find({"parent_id": alert_id}, _UNLISTED)
-    return [*found.sort("entity_id", 1).limit(limit)]
-
-
 def _build_not_found(alert_id: str) -> NotFound:
     shown = alert_id[:LONGEST_TEXT]
     return NotFound(f"there is no alert {shown!r}; `flask alerts list` shows those there are")

@@ -17,7 +17,6 @@ from records.database import Db, in_transaction
 from records.keyset import Key, Keyset, Position, find_page
 
 NEWEST_FIRST = Keyset((Key("at", datetime, DESCENDING), Key("_id", str)))
-LISTED = 1_000
 # Of a list that a person changes so many entries are told that came, and that went.
 TOLD_ENTRIES = 100
 SECRETS = frozenset({"channel", "next_channel", "secret"})
@@ -112,9 +111,8 @@ def _tell(name: str, before: Any, after: Any) -> Any:
 
 
 def find_trail(database: Db, alert_id: str) -> list[TrailDocument]:
-    """Return the steps of an alert in their order, the first 1,000."""
-    found = trail_in(database).find({"alert_id": alert_id})
-    return list(found.sort([("at", 1), ("_id", 1)]).limit(LISTED))
+    """Return all steps of an alert in their order."""
+    return list(trail_in(database).find({"alert_id": alert_id}).sort([("at", 1), ("_id", 1)]))
 
 
 def find_entries(

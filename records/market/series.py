@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from operator import itemgetter
@@ -77,6 +77,12 @@ def find_ends(database: Db, tickers: Sequence[str], interval: str) -> list[Serie
     query = {"_id": {"$in": [build_series_id(ticker, interval) for ticker in tickers]}}
     found = series_in(database).find(query, ("market", "interval", "first_bar", "last_bar"))
     return [*cast("Cursor[SeriesEnds]", found)]
+
+
+def find_markets(database: Db, series: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the markets of those of these tickers and intervals that are stored, in order."""
+    wanted = [build_series_id(ticker, interval) for ticker, interval in series]
+    return sorted(series_in(database).distinct("market", {"_id": {"$in": wanted}}))
 
 
 def find_quality_series(

@@ -94,6 +94,7 @@ class RunRecord(TypedDict, total=False):
     Attributes:
         reason: the one that all its tickers have.
         errors: each once.
+        markets: of what was imported.
         result: an import's report, a verification's count of each verdict, what a fit of a series
             came to.
     """
@@ -106,6 +107,7 @@ class RunRecord(TypedDict, total=False):
     errors: list[str]
     warnings: list[str]
     anomaly_ids: list[str]
+    markets: list[str]
     result: Mapping[str, Any]
 
 
@@ -124,6 +126,7 @@ class RunDocument(SomeRowCounts):
 
     Attributes:
         ticker: where it is about one only.
+        market, markets: the one that was named; that, or those of its tickers.
         options: what the task was asked besides, as JSON values that only the task itself reads.
         body_hash: of the request that came under `idempotency_key`.
         retry_of: the run whose failed tickers it takes up again.
@@ -142,6 +145,7 @@ class RunDocument(SomeRowCounts):
     interval: str
     period: str | None
     market: str | None
+    markets: list[str]
     watchlist: str | None
     options: Mapping[str, Any]
     idempotency_key: str | None

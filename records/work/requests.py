@@ -12,6 +12,7 @@ from pymongo.client_session import ClientSession
 from core.errors import Conflict
 from core.words import Task, Trigger
 from records.database import Db, in_transaction
+from records.market.series import find_markets
 from records.work.documents import RunDocument, RunOutcome, RunRecord, runs_in
 from records.work.runs import find_open_backfills, own_key
 
@@ -94,6 +95,7 @@ def _build_run(database: Db, request: RunRequest, now: datetime, run_id: str) ->
         "interval": request.interval,
         "period": request.period,
         "market": request.market,
+        "markets": _list_markets(database, request),
         "watchlist": request.watchlist,
         "options": dict(request.options),
         "idempotency_key": own_key(database, request.idempotency_key),
@@ -111,6 +113,13 @@ def _build_run(database: Db, request: RunRequest, now: datetime, run_id: str) ->
         "attempts": 0,
         "lease_until": None,
     }
+
+
+def _list_markets(database: Db, request: RunRequest) -> list[str]:
+    if request.market is not None:
+        return [request.market]
+    named = [(ticker, request.interval) for ticker in request.tickers]
+    return find_markets(database, named) if named else []
 
 
 def _refuse_second_backfill(database: Db, request: RunRequest, session: ClientSession) -> None:

@@ -18,6 +18,7 @@ from records.database import Db, Query, in_transaction
 from records.findings.documents import AnomalyDocument
 from records.findings.verifications import count_verdicts
 from records.keyset import Key, Keyset, Position, find_page, fit_page
+from records.models.champions import ALL_MARKETS
 from records.questions import Question, ask, get_first
 from records.tenancy import get_tenant, qualify
 from records.work import batches, counters, outbox
@@ -315,6 +316,9 @@ def find_runs(
     ticker: str | None = None,
     task: Task | None = None,
     watchlist: str | None = None,
+    market: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
     after: Position | None = None,
     limit: int = 50,
 ) -> list[RunDocument]:
@@ -322,7 +326,13 @@ def find_runs(
     from the one after `after` on, without their progress.
     """
     query = _build_query(
-        status=status, trigger=trigger, tickers=ticker, task=task, watchlist=watchlist
+        market,
+        (start, end),
+        status=status,
+        trigger=trigger,
+        tickers=ticker,
+        task=task,
+        watchlist=watchlist,
     )
     # A run repeats what may be thousands of ids.
     without_ids = {"anomaly_ids": 0}
@@ -339,6 +349,9 @@ def fit_runs(
     ticker: str | None = None,
     task: Task | None = None,
     watchlist: str | None = None,
+    market: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
     after: Position | None = None,
     limit: int = 50,
 ) -> int:
@@ -346,7 +359,13 @@ def fit_runs(
     have no more tickers than a page may.
     """
     query = _build_query(
-        status=status, trigger=trigger, tickers=ticker, task=task, watchlist=watchlist
+        market,
+        (start, end),
+        status=status,
+        trigger=trigger,
+        tickers=ticker,
+        task=task,
+        watchlist=watchlist,
     )
     found = runs_in(database)
     return fit_page(
@@ -354,8 +373,17 @@ def fit_runs(
     )
 
 
-def _build_query(**equal: str | None) -> dict[str, object]:
-    return {"run_id": None} | {name: value for name, value in equal.items() if value is not None}
+def _build_query(
+    market: str | None, asked: tuple[datetime | None, datetime | None], **equal: str | None
+) -> dict[str, object]:
+    query: dict[str, object] = {"run_id": None}
+    query |= {name: value for name, value in equal.items() if value is not None}
+    if market is not None:  # what is of all markets is of each
+        query["markets"] = {"$in": [market, ALL_MARKETS]}
+    bounds = zip(("$gte", "$lte"), asked, strict=True)
+    if requested := {name: time for name, time in bounds if time is not None}:
+        query["requested_at"] = requested
+    return query
 
 
 def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None:

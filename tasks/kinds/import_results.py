@@ -6,7 +6,8 @@ from pymongo.client_session import ClientSession
 
 from market.imports.report import ImportReport
 from records.database import Db, in_transaction
-from records.work.documents import BatchResult, RunDocument, TickerFailure
+from records.market.series import find_markets
+from records.work.documents import BatchResult, RunDocument, RunRecord, TickerFailure
 from records.work.runs import note_outcome
 from tasks.engine.kind import Result
 
@@ -41,10 +42,13 @@ def close_import(
         "failures": failures,
     }
 
+    markets = find_markets(database, ((each.ticker, each.interval) for each in report.series))
+
     def write(session: ClientSession) -> None:
         if also is not None:
             also(session)
-        note_outcome(database, run["_id"], {"result": report.to_dict() | (noted or {})}, session)
+        outcome: RunRecord = {"result": report.to_dict() | (noted or {}), "markets": markets}
+        note_outcome(database, run["_id"], outcome, session)
         finish(session, result)
 
     in_transaction(database, write)

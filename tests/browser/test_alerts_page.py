@@ -80,7 +80,7 @@ def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
 ) -> None:
     page = open_page(f"{demo.url}#/alerts?state=active")
     rows = page.locator(".alerts > li")
-    picks = page.get_by_role("checkbox")
+    picks = rows.get_by_role("checkbox")
     expect(rows.first).to_contain_text("active")
     before = rows.count()
     picks.nth(0).check()
@@ -90,6 +90,43 @@ def test_many_are_picked_and_those_of_other_states_are_a_filter_away(
     expect(rows).to_have_count(before - 2)
     page.get_by_label("State").select_option("resolved")
     expect(rows.first).to_contain_text("resolved")
+
+
+def test_neither_the_inbox_nor_a_trail_ends_before_all_is_shown(
+    demo: Demo, open_page: Callable[..., Page], alerts: list[str]
+) -> None:
+    database = demo.database
+    alert = database.alerts.find_one({"_id": alerts[0]})
+    step = database.alert_trail.find_one({"alert_id": alerts[0]})
+    assert alert is not None
+    assert step is not None
+    copies = [
+        alert | {"_id": f"copy {n:03}", "state": "active", "owner": "mia"} for n in range(620)
+    ]
+    database.alerts.insert_many(copies)
+    steps = [step | {"_id": f"copy {n:03}", "alert_id": copies[0]["_id"]} for n in range(130)]
+    database.alert_trail.insert_many(steps)
+    try:
+        page = open_page(f"{demo.url}#/alerts?owner=mia")
+        rows = page.locator(".alerts > li")
+        more = page.get_by_role("button", name="Show more")
+        for shown in (100, 200, 400, 620):
+            expect(rows).to_have_count(shown)
+            if shown < len(copies):
+                more.click()
+        expect(more).to_have_count(0)
+        expect(rows.nth(400).get_by_role("link")).to_be_focused()
+        page.get_by_label("All", exact=True).check()
+        expect(page.get_by_text("620 picked")).to_be_visible()
+        rows.first.get_by_role("link").click()
+        trail = page.get_by_role("region", name="Trail")
+        expect(trail.get_by_role("listitem")).to_have_count(100)
+        trail.get_by_role("button", name="Show earlier").click()
+        expect(trail.get_by_role("listitem")).to_have_count(130)
+        expect(trail.get_by_role("button")).to_have_count(0)
+    finally:
+        for name in ("alerts", "alert_trail"):
+            database[name].delete_many({"_id": {"$regex": "^copy "}})
 
 
 def test_one_alert_is_shown_commented_and_reopened(

@@ -38,7 +38,7 @@ def test_runs_of_long_ago_come_part_by_part(demo: Demo, open_page: Callable[...,
 
 
 def test_filters_that_match_nothing_say_so(demo: Demo, open_page: Callable[..., Page]) -> None:
-    page = open_page(f"{demo.url}#/runs?ticker=ZZZZ")
+    page = open_page(f"{demo.url}#/runs?end=2018-12-31&market=US")
     expect(page.get_by_text("No such runs")).to_be_visible()
     page.get_by_role("link", name="Show all").click()
     expect(page.get_by_role("link", name="Training of market US").first).to_be_visible()
@@ -69,6 +69,8 @@ def test_a_run_of_many_shows_what_happened_to_each_ticker(
         expect(rows).to_have_count(len(tickers))
         expect(rows.first).to_contain_text(tickers[0])
         expect(rows.first).to_contain_text("already detected")
+        left_out = page.get_by_text(f"{len(tickers)} tickers: no bar came since")
+        expect(left_out).to_be_visible()
         look = Look(page, tmp_path)
         look.take(f"run-{width}")
         assert look.wrong == []
@@ -89,12 +91,16 @@ def test_a_verification_shows_what_became_of_each_anomaly(
     expect(rows.first).to_contain_text("Identical")
     rows.first.get_by_role("link", name="FB").click()
     expect(page).to_have_url(re.compile("#/ticker/FB.*anomaly="))
+    page.goto(f"{demo.url}#/runs?task=verify&ticker=FB")
+    said = page.locator(".runs-table tbody tr").filter(has_text=f"{len(verdicts)} identical")
+    expect(said.first).to_be_visible()
 
 
 def test_a_run_is_cancelled(demo: Demo, open_page: Callable[..., Page]) -> None:
     with demo.stopped_worker():
         run_id = demo.api.post("/anomalies/backfill", {"ticker": "MSFT"})["run_id"]
         page = open_page(f"{demo.url}#/runs/{run_id}")
+        expect(page.get_by_role("progressbar").locator("..")).to_contain_text("waits: no worker")
         page.get_by_role("button", name="Cancel run").click()
         expect(page.get_by_role("main").get_by_text("cancelled")).to_be_visible()
     assert demo.database.detection_runs.find_one({"_id": run_id})["status"] == "cancelled"

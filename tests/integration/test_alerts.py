@@ -171,10 +171,40 @@ def test_a_market_wide_bar_is_one_alert_with_children_and_one_message(
     notify(worker)
     assert len(receiver.messages) == 1
     detail = client.get(f"/py/alerts/{parent['_id']}").json
-    assert [child["entity_id"] for child in detail["children"]] == [*MANY[:4], MANY[7]]
+    assert {child["entity_id"] for child in detail["children"]} == {*MANY[:4], MANY[7]}
+    assert (detail["children_cursor"], detail["trail_cursor"]) == (None, None)
     # What is done with it is done with them.
     assert client.patch(f"/py/alerts/{parent['_id']}/acknowledge", json={}).status_code == 200
     assert {alert["state"] for alert in listed(client)} == {"acknowledged"}
+
+
+def test_more_steps_or_tickers_than_an_alert_shows_are_a_list_away(
+    client: FlaskClient, worker: Worker
+) -> None:
+    database = worker.database
+    add_list(database, "wide", *MANY)
+    end_run(database, *((t, SESSIONS[0], FALL) for t in MANY[:4]), watchlist="wide", tickers=MANY)
+    notify(worker)
+    (parent,) = (alert for alert in listed(client) if alert["entity_type"] == "market")
+    (step,) = database.alert_trail.find({"alert_id": parent["_id"]})
+    more = [step | {"_id": f"s{n}", "at": NOW + timedelta(minutes=n // 2)} for n in range(130)]
+    database.alert_trail.insert_many(more)
+    child = database.alerts.find_one({"parent_id": parent["_id"]})
+    assert child is not None
+    database.alerts.insert_many(child | {"_id": f"c{n}"} for n in range(130))
+    for name, path, total in (
+        ("trail", f"/py/audit?alert_id={parent['_id']}", 131),
+        ("children", f"/py/alerts?parent_id={parent['_id']}", 134),
+    ):
+        detail = client.get(f"/py/alerts/{parent['_id']}").json
+        seen, cursor = [each["_id"] for each in detail[name]], detail[f"{name}_cursor"]
+        assert len(seen) == 100
+        rest = client.get(f"{path}&cursor={cursor}").json
+        seen += [each["_id"] for each in rest["items"]]
+        assert rest["next_cursor"] is None
+        assert (len(seen), len(set(seen))) == (total, total), name
+    times = [each["at"] for each in detail["trail"]]
+    assert times == sorted(times)
 
 
 def test_the_same_fault_in_many_tickers_is_one_finding_the_vendors(

@@ -12,8 +12,10 @@ from werkzeug.test import TestResponse
 from api.http import events
 from api.http.events import STREAMS
 from records.database import Db
+from records.models.champions import ALL_MARKETS
+from records.work.requests import RunRequest, insert_run
 from records.work.runs import request_cancel
-from tests.integration.stored import NOW, add_run, ids
+from tests.integration.stored import NOW, add_run, add_series, ids
 
 RUNS = "/py/detection-runs"
 
@@ -48,26 +50,41 @@ def test_runs_are_listed_newest_first_page_by_page(client: FlaskClient, database
     ("query", "expected"),
     [
         ("ticker=msft", ["b"]),
+        ("market=jp", ["b", "c"]),
+        ("market=US", ["a", "b", "c"]),
+        ("market=HK", ["c"]),
+        ("start=2026-01-05T12:30:00Z", ["b"]),
+        ("end=2026-01-05T12:30:00Z", ["a", "c"]),
         ("task=incremental", ["b"]),
         ("watchlist=tech", ["b"]),
         ("watchlist=others", []),
-        ("status=queued", ["b", "a"]),
+        ("status=queued", ["a", "b", "c"]),
         ("status=failed", []),
     ],
 )
 def test_runs_are_filtered(
     client: FlaskClient, database: Db, query: str, expected: list[str]
 ) -> None:
+    add_series(database, "AAPL", "MSFT", "7203.T")
+    later = NOW + timedelta(hours=1)
+    of_all = insert_run(database, RunRequest("train", "manual", market=ALL_MARKETS), NOW)
     names = {
         add_run(database, "AAPL"): "a",
-        add_run(database, "AAPL", "MSFT", task="incremental"): "b",
+        add_run(database, "AAPL", "MSFT", "7203.T", task="incremental", now=later): "b",
+        of_all["_id"]: "c",
     }
     said = {"watchlist": "tech", "options": {"filename": "prices.csv"}}
     database.detection_runs.update_one({"task": "incremental"}, {"$set": said})
     found = client.get(f"{RUNS}?{query}").json["items"]
     assert sorted(names[run["_id"]] for run in found) == sorted(expected)
     about = {names[run["_id"]]: run["about"] for run in found}
-    assert about == {name: {"a": None, "b": "prices.csv"}[name] for name in expected}
+    assert about == {name: "prices.csv" if name == "b" else None for name in expected}
+
+
+def test_runs_of_a_market_that_is_not_known_are_an_error(client: FlaskClient) -> None:
+    response = client.get(f"{RUNS}?market=XX")
+    assert response.status_code == 422
+    assert "XX" in response.json["detail"]
 
 
 def test_an_unknown_status_is_422_with_the_choices(client: FlaskClient) -> None:

@@ -30,7 +30,7 @@ NAMED: list[tuple[str, str, Any]] = [
     ("pages/alerts/page.js", "STATES", words.AlertState),
     ("pages/alerts/steps.js", "FEEDBACK", words.Feedback),
     ("pages/alerts/steps.js", "CAUSES", words.FeedbackCause),
-    ("pages/alerts/alert.js", "STEPS", words.AlertStep),
+    ("pages/alerts/lists.js", "STEPS", words.AlertStep),
     ("pages/series/predictions.js", "FEEDBACK", words.Feedback),
     ("pages/data/gaps.js", "REASONS", words.GapReason),
     ("pages/data/quality.js", "FIGURES", words.QualityFigure),

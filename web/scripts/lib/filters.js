@@ -11,7 +11,8 @@ export const APPLIED = {
   ticker: ["start", "end", "severity", "kind", "scope"],
   compare: ["start", "end"],
   market: ["market"],
-  runs: ["watchlist"],
+  data: ["market"],
+  runs: ["start", "end", "market", "watchlist"],
 };
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
@@ -31,6 +32,9 @@ const WRONG = {
   scope: isNone("market", "sector", "own", "mixed", "quiet"),
 };
 
+// Of runs they say when they were asked for, elsewhere of which time bars are.
+const TIMES = ["start", "end"];
+
 let kept = {};
 
 /** Return {name: value} of the filters that a URL has and its page applies; null where not. */
@@ -45,13 +49,17 @@ function readOne(query, name) {
 
 /**
  * Return the filters that go along from where we are to a page. Those that it cannot apply are kept
- * for the page after it. A single ticker does not go along: it is what was looked at, not by what.
+ * for the page after it. A single ticker does not go along: it is what was looked at, not by what;
+ * nor does a time between runs and bars.
  */
 export function carryFilters(from, page) {
   if (from.page in APPLIED) {
-    const names = ALL.filter((name) => name !== "ticker");
-    kept = Object.fromEntries(names.map((name) => [name, readOne(from.query, name)]));
+    const isOther = (name) => name === "ticker" || (from.page === "runs" && TIMES.includes(name));
+    const names = ALL.filter((name) => !isOther(name));
+    const read = names.map((name) => [name, readOne(from.query, name)]);
+    kept = { ...kept, ...Object.fromEntries(read) };
   }
+  if (page === "runs") return { ...kept, start: null, end: null };
   return page in APPLIED ? kept : {};
 }
 

@@ -26,14 +26,22 @@ export const moment = (time, market = null) =>
 export const count = (value) => (isNumber(value) ? whole.format(value) : DASH);
 export const short = (value) => (isNumber(value) ? compact.format(value) : DASH);
 
+/** A price with cents; one of pennies has four digits that tell, one of many millions no cents. */
 export function price(value) {
   if (!isNumber(value)) return DASH;
-  const digits = Math.abs(value) >= 1 ? 2 : 4;
+  const digits = priceDigits(value);
   const text = value.toLocaleString("en-US", {
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   });
   return text.replace("-", "−");
+}
+
+/** How many digits a price has behind the point. */
+export function priceDigits(value) {
+  const size = Math.abs(value);
+  if (size >= 1) return size >= 1e6 ? 0 : 2;
+  return size > 0 ? Math.min(12, Math.max(4, 3 - Math.floor(Math.log10(size)))) : 2;
 }
 
 /** A share as a percentage with its sign: 0.0312 is "+3.12 %". */

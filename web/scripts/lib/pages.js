@@ -1,17 +1,24 @@
-// Lists that the API gives in pages, all of them.
+// Lists that the API gives in pages: all of them, or more than one page.
 
 import { get } from "./api.js";
 
-const PAGE = 500;
+/** What the API gives at once. */
+export const PAGE = 500;
 
 /** Return all items of a list, page by page. */
 export async function getAll(path, query, signal) {
-  const found = [];
+  return (await getFirst(path, query, Infinity, signal)).items;
+}
+
+/** Return the first so many items of a list, page by page, as one page of them. */
+export async function getFirst(path, query, most, signal) {
+  const items = [];
   let cursor = null;
   do {
-    const page = await get(path, { ...query, limit: PAGE, cursor }, signal);
-    found.push(...page.items);
+    const limit = Math.min(PAGE, most - items.length);
+    const page = await get(path, { ...query, limit, cursor }, signal);
+    items.push(...page.items);
     cursor = page.next_cursor;
-  } while (cursor);
-  return found;
+  } while (cursor && items.length < most);
+  return { items, next_cursor: cursor };
 }

@@ -8,6 +8,7 @@ import { watchConnection } from "./probe.js";
 import { go, linkTo } from "./router.js";
 import { CHOICES, choose, readChoice } from "./zone.js";
 import { showHelp } from "../parts/keyboard_help.js";
+import { buildProse } from "../parts/prose.js";
 import { buildSelect } from "../parts/select.js";
 import { KNOWN_TICKERS, startSuggestions } from "../parts/suggestions.js";
 import { buildThemeSwitch } from "../parts/theme_switch.js";
@@ -25,7 +26,7 @@ const PAGES = [
   ["data", "Data"],
 ];
 
-const NAMES = {
+export const NAMES = {
   mongodb: "MongoDB",
   redis: "Redis",
   workers: "The workers",
@@ -135,7 +136,8 @@ function showHealth(reached) {
   healthLink.setAttribute("aria-label", `Health: ${label}`);
   fill(
     document.getElementById("notices"),
-    notice && el(`div.notice.${notice.kind}`, { role: "status" }, notice.text),
+    notice &&
+      el(`div.notice.${notice.kind}`, { role: "status" }, el("span", buildProse(notice.text))),
   );
 }
 
@@ -173,7 +175,8 @@ function describeHealth(reached) {
 function describeUnwell(parts) {
   const [name, part] = Object.entries(parts).find(([, one]) => one?.ok === false) ?? [];
   if (!name) return "A part of the service is not well.";
-  const text = `${NAMES[name] ?? name}: ${part.detail ?? "not well"}`;
+  const [title, detail] = [NAMES[name] ?? name, part.detail ?? "not well"];
+  const text = detail.startsWith(title) ? detail : `${title}: ${detail}`;
   return /[.?!]$/.test(text) ? text : `${text}.`;
 }
 

@@ -45,13 +45,13 @@ const CHOICES = {
 /**
  * @param {object} route whose page says which filters there are
  * @param {() => void} changed called when another choice was made; the URL has it already
- * @param {{latest?: () => number|null}} options `latest` returns the time of the last bar, from
- * which spans are counted back; by default the last of all markets
+ * @param {{latest?: () => number|null, spans?: Array}} options `latest` returns the time of the
+ * last bar, from which spans are counted back; by default the last of all markets
  * @returns {{node: Node, values: object, query: () => object, choose: (changes: object) => void,
  * link: (changes: object) => object}} `values` are always those chosen last; `link` returns the
  * attributes of a link that makes a choice
  */
-export function buildFilters(route, changed, signal, { latest = null } = {}) {
+export function buildFilters(route, changed, signal, { latest = null, spans = SPANS } = {}) {
   const names = APPLIED[route.page];
   const values = readFilters(route);
   const bar = el("div.filter-bar", { role: "group", "aria-label": "Filters" });
@@ -77,7 +77,7 @@ export function buildFilters(route, changed, signal, { latest = null } = {}) {
     },
   });
   const time = names.includes("start")
-    ? buildTime(values, choose, () => latest?.() ?? known.latest, signal)
+    ? buildTime(values, choose, { latest: () => latest?.() ?? known.latest, spans }, signal)
     : null;
   const selects = new Map(
     names
@@ -94,6 +94,7 @@ export function buildFilters(route, changed, signal, { latest = null } = {}) {
     time?.update();
     for (const [name, select] of selects)
       select.update(values[name], known[name] ?? CHOICES[name].options);
+    toggle.hidden = !time && [...selects.values()].every((select) => select.node.hidden);
     const chosen = names.filter((name) => values[name]);
     toggle.textContent = chosen.length ? `Filters (${chosen.length})` : "Filters";
     fill(
@@ -147,7 +148,7 @@ function buildSelect(name, choose) {
 }
 
 /** The range of time: spans back from the last bar, or any two days. */
-function buildTime(values, choose, latest, signal) {
+function buildTime(values, choose, { latest, spans }, signal) {
   const dates = ["start", "end"].map((name) => {
     const input = el("input", { type: "date", name, max: "9999-12-31" });
     input.addEventListener("change", () => {
@@ -158,14 +159,15 @@ function buildTime(values, choose, latest, signal) {
   const span = (days, label) =>
     buildButton(label, () => {
       menu.close();
-      choose({ start: days && writeDay((latest() ?? Date.now()) - days * DAY), end: null });
+      const start = days === null ? null : writeDay((latest() ?? Date.now()) - days * DAY);
+      choose({ start, end: null });
     });
   const menu = buildMenu(
     "",
     [
       el(
         "div.row",
-        SPANS.map(([days, label]) => span(days, label)),
+        spans.map(([days, label]) => span(days, label)),
         span(null, "All time"),
       ),
       el(

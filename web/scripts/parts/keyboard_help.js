@@ -24,6 +24,7 @@ const KEYS = [
       [["e"], "acknowledges"],
       [["r"], "resolves"],
       [["s"], "snoozes"],
+      [["m"], "mutes alerts like it that are still to come"],
     ],
   ],
 ];

@@ -49,8 +49,13 @@ export function buildFailure(problem, retry = null) {
  * again.
  * Without a connection it tries again as soon as there is one. Resolves to the data, or null.
  */
-export async function loadInto(node, load, draw, signal, lines = 4) {
+export function loadInto(node, load, draw, signal, lines = 4) {
   fill(node, buildSkeleton(lines));
+  return loadOver(node, load, draw, signal);
+}
+
+/** The same over what is shown, such as the failure before: it stays until there is an answer. */
+async function loadOver(node, load, draw, signal) {
   node.setAttribute("aria-busy", "true");
   try {
     const data = await load();
@@ -58,7 +63,7 @@ export async function loadInto(node, load, draw, signal, lines = 4) {
     return data;
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return null;
-    showFailure(node, error, () => loadInto(node, load, draw, signal, lines), signal);
+    showFailure(node, error, () => loadOver(node, load, draw, signal), signal);
     return null;
   } finally {
     node.removeAttribute("aria-busy");

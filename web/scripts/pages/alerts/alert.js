@@ -20,38 +20,23 @@ import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt } from "../../parts/toasts.js";
 import { drawFollowed } from "./followed.js";
+import { drawChildren, drawTrail, keepLists } from "./lists.js";
 import { askToAssign, askToResolve, askToSnooze, takeStep } from "./steps.js";
 import { countBars, countFlagged, nameSubject } from "./subject.js";
 
 const REFRESH_MILLISECONDS = 4000;
 const BARS = 90;
 const [WIDTH, HEIGHT, EDGE] = [640, 180, 8];
-const STEPS = {
-  raise: "raised",
-  extend: "extended",
-  acknowledge: "acknowledged",
-  resolve: "resolved",
-  snooze: "snoozed",
-  wake: "awake again",
-  assign: "assigned",
-  comment: "commented",
-  reopen: "reopened",
-  expire: "expired",
-  supersede: "superseded",
-  return: "came back",
-  mute: "muted by a rule",
-  unmute: "no longer muted",
-  threshold: "threshold set",
-};
 const OPEN = ["active", "acknowledged", "snoozed"];
 
 export async function showAlert(main, id, signal) {
   const path = `/alerts/${encodeURIComponent(id)}`;
+  const lists = keepLists(id, signal);
   let shown = "";
   const load = () => get(path, {}, signal);
   const draw = (alert) => {
     shown = JSON.stringify(alert);
-    return drawAlert(alert, refresh, signal);
+    return drawAlert(alert, lists, refresh, signal);
   };
   const refresh = async () => {
     const alert = await load();
@@ -62,7 +47,7 @@ export async function showAlert(main, id, signal) {
   if (await loadInto(main, load, draw, signal, 8)) repeat(REFRESH_MILLISECONDS, refresh, signal);
 }
 
-function drawAlert(alert, refresh, signal) {
+function drawAlert(alert, { trail, children }, refresh, signal) {
   const isTicker = alert.entity_type === "ticker";
   const name = nameSubject(alert);
   return [
@@ -88,9 +73,14 @@ function drawAlert(alert, refresh, signal) {
         isTicker && drawChart(alert, signal),
         drawWhy(alert),
         isTicker && drawFollowed(alert, signal),
-        alert.children.length > 0 && drawChildren(alert.children),
+        alert.children.length > 0 && card("Its tickers", drawChildren(children, alert)),
       ),
-      el("div.stack", drawSteps(alert, refresh), drawComments(alert, refresh), drawTrail(alert)),
+      el(
+        "div.stack",
+        drawSteps(alert, refresh),
+        drawComments(alert, refresh),
+        card("Trail", drawTrail(trail, alert)),
+      ),
     ),
   ];
 }
@@ -259,22 +249,6 @@ function drawInputs(inputs) {
   return buildTable("What the model read", columns, el("tbody", rows));
 }
 
-function drawChildren(children) {
-  return card(
-    "Its tickers",
-    el(
-      "ul.reasons",
-      children.map((child) =>
-        el(
-          "li",
-          el("a", { href: linkTo("alerts", child._id) }, child.entity_id),
-          ` ${child.state}, ${child.severity}`,
-        ),
-      ),
-    ),
-  );
-}
-
 function drawComments(alert, refresh) {
   const text = el("textarea", { rows: 2, maxlength: 2000, required: true });
   const send = el("button.button.small", { type: "submit", data: { needs: "respond" } }, "Comment");
@@ -299,23 +273,6 @@ function drawComments(alert, refresh) {
         el("label.field", "What you know", text),
         el("div", send),
       ),
-  );
-}
-
-function drawTrail(alert) {
-  return card(
-    "Trail",
-    el(
-      "ol.trail",
-      alert.trail.map((entry) =>
-        el(
-          "li",
-          el("strong", STEPS[entry.step] ?? words(entry.step)),
-          ` by ${entry.by}, ${entry.to_state} `,
-          el("span.muted", moment(entry.at)),
-        ),
-      ),
-    ),
   );
 }
 

@@ -6,6 +6,13 @@ import { change, plural } from "../../lib/format.js";
 import { buildTable } from "../../parts/table.js";
 
 const HORIZONS = [1, 5, 20];
+const COLUMNS = [
+  "After",
+  ["Known", ".number"],
+  ["Quarter below", ".number"],
+  ["Median", ".number"],
+  ["Quarter above", ".number"],
+];
 
 /** Return a card that fills when the answer is there, and stays hidden where there is none. */
 export function drawFollowed(alert, signal) {
@@ -28,10 +35,10 @@ export function drawFollowed(alert, signal) {
 function drawTable({ like, followed }) {
   const rows = HORIZONS.map((ahead) => {
     const of = followed[`after_${ahead}`];
-    const share = (value) => el("td.number", value === null ? "–" : change(value));
+    const share = (value) => el("td.number.nowrap", value === null ? "–" : change(value));
     return el(
       "tr",
-      el("td", plural(ahead, "bar")),
+      el("td.nowrap", plural(ahead, "bar")),
       el("td.number", String(of.count)),
       share(of.first_quartile),
       share(of.median),
@@ -47,7 +54,7 @@ function drawTable({ like, followed }) {
     ),
     buildTable(
       "Returns after so many bars",
-      ["After", "Known", "Quarter below", "Median", "Quarter above"],
+      COLUMNS,
       el("tbody", rows),
     ),
   ];

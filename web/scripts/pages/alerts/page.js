@@ -1,9 +1,9 @@
 // Alerts as an inbox: what somebody must look at, by keyboard or click, one or many at once.
 
-import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, count } from "../../lib/format.js";
 import { repeat } from "../../lib/live.js";
+import { PAGE, getFirst } from "../../lib/pages.js";
 import { keepInUrl, linkTo } from "../../lib/router.js";
 import { buildFilters } from "../../parts/filters.js";
 import { buildSelect } from "../../parts/select.js";
@@ -28,7 +28,6 @@ export const title = (route) => (route.name ? "Alert" : "Alerts");
 
 const REFRESH_MILLISECONDS = 4000;
 const PART = 100;
-const MOST_LISTED = 500; // what the API gives at once
 const STATES = ["active", "acknowledged", "snoozed", "resolved", "expired"];
 const OWN_FILTERS = ["state", "owner", "ticker", "text"];
 const STATE_KINDS = { active: "bad", acknowledged: "busy", resolved: "ok" };
@@ -55,8 +54,8 @@ async function showInbox(main, route, signal) {
   const load = () => {
     const { state, ...rest } = wanted;
     const path = state ? "/alerts" : "/alerts/active";
-    const query = { ...shared.query(), ...rest, limit: inbox.listed, ...(state && { state }) };
-    return get(path, query, signal);
+    const query = { ...shared.query(), ...rest, ...(state && { state }) };
+    return getFirst(path, query, inbox.listed, signal);
   };
   const draw = ({ items, next_cursor: more }) => {
     Object.assign(inbox, { items, more: Boolean(more), shown: JSON.stringify(items) });
@@ -135,7 +134,8 @@ async function showInbox(main, route, signal) {
   drawSteps(inbox, refresh);
   listenToKeys(inbox, refresh, signal);
   await loadInto(inbox.node, load, draw, signal, 8);
-  repeat(REFRESH_MILLISECONDS, refresh, signal);
+  // Each refresh asks for all that is listed.
+  repeat(() => REFRESH_MILLISECONDS * Math.ceil(inbox.listed / PAGE), refresh, signal);
 }
 
 function buildOwnFilters(wanted, choose) {
@@ -177,12 +177,13 @@ function drawList(inbox, refresh) {
 }
 
 function drawMore(inbox, refresh) {
-  if (inbox.listed >= MOST_LISTED)
-    return el("p.body.muted", `The latest ${count(MOST_LISTED)} are shown; filters show others.`);
   const button = el("button.button.small", { type: "button" }, "Show more");
-  button.addEventListener("click", () => {
-    inbox.listed += PART;
-    return attempt(button, refresh);
+  button.addEventListener("click", async () => {
+    const first = inbox.items.length;
+    inbox.listed *= 2;
+    await attempt(button, refresh);
+    inbox.at = Math.min(first, inbox.items.length - 1);
+    focusAt(inbox);
   });
   return el("div.more", button);
 }
@@ -232,6 +233,20 @@ const chosen = (inbox) =>
     ? [...inbox.picked]
     : inbox.items.slice(inbox.at, inbox.at + 1).map(({ _id }) => _id);
 
+/** What picks all that are listed, or none of them. */
+function buildPickAll(inbox, refresh) {
+  const all = el("input", { type: "checkbox", disabled: inbox.items.length === 0 });
+  all.checked = inbox.picked.size > 0 && inbox.picked.size === inbox.items.length;
+  all.indeterminate = inbox.picked.size > 0 && !all.checked;
+  all.addEventListener("change", () => {
+    inbox.picked = new Set(all.checked ? inbox.items.map(({ _id }) => _id) : []);
+    for (const pick of inbox.node.querySelectorAll(".alerts input")) pick.checked = all.checked;
+    drawSteps(inbox, refresh);
+    inbox.bar.querySelector("input").focus();
+  });
+  return el("label.field.pick-all", all, "All");
+}
+
 function drawSteps(inbox, refresh) {
   const of = inbox.picked.size ? `${count(inbox.picked.size)} picked` : "the one in focus";
   const button = (label, action) => {
@@ -249,6 +264,7 @@ function drawSteps(inbox, refresh) {
   };
   fill(
     inbox.bar,
+    buildPickAll(inbox, refresh),
     button("Acknowledge", (ids) => takeStep(ids, "acknowledge")),
     button("Resolve", askToResolve),
     button("Snooze", askToSnooze),

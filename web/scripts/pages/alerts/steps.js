@@ -2,10 +2,13 @@
 
 import { post } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
+import { plural } from "../../lib/format.js";
+import { PAGE } from "../../lib/pages.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 import { say } from "../../parts/toasts.js";
 
 const HOUR = 3_600_000;
+const TOLD = 3;
 const SNOOZES = [
   ["4", "four hours"],
   ["24", "a day"],
@@ -36,9 +39,22 @@ const CAUSES = [
 
 /** Take a step of alerts, and say what it came to. Resolves to whether any was taken. */
 export async function takeStep(ids, action, said = {}) {
-  const { success, failed } = await post("/alerts/bulk", { ids, action, ...said });
-  if (failed.length) say(failed.map(({ error }) => error).join("; "), "bad");
-  return success.length > 0;
+  let taken = 0;
+  const failed = [];
+  for (let first = 0; first < ids.length; first += PAGE) {
+    const some = ids.slice(first, first + PAGE);
+    const answer = await post("/alerts/bulk", { ids: some, action, ...said });
+    taken += answer.success.length;
+    failed.push(...answer.failed);
+  }
+  if (failed.length) say(describeRefusals(failed), "bad");
+  return taken > 0;
+}
+
+function describeRefusals(failed) {
+  const told = failed.slice(0, TOLD).map(({ error }) => error);
+  if (failed.length > TOLD) told.push(`and ${plural(failed.length - TOLD, "alert")} more`);
+  return told.join("; ");
 }
 
 /** Ask what alerts were, and resolve them. */

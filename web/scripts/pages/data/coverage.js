@@ -22,16 +22,16 @@ const COLUMNS = [
 ];
 
 /** Show the first series whose ticker has a text in it, and sum all of them up. */
-export function showCoverage(node, ticker, signal) {
-  const query = { contains: ticker };
+export function showCoverage(node, { ticker, market }, signal) {
+  const query = { contains: ticker, market };
   const load = () => get("/tickers", { ...query, limit: LISTED }, signal);
   return loadInto(node, load, (page) => draw(page, query, signal), signal);
 }
 
 function draw({ items: series, next_cursor: next }, query, signal) {
   if (series.length === 0)
-    return query.contains
-      ? buildEmpty("No such series", `No ticker with stored bars has "${query.contains}" in it.`)
+    return query.contains || query.market
+      ? buildEmpty("No such series", "Of what was asked about no bars are stored.")
       : buildEmpty("No bars yet", "Drop a file above, or run `flask bars import FILE`.");
   const summary = el("p.summary.muted", next ? "\u00a0" : summarize(series));
   if (next)

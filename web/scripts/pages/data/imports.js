@@ -3,22 +3,32 @@
 import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { ago } from "../../lib/format.js";
+import { buildMore } from "../../parts/more.js";
 import { buildStatus, describeRun } from "../../parts/run_progress.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
 import { buildReport } from "./report.js";
 
-export function buildImports(runs, signal) {
-  if (runs.length === 0)
-    return buildEmpty(
-      "No imports yet",
-      "Files that are dropped here or imported at the command line, and bars that are pushed, " +
-        "show up with what became of every row.",
-    );
-  return el(
-    "div.imports.stack",
-    runs.map((run) => buildItem(run, signal)),
-  );
+const PART = 20;
+
+export function showImports(node, asked, signal) {
+  const ask = (cursor) =>
+    get("/detection-runs", { ...asked, task: "import", limit: PART, cursor }, signal);
+  const draw = ({ items, next_cursor: first }) => {
+    if (items.length === 0) return drawEmpty();
+    const list = el("div.imports.stack");
+    const add = (runs) => list.append(...runs.map((run) => buildItem(run, signal)));
+    add(items);
+    return [list, buildMore(first, ask, add, signal)];
+  };
+  return loadInto(node, () => ask(null), draw, signal);
 }
+
+const drawEmpty = () =>
+  buildEmpty(
+    "No imports yet",
+    "Files that are dropped here or imported at the command line, and bars that are pushed, " +
+      "show up with what became of every row.",
+  );
 
 function buildItem(run, signal) {
   const body = el("div");

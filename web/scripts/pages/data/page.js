@@ -1,19 +1,17 @@
 // Data: bring bars in, see what is covered, and what was corrected or rejected.
 
-import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { keepInUrl } from "../../lib/router.js";
 import { buildChoice } from "../../parts/choice.js";
-import { loadInto } from "../../parts/states.js";
+import { buildFilters } from "../../parts/filters.js";
 import { KNOWN_TICKERS } from "../../parts/suggestions.js";
 import { showCoverage } from "./coverage.js";
-import { buildImports } from "./imports.js";
+import { showImports } from "./imports.js";
 import { showQuality } from "./quality.js";
 import { showRejected } from "./rejected.js";
 import { showRevisions } from "./revisions.js";
 import { buildUpload } from "./upload.js";
 
-const LISTED_IMPORTS = 20;
 const VIEWS = [
   ["coverage", "Coverage"],
   ["quality", "Quality"],
@@ -21,6 +19,9 @@ const VIEWS = [
   ["rejected", "Rejected"],
   ["imports", "Imports"],
 ];
+
+// What these list is of a ticker, and says no market.
+const WITHOUT_MARKET = new Set(["revisions", "rejected"]);
 
 export const title = () => "Data";
 
@@ -36,8 +37,11 @@ export function show(main, route, signal) {
   const refresh = () => {
     showing.abort();
     showing = new AbortController();
-    return SHOWN[state.view](body, state.ticker, AbortSignal.any([signal, showing.signal]));
+    const asked = { ticker: state.ticker, ...filters.query() };
+    filters.node.hidden = WITHOUT_MARKET.has(state.view);
+    return SHOWN[state.view](body, asked, AbortSignal.any([signal, showing.signal]));
   };
+  const filters = buildFilters(route, () => refresh(), signal);
   const change = (changes) => {
     Object.assign(state, changes);
     keepInUrl({ view: state.view === VIEWS[0][0] ? null : state.view, ticker: state.ticker });
@@ -55,7 +59,7 @@ export function show(main, route, signal) {
         el(
           "header",
           buildChoice("Shown", VIEWS, state.view, (view) => change({ view })).node,
-          buildFilter(state.ticker, (ticker) => change({ ticker })),
+          el("div.row", filters.node, buildTicker(state.ticker, (ticker) => change({ ticker }))),
         ),
         body,
       ),
@@ -64,7 +68,7 @@ export function show(main, route, signal) {
   return refresh();
 }
 
-function buildFilter(ticker, choose) {
+function buildTicker(ticker, choose) {
   const input = el("input", {
     type: "search",
     value: ticker,
@@ -84,11 +88,5 @@ const SHOWN = {
   quality: showQuality,
   revisions: showRevisions,
   rejected: showRejected,
-  imports: (body, ticker, signal) =>
-    loadInto(
-      body,
-      () => get("/detection-runs", { task: "import", ticker, limit: LISTED_IMPORTS }, signal),
-      ({ items }) => buildImports(items, signal),
-      signal,
-    ),
+  imports: showImports,
 };

@@ -59,15 +59,19 @@ export function askAbout(file, node) {
   const choices = { columns: {}, decimal: "", day_first: "", timezone: "", ticker: "" };
   return new Promise((resolve) => {
     const end = (answer) => () => resolve(answer);
+    let asked = 0;
+    // Of choices that come one upon the other only the last is looked at, and drawn.
     const show = () => {
-      turn = turn.then(load);
+      const mine = ++asked;
+      turn = turn.then(() => (mine === asked ? load(mine) : null));
       return turn;
     };
-    const load = async () => {
+    const load = async (mine) => {
       node.setAttribute("aria-busy", "true");
       try {
         if (file.size > MOST_PREVIEWED) return resolve(choices);
         const preview = await upload("/data/preview", fillForm(new FormData(), file, choices));
+        if (mine !== asked) return null;
         // A choice shows all anew: who made it by the keyboard goes on from there.
         const at = listChoices(node).indexOf(document.activeElement);
         fill(node, buildCard(file, preview, choices, show, end));
@@ -114,9 +118,9 @@ function buildCard(file, preview, choices, show, end) {
     "form.preview.stack.tight",
     { "aria-label": `Preview of ${file.name}`, on: { submit } },
     el("p", el("strong", file.name), el("span.muted", ` ${summarize(preview)}`)),
-    buildRows(preview, choices, show),
     preview.problem &&
       el("p.notice.warn", { role: "alert" }, el("span", buildProse(preview.problem))),
+    buildRows(preview, choices, show),
     preview.notes.length > 0 &&
       el(
         "ul.muted.plain",

@@ -3,10 +3,8 @@
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { barTime, figure, plural } from "../../lib/format.js";
-import { getMarkets } from "../../lib/markets.js";
 import { linkTo } from "../../lib/router.js";
 import { showPagedTable } from "../../parts/paged_table.js";
-import { buildSelect } from "../../parts/select.js";
 import { buildEmpty } from "../../parts/states.js";
 
 const PART = 50;
@@ -34,32 +32,15 @@ const FIGURES = {
 const GOOD = 90;
 const FAIR = 70;
 
-export async function showQuality(node, ticker, signal) {
-  const [controls, table, formula] = [el("div.row.controls"), el("div"), el("div")];
-  fill(node, controls, table, formula);
-  let market = null;
-  const show = () => showPagedTable(table, buildList(ticker, market, formula, signal), signal);
-  const shown = show();
-  const known = (await getMarkets()).filter((one) => one.series > 0);
-  if (known.length > 1 && !signal.aborted)
-    fill(
-      controls,
-      buildSelect(
-        "Market",
-        [["", "all"], ...known.map(({ code, name }) => [code, name])],
-        "",
-        (code) => {
-          market = code || null;
-          show();
-        },
-      ),
-    );
-  return shown;
+export function showQuality(node, asked, signal) {
+  const [table, formula] = [el("div"), el("div")];
+  fill(node, table, formula);
+  return showPagedTable(table, buildList(asked, formula, signal), signal);
 }
 
-function buildList(ticker, market, formula, signal) {
+function buildList(asked, formula, signal) {
   const load = async (cursor) => {
-    const page = await get("/data/quality", { ticker, market, limit: PART, cursor }, signal);
+    const page = await get("/data/quality", { ...asked, limit: PART, cursor }, signal);
     fill(formula, page.items.length > 0 && buildFormula(page.formula));
     return page;
   };

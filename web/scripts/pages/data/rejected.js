@@ -9,7 +9,7 @@ import { buildEmpty } from "../../parts/states.js";
 const PART = 50;
 const COLUMNS = ["Series", "Time", "Reason", "Values", ["Source", ".wide-only"], "When"];
 
-export function showRejected(node, ticker, signal) {
+export function showRejected(node, { ticker }, signal) {
   const list = {
     name: "All rejected rows",
     columns: COLUMNS,

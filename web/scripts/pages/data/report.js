@@ -9,6 +9,13 @@ import { buildTable } from "../../parts/table.js";
 import { writeValues } from "./rejected.js";
 
 const LISTED_ROWS = 100;
+const COUNTS = [
+  ["Read", ".number.wide-only", "read"],
+  ["New", ".number", "new"],
+  ["Changed", ".number", "changed"],
+  ["Unchanged", ".number.wide-only", "unchanged"],
+  ["Rejected", ".number", "rejected_rows"],
+];
 
 /** @param {object} run a finished import */
 export function buildReport(run) {
@@ -55,8 +62,7 @@ function buildFiles(files) {
 }
 
 function buildSeriesTable(series) {
-  const counts = ["Read", "New", "Changed", "Unchanged", "Rejected"];
-  const names = ["Ticker", ...counts.map((name) => [name, ".number"]), "Notes"];
+  const names = ["Ticker", ...COUNTS.map(([name, kind]) => [name, kind]), "Notes"];
   return buildTable(
     "Import report",
     names,
@@ -71,9 +77,7 @@ function buildSeriesTable(series) {
             one.ticker,
           ),
         ),
-        [one.read, one.new, one.changed, one.unchanged, one.rejected_rows].map((value) =>
-          el("td.number", count(value)),
-        ),
+        COUNTS.map(([, kind, field]) => el(`td${kind}`, count(one[field]))),
         el("td.muted", one.error ?? one.notes.join("; ")),
       ),
     ),

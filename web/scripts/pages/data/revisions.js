@@ -13,7 +13,7 @@ const COLUMNS = ["Series", "Bar", "What", "From", ["Source", ".wide-only"], "Whe
 const KINDS = { changed: "corrected", inserted: "came late", undone: "taken back" };
 const GONE = ["deleted", "renamed", "undone"];
 
-export function showRevisions(node, ticker, signal) {
+export function showRevisions(node, { ticker }, signal) {
   const list = {
     name: "Revised bars",
     columns: COLUMNS,

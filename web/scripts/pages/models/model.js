@@ -67,6 +67,8 @@ export function drawModel(model, refresh, signal) {
           model.left_out
             .slice(0, LISTED)
             .map(({ ticker, reason }) => el("li", `${ticker}: ${words(reason)}`)),
+          model.left_out.length > LISTED &&
+            el("li.muted", `and ${count(model.left_out.length - LISTED)} more`),
         ),
       ),
   ];

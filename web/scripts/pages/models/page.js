@@ -4,7 +4,7 @@ import { get } from "../../lib/api.js";
 import { el } from "../../lib/dom.js";
 import { barTime, count, hash, moment, plural, words } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
-import { getAll } from "../../lib/pages.js";
+import { PAGE, getAll } from "../../lib/pages.js";
 import { go, linkTo } from "../../lib/router.js";
 import { buildEmpty, buildRefresh } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
@@ -37,8 +37,8 @@ export function show(main, route, signal) {
 async function loadModels(signal) {
   const [models, drifts, challengers] = await Promise.all([
     getAll("/models", {}, signal),
-    get("/drifts", {}, signal),
-    get("/challengers", {}, signal),
+    get("/drifts", { limit: PAGE }, signal),
+    get("/challengers", { limit: PAGE }, signal),
   ]);
   return { models, drifts: drifts.items, challengers: challengers.items };
 }

@@ -67,7 +67,10 @@ function drawDrift(drift) {
     el(
       "td",
       reasons.length
-        ? el("span.badge.warn", reasons.map(words).join(", "))
+        ? el(
+            "span.row.tight",
+            reasons.map((reason) => el("span.badge.warn", words(reason))),
+          )
         : el("span.badge.ok", "no"),
     ),
     el("td.nowrap.wide-only", barTime(session, "1d")),

@@ -140,9 +140,10 @@ function describe(lanes, items, { spans }) {
     .flatMap(({ by_severity: counts }) => Object.values(counts))
     .reduce((a, b) => a + b, 0);
   const found = plural(total, "anomaly", "anomalies");
-  return total > items.length
-    ? `${found}; drawn are the ${count(items.length)} strangest, of ` +
-        plural(lanes.length, "ticker")
+  const tickers = new Set(items.map(({ Ticker: ticker }) => ticker)).size;
+  const left = tickers > lanes.length ? `, of the ${lanes.length} severest of ` : ", of ";
+  return total > items.length || tickers > lanes.length
+    ? `${found}; drawn are the ${count(items.length)} strangest${left}${plural(tickers, "ticker")}`
     : found;
 }
 

@@ -4,8 +4,8 @@ import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
 import { ago, duration, moment, words } from "../../lib/format.js";
 import { isOpen, repeat } from "../../lib/live.js";
-import { getAll } from "../../lib/pages.js";
-import { go, linkTo } from "../../lib/router.js";
+import { addToUrl, go, linkTo } from "../../lib/router.js";
+import { buildFilters } from "../../parts/filters.js";
 import { buildMore } from "../../parts/more.js";
 import { buildProse } from "../../parts/prose.js";
 import {
@@ -29,55 +29,65 @@ const FILTERS = {
   trigger: ["backfill", "scheduler", "chart_request", "verification", "manual", "feed"],
 };
 
-const NAMES = [...Object.keys(FILTERS), "ticker", "watchlist"];
+const OWN = [...Object.keys(FILTERS), "ticker"];
+const NONE = { market: null, watchlist: null };
+const SPANS = [
+  [0, "Today"],
+  [6, "7 days"],
+  [29, "30 days"],
+];
 
 export const title = (route) => (route.name ? "Run" : "Runs");
 
 export function show(main, route, signal) {
   if (route.name) return showRun(main, route.name, signal);
+  const own = Object.fromEntries(OWN.map((name) => [name, route.query.get(name)]));
   const body = el("div");
+  let listing = new AbortController();
+  const list = () => {
+    listing.abort();
+    listing = new AbortController();
+    const query = { ...own, ...shared.query() };
+    return keepListed(body, query, AbortSignal.any([signal, listing.signal]));
+  };
+  const shared = buildFilters(route, list, signal, { latest: Date.now, spans: SPANS });
+  const choose = (name, value) => {
+    own[name] = value || null;
+    addToUrl({ [name]: own[name] });
+    list();
+  };
   fill(
     main,
-    el("div.head", el("h1", "Runs"), buildFilters(route.query, signal)),
-    el("section.card", { "aria-label": "Runs" }, body),
+    el(
+      "div.head",
+      el("div", el("h1", "Runs"), el("p.lead", "What was asked for in the last 30 days.")),
+      buildOwnFilters(own, choose),
+    ),
+    el("div.stack", shared.node, el("section.card", { "aria-label": "Runs" }, body)),
   );
-  const given = [...route.query].filter(([name]) => NAMES.includes(name));
-  return keepListed(body, Object.fromEntries(given), signal);
+  return list();
 }
 
-function buildFilters(query, signal) {
-  const apply = (name, value) => go("runs", null, { ...Object.fromEntries(query), [name]: value });
+function buildOwnFilters(own, choose) {
   const ticker = el("input", {
     name: "ticker",
     list: KNOWN_TICKERS,
-    value: query.get("ticker") ?? "",
+    value: own.ticker ?? "",
     maxlength: 20,
     size: 9,
     autocomplete: "off",
   });
-  ticker.addEventListener("change", () => apply("ticker", ticker.value.trim().toUpperCase()));
+  ticker.addEventListener("change", () => choose("ticker", ticker.value.trim().toUpperCase()));
   const write = (name, value) => (name === "task" ? VERBS[value] : words(value));
   const selects = Object.entries(FILTERS).map(([name, values]) =>
     buildSelect(
       `${name[0].toUpperCase()}${name.slice(1)}`,
       [["", "all"], ...values.map((value) => [value, write(name, value)])],
-      query.get(name) ?? "",
-      (value) => apply(name, value),
+      own[name] ?? "",
+      (value) => choose(name, value),
     ),
   );
-  const field = el("label.field", "Ticker", ticker);
-  getAll("/watchlists", {}, signal)
-    .then((known) => field.before(...buildWatchlists(known, query.get("watchlist"), apply)))
-    .catch(() => {}); // the list says what failed
-  return el("div.row", selects, field);
-}
-
-/** A choice of watchlists; nothing where there is none. */
-function buildWatchlists(known, chosen, apply) {
-  const names = [...new Set([...known.map(({ name }) => name), chosen])].filter(Boolean);
-  const options = [["", "all"], ...names.map((name) => [name, name])];
-  const choose = (name) => apply("watchlist", name);
-  return names.length > 0 ? [buildSelect("Watchlist", options, chosen ?? "", choose)] : [];
+  return el("div.row", selects, el("label.field", "Ticker", ticker));
 }
 
 async function keepListed(body, query, signal) {
@@ -114,12 +124,12 @@ async function keepListed(body, query, signal) {
 }
 
 function drawEmpty(query) {
-  const isFiltered = Object.keys(query).length > 0;
+  const isFiltered = Object.values(query).some(Boolean);
   return isFiltered
     ? buildEmpty(
         "No such runs",
         "No run of the last 30 days matches these filters.",
-        el("a.button", { href: linkTo("runs", null, { watchlist: null }) }, "Show all"),
+        el("a.button", { href: linkTo("runs", null, NONE) }, "Show all"),
       )
     : buildEmpty(
         "No runs yet",

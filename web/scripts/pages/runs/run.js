@@ -111,7 +111,7 @@ function buildRetry(run) {
     "button.button",
     { type: "button", data: { needs: "enqueue" } },
     run.failures.length
-      ? `Retry ${plural(run.failures.length, "failed ticker")}`
+      ? `Retry ${plural(run.progress.tickers_failed, "failed ticker")}`
       : "Retry what is left",
   );
   const key = newIdentifier();
@@ -127,7 +127,7 @@ function buildRetry(run) {
 function drawDetails(run, signal) {
   return [
     run.error && el("p.notice.bad", { role: "alert" }, el("span", buildProse(run.error))),
-    run.failures.length > 0 && drawFailures(run.failures),
+    run.failures.length > 0 && drawFailures(run),
     run.warnings.length > 0 &&
       el(
         "section.card",
@@ -176,10 +176,14 @@ function drawLeftOut({ options, reasons, period, watchlist }) {
 const nameSome = (names, total = names.length) =>
   names.slice(0, 5).join(", ") + (total > 5 ? ` and ${count(total - 5)} more` : "");
 
-function drawFailures(failures) {
+function drawFailures({ failures, progress: { tickers_failed: failed } }) {
   return el(
     "section.card",
-    el("header", el("h2", `Failed: ${plural(failures.length, "ticker")}`)),
+    el(
+      "header",
+      el("h2", `Failed: ${plural(failed, "ticker")}`),
+      failed > failures.length && el("span.muted", `the first ${count(failures.length)}`),
+    ),
     buildTable(
       "Failures",
       ["Ticker", "Reason", "What was found"],

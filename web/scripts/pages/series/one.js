@@ -38,7 +38,7 @@ export function showSeries(main, route, signal) {
 function draw(series, route, refresh, signal) {
   const asked = Number((route.query.get("version") ?? "").replace(/^v/i, ""));
   let version = series.versions.some((one) => one.version === asked) ? asked : series.latest;
-  const plot = el("div.series-drawing", { "aria-live": "off" });
+  const plot = el("div.series-drawing", { tabindex: 0, role: "region", "aria-label": "Drawing" });
   const stored = buildStored(series._id, signal);
   let shown = null;
   const update = async () => {
@@ -102,7 +102,7 @@ function draw(series, route, refresh, signal) {
         "section.card",
         { "aria-label": "Versions" },
         el("header", el("h2", "Versions")),
-        buildTable("Versions", COLUMNS, series.versions.map(buildVersion)),
+        buildTable("List of versions", COLUMNS, series.versions.map(buildVersion)),
       ),
       buildFit(refresh, series._id),
     ),

@@ -52,7 +52,7 @@ export function show(main, route, signal) {
       buildFit((fitted) => go("series", fitted.series_id)),
       el(
         "section.card",
-        { "aria-label": "Series" },
+        { "aria-label": "Series with models" },
         el("header", el("h2", "Series with models")),
         list,
       ),

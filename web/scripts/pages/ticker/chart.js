@@ -8,7 +8,7 @@ import {
   createSeriesMarkers,
 } from "../../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { el, fill } from "../../lib/dom.js";
-import { plural, price } from "../../lib/format.js";
+import { plural, price, priceDigits } from "../../lib/format.js";
 import { buildChartOptions, buildCredit, paintChart } from "../../parts/chart_look.js";
 import { isDark, onTheme, readColours } from "../../parts/theme_switch.js";
 import { describeBar } from "./legend.js";
@@ -41,7 +41,6 @@ const CLICK_BARS = 3;
 const CANDLES = {
   borderVisible: false,
   priceLineVisible: false,
-  priceFormat: { type: "custom", minMove: 1e-4, formatter: price },
 };
 
 const seconds = (time) => Date.parse(time) / 1000;
@@ -137,6 +136,8 @@ export function buildPriceChart({ ticker, interval, choose, signal }) {
       rows.clear();
       for (const bar of data) rows.set(bar.time, bar.row);
       candles.setData(data);
+      const minMove = 10 ** -priceDigits(data.at(-1)?.close ?? 1);
+      candles.applyOptions({ priceFormat: { type: "custom", minMove, formatter: price } });
       if (isWide(data)) candles.priceScale().applyOptions({ mode: PriceScaleMode.Logarithmic });
       setPanes(chosen, lines);
       describe();

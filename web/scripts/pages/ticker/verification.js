@@ -2,7 +2,7 @@
 
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { figure, words } from "../../lib/format.js";
+import { count, figure, words } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { followRun } from "../../lib/live.js";
 import { linkTo } from "../../lib/router.js";
@@ -93,5 +93,7 @@ function drawChanges(changes) {
           .join(", "),
       ),
     ),
+    changes.length > LISTED_CHANGES &&
+      el("li.muted", `and ${count(changes.length - LISTED_CHANGES)} more`),
   );
 }
