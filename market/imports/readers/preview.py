@@ -5,7 +5,7 @@ its first rows, and what is open.
 from typing import Any
 
 from core.errors import BadInput
-from market.imports.columns import FIELD_OF, choose_columns, find_missing
+from market.imports.columns import FIELD_OF, Chosen, build_key, choose_columns, find_missing
 from market.imports.names import find_owner
 from market.imports.options import FIELDS, ReadingOptions
 from market.imports.parting import find_intervals
@@ -93,7 +93,7 @@ def _guess(rows: list[list[str]], options: ReadingOptions) -> tuple[list[str], i
     try:
         chosen = choose_columns(names, options.columns)
     except BadInput:
-        return names, 1, {}
+        return names, 1, _guess_single(names, options)
     known = bool(find_missing(chosen)) and any(
         position is not None for position in chosen.positions.values()
     )
@@ -104,4 +104,20 @@ def _guess(rows: list[list[str]], options: ReadingOptions) -> tuple[list[str], i
     )
     if not is_named:
         return [str(number) for number in range(1, len(names) + 1)], 0, {}
-    return names, 1, {at: name for name, at in chosen.positions.items() if name in FIELDS}
+    return names, 1, _turn(chosen)
+
+
+def _guess_single(names: list[str], options: ReadingOptions) -> dict[int, str]:
+    """Return the fields of the columns that are chosen, and of those that have a name alone."""
+    keys = [build_key(name) for name in names]
+    single = [name if keys.count(key) == 1 else "" for name, key in zip(names, keys, strict=True)]
+    try:
+        chosen = choose_columns(single, options.columns)
+    except BadInput:
+        return {}
+    return _turn(chosen)
+
+
+def _turn(chosen: Chosen) -> dict[int, str]:
+    """Return by position the fields that a user may choose a column for."""
+    return {at: name for name, at in chosen.positions.items() if name in FIELDS}
