@@ -332,5 +332,6 @@ def _describe_choices(database: Db, ticker: str) -> str:
     stored = sorted(series_in(database).distinct("ticker"))
     if not stored:
         return "nothing is: `flask bars import FILE` or `flask bars demo` brings some"
-    shown = get_close_matches(ticker, stored, n=5, cutoff=0.5) or stored[:5]
-    return f"of {len(stored)} tickers there are, for example, {', '.join(shown)}"
+    if alike := get_close_matches(ticker, stored, n=5, cutoff=0.5):
+        return f"did you mean {', '.join(alike)}?"
+    return f"of {len(stored)} tickers there are, for example, {', '.join(stored[:5])}"

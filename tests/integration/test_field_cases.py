@@ -360,6 +360,11 @@ def test_preview_shows_columns_and_what_is_open_and_stores_nothing(live: Live) -
         ("Close AAPL", "close"),
         ("Close MSFT", "close"),
     ]
+    twice = b"Date,Open,High,Low,Close,close\n2024-04-03,10,11,9,10.5,10\n"
+    shown = live.client.post("/py/data/preview", data={"file": (io.BytesIO(twice), "x.csv")}).json
+    fields = [column["field"] for column in shown["columns"]]
+    assert fields == ["time", "open", "high", "low", None, None]
+    assert "say which one is meant" in shown["problem"]
     assert live.database.series.count_documents({}) == before
     junk = live.client.post(
         "/py/data/preview", data={"file": (io.BytesIO(b"PK\x03\x04"), "x.xlsx")}
