@@ -22,7 +22,7 @@ const NEW = {
 };
 const EVERY_BAR = "after_close";
 const SOURCES = [
-  ["none", "they are brought"],
+  ["none", "I bring them"],
   ["yahoo", "from Yahoo"],
   ["folder", "from a folder"],
   ["feed", "by the feed"],
