@@ -1,5 +1,5 @@
-// What belongs to one alert and may be long: the steps of its life, and its tickers' alerts. Some of
-// each come with the alert; what was asked for besides stays when the alert is drawn anew.
+// What belongs to one alert and may be long: the steps of its life, and its tickers' alerts. Some
+// of each come with the alert; what was asked for besides stays when the alert is drawn anew.
 
 import { get } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
