@@ -48,7 +48,8 @@ def insert_run(
     Raises DuplicateKeyError where the idempotency key is known, and Conflict where it is a backfill
     and another of one of its series is open.
     """
-    run = _build_run(database, request, now, str(uuid4()))
+    with timeout(INSERT_SECONDS):
+        run = _build_run(database, request, now, str(uuid4()))
 
     def write(session: ClientSession) -> None:
         # Whoever adds a backfill writes this document, so that of two at once the second looks when
