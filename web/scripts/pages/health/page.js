@@ -40,13 +40,12 @@ export function show(main, route, signal) {
 /** Each part. Where MongoDB does not answer, nobody's key can be looked up: then what everybody is
  * told. */
 async function load(signal) {
-  const told = get("/health", {}, signal);
-  told.catch(() => {}); // asked for only where the rest is not to be had
   try {
     return await get("/health/parts", {}, signal);
   } catch (error) {
     if (error.status !== 503) throw error;
-    const known = Object.entries(await told).filter(([name]) => name in NAMES);
+    const told = await get("/health", {}, signal);
+    const known = Object.entries(told).filter(([name]) => name in NAMES);
     return {
       parts: known.map(([name, { ok, detail }]) => ({
         name: NAMES[name],
