@@ -23,6 +23,7 @@ from detection.pipeline.plan import plan_stretches
 from detection.pipeline.score import score
 from detection.pipeline.stretches import Stretch
 from records.database import Db
+from records.findings.anomalies import find_superseded
 from records.findings.documents import AnomalyDocument, LibraryChange, VerificationDocument
 from records.market.revisions import find_revisions
 from records.models.models import get_model_record
@@ -65,10 +66,13 @@ def verify(
         )
         for anomaly in stored
     ]
-    news = [found for found in current.values() if _within(found, spans)]
+    news = {each: found for each, found in current.items() if _within(found, spans)}
+    # What another run or version found is stored too, though nobody asked about it.
+    unknown = find_superseded(database, list(news))
     return compared + [
         _build(job, found, verdict="new", cause=None, original=None, recomputed=None, current=found)
-        for found in news
+        for each, found in news.items()
+        if each in unknown
     ]
 
 

@@ -127,3 +127,58 @@ def test_keys_are_made_shown_once_listed_and_revoked(flask: Command) -> None:
     assert flask("keys", "revoke", "a client").exit_code == 0
     assert flask("keys", "revoke", "a client").exit_code == 2
     assert read_json(flask("keys", "list", "--json"))[0]["revoked_at"] is not None
+
+
+def test_every_selection_verifies_as_each_anomaly_alone(live: Live, flask: Command) -> None:
+    """Of tickers that two versions walked forward on, and a third is the champion of."""
+    tickers = ("WALK1", "WALK2")
+    for seed, ticker in enumerate(tickers, 20):
+        store(live.database, ticker, make_bars(BARS, seed, shocks=(200, 300, 390)))
+    versions = [
+        read_json(
+            flask(
+                *("models", "train", "--market", "US", "--tickers", ",".join(tickers)),
+                *("--trees", "20", "--contamination", "0.05", "--window-end", end),
+                *("--no-promote", "--json"),
+            )
+        )["version"]
+        for end in ("2015-09-30", "2016-03-31")
+    ]
+    asked = ("backfill", "run", *tickers, "--period", "max")
+    walked = read_json(flask(*asked, "--walk-forward", "--json"))["_id"]
+    # What this finds anew is its own; what was found before belongs to the run before.
+    again = read_json(flask(*asked, "--force", "--json"))["_id"]
+    stored = {
+        each["_id"]: each
+        for each in live.database.anomalies.find(
+            {"Ticker": {"$in": tickers}, "status": {"$ne": "superseded"}}
+        )
+    }
+
+    def verify(*words: str) -> dict[str, Any]:
+        told = json.loads(flask("verify", *words, "--json").stdout)["verifications"]
+        own = {"_id", "verification_run_id", "verified_at"}
+        return {
+            each["anomaly_id"]: {name: each[name] for name in each.keys() - own} for each in told
+        }
+
+    alone: dict[str, Any] = {}
+    for anomaly_id in stored:
+        alone |= verify("anomaly", anomaly_id)
+    assert alone.keys() == stored.keys()
+    assert {each["verified"] for each in alone.values()} == {True}
+    assert {each["cause"] for each in alone.values()} <= {None, "model"}
+    for field, kind, names in (
+        ("detection_run_id", "run", (walked, again)),
+        ("Ticker", "ticker", tickers),
+        ("model_version", "model", versions),
+    ):
+        for name in names:
+            own = {each for each, anomaly in stored.items() if anomaly[field] == name}
+            found = verify(kind, name) if own else {}
+            assert {each: found[each] for each in own} == {each: alone[each] for each in own}
+            # What is said beyond that is news: nobody has stored it.
+            news = found.keys() - own
+            assert {found[each]["verdict"] for each in news} <= {"new"}
+            assert not news & stored.keys()
+    assert {stored[each]["model_version"] for each in stored} >= set(versions)
