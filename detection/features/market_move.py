@@ -59,14 +59,13 @@ class MarketDays:
             found[same] = self.columns[rows[same]]
         return found
 
-    def find_moves(self, times: Int64) -> list[float | None]:
-        """Return the market's move of each day, None where it is not known."""
+    def find_moves(self, times: Int64) -> Float64:
+        """Return the market's move of each of these days (m,), NaN where it is not known."""
         if not self.times.size:
-            return [None] * times.size
+            return np.full(times.size, np.nan)
         rows = np.minimum(self.times.searchsorted(times), self.times.size - 1)
-        known = (self.times[rows] == times) & ~np.isnan(self.moves[rows])
-        moves = zip(known.tolist(), self.moves[rows].tolist(), strict=True)
-        return [move if is_known else None for is_known, move in moves]
+        moves: Float64 = np.where(self.times[rows] == times, self.moves[rows], np.nan)
+        return moves
 
     def fingerprint(self, times: Int64) -> list[str]:
         """Return of each day a hash of all that a score of a bar of it depends on."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -176,15 +177,11 @@ class Describer:
             return
         times = self._load.panel.times[rows]
         found = zip(market.fingerprint(times), market.look_up(times).tolist(), strict=True)
-        for (fingerprint, columns), move in zip(found, market.find_moves(times), strict=True):
+        moves = market.find_moves(times).tolist()
+        for (fingerprint, columns), move in zip(found, moves, strict=True):
             fast, slow, ever = (column * column for column in columns)
-            words = {
-                "market_move": move or 0.0,
-                "market_fast": fast,
-                "market_slow": slow,
-                "market_all": ever,
-            }
-            yield _MarketDay(fingerprint, words)
+            words = {"market_fast": fast, "market_slow": slow, "market_all": ever}
+            yield _MarketDay(fingerprint, {} if isnan(move) else {"market_move": move, **words})
 
 
 class _MarketDay(NamedTuple):

@@ -238,7 +238,7 @@ def _describe(load: Load, scored: _Scored, outcomes: Outcomes) -> Iterator[Outco
         scored.warm_up,
         scored.no_trade,
     )
-    warnings = _warn_of_interval(model, panel) + _warn_of_market(load)
+    warnings = _warn_of_interval(model, panel) + _warn_of_market(load, scored.rows)
     # Whole columns become lists at once, as in `Describer`.
     listed = zip(panel.tickers, scored.spans, *(values.tolist() for values in facts), strict=True)
     kept = _split_scores(load, scored)
@@ -298,14 +298,30 @@ def _warn_of_interval(model: LoadedModel, panel: BarPanel) -> tuple[str, ...]:
     return (f"{model.version} was trained on {model.interval} bars, not {panel.interval}",)
 
 
-def _warn_of_market(load: Load) -> tuple[str, ...]:
-    if load.market is None or load.market.is_known:
+def _warn_of_market(load: Load, rows: Int64) -> tuple[str, ...]:
+    """Return a warning where the market's move is not known on the days of some of the `rows`."""
+    market, interval = load.market, load.panel.interval
+    if market is None:
         return ()
-    interval = load.panel.interval
-    most = int(load.market.counts.max(initial=0))
+    if not market.is_known:
+        most = int(market.counts.max(initial=0))
+        warning = (
+            f"market {market.market} has {interval} bars of {most} tickers a day at the most, and"
+            f" its own move is the median of at least {LEAST_TICKERS}: scores do without it"
+        )
+        return (warning,)
+    unknown = market.times[np.isnan(market.moves)]
+    if not unknown.size:  # as almost always; to look at the day of every bar takes its time
+        return ()
+    lacking = unknown[np.isin(unknown, load.panel.times[rows])].tolist()
+    if not lacking:
+        return ()
+    first, last = f"{_time(lacking[0]):%Y-%m-%d}", f"{_time(lacking[-1]):%Y-%m-%d}"
+    when = f"on {first}" if first == last else f"on {len(lacking):,} days from {first} to {last}"
     warning = (
-        f"market {load.market.market} has {interval} bars of {most} tickers a day at the most, and"
-        f" its own move is the median of at least {LEAST_TICKERS}: scores do without it"
+        f"market {market.market}: its own move is not known {when}, where fewer than"
+        f" {LEAST_TICKERS} tickers have a return: {interval} scores do without it there, until"
+        " the bars that lack are imported"
     )
     return (warning,)
 

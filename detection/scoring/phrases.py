@@ -151,8 +151,9 @@ def _at_its_time(phrase: Phrase) -> Phrase:
 
 def _market(column: str, since: str) -> Phrase:
     def phrase(_: Values, measures: Values, __: float) -> str:
-        # Values of a bar that is described without its market are not there.
-        move, ratio = measures.get("market_move", 0.0), measures.get(column, 0.0)
+        if "market_move" not in measures:
+            return "what the market did is not known"
+        move, ratio = measures["market_move"], measures[column]
         if not move:
             return "the market hardly moved"
         went = "rose" if move > 0 else "fell"

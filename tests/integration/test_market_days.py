@@ -241,3 +241,17 @@ def test_a_market_of_five_says_that_it_has_no_median_and_goes_without(database: 
         (warning,) = outcome.warnings
         assert warning.startswith("market US has 1d bars of 5 tickers a day at the most, and its")
         assert warning.endswith("is the median of at least 10: scores do without it")
+
+
+def test_a_day_on_which_too_few_traded_is_named_and_goes_without(database: Db) -> None:
+    lacking = make_market()["T00"]["date"][120]
+    for number, (ticker, frame) in enumerate(make_market().items()):
+        store(database, ticker, frame[(frame["date"] != lacking) | (number > 2)])
+    train(database)
+    _, outcomes = detect(database, "backfill", *TICKERS)
+    assert {outcome.status for outcome in outcomes} == {"complete"}
+    said = (
+        f"market US: its own move is not known on {lacking:%Y-%m-%d}, where fewer than 10 tickers"
+        " have a return: 1d scores do without it there, until the bars that lack are imported"
+    )
+    assert {outcome.warnings for outcome in outcomes} == {(said,)}

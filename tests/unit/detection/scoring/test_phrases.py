@@ -30,6 +30,8 @@ def test_the_market_is_told_with_what_was_usual() -> None:
         "the market fell 6.1 %, 5.2 times its usual lately",
         "the market fell 6.1 %, 12 times its usual in a year",
     ]
+    told = build_reasons(USUAL, CALM, {"market_fast": 1.0}, close=100.0)
+    assert told == ["what the market did is not known"]
 
 
 def explain(bars, row: int) -> list[str]:
