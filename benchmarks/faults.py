@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 
 PRICES = ["open", "high", "low", "close"]
-STALE_BARS = 5
+# Bars of a fault that is longer than one.
+STRETCHES = {"stale_flat": 5, "stale_repeated": 5, "level_off": 3}
+# Of these a ticker cannot be told that seldom trades.
+OF_TRADED = ("stale_flat", "stale_repeated", "move_without_volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def plant(
     """Plant a fault into a copy of a series' rows from `start` on,
     at position `first` of the series.
     """
-    stop = first + (STALE_BARS if kind.startswith("stale") else 1)
+    stop = first + STRETCHES.get(kind, 1)
     copy = bars.iloc[start:stop].reset_index(drop=True)
     FAULTS[kind](copy, first - start, random)
     return Fault(ticker, kind, copy, start, first)
@@ -93,6 +96,23 @@ def _volume(bars: pd.DataFrame, t: int, _: np.random.Generator) -> None:
     bars.loc[t, "volume"] *= 20.0
 
 
+def _level(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
+    """Put a stretch in another unit."""
+    bars.loc[t:, PRICES] *= random.choice([6.0, 10.0, 100.0, 0.1, 0.01])
+
+
+def _no_volume(bars: pd.DataFrame, t: int, random: np.random.Generator) -> None:
+    """Move the close by three in a hundred, without a volume."""
+    bars.loc[t, "close"] *= random.choice([0.97, 1.03])
+    bars.loc[t, "high"] = bars.loc[t, PRICES].max()
+    bars.loc[t, "low"] = bars.loc[t, PRICES].min()
+    bars.loc[t, "volume"] = 0.0
+
+
+def _price(bars: pd.DataFrame, t: int, _: np.random.Generator) -> None:
+    bars.loc[t, PRICES] = 5.9e10
+
+
 FAULTS: dict[str, Callable[[pd.DataFrame, int, np.random.Generator], None]] = {
     "tick_100_times_off": _tick,
     "unadjusted_split": _split,
@@ -101,4 +121,7 @@ FAULTS: dict[str, Callable[[pd.DataFrame, int, np.random.Generator], None]] = {
     "stale_flat": _stale_flat,
     "stale_repeated": _stale_repeated,
     "twenty_fold_volume": _volume,
+    "level_off": _level,
+    "move_without_volume": _no_volume,
+    "impossible_price": _price,
 }

@@ -7,8 +7,9 @@ medians of CPU seconds, so that other work on the machine counts little.
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -17,12 +18,11 @@ from rich.table import Table
 from core.errors import BadInput
 from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS
 from detection.detectors.isolation_forest import FlatForest, fit_forest
-from detection.detectors.rows import SeriesRows, score_rows
+from detection.detectors.rows import score_rows
 from detection.features.compute import compute_features
 from detection.features.feature_sets import (
     DEFAULT_FEATURE_SET,
     MARKET14,
-    FeatureSet,
     get_feature_set,
 )
 from detection.models.plan import TrainingPlan
@@ -30,6 +30,27 @@ from detection.models.rows import lay_out_rows
 from market.bars.panel import BarPanel
 
 TICKERS, BARS, ROUNDS = 200, 1_260, 7
+EQUAL_ENSEMBLE = "ensemble, equal weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a detector costs, or why it cannot be measured.
+
+    Attributes:
+        fit_seconds: what its fit took.
+        bars_a_second: features and scores, of one core.
+        scores, with_features: what scores take, alone and with their features, in that of the
+            default detector.
+        missing: the reason for which it could not be fitted, else empty.
+    """
+
+    name: str
+    fit_seconds: float = 0.0
+    bars_a_second: float = 0.0
+    scores: float = 0.0
+    with_features: float = 0.0
+    missing: str = ""
 
 
 def main() -> None:
@@ -60,69 +81,95 @@ def main() -> None:
         )
         table.add_row("attribution, of anomalies only", f"{len(strange) / shares:,.0f}", "")
     Console().print(table)
-    Console().print(compare_detectors(panel))
+    Console().print(build_costs(measure_detectors(panel, ROUNDS)))
 
 
-def compare_detectors(panel: BarPanel) -> Table:
-    """Return what each detector costs, features and scores, beside the default one.
+def measure_detectors(panel: BarPanel, rounds: int) -> list[Cost]:
+    """Return what each detector, and an ensemble of all members, costs beside the default one.
 
     Scored is as in a detection: only bars below the threshold of the strangest hundredth are told
     exactly.
     """
-    table = Table("detector", "fit, s", "features and scores, bars/s", "cost beside the forest")
     first = panel.offsets[:-1]
-    works = []
-    for kind in DETECTORS.values():
-        name, _, version = kind.feature_set.partition("/")
-        feature_set = get_feature_set(name, int(version))
+    missing, fits, works = [], {}, []
+    for name, kind, changes in (
+        *((kind.name, kind, {}) for kind in DETECTORS.values()),
+        (EQUAL_ENSEMBLE, DETECTORS["ensemble"], {"weights": "equal"}),
+    ):
+        feature_set = get_feature_set(kind.feature_set)
         features = compute_features(panel, first, feature_set)
         rows = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
-        warm_up = kind.find_warm_up_bars(kind.get_defaults())
+        parameters = kind.get_defaults() | changes
+        warm_up = kind.find_warm_up_bars(parameters)
         rows = rows.want(np.flatnonzero(rows.find_places() >= warm_up))
         started = time.process_time()
         try:
-            fitted = kind.fit(rows, seed=7, parameters=kind.get_defaults())
+            fitted = kind.fit(rows, seed=7, parameters=parameters)
         except BadInput as error:
-            table.add_row(kind.name, error.reason, "", "")
+            missing.append(Cost(name, missing=error.reason))
             continue
-        fit_seconds = time.process_time() - started
+        fits[name] = time.process_time() - started
         detector = kind.load(fitted)
         threshold = float(np.quantile(score_rows(detector, rows), 0.01))
+        works += [
+            partial(compute_features, panel, first, feature_set),
+            partial(score_rows, detector, rows, below=threshold),
+        ]
+    seconds = take_turns(*works, rounds=rounds)
+    pairs = dict(zip(fits, zip(seconds[::2], seconds[1::2], strict=True), strict=True))
+    features_of_default, scores_of_default = pairs[DEFAULT_DETECTOR]
+    costs = [
+        Cost(
+            name,
+            fits[name],
+            panel.times.size / (features + scores),
+            scores / scores_of_default,
+            (features + scores) / (features_of_default + scores_of_default),
+        )
+        for name, (features, scores) in pairs.items()
+    ]
+    return costs + missing
 
-        def work(
-            detector: Any = detector,
-            rows: SeriesRows = rows,
-            threshold: float = threshold,
-            feature_set: FeatureSet = feature_set,
-        ) -> None:
-            compute_features(panel, first, feature_set)
-            score_rows(detector, rows, below=threshold)
 
-        works.append((kind.name, fit_seconds, work))
-    seconds = dict(
-        zip((name for name, *_ in works), take_turns(*(w for *_, w in works)), strict=True)
+def build_costs(costs: list[Cost]) -> Table:
+    """Return what detectors cost as a table."""
+    table = Table(
+        "detector",
+        "fit, s",
+        "features and scores, bars/s",
+        "scores beside the forest's",
+        "with features",
+        title="What detectors cost (CPU seconds)",
     )
-    for name, fit_seconds, _ in works:
-        pace, ratio = TICKERS * BARS / seconds[name], seconds[name] / seconds[DEFAULT_DETECTOR]
-        table.add_row(name, f"{fit_seconds:.1f}", f"{pace:,.0f}", f"{ratio:.1f}")
+    for cost in costs:
+        if cost.missing:
+            table.add_row(cost.name, cost.missing, "", "", "")
+            continue
+        table.add_row(
+            cost.name,
+            f"{cost.fit_seconds:.1f}",
+            f"{cost.bars_a_second:,.0f}",
+            f"{cost.scores:.2f}",
+            f"{cost.with_features:.2f}",
+        )
     return table
 
 
-def draw_panel() -> BarPanel:
+def draw_panel(tickers: int = TICKERS) -> BarPanel:
     random = np.random.default_rng(1)
-    close = 50 * np.exp(np.cumsum(random.standard_t(4, (TICKERS, BARS)) * 0.012, axis=1)).ravel()
+    close = 50 * np.exp(np.cumsum(random.standard_t(4, (tickers, BARS)) * 0.012, axis=1)).ravel()
     open_ = close * np.exp(random.normal(0, 0.006, close.size))
     reach = np.abs(random.normal(0, 0.006, (2, close.size)))
     high, low = np.maximum(open_, close) * (1 + reach[0]), np.minimum(open_, close) * (1 - reach[1])
     volume = np.exp(random.normal(13, 0.4, close.size)).round()
-    days = np.tile(np.arange(BARS), TICKERS)
-    offsets = np.arange(TICKERS + 1) * BARS
-    tickers = tuple(f"T{number}" for number in range(TICKERS))
+    days = np.tile(np.arange(BARS), tickers)
+    offsets = np.arange(tickers + 1) * BARS
+    names = tuple(f"T{number}" for number in range(tickers))
     return BarPanel(
         "1d",
-        tickers,
+        names,
         offsets,
-        np.zeros(TICKERS, np.int64),
+        np.zeros(tickers, np.int64),
         days,
         days,
         0 * days,
@@ -134,10 +181,10 @@ def draw_panel() -> BarPanel:
     )
 
 
-def take_turns(*sides: Callable[[], object]) -> list[float]:
+def take_turns(*sides: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
     """Return the median seconds of each side over the rounds."""
     seconds: list[list[float]] = [[] for _ in sides]
-    for _ in range(ROUNDS + 1):
+    for _ in range(rounds + 1):
         for side, kept in zip(sides, seconds, strict=True):
             start = time.process_time()
             side()

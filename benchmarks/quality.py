@@ -26,11 +26,11 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.faults import FAULTS, PRICES, Fault, plant
+from benchmarks.faults import FAULTS, OF_TRADED, PRICES, Fault, plant
 from benchmarks.made import Made, make_market, make_sessions
 from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
-from detection.detectors.catalogue import DEFAULT_DETECTOR, get_detector
+from detection.detectors.catalogue import DEFAULT_DETECTOR, DETECTORS, get_detector
 from detection.detectors.contract import Detector, SeriesDetector
 from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import Features, compute_features
@@ -40,6 +40,7 @@ from detection.features.feature_sets import (
     TRADED_BY_TIME,
     TWO_YARDSTICKS,
     FeatureSet,
+    get_feature_set,
 )
 from detection.features.market_move import (
     MarketDays,
@@ -72,8 +73,11 @@ OURS = EVENTS
 # By what they are called here: a detector, and what it sees.
 MODELS: dict[str, tuple[str, FeatureSet]] = {
     **{each.label: (DEFAULT_DETECTOR, each) for each in (TWO_YARDSTICKS, TRADED, EVENTS)},
-    "pca_window": ("pca_window", TWO_YARDSTICKS),
-    "lstm": ("lstm", TWO_YARDSTICKS),
+    **{
+        name: (name, get_feature_set(kind.feature_set))
+        for name, kind in DETECTORS.items()
+        if name != DEFAULT_DETECTOR
+    },
 }
 # Bars before a bar that any of them looks back on.
 HISTORY_BARS = max(get_detector(name).history_bars for name, _ in MODELS.values())
@@ -201,7 +205,7 @@ def read_bars() -> dict[str, pd.DataFrame]:
 
 def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
     """Plant `each` faults of each kind in copies of each ticker's bars, on days drawn at random
-    of those on which it traded; stale ones where it usually does.
+    of those on which it traded; those of `OF_TRADED` where it usually does.
     """
     random = np.random.default_rng(7)
     faults = []
@@ -214,7 +218,7 @@ def plant_faults(bars: dict[str, pd.DataFrame], each: int) -> list[Fault]:
         days = np.flatnonzero(~idle & (np.cumsum(~idle) > 2 * FIRST_BAR))[:-5]
         days = days[days >= np.searchsorted(dated["date"], pd.Timestamp(2000, 1, 1))]
         for kind in FAULTS:
-            if kind.startswith("stale") and idle.mean() > FLAGGED:
+            if kind in OF_TRADED and idle.mean() > FLAGGED:
                 continue
             drawn = random.choice(days, min(each, len(days) // 30), replace=False).tolist()
             for day in drawn:

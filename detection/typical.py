@@ -52,8 +52,7 @@ def find_typical(
         of = groups.setdefault((anomaly["feature_set"], anomaly["market"]), {})
         of.setdefault(anomaly["Ticker"], []).append(anomaly)
     for (label, market), by_ticker in groups.items():
-        name, _, version = label.partition("/")
-        feature_set = get_feature_set(name, int(version))
+        feature_set = get_feature_set(label)
         for tickers in _split(by_ticker, interval):
             chunk = {ticker: by_ticker[ticker] for ticker in tickers}
             yield _find_chunk(database, interval, market, feature_set, chunk)

@@ -171,16 +171,15 @@ FEATURE_SETS: tuple[FeatureSet, ...] = (
 DEFAULT_FEATURE_SET = EVENTS
 
 
-def get_feature_set(name: str, version: int | None = None) -> FeatureSet:
-    """Return the set of that name (its latest version if none is given).
+def get_feature_set(label: str) -> FeatureSet:
+    """Return the set of a label such as `market14/1`, or the latest version of a name alone.
 
     Raises BadInput with the choices.
     """
-    found = [s for s in FEATURE_SETS if s.name == name and version in (None, s.version)]
+    found = [s for s in FEATURE_SETS if label in (s.label, s.name)]
     if not found:
-        asked = name if version is None else f"{name}/{version}"
         choices = ", ".join(feature_set.label for feature_set in FEATURE_SETS)
         raise BadInput(
-            f"no feature set {asked!r}; choose one of {choices}", reason="unknown_feature_set"
+            f"no feature set {label[:40]!r}; choose one of {choices}", reason="unknown_feature_set"
         )
     return max(found, key=lambda s: s.version)

@@ -265,14 +265,13 @@ def _load(database: Db, champion: Champion) -> LoadedModel:
 
 
 def _build_model(record: ModelDocument, detector: Detector | SeriesDetector) -> LoadedModel:
-    name, _, version = record["feature_set"].partition("/")
     kind = get_detector(record["parameters"]["detector"])
     return LoadedModel(
         version=record["version"],
         sha256=record["sha256"],
         market=record["market"],
         interval=record["interval"],
-        feature_set=get_feature_set(name, int(version)),
+        feature_set=get_feature_set(record["feature_set"]),
         warm_up_bars=record["warm_up_bars"],
         history_bars=kind.history_bars,
         resume_bars=kind.find_resume_bars(record["parameters"]),

@@ -138,8 +138,8 @@ class TrainingPlan:
                 f" ({given['window_start']})"
             )
         interval = parse_interval(interval)
-        feature_set = _parse_feature_set(
-            given.get("feature_set", kind.choose_feature_set(interval))
+        feature_set = get_feature_set(
+            str(given.get("feature_set", kind.choose_feature_set(interval)))
         )
         kind.check_feature_set(feature_set.label, interval)
         return cls(
@@ -222,14 +222,6 @@ def _parse_moment(name: str, text: object) -> datetime | None:
             f"{name} {text!r} is no date: write 2010-12-31 or 2010-12-31T15:30:00Z"
         ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _parse_feature_set(label: object) -> FeatureSet:
-    """Read `market14` or `market14/1`."""
-    name, _, version = str(label).partition("/")
-    if version and not version.isdecimal():
-        raise BadInput(f"feature set {label!r}: write its name, or name/version, as market14/1")
-    return get_feature_set(name, int(version) if version else None)
 
 
 def _check_flag(value: object) -> bool:

@@ -659,8 +659,7 @@ def test_an_explanation_has_what_the_model_read_beside_what_is_usual(
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
     # The same out of one pass over the whole series, and pandas' quantiles.
     panel = load_panel(database, "1d", {"AAPL": ALL_BARS})
-    name, _, version = found["feature_set"].partition("/")
-    feature_set = get_feature_set(name, int(version))
+    feature_set = get_feature_set(found["feature_set"])
     days = read_days(database, "US", "1d") if feature_set.sees_market else None
     features = compute_features(panel, panel.offsets[:-1], feature_set, days)
     inputs = pd.DataFrame(features.inputs, index=features.rows, columns=feature_set.columns)

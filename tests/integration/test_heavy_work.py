@@ -115,7 +115,7 @@ def test_a_forest_grown_in_steps_is_the_one_grown_at_once(trees: int, sample: in
 
 @pytest.mark.parametrize("kind", DETECTORS.values(), ids=list(DETECTORS))
 def test_growing_ends_at_the_checkpoint_that_says_so(kind: Any) -> None:
-    width = len(get_feature_set(*kind.feature_set.split("/")[:1]).columns)
+    width = len(get_feature_set(kind.feature_set).columns)
     drawn = np.random.default_rng(1).standard_t(4, (2_000, width)).astype(np.float32)
     rows = SeriesRows.of_one(drawn)
     rows = rows.want(rows.wanted[kind.history_bars :])

@@ -34,8 +34,7 @@ FEW = {
 
 
 def find_feature_set(kind: DetectorKind) -> FeatureSet:
-    name, _, version = kind.feature_set.partition("/")
-    return get_feature_set(name, int(version))
+    return get_feature_set(kind.feature_set)
 
 
 def choose_parameters(kind: DetectorKind) -> dict[str, int]:
