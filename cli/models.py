@@ -219,6 +219,8 @@ def train(
         record = models.find_trained(database, run["_id"])
     if record is not None:
         _print_model(record, as_json=as_json)
+        for warning in run["warnings"]:
+            echo(warning, err=True)
     elif as_json:
         print_json(run)
     else:

@@ -37,6 +37,7 @@ OF_RETURNS = ("zscore", "mad", "moving_average")
 ROUNDING = 1e-9
 # The same of a grade, in points.
 LEEWAY = 1e-6
+MISSING = "/missing"
 FEWEST_ROWS = 100
 SCORED_ROWS = 5_000
 # About what a row costs each member, in units of the cheapest: who brings much weight for little is
@@ -253,6 +254,15 @@ def fit(
         raise BadInput(f"no member of the ensemble could be fitted; {'; '.join(reasons)}")
     checkpoint(1.0)
     return fitted
+
+
+def find_missing(fitted: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """Return the members that could not be fitted, each with why; none of another detector's."""
+    return {
+        array.removesuffix(MISSING): values.tobytes().decode()
+        for array, values in fitted.items()
+        if array.endswith(MISSING)
+    }
 
 
 def _write_word(word: str) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from core.arrays import Bools, Float64, Int64
 from core.errors import BadInput
 from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import Detector, SeriesDetector
+from detection.detectors.ensemble import find_missing
 from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import Features, compute_features
 from detection.features.market_move import MarketDays
@@ -43,6 +44,12 @@ FEWEST_KNOWN = 2_000
 PORTION_BARS = 200_000
 LOADED, FITTED, SCORED = 0.7, 0.85, 0.98
 SCORED_ROWS = 5_000
+# What to do about a member of an ensemble that could not be fitted.
+MISSING_HINTS = {
+    "too_slow": "Write the weights out to have it vote.",
+    "missing_library": "Install requirements-autoencoder.txt where workers run, and train again.",
+    "not_enough_bars": "Import more bars, and train again.",
+}
 
 Checkpoint = Callable[[float], None]
 
@@ -59,6 +66,7 @@ class Fit:
         rows_fitted: size of the sample of rows.
         inputs: distribution of what the detector was shown.
         seen: what was learned from.
+        warnings: what a person should know of it.
     """
 
     plan: TrainingPlan
@@ -68,6 +76,7 @@ class Fit:
     rows_fitted: int
     inputs: InputTable
     seen: "Seen"
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -136,7 +145,14 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     grades = GradeTable.from_scores(scores)
     threshold = find_threshold(plan.threshold.kind, plan.threshold.value, grades, scores)
     inputs = InputTable.from_inputs(plan.feature_set.columns, rows.get_wanted())
-    return Fit(plan, dump_artefact(fitted), threshold, grades, len(rows.wanted), inputs, seen)
+    warnings = tuple(
+        f"{member} has no vote in this ensemble ({word}): the weights of the others count."
+        f" {MISSING_HINTS.get(word, '')}".strip()
+        for member, word in find_missing(fitted).items()
+    )
+    return Fit(
+        plan, dump_artefact(fitted), threshold, grades, len(rows.wanted), inputs, seen, warnings
+    )
 
 
 def _get_market(series: SeriesDocument) -> str:

@@ -571,7 +571,7 @@ def _build_record(
         "reason": next(iter(reasons)) if is_shared else None,
     }
     if run["task"] == "train":  # the model that it made is not one that it scored with
-        del record["model_version"], record["model_hash"]
+        del record["model_version"], record["model_hash"], record["warnings"]
     if run["task"] == "verify":
         record["result"] = {"verdicts": count_verdicts(database, run["_id"], session)}
     return record

@@ -37,7 +37,11 @@ def train(worker: Worker, run: RunDocument, batch: Batch) -> Result:
     fit = fit_model(database, plan, build_checkpoint(worker, batch))
 
     def finish_training(session: ClientSession, record: ModelDocument) -> None:
-        trained: RunRecord = {"model_version": record["version"], "model_hash": record["sha256"]}
+        trained: RunRecord = {
+            "model_version": record["version"],
+            "model_hash": record["sha256"],
+            "warnings": list(fit.warnings),
+        }
         note_outcome(database, run["_id"], trained, session)
         finish(session, {"tickers_done": 0, "tickers_failed": 0, "failures": []})
 

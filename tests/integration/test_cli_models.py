@@ -163,6 +163,12 @@ def test_training_runs_in_a_worker_and_retrains_are_candidates(live: Live, tmp_p
     assert (third["version"], third["state"]) == ("US_model-0.3.0", "champion")
     assert third["window_end"] == "2016-12-30T00:00:00Z"
     _check_judging(addresses, tmp_path)
+    voting = train("--detector", "ensemble", "--no-promote")
+    said = "lstm has no vote in this ensemble (too_slow): the weights of the others count."
+    assert (voting.exit_code, said in voting.stderr) == (0, True), voting.stderr
+    told = live.database.detection_runs.find_one(sort=[("requested_at", -1)])
+    assert told is not None
+    assert told["warnings"] == [f"{said} Write the weights out to have it vote."]
     too_short = train("--window-start", "2040-01-01")
     assert too_short.exit_code == 1
     assert "0 1d bars past their warm-up" in too_short.stdout
