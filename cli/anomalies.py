@@ -16,7 +16,7 @@ from cli.common import (
     use_database,
 )
 from core.grades import write_grade
-from core.words import Severity
+from core.words import AnomalyKind, Severity
 from market.intervals import parse_interval
 from market.tickers import normalize_ticker
 from records.findings.anomalies import build_query, find_anomalies
@@ -31,6 +31,12 @@ DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 @click.option("--interval", default=None, help="Only of bars of this length.")
 @click.option("--severity", type=click.Choice(get_args(Severity)))
 @click.option("--min-grade", type=click.FloatRange(0, 100))
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    help="Only events of so much.",
+)
+@click.option("--kind", type=click.Choice(get_args(AnomalyKind)), help="Only events, or faults.")
 @click.option("--start", type=DAY, help="First bar, UTC.")
 @click.option("--end", type=DAY, help="Last bar, UTC.")
 @click.option("--strangest", is_flag=True, help="The strangest first; by default the latest.")
@@ -43,6 +49,8 @@ def list_anomalies(
     interval: str | None,
     severity: Severity | None,
     min_grade: float | None,
+    min_confidence: float | None,
+    kind: AnomalyKind | None,
     start: datetime | None,
     end: datetime | None,
     strangest: bool,
@@ -55,6 +63,8 @@ def list_anomalies(
         interval=parse_interval(interval) if interval else None,
         severity=severity,
         min_grade=min_grade,
+        min_confidence=min_confidence,
+        kind=kind,
         start=start.replace(tzinfo=UTC) if start else None,
         end=end.replace(tzinfo=UTC) if end else None,
     )
@@ -65,8 +75,13 @@ def list_anomalies(
     if as_json:
         print_json(found)
         return
-    table = Table("anomaly", "severity", "grade", "reasons")
+    table = Table("anomaly", "kind", "severity", "grade", "reasons")
     for anomaly in found:
-        reasons = "; ".join(anomaly["reasons"])
-        table.add_row(anomaly["_id"], anomaly["severity"], write_grade(anomaly["grade"]), reasons)
+        table.add_row(
+            anomaly["_id"],
+            anomaly["kind"],
+            anomaly["severity"],
+            write_grade(anomaly["grade"]),
+            "; ".join(anomaly["reasons"]),
+        )
     print_table(table)

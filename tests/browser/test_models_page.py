@@ -144,7 +144,8 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     version = demo.database.detection_runs.find_one({"_id": other["_id"]})["model_version"]
     labels = tmp_path / "labels.csv"
     labels.write_text(
-        "ticker,date,label\nIBM,2001-09-17,anomaly\nIBM,2002-10-17,anomaly\nIBM,2003-06-02,usual\n"
+        'ticker,date,label\n"IBM","2001-09-17","anomaly"\nIBM,2002-10-17,anomaly\n'
+        "IBM,2003-06-02,usual\n"
     )
     page = open_page(f"{demo.url}#/models/US_model-0.1.0")
     page.get_by_role("button", name="Evaluate").click()
@@ -157,6 +158,9 @@ def test_a_version_is_judged_by_labels_and_beside_another(
     expect(card).to_contain_text("Precision")
     expect(card).to_contain_text("in common")
     expect(card.get_by_role("heading", name=version)).to_be_visible()
+    # Its address is that of what was found: it can be come back to, and sent to somebody.
+    page.reload()
+    expect(card).to_contain_text("in common")
 
 
 def test_drift_and_challengers_are_shown_with_their_gates(

@@ -2,15 +2,18 @@
 
 import { get, post } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { count, plural, words } from "../../lib/format.js";
+import { barTime, count, plural, words } from "../../lib/format.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { followRun } from "../../lib/live.js";
+import { getAll } from "../../lib/pages.js";
+import { keepInUrl, readRoute } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { askInDialog } from "../../parts/form_dialog.js";
 import { buildProgress, describeOutcome } from "../../parts/run_progress.js";
 import { say } from "../../parts/toasts.js";
 
 const ANOMALY = new Set(["anomaly", "event", "fault", "true", "confirmed", "1", "yes"]);
+const ALL = "ALL";
 const USUAL = new Set(["usual", "normal", "false", "false_alarm", "expected", "0", "no"]);
 
 /** @returns {{button: Node, card: Node}} what asks for it, and where its result is shown */
@@ -38,15 +41,27 @@ export function buildJudging(model, signal) {
       fill(body, el("p.notice.bad", describeOutcome(ended)));
       return;
     }
-    fill(body, drawEvaluation(await get(`/evaluations/${ended.options.evaluation}`, {}, signal)));
+    keepInUrl({ evaluation: ended.options.evaluation });
+    await read(ended.options.evaluation);
   };
+  const read = async (id) => {
+    card.hidden = false;
+    const found = await get(`/evaluations/${encodeURIComponent(id)}`, {}, signal);
+    fill(body, drawEvaluation(found));
+  };
+  const shown = readRoute().query.get("evaluation");
+  if (shown)
+    read(shown).catch((error) => signal.aborted || fill(body, el("p.notice.bad", error.message)));
   return { button, card };
 }
 
 async function openDialog(model, signal) {
-  const { items } = await get("/models", { market: model.market }, signal);
-  const others = items.filter(
-    ({ version, interval }) => version !== model.version && interval === model.interval,
+  // A version of all markets can be held against one of any market, on that market's bars.
+  const others = (await getAll("/models", {}, signal)).filter(
+    ({ version, interval, market }) =>
+      version !== model.version &&
+      interval === model.interval &&
+      (market === model.market || market === ALL || model.market === ALL),
   );
   const other = el(
     "select",
@@ -87,13 +102,13 @@ async function openDialog(model, signal) {
 
 function readLabels(text) {
   const [head, ...lines] = text.replace(/^\uFEFF/, "").trim().split(/\r?\n/);
-  const names = head.split(",").map((name) => name.trim().toLowerCase());
+  const names = head.split(",").map((name) => readValue(name).toLowerCase());
   const at = (...wanted) => names.findIndex((name) => wanted.includes(name));
   const [ticker, time, label] = [at("ticker"), at("time", "date", "datetime"), at("label")];
   if (Math.min(ticker, time, label) < 0)
     throw new Error("The file needs the columns ticker, time and label in its first line.");
   return lines.map((line, number) => {
-    const values = line.split(",").map((value) => value.trim());
+    const values = line.split(",").map(readValue);
     const word = (values[label] ?? "").toLowerCase();
     if (!ANOMALY.has(word) && !USUAL.has(word))
       throw new Error(`Line ${number + 2}: the label "${word}" is neither anomaly nor usual.`);
@@ -101,9 +116,17 @@ function readLabels(text) {
   });
 }
 
-export function drawEvaluation({ judgements, agreement, errors }) {
+const readValue = (text) => text.trim().replace(/^"(.*)"$/, "$1").trim();
+
+export function drawEvaluation({ judgements, agreement, errors, start, end, interval }) {
+  if (judgements === null) return el("p.notice.warn", "It goes on, or has failed.");
   return el(
     "div.stack",
+    el(
+      "p.muted",
+      `Of bars ${start ? `from ${barTime(start, interval)}` : "from the first"} ` +
+        `${end ? `to ${barTime(end, interval)}` : "to the last"}; kept for 30 days.`,
+    ),
     el(
       "div.columns.even",
       judgements.map((judged) =>
@@ -118,7 +141,7 @@ export function drawEvaluation({ judgements, agreement, errors }) {
           `${count(agreement.only_by_second)}; of the strangest hundredth they have ` +
           `${share(agreement.strangest_in_common)} in common.`,
       ),
-    Object.entries(errors).map(([name, error]) => el("p.notice.warn", `${name}: ${error}`)),
+    Object.entries(errors ?? {}).map(([name, error]) => el("p.notice.warn", `${name}: ${error}`)),
   );
 }
 

@@ -9,6 +9,7 @@ import { followRun, isOpen } from "../../lib/live.js";
 import { getMarkets } from "../../lib/markets.js";
 import { linkTo } from "../../lib/router.js";
 import { askInDialog } from "../../parts/form_dialog.js";
+import { buildProse } from "../../parts/prose.js";
 import {
   buildProgress,
   buildStatus,
@@ -28,10 +29,20 @@ export function buildTraining(refresh, signal) {
   const follow = async (id) => {
     const ended = await followRun(id, buildStrip(strip), signal);
     if (!ended) return;
-    say(
-      `${describeRun(ended)}: ${describeOutcome(ended)}`,
-      ended.status === "complete" ? "ok" : "bad",
-    );
+    const outcome = `${describeRun(ended)}: ${describeOutcome(ended)}`;
+    if (ended.status !== "complete") {
+      // What is to be done about it may take longer to read than a message stays.
+      fill(
+        strip,
+        el(
+          "p.notice.bad",
+          el("span", buildProse(outcome), " ", el("a", { href: linkTo("runs", id) }, "Its run")),
+        ),
+      );
+      return;
+    }
+    say(outcome, "ok");
+    ended.warnings.forEach((warning) => say(warning));
     refresh();
   };
   const button = el(
@@ -106,11 +117,29 @@ function buildFields(markets, detectors) {
     fill(summary, `Finds strange: ${chosen.summary}.`);
     parameters = chosen.parameters.map(({ name, low, high, choices, meaning, ...rest }) => ({
       name,
+      meaning,
       input: choices.length
-        ? buildOptions(choices, rest.default)
-        : buildNumber({ min: low, max: high, placeholder: rest.default, title: meaning }),
+        ? buildText(`choices-of-${name}`, { placeholder: rest.default })
+        : buildNumber({ min: low, max: high, placeholder: rest.default }),
+      choices,
     }));
-    fill(own, ...parameters.map(({ name, input }) => el("label.field", words(name), input)));
+    fill(
+      own,
+      ...parameters.map(({ name, meaning, input, choices }) =>
+        el(
+          "label.field",
+          words(name),
+          input,
+          choices.length > 0 &&
+            el(
+              "datalist",
+              { id: `choices-of-${name}` },
+              choices.map((value) => el("option", { value })),
+            ),
+          el("span.muted", meaning),
+        ),
+      ),
+    );
   };
   detector.addEventListener("change", choose);
   choose();
@@ -153,6 +182,7 @@ function buildFields(markets, detectors) {
 }
 
 const buildNumber = (limits) => el("input", { type: "number", ...limits });
+const buildText = (list, rest) => el("input", { type: "text", list, autocomplete: "off", ...rest });
 const buildOptions = (values, chosen) =>
   el(
     "select",

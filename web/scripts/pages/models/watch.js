@@ -62,7 +62,7 @@ function drawDrift(drift) {
       "td",
       `${market} `,
       el("span.muted", interval),
-      el("div", el("a.ticker-name", { href: linkTo("models", version) }, version)),
+      el("div.nowrap", el("a.ticker-name", { href: linkTo("models", version) }, version)),
     ),
     el(
       "td",
@@ -113,7 +113,11 @@ function drawChallenger(challenger) {
     el(
       "p",
       version
-        ? el("a", { href: linkTo("models", version) }, `Open ${version}`)
+        ? el(
+            "a",
+            { href: linkTo("models", version, { evaluation: challenger.evaluation }) },
+            `Open ${version}${challenger.evaluation ? " and how the two compare" : ""}`,
+          )
         : el("a", { href: linkTo("runs", challenger._id) }, "Watch its training"),
     ),
   );
