@@ -48,6 +48,11 @@ def test_a_backfill_is_run_watched_listed_and_verified(flask: Command) -> None:
     assert "2 of 2 tickers" in shown.stdout
     verified = read_json(flask("verify", "run", run["_id"], "--json"))
     assert verified["verdicts"] == {"identical": run["anomalies_found"]}
+    asked = ("--kind", "event", "--min-confidence", "0.5", "--json")
+    listed = read_json(flask("anomalies", "list", *asked))
+    assert listed
+    assert {each["kind"] for each in listed} == {"event"}
+    assert min(each["confidence"] for each in listed) >= 0.5
 
 
 def test_every_verification_is_printed_or_the_rest_counted(live: Live, flask: Command) -> None:
