@@ -106,10 +106,8 @@ INDEXES: dict[str, list[IndexModel]] = {
     "anomalies": [
         # The unique natural key is `_id` itself: ticker, interval and time.
         _index("Ticker", "Datetime"),
-        _index("sent", "-Datetime"),
         _index("detection_run_id"),
         _index("model_version"),
-        _index("-created_at"),
         # What is listed page by page, in each of its orders, backwards too.
         _index("-Datetime", "_id"),
         _index("-anomaly_score", "-_id"),
