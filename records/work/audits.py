@@ -36,6 +36,10 @@ DUPLICATE_KEY = 11000
 # What a run of many tickers repeats of its audits; those have all of it.
 LISTED_ANOMALIES = 1_000
 LISTED_WARNINGS = 100
+_SUMMARIZED = (
+    *("run_id", "ticker", "model_version", "model_hash", "status", "reason"),
+    *("warnings", "anomaly_ids", "audits"),
+)
 # Of some 50 bytes each, in a document of at most 16 MiB.
 MOST_PART_ANOMALIES = 100_000
 
@@ -210,8 +214,10 @@ def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> 
     reasons: Counter[str] = Counter()
     models: set[tuple[str, str | None]] = set()
     warnings: set[str] = set()
-    found: list[AuditDocument] = []
-    for audit in iterate_audits(database, {"run_id": run["_id"]}, session):
+    # No more of each than this: ten thousand whole audits are fifty megabytes.
+    found: list[tuple[str, list[str]]] = []
+    parts = audits_in(database).find({"run_id": run["_id"]}, _SUMMARIZED, session=session)
+    for audit in chain.from_iterable(map(unfold, parts)):
         version, reason = audit.get("model_version"), audit["reason"]
         if version:
             models.add((version, audit.get("model_hash")))
@@ -219,8 +225,8 @@ def summarize_audits(database: Db, run: RunDocument, session: ClientSession) -> 
             reasons[reason] += 1
         warnings.update(audit["warnings"])
         if audit["anomaly_ids"]:
-            found.append(audit)
-    ids = [each for audit in sorted(found, key=BY_TICKER.locate) for each in audit["anomaly_ids"]]
+            found.append((audit["ticker"], audit["anomaly_ids"]))
+    ids = [each for _, own in sorted(found) for each in own]
     one_version, one_hash = models.pop() if len(models) == 1 else (None, None)
     return {
         "model_version": one_version,

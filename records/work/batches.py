@@ -384,25 +384,19 @@ def mark_published(database: Db, batch_ids: Iterable[str]) -> None:
     )
 
 
-def count_open(database: Db, run_id: str, session: ClientSession | None = None) -> int:
+def count_open(database: Db, run_id: str) -> int:
     """Count the batches of a run that are still to end."""
     return batches_in(database).count_documents(
-        {"run_id": run_id, "state": {"$in": list(OPEN_STATES)}}, session=session
-    )
-
-
-def count_cancelled(database: Db, run_id: str, session: ClientSession | None = None) -> int:
-    """Count the batches of a run that were given up because it was cancelled."""
-    return batches_in(database).count_documents(
-        {"run_id": run_id, "state": "cancelled"}, session=session
+        {"run_id": run_id, "state": {"$in": list(OPEN_STATES)}}
     )
 
 
 def count_progress(database: Db, run_id: str, session: ClientSession | None = None) -> RunTotals:
     """Count a run's progress from its batches; there is no counter that could drift from them.
 
-    Returns batches_total, batches_done, tickers_total, tickers_done, tickers_failed, rows_loaded,
-    rows_preprocessed, rows_processed, anomalies_found, new_anomalies and `fraction` (0 to 1).
+    Returns batches_total, batches_done, batches_cancelled, tickers_total, tickers_done,
+    tickers_failed, rows_loaded, rows_preprocessed, rows_processed, anomalies_found, new_anomalies
+    and `fraction` (0 to 1).
     """
     return _read_progress([*database.batches.aggregate(_build_progress(run_id), session=session)])
 
@@ -420,6 +414,7 @@ def _build_progress(run_id: str) -> list[Query]:
         "_id": None,
         "batches_total": {"$sum": 1},
         "batches_done": {"$sum": {"$cond": [over, 1, 0]}},
+        "batches_cancelled": {"$sum": {"$cond": [{"$eq": ["$state", "cancelled"]}, 1, 0]}},
         "tickers_total": {"$sum": {"$max": [{"$size": "$tickers"}, ended]}},
         "units": {"$sum": "$units"},
         "units_done": {"$sum": {"$multiply": ["$units", {"$cond": [over, 1, "$progress"]}]}},

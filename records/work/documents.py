@@ -54,10 +54,13 @@ class TickerCounts(TypedDict):
 
 
 class RunTotals(RowCounts, TickerCounts):
-    """What a run's batches come to; `fraction` (0 to 1) is how far they are."""
+    """What a run's batches come to; `fraction` (0 to 1) is how far they are. Those that were given
+    up because it was cancelled are done, too.
+    """
 
     batches_total: int
     batches_done: int
+    batches_cancelled: int
     fraction: float
 
 

@@ -170,12 +170,13 @@ def finish_run(database: Db, run_id: str, now: datetime) -> RunDocument | None:
         run = runs_in(database).find_one({"_id": run_id, "status": "in_progress"}, session=session)
         # Counted again in the transaction's snapshot: outside, a batch may change its state while
         # others are counted.
-        if run is None or batches.count_open(database, run_id, session):
-            return None
         totals = batches.count_progress(database, run_id, session)
-        failures = batches.find_failures(database, run_id, session)
-        is_cancelled = batches.count_cancelled(database, run_id, session) > 0
-        outcome = _build_outcome(run, totals, failures, now, is_cancelled=is_cancelled)
+        if run is None or totals["batches_done"] < totals["batches_total"]:
+            return None
+        failures = (
+            batches.find_failures(database, run_id, session) if totals["tickers_failed"] else []
+        )
+        outcome = _build_outcome(run, totals, failures, now)
         record = _build_record(database, run, totals, failures, session)
         runs_in(database).update_one(
             {"_id": run_id}, {"$set": {**outcome, **record}}, session=session
@@ -515,11 +516,9 @@ def _build_outcome(
     totals: RunTotals,
     failures: Sequence[TickerFailure],
     now: datetime,
-    *,
-    is_cancelled: bool,
 ) -> RunOutcome:
     failed = len(failures)
-    if is_cancelled:
+    if totals["batches_cancelled"]:
         status: EndStatus = "cancelled"
     elif failed == 0:
         status = "complete"
