@@ -24,7 +24,7 @@ from records.work.runs import get_run, has_ended
 from tasks.engine.accept import find_repeated
 from tasks.requests.runs import Once
 
-# The end of a run is asked for at first often, then after a quarter of the time waited so far.
+# The end of a run is asked for at first often, then after an eighth of the time waited so far.
 SHORTEST_POLL_SECONDS = 0.005
 LONGEST_POLL_SECONDS = 0.05
 Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
@@ -138,7 +138,7 @@ def _watch(run_id: str, wait_seconds: int) -> ShownRun | None:
     while (waited := monotonic() - start) < wait_seconds:
         if has_ended(get_database(), run_id):
             return get_run(get_database(), run_id)
-        sleep(min(max(waited / 4, SHORTEST_POLL_SECONDS), LONGEST_POLL_SECONDS))
+        sleep(min(max(waited / 8, SHORTEST_POLL_SECONDS), LONGEST_POLL_SECONDS))
     return None
 
 
