@@ -136,10 +136,10 @@ def build_costs(costs: list[Cost]) -> Table:
     table = Table(
         "detector",
         "fit, s",
-        "features and scores, bars/s",
-        "scores beside the forest's",
+        "bars/s",
+        "scores",
         "with features",
-        title="What detectors cost (CPU seconds)",
+        title="What detectors cost, CPU seconds beside the forest's",
     )
     for cost in costs:
         if cost.missing:
