@@ -29,6 +29,7 @@ from tasks.periodic.notifications import notify
 from tasks.process.worker import Worker
 from tests.integration.alerting import SESSIONS, end_run
 from tests.integration.detecting import make_bars, run, store, train
+from tests.integration.document import DOCUMENT
 from tests.integration.stored import NOW, add_run
 
 CHECKS = [
@@ -37,7 +38,6 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-DOCUMENT: Any = create_app(Settings(_env_file=None)).spec
 OPERATIONS = [
     (path, method) for path, operations in DOCUMENT["paths"].items() for method in operations
 ]
