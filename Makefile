@@ -12,6 +12,9 @@ PYTHONS := 3.11 3.12 3.13 3.14
 # Where Linux offers it, the service stops when make is killed.
 TIED := $(shell command -v setpriv >/dev/null 2>&1 && echo setpriv --pdeathsig TERM --)
 
+# What Python compiles is kept: each of some hundred processes of the tests would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo feed-demo up key test faults soak attack containers fresh doctor bench bench-scale bench-quality bench-api bench-analytics bench-alerts bench-feed bench-series bench-web lint format lock
 
