@@ -17,6 +17,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from celery import Celery
 from flask.testing import FlaskClient
+from pymongo.read_concern import ReadConcern
 from werkzeug.test import TestResponse
 
 from api import create_app
@@ -67,7 +68,9 @@ def once(database: Db, made: dict[str, dict[str, list[RawBSONDocument]]]) -> Onc
     """
 
     def make_once(make: Callable[[], object], name: str = "") -> None:
-        raw = database.with_options(CodecOptions(document_class=RawBSONDocument))
+        raw = database.with_options(
+            CodecOptions(document_class=RawBSONDocument), read_concern=ReadConcern("local")
+        )
         if name in made:
             for collection, documents in made[name].items():
                 raw[collection].insert_many(documents)
