@@ -46,6 +46,6 @@ def ask(database: Db, *questions: Question[Any]) -> None:
         question.answer = question.read(found[name])
 
 
-def get_first(found: Sequence[Any]) -> Any:
+def get_first(found: Sequence[Answer]) -> Answer | None:
     """Return the one document that was found; None where there is none."""
     return found[0] if found else None
