@@ -82,8 +82,9 @@ def read_panel(
     )
     buckets = {bucket["_id"]: bucket for bucket in found}
     held = [buckets[bucket_id] for bucket_id in ids]
-    firsts, kept = _find_rows(_join("times", held), series, spans, wanted, reach)
-    columns: Columns = {name: _keep(_join(name, held), kept) for name in COLUMNS}
+    rows = sum(s["counts"][span] for s, own in zip(series, spans, strict=True) for span in own)
+    firsts, kept = _find_rows(_join("times", held, rows), series, spans, wanted, reach)
+    columns: Columns = {name: _keep(_join(name, held, rows), kept) for name in COLUMNS}
     lengths = [stop - start for start, stop in kept]
     return _build_panel(interval, series, columns, lengths, firsts)
 
@@ -152,10 +153,17 @@ def _list_spans(series: PanelSeries, wanted: Wanted, reach: Reach) -> list[str]:
     return spans
 
 
-def _join(name: BarColumn, buckets: Sequence[BarColumns]) -> Int64 | Float64:
-    """Return one column of all buckets, end to end."""
+def _join(name: BarColumn, buckets: Sequence[BarColumns], rows: int) -> Int64 | Float64:
+    """Return one column of all buckets, end to end, of so many rows.
+
+    Raises ValueError where it has not so many: a bucket is torn, and what comes after it would be
+    taken for another series' bars.
+    """
     joined = bytearray().join(map(itemgetter(name), buckets))
-    return np.frombuffer(joined, dtype="<i8" if name == "times" else "<f8")
+    column = np.frombuffer(joined, dtype="<i8" if name == "times" else "<f8")
+    if column.size != rows:
+        raise ValueError(f"stored bars are torn: {column.size} of {rows} {name}")
+    return column
 
 
 def _keep(column: Int64 | Float64, kept: Sequence[Rows]) -> Int64 | Float64:

@@ -97,6 +97,18 @@ def test_tickers_without_bars_are_left_out(database: Db, frames: dict[str, pd.Da
     assert (nothing.tickers, nothing.offsets.tolist(), len(nothing.times)) == ((), [0], 0)
 
 
+@pytest.mark.parametrize("torn", [("close",), buckets.COLUMNS])
+def test_a_bucket_without_all_bars_that_its_series_counts_is_refused(
+    database: Db, frames: dict[str, pd.DataFrame], torn: tuple[str, ...]
+) -> None:
+    bucket = database.bars.find_one({"ticker": "A"}, sort=[("span", -1)])
+    cut = {name: bucket[name][:-8] for name in torn}
+    database.bars.update_one({"_id": bucket["_id"]}, {"$set": cut})
+    start = int(seconds(frames["A"])[-1])
+    with pytest.raises(ValueError, match="torn"):
+        load_panel(database, "1d", {"A": (start, None), "B": ALL_BARS})
+
+
 def test_two_queries_load_any_number_of_series(
     settings: Settings, database: Db, frames: dict[str, pd.DataFrame]
 ) -> None:
