@@ -49,6 +49,7 @@ def list_mutes(query_data: MuteQuery) -> Listed[MuteDocument]:
 @needs_scope("respond")
 @mutes.input(MuteBody, example=EXAMPLE)
 @mutes.output(Mute, 201)
+@mutes.doc(responses={404: "there is no such watchlist"})
 def add_mute(json_data: MuteBody) -> MuteDocument:
     """Say what is expected until a time: alerts of it are raised, listed and counted, and resolved
     at once, so that nobody is told.
