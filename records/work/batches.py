@@ -55,8 +55,7 @@ ROW_COUNTS: tuple[RowCount, ...] = (
     "anomalies_found",
     "new_anomalies",
 )
-# What is added up of a run's batches, and of their results.
-_TOTALS = ("batches_total", "batches_done", "tickers_total")
+# What is added up of the results of a run's batches.
 _COUNTED = ("tickers_done", "tickers_failed", *ROW_COUNTS)
 
 
@@ -424,11 +423,10 @@ def _build_progress(run_id: str) -> list[Query]:
 
 
 def _read_progress(found: list[Any]) -> RunTotals:
-    if not found:
-        return cast("RunTotals", dict.fromkeys((*_TOTALS, *_COUNTED), 0) | {"fraction": 0.0})
-    (totals,) = found
+    names = RunTotals.__annotations__.keys() - {"fraction"}
+    (totals,) = found or [dict.fromkeys((*names, "units", "units_done"), 0)]
     units, done = totals["units"], totals["units_done"]
-    told = {name: totals[name] for name in (*_TOTALS, *_COUNTED)}
+    told = {name: totals[name] for name in names}
     return cast("RunTotals", told | {"fraction": done / units if units else 0.0})
 
 
