@@ -209,9 +209,10 @@ def test_several_files_are_imported_one_after_the_other(
     page.locator("#file").set_input_files(files)
     expect(page.get_by_role("form")).to_have_count(2)
     # Of one bar nothing says how long it is.
-    expect(page.get_by_label("Interval").nth(0)).to_have_value("1d")
-    expect(page.get_by_label("Interval").nth(1)).to_have_value("auto")
-    expect(page.get_by_label("Interval").nth(1)).to_contain_text("as spaced: 1h")
+    intervals = page.get_by_role("combobox", name="Interval", exact=True)
+    expect(intervals.nth(0)).to_have_value("1d")
+    expect(intervals.nth(1)).to_have_value("auto")
+    expect(intervals.nth(1)).to_contain_text("as spaced: 1h")
     page.get_by_role("button", name="Import all that are clear").click()
     reports = page.get_by_role("region", name="Import report")
     expect(reports).to_have_count(2)
