@@ -60,7 +60,7 @@ def test_correlations_are_computed_and_drawn(demo: Demo, open_page: Callable[...
         return cells.count() == demo.database.analytics_overview.count_documents(shares) ** 2
 
     wait_until(has_all, "has a cell for each two tickers")
-    # Two tickers without days in common, as others may have brought them, have an empty cell.
+    # That of two tickers without days in common, as others may have brought them, is empty.
     cells.nth(1).hover()
     expect(card).to_contain_text(re.compile(r" and \S+: (\S?[01]\.\d\d|too few common bars)"))
 
