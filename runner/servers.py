@@ -25,9 +25,6 @@ REPLICA_SET = "tapewatch"
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 NOT_YET_INITIALIZED = 94
-EVICTION = (
-    "eviction_dirty_target=20,eviction_dirty_trigger=40,eviction=(threads_min=1,threads_max=1)"
-)
 # The user of an embedded MongoDB that asks for a password.
 ADMIN = "tapewatch"
 
@@ -134,9 +131,6 @@ def mongod_command(
             "--nounixsocket",
             "--quiet",
         ),
-        # What a backfill writes is left in the cache until the next checkpoint: by default four
-        # threads write pages from 5 % on, which the next insert fills again.
-        *("--wiredTigerEngineConfigString", EVICTION),
         # a lone primary has nobody to hand over to: don't wait for it at shutdown
         *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
