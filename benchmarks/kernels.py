@@ -100,8 +100,7 @@ def measure_detectors(panel: BarPanel, rounds: int) -> list[Cost]:
         features = compute_features(panel, first, feature_set)
         rows = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
         parameters = kind.get_defaults() | changes
-        warm_up = kind.find_warm_up_bars(parameters)
-        rows = rows.want(np.flatnonzero(rows.find_places() >= warm_up))
+        rows = rows.want(np.flatnonzero(kind.find_known(rows, parameters)))
         started = time.process_time()
         try:
             fitted = kind.fit(rows, seed=7, parameters=parameters)

@@ -334,7 +334,8 @@ def _show(
     rows = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
     owners = np.searchsorted(panel.offsets, features.rows, side="right") - 1
     possible = features.rows >= starts[owners]
-    possible &= rows.find_places() >= get_detector(detector_name).warm_up_bars
+    kind = get_detector(detector_name)
+    possible &= kind.find_known(rows, kind.get_defaults())
     return rows.want(np.flatnonzero(possible))
 
 

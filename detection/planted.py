@@ -56,7 +56,7 @@ def count_found(load: Load, rows: Int64) -> tuple[int, int]:
     shown = lay_out_rows(
         panel, features, model.feature_set, np.flatnonzero(is_of_fault[features.rows])
     )
-    shown = shown.want(shown.wanted[shown.find_reaching(model.resume_bars)])
+    shown = shown.want(shown.wanted[model.find_known(shown)])
     strange = score_rows(model.detector, shown, below=model.threshold) < model.threshold
     judged = find_faults(panel, is_of_fault, features, load.market)
     hits = np.concatenate((features.rows[shown.wanted[strange]], [*judged.faults])).astype(np.int64)

@@ -191,7 +191,8 @@ class DetectorSummary(BaseModel):
     only_its_sets: bool = Field(description="whether it cannot be shown another feature set")
     warm_up_bars: int = Field(description="bars it needs, besides those of its feature set")
     history_bars: int = Field(
-        description="bars before a bar on which its score may depend, besides the same"
+        description="stored bars before a bar on which its score may depend, besides the same:"
+        " those that it needs lie among them, between others on which nothing traded"
     )
     parameters: list[DetectorParameter]
 

@@ -39,12 +39,12 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="half_space_trees",
             summary="a bar unlike the series' own bars of the last year, by random half-spaces",
-            feature_set="two_yardsticks/1",
-            intraday_feature_set="time_of_day/1",
+            feature_set="two_yardsticks/2",
+            intraday_feature_set="time_of_day/2",
             parameters={},
             most_product=1,
             warm_up_bars=250,
-            history_bars=499,
+            block_bars=250,
             # Its space is that of columns which are never negative.
             only_its_sets=True,
             score_range=(-1.0, 0.0),
@@ -53,12 +53,11 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="pca_window",
             summary="a bar that the shape of its last 20 bars does not lead to expect",
-            feature_set="two_yardsticks/1",
-            intraday_feature_set="time_of_day/1",
+            feature_set="two_yardsticks/2",
+            intraday_feature_set="time_of_day/2",
             parameters={},
             most_product=1,
             warm_up_bars=19,
-            history_bars=19,
             only_its_sets=True,
             score_range=(-1.0, 0.0),
             module="detection.detectors.pca_window",
@@ -66,8 +65,8 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="lstm",
             summary="a bar larger than a network of normal windows of 20 bars tells it",
-            feature_set="two_yardsticks/1",
-            intraday_feature_set="time_of_day/1",
+            feature_set="two_yardsticks/2",
+            intraday_feature_set="time_of_day/2",
             parameters={
                 "windows": Parameter(20_000, 100, 200_000, "windows that it learns from"),
                 "epochs": Parameter(10, 1, 500, "how often it goes over them at the most"),
@@ -75,7 +74,6 @@ DETECTORS: dict[str, DetectorKind] = {
             # Some minutes of a processor.
             most_product=10_000_000,
             warm_up_bars=19,
-            history_bars=19,
             only_its_sets=True,
             score_range=(-1.0, 0.0),
             module="detection.detectors.lstm",
@@ -84,12 +82,11 @@ DETECTORS: dict[str, DetectorKind] = {
             DetectorKind(
                 name=name,
                 summary=summary,
-                feature_set="returns/1",
-                intraday_feature_set="returns/1",
+                feature_set="returns/2",
+                intraday_feature_set="returns/2",
                 parameters={},
                 most_product=1,
                 warm_up_bars=TRAILING_BARS,
-                history_bars=TRAILING_BARS,
                 only_its_sets=True,
                 score_range=(-1.0, 0.0),
                 module=f"detection.detectors.{name}",
@@ -104,21 +101,16 @@ DETECTORS: dict[str, DetectorKind] = {
 }
 
 
-def _count_warm_up(parameters: Mapping[str, Any]) -> int:
-    """Return how many bars an ensemble needs before a bar: some member has to be able to vote."""
-    return min(DETECTORS[name].warm_up_bars for name in find_weights(parameters["weights"]))
-
-
-def _count_resume(parameters: Mapping[str, Any]) -> int:
-    """Return how many bars an ensemble needs before a bar after a pause, likewise."""
-    return min(DETECTORS[name].history_bars for name in find_weights(parameters["weights"]))
+def _find_members(parameters: Mapping[str, Any]) -> list[DetectorKind]:
+    """Return the detectors that vote in an ensemble."""
+    return [DETECTORS[name] for name in find_weights(parameters["weights"])]
 
 
 DETECTORS["ensemble"] = DetectorKind(
     name="ensemble",
     summary="what several detectors find rare, by their weights",
-    feature_set="family/1",
-    intraday_feature_set="family_by_time/1",
+    feature_set="family/2",
+    intraday_feature_set="family_by_time/2",
     parameters={
         "weights": WeightsParameter(
             DEFAULT_WEIGHTS,
@@ -128,13 +120,11 @@ DETECTORS["ensemble"] = DetectorKind(
         )
     },
     most_product=1,
-    warm_up_bars=0,
-    history_bars=max(DETECTORS[name].history_bars for name in MEMBERS),
+    warm_up_bars=max(DETECTORS[name].warm_up_bars for name in MEMBERS),
     only_its_sets=True,
     score_range=(-1.0, 0.0),
     module="detection.detectors.ensemble",
-    count_warm_up=_count_warm_up,
-    count_resume=_count_resume,
+    find_members=_find_members,
 )
 DEFAULT_DETECTOR = "isolation_forest"
 # Two detectors that have a parameter of one name mean the same by it.

@@ -14,7 +14,7 @@ its `fit` is given `SeriesRows` in place of a matrix.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from math import prod
@@ -27,10 +27,14 @@ from market.intervals import is_intraday
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from core.arrays import Float32, Float64
+    from core.arrays import Bools, Float32, Float64
     from detection.detectors.rows import SeriesRows
 
     Fitted = Mapping[str, NDArray[Any]]
+
+# Of the bars before a bar three in four may be set aside, as nothing traded on them, and it still
+# has a score: what a detector looks back on lies within so many times as many stored bars.
+LOOK_BACK = 4
 
 
 class Detector(Protocol):
@@ -68,8 +72,8 @@ class VotingDetector(Protocol):
 class SeriesDetector(Protocol):
     """A fitted detector that looks back on the rows before a row.
 
-    Each wanted row has as many before it, or all there are, as the kind's `history_bars`, and its
-    place is at least `warm_up_bars`. Its score is a function of those alone, to the last bit.
+    Each wanted row has as many before its block as the kind's `warm_up_bars`, none of them further
+    than `history_bars` places before it. Its score is a function of those alone, to the last bit.
     """
 
     def score_series(self, rows: SeriesRows, *, below: float | Float64 = ...) -> Float64:
@@ -122,12 +126,12 @@ class DetectorKind:
         parameters: what it is fitted with, by name.
         most_product: what the product of all parameters may be at most, as time and memory grow
             with it.
-        warm_up_bars: bars that it needs before a bar, besides those of its feature set.
-        history_bars: bars before a bar, besides the same, on which its score may depend; 0: it
-            looks at a bar's row alone.
+        warm_up_bars: bars that it needs before a bar, besides those of its feature set; of one with
+            members, as many as the one that needs most.
+        block_bars: it needs them before the block of so many bars that the bar is in, counted from
+            the stored series' first.
         only_its_sets: whether it can be shown its own feature sets only.
-        count_warm_up: how many bars it needs before a bar with given parameters, where that is not
-            always the same; `count_resume` likewise how many after a pause.
+        find_members: with given parameters those that vote in it; None where it has none.
         score_range: lowest and highest score.
         module: dotted name of the module that has `fit` and `load`; imported at first use.
     """
@@ -141,24 +145,42 @@ class DetectorKind:
     warm_up_bars: int
     score_range: tuple[float, float]
     module: str
-    history_bars: int = 0
+    block_bars: int = 1
     only_its_sets: bool = False
-    count_warm_up: Callable[[Mapping[str, Any]], int] | None = None
-    count_resume: Callable[[Mapping[str, Any]], int] | None = None
+    find_members: Callable[[Mapping[str, Any]], Sequence[DetectorKind]] | None = None
+
+    @property
+    def history_bars(self) -> int:
+        """Return on how many stored bars before a bar, besides those that its feature set looks
+        back on, its score may depend; 0: it looks at a bar's row alone.
+        """
+        return LOOK_BACK * self.warm_up_bars
 
     def choose_feature_set(self, interval: str) -> str:
         """Return the label of the feature set it sees where none is asked for."""
         return self.intraday_feature_set if is_intraday(interval) else self.feature_set
 
     def find_warm_up_bars(self, parameters: Mapping[str, Any]) -> int:
-        """Return how many bars it needs before a bar, besides those of its feature set."""
-        return self.count_warm_up(parameters) if self.count_warm_up else self.warm_up_bars
-
-    def find_resume_bars(self, parameters: Mapping[str, Any]) -> int:
-        """Return how many bars it needs before a bar after a pause, besides those of its feature
-        set: where a block of bars begins is counted from the stored series' first.
+        """Return how many bars it needs before a bar, besides those of its feature set; of one with
+        members, some member has to be able to vote.
         """
-        return self.count_resume(parameters) if self.count_resume else self.history_bars
+        return min(kind.warm_up_bars for kind in self._find_scoring(parameters))
+
+    def find_known(self, rows: SeriesRows, parameters: Mapping[str, Any]) -> Bools:
+        """Return which wanted rows it can score, shape (m,): those with the rows before them that
+        it needs, none further back than `history_bars`, so that how many bars were loaded, and how
+        many of them were set aside, tells nothing.
+        """
+        first, *others = (
+            rows.find_known(kind.warm_up_bars, kind.history_bars, kind.block_bars)
+            for kind in self._find_scoring(parameters)
+        )
+        for known in others:
+            first |= known
+        return first
+
+    def _find_scoring(self, parameters: Mapping[str, Any]) -> Sequence[DetectorKind]:
+        return self.find_members(parameters) if self.find_members else (self,)
 
     def check_feature_set(self, label: str, interval: str) -> None:
         """Raise BadInput where it cannot be shown a feature set."""

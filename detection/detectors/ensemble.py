@@ -201,15 +201,11 @@ def show(members: Sequence[Member], rows: SeriesRows) -> list[tuple[SeriesRows, 
     """Return what each member sees of those wanted rows that it can score, and which these are
     (m,).
     """
-    places = rows.find_places()
     halves = {
         of_returns: replace(rows, inputs=np.ascontiguousarray(rows.inputs[:, columns]))
         for of_returns, columns in COLUMNS.items()
     }
-    known = [
-        (places >= member.kind.warm_up_bars) & rows.find_reaching(member.kind.history_bars)
-        for member in members
-    ]
+    known = [member.kind.find_known(rows, {}) for member in members]
     return [
         (halves[member.kind.name in OF_RETURNS].want(rows.wanted[own]), own)
         for member, own in zip(members, known, strict=True)

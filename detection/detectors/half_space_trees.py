@@ -2,12 +2,13 @@
 
 Trees that know no data halve the space of the columns at random; how many of the series' own bars
 of late lie in a half-space is its mass, and a bar in half-spaces of little mass is strange. The
-masses are those of the last complete block of 250 bars of the series, counted from its first bar
-past the warm-up: so a score is a function of at most 500 stored bars, and there is no state to
-lose. It learns each ticker's own habits, and goes along with them as they change. It fails within
-a year of a change of regime, when the block before is no measure, and on bars beyond all splits,
-which are all as strange. It costs 25 trees x 8 levels a bar, as a bar's way down is kept for the
-block that it is in.
+masses are those of the last 250 bars before the block of 250 places that a bar is in, counted from
+the series' first bar past the warm-up: of bars that all traded, the last complete block. So a score
+is a function of a bounded stretch of stored bars, and there is no state to lose. It learns each
+ticker's own habits, and goes along with them as they change. It fails within a year of a change of
+regime, when the block before is no measure, and on bars beyond all splits, which are all as
+strange. It costs 25 trees x 8 levels a bar, as a bar's way down is kept for the block that it is
+in.
 """
 
 from collections.abc import Callable, Mapping
@@ -78,9 +79,7 @@ class HalfSpaceTrees:
             leaves, shape (r, trees); which of these rows is each wanted one, shape (m,), and which
             is the first of its block, shape (m,).
         """
-        series = np.searchsorted(rows.offsets, rows.wanted, side="right") - 1
-        starts = rows.offsets[series] - rows.places[series]
-        blocks = starts + (rows.find_places() // BLOCK_BARS - 1) * BLOCK_BARS
+        blocks = rows.find_blocks(BLOCK_BARS) - BLOCK_BARS
         needed = np.zeros(len(rows.inputs), np.bool_)
         needed[rows.wanted] = True
         needed[(np.unique(blocks)[:, None] + np.arange(BLOCK_BARS)).ravel()] = True

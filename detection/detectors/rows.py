@@ -9,6 +9,8 @@ from core.arrays import Bools, Float32, Float64, Int64
 from detection.detectors.contract import Detector, SeriesDetector
 
 Column = TypeVar("Column", Float32, Int64)
+# More places than a series has.
+FURTHEST = 2**40
 
 
 def freeze(array: Column) -> Column:
@@ -28,8 +30,8 @@ class SeriesRows:
     Attributes:
         inputs: shape (n, d), what a detector sees of each bar.
         offsets: shape (k + 1,), where the rows of each series begin.
-        places: shape (k,), the place of each series' first row among all bars of the stored series:
-            0 is the first bar past the warm-up of the feature set.
+        places: shape (n,), the place of each row among all bars of the stored series: 0 is the
+            first bar past the warm-up of the feature set. Bars that were set aside have one too.
         wanted: shape (m,), ascending, which rows are to be scored; the others are their history.
     """
 
@@ -44,7 +46,7 @@ class SeriesRows:
         return cls(
             inputs,
             np.array([0, len(inputs)], np.int64),
-            np.zeros(1, np.int64),
+            np.arange(len(inputs), dtype=np.int64),
             np.arange(len(inputs), dtype=np.int64),
         )
 
@@ -54,19 +56,29 @@ class SeriesRows:
             return self.inputs
         return self.inputs.take(self.wanted, axis=0)
 
-    def find_places(self) -> Int64:
-        """Return the place of each wanted row in its stored series, shape (m,)."""
-        series = np.searchsorted(self.offsets, self.wanted, side="right") - 1
-        places: Int64 = self.wanted - self.offsets[series] + self.places[series]
-        return places
+    def find_blocks(self, block: int) -> Int64:
+        """Return the first row of each wanted row's block, shape (m,), which is itself where blocks
+        are of one bar; they are of so many places of the stored series, and begin anew with a
+        series.
+        """
+        if block == 1:
+            return self.wanted
+        series = np.searchsorted(self.offsets, np.arange(len(self.places)), side="right") - 1
+        places = self.places[self.wanted] // block * block
+        return np.searchsorted(
+            series * FURTHEST + self.places, series[self.wanted] * FURTHEST + places
+        )
 
-    def find_reaching(self, bars: int) -> Bools:
-        """Return which wanted rows have so many rows before them, or all of the stored series,
-        shape (m,); after a pause only the first.
+    def find_known(self, bars: int, within: int, block: int = 1) -> Bools:
+        """Return which wanted rows have so many rows of their series before their block, none of
+        them further than so many places before themselves, shape (m,).
         """
         series = np.searchsorted(self.offsets, self.wanted, side="right") - 1
-        reaching: Bools = self.wanted - self.offsets[series] >= np.minimum(bars, self.find_places())
-        return reaching
+        first = self.find_blocks(block) - bars
+        known: Bools = first >= self.offsets[series]
+        back = self.places[self.wanted[known]] - self.places[first[known]]
+        known[known] = back <= within
+        return known
 
     def want(self, wanted: Int64) -> Self:
         """Return the same rows with others wanted."""

@@ -104,12 +104,17 @@ def _check_history(panel: BarPanel, first: Int64, feature_set: FeatureSet) -> No
         )
 
 
+def mark_set_aside(panel: BarPanel, feature_set: FeatureSet) -> Bools:
+    """Return which rows of a panel are set aside, shape (n,), as nothing traded."""
+    if not feature_set.sets_no_trade_aside:
+        return np.zeros(panel.times.size, np.bool_)
+    prices = (panel.open, panel.high, panel.low, panel.close)
+    return mark_no_trade(prices, panel.volume, panel.offsets[:-1])
+
+
 def _find_kept(panel: BarPanel, feature_set: FeatureSet) -> Int64 | None:
     """Return the rows that are looked at, None where these are all and no series paused."""
-    idle = np.zeros(panel.times.size, np.bool_)
-    if feature_set.sets_no_trade_aside:
-        prices = (panel.open, panel.high, panel.low, panel.close)
-        idle = mark_no_trade(prices, panel.volume, panel.offsets[:-1])
+    idle = mark_set_aside(panel, feature_set)
     if idle.any() or (np.diff(panel.times) > LONGEST_PAUSE_SECONDS).any():
         return np.flatnonzero(~idle)
     return None

@@ -141,20 +141,28 @@ EVENTS = FeatureSet(
     sets_no_trade_aside=True,
 )
 # The plain return, for statistics that look back on returns by themselves.
-RETURNS = FeatureSet(name="returns", version=1, columns=("return_percent",), warm_up_bars=21)
+RETURNS = FeatureSet(
+    name="returns",
+    version=2,
+    columns=("return_percent",),
+    warm_up_bars=21,
+    sets_no_trade_aside=True,
+)
 # What the members of an ensemble look at: the return, and the forest's columns.
 FAMILY = FeatureSet(
     name="family",
-    version=1,
-    columns=(*RETURNS.columns, *TWO_YARDSTICKS.columns),
-    warm_up_bars=TWO_YARDSTICKS.warm_up_bars,
+    version=2,
+    columns=(*RETURNS.columns, *TRADED.columns),
+    warm_up_bars=TRADED.warm_up_bars,
+    sets_no_trade_aside=True,
 )
 FAMILY_BY_TIME = FeatureSet(
     name="family_by_time",
-    version=1,
-    columns=(*RETURNS.columns, *TIME_OF_DAY.columns),
-    warm_up_bars=TIME_OF_DAY.warm_up_bars,
-    sessions=TIME_OF_DAY.sessions,
+    version=2,
+    columns=(*RETURNS.columns, *TRADED_BY_TIME.columns),
+    warm_up_bars=TRADED_BY_TIME.warm_up_bars,
+    sessions=TRADED_BY_TIME.sessions,
+    sets_no_trade_aside=True,
 )
 
 FEATURE_SETS: tuple[FeatureSet, ...] = (

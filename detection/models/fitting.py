@@ -253,12 +253,11 @@ def _learn(
     kind = get_detector(plan.detector)
     features = compute_features(panel, first - kind.history_bars, plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
-    earliest = np.maximum(first, plan.warm_up_bars - panel.first_index + panel.offsets[:-1])
-    wanted &= features.rows >= np.repeat(earliest, _count_rows(panel, features.rows))
+    wanted &= features.rows >= np.repeat(first, _count_rows(panel, features.rows))
     if known_only:
         wanted &= features.inputs[:, len(plan.feature_set.own_columns) :].any(axis=1)
     shown = lay_out_rows(panel, features, plan.feature_set, np.flatnonzero(wanted))
-    shown = shown.want(shown.wanted[shown.find_reaching(kind.find_resume_bars(plan.parameters))])
+    shown = shown.want(shown.wanted[kind.find_known(shown, plan.parameters)])
     if isinstance(sample, RowSample):
         sample.add(shown.get_wanted())
     else:

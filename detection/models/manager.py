@@ -9,9 +9,11 @@ from datetime import datetime
 from threading import RLock
 from typing import Any
 
+from core.arrays import Bools
 from core.errors import ModelIntegrity, NoModel
 from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import Detector, SeriesDetector
+from detection.detectors.rows import SeriesRows
 from detection.features.feature_sets import FeatureSet, get_feature_set
 from detection.models.artefacts import open_artefact
 from detection.models.plan import ThresholdPolicy
@@ -35,9 +37,8 @@ class LoadedModel:
         market, interval: what it learned from.
         feature_set: what its detector must be shown.
         warm_up_bars: how many bars it needs before the first that it scores.
-        history_bars: on how many bars before a bar its score depends, besides what the bar's
-            features do.
-        resume_bars: how many of these it needs after a pause.
+        history_bars: on how many stored bars before a bar its score may depend, besides what the
+            bar's features do.
         threshold: bars with a lower score are anomalies.
         detector: scores and attributes.
         grades: how rare a score is.
@@ -53,7 +54,6 @@ class LoadedModel:
     feature_set: FeatureSet
     warm_up_bars: int
     history_bars: int
-    resume_bars: int
     threshold: float
     detector: Detector | SeriesDetector
     grades: GradeTable
@@ -62,6 +62,10 @@ class LoadedModel:
     window_end: datetime
     parameters: dict[str, Any]
     library_versions: dict[str, str]
+
+    def find_known(self, rows: SeriesRows) -> Bools:
+        """Return which wanted rows it can score, shape (m,): those with enough before them."""
+        return get_detector(self.parameters["detector"]).find_known(rows, self.parameters)
 
     def reach(self, index: int, interval: str) -> int:
         """Return the position in the stored series from which bars are needed to score the bar
@@ -274,7 +278,6 @@ def _build_model(record: ModelDocument, detector: Detector | SeriesDetector) -> 
         feature_set=get_feature_set(record["feature_set"]),
         warm_up_bars=record["warm_up_bars"],
         history_bars=kind.history_bars,
-        resume_bars=kind.find_resume_bars(record["parameters"]),
         threshold=record["threshold"],
         detector=detector,
         grades=GradeTable.from_document(record["score_quantiles"]),

@@ -14,14 +14,13 @@ def lay_out_rows(
     panel: BarPanel, features: Features, feature_set: FeatureSet, wanted: Int64
 ) -> SeriesRows:
     """Return the rows of a panel's series, those at the positions `wanted` (m,) of the features to
-    be scored. What comes after a pause of more than a year is a series of its own.
+    be scored. What comes after a pause of more than a year, be it one without a trade, is a series
+    of its own.
     """
-    begins, series = find_segments(panel.times, panel.offsets)
-    offsets = np.searchsorted(features.rows, begins)
-    places = np.zeros(series.size, np.int64)
-    held = np.flatnonzero(np.diff(offsets))
-    rows, own = features.rows[offsets[held]], series[held]
-    places[held] = rows - panel.offsets[own] + panel.first_index[own] - feature_set.warm_up_bars
+    own = np.searchsorted(features.rows, panel.offsets)
+    offsets, _ = find_segments(panel.times[features.rows], own)
+    shift = panel.first_index - panel.offsets[:-1] - feature_set.warm_up_bars
+    places = features.rows + np.repeat(shift, np.diff(own))
     return SeriesRows(features.inputs, offsets, places, wanted)
 
 

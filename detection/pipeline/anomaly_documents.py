@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.arrays import Float64, Int64
+from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import VotingDetector
 from detection.detectors.rows import SeriesRows, attribute_rows
 from detection.detectors.weights import Vote, compute_agreement
@@ -198,7 +199,8 @@ def _find_trust(
     panel, model = load.panel, load.model
     series = np.searchsorted(panel.offsets, rows, side="right") - 1
     before = rows - panel.offsets[series] + panel.first_index[series]
-    needed = model.feature_set.warm_up_bars + model.history_bars
+    kind = get_detector(model.parameters["detector"])
+    needed = model.feature_set.warm_up_bars + kind.warm_up_bars
     votes: list[list[Vote]] = [[] for _ in rows]
     if isinstance(model.detector, VotingDetector):
         votes = model.detector.describe_votes(shown)

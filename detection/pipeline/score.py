@@ -14,7 +14,7 @@ import numpy as np
 from core.arrays import Bools, Float64, Int64
 from core.words import AnomalyKind
 from detection.detectors.rows import SeriesRows, score_rows
-from detection.features.compute import Features, compute_features
+from detection.features.compute import Features, compute_features, mark_set_aside
 from detection.features.market_move import LEAST_TICKERS
 from detection.models.manager import LoadedModel
 from detection.models.rows import lay_out_rows
@@ -39,7 +39,7 @@ class Shown:
         shown: the same as a detector is shown them; wanted are those of the stretches.
         rows: shape (m,), the panel rows that are wanted.
         marked: shape (n,), which panel rows lie in a stretch.
-        spans, warm_up, errors: as in `_Scored`.
+        spans, warm_up, no_trade, errors: as in `_Scored`.
     """
 
     features: Features
@@ -48,6 +48,7 @@ class Shown:
     spans: Spans
     marked: Bools
     warm_up: Int64
+    no_trade: Int64
     errors: Mapping[str, str]
 
 
@@ -122,7 +123,7 @@ def score(
     gone = load.stretches.keys() - set(panel.tickers)
     done = {ticker: outcomes[ticker].fail("no_bars", f"{ticker} {lost}") for ticker in gone}
     kept = scores if job.keep_scores else None
-    scored = _Scored(seen.spans, rows, seen.warm_up, features.no_trade, seen.errors, found, kept)
+    scored = _Scored(seen.spans, rows, seen.warm_up, seen.no_trade, seen.errors, found, kept)
     return done | {outcome.ticker: outcome for outcome in _describe(load, scored, outcomes)}
 
 
@@ -140,19 +141,21 @@ def show(load: Load) -> Shown:
     )
     features = compute_features(panel, starts - model.history_bars, model.feature_set, load.market)
     is_finite, errors = _check_finite(panel, features)
-    first = np.clip(model.warm_up_bars - panel.first_index + panel.offsets[:-1], starts, stops)
     marked = _mark_wanted(panel, spans)
-    early = np.repeat(first, np.diff(np.searchsorted(features.rows, panel.offsets)))
-    usable = np.flatnonzero(marked[features.rows] & is_finite & (features.rows >= early))
+    usable = np.flatnonzero(marked[features.rows] & is_finite)
     shown = lay_out_rows(panel, features, model.feature_set, usable)
     if not model.history_bars:
         rows = features.rows[usable]
-        return Shown(features, shown, rows, spans, marked, features.warm_up, errors)
-    shown = shown.want(usable[shown.find_reaching(model.resume_bars)])
+        no_trade = features.no_trade
+        return Shown(features, shown, rows, spans, marked, features.warm_up, no_trade, errors)
+    shown = shown.want(usable[model.find_known(shown)])
     rows = features.rows[shown.wanted]
-    # A model that looks back sets no bars aside: what has no score lacks bars before it.
-    warm_up = _count_rows(panel, np.flatnonzero(marked)) - _count_rows(panel, rows)
-    return Shown(features, shown, rows, spans, marked, warm_up, errors)
+    # Those of the features count what lies before the stretches too.
+    idle = mark_set_aside(panel, model.feature_set)
+    no_trade = _count_rows(panel, np.flatnonzero(marked & idle))
+    # What traded and has no score lacks bars before it.
+    warm_up = _count_rows(panel, np.flatnonzero(marked & ~idle)) - _count_rows(panel, rows)
+    return Shown(features, shown, rows, spans, marked, warm_up, no_trade, errors)
 
 
 def _count_rows(panel: BarPanel, rows: Int64) -> Int64:

@@ -46,7 +46,7 @@ def test_a_young_series_has_less_of_its_history_and_fewer_votes(found: list[Any]
     early = next(a for a in found if a["Ticker"] == "AAA")
     late = next(a for a in reversed(found) if a["Ticker"] == "AAA")
     # 61 bars warm up, and the trees look back on 499 more.
-    assert early["confidence_factors"]["completeness"] == pytest.approx(100 / 560)
+    assert early["confidence_factors"]["completeness"] == pytest.approx(100 / 311)
     assert late["confidence_factors"]["completeness"] == 1.0
     missing = {vote["detector"]: vote["missing"] for vote in early["members"]}
     assert missing == {"isolation_forest": None, "half_space_trees": "not_enough_bars"}

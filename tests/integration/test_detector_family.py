@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from detection.verify import verify
 from market.markets import SHIPPED
 from records.database import Db
 from tests.integration.conftest import Once
-from tests.integration.detecting import NOW, make_bars, read_anomalies, run, store
+from tests.integration.detecting import NOW, detect, make_bars, read_anomalies, run, store
 
 BARS = 900
 SHOCKS = (700, 777, 899)
@@ -32,6 +34,20 @@ FEW = {
 def make_plan(detector: str) -> TrainingPlan:
     few = {name: value for name, value in FEW.items() if name in DETECTORS[detector].parameters}
     return TrainingPlan.from_options("US", markets=SHIPPED, options={"detector": detector, **few})
+
+
+def thin_out(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the bars with three in ten of them, and a hundred in a row, without a trade; the
+    shocks and the bars before them stay.
+    """
+    thin = frame.copy()
+    idle = np.random.default_rng(2).random(len(frame)) < 0.3
+    idle[[300, 302, *range(500, 600)]] = True
+    idle[[0, *SHOCKS, *(shock - 1 for shock in SHOCKS)]] = False
+    for row in np.flatnonzero(idle):
+        thin.loc[row, ["open", "high", "low", "close"]] = thin.loc[row - 1, "close"]
+    thin.loc[idle, "volume"] = 0.0
+    return thin
 
 
 @pytest.fixture(params=list(DETECTORS))
@@ -50,14 +66,28 @@ def market(request: pytest.FixtureRequest, database: Db, once: Once) -> Db:
 @settings(
     max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(cuts=st.lists(st.integers(1, BARS - 1), min_size=1, max_size=6, unique=True))
-@example(cuts=[1, 120, 380, 401, 640, 650, 778, 899])
-def test_backfill_equals_incremental_to_the_last_bit(market: Db, cuts: list[int]) -> None:
+@given(
+    cuts=st.lists(st.integers(1, BARS - 1), min_size=1, max_size=6, unique=True),
+    thin=st.booleans(),
+)
+@example(cuts=[1, 120, 380, 401, 640, 650, 778, 899], thin=False)
+@example(cuts=[250, 401, 530, 600, 640, 650, 778, 899], thin=True)
+def test_backfill_equals_incremental_to_the_last_bit(
+    market: Db,
+    cuts: list[int],
+    thin: bool,  # noqa: FBT001 - drawn by name
+) -> None:
     frame = make_bars(BARS, 1, shocks=SHOCKS)
+    if thin:
+        frame = thin_out(frame)
     for collection in ("bars", "series", "bar_revisions", "detection_metadata"):
-        market[collection].delete_many({"ticker": "PARTS"})
-    market.anomalies.delete_many({"Ticker": "PARTS"})
+        market[collection].delete_many({"ticker": {"$in": ["PARTS", "WHOLE"]}})
+    market.anomalies.delete_many({"Ticker": {"$in": ["PARTS", "WHOLE"]}})
     store(market, "WHOLE", frame)
+    _, (whole,) = detect(market, "backfill", "WHOLE")
+    idle = frame["volume"].eq(0)
+    assert whole.no_trade_rows == idle.sum()
+    assert whole.warm_up_rows + whole.no_trade_rows + whole.rows_processed == BARS
     run(market, "backfill", "WHOLE")
     for cut in [*sorted(cuts), BARS]:
         store(market, "PARTS", frame[:cut])
@@ -66,13 +96,25 @@ def test_backfill_equals_incremental_to_the_last_bit(market: Db, cuts: list[int]
     assert read_anomalies(market, "PARTS") == found
     planted = {frame["date"][position].to_pydatetime().replace(tzinfo=UTC) for position in SHOCKS}
     assert planted <= {anomaly["Datetime"] for anomaly in found}
+    events = {anomaly["Datetime"] for anomaly in found if anomaly["kind"] == "event"}
+    assert not events & {day.replace(tzinfo=UTC) for day in frame["date"][idle].dt.to_pydatetime()}
 
 
-def test_a_correction_leaves_what_a_backfill_would_find(market: Db) -> None:
-    """Of bars that look back, a correction reaches further than the features of those after it."""
+@pytest.mark.parametrize("thin", [False, True])
+def test_a_correction_leaves_what_a_backfill_would_find(
+    market: Db,
+    thin: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Of bars that look back, a correction reaches further than the features of those after it; so
+    does one that says of a bar that it traded after all.
+    """
     frame = make_bars(BARS, 1, shocks=SHOCKS)
     corrected = frame.copy()
     corrected.loc[300:303, ["open", "high", "low", "close"]] *= 1.2
+    if thin:
+        frame = thin_out(frame)
+        corrected = frame.copy()
+        corrected.loc[300:303] = make_bars(BARS, 1, shocks=SHOCKS).loc[300:303]
     store(market, "FIXED", frame)
     run(market, "incremental", "FIXED")
     store(market, "FIXED", corrected)
@@ -126,7 +168,7 @@ def test_the_same_bars_and_plan_give_the_same_artefact(market: Db) -> None:
 
 
 def test_a_detector_that_looks_at_its_own_columns_refuses_others() -> None:
-    with pytest.raises(BadInput, match="zscore looks at the columns of returns/1"):
+    with pytest.raises(BadInput, match="zscore looks at the columns of returns/2"):
         TrainingPlan.from_options(
             "US",
             markets=SHIPPED,

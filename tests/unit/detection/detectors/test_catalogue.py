@@ -54,20 +54,18 @@ def show_panel(kind: DetectorKind, panel: BarPanel, first: int = 0) -> SeriesRow
     feature_set = find_feature_set(kind)
     features = compute_features(panel, panel.offsets[:-1] + first, feature_set)
     shown = lay_out_rows(panel, features, feature_set, np.arange(features.rows.size))
-    warm_up = kind.find_warm_up_bars(kind.get_defaults())
-    known = shown.find_places() >= warm_up
-    known &= shown.find_reaching(kind.find_resume_bars(kind.get_defaults()))
-    return shown.want(np.flatnonzero(known))
+    return shown.want(np.flatnonzero(kind.find_known(shown, kind.get_defaults())))
 
 
 def show_one(kind: DetectorKind, rows: SeriesRows, row: int) -> SeriesRows:
     """Return a row with no more before it than the detector may look back on."""
     series = int(np.searchsorted(rows.offsets, row, side="right")) - 1
-    start = max(int(rows.offsets[series]), row - kind.history_bars)
+    within = rows.places[rows.offsets[series] : row + 1] >= rows.places[row] - kind.history_bars
+    start = int(rows.offsets[series] + within.argmax())
     return SeriesRows(
         inputs=rows.inputs[start : row + 1].copy(),
         offsets=np.array([0, row + 1 - start]),
-        places=rows.places[[series]] + start - rows.offsets[series],
+        places=rows.places[start : row + 1].copy(),
         wanted=np.array([row - start]),
     )
 
@@ -151,7 +149,7 @@ def test_it_starts_anew_after_a_pause_of_more_than_a_year(
     kind: DetectorKind, detector: Any, pause: int
 ) -> None:
     """What lay before may be another company's, and how much of it is loaded tells nothing."""
-    bars = draw_bars(3, 2_000)
+    bars = draw_bars(3, 2_400)
     other = bars.copy()
     other.loc[: pause - 1, ["open", "high", "low", "close"]] *= np.linspace(1, 9, pause)[:, None]
     days = np.arange(len(bars))
@@ -160,20 +158,81 @@ def test_it_starts_anew_after_a_pause_of_more_than_a_year(
     def score(bars: pd.DataFrame, start: int) -> dict[int, float]:
         panel = replace(build_panel(bars, start=start), times=times[start:])
         rows = show_panel(kind, panel, 512 if start else 0)
-        places = (rows.find_places() + find_feature_set(kind).warm_up_bars).tolist()
+        places = (rows.places[rows.wanted] + find_feature_set(kind).warm_up_bars).tolist()
         return dict(zip(places, score_rows(detector, rows).tolist(), strict=True))
 
     whole, changed = score(bars, 0), score(other, 0)
     after = {place: each for place, each in whole.items() if place >= pause}
     assert after == {place: each for place, each in changed.items() if place >= pause}
-    resumes = kind.find_resume_bars(kind.get_defaults())
-    assert min(after) == pause + find_feature_set(kind).warm_up_bars + resumes
+    # Counted from the first bar past the warm-up; a block that it needs whole lies after the pause.
+    first = pause + kind.find_warm_up_bars(kind.get_defaults())
+    first = -(-first // kind.block_bars) * kind.block_bars
+    assert min(after) == find_feature_set(kind).warm_up_bars + first
     assert max(after) == len(bars) - 1
     for start in (pause, pause + 1):
         part = score(bars, start)
         later = [place for place in after if place >= start + 512 + kind.history_bars]
         assert later
         assert [part[place] for place in later] == [after[place] for place in later]
+
+
+def thin_out(bars: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return bars with others between them on which nothing traded, three in ten, and a hundred of
+    them in a row; and which these are.
+    """
+    random = np.random.default_rng(4)
+    idle = np.zeros(len(bars) * 10 // 7 + 100, np.bool_)
+    idle[1 + random.choice(len(idle) - 1, len(idle) - len(bars) - 100, replace=False)] = True
+    at = int(np.flatnonzero(~idle)[len(bars) // 2])
+    idle = np.insert(idle, at, np.ones(100, np.bool_))[: len(bars) + idle.sum()]
+    thin = bars.iloc[np.cumsum(~idle) - 1].reset_index(drop=True)
+    for name in ("open", "high", "low"):
+        thin.loc[idle, name] = thin.loc[idle, "close"]
+    thin.loc[idle, "volume"] = 0.0
+    return thin, idle
+
+
+def test_bars_without_a_trade_are_set_aside_whatever_is_loaded(
+    kind: DetectorKind, detector: Any
+) -> None:
+    """A score tells nothing of how much was loaded, nor of what is set aside among it; and to be
+    the first that traded after others did not is nothing strange.
+    """
+    traded = draw_bars(3, 1_500)
+    bars, idle = thin_out(traded)
+    feature_set = find_feature_set(kind)
+
+    def score(start: int, first: int, stop: int) -> dict[int, float]:
+        panel = build_panel(bars.iloc[:stop], start=start)
+        rows = show_panel(kind, panel, max(0, first - kind.history_bars - start))
+        places = (rows.places[rows.wanted] + feature_set.warm_up_bars).tolist()
+        scores = score_rows(detector, rows).tolist()
+        return {place: each for place, each in zip(places, scores, strict=True) if first <= place}
+
+    whole = score(0, 0, len(bars))
+    places = np.array(list(whole))
+    assert len(places) > 1_000
+    assert not idle[places].any()
+    resumed = int(np.flatnonzero(idle[1:] < idle[:-1])[-1])
+    (begin,) = np.flatnonzero(np.convolve(idle, np.ones(100), "valid") == 100)[:1]
+    near = [*range(begin - 2, begin + 130, 6), *range(300, resumed, 61), len(bars) - 1]
+    for place in near:
+        start = feature_set.reach(max(0, place - kind.history_bars), "1d")
+        alone = score(start, place, place + 1)
+        assert alone == ({place: whole[place]} if place in whole else {}), place
+    full = show(kind, traded)
+    dense = dict(
+        zip(
+            (full.places[full.wanted] + feature_set.warm_up_bars).tolist(),
+            score_rows(detector, full).tolist(),
+            strict=True,
+        )
+    )
+    number = np.cumsum(~idle) - 1
+    first = [place for place in whole if idle[place - 1] and number[place] in dense]
+    bound = np.quantile(list(whole.values()), 0.05)
+    alarms = sum(whole[place] < bound for place in first)
+    assert 0 < alarms <= 1.3 * sum(dense[number[place]] < bound for place in first)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.2])

@@ -58,7 +58,7 @@ def test_it_votes_as_its_members_do_one_by_one(ensemble: Ensemble, rows: SeriesR
             np.ascontiguousarray(rows.inputs[:, columns]),
             rows.offsets,
             rows.places,
-            np.flatnonzero(rows.find_places() >= kind.warm_up_bars),
+            np.flatnonzero(rows.places >= kind.warm_up_bars),
         )
         detector = kind.load(kind.fit(own, seed=3, parameters=kind.get_defaults()))
         votes[own.wanted] += weight * grade_slowly(score_rows(detector, own))

@@ -99,7 +99,7 @@ def test_the_last_windows_of_each_series_end_the_training_and_share_no_bar_with_
 ):
     inputs, offsets = np.zeros((419, 1), np.float32), np.array([0, 219, 419])
     wanted = np.array([*range(19, 219), *range(319, 419)])
-    rows = SeriesRows(inputs, offsets, np.zeros(2, np.int64), wanted)
+    rows = SeriesRows(inputs, offsets, np.arange(len(inputs)), wanted)
     learned, held = lstm.split_by_time(rows, np.ones(300, np.bool_))
     assert held.tolist() == [*range(189, 219), *range(404, 419)]
     assert learned.tolist() == [*range(19, 170), *range(319, 385)]
