@@ -50,15 +50,14 @@ def list_runs(
     """List runs, the newest first; of those that nobody works on, why."""
     wanted = normalize_ticker(ticker) if ticker else None
     with use_database() as database:
-        found = runs.find_runs(
-            database,
+        query = runs.build_query(
             status=status,
             task=task,
             ticker=wanted,
             watchlist=watchlist,
             market=market and load_markets(database).choose(market).code,
-            limit=limit + 1,
         )
+        found = runs.find_runs(database, query, limit=limit + 1)
         found = keep_listed(found, limit)
         waits = find_waits(database, found)
     if as_json:

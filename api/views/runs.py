@@ -30,10 +30,10 @@ detection_runs = APIBlueprint("runs", __name__, tag="runs")
 def get_detection_runs(query_data: RunQuery) -> Listed[ListedRun]:
     """List runs, the newest first."""
     check_market(query_data.market)
-    wanted = query_data.model_dump(exclude={"cursor", "limit"})
+    query = runs.build_query(**query_data.model_dump(exclude={"cursor", "limit"}))
     after = decode_cursor(query_data.cursor, runs.NEWEST_FIRST.types)
-    limit = runs.fit_runs(get_database(), **wanted, after=after, limit=query_data.limit)
-    found = runs.find_runs(get_database(), **wanted, after=after, limit=limit + 1)
+    limit = runs.fit_runs(get_database(), query, after=after, limit=query_data.limit)
+    found = runs.find_runs(get_database(), query, after=after, limit=limit + 1)
     return build_page([list_run(run) for run in found], limit, runs.NEWEST_FIRST.locate)
 
 

@@ -309,8 +309,7 @@ def has_ended(database: Db, run_id: str) -> bool:
     return runs_in(database).find_one(ended, {"_id": 1}) is not None
 
 
-def find_runs(
-    database: Db,
+def build_query(
     *,
     status: Status | None = None,
     trigger: Trigger | None = None,
@@ -320,21 +319,33 @@ def find_runs(
     market: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
-    after: Position | None = None,
-    limit: int = 50,
+) -> Query:
+    """Return the MongoDB query of these filters; `start` and `end` are of when runs were asked
+    for.
+    """
+    equal = {
+        "status": status,
+        "trigger": trigger,
+        "tickers": ticker,
+        "task": task,
+        "watchlist": watchlist,
+    }
+    query: dict[str, object] = {"run_id": None}
+    query |= {name: value for name, value in equal.items() if value is not None}
+    if market is not None:  # what is of all markets is of each
+        query["markets"] = {"$in": [market, ALL_MARKETS]}
+    bounds = {"$gte": start, "$lte": end}
+    if requested := {name: time for name, time in bounds.items() if time is not None}:
+        query["requested_at"] = requested
+    return query
+
+
+def find_runs(
+    database: Db, query: Query, *, after: Position | None = None, limit: int = 50
 ) -> list[RunDocument]:
-    """Return runs in the order NEWEST_FIRST,
+    """Return the runs of a `build_query` in the order NEWEST_FIRST,
     from the one after `after` on, without their progress.
     """
-    query = _build_query(
-        market,
-        (start, end),
-        status=status,
-        trigger=trigger,
-        tickers=ticker,
-        task=task,
-        watchlist=watchlist,
-    )
     # A run repeats what may be thousands of ids.
     without_ids = {"anomaly_ids": 0}
     return find_page(
@@ -342,49 +353,14 @@ def find_runs(
     )
 
 
-def fit_runs(
-    database: Db,
-    *,
-    status: Status | None = None,
-    trigger: Trigger | None = None,
-    ticker: str | None = None,
-    task: Task | None = None,
-    watchlist: str | None = None,
-    market: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    after: Position | None = None,
-    limit: int = 50,
-) -> int:
+def fit_runs(database: Db, query: Query, *, after: Position | None = None, limit: int = 50) -> int:
     """Return how many of the runs that `find_runs` returns, at least one,
     have no more tickers than a page may.
     """
-    query = _build_query(
-        market,
-        (start, end),
-        status=status,
-        trigger=trigger,
-        tickers=ticker,
-        task=task,
-        watchlist=watchlist,
-    )
     found = runs_in(database)
     return fit_page(
         found, query, NEWEST_FIRST, after=after, limit=limit, field="tickers", most=LISTED_TICKERS
     )
-
-
-def _build_query(
-    market: str | None, asked: tuple[datetime | None, datetime | None], **equal: str | None
-) -> dict[str, object]:
-    query: dict[str, object] = {"run_id": None}
-    query |= {name: value for name, value in equal.items() if value is not None}
-    if market is not None:  # what is of all markets is of each
-        query["markets"] = {"$in": [market, ALL_MARKETS]}
-    bounds = zip(("$gte", "$lte"), asked, strict=True)
-    if requested := {name: time for name, time in bounds if time is not None}:
-        query["requested_at"] = requested
-    return query
 
 
 def find_open_run(database: Db, ticker: str, interval: str | None) -> str | None:

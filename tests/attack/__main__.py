@@ -29,7 +29,7 @@ from records.database import open_database
 from records.keys import add_key, has_keys, revoke_key
 from records.work.counters import UNREADABLE, read_counts
 from records.work.heartbeats import SWEEPER, find_heartbeats
-from records.work.runs import find_runs
+from records.work.runs import build_query, find_runs
 from runner.service import api_url
 from tasks.names import BACKFILL_QUEUE, CONTROL_QUEUE, INTERACTIVE_QUEUE
 from tests.attack import starving
@@ -66,7 +66,7 @@ def main() -> int:
             if before
             else ["", ""]
         )
-        runs = find_runs(database, limit=1)
+        runs = find_runs(database, build_query(), limit=1)
         run_id = runs[0]["_id"] if runs else "nowhere"
         try:
             failed = [
