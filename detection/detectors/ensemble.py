@@ -236,7 +236,7 @@ def fit(
         fitted[f"{name}/weight"] = np.array(weight)
         member = Member(_get_kind(name), weight)
         if weights in NAMED_WEIGHTS and name in SLOW_MEMBERS:
-            fitted[f"{name}/missing"] = _write_word("too_slow")
+            fitted[f"{name}{MISSING}"] = _write_word("too_slow")
             continue
         try:
             fitted |= {
@@ -244,9 +244,9 @@ def fit(
                 for array, values in _fit_member(member, rows, seed, tell).items()
             }
         except BadInput as error:
-            fitted[f"{name}/missing"] = _write_word(error.reason)
+            fitted[f"{name}{MISSING}"] = _write_word(error.reason)
             reasons.append(f"{name}: {error.message}")
-    if all(f"{name}/missing" in fitted for name in chosen):
+    if len(find_missing(fitted)) == len(chosen):
         raise BadInput(f"no member of the ensemble could be fitted; {'; '.join(reasons)}")
     checkpoint(1.0)
     return fitted

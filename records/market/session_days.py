@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from records.database import Db, Query
 from records.market.documents import SessionDaysDocument, session_days_in
-from records.questions import Question
+from records.questions import Question, ask
 
 # Markets whose sessions of eleven years, some 100 kB each, a process keeps.
 MOST_KEPT = 64
@@ -43,12 +43,13 @@ def _read(database: Db, market: str, _made_at: datetime) -> SessionDaysDocument 
 
 def find_made_at(database: Db, market: str) -> datetime | None:
     """Return when the sessions of a market were noted, or None."""
-    found = session_days_in(database).find_one({"_id": market}, {"made_at": 1})
-    return found["made_at"] if found else None
+    made_at = ask_made_at(database, market)
+    ask(database, made_at)
+    return made_at.answer
 
 
 def ask_made_at(database: Db, market: str) -> Question[datetime | None]:
-    """Ask when the sessions of a market were noted; None where they were not."""
+    """Ask for the same."""
     stages: list[Query] = [{"$match": {"_id": market}}, {"$project": {"made_at": 1}}]
     return Question(
         session_days_in(database), stages, lambda found: found[0]["made_at"] if found else None
