@@ -163,11 +163,6 @@ def find_field(name: object) -> str | None:
     return FIELD_OF.get(key) or FIELD_OF.get(_plain(key))
 
 
-def is_ticker_column(name: object) -> bool:
-    """Whether a column of this name holds tickers."""
-    return find_field(name) == "ticker"
-
-
 def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None) -> Chosen:
     """Return which of a table's columns are which;
     what a person wanted goes before what the names say.

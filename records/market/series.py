@@ -119,11 +119,6 @@ def find_extents(database: Db) -> list[MarketExtent]:
     return list(database.series.aggregate(stages))
 
 
-def has_series(database: Db, ticker: str) -> bool:
-    """Whether bars of a ticker are stored, of any interval."""
-    return series_in(database).find_one({"ticker": ticker}, {"_id": 1}) is not None
-
-
 def find_panel_series(
     database: Db, tickers: Sequence[str], interval: str, session: ClientSession
 ) -> dict[str, PanelSeries]:

@@ -118,7 +118,7 @@ function readLabels(text) {
 
 const readValue = (text) => text.trim().replace(/^"(.*)"$/, "$1").trim();
 
-export function drawEvaluation({ judgements, agreement, errors, start, end, interval }) {
+function drawEvaluation({ judgements, agreement, errors, start, end, interval }) {
   if (judgements === null) return el("p.notice.warn", "It goes on, or has failed.");
   return el(
     "div.stack",

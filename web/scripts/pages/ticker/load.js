@@ -8,7 +8,7 @@ const MOST_ANOMALIES = 500;
 const USUAL_INTERVAL = "1d";
 
 /** What an address asks for; null where it names no ticker. */
-export function readAsked({ name, query, ...route }) {
+function readAsked({ name, query, ...route }) {
   if (!name) return null;
   return {
     ticker: name.toUpperCase(),
