@@ -76,6 +76,8 @@ def test_what_opens_over_a_page_is_accessible_and_fits(
     assert sheet["x"] + sheet["width"] <= width
     look.take("panes")
     page.goto(f"{demo.url}#/anomalies")
+    # The ticker's page has a menu of that name too, and goes away meanwhile.
+    page.get_by_role("heading", level=1, name="Anomalies", exact=True).wait_for()
     if width == 390:
         page.get_by_role("button", name="Filters", exact=True).click()
     for name in ("All time", "Export"):
