@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
+from pymongo.errors import ConnectionFailure
 
 from core.binaries import find_mongod, find_redis_server
 from core.settings import Settings
@@ -258,6 +259,20 @@ class Stack:
             None,
         )
         return next(name for name, member_port in self.member_ports.items() if member_port == port)
+
+    def step_down(self) -> None:
+        """Make the primary hand over, and wait for the next one."""
+        before = self.find_primary()
+
+        def has_moved() -> bool:
+            # Where its successor is too slow to be elected, the old primary is again, and has to
+            # step down once more.
+            if self.find_primary() == before:
+                with suppress(ConnectionFailure):
+                    self.database.client.admin.command("replSetStepDown", 10, force=True)
+            return self.find_primary() != before
+
+        wait_until(has_moved, "another primary")
 
     def end(self) -> None:
         """Kill everything."""

@@ -1,11 +1,9 @@
 """MongoDB losing its primary, and its disk."""
 
 import time
-from contextlib import suppress
 from uuid import uuid4
 
 import pytest
-from pymongo.errors import ConnectionFailure
 
 from records.work.requests import INSERT_SECONDS
 from tests.faults.stack import MEMBERS
@@ -20,7 +18,7 @@ def test_a_primary_stepped_down_twice_and_killed_while_writing_loses_nothing(tri
     for _ in range(2):
         trial.wait_for_lease(trial.backfill())
         with trial.recovering("primary stepped down"):
-            step_down(trial)
+            trial.stack.step_down()
     trial.wait_for_lease(trial.backfill())
     killed = trial.stack.find_primary()
     with trial.recovering("primary killed (-9) while writing"):
@@ -67,18 +65,3 @@ def test_a_backfill_asked_for_without_a_majority_is_refused_in_time_and_accepted
         trial.wait_for_end()
     assert ask() == trial.run_ids[-1]
     trial.check()
-
-
-def step_down(trial: Trial) -> None:
-    """Make the primary hand over, and wait for the next one."""
-    before = trial.stack.find_primary()
-
-    def has_moved() -> bool:
-        # Where its successor is too slow to be elected, the old primary is again, and has to step
-        # down once more.
-        if trial.stack.find_primary() == before:
-            with suppress(ConnectionFailure):
-                trial.database.client.admin.command("replSetStepDown", 10, force=True)
-        return trial.stack.find_primary() != before
-
-    wait_until(has_moved, "another primary", 90)
