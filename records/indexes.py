@@ -126,7 +126,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("run_id", "state"),
         _index("state", "lease_until"),
         _index("state", "created_at"),
-        # Each slot for heavy batches has one at the most.
+        # Each slot for heavy batches, or for the suspects of a run, has one at the most.
         _index("slot", unique=True, partialFilterExpression={"slot": {"$type": "string"}}),
         _index("finished_at", expireAfterSeconds=FINISHED_RUNS_DAYS * DAY_SECONDS),
     ],

@@ -34,8 +34,9 @@ from records.work.documents import (
 
 OPEN_STATES: tuple[BatchState, ...] = ("pending", "leased")
 SPLIT_AFTER_ATTEMPTS = 2
-# A ticker that is tried alone after its batch failed may be what took its worker down: whoever
-# holds it renews all the time (see `tasks/engine/renewal.py`), so that it is missed soon.
+# A ticker that is tried alone after its batch failed may be what took its worker down. Whoever
+# holds it renews all the time (see `tasks/engine/renewal.py`), so that it is missed soon; and of a
+# run no other suspect is tried beside it, whose last attempt it would take along.
 SUSPECT_LEASE_SHARE = 5
 SHORTEST_LEASE_SECONDS = 5
 # What becomes of a batch whose holder is gone; it can commit no more, and the next sweep sends the
@@ -48,6 +49,7 @@ LOST: Query = {
     "published_at": None,
     "error": "its worker was lost, or took longer than its lease",
 }
+_FIRST_ALONE: Query = {"units": 1, "attempts": SPLIT_AFTER_ATTEMPTS}
 ROW_COUNTS: tuple[RowCount, ...] = (
     "rows_loaded",
     "rows_preprocessed",
@@ -144,8 +146,8 @@ def claim_batch(
     None where somebody else has it or it is over.
 
     One of several tickers that failed twice is not taken again, but split. A suspect is held by a
-    shorter lease. A heavy one is taken only into a free slot, of which there are `heavy_at_once`
-    for all workers together.
+    shorter lease, and taken only into its run's one slot for suspects; a heavy one only into a free
+    slot, of which there are `heavy_at_once` for all workers together.
     """
     free = [{"state": "pending"}, {"state": "leased", "$expr": {"$lt": ["$lease_until", "$$NOW"]}}]
     whole = [{"units": 1}, {"attempts": {"$lt": SPLIT_AFTER_ATTEMPTS}}]
@@ -154,13 +156,16 @@ def claim_batch(
         "attempts": {"$lt": max_attempts},
         "$and": [{"$or": free}, {"$or": whole}],
     }
-    document = _take(database, {**query, "heavy": {"$ne": True}}, owner, lease_seconds, None)
-    for number in range(heavy_at_once):
-        # Another's heavy batch in the slot is told by the slot's unique index.
+    suspect = {"units": 1, "attempts": {"$gte": SPLIT_AFTER_ATTEMPTS, "$lt": max_attempts}}
+    light = {**query, "heavy": {"$ne": True}}
+    document = _take(database, {**light, "$nor": [suspect]}, owner, lease_seconds, None)
+    run_id = batch_id.rpartition(":")[0]
+    slots = [({**light, **suspect}, f"suspect:{run_id}")]
+    slots += [({**query, "heavy": True}, f"heavy:{number}") for number in range(heavy_at_once)]
+    for query_of_slot, slot in slots:
+        # Another's batch in the slot is told by the slot's unique index.
         with suppress(DuplicateKeyError):
-            document = document or _take(
-                database, {**query, "heavy": True}, owner, lease_seconds, f"heavy:{number}"
-            )
+            document = document or _take(database, query_of_slot, owner, lease_seconds, slot)
     if document is None:
         return None
     return Batch(
@@ -201,8 +206,26 @@ def _take(
 
 def find_waiting_heavy(database: Db) -> list[BatchDocument]:
     """Return the heavy batch that has waited for a slot for longest, if any does."""
-    waiting = {"state": "pending", "heavy": True}
+    return _find_oldest(database, {"heavy": True})
+
+
+def find_waiting_suspect(database: Db, run_id: str) -> list[BatchDocument]:
+    """Return a suspect whose message came while another was in its run's slot, if there is any.
+
+    One that has failed alone is left to a sweep.
+    """
+    return _find_oldest(database, {"run_id": run_id, **_FIRST_ALONE, "published_at": None})
+
+
+def _find_oldest(database: Db, query: Query) -> list[BatchDocument]:
+    waiting = {"state": "pending", **query}
     return list(batches_in(database).find(waiting).sort("created_at", 1).limit(1))
+
+
+def note_refused(database: Db, batch_id: str) -> None:
+    """Note of a suspect that its message is gone: it came while another was in its run's slot."""
+    query = {"_id": batch_id, "state": "pending", **_FIRST_ALONE}
+    batches_in(database).update_one(query, {"$set": {"published_at": None}})
 
 
 def renew_lease(database: Db, batch: Batch, *, lease_seconds: int, progress: float = 0.0) -> None:

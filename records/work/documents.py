@@ -280,7 +280,7 @@ class BatchDocument(TypedDict):
     Attributes:
         units: what it counts for in its run's progress.
         heavy: whether it is worked on only in one of the few slots that all workers share.
-        slot: which of these it is in.
+        slot: which of these it is in; of a suspect its run's own.
         owner, fence, lease_until: who has it, under which claim, and until when.
         lease_seconds: for how long at a time, once it was claimed.
         attempts: how often its tickers were tried.

@@ -41,6 +41,7 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
         batch = _claim(worker, batch_id)
     if batch is None:
         log.info("batch_not_free", batch_id=batch_id)
+        batches.note_refused(worker.database, batch_id)
         recover_used_up(worker, batch_id)
         return None
     try:
@@ -50,9 +51,11 @@ def execute_batch(worker: Worker, batch_id: str) -> Result:
         return None
     if runs.finish_run(worker.database, batch.run_id, datetime.now(UTC)) is not None:
         ask_notifier(worker)
+    # Its slot is free: whoever waits for one need not wait for a sweep.
     if batch.heavy:
-        # Its slot is free: whoever waits for one need not wait for a sweep.
         recover_batches(worker, batches.find_waiting_heavy(worker.database))
+    elif batch.is_suspect:
+        recover_batches(worker, batches.find_waiting_suspect(worker.database, batch.run_id))
     return result
 
 

@@ -64,7 +64,9 @@ def recover_used_up(worker: Worker, batch_id: str) -> None:
     if done:
         log.info("recovered", batch_id=batch_id, **done)
         counters.add_counts(worker.database, {counters.SWEEPER: done})
-        runs.finish_run(worker.database, used_up[0]["run_id"], datetime.now(UTC))
+        run_id = used_up[0]["run_id"]
+        recover_batches(worker, batches.find_waiting_suspect(worker.database, run_id))
+        runs.finish_run(worker.database, run_id, datetime.now(UTC))
 
 
 def _bury(worker: Worker, run: RunDocument, batch: BatchDocument) -> bool:

@@ -230,8 +230,9 @@ class Trial:
 
     def _check_progress(self) -> None:
         scans = {scan["_id"] for scan in self._find_scans()}
-        assert self._seen or scans >= set(self.run_ids), "nothing was seen of any run"
-        for run_id, seen in self._seen.items():
+        if not scans >= set(self.run_ids):
+            wait_until(lambda: self._seen, "something is seen of a run")
+        for run_id, seen in list(self._seen.items()):
             fell = [(before, after) for before, after in pairwise(seen) if after < before]
             assert not fell, f"the progress of {run_id} fell: {fell}"
 

@@ -178,6 +178,30 @@ def test_heavy_batches_have_few_slots_among_all_workers(database: Db) -> None:
     assert claim_batch(database, third, "c", heavy_at_once=2, **LEASE) is not None
 
 
+def add_suspect(database: Db, run_id: str, label: str) -> str:
+    attempts = batches.SPLIT_AFTER_ATTEMPTS
+    batch = build_batch(run_id, label, [f"T{label}"], "US", NOW, attempts=attempts)
+    database.batches.insert_one({**batch})
+    return batch["_id"]
+
+
+def test_suspects_of_a_run_are_tried_one_after_the_other(database: Db) -> None:
+    """One that takes its worker down takes no other's last attempt along."""
+    first, second = (add_suspect(database, "run1", label) for label in ("00000.0", "00000.1"))
+    of_another = add_suspect(database, "run2", "00000.0")
+    held = claim_batch(database, first, "a", **LEASE)
+    assert held is not None
+    assert claim_batch(database, second, "b", **LEASE) is None
+    assert get_batch(database, second)["attempts"] == batches.SPLIT_AFTER_ATTEMPTS
+    assert claim_batch(database, of_another, "b", **LEASE) is not None
+    batches.mark_published(database, [second])
+    assert batches.find_waiting_suspect(database, "run1") == [], "its message is on its way"
+    batches.note_refused(database, second)
+    assert [one["_id"] for one in batches.find_waiting_suspect(database, "run1")] == [second]
+    batches.release_batch(database, held, "it failed")
+    assert claim_batch(database, second, "b", **LEASE) is not None
+
+
 @pytest.mark.parametrize("end", ["cancelled", "released", "expired"])
 def test_a_slot_is_free_however_its_batch_ended(database: Db, end: str) -> None:
     first, second = add_heavy(database, 1), add_heavy(database, 2)
