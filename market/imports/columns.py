@@ -222,8 +222,8 @@ def build_missing(names: Sequence[str], missing: Sequence[str]) -> BadInput:
     """Return the error of a table that lacks columns."""
     return BadInput(
         f"no usable column for {', '.join(missing)}; found: {list_names(names)}. Bars need a time"
-        " (or date), open, high, low and close; ticker, volume and split are optional. Columns of"
-        f" other names are named by --column {missing[-1]}=NAME"
+        " (or date), open, high, low and close; ticker, volume and split are optional. Say which"
+        f" column is which (--column {missing[-1]}=NAME)"
     )
 
 

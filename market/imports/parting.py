@@ -3,7 +3,6 @@ and whether rows of one time are of several (of two exchanges, in two currencies
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +34,7 @@ def part_by_interval(settled: Settled, wanted: str) -> Mapping[str, Settled]:
         if len(meant) == 1:
             name = meant[0]
         else:
-            name = wanted if wanted in meant else find_interval_of(_take(settled, own))
+            name = wanted if wanted in meant else find_interval_of(settled.take(own))
         rows.setdefault(name, []).append(own)
     if wanted != AUTO and set(rows) != {wanted}:
         named = settled.names.get("interval", "interval")
@@ -46,7 +45,7 @@ def part_by_interval(settled: Settled, wanted: str) -> Mapping[str, Settled]:
         )
     if len(rows) == 1:
         return dict.fromkeys(rows, settled)
-    return {name: _take(settled, np.sort(np.concatenate(parts))) for name, parts in rows.items()}
+    return {name: settled.take(np.sort(np.concatenate(parts))) for name, parts in rows.items()}
 
 
 def find_intervals(settled: Settled) -> list[str]:
@@ -85,17 +84,3 @@ def find_mixed(settled: Settled, rows: Int64, times: Int64) -> str | None:
                 " under a ticker of its own"
             )
     return None
-
-
-def _take(settled: Settled, rows: Int64) -> Settled:
-    """Return some rows of a table."""
-    taken = pa.array(rows)
-    empty = settled.empty_volumes
-    return replace(
-        settled,
-        written={name: column.take(taken) for name, column in settled.written.items()},
-        numbers={name: values[rows] for name, values in settled.numbers.items()},
-        times=settled.times.take(rows),
-        rows=settled.rows[rows],
-        empty_volumes=None if empty is None else empty[rows],
-    )

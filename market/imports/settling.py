@@ -23,6 +23,7 @@ from market.intervals import read_interval
 # Of a table of Databento; a price of a thousandth in its units.
 RAW_KEYS = {"rtype", "publisherid", "instrumentid"}
 LEAST_RAW = 1_000_000
+LISTED_TOTALS = 3
 HIDDEN = ("ticker", "time", "clock", "interval")
 
 
@@ -62,6 +63,19 @@ class Settled:
         time = " ".join(cells[name] for name in ("time", "clock") if name in cells)
         return time, {name: cell for name, cell in cells.items() if name not in HIDDEN}
 
+    def take(self, rows: Int64) -> "Settled":
+        """Return some of the rows."""
+        taken = pa.array(rows)
+        empty = self.empty_volumes
+        return replace(
+            self,
+            written={name: column.take(taken) for name, column in self.written.items()},
+            numbers={name: values[rows] for name, values in self.numbers.items()},
+            times=self.times.take(rows),
+            rows=self.rows[rows],
+            empty_volumes=None if empty is None else empty[rows],
+        )
+
 
 def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
     """Read a table's numbers and times.
@@ -83,7 +97,7 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         if table.aside
         else []
     )
-    return Settled(
+    settled = Settled(
         table.columns,
         numbers.columns,
         times,
@@ -94,6 +108,7 @@ def settle_table(table: Table, options: ReadingOptions = NO_OPTIONS) -> Settled:
         [*table.notes, *numbers.notes, *times.notes, *aside],
         table.ticker,
     )
+    return _leave_totals_aside(settled)
 
 
 def settle_frame(frame: pd.DataFrame, options: ReadingOptions = NO_OPTIONS) -> Settled:
@@ -151,6 +166,30 @@ def encode_texts(column: pa.ChunkedArray) -> tuple[Int64, list[str]]:
         ) from error
     encoded = texts.fill_null("").combine_chunks().dictionary_encode()
     return np.asarray(encoded.indices).astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _leave_totals_aside(settled: Settled) -> Settled:
+    """Return a table without its rows that are no bar of any ticker: those without ticker and time,
+    or with neither time nor prices, as sums below a table and blank lines are.
+    """
+    suspected = np.flatnonzero(settled.times.bad)
+    if not len(suspected) or "ticker" not in settled.written:
+        return settled
+    no_ticker, no_time = (_mark_blank(settled.written[name], suspected) for name in HIDDEN[:2])
+    prices = np.array([settled.numbers[name][suspected] for name in PRICES])
+    totals = suspected[no_ticker | (no_time & np.isnan(prices).all(axis=0))]
+    if not len(totals):
+        return settled
+    kept = settled.take(np.delete(np.arange(len(settled)), totals))
+    named = ", ".join(f"{row + 1:,}" for row in settled.rows[totals[:LISTED_TOTALS]].tolist())
+    more = " and others" if len(totals) > LISTED_TOTALS else ""
+    note = f"left aside as no bars of a ticker, like sums: row {named}{more}"
+    return replace(kept, notes=[*settled.notes, note])
+
+
+def _mark_blank(column: pa.ChunkedArray, rows: Int64) -> Bools:
+    codes, texts = encode_texts(column.take(pa.array(rows)))
+    return np.array([not text.strip() for text in texts], bool)[codes]
 
 
 def _holds_intervals(column: pa.ChunkedArray) -> bool:

@@ -1,6 +1,7 @@
 """Text out of bytes: its encoding, and bounds on its lines."""
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from core.errors import BadInput
@@ -16,6 +17,10 @@ _MARKS = (
 # Tried in this order on what is not UTF-8; the first in which the columns have names that are known
 # is taken.
 _OTHERS = ("cp932", "gb18030", "big5", "cp949", "cp874", "cp1251", "cp1252", "latin-1")
+_LOOKED_AT_BYTES = 64 * 1024
+# Letters with accents stand alone, or in twos, among those of ASCII; other scripts make words.
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
+_ACCENTED = re.compile(rb"[\xc0-\xff]{1,2}")
 
 
 def decode(content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -48,12 +53,19 @@ def decode(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _try_others(content: bytes) -> Iterator[tuple[str, bytes]]:
-    for encoding in _OTHERS:
+    western = ("cp1252",) if _is_western(content) else ()
+    for encoding in dict.fromkeys((*western, *_OTHERS)):
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
         yield encoding, _check_lines(text.encode())
+
+
+def _is_western(content: bytes) -> bool:
+    """Whether most of what is beyond ASCII near the start are letters with accents."""
+    found = _BEYOND_ASCII.findall(content[:_LOOKED_AT_BYTES])
+    return 2 * sum(_ACCENTED.fullmatch(part) is not None for part in found) > len(found)
 
 
 def _recode(content: bytes, encoding: str) -> bytes:

@@ -13,7 +13,9 @@ import pytest
 
 from core.errors import BadInput
 from market.imports.names import find_owner
+from market.imports.options import build_options
 from market.imports.readers import process
+from market.imports.readers.preview import build_preview
 from market.imports.readers.process import Part, open_reader
 from market.imports.sources.files import find_files
 from tests.processes import wait_until
@@ -54,6 +56,21 @@ def test_encodings_are_told_by_their_first_bytes(encoding: str) -> None:
 def test_other_encodings_are_found_by_the_names_they_give(names: str, encoding: str) -> None:
     content = (names + "\n2001-09-17,16.0,17.07,15.73,16.99,8178700\n").encode(encoding)
     assert read_numbers(content) == NUMBERS
+
+
+@pytest.mark.parametrize("word", ["Börsentag", "Größe", "Début", "Año"])
+def test_accents_in_names_that_nobody_knows_are_shown_as_they_are(word: str) -> None:
+    content = f"{word};Anfang;Hoch;Tief;Ende\n17.09.2001;16,0;17,07;15,73;16,99\n".encode("cp1252")
+    preview = build_preview(content, "x.csv", build_options())
+    assert preview["columns"][0]["name"] == word
+
+
+def test_sums_and_blank_lines_below_the_bars_of_tickers_are_left_aside() -> None:
+    bars = "Symbol;Datum;Eröffnung;Hoch;Tief;Schluss\nAAPL;17.09.2001;16,0;17,07;15,73;16,99\n"
+    table = settle(bars + ";;;;;\n;Summe;16,0;17,07;15,73;16,99\nSumme;;;;;\nIBM;;96;97;95;96\n")
+    assert table.written["ticker"].to_pylist() == ["AAPL", "IBM"]
+    assert table.rows.tolist() == [0, 4]
+    assert table.notes[-1] == "left aside as no bars of a ticker, like sums: row 2, 3, 4"
 
 
 def test_ticker_of_digits_keeps_its_zeros() -> None:
