@@ -10,6 +10,8 @@ LEAST_SHARE = 0.1
 MOST_REASONS = 3
 # The close is named as outside the Bollinger bands where they are 2 deviations wide.
 BAND_SIGMA = 2.0
+# What would be told as 0.0 times is next to nothing.
+NOTHING = 0.05
 
 Values = Mapping[str, float]
 Phrase = Callable[[Values, Values, float], str]
@@ -27,7 +29,9 @@ def build_reasons(
     told.sort(key=attribution.__getitem__, reverse=True)
     told = told or [max(attribution, key=attribution.__getitem__)]
     phrases = [PHRASES[column](documented, measures, close) for column in told]
-    reasons = list(dict.fromkeys(phrases))[:MOST_REASONS]
+    # A move that several yardsticks find large is told by the one that finds it largest.
+    by_move = {phrase.partition(",")[0]: phrase for phrase in reversed(phrases)}
+    reasons = list(reversed(by_move.values()))[:MOST_REASONS]
     if abs(documented["zscore_20"]) > BAND_SIGMA and "zscore_20" not in told:
         reasons.append(
             "close above the upper band"
@@ -42,27 +46,27 @@ def _times(ratio: float) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{abs(share) * 100:.1f} %"
+    percent = abs(share) * 100
+    if 0.0 < percent < 0.005:
+        return "less than 0.01 %"
+    return f"{percent:.1f} %" if percent == 0.0 or percent >= NOTHING else f"{percent:.2f} %"
 
 
 def _return(documented: Values, measures: Values, _: float) -> str:
-    moved = documented["return_1"]
-    usual = f"{_times(abs(measures['return']))} its usual range"
-    return (
-        f"{'rose' if moved > 0 else 'fell'} {_percent(moved)}, {usual}"
-        if moved
-        else "close unchanged"
-    )
+    moved, ratio = documented["return_1"], abs(measures["return"])
+    if not moved:
+        return "close unchanged"
+    if ratio < NOTHING:
+        return "close hardly changed"
+    return f"{'rose' if moved > 0 else 'fell'} {_percent(moved)}, {_times(ratio)} its usual range"
 
 
 def _gap(_: Values, measures: Values, __: float) -> str:
     gap = measures["gap"]
-    usual = f"{_times(abs(gap))} its usual range"
-    return (
-        f"opened {'above' if gap > 0 else 'below'} the last close by {usual}"
-        if gap
-        else "opened at the last close"
-    )
+    if abs(gap) < NOTHING:
+        return "opened at the last close" if not gap else "opened next to the last close"
+    side = "above" if gap > 0 else "below"
+    return f"opened {side} the last close by {_times(abs(gap))} its usual range"
 
 
 def _clock_departure(documented: Values, measures: Values, close: float) -> str:
@@ -100,17 +104,23 @@ def _stillness(_: Values, measures: Values, __: float) -> str:
 
 
 def _wick(documented: Values, measures: Values, _: float) -> str:
+    if measures["wick"] < NOTHING:
+        return "hardly any wick"
     side = "upper" if documented["upper_wick"] >= documented["lower_wick"] else "lower"
     return f"{side} wick {_times(measures['wick'])} its usual range"
 
 
 def _volume(_: Values, measures: Values, __: float) -> str:
+    if measures["volume"] < NOTHING:
+        return "hardly any volume" if measures["volume"] else "no volume"
     return f"volume {_times(measures['volume'])} its usual"
 
 
 def _moved(bars: int) -> Phrase:
     def phrase(documented: Values, _: Values, __: float) -> str:
         moved = documented[f"return_{bars}"]
+        if not moved:
+            return f"close as {bars} bars before"
         return f"{'up' if moved >= 0 else 'down'} {_percent(moved)} in {bars} bars"
 
     return phrase
@@ -154,7 +164,7 @@ def _market(column: str, since: str) -> Phrase:
         if "market_move" not in measures:
             return "what the market did is not known"
         move, ratio = measures["market_move"], measures[column]
-        if not move:
+        if not move or ratio < NOTHING:
             return "the market hardly moved"
         went = "rose" if move > 0 else "fell"
         return f"the market {went} {_percent(move)}, {_times(ratio)} its usual {since}"

@@ -26,12 +26,36 @@ def test_every_column_of_every_set_has_words(feature_set: FeatureSet) -> None:
 def test_the_market_is_told_with_what_was_usual() -> None:
     moved = CALM | {"market_move": -0.061, "market_fast": 5.23, "market_slow": 12.4}
     told = build_reasons(USUAL, moved, {"market_fast": 0.6, "market_slow": 0.4}, close=100.0)
-    assert told == [
-        "the market fell 6.1 %, 5.2 times its usual lately",
-        "the market fell 6.1 %, 12 times its usual in a year",
-    ]
+    assert told == ["the market fell 6.1 %, 5.2 times its usual lately"]
     told = build_reasons(USUAL, CALM, {"market_fast": 1.0}, close=100.0)
     assert told == ["what the market did is not known"]
+
+
+@pytest.mark.parametrize(
+    ("column", "documented", "measures", "words"),
+    [
+        ("return_fast", {"return_1": -0.0004}, {"return": -0.03}, "close hardly changed"),
+        (
+            "return_fast",
+            {"return_1": -0.0004},
+            {"return": -3.1},
+            "fell 0.04 %, 3.1 times its usual range",
+        ),
+        (
+            "return_fast",
+            {"return_1": 1e-5},
+            {"return": 4.0},
+            "rose less than 0.01 %, 4.0 times its usual range",
+        ),
+        ("gap_fast", {}, {"gap": 0.04}, "opened next to the last close"),
+        ("return_3_atr", {"return_3": 0.0}, {}, "close as 3 bars before"),
+        ("market_fast", {}, {"market_move": 1e-6, "market_fast": 0.01}, "the market hardly moved"),
+    ],
+)
+def test_what_is_next_to_nothing_is_told_in_words_not_as_a_rounded_zero(
+    column: str, documented: dict[str, float], measures: dict[str, float], words: str
+) -> None:
+    assert build_reasons(USUAL | documented, CALM | measures, {column: 1.0}, close=100.0) == [words]
 
 
 def explain(bars, row: int) -> list[str]:
