@@ -59,7 +59,7 @@ def tell(
     if scope in {"market", "sector", "mixed"}:
         sentences += [cause["sentence"] for cause in causes]
     if scope in {"own", "mixed"}:
-        sentences.append(f"Its own: {_signed(own)} of {_signed(move)}")
+        sentences.append(f"Its own: {_signed(own)}; {_signed(move)} in all")
     if scope == "quiet":
         sentences.append(
             f"No move of its close: {_signed(move)}; its volume, range or gap was strange"

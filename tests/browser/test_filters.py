@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Demo
+from tests.browser.conftest import Demo, push_candles
 
 STANDING = {"status": {"$ne": "superseded"}}
 PAGE = 50
@@ -176,3 +176,13 @@ def test_a_ticker_is_compared_with_its_index_its_sector_and_another(
     expect(page).to_have_url(re.compile("with=IBM"))
     page.reload()
     expect(page.get_by_role("heading", name="MSFT and IBM")).to_be_visible()
+
+
+def test_a_ticker_of_a_market_without_an_index_is_drawn_alone_until_another_is_chosen(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    push_candles(demo, "LONE.DE", "1d", ["2024-03-04", "2024-03-05", "2024-03-06"])
+    page = open_page(f"{demo.url}#/ticker/LONE.DE", quiet=False)
+    page.get_by_role("link", name="Compare").first.click()
+    expect(page.get_by_text("LONE.DE has no index and no sector here")).to_be_visible()
+    expect(page.locator(".stage")).to_have_attribute("aria-label", re.compile("LONE.DE 100"))

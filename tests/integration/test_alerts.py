@@ -572,7 +572,7 @@ def test_anomalies_and_alerts_say_whose_move_it_was(client: FlaskClient, worker:
     (alert,) = client.get("/py/alerts/active?scope=own").json["items"]
     (sentence,) = alert["root_causes"]
     assert sentence.startswith("Its own: -")
-    assert sentence.endswith(" of -11.4 %")
+    assert sentence.endswith("; -11.4 % in all")
     (microsoft,) = listed(client, ticker="MSFT", scope="market")
     assert "Inherited from index ^GSPC" in microsoft["root_causes"][0]
     # What the model read is most of an alert's bytes, and only of one that is looked at.

@@ -39,7 +39,13 @@ export function show(main, route, signal) {
     const { ticker, interval, other } = state;
     const against = other ? null : state.against;
     const query = { ...filters.query(), interval };
-    const lines = get("/chart/comparison", { ...query, ticker, other, against }, signal);
+    const ask = (beside) => get("/chart/comparison", { ...query, ticker, ...beside }, signal);
+    // No index or sector is stored: it is drawn alone, beside what it can be compared with.
+    const lines = ask({ other, against }).catch((error) => {
+      if (error.status !== 404 || against === null) throw error;
+      state.against = null;
+      return ask({});
+    });
     const library = import("./chart.js");
     library.catch(() => {}); // where what is asked for first fails too, that is told
     const found = await lines;
