@@ -7,34 +7,33 @@ import { writeBeside } from "./zone.js";
 const DASH = "–";
 const DAY = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" };
 const MINUTE = { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const dayOf = new Intl.DateTimeFormat("en-GB", DAY);
-const minute = new Intl.DateTimeFormat("en-GB", MINUTE);
-const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+// Made when first needed: each holds up the first paint by some milliseconds.
+const dayOf = once(() => new Intl.DateTimeFormat("en-GB", DAY));
+const minute = once(() => new Intl.DateTimeFormat("en-GB", MINUTE));
+const whole = once(() => new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 }));
+const compact = once(
+  () => new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 }),
+);
+const fixed = new Map(); // by how many digits are behind the point
+const relative = once(() => new Intl.RelativeTimeFormat("en", { numeric: "auto" }));
 
 /** The start of a bar: a date for daily and longer intervals, else with the minute. A page of
  * several markets says of which one it is. */
 export function barTime(time, interval, market = null) {
   if (!time) return DASH;
-  return isIntraday(interval) ? moment(time, market) : dayOf.format(new Date(time));
+  return isIntraday(interval) ? moment(time, market) : dayOf().format(new Date(time));
 }
 
-export const day = (time) => dayOf.format(new Date(time));
+export const day = (time) => dayOf().format(new Date(time));
 export const moment = (time, market = null) =>
-  time ? `${minute.format(new Date(time))} UTC${writeBeside(new Date(time), market)}` : DASH;
-export const count = (value) => (isNumber(value) ? whole.format(value) : DASH);
-export const short = (value) => (isNumber(value) ? compact.format(value) : DASH);
+  time ? `${minute().format(new Date(time))} UTC${writeBeside(new Date(time), market)}` : DASH;
+export const count = (value) => (isNumber(value) ? whole().format(value) : DASH);
+export const short = (value) => (isNumber(value) ? compact().format(value) : DASH);
 
 /** A price with cents; one of pennies has four digits that tell, one of many millions no cents. */
 export function price(value) {
   if (!isNumber(value)) return DASH;
-  const digits = priceDigits(value);
-  const text = value.toLocaleString("en-US", {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  });
-  return text.replace("-", "−");
+  return findFixed(priceDigits(value)).format(value).replace("-", "−");
 }
 
 /** How many digits a price has behind the point. */
@@ -61,7 +60,7 @@ export function figure(value) {
 }
 
 /** A grade as a whole number, rounded down: one of 74.96 is below 75, and must not look like it. */
-export const grade = (value) => (isNumber(value) ? whole.format(Math.floor(value)) : DASH);
+export const grade = (value) => (isNumber(value) ? whole().format(Math.floor(value)) : DASH);
 
 /** A confidence as a percentage, rounded down: one below a bound must not look like it. */
 export const confidence = (value) =>
@@ -73,7 +72,7 @@ export function frequency(value) {
   if (value >= 100) return "at most one bar in 10,000";
   const bars = Math.pow(10, value / 25) + 1e-9;
   const unit = Math.pow(10, Math.floor(Math.log10(bars)) - (bars < 10 ? 0 : 1));
-  return `about one bar in ${whole.format(Math.floor(bars / unit) * unit)}`;
+  return `about one bar in ${whole().format(Math.floor(bars / unit) * unit)}`;
 }
 
 export function duration(seconds) {
@@ -98,7 +97,7 @@ export function ago(time, now = Date.now()) {
   ];
   const found = units.find(([, size]) => Math.abs(seconds) >= size);
   if (!found) return seconds <= 0 ? "just now" : "in a moment";
-  return relative.format(Math.round(seconds / found[1]), found[0]);
+  return relative().format(Math.round(seconds / found[1]), found[0]);
 }
 
 export const plural = (number, one, many = `${one}s`) =>
@@ -107,3 +106,20 @@ export const hash = (text) => (text ? text.replace(/^(sha256:)?(.{12}).*$/, "$2"
 export const words = (name) => (name ?? "").replaceAll("_", " ");
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+function findFixed(digits) {
+  if (!fixed.has(digits))
+    fixed.set(
+      digits,
+      new Intl.NumberFormat("en-US", {
+        minimumFractionDigits: digits,
+        maximumFractionDigits: digits,
+      }),
+    );
+  return fixed.get(digits);
+}
+
+function once(make) {
+  let made = null;
+  return () => (made ??= make());
+}

@@ -21,6 +21,9 @@ export function buildChartOptions(interval) {
       borderVisible: false,
       timeVisible: isIntraday(interval),
       minBarSpacing: 0.05,
+      // A series says by itself whether it is: lines and columns would lose all but the last value.
+      enableConflation: true,
+      conflationThresholdFactor: 0,
       rightOffset: 4,
     },
     localization: { locale: "en-GB" },

@@ -39,6 +39,8 @@ const COLOURS = [
 const LOGARITHMIC_FROM = 5;
 const CLICK_BARS = 3;
 const CANDLES = {
+  // Where several share a pixel they are drawn as one, of their highest and lowest price.
+  conflationThresholdFactor: 1,
   borderVisible: false,
   priceLineVisible: false,
 };
