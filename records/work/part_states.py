@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from pymongo import UpdateOne, WriteConcern
 from pymongo.collection import Collection
+from pymongo.read_concern import ReadConcern
 
 from records.database import Db
 
@@ -25,10 +26,13 @@ def part_states_in(database: Db) -> Collection[PartStateDocument]:
 
 def note_states(database: Db, states: Mapping[str, str]) -> dict[str, datetime]:
     """Note how each part is now; return since when it is seen to be so, by the server's clock."""
-    known = {one["_id"]: one for one in part_states_in(database).find()}
+    # What one member has is enough, and read back from it: a majority has it a moment later.
+    noting = part_states_in(database).with_options(
+        write_concern=WriteConcern(w=1), read_concern=ReadConcern("local")
+    )
+    known = {one["_id"]: one for one in noting.find()}
     changed = [n for n in states if n not in known or known[n]["state"] != states[n]]
     if changed:
-        noting = part_states_in(database).with_options(write_concern=WriteConcern(w=1))
         # Of two who see it at once the first says since when.
         is_same = {"$eq": ["$state", "$$state"]}
         noting.bulk_write(
@@ -54,5 +58,5 @@ def note_states(database: Db, states: Mapping[str, str]) -> dict[str, datetime]:
             ],
             ordered=False,
         )
-        known = {one["_id"]: one for one in part_states_in(database).find()}
+        known = {one["_id"]: one for one in noting.find()}
     return {name: known[name]["since"] for name in states if name in known}
