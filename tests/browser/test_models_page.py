@@ -1,7 +1,7 @@
 """Models: what is in use, trained by click, promoted and rolled back."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -221,6 +221,12 @@ def test_drift_and_challengers_are_shown_with_their_gates(
             look = Look(page, tmp_path)
             look.take(f"models-watched-{width}")
             assert look.wrong == []
+        expect(card.get_by_text("What was noted since")).to_have_count(0)
+        later = [now + timedelta(seconds=number) for number in range(1, 501)]
+        notes = [{**drift, "_id": f"US::1d::{number}", "at": at} for number, at in enumerate(later)]
+        demo.database.drifts.insert_many(notes)
+        page.reload()
+        expect(card.get_by_text("What was noted since")).to_contain_text("flask models drift")
     finally:
         demo.database.drifts.delete_many({})
         demo.database.challengers.delete_many({})

@@ -39,9 +39,11 @@ export function show(main, route, signal) {
     showing = new AbortController();
     const asked = { ticker: state.ticker, ...filters.query() };
     filters.node.hidden = WITHOUT_MARKET.has(state.view);
+    every.hidden = !filters.node.hidden;
     return SHOWN[state.view](body, asked, AbortSignal.any([signal, showing.signal]));
   };
   const filters = buildFilters(route, () => refresh(), signal);
+  const every = el("span.muted", "of every market: these rows name a ticker alone");
   const change = (changes) => {
     Object.assign(state, changes);
     keepInUrl({ view: state.view === VIEWS[0][0] ? null : state.view, ticker: state.ticker });
@@ -59,7 +61,12 @@ export function show(main, route, signal) {
         el(
           "header",
           buildChoice("Shown", VIEWS, state.view, (view) => change({ view })).node,
-          el("div.row", filters.node, buildTicker(state.ticker, (ticker) => change({ ticker }))),
+          el(
+            "div.row",
+            filters.node,
+            every,
+            buildTicker(state.ticker, (ticker) => change({ ticker })),
+          ),
         ),
         body,
       ),

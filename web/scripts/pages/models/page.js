@@ -40,7 +40,7 @@ async function loadModels(signal) {
     get("/drifts", { limit: PAGE }, signal),
     get("/challengers", { limit: PAGE }, signal),
   ]);
-  return { models, drifts: drifts.items, challengers: challengers.items };
+  return { models, drifts, challengers: challengers.items };
 }
 
 function draw({ models, drifts, challengers }, refresh, signal) {

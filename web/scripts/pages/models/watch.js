@@ -17,9 +17,12 @@ const COLUMNS = [
   ["Inputs that moved", ".wide-only"],
 ];
 
-/** @returns {Node | null} null where nothing was noted yet */
+/**
+ * @param {{items: object[], next_cursor: string | null}} drifts
+ * @returns {Node | null} null where nothing was noted yet
+ */
 export function buildWatch(drifts, challengers) {
-  if (drifts.length === 0 && challengers.length === 0) return null;
+  if (drifts.items.length === 0 && challengers.length === 0) return null;
   return el(
     "section.card",
     { "aria-label": "Champions, watched" },
@@ -28,8 +31,9 @@ export function buildWatch(drifts, challengers) {
       el("h2", "Champions, watched"),
       el("span.muted", "once a session, by their latest bars"),
     ),
-    drifts.length > 0 &&
-      buildTable("Drift of champions", COLUMNS, keepLatest(drifts).map(drawDrift)),
+    drifts.items.length > 0 &&
+      buildTable("Drift of champions", COLUMNS, keepLatest(drifts.items).map(drawDrift)),
+    drifts.next_cursor && tellCutOff(drifts.items),
     challengers.length > 0 &&
       el(
         "div.body",
@@ -40,6 +44,14 @@ export function buildWatch(drifts, challengers) {
       ),
   );
 }
+
+const tellCutOff = (drifts) =>
+  el(
+    "p.more.muted",
+    `What was noted since ${moment(drifts.at(-1).at)}; a champion that was watched last before ` +
+      "that is among all: ",
+    el("code", "flask models drift"),
+  );
 
 /** The latest of each market and interval; they come the latest first. */
 function keepLatest(drifts) {
