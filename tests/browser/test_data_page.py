@@ -55,6 +55,10 @@ def test_a_dropped_file_is_imported_and_every_row_accounted_for(
     )
     expect(rejected.get_by_role("row").filter(has_text="2024-01-06")).to_contain_text("session")
     expect(page.get_by_role("region", name="Stretches of time")).to_contain_text("NEWCO")
+    page.get_by_role("link", name="What is next").click()
+    expect(page.get_by_text("not looked at yet").first).to_be_visible()
+    page.goto(f"{demo.url}#/runs?task=import")
+    expect(page.get_by_text("as spaced").first).to_be_visible()
     assert demo.database.series.find_one({"ticker": "NEWCO"})["bars"] == 3
 
 
@@ -65,6 +69,19 @@ NEWCO,2024-01-03,10.5,11,10,10.9,1100
 NEWCO,2024-01-09,11,12,10,11.5,1400
 NEWCO,2024-01-10,11,12,10,11.5,1400
 """
+
+
+def test_rows_that_name_no_market_say_that_they_are_of_every_one(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/data?market=US&view=rejected")
+    every = page.get_by_text("of every market")
+    expect(every).to_be_visible()
+    page.get_by_role("button", name="Revised").click()
+    expect(every).to_be_visible()
+    page.get_by_role("button", name="Quality").click()
+    expect(every).to_be_hidden()
+    expect(page.get_by_label("Market").last).to_have_value("US")
 
 
 def test_gaps_corrections_and_rejected_rows_are_told(

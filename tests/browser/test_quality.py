@@ -143,6 +143,7 @@ def test_failures_are_accessible_and_fit(
     expect(page.get_by_role("heading", name="Market US")).to_be_visible()
     page.goto(f"{demo.url}#/runs/nothing")
     expect(page.get_by_role("alert")).to_contain_text("Not found")
+    expect(page.get_by_role("alert").get_by_role("link")).to_have_text("All runs")
     look.take("not found")
     page.context.set_offline(True)
     page.goto(f"{demo.url}#/models")

@@ -216,7 +216,7 @@ def test_the_period_that_is_marked_is_the_one_that_is_shown(
 def test_a_ticker_that_is_nowhere_is_explained(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/ticker/MSFTT", quiet=False)
     expect(page.get_by_role("main")).to_contain_text("MSFTT")
-    expect(page.get_by_role("main")).to_contain_text("no 1d bars")
+    expect(page.get_by_role("main")).to_contain_text("No 1d bars")
 
 
 def test_a_backfill_by_click_is_watched_to_its_end(

@@ -69,6 +69,9 @@ export function describeRun(run) {
   return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
 }
 
+/** An import may go by how its bars are spaced. */
+export const describeInterval = ({ interval }) => (interval === "auto" ? "as spaced" : interval);
+
 /** A progress bar that `update(run)` moves. */
 export function buildProgress(label) {
   const bar = el("div.fill");

@@ -4,10 +4,17 @@
 import { onConnection } from "../lib/connection.js";
 import { el, fill } from "../lib/dom.js";
 import { pause } from "../lib/live.js";
+import { linkTo, readRoute } from "../lib/router.js";
 import { buildProse } from "./prose.js";
 
 const PASSING = new Set([429, 502, 503, 504]); // answers that will be others by themselves
 const RETRY_MILLISECONDS = 5000;
+// Where a page leads whose address names what is not there.
+const WAYS_ON = {
+  ticker: ["data", "Bring bars in"],
+  compare: ["data", "Bring bars in"],
+  market: ["overview", "Overview"],
+};
 
 export function buildSkeleton(lines = 4) {
   return el(
@@ -26,7 +33,8 @@ export function buildEmpty(title, text = "", ...actions) {
   );
 }
 
-export function buildFailure(problem, retry = null) {
+/** `way` is a link that stands where nothing is gained by trying again. */
+export function buildFailure(problem, retry = null, way = null) {
   const title =
     problem.status === 0
       ? "No connection"
@@ -34,12 +42,13 @@ export function buildFailure(problem, retry = null) {
         ? "Not found"
         : "This did not work";
   const again =
-    retry && el("button.button.small", { type: "button", on: { click: retry } }, "Try again");
+    way ??
+    (retry && el("button.button.small", { type: "button", on: { click: retry } }, "Try again"));
   return el(
     "div.state",
     { role: "alert" },
     el("p.title", title),
-    el("p.text", buildProse(problem.message)),
+    el("p.text", buildProse(way ? asSentence(problem.message) : problem.message)),
     again && el("div.actions", again),
   );
 }
@@ -152,6 +161,15 @@ function showFailure(node, error, again, signal) {
   if (PASSING.has(error.status))
     pause(RETRY_MILLISECONDS, both).then(() => both.aborted || retry());
   // A page that failed as a whole has no other heading.
-  const heading = node.id === "main" && el("h1.hidden-text", document.title.split(" · ")[0]);
-  fill(node, heading, buildFailure(error, retry));
+  const isWhole = node.id === "main";
+  const heading = isWhole && el("h1.hidden-text", document.title.split(" · ")[0]);
+  const way = isWhole && error.status === 404 ? buildWayOn(readRoute().page) : null;
+  fill(node, heading, buildFailure(error, retry, way));
 }
+
+function buildWayOn(page) {
+  const [list, label] = WAYS_ON[page] ?? [page, `All ${page}`];
+  return el("a.button.small", { href: linkTo(list) }, label);
+}
+
+const asSentence = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);

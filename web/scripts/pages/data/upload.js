@@ -5,6 +5,7 @@ import { el, fill } from "../../lib/dom.js";
 import { newIdentifier } from "../../lib/identifier.js";
 import { followRun } from "../../lib/live.js";
 import { getMarkets } from "../../lib/markets.js";
+import { linkTo } from "../../lib/router.js";
 import { buildDropZone } from "../../parts/drop_zone.js";
 import { buildProgress } from "../../parts/run_progress.js";
 import { buildFailure } from "../../parts/states.js";
@@ -42,7 +43,7 @@ export function buildUpload(refresh, signal) {
       const accepted = await sendFile(file, market, choices);
       fill(node, el("p", `Importing ${file.name}`), bar.node);
       const run = await followRun(accepted.run_id, bar.update, signal);
-      if (run) fill(node, buildReport(run));
+      if (run) fill(node, buildReport(run), run.result && linkOn(run));
       await refresh();
     } catch (error) {
       fill(node, buildFailure(error));
@@ -70,6 +71,13 @@ export function buildUpload(refresh, signal) {
     ),
   );
 }
+
+/** To where it is told what is not looked at yet, with a button that does. */
+const linkOn = ({ market }) =>
+  el(
+    "p",
+    el("a.button.small", { href: linkTo("overview", null, market && { market }) }, "What is next"),
+  );
 
 /** A button that imports all files that leave nothing open. */
 function buildSubmitAll(outcome) {

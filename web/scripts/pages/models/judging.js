@@ -25,7 +25,11 @@ export function buildJudging(model, signal) {
     el("header", el("h2", "Evaluation")),
     body,
   );
-  const button = el("button.button", { type: "button", data: { needs: "enqueue" } }, "Evaluate");
+  const button = el(
+    "button.button.small",
+    { type: "button", data: { needs: "enqueue" } },
+    "Evaluate",
+  );
   button.addEventListener("click", () =>
     openDialog(model, signal)
       .then((id) => id && follow(id))

@@ -9,11 +9,12 @@ import { buildFilters } from "../../parts/filters.js";
 import { buildMore } from "../../parts/more.js";
 import { buildProse } from "../../parts/prose.js";
 import {
-  VERBS,
   buildProgress,
   buildStatus,
+  describeInterval,
   describeOutcome,
   describeRun,
+  VERBS,
 } from "../../parts/run_progress.js";
 import { buildSelect } from "../../parts/select.js";
 import { buildEmpty, loadInto } from "../../parts/states.js";
@@ -160,7 +161,7 @@ function buildRow(id) {
       el(
         "td.nowrap",
         el("a.run-name", { href: linkTo("runs", id) }, describeRun(run)),
-        el("div.muted", [run.interval, run.period].filter(Boolean).join(", ")),
+        el("div.muted", [describeInterval(run), run.period].filter(Boolean).join(", ")),
       ),
       el("td", buildStatus(run)),
       el("td.trigger.muted.nowrap", words(run.trigger)),

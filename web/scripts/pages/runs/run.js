@@ -9,7 +9,12 @@ import { go, linkTo } from "../../lib/router.js";
 import { buildFacts } from "../../parts/facts.js";
 import { buildAnomalyList } from "../../parts/anomaly_list.js";
 import { buildProse } from "../../parts/prose.js";
-import { buildProgress, buildStatus, describeRun } from "../../parts/run_progress.js";
+import {
+  buildProgress,
+  buildStatus,
+  describeInterval,
+  describeRun,
+} from "../../parts/run_progress.js";
 import { loadInto } from "../../parts/states.js";
 import { buildTable } from "../../parts/table.js";
 import { attempt, say } from "../../parts/toasts.js";
@@ -211,7 +216,7 @@ function drawRecord(run) {
     Trigger: words(run.trigger),
     Tickers: tickers || null,
     Market: run.market,
-    Interval: run.interval,
+    Interval: describeInterval(run),
     Period: run.period,
     Requested: moment(run.requested_at),
     Started: run.status !== "queued" && moment(run.started_at),

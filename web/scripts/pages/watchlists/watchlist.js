@@ -102,7 +102,7 @@ function drawFacts(watchlist) {
     "With each scan": watchlist.with_overview && "what the markets did",
     "Last scan": last
       ? el("a", { href: linkTo("runs", run), title: moment(last) }, ago(last))
-      : "never: nothing was looked at yet",
+      : "never",
     "Next scan": next
       ? el("span", { title: moment(next) }, describeNext(next))
       : watchlist.enabled
