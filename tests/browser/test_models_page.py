@@ -230,3 +230,13 @@ def test_drift_and_challengers_are_shown_with_their_gates(
     finally:
         demo.database.drifts.delete_many({})
         demo.database.challengers.delete_many({})
+
+
+def test_parameters_of_a_detector_stand_in_one_line_on_a_phone(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/models", width=390)
+    page.get_by_role("button", name="Train a model").click()
+    inputs = [page.get_by_role("spinbutton", name=name) for name in ("trees how", "sample rows")]
+    boxes = [one.bounding_box() for one in inputs]
+    assert len({box["y"] for box in boxes if box}) == 1
