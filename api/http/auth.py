@@ -17,7 +17,7 @@ from pymongo import timeout
 
 from api.http.deadlines import ANSWER_SECONDS
 from api.http.errors import build_problem
-from api.http.state import get_database, get_settings
+from api.http.state import get_database, get_settings, get_state
 from core.errors import DatabaseUnfit, ScopeMissing
 from core.settings import Settings
 from core.words import KeyScope
@@ -212,7 +212,8 @@ def _admit_openly() -> Response | None:
 
 
 def _find_key(token: str) -> keys.KnownKey | None:
-    return keys.find_key(get_database(), token)
+    is_read = g.needed_scope == "read"
+    return get_state().keys.find(get_database(), token, is_read=is_read)
 
 
 def _get_scopes(key: keys.KnownKey) -> list[KeyScope]:

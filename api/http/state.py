@@ -8,6 +8,7 @@ from time import perf_counter
 from celery import Celery
 from flask import Flask, current_app, g, has_request_context
 
+from api.http.known_keys import KnownKeys
 from api.http.latencies import LatencyWriter
 from core.settings import Settings
 from detection.models.single_series import SeriesModels
@@ -28,6 +29,7 @@ class State:
         self.settings = settings
         self.celery = celery
         self.workers = WorkerCensus(celery)
+        self.keys = KnownKeys()
         self.latencies = LatencyWriter()
         self.series_models = SeriesModels()
         self._lock = Lock()
