@@ -61,10 +61,13 @@ class TenantDatabase(Database[Any]):
         }
         super().__init__(whole.client, whole.name, **chosen)
         self.tenant = tenant
+        self._made: dict[str, Collection[Any]] = {}
 
     def __getitem__(self, name: str) -> Collection[Any]:
         """Return a collection: the tenant's own, its part of one, or a shared one."""
-        return self.get_collection(name)
+        if name not in self._made:
+            self._made[name] = self.get_collection(name)
+        return self._made[name]
 
     def get_collection(self, name: str, **options: Any) -> Collection[Any]:  # type: ignore[override]
         """Return a collection, as by its name."""

@@ -15,7 +15,7 @@ from detection.models.single_series import SeriesModels
 from market.markets import Markets, load_markets
 from records.database import Db, open_database
 from records.migrations import prepare_database
-from records.tenancy import of_owner
+from records.tenancy import of_tenant
 from records.work.latencies import LatencyKind
 from tasks.process.census import WorkerCensus
 
@@ -34,6 +34,7 @@ class State:
         self.series_models = SeriesModels()
         self._lock = Lock()
         self._database: Db | None = None
+        self._of_tenants: dict[str | None, Db] = {}
         self._has_indexes = False
 
     @property
@@ -42,7 +43,13 @@ class State:
         to ask, as for a key that is looked up or for the service's health.
         """
         user = g.get("flask_httpauth_user") if has_request_context() else None
-        return of_owner(self.whole_database, user) if user else self.whole_database
+        whole = self.whole_database
+        if not user:
+            return whole
+        tenant = user.get("tenant")
+        if tenant not in self._of_tenants:
+            self._of_tenants[tenant] = of_tenant(whole, tenant)
+        return self._of_tenants[tenant]
 
     @property
     def whole_database(self) -> Db:
@@ -65,6 +72,7 @@ class State:
             if self._database is not None:
                 self._database.client.close()
                 self._database = None
+                self._of_tenants = {}
 
 
 def add_state(app: Flask, state: State) -> None:
