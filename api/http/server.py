@@ -10,9 +10,9 @@ and no one key or address holds all threads.
 import re
 import socket
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from errno import ECONNRESET
 from functools import partial
 from hashlib import sha256
@@ -26,6 +26,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 HEADER_SECONDS = 10.0
 LARGEST_HEADERS = 32 * 1024
 HEADERS_END = b"\r\n\r\n"
+STATUS_LINE = b"HTTP/1."
 # Headers that came in part are looked at again so often.
 LOOK_SECONDS = 0.1
 # A body, or an answer, has so long, and as much longer as it takes at the least pace.
@@ -55,9 +56,19 @@ LIMITS = {
 
 
 class PacedSocket(socket.socket):
-    """A socket on which, in a thread, nothing takes for ever."""
+    """A socket on which, in a thread, nothing takes for ever.
+
+    The system never lets it wait, so that what can be done at once takes one call; only what cannot
+    is waited for.
+    """
 
     deadline = 0.0
+    _is_in_thread = False
+    _head = b""
+
+    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - as in the socket
+        """Say whether a thread has it, which may wait, or the main loop, which never does."""
+        self._is_in_thread = flag
 
     def start(self) -> None:
         """Begin a request: from now on its body must come in at the least pace."""
@@ -68,33 +79,57 @@ class PacedSocket(socket.socket):
 
         Raises ConnectionResetError where the body comes too slowly.
         """
-        if self.gettimeout() == 0.0:  # the main loop's, which never waits
-            return super().recv(*args)
-        self.settimeout(max(self.deadline - monotonic(), 0.001))
         try:
             content = super().recv(*args)
-        except TimeoutError as error:
-            raise ConnectionResetError(ECONNRESET, "the request came in too slowly") from error
+        except BlockingIOError:
+            if not self._is_in_thread:
+                raise
+            with self._wait(max(self.deadline - monotonic(), 0.001), "the request came in"):
+                content = super().recv(*args)
         self.deadline += len(content) / LEAST_BYTES_PER_SECOND
         return content
 
     def sendall(self, data: Any, *args: Any) -> None:
-        """Send all of it. Raises ConnectionResetError where the client takes it too slowly."""
-        self.settimeout(PATIENCE_SECONDS + len(data) / LEAST_BYTES_PER_SECOND)
+        """Send all of it; headers with the body that follows them, or with `end`.
+
+        Raises ConnectionResetError where the client takes it too slowly.
+        """
+        if not self._head and data.startswith(STATUS_LINE) and data.endswith(HEADERS_END):
+            self._head = data
+            return
+        head, self._head = self._head, b""
         try:
-            super().sendall(data, *args)
-        except TimeoutError as error:
-            raise ConnectionResetError(ECONNRESET, "the answer was taken too slowly") from error
+            sent = self.sendmsg((head, data))
+        except BlockingIOError:
+            sent = 0
+        if sent < len(head) + len(data):
+            rest = memoryview(head + data)[sent:]
+            seconds = PATIENCE_SECONDS + len(rest) / LEAST_BYTES_PER_SECOND
+            with self._wait(seconds, "the answer was taken"):
+                super().sendall(rest, *args)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Send a file. Raises ConnectionResetError
         where the client takes none of it for a while.
         """
-        self.settimeout(PATIENCE_SECONDS)
-        try:
+        self.end()
+        with self._wait(PATIENCE_SECONDS, "the answer was taken"):
             return super().sendfile(file, offset, count)
+
+    def end(self) -> None:
+        """Send the headers of an answer that has no body."""
+        if self._head:
+            self.sendall(b"")
+
+    @contextmanager
+    def _wait(self, seconds: float, what: str) -> Iterator[None]:
+        self.settimeout(seconds)
+        try:
+            yield
         except TimeoutError as error:
-            raise ConnectionResetError(ECONNRESET, "the answer was taken too slowly") from error
+            raise ConnectionResetError(ECONNRESET, f"{what} too slowly") from error
+        finally:
+            self.settimeout(0.0)
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
@@ -154,6 +189,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
             self.log.debug("not accepted: %s", error)
             return
         sock = PacedSocket(fileno=accepted.detach())
+        sock.settimeout(0.0)
         conn = Connection(self, sock, client, listener.getsockname())
         self.nr_conns += 1
         self._open[conn.address] += 1
@@ -200,7 +236,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         """Answer a request, in a thread; whole headers are there."""
         conn.data_ready = True
         conn.sock.start()
-        return super().handle(conn)
+        try:
+            return super().handle(conn)
+        finally:
+            with suppress(OSError):
+                conn.sock.end()
 
     def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
         """Keep the connection or close it; then it is the turn of who waits for a share."""
@@ -216,6 +256,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
         """Whether the connection can be kept:
         not where a body that nobody wanted would have to be waited for.
         """
+        if ("body", "") not in conn.owners:
+            return bool(keepalive)
         return bool(keepalive) and bool(
             conn.parser.finish_body(deadline=monotonic() + UNWANTED_SECONDS)
         )
@@ -223,7 +265,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
     def linger(self, conn: Connection) -> None:
         """Say that no more is coming, and wait in the main loop until the client has closed."""
         try:
-            conn.sock.settimeout(0.0)
+            conn.sock.setblocking(flag=False)
             conn.sock.shutdown(socket.SHUT_WR)
             self.poller.register(conn.sock, EVENT_READ, partial(self._drain, conn))
         except (OSError, KeyError, ValueError):
@@ -238,7 +280,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # as above
             del self._open[conn.address]
 
     def _await_headers(self, conn: Connection) -> None:
-        conn.sock.settimeout(0.0)
+        conn.sock.setblocking(flag=False)
         conn.headers_due = monotonic() + HEADER_SECONDS
         self._awaited.append((conn.headers_due, conn))
         self._look(conn)

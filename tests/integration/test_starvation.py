@@ -161,3 +161,18 @@ def test_a_header_does_not_say_where_the_service_is_mounted(target: Target) -> N
     ask = Request(f"{target.url}/py/docs/start.js", headers={"SCRIPT_NAME": "/evil"})  # noqa: S310 - as below
     with urlopen(ask, timeout=30) as answer:  # noqa: S310 - our own address
         assert b"evil" not in answer.read()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_headers_come_with_the_body_or_alone_where_there_is_none(
+    target: Target, method: str
+) -> None:
+    """What one call takes out is what one call put in."""
+    request = f"{method} /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    with socket.create_connection(starving.refuse_strangers(target.url), 10) as connection:
+        for _ in range(3):
+            connection.sendall(request)
+            headers, end, body = connection.recv(65_536).partition(b"\r\n\r\n")
+            assert headers.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert end
+            assert body == (b'{"status":"ok"}\n' if method == "GET" else b"")
