@@ -174,6 +174,9 @@ def _log_request(response: Response) -> Response:
     """
     scope = get_scope(current_app, request.endpoint or "", request.method)  # type: ignore[arg-type]  # a proxy
     is_told = scope != "read" or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    level = logging.INFO if is_told else logging.DEBUG
+    if not logging.getLogger(__name__).isEnabledFor(level):
+        return response  # before it is put together, which most of the time is for nobody
     seconds = round(perf_counter() - g.started, 4)
     fields = {
         "method": request.method,
@@ -181,7 +184,7 @@ def _log_request(response: Response) -> Response:
         "status": response.status_code,
         "seconds": seconds,
     }
-    log.log(logging.INFO if is_told else logging.DEBUG, "request", **fields)
+    log.log(level, "request", **fields)
     return response
 
 
