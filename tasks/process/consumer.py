@@ -1,11 +1,13 @@
 """A worker's consumer takes messages, and survives those that it cannot read."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from billiard.exceptions import WorkerLostError
 from celery.worker import consumer, request
+from celery.worker.state import maybe_shutdown
 from kombu.message import Message
 from pymongo.errors import PyMongoError
 from structlog.contextvars import bound_contextvars
@@ -18,6 +20,9 @@ from tasks.process.logs import describe_task
 
 log = structlog.get_logger()
 
+SOON_SECONDS = 10
+AGAIN_SECONDS = 0.1
+
 
 class Consumer(consumer.Consumer):
     """Celery's consumer, but neither a message
@@ -26,6 +31,19 @@ class Consumer(consumer.Consumer):
     Some bodies that are no task (an empty one, for example) end Celery's own with an error. The
     message then goes back to its queue, and ends each worker that takes it.
     """
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Return the connection once the broker answers. One that starts just now answers in a
+        moment; Celery would ask again after 2 s at the soonest.
+        """
+        with suppress(*self.connection_errors):  # type: ignore[attr-defined]  # missing in celery-types
+            conn.ensure_connection(
+                timeout=SOON_SECONDS,
+                interval_start=AGAIN_SECONDS,
+                interval_step=0,
+                callback=maybe_shutdown,
+            )
+        return super().ensure_connected(conn)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Give the connection up, and go on with what is being worked on."""

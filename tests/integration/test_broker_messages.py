@@ -1,10 +1,12 @@
 """Whatever somebody puts into the broker, a worker takes it, sets it aside, and goes on."""
 
 import json
+import socket
 import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.binaries import find_redis_server
 from core.settings import Settings
 from records.database import Db
 from records.work.counters import UNREADABLE, read_counts
 from records.work.heartbeats import SWEEPER, find_heartbeats
 from runner.programs import worker_command
+from runner.servers import LOOPBACK, die_with_parent, redis_command, redis_url, wait_for_redis
 from tasks import names
 from tasks.engine.accept import send
 from tasks.process.broker import build_celery
@@ -284,3 +288,41 @@ def test_a_worker_is_asked_but_not_told(celery: Celery, worker: subprocess.Popen
 
 def deep_json() -> str:
     return "[" * 50_000 + "]" * 50_000
+
+
+def test_a_broker_that_starts_after_its_worker_is_found_at_once(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "worker.log"
+    with ExitStack() as stack, socket.create_server((LOOPBACK, 0)) as not_yet:
+        port = not_yet.getsockname()[1]
+        url = redis_url(port)
+        start_process(
+            stack, worker_command("early", QUEUE, 1), log, environment | {"REDIS_URL": url}
+        )
+        not_yet.settimeout(PATIENCE_SECONDS)
+        asked, _ = not_yet.accept()
+        asked.close()
+        not_yet.close()
+        command = redis_command(find_redis_server(), tmp_path, port)
+        start_process(stack, command, tmp_path / "redis.log", environment)
+        wait_for_redis(port)
+        wait_until(lambda: count_consumers(url), "the worker consumes")
+    # What Celery says when it waits 2 s and more.
+    assert "Connected to redis" in log.read_text()
+    assert "Trying again" not in log.read_text()
+
+
+def start_process(
+    stack: ExitStack, command: list[str], log: Path, environment: dict[str, str]
+) -> None:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            die_with_parent(command),
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+    stack.callback(process.wait)
+    stack.callback(process.kill)
