@@ -18,11 +18,12 @@ from cli.common import (
     print_table,
     use_database,
 )
-from cli.imports import finish_import, note_import, show_progress
+from cli.imports import finish_import, show_progress
 from core.errors import Conflict
 from market.bars.deleting import delete_bars, rename_bars
 from market.bars.quality import RULES, find_quality
 from market.bars.reading import read_bars
+from market.imports.noting import note_import
 from market.imports.options import build_options
 from market.imports.readers.process import open_reader
 from market.imports.rejection import REASONS

@@ -17,6 +17,8 @@ from records.work.documents import RunDocument, RunOutcome, RunRecord, runs_in
 from records.work.runs import find_open_backfills, own_key
 
 INSERT_SECONDS = 10.0
+# `by` in the options of a run that was done without workers.
+COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from records.models.models import get_model_record
 from records.models.single_series import write_points
 from records.work import audits, runs, watchlists
 from records.work.documents import RunDocument, WatchlistDocument
-from records.work.requests import RunRequest
+from records.work.requests import COMMAND_LINE, RunRequest
 from tasks.engine.accept import accept_run
 from tasks.requests.selection import Selection, select_tickers
 
@@ -77,8 +77,6 @@ class Look:
 
 
 LATEST_BARS = "5d"
-# `by` in the options of a run that was done without workers.
-COMMAND_LINE = "command line"
 
 
 def request_look(
