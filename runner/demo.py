@@ -1,9 +1,11 @@
 """`make demo`: real daily bars in, their anomalies out, over the same HTTP that everybody uses."""
 
-import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from core.errors import TapewatchError
-from core.settings import STATE_DIR, Settings
+from core.settings import STATE_DIR, Settings, read_settings
 from records.analytics.snapshots import find_snapshots
 from records.database import Db, open_database
 from records.findings.watermarks import find_watermarks
@@ -46,33 +48,58 @@ def run_demo(console: Console, *, once: bool) -> None:
     """
     started = time.monotonic()
     console.print("Starting servers, API, workers, beat and Flower.")
-    with serve(console.print) as settings, open_database(settings).client as client:
+    shown = Event()
+    with (
+        _start_import() as importing,
+        serve(console.print, shown) as settings,
+        open_database(settings).client as client,
+    ):
         database = client[settings.mongo_database]
-        _bring_bars(console, settings, database)
+        _bring_bars(console, settings, database, importing)
         wait_for_api(settings)
         api = Api(settings)
         _bring_model(console, api, database)
         _detect(console, api, database)
         # Not before: in an empty folder two processes would compile the same kernels.
-        _follow_metrics(console, api, _ask_for_metrics(api, database))
+        metrics = _ask_for_metrics(api, database)
         _show_anomalies(console, api)
         console.print(f"\nFrom start to table: {time.monotonic() - started:.1f} s.\n")
+        _follow_metrics(console, api, metrics)
         console.print(describe_addresses(settings))
         if not once:
+            shown.set()
             stay(console)
 
 
-def _bring_bars(console: Console, settings: Settings, database: Db) -> None:
+@contextmanager
+def _start_import() -> Iterator[subprocess.Popen[str]]:
+    """Yield what imports the bars once it is told where; see runner/demo_bars.py."""
+    with subprocess.Popen(  # noqa: S603 -- our own module
+        die_with_parent([sys.executable, "-m", "runner.demo_bars"]),
+        env=build_environment(read_settings(env_file=None)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _bring_bars(
+    console: Console, settings: Settings, database: Db, importing: subprocess.Popen[str]
+) -> None:
     stored = _find_bars(database)
     if len(stored) == len(TICKERS):
         console.print(f"Bars: {_describe_bars(stored)} are here already.")
         return
     console.print("Bars: importing the real daily bars that come with bokeh_sampledata and arch.")
-    report = json.loads(run_command(settings, "bars", "demo", "--json"))
-    console.print(
-        f"Bars: {_describe_bars(_find_bars(database))} imported, {report['rejected_rows']}"
-        " rejected."
-    )
+    said, problem = importing.communicate(f"{settings.mongo_url}\n")
+    if importing.returncode:
+        raise DemoFailed(f"the bars could not be imported: {problem.strip()}")
+    console.print(f"Bars: {_describe_bars(_find_bars(database))} imported, {said} rejected.")
 
 
 def _find_bars(database: Db) -> list[SeriesDocument]:

@@ -170,12 +170,11 @@ def _make_folder(folder: Path) -> Path:
 
 
 def write_supervisor_config(
-    state_dir: Path, programs: list[Program], *, with_service: bool
+    state_dir: Path, programs: list[Program], *, with_programs: bool
 ) -> Path:
     """Write the configuration of `programs` under `state_dir` and return its path.
 
-    Servers start with supervisor and stop last; the service starts with it too, or else when told
-    to.
+    Servers stop last. All start with supervisor, or else when told to.
     """
     logs = _make_folder(state_dir / "logs")
     config = RawConfigParser()
@@ -194,7 +193,7 @@ def write_supervisor_config(
             config[f"group:{group}"] = {"programs": ",".join(names), "priority": str(priority)}
     for program in programs:
         section = _program_section(program, state_dir)
-        section["autostart"] = str(with_service or program.group == SERVERS).lower()
+        section["autostart"] = str(with_programs).lower()
         config[f"program:{program.name}"] = section
     path = state_dir / "supervisor.conf"
     with path.open("w") as file:

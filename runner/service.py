@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import NoReturn
 from urllib.request import urlopen
 from xmlrpc.client import Fault
@@ -21,7 +21,7 @@ from core.errors import BadInput, DatabaseUnfit, ServerProblem, ServerUnreachabl
 from core.settings import STATE_DIR, Settings, read_settings
 from records.database import explain_unreachable, hide_credentials, open_database
 from records.migrations import upgrade
-from runner.passwords import Passwords, protect_mongod, read_passwords
+from runner.passwords import protect_mongod, read_passwords
 from runner.programs import ROOT, server_programs, service_programs
 from runner.servers import (
     LOOPBACK,
@@ -35,16 +35,18 @@ from runner.servers import (
 from runner.supervision import Say, Supervision
 
 API_SECONDS = 120.0
+SHOWN_SECONDS = 15.0
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- recognised, not bound
 
 
 @contextmanager
-def serve(say: Say) -> Iterator[Settings]:
+def serve(say: Say, shown: Event | None = None) -> Iterator[Settings]:
     """Run the service in the current folder and yield its settings,
     as soon as the processes that are waited for are started.
 
     Servers whose URL is in the environment are used; the others are started, with their data under
-    `.tapewatch/`. Raises BadInput when a port is taken or the service already runs here, and
+    `.tapewatch/`. What is not needed for what somebody waits for starts once that is `shown`, or
+    after a while. Raises BadInput when a port is taken or the service already runs here, and
     ServerProblem or ServerUnreachable when a server cannot be started or does not answer.
     """
     wanted = read_settings(env_file=None)
@@ -66,20 +68,29 @@ def serve(say: Say) -> Iterator[Settings]:
         servers = server_programs(
             state_dir, passwords, redis_port=redis_port, mongo_port=mongo_port
         )
-        if mongo_port:
-            protect_mongod(find_mongod(), state_dir, passwords)
         programs = [*servers, *service_programs(settings, state_dir)]
         supervision = Supervision(programs, state_dir, build_environment(settings), say)
         try:
-            supervision.start_servers()
-            # It loads meanwhile, and asks nothing of the servers before somebody asks it.
+            supervision.start_supervisor()
+            # They load while the servers start. The API asks nothing of them before somebody asks
+            # it, and a worker nothing before Redis, which comes last, gives it work.
             supervision.start("api")
-            _wait_for_servers(
-                settings, passwords, say, redis_port=redis_port, mongo_port=mongo_port
-            )
+            if redis_port:
+                supervision.start("worker")
+            if mongo_port:
+                protect_mongod(find_mongod(), state_dir, passwords)
+                supervision.start("mongod")
+                wait_for_primary(mongo_port, password=passwords.mongo)
+            _prepare_database(settings, say)
+            if redis_port:
+                supervision.start("redis")
+                wait_for_redis(redis_port, password=passwords.redis)
+            else:
+                _check_redis(settings)
             _write_addresses(settings, state_dir)
             supervision.start("worker")
-            Thread(target=_start_others, args=(supervision, settings), daemon=True).start()
+            others = (supervision, settings, shown)
+            Thread(target=_start_others, args=others, daemon=True).start()
             yield settings
         finally:
             say("Stopping (Ctrl-C again: at once).")
@@ -103,12 +114,15 @@ def wait_for_api(settings: Settings) -> None:
             time.sleep(0.1)
 
 
-def _start_others(supervision: Supervision, settings: Settings) -> None:
-    """Start what nobody waits for once the API answers: until then it would only take processor
-    time from API and worker.
+def _start_others(supervision: Supervision, settings: Settings, shown: Event | None) -> None:
+    """Start what nobody waits for once the API answers and what somebody waits for is shown:
+    until then it would only take processor time from API and worker.
     """
     with suppress(ServerProblem):
         wait_for_api(settings)
+    if shown:
+        # Not for ever: where a worker dies, it takes the sweeper to give its work to another.
+        shown.wait(SHOWN_SECONDS)
     # Where all is being stopped by now, supervisor starts nothing more.
     with suppress(ServerProblem, Fault):
         supervision.start_service()
@@ -188,20 +202,7 @@ def _check_ports(settings: Settings) -> None:
             )
 
 
-def _wait_for_servers(
-    settings: Settings,
-    passwords: Passwords,
-    say: Say,
-    *,
-    redis_port: int | None,
-    mongo_port: int | None,
-) -> None:
-    if redis_port:
-        wait_for_redis(redis_port, password=passwords.redis)
-    else:
-        _check_redis(settings)
-    if mongo_port:
-        wait_for_primary(mongo_port, password=passwords.mongo)
+def _prepare_database(settings: Settings, say: Say) -> None:
     with explain_unreachable(settings):
         database = open_database(settings)
         with database.client:

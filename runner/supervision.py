@@ -49,8 +49,8 @@ class Supervision:
         self._process: subprocess.Popen[str] | None = None
         self._watcher = threading.Thread(target=self._watch, name="supervision", daemon=True)
 
-    def start_servers(self) -> None:
-        """Start supervisor and the servers; return when they are started, not yet ready."""
+    def start_supervisor(self) -> None:
+        """Start supervisor, and none of its programs yet."""
         self._watcher.start()
         self._until_answered(lambda: self._call("getState"))
 
@@ -122,10 +122,10 @@ class Supervision:
 
         The kernel ties it to this thread, which must live on.
         """
-        with_service = False
+        with_programs = False
         while not self._stopping.is_set():
             config = write_supervisor_config(
-                self._state_dir, self._programs, with_service=with_service
+                self._state_dir, self._programs, with_programs=with_programs
             )
             command = die_with_parent(
                 [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
@@ -145,7 +145,7 @@ class Supervision:
             if not self._stopping.is_set():
                 self._say("supervisor died, and all programs with it; starting them again")
                 self._stopping.wait(RESPAWN_SECONDS)
-            with_service = True
+            with_programs = True
 
     def _report(self, line: str) -> None:
         if self._stopping.is_set():

@@ -159,6 +159,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             DEMO_SECONDS,
         )
         assert runner.process.poll() is None, runner.said()
+        # What the demo itself does not need starts after its table, this last.
+        wait_until(lambda: runner.pids("celery flower"), "everything is started")
         database = open_database(runner.settings)
         yield Demo(runner, Api(runner.settings), database)
         database.client.close()

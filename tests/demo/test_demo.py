@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from runner.servers import LOOPBACK
-from tests.processes import PATIENCE_SECONDS, Runner
+from tests.processes import PATIENCE_SECONDS, Runner, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -72,6 +72,8 @@ def test_again(first: CompletedProcess[str], again: Runner) -> None:
         in again.said()
     )
     assert read_table(again.said()) == read_table(first.stdout)
+    for other in ("celery beat", "celery flower", "--queues control", "'-m feed'"):
+        wait_until(lambda other=other: again.pids(other), f"{other} is started after the table")
     runs = get(again, "/py/detection-runs?task=backfill")["items"]
     assert [run["status"] for run in runs] == ["complete"]
     assert sorted(runs[0]["tickers"]) == ["AAPL", "FB", "GOOG", "IBM", "MSFT", "^GSPC", "^IXIC"]

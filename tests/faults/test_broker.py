@@ -182,7 +182,7 @@ def supervised_workers(stack: Stack, say: Say) -> Iterator[None]:
     ]
     with chdir(stack.folder):
         supervision = Supervision(programs, stack.folder, stack.environment, say)
-        supervision.start_servers()
+        supervision.start_supervisor()
         supervision.start_service()
         try:
             stack.wait_for_consumers(2)

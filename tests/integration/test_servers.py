@@ -127,7 +127,8 @@ def test_a_program_that_does_not_stay_up_is_tried_for_ever(
         said.append,
     )
     try:
-        supervision.start_servers()
+        supervision.start_supervisor()
+        supervision.start("steady")
         supervision.start_service()
         wait_until(
             lambda: sum("failing does not stay up" in line for line in said) == 2, "given up twice"

@@ -3,6 +3,7 @@ and nothing is left behind.
 """
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -123,6 +124,12 @@ def test_the_state_and_its_secrets_are_the_users_alone(service: Runner) -> None:
     }
     assert {"servers.env", "redis", "redis.conf", "mongod", "mongod.key"} <= private.keys()
     assert set(private.values()) == {0o600}
+
+
+def test_no_worker_has_a_broker_before_the_database_is_made_ready(service: Runner) -> None:
+    log = (service.folder / ".tapewatch" / "logs" / "supervisor.log").read_text()
+    started = re.findall(r"spawned: '(\w+)'", log)
+    assert started[:4] == ["api", "worker", "mongod", "redis"]
 
 
 @pytest.mark.parametrize(("words", "name"), DEATHS, ids=[name for _, name in DEATHS])
