@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ from alerts.root_cause.factors import (
     LEAST_MEMBERS,
     MARKET_Z,
     NO_SECTOR,
+    Medians,
     Parts,
     judge,
     take_apart,
@@ -32,7 +34,7 @@ MOST_IMPACT = 20
 MOST_CARRIERS = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Universe:
     """The moves of a market, as far as they are needed.
 
@@ -56,6 +58,11 @@ class Universe:
     index: Float64 | None
     indices: Mapping[str, Float64]
 
+    @cached_property
+    def medians(self) -> Medians:
+        """What days that look back at the same bars find once."""
+        return Medians(self.returns, self.sectors)
+
 
 class Explained(NamedTuple):
     """Whose move it was, the same in sentences, and the numbers they rest on."""
@@ -77,12 +84,12 @@ def explain_bar(
         targets: which to explain, tickers or indices.
     """
     rows = slice(max(0, row - ESTIMATION_BARS), row + 1)
-    index = None if universe.index is None else universe.index[rows]
-    if index is not None and not isfinite(index[-1]):
+    index = universe.index
+    if index is not None and not isfinite(index[row]):
         index = None
     position = {ticker: i for i, ticker in enumerate(universe.tickers)}
     wanted = [position[target] for target in targets if target in position]
-    parts = take_apart(universe.returns[rows], universe.sectors, index, wanted)
+    parts = take_apart(universe.medians, row, index, wanted)
     scopes = judge(parts)
     # Who went which way, and of which sector they are, is counted once for all targets.
     ways = {

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alerts.root_cause.kernel import LEAST_BARS, MARKET_Z, take_columns_apart
+from alerts.root_cause.kernel import (
+    LEAST_BARS,
+    MARKET_Z,
+    count_medians,
+    find_medians,
+    scale_last,
+    take_columns_apart,
+)
 from core.arrays import Float64, Int64
 from core.words import MoveScope
 
@@ -24,7 +31,16 @@ LEAST_SHARE = 0.25
 LEAST_MEMBERS = 3
 NO_SECTOR = -1
 
-__all__ = ["ESTIMATION_BARS", "LEAST_BARS", "MARKET_Z", "NO_SECTOR", "Parts", "judge", "take_apart"]
+__all__ = [
+    "ESTIMATION_BARS",
+    "LEAST_BARS",
+    "MARKET_Z",
+    "NO_SECTOR",
+    "Medians",
+    "Parts",
+    "judge",
+    "take_apart",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +84,58 @@ class Parts:
         return _share(self.beta_sector * self.sector, self.move)
 
 
+class Medians:
+    """What the market may have been on each bar: found when a day first looks back at it, and kept
+    for the other days that do.
+    """
+
+    def __init__(self, returns: Float64, sectors: Int64) -> None:
+        numbers, members = np.unique(sectors, return_counts=True)
+        large = numbers[(numbers >= 0) & (members >= LEAST_MEMBERS)]
+        # Members of one sector lie side by side, those of none in front.
+        known = np.where(np.isin(sectors, large), sectors, NO_SECTOR)
+        self.order = np.argsort(known, kind="stable")
+        self.starts = np.searchsorted(known[self.order], [*large, known.max(initial=NO_SECTOR) + 1])
+        self.returns = np.ascontiguousarray(returns, np.float64)
+        groups = count_medians(len(sectors), self.starts)
+        self._found = np.empty((len(returns), groups, 4))
+        self._is_found = np.zeros(len(returns), np.bool_)
+
+    def find(self, rows: slice) -> Float64:
+        """Return those of some bars, as the kernel wants them."""
+        bars = np.arange(len(self.returns))[rows]
+        missing = bars[~self._is_found[rows]]
+        if missing.size:
+            find_medians(self.returns, missing, self.order, self.starts, self._found)
+            self._is_found[missing] = True
+        return self._found[rows]
+
+
 def take_apart(
-    returns: Float64,
-    sectors: Int64,
-    index: Float64 | None = None,
-    wanted: Sequence[int] | None = None,
+    medians: Medians, row: int, index: Float64 | None = None, wanted: Sequence[int] | None = None
 ) -> Parts:
-    """Take the moves of the last bar apart.
+    """Take the moves of one bar apart.
 
     Args:
-        returns: shape (t, n), log returns of n tickers on t bars, the last of which is explained;
-            NaN where there is none. Of the bars before at most 250 are looked at, of which a
-            ticker needs 60.
-        sectors: shape (n,), number of each ticker's sector; negative for none.
+        medians: of the log returns of n tickers, shape (t, n), NaN where there is none, and of the
+            number of each ticker's sector, shape (n,), negative for none.
+        row: the bar that is explained. Of those before at most 250 are looked at, of which a ticker
+            needs 60.
         index: shape (t,), the market's log returns; None for the median of the other tickers, of
             those outside its sector for one of a large one. So it is, too, where the index moved
             and they did not: then one sector or member moved it.
         wanted: which of the n tickers are taken apart; None for all. Of the others only what these
             need is computed.
     """
-    moves = np.ascontiguousarray(returns[-ESTIMATION_BARS - 1 :], np.float64)
-    market = np.zeros(0) if index is None else np.ascontiguousarray(index[-ESTIMATION_BARS - 1 :])
-    numbers, members = np.unique(sectors, return_counts=True)
-    large = numbers[(numbers >= 0) & (members >= LEAST_MEMBERS)]
-    # Members of one sector lie side by side, those of none in front.
-    known = np.where(np.isin(sectors, large), sectors, NO_SECTOR)
-    order = np.argsort(known, kind="stable")
-    starts = np.searchsorted(known[order], [*large, known.max(initial=NO_SECTOR) + 1])
-    chosen = np.full(len(sectors), wanted is None)
+    rows = slice(max(0, row - ESTIMATION_BARS), row + 1)
+    moves = medians.returns[rows]
+    market = np.zeros(0) if index is None else np.ascontiguousarray(index[rows])
+    has_stood = market.size and not abs(scale_last(market)) >= MARKET_Z
+    middles = np.zeros((0, 0, 4)) if has_stood else medians.find(rows)
+    chosen = np.full(moves.shape[1], wanted is None)
     if wanted is not None:
         chosen[list(wanted)] = True
-    columns = take_columns_apart(moves, market, order, starts, chosen)
+    columns = take_columns_apart(moves, market, middles, medians.order, medians.starts, chosen)
     return Parts(moves[-1], *columns)
 
 

@@ -32,6 +32,7 @@ MANY, SAMPLE = 1_000, 200
 _table = types.Array(float64, 2, "C", readonly=True)
 _row = types.Array(float64, 1, "C", readonly=True)
 _numbers = types.Array(int64, 1, "C", readonly=True)
+_medians = types.Array(float64, 3, "C", readonly=True)
 _marks = types.Array(boolean, 1, "C", readonly=True)
 
 
@@ -162,7 +163,7 @@ def find_others_median(values: Float64) -> Float64:
 def find_sectors(  # noqa: PLR0917 - what is compiled has no arguments by name only
     moves: Float64,
     index: Float64,
-    middles: Float64,
+    medians: Float64,
     which: Int64,
     beta: Float64,
     mean: Float64,
@@ -191,7 +192,7 @@ def find_sectors(  # noqa: PLR0917 - what is compiled has no arguments by name o
             for at in range(starts[each], starts[each + 1]):
                 i = order[at]
                 value = moves[bar, i]
-                factor = index[bar] if which[i] < 0 else leave_out(value, middles[which[i], bar])
+                factor = index[bar] if which[i] < 0 else leave_out(value, medians[bar, which[i]])
                 beyond[i] = value - beta[i] * factor - mean[i]
                 if isfinite(beyond[i]):
                     present[count] = beyond[i]
@@ -206,50 +207,41 @@ def find_sectors(  # noqa: PLR0917 - what is compiled has no arguments by name o
 
 
 @njit()
-def choose_markets(
-    moves: Float64, index: Float64, order: Int64, starts: Int64
-) -> tuple[Float64, Int64]:
-    """Return what the market may have been, shape (k, t, 4) for `leave_out`, and which of these it
-    was for each ticker, shape (n,); negative for the index.
+def choose_markets(n: int, index: Float64, medians: Float64, order: Int64, starts: Int64) -> Int64:
+    """Return which of the medians, by `find_medians`, the market was for each of n tickers;
+    negative for the index.
 
     It is the index or, where there is none, the median of the other tickers. Of the members of a
     large sector it is that of those outside, so that a shock of the sector is not the market's. An
     index that moved while they did not was moved by one sector or member: then it is they that say.
+    There are no medians where there is an index that did not move.
     """
-    t, n = moves.shape
     which = np.full(n, -1 if index.size else 0)
-    if index.size and not abs(scale_last(index)) >= MARKET_Z:
-        return np.empty((0, t, 4)), which
-    sectors = len(starts) - 1
-    middles = np.empty((1 + sectors, t, 4))
-    everybody = np.ones(n, np.bool_)
-    find_market(moves, everybody, whole=False, found=middles[0])
-    if index.size and n > LEAST_OTHERS and not goes_with(index, middles[0]):
+    if not len(medians):
+        return which
+    if index.size and n > LEAST_OTHERS and not goes_with(index, medians, 0):
         which[:] = 0
     used = 1
-    for each in range(sectors):
+    for each in range(len(starts) - 1):
         members = order[starts[each] : starts[each + 1]]
         if len(members) < LARGE_SECTOR * n:
             continue
-        if n - len(members) < LEAST_OTHERS:
+        if not is_left_out(len(members), n):
             which[members] = -1 if index.size else 0
             continue
-        outside = everybody.copy()
-        outside[members] = False
-        find_market(moves, outside, whole=True, found=middles[used])
-        kept = index.size > 0 and goes_with(index, middles[used])
+        kept = index.size > 0 and goes_with(index, medians, used)
         which[members] = -1 if kept else used
         used += 1
-    return middles[:used], which
+    return which
 
 
 @njit()
-def goes_with(index: Float64, middles: Float64) -> bool:
+def goes_with(index: Float64, medians: Float64, group: int) -> bool:
     """Whether the median of the others moved on the last bar, too, and the same way."""
     others = np.full(len(index), nan)
     for bar in range(len(index)):
-        odd = middles[bar, 3] % 2 == 1
-        others[bar] = middles[bar, 1] if odd else (middles[bar, 0] + middles[bar, 1]) / 2.0
+        middle = medians[bar, group]
+        others[bar] = middle[1] if middle[3] % 2 == 1 else (middle[0] + middle[1]) / 2.0
     z = scale_last(others)
     return abs(z) >= OTHERS_Z and (z > 0.0) == (index[-1] > 0.0)
 
@@ -257,32 +249,70 @@ def goes_with(index: Float64, middles: Float64) -> bool:
 @njit()
 def find_market(
     moves: Float64,
+    bars: Int64,
     among: Bools,
     whole: bool,  # noqa: FBT001 - what is compiled has no arguments by name only
     found: Float64,
+    group: int,
 ) -> None:
-    """Write for each bar, shape (t, 4), what `leave_out` needs for the median of some tickers: of
-    all others of them or, as a `whole`, of all of them.
+    """Write for some bars, shape (t, k, 4), what `leave_out` needs for the median of a group of
+    tickers: of all others of them or, as a `whole`, of all of them.
     """
-    t, n = moves.shape
+    n = moves.shape[1]
     present = np.empty(n)
-    for bar in range(t):
+    for bar in bars:
         count = int(np.int64(0))
         for i in range(n):
             if among[i] and isfinite(moves[bar, i]):
                 present[count] = moves[bar, i]
                 count += 1
-        find_middle(present, count, found[bar])
+        middle = found[bar, group]
+        find_middle(present, count, middle)
         if whole:
             if count % 2 == 0:
-                found[bar, 1] = (found[bar, 0] + found[bar, 1]) / 2.0
-            found[bar, 0] = found[bar, 2] = found[bar, 1]
-            found[bar, 3] = 0.0 if count < 2 else 2.0
+                middle[1] = (middle[0] + middle[1]) / 2.0
+            middle[0] = middle[2] = middle[1]
+            middle[3] = 0.0 if count < 2 else 2.0
+
+
+@njit()
+def is_left_out(members: int, n: int) -> bool:
+    """Whether a sector of so many members is left out of the market, of which enough remains."""
+    return members >= LARGE_SECTOR * n and n - members >= LEAST_OTHERS
+
+
+@njit(int64(int64, _numbers), cache=True)
+def count_medians(n: int, starts: Int64) -> int:
+    """Return of how many groups of n tickers the median may be what the market was: all, and all
+    outside each large sector.
+    """
+    count = 1
+    for each in range(len(starts) - 1):
+        count += is_left_out(starts[each + 1] - starts[each], n)
+    return count
+
+
+@njit(types.void(_table, _numbers, _numbers, _numbers, float64[:, :, ::1]), cache=True)
+def find_medians(moves: Float64, bars: Int64, order: Int64, starts: Int64, found: Float64) -> None:
+    """Write for some bars what `leave_out` needs for the medians that the market may be, shape
+    (t, `count_medians`, 4): of all, then of those outside each large sector.
+    """
+    n = moves.shape[1]
+    everybody = np.ones(n, np.bool_)
+    find_market(moves, bars, everybody, False, found, 0)  # noqa: FBT003 - likewise
+    used = 1
+    for each in range(len(starts) - 1):
+        members = order[starts[each] : starts[each + 1]]
+        if is_left_out(len(members), n):
+            outside = everybody.copy()
+            outside[members] = False
+            find_market(moves, bars, outside, True, found, used)  # noqa: FBT003 - likewise
+            used += 1
 
 
 @njit()
 def fit_all(
-    moves: Float64, index: Float64, middles: Float64, which: Int64
+    moves: Float64, index: Float64, medians: Float64, which: Int64
 ) -> tuple[Float64, Float64]:
     """Return the shrunk market beta of each ticker, and the mean of what the market leaves of its
     moves, over all bars but the last; NaN with fewer than 60.
@@ -293,7 +323,7 @@ def fit_all(
     for bar in range(t - 1):
         for i in range(n):
             y = moves[bar, i]
-            x = index[bar] if which[i] < 0 else leave_out(y, middles[which[i], bar])
+            x = index[bar] if which[i] < 0 else leave_out(y, medians[bar, which[i]])
             if isfinite(y) and isfinite(x):
                 counts[i] += 1.0
                 sum_x[i] += x
@@ -397,27 +427,28 @@ def count_moving(values: Float64) -> int:
     return count
 
 
-@njit(float64[:, ::1](_table, _row, _numbers, _numbers, _marks), cache=True)
+@njit(float64[:, ::1](_table, _row, _medians, _numbers, _numbers, _marks), cache=True)
 def take_columns_apart(
-    moves: Float64, index: Float64, order: Int64, starts: Int64, wanted: Bools
+    moves: Float64, index: Float64, medians: Float64, order: Int64, starts: Int64, wanted: Bools
 ) -> Float64:
     """Return by rows, shape (12, n): alpha, both betas, market, sector, own, z of these three and
     of what is left with a sector's beta of one, and by how many bars market and sector lead.
 
     Bars are gone through one after the other, as they lie in memory; what the market was for each
-    ticker (`choose_markets`) is made as it is needed.
+    ticker is made as it is needed.
 
     Args:
         moves: shape (t, n), log returns; the last bar is taken apart.
         index: shape (t,), the market factor; empty for the median of the other tickers.
+        medians: shape (t, k, 4), by `find_medians`; empty for an index that did not move.
         order: the n tickers, those of one sector side by side.
         starts: where in `order` each sector starts, and where the last ends.
         wanted: shape (n,), the tickers that are taken apart; of the others only what these need.
     """
     t, n = moves.shape
-    middles, which = choose_markets(moves, index, order, starts)
-    beta, mean = fit_all(moves, index, middles, which)
-    sector = find_sectors(moves, index, middles, which, beta, mean, order, starts, wanted)
+    which = choose_markets(n, index, medians, order, starts)
+    beta, mean = fit_all(moves, index, medians, which)
+    sector = find_sectors(moves, index, medians, which, beta, mean, order, starts, wanted)
     found = np.full((12, n), nan)
     row, beyond, own_moves = np.empty(t), np.empty(t), np.empty(t)
     place = -1
@@ -427,7 +458,7 @@ def take_columns_apart(
         place += 1
         for bar in range(t):
             row[bar] = (
-                index[bar] if which[i] < 0 else leave_out(moves[bar, i], middles[which[i], bar])
+                index[bar] if which[i] < 0 else leave_out(moves[bar, i], medians[bar, which[i]])
             )
             beyond[bar] = moves[bar, i] - beta[i] * row[bar] - mean[i]
             own_moves[bar] = moves[bar, i]

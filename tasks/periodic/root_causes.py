@@ -217,8 +217,9 @@ def _load_universe(database: Db, graph: Graph, wanted: _Wanted) -> tuple[Int64, 
     )
     column = {ticker: k for k, ticker in enumerate(panel.tickers)}
     tickers = [ticker for ticker in tickers if ticker in column]
-    moves = returns[:, [column[ticker] for ticker in tickers]]
-    market_moves = returns[:, column[index]] if index in column else None
+    # Bar by bar in memory, as each is looked at; and no view, which would keep all of `returns`.
+    moves = np.take(returns, [column[ticker] for ticker in tickers], axis=1)
+    market_moves = returns[:, column[index]].copy() if index in column else None
     sectors, names = _number_sectors(graph, tickers, moves, market_moves)
     universe = Universe(
         market.code,
@@ -228,7 +229,7 @@ def _load_universe(database: Db, graph: Graph, wanted: _Wanted) -> tuple[Int64, 
         names,
         index if market_moves is not None else None,
         market_moves,
-        {name: returns[:, column[name]] for name in indices if name in column},
+        {name: returns[:, column[name]].copy() for name in indices if name in column},
     )
     return times, universe
 

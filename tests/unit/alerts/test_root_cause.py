@@ -1,15 +1,19 @@
 """Taking moves apart, on real event days and on shocks that were planted."""
 
+from collections.abc import Sequence
+from dataclasses import astuple
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from alerts.root_cause.explain import Universe, cluster_residuals, explain_bar
-from alerts.root_cause.factors import judge, take_apart
+from alerts.root_cause.factors import Medians, Parts, judge, take_apart
 from alerts.root_cause.graph import Ancestor, Edge, Graph, find_problems
 from alerts.root_cause.kernel import find_others_median
 from alerts.root_cause.members import find_carriers
 from benchmarks.quality import read_bars
+from core.arrays import Float64, Int64
 from tests.conftest import ROOT
 
 STOCKS = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
@@ -18,6 +22,15 @@ STOCKS = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
 @pytest.fixture(scope="module")
 def closes() -> pd.DataFrame:
     return pd.DataFrame({t: bars.set_index("date")["close"] for t, bars in read_bars().items()})
+
+
+def take_last_apart(
+    returns: Float64,
+    sectors: Int64,
+    index: Float64 | None = None,
+    wanted: Sequence[int] | None = None,
+) -> Parts:
+    return take_apart(Medians(returns, sectors), len(returns) - 1, index, wanted)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +44,7 @@ def judged(closes: pd.DataFrame) -> pd.DataFrame:
     scopes = []
     for ticker, day in zip(stocks["ticker"], stocks["date"], strict=True):
         until = moves[: moves.index.get_loc(day) + 1]
-        parts = take_apart(
+        parts = take_last_apart(
             until[STOCKS].to_numpy(), np.zeros(len(STOCKS), np.int64), until["^GSPC"].to_numpy()
         )
         scopes.append(judge(parts)[STOCKS.index(ticker)])
@@ -73,7 +86,7 @@ def test_a_planted_shock_of_a_sector_is_the_sectors(correlation: float) -> None:
         found += [
             scope
             for scope, sector in zip(
-                judge(take_apart(returns, sectors, index)), sectors, strict=True
+                judge(take_last_apart(returns, sectors, index)), sectors, strict=True
             )
             if sector == 2
         ]
@@ -86,23 +99,46 @@ def test_a_planted_shock_of_one_is_its_own_and_of_all_the_markets() -> None:
     returns[-1] = 0.0
     index[-1] = 0.0
     returns[-1, 5] = -0.15
-    assert judge(take_apart(returns, sectors, index))[5] == "own"
+    assert judge(take_last_apart(returns, sectors, index))[5] == "own"
     index[-1] = -0.06
     returns[-1] = -0.06
-    scopes = judge(take_apart(returns, sectors, index))
+    scopes = judge(take_last_apart(returns, sectors, index))
     assert set(scopes) <= {"market", "mixed"}
     assert scopes.count("market") >= 36
     # Who goes against such a market has a part of it in its move all the same.
     returns[-1, 5] = 0.08
-    assert judge(take_apart(returns, sectors, index))[5] == "mixed"
+    assert judge(take_last_apart(returns, sectors, index))[5] == "mixed"
     returns[-1, 5] = -0.06
     # Without an index, the median of the others stands for the market.
-    assert judge(take_apart(returns, sectors)).count("market") >= 36
+    assert judge(take_last_apart(returns, sectors)).count("market") >= 36
+
+
+@pytest.mark.parametrize("sized", [[10, 10, 10, 10], [5, 5, 5, 25], [37, 3]])
+@pytest.mark.parametrize("has_index", [False, True])
+def test_days_that_look_back_at_the_same_bars_are_taken_apart_as_each_alone(
+    has_index: bool,  # noqa: FBT001 - a parameter
+    sized: list[int],
+) -> None:
+    returns, _, index = make_market(4, 0.5)
+    sectors = np.repeat(np.arange(len(sized)), sized) - (len(sized) == 2)
+    returns[np.random.default_rng(4).random(returns.shape) < 0.05] = np.nan
+    # Days on which the index moved, by itself or with the others.
+    index[[150, 280, 290]] = 0.09
+    returns[290] = 0.08
+    shared, given = Medians(returns, sectors), index if has_index else None
+    for row in (280, 150, 299, 290, 100):
+        together = take_apart(shared, row, given)
+        alone = take_last_apart(
+            returns[: row + 1], sectors, None if given is None else given[: row + 1]
+        )
+        for part, same in zip(astuple(together), astuple(alone), strict=True):
+            np.testing.assert_array_equal(part, same)
+        assert np.isfinite(together.own).any()
 
 
 def test_the_parts_come_to_the_move_and_scale_with_no_currency() -> None:
     returns, sectors, index = make_market(1, 0.5)
-    parts = take_apart(returns, sectors, index)
+    parts = take_last_apart(returns, sectors, index)
     whole = (
         parts.alpha
         + parts.beta_market * parts.market
@@ -129,18 +165,18 @@ def test_the_median_of_the_others_is_that_of_pandas(n: int) -> None:
 
 def test_too_few_bars_tell_nothing_and_gaps_spoil_nobody_else() -> None:
     returns, sectors, index = make_market(2, 0.5)
-    whole = judge(take_apart(returns, sectors, index))
+    whole = judge(take_last_apart(returns, sectors, index))
     returns[:-30, 0] = np.nan
     returns[-1, 1] = np.nan
-    scopes = judge(take_apart(returns, sectors, index))
+    scopes = judge(take_last_apart(returns, sectors, index))
     assert (scopes[0], scopes[1]) == (None, None)
     assert scopes[10:] == whole[10:]
-    assert judge(take_apart(returns[-20:], sectors, index[-20:])) == [None] * 40
+    assert judge(take_last_apart(returns[-20:], sectors, index[-20:])) == [None] * 40
     constant = np.zeros((300, 40))
-    assert set(judge(take_apart(constant, sectors, np.zeros(300)))) == {"quiet"}
+    assert set(judge(take_last_apart(constant, sectors, np.zeros(300)))) == {"quiet"}
     # What never moved, and does, moves by itself, by a number that documents can hold.
     constant[-1, 3] = 0.1
-    parts = take_apart(constant, sectors, np.zeros(300))
+    parts = take_last_apart(constant, sectors, np.zeros(300))
     assert judge(parts)[3] == "own"
     assert np.isfinite(parts.z_own).all()
 
@@ -232,7 +268,7 @@ def test_who_moved_first_is_counted_in_bars(market_since: int, own_since: int, l
     index[-1 - market_since :] = -0.07
     returns[-1 - own_since :, 7] = -0.08
     returns[-1] = -0.07
-    (found,) = take_apart(returns, sectors, index, [7]).lead_market[[7]]
+    (found,) = take_last_apart(returns, sectors, index, [7]).lead_market[[7]]
     assert found == lead
     universe = Universe(
         "US", [f"T{i}" for i in range(40)], returns, sectors, list("ABCD"), "X", index, {}
