@@ -129,11 +129,11 @@ class Trouble:
             self.found.append(f"{response.status} {response.url}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; its absence is a failure, as a dashboard nobody looked at is none.
 
-    It ends with its file: Playwright's event loop would be in the way of others' loops.
+    It ends with its package: Playwright's event loop would be in the way of others' loops.
     """
     chromium = shutil.which("chromium")
     if chromium is None:
