@@ -119,13 +119,23 @@ def empty(database: Db, but: Collection[str] = ()) -> None:
         database[found["of"]].delete_many({})
 
 
+def shares_a_service(folder: Path) -> bool:
+    """Whether the tests of a folder share a service, and so run one after the other."""
+    return (folder / "__init__.py").exists()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with what takes longest: other processes would have nothing left to do beside it."""
+    items.sort(key=lambda item: not shares_a_service(item.path.parent))
+
+
 class _ByService(LoadScopeScheduling):
     """Gives the tests of a file to one process, and those of a package, which share a service."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         folder = file.rpartition("/")[0]
-        return folder if (ROOT / folder / "__init__.py").exists() else file
+        return folder if shares_a_service(ROOT / folder) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
