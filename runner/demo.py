@@ -93,6 +93,8 @@ def _bring_bars(
 ) -> None:
     stored = _find_bars(database)
     if len(stored) == len(TICKERS):
+        importing.kill()
+        importing.wait()
         console.print(f"Bars: {_describe_bars(stored)} are here already.")
         return
     console.print("Bars: importing the real daily bars that come with bokeh_sampledata and arch.")

@@ -72,6 +72,8 @@ def test_again(first: CompletedProcess[str], again: Runner) -> None:
         in again.said()
     )
     assert read_table(again.said()) == read_table(first.stdout)
+    # It would keep what it has loaded for as long as the demo serves.
+    assert again.pids("runner.demo_bars") == []
     for other in ("celery beat", "celery flower", "--queues control", "'-m feed'"):
         wait_until(lambda other=other: again.pids(other), f"{other} is started after the table")
     runs = get(again, "/py/detection-runs?task=backfill")["items"]
