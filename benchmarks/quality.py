@@ -68,7 +68,7 @@ FEWEST_OF_YEAR = 500
 SPLITS = {"AAPL": ("2000-06-21", "2005-02-28"), "MSFT": ("2003-02-18",)}
 Z_BARS = 60
 # How many settings of features, rules and markets were tried until these were kept.
-CONFIGURATIONS = 11
+CONFIGURATIONS = 69
 OURS = EVENTS
 # By what they are called here: a detector, and what it sees.
 MODELS: dict[str, tuple[str, FeatureSet]] = {
@@ -346,7 +346,7 @@ def _of_years(rows: SeriesRows, are_of: Bools) -> SeriesRows:
 def _fit(
     rows: SeriesRows, detector_name: str, seed: int, feature_set: FeatureSet
 ) -> tuple[Detector | SeriesDetector, GradeTable, float]:
-    if feature_set.sees_market:  # as a training does
+    if feature_set.market_columns:  # as a training does
         known = rows.get_wanted()[:, len(feature_set.own_columns) :].any(axis=1)
         rows = rows.want(rows.wanted[known]) if known.sum() >= FEWEST_KNOWN else rows
     kind = get_detector(detector_name)

@@ -30,6 +30,7 @@ _WORDS = {
     "return": "return of the bar",
     "gap": "gap at the open",
     "departure": "range, wicks, volume or stillness",
+    "event": "range, wicks, volume, stillness or the market's move",
     "clock_return": "return, for its time of day",
     "clock_departure": "range, wicks or volume, for their time of day",
     "market": "what the market did",
@@ -37,6 +38,7 @@ _WORDS = {
 _SPEEDS = {
     "fast": "in usual ranges of the last weeks",
     "slow": "in usual ranges of the last year",
+    "steady": "in usual ranges of the last quarter and year",
 }
 
 

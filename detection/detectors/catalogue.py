@@ -23,7 +23,7 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="isolation_forest",
             summary="what few random splits cut off from the other bars",
-            feature_set="events/1",
+            feature_set="events/2",
             intraday_feature_set="time_of_day/2",
             parameters={
                 "trees": Parameter(100, 1, 1_000, "how many trees"),

@@ -6,9 +6,9 @@ from typing import TypeVar
 import numpy as np
 
 from core.arrays import Bools, Float32, Float64, Int64
-from detection.features.feature_sets import FeatureSet
-from detection.features.kernel import COLUMNS, MEASURES, run_kernel
-from detection.features.market_move import MarketDays
+from detection.features.feature_sets import EVENT_COLUMNS, FeatureSet
+from detection.features.kernel import COLUMNS, GRID, MEASURES, run_kernel
+from detection.features.market_move import MARKET_WEIGHT, MarketDays
 from detection.features.names import FEATURES
 from market.bars.history import ANCHOR_BARS, count_clock_bars, count_history_bars
 from market.bars.no_trade import mark_no_trade
@@ -85,10 +85,16 @@ def compute_features(
 def _add_market(
     features: Features, panel: BarPanel, feature_set: FeatureSet, market: MarketDays | None
 ) -> Features:
-    """Put the columns of the market behind a ticker's own."""
+    """Put the columns of the market behind a ticker's own, and its move into those of events."""
     if feature_set.sees_market and market is not None:
+        columns = market.look_up(panel.times[features.rows])
         own = len(feature_set.own_columns)
-        features.inputs[:, own:] = market.look_up(panel.times[features.rows])
+        features.inputs[:, own:] = columns[:, : len(feature_set.market_columns)]
+        moved = np.rint(columns[:, 0] * np.sqrt(MARKET_WEIGHT) * GRID) / GRID
+        for name in EVENT_COLUMNS:
+            if name in feature_set.columns:
+                column = features.inputs[:, feature_set.columns.index(name)]
+                np.maximum(column, moved, out=column, casting="same_kind")
     return features
 
 

@@ -18,6 +18,7 @@ from numba import float32, float64, int64, njit, types, void
 
 from core.arrays import Float32, Float64, Int64
 from detection.features.feature_sets import (
+    EVENT_COLUMNS,
     MARKET14,
     RETURNS,
     TIME_OF_DAY,
@@ -40,6 +41,8 @@ COLUMNS: tuple[str, ...] = (
     *TIME_OF_DAY.columns,
     *TRADED_BY_TIME.columns[2:],
     *RETURNS.columns,
+    "return_steady",
+    *EVENT_COLUMNS,
 )
 # How far a bar is from the ticker's usual, for the words of an anomaly: see `_measure`.
 MEASURES: tuple[str, ...] = (
@@ -60,11 +63,12 @@ MEASURES: tuple[str, ...] = (
 
 CLOCK_COLUMNS = COLUMNS.index("clock_return_fast")
 RETURN_COLUMN = COLUMNS.index("return_percent")
+STEADY_COLUMN = COLUMNS.index("return_steady")
 CLOCK_MEASURES = MEASURES.index("clock_return")
 
 WINDOW = 20
 # The slow yardstick looks back at most 250 bars, in steps of ten; usual volume is that of the last
-# 60.
+# 60, and so is the half of the yardstick that knows of a crisis.
 SLOW_TENS = 25
 VOLUME_TENS = 6
 # A yardstick, and the body under the wicks, count as at least one basis point of the close: flat
@@ -75,6 +79,8 @@ SMALLEST_SHARE = 1e-4
 WICK_WEIGHT = 2.0
 VOLUME_WEIGHT = 0.8
 STILL_WEIGHT = 0.5
+# A smaller departure is a usual one: a forest would take the calmest bars for strange.
+LEAST_DEPARTURE = 1.5
 # Inputs lie on this grid within these bounds, so float32 holds them exactly, and the float noise
 # that another price scale brings (1e-13) is rounded away.
 GRID = 65536.0
@@ -289,7 +295,8 @@ def _measure(bars: Bars, atr: Float64, usual: Float64, span: Span, out: Float64)
     250 true ranges (each over the close before it), as the fourth power of the mean of fourth
     roots, which one bad tick hardly moves. 0 return, 1 gap, 2 true range and 3 longest wick in fast
     yardsticks; 4 volume over its mean of 60 bars; 5 the fast yardstick in slow ones; 6 whether the
-    bar only repeats the one before; the last (not handed out) the slow yardstick.
+    bar only repeats the one before; the last two (not handed out) the slow yardstick, and the
+    geometric mean of it and of that of the last 60 bars, which grows with a crisis of months.
     """
     first, count = span
     open_, high, low, close, volume = bars
@@ -313,7 +320,9 @@ def _measure(bars: Bars, atr: Float64, usual: Float64, span: Span, out: Float64)
             and close[t] == c1
         )
         out[6, i] = 1.0 if same and (volume[t] == volume[t - 1] or volume[t] == 0.0) else 0.0
+        square = usual[2, i] * usual[2, i]
         out[CLOCK_MEASURES + 5, i] = slow
+        out[CLOCK_MEASURES + 6, i] = np.sqrt(slow * max(square * square, SMALLEST_SHARE))
 
 
 @njit(nogil=True, error_model="numpy")
@@ -357,6 +366,11 @@ def _free_of_scale(
         out[17, i] = np.sqrt(max(loud, volume, fast * still))
         out[18, i] = np.sqrt(max(loud * unrest, volume, slow * still))
         out[RETURN_COLUMN, i] = 100.0 * documented[0, i]
+        steady = measured[CLOCK_MEASURES + 6, i]
+        departed = max(loud * fast / steady, volume, steady * still)
+        out[STEADY_COLUMN, i] = np.sqrt(abs(measured[0, i]) * fast / steady)
+        out[STEADY_COLUMN + 1, i] = max(out[17, i], np.sqrt(LEAST_DEPARTURE))
+        out[STEADY_COLUMN + 2, i] = np.sqrt(max(departed, LEAST_DEPARTURE))
 
 
 @njit(nogil=True, error_model="numpy")
@@ -545,11 +559,11 @@ def run_kernel(
     recalled = np.zeros((6, longest if clock_bars else 0))
     bands, usual, spare = (
         np.empty((2, anchor_bars)),
-        np.empty((2, anchor_bars)),
+        np.empty((3, anchor_bars)),
         np.empty(anchor_bars),
     )
     features = np.empty((out[0].shape[1], anchor_bars))
-    measured = np.empty((out[2].shape[1] + 1, anchor_bars))
+    measured = np.empty((out[2].shape[1] + 2, anchor_bars))
     columns = np.empty((len(COLUMNS), anchor_bars))
     measured[:], columns[:] = 1.0, 1.0
     for s in range(offsets.size - 1):
@@ -576,6 +590,7 @@ def run_kernel(
             _compute_bands(close, span, bands)
             _mean_tens(ready[2], SLOW_TENS, span, usual[0])
             _mean_tens(ready[3], VOLUME_TENS, span, usual[1])
+            _mean_tens(ready[2], VOLUME_TENS, span, usual[2])
             if intraday:
                 _weigh_sessions(ready[0], volume, sessions[start:stop], span, features[9])
             else:

@@ -24,6 +24,9 @@ LEAST_TICKERS = 10
 LEAST_DAYS = 20
 SLOW_DAYS = 250
 FAST_WEIGHT = 1.0 / 14.0
+# What makes a move of the market, in usual ones of the last weeks, as rare as a range of so many
+# yardsticks.
+MARKET_WEIGHT = 0.45
 # A return over a longer pause, in intervals, is not one of the day.
 LONGEST_PAUSE = 7
 

@@ -177,7 +177,7 @@ def _has_known(markets: Iterable[MarketDays | None], plan: TrainingPlan) -> bool
     end = plan.window_end.timestamp() if plan.window_end else np.inf
     bars = 0
     for days in markets:
-        if days is not None:
+        if days is not None and plan.feature_set.market_columns:
             known = days.columns.any(axis=1) & (days.times >= start) & (days.times <= end)
             bars += int(days.counts[known].sum())
     return not plan.tickers and bars >= FEWEST_KNOWN

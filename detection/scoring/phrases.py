@@ -2,7 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from detection.features.kernel import STILL_WEIGHT, VOLUME_WEIGHT, WICK_WEIGHT
+from detection.features.kernel import (
+    LEAST_DEPARTURE,
+    STILL_WEIGHT,
+    VOLUME_WEIGHT,
+    WICK_WEIGHT,
+)
+from detection.features.market_move import MARKET_WEIGHT
 
 # A column with less of the attribution than this is not worth a word, and more than three are not
 # read.
@@ -95,6 +101,19 @@ def _departure(documented: Values, measures: Values, close: float) -> str:
     return max(parts, key=lambda part: parts[part])(documented, measures, close)
 
 
+def _event(documented: Values, measures: Values, close: float) -> str:
+    """Name the market where its move is the largest part of a departure."""
+    parts = (
+        measures["range"],
+        WICK_WEIGHT * measures["wick"],
+        VOLUME_WEIGHT * measures["volume"],
+    )
+    market = MARKET_WEIGHT * measures.get("market_fast", 0.0)
+    if market > max(*parts, LEAST_DEPARTURE):
+        return _market("market_fast", "lately")(documented, measures, close)
+    return _departure(documented, measures, close)
+
+
 def _range(_: Values, measures: Values, __: float) -> str:
     return f"range {_times(measures['range'])} its usual"
 
@@ -185,6 +204,9 @@ PHRASES: dict[str, Phrase] = {
     "gap_fast": _gap,
     "departure_fast": _departure,
     "departure_slow": _departure,
+    "return_steady": _return,
+    "event_fast": _event,
+    "event_steady": _event,
     "market_fast": _market("market_fast", "lately"),
     "market_slow": _market("market_slow", "in a year"),
     "market_all": _market("market_all", "ever since"),

@@ -42,7 +42,7 @@ def make_market(database: Db, *, wilder: float = 1.0, window_end: int | None = L
     days = make_bars(BARS, 1)["date"]
     end = None if window_end is None else f"{days[window_end]:%Y-%m-%d}"
     plan = TrainingPlan.from_options(
-        "US", markets=SHIPPED, options={"window_end": end, "trees": 50, "seed": 3}
+        "US", markets=SHIPPED, options={"window_end": end, "trees": 50, "seed": 5}
     )
     return train_model(database, plan, now=NOW)["version"]
 

@@ -11,6 +11,7 @@ from detection.detectors.catalogue import DEFAULT_DETECTOR, get_detector
 from detection.detectors.rows import SeriesRows, score_rows
 from detection.features.compute import Features, compute_features
 from detection.features.feature_sets import (
+    EVENTS,
     FEATURE_SETS,
     MARKET14,
     RETURNS,
@@ -115,11 +116,14 @@ def test_features_equal_talib_where_definitions_coincide() -> None:
         )
 
 
+@pytest.mark.parametrize("feature_set", [TWO_YARDSTICKS, EVENTS], ids=lambda s: s.label)
 @pytest.mark.parametrize("ticker", sorted(REAL))
-def test_inputs_of_real_bars_equal_pandas_rounded_to_the_grid(ticker: str) -> None:
+def test_inputs_of_real_bars_equal_pandas_rounded_to_the_grid(
+    ticker: str, feature_set: FeatureSet
+) -> None:
     bars = REAL[ticker]
-    features = compute_features(build_panel(bars), np.zeros(1, np.int64), TWO_YARDSTICKS)
-    expected = compute_twin_inputs(bars).iloc[features.rows]
+    features = compute_features(build_panel(bars), np.zeros(1, np.int64), feature_set)
+    expected = compute_twin_inputs(bars)[list(feature_set.columns)].iloc[features.rows]
     # The grid rounds to half a step; the fast yardstick's recursion and the square root add float
     # noise.
     np.testing.assert_allclose(
@@ -188,7 +192,8 @@ def test_bars_on_which_nothing_traded_count_as_if_they_were_not_there(
         known.append(t)
         if t % 37 and t not in (299, 311, 127, 128):
             continue
-        expected = compute_twin_inputs(traded.reset_index(drop=True)).iloc[-1].clip(upper=BOUND)
+        twin = compute_twin_inputs(traded.reset_index(drop=True))
+        expected = twin[list(TRADED.columns)].iloc[-1].clip(upper=BOUND)
         found = features.inputs[np.searchsorted(features.rows, t)]
         np.testing.assert_allclose(found, expected, rtol=0, atol=0.5 / GRID + 1e-9)
     assert features.rows.tolist() == known

@@ -1,11 +1,13 @@
 """The market's columns against pandas."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from detection.features.compute import compute_features
-from detection.features.feature_sets import EVENTS, MARKET_COLUMNS, TRADED
+from detection.features.feature_sets import BESIDE_MARKET, EVENTS, MARKET_COLUMNS, TRADED
 from detection.features.kernel import BOUND, GRID
 from detection.features.market_move import (
     MarketDays,
@@ -99,7 +101,7 @@ def test_a_day_that_is_missing_counts_as_no_move() -> None:
     missing = MarketDays(
         "US", days.times[:-5], days.moves[:-5], days.counts[:-5], days.columns[:-5], 1
     )
-    features = compute_features(panel, panel.offsets[:-1], EVENTS, missing)
+    features = compute_features(panel, panel.offsets[:-1], BESIDE_MARKET, missing)
     late = panel.times[features.rows] > missing.times[-1]
     own = len(TRADED.columns)
     assert late.sum() == 5 * 12
@@ -107,6 +109,29 @@ def test_a_day_that_is_missing_counts_as_no_move() -> None:
     assert features.inputs[~late, own:].any(axis=1).mean() > 0.9
     alone = compute_features(panel, panel.offsets[:-1], TRADED)
     assert features.inputs[:, :own].tobytes() == alone.inputs.tobytes()
+
+
+def test_the_move_counts_where_it_is_the_largest_of_a_departure_and_else_changes_no_bit() -> None:
+    panel = lay_out(draw_market(12))
+    days = compute_days(panel)
+    columns = days.columns.copy()
+    # As many as it takes for a departure of 9, and for one below the least.
+    columns[300], columns[301] = np.sqrt(20.0), np.sqrt(3.0)
+    days = replace(days, columns=columns)
+    alone = compute_features(panel, panel.offsets[:-1], EVENTS).inputs
+    features = compute_features(panel, panel.offsets[:-1], EVENTS, days)
+    times = panel.times[features.rows]
+    own, event = slice(0, 3), slice(3, 5)
+    assert features.inputs[:, own].tobytes() == alone[:, own].tobytes()
+    large = times == days.times[300]
+    assert large.sum() == 12
+    expected = np.maximum(alone[large, event], np.rint(3.0 * GRID) / GRID)
+    np.testing.assert_allclose(features.inputs[large, event], expected, rtol=0, atol=1 / GRID)
+    small = times == days.times[301]
+    assert features.inputs[small].tobytes() == alone[small].tobytes()
+    unknown = replace(days, columns=np.zeros_like(columns))
+    without = compute_features(panel, panel.offsets[:-1], EVENTS, unknown)
+    assert without.inputs.tobytes() == alone.tobytes()
 
 
 def test_a_day_that_is_not_known_has_no_columns_and_changes_no_other() -> None:

@@ -50,8 +50,8 @@ def compute_twin(bars: pd.DataFrame, *, intraday: bool = False) -> pd.DataFrame:
 
 
 def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of the feature set `two_yardsticks`,
-    before they are rounded to the grid.
+    """Return the columns of the feature sets `two_yardsticks` and `events`, these without their
+    market, before they are rounded to the grid.
     """
     open_, high, low, close, volume = (bars[name] for name in [*PRICES, "volume"])
     before = close.shift(1)
@@ -61,10 +61,12 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
     fast = np.maximum((true_range.ewm(alpha=1 / 14, adjust=False).mean() / close).shift(1), 1e-4)
     relative = (true_range / before).iloc[1:].to_numpy()
     shares = volume.to_numpy()
-    slow, usual_volume = np.full(len(bars), np.nan), np.full(len(bars), np.nan)
+    slow, steady, usual_volume = np.full((3, len(bars)), np.nan)
     for t in range(11, len(bars)):
         tens = (t - 1) // 10
         slow[t] = max(np.mean(relative[t - 1 - 10 * min(tens, 25) : t - 1] ** 0.25) ** 4, 1e-4)
+        quarter = np.mean(relative[t - 1 - 10 * min(tens, 6) : t - 1] ** 0.25) ** 4
+        steady[t] = np.sqrt(slow[t] * max(quarter, 1e-4))
         usual_volume[t] = shares[t - 10 * min(tens, 6) : t].mean()
     wick = np.maximum(high - np.maximum(open_, close), np.minimum(open_, close) - low) / before
     times_volume = np.where(
@@ -91,6 +93,9 @@ def compute_twin_inputs(bars: pd.DataFrame) -> pd.DataFrame:
             "gap_fast": np.sqrt((open_ / before - 1).abs() / fast),
             "departure_fast": depart(fast.to_numpy()),
             "departure_slow": depart(slow),
+            "return_steady": np.sqrt((close / before - 1).abs() / steady),
+            "event_fast": np.maximum(depart(fast.to_numpy()), np.sqrt(1.5)),
+            "event_steady": np.maximum(depart(steady), np.sqrt(1.5)),
         }
     )
 

@@ -58,6 +58,17 @@ def test_what_is_next_to_nothing_is_told_in_words_not_as_a_rounded_zero(
     assert build_reasons(USUAL | documented, CALM | measures, {column: 1.0}, close=100.0) == [words]
 
 
+def test_the_market_is_told_where_its_move_is_the_largest_part_of_a_departure() -> None:
+    moved = CALM | {"market_move": -0.061, "market_fast": 11.0}
+    told = build_reasons(USUAL, moved, {"event_fast": 1.0}, close=100.0)
+    assert told == ["the market fell 6.1 %, 11 times its usual lately"]
+    loud = moved | {"volume": 9.0}
+    told = build_reasons(USUAL, loud, {"event_fast": 1.0}, close=100.0)
+    assert told == ["volume 9.0 times its usual"]
+    told = build_reasons(USUAL, CALM | {"market_fast": 2.0}, {"event_fast": 1.0}, close=100.0)
+    assert told == ["range 0.9 times its usual"]
+
+
 def explain(bars, row: int) -> list[str]:
     panel = build_panel(bars)
     features = compute_features(panel, np.array([row]), TWO_YARDSTICKS)
