@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pymongo.errors import OperationFailure
 
@@ -63,6 +64,20 @@ def drop_unread_anomaly_indexes(database: Db) -> None:
     """Drop indexes that nothing reads: each costs every anomaly that is written."""
     for name in ("sent_1_Datetime_-1", "created_at_-1"):
         drop_index(database, "anomalies", name)
+
+
+def forget_day_inputs(database: Db) -> None:
+    """Have what markets did computed anew, as the rule for it is another; their revisions go on, so
+    that the days which that moves are scored again.
+    """
+    forgotten: dict[str, Any] = {
+        "inputs": "",
+        "years": {},
+        "ends": None,
+        "changes_seen": -1,
+        "checked_by": [],
+    }
+    database.market_days.update_many({}, {"$set": forgotten})
 
 
 def forget_fingerprints(database: Db) -> None:
@@ -198,6 +213,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     Migration(12, "have one index of anomalies by score", join_score_indexes),
     Migration(13, "drop indexes of anomalies that nothing reads", drop_unread_anomaly_indexes),
+    Migration(14, "compute the days of markets anew", forget_day_inputs),
 )
 
 

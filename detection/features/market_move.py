@@ -1,6 +1,6 @@
 """The market's move of a day, as a model's columns: the same for all tickers of the market.
 
-It is the median of its tickers' returns, known where at least ten of them traded. It is measured by
+It is the median of its tickers' returns, known where at least six of them traded. It is measured by
 what was usual on the days before: lately, in the last 250 days, and in all that is stored. What is
 not known counts as no move at all.
 """
@@ -17,8 +17,8 @@ from market.bars.no_trade import mark_no_trade
 from market.bars.panel import BarPanel
 from market.intervals import INTERVALS
 
-# The median of fewer says little of a market.
-LEAST_TICKERS = 10
+# A ticker's own moves are about twice its market's: of fewer, the median is mostly made of them.
+LEAST_TICKERS = 6
 # Days before the first one that is measured; those of the slow yardstick; the weight of a day in
 # the fast one.
 LEAST_DAYS = 20

@@ -19,6 +19,7 @@ from market.bars.undoing import undo_import
 from market.imports.importing import import_frame
 from records.database import Db, Document
 from records.market.market_days import find_changed_days, find_days
+from records.migrations import forget_day_inputs
 from tests.integration.conftest import Once
 from tests.integration.detecting import NOW, detect, make_bars, run, store, train
 
@@ -240,18 +241,40 @@ def test_a_market_of_five_says_that_it_has_no_median_and_goes_without(database: 
         assert outcome.rows_processed == BARS - 61
         (warning,) = outcome.warnings
         assert warning.startswith("market US has 1d bars of 5 tickers a day at the most, and its")
-        assert warning.endswith("is the median of at least 10: scores do without it")
+        assert warning.endswith("is the median of at least 6: scores do without it")
+
+
+def test_days_of_another_rule_are_computed_anew_as_a_revision(market: Db) -> None:
+    own = read_days(market, "US", "1d")
+    assert own is not None
+    none = np.full(own.moves.size, np.nan)
+    other = {"moves": none.tobytes(), "columns": np.zeros_like(own.columns).tobytes()}
+    market.market_days.update_one({}, {"$set": other})
+    refresh_days(market, "US", "1d", NOW)
+    found = read_days(market, "US", "1d")
+    assert found is not None
+    assert np.isnan(found.moves).all()
+    forget_day_inputs(market)
+    refresh_days(market, "US", "1d", NOW)
+    found = read_days(market, "US", "1d")
+    assert found is not None
+    assert found.columns.tobytes() == own.columns.tobytes()
+    assert found.revision == own.revision + 1
+    stored = find_days(market, "US", "1d")
+    assert stored is not None
+    known = found.times[found.columns.any(axis=1)]
+    assert find_changed_days(stored, own.revision) == (int(known[0]), int(known[-1]))
 
 
 def test_a_day_on_which_too_few_traded_is_named_and_goes_without(database: Db) -> None:
     lacking = make_market()["T00"]["date"][120]
     for number, (ticker, frame) in enumerate(make_market().items()):
-        store(database, ticker, frame[(frame["date"] != lacking) | (number > 2)])
+        store(database, ticker, frame[(frame["date"] != lacking) | (number > 6)])
     train(database)
     _, outcomes = detect(database, "backfill", *TICKERS)
     assert {outcome.status for outcome in outcomes} == {"complete"}
     said = (
-        f"market US: its own move is not known on {lacking:%Y-%m-%d}, where fewer than 10 tickers"
+        f"market US: its own move is not known on {lacking:%Y-%m-%d}, where fewer than 6 tickers"
         " have a return: 1d scores do without it there, until the bars that lack are imported"
     )
     assert {outcome.warnings for outcome in outcomes} == {(said,)}

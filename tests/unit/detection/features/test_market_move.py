@@ -43,7 +43,7 @@ def compute_days(panel: BarPanel) -> MarketDays:
     return MarketDays("US", times, moves, counts, compute_columns(moves), 1)
 
 
-@pytest.mark.parametrize("tickers", [10, 11, 23])
+@pytest.mark.parametrize("tickers", [6, 11, 23])
 def test_columns_of_the_market_equal_pandas_rounded_to_the_grid(tickers: int) -> None:
     series = draw_market(tickers)
     days = compute_days(lay_out(series))
@@ -69,8 +69,8 @@ def test_later_days_change_nothing_earlier() -> None:
     assert whole.columns[: len(part.columns)].tobytes() == part.columns.tobytes()
 
 
-def test_a_market_of_nine_has_no_move() -> None:
-    days = compute_days(lay_out(draw_market(9)))
+def test_a_market_of_five_has_no_move() -> None:
+    days = compute_days(lay_out(draw_market(5)))
     assert np.isnan(days.moves).all()
     assert not days.columns.any()
     assert not days.is_known

@@ -265,7 +265,7 @@ def compute_twin_market(series: list[pd.DataFrame]) -> pd.DataFrame:
     of series that are indexed by day; without a pause, and all bars with a trade.
     """
     returns = pd.concat([bars["close"].pct_change() for bars in series], axis=1)
-    known = returns.notna().sum(axis=1) >= 10
+    known = returns.notna().sum(axis=1) >= 6
     move = returns.median(axis=1).where(known)
     roots = move.abs().dropna() ** 0.25
     # The recursion begins with the first root, and takes each in once it is past.
