@@ -145,6 +145,7 @@ def find_faults(
         *_find_by_measures(panel, features, market),
         *_find_without_volume(panel, segments, idle, features),
         *_find_stale(panel, segments, idle),
+        *_find_before_trading(segments, idle),
         *_find_levels(panel, wanted, segments, features, returned),
         *_find_prices(panel),
     ):
@@ -237,6 +238,15 @@ def _find_stale(panel: BarPanel, segments: Segments, idle: Bools) -> Iterator[Fa
             " stands still"
         )
         yield Fault(int(rows[at]), "stale", 1.0 / (share[at] ** bars * 1e4) ** 0.25, words)
+
+
+def _find_before_trading(segments: Segments, idle: Bools) -> Iterator[Fault]:
+    """Yield the first bar of each series where nothing traded in it. Where a panel begins later, it
+    is of the history of those that are wanted.
+    """
+    begins = segments.offsets[:-1]
+    for row in begins[idle[begins]].tolist():
+        yield Fault(row, "stale", 1.0, "a flat bar from before trading began")
 
 
 def _find_levels(

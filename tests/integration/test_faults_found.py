@@ -48,6 +48,15 @@ def read_faults(database: Db, ticker: str) -> dict[object, str]:
     return {anomaly["Datetime"]: anomaly["fault"] for anomaly in found}
 
 
+def test_a_flat_bar_from_before_trading_began_is_found(market: Db) -> None:
+    frame = make_bars(BARS, 3)
+    frame.loc[0, PRICES] = frame.loc[1, "open"]
+    frame.loc[0, "volume"] = 0.0
+    store(market, "CCC", frame)
+    run(market, "backfill", "CCC")
+    assert read_faults(market, "CCC")[time_of(0)] == "stale"
+
+
 def test_faults_are_found_beside_events(market: Db) -> None:
     (result,) = run(market, "backfill", "AAA")
     found = read_faults(market, "AAA")

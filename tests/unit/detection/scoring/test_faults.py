@@ -120,6 +120,16 @@ def test_a_feed_that_stands_still_is_one_finding(copied: bool) -> None:  # noqa:
     ]
 
 
+@pytest.mark.parametrize("flat", [1, 3])
+def test_flat_bars_from_before_trading_began_are_one_finding(flat: int) -> None:
+    bars = draw()
+    bars.loc[: flat - 1, PRICES] = bars.loc[flat, "open"]
+    bars.loc[: flat - 1, "volume"] = 0.0
+    ((row, fault),) = find(bars).items()
+    assert (row, fault.name, fault.grade) == (0, "stale", 75.0)
+    assert fault.words == "a flat bar from before trading began"
+
+
 def test_a_ticker_that_seldom_trades_is_not_told_for_it() -> None:
     bars = draw_bars(5, 600, flat=0.6, idle=0.0)
     still = bars["high"] == bars["low"]
