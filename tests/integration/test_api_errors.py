@@ -11,9 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from apiflask import APIFlask
+from flask import g
 from flask.testing import FlaskClient
+from pymongo import _csot
 from werkzeug.test import TestResponse
 
+from api.http.deadlines import ANSWER_SECONDS, lift_deadline, start_deadline
 from core.settings import Settings
 from records.database import Db
 from tests.integration.serving import serve_api
@@ -177,3 +180,13 @@ def test_health_tells_what_is_wrong_and_liveness_does_not_depend_on_it(make_app:
     assert "127.0.0.1:1" in health["redis"]["detail"]
     assert client.get("/healthz").status_code == 200
     read_problem(client.get("/readyz"), 503)
+
+
+def test_the_look_for_a_key_and_the_answer_have_one_deadline_together(app: APIFlask) -> None:
+    with app.test_request_context("/"):
+        g.started = time.perf_counter() - 4
+        start_deadline()
+        left = _csot.remaining()
+        lift_deadline()
+    assert left is not None
+    assert ANSWER_SECONDS - 5 < left <= ANSWER_SECONDS - 4
