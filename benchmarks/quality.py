@@ -44,11 +44,10 @@ from detection.features.feature_sets import (
 )
 from detection.features.market_move import (
     MarketDays,
-    compute_columns,
     compute_medians,
+    compute_ratios,
     compute_returns,
 )
-from detection.models.fitting import FEWEST_KNOWN
 from detection.models.rows import join_rows, lay_out_rows
 from detection.scoring.faults import find_faults
 from detection.scoring.grades import GradeTable
@@ -173,7 +172,7 @@ def make_subjects(each: int) -> dict[str, Subject]:
 def build_subject(name: str, made: Made, each: int) -> Subject:
     panel = build_panel(list(made.bars.values()), [0] * len(made.bars))
     times, moves, counts = compute_medians(*compute_returns(panel, 0, 2**40))
-    days = MarketDays(name, times, moves, counts, compute_columns(moves), 1)
+    days = MarketDays(name, times, moves, counts, compute_ratios(moves), 1)
     faults = plant_faults(made.bars, each if name == "real" else max(2, each // 3))
     tables = [fault.bars for fault in faults]
     return Subject(
@@ -283,7 +282,7 @@ def measure_models(
         rows = join_rows(before, len(feature_set.columns))
         if len(rows.wanted) < FEWEST_TRAINED or year < 2000:
             continue
-        detector, table, threshold = _fit(rows, detector_name, seed, feature_set)
+        detector, table, threshold = _fit(rows, detector_name, seed)
         for n in subjects:
             now = _of_years(shown[n], years[n] == year)
             then = _of_years(shown_wrong[n], fault_years[n] == year)
@@ -344,11 +343,8 @@ def _of_years(rows: SeriesRows, are_of: Bools) -> SeriesRows:
 
 
 def _fit(
-    rows: SeriesRows, detector_name: str, seed: int, feature_set: FeatureSet
+    rows: SeriesRows, detector_name: str, seed: int
 ) -> tuple[Detector | SeriesDetector, GradeTable, float]:
-    if feature_set.market_columns:  # as a training does
-        known = rows.get_wanted()[:, len(feature_set.own_columns) :].any(axis=1)
-        rows = rows.want(rows.wanted[known]) if known.sum() >= FEWEST_KNOWN else rows
     kind = get_detector(detector_name)
     detector = kind.load(kind.fit(rows, seed=seed, parameters=kind.get_defaults()))
     scores = score_rows(detector, rows)
@@ -458,7 +454,7 @@ def measure_opens() -> float:
     panel = BarPanel(**fields)
     features = compute_features(panel, panel.offsets[:-1], TRADED_BY_TIME)
     rows = SeriesRows.of_one(features.inputs)
-    detector, _, threshold = _fit(rows, DEFAULT_DETECTOR, 7, TRADED_BY_TIME)
+    detector, _, threshold = _fit(rows, DEFAULT_DETECTOR, 7)
     alarms = score_rows(detector, rows) < threshold
     opens = panel.clocks[features.rows] == 0
     return float(alarms[opens].mean() / alarms[~opens].mean())

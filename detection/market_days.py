@@ -14,12 +14,11 @@ import numpy as np
 from pymongo.client_session import ClientSession
 
 from core.arrays import Bools, Float64, Int64
-from detection.features.feature_sets import MARKET_COLUMNS
 from detection.features.market_move import (
     LONGEST_PAUSE,
     MarketDays,
-    compute_columns,
     compute_medians,
+    compute_ratios,
     compute_returns,
 )
 from market.bars.buckets import years_of
@@ -97,7 +96,7 @@ def unpack_days(stored: MarketDaysDocument) -> MarketDays:
         times=np.frombuffer(stored["times"], "<i8"),
         moves=np.frombuffer(stored["moves"], "<f8"),
         counts=np.frombuffer(stored["counts"], "<i8"),
-        columns=np.frombuffer(stored["columns"], "<f4").reshape(-1, len(MARKET_COLUMNS)),
+        ratios=np.frombuffer(stored["ratios"], "<f4"),
         revision=stored["revision"],
     )
 
@@ -138,10 +137,10 @@ def _compute(
             own = years_of(before.times)
             stands = np.isin(own, [int(year) for year in years]) & ~np.isin(own, stale)
             times, moves, counts = _join(before, stands, days)
-    columns = compute_columns(moves)
+    ratios = compute_ratios(moves)
     revision = stored["revision"] if stored else 0
     changes = list(stored["changes"]) if stored else []
-    changed = _find_changed(before, MarketDays(market, times, moves, counts, columns, revision))
+    changed = _find_changed(before, MarketDays(market, times, moves, counts, ratios, revision))
     if changed is not None:
         revision += 1
         changes.append({"revision": revision, "first": changed[0], "last": changed[1]})
@@ -158,7 +157,7 @@ def _compute(
         "times": times.astype("<i8").tobytes(),
         "moves": moves.astype("<f8").tobytes(),
         "counts": counts.astype("<i8").tobytes(),
-        "columns": columns.astype("<f4").tobytes(),
+        "ratios": ratios.astype("<f4").tobytes(),
         "changes": _shorten(changes),
         "updated_at": datetime.now(UTC),
     }
@@ -304,7 +303,7 @@ def _find_changed(before: MarketDays | None, after: MarketDays) -> tuple[int, in
     if before is None or not before.times.size:
         return (int(after.times[0]), int(after.times[-1])) if after.times.size else None
     times = np.union1d(before.times, after.times)
-    differs = (before.look_up(times) != after.look_up(times)).any(axis=1)
+    differs = before.look_up(times) != after.look_up(times)
     differs |= ~np.isin(times, before.times) | ~np.isin(times, after.times)
     changed = times[differs]
     return (int(changed[0]), int(changed[-1])) if changed.size else None

@@ -33,7 +33,6 @@ _WORDS = {
     "event": "range, wicks, volume, stillness or the market's move",
     "clock_return": "return, for its time of day",
     "clock_departure": "range, wicks or volume, for their time of day",
-    "market": "what the market did",
 }
 _SPEEDS = {
     "fast": "in usual ranges of the last weeks",
@@ -65,8 +64,6 @@ def describe_input(column: str) -> str:
     stem, _, speed = column.rpartition("_")
     if stem in _WORDS and speed in _SPEEDS:
         return f"{_WORDS[stem]}, {_SPEEDS[speed]}"
-    if column.startswith("market_"):
-        return _WORDS["market"]
     if column.endswith("_atr"):
         return f"{column.removesuffix('_atr')}, in average true ranges"
     return column

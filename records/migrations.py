@@ -68,8 +68,15 @@ def drop_unread_anomaly_indexes(database: Db) -> None:
 
 def forget_day_inputs(database: Db) -> None:
     """Have what markets did computed anew, as the rule for it is another; their revisions go on, so
-    that the days which that moves are scored again.
+    that the days which that moves are scored again. Of the three columns that a day had, the first
+    is its ratio.
     """
+    for days in database.market_days.find({"columns": {"$exists": True}}, {"columns": 1}):
+        columns = days["columns"]
+        ratios = b"".join(columns[at : at + 4] for at in range(0, len(columns), 12))
+        database.market_days.update_one(
+            {"_id": days["_id"]}, {"$set": {"ratios": ratios}, "$unset": {"columns": ""}}
+        )
     forgotten: dict[str, Any] = {
         "inputs": "",
         "years": {},

@@ -85,16 +85,13 @@ def compute_features(
 def _add_market(
     features: Features, panel: BarPanel, feature_set: FeatureSet, market: MarketDays | None
 ) -> Features:
-    """Put the columns of the market behind a ticker's own, and its move into those of events."""
+    """Put the market's move into the columns of events."""
     if feature_set.sees_market and market is not None:
-        columns = market.look_up(panel.times[features.rows])
-        own = len(feature_set.own_columns)
-        features.inputs[:, own:] = columns[:, : len(feature_set.market_columns)]
-        moved = np.rint(columns[:, 0] * np.sqrt(MARKET_WEIGHT) * GRID) / GRID
+        ratios = market.look_up(panel.times[features.rows])
+        moved = np.rint(ratios * np.sqrt(MARKET_WEIGHT) * GRID) / GRID
         for name in EVENT_COLUMNS:
-            if name in feature_set.columns:
-                column = features.inputs[:, feature_set.columns.index(name)]
-                np.maximum(column, moved, out=column, casting="same_kind")
+            column = features.inputs[:, feature_set.columns.index(name)]
+            np.maximum(column, moved, out=column, casting="same_kind")
     return features
 
 
@@ -144,7 +141,7 @@ def _run(
     documented = np.empty((total, len(FEATURES)))
     inputs = np.zeros((total, len(feature_set.columns)), np.float32)
     measures = np.empty((total, len(MEASURES)), np.float32)
-    picked = np.array([COLUMNS.index(name) for name in feature_set.own_columns], np.int64)
+    picked = np.array([COLUMNS.index(name) for name in feature_set.columns], np.int64)
     sessions = feature_set.sessions
     run_kernel(
         (

@@ -32,19 +32,9 @@ class FeatureSet:
     sets_no_trade_aside: bool = False
 
     @property
-    def own_columns(self) -> tuple[str, ...]:
-        """Return the columns that are of the ticker's bars alone; those of the market follow."""
-        return tuple(name for name in self.columns if name not in MARKET_COLUMNS)
-
-    @property
-    def market_columns(self) -> tuple[str, ...]:
-        """Return the columns that are of the market alone, in order."""
-        return self.columns[len(self.own_columns) :]
-
-    @property
     def sees_market(self) -> bool:
-        """Whether it has columns of the market, or such as it goes into."""
-        return bool({*MARKET_COLUMNS, *EVENT_COLUMNS} & set(self.columns))
+        """Whether it has columns into which the market's move goes."""
+        return not set(EVENT_COLUMNS).isdisjoint(self.columns)
 
     def count_history_bars(self, interval: str) -> int:
         """Return how many bars before an anchor are needed to compute it."""
@@ -136,18 +126,9 @@ TRADED_BY_TIME = FeatureSet(
 )
 
 # Beside the ticker's own days those of its market: in a crisis the ticker's yardsticks have grown,
-# and all of its days look usual.
-MARKET_COLUMNS = ("market_fast", "market_slow", "market_all")
-BESIDE_MARKET = FeatureSet(
-    name="events",
-    version=1,
-    columns=(*TRADED.columns, *MARKET_COLUMNS),
-    warm_up_bars=TRADED.warm_up_bars,
-    sets_no_trade_aside=True,
-)
-# Columns of its own let the market's usual days blur the ticker's, and a model that learned with
-# them finds all days strange of which they are not known. So the market's move is one more part of
-# a departure, like volume: it counts where it is the largest, and else changes nothing.
+# and all of its days look usual. In columns of its own the market's usual days would blur the
+# ticker's, and those on which it is not known would look strange to a model. So its move is one
+# more part of a departure, like volume: it counts where it is the largest, else it changes nothing.
 EVENT_COLUMNS = ("event_fast", "event_steady")
 EVENTS = FeatureSet(
     name="events",
@@ -187,7 +168,6 @@ FEATURE_SETS: tuple[FeatureSet, ...] = (
     TIME_OF_DAY,
     TRADED,
     TRADED_BY_TIME,
-    BESIDE_MARKET,
     EVENTS,
     RETURNS,
     FAMILY,

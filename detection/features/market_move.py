@@ -1,8 +1,7 @@
-"""The market's move of a day, as a model's columns: the same for all tickers of the market.
+"""The market's move of a day: the same for all tickers of the market.
 
 It is the median of its tickers' returns, known where at least six of them traded. It is measured by
-what was usual on the days before: lately, in the last 250 days, and in all that is stored. What is
-not known counts as no move at all.
+what was usual on the days before. What is not known counts as no move at all.
 """
 
 import hashlib
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.arrays import Float32, Float64, Int64
-from detection.features.feature_sets import MARKET_COLUMNS
 from detection.features.kernel import BOUND, GRID, SMALLEST_SHARE
 from market.bars.no_trade import mark_no_trade
 from market.bars.panel import BarPanel
@@ -19,11 +17,9 @@ from market.intervals import INTERVALS
 
 # A ticker's own moves are about twice its market's: of fewer, the median is mostly made of them.
 LEAST_TICKERS = 6
-# Days before the first one that is measured; those of the slow yardstick; the weight of a day in
-# the fast one.
+# Days before the first one that is measured; the weight of a day in what is usual.
 LEAST_DAYS = 20
-SLOW_DAYS = 250
-FAST_WEIGHT = 1.0 / 14.0
+DAY_WEIGHT = 1.0 / 14.0
 # What makes a move of the market, in usual ones of the last weeks, as rare as a range of so many
 # yardsticks.
 MARKET_WEIGHT = 0.45
@@ -40,7 +36,7 @@ class MarketDays:
         times: shape (n,), ascending, the start of the day's bars in UTC seconds.
         moves: shape (n,), the median return; NaN where it is not known.
         counts: shape (n,), how many tickers it is of.
-        columns: shape (n, 3), the columns of `MARKET_COLUMNS`.
+        ratios: shape (n,), the root of a move's size in usual ones; 0 where it is not known.
         revision: raised whenever a day changes or comes.
     """
 
@@ -48,18 +44,16 @@ class MarketDays:
     times: Int64
     moves: Float64
     counts: Int64
-    columns: Float32
+    ratios: Float32
     revision: int
 
     def look_up(self, times: Int64) -> Float32:
-        """Return the columns of the days of these `times` (m,), shape (m, 3);
-        0 of days that are not there.
-        """
-        found = np.zeros((times.size, len(MARKET_COLUMNS)), np.float32)
+        """Return the ratio of each of these days (m,); 0 of days that are not there."""
+        found = np.zeros(times.size, np.float32)
         if self.times.size:
             rows = np.minimum(self.times.searchsorted(times), self.times.size - 1)
             same = self.times[rows] == times
-            found[same] = self.columns[rows[same]]
+            found[same] = self.ratios[rows[same]]
         return found
 
     def find_moves(self, times: Int64) -> Float64:
@@ -72,8 +66,8 @@ class MarketDays:
 
     def fingerprint(self, times: Int64) -> list[str]:
         """Return of each day a hash of all that a score of a bar of it depends on."""
-        columns = self.look_up(times).astype("<f4")
-        return [f"sha256:{hashlib.sha256(day).hexdigest()}" for day in columns]
+        ratios = self.look_up(times).astype("<f4")
+        return [f"sha256:{hashlib.sha256(day).hexdigest()}" for day in ratios]
 
     @property
     def is_known(self) -> bool:
@@ -115,27 +109,22 @@ def compute_medians(times: Int64, returns: Float64) -> tuple[Int64, Float64, Int
     return days, np.where(counts >= LEAST_TICKERS, (low + high) / 2.0, np.nan), counts
 
 
-def compute_columns(moves: Float64) -> Float32:
-    """Return the columns of `MARKET_COLUMNS` of days with these moves, in order, shape (n, 3).
+def compute_ratios(moves: Float64) -> Float32:
+    """Return the root of each day's size in usual moves, shape (n,).
 
-    A yardstick is a mean of the size of moves before the day, by fourth roots, which one crash
-    hardly moves: with the weights of a recursion over 14 days, of the last 250, and of all. A
-    column is the root of the day's size in yardsticks. Days that are not known have 0, and count
+    Usual is a mean of the size of moves before the day with the weights of a recursion over 14
+    days, by fourth roots, which one crash hardly moves. Days that are not known have 0, and count
     for no other.
     """
-    columns = np.zeros((moves.size, len(MARKET_COLUMNS)), np.float32)
+    ratios = np.zeros(moves.size, np.float32)
     known = np.flatnonzero(~np.isnan(moves))
     sizes = np.abs(moves[known])
     roots = np.sqrt(np.sqrt(sizes))
-    sums = np.concatenate((np.zeros(1), np.cumsum(roots)))
-    fast = roots[0] if roots.size else 0.0
+    usual = roots[0] if roots.size else 0.0
     for day in range(known.size):
         if day >= LEAST_DAYS:
-            since = max(0, day - SLOW_DAYS)
-            slow = np.sum(roots[since:day]) / (day - since)
-            for column, root in enumerate((fast, slow, sums[day] / day)):
-                square = root * root
-                ratio = np.sqrt(sizes[day] / max(square * square, SMALLEST_SHARE))
-                columns[known[day], column] = np.rint(min(ratio, BOUND) * GRID) / GRID
-        fast += (roots[day] - fast) * FAST_WEIGHT
-    return columns
+            square = usual * usual
+            ratio = np.sqrt(sizes[day] / max(square * square, SMALLEST_SHARE))
+            ratios[known[day]] = np.rint(min(ratio, BOUND) * GRID) / GRID
+        usual += (roots[day] - usual) * DAY_WEIGHT
+    return ratios

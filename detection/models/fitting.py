@@ -9,7 +9,7 @@ bytes.
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -40,7 +40,6 @@ from records.models.documents import FitFields
 
 MOST_ROWS = 500_000
 FEWEST_ROWS = 100
-FEWEST_KNOWN = 2_000
 PORTION_BARS = 200_000
 LOADED, FITTED, SCORED = 0.7, 0.85, 0.98
 SCORED_ROWS = 5_000
@@ -113,7 +112,6 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     markets = {
         code: _find_days(database, plan, code) for code in sorted({s["market"] for s in series})
     }
-    known_only = _has_known(markets.values(), plan)
     for code, own in groupby(sorted(series, key=_get_market), key=_get_market):
         for portion in _split(list(own)):
             panel = load_panel(
@@ -124,7 +122,7 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
                     max(0, index - kind.history_bars), interval
                 ),
             )
-            _learn(panel, plan, markets[code], sample, seen, known_only=known_only)
+            _learn(panel, plan, markets[code], sample, seen)
             done += len(portion)
             checkpoint(LOADED * done / len(series))
     rows = (
@@ -165,22 +163,6 @@ def _find_days(database: Db, plan: TrainingPlan, market: str) -> MarketDays | No
         return None
     refresh_days(database, market, plan.interval, datetime.now(UTC))
     return read_days(database, market, plan.interval)
-
-
-def _has_known(markets: Iterable[MarketDays | None], plan: TrainingPlan) -> bool:
-    """Whether there are enough bars of days on which the market's move is known to learn from
-    these alone.
-
-    Beside bars of which it is not, all others would look strange.
-    """
-    start = plan.window_start.timestamp() if plan.window_start else -np.inf
-    end = plan.window_end.timestamp() if plan.window_end else np.inf
-    bars = 0
-    for days in markets:
-        if days is not None and plan.feature_set.market_columns:
-            known = days.columns.any(axis=1) & (days.times >= start) & (days.times <= end)
-            bars += int(days.counts[known].sum())
-    return not plan.tickers and bars >= FEWEST_KNOWN
 
 
 def _score(
@@ -244,8 +226,6 @@ def _learn(
     market: MarketDays | None,
     sample: RowSample | list[SeriesRows],
     seen: Seen,
-    *,
-    known_only: bool,
 ) -> None:
     """Add the rows of a panel that lie in the window to the sample, and note what they were."""
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
@@ -254,8 +234,6 @@ def _learn(
     features = compute_features(panel, first - kind.history_bars, plan.feature_set, market)
     wanted, bad = _select(panel, features, plan)
     wanted &= features.rows >= np.repeat(first, _count_rows(panel, features.rows))
-    if known_only:
-        wanted &= features.inputs[:, len(plan.feature_set.own_columns) :].any(axis=1)
     shown = lay_out_rows(panel, features, plan.feature_set, np.flatnonzero(wanted))
     shown = shown.want(shown.wanted[kind.find_known(shown, plan.parameters)])
     if isinstance(sample, RowSample):
@@ -272,8 +250,7 @@ def _learn(
         if count:
             seen.rows[ticker] = count
         else:
-            lacking = "market_unknown" if known_only else "not_enough_bars"
-            seen.left_out[ticker] = "bad_bars" if ticker in bad else lacking
+            seen.left_out[ticker] = "bad_bars" if ticker in bad else "not_enough_bars"
 
 
 def _count_rows(panel: BarPanel, rows: Int64) -> Int64:

@@ -179,10 +179,9 @@ class Describer:
         times = self._load.panel.times[rows]
         found = zip(market.fingerprint(times), market.look_up(times).tolist(), strict=True)
         moves = market.find_moves(times).tolist()
-        for (fingerprint, columns), move in zip(found, moves, strict=True):
-            fast, slow, ever = (column * column for column in columns)
-            words = {"market_fast": fast, "market_slow": slow, "market_all": ever}
-            yield _MarketDay(fingerprint, {} if isnan(move) else {"market_move": move, **words})
+        for (fingerprint, ratio), move in zip(found, moves, strict=True):
+            words = {"market_move": move, "market_fast": ratio * ratio}
+            yield _MarketDay(fingerprint, {} if isnan(move) else words)
 
 
 class _MarketDay(NamedTuple):

@@ -177,7 +177,7 @@ def _find_by_measures(
     quiet = np.maximum(volume, loud_at_its_time) <= QUIET
     if market is not None:
         # Where the whole market moves, a ticker needs no news of its own.
-        quiet &= np.square(market.look_up(panel.times[rows])[:, 0]) < MARKET_MOVE
+        quiet &= np.square(market.look_up(panel.times[rows])) < MARKET_MOVE
     for at in np.flatnonzero((moved >= MOVE) & quiet).tolist():
         far, times = float(moved[at]), float(volume[at])
         words = f"moved {far:.1f} times its usual range on {times:.1f} times its usual volume"

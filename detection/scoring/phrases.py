@@ -110,7 +110,9 @@ def _event(documented: Values, measures: Values, close: float) -> str:
     )
     market = MARKET_WEIGHT * measures.get("market_fast", 0.0)
     if market > max(*parts, LEAST_DEPARTURE):
-        return _market("market_fast", "lately")(documented, measures, close)
+        went = "rose" if measures["market_move"] > 0 else "fell"
+        moved = f"the market {went} {_percent(measures['market_move'])}"
+        return f"{moved}, {_times(measures['market_fast'])} its usual lately"
     return _departure(documented, measures, close)
 
 
@@ -178,19 +180,6 @@ def _at_its_time(phrase: Phrase) -> Phrase:
     return at_its_time
 
 
-def _market(column: str, since: str) -> Phrase:
-    def phrase(_: Values, measures: Values, __: float) -> str:
-        if "market_move" not in measures:
-            return "what the market did is not known"
-        move, ratio = measures["market_move"], measures[column]
-        if not move or ratio < NOTHING:
-            return "the market hardly moved"
-        went = "rose" if move > 0 else "fell"
-        return f"the market {went} {_percent(move)}, {_times(ratio)} its usual {since}"
-
-    return phrase
-
-
 PHRASES: dict[str, Phrase] = {
     "clock_return_fast": _at_its_time(_return),
     "clock_return_slow": _at_its_time(_return),
@@ -207,9 +196,6 @@ PHRASES: dict[str, Phrase] = {
     "return_steady": _return,
     "event_fast": _event,
     "event_steady": _event,
-    "market_fast": _market("market_fast", "lately"),
-    "market_slow": _market("market_slow", "in a year"),
-    "market_all": _market("market_all", "ever since"),
     "return_1_atr": _return,
     "return_3_atr": _moved(3),
     "return_6_atr": _moved(6),

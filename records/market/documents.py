@@ -470,8 +470,8 @@ class MarketDaysDocument(TypedDict):
             that is so, the hash is the same.
         checked_by: the last runs that found it up to date.
         years: the same of the bars that the days of a year are computed of.
-        times, moves, counts, columns: one binary each, little-endian int64, float64, int64 and
-            three float32 a day.
+        times, moves, counts, ratios: one binary each, little-endian int64, float64, int64 and
+            float32, one a day.
         changes: what the revisions changed, ascending; the oldest entry stands for all before it.
         ends: of which revision and last bar each series was, packed; None where one was damaged.
     """
@@ -488,7 +488,7 @@ class MarketDaysDocument(TypedDict):
     times: bytes
     moves: bytes
     counts: bytes
-    columns: bytes
+    ratios: bytes
     changes: list[DaysChange]
     updated_at: datetime
 

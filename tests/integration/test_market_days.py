@@ -70,7 +70,7 @@ def detect_anew(database: Db, *tickers: str) -> dict[str, float]:
 def read_columns(database: Db) -> list[bytes]:
     days = read_days(database, "US", "1d")
     assert days is not None
-    return [each.tobytes() for each in (days.times, days.columns, days.moves, days.counts)]
+    return [each.tobytes() for each in (days.times, days.ratios, days.moves, days.counts)]
 
 
 def compute_anew(database: Db) -> list[bytes]:
@@ -248,21 +248,23 @@ def test_days_of_another_rule_are_computed_anew_as_a_revision(market: Db) -> Non
     own = read_days(market, "US", "1d")
     assert own is not None
     none = np.full(own.moves.size, np.nan)
-    other = {"moves": none.tobytes(), "columns": np.zeros_like(own.columns).tobytes()}
-    market.market_days.update_one({}, {"$set": other})
-    refresh_days(market, "US", "1d", NOW)
-    found = read_days(market, "US", "1d")
-    assert found is not None
-    assert np.isnan(found.moves).all()
+    other = {
+        "moves": none.tobytes(),
+        "columns": np.zeros((own.ratios.size, 3), np.float32).tobytes(),
+    }
+    market.market_days.update_one({}, {"$set": other, "$unset": {"ratios": ""}})
     forget_day_inputs(market)
+    found = read_days(market, "US", "1d")
+    assert found is not None
+    assert not found.ratios.any()
     refresh_days(market, "US", "1d", NOW)
     found = read_days(market, "US", "1d")
     assert found is not None
-    assert found.columns.tobytes() == own.columns.tobytes()
+    assert found.ratios.tobytes() == own.ratios.tobytes()
     assert found.revision == own.revision + 1
     stored = find_days(market, "US", "1d")
     assert stored is not None
-    known = found.times[found.columns.any(axis=1)]
+    known = found.times[found.ratios > 0]
     assert find_changed_days(stored, own.revision) == (int(known[0]), int(known[-1]))
 
 

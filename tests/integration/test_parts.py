@@ -129,7 +129,8 @@ def test_a_scan_writes_a_document_a_part_and_tells_of_each_ticker(market: Db) ->
     before = find_audits(market, "run-1")
     for added, (ticker, frame) in enumerate(frames.items(), 1):
         store(market, ticker, frame[: BARS + added])
-    store(market, "BAD", make_bars(30, 9))
+    # Later than the others': with six tickers their market's move would be known.
+    store(market, "BAD", make_bars(BARS + 100, 9)[-30:])
     job = build_job("run-2", "incremental", (*TICKERS, "BAD", "GONE"))
     run(market, job)
     assert market.detection_runs.count_documents({"run_id": "run-2"}) == 4

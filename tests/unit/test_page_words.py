@@ -74,5 +74,5 @@ def test_a_page_names_every_word(file: str, name: str, vocabulary: Any) -> None:
 def test_what_a_model_reads_has_a_name() -> None:
     known = read_constant("pages/ticker/features.js", "COLUMNS") | set(FEATURES)
     columns = {column for feature_set in FEATURE_SETS for column in feature_set.columns}
-    bare = {re.sub(r"_(fast|slow|all|atr)$", "", column) for column in columns}
+    bare = {re.sub(r"_(fast|slow|steady|atr)$", "", column) for column in columns}
     assert bare - known == set()

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from detection.features.compute import compute_features
-from detection.features.feature_sets import BESIDE_MARKET, EVENTS, MARKET_COLUMNS, TRADED
+from detection.features.feature_sets import EVENTS
 from detection.features.kernel import BOUND, GRID
 from detection.features.market_move import (
     MarketDays,
-    compute_columns,
     compute_medians,
+    compute_ratios,
     compute_returns,
 )
 from market.bars.panel import BarPanel
@@ -40,25 +40,25 @@ def lay_out(series: list[pd.DataFrame]) -> BarPanel:
 
 def compute_days(panel: BarPanel) -> MarketDays:
     times, moves, counts = compute_medians(*compute_returns(panel, 0, 10**12))
-    return MarketDays("US", times, moves, counts, compute_columns(moves), 1)
+    return MarketDays("US", times, moves, counts, compute_ratios(moves), 1)
 
 
 @pytest.mark.parametrize("tickers", [6, 11, 23])
-def test_columns_of_the_market_equal_pandas_rounded_to_the_grid(tickers: int) -> None:
+def test_ratios_of_the_market_equal_pandas_rounded_to_the_grid(tickers: int) -> None:
     series = draw_market(tickers)
     days = compute_days(lay_out(series))
     twin = compute_twin_market(series).iloc[1:]
     assert (days.times // DAY).tolist() == twin.index.tolist()
     np.testing.assert_allclose(days.moves, twin["move"], rtol=0, atol=1e-15)
-    expected = twin[list(MARKET_COLUMNS)].to_numpy().clip(max=BOUND)
-    np.testing.assert_allclose(days.columns, expected, rtol=0, atol=0.5 / GRID + 1e-9)
+    expected = twin["ratio"].to_numpy().clip(max=BOUND)
+    np.testing.assert_allclose(days.ratios, expected, rtol=0, atol=0.5 / GRID + 1e-9)
     assert days.is_known
 
 
 def test_the_order_of_tickers_changes_no_bit() -> None:
     series = draw_market(12)
     one, other = compute_days(lay_out(series)), compute_days(lay_out(series[::-1]))
-    assert one.columns.tobytes() == other.columns.tobytes()
+    assert one.ratios.tobytes() == other.ratios.tobytes()
     assert one.moves.tobytes() == other.moves.tobytes()
 
 
@@ -66,13 +66,13 @@ def test_later_days_change_nothing_earlier() -> None:
     series = draw_market(12)
     whole = compute_days(lay_out(series))
     part = compute_days(lay_out([bars.loc[:300] for bars in series]))
-    assert whole.columns[: len(part.columns)].tobytes() == part.columns.tobytes()
+    assert whole.ratios[: len(part.ratios)].tobytes() == part.ratios.tobytes()
 
 
 def test_a_market_of_five_has_no_move() -> None:
     days = compute_days(lay_out(draw_market(5)))
     assert np.isnan(days.moves).all()
-    assert not days.columns.any()
+    assert not days.ratios.any()
     assert not days.is_known
     assert np.isnan(days.find_moves(days.times[5:6])).all()
 
@@ -99,25 +99,23 @@ def test_a_day_that_is_missing_counts_as_no_move() -> None:
     panel = lay_out(series)
     days = compute_days(panel)
     missing = MarketDays(
-        "US", days.times[:-5], days.moves[:-5], days.counts[:-5], days.columns[:-5], 1
+        "US", days.times[:-5], days.moves[:-5], days.counts[:-5], days.ratios[:-5], 1
     )
-    features = compute_features(panel, panel.offsets[:-1], BESIDE_MARKET, missing)
+    features = compute_features(panel, panel.offsets[:-1], EVENTS, missing)
     late = panel.times[features.rows] > missing.times[-1]
-    own = len(TRADED.columns)
     assert late.sum() == 5 * 12
-    assert not features.inputs[late, own:].any()
-    assert features.inputs[~late, own:].any(axis=1).mean() > 0.9
-    alone = compute_features(panel, panel.offsets[:-1], TRADED)
-    assert features.inputs[:, :own].tobytes() == alone.inputs.tobytes()
+    alone = compute_features(panel, panel.offsets[:-1], EVENTS)
+    assert features.inputs[late].tobytes() == alone.inputs[late].tobytes()
+    assert features.inputs[~late].tobytes() != alone.inputs[~late].tobytes()
 
 
 def test_the_move_counts_where_it_is_the_largest_of_a_departure_and_else_changes_no_bit() -> None:
     panel = lay_out(draw_market(12))
     days = compute_days(panel)
-    columns = days.columns.copy()
+    ratios = days.ratios.copy()
     # As many as it takes for a departure of 9, and for one below the least.
-    columns[300], columns[301] = np.sqrt(20.0), np.sqrt(3.0)
-    days = replace(days, columns=columns)
+    ratios[300], ratios[301] = np.sqrt(20.0), np.sqrt(3.0)
+    days = replace(days, ratios=ratios)
     alone = compute_features(panel, panel.offsets[:-1], EVENTS).inputs
     features = compute_features(panel, panel.offsets[:-1], EVENTS, days)
     times = panel.times[features.rows]
@@ -129,17 +127,17 @@ def test_the_move_counts_where_it_is_the_largest_of_a_departure_and_else_changes
     np.testing.assert_allclose(features.inputs[large, event], expected, rtol=0, atol=1 / GRID)
     small = times == days.times[301]
     assert features.inputs[small].tobytes() == alone[small].tobytes()
-    unknown = replace(days, columns=np.zeros_like(columns))
+    unknown = replace(days, ratios=np.zeros_like(ratios))
     without = compute_features(panel, panel.offsets[:-1], EVENTS, unknown)
     assert without.inputs.tobytes() == alone.tobytes()
 
 
-def test_a_day_that_is_not_known_has_no_columns_and_changes_no_other() -> None:
+def test_a_day_that_is_not_known_has_no_ratio_and_changes_no_other() -> None:
     moves = np.random.default_rng(1).standard_normal(100) * 0.01
     lacking = moves.copy()
     lacking[60] = np.nan
-    columns = compute_columns(lacking)
-    assert not columns[60].any()
-    without = compute_columns(np.delete(moves, 60))
-    np.testing.assert_array_equal(np.delete(columns, 60, axis=0), without)
-    assert without[20:].all(axis=1).any()
+    ratios = compute_ratios(lacking)
+    assert not ratios[60]
+    without = compute_ratios(np.delete(moves, 60))
+    np.testing.assert_array_equal(np.delete(ratios, 60), without)
+    assert without[20:].any()

@@ -261,21 +261,14 @@ def draw_bars(
 
 
 def compute_twin_market(series: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return `move` and the three columns of the market, before they are rounded to the grid,
+    """Return `move` and `ratio` of each day of a market, before it is rounded to the grid,
     of series that are indexed by day; without a pause, and all bars with a trade.
     """
     returns = pd.concat([bars["close"].pct_change() for bars in series], axis=1)
     known = returns.notna().sum(axis=1) >= 6
     move = returns.median(axis=1).where(known)
-    roots = move.abs().dropna() ** 0.25
-    # The recursion begins with the first root, and takes each in once it is past.
-    fast = roots.ewm(alpha=1 / 14, adjust=False).mean().shift(1)
-    slow = roots.rolling(250, min_periods=1).mean().shift(1)
-    ever = roots.expanding().mean().shift(1)
     size = move.abs().dropna()
-    columns = {
-        name: np.sqrt(size / np.maximum(usual**4, 1e-4)).where(np.arange(len(size)) >= 20, 0.0)
-        for name, usual in (("market_fast", fast), ("market_slow", slow), ("market_all", ever))
-    }
-    found = pd.DataFrame(columns).reindex(move.index).fillna(0.0)
-    return found.assign(move=move)
+    # The recursion begins with the first root, and takes each in once it is past.
+    usual = (size**0.25).ewm(alpha=1 / 14, adjust=False).mean().shift(1)
+    ratio = np.sqrt(size / np.maximum(usual**4, 1e-4)).where(np.arange(len(size)) >= 20, 0.0)
+    return pd.DataFrame({"move": move, "ratio": ratio.reindex(move.index).fillna(0.0)})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detection.features.compute import compute_features
-from detection.features.feature_sets import FEATURE_SETS, MARKET_COLUMNS, TWO_YARDSTICKS, FeatureSet
+from detection.features.feature_sets import FEATURE_SETS, TWO_YARDSTICKS, FeatureSet
 from detection.features.kernel import COLUMNS, MEASURES
 from detection.features.names import FEATURES
 from detection.scoring.phrases import PHRASES, build_reasons
@@ -18,17 +18,9 @@ CALM = dict(
 
 @pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda s: s.label)
 def test_every_column_of_every_set_has_words(feature_set: FeatureSet) -> None:
-    assert set(feature_set.columns) <= {*COLUMNS, *MARKET_COLUMNS} == set(PHRASES)
+    assert set(feature_set.columns) <= set(COLUMNS) == set(PHRASES)
     for column in feature_set.columns:
         assert build_reasons(USUAL, CALM, {column: 1.0}, close=100.0)[0]
-
-
-def test_the_market_is_told_with_what_was_usual() -> None:
-    moved = CALM | {"market_move": -0.061, "market_fast": 5.23, "market_slow": 12.4}
-    told = build_reasons(USUAL, moved, {"market_fast": 0.6, "market_slow": 0.4}, close=100.0)
-    assert told == ["the market fell 6.1 %, 5.2 times its usual lately"]
-    told = build_reasons(USUAL, CALM, {"market_fast": 1.0}, close=100.0)
-    assert told == ["what the market did is not known"]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +41,6 @@ def test_the_market_is_told_with_what_was_usual() -> None:
         ),
         ("gap_fast", {}, {"gap": 0.04}, "opened next to the last close"),
         ("return_3_atr", {"return_3": 0.0}, {}, "close as 3 bars before"),
-        ("market_fast", {}, {"market_move": 1e-6, "market_fast": 0.01}, "the market hardly moved"),
     ],
 )
 def test_what_is_next_to_nothing_is_told_in_words_not_as_a_rounded_zero(

@@ -39,7 +39,7 @@ const COLUMNS = {
   return: "Return",
   gap: "Gap at the open",
   departure: "Range, wick or volume",
-  market: "The market's move",
+  event: "Range, wick, volume or the market's move",
   return_percent: "Return, in percent",
   clock_return: "Return for the time of day",
   clock_span: "Range for the time of day",
@@ -48,13 +48,13 @@ const COLUMNS = {
 const YARDSTICKS = {
   fast: "by the last weeks' measure",
   slow: "by the last year's measure",
-  all: "by all that was before",
+  steady: "by the last quarter's and year's measure",
   atr: "by its average true range",
 };
 
 /** "return_fast" is the return, measured by how much the ticker moved in the last weeks. */
 export function describeColumn(column) {
-  const [, name, yardstick] = /^(.*?)(?:_(fast|slow|all|atr))?$/.exec(column);
+  const [, name, yardstick] = /^(.*?)(?:_(fast|slow|steady|atr))?$/.exec(column);
   const label = COLUMNS[name] ?? FEATURES[name]?.[0] ?? name.replaceAll("_", " ");
   return yardstick ? `${label}, ${YARDSTICKS[yardstick]}` : label;
 }
