@@ -185,6 +185,9 @@ class Trial:
             lost: tickers that nobody could detect, so that there is no result of them.
             statuses: how runs ended that are not complete, by their ids.
         """
+        scans = {scan["_id"] for scan in self._find_scans()}
+        if not scans >= set(self.run_ids):
+            wait_until(lambda: self._seen, "something is seen of a run")
         self.stop_watching()
         ended = {run["_id"]: (run["status"], run["error"]) for run in self.wait_for_end(seconds=0)}
         for run_id in self.cancelled - statuses.keys():
@@ -229,9 +232,6 @@ class Trial:
         assert not {ticker: count for ticker, count in claims.items() if count > most}
 
     def _check_progress(self) -> None:
-        scans = {scan["_id"] for scan in self._find_scans()}
-        if not scans >= set(self.run_ids):
-            wait_until(lambda: self._seen, "something is seen of a run")
         for run_id, seen in list(self._seen.items()):
             fell = [(before, after) for before, after in pairwise(seen) if after < before]
             assert not fell, f"the progress of {run_id} fell: {fell}"
