@@ -29,7 +29,7 @@ class Features:
         documented: shape (m, 14), the features of `FEATURES`, in the units of the price.
         inputs: shape (m, d), the columns of the feature set, free of scale, on a grid that float32
             holds exactly.
-        measures: shape (m, 12), how far each bar is from the ticker's usual, by `MEASURES`; for
+        measures: shape (m, 14), how far each bar is from the ticker's usual, by `MEASURES`; for
             words, not for models.
         warm_up: shape (k,), wanted bars of each series that were left out for want of history.
         no_trade: shape (k,), those that were set aside because nothing traded.

@@ -59,12 +59,18 @@ MEASURES: tuple[str, ...] = (
     "clock_range",
     "clock_wick",
     "clock_volume",
+    # The fast yardstick of a time of day in slow ones, and the other in steady ones.
+    "clock_unrest",
+    "steady_unrest",
 )
 
 CLOCK_COLUMNS = COLUMNS.index("clock_return_fast")
 RETURN_COLUMN = COLUMNS.index("return_percent")
 STEADY_COLUMN = COLUMNS.index("return_steady")
 CLOCK_MEASURES = MEASURES.index("clock_return")
+STEADY_MEASURE = MEASURES.index("steady_unrest")
+# What is measured and not handed out.
+SLOW, STEADY = len(MEASURES), len(MEASURES) + 1
 
 WINDOW = 20
 # The slow yardstick looks back at most 250 bars, in steps of ten; usual volume is that of the last
@@ -321,8 +327,8 @@ def _measure(bars: Bars, atr: Float64, usual: Float64, span: Span, out: Float64)
         )
         out[6, i] = 1.0 if same and (volume[t] == volume[t - 1] or volume[t] == 0.0) else 0.0
         square = usual[2, i] * usual[2, i]
-        out[CLOCK_MEASURES + 5, i] = slow
-        out[CLOCK_MEASURES + 6, i] = np.sqrt(slow * max(square * square, SMALLEST_SHARE))
+        steady = np.sqrt(slow * max(square * square, SMALLEST_SHARE))
+        out[STEADY_MEASURE, i], out[SLOW, i], out[STEADY, i] = fast / steady, slow, steady
 
 
 @njit(nogil=True, error_model="numpy")
@@ -354,7 +360,7 @@ def _free_of_scale(
         out[9, i] = (c[i] - documented[9, i]) * unit
         for f in (3, 6, 13):
             out[f, i] = documented[f, i]
-        unrest, slow = measured[5, i], measured[CLOCK_MEASURES + 5, i]
+        unrest, slow = measured[5, i], measured[SLOW, i]
         fast = unrest * slow
         moved = measured[2, i] * fast if measured[6, i] == 0.0 else 0.0
         still = STILL_WEIGHT / max(moved, SMALLEST_SHARE)
@@ -366,7 +372,7 @@ def _free_of_scale(
         out[17, i] = np.sqrt(max(loud, volume, fast * still))
         out[18, i] = np.sqrt(max(loud * unrest, volume, slow * still))
         out[RETURN_COLUMN, i] = 100.0 * documented[0, i]
-        steady = measured[CLOCK_MEASURES + 6, i]
+        steady = measured[STEADY, i]
         departed = max(loud * fast / steady, volume, steady * still)
         out[STEADY_COLUMN, i] = np.sqrt(abs(measured[0, i]) * fast / steady)
         out[STEADY_COLUMN + 1, i] = max(out[17, i], np.sqrt(LEAST_DEPARTURE))
@@ -444,7 +450,7 @@ def _compare_by_clock(
     open_, high, low, close, volume = bars
     for i in range(count):
         t = first + i
-        for row in range(5):
+        for row in range(6):
             measured[CLOCK_MEASURES + row, i] = 1.0
         for row in range(6):
             columns[CLOCK_COLUMNS + row, i] = 1.0
@@ -470,6 +476,7 @@ def _compare_by_clock(
         measured[CLOCK_MEASURES + 2, i] = true_range / slow
         measured[CLOCK_MEASURES + 3, i] = wick / slow
         measured[CLOCK_MEASURES + 4, i] = loud
+        measured[CLOCK_MEASURES + 5, i] = fast / slow
         still = STILL_WEIGHT / max(true_range if measured[6, i] == 0.0 else 0.0, SMALLEST_SHARE)
         wide = max(true_range, WICK_WEIGHT * wick)
         loud, jump = VOLUME_WEIGHT * loud, abs(opened) / gap
@@ -543,7 +550,7 @@ def run_kernel(
     the session, how many bars before an anchor are looked at for what is usual at a time of day (0
     where nothing asks for that), and the warm-up: a row that has fewer bars in its history is
     passed over. picked: (d,) positions in COLUMNS. out: documented (m, 14), inputs (m, d) and
-    measures (m, 12) to fill.
+    measures (m, 14) to fill.
     """
     offsets, first_rows, out_rows = layout
     anchor_bars, history_bars, intraday, clock_bars, warm_up = rules

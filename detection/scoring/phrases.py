@@ -1,13 +1,10 @@
 """Why a bar is strange, in words: a phrase for each model column that has a large share in it."""
 
 from collections.abc import Callable, Mapping
+from math import inf
 
-from detection.features.kernel import (
-    LEAST_DEPARTURE,
-    STILL_WEIGHT,
-    VOLUME_WEIGHT,
-    WICK_WEIGHT,
-)
+from detection.features.feature_sets import EVENT_COLUMNS
+from detection.features.kernel import STILL_WEIGHT, VOLUME_WEIGHT, WICK_WEIGHT
 from detection.features.market_move import MARKET_WEIGHT
 
 # A column with less of the attribution than this is not worth a word, and more than three are not
@@ -18,9 +15,18 @@ MOST_REASONS = 3
 BAND_SIGMA = 2.0
 # What would be told as 0.0 times is next to nothing.
 NOTHING = 0.05
+# Of these an open's gap is a part too; the spans beside them hold it in the range.
+CLOCK_DEPARTURES = ("clock_departure_fast", "clock_departure_slow")
 
 Values = Mapping[str, float]
 Phrase = Callable[[Values, Values, float], str]
+# How many of a column's yardsticks that of the measures is, where it is another one.
+UNITS: dict[str, Callable[[Values], float]] = {
+    "departure_slow": lambda measures: measures["unrest"],
+    "event_steady": lambda measures: measures["steady_unrest"],
+    "clock_departure_fast": lambda measures: 1.0 / measures["clock_unrest"],
+    "clock_span_fast": lambda measures: 1.0 / measures["clock_unrest"],
+}
 
 
 def build_reasons(
@@ -75,45 +81,40 @@ def _gap(_: Values, measures: Values, __: float) -> str:
     return f"opened {side} the last close by {_times(abs(gap))} its usual range"
 
 
-def _clock_departure(documented: Values, measures: Values, close: float) -> str:
-    """Name the gap where it is the largest part of a departure
-    from what is usual at a time of day.
-    """
-    parts = (measures["range"], 2.0 * measures["wick"], 0.8 * measures["volume"])
-    leading = _gap if abs(measures["gap"]) >= max(parts) else _departure
-    return leading(documented, measures, close)
+def weigh_parts(column: str, measures: Values) -> dict[Phrase, float]:
+    """Return what a departure is the largest of, each part with its words, as the kernel weighs it.
 
-
-def _departure(documented: Values, measures: Values, close: float) -> str:
-    """Name the largest part of a departure,
-    in the order of rarity that the kernel weighs them by.
+    A bar that did not move, or repeats the one before, is told as such whatever else it has.
     """
-    if measures["repeats"]:
-        return "repeats the bar before it"
-    if measures["range"] == 0.0:
-        return "did not move at all"
-    parts = {
-        _range: measures["range"],
-        _wick: WICK_WEIGHT * measures["wick"],
+    unit = UNITS[column](measures) if column in UNITS else 1.0
+    moved = 0.0 if measures["repeats"] else unit * measures["range"]
+    parts: dict[Phrase, float] = {
+        _range: unit * measures["range"],
+        _wick: WICK_WEIGHT * unit * measures["wick"],
         _volume: VOLUME_WEIGHT * measures["volume"],
-        _stillness: STILL_WEIGHT / measures["range"],
+        _stillness: STILL_WEIGHT / moved if moved else inf,
     }
-    return max(parts, key=lambda part: parts[part])(documented, measures, close)
+    if column in EVENT_COLUMNS:
+        parts[_market] = MARKET_WEIGHT * measures.get("market_fast", 0.0)
+    if column in CLOCK_DEPARTURES:
+        parts[_gap] = abs(measures["gap"])
+    return parts
 
 
-def _event(documented: Values, measures: Values, close: float) -> str:
-    """Name the market where its move is the largest part of a departure."""
-    parts = (
-        measures["range"],
-        WICK_WEIGHT * measures["wick"],
-        VOLUME_WEIGHT * measures["volume"],
-    )
-    market = MARKET_WEIGHT * measures.get("market_fast", 0.0)
-    if market > max(*parts, LEAST_DEPARTURE):
-        went = "rose" if measures["market_move"] > 0 else "fell"
-        moved = f"the market {went} {_percent(measures['market_move'])}"
-        return f"{moved}, {_times(measures['market_fast'])} its usual lately"
-    return _departure(documented, measures, close)
+def _departure(column: str) -> Phrase:
+    """Return a phrase for the largest part of a departure."""
+
+    def departure(documented: Values, measures: Values, close: float) -> str:
+        parts = weigh_parts(column, measures)
+        return max(parts, key=lambda part: parts[part])(documented, measures, close)
+
+    return departure
+
+
+def _market(_: Values, measures: Values, __: float) -> str:
+    went = "rose" if measures["market_move"] > 0 else "fell"
+    moved = f"the market {went} {_percent(measures['market_move'])}"
+    return f"{moved}, {_times(measures['market_fast'])} its usual lately"
 
 
 def _range(_: Values, measures: Values, __: float) -> str:
@@ -121,6 +122,10 @@ def _range(_: Values, measures: Values, __: float) -> str:
 
 
 def _stillness(_: Values, measures: Values, __: float) -> str:
+    if measures["repeats"]:
+        return "repeats the bar before it"
+    if measures["range"] == 0.0:
+        return "did not move at all"
     return f"range only {measures['range']:.2f} of its usual"
 
 
@@ -183,19 +188,19 @@ def _at_its_time(phrase: Phrase) -> Phrase:
 PHRASES: dict[str, Phrase] = {
     "clock_return_fast": _at_its_time(_return),
     "clock_return_slow": _at_its_time(_return),
-    "clock_departure_fast": _at_its_time(_clock_departure),
-    "clock_departure_slow": _at_its_time(_clock_departure),
-    "clock_span_fast": _at_its_time(_departure),
-    "clock_span_slow": _at_its_time(_departure),
+    "clock_departure_fast": _at_its_time(_departure("clock_departure_fast")),
+    "clock_departure_slow": _at_its_time(_departure("clock_departure_slow")),
+    "clock_span_fast": _at_its_time(_departure("clock_span_fast")),
+    "clock_span_slow": _at_its_time(_departure("clock_span_slow")),
     "return_percent": _return,
     "return_fast": _return,
     "return_slow": _return,
     "gap_fast": _gap,
-    "departure_fast": _departure,
-    "departure_slow": _departure,
+    "departure_fast": _departure("departure_fast"),
+    "departure_slow": _departure("departure_slow"),
     "return_steady": _return,
-    "event_fast": _event,
-    "event_steady": _event,
+    "event_fast": _departure("event_fast"),
+    "event_steady": _departure("event_steady"),
     "return_1_atr": _return,
     "return_3_atr": _moved(3),
     "return_6_atr": _moved(6),

@@ -1,5 +1,7 @@
 """The words for an anomaly say what its features say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,12 +9,16 @@ from detection.features.compute import compute_features
 from detection.features.feature_sets import FEATURE_SETS, TWO_YARDSTICKS, FeatureSet
 from detection.features.kernel import COLUMNS, MEASURES
 from detection.features.names import FEATURES
-from detection.scoring.phrases import PHRASES, build_reasons
+from detection.scoring.phrases import PHRASES, build_reasons, weigh_parts
 from tests.unit.detection.features.twin import build_panel, draw_bars
 
 USUAL = dict.fromkeys(FEATURES, 0.0) | {"VWAP": 100.0, "ATR_14": 2.0}
 CALM = dict(
-    zip(MEASURES, (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.0, 0.1, 0.0, 0.9, 0.2, 1.0), strict=True)
+    zip(
+        MEASURES,
+        (0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 0.0, 0.1, 0.0, 0.9, 0.2, 1.0, 1.0, 1.0),
+        strict=True,
+    )
 )
 
 
@@ -58,6 +64,51 @@ def test_the_market_is_told_where_its_move_is_the_largest_part_of_a_departure() 
     assert told == ["volume 9.0 times its usual"]
     told = build_reasons(USUAL, CALM | {"market_fast": 2.0}, {"event_fast": 1.0}, close=100.0)
     assert told == ["range 0.9 times its usual"]
+
+
+def test_stillness_is_told_where_it_is_the_largest_part_and_the_market_is_second() -> None:
+    # 0.5 / 0.1 is 5, and 0.45 x 8 is 3.6.
+    still = CALM | {"range": 0.1, "wick": 0.02, "market_move": -0.031, "market_fast": 8.0}
+    told = build_reasons(USUAL, still, {"event_fast": 1.0}, close=100.0)
+    assert told == ["range only 0.10 of its usual"]
+    # Ten such are one of the steady yardstick, which the other is measured by.
+    told = build_reasons(USUAL, still | {"steady_unrest": 10.0}, {"event_steady": 1.0}, close=100.0)
+    assert told == ["the market fell 3.1 %, 8.0 times its usual lately"]
+
+
+def test_stillness_is_told_where_it_is_larger_than_a_gap_at_its_time_of_day() -> None:
+    quiet = CALM | {"clock_range": 0.1, "clock_wick": 0.02, "clock_gap": 3.0, "clock_volume": 0.1}
+    told = build_reasons(USUAL, quiet, {"clock_departure_slow": 1.0}, close=100.0)
+    assert told == ["range only 0.10 of its usual at this time of day"]
+
+
+@pytest.mark.parametrize(
+    "column", [c for c in COLUMNS if c.rpartition("_")[0].endswith(("departure", "span", "event"))]
+)
+def test_the_parts_that_are_told_of_are_those_that_the_column_is_the_largest_of(
+    column: str,
+) -> None:
+    width, sessions = 7, 80
+    bars = draw_bars(5, width * sessions)
+    panel = replace(
+        build_panel(bars),
+        interval="1h",
+        sessions=np.arange(width * sessions) // width,
+        clocks=np.arange(width * sessions) % width,
+    )
+    only = FeatureSet("one", 1, (column,), 61, sessions=20 if column.startswith("clock") else 0)
+    features = compute_features(panel, np.zeros(1, np.int64), only)
+    assert features.rows.size > 400
+    least = np.sqrt(1.5) if column.startswith("event") else 0.0
+    for value, own in zip(features.inputs[:, 0], features.measures.tolist(), strict=True):
+        measures = dict(zip(MEASURES, own, strict=True))
+        if column.startswith("clock"):
+            names = ("gap", "range", "wick", "volume")
+            measures |= {name: measures[f"clock_{name}"] for name in names}
+            if {measures[name] for name in names} == {1.0}:
+                continue  # what is usual at its time of day is not known
+        largest = max(weigh_parts(column, measures).values())
+        assert value == pytest.approx(max(np.sqrt(largest), least), rel=1e-4)
 
 
 def explain(bars, row: int) -> list[str]:
