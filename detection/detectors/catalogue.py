@@ -39,7 +39,7 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="half_space_trees",
             summary="a bar unlike the series' own bars of the last year, by random half-spaces",
-            feature_set="two_yardsticks/2",
+            feature_set="events/2",
             intraday_feature_set="time_of_day/2",
             parameters={},
             most_product=1,
@@ -53,7 +53,7 @@ DETECTORS: dict[str, DetectorKind] = {
         DetectorKind(
             name="pca_window",
             summary="a bar that the shape of its last 20 bars does not lead to expect",
-            feature_set="two_yardsticks/2",
+            feature_set="events/2",
             intraday_feature_set="time_of_day/2",
             parameters={},
             most_product=1,
@@ -109,7 +109,7 @@ def _find_members(parameters: Mapping[str, Any]) -> list[DetectorKind]:
 DETECTORS["ensemble"] = DetectorKind(
     name="ensemble",
     summary="what several detectors find rare, by their weights",
-    feature_set="family/2",
+    feature_set="family/3",
     intraday_feature_set="family_by_time/2",
     parameters={
         "weights": WeightsParameter(

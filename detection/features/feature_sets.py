@@ -148,9 +148,9 @@ RETURNS = FeatureSet(
 # What the members of an ensemble look at: the return, and the forest's columns.
 FAMILY = FeatureSet(
     name="family",
-    version=2,
-    columns=(*RETURNS.columns, *TRADED.columns),
-    warm_up_bars=TRADED.warm_up_bars,
+    version=3,
+    columns=(*RETURNS.columns, *EVENTS.columns),
+    warm_up_bars=EVENTS.warm_up_bars,
     sets_no_trade_aside=True,
 )
 FAMILY_BY_TIME = FeatureSet(

@@ -6,11 +6,11 @@ import pytest
 
 from core.errors import BadInput
 from detection.detectors.catalogue import DETECTORS
-from detection.detectors.ensemble import OF_RETURNS, Ensemble
+from detection.detectors.ensemble import OF_RETURNS, Ensemble, Member
 from detection.detectors.rows import SeriesRows, attribute_rows, score_rows
 from detection.detectors.weights import MEMBERS, compute_agreement, find_weights
 from detection.features.compute import compute_features
-from detection.features.feature_sets import FAMILY
+from detection.features.feature_sets import FAMILY, get_feature_set
 from detection.models.rows import lay_out_rows
 from tests.unit.detection.features.twin import build_panel, draw_bars, read_real_bars
 
@@ -79,6 +79,18 @@ def test_a_member_that_cannot_score_a_bar_leaves_its_weight_to_the_others(
     assert early[0]["grade"] is not None
     assert score == pytest.approx(-early[0]["grade"] / 100)
     assert early[1]["score"] is early[1]["grade"] is None
+
+
+# The network alone looks at a bar without its market.
+@pytest.mark.parametrize("name", [name for name in MEMBERS if name != "lstm"])
+def test_a_member_sees_the_columns_that_it_looks_at_alone(name: str) -> None:
+    own, member = DETECTORS[name], Member(DETECTORS[name], 1.0)
+    for whole, alone in (
+        (KIND.feature_set, own.feature_set),
+        (KIND.intraday_feature_set, own.intraday_feature_set),
+    ):
+        seen = get_feature_set(whole).columns[member.columns]
+        assert seen == get_feature_set(alone).columns
 
 
 def test_votes_and_score_agree(ensemble: Ensemble, rows: SeriesRows) -> None:
