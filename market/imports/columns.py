@@ -57,7 +57,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "volume": (
         "volume", "v", "vol", "vo", "pxvolume", "totalvolume", "tradedvolume", "sharestraded",
-        "totaltradedquantity", "totaltradequantity", "volumen", "umsatz", "stück", "wolumen",
+        "totaltradedquantity", "totaltradequantity",
+        # Before the German words for volume: beside pieces these are what they were sold for.
+        "stücke", "stuecke", "stück", "stückzahl", "volumen", "umsatz", "wolumen",
         "volumes", "объем", "出来高", "売買高", "成交量", "交易量", "거래량", "ปริมาณ", "hacim",
     ),
     "split": (

@@ -54,6 +54,15 @@ def test_columns_of_adjusted_data_are_left_aside_by_name() -> None:
     assert chosen.positions["split"] == 8
 
 
+@pytest.mark.parametrize("pieces", ["Stücke", "Stuecke", "Stück"])
+def test_pieces_are_the_volume_and_not_what_they_were_sold_for(pieces: str) -> None:
+    text = (
+        f"Datum;Erster;Hoch;Tief;Schlusskurs;{pieces};Volumen\n"
+        "17.09.2001;16,0;17,07;15,73;16,99;8.178.700;136.283.452,50\n"
+    )
+    assert read_numbers(text)["volume"] == [8178700]
+
+
 def test_named_index_is_a_column() -> None:
     index = pd.DatetimeIndex(["2001-09-17"], name="Date")
     settled = settle_frame(pd.DataFrame({"o": [1], "h": [2], "l": [3], "c": [4]}, index=index))
