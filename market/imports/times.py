@@ -11,7 +11,6 @@ time with a zone counts as the date it has on the exchange, but for UTC midnight
 it says.
 """
 
-import calendar
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,7 +45,29 @@ ABBREVIATIONS = {
     "EEST": "+03:00",
     "MSK": "+03:00", "AEST": "+10:00", "AEDT": "+11:00",
 }  # fmt: skip
-MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
+# By how their names begin in English, German, Dutch, French, Spanish, Portuguese and Italian: no
+# two of these languages mean different months by one beginning.
+MONTHS = {
+    beginning: number
+    for number, beginnings in enumerate(
+        (
+            "jan ene gen",
+            "feb fév fev",
+            "mar mär mrz mrt maa",
+            "apr avr abr",
+            "may mai mei mag",
+            "jun juin giu",
+            "jul juil lug",
+            "aug aoû aou ago",
+            "sep set",
+            "oct okt out ott",
+            "nov",
+            "dec dez déc dic",
+        ),
+        start=1,
+    )
+    for beginning in beginnings.split()
+}
 SHOWN = 40
 LONGEST = 64
 
@@ -58,12 +79,13 @@ _YEAR_FIRST = re.compile(
 )
 _PARTED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?:[ T,]+(.*))?")
 _SHORT_YEAR = re.compile(r"\d{1,2}([-/.])(?:\d{1,2}|[A-Za-z]{3})\1\d{2}(?:\D.*)?")
+_NAME = r"[^\W\d_]{3,10}"
 _DAY_MONTH = re.compile(
-    r"(?:[A-Za-z]{3,9},?\s+)?(\d{1,2})[ ./-]+([A-Za-z]{3,9})\.?[ ,./-]+(\d{4})(?:[ T,]+(.*))?"
+    rf"(?:{_NAME},?\s+)?(\d{{1,2}})[ ./-]+({_NAME})\.?[ ,./-]+(\d{{4}})(?:[ T,]+(.*))?"
 )
 _MONTH_DAY = re.compile(
-    r"(?:[A-Za-z]{3,9},\s+)?([A-Za-z]{3,9})\.?[ ./-]+(\d{1,2})(?:st|nd|rd|th)?[ ,./-]+(\d{4})(?:["
-    r" T,]+(.*))?"
+    rf"(?:{_NAME},\s+)?({_NAME})\.?[ ./-]+(\d{{1,2}})(?:st|nd|rd|th)?[ ,./-]+(\d{{4}})"
+    r"(?:[ T,]+(.*))?"
 )
 _CLOCK = re.compile(
     r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AaPp])\.?[Mm]\.?)?\s*"
@@ -363,15 +385,23 @@ def _part(text: str, *, day_first: bool) -> tuple[str | None, str]:
         return _write_date(match[1], match[2], match[3]), clock + zone
     if match := _DAY_MONTH.fullmatch(text):
         return (
-            _write_date(match[3], str(MONTHS.get(match[2][:3].lower(), 0)), match[1]),
+            _write_date(match[3], _find_month(match[2]), match[1]),
             (match[4] or "").strip(),
         )
     if match := _MONTH_DAY.fullmatch(text):
         return (
-            _write_date(match[3], str(MONTHS.get(match[1][:3].lower(), 0)), match[2]),
+            _write_date(match[3], _find_month(match[1]), match[2]),
             (match[4] or "").strip(),
         )
     return None, ""
+
+
+def _find_month(name: str) -> str:
+    """Return the number of a month, 0 where it is none; juin and juillet part at the fourth
+    letter.
+    """
+    known = name.lower()
+    return str(MONTHS.get(known[:4]) or MONTHS.get(known[:3], 0))
 
 
 def _write_date(year: str, month: str, day: str) -> str:

@@ -138,6 +138,32 @@ def test_the_opening_of_new_york_as_vendors_write_it(written: object) -> None:
     assert label([written], interval="1h") == [datetime(2001, 9, 17, 13, 30, tzinfo=UTC)]
 
 
+@pytest.mark.parametrize(
+    ("written", "month"),
+    [
+        ("1. Mär 2024", 3),
+        ("1. März 2024", 3),
+        ("1-Mrz-2024", 3),
+        ("1. Mai 2024", 5),
+        ("1 Okt. 2024", 10),
+        ("1. Dezember 2024", 12),
+        ("1 févr. 2024", 2),
+        ("1 juin 2024", 6),
+        ("1 juil. 2024", 7),
+        ("1 août 2024", 8),
+        ("1 déc. 2024", 12),
+        ("1 ene 2024", 1),
+        ("1 set 2024", 9),
+        ("mag 1, 2024", 5),
+        ("1 mei 2024", 5),
+        ("1 out 2024", 10),
+        ("1 September 2024", 9),
+    ],
+)
+def test_months_are_read_by_name_in_the_languages_of_markets(written: str, month: int) -> None:
+    assert label([written]) == [datetime(2024, month, 1, tzinfo=UTC)]
+
+
 @pytest.mark.parametrize("written", ["17-Sep-01", "09/17/01"])
 def test_years_of_two_digits_are_refused(written: str) -> None:
     with pytest.raises(BadInput, match="years of two digits"):
