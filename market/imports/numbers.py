@@ -64,6 +64,7 @@ class _Column:
     name: str
     text: pa.ChunkedArray
     is_plain: bool
+    is_typed: bool = False
 
     def fits(self, decimal: str) -> pa.ChunkedArray:
         """Return which cells are numbers that have this for decimals."""
@@ -90,7 +91,8 @@ def read_numbers(table: Table, options: ReadingOptions) -> Numbers:
     decimals = _settle(groups, table, options)
     for group, decimal in zip(groups, decimals, strict=True):
         for column in group:
-            if decimal == "," or column.name not in numbers.columns:
+            # What a workbook holds as numbers is read already, whatever is written beside it.
+            if not column.is_typed and (decimal == "," or column.name not in numbers.columns):
                 numbers.columns[column.name] = _convert(column, decimal)
     if "," in decimals:
         numbers.notes.append("numbers are read with a decimal comma")
@@ -135,7 +137,7 @@ def _read_plain(column: pa.ChunkedArray) -> Float64 | None:
 def _prepare(name: str, column: pa.ChunkedArray, *, is_plain: bool) -> _Column:
     """Return a column of text as its numbers are read; a typed one is empty."""
     if not _is_text(column.type):
-        return _Column(name, pa.chunked_array([[]], pa.string()), is_plain=True)
+        return _Column(name, pa.chunked_array([[]], pa.string()), is_plain=True, is_typed=True)
     text = pc.fill_null(pc.utf8_trim_whitespace(column), "")
     if not is_plain:
         text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _CURRENCY, ""))
@@ -247,8 +249,6 @@ def _build_ambiguous(cell: str) -> BadInput:
 
 def _convert(column: _Column, decimal: str) -> Float64:
     """Return a column's numbers, NaN for cells that are not written with this decimal."""
-    if not len(column.text):
-        return np.zeros(0)
     other = "." if decimal == "," else ","
     text = pc.replace_substring(pc.replace_substring(column.text, other, ""), decimal, ".")
     text = pc.if_else(column.fits(decimal), text, pa.scalar(None, pa.string()))

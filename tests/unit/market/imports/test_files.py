@@ -98,6 +98,20 @@ def test_gzip_parquet_and_excel_hold_the_same_table() -> None:
         assert read_numbers(content, name) == NUMBERS
 
 
+def test_workbook_may_hold_some_columns_as_text_and_others_as_numbers() -> None:
+    workbook = openpyxl.Workbook()
+    for row in (
+        ["Datum", "Eröffnung", "Hoch", "Tief", "Schluss", "Volumen"],
+        ["17.09.2001", "16,0", "17,07", 15.73, "16,99", 8178700],
+    ):
+        workbook.active.append(row)
+    excel = io.BytesIO()
+    workbook.save(excel)
+    assert read_numbers(excel.getvalue(), "x.xlsx") == NUMBERS
+    part = next(iter(read_parts(excel.getvalue(), "NA.xlsx")))
+    assert part.error is None
+
+
 @pytest.mark.parametrize(
     "wrap", [lambda bars: bars, lambda bars: {"bars": bars}, lambda bars: {"candles": bars}]
 )
