@@ -59,6 +59,7 @@ def test_a_dropped_file_is_imported_and_every_row_accounted_for(
     expect(page.get_by_text("not looked at yet").first).to_be_visible()
     page.goto(f"{demo.url}#/runs?task=import")
     expect(page.get_by_text("as spaced").first).to_be_visible()
+    expect(page.get_by_text("5 rows read, 3 new or changed").first).to_be_visible()
     assert demo.database.series.find_one({"ticker": "NEWCO"})["bars"] == 3
 
 

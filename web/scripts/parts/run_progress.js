@@ -110,7 +110,13 @@ export function describeOutcome(run) {
     return run.reason ? `${words(run.reason)}; ${found}` : found;
   }
   if (["import", "fetch", "fill"].includes(run.task) && run.rows_loaded !== null)
-    return `${plural(run.rows_loaded, "row")} read`;
+    return (
+      `${plural(run.rows_loaded, "row")} read` +
+      // The rest was stored already, or rejected.
+      (run.rows_processed < run.rows_loaded
+        ? `, ${count(run.rows_processed)} new or changed`
+        : "")
+    );
   if (run.task === "verify" && run.status === "complete") return describeVerdicts(run.verdicts);
   if (run.status === "complete" && run.task in CAME_TO) return CAME_TO[run.task](run);
   if (run.task === "train" && run.model_version) return `made ${run.model_version}`;
