@@ -62,7 +62,17 @@ def get_chart(query_data: ChartQuery) -> Response:
         "interval": interval,
         "period": query_data.period,
         "synthetic": known["synthetic"],
-        "bars": [_draw_bar(*bar) for bar in bars],
+        "bars": [
+            {
+                "time": datetime.fromtimestamp(time, UTC),
+                "open": opened,
+                "high": high,
+                "low": low,
+                "close": close,
+                "volume": volume,
+            }
+            for time, opened, high, low, close, volume in bars
+        ],
         "cut_at": _find_cut(series, start, bars),
         "indicators": lines,
         "markers": find_anomaly_parts(database, query, MARKED, limit=MOST_MARKERS)[::-1],
@@ -73,19 +83,6 @@ def get_chart(query_data: ChartQuery) -> Response:
     answer = jsonify(chart)
     answer.headers.update(get_validators(etag))
     return answer
-
-
-def _draw_bar(
-    time: int, opened: float, high: float, low: float, close: float, volume: float
-) -> Document:
-    return {
-        "time": datetime.fromtimestamp(time, UTC),
-        "open": opened,
-        "high": high,
-        "low": low,
-        "close": close,
-        "volume": volume,
-    }
 
 
 def _build_etag(

@@ -5,6 +5,7 @@ Detection reads with `market/bars/store.py`; both adjust for known splits.
 
 import sys
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, get_args
@@ -62,8 +63,7 @@ def read_series(
     last = end.timestamp() if end else float("inf")
     bars: list[Bar] = []
     for bucket in find_buckets(database, series, start, end):
-        wanted = [bar for bar in _read_bucket(bucket, series) if first <= bar.time <= last]
-        bars = wanted[max(0, len(wanted) - (limit - len(bars))) :] + bars
+        bars = _read_bucket(bucket, series, first, last, limit - len(bars)) + bars
         if len(bars) == limit:
             break
     return bars
@@ -84,9 +84,7 @@ def iterate_bars(
     last = end.timestamp() if end else float("inf")
     read: SeriesDocument = series if adjusted else {**series, "splits": []}
     for bucket in find_buckets(database, series, start, end, order=1):
-        for bar in _read_bucket(bucket, read):
-            if first <= bar.time <= last:
-                yield bar
+        yield from _read_bucket(bucket, read, first, last)
 
 
 def number_sessions(bars: Sequence[Bar], series: SeriesDocument) -> list[int] | None:
@@ -115,9 +113,20 @@ def find_buckets(
     yield from bars_in(database).find(query, dict.fromkeys(COLUMNS, 1)).sort("span", order)
 
 
-def _read_bucket(bucket: BarColumns, series: SeriesDocument) -> list[Bar]:
+def _read_bucket(
+    bucket: BarColumns,
+    series: SeriesDocument,
+    first: float,
+    last: float,
+    limit: int | None = None,
+) -> list[Bar]:
+    """Return the bars of a bucket from `first` to `last` (both inclusive), the last `limit`."""
     columns = [_read_column(bucket[name], "q" if name == "times" else "d") for name in COLUMNS]
-    bars = [Bar(*row) for row in zip(*columns, strict=True)]
+    times = columns[0]
+    # A bar that nobody wants is not made: a year may begin where its bucket ends.
+    begin, end = bisect_left(times, first), bisect_right(times, last)
+    begin = begin if limit is None else max(begin, end - limit)
+    bars = [*map(Bar._make, zip(*(column[begin:end] for column in columns), strict=True))]
     if not series["splits"]:
         return bars
     days, factors = list_adjustments(series["splits"])

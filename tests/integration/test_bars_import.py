@@ -93,6 +93,30 @@ def test_demo_is_real_dirt_and_all(database: Db) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "limit", "days"),
+    [
+        ("2012-12-31", "2013-01-02", 9, ["2012-12-31", "2013-01-02"]),
+        ("2013-01-01", None, 9, ["2013-01-02", "2013-01-03"]),
+        (None, "2012-12-30", 9, ["2012-12-28"]),
+        (None, None, 3, ["2012-12-31", "2013-01-02", "2013-01-03"]),
+        (None, "2013-01-02", 1, ["2013-01-02"]),
+        ("2012-12-29", "2012-12-30", 9, []),
+    ],
+)
+def test_bars_are_read_between_two_times_and_the_last_of_them(
+    database: Db, start: str | None, end: str | None, limit: int, days: list[str]
+) -> None:
+    closes = {"2012-12-28": 10.0, "2012-12-31": 11.0, "2013-01-02": 12.0, "2013-01-03": 13.0}
+    import_rows(database, [(day, at, at, at, at, 1_000) for day, at in closes.items()])
+    first, last = (
+        time and datetime.fromisoformat(time).replace(tzinfo=UTC) for time in (start, end)
+    )
+    found = read_bars(database, "AAPL", "1d", start=first, end=last, limit=limit)
+    shown = [(f"{datetime.fromtimestamp(bar.time, UTC):%Y-%m-%d}", bar.close) for bar in found]
+    assert shown == [(day, closes[day]) for day in days]
+
+
 def test_demo_twice_is_demo_once(database: Db) -> None:
     import_frame(database, read_demo(), interval="1d", source="demo", now=NOW)
     before = stored(database)
