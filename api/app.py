@@ -189,7 +189,7 @@ def _log_request(response: Response) -> Response:
 
 
 def _add_headers(response: Response) -> Any:
-    response.headers.update(HEADERS)
+    response.headers.extend(HEADERS)  # no view sets one of them, so there is none to replace
     response.headers["X-Request-ID"] = g.request_id
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"

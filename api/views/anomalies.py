@@ -23,18 +23,20 @@ from api.schemas.anomalies import (
 )
 from core.errors import BadInput
 from market.intervals import DAY_SECONDS
-from records.alerts.alerts import find_reviews
+from records.alerts.alerts import ask_reviews, find_reviews
 from records.database import Query
 from records.findings.anomalies import (
     ORDERS,
+    ask_anomaly,
     build_query,
+    check_found,
     count_by_span,
     find_anomalies,
     find_anomaly_parts,
-    get_anomaly,
     summarize_anomalies,
 )
 from records.findings.documents import AnomalyCounts
+from records.questions import ask
 from records.work.watchlists import find_watched_tickers
 
 anomalies = APIBlueprint("anomalies", __name__, tag="anomalies")
@@ -80,11 +82,13 @@ def get_one_anomaly(anomaly_id: str) -> dict[str, Any]:
     and what its market was like at that bar, where that was computed.
     """
     database = get_database()
-    anomaly = get_anomaly(database, anomaly_id)
+    asked, reviews = ask_anomaly(database, anomaly_id), ask_reviews(database, [anomaly_id])
+    ask(database, asked, reviews)
+    anomaly = check_found(asked.answer, anomaly_id)
     names = (anomaly["market"], anomaly["Ticker"], anomaly["interval"], anomaly["Datetime"])
     return {
         **anomaly,
-        "review": find_reviews(database, [anomaly_id]).get(anomaly_id),
+        "review": reviews.answer.get(anomaly_id),
         "market_conditions": find_conditions(database, *names),
     }
 

@@ -27,6 +27,7 @@ from records.database import Db, Query, in_transaction
 from records.findings.labels import add_labels, remove_labels
 from records.findings.series_predictions import build_prediction_label, label_predictions
 from records.keyset import Key, Keyset, Position, find_page
+from records.questions import Question
 
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str)))
 OPEN_STATES: tuple[AlertState, ...] = ("active", "acknowledged", "snoozed")
@@ -144,13 +145,22 @@ def find_reviews(database: Db, anomaly_ids: Sequence[str]) -> dict[str, ReviewFi
     Of several alerts of an anomaly counts the one that somebody said something of, else that which
     changed last.
     """
+    asked = ask_reviews(database, anomaly_ids)
+    return asked.read([*alerts_in(database).aggregate(asked.stages)])
+
+
+def ask_reviews(database: Db, anomaly_ids: Sequence[str]) -> Question[dict[str, ReviewFields]]:
+    """Ask for the same."""
     fields = ("anomaly_ids", "state", "owner", "feedback", "updated_at")
     stages: list[Query] = [
         {"$match": {"anomaly_ids": {"$in": list(anomaly_ids)}}},
         {"$project": dict.fromkeys(fields, 1)},
     ]
     ended = {"$unionWith": {"coll": history_in(database).name, "pipeline": stages}}
-    found = [*alerts_in(database).aggregate([*stages, ended])]
+    return Question(alerts_in(database), [*stages, ended], _tell_reviews)
+
+
+def _tell_reviews(found: list[Any]) -> dict[str, ReviewFields]:
     found.sort(key=lambda alert: (alert.get("feedback") is not None, alert["updated_at"]))
     return {
         anomaly_id: {

@@ -26,6 +26,7 @@ from records.findings.documents import (
     anomalies_in,
 )
 from records.keyset import Key, Keyset, Position, find_page
+from records.questions import Question, get_first
 
 SUPERSEDED = "superseded"
 # So many are named in one query.
@@ -169,19 +170,18 @@ def write_anomalies(database: Db, writes: Sequence[Write], session: ClientSessio
         anomalies_in(database).bulk_write(list(writes), ordered=False, session=session)
 
 
-def get_anomaly(database: Db, anomaly_id: str) -> AnomalyDocument:
-    """Return one anomaly with its full lineage. Raises NotFound."""
-    anomaly = find_anomaly(database, anomaly_id)
+def ask_anomaly(database: Db, anomaly_id: str) -> Question[AnomalyDocument | None]:
+    """Ask for one anomaly with its full lineage."""
+    return Question(anomalies_in(database), [{"$match": {"_id": anomaly_id}}], get_first)
+
+
+def check_found(anomaly: AnomalyDocument | None, anomaly_id: str) -> AnomalyDocument:
+    """Return an anomaly that was asked for. Raises NotFound where there is none."""
     if anomaly is None:
         raise NotFound(
             f"there is no anomaly {anomaly_id!r}; an id looks like AAPL::1d::2001-09-17T00:00:00Z"
         )
     return anomaly
-
-
-def find_anomaly(database: Db, anomaly_id: str) -> AnomalyDocument | None:
-    """Return one anomaly with its full lineage, or None."""
-    return anomalies_in(database).find_one({"_id": anomaly_id})
 
 
 def find_by_ids(database: Db, anomaly_ids: Sequence[str]) -> list[AnomalyDocument]:
