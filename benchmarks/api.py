@@ -214,7 +214,12 @@ def run_backfills(settings: Settings, folder: Path, key: str) -> Iterator[None]:
 
     def backfill() -> None:
         with Client(settings.port, key) as client:
-            client.ask(f"{BACKFILL}?wait={WAIT_SECONDS}", EVERYTHING)
+            answer = json.loads(client.ask(f"{BACKFILL}?wait={WAIT_SECONDS}", EVERYTHING))
+            # One that outlasts the wait would be in the way of the next.
+            while answer.get("completed_at") is None:
+                time.sleep(0.5)
+                run_id = answer.get("run_id") or answer["_id"]
+                answer = json.loads(client.ask(f"/py/detection-runs/{run_id}"))
 
     def go_on() -> None:
         while not over.is_set():
