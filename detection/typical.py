@@ -24,8 +24,8 @@ LEAST_BARS = 20
 QUANTILES = (0.05, 0.5, 0.95)
 # So many tickers are looked at together, of which so many bars are between their anomalies, were
 # they of a market that never closes.
-CHUNK = 250
-CHUNK_BARS = 500_000
+CHUNK = 100
+CHUNK_BARS = 200_000
 _WORDS = {
     "return": "return of the bar",
     "gap": "gap at the open",

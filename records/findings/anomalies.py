@@ -279,10 +279,11 @@ def find_unexplained(
     database: Db, run_id: str, lacking: Literal["inputs", "root_cause"]
 ) -> list[AnomalyDocument]:
     """Return the anomalies that a run found first of which nobody has written this yet, with what
-    it takes to do so.
+    it takes to do so and no more: a backfill of a market finds a hundred thousand.
     """
     query = {"detection_run_id": run_id, "status": "new", lacking: {"$exists": False}}
-    fields = ("Ticker", "Datetime", "market", "feature_set", "features", "attribution")
+    needed = {"inputs": ("feature_set", "attribution"), "root_cause": ("features.return_1",)}
+    fields = ("Ticker", "Datetime", "market", *needed[lacking])
     return list(anomalies_in(database).find(query, fields))
 
 

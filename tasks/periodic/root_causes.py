@@ -17,7 +17,7 @@ from alerts.root_cause.graph import Graph
 from alerts.root_cause.universe import align_returns
 from core.arrays import Float64, Int64
 from detection.typical import find_typical
-from market.bars.store import load_sound_panel
+from market.bars.store import load_sound_closes
 from market.intervals import DAY_SECONDS, INTERVALS
 from market.markets import Market, load_markets
 from records.database import Db
@@ -208,14 +208,14 @@ def _load_universe(database: Db, graph: Graph, wanted: _Wanted) -> tuple[Int64, 
     tickers = _choose_tickers(graph, named, stored, market, MOST_MEMBERS if indices else beside)
     loaded = [*tickers, *indices, *([index] if index and index not in indices else [])]
     spans = [int(anomaly["Datetime"].timestamp()) for anomaly in wanted.found]
-    panel = load_sound_panel(database, interval, dict.fromkeys(loaded, (min(spans), max(spans))))
-    own = [panel.series(s) for s in range(len(panel.tickers))]
+    closes = load_sound_closes(database, interval, dict.fromkeys(loaded, (min(spans), max(spans))))
     times, returns = align_returns(
-        [panel.times[rows] for rows in own],
-        [panel.close[rows] for rows in own],
+        [times for times, _ in closes.values()],
+        [close for _, close in closes.values()],
         max(LONGEST_PAUSE_BARS * INTERVALS[interval], LONGEST_PAUSE_SECONDS),
     )
-    column = {ticker: k for k, ticker in enumerate(panel.tickers)}
+    column = {ticker: k for k, ticker in enumerate(closes)}
+    del closes
     tickers = [ticker for ticker in tickers if ticker in column]
     # Bar by bar in memory, as each is looked at; and no view, which would keep all of `returns`.
     moves = np.take(returns, [column[ticker] for ticker in tickers], axis=1)

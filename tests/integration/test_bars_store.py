@@ -9,10 +9,10 @@ import pytest
 from pymongo import MongoClient, monitoring
 
 from core.settings import Settings
-from market.bars import buckets
+from market.bars import buckets, store
 from market.bars.fingerprint import PanelFingerprints
 from market.bars.history import HISTORY_BARS, find_start
-from market.bars.store import ALL_BARS, load_panel
+from market.bars.store import ALL_BARS, load_panel, load_sound_closes
 from market.imports.bulk import import_synthetic
 from market.imports.importing import import_frame
 from market.imports.sources.synthetic import make_bars
@@ -107,6 +107,26 @@ def test_a_bucket_without_all_bars_that_its_series_counts_is_refused(
     start = int(seconds(frames["A"])[-1])
     with pytest.raises(ValueError, match="torn"):
         load_panel(database, "1d", {"A": (start, None), "B": ALL_BARS})
+
+
+def test_closes_are_those_of_the_panel_without_the_series_that_are_torn(
+    database: Db, frames: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "CLOSES_AT_ONCE", 1)
+    first = int(seconds(frames["A"])[600])
+    found = load_sound_closes(
+        database, "1d", {"C.T": ALL_BARS, "NONE": ALL_BARS, "A": (first, None)}
+    )
+    assert list(found) == ["C.T", "A"]
+    assert np.array_equal(found["C.T"][0], seconds(frames["C.T"]))
+    assert np.array_equal(found["C.T"][1], frames["C.T"]["close"])
+    history = find_start(600, HISTORY_BARS)
+    assert np.array_equal(found["A"][0], seconds(frames["A"])[history:])
+    assert np.array_equal(found["A"][1], frames["A"]["close"][history:])
+    bucket = database.bars.find_one({"ticker": "A"}, sort=[("span", -1)])
+    cut = {"close": bucket["close"][:-8]}
+    database.bars.update_one({"_id": bucket["_id"]}, {"$set": cut})
+    assert list(load_sound_closes(database, "1d", dict.fromkeys(TICKERS, ALL_BARS))) == ["B", "C.T"]
 
 
 def test_two_queries_load_any_number_of_series(
