@@ -167,8 +167,11 @@ def test_an_anomaly_says_what_became_of_its_alert(stored: Db, client: FlaskClien
     )
     (one,) = ask(client, path)["items"]
     assert (one["review"]["alert_id"], one["review"]["feedback"]) == ("told", "false_alarm")
+    alone = ask(client, f"/anomalies/{strange['_id']}")
+    assert (alone["Ticker"], alone["review"]) == ("AAPL", one["review"])
     (other,) = ask(client, "/anomalies?fields=Ticker,review&ticker=IBM")["items"]
     assert other["review"] is None
+    assert ask(client, f"/anomalies/{other['_id']}")["review"] is None
 
 
 def bars_of(closes: list[float]) -> pd.DataFrame:
