@@ -1,5 +1,5 @@
 """What a table's columns say beside the ticker of which series its rows are: the interval of each,
-and whether rows of one time are of several (of two exchanges, in two currencies).
+and whether they are of several (of two exchanges at one time, in two currencies).
 """
 
 from collections.abc import Mapping
@@ -84,3 +84,21 @@ def find_mixed(settled: Settled, rows: Int64, times: Int64) -> str | None:
                 " under a ticker of its own"
             )
     return None
+
+
+def find_currencies(settled: Settled, rows: Int64) -> str | None:
+    """Return why rows of one ticker cannot be a series, as they are in pence and in pounds, or in
+    other currencies; None where nothing says so.
+    """
+    if "currency" not in settled.written:
+        return None
+    _, texts = encode_texts(settled.written["currency"].take(pa.array(rows)))
+    named = sorted({text.strip() for text in texts} - {""})
+    if len(named) < 2:
+        return None
+    return (
+        f"its rows are in several currencies ({', '.join(repr(text[:SHOWN]) for text in named[:3])}"
+        f" in {settled.names.get('currency', 'currency')[:SHOWN]!r}), and the prices of a series"
+        " are in one: convert them, or import each currency from a file and under a ticker of its"
+        " own"
+    )

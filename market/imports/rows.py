@@ -22,7 +22,7 @@ from market.imports.checks import (
     check_values,
     clip_rounding,
 )
-from market.imports.parting import SHOWN, find_mixed
+from market.imports.parting import SHOWN, find_currencies, find_mixed
 from market.imports.report import Rejection
 from market.imports.settling import Settled, encode_texts
 from market.imports.shifts import check_shift
@@ -235,6 +235,9 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
     if not (np.diff(readable) > 0).all():
         readable = np.unique(readable)
     fault = find_fault(readable, table.interval, market.zone) if table.is_history else None
+    if fault is not None:
+        return TickerRows(name, len(rows), market, error=fault)
+    fault = find_currencies(table.settled, rows)
     if fault is not None:
         return TickerRows(name, len(rows), market, error=fault)
     standing = reasons == ACCEPTED

@@ -390,6 +390,22 @@ def test_content_is_imported_under_its_name(database: Db) -> None:
     assert [(file.name, file.columns["close"]) for file in report.files] == [("AAPL.csv", "close")]
 
 
+def test_one_ticker_in_two_currencies_is_refused(database: Db) -> None:
+    content = (
+        "Ticker,Date,Open,High,Low,Close,Volume,Currency\n"
+        "AAPL,2001-09-10,17,17.5,16.9,17.3,1000,GBp\n"
+        "AAPL,2001-09-17,17,17.5,16.9,17.3,1000,GBP\n"
+        "IBM,2001-09-10,97,97.5,96.9,97.3,1000,USD\n"
+        "IBM,2001-09-17,97,97.5,96.9,97.3,1000,USD\n"
+    )
+    request = Request("1d", "bars.csv", NOW)
+    report = import_content(database, content.encode(), "bars.csv", request)
+    refused, taken = report.series
+    assert "several currencies ('GBP', 'GBp' in 'Currency')" in str(refused.error)
+    assert (refused.new, taken.error, taken.new) == (0, None, 2)
+    assert [series["ticker"] for series in database.series.find()] == ["IBM"]
+
+
 def test_content_that_cannot_be_used_is_named(database: Db) -> None:
     with pytest.raises(BadInput, match=r"notes\.csv: no usable column"):
         import_content(database, b"a,b\n1,2\n", "notes.csv", Request("1d", "notes.csv", NOW))
