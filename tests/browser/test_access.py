@@ -1,5 +1,6 @@
 """A service with keys: the page asks for one, says when it is refused, and goes on where it was."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,3 +77,20 @@ def test_without_a_key_the_page_says_why_it_is_empty(
     page = open_page(f"{demo.url}#/models", quiet=False)
     page.get_by_role("button", name="Not now").click()
     expect(page.get_by_role("alert")).to_contain_text("flask keys create")
+
+
+@pytest.mark.parametrize("where", ["data", "series"])
+def test_a_key_that_may_only_read_chooses_no_file_by_the_keyboard_either(
+    demo: Demo, open_page: Callable[..., Page], key: str, where: str
+) -> None:
+    page = open_page(f"{demo.url}#/{where}", quiet=False)
+    page.get_by_label("API key").fill(add_key(demo.database, "reader", ["read"], datetime.now(UTC)))
+    page.get_by_role("button", name="Use this key").click()
+    chooser = page.locator("input[type=file]")
+    expect(chooser).to_have_attribute("data-why", re.compile("scope enqueue"))
+    opened = []
+    page.on("filechooser", lambda chosen: opened.append(chosen))  # noqa: PLW0108 - it sets a name on it
+    chooser.focus()
+    page.keyboard.press("Space")
+    page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))")
+    assert opened == []

@@ -7,14 +7,16 @@ import { el } from "../lib/dom.js";
  * twice with one choice
  */
 export function buildDropZone({ id, accept, multiple = false, title, hint, take }) {
-  const input = el("input.hidden-text", { type: "file", id, accept, multiple });
+  const needs = { needs: "enqueue" };
+  // The Tab key comes to it, not to the zone that is its label.
+  const input = el("input.hidden-text", { type: "file", id, accept, multiple, data: needs });
   input.addEventListener("change", () => {
     take([...input.files]);
     input.value = "";
   });
   const zone = el(
     "label.dropzone",
-    { for: id, data: { needs: "enqueue" } },
+    { for: id, data: needs },
     el("strong", title), el("span.muted", hint),
   );
   const over = (is) => (event) => {
