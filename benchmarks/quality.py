@@ -48,9 +48,12 @@ from detection.features.market_move import (
     compute_ratios,
     compute_returns,
 )
+from detection.models.fitting import grade_markets
+from detection.models.plan import ThresholdPolicy
 from detection.models.rows import join_rows, lay_out_rows
 from detection.scoring.faults import find_faults
 from detection.scoring.grades import GradeTable
+from detection.scoring.thresholds import find_threshold
 from market.bars.no_trade import mark_no_trade
 from market.bars.panel import BarPanel
 from market.imports.sources.demo import read_demo
@@ -58,6 +61,7 @@ from market.imports.sources.demo import read_demo
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "quality.json"
 FLAGGED = 0.01
+ASKED = ThresholdPolicy("contamination", FLAGGED)
 # From here on every side has a figure for every bar.
 FIRST_BAR = 62
 FEWEST_TRAINED = 2_000
@@ -67,7 +71,7 @@ FEWEST_OF_YEAR = 500
 SPLITS = {"AAPL": ("2000-06-21", "2005-02-28"), "MSFT": ("2003-02-18",)}
 Z_BARS = 60
 # How many settings of features, rules and markets were tried until these were kept.
-CONFIGURATIONS = 76
+CONFIGURATIONS = 84
 OURS = EVENTS
 # By what they are called here: a detector, and what it sees.
 MODELS: dict[str, tuple[str, FeatureSet]] = {
@@ -282,8 +286,12 @@ def measure_models(
         rows = join_rows(before, len(feature_set.columns))
         if len(rows.wanted) < FEWEST_TRAINED or year < 2000:
             continue
-        detector, table, threshold = _fit(rows, detector_name, seed)
+        detector, trained = _fit(rows, detector_name, seed)
+        owners = np.repeat(np.arange(len(before)), [len(own.wanted) for own in before])
+        tails = grade_markets(ASKED, trained, owners, list(subjects))
+        whole = find_threshold(ASKED.kind, ASKED.value, GradeTable.from_scores(trained), trained)
         for n in subjects:
+            threshold, table = tails.get(n) or (whole, GradeTable.from_scores(trained))
             now = _of_years(shown[n], years[n] == year)
             then = _of_years(shown_wrong[n], fault_years[n] == year)
             scores[n][now.wanted] = found_now = score_rows(detector, now)
@@ -344,11 +352,11 @@ def _of_years(rows: SeriesRows, are_of: Bools) -> SeriesRows:
 
 def _fit(
     rows: SeriesRows, detector_name: str, seed: int
-) -> tuple[Detector | SeriesDetector, GradeTable, float]:
+) -> tuple[Detector | SeriesDetector, Float64]:
+    """Return the detector that learns from some rows, and its scores of them."""
     kind = get_detector(detector_name)
     detector = kind.load(kind.fit(rows, seed=seed, parameters=kind.get_defaults()))
-    scores = score_rows(detector, rows)
-    return detector, GradeTable.from_scores(scores), float(np.quantile(scores, FLAGGED))
+    return detector, score_rows(detector, rows)
 
 
 def _count_events(subject: Subject, scores: Float64) -> dict[str, float]:
@@ -454,8 +462,8 @@ def measure_opens() -> float:
     panel = BarPanel(**fields)
     features = compute_features(panel, panel.offsets[:-1], TRADED_BY_TIME)
     rows = SeriesRows.of_one(features.inputs)
-    detector, _, threshold = _fit(rows, DEFAULT_DETECTOR, 7)
-    alarms = score_rows(detector, rows) < threshold
+    _, scores = _fit(rows, DEFAULT_DETECTOR, 7)
+    alarms = scores < np.quantile(scores, FLAGGED)
     opens = panel.clocks[features.rows] == 0
     return float(alarms[opens].mean() / alarms[~opens].mean())
 

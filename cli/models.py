@@ -475,6 +475,10 @@ def _print_model(record: ModelRecord, *, as_json: bool) -> None:
             or "none"
         ),
         "threshold": f"{record['threshold']:.6f}",
+        **{
+            f"of {market}": f"{own['threshold']:.6f}"
+            for market, own in record.get("by_market", {}).items()
+        },
         "parameters": ", ".join(
             f"{name} {_describe(value)}" for name, value in record["parameters"].items()
         ),

@@ -54,11 +54,13 @@ class Scores:
         series: shape (n,), whose bar each is, as a position in `tickers`; ascending.
         times: shape (n,), UTC seconds, ascending within a ticker.
         scores: shape (n,).
-        threshold: bars with a lower score are alarms.
+        threshold: bars with a lower score are alarms; of more than one market each bar's own,
+            shape (n,).
         errors: what is wrong with a ticker's bars.
         moves: shape (n,), how far each bar moved, in its ticker's usual ranges.
         inputs: the stability index of each column of the inputs; empty where it is not known.
         seconds: what scoring took.
+        market: the one that all bars are of; None where there are more.
         planted, planted_found: how many known faults were planted, and how many of them found.
     """
 
@@ -66,13 +68,14 @@ class Scores:
     series: Int64
     times: Int64
     scores: Float64
-    threshold: float
+    threshold: float | Float64
     errors: Mapping[str, str]
     moves: Float64
     inputs: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     planted: int = 0
     planted_found: int = 0
+    market: str | None = None
 
     @property
     def alarms(self) -> Bools:
@@ -109,7 +112,9 @@ def score_stretch(
     tickers: list[str] = []
     errors: dict[str, str] = {}
     columns: list[tuple[Int64, Int64, Float64, Float64]] = []
+    limits: list[Float64] = []
     counts = model.inputs.count(np.empty((0, len(model.inputs.columns)), np.float32))
+    markets = {job.market for job in jobs}
     bars = done = 0
     seconds = 0.0
     planted = np.zeros(2, np.int64)
@@ -118,7 +123,7 @@ def score_stretch(
         with database.client.start_session(snapshot=True) as session:
             plan = plan_stretches(database, part, wanted, session)
             known = {ticker: wanted[ticker] for ticker in part.tickers if ticker in plan.series}
-            loaded = load(database, plan, model, known, session)
+            loaded = load(database, plan, model.of_market(part.market), known, session)
         errors |= {ticker: plan.outcomes[ticker].error or "" for ticker in wanted.keys() - known}
         seen = show(loaded)
         errors |= seen.errors
@@ -133,6 +138,7 @@ def score_stretch(
         moves = seen.features.measures[np.isin(seen.features.rows, seen.rows), _RETURN]
         times = loaded.panel.times[seen.rows]
         columns.append((series + len(tickers), times, scores, np.abs(moves).astype(np.float64)))
+        limits.append(np.full(len(scores), loaded.model.threshold))
         tickers += loaded.panel.tickers
         bars, done = bars + len(scores), done + len(part.tickers)
         if bars > MOST_BARS:
@@ -148,12 +154,14 @@ def score_stretch(
         series,
         times,
         scores,
-        model.threshold,
+        np.concatenate(limits) if len(markets) > 1 else model.of_market(*markets).threshold,
         errors,
         moves,
         model.inputs.compute_indices(counts) if bars else {},
         seconds,
-        *planted.tolist(),
+        planted=int(planted[0]),
+        planted_found=int(planted[1]),
+        market=next(iter(markets)) if len(markets) == 1 else None,
     )
 
 
@@ -174,7 +182,9 @@ def judge(
     large = found.moves >= MOVE
     return {
         "version": record["_id"],
-        "threshold": found.threshold,
+        "threshold": (
+            found.threshold if isinstance(found.threshold, float) else record["threshold"]
+        ),
         "bars": bars,
         "tickers": len(np.unique(found.series)),
         "alarms": alarms,
@@ -191,7 +201,8 @@ def judge(
 
 def measure_drift(record: ModelDocument, found: Scores) -> DriftFields:
     """Return whether a stretch looks to a version as the bars that it learned from did."""
-    grades = GradeTable.from_document(record["score_quantiles"])
+    own = record.get("by_market", {}).get(found.market or "", record)
+    grades = GradeTable.from_document(own["score_quantiles"])
     asked = find_asked_share(ThresholdPolicy(**record["parameters"]["threshold"]))
     known = {part["ticker"] for part in record["tickers"]}
     scored = [found.tickers[s] for s in np.unique(found.series).tolist()]

@@ -89,7 +89,7 @@ def _recompute(
     for version, group in groupby(by_version, key=lambda anomaly: anomaly["model_version"]):
         members = list(group)
         kinds = {anomaly["_id"]: anomaly["kind"] for anomaly in members}
-        model = models.get_model_version(version)
+        model = models.get_model_version(version).of_market(job.market)
         found |= _describe_bars(database, model, job, members, {}, kinds)
         checkpoint(0.4)
     return found

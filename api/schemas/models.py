@@ -79,6 +79,13 @@ class GoneBars(Record):
     bars: int = Field(description="how many bars of the ticker went then")
 
 
+class Tail(Record):
+    """What a model says of one market's bars."""
+
+    threshold: float = Field(description="scores below it are anomalies")
+    score_quantiles: Any = Field(description="from which grades are read")
+
+
 class Model(ModelSummary):
     """A version with all that is known of it."""
 
@@ -89,6 +96,9 @@ class Model(ModelSummary):
     )
     score_quantiles: Any = Field(
         description="distribution of the training scores, from which grades are read"
+    )
+    by_market: dict[str, Tail] = Field(
+        {}, description="of a model of all markets, of each with bars enough of its own"
     )
 
 

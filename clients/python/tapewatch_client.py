@@ -1549,6 +1549,7 @@ class Model(TypedDict):
     left_out: list[LeftOut]
     bars_gone: list[GoneBars]
     score_quantiles: Any
+    by_market: NotRequired[dict[str, Tail]]
 
 
 class ModelInput(TypedDict):
@@ -2589,6 +2590,13 @@ class Suggestion(TypedDict):
     alerts_gained: int
     lost: list[str]
     gained: list[str]
+
+
+class Tail(TypedDict):
+    """What a model says of one market's bars."""
+
+    threshold: float
+    score_quantiles: Any
 
 
 class Threshold(TypedDict):

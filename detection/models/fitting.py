@@ -26,7 +26,7 @@ from detection.features.compute import Features, compute_features
 from detection.features.market_move import MarketDays
 from detection.market_days import has_days, read_days, refresh_days
 from detection.models.artefacts import dump_artefact
-from detection.models.plan import TrainingPlan, find_training_series
+from detection.models.plan import ThresholdPolicy, TrainingPlan, find_training_series
 from detection.models.rows import join_rows, lay_out_rows
 from detection.models.sampling import RowSample, draw_series
 from detection.scoring.drift import InputTable
@@ -36,6 +36,7 @@ from market.bars.panel import BarPanel
 from market.bars.store import load_panel
 from records.database import Db
 from records.market.documents import SeriesDocument
+from records.models.champions import ALL_MARKETS
 from records.models.documents import FitFields
 
 MOST_ROWS = 500_000
@@ -43,6 +44,9 @@ FEWEST_ROWS = 100
 PORTION_BARS = 200_000
 LOADED, FITTED, SCORED = 0.7, 0.85, 0.98
 SCORED_ROWS = 5_000
+# What a version of all markets says of one: its own scores, of so many at least, beside so many of
+# all, which keep a few bars of it from setting its grades.
+FEWEST_OF_MARKET, BORROWED_ROWS = 2_000, 10_000
 # What to do about a member of an ensemble that could not be fitted.
 MISSING_HINTS = {
     "too_slow": "Write the weights out to have it vote.",
@@ -66,6 +70,7 @@ class Fit:
         inputs: distribution of what the detector was shown.
         seen: what was learned from.
         warnings: what a person should know of it.
+        by_market: of a model of all markets threshold and grades of each with bars enough.
     """
 
     plan: TrainingPlan
@@ -76,6 +81,7 @@ class Fit:
     inputs: InputTable
     seen: "Seen"
     warnings: tuple[str, ...] = ()
+    by_market: dict[str, tuple[float, GradeTable]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -104,7 +110,8 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     if kind.history_bars:
         series = draw_series(series, MOST_ROWS, plan.seed)
     else:
-        sample = RowSample(MOST_ROWS, columns, plan.seed)
+        # The last column says of which market a row is.
+        sample = RowSample(MOST_ROWS, columns + 1, plan.seed)
     seen = Seen(synthetic=any(s["synthetic"] for s in series))
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
     end = None if plan.window_end is None else int(plan.window_end.timestamp())
@@ -112,6 +119,7 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     markets = {
         code: _find_days(database, plan, code) for code in sorted({s["market"] for s in series})
     }
+    owners: list[Int64] = []
     for code, own in groupby(sorted(series, key=_get_market), key=_get_market):
         for portion in _split(list(own)):
             panel = load_panel(
@@ -122,14 +130,21 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
                     max(0, index - kind.history_bars), interval
                 ),
             )
-            _learn(panel, plan, markets[code], sample, seen)
+            shown = _learn(panel, plan, markets[code], seen)
+            number = np.full(len(shown.wanted), list(markets).index(code))
+            if isinstance(sample, RowSample):
+                sample.add(np.column_stack((shown.get_wanted(), number.astype(np.float32))))
+            else:
+                sample.append(shown)
+                owners.append(number)
             done += len(portion)
             checkpoint(LOADED * done / len(series))
-    rows = (
-        SeriesRows.of_one(sample.get_rows())
-        if isinstance(sample, RowSample)
-        else join_rows(sample, columns)
-    )
+    if isinstance(sample, RowSample):
+        drawn = sample.get_rows()
+        rows = SeriesRows.of_one(np.ascontiguousarray(drawn[:, :-1]))
+        owners = [drawn[:, -1].astype(np.int64)]
+    else:
+        rows = join_rows(sample, columns)
     if len(rows.wanted) < FEWEST_ROWS:
         message = _explain_too_few(plan, len(series), len(rows.wanted))
         raise BadInput(message, reason="not_enough_bars")
@@ -142,6 +157,9 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
     scores = _score(kind.load(fitted), rows, checkpoint)
     grades = GradeTable.from_scores(scores)
     threshold = find_threshold(plan.threshold.kind, plan.threshold.value, grades, scores)
+    by_market = {}
+    if plan.market == ALL_MARKETS:
+        by_market = grade_markets(plan.threshold, scores, np.concatenate(owners), list(markets))
     inputs = InputTable.from_inputs(plan.feature_set.columns, rows.get_wanted())
     warnings = tuple(
         f"{member} has no vote in this ensemble ({word}): the weights of the others count."
@@ -149,7 +167,15 @@ def fit_model(database: Db, plan: TrainingPlan, checkpoint: Checkpoint = lambda 
         for member, word in find_missing(fitted).items()
     )
     return Fit(
-        plan, dump_artefact(fitted), threshold, grades, len(rows.wanted), inputs, seen, warnings
+        plan,
+        dump_artefact(fitted),
+        threshold,
+        grades,
+        len(rows.wanted),
+        inputs,
+        seen,
+        warnings,
+        by_market,
     )
 
 
@@ -177,6 +203,24 @@ def _score(
     return scores
 
 
+def grade_markets(
+    policy: ThresholdPolicy, scores: Float64, owners: Int64, codes: Sequence[str]
+) -> dict[str, tuple[float, GradeTable]]:
+    """Return threshold and grades of each market with enough of the training scores (n,);
+    `owners` (n,) says whose each is.
+    """
+    ranks = (np.arange(BORROWED_ROWS) + 0.5) / BORROWED_ROWS
+    borrowed = np.quantile(scores, ranks)
+    found = {}
+    for number, code in enumerate(codes):
+        own = scores[owners == number]
+        if FEWEST_OF_MARKET <= own.size < scores.size:
+            both = np.concatenate((own, borrowed))
+            grades = GradeTable.from_scores(both)
+            found[code] = find_threshold(policy.kind, policy.value, grades, both), grades
+    return found
+
+
 def describe_fit(fit: Fit) -> FitFields:
     """Return the part of a model's record that the fit determines."""
     plan, seen = fit.plan, fit.seen
@@ -200,6 +244,10 @@ def describe_fit(fit: Fit) -> FitFields:
         "parameters": plan.describe_parameters(),
         "threshold": fit.threshold,
         "score_quantiles": fit.grades.to_document(),
+        "by_market": {
+            code: {"threshold": threshold, "score_quantiles": grades.to_document()}
+            for code, (threshold, grades) in fit.by_market.items()
+        },
         "asked": {"tickers": list(plan.tickers), "window_start": plan.window_start},
         "input_shares": fit.inputs.to_document(),
     }
@@ -224,10 +272,9 @@ def _learn(
     panel: BarPanel,
     plan: TrainingPlan,
     market: MarketDays | None,
-    sample: RowSample | list[SeriesRows],
     seen: Seen,
-) -> None:
-    """Add the rows of a panel that lie in the window to the sample, and note what they were."""
+) -> SeriesRows:
+    """Return the rows of a panel that lie in the window, and note what they were."""
     start = None if plan.window_start is None else int(plan.window_start.timestamp())
     first = _find_first_rows(panel, start)
     kind = get_detector(plan.detector)
@@ -236,10 +283,6 @@ def _learn(
     wanted &= features.rows >= np.repeat(first, _count_rows(panel, features.rows))
     shown = lay_out_rows(panel, features, plan.feature_set, np.flatnonzero(wanted))
     shown = shown.want(shown.wanted[kind.find_known(shown, plan.parameters)])
-    if isinstance(sample, RowSample):
-        sample.add(shown.get_wanted())
-    else:
-        sample.append(shown)
     rows = features.rows[shown.wanted]
     if rows.size:
         times = panel.times[rows]
@@ -251,6 +294,7 @@ def _learn(
             seen.rows[ticker] = count
         else:
             seen.left_out[ticker] = "bad_bars" if ticker in bad else "not_enough_bars"
+    return shown
 
 
 def _count_rows(panel: BarPanel, rows: Int64) -> Int64:

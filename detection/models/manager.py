@@ -3,8 +3,8 @@ and the champion's pointer read at every use.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import RLock
 from typing import Any
@@ -42,6 +42,7 @@ class LoadedModel:
         threshold: bars with a lower score are anomalies.
         detector: scores and attributes.
         grades: how rare a score is.
+        by_market: of a model of all markets both, of each market that has its own.
         inputs: how its training inputs were distributed, where its record has that.
         window_start, window_end: aware; first and last start of the bars it may have learned from.
         parameters, library_versions: as recorded at training.
@@ -62,6 +63,12 @@ class LoadedModel:
     window_end: datetime
     parameters: dict[str, Any]
     library_versions: dict[str, str]
+    by_market: Mapping[str, tuple[float, GradeTable]] = field(default_factory=dict)
+
+    def of_market(self, market: str) -> "LoadedModel":
+        """Return the model with the threshold and grades that it has for a market's bars."""
+        threshold, grades = self.by_market.get(market, (self.threshold, self.grades))
+        return replace(self, threshold=threshold, grades=grades)
 
     def find_known(self, rows: SeriesRows) -> Bools:
         """Return which wanted rows it can score, shape (m,): those with enough before them."""
@@ -96,7 +103,8 @@ class ModelManager:
 
         Raises NoModel, ModelIntegrity.
         """
-        return self._get(self._get_champion(market, interval, ticker))
+        model = self._get(self._get_champion(market, interval, ticker))
+        return model.of_market(market) if model.by_market else model
 
     def get_model_version(self, version: str) -> LoadedModel:
         """Return a version, champion or not. Raises NotFound, ModelIntegrity."""
@@ -111,7 +119,7 @@ class ModelManager:
             for record in find_models(self._database, market=name):
                 usable = record["interval"] == interval and record["state"] != "retired"
                 if usable and record["parameters"]["detector"] == detector:
-                    return self.get_model_version(record["version"])
+                    return self.get_model_version(record["version"]).of_market(market)
         raise NoModel(
             f"market {market} has no {detector} model for {interval} bars; train one:"
             f" `flask models train --market {market} --interval {interval} --detector {detector}`",
@@ -136,7 +144,7 @@ class ModelManager:
             policy = ThresholdPolicy(found["kind"], found["value"]) if found else None
             groups.setdefault((champions[ticker], policy), []).append(ticker)
         return [
-            (_with_threshold(self._get(champion), policy), tuple(members))
+            (_with_threshold(self._get(champion).of_market(market), policy), tuple(members))
             for (champion, policy), members in groups.items()
         ]
 
@@ -167,7 +175,7 @@ class ModelManager:
         ends = sorted(by_end)
         champions = [Champion(by_end[end]["_id"], by_end[end]["sha256"]) for end in ends]
         return [
-            (self._get(champion), last)
+            (self._get(champion).of_market(market), last)
             for champion, last in zip(champions, [*ends[1:], None], strict=True)
         ]
 
@@ -286,4 +294,8 @@ def _build_model(record: ModelDocument, detector: Detector | SeriesDetector) -> 
         window_end=record["window_end"],
         parameters=record["parameters"],
         library_versions=record["library_versions"],
+        by_market={
+            code: (own["threshold"], GradeTable.from_document(own["score_quantiles"]))
+            for code, own in record.get("by_market", {}).items()
+        },
     )

@@ -133,10 +133,14 @@ def set_threshold(
     """
     if policy.kind == "score":
         wider = [Scope("market", market) for market in _find_markets(database, scope)]
+        market = wider[0].name if len(wider) == 1 else None
         for version in champions.find_versions(database, [scope]) or champions.find_versions(
             database, wider
         ):
-            check_threshold(models.get_model_record(database, version), policy.value, policy)
+            record: ModelDocument = models.get_model_record(database, version).copy()
+            tail = models.find_tail(record, market)
+            record["score_quantiles"] = tail["score_quantiles"]
+            check_threshold(record, policy.value, policy)
     thresholds.set_threshold(database, scope, policy.kind, policy.value, now, session)
 
 

@@ -23,6 +23,13 @@ class LeftOutTicker(TypedDict):
     reason: str
 
 
+class TailFields(TypedDict):
+    """A threshold, and how rare a score is, of one market's bars."""
+
+    threshold: float
+    score_quantiles: dict[str, Any]
+
+
 class FitSummary(TypedDict):
     """What a model learned from, and what came of it.
 
@@ -76,13 +83,16 @@ class FitFields(FitSummary):
     """The same with the tickers, of which a market has thousands.
 
     Attributes:
-        asked, input_shares: versions that were made before these were kept lack them.
+        by_market: of a model of all markets threshold and grades of each with bars enough; of the
+            others those of all hold.
+        asked, input_shares, by_market: versions that were made before these were kept lack them.
     """
 
     tickers: list[TrainedTicker]
     left_out: list[LeftOutTicker]
     asked: NotRequired[AskedFields]
     input_shares: NotRequired[dict[str, InputShares]]
+    by_market: NotRequired[dict[str, TailFields]]
 
 
 class _VersionFields(TypedDict):

@@ -20,13 +20,15 @@ from records.models.documents import (
     ModelDocument,
     ModelRecord,
     ModelSummary,
+    TailFields,
     models_in,
 )
 
 NEWEST_FIRST = Keyset((Key("created_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 
-# A model of a whole market names thousands of tickers: only the version's own page shows them.
-_LONG_FIELDS = ("tickers", "left_out")
+# A model of a whole market names thousands of tickers, and one of all markets has grades for each:
+# only the version's own page shows them.
+_LONG_FIELDS = ("tickers", "left_out", "by_market")
 
 
 def insert_model(database: Db, record: ModelDocument, session: ClientSession | None = None) -> None:
@@ -61,6 +63,16 @@ def get_model_record(database: Db, version: str) -> ModelRecord:
     if record is None:
         raise NotFound(f"there is no model {version!r}; `flask models list` shows those there are")
     return record
+
+
+def find_tail(record: ModelDocument, market: str | None) -> TailFields:
+    """Return a version's threshold and grades for a market's bars; for those of more than one,
+    None, what it has for all.
+    """
+    return record.get("by_market", {}).get(market or "") or {
+        "threshold": record["threshold"],
+        "score_quantiles": record["score_quantiles"],
+    }
 
 
 def get_artefact_hash(record: ModelDocument) -> str:

@@ -64,10 +64,11 @@ def run(
     period: str = "max",
     run_id: str | None = None,
     watchlist: str | None = None,
+    market: str = "US",
 ) -> list[Document]:
     """Detect and commit as one batch does, and return the result of each ticker."""
     job, outcomes = detect(
-        database, task, *tickers, period=period, run_id=run_id, watchlist=watchlist
+        database, task, *tickers, period=period, run_id=run_id, watchlist=watchlist, market=market
     )
 
     def finish(_session: ClientSession, _counts: Document) -> None:
@@ -83,9 +84,10 @@ def detect(
     period: str = "max",
     run_id: str | None = None,
     watchlist: str | None = None,
+    market: str = "US",
 ) -> tuple[Job, list[Outcome]]:
     now = datetime.now(UTC)
-    job = Job(run_id or str(uuid4()), task, task, "US", tickers, "1d", period, now, watchlist)
+    job = Job(run_id or str(uuid4()), task, task, market, tickers, "1d", period, now, watchlist)
     with pipeline.detect(database, ModelManager(database), job, lambda _fraction: None) as parts:
         return job, [outcome for part in parts for outcome in part]
 

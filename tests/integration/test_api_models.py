@@ -163,6 +163,16 @@ def test_a_training_that_cannot_be_done_is_422_and_no_run(
     assert database.detection_runs.count_documents({}) == 0
 
 
+def test_a_version_of_all_markets_shows_the_threshold_of_each(
+    client: FlaskClient, database: Db
+) -> None:
+    version = add_model(database, market="ALL")
+    assert client.get(f"/py/models/{version}").json["by_market"] == {}
+    own = {"threshold": -0.61, "score_quantiles": {"rows": 1, "ranks": [1], "scores": [-0.5]}}
+    database.models.update_one({"_id": version}, {"$set": {"by_market": {"CRYPTO": own}}})
+    assert client.get(f"/py/models/{version}").json["by_market"] == {"CRYPTO": own}
+
+
 def test_detectors_are_listed_with_what_each_looks_at(client: FlaskClient) -> None:
     listed = client.get("/py/detectors").json["detectors"]
     by_name = {detector["name"]: detector for detector in listed}

@@ -8,6 +8,8 @@ from detection.models import registry
 from detection.models.manager import ModelManager
 from detection.models.plan import ThresholdPolicy, TrainingPlan, read_model_market
 from detection.models.training import train_model
+from detection.pipeline.job import Job
+from detection.verify import verify
 from market.imports.importing import import_frame
 from market.market_rows import add_market
 from market.markets import SHIPPED
@@ -78,6 +80,47 @@ def test_it_can_be_promoted_to_one_market(database: Db) -> None:
     registry.promote(database, version, NOW, scope=Scope("market", "US"))
     assert ModelManager(database).get_version("US", "1d") == version
     assert ModelManager(database).get_version("US", "1d", "AAPL") == version
+
+
+def test_each_market_with_bars_enough_has_a_threshold_and_grades_of_its_own(
+    database: Db,
+) -> None:
+    for seed in (1, 2):
+        store(database, f"AA{seed}", make_bars(1500, seed))
+    # A coin of many shocks, and a market of too few bars.
+    shocks = range(100, 2400, 30)
+    for ticker, frame in {
+        "BTC-USD": make_bars(2400, 3, shocks=shocks),
+        "7203.T": make_bars(300, 4),
+    }.items():
+        import_frame(database, frame, interval="1d", source="test", ticker=ticker, now=NOW)
+    record = train_model(database, read_plan("ALL"), now=NOW)
+    assert set(record["by_market"]) == {"US", "CRYPTO"}
+    models = ModelManager(database)
+    own = {
+        market: models.group_by_model(market, "1d", (ticker,))[0][0]
+        for market, ticker in (("US", "AA1"), ("CRYPTO", "BTC-USD"), ("JP", "7203.T"))
+    }
+    assert own["JP"].threshold == record["threshold"]
+    assert own["CRYPTO"].threshold < record["threshold"] < own["US"].threshold
+    for market in ("US", "CRYPTO"):
+        assert own[market].threshold == record["by_market"][market]["threshold"]
+    # The same score is rarer among stocks than among coins.
+    score = record["threshold"]
+    rare, usual = (own[market].grades.compute(score) for market in ("US", "CRYPTO"))
+    assert rare > usual
+    run(database, "backfill", "BTC-USD", market="CRYPTO")
+    found = list(database.anomalies.find({"Ticker": "BTC-USD", "kind": "event"}))
+    assert len(found) > 5
+    assert {anomaly["threshold"] for anomaly in found} == {own["CRYPTO"].threshold}
+    assert all(
+        anomaly["grade"] == own["CRYPTO"].grades.compute(anomaly["anomaly_score"])
+        for anomaly in found
+    )
+    job = Job("verify-1", "verify", "verification", "CRYPTO", ("BTC-USD",), "1d", None, NOW)
+    checked = verify(database, models, job, found, {}, lambda _: None)
+    assert len(checked) == len(found)
+    assert {document["verdict"] for document in checked} == {"identical"}
 
 
 def test_a_threshold_of_all_markets_holds_where_none_is_set(both: Db) -> None:

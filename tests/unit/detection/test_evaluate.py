@@ -1,5 +1,6 @@
 """How alarms fit labels, and two versions each other: counted by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -139,3 +140,21 @@ def test_labels_of_one_class_are_refused(is_anomaly: bool, said: str) -> None:  
     with pytest.raises(BadInput, match=f"all 3 labels say of their bars that they are {said}") as e:
         check_labels(labels)
     assert e.value.reason == "labels_of_one_class"
+
+
+def test_a_market_is_judged_by_what_a_model_of_all_markets_says_of_it() -> None:
+    own = GradeTable.from_scores(np.linspace(-0.9, -0.5, 100)).to_document()
+    record = RECORD | {"by_market": {"CRYPTO": {"threshold": -0.85, "score_quantiles": own}}}
+    found = make_scores({"AAA": np.linspace(-0.9, -0.5, 400).tolist()}, -0.85)
+    of_all = judge(record, found, [], DAY)["drift"]
+    assert "scores_moved" in of_all["reasons"]
+    of_own = judge(record, replace(found, market="CRYPTO"), [], DAY)["drift"]
+    assert of_own["stability_index"] == pytest.approx(0.0, abs=0.05)
+    assert "scores_moved" not in of_own["reasons"]
+
+
+def test_bars_of_several_markets_are_alarms_by_the_threshold_of_each() -> None:
+    found = make_scores({"AAA": [-0.6, -0.2], "BTC-USD": [-0.6, -0.95]})
+    found = replace(found, threshold=np.array([-0.5, -0.5, -0.9, -0.9]))
+    assert found.alarms.tolist() == [True, False, False, True]
+    assert judge(RECORD | {"threshold": -0.7}, found, [], DAY)["threshold"] == -0.7

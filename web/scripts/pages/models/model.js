@@ -137,6 +137,12 @@ function drawDetector(model) {
     Columns: model.columns.join(", "),
     "Warm-up": plural(model.warm_up_bars, "bar"),
     Threshold: el("code", String(model.threshold)),
+    ...Object.fromEntries(
+      Object.entries(model.by_market).map(([market, own]) => [
+        `Of ${market}`,
+        el("code", String(own.threshold)),
+      ]),
+    ),
     Parameters: write(model.parameters),
     Hash: el("code", model.sha256),
     Libraries: write(model.library_versions),
