@@ -1,6 +1,6 @@
 """The fourth step: everything that was found is written in one transaction, or nothing is."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pymongo.client_session import ClientSession
@@ -24,6 +24,10 @@ from records.tenancy import of_tenant
 from records.work.audits import write_audits
 from records.work.documents import AuditDocument, BatchResult
 
+# Anomalies are written part by part. What is noted of a ticker is little, so that of small parts a
+# command would cost more than what it writes: it is written of so many at once.
+NOTED_AT_ONCE = 250
+
 Finish = Callable[[ClientSession, BatchResult], None]
 
 
@@ -33,8 +37,9 @@ def commit(
     """Write anomalies, watermarks and audits in one transaction,
     and return a result for each ticker.
 
-    Each of the `parts` is written as soon as it is there. `finish(session, counts)` closes the
-    batch in the same transaction and raises LeaseLost where it is no longer ours.
+    What was found of each of the `parts` is written as soon as it is there.
+    `finish(session, counts)` closes the batch in the same transaction and raises LeaseLost where it
+    is no longer ours.
     """
     coming = iter(parts)
     come: list[Sequence[Outcome]] = []
@@ -48,19 +53,23 @@ def commit(
     def write(session: ClientSession) -> list[TickerResult]:
         outcomes: list[Outcome] = []
         audits: list[AuditDocument] = []
+        new: dict[str, int] = {}
         for part in take_parts():
             outcomes += part
-            audits += _write_part(database, job, part, now, session)
+            new |= _write_found(database, job, part, now, session)
+            if len(outcomes) - len(audits) >= NOTED_AT_ONCE:
+                audits += _write_notes(database, job, outcomes[len(audits) :], new, now, session)
+        audits += _write_notes(database, job, outcomes[len(audits) :], new, now, session)
         finish(session, count_outcomes(outcomes, audits))
         return [build_result(audit) for audit in audits]
 
     return in_transaction(database, write)
 
 
-def _write_part(
+def _write_found(
     database: Db, job: Job, outcomes: Sequence[Outcome], now: datetime, session: ClientSession
-) -> list[AuditDocument]:
-    """Write what was found of some tickers, and return their audits."""
+) -> dict[str, int]:
+    """Write what was found of some tickers, and return how many anomalies of each are new."""
     spans = {outcome.ticker: outcome.spans for outcome in outcomes}
     stored: dict[str, dict[str, StoredAnomaly]] = {ticker: {} for ticker in spans}
     for document in anomalies.find_stored(database, job.interval, spans, session):
@@ -77,6 +86,19 @@ def _write_part(
         )
         new[outcome.ticker] = len(found_ids - existing.keys())
     anomalies.write_anomalies(database, writes, session)
+    write_bar_scores(database, _list_scores(job, outcomes, now), session)
+    return new
+
+
+def _write_notes(
+    database: Db,
+    job: Job,
+    outcomes: Sequence[Outcome],
+    new: Mapping[str, int],
+    now: datetime,
+    session: ClientSession,
+) -> list[AuditDocument]:
+    """Write how far some tickers were looked at, and return their audits."""
     looked_at = [
         build_watermark(job, o, o.model, o.last_bar, now)
         for o in outcomes
@@ -84,7 +106,6 @@ def _write_part(
     ]
     are_stored = all(o.watermark for o in outcomes if o.model)
     write_watermarks(database, looked_at, session, are_stored=are_stored)
-    write_bar_scores(database, _list_scores(job, outcomes, now), session)
     audits = build_audits(job, outcomes, new, now)
     write_audits(of_tenant(database, job.tenant), audits, session)
     return audits

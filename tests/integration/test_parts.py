@@ -36,6 +36,7 @@ def market(database: Db, once: Once, monkeypatch: pytest.MonkeyPatch) -> Db:
     once(make)
     for name in ("PART_TICKERS", "BACKFILL_TICKERS"):
         monkeypatch.setattr(pipeline, name, 2)
+    monkeypatch.setattr("detection.pipeline.commit.NOTED_AT_ONCE", 2)
     return database
 
 
