@@ -64,15 +64,15 @@ class MarketDays:
         moves: Float64 = np.where(self.times[rows] == times, self.moves[rows], np.nan)
         return moves
 
-    def fingerprint(self, times: Int64) -> list[str]:
-        """Return of each day a hash of all that a score of a bar of it depends on."""
-        ratios = self.look_up(times).astype("<f4")
-        return [f"sha256:{hashlib.sha256(day).hexdigest()}" for day in ratios]
-
     @property
     def is_known(self) -> bool:
         """Whether any day has a median worth its name."""
         return bool((self.counts >= LEAST_TICKERS).any())
+
+
+def hash_ratios(ratios: Float32 | np.float32) -> str:
+    """Return a hash of the days' ratios that a score depends on."""
+    return f"sha256:{hashlib.sha256(ratios.astype('<f4').tobytes()).hexdigest()}"
 
 
 def compute_returns(panel: BarPanel, first: int, last: int) -> tuple[Int64, Float64]:

@@ -15,6 +15,7 @@ from detection.detectors.rows import SeriesRows, attribute_rows
 from detection.detectors.weights import Vote, compute_agreement
 from detection.features.compute import Features
 from detection.features.kernel import MEASURES
+from detection.features.market_move import hash_ratios
 from detection.features.names import FEATURES
 from detection.pipeline.job import Job
 from detection.pipeline.load import Load
@@ -60,8 +61,9 @@ class Describer:
         detector = str(model.parameters["detector"])
         trust = _find_trust(self._load, shown, scores, rows)
         columns = model.feature_set.columns
+        market_days = self._describe_market(rows, model.history_bars)
         for bar, score, grade, of_features, of_columns, of_measures, trusted, market in zip(
-            self._describe_bars(rows), *listed, trust, self._describe_market(rows), strict=True
+            self._describe_bars(rows), *listed, trust, market_days, strict=True
         ):
             documented = dict(zip(FEATURES, of_features, strict=True))
             attribution = dict(zip(columns, of_columns, strict=True))
@@ -88,7 +90,7 @@ class Describer:
         """Yield the documents of bars that are wrong. A bar without a warm-up has no features."""
         features, rows = self._features, np.array([fault.row for fault in faults], np.int64)
         for fault, bar, market in zip(
-            faults, self._describe_bars(rows), self._describe_market(rows), strict=True
+            faults, self._describe_bars(rows), self._describe_market(rows, 0), strict=True
         ):
             at = int(features.rows.searchsorted(fault.row))
             has = at < features.rows.size and features.rows[at] == fault.row
@@ -170,17 +172,25 @@ class Describer:
                 "created_at": self._now,
             }
 
-    def _describe_market(self, rows: Int64) -> Iterator["_MarketDay"]:
-        """Yield what the market did on the day of each panel row."""
-        market = self._load.market
+    def _describe_market(self, rows: Int64, seen_bars: int) -> Iterator["_MarketDay"]:
+        """Yield what the market did on the day of each panel row, where its score depends on what
+        the model saw of so many bars before it.
+        """
+        panel, market = self._load.panel, self._load.market
         if market is None:
             yield from repeat(_MarketDay(None, {}), len(rows))
             return
-        times = self._load.panel.times[rows]
-        found = zip(market.fingerprint(times), market.look_up(times).tolist(), strict=True)
-        moves = market.find_moves(times).tolist()
-        for (fingerprint, ratio), move in zip(found, moves, strict=True):
-            words = {"market_move": move, "market_fast": ratio * ratio}
+        times = panel.times[rows]
+        ratios, moves = market.look_up(times), market.find_moves(times).tolist()
+        starts = panel.offsets[np.searchsorted(panel.offsets, rows, side="right") - 1]
+        firsts = np.maximum(rows - seen_bars, starts)
+        # Most look at no day but the bar's own.
+        before = market.look_up(panel.times) if seen_bars else None
+        for row, first, day, move in zip(
+            rows.tolist(), firsts.tolist(), ratios, moves, strict=True
+        ):
+            fingerprint = hash_ratios(day if before is None else before[first : row + 1])
+            words = {"market_move": move, "market_fast": float(day) * float(day)}
             yield _MarketDay(fingerprint, {} if isnan(move) else words)
 
 

@@ -66,7 +66,10 @@ def load(
 
     They are read in the session's snapshot, in which the plan was made.
     """
-    wanted = {ticker: (find_first(own), find_last(own)) for ticker, own in stretches.items()}
+    wanted = {
+        ticker: (find_first(own), find_last(own, model.history_bars))
+        for ticker, own in stretches.items()
+    }
     return Load(
         read_panel(database, plan.job.interval, plan.series, wanted, session, model.reach),
         model,

@@ -132,7 +132,7 @@ def show(load: Load) -> Shown:
     panel, model = load.panel, load.model
     history = model.feature_set.count_history_bars(panel.interval) + model.history_bars
     spans = [
-        select_rows(panel, s, load.stretches[ticker], history)
+        select_rows(panel, s, load.stretches[ticker], history, model.history_bars)
         for s, ticker in enumerate(panel.tickers)
     ]
     stops = panel.offsets[1:].tolist()

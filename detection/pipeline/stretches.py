@@ -13,13 +13,14 @@ from records.market.documents import PanelSeries
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Bars to score, in UTC seconds: from `first` to `last`,
-    and no further than a change of `last_changed` reaches.
+    """Bars to score, in UTC seconds: from `first` to `last`, and no further than a change of the
+    bar `last_changed`, or of the market's day `last_moved`, reaches.
     """
 
     first: int | None
     last_changed: int | None = None
     last: int | None = None
+    last_moved: int | None = None
 
 
 def plan_backfill(series: PanelSeries, period: str) -> tuple[Stretch, ...]:
@@ -37,7 +38,7 @@ def plan_incremental(
     moved: tuple[int, int] | None = None,
 ) -> tuple[Stretch, ...]:
     """Return what an incremental run scores: the bars after the watermark,
-    what a correction behind it reaches, and the days of which the market's part has changed.
+    what a correction behind it reaches, and what days reach whose market's part has changed.
 
     Args:
         series: the series' document.
@@ -53,10 +54,8 @@ def plan_incremental(
     first, last = watermark["first_detected_timestamp"], watermark["last_detected_timestamp"]
     if change is not None:
         stretches.append(Stretch(max(change[0], _seconds(first)), change[1]))
-    if moved is not None:
-        start, stop = max(moved[0], _seconds(first)), min(moved[1], _seconds(last))
-        if start <= stop:
-            stretches.append(Stretch(start, last=stop))
+    if moved is not None and moved[0] <= _seconds(last):
+        stretches.append(Stretch(max(moved[0], _seconds(first)), last_moved=moved[1]))
     if series["last_bar"] > last:
         stretches.append(Stretch(_seconds(last) + 1))
     return tuple(stretches)
@@ -80,19 +79,31 @@ def find_first(stretches: tuple[Stretch, ...]) -> int | None:
     return None if None in firsts else min(first for first in firsts if first is not None)
 
 
-def find_last(stretches: tuple[Stretch, ...]) -> int | None:
-    """Return the latest bar wanted in UTC seconds, None for the last one stored."""
-    lasts = [stretch.last for stretch in stretches]
+def find_last(stretches: tuple[Stretch, ...], seen_bars: int) -> int | None:
+    """Return the latest bar wanted in UTC seconds, None for the last one stored, by a model that
+    looks back on what it saw of so many bars.
+    """
+    lasts = [
+        stretch.last
+        if seen_bars or stretch.last_moved is None
+        else max(stretch.last_moved, stretch.first or 0)
+        for stretch in stretches
+    ]
     return None if None in lasts else max(last for last in lasts if last is not None)
 
 
 def select_rows(
-    panel: BarPanel, position: int, stretches: tuple[Stretch, ...], history_bars: int
+    panel: BarPanel,
+    position: int,
+    stretches: tuple[Stretch, ...],
+    history_bars: int,
+    seen_bars: int,
 ) -> list[tuple[int, int]]:
     """Return the panel rows [start, stop) of each stretch of the series at `position`,
     in order and disjoint.
 
-    A changed bar touches those whose features look back on so many bars before their anchor.
+    A changed bar touches those whose features look back on so many bars before their anchor; a day
+    that the market changed those whose model looks back on what it saw of so many bars.
     """
     rows, times = panel.series(position), panel.times.data
     spans: list[tuple[int, int]] = []
@@ -108,6 +119,9 @@ def select_rows(
             stop = min(
                 stop, bisect_right(times, stretch.last_changed, rows.start, rows.stop) + reach
             )
+        if stretch.last_moved is not None:
+            end = bisect_right(times, stretch.last_moved, rows.start, rows.stop) + seen_bars
+            stop = min(stop, end)
         if stretch.last is not None:
             stop = min(stop, bisect_right(times, stretch.last, rows.start, rows.stop))
         if spans:

@@ -197,8 +197,8 @@ class AnomalyDocument(AnomalyBar):
         attribution: the share of each column of the model's in the score; none of a fault.
         reasons: the same in words, the weightiest first.
         bars_revision: the series' revision that it was found in.
-        market_fingerprint: a hash of what the market did that day; None where the model does not
-            look at it.
+        market_fingerprint: a hash of what the market did that day, and on those before that the
+            score depends on; None where the model does not look at it.
         inputs: what the model read, beside what is usual; written once its run has ended.
         scope, root_causes, root_cause: whose move it was; likewise.
         superseded_by: the run that no longer found it.

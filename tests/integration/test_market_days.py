@@ -12,11 +12,14 @@ import pytest
 from detection import market_days
 from detection.market_days import read_days, refresh_days
 from detection.models.manager import ModelManager
+from detection.models.plan import TrainingPlan
+from detection.models.training import train_model
 from detection.pipeline.job import Job
 from detection.verify import verify
 from market.bars.deleting import delete_bars
 from market.bars.undoing import undo_import
 from market.imports.importing import import_frame
+from market.markets import SHIPPED
 from records.database import Db, Document
 from records.market.market_days import find_changed_days, find_days
 from records.migrations import forget_day_inputs
@@ -59,11 +62,11 @@ def read_scores(database: Db) -> dict[str, float]:
     }
 
 
-def detect_anew(database: Db, *tickers: str) -> dict[str, float]:
+def detect_anew(database: Db, *tickers: str, period: str = "max") -> dict[str, float]:
     """Return the scores that a backfill finds where nothing was ever detected."""
     for name in ("anomalies", "detection_metadata", "market_days"):
         database[name].delete_many({})
-    run(database, "backfill", *tickers)
+    run(database, "backfill", *tickers, period=period)
     return read_scores(database)
 
 
@@ -123,6 +126,53 @@ def test_a_ticker_that_comes_late_is_a_revision_like_any_other(market: Db) -> No
     assert find_changed_days(after, before["revision"]) is not None
     assert find_changed_days(after, after["revision"]) is None
     assert read_scores(market) == detect_anew(market, *TICKERS, "LATE")
+
+
+def train_by(database: Db, detector: str) -> None:
+    options = {"detector": detector, "contamination": 0.05}
+    plan = TrainingPlan.from_options("US", markets=SHIPPED, options=options)
+    train_model(database, plan, now=NOW)
+
+
+@pytest.mark.parametrize("detector", ["half_space_trees", "pca_window", "ensemble"])
+def test_days_that_change_late_move_the_scores_of_all_that_look_back_on_them(
+    database: Db, detector: str
+) -> None:
+    for ticker, frame in make_market(800).items():
+        store(database, ticker, frame)
+    train_by(database, detector)
+    run(database, "backfill", *TICKERS)
+    found = list(database.anomalies.find({"kind": "event"}))
+    for seed in (98, 99):
+        store(database, f"LATE{seed}", make_bars(500, seed)[300:])
+    refresh_days(database, "US", "1d", NOW)
+    documents = check(database, found)
+    moved = [own for own in documents.values() if own["recomputed_score"] != own["original_score"]]
+    days = read_days(database, "US", "1d")
+    assert days is not None
+    # Some are of days later than any that changed.
+    last = make_bars(530)["date"].iloc[-1].to_pydatetime().replace(tzinfo=UTC)
+    assert any(own["datetime"] > last for own in moved)
+    assert {own["cause"] for own in moved} == {"market"}
+    run(database, "incremental", *TICKERS)
+    assert read_scores(database) == detect_anew(database, *TICKERS)
+
+
+@pytest.mark.parametrize(("detector", "bars"), [("half_space_trees", 253), ("isolation_forest", 0)])
+def test_days_before_those_detected_count_where_a_model_looks_back_on_them(
+    database: Db, detector: str, bars: int
+) -> None:
+    for ticker, frame in make_market(800).items():
+        store(database, ticker, frame)
+    train_by(database, detector)
+    run(database, "backfill", *TICKERS, period="1y")
+    for seed in (98, 99):
+        store(database, f"LATE{seed}", make_bars(200, seed)[100:])
+    found = run(database, "incremental", *TICKERS)
+    assert {outcome["rows_processed"] for outcome in found} == {bars}
+    assert read_scores(database) == detect_anew(database, *TICKERS, period="1y")
+    again = run(database, "incremental", *TICKERS)
+    assert {outcome["reason"] for outcome in again} == {"already_detected"}
 
 
 def test_a_ticker_that_goes_takes_its_part_with_it(market: Db) -> None:
