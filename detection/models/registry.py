@@ -4,7 +4,7 @@ The champion is moved by one write of its pointer; workers read the pointer at e
 and promoting the same version exclude each other, because both write that version's document.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeVar
 
@@ -132,11 +132,10 @@ def set_threshold(
     and NotFound where there is no such watchlist.
     """
     if policy.kind == "score":
-        wider = [Scope("market", market) for market in _find_markets(database, scope)]
-        market = wider[0].name if len(wider) == 1 else None
-        for version in champions.find_versions(database, [scope]) or champions.find_versions(
-            database, wider
-        ):
+        # A ticker's series of several intervals are of one market.
+        markets = set(_find_markets(database, scope))
+        market = next(iter(markets)) if len(markets) == 1 else None
+        for version in _find_versions_of(database, scope, markets):
             record: ModelDocument = models.get_model_record(database, version).copy()
             tail = models.find_tail(record, market)
             record["score_quantiles"] = tail["score_quantiles"]
@@ -236,6 +235,15 @@ def _check_scope(database: Db, record: ModelDocument, scope: Scope) -> None:
         )
     if scope.kind == "ticker" and not find_sizes(database, tickers=[scope.name]):
         get_series(database, scope.name, record["interval"])
+
+
+def _find_versions_of(database: Db, scope: Scope, markets: Iterable[str]) -> list[str]:
+    """Return the champions of a scope of these markets, or those that take the place of its own."""
+    of_markets = [Scope("market", market) for market in markets]
+    for scopes in ([scope], of_markets, [Scope("market", ALL_MARKETS)]):
+        if scopes and (found := champions.find_versions(database, scopes)):
+            return found
+    return []
 
 
 def _find_markets(database: Db, scope: Scope) -> list[str]:

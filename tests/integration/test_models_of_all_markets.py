@@ -1,8 +1,9 @@
 """A model of all markets serves each market that has none of its own."""
 
+import pandas as pd
 import pytest
 
-from core.errors import BadInput, NoModel
+from core.errors import BadInput, Conflict, NoModel
 from core.settings import Settings
 from detection.models import registry
 from detection.models.manager import ModelManager
@@ -129,6 +130,24 @@ def test_a_threshold_of_all_markets_holds_where_none_is_set(both: Db) -> None:
     registry.set_threshold(both, Scope("market", ALL_MARKETS), policy, NOW)
     ((model, _),) = ModelManager(both).group_by_model("CRYPTO", "1d", ("BTC-USD",))
     assert model.threshold == model.grades.find_score(75.0)
+
+
+def test_a_score_is_judged_by_what_the_model_of_all_markets_says_of_the_market(both: Db) -> None:
+    version = train_model(both, read_plan("ALL"), now=NOW)["version"]
+    # Half of the coins' bars have a lower score than -.65, and hardly any of the others'.
+    own = {"rows": 1000, "ranks": [500, 1000], "scores": [-0.7, -0.5]}
+    tail = {"threshold": -0.7, "score_quantiles": own}
+    whole = {"rows": 9000, "ranks": [90, 9000], "scores": [-0.7, -0.5]}
+    changes = {"by_market.CRYPTO": tail, "score_quantiles": whole}
+    both.models.update_one({"_id": version}, {"$set": changes})
+    hours = pd.date_range("2015-01-02", periods=30, freq="h", tz="UTC")
+    hourly = make_bars(30, 9).assign(date=hours)
+    import_frame(both, hourly, interval="1h", source="test", ticker="BTC-USD", now=NOW)
+    policy = ThresholdPolicy("score", -0.65)
+    registry.set_threshold(both, Scope("ticker", "AAA"), policy, NOW)
+    for scope in (Scope("ticker", "BTC-USD"), Scope("market", "CRYPTO")):
+        with pytest.raises(Conflict, match="flags 500 of the 1,000 bars"):
+            registry.set_threshold(both, scope, policy, NOW)
 
 
 def test_what_cannot_be_asked_for_is_refused(database: Db) -> None:
