@@ -70,7 +70,7 @@ def list_runs(
             run["_id"],
             run["task"],
             run["status"],
-            run["ticker"] or run["market"] or f"{len(run['tickers'])} tickers",
+            runs.describe_subject(run),
             f"{run['requested_at']:%Y-%m-%d %H:%M:%S}",
             "" if seconds is None else f"{seconds:.1f}",
             "" if anomalies is None else f"{anomalies:,}",

@@ -19,7 +19,7 @@ from api.schemas.common import (
 from core.words import Status, Task, Trigger
 
 MAX_WAIT_SECONDS = 30
-ABOUT = ("filename", "table", "series_id")
+ABOUT = ("filename", "table", "series_id", "model_version")
 RUN_ID = "8f14e45f-ceea-467f-ab1c-2d3e4f5a6b7c"
 
 
@@ -110,7 +110,7 @@ class RunSummary(Record):
     about: str | None = Field(
         None,
         description="what else it is about: the file of an import, the table of an export, the"
-        " single series of a fit",
+        " single series of a fit, the model whose anomalies are verified",
         examples=["prices.csv"],
     )
     interval: str | None = None

@@ -43,6 +43,7 @@ OPEN_STATUSES: tuple[OpenStatus, ...] = get_args(OpenStatus)
 LISTED_FAILURES = 1_000
 LISTED_ERRORS = 100
 LISTED_TICKERS = 20_000
+NAMED_TICKERS = 3
 NEWEST_FIRST = Keyset((Key("requested_at", datetime, DESCENDING), Key("_id", str, DESCENDING)))
 # What find_latest says of a run: one may name ten thousand tickers.
 _SAID = (
@@ -57,6 +58,23 @@ _SAID = (
 )
 # null sorts before any date
 _UNHELD = {"$lt": ["$lease_until", "$$NOW"]}
+
+
+def describe_subject(run: RunDocument) -> str:
+    """Return by what a run was asked for, as pages write it (`parts/run_progress.js`): a watchlist,
+    a market, or tickers; "" where by none of these.
+
+    The tickers of a detection of a market are all that the market has. Those of a retry are what
+    another left undone, and of other runs the market is the one that its tickers are of.
+    """
+    tickers, market = run["tickers"], run["market"] and f"market {run['market']}"
+    if run["watchlist"]:
+        return run["watchlist"]
+    if market and run["task"] in {"backfill", "incremental"} and not run["retry_of"]:
+        return market
+    named = ", ".join(tickers[:NAMED_TICKERS])
+    more = len(tickers) - NAMED_TICKERS
+    return (f"{named} and {more} more" if more > 0 else named) or market or ""
 
 
 def mark_published(database: Db, run_id: str) -> None:

@@ -121,9 +121,8 @@ def send(
 
 
 def _describe(run: RunDocument) -> str:
-    tickers = run["tickers"]
-    subject = ", ".join(tickers[:3]) + (f" and {len(tickers) - 3} more" if len(tickers) > 3 else "")
-    return f"run {run['_id']}: {run['task']} {subject or run['market'] or ''} {run['interval']}"
+    subject = runs.describe_subject(run)
+    return f"run {run['_id']}: {run['task']} {subject} {run['interval']}"
 
 
 def find_repeated(

@@ -37,6 +37,40 @@ def test_runs_of_long_ago_come_part_by_part(demo: Demo, open_page: Callable[...,
         demo.database.detection_runs.delete_many({"tickers": "MANYCO"})
 
 
+def test_a_run_is_titled_by_what_it_was_asked_for(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    run = demo.database.detection_runs.find_one({"task": "backfill", "status": "complete"})
+    assert run is not None
+    tickers = ["AAPL", "FB", "GOOG", "IBM", "TITLED"]
+    run |= {"idempotency_key": None, "tickers": tickers, "ticker": None, "market": None}
+    asked: dict[str, dict[str, object]] = {
+        "Backfill of market US": {"market": "US"},
+        "Backfill of AAPL, FB, GOOG and 2 more": {},
+        # What was left undone of a market is not the market.
+        "Backfill of TITLED": {"market": "US", "tickers": ["TITLED"], "retry_of": "titled-0"},
+        "Scan of tech": {"task": "incremental", "watchlist": "tech"},
+        "Training of TITLED": {"task": "train", "market": "US", "tickers": ["TITLED"]},
+        "Verification of US-1d-1": {
+            "task": "verify",
+            "options": {"model_version": "US-1d-1"},
+            "ticker": "TITLED",
+            "tickers": [],
+        },
+    }
+    demo.database.detection_runs.insert_many(
+        run | {"_id": f"titled-{n}"} | changes for n, changes in enumerate(asked.values())
+    )
+    try:
+        page = open_page(f"{demo.url}#/runs?ticker=TITLED")
+        for name in asked:
+            expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
+        page.get_by_role("link", name="Backfill of market US", exact=True).click()
+        expect(page.get_by_role("heading", name="Backfill of market US")).to_be_visible()
+    finally:
+        demo.database.detection_runs.delete_many({"_id": {"$regex": "^titled-"}})
+
+
 def test_filters_that_match_nothing_say_so(demo: Demo, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{demo.url}#/runs?end=2018-12-31&market=US")
     expect(page.get_by_text("No such runs")).to_be_visible()

@@ -60,12 +60,18 @@ export function buildStatus(run) {
   );
 }
 
-/** "Backfill of AAPL, FB, GOOG and 4 more", or by the watchlist: "Scan of tech" */
+/**
+ * By what was asked for: "Scan of tech", "Backfill of market US", "Backfill of AAPL, FB, GOOG and 4
+ * more". The tickers of a detection of a market are all that the market has; those of a retry are
+ * what another left undone, and of other runs the market is the one that its tickers are of.
+ */
 export function describeRun(run) {
   const tickers = run.tickers ?? [];
   const named =
     tickers.slice(0, 3).join(", ") + (tickers.length > 3 ? ` and ${tickers.length - 3} more` : "");
-  const about = run.watchlist || named || (run.market && `market ${run.market}`) || run.about;
+  const market = run.market && `market ${run.market}`;
+  const isOfMarket = ["backfill", "incremental"].includes(run.task) && !run.retry_of;
+  const about = run.watchlist || (isOfMarket && market) || named || market || run.about;
   return `${VERBS[run.task] ?? words(run.task)}${about ? ` of ${about}` : ""}`;
 }
 

@@ -1,0 +1,34 @@
+"""By what a run was asked for, in one line."""
+
+from typing import Any, cast
+
+import pytest
+
+from records.work.documents import RunDocument
+from records.work.runs import describe_subject
+
+ALL = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
+NOTHING: dict[str, Any] = {"market": None, "tickers": [], "watchlist": None, "retry_of": None}
+
+
+@pytest.mark.parametrize(
+    ("task", "asked", "said"),
+    [
+        ("backfill", {"market": "US", "tickers": ALL}, "market US"),
+        ("incremental", {"market": "US", "tickers": ["AAPL"]}, "market US"),
+        ("incremental", {"watchlist": "tech", "tickers": ALL}, "tech"),
+        ("backfill", {"tickers": ALL}, "AAPL, FB, GOOG and 2 more"),
+        ("backfill", {"tickers": ALL[:3]}, "AAPL, FB, GOOG"),
+        # What was left undone of a market is not the market.
+        ("backfill", {"market": "US", "tickers": ["FB"], "retry_of": "1"}, "FB"),
+        # These have the market of their tickers.
+        ("train", {"market": "US", "tickers": ["FB"]}, "FB"),
+        ("train", {"market": "US"}, "market US"),
+        ("verify", {"market": "US", "tickers": ["FB"]}, "FB"),
+        ("verify", {}, ""),
+    ],
+)
+def test_a_run_is_named_by_what_it_was_asked_for(
+    task: str, asked: dict[str, Any], said: str
+) -> None:
+    assert describe_subject(cast("RunDocument", NOTHING | asked | {"task": task})) == said
