@@ -210,10 +210,7 @@ class Markets(Mapping[str, Market]):
         says = f"{ticker} is {look}: of which market is it?"
         may_be = f" It may be of {' or '.join(shown)}." if shown else ""
         known = ", ".join(self._markets)
-        return (
-            f"{says}{may_be} Say so with a market (`--market CODE`, one of {known}), or write its"
-            " suffix"
-        )
+        return f"{says}{may_be} Say so with a market ({known}), or write its suffix"
 
 
 SHIPPED = Markets({row["code"]: row for row in SHIPPED_ROWS})

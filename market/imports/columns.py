@@ -190,8 +190,8 @@ def choose_columns(names: Sequence[str], wanted: Mapping[str, str] | None = None
         if len(found) > 1 and build_key(names[found[0]]) == build_key(names[found[1]]):
             raise BadInput(
                 f"columns {found[0] + 1} and {found[1] + 1} are both named"
-                f" {names[found[0]][:40]!r}: say which one is meant (--column"
-                f" {field}={found[0] + 1})"
+                f" {names[found[0]][:40]!r}: say which one is meant"
+                f" ({field}={found[0] + 1})"
             )
         positions[field] = found[0]
     if "time" not in (wanted or {}):
@@ -225,7 +225,7 @@ def build_missing(names: Sequence[str], missing: Sequence[str]) -> BadInput:
     return BadInput(
         f"no usable column for {', '.join(missing)}; found: {list_names(names)}. Bars need a time"
         " (or date), open, high, low and close; ticker, volume and split are optional. Say which"
-        f" column is which (--column {missing[-1]}=NAME)"
+        f" column is which, such as the {missing[-1]}"
     )
 
 
@@ -267,11 +267,9 @@ def _explain(names: Sequence[str], positions: Mapping[str, int]) -> list[str]:
     keys = [build_key(name) for name in names]
     if "tickvol" in keys and positions.get("volume") != keys.index("tickvol"):
         name = names[keys.index("tickvol")]
-        option = f"--column 'volume={name}'"
-        return [f"the number of ticks in {name} is not taken for the volume ({option} takes it)"]
+        return [f"the number of ticks in {name} is not taken for the volume: say so if it is"]
     # Such as that of the base and that of the quote: either could be meant.
     others = [name.strip()[:40] for name, key in zip(names, keys, strict=True) if "volume" in key]
     if others and "volume" not in positions:
-        option = f"--column 'volume={others[0]}'"
-        return [f"no column is taken for the volume, which is 0 ({option} takes that one)"]
+        return [f"no column is taken for the volume, which is 0: say so if {others[0]} is"]
     return []

@@ -71,12 +71,12 @@ def find_owner(filename: str) -> Owner:
     if match := _YEARED.fullmatch(bare):
         raise BadInput(
             f"the table has no ticker column, and the name {stem[:60]!r} is a ticker with a year or"
-            f" something else: say whose bars these are (--ticker {match['ticker'].upper()[:20]})"
+            f" something else: say whose bars these are (ticker {match['ticker'].upper()[:20]})"
         )
     if _CLEAR.fullmatch(bare):
         note = f"the file {stem[:60]!r} is taken for {bare.upper()}" if bare != stem else None
         return Owner(bare, note)
     raise BadInput(
         f"the table has no ticker column, and the name {stem[:60]!r} is not clearly a ticker: say"
-        " whose bars these are (--ticker AAPL)"
+        " whose bars these are (a ticker such as AAPL)"
     )

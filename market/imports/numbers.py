@@ -41,7 +41,6 @@ _MAGNITUDES = {
     "tsd\\.?": "e3", "mln\\.?": "e6", "mio\\.?": "e6", "mrd\\.?": "e9", "mld\\.?": "e9",
     "[万萬만]": "e4", "[亿億억]": "e8",
 }  # fmt: skip
-_OPTION = "--decimal point or --decimal comma"
 
 
 @dataclass(slots=True)
@@ -206,8 +205,8 @@ def _find_evidence(group: Sequence[_Column]) -> tuple[str | None, str | None]:
     if points and commas:
         raise BadInput(
             f"some numbers have a decimal point ({points[0]}), others a decimal comma"
-            f" ({commas[0]}): settle which is meant by {_OPTION}, and what is not written so is"
-            " rejected"
+            f" ({commas[0]}): say which is meant, decimal point or decimal comma, and what is"
+            " not written so is rejected"
         )
     return ("." if points else "," if commas else None), (both[0] if both else None)
 
@@ -243,7 +242,7 @@ def _build_ambiguous(cell: str) -> BadInput:
     names = ("comma", "point") if mark == "." else ("point", "comma")
     return BadInput(
         f"numbers such as {cell} can be read two ways, and none in the table settles which: as"
-        f" {whole} (--decimal {names[0]}) or as {fraction} (--decimal {names[1]})"
+        f" {whole} (decimal {names[0]}) or as {fraction} (decimal {names[1]}): say which"
     )
 
 

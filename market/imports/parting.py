@@ -40,7 +40,7 @@ def part_by_interval(settled: Settled, wanted: str) -> Mapping[str, Settled]:
         named = settled.names.get("interval", "interval")
         raise BadInput(
             f"its rows are of {', '.join(repr(name) for name in rows)} by the column"
-            f" {named[:SHOWN]!r}, and {wanted} was said: --interval auto imports each interval for"
+            f" {named[:SHOWN]!r}, and {wanted} was said: interval auto imports each interval for"
             " itself"
         )
     if len(rows) == 1:

@@ -160,7 +160,7 @@ def _name_tickers(
     if "ticker" not in settled.written:
         if ticker is None:
             raise BadInput(
-                "the table has no ticker column: say whose bars these are (--ticker AAPL)"
+                "the table has no ticker column: say whose bars these are (a ticker such as AAPL)"
             )
         return np.zeros(len(settled), np.int64), [name(ticker)]
     row_texts, texts = encode_texts(settled.written["ticker"])
@@ -253,7 +253,7 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
     if repeated > len(rows) / 2 and not is_intraday(table.interval):
         error = (
             f"most of its rows share their {table.interval} bar with another: these are bars of a"
-            " shorter interval (--interval auto finds which)"
+            " shorter interval; say which, or auto, which goes by how they are spaced"
         )
         return TickerRows(name, len(rows), market, error=error)
     accepted = np.flatnonzero(reasons == ACCEPTED)
@@ -299,7 +299,7 @@ def _find_unnamed(settled: Settled, repeated: int) -> str | None:
         return None
     return (
         f"{repeated:,} of its rows share their time with another, and no column is known to say"
-        f" whose they are: name it where there is one (--column ticker={settled.aside[0][:SHOWN]});"
+        f" whose they are: say which is the ticker, where there is one;"
         f" left aside are {', '.join(name[:SHOWN] for name in settled.aside[:20])}"
     )
 

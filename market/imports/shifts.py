@@ -60,8 +60,7 @@ def check_shift(
         "they name their zone themselves: is it the right one?"
         if is_zoned
         else (
-            "are they UTC, or a broker's? Say which zone they are of (--timezone UTC, --timezone"
-            " Europe/Athens)"
+            "are they UTC, or a broker's? Say which zone they are of, such as UTC or Europe/Athens"
         )
     )
     raise BadInput(

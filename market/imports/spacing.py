@@ -55,7 +55,7 @@ def find_interval(times: Int64, groups: Int64) -> str:
     steps = np.diff(times[order])[np.diff(groups[order]) == 0]
     steps = steps[steps > 0]
     if not len(steps):
-        raise BadInput("one bar does not say of which interval it is: say it (--interval 1d)")
+        raise BadInput("one bar does not say of which interval it is: say it, such as 1d")
     common = _find_commonest(steps)
     if common >= SHORTEST_MONTH * DAY_SECONDS:
         raise BadInput(_describe_month())
@@ -82,9 +82,7 @@ def find_fault(times: Int64, interval: str, zone: ZoneInfo) -> str | None:
         return None
     common = _find_commonest(steps)
     advice = (
-        f"say so (--interval {_name(common)})"
-        if _name(common)
-        else "that is no interval that is known"
+        f"say interval {_name(common)}" if _name(common) else "that is no interval that is known"
     )
     short = (
         steps[~after_first] < INTERVALS[interval]
@@ -156,8 +154,8 @@ def describe_off_grid(times: Int64, off: Bools, interval: str) -> str | None:
     first = datetime.fromtimestamp(int(times[off][0]), UTC)
     return (
         f"{int(off.sum()):,} of its {len(times):,} bars do not lie on one grid of {interval}, the"
-        f" first at {first:%Y-%m-%d %H:%M:%S} UTC: say of which interval they are (--interval auto"
-        " finds it)"
+        f" first at {first:%Y-%m-%d %H:%M:%S} UTC: say of which interval they are, or auto, which"
+        " goes by how they are spaced"
     )
 
 

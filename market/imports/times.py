@@ -361,8 +361,8 @@ def _settle_order(texts: list[str], options: ReadingOptions, notes: list[str]) -
         a, b, year = parted[0].group(1, 3, 4)
         raise BadInput(
             f"dates such as {parted[0][0][:SHOWN]} can be read two ways, and no row settles whether"
-            f" the day or the month comes first: as {year}-{int(b):02}-{int(a):02} (--day-first) or"
-            f" as {year}-{int(a):02}-{int(b):02} (--month-first)"
+            f" the day or the month comes first: as {year}-{int(b):02}-{int(a):02} (day first) or"
+            f" as {year}-{int(a):02}-{int(b):02} (month first): say which"
         )
     notes.append(
         f"dates are read with the {'day' if first else 'month'} first, as in"

@@ -219,7 +219,7 @@ def test_every_file_of_a_folder_is_accounted_for(flask_bars: Command, database: 
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     }
     assert files["._GOODA.csv"]["skipped"]
-    assert "--ticker GOODC" in files["GOODC_2023.csv"]["error"]
+    assert "(ticker GOODC)" in files["GOODC_2023.csv"]["error"]
     for name in (
         "EMPTY.csv",
         "HEADONLY.csv",
@@ -338,7 +338,7 @@ def test_preview_shows_columns_and_what_is_open_and_stores_nothing(live: Live) -
     assert shown.json["rows"] == [["03/04/2024", "10", "11", "9", "10.5"]]
     assert "no usable column for time" in shown.json["problem"]
     form = {"file": (io.BytesIO(text.encode()), "x.csv"), "columns": '{"time": "when"}'}
-    assert "--day-first" in live.client.post("/py/data/preview", data=form).json["problem"]
+    assert "(day first)" in live.client.post("/py/data/preview", data=form).json["problem"]
     form = {
         "file": (io.BytesIO(text.encode()), "x.csv"),
         "columns": '{"time": "when"}',
@@ -397,7 +397,7 @@ def test_rows_of_several_intervals_are_a_series_each_or_refused(
         answer = flask_bars("import", path, "--interval", interval)
         assert answer.exit_code == 2
         assert "'1d', '1h', '3m' by the column 'timeframe'" in answer.stderr
-        assert "--interval auto" in answer.stderr
+        assert "interval auto" in answer.stderr
     assert database.series.count_documents({}) == 0
     answer = flask_bars("import", path, "--interval", "auto", "--json")
     assert answer.exit_code == 1

@@ -278,7 +278,7 @@ def test_bars_of_another_interval_are_refused_with_its_name(
     answer = flask("bars", "import", CASES / "ONEMIN.csv", "--interval", given)
     assert answer.exit_code == 1
     said = " ".join(answer.stdout.split())
-    assert (f"(--interval {found})" if found else "--interval auto") in said
+    assert (f"say interval {found}" if found else "or auto, which goes by how") in said
     assert database.series.count_documents({}) == 0
 
 
@@ -291,7 +291,7 @@ def test_weeks_are_not_days(flask: Command, database: Db, tmp_path: Path) -> Non
     (tmp_path / "ABCD.csv").write_text("\n".join(["date,open,high,low,close,volume", *rows]))
     refused = flask("bars", "import", tmp_path / "ABCD.csv")
     assert refused.exit_code == 1
-    assert "--interval 1w" in " ".join(refused.stdout.split())
+    assert "say interval 1w" in " ".join(refused.stdout.split())
     assert (
         read(flask("bars", "import", tmp_path / "ABCD.csv", "--interval", "auto", "--json"))[
             "interval"

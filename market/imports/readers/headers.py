@@ -177,8 +177,8 @@ def _resolve_nameless(rows: Sequence[Row], options: ReadingOptions) -> Header:
 
 def _advise(first: Row) -> str:
     return (
-        f"it is {list_names(first)}. Say which column is which by its position: --column time=1"
-        " --column open=2 --column high=3 --column low=4 --column close=5 --column volume=6"
+        f"it is {list_names(first)}. Say which column is which by its position: time=1, open=2,"
+        " high=3, low=4, close=5, volume=6"
     )
 
 
@@ -364,8 +364,8 @@ def _group(parted: Mapping[int, tuple[str, str]]) -> dict[str, dict[str, int]]:
         if name and columns.setdefault(name, column) != column:
             whose = f" of {ticker}" if ticker else ""
             raise BadInput(
-                f"columns {columns[name] + 1} and {column + 1} are both the {name}{whose}: name one"
-                f" (--column {name}={column + 1}), or leave the row of tickers in"
+                f"columns {columns[name] + 1} and {column + 1} are both the {name}{whose}: say"
+                f" which is meant ({name}={column + 1}), or leave the row of tickers in"
             )
     prices = {"open", "high", "low", "close"}
     return {ticker: columns for ticker, columns in groups.items() if prices & set(columns)}

@@ -96,7 +96,7 @@ def test_market_is_told_by_the_longest_suffix_or_the_style(ticker: str, code: st
 )
 def test_market_that_cannot_be_told_is_asked_for_with_the_choices(ticker: str) -> None:
     with pytest.raises(
-        UnknownMarket, match=r"of which market is it\?.*--market CODE`, one of US, JP, TH, HK"
+        UnknownMarket, match=r"of which market is it\?.*with a market \(US, JP, TH, HK"
     ):
         SHIPPED.get_of(ticker)
 

@@ -84,7 +84,7 @@ def test_missing_columns_are_named_beside_what_was_found() -> None:
     with pytest.raises(BadInput) as refused:
         settle("date,price\n2001-09-17,1.0\n")
     assert "no usable column for open, high, low; found: date, price" in refused.value.message
-    assert "--column" in refused.value.message
+    assert "such as the" in refused.value.message
 
 
 def test_table_without_a_row_is_refused() -> None:
@@ -106,7 +106,7 @@ def test_column_that_cannot_be_is_refused(wanted: str) -> None:
 
 
 def test_two_columns_of_one_name_are_refused_with_the_way_to_name_one() -> None:
-    with pytest.raises(BadInput, match="--column close=5"):
+    with pytest.raises(BadInput, match="close=5"):
         settle("date,open,high,low,close,Close\n2001-09-17,1,3,1,2,2\n")
 
 
@@ -114,7 +114,7 @@ def test_row_of_data_is_no_row_of_names() -> None:
     with pytest.raises(BadInput) as refused:
         settle("2001-09-17,1,3,1,2,500\n2001-09-18,1,3,1,2,500\n")
     assert "the first row looks like data, not like names" in refused.value.message
-    assert "--column time=1" in refused.value.message
+    assert "time=1" in refused.value.message
     named = ["time=1", "open=2", "high=3", "low=4", "close=5", "volume=6"]
     text = "2001-09-17,1,3,1,2,500\n2001-09-18,1,3,1,2,600\n"
     assert read_numbers(text, columns=named)["volume"] == [500.0, 600.0]

@@ -245,5 +245,5 @@ def test_file_is_named_after_its_ticker(filename: str, ticker: str) -> None:
     "filename", ["GOODC_2023.csv", "GOODC-2023-01.csv", "my prices.csv", "HistoricalData_17.csv"]
 )
 def test_name_that_is_not_clearly_a_ticker_is_refused(filename: str) -> None:
-    with pytest.raises(BadInput, match="--ticker"):
+    with pytest.raises(BadInput, match="whose bars these are"):
         find_owner(filename)

@@ -62,8 +62,8 @@ def test_numbers_that_can_be_read_two_ways_are_refused_with_both(
         read_close(f"{written};{written};{written};{written};7")
     assert f"open {written} in row 1" in refused.value.message
     assert all(reading in refused.value.message for reading in readings)
-    assert "--decimal comma" in refused.value.message
-    assert "--decimal point" in refused.value.message
+    assert "decimal comma" in refused.value.message
+    assert "decimal point" in refused.value.message
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_bars_are_of_their_own_interval_and_of_no_other(interval: str, market: s
         if other != interval and not (is_longer and INTERVALS[other] >= INTERVALS["1d"]):
             fault = find_fault(times, other, SHIPPED[market].zone)
             assert fault is not None, other
-            assert f"--interval {interval}" in fault
+            assert f"say interval {interval}" in fault
 
 
 def test_months_are_of_no_interval() -> None:

@@ -203,8 +203,8 @@ def test_an_option_settles_which_comes_first(day_first: bool, month: int) -> Non
 def test_both_readings_of_a_date_are_named() -> None:
     with pytest.raises(BadInput) as refused:
         read_times(pd.Series(["03/04/2024"]))
-    assert "2024-04-03 (--day-first)" in refused.value.message
-    assert "2024-03-04 (--month-first)" in refused.value.message
+    assert "2024-04-03 (day first)" in refused.value.message
+    assert "2024-03-04 (month first)" in refused.value.message
 
 
 def test_excels_number_of_a_day_is_said() -> None:
