@@ -51,15 +51,11 @@ def test_a_run_is_titled_by_what_it_was_asked_for(
         "Backfill of TITLED": {"market": "US", "tickers": ["TITLED"], "retry_of": "titled-0"},
         "Scan of tech": {"task": "incremental", "watchlist": "tech"},
         "Training of TITLED": {"task": "train", "market": "US", "tickers": ["TITLED"]},
-        "Verification of US-1d-1": {
-            "task": "verify",
-            "options": {"model_version": "US-1d-1"},
-            "ticker": "TITLED",
-            "tickers": [],
-        },
     }
+    verify = {"task": "verify", "tickers": [], "options": {"model_version": "US-1d-1"}}
     demo.database.detection_runs.insert_many(
-        run | {"_id": f"titled-{n}"} | changes for n, changes in enumerate(asked.values())
+        run | {"_id": f"titled-{n}"} | changes
+        for n, changes in enumerate([*asked.values(), verify])
     )
     try:
         page = open_page(f"{demo.url}#/runs?ticker=TITLED")
@@ -67,6 +63,8 @@ def test_a_run_is_titled_by_what_it_was_asked_for(
             expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
         page.get_by_role("link", name="Backfill of market US", exact=True).click()
         expect(page.get_by_role("heading", name="Backfill of market US")).to_be_visible()
+        page.goto(f"{demo.url}#/runs/titled-{len(asked)}")
+        expect(page.get_by_role("heading", name="Verification of US-1d-1")).to_be_visible()
     finally:
         demo.database.detection_runs.delete_many({"_id": {"$regex": "^titled-"}})
 
