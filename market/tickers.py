@@ -4,7 +4,9 @@ import re
 
 from core.errors import BadInput
 
+SHORTEST_CURRENCY = 3
 _TICKER = re.compile(r"[A-Z0-9.^=_-]{1,20}")
+_PARTED = re.compile(r"([A-Z0-9]{1,16})[/ ]([A-Z]{1,4})")
 
 
 def normalize_ticker(text: str) -> str:
@@ -16,6 +18,17 @@ def normalize_ticker(text: str) -> str:
     if not _TICKER.fullmatch(ticker):
         raise BadInput(
             f"{text[:40]!r} is no ticker: 1 to 20 of the letters A-Z, digits and . ^ = _ - are"
-            " (AAPL, 7203.T, ^GSPC)"
+            f" (AAPL, 7203.T, ^GSPC){_propose(ticker)}"
         )
     return ticker
+
+
+def _propose(ticker: str) -> str:
+    """Return how a class of shares or a pair is written, where a slash or a blank parts it."""
+    match = _PARTED.fullmatch(ticker)
+    if match is None:
+        return ""
+    first, second = match.groups()
+    if len(second) < SHORTEST_CURRENCY:
+        return f"; write {first}.{second} or {first}-{second}"
+    return f"; write {first}-{second} or, of two currencies, {first}{second}=X"

@@ -123,6 +123,7 @@ def _describe(found: ErrorDetails) -> str:
         found["type"] == "missing"
         or not isinstance(value, str | int | float | bool)
         or len(str(value)) > 80
+        or repr(value) in said
     ):
         return said
     return f"{said} (got {value!r})"

@@ -153,6 +153,9 @@ class PreviewRead(Record):
 
     rows: int
     times: int = Field(description="of how many rows the time can be read")
+    numbers: int = Field(
+        description="of how many rows the prices can be read, and the volume where one is written"
+    )
     has_ticker: bool = Field(description="whether rows name their tickers")
     interval: str | None = Field(
         description="that the bars are spaced by, or those that a column of it names; null: they"

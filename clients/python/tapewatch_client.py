@@ -1793,6 +1793,7 @@ class PreviewRead(TypedDict):
 
     rows: int
     times: int
+    numbers: int
     has_ticker: bool
     interval: str | None
 

@@ -289,6 +289,19 @@ def test_a_file_can_be_left_out(demo: Demo, open_page: Callable[..., Page]) -> N
     assert demo.database.series.find_one({"ticker": "OUTCO"}) is None
 
 
+def test_what_cannot_be_read_is_counted_before_anything_is_stored(
+    demo: Demo, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{demo.url}#/data")
+    expect(page.get_by_role("region", name="Stretches of time")).to_be_visible()
+    days = ["2024-01-02", "2024-01-03", "2024-01-04", "soon"]
+    rows = [f"{day},10,11,9,{'ten' if n < 2 else 10},7" for n, day in enumerate(days)]
+    page.evaluate(DROP, ["\n".join(["date,open,high,low,close,volume", *rows]), "oddco.csv"])
+    form = page.get_by_role("form", name="Preview of oddco.csv")
+    expect(form).to_contain_text("4 rows, of which 1 has a time and 2 have a number that cannot be")
+    form.get_by_role("button", name="Leave it out").click()
+
+
 def test_a_file_that_cannot_be_used_is_refused_in_words(
     demo: Demo, open_page: Callable[..., Page]
 ) -> None:

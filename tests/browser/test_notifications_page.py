@@ -18,6 +18,8 @@ def test_a_rule_is_made_tried_changed_and_deleted(
         look = Look(page, tmp_path)
         page.get_by_role("link", name="Notifications").click()
         expect(page.get_by_text("Nobody is told yet")).to_be_visible()
+        # They are told of alerts, whose list leads here too.
+        expect(page.locator(".nav [aria-current=page]")).to_have_text("Alerts")
         page.get_by_role("button", name="New rule").click()
         page.get_by_label("Name").fill("ops")
         page.get_by_label("Channel").fill(receiver.channel)

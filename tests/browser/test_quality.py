@@ -24,6 +24,7 @@ PAGES = {  # by heading
     "Watchlists": "#/watchlists",
     "Models": "#/models",
     "US_model-0.1.0": "#/models/US_model-0.1.0",
+    "Series": "#/series",
     "Data": "#/data",
     "Notifications": "#/notifications",
     "Health": "#/health",

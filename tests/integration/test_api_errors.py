@@ -44,6 +44,16 @@ def test_an_unknown_route_is_404_and_says_where_the_known_ones_are(client: Flask
     read_problem(client.post("/py/nowhere"), 404)
 
 
+@pytest.mark.parametrize(
+    ("ticker", "said"),
+    [("BF/B", "write BF.B or BF-B"), ("台積電", "(AAPL, 7203.T, ^GSPC)")],
+)
+def test_what_is_no_ticker_is_quoted_once(client: FlaskClient, ticker: str, said: str) -> None:
+    (error,) = read_problem(client.post(BACKFILL, json={"ticker": ticker}), 422)["errors"]
+    assert error["detail"].startswith(f"'{ticker}' is no ticker")
+    assert error["detail"].endswith(said)
+
+
 def test_a_wrong_method_is_405_and_names_the_right_ones(client: FlaskClient) -> None:
     response = client.delete("/py/tickers")
     assert "GET, HEAD, OPTIONS" in read_problem(response, 405)["detail"]

@@ -347,8 +347,15 @@ def test_preview_shows_columns_and_what_is_open_and_stores_nothing(live: Live) -
     settled = live.client.post("/py/data/preview", data=form).json
     assert (settled["problem"], settled["read"]) == (
         None,
-        {"rows": 1, "times": 1, "has_ticker": False, "interval": None},
+        {"rows": 1, "times": 1, "numbers": 1, "has_ticker": False, "interval": None},
     )
+    odd = (
+        "date,open,high,low,close,volume\n2024-04-02,10,11,9,10.5,\nyesterday,10,11,9,10.5,7\n"
+        "2024-04-04,ten,11,9,10.5,7\n2024-04-05,10,11,9,10.5,many\n2024-04-08,10,11,9,,7\n"
+    )
+    form = {"file": (io.BytesIO(odd.encode()), "x.csv")}
+    read = live.client.post("/py/data/preview", data=form).json["read"]
+    assert (read["rows"], read["times"], read["numbers"]) == (5, 4, 2)
     hours = "time,open,high,low,close\n" + "".join(
         f"2024-04-03 {hour}:30,10,11,9,10.5\n" for hour in ("09", "10", "11")
     )

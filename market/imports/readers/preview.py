@@ -4,7 +4,11 @@ its first rows, and what is open.
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.errors import BadInput
+from market.bars.buckets import PRICES
 from market.imports.columns import FIELD_OF, Chosen, build_key, choose_columns, find_missing
 from market.imports.names import find_owner
 from market.imports.options import FIELDS, ReadingOptions
@@ -31,10 +35,10 @@ def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dic
         settled = settle_table(build_table(opened, options), options)
     except BadInput as error:
         return preview | {"problem": error.message}
-    good = ~settled.times.bad
     read = {
         "rows": len(settled),
-        "times": int(good.sum()),
+        "times": int((~settled.times.bad).sum()),
+        "numbers": int(_find_numbered(settled).sum()),
         "has_ticker": "ticker" in settled.written,
         "interval": _find_interval(settled),
     }
@@ -44,6 +48,16 @@ def build_preview(content: bytes, filename: str, options: ReadingOptions) -> dic
         else settled.ticker
     )
     return preview | {"notes": list(settled.notes), "ticker": owner, "read": read}
+
+
+def _find_numbered(settled: Settled) -> NDArray[np.bool_]:
+    """Return which rows have prices, and a volume where one is written, that can be read."""
+    is_read = np.ones(len(settled), np.bool_)
+    for name in PRICES:
+        is_read &= np.isfinite(settled.numbers[name])
+    if settled.empty_volumes is not None:
+        is_read &= np.isfinite(settled.numbers["volume"]) | settled.empty_volumes
+    return is_read
 
 
 def _find_interval(settled: Settled) -> str | None:

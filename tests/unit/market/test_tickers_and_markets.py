@@ -37,6 +37,22 @@ def test_what_is_no_ticker_is_refused_with_what_was_given(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "proposed"),
+    [
+        ("BF/B", "; write BF.B or BF-B"),
+        ("brk b", "; write BRK.B or BRK-B"),
+        ("BTC/USDT", "; write BTC-USDT or, of two currencies, BTCUSDT=X"),
+        ("台積電", "(AAPL, 7203.T, ^GSPC)"),
+        ("../x", "(AAPL, 7203.T, ^GSPC)"),
+    ],
+)
+def test_what_is_parted_is_proposed_as_it_is_written_here(text: str, proposed: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        normalize_ticker(text)
+    assert refused.value.message.endswith(proposed)
+
+
+@pytest.mark.parametrize(
     ("ticker", "code"),
     [
         ("AAPL", "US"),

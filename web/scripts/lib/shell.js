@@ -91,7 +91,7 @@ const PARENTS = {
   ticker: "overview",
   compare: "overview",
   day: "anomalies",
-  notifications: "watchlists",
+  notifications: "alerts",
 };
 
 /** Mark the page in the navigation, or the one it belongs to. */

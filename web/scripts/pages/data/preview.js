@@ -3,7 +3,7 @@
 
 import { upload } from "../../lib/api.js";
 import { el, fill } from "../../lib/dom.js";
-import { plural } from "../../lib/format.js";
+import { count, plural } from "../../lib/format.js";
 import { INTERVALS } from "../../lib/intervals.js";
 import { buildProse } from "../../parts/prose.js";
 import { buildSelect } from "../../parts/select.js";
@@ -143,8 +143,16 @@ function buildCard(file, preview, choices, show, end) {
 }
 
 function summarize({ read, parts }) {
-  const rows = read ? plural(read.rows, "row") : "not readable yet";
+  const rows = read ? `${plural(read.rows, "row")}${countUnread(read)}` : "not readable yet";
   return parts.length > 1 ? `${rows} in the first of ${plural(parts.length, "file")}` : rows;
+}
+
+/** ", of which 2 have a time and 1 has a number that cannot be read" */
+function countUnread({ rows, times, numbers }) {
+  const have = (number, what) =>
+    number > 0 && `${count(number)} ${number === 1 ? "has" : "have"} a ${what}`;
+  const unread = [have(rows - times, "time"), have(rows - numbers, "number")].filter(Boolean);
+  return unread.length > 0 ? `, of which ${unread.join(" and ")} that cannot be read` : "";
 }
 
 /** The first rows, below a choice for each column of what it is. */
