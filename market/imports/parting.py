@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from core.arrays import Int64
 from core.errors import BadInput
+from market.imports.numbers import NOTHING
 from market.imports.settling import Settled, encode_texts
 from market.imports.spacing import find_interval_of
 from market.intervals import AUTO, read_interval
@@ -86,14 +87,22 @@ def find_mixed(settled: Settled, rows: Int64, times: Int64) -> str | None:
     return None
 
 
-def find_currencies(settled: Settled, rows: Int64) -> str | None:
-    """Return why rows of one ticker cannot be a series, as they are in pence and in pounds, or in
-    other currencies; None where nothing says so.
-    """
+def list_currencies(settled: Settled) -> frozenset[str]:
+    """Return the currencies that a table's rows are in."""
     if "currency" not in settled.written:
+        return frozenset()
+    _, texts = encode_texts(settled.written["currency"])
+    return frozenset(text.strip() for text in texts) - set(NOTHING.to_pylist())
+
+
+def find_currencies(settled: Settled, rows: Int64, known: frozenset[str]) -> str | None:
+    """Return why rows of one ticker cannot be a series, as they are in pence and in pounds, or in
+    other currencies that are `known` of the table; None where nothing says so.
+    """
+    if len(known) < 2:
         return None
     _, texts = encode_texts(settled.written["currency"].take(pa.array(rows)))
-    named = sorted({text.strip() for text in texts} - {""})
+    named = sorted(known & {text.strip() for text in texts})
     if len(named) < 2:
         return None
     return (

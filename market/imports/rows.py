@@ -22,7 +22,7 @@ from market.imports.checks import (
     check_values,
     clip_rounding,
 )
-from market.imports.parting import SHOWN, find_currencies, find_mixed
+from market.imports.parting import SHOWN, find_currencies, find_mixed, list_currencies
 from market.imports.report import Rejection
 from market.imports.settling import Settled, encode_texts
 from market.imports.shifts import check_shift
@@ -87,6 +87,7 @@ class _Table:
     reasons: Codes
     sessions: Mapping[Market, Sessions]
     is_history: bool
+    currencies: frozenset[str]
 
 
 def read_rows(
@@ -213,7 +214,15 @@ def _read_table(
             labels.bad, CODES["bad_time"], check_times(held, closes, int(now.timestamp()))
         )
         reasons[rows] = np.where(reasons[rows] == ACCEPTED, late, reasons[rows])
-    return _Table(interval, settled, columns, reasons.astype(np.int8), sessions, is_history)
+    return _Table(
+        interval,
+        settled,
+        columns,
+        reasons.astype(np.int8),
+        sessions,
+        is_history,
+        list_currencies(settled),
+    )
 
 
 def _fill_volumes(settled: Settled, codes: Int64) -> Float64:
@@ -237,7 +246,7 @@ def _select_rows(name: str, market: Market, table: _Table, rows: Int64) -> Ticke
     fault = find_fault(readable, table.interval, market.zone) if table.is_history else None
     if fault is not None:
         return TickerRows(name, len(rows), market, error=fault)
-    fault = find_currencies(table.settled, rows)
+    fault = find_currencies(table.settled, rows, table.currencies)
     if fault is not None:
         return TickerRows(name, len(rows), market, error=fault)
     standing = reasons == ACCEPTED

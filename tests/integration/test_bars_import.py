@@ -397,12 +397,13 @@ def test_one_ticker_in_two_currencies_is_refused(database: Db) -> None:
         "AAPL,2001-09-17,17,17.5,16.9,17.3,1000,GBP\n"
         "IBM,2001-09-10,97,97.5,96.9,97.3,1000,USD\n"
         "IBM,2001-09-17,97,97.5,96.9,97.3,1000,USD\n"
+        "IBM,2001-09-18,97,97.5,96.9,97.3,1000,N/A\n"
     )
     request = Request("1d", "bars.csv", NOW)
     report = import_content(database, content.encode(), "bars.csv", request)
     refused, taken = report.series
     assert "several currencies ('GBP', 'GBp' in 'Currency')" in str(refused.error)
-    assert (refused.new, taken.error, taken.new) == (0, None, 2)
+    assert (refused.new, taken.error, taken.new) == (0, None, 3)
     assert [series["ticker"] for series in database.series.find()] == ["IBM"]
 
 
