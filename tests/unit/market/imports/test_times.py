@@ -164,7 +164,7 @@ def test_months_are_read_by_name_in_the_languages_of_markets(written: str, month
     assert label([written]) == [datetime(2024, month, 1, tzinfo=UTC)]
 
 
-@pytest.mark.parametrize("written", ["17-Sep-01", "09/17/01"])
+@pytest.mark.parametrize("written", ["17-Sep-01", "17-Mär-01", "09/17/01"])
 def test_years_of_two_digits_are_refused(written: str) -> None:
     with pytest.raises(BadInput, match="years of two digits"):
         label([written])
