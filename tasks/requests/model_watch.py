@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery
 
+from detection.detectors.catalogue import get_detector
 from detection.models.gates import choose_held_out
 from records.database import Db
 from records.findings.labels import find_said_of_bars
@@ -131,10 +132,12 @@ def _describe_plan(
         "detector": known["detector"],
         "seed": known["seed"],
         threshold["kind"]: threshold["value"],
-        "feature_set": champion["feature_set"],
         "window_end": end.isoformat(),
         "promote": False,
     }
+    # A detector that can be shown its own sets only may have got another since.
+    if not get_detector(known["detector"]).only_its_sets:
+        options["feature_set"] = champion["feature_set"]
     if window_start is not None:
         moved = window_start + (end - champion["window_end"])
         options["window_start"] = moved.isoformat()

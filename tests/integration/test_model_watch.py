@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from cli.models import group
 from core.settings import Settings, get_settings
 from core.words import Retrain
+from detection.features.feature_sets import TRADED
 from detection.models.plan import TrainingPlan
 from detection.models.training import train_model
 from market.markets import SHIPPED
@@ -200,6 +201,26 @@ def test_a_challenger_whose_training_failed_is_told_so(worker: Worker, database:
     assert watch_models(worker, now + 2 * SLOT) == []
     (challenger,) = database.challengers.find()
     assert (challenger["state"], challenger["error"]) == ("failed", "no memory")
+
+
+def test_a_champion_of_columns_that_its_detector_had_before_is_challenged(
+    worker: Worker, database: Db
+) -> None:
+    worker = set_retrain(worker, "train")
+    for seed, ticker in enumerate(("AAA", "BBB"), 1):
+        store(database, ticker, make_bars(BARS, seed))
+    end = f"{make_bars(BARS)['date'][2 * LEARNED]:%Y-%m-%d}"
+    options = {"detector": "half_space_trees", "window_end": end}
+    plan = TrainingPlan.from_options("US", markets=SHIPPED, options=options)
+    champion = train_model(database, replace(plan, feature_set=TRADED), now=NOW)
+    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    assert [go_on(worker, now + slot * SLOT) for slot in range(3)] == [
+        ["evaluate"],
+        ["train"],
+        ["evaluate"],
+    ]
+    trained = database.models.find_one({"_id": {"$ne": champion["version"]}})
+    assert (champion["feature_set"], trained["feature_set"]) == ("two_yardsticks/2", "events/2")
 
 
 def test_nobody_watches_where_it_is_off(worker: Worker, settings: Settings, database: Db) -> None:
