@@ -14,7 +14,7 @@ from core.errors import ModelIntegrity, NoModel
 from detection.detectors.catalogue import get_detector
 from detection.detectors.contract import Detector, SeriesDetector
 from detection.detectors.rows import SeriesRows
-from detection.features.feature_sets import FeatureSet, get_feature_set
+from detection.features.feature_sets import FEATURE_SETS, FeatureSet, get_feature_set
 from detection.models.artefacts import open_artefact
 from detection.models.plan import ThresholdPolicy
 from detection.models.registry import explain_no_model, get_champion
@@ -270,6 +270,13 @@ def _load(database: Db, champion: Champion) -> LoadedModel:
             f"model {champion.version} was promoted with the hash {champion.sha256}, and its record"
             f" now says {record['sha256']}; it was not opened. Restore the record from a backup, or"
             " promote another version"
+        )
+    if record["feature_set"] not in {known.label for known in FEATURE_SETS}:
+        raise NoModel(
+            f"model {champion.version} looks at the columns of {record['feature_set']}, which are"
+            f" no more; train another: `flask models train --market {record['market']}"
+            f" --interval {record['interval']} --detector {record['parameters']['detector']}`",
+            reason="unknown_feature_set",
         )
     fitted = open_artefact(database, champion.version, get_artefact_hash(record))
     kind = get_detector(record["parameters"]["detector"])

@@ -59,6 +59,15 @@ def test_a_new_process_knows_whether_the_model_in_use_looks_at_the_market(databa
     assert manager.get_cache_stats()["loads"] == 1
 
 
+def test_a_version_of_columns_that_are_no_more_says_what_to_train(database: Db) -> None:
+    version = add_model(database)
+    database.models.update_one({"_id": version}, {"$set": {"feature_set": "family/2"}})
+    manager = ModelManager(database)
+    with pytest.raises(NoModel, match=r"family/2, which are no more; train another: `flask models"):
+        manager.get_model("US", "1d")
+    assert not manager.may_see_market("US", "1d")
+
+
 def test_threads_that_ask_at_once_share_one_load(database: Db) -> None:
     add_model(database)
     manager = ModelManager(database)
