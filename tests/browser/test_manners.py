@@ -118,3 +118,11 @@ def test_on_paper_there_is_what_the_page_says_and_nothing_to_click(
     expect(page.get_by_role("heading", name="IBM")).to_be_visible()
     colour = "getComputedStyle(document.querySelector('.card')).backgroundColor"
     assert page.evaluate(colour) == "rgb(255, 255, 255)"
+    expect(page.get_by_role("link", name="Compare", exact=True)).to_be_hidden()
+    # The name of a choice without the choice would be a word that belongs to nothing.
+    page.goto(f"{demo.url}#/runs")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    expect(page.locator("main label:visible")).to_have_count(0)
+    page.goto(f"{demo.url}#/alerts")
+    expect(page.get_by_text("the one in focus")).to_be_attached()
+    expect(page.get_by_text("the one in focus")).to_be_hidden()
